@@ -1,0 +1,52 @@
+# Everything a newcomer needs is `make demo` and `make test`; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE := 1
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test check format bench chaos lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+$(VENV)/.installed: requirements.lock pyproject.toml evidence/verifier/pyproject.toml
+	@bash .ci/bootstrap $(VENV)
+	@touch $@
+
+install: $(VENV)/.installed ## create .venv with the pinned dependencies (bootstraps uv if missing)
+
+demo: install ## from an empty directory to a verified invoice, then one flipped byte
+	@$(BIN)/gpuaas demo
+
+up: install ## the embedded stack until Ctrl-C; prints URL, developer token and vkey
+	@$(BIN)/gpuaas up
+
+test: install ## the whole suite on real PostgreSQL and NATS
+	@$(BIN)/pytest
+
+check: install ## format, lint, types, layers, fast tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -m "not slow" -q
+
+format: install ## rewrite the code in the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: install ## measured ratios into build/bench.json
+	@$(BIN)/python -m tests.bench
+
+chaos: install ## the long seeded runs
+	@$(BIN)/python -m tests.chaos
+
+lock: install ## pin dependencies with hashes (names no registry)
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.12 --extra embedded --extra dev --no-emit-package gpuaas-verify --no-emit-workspace pyproject.toml build.in -o requirements.lock
+
+clean: ## remove the virtual environment and build output
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
