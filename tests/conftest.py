@@ -1,0 +1,100 @@
+"""Real servers for the tests: one PostgreSQL and one NATS a session, a fresh database a test."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from api.embedded.nats import Nats
+from api.embedded.postgres import Postgres, create_database
+from migrations.runner import migrate
+
+
+class Database:
+    """A migrated database of its own on the session's server."""
+
+    def __init__(self, server: Postgres, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.app_url = server.url("app", name)
+        self.owner_url = server.url("owner", name)
+        self.superuser_url = server.url("superuser", name)
+
+
+@pytest.fixture(scope="session")
+def servers_dir() -> Iterator[Path]:
+    """A directory that the servers' account can enter; removed at the end."""
+    path = Path(tempfile.mkdtemp(prefix="gpuaas-test-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def pg(servers_dir: Path) -> Iterator[Postgres]:
+    """The session's PostgreSQL, fsync on."""
+    server = Postgres(servers_dir)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def _template(pg: Postgres) -> str:
+    with psycopg.connect(pg.url("superuser", "postgres"), autocommit=True) as conn:
+        create_database(conn, "gpuaas_template")
+    migrate(pg.url("owner", "gpuaas_template"))
+    return "gpuaas_template"
+
+
+@pytest.fixture
+def database(pg: Postgres, _template: str) -> Iterator[Database]:
+    """A fresh, migrated, empty database; dropped afterwards."""
+    name = f"t_{uuid.uuid4().hex}"
+    database = sql.Identifier(name)
+    with psycopg.connect(pg.url("superuser", "postgres"), autocommit=True) as conn:
+        conn.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER gpuaas_owner").format(
+                database, sql.Identifier(_template)
+            )
+        )
+        conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+        conn.execute(
+            sql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO gpuaas_app").format(
+                database
+            )
+        )
+    yield Database(pg, name)
+    with psycopg.connect(pg.url("superuser", "postgres"), autocommit=True) as conn:
+        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+
+
+@pytest.fixture(scope="session")
+def nats_server(servers_dir: Path) -> Iterator[Nats]:
+    """The session's NATS with JetStream."""
+    server = Nats(servers_dir)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def nats_url(nats_server: Nats) -> str:
+    """The URL of the session's NATS for the platform's user."""
+    return nats_server.url()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared data and vectors; absent is a named skip, under CI=true a failure."""
+    path = Path(os.environ.get("GPUAAS_SHARED", "../shared")).resolve()
+    if not (path / "data").is_dir():
+        message = f"shared data not found at {path} (GPUAAS_SHARED)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
