@@ -1,0 +1,109 @@
+"""Every permanent tag and its struct; a fact's stored bytes and back (contracts/facts.md)."""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from domain import (
+    access,
+    account,
+    department,
+    invoice,
+    log,
+    meter,
+    node,
+    organization,
+    period,
+    pricebook,
+    project,
+    quota,
+    runtime,
+    sealing,
+)
+from domain.errors import DomainError
+
+TAGS: Final[dict[str, type[Struct]]] = {
+    "gpuaas.log.opened.v1": log.Opened,
+    "gpuaas.log.heartbeat.v1": log.Heartbeat,
+    "gpuaas.evidence.file_sealed.v1": sealing.FileSealed,
+    "gpuaas.evidence.downloaded.v1": sealing.Downloaded,
+    "gpuaas.rating.batch_sealed.v1": sealing.IntervalsSealed,
+    "gpuaas.ledger.batch_sealed.v1": sealing.TransfersSealed,
+    "gpuaas.access.token_issued.v1": access.TokenIssued,
+    "gpuaas.organization.created.v1": organization.Created,
+    "gpuaas.organization.suspended.v1": organization.Suspended,
+    "gpuaas.organization.reactivated.v1": organization.Reactivated,
+    "gpuaas.department.created.v1": department.Created,
+    "gpuaas.project.created.v1": project.Created,
+    "gpuaas.account.opened.v1": account.Opened,
+    "gpuaas.account.invoiced.v1": account.Invoiced,
+    "gpuaas.period.opened.v1": period.Opened,
+    "gpuaas.period.closed.v1": period.Closed,
+    "gpuaas.invoice.finalized.v1": invoice.Finalized,
+    "gpuaas.invoice.issued.v1": invoice.Issued,
+    "gpuaas.meter.registered.v1": meter.Registered,
+    "gpuaas.price.entry_published.v1": pricebook.EntryPublished,
+    "gpuaas.quota.limit_set.v1": quota.LimitSet,
+    "gpuaas.quota.committed.v1": quota.Committed,
+    "gpuaas.quota.released.v1": quota.Released,
+    "gpuaas.node.invited.v1": node.Invited,
+    "gpuaas.node.enrolled.v1": node.Enrolled,
+    "gpuaas.node.anchored.v1": node.Anchored,
+    "gpuaas.node.allocated.v1": node.Allocated,
+    "gpuaas.node.released.v1": node.Released,
+    "gpuaas.node.lease_renewed.v1": node.LeaseRenewed,
+    "gpuaas.node.unreachable.v1": node.Unreachable,
+    "gpuaas.node.reachable.v1": node.Reachable,
+    "gpuaas.node.cordoned.v1": node.Cordoned,
+    "gpuaas.node.uncordoned.v1": node.Uncordoned,
+    "gpuaas.runtime.requested.v1": runtime.Requested,
+    "gpuaas.runtime.allocated.v1": runtime.Allocated,
+    "gpuaas.runtime.starting.v1": runtime.Starting,
+    "gpuaas.runtime.usable.v1": runtime.Usable,
+    "gpuaas.runtime.degraded.v1": runtime.Degraded,
+    "gpuaas.runtime.stopping.v1": runtime.Stopping,
+    "gpuaas.runtime.stopped.v1": runtime.Stopped,
+    "gpuaas.runtime.failed.v1": runtime.Failed,
+    "gpuaas.runtime.cancelled.v1": runtime.Cancelled,
+    "gpuaas.runtime.lost.v1": runtime.Lost,
+}
+
+_DECODERS: Final = {tag: msgspec.json.Decoder(kind) for tag, kind in TAGS.items()}
+_TAG_OF: Final = {kind: tag for tag, kind in TAGS.items()}
+_PREFIX: Final = {kind: len(b'{"type":"",') + len(tag) for kind, tag in _TAG_OF.items()}
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def tag_of(fact: Struct) -> str:
+    """The permanent tag of a fact. Raises KeyError for a struct that is no fact: a caller's bug."""
+    return _TAG_OF[type(fact)]
+
+
+def encode_fact(fact: Struct) -> bytes:
+    """The fact's canonical JSON object, without its tag: the envelope's decides."""
+    # msgspec writes `{"type":"<tag>"` first; what follows is `,` or, with no fields, `}`.
+    fields = _encode(fact)[_PREFIX[type(fact)] :]
+    return b"{" + fields if fields else b"{}"
+
+
+def decode_fact(tag: str, raw: bytes) -> Struct:
+    """The fact of these bytes, which must be exactly the canonical encoding of what they say.
+
+    Comparing with the re-encoding refuses in one step other key orders, doubled keys, spaces,
+    needless escapes and a `type` key of the fact's own.
+
+    Raises:
+        DomainError: `fact.unknown_tag`, `fact.malformed`.
+    """
+    decoder = _DECODERS.get(tag)
+    if decoder is None:
+        raise DomainError("fact.unknown_tag", f"no fact has the tag {tag[:200]!r}", {"tag": tag})
+    try:
+        fact = decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DomainError("fact.malformed", f"{tag}: {error}", {"tag": tag}) from error
+    if encode_fact(fact) != raw:
+        raise DomainError("fact.malformed", f"{tag}: not in canonical form", {"tag": tag})
+    return fact

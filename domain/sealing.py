@@ -1,0 +1,43 @@
+from msgspec import Struct
+
+
+class FileSealed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.evidence.file_sealed.v1"
+):
+    name: str
+    sha256: str
+    bytes: int
+    as_of_size: int
+    supersedes: int | None
+
+
+class Downloaded(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.evidence.downloaded.v1"
+):
+    what: str
+    size: int
+    index: int | None
+
+
+class IntervalsSealed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.rating.batch_sealed.v1"
+):
+    table: str
+    first_row: int
+    count: int
+    root: str
+    prev_seal: int | None
+    through: int
+    quantity_sum: int
+
+
+class TransfersSealed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.ledger.batch_sealed.v1"
+):
+    table: str
+    first_row: int
+    count: int
+    root: str
+    prev_seal: int | None
+    through: int
+    amount_sum_pico: int

@@ -1,0 +1,46 @@
+"""Field types that several facts share (contracts/facts.md, head of the page)."""
+
+from typing import Final
+
+from msgspec import Struct
+
+MILLI: Final = 1000  # one whole device, in milli-GPU
+ANY_MODEL: Final = "*"
+
+
+class Private(Struct, frozen=True, forbid_unknown_fields=True):
+    """A person's word by its digest; the text lives in a table that may be erased."""
+
+    private: str
+
+
+class Attested(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node's signed word: base64 of the bytes it signed, and under which boot and number."""
+
+    node: str
+    key: str
+    boot: str
+    seq: int
+    body: str
+    sig: str
+
+
+class Share(Struct, frozen=True, forbid_unknown_fields=True):
+    """`milli` (1..1000) of the device with this index on its node."""
+
+    index: int
+    milli: int
+
+
+class Gpu(Struct, frozen=True, forbid_unknown_fields=True):
+    index: int
+    uuid: str
+
+
+class Continues(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a new log says about the one it continues (EVIDENCE.md section 4, restore)."""
+
+    origin: str
+    note: str
+    first_lost: int
+    lost_count: int
