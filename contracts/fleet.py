@@ -1,0 +1,361 @@
+"""What crosses between the control plane and a node: subjects, messages, signatures, enrolment.
+
+Agent to control plane: `Attested` (numbered events on `.evt`), `LeaseRequest` (`.lease`),
+`Heartbeat` (`.hb`). Control plane to agent: `Envelope` of a `Command` (`.cmd`) or of a `Receipt`
+(core NATS, only to `_INBOX.<node>.…`). Everything is signed; NATS decides nothing about truth.
+Source: FLEET.md "Messages", contracts/facts.md "Agents' words".
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+from typing import Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UNSET, Struct, UnsetType
+
+from contracts.signing import FleetError, decode, opened, public_hex, sealed, unbase64, verify
+
+# ------------------------------------------------------------------ subjects and streams
+EVT_STREAM = "NODE_EVT"
+CMD_STREAM = "NODE_CMD"
+EVT_SUBJECTS = "gpuaas.v1.node.*.evt"
+CMD_SUBJECTS = "gpuaas.v1.node.*.cmd"
+HB_SUBJECTS = "gpuaas.v1.node.*.hb"
+LEASE_SUBJECTS = "gpuaas.v1.node.*.lease"
+
+type Leaf = Literal["cmd", "evt", "hb", "lease"]
+
+# The thin right of the one shared `node` user (per-node rights: the fleet issue).
+NODE_MAY_PUBLISH = (
+    "gpuaas.v1.node.*.evt",
+    "gpuaas.v1.node.*.hb",
+    "gpuaas.v1.node.*.lease",
+    "$JS.API.CONSUMER.MSG.NEXT.NODE_CMD.>",
+    "$JS.ACK.NODE_CMD.>",
+)
+NODE_MAY_SUBSCRIBE = ("_INBOX.*.>",)
+
+# Leases (MONEY.md section 5), us.
+LEASE_US = 600_000_000
+RENEW_US = 120_000_000
+DRIFT_US = LEASE_US // 1000 + 1_000_000
+STOP_LATENCY_US = 30_000_000
+HEARTBEAT_US = 5_000_000
+UNREACHABLE_US = 15_000_000
+
+# Tags an agent attests; the last is no fact of the log: ingest records it beside the log.
+ANCHORED = "gpuaas.node.anchored.v1"
+LEASE_RENEWED = "gpuaas.node.lease_renewed.v1"
+USABLE = "gpuaas.runtime.usable.v1"
+DEGRADED = "gpuaas.runtime.degraded.v1"
+STOPPED = "gpuaas.runtime.stopped.v1"
+FAILED = "gpuaas.runtime.failed.v1"
+COMMAND_REFUSED = "gpuaas.command.refused.v1"
+
+_NODE = re.compile(r"node-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+
+
+def subject(node: str, leaf: Leaf) -> str:
+    """`gpuaas.v1.node.<node id>.<leaf>`."""
+    assert _NODE.fullmatch(node), node
+    return f"gpuaas.v1.node.{node}.{leaf}"
+
+
+def node_of(received_subject: str) -> str:
+    """The node id a message's subject names. Raises: FleetError subject.malformed."""
+    parts = received_subject.split(".")
+    if len(parts) != 5 or not _NODE.fullmatch(parts[3]):
+        raise FleetError("subject.malformed", received_subject[:100])
+    return parts[3]
+
+
+def inbox_prefix(node: str) -> str:
+    """The only place the node listens; the control plane answers nowhere else."""
+    return f"_INBOX.{node}"
+
+
+def receipt_subject(node: str) -> str:
+    """Where receipts of `.evt` events go (leases are answered on the request's reply subject)."""
+    return f"_INBOX.{node}.receipt"
+
+
+# ------------------------------------------------------------------ agents' words
+type Said = dict[str, str | int | list[str]]
+
+
+class Body(Struct, frozen=True, forbid_unknown_fields=True):
+    """The signed sentence of an agent; field order is the byte order (contracts/facts.md)."""
+
+    format: Literal["gpuaas-attest/1"]
+    node: str
+    boot: str
+    seq: int
+    tag: str
+    stream: str
+    boottime_us: int
+    said: Said
+
+
+class Attested(Struct, frozen=True, forbid_unknown_fields=True):
+    """A signed body as it travels on `.evt` and as it lies in the fact, field for field."""
+
+    node: str
+    key: str
+    boot: str
+    seq: int
+    body: str
+    sig: str
+
+
+def attest(key: Ed25519PrivateKey, body: Body) -> Attested:
+    """`body` encoded canonically and signed with the node's event key."""
+    raw = msgspec.json.encode(body)
+    return Attested(
+        node=body.node,
+        key=public_hex(key),
+        boot=body.boot,
+        seq=body.seq,
+        body=base64.b64encode(raw).decode("ascii"),
+        sig=base64.b64encode(key.sign(raw)).decode("ascii"),
+    )
+
+
+def open_attested(attested: Attested, key: str) -> Body:
+    """The body, once the signature by `key` (hex, the enrolled one) and the copies outside hold.
+
+    Raises: FleetError attest.key_unknown | attest.signature | attest.malformed | attest.differs.
+    """
+    if attested.key != key:
+        raise FleetError("attest.key_unknown", "the key is not the node's enrolled key")
+    raw = unbase64(attested.body, "attest.malformed")
+    verify(key, unbase64(attested.sig, "attest.malformed"), raw, "attest.signature")
+    body = decode(raw, Body, "attest.malformed")
+    if (body.node, body.boot, body.seq) != (attested.node, attested.boot, attested.seq):
+        raise FleetError("attest.differs", "node, boot or seq differ from the signed body")
+    return body
+
+
+# ------------------------------------------------------------------ control plane's words
+class Share(Struct, frozen=True, forbid_unknown_fields=True):
+    index: int
+    milli: int
+
+
+class StartRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.start"):
+    """Start `runtime` on `devices`; its ownership lease first ends at `lease_boottime_us`."""
+
+    runtime: str
+    devices: tuple[Share, ...]
+    lease_boottime_us: int
+
+
+class StopRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.stop"):
+    """Stop `runtime`. An allocation never started here becomes a tombstone: stopped for good."""
+
+    runtime: str
+    reason: str
+
+
+# The compiled catalogue: nothing else can be asked of a node.
+type Order = StartRuntime | StopRuntime
+
+
+class Command(Struct, frozen=True, forbid_unknown_fields=True):
+    """One order to one boot of one node.
+
+    `number` is the log position that caused it: it grows per node, and sending the same order
+    again gives the same number. `expires_boottime_us` is on the node's own CLOCK_BOOTTIME.
+    `nonce` is that of the latest lease reply (or anchor receipt) the control plane gave.
+    """
+
+    format: Literal["gpuaas-command/1"]
+    number: int
+    node: str
+    boot: str
+    allocation: str
+    epoch: int
+    nonce: str
+    expires_boottime_us: int
+    order: Order
+
+    def same_as(self, other: "Command") -> bool:
+        """True when both ask for the same thing; expiry, nonce and lease end may differ."""
+        return (self.number, self.node, self.boot, self.allocation, self.epoch) == (
+            other.number,
+            other.node,
+            other.boot,
+            other.allocation,
+            other.epoch,
+        ) and (type(self.order), self.order.runtime) == (type(other.order), other.order.runtime)
+
+
+class Granted(Struct, frozen=True, forbid_unknown_fields=True):
+    """An ownership lease for all runtimes of the node, ending on the node's CLOCK_BOOTTIME."""
+
+    until_boottime_us: int
+
+
+class Receipt(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The control plane holds event (boot, seq) durably; the agent may free it.
+
+    `position`: of the fact it became, null when it became none (`code` says why).
+    `nonce`: to be echoed by the next lease request. `revoked`: runtimes that ended elsewhere
+    and must be stopped. A receipt is repeated, never contradicted.
+    """
+
+    format: Literal["gpuaas-receipt/1"]
+    node: str
+    boot: str
+    seq: int
+    position: int | None
+    code: str | UnsetType = UNSET
+    nonce: str | UnsetType = UNSET
+    granted: Granted | UnsetType = UNSET
+    revoked: tuple[str, ...] = ()
+
+
+def seal(key: Ed25519PrivateKey, message: Command | Receipt) -> bytes:
+    """The envelope's bytes as published."""
+    return sealed(key, message)
+
+
+def open_command(raw: bytes, key: str) -> Command:
+    """The command signed by `key` (hex). Raises: FleetError command.forged | command.unknown."""
+    return decode(opened(raw, key, "command.forged"), Command, "command.unknown")
+
+
+def open_receipt(raw: bytes, key: str) -> Receipt:
+    """The receipt signed by `key`. Raises: FleetError receipt.forged | receipt.malformed."""
+    return decode(opened(raw, key, "receipt.forged"), Receipt, "receipt.malformed")
+
+
+# ------------------------------------------------------------------ heartbeats and leases
+class Beat(Struct, frozen=True, forbid_unknown_fields=True):
+    format: Literal["gpuaas-beat/1"]
+    node: str
+    boot: str
+    boottime_us: int
+
+
+class LeaseRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A numbered `lease_renewed` event and the nonce of the reply before it."""
+
+    event: Attested
+    nonce: str
+
+
+def beat_message(key: Ed25519PrivateKey, beat: Beat) -> bytes:
+    """The signed heartbeat as published."""
+    return sealed(key, beat)
+
+
+def open_beat(raw: bytes, key: str) -> Beat:
+    """The heartbeat signed by `key`. Raises: FleetError beat.forged | beat.malformed."""
+    return decode(opened(raw, key, "beat.forged"), Beat, "beat.malformed")
+
+
+def decode_attested(raw: bytes) -> Attested:
+    """The message of `.evt`, not yet verified. Raises: FleetError attest.malformed."""
+    return decode(raw, Attested, "attest.malformed", canonical=False)
+
+
+def decode_lease(raw: bytes) -> LeaseRequest:
+    """The message of `.lease`, not yet verified. Raises: FleetError lease.malformed."""
+    return decode(raw, LeaseRequest, "lease.malformed", canonical=False)
+
+
+# ------------------------------------------------------------------ enrolment
+class Gpu(Struct, frozen=True, forbid_unknown_fields=True):
+    index: int
+    uuid: str
+
+
+class EnrolRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/enrol. `proof`: base64 signature by `key` over `enrol_text` of this request.
+
+    The same token with the same key repeats the first answer (a lost reply must not strand the
+    node); with another key it is refused. The token is valid once and 15 minutes.
+    """
+
+    token: str
+    key: str
+    model: str
+    simulated: bool
+    gpus: tuple[Gpu, ...]
+    serial: str
+    proof: str
+
+
+class EnrolReply(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a node needs for life. `command_key` (hex) must hash to what the token carries."""
+
+    node: str
+    position: int
+    command_key: str
+    nats_url: str
+    nats_user: str
+    nats_password: str
+
+
+class Token(Struct, frozen=True):
+    """An enrolment token: whose it is, its secret, and the hash of the true command key."""
+
+    node: str
+    secret: str
+    command_key_sha256: str
+
+    def text(self) -> str:
+        return f"gpuaas-enrol-1.{self.node}.{self.secret}.{self.command_key_sha256}"
+
+
+def new_token(node: str, command_key: str) -> Token:
+    """A fresh token of 256 random bits; only `token_hash` of it is ever stored."""
+    return Token(node, secrets.token_hex(32), key_hash(command_key))
+
+
+def parse_token(text: str) -> Token:
+    """Raises: FleetError token.malformed."""
+    parts = text.split(".")
+    if (
+        len(parts) != 4
+        or parts[0] != "gpuaas-enrol-1"
+        or not _NODE.fullmatch(parts[1])
+        or not _HEX64.fullmatch(parts[2])
+        or not _HEX64.fullmatch(parts[3])
+    ):
+        raise FleetError("token.malformed", "not an enrolment token")
+    return Token(parts[1], parts[2], parts[3])
+
+
+def token_hash(text: str) -> str:
+    """`token_sha256` of node.invited: SHA-256 of the token's text, lowercase hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def key_hash(key: str) -> str:
+    """SHA-256 of a public key's 32 bytes, lowercase hex."""
+    return hashlib.sha256(bytes.fromhex(key)).hexdigest()
+
+
+def enrol_text(request: EnrolRequest) -> bytes:
+    """The bytes `proof` signs: everything the request says, the token only by its hash."""
+    said = msgspec.structs.replace(request, token=token_hash(request.token), proof="")
+    return b"gpuaas-enrol/1\n" + msgspec.json.encode(said)
+
+
+def signed_request(key: Ed25519PrivateKey, request: EnrolRequest) -> EnrolRequest:
+    """`request` with its proof of possession."""
+    sig = base64.b64encode(key.sign(enrol_text(request))).decode("ascii")
+    return msgspec.structs.replace(request, proof=sig)
+
+
+def check_proof(request: EnrolRequest) -> None:
+    """Raises: FleetError enrol.proof when the sender does not hold the key it names."""
+    if not _HEX64.fullmatch(request.key):
+        raise FleetError("enrol.proof", "the key is not 64 lowercase hex digits")
+    sig = unbase64(request.proof, "enrol.proof")
+    verify(request.key, sig, enrol_text(request), "enrol.proof")
