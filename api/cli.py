@@ -1,0 +1,161 @@
+"""The `gpuaas` command of a server installation: each verb is one process or one errand."""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from api.config import from_environment, port
+from domain.errors import DomainError
+from migrations.runner import SchemaMismatch
+
+type Verb = Callable[[argparse.Namespace], int]
+
+
+def _say(text: str) -> None:
+    print(f"  {text} ...", file=sys.stderr, flush=True)
+
+
+def _up(args: argparse.Namespace) -> int:
+    from api.supervisor import running
+    from api.tokens import developer_token
+
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    with running(_say, http_port=args.port) as stack:
+        vkey = (stack.settings.storage / "vkey").read_text().strip()
+        print(f"URL    {stack.url}")
+        print(f"token  {developer_token(stack.settings)}")
+        print(f"vkey   {vkey}")
+        print("Ctrl-C stops it.", flush=True)
+        while not stopping.wait(0.5):
+            for name in stack.tend():
+                _say(f"{name} ended by itself and was started again")
+        _say("stopping")
+    return 0
+
+
+def _serve(_args: argparse.Namespace) -> int:
+    from api.serve import run
+
+    return run(from_environment())
+
+
+def _worker(_args: argparse.Namespace) -> int:
+    from api.worker import run
+
+    return run(from_environment())
+
+
+def _signer(_args: argparse.Namespace) -> int:
+    from evidence.signer import run
+
+    settings = from_environment()
+    return run(settings.signer_state, settings.signer_socket)
+
+
+def _agent(args: argparse.Namespace) -> int:
+    from api.agents import run
+
+    return run(from_environment(), simulated=args.simulated)
+
+
+def _migrate(_args: argparse.Namespace) -> int:
+    from evidence.opening import open_log
+
+    from migrations.runner import migrate
+
+    settings = from_environment()
+    for name in migrate(settings.owner_database_url):
+        print(f"applied {name}")
+    open_log(settings.database_url, settings.storage, settings.signer_state, settings.log_name)
+    print("the database is current and the log is open")
+    return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from api.replay import run
+
+    return run(args)
+
+
+def _fsck(_args: argparse.Namespace) -> int:
+    from evidence.fsck import run
+
+    settings = from_environment()
+    return run(settings.database_url, settings.storage)
+
+
+def _rebuild(_args: argparse.Namespace) -> int:
+    from projections.rebuild import run
+
+    return run(from_environment().database_url)
+
+
+def _demo(_args: argparse.Namespace) -> int:
+    from api.demo import run
+
+    return run()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; every verb carries its function as `verb`."""
+    parser = argparse.ArgumentParser(prog="gpuaas", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, run: Verb, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(verb=run)
+        return added
+
+    up = verb("up", _up, "the embedded stack until Ctrl-C")
+    up.add_argument(
+        "--port", type=lambda text: port(text, "--port"), help="HTTP port (default: a free one)"
+    )
+    verb("serve", _serve, "the HTTP API, the admission writer and the ingest of agents' messages")
+    verb("worker", _worker, "integrator, heartbeat, scrubber, projections and reactions")
+    verb("signer", _signer, "the process that holds the log's key")
+    agent = verb("agent", _agent, "a node agent of the embedded stack")
+    agent.add_argument(
+        "--simulated", action="store_true", required=True, help="with SIMULATED GPUs"
+    )
+    verb("migrate", _migrate, "bring the database to this version and open the log")
+    verb("fsck", _fsck, "re-read log and storage whole, name the first bad position")
+    verb("rebuild", _rebuild, "rebuild all views beside the live ones, compare, swap")
+    verb("demo", _demo, "from an empty directory to a verified invoice")
+    replay = verb("replay", _replay, "drive the platform with a recorded cluster trace")
+    for name in ("nodes", "pods", "prices"):
+        replay.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
+    replay.add_argument(
+        "--start", required=True, metavar="RFC3339", help="instant of trace second 0"
+    )
+    replay.add_argument("--zone", required=True, metavar="IANA", help="time zone of billing months")
+    replay.add_argument("--out", type=Path, required=True, metavar="DIR")
+    replay.add_argument("--database-url", metavar="URL", help="default: an own server under DIR")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 failed with one sentence on stderr, 2 wrong usage."""
+    args = build_parser().parse_args(argv)
+    run: Verb = args.verb
+    try:
+        return run(args)
+    except (DomainError, SchemaMismatch) as refused:
+        print(f"gpuaas: {refused}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("gpuaas: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,113 @@
+"""Settings of every process, read once from the environment (twelve-factor)."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from domain.errors import DomainError
+
+DEFAULT_DATA = ".gpuaas/data"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a process finds its servers and keeps its files.
+
+    `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
+    apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
+    """
+
+    data: Path
+    signer_state: Path
+    database_url: str
+    owner_database_url: str
+    nats_url: str
+    nats_node_url: str
+    http_host: str
+    http_port: int
+    log_name: str
+    embedded: bool
+
+    @property
+    def storage(self) -> Path:
+        """Tiles, entry bundles, checkpoints and sealed files, outside the database."""
+        return self.data / "evidence"
+
+    @property
+    def signer_socket(self) -> Path:
+        """The Unix socket at which the signer answers the integrator."""
+        return self.signer_state / "signer.sock"
+
+    @property
+    def issuer_key(self) -> Path:
+        """The embedded token issuer's key file."""
+        return self.data / "issuer-key.pem"
+
+    @property
+    def command_key(self) -> Path:
+        """The key that signs commands to nodes."""
+        return self.data / "command-key.pem"
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment plus what a child needs to read the same settings."""
+        return {
+            **os.environ,
+            "GPUAAS_DATA": str(self.data),
+            "GPUAAS_SIGNER_STATE": str(self.signer_state),
+            "GPUAAS_DATABASE_URL": self.database_url,
+            "GPUAAS_OWNER_DATABASE_URL": self.owner_database_url,
+            "GPUAAS_NATS_URL": self.nats_url,
+            "GPUAAS_NATS_NODE_URL": self.nats_node_url,
+            "GPUAAS_HTTP_HOST": self.http_host,
+            "GPUAAS_HTTP_PORT": str(self.http_port),
+            "GPUAAS_LOG_NAME": self.log_name,
+            "GPUAAS_EMBEDDED": "1" if self.embedded else "0",
+        }
+
+
+def data_directory(env: Mapping[str, str] = os.environ) -> Path:
+    """GPUAAS_DATA, default `.gpuaas/data` under the current directory; absolute."""
+    return Path(env.get("GPUAAS_DATA") or DEFAULT_DATA).absolute()
+
+
+def signer_directory(env: Mapping[str, str] = os.environ) -> Path:
+    """GPUAAS_SIGNER_STATE, default a sibling of the data directory; absolute."""
+    named = env.get("GPUAAS_SIGNER_STATE")
+    return Path(named).absolute() if named else data_directory(env).parent / "signer"
+
+
+def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a process that connects to servers somebody runs.
+
+    Raises:
+        DomainError: `config.missing` or `config.malformed`, naming the variable.
+    """
+    database_url = env.get("GPUAAS_DATABASE_URL", "")
+    nats_url = env.get("GPUAAS_NATS_URL", "")
+    for name, value in (("GPUAAS_DATABASE_URL", database_url), ("GPUAAS_NATS_URL", nats_url)):
+        if not value:
+            raise DomainError("config.missing", f"{name} is not set; `gpuaas up` starts its own")
+    return Settings(
+        data=data_directory(env),
+        signer_state=signer_directory(env),
+        database_url=database_url,
+        owner_database_url=env.get("GPUAAS_OWNER_DATABASE_URL") or database_url,
+        nats_url=nats_url,
+        nats_node_url=env.get("GPUAAS_NATS_NODE_URL") or nats_url,
+        http_host=env.get("GPUAAS_HTTP_HOST") or "127.0.0.1",
+        http_port=port(env.get("GPUAAS_HTTP_PORT") or "8470", "GPUAAS_HTTP_PORT"),
+        log_name=env.get("GPUAAS_LOG_NAME") or "gpuaas.local",
+        embedded=env.get("GPUAAS_EMBEDDED") == "1",
+    )
+
+
+def port(text: str, name: str) -> int:
+    """A TCP port from text.
+
+    Raises:
+        DomainError: `config.malformed`.
+    """
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise DomainError("config.malformed", f"{name} is no port: {text!r}")
+    return int(text)

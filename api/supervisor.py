@@ -1,0 +1,182 @@
+"""The embedded stack: servers and processes under one parent, from nothing to ready and back."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from evidence.opening import open_log
+
+from api.config import Settings, data_directory, signer_directory
+from api.embedded import children
+from api.embedded.nats import Nats
+from api.embedded.postgres import Postgres
+from domain.errors import DomainError
+from migrations.runner import migrate
+
+PROCESSES = ("signer", "worker", "serve", "agent")
+_READY_S = 60
+
+
+class Stack:
+    """Running servers and processes; whoever holds it may kill and restart any of them."""
+
+    def __init__(self, settings: Settings, postgres: Postgres | None, nats: Nats | None) -> None:
+        self.settings = settings
+        self.postgres = postgres
+        self.nats = nats
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return f"http://{self.settings.http_host}:{self.settings.http_port}"
+
+    def start(self, name: str) -> None:
+        """Starts one process of the platform; its output goes to `<data>/<name>.log`."""
+        argv = [sys.executable, "-m", "api.cli", name]
+        if name == "agent":
+            argv.append("--simulated")
+        log = self.settings.data / f"{name}.log"
+        log.touch(mode=0o600)
+        self.children[name] = children.start(argv, log, env=self.settings.environment())
+
+    def kill(self, name: str) -> None:
+        """Kill -9 of one process, for the tests of recovery."""
+        self.children[name].kill()
+        self.children[name].wait()
+
+    def wait_for_api(self) -> None:
+        """Returns when the API answers its health check.
+
+        Raises:
+            DomainError: `stack.start_failed` with the tail of the log of the process that ended.
+        """
+        deadline = time.monotonic() + _READY_S
+        while not self._healthy():
+            for name in ("serve", "signer", "worker"):
+                child = self.children[name]
+                if child.poll() is not None or time.monotonic() > deadline:
+                    log = self.settings.data / f"{name}.log"
+                    tail = log.read_text(errors="replace")[-1500:]
+                    raise DomainError("stack.start_failed", f"{name} did not start: {tail}")
+            time.sleep(0.05)
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/v1/health", timeout=2) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def tend(self) -> list[str]:
+        """Restarts processes that ended by themselves; returns their names."""
+        ended = [name for name, child in self.children.items() if child.poll() is not None]
+        for name in ended:
+            self.start(name)
+        return ended
+
+    def close(self) -> None:
+        """Ends every process in the order in which nothing is lost, then the servers."""
+        for name in reversed(PROCESSES):
+            if name in self.children:
+                children.stop(self.children[name], signal.SIGTERM, timeout_s=10)
+        if self.nats is not None:
+            self.nats.close()
+        if self.postgres is not None:
+            self.postgres.close()
+
+
+@contextmanager
+def running(
+    say: Callable[[str], None],
+    *,
+    http_port: int | None = None,
+    processes: tuple[str, ...] = PROCESSES,
+) -> Iterator[Stack]:
+    """The stack, ready to serve; everything it started ends with the block.
+
+    Servers named by GPUAAS_DATABASE_URL and GPUAAS_NATS_URL are used as they are; the others are
+    started under the data directory. Safe after a kill -9 of anything: what was left is ended
+    first, PostgreSQL recovers, processes resume from their positions.
+
+    Raises:
+        DomainError: a port, the lock or a version is wrong; nothing was changed.
+    """
+    data = data_directory()
+    with ExitStack() as exits:
+        exits.enter_context(_only_one(data))
+        if http_port is not None:
+            children.require_free(http_port, "the API")
+        settings, postgres, nats = _servers(data, http_port, say)
+        stack = Stack(settings, postgres, nats)
+        exits.callback(stack.close)
+        say("applying migrations")
+        migrate(settings.owner_database_url)
+        say("opening the log")
+        open_log(settings.database_url, settings.storage, settings.signer_state, settings.log_name)
+        for name in processes:
+            say(f"starting {name}")
+            stack.start(name)
+        if "serve" in processes:
+            stack.wait_for_api()
+        yield stack
+
+
+def _servers(
+    data: Path, http_port: int | None, say: Callable[[str], None]
+) -> tuple[Settings, Postgres | None, Nats | None]:
+    env = os.environ
+    postgres = nats = None
+    database_url = env.get("GPUAAS_DATABASE_URL", "")
+    owner_url = env.get("GPUAAS_OWNER_DATABASE_URL") or database_url
+    nats_url = env.get("GPUAAS_NATS_URL", "")
+    node_url = env.get("GPUAAS_NATS_NODE_URL") or nats_url
+    if not database_url:
+        say("starting PostgreSQL 18")
+        postgres = Postgres(data)
+        database_url, owner_url = postgres.url("app"), postgres.url("owner")
+    if not nats_url:
+        say("starting NATS")
+        nats = Nats(data)
+        nats_url, node_url = nats.url(), nats.url("node")
+    settings = Settings(
+        data=data,
+        signer_state=signer_directory(),
+        database_url=database_url,
+        owner_database_url=owner_url,
+        nats_url=nats_url,
+        nats_node_url=node_url,
+        http_host="127.0.0.1",
+        http_port=http_port or children.free_port(),
+        log_name=env.get("GPUAAS_LOG_NAME") or "gpuaas.local",
+        embedded=True,
+    )
+    return settings, postgres, nats
+
+
+@contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    """Holds the data directory's lock; the kernel frees it however the holder ends."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DomainError(
+                "stack.locked",
+                f"{data} is in use by process {lock.read().strip() or 'unknown'}; "
+                "stop it or choose another GPUAAS_DATA",
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

@@ -1,0 +1,136 @@
+"""The shapes of the facts the books are derived from (contracts/facts.md), checked before use."""
+
+from typing import Any
+
+from gpuaas_verify.errors import Invalid
+
+INTEGER = frozenset({int})
+TEXT = frozenset({str})
+LIST = frozenset({list})
+OBJECT = frozenset({dict})
+YES_NO = frozenset({bool})
+POSITION_OR_NULL = frozenset({int, type(None)})
+
+
+def _shape(integers: str, order: str, **others: frozenset[type]) -> dict[str, frozenset[type]]:
+    whole = set(integers.split())
+    return {name: others.get(name, INTEGER if name in whole else TEXT) for name in order.split()}
+
+
+_SPOKEN = {"attested": OBJECT}
+
+SHAPES: dict[str, dict[str, frozenset[type]]] = {
+    "gpuaas.evidence.file_sealed.v1": _shape(
+        "bytes as_of_size",
+        "name sha256 bytes as_of_size supersedes",
+        supersedes=POSITION_OR_NULL,
+    ),
+    "gpuaas.rating.batch_sealed.v1": _shape(
+        "first_row count through quantity_sum",
+        "table first_row count root prev_seal through quantity_sum",
+        prev_seal=POSITION_OR_NULL,
+    ),
+    "gpuaas.ledger.batch_sealed.v1": _shape(
+        "first_row count through amount_sum_pico",
+        "table first_row count root prev_seal through amount_sum_pico",
+        prev_seal=POSITION_OR_NULL,
+    ),
+    "gpuaas.account.opened.v1": _shape(
+        "minor_digits opened_us", "organization currency minor_digits zone tzdata opened_us"
+    ),
+    "gpuaas.account.invoiced.v1": _shape("sequence", "invoice sequence"),
+    "gpuaas.period.opened.v1": _shape(
+        "sequence start_us end_us opened_us",
+        "account sequence start_us end_us zone tzdata opened_us",
+    ),
+    "gpuaas.period.closed.v1": _shape(
+        "start_us end_us closed_us", "account start_us end_us closed_us"
+    ),
+    "gpuaas.invoice.finalized.v1": _shape(
+        "minor_digits total_pico total_minor line_count closed finalized_us",
+        "number account period currency minor_digits total_pico total_minor line_count"
+        " file sha256 closed finalized_us",
+    ),
+    "gpuaas.price.entry_published.v1": _shape(
+        "effective_from_us published_us price_pico divisor",
+        "account meter model region state currency effective_from_us published_us"
+        " price_pico divisor",
+    ),
+    "gpuaas.node.enrolled.v1": _shape(
+        "enrolled_us",
+        "key model simulated gpus serial enrolled_us",
+        simulated=YES_NO,
+        gpus=LIST,
+    ),
+    "gpuaas.node.anchored.v1": _shape(
+        "boottime_us anchor_us", "boot boottime_us anchor_us attested", **_SPOKEN
+    ),
+    "gpuaas.node.lease_renewed.v1": _shape(
+        "boottime_us renewed_us until_us",
+        "runtimes boottime_us renewed_us until_us attested",
+        runtimes=LIST,
+        **_SPOKEN,
+    ),
+    "gpuaas.runtime.requested.v1": _shape(
+        "devices gpu_milli requested_us",
+        "project department account name devices gpu_milli models requested_us",
+        name=OBJECT,
+        models=LIST,
+    ),
+    "gpuaas.runtime.allocated.v1": _shape(
+        "epoch allocated_us",
+        "allocation node model devices epoch allocated_us",
+        devices=LIST,
+    ),
+    "gpuaas.runtime.usable.v1": _shape(
+        "boottime_us usable_us decided_us",
+        "boottime_us usable_us decided_us attested",
+        **_SPOKEN,
+    ),
+    "gpuaas.runtime.degraded.v1": _shape(
+        "boottime_us degraded_us decided_us",
+        "boottime_us degraded_us decided_us attested",
+        **_SPOKEN,
+    ),
+    "gpuaas.runtime.stopped.v1": _shape(
+        "boottime_us stopped_us decided_us",
+        "boottime_us stopped_us decided_us attested",
+        **_SPOKEN,
+    ),
+    "gpuaas.runtime.failed.v1": _shape(
+        "boottime_us failed_us decided_us",
+        "code boottime_us failed_us decided_us attested",
+        **_SPOKEN,
+    ),
+    "gpuaas.runtime.cancelled.v1": _shape("decided_us", "reason decided_us"),
+    "gpuaas.runtime.lost.v1": _shape("lost_us decided_us", "lost_us decided_us"),
+}
+
+
+def check_shape(position: int, tag: str, fact: Any) -> dict[str, Any]:
+    """The fact, its keys exactly those of its tag, in their order, each of its type.
+
+    Raises:
+        Invalid: `fact.malformed` with the first field that is missing, extra or of another type.
+    """
+    shape = SHAPES[tag]
+    if not isinstance(fact, dict):
+        raise Invalid("fact.malformed", f"{tag} is not an object", position=position, field="fact")
+    names = list(fact)
+    for name, types in shape.items():
+        if name not in fact or type(fact[name]) not in types:
+            raise Invalid(
+                "fact.malformed",
+                f"{tag}: {name} is missing or of another type",
+                position=position,
+                field=name,
+            )
+    if names != list(shape):
+        wrong = next(name for name in [*names, "fact"] if name not in shape or name == "fact")
+        raise Invalid(
+            "fact.malformed",
+            f"{tag} has other keys, or in another order",
+            position=position,
+            field=wrong,
+        )
+    return fact
