@@ -194,8 +194,12 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Granted(Struct, frozen=True, forbid_unknown_fields=True):
-    """An ownership lease for all runtimes of the node, ending on the node's CLOCK_BOOTTIME."""
+    """An ownership lease for all runtimes of the node, on the node's CLOCK_BOOTTIME.
 
+    It counts from the instant the request named, which lies before the request was sent.
+    """
+
+    from_boottime_us: int
     until_boottime_us: int
 
 

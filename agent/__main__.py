@@ -1,0 +1,60 @@
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from agent.config import Config
+from agent.run import run
+from contracts.signing import FleetError
+
+
+def parsed(arguments: list[str]) -> Config:
+    """The settings of one agent; the token comes from GPUAAS_ENROL_TOKEN, not from `ps`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m agent", description="Node agent with SIMULATED GPUs."
+    )
+    parser.add_argument("--state", type=Path, required=True, help="its only durable directory")
+    parser.add_argument("--api", default="", help="URL of the control plane, to enrol")
+    parser.add_argument("--ca", type=Path, help="CA certificate of the control plane")
+    parser.add_argument("--nats", default="", help="NATS URL, where enrolment's is not reachable")
+    parser.add_argument("--model", default="T4", help="GPU model to simulate")
+    parser.add_argument("--gpus", type=int, default=8, help="how many to simulate")
+    parser.add_argument(
+        "--usable-after-us", type=int, default=500_000, help="delay from start to usable, us"
+    )
+    given = parser.parse_args(arguments)
+    return Config(
+        state=given.state,
+        api_url=given.api,
+        ca_file=given.ca,
+        nats_url=given.nats,
+        token=os.environ.get("GPUAAS_ENROL_TOKEN", ""),
+        model=given.model,
+        gpus=given.gpus,
+        usable_after_us=given.usable_after_us,
+    )
+
+
+async def _until_signal(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await run(config, stop)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 after a clean stop, 1 with one sentence on stderr when the agent must not go on."""
+    config = parsed(sys.argv[1:] if arguments is None else arguments)
+    try:
+        asyncio.run(_until_signal(config))
+    except FleetError as error:
+        sys.stderr.write(f"agent: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+from msgspec import Struct
+
+from contracts import fleet
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Settings of one agent. `state` is its only durable place; losing it means enrolling anew.
+
+    `token` and `api_url` are needed once, until the node is enrolled. `model`, `gpus` and
+    `usable_after_us` describe the SIMULATED machine. Times in us.
+    """
+
+    state: Path
+    api_url: str = ""
+    token: str = ""
+    ca_file: Path | None = None
+    model: str = "T4"
+    gpus: int = 8
+    usable_after_us: int = 500_000
+    observe_us: int = 100_000
+    heartbeat_us: int = fleet.HEARTBEAT_US
+    renew_us: int = fleet.RENEW_US
+    resend_us: int = 2_000_000
+    machine_boot: str = ""
+    nats_url: str = ""

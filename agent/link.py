@@ -1,0 +1,193 @@
+"""The agent's side of NATS: sends the spool in order, takes receipts and commands, beats."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterator
+
+import nats
+import nats.errors
+import nats.js.errors
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.client import JetStreamContext
+
+from agent import watch
+from agent.clock import boottime_us
+from agent.config import Config
+from agent.orders import Node, handle
+from agent.spool import Spooled
+from contracts import fleet
+from contracts.signing import FleetError
+
+_PATIENCE_S = 5.0
+_BACKOFF_S = 0.5
+
+
+class Link:
+    """A connection and what was sent over it. Only this process's memory: the spool decides."""
+
+    def __init__(self, config: Config, node: Node, client: Client) -> None:
+        self.config = config
+        self.node = node
+        self.client = client
+        self.stream: JetStreamContext = client.jetstream(timeout=_PATIENCE_S)
+        self.wake = asyncio.Event()
+        self.sent_at: dict[int, float] = {}
+        self.counts: dict[str, int] = {}
+
+    def count(self, what: str) -> None:
+        """One more of `what`, for the log line at the end."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+
+class Credentials(Struct, frozen=True):
+    url: str
+    user: str
+    password: str
+
+
+async def connect(credentials: Credentials, node: str) -> Client:
+    """A client that listens only under its own inbox and reconnects for ever."""
+
+    async def quiet(_error: Exception) -> None:
+        """A lost server is no event: the spool waits, the lease runs."""
+
+    return await nats.connect(
+        credentials.url,
+        user=credentials.user or None,
+        password=credentials.password or None,
+        inbox_prefix=fleet.inbox_prefix(node).encode(),
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.2,
+        error_cb=quiet,
+        name=node,
+    )
+
+
+async def send_spool(link: Link) -> None:
+    """Never returns: what has no receipt is sent, oldest first, and again after `resend_us`.
+
+    A lease request waits until everything before it has its receipt: both ways of sending
+    together must keep the numbers in order.
+    """
+    while True:
+        pending = link.node.spool.pending()
+        link.sent_at = {row.id: link.sent_at[row.id] for row in pending if row.id in link.sent_at}
+        with _patiently(link, "evt_unsent"):
+            for place, row in enumerate(pending):
+                if row.lease and place > 0:
+                    break
+                await _send(link, row)
+                if row.lease:
+                    break
+        link.wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BACKOFF_S):
+                await link.wake.wait()
+
+
+async def take_receipts(link: Link) -> None:
+    """Never returns: every true receipt frees its event."""
+    subscription = await link.client.subscribe(fleet.receipt_subject(link.node.node))
+    async for message in subscription.messages:
+        obey(link, message)
+
+
+async def take_commands(link: Link) -> None:
+    """Never returns: each command is acknowledged once the journal holds its end."""
+    subscription = await link.stream.pull_subscribe_bind(
+        durable=link.node.node, stream=fleet.CMD_STREAM
+    )
+    while True:
+        batch: list[Msg] = []
+        try:
+            batch = await subscription.fetch(16, timeout=_PATIENCE_S)
+        except TimeoutError:
+            continue
+        except (nats.errors.Error, nats.js.errors.Error):
+            link.count("cmd_fetch")
+            await asyncio.sleep(_BACKOFF_S)
+        for message in batch:
+            answer = handle(link.node, message.data, boottime_us())
+            link.count(f"cmd_{answer.refused or 'done'}")
+            with _patiently(link, "cmd_ack"):
+                if answer.again is not None:
+                    await _publish(link, answer.again)
+                await message.ack()
+            link.wake.set()
+
+
+async def beat(link: Link) -> None:
+    """Never returns: a signed heartbeat every `heartbeat_us`."""
+    node = link.node
+    while True:
+        word = fleet.Beat("gpuaas-beat/1", node.node, node.boot, boottime_us())
+        with _patiently(link, "hb"):
+            message = fleet.beat_message(node.spool.key, word)
+            await link.client.publish(fleet.subject(node.node, "hb"), message)
+        await asyncio.sleep(link.config.heartbeat_us / 1e6)
+
+
+async def probe(link: Link) -> None:
+    """Never returns: changes of state and due renewals go into the spool."""
+    while True:
+        now_us = boottime_us()
+        said = watch.report(link.node, now_us)
+        if watch.renew(link.node, now_us, link.config.renew_us) or said:
+            link.wake.set()
+        await asyncio.sleep(link.config.observe_us / 1e6)
+
+
+def obey(link: Link, message: Msg) -> None:
+    """A forged receipt is counted and changes nothing.
+
+    Raises: FleetError journal.rolled_back when the control plane knows other words of ours
+    under a number we just used: this state directory is a copy.
+    """
+    try:
+        receipt = fleet.open_receipt(message.data, link.node.command_key)
+    except FleetError as error:
+        link.count(error.code)
+        return
+    if receipt.node != link.node.node:
+        link.count("receipt.wrong_node")
+        return
+    if receipt.code == "event.seq_reused":
+        raise FleetError(
+            "journal.rolled_back", "this state is older than what was said: enrol anew"
+        )
+    if watch.obey(link.node, receipt, boottime_us()):
+        link.wake.set()
+
+
+async def _send(link: Link, row: Spooled) -> None:
+    last = link.sent_at.get(row.id)
+    if last is not None and time.monotonic() - last < link.config.resend_us / 1e6:
+        return
+    link.sent_at[row.id] = time.monotonic()
+    if row.lease:
+        subject = fleet.subject(link.node.node, "lease")
+        reply = await link.client.request(subject, row.message, timeout=_PATIENCE_S)
+        obey(link, reply)
+    else:
+        await _publish(link, row.message)
+
+
+async def _publish(link: Link, message: bytes) -> None:
+    # No Nats-Msg-Id: a foreign id would make a victim's event a "duplicate" (FLEET.md).
+    await link.stream.publish(fleet.subject(link.node.node, "evt"), message)
+
+
+@contextlib.contextmanager
+def _patiently(link: Link, what: str) -> Iterator[None]:
+    """The network's failures are counted and outlived; nothing is lost, the spool holds it."""
+    try:
+        yield
+    except (TimeoutError, OSError, nats.errors.Error, nats.js.errors.Error):
+        link.count(what)
+
+
+type Loop = Callable[[Link], Coroutine[None, None, None]]
+LOOPS: tuple[Loop, ...] = (send_spool, take_receipts, take_commands, beat, probe)

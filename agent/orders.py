@@ -1,0 +1,209 @@
+"""Commands: checked, journaled before each effect, answered once however often they arrive."""
+
+import hashlib
+
+import msgspec
+from msgspec import Struct
+
+from agent import lease
+from agent.simulated import SimulatedRuntimes
+from agent.spool import Spool
+from agent.store import Store
+from contracts import fleet
+from contracts.fleet import Command, StartRuntime, StopRuntime
+from contracts.signing import FleetError
+
+_JOURNALED = "SELECT command, state, answer FROM journal WHERE number = :number"
+_RECEIVED = "INSERT INTO journal (number, command, state) VALUES (:number, :command, 'RECEIVED')"
+_INTENT = "UPDATE journal SET state = 'INTENT' WHERE number = :number"
+_DONE = "UPDATE journal SET state = 'DONE', answer = :answer WHERE number = :number"
+_OPEN = "SELECT command FROM journal WHERE state <> 'DONE' ORDER BY number"
+_FENCE = "SELECT epoch, number, stopped FROM fence WHERE allocation = :allocation"
+_SET_FENCE = """
+INSERT INTO fence (allocation, runtime, epoch, number, stopped)
+VALUES (:allocation, :runtime, :epoch, :number, :stopped)
+ON CONFLICT (allocation) DO UPDATE SET
+  epoch = excluded.epoch, number = excluded.number, stopped = max(stopped, excluded.stopped)"""
+_TOLD = "SELECT message FROM told WHERE allocation = :allocation"
+_TELL = """
+INSERT INTO told (allocation, state, message) VALUES (:allocation, :state, :message)
+ON CONFLICT (allocation) DO UPDATE SET state = excluded.state, message = excluded.message"""
+_REFUSED = "SELECT answer FROM refusal WHERE sha256 = :sha256"
+_REFUSE = "INSERT INTO refusal (sha256, number, answer) VALUES (:sha256, :number, :answer)"
+
+MAX_REFUSALS = 256
+
+
+class Node(Struct, frozen=True):
+    """What commands are checked against and act on."""
+
+    node: str
+    boot: str
+    command_key: str
+    store: Store
+    spool: Spool
+    runtimes: SimulatedRuntimes
+
+
+class Answer(Struct, frozen=True):
+    """`again`: the stored answer of a command seen before, to be sent once more."""
+
+    again: bytes | None = None
+    refused: str = ""
+
+
+def handle(node: Node, raw: bytes, now_us: int) -> Answer:
+    """The command is done or refused, durably, and may be acknowledged.
+
+    A crash at any line leaves it unacknowledged: JetStream brings it back, the journal knows how
+    far it came, and every effect is idempotent.
+    """
+    sha256 = hashlib.sha256(raw).hexdigest()
+    refused = node.store.conn.execute(_REFUSED, {"sha256": sha256}).fetchone()
+    if refused is not None:
+        return Answer(again=bytes(refused[0]))
+    number = 0
+    try:
+        command = fleet.open_command(raw, node.command_key)
+        number = command.number
+        stored = journaled(node, command)
+        if stored is None:
+            check(node, command, now_us)
+            _receive(node, command)
+        elif stored[0] == "DONE":
+            return Answer(again=stored[1])
+        carry_out(node, command, now_us)
+    except FleetError as error:
+        refuse(node, number, error.code, sha256, now_us)
+        return Answer(refused=error.code)
+    return Answer()
+
+
+def resume(node: Node, now_us: int) -> int:
+    """How many commands a crash had cut short; all are done on return."""
+    rows = node.store.conn.execute(_OPEN).fetchall()
+    count = 0
+    for (raw,) in rows:
+        command = msgspec.json.decode(raw, type=Command)
+        if command.boot != node.boot:
+            # A reboot voids what the old boot had begun: nothing of it can still be running.
+            _finish(node, command, None)
+            continue
+        try:
+            carry_out(node, command, now_us)
+        except FleetError as error:
+            refuse(node, command.number, error.code, f"number {command.number}", now_us)
+        count += 1
+    return count
+
+
+def journaled(node: Node, command: Command) -> tuple[str, bytes | None] | None:
+    """(state, answer) of this command, None when it is new.
+
+    Raises: FleetError command.replayed when the number was used for something else.
+    """
+    row = node.store.conn.execute(_JOURNALED, {"number": command.number}).fetchone()
+    if row is None:
+        return None
+    if not msgspec.json.decode(row[0], type=Command).same_as(command):
+        raise FleetError("command.replayed", f"number {command.number} was another command")
+    return str(row[1]), None if row[2] is None else bytes(row[2])
+
+
+def check(node: Node, command: Command, now_us: int) -> None:
+    """Raises: FleetError command.wrong_node | wrong_boot | expired | stale."""
+    if command.node != node.node:
+        raise FleetError("command.wrong_node", f"for {command.node}")
+    if command.boot != node.boot:
+        raise FleetError("command.wrong_boot", f"for boot {command.boot}")
+    if now_us >= command.expires_boottime_us:
+        raise FleetError("command.expired", f"at {command.expires_boottime_us}")
+    if lease.nonce_is_stale(node.store, node.boot, command.nonce):
+        raise FleetError("command.stale", "its lease nonce is an old one")
+    fence = node.store.conn.execute(_FENCE, {"allocation": command.allocation}).fetchone()
+    if fence is None:
+        return
+    epoch, number, stopped = fence
+    if command.epoch != epoch or command.number < number:
+        raise FleetError("command.stale", f"behind command {number} of epoch {epoch}")
+    if stopped and isinstance(command.order, StartRuntime):
+        raise FleetError("command.stale", "the allocation was stopped for good")
+
+
+def carry_out(node: Node, command: Command, now_us: int) -> None:
+    """INTENT, the effect, DONE. Raises: FleetError device.unknown | device.busy."""
+    with node.store.transaction() as conn:
+        conn.execute(_INTENT, {"number": command.number})
+    # A crash after the effect and before DONE repeats the effect: both are idempotent.
+    match command.order:
+        case StartRuntime() as order:
+            lease.hold(node.store, node.boot, order.lease_boottime_us, now_us)
+            node.runtimes.start(
+                command.allocation,
+                order.runtime,
+                command.epoch,
+                order.devices,
+                now_us,
+                order.lease_boottime_us,
+            )
+            _finish(node, command, None)
+        case StopRuntime() as order:
+            if node.runtimes.stop(command.allocation, now_us):
+                _finish(node, command, None)
+            else:
+                _tombstone(node, command, order, now_us)
+
+
+def refuse(node: Node, number: int, code: str, sha256: str, now_us: int) -> None:
+    """A signed refusal is in the spool; the same bytes again get the same refusal.
+
+    At most MAX_REFUSALS wait at a time: past that a flood is dropped unsigned.
+    """
+    with node.store.transaction() as conn:
+        if node.spool.refusals_pending() < MAX_REFUSALS:
+            answer = node.spool.add(
+                fleet.COMMAND_REFUSED,
+                node.node,
+                now_us,
+                {"command": number, "code": code, "sha256": sha256},
+                refusal=True,
+            )
+            conn.execute(_REFUSE, {"sha256": sha256, "number": number, "answer": answer})
+        if code.startswith("device."):
+            conn.execute(_DONE, {"number": number, "answer": None})
+
+
+def tell(node: Node, allocation: str, state: str, message: bytes) -> None:
+    """`message` is the last word about this allocation, in the surrounding transaction."""
+    with node.store.transaction() as conn:
+        conn.execute(_TELL, {"allocation": allocation, "state": state, "message": message})
+
+
+def _receive(node: Node, command: Command) -> None:
+    with node.store.transaction() as conn:
+        conn.execute(_RECEIVED, {"number": command.number, "command": msgspec.json.encode(command)})
+        conn.execute(
+            _SET_FENCE,
+            {
+                "allocation": command.allocation,
+                "runtime": command.order.runtime,
+                "epoch": command.epoch,
+                "number": command.number,
+                "stopped": int(isinstance(command.order, StopRuntime)),
+            },
+        )
+
+
+def _finish(node: Node, command: Command, answer: bytes | None) -> None:
+    with node.store.transaction() as conn:
+        told = conn.execute(_TOLD, {"allocation": command.allocation}).fetchone()
+        kept = answer if answer is not None or told is None else bytes(told[0])
+        conn.execute(_DONE, {"number": command.number, "answer": kept})
+
+
+def _tombstone(node: Node, command: Command, order: StopRuntime, now_us: int) -> None:
+    # Never started here: say "stopped" all the same, and the fence refuses a start that comes late.
+    with node.store.transaction():
+        message = node.spool.add(fleet.STOPPED, order.runtime, now_us, {})
+        tell(node, command.allocation, "stopped", message)
+        _finish(node, command, message)

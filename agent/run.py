@@ -1,0 +1,109 @@
+import asyncio
+import contextlib
+from pathlib import Path
+
+import nats.errors
+from nats.aio.client import Client
+
+from agent import clock, identity, link, orders, watch
+from agent.config import Config
+from agent.enrol import enrol, request_of
+from agent.orders import Node
+from agent.simulated import SimulatedRuntimes, inventory
+from agent.spool import Spool
+from agent.store import Store
+from contracts.fleet import EnrolReply
+from contracts.signing import FleetError, public_hex
+
+_RETRY_S = 1.0
+_ENROL_ATTEMPTS = 30
+
+
+async def run(config: Config, stop: asyncio.Event | None = None) -> None:
+    """Returns when `stop` is set: connections closed, everything unsaid still in the spool.
+
+    Kill -9 at any instant loses and doubles nothing: run again with the same `state`.
+    Raises: FleetError enrol.* | journal.missing | journal.rolled_back | state.in_use.
+    """
+    stop = stop or asyncio.Event()
+    config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    known = identity.enrolment(config.state)
+    store = Store(config.state, enrolled=known is not None)
+    try:
+        reply = known or await _enrol(config)
+        node = open_node(config, store, reply)
+        try:
+            await _serve(config, node, reply, stop)
+        finally:
+            node.runtimes.close()
+    finally:
+        store.close()
+
+
+def open_node(config: Config, store: Store, reply: EnrolReply) -> Node:
+    """The node as this boot: same boot adopts what runs, a new one starts from nothing."""
+    boot = clock.boot_of(reply.node, config.machine_boot or clock.machine_boot())
+    runtimes = SimulatedRuntimes(
+        config.state / "simulated.db", boot, config.gpus, config.usable_after_us
+    )
+    spool = Spool(store, identity.event_key(config.state), reply.node, boot)
+    node = Node(reply.node, boot, reply.command_key, store, spool, runtimes)
+    watch.announce(node, clock.boottime_us())
+    orders.resume(node, clock.boottime_us())
+    return node
+
+
+async def _serve(config: Config, node: Node, reply: EnrolReply, stop: asyncio.Event) -> None:
+    credentials = link.Credentials(
+        config.nats_url or reply.nats_url, reply.nats_user, reply.nats_password
+    )
+    client = await _connected(credentials, node.node, stop)
+    if client is None:
+        return
+    over = asyncio.create_task(stop.wait())
+    here = link.Link(config, node, client)
+    loops = [asyncio.create_task(loop(here)) for loop in link.LOOPS]
+    try:
+        # A loop ends only by a failure that must end the agent: it is raised here.
+        done, _ = await asyncio.wait([over, *loops], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in (over, *loops):
+            task.cancel()
+        await asyncio.gather(over, *loops, return_exceptions=True)
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await client.close()
+
+
+async def _connected(
+    credentials: link.Credentials, node: str, stop: asyncio.Event
+) -> Client | None:
+    while not stop.is_set():
+        try:
+            return await link.connect(credentials, node)
+        except (OSError, TimeoutError, nats.errors.Error):
+            await asyncio.sleep(_RETRY_S)
+    return None
+
+
+async def _enrol(config: Config) -> EnrolReply:
+    key = identity.event_key(config.state)
+    gpus = inventory(public_hex(key), config.gpus)
+    request = request_of(key, config.token, config.model, gpus, f"SIMULATED-{public_hex(key)[:16]}")
+    for attempt in range(_ENROL_ATTEMPTS):
+        try:
+            reply = await asyncio.to_thread(enrol, config.api_url, request, config.ca_file)
+        except FleetError as error:
+            if error.code != "enrol.unreachable" or attempt == _ENROL_ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(_RETRY_S)
+        else:
+            identity.keep_enrolment(config.state, reply)
+            return reply
+    raise FleetError("enrol.unreachable", config.api_url)
+
+
+def state_of(data: Path, name: str) -> Path:
+    """The state directory of the agent called `name` under a stack's data directory."""
+    return data / "agents" / name

@@ -1,0 +1,89 @@
+"""From what the probe sees to what the agent says: each change of state exactly once."""
+
+from agent import lease
+from agent.orders import Node, tell
+from agent.simulated import Observed
+from contracts import fleet
+from contracts.fleet import Said
+
+_TOLD = "SELECT state FROM told WHERE allocation = :allocation"
+_TAGS = {
+    "usable": fleet.USABLE,
+    "degraded": fleet.DEGRADED,
+    "stopped": fleet.STOPPED,
+    "failed": fleet.FAILED,
+}
+_OVER = ("stopped", "failed")
+
+
+def announce(node: Node, now_us: int) -> None:
+    """The boot's anchor is the first thing said under a boot, once."""
+    if node.spool.is_new_boot():
+        node.spool.add(fleet.ANCHORED, node.node, now_us, {})
+
+
+def report(node: Node, now_us: int) -> int:
+    """How many changes were spooled.
+
+    `usable` and recovery count from the probe that saw them, never from before it; the end and
+    the loss of a GPU count from when they happened.
+    """
+    count = 0
+    for seen in node.runtimes.observe(now_us):
+        row = node.store.conn.execute(_TOLD, {"allocation": seen.allocation}).fetchone()
+        told = "starting" if row is None else str(row[0])
+        if seen.state in {told, "starting"} or told in _OVER:
+            continue
+        if seen.state == "degraded" and told == "starting":
+            continue
+        with node.store.transaction():
+            message = node.spool.add(
+                _TAGS[seen.state],
+                seen.runtime,
+                now_us if seen.state == "usable" else seen.since_us,
+                _said(seen),
+            )
+            tell(node, seen.allocation, seen.state, message)
+        count += 1
+    return count
+
+
+def renew(node: Node, now_us: int, renew_us: int) -> bool:
+    """True when a lease request was spooled: something lives here, and it is time.
+
+    The request carries the instant before it is sent; however late the reply, the lease counts
+    from there.
+    """
+    seen = node.runtimes.observe(now_us)
+    if all(one.state in _OVER for one in seen) or node.spool.lease_pending():
+        return False
+    nonce = lease.latest_nonce(node.store, node.boot)
+    if not nonce or not lease.is_due(lease.held(node.store, node.boot), now_us, renew_us):
+        return False
+    usable = sorted(one.runtime for one in seen if one.state == "usable")
+    node.spool.add(fleet.LEASE_RENEWED, node.node, now_us, {"runtimes": usable}, nonce=nonce)
+    return True
+
+
+def obey(node: Node, receipt: fleet.Receipt, now_us: int) -> bool:
+    """True when the receipt freed an event. Idempotent; the receipt's signature was checked."""
+    with node.store.transaction():
+        freed = node.spool.free(receipt.boot, receipt.seq)
+        if receipt.boot != node.boot:
+            return freed
+        if isinstance(receipt.nonce, str):
+            lease.learn_nonce(node.store, node.boot, receipt.nonce)
+        if isinstance(receipt.granted, fleet.Granted):
+            granted = receipt.granted
+            lease.hold(node.store, node.boot, granted.until_boottime_us, granted.from_boottime_us)
+            node.runtimes.arm(granted.until_boottime_us, now_us)
+    for runtime in receipt.revoked:
+        for seen in node.runtimes.observe(now_us):
+            if seen.runtime == runtime:
+                node.runtimes.stop(seen.allocation, now_us)
+    return freed
+
+
+def _said(seen: Observed) -> Said:
+    # Keys as contracts/facts.md prescribes them for the tag.
+    return {"code": seen.code} if seen.state == "failed" else {}
