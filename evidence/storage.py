@@ -1,0 +1,166 @@
+"""Files outside the database: tiles, entry bundles, bulk rows, sealed files, the checkpoint.
+
+Layout under the root is the bundle's own (EVIDENCE.md section 5): `checkpoint`, `tile/…`,
+`tile/entries/…`, `bulk/<table>/<first_row>`, `file/<name>`. A name is either absent or complete:
+bytes are written beside it, fsynced and renamed, and the directory is fsynced before `write` returns.
+"""
+
+import os
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from domain.errors import DomainError
+from gpuaas_verify.tiles import TILE_WIDTH, entries_path, tile_path
+
+CHECKPOINT: Final = "checkpoint"
+_WIDTH: Final = re.compile(r"[1-9][0-9]{0,2}").fullmatch
+_FRESH: Final = "~"  # no published name may contain it
+
+
+class Storage:
+    """The files of one log. One integrator writes; any number of processes read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Every file durable and complete, or an OSError (a full disk) and the old ones untouched.
+
+        A crash here leaves at most files named `…~`, which the next write of that name replaces.
+        """
+        folders = set()
+        for name, data in files.items():
+            path = self.root / name
+            if path.parent not in folders:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                folders |= {path.parent, *self._up(path.parent)}
+            fresh = path.with_name(path.name + _FRESH)
+            write_durably(fresh, data)
+            fresh.rename(path)
+        for folder in folders:
+            sync_folder(folder)
+
+    def _up(self, folder: Path) -> Iterable[Path]:
+        """The folders above, up to the root: a new folder is durable once its parent is synced."""
+        while folder != self.root:
+            folder = folder.parent
+            yield folder
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes, or None when it does not exist."""
+        try:
+            return (self.root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def need(self, name: str) -> bytes:
+        """The file's bytes. Raises: DomainError storage.missing."""
+        data = self.read(name)
+        if data is None:
+            raise DomainError("storage.missing", f"{name} is not in the evidence storage")
+        return data
+
+    def size(self, name: str) -> int | None:
+        """The file's length in bytes, or None."""
+        try:
+            return (self.root / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Without these names; absent ones are fine. Not synced: they may come back after a crash."""
+        for name in names:
+            (self.root / name).unlink(missing_ok=True)
+
+    def names(self, prefix: str) -> list[str]:
+        """Published names under a folder, in bytewise order."""
+        top = self.root / prefix
+        found = (p.relative_to(self.root).as_posix() for p in top.rglob("*") if p.is_file())
+        return sorted(name for name in found if not name.endswith(_FRESH))
+
+    def tile(self, level: int, index: int, width: int) -> bytes:
+        """`width` hashes of a tile; a wider partial or the full tile serves as well.
+
+        Raises: DomainError storage.missing when none holds that many.
+        """
+        data = self._wide(tile_path(level, index), width)
+        if len(data) < 32 * width:
+            raise DomainError("storage.missing", f"{tile_path(level, index, width)} is short")
+        return data[: 32 * width]
+
+    def entries(self, index: int, width: int) -> list[bytes]:
+        """The first `width` entries of a bundle; a wider partial or the full one serves as well.
+
+        Raises: DomainError storage.missing, storage.malformed.
+        """
+        items = split_bundle(self._wide(entries_path(index), width))
+        if len(items) < width:
+            raise DomainError("storage.missing", f"{entries_path(index, width)} is short")
+        return items[:width]
+
+    def _wide(self, full: str, width: int) -> bytes:
+        if width < TILE_WIDTH:
+            widths = sorted(
+                int(p.name) for p in (self.root / f"{full}.p").glob("*") if _WIDTH(p.name)
+            )
+            for wider in widths[bisect_left(widths, width) :]:
+                data = self.read(f"{full}.p/{wider}")
+                if data is not None:  # the integrator may have replaced it by a wider one meanwhile
+                    return data
+        return self.need(full)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """The bytes under this very name, fsynced; not atomic, rename it afterwards."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """The folder's names durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """The file atomically replaced and durable: after a crash it is the old or the new one."""
+    fresh = path.with_name(path.name + _FRESH)
+    fresh.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+    write_durably(fresh, data)
+    fresh.rename(path)
+    sync_folder(path.parent)
+
+
+def split_bundle(data: bytes) -> list[bytes]:
+    """The entries (or rows) of a bundle of big-endian uint16 lengths and bytes.
+
+    Raises: DomainError storage.malformed when a length runs past the end.
+    """
+    found: list[bytes] = []
+    at = 0
+    while at < len(data):
+        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+        if end > len(data) or at + 2 > len(data):
+            raise DomainError("storage.malformed", f"a bundle ends inside its item {len(found)}")
+        found.append(data[at + 2 : end])
+        at = end
+    return found
+
+
+def join_bundle(items: Iterable[bytes]) -> bytes:
+    """Big-endian uint16 length and bytes of each item (C2SP tlog-tiles entry bundle)."""
+    return b"".join(part for item in items for part in (len(item).to_bytes(2, "big"), item))
