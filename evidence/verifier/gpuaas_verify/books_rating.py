@@ -6,6 +6,7 @@ number. Written from the page alone: the platform's own rating is what this is c
 
 from bisect import bisect_left, bisect_right, insort
 from hashlib import sha256
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -61,7 +62,10 @@ class Charging:
             raise Invalid("books.account", f"{stream} is opened twice", position=position)
         if not 0 <= fact["minor_digits"] <= 12:  # pico has 12
             raise Invalid(
-                "books.account", "minor digits out of 0..12", position=position, field="minor_digits"
+                "books.account",
+                "minor digits out of 0..12",
+                position=position,
+                field="minor_digits",
             )
         item = {
             "org": fact["organization"],
@@ -179,8 +183,18 @@ class Charging:
         self._spill.put("line", runtime, name, [total, amount])
         self._row(
             "rated_interval",
-            [position, runtime, METER, price, period[0], booked, start, end, sign]
-            + [quantity, total, amount],
+            position,
+            runtime,
+            METER,
+            price,
+            period[0],
+            booked,
+            start,
+            end,
+            sign,
+            quantity,
+            total,
+            amount,
         )
         sku = f"{METER}:{item['model']}"
         self._book(booked, (item["project"], sku, price, period[0]), sign * quantity, delta)
@@ -214,17 +228,39 @@ class Charging:
     ) -> None:
         """One transfer row, debit side first; balances follow (section 5)."""
         resource, meter, price, period, booked = about
+        priced = "-" if price is None else str(price)
         text = "\n".join(
-            ("gpuaas-transfer/1", str(position), kind, resource, meter)
-            + ("-" if price is None else str(price), period, currency, suffix)
+            (
+                "gpuaas-transfer/1",
+                str(position),
+                kind,
+                resource,
+                meter,
+                priced,
+                period,
+                currency,
+                suffix,
+            )
         )
         bounded(amount, position, "amount_pico")
         debit = self._touch(position, account, sides[0], amount)
         credit = self._touch(position, account, sides[1], -amount)
         self._row(
             "transfer",
-            [sha256(text.encode()).hexdigest(), position, kind, account, sides[0], sides[1]]
-            + [currency, amount, resource, meter, price, period, booked, *debit, *credit],
+            sha256(text.encode()).hexdigest(),
+            position,
+            kind,
+            account,
+            *sides,
+            currency,
+            amount,
+            resource,
+            meter,
+            price,
+            period,
+            booked,
+            *debit,
+            *credit,
         )
 
     def _touch(self, position: int, account: str, ledger: str, amount: int) -> list[int]:
@@ -233,7 +269,7 @@ class Charging:
         self._spill.put("balance", account, ledger, after)
         return after
 
-    def _row(self, table: str, fields: list[Any]) -> None:
+    def _row(self, table: str, *fields: Any) -> None:
         self._spill.push(table, [self._numbers[table], *fields])
         self._numbers[table] += 1
 
@@ -251,20 +287,20 @@ def _pieces(
 ) -> list[tuple[int, int, list[int], list[Any]]]:
     """`[a, b)` cut into (start, end, price entry, period), in order of time, no cut in vain."""
     cuts = {a}
-    for starts in (periods, ):
-        low, high = bisect_right(starts, a, key=FIRST), bisect_left(starts, b, key=FIRST)
-        cuts.update(period[1] for period in starts[low:high])
+    low, high = bisect_right(periods, a, key=FIRST), bisect_left(periods, b, key=FIRST)
+    cuts.update(period[1] for period in periods[low:high])
     for entries in books:
         low, high = bisect_right(entries, a, key=EFFECTIVE), bisect_left(entries, b, key=EFFECTIVE)
         cuts.update(entry[0] for entry in entries[low:high])
     edges = [*sorted(cuts), b]
     pieces: list[tuple[int, int, list[int], list[Any]]] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         price = _price_at(position, start, books)
         period = _period_at(position, start, end, periods)
         if pieces and pieces[-1][2] is price and pieces[-1][3] is period:
-            start = pieces.pop()[0]
-        pieces.append((start, end, price, period))
+            pieces[-1] = (pieces[-1][0], end, price, period)
+        else:
+            pieces.append((start, end, price, period))
     return pieces
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 # Counted in items, not bytes: an item of the books is well under 1 KB, so about 40 MB.
 ITEMS_IN_MEMORY = 40_000
@@ -60,7 +60,7 @@ class Spill:
         self._middle: dict[str, int] = {}
         self._number = 0
 
-    def __enter__(self) -> "Spill":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

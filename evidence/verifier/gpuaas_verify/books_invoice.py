@@ -1,0 +1,182 @@
+"""Invoices and their files, derived and held against what was finalized: rating.md section 6.
+
+The lines of the one invoice at hand are in memory; no other.
+"""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from gpuaas_verify.books_rating import NUL, Charging, round_half_even
+from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.errors import Invalid
+
+type Line = tuple[str, str, int, str, int, int]  # project, sku, price, service, quantity, amount
+
+
+def derive_lines(spill: Spill, period: str) -> list[Line]:
+    """The lines booked in the period, in order, none of quantity 0 and amount 0."""
+    lines: list[Line] = []
+    for key, (quantity, amount) in spill.scan("booked", period):
+        project, sku, price, service = key.split(NUL)
+        if quantity or amount:
+            lines.append((project, sku, int(price), service, quantity, amount))
+    return lines
+
+
+def shown_minor(lines: list[Line], total_minor: int, unit: int) -> list[int]:
+    """Each line's minor amount as shown: floors, then one each to the largest remainders."""
+    shown = [line[5] // unit for line in lines]
+    by_remainder = sorted(range(len(lines)), key=lambda at: (-(lines[at][5] % unit), at))
+    for at in by_remainder[: total_minor - sum(shown)]:
+        shown[at] += 1
+    return shown
+
+
+def invoice_bytes(head: dict[str, Any], lines: list[Line], total_minor: int, unit: int) -> bytes:
+    """The invoice file; `head` is everything before the lines, in order."""
+    total = sum(line[5] for line in lines)
+    document = {
+        **head,
+        "lines": [
+            {
+                "project": project,
+                "sku": sku,
+                "price": price,
+                "service_period": service,
+                "quantity": quantity,
+                "amount_pico": amount,
+                "shown_minor": minor,
+            }
+            for (project, sku, price, service, quantity, amount), minor in zip(
+                lines, shown_minor(lines, total_minor, unit), strict=True
+            )
+        ],
+        "total_pico": total,
+        "rounding_pico": total_minor * unit - total,
+        "total_minor": total_minor,
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class Invoicing:
+    """Every `invoice.finalized` against its derivation, every invoice file against its bytes.
+
+    A file is sealed in the append that finalizes its invoice, before or after it: the one seen
+    first waits for the other, and both carry the append's cause.
+    """
+
+    def __init__(self, spill: Spill, charging: Charging) -> None:
+        self._spill = spill
+        self._charging = charging
+        self.count = 0
+
+    def finalized(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
+        """Transfers `invoice` and `rounding`; the fact says what is derived."""
+        account = self._charging.account(position, fact["account"])
+        period = self._charging.period(position, fact["account"], fact["period"])
+        if period[3] is None or fact["closed"] != period[3]:
+            raise Invalid(
+                "books.invoice",
+                "its period was not closed there",
+                position=position,
+                field="closed",
+            )
+        if self._spill.get("invoiced", "", fact["period"]) is not None:
+            raise Invalid(
+                "books.invoice", "its period has an invoice", position=position, field="period"
+            )
+        self._spill.put("invoiced", "", fact["period"], 1)
+        lines = derive_lines(self._spill, fact["period"])
+        unit = 10 ** (12 - account["digits"])
+        total = sum(line[5] for line in lines)
+        minor = round_half_even(total, unit)
+        data = invoice_bytes(self._head(fact, account, period), lines, minor, unit)
+        derived = {
+            "currency": account["currency"],
+            "minor_digits": account["digits"],
+            "total_pico": total,
+            "total_minor": minor,
+            "line_count": len(lines),
+            "file": f"invoice-{fact['number'].lower()}.json",
+            "sha256": sha256(data).hexdigest(),
+        }
+        for field, value in derived.items():
+            if fact[field] != value:
+                raise Invalid(
+                    "books.invoice_differs", f"{field} is {fact[field]}, derived {value}",
+                    position=position, field=field,
+                )  # fmt: skip
+        self._post(position, entry["stream"], fact, total, minor * unit - total)
+        self._meet(position, fact["file"], entry["cause"], [derived["sha256"], len(data)], "file")
+        self._spill.drop("booked", fact["period"])
+        self._spill.delete("simulated", "", fact["period"])
+        self.count += 1
+
+    def _head(
+        self, fact: dict[str, Any], account: dict[str, Any], period: list[Any]
+    ) -> dict[str, Any]:
+        return {
+            "format": "gpuaas-invoice/1",
+            "number": fact["number"],
+            "organization": account["org"],
+            "account": fact["account"],
+            "period": period[0],
+            "start_us": period[1],
+            "end_us": period[2],
+            "currency": account["currency"],
+            "minor_digits": account["digits"],
+            "simulated": self._spill.get("simulated", "", period[0]) is not None,
+        }
+
+    def _post(
+        self, position: int, stream: str, fact: dict[str, Any], total: int, rest: int
+    ) -> None:
+        about = (stream, "-", None, fact["period"], fact["period"])
+        for kind, amount, other in (("invoice", total, "unbilled"), ("rounding", rest, "rounding")):
+            if amount:
+                sides = ("receivable", other) if amount > 0 else (other, "receivable")
+                self._charging.transfer(
+                    position, kind, fact["account"], sides, fact["currency"], abs(amount), about
+                )
+
+    def file_sealed(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
+        """An invoice file stands beside its invoice, for good; other files are not of the books."""
+        superseded = fact["supersedes"]
+        if superseded is not None and self._spill.get("invoice_at", "", str(superseded)):
+            raise Invalid(
+                "books.invoice_superseded", "an invoice file stands for good",
+                position=position, field="supersedes",
+            )  # fmt: skip
+        if not (fact["name"].startswith("invoice-") and fact["name"].endswith(".json")):
+            return
+        self._spill.put("invoice_at", "", str(position), 1)
+        self._meet(position, fact["name"], entry["cause"], [fact["sha256"], fact["bytes"]], "seal")
+
+    def _meet(self, position: int, name: str, cause: str, digest: list[Any], side: str) -> None:
+        waiting = self._spill.get("waiting", "", name)
+        if waiting is None:
+            if self._spill.get("filed", "", name) is not None:
+                raise Invalid(
+                    "books.invoice_file", f"{name} belongs to an earlier invoice", position=position
+                )
+            self._spill.put("waiting", "", name, [side, cause, *digest, position])
+            return
+        if waiting[0] == side or waiting[1] != cause:
+            raise Invalid(
+                "books.invoice_file", f"{name} is not sealed with its invoice", position=position
+            )
+        for field, mine, other in zip(("sha256", "bytes"), digest, waiting[2:4], strict=True):
+            if mine != other:
+                raise Invalid(
+                    "books.invoice_file", f"{name} is sealed with other bytes",
+                    position=position, field=field,
+                )  # fmt: skip
+        self._spill.delete("waiting", "", name)
+        self._spill.put("filed", "", name, 1)
+
+    def finish(self) -> None:
+        """No invoice lacks its sealed file, no invoice file its invoice."""
+        for name, waiting in self._spill.scan("waiting", ""):
+            lacks = "an invoice" if waiting[0] == "seal" else "a sealed file"
+            raise Invalid("books.invoice_file", f"{name} lacks {lacks}", position=waiting[4])
