@@ -1,0 +1,207 @@
+"""A history of money facts, as stored: what both sets of books are fed.
+
+Everything is decided here by hand (instants by the sentence in facts.md, invoices by whoever asks),
+so that neither the platform's books nor the auditor's are used to make their own input.
+"""
+
+import base64
+import json
+import uuid
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Struct
+
+from domain import account, invoice, node, period, pricebook, runtime, sealing
+from domain.facts import encode_fact, tag_of
+from domain.words import Attested, Gpu, Private, Share
+from gpuaas_verify.books import Books
+
+HOUR_US = 3_600_000_000
+PER_GPU_HOUR = 3_600_000_000_000  # milli-GPU-us in a GPU-hour
+ORG = "organization-00000000-0000-7000-8000-000000000000"
+
+
+def stream(kind: str, number: int) -> str:
+    """A well-formed stream id that repeats from run to run."""
+    return f"{kind}-{uuid.UUID(int=(7 << 76) | (2 << 62) | number)}"
+
+
+@dataclass
+class Live:
+    """What the history must know of a runtime to say its next instant."""
+
+    node: str
+    previous: int
+    lease: int | None = None
+
+
+@dataclass
+class History:
+    """Facts in order, each with its stream and the envelope's cause."""
+
+    facts: list[tuple[str, str, Struct]] = field(default_factory=list)
+    live: dict[str, Live] = field(default_factory=dict)
+    anchors: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    seq: int = 0
+
+    def add(self, stream_id: str, fact: Struct, cause: str | None = None) -> int:
+        """The position of the fact."""
+        position = len(self.facts)
+        self.facts.append((stream_id, cause or f"cmd:{position:064x}", fact))
+        return position
+
+    def entry(self, position: int) -> dict[str, Any]:
+        """The decoded envelope, as the verifier has it (hashes aside)."""
+        stream_id, cause, fact = self.facts[position]
+        version = sum(1 for other, _, _ in self.facts[: position + 1] if other == stream_id)
+        return {
+            "position": position,
+            "stream": stream_id,
+            "version": version,
+            "tag": tag_of(fact),
+            "cause": cause,
+            "fact": json.loads(encode_fact(fact)),
+        }
+
+    def attested(self, node_id: str, tag: str, stream_id: str, boottime: int) -> Attested:
+        """The node's word; the signature is another check's."""
+        boot = self.anchors[node_id][0]
+        self.seq += 1
+        body = {
+            "format": "gpuaas-attest/1",
+            "node": node_id,
+            "boot": boot,
+            "seq": self.seq,
+            "tag": tag,
+            "stream": stream_id,
+            "boottime_us": boottime,
+            "said": {},
+        }
+        text = base64.b64encode(json.dumps(body, separators=(",", ":")).encode()).decode()
+        return Attested(node_id, "0" * 64, boot, self.seq, text, "")
+
+    def node(self, number: int, model: str, *, simulated: bool = True) -> str:
+        """An enrolled node, anchored at 0 of its boot = instant 0."""
+        node_id = stream("node", number)
+        gpus = (Gpu(0, "GPU-0"),)
+        self.add(node_id, node.Enrolled("0" * 64, model, simulated, gpus, "1", 0))
+        self.anchor(node_id, 1, 0, 0)
+        return node_id
+
+    def anchor(self, node_id: str, boot: int, boottime: int, at: int) -> None:
+        """A boot of the node, whose clock said `boottime` at `at`."""
+        self.anchors[node_id] = (f"{boot:032x}", boottime, at)
+        said = self.attested(node_id, "gpuaas.node.anchored.v1", node_id, boottime)
+        self.add(node_id, node.Anchored(f"{boot:032x}", boottime, at, said))
+
+    def account(self, number: int, currency: str = "USD", digits: int = 2) -> str:
+        """A billing account without periods."""
+        account_id = stream("account", number)
+        self.add(account_id, account.Opened(ORG, currency, digits, "UTC", "2025b", 0))
+        return account_id
+
+    def period(self, account_id: str, number: int, sequence: int, start: int, end: int) -> str:
+        """A period of the account."""
+        period_id = stream("period", number)
+        self.add(period_id, period.Opened(account_id, sequence, start, end, "UTC", "2025b", 0))
+        return period_id
+
+    def price(
+        self, pico: int, effective: int, *, model: str = "T4", whose: str = "default",
+        published: int = 0, divisor: int = PER_GPU_HOUR, currency: str = "USD",
+    ) -> int:  # fmt: skip
+        """A price entry's position."""
+        return self.add(
+            stream("pricebook", 1),
+            pricebook.EntryPublished(
+                whose, "gpu.time", model, "-", "usable", currency, effective, published, pico,
+                divisor,
+            ),
+        )  # fmt: skip
+
+    def start(
+        self, number: int, account_id: str, node_id: str, at: int, *, milli: int = 1000,
+        project: int = 1, model: str = "T4",
+    ) -> str:  # fmt: skip
+        """A runtime, requested and allocated."""
+        runtime_id = stream("runtime", number)
+        project_id = stream("project", project)
+        requested = runtime.Requested(
+            project_id, stream("department", 1), account_id, Private("0" * 64), 1, milli, (), at
+        )
+        self.add(runtime_id, requested)
+        shares = (Share(0, min(milli, 1000)),)
+        allocation = stream("allocation", number)
+        self.add(runtime_id, runtime.Allocated(allocation, node_id, model, shares, 1, at))
+        self.live[runtime_id] = Live(node_id, at)
+        return runtime_id
+
+    def say(self, what: type[Struct], runtime_id: str, at: int, decided: int | None = None) -> int:
+        """An attested fact of the runtime at boot time `at`; the instant facts.md gives it."""
+        live = self.live[runtime_id]
+        _, anchor_boottime, anchor_us = self.anchors[live.node]
+        decided = at if decided is None else decided
+        meant = anchor_us + at - anchor_boottime
+        instant = max(live.previous, min(max(meant, live.previous), decided))
+        names = what.__struct_fields__
+        tag = str(what.__struct_config__.tag)
+        values = {
+            "boottime_us": at,
+            names[names.index("boottime_us") + 1]: instant,
+            "decided_us": decided,
+            "attested": self.attested(live.node, tag, runtime_id, at),
+        }
+        if "code" in names:
+            values["code"] = "agent.failed"
+        if what in {runtime.Usable, runtime.Degraded}:
+            live.previous = instant
+        else:
+            del self.live[runtime_id]
+        return self.add(runtime_id, what(**values))
+
+    def lease(self, node_id: str, runtimes: list[str], at: int) -> int:
+        """A renewal that names the runtimes."""
+        for runtime_id in runtimes:
+            if runtime_id in self.live and self.live[runtime_id].node == node_id:
+                self.live[runtime_id].lease = at
+        said = self.attested(node_id, "gpuaas.node.lease_renewed.v1", node_id, at)
+        return self.add(node_id, node.LeaseRenewed(tuple(runtimes), at, at, at + 1, said))
+
+    def lose(self, runtime_id: str, decided: int) -> int:
+        """The runtime's node is gone: it ends at its last renewal."""
+        live = self.live.pop(runtime_id)
+        lost = max(live.previous, live.previous if live.lease is None else live.lease)
+        return self.add(runtime_id, runtime.Lost(lost, decided))
+
+    def close(self, account_id: str, period_id: str, start: int, end: int) -> int:
+        """The period is closed; its position."""
+        return self.add(period_id, period.Closed(account_id, start, end, end))
+
+    def invoice(
+        self, number: int, account_id: str, period_id: str, closed: int, data: bytes,
+        totals: tuple[int, int, int], currency: str = "USD", digits: int = 2,
+    ) -> int:  # fmt: skip
+        """The finalized invoice with its file, in one append; totals = pico, minor, lines."""
+        pico, minor, count = totals
+        name, digest = f"invoice-inv-{number}.json", sha256(data).hexdigest()
+        cause = f"cmd:{len(self.facts):064x}"
+        position = self.add(
+            stream("invoice", number),
+            invoice.Finalized(
+                f"INV-{number}", account_id, period_id, currency, digits, pico, minor, count,
+                name, digest, closed, 0,
+            ),
+            cause,
+        )  # fmt: skip
+        sealed = sealing.FileSealed(name, digest, len(data), 0, None)
+        self.add(stream("files", 1), sealed, cause)
+        sequence = 1 + sum(1 for _, _, f in self.facts if isinstance(f, account.Invoiced))
+        self.add(account_id, account.Invoiced(stream("invoice", number), sequence), cause)
+        return position
+
+    def feed(self, books: Books, first: int = 0) -> None:
+        """Every entry from `first` on."""
+        for position in range(first, len(self.facts)):
+            books.feed(position, self.entry(position))
