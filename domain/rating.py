@@ -1,0 +1,334 @@
+"""Facts in, rated intervals and transfers out: the fold that contracts/rating.md prescribes."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from domain import account, invoice, node, period, pricebook, runtime
+from domain.errors import DomainError
+from domain.ledger import LIMIT, Balance, Ledger, Order, Transfer, post
+from domain.statement import PICO_DIGITS, InvoiceDraft, LineKey, Sum, invoice_file, state_lines
+from domain.tariff import Tariff, round_half_even
+
+__all__ = ["Books", "RatedInterval", "Transfer", "invoice_file", "row_bytes"]
+
+METER: Final = "gpu.time"
+REGION: Final = "-"
+STATE: Final = "usable"
+
+
+class RatedInterval(Struct, frozen=True, gc=False):
+    """One piece of a charge, without `row` and `salt` (rating.md section 4)."""
+
+    cause: int
+    resource: str
+    meter: str
+    price: int
+    period: str
+    booked: str
+    start_us: int
+    end_us: int
+    sign: int
+    quantity: int
+    line_quantity: int
+    line_amount_pico: int
+
+
+class _Period(Struct):
+    id: str
+    start_us: int
+    end_us: int
+    sequence: int
+    sums: dict[LineKey, Sum]
+    closed: bool = False
+    finalized: bool = False
+    simulated: bool = False
+
+
+class _Account(Struct):
+    opened: account.Opened
+    ledger: Ledger
+    periods: list[_Period]
+    starts: list[int]
+    open_runtimes: "dict[str, _Runtime]"
+    first_open: int = 0
+
+
+class _Runtime(Struct):
+    id: str
+    requested: int  # its log position: the order in which a period's close charges
+    account: _Account
+    project: str
+    gpu_milli: int
+    lines: dict[tuple[int, str], Sum]  # (price position, service period)
+    model: str = ""
+    scope: tuple[str, str, str, str, str] = ("", "", "", "", "")
+    simulated: bool = False
+    started_us: int | None = None  # of the open interval
+    done_us: int = 0  # how far the open interval is charged
+
+
+type Rows = tuple[list[RatedInterval], list[Transfer]]
+
+
+class Books:
+    """The whole of rating as one mutable fold; a pure function of the facts applied, in order.
+
+    Feed every entry once, in order of position; entries without meaning here cost a lookup. After
+    `apply` has raised, the fold is spent: rebuild it from the log, whose fault the error names.
+    """
+
+    def __init__(self) -> None:
+        self.tariff = Tariff()
+        self._accounts: dict[str, _Account] = {}
+        self._periods: dict[str, tuple[_Account, _Period]] = {}
+        self._runtimes: dict[str, _Runtime] = {}
+        self._simulated: dict[str, bool] = {}
+        self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
+            runtime.Requested: self._requested,
+            runtime.Allocated: self._allocated,
+            runtime.Usable: self._usable,
+            runtime.Degraded: lambda at, of, fact: self._until(at, of, fact.degraded_us),
+            runtime.Stopped: lambda at, of, fact: self._until(at, of, fact.stopped_us),
+            runtime.Failed: lambda at, of, fact: self._until(at, of, fact.failed_us),
+            runtime.Lost: lambda at, of, fact: self._until(at, of, fact.lost_us),
+            node.Enrolled: self._enrolled,
+            account.Opened: self._account_opened,
+            period.Opened: self._period_opened,
+            period.Closed: self._period_closed,
+            pricebook.EntryPublished: self._published,
+            invoice.Finalized: self._finalized,
+        }
+
+    def apply(self, position: int, stream: str, fact: Struct) -> Rows:
+        """The rows this entry causes, in order; most entries cause none.
+
+        Raises:
+            DomainError: `rating.*` or `price.*` when the log says what rating.md does not allow.
+        """
+        on = self._on.get(type(fact))
+        return ([], []) if on is None else on(position, stream, fact) or ([], [])
+
+    @property
+    def open_runtimes(self) -> dict[str, int]:
+        """Runtimes with an open billable interval, and how far (us) each is charged."""
+        return {
+            running.id: running.done_us
+            for owner in self._accounts.values()
+            for running in owner.open_runtimes.values()
+        }
+
+    def balances(self, account_id: str) -> dict[str, Balance]:
+        """Ledger accounts of a billing account by name; empty when it has none yet."""
+        owner = self._accounts.get(account_id)
+        return {} if owner is None else owner.ledger.balances
+
+    def invoice_of(self, period_id: str) -> InvoiceDraft:
+        """What is booked in the period so far; final once it is closed.
+
+        Raises:
+            DomainError: `period.unknown`.
+        """
+        found = self._periods.get(period_id)
+        if found is None:
+            raise DomainError("period.unknown", f"no period {period_id}")
+        owner, of = found
+        opened = owner.opened
+        lines, total_pico, total_minor = state_lines(of.sums, opened.minor_digits)
+        rounding = total_minor * 10 ** (PICO_DIGITS - opened.minor_digits) - total_pico
+        return InvoiceDraft(
+            *(opened.organization, owner.ledger.account, of.id, of.start_us, of.end_us),
+            *(opened.currency, opened.minor_digits, of.simulated, lines),
+            *(total_pico, rounding, total_minor),
+        )
+
+    def _published(self, position: int, _: str, fact: pricebook.EntryPublished) -> None:
+        self.tariff.publish(position, fact)
+
+    def _enrolled(self, _: int, stream: str, fact: node.Enrolled) -> None:
+        self._simulated[stream] = fact.simulated
+
+    def _account_opened(self, _: int, stream: str, fact: account.Opened) -> None:
+        if stream in self._accounts or not 0 <= fact.minor_digits <= PICO_DIGITS:
+            raise DomainError("rating.account_invalid", f"{stream} opened twice or of odd digits")
+        self._accounts[stream] = _Account(fact, Ledger(stream, fact.currency, {}), [], [], {})
+
+    def _period_opened(self, _: int, stream: str, fact: period.Opened) -> None:
+        owner = self._account(fact.account)
+        last = owner.periods[-1] if owner.periods else None
+        follows = last is None or (
+            fact.start_us == last.end_us and fact.sequence == last.sequence + 1
+        )
+        if not follows or fact.end_us <= fact.start_us or stream in self._periods:
+            raise DomainError("rating.period_order", f"{stream} does not follow the one before it")
+        added = _Period(stream, fact.start_us, fact.end_us, fact.sequence, {})
+        owner.periods.append(added)
+        owner.starts.append(fact.start_us)
+        self._periods[stream] = (owner, added)
+
+    def _requested(self, position: int, stream: str, fact: runtime.Requested) -> None:
+        owner = self._account(fact.account)
+        self._runtimes[stream] = _Runtime(
+            stream, position, owner, fact.project, fact.gpu_milli, lines={}
+        )
+
+    def _allocated(self, _: int, stream: str, fact: runtime.Allocated) -> None:
+        it = self._runtime(stream)
+        it.model = fact.model
+        it.scope = (METER, fact.model, REGION, STATE, it.account.opened.currency)
+        it.simulated = self._simulated.get(fact.node, False)
+
+    def _usable(self, _: int, stream: str, fact: runtime.Usable) -> None:
+        it = self._runtime(stream)
+        if it.started_us is None:
+            it.started_us = it.done_us = fact.usable_us
+            it.account.open_runtimes[stream] = it
+
+    def _until(self, position: int, stream: str, end_us: int) -> Rows | None:
+        """Close the open interval: charge what is missing, or take back what never happened."""
+        it = self._runtime(stream)
+        start, done = it.started_us, it.done_us
+        if start is None:
+            return None
+        it.started_us = None
+        del it.account.open_runtimes[stream]
+        rows: Rows = ([], [])
+        if end_us > done:
+            self._charge(position, it, done, end_us, 1, rows)
+        elif end_us < done:
+            self._charge(position, it, max(end_us, start), done, -1, rows)
+        return rows
+
+    def _period_closed(self, position: int, stream: str, fact: period.Closed) -> Rows:
+        owner, closing = self._period(stream)
+        if closing.closed or (closing.start_us, closing.end_us) != (fact.start_us, fact.end_us):
+            raise DomainError("rating.period_order", f"{stream} is closed twice or not as opened")
+        rows: Rows = ([], [])
+        end = closing.end_us
+        for it in sorted(owner.open_runtimes.values(), key=lambda it: it.requested):
+            if it.done_us < end:
+                self._charge(position, it, it.done_us, end, 1, rows)
+                it.done_us = end
+        closing.closed = True
+        while owner.first_open < len(owner.periods) and owner.periods[owner.first_open].closed:
+            owner.first_open += 1
+        return rows
+
+    def _finalized(self, position: int, stream: str, fact: invoice.Finalized) -> Rows:
+        owner, of = self._period(fact.period)
+        draft = self.invoice_of(fact.period)
+        if not of.closed or of.finalized:
+            raise DomainError("rating.invoice_order", f"{stream}: not closed, or invoiced twice")
+        said = (fact.account, fact.total_pico, fact.total_minor, fact.line_count)
+        if said != (draft.account, draft.total_pico, draft.total_minor, len(draft.lines)):
+            raise DomainError("rating.invoice_differs", f"{stream} differs from what is booked")
+        of.finalized = True
+        transfers = [
+            post(
+                owner.ledger,
+                Order(
+                    position, kind, stream, "-", None, of.id, of.id, "receivable", other, n, None
+                ),
+            )
+            for kind, other, n in (
+                ("invoice", "unbilled", draft.total_pico),
+                ("rounding", "rounding", draft.rounding_pico),
+            )
+            if n
+        ]
+        return [], transfers
+
+    def _charge(
+        self, cause: int, it: _Runtime, start_us: int, end_us: int, sign: int, rows: Rows
+    ) -> None:
+        """Rate `[start_us, end_us)`, cut at period boundaries and price changes, into `rows`."""
+        owner = it.account
+        at = start_us
+        while at < end_us:
+            index = bisect_right(owner.starts, at) - 1
+            if index < 0 or owner.periods[index].end_us <= at:
+                raise DomainError("rating.no_period", f"no period of {it.id} covers {at}")
+            service = owner.periods[index]
+            price, until = self.tariff.at(owner.ledger.account, it.scope, at)
+            if price is None:
+                raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
+            piece_end = min(end_us, service.end_us, until)
+            quantity = it.gpu_milli * (piece_end - at)
+            line = it.lines.get((price.position, service.id))
+            if line is None:
+                line = it.lines[price.position, service.id] = Sum()
+            line.quantity += sign * quantity
+            new = round_half_even(line.quantity * price.price_pico, price.divisor)
+            if not (-LIMIT < new < LIMIT and -LIMIT < line.quantity < LIMIT):
+                raise DomainError("rating.overflow", f"a charge line of {it.id} leaves 10^38")
+            delta = new - line.amount_pico
+            line.amount_pico = new
+            self._book(cause, it, (service, at, piece_end), sign, price.position, delta, rows)
+            at = piece_end
+
+    def _book(
+        self,
+        cause: int,
+        it: _Runtime,
+        piece: tuple[_Period, int, int],
+        sign: int,
+        price: int,
+        delta: int,
+        rows: Rows,
+    ) -> None:
+        """The rated interval and its transfer, summed into the invoice of the booked period."""
+        owner = it.account
+        service, start_us, end_us = piece
+        booked = service
+        if service.closed:
+            if owner.first_open == len(owner.periods):
+                raise DomainError("rating.no_period", f"no open period books {it.id}")
+            booked = owner.periods[owner.first_open]
+        quantity = it.gpu_milli * (end_us - start_us)
+        line = it.lines[price, service.id]
+        sku = f"{METER}:{it.model}"
+        key = LineKey(it.project, sku, price, service.id)
+        total = booked.sums.get(key)
+        if total is None:
+            total = booked.sums[key] = Sum()
+        total.quantity += sign * quantity
+        total.amount_pico += delta
+        booked.simulated |= it.simulated
+        rows[0].append(
+            RatedInterval(
+                *(cause, it.id, METER, price, service.id, booked.id, start_us, end_us, sign),
+                *(quantity, line.quantity, line.amount_pico),
+            )
+        )
+        if delta:
+            order = Order(
+                *(cause, "charge", it.id, METER, price, service.id, booked.id),
+                *("unbilled", f"revenue:{sku}", delta, start_us),
+            )
+            rows[1].append(post(owner.ledger, order))
+
+    def _account(self, account_id: str) -> _Account:
+        found = self._accounts.get(account_id)
+        if found is None:
+            raise DomainError("rating.account_invalid", f"no account {account_id}")
+        return found
+
+    def _period(self, period_id: str) -> tuple[_Account, _Period]:
+        found = self._periods.get(period_id)
+        if found is None:
+            raise DomainError("rating.period_order", f"no period {period_id}")
+        return found
+
+    def _runtime(self, runtime_id: str) -> _Runtime:
+        found = self._runtimes.get(runtime_id)
+        if found is None:
+            raise DomainError("rating.unknown_runtime", f"no runtime {runtime_id} was requested")
+        return found
+
+
+def row_bytes(row: RatedInterval | Transfer, number: int, salt: str) -> bytes:
+    """The bulk row's canonical JSON: `row` and `salt` (32 hex digits) first, then the fields."""
+    return b'{"row":%d,"salt":"%b",%b' % (number, salt.encode(), msgspec.json.encode(row)[1:])
