@@ -1,0 +1,380 @@
+"""Group commit: concurrent appends become one transaction at a time on the one head.
+
+Two ways to commit a batch. **Direct**: lock the head, look up commands, versions and rows, drop
+the losers, number, chain, insert, advance, commit. **Ahead**: decide, chain and encode on the
+predicted head while earlier batches are still committing; the database checks the prediction
+under the lock, and a batch predicted wrongly is done again directly, whole, as if never sent.
+An answer is given only after its batch committed, refusals that rest on the batch included.
+"""
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from struct import pack, unpack
+from typing import Final
+
+from psycopg.pq.abc import PGresult
+
+from domain.errors import DomainError
+from evidence import batch as batches
+from evidence import statements as sql
+from evidence.append import Appended
+from evidence.batch import Answer, Batch, Pending, Place
+from evidence.clock import ClockWatch
+from evidence.reader import outcome_of
+from evidence.wire import ConnectionLost, Found, Refused, Statement, Wire
+
+MAX_ENTRIES: Final = 256
+DEPTH: Final = 2
+_PATIENCE_S: Final = 15.0
+_LONGEST_DIRECT: Final = 64
+_TERMINATE: Final = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE pid = %(pid)s AND application_name = %(name)s
+"""
+
+type Gate = Callable[[], DomainError | None]
+type Wake = Callable[[int], None]
+
+
+class Committer:
+    """The one writer of this process; its task owns the connection and the predicted place."""
+
+    def __init__(self, url: str, clock: ClockWatch, wake: Wake, gate: Gate) -> None:
+        self._url = url
+        self._clock = clock
+        self._wake = wake
+        self._gate = gate
+        self._name = f"gpuaas-log-{os.getpid()}-{os.urandom(4).hex()}"
+        self._queue: deque[Pending] = deque()
+        self._signal = asyncio.Event()
+        self._place = Place()
+        self._in_flight: deque[Batch] = deque()
+        self._failed: list[Pending] = []
+        self._unknown: list[Pending] = []
+        self._direct_left = 1
+        self._penalty = 1
+        self._closing = False
+        self._wire: Wire | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Raises: ConnectionLost when no server answers now."""
+        self._wire = await self._connect()
+        self._task = asyncio.create_task(self._run(), name="log-appender")
+
+    def put(self, pending: list[Pending]) -> None:
+        """Queues appends in order; each is answered exactly once, after its commit."""
+        if self._closing or self._task is None or self._task.done():
+            for each in pending:
+                each.deliver(DomainError("log.unavailable", "the log is closed"))
+            return
+        self._queue.extend(pending)
+        self._signal.set()
+
+    async def close(self) -> None:
+        """Commits what is queued, then closes."""
+        self._closing = True
+        self._signal.set()
+        if self._task is not None:
+            await self._task
+        if self._wire is not None:
+            await self._wire.close()
+
+    async def _run(self) -> None:
+        while self._queue or self._in_flight or self._failed or self._unknown or not self._closing:
+            self._signal.clear()
+            try:
+                await self._step()
+            except ConnectionLost:
+                await self._reconnect()
+
+    async def _step(self) -> None:
+        """Does what can be done now, or waits until there is something."""
+        if self._wire is None or (self._wire.lost and not self._in_flight):
+            raise ConnectionLost("no connection")
+        if self._failed and not self._in_flight:
+            self._queue.extendleft(reversed(self._failed))
+            self._failed = []
+        ahead = self._direct_left == 0 and not self._failed and not self._wire.lost
+        if self._queue and ahead and len(self._in_flight) < DEPTH:
+            self._send_ahead(self._wire, self._take())
+        elif self._queue and not ahead and not self._in_flight:
+            taken = self._take()
+            try:
+                await self._commit_directly(self._wire, taken)
+            except ConnectionLost:
+                self._unknown += taken
+                raise
+        elif not self._closing or self._in_flight:
+            await self._signal.wait()
+
+    def _take(self) -> list[Pending]:
+        taken: list[Pending] = []
+        entries = 0
+        while self._queue:
+            entries += len(self._queue[0].encoded.suffixes)
+            if taken and entries > MAX_ENTRIES:
+                break
+            taken.append(self._queue.popleft())
+        return taken
+
+    # --- ahead
+
+    def _send_ahead(self, wire: Wire, pending: list[Pending]) -> None:
+        try:
+            clock_us = self._clock.read(self._place.at_us)
+        except DomainError:
+            clock_us = 0
+        if not clock_us or self._gate() or any(each.encoded.bulk for each in pending):
+            # Rows and refusals need what only the lock knows; nothing can be decided here.
+            self._queue.extendleft(reversed(pending))
+            self._direct_left = 1
+            return
+        batch = batches.decide(pending, self._place, clock_us, assume=True)
+        if not batch.winners:
+            self._failed += pending
+            self._direct_left = 1
+            self._signal.set()
+            return
+        work = _insertion(batch, clock_us)
+        if batch.required:
+            work.insert(1, (sql.REQUIRE, batches.required_columns(batch.required)))
+        self._in_flight.append(batch)
+        wire.send(work, lambda found: self._settle(batch, found))
+
+    def _settle(self, batch: Batch, found: Found) -> None:
+        assert self._in_flight[0] is batch, "the server answers in order"
+        self._in_flight.popleft()
+        self._signal.set()
+        if isinstance(found, list):
+            self._penalty = max(1, self._penalty // 2)
+            self._answer(batch)
+            return
+        self._place.forget()
+        self._direct_left = self._penalty
+        if isinstance(found, ConnectionLost):
+            self._unknown += batch.pending
+        else:
+            # Everything sent after it was chained on it and fails the same way.
+            self._penalty = min(self._penalty * 2, _LONGEST_DIRECT)
+            self._failed += batch.pending
+
+    def _answer(self, batch: Batch) -> None:
+        for each, answer in batch.answers:
+            each.deliver(answer)
+        self._wake(batch.first + len(batch.entries))
+
+    # --- directly
+
+    async def _commit_directly(self, wire: Wire, pending: list[Pending]) -> None:
+        refusal = self._gate()
+        if refusal is not None:
+            _answer_all(pending, refusal)
+            return
+        self._direct_left = max(0, self._direct_left - 1)
+        sent_us = self._clock.now_us()
+        found = await wire.ask(_questions(pending), synced=False)
+        try:
+            clock_us = self._learn(found, sent_us)
+        except DomainError as error:
+            await wire.ask([], synced=True)
+            _answer_all(pending, error)
+            return
+        rows = _rows(found[3]) if len(found) > 3 else {}
+        fitting, misplaced = _split_by_rows(pending, rows)
+        batch = batches.decide(fitting, self._place, clock_us, assume=False)
+        work = _insertion(batch, clock_us) if batch.winners else []
+        try:
+            await wire.ask(work, synced=True)
+        except Refused as error:
+            await self._isolate(wire, pending, error)
+            return
+        batch.answers += misplaced
+        self._answer(batch)
+
+    def _learn(self, found: list[PGresult], sent_us: int) -> int:
+        """The clock to stamp with; the place becomes what the database says under the lock."""
+        next_position, leaf, at_us, database_us = _head(found[0])
+        self._clock.compare(database_us, sent_us)
+        clock_us = self._clock.read(at_us)
+        place = self._place
+        place.move(next_position, leaf, at_us)
+        for stream, version, org in _texts(found[1]):
+            place.versions[stream.decode()] = (unpack(">i", version)[0], org.decode())
+        for command, position, span, entry in _texts(found[2]):
+            place.outcomes[command] = outcome_of(
+                unpack(">q", position)[0], unpack(">i", span)[0], entry
+            )
+        return clock_us
+
+    async def _isolate(self, wire: Wire, pending: list[Pending], error: Refused) -> None:
+        """One append the database would not store must not take its neighbours along."""
+        self._place.forget()
+        if error.sqlstate == "GL002":
+            _answer_all(pending, DomainError("clock.disagrees", str(error)))
+        elif len(pending) == 1:
+            _answer_all(pending, DomainError("log.unavailable", f"not stored: {error}"))
+        else:
+            for each in pending:
+                await self._commit_directly(wire, [each])
+
+    # --- after a lost connection
+
+    async def _connect(self) -> Wire:
+        return await Wire.open(self._url, self._name, sql.PREPARED, sql.SETUP)
+
+    async def _reconnect(self) -> None:
+        """A new connection, and the fate of everything the old one left without an answer.
+
+        The old session is ended first and the head locked: no late commit can follow the look.
+        """
+        old, self._wire = self._wire, None
+        self._place.forget()
+        self._direct_left = max(1, self._direct_left)
+        if old is not None:
+            await old.close()
+        deadline = time.monotonic() + _PATIENCE_S
+        pause = 0.02
+        while True:
+            try:
+                wire = await self._connect()
+                await self._look_up(wire, old)
+            except (ConnectionLost, Refused) as error:
+                if time.monotonic() > deadline or self._closing:
+                    self._give_up(error)
+                    deadline = time.monotonic() + _PATIENCE_S
+                    if self._closing:
+                        return
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 0.5)
+            else:
+                self._wire = wire
+                return
+
+    async def _look_up(self, wire: Wire, old: Wire | None) -> None:
+        if old is not None:
+            await self._end_session(old)
+        if not self._unknown:
+            return
+        lost = [each.encoded for each in self._unknown]
+        asked = [
+            batches.text_array([each.writes[-1][0] for each in lost]),
+            batches.int4_array([each.versions[-1] for each in lost]),
+        ]
+        found = await wire.ask([(sql.LOCK_HEAD, []), (sql.FIND_ENTRIES, asked)], synced=True)
+        stored = {unpack(">q", n)[0]: (position, entry) for n, position, entry in _texts(found[1])}
+        again = []
+        for number, each in enumerate(self._unknown, 1):
+            position, entry = stored.get(number, (b"", b""))
+            # The salt in the suffix is ours alone: these very bytes were stored, or they were not.
+            if entry.endswith(each.encoded.suffixes[-1]):
+                last = unpack(">q", position)[0]
+                each.deliver(outcome_of(last, len(each.encoded.suffixes), entry))
+            else:
+                again.append(each)
+        self._unknown = []
+        self._queue.extendleft(reversed(self._failed))
+        self._failed = []
+        self._queue.extendleft(reversed(again))
+
+    async def _end_session(self, old: Wire) -> None:
+        import psycopg
+
+        try:
+            async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as conn:
+                await conn.execute(_TERMINATE, {"pid": old.backend_pid, "name": self._name})
+        except psycopg.OperationalError as error:
+            raise ConnectionLost(str(error)) from error
+
+    def _give_up(self, error: Exception) -> None:
+        refusal = DomainError(
+            "log.unavailable",
+            f"no answer from the database, and whether it was stored is not known: {error}",
+        )
+        waiting = [*self._unknown, *self._failed, *self._queue]
+        self._unknown, self._failed = [], []
+        self._queue.clear()
+        _answer_all(waiting, refusal)
+
+
+def _answer_all(pending: list[Pending], answer: Answer) -> None:
+    for each in pending:
+        each.deliver(answer)
+
+
+def _questions(pending: list[Pending]) -> list[Statement]:
+    streams: set[str] = set()
+    commands: list[bytes] = []
+    tables: set[str] = set()
+    for each in pending:
+        encoded = each.encoded
+        streams.update(write[0] for write in encoded.writes)
+        streams.update(read[0] for read in encoded.reads)
+        tables.update(bulk.table for bulk in encoded.bulk)
+        if encoded.command is not None:
+            commands.append(encoded.command)
+    work: list[Statement] = [
+        (sql.LOCK_HEAD, []),
+        (sql.FIND_STREAMS, [batches.text_array(streams)]),
+        (sql.FIND_COMMANDS, [batches.bytea_array(commands)]),
+    ]
+    if tables:
+        work.append((sql.FIND_ROWS, [batches.text_array(tables)]))
+    return work
+
+
+def _insertion(batch: Batch, clock_us: int) -> list[Statement]:
+    entries = len(batch.entries)
+    numbers = (pack(">q", batch.first), batch.prev, pack(">i", entries), batch.leaf)
+    moved = [*numbers, pack(">q", batch.at_us), pack(">q", clock_us)]
+    work: list[Statement] = [
+        (sql.ADVANCE, moved),
+        (sql.INSERT_ENTRIES, batches.entry_columns(batch)),
+    ]
+    rows = batches.row_columns(batch)
+    if rows is not None:
+        work.append((sql.INSERT_ROWS, rows))
+    private = batches.private_columns(batch)
+    if private is not None:
+        work.append((sql.INSERT_PRIVATE, private))
+    return work
+
+
+def _split_by_rows(
+    pending: list[Pending], following: dict[str, int]
+) -> tuple[list[Pending], list[tuple[Pending, Answer]]]:
+    """Appends whose rows continue their tables, and refusals for the others."""
+    fitting: list[Pending] = []
+    misplaced: list[tuple[Pending, Answer]] = []
+    for each in pending:
+        wrong = next((b for b in each.encoded.bulk if b.first_row != following[b.table]), None)
+        if wrong is None:
+            fitting.append(each)
+            continue
+        misplaced.append(
+            (each, batches.stale(wrong.table, wrong.first_row, following[wrong.table]))
+        )
+    return fitting, misplaced
+
+
+def _head(result: PGresult) -> tuple[int, bytes, int, int]:
+    position, leaf, at_us, clock_us = _texts(result)[0]
+    return (unpack(">q", position)[0], leaf, unpack(">q", at_us)[0], unpack(">q", clock_us)[0])
+
+
+def _rows(result: PGresult) -> dict[str, int]:
+    return {table.decode(): unpack(">q", row)[0] for table, row in _texts(result)}
+
+
+def _texts(result: PGresult) -> list[list[bytes]]:
+    columns = range(result.nfields)
+    return [
+        [result.get_value(row, column) or b"" for column in columns]
+        for row in range(result.ntuples)
+    ]
+
+
+__all__ = ["DEPTH", "MAX_ENTRIES", "Appended", "Committer", "Gate", "Wake"]
