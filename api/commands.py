@@ -1,0 +1,133 @@
+"""Signed orders to nodes: derived from the log alone, so sending them again is always right."""
+
+import os
+from pathlib import Path
+
+import nats.js.errors
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nats.js import api as jetstream
+from nats.js.client import JetStreamContext
+
+from api.ingest_state import KnownNode, LiveRuntime
+from api.leases import ACTOR, nonce_of
+from contracts import fleet
+from contracts.fleet import Command, Order, Share, StartRuntime, StopRuntime
+from contracts.signing import MAX_MESSAGE
+from domain import runtime
+from domain.errors import DomainError
+from evidence.append import Append, Write
+
+_DAY_S = 86_400
+_PER_SUBJECT = 1_000
+
+
+def command_key(path: Path) -> Ed25519PrivateKey:
+    """The command key (32 raw bytes, mode 0600), made on first use.
+
+    Two processes that make it at once agree: the first file stays.
+    Raises: DomainError command.key_unreadable.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path)
+    raw = path.read_bytes()
+    if len(raw) != 32:
+        raise DomainError("command.key_unreadable", f"{path} does not hold a command key")
+    return Ed25519PrivateKey.from_private_bytes(raw)
+
+
+def _make(path: Path) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, Ed25519PrivateKey.generate().private_bytes_raw())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    try:
+        # link, not rename: it fails when the other process was first.
+        path.hardlink_to(partial)
+    except FileExistsError:
+        pass
+    finally:
+        partial.unlink()
+
+
+async def ensure_streams(stream: JetStreamContext) -> None:
+    """NODE_EVT and NODE_CMD exist. Acknowledged messages are gone; a full subject refuses more."""
+    for name, subjects in (
+        (fleet.EVT_STREAM, fleet.EVT_SUBJECTS),
+        (fleet.CMD_STREAM, fleet.CMD_SUBJECTS),
+    ):
+        config = jetstream.StreamConfig(
+            name=name,
+            subjects=[subjects],
+            retention=jetstream.RetentionPolicy.WORK_QUEUE,
+            storage=jetstream.StorageType.FILE,
+            discard=jetstream.DiscardPolicy.NEW,
+            discard_new_per_subject=True,
+            max_msgs_per_subject=_PER_SUBJECT,
+            max_msg_size=2 * MAX_MESSAGE,
+            max_age=_DAY_S,
+        )
+        try:
+            await stream.add_stream(config)
+        except nats.js.errors.BadRequestError:
+            # It exists with other settings: an older version's. Ours are the right ones.
+            await stream.update_stream(config)
+
+
+async def ensure_consumer(stream: JetStreamContext, node: str) -> None:
+    """The node's durable pull consumer on NODE_CMD; a repeat changes nothing."""
+    await stream.add_consumer(
+        fleet.CMD_STREAM,
+        jetstream.ConsumerConfig(
+            durable_name=node,
+            filter_subject=fleet.subject(node, "cmd"),
+            ack_policy=jetstream.AckPolicy.EXPLICIT,
+            ack_wait=10,
+            max_ack_pending=64,
+        ),
+    )
+
+
+def starting(live: LiveRuntime, now_us: int) -> Append:
+    """The fact that comes before the order: from it on, the device is held for a whole lease."""
+    fact = runtime.Starting(live.allocated_at, max(now_us, live.previous_us))
+    write = Write(live.runtime, live.org, live.version, (fact,))
+    return Append((write,), actor=ACTOR, cause=f"pos:{live.allocated_at}")
+
+
+def order_of(
+    key: Ed25519PrivateKey, known: KnownNode, live: LiveRuntime, now_us: int
+) -> Command | None:
+    """What the node must be told about this runtime now; None when nothing.
+
+    Its number is the position of the fact that caused it, so the same order has the same number
+    however often and by whomever it is sent. A start is good until the lease its `starting` fact
+    granted ends; a stop is renewed each time it is sent.
+    """
+    match live.standing:
+        case "starting":
+            number = live.allocated_at
+            lease_end = known.boottime(live.granted_us)
+            shares = tuple(Share(one.index, one.milli) for one in live.devices)
+            order: Order = StartRuntime(live.runtime, shares, lease_end)
+            expires = lease_end
+        case "stopping":
+            number = live.stopping_at
+            order = StopRuntime(live.runtime, live.reason)
+            expires = known.boottime(now_us) + fleet.LEASE_US
+        case _:
+            return None
+    return Command(
+        format="gpuaas-command/1",
+        number=number,
+        node=known.node,
+        boot=known.boot,
+        allocation=live.allocation,
+        epoch=live.epoch,
+        nonce=nonce_of(key, known.node, known.nonce_position),
+        expires_boottime_us=expires,
+        order=order,
+    )

@@ -1,0 +1,191 @@
+"""Agents' signed words become facts, each exactly once; the answer goes out after the append.
+
+Ordering: per node, by number. Durable: when the receipt is sent, the fact is committed. A crash
+between append and receipt shows as a repeat: the same word is answered with the same position.
+One ingest per deployment (an advisory lock), because numbers are checked in its memory.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UNSET
+
+from api import ingest_records
+from api.ingest_log import Appending, Ends, Follower
+from api.ingest_records import Unlogged
+from api.ingest_state import KnownNode
+from api.ingest_words import Ending, Nothing, cause_of, meaning, revoked_of
+from api.leases import ACTOR, nonce_of
+from contracts import fleet
+from contracts.fleet import Attested, Body, Granted, Receipt
+from contracts.signing import FleetError
+from domain import runtime
+from domain.errors import DomainError
+from evidence.append import Append, Appended
+
+_TRIES: Final = 16
+_TRANSIENT: Final = frozenset(
+    {"log.version_stale", "log.unavailable", "log.unsigned_tail", "clock.disagrees"}
+)
+
+
+class LaterError(Exception):
+    """Not now: the word stays where it is and is offered again."""
+
+
+class Ingest:
+    """`now_us` is the control plane's clock, read when a word arrives."""
+
+    def __init__(
+        self,
+        follower: Follower,
+        append: Appending,
+        ends: Ends,
+        key: Ed25519PrivateKey,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.follower = follower
+        self.append = append
+        self.ends = ends
+        self.key = key
+        self.now_us = now_us
+        self.last_seen_us: dict[str, int] = {}
+        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def open(self) -> None:
+        """The state as the log and our own tables have it.
+
+        Raises: DomainError ingest.not_alone while another ingest holds the deployment.
+        """
+        if not await ingest_records.become_the_only_one(self.follower.conn):
+            raise DomainError("ingest.not_alone", "another ingest serves this database")
+        await self.follower.catch_up()
+        for node, boot, seq in await ingest_records.last_seqs(self.follower.conn):
+            known = self.follower.state.nodes.get(node)
+            if known is not None:
+                known.seqs[boot] = max(known.seqs.get(boot, 0), seq)
+
+    async def receive(self, node: str, event: Attested, nonce: str | None = None) -> Receipt:
+        """The receipt for a word that arrived on `node`'s own subject; sent by the caller.
+
+        Raises: FleetError (nothing of it is believed: count it and drop it), LaterError.
+        """
+        known = await self.known(node)
+        if event.node != node:
+            raise FleetError("attest.wrong_node", "another node's word on this node's subject")
+        body = fleet.open_attested(event, known.key)
+        async with self.locks[node]:
+            for _ in range(_TRIES):
+                last = known.seqs.get(body.boot, 0)
+                if body.seq <= last:
+                    return await self._repeat(known, event, body)
+                if body.seq > last + 1:
+                    raise LaterError(f"number {body.seq} after {last}")
+                receipt = await self._take(known, event, body, nonce)
+                if receipt is not None:
+                    return receipt
+        raise LaterError("the streams kept moving")
+
+    async def known(self, node: str) -> KnownNode:
+        """Raises: FleetError node.unknown when it never enrolled."""
+        known = self.follower.state.nodes.get(node)
+        if known is None or not known.key:
+            await self.follower.catch_up()
+            known = self.follower.state.nodes.get(node)
+        if known is None or not known.key:
+            raise FleetError("node.unknown", "no such node is enrolled")
+        return known
+
+    async def refuse(self, node: str, error: FleetError) -> None:
+        """Counted, for readiness and for the operator."""
+        await ingest_records.count_refusal(self.follower.conn, node, error.code, self.now_us())
+
+    async def end(self, ending: Ending) -> Appended | None:
+        """The runtime's end is in the log; None when something moved first: look again."""
+        try:
+            appended = await self.ends(ending)
+        except DomainError as error:
+            await self.follower.catch_up()
+            if error.code in _TRANSIENT or ending.runtime not in self.follower.state.runtimes:
+                return None
+            raise
+        await self.follower.catch_up()
+        return appended
+
+    async def _take(
+        self, known: KnownNode, event: Attested, body: Body, nonce: str | None
+    ) -> Receipt | None:
+        # None: the log moved under the decision; the caller decides again on the new state.
+        asked = meaning(self.follower.state, event, body, self.now_us())
+        if isinstance(asked, Append) and body.tag == fleet.LEASE_RENEWED:
+            expected = nonce_of(self.key, known.node, known.nonce_position)
+            if nonce != expected:
+                asked = Nothing("lease.nonce")
+        if body.tag == fleet.COMMAND_REFUSED:
+            await self._command_refused(known, body)
+        if not isinstance(asked, Nothing):
+            try:
+                appended = await (
+                    self.append(asked) if isinstance(asked, Append) else self.ends(asked)
+                )
+            except DomainError as error:
+                await self.follower.catch_up()
+                again = meaning(self.follower.state, event, body, self.now_us())
+                if error.code == "log.version_stale" or isinstance(again, Nothing):
+                    return None
+                if error.code in _TRANSIENT:
+                    raise LaterError(error.code) from error
+                asked = Nothing(error.code)
+            else:
+                # A crash here leaves the fact without a receipt: the repeat finds it by cause.
+                await self.follower.catch_up()
+                return self._receipt(known, body, position=appended.last)
+        await self._keep(known, event, body, asked.code)
+        return self._receipt(known, body, code=asked.code)
+
+    async def _keep(self, known: KnownNode, event: Attested, body: Body, code: str) -> None:
+        word = Unlogged(code, msgspec.json.encode(event))
+        await ingest_records.keep(
+            self.follower.conn, known.node, body.boot, body.seq, word, self.now_us()
+        )
+        known.seqs[body.boot] = body.seq
+
+    async def _repeat(self, known: KnownNode, event: Attested, body: Body) -> Receipt:
+        appended = await self.follower.outcome(cause_of(event))
+        if appended is not None:
+            return self._receipt(known, body, position=appended.last)
+        kept = await ingest_records.find(self.follower.conn, known.node, body.boot, body.seq)
+        if kept is not None and kept.message == msgspec.json.encode(event):
+            return self._receipt(known, body, code=kept.code)
+        return self._receipt(known, body, code="event.seq_reused")
+
+    async def _command_refused(self, known: KnownNode, body: Body) -> None:
+        # Before the number counts as used: after a crash here the repeat comes this way again.
+        for live in list(known.live.values()):
+            if live.standing == "starting" and live.allocated_at == body.said.get("command"):
+                reason = str(body.said.get("code"))
+                fact = runtime.Cancelled(reason, self.now_us())
+                cause = f"pos:{live.starting_at}"
+                await self.end(Ending(live.runtime, fact, ACTOR, cause))
+
+    def _receipt(
+        self, known: KnownNode, body: Body, *, position: int | None = None, code: str = ""
+    ) -> Receipt:
+        granted = position is not None and body.tag == fleet.LEASE_RENEWED
+        anchored = position is not None and body.tag == fleet.ANCHORED
+        until = body.boottime_us + fleet.LEASE_US
+        return Receipt(
+            format="gpuaas-receipt/1",
+            node=known.node,
+            boot=body.boot,
+            seq=body.seq,
+            position=position,
+            code=code or UNSET,
+            nonce=nonce_of(self.key, known.node, position or 0) if granted or anchored else UNSET,
+            granted=Granted(body.boottime_us, until) if granted else UNSET,
+            revoked=revoked_of(known, body) if code == "lease.revoked" else (),
+        )

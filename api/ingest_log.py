@@ -1,0 +1,54 @@
+"""The log as ingest meets it: followed in order, appended to, asked for what a cause became."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+
+from api.ingest_state import FleetState
+from api.ingest_words import Ending
+from evidence.append import Append, Appended
+from evidence.reader import READ_ENTRIES, READ_OUTCOME, command_of, decode_entry, outcome_of
+
+type Appending = Callable[[Append], Awaitable[Appended]]
+type Ends = Callable[[Ending], Awaitable[Appended]]
+
+_BATCH = 5_000
+# An envelope's own fields end well before this; a fact cannot pretend to be one.
+_ENVELOPE = 400
+
+
+class Follower:
+    """`state` folded from the log; only `catch_up` changes it."""
+
+    def __init__(self, conn: psycopg.AsyncConnection[Any]) -> None:
+        self.conn = conn
+        self.state = FleetState()
+        self._lock = asyncio.Lock()
+
+    async def catch_up(self) -> None:
+        """The state contains everything committed before the call."""
+        async with self._lock:
+            while True:
+                asked = {"first": self.state.applied, "limit": _BATCH}
+                cursor = await self.conn.execute(READ_ENTRIES, asked, binary=True)
+                rows = await cursor.fetchall()
+                for position, entry in rows:
+                    if _concerns_fleet(bytes(entry)):
+                        self.state.apply(decode_entry(bytes(entry)))
+                    self.state.applied = position + 1
+                if len(rows) < _BATCH:
+                    return
+
+    async def outcome(self, cause: str) -> Appended | None:
+        """What `cmd:…` appended; None when it never was."""
+        asked = {"command": command_of(cause)}
+        cursor = await self.conn.execute(READ_OUTCOME, asked, binary=True)
+        row = await cursor.fetchone()
+        return None if row is None else outcome_of(*row)
+
+
+def _concerns_fleet(entry: bytes) -> bool:
+    head = entry[:_ENVELOPE]
+    return b'"stream":"node-' in head or b'"stream":"runtime-' in head

@@ -1,0 +1,293 @@
+"""Ingest on NATS: takes words, leases and heartbeats, tends nodes, sends orders."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Final
+
+import nats
+import nats.errors
+import nats.js.errors
+import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import api as jetstream
+from nats.js.client import JetStreamContext
+
+from api import commands, leases
+from api.ingest import Ingest, LaterError
+from api.ingest_log import Appending, Ends, Follower
+from api.ingest_state import KnownNode
+from api.ingest_words import Ending
+from api.leases import Timing
+from contracts import fleet
+from contracts.signing import FleetError
+from domain.errors import DomainError
+from evidence.append import Append
+
+HEAD_SUBJECT: Final = "gpuaas.v1.log.head"
+_PATIENCE_S: Final = 5.0
+_LATER_S: Final = 0.3
+_BATCH: Final = 256
+
+
+class Pace(Struct, frozen=True):
+    """How often nodes are tended without a wake-up, and an unanswered order is sent again."""
+
+    tend_s: float = 0.5
+    resend_s: float = 10.0
+    settle_us: int = fleet.UNREACHABLE_US
+    timing: Timing = Timing()
+
+
+class Desk:
+    """One process's connection and what it remembers only for its own lifetime."""
+
+    def __init__(self, ingest: Ingest, client: Client, pace: Pace) -> None:
+        self.ingest = ingest
+        self.client = client
+        self.stream: JetStreamContext = client.jetstream(timeout=_PATIENCE_S)
+        self.pace = pace
+        self.opened_us = ingest.now_us()
+        self.wake = asyncio.Event()
+        self.sent_at: dict[int, float] = {}
+        self.consumers: set[str] = set()
+
+
+class Ingested(Struct, frozen=True):
+    """What a session is given: the command key, the log, the admission writer, the clock."""
+
+    key: Ed25519PrivateKey
+    append: Appending
+    ends: Ends
+    now_us: Callable[[], int]
+
+
+async def run(
+    database_url: str,
+    nats_url: str,
+    key: Ed25519PrivateKey,
+    append: Appending,
+    ends: Ends,
+    *,
+    pace: Pace | None = None,
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+) -> None:
+    """Never returns; cancel it to stop. Nothing is lost whenever it ends.
+
+    Waits for its turn while another ingest serves the database. A lost server ends the session,
+    and a new one begins from the log.
+    """
+    while True:
+        try:
+            await _session(database_url, nats_url, Ingested(key, append, ends, now_us), pace)
+        except* (psycopg.OperationalError, OSError, nats.errors.Error, nats.js.errors.Error):
+            # TimeoutError is an OSError. Agents keep every word until they hold its receipt.
+            await asyncio.sleep(_LATER_S)
+
+
+async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace | None) -> None:
+    connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+    async with connection:
+        ingest = Ingest(Follower(connection), given.append, given.ends, given.key, given.now_us)
+        await _opened(ingest)
+        client = await nats.connect(
+            nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
+        )
+        try:
+            await _serve(Desk(ingest, client, pace or Pace()))
+        finally:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await client.close()
+
+
+async def take_events(desk: Desk) -> None:
+    """Never returns: nodes side by side, each node's words in the order they came."""
+    subscription = await desk.stream.pull_subscribe(
+        fleet.EVT_SUBJECTS,
+        durable="ingest",
+        stream=fleet.EVT_STREAM,
+        config=jetstream.ConsumerConfig(ack_wait=30, max_ack_pending=4 * _BATCH),
+    )
+    while True:
+        try:
+            batch = await subscription.fetch(_BATCH, timeout=_PATIENCE_S)
+        except TimeoutError:
+            continue
+        except (nats.errors.Error, nats.js.errors.Error):
+            await asyncio.sleep(_LATER_S)
+            continue
+        by_subject: dict[str, list[Msg]] = {}
+        for message in batch:
+            by_subject.setdefault(message.subject, []).append(message)
+        await asyncio.gather(*(_events_of(desk, words) for words in by_subject.values()))
+
+
+async def take_leases(desk: Desk) -> None:
+    """Never returns: each request is answered after its renewal is durable, or not at all."""
+    subscription = await desk.client.subscribe(fleet.LEASE_SUBJECTS, queue="ingest")
+    async with asyncio.TaskGroup() as tasks:
+        async for message in subscription.messages:
+            tasks.create_task(_lease(desk, message))
+
+
+async def take_beats(desk: Desk) -> None:
+    """Never returns: remembers when each node was last heard."""
+    subscription = await desk.client.subscribe(fleet.HB_SUBJECTS)
+    async for message in subscription.messages:
+        try:
+            known = await _heard(desk, message)
+        except FleetError as error:
+            await desk.ingest.refuse(_claimed(message), error)
+            continue
+        desk.ingest.last_seen_us[known.node] = desk.ingest.now_us()
+        if known.reachable is False:
+            desk.wake.set()
+
+
+async def take_wakes(desk: Desk) -> None:
+    """Never returns: a new head of the log means there may be an order to send."""
+    subscription = await desk.client.subscribe(HEAD_SUBJECT)
+    async for _message in subscription.messages:
+        desk.wake.set()
+
+
+async def tend_nodes(desk: Desk) -> None:
+    """Never returns: after each change, and on silence, what the log implies is done."""
+    while True:
+        desk.wake.clear()
+        await desk.ingest.follower.catch_up()
+        for node in list(desk.ingest.follower.state.nodes):
+            with contextlib.suppress(TimeoutError, nats.errors.Error, nats.js.errors.Error):
+                async with desk.ingest.locks[node]:
+                    await desk.ingest.follower.catch_up()
+                    await tend(desk, desk.ingest.follower.state.nodes[node])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(desk.pace.tend_s):
+                await desk.wake.wait()
+
+
+async def tend(desk: Desk, known: KnownNode) -> None:
+    """Reachability, ends by silence or reboot, starts and stops of one node. Its lock is held."""
+    ingest = desk.ingest
+    now_us = ingest.now_us()
+    if known.key and known.node not in desk.consumers:
+        await commands.ensure_consumer(desk.stream, known.node)
+        desk.consumers.add(known.node)
+    # Just started: what agents said while nobody listened comes first, silence is no proof yet.
+    if now_us - desk.opened_us > desk.pace.settle_us:
+        seen_us = ingest.last_seen_us.get(known.node, desk.opened_us)
+        change = leases.silence(known, seen_us, now_us, desk.pace.timing)
+        if change is not None:
+            await _append(desk, change)
+        for ending in leases.overdue(known, now_us, desk.pace.timing):
+            await _end(desk, ending)
+    if not known.boot:
+        return
+    for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
+        if live.standing == "allocated":
+            await _append(desk, commands.starting(live, now_us))
+        order = commands.order_of(ingest.key, known, live, now_us)
+        if order is not None:
+            await _send(desk, order)
+
+
+async def _send(desk: Desk, order: fleet.Command) -> None:
+    # Lost here by a crash: the next tending finds the same standing and sends the same order.
+    last = desk.sent_at.get(order.number)
+    if last is not None and time.monotonic() - last < desk.pace.resend_s:
+        return
+    subject = fleet.subject(order.node, "cmd")
+    await desk.stream.publish(subject, fleet.seal(desk.ingest.key, order))
+    desk.sent_at[order.number] = time.monotonic()
+
+
+async def _end(desk: Desk, ending: Ending) -> None:
+    try:
+        await desk.ingest.end(ending)
+    except DomainError as error:
+        # One runtime that cannot end must not keep the other nodes from being served.
+        node = desk.ingest.follower.state.runtimes[ending.runtime].node
+        await desk.ingest.refuse(node, FleetError(f"end.{error.code}", error.detail))
+
+
+async def _append(desk: Desk, append: Append) -> None:
+    try:
+        await desk.ingest.append(append)
+    except DomainError as error:
+        # Something else moved the stream or the log waits: the next tending looks again.
+        if not error.code.startswith(("log.", "clock.")):
+            raise
+    await desk.ingest.follower.catch_up()
+
+
+async def _heard(desk: Desk, message: Msg) -> KnownNode:
+    node = fleet.node_of(message.subject)
+    known = await desk.ingest.known(node)
+    if fleet.open_beat(message.data, known.key).node != node:
+        raise FleetError("beat.forged", "another node's heartbeat")
+    return known
+
+
+def _claimed(message: Msg) -> str:
+    # For counting only: whose subject it came on, if it is one.
+    try:
+        return fleet.node_of(message.subject)
+    except FleetError:
+        return "-"
+
+
+async def _events_of(desk: Desk, words: list[Msg]) -> None:
+    for message in words:
+        try:
+            node = fleet.node_of(message.subject)
+            receipt = await desk.ingest.receive(node, fleet.decode_attested(message.data))
+        except FleetError as error:
+            await desk.ingest.refuse(_claimed(message), error)
+            await message.ack()
+        except LaterError:
+            await message.nak(delay=_LATER_S)
+        else:
+            subject = fleet.receipt_subject(node)
+            await desk.client.publish(subject, fleet.seal(desk.ingest.key, receipt))
+            await message.ack()
+            desk.wake.set()
+
+
+async def _lease(desk: Desk, message: Msg) -> None:
+    try:
+        node = fleet.node_of(message.subject)
+        request = fleet.decode_lease(message.data)
+        receipt = await desk.ingest.receive(node, request.event, request.nonce)
+    except FleetError as error:
+        await desk.ingest.refuse(_claimed(message), error)
+        return
+    except LaterError:
+        return
+    # Only ever into the node's own inbox: a reply subject is a stranger's word.
+    if message.reply.startswith(f"{fleet.inbox_prefix(node)}."):
+        await desk.client.publish(message.reply, fleet.seal(desk.ingest.key, receipt))
+
+
+async def _serve(desk: Desk) -> None:
+    await commands.ensure_streams(desk.stream)
+    async with asyncio.TaskGroup() as tasks:
+        for loop in (take_events, take_leases, take_beats, take_wakes, tend_nodes):
+            tasks.create_task(loop(desk))
+
+
+async def _opened(ingest: Ingest) -> None:
+    while True:
+        try:
+            return await ingest.open()
+        except DomainError as error:
+            if error.code != "ingest.not_alone":
+                raise
+            await asyncio.sleep(1)
+
+
+async def _quiet(_error: Exception) -> None:
+    """A lost server is no event here: agents keep their words until the receipt."""
