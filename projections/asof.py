@@ -1,0 +1,97 @@
+"""Which rows held at a position, and which position a time means."""
+
+from typing import Any, Final, LiteralString
+
+import msgspec
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.rows import dict_row
+
+from domain.errors import DomainError
+
+# The words behind a digest; null once erased, or when the fact's digest is none.
+PRIVATE_JOIN: Final = """
+LEFT JOIN log.private_value {p} ON {p}.digest =
+  CASE WHEN {n} ~ '^[0-9a-f]{64}$' THEN decode({n}, 'hex') END
+"""
+_AT: Final = "SELECT entry FROM log.entry WHERE position = %(position)s"
+_SIZE: Final = "SELECT next_position FROM log.head"
+
+
+class _Whole(Loader):
+    """Numeric columns hold whole numbers here; Python's int has room for all of them."""
+
+    def load(self, data: Any) -> int:
+        return int(bytes(data))
+
+
+class _At(msgspec.Struct):
+    at_us: int
+
+
+def held(query: LiteralString, as_of: int | None) -> LiteralString:
+    """The query with each `[x]` as "x's row held": now, or just after position `as_of`."""
+    for alias in ("a", "b", "c", "d", "e", "i", "l", "n", "o", "p", "q", "r", "s", "t", "u"):
+        mark: LiteralString = "[" + alias + "]"
+        if mark not in query:
+            continue
+        if as_of is None:
+            query = query.replace(mark, alias + ".to_position IS NULL")
+        else:
+            query = query.replace(
+                mark,
+                alias + ".from_position <= %(as_of)s AND (" + alias + ".to_position IS NULL OR "
+                + alias + ".to_position > %(as_of)s)",
+            )  # fmt: skip
+    return query
+
+
+def fetch[T](
+    conn: psycopg.Connection[Any],
+    kind: type[T],
+    query: LiteralString,
+    asked: dict[str, Any],
+    as_of: int | None = None,
+) -> list[T]:
+    """The rows as structs, columns by name. Marks `[x]` in the query are resolved for `as_of`."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        cursor.adapters.register_loader("numeric", _Whole)
+        cursor.execute(held(query, as_of), {**asked, "as_of": as_of})
+        return msgspec.convert(cursor.fetchall(), list[kind])  # type: ignore[valid-type]
+
+
+def fetch_one[T](
+    conn: psycopg.Connection[Any],
+    kind: type[T],
+    query: LiteralString,
+    asked: dict[str, Any],
+    as_of: int | None = None,
+) -> T | None:
+    """The only row, or None."""
+    rows = fetch(conn, kind, query, asked, as_of)
+    return rows[0] if rows else None
+
+
+def position_at(conn: psycopg.Connection[Any], at_us: int) -> int:
+    """The last position whose `at_us` <= the instant: what was known then.
+
+    Raises:
+        DomainError: `as_of.before_log` when the log began later.
+    """
+    row = conn.execute(_SIZE).fetchone()
+    low, high = -1, (0 if row is None else int(row[0])) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _at_us(conn, middle) <= at_us:
+            low = middle
+        else:
+            high = middle - 1
+    if low < 0:
+        raise DomainError("as_of.before_log", "the log began after that time")
+    return low
+
+
+def _at_us(conn: psycopg.Connection[Any], position: int) -> int:
+    row = conn.execute(_AT, {"position": position}, binary=True).fetchone()
+    assert row is not None, "positions have no gaps"
+    return msgspec.json.decode(row[0], type=_At).at_us

@@ -1,0 +1,114 @@
+"""Meters, prices, billing accounts, periods and invoices: what the money facts say themselves."""
+
+from typing import Final
+
+from domain import account, invoice, meter, period, pricebook
+from projections.batch import Apply, Batch
+from projections.entries import Entry
+from projections.table import Shape, text
+
+SHAPES: Final = (
+    Shape(
+        "meter",
+        ("stream",),
+        "stream, from_position, to_position, meter, unit, source, aggregation, registered_us",
+    ),
+    Shape(
+        "price",
+        (),
+        "from_position, to_position, book, account, meter, model, region, state, currency, "
+        "effective_from_us, published_us, price_pico, divisor",
+    ),
+    Shape(
+        "account",
+        ("account",),
+        "account, from_position, to_position, organization, currency, minor_digits, zone, tzdata, "
+        "opened_us",
+    ),
+    Shape(
+        "period",
+        ("period",),
+        "period, from_position, to_position, account, sequence, start_us, end_us, zone, tzdata, "
+        "opened_us",
+    ),
+    Shape("period_close", ("period",), "period, from_position, to_position, closed_us"),
+    Shape(
+        "invoice",
+        ("invoice",),
+        "invoice, from_position, to_position, organization, number, account, period, currency, "
+        "minor_digits, total_pico, total_minor, line_count, file, sha256, closed, finalized_us",
+    ),
+    Shape("invoice_state", ("invoice",), "invoice, from_position, to_position, state, since_us"),
+    Shape("invoice_number", ("account",), "account, from_position, to_position, invoice, sequence"),
+)
+
+
+def _registered(b: Batch, e: Entry, f: meter.Registered) -> None:
+    tail = (
+        f"{text(f.meter)}\t{text(f.unit)}\t{text(f.source)}\t{text(f.aggregation)}\t"
+        f"{f.registered_us}"
+    )
+    b["meter"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail, new=e.version == 1)
+
+
+def _published(b: Batch, e: Entry, f: pricebook.EntryPublished) -> None:
+    tail = (
+        f"{e.stream}\t{text(f.account)}\t{text(f.meter)}\t{text(f.model)}\t{text(f.region)}\t"
+        f"{text(f.state)}\t{text(f.currency)}\t{f.effective_from_us}\t{f.published_us}\t"
+        f"{f.price_pico}\t{f.divisor}"
+    )
+    b["price"].add(str(e.position), tail)
+
+
+def _account(b: Batch, e: Entry, f: account.Opened) -> None:
+    tail = (
+        f"{text(f.organization)}\t{text(f.currency)}\t{f.minor_digits}\t{text(f.zone)}\t"
+        f"{text(f.tzdata)}\t{f.opened_us}"
+    )
+    b["account"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail, new=e.version == 1)
+
+
+def _invoiced(b: Batch, e: Entry, f: account.Invoiced) -> None:
+    head = f"{e.stream}\t{e.position}"
+    b["invoice_number"].open(e.stream, e.position, head, f"{text(f.invoice)}\t{f.sequence}")
+
+
+def _period(b: Batch, e: Entry, f: period.Opened) -> None:
+    tail = (
+        f"{text(f.account)}\t{f.sequence}\t{f.start_us}\t{f.end_us}\t{text(f.zone)}\t"
+        f"{text(f.tzdata)}\t{f.opened_us}"
+    )
+    b["period"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail, new=e.version == 1)
+
+
+def _closed(b: Batch, e: Entry, f: period.Closed) -> None:
+    head = f"{e.stream}\t{e.position}"
+    b["period_close"].open(e.stream, e.position, head, str(f.closed_us), new=e.version == 1)
+
+
+def _finalized(b: Batch, e: Entry, f: invoice.Finalized) -> None:
+    tail = (
+        f"{e.org}\t{text(f.number)}\t{text(f.account)}\t{text(f.period)}\t{text(f.currency)}\t"
+        f"{f.minor_digits}\t{f.total_pico}\t{f.total_minor}\t{f.line_count}\t{text(f.file)}\t"
+        f"{text(f.sha256)}\t{f.closed}\t{f.finalized_us}"
+    )
+    head, new = f"{e.stream}\t{e.position}", e.version == 1
+    b["invoice"].open(e.stream, e.position, head, tail, new=new)
+    b["invoice_state"].open(e.stream, e.position, head, f"finalized\t{f.finalized_us}", new=new)
+
+
+def _issued(b: Batch, e: Entry, f: invoice.Issued) -> None:
+    head = f"{e.stream}\t{e.position}"
+    b["invoice_state"].open(e.stream, e.position, head, f"issued\t{f.issued_us}")
+
+
+APPLY: Final[dict[type, Apply]] = {
+    meter.Registered: _registered,
+    pricebook.EntryPublished: _published,
+    account.Opened: _account,
+    account.Invoiced: _invoiced,
+    period.Opened: _period,
+    period.Closed: _closed,
+    invoice.Finalized: _finalized,
+    invoice.Issued: _issued,
+}

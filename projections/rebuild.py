@@ -1,0 +1,122 @@
+"""All views made again from the log beside the serving ones, compared with them, and swapped in."""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from domain.errors import DomainError
+from projections.batch import Batch, apply_entries
+from projections.views import HANDLERS, LIVE, SHADOW, SHAPES, applied, read, step, store
+
+CHUNK: Final = 5_000
+PER_TRANSACTION: Final = 50_000
+
+_SHADOW: Final = "SELECT live.views_shadow()"
+_SWAP: Final = "SELECT live.views_swap()"
+_DROP_OLD: Final = "SELECT live.views_drop_old()"
+_LOCK: Final = "SELECT position FROM views.applied FOR UPDATE"
+# Tables of a schema with the columns of their primary key, which order a table completely.
+_TABLES: Final = """
+SELECT c.relname, string_agg(quote_ident(a.attname), ', '
+         ORDER BY array_position(i.indkey::int2[], a.attnum))
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = %(schema)s
+JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+GROUP BY 1 ORDER BY 1
+"""
+_DUMP: Final = "COPY (SELECT * FROM {}.{} ORDER BY {}) TO STDOUT"
+
+
+def rebuild(
+    conn: psycopg.Connection[Any],
+    reader: psycopg.Connection[Any],
+    *,
+    expect_equal: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Rebuilds, compares, swaps; returns the tables that differed.
+
+    Readers are served all the while; the runner waits only while the last entries are applied,
+    compared and the names change. Both connections are in autocommit mode, one transaction each.
+    A crash leaves the serving views as they are; the next rebuild begins anew.
+
+    Raises:
+        DomainError: `projection.differs` when tables differ and `expect_equal`; nothing was
+            swapped. `projection.*` when an entry cannot be applied.
+    """
+    conn.execute(_SHADOW)
+    fill(conn, reader, progress=progress)
+    with conn.transaction():
+        row = conn.execute(_LOCK).fetchone()
+        assert row is not None, "applied has one row since its migration"
+        target = int(row[0])
+        while (at := applied(conn, SHADOW)) < target:
+            step(conn, min(CHUNK, target - at), SHADOW)
+        differing = differences(conn) if at == target else ["applied"]
+        if differing and expect_equal:
+            raise DomainError(
+                "projection.differs", f"rebuilt views differ in {', '.join(differing)}"
+            )
+        conn.execute(_SWAP)
+    conn.execute(_DROP_OLD)
+    return differing
+
+
+def fill(
+    conn: psycopg.Connection[Any],
+    reader: psycopg.Connection[Any],
+    *,
+    per_transaction: int = PER_TRANSACTION,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Brings the shadow views to where the serving ones stand; returns the position reached.
+
+    One thread decodes and applies while another stores what the step before changed: applying
+    needs nothing from the tables, so the steps overlap. In order, and durable step by step.
+    """
+    at, stop = applied(conn, SHADOW), applied(reader, LIVE)
+    storing: Future[None] | None = None
+    with ThreadPoolExecutor(1) as pool:
+        while at < stop:
+            first, batch = at, Batch(SHAPES, SHADOW, reader)
+            until = min(stop, first + per_transaction)
+            while at < until:
+                entries = read(reader, at, min(CHUNK, until - at))
+                at = apply_entries(batch, HANDLERS, entries, at)
+            if storing is not None:
+                storing.result()
+            storing = pool.submit(_store, conn, batch, first, at)
+            if progress is not None:
+                progress(at)
+        if storing is not None:
+            storing.result()
+    return at
+
+
+def _store(conn: psycopg.Connection[Any], batch: Batch, first: int, after: int) -> None:
+    with conn.transaction():
+        store(conn, batch, first, after, SHADOW)
+
+
+def digests(conn: psycopg.Connection[Any], schema: str) -> dict[str, str]:
+    """SHA-256 of every table's rows in order of its primary key, by table name."""
+    found = {}
+    for table, order in conn.execute(_TABLES, {"schema": schema}).fetchall():
+        hasher = hashlib.sha256()
+        dump = sql.SQL(_DUMP).format(sql.Identifier(schema), sql.Identifier(table), sql.SQL(order))
+        with conn.cursor().copy(dump) as copy:
+            for block in copy:
+                hasher.update(block)
+        found[table] = hasher.hexdigest()
+    return found
+
+
+def differences(conn: psycopg.Connection[Any]) -> list[str]:
+    """Names of the tables whose rows differ between the serving and the shadow views."""
+    live, shadow = digests(conn, LIVE), digests(conn, SHADOW)
+    return sorted(name for name in live | shadow if live.get(name) != shadow.get(name))

@@ -1,0 +1,125 @@
+"""Organizations, departments, projects, tokens, and what quotas allow and hold."""
+
+from typing import Final
+
+from domain import access, department, organization, project, quota
+from projections.batch import Apply, Batch
+from projections.entries import Entry
+from projections.table import Shape, text
+
+SHAPES: Final = (
+    Shape(
+        "organization",
+        ("organization",),
+        "organization, from_position, to_position, name, created_us",
+    ),
+    Shape(
+        "organization_standing",
+        ("organization",),
+        "organization, from_position, to_position, state, reason, since_us",
+    ),
+    Shape(
+        "department",
+        ("department",),
+        "department, from_position, to_position, organization, name, created_us",
+    ),
+    Shape(
+        "project",
+        ("project",),
+        "project, from_position, to_position, organization, department, account, name, created_us",
+    ),
+    Shape(
+        "quota_limit",
+        ("scope", "model"),
+        "scope, model, from_position, to_position, quota, organization, limit_milli, decided_us",
+        types=("text", "text"),
+        hashed=True,
+    ),
+    Shape(
+        "quota_commitment",
+        ("runtime",),
+        "runtime, from_position, to_position, organization, department, project, model, gpu_milli, "
+        "decided_us",
+        hashed=True,
+    ),
+    Shape(
+        "access_token",
+        (),
+        "stream, from_position, to_position, principal, role, expires_us, issued_by",
+    ),
+)
+
+
+def _created(b: Batch, e: Entry, f: organization.Created) -> None:
+    head, new = f"{e.stream}\t{e.position}", e.version == 1
+    tail = f"{text(f.name.private)}\t{f.created_us}"
+    b["organization"].open(e.stream, e.position, head, tail, new=new)
+    b["organization_standing"].open(
+        e.stream, e.position, head, f"active\t\t{f.created_us}", new=new
+    )
+
+
+def _standing(b: Batch, e: Entry, state: str, reason: str, since_us: int) -> None:
+    tail = f"{state}\t{text(reason)}\t{since_us}"
+    head = f"{e.stream}\t{e.position}"
+    b["organization_standing"].open(e.stream, e.position, head, tail)
+
+
+def _suspended(b: Batch, e: Entry, f: organization.Suspended) -> None:
+    _standing(b, e, "suspended", f.reason, f.decided_us)
+
+
+def _reactivated(b: Batch, e: Entry, f: organization.Reactivated) -> None:
+    _standing(b, e, "active", f.reason, f.decided_us)
+
+
+def _department(b: Batch, e: Entry, f: department.Created) -> None:
+    tail = f"{text(f.organization)}\t{text(f.name.private)}\t{f.created_us}"
+    head = f"{e.stream}\t{e.position}"
+    b["department"].open(e.stream, e.position, head, tail, new=e.version == 1)
+
+
+def _project(b: Batch, e: Entry, f: project.Created) -> None:
+    tail = (
+        f"{text(f.organization)}\t{text(f.department)}\t{text(f.account)}\t"
+        f"{text(f.name.private)}\t{f.created_us}"
+    )
+    head = f"{e.stream}\t{e.position}"
+    b["project"].open(e.stream, e.position, head, tail, new=e.version == 1)
+
+
+def _limit(b: Batch, e: Entry, f: quota.LimitSet) -> None:
+    head = f"{text(f.scope)}\t{text(f.model)}\t{e.position}"
+    tail = f"{e.stream}\t{e.org}\t{f.limit_milli}\t{f.decided_us}"
+    b["quota_limit"].open((f.scope, f.model), e.position, head, tail)
+
+
+def _committed(b: Batch, e: Entry, f: quota.Committed) -> None:
+    runtime = text(f.runtime)
+    tail = (
+        f"{e.org}\t{text(f.department)}\t{text(f.project)}\t{text(f.model)}\t"
+        f"{f.gpu_milli}\t{f.decided_us}"
+    )
+    b["quota_commitment"].open(f.runtime, e.position, f"{runtime}\t{e.position}", tail)
+
+
+def _released(b: Batch, e: Entry, f: quota.Released) -> None:
+    b["quota_commitment"].close(f.runtime, e.position)
+
+
+def _token(b: Batch, e: Entry, f: access.TokenIssued) -> None:
+    tail = f"{text(f.principal)}\t{text(f.role)}\t{f.expires_us}\t{text(e.actor)}"
+    b["access_token"].add(f"{e.stream}\t{e.position}", tail)
+
+
+APPLY: Final[dict[type, Apply]] = {
+    organization.Created: _created,
+    organization.Suspended: _suspended,
+    organization.Reactivated: _reactivated,
+    department.Created: _department,
+    project.Created: _project,
+    quota.LimitSet: _limit,
+    quota.Committed: _committed,
+    quota.Released: _released,
+    access.TokenIssued: _token,
+}
