@@ -71,10 +71,10 @@ def parse_entry(raw: bytes) -> Entry:
 
     Checks what one entry alone can show; its place among the others is checked by `bundle` and the integrator.
     """
-    if len(raw) <= strict.MAX_BYTES and strict.plain_ascii(raw):
+    if raw.isascii() and len(raw) <= strict.MAX_BYTES:
         text = raw.decode("ascii")
         envelope = _ENVELOPE.match(text)
-        if envelope is not None:
+        if envelope is not None and strict.plain(text[envelope.end() :]):
             found = strict.scan_object(text, envelope.end(), 2)
             if found is not None and found[1] == len(text) - 1 and text[-1] == "}":
                 return _assemble(envelope, found[0])

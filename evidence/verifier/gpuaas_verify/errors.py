@@ -40,6 +40,18 @@ class Invalid(Exception):  # noqa: N818 - a verdict, not a malfunction
         places = [f"{name} {value}" for name, value in named if value is not None]
         return f" ({', '.join(places)})" if places else ""
 
+    def as_json(self) -> dict[str, str | int | None]:
+        """Code, detail and every place, null where there is none."""
+        return {
+            "code": self.code,
+            "detail": self.detail,
+            "position": self.position,
+            "table": self.table,
+            "row": self.row,
+            "field": self.field,
+            "member": self.member,
+        }
+
     def at(self, *, position: int | None = None, row: int | None = None) -> "Invalid":
         """The same verdict with the place filled in where it was not known yet."""
         self.position = self.position if self.position is not None else position

@@ -117,29 +117,25 @@ def count_keys(value: dict[str, Any] | list[Any], depth: int) -> int:
     return keys
 
 
-def plain_ascii(raw: bytes) -> bool:
-    """True when the bytes have no character that could stand for another spelling of the same JSON.
+def plain(text: str) -> bool:
+    """True when ASCII text has no character that could stand for another spelling of the same JSON.
 
-    No escapes, no white space, no DEL, no minus zero; other control characters are refused by the scanner.
+    No escapes, no white space, no control characters, no minus zero.
     """
     return (
-        raw.isascii()
-        and b"\\" not in raw
-        and b" " not in raw
-        and b"\n" not in raw
-        and b"\t" not in raw
-        and b"\r" not in raw
-        and b"\x7f" not in raw
-        and b":-0" not in raw
-        and b",-0" not in raw
-        and b"[-0" not in raw
+        text.isprintable()
+        and " " not in text
+        and "\\" not in text
+        and ":-0" not in text
+        and ",-0" not in text
+        and "[-0" not in text
     )
 
 
 def scan_object(text: str, start: int, depth: int) -> tuple[dict[str, Any], int] | None:
     """The canonical object that starts there and the index after it, or None where only `decode_plainly` can tell.
 
-    For text whose bytes are `plain_ascii`. Every key is followed by `":`, so as many `":` as decoded keys means
+    For ASCII text that is `plain` from there on. Every key is followed by `":`, so as many `":` as decoded keys means
     that none was repeated (a value that begins with a colon goes the slow way).
     """
     try:
@@ -153,8 +149,9 @@ def scan_object(text: str, start: int, depth: int) -> tuple[dict[str, Any], int]
 
 def decode(raw: bytes) -> dict[str, Any]:
     """The object whose canonical encoding these bytes are. Raises: Invalid `json.not_canonical`."""
-    if len(raw) <= MAX_BYTES and plain_ascii(raw):
-        found = scan_object(raw.decode("ascii"), 0, 1)
+    if raw.isascii() and len(raw) <= MAX_BYTES:
+        text = raw.decode("ascii")
+        found = scan_object(text, 0, 1) if plain(text) else None
         if found is not None and found[1] == len(raw):
             return found[0]
     return decode_plainly(raw)

@@ -1,0 +1,151 @@
+"""A run of entry bundles checked on its own: what needs no entry before it. Runs in worker processes."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from gpuaas_verify import attest, bulk, files
+from gpuaas_verify.entry import Entry, parse_entry
+from gpuaas_verify.errors import Invalid
+from gpuaas_verify.facts import OPENED, check_fact
+from gpuaas_verify.merkle import complete_root
+from gpuaas_verify.source import Place, Reader, framed
+from gpuaas_verify.tiles import TILE_WIDTH
+from gpuaas_verify.tree import first_difference
+
+SEALING: Final = bulk.SEALS | {files.SEALED, OPENED}
+
+
+class BlockTask(NamedTuple):
+    """Consecutive entry bundles and their hash tiles; `first` is the first bundle's index."""
+
+    first: int
+    entries: tuple[Place, ...]
+    tiles: tuple[Place, ...]
+    attestations: bool
+
+
+class Run(NamedTuple):
+    """What a block says of one stream: its first version and position, its last version, its org."""
+
+    position: int
+    version: int
+    last: int
+    org: str
+
+
+@dataclass(slots=True)
+class BlockResult:
+    """What the next block, the tree and the later checks need of a block."""
+
+    first: int
+    prev: str = ""
+    at_us: int = 0
+    last_leaf: str = ""
+    last_at_us: int = 0
+    count: int = 0
+    roots: list[bytes] = field(default_factory=list)
+    partial: bytes = b""
+    runs: dict[str, Run] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    watched: list[Entry] = field(default_factory=list)
+    leaf_failure: Invalid | None = None
+    entry_failure: Invalid | None = None
+    words_failure: Invalid | None = None
+
+
+def check_block(source: Reader, task: BlockTask) -> BlockResult:
+    """The block's result; failures are in it, the first of each kind."""
+    result = BlockResult(task.first * TILE_WIDTH)
+    try:
+        for place, tile in zip(task.entries, task.tiles, strict=True):
+            entries, leaves = _check_leaves(source, place, tile, result)
+            if result.entry_failure is None:
+                _check_entries(entries, leaves, result, attestations=task.attestations)
+            result.count += len(entries)
+    except Invalid as error:
+        result.leaf_failure = error
+    return result
+
+
+def _check_leaves(
+    source: Reader, place: Place, tile: Place, result: BlockResult
+) -> tuple[list[bytes], list[bytes]]:
+    start = result.first + result.count
+    stored, width = source.read(tile), tile.size // 32
+    entries: list[bytes] = []
+    for entry in framed(iter((source.read(place),)), "entries.malformed", place.name):
+        if len(entries) == width:
+            detail = f"more than {width} entries"
+            raise Invalid("entries.count", detail, position=start + width, member=place.name)
+        entries.append(entry)
+    if len(entries) != width:
+        detail = f"{len(entries)} entries, {width} are implied"
+        raise Invalid("entries.count", detail, position=start + len(entries), member=place.name)
+    leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
+    hashes = b"".join(leaves)
+    if hashes != stored:
+        bad = start + first_difference(stored, hashes)
+        raise Invalid("leaf.mismatch", "not the tile's hash", position=bad, member=tile.name)
+    if width == TILE_WIDTH:
+        result.roots.append(complete_root(hashes))
+    else:
+        result.partial = hashes
+    return entries, leaves
+
+
+def _check_entries(
+    entries: list[bytes], leaves: list[bytes], result: BlockResult, *, attestations: bool
+) -> None:
+    position = result.first + result.count
+    try:
+        for raw, leaf in zip(entries, leaves, strict=True):
+            entry = parse_entry(raw)
+            _check_place(entry, position, result)
+            _check_stream(entry, result.runs)
+            _check_tag(entry, result, attestations=attestations)
+            result.last_leaf, result.last_at_us = leaf.hex(), entry.at_us
+            position += 1
+    except Invalid as error:
+        result.entry_failure = error.at(position=position)
+
+
+def _check_place(entry: Entry, position: int, result: BlockResult) -> None:
+    if position == result.first:
+        result.prev, result.at_us = entry.prev, entry.at_us
+    elif entry.prev != result.last_leaf:
+        raise Invalid("entry.prev", "not the leaf hash before it", field="prev")
+    if entry.position != position:
+        raise Invalid("entry.position", f"says {entry.position}", field="position")
+    if entry.at_us < result.last_at_us:
+        raise Invalid("entry.at_us", "earlier than the entry before", field="at_us")
+
+
+def _check_stream(entry: Entry, runs: dict[str, Run]) -> None:
+    run = runs.get(entry.stream)
+    if run is None:
+        run = Run(entry.position, entry.version, entry.version, entry.org)
+    elif entry.org != run.org:
+        raise Invalid("entry.org", f"the stream is of {run.org}", field="org")
+    elif entry.version != run.last + 1:
+        raise Invalid("entry.version", f"version {run.last + 1} is next", field="version")
+    else:
+        run = Run(run.position, run.version, entry.version, run.org)
+    runs[entry.stream] = run
+
+
+def _check_tag(entry: Entry, result: BlockResult, *, attestations: bool) -> None:
+    tag = entry.tag
+    if (tag == OPENED) != (entry.position == 0):
+        raise Invalid("entry.opened", f"{OPENED} is entry 0 and no other", field="tag")
+    if not check_fact(entry):
+        result.unknown[tag] = result.unknown.get(tag, 0) + 1
+    elif tag in SEALING:
+        result.watched.append(entry)
+    elif attestations and tag in attest.WATCHED:
+        result.watched.append(entry)
+        if tag in attest.SAID and result.words_failure is None:
+            try:
+                attest.check_words(entry)
+            except Invalid as error:
+                result.words_failure = error

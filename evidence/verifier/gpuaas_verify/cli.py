@@ -1,0 +1,161 @@
+"""gpuaas-verify: exit 0 valid, 1 invalid, 2 usage or unreadable; never a traceback."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpuaas_verify.bundle import Report, Scope, Trust, verify_path
+from gpuaas_verify.errors import Invalid, Unreadable
+from gpuaas_verify.note import COSIGNATURE, ED25519, MAX_NOTE_BYTES, MAX_VKEY_CHARS, Vkey
+from gpuaas_verify.pool import cores
+from gpuaas_verify.receipt import MAX_PROOF_BYTES, verify_receipt
+from gpuaas_verify.strict import MAX_BYTES
+
+VALID, INVALID, UNREADABLE = 0, 1, 2
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """The file's bytes. Raises: Unreadable when they are more than the limit; OSError."""
+    with path.open("rb") as file:
+        raw = file.read(limit + 1)
+    if len(raw) > limit:
+        raise Unreadable(f"{path} is longer than {limit} bytes")
+    return raw
+
+
+def _key(text: str, algorithm: int) -> Vkey:
+    """The key, given as itself or as the name of a file that holds it."""
+    try:
+        if "+" not in text and Path(text).is_file():
+            text = _read(Path(text), MAX_VKEY_CHARS).decode("utf-8").removesuffix("\n")
+        key = Vkey.parse(text)
+    except (Invalid, UnicodeDecodeError) as error:
+        raise Unreadable(f"not a verifier key: {error}") from error
+    if key.algorithm != algorithm:
+        wanted = "a log's key (type 1)" if algorithm == ED25519 else "a witness's key (type 4)"
+        raise Unreadable(f"{key.name} is not {wanted}")
+    return key
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--key",
+        action="append",
+        required=True,
+        metavar="VKEY",
+        help="the log's verifier key, or a file with it",
+    )
+    parser.add_argument(
+        "--witness", action="append", default=[], metavar="VKEY", help="a witness's verifier key"
+    )
+    parser.add_argument(
+        "--quorum", type=int, default=0, metavar="K", help="how many witnesses must have signed"
+    )
+    parser.add_argument("--json", action="store_true", help="the whole report as JSON")
+
+
+def _bundle_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gpuaas-verify",
+        description="Verifies a GPUaaS evidence bundle offline. For one entry: gpuaas-verify receipt --help",
+    )
+    parser.add_argument("bundle", type=Path, help="bundle.tar, or the same tree as a directory")
+    _common(parser)
+    parser.add_argument(
+        "--known", action="append", default=[], type=Path, metavar="NOTE",
+        help="a checkpoint of this log kept from earlier: shows a rewritten history",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-age", type=int, metavar="S", help="refuse a log whose last entry is older, seconds"
+    )
+    parser.add_argument("--jobs", type=int, default=cores(), metavar="N", help="processes to use")
+    return parser
+
+
+def _receipt_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gpuaas-verify receipt", description="Verifies one entry and its tlog-proof offline."
+    )
+    parser.add_argument("entry", type=Path, help="the entry's bytes")
+    parser.add_argument("proof", type=Path, help="the .tlog-proof")
+    _common(parser)
+    return parser
+
+
+def _trust(given: argparse.Namespace, known: tuple[bytes, ...] = ()) -> Trust:
+    witnesses = tuple(_key(text, COSIGNATURE) for text in given.witness)
+    if not 0 <= given.quorum <= len(set(witnesses)):
+        raise Unreadable(f"--quorum {given.quorum} of {len(set(witnesses))} witnesses")
+    max_age_s = getattr(given, "max_age", None)
+    if max_age_s is not None and max_age_s < 0:
+        raise Unreadable("--max-age is not negative")
+    return Trust(
+        keys=tuple(_key(text, ED25519) for text in given.key),
+        known=known,
+        witnesses=witnesses,
+        quorum=given.quorum,
+        max_age_s=max_age_s,
+        now_us=time.time_ns() // 1_000,
+    )
+
+
+def _bundle(arguments: Sequence[str]) -> tuple[Report, bool]:
+    given = _bundle_parser().parse_args(arguments)
+    if given.jobs < 1:
+        raise Unreadable("--jobs is at least 1")
+    known = tuple(_read(path, MAX_NOTE_BYTES) for path in given.known)
+    report = verify_path(given.bundle, _trust(given, known), Scope(jobs=given.jobs))
+    return report, given.json
+
+
+def _receipt(arguments: Sequence[str]) -> tuple[Report, bool]:
+    given = _receipt_parser().parse_args(arguments)
+    # One byte more than an entry may have: the parser says so, with its code.
+    entry, proof = _read(given.entry, MAX_BYTES + 1), _read(given.proof, MAX_PROOF_BYTES)
+    return verify_receipt(entry, proof, _trust(given)), given.json
+
+
+def _tell(report: Report) -> None:
+    if report.checkpoint is not None:
+        print(f"log {report.checkpoint.origin}, {report.checkpoint.size} entries")
+    for claim in report.claims:
+        number = f" {claim.count}" if claim.count else ""
+        detail = f"  {claim.detail}" if claim.detail else ""
+        print(f"  {claim.name:<13} {claim.state}{number}{detail}")
+    for tag, count in sorted(report.unknown_tags.items()):
+        print(f"  not known to this verifier: {count} x {tag}")
+    for note in report.notes:
+        print(f"  note: {' / '.join(note.split())}")
+    print("VALID" if report.error is None else f"INVALID {report.error}")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit status; the report is printed. Raises: SystemExit on usage, as argparse does."""
+    try:
+        if arguments[:1] == ["receipt"]:
+            report, as_json = _receipt(arguments[1:])
+        else:
+            report, as_json = _bundle(arguments)
+        if as_json:
+            print(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
+        else:
+            _tell(report)
+        sys.stdout.flush()
+    except (Unreadable, OSError) as error:
+        print(f"gpuaas-verify: {error}", file=sys.stderr)
+        return UNREADABLE
+    return VALID if report.valid else INVALID
+
+
+def main() -> int:
+    """The process's outermost call: whatever happens, one sentence and no traceback."""
+    try:
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("gpuaas-verify: interrupted, no verdict", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - a verifier never shows a traceback
+        print(f"gpuaas-verify: no verdict: {type(error).__name__}: {error}", file=sys.stderr)
+    return UNREADABLE

@@ -1,0 +1,223 @@
+"""The catalogue of facts an auditor knows (contracts/facts.md): tag -> stream kind and fields in order."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gpuaas_verify.entry import Entry
+from gpuaas_verify.errors import Invalid
+from gpuaas_verify.note import Vkey
+
+# Areas where a tag nobody knows could hide money or the state money rests on.
+CLOSED_AREAS = frozenset(
+    {"log", "evidence", "rating", "ledger", "meter", "price", "account"}
+    | {"period", "invoice", "runtime", "node"}
+)
+PLATFORM_KINDS = frozenset({"log", "node", "meter", "pricebook", "ledger", "rating", "files"})
+LOG_FORMAT = "gpuaas-log/1"
+_ORIGIN = re.compile(r"[^\s+/][^\s+]*/[0-9a-f]{16}")
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+_HEX32 = re.compile(r"[0-9a-f]{32}")
+
+# Field types: int by default where the name is followed by nothing; the rest by a suffix.
+#   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested   [s [i [g lists
+_TABLE = """
+log.opened.v1            log           format$ origin$ vkey$
+log.heartbeat.v1         log
+evidence.file_sealed.v1  files         name$ sha256# bytes as_of_size supersedes?
+evidence.downloaded.v1   files         what$ size index?
+rating.batch_sealed.v1   rating        table$ first_row count root# prev_seal? through quantity_sum
+ledger.batch_sealed.v1   ledger        table$ first_row count root# prev_seal? through amount_sum_pico
+organization.created.v1      organization  name@ created_us
+organization.suspended.v1    organization  reason$ decided_us
+organization.reactivated.v1  organization  reason$ decided_us
+department.created.v1    department    organization$ name@ created_us
+project.created.v1       project       organization$ department$ account$ name@ created_us
+account.opened.v1        account       organization$ currency$ minor_digits zone$ tzdata$ opened_us
+account.invoiced.v1      account       invoice$ sequence
+period.opened.v1         period        account$ sequence start_us end_us zone$ tzdata$ opened_us
+period.closed.v1         period        account$ start_us end_us closed_us
+invoice.finalized.v1     invoice       number$ account$ period$ currency$ minor_digits total_pico \
+ total_minor line_count file$ sha256# closed finalized_us
+invoice.issued.v1        invoice       issued_us
+meter.registered.v1      meter         meter$ unit$ source$ aggregation$ registered_us
+price.entry_published.v1 pricebook     account$ meter$ model$ region$ state$ currency$ \
+ effective_from_us published_us price_pico divisor
+quota.limit_set.v1       quota         scope$ model$ limit_milli decided_us
+quota.committed.v1       quota         runtime$ department$ project$ model$ gpu_milli decided_us
+quota.released.v1        quota         runtime$ decided_us
+node.invited.v1          node          name@ model$ token_sha256# expires_us invited_us
+node.enrolled.v1         node          key# model$ simulated! gpus[g serial$ enrolled_us
+node.anchored.v1         node          boot$ boottime_us anchor_us attested*
+node.allocated.v1        node          allocation$ runtime$ organization$ devices[i epoch decided_us
+node.released.v1         node          allocation$ runtime$ decided_us
+node.lease_renewed.v1    node          runtimes[s boottime_us renewed_us until_us attested*
+node.unreachable.v1      node          since_us
+node.reachable.v1        node          since_us
+node.cordoned.v1         node          decided_us
+node.uncordoned.v1       node          decided_us
+runtime.requested.v1     runtime       project$ department$ account$ name@ devices gpu_milli \
+ models[s requested_us
+runtime.allocated.v1     runtime       allocation$ node$ model$ devices[i epoch allocated_us
+runtime.starting.v1      runtime       command decided_us
+runtime.usable.v1        runtime       boottime_us usable_us decided_us attested*
+runtime.degraded.v1      runtime       boottime_us degraded_us decided_us attested*
+runtime.stopping.v1      runtime       reason$ decided_us
+runtime.stopped.v1       runtime       boottime_us stopped_us decided_us attested*
+runtime.failed.v1        runtime       code$ boottime_us failed_us decided_us attested*
+runtime.cancelled.v1     runtime       reason$ decided_us
+runtime.lost.v1          runtime       lost_us decided_us
+access.token_issued.v1   organization|log principal$ role$ expires_us
+"""
+
+
+def _hex64(value: Any) -> bool:
+    return _HEX64.fullmatch(value) is not None
+
+
+def _private(value: Any) -> bool:
+    return tuple(value) == ("private",) and _is_text(value["private"]) and _hex64(value["private"])
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _typed(value: Any, names: tuple[str, ...], kinds: tuple[type, ...]) -> bool:
+    return (
+        type(value) is dict and tuple(value) == names and tuple(map(type, value.values())) == kinds
+    )
+
+
+def _attested(value: Any) -> bool:
+    names, kinds = ("node", "key", "boot", "seq", "body", "sig"), (str, str, str, int, str, str)
+    return (
+        _typed(value, names, kinds)
+        and _hex64(value["key"])
+        and _HEX32.fullmatch(value["boot"]) is not None
+        and value["seq"] >= 0
+    )
+
+
+def _shares(value: Any) -> bool:
+    if not all(_typed(share, ("index", "milli"), (int, int)) for share in value):
+        return False
+    places = [share["index"] for share in value]
+    whole = all(share["index"] >= 0 and 1 <= share["milli"] <= 1000 for share in value)
+    return whole and places == sorted(set(places))
+
+
+def _texts(value: Any) -> bool:
+    return all(type(item) is str for item in value)
+
+
+def _gpus(value: Any) -> bool:
+    return all(_typed(gpu, ("index", "uuid"), (int, str)) for gpu in value)
+
+
+def _continues(value: Any) -> bool:
+    return _typed(value, ("origin", "note", "first_lost", "lost_count"), (str, str, int, int))
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool] | None]] = {
+    "": ((int,), None),
+    "$": ((str,), None),
+    "!": ((bool,), None),
+    "?": ((int, type(None)), None),
+    "#": ((str,), _hex64),
+    "@": ((dict,), _private),
+    "*": ((dict,), _attested),
+    "[s": ((list,), _texts),
+    "[i": ((list,), _shares),
+    "[g": ((list,), _gpus),
+}
+
+
+class Shape(NamedTuple):
+    kinds: frozenset[str]
+    keys: tuple[str, ...]
+    types: tuple[tuple[type, ...], ...]
+    usual: tuple[type, ...]
+    deep: tuple[tuple[str, Callable[[Any], bool]], ...]
+
+
+def _shape(kinds: str, fields: list[str]) -> Shape:
+    keys: list[str] = []
+    types: list[tuple[type, ...]] = []
+    deep: list[tuple[str, Callable[[Any], bool]]] = []
+    for field in fields:
+        name = re.match(r"[a-z0-9_]+", field)
+        assert name is not None
+        accepted, check = _KINDS[field[name.end() :]]
+        keys.append(name.group())
+        types.append(accepted)
+        if check is not None:
+            deep.append((name.group(), check))
+    usual = tuple(accepted[0] for accepted in types)
+    return Shape(frozenset(kinds.split("|")), tuple(keys), tuple(types), usual, tuple(deep))
+
+
+def _read_table() -> dict[str, Shape]:
+    rows = (line.split() for line in _TABLE.replace("\\\n", "").splitlines() if line)
+    return {f"gpuaas.{tag}": _shape(kinds, fields) for tag, kinds, *fields in rows}
+
+
+SHAPES = _read_table()
+OPENED = "gpuaas.log.opened.v1"
+_OPENED_AGAIN = _shape("log", ["format$", "origin$", "vkey$", "continues@"])
+_OPENED_AGAIN = _OPENED_AGAIN._replace(deep=(("continues", _continues),))
+
+
+def check_fact(entry: Entry) -> bool:
+    """True when the tag is known and the fact has its shape, False for a tag that is merely counted.
+
+    Raises: Invalid `entry.unknown_tag`, `entry.wrong_stream`, `entry.wrong_org`, `fact.malformed`.
+    """
+    shape = SHAPES.get(entry.tag)
+    if shape is None:
+        if entry.tag.split(".", 2)[1] in CLOSED_AREAS:
+            raise Invalid(
+                "entry.unknown_tag", f"{entry.tag} is not known to this verifier", field="tag"
+            )
+        return False
+    fact = entry.fact
+    if entry.tag == OPENED and "continues" in fact:
+        shape = _OPENED_AGAIN
+    kind = entry.stream[:-37]
+    if kind not in shape.kinds:
+        raise Invalid("entry.wrong_stream", f"{entry.tag} in a {kind} stream", field="stream")
+    if (entry.org == "-") != (kind in PLATFORM_KINDS) or (
+        kind == "organization" and entry.org != entry.stream
+    ):
+        raise Invalid("entry.wrong_org", f"a {kind} stream of {entry.org}", field="org")
+    _check_shape(entry, shape)
+    return True
+
+
+def _check_shape(entry: Entry, shape: Shape) -> None:
+    fact = entry.fact
+    if tuple(fact) != shape.keys:
+        raise Invalid("fact.malformed", f"not the fields of {entry.tag}", field="fact")
+    if tuple(map(type, fact.values())) != shape.usual:
+        for name, accepted in zip(shape.keys, shape.types, strict=True):
+            if type(fact[name]) not in accepted:
+                raise Invalid(
+                    "fact.malformed", f"{name} of {entry.tag} has another type", field=name
+                )
+    for name, check in shape.deep:
+        if not check(fact[name]):
+            raise Invalid("fact.malformed", f"{name} of {entry.tag} has not its form", field=name)
+
+
+def check_origin(opened: Entry, origin: str) -> None:
+    """Nothing when entry 0 opened the log of that origin. Raises: Invalid `checkpoint.origin`, `entry.opened`."""
+    fact = opened.fact
+    if fact["format"] != LOG_FORMAT or not _ORIGIN.fullmatch(fact["origin"]):
+        raise Invalid("entry.opened", f"not a {LOG_FORMAT} log", position=0, field="fact")
+    try:
+        Vkey.parse(fact["vkey"])
+    except Invalid as error:
+        raise Invalid("entry.opened", error.detail, position=0, field="vkey") from error
+    if fact["origin"] != origin:
+        detail = f"the checkpoint is of {origin}, entry 0 of {fact['origin']}"
+        raise Invalid("checkpoint.origin", detail, position=0, field="origin")
