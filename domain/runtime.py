@@ -1,6 +1,106 @@
+"""A runtime: what runs on an allocation, and when it was usable.
+
+    (none) -Request-> Waiting -Allocate-> Placed -Start-> Booting
+    Placed | Booting -ReportUsable-> Running <-ReportUsable/ReportDegraded-> Impaired
+    Placed | Booting | Running | Impaired -Stop-> Ending
+    Placed .. Ending -ReportStopped | ReportFailed | DeclareLost-> Ended
+    Waiting | Placed | Ending, never started -Cancel-> Ended
+
+Request and Allocate happen together, in the admission. Only attested reports open and close
+billable time; a report that comes after `Stop` still tells when the time began.
+"""
+
+from typing import assert_never
+
 from msgspec import Struct
 
-from domain.words import Attested, Private, Share
+from domain.decider import Decider
+from domain.errors import DomainError
+from domain.instants import Anchor, billable_instant, hold_end, lost_instant
+from domain.words import MILLI, Attested, Private, Share
+
+
+class Request(Struct, frozen=True):
+    project: str
+    department: str
+    account: str
+    name: Private
+    devices: int
+    gpu_milli: int
+    models: tuple[str, ...]
+    now_us: int
+
+
+class Allocate(Struct, frozen=True):
+    allocation: str
+    node: str
+    model: str
+    devices: tuple[Share, ...]
+    epoch: int
+    now_us: int
+
+
+class Start(Struct, frozen=True):
+    """`command` is the number of the signed command that goes to the node."""
+
+    command: int
+    now_us: int
+
+
+class ReportUsable(Struct, frozen=True):
+    """A verified attestation; `anchor` is the latest of its node, of the same boot."""
+
+    boottime_us: int
+    anchor: Anchor
+    attested: Attested
+    now_us: int
+
+
+class ReportDegraded(Struct, frozen=True):
+    boottime_us: int
+    anchor: Anchor
+    attested: Attested
+    now_us: int
+
+
+class ReportStopped(Struct, frozen=True):
+    boottime_us: int
+    anchor: Anchor
+    attested: Attested
+    now_us: int
+
+
+class ReportFailed(Struct, frozen=True):
+    code: str
+    boottime_us: int
+    anchor: Anchor
+    attested: Attested
+    now_us: int
+
+
+class Stop(Struct, frozen=True):
+    reason: str
+    now_us: int
+
+
+class Cancel(Struct, frozen=True):
+    reason: str
+    now_us: int
+
+
+class DeclareLost(Struct, frozen=True):
+    """`renewed_us`: of the last lease naming the runtime, None without one; `until_us`: its end.
+
+    `until_us` 0 means that the machine is proven to be off: another boot of it has spoken.
+    """
+
+    renewed_us: int | None
+    until_us: int
+    now_us: int
+
+
+type Report = ReportUsable | ReportDegraded | ReportStopped | ReportFailed
+type Command = Request | Allocate | Start | Report | Stop | Cancel | DeclareLost
 
 
 class Requested(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.requested.v1"):
@@ -70,3 +170,207 @@ class Cancelled(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.run
 class Lost(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.lost.v1"):
     lost_us: int
     decided_us: int
+
+
+type Event = (
+    Requested | Allocated | Starting | Usable | Degraded | Stopping | Stopped | Failed | Cancelled
+    | Lost
+)  # fmt: skip
+type Final_event = Stopped | Failed | Cancelled | Lost
+
+
+class Missing(Struct, frozen=True):
+    pass
+
+
+class Waiting(Struct, frozen=True):
+    requested: Requested
+
+
+class Placed(Struct, frozen=True):
+    """`previous_us` in this and later states: the instant no later one may precede."""
+
+    allocation: str
+    node: str
+    previous_us: int
+
+
+class Booting(Struct, frozen=True):
+    allocation: str
+    node: str
+    previous_us: int
+    command: int
+
+
+class Running(Struct, frozen=True):
+    allocation: str
+    node: str
+    previous_us: int
+
+
+class Impaired(Struct, frozen=True):
+    allocation: str
+    node: str
+    previous_us: int
+
+
+class Ending(Struct, frozen=True):
+    allocation: str
+    node: str
+    previous_us: int
+    usable: bool  # time is being billed until the stop is attested
+    started: bool  # a start command was sent: only its node's word or its lease's end frees it
+
+
+class Ended(Struct, frozen=True):
+    how: type[Stopped | Failed | Cancelled | Lost]
+
+
+type Live = Placed | Booting | Running | Impaired | Ending
+type State = Missing | Waiting | Live | Ended
+
+
+def decide(command: Command, state: State) -> list[Event]:
+    """The facts this command makes of this state; none when it was done already.
+
+    Raises:
+        DomainError: `runtime.shape_invalid`, `runtime.lease_not_over`, `runtime.foreign_node`, `runtime.foreign_boot`,
+            `runtime.ended`, `runtime.may_run`, `runtime.not_possible`.
+    """
+    match command, state:
+        case Request(), Missing():
+            return [_requested(command)]
+        case Request(), Waiting(requested) if requested == _requested(command):
+            return []
+        case Allocate(), Waiting():
+            return [
+                Allocated(
+                    *(command.allocation, command.node, command.model, command.devices),
+                    *(command.epoch, command.now_us),
+                )
+            ]
+        case Allocate(allocation), Placed() if allocation == state.allocation:
+            return []
+        case Start(), Placed():
+            return [Starting(command.command, command.now_us)]
+        case Start(number), Booting() if number == state.command:
+            return []
+        case (
+            (ReportUsable() | ReportDegraded() | ReportStopped() | ReportFailed()),
+            (Placed() | Booting() | Running() | Impaired() | Ending()),
+        ):
+            return _report(command, state)
+        case Stop(), Placed() | Booting() | Running() | Impaired():
+            return [Stopping(command.reason, command.now_us)]
+        case Stop(), Ending() | Ended():
+            return []
+        case Cancel(), Waiting() | Placed() | Ending(started=False):
+            return [Cancelled(command.reason, command.now_us)]
+        case Cancel(), Booting() | Running() | Impaired() | Ending():
+            raise DomainError("runtime.may_run", "it was started: it is stopped, not cancelled")
+        case DeclareLost(), Placed() | Booting() | Running() | Impaired() | Ending():
+            return [_lost(command, state)]
+        case (
+            (ReportStopped() | ReportFailed() | Cancel() | DeclareLost()),
+            Ended(how),
+        ) if how is _ENDS[type(command)]:
+            return []
+        case _, Ended(how):
+            raise DomainError("runtime.ended", f"it ended before: {how.__name__.lower()}")
+        case _:
+            what, where = type(command).__name__, type(state).__name__
+            raise DomainError("runtime.not_possible", f"{what} while {where}", {"state": where})
+
+
+_ENDS = {ReportStopped: Stopped, ReportFailed: Failed, Cancel: Cancelled, DeclareLost: Lost}
+
+
+def _requested(command: Request) -> Requested:
+    """The fact, if the shape is one that can be placed: whole devices, or a part of one."""
+    each, rest = divmod(command.gpu_milli, command.devices) if command.devices > 0 else (0, 1)
+    if rest or not 0 < each <= MILLI or (command.devices > 1 and each != MILLI):
+        raise DomainError(
+            "runtime.shape_invalid",
+            "a runtime takes 1..1000 milli of one device, or whole devices",
+            {"devices": command.devices, "gpu_milli": command.gpu_milli},
+        )
+    return Requested(
+        *(command.project, command.department, command.account, command.name),
+        *(command.devices, command.gpu_milli, command.models, command.now_us),
+    )
+
+
+def _report(command: Report, state: Live) -> list[Event]:
+    """What a node says of its own runtime, at its billable instant."""
+    if command.attested.node != state.node:
+        raise DomainError("runtime.foreign_node", f"it runs on {state.node}")
+    if command.attested.boot != command.anchor.boot:
+        raise DomainError("runtime.foreign_boot", "the attestation is of another boot")
+    at = billable_instant(command.boottime_us, command.anchor, state.previous_us, command.now_us)
+    said = (command.boottime_us, at, command.now_us, command.attested)
+    match command, state:
+        case ReportUsable(), Running() | Ending(usable=True):
+            return []
+        case ReportUsable(), _:
+            return [Usable(*said)]
+        case ReportDegraded(), Running() | Ending(usable=True):
+            return [Degraded(*said)]
+        case ReportDegraded(), Impaired():
+            return []
+        case ReportStopped(), _:
+            return [Stopped(*said)]
+        case ReportFailed(), _:
+            return [Failed(command.code, *said)]
+        case _:
+            raise DomainError("runtime.not_possible", "it is not usable, so it cannot degrade")
+
+
+def _lost(command: DeclareLost, state: Live) -> Lost:
+    over_us = hold_end(command.until_us) if command.until_us else 0
+    if command.now_us < over_us:
+        raise DomainError(
+            "runtime.lease_not_over",
+            "it may still run until its lease is over",
+            {"over_us": over_us},
+        )
+    return Lost(lost_instant(command.renewed_us, state.previous_us), command.now_us)
+
+
+def evolve(state: State, event: Event) -> State:
+    """The state after the event; what a live state does not carry over is forgotten."""
+    match event:
+        case Requested():
+            return Waiting(event)
+        case Allocated():
+            return Placed(event.allocation, event.node, event.allocated_us)
+        case Stopped() | Failed() | Cancelled() | Lost():
+            return Ended(type(event))
+        case Starting() | Usable() | Degraded() | Stopping():
+            assert isinstance(state, Placed | Booting | Running | Impaired | Ending)
+            return _onward(state, event)
+        case _:
+            assert_never(event)
+
+
+def _onward(state: Live, event: Starting | Usable | Degraded | Stopping) -> Live:
+    held = (state.allocation, state.node)
+    match event:
+        case Starting():
+            return Booting(*held, state.previous_us, event.command)
+        case Usable():
+            if isinstance(state, Ending):
+                return Ending(*held, event.usable_us, usable=True, started=True)
+            return Running(*held, event.usable_us)
+        case Degraded():
+            if isinstance(state, Ending):
+                return Ending(*held, event.degraded_us, usable=False, started=True)
+            return Impaired(*held, event.degraded_us)
+        case Stopping():
+            usable = isinstance(state, Running)
+            started = not isinstance(state, Placed)
+            return Ending(*held, state.previous_us, usable=usable, started=started)
+        case _:
+            assert_never(event)
+
+
+DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

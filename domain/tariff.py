@@ -81,7 +81,7 @@ def _effective(price: Price) -> int:
 
 
 def round_half_even(numerator: int, divisor: int) -> int:
-    """The integer nearest to numerator / divisor, ties to even; divisor > 0, any sign of numerator."""
+    """The integer nearest to numerator / divisor, ties to even; divisor > 0."""
     quotient, rest = divmod(numerator, divisor)
     twice = 2 * rest
     if twice > divisor or (twice == divisor and quotient & 1):
