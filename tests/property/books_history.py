@@ -181,7 +181,7 @@ class History:
 
     def invoice(
         self, number: int, account_id: str, period_id: str, closed: int, data: bytes,
-        totals: tuple[int, int, int], currency: str = "USD", digits: int = 2,
+        totals: tuple[int, int, int], sequence: int = 1,
     ) -> int:  # fmt: skip
         """The finalized invoice with its file, in one append; totals = pico, minor, lines."""
         pico, minor, count = totals
@@ -190,14 +190,13 @@ class History:
         position = self.add(
             stream("invoice", number),
             invoice.Finalized(
-                f"INV-{number}", account_id, period_id, currency, digits, pico, minor, count,
+                f"INV-{number}", account_id, period_id, "USD", 2, pico, minor, count,
                 name, digest, closed, 0,
             ),
             cause,
         )  # fmt: skip
         sealed = sealing.FileSealed(name, digest, len(data), 0, None)
         self.add(stream("files", 1), sealed, cause)
-        sequence = 1 + sum(1 for _, _, f in self.facts if isinstance(f, account.Invoiced))
         self.add(account_id, account.Invoiced(stream("invoice", number), sequence), cause)
         return position
 

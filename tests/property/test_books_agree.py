@@ -1,0 +1,297 @@
+"""Two sets of books, written apart from one page, on histories nobody chose: HOUSE.md rule 12."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import rating, runtime, sealing
+from domain.pricebook import EntryPublished
+from gpuaas_verify.books import Books
+from tests.property.books_history import History, stream
+
+UNIT = 1_234_567  # us: boundaries that divide nothing evenly
+MODELS = ("T4", "G2")
+TABLES = ("rated_interval", "transfer")
+
+
+@dataclass
+class World:
+    """A history under construction, with the platform's books beside it."""
+
+    history: History
+    platform: rating.Books = field(default_factory=rating.Books)
+    fed: int = 0
+    rows: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in TABLES})
+    sealed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
+    seals: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(TABLES))
+    batches: list[tuple[str, int, int]] = field(default_factory=list)
+    now: int = 0
+    accounts: list[str] = field(default_factory=list)
+    periods: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+    next_close: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    closed: list[tuple[str, str, int]] = field(default_factory=list)
+    invoiced: list[tuple[str, str, int]] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)
+    open_at: dict[str, int | None] = field(default_factory=dict)
+    milli: dict[str, int] = field(default_factory=dict)
+    billed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    numbers: int = 0
+
+    def catch_up(self) -> None:
+        """The platform's books have seen every fact."""
+        for position in range(self.fed, len(self.history.facts)):
+            stream_id, _, fact = self.history.facts[position]
+            rated, moved = self.platform.apply(position, stream_id, fact)
+            self.rows["rated_interval"] += rated
+            self.rows["transfer"] += moved
+        self.fed = len(self.history.facts)
+
+    def seal(self) -> None:
+        """Every row not sealed yet, in one batch."""
+        self.catch_up()
+        through, cause = self.fed - 1, f"cmd:{self.fed:064x}"
+        for name, kind, seal in (
+            ("rated_interval", "rating", sealing.IntervalsSealed),
+            ("transfer", "ledger", sealing.TransfersSealed),
+        ):
+            first = self.sealed[name]
+            new = self.rows[name][first:]
+            if not new:
+                continue
+            total = sum(
+                row.sign * row.quantity if name == "rated_interval" else row.amount_pico
+                for row in new
+            )
+            fact = seal(name, first, len(new), "", self.seals[name], through, total)
+            self.seals[name] = self.history.add(stream(kind, 1), fact, cause)
+            self.sealed[name] += len(new)
+            self.batches.append((name, first, len(new)))
+
+    def price(self, whose: int, model: int, ahead: int, pico: int, divisor: int) -> None:
+        """An entry of an account or the default; one effective before now prices nothing."""
+        owner = "default" if whose == 0 else self.accounts[whose - 1]
+        effective = max(0, self.now + ahead * UNIT)
+        key = (owner, MODELS[model], effective)
+        known = {
+            (fact.account, fact.model, fact.effective_from_us)
+            for _, _, fact in self.history.facts
+            if isinstance(fact, EntryPublished)
+        }
+        if key not in known:
+            self.history.price(
+                pico, effective, model=MODELS[model], whose=owner, published=self.now,
+                divisor=divisor,
+            )  # fmt: skip
+
+    def start(self, account: int, node: int, milli: int, project: int) -> None:
+        """A runtime, requested and allocated."""
+        self.numbers += 1
+        one = self.history.start(
+            self.numbers, self.accounts[account], self.nodes[node], self.now, milli=milli,
+            project=project, model=MODELS[node % 2],
+        )  # fmt: skip
+        self.open_at[one], self.milli[one] = None, milli
+
+    def job(self, account: int, node: int, milli: int, project: int) -> None:
+        """A runtime that is usable at once."""
+        self.start(account, node, milli, project)
+        one = stream("runtime", self.numbers)
+        self.history.say(runtime.Usable, one, self.now)
+        self._billed(one, self.now, opens=True)
+
+    def say(self, what: Any, index: int, late: int) -> None:
+        """A word of the runtime's node, about `late` units ago, logged now."""
+        alive = sorted(self.history.live)
+        if not alive:
+            return
+        one = alive[index % len(alive)]
+        live = self.history.live[one]
+        at = max(0, self.now - late * UNIT)
+        instant = max(live.previous, min(max(at, live.previous), self.now))
+        self.history.say(what, one, at, decided=self.now)
+        self._billed(one, instant, opens=what is runtime.Usable)
+
+    def lose(self, index: int) -> None:
+        """The node of the runtime is gone."""
+        alive = sorted(self.history.live)
+        if alive:
+            one = alive[index % len(alive)]
+            live = self.history.live[one]
+            end = live.previous if live.lease is None else max(live.lease, live.previous)
+            self.history.lose(one, self.now)
+            self._billed(one, end, opens=False)
+
+    def _billed(self, one: str, instant: int, *, opens: bool) -> None:
+        start = self.open_at[one]
+        if opens:
+            self.open_at[one] = instant if start is None else start
+        elif start is not None:
+            self.billed[one] += instant - start
+            self.open_at[one] = None
+
+    def lease(self, node: int) -> None:
+        """A renewal that names what is allocated on the node."""
+        node_id = self.nodes[node]
+        named = [one for one, live in self.history.live.items() if live.node == node_id]
+        self.history.lease(node_id, named, self.now)
+
+    def close(self, account: int) -> None:
+        """The account's next period, once it is over; never its last."""
+        owner = self.accounts[account]
+        index = self.next_close[owner]
+        period, start, end = self.periods[owner][index]
+        if index < len(self.periods[owner]) - 1 and end <= self.now:
+            position = self.history.close(owner, period, start, end)
+            self.next_close[owner] += 1
+            self.closed.append((owner, period, position))
+
+    def belated(self, index: int, what: int, late: int) -> None:
+        """A period closes over an open runtime, which then turns out to have ended before."""
+        usable = sorted(one for one, start in self.open_at.items() if start is not None)
+        if not usable:
+            return
+        one = usable[index % len(usable)]
+        for account, owner in enumerate(self.accounts):
+            end = self.periods[owner][self.next_close[owner]][2]
+            if end < 10**6 * UNIT:
+                self.now = max(self.now, end)
+                self.close(account)
+        at = max(0, self.now - late * UNIT)
+        if what == 0:
+            self.lease(self.nodes.index(self.history.live[one].node))
+            self.now += UNIT
+        self.say(
+            (runtime.Degraded, runtime.Stopped, runtime.Failed)[what],
+            sorted(self.history.live).index(one), (self.now - at) // UNIT,
+        )  # fmt: skip
+
+    def invoice(self) -> None:
+        """The oldest closed period without an invoice."""
+        if not self.closed:
+            return
+        owner, period, position = self.closed.pop(0)
+        self.catch_up()
+        self.numbers += 1
+        draft = self.platform.invoice_of(period)
+        data = rating.invoice_file(draft, f"INV-{self.numbers}")
+        totals = (draft.total_pico, draft.total_minor, len(draft.lines))
+        self.history.invoice(
+            self.numbers, owner, period, position, data, totals,
+            sequence=1 + sum(1 for a, p, _ in self.invoiced if a == owner),
+        )  # fmt: skip
+        self.invoiced.append((owner, period, position))
+
+
+small = st.integers(0, 40)
+WEIGHED = {
+    "price": 2, "belated": 4, "start": 2, "job": 8, "usable": 3, "degraded": 3, "stopped": 4, "failed": 1,
+    "lose": 3, "lease": 3, "close": 7, "invoice": 3, "seal": 2,
+}  # fmt: skip
+ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
+    "price": (
+        st.integers(0, 2), st.integers(0, 1), st.integers(-5, 80), st.integers(0, 10**13),
+        st.sampled_from([1, 7, 1000, 3_600_000_000_000]),
+    ),
+    "start": (st.integers(0, 1), st.integers(0, 2), st.integers(1, 8000), st.integers(1, 3)),
+    "job": (st.integers(0, 1), st.integers(0, 2), st.integers(1, 8000), st.integers(1, 3)),
+    **dict.fromkeys(("usable",), (small, st.integers(0, 5))),
+    **dict.fromkeys(("degraded", "stopped", "failed"), (small, st.sampled_from((0, 3, 60, 150)))),
+    "belated": (small, st.integers(0, 2), st.integers(0, 60)),
+    "lose": (small,),
+    "lease": (st.integers(0, 2),),
+    "close": (st.integers(0, 1),),
+}  # fmt: skip
+# Each operation comes with the time that passes before it: a history of ticks alone finds nothing.
+OPERATIONS = st.sampled_from([name for name, n in WEIGHED.items() for _ in range(n)]).flatmap(
+    lambda name: st.tuples(st.just(name), st.integers(0, 40), *ARGUMENTS.get(name, ()))
+)
+WORDS = {
+    "usable": runtime.Usable, "degraded": runtime.Degraded, "stopped": runtime.Stopped,
+    "failed": runtime.Failed,
+}  # fmt: skip
+
+
+def built(lengths: list[int], operations: list[tuple[Any, ...]]) -> World:
+    """The world after the operations; each that cannot be is left out."""
+    world = World(History())
+    history = world.history
+    for number in (1, 2):
+        account = history.account(number)
+        world.accounts.append(account)
+        start = 0
+        world.periods[account] = []
+        for sequence, length in enumerate([*lengths, 10**6], 1):
+            end = start + (length + number) * UNIT
+            period = history.period(account, 100 * number + sequence, sequence, start, end)
+            world.periods[account].append((period, start, end))
+            start = end
+    for number, model in enumerate(MODELS, 1):
+        history.price(10**12 * number + 1, 0, model=model)
+    world.nodes = [
+        history.node(number, MODELS[number % 2], simulated=number == 1) for number in range(3)
+    ]
+    for name, tick, *rest in operations:
+        world.now += tick * UNIT
+        if name in WORDS:
+            world.say(WORDS[name], *rest)
+        else:
+            getattr(world, name)(*rest)
+    world.catch_up()
+    return world
+
+
+LENGTHS = st.lists(st.integers(20, 120), min_size=1, max_size=6)
+
+
+@settings(max_examples=120, deadline=None)
+@given(LENGTHS, st.lists(OPERATIONS, min_size=25, max_size=90))
+def test_platform_and_auditor_derive_the_same_books(
+    lengths: list[int], operations: list[tuple[Any, ...]]
+) -> None:
+    """Every row, balance, invoice and seal, whatever happened: invariants 1, 3 and 9 of MONEY.md."""
+    world = built(lengths, operations)
+    stored = {
+        name: [json.loads(rating.row_bytes(row, n, "00" * 16)) for n, row in enumerate(rows)]
+        for name, rows in world.rows.items()
+    }
+    with Books(None) as auditor:
+        world.history.feed(auditor)
+        for name, first, count in world.batches:
+            auditor.compare(name, first, stored[name][first : first + count])
+        for name in TABLES:
+            rest = [{"row": row["row"], "salt": "00" * 16, **row} for row in
+                    auditor.expected_rows(name)]  # fmt: skip
+            assert rest == stored[name][world.sealed[name] :]
+            assert [list(row) for row in rest] == [
+                list(r) for r in stored[name][world.sealed[name] :]
+            ]
+        for account in world.accounts:
+            assert auditor.balances(account) == {
+                name: (balance.seq, balance.pico)
+                for name, balance in world.platform.balances(account).items()
+            }
+        report = auditor.finish()
+        assert report.invoices == len(world.invoiced)
+
+
+@settings(max_examples=80, deadline=None)
+@given(LENGTHS, st.lists(OPERATIONS, min_size=25, max_size=90))
+def test_billed_time_is_the_measure_of_the_lifecycle(
+    lengths: list[int], operations: list[tuple[Any, ...]]
+) -> None:
+    """Invariant 4: what an ended runtime is charged for is its usable time to the microsecond."""
+    world = built(lengths, operations)
+    charged: dict[str, int] = defaultdict(int)
+    with Books(None) as auditor:
+        world.history.feed(auditor)
+        while auditor._seals["rated_interval"]:  # the rows are taken off below
+            auditor._seals["rated_interval"].popleft()
+        for row in auditor.expected_rows("rated_interval"):
+            charged[row["resource"]] += row["sign"] * row["quantity"]
+    for one in world.milli:
+        if one not in world.history.live:
+            assert charged[one] == world.milli[one] * world.billed[one]
