@@ -1,4 +1,34 @@
+"""A billing account: one currency, one zone, and the contiguous numbering of its invoices.
+
+(none) -Open-> Billing -NumberInvoice-> Billing
+"""
+
+from typing import assert_never
+
 from msgspec import Struct
+
+from domain.decider import Decider
+from domain.errors import DomainError
+
+
+class Open(Struct, frozen=True):
+    """`minor_digits`: ISO 4217; `zone`: an IANA name the caller has found in `tzdata`."""
+
+    organization: str
+    currency: str
+    minor_digits: int
+    zone: str
+    tzdata: str
+    now_us: int
+
+
+class NumberInvoice(Struct, frozen=True):
+    """Give this invoice the account's next number; in one append with its `finalized`."""
+
+    invoice: str
+
+
+type Command = Open | NumberInvoice
 
 
 class Opened(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.account.opened.v1"):
@@ -13,3 +43,67 @@ class Opened(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.accoun
 class Invoiced(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.account.invoiced.v1"):
     invoice: str
     sequence: int
+
+
+type Event = Opened | Invoiced
+
+
+class Missing(Struct, frozen=True):
+    pass
+
+
+class Billing(Struct, frozen=True):
+    """`sequence` invoices were numbered; `last_invoice` has that number (`""` before any)."""
+
+    opened: Opened
+    sequence: int = 0
+    last_invoice: str = ""
+
+
+type State = Missing | Billing
+
+MOST_DIGITS = 4  # no ISO 4217 currency has more
+
+
+def decide(command: Command, state: State) -> list[Event]:
+    """Raises DomainError `account.exists`, `account.unknown`, `account.currency_invalid`."""
+    match command, state:
+        case Open(), Missing():
+            return [_opened(command)]
+        case Open(), Billing(opened) if opened == _opened(command):
+            return []
+        case Open(), _:
+            raise DomainError("account.exists", "this stream has another account already")
+        case NumberInvoice(), Missing():
+            raise DomainError("account.unknown", "no such billing account")
+        case NumberInvoice(invoice), Billing(last_invoice=last) if invoice == last:
+            return []
+        case NumberInvoice(invoice), Billing():
+            return [Invoiced(invoice, state.sequence + 1)]
+        case _:
+            raise DomainError("account.not_possible", "no such step")
+
+
+def _opened(command: Open) -> Opened:
+    code = command.currency
+    known = len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
+    if not known or not 0 <= command.minor_digits <= MOST_DIGITS:
+        raise DomainError("account.currency_invalid", "three capital letters and 0..4 digits")
+    return Opened(
+        *(command.organization, code, command.minor_digits),
+        *(command.zone, command.tzdata, command.now_us),
+    )
+
+
+def evolve(state: State, event: Event) -> State:
+    match event:
+        case Opened():
+            return Billing(event)
+        case Invoiced():
+            assert isinstance(state, Billing)
+            return Billing(state.opened, event.sequence, event.invoice)
+        case _:
+            assert_never(event)
+
+
+DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

@@ -1,4 +1,35 @@
+"""A billing period of one account: two instants, computed once at the edge from its zone.
+
+    (none) -Open-> Running -Close-> Over
+
+Periods of one account are contiguous, so that every microsecond is in exactly one of them.
+"""
+
+from typing import assert_never
+
 from msgspec import Struct
+
+from domain.decider import Decider
+from domain.errors import DomainError
+
+
+class Open(Struct, frozen=True):
+    """`previous`: the account's latest `period.opened`; without one this is its first."""
+
+    account: str
+    start_us: int
+    end_us: int
+    zone: str
+    tzdata: str
+    previous: "Opened | None"
+    now_us: int
+
+
+class Close(Struct, frozen=True):
+    now_us: int
+
+
+type Command = Open | Close
 
 
 class Opened(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.period.opened.v1"):
@@ -16,3 +47,71 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.period
     start_us: int
     end_us: int
     closed_us: int
+
+
+type Event = Opened | Closed
+
+
+class Missing(Struct, frozen=True):
+    pass
+
+
+class Running(Struct, frozen=True):
+    opened: Opened
+
+
+class Over(Struct, frozen=True):
+    opened: Opened
+
+
+type State = Missing | Running | Over
+
+
+def decide(command: Command, state: State) -> list[Event]:
+    """Raises DomainError `period.{not_contiguous,not_over,exists,unknown}`."""
+    match command, state:
+        case Open(), Missing():
+            return [_opened(command)]
+        case Open(), Running(opened) | Over(opened):
+            if (opened.account, opened.start_us, opened.end_us) == (
+                *(command.account, command.start_us, command.end_us),
+            ):
+                return []
+            raise DomainError("period.exists", "this stream has another period already")
+        case Close(), Missing():
+            raise DomainError("period.unknown", "no such period")
+        case Close(), Running(opened):
+            if command.now_us < opened.end_us:
+                facts: dict[str, int | str] = {"end_us": opened.end_us}
+                raise DomainError("period.not_over", "a period closes after its end", facts)
+            return [Closed(opened.account, opened.start_us, opened.end_us, command.now_us)]
+        case Close(), Over():
+            return []
+        case _:
+            raise DomainError("period.not_possible", "no such step")
+
+
+def _opened(command: Open) -> Opened:
+    last = command.previous
+    follows = last is None or (last.account, last.end_us) == (command.account, command.start_us)
+    if not follows or command.end_us <= command.start_us:
+        raise DomainError("period.not_contiguous", "it does not begin where the last one ends")
+    return Opened(
+        command.account,
+        1 if last is None else last.sequence + 1,
+        *(command.start_us, command.end_us, command.zone, command.tzdata, command.now_us),
+    )
+
+
+def evolve(state: State, event: Event) -> State:
+    match event:
+        case Opened():
+            return Running(event)
+        case Closed():
+            assert isinstance(state, Running)
+            return Over(state.opened)
+        case _:
+            assert_never(event)
+
+
+DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

@@ -1,4 +1,43 @@
+"""Quota of one organization: a tree of limits over what its runtimes hold, in milli-GPU.
+
+    Tree -SetLimit | Commit | Release-> Tree
+
+A scope (organization, department, project) may have a limit per model and one for all models,
+`*`; without one it does not limit. Use counts in all three scopes of a runtime at once. A limit
+below the use refuses new use and takes nothing away.
+"""
+
+from typing import Final, assert_never
+
 from msgspec import Struct
+
+from domain.decider import Decider
+from domain.errors import DomainError
+from domain.words import ANY_MODEL
+
+
+class SetLimit(Struct, frozen=True):
+    scope: str
+    model: str
+    limit_milli: int
+    now_us: int
+
+
+class Commit(Struct, frozen=True):
+    runtime: str
+    department: str
+    project: str
+    model: str
+    gpu_milli: int
+    now_us: int
+
+
+class Release(Struct, frozen=True):
+    runtime: str
+    now_us: int
+
+
+type Command = SetLimit | Commit | Release
 
 
 class LimitSet(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quota.limit_set.v1"):
@@ -20,3 +59,134 @@ class Committed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quo
 class Released(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quota.released.v1"):
     runtime: str
     decided_us: int
+
+
+type Event = LimitSet | Committed | Released
+type Where = tuple[str, str]  # scope, model or `*`
+
+WHOLE: Final = "organization"  # the scope key of the root: one tree is of one organization
+
+
+class Tree(Struct, frozen=True):
+    """Limits and use by (scope, model), and what each live runtime holds."""
+
+    limits: dict[Where, int]
+    used: dict[Where, int]
+    live: dict[str, Committed]
+
+
+type State = Tree
+
+
+def quota_stream(organization: str) -> str:
+    """The organization's quota stream: of the same UUID, so that there is exactly one."""
+    return "quota-" + organization.removeprefix("organization-")
+
+
+def decide(command: Command, state: State) -> list[Event]:
+    """The facts this command makes of this state; none when it was done already.
+
+    Raises:
+        DomainError: `quota.exceeded` naming the smallest room, `quota.limit_invalid`.
+    """
+    match command:
+        case SetLimit(scope, model, limit, now_us):
+            if limit < 0:
+                raise DomainError("quota.limit_invalid", "a limit is 0 or more")
+            if state.limits.get((_scope(scope), model)) == limit:
+                return []
+            return [LimitSet(scope, model, limit, now_us)]
+        case Commit():
+            if command.runtime in state.live:
+                return []
+            refuse_above(state, command)
+            return [
+                Committed(
+                    *(command.runtime, command.department, command.project),
+                    *(command.model, command.gpu_milli, command.now_us),
+                )
+            ]
+        case Release(runtime, now_us):
+            return [Released(runtime, now_us)] if runtime in state.live else []
+        case _:
+            assert_never(command)
+
+
+def room(state: Tree, department: str, project: str, model: str) -> tuple[int, Where] | None:
+    """The smallest room (may be negative) for this model, and whose it is; None: no limit."""
+    found: tuple[int, Where] | None = None
+    limits, used = state.limits, state.used
+    for scope in (WHOLE, department, project):
+        for where in ((scope, model), (scope, ANY_MODEL)):
+            limit = limits.get(where)
+            if limit is not None:
+                left = limit - used.get(where, 0)
+                if found is None or left < found[0]:
+                    found = (left, where)
+    return found
+
+
+def refuse_above(state: Tree, want: Commit) -> None:
+    """Nothing, or `quota.exceeded` with the limit, its use and what would fit under all limits."""
+    if not state.limits:
+        return
+    found = room(state, want.department, want.project, want.model)
+    if found is None or found[0] >= want.gpu_milli:
+        return
+    left, where = found
+    raise DomainError(
+        "quota.exceeded",
+        f"the limit of {where[0]} for {where[1]} leaves {max(left, 0)} milli-GPU",
+        {
+            "scope": where[0],
+            "model": where[1],
+            "limit_milli": state.limits[where],
+            "used_milli": state.used.get(where, 0),
+            "wanted_milli": want.gpu_milli,
+            "fits_milli": max(left, 0),
+        },
+    )
+
+
+def _scope(scope: str) -> str:
+    return WHOLE if scope.startswith("organization-") else scope
+
+
+def remember(tree: Tree, event: Event) -> None:
+    """Change the tree in place: for the one owner of a mutable copy, the admission."""
+    match event:
+        case LimitSet():
+            tree.limits[_scope(event.scope), event.model] = event.limit_milli
+        case Committed():
+            tree.live[event.runtime] = event
+            _count(tree.used, event, event.gpu_milli)
+        case Released():
+            gone = tree.live.pop(event.runtime)
+            _count(tree.used, gone, -gone.gpu_milli)
+        case _:
+            assert_never(event)
+
+
+def forget_commit(tree: Tree, event: Committed) -> None:
+    """Undo `remember` of a commit whose append was refused."""
+    del tree.live[event.runtime]
+    _count(tree.used, event, -event.gpu_milli)
+
+
+def _count(used: dict[Where, int], event: Committed, milli: int) -> None:
+    for scope in (WHOLE, event.department, event.project):
+        for where in ((scope, event.model), (scope, ANY_MODEL)):
+            left = used.get(where, 0) + milli
+            if left:
+                used[where] = left
+            else:
+                del used[where]
+
+
+def evolve(state: State, event: Event) -> State:
+    tree = Tree(dict(state.limits), dict(state.used), dict(state.live))
+    remember(tree, event)
+    return tree
+
+
+DECIDER: Decider[State, Command, Event] = Decider(Tree({}, {}, {}), decide, evolve)
