@@ -23,6 +23,8 @@ from contracts.signing import FleetError
 
 _PATIENCE_S = 5.0
 _BACKOFF_S = 0.5
+_LEASE_PAUSE_S = 5.0
+_MAX_DOUBLINGS = 5
 
 
 class Link:
@@ -34,12 +36,20 @@ class Link:
         self.client = client
         self.stream: JetStreamContext = client.jetstream(timeout=_PATIENCE_S)
         self.wake = asyncio.Event()
-        self.sent_at: dict[int, float] = {}
+        self.sent: dict[int, Sent] = {}
+        self.next_lease = 0.0
         self.counts: dict[str, int] = {}
 
     def count(self, what: str) -> None:
         """One more of `what`, for the log line at the end."""
         self.counts[what] = self.counts.get(what, 0) + 1
+
+
+class Sent(Struct, frozen=True):
+    """When a spooled message is to be sent again, and how often it was sent."""
+
+    again_at: float
+    times: int
 
 
 class Credentials(Struct, frozen=True):
@@ -74,7 +84,7 @@ async def send_spool(link: Link) -> None:
     """
     while True:
         pending = link.node.spool.pending()
-        link.sent_at = {row.id: link.sent_at[row.id] for row in pending if row.id in link.sent_at}
+        link.sent = {row.id: link.sent[row.id] for row in pending if row.id in link.sent}
         with _patiently(link, "evt_unsent"):
             for place, row in enumerate(pending):
                 if row.lease and place > 0:
@@ -135,7 +145,13 @@ async def probe(link: Link) -> None:
     while True:
         now_us = boottime_us()
         said = watch.report(link.node, now_us)
-        if watch.renew(link.node, now_us, link.config.renew_us) or said:
+        # A refused renewal is asked for again, but not ten times a second.
+        if time.monotonic() >= link.next_lease and watch.renew(
+            link.node, now_us, link.config.renew_us
+        ):
+            link.next_lease = time.monotonic() + min(_LEASE_PAUSE_S, link.config.renew_us / 1e6 / 4)
+            said += 1
+        if said:
             link.wake.set()
         await asyncio.sleep(link.config.observe_us / 1e6)
 
@@ -163,16 +179,18 @@ def obey(link: Link, message: Msg) -> None:
 
 
 async def _send(link: Link, row: Spooled) -> None:
-    last = link.sent_at.get(row.id)
-    if last is not None and time.monotonic() - last < link.config.resend_us / 1e6:
+    last = link.sent.get(row.id, Sent(0.0, 0))
+    if time.monotonic() < last.again_at:
         return
-    link.sent_at[row.id] = time.monotonic()
     if row.lease:
         subject = fleet.subject(link.node.node, "lease")
         reply = await link.client.request(subject, row.message, timeout=_PATIENCE_S)
         obey(link, reply)
     else:
         await _publish(link, row.message)
+    # JetStream has it: only a lost receipt needs it again, and ever less often.
+    wait_s = link.config.resend_us / 1e6 * 2 ** min(last.times, _MAX_DOUBLINGS)
+    link.sent[row.id] = Sent(time.monotonic() + wait_s, last.times + 1)
 
 
 async def _publish(link: Link, message: bytes) -> None:

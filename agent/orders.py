@@ -160,6 +160,7 @@ def refuse(node: Node, number: int, code: str, sha256: str, now_us: int) -> None
     At most MAX_REFUSALS wait at a time: past that a flood is dropped unsigned.
     """
     with node.store.transaction() as conn:
+        answer = None
         if node.spool.refusals_pending() < MAX_REFUSALS:
             answer = node.spool.add(
                 fleet.COMMAND_REFUSED,
@@ -170,7 +171,7 @@ def refuse(node: Node, number: int, code: str, sha256: str, now_us: int) -> None
             )
             conn.execute(_REFUSE, {"sha256": sha256, "number": number, "answer": answer})
         if code.startswith("device."):
-            conn.execute(_DONE, {"number": number, "answer": None})
+            conn.execute(_DONE, {"number": number, "answer": answer})
 
 
 def tell(node: Node, allocation: str, state: str, message: bytes) -> None:

@@ -84,6 +84,12 @@ def obey(node: Node, receipt: fleet.Receipt, now_us: int) -> bool:
     return freed
 
 
+def void(node: Node, now_us: int) -> None:
+    """Nothing runs here any more."""
+    for seen in node.runtimes.observe(now_us):
+        node.runtimes.stop(seen.allocation, now_us)
+
+
 def _said(seen: Observed) -> Said:
     # Keys as contracts/facts.md prescribes them for the tag.
     return {"code": seen.code} if seen.state == "failed" else {}

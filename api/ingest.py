@@ -137,7 +137,9 @@ class Ingest:
                 again = meaning(self.follower.state, event, body, self.now_us())
                 if error.code == "log.version_stale" or isinstance(again, Nothing):
                     return None
-                if error.code in _TRANSIENT:
+                if error.code in _TRANSIENT or isinstance(asked, Ending):
+                    # An end must not be dropped for a reason that may pass: better to wait, seen.
+                    await self.refuse(known.node, FleetError(f"append.{error.code}", error.detail))
                     raise LaterError(error.code) from error
                 asked = Nothing(error.code)
             else:

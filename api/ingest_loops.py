@@ -160,7 +160,9 @@ async def tend_nodes(desk: Desk) -> None:
     while True:
         desk.wake.clear()
         await desk.ingest.follower.catch_up()
-        for node in list(desk.ingest.follower.state.nodes):
+        for node, known in list(desk.ingest.follower.state.nodes.items()):
+            if not needs_tending(desk, known):
+                continue
             with contextlib.suppress(TimeoutError, nats.errors.Error, nats.js.errors.Error):
                 async with desk.ingest.locks[node]:
                     await desk.ingest.follower.catch_up()
@@ -168,6 +170,18 @@ async def tend_nodes(desk: Desk) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(desk.pace.tend_s):
                 await desk.wake.wait()
+
+
+def needs_tending(desk: Desk, known: KnownNode) -> bool:
+    """False for a node of which the last look found all in order, and still would."""
+    now_us = desk.ingest.now_us()
+    seen_us = desk.ingest.last_seen_us.get(known.node, desk.opened_us)
+    return (
+        (bool(known.key) and known.node not in desk.consumers)
+        or leases.silence(known, seen_us, now_us, desk.pace.timing) is not None
+        or bool(leases.overdue(known, now_us, desk.pace.timing))
+        or any(one.standing in {"allocated", "starting", "stopping"} for one in known.live.values())
+    )
 
 
 async def tend(desk: Desk, known: KnownNode) -> None:

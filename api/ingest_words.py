@@ -1,6 +1,7 @@
 """From a verified word of an agent to what it means here: pure, one case per tag."""
 
 import hashlib
+import re
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from evidence.append import Append, Write
 type End = runtime.Stopped | runtime.Failed | runtime.Lost | runtime.Cancelled
 
 _MAX_BOOTTIME_US = 10**18
+_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 
 class Ending(Struct, frozen=True):
@@ -106,7 +108,8 @@ def _lifecycle(
     decided_us = max(now_us, live.previous_us)
     instant = min(max(known.instant(boottime_us), live.previous_us), decided_us)
     code = body.said.get("code")
-    if (body.tag == fleet.FAILED) != isinstance(code, str) or len(body.said) > 1:
+    wanted = {"code"} if body.tag == fleet.FAILED else set()
+    if set(body.said) != wanted or (wanted and not _CODE.fullmatch(str(code))):
         return Nothing("event.malformed")
     match body.tag:
         case fleet.USABLE if live.standing in {"starting", "degraded"}:
