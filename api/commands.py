@@ -93,9 +93,18 @@ async def ensure_consumer(stream: JetStreamContext, node: str) -> None:
 
 def starting(live: LiveRuntime, now_us: int) -> Append:
     """The fact that comes before the order: from it on, the device is held for a whole lease."""
-    fact = runtime.Starting(live.allocated_at, max(now_us, live.previous_us))
-    write = Write(live.runtime, live.org, live.version, (fact,))
-    return Append((write,), actor=ACTOR, cause=f"pos:{live.allocated_at}")
+    return _decided(live, runtime.Start(live.allocated_at, now_us), live.allocated_at)
+
+
+def stopping(live: LiveRuntime, reason: str, now_us: int) -> Append:
+    """The platform gives up on a start: only the node's word that it stopped frees the device."""
+    return _decided(live, runtime.Stop(reason, now_us), live.starting_at)
+
+
+def _decided(live: LiveRuntime, command: runtime.Command, cause: int) -> Append:
+    facts = tuple(runtime.decide(command, live.state))
+    write = Write(live.runtime, live.org, live.version, facts)
+    return Append((write,), actor=ACTOR, cause=f"pos:{cause}")
 
 
 def order_of(
@@ -107,14 +116,14 @@ def order_of(
     however often and by whomever it is sent. A start is good until the lease its `starting` fact
     granted ends; a stop is renewed each time it is sent.
     """
-    match live.standing:
-        case "starting":
+    match live.state:
+        case runtime.Booting():
             number = live.allocated_at
             lease_end = known.boottime(live.granted_us)
             shares = tuple(Share(one.index, one.milli) for one in live.devices)
             order: Order = StartRuntime(live.runtime, shares, lease_end)
             expires = lease_end
-        case "stopping":
+        case runtime.Ending():
             number = live.stopping_at
             order = StopRuntime(live.runtime, live.reason)
             expires = known.boottime(now_us) + fleet.LEASE_US
@@ -124,7 +133,7 @@ def order_of(
         format="gpuaas-command/1",
         number=number,
         node=known.node,
-        boot=known.boot,
+        boot=known.anchor.boot,
         allocation=live.allocation,
         epoch=live.epoch,
         nonce=nonce_of(key, known.node, known.nonce_position),

@@ -14,12 +14,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
 
-from api import ingest_records
+from api import commands, ingest_records
 from api.ingest_log import Appending, Ends, Follower
 from api.ingest_records import Unlogged
-from api.ingest_state import KnownNode
-from api.ingest_words import Ending, Nothing, cause_of, meaning, revoked_of
-from api.leases import ACTOR, nonce_of
+from api.ingest_state import KnownNode, LiveRuntime
+from api.ingest_words import REFUSAL, Ending, Nothing, cause_of, meaning, revoked_of
+from api.leases import nonce_of
 from contracts import fleet
 from contracts.fleet import Attested, Body, Granted, Receipt
 from contracts.signing import FleetError
@@ -167,12 +167,21 @@ class Ingest:
 
     async def _command_refused(self, known: KnownNode, body: Body) -> None:
         # Before the number counts as used: after a crash here the repeat comes this way again.
+        code = str(body.said.get("code"))
         for live in list(known.live.values()):
-            if live.standing == "starting" and live.allocated_at == body.said.get("command"):
-                reason = str(body.said.get("code"))
-                fact = runtime.Cancelled(reason, self.now_us())
-                cause = f"pos:{live.starting_at}"
-                await self.end(Ending(live.runtime, fact, ACTOR, cause))
+            mine = live.allocated_at == body.said.get("command")
+            if mine and isinstance(live.state, runtime.Booting) and REFUSAL.fullmatch(code):
+                await self._stop(live, code)
+
+    async def _stop(self, live: LiveRuntime, reason: str) -> None:
+        try:
+            await self.append(commands.stopping(live, reason, self.now_us()))
+        except DomainError as error:
+            await self.follower.catch_up()
+            if error.code in _TRANSIENT:
+                raise LaterError(error.code) from error
+            raise
+        await self.follower.catch_up()
 
     def _receipt(
         self, known: KnownNode, body: Body, *, position: int | None = None, code: str = ""

@@ -25,6 +25,7 @@ from api.ingest_words import Ending
 from api.leases import Timing
 from contracts import fleet
 from contracts.signing import FleetError
+from domain import runtime
 from domain.errors import DomainError
 from evidence.append import Append
 
@@ -32,6 +33,7 @@ HEAD_SUBJECT: Final = "gpuaas.v1.log.head"
 _PATIENCE_S: Final = 5.0
 _LATER_S: Final = 0.3
 _BATCH: Final = 256
+_AWAITED: Final = (runtime.Placed, runtime.Booting, runtime.Ending)
 
 
 class Pace(Struct, frozen=True):
@@ -144,7 +146,7 @@ async def take_beats(desk: Desk) -> None:
             await desk.ingest.refuse(_claimed(message), error)
             continue
         desk.ingest.last_seen_us[known.node] = desk.ingest.now_us()
-        if known.reachable is False:
+        if known.unreachable:
             desk.wake.set()
 
 
@@ -180,7 +182,7 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
         (bool(known.key) and known.node not in desk.consumers)
         or leases.silence(known, seen_us, now_us, desk.pace.timing) is not None
         or bool(leases.overdue(known, now_us, desk.pace.timing))
-        or any(one.standing in {"allocated", "starting", "stopping"} for one in known.live.values())
+        or any(isinstance(one.state, _AWAITED) for one in known.live.values())
     )
 
 
@@ -199,10 +201,10 @@ async def tend(desk: Desk, known: KnownNode) -> None:
             await _append(desk, change)
         for ending in leases.overdue(known, now_us, desk.pace.timing):
             await _end(desk, ending)
-    if not known.boot:
+    if not known.anchor.boot:
         return
     for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
-        if live.standing == "allocated":
+        if isinstance(live.state, runtime.Placed):
             await _append(desk, commands.starting(live, now_us))
         order = commands.order_of(ingest.key, known, live, now_us)
         if order is not None:

@@ -9,13 +9,15 @@ from api.ingest_state import FleetState, KnownNode, LiveRuntime
 from contracts import fleet
 from contracts.fleet import Attested, Body
 from domain import node, runtime
+from domain.errors import DomainError
 from domain.words import Attested as AttestedWords
 from evidence.append import Append, Write
 
 type End = runtime.Stopped | runtime.Failed | runtime.Lost | runtime.Cancelled
 
 _MAX_BOOTTIME_US = 10**18
-_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_ENDS = (runtime.Stopped, runtime.Failed, runtime.Lost, runtime.Cancelled)
+REFUSAL = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 
 class Ending(Struct, frozen=True):
@@ -46,13 +48,24 @@ def cause_of(attested: Attested) -> str:
 
 
 def meaning(state: FleetState, attested: Attested, body: Body, now_us: int) -> Meaning:
-    """What `body` asks of the log. Its signature and its number were checked before."""
+    """What `body` asks of the log. Its signature and its number were checked before.
+
+    What the deciders refuse becomes `Nothing` with their code: a word that comes too late is
+    answered, not asked again.
+    """
+    try:
+        return _meaning(state, attested, body, now_us)
+    except DomainError as refused:
+        return Nothing(refused.code)
+
+
+def _meaning(state: FleetState, attested: Attested, body: Body, now_us: int) -> Meaning:
     known = state.nodes[body.node]
     if not 0 <= body.boottime_us <= _MAX_BOOTTIME_US:
         return Nothing("event.malformed")
     if body.tag == fleet.ANCHORED:
         return _anchored(known, attested, body, now_us)
-    if body.boot != known.boot:
+    if body.boot != known.anchor.boot:
         return Nothing("event.old_boot")
     if body.tag == fleet.COMMAND_REFUSED:
         return Nothing("command.refused")
@@ -77,8 +90,8 @@ def _anchored(known: KnownNode, attested: Attested, body: Body, now_us: int) -> 
         return Nothing("event.malformed")
     if body.seq != 1:
         return Nothing("event.anchored_twice")
-    fact = node.Anchored(body.boot, body.boottime_us, now_us, _words(attested))
-    return _on_node(known, fact, attested)
+    command = node.AnchorBoot(body.boot, body.boottime_us, _words(attested), now_us)
+    return _on_node(known, command, attested)
 
 
 def _lease(known: KnownNode, attested: Attested, body: Body, now_us: int) -> Meaning:
@@ -89,54 +102,54 @@ def _lease(known: KnownNode, attested: Attested, body: Body, now_us: int) -> Mea
         return Nothing("event.malformed")
     if revoked_of(known, body):
         return Nothing("lease.revoked")
-    renewed_us = min(known.instant(body.boottime_us), now_us)
-    fact = node.LeaseRenewed(
-        runtimes=tuple(named),
-        boottime_us=body.boottime_us,
-        renewed_us=renewed_us,
-        until_us=renewed_us + fleet.LEASE_US,
-        attested=_words(attested),
-    )
-    return _on_node(known, fact, attested)
+    command = node.RenewLease(tuple(named), body.boottime_us, _words(attested), now_us)
+    return _on_node(known, command, attested)
 
 
 def _lifecycle(
     known: KnownNode, live: LiveRuntime, attested: Attested, body: Body, now_us: int
 ) -> Meaning:
-    words = _words(attested)
-    boottime_us = body.boottime_us
-    decided_us = max(now_us, live.previous_us)
-    instant = min(max(known.instant(boottime_us), live.previous_us), decided_us)
     code = body.said.get("code")
     wanted = {"code"} if body.tag == fleet.FAILED else set()
-    if set(body.said) != wanted or (wanted and not _CODE.fullmatch(str(code))):
+    if set(body.said) != wanted or (wanted and not REFUSAL.fullmatch(str(code))):
         return Nothing("event.malformed")
-    match body.tag:
-        case fleet.USABLE if live.standing in {"starting", "degraded"}:
-            fact = runtime.Usable(boottime_us, instant, decided_us, words)
-            return _on_runtime(live, fact, attested)
-        case fleet.DEGRADED if live.standing == "usable":
-            lost = runtime.Degraded(boottime_us, instant, decided_us, words)
-            return _on_runtime(live, lost, attested)
-        case fleet.STOPPED:
-            end: End = runtime.Stopped(boottime_us, instant, decided_us, words)
-        case fleet.FAILED:
-            end = runtime.Failed(str(code), boottime_us, instant, decided_us, words)
-        case fleet.USABLE | fleet.DEGRADED:
-            return Nothing("runtime.not_expected")
-        case _:
-            return Nothing("event.unknown_tag")
-    return Ending(live.runtime, end, attested.node, cause_of(attested))
-
-
-def _on_node(known: KnownNode, fact: Struct, attested: Attested) -> Append:
-    write = Write(known.node, "-", known.version, (fact,))
-    return Append((write,), actor=known.node, cause=cause_of(attested))
-
-
-def _on_runtime(live: LiveRuntime, fact: Struct, attested: Attested) -> Append:
+    report = _report(known, attested, body, now_us)
+    if report is None:
+        return Nothing("event.unknown_tag")
+    facts = runtime.decide(report, live.state)
+    if not facts:
+        return Nothing("runtime.already")
+    (fact,) = facts
+    cause = cause_of(attested)
+    if isinstance(fact, _ENDS):
+        return Ending(live.runtime, fact, attested.node, cause)
     write = Write(live.runtime, live.org, live.version, (fact,))
-    return Append((write,), actor=attested.node, cause=cause_of(attested))
+    return Append((write,), actor=attested.node, cause=cause)
+
+
+def _report(known: KnownNode, attested: Attested, body: Body, now_us: int) -> runtime.Report | None:
+    said = (body.boottime_us, known.anchor, _words(attested), now_us)
+    match body.tag:
+        case fleet.USABLE:
+            return runtime.ReportUsable(*said)
+        case fleet.DEGRADED:
+            return runtime.ReportDegraded(*said)
+        case fleet.STOPPED:
+            return runtime.ReportStopped(*said)
+        case fleet.FAILED:
+            return runtime.ReportFailed(str(body.said["code"]), *said)
+        case _:
+            return None
+
+
+def _on_node(
+    known: KnownNode, command: node.AnchorBoot | node.RenewLease, attested: Attested
+) -> Meaning:
+    facts = node.decide(command, known.state)
+    if not facts:
+        return Nothing("node.already")
+    write = Write(known.node, "-", known.version, tuple(facts))
+    return Append((write,), actor=known.node, cause=cause_of(attested))
 
 
 def _words(attested: Attested) -> AttestedWords:

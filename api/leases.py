@@ -33,12 +33,16 @@ def nonce_of(key: Ed25519PrivateKey, node_id: str, position: int) -> str:
 
 def silence(known: KnownNode, last_seen_us: int, now_us: int, timing: Timing) -> Append | None:
     """A change of reachability, if there is one: beats themselves never reach the log."""
+    if not known.anchor.boot:
+        return None
     quiet = now_us - last_seen_us > timing.unreachable_us
-    if quiet and known.reachable is True:
-        return _on_node(known, node.Unreachable(max(last_seen_us, known.since_us)))
-    if not quiet and known.reachable is False:
-        return _on_node(known, node.Reachable(last_seen_us))
-    return None
+    since_us = max(last_seen_us, known.since_us)
+    command = node.MarkUnreachable(since_us) if quiet else node.MarkReachable(since_us)
+    facts = node.decide(command, known.state)
+    if not facts:
+        return None
+    write = Write(known.node, "-", known.version, tuple(facts))
+    return Append((write,), actor=ACTOR, cause=f"pos:{known.last_position}")
 
 
 def overdue(known: KnownNode, now_us: int, timing: Timing) -> list[Ending]:
@@ -47,22 +51,22 @@ def overdue(known: KnownNode, now_us: int, timing: Timing) -> list[Ending]:
     Either the node has rebooted since they were started (its signed anchor proves it), or every
     lease of the node has lapsed so long ago that even a slow clock has stopped them.
     """
-    lapsed = now_us > known.lease_end_us() + timing.grace_us
-    return [
-        _gone(known, live, now_us)
-        for live in sorted(known.live.values(), key=lambda one: one.allocated_at)
-        if lapsed or 0 <= live.starting_at < known.anchor_position
-    ]
+    end_us = known.lease_end_us()
+    endings = []
+    for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
+        rebooted = 0 <= live.starting_at < known.anchor_position
+        if rebooted or now_us > end_us + timing.grace_us:
+            endings.append(_gone(known, live, 0 if rebooted else end_us, now_us))
+    return endings
 
 
-def _gone(known: KnownNode, live: LiveRuntime, now_us: int) -> Ending:
+def _gone(known: KnownNode, live: LiveRuntime, until_us: int, now_us: int) -> Ending:
     cause = f"pos:{max(known.last_position, live.allocated_at)}"
-    if not live.was_usable:
-        return Ending(live.runtime, runtime.Cancelled("node.lost", now_us), ACTOR, cause)
-    decided_us = max(now_us, live.lost_us)
-    return Ending(live.runtime, runtime.Lost(live.lost_us, decided_us), ACTOR, cause)
-
-
-def _on_node(known: KnownNode, fact: Struct) -> Append:
-    write = Write(known.node, "-", known.version, (fact,))
-    return Append((write,), actor=ACTOR, cause=f"pos:{known.last_position}")
+    command: runtime.Command
+    if live.starting_at < 0:
+        command = runtime.Cancel("node.silent", now_us)
+    else:
+        command = runtime.DeclareLost(known.renewed_us(live.runtime), until_us, now_us)
+    (fact,) = runtime.decide(command, live.state)
+    assert isinstance(fact, runtime.Cancelled | runtime.Lost)
+    return Ending(live.runtime, fact, ACTOR, cause)

@@ -1,0 +1,257 @@
+"""A control plane just wide enough for agents: the real log and ingest, facts appended by hand."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from api.ingest_loops import Pace, run
+from api.ingest_words import Ending
+from contracts import fleet
+from contracts.signing import public_hex
+from domain import node, quota, runtime
+from domain.words import Gpu, Private, Share
+from evidence.ids import new_id
+from evidence.log import Append, Appended, EventLog, Write
+from evidence.reader import Recorded, read_entries, decode_entry
+
+PRIVATE = Private("0" * 64)
+ORG = "organization-01936f00-0000-7000-8000-000000000001"
+SYSTEM = "system-test"
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class World:
+    """Owns one log, one command key and the ingest over them; `restart_ingest` is a crash."""
+
+    def __init__(self, app_url: str, nats_url: str, log: EventLog) -> None:
+        self.app_url = app_url
+        self.nats_url = nats_url
+        self.log = log
+        self.key = Ed25519PrivateKey.generate()
+        self.quota = new_id("quota")
+        self.epoch = 0
+        self.task: asyncio.Task[None] | None = None
+        self.pace = Pace(tend_s=0.1, resend_s=1.0, settle_us=500_000)
+        self.appended: Callable[[Append], Awaitable[Appended]] = log.append
+
+    def start_ingest(self) -> None:
+        self.task = asyncio.create_task(
+            run(
+                self.app_url,
+                self.nats_url,
+                self.key,
+                self.appended,
+                self.end,
+                pace=self.pace,
+                now_us=now_us,
+            )
+        )
+
+    async def stop_ingest(self) -> None:
+        assert self.task is not None
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def write(self, stream: str, *facts: msgspec.Struct, org: str = "-") -> Appended:
+        version = len(await self.log.read_stream(stream))
+        return await self.log.append(
+            Append((Write(stream, org, version, facts),), SYSTEM, f"cmd:{os.urandom(32).hex()}")
+        )
+
+    async def enrol(self, key: str, node_id: str | None = None, gpus: int = 8) -> str:
+        name = node_id or new_id("node")
+        devices = tuple(Gpu(i, f"GPU-SIMULATED-{i}") for i in range(gpus))
+        await self.write(
+            name,
+            node.Invited(PRIVATE, "T4", "0" * 64, now_us() + 10**9, now_us()),
+            node.Enrolled(key, "T4", True, devices, "SIMULATED-1", now_us()),
+        )
+        return name
+
+    async def launch(self, node_id: str, index: int = 0) -> str:
+        """An admission as the writer would append it."""
+        name, allocation, at = new_id("runtime"), new_id("allocation"), now_us()
+        self.epoch += 1
+        shares = (Share(index, 1000),)
+        requested = runtime.Requested(
+            "project-1", "department-1", "account-1", PRIVATE, 1, 1000, (), at
+        )
+        await self.retried(
+            lambda: self._admit(
+                node_id,
+                name,
+                (
+                    requested,
+                    runtime.Allocated(allocation, node_id, "T4", shares, self.epoch, at),
+                ),
+                node.Allocated(allocation, name, ORG, shares, self.epoch, at),
+            )
+        )
+        return name
+
+    async def _admit(
+        self, node_id: str, name: str, facts: tuple[msgspec.Struct, ...], taken: node.Allocated
+    ) -> Appended:
+        committed = quota.Committed(name, "department-1", "project-1", "T4", 1000, taken.decided_us)
+        return await self.log.append(
+            Append(
+                (
+                    Write(name, ORG, 0, facts),
+                    Write(node_id, "-", await self.version(node_id), (taken,)),
+                    Write(self.quota, ORG, await self.version(self.quota), (committed,)),
+                ),
+                SYSTEM,
+                f"cmd:{os.urandom(32).hex()}",
+            )
+        )
+
+    async def stop(self, name: str) -> None:
+        async def once() -> Appended:
+            fact = runtime.Stopping("user", now_us())
+            version = await self.version(name)
+            return await self.log.append(
+                Append((Write(name, ORG, version, (fact,)),), SYSTEM, f"cmd:{os.urandom(32).hex()}")
+            )
+
+        await self.retried(once)
+
+    async def end(self, ending: Ending) -> Appended:
+        """Stands in for the admission writer: the end and its releases in one atomic append."""
+        events = await self.log.read_stream(ending.runtime)
+        taken = next(e.fact for e in events if isinstance(e.fact, runtime.Allocated))
+        at = now_us()
+        released = node.Released(taken.allocation, ending.runtime, at)
+        return await self.log.append(
+            Append(
+                (
+                    Write(ending.runtime, ORG, len(events), (ending.fact,)),
+                    Write(taken.node, "-", await self.version(taken.node), (released,)),
+                    Write(
+                        self.quota,
+                        ORG,
+                        await self.version(self.quota),
+                        (quota.Released(ending.runtime, at),),
+                    ),
+                ),
+                ending.actor,
+                ending.cause,
+            )
+        )
+
+    async def version(self, stream: str) -> int:
+        return len(await self.log.read_stream(stream))
+
+    async def retried(self, once: Callable[[], Awaitable[Appended]]) -> Appended:
+        from domain.errors import DomainError
+
+        for _ in range(20):
+            try:
+                return await once()
+            except DomainError as error:
+                if error.code != "log.version_stale":
+                    raise
+        raise AssertionError("the stream kept moving")
+
+    async def tags(self, stream: str) -> list[str]:
+        return [
+            e.tag.split(".", 1)[1].rsplit(".", 1)[0] for e in await self.log.read_stream(stream)
+        ]
+
+    async def until(self, stream: str, tag: str, within_s: float = 15, times: int = 1) -> None:
+        """Returns when the stream holds the tag so often; fails with what it holds."""
+        deadline = time.monotonic() + within_s
+        while (await self.tags(stream)).count(tag) < times:
+            assert time.monotonic() < deadline, (tag, await self.tags(stream))
+            await asyncio.sleep(0.05)
+
+    def entries(self) -> list[Recorded]:
+        with psycopg.connect(self.app_url) as conn:
+            return [decode_entry(raw) for _, raw, _ in read_entries(conn, 0, 100_000)]
+
+    def reply(self, node_id: str) -> fleet.EnrolReply:
+        return fleet.EnrolReply(node_id, 0, public_hex(self.key), self.nats_url, "", "")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.app_url) as conn:
+            return conn.execute(query).fetchall()
+
+
+class AgentProgram:
+    """The agent as a program of its own, to be killed at will."""
+
+    def __init__(self, state: Path, *arguments: str, token: str = "") -> None:
+        self.state = state
+        self.arguments = arguments
+        self.env = {**os.environ, "GPUAAS_ENROL_TOKEN": token}
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "agent", "--state", str(self.state), *self.arguments],
+            env=self.env,
+            stderr=subprocess.PIPE,
+        )
+
+    def kill(self) -> None:
+        self.end(signal.SIGKILL)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Exit status and what it said on stderr."""
+        assert self.child is not None
+        self.child.send_signal(number)
+        _, said = self.child.communicate(timeout=15)
+        return self.child.returncode, said.decode()
+
+    def finished(self, within_s: float = 15) -> tuple[int, str]:
+        """As `end`, for an agent that ends by itself."""
+        assert self.child is not None
+        _, said = self.child.communicate(timeout=within_s)
+        return self.child.returncode, said.decode()
+
+
+class Front:
+    """POST /v1/enrol and nothing else, answered by `answer`, in a thread."""
+
+    def __init__(self, answer: Callable[[fleet.EnrolRequest], tuple[int, bytes]]) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                status, body = answer(msgspec.json.decode(raw, type=fleet.EnrolRequest))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_args: object) -> None:
+                return
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def plain(value: object) -> Any:
+    """`value` as the JSON it is encoded to."""
+    return json.loads(msgspec.json.encode(value))
