@@ -8,7 +8,7 @@ from gpuaas_verify import attest, bulk, files
 from gpuaas_verify.entry import Entry, parse_entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED, check_fact
-from gpuaas_verify.merkle import complete_root
+from gpuaas_verify.merkle import HASH_BYTES, complete_root
 from gpuaas_verify.source import Place, Reader, framed
 from gpuaas_verify.tiles import TILE_WIDTH
 from gpuaas_verify.tree import first_difference
@@ -72,26 +72,39 @@ def _check_leaves(
     source: Reader, place: Place, tile: Place, result: BlockResult
 ) -> tuple[list[bytes], list[bytes]]:
     start = result.first + result.count
-    stored, width = source.read(tile), tile.size // 32
-    entries: list[bytes] = []
-    for entry in framed(iter((source.read(place),)), "entries.malformed", place.name):
-        if len(entries) == width:
-            detail = f"more than {width} entries"
-            raise Invalid("entries.count", detail, position=start + width, member=place.name)
-        entries.append(entry)
-    if len(entries) != width:
-        detail = f"{len(entries)} entries, {width} are implied"
-        raise Invalid("entries.count", detail, position=start + len(entries), member=place.name)
+    stored = source.read(tile)
+    width = len(stored) // HASH_BYTES
+    entries, failure = _split(source, place, width)
     leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
     hashes = b"".join(leaves)
-    if hashes != stored:
-        bad = start + first_difference(stored, hashes)
-        raise Invalid("leaf.mismatch", "not the tile's hash", position=bad, member=tile.name)
+    # The first entry that is not the tile's is told before a wrong count, which may only follow from it.
+    common = min(len(hashes), len(stored))
+    if hashes[:common] != stored[:common]:
+        bad = start + first_difference(stored[:common], hashes[:common])
+        raise Invalid("leaf.mismatch", "not the tile's hash", position=bad, member=place.name)
+    if failure is not None:
+        raise failure.at(position=start + len(entries))
     if width == TILE_WIDTH:
         result.roots.append(complete_root(hashes))
     else:
         result.partial = hashes
     return entries, leaves
+
+
+def _split(source: Reader, place: Place, width: int) -> tuple[list[bytes], Invalid | None]:
+    """The bundle's entries, at most `width`, and what is wrong after them."""
+    entries: list[bytes] = []
+    try:
+        for entry in framed(iter((source.read(place),)), "entries.malformed", place.name):
+            if len(entries) == width:
+                return entries, Invalid("entries.count", "too many entries", member=place.name)
+            entries.append(entry)
+    except Invalid as error:
+        return entries, error
+    if len(entries) < width:
+        detail = f"{len(entries)} entries, {width} are implied"
+        return entries, Invalid("entries.count", detail, member=place.name)
+    return entries, None
 
 
 def _check_entries(
@@ -136,8 +149,6 @@ def _check_stream(entry: Entry, runs: dict[str, Run]) -> None:
 
 def _check_tag(entry: Entry, result: BlockResult, *, attestations: bool) -> None:
     tag = entry.tag
-    if (tag == OPENED) != (entry.position == 0):
-        raise Invalid("entry.opened", f"{OPENED} is entry 0 and no other", field="tag")
     if not check_fact(entry):
         result.unknown[tag] = result.unknown.get(tag, 0) + 1
     elif tag in SEALING:

@@ -171,8 +171,10 @@ _OPENED_AGAIN = _OPENED_AGAIN._replace(deep=(("continues", _continues),))
 def check_fact(entry: Entry) -> bool:
     """True when the tag is known and the fact has its shape, False for a tag that is merely counted.
 
-    Raises: Invalid `entry.unknown_tag`, `entry.wrong_stream`, `entry.wrong_org`, `fact.malformed`.
+    Raises: Invalid `entry.opened`, `entry.unknown_tag`, `entry.wrong_stream`, `entry.wrong_org`, `fact.malformed`.
     """
+    if (entry.tag == OPENED) != (entry.position == 0):
+        raise Invalid("entry.opened", f"{OPENED} is entry 0 and no other", field="tag")
     shape = SHAPES.get(entry.tag)
     if shape is None:
         if entry.tag.split(".", 2)[1] in CLOSED_AREAS:

@@ -1,6 +1,7 @@
 """Which members a bundle must have: exactly those (EVIDENCE.md section 5)."""
 
 import re
+
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.history import History
 from gpuaas_verify.source import Source

@@ -21,7 +21,7 @@ MAX_PROOF_BYTES = MAX_NOTE_BYTES + 4_096
 class Proof(NamedTuple):
     """`note` is the signed checkpoint, verbatim."""
 
-    index: int
+    position: int
     hashes: tuple[bytes, ...]
     note: bytes
 
@@ -68,13 +68,11 @@ def _verify(entry_bytes: bytes, proof_bytes: bytes, trust: Trust, report: Report
     checkpoint = check_signed(proof.note, trust, report)
     report.checkpoint = checkpoint
     entry = parse_entry(entry_bytes)
-    if entry.position != proof.index:
-        detail = f"the proof is for index {proof.index}"
+    if entry.position != proof.position:
+        detail = f"the proof is for index {proof.position}"
         raise Invalid("entry.position", detail, position=entry.position, field="position")
     try:
         known = check_fact(entry)
-        if (entry.tag == OPENED) != (entry.position == 0):
-            raise Invalid("entry.opened", f"{OPENED} is entry 0 and no other", field="tag")
         if entry.tag == OPENED:
             check_origin(entry, checkpoint.origin)
     except Invalid as error:
@@ -87,5 +85,5 @@ def _verify(entry_bytes: bytes, proof_bytes: bytes, trust: Trust, report: Report
     else:
         report.add("attestation", ABSENT)
     leaf = leaf_hash(entry_bytes)
-    verify_inclusion(proof.index, checkpoint.size, leaf, proof.hashes, checkpoint.root)
+    verify_inclusion(proof.position, checkpoint.size, leaf, proof.hashes, checkpoint.root)
     report.add("inclusion", CHECKED, 1)
