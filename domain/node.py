@@ -361,4 +361,16 @@ def _freed(state: Serving, runtime: str) -> Serving:
     return replace(state, free=tuple(free), owners=tuple(owners), held=held, leases=leases)
 
 
+def withdraw(state: Serving, event: Allocated) -> Serving:
+    """The state before an allocation whose append was refused, whatever came between."""
+    last = state.epoch == event.epoch
+    return replace(_freed(state, event.runtime), epoch=event.epoch - 1 if last else state.epoch)
+
+
+def readopt(state: Serving, event: Allocated, lease: Lease | None) -> Serving:
+    """The state before a release whose append was refused; epochs given since stay given."""
+    leases = state.leases if lease is None else {**state.leases, event.runtime: lease}
+    return replace(_holding(state, event), epoch=state.epoch, leases=leases)
+
+
 DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

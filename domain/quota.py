@@ -99,7 +99,10 @@ def decide(command: Command, state: State) -> list[Event]:
         case Commit():
             if command.runtime in state.live:
                 return []
-            refuse_above(state, command)
+            of = (command.department, command.project, command.model)
+            refused = excess(state, of, command.gpu_milli)
+            if refused is not None:
+                raise refused
             return [
                 Committed(
                     *(command.runtime, command.department, command.project),
@@ -126,15 +129,13 @@ def room(state: Tree, department: str, project: str, model: str) -> tuple[int, W
     return found
 
 
-def refuse_above(state: Tree, want: Commit) -> None:
-    """Nothing, or `quota.exceeded` with the limit, its use and what would fit under all limits."""
-    if not state.limits:
-        return
-    found = room(state, want.department, want.project, want.model)
-    if found is None or found[0] >= want.gpu_milli:
-        return
+def excess(state: Tree, of: tuple[str, str, str], want_milli: int) -> DomainError | None:
+    """`quota.exceeded` for (department, project, model), with what would fit under all limits."""
+    found = room(state, *of)
+    if found is None or found[0] >= want_milli:
+        return None
     left, where = found
-    raise DomainError(
+    return DomainError(
         "quota.exceeded",
         f"the limit of {where[0]} for {where[1]} leaves {max(left, 0)} milli-GPU",
         {
@@ -142,7 +143,7 @@ def refuse_above(state: Tree, want: Commit) -> None:
             "model": where[1],
             "limit_milli": state.limits[where],
             "used_milli": state.used.get(where, 0),
-            "wanted_milli": want.gpu_milli,
+            "wanted_milli": want_milli,
             "fits_milli": max(left, 0),
         },
     )
@@ -171,6 +172,20 @@ def forget_commit(tree: Tree, event: Committed) -> None:
     """Undo `remember` of a commit whose append was refused."""
     del tree.live[event.runtime]
     _count(tree.used, event, -event.gpu_milli)
+
+
+def limit_of(tree: Tree, event: LimitSet) -> int | None:
+    """The limit that stands where this event sets one, None without."""
+    return tree.limits.get((_scope(event.scope), event.model))
+
+
+def restore_limit(tree: Tree, event: LimitSet, before: int | None) -> None:
+    """Undo `remember` of a limit whose append was refused."""
+    where = (_scope(event.scope), event.model)
+    if before is None:
+        del tree.limits[where]
+    else:
+        tree.limits[where] = before
 
 
 def _count(used: dict[Where, int], event: Committed, milli: int) -> None:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -11,13 +11,9 @@ from domain import account, invoice, node, period, pricebook, runtime
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Balance, Ledger, Order, Transfer, post
 from domain.statement import PICO_DIGITS, InvoiceDraft, LineKey, Sum, invoice_file, state_lines
-from domain.tariff import Tariff, round_half_even
+from domain.tariff import METER, Scope, Tariff, gpu_scope, round_half_even
 
 __all__ = ["Books", "RatedInterval", "Transfer", "invoice_file", "row_bytes"]
-
-METER: Final = "gpu.time"
-REGION: Final = "-"
-STATE: Final = "usable"
 
 
 class RatedInterval(Struct, frozen=True, gc=False):
@@ -65,7 +61,7 @@ class _Runtime(Struct):
     gpu_milli: int
     lines: dict[tuple[int, str], Sum]  # (price position, service period)
     model: str = ""
-    scope: tuple[str, str, str, str, str] = ("", "", "", "", "")
+    scope: Scope = ("", "", "", "", "")
     simulated: bool = False
     started_us: int | None = None  # of the open interval
     done_us: int = 0  # how far the open interval is charged
@@ -178,7 +174,7 @@ class Books:
     def _allocated(self, _: int, stream: str, fact: runtime.Allocated) -> None:
         it = self._runtime(stream)
         it.model = fact.model
-        it.scope = (METER, fact.model, REGION, STATE, it.account.opened.currency)
+        it.scope = gpu_scope(fact.model, it.account.opened.currency)
         it.simulated = self._simulated.get(fact.node, False)
 
     def _usable(self, _: int, stream: str, fact: runtime.Usable) -> None:

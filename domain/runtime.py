@@ -176,7 +176,7 @@ type Event = (
     Requested | Allocated | Starting | Usable | Degraded | Stopping | Stopped | Failed | Cancelled
     | Lost
 )  # fmt: skip
-type Final_event = Stopped | Failed | Cancelled | Lost
+type Final = Stopped | Failed | Cancelled | Lost
 
 
 class Missing(Struct, frozen=True):
@@ -223,7 +223,7 @@ class Ending(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    how: type[Stopped | Failed | Cancelled | Lost]
+    how: type[Final]
 
 
 type Live = Placed | Booting | Running | Impaired | Ending

@@ -8,6 +8,9 @@ from msgspec import Struct
 from domain.errors import DomainError
 from domain.pricebook import EntryPublished
 
+METER: Final = "gpu.time"
+REGION: Final = "-"
+STATE: Final = "usable"
 DEFAULT: Final = "default"
 NEVER: Final = 1 << 126  # later than any instant
 
@@ -23,6 +26,11 @@ class Price(Struct, frozen=True, gc=False):
 
 # (meter, model, region, state, currency)
 type Scope = tuple[str, str, str, str, str]
+
+
+def gpu_scope(model: str, currency: str) -> Scope:
+    """What prices the usable time of one model (rating.md section 1)."""
+    return (METER, model, REGION, STATE, currency)
 
 
 class Tariff:

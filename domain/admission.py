@@ -1,0 +1,210 @@
+"""Who gets what, decided in order on one cached state by one writer (MONEY.md section 6).
+
+`AdmissionState` is folded from the log; `launch.admit` and `launch.end` decide on it and at once
+remember their own decision, so that the next one of the same batch sees it. When the append of a
+decision is refused, `undo` takes it back, and the streams it wrote are read again from
+`version(stream)` on: until then their versions are a guess.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from msgspec import Struct
+
+from domain import account, node, organization, period, pricebook, project, quota, runtime
+from domain.decider import Emit
+from domain.errors import DomainError
+from domain.instants import LEASE_US
+from domain.stock import Stock
+from domain.tariff import Tariff
+
+KINDS: Final = frozenset(
+    ("organization", "project", "account", "period", "pricebook", "node", "runtime", "quota")
+)
+REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
+UNDOABLE: Final = 8  # earlier states of a runtime kept for `undo`
+
+
+class Held(Struct):
+    """A runtime and what it holds; `past` are its states before, for `undo`."""
+
+    org: str
+    state: runtime.State
+    past: tuple[runtime.State, ...] = ()
+    allocated: node.Allocated | None = None
+    lease: node.Lease | None = None  # as it was when released
+    committed: quota.Committed | None = None
+
+
+class AdmissionState:
+    """The mutable cache of one admission writer; not shared between threads."""
+
+    def __init__(self) -> None:
+        self.organizations: dict[str, organization.State] = {}
+        self.projects: dict[str, project.Created] = {}
+        self.accounts: dict[str, account.Opened] = {}
+        self.first_period_us: dict[str, int] = {}
+        self.tariff = Tariff()
+        self.stock = Stock()
+        self.expected: dict[str, node.State] = {}  # invited nodes, until they enrol
+        self.quotas: dict[str, quota.Tree] = {}
+        self.runtimes: dict[str, Held] = {}
+        self.ended: dict[str, Held] = {}
+        self._limits_before: dict[tuple[str, quota.LimitSet], int | None] = {}
+        self._versions: dict[str, int] = {}
+        self._on: dict[type, Callable[[str, Any], None]] = {
+            project.Created: self.projects.__setitem__,
+            account.Opened: self.accounts.__setitem__,
+            period.Opened: self._period,
+            pricebook.EntryPublished: self._price,
+            **dict.fromkeys(
+                (organization.Created, organization.Suspended, organization.Reactivated),
+                self._organization,
+            ),
+            **dict.fromkeys(node.Event.__value__.__args__, self._node),
+            **dict.fromkeys(runtime.Event.__value__.__args__, self._runtime),
+            **dict.fromkeys(quota.Event.__value__.__args__, self._quota),
+        }
+
+    def version(self, stream: str) -> int:
+        """The stream's version as far as this state knows; 0 for a new or forgotten one."""
+        return self._versions.get(stream, 0)
+
+    def apply(self, stream: str, version: int, fact: Struct) -> None:
+        """Take one fact of the log; one known already (by its version) changes nothing.
+
+        Raises:
+            DomainError: `admission.behind` when versions between are missing.
+        """
+        if stream.partition("-")[0] not in KINDS:
+            return
+        known = self._versions.get(stream, 0)
+        if version <= known or stream in self.ended:
+            return
+        if version != known + 1:
+            facts: dict[str, int | str] = {"stream": stream, "known": known, "version": version}
+            raise DomainError("admission.behind", f"{stream} was not read up to {version}", facts)
+        self.remember(stream, (fact,))
+
+    def remember(self, stream: str, facts: Iterable[Struct]) -> None:
+        """Take the next facts of a stream, without a look at their versions."""
+        for fact in facts:
+            self._versions[stream] = self._versions.get(stream, 0) + 1
+            on = self._on.get(type(fact))
+            if on is not None:
+                on(stream, fact)
+
+    def undo(self, emits: tuple[Emit, ...]) -> None:
+        """Take back a decision whose append was refused; later ones may stay.
+
+        Then read each of its streams from `version(stream)` on and `apply` what is there.
+        """
+        for emit in reversed(emits):
+            self._versions[emit.stream] -= len(emit.facts)
+            if not self._versions[emit.stream]:
+                del self._versions[emit.stream]
+            for fact in reversed(emit.facts):
+                self._undo(emit.stream, fact)
+
+    def _undo(self, stream: str, fact: Struct) -> None:
+        match fact:
+            case runtime.Requested():
+                del self.runtimes[stream]
+            case node.Allocated():
+                self.stock.update(stream, node.withdraw(self.stock.states[stream], fact))
+            case node.Released(runtime=name):
+                held = self.runtimes[name] if name in self.runtimes else self.ended[name]
+                assert held.allocated is not None
+                again = node.readopt(self.stock.states[stream], held.allocated, held.lease)
+                self.stock.update(stream, again)
+            case quota.LimitSet():
+                before = self._limits_before.pop((stream, fact))
+                quota.restore_limit(self.quotas[stream], fact, before)
+            case quota.Committed():
+                quota.forget_commit(self.quotas[stream], fact)
+            case quota.Released(runtime=name):
+                held = self.runtimes[name] if name in self.runtimes else self.ended[name]
+                assert held.committed is not None
+                quota.remember(self.quotas[stream], held.committed)
+            case _:
+                held = self.ended.pop(stream) if stream in self.ended else self.runtimes[stream]
+                self.runtimes[stream] = held
+                held.state, held.past = held.past[-1], held.past[:-1]
+
+    def _organization(self, stream: str, fact: organization.Event) -> None:
+        before = self.organizations.get(stream, organization.DECIDER.initial)
+        self.organizations[stream] = organization.evolve(before, fact)
+
+    def _period(self, _: str, fact: period.Opened) -> None:
+        earlier = self.first_period_us.get(fact.account, fact.start_us)
+        self.first_period_us[fact.account] = min(earlier, fact.start_us)
+
+    def _price(self, stream: str, fact: pricebook.EntryPublished) -> None:
+        self.tariff.publish(self._versions[stream], fact)
+
+    def _node(self, stream: str, fact: node.Event) -> None:
+        before = self.stock.states.get(stream) or self.expected.get(stream, node.Missing())
+        if isinstance(fact, node.Released):
+            self._note_release(stream, fact)
+        after = node.evolve(before, fact)
+        if isinstance(after, node.Serving):
+            self.expected.pop(stream, None)
+            self.stock.update(stream, after)
+        else:
+            self.expected[stream] = after
+
+    def _note_release(self, stream: str, fact: node.Released) -> None:
+        """Keep what `undo` would need; the runtime's own end may come before or after this."""
+        held = self.runtimes.get(fact.runtime) or self.ended.get(fact.runtime)
+        if held is not None:
+            state = self.stock.states[stream]
+            held.allocated = state.held[fact.runtime]
+            held.lease = state.leases.get(fact.runtime)
+
+    def _quota(self, stream: str, fact: quota.Event) -> None:
+        tree = self.quotas.get(stream)
+        if tree is None:
+            tree = self.quotas[stream] = quota.Tree({}, {}, {})
+        if isinstance(fact, quota.Released):
+            held = self.runtimes.get(fact.runtime) or self.ended.get(fact.runtime)
+            if held is not None:
+                held.committed = tree.live[fact.runtime]
+        elif isinstance(fact, quota.LimitSet):
+            self._limits_before[stream, fact] = quota.limit_of(tree, fact)
+        quota.remember(tree, fact)
+
+    def _runtime(self, stream: str, fact: runtime.Event) -> None:
+        if isinstance(fact, runtime.Requested):
+            org = self.projects[fact.project].organization
+            self.runtimes[stream] = Held(org, runtime.Waiting(fact))
+            return
+        held = self.runtimes[stream]
+        held.past = (*held.past[1 - UNDOABLE :], held.state)
+        held.state = runtime.evolve(held.state, fact)
+        if isinstance(held.state, runtime.Ended):
+            self.ended[stream] = self.runtimes.pop(stream)
+            self._prune()
+
+    def _prune(self) -> None:
+        if len(self.ended) > REMEMBERED:
+            oldest = next(iter(self.ended))
+            del self.ended[oldest]
+            self._versions.pop(oldest, None)
+
+
+def lease_of(state: AdmissionState, stream: str, now_us: int) -> runtime.DeclareLost:
+    """The command that would declare this runtime lost now, by its node's last lease.
+
+    Another boot of the node proves the runtime gone. Without any lease the time counts from the
+    runtime's last instant, as if it had been leased then.
+    """
+    held = state.runtimes[stream]
+    live = held.state
+    assert isinstance(live, runtime.Live.__value__)
+    serving = state.stock.states[live.node]
+    lease = serving.leases.get(stream)
+    if lease is None:
+        until = live.previous_us + LEASE_US
+        return runtime.DeclareLost(None, until, now_us)
+    until = lease.until_us if lease.boot == serving.anchor.boot else 0
+    return runtime.DeclareLost(lease.renewed_us, until, now_us)

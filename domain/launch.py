@@ -1,0 +1,238 @@
+"""Launches and ends of runtimes, each one atomic decision over all streams it touches."""
+
+from msgspec import Struct
+
+from domain import node, organization, quota, runtime
+from domain.admission import AdmissionState, Held, lease_of
+from domain.decider import Emit
+from domain.errors import DomainError
+from domain.project import Created as Project
+from domain.stock import Place, Room, Shape
+from domain.tariff import gpu_scope
+from domain.words import ANY_MODEL, Private
+
+PLATFORM = "-"
+
+
+class Launch(Struct, frozen=True):
+    """`runtime` and `allocation` are new ids; `models` accepted, empty = any; gpu_milli in all."""
+
+    organization: str
+    project: str
+    runtime: str
+    allocation: str
+    name: Private
+    devices: int
+    gpu_milli: int
+    models: tuple[str, ...]
+    now_us: int
+
+
+def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
+    """Quota, node allocation and runtime as one atomic append; `()` if this runtime is known.
+
+    The state has remembered the decision already. What fits is never refused: every accepted
+    model that has a price and room in the quota is looked at before a refusal.
+
+    Raises:
+        DomainError: `project.unknown`, `organization.suspended`, `period.none`, `price.none`,
+            `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`; what would fit is in
+            its facts.
+    """
+    if launch.runtime in state.runtimes or launch.runtime in state.ended:
+        return ()
+    project = _project(state, launch)
+    request = runtime.Request(
+        *(launch.project, project.department, project.account, launch.name),
+        *(launch.devices, launch.gpu_milli, launch.models, launch.now_us),
+    )
+    requested = runtime.decide(request, runtime.Missing())
+    model, place = _choose(state, launch, project)
+    serving = state.stock.states[place.node]
+    claim = node.Allocate(
+        launch.allocation, launch.runtime, launch.organization, place.devices, launch.now_us
+    )
+    [claimed] = node.decide(claim, serving)
+    allocated = runtime.Allocated(
+        *(launch.allocation, place.node, model, place.devices),
+        *(serving.epoch + 1, launch.now_us),
+    )
+    committed = quota.Committed(
+        *(launch.runtime, project.department, launch.project),
+        *(model, launch.gpu_milli, launch.now_us),
+    )
+    return _emit(
+        state,
+        launch.organization,
+        (launch.runtime, (*requested, allocated)),
+        (place.node, (claimed,)),
+        (quota.quota_stream(launch.organization), (committed,)),
+    )
+
+
+def reads(state: AdmissionState, launch: Launch) -> tuple[tuple[str, int], ...]:
+    """Streams the launch rests on without writing them: it must lose to a suspension."""
+    return tuple(
+        (stream, state.version(stream)) for stream in (launch.organization, launch.project)
+    )
+
+
+def step(state: AdmissionState, stream: str, command: runtime.Command) -> tuple[Emit, ...]:
+    """What this command appends; `()` if it was done already. An end frees what is held.
+
+    Raises:
+        DomainError: `runtime.unknown`, and those of `runtime.decide`.
+    """
+    events = runtime.decide(command, _held(state, stream).state)
+    if not events:
+        return ()
+    [event] = events
+    if isinstance(event, runtime.Stopped | runtime.Failed | runtime.Cancelled | runtime.Lost):
+        return end(state, stream, event)
+    return _emit(state, _held(state, stream).org, (stream, (event,)))
+
+
+def end(state: AdmissionState, stream: str, event: runtime.Final) -> tuple[Emit, ...]:
+    """The end of a runtime with its release of node and quota; `()` if it ended so before.
+
+    `event` was decided by `runtime.decide` (use `step` to have that done here).
+
+    Raises:
+        DomainError: `runtime.unknown`, `runtime.ended` when it ended in another way.
+    """
+    held = _held(state, stream)
+    live = held.state
+    if isinstance(live, runtime.Ended):
+        if live.how is type(event):
+            return ()
+        raise DomainError("runtime.ended", f"it ended before: {live.how.__name__.lower()}")
+    if not isinstance(live, runtime.Live.__value__):
+        raise DomainError("runtime.not_possible", "it was never allocated")
+    return _emit(
+        state,
+        held.org,
+        (stream, (event,)),
+        (live.node, (node.Released(live.allocation, stream, event.decided_us),)),
+        (quota.quota_stream(held.org), (quota.Released(stream, event.decided_us),)),
+    )
+
+
+def lose(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ...]:
+    """The runtime declared lost by its node's last lease, and all it held released.
+
+    Raises:
+        DomainError: `runtime.lease_not_over` while it may still run; `runtime.unknown`.
+    """
+    if isinstance(_held(state, stream).state, runtime.Ended):
+        return ()
+    return step(state, stream, lease_of(state, stream, now_us))
+
+
+def set_limit(
+    state: AdmissionState, organization_id: str, command: quota.SetLimit
+) -> tuple[Emit, ...]:
+    """The new limit of one scope and model; `()` if it was that already."""
+    stream = quota.quota_stream(organization_id)
+    tree = state.quotas.get(stream, quota.DECIDER.initial)
+    events = tuple(quota.decide(command, tree))
+    return _emit(state, organization_id, (stream, events)) if events else ()
+
+
+def capacity(state: AdmissionState, organization_id: str = "") -> tuple[Room, ...]:
+    """What fits now, by model in order of name, found by the same index that `admit` uses.
+
+    Parts of shared devices count for the organization that shares them only.
+    """
+    return tuple(state.stock.room(model, organization_id) for model in state.stock.models())
+
+
+def _project(state: AdmissionState, launch: Launch) -> Project:
+    """The project of a launch, whose organization, account and period allow one."""
+    found = state.projects.get(launch.project)
+    if found is None or found.organization != launch.organization:
+        raise DomainError("project.unknown", "no such project in this organization")
+    match state.organizations.get(launch.organization):
+        case organization.Active():
+            pass
+        case organization.OnHold(reason=reason):
+            raise DomainError("organization.suspended", "it is suspended", {"reason": reason})
+        case _:
+            raise DomainError("organization.unknown", "no such organization")
+    first = state.first_period_us.get(found.account)
+    if first is None or first > launch.now_us:
+        raise DomainError("period.none", "the billing account has no period open yet")
+    return found
+
+
+def _choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str, Place]:
+    """The tightest place among accepted models that price and quota allow."""
+    stock = state.stock
+    shape = Shape(launch.devices, launch.gpu_milli // launch.devices)
+    best: tuple[str, Place] | None = None
+    refused: DomainError | None = None
+    for model in launch.models or stock.models():
+        place = stock.place(model, launch.organization, shape)
+        if place is None or (
+            best is not None and (best[1].opens, best[1].waste) <= (place.opens, place.waste)
+        ):
+            continue
+        error = _barred(state, launch, project, model)
+        if error is None:
+            best = (model, place)
+        else:
+            refused = refused or error
+    if best is not None:
+        return best
+    raise refused or _none_fits(state, launch)
+
+
+def _barred(
+    state: AdmissionState, launch: Launch, project: Project, model: str
+) -> DomainError | None:
+    """Why this model is not allowed although it would fit, if so."""
+    currency = state.accounts[project.account].currency
+    scope = gpu_scope(model, currency)
+    if state.tariff.at(project.account, scope, launch.now_us)[0] is None:
+        return DomainError("price.none", f"nothing prices {model} in {currency} now")
+    tree = state.quotas.get(quota.quota_stream(launch.organization))
+    if tree is None or not tree.limits:
+        return None
+    return quota.excess(tree, (project.department, launch.project, model), launch.gpu_milli)
+
+
+def _none_fits(state: AdmissionState, launch: Launch) -> DomainError:
+    rooms = [
+        room
+        for room in capacity(state, launch.organization)
+        if not launch.models or room.model in launch.models
+    ]
+    return DomainError(
+        "capacity.none_fits",
+        "no node has that free now",
+        {
+            "models": "|".join(launch.models) or ANY_MODEL,
+            "wanted_devices": launch.devices,
+            "wanted_milli": launch.gpu_milli,
+            "most_devices": max((room.most_devices for room in rooms), default=0),
+            "most_milli": max((room.most_milli for room in rooms), default=0),
+        },
+    )
+
+
+def _held(state: AdmissionState, stream: str) -> Held:
+    held = state.runtimes.get(stream) or state.ended.get(stream)
+    if held is None:
+        raise DomainError("runtime.unknown", "no such runtime")
+    return held
+
+
+def _emit(
+    state: AdmissionState, org: str, *writes: tuple[str, tuple[Struct, ...]]
+) -> tuple[Emit, ...]:
+    """The writes at the versions known, remembered at once for the next decision."""
+    emits = []
+    for stream, facts in writes:
+        of = PLATFORM if stream.startswith("node-") else org
+        emits.append(Emit(stream, of, state.version(stream), facts))
+        state.remember(stream, facts)
+    return tuple(emits)
