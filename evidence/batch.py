@@ -4,6 +4,7 @@ Pure: `commit` calls it on the locked head, or on the head it predicts while an 
 still committing; the database then checks the prediction under the lock.
 """
 
+from binascii import hexlify
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct as Layout
 from struct import pack
@@ -21,7 +22,7 @@ _ARRAY: Final = Layout(">iiiii").pack
 _INT4, _TEXT, _BYTEA, _BOOL, _INT8 = 23, 25, 17, 16, 20
 _NULL: Final = b"\xff\xff\xff\xff"
 _COMMAND_LENGTH: Final = b"\x00\x00\x00\x20"
-_FORGET_ABOVE: Final = 200_000
+_FORGET_ABOVE: Final = 20_000
 
 
 class Pending:
@@ -170,7 +171,7 @@ def _win(batch: Batch, each: Pending, place: Place) -> None:
     at_us = batch.at_us
     for suffix in encoded.suffixes:
         entry = b'{"position":%d,"prev":"%b","at_us":%d%b' % (
-            position, leaf.hex().encode(), at_us, suffix,
+            position, hexlify(leaf), at_us, suffix,
         )  # fmt: skip
         leaf = leaf_hash(entry)
         entries.append(entry)
