@@ -168,21 +168,20 @@ def _choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[st
     """The tightest place among accepted models that price and quota allow."""
     stock = state.stock
     shape = Shape(launch.devices, launch.gpu_milli // launch.devices)
-    best: tuple[str, Place] | None = None
+    best: tuple[int, int, int] | None = None
+    chosen = ""
     refused: DomainError | None = None
     for model in launch.models or stock.models():
-        place = stock.place(model, launch.organization, shape)
-        if place is None or (
-            best is not None and (best[1].opens, best[1].waste) <= (place.opens, place.waste)
-        ):
+        rank = stock.rank(model, launch.organization, shape)
+        if rank is None or (best is not None and best[:2] <= rank[:2]):
             continue
         error = _barred(state, launch, project, model)
         if error is None:
-            best = (model, place)
+            best, chosen = rank, model
         else:
             refused = refused or error
     if best is not None:
-        return best
+        return chosen, stock.place(best, shape)
     raise refused or _none_fits(state, launch)
 
 

@@ -20,12 +20,12 @@ class Shape(Struct, frozen=True, gc=False):
 
 
 class Place(Struct, frozen=True):
-    """A fit; the smaller `(opens, waste)` packs tighter: no device opened, then least left over."""
-
-    opens: bool
-    waste: int
     node: str
     devices: tuple[Share, ...]
+
+
+# (1 if an empty device is opened, what is left over, ordinal): the smaller packs tighter
+type Rank = tuple[int, int, int]
 
 
 class Room(Struct, frozen=True):
@@ -95,26 +95,27 @@ class Stock:
         elif now:
             self._count(node, new, add=True)
 
-    def place(self, model: str, organization: str, shape: Shape) -> Place | None:
-        """The tightest fit on this model, or None: then nothing of this model fits."""
+    def rank(self, model: str, organization: str, shape: Shape) -> Rank | None:
+        """How the tightest fit on this model ranks, or None: then nothing of this model fits."""
         if shape.each < MILLI:
             parts = self._parts.get((model, organization))
             found = None if parts is None else parts.tightest(shape.each)
             if found is not None:
-                node, index = self._device_at[found[1]]
-                waste = found[0] - shape.each
-                return Place(opens=False, waste=waste, node=node, devices=_one(index, shape.each))
+                return (0, found[0] - shape.each, found[1])
         empty = self._empty.get(model)
         found = None if empty is None else empty.tightest(shape.devices)
-        if found is None:
-            return None
-        node = self._node_at[found[1]]
-        return Place(
-            opens=True,
-            waste=found[0] - shape.devices,
-            node=node,
-            devices=_first_empty(self.states[node].free, shape),
-        )
+        return None if found is None else (1, found[0] - shape.devices, found[1])
+
+    def place(self, rank: Rank, shape: Shape) -> Place:
+        """The node and the shares that a rank, taken just now, stands for."""
+        opens, _, ordinal = rank
+        if not opens:
+            node, index = self._device_at[ordinal]
+            return Place(node, (Share(index, shape.each),))
+        node = self._node_at[ordinal]
+        free = self.states[node].free
+        indexes = [index for index, milli in enumerate(free) if milli == MILLI]
+        return Place(node, tuple([Share(index, shape.each) for index in indexes[: shape.devices]]))
 
     def room(self, model: str, organization: str) -> Room:
         """What `place` would find for this organization now, in numbers."""
@@ -170,12 +171,3 @@ def _placeable(state: Serving) -> bool:
 
 def _lowest(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
-
-
-def _one(index: int, milli: int) -> tuple[Share, ...]:
-    return (Share(index, milli),)
-
-
-def _first_empty(free: tuple[int, ...], shape: Shape) -> tuple[Share, ...]:
-    indexes = [index for index, milli in enumerate(free) if milli == MILLI]
-    return tuple(Share(index, shape.each) for index in indexes[: shape.devices])
