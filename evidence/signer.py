@@ -1,6 +1,6 @@
 """The signer: a process of its own that signs a tree only when it extends the last one it signed.
 
-`python -m evidence.signer --state FOLDER --socket PATH [--create NAME]`
+`python -m evidence.signer --state FOLDER --socket PATH`
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from domain.errors import DomainError
-from evidence.signer_state import SignerState, create
+from evidence.signer_state import SignerState
 from evidence.signing import (
     Answer,
     AskStatus,
@@ -32,7 +32,7 @@ _TICK_S: Final = 0.25  # how soon a stop is seen
 _PATIENCE_S: Final = 2  # a peer that says nothing must not hold the others up
 
 
-def run(
+def serve(
     folder: Path,
     path: Path,
     stop: threading.Event | None = None,
@@ -102,24 +102,25 @@ def _answer(connection: socket.socket, state: SignerState) -> Answer:
         return Refused("signer.malformed", f"not a request: {error}", {})
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The process. 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot start."""
-    parser = argparse.ArgumentParser(prog="evidence.signer", description=__doc__)
-    parser.add_argument("--state", type=Path, required=True, help="the signer's own folder")
-    parser.add_argument("--socket", type=Path, required=True)
-    parser.add_argument("--create", metavar="NAME", help="make a key and an origin NAME/… if none")
-    chosen = parser.parse_args(arguments)
+def run(folder: Path, path: Path) -> int:
+    """The process: 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot start."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        if chosen.create and not (chosen.state / "key").exists():
-            create(chosen.state, chosen.create)
-        run(chosen.state, chosen.socket, stop)
+        serve(folder, path, stop)
     except DomainError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="evidence.signer", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True, help="the signer's own folder")
+    parser.add_argument("--socket", type=Path, required=True)
+    chosen = parser.parse_args(arguments)
+    return run(chosen.state, chosen.socket)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,12 @@ def create(folder: Path, name: str) -> str:
     return vkey
 
 
+def read_state(folder: Path) -> State | None:
+    """What was last made durable there, or None when there is no state."""
+    raw = _read(folder / "state")
+    return None if raw is None else msgspec.json.decode(raw, type=State)
+
+
 class SignerState:
     """The folder under its lock. One process at a time; used from one thread."""
 
@@ -75,7 +81,7 @@ class SignerState:
         self._vkey = Vkey(self.origin, self._key.public_key().public_bytes_raw())
         self.vkey = self._vkey.format()
         self._raw = _read(folder / "state")
-        self.state = None if self._raw is None else msgspec.json.decode(self._raw, type=State)
+        self.state = read_state(folder)
         seen = _read(folder / "refused")
         self.refusals = Refusals() if seen is None else msgspec.json.decode(seen, type=Refusals)
 

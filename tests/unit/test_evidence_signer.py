@@ -153,7 +153,7 @@ def test_over_the_socket(folder: Path) -> None:
     """The process answers status and signatures, refuses nonsense, and a second one on its socket."""
     path = folder.parent / "s.sock"
     stop, ready = threading.Event(), threading.Event()
-    thread = threading.Thread(target=signer.run, args=(folder, path, stop, ready.set))
+    thread = threading.Thread(target=signer.serve, args=(folder, path, stop, ready.set))
     thread.start()
     try:
         assert ready.wait(5)
@@ -166,7 +166,7 @@ def test_over_the_socket(folder: Path) -> None:
         other = folder.parent / "other"
         create(other, "test.example")
         with pytest.raises(DomainError, match=r"signer\.second"):
-            signer.run(other, path)
+            signer.serve(other, path)
     finally:
         stop.set()
         thread.join()

@@ -1,0 +1,70 @@
+"""What each part of the evidence last said of itself, for readiness: a small file, not durable.
+
+`status/<part>` under the storage root. A reader judges age itself: a part that died says nothing new.
+"""
+
+import os
+import time
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from domain.errors import DomainError
+from evidence.storage import Storage
+from gpuaas_verify.errors import Invalid
+
+PARTS: Final = ("integrator", "scrubber", "heartbeat")
+
+
+class Fault(Struct, frozen=True):
+    """The first thing found wrong; `position` where the fault has one."""
+
+    code: str
+    detail: str
+    position: int | None
+    since_us: int
+
+
+class Condition(Struct, frozen=True):
+    """`fault` None means that all was well at `at_us`.
+
+    integrator: `done` entries are signed, `waiting` more were seen. scrubber: `done` is the next
+    position of the pass, `passes` the complete ones, `passed_us` the end of the last one.
+    """
+
+    at_us: int
+    done: int = 0
+    waiting: int = 0
+    passes: int = 0
+    passed_us: int | None = None
+    fault: Fault | None = None
+
+
+def now_us() -> int:
+    """The edge where a clock is read: microseconds since the epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+def fault_of(error: Exception) -> Fault:
+    """The fault as readiness shows it: an Invalid with its place, a refusal, or the environment."""
+    if isinstance(error, Invalid):
+        return Fault(error.code, str(error), error.position, now_us())
+    if isinstance(error, DomainError):
+        return Fault(error.code, error.detail, None, now_us())
+    return Fault("environment", f"{type(error).__name__}: {error}".strip(), None, now_us())
+
+
+def report(storage: Storage, part: str, condition: Condition) -> None:
+    """Replaces what the part said before. A full disk is not the part's fault to die of."""
+    folder = storage.root / "status"
+    folder.mkdir(exist_ok=True)
+    fresh = folder / f"{part}~{os.getpid()}"
+    fresh.write_bytes(msgspec.json.encode(condition))
+    fresh.rename(folder / part)
+
+
+def read_condition(storage: Storage, part: str) -> Condition | None:
+    """What the part last said, or None when it never did."""
+    raw = storage.read(f"status/{part}")
+    return None if raw is None else msgspec.json.decode(raw, type=Condition)

@@ -1,0 +1,164 @@
+"""Integrator, scrubber and heartbeat kept running: one process, or threads and a task of one.
+
+Each part reports its condition (`evidence.condition`) and goes on after a fault: the signature stays
+out until what was wrong is right again, and readiness shows since when.
+"""
+
+import asyncio
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import nats
+import psycopg
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from domain.errors import DomainError
+from evidence.condition import Condition, Fault, fault_of, now_us, report
+from evidence.heartbeat import Pulse, keep_beating, log_stream
+from evidence.integrator import Integrator
+from evidence.log import EventLog
+from evidence.scrubber import keep_scrubbing
+from evidence.storage import Storage
+from gpuaas_verify.errors import Invalid
+
+WAKE_SUBJECT: Final = "gpuaas.v1.log.head"
+POLL_S: Final = 0.1  # without a wake-up; an append is signed within 200 ms all the same
+SPACING_S: Final = 0.05  # signatures at most 20 times a second
+_RETRY_S: Final = 1.0
+_REPORT_S: Final = 1.0
+
+
+class Reporter:
+    """The integrator's condition, written when it changes and once a second."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._last = 0.0
+        self._fault: Fault | None = None
+
+    def well(self, signed: int, seen: int) -> None:
+        if self._fault is not None or time.monotonic() - self._last >= _REPORT_S:
+            self._fault = None
+            self._write(Condition(now_us(), signed, seen - signed))
+
+    def fault(self, error: Exception) -> None:
+        found = fault_of(error)
+        if self._fault is None or self._fault.code != found.code:
+            self._fault = found
+        self._write(Condition(now_us(), fault=self._fault))
+
+    def _write(self, condition: Condition) -> None:
+        self._last = time.monotonic()
+        report(self._storage, "integrator", condition)
+
+
+def keep_integrated(
+    database_url: str,
+    storage: Storage,
+    socket: Path,
+    wake: threading.Event,
+    stop: threading.Event,
+) -> None:
+    """Until `stop`: every step that is due; a fault stops signing, is reported and tried again."""
+    reporter = Reporter(storage)
+    while not stop.is_set():
+        try:
+            with (
+                psycopg.connect(database_url, autocommit=True) as conn,
+                closing(Integrator(conn, storage, socket)) as integrator,
+            ):
+                _integrate(integrator, reporter, wake, stop)
+        except (Invalid, DomainError, psycopg.Error, OSError) as error:
+            reporter.fault(error)
+            stop.wait(_RETRY_S)
+
+
+def _integrate(
+    integrator: Integrator, reporter: Reporter, wake: threading.Event, stop: threading.Event
+) -> None:
+    while not stop.is_set():
+        began = time.monotonic()
+        behind = integrator.step()
+        reporter.well(integrator.signed.size, integrator.size)
+        if not behind:
+            stop.wait(max(0.0, SPACING_S - (time.monotonic() - began)))
+            wake.wait(POLL_S - SPACING_S)
+            wake.clear()
+
+
+async def keep(
+    database_url: str, storage: Path, socket: Path, nats_url: str | None, stop: asyncio.Event
+) -> None:
+    """All three until `stop`. Without NATS the integrator polls.
+
+    Raises: DomainError log.not_opened, log.unavailable at the start only.
+    """
+    files = Storage(storage)
+    wake, ending = threading.Event(), threading.Event()
+    log = await EventLog.open(database_url)
+    try:
+        pulse = Pulse(log, *log_stream(database_url))
+        threads = [
+            _thread(keep_integrated, database_url, files, socket, wake, ending),
+            _thread(keep_scrubbing, database_url, files, ending),
+        ]
+        client = await _listen(nats_url, wake) if nats_url else None
+        try:
+            await keep_beating(pulse, files, stop)
+        finally:
+            ending.set()
+            wake.set()
+            for thread in threads:
+                await asyncio.to_thread(thread.join)
+            if client is not None:
+                await client.close()
+    finally:
+        await log.close()
+
+
+def _thread(target: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=target, args=arguments, name=target.__name__)
+    thread.start()
+    return thread
+
+
+async def _listen(nats_url: str, wake: threading.Event) -> Client:
+    """A wake-up is a hint: while NATS is away the integrator polls, so nothing waits for it."""
+
+    async def woken(_message: Msg) -> None:
+        wake.set()
+
+    async def quiet(_error: Exception) -> None:
+        wake.set()
+
+    client = await nats.connect(
+        nats_url, error_cb=quiet, max_reconnect_attempts=-1, allow_reconnect=True
+    )
+    await client.subscribe(WAKE_SUBJECT, cb=woken)
+    return client
+
+
+def run(database_url: str, storage: Path, socket: Path, nats_url: str | None) -> int:
+    """The process: 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot start."""
+    try:
+        asyncio.run(_until_signal(database_url, storage, socket, nats_url))
+    except DomainError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _until_signal(
+    database_url: str, storage: Path, socket: Path, nats_url: str | None
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await keep(database_url, storage, socket, nats_url, stop)

@@ -1,0 +1,149 @@
+"""Each stored row judged by those before it: every entry check of EVIDENCE.md section 6.
+
+Attestations and books are judged by fsck and the verifier; everything else an entry can get wrong
+is refused here, before anything is signed.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from gpuaas_verify.block import SEALING
+from gpuaas_verify.bulk import SEALS, SealChain
+from gpuaas_verify.entry import NO_PREV, Entry, parse_entry
+from gpuaas_verify.errors import Invalid
+from gpuaas_verify.facts import OPENED, check_fact, check_origin
+from gpuaas_verify.files import SEALED, LiveFiles
+
+REMEMBERED: Final = 100_000  # streams; others are looked up
+
+
+class Row(NamedTuple):
+    """One row of log.entry as the database gives it; the columns repeat what the entry says."""
+
+    position: int
+    stream: str
+    version: int
+    command: bytes | None
+    span: int
+    entry: bytes
+
+
+type Lookup = Callable[[list[str], list[int]], dict[str, Entry]]
+"""Entries by (stream, version), by stream; each one believed only if it is in the tree already."""
+
+
+class Order:
+    """What the entries so far mean for the next one. `position` is the next one's."""
+
+    def __init__(self, origin: str) -> None:
+        self.position = 0
+        self.at_us = 0
+        self.leaf = NO_PREV
+        self.seals = SealChain()
+        self.files = LiveFiles()
+        self._origin = origin
+        self._streams: dict[str, tuple[int, str]] = {}
+        self._open_append: tuple[int, str] = (0, "")
+
+    def resume(self, position: int, last: bytes, leaf: bytes, watched: Iterable[Entry]) -> None:
+        """Goes on after entries that were checked before; `watched` are their seals, in order."""
+        for entry in watched:
+            self.watch(entry)
+        self.position, self.leaf = position, leaf.hex()
+        self.at_us = parse_entry(last).at_us
+
+    def watch(self, entry: Entry) -> None:
+        if entry.tag in SEALS:
+            self.seals.apply(entry)
+        elif entry.tag == SEALED:
+            self.files.apply(entry)
+
+    def check(self, rows: Sequence[Row], leaves: Sequence[bytes], lookup: Lookup) -> list[Entry]:
+        """The seals among the rows, all of which were found good; they now belong to the past.
+
+        Raises: Invalid, with the position and field of a bad row; what is remembered is then wrong,
+        so the caller starts again from what was signed.
+        """
+        watched: list[Entry] = []
+        unknown: dict[str, tuple[int, str, int]] = {}
+        for row, leaf in zip(rows, leaves, strict=True):
+            try:
+                entry = self._check_alone(row)
+                self._check_stream(entry, unknown)
+                if entry.tag in SEALING:
+                    self.watch(entry)
+                    watched.append(entry)
+            except Invalid as error:
+                raise error.at(position=self.position) from error
+            self.leaf, self.at_us = leaf.hex(), entry.at_us
+            self.position += 1
+        _check_known(unknown, lookup)
+        if len(self._streams) > REMEMBERED:
+            self._streams.clear()
+        return watched
+
+    def require_whole(self) -> None:
+        """Nothing when the last append is complete: at the head, one always is."""
+        if self._open_append[0]:
+            detail = "the log ends inside an append"
+            raise Invalid("entry.span", detail, position=self.position - 1, field="span")
+
+    def _check_alone(self, row: Row) -> Entry:
+        if row.position != self.position:
+            raise Invalid("entry.position", f"position {row.position} is next", field="position")
+        entry = parse_entry(row.entry)
+        if entry.position != self.position:
+            raise Invalid("entry.position", f"says {entry.position}", field="position")
+        if entry.prev != self.leaf:
+            raise Invalid("entry.prev", "not the leaf hash before it", field="prev")
+        if entry.at_us < self.at_us:
+            raise Invalid("entry.at_us", "earlier than the entry before", field="at_us")
+        if (entry.tag == OPENED) != (self.position == 0):
+            raise Invalid("entry.opened", f"{OPENED} is entry 0 and no other", field="tag")
+        check_fact(entry)
+        if not self.position:
+            check_origin(entry, self._origin)
+        self._check_columns(row, entry)
+        return entry
+
+    def _check_columns(self, row: Row, entry: Entry) -> None:
+        if row.stream != entry.stream or row.version != entry.version:
+            raise Invalid("entry.column", "a column contradicts the entry", field="stream")
+        count, cause = self._open_append
+        if count and cause != entry.cause:
+            raise Invalid("entry.span", "the append before it is not complete", field="cause")
+        command = None
+        if row.span and entry.cause[0] == "c":
+            command = bytes.fromhex(entry.cause[4:])
+        if row.command != command:
+            raise Invalid("entry.column", "a column contradicts the entry", field="command")
+        if row.span not in {0, count + 1}:
+            raise Invalid("entry.span", f"not {count + 1} entries", field="span")
+        self._open_append = (0, "") if row.span else (count + 1, entry.cause)
+
+    def _check_stream(self, entry: Entry, unknown: dict[str, tuple[int, str, int]]) -> None:
+        known = self._streams.get(entry.stream)
+        if known is None:
+            if entry.version > 1:
+                unknown[entry.stream] = (entry.version - 1, entry.org, entry.position)
+        elif known[0] + 1 != entry.version:
+            raise Invalid("entry.version", f"version {known[0] + 1} is next", field="version")
+        elif known[1] != entry.org:
+            raise Invalid("entry.org", f"the stream is of {known[1]}", field="org")
+        self._streams[entry.stream] = (entry.version, entry.org)
+
+
+def _check_known(unknown: dict[str, tuple[int, str, int]], lookup: Lookup) -> None:
+    """Streams whose past was not remembered: their version before must be in the tree."""
+    if not unknown:
+        return
+    found = lookup(list(unknown), [version for version, _, _ in unknown.values()])
+    for stream, (version, org, position) in unknown.items():
+        before = found.get(stream)
+        if before is None or before.position >= position:
+            detail = f"there is no version {version} before it"
+            raise Invalid("entry.version", detail, position=position, field="version")
+        if before.org != org:
+            raise Invalid(
+                "entry.org", f"the stream is of {before.org}", position=position, field="org"
+            )

@@ -1,0 +1,61 @@
+"""How long the oldest unsigned entry has waited: past a bound, appends are refused."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from domain.errors import DomainError
+from evidence.storage import CHECKPOINT, Storage
+
+BOUND_S: Final = 60.0
+_MARK_EVERY_S: Final = 0.2
+_LOOK_EVERY_S: Final = 0.05
+
+
+class UnsignedTail:
+    """A process's own view: sizes it committed and when, against the published checkpoint.
+
+    Give `committed` to the log as (part of) its wake and the object itself as its gate. A process
+    that commits nothing knows nothing, and refuses nothing.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        bound_s: float = BOUND_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._storage = storage
+        self._bound_s = bound_s
+        self._clock = clock
+        self._marks: deque[tuple[int, float]] = deque()
+        self._looked = float("-inf")
+
+    def committed(self, size: int) -> None:
+        """The log has `size` entries now; kept at most five times a second."""
+        now = self._clock()
+        if not self._marks or now - self._marks[-1][1] >= _MARK_EVERY_S:
+            self._marks.append((size, now))
+
+    def __call__(self) -> DomainError | None:
+        """`log.unsigned_tail` (with how long, in facts) once the oldest mark is too old, or None."""
+        now = self._clock()
+        if not self._marks or now - self._marks[0][1] < _LOOK_EVERY_S:
+            return None
+        if now - self._looked >= _LOOK_EVERY_S:
+            self._looked = now
+            signed = published_size(self._storage)
+            while self._marks and self._marks[0][0] <= signed:
+                self._marks.popleft()
+        if not self._marks or now - self._marks[0][1] <= self._bound_s:
+            return None
+        waited = int(now - self._marks[0][1])
+        detail = f"entries have waited {waited} s for a signature; nothing more is accepted"
+        return DomainError("log.unsigned_tail", detail, {"waited_s": waited})
+
+
+def published_size(storage: Storage) -> int:
+    """Entries covered by the published checkpoint, unverified: for bounds, not for proofs."""
+    lines = (storage.read(CHECKPOINT) or b"").split(b"\n", 2)
+    return int(lines[1]) if len(lines) > 2 and lines[1].isdigit() else 0

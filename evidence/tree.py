@@ -1,0 +1,48 @@
+"""Reading the tiled tree in storage: nodes for proofs, and the entries that seal something."""
+
+from collections.abc import Iterator
+
+from evidence.edge import Edge
+from evidence.storage import Storage
+from gpuaas_verify.block import SEALING
+from gpuaas_verify.entry import Entry, parse_entry
+from gpuaas_verify.merkle import NodeReader, complete_root
+from gpuaas_verify.tiles import TILE_HEIGHT, TILE_WIDTH, level_tiles, level_widths
+
+_MARKS = tuple(f'"tag":"{tag}"'.encode() for tag in sorted(SEALING))
+
+
+def node_reader(storage: Storage, size: int, edge: Edge | None = None) -> NodeReader:
+    """Subtree hashes of a tree of that size; unfinished tiles come from `edge` where it is given."""
+    seen: dict[tuple[int, int], bytes] = {}
+
+    def tile(level: int, index: int) -> bytes:
+        if (level, index) not in seen:
+            full, partial = level_widths(size, level)
+            if index == full and edge is not None:
+                seen[level, index] = edge.tail(level)
+            else:
+                width = TILE_WIDTH if index < full else partial
+                seen[level, index] = storage.tile(level, index, width)
+        return seen[level, index]
+
+    def node(level: int, index: int) -> bytes:
+        tile_level, inside = divmod(level, TILE_HEIGHT)
+        number, offset = divmod(index << inside, TILE_WIDTH)
+        return complete_root(tile(tile_level, number)[32 * offset : 32 * (offset + (1 << inside))])
+
+    return node
+
+
+def watched_entries(storage: Storage, size: int) -> Iterator[Entry]:
+    """Entry 0 and every seal below `size`, in order. Only bundles that name one are parsed."""
+    for index, width in level_tiles(size, 0):
+        bundle = storage.entries(index, width)
+        whole = b"".join(bundle)
+        if not any(mark in whole for mark in _MARKS):
+            continue
+        for raw in bundle:
+            if any(mark in raw for mark in _MARKS):
+                entry = parse_entry(raw)
+                if entry.tag in SEALING:
+                    yield entry
