@@ -17,6 +17,7 @@ from gpuaas_verify.tiles import TILE_WIDTH, entries_path, tile_path
 
 CHECKPOINT: Final = "checkpoint"
 _WIDTH: Final = re.compile(r"[1-9][0-9]{0,2}").fullmatch
+_ATTEMPTS: Final = 5
 _FRESH: Final = "~"  # no published name may contain it
 
 
@@ -103,14 +104,17 @@ class Storage:
         return items[:width]
 
     def _wide(self, full: str, width: int) -> bytes:
-        if width < TILE_WIDTH:
-            widths = sorted(
-                int(p.name) for p in (self.root / f"{full}.p").glob("*") if _WIDTH(p.name)
-            )
+        for _attempt in range(_ATTEMPTS if width < TILE_WIDTH else 0):
+            names = [path.name for path in (self.root / f"{full}.p").glob("*")]
+            widths = sorted(int(name) for name in names if _WIDTH(name))
             for wider in widths[bisect_left(widths, width) :]:
                 data = self.read(f"{full}.p/{wider}")
-                if data is not None:  # the integrator may have replaced it by a wider one meanwhile
+                # The integrator may have replaced it by a wider one since the listing: look again.
+                if data is not None:
                     return data
+            data = self.read(full)
+            if data is not None:
+                return data
         return self.need(full)
 
 
