@@ -7,7 +7,7 @@ decision is refused, `undo` takes it back, and the streams it wrote are read aga
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from msgspec import Struct
 
@@ -50,25 +50,23 @@ class AdmissionState:
         self.quotas: dict[str, quota.Tree] = {}
         self.runtimes: dict[str, Held] = {}
         self.ended: dict[str, Held] = {}
+        self.fence: dict[str, str] = {}  # node -> quota stream of the last decision on it
         self._limits_before: dict[tuple[str, quota.LimitSet], int | None] = {}
-        self._versions: dict[str, int] = {}
+        self.versions: dict[str, int] = {}
         self._on: dict[type, Callable[[str, Any], None]] = {
-            project.Created: self.projects.__setitem__,
-            account.Opened: self.accounts.__setitem__,
+            project.Created: self._project,
+            account.Opened: self._account,
             period.Opened: self._period,
             pricebook.EntryPublished: self._price,
-            **dict.fromkeys(
-                (organization.Created, organization.Suspended, organization.Reactivated),
-                self._organization,
-            ),
-            **dict.fromkeys(node.Event.__value__.__args__, self._node),
-            **dict.fromkeys(runtime.Event.__value__.__args__, self._runtime),
-            **dict.fromkeys(quota.Event.__value__.__args__, self._quota),
+            **dict.fromkeys(get_args(organization.Event.__value__), self._organization),
+            **dict.fromkeys(get_args(node.Event.__value__), self._node),
+            **dict.fromkeys(get_args(runtime.Event.__value__), self._runtime),
+            **dict.fromkeys(get_args(quota.Event.__value__), self._quota),
         }
 
     def version(self, stream: str) -> int:
         """The stream's version as far as this state knows; 0 for a new or forgotten one."""
-        return self._versions.get(stream, 0)
+        return self.versions.get(stream, 0)
 
     def apply(self, stream: str, version: int, fact: Struct) -> None:
         """Take one fact of the log; one known already (by its version) changes nothing.
@@ -78,8 +76,8 @@ class AdmissionState:
         """
         if stream.partition("-")[0] not in KINDS:
             return
-        known = self._versions.get(stream, 0)
-        if version <= known or stream in self.ended:
+        known = self.versions.get(stream, 0)
+        if version <= known:
             return
         if version != known + 1:
             facts: dict[str, int | str] = {"stream": stream, "known": known, "version": version}
@@ -89,7 +87,7 @@ class AdmissionState:
     def remember(self, stream: str, facts: Iterable[Struct]) -> None:
         """Take the next facts of a stream, without a look at their versions."""
         for fact in facts:
-            self._versions[stream] = self._versions.get(stream, 0) + 1
+            self.versions[stream] = self.versions.get(stream, 0) + 1
             on = self._on.get(type(fact))
             if on is not None:
                 on(stream, fact)
@@ -100,9 +98,9 @@ class AdmissionState:
         Then read each of its streams from `version(stream)` on and `apply` what is there.
         """
         for emit in reversed(emits):
-            self._versions[emit.stream] -= len(emit.facts)
-            if not self._versions[emit.stream]:
-                del self._versions[emit.stream]
+            self.versions[emit.stream] -= len(emit.facts)
+            if not self.versions[emit.stream]:
+                del self.versions[emit.stream]
             for fact in reversed(emit.facts):
                 self._undo(emit.stream, fact)
 
@@ -131,6 +129,12 @@ class AdmissionState:
                 self.runtimes[stream] = held
                 held.state, held.past = held.past[-1], held.past[:-1]
 
+    def _project(self, stream: str, fact: project.Created) -> None:
+        self.projects[stream] = fact
+
+    def _account(self, stream: str, fact: account.Opened) -> None:
+        self.accounts[stream] = fact
+
     def _organization(self, stream: str, fact: organization.Event) -> None:
         before = self.organizations.get(stream, organization.DECIDER.initial)
         self.organizations[stream] = organization.evolve(before, fact)
@@ -140,7 +144,7 @@ class AdmissionState:
         self.first_period_us[fact.account] = min(earlier, fact.start_us)
 
     def _price(self, stream: str, fact: pricebook.EntryPublished) -> None:
-        self.tariff.publish(self._versions[stream], fact)
+        self.tariff.publish(self.versions[stream], fact)
 
     def _node(self, stream: str, fact: node.Event) -> None:
         before = self.stock.states.get(stream) or self.expected.get(stream, node.Missing())
@@ -189,7 +193,7 @@ class AdmissionState:
         if len(self.ended) > REMEMBERED:
             oldest = next(iter(self.ended))
             del self.ended[oldest]
-            self._versions.pop(oldest, None)
+            self.versions.pop(oldest, None)
 
 
 def lease_of(state: AdmissionState, stream: str, now_us: int) -> runtime.DeclareLost:

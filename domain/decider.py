@@ -15,12 +15,16 @@ class Decider[S, C, E](Struct, frozen=True):
 
 
 class Emit(Struct, frozen=True):
-    """What a decision wants appended to one stream; `expected` is its version before (0 = new)."""
+    """What a decision wants appended to one stream; `expected` is its version before (0 = new).
+
+    `reads`: streams the decision rests on without writing them, and their versions.
+    """
 
     stream: str
     org: str
     expected: int
     facts: tuple[Struct, ...]
+    reads: tuple[tuple[str, int], ...] = ()
 
 
 def fold[S, C, E](decider: Decider[S, C, E], events: Iterable[E]) -> S:

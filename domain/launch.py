@@ -231,7 +231,22 @@ def _emit(
     """The writes at the versions known, remembered at once for the next decision."""
     emits = []
     for stream, facts in writes:
-        of = PLATFORM if stream.startswith("node-") else org
-        emits.append(Emit(stream, of, state.version(stream), facts))
+        if stream.startswith("node-"):
+            fence = _fence(state, stream, org)
+            emits.append(Emit(stream, PLATFORM, state.version(stream), facts, fence))
+        else:
+            emits.append(Emit(stream, org, state.version(stream), facts))
         state.remember(stream, facts)
     return tuple(emits)
+
+
+def _fence(state: AdmissionState, stream: str, org: str) -> tuple[tuple[str, int], ...]:
+    """A read that makes this decision lose whenever the one before it on this node loses.
+
+    The node's own version does not do it alone: a lease renewed in between may fill the place of
+    the loser. Only admissions write quota streams, so theirs tells.
+    """
+    mine = quota.quota_stream(org)
+    other = state.fence.get(stream, mine)
+    state.fence[stream] = mine
+    return () if other == mine else ((other, state.version(other)),)
