@@ -1,0 +1,310 @@
+"""A trace driven through deciders, admission, log and ledger, in order of its time.
+
+Batches: while one commits, the next is decided on the cached state; its rows are rated once its
+positions are known and sealed in the batch after. A crash anywhere is harmless: a restart decides
+the same steps again from the same input, the log answers those it has by their command ids (with
+the first positions), and what is missing is appended.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from api import replay_setup
+from api.replay_input import Task
+from api.replay_nodes import SimulatedNode
+from api.replay_plan import CLOSE, START, Plan, Step
+from api.replay_setup import ACTOR, Tenancy
+from domain import account, invoice, launch, period, pricebook, runtime
+from domain.admission import AdmissionState
+from domain.decider import Emit
+from domain.errors import DomainError
+from domain.rating import Books, RatedInterval, Transfer, invoice_file, row_bytes
+from domain.sealing import FileSealed, IntervalsSealed, TransfersSealed
+from domain.statement import InvoiceDraft
+from evidence import files
+from evidence.append import Append, Appended, Bulk, Write
+from evidence.log import EventLog
+from evidence.private import private_value
+from evidence.storage import Storage
+from gpuaas_verify.merkle import leaf_hash, root_hash
+
+BATCH: Final = 384  # appends decided at a time; measured, flat between 256 and 1024
+
+type Progress = Callable[[int], None]
+
+
+class Placed(Struct, frozen=True):
+    """Where a task runs: `devices` are indexes on the node."""
+
+    runtime: str
+    node: SimulatedNode
+    devices: tuple[int, ...]
+
+
+class Refusal(Struct, frozen=True):
+    task: Task
+    code: str
+
+
+class Invoiced(Struct, frozen=True):
+    number: str
+    period: int
+    finalized: invoice.Finalized
+
+
+class _Sealer:
+    """The two streams of seals and the next row of each table (rating.md section 7)."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._streams = {
+            "rated_interval": plan.id("rating", at_us=plan.setup_us),
+            "transfer": plan.id("ledger", at_us=plan.setup_us),
+        }
+        self._next = dict.fromkeys(self._streams, 0)
+        self._seals = dict.fromkeys(self._streams, 0)
+        self._last: dict[str, int | None] = dict.fromkeys(self._streams)
+
+    def append(
+        self, rated: list[RatedInterval], moved: list[Transfer], through: int
+    ) -> Append | None:
+        """The rows of all causes up to `through` with their seals; None without rows."""
+        writes: list[Write] = []
+        bulk: list[Bulk] = []
+        tables: tuple[tuple[str, Sequence[RatedInterval | Transfer]], ...] = (
+            ("rated_interval", rated),
+            ("transfer", moved),
+        )
+        for table, rows in tables:
+            if not rows:
+                continue
+            first = self._next[table]
+            stored = _stored(rows, first)
+            root = root_hash(leaf_hash(row) for row in stored).hex()
+            named = (table, first, len(rows), root, self._last[table], through)
+            seal: Struct = (
+                IntervalsSealed(*named, sum(row.sign * row.quantity for row in rated))
+                if table == "rated_interval"
+                else TransfersSealed(*named, sum(row.amount_pico for row in moved))
+            )
+            writes.append(Write(self._streams[table], "-", self._seals[table], (seal,)))
+            bulk.append(Bulk(table, first, stored))
+        if not writes:
+            return None
+        cause = self._plan.command("seal", through)
+        return Append(tuple(writes), ACTOR, cause, bulk=tuple(bulk))
+
+    def sealed(self, position: int, fact: IntervalsSealed | TransfersSealed) -> None:
+        """The seal stands in the log at the position; the next one names it."""
+        self._last[fact.table] = position
+        self._next[fact.table] += fact.count
+        self._seals[fact.table] += 1
+
+
+class Drive:
+    """One replay under way; `run` does it all, the fields say what came of it."""
+
+    def __init__(
+        self, plan: Plan, log: EventLog, storage: Storage, nodes: list[SimulatedNode],
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        self.plan = plan
+        self.made: Tenancy = replay_setup.tenancy(plan)
+        self.nodes = {node.id: node for node in nodes}
+        self.books = Books()
+        self.placed: dict[int, Placed] = {}
+        self.refused: list[Refusal] = []
+        self.rated: list[RatedInterval] = []
+        self.invoices: list[Invoiced] = []
+        self.appends = 0
+        self.size = 0
+        self._log = log
+        self._storage = storage
+        self._progress = progress
+        self._state = AdmissionState()
+        self._sealer = _Sealer(plan)
+        self._billing: account.State = account.DECIDER.initial
+        self._batch: list[Append] = []
+        self._flight: tuple[asyncio.Task[list[Appended | DomainError]], list[Append]] | None = None
+        self._new: tuple[list[RatedInterval], list[Transfer]] = ([], [])
+        self._periods: dict[str, period.State] = {}
+        self._closed_at: dict[str, int] = {}
+        self.prices: dict[int, pricebook.EntryPublished] = {}
+
+    async def run(self) -> None:
+        """Every step of the plan is in the log, rated, sealed and invoiced.
+
+        Raises: DomainError of the log, or `replay.diverged` when the log holds something else than
+        this input and this version of the software decide.
+        """
+        for append in replay_setup.appends(
+            self.plan, self.made, list(self.nodes.values()), self._state
+        ):
+            await self._put(append)
+        for done, step in enumerate(self.plan.steps):
+            if step.kind == CLOSE:
+                await self._close(step)
+            elif step.kind == START:
+                await self._start(step)
+            else:
+                await self._end(step)
+            if not done % BATCH:
+                self._progress(done)
+        await self.settle()
+        self._progress(len(self.plan.steps))
+
+    async def _start(self, step: Step) -> None:
+        task = self.plan.trace.tasks[step.index]
+        made, at = self.made, step.at_us
+        name, kept = private_value(made.organization, task.name)
+        wanted = launch.Launch(
+            made.organization, made.projects[task.qos, self.plan.project_name(task)],
+            self.plan.id("runtime", task.row, at_us=at),
+            self.plan.id("allocation", task.row, at_us=at),
+            name, task.gpus, task.gpus * task.milli_each, task.models, at,
+        )  # fmt: skip
+        reads = launch.reads(self._state, wanted)
+        try:
+            emits = launch.admit(self._state, wanted)
+        except DomainError as refused:
+            self.refused.append(Refusal(task, refused.code))
+            return
+        allocated = emits[0].facts[1]
+        assert isinstance(allocated, runtime.Allocated)
+        node = self.nodes[allocated.node]
+        devices = tuple(share.index for share in allocated.devices)
+        self.placed[step.index] = Placed(wanted.runtime, node, devices)
+        cause = self.plan.command(task.row, "start")
+        await self._put(Append(_writes(emits), "service-replay", cause, reads, (kept,)))
+        boottime, attested = node.attest(runtime.Usable, wanted.runtime, at)
+        report = runtime.ReportUsable(boottime, node.anchor, attested, at)
+        emits = launch.step(self._state, wanted.runtime, report)
+        await self._put(Append(_writes(emits), node.id, self.plan.command(task.row, "usable")))
+
+    async def _end(self, step: Step) -> None:
+        placed = self.placed.get(step.index)
+        if placed is None:
+            return
+        boottime, attested = placed.node.attest(runtime.Stopped, placed.runtime, step.at_us)
+        report = runtime.ReportStopped(boottime, placed.node.anchor, attested, step.at_us)
+        emits = launch.step(self._state, placed.runtime, report)
+        row = self.plan.trace.tasks[step.index].row
+        await self._put(Append(_writes(emits), placed.node.id, self.plan.command(row, "end")))
+
+    async def _close(self, step: Step) -> None:
+        """The period is over: closed, its charges sealed, then invoiced if it has any."""
+        stream = self.made.periods[step.index]
+        await self.settle()
+        closed = tuple(period.decide(period.Close(step.at_us), self._periods[stream]))
+        write = Write(stream, self.made.organization, 1, closed)
+        await self._put(Append((write,), ACTOR, self.plan.command("close", step.index)))
+        await self.settle()
+        draft = self.books.invoice_of(stream)
+        if draft.lines:
+            await self._invoice(step, draft)
+
+    async def _invoice(self, step: Step, draft: InvoiceDraft) -> None:
+        org, stream = self.made.organization, self.plan.id("invoice", step.index, at_us=step.at_us)
+        expected = len(self.invoices) + 1  # account.opened, then one per invoice
+        billing = account.NumberInvoice(stream)
+        [numbered] = account.decide(billing, self._billing)
+        assert isinstance(numbered, account.Invoiced)
+        number = f"INV-{numbered.sequence:06}"
+        data = invoice_file(draft, number)
+        sealed = files.stage(self._storage, f"invoice-{number.lower()}.json", data, self.size)
+        finalize = invoice.Finalize(
+            number, draft, sealed.sha256, self._closed_at[draft.period], step.at_us
+        )
+        [finalized] = invoice.decide(finalize, invoice.Missing())
+        assert isinstance(finalized, invoice.Finalized)
+        writes = (
+            Write(stream, org, 0, (finalized,)),
+            Write(self.plan.id("files"), "-", len(self.invoices), (sealed,)),
+            Write(self.made.account, org, expected, (numbered,)),
+        )
+        await self._put(Append(writes, ACTOR, self.plan.command("invoice", step.index)))
+        self._billing = account.evolve(self._billing, numbered)
+        self.invoices.append(Invoiced(number, step.index, finalized))
+        await self.settle()
+
+    async def seal_files(self, sealed: tuple[FileSealed, ...]) -> None:
+        """The files are bound into the log, in one append; repeated it changes nothing."""
+        write = Write(self.plan.id("files"), "-", len(self.invoices), sealed)
+        await self._put(Append((write,), ACTOR, self.plan.command("files")))
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Everything decided so far is committed, and every row of it rated and sealed."""
+        while self._batch or self._flight or self._new[0] or self._new[1]:
+            await self._submit()
+
+    async def _put(self, append: Append) -> None:
+        self._batch.append(append)
+        if len(self._batch) >= BATCH:
+            await self._submit()
+
+    async def _submit(self) -> None:
+        """What is in flight is awaited, rated and sealed; what was decided meanwhile takes off."""
+        if self._flight is not None:
+            flight, appends = self._flight
+            self._flight = None
+            self._absorb(appends, await flight)
+        if self._new[0] or self._new[1]:
+            seals = self._sealer.append(*self._new, self.size - 1)
+            self.rated += self._new[0]
+            self._new = ([], [])
+            assert seals is not None, "there were rows"
+            self._batch.append(seals)
+        if self._batch:
+            self._flight = (asyncio.create_task(self._log.append_many(self._batch)), self._batch)
+            self._batch = []
+            await asyncio.sleep(0)  # the batch takes off before the next one is decided
+
+    def _absorb(self, appends: list[Append], answers: list[Appended | DomainError]) -> None:
+        for append, answer in zip(appends, answers, strict=True):
+            if isinstance(answer, DomainError):
+                raise answer
+            count = sum(len(write.facts) for write in append.writes)
+            if answer.last - answer.first + 1 != count:
+                detail = f"positions {answer.first}..{answer.last} hold another number of facts"
+                raise DomainError("replay.diverged", detail, {"position": answer.first})
+            self.appends += 1
+            position = answer.first
+            for write in append.writes:
+                for fact in write.facts:
+                    self._take(position, write.stream, fact)
+                    position += 1
+            self.size = position
+
+    def _take(self, position: int, stream: str, fact: Struct) -> None:
+        rated, moved = self.books.apply(position, stream, fact)
+        self._new[0].extend(rated)
+        self._new[1].extend(moved)
+        match fact:
+            case IntervalsSealed() | TransfersSealed():
+                self._sealer.sealed(position, fact)
+            case period.Opened():
+                self._periods[stream] = period.Running(fact)
+            case period.Closed():
+                self._periods[stream] = period.evolve(self._periods[stream], fact)
+                self._closed_at[stream] = position
+            case pricebook.EntryPublished():
+                self.prices[position] = fact
+            case account.Opened():
+                self._billing = account.evolve(self._billing, fact)
+            case _:
+                pass
+
+
+def _stored(rows: Sequence[RatedInterval | Transfer], first: int) -> tuple[bytes, ...]:
+    return tuple(
+        row_bytes(row, number, secrets.token_hex(16)) for number, row in enumerate(rows, first)
+    )
+
+
+def _writes(emits: tuple[Emit, ...]) -> tuple[Write, ...]:
+    return tuple(Write(emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)

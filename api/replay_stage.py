@@ -1,0 +1,155 @@
+"""The servers of a replay: its database, its signer and its integrator, all under one folder."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from api.embedded import children
+from api.embedded.postgres import Postgres
+from domain.errors import DomainError
+from evidence.condition import Condition
+from evidence.integrator import published
+from evidence.opening import open_log
+from evidence.signing import ask_status
+from evidence.storage import Storage
+from gpuaas_verify.note import Vkey
+from migrations.runner import SchemaMismatch, migrate, require_current
+
+LOG_NAME = "replay.gpuaas.local"
+_READY_S = 30
+_SIGNED_S = 300
+
+type Say = Callable[[str], None]
+
+
+class Place(Struct, frozen=True):
+    """Where a replay's log and evidence are; `socket` is the signer's."""
+
+    database_url: str
+    storage: Path
+    socket: Path
+    vkey: str
+
+
+@contextmanager
+def stage(out: Path, database_url: str | None, say: Say) -> Iterator[Place]:
+    """Database, signer and integrator running; all end with this process, however it ends.
+
+    Raises:
+        DomainError: `replay.busy` (another replay works in this folder), `stack.*`, `signer.*`,
+            `log.lost`; SchemaMismatch: the database is of another version.
+    """
+    with ExitStack() as opened:
+        opened.enter_context(_only_one(out))
+        storage, signer_state = out / "evidence", out / "signer"
+        if database_url is None:
+            say("starting PostgreSQL")
+            server = Postgres(out / "server")
+            opened.callback(server.close)
+            database_url = server.url("app")
+            migrate(server.url("owner"))
+        else:
+            _bring_up_to_date(database_url)
+        say("opening the log")
+        vkey = open_log(database_url, storage, signer_state, LOG_NAME)
+        # A socket's path has 107 bytes at most; the folder given may be longer.
+        short = Path(tempfile.mkdtemp(prefix="gpuaas-replay-"))
+        opened.callback(shutil.rmtree, short, ignore_errors=True)
+        place = Place(database_url, storage, short / "signer.sock", vkey)
+        opened.enter_context(_child(out / "signer.log", _signer(signer_state, place), place))
+        _await_signer(place.socket)
+        opened.enter_context(_child(out / "integrator.log", _INTEGRATOR, place))
+        yield place
+
+
+_INTEGRATOR = [sys.executable, "-m", "api.replay_integrator"]
+
+
+def _signer(state: Path, place: Place) -> list[str]:
+    program = [sys.executable, "-m", "evidence.signer"]
+    return [*program, "--state", str(state), "--socket", str(place.socket)]
+
+
+def _bring_up_to_date(database_url: str) -> None:
+    """Migrates with the owner's URL when there is one; else the database must be current."""
+    owner_url = os.environ.get("GPUAAS_OWNER_DATABASE_URL")
+    if owner_url:
+        migrate(owner_url)
+        return
+    try:
+        require_current(database_url)
+    except SchemaMismatch as error:
+        detail = f"{error} (or name its owner in GPUAAS_OWNER_DATABASE_URL)"
+        raise DomainError("replay.database", detail) from error
+
+
+@contextmanager
+def _only_one(out: Path) -> Iterator[None]:
+    handle = os.open(out / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise DomainError("replay.busy", f"another replay works in {out}") from error
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _child(log: Path, argv: list[str], place: Place) -> Iterator[subprocess.Popen[bytes]]:
+    env = {
+        **os.environ,
+        "GPUAAS_DATABASE_URL": place.database_url,
+        "GPUAAS_REPLAY_STORAGE": str(place.storage),
+        "GPUAAS_REPLAY_SOCKET": str(place.socket),
+    }
+    child = children.start(argv, log, env=env, on_parent_death=signal.SIGKILL)
+    try:
+        yield child
+    finally:
+        children.stop(child, signal.SIGTERM)
+
+
+def _await_signer(socket: Path) -> None:
+    """A signer of a killed replay may hold the state for a moment more."""
+    deadline = time.monotonic() + _READY_S
+    while True:
+        try:
+            ask_status(socket)
+        except DomainError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def await_signed(place: Place, size: int) -> None:
+    """The published checkpoint covers `size` entries.
+
+    Raises: DomainError replay.not_signed with what the integrator found wrong.
+    """
+    storage, vkey = Storage(place.storage), Vkey.parse(place.vkey)
+    deadline = time.monotonic() + _SIGNED_S
+    while published(storage, vkey).size < size:
+        fault = _fault(storage)
+        if fault is not None or time.monotonic() > deadline:
+            raise DomainError("replay.not_signed", fault or "the checkpoint does not come")
+        time.sleep(0.02)
+
+
+def _fault(storage: Storage) -> str | None:
+    raw = storage.read("status/integrator")
+    found = None if raw is None else msgspec.json.decode(raw, type=Condition).fault
+    return None if found is None else f"{found.code}: {found.detail}"
