@@ -136,6 +136,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool] | None]] = {
 class Shape(NamedTuple):
     kinds: frozenset[str]
     keys: tuple[str, ...]
+    suffixes: tuple[str, ...]
     types: tuple[tuple[type, ...], ...]
     usual: tuple[type, ...]
     deep: tuple[tuple[str, Callable[[Any], bool]], ...]
@@ -143,6 +144,7 @@ class Shape(NamedTuple):
 
 def _shape(kinds: str, fields: list[str]) -> Shape:
     keys: list[str] = []
+    suffixes: list[str] = []
     types: list[tuple[type, ...]] = []
     deep: list[tuple[str, Callable[[Any], bool]]] = []
     for field in fields:
@@ -150,11 +152,13 @@ def _shape(kinds: str, fields: list[str]) -> Shape:
         assert name is not None
         accepted, check = _KINDS[field[name.end() :]]
         keys.append(name.group())
+        suffixes.append(field[name.end() :])
         types.append(accepted)
         if check is not None:
             deep.append((name.group(), check))
     usual = tuple(accepted[0] for accepted in types)
-    return Shape(frozenset(kinds.split("|")), tuple(keys), tuple(types), usual, tuple(deep))
+    streams = frozenset(kinds.split("|"))
+    return Shape(streams, tuple(keys), tuple(suffixes), tuple(types), usual, tuple(deep))
 
 
 def _read_table() -> dict[str, Shape]:

@@ -65,15 +65,15 @@ class History:
         return None
 
     def _check_streams(self, block: BlockResult) -> Invalid | None:
-        for stream, run in block.runs.items():
-            version, org = self._streams.get(stream) or (0, run.org)
-            if run.org != org:
-                detail = f"the stream is of {org}"
-                return Invalid("entry.org", detail, position=run.position, field="org")
-            if run.version != version + 1:
+        for stream, (position, first, last, org) in block.runs.items():
+            version, owner = self._streams.get(stream) or (0, org)
+            if org != owner:
+                detail = f"the stream is of {owner}"
+                return Invalid("entry.org", detail, position=position, field="org")
+            if first != version + 1:
                 detail = f"version {version + 1} is next"
-                return Invalid("entry.version", detail, position=run.position, field="version")
-            self._streams.put(stream, (run.last, run.org))
+                return Invalid("entry.version", detail, position=position, field="version")
+            self._streams.put(stream, (last, org))
         return None
 
     def _watch(self, block: BlockResult) -> None:
