@@ -33,10 +33,24 @@ def decode(raw: bytes) -> tuple[Entry, Struct]:
     Raises:
         DomainError: `projection.unknown_tag` (a newer version wrote it), `projection.malformed`.
     """
+    entry = envelope(raw)
+    return entry, fact_of(entry)
+
+
+def envelope(raw: bytes) -> Entry:
+    """The entry with its fact not yet decoded. Raises: DomainError `projection.malformed`."""
     try:
-        entry = _ENTRY(raw)
-        return entry, _FACT[entry.tag](entry.fact)
-    except KeyError as error:
-        raise DomainError("projection.unknown_tag", f"no view knows {error}") from error
+        return _ENTRY(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DomainError("projection.malformed", str(error)) from error
+
+
+def fact_of(entry: Entry) -> Struct:
+    """The entry's fact. Raises: as `decode`."""
+    read = _FACT.get(entry.tag)
+    if read is None:
+        raise DomainError("projection.unknown_tag", f"no view knows {entry.tag}")
+    try:
+        return read(entry.fact)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DomainError("projection.malformed", str(error)) from error

@@ -1,0 +1,335 @@
+"""Questions about money: prices, accounts, periods, invoices, usage; all accept a position."""
+
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from projections.asof import fetch, fetch_one
+
+
+class Price(Struct, frozen=True):
+    """A published entry; its identity is its position. `price_pico` per `divisor` units."""
+
+    from_position: int
+    book: str
+    account: str
+    meter: str
+    model: str
+    region: str
+    state: str
+    currency: str
+    effective_from_us: int
+    published_us: int
+    price_pico: int
+    divisor: int
+
+
+class Account(Struct, frozen=True):
+    account: str
+    from_position: int
+    organization: str
+    currency: str
+    minor_digits: int
+    zone: str
+    opened_us: int
+
+
+class Balance(Struct, frozen=True):
+    """One ledger account: debits minus credits, in pico, after `seq` transfers."""
+
+    account: str
+    ledger: str
+    currency: str
+    seq: int
+    balance_pico: int
+    from_position: int
+
+
+class Period(Struct, frozen=True):
+    """`[start_us, end_us)`; `closed_us` and `closed` (a position) are null while it is open."""
+
+    period: str
+    from_position: int
+    account: str
+    sequence: int
+    start_us: int
+    end_us: int
+    zone: str
+    closed_us: int | None
+    closed: int | None
+    invoice: str | None
+
+
+class Invoice(Struct, frozen=True):
+    """`total_minor` in the currency's minor unit; `file` is the sealed file that says it all."""
+
+    invoice: str
+    from_position: int
+    organization: str
+    number: str
+    account: str
+    period: str
+    start_us: int | None
+    end_us: int | None
+    currency: str
+    minor_digits: int
+    total_pico: int
+    total_minor: int
+    line_count: int
+    file: str
+    sha256: str
+    closed: int
+    finalized_us: int
+    state: str
+    since_us: int
+
+
+class InvoiceLine(Struct, frozen=True):
+    """Sum of the charges booked in the invoice's period, by project, sku, price and period.
+
+    `shown_minor` is the line's share of the total: floor, one more for the largest remainders.
+    """
+
+    project: str
+    sku: str
+    price: int
+    service_period: str
+    quantity: int
+    amount_pico: int
+    shown_minor: int = 0
+
+
+class Usage(Struct, frozen=True):
+    """What was charged for one (project, meter, model, price, service period)."""
+
+    project: str
+    account: str
+    meter: str
+    model: str | None
+    price: int
+    price_pico: int
+    divisor: int
+    period: str
+    start_us: int
+    end_us: int
+    currency: str
+    runtimes: int
+    quantity: int
+    amount_pico: int
+
+
+class Running(Struct, frozen=True):
+    """A runtime that is being billed and how far it has been charged; not yet charged since."""
+
+    runtime: str
+    project: str
+    account: str
+    model: str
+    gpu_milli: int
+    usable_us: int
+    charged_until_us: int | None
+
+
+_PRICES: Final = """
+SELECT t.from_position, t.book, t.account, t.meter, t.model, t.region, t.state, t.currency,
+  t.effective_from_us, t.published_us, t.price_pico, t.divisor
+FROM views.price t
+WHERE [t] AND (%(accounts)s::text[] IS NULL OR t.account = ANY (%(accounts)s))
+ORDER BY t.from_position
+"""
+_ACCOUNTS: Final = """
+SELECT t.account, t.from_position, t.organization, t.currency, t.minor_digits, t.zone, t.opened_us
+FROM views.account t
+WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND (%(account)s::text IS NULL OR t.account = %(account)s)
+ORDER BY t.from_position
+"""
+_BALANCES: Final = """
+SELECT b.account, b.ledger, b.currency, b.seq, b.balance_pico, b.from_position
+FROM views.balance b
+WHERE [b] AND (%(account)s::text IS NULL OR b.account = %(account)s)
+ORDER BY b.account, b.ledger
+"""
+_PERIODS: Final = """
+SELECT t.period, t.from_position, t.account, t.sequence, t.start_us, t.end_us, t.zone,
+  c.closed_us, c.from_position AS closed, i.invoice
+FROM views.period t
+LEFT JOIN views.period_close c ON c.period = t.period AND [c]
+LEFT JOIN views.invoice i ON i.period = t.period AND [i]
+WHERE [t] AND (%(account)s::text IS NULL OR t.account = %(account)s)
+ORDER BY t.account, t.sequence
+"""
+_INVOICES: Final = """
+SELECT i.invoice, i.from_position, i.organization, i.number, i.account, i.period,
+  p.start_us, p.end_us, i.currency, i.minor_digits, i.total_pico, i.total_minor, i.line_count,
+  i.file, i.sha256, i.closed, i.finalized_us, s.state, s.since_us
+FROM views.invoice i
+JOIN views.invoice_state s ON s.invoice = i.invoice AND [s]
+LEFT JOIN views.period p ON p.period = i.period AND [p]
+WHERE [i]
+"""
+_ONE_INVOICE: Final = " AND (i.invoice = %(invoice)s OR i.number = %(invoice)s) LIMIT 1"
+_INVOICE_PAGE: Final = """
+  AND (%(organization)s::text IS NULL OR i.organization = %(organization)s)
+  AND (%(account)s::text IS NULL OR i.account = %(account)s)
+  AND (%(before)s::bigint IS NULL OR i.from_position < %(before)s)
+ORDER BY i.from_position DESC LIMIT %(limit)s
+"""
+_LINES: Final = """
+WITH line AS (
+  SELECT u.resource, u.price, u.period, sum(u.sign * u.quantity) AS quantity
+  FROM views.rated_interval u WHERE u.booked = %(period)s AND [u] GROUP BY 1, 2, 3),
+amount AS (
+  SELECT t.resource, t.price, t.period,
+    sum(CASE WHEN t.debit = 'unbilled' THEN t.amount_pico ELSE -t.amount_pico END) AS amount_pico
+  FROM views.transfer t
+  WHERE t.booked = %(period)s AND t.kind = 'charge' AND [t] GROUP BY 1, 2, 3)
+SELECT r.project, 'gpu.time:' || l.model AS sku, e.price, e.period AS service_period,
+  sum(e.quantity) AS quantity, coalesce(sum(a.amount_pico), 0) AS amount_pico
+FROM line e
+LEFT JOIN amount a USING (resource, price, period)
+JOIN views.runtime r ON r.runtime = e.resource AND [r]
+JOIN views.runtime_place l ON l.runtime = e.resource AND [l]
+GROUP BY 1, 2, 3, 4
+HAVING sum(e.quantity) <> 0 OR coalesce(sum(a.amount_pico), 0) <> 0
+ORDER BY 1, 2, 3, 4
+"""
+_USAGE: Final = """
+SELECT r.project, r.account, c.meter, l.model, c.price, t.price_pico, t.divisor, c.period,
+  p.start_us, p.end_us, t.currency, count(*) AS runtimes, sum(c.quantity) AS quantity,
+  sum(c.amount_pico) AS amount_pico
+FROM views.charge_line c
+JOIN views.runtime r ON r.runtime = c.resource AND [r]
+LEFT JOIN views.runtime_place l ON l.runtime = c.resource AND [l]
+JOIN views.price t ON t.from_position = c.price
+JOIN views.period p ON p.period = c.period AND [p]
+WHERE [c]
+  AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
+  AND (%(project)s::text IS NULL OR r.project = %(project)s)
+  AND (%(account)s::text IS NULL OR r.account = %(account)s)
+  AND (%(from_us)s::numeric IS NULL OR p.end_us > %(from_us)s)
+  AND (%(to_us)s::numeric IS NULL OR p.start_us < %(to_us)s)
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+ORDER BY 1, 9, 3, 4, 5
+"""
+_RUNNING: Final = """
+SELECT r.runtime, r.project, r.account, l.model, r.gpu_milli, s.since_us AS usable_us,
+  (SELECT max(u.end_us) FROM views.rated_interval u
+    WHERE u.resource = r.runtime AND u.sign > 0 AND [u]) AS charged_until_us
+FROM views.runtime_state s
+JOIN views.runtime r ON r.runtime = s.runtime AND [r]
+JOIN views.runtime_place l ON l.runtime = s.runtime AND [l]
+WHERE [s] AND s.state IN ('usable', 'stopping')
+  AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
+  AND (%(project)s::text IS NULL OR r.project = %(project)s)
+ORDER BY r.from_position
+"""
+PICO_DIGITS: Final = 12
+
+
+def prices(
+    conn: psycopg.Connection[Any], account: str | None = None, as_of: int | None = None
+) -> list[Price]:
+    """Published entries in order; with `account`, its own and the default ones."""
+    accounts = None if account is None else [account, "default"]
+    return fetch(conn, Price, _PRICES, {"accounts": accounts}, as_of)
+
+
+def accounts(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    account: str | None = None,
+    as_of: int | None = None,
+) -> list[Account]:
+    """Billing accounts, oldest first."""
+    asked = {"organization": organization, "account": account}
+    return fetch(conn, Account, _ACCOUNTS, asked, as_of)
+
+
+def balances(
+    conn: psycopg.Connection[Any], account: str | None = None, as_of: int | None = None
+) -> list[Balance]:
+    """Ledger accounts by billing account and name, after the last sealed transfer."""
+    return fetch(conn, Balance, _BALANCES, {"account": account}, as_of)
+
+
+def periods(
+    conn: psycopg.Connection[Any], account: str | None = None, as_of: int | None = None
+) -> list[Period]:
+    """Periods in order, of one account or of all."""
+    return fetch(conn, Period, _PERIODS, {"account": account}, as_of)
+
+
+def invoices(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    account: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    as_of: int | None = None,
+) -> list[Invoice]:
+    """Newest first, those before position `before`, the cursor."""
+    asked = {"organization": organization, "account": account, "before": before, "limit": limit}
+    return fetch(conn, Invoice, _INVOICES + _INVOICE_PAGE, asked, as_of)
+
+
+def invoice(
+    conn: psycopg.Connection[Any], invoice_id: str, as_of: int | None = None
+) -> Invoice | None:
+    """The invoice by its id or its number, or None."""
+    return fetch_one(conn, Invoice, _INVOICES + _ONE_INVOICE, {"invoice": invoice_id}, as_of)
+
+
+def invoice_lines(
+    conn: psycopg.Connection[Any], found: Invoice, as_of: int | None = None
+) -> list[InvoiceLine]:
+    """The invoice's lines from the sealed rows, in order; they add up to its totals."""
+    lines = fetch(conn, InvoiceLine, _LINES, {"period": found.period}, as_of)
+    unit = 10 ** (PICO_DIGITS - found.minor_digits)
+    shown = [line.amount_pico // unit for line in lines]
+    left = found.total_minor - sum(shown)
+    order = sorted(range(len(lines)), key=lambda i: (-(lines[i].amount_pico % unit), i))
+    for index in order[:left]:
+        shown[index] += 1
+    return [
+        InvoiceLine(
+            line.project, line.sku, line.price, line.service_period, line.quantity,
+            line.amount_pico, minor,
+        )
+        for line, minor in zip(lines, shown, strict=True)
+    ]  # fmt: skip
+
+
+def usage(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    project: str | None = None,
+    account: str | None = None,
+    from_us: int | None = None,
+    to_us: int | None = None,
+    as_of: int | None = None,
+) -> list[Usage]:
+    """What was charged, by project, model, price and service period, in that order of time.
+
+    Time is charged when a runtime stops or a period closes; `running` says what is still to come.
+    """
+    asked = {
+        "organization": organization, "project": project, "account": account,
+        "from_us": from_us, "to_us": to_us,
+    }  # fmt: skip
+    return fetch(conn, Usage, _USAGE, asked, as_of)
+
+
+def running(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    project: str | None = None,
+    as_of: int | None = None,
+) -> list[Running]:
+    """Runtimes whose time is being billed, oldest first, and how far each is charged."""
+    return fetch(conn, Running, _RUNNING, {"organization": organization, "project": project}, as_of)

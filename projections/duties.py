@@ -1,0 +1,85 @@
+"""What money facts leave to be done: periods to open and close, invoices to write and issue."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from domain import account, invoice, period
+from projections.entries import Entry
+
+
+class OpenPeriod(Struct, frozen=True):
+    stream: str
+    org: str
+    version: int
+    opened: period.Opened
+
+
+class Billed(Struct):
+    """An account, how far its stream has come, and its periods that are not closed, in order."""
+
+    org: str
+    version: int
+    opened: account.Opened
+    sequence: int = 0
+    last: period.Opened | None = None
+
+
+class Due(Struct, frozen=True):
+    """A closed period without an invoice; `closed` is the position that says so."""
+
+    period: str
+    account: str
+    org: str
+    closed: int
+
+
+TAGS: Final = frozenset(
+    f"gpuaas.{name}.v1"
+    for name in (
+        "account.opened",
+        "account.invoiced",
+        "period.opened",
+        "period.closed",
+        "invoice.finalized",
+        "invoice.issued",
+    )
+)
+
+
+class Duties:
+    """A fold of the money facts; what it lists is done by whoever appends first."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Billed] = {}
+        self.running: dict[str, OpenPeriod] = {}
+        self.to_invoice: dict[str, Due] = {}
+        self.to_issue: dict[str, str] = {}  # invoice stream -> its organization
+
+    def apply(self, entry: Entry, fact: Struct) -> None:
+        """Remembers the fact; facts of other kinds change nothing."""
+        billed = self.accounts.get(entry.stream)
+        match fact:
+            case account.Opened():
+                self.accounts[entry.stream] = Billed(entry.org, entry.version, fact)
+            case account.Invoiced() if billed is not None:
+                billed.version, billed.sequence = entry.version, fact.sequence
+            case period.Opened():
+                self.running[entry.stream] = OpenPeriod(
+                    entry.stream, entry.org, entry.version, fact
+                )
+                owner = self.accounts.get(fact.account)
+                if owner is not None:
+                    owner.last = fact
+            case period.Closed():
+                self.running.pop(entry.stream, None)
+                self.to_invoice[entry.stream] = Due(
+                    entry.stream, fact.account, entry.org, entry.position
+                )
+            case invoice.Finalized():
+                self.to_invoice.pop(fact.period, None)
+                self.to_issue[entry.stream] = entry.org
+            case invoice.Issued():
+                self.to_issue.pop(entry.stream, None)
+            case _:
+                pass

@@ -1,0 +1,179 @@
+"""Questions about nodes, devices and what is given away; all accept a position."""
+
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from domain.words import Gpu, Share
+from projections.asof import fetch, fetch_one
+
+
+class Node(Struct, frozen=True):
+    """One node. `model` and what follows are null until it enrolled; `name` once erased.
+
+    `used_milli` of `gpus x 1000` is allocated; `lease_until_us` is when the ownership of all its
+    runtimes ends unless renewed. `from_position`: where it was invited.
+    """
+
+    node: str
+    from_position: int
+    name: str | None
+    expected_model: str
+    invited_us: int
+    model: str | None
+    simulated: bool | None
+    serial: str | None
+    gpus: tuple[Gpu, ...]
+    enrolled_us: int | None
+    reachable: bool
+    reach_since_us: int | None
+    cordoned: bool
+    boot: str | None
+    renewed_us: int | None
+    lease_until_us: int | None
+    allocations: int
+    used_milli: int
+    version: int
+
+
+class Device(Struct, frozen=True):
+    """One device: 1000 milli, of which `used_milli` in `allocations` shares is given away."""
+
+    node: str
+    index: int
+    uuid: str
+    model: str
+    simulated: bool
+    offered: bool
+    used_milli: int
+    allocations: int
+
+
+class Allocation(Struct, frozen=True):
+    """Devices given to one runtime under one epoch, from `decided_us` on."""
+
+    allocation: str
+    from_position: int
+    node: str
+    runtime: str
+    organization: str
+    devices: tuple[Share, ...]
+    gpu_milli: int
+    epoch: int
+    decided_us: int
+
+
+class Use(Struct, frozen=True):
+    """Devices of one model on nodes that take work: how much is used. Simulated ones apart.
+
+    Only admission says what fits now (domain/admission.py); this says what is taken.
+    """
+
+    model: str
+    simulated: bool
+    nodes: int
+    devices: int
+    used_milli: int
+    whole_free: int
+
+
+_NODES: Final = """
+SELECT n.node, n.from_position, w.words AS name, n.expected_model, n.invited_us,
+  i.model, i.simulated, i.serial, coalesce(i.gpus, '[]'::jsonb) AS gpus, i.enrolled_us,
+  coalesce(r.reachable, i.node IS NOT NULL) AS reachable, r.since_us AS reach_since_us,
+  coalesce(c.cordoned, false) AS cordoned, b.boot, l.renewed_us, l.until_us AS lease_until_us,
+  (SELECT count(*) FROM views.allocation a WHERE a.node = n.node AND [a]) AS allocations,
+  (SELECT coalesce(sum(a.gpu_milli), 0) FROM views.allocation a
+     WHERE a.node = n.node AND [a]) AS used_milli,
+  (SELECT max(version) FROM log.entry g WHERE g.stream = n.node
+     AND (%(as_of)s::bigint IS NULL OR g.position <= %(as_of)s)) AS version
+FROM views.node n
+LEFT JOIN log.private_value w ON w.digest =
+  CASE WHEN n.name ~ '^[0-9a-f]{64}$' THEN decode(n.name, 'hex') END
+LEFT JOIN views.node_identity i ON i.node = n.node AND [i]
+LEFT JOIN views.node_reach r ON r.node = n.node AND [r]
+LEFT JOIN views.node_cordon c ON c.node = n.node AND [c]
+LEFT JOIN views.node_anchor b ON b.node = n.node AND [b]
+LEFT JOIN views.node_lease l ON l.node = n.node AND [l]
+WHERE [n]
+"""
+_ONE_NODE: Final = " AND n.node = %(node)s"
+_NODE_PAGE: Final = """
+ AND n.from_position > %(after)s ORDER BY n.from_position, n.node LIMIT %(limit)s
+"""
+_DEVICES: Final = """
+WITH given AS (
+  SELECT a.node, (d ->> 'index')::numeric AS index, sum((d ->> 'milli')::numeric) AS used_milli,
+    count(*) AS allocations
+  FROM views.allocation a CROSS JOIN jsonb_array_elements(a.devices) d
+  WHERE [a] GROUP BY 1, 2)
+SELECT i.node, (u ->> 'index')::numeric AS index, u ->> 'uuid' AS uuid, i.model, i.simulated,
+  coalesce(r.reachable, true) AND NOT coalesce(c.cordoned, false) AS offered,
+  coalesce(g.used_milli, 0) AS used_milli, coalesce(g.allocations, 0) AS allocations
+FROM views.node_identity i CROSS JOIN jsonb_array_elements(i.gpus) u
+LEFT JOIN views.node_reach r ON r.node = i.node AND [r]
+LEFT JOIN views.node_cordon c ON c.node = i.node AND [c]
+LEFT JOIN given g ON g.node = i.node AND g.index = (u ->> 'index')::numeric
+WHERE [i] AND (%(node)s::text IS NULL OR i.node = %(node)s)
+ORDER BY i.node, 2
+"""
+_ALLOCATIONS: Final = """
+SELECT a.allocation, a.from_position, a.node, a.runtime, a.organization, a.devices, a.gpu_milli,
+  a.epoch, a.decided_us
+FROM views.allocation a
+WHERE [a] AND (%(node)s::text IS NULL OR a.node = %(node)s)
+  AND (%(runtime)s::text IS NULL OR a.runtime = %(runtime)s)
+ORDER BY a.from_position
+"""
+
+
+def nodes(
+    conn: psycopg.Connection[Any], *, after: int = -1, limit: int = 1000, as_of: int | None = None
+) -> list[Node]:
+    """Nodes invited after position `after`, oldest first; the last one's position is the cursor."""
+    asked = {"after": after, "limit": limit}
+    return fetch(conn, Node, _NODES + _NODE_PAGE, asked, as_of)
+
+
+def node(conn: psycopg.Connection[Any], node_id: str, as_of: int | None = None) -> Node | None:
+    """The node, or None when it was never invited."""
+    return fetch_one(conn, Node, _NODES + _ONE_NODE, {"node": node_id}, as_of)
+
+
+def devices(
+    conn: psycopg.Connection[Any], node_id: str | None = None, as_of: int | None = None
+) -> list[Device]:
+    """Devices of one node or of all, by node and index."""
+    return fetch(conn, Device, _DEVICES, {"node": node_id}, as_of)
+
+
+def capacity_use(conn: psycopg.Connection[Any], as_of: int | None = None) -> list[Use]:
+    """Use per model of the devices on nodes that answer and are not cordoned."""
+    found: dict[tuple[str, bool], list[Device]] = {}
+    for device in devices(conn, None, as_of):
+        if device.offered:
+            found.setdefault((device.model, device.simulated), []).append(device)
+    return [
+        Use(
+            model,
+            simulated,
+            len({device.node for device in these}),
+            len(these),
+            sum(device.used_milli for device in these),
+            sum(device.used_milli == 0 for device in these),
+        )
+        for (model, simulated), these in sorted(found.items())
+    ]
+
+
+def allocations(
+    conn: psycopg.Connection[Any],
+    *,
+    node_id: str | None = None,
+    runtime_id: str | None = None,
+    as_of: int | None = None,
+) -> list[Allocation]:
+    """Live allocations, oldest first; of one node or one runtime when named."""
+    asked = {"node": node_id, "runtime": runtime_id}
+    return fetch(conn, Allocation, _ALLOCATIONS, asked, as_of)

@@ -1,0 +1,77 @@
+"""Periods kept open ahead of the time, closed after a grace: a reaction to the clock."""
+
+from typing import Final
+
+from domain import period
+from domain.errors import DomainError
+from evidence.append import Append, Write
+from evidence.log import EventLog
+from projections.duties import Billed, Duties
+from projections.months import TZDATA, command_id, month_after, period_id
+
+ACTOR: Final = "system-periods"
+GRACE_US: Final = 3_600_000_000
+_STALE: Final = "log.version_stale"
+
+
+async def keep_periods(log: EventLog, duties: Duties, now_us: int, grace_us: int = GRACE_US) -> int:
+    """Opens and closes what is due at `now_us`; returns how many facts it appended.
+
+    An account's first period is opened with the account. From there on the period of `now_us` and
+    the one after it are always open, local months of the account's zone. A period is closed
+    `grace_us` after its end: what is attested later lands in the next one, marked.
+
+    Two at once are harmless: a period's stream follows from (account, sequence), so one loses by
+    its expected version and finds the other's fact on the next fold.
+    """
+    done = 0
+    for account_id, billed in list(duties.accounts.items()):
+        if billed.last is not None:
+            done += await _open_ahead(log, account_id, billed, now_us)
+    for running in list(duties.running.values()):
+        if running.opened.end_us + grace_us <= now_us:
+            done += await close_period(log, duties, running.stream, now_us)
+    return done
+
+
+async def close_period(log: EventLog, duties: Duties, stream: str, now_us: int) -> int:
+    """Closes a period that is over; 0 when it is closed already or somebody was faster.
+
+    Raises:
+        DomainError: `period.not_over`.
+    """
+    running = duties.running.get(stream)
+    if running is None:
+        return 0
+    facts = period.decide(period.Close(now_us), period.Running(running.opened))
+    write = Write(stream, running.org, running.version, tuple(facts))
+    return await _append(log, write, f"close\n{stream}")
+
+
+async def _open_ahead(log: EventLog, account_id: str, billed: Billed, now_us: int) -> int:
+    opened = billed.opened
+    # The month after the one of `now_us` is open too: a worker may be away for weeks.
+    needed = month_after(month_after(now_us, opened.zone), opened.zone)
+    last, done = billed.last, 0
+    while last is not None and last.end_us < needed:
+        command = period.Open(
+            account_id, last.end_us, month_after(last.end_us, opened.zone), opened.zone, TZDATA,
+            last, now_us,
+        )  # fmt: skip
+        (fact,) = period.decide(command, period.Missing())
+        assert isinstance(fact, period.Opened)
+        stream = period_id(account_id, fact.sequence)
+        if not await _append(log, Write(stream, billed.org, 0, (fact,)), f"open\n{stream}"):
+            break
+        billed.last, last, done = fact, fact, done + 1
+    return done
+
+
+async def _append(log: EventLog, write: Write, command: str) -> int:
+    try:
+        done = await log.append(Append((write,), ACTOR, command_id(ACTOR, command)))
+    except DomainError as error:
+        if error.code == _STALE:
+            return 0
+        raise
+    return 0 if done.repeated else len(write.facts)

@@ -1,0 +1,134 @@
+"""Questions about runtimes; all accept a position, lists are stable while rows are inserted."""
+
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from domain.words import Share
+from projections.asof import fetch, fetch_one
+from projections.runtimes import NEXT
+
+
+class Runtime(Struct, frozen=True):
+    """One runtime as a person sees it.
+
+    `version` is the stream's (an ETag); `from_position` is where it was requested and serves as a
+    cursor; `next` is what happens next; what concerns its place is null until it was allocated;
+    `name` is null once erased.
+    """
+
+    runtime: str
+    from_position: int
+    version: int
+    organization: str
+    department: str
+    project: str
+    account: str
+    name: str | None
+    devices: int
+    gpu_milli: int
+    models: tuple[str, ...]
+    requested_us: int
+    requested_by: str
+    state: str
+    since_us: int
+    why: str
+    changed_by: str
+    changed_at: int
+    allocation: str | None
+    node: str | None
+    model: str | None
+    shares: tuple[Share, ...] | None
+    epoch: int | None
+    allocated_us: int | None
+    simulated: bool | None
+    next: str = ""
+
+
+class Change(Struct, frozen=True):
+    """One state and the half-open range of positions at which it was the current one."""
+
+    from_position: int
+    to_position: int | None
+    version: int
+    state: str
+    since_us: int
+    why: str
+    actor: str
+
+
+_RUNTIMES: Final = """
+SELECT r.runtime, r.from_position, s.version, r.organization, r.department, r.project, r.account,
+  w.words AS name, r.devices, r.gpu_milli, r.models, r.requested_us, r.actor AS requested_by,
+  s.state, s.since_us, s.why, s.actor AS changed_by, s.from_position AS changed_at,
+  l.allocation, l.node, l.model, l.devices AS shares, l.epoch, l.allocated_us, i.simulated
+FROM views.runtime r
+JOIN LATERAL (SELECT * FROM views.runtime_state s WHERE s.runtime = r.runtime AND [s]
+  ORDER BY s.from_position DESC LIMIT 1) s ON true
+LEFT JOIN LATERAL (SELECT * FROM views.runtime_place l WHERE l.runtime = r.runtime AND [l]
+  ORDER BY l.from_position DESC LIMIT 1) l ON true
+LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
+LEFT JOIN log.private_value w ON w.digest =
+  CASE WHEN r.name ~ '^[0-9a-f]{64}$' THEN decode(r.name, 'hex') END
+WHERE [r]
+"""
+_ONE: Final = " AND r.runtime = %(runtime)s"
+_PAGE: Final = """
+  AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
+  AND (%(department)s::text IS NULL OR r.department = %(department)s)
+  AND (%(project)s::text IS NULL OR r.project = %(project)s)
+  AND (%(node)s::text IS NULL OR l.node = %(node)s)
+  AND (%(states)s::text[] IS NULL OR s.state = ANY (%(states)s))
+  AND (%(before)s::bigint IS NULL OR r.from_position < %(before)s)
+ORDER BY r.from_position DESC LIMIT %(limit)s
+"""
+_HISTORY: Final = """
+SELECT s.from_position, s.to_position, s.version, s.state, s.since_us, s.why, s.actor
+FROM views.runtime_state s WHERE s.runtime = %(runtime)s
+  AND (%(as_of)s::bigint IS NULL OR s.from_position <= %(as_of)s)
+ORDER BY s.from_position
+"""
+
+
+def runtime(
+    conn: psycopg.Connection[Any], runtime_id: str, as_of: int | None = None
+) -> Runtime | None:
+    """The runtime, or None when none was requested under this id."""
+    found = fetch_one(conn, Runtime, _RUNTIMES + _ONE, {"runtime": runtime_id}, as_of)
+    return None if found is None else _told(found)
+
+
+def runtimes(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    department: str | None = None,
+    project: str | None = None,
+    node: str | None = None,
+    states: tuple[str, ...] | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    as_of: int | None = None,
+) -> list[Runtime]:
+    """Newest request first, those requested before position `before` (the cursor).
+
+    Runtimes requested meanwhile have larger positions, so following pages neither repeat nor skip.
+    """
+    asked = {
+        "organization": organization, "department": department, "project": project, "node": node,
+        "states": None if states is None else list(states), "before": before, "limit": limit,
+    }  # fmt: skip
+    return [_told(found) for found in fetch(conn, Runtime, _RUNTIMES + _PAGE, asked, as_of)]
+
+
+def history(
+    conn: psycopg.Connection[Any], runtime_id: str, as_of: int | None = None
+) -> list[Change]:
+    """Every state it has been in, oldest first; [] for one that does not exist."""
+    return fetch(conn, Change, _HISTORY, {"runtime": runtime_id}, as_of)
+
+
+def _told(found: Runtime) -> Runtime:
+    return msgspec.structs.replace(found, next=NEXT[found.state])

@@ -1,0 +1,186 @@
+"""Questions about organizations, departments, projects and quotas; all accept a position."""
+
+from typing import Any, Final, LiteralString
+
+import psycopg
+from msgspec import Struct
+
+from projections.asof import fetch
+
+
+class Organization(Struct, frozen=True):
+    """`name` is null once erased; `state` active or suspended, since when and why."""
+
+    organization: str
+    from_position: int
+    name: str | None
+    created_us: int
+    state: str
+    reason: str
+    since_us: int
+
+
+class Department(Struct, frozen=True):
+    department: str
+    from_position: int
+    organization: str
+    name: str | None
+    created_us: int
+
+
+class Project(Struct, frozen=True):
+    project: str
+    from_position: int
+    organization: str
+    department: str
+    account: str
+    name: str | None
+    created_us: int
+
+
+class Quota(Struct, frozen=True):
+    """A limit and what runtimes hold of it now; `model` `*` counts every model."""
+
+    scope: str
+    model: str
+    from_position: int
+    organization: str
+    limit_milli: int
+    used_milli: int
+    decided_us: int
+
+
+class Token(Struct, frozen=True):
+    """A token that was issued; whether it still serves is `expires_us`'s affair."""
+
+    stream: str
+    from_position: int
+    principal: str
+    role: str
+    expires_us: int
+    issued_by: str
+
+
+_NAME: Final[LiteralString] = """
+LEFT JOIN log.private_value w ON w.digest =
+  CASE WHEN t.name ~ '^[0-9a-f]{64}$' THEN decode(t.name, 'hex') END
+"""
+_PAGE: Final = """
+  AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
+"""
+_ORGANIZATIONS: Final[LiteralString] = (
+    """
+SELECT t.organization, t.from_position, w.words AS name, t.created_us, s.state, s.reason,
+  s.since_us
+FROM views.organization t
+JOIN views.organization_standing s ON s.organization = t.organization AND [s]
+"""
+    + _NAME
+    + "WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)"
+    + _PAGE
+)
+_DEPARTMENTS: Final[LiteralString] = (
+    """
+SELECT t.department, t.from_position, t.organization, w.words AS name, t.created_us
+FROM views.department t
+"""
+    + _NAME
+    + """
+WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND (%(department)s::text IS NULL OR t.department = %(department)s)
+"""
+    + _PAGE
+)
+_PROJECTS: Final[LiteralString] = (
+    """
+SELECT t.project, t.from_position, t.organization, t.department, t.account, w.words AS name,
+  t.created_us
+FROM views.project t
+"""
+    + _NAME
+    + """
+WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND (%(department)s::text IS NULL OR t.department = %(department)s)
+  AND (%(project)s::text IS NULL OR t.project = %(project)s)
+"""
+    + _PAGE
+)
+_QUOTAS: Final = """
+SELECT q.scope, q.model, q.from_position, q.organization, q.limit_milli, q.decided_us,
+  (SELECT coalesce(sum(c.gpu_milli), 0) FROM views.quota_commitment c
+    WHERE [c] AND q.scope IN (c.organization, c.department, c.project)
+      AND q.model IN ('*', c.model)) AS used_milli
+FROM views.quota_limit q
+WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
+ORDER BY q.organization, q.scope, q.model
+"""
+_TOKENS: Final = """
+SELECT t.stream, t.from_position, t.principal, t.role, t.expires_us, t.issued_by
+FROM views.access_token t
+WHERE [t] AND (%(stream)s::text IS NULL OR t.stream = %(stream)s)
+ORDER BY t.from_position DESC LIMIT %(limit)s
+"""
+
+
+def organizations(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    after: int = -1,
+    limit: int = 1000,
+    as_of: int | None = None,
+) -> list[Organization]:
+    """Oldest first after position `after`, the cursor; only one when named."""
+    asked = {"organization": organization, "after": after, "limit": limit}
+    return fetch(conn, Organization, _ORGANIZATIONS, asked, as_of)
+
+
+def departments(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    department: str | None = None,
+    after: int = -1,
+    limit: int = 1000,
+    as_of: int | None = None,
+) -> list[Department]:
+    """Oldest first after position `after`, the cursor."""
+    asked = {
+        "organization": organization, "department": department, "after": after, "limit": limit,
+    }  # fmt: skip
+    return fetch(conn, Department, _DEPARTMENTS, asked, as_of)
+
+
+def projects(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    department: str | None = None,
+    project: str | None = None,
+    after: int = -1,
+    limit: int = 1000,
+    as_of: int | None = None,
+) -> list[Project]:
+    """Oldest first after position `after`, the cursor."""
+    asked = {
+        "organization": organization, "department": department, "project": project,
+        "after": after, "limit": limit,
+    }  # fmt: skip
+    return fetch(conn, Project, _PROJECTS, asked, as_of)
+
+
+def quotas(
+    conn: psycopg.Connection[Any], organization: str | None = None, as_of: int | None = None
+) -> list[Quota]:
+    """Every limit in force and its use, of one organization or of all."""
+    return fetch(conn, Quota, _QUOTAS, {"organization": organization}, as_of)
+
+
+def tokens(
+    conn: psycopg.Connection[Any],
+    stream: str | None = None,
+    limit: int = 100,
+    as_of: int | None = None,
+) -> list[Token]:
+    """Issued tokens, newest first, of one stream or of all."""
+    return fetch(conn, Token, _TOKENS, {"stream": stream, "limit": limit}, as_of)

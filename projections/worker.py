@@ -1,0 +1,169 @@
+"""Views and reactions of one worker process: woken by the log's head, polling on silence."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import psycopg
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from domain.errors import DomainError
+from domain.log import Opened
+from evidence.condition import PARTS, read_condition
+from evidence.log import EventLog
+from evidence.storage import Storage
+from projections import live, publisher, runner
+from projections.entries import envelope, fact_of
+from projections.invoicing import finalize_due
+from projections.periods import GRACE_US, keep_periods
+from projections.rater import Rater
+from projections.views import read
+
+HEAD: Final = "gpuaas.v1.log.head"
+POLL_S: Final = 1.0
+REPORT_S: Final = 5.0
+# What passes by itself: the append is tried again, and a repeat of one that did commit is found.
+PASSING: Final = frozenset({"log.unavailable", "log.unsigned_tail", "clock.disagrees"})
+
+
+def clock_us() -> int:
+    """The edge where a reaction's clock is read: microseconds since the epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+class Bell:
+    """Rung by a new head; also ends its waiters."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+        self.views = runner.Wake()
+        self.stopping = False
+
+    def ring(self) -> None:
+        self._rung.set()
+        self.views.ring()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self._rung.set()
+        self.views.stop()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Returns when rung or after `timeout_s`."""
+        try:
+            await asyncio.wait_for(self._rung.wait(), timeout_s)
+        except TimeoutError:
+            return
+        self._rung.clear()
+
+
+async def run(
+    app_url: str,
+    nats: Client,
+    log: EventLog,
+    storage: Storage,
+    bell: Bell,
+    *,
+    now_us: Callable[[], int] = clock_us,
+    grace_us: int = GRACE_US,
+) -> None:
+    """Views, rater, periods, invoices and the fact publisher until `bell.stop()`.
+
+    Ends with the first failure of any part; all places are in the database, so the caller starts
+    it again.
+
+    Raises:
+        DomainError: a fact no view or no book can apply; readiness is red already.
+        psycopg.OperationalError: the database went away.
+    """
+
+    async def rung(_: Msg) -> None:
+        bell.ring()
+
+    await nats.subscribe(HEAD, cb=rung)
+    parts = [
+        asyncio.create_task(asyncio.to_thread(runner.run, app_url, bell.views)),
+        asyncio.create_task(react(app_url, log, storage, bell, now_us, grace_us)),
+        asyncio.create_task(tell(app_url, nats, storage, bell)),
+    ]
+    try:
+        await asyncio.gather(*parts)
+    finally:
+        bell.stop()
+        await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def react(
+    app_url: str,
+    log: EventLog,
+    storage: Storage,
+    bell: Bell,
+    now_us: Callable[[], int] = clock_us,
+    grace_us: int = GRACE_US,
+) -> None:
+    """Rating, periods and invoices until the bell stops; says `rater` is ok, or why not."""
+    reported = float("-inf")
+    with psycopg.connect(app_url, autocommit=True) as conn:
+        rater = Rater(conn, log)
+        while not bell.stopping:
+            try:
+                busy = await _once(rater, log, storage, now_us(), grace_us)
+            except DomainError as error:
+                live.report_component(conn, "rater", False, str(error), now_us())
+                if error.code not in PASSING:
+                    raise
+                reported, busy = float("-inf"), False
+            else:
+                if time.monotonic() - reported >= REPORT_S:
+                    reported = time.monotonic()
+                    detail = f"sealed through {rater.through}"
+                    live.report_component(conn, "rater", True, detail, now_us())
+            if not busy:
+                await bell.wait(POLL_S)
+
+
+async def _once(rater: Rater, log: EventLog, storage: Storage, now_us: int, grace_us: int) -> bool:
+    await rater.catch_up()
+    done = await finalize_due(log, rater, storage, now_us)
+    return bool(done + await keep_periods(log, rater.duties, now_us, grace_us))
+
+
+async def tell(app_url: str, nats: Client, storage: Storage, bell: Bell) -> None:
+    """Publishes facts, and passes on what the parts of the evidence say of themselves."""
+    js = nats.jetstream()
+    await publisher.ensure_stream(js)
+    reported = float("-inf")
+    with psycopg.connect(app_url, autocommit=True) as conn:
+        origin = await _origin(conn, bell)
+        while not bell.stopping:
+            if time.monotonic() - reported >= REPORT_S:
+                reported = time.monotonic()
+                report_evidence(conn, storage)
+            if not await publisher.publish(conn, js, origin):
+                await bell.wait(POLL_S)
+
+
+async def _origin(conn: psycopg.Connection[Any], bell: Bell) -> str:
+    while not bell.stopping:
+        first = read(conn, 0, 1)
+        if first:
+            opened = fact_of(envelope(first[0][1]))
+            assert isinstance(opened, Opened), "append refuses anything else at position 0"
+            return opened.origin
+        await bell.wait(POLL_S)
+    return "-"
+
+
+def report_evidence(conn: psycopg.Connection[Any], storage: Storage) -> None:
+    """Integrator, scrubber and heartbeat as components, with the time of their own word."""
+    for part in PARTS:
+        said = read_condition(storage, part)
+        if said is None:
+            continue
+        detail = f"{said.done} done, {said.waiting} waiting"
+        if said.fault is not None:
+            where = "" if said.fault.position is None else f" at position {said.fault.position}"
+            detail = f"{said.fault.code}{where}: {said.fault.detail}"
+        live.report_component(conn, part, said.fault is None, detail, said.at_us)
