@@ -17,7 +17,7 @@ from evidence import files
 from evidence.edge import load_edge
 from evidence.ordering import Order, Row
 from evidence.signing import SignTree, ask_status, ask_to_sign
-from evidence.storage import CHECKPOINT, Storage, join_bundle
+from evidence.storage import CHECKPOINT, Storage, join_bundle, replace
 from evidence.tree import node_reader, watched_entries
 from gpuaas_verify.bulk import SEALS, check_rows, member_name
 from gpuaas_verify.checkpoint import Checkpoint, parse_checkpoint
@@ -95,6 +95,7 @@ class Integrator:
             watched = watched_entries(self._storage, size)
             self._order.resume(size, last, leaf_hash(last), watched)
         self._partials = set(self._edge.partials())
+        self._unwritten: dict[str, bytes] = {}
 
     @property
     def size(self) -> int:
@@ -143,8 +144,14 @@ class Integrator:
             self._order.require_whole()
             if self._order.leaf != leaf.hex() or self._order.at_us != at_us:
                 raise Invalid("head.differs", "not its hash or time", position=size - 1)
-        self._storage.write(self._edge.extend([row.entry for row in rows], leaves))
+        self._unwritten |= self._edge.extend([row.entry for row in rows], leaves)
+        if end < size:
+            self._write({})
         return end < size
+
+    def _write(self, more: dict[str, bytes]) -> None:
+        self._storage.write({**self._unwritten, **more})
+        self._unwritten = {}
 
     def _look_up(self, streams: list[str], versions: list[int]) -> dict[str, Entry]:
         asked = {"streams": streams, "versions": versions}
@@ -179,11 +186,12 @@ class Integrator:
         extends the one signed here.
         """
         partials = self._edge.partials()
-        self._storage.write(partials)
+        self._write(partials)
         checkpoint = Checkpoint(self.vkey.name, self.size, self._edge.root())
         note = self._ask(checkpoint).encode()
         verify_note(parse_note(note), [self.vkey], exact=True)
-        self._storage.write({CHECKPOINT: note})
+        # Not synced into its folder: an older checkpoint after a crash is still a true one.
+        replace(self._storage.root / CHECKPOINT, note)
         self._asked_size, self.signed = checkpoint.size, checkpoint
         self._storage.remove(self._partials - set(partials))
         self._partials = set(partials)

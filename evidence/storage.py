@@ -31,17 +31,27 @@ class Storage:
     def write(self, files: Mapping[str, bytes]) -> None:
         """Every file durable and complete, or an OSError (a full disk) and the old ones untouched.
 
-        A crash here leaves at most files named `…~`, which the next write of that name replaces.
+        All are written before the first is synced: a journalling file system commits them together,
+        which is what makes many small tiles cheap. A crash here leaves files named `…~`, which the
+        next write of that name replaces, or some of the names new: each of them is complete.
         """
-        folders = set()
-        for name, data in files.items():
-            path = self.root / name
+        paths = [self.root / name for name in files]
+        folders: set[Path] = set()
+        for path in paths:
             if path.parent not in folders:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 folders |= {path.parent, *self._up(path.parent)}
-            fresh = path.with_name(path.name + _FRESH)
-            write_durably(fresh, data)
-            fresh.rename(path)
+        handles: list[int] = []
+        try:
+            for path, data in zip(paths, files.values(), strict=True):
+                handles.append(_written(_fresh(path), data))
+            for handle in handles:
+                os.fsync(handle)
+        finally:
+            for handle in handles:
+                os.close(handle)
+        for path in paths:
+            _fresh(path).rename(path)
         for folder in folders:
             sync_folder(folder)
 
@@ -118,16 +128,21 @@ class Storage:
         return self.need(full)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """The bytes under this very name, fsynced; not atomic, rename it afterwards."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+def _fresh(path: Path) -> Path:
+    return path.with_name(path.name + _FRESH)
+
+
+def _written(path: Path, data: bytes, mode: int = 0o644) -> int:
+    """An open handle to a file with these bytes, not synced yet."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]
-        os.fsync(handle)
-    finally:
+    except BaseException:
         os.close(handle)
+        raise
+    return handle
 
 
 def sync_folder(folder: Path) -> None:
@@ -141,12 +156,20 @@ def sync_folder(folder: Path) -> None:
 
 def replace_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
     """The file atomically replaced and durable: after a crash it is the old or the new one."""
-    fresh = path.with_name(path.name + _FRESH)
-    fresh.unlink(missing_ok=True)
-    os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
-    write_durably(fresh, data)
-    fresh.rename(path)
+    replace(path, data, mode)
     sync_folder(path.parent)
+
+
+def replace(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """The file atomically replaced and complete; after a crash it may be the old one again."""
+    fresh = _fresh(path)
+    fresh.unlink(missing_ok=True)  # so that the mode is the new file's
+    handle = _written(fresh, data, mode)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    fresh.rename(path)
 
 
 def split_bundle(data: bytes) -> list[bytes]:

@@ -1,0 +1,293 @@
+"""What the evidence costs: chain, integrator and signer beside commands; signing lag; verification."""
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import psycopg
+import uvloop
+
+from api.embedded.postgres import Postgres
+from evidence import batch, custody, signer
+from evidence.bundle import StorageSource, write_tar
+from evidence.ids import new_id
+from evidence.integrator import Integrator
+from evidence.log import EventLog
+from evidence.opening import open_log
+from evidence.storage import Storage
+from evidence.tail import published_size
+from gpuaas_verify.bundle import Scope, Trust, verify_path
+from gpuaas_verify.merkle import leaf_hash, root_hash
+from gpuaas_verify.note import Vkey
+from gpuaas_verify.pool import cores
+from tests.bench.bench_log import (
+    CALLERS,
+    Measured,
+    command_rate,
+    fresh_database,
+    ingest_rate,
+    row,
+    starting,
+)
+
+ROUNDS = 3
+LAG_SECONDS = 5.0
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class Running:
+    """An opened log with its signer and its custody in processes of their own."""
+
+    def __init__(self, url: str, folder: Path, *, keep: bool = True) -> None:
+        self.url = url
+        self.storage = Storage(folder / "evidence")
+        self.socket = folder / "s.sock"
+        self.vkey = open_log(url, self.storage.root, folder / "signer", "bench.example")
+        self._children = [_child(signer.run, folder / "signer", self.socket)]
+        while not self.socket.exists():
+            time.sleep(0.01)
+        if keep:
+            self._children.append(_child(custody.run, url, self.storage.root, self.socket, None))
+            self.wait_for(1)
+
+    def wait_for(self, size: int) -> None:
+        while published_size(self.storage) < size:
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        for child in reversed(self._children):
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGTERM)
+            child.join()
+
+
+def _child(target: Callable[..., int], *arguments: object) -> BaseProcess:
+    child = SPAWN.Process(target=target, args=arguments)
+    child.start()
+    return child
+
+
+@contextlib.contextmanager
+def running(server: Postgres, *, keep: bool = True) -> Iterator[Running]:
+    with fresh_database(server) as urls, tempfile.TemporaryDirectory() as folder:
+        found = Running(urls["app"], Path(folder), keep=keep)
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+@contextlib.contextmanager
+def unchained() -> Iterator[None]:
+    """The same recorder without its chain: every entry names zeros as its past."""
+    names = vars(batch)
+    chained = names["leaf_hash"]
+    names["leaf_hash"] = lambda _entry: bytes(32)
+    try:
+        yield
+    finally:
+        names["leaf_hash"] = chained
+
+
+def commands(server: Postgres) -> list[Measured]:
+    """One-event commands with chain, integrator and signer, against the recorder without them."""
+    plain, chained, whole, caught_up = [], [], [], []
+    for _ in range(ROUNDS):
+        with fresh_database(server) as urls, unchained():
+            plain.append(uvloop.run(command_rate(urls["app"]))[0])
+        with fresh_database(server) as urls:
+            chained.append(uvloop.run(command_rate(urls["app"]))[0])
+        with running(server) as log:
+            whole.append(uvloop.run(command_rate(log.url))[0])
+            began, size = time.perf_counter(), _size(log.url)
+            log.wait_for(size)
+            caught_up.append(time.perf_counter() - began)
+    base = statistics.median(plain)
+    name = "no chain, no integrator, no signer"
+    return [
+        row(
+            "commands with chain, integrator, signer",
+            statistics.median(whole),
+            "commands/s",
+            name,
+            base,
+        ),
+        row("commands with the chain only", statistics.median(chained), "commands/s", name, base),
+        row("signed after the last command", statistics.median(caught_up) * 1e3, "ms", "none", 0),
+    ]
+
+
+def _size(url: str) -> int:
+    with psycopg.connect(url) as conn:
+        found = conn.execute("SELECT next_position FROM log.head").fetchone()
+        assert found is not None
+        return int(found[0])
+
+
+def lag(server: Postgres) -> list[Measured]:
+    """Commit to a published checkpoint that covers it, p50 and p99, at half of the full load."""
+    with running(server) as log:
+        full = uvloop.run(command_rate(log.url))[0]
+        log.wait_for(_size(log.url))
+        rate, waits = uvloop.run(_lags(log, full / 2))
+    waits.sort()
+    at = f"{rate:.0f} commands/s"
+    return [
+        row("commit to signed checkpoint, p50", waits[len(waits) // 2] * 1e3, "ms", at, 0),
+        row("commit to signed checkpoint, p99", waits[len(waits) * 99 // 100] * 1e3, "ms", at, 0),
+    ]
+
+
+async def _lags(running: Running, rate: float) -> tuple[float, list[float]]:
+    log = await EventLog.open(running.url)
+    committed: list[tuple[int, float]] = []
+    gap = CALLERS / rate
+    end = time.perf_counter() + LAG_SECONDS
+
+    last = 0
+
+    async def caller(number: int) -> None:
+        nonlocal last
+        due = time.perf_counter() + gap * number / CALLERS
+        while due < end:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            done = await log.append(starting(new_id("runtime"), 0))
+            committed.append((done.last, time.perf_counter()))
+            last = max(last, done.last)
+            due += gap
+
+    signed: list[tuple[int, float]] = []
+
+    async def watch() -> None:
+        while time.perf_counter() < end or signed[-1][0] <= last:
+            await asyncio.sleep(0.002)
+            size = published_size(running.storage)
+            if not signed or size > signed[-1][0]:
+                signed.append((size, time.perf_counter()))
+
+    begun = time.perf_counter()
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(*(caller(number) for number in range(CALLERS)))
+    took = time.perf_counter() - begun
+    await watching
+    await log.close()
+    return len(committed) / took, _covered(sorted(committed), signed)
+
+
+def _covered(committed: list[tuple[int, float]], signed: list[tuple[int, float]]) -> list[float]:
+    """Seconds from each commit until it was covered; 0 when it was already."""
+    waits, at = [], 0
+    for position, when in committed:
+        while signed[at][0] <= position:
+            at += 1
+        waits.append(max(0.0, signed[at][1] - when))
+    return waits
+
+
+def integrate(server: Postgres) -> list[Measured]:
+    """Entries/s of one integrator catching up, against hashing and json.loads of the same bytes."""
+    with running(server, keep=False) as log:
+        uvloop.run(ingest_rate(log.url))
+        took = _integrate(log)
+        entries = _entries(log.storage)
+    base = len(entries) / _hash_and_load(entries)
+    name = "leaf and node hashing + json.loads, one core"
+    return [row("integrator catching up", len(entries) / took, "entries/s", name, base)]
+
+
+def _integrate(log: Running) -> float:
+    began = time.perf_counter()
+    with (
+        psycopg.connect(log.url, autocommit=True) as conn,
+        contextlib.closing(Integrator(conn, log.storage, log.socket)) as integrator,
+    ):
+        while integrator.step():
+            continue
+    return time.perf_counter() - began
+
+
+def _entries(storage: Storage) -> list[bytes]:
+    size = published_size(storage)
+    found: list[bytes] = []
+    for index in range((size + 255) // 256):
+        found += storage.entries(index, min(256, size - 256 * index))
+    return found
+
+
+def _hash_and_load(entries: list[bytes]) -> float:
+    began = time.perf_counter()
+    root_hash([leaf_hash(entry) for entry in entries])
+    for entry in entries:
+        json.loads(entry)
+    return time.perf_counter() - began
+
+
+def _hash_and_load_at(path: Path) -> float:
+    """As `_hash_and_load`, of a file of 4-byte lengths and entries."""
+    data = path.read_bytes()
+    entries, at = [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        entries.append(data[at + 4 : end])
+        at = end
+    return _hash_and_load(entries)
+
+
+def verify(server: Postgres) -> list[Measured]:
+    """Offline verification of > 65,536 entries, books and attestations aside, on the same cores."""
+    with running(server, keep=False) as log, tempfile.TemporaryDirectory() as folder:
+        uvloop.run(ingest_rate(log.url))
+        uvloop.run(ingest_rate(log.url))
+        _integrate(log)
+        path = Path(folder) / "bundle.tar"
+        write_tar(StorageSource(log.storage), path)
+        entries = _entries(log.storage)
+        parts = _split(entries, Path(folder))
+        trust = Trust((Vkey.parse(log.vkey),))
+        ours, base = [], []
+        for _ in range(ROUNDS):
+            base.append(_loaded(parts))
+            ours.append(_verified(path, trust))
+    rate, baseline = len(entries) / min(ours), len(entries) / min(base)
+    name = f"hashing + json.loads of the same entries, {len(parts)} processes"
+    return [row("offline verification", rate, "entries/s", name, baseline)]
+
+
+def _split(entries: list[bytes], folder: Path) -> list[Path]:
+    parts = []
+    count = cores()
+    for number in range(count):
+        path = folder / f"part-{number}"
+        share = entries[number * len(entries) // count : (number + 1) * len(entries) // count]
+        path.write_bytes(b"".join(len(e).to_bytes(4, "big") + e for e in share))
+        parts.append(path)
+    return parts
+
+
+def _loaded(parts: list[Path]) -> float:
+    """Seconds, workers warm: the slowest part on its own core."""
+    with SPAWN.Pool(len(parts)) as pool:
+        pool.map(abs, range(len(parts)))
+        began = time.perf_counter()
+        pool.map(_hash_and_load_at, parts, chunksize=1)
+        return time.perf_counter() - began
+
+
+def _verified(path: Path, trust: Trust) -> float:
+    began = time.perf_counter()
+    report = verify_path(path, trust, Scope(jobs=cores(), attestations=False, books=False))
+    took = time.perf_counter() - began
+    assert report.valid, report.error
+    return took
+
+
+BENCHES: list[Callable[[Postgres], list[Measured]]] = [commands, lag, integrate, verify]
