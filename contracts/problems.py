@@ -1,0 +1,195 @@
+"""Every refusal code: what it is called, its HTTP status, and what the caller can do about it.
+
+The codes are permanent. Those that only a process's log or a command line shows have a status too:
+what a client would be told if one of them crossed its request. `tests/unit/test_domain_problems.py`
+compares this table with the codes the rooms raise.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class Problem(Struct, frozen=True):
+    """`remedy` is an instruction to whoever can act, one sentence."""
+
+    title: str
+    status: int
+    remedy: str
+
+
+# code | status | title | remedy
+_TABLE: Final = """\
+account.currency_invalid|400|Not a currency|Send an ISO 4217 code and its number of minor digits.
+account.exists|409|The account exists|Read it; an account's currency and zone never change.
+account.not_possible|409|Not possible for this account|Read its state and send what it allows.
+account.unknown|404|No such billing account|Check the id.
+admission.behind|503|The admission is catching up|Repeat the same command.
+admission.elsewhere|503|Another process admits|Ask again; any process forwards a launch.
+admission.malformed|400|Not an admission request|Report it: two releases run side by side.
+admission.nothing|409|Already done|Read the runtime: what was asked is so.
+admission.unavailable|503|No admission writer answers|Repeat with the same key; it runs once.
+as_of.before_log|400|Before the log began|Ask for a later time or position.
+as_of.in_future|400|Not reached yet|Ask for a position the log has, or leave it out.
+attest.differs|400|The fact is not what was signed|Fix the agent: fields follow from the body.
+attest.key_unknown|401|Not the node's key|Enrol the node again.
+attest.wrong_node|403|Another node's word|Publish under the node's own subject only.
+auth.expired|401|The token has expired|Get a new token.
+auth.forbidden|403|Not allowed|Ask an admin of this scope for the role.
+auth.invalid|401|Not a valid token|Sign in again.
+auth.missing|401|No token|Send `Authorization: Bearer` and a token.
+beat.forged|403|Another node's heartbeat|Publish under the node's own subject only.
+capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
+clock.disagrees|503|The clocks disagree|Operator: bring the machine's clock in order.
+command.expired|409|The order has expired|Nothing: the platform sends it anew.
+command.key_unreadable|500|No command key|Operator: check the key file and its rights.
+command.replayed|409|An order number was reused|Operator: two platforms command this node.
+command.stale|409|An order of an old lease|Nothing: the platform sends it anew.
+command.wrong_boot|409|An order for another boot|Nothing: the platform sends it anew.
+command.wrong_node|403|An order for another node|Operator: check the node's subjects.
+config.malformed|500|A setting is malformed|Fix the setting that is named.
+config.missing|500|A setting is missing|Set the variable that is named.
+department.exists|409|The department exists|Read it; choose another id.
+device.busy|409|The device is taken|Nothing: the platform places it elsewhere.
+device.unknown|409|No such device|Operator: enrol the node again with its real inventory.
+enrol.impostor|401|Not the platform of the token|Do not go on: somebody stands between.
+enrol.proof|401|The key is not proven|Sign the enrolment with the key it names.
+enrol.refused|409|The enrolment was refused|Read the reason; invite the node again.
+enrol.unreachable|503|The platform cannot be reached|Check the address and try again.
+entry.oversized|413|Too large for one fact|Send less in one request.
+entry.refused|400|Not a valid fact|Leave out control characters and out-of-range numbers.
+fact.malformed|400|Not the fact of this tag|Check the fields against contracts/facts.md.
+fact.unknown_tag|400|Unknown tag|Upgrade the reader: the writer is newer.
+file.changed|500|A sealed file was changed|Operator: restore it; fsck says what is damaged.
+file.name|400|Not a sealed file's name|Use the name that its `file_sealed` fact says.
+idempotency_key.in_flight|409|Still being worked on|Repeat the same request a little later.
+idempotency_key.required|400|No idempotency key|Send `Idempotency-Key`, new for each intent.
+idempotency_key.reused|422|The key was used for another body|Use a new key for a new intent.
+if_match.required|428|No `If-Match`|Send the ETag of what you decided on.
+if_match.stale|412|Changed since you looked|Read again, decide again.
+ingest.not_alone|503|Another ingest runs|Operator: run one per database.
+integrator.second|503|Another integrator runs|Operator: run one per storage.
+integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.
+invoice.exists|409|The invoice is final|Correct it with a credit note.
+invoice.not_possible|409|Not possible for this invoice|Read its state.
+invoice.unknown|404|No such invoice|Check the id.
+journal.missing|409|The agent's journal is gone|Enrol the node anew.
+journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
+log.lost|503|Positions are missing|Operator: refill them from the entry bundles.
+log.no_schema|503|The database has no log|Operator: run `gpuaas migrate`.
+log.not_opened|503|The log has no entry 0|Operator: run `gpuaas migrate`.
+log.origin_differs|503|Another log's signer|Operator: give it the key and state of this log.
+log.unavailable|503|The log cannot be reached|Repeat with the same key; it is stored once.
+log.unsafe_environment|500|An unsafe setting|Operator: unset the variable that is named.
+log.unsafe_server|500|The database is not durable|Operator: set what is named to what is safe.
+log.unsigned_tail|503|The log's tail is not signed|Repeat later; operator: look at the signer.
+log.version_stale|409|Somebody else was first|Read again, decide again.
+meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
+meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
+node.inventory_invalid|400|Not an inventory|Count indexes from 0 and name each GPU once.
+node.lease_foreign|409|Not this node's runtime|Renew only for what it holds.
+node.model_differs|409|Not the expected model|Operator: invite with the model it has.
+node.not_anchored|409|This boot has no anchor|Send the boot's anchor first.
+node.not_placeable|409|The node takes no new work|Nothing: the platform places it elsewhere.
+node.not_possible|409|Not possible for this node|Read its state and send what it allows.
+node.shares_invalid|400|Not device shares|Name each device once, in order, 1 to 1000 milli.
+node.token_expired|409|The invitation has expired|Invite the node again.
+node.token_refused|403|Not this node's token|Invite the node again.
+node.unknown|404|No such node|Check the id.
+organization.exists|409|The organization exists|Read it.
+organization.not_possible|409|Not possible for this organization|Read its state.
+organization.suspended|403|The organization is suspended|Settle what the reason says, or ask support.
+organization.unknown|404|No such organization|Check the id.
+period.exists|409|The period exists|Read it; its instants never change.
+period.none|409|No billing period is open|Open the account's first period before any use.
+period.not_contiguous|409|Not the next period|Begin where the last one ends.
+period.not_over|409|The period is not over|Close it after its end.
+period.not_possible|409|Not possible for this period|Read its state.
+period.unknown|404|No such period|Check the id.
+period.zone_unknown|400|No such time zone|Use an IANA name, as `Europe/Berlin`.
+position.unknown|400|Not a log position|Send one the platform has told you.
+price.duplicate|409|Another entry has this key|Publish with another effective time.
+price.invalid|400|Not a price|Send an integer price >= 0 and a divisor > 0.
+price.none|409|Nothing prices this|Ask for a model that has a price; operator: publish one.
+price.too_late|409|Effective before it is published|Use a later time; the past needs a re-rating.
+project.exists|409|The project exists|Read it.
+project.foreign|409|Of another organization|Use a department and account of the same one.
+project.unknown|404|No such project|Check the id and the organization.
+projection.differs|503|A rebuilt view differs|Operator: keep both schemas and report it.
+projection.gap|503|A view misses entries|Operator: rebuild the views.
+projection.malformed|503|A view cannot read an entry|Operator: run fsck.
+projection.malformed_row|503|A view cannot read a row|Operator: run fsck.
+projection.moved|503|A view moved underneath|Operator: one runner per schema.
+projection.rows_missing|503|Sealed rows are missing|Operator: run fsck, then restore.
+projection.unknown_tag|503|A view meets a newer fact|Operator: upgrade, then it goes on.
+quota.exceeded|409|A quota is used up|Ask for what the facts say fits, end something, or have it raised.
+quota.limit_invalid|400|Not a limit|Send 0 or more.
+rating.account_invalid|503|The log's accounts do not add up|Operator: rating halts; run fsck.
+rating.invoice_differs|503|An invoice differs from its charges|Operator: rating halts; compare both.
+rating.invoice_order|503|Invoiced twice or too early|Operator: rating halts; find the writer.
+rating.no_period|503|No period books a charge|Operator: open the account's next period.
+rating.no_price|503|Nothing prices a charge|Operator: publish a price for it.
+rating.overflow|503|A sum leaves 10^38|Operator: rating halts; find the quantity.
+rating.period_order|503|Periods out of order|Operator: rating halts; find the writer.
+rating.unknown_runtime|503|A runtime that nobody requested|Operator: rating halts; run fsck.
+receipt.not_signed|409|Not signed yet|Ask again after a moment.
+replay.busy|409|Another replay runs there|Wait for it or choose another folder.
+replay.database|500|The replay's database failed|Start it again: it resumes.
+replay.diverged|409|Another input or release|Use a new folder for other input.
+replay.input|400|A malformed input file|Fix the line that is named.
+replay.not_signed|503|The checkpoint does not come|Start it again: it resumes.
+request.invalid|400|Not a valid request|Fix the fields that are named.
+request.malformed|400|Not a JSON request|Send one JSON object of the documented form.
+request.media_type|415|Another media type|Send `application/json`.
+request.method|405|Another method|Use a method that `Allow` names.
+request.text|400|Not a plain text|Leave out control characters; shorten it.
+request.too_deep|400|Nested too deep|Send a flatter body.
+request.too_large|413|Too large|Send less in one request.
+resource.unknown|404|Not found|Check the id and your organization.
+runtime.ended|409|The runtime has ended|Launch a new one.
+runtime.foreign_boot|409|A word of another boot|Anchor the new boot first.
+runtime.foreign_node|403|Not this node's runtime|Report only what runs here.
+runtime.lease_not_over|409|It may still run|Wait until the instant that is named.
+runtime.may_run|409|It was started|Stop it instead of cancelling it.
+runtime.not_possible|409|Not possible in this state|Read its state and send what it allows.
+runtime.shape_invalid|400|Not a shape|Ask for 1 to 1000 milli of one device, or whole devices.
+runtime.unknown|404|No such runtime|Check the id.
+server.fault|500|The server failed|Repeat with the same key; report the correlation id.
+signer.exists|500|A signer's folder is in use|Operator: use a new folder.
+signer.fork|503|Another tree of the same size|Operator: keep both notes; the log was rewritten.
+signer.inconsistent|503|The tree does not extend the last|Operator: keep both; the log was rewritten.
+signer.key_exposed|500|Others can read the key|Operator: chmod 600 it.
+signer.key_missing|500|No signing key|Operator: restore the signer's folder.
+signer.malformed|400|Not a signing request|Report it: two releases run side by side.
+signer.origin_differs|503|Another log's storage|Operator: give it the storage of this log.
+signer.rolled_back|503|The log is older than its checkpoint|Operator: refill from the entry bundles.
+signer.second|503|Another signer runs|Operator: run one.
+signer.size_moved|503|The state moved underneath|Operator: run one signer.
+signer.smaller_tree|503|The tree shrank|Operator: refill from the entry bundles.
+signer.socket_path|500|The socket's path is too long|Operator: choose a shorter folder.
+signer.state_changed|503|The signer's state was written by another|Operator: run one signer.
+signer.state_missing|503|The signer's state is gone|Operator: restore it; it lives apart from the data.
+signer.unavailable|503|The signer does not answer|Operator: start it; appends wait for it.
+stack.data_unreachable|500|The data folder cannot be entered|Choose a folder the named account can enter.
+stack.locked|409|The data folder is in use|Stop the process that is named.
+stack.no_account|500|No unprivileged account|Start as an ordinary user.
+stack.no_nats|500|No NATS server|Run `make install`, or name a server.
+stack.no_postgres|500|No PostgreSQL|Run `make install`, or name a server.
+stack.port_in_use|409|A port is in use|Free it or choose another.
+stack.postgres_version|500|Another PostgreSQL wrote this data|Use the version that is named.
+stack.start_failed|500|A part did not start|Read its last lines, which are shown.
+state.in_use|409|Another agent runs there|Stop it or choose another folder.
+storage.malformed|503|A stored file is damaged|Operator: run fsck, then restore.
+storage.missing|503|A stored file is missing|Operator: run fsck, then restore.
+subject.malformed|400|Not a node's subject|Publish under the subjects of contracts/fleet.py.
+token.malformed|401|Not an enrolment token|Copy the token whole, or invite again.
+view.behind|503|The view is catching up|Ask again after a moment.
+"""
+
+
+def _read(table: str) -> dict[str, Problem]:
+    rows = [line.split("|") for line in table.splitlines()]
+    return {code: Problem(title, int(status), remedy) for code, status, title, remedy in rows}
+
+
+PROBLEMS: Final = _read(_TABLE)
