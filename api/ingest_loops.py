@@ -32,6 +32,7 @@ from evidence.append import Append
 HEAD_SUBJECT: Final = "gpuaas.v1.log.head"
 _PATIENCE_S: Final = 5.0
 _LATER_S: Final = 0.3
+_ACK_WAIT_S: Final = 10
 _BATCH: Final = 256
 _AWAITED: Final = (runtime.Placed, runtime.Booting, runtime.Ending)
 
@@ -112,7 +113,7 @@ async def take_events(desk: Desk) -> None:
         fleet.EVT_SUBJECTS,
         durable="ingest",
         stream=fleet.EVT_STREAM,
-        config=jetstream.ConsumerConfig(ack_wait=30, max_ack_pending=4 * _BATCH),
+        config=jetstream.ConsumerConfig(ack_wait=_ACK_WAIT_S, max_ack_pending=4 * _BATCH),
     )
     while True:
         try:

@@ -11,7 +11,6 @@ from domain.instants import Anchor
 from domain.words import Attested, Share
 from evidence.reader import Recorded
 
-
 type RuntimeState = runtime.State
 type NodeState = node.State
 _UNINVITED = node.Missing()

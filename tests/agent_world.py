@@ -1,31 +1,39 @@
 """A control plane just wide enough for agents: the real log and ingest, facts appended by hand."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import nats
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
+from agent import clock, identity
+from api.commands import ensure_streams
+from api.embedded.nats import Nats
 from api.ingest_loops import Pace, run
 from api.ingest_words import Ending
 from contracts import fleet
 from contracts.signing import public_hex
 from domain import node, quota, runtime
+from domain.errors import DomainError
 from domain.words import Gpu, Private, Share
 from evidence.ids import new_id
 from evidence.log import Append, Appended, EventLog, Write
-from evidence.reader import Recorded, read_entries, decode_entry
+from evidence.reader import Recorded, decode_entry, read_entries
+from tests.conftest import Database
 
 PRIVATE = Private("0" * 64)
 ORG = "organization-01936f00-0000-7000-8000-000000000001"
@@ -39,9 +47,11 @@ def now_us() -> int:
 class World:
     """Owns one log, one command key and the ingest over them; `restart_ingest` is a crash."""
 
-    def __init__(self, app_url: str, nats_url: str, log: EventLog) -> None:
+    def __init__(self, app_url: str, nats_url: str, node_url: str, log: EventLog) -> None:
         self.app_url = app_url
         self.nats_url = nats_url
+        self.node_url = node_url
+        self.offset_us = 0
         self.log = log
         self.key = Ed25519PrivateKey.generate()
         self.quota = new_id("quota")
@@ -59,7 +69,7 @@ class World:
                 self.appended,
                 self.end,
                 pace=self.pace,
-                now_us=now_us,
+                now_us=lambda: now_us() + self.offset_us,
             )
         )
 
@@ -158,8 +168,6 @@ class World:
         return len(await self.log.read_stream(stream))
 
     async def retried(self, once: Callable[[], Awaitable[Appended]]) -> Appended:
-        from domain.errors import DomainError
-
         for _ in range(20):
             try:
                 return await once()
@@ -185,7 +193,7 @@ class World:
             return [decode_entry(raw) for _, raw, _ in read_entries(conn, 0, 100_000)]
 
     def reply(self, node_id: str) -> fleet.EnrolReply:
-        return fleet.EnrolReply(node_id, 0, public_hex(self.key), self.nats_url, "", "")
+        return fleet.EnrolReply(node_id, 0, public_hex(self.key), self.node_url, "", "")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.app_url) as conn:
@@ -252,6 +260,128 @@ class Front:
         self.thread.join()
 
 
-def plain(value: object) -> Any:
-    """`value` as the JSON it is encoded to."""
-    return json.loads(msgspec.json.encode(value))
+class Hand:
+    """An agent moved by hand: any word, in any order, signed by any key, on any subject."""
+
+    def __init__(self, world: World, client: Client) -> None:
+        self.world = world
+        self.client = client
+        self.key = Ed25519PrivateKey.generate()
+        self.node = new_id("node")
+        self.boot = os.urandom(16).hex()
+        self.booted_us = 0
+        self.receipts: list[fleet.Receipt] = []
+        self.nonce = ""
+
+    def boottime_us(self) -> int:
+        return clock.boottime_us() - self.booted_us
+
+    async def enrol(self) -> None:
+        await self.world.enrol(public_hex(self.key), self.node)
+
+        async def keep(message: Msg) -> None:
+            self.take(message.data)
+
+        await self.client.subscribe(fleet.receipt_subject(self.node), cb=keep)
+
+    def take(self, raw: bytes) -> fleet.Receipt:
+        receipt = fleet.open_receipt(raw, public_hex(self.world.key))
+        self.receipts.append(receipt)
+        if isinstance(receipt.nonce, str):
+            self.nonce = receipt.nonce
+        return receipt
+
+    def word(
+        self, seq: int, tag: str, stream: str = "", said: fleet.Said | None = None
+    ) -> fleet.Attested:
+        body = fleet.Body(
+            *("gpuaas-attest/1", self.node, self.boot, seq, tag, stream or self.node),
+            *(self.boottime_us(), said or {}),
+        )
+        return fleet.attest(self.key, body)
+
+    async def say(self, word: fleet.Attested, subject: str = "") -> None:
+        await self.client.jetstream().publish(
+            subject or fleet.subject(self.node, "evt"), msgspec.json.encode(word)
+        )
+
+    async def ask(self, word: fleet.Attested, nonce: str | None = None) -> fleet.Receipt:
+        request = fleet.LeaseRequest(word, self.nonce if nonce is None else nonce)
+        reply = await self.client.request(
+            fleet.subject(self.node, "lease"), msgspec.json.encode(request), timeout=5
+        )
+        return self.take(reply.data)
+
+    async def beat(self) -> None:
+        word = fleet.Beat("gpuaas-beat/1", self.node, self.boot, self.boottime_us())
+        await self.client.publish(
+            fleet.subject(self.node, "hb"), fleet.beat_message(self.key, word)
+        )
+
+    async def receipt(self, seq: int, times: int = 1, within_s: float = 10) -> fleet.Receipt:
+        """The `times`-th receipt for this number."""
+        deadline = time.monotonic() + within_s
+        while True:
+            found = [one for one in self.receipts if one.seq == seq]
+            if len(found) >= times:
+                return found[times - 1]
+            assert time.monotonic() < deadline, (seq, self.receipts)
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def hand_of(world: World) -> AsyncIterator[Hand]:
+    """An enrolled hand on the restricted NATS user."""
+    client = await nats.connect(world.node_url, inbox_prefix=b"_INBOX.unset")
+    hand = Hand(world, client)
+    client._inbox_prefix = bytearray(fleet.inbox_prefix(hand.node).encode())
+    try:
+        await hand.enrol()
+        yield hand
+    finally:
+        await client.close()
+
+
+async def enrolled_program(
+    world: World, state: Path, *arguments: str
+) -> tuple[str, "AgentProgram"]:
+    """A node enrolled beside the HTTP API, and its agent, not yet started."""
+    key = await asyncio.to_thread(_key_in, state)
+    name = await world.enrol(public_hex(key))
+    identity.keep_enrolment(state, world.reply(name))
+    return name, AgentProgram(state, "--usable-after-us", "200000", *arguments)
+
+
+def _key_in(state: Path) -> Ed25519PrivateKey:
+    state.mkdir(parents=True, exist_ok=True)
+    (state / "agent.db").touch()
+    return identity.event_key(state)
+
+
+async def emptied_streams(nats_url: str) -> None:
+    """The streams exist and hold nothing of other tests."""
+    client = await nats.connect(nats_url)
+    stream = client.jetstream()
+    await ensure_streams(stream)
+    await stream.purge_stream(fleet.EVT_STREAM)
+    await stream.purge_stream(fleet.CMD_STREAM)
+    await client.close()
+
+
+def story(
+    law: Callable[[World, Path], Awaitable[None]], database: Database, server: Nats, tmp: Path
+) -> None:
+    """Runs `law` in a fresh world whose agents use the restricted NATS user."""
+
+    async def told() -> None:
+        log = await EventLog.open(database.app_url)
+        world = World(database.app_url, server.url(), server.url("node"), log)
+        await emptied_streams(world.nats_url)
+        world.start_ingest()
+        try:
+            await law(world, tmp)
+        finally:
+            await world.stop_ingest()
+            await log.close()
+
+    asyncio.run(told())

@@ -1,44 +1,17 @@
 """An agent as a real program against the real log, NATS and ingest."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent import identity
+from api.embedded.nats import Nats
 from contracts import fleet
-from contracts.signing import public_hex
-from domain import node, runtime
+from domain import node
 from domain.words import Attested
-from evidence.log import EventLog
-from tests.agent_world import AgentProgram, World
+from tests.agent_world import World, enrolled_program, story
 from tests.conftest import Database
 
 pytestmark = pytest.mark.slow
-
-
-@asynccontextmanager
-async def world_of(database: Database, nats_url: str) -> AsyncIterator[World]:
-    log = await EventLog.open(database.app_url)
-    world = World(database.app_url, nats_url, log)
-    world.start_ingest()
-    try:
-        yield world
-    finally:
-        await world.stop_ingest()
-        await log.close()
-
-
-async def enrolled(world: World, state: Path, *arguments: str) -> tuple[str, AgentProgram]:
-    state.mkdir(parents=True, exist_ok=True)
-    key = identity.event_key(state)
-    name = await world.enrol(public_hex(key))
-    (state / "agent.db").touch()
-    identity.keep_enrolment(state, world.reply(name))
-    return name, AgentProgram(state, "--usable-after-us", "200000", *arguments)
 
 
 def checked_words(world: World, name: str) -> list[tuple[str, int]]:
@@ -59,23 +32,13 @@ def checked_words(world: World, name: str) -> list[tuple[str, int]]:
     return numbers
 
 
-def story(
-    law: Callable[[World, Path], Awaitable[None]], database: Database, url: str, tmp: Path
-) -> None:
-    async def told() -> None:
-        async with world_of(database, url) as world:
-            await law(world, tmp)
-
-    asyncio.run(told())
-
-
 def test_a_runtime_lives_and_ends_exactly_once_though_the_agent_is_killed(
-    database: Database, nats_url: str, tmp_path: Path
+    database: Database, nats_server: Nats, tmp_path: Path
 ) -> None:
     """anchor, usable, stopped are each in the log once, in order, over two kills -9."""
 
     async def law(world: World, tmp: Path) -> None:
-        name, agent = await enrolled(world, tmp / "a")
+        name, agent = await enrolled_program(world, tmp / "a")
         agent.start()
         await world.until(name, "node.anchored")
         one = await world.launch(name)
@@ -103,4 +66,4 @@ def test_a_runtime_lives_and_ends_exactly_once_though_the_agent_is_killed(
         assert [seq for _, seq in numbers] == [1, 2, 3, 4, 5]
         assert len({boot for boot, _ in numbers}) == 1
 
-    story(law, database, nats_url, tmp_path)
+    story(law, database, nats_server, tmp_path)

@@ -1,0 +1,214 @@
+"""Commands on one node: journal before effect, one answer each, signed refusals."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
+
+from agent import lease, orders, watch
+from agent.orders import Node
+from agent.simulated import SimulatedRuntimes
+from agent.spool import Spool
+from agent.store import Store
+from contracts import fleet
+from contracts.fleet import Attested, Body, Command, Share, StartRuntime, StopRuntime
+from contracts.signing import public_hex
+
+NAME = "node-01936f00-0000-7000-8000-000000000000"
+BOOT = "b" * 32
+EVENT_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+COMMAND_KEY = Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32)
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([3]) * 32)
+S = 1_000_000
+LEASE_END = 1_000 * S
+
+
+def opened(tmp: Path, boot: str = BOOT) -> Node:
+    store = Store(tmp, enrolled=False)
+    runtimes = SimulatedRuntimes(tmp / "simulated.db", boot, 2, 1 * S)
+    return Node(
+        NAME, boot, public_hex(COMMAND_KEY), store, Spool(store, EVENT_KEY, NAME, boot), runtimes
+    )
+
+
+def closed(node: Node) -> None:
+    node.runtimes.close()
+    node.store.close()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    opening = opened(tmp_path)
+    yield opening
+    closed(opening)
+
+
+def start(number: int = 10, runtime: str = "runtime-1", milli: int = 1000) -> Command:
+    return Command(
+        "gpuaas-command/1", number, NAME, BOOT, f"allocation-{runtime}", 1, "n", LEASE_END,
+        StartRuntime(runtime, (Share(0, milli),), LEASE_END),
+    )  # fmt: skip
+
+
+def stop(number: int = 11, runtime: str = "runtime-1") -> Command:
+    return replace(start(number, runtime), order=StopRuntime(runtime, "user"))
+
+
+def sent(command: Command) -> bytes:
+    return fleet.seal(COMMAND_KEY, command)
+
+
+def said(node: Node) -> list[Body]:
+    """Everything in the spool, opened and verified."""
+    bodies = []
+    for row in node.spool.pending(1000):
+        if row.lease:
+            event = msgspec.json.decode(row.message, type=fleet.LeaseRequest).event
+        else:
+            event = msgspec.json.decode(row.message, type=Attested)
+        bodies.append(fleet.open_attested(event, public_hex(EVENT_KEY)))
+    return bodies
+
+
+def test_a_start_becomes_usable_and_a_stop_becomes_stopped(node: Node) -> None:
+    """The words follow what the probe saw, with its instants."""
+    assert orders.handle(node, sent(start()), 5 * S) == orders.Answer()
+    assert watch.report(node, 5 * S) == 0
+    assert watch.report(node, 7 * S) == 1
+    assert watch.report(node, 8 * S) == 0
+    orders.handle(node, sent(stop()), 9 * S)
+    watch.report(node, 10 * S)
+    bodies = said(node)
+    assert [(b.tag, b.boottime_us) for b in bodies] == [
+        (fleet.USABLE, 7 * S),
+        (fleet.STOPPED, 9 * S),
+    ]
+    assert [b.seq for b in bodies] == [1, 2]
+
+
+def test_a_command_delivered_twice_has_one_effect_and_one_answer(node: Node) -> None:
+    """At-least-once delivery, exactly-once effect: the stored answer is sent again."""
+    orders.handle(node, sent(start()), 5 * S)
+    watch.report(node, 7 * S)
+    orders.handle(node, sent(stop()), 9 * S)
+    watch.report(node, 9 * S)
+    before = said(node)
+    again = orders.handle(node, sent(stop()), 20 * S)
+    orders.handle(node, sent(replace(start(), expires_boottime_us=2 * LEASE_END)), 21 * S)
+    watch.report(node, 22 * S)
+    assert said(node) == before
+    assert again.again is not None
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (fleet.seal(STRANGER, start()), "command.forged"),
+        (b"nonsense", "command.forged"),
+        (sent(replace(start(), node=NAME[:-1] + "9")), "command.wrong_node"),
+        (sent(replace(start(), boot="c" * 32)), "command.wrong_boot"),
+        (sent(replace(start(), expires_boottime_us=4 * S)), "command.expired"),
+    ],
+)
+def test_what_is_not_for_us_now_is_refused_with_our_signature(
+    node: Node, raw: bytes, code: str
+) -> None:
+    """Forged, foreign, of another boot, expired: refused in writing, nothing started."""
+    assert orders.handle(node, raw, 5 * S).refused == code
+    (refusal,) = said(node)
+    assert (refusal.tag, refusal.said["code"]) == (fleet.COMMAND_REFUSED, code)
+    assert node.runtimes.observe(6 * S) == []
+    assert orders.handle(node, raw, 6 * S).again is not None
+    assert len(said(node)) == 1
+
+
+def test_a_number_used_for_another_order_is_a_replay(node: Node) -> None:
+    """A number names one order for ever."""
+    orders.handle(node, sent(start()), 5 * S)
+    assert orders.handle(node, sent(stop(10)), 6 * S).refused == "command.replayed"
+    assert node.runtimes.observe(6 * S)[0].state == "usable"
+
+
+def test_a_start_that_comes_after_its_stop_is_stale(node: Node) -> None:
+    """The stop of an allocation never seen leaves a tombstone, and says stopped."""
+    orders.handle(node, sent(stop(11)), 5 * S)
+    assert orders.handle(node, sent(start(10)), 6 * S).refused == "command.stale"
+    assert orders.handle(node, sent(start(12)), 6 * S).refused == "command.stale"
+    assert [b.tag for b in said(node)] == [
+        fleet.STOPPED,
+        fleet.COMMAND_REFUSED,
+        fleet.COMMAND_REFUSED,
+    ]
+    assert node.runtimes.observe(7 * S) == []
+
+
+def test_an_order_under_an_old_lease_nonce_is_stale(node: Node) -> None:
+    """The nonce just replaced still counts, one before it does not, a newer one may be ahead."""
+    for nonce in ("n1", "n2", "n3"):
+        lease.learn_nonce(node.store, BOOT, nonce)
+    stale = replace(start(), nonce="n1")
+    assert orders.handle(node, sent(stale), 5 * S).refused == "command.stale"
+    assert orders.handle(node, sent(replace(start(), nonce="n2")), 5 * S).refused == ""
+    ahead = replace(start(12, "runtime-2"), nonce="n4")
+    other = StartRuntime("runtime-2", (Share(1, 1000),), LEASE_END)
+    assert orders.handle(node, sent(replace(ahead, order=other)), 5 * S).refused == ""
+
+
+def test_a_taken_device_refuses_the_start_and_keeps_the_answer(node: Node) -> None:
+    """Pre-flight says no before anything runs; the number is used up."""
+    orders.handle(node, sent(start()), 5 * S)
+    second = start(12, "runtime-2", 1)
+    assert orders.handle(node, sent(second), 6 * S).refused == "device.busy"
+    later = replace(second, expires_boottime_us=2 * LEASE_END)
+    assert orders.handle(node, sent(later), 7 * S).again is not None
+    assert len(node.runtimes.observe(7 * S)) == 1
+
+
+@pytest.mark.parametrize("cut", ["RECEIVED", "INTENT", "EFFECT"])
+def test_a_command_cut_short_by_a_crash_is_finished_once(tmp_path: Path, cut: str) -> None:
+    """RECEIVED, INTENT, the effect, DONE: wherever kill -9 falls, the next life ends it once."""
+    node = opened(tmp_path)
+    orders._receive(node, start())
+    if cut in {"INTENT", "EFFECT"}:
+        with node.store.transaction() as conn:
+            conn.execute(orders._INTENT, {"number": 10})
+    if cut == "EFFECT":
+        node.runtimes.start(
+            "allocation-runtime-1", "runtime-1", 1, (Share(0, 1000),), 5 * S, LEASE_END
+        )
+    closed(node)
+    node = opened(tmp_path)
+    assert orders.resume(node, 6 * S) == 1
+    assert orders.resume(node, 7 * S) == 0
+    assert orders.handle(node, sent(start()), 8 * S).refused == ""
+    watch.report(node, 9 * S)
+    assert [b.tag for b in said(node)] == [fleet.USABLE]
+    closed(node)
+
+
+def test_a_reboot_voids_what_the_old_boot_had_begun(tmp_path: Path) -> None:
+    """New boot id: nothing is resumed, nothing runs, numbers start again at 1."""
+    node = opened(tmp_path)
+    watch.announce(node, 1 * S)
+    orders.handle(node, sent(start()), 5 * S)
+    orders._receive(node, start(12, "runtime-2"))
+    closed(node)
+    node = opened(tmp_path, "d" * 32)
+    assert orders.resume(node, 1 * S) == 0
+    watch.announce(node, 1 * S)
+    assert node.runtimes.observe(2 * S) == []
+    assert [(b.boot, b.seq) for b in said(node)] == [(BOOT, 1), ("d" * 32, 1)]
+    assert orders.handle(node, sent(start()), 2 * S).refused == ""  # done under its number, void
+    assert orders.handle(node, sent(start(13)), 2 * S).refused == "command.wrong_boot"
+    assert node.runtimes.observe(3 * S) == []
+    closed(node)
+
+
+def test_a_flood_of_forged_commands_does_not_fill_the_disk(node: Node) -> None:
+    """At most 256 refusals wait for their receipt; the rest is dropped unsigned."""
+    for number in range(orders.MAX_REFUSALS + 20):
+        orders.handle(node, b"%d" % number, 5 * S)
+    assert node.spool.refusals_pending() == orders.MAX_REFUSALS
