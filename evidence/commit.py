@@ -11,10 +11,11 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from struct import pack, unpack
 from typing import Final
 
+import psycopg
 from psycopg.pq.abc import PGresult
 
 from domain.errors import DomainError
@@ -25,6 +26,7 @@ from evidence.batch import Answer, Batch, Pending, Place
 from evidence.clock import ClockWatch
 from evidence.reader import outcome_of
 from evidence.wire import ConnectionLost, Found, Refused, Statement, Wire
+from gpuaas_verify.merkle import leaf_hash
 
 # Measured: more in a batch starves the database while callers run, fewer pay for more commits.
 MAX_ENTRIES: Final = 128
@@ -185,7 +187,7 @@ class Committer:
             _answer_all(pending, error)
             return
         rows = _rows(found[3]) if len(found) > 3 else {}
-        fitting, misplaced = _split_by_rows(pending, rows)
+        fitting, misplaced = _split_by_rows(pending, rows, self._place.outcomes)
         batch = batches.decide(fitting, self._place, clock_us, assume=False)
         work = _insertion(batch, clock_us) if batch.winners else []
         try:
@@ -273,7 +275,8 @@ class Committer:
             # The salt in the suffix is ours alone: these very bytes were stored, or they were not.
             if entry.endswith(each.encoded.suffixes[-1]):
                 last = unpack(">q", position)[0]
-                each.deliver(outcome_of(last, len(each.encoded.suffixes), entry))
+                first = last - len(each.encoded.suffixes) + 1
+                each.deliver(Appended(first, last, leaf_hash(entry)))
             else:
                 again.append(each)
         self._unknown = []
@@ -282,8 +285,6 @@ class Committer:
         self._queue.extendleft(reversed(again))
 
     async def _end_session(self, old: Wire) -> None:
-        import psycopg
-
         try:
             async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as conn:
                 await conn.execute(_TERMINATE, {"pid": old.backend_pid, "name": self._name})
@@ -345,14 +346,14 @@ def _insertion(batch: Batch, clock_us: int) -> list[Statement]:
 
 
 def _split_by_rows(
-    pending: list[Pending], following: dict[str, int]
+    pending: list[Pending], following: dict[str, int], known: Collection[bytes]
 ) -> tuple[list[Pending], list[tuple[Pending, Answer]]]:
-    """Appends whose rows continue their tables, and refusals for the others."""
+    """Appends whose rows continue their tables or whose command is done, and refusals for the others."""
     fitting: list[Pending] = []
     misplaced: list[tuple[Pending, Answer]] = []
     for each in pending:
         wrong = next((b for b in each.encoded.bulk if b.first_row != following[b.table]), None)
-        if wrong is None:
+        if wrong is None or each.encoded.command in known:
             fitting.append(each)
             continue
         misplaced.append(
