@@ -13,7 +13,7 @@ from gpuaas_verify.merkle import leaf_hash
 # The head bounds every reader: nothing is served that the chain does not name yet.
 READ_ENTRIES: Final = """
 SELECT position, entry FROM log.entry
-WHERE position >= %(first)s AND position < %(first)s + %(limit)s
+WHERE position >= %(first)s AND position < %(first)s::bigint + %(limit)s::bigint
   AND position < (SELECT next_position FROM log.head)
 ORDER BY position
 """
@@ -23,7 +23,7 @@ SELECT entry FROM log.entry WHERE stream = %(stream)s AND version > %(after)s OR
 # Rows commit together with their seal: a row that can be seen is sealed.
 READ_ROWS: Final = """
 SELECT row_number, row_bytes FROM log.bulk_row
-WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(first)s + %(limit)s
+WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(first)s::bigint + %(limit)s::bigint
 ORDER BY row_number
 """
 READ_HEAD: Final = "SELECT next_position, leaf, at_us FROM log.head"
@@ -55,7 +55,9 @@ class Recorded(Struct, frozen=True):
     fact: Struct
 
 
-class _Envelope(Struct, forbid_unknown_fields=True):
+class Envelope(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The eleven keys; `fact` is the stored bytes of its value."""
+
     position: int
     prev: str
     at_us: int
@@ -69,7 +71,7 @@ class _Envelope(Struct, forbid_unknown_fields=True):
     fact: msgspec.Raw
 
 
-_DECODE: Final = msgspec.json.Decoder(_Envelope).decode
+open_entry: Final = msgspec.json.Decoder(Envelope).decode
 
 
 def decode_entry(entry: bytes) -> Recorded:
@@ -78,7 +80,7 @@ def decode_entry(entry: bytes) -> Recorded:
     Raises:
         DomainError: `fact.unknown_tag`, `fact.malformed`.
     """
-    e = _DECODE(entry)
+    e = open_entry(entry)
     fact = decode_fact(e.tag, bytes(e.fact))
     return Recorded(e.position, e.stream, e.version, e.tag, e.org, e.actor, e.cause, e.at_us, fact)
 
