@@ -11,7 +11,7 @@ from domain.errors import DomainError
 from projections import live
 from projections.views import step
 
-BATCH: Final = 5_000
+BATCH: Final = 20_000
 POLL_S: Final = 1.0
 REPORT_S: Final = 5.0
 COMPONENT: Final = "projections"
