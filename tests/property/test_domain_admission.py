@@ -1,0 +1,218 @@
+"""Admission against a brute-force reading of its own facts, at every position."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from domain import node, quota, runtime
+from domain.decider import Emit
+from domain.errors import DomainError
+from domain.launch import Launch, admit, capacity, end, set_limit
+from tests.unit.domain_world import World, fact_of, launch, word
+
+MODELS = ("A10", "T4")
+NODES = (("T4", 2), ("A10", 1), ("T4", 4))
+ORGS = (1, 2)
+
+
+class Plain:
+    """Device use and quota use, recounted from nothing but the facts that stand."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, tuple[str, int, tuple[tuple[int, int], ...], str, int]] = {}
+        self.limits: dict[tuple[str, str], int] = {}
+        self.closed: set[str] = set()
+
+    def free(self, node_number: int, gpus: int, org: int) -> list[int]:
+        """Milli that this organization may still take, per device."""
+        room = [1000] * gpus
+        for _, at, shares, owner, _ in self.held.values():
+            if at != node_number:
+                continue
+            for index, milli in shares:
+                room[index] = 0 if owner != f"organization-{org}" else room[index] - milli
+        return room
+
+    def used(self, scope: str, model: str) -> int:
+        return sum(
+            milli
+            for of, _, _, owner, milli in self.held.values()
+            if scope in {owner, owner.replace("organization", "project"),
+                         owner.replace("organization", "department")}
+            and model in {of, "*"}
+        )  # fmt: skip
+
+    def quota_allows(self, org: int, model: str, milli: int) -> bool:
+        return all(
+            self.used(f"{kind}-{org}", name) + milli <= limit
+            for kind in ("organization", "department", "project")
+            for name in (model, "*")
+            if (limit := self.limits.get((f"{kind}-{org}", name))) is not None
+        )
+
+    def fits(self, org: int, devices: int, each: int, models: tuple[str, ...]) -> bool:
+        """Whether any node at all could take it: tried one by one."""
+        for number, (model, gpus) in enumerate(NODES, 1):
+            if (models and model not in models) or f"node-{number}" in self.closed:
+                continue
+            if not self.quota_allows(org, model, devices * each):
+                continue
+            room = self.free(number, gpus, org)
+            if sum(milli >= each for milli in room) >= devices:
+                return True
+        return False
+
+
+class Admissions(RuleBasedStateMachine):
+    """Launches, ends, limits, cordons and refused appends, in any order."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(NODES, organizations=len(ORGS))
+        self.plain = Plain()
+        self.count = 0
+        self.facts: list[tuple[str, Emit]] = []
+
+    def stand(self, emits: tuple[Emit, ...]) -> None:
+        self.facts += [(emit.stream, emit) for emit in emits]
+
+    @rule(
+        org=st.sampled_from(ORGS),
+        shape=st.one_of(
+            st.tuples(st.just(1), st.integers(1, 1000)), st.tuples(st.integers(1, 4), st.just(1000))
+        ),
+        models=st.sampled_from([(), ("T4",), ("A10",), ("A10", "T4"), ("none",)]),
+        lost=st.booleans(),
+    )
+    def launch(self, org: int, shape: tuple[int, int], models: tuple[str, ...], lost: bool) -> None:
+        devices, each = shape
+        self.count += 1
+        wanted = launch(self.count, each, devices=devices, models=models, org=org)
+        fits = self.plain.fits(org, devices, each, models)
+        emits = attempt(self.world, wanted)
+        if isinstance(emits, DomainError):
+            assert emits.code in {"capacity.none_fits", "quota.exceeded"}
+            assert not fits, f"{emits} although it fits"
+            return
+        assert fits, "admitted although nothing has room"
+        if lost:  # the append was refused
+            self.world.state.undo(emits)
+            return
+        self.stand(emits)
+        placed = fact_of(emits, runtime.Allocated)
+        shares = tuple((share.index, share.milli) for share in placed.devices)
+        assert [milli for _, milli in shares] == [each] * devices
+        self.plain.held[wanted.runtime] = (
+            *(placed.model, int(placed.node.removeprefix("node-")), shares),
+            *(f"organization-{org}", devices * each),
+        )
+
+    @precondition(lambda self: self.plain.held)
+    @rule(data=st.data(), lost=st.booleans())
+    def end(self, data: st.DataObject, lost: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.plain.held)))
+        at = self.plain.held[name][1]
+        stopped = runtime.Stopped(9, 9, 9, word(f"node-{at}"))
+        emits = end(self.world.state, name, stopped)
+        assert {emit.stream for emit in emits} >= {name, f"node-{at}"}
+        assert end(self.world.state, name, stopped) == ()
+        if lost:
+            self.world.state.undo(emits)
+            return
+        self.stand(emits)
+        del self.plain.held[name]
+
+    @rule(
+        org=st.sampled_from(ORGS),
+        kind=st.sampled_from(["organization", "department", "project"]),
+        model=st.sampled_from(["*", *MODELS]),
+        limit=st.integers(0, 6000),
+        lost=st.booleans(),
+    )
+    def limit(self, org: int, kind: str, model: str, limit: int, lost: bool) -> None:
+        command = quota.SetLimit(f"{kind}-{org}", model, limit, 5)
+        emits = set_limit(self.world.state, f"organization-{org}", command)
+        if lost:
+            self.world.state.undo(emits)
+            return
+        self.stand(emits)
+        self.plain.limits[f"{kind}-{org}", model] = limit
+
+    @rule(number=st.integers(1, len(NODES)))
+    def toggle(self, number: int) -> None:
+        name = f"node-{number}"
+        if name in self.plain.closed:
+            self.plain.closed.remove(name)
+            fact: node.Event = node.Uncordoned(1)
+        else:
+            self.plain.closed.add(name)
+            fact = node.Cordoned(1)
+        emit = Emit(name, "-", self.world.state.version(name), (fact,))
+        self.world.say(name, fact)
+        self.stand((emit,))
+
+    @invariant()
+    def no_device_is_over_1000_milli_or_shared_across(self) -> None:
+        for number, (_, gpus) in enumerate(NODES, 1):
+            owners: dict[int, set[str]] = {}
+            use = [0] * gpus
+            for _, at, shares, owner, _ in self.plain.held.values():
+                for index, milli in shares if at == number else ():
+                    use[index] += milli
+                    owners.setdefault(index, set()).add(owner)
+            assert max(use) <= 1000
+            assert all(len(names) == 1 for names in owners.values())
+            state = self.world.state.stock.states[f"node-{number}"]
+            assert [1000 - free for free in state.free] == use
+
+    @invariant()
+    def capacity_says_what_admit_would_do(self) -> None:
+        for org in ORGS:
+            for room in capacity(self.world.state, f"organization-{org}"):
+                rooms = [
+                    self.plain.free(number, gpus, org)
+                    for number, (model, gpus) in enumerate(NODES, 1)
+                    if model == room.model and f"node-{number}" not in self.plain.closed
+                ]
+                assert room.most_milli == max((max(free) for free in rooms), default=0)
+                assert room.most_devices == max((free.count(1000) for free in rooms), default=0)
+
+    @invariant()
+    def a_state_folded_from_the_facts_decides_the_same(self) -> None:
+        fresh = World(NODES, organizations=len(ORGS))
+        for stream, emit in self.facts:
+            for number, fact in enumerate(emit.facts, 1):
+                fresh.state.apply(stream, emit.expected + number, fact)
+        mine = self.world.state
+        assert fresh.state.versions == mine.versions
+        assert fresh.state.quotas.keys() <= mine.quotas.keys()
+        assert all(tree == mine.quotas[name] for name, tree in fresh.state.quotas.items())
+        assert fresh.state.stock.states == mine.stock.states
+        for org in ORGS:
+            probe = launch(10**6, 300, org=org)
+            assert tried(fresh, probe) == tried(self.world, probe)
+
+
+def attempt(world: World, wanted: Launch) -> tuple[Emit, ...] | DomainError:
+    try:
+        return admit(world.state, wanted)
+    except DomainError as error:
+        return error
+
+
+def tried(world: World, wanted: Launch) -> tuple[tuple[object, ...], ...] | str:
+    """What admission would decide, leaving no trace."""
+    emits = attempt(world, wanted)
+    if isinstance(emits, DomainError):
+        return emits.code
+    world.state.undo(emits)
+    return tuple((emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)
+
+
+Admissions.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestAdmissions = Admissions.TestCase
