@@ -282,7 +282,7 @@ def stopped(log: LogDraft, runtime: str = RUNTIME) -> None:
     log.spoken(runtime, "runtime.stopped", fact)
 
 
-def small_log(edit: Callable[[LogDraft], None] | None = None) -> LogDraft:
+def small_log(edit: Callable[[LogDraft], object] | None = None) -> LogDraft:
     """Thirteen entries with every kind of member: tiles, both tables, a file. `edit` is applied last."""
     log = opened()
     priced(log)

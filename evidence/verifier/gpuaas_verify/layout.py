@@ -38,12 +38,7 @@ def check_names(source: Source, size: int) -> None:
     Raises: Invalid `member.unexpected`.
     """
     for name in source.names():
-        kind = name.partition("/")[0]
-        if (
-            kind in {"bulk", "file"}
-            or name == CHECKPOINT
-            or (kind == "tile" and _implied(name, size))
-        ):
+        if name.startswith(("bulk/", "file/")) or name == CHECKPOINT or _implied(name, size):
             continue
         raise Invalid("member.unexpected", "not a member of this bundle", member=name)
 

@@ -154,7 +154,7 @@ def _verifies(key: Vkey, message: bytes, signature: bytes) -> bool:
 def verify_signature(key: Vkey, note: Note, signature: Signature) -> int | None:
     """The witness's time in seconds, None for a log's key. Raises: Invalid `note.bad_signature`."""
     message, blob, time_s = note.text.encode(), signature.blob, None
-    if key.algorithm == COSIGNATURE and len(blob) == 72:
+    if key.algorithm == COSIGNATURE:
         time_s, blob = int.from_bytes(blob[:8], "big"), blob[8:]
         message = cosignature_message(note.text, time_s)
     if (time_s or 0) >= 1 << 63 or len(blob) != 64 or not _verifies(key, message, blob):

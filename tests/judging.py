@@ -1,0 +1,52 @@
+"""The verdict of a verifier, whichever copy of its modules it is, on something from wrong_logs or wrong_members."""
+
+import io
+from types import ModuleType
+from typing import Any
+
+from tests.wrong_logs import Wrong
+
+VALID: tuple[str, dict[str, Any]] = ("valid", {})
+
+
+def _place(error: Any) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in error.as_json().items()
+        if name not in {"code", "detail"} and value is not None
+    }
+
+
+def judge(modules: dict[str, ModuleType], wrong: Wrong) -> tuple[str, dict[str, Any]]:
+    """(code, where), or VALID. `modules` are those of gpuaas_verify by their last name."""
+    errors = modules["errors"]
+    try:
+        error = _judge(modules, wrong)
+    except errors.Invalid as raised:
+        error = raised
+    except errors.Unreadable:
+        return ("unreadable", {})
+    return VALID if error is None else (error.code, _place(error))
+
+
+def _judge(modules: dict[str, ModuleType], wrong: Wrong) -> Any:
+    vkey, bundle = modules["note"].Vkey, modules["bundle"]
+    keys = tuple(vkey.parse(text) for text in wrong.keys)
+    if wrong.kind == "vkey":
+        return None
+    if wrong.kind == "json":
+        modules["strict"].decode(wrong.data[0])
+        return None
+    if wrong.kind == "consistency":
+        size1, size2, root1, root2, *proof = wrong.data
+        modules["merkle"].verify_consistency(int(size1), int(size2), root1, root2, proof)
+        return None
+    witnesses = tuple(vkey.parse(text) for text in wrong.witnesses)
+    trust = bundle.Trust(keys, wrong.known, witnesses, wrong.quorum, wrong.max_age_s, wrong.now_us)
+    if wrong.kind == "receipt":
+        return modules["receipt"].verify_receipt(*wrong.data, trust).error
+    source = modules["tarball"].TarSource(io.BytesIO(wrong.data[0]))
+    try:
+        return bundle.verify_source(source, trust, bundle.Scope()).error
+    finally:
+        source.close()
