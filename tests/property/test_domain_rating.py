@@ -1,0 +1,311 @@
+"""Rating against an oracle that looks at every microsecond by itself (MONEY.md section 7)."""
+
+from collections import defaultdict
+from fractions import Fraction
+from itertools import pairwise
+from random import Random
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import Struct
+
+from domain import account, invoice, node, period, pricebook, runtime
+from domain.rating import Books, RatedInterval, Transfer
+from tests.unit.domain_world import NAME, enrolled, word
+
+END = 100  # the horizon, us: short enough to count one by one
+MODELS = ("T4", "A10")
+A = word()
+type Said = tuple[str, Struct]
+type LineKey = tuple[str, int, str]
+
+
+def fold_all(said: list[Said]) -> tuple[Books, list[RatedInterval], list[Transfer]]:
+    books, rated, moved = Books(), [], []
+    for position, (stream, fact) in enumerate(said):
+        rows, transfers = books.apply(position, stream, fact)
+        rated += rows
+        moved += transfers
+    return books, rated, moved
+
+
+def line_totals(rated: list[RatedInterval]) -> dict[LineKey, tuple[int, int]]:
+    totals = {
+        (row.resource, row.price, row.period): (row.line_quantity, row.line_amount_pico)
+        for row in rated
+    }
+    return {key: total for key, total in totals.items() if total != (0, 0)}
+
+
+class Rating(RuleBasedStateMachine):
+    """Runtimes come and go, periods close early or late, invoices follow."""
+
+    @initialize(
+        cuts=st.lists(st.integers(1, END - 1), min_size=1, max_size=5, unique=True).map(sorted),
+        entries=st.lists(
+            st.tuples(
+                st.sampled_from(["default", "account-1"]),
+                st.sampled_from(MODELS),
+                st.integers(1, END),
+                st.booleans(),
+                st.integers(0, 10**13),
+                st.sampled_from([1, 3, 1000, 999_983]),
+            ),
+            max_size=6,
+            unique_by=lambda entry: entry[:3],
+        ),
+        digits=st.sampled_from([0, 2, 11, 12]),
+    )
+    def begin(
+        self,
+        cuts: list[int],
+        entries: list[tuple[str, str, int, bool, int, int]],
+        digits: int,
+    ) -> None:
+        self.said: list[Said] = []
+        self.books = Books()
+        self.rated: list[RatedInterval] = []
+        self.moved: list[Transfer] = []
+        self.unit = 10 ** (12 - digits)
+        # model -> (priority, effective, position, pico, divisor)
+        self.prices: dict[str, list[tuple[bool, int, int, int, int]]] = {m: [] for m in MODELS}
+        self.runtimes: dict[str, tuple[str, int]] = {}
+        self.open: dict[str, tuple[int, int]] = {}  # from, charged up to
+        self.last: dict[str, int] = {}
+        self.billable: dict[str, set[int]] = defaultdict(set)
+        self.closed = 0
+        self.frozen: dict[str, object] = {}
+        self.invoiced: dict[str, int] = {}
+        self.say("account-1", account.Opened("organization-1", "USD", digits, "UTC", "x", 0))
+        self.say("node-1", enrolled("T4", 8)[1])
+        bounds = [0, *cuts, END]
+        self.periods = list(pairwise(bounds))
+        for number, (start, stop) in enumerate(self.periods, 1):
+            opened = period.Opened("account-1", number, start, stop, "UTC", "x", 0)
+            self.say(f"period-{number}", opened)
+        for model in MODELS:
+            self.publish("default", model, 0, 7 * 10**11, 3000, valid=True)
+        for of, model, since, valid, pico, divisor in entries:
+            self.publish(of, model, since, pico, divisor, valid=valid)
+
+    def publish(
+        self, of: str, model: str, since: int, pico: int, divisor: int, *, valid: bool
+    ) -> None:
+        if valid:
+            self.prices[model].append((of != "default", since, len(self.said), pico, divisor))
+        fields = (of, "gpu.time", model, "-", "usable", "USD")
+        published = since if valid else since + 1
+        self.say("pricebook-1", pricebook.EntryPublished(*fields, since, published, pico, divisor))
+
+    def say(self, stream: str, fact: Struct) -> None:
+        rows, transfers = self.books.apply(len(self.said), stream, fact)
+        self.said.append((stream, fact))
+        self.rated += rows
+        self.moved += transfers
+
+    @rule(model=st.sampled_from(MODELS), milli=st.sampled_from([1, 333, 1000, 8000]))
+    def request(self, model: str, milli: int) -> None:
+        name = f"runtime-{len(self.runtimes)}"
+        self.runtimes[name] = (model, milli)
+        self.last[name] = 0
+        fields = (f"project-{len(name) % 2}", "department-1", "account-1", NAME, 1, milli, ())
+        self.say(name, runtime.Requested(*fields, 0))
+        self.say(name, runtime.Allocated("allocation-1", "node-1", model, (), 1, 0))
+
+    @precondition(lambda self: len(self.runtimes) > len(self.open))
+    @rule(data=st.data())
+    def usable(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(set(self.runtimes) - set(self.open))))
+        at = data.draw(st.integers(self.last[name], END))
+        self.say(name, runtime.Usable(at, at, at, A))
+        self.open[name] = (at, at)
+        self.last[name] = at
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), kind=st.integers(0, 3), again=st.booleans())
+    def finish(self, data: st.DataObject, kind: int, again: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.open)))
+        start, _ = self.open.pop(name)
+        at = data.draw(st.integers(start, END))
+        facts = (
+            runtime.Stopped(at, at, at, A),
+            runtime.Degraded(at, at, at, A),
+            runtime.Failed("oom", at, at, at, A),
+            runtime.Lost(at, at),
+        )
+        for _ in range(1 + again):  # said twice, it changes nothing
+            self.say(name, facts[kind])
+        self.billable[name] |= set(range(start, at))
+        self.last[name] = at
+
+    @precondition(lambda self: self.closed < len(self.periods) - 1)
+    @rule()
+    def close(self) -> None:
+        start, end = self.periods[self.closed]
+        self.closed += 1
+        name = f"period-{self.closed}"
+        self.say(name, period.Closed("account-1", start, end, end))
+        for runtime_id, (since, done) in self.open.items():
+            self.open[runtime_id] = (since, max(done, end))
+        self.frozen[name] = self.books.invoice_of(name)
+
+    @precondition(lambda self: len(self.invoiced) < self.closed)
+    @rule()
+    def invoice(self) -> None:
+        number = len(self.invoiced) + 1
+        draft = self.books.invoice_of(f"period-{number}")
+        command = invoice.Finalize(f"N-{number}", draft, "00", len(self.said), 0)
+        [final] = invoice.decide(command, invoice.Missing())
+        self.say(f"invoice-{number}", final)
+        self.invoiced[f"period-{number}"] = draft.total_minor
+
+    def due(self) -> dict[str, set[int]]:
+        """Billable microseconds so far: told ones, and what closed periods took of open ones."""
+        due = {name: set(instants) for name, instants in self.billable.items()}
+        for name, (start, done) in self.open.items():
+            due.setdefault(name, set()).update(range(start, done))
+        return due
+
+    @invariant()
+    def every_charged_microsecond_is_one_of_the_lifecycle_once(self) -> None:
+        """Invariants 4 and 5: union of lifecycle intervals = charged time, no overlap."""
+        count: dict[tuple[str, int], int] = defaultdict(int)
+        for row in self.rated:
+            assert row.start_us < row.end_us
+            assert row.quantity == self.runtimes[row.resource][1] * (row.end_us - row.start_us)
+            for instant in range(row.start_us, row.end_us):
+                count[row.resource, instant] += row.sign
+        charged = {key for key, times in count.items() if times}
+        assert set(count.values()) <= {0, 1}
+        assert charged == {(name, at) for name, due in self.due().items() for at in due}
+
+    @invariant()
+    def charge_lines_are_those_of_the_oracle(self) -> None:
+        """Invariant 1: the derived set = the set counted microsecond by microsecond."""
+        quantity: dict[tuple[str, tuple[bool, int, int, int, int], str], int] = defaultdict(int)
+        for name, instants in self.due().items():
+            model, milli = self.runtimes[name]
+            for at in instants:
+                price = max(p for p in self.prices[model] if p[1] <= at)
+                [number] = [n for n, (a, b) in enumerate(self.periods, 1) if a <= at < b]
+                quantity[name, price, f"period-{number}"] += milli
+        assert line_totals(self.rated) == {
+            (name, price[2], of): (total, round(Fraction(total * price[3], price[4])))
+            for (name, price, of), total in quantity.items()
+        }
+
+    @invariant()
+    def transfers_follow_from_the_lines_and_balance(self) -> None:
+        """Invariant 9: charges = amounts of the lines; every balance is the sum of its rows."""
+        balances: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        charged: dict[LineKey, int] = defaultdict(int)
+        for row in self.moved:
+            for name, amount, seq, balance in (
+                (row.debit, row.amount_pico, row.debit_seq, row.debit_balance_pico),
+                (row.credit, -row.amount_pico, row.credit_seq, row.credit_balance_pico),
+            ):
+                balances[name][0] += 1
+                balances[name][1] += amount
+                assert balances[name] == [seq, balance]
+            if row.kind == "charge":
+                assert row.price is not None
+                sign = 1 if row.debit == "unbilled" else -1
+                charged[row.resource, row.price, row.period] += sign * row.amount_pico
+        assert len({row.id for row in self.moved}) == len(self.moved)
+        lines = {key: amount for key, (_, amount) in line_totals(self.rated).items() if amount}
+        assert {key: amount for key, amount in charged.items() if amount} == lines
+        assert {n: [b.seq, b.pico] for n, b in self.books.balances("account-1").items()} == balances
+        assert balances["receivable"][1] == sum(self.invoiced.values()) * self.unit
+
+    @invariant()
+    def closed_periods_never_change(self) -> None:
+        """Invariant 15: what comes later is booked in an open period."""
+        for name, draft in self.frozen.items():
+            assert self.books.invoice_of(name) == draft
+
+    @invariant()
+    def invoices_are_their_lines_to_half_a_minor_unit(self) -> None:
+        """Invariant 13: only the total is rounded; shown lines add up to it."""
+        total = 0
+        for number in range(1, len(self.periods) + 1):
+            draft = self.books.invoice_of(f"period-{number}")
+            exact = sum(line.amount_pico for line in draft.lines)
+            assert draft.total_pico == exact
+            assert 2 * abs(draft.total_minor * self.unit - exact) <= self.unit
+            assert draft.rounding_pico == draft.total_minor * self.unit - exact
+            assert sum(line.shown_minor for line in draft.lines) == draft.total_minor
+            for line in draft.lines:
+                assert 0 <= line.amount_pico - (line.shown_minor - 1) * self.unit < 2 * self.unit
+            total += exact
+        assert total == sum(amount for _, amount in line_totals(self.rated).values())
+
+    def teardown(self) -> None:
+        """Invariants 6 and 12: another order, or a split interval, changes no line."""
+        if not hasattr(self, "said"):
+            return
+        expected = line_totals(self.rated)
+        unbilled = sums(self.moved)
+        for seed in range(2):
+            _, rated, moved = fold_all(shuffled(without_invoices(self.said), Random(seed)))
+            assert line_totals(rated) == expected
+            assert sums(moved) == unbilled
+        _, rated, moved = fold_all(split(without_invoices(self.said)))
+        assert line_totals(rated) == expected
+        assert sums(moved) == unbilled
+
+
+def without_invoices(said: list[Said]) -> list[Said]:
+    return [each for each in said if not isinstance(each[1], invoice.Finalized)]
+
+
+def sums(moved: list[Transfer]) -> dict[str, int]:
+    """Net amount per revenue account; invoices move none of them."""
+    total: dict[str, int] = defaultdict(int)
+    for row in moved:
+        if row.kind == "charge":
+            total[row.credit] += row.amount_pico
+            total[row.debit] -= row.amount_pico
+    return {name: amount for name, amount in total.items() if amount}
+
+
+def shuffled(said: list[Said], random: Random) -> list[Said]:
+    """Runtimes' facts in another order; each runtime's own order and the closes stay in place."""
+    out: list[Said] = []
+    block: list[Said] = []
+    for each in [*said, ("period-", period.Closed("", 0, 0, 0))]:
+        if each[0].startswith("runtime-"):
+            block.append(each)
+            continue
+        streams = sorted({stream for stream, _ in block})
+        random.shuffle(streams)
+        out += [one for stream in streams for one in block if one[0] == stream]
+        block = []
+        out.append(each)
+    return out[:-1]
+
+
+def split(said: list[Said]) -> list[Said]:
+    """Every stopped interval cut once more in its middle."""
+    out: list[Said] = []
+    since: dict[str, int] = {}
+    for stream, fact in said:
+        if isinstance(fact, runtime.Usable):
+            since[stream] = fact.usable_us
+        if isinstance(fact, runtime.Stopped) and stream in since:
+            at = (since.pop(stream) + fact.stopped_us) // 2
+            out.append((stream, runtime.Degraded(at, at, at, A)))
+            out.append((stream, runtime.Usable(at, at, at, A)))
+        elif not isinstance(fact, runtime.Usable | node.Enrolled) and stream in since:
+            since.pop(stream)
+        out.append((stream, fact))
+    return out
+
+
+Rating.TestCase.settings = settings(
+    max_examples=100,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestRating = Rating.TestCase
