@@ -1,5 +1,6 @@
 """All views made again from the log beside the serving ones, compared with them, and swapped in."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,9 @@ PER_TRANSACTION: Final = 50_000
 _SHADOW: Final = "SELECT live.views_shadow()"
 _SWAP: Final = "SELECT live.views_swap()"
 _DROP_OLD: Final = "SELECT live.views_drop_old()"
+_ONLY_ONE: Final = "SELECT pg_try_advisory_lock(7214036823)"
+_DONE: Final = "SELECT pg_advisory_unlock(7214036823)"
+_PATIENCE: Final = "SET LOCAL lock_timeout = '5s'"
 _LOCK: Final = "SELECT position FROM views.applied FOR UPDATE"
 # Tables of a schema with the columns of their primary key, which order a table completely.
 _TABLES: Final = """
@@ -46,9 +50,25 @@ def rebuild(
     A crash leaves the serving views as they are; the next rebuild begins anew.
 
     Raises:
-        DomainError: `projection.differs` when tables differ and `expect_equal`; nothing was
+        DomainError: `rebuild.running`. `projection.differs` when tables differ and `expect_equal`; nothing was
             swapped. `projection.*` when an entry cannot be applied.
     """
+    row = conn.execute(_ONLY_ONE).fetchone()
+    if row is None or not row[0]:
+        raise DomainError("rebuild.running", "another rebuild is at work on this database")
+    try:
+        return _rebuild(conn, reader, expect_equal, progress)
+    finally:
+        if not conn.closed:
+            conn.execute(_DONE)
+
+
+def _rebuild(
+    conn: psycopg.Connection[Any],
+    reader: psycopg.Connection[Any],
+    expect_equal: bool,
+    progress: Callable[[int], None] | None,
+) -> list[str]:
     conn.execute(_SHADOW)
     fill(conn, reader, progress=progress)
     with conn.transaction():
@@ -63,8 +83,26 @@ def rebuild(
                 "projection.differs", f"rebuilt views differ in {', '.join(differing)}"
             )
         conn.execute(_SWAP)
-    conn.execute(_DROP_OLD)
+    with contextlib.suppress(psycopg.errors.LockNotAvailable), conn.transaction():
+        # Somebody still reads the old views: the next rebuild drops them.
+        conn.execute(_PATIENCE)
+        conn.execute(_DROP_OLD)
     return differing
+
+
+def run(app_url: str) -> int:
+    """The command line's `rebuild`: 0 when equal and swapped, 1 with a sentence when not."""
+    with (
+        psycopg.connect(app_url, autocommit=True) as conn,
+        psycopg.connect(app_url, autocommit=True) as reader,
+    ):
+        try:
+            rebuild(conn, reader, progress=lambda at: print(f"{at} entries applied"))
+        except DomainError as error:
+            print(f"nothing was swapped: {error}")
+            return 1
+        print(f"views rebuilt through {applied(conn)} entries, equal, swapped in")
+    return 0
 
 
 def fill(
