@@ -1,0 +1,140 @@
+"""Billing accounts with their balances, and transfers."""
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api.acting import Done, Said
+from api.auth import ADMIN, OPERATOR, require, unknown, within
+from api.body import FrontRequest
+from api.calendar import minor_digits, month_of, tzdata, zone_of
+from api.changing import target
+from api.edge import money, now_us
+from api.paging import after, page_size
+from api.services import Services, services_of
+from api.viewing import own_scope, page, tagged, viewed
+from contracts.http import Account, AccountNew, Balance, Page, Transfer
+from domain import account, period
+from evidence.append import Append, Write
+from evidence.ids import new_id
+from projections import billing_read, journal_read
+
+
+@post("/v1/accounts")
+async def open_account(request: FrontRequest, data: JSONBody[AccountNew]) -> Response[Account]:
+    """Opened together with its first period, the month of now in its zone."""
+    require(request.user, OPERATOR, ADMIN)
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        org = await target(services, request.user, data.organization)
+        now, zone, rules = now_us(), zone_of(data.zone), tzdata()
+        digits = minor_digits(data.currency)
+        opening = account.Open(org.stream, data.currency, digits, data.zone, rules, now)
+        opened = account.decide(opening, account.Missing())
+        stream = new_id("account")
+        start, end = month_of(now, zone)
+        first = period.Open(stream, start, end, data.zone, rules, None, now)
+        begun = period.decide(first, period.Missing())
+        writes = (
+            Write(stream, org.stream, 0, tuple(opened)),
+            Write(new_id("period"), org.stream, 0, tuple(begun)),
+        )
+        reads = ((org.stream, org.version),)
+        append = Append(writes, request.user.actor, cause, reads)
+        return Done(await services.log.append(append), writes)
+
+    def answer(said: tuple[Said, ...], _: bool) -> Account:
+        fact = said[0].fact
+        assert isinstance(fact, account.Opened), "the outcome of this route"
+        return Account(
+            id=said[0].stream,
+            organization=fact.organization,
+            currency=fact.currency,
+            zone=fact.zone,
+            version=said[0].version,
+            balances=[],
+        )
+
+    return await services.acting.perform(request, do, answer)
+
+
+@get("/v1/accounts")
+async def list_accounts(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Account]:
+    scope = own_scope(request.user, organization)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(billing_read.accounts, organization=scope, as_of=position)
+    return Page(items=[_given(row, []) for row in rows], next=None)
+
+
+@get("/v1/accounts/{account_id:str}")
+async def show_account(
+    request: FrontRequest, account_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Account]:
+    services, position = await viewed(request, as_of)
+    row = await _account(services, request, account_id, position)
+    balances = await services.reads.ask(billing_read.balances, account_id, position)
+    return tagged(_given(row, balances), 1)
+
+
+@get("/v1/accounts/{account_id:str}/transfers")
+async def list_transfers(
+    request: FrontRequest,
+    account_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Transfer]:
+    """In order of posting; each cites the log position that caused it."""
+    size, start = page_size(limit), after(cursor)
+    services, position = await viewed(request, as_of)
+    await _account(services, request, account_id, position)
+    rows = await services.reads.ask(
+        journal_read.transfers, account=account_id, after=start, limit=size + 1, as_of=position
+    )
+    return page(rows, size, _transfer, lambda row: row.row)
+
+
+async def _account(
+    services: Services, request: FrontRequest, account_id: str, position: int | None
+) -> billing_read.Account:
+    rows = await services.reads.ask(billing_read.accounts, account=account_id, as_of=position)
+    if not rows:
+        raise unknown("account")
+    within(request.user, rows[0].organization, "account")
+    return rows[0]
+
+
+def _given(row: billing_read.Account, balances: list[billing_read.Balance]) -> Account:
+    return Account(
+        id=row.account,
+        organization=row.organization,
+        currency=row.currency,
+        zone=row.zone,
+        version=None,
+        balances=[
+            Balance(ledger=one.ledger, balance=money(one.balance_pico, one.currency))
+            for one in balances
+        ],
+    )
+
+
+def _transfer(row: journal_read.Transfer) -> Transfer:
+    return Transfer(
+        row=row.row,
+        id=row.id,
+        cause=row.cause,
+        kind=row.kind,
+        account=row.account,
+        debit=row.debit,
+        credit=row.credit,
+        amount=money(row.amount_pico, row.currency),
+        resource=row.resource,
+        meter=row.meter,
+        price=row.price,
+        period=row.period,
+        booked=row.booked,
+    )

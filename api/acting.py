@@ -1,0 +1,221 @@
+"""One acting request, once: claim the key, do it, answer from what the log holds.
+
+A crash before the append leaves a claim without an outcome: the repeat does it. A crash after it
+leaves an outcome: the repeat's answer is made again from the entries. Refusals free the key.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from litestar import Response
+from msgspec import Struct
+
+from api.body import FrontRequest
+from api.claims import Claim, Claims
+from api.reads import Reads
+from contracts.http import Given
+from domain.errors import DomainError
+from evidence.append import Appended, Write
+from evidence.reader import decode_entry, outcome, read_entries
+
+_KEY: Final = re.compile(r"[!-~]{1,200}")
+_POLL_S: Final = 0.05
+_ETAG: Final = re.compile(r'"([0-9]{1,18})"')
+
+
+class Said(Struct, frozen=True):
+    """One fact as the log holds it."""
+
+    position: int
+    stream: str
+    version: int
+    org: str
+    fact: Struct
+
+
+class Done(Struct, frozen=True):
+    """What an act appended, or `nothing`: the answer when there was nothing left to do."""
+
+    appended: Appended | None = None
+    writes: tuple[Write, ...] = ()
+    nothing: Given | None = None
+
+
+type Do = Callable[[str], Awaitable[Done]]
+type Answer = Callable[[tuple[Said, ...], bool], Given]
+
+
+class Acting:
+    """`answer(said, again)` must be a pure function: it also answers repeats, from the log."""
+
+    def __init__(self, claims: Claims, reads: Reads, wait_us: int) -> None:
+        self._claims = claims
+        self._reads = reads
+        self._wait_s = wait_us / 1_000_000
+        self._running: dict[bytes, tuple[bytes, asyncio.Future[Response[Any]]]] = {}
+
+    async def perform(
+        self, request: FrontRequest, do: Do, answer: Answer, status: int = 201
+    ) -> Response[Any]:
+        """The response of the first such request, whoever sends it and however often.
+
+        Raises: DomainError idempotency_key.required | reused | in_flight, and what `do` raises.
+        """
+        command = _command_id(request)
+        fingerprint = hashlib.sha256(await request.body()).digest()
+        running = self._running.get(command)
+        if running is not None:
+            return await self._beside(running, fingerprint)
+        future: asyncio.Future[Response[Any]] = asyncio.get_running_loop().create_future()
+        self._running[command] = (fingerprint, future)
+        try:
+            response = await self._first(command, fingerprint, do, answer, status)
+        except BaseException as error:
+            if isinstance(error, DomainError):
+                future.set_exception(error)
+                future.exception()  # nobody may be waiting; that is no lost error
+            else:
+                future.cancel()
+            raise
+        else:
+            future.set_result(response)
+            return response
+        finally:
+            del self._running[command]
+
+    async def _beside(
+        self, running: tuple[bytes, asyncio.Future[Response[Any]]], fingerprint: bytes
+    ) -> Response[Any]:
+        if running[0] != fingerprint:
+            raise _reused()
+        try:
+            async with asyncio.timeout(self._wait_s):
+                return await asyncio.shield(running[1])
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not running[1].cancelled():
+                raise
+            raise _in_flight() from error
+
+    async def _first(
+        self, command: bytes, fingerprint: bytes, do: Do, answer: Answer, status: int
+    ) -> Response[Any]:
+        cause = f"cmd:{command.hex()}"
+        claim = await self._claims.take(command, fingerprint)
+        if not claim.mine:
+            before = await self._before(command, fingerprint, claim, cause, answer, status)
+            if before is not None:
+                return before
+        try:
+            done = await do(cause)
+        except DomainError as error:
+            if error.code != "log.unavailable":  # then the outcome is unknown: keep the claim
+                self._claims.drop(command)
+            raise
+        if done.appended is None:
+            assert done.nothing is not None, "an act appends something or answers at once"
+            body = msgspec.json.encode(done.nothing)
+            await self._claims.keep_answer(command, body)
+            return _response(body, status)
+        if done.appended.repeated:
+            return await self._again(done.appended, answer, status)
+        said = _said(done.writes, done.appended)
+        return _answered(answer(said, False), done.appended, said, status)
+
+    async def _before(
+        self,
+        command: bytes,
+        fingerprint: bytes,
+        claim: Claim,
+        cause: str,
+        answer: Answer,
+        status: int,
+    ) -> Response[Any] | None:
+        """The earlier request's answer; None when it came to nothing and the key is now ours."""
+        deadline = asyncio.get_running_loop().time() + self._wait_s
+        while True:
+            found = await self._reads.ask(outcome, cause)
+            same = claim.fingerprint == fingerprint
+            if not same and (found is not None or claim.answer is not None or not claim.old):
+                raise _reused()
+            if found is not None:
+                return await self._again(found, answer, status)
+            if claim.answer is not None:
+                return _response(claim.answer, status)
+            if await self._claims.take_over(command, fingerprint, claim):
+                return None
+            if asyncio.get_running_loop().time() >= deadline:
+                raise _in_flight()
+            await asyncio.sleep(_POLL_S)
+            claim = await self._claims.take(command, fingerprint)
+            if claim.mine:
+                return None
+
+    async def _again(self, appended: Appended, answer: Answer, status: int) -> Response[Any]:
+        count = appended.last - appended.first + 1
+        rows = await self._reads.ask(read_entries, appended.first, count)
+        recorded = [decode_entry(entry) for _, entry, _ in rows]
+        said = tuple(Said(r.position, r.stream, r.version, r.org, r.fact) for r in recorded)
+        return _answered(answer(said, True), appended, said, status)
+
+
+def _command_id(request: FrontRequest) -> bytes:
+    key = request.headers.get("idempotency-key", "")
+    if not _KEY.fullmatch(key):
+        raise DomainError(
+            "idempotency_key.required", "send Idempotency-Key: 1 to 200 visible ASCII characters"
+        )
+    who = request.user
+    route = f"{request.method} {request.url.path}"
+    text = f"gpuaas-command/1\n{who.org}\n{who.actor}\n{route}\n{key}"
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _said(writes: tuple[Write, ...], appended: Appended) -> tuple[Said, ...]:
+    facts = [
+        (write, write.expected + number, fact)
+        for write in writes
+        for number, fact in enumerate(write.facts, 1)
+    ]
+    return tuple(
+        Said(appended.first + number, write.stream, version, write.org, fact)
+        for number, (write, version, fact) in enumerate(facts)
+    )
+
+
+def _answered(
+    body: Given, appended: Appended, said: tuple[Said, ...], status: int
+) -> Response[Any]:
+    version = max(one.version for one in said if one.stream == said[0].stream)
+    response = _response(msgspec.json.encode(body), status)
+    response.headers["Log-Position"] = str(appended.last)
+    response.headers["Log-Leaf"] = appended.leaf.hex()
+    response.headers["ETag"] = f'"{version}"'
+    return response
+
+
+def _response(body: bytes, status: int) -> Response[Any]:
+    return Response(body, status_code=status, media_type="application/json")
+
+
+def if_match(request: Any, version: int, *, needed: bool = False) -> None:
+    """Raises: DomainError if_match.required (428), if_match.stale (412)."""
+    header = request.headers.get("if-match")
+    if header is None:
+        if needed:
+            raise DomainError("if_match.required", "send If-Match: the ETag you decided on")
+        return
+    found = _ETAG.fullmatch(header)
+    if header != "*" and (found is None or int(found[1]) != version):
+        raise DomainError("if_match.stale", "it has changed since you looked", {"version": version})
+
+
+def _reused() -> DomainError:
+    return DomainError("idempotency_key.reused", "this key was used with another body")
+
+
+def _in_flight() -> DomainError:
+    return DomainError("idempotency_key.in_flight", "the same request is still being worked on")

@@ -1,0 +1,132 @@
+"""What asks for admission, inside one process and over NATS; and the answer."""
+
+import base64
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from domain.errors import DomainError
+from domain.facts import decode_fact, encode_fact, tag_of
+from domain.launch import Launch
+from domain.runtime import Cancelled, Failed, Lost, Stopped
+from domain.stock import Room
+from evidence.append import Appended, Write
+from evidence.private import PrivateValue
+
+SUBJECT: Final = "gpuaas.v1.admission"
+
+
+class LaunchAsk(Struct, frozen=True, tag="launch"):
+    """Admit a runtime; its ids and private words were made by whoever asks."""
+
+    launch: Launch
+    actor: str
+    cause: str
+    private: tuple[PrivateValue, ...] = ()
+
+
+class LimitAsk(Struct, frozen=True, tag="limit"):
+    """Set one limit of an organization's quota."""
+
+    organization: str
+    scope: str
+    model: str
+    limit_milli: int
+    now_us: int
+    actor: str
+    cause: str
+
+    def limit(self) -> tuple[str, str, int, int]:
+        return self.scope, self.model, self.limit_milli, self.now_us
+
+
+class EndAsk(Struct, frozen=True, tag="end"):
+    """Append a runtime's last fact with the releases it implies; the fact travels as stored."""
+
+    runtime: str
+    fact_tag: str
+    fact: bytes
+    actor: str
+    cause: str
+
+    def ended(self) -> Stopped | Failed | Cancelled | Lost:
+        """Raises: DomainError fact.malformed."""
+        fact = decode_fact(self.fact_tag, self.fact)
+        if not isinstance(fact, Stopped | Failed | Cancelled | Lost):
+            raise DomainError("admission.malformed", f"{self.fact_tag} ends no runtime")
+        return fact
+
+
+class CapacityAsk(Struct, frozen=True, tag="capacity"):
+    """What fits now for this organization (`""`: for one without shared devices)."""
+
+    organization: str
+
+
+type Ask = LaunchAsk | LimitAsk | EndAsk
+
+
+class Admitted(Struct, frozen=True):
+    """What was appended; `writes` is empty when it was appended before or elsewhere."""
+
+    appended: Appended
+    writes: tuple[Write, ...] = ()
+
+
+class _Reply(Struct, omit_defaults=True):
+    first: int = 0
+    last: int = 0
+    leaf: str = ""
+    code: str = ""
+    detail: str = ""
+    facts: dict[str, int | str] = {}
+    rooms: tuple[Room, ...] = ()
+
+
+_DECODE: Final = msgspec.json.Decoder(LaunchAsk | LimitAsk | EndAsk | CapacityAsk).decode
+_REPLY: Final = msgspec.json.Decoder(_Reply).decode
+
+
+def end_ask(runtime: str, fact: Struct, actor: str, cause: str) -> EndAsk:
+    return EndAsk(runtime, tag_of(fact), encode_fact(fact), actor, cause)
+
+
+def decode_ask(raw: bytes) -> Ask | CapacityAsk:
+    """Raises: DomainError admission.malformed."""
+    try:
+        ask: Ask | CapacityAsk = _DECODE(raw)
+    except msgspec.MsgspecError as error:
+        raise DomainError("admission.malformed", str(error)) from error
+    return ask
+
+
+def encode_answer(answer: Admitted | DomainError) -> bytes:
+    if isinstance(answer, DomainError):
+        reply = _Reply(code=answer.code, detail=answer.detail, facts=answer.facts)
+    else:
+        done = answer.appended
+        leaf = base64.b64encode(done.leaf).decode("ascii")
+        reply = _Reply(first=done.first, last=done.last, leaf=leaf)
+    return msgspec.json.encode(reply)
+
+
+def encode_rooms(rooms: tuple[Room, ...], position: int) -> bytes:
+    return msgspec.json.encode(_Reply(first=position, rooms=rooms))
+
+
+def decode_rooms(raw: bytes) -> tuple[tuple[Room, ...], int]:
+    """Raises: the refusal."""
+    reply = _REPLY(raw)
+    if reply.code:
+        raise DomainError(reply.code, reply.detail, reply.facts)
+    return reply.rooms, reply.first
+
+
+def decode_answer(raw: bytes) -> Admitted:
+    """Marked as a repeat, so that its reader takes the facts from the log. Raises: the refusal."""
+    reply = _REPLY(raw)
+    if reply.code:
+        raise DomainError(reply.code, reply.detail, reply.facts)
+    leaf = base64.b64decode(reply.leaf)
+    return Admitted(Appended(reply.first, reply.last, leaf, repeated=True))

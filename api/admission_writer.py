@@ -1,0 +1,257 @@
+"""The one admission writer: decides whole batches in order on cached state, appends them at once.
+
+The state runs ahead of the log: the next batch is decided while the last one commits. A decision
+whose append lost is taken back, its streams are read again, and it is decided anew. A crash loses
+nothing but the queue: whoever asked repeats the command.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Final, assert_never
+
+import psycopg
+from msgspec import Struct
+
+from api.admission_wire import Admitted, Ask, EndAsk, LaunchAsk, LimitAsk
+from api.heads import Heads
+from api.reads import Reads
+from domain import launch, quota
+from domain.admission import AdmissionState
+from domain.decider import Emit
+from domain.errors import DomainError
+from domain.stock import Room
+from evidence.append import Append, Appended, Write
+from evidence.log import EventLog
+from evidence.private import PrivateValue
+from evidence.reader import READ_ENTRIES, decode_entry, read_stream
+
+_BATCH: Final = 256
+_IN_FLIGHT: Final = 2
+_TRIES: Final = 20
+_READ: Final = 5_000
+_IDLE_S: Final = 1.0
+
+
+class _Waiting(Struct):
+    ask: Ask
+    answer: asyncio.Future[Admitted]
+    tries: int = 0
+
+
+class _Sent(Struct):
+    """One batch being committed, and what the state believes because of it."""
+
+    waiting: list[_Waiting]
+    emits: list[tuple[Emit, ...]]
+    appends: list[Append]
+    answers: asyncio.Task[list[Appended | DomainError]]
+
+
+class Writer:
+    """Owned by one event loop. Decides in the order in which it was asked."""
+
+    def __init__(self, app_url: str, log: EventLog, heads: Heads) -> None:
+        self._log = log
+        self._heads = heads
+        self._reads = Reads(app_url, 1)
+        self._turn = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._queue: deque[_Waiting] = deque()
+        self._sent: deque[_Sent] = deque()
+        self._state = AdmissionState()
+        self._position = 0  # entries below are in the state
+        self._own: dict[int, int] = {}  # first -> last of our own appends beyond `_position`
+
+    async def load(self) -> None:
+        """The state folded from the whole log. Raises: DomainError log.unavailable."""
+        await self._absorb()
+
+    async def ask(self, ask: Ask) -> Admitted:
+        """As Admission.ask, on this writer."""
+        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._wake.set()
+        return await waiting.answer
+
+    async def capacity(self, organization: str) -> tuple[tuple[Room, ...], int]:
+        """What fits now, and how many entries the state has taken in by then."""
+        async with self._turn:
+            await self._absorb()
+            return launch.capacity(self._state, organization), self._position
+
+    async def run(self) -> None:
+        """Until cancelled. A DomainError that ends it ends the term of office."""
+        listening = asyncio.get_running_loop().create_task(self._listen())
+        try:
+            while True:
+                if not self._queue and not self._sent:
+                    await self._wake.wait()
+                self._wake.clear()
+                async with self._turn:
+                    if self._queue and len(self._sent) < _IN_FLIGHT:
+                        await self._send()
+                    if len(self._sent) >= _IN_FLIGHT or (self._sent and not self._queue):
+                        await self._settle()
+        finally:
+            listening.cancel()
+
+    async def close(self, task: asyncio.Task[None]) -> None:
+        """Ends `run`; whoever still waits is told to repeat the command."""
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, DomainError):
+            await task
+        waiting = [*self._queue, *(one for sent in self._sent for one in sent.waiting)]
+        for one in waiting:
+            _answer(one, DomainError("admission.unavailable", "the writer has stepped down"))
+        for sent in self._sent:
+            sent.answers.cancel()
+        self._reads.close()
+
+    async def _listen(self) -> None:
+        # Others' facts (a node enrols, a lease is renewed) are taken in before they conflict.
+        while True:
+            await self._heads.wait(_IDLE_S)
+            async with self._turn:
+                if not self._queue and not self._sent:
+                    with contextlib.suppress(DomainError):
+                        await self._absorb()
+
+    async def _send(self) -> None:
+        """Decides what waits and starts its append."""
+        taken = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+        refused = self._start(taken)
+        if not refused:
+            return
+        # What fits is never refused: a refusal counts only on a state that knows the whole log.
+        while self._sent:
+            await self._settle()
+        await self._absorb()
+        for one, error in self._start([one for one, _ in refused]):
+            await self._refuse(one, error)
+
+    def _start(self, taken: list[_Waiting]) -> list[tuple[_Waiting, DomainError]]:
+        """Starts the append of what the state admits; returns the rest and why not."""
+        waiting, emits, appends, refused = [], [], [], []
+        for one in taken:
+            try:
+                decided, append = decide(self._state, one.ask)
+            except DomainError as error:
+                refused.append((one, error))
+            else:
+                waiting.append(one)
+                emits.append(decided)
+                appends.append(append)
+        if appends:
+            task = asyncio.get_running_loop().create_task(self._log.append_many(appends))
+            self._sent.append(_Sent(waiting, emits, appends, task))
+        return refused
+
+    async def _refuse(self, one: _Waiting, error: DomainError) -> None:
+        # A repeat of what was done before is no refusal: its outcome is in the log.
+        done = None
+        if one.ask.cause.startswith("cmd:"):
+            done = await self._log.outcome(one.ask.cause)
+        _answer(one, error if done is None else Admitted(done))
+
+    async def _settle(self) -> None:
+        """Hears the oldest batch in flight and answers it; what lost is taken back."""
+        sent = self._sent[0]
+        answers = await sent.answers
+        self._sent.popleft()
+        lost: list[int] = []
+        for index, answer in enumerate(answers):
+            if isinstance(answer, DomainError) or answer.repeated:
+                lost.append(index)
+                continue
+            self._own[answer.first] = answer.last
+            _answer(sent.waiting[index], Admitted(answer, sent.appends[index].writes))
+        self._skip_own()
+        if lost:
+            await self._take_back(sent, answers, lost)
+        if self._own:
+            await self._absorb()
+
+    async def _take_back(
+        self, sent: _Sent, answers: list[Appended | DomainError], lost: list[int]
+    ) -> None:
+        """Undoes the losers; a batch decided after them may lose too and is heard first."""
+        later = [self._sent.popleft() for _ in range(len(self._sent))]
+        undone = [(sent.waiting[index], sent.emits[index], answers[index]) for index in lost]
+        for batch in later:
+            for index, answer in enumerate(await batch.answers):
+                if isinstance(answer, DomainError) or answer.repeated:
+                    undone.append((batch.waiting[index], batch.emits[index], answer))
+                else:
+                    self._own[answer.first] = answer.last
+                    _answer(batch.waiting[index], Admitted(answer, batch.appends[index].writes))
+        for _, emits, _ in reversed(undone):
+            self._state.undo(emits)
+        for stream in {emit.stream for _, emits, _ in undone for emit in emits}:
+            known = self._state.version(stream)
+            for found in await self._reads.ask(read_stream, stream, known):
+                self._state.apply(found.stream, found.version, found.fact)
+        await self._absorb()
+        again = []
+        for one, _, answer in undone:
+            one.tries += 1
+            if not isinstance(answer, DomainError):
+                _answer(one, Admitted(answer))
+            elif answer.code == "log.version_stale" and one.tries < _TRIES:
+                again.append(one)
+            else:
+                _answer(one, answer)
+        self._queue.extendleft(reversed(again))
+
+    def _skip_own(self) -> None:
+        while (last := self._own.pop(self._position, None)) is not None:
+            self._position = last + 1
+
+    async def _absorb(self) -> None:
+        """Takes in every entry up to the head that is not in the state yet."""
+        while True:
+            self._skip_own()
+            rows = await self._reads.ask(_entries, self._position, _READ)
+            for position, entry in rows:
+                if position < self._position:
+                    continue
+                found = decode_entry(entry)
+                self._state.apply(found.stream, found.version, found.fact)
+                self._position = position + 1
+                self._skip_own()
+            if len(rows) < _READ:
+                return
+
+
+def _entries(conn: psycopg.Connection, first: int, limit: int) -> list[tuple[int, bytes]]:
+    return conn.execute(READ_ENTRIES, {"first": first, "limit": limit}, binary=True).fetchall()
+
+
+def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
+    """What the ask wants appended; the state has remembered it. Raises: what said no."""
+    reads: tuple[tuple[str, int], ...] = ()
+    private: tuple[PrivateValue, ...] = ()
+    match ask:
+        case LaunchAsk():
+            emits = launch.admit(state, ask.launch)
+            reads = launch.reads(state, ask.launch)
+            private = ask.private
+        case LimitAsk():
+            emits = launch.set_limit(state, ask.organization, quota.SetLimit(*ask.limit()))
+        case EndAsk():
+            emits = launch.end(state, ask.runtime, ask.ended())
+        case _:
+            assert_never(ask)
+    if not emits:
+        raise DomainError("admission.nothing", "it was done already")
+    writes = tuple(Write(emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)
+    return emits, Append(writes, ask.actor, ask.cause, reads, private)
+
+
+def _answer(one: _Waiting, answer: Admitted | DomainError) -> None:
+    if one.answer.done():
+        return
+    if isinstance(answer, DomainError):
+        one.answer.set_exception(answer)
+    else:
+        one.answer.set_result(answer)

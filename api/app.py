@@ -1,0 +1,111 @@
+"""The Litestar application: routes, guard, problems; its services are opened with its lifespan."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+
+from api import (
+    access,
+    accounts,
+    capacity,
+    departments,
+    enrol,
+    events,
+    invoices,
+    meters,
+    nodes,
+    organizations,
+    periods,
+    prices,
+    projects,
+    proofs,
+    quotas,
+    readiness,
+    runtimes,
+    usage,
+)
+from api.auth import authenticated
+from api.body import FrontRequest
+from api.config import Settings
+from api.problems import HANDLERS
+from api.services import Services, opened
+from contracts.http import BODY_LIMIT
+
+ROUTES: Final[tuple[Any, ...]] = (
+    organizations.create_organization,
+    organizations.list_organizations,
+    organizations.suspend_organization,
+    organizations.reactivate_organization,
+    departments.create_department,
+    departments.list_departments,
+    projects.create_project,
+    projects.list_projects,
+    accounts.open_account,
+    accounts.list_accounts,
+    accounts.show_account,
+    accounts.list_transfers,
+    runtimes.launch_runtime,
+    runtimes.stop_runtime,
+    runtimes.list_runtimes,
+    runtimes.show_runtime,
+    capacity.capacity_now,
+    nodes.invite_node,
+    nodes.list_nodes,
+    nodes.show_node,
+    nodes.cordon_node,
+    nodes.uncordon_node,
+    enrol.enrol_node,
+    meters.register_meter,
+    meters.list_meters,
+    prices.publish_price,
+    prices.list_prices,
+    quotas.set_quota,
+    quotas.list_quotas,
+    usage.list_usage,
+    periods.list_periods,
+    periods.close_period,
+    invoices.list_invoices,
+    invoices.show_invoice,
+    invoices.invoice_file,
+    access.issue_token,
+    proofs.checkpoint,
+    proofs.show_receipt,
+    proofs.bundle,
+    events.events,
+    readiness.health,
+    readiness.ready,
+)
+
+type Open = Callable[[], AbstractAsyncContextManager[Services]]
+
+
+def create_app(
+    settings: Settings, *, open_services: Open | None = None, more: tuple[Any, ...] = ()
+) -> Litestar:
+    """The application, not yet connected: its lifespan opens and closes the services.
+
+    `more` adds routes of a bench or a test behind the same guard and problems.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with (open_services or (lambda: opened(settings)))() as services:
+            app.state.services = services
+            app.state.verifier = services.verifier
+            yield
+
+    return Litestar(
+        route_handlers=[*ROUTES, *more],
+        request_class=FrontRequest,
+        guards=[authenticated],
+        exception_handlers=HANDLERS,
+        lifespan=[lifespan],
+        request_max_body_size=BODY_LIMIT + 1,
+        openapi_config=OpenAPIConfig(
+            title="gpuaas", version="1", create_examples=False, render_plugins=[], path="/v1/schema"
+        ),
+        logging_config=None,
+    )

@@ -1,0 +1,116 @@
+"""A request body as its struct, or a refusal: size, depth, JSON, text and types, in that order."""
+
+import json
+import re
+from typing import Any, Final
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from api.auth import Principal
+from contracts.http import BODY_LIMIT, DEPTH_LIMIT
+from domain.errors import DomainError
+
+# EVIDENCE.md section 1: what no string of an entry may hold, refused before anything is stored.
+_FORBIDDEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(
+        f"{chr(0x10000 * plane + 0xFFFE)}{chr(0x10000 * plane + 0xFFFF)}" for plane in range(17)
+    )
+    + "]"
+)
+_PATH: Final = re.compile(r" - at `\$(.*)`$")
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_DECODERS: Final[dict[Any, msgspec.json.Decoder[Any]]] = {}
+
+
+class FrontRequest(Request[Principal, Any, State]):
+    """A request whose JSON is decoded once, strictly, into the handler's `data` type."""
+
+    async def json(self) -> Any:
+        kind = self.route_handler.parsed_data_field
+        raw = await self.body()
+        return decode(raw, kind.annotation if kind else Any)
+
+
+def decode[T](raw: bytes, kind: type[T]) -> T:
+    """Raises: DomainError request.too_large, request.malformed, request.text, request.invalid."""
+    if len(raw) > BODY_LIMIT:
+        raise DomainError("request.too_large", f"a body has at most {BODY_LIMIT} bytes")
+    _check_depth(raw)
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
+    try:
+        value: T = decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        # A body that is no JSON at all further on is malformed first of all.
+        _check_text(raw)
+        raise _invalid(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DomainError("request.malformed", f"not JSON: {error}") from error
+    _check_text(raw)
+    return value
+
+
+def _check_depth(raw: bytes) -> None:
+    # Counting brackets is an upper bound of depth: only a suspect body is scanned properly.
+    if raw.count(b"{") + raw.count(b"[") <= DEPTH_LIMIT:
+        return
+    depth = 0
+    for found in _BRACKETS.finditer(raw):
+        first = found[0][:1]
+        if first in b"[{":
+            depth += 1
+            if depth > DEPTH_LIMIT:
+                raise DomainError("request.too_deep", f"a body nests at most {DEPTH_LIMIT} deep")
+        elif first in b"]}":
+            depth -= 1
+
+
+def _check_text(raw: bytes) -> None:
+    try:
+        json.loads(raw, object_pairs_hook=_pairs, parse_constant=_constant)
+    except RecursionError as error:
+        raise DomainError("request.too_deep", "a body nests too deep") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DomainError("request.malformed", f"not JSON: {error}") from error
+
+
+def _constant(name: str) -> None:
+    raise DomainError("request.malformed", f"{name} is not JSON")
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise DomainError("request.malformed", "a name is there twice in one object")
+        found[name] = value
+        for text in (name, *_texts(value)):
+            if _FORBIDDEN.search(text):
+                raise DomainError("request.text", "a text has a control character or noncharacter")
+    return found
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return []
+
+
+def _invalid(message: str) -> DomainError:
+    found = _PATH.search(message)
+    pointer = "" if found is None else re.sub(r"\.|\[(?=[0-9.])", "/", found[1]).replace("]", "")
+    detail = message if found is None else message[: found.start()]
+    return DomainError("request.invalid", detail, {"pointer": pointer})
+
+
+def check_word(text: str, limit: int = 200) -> str:
+    """A header or query text free of what no log may hold. Raises: DomainError request.text."""
+    if len(text) > limit or _FORBIDDEN.search(text):
+        raise DomainError("request.text", "a text is too long or has control characters")
+    return text

@@ -1,0 +1,153 @@
+"""Who holds an Idempotency-Key, in the database, before anything is appended under it.
+
+Rows are committed without waiting for the disk: the append that follows flushes the same WAL, so
+a durable append always has its durable claim. Many callers share one statement.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from domain.errors import DomainError
+
+# New keys are taken, the others are left as they are.
+_TAKE: Final = """
+INSERT INTO api.claim (command, fingerprint, holder)
+SELECT c, f, %(holder)s FROM unnest(%(commands)s::bytea[], %(prints)s::bytea[]) AS t (c, f)
+ON CONFLICT DO NOTHING RETURNING command
+"""
+_FIND: Final = """
+SELECT command, fingerprint, holder, clock_timestamp() - claimed_at > interval '30 s', answer
+FROM api.claim WHERE command = ANY(%(commands)s)
+"""
+_DROP: Final = "DELETE FROM api.claim WHERE command = ANY(%(commands)s) AND holder = %(holder)s"
+_ANSWER: Final = "UPDATE api.claim SET answer = %(answer)s WHERE command = %(command)s"
+# True when the claiming process no longer lives: its lock is free.
+_DEAD: Final = "SELECT pg_try_advisory_xact_lock(%(holder)s)"
+_TAKE_OVER: Final = """
+UPDATE api.claim SET holder = %(holder)s, fingerprint = %(print)s, claimed_at = clock_timestamp()
+WHERE command = %(command)s AND holder = %(old)s
+"""
+_ALIVE: Final = "SELECT pg_advisory_lock(%(holder)s)"
+_CHEAP: Final = "SET synchronous_commit = off"
+
+
+class Claim(Struct, frozen=True):
+    """What the table says of a key. `mine`: taken just now by this request."""
+
+    mine: bool
+    fingerprint: bytes
+    holder: int
+    old: bool = False
+    answer: bytes | None = None
+
+
+class Claims:
+    """One connection, one statement at a time, whole queues at once. Owned by one event loop."""
+
+    def __init__(self, app_url: str) -> None:
+        self._url = app_url
+        self._holder = secrets.randbits(62)
+        self._conn: psycopg.AsyncConnection[Any] | None = None
+        self._taking: dict[bytes, tuple[bytes, asyncio.Future[Claim]]] = {}
+        self._dropping: list[bytes] = []
+        self._wake = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._loop())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._conn is not None:
+            await self._conn.close()
+
+    async def take(self, command: bytes, fingerprint: bytes) -> Claim:
+        """The claim on `command`, taken now when nobody held it. Raises: log.unavailable."""
+        waiting: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
+        self._taking[command] = (fingerprint, waiting)
+        self._wake.set()
+        return await waiting
+
+    def drop(self, command: bytes) -> None:
+        """Frees the key of a refused request, soon."""
+        self._dropping.append(command)
+        self._wake.set()
+
+    async def keep_answer(self, command: bytes, answer: bytes) -> None:
+        """Remembers the answer of an act that appended nothing."""
+        async with self._busy:
+            conn = await self._open()
+            await conn.execute(_ANSWER, {"answer": answer, "command": command})
+
+    async def take_over(self, command: bytes, fingerprint: bytes, old: Claim) -> bool:
+        """True when the key's holder is dead and the key is now this request's."""
+        async with self._busy:
+            conn = await self._open()
+            if old.holder != self._holder:
+                cursor = await conn.execute(_DEAD, {"holder": old.holder})
+                row = await cursor.fetchone()
+                if row is None or not row[0]:
+                    return False
+            names = {"command": command, "print": fingerprint, "old": old.holder}
+            done = await conn.execute(_TAKE_OVER, {**names, "holder": self._holder})
+            return done.rowcount == 1
+
+    async def _loop(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            taking, self._taking = self._taking, {}
+            dropping, self._dropping = self._dropping, []
+            try:
+                async with self._busy:
+                    await self._step(taking, dropping)
+            except psycopg.Error as error:
+                # Not taken, or taken and unheard of: the callers' repeats find out which.
+                await self._lost()
+                refusal = DomainError("log.unavailable", "the database does not answer")
+                refusal.__cause__ = error
+                for _, waiting in taking.values():
+                    if not waiting.done():
+                        waiting.set_exception(refusal)
+
+    async def _step(
+        self, taking: dict[bytes, tuple[bytes, asyncio.Future[Claim]]], dropping: list[bytes]
+    ) -> None:
+        conn = await self._open()
+        if dropping:
+            await conn.execute(_DROP, {"commands": dropping, "holder": self._holder})
+        if not taking:
+            return
+        names = {"commands": list(taking), "prints": [entry[0] for entry in taking.values()]}
+        cursor = await conn.execute(_TAKE, {**names, "holder": self._holder}, binary=True)
+        mine = {bytes(row[0]) for row in await cursor.fetchall()}
+        held = {}
+        if len(mine) < len(taking):
+            others = [command for command in taking if command not in mine]
+            cursor = await conn.execute(_FIND, {"commands": others}, binary=True)
+            held = {bytes(row[0]): Claim(False, *row[1:]) for row in await cursor.fetchall()}
+        for command, (fingerprint, waiting) in taking.items():
+            found = held.get(command) or Claim(command in mine, fingerprint, self._holder)
+            if not waiting.done():
+                waiting.set_result(found)
+
+    async def _open(self) -> psycopg.AsyncConnection[Any]:
+        if self._conn is None or self._conn.closed:
+            self._conn = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+            await self._conn.execute(_CHEAP)
+            await self._conn.execute(_ALIVE, {"holder": self._holder})
+        return self._conn
+
+    async def _lost(self) -> None:
+        if self._conn is not None:
+            await self._conn.close()
+            self._conn = None

@@ -1,0 +1,83 @@
+"""Departments: create, list."""
+
+from litestar import Response, get, post
+from litestar.params import FromQuery, JSONBody
+
+from api.acting import Done, Said
+from api.auth import ADMIN, OPERATOR, require
+from api.body import FrontRequest
+from api.changing import create, target
+from api.edge import instant, now_us
+from api.paging import after, page_size
+from api.services import services_of
+from api.viewing import own_scope, page, viewed
+from contracts.http import Department, DepartmentNew, Page
+from domain import department
+from evidence.ids import new_id
+from evidence.private import private_value
+from projections import tenancy_read
+
+
+@post("/v1/departments")
+async def create_department(
+    request: FrontRequest, data: JSONBody[DepartmentNew]
+) -> Response[Department]:
+    require(request.user, OPERATOR, ADMIN)
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        org = await target(services, request.user, data.organization)
+        name, words = private_value(org.stream, data.name)
+        command = department.Create(org.stream, name, now_us())
+        new = (new_id("department"), org.stream)
+        reads = ((org.stream, org.version),)
+        return await create(
+            services,
+            request.user,
+            cause,
+            new,
+            department.DECIDER,
+            command,
+            private=(words,),
+            reads=reads,
+        )
+
+    def answer(said: tuple[Said, ...], _: bool) -> Department:
+        fact = said[0].fact
+        assert isinstance(fact, department.Created), "the outcome of this route"
+        return Department(
+            id=said[0].stream,
+            organization=fact.organization,
+            name=data.name,
+            created_at=instant(fact.created_us),
+            version=said[0].version,
+        )
+
+    return await services.acting.perform(request, do, answer)
+
+
+@get("/v1/departments")
+async def list_departments(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Department]:
+    size, start = page_size(limit), after(cursor)
+    scope = own_scope(request.user, organization)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        tenancy_read.departments, organization=scope, after=start, limit=size + 1, as_of=position
+    )
+    return page(rows, size, _given, lambda row: row.from_position)
+
+
+def _given(row: tenancy_read.Department) -> Department:
+    return Department(
+        id=row.department,
+        organization=row.organization,
+        name=row.name,
+        created_at=instant(row.created_us),
+        version=1,
+    )

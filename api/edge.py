@@ -1,0 +1,60 @@
+"""Instants and money as the edge writes them: RFC 3339 UTC and twelve decimal places."""
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from contracts.http import Money
+from domain.errors import DomainError
+
+PICO: Final = 10**12
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?Z"
+)
+
+
+def now_us() -> int:
+    """The control plane's clock, us UTC; read here and nowhere deeper."""
+    return time.time_ns() // 1000
+
+
+def instant(us: int) -> str:
+    """`2025-01-01T00:00:00.000000Z`. Raises: DomainError request.invalid outside years 1..9999."""
+    try:
+        moment = _EPOCH + timedelta(microseconds=us)
+    except OverflowError as error:
+        raise DomainError("request.invalid", f"{us} us is no calendar instant") from error
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rjust(26, "0") + "Z"
+
+
+def maybe_instant(us: int | None) -> str | None:
+    return None if us is None else instant(us)
+
+
+def parse_instant(text: str) -> int:
+    """Microseconds since the epoch. Raises: DomainError request.invalid."""
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        raise DomainError("request.invalid", "an instant is RFC 3339 in UTC, ending in Z")
+    try:
+        moment = datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise DomainError("request.invalid", "no such day or time") from error
+    whole = (moment - _EPOCH) // timedelta(seconds=1)
+    return whole * 1_000_000 + int((found[2] or "").ljust(6, "0"))
+
+
+def money(amount_pico: int, currency: str) -> Money:
+    """The exact amount, never rounded."""
+    whole, part = divmod(abs(amount_pico), PICO)
+    sign = "-" if amount_pico < 0 else ""
+    return Money(amount=f"{sign}{whole}.{part:012d}", currency=currency)
+
+
+def pico_of(amount: Money) -> int:
+    """The amount in pico-units; the struct's pattern has already refused anything else."""
+    whole, part = amount.amount.split(".")
+    pico = abs(int(whole)) * PICO + int(part)
+    return -pico if whole.startswith("-") else pico

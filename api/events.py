@@ -1,0 +1,122 @@
+"""The log as a stream of CloudEvents over SSE; resumed by position, filtered by authorization."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+from litestar import get
+from litestar.params import FromQuery
+from litestar.response import Stream
+
+from api.auth import Principal
+from api.body import FrontRequest
+from api.edge import instant
+from api.services import Services, services_of
+from domain.errors import DomainError
+from evidence.reader import head, read_entries
+
+_BATCH: Final = 500
+_QUIET_S: Final = 10.0
+_POLL_S: Final = 1.0
+
+
+class _Entry(msgspec.Struct):
+    position: int
+    at_us: int
+    stream: str
+    version: int
+    tag: str
+    org: str
+    actor: str
+    cause: str
+    fact: msgspec.Raw
+
+
+class _Event(msgspec.Struct):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    datacontenttype: str
+    org: str
+    actor: str
+    cause: str
+    version: int
+    data: msgspec.Raw
+
+
+_DECODE: Final = msgspec.json.Decoder(_Entry).decode
+
+
+@get("/v1/events", media_type="text/event-stream")
+async def events(request: FrontRequest, follow: FromQuery[bool] = True) -> Stream:
+    """From the entry after Last-Event-ID (the start without one), and on as they are appended.
+
+    `follow=false` ends at the head. An organization's member sees its organization's entries.
+    """
+    asked = request.headers.get("last-event-id", "")
+    if asked and not (asked.isascii() and asked.isdigit() and len(asked) <= 18):
+        raise DomainError("position.unknown", "Last-Event-ID is a log position")
+    first = int(asked) + 1 if asked else 0
+    services = services_of(request)
+    if first > (await services.reads.ask(head)).size:
+        raise DomainError("position.unknown", "the log has not reached that position")
+    until = services.verifier.expires(request.headers.get("authorization", ""))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    stream = _stream(services, request.user, first, follow=follow, until=until)
+    return Stream(stream, media_type="text/event-stream", headers=headers)
+
+
+async def _stream(
+    services: Services, principal: Principal, first: int, *, follow: bool, until: float
+) -> AsyncIterator[bytes]:
+    position = first
+    loop = asyncio.get_running_loop()
+    spoke = loop.time()
+    yield b": gpuaas events\n\n"
+    while True:
+        rows = await services.reads.ask(read_entries, position, _BATCH)
+        shown = b"".join([_event(entry, principal) for _, entry, _ in rows])
+        if shown:
+            yield shown
+            spoke = loop.time()
+        if rows:
+            position = rows[-1][0] + 1
+        if len(rows) == _BATCH:
+            continue
+        if not follow or (until and time.time() >= until):
+            return
+        if loop.time() - spoke > _QUIET_S:
+            # Proxies close silent streams; the comment also shows a reader that is gone.
+            yield b": quiet\n\n"
+            spoke = loop.time()
+        await services.heads.wait(_POLL_S)
+
+
+def _event(raw: bytes, principal: Principal) -> bytes:
+    entry = _DECODE(raw)
+    if not principal.may_read(entry.org):
+        return b""
+    event = _Event(
+        specversion="1.0",
+        id=str(entry.position),
+        source="/v1/events",
+        type=entry.tag,
+        subject=entry.stream,
+        time=instant(entry.at_us),
+        datacontenttype="application/json",
+        org=entry.org,
+        actor=entry.actor,
+        cause=entry.cause,
+        version=entry.version,
+        data=entry.fact,
+    )
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (
+        entry.position,
+        entry.tag.encode(),
+        msgspec.json.encode(event),
+    )

@@ -1,0 +1,138 @@
+"""Nodes: list, show, invite, cordon, uncordon; and the enrolment of an invited one."""
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api.acting import Done, Said
+from api.auth import AUDITOR, OPERATOR, require, unknown
+from api.body import FrontRequest
+from api.changing import change, create
+from api.edge import instant, now_us
+from api.paging import after, page_size
+from api.services import services_of
+from api.viewing import page, tagged, viewed
+from contracts import fleet
+from contracts.http import Device, Node, NodeChanged, NodeInvite, NodeInvited, Page
+from contracts.signing import public_hex
+from domain import node
+from evidence.ids import new_id
+from evidence.private import private_value
+from projections import inventory_read
+
+INVITATION_US: Final = 15 * 60 * 1_000_000
+
+
+@post("/v1/nodes")
+async def invite_node(request: FrontRequest, data: JSONBody[NodeInvite]) -> Response[NodeInvited]:
+    """A single-use enrolment token, good for 15 minutes; only its hash is kept."""
+    require(request.user, OPERATOR)
+    services = services_of(request)
+    tokens: list[str] = []
+
+    async def do(cause: str) -> Done:
+        stream = new_id("node")
+        token = fleet.new_token(stream, public_hex(services.command_key)).text()
+        tokens.append(token)
+        name, words = private_value("-", data.name)
+        now = now_us()
+        command = node.Invite(name, data.model, fleet.token_hash(token), now + INVITATION_US, now)
+        new = (stream, "-")
+        return await create(
+            services, request.user, cause, new, node.DECIDER, command, private=(words,)
+        )
+
+    def answer(said: tuple[Said, ...], again: bool) -> NodeInvited:
+        fact = said[0].fact
+        assert isinstance(fact, node.Invited), "the outcome of this route"
+        return NodeInvited(
+            id=said[0].stream,
+            token=None if again else tokens[-1],
+            secret_already_shown=again,
+            expires_at=instant(fact.expires_us),
+        )
+
+    return await services.acting.perform(request, do, answer)
+
+
+async def _marked(
+    request: FrontRequest, stream: str, command: node.Command, cordoned: bool
+) -> Response[Any]:
+    require(request.user, OPERATOR)
+    services = services_of(request)
+    if not stream.startswith("node-"):
+        raise unknown("node")
+
+    def given(version: int | None) -> NodeChanged:
+        return NodeChanged(id=stream, cordoned=cordoned, version=version)
+
+    async def do(cause: str) -> Done:
+        return await change(services, request, cause, stream, node.DECIDER, command, given(None))
+
+    return await services.acting.perform(
+        request, do, lambda said, _: given(said[0].version), status=200
+    )
+
+
+@post("/v1/nodes/{node_id:str}/cordon", status_code=200)
+async def cordon_node(request: FrontRequest, node_id: FromPath[str]) -> Response[NodeChanged]:
+    """It takes no new work; what runs on it goes on."""
+    return await _marked(request, node_id, node.Cordon(now_us()), cordoned=True)
+
+
+@post("/v1/nodes/{node_id:str}/uncordon", status_code=200)
+async def uncordon_node(request: FrontRequest, node_id: FromPath[str]) -> Response[NodeChanged]:
+    return await _marked(request, node_id, node.Uncordon(now_us()), cordoned=False)
+
+
+@get("/v1/nodes")
+async def list_nodes(
+    request: FrontRequest,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Node]:
+    require(request.user, OPERATOR, AUDITOR)
+    size, start = page_size(limit), after(cursor)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        inventory_read.nodes, after=start, limit=size + 1, as_of=position
+    )
+    return page(rows, size, lambda row: _given(row, []), lambda row: row.from_position)
+
+
+@get("/v1/nodes/{node_id:str}")
+async def show_node(
+    request: FrontRequest, node_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Node]:
+    require(request.user, OPERATOR, AUDITOR)
+    services, position = await viewed(request, as_of)
+    found = await services.reads.ask(inventory_read.node, node_id, position)
+    if found is None:
+        raise unknown("node")
+    devices = await services.reads.ask(inventory_read.devices, node_id, position)
+    return tagged(_given(found, devices), found.version)
+
+
+def _given(row: inventory_read.Node, devices: list[inventory_read.Device]) -> Node:
+    return Node(
+        id=row.node,
+        name=row.name,
+        model=row.model or row.expected_model,
+        state=_state(row),
+        cordoned=row.cordoned,
+        simulated=row.simulated,
+        gpus=len(row.gpus),
+        used_milli=row.used_milli,
+        devices=[
+            Device(index=one.index, uuid=one.uuid, used_milli=one.used_milli) for one in devices
+        ],
+        version=row.version,
+    )
+
+
+def _state(row: inventory_read.Node) -> str:
+    if row.model is None:
+        return "invited"
+    return "reachable" if row.reachable else "unreachable"

@@ -1,0 +1,43 @@
+"""Cursors: where the next page starts, as an opaque text that stays right while rows are added."""
+
+import base64
+import binascii
+from typing import Final
+
+import msgspec
+
+from contracts.http import PAGE_LIMIT
+from domain.errors import DomainError
+
+_DEFAULT: Final = 100
+
+
+def page_size(limit: int | None) -> int:
+    """Raises: DomainError request.invalid."""
+    if limit is None:
+        return _DEFAULT
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise DomainError("request.invalid", f"limit is 1 to {PAGE_LIMIT}", {"pointer": "/limit"})
+    return limit
+
+
+def after(cursor: str | None) -> int:
+    """The key the page begins after; -1 for the first page. Raises: DomainError request.invalid."""
+    if cursor is None:
+        return -1
+    try:
+        raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=tuple[int])[0]
+    except (binascii.Error, UnicodeError, msgspec.MsgspecError) as error:
+        raise DomainError(
+            "request.invalid", "not a cursor we gave", {"pointer": "/cursor"}
+        ) from error
+
+
+def before(cursor: str | None) -> int | None:
+    """The key the page ends before, newest first; None for the first page."""
+    return None if cursor is None else after(cursor)
+
+
+def cursor(key: int) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((key,))).decode("ascii")

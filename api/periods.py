@@ -1,0 +1,81 @@
+"""Billing periods: list, close."""
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
+
+from api.acting import Done, Said
+from api.auth import OPERATOR, require, unknown, within
+from api.body import FrontRequest
+from api.changing import change
+from api.edge import instant, now_us
+from api.services import services_of
+from api.viewing import own_scope, viewed
+from contracts.http import Page, Period, PeriodClosed
+from domain import period
+from projections import billing_read
+
+
+@get("/v1/periods")
+async def list_periods(
+    request: FrontRequest,
+    account: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Period]:
+    """Of one billing account, or of all the caller may see; in order."""
+    services, position = await viewed(request, as_of)
+    scope = own_scope(request.user, None)
+    seen = await services.reads.ask(
+        billing_read.accounts, organization=scope, account=account, as_of=position
+    )
+    names = {one.account for one in seen}
+    if account is not None:
+        for one in seen:
+            within(request.user, one.organization, "account")
+        if not seen:
+            raise unknown("account")
+    rows = await services.reads.ask(billing_read.periods, account, position)
+    return Page(items=[_given(row) for row in rows if row.account in names], next=None)
+
+
+@post("/v1/periods/{period_id:str}/close", status_code=200)
+async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Response[PeriodClosed]:
+    """Closing is not undone: If-Match names the version the caller decided on."""
+    require(request.user, OPERATOR)
+    services = services_of(request)
+    if not period_id.startswith("period-"):
+        raise unknown("period")
+
+    async def do(cause: str) -> Done:
+        nothing = PeriodClosed(id=period_id, closed_at=None, version=None)
+        return await change(
+            services,
+            request,
+            cause,
+            period_id,
+            period.DECIDER,
+            period.Close(now_us()),
+            nothing,
+            precise=True,
+        )
+
+    def answer(said: tuple[Said, ...], _: bool) -> PeriodClosed:
+        fact = said[0].fact
+        assert isinstance(fact, period.Closed), "the outcome of this route"
+        return PeriodClosed(
+            id=period_id, closed_at=instant(fact.closed_us), version=said[0].version
+        )
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+def _given(row: billing_read.Period) -> Period:
+    return Period(
+        id=row.period,
+        account=row.account,
+        sequence=row.sequence,
+        start=instant(row.start_us),
+        end=instant(row.end_us),
+        state="open" if row.closed is None else "closed",
+        invoice=row.invoice,
+        version=1 if row.closed is None else 2,
+    )

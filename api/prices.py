@@ -1,0 +1,136 @@
+"""Price entries: publish, list. An entry never changes; a new one takes over from its instant."""
+
+from typing import Any, Final
+
+import psycopg
+from litestar import Response, get, post
+from litestar.params import FromQuery, JSONBody
+
+from api.acting import Done, Said
+from api.auth import OPERATOR, require, unknown
+from api.body import FrontRequest
+from api.changing import target
+from api.edge import instant, money, now_us, parse_instant, pico_of
+from api.services import Services, services_of
+from api.viewing import viewed
+from contracts.http import Page, Price, PriceNew
+from domain import account, pricebook
+from domain.decider import fold
+from domain.errors import DomainError
+from evidence.append import Append, Write
+from projections import billing_read
+
+# The one price book: the one the log has, else the one that shares the log stream's UUID.
+_BOOK: Final = """
+SELECT coalesce(
+  (SELECT stream FROM log.entry WHERE stream > 'pricebook-' AND stream < 'pricebook.' LIMIT 1),
+  (SELECT replace(stream, 'log-', 'pricebook-') FROM log.entry WHERE position = 0))
+"""
+_TRIES: Final = 8
+
+
+@post("/v1/prices")
+async def publish_price(request: FrontRequest, data: JSONBody[PriceNew]) -> Response[Price]:
+    """Effective from now on at the earliest: time already used keeps its price."""
+    require(request.user, OPERATOR)
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        await _same_currency(services, request, data)
+        for _ in range(_TRIES):
+            book = await services.reads.ask(_book)
+            recorded = await services.log.read_stream(book)
+            state = fold(pricebook.DECIDER, [one.fact for one in recorded])  # type: ignore[misc]
+            facts = tuple(pricebook.decide(_command(data), state))
+            if not facts:
+                return Done(nothing=_published(0, _entry(state, data)))
+            write = Write(book, "-", len(recorded), facts)
+            try:
+                append = Append((write,), request.user.actor, cause)
+                return Done(await services.log.append(append), (write,))
+            except DomainError as error:
+                if error.code != "log.version_stale":
+                    raise
+        raise DomainError("log.version_stale", "the price book keeps changing; repeat the request")
+
+    def answer(said: tuple[Said, ...], _: bool) -> Price:
+        fact = said[0].fact
+        assert isinstance(fact, pricebook.EntryPublished), "the outcome of this route"
+        return _published(said[0].position, fact)
+
+    return await services.acting.perform(request, do, answer)
+
+
+@get("/v1/prices")
+async def list_prices(
+    request: FrontRequest,
+    account: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Price]:
+    """In order of publication; tenants see the default entries and those of their own accounts."""
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(billing_read.prices, account, position)
+    if not request.user.reads_all:
+        own = await services.reads.ask(
+            billing_read.accounts, organization=request.user.org, as_of=position
+        )
+        names = {"default", *(one.account for one in own)}
+        rows = [row for row in rows if row.account in names]
+    return Page(items=[_published(row.from_position, row) for row in rows], next=None)
+
+
+def _book(conn: psycopg.Connection[Any]) -> str:
+    row = conn.execute(_BOOK).fetchone()
+    if row is None or row[0] is None:
+        raise DomainError("log.unavailable", "the log is not open yet")
+    return str(row[0])
+
+
+async def _same_currency(services: Services, request: FrontRequest, data: PriceNew) -> None:
+    if data.account == "default":
+        return
+    found = await target(services, request.user, data.account)
+    opened = found.facts[0]
+    if not isinstance(opened, account.Opened):
+        raise unknown("account")
+    if opened.currency != data.price.currency:
+        raise DomainError("price.invalid", "the account has another currency")
+
+
+def _command(data: PriceNew) -> pricebook.PublishEntry:
+    return pricebook.PublishEntry(
+        account=data.account,
+        meter=data.meter,
+        model=data.model,
+        region=data.region,
+        state=data.state,
+        currency=data.price.currency,
+        effective_from_us=_effective(data),
+        price_pico=pico_of(data.price),
+        divisor=data.divisor,
+        now_us=now_us(),
+    )
+
+
+def _effective(data: PriceNew) -> int:
+    return parse_instant(data.effective_from)
+
+
+def _entry(state: pricebook.Book, data: PriceNew) -> pricebook.EntryPublished:
+    key = (data.account, data.meter, data.model, data.region, data.state, _effective(data))
+    return state.entries[key]
+
+
+def _published(position: int, entry: pricebook.EntryPublished | billing_read.Price) -> Price:
+    return Price(
+        position=position,
+        account=entry.account,
+        meter=entry.meter,
+        model=entry.model,
+        region=entry.region,
+        state=entry.state,
+        price=money(entry.price_pico, entry.currency),
+        divisor=str(entry.divisor),
+        effective_from=instant(entry.effective_from_us),
+        published_at=instant(entry.published_us),
+    )

@@ -1,0 +1,104 @@
+"""The checkpoint, receipts and the bundle; every download is a fact before a byte is sent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+
+import psycopg
+from litestar import Response, get
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from api.auth import AUDITOR, OPERATOR, Principal, require, unknown
+from api.body import FrontRequest
+from api.services import Services, services_of
+from contracts.http import Receipt
+from domain.errors import DomainError
+from evidence.bundle import StorageSource, stream_tar, tar_size
+from evidence.reader import decode_entry, head, read_entries
+from evidence.receipts import downloaded, receipt
+from evidence.storage import CHECKPOINT
+
+# Downloads are facts of one stream that shares the log stream's UUID.
+_DOWNLOADS: Final = "SELECT replace(stream, 'log-', 'files-') FROM log.entry WHERE position = 0"
+_VERSION: Final = "SELECT max(version) FROM log.entry WHERE stream = %(stream)s"
+_TRIES: Final = 8
+
+
+@get("/v1/checkpoint", opt={"public": True}, media_type="text/plain")
+async def checkpoint(request: FrontRequest) -> Response[str]:
+    """The newest signed note, as auditors and witnesses keep it. Public by design."""
+    note = services_of(request).storage.read(CHECKPOINT)
+    if note is None:
+        raise DomainError("checkpoint.none", "nothing is signed yet")
+    return Response(note.decode(), media_type="text/plain")
+
+
+@get("/v1/receipts/{position:int}")
+async def show_receipt(request: FrontRequest, position: FromPath[int]) -> Response[Receipt]:
+    """The entry's bytes and its proof; 409 with Retry-After while it is not signed yet."""
+    services = services_of(request)
+    await _may_see(services, request.user, position)
+    found = receipt(services.storage, position)
+    await _record(services, request, "receipt", found.size, position)
+    body = Receipt(
+        position=found.position,
+        size=found.size,
+        entry=found.entry.decode(),
+        proof=found.proof.decode(),
+    )
+    return Response(body)
+
+
+@get("/v1/bundle", media_type="application/x-tar")
+async def bundle(request: FrontRequest) -> Stream:
+    """The whole log as a tar that `gpuaas-verify` checks offline; platform scope only."""
+    require(request.user, OPERATOR, AUDITOR)
+    services = services_of(request)
+    source = await asyncio.to_thread(StorageSource, services.storage)
+    length = await asyncio.to_thread(tar_size, source)
+    await _record(services, request, "bundle", source.checkpoint.size, None)
+    headers = {
+        "Content-Length": str(length),
+        "Content-Disposition": 'attachment; filename="bundle.tar"',
+    }
+    return Stream(_pieces(stream_tar(source)), media_type="application/x-tar", headers=headers)
+
+
+async def _pieces(source: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (piece := await asyncio.to_thread(next, source, None)) is not None:
+        yield piece
+
+
+async def _may_see(services: Services, principal: Principal, position: int) -> None:
+    """Raises: DomainError resource.unknown for an entry of another organization."""
+    if principal.reads_all:
+        return
+    rows = await services.reads.ask(read_entries, position, 1)
+    if not rows or decode_entry(rows[0][1]).org != principal.org:
+        raise unknown("receipt")
+
+
+async def _record(
+    services: Services, request: FrontRequest, what: str, size: int, index: int | None
+) -> None:
+    for _ in range(_TRIES):
+        stream, version, last = await services.reads.ask(_downloads)
+        append = downloaded(stream, version, request.user.actor, f"pos:{last}", what, size, index)
+        try:
+            await services.log.append(append)
+        except DomainError as error:
+            if error.code != "log.version_stale":
+                raise
+        else:
+            return
+    raise DomainError("log.version_stale", "too many downloads at once; repeat the request")
+
+
+def _downloads(conn: psycopg.Connection[Any]) -> tuple[str, int, int]:
+    row = conn.execute(_DOWNLOADS).fetchone()
+    if row is None:
+        raise DomainError("log.unavailable", "the log is not open yet")
+    version = conn.execute(_VERSION, {"stream": row[0]}).fetchone()
+    last = head(conn).size - 1
+    return str(row[0]), 0 if version is None or version[0] is None else int(version[0]), last

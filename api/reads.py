@@ -1,0 +1,87 @@
+"""Questions to the views and the log, on a few threads with a connection each."""
+
+import asyncio
+import queue
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg.rows import dict_row
+
+from domain.errors import DomainError
+
+_POLL_S: Final = 0.02
+
+
+class Reads:
+    """Runs synchronous queries off the event loop. A lost connection is opened again once.
+
+    Each question sees one snapshot: answers never mix two positions.
+    """
+
+    def __init__(self, app_url: str, threads: int = 4) -> None:
+        self._url = app_url
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reads")
+        self._free: queue.SimpleQueue[psycopg.Connection[Any]] = queue.SimpleQueue()
+
+    async def ask[T](self, question: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """`question(conn, *args)`. Raises: DomainError log.unavailable, and what it raises."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: self._run(question, args, kwargs))
+
+    async def rows(self, query: LiteralString, **values: Any) -> list[dict[str, Any]]:
+        """The rows of a SELECT, by column name."""
+        return await self.ask(_rows, query, values)
+
+    def _run[T](self, question: Callable[..., T], args: Any, kwargs: Any) -> T:
+        for last in (False, True):
+            try:
+                conn = self._take()
+                try:
+                    found = question(conn, *args, **kwargs)
+                    conn.rollback()
+                except BaseException:
+                    if not conn.closed:
+                        conn.rollback()
+                    raise
+                finally:
+                    if conn.closed:
+                        conn.close()
+                    else:
+                        self._free.put(conn)
+            except psycopg.OperationalError as error:
+                if last:
+                    raise DomainError("log.unavailable", "the database does not answer") from error
+            else:
+                return found
+        raise AssertionError("the loop returns or raises")
+
+    def _take(self) -> psycopg.Connection[Any]:
+        try:
+            return self._free.get_nowait()
+        except queue.Empty:
+            conn = psycopg.connect(self._url)
+            conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            conn.read_only = True
+            return conn
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+        while not self._free.empty():
+            self._free.get_nowait().close()
+
+
+def _rows(conn: psycopg.Connection[Any], query: LiteralString, values: dict[str, Any]) -> Any:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, values).fetchall()
+
+
+async def until[T](ask: Callable[[], Any], done: Callable[[T], bool], wait_us: int) -> T:
+    """The first answer that is `done`, or the last one when `wait_us` has passed."""
+    deadline = asyncio.get_running_loop().time() + wait_us / 1_000_000
+    while True:
+        found: T = await ask()
+        if done(found) or asyncio.get_running_loop().time() >= deadline:
+            return found
+        await asyncio.sleep(_POLL_S)

@@ -1,0 +1,189 @@
+"""Runtimes: launch, stop, list, show."""
+
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from api.acting import Done, Said
+from api.admission_wire import LaunchAsk
+from api.auth import ADMIN, MEMBER, OPERATOR, require, unknown, within
+from api.body import FrontRequest
+from api.changing import change
+from api.edge import instant, now_us
+from api.paging import before, page_size
+from api.services import Services, services_of
+from api.viewing import own_scope, page, tagged, viewed
+from contracts.http import Page, Runtime, RuntimeNew, RuntimeStop, Share
+from domain import runtime
+from domain.launch import Launch
+from domain.project import Created as ProjectCreated
+from domain.words import Share as Part
+from evidence.ids import new_id
+from evidence.private import private_value
+from projections import runtimes_read
+
+
+@post("/v1/runtimes")
+async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> Response[Runtime]:
+    """Admitted with devices, quota and price in one atomic append, or refused with what would fit."""
+    require(request.user, OPERATOR, ADMIN, MEMBER)
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        org = await _organization_of(services, request, data.project)
+        name, words = private_value(org, data.name)
+        launch = Launch(
+            organization=org,
+            project=data.project,
+            runtime=new_id("runtime"),
+            allocation=new_id("allocation"),
+            name=name,
+            devices=data.devices,
+            gpu_milli=data.devices * data.gpu_milli,
+            models=tuple(data.models),
+            now_us=now_us(),
+        )
+        ask = LaunchAsk(launch, request.user.actor, cause, (words,))
+        admitted = await services.admission.ask(ask)
+        return Done(admitted.appended, admitted.writes)
+
+    return await services.acting.perform(request, do, lambda said, _: _launched(said, data.name))
+
+
+async def _organization_of(services: Services, request: FrontRequest, project: str) -> str:
+    """The project's organization; a project never moves, so it is asked for once."""
+    known = services.project_orgs.get(project)
+    if known is None:
+        recorded = await services.log.read_stream(project)
+        if not recorded or not isinstance(recorded[0].fact, ProjectCreated):
+            raise unknown("project")
+        known = services.project_orgs[project] = recorded[0].org
+    within(request.user, known, "project")
+    return known
+
+
+def _launched(said: tuple[Said, ...], name: str) -> Runtime:
+    requested, allocated = said[0].fact, said[1].fact
+    assert isinstance(requested, runtime.Requested), "the outcome of this route"
+    assert isinstance(allocated, runtime.Allocated), "admission writes both at once"
+    return Runtime(
+        id=said[0].stream,
+        organization=said[0].org,
+        project=requested.project,
+        name=name,
+        state="allocated",
+        since=instant(allocated.allocated_us),
+        why="",
+        next="the node is told to start it",
+        node=allocated.node,
+        model=allocated.model,
+        devices=_shares(allocated.devices),
+        gpu_milli=requested.gpu_milli,
+        simulated=None,
+        version=said[1].version,
+    )
+
+
+@post("/v1/runtimes/{runtime_id:str}/stop", status_code=200)
+async def stop_runtime(
+    request: FrontRequest, runtime_id: FromPath[str], data: JSONBody[RuntimeStop]
+) -> Response[Runtime]:
+    """Asks the node to stop it; it is billed until the node attests the stop."""
+    require(request.user, OPERATOR, ADMIN, MEMBER)
+    services = services_of(request)
+    if not runtime_id.startswith("runtime-"):
+        raise unknown("runtime")
+
+    async def do(cause: str) -> Done:
+        command = runtime.Stop(data.reason, now_us())
+        nothing = _stopping(runtime_id, "", None, data.reason, 0)
+        decider = runtime.DECIDER
+        return await change(services, request, cause, runtime_id, decider, command, nothing)
+
+    def answer(said: tuple[Said, ...], _: bool) -> Runtime:
+        fact = said[0].fact
+        assert isinstance(fact, runtime.Stopping), "the outcome of this route"
+        return _stopping(runtime_id, said[0].org, fact.decided_us, fact.reason, said[0].version)
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+def _stopping(stream: str, org: str, since_us: int | None, why: str, version: int) -> Runtime:
+    return Runtime(
+        id=stream,
+        organization=org,
+        project=None,
+        name=None,
+        state="stopping",
+        since=None if since_us is None else instant(since_us),
+        why=why,
+        next="stopped when the node says so",
+        node=None,
+        model=None,
+        devices=[],
+        gpu_milli=None,
+        simulated=None,
+        version=version,
+    )
+
+
+@get("/v1/runtimes")
+async def list_runtimes(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    project: FromQuery[str | None] = None,
+    in_state: Annotated[str | None, QueryParameter(name="state")] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Runtime]:
+    """Newest first."""
+    size, start = page_size(limit), before(cursor)
+    scope = own_scope(request.user, organization)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        runtimes_read.runtimes,
+        organization=scope,
+        project=project,
+        states=None if in_state is None else (in_state,),
+        before=start,
+        limit=size + 1,
+        as_of=position,
+    )
+    return page(rows, size, _given, lambda row: row.from_position)
+
+
+@get("/v1/runtimes/{runtime_id:str}")
+async def show_runtime(
+    request: FrontRequest, runtime_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Runtime]:
+    services, position = await viewed(request, as_of)
+    found = await services.reads.ask(runtimes_read.runtime, runtime_id, position)
+    if found is None:
+        raise unknown("runtime")
+    within(request.user, found.organization, "runtime")
+    return tagged(_given(found), found.version)
+
+
+def _given(row: runtimes_read.Runtime) -> Runtime:
+    return Runtime(
+        id=row.runtime,
+        organization=row.organization,
+        project=row.project,
+        name=row.name,
+        state=row.state,
+        since=instant(row.since_us),
+        why=row.why,
+        next=row.next,
+        node=row.node,
+        model=row.model,
+        devices=_shares(row.shares or ()),
+        gpu_milli=row.gpu_milli,
+        simulated=row.simulated,
+        version=row.version,
+    )
+
+
+def _shares(devices: tuple[Part, ...]) -> list[Share]:
+    return [Share(index=share.index, milli=share.milli) for share in devices]

@@ -1,0 +1,72 @@
+"""The API process: HTTP, the admission writer and the ingest of agents' messages, in one loop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+
+import uvloop
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from api import ingest_loops
+from api.admission_wire import end_ask
+from api.app import create_app
+from api.config import Settings
+from api.ingest_words import Ending
+from api.services import Services, opened
+from evidence.append import Appended
+
+
+def run(settings: Settings) -> int:
+    """Serves until SIGTERM or SIGINT; 0 after a clean stop."""
+    uvloop.run(serving(settings))
+    return 0
+
+
+async def serving(settings: Settings) -> None:
+    """Everything this process does, until it is told to stop or a part of it fails.
+
+    A part that fails ends the process: it is started again and resumes from the log.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(settings) as services:
+
+        @contextlib.asynccontextmanager
+        async def ready() -> AsyncIterator[Services]:
+            yield services
+
+        server = Server(
+            create_app(settings, open_services=ready),
+            address=settings.http_host,
+            port=settings.http_port,
+            interface=Interfaces.ASGI,
+            log_access=False,
+        )
+        http = asyncio.ensure_future(server.serve())
+        ingest = asyncio.ensure_future(_ingest(settings, services))
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {http, ingest, stopped}, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
+        finally:
+            stopped.cancel()
+            ingest.cancel()
+            server.stop()  # type: ignore[no-untyped-call]
+            await asyncio.gather(http, ingest, stopped, return_exceptions=True)
+
+
+async def _ingest(settings: Settings, services: Services) -> None:
+    async def ends(ending: Ending) -> Appended:
+        ask = end_ask(ending.runtime, ending.fact, ending.actor, ending.cause)
+        return (await services.admission.ask(ask)).appended
+
+    await ingest_loops.run(
+        settings.database_url, settings.nats_url, services.command_key, services.log.append, ends
+    )

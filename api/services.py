@@ -1,0 +1,118 @@
+"""What one API process is made of, built once and closed in reverse; every controller uses it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import nats
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
+from nats.aio.client import Client
+
+from api.acting import Acting
+from api.admission import Admission
+from api.auth import Verifier
+from api.claims import Claims
+from api.commands import command_key
+from api.config import Settings
+from api.heads import Heads
+from api.reads import Reads
+from api.tokens import AUDIENCE, ISSUER, issuer_public
+from domain.errors import DomainError
+from evidence.log import EventLog
+from evidence.storage import Storage
+from projections.live import position
+
+WAIT_US: Final = 5_000_000
+_POLL_S: Final = 0.01
+
+
+class Services(Struct, frozen=True):
+    settings: Settings
+    verifier: Verifier
+    log: EventLog
+    reads: Reads
+    acting: Acting
+    admission: Admission
+    storage: Storage
+    command_key: Ed25519PrivateKey
+    nats: Client
+    heads: Heads
+    project_orgs: dict[str, str]
+
+    async def fresh(self, request: Any) -> None:
+        """Returns when the views hold the caller's Min-Log-Position.
+
+        Raises: DomainError view.behind (503, Retry-After) after a bounded wait.
+        """
+        asked = request.headers.get("min-log-position")
+        if asked is None:
+            return
+        if not asked.isascii() or not asked.isdigit() or len(asked) > 18:
+            raise DomainError("position.unknown", "Min-Log-Position is a log position")
+        await self.reached(int(asked))
+
+    async def reached(self, wanted: int) -> int:
+        """How many entries the views hold, once that is more than `wanted`. Raises: view.behind."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + WAIT_US / 1_000_000
+        while (held := await self.reads.ask(position)) <= wanted:
+            if loop.time() >= deadline:
+                raise DomainError(
+                    "view.behind",
+                    f"the views have not reached position {wanted} yet",
+                    {"position": wanted, "applied": held},
+                )
+            await asyncio.sleep(_POLL_S)
+        return held
+
+
+def services_of(request: Any) -> Services:
+    found = request.app.state.services
+    assert isinstance(found, Services), "create_app opens them before it serves"
+    return found
+
+
+@asynccontextmanager
+async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncIterator[Services]:
+    """The services, ready; closed with the block.
+
+    Raises: DomainError log.unavailable | log.unsafe_server.
+    """
+    async with contextlib.AsyncExitStack() as exits:
+        client = await nats.connect(
+            settings.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
+        )
+        exits.push_async_callback(client.close)
+        heads = Heads(client)
+        await heads.start()
+        log = await EventLog.open(settings.database_url, wake=heads.publish)
+        exits.push_async_callback(log.close)
+        reads = Reads(settings.database_url)
+        exits.callback(reads.close)
+        claims = Claims(settings.database_url)
+        claims.start()
+        exits.push_async_callback(claims.close)
+        admission = Admission(settings.database_url, log, client, heads)
+        await admission.start()
+        exits.push_async_callback(admission.close)
+        yield Services(
+            settings=settings,
+            verifier=verifier or Verifier(issuer_public(settings), ISSUER, AUDIENCE),
+            log=log,
+            reads=reads,
+            acting=Acting(claims, reads, WAIT_US),
+            admission=admission,
+            storage=Storage(settings.storage),
+            command_key=command_key(settings.command_key),
+            nats=client,
+            heads=heads,
+            project_orgs={},
+        )
+
+
+async def _quiet(_: Exception) -> None:
+    # Lost connections are retried for ever; whoever needs one says so itself.
+    return

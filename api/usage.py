@@ -1,0 +1,51 @@
+"""Usage: what was charged, by project, model, price and period."""
+
+from litestar import get
+from litestar.params import FromQuery
+
+from api.body import FrontRequest
+from api.edge import money, parse_instant
+from api.viewing import own_scope, viewed
+from contracts.http import Page, Usage
+from projections import billing_read
+
+
+@get("/v1/usage")
+async def list_usage(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    project: FromQuery[str | None] = None,
+    account: FromQuery[str | None] = None,
+    start: FromQuery[str | None] = None,
+    end: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Usage]:
+    """Time is charged when a runtime ends or a period closes."""
+    scope = own_scope(request.user, organization)
+    begin = None if start is None else parse_instant(start)
+    until = None if end is None else parse_instant(end)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        billing_read.usage,
+        organization=scope,
+        project=project,
+        account=account,
+        from_us=begin,
+        to_us=until,
+        as_of=position,
+    )
+    return Page(items=[_given(row) for row in rows], next=None)
+
+
+def _given(row: billing_read.Usage) -> Usage:
+    return Usage(
+        account=row.account,
+        project=row.project,
+        meter=row.meter,
+        model=row.model,
+        price=row.price,
+        period=row.period,
+        runtimes=row.runtimes,
+        quantity=str(row.quantity),
+        amount=money(row.amount_pico, row.currency),
+    )

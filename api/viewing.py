@@ -1,0 +1,61 @@
+"""What every GET shares: Min-Log-Position, as_of, the caller's scope, pages with an opaque cursor."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from litestar import Response
+
+from api.auth import Principal, unknown
+from api.edge import parse_instant
+from api.paging import cursor as cursor_of
+from api.services import Services, services_of
+from contracts.http import Given, Page
+from domain.errors import DomainError
+from evidence.reader import head
+from projections.asof import position_at
+
+
+def own_scope(principal: Principal, organization: str | None) -> str | None:
+    """The organization to list: the caller's own, or any one (None: all) for the platform.
+
+    Raises: DomainError resource.unknown for another organization's.
+    """
+    if principal.reads_all:
+        return organization
+    if organization not in (None, principal.org):
+        raise unknown("organization")
+    return principal.org
+
+
+async def viewed(request: Any, as_of: str | None = None) -> tuple[Services, int | None]:
+    """The services once the views are new enough, and `as_of` as a position (None: now).
+
+    Raises: DomainError view.behind, as_of.before_log, as_of.in_future, request.invalid.
+    """
+    services = services_of(request)
+    await services.fresh(request)
+    if as_of is None:
+        return services, None
+    if as_of.isascii() and as_of.isdigit() and len(as_of) <= 18:
+        position = int(as_of)
+        size = (await services.reads.ask(head)).size
+        if position >= size:
+            raise DomainError("as_of.in_future", "the log has not reached it", {"size": size})
+    else:
+        position = await services.reads.ask(position_at, parse_instant(as_of))
+    await services.reached(position)
+    return services, position
+
+
+def page[T, G: Given](
+    rows: Sequence[T], limit: int, make: Callable[[T], G], key: Callable[[T], int]
+) -> Page[G]:
+    """`rows` was asked with limit + 1: the row too many only says that there is a next page."""
+    shown = rows[:limit]
+    following = cursor_of(key(shown[-1])) if len(rows) > limit else None
+    return Page(items=[make(row) for row in shown], next=following)
+
+
+def tagged(body: Given, version: int) -> Response[Any]:
+    """One thing with its ETag: the version of its aggregate."""
+    return Response(body, headers={"ETag": f'"{version}"'})

@@ -1,0 +1,435 @@
+"""What the front door takes and gives: one struct per JSON object (FRONT-DOOR.md, REST).
+
+Bodies taken forbid unknown fields and bound every length and number. Instants are RFC 3339 UTC
+with microseconds, money is `Money`, ids are opaque stream ids.
+"""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+DEPTH_LIMIT: Final = 32
+BODY_LIMIT: Final = 65_536
+PAGE_LIMIT: Final = 500
+
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+type OrganizationId = Annotated[str, Meta(pattern=f"^organization-{_UUID}$")]
+type DepartmentId = Annotated[str, Meta(pattern=f"^department-{_UUID}$")]
+type ProjectId = Annotated[str, Meta(pattern=f"^project-{_UUID}$")]
+type AccountId = Annotated[str, Meta(pattern=f"^account-{_UUID}$")]
+type ScopeId = Annotated[str, Meta(pattern=f"^(organization|department|project)-{_UUID}$")]
+type PriceAccount = Annotated[str, Meta(pattern=f"^(default|account-{_UUID})$")]
+type Name = Annotated[str, Meta(min_length=1, max_length=200)]
+type Reason = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[a-z0-9_.-]+$")]
+type Word = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[A-Za-z0-9_.:-]+$")]
+type Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+type Amount = Annotated[str, Meta(pattern=r"^-?[0-9]{1,26}\.[0-9]{12}$")]
+type Positive = Annotated[int, Meta(ge=1, le=10**18)]
+type Instant = Annotated[str, Meta(max_length=40, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T.*Z$")]
+
+
+class Taken(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A body a caller sends."""
+
+
+class Given(Struct, frozen=True, kw_only=True):
+    """A body we answer with."""
+
+
+class Money(Given, frozen=True):
+    """An exact amount: twelve decimal places, so a pico-unit is the last digit."""
+
+    amount: Amount
+    currency: Currency
+
+
+class Page[T](Given, frozen=True):
+    """One page; `next` is the cursor of the following one, null at the end."""
+
+    items: list[T]
+    next: str | None
+
+
+# ---------------------------------------------------------------- tenants
+class OrganizationNew(Taken, frozen=True):
+    name: Name
+
+
+class Organization(Given, frozen=True):
+    id: str
+    name: str | None
+    state: str
+    created_at: Instant | None
+    version: int | None
+
+
+class Standing(Taken, frozen=True):
+    """Why an organization is suspended or reactivated: a word, never a sentence about a person."""
+
+    reason: Reason
+
+
+class DepartmentNew(Taken, frozen=True):
+    organization: OrganizationId
+    name: Name
+
+
+class Department(Given, frozen=True):
+    id: str
+    organization: str
+    name: str | None
+    created_at: Instant | None
+    version: int
+
+
+class AccountNew(Taken, frozen=True):
+    """A billing account; its first period begins with the month it is opened in, in `zone`."""
+
+    organization: OrganizationId
+    currency: Currency
+    zone: Annotated[str, Meta(min_length=1, max_length=60)]
+
+
+class Balance(Given, frozen=True):
+    """One ledger account: debits minus credits."""
+
+    ledger: str
+    balance: Money
+
+
+class Account(Given, frozen=True):
+    id: str
+    organization: str
+    currency: Currency
+    zone: str
+    version: int | None
+    balances: list[Balance]
+
+
+class Transfer(Given, frozen=True):
+    row: int
+    id: str
+    cause: int
+    kind: str
+    account: str
+    debit: str
+    credit: str
+    amount: Money
+    resource: str
+    meter: str
+    price: int | None
+    period: str
+    booked: str
+
+
+class ProjectNew(Taken, frozen=True):
+    department: DepartmentId
+    account: AccountId
+    name: Name
+
+
+class Project(Given, frozen=True):
+    id: str
+    organization: str
+    department: str
+    account: str
+    name: str | None
+    created_at: Instant | None
+    version: int
+
+
+class QuotaNew(Taken, frozen=True):
+    """A ceiling for a scope: milli-GPU of one model, or of all together with `*`."""
+
+    scope: ScopeId
+    model: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^([A-Za-z0-9_.:-]+|\*)$")]
+    limit_milli: Annotated[int, Meta(ge=0, le=10**12)]
+
+
+class Quota(Given, frozen=True):
+    organization: str
+    scope: str
+    model: str
+    limit_milli: int
+    used_milli: int | None
+
+
+# ---------------------------------------------------------------- runtimes
+class RuntimeNew(Taken, frozen=True):
+    """Launch: `devices` GPUs, each whole (1000 milli) or, for a single one, a share of it."""
+
+    project: ProjectId
+    name: Name
+    devices: Annotated[int, Meta(ge=1, le=64)] = 1
+    gpu_milli: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    models: Annotated[list[Word], Meta(max_length=32)] = []
+
+
+class RuntimeStop(Taken, frozen=True):
+    reason: Reason = "requested"
+
+
+class Share(Given, frozen=True):
+    index: int
+    milli: int
+
+
+class Runtime(Given, frozen=True):
+    """A runtime: `state` since `since`, why, and what happens `next`. SIMULATED ones say so.
+
+    Null is what the answer at hand does not know: an erased name, a place not yet given.
+    """
+
+    id: str
+    organization: str
+    project: str | None
+    name: str | None
+    state: str
+    since: Instant | None
+    why: str
+    next: str
+    node: str | None
+    model: str | None
+    devices: list[Share]
+    gpu_milli: int | None
+    simulated: bool | None
+    version: int
+
+
+class Fit(Given, frozen=True):
+    """What fits now on one model: at most so many whole devices, or so large a part of one."""
+
+    model: str
+    devices: int
+    free_devices: int
+    most_devices: int
+    most_milli: int
+
+
+class Capacity(Given, frozen=True):
+    """Admission's own arithmetic once `position` entries were known; never a number beside it."""
+
+    position: int
+    models: list[Fit]
+
+
+# ---------------------------------------------------------------- nodes
+class NodeInvite(Taken, frozen=True):
+    """The model the operator bought; what the node says is checked against it."""
+
+    name: Name
+    model: Word
+
+
+class NodeInvited(Given, frozen=True):
+    """`token` is shown once; a repeat of the request answers without it."""
+
+    id: str
+    token: str | None
+    secret_already_shown: bool
+    expires_at: Instant
+
+
+class Device(Given, frozen=True):
+    index: int
+    uuid: str
+    used_milli: int
+
+
+class Node(Given, frozen=True):
+    """`state`: invited, reachable or unreachable. `devices` are listed when one node is shown."""
+
+    id: str
+    name: str | None
+    model: str
+    state: str
+    cordoned: bool
+    simulated: bool | None
+    gpus: int
+    used_milli: int
+    devices: list[Device]
+    version: int
+
+
+class NodeChanged(Given, frozen=True):
+    """`version` null: it was so already."""
+
+    id: str
+    cordoned: bool
+    version: int | None
+
+
+# ---------------------------------------------------------------- money
+class MeterNew(Taken, frozen=True):
+    meter: Word
+    unit: Word
+    source: Annotated[str, Meta(pattern="^(lifecycle|readings)$")]
+    aggregation: Annotated[str, Meta(pattern="^sum$")] = "sum"
+
+
+class Meter(Given, frozen=True):
+    id: str
+    meter: str
+    unit: str
+    source: str
+    aggregation: str
+
+
+class PriceNew(Taken, frozen=True, kw_only=True):
+    """`price` is per priced unit (a GPU-hour for gpu.time) in the account's currency."""
+
+    account: PriceAccount = "default"
+    meter: Word = "gpu.time"
+    model: Word
+    region: Word = "-"
+    state: Word = "usable"
+    price: Money
+    divisor: Positive = 3_600_000_000_000
+    effective_from: Instant
+
+
+class Price(Given, frozen=True):
+    """`position` is the entry's identity: invoices and transfers cite it."""
+
+    position: int
+    account: str
+    meter: str
+    model: str
+    region: str
+    state: str
+    price: Money
+    divisor: str
+    effective_from: Instant
+    published_at: Instant
+
+
+class Usage(Given, frozen=True):
+    """What was charged for one (project, meter, model, price entry, period)."""
+
+    account: str
+    project: str
+    meter: str
+    model: str | None
+    price: int
+    period: str
+    runtimes: int
+    quantity: str
+    amount: Money
+
+
+class Period(Given, frozen=True):
+    id: str
+    account: str
+    sequence: int
+    start: Instant
+    end: Instant
+    state: str
+    invoice: str | None
+    version: int
+
+
+class PeriodClosed(Given, frozen=True):
+    """`closed_at` null: it was closed before."""
+
+    id: str
+    closed_at: Instant | None
+    version: int | None
+
+
+class Invoice(Given, frozen=True):
+    id: str
+    number: str
+    organization: str
+    account: str
+    period: str
+    total: Money
+    exact: Money
+    line_count: int
+    file: str
+    sha256: str
+    state: str
+    finalized_at: Instant
+
+
+# ---------------------------------------------------------------- access, operation
+class TokenNew(Taken, frozen=True, kw_only=True):
+    """Embedded deployments only: a developer token. `organization` null = platform scope."""
+
+    subject: Word
+    role: Annotated[str, Meta(pattern="^(platform-operator|auditor|admin|member)$")]
+    organization: OrganizationId | None = None
+    seconds: Annotated[int, Meta(ge=1, le=2_592_000)] = 86_400
+
+
+class TokenIssuedOut(Given, frozen=True):
+    token: str | None
+    principal: str
+    role: str
+    expires_at: Instant
+    secret_already_shown: bool
+
+
+class Component(Given, frozen=True):
+    name: str
+    ok: bool
+    since: Instant
+    detail: str
+
+
+class Readiness(Given, frozen=True):
+    """`ready` exactly when `reasons` is empty; `applied` of `log_size` entries are in the views."""
+
+    ready: bool
+    reasons: list[str]
+    log_size: int
+    applied: int
+    components: list[Component]
+    refused: dict[str, int]
+    silent_nodes: int
+
+
+class Receipt(Given, frozen=True):
+    """`entry` verbatim and a c2sp.org/tlog-proof@v1 `proof` in the tree of `size` entries."""
+
+    position: int
+    size: int
+    entry: str
+    proof: str
+
+
+class Health(Given, frozen=True):
+    """This server answers; nothing else is promised."""
+
+    alive: bool
+
+
+class FieldError(Given, frozen=True):
+    pointer: str
+    detail: str
+
+
+class Problem(Given, frozen=True):
+    """RFC 9457, `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    correlation_id: str
+    errors: list[FieldError] = []
+    facts: dict[str, int | str] = {}
+
+
+class CloudEvent(Given, frozen=True):
+    """CloudEvents 1.0; `id` = log position, `data` = the entry's fact as logged."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: Instant
+    datacontenttype: str
+    data: dict[str, object]
