@@ -26,7 +26,7 @@ _FORGET_ABOVE: Final = 20_000
 
 
 class Pending:
-    """An append waiting for its answer, which `deliver` takes exactly once."""
+    """An append waiting for its answer: the first one that `deliver` is given."""
 
     __slots__ = ("deliver", "encoded")
 
@@ -38,22 +38,25 @@ class Pending:
 class Place:
     """Where the next entry goes, and what this writer knows to be true there.
 
-    `versions` and `outcomes` hold only while nobody else appends: `move` forgets them.
+    `versions`, `rows` (the next row of each table) and `outcomes` hold only while nobody else
+    appends: `move` forgets them.
     """
 
-    __slots__ = ("at_us", "leaf", "next", "outcomes", "versions")
+    __slots__ = ("at_us", "leaf", "next", "outcomes", "rows", "versions")
 
     def __init__(self) -> None:
         self.next = -1
         self.leaf = b""
         self.at_us = 0
         self.versions: dict[str, tuple[int, str]] = {}
+        self.rows: dict[str, int] = {}
         self.outcomes: dict[bytes, Appended] = {}
 
     def move(self, position: int, leaf: bytes, at_us: int) -> None:
         """The head as the database has it; a head not predicted makes the rest unknown."""
         if (position, leaf) != (self.next, self.leaf) or len(self.versions) > _FORGET_ABOVE:
             self.versions.clear()
+            self.rows.clear()
         if len(self.outcomes) > _FORGET_ABOVE:
             self.outcomes.clear()
         self.next, self.leaf, self.at_us = position, leaf, at_us
@@ -61,6 +64,7 @@ class Place:
     def forget(self) -> None:
         self.next = -1
         self.versions.clear()
+        self.rows.clear()
         self.outcomes.clear()
 
 
@@ -96,7 +100,8 @@ def decide(pending: list[Pending], place: Place, clock_us: int, *, assume: bool)
 
     Appends win or lose one by one, in order: a loser changes nothing for the others. A stream
     that `place` does not know does not exist, or, with `assume`, is where the append expects it
-    and the database has to say so (`required`; a version 1 is left to the unique index).
+    and the database has to say so (`required`; a version 1 is left to the unique index). The
+    next row of every table must be known.
     """
     batch = Batch(pending, place, max(clock_us, place.at_us))
     for each in pending:
@@ -148,6 +153,10 @@ def _refusal(
                 continue
         if known[0] != expected:
             return stale(stream, expected, known[0])
+    for bulk in encoded.bulk:
+        following = place.rows[bulk.table]
+        if bulk.first_row != following:
+            return stale(bulk.table, bulk.first_row, following)
     if asked:
         required.extend(asked)
     return None
@@ -165,6 +174,8 @@ def _win(batch: Batch, each: Pending, place: Place) -> None:
     encoded = each.encoded
     for stream, expected, count, org in encoded.writes:
         place.versions[stream] = (expected + count, org)
+    for bulk in encoded.bulk:
+        place.rows[bulk.table] += len(bulk.rows)
     position = first = place.next
     leaf = batch.leaf
     entries = batch.entries

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from struct import pack, unpack
 from typing import Final
 
@@ -56,6 +56,7 @@ class Committer:
         self._place = Place()
         self._in_flight: deque[Batch] = deque()
         self._failed: list[Pending] = []
+        self._taken: list[Pending] = []
         self._unknown: list[Pending] = []
         self._direct_left = 1
         self._penalty = 1
@@ -67,6 +68,7 @@ class Committer:
         """Raises: ConnectionLost when no server answers now."""
         self._wire = await self._connect()
         self._task = asyncio.create_task(self._run(), name="log-appender")
+        self._task.add_done_callback(self._ended)
 
     def put(self, pending: list[Pending]) -> None:
         """Queues appends in order; each is answered exactly once, after its commit."""
@@ -86,6 +88,15 @@ class Committer:
         if self._wire is not None:
             await self._wire.close()
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Nobody waits for ever on an appender that broke; `close` raises what broke it."""
+        if not task.cancelled() and task.exception() is None:
+            return
+        for batch in self._in_flight:
+            self._unknown += batch.pending
+        self._in_flight.clear()
+        self._give_up("the appender has stopped")
+
     async def _run(self) -> None:
         while self._queue or self._in_flight or self._failed or self._unknown or not self._closing:
             self._signal.clear()
@@ -101,16 +112,21 @@ class Committer:
         if self._failed and not self._in_flight:
             self._queue.extendleft(reversed(self._failed))
             self._failed = []
-        ahead = self._direct_left == 0 and not self._failed and not self._wire.lost
+        known = self._place.next >= 0 and not self._wire.lost
+        ahead = self._direct_left == 0 and not self._failed and known
         if self._queue and ahead and len(self._in_flight) < DEPTH:
-            self._send_ahead(self._wire, self._take())
+            self._taken = self._take()
+            self._send_ahead(self._wire, self._taken)
+            self._taken = []
         elif self._queue and not ahead and not self._in_flight:
-            taken = self._take()
+            self._taken = self._take()
             try:
-                await self._commit_directly(self._wire, taken)
+                await self._commit_directly(self._wire, self._taken)
             except ConnectionLost:
-                self._unknown += taken
+                self._unknown += self._taken
+                self._taken = []
                 raise
+            self._taken = []
         elif not self._closing or self._in_flight:
             await self._signal.wait()
 
@@ -131,8 +147,8 @@ class Committer:
             clock_us = self._clock.read(self._place.at_us)
         except DomainError:
             clock_us = 0
-        if not clock_us or self._gate() or any(each.encoded.bulk for each in pending):
-            # Rows and refusals need what only the lock knows; nothing can be decided here.
+        if not clock_us or self._gate() or _unknown_table(pending, self._place):
+            # Only the lock knows what to answer here.
             self._queue.extendleft(reversed(pending))
             self._direct_left = 1
             return
@@ -168,7 +184,8 @@ class Committer:
     def _answer(self, batch: Batch) -> None:
         for each, answer in batch.answers:
             each.deliver(answer)
-        self._wake(batch.first + len(batch.entries))
+        # Not from here: what a wake-up raises must not stop the reading of other answers.
+        asyncio.get_running_loop().call_soon(self._wake, batch.first + len(batch.entries))
 
     # --- directly
 
@@ -186,16 +203,13 @@ class Committer:
             await wire.ask([], synced=True)
             _answer_all(pending, error)
             return
-        rows = _rows(found[3]) if len(found) > 3 else {}
-        fitting, misplaced = _split_by_rows(pending, rows, self._place.outcomes)
-        batch = batches.decide(fitting, self._place, clock_us, assume=False)
+        batch = batches.decide(pending, self._place, clock_us, assume=False)
         work = _insertion(batch, clock_us) if batch.winners else []
         try:
             await wire.ask(work, synced=True)
         except Refused as error:
             await self._isolate(wire, pending, error)
             return
-        batch.answers += misplaced
         self._answer(batch)
 
     def _learn(self, found: list[PGresult], sent_us: int) -> int:
@@ -211,6 +225,8 @@ class Committer:
             place.outcomes[command] = outcome_of(
                 unpack(">q", position)[0], unpack(">i", span)[0], entry
             )
+        for table, row in _texts(found[3]) if len(found) > 3 else ():
+            place.rows[table.decode()] = unpack(">q", row)[0]
         return clock_us
 
     async def _isolate(self, wire: Wire, pending: list[Pending], error: Refused) -> None:
@@ -247,7 +263,7 @@ class Committer:
                 await self._look_up(wire, old)
             except (ConnectionLost, Refused) as error:
                 if time.monotonic() > deadline or self._closing:
-                    self._give_up(error)
+                    self._give_up(str(error))
                     deadline = time.monotonic() + _PATIENCE_S
                     if self._closing:
                         return
@@ -291,13 +307,13 @@ class Committer:
         except psycopg.OperationalError as error:
             raise ConnectionLost(str(error)) from error
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, why: str) -> None:
         refusal = DomainError(
             "log.unavailable",
-            f"no answer from the database, and whether it was stored is not known: {error}",
+            f"no answer, and whether it was stored is not known: {why}",
         )
-        waiting = [*self._unknown, *self._failed, *self._queue]
-        self._unknown, self._failed = [], []
+        waiting = [*self._taken, *self._unknown, *self._failed, *self._queue]
+        self._taken, self._unknown, self._failed = [], [], []
         self._queue.clear()
         _answer_all(waiting, refusal)
 
@@ -345,30 +361,13 @@ def _insertion(batch: Batch, clock_us: int) -> list[Statement]:
     return work
 
 
-def _split_by_rows(
-    pending: list[Pending], following: dict[str, int], known: Collection[bytes]
-) -> tuple[list[Pending], list[tuple[Pending, Answer]]]:
-    """Appends whose rows continue their tables or whose command is done, and refusals for the others."""
-    fitting: list[Pending] = []
-    misplaced: list[tuple[Pending, Answer]] = []
-    for each in pending:
-        wrong = next((b for b in each.encoded.bulk if b.first_row != following[b.table]), None)
-        if wrong is None or each.encoded.command in known:
-            fitting.append(each)
-            continue
-        misplaced.append(
-            (each, batches.stale(wrong.table, wrong.first_row, following[wrong.table]))
-        )
-    return fitting, misplaced
+def _unknown_table(pending: list[Pending], place: Place) -> bool:
+    return any(bulk.table not in place.rows for each in pending for bulk in each.encoded.bulk)
 
 
 def _head(result: PGresult) -> tuple[int, bytes, int, int]:
     position, leaf, at_us, clock_us = _texts(result)[0]
     return (unpack(">q", position)[0], leaf, unpack(">q", at_us)[0], unpack(">q", clock_us)[0])
-
-
-def _rows(result: PGresult) -> dict[str, int]:
-    return {table.decode(): unpack(">q", row)[0] for table, row in _texts(result)}
 
 
 def _texts(result: PGresult) -> list[list[bytes]]:

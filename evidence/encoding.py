@@ -24,7 +24,7 @@ MAX_BYTES: Final = strict.MAX_BYTES
 MAX_ENTRIES: Final = 10_000
 MAX_VERSION: Final = (1 << 31) - 2
 # `{"position":<19>,"prev":"<64>","at_us":<19>`: the longest that can come before the suffix.
-_LONGEST_HEAD: Final = 12 + 19 + 9 + 66 + 9 + 19
+_LONGEST_HEAD: Final = 12 + 19 + 9 + 65 + 9 + 19
 _SALT_BYTES: Final = 16
 # Looking for a number in bytes is ten times faster than looking for bytes of length one.
 _BACKSLASH: Final = 0x5C

@@ -123,6 +123,8 @@ class EventLog:
 
         def deliver_at(index: int, answer: Answer) -> None:
             nonlocal left
+            if answers[index] is not None:
+                return
             answers[index] = answer
             left -= 1
             if not left and not done.done():

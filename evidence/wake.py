@@ -1,0 +1,94 @@
+"""Following the log: in order, nothing missed, woken over NATS and looking by itself on silence."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import psycopg
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from evidence import reader
+from gpuaas_verify.merkle import leaf_hash
+
+SUBJECT: Final = "gpuaas.v1.log.head"
+POLL_S: Final = 0.25
+
+
+class HeadWake:
+    """Tells and hears the log's size. Hints only: a lost one costs a reader `POLL_S`.
+
+    Give `publish` to `EventLog.open(wake=…)`. Sizes that come faster than NATS takes them are
+    merged into the newest.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._size = 0
+        self._heard = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to hear other processes."""
+        await self._client.subscribe(SUBJECT, cb=self._on_message)
+
+    def publish(self, size: int) -> None:
+        """Never blocks, never fails an append that is already on disk."""
+        self._size = max(self._size, size)
+        self._heard.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._tell())
+
+    async def wait(self, seconds: float) -> None:
+        """Returns once the log has grown, or after `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._heard.wait()
+        self._heard.clear()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await self._task
+
+    async def _tell(self) -> None:
+        told = -1
+        while told != self._size and self._client.is_connected:
+            told = self._size
+            with contextlib.suppress(NatsError, OSError):
+                await self._client.publish(SUBJECT, str(told).encode())
+                await self._client.flush(timeout=1)
+
+    async def _on_message(self, message: Msg) -> None:
+        if message.data.isdigit() and len(message.data) < 20:
+            self._size = max(self._size, int(message.data))
+            self._heard.set()
+
+
+async def follow(
+    url: str, first: int, *, wake: HeadWake | None = None, limit: int = 1000
+) -> AsyncIterator[list[tuple[int, bytes, bytes]]]:
+    """(position, entry, leaf hash) from `first` on, in lists, for ever; never an empty list.
+
+    A lost connection is the caller's to handle: it begins again at the position it reached.
+    """
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        while True:
+            found = await _read(conn, first, limit)
+            if found:
+                first += len(found)
+                yield found
+            elif wake is None:
+                await asyncio.sleep(POLL_S)
+            else:
+                await wake.wait(POLL_S)
+
+
+async def _read(
+    conn: psycopg.AsyncConnection[Any], first: int, limit: int
+) -> list[tuple[int, bytes, bytes]]:
+    async with conn.cursor(binary=True) as cursor:
+        await cursor.execute(reader.READ_ENTRIES, {"first": first, "limit": limit})
+        rows = await cursor.fetchall()
+    return [(position, entry, leaf_hash(entry)) for position, entry in rows]
