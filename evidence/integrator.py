@@ -133,13 +133,12 @@ class Integrator:
         asked = {"first": first, "end": end}
         found = self._conn.execute(READ_RANGE, asked, binary=True).fetchall()
         rows = [Row(*row) for row in found]
-        if len(rows) < end - first:
-            held = {row.position for row in rows}
-            gone = next(n for n in range(first, end) if n not in held)
-            raise Invalid("entry.missing", "not in the database", position=gone)
         leaves = [leaf_hash(row.entry) for row in rows]
         for entry in self._order.check(rows, leaves, self._look_up):
             self._keep_sealed(entry)
+        if len(rows) < end - first:
+            gone = first + len(rows)  # gaps before it were found as wrong positions
+            raise Invalid("entry.missing", "not in the database", position=gone)
         if end == size:
             self._order.require_whole()
             if self._order.leaf != leaf.hex() or self._order.at_us != at_us:

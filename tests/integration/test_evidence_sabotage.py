@@ -1,0 +1,208 @@
+"""A database superuser against integrator, scrubber, fsck and the bundle."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from domain.errors import DomainError
+from evidence import fsck
+from evidence.bundle import StorageSource
+from evidence.scrubber import Scrubber
+from evidence.storage import Storage
+from gpuaas_verify.bundle import Scope, Trust, verify_source
+from gpuaas_verify.errors import Invalid
+from gpuaas_verify.merkle import leaf_hash
+from tests.conftest import Database
+from tests.integration.evidence_stack import EvidenceStack
+
+pytestmark = pytest.mark.slow
+
+type Superuser = psycopg.Connection[Any]
+BAD = 137
+
+
+@pytest.fixture
+def stack(database: Database, tmp_path: Path) -> Iterator[EvidenceStack]:
+    """300 entries, nothing signed yet."""
+    stack = EvidenceStack(database, tmp_path)
+    stack.fill(300)
+    with stack.signing():
+        yield stack
+
+
+def edit(conn: Superuser) -> None:
+    """One character of one fact."""
+    conn.execute(
+        "UPDATE log.entry SET entry = overlay(entry placing '9'::bytea from octet_length(entry) - 2)"
+        f" WHERE position = {BAD}"
+    )
+
+
+def delete(conn: Superuser) -> None:
+    conn.execute(f"DELETE FROM log.entry WHERE position = {BAD}")
+
+
+def renumber(conn: Superuser) -> None:
+    """One entry is cut out and everything after it moves up."""
+    conn.execute(f"DELETE FROM log.entry WHERE position = {BAD}")
+    conn.execute("ALTER TABLE log.entry DROP CONSTRAINT entry_pkey")
+    conn.execute(f"UPDATE log.entry SET position = position - 1 WHERE position > {BAD}")
+    conn.execute("ALTER TABLE log.entry ADD PRIMARY KEY (position)")
+
+
+def rewrite_tail(conn: Superuser) -> None:
+    """History from one entry on rewritten with a chain, columns and head that agree."""
+    rows = conn.execute(
+        f"SELECT position, entry FROM log.entry WHERE position >= {BAD} ORDER BY 1", binary=True
+    ).fetchall()
+    leaf = json.loads(rows[0][1])["prev"]
+    for position, raw in rows:
+        value = json.loads(raw)
+        value["prev"] = leaf
+        if position == BAD:
+            value["fact"] = {"since_us": 999}
+        entry = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        leaf = leaf_hash(entry).hex()
+        conn.execute(
+            "UPDATE log.entry SET entry = %(entry)s WHERE position = %(position)s",
+            {"entry": entry, "position": position},
+        )
+    conn.execute("UPDATE log.head SET leaf = decode(%(leaf)s, 'hex')", {"leaf": leaf})
+
+
+ATTACKS = pytest.mark.parametrize("attack", [edit, delete, renumber, rewrite_tail])
+
+
+def sabotage(stack: EvidenceStack, attack: Callable[[Superuser], None]) -> None:
+    with psycopg.connect(stack.database.superuser_url, autocommit=True) as conn:
+        attack(conn)
+
+
+def scrub(stack: EvidenceStack) -> Scrubber:
+    """A scrubber after one whole pass."""
+    with psycopg.connect(stack.database.app_url, autocommit=True) as conn:
+        scrubber = Scrubber(conn, stack.storage)
+        while not scrubber.step():
+            continue
+        return scrubber
+
+
+def checked(stack: EvidenceStack) -> fsck.Checked:
+    with psycopg.connect(stack.database.app_url, autocommit=True) as conn:
+        return fsck.check(conn, stack.storage, stack.vkey)
+
+
+@ATTACKS
+def test_before_it_is_signed(stack: EvidenceStack, attack: Callable[[Superuser], None]) -> None:
+    """What breaks the chain before integration is never signed, and the position is named.
+
+    A consistent rewrite of a tail that nobody has signed or acknowledged elsewhere cannot be told
+    from history: EVIDENCE.md section 8.
+    """
+    sabotage(stack, attack)
+    if attack is rewrite_tail:
+        assert stack.integrate() == 301
+        return
+    with pytest.raises(Invalid) as caught:
+        stack.integrate()
+    assert caught.value.position == (BAD + 1 if attack is edit else BAD)
+    assert stack.storage.read("checkpoint") is None
+
+
+@ATTACKS
+def test_after_it_is_signed(stack: EvidenceStack, attack: Callable[[Superuser], None]) -> None:
+    """Scrubber and fsck name the first bad position; the bundle, kept outside, still verifies."""
+    stack.integrate()
+    assert checked(stack).findings == []
+    assert scrub(stack).condition.fault is None
+    sabotage(stack, attack)
+    fault = scrub(stack).condition.fault
+    assert fault is not None
+    assert fault.position == BAD
+    findings = checked(stack).findings
+    assert ("storage", BAD) in [(each.part, each.position) for each in findings]
+    report = verify_source(StorageSource(stack.storage), Trust((stack.vkey,)), Scope())
+    assert report.valid, report.error
+
+
+@ATTACKS
+def test_a_bundle_of_the_sabotaged_database(
+    stack: EvidenceStack, tmp_path: Path, attack: Callable[[Superuser], None]
+) -> None:
+    """Storage laid out anew from the sabotaged database is refused by the signer and the verifier."""
+    stack.integrate()
+    note = stack.storage.need("checkpoint")
+    sabotage(stack, attack)
+    old, stack.storage = stack.storage, Storage(tmp_path / "again")
+    with pytest.raises((Invalid, DomainError)) as caught:
+        stack.integrate()
+    if attack is rewrite_tail:
+        assert isinstance(caught.value, DomainError)
+        assert caught.value.code == "signer.fork"
+        assert stack.refused() == 1
+        stack.storage.write({"checkpoint": note})
+        report = verify_source(StorageSource(stack.storage), Trust((stack.vkey,)), Scope())
+        assert report.error is not None
+        assert report.error.code == "checkpoint.root"
+    assert old.need("checkpoint") == note
+
+
+@ATTACKS
+def test_the_log_goes_on_after_sabotage(
+    stack: EvidenceStack, attack: Callable[[Superuser], None]
+) -> None:
+    """New entries on a rewritten past are not signed: their chain or the head names another one."""
+    stack.integrate()
+    sabotage(stack, attack)
+    if attack in {edit, delete}:
+        # The past is damaged, the new range is not: it is signed, and the scrubber is the alarm.
+        stack.fill(3)
+        assert stack.integrate() == 304
+        assert scrub(stack).condition.fault is not None
+        return
+    stack.fill(3)
+    with pytest.raises(Invalid):
+        stack.integrate()
+
+
+def test_damaged_storage_is_named(stack: EvidenceStack) -> None:
+    """One bit of a tile or an entry bundle outside the database is found, at its position."""
+    stack.integrate()
+    for name in ("tile/entries/000", "tile/0/000"):
+        raw = stack.storage.need(name)
+        at = 32 * BAD if name == "tile/0/000" else sum(
+            2 + len(entry) for entry in stack.storage.entries(0, BAD)
+        ) + 40  # fmt: skip
+        stack.storage.write({name: raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]})
+        fault = scrub(stack).condition.fault
+        assert fault is not None
+        assert fault.position == BAD
+        assert BAD in [each.position for each in checked(stack).findings]
+        stack.storage.write({name: raw})
+    assert scrub(stack).condition.fault is None
+
+
+def test_a_dropped_unique_index_stops_signing(stack: EvidenceStack) -> None:
+    """Without the index that forbids a second version 1, nothing is signed."""
+    with psycopg.connect(stack.database.superuser_url) as conn:
+        conn.execute("DROP INDEX log.entry_stream_version")
+    with pytest.raises(Invalid, match=r"index\.missing"):
+        stack.integrate()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("version", "9"), ("command", "'\\x00'"), ("span", "7"), ("stream", "'node-x'")],
+)
+def test_columns_that_contradict_their_entry(stack: EvidenceStack, column: str, value: str) -> None:
+    """A column beside the entry is only an index: where it lies, nothing is signed."""
+    with psycopg.connect(stack.database.superuser_url) as conn:
+        conn.execute(f"UPDATE log.entry SET {column} = {value} WHERE position = {BAD}")
+    with pytest.raises(Invalid) as caught:
+        stack.integrate()
+    assert caught.value.position == BAD
+    assert [f.position for f in checked(stack).findings if f.part == "database"] == [BAD]
