@@ -6,38 +6,40 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.acting import Done, Said
 from api.auth import ADMIN, OPERATOR, require, unknown, within
 from api.body import FrontRequest
-from api.calendar import minor_digits, month_of, tzdata, zone_of
 from api.changing import target
-from api.edge import money, now_us
+from api.currencies import minor_digits
+from api.edge import money, now_us, parse_instant
 from api.paging import after, page_size
 from api.services import Services, services_of
 from api.viewing import own_scope, page, tagged, viewed
 from contracts.http import Account, AccountNew, Balance, Page, Transfer
 from domain import account, period
+from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from projections import billing_read, journal_read
+from projections.months import TZDATA, month_of, period_id
 
 
 @post("/v1/accounts")
 async def open_account(request: FrontRequest, data: JSONBody[AccountNew]) -> Response[Account]:
-    """Opened together with its first period, the month of now in its zone."""
+    """Opened together with its first period: the month of now in its zone, or the first part of it."""
     require(request.user, OPERATOR, ADMIN)
     services = services_of(request)
 
     async def do(cause: str) -> Done:
         org = await target(services, request.user, data.organization)
-        now, zone, rules = now_us(), zone_of(data.zone), tzdata()
+        now = now_us()
+        start, end = _first_period(data, now)
         digits = minor_digits(data.currency)
-        opening = account.Open(org.stream, data.currency, digits, data.zone, rules, now)
+        opening = account.Open(org.stream, data.currency, digits, data.zone, TZDATA, now)
         opened = account.decide(opening, account.Missing())
         stream = new_id("account")
-        start, end = month_of(now, zone)
-        first = period.Open(stream, start, end, data.zone, rules, None, now)
+        first = period.Open(stream, start, end, data.zone, TZDATA, None, now)
         begun = period.decide(first, period.Missing())
         writes = (
             Write(stream, org.stream, 0, tuple(opened)),
-            Write(new_id("period"), org.stream, 0, tuple(begun)),
+            Write(period_id(stream, 1), org.stream, 0, tuple(begun)),
         )
         reads = ((org.stream, org.version),)
         append = Append(writes, request.user.actor, cause, reads)
@@ -56,6 +58,17 @@ async def open_account(request: FrontRequest, data: JSONBody[AccountNew]) -> Res
         )
 
     return await services.acting.perform(request, do, answer)
+
+
+def _first_period(data: AccountNew, now: int) -> tuple[int, int]:
+    """The instants of the first period; the next one begins where it ends."""
+    start, end = month_of(now, data.zone)
+    if data.first_period_end is None:
+        return start, end
+    chosen = parse_instant(data.first_period_end)
+    if not now < chosen <= end:
+        raise DomainError("request.invalid", "first_period_end is later than now, in this month")
+    return start, chosen
 
 
 @get("/v1/accounts")

@@ -84,11 +84,15 @@ class Department(Given, frozen=True):
 
 
 class AccountNew(Taken, frozen=True):
-    """A billing account; its first period begins with the month it is opened in, in `zone`."""
+    """A billing account; its first period is the month it is opened in, in `zone`.
+
+    `first_period_end` cuts that period short (an invoice sooner); later ones are whole months again.
+    """
 
     organization: OrganizationId
     currency: Currency
     zone: Annotated[str, Meta(min_length=1, max_length=60)]
+    first_period_end: Instant | None = None
 
 
 class Balance(Given, frozen=True):

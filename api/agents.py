@@ -1,0 +1,66 @@
+"""The embedded stack's own node: invited over the HTTP API like any other, then exec'd as the agent."""
+
+import json
+import os
+import secrets
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import NoReturn
+
+from api.config import Settings
+from api.tokens import developer_token
+from domain.errors import DomainError
+
+_WAIT_S = 60
+_MODEL = "T4"
+
+
+def run(settings: Settings, *, model: str = _MODEL, gpus: int = 8) -> NoReturn:
+    """Becomes the agent process (`python -m agent`), with SIMULATED GPUs.
+
+    A state directory that was enrolled before needs no token; GPUAAS_ENROL_TOKEN is used as it
+    is; otherwise the operator's token of the embedded issuer invites a node.
+
+    Raises:
+        DomainError: `stack.start_failed` when the API does not answer within a minute.
+    """
+    state = settings.data / "agent"
+    env = settings.environment()
+    url = f"http://{settings.http_host}:{settings.http_port}"
+    if not (state / "enrolment.json").exists() and "GPUAAS_ENROL_TOKEN" not in env:
+        env["GPUAAS_ENROL_TOKEN"] = invite(url, developer_token(settings), "simulated-0", model)
+    argv = [
+        sys.executable, "-m", "agent", "--state", str(state), "--api", url,
+        "--nats", settings.nats_node_url, "--model", model, "--gpus", str(gpus),
+    ]  # fmt: skip
+    os.execve(sys.executable, argv, env)  # noqa: S606 - the agent replaces this process
+
+
+def invite(url: str, token: str, name: str, model: str) -> str:
+    """A single-use enrolment token for a new node; waits up to a minute for the API."""
+    request = urllib.request.Request(  # noqa: S310 - the stack's own URL
+        f"{url}/v1/nodes",
+        data=json.dumps({"name": name, "model": model}).encode(),
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": secrets.token_hex(16),
+        },
+        method="POST",
+    )
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                return str(json.load(answer)["token"])
+        except urllib.error.HTTPError as refused:
+            if refused.code < 500 or time.monotonic() > deadline:
+                raise DomainError("stack.start_failed", f"invite: {refused}") from refused
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise DomainError(
+                    "stack.start_failed", f"the API does not answer: {error}"
+                ) from error
+        time.sleep(0.2)

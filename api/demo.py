@@ -1,0 +1,229 @@
+"""`make demo`: from an empty directory to a verified invoice, then one flipped byte."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from api.demo_http import Http
+from api.supervisor import Stack, running
+from api.tokens import developer_token
+from domain.errors import DomainError
+
+_OUT = Path("build/demo")
+_MODEL = "T4"
+_PRICE = "0.350000000000"
+_PERIOD_S = 12
+_RUN_S = 4
+_STATE_S = 30
+
+
+def run() -> int:
+    """0 when every step did what it says; a failure is one sentence from `gpuaas`."""
+    started = time.monotonic()
+    shutil.rmtree(_OUT, ignore_errors=True)
+    _OUT.mkdir(parents=True)
+    with _own_directory():
+        _head("1. the embedded stack")
+        with running(_step, processes=("signer", "worker", "serve")) as stack:
+            shutil.copyfile(stack.settings.storage / "vkey", _OUT / "log.vkey")
+            _step(f"vkey copied aside to {_OUT}/log.vkey")
+            http = Http(stack.url, developer_token(stack.settings))
+            tenant = _tenancy(http)
+            _node(stack, http)
+            _runtime(http, tenant)
+            _invoice(http, tenant)
+            _bundle(http)
+            _step("stopping the stack")
+    _verify()
+    _flip()
+    _head(f"done in {time.monotonic() - started:.0f} s; bundle, vkey and invoice are in {_OUT}/")
+    return 0
+
+
+def _head(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def _step(text: str) -> None:
+    print(f"   {text}", flush=True)
+
+
+@contextmanager
+def _own_directory() -> Iterator[None]:
+    """Servers' data in a fresh directory that goes with the demo; nothing of the user's is used."""
+    home = Path(tempfile.mkdtemp(prefix="gpuaas-demo-"))
+    home.chmod(0o711)
+    os.environ["GPUAAS_DATA"] = str(home / "data")
+    os.environ["GPUAAS_SIGNER_STATE"] = str(home / "signer")
+    try:
+        yield
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _tenancy(http: Http) -> dict[str, str]:
+    _head("2. an organization with a department, a billing account, a project, a quota and a price")
+    organization = http.post("/v1/organizations", name="Acme Research")["id"]
+    department = http.post("/v1/departments", organization=organization, name="Vision")["id"]
+    period_end = datetime.now(UTC) + timedelta(seconds=_PERIOD_S)
+    account = http.post(
+        "/v1/accounts",
+        organization=organization,
+        currency="USD",
+        zone="Europe/Berlin",
+        first_period_end=period_end.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+    )["id"]
+    project = http.post(
+        "/v1/projects", department=department, account=account, name="Segmentation"
+    )["id"]
+    http.post("/v1/quotas", scope=project, model="*", limit_milli=4000)
+    http.post(
+        "/v1/meters", meter="gpu.time", unit="milli-GPU-us", source="lifecycle", aggregation="sum"
+    )
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    price = http.post(
+        "/v1/prices",
+        model=_MODEL,
+        price={"amount": _PRICE, "currency": "USD"},
+        effective_from=soon.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+    )
+    _step(f"{organization}: quota 4 GPUs for the project, {_MODEL} at 0.35 USD per GPU-hour")
+    _step(f"the price is the event at log position {price['position']}")
+    _step(
+        f"the first billing period is cut short for the demo: it ends at {period_end:%H:%M:%S} UTC"
+    )
+    time.sleep(1.2)
+    return {"project": project, "account": account, "price": str(price["position"])}
+
+
+def _node(stack: Stack, http: Http) -> None:
+    _head(f"3. a node with 8 SIMULATED {_MODEL} GPUs enrols with a single-use token")
+    invited = http.post("/v1/nodes", name="simulated-0", model=_MODEL)
+    os.environ["GPUAAS_ENROL_TOKEN"] = invited["token"]
+    stack.start("agent")
+    del os.environ["GPUAAS_ENROL_TOKEN"]
+    node = _until(
+        http, f"/v1/nodes/{invited['id']}", lambda body: len(body["devices"]) == 8, "the node"
+    )
+    _step(
+        f"{node['id']}: {len(node['devices'])} x {node['model']}, simulated = {node['simulated']}"
+    )
+    _until(
+        http,
+        "/v1/capacity",
+        lambda body: any(m["whole_devices"] for m in body["models"]),
+        "capacity",
+    )
+
+
+def _runtime(http: Http, tenant: dict[str, str]) -> None:
+    _head("4. a runtime with 2 GPUs, launched and stopped through the HTTP API")
+    runtime = http.post(
+        "/v1/runtimes", project=tenant["project"], name="train", devices=2, models=[_MODEL]
+    )
+    _step(f"{runtime['id']} admitted at log position {http.position}")
+    path = f"/v1/runtimes/{runtime['id']}"
+    usable = _until(http, path, lambda body: body["state"] == "usable", "the runtime")
+    _step(f"usable since {usable['since']} (attested by the node): billing runs")
+    time.sleep(_RUN_S)
+    http.post(f"{path}/stop", reason="done")
+    stopped = _until(http, path, lambda body: body["state"] == "stopped", "the stop")
+    _step(f"stopped at {stopped['since']} (attested)")
+
+
+def _invoice(http: Http, tenant: dict[str, str]) -> None:
+    _head("5. the period closes and the invoice is written")
+    periods = http.get(f"/v1/periods?account={tenant['account']}")["items"]
+    first = min(periods, key=lambda one: one["sequence"])
+    ends = datetime.fromisoformat(first["end"])
+    while datetime.now(UTC) < ends:
+        time.sleep(0.1)
+    time.sleep(0.05)
+    http.post(f"/v1/periods/{first['id']}/close")
+    path = f"/v1/invoices?account={tenant['account']}"
+    found = _until(http, path, lambda body: body["items"], "the invoice")["items"][0]
+    raw = http.raw(f"/v1/invoices/{found['id']}/file")
+    (_OUT / found["file"]).write_bytes(raw)
+    lines = _print_invoice(found, raw)
+    if not lines:
+        raise DomainError("demo.failed", "the invoice has no line")
+
+
+def _print_invoice(found: dict[str, Any], raw: bytes) -> int:
+    import json
+
+    body = json.loads(raw)
+    _step(f"INVOICE {found['number']}{'   (SIMULATED GPUs)' if body['simulated'] else ''}")
+    for line in body["lines"]:
+        seconds = line["quantity"] / 1e9
+        amount = line["amount_pico"] / 1e12
+        _step(
+            f"  {line['sku']:<14} {seconds:>12.6f} GPU-s   price event {line['price']:<5} {amount:.12f}"
+        )
+    _step(f"  exact {found['exact']['amount']} {found['exact']['currency']}")
+    _step(f"  total {found['total']['amount']} {found['total']['currency']}")
+    return len(body["lines"])
+
+
+def _bundle(http: Http) -> None:
+    _head("6. an evidence bundle of the whole log")
+    position = http.position
+    deadline = time.monotonic() + _STATE_S
+    while int(http.raw("/v1/checkpoint").split(b"\n")[1]) <= position:
+        if time.monotonic() > deadline:
+            raise DomainError("demo.failed", "no signed checkpoint covers the invoice")
+        time.sleep(0.1)
+    (_OUT / "bundle.tar").write_bytes(http.raw("/v1/bundle"))
+    _step(f"{_OUT}/bundle.tar, {(_OUT / 'bundle.tar').stat().st_size} bytes")
+
+
+def _verifier(bundle: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / "gpuaas-verify"
+    vkey = (_OUT / "log.vkey").read_text().strip()
+    return subprocess.run(
+        [str(program), str(bundle), "--key", vkey], capture_output=True, text=True, check=False
+    )
+
+
+def _verify() -> None:
+    _head("7. gpuaas-verify, offline: no server runs any more")
+    done = _verifier(_OUT / "bundle.tar")
+    for line in (done.stdout + done.stderr).splitlines():
+        _step(line)
+    if done.returncode:
+        raise DomainError("demo.failed", f"the bundle does not verify (exit {done.returncode})")
+
+
+def _flip() -> None:
+    _head("8. one bit of one event flipped")
+    raw = bytearray((_OUT / "bundle.tar").read_bytes())
+    at = raw.index(b'"tag":"gpuaas.runtime.usable.v1"')
+    digit = raw.index(b'"usable_us":', at) + len(b'"usable_us":') + 10
+    raw[digit] ^= 1
+    (_OUT / "flipped.tar").write_bytes(raw)
+    done = _verifier(_OUT / "flipped.tar")
+    for line in (done.stdout + done.stderr).splitlines():
+        _step(line)
+    if done.returncode != 1:
+        raise DomainError("demo.failed", "the verifier accepted a flipped bit")
+    _step("refused, as it must be")
+
+
+def _until(http: Http, path: str, ready: Any, what: str) -> dict[str, Any]:
+    """The body of GET `path` once `ready(body)`; waits half a minute at most."""
+    deadline = time.monotonic() + _STATE_S
+    while True:
+        body = http.get(path)
+        if ready(body):
+            return body
+        if time.monotonic() > deadline:
+            raise DomainError("demo.failed", f"{what} was not ready within {_STATE_S} s: {body}")
+        time.sleep(0.1)

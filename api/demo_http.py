@@ -1,0 +1,67 @@
+"""A small HTTP client for the demo: what a program does with the API, on the standard library."""
+
+import json
+import secrets
+import urllib.error
+import urllib.request
+from typing import Any
+
+from domain.errors import DomainError
+
+
+class Http:
+    """Calls one API with one token; `position` is the last Log-Position an answer named.
+
+    Every GET carries it as Min-Log-Position, so that the caller reads its own writes.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._token = token
+        self.position = -1
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON object at `path`. Raises: DomainError `demo.refused`."""
+        found = json.loads(self.raw(path))
+        assert isinstance(found, dict), path
+        return found
+
+    def raw(self, path: str) -> bytes:
+        """The bytes at `path`."""
+        headers = {"Min-Log-Position": str(self.position)} if self.position >= 0 else {}
+        return self._call("GET", path, None, headers)
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """The answer to an acting POST, sent with an idempotency key of its own."""
+        found = json.loads(
+            self._call("POST", path, body, {"Idempotency-Key": secrets.token_hex(16)})
+        )
+        assert isinstance(found, dict), path
+        return found
+
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
+    ) -> bytes:
+        request = urllib.request.Request(  # noqa: S310 - the stack's own URL
+            self._url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self._token}",
+                "Content-Type": "application/json",
+                **headers,
+            },
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                position = answer.headers.get("Log-Position")
+                if position is not None:
+                    self.position = max(self.position, int(position))
+                return bytes(answer.read())
+        except urllib.error.HTTPError as refused:
+            detail = refused.read().decode(errors="replace")[:500]
+            raise DomainError(
+                "demo.refused", f"{method} {path}: {refused.code} {detail}"
+            ) from refused
+        except OSError as error:
+            raise DomainError("demo.refused", f"{method} {path}: {error}") from error

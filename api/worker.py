@@ -1,0 +1,100 @@
+"""The worker process: what keeps the evidence, the views and the reactions at the head of the log."""
+
+import asyncio
+import signal
+import sys
+
+import nats
+import nats.errors
+import psycopg
+import uvloop
+
+from api.config import Settings
+from domain.errors import DomainError
+from evidence import custody
+from evidence.log import EventLog
+from evidence.storage import Storage
+from projections import worker as downstream
+
+_RETRY_S = 1.0
+
+
+def run(settings: Settings) -> int:
+    """Until SIGTERM or SIGINT; 0 after a clean stop."""
+    uvloop.run(_working(settings))
+    return 0
+
+
+async def _working(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as parts:
+        parts.create_task(_evidence(settings, stop))
+        parts.create_task(_downstream(settings, stop))
+
+
+async def _evidence(settings: Settings, stop: asyncio.Event) -> None:
+    """Integrator, scrubber and heartbeat; each says itself what is wrong and goes on."""
+    while not stop.is_set():
+        try:
+            await custody.keep(
+                settings.database_url,
+                settings.storage,
+                settings.signer_socket,
+                settings.nats_url,
+                stop,
+            )
+        except (DomainError, psycopg.OperationalError, nats.errors.Error, OSError) as error:
+            await _again("evidence", error, stop)
+
+
+async def _downstream(settings: Settings, stop: asyncio.Event) -> None:
+    """Views and reactions: they end with the first failure and resume from the database.
+
+    A fact that cannot be applied stays one: readiness is red, and each new try says so again.
+    """
+    while not stop.is_set():
+        try:
+            await _session(settings, stop)
+        except (DomainError, psycopg.OperationalError, nats.errors.Error, OSError) as error:
+            await _again("projections", error, stop)
+
+
+async def _session(settings: Settings, stop: asyncio.Event) -> None:
+    client = await nats.connect(
+        settings.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
+    )
+    try:
+        log = await EventLog.open(settings.database_url)
+        try:
+            bell = downstream.Bell()
+            stopping = asyncio.create_task(_ring_out(stop, bell))
+            try:
+                await downstream.run(
+                    settings.database_url, client, log, Storage(settings.storage), bell
+                )
+            finally:
+                stopping.cancel()
+        finally:
+            await log.close()
+    finally:
+        await client.close()
+
+
+async def _ring_out(stop: asyncio.Event, bell: downstream.Bell) -> None:
+    await stop.wait()
+    bell.stop()
+
+
+async def _again(part: str, error: Exception, stop: asyncio.Event) -> None:
+    print(f"{part}: {error}; trying again", file=sys.stderr, flush=True)
+    try:
+        await asyncio.wait_for(stop.wait(), _RETRY_S)
+    except TimeoutError:
+        return
+
+
+async def _quiet(_: Exception) -> None:
+    # Lost connections are retried for ever; whoever needs one says so itself.
+    return
