@@ -33,6 +33,8 @@ from domain.words import Gpu, Private, Share
 from evidence.ids import new_id
 from evidence.log import Append, Appended, EventLog, Write
 from evidence.reader import Recorded, decode_entry, read_entries
+from gpuaas_verify.attest import WATCHED, Attestations, check_words
+from gpuaas_verify.entry import parse_entry
 from tests.conftest import Database
 
 PRIVATE = Private("0" * 64)
@@ -358,6 +360,22 @@ def _key_in(state: Path) -> Ed25519PrivateKey:
     return identity.event_key(state)
 
 
+def audited(world: World) -> None:
+    """Every attested fact as the auditor's own code judges it: words, order, instants."""
+    with psycopg.connect(world.app_url) as conn:
+        raws = [raw for _, raw, _ in read_entries(conn, 0, 100_000)]
+    attestations = Attestations()
+    try:
+        for raw in raws:
+            entry = parse_entry(raw)
+            if "attested" in entry.fact:
+                check_words(entry)
+            if entry.tag in WATCHED:
+                attestations.apply(entry)
+    finally:
+        attestations.close()
+
+
 async def emptied_streams(nats_url: str) -> None:
     """The streams exist and hold nothing of other tests."""
     client = await nats.connect(nats_url)
@@ -380,6 +398,7 @@ def story(
         world.start_ingest()
         try:
             await law(world, tmp)
+            audited(world)
         finally:
             await world.stop_ingest()
             await log.close()
