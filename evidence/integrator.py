@@ -130,9 +130,7 @@ class Integrator:
     def _integrate(self, head: tuple[int, bytes, int]) -> bool:
         size, leaf, at_us = head
         first, end = self.size, min(self.size + BATCH, size)
-        asked = {"first": first, "end": end}
-        found = self._conn.execute(READ_RANGE, asked, binary=True).fetchall()
-        rows = [Row(*row) for row in found]
+        rows = self._read_range(first, end)
         leaves = [leaf_hash(row.entry) for row in rows]
         for entry in self._order.check(rows, leaves, self._look_up):
             self._keep_sealed(entry)
@@ -147,6 +145,17 @@ class Integrator:
         if end < size:
             self._write({})
         return end < size
+
+    def _read_range(self, first: int, end: int) -> list[Row]:
+        """The rows there are. The one before them is read back too: it must still be what we know."""
+        asked = {"first": max(first - 1, 0), "end": end}
+        found = self._conn.execute(READ_RANGE, asked, binary=True).fetchall()
+        rows = [Row(*row) for row in found]
+        if first:
+            past = rows.pop(0) if rows and rows[0].position == first - 1 else None
+            if past is None or leaf_hash(past.entry).hex() != self._order.leaf:
+                raise Invalid("entry.changed", "not what was signed", position=first - 1)
+        return rows
 
     def _write(self, more: dict[str, bytes]) -> None:
         self._storage.write({**self._unwritten, **more})

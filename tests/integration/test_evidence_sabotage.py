@@ -165,8 +165,9 @@ def test_the_log_goes_on_after_sabotage(
         assert scrub(stack).condition.fault is not None
         return
     stack.fill(3)
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid, match=r"entry\.changed") as caught:
         stack.integrate()
+    assert caught.value.position == 300
 
 
 def test_damaged_storage_is_named(stack: EvidenceStack) -> None:
