@@ -29,7 +29,13 @@ from evidence.append import Append, Appended
 
 _TRIES: Final = 16
 _TRANSIENT: Final = frozenset(
-    {"log.version_stale", "log.unavailable", "log.unsigned_tail", "clock.disagrees"}
+    {
+        "log.version_stale",
+        "log.unavailable",
+        "log.unsigned_tail",
+        "clock.disagrees",
+        "admission.unavailable",
+    }
 )
 
 
