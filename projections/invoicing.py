@@ -18,7 +18,7 @@ ACTOR: Final = "system-invoicing"
 
 
 async def finalize_due(log: EventLog, rater: Rater, storage: Storage, now_us: int) -> int:
-    """Invoices every closed period whose charges are sealed; returns how many facts it appended.
+    """Invoices every closed period that has charges, all sealed; returns how many facts it appended.
 
     The file is on disk before the append that binds it: a crash between the two leaves a file
     nobody names, which the next run writes again with the same bytes. The invoice's stream
@@ -40,13 +40,16 @@ def number_of(account_id: str, sequence: int) -> str:
 
 
 async def _finalize(log: EventLog, rater: Rater, storage: Storage, due: Due, now_us: int) -> int:
+    draft = rater.books.invoice_of(due.period)
+    if not draft.lines:  # nothing was booked, and nothing more can be: no invoice
+        rater.duties.to_invoice.pop(due.period, None)
+        return 0
     billed = rater.duties.accounts[due.account]
     stream = derived_id("invoice", due.period)
     numbered = account.decide(
         account.NumberInvoice(stream), account.Billing(billed.opened, billed.sequence)
     )
     number = number_of(due.account, billed.sequence + 1)
-    draft = rater.books.invoice_of(due.period)
     data = invoice_file(draft, number)
     sealed = stage(storage, file_name(number), data, rater.at)
     command = invoice.Finalize(number, draft, sealed.sha256, due.closed, now_us)

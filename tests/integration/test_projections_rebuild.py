@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 
 from domain import organization
 from domain.errors import DomainError
+from projections import (
+    billing_read,
+    inventory_read,
+    journal_read,
+    runtimes_read,
+    tenancy_read,
+)
 from projections.rebuild import differences, digests, fill, rebuild
 from projections.views import LIVE, applied, step
 from tests.conftest import Database
@@ -60,6 +67,25 @@ def test_any_facts_in_any_batches_give_the_rebuilt_views(
     app.execute("SELECT live.views_shadow()")
     assert fill(app, owner) == len(facts)
     assert differences(app) == []
+    for as_of in (None, len(facts) // 2):
+        ask_everything(app, as_of)
+
+
+def ask_everything(conn: psycopg.Connection, as_of: int | None) -> None:
+    """Every question that has an as_of; that none fails is the point."""
+    for ask in (
+        tenancy_read.organizations, tenancy_read.departments, tenancy_read.projects,
+        tenancy_read.quotas, tenancy_read.tokens, inventory_read.nodes, inventory_read.devices,
+        inventory_read.capacity_use, inventory_read.allocations, runtimes_read.runtimes,
+        billing_read.prices, billing_read.accounts, billing_read.balances, billing_read.periods,
+        billing_read.usage, billing_read.running, journal_read.transfers, journal_read.intervals,
+        journal_read.charge_lines, journal_read.seals, journal_read.files,
+    ):  # fmt: skip
+        ask(conn, as_of=as_of)
+    for n in (1, 2, 3):
+        inventory_read.node(conn, f"node-{uuid(n)}", as_of)
+        runtimes_read.runtime(conn, f"runtime-{uuid(n)}", as_of)
+        runtimes_read.history(conn, f"runtime-{uuid(n)}", as_of)
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

@@ -1,0 +1,145 @@
+"""The whole worker: views, money and published facts follow the log by themselves."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import msgspec
+import nats
+import psycopg
+import pytest
+from nats.aio.client import Client
+
+from evidence.condition import Condition, Fault, report
+from evidence.log import EventLog
+from evidence.storage import Storage
+from projections import billing_read, journal_read, live, publisher, worker
+from projections.readiness import readiness
+from projections.rebuild import rebuild
+from tests.conftest import Database
+from tests.integration.projections_world import HOUR_US, T0, World
+
+pytestmark = pytest.mark.slow
+
+
+async def fresh_facts(client: Client) -> None:
+    """No facts of another test's log: their ids would make this one's look like repeats."""
+    js = client.jetstream()
+    await publisher.ensure_stream(js)
+    await js.delete_stream(publisher.STREAM)
+
+
+def test_the_worker_turns_a_life_into_an_issued_invoice_and_tells_the_world(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """With nobody asking: views at the head, period closed, invoice issued, every fact published."""
+
+    async def main() -> None:
+        client = await nats.connect(nats_url)
+        await fresh_facts(client)
+        log = await EventLog.open(database.app_url)
+        bell, world = worker.Bell(), World(period_us=24 * HOUR_US)
+        storage = Storage(tmp_path)
+        await log.append(world.opening())
+        now = T0 + 50 * HOUR_US
+        running = asyncio.create_task(
+            worker.run(
+                database.app_url, client, log, storage, bell,
+                now_us=lambda: now, grace_us=HOUR_US,
+            )
+        )  # fmt: skip
+        for append in world.life(world.nodes[0], T0 + HOUR_US, T0 + 30 * HOUR_US):
+            await log.append(append)
+        await client.publish(worker.HEAD, b"1")
+        with psycopg.connect(database.app_url, autocommit=True) as conn:
+            await _until(lambda: len(_issued(conn)) == 2, running)
+            size = 0
+            for _ in range(100):
+                size = (await log.head()).size
+                await asyncio.to_thread(live.wait_for, conn, size - 1, 10)
+                place = conn.execute("SELECT position FROM live.reaction").fetchone()
+                if place == (size,) and (await log.head()).size == size:
+                    break
+                await asyncio.sleep(0.05)
+            bell.stop()
+            await running
+            first, second = sorted(_issued(conn), key=lambda one: one.closed)
+            assert first.total_pico + second.total_pico == sum(
+                t.amount_pico for t in journal_read.transfers(conn) if t.kind == "charge"
+            )
+            assert {c.name: c.ok for c in readiness(conn, now).components} == {
+                "projections": True, "rater": True,
+            }  # fmt: skip
+            with psycopg.connect(database.app_url, autocommit=True) as reader:
+                assert rebuild(conn, reader) == []
+        await _all_published(client, size)
+        await log.close()
+        await client.close()
+
+    asyncio.run(main())
+
+
+def _issued(conn: psycopg.Connection) -> list[billing_read.Invoice]:
+    return [found for found in billing_read.invoices(conn) if found.state == "issued"]
+
+
+async def _until(done: object, running: asyncio.Task[None], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    assert callable(done)
+    while not done():
+        if running.done():
+            await running
+        assert time.monotonic() < until, "the worker did not get there"
+        await asyncio.sleep(0.05)
+
+
+async def _all_published(client: Client, size: int) -> None:
+    """Every position once, in order, each a CloudEvent under its organization and tag."""
+    js = client.jetstream()
+    subscription = await js.subscribe(publisher.SUBJECTS, ordered_consumer=True)
+    for position in range(size):
+        message = await subscription.next_msg(timeout=5)
+        event = msgspec.json.decode(message.data)
+        assert (event["id"], event["specversion"]) == (str(position), "1.0")
+        assert message.subject.endswith(event["type"])
+        assert event["source"] == "o/1"
+    await subscription.unsubscribe()
+
+
+def test_what_the_evidence_says_reaches_readiness(database: Database, tmp_path: Path) -> None:
+    """A fault found by integrator or scrubber is a reason, with its place; silence is one too."""
+    storage = Storage(tmp_path)
+    report(storage, "scrubber", Condition(100, done=5))
+    fault = Fault("entry.changed", "leaf differs", 7, 90)
+    report(storage, "integrator", Condition(100, fault=fault))
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        worker.report_evidence(conn, storage)
+        found = readiness(conn, 200, {"heartbeat": 10, "scrubber": 1000})
+    assert found.reasons == (
+        "integrator: entry.changed at position 7: leaf differs",
+        "heartbeat has never reported",
+    )
+
+
+def test_a_fact_published_twice_is_stored_once(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A crash between publishing and remembering repeats under the same id, which is dropped."""
+
+    async def main() -> None:
+        client = await nats.connect(nats_url)
+        await fresh_facts(client)
+        log = await EventLog.open(database.app_url)
+        done = await log.append(World().opening())
+        js = client.jetstream()
+        await publisher.ensure_stream(js)
+        with psycopg.connect(database.app_url, autocommit=True) as conn:
+            for _ in range(2):
+                assert await publisher.publish(conn, js, "o/1") == done.last + 1
+                conn.execute("UPDATE live.reaction SET position = 0")
+        info = await js.stream_info(publisher.STREAM)
+        assert info.state.messages == done.last + 1
+        await log.close()
+        await client.close()
+
+    asyncio.run(main())
