@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.app import create_app
 from api.config import Settings
+from api.edge import instant
 from api.services import Services, opened
 from api.tokens import issue
 from contracts import fleet
 from contracts.fleet import EnrolRequest
 from contracts.signing import public_hex
+from domain.log import Opened
 from evidence.ids import new_id
 from evidence.log import Append, EventLog, Write
-from domain.log import Opened
 from projections.views import step
 from tests.conftest import Database
 
@@ -100,8 +102,6 @@ class Stage:
             proof="",
         )
         signed = fleet.signed_request(key, request)
-        import msgspec
-
         answer = await self.client.post(
             "/v1/enrol",
             content=msgspec.json.encode(signed),
@@ -128,8 +128,6 @@ class Stage:
 
     async def price(self, model: str, account: str = "default") -> httpx.Response:
         soon = time.time_ns() // 1000 + 100_000
-        from api.edge import instant
-
         body = {
             "account": account,
             "model": model,

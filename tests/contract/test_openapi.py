@@ -1,0 +1,49 @@
+"""The committed OpenAPI document is the one the code makes, and says what FRONT-DOOR.md promises."""
+
+import json
+from typing import Any
+
+from api.openapi import FILE, text
+
+
+def _document() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FILE.read_text())
+    return found
+
+
+def test_committed_is_generated() -> None:
+    """A route or a struct cannot change without its contract: run `python -m api.openapi`."""
+    assert FILE.read_text() == text()
+
+
+def test_objects_are_closed() -> None:
+    """Every object schema with named properties refuses other names."""
+    schemas = _document()["components"]["schemas"]
+    open_ones = [
+        name
+        for name, schema in schemas.items()
+        if "properties" in schema and schema.get("additionalProperties") is not False
+    ]
+    assert open_ones == []
+
+
+def test_every_act_takes_a_key_and_every_route_tells_its_problems() -> None:
+    """POST needs Idempotency-Key (enrolment's token is its own); refusals are problem+json."""
+    for path, item in _document()["paths"].items():
+        for method, operation in item.items():
+            names = {one["name"] for one in operation["parameters"] if one["in"] == "header"}
+            if method == "post" and path != "/v1/enrol":
+                assert "Idempotency-Key" in names, path
+            problem = operation["responses"]["400"]["content"]
+            assert list(problem) == ["application/problem+json"], path
+
+
+def test_only_four_routes_need_no_token() -> None:
+    """Public: health, readiness, the checkpoint, and enrolment with its own token."""
+    public = [
+        path
+        for path, item in _document()["paths"].items()
+        for operation in item.values()
+        if operation.get("security") == []
+    ]
+    assert sorted(public) == ["/v1/checkpoint", "/v1/enrol", "/v1/health", "/v1/readiness"]

@@ -1,0 +1,115 @@
+"""Tokens: who is let in, as whom, and every way of not being let in."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from api.auth import Principal, Verifier, require, within
+from domain.errors import DomainError
+
+_KEY = Ed25519PrivateKey.generate()
+_ORG = "organization-01890000-0000-7000-8000-000000000000"
+
+
+def _claims(**changed: Any) -> dict[str, Any]:
+    now = int(time.time())
+    claims = {
+        "iss": "us", "aud": "gpuaas", "sub": "user-1", "role": "member", "org": _ORG,
+        "nbf": now - 10, "exp": now + 600,
+    }  # fmt: skip
+    return {name: value for name, value in (claims | changed).items() if value is not None}
+
+
+def _token(key: Any = _KEY, algorithm: str = "EdDSA", **changed: Any) -> str:
+    return jwt.encode(_claims(**changed), key, algorithm=algorithm)
+
+
+def _verifier() -> Verifier:
+    return Verifier(_KEY.public_key(), "us", "gpuaas")
+
+
+def _refused(token: str) -> str:
+    with pytest.raises(DomainError) as caught:
+        _verifier().principal(token)
+    return caught.value.code
+
+
+def test_a_good_token_names_its_principal() -> None:
+    """Subject, role and organization come from the signed claims alone."""
+    assert _verifier().principal(_token()) == Principal("user-1", "member", _ORG)
+
+
+def test_expired_is_expired_also_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token verified once ends at its own `exp`, not at the cache's leisure."""
+    assert _refused(_token(exp=int(time.time()) - 60)) == "auth.expired"
+    verifier, token = _verifier(), _token()
+    verifier.principal(token)
+    later = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: later)
+    with pytest.raises(DomainError, match=r"auth\.expired"):
+        verifier.principal(token)
+
+
+def test_another_issuers_token_is_foreign() -> None:
+    """Signed by another key, or naming another issuer or audience: not ours."""
+    assert _refused(_token(key=Ed25519PrivateKey.generate())) == "auth.invalid"
+    assert _refused(_token(iss="them")) == "auth.invalid"
+    assert _refused(_token(aud="elsewhere")) == "auth.invalid"
+
+
+def test_not_before_is_kept() -> None:
+    """A token is not good before its time."""
+    assert _refused(_token(nbf=int(time.time()) + 3600)) == "auth.invalid"
+
+
+@pytest.mark.parametrize("missing", ["exp", "nbf", "iss", "aud", "sub", "role"])
+def test_every_claim_is_required(missing: str) -> None:
+    """A token without one of them could live for ever or be anybody's."""
+    assert _refused(_token(**{missing: None})) == "auth.invalid"
+
+
+def test_alg_none_and_key_confusion_are_refused() -> None:
+    """The algorithm is ours to pin: `none` and an HMAC keyed by the public key are forgeries."""
+    head = {"alg": "none", "typ": "JWT"}
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in (head, _claims())
+    ]
+    assert _refused((b".".join(parts) + b".").decode()) == "auth.invalid"
+    public = _KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    assert _refused(_token(key=public + bytes(32), algorithm="HS256")) == "auth.invalid"
+
+
+def test_a_changed_token_is_another_token() -> None:
+    """The cache answers for the exact text only: a changed signature is verified, and fails."""
+    verifier, token = _verifier(), _token()
+    verifier.principal(token)
+    head, body, _ = token.split(".")
+    forged = f"{head}.{body}.{base64.urlsafe_b64encode(bytes(64)).decode().rstrip('=')}"
+    with pytest.raises(DomainError, match=r"auth\.invalid"):
+        verifier.principal(forged)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"role": "root"}, {"org": None}, {"sub": "a b"}, {"sub": "x" * 200}, {"sub": "a\nb"}],
+)
+def test_unknown_roles_and_strange_subjects_are_refused(changed: dict[str, Any]) -> None:
+    """A tenant's role without its organization would be everybody's."""
+    assert _refused(_token(**changed)) == "auth.invalid"
+
+
+def test_a_foreign_organization_does_not_exist() -> None:
+    """Another organization's thing and a missing one give one answer."""
+    member = Principal("user-1", "member", _ORG)
+    within(member, _ORG, "runtime")
+    with pytest.raises(DomainError, match=r"resource\.unknown"):
+        within(member, "organization-other", "runtime")
+    with pytest.raises(DomainError, match=r"auth\.forbidden"):
+        require(member, "platform-operator")

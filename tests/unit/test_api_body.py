@@ -1,0 +1,89 @@
+"""What a body may not be: each refusal has its own code, decided before anything is stored."""
+
+import json
+
+import pytest
+
+from api.body import decode
+from contracts.http import BODY_LIMIT, DEPTH_LIMIT, OrganizationNew, PriceNew, RuntimeNew
+from domain.errors import DomainError
+
+_PROJECT = "project-01890000-0000-7000-8000-000000000000"
+
+
+def _refused(raw: bytes, kind: type = OrganizationNew) -> DomainError:
+    with pytest.raises(DomainError) as caught:
+        decode(raw, kind)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b'{"name":"a"', b'{"name":"a"}x', b"\xff\xfe", b'{"name":"\xff"}', b"{'name':1}"],
+)
+def test_what_is_no_json_is_malformed(raw: bytes) -> None:
+    """Bytes that are no JSON text are refused as such."""
+    assert _refused(raw).code == "request.malformed"
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointer"),
+    [
+        (b'{"name":1}', "/name"),
+        (b"[]", ""),
+        (b"{}", ""),
+        (b'{"name":"a","colour":"b"}', ""),
+        (b'{"name":""}', "/name"),
+        (b'{"name":null}', "/name"),
+    ],
+)
+def test_wrong_shapes_are_invalid_and_say_where(raw: bytes, pointer: str) -> None:
+    """Unknown fields, wrong types and lengths name the place as a JSON pointer."""
+    error = _refused(raw)
+    assert (error.code, error.facts["pointer"]) == ("request.invalid", pointer)
+
+
+def test_a_number_is_never_taken_from_a_string() -> None:
+    """No lax conversion: "2" is no integer, 2.0 and true are none either."""
+    for value in (b'"2"', b"2.5", b"true", b"1e400", b"9" * 60):
+        raw = b'{"project":"%s","name":"n","devices":%s}' % (_PROJECT.encode(), value)
+        assert _refused(raw, RuntimeNew).code in {"request.invalid", "request.malformed"}
+
+
+def test_twice_the_same_name_is_malformed() -> None:
+    """A doubled key could say one thing to us and another to a proxy."""
+    assert _refused(b'{"name":"a","name":"b"}').code == "request.malformed"
+
+
+@pytest.mark.parametrize(
+    "text", [b"a\\u0000b", b"a\\nb", b"a\\u007fb", b"a\xc2\x85b", b"a\\ud800b", b"a\\ufffeb"]
+)
+def test_control_characters_and_noncharacters_are_refused(text: bytes) -> None:
+    """What no entry may hold stops at the edge (EVIDENCE.md section 1)."""
+    assert _refused(b'{"name":"%s"}' % text).code in {"request.text", "request.malformed"}
+
+
+def test_depth_is_counted_before_decoding() -> None:
+    """Deeper than the limit is a 4xx whatever it would mean, brackets in strings do not count."""
+    deep = b"[" * (DEPTH_LIMIT + 1)
+    assert _refused(deep).code == "request.too_deep"
+    assert _refused(b'{"a":' * 100_0 + b"1" + b"}" * 100_0).code == "request.too_deep"
+    shallow = b'{"name":"%s"}' % (b"[" * 100)
+    assert decode(shallow, OrganizationNew).name == "[" * 100
+    escaped = b'{"name":"\\"%s"}' % (b"{" * 100)
+    assert decode(escaped, OrganizationNew).name == '"' + "{" * 100
+
+
+def test_size_is_bounded() -> None:
+    """A body over the limit is refused before it is read as JSON."""
+    assert _refused(b" " * (BODY_LIMIT + 1)).code == "request.too_large"
+
+
+@pytest.mark.parametrize(
+    "amount", ["1", "1.0", "1e3", "-1", "1.0000000000001", "0x1", "\u0661.000000000000"]
+)
+def test_money_is_exact_text(amount: str) -> None:
+    """An amount has exactly twelve decimal places of ASCII digits: nothing is guessed or rounded."""
+    price = {"amount": amount, "currency": "USD"}
+    body = {"model": "T4", "price": price, "effective_from": "2030-01-01T00:00:00Z"}
+    assert _refused(json.dumps(body).encode(), PriceNew).code == "request.invalid"

@@ -1,0 +1,58 @@
+"""Instants, money and cursors at the edge: exact both ways."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.edge import instant, money, parse_instant, pico_of
+from api.paging import after, cursor, page_size
+from api.problems import problem_bytes, status_of
+from domain.errors import DomainError
+
+
+@given(st.integers(0, 250_000_000_000_000_000))
+def test_instants_return(us: int) -> None:
+    """RFC 3339 text and microseconds are each other's inverse."""
+    assert parse_instant(instant(us)) == us
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2025-01-01", "2025-01-01T00:00:00", "2025-01-01T00:00:00+01:00", "2025-02-30T00:00:00Z", "x"],
+)
+def test_other_instants_are_refused(text: str) -> None:
+    """Only UTC with a Z, and only days that exist."""
+    with pytest.raises(DomainError, match=r"request\.invalid"):
+        parse_instant(text)
+
+
+@given(st.integers(-(10**37), 10**37))
+def test_money_returns(pico: int) -> None:
+    """Every pico-unit survives the edge, the sign of small negative amounts included."""
+    assert pico_of(money(pico, "USD")) == pico
+
+
+@given(st.integers(0, 2**60))
+def test_cursors_return(key: int) -> None:
+    """A cursor names exactly where the next page starts."""
+    assert after(cursor(key)) == key
+
+
+@pytest.mark.parametrize("text", ["", "x", "!!", "é", "WyJhIl0=", "WzEuNV0="])
+def test_foreign_cursors_are_refused(text: str) -> None:
+    """Nothing but what we gave is a cursor."""
+    with pytest.raises(DomainError, match=r"request\.invalid"):
+        after(text)
+    for limit in (0, -1, 501):
+        with pytest.raises(DomainError, match=r"request\.invalid"):
+            page_size(limit)
+
+
+def test_statuses_and_retry_after() -> None:
+    """A refusal's status follows from its code alone; what will pass says when to come again."""
+    assert status_of("quota.exceeded") == 409
+    assert status_of("project.unknown") == 404
+    assert status_of("something.new") == 409
+    status, _, headers = problem_bytes(DomainError("log.unavailable", "x"), "c")
+    assert (status, headers["Retry-After"]) == (503, "1")
+    assert "Retry-After" not in problem_bytes(DomainError("quota.exceeded", "x"), "c")[2]
