@@ -26,10 +26,20 @@ class Follower:
         self.conn = conn
         self.state = FleetState()
         self._lock = asyncio.Lock()
+        self._asked = 0
+        self._answered = 0
 
     async def catch_up(self) -> None:
-        """The state contains everything committed before the call."""
+        """The state contains everything committed before the call.
+
+        Callers that wait for each other share one reading that began after all of them asked.
+        """
+        self._asked += 1
+        mine = self._asked
         async with self._lock:
+            if self._answered >= mine:
+                return
+            shared = self._asked
             while True:
                 asked = {"first": self.state.applied, "limit": _BATCH}
                 cursor = await self.conn.execute(READ_ENTRIES, asked, binary=True)
@@ -39,7 +49,8 @@ class Follower:
                         self.state.apply(decode_entry(bytes(entry)))
                     self.state.applied = position + 1
                 if len(rows) < _BATCH:
-                    return
+                    break
+            self._answered = shared
 
     async def outcome(self, cause: str) -> Appended | None:
         """What `cmd:…` appended; None when it never was."""
