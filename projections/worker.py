@@ -1,8 +1,9 @@
 """Views and reactions of one worker process: woken by the log's head, polling on silence."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import psycopg
@@ -24,6 +25,7 @@ from projections.views import read
 HEAD: Final = "gpuaas.v1.log.head"
 POLL_S: Final = 1.0
 REPORT_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 60.0
 # What passes by itself: the append is tried again, and a repeat of one that did commit is found.
 PASSING: Final = frozenset({"log.unavailable", "log.unsigned_tail", "clock.disagrees"})
 
@@ -34,29 +36,34 @@ def clock_us() -> int:
 
 
 class Bell:
-    """Rung by a new head; also ends its waiters."""
+    """Rung by a new head; also ends its waiters. Each part hears every ring, by its own event."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
         self.views = runner.Wake()
-        self.stopping = False
+        self.money = asyncio.Event()
+        self.facts = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    @property
+    def stopping(self) -> bool:
+        return self.ended.is_set()
 
     def ring(self) -> None:
-        self._rung.set()
+        self.money.set()
+        self.facts.set()
         self.views.ring()
 
     def stop(self) -> None:
-        self.stopping = True
-        self._rung.set()
+        self.ended.set()
         self.views.stop()
+        self.ring()
 
-    async def wait(self, timeout_s: float) -> None:
-        """Returns when rung or after `timeout_s`."""
-        try:
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
-        except TimeoutError:
-            return
-        self._rung.clear()
+
+async def heard(rung: asyncio.Event, timeout_s: float) -> None:
+    """Returns when rung or after `timeout_s`; a ring before the call counts."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(rung.wait(), timeout_s)
+    rung.clear()
 
 
 async def run(
@@ -71,11 +78,11 @@ async def run(
 ) -> None:
     """Views, rater, periods, invoices and the fact publisher until `bell.stop()`.
 
-    Ends with the first failure of any part; all places are in the database, so the caller starts
-    it again.
+    A part that meets what it cannot apply has turned readiness red and is tried again ever less
+    often; the others go on. Anything else (the database is gone) ends all of them: every place is
+    in the database, so the caller starts them again.
 
     Raises:
-        DomainError: a fact no view or no book can apply; readiness is red already.
         psycopg.OperationalError: the database went away.
     """
 
@@ -84,15 +91,29 @@ async def run(
 
     await nats.subscribe(HEAD, cb=rung)
     parts = [
-        asyncio.create_task(asyncio.to_thread(runner.run, app_url, bell.views)),
-        asyncio.create_task(react(app_url, log, storage, bell, now_us, grace_us)),
-        asyncio.create_task(tell(app_url, nats, storage, bell)),
+        asyncio.create_task(kept(lambda: asyncio.to_thread(runner.run, app_url, bell.views), bell)),
+        asyncio.create_task(
+            kept(lambda: react(app_url, log, storage, bell, now_us, grace_us), bell)
+        ),
+        asyncio.create_task(kept(lambda: tell(app_url, nats, storage, bell), bell)),
     ]
     try:
         await asyncio.gather(*parts)
     finally:
         bell.stop()
         await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def kept(part: Callable[[], Awaitable[None]], bell: Bell) -> None:
+    """Runs the part until the bell stops, again after a refusal, at most every 60 s."""
+    pause = 1.0
+    while not bell.stopping:
+        try:
+            await part()
+        except DomainError:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(bell.ended.wait(), pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
 async def react(
@@ -104,7 +125,7 @@ async def react(
     grace_us: int = GRACE_US,
 ) -> None:
     """Rating, periods and invoices until the bell stops; says `rater` is ok, or why not."""
-    reported = float("-inf")
+    reported, sealed = float("-inf"), -1
     with psycopg.connect(app_url, autocommit=True) as conn:
         rater = Rater(conn, log)
         while not bell.stopping:
@@ -120,8 +141,12 @@ async def react(
                     reported = time.monotonic()
                     detail = f"sealed through {rater.through}"
                     live.report_component(conn, "rater", True, detail, now_us())
+            if rater.through != sealed or busy:
+                sealed = rater.through
+                bell.views.ring()
+                bell.facts.set()
             if not busy:
-                await bell.wait(POLL_S)
+                await heard(bell.money, POLL_S)
 
 
 async def _once(rater: Rater, log: EventLog, storage: Storage, now_us: int, grace_us: int) -> bool:
@@ -142,7 +167,7 @@ async def tell(app_url: str, nats: Client, storage: Storage, bell: Bell) -> None
                 reported = time.monotonic()
                 report_evidence(conn, storage)
             if not await publisher.publish(conn, js, origin):
-                await bell.wait(POLL_S)
+                await heard(bell.facts, POLL_S)
 
 
 async def _origin(conn: psycopg.Connection[Any], bell: Bell) -> str:
@@ -152,7 +177,7 @@ async def _origin(conn: psycopg.Connection[Any], bell: Bell) -> str:
             opened = fact_of(envelope(first[0][1]))
             assert isinstance(opened, Opened), "append refuses anything else at position 0"
             return opened.origin
-        await bell.wait(POLL_S)
+        await heard(bell.facts, POLL_S)
     return "-"
 
 

@@ -1,6 +1,8 @@
 """A small platform written straight into the log: one organization, nodes, and runtimes' lives."""
 
+import base64
 import hashlib
+import json
 from collections.abc import Iterator
 
 from domain import (
@@ -31,8 +33,14 @@ def command() -> str:
     return "cmd:" + hashlib.sha256(new_id("command").encode()).hexdigest()
 
 
-def attested(node_id: str, seq: int = 1) -> Attested:
-    return Attested(node_id, "0" * 64, "0" * 32, seq, "Ym9keQ==" * 30, "c2ln" * 22)
+def attested(node_id: str, tag: str = "", stream: str = "", boottime_us: int = 0) -> Attested:
+    """A node's word with a body that says what the fact says; nobody checks the signature here."""
+    body = {
+        "format": "gpuaas-attest/1", "node": node_id, "boot": "0" * 32, "seq": 1,
+        "tag": f"gpuaas.{tag}.v1", "stream": stream, "boottime_us": boottime_us, "said": {},
+    }  # fmt: skip
+    said = base64.b64encode(json.dumps(body, separators=(",", ":")).encode()).decode()
+    return Attested(node_id, "0" * 64, "0" * 32, 1, said, "c2ln" * 22)
 
 
 class World:
@@ -47,7 +55,7 @@ class World:
         self.period = period_id(self.account, 1)
         self.next_period = period_id(self.account, 2)
         self.nodes = [new_id("node") for _ in range(nodes)]
-        self.node_versions = dict.fromkeys(self.nodes, 2)
+        self.node_versions = dict.fromkeys(self.nodes, 3)
         self.quota_version = 0
         self.period_us = period_us
 
@@ -79,6 +87,7 @@ class World:
             writes.append(Write(node_id, "-", 0, (
                 node.Invited(org, "T4", "0" * 64, T0, T0),
                 node.Enrolled("0" * 64, "T4", True, gpus, "serial", T0),
+                node.Anchored("0" * 32, 0, T0, attested(node_id, "node.anchored", node_id)),
             )))  # fmt: skip
         return Append(tuple(writes), ACTOR, command(), private=(private,))
 
@@ -100,15 +109,17 @@ class World:
         ])  # fmt: skip
         self.quota_version += 1
         self.node_versions[node_id] += 1
-        said = attested(node_id)
+        begun, ended = start_us - T0, (end_us or start_us) - T0
         yield self._append([(rid, self.org, 2, (runtime.Starting(1, start_us),))])
         yield self._append([(rid, self.org, 3, (
-            runtime.Usable(1, start_us, start_us, said),))])  # fmt: skip
+            runtime.Usable(
+                begun, start_us, start_us, attested(node_id, "runtime.usable", rid, begun)),))])  # fmt: skip
         if end_us is None:
             return
         yield self._append([(rid, self.org, 4, (runtime.Stopping("asked", end_us),))])
         yield self._append([
-            (rid, self.org, 5, (runtime.Stopped(2, end_us, end_us, said),)),
+            (rid, self.org, 5, (runtime.Stopped(
+                ended, end_us, end_us, attested(node_id, "runtime.stopped", rid, ended)),)),
             (self.quota, self.org, self.quota_version, (quota.Released(rid, end_us),)),
             (node_id, "-", self.node_versions[node_id], (
                 node.Released(allocation, rid, end_us),)),

@@ -1,6 +1,7 @@
 """From attested time to an issued invoice, by reactions that may run twice, anywhere, any time."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from domain.tariff import round_half_even
 from evidence.files import sealed_content
 from evidence.log import EventLog
+from evidence.reader import read_rows
 from evidence.storage import Storage
+from gpuaas_verify.books import Books
 from projections import (
     billing_read,
     inventory_read,
@@ -21,6 +24,7 @@ from projections import (
     live,
     runtimes_read,
     tenancy_read,
+    views,
 )
 from projections.invoicing import finalize_due
 from projections.periods import keep_periods
@@ -96,9 +100,25 @@ def test_a_runtime_becomes_an_invoice(database: Database, tmp_path: Path) -> Non
         assert balances["revenue:gpu.time:T4"] == -found.total_pico
         transfers = journal_read.transfers(conn, account=world.account)
         assert [t.kind for t in transfers][:2] == ["charge", "charge"]
+        assert audit(conn) == 1
         assert [s.table for s in journal_read.seals(conn)] == ["transfer", "rated_interval"]
 
     in_world(database, body)
+
+
+def audit(conn: psycopg.Connection[Any]) -> int:
+    """How many invoices the auditor's own books find right; raises where they differ."""
+    with Books(None) as auditor:
+        for position, raw in views.read(conn, 0, 100_000):
+            entry = json.loads(raw)
+            auditor.feed(position, entry)
+            fact = entry["fact"]
+            if entry["tag"].endswith(".batch_sealed.v1"):
+                rows = read_rows(conn, fact["table"], fact["first_row"], fact["count"])
+                auditor.compare(
+                    fact["table"], fact["first_row"], [json.loads(row) for _, row in rows]
+                )
+        return int(auditor.finish().invoices)
 
 
 def test_two_raters_seal_every_row_once(database: Database) -> None:
@@ -119,6 +139,7 @@ def test_two_raters_seal_every_row_once(database: Database) -> None:
         rows = journal_read.intervals(conn, limit=1000)
         assert [row.row for row in rows] == list(range(12))
         assert len(journal_read.transfers(conn, limit=1000)) == 12
+        assert audit(conn) == 0
 
     in_world(database, body)
 
@@ -134,6 +155,7 @@ def test_a_rater_restarted_anywhere_seals_the_same(database: Database) -> None:
                 pass
         catch_up(conn)
         assert [row.row for row in journal_read.intervals(conn)] == list(range(5))
+        assert audit(conn) == 0
 
     in_world(database, body)
 
