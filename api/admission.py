@@ -32,7 +32,7 @@ from domain.errors import DomainError
 from domain.stock import Room
 from evidence.log import EventLog
 
-_LOCK: Final = "SELECT pg_try_advisory_lock(7214036822)"
+_LOCK: Final = "SELECT pg_try_advisory_lock(7214036824)"
 _ALIVE: Final = "SELECT 1"
 _RETRY_S: Final = 0.25
 _WATCH_S: Final = 1.0

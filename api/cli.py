@@ -62,10 +62,10 @@ def _signer(_args: argparse.Namespace) -> int:
     return run(settings.signer_state, settings.signer_socket)
 
 
-def _agent(args: argparse.Namespace) -> int:
+def _agent(_args: argparse.Namespace) -> int:
     from api.agents import run
 
-    return run(from_environment(), simulated=args.simulated)
+    return run(from_environment())
 
 
 def _migrate(_args: argparse.Namespace) -> int:

@@ -119,7 +119,7 @@ def _node(stack: Stack, http: Http) -> None:
     _until(
         http,
         "/v1/capacity",
-        lambda body: any(m["whole_devices"] for m in body["models"]),
+        lambda body: any(m["most_devices"] >= 2 for m in body["models"]),
         "capacity",
     )
 
@@ -147,7 +147,7 @@ def _invoice(http: Http, tenant: dict[str, str]) -> None:
     while datetime.now(UTC) < ends:
         time.sleep(0.1)
     time.sleep(0.05)
-    http.post(f"/v1/periods/{first['id']}/close")
+    http.post(f"/v1/periods/{first['id']}/close", if_match=first["version"])
     path = f"/v1/invoices?account={tenant['account']}"
     found = _until(http, path, lambda body: body["items"], "the invoice")["items"][0]
     raw = http.raw(f"/v1/invoices/{found['id']}/file")

@@ -31,11 +31,12 @@ class Http:
         headers = {"Min-Log-Position": str(self.position)} if self.position >= 0 else {}
         return self._call("GET", path, None, headers)
 
-    def post(self, path: str, **body: Any) -> dict[str, Any]:
+    def post(self, path: str, *, if_match: int | None = None, **body: Any) -> dict[str, Any]:
         """The answer to an acting POST, sent with an idempotency key of its own."""
-        found = json.loads(
-            self._call("POST", path, body, {"Idempotency-Key": secrets.token_hex(16)})
-        )
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        if if_match is not None:
+            headers["If-Match"] = f'"{if_match}"'
+        found = json.loads(self._call("POST", path, body, headers))
         assert isinstance(found, dict), path
         return found
 

@@ -23,6 +23,7 @@ from migrations.runner import migrate
 
 PROCESSES = ("signer", "worker", "serve", "agent")
 _READY_S = 60
+_RESTART_S = 5
 
 
 class Stack:
@@ -33,6 +34,7 @@ class Stack:
         self.postgres = postgres
         self.nats = nats
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self._not_before: dict[str, float] = {}
 
     @property
     def url(self) -> str:
@@ -77,9 +79,15 @@ class Stack:
             return False
 
     def tend(self) -> list[str]:
-        """Restarts processes that ended by themselves; returns their names."""
-        ended = [name for name, child in self.children.items() if child.poll() is not None]
+        """Restarts processes that ended by themselves, each at most once in 5 s; their names."""
+        now = time.monotonic()
+        ended = [
+            name
+            for name, child in self.children.items()
+            if child.poll() is not None and self._not_before.get(name, 0) <= now
+        ]
         for name in ended:
+            self._not_before[name] = now + _RESTART_S
             self.start(name)
         return ended
 
