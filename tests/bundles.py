@@ -92,11 +92,18 @@ class LogDraft:
         return position
 
     def spoken(
-        self, stream: str, tag: str, fact: dict[str, Any], said: dict[str, Any] | None = None
+        self,
+        stream: str,
+        tag: str,
+        fact: dict[str, Any],
+        said: dict[str, Any] | None = None,
+        *,
+        node: str = NODE,
     ) -> int:
         """As `add`, with the node's signed word for it."""
         self.seq += 1
-        words = attested(stream, f"gpuaas.{tag}.v1", fact["boottime_us"], said or {}, seq=self.seq)
+        moment = fact["boottime_us"]
+        words = attested(stream, f"gpuaas.{tag}.v1", moment, said or {}, seq=self.seq, node=node)
         org = "-" if stream.startswith("node-") else ORG
         return self.add(stream, tag, {**fact, "attested": words}, org=org)
 
@@ -252,13 +259,13 @@ def priced(log: LogDraft) -> None:
     log.add(uid("pricebook", 6), "price.entry_published", price)
 
 
-def enrolled(log: LogDraft) -> None:
+def enrolled(log: LogDraft, name: str = NODE) -> None:
     """A node of one T4 whose boot is anchored at START_US."""
     node: dict[str, Any] = {"key": public_key(NODE_KEY).hex(), "model": "T4", "simulated": True}
     node |= {"gpus": [{"index": 0, "uuid": "GPU-0"}], "serial": "s-1", "enrolled_us": START_US}
-    log.add(NODE, "node.enrolled", node)
+    log.add(name, "node.enrolled", node)
     anchor = {"boot": BOOT, "boottime_us": 1_000, "anchor_us": START_US}
-    log.spoken(NODE, "node.anchored", anchor)
+    log.spoken(name, "node.anchored", anchor, node=name)
 
 
 def launched(log: LogDraft, runtime: str = RUNTIME) -> None:

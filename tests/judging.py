@@ -1,6 +1,11 @@
 """The verdict of a verifier, whichever copy of its modules it is, on something from wrong_logs or wrong_members."""
 
+import ast
 import io
+import os
+import tarfile
+import tempfile
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +39,12 @@ def _judge(modules: dict[str, ModuleType], wrong: Wrong) -> Any:
     keys = tuple(vkey.parse(text) for text in wrong.keys)
     if wrong.kind == "vkey":
         return None
+    if wrong.kind == "header":
+        modules["tarball"].header(wrong.data[0].decode(), int(wrong.data[1]))
+        return None
+    if wrong.kind == "value":
+        modules["strict"].check_value(ast.literal_eval(wrong.data[0].decode()))
+        return None
     if wrong.kind == "json":
         modules["strict"].decode(wrong.data[0])
         return None
@@ -43,10 +54,32 @@ def _judge(modules: dict[str, ModuleType], wrong: Wrong) -> Any:
         return None
     witnesses = tuple(vkey.parse(text) for text in wrong.witnesses)
     trust = bundle.Trust(keys, wrong.known, witnesses, wrong.quorum, wrong.max_age_s, wrong.now_us)
+    scope = bundle.Scope(attestations=wrong.attestations)
+    if wrong.kind == "directory":
+        return _directory(bundle, wrong, trust, scope)
     if wrong.kind == "receipt":
         return modules["receipt"].verify_receipt(*wrong.data, trust).error
     source = modules["tarball"].TarSource(io.BytesIO(wrong.data[0]))
     try:
-        return bundle.verify_source(source, trust, bundle.Scope()).error
+        return bundle.verify_source(source, trust, scope).error
     finally:
         source.close()
+
+
+def _directory(bundle: ModuleType, wrong: Wrong, trust: Any, scope: Any) -> Any:
+    """The tar unpacked, with one thing in it that is no member: a link, a pipe, a long name."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, away = Path(folder) / "bundle", Path(folder) / "away"
+        with tarfile.open(fileobj=io.BytesIO(wrong.data[0])) as tar:
+            tar.extractall(root, filter="data")
+        for spoiled in wrong.data[1:]:
+            kind, _, name = spoiled.decode().partition(" ")
+            path = root / name
+            if kind == "link":
+                path.rename(away)
+                path.symlink_to(away)
+            elif kind == "pipe":
+                os.mkfifo(path)
+            else:
+                path.write_bytes(b"")
+        return bundle.verify_path(root, trust, scope).error

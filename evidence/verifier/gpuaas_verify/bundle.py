@@ -156,7 +156,8 @@ def _check_note(source: Source, trust: Trust, report: Report) -> Checkpoint:
     if place is None:
         raise Invalid("note.missing", "the bundle has no checkpoint", member=layout.CHECKPOINT)
     if place.size > MAX_NOTE_BYTES:
-        raise Invalid("note.malformed", f"longer than {MAX_NOTE_BYTES} bytes")
+        detail = f"longer than {MAX_NOTE_BYTES} bytes"
+        raise Invalid("note.oversized", detail, member=layout.CHECKPOINT)
     return check_signed(source.read(place), trust, report)
 
 
@@ -208,21 +209,16 @@ def _check_tree(
     report: Report,
 ) -> None:
     """Leaves, tiles and root are checked; entries are fed to the history, to be judged after."""
-    tree, mismatch = TreeCheck(source), None
+    tree = TreeCheck(source)
     tasks = _blocks(source, checkpoint.size, attestations=scope.attestations)
     for block in pool.map(check_block, tasks):
         if block.leaf_failure is not None:
             raise block.leaf_failure
-        try:
-            for root in block.roots:
-                tree.full(root)
-            tree.partial(block.partial)
-        except Invalid as error:
-            mismatch = mismatch or error
+        for root in block.roots:
+            tree.full(root)
+        tree.partial(block.partial)
         history.apply(block)
     report.add("leaves", CHECKED, checkpoint.size)
-    if mismatch is not None:
-        raise mismatch
     root = tree.root()
     report.add("tiles", CHECKED)
     if root != checkpoint.root:

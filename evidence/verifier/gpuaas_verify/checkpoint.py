@@ -36,7 +36,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     """The checkpoint of a note's text. Raises: Invalid `checkpoint.malformed`."""
     code = "checkpoint.malformed"
     lines = text.split("\n")
-    if len(lines) != 4 or lines[3]:
+    if len(lines) != 4:
         raise Invalid(code, "a checkpoint is origin, size and root, and has no extension lines")
     origin, decimal, encoded = lines[:3]
     if not 0 < len(origin) <= MAX_ORIGIN_CHARS:

@@ -47,7 +47,7 @@ class History:
         found = (self._check_join(block), self._check_streams(block), block.entry_failure)
         failures = [failure for failure in found if failure is not None]
         if failures:
-            self.failures[ENTRIES] = min(failures, key=lambda error: error.position or 0)
+            self.failures[ENTRIES] = min(failures, key=_position)
             return
         self._last_leaf, self.last_at_us = block.last_leaf, block.last_at_us
         self.size += block.count
@@ -115,3 +115,8 @@ class History:
         """Every seal, in order of position."""
         for fields in self._seals.values():
             yield Entry(*fields)
+
+
+def _position(error: Invalid) -> int:
+    assert error.position is not None
+    return error.position

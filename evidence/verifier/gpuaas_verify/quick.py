@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from gpuaas_verify import entry
 from gpuaas_verify.facts import OPENED, PLATFORM_KINDS, SHAPES, Shape
-from gpuaas_verify.strict import MAX_BYTES
 
 _INT = r"(?:0|-?[1-9][0-9]{0,37})"
 _TEXT = r'"[ !#-\[\]-~]*"'
@@ -74,8 +73,11 @@ _FORMS = _forms()
 
 
 def scan(raw: bytes) -> Seen | None:
-    """The entry's place, when it is right as far as it alone can show; None where that must be found out by decoding."""
-    if len(raw) > MAX_BYTES or not raw.isascii():
+    """The entry's place, when it is right as far as it alone can show; None where only decoding can tell.
+
+    For bytes no longer than an entry may be, as those out of an entry bundle are.
+    """
+    if not raw.isascii():
         return None
     text = raw.decode("ascii")
     envelope = _ENVELOPE.match(text)

@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 from gpuaas_verify.errors import Invalid, Unreadable
 
 CHUNK = 1 << 20
-MAX_NAME = 120
 
 
 class Place(NamedTuple):
@@ -72,8 +71,6 @@ class DirectorySource:
             with os.scandir(self._root / folder) as found:
                 for item in found:
                     name = folder + item.name
-                    if len(name) > MAX_NAME:
-                        raise Invalid("member.unexpected", "no member has such a name", member=name)
                     if item.is_dir(follow_symlinks=False):
                         pending.append(f"{name}/")
                     elif item.is_file(follow_symlinks=False):

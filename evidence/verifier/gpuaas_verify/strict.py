@@ -31,20 +31,9 @@ def _no_float(text: str) -> NoReturn:
     raise _RefusedError(f"{text[:40]} is not an integer")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise _RefusedError("a key is repeated")
-    return fields
-
-
-_PLAIN = json.JSONDecoder(
-    parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_unique
-)
+_PLAIN = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
 # scan_once has been the decoder's C scanner since 2.7; typeshed leaves it out.
-_SCAN: Callable[[str, int], tuple[Any, int]] = vars(
-    json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
-)["scan_once"]
+_SCAN: Callable[[str, int], tuple[Any, int]] = vars(_PLAIN)["scan_once"]
 
 
 def encode(value: Any) -> bytes:
@@ -91,6 +80,7 @@ def decode_plainly(raw: bytes) -> dict[str, Any]:
     if type(value) is not dict:
         raise Invalid(CODE, "not an object")
     check_value(value)
+    # Also how repeated keys are found: the last one wins, and the others are missing from the re-encoding.
     if encode(value) != raw:
         raise Invalid(CODE, "the bytes are not their own re-encoding")
     return value

@@ -1,6 +1,5 @@
 """The one tar of a set of files (EVIDENCE.md section 5), written and read."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -116,11 +115,11 @@ class TarSource(TarFile):
             raise
 
     def _walk(self) -> None:
-        end = self._file.seek(0, os.SEEK_END)
         at, last = 0, ""
         while True:
             block = self._at(at, BLOCK)
             if len(block) < BLOCK:
+                # Also where it ends inside a member: then nothing is left to read after it.
                 raise Invalid("tar.truncated", "the tar ends without its end blocks", member=last)
             if block[0] == 0:
                 break
@@ -129,14 +128,12 @@ class TarSource(TarFile):
                 raise Invalid("tar.header", "not the header of this name and size", member=name)
             if name <= last:
                 raise Invalid("tar.order", f"after {last}", member=name)
-            at, last = self._member(at + BLOCK, end, name, size), name
+            at, last = self._member(at + BLOCK, name, size), name
         if self._at(at, 2 * BLOCK + 1) != _END:
             raise Invalid("tar.end", "two zero blocks and nothing else end the tar", member=last)
 
-    def _member(self, at: int, end: int, name: str, size: int) -> int:
+    def _member(self, at: int, name: str, size: int) -> int:
         after = at + size + -size % BLOCK
-        if after > end:
-            raise Invalid("tar.truncated", "the tar ends inside a member", member=name)
         if self._at(at + size, after - at - size).strip(b"\0"):
             raise Invalid("tar.padding", "the padding is not zero", member=name)
         self._places.put(name, [at, size])

@@ -25,13 +25,17 @@ def first_difference(one: bytes, other: bytes) -> int:
 
 
 class TreeCheck:
-    """Fed the lowest tiles in order, checks all tiles above; O(log n) memory."""
+    """Fed the lowest tiles in order, checks all tiles above; O(log n) memory.
+
+    The first tile that differs is told by `root`, after all leaves have had their turn.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._frontier = Frontier()
         self._growing: list[bytearray] = []
         self._done: list[int] = []
+        self._mismatch: Invalid | None = None
 
     def full(self, root: bytes) -> None:
         """The next full tile of level 0, by the root of its hashes."""
@@ -48,6 +52,8 @@ class TreeCheck:
         for above, hashes in enumerate(self._growing):
             if hashes:
                 self._compare(above + 1, bytes(hashes))
+        if self._mismatch is not None:
+            raise self._mismatch
         return self._frontier.root()
 
     def _push(self, level: int, root: bytes) -> None:
@@ -64,6 +70,8 @@ class TreeCheck:
             self._push(level + 1, parent)
 
     def _compare(self, level: int, hashes: bytes) -> None:
+        if self._mismatch is not None:
+            return
         index, width = self._done[level - 1], len(hashes) // HASH_BYTES
         name = tile_path(level, index, width)
         stored = self._source.read(find_tile(self._source, name, width))
@@ -71,4 +79,4 @@ class TreeCheck:
             first = index * TILE_WIDTH + first_difference(stored, hashes)
             position = first << (TILE_HEIGHT * level)
             detail = "not the hashes of the tiles below"
-            raise Invalid("tile.mismatch", detail, position=position, member=name)
+            self._mismatch = Invalid("tile.mismatch", detail, position=position, member=name)

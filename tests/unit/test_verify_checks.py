@@ -1,0 +1,172 @@
+"""Every wrong thing gets its own verdict, and no check of the verifier could be left out unnoticed."""
+
+import ast
+import importlib
+import importlib.abc
+import importlib.machinery
+import pkgutil
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from types import CodeType, ModuleType
+
+import pytest
+
+import gpuaas_verify
+from tests.bundles import LOG_VKEY, small_log
+from tests.judging import VALID, judge
+from tests.wrong_logs import Wrong, log_cases
+from tests.wrong_members import member_cases
+from tests.wrong_notes import note_and_proof_cases
+from tests.wrong_words import said_cases
+
+PACKAGE = Path(gpuaas_verify.__file__).parent
+NAMES = sorted(item.name for item in pkgutil.iter_modules([str(PACKAGE)]))
+# The books have their own tests; these have no checks, or only those of a command line and of processes.
+LEFT_OUT = {"__main__", "cli", "pool", "errors", "claims", "spill", "merkle", "bookkeeping"}
+CHECKED = [name for name in NAMES if name not in LEFT_OUT and not name.startswith("books")]
+RIGHT = Wrong("right", *VALID, data=(small_log().tar(),), keys=(LOG_VKEY.format(),))
+
+
+@cache
+def cases() -> tuple[Wrong, ...]:
+    return (RIGHT, *log_cases(), *said_cases(), *member_cases(), *note_and_proof_cases())
+
+
+def as_they_are() -> dict[str, ModuleType]:
+    names = [name for name in NAMES if name != "__main__"]
+    return {name: importlib.import_module(f"gpuaas_verify.{name}") for name in names}
+
+
+@pytest.mark.parametrize("wrong", cases(), ids=lambda wrong: wrong.name[:60])
+def test_every_wrong_thing_gets_its_own_verdict(wrong: Wrong) -> None:
+    """The code, and the first bad position or row, field and member."""
+    assert judge(as_they_are(), wrong) == (wrong.code, wrong.place)
+
+
+class Copies(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports gpuaas_verify from given code, beside the real one."""
+
+    def __init__(self, codes: dict[str, CodeType]) -> None:
+        self.codes = codes
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "gpuaas_verify" and not fullname.startswith("gpuaas_verify."):
+            return None
+        is_package = fullname == "gpuaas_verify"
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=is_package)
+
+    def exec_module(self, module: ModuleType) -> None:
+        code = self.codes.get(module.__name__.rpartition(".")[2])
+        if code is not None:
+            exec(code, module.__dict__)  # noqa: S102 - our own code, one check less
+
+
+@cache
+def compiled(name: str) -> CodeType:
+    return compile((PACKAGE / f"{name}.py").read_text(), name, "exec")
+
+
+def copy_with(name: str, code: CodeType) -> dict[str, ModuleType]:
+    """The modules of a verifier in which one is compiled from other code."""
+    codes = {other: compiled(other) for other in NAMES if other != "__main__"} | {name: code}
+    kept = {key: sys.modules.pop(key) for key in list(sys.modules) if key.startswith("gpuaas_v")}
+    finder = Copies(codes)
+    sys.meta_path.insert(0, finder)
+    try:
+        return as_they_are()
+    finally:
+        sys.meta_path.remove(finder)
+        for key in [key for key in sys.modules if key.startswith("gpuaas_v")]:
+            del sys.modules[key]
+        sys.modules.update(kept)
+
+
+class Removal(ast.NodeTransformer):
+    """Removes the n-th check: a raise, a refusal by return, or one operand of a condition."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.removed = ""
+        self.count = 0
+
+    def _is_next(self, node: ast.AST) -> bool:
+        self.count += 1
+        if self.count - 1 != self.number:
+            return False
+        line = getattr(node, "lineno", 0)
+        self.removed = f"line {line}: {ast.unparse(node)}"
+        return True
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return ast.Pass() if node.exc is not None and self._is_next(node) else node
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        self.generic_visit(node)
+        value = node.value
+        refuses = isinstance(value, ast.Constant) and value.value is False
+        return ast.Pass() if refuses and self._is_next(node) else node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.generic_visit(node)
+        for at, operand in enumerate(node.values):
+            if self._is_next(operand):
+                rest = node.values[:at] + node.values[at + 1 :]
+                return rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+        return node
+
+
+def mutants(name: str) -> Iterator[tuple[str, CodeType]]:
+    """(what was removed, the module's code without it) for every check of a module."""
+    source = (PACKAGE / f"{name}.py").read_text()
+    number = 0
+    while True:
+        removal = Removal(number)
+        tree = ast.fix_missing_locations(removal.visit(ast.parse(source)))
+        if not removal.removed:
+            return
+        yield removal.removed, compile(tree, name, "exec")
+        number += 1
+
+
+def is_noticed(name: str, removed: str, code: CodeType) -> bool:
+    """True when some case is judged otherwise, or the copy breaks."""
+    # Those whose code the removed check names come first: most copies need only one.
+    ordered = sorted(cases(), key=lambda wrong: f'"{wrong.code}"' not in removed.replace("'", '"'))
+    try:
+        modules = copy_with(name, code)
+        return any(judge(modules, wrong) != (wrong.code, wrong.place) for wrong in ordered)
+    except Exception:  # noqa: BLE001 - a copy that breaks is noticed, however it breaks
+        return True
+
+
+# Removed without consequence for the verdict, with the reason.
+ONLY_SLOWER = "sends more entries the full way, which gives the same verdict"
+ONLY_CHANGED = "speaks only of a bundle that changes while it is read"
+NEEDLESS = {
+    "block int(seen.cause) >= position": ONLY_SLOWER,
+    "block tag in attest.WATCHED": "sends the history entries that it does not look at",
+    "entry int(cause[4:]) >= entry.position": ONLY_SLOWER,
+    "quick kind == 'organization'": ONLY_SLOWER,
+    "quick org != seen.stream": ONLY_SLOWER,
+    "strict kind is dict": ONLY_SLOWER,
+    "bundle raise Unreadable(f'{name} vanished while the bundle was read')": ONLY_CHANGED,
+    "source raise Unreadable(f'{place.name} changed while it was read')": ONLY_CHANGED,
+    "tarball raise Unreadable(f'{place.name} changed while it was read')": ONLY_CHANGED,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHECKED)
+def test_each_check_removed_is_noticed(name: str) -> None:
+    """A verifier that lacks one raise, one refusal or one operand of a condition judges some case otherwise."""
+    unnoticed = [
+        removed
+        for removed, code in mutants(name)
+        if not is_noticed(name, removed, code)
+        and f"{name} {removed.partition(': ')[2]}" not in NEEDLESS
+    ]
+    assert unnoticed == []
