@@ -245,6 +245,8 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
     if not emits:
         raise DomainError("admission.nothing", "it was done already")
     writes = tuple(Write(emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)
+    # A node's emit reads what the decision before it on that node wrote, to lose with it.
+    reads += tuple(read for emit in emits for read in emit.reads)
     return emits, Append(writes, ask.actor, ask.cause, reads, private)
 
 
