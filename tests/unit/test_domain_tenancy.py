@@ -1,0 +1,157 @@
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from domain import account, department, invoice, meter, organization, period, pricebook, project
+from domain import quota as q
+from domain.decider import Decider
+from domain.statement import InvoiceDraft
+from domain.words import Private
+from tests.unit.domain_world import NAME, decided, refused
+
+OTHER = Private("bb")
+ORG = organization.Created(NAME, 1)
+HELD = (ORG, organization.Suspended("unpaid", 2))
+DEPT = department.Created("organization-1", NAME, 1)
+PROJ = project.Created("organization-1", "department-1", "account-1", NAME, 1)
+ACCT = account.Opened("organization-1", "USD", 2, "UTC", "x", 1)
+PERIOD = period.Opened("account-1", 1, 0, 100, "UTC", "x", 1)
+CLOSED = (PERIOD, period.Closed("account-1", 0, 100, 100))
+METER = meter.Registered("gpu.time", "milli-GPU-us", "lifecycle", "sum", 1)
+PRICE = ("default", "gpu.time", "T4", "-", "usable", "USD")
+ENTRY = pricebook.EntryPublished(*PRICE, 10, 5, 349, 3600)
+DRAFT = InvoiceDraft(
+    *("organization-1", "account-1", "period-1", 0, 100, "USD", 2),
+    *(False, (), 5, -5, 0),
+)
+FINAL = invoice.Finalized(
+    *("N-1", "account-1", "period-1", "USD", 2, 5, 0, 0, "invoice-n-1.json", "aa", 7, 9),
+)
+
+
+def new_project(of: str = "organization-1", name: Private = NAME) -> project.Create:
+    return project.Create(
+        *("organization-1", "department-1", "account-1", name, "organization-1", of, 1)
+    )
+
+
+def open_account(currency: str = "USD", digits: int = 2) -> account.Open:
+    return account.Open("organization-1", currency, digits, "UTC", "x", 1)
+
+
+def open_period(start: int, end: int, previous: period.Opened | None = None) -> period.Open:
+    return period.Open("account-1", start, end, "UTC", "x", previous, 1)
+
+
+def publish(
+    since: int, pico: int = 349, divisor: int = 3600, now: int = 5
+) -> pricebook.PublishEntry:
+    return pricebook.PublishEntry(*PRICE, since, pico, divisor, now)
+
+
+def register(unit: str = "milli-GPU-us", source: str = "lifecycle") -> meter.Register:
+    return meter.Register("gpu.time", unit, source, "sum", 1)
+
+
+def finalize(digest: str = "aa") -> invoice.Finalize:
+    return invoice.Finalize("N-1", DRAFT, digest, 7, 9)
+
+
+TABLE: list[tuple[str, Decider[Any, Any, Any], tuple[Struct, ...], Struct, object]] = [
+    ("create", organization.DECIDER, (), organization.Create(NAME, 1), [ORG]),
+    ("create again", organization.DECIDER, HELD, organization.Create(NAME, 9), []),
+    ("create another", organization.DECIDER, (ORG,), organization.Create(OTHER, 1), "organization.exists"),
+    ("suspend", organization.DECIDER, (ORG,), organization.Suspend("unpaid", 2), [HELD[1]]),
+    ("suspend again", organization.DECIDER, HELD, organization.Suspend("x", 3), []),
+    ("reactivate", organization.DECIDER, HELD, organization.Reactivate("paid", 3), [organization.Reactivated("paid", 3)]),
+    ("reactivate the active", organization.DECIDER, (ORG,), organization.Reactivate("x", 3), []),
+    ("suspend nobody", organization.DECIDER, (), organization.Suspend("x", 3), "organization.unknown"),
+    ("department", department.DECIDER, (), department.Create("organization-1", NAME, 1), [DEPT]),
+    ("department again", department.DECIDER, (DEPT,), department.Create("organization-1", NAME, 2), []),
+    ("other department", department.DECIDER, (DEPT,), department.Create("organization-1", OTHER, 2), "department.exists"),
+    ("project", project.DECIDER, (), new_project(), [PROJ]),
+    ("project again", project.DECIDER, (PROJ,), new_project(), []),
+    ("other project", project.DECIDER, (PROJ,), new_project(name=OTHER), "project.exists"),
+    ("project paid by others", project.DECIDER, (), new_project("organization-2"), "project.foreign"),
+    ("account", account.DECIDER, (), open_account(), [ACCT]),
+    ("account again", account.DECIDER, (ACCT,), open_account(), []),
+    ("account in EUR", account.DECIDER, (ACCT,), open_account("EUR"), "account.exists"),
+    ("no currency", account.DECIDER, (), open_account("usd"), "account.currency_invalid"),
+    ("five digits", account.DECIDER, (), open_account("USD", 5), "account.currency_invalid"),
+    ("first invoice", account.DECIDER, (ACCT,), account.NumberInvoice("invoice-1"), [account.Invoiced("invoice-1", 1)]),
+    ("same invoice", account.DECIDER, (ACCT, account.Invoiced("invoice-1", 1)), account.NumberInvoice("invoice-1"), []),
+    ("next invoice", account.DECIDER, (ACCT, account.Invoiced("invoice-1", 1)), account.NumberInvoice("invoice-2"), [account.Invoiced("invoice-2", 2)]),
+    ("number for nobody", account.DECIDER, (), account.NumberInvoice("invoice-1"), "account.unknown"),
+    ("period", period.DECIDER, (), open_period(0, 100), [PERIOD]),
+    ("period again", period.DECIDER, (PERIOD,), open_period(0, 100), []),
+    ("other period", period.DECIDER, (PERIOD,), open_period(0, 101), "period.exists"),
+    ("next period", period.DECIDER, (), open_period(100, 200, PERIOD), [period.Opened("account-1", 2, 100, 200, "UTC", "x", 1)]),
+    ("gap", period.DECIDER, (), open_period(101, 200, PERIOD), "period.not_contiguous"),
+    ("overlap", period.DECIDER, (), open_period(99, 200, PERIOD), "period.not_contiguous"),
+    ("empty", period.DECIDER, (), open_period(100, 100, PERIOD), "period.not_contiguous"),
+    ("close", period.DECIDER, (PERIOD,), period.Close(100), [CLOSED[1]]),
+    ("close early", period.DECIDER, (PERIOD,), period.Close(99), "period.not_over"),
+    ("close again", period.DECIDER, CLOSED, period.Close(200), []),
+    ("close nothing", period.DECIDER, (), period.Close(200), "period.unknown"),
+    ("finalize", invoice.DECIDER, (), finalize(), [FINAL]),
+    ("finalize again", invoice.DECIDER, (FINAL,), finalize(), []),
+    ("finalize otherwise", invoice.DECIDER, (FINAL,), finalize("bb"), "invoice.exists"),
+    ("issue", invoice.DECIDER, (FINAL,), invoice.Issue(10), [invoice.Issued(10)]),
+    ("issue again", invoice.DECIDER, (FINAL, invoice.Issued(10)), invoice.Issue(11), []),
+    ("issue nothing", invoice.DECIDER, (), invoice.Issue(11), "invoice.unknown"),
+    ("meter", meter.DECIDER, (), register(), [METER]),
+    ("meter again", meter.DECIDER, (METER,), register(), []),
+    ("unit changed", meter.DECIDER, (METER,), register("GPU-h"), "meter.exists"),
+    ("odd source", meter.DECIDER, (), register(source="guess"), "meter.invalid"),
+    ("price", pricebook.DECIDER, (), publish(10), [ENTRY]),
+    ("price again", pricebook.DECIDER, (ENTRY,), publish(10), []),
+    ("price again, late", pricebook.DECIDER, (ENTRY,), publish(10, now=99), []),
+    ("same key, other price", pricebook.DECIDER, (ENTRY,), publish(10, 350), "price.duplicate"),
+    ("effective in the past", pricebook.DECIDER, (), publish(4), "price.too_late"),
+    ("negative price", pricebook.DECIDER, (), publish(10, -1), "price.invalid"),
+    ("divisor 0", pricebook.DECIDER, (), publish(10, 1, 0), "price.invalid"),
+    ("limit", q.DECIDER, (), q.SetLimit("project-1", "*", 5, 1), [q.LimitSet("project-1", "*", 5, 1)]),
+    ("same limit", q.DECIDER, (q.LimitSet("project-1", "*", 5, 1),), q.SetLimit("project-1", "*", 5, 2), []),
+    ("negative limit", q.DECIDER, (), q.SetLimit("project-1", "*", -1, 1), "quota.limit_invalid"),
+    ("commit", q.DECIDER, (), q.Commit("r-1", "d-1", "p-1", "T4", 5, 1), [q.Committed("r-1", "d-1", "p-1", "T4", 5, 1)]),
+    ("commit again", q.DECIDER, (q.Committed("r-1", "d-1", "p-1", "T4", 5, 1),), q.Commit("r-1", "d-1", "p-1", "T4", 5, 1), []),
+    ("commit at the limit", q.DECIDER, (q.LimitSet("organization-1", "T4", 5, 1),), q.Commit("r-1", "d-1", "p-1", "T4", 5, 1), [q.Committed("r-1", "d-1", "p-1", "T4", 5, 1)]),
+    ("commit above it", q.DECIDER, (q.LimitSet("organization-1", "T4", 4, 1),), q.Commit("r-1", "d-1", "p-1", "T4", 5, 1), "quota.exceeded"),
+    ("other models do not count", q.DECIDER, (q.LimitSet("d-1", "A10", 0, 1),), q.Commit("r-1", "d-1", "p-1", "T4", 5, 1), [q.Committed("r-1", "d-1", "p-1", "T4", 5, 1)]),
+    ("release", q.DECIDER, (q.Committed("r-1", "d-1", "p-1", "T4", 5, 1),), q.Release("r-1", 2), [q.Released("r-1", 2)]),
+    ("release again", q.DECIDER, (), q.Release("r-1", 2), []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("decider", "given", "when", "then"), [t[1:] for t in TABLE], ids=[t[0] for t in TABLE]
+)
+def test_truth_table(
+    decider: Decider[Any, Any, Any],
+    given: tuple[Struct, ...],
+    when: Struct,
+    then: object,
+) -> None:
+    """Each command in each state has one answer: facts, nothing when done already, or a code."""
+    if isinstance(then, str):
+        assert refused(decider, given, when) == then
+    else:
+        assert decided(decider, given, when) == then
+
+
+def test_release_gives_back_in_every_scope() -> None:
+    """Use counts in project, department and organization at once, and leaves all of them."""
+    given = (
+        *(q.LimitSet(scope, "*", 5, 1) for scope in ("organization-1", "d-1", "p-1")),
+        q.Committed("r-1", "d-1", "p-1", "T4", 5, 1),
+        q.Released("r-1", 2),
+    )
+    assert decided(q.DECIDER, given, q.Commit("r-2", "d-1", "p-1", "T4", 5, 3))
+
+
+def test_evolve_leaves_the_state_before_as_it_was() -> None:
+    """A state is a value: whoever holds the old one still has it."""
+    before = q.DECIDER.initial
+    q.evolve(before, q.LimitSet("p-1", "*", 5, 1))
+    assert before == q.Tree({}, {}, {})
