@@ -14,7 +14,7 @@ from domain.errors import DomainError
 from evidence.storage import Storage
 from gpuaas_verify.errors import Invalid
 
-PARTS: Final = ("integrator", "scrubber", "heartbeat")
+PARTS: Final = ("integrator", "signer", "scrubber", "heartbeat")
 
 
 class Fault(Struct, frozen=True):
@@ -30,7 +30,8 @@ class Condition(Struct, frozen=True):
     """`fault` None means that all was well at `at_us`.
 
     integrator: `done` entries are signed, `waiting` more were seen. scrubber: `done` is the next
-    position of the pass, `passes` the complete ones, `passed_us` the end of the last one.
+    position of the pass, `passes` the complete ones, `passed_us` the end of the last clean one.
+    signer: `done` entries are signed, `refused` trees were refused since its key was made.
     """
 
     at_us: int
@@ -39,6 +40,7 @@ class Condition(Struct, frozen=True):
     passes: int = 0
     passed_us: int | None = None
     fault: Fault | None = None
+    refused: int = 0
 
 
 def now_us() -> int:

@@ -16,7 +16,6 @@ from typing import Final
 
 import nats
 import psycopg
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from domain.errors import DomainError
@@ -25,6 +24,7 @@ from evidence.heartbeat import Pulse, keep_beating, log_stream
 from evidence.integrator import Integrator
 from evidence.log import EventLog
 from evidence.scrubber import keep_scrubbing
+from evidence.signing import ask_status
 from evidence.storage import Storage
 from gpuaas_verify.errors import Invalid
 
@@ -38,8 +38,9 @@ _REPORT_S: Final = 1.0
 class Reporter:
     """The integrator's condition, written when it changes and once a second."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, socket: Path) -> None:
         self._storage = storage
+        self._socket = socket
         self._last = 0.0
         self._fault: Fault | None = None
 
@@ -57,6 +58,19 @@ class Reporter:
     def _write(self, condition: Condition) -> None:
         self._last = time.monotonic()
         report(self._storage, "integrator", condition)
+        report(self._storage, "signer", signer_condition(self._socket))
+
+
+def signer_condition(socket: Path) -> Condition:
+    """The signer's own word: what it signed, how often it refused; a fault when it is not there."""
+    try:
+        status = ask_status(socket)
+    except DomainError as error:
+        return Condition(now_us(), fault=fault_of(error))
+    if status.size is None:
+        missing = DomainError("signer.state_missing", "the signer lost its state; it signs nothing")
+        return Condition(now_us(), fault=fault_of(missing), refused=status.refused)
+    return Condition(now_us(), status.size, refused=status.refused)
 
 
 def keep_integrated(
@@ -67,7 +81,7 @@ def keep_integrated(
     stop: threading.Event,
 ) -> None:
     """Until `stop`: every step that is due; a fault stops signing, is reported and tried again."""
-    reporter = Reporter(storage)
+    reporter = Reporter(storage, socket)
     while not stop.is_set():
         try:
             with (
@@ -109,7 +123,8 @@ async def keep(
             _thread(keep_integrated, database_url, files, socket, wake, ending),
             _thread(keep_scrubbing, database_url, files, ending),
         ]
-        client = await _listen(nats_url, wake) if nats_url else None
+        # Beside the rest: while NATS is away the integrator polls, and nothing waits for it.
+        listening = asyncio.create_task(_listen(nats_url, wake, stop)) if nats_url else None
         try:
             await keep_beating(pulse, files, stop)
         finally:
@@ -117,8 +132,9 @@ async def keep(
             wake.set()
             for thread in threads:
                 await asyncio.to_thread(thread.join)
-            if client is not None:
-                await client.close()
+            if listening is not None:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
     finally:
         await log.close()
 
@@ -129,8 +145,8 @@ def _thread(target: Callable[..., None], *arguments: object) -> threading.Thread
     return thread
 
 
-async def _listen(nats_url: str, wake: threading.Event) -> Client:
-    """A wake-up is a hint: while NATS is away the integrator polls, so nothing waits for it."""
+async def _listen(nats_url: str, wake: threading.Event, stop: asyncio.Event) -> None:
+    """Sets `wake` at each new head until cancelled; a wake-up is a hint and may be lost."""
 
     async def woken(_message: Msg) -> None:
         wake.set()
@@ -138,11 +154,12 @@ async def _listen(nats_url: str, wake: threading.Event) -> Client:
     async def quiet(_error: Exception) -> None:
         wake.set()
 
-    client = await nats.connect(
-        nats_url, error_cb=quiet, max_reconnect_attempts=-1, allow_reconnect=True
-    )
-    await client.subscribe(WAKE_SUBJECT, cb=woken)
-    return client
+    client = await nats.connect(nats_url, error_cb=quiet, max_reconnect_attempts=-1)
+    try:
+        await client.subscribe(WAKE_SUBJECT, cb=woken)
+        await stop.wait()
+    finally:
+        await client.close()
 
 
 def run(database_url: str, storage: Path, socket: Path, nats_url: str | None) -> int:

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+from evidence.storage import Storage
+from evidence.tail import UnsignedTail, published_size
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def sign(storage: Storage, size: int) -> None:
+    storage.write({"checkpoint": f"origin\n{size}\nroot\n\n— sig\n".encode()})
+
+
+def test_refuses_only_past_the_bound(tmp_path: Path) -> None:
+    """An entry unsigned for more than 60 s closes the gate, says how long, and a signature opens it."""
+    clock, storage = HandClock(), Storage(tmp_path)
+    gate = UnsignedTail(storage, clock=clock)
+    assert gate() is None
+    gate.committed(5)
+    clock.now += 60
+    assert gate() is None
+    clock.now += 1
+    refusal = gate()
+    assert refusal is not None
+    assert refusal.code == "log.unsigned_tail"
+    assert refusal.facts == {"waited_s": 61}
+    sign(storage, 5)
+    clock.now += 1
+    assert gate() is None
+
+
+def test_the_oldest_unsigned_entry_counts(tmp_path: Path) -> None:
+    """What is signed is forgotten; the age is that of the oldest entry still waiting."""
+    clock, storage = HandClock(), Storage(tmp_path)
+    gate = UnsignedTail(storage, clock=clock)
+    for size in range(1, 100):
+        gate.committed(size)
+        clock.now += 1
+    sign(storage, 60)
+    assert gate() is None
+    clock.now += 30
+    refusal = gate()
+    assert refusal is not None
+    assert refusal.facts["waited_s"] == 69
+
+
+def test_the_published_size_of_nothing_is_zero(tmp_path: Path) -> None:
+    """No checkpoint, or one that is no checkpoint, covers no entry."""
+    storage = Storage(tmp_path)
+    assert published_size(storage) == 0
+    storage.write({"checkpoint": b"nonsense"})
+    assert published_size(storage) == 0
