@@ -213,14 +213,16 @@ WHERE [c]
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ORDER BY 1, 9, 3, 4, 5
 """
+# From the live allocations, which are few, not from all states ever reached.
 _RUNNING: Final = """
 SELECT r.runtime, r.project, r.account, l.model, r.gpu_milli, s.since_us AS usable_us,
   (SELECT max(u.end_us) FROM views.rated_interval u
     WHERE u.resource = r.runtime AND u.sign > 0 AND [u]) AS charged_until_us
-FROM views.runtime_state s
+FROM views.allocation a
+JOIN views.runtime_state s ON s.runtime = a.runtime AND [s]
 JOIN views.runtime r ON r.runtime = s.runtime AND [r]
 JOIN views.runtime_place l ON l.runtime = s.runtime AND [l]
-WHERE [s] AND s.state IN ('usable', 'stopping')
+WHERE [a] AND s.state IN ('usable', 'stopping')
   AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
   AND (%(project)s::text IS NULL OR r.project = %(project)s)
 ORDER BY r.from_position

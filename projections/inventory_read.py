@@ -79,13 +79,14 @@ class Use(Struct, frozen=True):
 
 
 _NODES: Final = """
+WITH given AS (
+  SELECT a.node, count(*) AS allocations, sum(a.gpu_milli) AS used_milli
+  FROM views.allocation a WHERE [a] GROUP BY a.node)
 SELECT n.node, n.from_position, w.words AS name, n.expected_model, n.invited_us,
   i.model, i.simulated, i.serial, coalesce(i.gpus, '[]'::jsonb) AS gpus, i.enrolled_us,
   coalesce(r.reachable, i.node IS NOT NULL) AS reachable, r.since_us AS reach_since_us,
   coalesce(c.cordoned, false) AS cordoned, b.boot, l.renewed_us, l.until_us AS lease_until_us,
-  (SELECT count(*) FROM views.allocation a WHERE a.node = n.node AND [a]) AS allocations,
-  (SELECT coalesce(sum(a.gpu_milli), 0) FROM views.allocation a
-     WHERE a.node = n.node AND [a]) AS used_milli,
+  coalesce(u.allocations, 0) AS allocations, coalesce(u.used_milli, 0) AS used_milli,
   (SELECT max(version) FROM log.entry g WHERE g.stream = n.node
      AND (%(as_of)s::bigint IS NULL OR g.position <= %(as_of)s)) AS version
 FROM views.node n
@@ -96,6 +97,7 @@ LEFT JOIN views.node_reach r ON r.node = n.node AND [r]
 LEFT JOIN views.node_cordon c ON c.node = n.node AND [c]
 LEFT JOIN views.node_anchor b ON b.node = n.node AND [b]
 LEFT JOIN views.node_lease l ON l.node = n.node AND [l]
+LEFT JOIN given u ON u.node = n.node
 WHERE [n]
 """
 _ONE_NODE: Final = " AND n.node = %(node)s"

@@ -25,9 +25,14 @@ async def keep_periods(log: EventLog, duties: Duties, now_us: int, grace_us: int
     its expected version and finds the other's fact on the next fold.
     """
     done = 0
+    needed: dict[str, int] = {}
     for account_id, billed in list(duties.accounts.items()):
-        if billed.last is not None:
-            done += await _open_ahead(log, account_id, billed, now_us)
+        zone = billed.opened.zone
+        if zone not in needed:
+            # The month after the one of `now_us` is open too: a worker may be away for weeks.
+            needed[zone] = month_after(month_after(now_us, zone), zone)
+        if billed.last is not None and billed.last.end_us < needed[zone]:
+            done += await _open_ahead(log, account_id, billed, needed[zone], now_us)
     for running in list(duties.running.values()):
         if running.opened.end_us + grace_us <= now_us:
             done += await close_period(log, duties, running.stream, now_us)
@@ -48,10 +53,10 @@ async def close_period(log: EventLog, duties: Duties, stream: str, now_us: int) 
     return await _append(log, write, f"close\n{stream}")
 
 
-async def _open_ahead(log: EventLog, account_id: str, billed: Billed, now_us: int) -> int:
+async def _open_ahead(
+    log: EventLog, account_id: str, billed: Billed, needed: int, now_us: int
+) -> int:
     opened = billed.opened
-    # The month after the one of `now_us` is open too: a worker may be away for weeks.
-    needed = month_after(month_after(now_us, opened.zone), opened.zone)
     last, done = billed.last, 0
     while last is not None and last.end_us < needed:
         command = period.Open(

@@ -160,6 +160,44 @@ def test_a_rater_restarted_anywhere_seals_the_same(database: Database) -> None:
     in_world(database, body)
 
 
+def test_two_finalizers_write_one_invoice(database: Database, tmp_path: Path) -> None:
+    """Two workers that close and invoice at once: one invoice, one number, one sealed file."""
+
+    async def body(log: EventLog, conn: psycopg.Connection[Any], world: World) -> None:
+        storage = Storage(tmp_path)
+        await live_a_life(log, world, 3)
+        await log.append(world.close())
+        with psycopg.connect(database.app_url, autocommit=True) as other:
+            raters = [Rater(conn, log), Rater(other, log)]
+            for _ in range(4):
+                for rater in raters:
+                    await rater.catch_up()
+                await asyncio.gather(
+                    *(finalize_due(log, rater, storage, T0 + world.period_us) for rater in raters)
+                )
+        catch_up(conn)
+        (found,) = billing_read.invoices(conn)
+        assert (found.state, found.number[-5:]) == ("issued", "00001")
+        assert [file.name for file in journal_read.files(conn)] == [found.file]
+        assert audit(conn) == 1
+
+    in_world(database, body)
+
+
+def test_a_period_without_charges_has_no_invoice(database: Database, tmp_path: Path) -> None:
+    """An empty month is closed and that is all: no number is spent on it."""
+
+    async def body(log: EventLog, conn: psycopg.Connection[Any], world: World) -> None:
+        await log.append(world.close())
+        rater = Rater(conn, log)
+        await rater.catch_up()
+        assert await finalize_due(log, rater, Storage(tmp_path), T0 + world.period_us) == 0
+        catch_up(conn)
+        assert billing_read.invoices(conn) == []
+
+    in_world(database, body)
+
+
 def test_periods_are_kept_open_ahead_and_closed_after_grace(database: Database) -> None:
     """The current and the next period are open at any time, each is opened and closed once."""
 
@@ -207,6 +245,8 @@ def test_views_answer_now_and_as_of(database: Database) -> None:
         assert [c.state for c in runtimes_read.history(conn, told.runtime)] == [
             "requested", "allocated", "starting", "usable",
         ]  # fmt: skip
+        (told_node,) = inventory_read.nodes(conn)
+        assert (told_node.allocations, told_node.used_milli) == (1, 500)
         (use,) = inventory_read.capacity_use(conn)
         assert (use.devices, use.used_milli, use.whole_free) == (8, 500, 7)
         (unused,) = inventory_read.capacity_use(conn, as_of=before)

@@ -16,7 +16,7 @@ from projections import (
     runtimes_read,
     tenancy_read,
 )
-from projections.rebuild import differences, digests, fill, rebuild
+from projections.rebuild import differences, digests, fill, rebuild, run
 from projections.views import LIVE, applied, step
 from tests.conftest import Database
 from tests.integration.projections_facts import RawLog, Told, told, uuid
@@ -106,14 +106,31 @@ def test_a_rebuild_serves_what_was_there(
     assert applied(app) == 2 * len(facts)
 
 
+def test_the_command_line_rebuilds_and_says_so(
+    database: Database, owner: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """0 and a sentence when equal; 1 and the table's name when not, with nothing swapped."""
+    RawLog(owner).append([_suspension()])
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        step(conn, 10)
+    assert run(database.app_url) == 0
+    assert "through 1 entries, equal" in capsys.readouterr().out
+    owner.execute("UPDATE views.organization_standing SET reason = 'other'")
+    assert run(database.app_url) == 1
+    assert "organization_standing" in capsys.readouterr().out
+
+
+def _suspension() -> Told:
+    fact = organization.Suspended("why", 5)
+    return Told(f"organization-{uuid(1)}", "gpuaas.organization.suspended.v1", fact)
+
+
 def test_a_changed_view_is_not_swapped_away_silently(
     owner: psycopg.Connection, app: psycopg.Connection
 ) -> None:
     """A serving row somebody edited is found by the comparison, named, and nothing is swapped."""
     log = RawLog(owner)
-    stream = f"organization-{uuid(1)}"
-    fact = organization.Suspended("why", 5)
-    log.append([Told(stream, "gpuaas.organization.suspended.v1", fact)])
+    log.append([_suspension()])
     step(app, 10)
     owner.execute("UPDATE views.organization_standing SET reason = 'other'")
     with pytest.raises(DomainError, match="organization_standing"):
