@@ -215,13 +215,17 @@ ORDER BY 1, 9, 3, 4, 5
 """
 # From the live allocations, which are few, not from all states ever reached.
 _RUNNING: Final = """
-SELECT r.runtime, r.project, r.account, l.model, r.gpu_milli, s.since_us AS usable_us,
+SELECT r.runtime, r.project, r.account, l.model, r.gpu_milli, e.since_us AS usable_us,
   (SELECT max(u.end_us) FROM views.rated_interval u
     WHERE u.resource = r.runtime AND u.sign > 0 AND [u]) AS charged_until_us
 FROM views.allocation a
 JOIN views.runtime_state s ON s.runtime = a.runtime AND [s]
 JOIN views.runtime r ON r.runtime = s.runtime AND [r]
 JOIN views.runtime_place l ON l.runtime = s.runtime AND [l]
+JOIN LATERAL (SELECT x.state, x.since_us FROM views.runtime_state x
+  WHERE x.runtime = s.runtime AND x.state IN ('usable', 'degraded')
+    AND x.from_position <= s.from_position
+  ORDER BY x.from_position DESC LIMIT 1) e ON e.state = 'usable'
 WHERE [a] AND s.state IN ('usable', 'stopping')
   AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
   AND (%(project)s::text IS NULL OR r.project = %(project)s)
