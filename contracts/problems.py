@@ -40,6 +40,7 @@ auth.invalid|401|Not a valid token|Sign in again.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
 beat.forged|403|Another node's heartbeat|Publish under the node's own subject only.
 capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
+checkpoint.none|503|Nothing is signed yet|Ask again after a moment.
 clock.disagrees|503|The clocks disagree|Operator: bring the machine's clock in order.
 command.expired|409|The order has expired|Nothing: the platform sends it anew.
 command.key_unreadable|500|No command key|Operator: check the key file and its rights.
@@ -49,6 +50,8 @@ command.wrong_boot|409|An order for another boot|Nothing: the platform sends it 
 command.wrong_node|403|An order for another node|Operator: check the node's subjects.
 config.malformed|500|A setting is malformed|Fix the setting that is named.
 config.missing|500|A setting is missing|Set the variable that is named.
+demo.failed|500|The demo failed|Read the sentence, and the last lines of the parts.
+demo.refused|500|The platform refused a step|Read the sentence; start with an empty folder.
 department.exists|409|The department exists|Read it; choose another id.
 device.busy|409|The device is taken|Nothing: the platform places it elsewhere.
 device.unknown|409|No such device|Operator: enrol the node again with its real inventory.
@@ -71,6 +74,7 @@ ingest.not_alone|503|Another ingest runs|Operator: run one per database.
 integrator.second|503|Another integrator runs|Operator: run one per storage.
 integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.
 invoice.exists|409|The invoice is final|Correct it with a credit note.
+invoice.file_unavailable|503|The file is not stored yet|Ask again after a moment.
 invoice.not_possible|409|Not possible for this invoice|Read its state.
 invoice.unknown|404|No such invoice|Check the id.
 journal.missing|409|The agent's journal is gone|Enrol the node anew.
@@ -132,6 +136,7 @@ rating.no_price|503|Nothing prices a charge|Operator: publish a price for it.
 rating.overflow|503|A sum leaves 10^38|Operator: rating halts; find the quantity.
 rating.period_order|503|Periods out of order|Operator: rating halts; find the writer.
 rating.unknown_runtime|503|A runtime that nobody requested|Operator: rating halts; run fsck.
+rebuild.running|409|A rebuild is running|Wait for it to end.
 receipt.not_signed|409|Not signed yet|Ask again after a moment.
 replay.busy|409|Another replay runs there|Wait for it or choose another folder.
 replay.database|500|The replay's database failed|Start it again: it resumes.
@@ -146,6 +151,8 @@ request.text|400|Not a plain text|Leave out control characters; shorten it.
 request.too_deep|400|Nested too deep|Send a flatter body.
 request.too_large|413|Too large|Send less in one request.
 resource.unknown|404|Not found|Check the id and your organization.
+restore.differs|500|The storage differs from the log|Operator: keep both; do not overwrite either.
+restore.storage_invalid|500|The storage does not verify|Operator: restore from another copy.
 runtime.ended|409|The runtime has ended|Launch a new one.
 runtime.foreign_boot|409|A word of another boot|Anchor the new boot first.
 runtime.foreign_node|403|Not this node's runtime|Report only what runs here.
@@ -183,6 +190,7 @@ storage.malformed|503|A stored file is damaged|Operator: run fsck, then restore.
 storage.missing|503|A stored file is missing|Operator: run fsck, then restore.
 subject.malformed|400|Not a node's subject|Publish under the subjects of contracts/fleet.py.
 token.malformed|401|Not an enrolment token|Copy the token whole, or invite again.
+token.not_embedded|403|Tokens come from another issuer|Sign in there.
 view.behind|503|The view is catching up|Ask again after a moment.
 """
 

@@ -275,3 +275,23 @@ def test_a_gap_in_a_stream_is_refused() -> None:
     world = World(T4X2)
     with pytest.raises(DomainError, match=r"admission\.behind"):
         world.state.apply("node-1", 4, node.Cordoned(4))
+
+
+def test_an_undone_end_leaves_the_lease_as_it_was() -> None:
+    """A runtime that did not end is still leased: it cannot be declared lost early."""
+    world = World(T4X2)
+    world.say("node-1", node.Anchored("b1", 0, 0, word()))
+    admit(world.state, launch(1))
+    world.say("node-1", node.LeaseRenewed(("runtime-1",), 70, 70, 70 + LEASE_US, word()))
+    before = world.state.stock.states["node-1"]
+    world.state.undo(end(world.state, "runtime-1", runtime.Stopped(80, 80, 80, word())))
+    assert world.state.stock.states["node-1"] == before
+    over = hold_end(70 + LEASE_US)
+    assert fact_of(lose(world.state, "runtime-1", over), runtime.Lost).lost_us == 70
+
+
+def test_equal_fits_go_to_the_model_named_first() -> None:
+    """The caller's order of models decides between places that are equally tight."""
+    world = World((("T4", 1), ("A10", 1)))
+    emits = admit(world.state, launch(1, 500, models=("T4", "A10")))
+    assert fact_of(emits, runtime.Allocated).model == "T4"

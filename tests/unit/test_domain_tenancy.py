@@ -142,7 +142,7 @@ def test_truth_table(
 
 def test_release_gives_back_in_every_scope() -> None:
     """Use counts in project, department and organization at once, and leaves all of them."""
-    given = (
+    given: tuple[q.Event, ...] = (
         *(q.LimitSet(scope, "*", 5, 1) for scope in ("organization-1", "d-1", "p-1")),
         q.Committed("r-1", "d-1", "p-1", "T4", 5, 1),
         q.Released("r-1", 2),
