@@ -14,6 +14,7 @@ HARD_MODULE, HARD_FUNCTION = 400, 60
 # The outermost loop of a process may catch everything, to say so and end (HOUSE.md rule 3).
 OUTERMOST_LOOPS = {
     "api/cli.py",
+    "evidence/verifier/gpuaas_verify/cli.py",
 }
 
 # Names that a library's interface imposes.

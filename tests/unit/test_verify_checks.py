@@ -132,6 +132,13 @@ def mutants(name: str) -> Iterator[tuple[str, CodeType]]:
         number += 1
 
 
+# A copy that breaks is noticed, however it breaks.
+BREAKS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, OSError, RuntimeError, StopIteration,
+    TypeError, ValueError,
+)  # fmt: skip
+
+
 def is_noticed(name: str, removed: str, code: CodeType) -> bool:
     """True when some case is judged otherwise, or the copy breaks."""
     # Those whose code the removed check names come first: most copies need only one.
@@ -139,7 +146,7 @@ def is_noticed(name: str, removed: str, code: CodeType) -> bool:
     try:
         modules = copy_with(name, code)
         return any(judge(modules, wrong) != (wrong.code, wrong.place) for wrong in ordered)
-    except Exception:  # noqa: BLE001 - a copy that breaks is noticed, however it breaks
+    except BREAKS:
         return True
 
 

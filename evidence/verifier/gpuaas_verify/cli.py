@@ -40,7 +40,7 @@ def _key(text: str, algorithm: int) -> Vkey:
     return key
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
+def _shared_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key",
         action="append",
@@ -63,7 +63,7 @@ def _bundle_parser() -> argparse.ArgumentParser:
         description="Verifies a GPUaaS evidence bundle offline. For one entry: gpuaas-verify receipt --help",
     )
     parser.add_argument("bundle", type=Path, help="bundle.tar, or the same tree as a directory")
-    _common(parser)
+    _shared_options(parser)
     parser.add_argument(
         "--known", action="append", default=[], type=Path, metavar="NOTE",
         help="a checkpoint of this log kept from earlier: shows a rewritten history",
@@ -81,7 +81,7 @@ def _receipt_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("entry", type=Path, help="the entry's bytes")
     parser.add_argument("proof", type=Path, help="the .tlog-proof")
-    _common(parser)
+    _shared_options(parser)
     return parser
 
 
