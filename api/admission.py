@@ -49,6 +49,7 @@ class Admission:
         self._client = client
         self._heads = heads
         self._writer: Writer | None = None
+        self._office = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[None]] = set()
 
@@ -86,8 +87,7 @@ class Admission:
         """True once this process is the writer; for start-up and tests."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._writer is None:
-                    await asyncio.sleep(0.005)
+                await self._office.wait()
         return self._writer is not None
 
     async def _elsewhere(self, raw: bytes) -> bytes:
@@ -127,6 +127,7 @@ class Admission:
         task = asyncio.get_running_loop().create_task(writer.run())
         subscription = await self._client.subscribe(SUBJECT, cb=self._asked)
         self._writer = writer
+        self._office.set()
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=_WATCH_S)
@@ -134,6 +135,7 @@ class Admission:
             await task
         finally:
             self._writer = None
+            self._office.clear()
             if self._client.is_connected:
                 await subscription.unsubscribe()
             await writer.close(task)

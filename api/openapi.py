@@ -62,6 +62,7 @@ def _problem() -> dict[str, Any]:
         "status": {"type": "integer"},
         "code": {"type": "string", "pattern": "^[a-z0-9_]+(\\.[a-z0-9_]+)+$"},
         "detail": {"type": "string"},
+        "remedy": {"type": "string"},
         "correlation_id": {"type": "string"},
         "errors": {
             "type": "array",

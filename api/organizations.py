@@ -36,7 +36,7 @@ async def create_organization(
             services, request.user, cause, new, organization.DECIDER, command, private=(words,)
         )
 
-    def answer(said: tuple[Said, ...], again: bool) -> Organization:
+    def answer(said: tuple[Said, ...], _: bool) -> Organization:
         fact = said[0].fact
         assert isinstance(fact, organization.Created), "the outcome of this route"
         return Organization(

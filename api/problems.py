@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from contracts.http import FieldError, Problem
+from contracts.problems import PROBLEMS
 from domain.errors import DomainError
 
 MEDIA: Final = "application/problem+json"
@@ -17,46 +18,8 @@ DOCS: Final = "https://gpuaas.dev/problems/"
 RETRY_S: Final = 1
 _LOG: Final = logging.getLogger("gpuaas.api")
 
-# A code not named here has the status of its last word, then of its first, then 409: the platform
-# understood and refused.
-_BY_CODE: Final[dict[str, int]] = {
-    "auth.missing": 401,
-    "auth.invalid": 401,
-    "auth.expired": 401,
-    "auth.forbidden": 403,
-    "request.malformed": 400,
-    "request.invalid": 400,
-    "request.text": 400,
-    "request.too_deep": 400,
-    "request.too_large": 413,
-    "request.media_type": 415,
-    "request.method": 405,
-    "resource.unknown": 404,
-    "idempotency_key.required": 400,
-    "idempotency_key.reused": 422,
-    "idempotency_key.in_flight": 409,
-    "if_match.required": 428,
-    "if_match.stale": 412,
-    "position.not_reached": 503,
-    "position.unknown": 400,
-    "receipt.not_signed": 409,
-    "checkpoint.none": 503,
-    "log.version_stale": 409,
-    "log.unavailable": 503,
-    "log.unsigned_tail": 503,
-    "clock.disagrees": 503,
-    "entry.refused": 400,
-    "entry.oversized": 413,
-    "admission.unavailable": 503,
-    "admission.busy": 503,
-    "server.fault": 500,
-    "token.malformed": 401,
-    "enrol.proof": 401,
-    "capacity.none_fits": 409,
-    "quota.exceeded": 409,
-}
-_BY_LAST: Final = {"unknown": 404, "malformed": 400, "invalid": 400, "unavailable": 503}
-_RETRY: Final = {409: ("idempotency_key.in_flight", "receipt.not_signed", "log.version_stale")}
+# Refusals that the same request may pass a moment later.
+_SOON: Final = {"idempotency_key.in_flight", "receipt.not_signed", "log.version_stale"}
 _OF_STATUS: Final = {
     400: "request.malformed",
     401: "auth.invalid",
@@ -69,34 +32,31 @@ _OF_STATUS: Final = {
 
 
 def status_of(code: str) -> int:
-    """The HTTP status of a refusal."""
-    known = _BY_CODE.get(code)
-    return known if known is not None else _BY_LAST.get(code.rpartition(".")[2], 409)
-
-
-def title_of(code: str) -> str:
-    """A short human name: the code's words."""
-    return code.replace(".", ": ").replace("_", " ")
+    """The HTTP status of a refusal, from contracts/problems.py; 409 for one it does not list."""
+    known = PROBLEMS.get(code)
+    return 409 if known is None else known.status
 
 
 def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dict[str, str]]:
     """Status, body and headers of a refusal."""
+    known = PROBLEMS.get(error.code)
     status = status_of(error.code)
     facts: dict[str, int | str] = dict(error.facts)
     pointer = facts.pop("pointer", None)
     fields = [] if pointer is None else [FieldError(pointer=str(pointer), detail=error.detail)]
     body = Problem(
         type=DOCS + error.code,
-        title=title_of(error.code),
+        title=error.code if known is None else known.title,
         status=status,
         code=error.code,
         detail=error.detail,
+        remedy="" if known is None else known.remedy,
         correlation_id=correlation,
         errors=fields,
         facts=facts,
     )
     headers = {}
-    if status == 503 or error.code in _RETRY.get(status, ()):
+    if status == 503 or error.code in _SOON:
         headers["Retry-After"] = str(RETRY_S)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="gpuaas"'

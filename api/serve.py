@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import uvloop
 from granian.constants import Interfaces
@@ -24,7 +25,7 @@ def run(settings: Settings) -> int:
     return 0
 
 
-async def serving(settings: Settings) -> None:
+async def serving(settings: Settings, *, more: tuple[Any, ...] = ()) -> None:
     """Everything this process does, until it is told to stop or a part of it fails.
 
     A part that fails ends the process: it is started again and resumes from the log.
@@ -40,7 +41,7 @@ async def serving(settings: Settings) -> None:
             yield services
 
         server = Server(
-            create_app(settings, open_services=ready),
+            create_app(settings, open_services=ready, more=more),
             address=settings.http_host,
             port=settings.http_port,
             interface=Interfaces.ASGI,

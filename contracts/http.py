@@ -421,6 +421,7 @@ class Problem(Given, frozen=True):
     status: int
     code: str
     detail: str
+    remedy: str
     correlation_id: str
     errors: list[FieldError] = []
     facts: dict[str, int | str] = {}

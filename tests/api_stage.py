@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -166,7 +166,7 @@ async def staged(database: Database, nats_url: str, data: Path) -> AsyncIterator
 
         app = create_app(settings, open_services=ready)
         async with app.lifespan():
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(app=cast("Any", app), raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
                 yield Stage(services, client)
 

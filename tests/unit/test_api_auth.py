@@ -26,8 +26,12 @@ def _claims(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in (claims | changed).items() if value is not None}
 
 
-def _token(key: Any = _KEY, algorithm: str = "EdDSA", **changed: Any) -> str:
+def _token(*, key: Any = _KEY, algorithm: str = "EdDSA", **changed: Any) -> str:
     return jwt.encode(_claims(**changed), key, algorithm=algorithm)
+
+
+def _without(name: str) -> dict[str, Any]:
+    return {name: None}
 
 
 def _verifier() -> Verifier:
@@ -71,7 +75,7 @@ def test_not_before_is_kept() -> None:
 @pytest.mark.parametrize("missing", ["exp", "nbf", "iss", "aud", "sub", "role"])
 def test_every_claim_is_required(missing: str) -> None:
     """A token without one of them could live for ever or be anybody's."""
-    assert _refused(_token(**{missing: None})) == "auth.invalid"
+    assert _refused(_token(**_without(missing))) == "auth.invalid"
 
 
 def test_alg_none_and_key_confusion_are_refused() -> None:

@@ -52,7 +52,7 @@ def test_statuses_and_retry_after() -> None:
     """A refusal's status follows from its code alone; what will pass says when to come again."""
     assert status_of("quota.exceeded") == 409
     assert status_of("project.unknown") == 404
-    assert status_of("something.new") == 409
+    assert status_of("auth.missing") == 401
     status, _, headers = problem_bytes(DomainError("log.unavailable", "x"), "c")
     assert (status, headers["Retry-After"]) == (503, "1")
     assert "Retry-After" not in problem_bytes(DomainError("quota.exceeded", "x"), "c")[2]

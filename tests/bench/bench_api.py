@@ -1,0 +1,350 @@
+"""Admissions through the one writer, and launches over HTTP, each beside its baseline in one run.
+
+`python -m tests.bench.bench_api serve` is the server the HTTP bench starts: the real API process
+with one more route, an empty handler behind the same guard.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import nats
+import psycopg
+import uvloop
+from litestar import post
+
+from api.admission_wire import LaunchAsk
+from api.admission_writer import Writer, decide
+from api.config import from_environment
+from api.embedded.nats import Nats
+from api.embedded.postgres import Postgres
+from api.heads import Heads
+from api.reads import Reads
+from api.serve import serving
+from api.tokens import developer_token
+from domain import account, node, organization, period, pricebook, project, quota
+from domain.admission import AdmissionState
+from domain.errors import DomainError
+from domain.launch import Launch
+from domain.words import Gpu
+from evidence.ids import new_id
+from evidence.log import Append, EventLog, Write, private_value
+from tests.api_stage import open_log
+from tests.bench.bench_log import CALLERS, ROUNDS, SECONDS, Measured, Urls, fresh_database, row
+
+_NODES: Final = 64
+_GPUS: Final = 8
+_CONNECTIONS: Final = 64
+_VERSIONS: Final = """
+SELECT stream, max(version) FROM log.entry WHERE stream = ANY(%(streams)s) GROUP BY stream
+"""
+
+
+class World:
+    """Ids of a tenant that may launch, and of the nodes that have room for it."""
+
+    def __init__(self) -> None:
+        self.org = new_id("organization")
+        self.department, self.project = new_id("department"), new_id("project")
+        self.account = new_id("account")
+        self.nodes = [new_id("node") for _ in range(_NODES)]
+
+    def writes(self) -> list[Write]:
+        now = time.time_ns() // 1000
+        name, _ = private_value(self.org, "bench")
+        gpus = [tuple(Gpu(i, f"GPU-{n}-{i}") for i in range(_GPUS)) for n in range(_NODES)]
+        entry = pricebook.EntryPublished(
+            *(
+                "default",
+                "gpu.time",
+                "T4",
+                "-",
+                "usable",
+                "USD",
+                now,
+                now,
+                10**12,
+                3_600_000_000_000,
+            )
+        )
+        created = project.Created(self.org, self.department, self.account, name, now)
+        opened = account.Opened(self.org, "USD", 2, "UTC", "x", now)
+        begun = period.Opened(self.account, 1, 0, 4 * 10**15, "UTC", "x", now)
+        return [
+            Write(self.org, self.org, 0, (organization.Created(name, now),)),
+            Write(self.project, self.org, 0, (created,)),
+            Write(self.account, self.org, 0, (opened,)),
+            Write(new_id("period"), self.org, 0, (begun,)),
+            Write(new_id("pricebook"), "-", 0, (entry,)),
+            *(
+                Write(
+                    *(stream, "-", 0),
+                    (
+                        node.Invited(name, "T4", "0" * 64, now + 1, now),
+                        node.Enrolled("0" * 64, "T4", True, gpus[index], "s", now),
+                    ),
+                )
+                for index, stream in enumerate(self.nodes)
+            ),
+        ]
+
+    def ask(self) -> LaunchAsk:
+        name, words = private_value(self.org, "r")
+        launch = Launch(
+            *(self.org, self.project, new_id("runtime"), new_id("allocation"), name),
+            *(1, 1, (), time.time_ns() // 1000),
+        )
+        return LaunchAsk(launch, "user-bench", f"cmd:{secrets.token_hex(32)}", (words,))
+
+
+async def _begun(url: str) -> tuple[EventLog, World]:
+    log = await EventLog.open(url)
+    await open_log(log)
+    world = World()
+    await log.append(Append(tuple(world.writes()), "system-bench", f"cmd:{secrets.token_hex(32)}"))
+    return log, world
+
+
+async def _rate(callers: int, act: Callable[[], Awaitable[object]]) -> float:
+    """How many acts `callers` at once finish per second, one after another each."""
+    done = 0
+    end = time.perf_counter() + SECONDS
+
+    async def caller() -> None:
+        nonlocal done
+        while time.perf_counter() < end:
+            await act()
+            done += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return done / (time.perf_counter() - began)
+
+
+async def writer_rate(url: str, nats_url: str) -> float:
+    """Admissions per second, each durable when its caller hears of it."""
+    log, world = await _begun(url)
+    client = await nats.connect(nats_url)
+    writer = Writer(url, log, Heads(client))
+    await writer.load()
+    task = asyncio.get_running_loop().create_task(writer.run())
+    rate = await _rate(CALLERS, lambda: writer.ask(world.ask()))
+    await writer.close(task)
+    await client.close()
+    await log.close()
+    return rate
+
+
+async def optimistic_rate(url: str) -> float:
+    """The same facts, one append per caller: read the versions, append, again when stale.
+
+    Each caller has a device of its own, so that only the quota's stream is shared. Deciding costs
+    nothing here: the facts are those of one decision, made once.
+    """
+    log, world = await _begun(url)
+    state = AdmissionState()
+    for write in world.writes():
+        for version, fact in enumerate(write.facts, 1):
+            state.apply(write.stream, version, fact)
+    model = decide(state, world.ask())[1].writes
+    reads = Reads(url, 4)
+
+    async def act() -> None:
+        runtime, stream = new_id("runtime"), secrets.choice(world.nodes)
+        names = [stream, quota.quota_stream(world.org)]
+        while True:
+            known = dict(await reads.ask(_versions, names))
+            writes = (
+                Write(runtime, world.org, 0, model[0].facts),
+                Write(stream, "-", known[stream], model[1].facts),
+                Write(names[1], world.org, known.get(names[1], 0), model[2].facts),
+            )
+            try:
+                await log.append(Append(writes, "user-bench", f"cmd:{secrets.token_hex(32)}"))
+            except DomainError as error:
+                if error.code != "log.version_stale":
+                    raise
+            else:
+                return
+
+    rate = await _rate(CALLERS, act)
+    reads.close()
+    await log.close()
+    return rate
+
+
+def _versions(conn: psycopg.Connection[Any], streams: list[str]) -> list[tuple[str, int]]:
+    return conn.execute(_VERSIONS, {"streams": streams}).fetchall()
+
+
+def admissions(server: Postgres) -> list[Measured]:
+    """Floor 20, goal 60."""
+    ours, base = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        broker = Nats(Path(folder))
+        for _ in range(ROUNDS):
+            with fresh_database(server) as urls:
+                base.append(uvloop.run(optimistic_rate(urls["app"])))
+            with fresh_database(server) as urls:
+                ours.append(uvloop.run(writer_rate(urls["app"], broker.url())))
+        broker.close()
+    value, baseline = statistics.median(ours), statistics.median(base)
+    than = "one optimistic append each on the same stream"
+    return [row("admissions, one writer, 256 callers", value, "admissions/s", than, baseline)]
+
+
+@post("/v1/bench/nothing")
+async def nothing() -> None:
+    """The empty handler, behind the same guard."""
+
+
+class Caller(asyncio.Protocol):
+    """One keep-alive connection: sends a request, counts its answer, sends the next."""
+
+    def __init__(self, request: Callable[[], bytes], count: Callable[[int], bool]) -> None:
+        self._request = request
+        self._count = count
+        self._held = b""
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._request())
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        head, found, body = self._held.partition(b"\r\n\r\n")
+        if not found:
+            return
+        at = head.lower().find(b"content-length:")
+        length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(body) < length:
+            return
+        self._held = body[length:]
+        if self._count(int(head[9:12])):
+            self._transport.write(self._request())
+        else:
+            self._transport.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.closed.set_result(None)
+
+
+async def http_rate(port: int, path: str, body: bytes, token: str) -> float:
+    """Answers per second over keep-alive connections; every one must be a 201."""
+    done = 0
+    end = time.perf_counter() + SECONDS
+    fixed = (
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nIdempotency-Key: "
+    ).encode()
+
+    def request() -> bytes:
+        return fixed + secrets.token_hex(16).encode() + b"\r\n\r\n" + body
+
+    def count(status: int) -> bool:
+        nonlocal done
+        assert status == 201, status
+        done += 1
+        return time.perf_counter() < end
+
+    loop = asyncio.get_running_loop()
+    began = time.perf_counter()
+    made = [
+        await loop.create_connection(lambda: Caller(request, count), "127.0.0.1", port)
+        for _ in range(_CONNECTIONS)
+    ]
+    await asyncio.gather(*(caller.closed for _, caller in made))
+    return done / (time.perf_counter() - began)
+
+
+def launches(server: Postgres) -> list[Measured]:
+    """Floor 0.15, goal 0.35."""
+    ours, base = [], []
+    with tempfile.TemporaryDirectory() as name, fresh_database(server) as urls:
+        folder = Path(name)
+        folder.chmod(0o711)
+        broker = Nats(folder)
+        log, world = uvloop.run(_closed(urls["app"]))
+        port, env = _free_port(), _environment(urls, broker, folder)
+        argv = [sys.executable, "-m", "tests.bench.bench_api", "serve"]
+        with (folder / "serve.log").open("wb") as out:
+            child = subprocess.Popen(
+                argv, env={**env, "GPUAAS_HTTP_PORT": str(port)}, stdout=out, stderr=out
+            )
+        try:
+            _answers(port, folder)
+            token = developer_token(from_environment(env))
+            body = b'{"project":"%s","name":"r","gpu_milli":1}' % world.project.encode()
+            for _ in range(ROUNDS):
+                base.append(uvloop.run(http_rate(port, "/v1/bench/nothing", body, token)))
+                ours.append(uvloop.run(http_rate(port, "/v1/runtimes", body, token)))
+        finally:
+            child.send_signal(signal.SIGTERM)
+            child.wait(20)
+            broker.close()
+    del log
+    value, baseline = statistics.median(ours), statistics.median(base)
+    return [row("HTTP launches, durable", value, "1/s", "POST to an empty handler", baseline)]
+
+
+async def _closed(url: str) -> tuple[None, World]:
+    log, world = await _begun(url)
+    await log.close()
+    return None, world
+
+
+def _environment(urls: Urls, broker: Nats, folder: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "GPUAAS_DATA": str(folder / "data"),
+        "GPUAAS_SIGNER_STATE": str(folder / "signer"),
+        "GPUAAS_DATABASE_URL": urls["app"],
+        "GPUAAS_OWNER_DATABASE_URL": urls["owner"],
+        "GPUAAS_NATS_URL": broker.url(),
+        "GPUAAS_EMBEDDED": "1",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _answers(port: int, folder: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError((folder / "serve.log").read_text()[-2000:])
+
+
+BENCHES: list[Callable[[Postgres], list[Measured]]] = [admissions, launches]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["serve"]:
+        uvloop.run(serving(from_environment(), more=(nothing,)))
+    else:
+        with tempfile.TemporaryDirectory() as where:
+            Path(where).chmod(0o711)
+            postgres = Postgres(Path(where))
+            for bench in BENCHES:
+                print(bench(postgres))
+            postgres.close()
