@@ -40,7 +40,7 @@ ORDER BY version DESC LIMIT 1
 """
 
 
-class _Tail(Struct):
+class Tail(Struct):
     """Where a table's seals have come to."""
 
     stream: str
@@ -71,8 +71,8 @@ class Rater:
         self._conn = conn
         self._log = log
         self._pending: list[_Cause] = []
-        self._intervals = _Tail("")
-        self._transfers = _Tail("")
+        self._intervals = Tail("")
+        self._transfers = Tail("")
 
     @property
     def through(self) -> int:
@@ -123,8 +123,8 @@ class Rater:
         first = await asyncio.to_thread(read, self._conn, 0, 1)
         if not first:
             return False
-        uuid = envelope(first[0][1]).stream.split("-", 1)[1]
-        self._intervals.stream, self._transfers.stream = f"rating-{uuid}", f"ledger-{uuid}"
+        names = seal_streams(envelope(first[0][1]).stream)
+        self._intervals.stream, self._transfers.stream = names
         await self._reload()
         return True
 
@@ -152,9 +152,9 @@ class Rater:
             (self._transfers, transfers, "transfer"),
         ):
             if rows:
-                bulk = _bulk(table, tail.next_row, rows)
+                bulk = bulk_of(table, tail.next_row, rows)
                 writes.append(
-                    Write(tail.stream, "-", tail.version, (_sealed(tail, bulk, rows, through),))
+                    Write(tail.stream, "-", tail.version, (seal_of(tail, bulk, rows, through),))
                 )
                 bulks.append(bulk)
                 tails.append(tail)
@@ -180,7 +180,14 @@ class Rater:
         self._pending.clear()
 
 
-def _bulk(table: str, first: int, rows: list[Any]) -> Bulk:
+def seal_streams(log_stream: str) -> tuple[str, str]:
+    """The one rating and the one ledger stream of the log with this first stream."""
+    uuid = log_stream.split("-", 1)[1]
+    return f"rating-{uuid}", f"ledger-{uuid}"
+
+
+def bulk_of(table: str, first: int, rows: list[Any]) -> Bulk:
+    """The rows as stored, each with a fresh salt, numbered from `first`."""
     salts = os.urandom(16 * len(rows)).hex()
     numbered = enumerate(rows, first)
     return Bulk(
@@ -193,9 +200,10 @@ def _bulk(table: str, first: int, rows: list[Any]) -> Bulk:
     )
 
 
-def _sealed(
-    tail: _Tail, bulk: Bulk, rows: list[Any], through: int
+def seal_of(
+    tail: Tail, bulk: Bulk, rows: list[Any], through: int
 ) -> IntervalsSealed | TransfersSealed:
+    """The seal that binds these rows, next after `tail`'s."""
     root = root_hash(leaf_hash(row) for row in bulk.rows).hex()
     place = (bulk.table, bulk.first_row, len(bulk.rows), root, tail.seal, through)
     if bulk.table == "transfer":

@@ -14,7 +14,8 @@ EXPECTED: Final[dict[str, int]] = {
     "projections": 30 * SECOND_US,
     "rater": 30 * SECOND_US,
     "integrator": 30 * SECOND_US,
-    "heartbeat": 180 * SECOND_US,
+    "signer": 30 * SECOND_US,
+    "heartbeat": 30 * SECOND_US,
     "scrubber": 3600 * SECOND_US,
 }
 LAG_LIMIT_US: Final = 10 * SECOND_US

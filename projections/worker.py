@@ -182,12 +182,12 @@ async def _origin(conn: psycopg.Connection[Any], bell: Bell) -> str:
 
 
 def report_evidence(conn: psycopg.Connection[Any], storage: Storage) -> None:
-    """Integrator, scrubber and heartbeat as components, with the time of their own word."""
+    """Integrator, signer, scrubber and heartbeat as components, with the time of their own word."""
     for part in PARTS:
         said = read_condition(storage, part)
         if said is None:
             continue
-        detail = f"{said.done} done, {said.waiting} waiting"
+        detail = f"{said.done} done, {said.waiting} waiting, {said.refused} refused"
         if said.fault is not None:
             where = "" if said.fault.position is None else f" at position {said.fault.position}"
             detail = f"{said.fault.code}{where}: {said.fault.detail}"
