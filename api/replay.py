@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
+
 from api.replay_drive import Drive
 from api.replay_input import Trace, read_trace
 from api.replay_nodes import SimulatedNode, node_secret
@@ -17,6 +19,7 @@ from domain.errors import DomainError
 from evidence import files
 from evidence.bundle import StorageSource, write_tar
 from evidence.log import EventLog
+from evidence.reader import decode_entry, read_entries
 from evidence.storage import Storage, replace_durably
 from gpuaas_verify.files import member_name
 from migrations.runner import SchemaMismatch
@@ -72,7 +75,7 @@ async def _drive(trace: Trace, out: Path, place: Place, began: int) -> None:
     log = await EventLog.open(place.database_url)
     try:
         with Bar(len(planned.steps)) as bar:
-            drive = Drive(planned, log, storage, nodes, bar.at)
+            drive = Drive(planned, log, storage, nodes, _first_stream(place), bar.at)
             await drive.run()
         written = {
             "charges.csv": charges_csv(drive),
@@ -85,6 +88,12 @@ async def _drive(trace: Trace, out: Path, place: Place, began: int) -> None:
     say("signing")
     await_signed(place, drive.size)
     _write_out(out, storage, written)
+
+
+def _first_stream(place: Place) -> str:
+    with psycopg.connect(place.database_url) as conn:
+        [(_, entry, _)] = read_entries(conn, 0, 1)
+    return decode_entry(entry).stream
 
 
 async def _seal(

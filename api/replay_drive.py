@@ -7,9 +7,8 @@ the first positions), and what is missing is appended.
 """
 
 import asyncio
-import secrets
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -22,15 +21,17 @@ from domain import account, invoice, launch, period, pricebook, runtime
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
-from domain.rating import Books, RatedInterval, Transfer, invoice_file, row_bytes
+from domain.rating import Books, RatedInterval, Transfer, invoice_file
 from domain.sealing import FileSealed, IntervalsSealed, TransfersSealed
-from domain.statement import InvoiceDraft
+from domain.statement import InvoiceDraft, file_name
 from evidence import files
 from evidence.append import Append, Appended, Bulk, Write
 from evidence.log import EventLog
 from evidence.private import private_value
 from evidence.storage import Storage
-from gpuaas_verify.merkle import leaf_hash, root_hash
+from projections.invoicing import number_of
+from projections.months import derived_id
+from projections.rater import Tail, bulk_of, seal_of, seal_streams
 
 BATCH: Final = 384  # appends decided at a time; measured, flat between 256 and 1024
 
@@ -57,52 +58,35 @@ class Invoiced(Struct, frozen=True):
 
 
 class _Sealer:
-    """The two streams of seals and the next row of each table (rating.md section 7)."""
+    """Where the seals of both tables have come to (rating.md section 7)."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, log_stream: str) -> None:
         self._plan = plan
-        self._streams = {
-            "rated_interval": plan.id("rating", at_us=plan.setup_us),
-            "transfer": plan.id("ledger", at_us=plan.setup_us),
-        }
-        self._next = dict.fromkeys(self._streams, 0)
-        self._seals = dict.fromkeys(self._streams, 0)
-        self._last: dict[str, int | None] = dict.fromkeys(self._streams)
+        rating, ledger = seal_streams(log_stream)
+        self._tails = {"rated_interval": Tail(rating), "transfer": Tail(ledger)}
 
-    def append(
-        self, rated: list[RatedInterval], moved: list[Transfer], through: int
-    ) -> Append | None:
-        """The rows of all causes up to `through` with their seals; None without rows."""
+    def append(self, rated: list[RatedInterval], moved: list[Transfer], through: int) -> Append:
+        """The rows of all causes up to `through` with their seals; there is at least one row."""
         writes: list[Write] = []
-        bulk: list[Bulk] = []
-        tables: tuple[tuple[str, Sequence[RatedInterval | Transfer]], ...] = (
-            ("rated_interval", rated),
-            ("transfer", moved),
-        )
+        bulks: list[Bulk] = []
+        tables: tuple[tuple[str, list[Any]], ...] = (("rated_interval", rated), ("transfer", moved))
         for table, rows in tables:
-            if not rows:
-                continue
-            first = self._next[table]
-            stored = _stored(rows, first)
-            root = root_hash(leaf_hash(row) for row in stored).hex()
-            named = (table, first, len(rows), root, self._last[table], through)
-            seal: Struct = (
-                IntervalsSealed(*named, sum(row.sign * row.quantity for row in rated))
-                if table == "rated_interval"
-                else TransfersSealed(*named, sum(row.amount_pico for row in moved))
-            )
-            writes.append(Write(self._streams[table], "-", self._seals[table], (seal,)))
-            bulk.append(Bulk(table, first, stored))
-        if not writes:
-            return None
+            if rows:
+                tail = self._tails[table]
+                bulk = bulk_of(table, tail.next_row, rows)
+                seal = seal_of(tail, bulk, rows, through)
+                writes.append(Write(tail.stream, "-", tail.version, (seal,)))
+                bulks.append(bulk)
+        assert writes, "there were rows"
+        # A command id, unlike the rater's `pos:`, so that a restart finds the seal it made.
         cause = self._plan.command("seal", through)
-        return Append(tuple(writes), ACTOR, cause, bulk=tuple(bulk))
+        return Append(tuple(writes), ACTOR, cause, bulk=tuple(bulks))
 
     def sealed(self, position: int, fact: IntervalsSealed | TransfersSealed) -> None:
         """The seal stands in the log at the position; the next one names it."""
-        self._last[fact.table] = position
-        self._next[fact.table] += fact.count
-        self._seals[fact.table] += 1
+        tail = self._tails[fact.table]
+        tail.seal, tail.version = position, tail.version + 1
+        tail.next_row, tail.through = fact.first_row + fact.count, fact.through
 
 
 class Drive:
@@ -110,7 +94,7 @@ class Drive:
 
     def __init__(
         self, plan: Plan, log: EventLog, storage: Storage, nodes: list[SimulatedNode],
-        progress: Progress,
+        log_stream: str, progress: Progress,
     ) -> None:  # fmt: skip
         self.plan = plan
         self.made: Tenancy = replay_setup.tenancy(plan)
@@ -126,7 +110,7 @@ class Drive:
         self._storage = storage
         self._progress = progress
         self._state = AdmissionState()
-        self._sealer = _Sealer(plan)
+        self._sealer = _Sealer(plan, log_stream)
         self._billing: account.State = account.DECIDER.initial
         self._batch: list[Append] = []
         self._flight: tuple[asyncio.Task[list[Appended | DomainError]], list[Append]] | None = None
@@ -208,14 +192,14 @@ class Drive:
             await self._invoice(step, draft)
 
     async def _invoice(self, step: Step, draft: InvoiceDraft) -> None:
-        org, stream = self.made.organization, self.plan.id("invoice", step.index, at_us=step.at_us)
+        org, stream = self.made.organization, derived_id("invoice", draft.period)
         expected = len(self.invoices) + 1  # account.opened, then one per invoice
         billing = account.NumberInvoice(stream)
         [numbered] = account.decide(billing, self._billing)
         assert isinstance(numbered, account.Invoiced)
-        number = f"INV-{numbered.sequence:06}"
+        number = number_of(self.made.account, numbered.sequence)
         data = invoice_file(draft, number)
-        sealed = files.stage(self._storage, f"invoice-{number.lower()}.json", data, self.size)
+        sealed = files.stage(self._storage, file_name(number), data, self.size)
         finalize = invoice.Finalize(
             number, draft, sealed.sha256, self._closed_at[draft.period], step.at_us
         )
@@ -223,7 +207,7 @@ class Drive:
         assert isinstance(finalized, invoice.Finalized)
         writes = (
             Write(stream, org, 0, (finalized,)),
-            Write(self.plan.id("files"), "-", len(self.invoices), (sealed,)),
+            Write(derived_id("files", draft.period), "-", 0, (sealed,)),
             Write(self.made.account, org, expected, (numbered,)),
         )
         await self._put(Append(writes, ACTOR, self.plan.command("invoice", step.index)))
@@ -233,7 +217,7 @@ class Drive:
 
     async def seal_files(self, sealed: tuple[FileSealed, ...]) -> None:
         """The files are bound into the log, in one append; repeated it changes nothing."""
-        write = Write(self.plan.id("files"), "-", len(self.invoices), sealed)
+        write = Write(self.plan.id("files"), "-", 0, sealed)
         await self._put(Append((write,), ACTOR, self.plan.command("files")))
         await self.settle()
 
@@ -254,11 +238,9 @@ class Drive:
             self._flight = None
             self._absorb(appends, await flight)
         if self._new[0] or self._new[1]:
-            seals = self._sealer.append(*self._new, self.size - 1)
+            self._batch.append(self._sealer.append(*self._new, self.size - 1))
             self.rated += self._new[0]
             self._new = ([], [])
-            assert seals is not None, "there were rows"
-            self._batch.append(seals)
         if self._batch:
             self._flight = (asyncio.create_task(self._log.append_many(self._batch)), self._batch)
             self._batch = []
@@ -298,12 +280,6 @@ class Drive:
                 self._billing = account.evolve(self._billing, fact)
             case _:
                 pass
-
-
-def _stored(rows: Sequence[RatedInterval | Transfer], first: int) -> tuple[bytes, ...]:
-    return tuple(
-        row_bytes(row, number, secrets.token_hex(16)) for number, row in enumerate(rows, first)
-    )
 
 
 def _writes(emits: tuple[Emit, ...]) -> tuple[Write, ...]:

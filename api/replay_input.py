@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
 from domain.errors import DomainError
 from domain.words import MILLI
+from projections import months
 
 NODE_COLUMNS: Final = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
 POD_COLUMNS: Final = (
@@ -84,7 +84,7 @@ def read_trace(nodes: Path, pods: Path, prices: Path, start: str, zone: str) -> 
         DomainError: `replay.input`, naming file and line (or the argument) of the first fault.
     """
     start_us = instant(start)
-    require_zone(zone)
+    _require_zone(zone)
     priced = _prices(prices)
     machines = _nodes(nodes, {row.model for row in priced})
     tasks, skipped = _tasks(pods, {row.model for row in priced})
@@ -108,24 +108,18 @@ def instant(text: str) -> int:
     return (delta.days * 86_400 + delta.seconds) * SECOND_US + delta.microseconds
 
 
-def require_zone(zone: str) -> ZoneInfo:
-    """The IANA zone. Raises: DomainError replay.input."""
+def _require_zone(zone: str) -> None:
     try:
-        return ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        months.zone(zone)
+    except DomainError as error:
         raise DomainError("replay.input", f"--zone is no IANA time zone: {zone!r}") from error
 
 
 def month_starts(start_us: int, end_us: int, zone: str) -> list[int]:
     """Starts of the local months that cover [start, end], and the one after the last; us UTC."""
-    where = require_zone(zone)
-    local = datetime.fromtimestamp(start_us // SECOND_US, where)
-    year, month = local.year, local.month
-    starts: list[int] = []
-    while not starts or starts[-1] <= end_us:
-        first = datetime(year, month, 1, tzinfo=where).astimezone(UTC) - _EPOCH
-        starts.append((first.days * 86_400 + first.seconds) * SECOND_US)
-        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+    starts = [*months.month_of(start_us, zone)]
+    while starts[-1] <= end_us:
+        starts.append(months.month_after(starts[-1], zone))
     return starts
 
 

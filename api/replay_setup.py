@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from importlib.metadata import version
 
 from msgspec import Struct
 
@@ -16,6 +15,7 @@ from domain.quota import SetLimit
 from domain.words import ANY_MODEL, MILLI
 from evidence.append import Append, Write
 from evidence.private import PrivateValue, private_value
+from projections.months import TZDATA, period_id
 
 ACTOR = "system-replay"
 
@@ -31,11 +31,12 @@ class Tenancy(Struct, frozen=True):
 
 def tenancy(plan: Plan) -> Tenancy:
     """The ids, without making anything."""
+    account_id = plan.id("account")
     names = sorted({(task.qos, plan.project_name(task)) for task in plan.trace.tasks})
     return Tenancy(
         plan.id("organization"),
-        plan.id("account"),
-        tuple(plan.id("period", start, at_us=start) for start in plan.months[:-1]),
+        account_id,
+        tuple(period_id(account_id, sequence) for sequence in range(1, len(plan.months))),
         {name: plan.id("project", *name) for name in names},
     )
 
@@ -69,9 +70,7 @@ def _facts(plan: Plan, made: Tenancy, nodes: list[SimulatedNode]) -> Iterator[_M
         [*organization.decide(organization.Create(name, now), organization.Missing())],
         (kept,),
     )
-    opened = account.Open(
-        org, words.CURRENCY, words.MINOR_DIGITS, plan.trace.zone, version("tzdata"), now
-    )
+    opened = account.Open(org, words.CURRENCY, words.MINOR_DIGITS, plan.trace.zone, TZDATA, now)
     yield made.account, org, [*account.decide(opened, account.Missing())], ()
     yield from _periods(plan, made)
     register = meter.Register(words.METER, words.UNIT, "lifecycle", "sum", now)
@@ -87,7 +86,7 @@ def _periods(plan: Plan, made: Tenancy) -> Iterator[_Made]:
     for index, stream in enumerate(made.periods):
         start, end = plan.months[index : index + 2]
         command = period.Open(
-            made.account, start, end, plan.trace.zone, version("tzdata"), previous, plan.setup_us
+            made.account, start, end, plan.trace.zone, TZDATA, previous, plan.setup_us
         )
         [opened] = period.decide(command, period.Missing())
         assert isinstance(opened, period.Opened)
