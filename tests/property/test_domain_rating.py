@@ -241,7 +241,7 @@ class Rating(RuleBasedStateMachine):
         assert total == sum(amount for _, amount in line_totals(self.rated).values())
 
     def teardown(self) -> None:
-        """Invariants 6 and 12: another order, or a split interval, changes no line."""
+        """Invariants 6, 7 and 12: another order, late closes, a split interval change no line."""
         if not hasattr(self, "said"):
             return
         expected = line_totals(self.rated)
@@ -253,6 +253,13 @@ class Rating(RuleBasedStateMachine):
         _, rated, moved = fold_all(split(without_invoices(self.said)))
         assert line_totals(rated) == expected
         assert sums(moved) == unbilled
+        # Told late or in time, it comes to the same once every open interval has ended.
+        ends: list[Said] = [(name, runtime.Stopped(END, END, END, A)) for name in self.open]
+        ended = [*without_invoices(self.said), *ends]
+        _, rated, moved = fold_all(ended)
+        _, in_time, moved_in_time = fold_all(closes_last(ended))
+        assert line_totals(in_time) == line_totals(rated)
+        assert sums(moved_in_time) == sums(moved)
 
 
 def without_invoices(said: list[Said]) -> list[Said]:
@@ -283,6 +290,12 @@ def shuffled(said: list[Said], random: Random) -> list[Said]:
         block = []
         out.append(each)
     return out[:-1]
+
+
+def closes_last(said: list[Said]) -> list[Said]:
+    """As if every word had come before the closes: nothing to correct, the same lines."""
+    closes = [each for each in said if isinstance(each[1], period.Closed)]
+    return [each for each in said if each not in closes] + closes
 
 
 def split(said: list[Said]) -> list[Said]:
