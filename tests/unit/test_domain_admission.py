@@ -1,6 +1,7 @@
 import pytest
 
 from domain import node, organization, period, quota, runtime
+from domain.decider import Emit
 from domain.errors import DomainError
 from domain.instants import LEASE_US, hold_end
 from domain.launch import admit, capacity, end, lose, reads, set_limit, step
@@ -295,3 +296,24 @@ def test_equal_fits_go_to_the_model_named_first() -> None:
     world = World((("T4", 1), ("A10", 1)))
     emits = admit(world.state, launch(1, 500, models=("T4", "A10")))
     assert fact_of(emits, runtime.Allocated).model == "T4"
+
+
+def test_a_lease_in_the_place_of_a_lost_end_does_not_give_the_device_away() -> None:
+    """The end loses, a lease has its number, and the launch that wanted its device loses too."""
+    world = World((("T4", 1),), organizations=2)
+    admit(world.state, launch(1))
+    stored = dict(world.state.versions)
+    ended = end(world.state, "runtime-1", runtime.Stopped(9, 9, 9, word()))
+    after = admit(world.state, launch(2, org=2))
+    stored["node-1"] += 1  # the lease, committed by somebody else in between
+
+    def stale(emits: tuple[Emit, ...]) -> set[str]:
+        expected = [(e.stream, e.expected) for e in emits] + [r for e in emits for r in e.reads]
+        return {stream for stream, version in expected if stored.get(stream, 0) != version}
+
+    assert stale(ended) == {"node-1"}
+    assert stale(after) == {"quota-1"}
+    world.state.undo(after)
+    world.state.undo(ended)
+    assert world.state.version("node-1") == stored["node-1"] - 1
+    assert refused(world, 2, org=2).code == "capacity.none_fits"
