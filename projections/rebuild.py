@@ -90,18 +90,27 @@ def _rebuild(
     return differing
 
 
-def run(app_url: str) -> int:
-    """The command line's `rebuild`: 0 when equal and swapped, 1 with a sentence when not."""
+def run(app_url: str, *, accept: bool = False) -> int:
+    """The command line's `rebuild`: 0 when swapped, 1 with a sentence when tables differ.
+
+    `accept`: swap although they differ, because this version makes other views.
+    """
     with (
         psycopg.connect(app_url, autocommit=True) as conn,
         psycopg.connect(app_url, autocommit=True) as reader,
     ):
         try:
-            rebuild(conn, reader, progress=lambda at: print(f"{at} entries applied"))
+            differing = rebuild(
+                conn,
+                reader,
+                expect_equal=not accept,
+                progress=lambda at: print(f"{at} entries applied"),
+            )
         except DomainError as error:
             print(f"nothing was swapped: {error}")
             return 1
-        print(f"views rebuilt through {applied(conn)} entries, equal, swapped in")
+        what = f"differing in {', '.join(differing)}" if differing else "equal"
+        print(f"views rebuilt through {applied(conn)} entries, {what}, swapped in")
     return 0
 
 

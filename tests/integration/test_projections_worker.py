@@ -1,7 +1,12 @@
 """The whole worker: views, money and published facts follow the log by themselves."""
 
 import asyncio
+import multiprocessing
+import os
+import random
+import signal
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import msgspec
@@ -13,13 +18,16 @@ from nats.aio.client import Client
 from evidence.condition import Condition, Fault, report
 from evidence.log import EventLog
 from evidence.storage import Storage
-from projections import billing_read, journal_read, live, publisher, worker
+from projections import billing_read, journal_read, live, publisher, runner, worker
 from projections.readiness import readiness
 from projections.rebuild import rebuild
 from tests.conftest import Database
 from tests.integration.projections_world import HOUR_US, T0, World
+from tests.integration.test_projections_reactions import audit
 
 pytestmark = pytest.mark.slow
+SPAWN = multiprocessing.get_context("spawn")
+NOW_US = T0 + 30 * HOUR_US
 
 
 async def fresh_facts(client: Client) -> None:
@@ -104,6 +112,59 @@ async def _all_published(client: Client, size: int) -> None:
         assert message.subject.endswith(event["type"])
         assert event["source"] == "o/1"
     await subscription.unsubscribe()
+
+
+def _react(url: str, folder: str) -> None:
+    async def main() -> None:
+        log = await EventLog.open(url)
+        await worker.react(url, log, Storage(Path(folder)), worker.Bell(), lambda: NOW_US, HOUR_US)
+
+    asyncio.run(main())
+
+
+def test_a_kill_of_the_rater_anywhere_charges_everything_once(
+    database: Database, tmp_path: Path
+) -> None:
+    """Kill -9 of the reactions again and again: the auditor finds every charge, once, invoiced."""
+
+    async def main() -> None:
+        log = await EventLog.open(database.app_url)
+        world, chance, kills = World(period_us=24 * HOUR_US), random.Random(11), 0
+        children: list[BaseProcess] = []
+        await log.append(world.opening())
+        with psycopg.connect(database.app_url, autocommit=True) as conn:
+            for n in range(6):
+                child = SPAWN.Process(target=_react, args=(database.app_url, str(tmp_path)))
+                child.start()
+                children.append(child)
+                for k in range(6):
+                    start = T0 + (6 * n + k) * 1_000_000
+                    for append in world.life(world.nodes[0], start, start + 3_600_000_000):
+                        await log.append(append)
+                    await asyncio.sleep(0.02)
+                await asyncio.sleep(chance.random())
+                if n < 5 and child.is_alive() and child.pid is not None:
+                    os.kill(child.pid, signal.SIGKILL)
+                    kills += 1
+                    child.join()
+            last = children[-1]
+            until = time.monotonic() + 20
+            while time.monotonic() < until and not _issued(conn):
+                runner.catch_up(conn)
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            assert last.pid is not None
+            os.kill(last.pid, signal.SIGKILL)
+            last.join()
+            runner.catch_up(conn)
+            assert kills == 5
+            rows = journal_read.intervals(conn, limit=1000)
+            assert [row.row for row in rows] == list(range(len(rows)))
+            assert sum(row.sign * row.quantity for row in rows) == 36 * 500 * HOUR_US
+            assert audit(conn) == len(_issued(conn)) == 1
+        await log.close()
+
+    asyncio.run(main())
 
 
 def test_what_the_evidence_says_reaches_readiness(database: Database, tmp_path: Path) -> None:
