@@ -70,11 +70,19 @@ class LogDraft:
         return deepcopy(self)
 
     def add(
-        self, stream: str, tag: str, fact: dict[str, Any], *, org: str = "-", cause: str = ""
+        self,
+        stream: str,
+        tag: str,
+        fact: dict[str, Any],
+        *,
+        org: str = "-",
+        cause: str = "",
+        version: int | None = None,
     ) -> int:
         """The position of the new entry. `prev` is filled in when rendered, unless a test sets it."""
         position = len(self.drafts)
-        version = 1 + sum(draft["stream"] == stream for draft in self.drafts)
+        if version is None:
+            version = 1 + sum(draft["stream"] == stream for draft in self.drafts)
         values = (
             position,
             None,
@@ -300,4 +308,12 @@ def small_log(edit: Callable[[LogDraft], object] | None = None) -> LogDraft:
     log.seal_file("export.csv", b"runtime,hours\n3,1\n")
     if edit is not None:
         edit(log)
+    return log
+
+
+def beating_log(size: int) -> LogDraft:
+    """An opened log of that size, the rest heartbeats."""
+    log = opened()
+    for version in range(2, size + 1):
+        log.add(uid("log", 0), "log.heartbeat", {}, version=version)
     return log

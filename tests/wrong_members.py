@@ -12,9 +12,9 @@ from tests.bundles import (
     LOG_VKEY,
     ORIGIN,
     LogDraft,
+    beating_log,
     enrolled,
     launched,
-    opened,
     priced,
     salted,
     small_log,
@@ -110,11 +110,7 @@ def tile_cases() -> Iterator[Wrong]:
 
 
 def high_tile_cases() -> Iterator[Wrong]:
-    log = opened()
-    for version in range(2, 531):
-        log.add(uid("log", 0), "log.heartbeat", {})
-        log.drafts[-1]["version"] = version
-    members = tree_members(log.entries())
+    members = tree_members(beating_log(530).entries())
     name = "tile/1/000.p/2"
     changed = {**members, name: members[name][:32] + bytes(32)}
     place: dict[str, Any] = {"position": 256, "member": name}

@@ -1,8 +1,12 @@
 """Nothing in a bundle can be changed, and no history rewritten, without being refused."""
 
 import io
+import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from gpuaas_verify.tarball import TarSource
 from tests.bundles import (
     LOG_VKEY,
     LogDraft,
+    beating_log,
     enrolled,
     launched,
     opened,
@@ -96,6 +101,41 @@ def test_no_single_bit_can_change(part: int) -> None:
     tar = small_log().tar()
     end = len(tar) * 8
     assert list(flips(tar, range(end * part // 8, end * (part + 1) // 8), 1)) == []
+
+
+# The peak of this program alone: what wait4 tells of a child includes the test's own memory at the fork.
+MEASURED = """
+import sys
+from gpuaas_verify.cli import run
+status = run(sys.argv[1:])
+with open("/proc/self/status") as lines:
+    print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+sys.exit(status)
+"""
+
+
+@pytest.mark.slow
+def test_no_random_change_of_a_large_log_is_accepted(tmp_path: Path) -> None:
+    """More than 65,536 entries, so three levels of tiles: valid, small in memory, and refused after any of 24 changes."""
+    path = tmp_path / "bundle.tar"
+    tar = bytearray(tar_of(tree_members(beating_log(66_000).entries())))
+    path.write_bytes(tar)
+    command = [sys.executable, "-c", MEASURED, str(path), "--key", LOG_VKEY.format(), "--jobs", "1"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    # All the work in one process; what two use together is below twice that.
+    assert int(done.stdout.split()[-1]) < 100 * 1024
+    chance = random.Random(7)
+    for _ in range(24):
+        at, bit = chance.randrange(len(tar)), 1 << chance.randrange(8)
+        tar[at] ^= bit
+        assert judge(bytes(tar)) is not None, at
+        tar[at] ^= bit
+    # The hash of the first full tile above the lowest two levels, where only a large log has one.
+    at = bytes(tar).index(b"tile/2/000.p/1\0") + 512
+    tar[at] ^= 1
+    error = judge(bytes(tar))
+    assert error is not None
+    assert (error.code, error.position) == ("tile.mismatch", 0)
 
 
 def test_no_length_but_its_own() -> None:

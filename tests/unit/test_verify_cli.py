@@ -14,7 +14,14 @@ from gpuaas_verify.merkle import inclusion_proof, leaf_hash, nodes_of
 from gpuaas_verify.note import cosign
 from gpuaas_verify.receipt import format_proof
 from gpuaas_verify.tarball import TarSource
-from tests.bundles import LOG_VKEY, LogDraft, opened, small_log, tar_of, tree_members, uid
+from tests.bundles import (
+    LOG_VKEY,
+    LogDraft,
+    beating_log,
+    small_log,
+    tar_of,
+    tree_members,
+)
 from tests.wrong_logs import put
 from tests.wrong_notes import WITNESS, WITNESS_KEY
 
@@ -184,10 +191,7 @@ def test_a_receipt_of_every_entry_is_valid(
 @pytest.mark.slow
 def test_processes_give_the_verdict_of_one(tmp_path: Path) -> None:
     """A log long enough for worker processes, as a tar and as a directory: valid, and the same first failure."""
-    log = opened()
-    for version in range(2, 12_001):
-        log.add(uid("log", 0), "log.heartbeat", {})
-        log.drafts[-1]["version"] = version
+    log = beating_log(12_000)
     for changed in (None, 10_000):
         if changed is not None:
             log.drafts[changed]["at_us"] = 1

@@ -1,6 +1,7 @@
 """gpuaas-verify: exit 0 valid, 1 invalid, 2 usage or unreadable; never a traceback."""
 
 import argparse
+import io
 import json
 import sys
 import time
@@ -87,8 +88,9 @@ def _receipt_parser() -> argparse.ArgumentParser:
 
 def _trust(given: argparse.Namespace, known: tuple[bytes, ...] = ()) -> Trust:
     witnesses = tuple(_key(text, COSIGNATURE) for text in given.witness)
-    if not 0 <= given.quorum <= len(set(witnesses)):
-        raise Unreadable(f"--quorum {given.quorum} of {len(set(witnesses))} witnesses")
+    different = len({witness.public for witness in witnesses})
+    if not 0 <= given.quorum <= different:
+        raise Unreadable(f"--quorum {given.quorum} of {different} witnesses")
     max_age_s = getattr(given, "max_age", None)
     if max_age_s is not None and max_age_s < 0:
         raise Unreadable("--max-age is not negative")
@@ -140,7 +142,7 @@ def run(arguments: Sequence[str]) -> int:
         else:
             report, as_json = _bundle(arguments)
         if as_json:
-            print(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
+            print(json.dumps(report.as_json(), indent=1))
         else:
             _tell(report)
         sys.stdout.flush()
@@ -152,6 +154,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> int:
     """The process's outermost call: whatever happens, one sentence and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A member's name may be bytes that no terminal can show.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return run(sys.argv[1:])
     except KeyboardInterrupt:
