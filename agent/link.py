@@ -103,6 +103,7 @@ async def take_receipts(link: Link) -> None:
     subscription = await link.client.subscribe(fleet.receipt_subject(link.node.node))
     async for message in subscription.messages:
         obey(link, message)
+    raise nats.errors.ConnectionClosedError
 
 
 async def take_commands(link: Link) -> None:

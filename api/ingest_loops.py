@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import nats
 import nats.errors
 import nats.js.errors
 import psycopg
@@ -87,7 +86,7 @@ async def run(
     while True:
         try:
             await _session(database_url, nats_url, Ingested(key, append, ends, now_us), pace)
-        except* (psycopg.OperationalError, OSError, nats.errors.Error, nats.js.errors.Error):
+        except (psycopg.OperationalError, OSError, nats.errors.Error, nats.js.errors.Error):
             # TimeoutError is an OSError. Agents keep every word until they hold its receipt.
             await asyncio.sleep(_LATER_S)
 
@@ -97,10 +96,12 @@ async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace
     async with connection:
         ingest = Ingest(Follower(connection), given.append, given.ends, given.key, given.now_us)
         await _opened(ingest)
-        client = await nats.connect(
-            nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
-        )
+        client = Client()
         try:
+            # Inside: a connection cut off half-way has a socket to close too.
+            await client.connect(
+                nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
+            )
             await _serve(Desk(ingest, client, pace or Pace()))
         finally:
             with contextlib.suppress(nats.errors.Error, OSError):
@@ -132,9 +133,12 @@ async def take_events(desk: Desk) -> None:
 async def take_leases(desk: Desk) -> None:
     """Never returns: each request is answered after its renewal is durable, or not at all."""
     subscription = await desk.client.subscribe(fleet.LEASE_SUBJECTS, queue="ingest")
-    async with asyncio.TaskGroup() as tasks:
-        async for message in subscription.messages:
-            tasks.create_task(_lease(desk, message))
+    answering: set[asyncio.Task[None]] = set()
+    async for message in subscription.messages:
+        task = asyncio.create_task(_lease(desk, message))
+        answering.add(task)
+        task.add_done_callback(answering.discard)
+    raise nats.errors.ConnectionClosedError
 
 
 async def take_beats(desk: Desk) -> None:
@@ -149,6 +153,7 @@ async def take_beats(desk: Desk) -> None:
         desk.ingest.last_seen_us[known.node] = desk.ingest.now_us()
         if known.unreachable:
             desk.wake.set()
+    raise nats.errors.ConnectionClosedError
 
 
 async def take_wakes(desk: Desk) -> None:
@@ -156,6 +161,7 @@ async def take_wakes(desk: Desk) -> None:
     subscription = await desk.client.subscribe(HEAD_SUBJECT)
     async for _message in subscription.messages:
         desk.wake.set()
+    raise nats.errors.ConnectionClosedError
 
 
 async def tend_nodes(desk: Desk) -> None:
@@ -282,7 +288,8 @@ async def _lease(desk: Desk, message: Msg) -> None:
     except FleetError as error:
         await desk.ingest.refuse(_claimed(message), error)
         return
-    except LaterError:
+    except (LaterError, psycopg.OperationalError):
+        # No answer: the agent asks again. A lost database ends the session in another loop.
         return
     # Only ever into the node's own inbox: a reply subject is a stranger's word.
     if message.reply.startswith(f"{fleet.inbox_prefix(node)}."):
@@ -291,9 +298,17 @@ async def _lease(desk: Desk, message: Msg) -> None:
 
 async def _serve(desk: Desk) -> None:
     await commands.ensure_streams(desk.stream)
-    async with asyncio.TaskGroup() as tasks:
-        for loop in (take_events, take_leases, take_beats, take_wakes, tend_nodes):
-            tasks.create_task(loop(desk))
+    # No task group: one that is cancelled while a server is lost shows only the loss.
+    loops = (take_events, take_leases, take_beats, take_wakes, tend_nodes)
+    tasks = [asyncio.create_task(loop(desk)) for loop in loops]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _opened(ingest: Ingest) -> None:
