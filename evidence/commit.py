@@ -83,10 +83,12 @@ class Committer:
         """Commits what is queued, then closes."""
         self._closing = True
         self._signal.set()
-        if self._task is not None:
-            await self._task
-        if self._wire is not None:
-            await self._wire.close()
+        try:
+            if self._task is not None:
+                await self._task
+        finally:
+            if self._wire is not None:
+                await self._wire.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Nobody waits for ever on an appender that broke; `close` raises what broke it."""
@@ -258,15 +260,18 @@ class Committer:
         deadline = time.monotonic() + _PATIENCE_S
         pause = 0.02
         while True:
+            wire = None
             try:
                 wire = await self._connect()
                 await self._look_up(wire, old)
             except (ConnectionLost, Refused) as error:
-                if time.monotonic() > deadline or self._closing:
+                if wire is not None:
+                    await wire.close()
+                if time.monotonic() > deadline:
                     self._give_up(str(error))
                     deadline = time.monotonic() + _PATIENCE_S
-                    if self._closing:
-                        return
+                if self._closing and not (self._queue or self._failed or self._unknown):
+                    return
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 0.5)
             else:

@@ -158,8 +158,10 @@ class EventLog:
 
     async def close(self) -> None:
         """Everything queued is committed and answered first."""
-        await self._committer.close()
-        await self._conn.close()
+        try:
+            await self._committer.close()
+        finally:
+            await self._conn.close()
 
     async def _rows(self, query: str, asked: dict[str, object]) -> list[tuple[Any, ...]]:
         async with self._reading:

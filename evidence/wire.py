@@ -18,6 +18,8 @@ type Found = list[PGresult] | Refused | ConnectionLost
 type Taker = Callable[[Found], None]
 
 _BINARY: Final = 1
+# uvloop stops watching a socket that was reset, without a word: whoever waits also looks.
+_LOOK_S: Final = 0.1
 
 
 class ConnectionLost(Exception):  # noqa: N818 - a state of the environment, named as one
@@ -51,6 +53,7 @@ class Wire:
         self._loop = asyncio.get_running_loop()
         self._units: deque[_Unit] = deque()
         self._writing = False
+        self._looking: asyncio.TimerHandle | None = None
         self._socket = self._pg.socket
         self.lost = False
         self.backend_pid = self._pg.backend_pid
@@ -70,21 +73,21 @@ class Wire:
             raise ConnectionLost(str(error)) from error
         try:
             await conn.execute(setup)
+            wire = cls(conn)
+            wire._start(prepared)
         except psycopg.OperationalError as error:
             await conn.close()
             raise ConnectionLost(str(error)) from error
-        wire = cls(conn)
-        wire._start(prepared)
         return wire
 
     def _start(self, prepared: dict[bytes, bytes]) -> None:
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
-        self._loop.add_reader(self._socket, self._on_readable)
         for name, query in prepared.items():
             self._pg.send_prepare(name, query)
-        self._units.append(_Unit(len(prepared), _must_succeed, synced=True))
         self._pg.pipeline_sync()
+        self._units.append(_Unit(len(prepared), _must_succeed, synced=True))
+        self._loop.add_reader(self._socket, self._on_readable)
         self._flush()
 
     def send(self, statements: Sequence[Statement], taker: Taker) -> None:
@@ -127,7 +130,16 @@ class Wire:
             self._lose(error)
             return
         self._units.append(_Unit(len(statements), taker, synced=synced))
+        if self._looking is None:
+            self._looking = self._loop.call_later(_LOOK_S, self._look)
         self._flush()
+
+    def _look(self) -> None:
+        self._looking = None
+        if self.lost or not self._units:
+            return
+        self._looking = self._loop.call_later(_LOOK_S, self._look)
+        self._on_readable()
 
     def _flush(self) -> None:
         try:
@@ -177,6 +189,9 @@ class Wire:
             unit.taker(ConnectionLost(str(error)))
 
     def _detach(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         self._loop.remove_reader(self._socket)
         if self._writing:
             self._loop.remove_writer(self._socket)

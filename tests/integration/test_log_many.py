@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import nats
 import psycopg
@@ -21,10 +22,30 @@ from tests.integration.test_log_append import beat, verify_stored
 pytestmark = pytest.mark.slow
 
 
-def start_writer(url: str, shared: list[str], seconds: float, seed: int) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "tests.integration.log_writer"]
-    argv += [url, ",".join(shared), str(seconds), str(seed)]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+class Writer:
+    """A writer process; what it prints goes to a file, since a full pipe would stop it."""
+
+    def __init__(
+        self, folder: Path, url: str, shared: list[str], seconds: float, seed: int
+    ) -> None:
+        argv = [sys.executable, "-m", "tests.integration.log_writer"]
+        argv += [url, ",".join(shared), str(seconds), str(seed)]
+        self.path = folder / f"writer-{seed}"
+        with self.path.open("w") as out:
+            self.child = subprocess.Popen(argv, stdout=out)
+
+    def output(self, timeout: float = 60) -> str:
+        """What it was told, once it has ended."""
+        self.child.wait(timeout)
+        return self.path.read_text()
+
+    def kill_after(self, seconds: float) -> str:
+        """Killed this long after its first answer."""
+        while not self.path.stat().st_size:
+            time.sleep(0.01)
+        time.sleep(seconds)
+        self.child.kill()
+        return self.output()
 
 
 def acknowledged(output: str) -> tuple[dict[str, tuple[int, int, str]], int]:
@@ -71,16 +92,16 @@ def check_outcomes(database: Database, told: dict[str, tuple[int, int, str]]) ->
     assert len(runs) == len(set(runs)), "an append is one run, and no cause comes twice"
 
 
-def test_six_processes_and_a_follower(database: Database) -> None:
+def test_six_processes_and_a_follower(database: Database, tmp_path: Path) -> None:
     """6 processes, at least 15 % conflicts: no gap, no double, a follower sees each entry once."""
     shared = [new_id("log") for _ in range(3)]
     follower = Follower(database.app_url)
     follower.start()
-    writers = [start_writer(database.app_url, shared, 2, seed) for seed in range(6)]
-    outputs = [writer.communicate(timeout=60)[0] for writer in writers]
+    writers = [Writer(tmp_path, database.app_url, shared, 2, seed) for seed in range(6)]
+    outputs = [writer.output() for writer in writers]
     follower.stopping.set()
     follower.join()
-    assert [writer.returncode for writer in writers] == [0] * 6
+    assert [writer.child.returncode for writer in writers] == [0] * 6
     told: dict[str, tuple[int, int, str]] = {}
     lost = 0
     for output in outputs:
@@ -94,37 +115,33 @@ def test_six_processes_and_a_follower(database: Database) -> None:
     assert follower.seen == [(at, leaf_hash(entry)) for at, entry in enumerate(entries)]
 
 
-def test_a_writer_killed_at_any_moment(database: Database) -> None:
+def test_a_writer_killed_at_any_moment(database: Database, tmp_path: Path) -> None:
     """Kill -9 of writers: what they were told is stored once, the others carry on at once."""
     shared = [new_id("log") for _ in range(2)]
     told: dict[str, tuple[int, int, str]] = {}
-    steady = start_writer(database.app_url, shared, 6, 1000)
+    steady = Writer(tmp_path, database.app_url, shared, 4, 1000)
     for seed in range(4):
-        victim = start_writer(database.app_url, shared, 60, seed)
-        assert victim.stdout is not None
-        first = victim.stdout.readline()
-        time.sleep(0.1 + 0.13 * seed)
-        victim.kill()
-        told |= acknowledged(first + victim.communicate()[0])[0]
-    told |= acknowledged(steady.communicate(timeout=60)[0])[0]
-    assert steady.returncode == 0
+        victim = Writer(tmp_path, database.app_url, shared, 60, seed)
+        told |= acknowledged(victim.kill_after(0.1 + 0.13 * seed))[0]
+    told |= acknowledged(steady.output())[0]
+    assert steady.child.returncode == 0
     check_outcomes(database, told)
 
 
-def test_sessions_ended_by_the_server(database: Database) -> None:
+def test_sessions_ended_by_the_server(database: Database, tmp_path: Path) -> None:
     """Backends killed again and again: every append is answered once, stored once."""
     shared = [new_id("log")]
-    writer = start_writer(database.app_url, shared, 4, 7)
+    writer = Writer(tmp_path, database.app_url, shared, 3, 7)
     query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'gpuaas-log-%%' AND datname = %(name)s"
     ended = 0
     with psycopg.connect(database.superuser_url, autocommit=True) as conn:
-        while writer.poll() is None and ended < 12:
+        while writer.child.poll() is None and ended < 12:
             time.sleep(0.2)
             row = conn.execute(query, {"name": database.name}).fetchone()
             assert row is not None
             ended += row[0]
-    output = writer.communicate(timeout=60)[0]
-    assert writer.returncode == 0
+    output = writer.output()
+    assert writer.child.returncode == 0
     assert ended >= 5
     told, _ = acknowledged(output)
     check_outcomes(database, told)
