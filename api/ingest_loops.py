@@ -100,7 +100,7 @@ async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace
         try:
             # Inside: a connection cut off half-way has a socket to close too.
             await client.connect(
-                nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
+                nats_url, max_reconnect_attempts=-1, reconnect_time_wait=1, error_cb=_quiet
             )
             await _serve(Desk(ingest, client, pace or Pace()))
         finally:
