@@ -118,9 +118,11 @@ class Integrator:
 
     def _read_head(self) -> tuple[int, bytes, int]:
         row = self._conn.execute(READ_HEAD, binary=True).fetchone()
-        unique = self._conn.execute(COUNT_INDEXES).fetchone()
         if row is None:
             raise Invalid("head.missing", "the head row is gone")
+        if row[0] == self.size:
+            return int(row[0]), bytes(row[1]), int(row[2])
+        unique = self._conn.execute(COUNT_INDEXES).fetchone()
         if unique is None or unique[0] < 1:
             raise Invalid("index.missing", "the unique index on (stream, version) is gone")
         if row[0] < self.size:
@@ -130,7 +132,7 @@ class Integrator:
     def _integrate(self, head: tuple[int, bytes, int]) -> bool:
         size, leaf, at_us = head
         first, end = self.size, min(self.size + BATCH, size)
-        rows = self._read_range(first, end)
+        rows = self._read_range(first, end) if first < end else []
         leaves = [leaf_hash(row.entry) for row in rows]
         for entry in self._order.check(rows, leaves, self._look_up):
             self._keep_sealed(entry)
@@ -150,7 +152,7 @@ class Integrator:
         """The rows there are. The one before them is read back too: it must still be what we know."""
         asked = {"first": max(first - 1, 0), "end": end}
         found = self._conn.execute(READ_RANGE, asked, binary=True).fetchall()
-        rows = [Row(*row) for row in found]
+        rows = list(map(Row._make, found))
         if first:
             past = rows.pop(0) if rows and rows[0].position == first - 1 else None
             if past is None or leaf_hash(past.entry).hex() != self._order.leaf:

@@ -66,17 +66,27 @@ class Order:
         """
         watched: list[Entry] = []
         unknown: dict[str, tuple[int, str, int]] = {}
-        for row, leaf in zip(rows, leaves, strict=True):
-            try:
-                entry = self._check_alone(row)
+        expected, prev, last_us = self.position, self.leaf, self.at_us
+        try:
+            for row, leaf in zip(rows, leaves, strict=True):
+                entry = parse_entry(row.entry)
+                if row.position != expected or entry.position != expected:
+                    raise _wrong("position", f"position {expected} is next")
+                if entry.prev != prev:
+                    raise _wrong("prev", "not the leaf hash before it")
+                if entry.at_us < last_us:
+                    raise _wrong("at_us", "earlier than the entry before")
+                check_fact(entry)
+                self._check_columns(row, entry)
                 self._check_stream(entry, unknown)
-                if entry.tag in SEALING:
-                    self.watch(entry)
+                if entry.tag in SEALING or not expected:
+                    self._check_sealing(entry)
                     watched.append(entry)
-            except Invalid as error:
-                raise error.at(position=self.position) from error
-            self.leaf, self.at_us = leaf.hex(), entry.at_us
-            self.position += 1
+                prev, last_us = leaf.hex(), entry.at_us
+                expected += 1
+        except Invalid as error:
+            raise error.at(position=expected) from error
+        self.position, self.leaf, self.at_us = expected, prev, last_us
         _check_known(unknown, lookup)
         if len(self._streams) > REMEMBERED:
             self._streams.clear()
@@ -88,23 +98,12 @@ class Order:
             detail = "the log ends inside an append"
             raise Invalid("entry.span", detail, position=self.position - 1, field="span")
 
-    def _check_alone(self, row: Row) -> Entry:
-        if row.position != self.position:
-            raise Invalid("entry.position", f"position {row.position} is next", field="position")
-        entry = parse_entry(row.entry)
-        if entry.position != self.position:
-            raise Invalid("entry.position", f"says {entry.position}", field="position")
-        if entry.prev != self.leaf:
-            raise Invalid("entry.prev", "not the leaf hash before it", field="prev")
-        if entry.at_us < self.at_us:
-            raise Invalid("entry.at_us", "earlier than the entry before", field="at_us")
-        if (entry.tag == OPENED) != (self.position == 0):
+    def _check_sealing(self, entry: Entry) -> None:
+        if (entry.tag == OPENED) != (entry.position == 0):
             raise Invalid("entry.opened", f"{OPENED} is entry 0 and no other", field="tag")
-        check_fact(entry)
-        if not self.position:
+        if entry.tag == OPENED:
             check_origin(entry, self._origin)
-        self._check_columns(row, entry)
-        return entry
+        self.watch(entry)
 
     def _check_columns(self, row: Row, entry: Entry) -> None:
         if row.stream != entry.stream or row.version != entry.version:
@@ -131,6 +130,10 @@ class Order:
         elif known[1] != entry.org:
             raise Invalid("entry.org", f"the stream is of {known[1]}", field="org")
         self._streams[entry.stream] = (entry.version, entry.org)
+
+
+def _wrong(field: str, detail: str) -> Invalid:
+    return Invalid(f"entry.{field}", detail, field=field)
 
 
 def _check_known(unknown: dict[str, tuple[int, str, int]], lookup: Lookup) -> None:

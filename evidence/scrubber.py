@@ -12,7 +12,7 @@ import psycopg
 from domain.errors import DomainError
 from evidence.bundle import StorageSource
 from evidence.comparing import compare_bundle
-from evidence.condition import Condition, Fault, fault_of, now_us, report
+from evidence.condition import Condition, Fault, be_nice, fault_of, now_us, report
 from evidence.storage import Storage
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.merkle import complete_root
@@ -21,6 +21,7 @@ from gpuaas_verify.tiles import TILE_WIDTH
 from gpuaas_verify.tree import TreeCheck
 
 PAUSE_S: Final = 0.05  # 256 entries each: 5,000 entries a second, a few percent of one core
+NICE: Final = 10  # of its thread: there is always time for another pass
 _REST_S: Final = 2.0  # between passes, and while there is nothing to read
 _REPORT_EVERY: Final = 20
 
@@ -125,6 +126,7 @@ def keep_scrubbing(
     database_url: str, storage: Storage, stop: threading.Event, pause_s: float = PAUSE_S
 ) -> None:
     """Until `stop`. A database that is away is reported and tried again, the pass from its start."""
+    be_nice(NICE)
     while not stop.is_set():
         try:
             with psycopg.connect(database_url, autocommit=True) as conn:

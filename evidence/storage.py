@@ -39,8 +39,7 @@ class Storage:
         folders: set[Path] = set()
         for path in paths:
             if path.parent not in folders:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                folders |= {path.parent, *self._up(path.parent)}
+                folders |= {path.parent, *self._made(path.parent)}
         handles: list[int] = []
         try:
             for path, data in zip(paths, files.values(), strict=True):
@@ -55,11 +54,15 @@ class Storage:
         for folder in folders:
             sync_folder(folder)
 
-    def _up(self, folder: Path) -> Iterable[Path]:
-        """The folders above, up to the root: a new folder is durable once its parent is synced."""
-        while folder != self.root:
-            folder = folder.parent
-            yield folder
+    def _made(self, folder: Path) -> set[Path]:
+        """The folder exists now; the folders whose new names that must be synced for."""
+        above: set[Path] = set()
+        missing = folder
+        while missing != self.root and not missing.is_dir():
+            missing = missing.parent
+            above.add(missing)
+        folder.mkdir(parents=True, exist_ok=True)
+        return above
 
     def read(self, name: str) -> bytes | None:
         """The file's bytes, or None when it does not exist."""
@@ -161,7 +164,7 @@ def replace_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def replace(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """The file atomically replaced and complete; after a crash it may be the old one again."""
+    """The file atomically replaced and complete; after a power cut it may be the old one again."""
     fresh = _fresh(path)
     fresh.unlink(missing_ok=True)  # so that the mode is the new file's
     handle = _written(fresh, data, mode)
