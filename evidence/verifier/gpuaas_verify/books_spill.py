@@ -88,7 +88,11 @@ class Spill:
         if not self._item_spilled:
             return None
         found = self._disk().execute(GET_ITEM, (space, group, key)).fetchone()
-        return None if found is None else json.loads(found[0])
+        if found is None:
+            return None
+        value = json.loads(found[0])
+        self.put(space, group, key, value)  # what is asked for once is asked for again
+        return value
 
     def put(self, space: str, group: str, key: str, value: Any) -> None:
         """The value stands under its key, in memory until there are too many."""
