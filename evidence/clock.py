@@ -70,6 +70,6 @@ class ClockWatch:
 def _disagrees(what: str, apart_us: int) -> DomainError:
     return DomainError(
         "clock.disagrees",
-        f"{what} are {abs(apart_us) / 1e6:.1f} s apart; at most 2 s are allowed",
+        f"{what} are {abs(apart_us) // 1_000} ms apart; at most 2,000 are allowed",
         {"apart_us": apart_us, "limit_us": LIMIT_US},
     )

@@ -12,6 +12,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
 from struct import pack, unpack
 from typing import Final
 
@@ -31,7 +32,9 @@ from gpuaas_verify.merkle import leaf_hash
 # Measured: more in a batch starves the database while callers run, fewer pay for more commits.
 MAX_ENTRIES: Final = 128
 DEPTH: Final = 3
-_PATIENCE_S: Final = 15.0
+_PATIENCE_S: Final = 15
+_PAUSE_MS: Final = 20
+_LONGEST_PAUSE_MS: Final = 500
 _LONGEST_DIRECT: Final = 64
 _TERMINATE: Final = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -258,7 +261,7 @@ class Committer:
         if old is not None:
             await old.close()
         deadline = time.monotonic() + _PATIENCE_S
-        pause = 0.02
+        pause_ms = _PAUSE_MS
         while True:
             wire = None
             try:
@@ -272,8 +275,8 @@ class Committer:
                     deadline = time.monotonic() + _PATIENCE_S
                 if self._closing and not (self._queue or self._failed or self._unknown):
                     return
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 0.5)
+                await asyncio.sleep(timedelta(milliseconds=pause_ms).total_seconds())
+                pause_ms = min(2 * pause_ms, _LONGEST_PAUSE_MS)
             else:
                 self._wire = wire
                 return

@@ -13,6 +13,7 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final, NoReturn, override
 from uuid import UUID
 
@@ -46,7 +47,7 @@ from evidence.startup import check_environment
 
 DATABASE_URL: Final = "GPUAAS_DATABASE_URL"
 _PAGE: Final = 500
-_POLL_S: Final = 0.1
+_POLL_S: Final = timedelta(milliseconds=100).total_seconds()
 # Two statements, since no parameter can turn an order around.
 _FORWARD: Final = """
 SELECT entry FROM log.entry

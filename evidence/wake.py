@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
@@ -14,7 +15,7 @@ from evidence import reader
 from gpuaas_verify.merkle import leaf_hash
 
 SUBJECT: Final = "gpuaas.v1.log.head"
-POLL_S: Final = 0.25
+POLL_S: Final = timedelta(milliseconds=250).total_seconds()
 
 
 class HeadWake:

@@ -7,6 +7,7 @@ is sent after a failed transaction runs in its own; the server executes strictly
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final, Self
 
 import psycopg
@@ -19,7 +20,7 @@ type Taker = Callable[[Found], None]
 
 _BINARY: Final = 1
 # uvloop stops watching a socket that was reset, without a word: whoever waits also looks.
-_LOOK_S: Final = 0.1
+_LOOK_S: Final = timedelta(milliseconds=100).total_seconds()
 
 
 class ConnectionLost(Exception):  # noqa: N818 - a state of the environment, named as one
