@@ -179,3 +179,40 @@ def test_an_organization_is_constant_for_a_stream(database: Database) -> None:
             assert reader.private_text(conn, words.private) is None
 
     in_log(database, body)
+
+
+def test_predictions_are_checked_under_the_lock(database: Database) -> None:
+    """Ahead of the head, what this process does not know is required of the database."""
+
+    async def body(log: EventLog) -> None:
+        other = await EventLog.open(database.app_url)
+        stream, organization = new_id("department"), new_id("organization")
+        fact = Department(organization, private_value(organization, "x")[0], 1)
+        await other.append(Append((Write(stream, organization, 0, (fact,)),), SYSTEM, command("0")))
+        await other.close()
+
+        async def ahead(append: Append) -> Appended:
+            # The first goes directly and tells where the head is; the next is sent ahead.
+            await log.append(beat(new_id("log")))
+            return await log.append(append)
+
+        def later(org: str, expected: int, seen: int = 0) -> Append:
+            reads = ((stream, seen),) if seen else ()
+            writes = (Write(stream, org, expected, (fact,)),) if not seen else ()
+            return Append(writes or beat(new_id("log")).writes, SYSTEM, command(new_id("c")), reads)
+
+        for wrong, code in (
+            (later("-", 1), "entry.refused"),
+            (later(organization, 5), "log.version_stale"),
+            (later(organization, 0), "log.version_stale"),
+            (later(organization, 0, seen=2), "log.version_stale"),
+        ):
+            with pytest.raises(DomainError) as refused:
+                await ahead(wrong)
+            assert refused.value.code == code
+        await ahead(later(organization, 0, seen=1))
+        done = await ahead(later(organization, 1))
+        assert [r.version for r in await log.read_stream(stream)] == [1, 2]
+        assert (await log.head()).size == done.last + 1
+
+    in_log(database, body)
