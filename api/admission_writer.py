@@ -85,16 +85,22 @@ class Writer:
         listening = asyncio.get_running_loop().create_task(self._listen())
         try:
             while True:
-                if not self._queue and not self._sent:
-                    await self._wake.wait()
+                await self._wake.wait()
                 self._wake.clear()
                 async with self._turn:
-                    if self._queue and len(self._sent) < _IN_FLIGHT:
-                        await self._send()
-                    if len(self._sent) >= _IN_FLIGHT or (self._sent and not self._queue):
-                        await self._settle()
+                    await self._work()
         finally:
             listening.cancel()
+
+    async def _work(self) -> None:
+        """Decides what may be sent and hears what was committed, until there is neither."""
+        while True:
+            if self._queue and len(self._sent) < _IN_FLIGHT:
+                await self._send()
+            elif self._sent and self._sent[0].answers.done():
+                await self._settle()
+            else:
+                return
 
     async def close(self, task: asyncio.Task[None]) -> None:
         """Ends `run`; whoever still waits is told to repeat the command."""
@@ -110,10 +116,16 @@ class Writer:
 
     async def _listen(self) -> None:
         # Others' facts (a node enrols, a lease is renewed) are taken in before they conflict.
+        loop = asyncio.get_running_loop()
+        looked = loop.time()
         while True:
             await self._heads.wait(_IDLE_S)
+            # Our own commits wake us too; the slow look is for a wake-up that was lost.
+            if self._heads.size <= self._position and loop.time() - looked < _IDLE_S:
+                continue
             async with self._turn:
                 if not self._queue and not self._sent:
+                    looked = loop.time()
                     with contextlib.suppress(DomainError):
                         await self._absorb()
 
@@ -144,6 +156,7 @@ class Writer:
                 appends.append(append)
         if appends:
             task = asyncio.get_running_loop().create_task(self._log.append_many(appends))
+            task.add_done_callback(lambda _: self._wake.set())
             self._sent.append(_Sent(waiting, emits, appends, task))
         return refused
 

@@ -153,12 +153,14 @@ async def open_log(log: EventLog) -> None:
 
 
 @asynccontextmanager
-async def staged(database: Database, nats_url: str, data: Path) -> AsyncIterator[Stage]:
+async def staged(
+    database: Database, nats_url: str, data: Path, *, elect: bool = True
+) -> AsyncIterator[Stage]:
     settings = settings_for(database, nats_url, data)
     async with opened(settings) as services:
         if not (await services.log.head()).size:
             await open_log(services.log)
-        assert await services.admission.elected(5)
+        assert not elect or await services.admission.elected(5)
 
         @asynccontextmanager
         async def ready() -> AsyncIterator[Services]:

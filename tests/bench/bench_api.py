@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import nats
 import psycopg
@@ -44,7 +44,7 @@ from tests.bench.bench_log import CALLERS, ROUNDS, SECONDS, Measured, Urls, fres
 
 _NODES: Final = 64
 _GPUS: Final = 8
-_CONNECTIONS: Final = 64
+_CONNECTIONS: Final = 256
 _VERSIONS: Final = """
 SELECT stream, max(version) FROM log.entry WHERE stream = ANY(%(streams)s) GROUP BY stream
 """
@@ -219,9 +219,8 @@ class Caller(asyncio.Protocol):
         self.closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request())
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._transport.write(self._request())
 
     def data_received(self, data: bytes) -> None:
         self._held += data
@@ -346,5 +345,5 @@ if __name__ == "__main__":
             Path(where).chmod(0o711)
             postgres = Postgres(Path(where))
             for bench in BENCHES:
-                print(bench(postgres))
+                print(bench(postgres), flush=True)
             postgres.close()
