@@ -14,6 +14,7 @@ from gpuaas_verify.facts import OPENED, PLATFORM_KINDS, SHAPES, Shape
 _INT = r"(?:0|-?[1-9][0-9]{0,37})"
 _TEXT = r'"[ !#-\[\]-~]*"'
 _HEX64 = r'"[0-9a-f]{64}"'
+_GPU = rf'\{{"index":{_INT},"uuid":{_TEXT}\}}'
 # By the suffixes of the catalogue (facts.py); a field of another kind keeps its tag out of here.
 _VALUES: Final[dict[str, str]] = {
     "": _INT,
@@ -22,6 +23,11 @@ _VALUES: Final[dict[str, str]] = {
     "?": f"(?:null|{_INT})",
     "#": _HEX64,
     "@": rf'\{{"private":{_HEX64}\}}',
+    "*": (
+        rf'\{{"node":{_TEXT},"key":{_HEX64},"boot":"[0-9a-f]{{32}}","seq":(?:0|[1-9][0-9]{{0,37}}),'
+        rf'"body":{_TEXT},"sig":{_TEXT}\}}'
+    ),
+    "[g": rf"\[(?:{_GPU}(?:,{_GPU})*)?\]",
     "[s": rf"\[(?:{_TEXT}(?:,{_TEXT})*)?\]",
 }
 # One share needs no comparison with a neighbour; more than one is decoded.
