@@ -11,7 +11,8 @@ from api.edge import instant, money
 from api.paging import before, page_size
 from api.services import Services
 from api.viewing import own_scope, page, tagged, viewed
-from contracts.http import Invoice, Page
+from contracts.http import Page
+from contracts.http_money import Invoice
 from domain.errors import DomainError
 from evidence.files import content_name
 from projections import billing_read

@@ -14,7 +14,8 @@ from api.changing import create
 from api.edge import now_us
 from api.services import services_of
 from api.viewing import viewed
-from contracts.http import Meter, MeterNew, Page
+from contracts.http import Page
+from contracts.http_money import Meter, MeterNew
 from domain import meter
 from domain.errors import DomainError
 from evidence.ids import new_id

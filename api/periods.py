@@ -10,7 +10,8 @@ from api.changing import change
 from api.edge import instant, now_us
 from api.services import services_of
 from api.viewing import own_scope, viewed
-from contracts.http import Page, Period, PeriodClosed
+from contracts.http import Page
+from contracts.http_money import Period, PeriodClosed
 from domain import period
 from projections import billing_read
 

@@ -13,7 +13,8 @@ from api.changing import target
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import Services, services_of
 from api.viewing import viewed
-from contracts.http import Page, Price, PriceNew
+from contracts.http import Page
+from contracts.http_money import Price, PriceNew
 from domain import account, pricebook
 from domain.decider import fold
 from domain.errors import DomainError

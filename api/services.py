@@ -23,6 +23,7 @@ from api.tokens import AUDIENCE, ISSUER, issuer_public
 from domain.errors import DomainError
 from evidence.log import EventLog
 from evidence.storage import Storage
+from evidence.tail import UnsignedTail
 from projections.live import position
 
 WAIT_US: Final = 5_000_000
@@ -88,7 +89,14 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         exits.push_async_callback(client.close)
         heads = Heads(client)
         await heads.start()
-        log = await EventLog.open(settings.database_url, wake=heads.publish)
+        storage = Storage(settings.storage)
+        unsigned = UnsignedTail(storage)
+
+        def committed(size: int) -> None:
+            unsigned.committed(size)
+            heads.publish(size)
+
+        log = await EventLog.open(settings.database_url, wake=committed, gate=unsigned)
         exits.push_async_callback(log.close)
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
@@ -105,7 +113,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             reads=reads,
             acting=Acting(claims, reads, WAIT_US),
             admission=admission,
-            storage=Storage(settings.storage),
+            storage=storage,
             command_key=command_key(settings.command_key),
             nats=client,
             heads=heads,

@@ -6,7 +6,8 @@ from litestar.params import FromQuery
 from api.body import FrontRequest
 from api.edge import money, parse_instant
 from api.viewing import own_scope, viewed
-from contracts.http import Page, Usage
+from contracts.http import Page
+from contracts.http_money import Usage
 from projections import billing_read
 
 

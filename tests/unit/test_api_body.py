@@ -5,7 +5,8 @@ import json
 import pytest
 
 from api.body import decode
-from contracts.http import BODY_LIMIT, DEPTH_LIMIT, OrganizationNew, PriceNew, RuntimeNew
+from contracts.http import BODY_LIMIT, DEPTH_LIMIT, OrganizationNew, RuntimeNew
+from contracts.http_money import PriceNew
 from domain.errors import DomainError
 
 _PROJECT = "project-01890000-0000-7000-8000-000000000000"

@@ -1,0 +1,98 @@
+"""The front door's money: meters, prices, usage, periods, invoices (as contracts/http.py)."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from contracts.http import Given, Instant, Money, Positive, PriceAccount, Taken, Word
+
+
+class MeterNew(Taken, frozen=True):
+    meter: Word
+    unit: Word
+    source: Annotated[str, Meta(pattern="^(lifecycle|readings)$")]
+    aggregation: Annotated[str, Meta(pattern="^sum$")] = "sum"
+
+
+class Meter(Given, frozen=True):
+    id: str
+    meter: str
+    unit: str
+    source: str
+    aggregation: str
+
+
+class PriceNew(Taken, frozen=True, kw_only=True):
+    """`price` is per priced unit (a GPU-hour for gpu.time) in the account's currency."""
+
+    account: PriceAccount = "default"
+    meter: Word = "gpu.time"
+    model: Word
+    region: Word = "-"
+    state: Word = "usable"
+    price: Money
+    divisor: Positive = 3_600_000_000_000
+    effective_from: Instant
+
+
+class Price(Given, frozen=True):
+    """`position` is the entry's identity: invoices and transfers cite it."""
+
+    position: int
+    account: str
+    meter: str
+    model: str
+    region: str
+    state: str
+    price: Money
+    divisor: str
+    effective_from: Instant
+    published_at: Instant
+
+
+class Usage(Given, frozen=True):
+    """What was charged for one (project, meter, model, price entry, period)."""
+
+    account: str
+    project: str
+    meter: str
+    model: str | None
+    price: int
+    period: str
+    runtimes: int
+    quantity: str
+    amount: Money
+
+
+class Period(Given, frozen=True):
+    id: str
+    account: str
+    sequence: int
+    start: Instant
+    end: Instant
+    state: str
+    invoice: str | None
+    version: int
+
+
+class PeriodClosed(Given, frozen=True):
+    """`closed_at` null: it was closed before."""
+
+    id: str
+    closed_at: Instant | None
+    version: int | None
+
+
+class Invoice(Given, frozen=True):
+    id: str
+    number: str
+    organization: str
+    account: str
+    period: str
+    total: Money
+    exact: Money
+    line_count: int
+    file: str
+    sha256: str
+    state: str
+    finalized_at: Instant
