@@ -70,7 +70,8 @@ def start(
     """A running child in a session of its own; its output goes to `log`.
 
     When this process dies, however it dies, the kernel sends the child `on_parent_death`: a
-    killed supervisor leaves no orphan that holds a port.
+    killed supervisor leaves no orphan that holds a port. The kernel counts the calling thread as
+    the parent: call from one that lives as long as the child should.
     """
 
     def prepare() -> None:

