@@ -40,6 +40,7 @@ class Place(Struct, frozen=True):
     storage: Path
     socket: Path
     vkey: str
+    running: dict[str, subprocess.Popen[bytes]]
 
 
 @contextmanager
@@ -66,10 +67,12 @@ def stage(out: Path, database_url: str | None, say: Say) -> Iterator[Place]:
         # A socket's path has 107 bytes at most; the folder given may be longer.
         short = Path(tempfile.mkdtemp(prefix="gpuaas-replay-"))
         opened.callback(shutil.rmtree, short, ignore_errors=True)
-        place = Place(database_url, storage, short / "signer.sock", vkey)
-        opened.enter_context(_child(out / "signer.log", _signer(signer_state, place), place))
+        place = Place(database_url, storage, short / "signer.sock", vkey, {})
+        signer = _child(out / "signer.log", _signer(signer_state, place), place)
+        place.running["signer"] = opened.enter_context(signer)
         _await_signer(place.socket)
-        opened.enter_context(_child(out / "integrator.log", _INTEGRATOR, place))
+        integrator = _child(out / "integrator.log", _INTEGRATOR, place)
+        place.running["integrator"] = opened.enter_context(integrator)
         yield place
 
 
@@ -138,15 +141,20 @@ def _await_signer(socket: Path) -> None:
 def await_signed(place: Place, size: int) -> None:
     """The published checkpoint covers `size` entries.
 
-    Raises: DomainError replay.not_signed with what the integrator found wrong.
+    Raises: DomainError replay.not_signed with what the integrator found wrong, or who ended.
     """
     storage, vkey = Storage(place.storage), Vkey.parse(place.vkey)
     deadline = time.monotonic() + _SIGNED_S
     while published(storage, vkey).size < size:
-        fault = _fault(storage)
+        fault = _fault(storage) or _ended(place)
         if fault is not None or time.monotonic() > deadline:
             raise DomainError("replay.not_signed", fault or "the checkpoint does not come")
         time.sleep(0.02)
+
+
+def _ended(place: Place) -> str | None:
+    names = [name for name, child in place.running.items() if child.poll() is not None]
+    return f"the {names[0]} ended by itself; run again to go on" if names else None
 
 
 def _fault(storage: Storage) -> str | None:

@@ -2,12 +2,9 @@
 
 import csv
 import json
-import random
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,33 +135,6 @@ def test_too_few_nodes_refuse_what_does_not_fit_and_only_that(
         refused += 1
     assert refused > 10
     assert {row["code"] for row in rows(out / "refused.csv")} == {"capacity.none_fits"}
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_any_moment_it_resumes(
-    shared: Path, tmp_path: Path, out: Path, database: Database, seed: int
-) -> None:
-    """Its own server and signer included: after kills the outputs are those of an undisturbed run."""
-    chance = random.Random(seed)
-    inputs = sliced(shared, tmp_path, 120)
-    undisturbed = out.with_name("undisturbed")
-    run(inputs, undisturbed, database.app_url)
-    log = out.with_name("killed.log").open("wb")
-    for _ in range(3):
-        child = subprocess.Popen(command(inputs, out), cwd=ROOT, stderr=log, env=environment())
-        time.sleep(chance.uniform(0.8, 2.6))
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-    log.close()
-    run(inputs, out)
-    for name in OUTPUTS:
-        assert (out / name).read_bytes() == (undisturbed / name).read_bytes(), name
-    key = (out / "log.vkey").read_text().strip()
-    assert cli.run([str(out / "bundle.tar"), "--key", key]) == 0
-    assert (
-        json.loads((out / "report.json").read_bytes())["entries"]
-        == (json.loads((undisturbed / "report.json").read_bytes())["entries"])
-    )
 
 
 def test_one_folder_holds_one_input(
