@@ -29,11 +29,11 @@ from evidence.storage import Storage
 from gpuaas_verify.errors import Invalid
 
 WAKE_SUBJECT: Final = "gpuaas.v1.log.head"
-POLL_S: Final = 0.05  # without a wake-up
-SPACING_S: Final = 0.1  # signatures at most 10 times a second: each costs the disk a few syncs
+POLL_MS: Final = 50  # without a wake-up
+SPACING_MS: Final = 100  # signatures at most 10 times a second: each costs the disk a few syncs
 NICE: Final = 5  # of the integrator's thread
-_RETRY_S: Final = 1.0
-_REPORT_S: Final = 1.0
+_RETRY_S: Final = 1
+_REPORT_S: Final = 1
 
 
 class Reporter:
@@ -42,7 +42,7 @@ class Reporter:
     def __init__(self, storage: Storage, socket: Path) -> None:
         self._storage = storage
         self._socket = socket
-        self._last = 0.0
+        self._last = time.monotonic() - _REPORT_S
         self._fault: Fault | None = None
 
     def well(self, signed: int, seen: int) -> None:
@@ -108,9 +108,9 @@ def _integrate(
         reporter.well(integrator.signed.size, integrator.size)
         if not behind:
             if integrator.signed.size != before:
-                stop.wait(max(0.0, SPACING_S - (time.monotonic() - began)))
+                stop.wait(max(0, SPACING_MS / 1000 - (time.monotonic() - began)))
             else:
-                wake.wait(POLL_S)
+                wake.wait(POLL_MS / 1000)
             wake.clear()
 
 

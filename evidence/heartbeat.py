@@ -14,7 +14,7 @@ from evidence.reader import decode_entry, read_entries
 from evidence.storage import Storage
 
 EVERY_US: Final = 60_000_000
-_LOOK_S: Final = 1.0
+_LOOK_S: Final = 1
 _LAST_VERSION: Final = "SELECT max(version) FROM log.entry WHERE stream = %(stream)s"
 
 

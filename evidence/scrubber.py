@@ -20,9 +20,9 @@ from gpuaas_verify.note import Vkey, parse_note, verify_note
 from gpuaas_verify.tiles import TILE_WIDTH
 from gpuaas_verify.tree import TreeCheck
 
-PAUSE_S: Final = 0.05  # 256 entries each: 5,000 entries a second, a few percent of one core
+PAUSE_MS: Final = 50  # 256 entries each: 5,000 entries a second, a few percent of one core
 NICE: Final = 10  # of its thread: there is always time for another pass
-_REST_S: Final = 2.0  # between passes, and while there is nothing to read
+_REST_MS: Final = 2000  # between passes, and while there is nothing to read
 _REPORT_EVERY: Final = 20
 
 
@@ -123,20 +123,20 @@ class _Pass:
 
 
 def keep_scrubbing(
-    database_url: str, storage: Storage, stop: threading.Event, pause_s: float = PAUSE_S
+    database_url: str, storage: Storage, stop: threading.Event, pause_ms: int = PAUSE_MS
 ) -> None:
     """Until `stop`. A database that is away is reported and tried again, the pass from its start."""
     be_nice(NICE)
     while not stop.is_set():
         try:
             with psycopg.connect(database_url, autocommit=True) as conn:
-                _scrub(Scrubber(conn, storage), storage, stop, pause_s)
+                _scrub(Scrubber(conn, storage), storage, stop, pause_ms)
         except (psycopg.Error, OSError) as error:
             report(storage, "scrubber", Condition(now_us(), fault=fault_of(error)))
-            stop.wait(_REST_S)
+            stop.wait(_REST_MS / 1000)
 
 
-def _scrub(scrubber: Scrubber, storage: Storage, stop: threading.Event, pause_s: float) -> None:
+def _scrub(scrubber: Scrubber, storage: Storage, stop: threading.Event, pause_ms: int) -> None:
     steps, shown = 0, scrubber.fault
     while not stop.is_set():
         ended = scrubber.step()
@@ -144,4 +144,4 @@ def _scrub(scrubber: Scrubber, storage: Storage, stop: threading.Event, pause_s:
         if ended or steps % _REPORT_EVERY == 0 or scrubber.fault is not shown:
             shown = scrubber.fault
             report(storage, "scrubber", scrubber.condition)
-        stop.wait(_REST_S if ended else pause_s)
+        stop.wait((_REST_MS if ended else pause_ms) / 1000)

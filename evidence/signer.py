@@ -28,7 +28,7 @@ from evidence.signing import (
 )
 
 _MAX_SOCKET_PATH: Final = 107  # Linux: sockaddr_un
-_TICK_S: Final = 0.25  # how soon a stop is seen
+_TICK_MS: Final = 250  # how soon a stop is seen
 _PATIENCE_S: Final = 2  # a peer that says nothing must not hold the others up
 
 
@@ -66,7 +66,7 @@ def _listen(path: Path) -> socket.socket:
     server.bind(str(path))
     path.chmod(0o600)
     server.listen(16)
-    server.settimeout(_TICK_S)
+    server.settimeout(_TICK_MS / 1000)
     return server
 
 

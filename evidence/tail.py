@@ -8,9 +8,14 @@ from typing import Final
 from domain.errors import DomainError
 from evidence.storage import CHECKPOINT, Storage
 
-BOUND_S: Final = 60.0
-_MARK_EVERY_S: Final = 0.2
-_LOOK_EVERY_S: Final = 0.05
+BOUND_MS: Final = 60_000
+_MARK_EVERY_MS: Final = 200
+_LOOK_EVERY_MS: Final = 50
+
+
+def monotonic_ms() -> int:
+    """Milliseconds of a clock that is never set back."""
+    return time.monotonic_ns() // 1_000_000
 
 
 class UnsignedTail:
@@ -23,34 +28,34 @@ class UnsignedTail:
     def __init__(
         self,
         storage: Storage,
-        bound_s: float = BOUND_S,
-        clock: Callable[[], float] = time.monotonic,
+        bound_ms: int = BOUND_MS,
+        clock_ms: Callable[[], int] = monotonic_ms,
     ) -> None:
         self._storage = storage
-        self._bound_s = bound_s
-        self._clock = clock
-        self._marks: deque[tuple[int, float]] = deque()
-        self._looked = float("-inf")
+        self._bound_ms = bound_ms
+        self._clock = clock_ms
+        self._marks: deque[tuple[int, int]] = deque()
+        self._looked = -_LOOK_EVERY_MS
 
     def committed(self, size: int) -> None:
         """The log has `size` entries now; kept at most five times a second."""
         now = self._clock()
-        if not self._marks or now - self._marks[-1][1] >= _MARK_EVERY_S:
+        if not self._marks or now - self._marks[-1][1] >= _MARK_EVERY_MS:
             self._marks.append((size, now))
 
     def __call__(self) -> DomainError | None:
         """`log.unsigned_tail` (with how long, in facts) once the oldest mark is too old, or None."""
         now = self._clock()
-        if not self._marks or now - self._marks[0][1] < _LOOK_EVERY_S:
+        if not self._marks or now - self._marks[0][1] < _LOOK_EVERY_MS:
             return None
-        if now - self._looked >= _LOOK_EVERY_S:
+        if now - self._looked >= _LOOK_EVERY_MS:
             self._looked = now
             signed = published_size(self._storage)
             while self._marks and self._marks[0][0] <= signed:
                 self._marks.popleft()
-        if not self._marks or now - self._marks[0][1] <= self._bound_s:
+        if not self._marks or now - self._marks[0][1] <= self._bound_ms:
             return None
-        waited = int(now - self._marks[0][1])
+        waited = (now - self._marks[0][1]) // 1000
         detail = f"entries have waited {waited} s for a signature; nothing more is accepted"
         return DomainError("log.unsigned_tail", detail, {"waited_s": waited})
 
