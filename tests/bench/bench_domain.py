@@ -106,10 +106,8 @@ def bench_rating() -> list[Result]:
     ]
 
 
-def bench_domain() -> list[Result]:
+def pure(_server: object) -> list[Result]:
     return [*bench_admission(), *bench_rating()]
 
 
-if __name__ == "__main__":
-    for result in bench_domain():
-        print(result)
+BENCHES: list[Callable[[object], list[Result]]] = [pure]

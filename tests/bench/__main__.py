@@ -1,0 +1,60 @@
+"""`make bench`: every bench, each against its baseline in the same run, into build/bench.json."""
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from api.embedded.postgres import Postgres
+from tests.bench import (
+    bench_api,
+    bench_domain,
+    bench_evidence,
+    bench_log,
+    bench_projections,
+    bench_replay,
+)
+
+OUT = Path("build/bench.json")
+MODULES = (bench_log, bench_evidence, bench_api, bench_projections, bench_domain, bench_replay)
+
+
+def main(only: list[str]) -> int:
+    """Runs all benches, or those whose module is named on the command line; prints as it goes."""
+    folder = Path(tempfile.mkdtemp(prefix="gpuaas-bench-"))
+    folder.chmod(0o711)
+    rows: list[Any] = []
+    try:
+        with closing(Postgres(folder)) as server:
+            for module in MODULES:
+                name = module.__name__.rsplit("_", 1)[1]
+                if only and name not in only:
+                    continue
+                for bench in module.BENCHES:
+                    began = time.monotonic()
+                    found = bench(server)
+                    for row in found:
+                        print(_line(row), flush=True)
+                    print(f"    ({name}.{bench.__name__}: {time.monotonic() - began:.0f} s)")
+                    rows += found
+                    OUT.parent.mkdir(exist_ok=True)
+                    OUT.write_text(json.dumps(rows, indent=1) + "\n")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _line(row: Any) -> str:
+    ratio = "" if row["ratio"] is None else f"  ratio {row['ratio']:.2f}"
+    baseline = "" if row["baseline_value"] is None else (
+        f"  vs {row['baseline_name']} {row['baseline_value']:,.2f}"
+    )  # fmt: skip
+    return f"{row['name']}: {row['value']:,.2f} {row['unit']}{baseline}{ratio}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
