@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+import psycopg
+
 from api.config import from_environment, port
 from domain.errors import DomainError
+from gpuaas_verify.errors import Invalid
 from migrations.runner import SchemaMismatch
 
 type Verb = Callable[[argparse.Namespace], int]
@@ -70,7 +73,6 @@ def _agent(_args: argparse.Namespace) -> int:
 
 def _migrate(_args: argparse.Namespace) -> int:
     from evidence.opening import open_log
-
     from migrations.runner import migrate
 
     settings = from_environment()
@@ -94,10 +96,39 @@ def _fsck(_args: argparse.Namespace) -> int:
     return run(settings.database_url, settings.storage)
 
 
-def _rebuild(_args: argparse.Namespace) -> int:
+def _rebuild(args: argparse.Namespace) -> int:
     from projections.rebuild import run
 
-    return run(from_environment().database_url)
+    return run(from_environment().database_url, accept=args.accept)
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from evidence.restore import refill
+    from evidence.storage import Storage
+    from gpuaas_verify.note import Vkey
+
+    settings = from_environment()
+    vkey = Vkey.parse(args.key)
+    back = refill(settings.owner_database_url, Storage(settings.storage), vkey)
+    print(f"{back} entries came back from the entry bundles; now run `gpuaas fsck`")
+    return 0
+
+
+def _continue_log(args: argparse.Namespace) -> int:
+    from evidence.restore import open_continuing
+
+    settings = from_environment()
+    note = args.note.read_bytes()
+    vkey = open_continuing(
+        settings.database_url,
+        settings.storage,
+        settings.signer_state,
+        settings.log_name,
+        note,
+        args.first_lost,
+    )
+    print(f"a new log is open; publish its vkey: {vkey}")
+    return 0
 
 
 def _demo(_args: argparse.Namespace) -> int:
@@ -129,7 +160,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verb("migrate", _migrate, "bring the database to this version and open the log")
     verb("fsck", _fsck, "re-read log and storage whole, name the first bad position")
-    verb("rebuild", _rebuild, "rebuild all views beside the live ones, compare, swap")
+    rebuild = verb("rebuild", _rebuild, "rebuild all views beside the live ones, compare, swap")
+    rebuild.add_argument(
+        "--accept",
+        action="store_true",
+        help="swap although they differ: this version's views differ",
+    )
+    restore = verb("restore", _restore, "refill a restored database from the entry bundles")
+    restore.add_argument("--key", required=True, metavar="VKEY", help="the vkey you keep elsewhere")
+    onward = verb("continue-log", _continue_log, "open a new log that names a lost one")
+    onward.add_argument("--note", type=Path, required=True, help="the old log's last signed note")
+    onward.add_argument("--first-lost", type=int, required=True, metavar="POSITION")
     verb("demo", _demo, "from an empty directory to a verified invoice")
     replay = verb("replay", _replay, "drive the platform with a recorded cluster trace")
     for name in ("nodes", "pods", "prices"):
@@ -149,8 +190,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     run: Verb = args.verb
     try:
         return run(args)
-    except (DomainError, SchemaMismatch) as refused:
-        print(f"gpuaas: {refused}", file=sys.stderr)
+    except (DomainError, SchemaMismatch, Invalid, psycopg.OperationalError, OSError) as refused:
+        print(f"gpuaas: {str(refused).strip() or type(refused).__name__}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("gpuaas: interrupted", file=sys.stderr)
