@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -53,6 +54,25 @@ def replay_under_fire(inputs: Inputs, out: Path, seed: int) -> list[str]:
             child.wait()
     _finish(child, inputs, out)
     return killed
+
+
+def replay_holds(inputs: Inputs, reference: Path, folder: Path, seed: int) -> str:
+    """One seed in a folder of its own: killed, finished, the same as the reference; says what was."""
+    place = folder / f"replay-{seed}"
+    place.mkdir(mode=0o711)
+    killed = replay_under_fire(inputs, place / "out", seed)
+    require_same(place / "out", reference)
+    shutil.rmtree(place)
+    return f"replay seed {seed}: {killed}"
+
+
+def stack_holds(folder: Path, seed: int, *, runtimes: int = 12, kills: int = 6) -> str:
+    """One seed of a living stack in a folder of its own."""
+    place = folder / f"stack-{seed}"
+    place.mkdir(mode=0o711)
+    killed = stack_under_fire(place, seed, runtimes=runtimes, kills=kills)
+    shutil.rmtree(place)
+    return f"stack seed {seed}: {killed}"
 
 
 def _finish(child: subprocess.Popen[bytes], inputs: Inputs, out: Path) -> None:
@@ -166,7 +186,7 @@ class Caller:
             return bytes(answer.read())
 
 
-def stack_under_fire(folder: Path, seed: int, *, runtimes: int = 12, kills: int = 6) -> list[str]:
+def stack_under_fire(folder: Path, seed: int, *, runtimes: int, kills: int) -> list[str]:
     """Launches and stops while everything is killed in turn; then holds the log against the answers."""
     os.environ["GPUAAS_DATA"] = str(folder / "data")
     os.environ["GPUAAS_SIGNER_STATE"] = str(folder / "signer")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.replay_runs import Inputs, run, sliced
-from tests.kills import replay_under_fire, require_same, stack_under_fire
+from tests.kills import replay_holds, stack_holds
 
 pytestmark = pytest.mark.slow
 
@@ -40,15 +40,6 @@ def reference(folder: Path, inputs: Inputs) -> Path:
     return out
 
 
-def under_fire(inputs: Inputs, reference: Path, folder: Path, seed: int) -> str:
-    place = folder / f"seed-{seed}"
-    place.mkdir(mode=0o711)
-    killed = replay_under_fire(inputs, place / "out", seed)
-    require_same(place / "out", reference)
-    shutil.rmtree(place)
-    return f"seed {seed}: {killed}"
-
-
 @pytest.mark.shared
 @pytest.mark.parametrize("seeds", [range(8), range(8, 16)])
 def test_a_replay_survives_kills(
@@ -59,14 +50,11 @@ def test_a_replay_survives_kills(
     Four at a time: a replay under fire mostly waits.
     """
     with ThreadPoolExecutor(4) as pool:
-        for said in pool.map(lambda seed: under_fire(inputs, reference, folder, seed), seeds):
+        for said in pool.map(lambda seed: replay_holds(inputs, reference, folder, seed), seeds):
             print(said)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_living_stack_survives_kills(folder: Path, seed: int) -> None:
     """api, worker, signer, agent, NATS, PostgreSQL killed under load: each answer once in the log."""
-    place = folder / f"stack-{seed}"
-    place.mkdir(mode=0o711)
-    print(stack_under_fire(place, seed))
-    shutil.rmtree(place)
+    print(stack_holds(folder, seed))

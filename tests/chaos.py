@@ -1,0 +1,52 @@
+"""`make chaos`: the long seeded runs that `make test` samples.
+
+`python -m tests.chaos [REPLAYS [STACKS [FIRST_SEED]]]`; the default is 200 runs: 180 replays of a
+300-task slice and 20 living stacks, each with kills from its seed. A failure names the seed.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.integration.replay_runs import run, sliced
+from tests.kills import replay_holds, stack_holds
+
+REPLAYS, STACKS, TASKS = 180, 20, 300
+
+
+def main(arguments: list[str]) -> int:
+    """0 when every seed held; each is one line as it ends."""
+    replays, stacks, first = (
+        int(given) for given in (arguments + [str(REPLAYS), str(STACKS), "1000"][len(arguments) :])
+    )
+    shared = Path(os.environ.get("GPUAAS_SHARED", "../shared")).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="gpuaas-chaos-"))
+    folder.chmod(0o711)
+    began = time.monotonic()
+    try:
+        inputs = sliced(shared, folder, TASKS)
+        reference = folder / "reference" / "out"
+        reference.parent.mkdir(mode=0o711)
+        run(inputs, reference)
+
+        def say(held: str) -> None:
+            print(f"[{time.monotonic() - began:6.0f} s] {held}", flush=True)
+
+        with ThreadPoolExecutor(4) as pool:
+            seeds = range(first, first + replays)
+            for held in pool.map(lambda seed: replay_holds(inputs, reference, folder, seed), seeds):
+                say(held)
+        for seed in range(first, first + stacks):
+            say(stack_holds(folder, seed, runtimes=24, kills=12))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{replays + stacks} seeded runs held in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
