@@ -176,6 +176,7 @@ signer.smaller_tree|503|The tree shrank|Operator: refill from the entry bundles.
 signer.socket_path|500|The socket's path is too long|Operator: choose a shorter folder.
 signer.state_changed|503|The signer's state was written by another|Operator: run one signer.
 signer.state_missing|503|The signer's state is gone|Operator: restore it; it lives apart from the data.
+signer.state_unwritable|503|The signer cannot write its state|Operator: make room on its disk; it goes on by itself.
 signer.unavailable|503|The signer does not answer|Operator: start it; appends wait for it.
 stack.data_unreachable|500|The data folder cannot be entered|Choose a folder the named account can enter.
 stack.locked|409|The data folder is in use|Stop the process that is named.

@@ -3,9 +3,11 @@
 `status/<part>` under the storage root. A reader judges age itself: a part that died says nothing new.
 """
 
+import contextlib
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -66,12 +68,31 @@ def fault_of(error: Exception) -> Fault:
 
 
 def report(storage: Storage, part: str, condition: Condition) -> None:
-    """Replaces what the part said before. A full disk is not the part's fault to die of."""
+    """Replaces what the part said before. A full disk is not the part's fault to die of.
+
+    There the old file is written over in place, which needs no room; where even that fails the
+    part falls silent, and readiness sees its age.
+    """
     folder = storage.root / "status"
-    folder.mkdir(exist_ok=True)
     fresh = folder / f"{part}~{os.getpid()}"
-    fresh.write_bytes(msgspec.json.encode(condition))
-    fresh.rename(folder / part)
+    said = msgspec.json.encode(condition)
+    try:
+        folder.mkdir(exist_ok=True)
+        fresh.write_bytes(said)
+        fresh.rename(folder / part)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+            _write_over(folder / part, said)
+
+
+def _write_over(path: Path, data: bytes) -> None:
+    """One write of the file's whole length at least, so that nobody reads two mixed."""
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(handle, data.ljust(os.fstat(handle).st_size), 0)
+    finally:
+        os.close(handle)
 
 
 def read_condition(storage: Storage, part: str) -> Condition | None:

@@ -95,7 +95,10 @@ def keep_integrated(
             ):
                 _integrate(integrator, reporter, wake, stop)
         except (Invalid, DomainError, psycopg.Error, OSError) as error:
-            reporter.fault(error)
+            # A second worker stands by: the first one speaks for the integrator, and when it is
+            # gone its word grows old.
+            if not (isinstance(error, DomainError) and error.code == "integrator.second"):
+                reporter.fault(error)
             stop.wait(_RETRY_S)
 
 

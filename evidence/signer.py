@@ -98,6 +98,9 @@ def _answer(connection: socket.socket, state: SignerState) -> Answer:
         return state.status() if isinstance(request, AskStatus) else Signed(state.sign(request))
     except DomainError as error:
         return Refused(error.code, error.detail, error.facts)
+    except OSError as error:
+        # Either the peer went away, or the state cannot be written: then nothing was signed.
+        return Refused("signer.state_unwritable", f"nothing is signed: {error}", {})
     except (ValueError, msgspec.MsgspecError) as error:
         return Refused("signer.malformed", f"not a request: {error}", {})
 

@@ -5,6 +5,7 @@ last one signed), `lock`. It lies apart from the data directory, so that restori
 backup does not roll this back with it (EVIDENCE.md section 4).
 """
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -119,7 +120,9 @@ class SignerState:
         text = Checkpoint(self.origin, tree.size, bytes.fromhex(tree.root)).format()
         note = sign_note(text, self._vkey, self._key.sign)
         # Not synced: a note lost in a power cut is the same bytes when asked for again.
-        (self.folder / "note").write_bytes(note)
+        fresh = self.folder / "note~"
+        fresh.write_bytes(note)
+        fresh.rename(self.folder / "note")
         return note.decode()
 
     def _guard(self, tree: SignTree) -> State:
@@ -151,7 +154,9 @@ class SignerState:
     def _count(self, refusal: DomainError) -> None:
         at_us = time.time_ns() // 1000
         self.refusals = Refusals(self.refusals.count + 1, str(refusal), at_us)
-        replace_durably(self.folder / "refused", msgspec.json.encode(self.refusals), 0o600)
+        # A full disk must not hide the refusal from whoever asked.
+        with contextlib.suppress(OSError):
+            replace_durably(self.folder / "refused", msgspec.json.encode(self.refusals), 0o600)
 
 
 def _check_consistent(old: State, tree: SignTree) -> None:
