@@ -248,6 +248,7 @@ def test_a_row_is_sealed_with_its_batch_not_later() -> None:
 def test_a_fact_is_an_object() -> None:
     """Anything else is a verdict."""
     history, *_ = simple()
-    entry = {**history.entry(0), "fact": [ORG]}
-    with Books(None) as books, pytest.raises(Invalid, match=r"fact\.malformed"):
-        books.feed(0, entry)
+    for fact in ([ORG], None, 7):
+        entry = {**history.entry(0), "fact": fact}
+        with Books(None) as books, pytest.raises(Invalid, match=r"fact\.malformed"):
+            books.feed(0, entry)
