@@ -13,8 +13,11 @@ from gpuaas_verify.entry import NO_PREV, Entry, parse_entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED, check_fact, check_origin
 from gpuaas_verify.files import SEALED, LiveFiles
+from gpuaas_verify.quick import scan
+from gpuaas_verify.strict import MAX_BYTES
 
 REMEMBERED: Final = 100_000  # streams; others are looked up
+_NO_APPEND: Final[tuple[int, str]] = (0, "")
 
 
 class Row(NamedTuple):
@@ -43,7 +46,7 @@ class Order:
         self.files = LiveFiles()
         self._origin = origin
         self._streams: dict[str, tuple[int, str]] = {}
-        self._open_append: tuple[int, str] = (0, "")
+        self._open_append = _NO_APPEND
 
     def resume(self, position: int, last: bytes, leaf: bytes, watched: Iterable[Entry]) -> None:
         """Goes on after entries that were checked before; `watched` are their seals, in order."""
@@ -69,20 +72,14 @@ class Order:
         expected, prev, last_us = self.position, self.leaf, self.at_us
         try:
             for row, leaf in zip(rows, leaves, strict=True):
-                entry = parse_entry(row.entry)
-                if row.position != expected or entry.position != expected:
-                    raise _wrong("position", f"position {expected} is next")
-                if entry.prev != prev:
-                    raise _wrong("prev", "not the leaf hash before it")
-                if entry.at_us < last_us:
-                    raise _wrong("at_us", "earlier than the entry before")
-                check_fact(entry)
-                self._check_columns(row, entry)
-                self._check_stream(entry, unknown)
-                if entry.tag in SEALING or not expected:
-                    self._check_sealing(entry)
-                    watched.append(entry)
-                prev, last_us = leaf.hex(), entry.at_us
+                at_us = self._follow(row, expected, prev, last_us)
+                if at_us < 0:
+                    entry = self._check_fully(row, expected, prev, last_us, unknown)
+                    at_us = entry.at_us
+                    if entry.tag in SEALING or not expected:
+                        self._check_sealing(entry)
+                        watched.append(entry)
+                prev, last_us = leaf.hex(), at_us
                 expected += 1
         except Invalid as error:
             raise error.at(position=expected) from error
@@ -91,6 +88,58 @@ class Order:
         if len(self._streams) > REMEMBERED:
             self._streams.clear()
         return watched
+
+    def _follow(self, row: Row, expected: int, prev: str, last_us: int) -> int:
+        """The entry's time, and it is remembered, when its bytes show that all is right; else -1.
+
+        Everything `_check_fully` would refuse, and whatever only decoding can tell, is -1 and
+        leaves nothing remembered.
+        """
+        seen = scan(row.entry) if len(row.entry) <= MAX_BYTES else None
+        if seen is None or seen.tag in SEALING or not expected:
+            return -1
+        at_us, version = int(seen.at_us), int(seen.version)
+        number = str(expected)
+        if seen.position != number or seen.prev != prev or at_us < last_us:
+            return -1
+        if seen.after is not None and int(seen.after) >= expected:
+            return -1
+        if row.position != expected or row.stream != seen.stream or row.version != version:
+            return -1
+        known = self._streams.get(seen.stream)
+        if (known[0] + 1 != version or known[1] != seen.org) if known else version != 1:
+            return -1
+        cause = seen.cause
+        count, open_cause = self._open_append
+        if row.span not in {0, count + 1} or (count and open_cause != cause):
+            return -1
+        last_of_command = row.span and seen.after is None
+        said = None if row.command is None else f"cmd:{row.command.hex()}"
+        if said != (cause if last_of_command else None):
+            return -1
+        self._open_append = _NO_APPEND if row.span else (count + 1, cause)
+        self._streams[seen.stream] = (version, seen.org)
+        return at_us
+
+    def _check_fully(
+        self,
+        row: Row,
+        expected: int,
+        prev: str,
+        last_us: int,
+        unknown: dict[str, tuple[int, str, int]],
+    ) -> Entry:
+        entry = parse_entry(row.entry)
+        if row.position != expected or entry.position != expected:
+            raise _wrong("position", f"position {expected} is next")
+        if entry.prev != prev:
+            raise _wrong("prev", "not the leaf hash before it")
+        if entry.at_us < last_us:
+            raise _wrong("at_us", "earlier than the entry before")
+        check_fact(entry)
+        self._check_columns(row, entry)
+        self._check_stream(entry, unknown)
+        return entry
 
     def require_whole(self) -> None:
         """Nothing when the last append is complete: at the head, one always is."""
@@ -118,7 +167,7 @@ class Order:
             raise Invalid("entry.column", "a column contradicts the entry", field="command")
         if row.span not in {0, count + 1}:
             raise Invalid("entry.span", f"not {count + 1} entries", field="span")
-        self._open_append = (0, "") if row.span else (count + 1, entry.cause)
+        self._open_append = _NO_APPEND if row.span else (count + 1, entry.cause)
 
     def _check_stream(self, entry: Entry, unknown: dict[str, tuple[int, str, int]]) -> None:
         known = self._streams.get(entry.stream)

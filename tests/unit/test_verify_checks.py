@@ -154,7 +154,7 @@ def is_noticed(name: str, removed: str, code: CodeType) -> bool:
 ONLY_SLOWER = "sends more entries the full way, which gives the same verdict"
 ONLY_CHANGED = "speaks only of a bundle that changes while it is read"
 NEEDLESS = {
-    "block int(seen.cause) >= position": ONLY_SLOWER,
+    "block int(seen.after) >= position": ONLY_SLOWER,
     "block tag in attest.WATCHED": "sends the history entries that it does not look at",
     "entry int(cause[4:]) >= entry.position": ONLY_SLOWER,
     "quick kind == 'organization'": ONLY_SLOWER,

@@ -158,11 +158,12 @@ def test_what_is_recognised_by_its_bytes_passes_the_full_check(
         raw = raw[:at] + piece + raw[at + cut :]
     assert verdict(parse_entry, raw) == verdict(parse_plainly, raw)
     seen = quick.scan(raw)
-    if seen is not None and (seen.cause is None or int(seen.cause) < int(seen.position)):
+    if seen is not None and (seen.after is None or int(seen.after) < int(seen.position)):
         entry = fully(raw)
         assert (int(seen.position), seen.prev, int(seen.at_us)) == entry[:3]
         assert (seen.stream, int(seen.version), seen.tag, seen.org) == entry[4:8]
-        assert entry.cause == f"pos:{seen.cause}" or seen.cause is None
+        assert seen.cause == entry.cause
+        assert seen.after is None or entry.cause == f"pos:{seen.after}"
 
 
 def test_most_entries_are_recognised_by_their_bytes() -> None:

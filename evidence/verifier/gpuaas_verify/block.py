@@ -127,7 +127,7 @@ def _follows(seen: Seen, position: int, result: BlockResult) -> bool:
         int(seen.position) != position
         or seen.prev != result.last_leaf
         or at_us < result.last_at_us
-        or (seen.cause is not None and int(seen.cause) >= position)
+        or (seen.after is not None and int(seen.after) >= position)
     ):
         return False
     version = int(seen.version)

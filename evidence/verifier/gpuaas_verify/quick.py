@@ -39,12 +39,12 @@ _ENVELOPE = re.compile(
     rf'\{{"position":{_NUMBER},"prev":"([0-9a-f]{{64}})","at_us":{_NUMBER},"salt":"[0-9a-f]{{32}}",'
     rf'"stream":"(([a-z][a-z_]{{0,30}})-{_UUID})","version":([1-9][0-9]{{0,17}}),'
     rf'"tag":"(gpuaas\.[a-z0-9_]+\.[a-z0-9_]+\.v[0-9]+)","org":"(-|organization-{_UUID})",'
-    rf'"actor":"{entry.FIELD["actor"].pattern}","cause":"(?:cmd:[0-9a-f]{{64}}|pos:{_NUMBER})","fact":'
+    rf'"actor":"{entry.FIELD["actor"].pattern}","cause":"(cmd:[0-9a-f]{{64}}|pos:{_NUMBER})","fact":'
 )
 
 
 class Seen(NamedTuple):
-    """What the neighbours of an entry are held against; numbers still in decimal."""
+    """What the neighbours of an entry are held against; numbers still in decimal. `after` is its cause's position."""
 
     position: str
     prev: str
@@ -54,7 +54,8 @@ class Seen(NamedTuple):
     version: str
     tag: str
     org: str
-    cause: str | None
+    cause: str
+    after: str | None
 
 
 class _Form(NamedTuple):
