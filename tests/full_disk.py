@@ -1,9 +1,11 @@
 """A small disk of its own that can be filled to the last byte and emptied again."""
 
+import asyncio
 import errno
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 _BALLAST = "ballast"
 _KIB = 1024
+_PATIENCE_S = 15
 
 
 class Disk:
@@ -77,3 +80,11 @@ def small_disk(at: Path, mib: int, mode: str = "0711") -> Iterator[Disk]:
         # Lazily: a process that outlived its test by a moment must not keep the mount.
         subprocess.run(["umount", "-l", str(at)], check=True)
         at.rmdir()
+
+
+async def until(ready: Callable[[], bool], what: str) -> None:
+    """Returns when `ready()`; fails after 15 s, saying what was waited for."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not ready():
+        assert time.monotonic() < deadline, f"waited {_PATIENCE_S} s for {what}"
+        await asyncio.sleep(0.02)

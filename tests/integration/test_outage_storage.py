@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -21,7 +21,7 @@ from evidence.storage import Storage
 from evidence.tail import UnsignedTail, published_size
 from gpuaas_verify import cli
 from tests.conftest import Database
-from tests.full_disk import Disk, small_disk
+from tests.full_disk import Disk, small_disk, until
 from tests.integration.evidence_stack import EvidenceStack, one_stream
 
 pytestmark = pytest.mark.slow
@@ -32,13 +32,6 @@ _PATIENCE_S = 10
 def disk(tmp_path: Path) -> Iterator[Disk]:
     with small_disk(tmp_path / "disk", 4) as disk:
         yield disk
-
-
-async def until(ready: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not ready():
-        assert time.monotonic() < deadline, f"waited {_PATIENCE_S} s for {what}"
-        await asyncio.sleep(0.02)
 
 
 def fault(storage: Storage) -> str:
