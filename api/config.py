@@ -16,6 +16,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
+    `unsigned_bound_s`: appends are refused while an entry has waited longer for its signature.
     """
 
     data: Path
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: int
     log_name: str
     embedded: bool
+    unsigned_bound_s: int = 60
 
     @property
     def storage(self) -> Path:
@@ -63,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_HTTP_PORT": str(self.http_port),
             "GPUAAS_LOG_NAME": self.log_name,
             "GPUAAS_EMBEDDED": "1" if self.embedded else "0",
+            "GPUAAS_UNSIGNED_BOUND_S": str(self.unsigned_bound_s),
         }
 
 
@@ -99,6 +102,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         http_port=port(env.get("GPUAAS_HTTP_PORT") or "8470", "GPUAAS_HTTP_PORT"),
         log_name=env.get("GPUAAS_LOG_NAME") or "gpuaas.local",
         embedded=env.get("GPUAAS_EMBEDDED") == "1",
+        unsigned_bound_s=unsigned_bound(env),
     )
 
 
@@ -110,4 +114,17 @@ def port(text: str, name: str) -> int:
     """
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise DomainError("config.malformed", f"{name} is no port: {text!r}")
+    return int(text)
+
+
+def unsigned_bound(env: Mapping[str, str] = os.environ) -> int:
+    """GPUAAS_UNSIGNED_BOUND_S, default 60.
+
+    Raises:
+        DomainError: `config.malformed` unless it is 1 to 3600 whole seconds.
+    """
+    text = env.get("GPUAAS_UNSIGNED_BOUND_S") or "60"
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 0 < int(text) <= 3600:
+        detail = f"GPUAAS_UNSIGNED_BOUND_S is not 1 to 3600 seconds: {text!r}"
+        raise DomainError("config.malformed", detail)
     return int(text)

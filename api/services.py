@@ -90,7 +90,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         heads = Heads(client)
         await heads.start()
         storage = Storage(settings.storage)
-        unsigned = UnsignedTail(storage)
+        unsigned = UnsignedTail(storage, bound_ms=settings.unsigned_bound_s * 1000)
 
         def committed(size: int) -> None:
             unsigned.committed(size)

@@ -9,16 +9,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from evidence.opening import open_log
-
-from api.config import Settings, data_directory, signer_directory
+from api.config import Settings, data_directory, signer_directory, unsigned_bound
 from api.embedded import children
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
 from domain.errors import DomainError
+from evidence.opening import open_log
 from migrations.runner import migrate
 
 PROCESSES = ("signer", "worker", "serve", "agent")
@@ -79,16 +78,24 @@ class Stack:
             return False
 
     def tend(self) -> list[str]:
-        """Restarts processes that ended by themselves, each at most once in 5 s; their names."""
+        """Restarts what ended by itself, servers too, each at most once in 5 s; the names."""
+        servers = {"postgres": self.postgres, "nats": self.nats}
+        running = {name: server.child for name, server in servers.items() if server is not None}
         now = time.monotonic()
         ended = [
             name
-            for name, child in self.children.items()
+            for name, child in {**running, **self.children}.items()
             if child.poll() is not None and self._not_before.get(name, 0) <= now
         ]
         for name in ended:
             self._not_before[name] = now + _RESTART_S
-            self.start(name)
+            server = servers.get(name)
+            if server is None:
+                self.start(name)
+                continue
+            # A full disk lets no server start: it is tried again until there is room.
+            with suppress(DomainError):
+                server.restart()
         return ended
 
     def close(self) -> None:
@@ -166,6 +173,7 @@ def _servers(
         http_port=http_port or children.free_port(),
         log_name=env.get("GPUAAS_LOG_NAME") or "gpuaas.local",
         embedded=True,
+        unsigned_bound_s=unsigned_bound(env),
     )
     return settings, postgres, nats
 
