@@ -26,8 +26,10 @@ from evidence.log import EventLog
 from evidence.private import PrivateValue
 from evidence.reader import READ_ENTRIES, decode_entry, read_stream
 
-_BATCH: Final = 256
-_IN_FLIGHT: Final = 2
+# Measured: a batch as large as one of the log's own transactions, and enough of them to decide
+# the next while others are written, keeps both the loop and the database at work.
+_BATCH: Final = 32
+_IN_FLIGHT: Final = 8
 _TRIES: Final = 20
 _READ: Final = 5_000
 _IDLE_S: Final = 1.0

@@ -10,6 +10,7 @@ from domain.errors import DomainError
 
 PICO: Final = 10**12
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - writes no offset, as the edge wants it
 _INSTANT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?Z"
 )
@@ -23,10 +24,10 @@ def now_us() -> int:
 def instant(us: int) -> str:
     """`2025-01-01T00:00:00.000000Z`. Raises: DomainError request.invalid outside years 1..9999."""
     try:
-        moment = _EPOCH + timedelta(microseconds=us)
+        moment = _PLAIN_EPOCH + timedelta(microseconds=us)
     except OverflowError as error:
         raise DomainError("request.invalid", f"{us} us is no calendar instant") from error
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rjust(26, "0") + "Z"
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def maybe_instant(us: int | None) -> str | None:

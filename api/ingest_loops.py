@@ -37,9 +37,10 @@ _AWAITED: Final = (runtime.Placed, runtime.Booting, runtime.Ending)
 
 
 class Pace(Struct, frozen=True):
-    """How often nodes are tended without a wake-up, and an unanswered order is sent again."""
+    """How often all nodes are tended, some at most, and an unanswered order is sent again."""
 
     tend_s: float = 0.5
+    gather_s: float = 0.05
     resend_s: float = 10.0
     settle_us: int = fleet.UNREACHABLE_US
     timing: Timing = Timing()
@@ -152,6 +153,7 @@ async def take_beats(desk: Desk) -> None:
             continue
         desk.ingest.last_seen_us[known.node] = desk.ingest.now_us()
         if known.unreachable:
+            desk.ingest.follower.state.touched.add(known.node)
             desk.wake.set()
     raise nats.errors.ConnectionClosedError
 
@@ -165,20 +167,38 @@ async def take_wakes(desk: Desk) -> None:
 
 
 async def tend_nodes(desk: Desk) -> None:
-    """Never returns: after each change, and on silence, what the log implies is done."""
+    """Never returns: after each change, and on silence, what the log implies is done.
+
+    A wake-up looks at the nodes with news only; every node is looked at each `tend_s`.
+    """
+    state = desk.ingest.follower.state
+    all_at = began = 0.0
     while True:
+        # Many launches a second would each wake this loop: it reads them together.
+        await asyncio.sleep(max(0.0, began + desk.pace.gather_s - time.monotonic()))
+        began = time.monotonic()
         desk.wake.clear()
         await desk.ingest.follower.catch_up()
-        for node, known in list(desk.ingest.follower.state.nodes.items()):
-            if not needs_tending(desk, known):
-                continue
-            with contextlib.suppress(TimeoutError, nats.errors.Error, nats.js.errors.Error):
-                async with desk.ingest.locks[node]:
-                    await desk.ingest.follower.catch_up()
-                    await tend(desk, desk.ingest.follower.state.nodes[node])
+        if began >= all_at:
+            all_at = began + desk.pace.tend_s
+            state.touched.update(state.nodes)
+        touched, state.touched = state.touched, set()
+        for node in touched:
+            await _tend_if_needed(desk, node)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(desk.pace.tend_s):
+            async with asyncio.timeout(max(0.0, all_at - time.monotonic())):
                 await desk.wake.wait()
+
+
+async def _tend_if_needed(desk: Desk, node: str) -> None:
+    known = desk.ingest.follower.state.nodes[node]
+    if not needs_tending(desk, known):
+        return
+    # A server that does not answer: the next look at all nodes comes here again.
+    with contextlib.suppress(TimeoutError, nats.errors.Error, nats.js.errors.Error):
+        async with desk.ingest.locks[node]:
+            await desk.ingest.follower.catch_up()
+            await tend(desk, known)
 
 
 def needs_tending(desk: Desk, known: KnownNode) -> bool:

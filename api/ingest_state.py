@@ -82,10 +82,11 @@ class KnownNode(Struct):
 
 
 class FleetState:
-    """`applied` = the next position to apply."""
+    """`applied` = the next position to apply; `touched` = nodes with news, its reader empties it."""
 
     def __init__(self) -> None:
         self.applied = 0
+        self.touched: set[str] = set()
         self.nodes: dict[str, KnownNode] = {}
         self.runtimes: dict[str, LiveRuntime] = {}
 
@@ -107,6 +108,7 @@ class FleetState:
 
     def _node(self, entry: Recorded) -> None:
         known = self.nodes.setdefault(entry.stream, KnownNode(entry.stream))
+        self.touched.add(entry.stream)
         known.version = entry.version
         known.last_position = entry.position
         fact: node.Event = entry.fact  # type: ignore[assignment]
@@ -131,6 +133,8 @@ class FleetState:
             self.runtimes[entry.stream] = live
         live.version = entry.version
         live.state = runtime.evolve(live.state, fact)
+        if live.node:
+            self.touched.add(live.node)
         match fact:
             case runtime.Allocated():
                 live.node, live.allocation, live.epoch = fact.node, fact.allocation, fact.epoch

@@ -42,8 +42,10 @@ from evidence.log import Append, EventLog, Write, private_value
 from tests.api_stage import open_log
 from tests.bench.bench_log import CALLERS, ROUNDS, SECONDS, Measured, Urls, fresh_database, row
 
-_NODES: Final = 64
+# Room for 200,000 shares of a fiftieth: no node holds thousands of runtimes, as none would.
+_NODES: Final = 512
 _GPUS: Final = 8
+_MILLI: Final = 20
 _CONNECTIONS: Final = 256
 _VERSIONS: Final = """
 SELECT stream, max(version) FROM log.entry WHERE stream = ANY(%(streams)s) GROUP BY stream
@@ -102,7 +104,7 @@ class World:
         name, words = private_value(self.org, "r")
         launch = Launch(
             *(self.org, self.project, new_id("runtime"), new_id("allocation"), name),
-            *(1, 1, (), time.time_ns() // 1000),
+            *(1, _MILLI, (), time.time_ns() // 1000),
         )
         return LaunchAsk(launch, "user-bench", f"cmd:{secrets.token_hex(32)}", (words,))
 
@@ -286,7 +288,7 @@ def launches(server: Postgres) -> list[Measured]:
         try:
             _answers(port, folder)
             token = developer_token(from_environment(env))
-            body = b'{"project":"%s","name":"r","gpu_milli":1}' % world.project.encode()
+            body = b'{"project":"%s","name":"r","gpu_milli":%d}' % (world.project.encode(), _MILLI)
             for _ in range(ROUNDS):
                 base.append(uvloop.run(http_rate(port, "/v1/bench/nothing", body, token)))
                 ours.append(uvloop.run(http_rate(port, "/v1/runtimes", body, token)))
