@@ -17,13 +17,15 @@ from api.auth import Verifier
 from api.claims import Claims
 from api.commands import command_key
 from api.config import Settings
+from api.edge import now_us
 from api.heads import Heads
 from api.reads import Reads
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from domain.errors import DomainError
 from evidence.log import EventLog
+from evidence.reader import decode_entry, head, read_entries
 from evidence.storage import Storage
-from evidence.tail import UnsignedTail
+from evidence.tail import UnsignedTail, published_size
 from projections.live import position
 
 WAIT_US: Final = 5_000_000
@@ -100,6 +102,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         exits.push_async_callback(log.close)
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
+        await _tell_unsigned(unsigned, reads, storage)
         claims = Claims(settings.database_url)
         claims.start()
         exits.push_async_callback(claims.close)
@@ -119,6 +122,14 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             heads=heads,
             project_orgs={},
         )
+
+
+async def _tell_unsigned(unsigned: UnsignedTail, reads: Reads, storage: Storage) -> None:
+    """What an earlier process left without a signature counts against the bound from the start."""
+    oldest = await reads.ask(read_entries, published_size(storage), 1)
+    if oldest:
+        age_us = now_us() - decode_entry(oldest[0][1]).at_us
+        unsigned.found((await reads.ask(head)).size, age_us // 1000)
 
 
 async def _quiet(_: Exception) -> None:

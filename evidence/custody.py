@@ -122,37 +122,57 @@ async def keep(
 ) -> None:
     """All three until `stop`. Without NATS the integrator polls.
 
-    Raises: DomainError log.not_opened, log.unavailable at the start only.
+    Raises: DomainError log.not_opened, log.unavailable at the start only; what a part ended with.
     """
     files = Storage(storage)
     wake, ending = threading.Event(), threading.Event()
     log = await EventLog.open(database_url)
     try:
         pulse = Pulse(log, *log_stream(database_url))
-        threads = [
+        parts = [
+            asyncio.create_task(keep_beating(pulse, files, stop)),
             _thread(keep_integrated, database_url, files, socket, wake, ending),
             _thread(keep_scrubbing, database_url, files, ending),
         ]
         # Beside the rest: while NATS is away the integrator polls, and nothing waits for it.
-        listening = asyncio.create_task(_listen(nats_url, wake, stop)) if nats_url else None
+        listening = [asyncio.create_task(_listen(nats_url, wake, stop))] if nats_url else []
         try:
-            await keep_beating(pulse, files, stop)
+            # A part ends by itself only when told to, or by a bug: then all end, and say so.
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
         finally:
             ending.set()
             wake.set()
-            for thread in threads:
-                await asyncio.to_thread(thread.join)
-            if listening is not None:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+            for task in (parts[0], *listening):
+                task.cancel()
+            await asyncio.gather(*parts, *listening, return_exceptions=True)
     finally:
         await log.close()
 
 
-def _thread(target: Callable[..., None], *arguments: object) -> threading.Thread:
-    thread = threading.Thread(target=target, args=arguments, name=target.__name__)
-    thread.start()
-    return thread
+def _thread(target: Callable[..., None], *arguments: object) -> asyncio.Future[None]:
+    """A thread of its own (its niceness stays its own), and how it ended."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if not ended.done():
+            if error is None:
+                ended.set_result(None)
+            else:
+                ended.set_exception(error)
+
+    def body() -> None:
+        failed: BaseException | None = None
+        try:
+            target(*arguments)
+        except BaseException as error:  # noqa: BLE001 - handed to the loop, which raises it
+            failed = error
+        loop.call_soon_threadsafe(tell, failed)
+
+    threading.Thread(target=body, name=target.__name__).start()
+    return ended
 
 
 async def _listen(nats_url: str, wake: threading.Event, stop: asyncio.Event) -> None:

@@ -21,8 +21,8 @@ def monotonic_ms() -> int:
 class UnsignedTail:
     """A process's own view: sizes it committed and when, against the published checkpoint.
 
-    Give `committed` to the log as (part of) its wake and the object itself as its gate. A process
-    that commits nothing knows nothing, and refuses nothing.
+    Give `committed` to the log as (part of) its wake and the object itself as its gate. `found` at
+    the start tells it what others left unsigned; without it, it knows only what it committed.
     """
 
     def __init__(
@@ -42,6 +42,10 @@ class UnsignedTail:
         now = self._clock()
         if not self._marks or now - self._marks[-1][1] >= _MARK_EVERY_MS:
             self._marks.append((size, now))
+
+    def found(self, size: int, oldest_unsigned_age_ms: int) -> None:
+        """At the start the log has `size` entries, the oldest without a signature so old already."""
+        self._marks.append((size, self._clock() - max(0, oldest_unsigned_age_ms)))
 
     def __call__(self) -> DomainError | None:
         """`log.unsigned_tail` (with how long, in facts) once the oldest mark is too old, or None."""

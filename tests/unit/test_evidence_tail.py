@@ -49,6 +49,19 @@ def test_the_oldest_unsigned_entry_counts(tmp_path: Path) -> None:
     assert refusal.facts["waited_s"] == 69
 
 
+def test_what_a_process_finds_unsigned_counts_from_the_start(tmp_path: Path) -> None:
+    """A restart gives no fresh minute: the age of what was left is part of the bound."""
+    clock, storage = HandClock(), Storage(tmp_path)
+    gate = UnsignedTail(storage, clock_ms=clock)
+    gate.found(7, 61_000)
+    refusal = gate()
+    assert refusal is not None
+    assert refusal.code == "log.unsigned_tail"
+    sign(storage, 7)
+    clock.now += 1_000
+    assert gate() is None
+
+
 def test_the_published_size_of_nothing_is_zero(tmp_path: Path) -> None:
     """No checkpoint, or one that is no checkpoint, covers no entry."""
     storage = Storage(tmp_path)
