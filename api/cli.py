@@ -1,6 +1,7 @@
 """The `gpuaas` command of a server installation: each verb is one process or one errand."""
 
 import argparse
+import contextlib
 import signal
 import sys
 import threading
@@ -10,16 +11,31 @@ from types import FrameType
 
 import psycopg
 
-from api.config import from_environment, port
+from api.config import Settings, from_environment, port
 from domain.errors import DomainError
 from gpuaas_verify.errors import Invalid
-from migrations.runner import SchemaMismatch
+from migrations.runner import SchemaMismatch, require_current
 
 type Verb = Callable[[argparse.Namespace], int]
 
 
 def _say(text: str) -> None:
     print(f"  {text} ...", file=sys.stderr, flush=True)
+
+
+def _port(text: str) -> int:
+    try:
+        return port(text, "--port")
+    except DomainError as error:
+        raise argparse.ArgumentTypeError(error.detail) from error
+
+
+def _of_this_version(settings: Settings) -> Settings:
+    """The settings. Raises: SchemaMismatch when the database is of another version."""
+    # A database that is away is no mismatch: whoever is started meets it and waits or ends.
+    with contextlib.suppress(psycopg.OperationalError):
+        require_current(settings.database_url)
+    return settings
 
 
 def _up(args: argparse.Namespace) -> int:
@@ -47,15 +63,19 @@ def _up(args: argparse.Namespace) -> int:
 
 
 def _serve(_args: argparse.Namespace) -> int:
+    from api.embedded.children import require_free
     from api.serve import run
 
-    return run(from_environment())
+    settings = _of_this_version(from_environment())
+    # The server would share the port with whoever has it, another deployment's API included.
+    require_free(settings.http_port, "the API", settings.http_host)
+    return run(settings)
 
 
 def _worker(_args: argparse.Namespace) -> int:
     from api.worker import run
 
-    return run(from_environment())
+    return run(_of_this_version(from_environment()))
 
 
 def _signer(_args: argparse.Namespace) -> int:
@@ -148,9 +168,7 @@ def build_parser() -> argparse.ArgumentParser:
         return added
 
     up = verb("up", _up, "the embedded stack until Ctrl-C")
-    up.add_argument(
-        "--port", type=lambda text: port(text, "--port"), help="HTTP port (default: a free one)"
-    )
+    up.add_argument("--port", type=_port, help="HTTP port (default: a free one)")
     verb("serve", _serve, "the HTTP API, the admission writer and the ingest of agents' messages")
     verb("worker", _worker, "integrator, heartbeat, scrubber, projections and reactions")
     verb("signer", _signer, "the process that holds the log's key")

@@ -1,6 +1,7 @@
 """Child processes of the embedded stack: started as an ordinary user, ended with their parent."""
 
 import ctypes
+import errno
 import os
 import pwd
 import signal
@@ -112,13 +113,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def require_free(port: int, what: str) -> None:
-    """Raises: `stack.port_in_use` when something listens on the loopback port already."""
-    with socket.socket() as probe:
+def require_free(port: int, what: str, host: str = "127.0.0.1") -> None:
+    """Raises: `stack.port_in_use` when something listens on the port already."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             raise DomainError(
                 "stack.port_in_use",
                 f"port {port} for {what} is in use; free it or choose another",
