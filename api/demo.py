@@ -19,7 +19,7 @@ from domain.errors import DomainError
 
 _OUT = Path("build/demo")
 _MODEL = "T4"
-_PRICE = "0.350000000000"
+_PRICE = "90.000000000000"  # dear on purpose: a few seconds must show on the invoice
 _PERIOD_S = 12
 _RUN_S = 4
 _STATE_S = 30
@@ -95,7 +95,7 @@ def _tenancy(http: Http) -> dict[str, str]:
         price={"amount": _PRICE, "currency": "USD"},
         effective_from=soon.isoformat(timespec="microseconds").replace("+00:00", "Z"),
     )
-    _step(f"{organization}: quota 4 GPUs for the project, {_MODEL} at 0.35 USD per GPU-hour")
+    _step(f"{organization}: quota 4 GPUs for the project, {_MODEL} at 90 USD per GPU-hour")
     _step(f"the price is the event at log position {price['position']}")
     _step(
         f"the first billing period is cut short for the demo: it ends at {period_end:%H:%M:%S} UTC"
@@ -169,7 +169,8 @@ def _print_invoice(found: dict[str, Any], raw: bytes) -> int:
             f"  {line['sku']:<14} {seconds:>12.6f} GPU-s   price event {line['price']:<5} {amount:.12f}"
         )
     _step(f"  exact {found['exact']['amount']} {found['exact']['currency']}")
-    _step(f"  total {found['total']['amount']} {found['total']['currency']}")
+    total = body["total_minor"] / 10 ** body["minor_digits"]
+    _step(f"  total {total:.{body['minor_digits']}f} {found['total']['currency']}")
     return len(body["lines"])
 
 

@@ -27,7 +27,7 @@ from gpuaas_verify.note import Vkey
 from migrations.runner import SchemaMismatch, migrate, require_current
 
 LOG_NAME = "replay.gpuaas.local"
-_READY_S = 30
+_SIGNER_S = 5
 _SIGNED_S = 300
 
 type Say = Callable[[str], None]
@@ -68,9 +68,7 @@ def stage(out: Path, database_url: str | None, say: Say) -> Iterator[Place]:
         short = Path(tempfile.mkdtemp(prefix="gpuaas-replay-"))
         opened.callback(shutil.rmtree, short, ignore_errors=True)
         place = Place(database_url, storage, short / "signer.sock", vkey, {})
-        signer = _child(out / "signer.log", _signer(signer_state, place), place)
-        place.running["signer"] = opened.enter_context(signer)
-        _await_signer(place.socket)
+        place.running["signer"] = _signer(opened, out / "signer.log", signer_state, place)
         integrator = _child(out / "integrator.log", _INTEGRATOR, place)
         place.running["integrator"] = opened.enter_context(integrator)
         yield place
@@ -79,9 +77,29 @@ def stage(out: Path, database_url: str | None, say: Say) -> Iterator[Place]:
 _INTEGRATOR = [sys.executable, "-m", "api.replay_integrator"]
 
 
-def _signer(state: Path, place: Place) -> list[str]:
+def _signer(opened: ExitStack, log: Path, state: Path, place: Place) -> subprocess.Popen[bytes]:
+    """A signer that answers. That of a killed replay may hold the state for a moment more."""
     program = [sys.executable, "-m", "evidence.signer"]
-    return [*program, "--state", str(state), "--socket", str(place.socket)]
+    argv = [*program, "--state", str(state), "--socket", str(place.socket)]
+    deadline = time.monotonic() + _SIGNER_S
+    while True:
+        child = opened.enter_context(_child(log, argv, place))
+        try:
+            children.wait_until(lambda: _answers(place.socket), child, log, "the signer")
+        except DomainError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return child
+
+
+def _answers(socket: Path) -> bool:
+    try:
+        ask_status(socket)
+    except DomainError:
+        return False
+    return True
 
 
 def _bring_up_to_date(database_url: str) -> None:
@@ -122,20 +140,6 @@ def _child(log: Path, argv: list[str], place: Place) -> Iterator[subprocess.Pope
         yield child
     finally:
         children.stop(child, signal.SIGTERM)
-
-
-def _await_signer(socket: Path) -> None:
-    """A signer of a killed replay may hold the state for a moment more."""
-    deadline = time.monotonic() + _READY_S
-    while True:
-        try:
-            ask_status(socket)
-        except DomainError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 def await_signed(place: Place, size: int) -> None:
