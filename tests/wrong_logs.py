@@ -174,14 +174,37 @@ def block_cases() -> Iterator[Wrong]:
 
     def two_orgs(log: LogDraft) -> None:
         fact_ = {"reason": "x", "decided_us": 1}
-        log.drafts[3].update(stream=uid("quotum", 1), version=1, org=ORG, fact=fact_)
-        log.drafts[3]["tag"] = log.drafts[1_025]["tag"] = "gpuaas.quotum.other.v1"
-        log.drafts[1_025].update(stream=uid("quotum", 1), version=2, org=uid("organization", 9))
+        log.drafts[3].update(stream=uid("app", 1), version=1, org=ORG, fact=fact_)
+        log.drafts[3]["tag"] = log.drafts[1_025]["tag"] = "gpuaas.app.other.v1"
+        log.drafts[1_025].update(stream=uid("app", 1), version=2, org=uid("organization", 9))
         for draft in (*log.drafts[4:1_025], *log.drafts[1_026:]):
             draft["version"] -= 1 if draft["position"] < 1_025 else 2
 
     name = "the stream changes hands in a second run"
     yield log_case(name, "entry.org", two_orgs, base=beats, position=1_025, field="org")
+
+
+def unknown_cases() -> Iterator[Wrong]:
+    """Tags nobody knows where they could hide money or the state it rests on: refused, wherever not named open."""
+
+    def case(kind: str, tag: str) -> Wrong:
+        def edit(log: LogDraft) -> None:
+            log.add(uid(kind, 40), tag, {"x": 1}, org=ORG)
+
+        name = f"an unknown {tag} in a {kind} stream"
+        return log_case(name, "entry.unknown_tag", edit, position=13, field="tag")
+
+    for tag in (
+        "wallet.credit_granted",
+        "quota.exceeded",
+        "hold.placed",
+        "weather.rained",
+        "rate.set",
+    ):
+        yield case(tag.partition(".")[0], tag)
+        yield case("app", tag)
+    for kind in ("runtime", "account", "log", "quota", "wallet"):
+        yield case(kind, "app.installed")
 
 
 def shape_cases() -> Iterator[Wrong]:
@@ -249,10 +272,11 @@ def right_cases() -> Iterator[Wrong]:
 
     yield case("an organization", created)
 
-    def weather(log: LogDraft) -> None:
-        log.add(uid("sky", 1), "weather.rained", {"any": ["thing"]})
+    def application(log: LogDraft) -> None:
+        log.add(uid("app", 1), "app.installed", {"any": ["thing"]}, org=ORG)
+        log.add(uid("token", 1), "access.token_revoked", {"any": 1}, org=ORG)
 
-    yield case("an unknown tag elsewhere", weather)
+    yield case("an unknown tag of an open area in an open stream", application)
 
     def again(log: LogDraft) -> None:
         priced(log)
@@ -274,5 +298,7 @@ def right_cases() -> Iterator[Wrong]:
 
 
 def log_cases() -> list[Wrong]:
-    makers = (right_cases, envelope_cases, place_cases, block_cases, shape_cases)
+    makers = (
+        right_cases, envelope_cases, place_cases, block_cases, unknown_cases, shape_cases
+    )  # fmt: skip
     return [wrong for make in makers for wrong in make()]
