@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from domain.errors import DomainError
+from domain.pricebook import PRICE_LIMIT
 from domain.words import MILLI
 from projections import months
 
@@ -30,7 +31,6 @@ _RFC3339: Final = re.compile(
 ).fullmatch
 MOST_SECONDS: Final = 10**10  # some 300 years: what a calendar can still hold
 MOST_GPUS: Final = 64
-PRICE_LIMIT: Final = 10**24  # of one price; quantities multiply it and stay below 10^38
 SECOND_US: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -50,6 +50,7 @@ command.wrong_boot|409|An order for another boot|Nothing: the platform sends it 
 command.wrong_node|403|An order for another node|Operator: check the node's subjects.
 config.malformed|500|A setting is malformed|Fix the setting that is named.
 config.missing|500|A setting is missing|Set the variable that is named.
+currency.unknown|400|No such currency|Send a code of ISO 4217 that is in use.
 demo.failed|500|The demo failed|Read the sentence, and the last lines of the parts.
 demo.refused|500|The platform refused a step|Read the sentence; start with an empty folder.
 department.exists|409|The department exists|Read it; choose another id.
@@ -105,16 +106,19 @@ organization.not_possible|409|Not possible for this organization|Read its state.
 organization.suspended|403|The organization is suspended|Settle what the reason says, or ask support.
 organization.unknown|404|No such organization|Check the id.
 period.exists|409|The period exists|Read it; its instants never change.
+period.next_missing|409|No later period is open|Repeat when the worker has opened the next one.
 period.none|409|No billing period is open|Open the account's first period before any use.
 period.not_contiguous|409|Not the next period|Begin where the last one ends.
 period.not_over|409|The period is not over|Close it after its end.
 period.not_possible|409|Not possible for this period|Read its state.
+period.out_of_calendar|400|Not in the calendar|Use instants of the years 1 to 9999.
 period.unknown|404|No such period|Check the id.
 period.zone_unknown|400|No such time zone|Use an IANA name, as `Europe/Berlin`.
 position.unknown|400|Not a log position|Send one the platform has told you.
 price.duplicate|409|Another entry has this key|Publish with another effective time.
 price.invalid|400|Not a price|Send an integer price >= 0 and a divisor > 0.
 price.none|409|Nothing prices this|Ask for a model that has a price; operator: publish one.
+price.too_large|400|Too large a price|Send at most what the facts say; a price is per `divisor` units.
 price.too_late|409|Effective before it is published|Use a later time; the past needs a re-rating.
 project.exists|409|The project exists|Read it.
 project.foreign|409|Of another organization|Use a department and account of the same one.
@@ -153,6 +157,7 @@ request.too_large|413|Too large|Send less in one request.
 resource.unknown|404|Not found|Check the id and your organization.
 restore.differs|500|The storage differs from the log|Operator: keep both; do not overwrite either.
 restore.storage_invalid|500|The storage does not verify|Operator: restore from another copy.
+runtime.end_stale|409|Decided on an older state|Nothing: the end is decided again.
 runtime.ended|409|The runtime has ended|Launch a new one.
 runtime.foreign_boot|409|A word of another boot|Anchor the new boot first.
 runtime.foreign_node|403|Not this node's runtime|Report only what runs here.

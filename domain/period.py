@@ -66,9 +66,12 @@ class Over(Struct, frozen=True):
 
 type State = Missing | Running | Over
 
+FIRST_US = -62_135_596_800_000_000  # the calendar, years 1 to 9999: it bounds every quantity
+LAST_US = 253_402_300_800_000_000
+
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `period.{not_contiguous,not_over,exists,unknown}`."""
+    """Raises DomainError `period.{not_contiguous,out_of_calendar,not_over,exists,unknown}`."""
     match command, state:
         case Open(), Missing():
             return [_opened(command)]
@@ -96,6 +99,8 @@ def _opened(command: Open) -> Opened:
     follows = last is None or (last.account, last.end_us) == (command.account, command.start_us)
     if not follows or command.end_us <= command.start_us:
         raise DomainError("period.not_contiguous", "it does not begin where the last one ends")
+    if not FIRST_US <= command.start_us < command.end_us <= LAST_US:
+        raise DomainError("period.out_of_calendar", "its instants are of no year 1 to 9999")
     return Opened(
         command.account,
         1 if last is None else last.sequence + 1,

@@ -55,13 +55,16 @@ class Book(Struct, frozen=True):
 
 type State = Book
 
-LIMIT = 10**38
+# With MOST_DEVICES and a calendar's years no sum of fewer than 10^5 of the largest runtimes, each
+# there for all of that time, reaches 10^38: rating never halts on a price that was accepted.
+PRICE_LIMIT = 10**21  # a thousand million of the currency per divisor
+DIVISOR_LIMIT = 10**18
+RATE_LIMIT = 10**9  # pico-currency per single unit of the meter
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `price.invalid`, `price.too_late`, `price.duplicate`."""
-    if not (0 <= command.price_pico < LIMIT and 0 < command.divisor < LIMIT):
-        raise DomainError("price.invalid", "a price is >= 0 and its divisor > 0")
+    """Raises DomainError `price.{invalid,too_large,too_late,duplicate}`."""
+    require_admissible(command.price_pico, command.divisor)
     entry = EntryPublished(
         *(command.account, command.meter, command.model, command.region, command.state),
         *(command.currency, command.effective_from_us, command.now_us),
@@ -78,6 +81,18 @@ def decide(command: Command, state: State) -> list[Event]:
         facts: dict[str, int | str] = {"now_us": command.now_us}
         raise DomainError("price.too_late", "it would take effect before it is published", facts)
     return [entry]
+
+
+def require_admissible(price_pico: int, divisor: int) -> None:
+    """Raises DomainError `price.invalid`, `price.too_large`."""
+    if price_pico < 0 or divisor <= 0:
+        raise DomainError("price.invalid", "a price is >= 0 and its divisor > 0")
+    if price_pico > PRICE_LIMIT or divisor > DIVISOR_LIMIT or price_pico > RATE_LIMIT * divisor:
+        facts: dict[str, int | str] = {
+            "most_pico": min(PRICE_LIMIT, RATE_LIMIT * divisor),
+            "most_divisor": DIVISOR_LIMIT,
+        }
+        raise DomainError("price.too_large", "sums of such charges could leave 10^38", facts)
 
 
 def _key(entry: EntryPublished) -> Key:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from domain.decider import Decider
 from domain.errors import DomainError
 from domain.instants import Anchor, billable_instant, hold_end, lost_instant
-from domain.words import MILLI, Attested, Private, Share
+from domain.words import MILLI, MOST_DEVICES, Attested, Private, Share
 
 
 class Request(Struct, frozen=True):
@@ -288,7 +288,8 @@ _ENDS = {ReportStopped: Stopped, ReportFailed: Failed, Cancel: Cancelled, Declar
 def _requested(command: Request) -> Requested:
     """The fact, if the shape is one that can be placed: whole devices, or a part of one."""
     each, rest = divmod(command.gpu_milli, command.devices) if command.devices > 0 else (0, 1)
-    if rest or not 0 < each <= MILLI or (command.devices > 1 and each != MILLI):
+    whole = each == MILLI and command.devices <= MOST_DEVICES
+    if rest or not 0 < each <= MILLI or not (command.devices == 1 or whole):
         raise DomainError(
             "runtime.shape_invalid",
             "a runtime takes 1..1000 milli of one device, or whole devices",

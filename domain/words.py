@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 MILLI: Final = 1000  # one whole device, in milli-GPU
+MOST_DEVICES: Final = 1024  # of one runtime
 ANY_MODEL: Final = "*"
 
 

@@ -59,6 +59,11 @@ BAD = [
     ("nodes", NODES.splitlines()[0] + "\n", "nodes.csv line 1: no node"),
     ("prices", PRICES.replace("350000000000", "0.35"), "prices.csv line 2: pico_usd_per_gpu_hour"),
     ("prices", PRICES.replace("350000000000", "-1"), "pico_usd_per_gpu_hour is negative"),
+    (
+        "prices",
+        PRICES.replace("350000000000", f"1{'0' * 20}1"),
+        "prices.csv line 2: pico_usd_per_g",
+    ),
     ("prices", PRICES.replace("350000000000", "9" * 5000), "pico_usd_per_gpu_hour is no whole"),
     ("prices", PRICES + "T4,0,1,again\n", "prices.csv line 3: a second price of T4 from 0"),
     ("prices", PRICES.replace(",0,", ",11,"), "T4 has no price at second 10"),
