@@ -28,6 +28,7 @@ from migrations.runner import SchemaMismatch, migrate, require_current
 
 LOG_NAME = "replay.gpuaas.local"
 _SIGNER_S = 5
+_SOCKET_BYTES = 100  # of the 107 a Unix socket's path may have
 _SIGNED_S = 300
 
 type Say = Callable[[str], None]
@@ -64,10 +65,7 @@ def stage(out: Path, database_url: str | None, say: Say) -> Iterator[Place]:
             _bring_up_to_date(database_url)
         say("opening the log")
         vkey = open_log(database_url, storage, signer_state, LOG_NAME)
-        # A socket's path has 107 bytes at most; the folder given may be longer.
-        short = Path(tempfile.mkdtemp(prefix="gpuaas-replay-"))
-        opened.callback(shutil.rmtree, short, ignore_errors=True)
-        place = Place(database_url, storage, short / "signer.sock", vkey, {})
+        place = Place(database_url, storage, _socket(opened, out), vkey, {})
         place.running["signer"] = _signer(opened, out / "signer.log", signer_state, place)
         integrator = _child(out / "integrator.log", _INTEGRATOR, place)
         place.running["integrator"] = opened.enter_context(integrator)
@@ -75,6 +73,16 @@ def stage(out: Path, database_url: str | None, say: Say) -> Iterator[Place]:
 
 
 _INTEGRATOR = [sys.executable, "-m", "api.replay_integrator"]
+
+
+def _socket(opened: ExitStack, out: Path) -> Path:
+    """Where the signer answers: under `out`, unless that path is longer than a socket's may be."""
+    here = (out / "signer.sock").absolute()
+    if len(os.fsencode(here)) <= _SOCKET_BYTES:
+        return here
+    short = Path(tempfile.mkdtemp(prefix="gpuaas-replay-"))
+    opened.callback(shutil.rmtree, short, ignore_errors=True)
+    return short / here.name
 
 
 def _signer(opened: ExitStack, log: Path, state: Path, place: Place) -> subprocess.Popen[bytes]:
