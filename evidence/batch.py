@@ -128,6 +128,8 @@ def _refusal(
 ) -> DomainError | None:
     if encoded.cause_position >= place.next:
         return DomainError("entry.refused", "a cause is a smaller position", {"field": "cause"})
+    if encoded.opens and place.next:
+        return DomainError("entry.refused", "the log is open already", {"field": "tag"})
     versions = place.versions
     asked: list[Required] = []
     for stream, expected, _count, org in encoded.writes:

@@ -152,7 +152,7 @@ class Committer:
             clock_us = self._clock.read(self._place.at_us)
         except DomainError:
             clock_us = 0
-        if not clock_us or self._gate() or _unknown_table(pending, self._place):
+        if not clock_us or self._gate() or _needs_the_lock(pending, self._place):
             # Only the lock knows what to answer here.
             self._queue.extendleft(reversed(pending))
             self._direct_left = 1
@@ -369,8 +369,12 @@ def _insertion(batch: Batch, clock_us: int) -> list[Statement]:
     return work
 
 
-def _unknown_table(pending: list[Pending], place: Place) -> bool:
-    return any(bulk.table not in place.rows for each in pending for bulk in each.encoded.bulk)
+def _needs_the_lock(pending: list[Pending], place: Place) -> bool:
+    for each in pending:
+        encoded = each.encoded
+        if encoded.opens or (encoded.bulk and any(b.table not in place.rows for b in encoded.bulk)):
+            return True
+    return False
 
 
 def _head(result: PGresult) -> tuple[int, bytes, int, int]:

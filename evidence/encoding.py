@@ -13,12 +13,14 @@ from typing import Final
 from msgspec import Struct
 
 from domain.errors import DomainError
-from domain.facts import decode_fact, encode_fact, tag_of
+from domain.facts import TAGS, decode_fact, encode_fact, tag_of
 from evidence.append import Append, Bulk, Write
 from evidence.private import SALT_BYTES, PrivateValue
 from gpuaas_verify import strict
 from gpuaas_verify.entry import FIELD
 from gpuaas_verify.errors import Invalid
+from gpuaas_verify.facts import OPENED, check_owner, check_shape, find_shape
+from gpuaas_verify.quick import form_of
 
 MAX_BYTES: Final = strict.MAX_BYTES
 MAX_ENTRIES: Final = 10_000
@@ -35,10 +37,14 @@ _IS_CAUSE: Final = FIELD["cause"].fullmatch
 _ROW: Final = re.compile(rb'\{"row":(0|[1-9][0-9]{0,18}),"salt":"[0-9a-f]{32}",')
 _TABLE: Final = re.compile(r"[a-z][a-z_]{0,30}")
 _MAX_OPENERS: Final = strict.MAX_DEPTH - 1
+_UUID_CHARACTERS: Final = 37  # with the hyphen before it
 _CELL: Final = Layout(">i").pack
 
 _salts: Final[list[bytes]] = []
 _orgs: Final[set[str]] = set()
+_FORMS: Final = {tag: form for tag in TAGS if (form := form_of(tag))}
+# Facts whose kind of stream, of the platform or of an organization, was found right for them.
+_owned: Final[set[tuple[str, tuple[str, bool]]]] = set()
 _actors: Final[set[str]] = set()
 
 
@@ -46,13 +52,14 @@ class Encoded:
     """An append that can be stored as it is, once it has a place and its expectations hold.
 
     `writes` are (stream, expected, facts, org); `suffixes`, `stream_cells` and `versions` run in
-    parallel, one per entry in order.
+    parallel, one per entry in order. `opens`: its first entry can only be the log's entry 0.
     """
 
     __slots__ = (
         "bulk",
         "cause_position",
         "command",
+        "opens",
         "private",
         "reads",
         "stream_cells",
@@ -69,6 +76,7 @@ class Encoded:
         self.suffixes: list[bytes] = []
         self.stream_cells: list[bytes] = []
         self.versions: list[int] = []
+        self.opens = False
         cause = append.cause
         if not _IS_CAUSE(cause):
             raise _malformed("cause")
@@ -116,9 +124,12 @@ def _encode_write(made: Encoded, write: Write, tail: bytes) -> None:
     made.writes.append((write.stream, version, len(write.facts), write.org))
     stream = write.stream.encode()
     cell = _CELL(len(stream)) + stream
+    place = (write.stream[:-_UUID_CHARACTERS], write.org == "-")
     for fact in write.facts:
         version += 1
         tag, raw = fact_bytes(fact)
+        if (tag, place) not in _owned:
+            _check_owner(made, tag, write)
         if not _salts:
             _fill_salts()
         suffix = b',"salt":"%b","stream":"%b","version":%d,"tag":"%b","org":"%b%b}' % (
@@ -148,6 +159,11 @@ def fact_bytes(fact: Struct) -> tuple[str, bytes]:
         raw = encode_fact(fact)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DomainError("entry.refused", f"{tag}: {error}", {"tag": tag}) from error
+    # The verifier's own form of such a fact says more than the checks below, and sooner; only
+    # what became null must be looked at again. No form has a character beyond ASCII.
+    form = _FORMS.get(tag)
+    if form and form.fullmatch(raw.decode("latin-1") + "}") and raw.find(b"null") < 0:
+        return tag, raw
     check_strict(raw, tag)
     try:
         read = decode_fact(tag, raw)
@@ -156,7 +172,37 @@ def fact_bytes(fact: Struct) -> tuple[str, bytes]:
     # NaN and infinity are written as null, which an optional field takes back as None.
     if raw.find(b"null") >= 0 and read != fact:
         raise DomainError("entry.refused", f"{tag}: not what it says once read", {"tag": tag})
+    _check_shape(tag, raw)
     return tag, raw
+
+
+def _check_shape(tag: str, raw: bytes) -> None:
+    if len(raw) > MAX_BYTES:
+        return  # refused as oversized with its envelope
+    try:
+        shape = find_shape(tag)
+        if shape is not None:
+            check_shape(shape, tag, strict.decode(raw))
+    except Invalid as error:
+        raise DomainError("entry.refused", error.detail, {"tag": tag}) from error
+
+
+def _check_owner(made: Encoded, tag: str, write: Write) -> None:
+    """A stream whose facts can never be signed is not begun: the integrator stops at the first."""
+    if tag == OPENED:
+        if made.suffixes:
+            raise DomainError("entry.refused", "a log is opened by its first entry", {"tag": tag})
+        made.opens = True
+    try:
+        shape = find_shape(tag)
+        if shape is not None:
+            check_owner(shape, tag, write.stream, write.org)
+    except Invalid as error:
+        field = error.field or "tag"
+        raise DomainError("entry.refused", error.detail, {"field": field, "tag": tag}) from error
+    kind = write.stream[:-_UUID_CHARACTERS]
+    if tag != OPENED and kind != "organization":
+        _owned.add((tag, (kind, write.org == "-")))
 
 
 def check_strict(raw: bytes, what: str) -> None:

@@ -11,6 +11,7 @@ from eventsourcing.persistence import (
     InfrastructureFactory,
     InfrastructureFactoryError,
     IntegrityError,
+    Recording,
     StoredEvent,
 )
 
@@ -43,6 +44,12 @@ def suspended(stream: str, *versions: int) -> list[Recorded]:
     ]
 
 
+def put(store: EventStore[str], events: list[Recorded]) -> list[Recording[str]]:
+    """Each organization's stream is its own organization's."""
+    org = {event.originator_id: event.originator_id for event in events}
+    return list(store.put(events, org=org))
+
+
 def test_the_librarys_store_keeps_facts(factory: LogFactory, database: Database) -> None:
     """Facts put through EventStore come back equal, by version range, in both orders."""
     store: EventStore[str] = factory.event_store()
@@ -63,12 +70,12 @@ def test_conflicts_and_bad_facts_are_the_librarys_errors(factory: LogFactory) ->
     """A taken or skipped version is an IntegrityError, a fact not strict a DataError."""
     store: EventStore[str] = factory.event_store()
     stream = new_id("organization")
-    store.put(suspended(stream, 1))
+    put(store, suspended(stream, 1))
     for versions in ((1,), (3,), (2, 4)):
         with pytest.raises(IntegrityError):
-            store.put(suspended(stream, *versions))
+            put(store, suspended(stream, *versions))
     with pytest.raises(DataError):
-        store.put([Recorded(stream, 2, Suspended("a\x00", 1))])
+        put(store, [Recorded(stream, 2, Suspended("a\x00", 1))])
     unknown = StoredEvent(stream, 2, "builtins:object", b"{}")
     with pytest.raises(DataError):
         factory.application_recorder().insert_events([unknown])
@@ -81,10 +88,10 @@ def test_several_streams_are_saved_at_once(factory: LogFactory) -> None:
     store: EventStore[str] = factory.event_store()
     one, two = new_id("organization"), new_id("organization")
     mixed = [*suspended(one, 1), *suspended(two, 1), Recorded(one, 2, Reactivated("ok", 2))]
-    assert [each.notification.id for each in store.put(mixed)] == [1, 3, 2]
+    assert [each.notification.id for each in put(store, mixed)] == [1, 3, 2]
     conflicting = [*suspended(new_id("organization"), 1), *suspended(two, 1)]
     with pytest.raises(IntegrityError):
-        store.put(conflicting)
+        put(store, conflicting)
     assert factory.application_recorder().max_notification_id() == 3
 
 
@@ -94,7 +101,7 @@ def test_notifications_are_the_log_in_order(factory: LogFactory) -> None:
     assert recorder.max_notification_id() is None
     store: EventStore[str] = factory.event_store()
     for _ in range(5):
-        store.put(suspended(new_id("organization"), 1, 2))
+        put(store, suspended(new_id("organization"), 1, 2))
         store.put([Recorded(new_id("log"), 1, Heartbeat())])
     ids = [n.id for n in recorder.select_notifications(None, 100)]
     assert ids == list(range(1, 16))
@@ -112,11 +119,11 @@ def test_a_subscription_misses_nothing(factory: LogFactory) -> None:
     recorder = factory.application_recorder()
     assert isinstance(recorder, LogRecorder)
     store: EventStore[str] = factory.event_store()
-    store.put(suspended(new_id("organization"), 1, 2))
+    put(store, suspended(new_id("organization"), 1, 2))
 
     def save() -> None:
         for _ in range(10):
-            store.put(suspended(new_id("organization"), 1))
+            put(store, suspended(new_id("organization"), 1))
 
     writers = [threading.Thread(target=save) for _ in range(4)]
     with recorder.subscribe(gt=1) as subscription:

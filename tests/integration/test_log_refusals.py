@@ -40,7 +40,7 @@ def everything(database: Database) -> list[tuple[Any, ...]]:
 
 
 def test_a_refusal_stores_nothing_and_spares_its_neighbours(database: Database) -> None:
-    """Not strict, oversized, out of form, stale: the others of the batch are stored."""
+    """Not strict, oversized, stale, out of form, in a wrong place: the others of the batch are stored."""
     stream, organization = new_id("organization"), new_id("organization")
     _, value = private_value(organization, "words")
 
@@ -48,10 +48,12 @@ def test_a_refusal_stores_nothing_and_spares_its_neighbours(database: Database) 
         write = Write(stream, stream, 0, (Suspended(reason, 1),))
         return Append((write,), SYSTEM, command(reason), private=(value,))
 
-    stale = Append(beat(stream, 4).writes, SYSTEM, command("stale"), private=(value,))
+    stale = Append(beat(new_id("log"), 4).writes, SYSTEM, command("stale"), private=(value,))
     future = Append(beat(new_id("log")).writes, SYSTEM, "pos:9000000")
 
-    bad = [suspended("a\x00b"), suspended("x" * 70_000), stale, future]
+    foreign = Append((Write(stream, "-", 0, (Suspended("x", 1),)),), SYSTEM, command("foreign"))
+
+    bad = [suspended("a\x00b"), suspended("x" * 70_000), stale, future, foreign]
 
     async def body(log: EventLog) -> None:
         for turn in range(3):
@@ -60,6 +62,7 @@ def test_a_refusal_stores_nothing_and_spares_its_neighbours(database: Database) 
             codes = [each.code for each in answers if isinstance(each, DomainError)]
             assert codes == [
                 "entry.refused", "entry.oversized", "log.version_stale", "entry.refused",
+                "entry.refused",
             ]  # fmt: skip
             assert isinstance(answers[-1], Appended)
             assert answers[-1].first == turn

@@ -5,26 +5,31 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from domain.errors import DomainError
-from domain.facts import TAGS
-from domain.log import Heartbeat
-from domain.organization import Suspended
+from domain.facts import TAGS, decode_fact, encode_fact, tag_of
+from domain.log import Heartbeat, Opened
+from domain.node import Allocated, Anchored
+from domain.organization import Created, Suspended
 from domain.quota import LimitSet
+from domain.runtime import Starting
 from domain.sealing import FileSealed, TransfersSealed
+from domain.words import Attested, Continues, Private, Share
 from evidence import batch as batches
 from evidence.append import Append, Bulk, Write
-from evidence.encoding import check_strict, encode_append
+from evidence.encoding import check_strict, encode_append, fact_bytes
 from evidence.ids import STREAM, new_id
 from evidence.private import PrivateValue, private_value
-from gpuaas_verify import strict
+from gpuaas_verify import facts, quick, strict
 from gpuaas_verify.entry import parse_entry, parse_plainly
 from gpuaas_verify.errors import Invalid
 
 STREAM_ID = new_id("organization")
 CAUSE = "cmd:" + "0" * 64
+FACT = Suspended("x", 1)
 
 
 def append_of(*facts: msgspec.Struct, **changed: Any) -> Append:
@@ -113,7 +118,7 @@ def test_mandatory_escapes_and_plain_text_pass(text: str) -> None:
 def test_values_of_another_type_are_refused(fact: msgspec.Struct) -> None:
     """A float, a huge integer, a wrong type, or what an encoder would turn into null."""
     with pytest.raises(DomainError, match=r"entry\.refused"):
-        encode_append(append_of(fact))
+        fact_bytes(fact)
 
 
 def test_the_largest_integer_passes() -> None:
@@ -176,12 +181,12 @@ def test_an_entry_is_never_longer_than_its_limit(spare: int) -> None:
         {"cause": "cmd:" + "0" * 64 + "\n"},
         {"writes": ()},
         {"writes": (Write(STREAM_ID, STREAM_ID, 0, ()),)},
-        {"writes": (Write(STREAM_ID, STREAM_ID, -1, (Heartbeat(),)),)},
-        {"writes": (Write(STREAM_ID, STREAM_ID, 1 << 31, (Heartbeat(),)),)},
-        {"writes": (Write("log-1", "-", 0, (Heartbeat(),)),)},
-        {"writes": (Write(STREAM_ID.upper(), "-", 0, (Heartbeat(),)),)},
-        {"writes": (Write(STREAM_ID, "acme", 0, (Heartbeat(),)),)},
-        {"writes": (Write(STREAM_ID, "-", 0, (Heartbeat(),)),) * 2},
+        {"writes": (Write(STREAM_ID, STREAM_ID, -1, (FACT,)),)},
+        {"writes": (Write(STREAM_ID, STREAM_ID, 1 << 31, (FACT,)),)},
+        {"writes": (Write("log-1", "-", 0, (FACT,)),)},
+        {"writes": (Write(STREAM_ID.upper(), "-", 0, (FACT,)),)},
+        {"writes": (Write(STREAM_ID, "acme", 0, (FACT,)),)},
+        {"writes": (Write(STREAM_ID, STREAM_ID, 0, (FACT,)),) * 2},
         {"reads": (("log-1", 0),)},
         {"reads": ((STREAM_ID, -1),)},
         {"private": (PrivateValue("0" * 64, STREAM_ID, bytes(32), "x"),)},
@@ -191,13 +196,14 @@ def test_an_entry_is_never_longer_than_its_limit(spare: int) -> None:
 def test_envelopes_out_of_form_are_refused(changed: dict[str, Any]) -> None:
     """Every field the caller names has the form of section 1, or nothing is appended."""
     with pytest.raises(DomainError, match=r"entry\.refused"):
-        encode_append(append_of(Heartbeat(), **changed))
+        encode_append(append_of(FACT, **changed))
 
 
 def sealed(rows: tuple[bytes, ...], first_row: int = 0, count: int | None = None) -> Append:
     number = len(rows) if count is None else count
     seal = TransfersSealed("transfer", first_row, number, "0" * 64, None, 0, 0)
-    return append_of(seal, bulk=(Bulk("transfer", first_row, rows),))
+    write = Write(new_id("ledger"), "-", 0, (seal,))
+    return append_of(writes=(write,), bulk=(Bulk("transfer", first_row, rows),))
 
 
 def test_rows_come_numbered_strict_and_sealed() -> None:
@@ -212,7 +218,7 @@ def test_rows_come_numbered_strict_and_sealed() -> None:
         sealed((row.replace(b":1}", b":1.5}"),)),
         sealed((row.replace(b":1}", b": 1}"),)),
         sealed((row[:-1],)),
-        append_of(Heartbeat(), bulk=(Bulk("transfer", 0, (row,)),)),
+        append_of(FACT, bulk=(Bulk("transfer", 0, (row,)),)),
     ):
         with pytest.raises(DomainError, match=r"entry\.refused"):
             encode_append(append)
@@ -223,14 +229,14 @@ def test_private_words_never_enter_the_entry() -> None:
     words, value = private_value(STREAM_ID, "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
     assert words.private == hashlib.sha256(value.salt + value.text.encode()).hexdigest()
     assert private_value(STREAM_ID, value.text)[0] != words
-    encode_append(append_of(Heartbeat(), private=(value,)))
+    encode_append(append_of(FACT, private=(value,)))
     with pytest.raises(DomainError, match=r"entry\.refused"):
         private_value(STREAM_ID, "a\x00b")
 
 
 def test_salts_and_ids_are_fresh() -> None:
     """No salt and no id comes twice, and every id has the form of a stream."""
-    suffixes = [encode_append(append_of(Heartbeat())).suffixes[0] for _ in range(2000)]
+    suffixes = [encode_append(append_of(FACT)).suffixes[0] for _ in range(2000)]
     assert len({suffix[9:41] for suffix in suffixes}) == 2000
     made = [new_id("runtime") for _ in range(2000)]
     assert len(set(made)) == 2000
@@ -240,4 +246,106 @@ def test_salts_and_ids_are_fresh() -> None:
 def test_big_amounts_survive() -> None:
     """A total beyond 64 bits is stored and read as it is."""
     fact = LimitSet(STREAM_ID, "*", 1 << 80, 1)
-    assert parse_entry(entries_of(append_of(fact))[0]).fact["limit_milli"] == 1 << 80
+    append = append_of(writes=(Write(new_id("quota"), STREAM_ID, 0, (fact,)),))
+    assert parse_entry(entries_of(append)[0]).fact["limit_milli"] == 1 << 80
+
+
+KINDS = sorted({kind for shape in facts.SHAPES.values() for kind in shape.kinds})
+
+
+def verdict(fact: msgspec.Struct, stream: str, org: str) -> str:
+    """The code an append of the fact there is refused with; empty when it is accepted."""
+    try:
+        encode_append(append_of(writes=(Write(stream, org, 0, (fact,)),)))
+    except DomainError as error:
+        return error.code
+    return ""
+
+
+@pytest.mark.parametrize("fact", [FACT, Heartbeat(), Starting(1, 1), LimitSet("*", "*", 1, 1)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_verifier_finds_in_the_wrong_stream_is_never_stored(
+    fact: msgspec.Struct, kind: str
+) -> None:
+    """Else one append would stop every signature after it; asked twice, as answers are kept."""
+    tag, stream = tag_of(fact), new_id(kind)
+    for org in ("-", STREAM_ID, stream if kind == "organization" else STREAM_ID) * 2:
+        try:
+            facts.check_owner(facts.SHAPES[tag], tag, stream, org)
+        except Invalid:
+            assert verdict(fact, stream, org) == "entry.refused"
+        else:
+            assert verdict(fact, stream, org) == ""
+
+
+SAID = Attested("node-1", "0" * 64, "0" * 32, 1, "e30=", "e30=")
+ALLOCATED = Allocated("a", "runtime-1", "organization-1", (Share(0, 1000),), 1, 1)
+MISSHAPEN = [
+    FileSealed("a.tar", "0" * 63, 1, 1, None),
+    FileSealed("a.tar", "A" * 64, 1, 1, None),
+    FileSealed("a.tar", "0" * 63, 1, 1, 4),
+    Created(Private("0" * 65), 1),
+    Created(Private("x"), 1),
+    Anchored("b", 1, 1, replace(SAID, key="0" * 62)),
+    Anchored("b", 1, 1, replace(SAID, boot="0" * 64)),
+    Anchored("b", 1, 1, replace(SAID, seq=-1)),
+    replace(ALLOCATED, devices=(Share(0, 0),)),
+    replace(ALLOCATED, devices=(Share(0, 1001),)),
+    replace(ALLOCATED, devices=(Share(-1, 1),)),
+    replace(ALLOCATED, devices=(Share(1, 1), Share(0, 1))),
+    replace(ALLOCATED, devices=(Share(1, 1), Share(1, 1))),
+]
+
+
+@pytest.mark.parametrize("fact", MISSHAPEN)
+def test_a_fact_the_verifier_would_find_misshapen_is_never_stored(fact: msgspec.Struct) -> None:
+    """A digest, a key or a share that has not its form is refused before the lock."""
+    with pytest.raises(DomainError, match=r"entry\.refused"):
+        fact_bytes(fact)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        FileSealed("a.tar", "0" * 64, 1, 1, None),
+        FileSealed("a.tar", "0" * 64, 1, 1, 4),
+        Created(Private("0" * 64), 1),
+        Anchored("b", 1, 1, SAID),
+        ALLOCATED,
+        replace(ALLOCATED, devices=(Share(0, 1), Share(7, 1000))),
+        Opened("gpuaas-log/1", "o", "v"),
+        Opened("gpuaas-log/1", "o", "v", Continues("o", "n", 1, 1)),
+    ],
+)
+def test_well_shaped_facts_pass(fact: msgspec.Struct) -> None:
+    """The refusals above are about the one wrong field."""
+    tag, raw = fact_bytes(fact)
+    assert decode_fact(tag, raw) == fact
+
+
+def test_only_the_first_entry_opens_a_log() -> None:
+    """A second opening, or one behind another fact, could never be signed."""
+    opened, log = Opened("gpuaas-log/1", "o", "v"), new_id("log")
+    append = append_of(writes=(Write(log, "-", 0, (opened,)),))
+    assert len(entries_of(append)) == 1
+    place = batches.Place()
+    place.move(1, bytes(32), 0)
+    pending = batches.Pending(encode_append(append), lambda _answer: None)
+    batch = batches.decide([pending], place, 1, assume=False)
+    assert [str(answer).split(":")[0] for _, answer in batch.answers] == ["entry.refused"]
+    with pytest.raises(DomainError, match=r"entry\.refused"):
+        encode_append(append_of(writes=(Write(log, "-", 0, (Heartbeat(), opened)),)))
+
+
+REGULAR = sorted(tag for tag in TAGS if quick.form_of(tag))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_whatever_has_its_tags_form_can_be_applied(data: st.DataObject) -> None:
+    """Append decodes no fact that the form recognises: then every such fact must decode."""
+    form = quick.form_of(data.draw(st.sampled_from(REGULAR)))
+    assert form is not None
+    tag = next(tag for tag in REGULAR if quick.form_of(tag) is form)
+    raw = data.draw(st.from_regex(form, fullmatch=True)).encode()[:-1]
+    assert encode_fact(decode_fact(tag, raw)) == raw

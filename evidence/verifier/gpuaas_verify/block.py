@@ -54,11 +54,12 @@ class BlockResult:
 def check_block(source: Reader, task: BlockTask) -> BlockResult:
     """The block's result; failures are in it, the first of each kind."""
     result = BlockResult(task.first * TILE_WIDTH)
+    watched = SEALING | attest.WATCHED if task.attestations else SEALING
     try:
         for place, tile in zip(task.entries, task.tiles, strict=True):
             entries, leaves = _check_leaves(source, place, tile, result)
             if result.entry_failure is None:
-                _check_entries(entries, leaves, result, attestations=task.attestations)
+                _check_entries(entries, leaves, result, watched)
             result.count += len(entries)
     except Invalid as error:
         result.leaf_failure = error
@@ -105,15 +106,14 @@ def _split(source: Reader, place: Place, width: int) -> tuple[list[bytes], Inval
 
 
 def _check_entries(
-    entries: list[bytes], leaves: list[bytes], result: BlockResult, *, attestations: bool
+    entries: list[bytes], leaves: list[bytes], result: BlockResult, watched: frozenset[str]
 ) -> None:
     position = result.first + result.count
-    watched = SEALING | attest.WATCHED if attestations else SEALING
     try:
         for raw, leaf in zip(entries, leaves, strict=True):
             seen = scan(raw)
             if seen is None or seen.tag in watched or not _follows(seen, position, result):
-                _check_fully(raw, position, result, attestations=attestations)
+                _check_fully(raw, position, result, watched)
             result.last_leaf = leaf.hex()
             position += 1
     except Invalid as error:
@@ -142,11 +142,11 @@ def _follows(seen: Seen, position: int, result: BlockResult) -> bool:
     return True
 
 
-def _check_fully(raw: bytes, position: int, result: BlockResult, *, attestations: bool) -> None:
+def _check_fully(raw: bytes, position: int, result: BlockResult, watched: frozenset[str]) -> None:
     entry = parse_entry(raw)
     _check_place(entry, position, result)
     _check_stream(entry, result.runs)
-    _check_tag(entry, result, attestations=attestations)
+    _check_tag(entry, result, watched)
     result.last_at_us = entry.at_us
 
 
@@ -173,13 +173,11 @@ def _check_stream(entry: Entry, runs: dict[str, Run]) -> None:
     runs[entry.stream] = (run[0], run[1], entry.version, run[3])
 
 
-def _check_tag(entry: Entry, result: BlockResult, *, attestations: bool) -> None:
+def _check_tag(entry: Entry, result: BlockResult, watched: frozenset[str]) -> None:
     tag = entry.tag
     if not check_fact(entry):
         result.unknown[tag] = result.unknown.get(tag, 0) + 1
-    elif tag in SEALING:
-        result.watched.append(entry)
-    elif attestations and tag in attest.WATCHED:
+    elif tag in watched:
         result.watched.append(entry)
         if tag in attest.SAID and result.words_failure is None:
             try:

@@ -100,3 +100,8 @@ def scan(raw: bytes) -> Seen | None:
     if kind == "organization" and org != seen.stream:
         return None
     return seen
+
+
+def form_of(tag: str) -> re.Pattern[str] | None:
+    """What all facts of that tag, with the entry's closing bracket after them, match; None for an irregular one."""
+    return _FORMS[tag].fact if tag in _FORMS else None
