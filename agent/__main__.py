@@ -2,6 +2,7 @@ import argparse
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -52,6 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
         asyncio.run(_until_signal(config))
     except FleetError as error:
         sys.stderr.write(f"agent: {error}\n")
+        return 1
+    except (sqlite3.OperationalError, OSError) as error:
+        # A full disk: what it could not write down it has not done. Started again, it resumes.
+        sys.stderr.write(f"agent: {config.state} cannot be written: {error}\n")
         return 1
     return 0
 

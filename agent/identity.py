@@ -37,7 +37,9 @@ def write_durably(path: Path, content: bytes) -> None:
     partial = path.with_suffix(".partial")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(handle, content)
+        rest = memoryview(content)
+        while rest:  # a nearly full disk takes a part
+            rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     finally:
         os.close(handle)
