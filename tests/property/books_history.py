@@ -20,6 +20,7 @@ from gpuaas_verify.books import Books
 
 HOUR_US = 3_600_000_000
 PER_GPU_HOUR = 3_600_000_000_000  # milli-GPU-us in a GPU-hour
+PLATFORM = ("log-", "node-", "pricebook-", "ledger-", "rating-", "files-")
 ORG = "organization-00000000-0000-7000-8000-000000000000"
 
 
@@ -45,6 +46,7 @@ class History:
     live: dict[str, Live] = field(default_factory=dict)
     anchors: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     seq: int = 0
+    orgs: dict[str, str] = field(default_factory=dict)  # of streams that are not ORG's
 
     def add(self, stream_id: str, fact: Struct, cause: str | None = None) -> int:
         """The position of the fact."""
@@ -61,6 +63,7 @@ class History:
             "stream": stream_id,
             "version": version,
             "tag": tag_of(fact),
+            "org": self.orgs.get(stream_id, "-" if stream_id.startswith(PLATFORM) else ORG),
             "cause": cause,
             "fact": json.loads(encode_fact(fact)),
         }
@@ -85,7 +88,7 @@ class History:
     def node(self, number: int, model: str, *, simulated: bool = True) -> str:
         """An enrolled node, anchored at 0 of its boot = instant 0."""
         node_id = stream("node", number)
-        gpus = (Gpu(0, "GPU-0"),)
+        gpus = tuple(Gpu(index, f"GPU-{index}") for index in range(8))
         self.add(node_id, node.Enrolled("0" * 64, model, simulated, gpus, "1", 0))
         self.anchor(node_id, 1, 0, 0)
         return node_id
@@ -128,11 +131,12 @@ class History:
         """A runtime, requested and allocated."""
         runtime_id = stream("runtime", number)
         project_id = stream("project", project)
+        size = max(1, -(-milli // 1000))
         requested = runtime.Requested(
-            project_id, stream("department", 1), account_id, Private("0" * 64), 1, milli, (), at
+            project_id, stream("department", 1), account_id, Private("0" * 64), size, milli, (), at
         )
         self.add(runtime_id, requested)
-        shares = (Share(0, min(milli, 1000)),)
+        shares = tuple(Share(n, min(milli - 1000 * n, 1000)) for n in range(size))
         allocation = stream("allocation", number)
         self.add(runtime_id, runtime.Allocated(allocation, node_id, model, shares, 1, at))
         self.live[runtime_id] = Live(node_id, at)

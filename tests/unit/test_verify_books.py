@@ -388,8 +388,8 @@ def test_an_attested_body_that_says_another_time_is_refused() -> None:
 
 def test_time_without_price_or_period_fails_by_name() -> None:
     """A derivation never guesses."""
-    history, account, _, node = simple()
-    one = history.start(1, account, node, 0, model="G3")
+    history, account, _, _ = simple()
+    one = history.start(1, account, history.node(2, "G3"), 0, model="G3")
     history.say(runtime.Usable, one, 0)
     history.say(runtime.Stopped, one, HOUR_US)
     with pytest.raises(Invalid, match=r"rating\.no_price"):

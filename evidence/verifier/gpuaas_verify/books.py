@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from gpuaas_verify.books_holdings import Holdings
 from gpuaas_verify.books_invoice import Invoicing
 from gpuaas_verify.books_life import Lives
 from gpuaas_verify.books_rating import RATED, TRANSFER, Charging
@@ -92,11 +93,13 @@ class Books:
         self._lives = Lives(self._spill, self._charging)
         self._handlers: dict[str, Callable[[int, dict[str, Any], dict[str, Any]], None]] = {
             **self._lives.handlers(),
+            **Holdings(self._spill).handlers(),
             "gpuaas.account.opened.v1": self._account_opened,
             "gpuaas.account.invoiced.v1": self._account_invoiced,
             "gpuaas.period.opened.v1": self._period_opened,
             "gpuaas.price.entry_published.v1": self._price_published,
             "gpuaas.invoice.finalized.v1": self._invoicing.finalized,
+            "gpuaas.invoice.issued.v1": self._invoicing.issued,
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
             **dict.fromkeys(SEALS, self._sealed),
         }
@@ -227,17 +230,18 @@ class Books:
         )
 
     def _account_opened(self, position: int, entry: Row, fact: Row) -> None:
-        self._charging.open_account(position, entry["stream"], fact)
+        self._charging.open_account(position, entry, fact)
 
     def _account_invoiced(self, position: int, entry: Row, fact: Row) -> None:
         item = self._charging.account(position, entry["stream"])
         if fact["sequence"] != item["invoiced"] + 1:
             raise Invalid("books.invoice", "out of sequence", position=position, field="sequence")
+        self._invoicing.named(position, entry["stream"], fact["invoice"])
         item["invoiced"] += 1
         self._charging.put_account(entry["stream"], item)
 
     def _period_opened(self, position: int, entry: Row, fact: Row) -> None:
-        self._charging.open_period(position, entry["stream"], fact)
+        self._charging.open_period(position, entry, fact)
 
     def _price_published(self, position: int, _entry: Row, fact: Row) -> None:
         self._charging.publish(position, fact)

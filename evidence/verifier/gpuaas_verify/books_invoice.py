@@ -73,7 +73,7 @@ class Invoicing:
 
     def finalized(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
         """Transfers `invoice` and `rounding`; the fact says what is derived."""
-        account = self._charging.account(position, fact["account"])
+        account = self._charging.own_account(position, fact["account"], entry["org"])
         period = self._charging.period(position, fact["account"], fact["period"])
         if period[3] is None or fact["closed"] != period[3]:
             raise Invalid(
@@ -87,6 +87,10 @@ class Invoicing:
                 "books.invoice", "its period has an invoice", position=position, field="period"
             )
         self._spill.put("invoiced", "", fact["period"], 1)
+        if self._spill.get("invoice", "", entry["stream"]) is not None:
+            raise Invalid("books.invoice", "finalized twice", position=position, field="stream")
+        # Of which account, not named by it and not issued yet.
+        self._spill.put("invoice", "", entry["stream"], [fact["account"], False, False])
         lines = derive_lines(self._spill, fact["period"])
         unit = 10 ** (12 - account["digits"])
         total = sum(line[5] for line in lines)
@@ -112,6 +116,22 @@ class Invoicing:
         self._spill.drop("booked", fact["period"])
         self._spill.delete("simulated", "", fact["period"])
         self.count += 1
+
+    def named(self, position: int, account: str, invoice: str) -> None:
+        """An account counts each invoice finalized for it, once."""
+        item = self._spill.get("invoice", "", invoice)
+        if item is None or item[0] != account or item[1]:
+            detail = f"{invoice} is no invoice of the account, or counted before"
+            raise Invalid("books.invoiced", detail, position=position, field="invoice")
+        self._spill.put("invoice", "", invoice, [account, True, item[2]])
+
+    def issued(self, position: int, entry: dict[str, Any], _fact: dict[str, Any]) -> None:
+        """An invoice is issued once, after it is finalized."""
+        item = self._spill.get("invoice", "", entry["stream"])
+        if item is None or item[2]:
+            detail = "not finalized, or issued before"
+            raise Invalid("books.issued", detail, position=position, field="stream")
+        self._spill.put("invoice", "", entry["stream"], [*item[:2], True])
 
     def _head(
         self, fact: dict[str, Any], account: dict[str, Any], period: list[Any]

@@ -59,7 +59,11 @@ class Lives:
 
     def _enrolled(self, _position: int, entry: Row, fact: Row) -> None:
         item = self._spill.get("node", "", entry["stream"]) or {"anchor": None}
-        item["simulated"] = fact["simulated"]
+        item |= {
+            "simulated": fact["simulated"],
+            "model": fact["model"],
+            "gpus": [gpu["index"] for gpu in fact["gpus"]],
+        }
         self._spill.put("node", "", entry["stream"], item)
 
     def _anchored(self, position: int, entry: Row, fact: Row) -> None:
@@ -98,13 +102,15 @@ class Lives:
     def _requested(self, position: int, entry: Row, fact: Row) -> None:
         if self._spill.get("runtime", "", entry["stream"]) is not None or entry["version"] != 1:
             raise Invalid("books.lifecycle", "requested twice", position=position, field="stream")
-        self._charging.account(position, fact["account"])
+        self._charging.own_account(position, fact["account"], entry["org"])
         if fact["gpu_milli"] < 1:
             raise Invalid("books.lifecycle", "of no size", position=position, field="gpu_milli")
         item = {
             "account": fact["account"],
             "project": fact["project"],
             "milli": fact["gpu_milli"],
+            "devices": fact["devices"],
+            "models": fact["models"],
             "requested": position,
             "start": None,
         }
@@ -114,10 +120,13 @@ class Lives:
         item = self._runtime(position, entry)
         if "node" in item:
             raise Invalid("books.lifecycle", "allocated twice", position=position, field="stream")
+        node = self._node(position, fact["node"])
+        _check_place(position, fact, item, node)
+        del item["devices"], item["models"]
         item |= {
             "node": fact["node"],
             "model": fact["model"],
-            "simulated": self._node(position, fact["node"])["simulated"],
+            "simulated": node["simulated"],
             "previous": fact["allocated_us"],
             "lease": None,
         }
@@ -198,6 +207,7 @@ class Lives:
         self._spill.delete("open", item["account"], f"{item['requested']:020d}")
 
     def _period_closed(self, position: int, entry: Row, fact: Row) -> None:
+        self._charging.own_account(position, fact["account"], entry["org"])
         period = self._charging.period(position, fact["account"], entry["stream"])
         for field, right in (
             ("start_us", fact["start_us"] == period[1]),
@@ -213,6 +223,21 @@ class Lives:
                 item["done"] = fact["end_us"]
                 self._spill.put("runtime", "", stream, item)
         self._charging.set_closed(position, fact["account"], entry["stream"])
+
+
+def _check_place(position: int, fact: Row, item: Row, node: Row) -> None:
+    """What is allocated is what was asked for, and what will be billed, on devices the node has."""
+    shares = fact["devices"]
+    accepted = item["models"]
+    for code, field, right in (
+        ("books.size", "devices", sum(share["milli"] for share in shares) == item["milli"]),
+        ("books.size", "devices", len(shares) == item["devices"]),
+        ("books.model", "model", fact["model"] == node["model"]),
+        ("books.model", "model", not accepted or fact["model"] in accepted),
+        ("books.device", "devices", all(share["index"] in node["gpus"] for share in shares)),
+    ):
+        if not right:
+            raise Invalid(code, "not as asked for, or not there", position=position, field=field)
 
 
 def _spoken(position: int, entry: Row, fact: Row, node: str, boot: str) -> int:

@@ -56,8 +56,14 @@ class Charging:
 
     # -- accounts and periods ------------------------------------------------------------
 
-    def open_account(self, position: int, stream: str, fact: dict[str, Any]) -> None:
+    def open_account(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
         """The account may be charged once it has a period."""
+        stream = entry["stream"]
+        if fact["organization"] != entry["org"]:
+            raise Invalid(
+                "books.org", f"an account of {entry['org']}", position=position,
+                field="organization",
+            )  # fmt: skip
         if self._spill.get("account", "", stream) is not None:
             raise Invalid("books.account", f"{stream} is opened twice", position=position)
         if not 0 <= fact["minor_digits"] <= 12:  # pico has 12
@@ -85,13 +91,21 @@ class Charging:
             )
         return item
 
+    def own_account(self, position: int, account: str, org: str) -> dict[str, Any]:
+        """The account's item, when the account is of the organization that the entry is of."""
+        item = self.account(position, account)
+        if item["org"] != org:
+            raise Invalid("books.org", f"{account} is of another", position=position, field="org")
+        return item
+
     def put_account(self, account: str, item: dict[str, Any]) -> None:
         """The item, changed, is the account's."""
         self._spill.put("account", "", account, item)
 
-    def open_period(self, position: int, stream: str, fact: dict[str, Any]) -> None:
+    def open_period(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
         """The period is the account's last one, contiguous with the one before."""
-        item = self.account(position, fact["account"])
+        stream = entry["stream"]
+        item = self.own_account(position, fact["account"], entry["org"])
         periods = item["periods"]
         start, end = fact["start_us"], fact["end_us"]
         if fact["sequence"] != len(periods) + 1:
@@ -129,6 +143,8 @@ class Charging:
         """The entry prices what follows it, unless it is effective before its publication."""
         if fact["divisor"] < 1:
             raise Invalid("books.price", "divisor < 1", position=position, field="divisor")
+        if fact["price_pico"] < 0:
+            raise Invalid("books.price", "negative", position=position, field="price_pico")
         kind = [fact[name] for name in ("account", "meter", "model", "region", "state")]
         effective = fact["effective_from_us"]
         unique = NUL.join([*kind, str(effective)])

@@ -51,6 +51,20 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "number account period currency minor_digits total_pico total_minor line_count"
         " file sha256 closed finalized_us",
     ),
+    "gpuaas.invoice.issued.v1": _shape("issued_us", "issued_us"),
+    "gpuaas.quota.limit_set.v1": _shape(
+        "limit_milli decided_us", "scope model limit_milli decided_us"
+    ),
+    "gpuaas.quota.committed.v1": _shape(
+        "gpu_milli decided_us", "runtime department project model gpu_milli decided_us"
+    ),
+    "gpuaas.quota.released.v1": _shape("decided_us", "runtime decided_us"),
+    "gpuaas.node.allocated.v1": _shape(
+        "epoch decided_us",
+        "allocation runtime organization devices epoch decided_us",
+        devices=LIST,
+    ),
+    "gpuaas.node.released.v1": _shape("decided_us", "allocation runtime decided_us"),
     "gpuaas.price.entry_published.v1": _shape(
         "effective_from_us published_us price_pico divisor",
         "account meter model region state currency effective_from_us published_us"
