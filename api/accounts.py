@@ -18,12 +18,16 @@ from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from projections import billing_read, journal_read
-from projections.months import TZDATA, month_of, period_id
+from projections.months import TZDATA, month_after, month_of, period_id
 
 
 @post("/v1/accounts")
 async def open_account(request: FrontRequest, data: JSONBody[AccountNew]) -> Response[Account]:
-    """Opened together with its first period: the month of now in its zone, or the first part of it."""
+    """Opened together with its first two periods, so that what is charged late has an open one.
+
+    The first is the month of now in the account's zone, or the first part of it; the second goes
+    on to the end of a month.
+    """
     require(request.user, OPERATOR, ADMIN)
     services = services_of(request)
 
@@ -35,11 +39,13 @@ async def open_account(request: FrontRequest, data: JSONBody[AccountNew]) -> Res
         opening = account.Open(org.stream, data.currency, digits, data.zone, TZDATA, now)
         opened = account.decide(opening, account.Missing())
         stream = new_id("account")
-        first = period.Open(stream, start, end, data.zone, TZDATA, None, now)
-        begun = period.decide(first, period.Missing())
+        first = _opened(period.Open(stream, start, end, data.zone, TZDATA, None, now))
+        after = month_after(end, data.zone)
+        second = _opened(period.Open(stream, end, after, data.zone, TZDATA, first, now))
         writes = (
             Write(stream, org.stream, 0, tuple(opened)),
-            Write(period_id(stream, 1), org.stream, 0, tuple(begun)),
+            Write(period_id(stream, 1), org.stream, 0, (first,)),
+            Write(period_id(stream, 2), org.stream, 0, (second,)),
         )
         reads = ((org.stream, org.version),)
         append = Append(writes, request.user.actor, cause, reads)
@@ -58,6 +64,12 @@ async def open_account(request: FrontRequest, data: JSONBody[AccountNew]) -> Res
         )
 
     return await services.acting.perform(request, do, answer)
+
+
+def _opened(command: period.Open) -> period.Opened:
+    [fact] = period.decide(command, period.Missing())
+    assert isinstance(fact, period.Opened)
+    return fact
 
 
 def _first_period(data: AccountNew, now: int) -> tuple[int, int]:

@@ -6,14 +6,16 @@ from litestar.params import FromPath, FromQuery
 from api.acting import Done, Said
 from api.auth import OPERATOR, require, unknown, within
 from api.body import FrontRequest
-from api.changing import change
+from api.changing import change, target
 from api.edge import instant, now_us
-from api.services import services_of
+from api.services import Services, services_of
 from api.viewing import own_scope, viewed
 from contracts.http import Page
 from contracts.http_money import Period, PeriodClosed
 from domain import period
+from evidence.reader import Recorded
 from projections import billing_read
+from projections.months import period_id as id_of
 
 
 @get("/v1/periods")
@@ -40,7 +42,7 @@ async def list_periods(
 
 @post("/v1/periods/{period_id:str}/close", status_code=200)
 async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Response[PeriodClosed]:
-    """Closing is not undone: If-Match names the version the caller decided on."""
+    """Refused until the next period is open. Closing is not undone: If-Match names the version the caller decided on."""
     require(request.user, OPERATOR)
     services = services_of(request)
     if not period_id.startswith("period-"):
@@ -48,13 +50,14 @@ async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Respo
 
     async def do(cause: str) -> Done:
         nothing = PeriodClosed(id=period_id, closed_at=None, version=None)
+        later = await _after(services, request, period_id)
         return await change(
             services,
             request,
             cause,
             period_id,
             period.DECIDER,
-            period.Close(now_us()),
+            period.Close(later, now_us()),
             nothing,
             precise=True,
         )
@@ -67,6 +70,16 @@ async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Respo
         )
 
     return await services.acting.perform(request, do, answer, status=200)
+
+
+async def _after(services: Services, request: FrontRequest, period_id: str) -> period.Opened | None:
+    """The account's period after this one, open or not; None when there is none yet."""
+    opened = (await target(services, request.user, period_id)).facts[0]
+    assert isinstance(opened, period.Opened), "the first fact of a period's stream"
+    following = id_of(opened.account, opened.sequence + 1)
+    recorded: list[Recorded] = await services.log.read_stream(following)
+    fact = recorded[0].fact if recorded else None
+    return fact if isinstance(fact, period.Opened) else None
 
 
 def _given(row: billing_read.Period) -> Period:

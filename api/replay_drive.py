@@ -183,7 +183,10 @@ class Drive:
         """The period is over: closed, its charges sealed, then invoiced if it has any."""
         stream = self.made.periods[step.index]
         await self.settle()
-        closed = tuple(period.decide(period.Close(step.at_us), self._periods[stream]))
+        after = self._periods[self.made.periods[step.index + 1]]
+        assert isinstance(after, period.Running), "periods are closed in their order"
+        command = period.Close(after.opened, step.at_us)
+        closed = tuple(period.decide(command, self._periods[stream]))
         write = Write(stream, self.made.organization, 1, closed)
         await self._put(Append((write,), ACTOR, self.plan.command("close", step.index)))
         await self.settle()

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from api.replay_input import SECOND_US, Task, Trace, month_starts
+from projections.months import month_after
 
 ORGANIZATION: Final = "openb"
 CURRENCY: Final = "USD"
@@ -68,11 +69,15 @@ class Plan(Struct, frozen=True):
 
 
 def plan(trace: Trace) -> Plan:
-    """Everything in order of time. The set-up happens when the first period starts."""
+    """Everything in order of time. The set-up happens when the first period starts.
+
+    The period after the last one used is opened and stays open: no account is ever without one.
+    """
     last = max((task.end_s for task in trace.tasks), default=0)
     end_us = trace.start_us + last * SECOND_US
     months = month_starts(trace.start_us, end_us, trace.zone)
     steps = [Step(instant, 0, CLOSE, index) for index, instant in enumerate(months[1:])]
+    months.append(month_after(months[-1], trace.zone))
     for index, task in enumerate(trace.tasks):
         start, end = (trace.start_us + second * SECOND_US for second in (task.start_s, task.end_s))
         steps.append(Step(start, 0, START, index))

@@ -86,7 +86,8 @@ class Department(Given, frozen=True):
 class AccountNew(Taken, frozen=True):
     """A billing account; its first period is the month it is opened in, in `zone`.
 
-    `first_period_end` cuts that period short (an invoice sooner); later ones are whole months again.
+    `first_period_end` cuts that period short (an invoice sooner); the second one, opened with it,
+    begins there and goes on to the end of the month; later ones are whole months again.
     """
 
     organization: OrganizationId

@@ -26,6 +26,12 @@ class Open(Struct, frozen=True):
 
 
 class Close(Struct, frozen=True):
+    """`later`: a later period of the account, so that what comes late is booked there.
+
+    The last period of an account is thus never closed: there always is an open one.
+    """
+
+    later: "Opened | None"
     now_us: int
 
 
@@ -71,7 +77,7 @@ LAST_US = 253_402_300_800_000_000
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `period.{not_contiguous,out_of_calendar,not_over,exists,unknown}`."""
+    """Raises DomainError `period.{not_contiguous,out_of_calendar,not_over,next_missing,exists,unknown}`."""
     match command, state:
         case Open(), Missing():
             return [_opened(command)]
@@ -87,6 +93,13 @@ def decide(command: Command, state: State) -> list[Event]:
             if command.now_us < opened.end_us:
                 facts: dict[str, int | str] = {"end_us": opened.end_us}
                 raise DomainError("period.not_over", "a period closes after its end", facts)
+            later = command.later
+            if (
+                later is None
+                or later.account != opened.account
+                or later.sequence <= opened.sequence
+            ):
+                raise DomainError("period.next_missing", "no later period of the account is open")
             return [Closed(opened.account, opened.start_us, opened.end_us, command.now_us)]
         case Close(), Over():
             return []

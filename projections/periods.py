@@ -17,7 +17,7 @@ _STALE: Final = "log.version_stale"
 async def keep_periods(log: EventLog, duties: Duties, now_us: int, grace_us: int = GRACE_US) -> int:
     """Opens and closes what is due at `now_us`; returns how many facts it appended.
 
-    An account's first period is opened with the account. From there on the period of `now_us` and
+    An account's first two periods are opened with the account. From there on the period of `now_us` and
     the one after it are always open, local months of the account's zone. A period is closed
     `grace_us` after its end: what is attested later lands in the next one, marked.
 
@@ -48,7 +48,11 @@ async def close_period(log: EventLog, duties: Duties, stream: str, now_us: int) 
     running = duties.running.get(stream)
     if running is None:
         return 0
-    facts = period.decide(period.Close(now_us), period.Running(running.opened))
+    later = duties.accounts[running.opened.account].last
+    if later == running.opened:
+        # Somebody else opened the next one just now: it is closed after the next fold.
+        return 0
+    facts = period.decide(period.Close(later, now_us), period.Running(running.opened))
     write = Write(stream, running.org, running.version, tuple(facts))
     return await _append(log, write, f"close\n{stream}")
 

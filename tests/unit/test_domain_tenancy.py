@@ -17,6 +17,8 @@ DEPT = department.Created("organization-1", NAME, 1)
 PROJ = project.Created("organization-1", "department-1", "account-1", NAME, 1)
 ACCT = account.Opened("organization-1", "USD", 2, "UTC", "x", 1)
 PERIOD = period.Opened("account-1", 1, 0, 100, "UTC", "x", 1)
+LATER = period.Opened("account-1", 2, 100, 200, "UTC", "x", 1)
+OTHERS = period.Opened("account-2", 2, 100, 200, "UTC", "x", 1)
 CLOSED = (PERIOD, period.Closed("account-1", 0, 100, 100))
 METER = meter.Registered("gpu.time", "milli-GPU-us", "lifecycle", "sum", 1)
 PRICE = ("default", "gpu.time", "T4", "-", "usable", "USD")
@@ -92,10 +94,13 @@ TABLE: list[tuple[str, Decider[Any, Any, Any], tuple[Struct, ...], Struct, objec
     ("period after the year 9999", period.DECIDER, (), open_period(100, 10**18, PERIOD), "period.out_of_calendar"),
     ("period before the year 1", period.DECIDER, (), open_period(-(10**17), 0), "period.out_of_calendar"),
     ("empty", period.DECIDER, (), open_period(100, 100, PERIOD), "period.not_contiguous"),
-    ("close", period.DECIDER, (PERIOD,), period.Close(100), [CLOSED[1]]),
-    ("close early", period.DECIDER, (PERIOD,), period.Close(99), "period.not_over"),
-    ("close again", period.DECIDER, CLOSED, period.Close(200), []),
-    ("close nothing", period.DECIDER, (), period.Close(200), "period.unknown"),
+    ("close", period.DECIDER, (PERIOD,), period.Close(LATER, 100), [CLOSED[1]]),
+    ("close the last", period.DECIDER, (PERIOD,), period.Close(None, 100), "period.next_missing"),
+    ("close before another's", period.DECIDER, (PERIOD,), period.Close(OTHERS, 100), "period.next_missing"),
+    ("close before itself", period.DECIDER, (PERIOD,), period.Close(PERIOD, 100), "period.next_missing"),
+    ("close early", period.DECIDER, (PERIOD,), period.Close(LATER, 99), "period.not_over"),
+    ("close again", period.DECIDER, CLOSED, period.Close(None, 200), []),
+    ("close nothing", period.DECIDER, (), period.Close(LATER, 200), "period.unknown"),
     ("finalize", invoice.DECIDER, (), finalize(), [FINAL]),
     ("finalize again", invoice.DECIDER, (FINAL,), finalize(), []),
     ("finalize otherwise", invoice.DECIDER, (FINAL,), finalize("bb"), "invoice.exists"),
