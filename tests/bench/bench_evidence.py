@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -263,11 +264,14 @@ def verify(server: Postgres) -> list[Measured]:
         parts = _split(entries, Path(folder))
         trust = Trust((Vkey.parse(log.vkey),))
         ours, base = [], []
-        for _ in range(ROUNDS):
+        for _ in range(2 * ROUNDS):
             base.append(_loaded(parts))
-            ours.append(_verified(path, trust))
+            # As an auditor would: in a process that does nothing else. Its start is not counted,
+            # that of its workers is; the baseline's workers are warm.
+            with ProcessPoolExecutor(1, mp_context=SPAWN) as alone:
+                ours.append(alone.submit(_verified, path, trust).result())
     rate, baseline = len(entries) / min(ours), len(entries) / min(base)
-    name = f"hashing + json.loads of the same entries, {len(parts)} processes"
+    name = f"hashing + json.loads of the same entries, {len(parts)} processes on the same cores"
     return [row("offline verification", rate, "entries/s", name, baseline)]
 
 
