@@ -35,8 +35,11 @@ _TRANSIENT: Final = frozenset(
         "log.unsigned_tail",
         "clock.disagrees",
         "admission.unavailable",
+        "runtime.end_stale",
     }
 )
+# What was decided rests on a state that is no more: it is decided again at once.
+_MOVED: Final = frozenset({"log.version_stale", "runtime.end_stale"})
 
 
 class LaterError(Exception):
@@ -141,7 +144,7 @@ class Ingest:
             except DomainError as error:
                 await self.follower.catch_up()
                 again = meaning(self.follower.state, event, body, self.now_us())
-                if error.code == "log.version_stale" or isinstance(again, Nothing):
+                if error.code in _MOVED or isinstance(again, Nothing):
                     return None
                 if error.code in _TRANSIENT or isinstance(asked, Ending):
                     # An end must not be dropped for a reason that may pass: better to wait, seen.

@@ -1,11 +1,14 @@
 """Launches and ends of runtimes, each one atomic decision over all streams it touches."""
 
+from typing import assert_never
+
 from msgspec import Struct
 
 from domain import node, organization, quota, runtime
 from domain.admission import AdmissionState, Held, lease_of
 from domain.decider import Emit
 from domain.errors import DomainError
+from domain.instants import lost_instant
 from domain.project import Created as Project
 from domain.stock import Place, Room, Shape
 from domain.tariff import gpu_scope
@@ -88,26 +91,61 @@ def step(state: AdmissionState, stream: str, command: runtime.Command) -> tuple[
         return ()
     [event] = events
     if isinstance(event, runtime.Stopped | runtime.Failed | runtime.Cancelled | runtime.Lost):
-        return end(state, stream, event)
+        return _ended(state, stream, event)
     return _emit(state, _held(state, stream).org, (stream, (event,)))
 
 
 def end(state: AdmissionState, stream: str, event: runtime.Final) -> tuple[Emit, ...]:
     """The end of a runtime with its release of node and quota; `()` if it ended so before.
 
-    `event` was decided by `runtime.decide` (use `step` to have that done here).
+    `event` was decided elsewhere by `runtime.decide` (use `step` to have that done here), perhaps
+    on an older state: before the node's new boot, a lease, a start. This state is the one that the
+    append is fenced with, so it must decide the same.
 
     Raises:
-        DomainError: `runtime.unknown`, `runtime.ended` when it ended in another way.
+        DomainError: `runtime.unknown`, `runtime.ended` when it ended in another way,
+            `runtime.end_stale` when this state decides otherwise: decide again.
     """
     held = _held(state, stream)
-    live = held.state
-    if isinstance(live, runtime.Ended):
-        if live.how is type(event):
+    if isinstance(held.state, runtime.Ended):
+        how = held.state.how
+        if how is type(event):
             return ()
-        raise DomainError("runtime.ended", f"it ended before: {live.how.__name__.lower()}")
-    if not isinstance(live, runtime.Live.__value__):
-        raise DomainError("runtime.not_possible", "it was never allocated")
+        raise DomainError("runtime.ended", f"it ended before: {how.__name__.lower()}")
+    live = _live(held)
+    if not _still_so(state, stream, live, event):
+        raise DomainError("runtime.end_stale", "its node or the runtime has moved: decide again")
+    return _ended(state, stream, event)
+
+
+def _still_so(state: AdmissionState, stream: str, live: runtime.Live, event: runtime.Final) -> bool:
+    """Whether this end follows from the node's latest boot and lease, and the runtime's state."""
+    serving = state.stock.states[live.node]
+    command: runtime.Command
+    match event:
+        case runtime.Lost():
+            lease = serving.leases.get(stream)
+            renewed_us = None if lease is None else lease.renewed_us
+            return event.lost_us == lost_instant(renewed_us, live.previous_us)
+        case runtime.Cancelled():
+            command = runtime.Cancel(event.reason, event.decided_us)
+        case runtime.Stopped():
+            said = (event.boottime_us, serving.anchor, event.attested, event.decided_us)
+            command = runtime.ReportStopped(*said)
+        case runtime.Failed():
+            said = (event.boottime_us, serving.anchor, event.attested, event.decided_us)
+            command = runtime.ReportFailed(event.code, *said)
+        case _:
+            assert_never(event)
+    try:
+        return runtime.decide(command, live) == [event]
+    except DomainError:
+        return False
+
+
+def _ended(state: AdmissionState, stream: str, event: runtime.Final) -> tuple[Emit, ...]:
+    held = _held(state, stream)
+    live = _live(held)
     return _emit(
         state,
         held.org,
@@ -216,6 +254,13 @@ def _none_fits(state: AdmissionState, launch: Launch) -> DomainError:
             "most_milli": max((room.most_milli for room in rooms), default=0),
         },
     )
+
+
+def _live(held: Held) -> runtime.Live:
+    if not isinstance(held.state, runtime.Live.__value__):
+        raise DomainError("runtime.not_possible", "it was never allocated")
+    live: runtime.Live = held.state
+    return live
 
 
 def _held(state: AdmissionState, stream: str) -> Held:

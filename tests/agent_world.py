@@ -61,6 +61,7 @@ class World:
         self.task: asyncio.Task[None] | None = None
         self.pace = Pace(tend_s=0.1, resend_s=1.0, settle_us=500_000)
         self.appended: Callable[[Append], Awaitable[Appended]] = log.append
+        self.ended: Callable[[Ending], Awaitable[Appended]] = self.end
 
     def start_ingest(self) -> None:
         self.task = asyncio.create_task(
@@ -69,7 +70,7 @@ class World:
                 self.nats_url,
                 self.key,
                 self.appended,
-                self.end,
+                self.ended,
                 pace=self.pace,
                 now_us=lambda: now_us() + self.offset_us,
             )

@@ -4,13 +4,17 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from api import ingest_records
 from api.embedded.nats import Nats
+from api.ingest_words import Ending
 from api.leases import Timing
 from contracts import fleet
 from domain import node, runtime
+from domain.errors import DomainError
 from evidence.log import Append, Appended
 from tests.agent_world import Hand, World, hand_of, story
 from tests.conftest import Database
@@ -231,6 +235,41 @@ def test_a_reboot_ends_what_ran_before_it(
             hand.boot = old_boot
             await hand.say(hand.word(3, fleet.DEGRADED, name))
             assert (await hand.receipt(3)).code == "event.old_boot"
+
+    story(law, database, nats_server, tmp_path)
+
+
+def test_an_end_decided_on_an_older_state_is_decided_again(
+    database: Database, nats_server: Nats, tmp_path: Path
+) -> None:
+    """The admission writer knew better: ingest decides anew at once, and counts no refusal."""
+
+    async def law(world: World, _tmp: Path) -> None:
+        async with hand_of(world) as hand:
+            await world.stop_ingest()
+            asked: list[str] = []
+
+            async def stale_at_first(ending: Ending) -> Appended:
+                asked.append(ending.runtime)
+                if asked.count(ending.runtime) == 1:
+                    raise DomainError("runtime.end_stale", "its node has moved: decide again")
+                return await world.end(ending)
+
+            world.ended = stale_at_first
+            world.start_ingest()
+            await anchored(hand)
+            stopped = await usable(world, hand)
+            lost = await world.launch(hand.node, 1)
+            await world.until(lost, "runtime.starting")
+            await hand.say(hand.word(3, fleet.STOPPED, stopped))
+            assert (await hand.receipt(3)).position is not None
+            hand.boot, hand.booted_us = "5" * 32, hand.boottime_us()
+            hand.receipts.clear()
+            await anchored(hand)
+            await world.until(lost, "runtime.lost")
+            assert sorted(asked) == sorted([stopped, stopped, lost, lost])
+            with psycopg.connect(database.app_url) as conn:
+                assert ingest_records.refused(conn) == {}
 
     story(law, database, nats_server, tmp_path)
 

@@ -68,7 +68,8 @@ class World:
         for model in sorted({model for model, _ in nodes}):
             self.say("pricebook-1", price(model))
         for number, (model, gpus) in enumerate(nodes, 1):
-            self.say(f"node-{number}", *enrolled(model, gpus))
+            name = f"node-{number}"
+            self.say(name, *enrolled(model, gpus), node.Anchored("b1", 0, 0, word(name)))
 
     def say(self, stream: str, *facts: Struct) -> None:
         for fact in facts:

@@ -1,4 +1,5 @@
 import pytest
+from msgspec import Struct
 
 from domain import node, organization, period, quota, runtime
 from domain.decider import Emit
@@ -23,7 +24,7 @@ def test_an_admission_is_one_decision_over_runtime_node_and_quota() -> None:
     emits = admit(world.state, launch(1, 250))
     assert [(e.stream, e.org, e.expected) for e in emits] == [
         ("runtime-1", "organization-1", 0),
-        ("node-1", "-", 2),
+        ("node-1", "-", 3),
         ("quota-1", "organization-1", 0),
     ]
     placed = runtime.Allocated("allocation-1", "node-1", "T4", (Share(0, 250),), 1, 1)
@@ -212,7 +213,7 @@ def test_an_end_frees_node_and_quota_at_once() -> None:
     emits = end(world.state, "runtime-1", stopped)
     assert [(e.stream, e.expected, e.facts) for e in emits] == [
         ("runtime-1", 2, (stopped,)),
-        ("node-1", 3, (node.Released("allocation-1", "runtime-1", 12),)),
+        ("node-1", 4, (node.Released("allocation-1", "runtime-1", 12),)),
         ("quota-1", 1, (quota.Released("runtime-1", 12),)),
     ]
     assert end(world.state, "runtime-1", stopped) == ()
@@ -264,18 +265,54 @@ def test_a_refused_append_is_undone_and_the_stream_read_again() -> None:
     world = World(T4X2)
     lost = admit(world.state, launch(1))
     world.state.undo(lost)
-    assert world.state.version("node-1") == 2
-    world.state.apply("node-1", 3, node.Cordoned(4))
-    assert refused(world, 1).code == "capacity.none_fits"
-    world.state.apply("node-1", 3, node.Cordoned(4))
     assert world.state.version("node-1") == 3
+    world.state.apply("node-1", 4, node.Cordoned(4))
+    assert refused(world, 1).code == "capacity.none_fits"
+    world.state.apply("node-1", 4, node.Cordoned(4))
+    assert world.state.version("node-1") == 4
 
 
 def test_a_gap_in_a_stream_is_refused() -> None:
     """A state that missed a fact must not decide as if it had not happened."""
     world = World(T4X2)
     with pytest.raises(DomainError, match=r"admission\.behind"):
-        world.state.apply("node-1", 4, node.Cordoned(4))
+        world.state.apply("node-1", 5, node.Cordoned(4))
+
+
+def renewed(at: int) -> node.LeaseRenewed:
+    return node.LeaseRenewed(("runtime-1",), at, at, at + LEASE_US, word())
+
+
+@pytest.mark.parametrize(
+    ("event", "since"),
+    [
+        (runtime.Stopped(9, 9, 12, word()), [node.Anchored("b2", 0, 10, word(boot="b2"))]),
+        (runtime.Failed("oom", 9, 9, 12, word()), [node.Anchored("b2", 0, 10, word(boot="b2"))]),
+        (runtime.Stopped(9, 9, 12, word()), [runtime.Usable(11, 11, 11, word())]),
+        (runtime.Lost(70, 10**12), [renewed(80)]),
+        (runtime.Lost(70, 10**12), [runtime.Usable(75, 75, 75, word())]),
+        (runtime.Cancelled("node.silent", 12), [runtime.Starting(1, 11)]),
+    ],
+)
+def test_an_end_decided_on_an_older_state_is_refused(
+    event: runtime.Final, since: list[Struct]
+) -> None:
+    """What the log's fence is set for decides: a boot, a lease or a start in between counts."""
+    world = World(T4X2)
+    admit(world.state, launch(1))
+    world.say("node-1", renewed(70))
+    before = dict(world.state.versions)
+    for fact in since:
+        stream = "runtime-1" if isinstance(fact, runtime.Usable | runtime.Starting) else "node-1"
+        world.say(stream, fact)
+        before[stream] += 1
+    with pytest.raises(DomainError, match=r"runtime\.end_stale"):
+        end(world.state, "runtime-1", event)
+    assert world.state.versions == before, "a refusal changes nothing"
+    again = World(T4X2)
+    admit(again.state, launch(1))
+    again.say("node-1", renewed(70))
+    assert end(again.state, "runtime-1", event)[0].facts == (event,), "without it, it stands"
 
 
 def test_an_undone_end_leaves_the_lease_as_it_was() -> None:
