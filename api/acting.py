@@ -17,6 +17,7 @@ from msgspec import Struct
 from api.body import FrontRequest
 from api.claims import Claim, Claims
 from api.reads import Reads
+from api.ready import Ready
 from contracts.http import Given
 from domain.errors import DomainError
 from evidence.append import Appended, Write
@@ -119,7 +120,7 @@ class Acting:
             assert done.nothing is not None, "an act appends something or answers at once"
             body = msgspec.json.encode(done.nothing)
             await self._claims.keep_answer(command, body)
-            return _response(body, status)
+            return Ready(body, status)
         if done.appended.repeated:
             return await self._again(done.appended, answer, status)
         said = _said(done.writes, done.appended)
@@ -144,7 +145,7 @@ class Acting:
             if found is not None:
                 return await self._again(found, answer, status)
             if claim.answer is not None:
-                return _response(claim.answer, status)
+                return Ready(claim.answer, status)
             if await self._claims.take_over(command, fingerprint, claim):
                 return None
             if asyncio.get_running_loop().time() >= deadline:
@@ -169,7 +170,7 @@ def _command_id(request: FrontRequest) -> bytes:
             "idempotency_key.required", "send Idempotency-Key: 1 to 200 visible ASCII characters"
         )
     who = request.user
-    route = f"{request.method} {request.url.path}"
+    route = f"{request.method} {request.scope['path']}"
     text = f"gpuaas-command/1\n{who.org}\n{who.actor}\n{route}\n{key}"
     return hashlib.sha256(text.encode()).digest()
 
@@ -190,15 +191,12 @@ def _answered(
     body: Given, appended: Appended, said: tuple[Said, ...], status: int
 ) -> Response[Any]:
     version = max(one.version for one in said if one.stream == said[0].stream)
-    response = _response(msgspec.json.encode(body), status)
-    response.headers["Log-Position"] = str(appended.last)
-    response.headers["Log-Leaf"] = appended.leaf.hex()
-    response.headers["ETag"] = f'"{version}"'
-    return response
-
-
-def _response(body: bytes, status: int) -> Response[Any]:
-    return Response(body, status_code=status, media_type="application/json")
+    headers = [
+        (b"log-position", b"%d" % appended.last),
+        (b"log-leaf", appended.leaf.hex().encode()),
+        (b"etag", b'"%d"' % version),
+    ]
+    return Ready(msgspec.json.encode(body), status, headers)
 
 
 def if_match(request: Any, version: int, *, needed: bool = False) -> None:

@@ -27,10 +27,10 @@ from api.admission_wire import (
     encode_rooms,
 )
 from api.admission_writer import Writer
-from api.heads import Heads
 from domain.errors import DomainError
 from domain.stock import Room
 from evidence.log import EventLog
+from evidence.wake import HeadWake
 
 _LOCK: Final = "SELECT pg_try_advisory_lock(7214036824)"
 _ALIVE: Final = "SELECT 1"
@@ -43,7 +43,7 @@ _LOG: Final = logging.getLogger("gpuaas.admission")
 class Admission:
     """Owned by one event loop. `ask` works in every process of the deployment."""
 
-    def __init__(self, app_url: str, log: EventLog, client: Client, heads: Heads) -> None:
+    def __init__(self, app_url: str, log: EventLog, client: Client, heads: HeadWake) -> None:
         self._url = app_url
         self._log = log
         self._client = client

@@ -14,7 +14,6 @@ import psycopg
 from msgspec import Struct
 
 from api.admission_wire import Admitted, Ask, EndAsk, LaunchAsk, LimitAsk
-from api.heads import Heads
 from api.reads import Reads
 from domain import launch, quota
 from domain.admission import AdmissionState
@@ -25,6 +24,7 @@ from evidence.append import Append, Appended, Write
 from evidence.log import EventLog
 from evidence.private import PrivateValue
 from evidence.reader import READ_ENTRIES, decode_entry, read_stream
+from evidence.wake import HeadWake
 
 # Measured: a batch as large as one of the log's own transactions, and enough of them to decide
 # the next while others are written, keeps both the loop and the database at work.
@@ -53,7 +53,7 @@ class _Sent(Struct):
 class Writer:
     """Owned by one event loop. Decides in the order in which it was asked."""
 
-    def __init__(self, app_url: str, log: EventLog, heads: Heads) -> None:
+    def __init__(self, app_url: str, log: EventLog, heads: HeadWake) -> None:
         self._log = log
         self._heads = heads
         self._reads = Reads(app_url, 1)
@@ -97,12 +97,17 @@ class Writer:
     async def _work(self) -> None:
         """Decides what may be sent and hears what was committed, until there is neither."""
         while True:
-            if self._queue and len(self._sent) < _IN_FLIGHT:
+            if self._queue and self._may_send():
                 await self._send()
             elif self._sent and self._sent[0].answers.done():
                 await self._settle()
             else:
                 return
+
+    def _may_send(self) -> bool:
+        # A few asks wait for company while others are written; they never wait for a clock.
+        full = len(self._queue) >= _BATCH and len(self._sent) < _IN_FLIGHT
+        return full or not self._sent
 
     async def close(self, task: asyncio.Task[None]) -> None:
         """Ends `run`; whoever still waits is told to repeat the command."""

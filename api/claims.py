@@ -33,6 +33,7 @@ UPDATE api.claim SET holder = %(holder)s, fingerprint = %(print)s, claimed_at = 
 WHERE command = %(command)s AND holder = %(old)s
 """
 _ALIVE: Final = "SELECT pg_advisory_lock(%(holder)s)"
+_GATHER_S: Final = 0.005
 _CHEAP: Final = "SET synchronous_commit = off"
 
 
@@ -47,7 +48,10 @@ class Claim(Struct, frozen=True):
 
 
 class Claims:
-    """One connection, one statement at a time, whole queues at once. Owned by one event loop."""
+    """One connection, one statement at a time, whole queues at once. Owned by one event loop.
+
+    A key on an idle server is taken at once; under load at most one statement begins in 5 ms.
+    """
 
     def __init__(self, app_url: str) -> None:
         self._url = app_url
@@ -102,8 +106,12 @@ class Claims:
             return done.rowcount == 1
 
     async def _loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = 0.0
         while True:
             await self._wake.wait()
+            await asyncio.sleep(max(0.0, began + _GATHER_S - loop.time()))
+            began = loop.time()
             self._wake.clear()
             taking, self._taking = self._taking, {}
             dropping, self._dropping = self._dropping, []

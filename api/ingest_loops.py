@@ -205,11 +205,14 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
     """False for a node of which the last look found all in order, and still would."""
     now_us = desk.ingest.now_us()
     seen_us = desk.ingest.last_seen_us.get(known.node, desk.opened_us)
-    return (
-        (bool(known.key) and known.node not in desk.consumers)
+    return bool(
+        (known.key and known.node not in desk.consumers)
         or leases.silence(known, seen_us, now_us, desk.pace.timing) is not None
-        or bool(leases.overdue(known, now_us, desk.pace.timing))
-        or any(isinstance(one.state, _AWAITED) for one in known.live.values())
+        or leases.overdue(known, now_us, desk.pace.timing)
+        or (
+            known.anchor.boot
+            and any(isinstance(one.state, _AWAITED) for one in known.live.values())
+        )
     )
 
 

@@ -18,7 +18,6 @@ from api.claims import Claims
 from api.commands import command_key
 from api.config import Settings
 from api.edge import now_us
-from api.heads import Heads
 from api.reads import Reads
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from domain.errors import DomainError
@@ -26,6 +25,7 @@ from evidence.log import EventLog
 from evidence.reader import decode_entry, head, read_entries
 from evidence.storage import Storage
 from evidence.tail import UnsignedTail, published_size
+from evidence.wake import HeadWake
 from projections.live import position
 
 WAIT_US: Final = 5_000_000
@@ -42,7 +42,7 @@ class Services(Struct, frozen=True):
     storage: Storage
     command_key: Ed25519PrivateKey
     nats: Client
-    heads: Heads
+    heads: HeadWake
     project_orgs: dict[str, str]
 
     async def fresh(self, request: Any) -> None:
@@ -89,8 +89,9 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             settings.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
         )
         exits.push_async_callback(client.close)
-        heads = Heads(client)
+        heads = HeadWake(client)
         await heads.start()
+        exits.push_async_callback(heads.close)
         storage = Storage(settings.storage)
         unsigned = UnsignedTail(storage, bound_ms=settings.unsigned_bound_s * 1000)
 

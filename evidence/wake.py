@@ -16,18 +16,20 @@ from gpuaas_verify.merkle import leaf_hash
 
 SUBJECT: Final = "gpuaas.v1.log.head"
 POLL_S: Final = timedelta(milliseconds=250).total_seconds()
+_GATHER_S: Final = timedelta(milliseconds=20).total_seconds()
 
 
 class HeadWake:
     """Tells and hears the log's size. Hints only: a lost one costs a reader `POLL_S`.
 
-    Give `publish` to `EventLog.open(wake=…)`. Sizes that come faster than NATS takes them are
-    merged into the newest.
+    Give `publish` to `EventLog.open(wake=…)`. The first size goes out at once; those that follow
+    within 20 ms, or faster than NATS takes them, are merged into the newest. `size` is the largest
+    heard of.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._size = 0
+        self.size = 0
         self._heard = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -37,7 +39,7 @@ class HeadWake:
 
     def publish(self, size: int) -> None:
         """Never blocks, never fails an append that is already on disk."""
-        self._size = max(self._size, size)
+        self.size = max(self.size, size)
         self._heard.set()
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._tell())
@@ -55,15 +57,16 @@ class HeadWake:
 
     async def _tell(self) -> None:
         told = -1
-        while told != self._size and self._client.is_connected:
-            told = self._size
+        while told != self.size and self._client.is_connected:
+            told = self.size
             with contextlib.suppress(NatsError, OSError):
                 await self._client.publish(SUBJECT, str(told).encode())
                 await self._client.flush(timeout=1)
+            await asyncio.sleep(_GATHER_S)
 
     async def _on_message(self, message: Msg) -> None:
         if message.data.isdigit() and len(message.data) < 20:
-            self._size = max(self._size, int(message.data))
+            self.size = max(self.size, int(message.data))
             self._heard.set()
 
 

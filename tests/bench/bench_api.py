@@ -28,7 +28,6 @@ from api.admission_writer import Writer, decide
 from api.config import from_environment
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
-from api.heads import Heads
 from api.reads import Reads
 from api.serve import serving
 from api.tokens import developer_token
@@ -39,6 +38,7 @@ from domain.launch import Launch
 from domain.words import Gpu
 from evidence.ids import new_id
 from evidence.log import Append, EventLog, Write, private_value
+from evidence.wake import HeadWake
 from tests.api_stage import open_log
 from tests.bench.bench_log import CALLERS, ROUNDS, SECONDS, Measured, Urls, fresh_database, row
 
@@ -137,7 +137,7 @@ async def writer_rate(url: str, nats_url: str) -> float:
     """Admissions per second, each durable when its caller hears of it."""
     log, world = await _begun(url)
     client = await nats.connect(nats_url)
-    writer = Writer(url, log, Heads(client))
+    writer = Writer(url, log, HeadWake(client))
     await writer.load()
     task = asyncio.get_running_loop().create_task(writer.run())
     rate = await _rate(CALLERS, lambda: writer.ask(world.ask()))
@@ -289,7 +289,8 @@ def launches(server: Postgres) -> list[Measured]:
             _answers(port, folder)
             token = developer_token(from_environment(env))
             body = b'{"project":"%s","name":"r","gpu_milli":%d}' % (world.project.encode(), _MILLI)
-            for _ in range(ROUNDS):
+            # The first round is not counted: ingest still makes a consumer for each new node.
+            for _ in range(ROUNDS + 1):
                 base.append(uvloop.run(http_rate(port, "/v1/bench/nothing", body, token)))
                 ours.append(uvloop.run(http_rate(port, "/v1/runtimes", body, token)))
         finally:
@@ -297,7 +298,7 @@ def launches(server: Postgres) -> list[Measured]:
             child.wait(20)
             broker.close()
     del log
-    value, baseline = statistics.median(ours), statistics.median(base)
+    value, baseline = statistics.median(ours[1:]), statistics.median(base[1:])
     return [row("HTTP launches, durable", value, "1/s", "POST to an empty handler", baseline)]
 
 
