@@ -22,7 +22,7 @@ from evidence.condition import Condition
 from evidence.integrator import published
 from evidence.opening import open_log
 from evidence.signing import ask_status
-from evidence.storage import Storage
+from evidence.storage import Storage, replace
 from gpuaas_verify.note import Vkey
 from migrations.runner import SchemaMismatch, migrate, require_current
 
@@ -30,6 +30,7 @@ LOG_NAME = "replay.gpuaas.local"
 _SIGNER_S = 5
 _SOCKET_BYTES = 100  # of the 107 a Unix socket's path may have
 _SIGNED_S = 300
+_ROOM_S = 2
 
 type Say = Callable[[str], None]
 
@@ -153,15 +154,22 @@ def _child(log: Path, argv: list[str], place: Place) -> Iterator[subprocess.Pope
 def await_signed(place: Place, size: int) -> None:
     """The published checkpoint covers `size` entries.
 
-    Raises: DomainError replay.not_signed with what the integrator found wrong, or who ended.
+    Raises: DomainError replay.not_signed with what the integrator found wrong, or who ended;
+    OSError when the disk is full.
     """
     storage, vkey = Storage(place.storage), Vkey.parse(place.vkey)
-    deadline = time.monotonic() + _SIGNED_S
+    began = time.monotonic()
+    look = began + _ROOM_S
     while published(storage, vkey).size < size:
         fault = _fault(storage) or _ended(place)
-        if fault is not None or time.monotonic() > deadline:
+        if fault is not None or time.monotonic() > began + _SIGNED_S:
             raise DomainError("replay.not_signed", fault or "the checkpoint does not come")
+        if time.monotonic() > look:
+            look = time.monotonic() + _ROOM_S
+            # On a full disk the integrator has no room for its word either.
+            replace(place.storage / "room", bytes(4096))
         time.sleep(0.02)
+    (place.storage / "room").unlink(missing_ok=True)
 
 
 def _ended(place: Place) -> str | None:

@@ -58,7 +58,7 @@ class Stack:
         """Returns when the API answers its health check.
 
         Raises:
-            DomainError: `stack.start_failed` with the tail of the log of the process that ended.
+            DomainError: `stack.start_failed` with the last word of the process that ended.
         """
         deadline = time.monotonic() + _READY_S
         while not self._healthy():
@@ -66,8 +66,8 @@ class Stack:
                 child = self.children[name]
                 if child.poll() is not None or time.monotonic() > deadline:
                     log = self.settings.data / f"{name}.log"
-                    tail = log.read_text(errors="replace")[-1500:]
-                    raise DomainError("stack.start_failed", f"{name} did not start: {tail}")
+                    detail = f"{name} did not start: {children.last_word(log)} (more in {log})"
+                    raise DomainError("stack.start_failed", detail)
             time.sleep(0.05)
 
     def _healthy(self) -> bool:

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from domain.errors import DomainError
 
 _PR_SET_PDEATHSIG = 1
+_ERROR = re.compile(r"\b(PANIC|ERROR|error|Error|gpuaas): ")
+_FATAL = re.compile(r"\bFATAL: (?!.*not yet accepting)|\[FTL\]")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -136,10 +139,20 @@ def wait_until(
     what: str,
     timeout_s: int = 60,
 ) -> None:
-    """Returns when `ready()`; a child that ends first is reported with the tail of its log."""
+    """Returns when `ready()`; a child that ends first is reported with the last word of its log."""
     deadline = time.monotonic() + timeout_s
     while not ready():
         if child.poll() is not None or time.monotonic() > deadline:
-            tail = log.read_text(errors="replace")[-1500:]
-            raise DomainError("stack.start_failed", f"{what} did not start: {tail}")
+            detail = f"{what} did not start: {last_word(log)} (more in {log})"
+            raise DomainError("stack.start_failed", detail)
         time.sleep(0.02)
+
+
+def last_word(log: Path) -> str:
+    """The line that says what went wrong: the last error in the log's end, or its last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace")[-4000:].splitlines()]
+    for wrong in (_ERROR, _FATAL):
+        found = [line for line in lines if wrong.search(line)]
+        if found:
+            return found[-1]
+    return next((line for line in reversed(lines) if line), "it said nothing")

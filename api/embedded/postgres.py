@@ -131,8 +131,8 @@ class Postgres:
             ]  # fmt: skip
             child = children.start(argv, self.log, account=self.account)
             if child.wait():
-                tail = self.log.read_text(errors="replace")[-1500:]
-                raise DomainError("stack.start_failed", f"initdb failed: {tail}")
+                detail = f"initdb failed: {children.last_word(self.log)} (more in {self.log})"
+                raise DomainError("stack.start_failed", detail)
 
     def _start(self) -> subprocess.Popen[bytes]:
         self.log.touch(mode=0o600)
