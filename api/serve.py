@@ -24,6 +24,11 @@ from evidence.append import Appended
 _COLLECT: Final = (20_000, 50, 50)
 
 
+def calm_collector() -> None:
+    """The process's collector looks less often."""
+    gc.set_threshold(*_COLLECT)
+
+
 def run(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT; 0 after a clean stop."""
     uvloop.run(serving(settings))
@@ -35,7 +40,7 @@ async def serving(settings: Settings, *, more: tuple[Any, ...] = ()) -> None:
 
     A part that fails ends the process: it is started again and resumes from the log.
     """
-    gc.set_threshold(*_COLLECT)
+    calm_collector()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

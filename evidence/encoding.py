@@ -31,7 +31,9 @@ _SALT_BYTES: Final = 16
 # Looking for a number in bytes is ten times faster than looking for bytes of length one.
 _BACKSLASH: Final = 0x5C
 _DELETE: Final = 0x7F
-_LONG_NUMBER: Final = re.compile(rb"[0-9]{38}").search
+# A number of 38 digits, found ten times faster than by an expression: digits become zeros.
+_DIGITS: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
+_LONG_NUMBER: Final = b"0" * 38
 _IS_STREAM: Final = FIELD["stream"].fullmatch
 _IS_CAUSE: Final = FIELD["cause"].fullmatch
 _ROW: Final = re.compile(rb'\{"row":(0|[1-9][0-9]{0,18}),"salt":"[0-9a-f]{32}",')
@@ -219,7 +221,7 @@ def check_strict(raw: bytes, what: str) -> None:
         and _BACKSLASH not in raw
         and _DELETE not in raw
         and raw.count(b"{") + raw.count(b"[") <= _MAX_OPENERS
-        and not _LONG_NUMBER(raw)
+        and raw.translate(_DIGITS).find(_LONG_NUMBER) < 0
     ):
         return
     if len(raw) > MAX_BYTES:
