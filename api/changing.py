@@ -1,5 +1,6 @@
 """One command on one stream: read, fold, decide, append; again when somebody was faster."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec import Struct
@@ -62,11 +63,11 @@ async def change[S, C, E: Struct](
     stream: str,
     decider: Decider[S, C, E],
     command: C,
-    nothing: Given,
+    nothing: Given | Callable[[Target], Given],
     *,
     precise: bool = False,
 ) -> Done:
-    """The command's facts on an existing stream, or `nothing` when it was done already.
+    """The command's facts on an existing stream, or `nothing` (of it) when it was done already.
 
     `precise`: the caller must name the version it decided on (If-Match).
     Raises: DomainError if_match.*, log.version_stale after many tries, what the decider refuses.
@@ -80,7 +81,7 @@ async def change[S, C, E: Struct](
             state = decider.evolve(state, fact)  # type: ignore[arg-type]  # a stream has its own kind
         facts = tuple(decider.decide(command, state))
         if not facts:
-            return Done(nothing=nothing)
+            return Done(nothing=nothing(found) if callable(nothing) else nothing)
         write = Write(stream, found.org, found.version, facts)
         try:
             appended = await services.log.append(Append((write,), principal.actor, cause))

@@ -10,6 +10,7 @@ from api.acting import Done, Said
 from api.auth import OPERATOR, require, unknown
 from api.body import FrontRequest
 from api.changing import target
+from api.currencies import minor_digits
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import Services, services_of
 from api.viewing import viewed
@@ -37,6 +38,7 @@ async def publish_price(request: FrontRequest, data: JSONBody[PriceNew]) -> Resp
     services = services_of(request)
 
     async def do(cause: str) -> Done:
+        minor_digits(data.price.currency)
         await _same_currency(services, request, data)
         for _ in range(_TRIES):
             book = await services.reads.ask(_book)

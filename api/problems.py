@@ -20,6 +20,7 @@ _LOG: Final = logging.getLogger("gpuaas.api")
 
 # Refusals that the same request may pass a moment later.
 _SOON: Final = {"idempotency_key.in_flight", "receipt.not_signed", "log.version_stale"}
+_NO_BODY: Final = "'data'"  # how the framework names a handler's body that was not sent
 _OF_STATUS: Final = {
     400: "request.malformed",
     401: "auth.invalid",
@@ -89,6 +90,8 @@ def framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes
     detail = error.detail
     if isinstance(error.extra, list) and error.extra and isinstance(error.extra[0], dict):
         code, detail = "request.invalid", str(error.extra[0].get("message", detail))
+    if detail == _NO_BODY:
+        code, detail = "request.malformed", "there is no body: send one JSON object"
     allow = {"Allow": error.headers["Allow"]} if error.headers and "Allow" in error.headers else {}
     return _answer(DomainError(code, detail), allow)
 

@@ -38,6 +38,8 @@ async def checkpoint(request: FrontRequest) -> Response[str]:
 async def show_receipt(request: FrontRequest, position: FromPath[int]) -> Response[Receipt]:
     """The entry's bytes and its proof; 409 with Retry-After while it is not signed yet."""
     services = services_of(request)
+    if not 0 <= position < (await services.log.head()).size:
+        raise unknown("receipt")
     await _may_see(services, request.user, position)
     found = receipt(services.storage, position)
     await _record(services, request, "receipt", found.size, position)

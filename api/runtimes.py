@@ -9,7 +9,7 @@ from api.acting import Done, Said
 from api.admission_wire import LaunchAsk
 from api.auth import ADMIN, MEMBER, OPERATOR, require, unknown, within
 from api.body import FrontRequest
-from api.changing import change
+from api.changing import Target, change
 from api.edge import instant, now_us
 from api.paging import before, page_size
 from api.services import Services, services_of
@@ -22,6 +22,7 @@ from domain.words import Share as Part
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import runtimes_read
+from projections.runtimes import NEXT
 
 
 @post("/v1/runtimes")
@@ -87,38 +88,56 @@ def _launched(said: tuple[Said, ...], name: str) -> Runtime:
 
 @post("/v1/runtimes/{runtime_id:str}/stop", status_code=200)
 async def stop_runtime(
-    request: FrontRequest, runtime_id: FromPath[str], data: JSONBody[RuntimeStop]
+    request: FrontRequest,
+    runtime_id: FromPath[str],
+    data: JSONBody[RuntimeStop | None] = None,
 ) -> Response[Runtime]:
-    """Asks the node to stop it; it is billed until the node attests the stop."""
+    """Asks the node to stop it; it is billed until the node attests the stop. No body is needed."""
     require(request.user, OPERATOR, ADMIN, MEMBER)
     services = services_of(request)
     if not runtime_id.startswith("runtime-"):
         raise unknown("runtime")
 
     async def do(cause: str) -> Done:
-        command = runtime.Stop(data.reason, now_us())
-        nothing = _stopping(runtime_id, "", None, data.reason, 0)
+        command = runtime.Stop((data or RuntimeStop()).reason, now_us())
         decider = runtime.DECIDER
-        return await change(services, request, cause, runtime_id, decider, command, nothing)
+        return await change(services, request, cause, runtime_id, decider, command, _as_it_is)
 
     def answer(said: tuple[Said, ...], _: bool) -> Runtime:
         fact = said[0].fact
         assert isinstance(fact, runtime.Stopping), "the outcome of this route"
-        return _stopping(runtime_id, said[0].org, fact.decided_us, fact.reason, said[0].version)
+        return _stopping(runtime_id, said[0].org, said[0].version, fact)
 
     return await services.acting.perform(request, do, answer, status=200)
 
 
-def _stopping(stream: str, org: str, since_us: int | None, why: str, version: int) -> Runtime:
+type _Leaving = runtime.Stopping | runtime.Final
+
+
+def _as_it_is(found: Target) -> Runtime:
+    """A runtime that was told to stop before: as its last fact of that says."""
+    last = next(fact for fact in reversed(found.facts) if isinstance(fact, _Leaving.__value__))
+    return _stopping(found.stream, found.org, found.version, last)
+
+
+def _stopping(stream: str, org: str, version: int, fact: _Leaving) -> Runtime:
+    state = type(fact).__name__.lower()
+    match fact:
+        case runtime.Stopping(reason=why) | runtime.Cancelled(reason=why):
+            pass
+        case runtime.Failed(code=why):
+            pass
+        case _:
+            why = ""
     return Runtime(
         id=stream,
         organization=org,
         project=None,
         name=None,
-        state="stopping",
-        since=None if since_us is None else instant(since_us),
+        state=state,
+        since=instant(fact.decided_us),
         why=why,
-        next="stopped when the node says so",
+        next=NEXT[state],
         node=None,
         model=None,
         devices=[],
