@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 STREAM: Final = re.compile(
-    r"[a-z][a-z_]{0,30}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r"[a-z][a-z_]{0,30}-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 )
 _KIND: Final = re.compile(r"[a-z][a-z_]{0,30}")
 _RANDOM_DIGITS: Final = 18

@@ -52,6 +52,8 @@ def _judge(modules: dict[str, ModuleType], wrong: Wrong) -> Any:
         size1, size2, root1, root2, *proof = wrong.data
         modules["merkle"].verify_consistency(int(size1), int(size2), root1, root2, proof)
         return None
+    if wrong.kind == "tree":
+        return _tree(modules, wrong.data)
     witnesses = tuple(vkey.parse(text) for text in wrong.witnesses)
     trust = bundle.Trust(keys, wrong.known, witnesses, wrong.quorum, wrong.max_age_s, wrong.now_us)
     scope = bundle.Scope(attestations=wrong.attestations)
@@ -64,6 +66,21 @@ def _judge(modules: dict[str, ModuleType], wrong: Wrong) -> Any:
         return bundle.verify_source(source, trust, scope).error
     finally:
         source.close()
+
+
+def _tree(modules: dict[str, ModuleType], tiles: tuple[bytes, ...]) -> Any:
+    """The tiles above 256 full ones of level 0, whose roots are the first of `tiles`, stored as the others are."""
+    roots, *stored = tiles
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in zip(("tile/1/000", "tile/2/000.p/1"), stored, strict=True):
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True)
+            path.write_bytes(data)
+        tree = modules["tree"].TreeCheck(modules["source"].DirectorySource(Path(folder)))
+        for at in range(0, len(roots), 32):
+            tree.full(roots[at : at + 32])
+        tree.root()
+    return None
 
 
 def _directory(bundle: ModuleType, wrong: Wrong, trust: Any, scope: Any) -> Any:

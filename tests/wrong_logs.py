@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gpuaas_verify.note import Vkey
 from tests.bundles import (
     LOG_VKEY,
     NODE,
     ORG,
+    ORIGIN,
     RUNTIME,
     START_US,
     LogDraft,
@@ -19,6 +21,8 @@ from tests.bundles import (
     launched,
     opened,
     priced,
+    private_key,
+    public_key,
     small_log,
     tar_of,
     uid,
@@ -79,7 +83,11 @@ def envelope_cases() -> Iterator[Wrong]:
     malformed: list[tuple[str, int, Any]] = [
         ("position", 3, "3"), ("position", 3, 1 << 62), ("position", 3, -1), ("prev", 3, "A" * 64), ("prev", 3, 7),
         ("at_us", 3, 1 << 62), ("at_us", 3, None), ("salt", 3, "00"), ("stream", 3, "pricebook-1"),
-        ("stream", 3, "x" * 32 + uid("", 1)), ("stream", 3, uid("Pricebook", 1)), ("version", 3, 0),
+        ("stream", 3, "x" * 32 + uid("", 1)), ("stream", 3, uid("Pricebook", 1)),
+        ("stream", 3, uid("pricebook", 1).replace("-7000-", "-4000-")),
+        ("stream", 3, uid("pricebook", 1).replace("-8000-", "-c000-")),
+        ("org", 3, uid("organization", 1).replace("-7000-", "-1000-")),
+        ("org", 3, uid("organization", 1).replace("-8000-", "-0000-")), ("version", 3, 0),
         ("version", 3, 1 << 62), ("version", 3, True), ("tag", 3, "gpuaas.price"), ("tag", 3, "other.price.a.v1"),
         ("tag", 3, "gpuaas.price.entry_published.v01"), ("org", 3, "organization-1"), ("org", 3, uid("user", 1)),
         ("actor", 3, "somebody"), ("actor", 3, "user-a@b.example"), ("cause", 3, "cmd:00"), ("cause", 3, "pos:03"),
@@ -139,10 +147,15 @@ def place_cases() -> Iterator[Wrong]:
     yield case("an unknown tag about money", "entry.unknown_tag", unknown, 3, "tag")
     yield case("a second opening", "entry.opened", put(3, tag="gpuaas.log.opened.v1"), 3, "tag")
     heartbeat = {"tag": "gpuaas.log.heartbeat.v1", "fact": {}}
+    command = small_log().drafts[3]["cause"]
+    repeated = put(12, cause=command)
+    yield case("a command id again", "entry.repeated_command", repeated, 12, "cause")
     yield case("not opened", "entry.opened", put(0, **heartbeat), 0, "tag")
     yield case("another format", "entry.opened", fact(0, format="gpuaas-log/2"), 0, "fact")
     yield case("an origin without id", "entry.opened", fact(0, origin="log.example"), 0, "fact")
     yield case("no vkey", "entry.opened", fact(0, vkey="x"), 0, "vkey")
+    mallory = Vkey(ORIGIN, public_key(private_key("mallory"))).format()
+    yield case("another key", "entry.opened_key", fact(0, vkey=mallory), 0, "vkey")
     foreign = fact(0, origin="other.example/0123456789abcdef")
     yield case("another origin", "checkpoint.origin", foreign, 0, "origin")
 
@@ -171,6 +184,18 @@ def block_cases() -> Iterator[Wrong]:
     yield case("a version left out before a second run", "entry.version", "version", version=1_030)
     yield case("no salt in a second run", "entry.malformed", "salt", salt="00")
     yield case("another position in a second run", "entry.position", "position", position=9_999)
+
+    def across(log: LogDraft, count: int = 1_030) -> None:
+        beats(log, count)
+        log.drafts[1_024]["cause"] = log.drafts[1_023]["cause"]
+
+    yield log_case("an append across two runs", "valid", lambda log: None, across)
+    again: Edit = lambda log: log.drafts[1_028].update(cause=log.drafts[1_023]["cause"])  # noqa: E731
+    name = "its command again"
+    place: dict[str, Any] = {"position": 1_028, "field": "cause"}
+    yield log_case(name, "entry.repeated_command", again, across, **place)
+    positions: Edit = lambda log: [put(at, cause="pos:5")(log) for at in (7, 9, 1_024, 1_026)]  # noqa: E731
+    yield log_case("a position that caused much", "valid", positions, across)
 
     def two_orgs(log: LogDraft) -> None:
         fact_ = {"reason": "x", "decided_us": 1}

@@ -1,10 +1,11 @@
 """Bundles, receipts and keys that are wrong in one thing only, the rest made to agree."""
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
 from gpuaas_verify import strict
-from gpuaas_verify.merkle import leaf_hash, root_hash
+from gpuaas_verify.merkle import complete_root, leaf_hash, root_hash
 from gpuaas_verify.note import sign_note
 from gpuaas_verify.source import frame, framed
 from tests.bundles import (
@@ -64,6 +65,30 @@ def tar_cases() -> Iterator[Wrong]:
     yield case("a name split otherwise", "header", prefixed, f"y/{first}")
     endless = b"x" * 100 + tar[100:345] + b"y" * 155 + tar[500:]
     yield case("a name too long", "header", endless, "y" * 155 + "/" + "x" * 100)
+
+
+def tree_cases() -> Iterator[Wrong]:
+    """A full tile above full ones: 65,536 leaves, of which only the roots of their tiles are needed."""
+    roots = [sha256(b"%d" % number).digest() for number in range(256)]
+    whole = b"".join(roots)
+    above = complete_root(whole)
+    flipped = b"".join([*roots[:3], bytes(32), *roots[4:]])
+    yield Wrong("a full upper tile", "valid", {}, kind="tree", data=(whole, whole, above))
+    place = {"position": 3 << 8, "member": "tile/1/000"}
+    name = "another full upper tile"
+    yield Wrong(name, "tile.mismatch", place, kind="tree", data=(whole, flipped, above))
+
+
+def book_cases() -> Iterator[Wrong]:
+    """Rows that are sealed as they are and not what the entries give."""
+
+    def dearer(log: LogDraft) -> None:
+        row = strict.decode(log.rows[RATED][0])
+        log.rows[RATED] = [strict.encode({**row, "line_amount_pico": 1})]
+        log.drafts[10]["fact"]["root"] = root_hash([leaf_hash(log.rows[RATED][0])]).hex()
+
+    place: dict[str, Any] = {"table": "rated_interval", "row": 0, "field": "line_amount_pico"}
+    yield log_case("a row of another amount", "books.row_differs", dearer, **place)
 
 
 def tile_cases() -> Iterator[Wrong]:
@@ -252,8 +277,8 @@ def file_cases() -> Iterator[Wrong]:
     def old(log: LogDraft) -> None:
         log.seal_file("other.csv", b"other", 12)
 
+    yield case("a file superseded by another", "renamed", old, "supersedes", 13)
     here = "file/export.csv"
-    yield log_case("a superseded file", "member.unexpected", old, member=here)
     gone: dict[str, Any] = {"position": 12, "member": here}
     yield member_case("no file", "file.missing", lambda m: m.pop(here), **gone)
     yield member_case("a file of other bytes", "file.bytes", setting({here: b"x" * 18}), **gone)
@@ -289,6 +314,6 @@ def directory_cases() -> Iterator[Wrong]:
 
 def member_cases() -> list[Wrong]:
     makers = (
-        tar_cases, tile_cases, seal_cases, row_cases, file_cases, header_cases, directory_cases,
+        tar_cases, tile_cases, tree_cases, book_cases, seal_cases, row_cases, file_cases, header_cases, directory_cases,
     )  # fmt: skip
     return [wrong for make in makers for wrong in make()]

@@ -190,6 +190,10 @@ def known_cases() -> Iterator[Wrong]:
     for name, note in (("whole", whole), ("with a line twice", repeated), ("of nothing", empty)):
         yield Wrong(f"a right known note {name}", "valid", {}, data=tar, known=(note,))
     yield Wrong("a note of another log", "unreadable", {}, data=tar, known=(elsewhere,))
+    lie = Checkpoint(ORIGIN, 5, bytes(32)).format()
+    for name, forger in (("of a stranger", OTHER_KEY), ("by another key", LOG_VKEY)):
+        forged_note = sign_note(lie, forger, private_key("other").sign)
+        yield Wrong(f"a known note {name}", "unreadable", {}, data=tar, known=(forged_note,))
     yield Wrong("a known note that is none", "unreadable", {}, data=tar, known=(b"x",))
     old: dict[str, Any] = {"position": 12, "field": "at_us"}
     late: dict[str, Any] = {"max_age_s": 60, "now_us": START_US + 62_000_000}
@@ -251,6 +255,14 @@ def receipt_cases() -> Iterator[Wrong]:
     first = format_proof(0, inclusion_proof(0, 13, nodes_of(leaves)), moved)
     where: dict[str, Any] = {"position": 0, "field": "origin"}
     yield case("an origin not of entry 0", "checkpoint.origin", raws[0], first, **where)
+    strange = small_log()
+    strange.drafts[0]["fact"]["vkey"] = OTHER_KEY.format()
+    strange_raws = strange.entries()
+    hashes = [leaf_hash(raw) for raw in strange_raws]
+    of_zero = inclusion_proof(0, 13, nodes_of(hashes))
+    data = format_proof(0, of_zero, tree_members(strange_raws)["checkpoint"])
+    where = {"position": 0, "field": "vkey"}
+    yield case("entry 0 of another key", "entry.opened_key", strange_raws[0], data, **where)
     silent = parse_entry(raws[8])._asdict()
     silent["fact"] = {
         **silent["fact"],

@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from gpuaas_verify import attest, bulk, files
+from gpuaas_verify.commands import record
 from gpuaas_verify.entry import Entry, parse_entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED, check_fact
@@ -40,6 +41,8 @@ class BlockResult:
     at_us: int = 0
     last_leaf: str = ""
     last_at_us: int = 0
+    last_cause: str = ""
+    commands: bytearray = field(default_factory=bytearray)
     count: int = 0
     roots: list[bytes] = field(default_factory=list)
     partial: bytes = b""
@@ -113,7 +116,13 @@ def _check_entries(
         for raw, leaf in zip(entries, leaves, strict=True):
             seen = scan(raw)
             if seen is None or seen.tag in watched or not _follows(seen, position, result):
-                _check_fully(raw, position, result, watched)
+                cause = _check_fully(raw, position, result, watched)
+            else:
+                cause = seen.cause
+            if cause != result.last_cause:
+                result.last_cause = cause
+                if cause[0] == "c":
+                    result.commands += record(cause, position)
             result.last_leaf = leaf.hex()
             position += 1
     except Invalid as error:
@@ -142,12 +151,14 @@ def _follows(seen: Seen, position: int, result: BlockResult) -> bool:
     return True
 
 
-def _check_fully(raw: bytes, position: int, result: BlockResult, watched: frozenset[str]) -> None:
+def _check_fully(raw: bytes, position: int, result: BlockResult, watched: frozenset[str]) -> str:
+    """The entry's cause."""
     entry = parse_entry(raw)
     _check_place(entry, position, result)
     _check_stream(entry, result.runs)
     _check_tag(entry, result, watched)
     result.last_at_us = entry.at_us
+    return entry.cause
 
 
 def _check_place(entry: Entry, position: int, result: BlockResult) -> None:

@@ -15,7 +15,7 @@ from gpuaas_verify.checkpoint import Checkpoint, parse_checkpoint
 from gpuaas_verify.claims import ABSENT, CHECKED, FAILED, UNCHECKED, Claim
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid, Unreadable
-from gpuaas_verify.facts import check_origin
+from gpuaas_verify.facts import check_opened_key, check_origin
 from gpuaas_verify.history import ATTESTATIONS, ENTRIES, FILES, SEALS, History
 from gpuaas_verify.merkle import range_root
 from gpuaas_verify.note import MAX_NOTE_BYTES, Vkey, parse_note, verify_note
@@ -257,9 +257,11 @@ def _check_history(
     history: History, checkpoint: Checkpoint, trust: Trust, scope: Scope, report: Report
 ) -> None:
     _raise(history, ENTRIES)
+    history.check_commands()
     report.add("entries", CHECKED, checkpoint.size)
     assert history.opened is not None
     check_origin(history.opened, checkpoint.origin)
+    check_opened_key(history.opened, trust.keys)
     report.add("origin", CHECKED)
     if trust.max_age_s is not None:
         age_s = (trust.now_us - history.last_at_us) // 1_000_000

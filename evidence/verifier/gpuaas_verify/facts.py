@@ -234,3 +234,9 @@ def check_origin(opened: Entry, origin: str) -> None:
     if fact["origin"] != origin:
         detail = f"the checkpoint is of {origin}, entry 0 of {fact['origin']}"
         raise Invalid("checkpoint.origin", detail, position=0, field="origin")
+
+
+def check_opened_key(opened: Entry, keys: tuple[Vkey, ...]) -> None:
+    """Nothing when entry 0 names a trusted key. Raises: Invalid `entry.opened_key`."""
+    if opened.fact["vkey"] not in {key.format() for key in keys}:
+        raise Invalid("entry.opened_key", "not a trusted key", position=0, field="vkey")

@@ -43,6 +43,8 @@ class LiveFiles:
         if supersedes is not None:
             if old is None:
                 raise _fail("file.supersedes", "no live file there", entry, "supersedes")
+            if old != name:
+                raise _fail("file.renamed", f"it is the file {old}", entry, "supersedes")
             self._by_position.remove(str(supersedes))
             self._by_name.remove(old)
         if self._by_name.get(name) is not None:

@@ -6,6 +6,7 @@ from gpuaas_verify import bulk, files
 from gpuaas_verify.attest import WATCHED, Attestations
 from gpuaas_verify.block import BlockResult
 from gpuaas_verify.bulk import SealChain
+from gpuaas_verify.commands import RECORD, Commands, record
 from gpuaas_verify.entry import NO_PREV, Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
@@ -35,11 +36,14 @@ class History:
         self._seals = Spill()
         self._streams = Spill()
         self._last_leaf = NO_PREV
+        self._commands = Commands()
+        self._last_cause = ""
 
     def close(self) -> None:
         spills = (self.attestations, self.files, self.sealed_members, self._seals, self._streams)
         for spill in spills:
             spill.close()
+        self._commands.close()
 
     def apply(self, block: BlockResult) -> None:
         if ENTRIES in self.failures:
@@ -50,10 +54,27 @@ class History:
             self.failures[ENTRIES] = min(failures, key=_position)
             return
         self._last_leaf, self.last_at_us = block.last_leaf, block.last_at_us
+        self._note_commands(block)
         self.size += block.count
         for tag, count in block.unknown.items():
             self.unknown[tag] = self.unknown.get(tag, 0) + count
         self._watch(block)
+
+    def _note_commands(self, block: BlockResult) -> None:
+        commands = bytes(block.commands)
+        if self._last_cause[:1] == "c" and commands[:RECORD] == record(
+            self._last_cause, block.first
+        ):
+            commands = commands[RECORD:]  # the append goes on in this block
+        self._commands.add(commands)
+        self._last_cause = block.last_cause
+
+    def check_commands(self) -> None:
+        """Nothing when each command id caused one append. Raises: Invalid `entry.repeated_command`."""
+        position = self._commands.repeated()
+        if position is not None:
+            detail = "an earlier append had this command id"
+            raise Invalid("entry.repeated_command", detail, position=position, field="cause")
 
     def _check_join(self, block: BlockResult) -> Invalid | None:
         if block.prev and block.prev != self._last_leaf:

@@ -34,7 +34,7 @@ _VALUES: Final[dict[str, str]] = {
 _ONE_SHARE = r'\[\{"index":(?:0|[1-9][0-9]{0,37}),"milli":(?:1000|[1-9][0-9]{0,2})\}\]'
 _VALUES["[i"] = _ONE_SHARE
 _NUMBER = r"(0|[1-9][0-9]{0,17})"
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _ENVELOPE = re.compile(
     rf'\{{"position":{_NUMBER},"prev":"([0-9a-f]{{64}})","at_us":{_NUMBER},"salt":"[0-9a-f]{{32}}",'
     rf'"stream":"(([a-z][a-z_]{{0,30}})-{_UUID})","version":([1-9][0-9]{{0,17}}),'

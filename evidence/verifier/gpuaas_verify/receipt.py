@@ -10,7 +10,7 @@ from gpuaas_verify.checkpoint import parse_decimal
 from gpuaas_verify.claims import ABSENT, CHECKED, UNCHECKED
 from gpuaas_verify.entry import parse_entry
 from gpuaas_verify.errors import Invalid
-from gpuaas_verify.facts import OPENED, check_fact, check_origin
+from gpuaas_verify.facts import OPENED, check_fact, check_opened_key, check_origin
 from gpuaas_verify.merkle import HASH_BYTES, MAX_PROOF, leaf_hash, verify_inclusion
 from gpuaas_verify.note import MAX_NOTE_BYTES, strict_b64
 
@@ -75,6 +75,7 @@ def _verify(entry_bytes: bytes, proof_bytes: bytes, trust: Trust, report: Report
         known = check_fact(entry)
         if entry.tag == OPENED:
             check_origin(entry, checkpoint.origin)
+            check_opened_key(entry, trust.keys)
     except Invalid as error:
         raise error.at(position=entry.position) from None
     report.add("entry", CHECKED, 1, "" if known else f"{entry.tag} is not known to this verifier")
