@@ -1,6 +1,7 @@
 """The worker process: what keeps the evidence, the views and the reactions at the head of the log."""
 
 import asyncio
+import gc
 import signal
 import sys
 
@@ -26,6 +27,7 @@ def run(settings: Settings) -> int:
 
 
 async def _working(settings: Settings) -> None:
+    gc.set_threshold(*custody.COLLECT)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

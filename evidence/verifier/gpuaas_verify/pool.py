@@ -24,7 +24,7 @@ def cores() -> int:
 
 
 # Workers make many tuples and hardly a cycle; looking for cycles this often takes a tenth of their time.
-_COLLECT_EVERY = 50_000
+COLLECT_EVERY = 50_000
 _opened: dict[str, Reader] = {}
 
 
@@ -39,7 +39,7 @@ def start_method() -> str:
 def _open(path: str) -> None:
     """Runs once in each worker; the parent has checked every header of a tar already."""
     gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY)
+    gc.set_threshold(COLLECT_EVERY)
     where = Path(path)
     _opened["bundle"] = DirectorySource(where) if where.is_dir() else open_tar(where)
 
