@@ -12,7 +12,7 @@ from domain.errors import DomainError
 from domain.words import Continues
 from evidence.ids import new_id
 from evidence.log import Append, EventLog, Write
-from evidence.signer_state import State, create, read_state
+from evidence.signer_state import State, create, has_key, read_state
 from evidence.storage import CHECKPOINT, Storage, replace_durably
 from gpuaas_verify.note import Vkey
 
@@ -65,13 +65,13 @@ async def opening(
 
 def _ensure_signer(storage: Storage, folder: Path, name: str, size: int) -> State:
     state = read_state(folder)
-    if state is None:
+    if state is None or not (size or has_key(folder)):
         if size or storage.size(CHECKPOINT) is not None:
             detail = f"there is a log of {size} entries, and its signer's state is not in {folder}"
             raise DomainError("signer.state_missing", detail)
         create(folder, name)
         state = read_state(folder)
-    assert state is not None, "create writes the state last"
+    assert state is not None, "create writes the state before the key"
     return state
 
 

@@ -46,23 +46,30 @@ class Refusals(Struct, frozen=True, forbid_unknown_fields=True):
 def create(folder: Path, name: str) -> str:
     """A fresh key, a fresh origin `<name>/<16 hex>` and an empty tree; returns the vkey.
 
-    The state is written last: a crash before it leaves a folder without state, which signs nothing,
-    and is made anew by calling again.
+    The key is written last and never over another one: a crash before it leaves a folder without
+    a key, which has signed nothing, and is made anew by calling again. A key without its state
+    was not left by a crash here: whoever lost the state still has the key.
 
     Raises: DomainError signer.exists when this folder has signed or may have signed before.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if (folder / "state").exists() or (folder / "note").exists():
-        raise DomainError("signer.exists", "this folder already holds a signer's key and state")
+    before = read_state(folder)
+    if has_key(folder) or (folder / "note").exists() or (before is not None and before.size):
+        raise DomainError("signer.exists", "this folder holds what a signer left: its key or state")
     origin = f"{name}/{secrets.token_hex(8)}"
     key = Ed25519PrivateKey.generate()
     vkey = Vkey(origin, key.public_key().public_bytes_raw()).format()
     text = f"{_KEY_PREFIX}\n{origin}\n{key.private_bytes_raw().hex()}\n"
-    replace_durably(folder / "key", text.encode(), 0o600)
     replace_durably(folder / "vkey", f"{vkey}\n".encode())
     empty = State(FORMAT, origin, 0, EMPTY_ROOT.hex())
     replace_durably(folder / "state", msgspec.json.encode(empty), 0o600)
+    replace_durably(folder / "key", text.encode(), 0o600)
     return vkey
+
+
+def has_key(folder: Path) -> bool:
+    """Whether a signer was made there: its key is the last thing written."""
+    return (folder / "key").exists()
 
 
 def read_state(folder: Path) -> State | None:

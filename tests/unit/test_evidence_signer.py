@@ -149,6 +149,31 @@ def test_the_key_is_private_and_never_made_twice(folder: Path) -> None:
         SignerState(folder)
 
 
+def test_a_key_outlives_the_loss_of_its_state(folder: Path) -> None:
+    """A lost state is restored, never made anew over the key that others trust."""
+    key = (folder / "key").read_bytes()
+    (folder / "state").unlink()
+    with pytest.raises(DomainError, match=r"signer\.exists"):
+        create(folder, "test.example")
+    assert (folder / "key").read_bytes() == key
+
+
+def test_a_signer_half_made_is_made_anew(folder: Path, state: SignerState) -> None:
+    """A crash before the key leaves a state that has signed nothing; one that has is kept."""
+    state.sign(tree(state, 3))
+    (folder / "key").unlink()
+    (folder / "note").unlink()
+    with pytest.raises(DomainError, match=r"signer\.exists"):
+        create(folder, "test.example")
+    half = folder.parent / "half"
+    create(half, "test.example")
+    (half / "key").unlink()
+    vkey = create(half, "test.example")
+    made = SignerState(half)
+    assert (made.vkey, made.state and made.state.size) == (vkey, 0)
+    made.close()
+
+
 def test_over_the_socket(folder: Path) -> None:
     """The process answers status and signatures, refuses nonsense, and a second one on its socket."""
     path = folder.parent / "s.sock"
