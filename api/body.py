@@ -94,8 +94,11 @@ def _check_depth(raw: bytes) -> None:
 
 
 def _check_text(raw: bytes) -> None:
-    if _plain(raw):
-        return
+    if not _plain(raw):
+        _scan(raw)
+
+
+def _scan(raw: bytes) -> None:
     try:
         json.loads(raw, object_pairs_hook=_pairs, parse_constant=_constant)
     except RecursionError as error:

@@ -42,8 +42,8 @@ from evidence.wake import HeadWake
 from tests.api_stage import open_log
 from tests.bench.bench_log import CALLERS, ROUNDS, SECONDS, Measured, Urls, fresh_database, row
 
-# Room for 200,000 shares of a fiftieth: no node holds thousands of runtimes, as none would.
-_NODES: Final = 512
+# Room for 51,200 shares of a fiftieth: no node holds thousands of runtimes, as none would.
+_NODES: Final = 128
 _GPUS: Final = 8
 _MILLI: Final = 20
 _CONNECTIONS: Final = 256

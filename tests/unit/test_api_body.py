@@ -1,15 +1,22 @@
 """What a body may not be: each refusal has its own code, decided before anything is stored."""
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from api.body import decode
+from api.body import _plain, _scan, decode
 from contracts.http import BODY_LIMIT, DEPTH_LIMIT, OrganizationNew, RuntimeNew
 from contracts.http_money import PriceNew
 from domain.errors import DomainError
 
 _PROJECT = "project-01890000-0000-7000-8000-000000000000"
+
+
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner) | st.dictionaries(st.text(max_size=3), inner)
 
 
 def _refused(raw: bytes, kind: type = OrganizationNew) -> DomainError:
@@ -88,3 +95,25 @@ def test_money_is_exact_text(amount: str) -> None:
     price = {"amount": amount, "currency": "USD"}
     body = {"model": "T4", "price": price, "effective_from": "2030-01-01T00:00:00Z"}
     assert _refused(json.dumps(body).encode(), PriceNew).code == "request.invalid"
+
+
+@given(st.recursive(st.none() | st.integers() | st.floats() | st.text(), _nested, max_leaves=8))
+def test_the_quick_look_never_clears_what_the_thorough_one_refuses(value: object) -> None:
+    """Whatever JSON comes, in whatever writing: plain bodies are those without a fault."""
+    for compact in (True, False):
+        for escaped in (True, False):
+            separators = (",", ":") if compact else None
+            raw = json.dumps(value, ensure_ascii=escaped, separators=separators)
+            _agree(raw.encode(errors="surrogatepass"))
+            _agree(raw.replace(":", ":1,", 1).encode(errors="surrogatepass"))
+
+
+@pytest.mark.parametrize("raw", [b'{"a":1,"a":1}', b'{"b":{"a":1,"a":2}}', b'["\x7f"]', b"[NaN]"])
+def test_the_quick_look_sees_each_fault(raw: bytes) -> None:
+    """A name twice, at any depth, a delete character and a constant are left to the thorough look."""
+    assert not _plain(raw)
+
+
+def _agree(raw: bytes) -> None:
+    if _plain(raw):
+        _scan(raw)
