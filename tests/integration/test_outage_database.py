@@ -28,11 +28,12 @@ pytestmark = pytest.mark.slow
 CALLERS = 8
 FACTS = 120  # of one append: about 40 KB of entries
 _SEGMENT = 16 * 1024 * 1024
+# Segments after the one written now, and how far that one is.
 _WAL_PLACE = """
-SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 17),
-       (SELECT count(*) FROM pg_ls_waldir() WHERE name > pg_walfile_name(pg_current_wal_lsn())
-          AND name ~ '^[0-9A-F]{24}$'),
-       (pg_current_wal_lsn() - '0/0')::bigint % 16777216
+SELECT (SELECT count(*) FROM pg_ls_waldir()
+        WHERE name > pg_walfile_name(now.lsn) AND name ~ '^[0-9A-F]{24}$'),
+       (now.lsn - '0/0')::bigint % 16777216
+FROM (SELECT pg_current_wal_insert_lsn()) AS now (lsn)
 """
 _EMIT = "SELECT pg_logical_emit_message(false, 'test', repeat('x', %(bytes)s))"
 _STREAMS = "SELECT stream, count(*) FROM log.entry GROUP BY stream"
@@ -146,7 +147,7 @@ def _to_the_end_of_the_wal(server: Postgres) -> None:
         while True:
             row = conn.execute(_WAL_PLACE).fetchone()
             assert row is not None
-            left = _SEGMENT * (row[1] + 1) - row[2] - 300_000
+            left = _SEGMENT * (row[0] + 1) - row[1] - 300_000
             if left <= 0:
                 return
             conn.execute(_EMIT, {"bytes": min(left, 1_000_000)})
