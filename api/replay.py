@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 
 from api.replay_drive import Drive
+from api.replay_elapsed import Elapsed
 from api.replay_input import Trace, read_trace
 from api.replay_nodes import SimulatedNode, node_secret
 from api.replay_output import charges_csv, invoices_json, refused_csv, report_json
@@ -68,6 +69,8 @@ def _own(out: Path, trace: Trace) -> None:
 
 
 async def _drive(trace: Trace, out: Path, place: Place, began: int) -> None:
+    elapsed = Elapsed(out, began)
+    elapsed.keep()
     planned = plan(trace)
     secret = node_secret(out / "nodes.secret")
     nodes = [SimulatedNode(planned, secret, row.sn, row.gpus, row.model) for row in trace.nodes]
@@ -75,14 +78,19 @@ async def _drive(trace: Trace, out: Path, place: Place, began: int) -> None:
     log = await EventLog.open(place.database_url)
     try:
         with Bar(len(planned.steps)) as bar:
-            drive = Drive(planned, log, storage, nodes, _first_stream(place), bar.at)
+
+            def progress(done: int) -> None:
+                bar.at(done)
+                elapsed.keep()
+
+            drive = Drive(planned, log, storage, nodes, _first_stream(place), progress)
             await drive.run()
         written = {
             "charges.csv": charges_csv(drive),
             "invoices.json": invoices_json(drive),
             "refused.csv": refused_csv(drive),
         }
-        await _seal(drive, log, storage, planned, written, began)
+        await _seal(drive, log, storage, planned, written, elapsed)
     finally:
         await log.close()
     say("signing")
@@ -98,13 +106,13 @@ def _first_stream(place: Place) -> str:
 
 async def _seal(
     drive: Drive, log: EventLog, storage: Storage, planned: Plan, written: dict[str, bytes],
-    began: int,
+    elapsed: Elapsed,
 ) -> None:  # fmt: skip
     """The files in the log. A replay that was done before keeps the report of its first run."""
     names = [*written, REPORT]
     done = await log.outcome(planned.command("files"))
     entries = drive.size + len(names)
-    report = report_json(drive, entries, (time.monotonic_ns() - began) // 1000)
+    report = report_json(drive, entries, elapsed.micros())
     staged = {**written, REPORT: report} if done is None else dict.fromkeys(names, b"")
     await drive.seal_files(
         tuple(files.stage(storage, name, data, drive.size) for name, data in staged.items())

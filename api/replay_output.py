@@ -93,7 +93,7 @@ def decimal(minor: int, digits: int) -> str:
 
 
 def report_json(drive: Drive, entries: int, micros: int) -> bytes:
-    """What the run did: `entries` in the log and microseconds up to here, peak of this process."""
+    """What the run did: `entries` in the log and microseconds of all sessions, peak of this one."""
     report = {
         "entries": entries,
         "commands": drive.appends + len(drive.refused),
