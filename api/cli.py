@@ -134,6 +134,14 @@ def _restore(args: argparse.Namespace) -> int:
     return 0
 
 
+def _erase(args: argparse.Namespace) -> int:
+    from api.erase import erase
+
+    gone = erase(from_environment().database_url, args.stream)
+    print(f"{gone} texts of {args.stream} are erased; the log keeps their digests")
+    return 0
+
+
 def _continue_log(args: argparse.Namespace) -> int:
     from evidence.restore import open_continuing
 
@@ -186,11 +194,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     restore = verb("restore", _restore, "refill a restored database from the entry bundles")
     restore.add_argument("--key", required=True, metavar="VKEY", help="the vkey you keep elsewhere")
+    forget = verb("erase", _erase, "delete the texts (names) behind one stream's digests for good")
+    forget.add_argument("--stream", required=True, metavar="ID")
     onward = verb("continue-log", _continue_log, "open a new log that names a lost one")
     onward.add_argument("--note", type=Path, required=True, help="the old log's last signed note")
     onward.add_argument("--first-lost", type=int, required=True, metavar="POSITION")
     verb("demo", _demo, "from an empty directory to a verified invoice")
     replay = verb("replay", _replay, "drive the platform with a recorded cluster trace")
+    replay.epilog = "A replay that was killed goes on; report.json counts all of its sessions."
     for name in ("nodes", "pods", "prices"):
         replay.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
     replay.add_argument(

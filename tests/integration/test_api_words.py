@@ -1,11 +1,13 @@
 """Small requests that must be answered truly: stops without a body, currencies, odd positions."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from api.currencies import minor_digits
 from api.edge import instant, now_us
+from api.erase import erase
 from domain.errors import DomainError
 from tests.api_stage import Stage, play
 from tests.conftest import Database
@@ -75,6 +77,27 @@ def test_only_currencies_of_iso_4217_are_taken(
         }
         refused = await stage.post("/v1/prices", price)
         assert (refused.status_code, refused.json()["code"]) == (400, "currency.unknown")
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_erased_words_are_gone_and_the_log_stays(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """`gpuaas erase` deletes the texts of one stream, of no other; entries do not change."""
+
+    async def scene(stage: Stage) -> None:
+        made = [await stage.post("/v1/organizations", {"name": name}) for name in ("A", "B")]
+        mine, other = [answer.json()["id"] for answer in made]
+        await stage.views()
+        before = (await stage.services.log.head()).leaf
+        assert await asyncio.to_thread(erase, database.app_url, mine) == 1
+        assert await asyncio.to_thread(erase, database.app_url, mine) == 0
+        listed = (await stage.get("/v1/organizations")).json()["items"]
+        assert {one["id"]: one["name"] for one in listed} == {mine: None, other: "B"}
+        assert (await stage.services.log.head()).leaf == before
+        with pytest.raises(DomainError, match=r"resource\.unknown"):
+            await asyncio.to_thread(erase, database.app_url, "organization-1")
 
     play(database, nats_url, tmp_path, scene)
 
