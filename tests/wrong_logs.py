@@ -191,10 +191,14 @@ def block_cases() -> Iterator[Wrong]:
 
     yield log_case("an append across two runs", "valid", lambda log: None, across)
     again: Edit = lambda log: log.drafts[1_028].update(cause=log.drafts[1_023]["cause"])  # noqa: E731
+    old: Edit = lambda log: log.drafts[1_024].update(cause=log.drafts[500]["cause"])  # noqa: E731
+    began: dict[str, Any] = {"position": 1_024, "field": "cause"}
+    name = "a second run begins with a command of the first"
+    yield log_case(name, "entry.repeated_command", old, beats, **began)
     name = "its command again"
     place: dict[str, Any] = {"position": 1_028, "field": "cause"}
     yield log_case(name, "entry.repeated_command", again, across, **place)
-    positions: Edit = lambda log: [put(at, cause="pos:5")(log) for at in (7, 9, 1_024, 1_026)]  # noqa: E731
+    positions: Edit = lambda log: [put(at, cause="pos:5")(log) for at in (7, 9, 1_023, 1_026)]  # noqa: E731
     yield log_case("a position that caused much", "valid", positions, across)
 
     def two_orgs(log: LogDraft) -> None:

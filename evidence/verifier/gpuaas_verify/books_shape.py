@@ -140,7 +140,7 @@ def check_shape(position: int, tag: str, fact: Any) -> dict[str, Any]:
                 field=name,
             )
     if names != list(shape):
-        wrong = next(name for name in [*names, "fact"] if name not in shape or name == "fact")
+        wrong = next(name for name in [*names, "fact"] if name not in shape)
         raise Invalid(
             "fact.malformed",
             f"{tag} has other keys, or in another order",

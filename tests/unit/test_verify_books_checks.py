@@ -1,0 +1,126 @@
+"""No check of the auditor's books could be left out unnoticed: the books' own tests, on books that lack it."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, product
+from types import CodeType, ModuleType
+from typing import Any
+
+import pytest
+
+from tests.property import books_history
+from tests.unit import (
+    test_verify_books,
+    test_verify_books_claims,
+    test_verify_books_edges,
+    test_verify_books_refusals,
+)
+from tests.unit.test_verify_checks import BREAKS, NAMES, copy_with, mutants
+from tests.unit.test_verify_checks import compiled as as_written
+
+# In the order in which they import each other.
+TESTS = (
+    books_history, test_verify_books, test_verify_books_refusals, test_verify_books_claims, test_verify_books_edges,
+)  # fmt: skip
+BOOKS = [name for name in NAMES if name.startswith("books")]
+# Removed without consequence for the verdict, with the reason.
+SPILL = "holds state and refuses nothing"
+LEFT_OUT = {"books_spill": SPILL}
+NEEDLESS = {
+    "books_invoice period[3] is None": "the number a fact must have in `closed` is never null",
+    "books_invoice superseded is not None": "no position is null",
+    "books_life self._spill.get('runtime', '', entry['stream']) is not None": (
+        "version 1 of a stream comes once"
+    ),
+    "books_rating bounded(amount, position, 'amount_pico')": "the line or the balance tells it first",
+}
+
+type Judgement = Callable[[], object]
+
+
+def retold(copies: dict[str, ModuleType]) -> list[ModuleType]:
+    """The books' tests, importing the copied verifier."""
+    ours = {f"gpuaas_verify.{name}": module for name, module in copies.items()}
+    names = [*ours, *(test.__name__ for test in TESTS)]
+    kept = {name: sys.modules[name] for name in names if name in sys.modules}
+    sys.modules.update(ours)
+    try:
+        for test in TESTS:
+            module = ModuleType(test.__name__)
+            module.__file__ = test.__file__
+            sys.modules[test.__name__] = module
+            exec(compiled(test), module.__dict__)  # noqa: S102 - our own tests
+        return [sys.modules[test.__name__] for test in TESTS]
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
+        sys.modules.update(kept)
+
+
+_COMPILED: dict[str, CodeType] = {}
+
+
+def compiled(test: ModuleType) -> CodeType:
+    """The test module's code; its source is read once."""
+    if test.__name__ not in _COMPILED:
+        _COMPILED[test.__name__] = compile(inspect.getsource(test), str(test.__file__), "exec")
+    return _COMPILED[test.__name__]
+
+
+def judgements(module: ModuleType) -> Iterator[tuple[str, Judgement]]:
+    """(name, call) for every test of the module, with each of its parameters; none of those that need a fixture."""
+    for name, test in vars(module).items():
+        if name.startswith("test_") and getattr(test, "__module__", "") == module.__name__:
+            wanted = set(inspect.signature(test).parameters)
+            for given in arguments(test):
+                if set(given) == wanted:
+                    yield name, partial(test, **given)
+
+
+def arguments(test: Callable[..., object]) -> Iterator[dict[str, Any]]:
+    """Every set of arguments that its `parametrize` marks give a test, one empty set without marks."""
+    marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    choices = []
+    for mark in marks:
+        names, values = mark.args
+        names = [name.strip() for name in names.split(",")] if type(names) is str else names
+        rows = [(value,) if len(names) == 1 else value for value in values]
+        choices.append([dict(zip(names, row, strict=True)) for row in rows])
+    for chosen in product(*choices):
+        yield {name: value for part in chosen for name, value in part.items()}
+
+
+def noticing(copies: dict[str, ModuleType], first: list[str]) -> str | None:
+    """The test that fails on these copies, None when none does; those in `first` have the first turn."""
+    tests = list(chain.from_iterable(judgements(module) for module in retold(copies)))
+    for name, test in sorted(tests, key=lambda item: item[0] not in first):
+        try:
+            test()
+        except (*BREAKS, pytest.fail.Exception, copies["errors"].Invalid):
+            return name
+    return None
+
+
+def test_the_books_as_they_are_pass_their_own_tests_when_copied() -> None:
+    """Else everything below would be noticed whatever was removed."""
+    assert noticing(copy_with("books", as_written("books")), []) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in BOOKS if name not in LEFT_OUT])
+def test_each_check_of_the_books_removed_is_noticed(name: str) -> None:
+    """Books that lack one raise, one refusal, one checking call or one operand of a condition fail a test."""
+    unnoticed: list[str] = []
+    last: list[str] = []
+    for removed, code in mutants(name):
+        try:
+            found = noticing(copy_with(name, code), last)
+        except BREAKS:
+            found = "does not load"
+        if found is not None:
+            last = [found]
+        elif f"{name} {removed.partition(': ')[2]}" not in NEEDLESS:
+            unnoticed.append(removed)
+    assert unnoticed == []
