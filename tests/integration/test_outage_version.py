@@ -83,11 +83,13 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("GPUAAS_DATA", str(folder / "data"))
     monkeypatch.setenv("GPUAAS_SIGNER_STATE", str(folder / "signer"))
     monkeypatch.setenv("GPUAAS_UNSIGNED_BOUND_S", "1")
-    with started() as stack:
-        create(stack, "first")
-        until(lambda: signed(stack) >= 2, "a signature")
-    yield folder
-    shutil.rmtree(folder)
+    try:
+        with started() as stack:
+            create(stack, "first")
+            until(lambda: signed(stack) >= 2, "a signature")
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def started() -> AbstractContextManager[Stack]:
