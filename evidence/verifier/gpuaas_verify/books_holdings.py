@@ -1,6 +1,6 @@
 """What is held at one time: shares of a node's devices, and quota under its limits.
 
-contracts/facts.md ("What is held"). State per live allocation and per live commitment, in the spill.
+contracts/rating.md section 1. State per live allocation and per live commitment, in the spill.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ ANY_MODEL = "*"
 
 
 class Holdings:
-    """Live allocations by node and live commitments by quota stream; no device and no limit overdrawn."""
+    """Live allocations by node, live commitments by quota stream: nothing is overdrawn."""
 
     def __init__(self, spill: Spill) -> None:
         self._spill = spill

@@ -1,23 +1,26 @@
-"""Command ids of a whole log: each is the cause of one append, so of one run of entries (contracts/facts.md)."""
+"""Command ids of a whole log: each causes one append, one run of entries (contracts/facts.md)."""
 
 import tempfile
 from array import array
 from collections.abc import Iterator
+from struct import Struct
 from typing import IO, Final
 
 DIGEST: Final = 32
 RECORD: Final = DIGEST + 8
 PARTS: Final = 256
 IN_MEMORY: Final = 300_000  # records, 12 MB
+_WHOLE: Final = Struct(f"{RECORD}s")
+_PAIR: Final = Struct(f">{DIGEST}sQ")
 
 
 def record(cause: str, position: int) -> bytes:
-    """What is kept of an entry that a command caused, `cmd:` and 64 hex digits: the id, then where."""
+    """What is kept of an entry caused by `cmd:` and 64 hex digits: the id, then where."""
     return bytes.fromhex(cause[4:]) + position.to_bytes(8)
 
 
 class Commands:
-    """Records in order of position; beyond `in_memory` of them in a temporary file, parted by the id's first byte."""
+    """Records in order of position; beyond `in_memory` of them in a file by first byte."""
 
     def __init__(self, in_memory: int = IN_MEMORY) -> None:
         self._limit = in_memory * RECORD
@@ -55,35 +58,41 @@ class Commands:
         self._edges.append(edges)
         self._recent.clear()
 
-    def _portions(self) -> Iterator[Iterator[bytes]]:
-        """The records in portions that fit in memory; those of one id are in one portion, in order."""
+    def _portions(self) -> Iterator[bytes]:
+        """The records in portions that fit in memory; those of one id in one portion, in order."""
         if self._file is None:
-            yield _records(self._recent)
+            yield bytes(self._recent)
             return
         self._flush()
         for part in range(PARTS):
             size = sum(edges[part + 1] - edges[part] for edges in self._edges)
             times = min(PARTS, 1 + size // self._limit)
+            if times == 1:
+                yield b"".join(self._part(part))
+                continue
             for turn in range(times):
-                yield (item for item in self._part(part) if item[1] % times == turn)
+                pieces = (_records(piece) for piece in self._part(part))
+                chosen = (item for items in pieces for item in items if item[1] % times == turn)
+                yield b"".join(chosen)
 
     def _part(self, part: int) -> Iterator[bytes]:
         assert self._file is not None
         for edges in self._edges:
             self._file.seek(edges[part])
-            yield from _records(self._file.read(edges[part + 1] - edges[part]))
+            yield self._file.read(edges[part + 1] - edges[part])
 
 
 def _records(raw: bytes | bytearray) -> Iterator[bytes]:
-    for at in range(0, len(raw), RECORD):
-        yield bytes(raw[at : at + RECORD])
+    return (item for (item,) in _WHOLE.iter_unpack(raw))
 
 
-def _repeated(records: Iterator[bytes]) -> int | None:
+def _repeated(records: bytes) -> int | None:
+    commands = [command for command, _ in _PAIR.iter_unpack(records)]
+    if len(set(commands)) == len(commands):
+        return None
     seen: set[bytes] = set()
-    for item in records:
-        command = item[:DIGEST]
+    for command, position in _PAIR.iter_unpack(records):
         if command in seen:
-            return int.from_bytes(item[DIGEST:])
+            return int(position)
         seen.add(command)
     return None
