@@ -1,4 +1,6 @@
-"""The embedded stack's own node: invited over the HTTP API like any other, then exec'd as the agent."""
+"""The embedded stack's own node: invited over the HTTP API like any other, then exec'd as the
+agent.
+"""
 
 import json
 import os

@@ -104,7 +104,7 @@ def _migrate(_args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from api.replay import run
+    from api.replay.run import run
 
     return run(args)
 

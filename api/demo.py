@@ -165,9 +165,8 @@ def _print_invoice(found: dict[str, Any], raw: bytes) -> int:
     for line in body["lines"]:
         seconds = line["quantity"] / 1e9
         amount = line["amount_pico"] / 1e12
-        _step(
-            f"  {line['sku']:<14} {seconds:>12.6f} GPU-s   price event {line['price']:<5} {amount:.12f}"
-        )
+        priced = f"price event {line['price']:<5} {amount:.12f}"
+        _step(f"  {line['sku']:<14} {seconds:>12.6f} GPU-s   {priced}")
     _step(f"  exact {found['exact']['amount']} {found['exact']['currency']}")
     total = body["total_minor"] / 10 ** body["minor_digits"]
     _step(f"  total {total:.{body['minor_digits']}f} {found['total']['currency']}")

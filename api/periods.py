@@ -42,7 +42,9 @@ async def list_periods(
 
 @post("/v1/periods/{period_id:str}/close", status_code=200)
 async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Response[PeriodClosed]:
-    """Refused until the next period is open. Closing is not undone: If-Match names the version the caller decided on."""
+    """Refused until the next period is open. Closing is not undone: If-Match names the version the
+    caller decided on.
+    """
     require(request.user, OPERATOR)
     services = services_of(request)
     if not period_id.startswith("period-"):

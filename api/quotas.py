@@ -4,7 +4,7 @@ from litestar import Response, get, post
 from litestar.params import FromQuery, JSONBody
 
 from api.acting import Done, Said
-from api.admission_wire import LimitAsk
+from api.admission.wire import LimitAsk
 from api.auth import OPERATOR, require
 from api.body import FrontRequest
 from api.changing import target

@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said
-from api.admission_wire import LaunchAsk
+from api.admission.wire import LaunchAsk
 from api.auth import ADMIN, MEMBER, OPERATOR, require, unknown, within
 from api.body import FrontRequest
 from api.changing import Target, change

@@ -11,11 +11,11 @@ import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from api import ingest_loops
-from api.admission_wire import end_ask
+from api.admission.wire import end_ask
 from api.app import create_app
 from api.config import Settings
-from api.ingest_words import Ending
+from api.fleet import loops as ingest_loops
+from api.fleet.words import Ending
 from api.services import Services, opened
 from evidence.append import Appended
 

@@ -12,12 +12,12 @@ from msgspec import Struct
 from nats.aio.client import Client
 
 from api.acting import Acting
-from api.admission import Admission
+from api.admission.election import Admission
 from api.auth import Verifier
 from api.claims import Claims
-from api.commands import command_key
 from api.config import Settings
 from api.edge import now_us
+from api.fleet.commands import command_key
 from api.reads import Reads
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from domain.errors import DomainError

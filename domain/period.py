@@ -77,7 +77,9 @@ LAST_US = 253_402_300_800_000_000
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `period.{not_contiguous,out_of_calendar,not_over,next_missing,exists,unknown}`."""
+    """Raises DomainError
+    `period.{not_contiguous,out_of_calendar,not_over,next_missing,exists,unknown}`.
+    """
     match command, state:
         case Open(), Missing():
             return [_opened(command)]

@@ -234,7 +234,8 @@ def decide(command: Command, state: State) -> list[Event]:
     """The facts this command makes of this state; none when it was done already.
 
     Raises:
-        DomainError: `runtime.shape_invalid`, `runtime.lease_not_over`, `runtime.foreign_node`, `runtime.foreign_boot`,
+        DomainError: `runtime.shape_invalid`, `runtime.lease_not_over`, `runtime.foreign_node`,
+        `runtime.foreign_boot`,
             `runtime.ended`, `runtime.may_run`, `runtime.not_possible`.
     """
     match command, state:

@@ -21,7 +21,8 @@ WHERE position >= %(first)s AND position < %(end)s ORDER BY position
 """
 READ_ROWS: Final = """
 SELECT row_number, row_bytes FROM log.bulk_row
-WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(end)s ORDER BY row_number
+WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(end)s
+ORDER BY row_number
 """
 
 

@@ -1,6 +1,7 @@
 """What each part of the evidence last said of itself, for readiness: a small file, not durable.
 
-`status/<part>` under the storage root. A reader judges age itself: a part that died says nothing new.
+`status/<part>` under the storage root. A reader judges age itself: a part that died says nothing
+new.
 """
 
 import contextlib

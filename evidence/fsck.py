@@ -1,6 +1,8 @@
-"""The whole log judged where it lies: database, storage, signature, then everything a verifier checks.
+"""The whole log judged where it lies: database, storage, signature, then everything a verifier
+checks.
 
-Library (`check`) and command (`gpuaas fsck`). Reads only. The database is read in one snapshot, so a
+Library (`check`) and command (`gpuaas fsck`). Reads only. The database is read in one snapshot, so
+a
 log that grows meanwhile is no finding.
 """
 
@@ -39,7 +41,8 @@ JOIN log.entry e ON e.stream = u.stream AND e.version = u.version
 """
 READ_ROWS: Final = """
 SELECT row_number, row_bytes FROM log.bulk_row
-WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(end)s ORDER BY row_number
+WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(end)s
+ORDER BY row_number
 """
 COUNT_ROWS: Final = "SELECT bulk_table, count(*) FROM log.bulk_row GROUP BY 1 ORDER BY 1"
 

@@ -1,7 +1,9 @@
 """The log read back from what is stored, checked, laid out as tiles outside the database, signed.
 
-EVIDENCE.md section 4. One integrator per storage. Each step: read a range, check it whole, write its
-tiles, bundles and bulk rows; at the head, have the tree signed and publish the checkpoint. Whatever is
+EVIDENCE.md section 4. One integrator per storage. Each step: read a range, check it whole, write
+its
+tiles, bundles and bulk rows; at the head, have the tree signed and publish the checkpoint. Whatever
+is
 found wrong stops signing; nothing already published is touched.
 """
 
@@ -45,7 +47,8 @@ SELECT row_number, row_bytes FROM log.bulk_row
 WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(first)s + %(count)s
 ORDER BY row_number
 """
-# A repeated (stream, version 1) is impossible while this index stands; without it nothing is signed.
+# A repeated (stream, version 1) is impossible while this index stands; without it nothing is
+# signed.
 COUNT_INDEXES: Final = """
 SELECT count(*) FROM pg_index WHERE indrelid = 'log.entry'::regclass
   AND indisunique AND indisvalid AND indisready AND indpred IS NULL

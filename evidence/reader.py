@@ -23,7 +23,8 @@ SELECT entry FROM log.entry WHERE stream = %(stream)s AND version > %(after)s OR
 # Rows commit together with their seal: a row that can be seen is sealed.
 READ_ROWS: Final = """
 SELECT row_number, row_bytes FROM log.bulk_row
-WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(first)s::bigint + %(limit)s::bigint
+WHERE bulk_table = %(table)s AND row_number >= %(first)s
+  AND row_number < %(first)s::bigint + %(limit)s::bigint
 ORDER BY row_number
 """
 READ_HEAD: Final = "SELECT next_position, leaf, at_us FROM log.head"

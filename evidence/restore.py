@@ -1,10 +1,12 @@
 """A database restored from a backup brought back to what was signed (EVIDENCE.md section 4).
 
-1. Stop every writer. Restore the database; leave the evidence storage and the signer's folder alone.
+1. Stop every writer. Restore the database; leave the evidence storage and the signer's folder
+alone.
 2. `refill` with the owner role: missing positions come back verbatim from the entry bundles.
 3. `gpuaas fsck`, then start. The signer goes on, because the tree is the one it signed.
 Lost for good: entries acknowledged but not signed yet, and people's words (`log.private_value`)
-younger than the backup. Are the entry bundles gone too, `open_continuing` opens a new log on an empty
+younger than the backup. Are the entry bundles gone too, `open_continuing` opens a new log on an
+empty
 database, with a new key, whose entry 0 names the old one and the range that was lost.
 """
 

@@ -56,7 +56,9 @@ def serve(
 
 
 def _listen(path: Path) -> socket.socket:
-    """A socket only this account may reach. What a killed signer left is replaced: we hold the lock."""
+    """A socket only this account may reach. What a killed signer left is replaced: we hold the
+    lock.
+    """
     if len(str(path).encode()) > _MAX_SOCKET_PATH:
         raise DomainError("signer.socket_path", f"longer than {_MAX_SOCKET_PATH} bytes: {path}")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@
 
 Layout under the root is the bundle's own (EVIDENCE.md section 5): `checkpoint`, `tile/…`,
 `tile/entries/…`, `bulk/<table>/<first_row>`, `file/<name>`. A name is either absent or complete:
-bytes are written beside it, fsynced and renamed, and the directory is fsynced before `write` returns.
+bytes are written beside it, fsynced and renamed, and the directory is fsynced before `write`
+returns.
 """
 
 import os

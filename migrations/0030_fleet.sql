@@ -1,5 +1,5 @@
 -- What ingest must remember beside the log: numbered words of agents that became no fact, and how
--- often what was refused. Written by api/ingest_records.py only.
+-- often what was refused. Written by api/fleet/records.py only.
 CREATE SCHEMA fleet;
 REVOKE ALL ON SCHEMA fleet FROM PUBLIC;
 GRANT USAGE ON SCHEMA fleet TO gpuaas_app;

@@ -18,7 +18,8 @@ ACTOR: Final = "system-invoicing"
 
 
 async def finalize_due(log: EventLog, rater: Rater, storage: Storage, now_us: int) -> int:
-    """Invoices every closed period that has charges, all sealed; returns how many facts it appended.
+    """Invoices every closed period that has charges, all sealed; returns how many facts it
+    appended.
 
     The file is on disk before the append that binds it: a crash between the two leaves a file
     nobody names, which the next run writes again with the same bytes. The invoice's stream

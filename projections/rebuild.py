@@ -50,7 +50,8 @@ def rebuild(
     A crash leaves the serving views as they are; the next rebuild begins anew.
 
     Raises:
-        DomainError: `rebuild.running`. `projection.differs` when tables differ and `expect_equal`; nothing was
+        DomainError: `rebuild.running`. `projection.differs` when tables differ and `expect_equal`;
+        nothing was
             swapped. `projection.*` when an entry cannot be applied.
     """
     row = conn.execute(_ONLY_ONE).fetchone()

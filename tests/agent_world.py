@@ -21,10 +21,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from agent import clock, identity
-from api.commands import ensure_streams
 from api.embedded.nats import Nats
-from api.ingest_loops import Pace, run
-from api.ingest_words import Ending
+from api.fleet.commands import ensure_streams
+from api.fleet.loops import Pace, run
+from api.fleet.words import Ending
 from contracts import fleet
 from contracts.signing import public_hex
 from domain import node, quota, runtime

@@ -1,7 +1,10 @@
-"""Small logs and their bundles, built to order: right ones, and ones that are wrong in one place only.
+"""Small logs and their bundles, built to order: right ones, and ones that are wrong in one place
+only.
 
-A `LogDraft` holds entries as dictionaries until `members` renders, chains, hashes and signs them, so a test may
-change any field of any entry, row or file and still get a bundle whose other parts agree with the change.
+A `LogDraft` holds entries as dictionaries until `members` renders, chains, hashes and signs them,
+so a test may
+change any field of any entry, row or file and still get a bundle whose other parts agree with the
+change.
 """
 
 import io
@@ -135,7 +138,9 @@ class LogDraft:
         return self.add(uid(area, number), f"{area}.batch_sealed", fact, cause=cause)
 
     def seal_books(self) -> None:
-        """Seals every row the entries so far give: as derived by the verifier, whose derivation has its own tests."""
+        """Seals every row the entries so far give: as derived by the verifier, whose derivation has
+        its own tests.
+        """
         through = len(self.drafts) - 1
         cause = "cmd:" + sha256(b"seal %d" % through).hexdigest()
         derived: dict[str, list[bytes]] = {}
@@ -298,7 +303,9 @@ def stopped(log: LogDraft, runtime: str = RUNTIME) -> None:
 
 
 def small_log(edit: Callable[[LogDraft], object] | None = None) -> LogDraft:
-    """Thirteen entries with every kind of member: tiles, both tables, a file. `edit` is applied last."""
+    """Thirteen entries with every kind of member: tiles, both tables, a file. `edit` is applied
+    last.
+    """
     log = opened()
     priced(log)
     enrolled(log)

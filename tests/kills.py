@@ -1,4 +1,6 @@
-"""kill -9 of everything, from a seed: of a replay and its servers, and of a living stack under load."""
+"""kill -9 of everything, from a seed: of a replay and its servers, and of a living stack under
+load.
+"""
 
 import json
 import os
@@ -45,7 +47,7 @@ def replay_under_fire(inputs: Inputs, out: Path, seed: int) -> list[str]:
         if child.poll() is not None:
             child = _start(inputs, out)
             time.sleep(chance.uniform(0.2, 1.6))
-        target = chance.choice(["replay", "postgres", "evidence.signer", "replay_integrator"])
+        target = chance.choice(["replay", "postgres", "evidence.signer", "replay.integrator"])
         pids = [child.pid] if target == "replay" else _children_of(child.pid, target)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
@@ -187,7 +189,9 @@ class Caller:
 
 
 def stack_under_fire(folder: Path, seed: int, *, runtimes: int, kills: int) -> list[str]:
-    """Launches and stops while everything is killed in turn; then holds the log against the answers."""
+    """Launches and stops while everything is killed in turn; then holds the log against the
+    answers.
+    """
     os.environ["GPUAAS_DATA"] = str(folder / "data")
     os.environ["GPUAAS_SIGNER_STATE"] = str(folder / "signer")
     try:

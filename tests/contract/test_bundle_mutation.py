@@ -103,7 +103,8 @@ def test_no_single_bit_can_change(part: int) -> None:
     assert list(flips(tar, range(end * part // 8, end * (part + 1) // 8), 1)) == []
 
 
-# The peak of this program alone: what wait4 tells of a child includes the test's own memory at the fork.
+# The peak of this program alone: what wait4 tells of a child includes the test's own memory at the
+# fork.
 MEASURED = """
 import sys
 from gpuaas_verify.cli import run
@@ -116,7 +117,9 @@ sys.exit(status)
 
 @pytest.mark.slow
 def test_no_random_change_of_a_large_log_is_accepted(tmp_path: Path) -> None:
-    """More than 65,536 entries, so three levels of tiles: valid, small in memory, and refused after any of 24 changes."""
+    """More than 65,536 entries, so three levels of tiles: valid, small in memory, and refused after
+    any of 24 changes.
+    """
     path = tmp_path / "bundle.tar"
     tar = bytearray(tar_of(tree_members(beating_log(66_000).entries())))
     path.write_bytes(tar)
@@ -264,7 +267,9 @@ def two_rows() -> LogDraft:
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("at", [0, 1])
 def test_no_row_dropped_doubled_swapped_cut_or_foreign(table: str, at: int) -> None:
-    """The table and the first bad row are named; a row that is whole but another's breaks its seal's root."""
+    """The table and the first bad row are named; a row that is whole but another's breaks its
+    seal's root.
+    """
     assert judge(two_rows().tar()) is None
 
     def drop(rows: list[bytes]) -> None:

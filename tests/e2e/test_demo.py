@@ -14,7 +14,9 @@ GPUAAS = Path(sys.executable).parent / "gpuaas"
 
 
 def test_the_demo_ends_by_itself_with_a_verified_invoice(tmp_path: Path) -> None:
-    """From nothing to an invoice whose bundle verifies offline; one flipped bit is refused by place."""
+    """From nothing to an invoice whose bundle verifies offline; one flipped bit is refused by
+    place.
+    """
     env = {**os.environ, "HOME": str(tmp_path)}
     for name in ("GPUAAS_DATABASE_URL", "GPUAAS_NATS_URL", "GPUAAS_DATA"):
         env.pop(name, None)

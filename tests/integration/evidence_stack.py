@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
-from gpuaas_verify.note import Vkey
 from msgspec import Struct
 
 from domain.node import Unreachable
@@ -19,6 +18,7 @@ from evidence.log import Append, Appended, Bulk, EventLog, Write
 from evidence.opening import open_log
 from evidence.signing import ask_status
 from evidence.storage import Storage
+from gpuaas_verify.note import Vkey
 from tests.conftest import Database
 
 

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api import ingest_records
 from api.embedded.nats import Nats
-from api.ingest_words import Ending
-from api.leases import Timing
+from api.fleet import records as ingest_records
+from api.fleet.leases import Timing
+from api.fleet.words import Ending
 from contracts import fleet
 from domain import node, runtime
 from domain.errors import DomainError

@@ -115,7 +115,9 @@ def test_refusals_are_not_kept(database: Database, nats_url: str, tmp_path: Path
 
 
 def test_quota_refuses_with_numbers(database: Database, nats_url: str, tmp_path: Path) -> None:
-    """A refusal says which limit, its use and what would fit; nothing is over-admitted side by side."""
+    """A refusal says which limit, its use and what would fit; nothing is over-admitted side by
+    side.
+    """
 
     async def scene(stage: Stage) -> None:
         tenant = await stage.tenant()

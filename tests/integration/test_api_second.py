@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from api.admission_wire import end_ask
+from api.admission.wire import end_ask
 from domain.errors import DomainError
 from domain.runtime import Cancelled
 from tests.api_stage import Stage, staged

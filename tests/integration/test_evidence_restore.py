@@ -56,7 +56,9 @@ def findings(stack: EvidenceStack) -> list[fsck.Finding]:
 
 
 def test_after_a_plain_restore_nothing_is_signed(stack: EvidenceStack, tmp_path: Path) -> None:
-    """A database from a backup, appended to, is refused: by the integrator, and by the signer alone."""
+    """A database from a backup, appended to, is refused: by the integrator, and by the signer
+    alone.
+    """
     stack.fill(300)
     stack.integrate()
     restore_backup(stack)
@@ -116,7 +118,9 @@ def test_sealed_rows_come_back(stack: EvidenceStack) -> None:
 
 
 def test_another_past_is_not_refilled(stack: EvidenceStack) -> None:
-    """A database that differs from what was signed misses nothing: refill refuses and changes nothing."""
+    """A database that differs from what was signed misses nothing: refill refuses and changes
+    nothing.
+    """
     stack.fill(300)
     stack.integrate()
     restore_backup(stack)

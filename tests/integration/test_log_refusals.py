@@ -40,7 +40,9 @@ def everything(database: Database) -> list[tuple[Any, ...]]:
 
 
 def test_a_refusal_stores_nothing_and_spares_its_neighbours(database: Database) -> None:
-    """Not strict, oversized, stale, out of form, in a wrong place: the others of the batch are stored."""
+    """Not strict, oversized, stale, out of form, in a wrong place: the others of the batch are
+    stored.
+    """
     stream, organization = new_id("organization"), new_id("organization")
     _, value = private_value(organization, "words")
 

@@ -126,7 +126,9 @@ def require_sound(stack: Stack) -> None:
 
 
 def test_a_signer_without_its_state(deployment: Path) -> None:
-    """State or whole folder gone: the stack refuses to start and makes no second key; back, it runs."""
+    """State or whole folder gone: the stack refuses to start and makes no second key; back, it
+    runs.
+    """
     folder, kept = deployment / "signer", deployment / "kept"
     checkpoint = deployment / "data" / "evidence" / "checkpoint"
     before = checkpoint.read_bytes()

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from api.cli import build_parser
-from api.replay import run
-from api.replay_input import instant, month_starts, read_trace
-from api.replay_output import decimal
-from api.replay_plan import plan
+from api.replay.input import instant, month_starts, read_trace
+from api.replay.output import decimal
+from api.replay.plan import plan
+from api.replay.run import run
 from domain.errors import DomainError
 from evidence.ids import STREAM
 

@@ -7,10 +7,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from api import commands, leases
-from api.ingest_state import FleetState, KnownNode
-from api.ingest_words import Ending, Meaning, Nothing, cause_of, meaning, revoked_of
-from api.leases import Timing
+from api.fleet import commands, leases
+from api.fleet.leases import Timing
+from api.fleet.state import FleetState, KnownNode
+from api.fleet.words import Ending, Meaning, Nothing, cause_of, meaning, revoked_of
 from contracts import fleet
 from contracts.fleet import Body, Said
 from contracts.signing import public_hex

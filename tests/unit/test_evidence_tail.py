@@ -17,7 +17,9 @@ def sign(storage: Storage, size: int) -> None:
 
 
 def test_refuses_only_past_the_bound(tmp_path: Path) -> None:
-    """An entry unsigned for more than 60 s closes the gate, says how long, and a signature opens it."""
+    """An entry unsigned for more than 60 s closes the gate, says how long, and a signature opens
+    it.
+    """
     clock, storage = HandClock(), Storage(tmp_path)
     gate = UnsignedTail(storage, clock_ms=clock)
     assert gate() is None

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from api.replay_elapsed import Elapsed
+from api.replay.elapsed import Elapsed
 
 SECOND_NS = 1_000_000_000
 

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
-from api.ingest_state import KnownNode, LiveRuntime
-from api.leases import ACTOR, nonce_of
+from api.fleet.leases import ACTOR, nonce_of
+from api.fleet.state import KnownNode, LiveRuntime
 from contracts import fleet
 from contracts.fleet import Command, Order, Share, StartRuntime, StopRuntime
 from contracts.signing import MAX_MESSAGE

@@ -13,7 +13,7 @@ from typing import Final, assert_never
 import psycopg
 from msgspec import Struct
 
-from api.admission_wire import Admitted, Ask, EndAsk, LaunchAsk, LimitAsk
+from api.admission.wire import Admitted, Ask, EndAsk, LaunchAsk, LimitAsk
 from api.reads import Reads
 from domain import launch, quota
 from domain.admission import AdmissionState

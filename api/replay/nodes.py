@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from api.replay_plan import Plan
+from api.replay.plan import Plan
 from contracts import fleet
 from domain.facts import TAGS
 from domain.instants import Anchor
@@ -52,8 +52,8 @@ class SimulatedNode:
         self._seq += 1
         boottime = at_us - self.anchor.anchor_us
         body = fleet.Body(
-            format="gpuaas-attest/1", node=self.id, boot=self.anchor.boot, seq=self._seq, tag=_TAG_OF[fact], stream=stream,
-            boottime_us=boottime, said={},
+            format="gpuaas-attest/1", node=self.id, boot=self.anchor.boot, seq=self._seq,
+            tag=_TAG_OF[fact], stream=stream, boottime_us=boottime, said={},
         )  # fmt: skip
         said = fleet.attest(self._key, body)
         return boottime, Attested(said.node, said.key, said.boot, said.seq, said.body, said.sig)

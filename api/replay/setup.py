@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from api import replay_plan as words
-from api.replay_nodes import SimulatedNode
-from api.replay_plan import Plan
+from api.replay import plan as words
+from api.replay.nodes import SimulatedNode
+from api.replay.plan import Plan
 from domain import account, department, meter, node, organization, period, pricebook, project
 from domain.admission import AdmissionState
 from domain.launch import set_limit

@@ -14,12 +14,13 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
 
-from api import commands, ingest_records
-from api.ingest_log import Appending, Ends, Follower
-from api.ingest_records import Unlogged
-from api.ingest_state import KnownNode, LiveRuntime
-from api.ingest_words import REFUSAL, Ending, Nothing, cause_of, meaning, revoked_of
-from api.leases import nonce_of
+from api.fleet import commands
+from api.fleet import records as ingest_records
+from api.fleet.follower import Appending, Ends, Follower
+from api.fleet.leases import nonce_of
+from api.fleet.records import Unlogged
+from api.fleet.state import KnownNode, LiveRuntime
+from api.fleet.words import REFUSAL, Ending, Nothing, cause_of, meaning, revoked_of
 from contracts import fleet
 from contracts.fleet import Attested, Body, Granted, Receipt
 from contracts.signing import FleetError

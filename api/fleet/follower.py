@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from api.ingest_state import FleetState
-from api.ingest_words import Ending
+from api.fleet.state import FleetState
+from api.fleet.words import Ending
 from evidence.append import Append, Appended
 from evidence.reader import READ_ENTRIES, READ_OUTCOME, command_of, decode_entry, outcome_of
 

@@ -73,7 +73,7 @@ def stage(out: Path, database_url: str | None, say: Say) -> Iterator[Place]:
         yield place
 
 
-_INTEGRATOR = [sys.executable, "-m", "api.replay_integrator"]
+_INTEGRATOR = [sys.executable, "-m", "api.replay.integrator"]
 
 
 def _socket(opened: ExitStack, out: Path) -> Path:

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from api import replay_setup
-from api.replay_input import Task
-from api.replay_nodes import SimulatedNode
-from api.replay_plan import CLOSE, START, Plan, Step
-from api.replay_setup import ACTOR, Tenancy
+from api.replay import setup as replay_setup
+from api.replay.input import Task
+from api.replay.nodes import SimulatedNode
+from api.replay.plan import CLOSE, START, Plan, Step
+from api.replay.setup import ACTOR, Tenancy
 from domain import account, invoice, launch, period, pricebook, runtime
 from domain.admission import AdmissionState
 from domain.decider import Emit

@@ -6,8 +6,8 @@ import hmac
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from api.ingest_state import KnownNode, LiveRuntime
-from api.ingest_words import Ending
+from api.fleet.state import KnownNode, LiveRuntime
+from api.fleet.words import Ending
 from contracts import fleet
 from domain import node, runtime
 from evidence.append import Append, Write

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from api import replay_plan as words
-from api.replay_drive import Drive
+from api.replay import plan as words
+from api.replay.drive import Drive
 from domain.tariff import round_half_even
 
 CHARGES = (

@@ -5,7 +5,7 @@ import re
 
 from msgspec import Struct
 
-from api.ingest_state import FleetState, KnownNode, LiveRuntime
+from api.fleet.state import FleetState, KnownNode, LiveRuntime
 from contracts import fleet
 from contracts.fleet import Attested, Body
 from domain import node, runtime

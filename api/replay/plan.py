@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from api.replay_input import SECOND_US, Task, Trace, month_starts
+from api.replay.input import SECOND_US, Task, Trace, month_starts
 from projections.months import month_after
 
 ORGANIZATION: Final = "openb"

@@ -15,7 +15,7 @@ import psycopg
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from api.admission_wire import (
+from api.admission.wire import (
     SUBJECT,
     Admitted,
     Ask,
@@ -26,7 +26,7 @@ from api.admission_wire import (
     encode_answer,
     encode_rooms,
 )
-from api.admission_writer import Writer
+from api.admission.writer import Writer
 from domain.errors import DomainError
 from domain.stock import Room
 from evidence.log import EventLog

@@ -16,12 +16,12 @@ from nats.aio.msg import Msg
 from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
-from api import commands, leases
-from api.ingest import Ingest, LaterError
-from api.ingest_log import Appending, Ends, Follower
-from api.ingest_state import KnownNode
-from api.ingest_words import Ending
-from api.leases import Timing
+from api.fleet import commands, leases
+from api.fleet.follower import Appending, Ends, Follower
+from api.fleet.ingest import Ingest, LaterError
+from api.fleet.leases import Timing
+from api.fleet.state import KnownNode
+from api.fleet.words import Ending
 from contracts import fleet
 from contracts.signing import FleetError
 from domain import runtime

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psycopg
 
-from api.replay_drive import Drive
-from api.replay_elapsed import Elapsed
-from api.replay_input import Trace, read_trace
-from api.replay_nodes import SimulatedNode, node_secret
-from api.replay_output import charges_csv, invoices_json, refused_csv, report_json
-from api.replay_plan import Plan, plan
-from api.replay_progress import Bar, say
-from api.replay_stage import Place, await_signed, stage
+from api.replay.drive import Drive
+from api.replay.elapsed import Elapsed
+from api.replay.input import Trace, read_trace
+from api.replay.nodes import SimulatedNode, node_secret
+from api.replay.output import charges_csv, invoices_json, refused_csv, report_json
+from api.replay.plan import Plan, plan
+from api.replay.progress import Bar, say
+from api.replay.stage import Place, await_signed, stage
 from domain.errors import DomainError
 from evidence import files
 from evidence.bundle import StorageSource, write_tar
