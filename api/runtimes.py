@@ -27,7 +27,9 @@ from projections.runtimes import NEXT
 
 @post("/v1/runtimes")
 async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> Response[Runtime]:
-    """Admitted with devices, quota and price in one atomic append, or refused with what would fit."""
+    """Admitted with devices, quota and price in one atomic append, or refused with
+    what would fit.
+    """
     require(request.user, OPERATOR, ADMIN, MEMBER)
     services = services_of(request)
 

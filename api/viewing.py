@@ -1,4 +1,6 @@
-"""What every GET shares: Min-Log-Position, as_of, the caller's scope, pages with an opaque cursor."""
+"""What every GET shares: Min-Log-Position, as_of, the caller's scope, pages with an
+opaque cursor.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,6 @@
-"""The worker process: what keeps the evidence, the views and the reactions at the head of the log."""
+"""The worker process: what keeps the evidence, the views and the reactions at the head
+of the log.
+"""
 
 import asyncio
 import gc

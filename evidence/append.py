@@ -18,7 +18,9 @@ class Write(Struct, frozen=True, gc=False):
 
 
 class Bulk(Struct, frozen=True, gc=False):
-    """Rows `first_row`, `first_row` + 1, … of one table; their seal is a fact of the same append."""
+    """Rows `first_row`, `first_row` + 1, … of one table; their seal is a fact of the
+    same append.
+    """
 
     table: str
     first_row: int

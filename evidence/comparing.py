@@ -1,4 +1,6 @@
-"""One bundle of the log in three places - database, storage, signed tree - held against each other."""
+"""One bundle of the log in three places - database, storage, signed tree - held
+against each other.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final

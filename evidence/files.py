@@ -1,4 +1,6 @@
-"""Sealed files: content kept by digest first, then the fact, then the name (EVIDENCE.md section 5)."""
+"""Sealed files: content kept by digest first, then the fact, then the name
+(EVIDENCE.md section 5).
+"""
 
 import re
 from hashlib import sha256

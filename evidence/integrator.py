@@ -152,7 +152,9 @@ class Integrator:
         return end < size
 
     def _read_range(self, first: int, end: int) -> list[Row]:
-        """The rows there are. The one before them is read back too: it must still be what we know."""
+        """The rows there are. The one before them is read back too: it must still be
+        what we know.
+        """
         asked = {"first": max(first - 1, 0), "end": end}
         found = self._conn.execute(READ_RANGE, asked, binary=True).fetchall()
         rows = list(map(Row._make, found))

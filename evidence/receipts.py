@@ -1,4 +1,6 @@
-"""A receipt: one entry's bytes and the proof that it is in the signed log (EVIDENCE.md section 7)."""
+"""A receipt: one entry's bytes and the proof that it is in the signed log (EVIDENCE.md
+section 7).
+"""
 
 from typing import Final
 
@@ -47,6 +49,8 @@ def receipt(storage: Storage, position: int) -> Receipt:
 def downloaded(
     stream: str, expected: int, actor: str, cause: str, what: str, size: int, index: int | None
 ) -> Append:
-    """The fact that somebody took a `bundle` or a `receipt`; append it before the bytes are sent."""
+    """The fact that somebody took a `bundle` or a `receipt`; append it before the
+    bytes are sent.
+    """
     fact = Downloaded(what, size, index)
     return Append((Write(stream, "-", expected, (fact,)),), actor, cause)

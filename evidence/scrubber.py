@@ -125,7 +125,9 @@ class _Pass:
 def keep_scrubbing(
     database_url: str, storage: Storage, stop: threading.Event, pause_ms: int = PAUSE_MS
 ) -> None:
-    """Until `stop`. A database that is away is reported and tried again, the pass from its start."""
+    """Until `stop`. A database that is away is reported and tried again, the pass from
+    its start.
+    """
     be_nice(NICE)
     while not stop.is_set():
         try:

@@ -19,7 +19,9 @@ _PATIENCE_S: Final = 10
 
 
 class SignTree(Struct, frozen=True, forbid_unknown_fields=True, tag="sign"):
-    """Sign this tree. `proof` is the RFC 6962 consistency proof from `old_size` to `size`, in hex."""
+    """Sign this tree. `proof` is the RFC 6962 consistency proof from `old_size` to
+    `size`, in hex.
+    """
 
     origin: str
     old_size: int

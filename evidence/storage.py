@@ -87,7 +87,9 @@ class Storage:
             return None
 
     def remove(self, names: Iterable[str]) -> None:
-        """Without these names; absent ones are fine. Not synced: they may come back after a crash."""
+        """Without these names; absent ones are fine. Not synced: they may come back
+        after a crash.
+        """
         for name in names:
             (self.root / name).unlink(missing_ok=True)
 

@@ -44,11 +44,15 @@ class UnsignedTail:
             self._marks.append((size, now))
 
     def found(self, size: int, oldest_unsigned_age_ms: int) -> None:
-        """At the start the log has `size` entries, the oldest without a signature so old already."""
+        """At the start the log has `size` entries, the oldest without a signature so
+        old already.
+        """
         self._marks.append((size, self._clock() - max(0, oldest_unsigned_age_ms)))
 
     def __call__(self) -> DomainError | None:
-        """`log.unsigned_tail` (with how long, in facts) once the oldest mark is too old, or None."""
+        """`log.unsigned_tail` (with how long, in facts) once the oldest mark is too
+        old, or None.
+        """
         now = self._clock()
         if not self._marks or now - self._marks[0][1] < _LOOK_EVERY_MS:
             return None

@@ -13,7 +13,9 @@ _MARKS = tuple(f'"tag":"{tag}"'.encode() for tag in sorted(SEALING))
 
 
 def node_reader(storage: Storage, size: int, edge: Edge | None = None) -> NodeReader:
-    """Subtree hashes of a tree of that size; unfinished tiles come from `edge` where it is given."""
+    """Subtree hashes of a tree of that size; unfinished tiles come from `edge` where
+    it is given.
+    """
     seen: dict[tuple[int, int], bytes] = {}
 
     def tile(level: int, index: int) -> bytes:

@@ -33,7 +33,9 @@ class Transfer(Struct, frozen=True):
 
 
 class Interval(Struct, frozen=True):
-    """A rated interval `[start_us, end_us)` with its sign, and its charge line's totals after it."""
+    """A rated interval `[start_us, end_us)` with its sign, and its charge line's
+    totals after it.
+    """
 
     row: int
     from_position: int

@@ -50,7 +50,9 @@ class Silent(Struct, frozen=True):
 
 
 class Readiness(Struct, frozen=True):
-    """`ready` exactly when `reasons` is empty. `lag_us`: age of the oldest entry not in the views."""
+    """`ready` exactly when `reasons` is empty. `lag_us`: age of the oldest entry not
+    in the views.
+    """
 
     ready: bool
     reasons: tuple[str, ...]

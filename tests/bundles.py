@@ -82,7 +82,9 @@ class LogDraft:
         cause: str = "",
         version: int | None = None,
     ) -> int:
-        """The position of the new entry. `prev` is filled in when rendered, unless a test sets it."""
+        """The position of the new entry. `prev` is filled in when rendered, unless a
+        test sets it.
+        """
         position = len(self.drafts)
         if version is None:
             version = 1 + sum(draft["stream"] == stream for draft in self.drafts)

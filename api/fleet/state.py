@@ -82,7 +82,9 @@ class KnownNode(Struct):
 
 
 class FleetState:
-    """`applied` = the next position to apply; `touched` = nodes with news, its reader empties it."""
+    """`applied` = the next position to apply; `touched` = nodes with news, its reader
+    empties it.
+    """
 
     def __init__(self) -> None:
         self.applied = 0

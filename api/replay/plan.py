@@ -1,4 +1,6 @@
-"""What a replay will do, as pure functions of its input: identities, command ids, steps in order."""
+"""What a replay will do, as pure functions of its input: identities, command ids,
+steps in order.
+"""
 
 import hashlib
 from typing import Final, Literal

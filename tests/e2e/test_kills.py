@@ -56,5 +56,7 @@ def test_a_replay_survives_kills(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_living_stack_survives_kills(folder: Path, seed: int) -> None:
-    """api, worker, signer, agent, NATS, PostgreSQL killed under load: each answer once in the log."""
+    """api, worker, signer, agent, NATS, PostgreSQL killed under load: each answer once
+    in the log.
+    """
     print(stack_holds(folder, seed))

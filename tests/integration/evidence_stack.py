@@ -1,4 +1,6 @@
-"""A real log under test: PostgreSQL, storage, a signer thread, an integrator driven step by step."""
+"""A real log under test: PostgreSQL, storage, a signer thread, an integrator driven
+step by step.
+"""
 
 import asyncio
 import hashlib

@@ -1,4 +1,6 @@
-"""Replays for tests: inputs cut from the shared trace, runs, and outputs read back independently."""
+"""Replays for tests: inputs cut from the shared trace, runs, and outputs read back
+independently.
+"""
 
 import csv
 import json

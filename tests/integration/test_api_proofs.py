@@ -1,4 +1,6 @@
-"""What an auditor takes through the front door verifies offline, and that it was taken is logged."""
+"""What an auditor takes through the front door verifies offline, and that it was taken
+is logged.
+"""
 
 import asyncio
 import subprocess

@@ -39,7 +39,9 @@ async def signed(stack: EvidenceStack, size: int, patience_s: float = 10) -> flo
 
 @pytest.mark.parametrize("with_nats", [False, True])
 def test_an_append_is_signed_soon(stack: EvidenceStack, nats_url: str, with_nats: bool) -> None:
-    """A checkpoint follows an append, woken over NATS or polling; conditions say that all is well."""
+    """A checkpoint follows an append, woken over NATS or polling; conditions say that
+    all is well.
+    """
 
     async def story() -> list[float]:
         stop = asyncio.Event()

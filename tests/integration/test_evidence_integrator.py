@@ -42,7 +42,9 @@ def test_a_log_is_signed_and_its_bundle_verifies(stack: EvidenceStack, tmp_path:
 
 
 def test_the_tar_is_a_function_of_the_checkpoint(stack: EvidenceStack) -> None:
-    """A source pinned before the log grew gives the same bytes after it, and its size beforehand."""
+    """A source pinned before the log grew gives the same bytes after it, and its size
+    beforehand.
+    """
     stack.fill(300)
     stack.integrate()
     source = StorageSource(stack.storage)
@@ -54,7 +56,9 @@ def test_the_tar_is_a_function_of_the_checkpoint(stack: EvidenceStack) -> None:
 
 
 def test_receipts(stack: EvidenceStack) -> None:
-    """Every signed position has a receipt that verifies alone; an unsigned one says to ask again."""
+    """Every signed position has a receipt that verifies alone; an unsigned one says to
+    ask again.
+    """
     stack.fill(600)
     stack.integrate()
     for position in (0, 1, 255, 256, 599, 600):

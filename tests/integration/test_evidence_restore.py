@@ -130,7 +130,9 @@ def test_another_past_is_not_refilled(stack: EvidenceStack) -> None:
 
 
 def test_a_new_log_names_the_old_one(stack: EvidenceStack, tmp_path: Path) -> None:
-    """With the bundles gone too, a new log with a new key says what it continues and what was lost."""
+    """With the bundles gone too, a new log with a new key says what it continues and
+    what was lost.
+    """
     stack.fill(300)
     stack.integrate()
     note = (stack.signer_state / "note").read_bytes()

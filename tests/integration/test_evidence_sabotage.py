@@ -133,7 +133,9 @@ def test_after_it_is_signed(stack: EvidenceStack, attack: Callable[[Superuser], 
 def test_a_bundle_of_the_sabotaged_database(
     stack: EvidenceStack, tmp_path: Path, attack: Callable[[Superuser], None]
 ) -> None:
-    """Storage laid out anew from the sabotaged database is refused by the signer and the verifier."""
+    """Storage laid out anew from the sabotaged database is refused by the signer and
+    the verifier.
+    """
     stack.integrate()
     note = stack.storage.need("checkpoint")
     sabotage(stack, attack)

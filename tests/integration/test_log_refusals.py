@@ -88,7 +88,9 @@ def sealed(stream: str, expected: int, first_row: int, count: int) -> Append:
 
 
 def test_rows_are_contiguous_and_commit_with_their_seal(database: Database) -> None:
-    """Rows continue their table or the append is refused; a seal that loses takes its rows along."""
+    """Rows continue their table or the append is refused; a seal that loses takes its
+    rows along.
+    """
 
     async def body(log: EventLog) -> None:
         stream = new_id("ledger")

@@ -133,7 +133,9 @@ async def _no_room_for_data(server: Postgres, disk: Disk) -> Callers:
 
 
 def test_no_room_for_data(small: tuple[Postgres, Disk], tmp_path: Path) -> None:
-    """Appends are stored or refused with `log.unavailable`; with room again the same log goes on."""
+    """Appends are stored or refused with `log.unavailable`; with room again the same
+    log goes on.
+    """
     server, disk = small
     stack = EvidenceStack(Database(server, "gpuaas"), tmp_path)
     callers = asyncio.run(_no_room_for_data(server, disk))
@@ -221,7 +223,9 @@ async def _asked_while_full(
 def test_callers_of_the_api_hear_it(
     small: tuple[Postgres, Disk], nats_url: str, tmp_path: Path
 ) -> None:
-    """No 500 and no traceback: 201 or 503 `log.unavailable`; with room the same keys succeed once."""
+    """No 500 and no traceback: 201 or 503 `log.unavailable`; with room the same keys
+    succeed once.
+    """
     server, disk = small
     found = asyncio.run(_asked_while_full(server, disk, nats_url, tmp_path))
     assert len({answer.json()["id"] for answer in found.values()}) == 30

@@ -73,7 +73,9 @@ def disk(folder: Path) -> Iterator[Disk]:
 def test_no_room_for_evidence_and_outputs(
     inputs: Inputs, reference: Path, database: Database, disk: Disk
 ) -> None:
-    """However little room there is, it stops by a sentence; each try goes on where the last ended."""
+    """However little room there is, it stops by a sentence; each try goes on where the
+    last ended.
+    """
     out = disk.root / "out"
     for leave_kib in (0, 48):
         disk.free()

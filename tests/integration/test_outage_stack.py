@@ -1,4 +1,6 @@
-"""Two of everything on one living deployment, and its signatures missing: clear words, no damage."""
+"""Two of everything on one living deployment, and its signatures missing: clear words,
+no damage.
+"""
 
 import json
 import os
@@ -177,7 +179,9 @@ def test_a_second_worker_stands_by(stack: Stack, folder: Path) -> None:
 
 
 def test_two_apis_serve_one_deployment(stack: Stack, folder: Path) -> None:
-    """What one is told the other knows; a launch at either goes through the one admission writer."""
+    """What one is told the other knows; a launch at either goes through the one
+    admission writer.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with (
@@ -234,7 +238,9 @@ def _project(http: httpx.Client, organization: str) -> str:
 
 
 def test_without_signatures_appends_stop_and_come_back(stack: Stack) -> None:
-    """Past the bound: 503 `log.unsigned_tail` with Retry-After; reads go on; the signer heals it."""
+    """Past the bound: 503 `log.unsigned_tail` with Retry-After; reads go on; the
+    signer heals it.
+    """
     with client(stack) as http:
         stack.kill("signer")
         number = 0

@@ -1,4 +1,6 @@
-"""The evidence storage or the signer's folder on a full disk: signing stops, says so, and goes on."""
+"""The evidence storage or the signer's folder on a full disk: signing stops, says so,
+and goes on.
+"""
 
 import asyncio
 import shutil
@@ -90,7 +92,9 @@ async def fill_and_mend(stack: EvidenceStack, disk: Disk, word: str) -> None:
 def test_a_full_storage_stops_signing_and_recovers(
     database: Database, disk: Disk, tmp_path: Path
 ) -> None:
-    """Fault named, the old checkpoint served whole, appends bounded; with room again all is signed."""
+    """Fault named, the old checkpoint served whole, appends bounded; with room again
+    all is signed.
+    """
     stack = EvidenceStack(database, tmp_path)
     stack.storage = Storage(disk.root / "evidence")
     stack.open()
@@ -113,7 +117,9 @@ def test_a_full_signer_folder_signs_nothing_and_recovers(
 
 
 def test_what_a_part_says_fits_on_a_full_disk(disk: Disk) -> None:
-    """A part whose disk is full replaces its old word in place, shorter and longer, or is silent."""
+    """A part whose disk is full replaces its old word in place, shorter and longer, or
+    is silent.
+    """
     storage = Storage(disk.root)
     report(storage, "integrator", Condition(7, 3))
     disk.fill()

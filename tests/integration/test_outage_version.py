@@ -1,4 +1,6 @@
-"""A database of another version, and a signer whose state is gone or old: refused, nothing changed."""
+"""A database of another version, and a signer whose state is gone or old: refused,
+nothing changed.
+"""
 
 import shutil
 import tempfile
@@ -52,7 +54,9 @@ _OLDER = ("DELETE FROM gpuaas_migration WHERE number = 1", "run `gpuaas migrate`
 def test_a_database_of_another_version(
     database: Database, nats_url: str, tmp_path: Path, change: str, words: str
 ) -> None:
-    """Every verb that would write says which migration differs and leaves database and disk alone."""
+    """Every verb that would write says which migration differs and leaves database and
+    disk alone.
+    """
     with psycopg.connect(database.owner_url, autocommit=True) as conn:
         conn.execute(change)
         before = conn.execute("SELECT * FROM gpuaas_migration ORDER BY number").fetchall()

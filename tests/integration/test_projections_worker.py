@@ -40,7 +40,9 @@ async def fresh_facts(client: Client) -> None:
 def test_the_worker_turns_a_life_into_an_issued_invoice_and_tells_the_world(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """With nobody asking: views at the head, period closed, invoice issued, every fact published."""
+    """With nobody asking: views at the head, period closed, invoice issued, every fact
+    published.
+    """
 
     async def main() -> None:
         client = await nats.connect(nats_url)

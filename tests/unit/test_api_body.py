@@ -91,7 +91,9 @@ def test_size_is_bounded() -> None:
     "amount", ["1", "1.0", "1e3", "-1", "1.0000000000001", "0x1", "\u0661.000000000000"]
 )
 def test_money_is_exact_text(amount: str) -> None:
-    """An amount has exactly twelve decimal places of ASCII digits: nothing is guessed or rounded."""
+    """An amount has exactly twelve decimal places of ASCII digits: nothing is guessed
+    or rounded.
+    """
     price = {"amount": amount, "currency": "USD"}
     body = {"model": "T4", "price": price, "effective_from": "2030-01-01T00:00:00Z"}
     assert _refused(json.dumps(body).encode(), PriceNew).code == "request.invalid"
@@ -110,7 +112,9 @@ def test_the_quick_look_never_clears_what_the_thorough_one_refuses(value: object
 
 @pytest.mark.parametrize("raw", [b'{"a":1,"a":1}', b'{"b":{"a":1,"a":2}}', b'["\x7f"]', b"[NaN]"])
 def test_the_quick_look_sees_each_fault(raw: bytes) -> None:
-    """A name twice, at any depth, a delete character and a constant are left to the thorough look."""
+    """A name twice, at any depth, a delete character and a constant are left to the
+    thorough look.
+    """
     assert not _plain(raw)
 
 

@@ -15,7 +15,9 @@ LEAVES = [leaf_hash(entry) for entry in ENTRIES]
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 300), max_size=5))
 def test_any_batching_gives_the_same_tree(batches: list[int]) -> None:
-    """However the leaves arrive, the root is RFC 6962's and the names are those the size implies."""
+    """However the leaves arrive, the root is RFC 6962's and the names are those the
+    size implies.
+    """
     edge, size = Edge(0, [], []), 0
     files: dict[str, bytes] = {}
     for batch in batches:

@@ -175,7 +175,9 @@ def test_a_signer_half_made_is_made_anew(folder: Path, state: SignerState) -> No
 
 
 def test_over_the_socket(folder: Path) -> None:
-    """The process answers status and signatures, refuses nonsense, and a second one on its socket."""
+    """The process answers status and signatures, refuses nonsense, and a second one on
+    its socket.
+    """
     path = folder.parent / "s.sock"
     stop, ready = threading.Event(), threading.Event()
     thread = threading.Thread(target=signer.serve, args=(folder, path, stop, ready.set))
