@@ -102,7 +102,8 @@ def _check_signature(entry: Entry, signature: bytes, body: bytes) -> None:
 class Attestations:
     """What earlier entries say about nodes and runtimes, to judge the next attested fact.
 
-    Fed every entry whose tag is in WATCHED, in order. State per node, per boot and per runtime, spilled.
+    Fed every entry whose tag is in WATCHED, in order. State per node, per boot and per runtime,
+    spilled.
     """
 
     def __init__(self) -> None:
@@ -118,7 +119,8 @@ class Attestations:
     def apply(self, entry: Entry) -> None:
         """Nothing when the entry agrees with those before it; `check_words` was done.
 
-        Raises: Invalid `attest.unknown_node`, `attest.wrong_key`, `attest.wrong_node`, `attest.wrong_boot`,
+        Raises: Invalid `attest.unknown_node`, `attest.wrong_key`, `attest.wrong_node`,
+        `attest.wrong_boot`,
         `attest.repeated_seq`, `attest.wrong_instant`.
         """
         fact = entry.fact

@@ -1,4 +1,6 @@
-"""A run of entry bundles checked on its own: what needs no entry before it. Runs in worker processes."""
+"""A run of entry bundles checked on its own: what needs no entry before it. Runs in worker
+processes.
+"""
 
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,7 +29,8 @@ class BlockTask(NamedTuple):
     attestations: bool
 
 
-# What a block says of one stream: first position, first version, last version, org. A plain tuple: there are many,
+# What a block says of one stream: first position, first version, last version, org. A plain tuple:
+# there are many,
 # and they cross from worker processes.
 type Run = tuple[int, int, int, str]
 
@@ -78,7 +81,8 @@ def _check_leaves(
     entries, failure = _split(source, place, width)
     leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
     hashes = b"".join(leaves)
-    # The first entry that is not the tile's is told before a wrong count, which may only follow from it.
+    # The first entry that is not the tile's is told before a wrong count, which may only follow
+    # from it.
     common = min(len(hashes), len(stored))
     if hashes[:common] != stored[:common]:
         bad = start + first_difference(stored[:common], hashes[:common])
@@ -130,7 +134,9 @@ def _check_entries(
 
 
 def _follows(seen: Seen, position: int, result: BlockResult) -> bool:
-    """True, and noted, when the entry stands rightly where it stands; else the full check says what is wrong."""
+    """True, and noted, when the entry stands rightly where it stands; else the full check says what
+    is wrong.
+    """
     at_us = int(seen.at_us)
     if (
         int(seen.position) != position

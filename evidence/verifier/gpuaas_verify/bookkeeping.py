@@ -38,7 +38,8 @@ def _rows(source: Source, fact: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _feed(source: Source, size: int, books: Books) -> BooksReport:
     for position, raw in enumerate(raw_entries(source, size)):
-        # The entry is checked, so the first such key is the envelope's: most need no second decoding.
+        # The entry is checked, so the first such key is the envelope's: most need no second
+        # decoding.
         start = raw.index(_TAG) + len(_TAG)
         tag = raw[start : raw.index(b'"', start)].decode()
         if tag not in SHAPES:

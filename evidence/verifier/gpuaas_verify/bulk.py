@@ -1,4 +1,6 @@
-"""Bulk rows and the seals that bind them (EVIDENCE.md section 5, contracts/rating.md sections 4, 5 and 7)."""
+"""Bulk rows and the seals that bind them (EVIDENCE.md section 5, contracts/rating.md sections 4, 5
+and 7).
+"""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +16,9 @@ _SALT = re.compile(r"[0-9a-f]{32}")
 
 
 class Table(NamedTuple):
-    """One table of rows: the tag of its seals, their sum field, the factors of a row's share of it, its fields."""
+    """One table of rows: the tag of its seals, their sum field, the factors of a row's share of it,
+    its fields.
+    """
 
     seal: str
     sum_field: str
@@ -61,7 +65,7 @@ _FORMS = {(int,): _INT, (str,): _TEXT, (int, type(None)): f"(?:null|{_INT})"}
 
 
 def _form(table: Table) -> re.Pattern[str]:
-    """The canonical bytes of a plain row as a regular language, with what the seal counts captured."""
+    """The canonical bytes of a plain row as a regular language, what the seal counts captured."""
 
     def value(name: str, accepted: tuple[type, ...]) -> str:
         if name == "salt":
@@ -77,7 +81,8 @@ _ROWS = {name: _form(table) for name, table in TABLES.items()}
 
 
 def scan_row(raw: bytes, table: str) -> tuple[int, int] | None:
-    """(number, share of the seal's sum) of a row that its bytes alone show to be right; None where decoding must.
+    """(number, share of the seal's sum) of a row that its bytes alone show to be right; None where
+    decoding must.
 
     For rows no longer than they may be, as those out of a framed member are.
     """
@@ -93,7 +98,7 @@ def member_name(table: str, first_row: int) -> str:
 
 
 def parse_row(raw: bytes, table: str, number: int) -> dict[str, Any]:
-    """The row these bytes are. Raises: Invalid `row.malformed` or `row.number` with table and row."""
+    """The row these bytes are. Raises: Invalid `row.malformed`, `row.number` with table and row."""
     try:
         row = strict.decode(raw)
     except Invalid as error:
@@ -116,7 +121,8 @@ def parse_row(raw: bytes, table: str, number: int) -> dict[str, Any]:
 def check_rows(items: Iterator[bytes], seal: Entry) -> int:
     """How many rows there are, when they are what the seal says.
 
-    Raises: Invalid `row.*`, `seal.count`, `seal.root`, `seal.sum`, with the seal's position or the row.
+    Raises: Invalid `row.*`, `seal.count`, `seal.root`, `seal.sum`, with the seal's position or the
+    row.
     """
     fact = seal.fact
     name, first, count = fact["table"], fact["first_row"], fact["count"]

@@ -29,14 +29,16 @@ BUNDLES_PER_TASK = 4
 SMALL = 8_192
 MAX_BUNDLE = 256 * 65_537
 STAGES = (
-    "container", "note", "witnesses", "members", "leaves", "tiles", "root", "known", "entries", "origin",
-    "freshness", "attestations", "seals", "rows", "files", "books", "invoices",
+    "container", "note", "witnesses", "members", "leaves", "tiles", "root", "known", "entries",
+    "origin", "freshness", "attestations", "seals", "rows", "files", "books", "invoices",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What the auditor brings: nothing of it comes from the bundle. `now_us` is only for `max_age_s`."""
+    """What the auditor brings: nothing of it comes from the bundle. `now_us` is only for
+    `max_age_s`.
+    """
 
     keys: tuple[Vkey, ...]
     known: tuple[bytes, ...] = ()
@@ -162,7 +164,8 @@ def _check_note(source: Source, trust: Trust, report: Report) -> Checkpoint:
 
 
 def check_signed(raw: bytes, trust: Trust, report: Report) -> Checkpoint:
-    """The checkpoint of a note signed by a trusted key and enough witnesses, every line accounted for.
+    """The checkpoint of a note signed by a trusted key and enough witnesses, every line accounted
+    for.
 
     Raises: Invalid `note.*`, `checkpoint.malformed`, `checkpoint.empty`, `witness.quorum`.
     """
@@ -241,7 +244,9 @@ def _check_known(source: Source, checkpoint: Checkpoint, trust: Trust, report: R
 
 
 def parse_known(raw: bytes, trust: Trust, origin: str) -> Checkpoint:
-    """A note kept from earlier. Raises: Unreadable when it is no note of this log: it accuses nobody."""
+    """A note kept from earlier. Raises: Unreadable when it is no note of this log: it accuses
+    nobody.
+    """
     try:
         note = parse_note(raw)
         verify_note(note, trust.keys, trust.witnesses)

@@ -61,7 +61,7 @@ def _shared_options(parser: argparse.ArgumentParser) -> None:
 def _bundle_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpuaas-verify",
-        description="Verifies a GPUaaS evidence bundle offline. For one entry: gpuaas-verify receipt --help",
+        description="Verifies a GPUaaS bundle offline. An entry: gpuaas-verify receipt --help",
     )
     parser.add_argument("bundle", type=Path, help="bundle.tar, or the same tree as a directory")
     _shared_options(parser)

@@ -67,9 +67,11 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def parse_entry(raw: bytes) -> Entry:
-    """The entry these bytes are. Raises: Invalid `entry.malformed` (with its field) or `json.not_canonical`.
+    """The entry these bytes are. Raises: Invalid `entry.malformed` (with its field) or
+    `json.not_canonical`.
 
-    Checks what one entry alone can show; its place among the others is checked by `bundle` and the integrator.
+    Checks what one entry alone can show; its place among the others is checked by `bundle` and the
+    integrator.
     """
     if raw.isascii() and len(raw) <= strict.MAX_BYTES:
         text = raw.decode("ascii")
@@ -108,7 +110,9 @@ def parse_plainly(raw: bytes) -> Entry:
 
 
 def check_fields(entry: Entry) -> None:
-    """Nothing when each field has its type and form. Raises: Invalid `entry.malformed` with the field."""
+    """Nothing when each field has its type and form. Raises: Invalid `entry.malformed` with the
+    field.
+    """
     bounds = (("position", 0, MAX_SIZE), ("at_us", 0, MAX_AT_US), ("version", 1, MAX_SIZE))
     for name, low, high in bounds:
         number = getattr(entry, name)

@@ -1,4 +1,6 @@
-"""The catalogue of facts an auditor knows (contracts/facts.md): tag -> stream kind and fields in order."""
+"""The catalogue of facts an auditor knows (contracts/facts.md): tag -> stream kind and fields in
+order.
+"""
 
 import re
 from collections.abc import Callable
@@ -8,7 +10,8 @@ from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.note import Vkey
 
-# Areas of tags, and kinds of streams, in which a fact nobody knows cannot move money nor the state that money rests
+# Areas of tags, and kinds of streams, in which a fact nobody knows cannot move money nor the state
+# that money rests
 # on (contracts/facts.md): such facts are counted. Everywhere else an unknown tag is refused.
 OPEN_AREAS = frozenset({"access", "app", "department", "image", "organization", "project", "token"})
 PLATFORM_KINDS = frozenset({"log", "node", "meter", "pricebook", "ledger", "rating", "files"})
@@ -25,7 +28,8 @@ log.heartbeat.v1         log
 evidence.file_sealed.v1  files         name$ sha256# bytes as_of_size supersedes?
 evidence.downloaded.v1   files         what$ size index?
 rating.batch_sealed.v1   rating        table$ first_row count root# prev_seal? through quantity_sum
-ledger.batch_sealed.v1   ledger        table$ first_row count root# prev_seal? through amount_sum_pico
+ledger.batch_sealed.v1   ledger        table$ first_row count root# prev_seal? through \
+ amount_sum_pico
 organization.created.v1      organization  name@ created_us
 organization.suspended.v1    organization  reason$ decided_us
 organization.reactivated.v1  organization  reason$ decided_us
@@ -171,9 +175,11 @@ _CONTINUED = {OPENED: _OPENED_AGAIN._replace(deep=(("continues", _continues),))}
 
 
 def check_fact(entry: Entry) -> bool:
-    """True when the tag is known and the fact has its shape, False for a tag that is merely counted.
+    """True when the tag is known and the fact has its shape, False for a tag that is merely
+    counted.
 
-    Raises: Invalid `entry.opened`, `entry.unknown_tag`, and as `find_shape`, `check_owner` and `check_shape`.
+    Raises: Invalid `entry.opened`, `entry.unknown_tag`, and as `find_shape`, `check_owner` and
+    `check_shape`.
     """
     if (entry.tag == OPENED) != (entry.position == 0):
         raise Invalid("entry.opened", f"{OPENED} is entry 0 and no other", field="tag")
@@ -209,7 +215,9 @@ def check_owner(shape: Shape, tag: str, stream: str, org: str) -> None:
 
 
 def check_shape(shape: Shape, tag: str, fact: dict[str, Any]) -> None:
-    """Nothing when the fact has the fields of its tag, each of its form. Raises: Invalid `fact.malformed`."""
+    """Nothing when the fact has the fields of its tag, each of its form. Raises: Invalid
+    `fact.malformed`.
+    """
     shape = _CONTINUED.get(tag, shape) if "continues" in fact else shape
     if tuple(fact) != shape.keys:
         raise Invalid("fact.malformed", f"not the fields of {tag}", field="fact")
@@ -223,7 +231,9 @@ def check_shape(shape: Shape, tag: str, fact: dict[str, Any]) -> None:
 
 
 def check_origin(opened: Entry, origin: str) -> None:
-    """Nothing when entry 0 opened the log of that origin. Raises: Invalid `checkpoint.origin`, `entry.opened`."""
+    """Nothing when entry 0 opened the log of that origin. Raises: Invalid `checkpoint.origin`,
+    `entry.opened`.
+    """
     fact = opened.fact
     if fact["format"] != LOG_FORMAT or not _ORIGIN.fullmatch(fact["origin"]):
         raise Invalid("entry.opened", f"not a {LOG_FORMAT} log", position=0, field="fact")

@@ -66,7 +66,7 @@ def _fail(code: str, detail: str, entry: Entry, field: str) -> Invalid:
 
 
 def check_file(source: Source, name: str, sealed: list[Any]) -> None:
-    """Nothing when the member has the sealed bytes. Raises: Invalid `file.missing`, `file.bytes`."""
+    """Nothing when the bytes are the sealed ones. Raises: Invalid `file.missing`, `file.bytes`."""
     position, digest, size = sealed
     member = member_name(name)
     place = source.find(member)

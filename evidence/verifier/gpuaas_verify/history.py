@@ -17,7 +17,8 @@ ENTRIES, ATTESTATIONS, SEALS, FILES = "entries", "attestations", "seals", "files
 
 
 class History:
-    """Fed block results in order; keeps the first failure of each kind, so that kinds are told in their order.
+    """Fed block results in order; keeps the first failure of each kind, so that kinds are told in
+    their order.
 
     State per stream, node, runtime, live file and seal, each spilled to a temporary file.
     """
@@ -70,7 +71,7 @@ class History:
         self._last_cause = block.last_cause
 
     def check_commands(self) -> None:
-        """Nothing when each command id caused one append. Raises: Invalid `entry.repeated_command`."""
+        """Nothing when each command caused one append. Raises: Invalid `entry.repeated_command`."""
         position = self._commands.repeated()
         if position is not None:
             detail = "an earlier append had this command id"

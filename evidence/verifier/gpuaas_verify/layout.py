@@ -33,7 +33,8 @@ def check_tiles(source: Source, size: int) -> int:
 
 
 def check_names(source: Source, size: int) -> None:
-    """Nothing when every name can be one of a bundle of that size; which of bulk/ and file/ is checked later.
+    """Nothing when every name can be one of a bundle of that size; which of bulk/ and file/ is
+    checked later.
 
     Raises: Invalid `member.unexpected`.
     """
@@ -58,14 +59,18 @@ def _implied(name: str, size: int) -> bool:
 
 
 def check_bulk_names(source: Source, history: History) -> None:
-    """Nothing when every name under bulk/ is that of a seal's rows. Raises: Invalid `member.unexpected`."""
+    """Nothing when every name under bulk/ is that of a seal's rows. Raises: Invalid
+    `member.unexpected`.
+    """
     for name in source.names():
         if name.startswith("bulk/") and history.sealed_members.get(name) is None:
             raise Invalid("member.unexpected", "no seal binds these rows", member=name)
 
 
 def check_file_names(source: Source, history: History) -> None:
-    """Nothing when every name under file/ is a live sealed file. Raises: Invalid `member.unexpected`."""
+    """Nothing when every name under file/ is a live sealed file. Raises: Invalid
+    `member.unexpected`.
+    """
     for name in source.names():
         if name.startswith("file/") and history.files.get(name[5:]) is None:
             raise Invalid("member.unexpected", "not sealed, or superseded", member=name)

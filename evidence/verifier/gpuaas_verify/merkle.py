@@ -1,6 +1,7 @@
 """RFC 6962 hashing, proofs and their verification (EVIDENCE.md section 2).
 
-Proofs are computed from a `NodeReader`: the hash of the complete subtree number `index` at `level`, i.e. of
+Proofs are computed from a `NodeReader`: the hash of the complete subtree number `index` at `level`,
+i.e. of
 leaves `[index << level, (index + 1) << level)`. Only subtrees inside the tree are asked for.
 """
 
@@ -35,7 +36,7 @@ class Frontier:
         self.append_subtree(0, leaf)
 
     def append_subtree(self, level: int, node: bytes) -> None:
-        """Adds 2^level leaves by the root of their subtree; the size must be a multiple of 2^level."""
+        """Adds 2^level leaves by the root of their subtree; the size is a multiple of 2^level."""
         assert self.size % (1 << level) == 0
         count = self.size >> level
         while count & 1:
@@ -162,7 +163,8 @@ def verify_inclusion(
 def verify_consistency(
     size1: int, size2: int, root1: bytes, root2: bytes, proof: Sequence[bytes]
 ) -> None:
-    """Nothing when (size1, root1) is a prefix of (size2, root2). Raises: Invalid `proof.consistency`.
+    """Nothing when (size1, root1) is a prefix of (size2, root2). Raises: Invalid
+    `proof.consistency`.
 
     A proof from an empty tree proves nothing and is refused.
     """

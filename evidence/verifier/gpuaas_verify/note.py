@@ -166,9 +166,11 @@ def verify_note(
 ) -> dict[Vkey, int | None]:
     """The keys that signed, a witness with its time in seconds.
 
-    At least one of `keys` signed, and no signature of a known key is wrong. Lines of unknown keys are ignored, or
+    At least one of `keys` signed, and no signature of a known key is wrong. Lines of unknown keys
+    are ignored, or
     refused when `exact`, as are repeated lines: then every byte of the note is accounted for.
-    Raises: Invalid `note.bad_signature`, `note.unsigned`, `note.unknown_signature`, `note.repeated_signature`.
+    Raises: Invalid `note.bad_signature`, `note.unsigned`, `note.unknown_signature`,
+    `note.repeated_signature`.
     """
     known = {(key.name, key.id): key for key in (*keys, *witnesses)}
     signed: dict[Vkey, int | None] = {}

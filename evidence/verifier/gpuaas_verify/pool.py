@@ -1,4 +1,4 @@
-"""Work on one source spread over processes, results in order; in this process when that is cheaper."""
+"""Work on one source spread over processes, results in order; in this one when that is cheaper."""
 
 import gc
 import multiprocessing
@@ -23,13 +23,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-# Workers make many tuples and hardly a cycle; looking for cycles this often takes a tenth of their time.
+# Workers make many tuples and hardly a cycle; looking for cycles this often takes a tenth of their
+# time.
 COLLECT_EVERY = 50_000
 _opened: dict[str, Reader] = {}
 
 
 def start_method() -> str:
-    """`fork` where nothing but this thread could hold a lock at that moment; `spawn`, 0.2 s dearer, elsewhere."""
+    """`fork` where nothing but this thread could hold a lock at that moment; `spawn`, 0.2 s dearer,
+    elsewhere.
+    """
     if sys.platform != "linux" or threading.active_count() > 1:
         return "spawn"
     # Threads that Python did not start count too.
@@ -51,7 +54,8 @@ def _work[T, R](function: Callable[[Reader, T], R], task: T) -> R:
 class Pool:
     """Runs `function(source, task)` for tasks, in worker processes that open the source themselves.
 
-    Workers are forked where that is safe, else spawned. With one job, or a source only this process can read,
+    Workers are forked where that is safe, else spawned. With one job, or a source only this process
+    can read,
     everything runs here.
     """
 

@@ -1,8 +1,11 @@
 """The common entry recognised by its bytes alone, without decoding it.
 
-For most tags the canonical bytes of an entry are a regular language: the envelope's forms, then the fact's keys in
-order with values of one type each. What matches needs no JSON decoder; what does not is judged by `entry.parse_entry`
-and `facts.check_fact`, which also say what is wrong. A property test holds the two against each other.
+For most tags the canonical bytes of an entry are a regular language: the envelope's forms, then the
+fact's keys in
+order with values of one type each. What matches needs no JSON decoder; what does not is judged by
+`entry.parse_entry`
+and `facts.check_fact`, which also say what is wrong. A property test holds the two against each
+other.
 """
 
 import re
@@ -44,7 +47,9 @@ _ENVELOPE = re.compile(
 
 
 class Seen(NamedTuple):
-    """What the neighbours of an entry are held against; numbers still in decimal. `after` is its cause's position."""
+    """What the neighbours of an entry are held against; numbers still in decimal. `after` is its
+    cause's position.
+    """
 
     position: str
     prev: str
@@ -80,7 +85,8 @@ _FORMS = _forms()
 
 
 def scan(raw: bytes) -> Seen | None:
-    """The entry's place, when it is right as far as it alone can show; None where only decoding can tell.
+    """The entry's place, when it is right as far as it alone can show; None where only decoding can
+    tell.
 
     For bytes no longer than an entry may be, as those out of an entry bundle are.
     """
@@ -103,5 +109,7 @@ def scan(raw: bytes) -> Seen | None:
 
 
 def form_of(tag: str) -> re.Pattern[str] | None:
-    """What all facts of that tag, with the entry's closing bracket after them, match; None for an irregular one."""
+    """What all facts of that tag, with the entry's closing bracket after them, match; None for an
+    irregular one.
+    """
     return _FORMS[tag].fact if tag in _FORMS else None

@@ -33,7 +33,9 @@ class Reader(Protocol):
 
 
 class Source(Reader, Protocol):
-    """Members by name. `path` is where another process can read the same, None when only this one can."""
+    """Members by name. `path` is where another process can read the same, None when only this one
+    can.
+    """
 
     path: Path | None
 

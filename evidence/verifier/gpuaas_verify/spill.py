@@ -14,9 +14,11 @@ _ALL = "SELECT key, value FROM kept ORDER BY key"
 
 
 class Spill:
-    """A map of text to JSON values that keeps at most `in_memory` items in memory, the rest in a temporary file.
+    """A map of text to JSON values that keeps at most `in_memory` items in memory, the rest in a
+    temporary file.
 
-    The file has no name and is gone with the process. Not for several threads. Lists come back from the file as
+    The file has no name and is gone with the process. Not for several threads. Lists come back from
+    the file as
     lists; use lists, not tuples.
     """
 

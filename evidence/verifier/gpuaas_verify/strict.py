@@ -1,7 +1,9 @@
 """The one JSON encoding of a value (EVIDENCE.md section 1), written and read.
 
-Two readers that agree (a property test compares them): the plain one decodes, checks every value and compares the
-bytes with their re-encoding; the fast one proves the same from the bytes for the common plain-ASCII case.
+Two readers that agree (a property test compares them): the plain one decodes, checks every value
+and compares the
+bytes with their re-encoding; the fast one proves the same from the bytes for the common plain-ASCII
+case.
 """
 
 import json
@@ -80,14 +82,17 @@ def decode_plainly(raw: bytes) -> dict[str, Any]:
     if type(value) is not dict:
         raise Invalid(CODE, "not an object")
     check_value(value)
-    # Also how repeated keys are found: the last one wins, and the others are missing from the re-encoding.
+    # Also how repeated keys are found: the last one wins, and the others are missing from the re-
+    # encoding.
     if encode(value) != raw:
         raise Invalid(CODE, "the bytes are not their own re-encoding")
     return value
 
 
 def count_keys(value: dict[str, Any] | list[Any], depth: int) -> int:
-    """How many keys a decoded value has at all depths; a number beyond any count when it is out of bounds."""
+    """How many keys a decoded value has at all depths; a number beyond any count when it is out of
+    bounds.
+    """
     if depth > MAX_DEPTH:
         return MAX_BYTES
     keys = 0
@@ -123,9 +128,11 @@ def plain(text: str) -> bool:
 
 
 def scan_object(text: str, start: int, depth: int) -> tuple[dict[str, Any], int] | None:
-    """The canonical object that starts there and the index after it, or None where only `decode_plainly` can tell.
+    """The canonical object that starts there and the index after it, or None where only
+    `decode_plainly` can tell.
 
-    For ASCII text that is `plain` from there on. Every key is followed by `":`, so as many `":` as decoded keys means
+    For ASCII text that is `plain` from there on. Every key is followed by `":`, so as many `":` as
+    decoded keys means
     that none was repeated (a value that begins with a colon goes the slow way).
     """
     try:

@@ -43,7 +43,7 @@ def header(name: str, size: int) -> bytes:
 
 
 def write_tar(out: BinaryIO, members: Iterable[tuple[str, int, Iterable[bytes]]]) -> None:
-    """The members, in bytewise order of name, as a tar; each is (name, size, its bytes in pieces)."""
+    """The members, in bytewise order of name, as a tar; each is (name, size, bytes in parts)."""
     last = b""
     for name, size, pieces in members:
         assert name.encode() > last, f"{name} is out of order"

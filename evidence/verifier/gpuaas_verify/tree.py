@@ -48,7 +48,7 @@ class TreeCheck:
             self._frontier.append(leaves[at : at + HASH_BYTES])
 
     def root(self) -> bytes:
-        """The root, after the partial tile of every level was compared. Raises: Invalid `tile.*`."""
+        """The root, once the partial tile of every level is compared. Raises: Invalid `tile.*`."""
         for above, hashes in enumerate(self._growing):
             if hashes:
                 self._compare(above + 1, bytes(hashes))
