@@ -1,4 +1,6 @@
-"""What the evidence costs: chain, integrator and signer beside commands; signing lag; verification."""
+"""What the evidence costs: chain, integrator and signer beside commands; signing lag;
+verification.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,6 @@
-"""The whole trace, from three files to a bundle: decisions, evidence, rating and invoices included."""
+"""The whole trace, from three files to a bundle: decisions, evidence, rating and
+invoices included.
+"""
 
 import os
 import tempfile

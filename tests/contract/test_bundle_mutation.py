@@ -164,7 +164,9 @@ def test_no_member_dropped_emptied_cut_or_foreign(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(small_log().members()))
 def test_no_member_doubled_swapped_or_renamed(name: str) -> None:
-    """Twice the same name, contents exchanged with another member's, or a name that is not implied."""
+    """Twice the same name, contents exchanged with another member's, or a name that is
+    not implied.
+    """
     members = small_log().members()
     tar = small_log().tar()
     start = tar.index(name.encode() + b"\0")

@@ -1,4 +1,6 @@
-"""The committed OpenAPI document is the one the code makes, and says what FRONT-DOOR.md promises."""
+"""The committed OpenAPI document is the one the code makes, and says what
+FRONT-DOOR.md promises.
+"""
 
 import json
 from typing import Any

@@ -1,4 +1,6 @@
-"""The 98 + 98 proof cases of transparency-dev/merkle, read from GPUAAS_SHARED, never copied here."""
+"""The 98 + 98 proof cases of transparency-dev/merkle, read from GPUAAS_SHARED, never
+copied here.
+"""
 
 import json
 import os
