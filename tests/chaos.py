@@ -1,7 +1,8 @@
 """`make chaos`: the long seeded runs that `make test` samples.
 
 `python -m tests.chaos [REPLAYS [STACKS [FIRST_SEED]]]`; the default is 200 runs: 180 replays of a
-300-task slice and 20 living stacks, each with kills from its seed. A failure names the seed.
+300-task slice and 20 living stacks, each with kills from its seed, and 500 changes of a bundle of
+more than 65,536 entries. A failure names the seed.
 """
 
 import os
@@ -12,10 +13,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.bundles import beating_log, tar_of, tree_members
+from tests.contract.test_bundle_mutation import require_changes_refused
 from tests.integration.replay_runs import run, sliced
 from tests.kills import replay_holds, stack_holds
 
 REPLAYS, STACKS, TASKS = 180, 20, 300
+ENTRIES, CHANGES = 70_000, 500
 
 
 def main(arguments: list[str]) -> int:
@@ -42,6 +46,9 @@ def main(arguments: list[str]) -> int:
                 say(held)
         for seed in range(first, first + stacks):
             say(stack_holds(folder, seed, runtimes=24, kills=12))
+        large = bytearray(tar_of(tree_members(beating_log(ENTRIES).entries())))
+        require_changes_refused(large, CHANGES, first)
+        say(f"{CHANGES} changes of a bundle of {ENTRIES} entries refused")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{replays + stacks} seeded runs held in {time.monotonic() - began:.0f} s")

@@ -54,6 +54,16 @@ def refused(tar: bytes, trust: Trust = TRUST) -> Invalid:
     return error
 
 
+def require_changes_refused(tar: bytearray, changes: int, seed: int) -> None:
+    """Single-bit changes at random places of a valid bundle: none is judged valid."""
+    chance = random.Random(seed)
+    for _ in range(changes):
+        at, bit = chance.randrange(len(tar)), 1 << chance.randrange(8)
+        tar[at] ^= bit
+        assert judge(bytes(tar)) is not None, f"bit {bit} of byte {at}"
+        tar[at] ^= bit
+
+
 def with_member(name: str, data: bytes) -> bytes:
     return tar_of({**small_log().members(), name: data})
 
@@ -127,12 +137,7 @@ def test_no_random_change_of_a_large_log_is_accepted(tmp_path: Path) -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     # All the work in one process; what two use together is below twice that.
     assert int(done.stdout.split()[-1]) < 100 * 1024
-    chance = random.Random(7)
-    for _ in range(24):
-        at, bit = chance.randrange(len(tar)), 1 << chance.randrange(8)
-        tar[at] ^= bit
-        assert judge(bytes(tar)) is not None, at
-        tar[at] ^= bit
+    require_changes_refused(tar, 24, seed=7)
     # The hash of the first full tile above the lowest two levels, where only a large log has one.
     at = bytes(tar).index(b"tile/2/000.p/1\0") + 512
     tar[at] ^= 1
