@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import signal
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from api.config import Settings
 from api.fleet import loops as ingest_loops
 from api.fleet.words import Ending
 from api.services import Services, opened
+from api.stopping import until_signal
 from evidence.append import Appended
 
 # The states of admission and ingest are large, live for ever and hold no cycles: at the default
@@ -31,20 +31,16 @@ def calm_collector() -> None:
 
 def run(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT; 0 after a clean stop."""
-    uvloop.run(serving(settings))
+    uvloop.run(until_signal(lambda stop: serving(settings, stop)))
     return 0
 
 
-async def serving(settings: Settings, *, more: tuple[Any, ...] = ()) -> None:
+async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, ...] = ()) -> None:
     """Everything this process does, until it is told to stop or a part of it fails.
 
     A part that fails ends the process: it is started again and resumes from the log.
     """
     calm_collector()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     async with opened(settings) as services:
 
         @contextlib.asynccontextmanager

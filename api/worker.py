@@ -4,7 +4,6 @@ of the log.
 
 import asyncio
 import gc
-import signal
 import sys
 
 import nats
@@ -13,6 +12,7 @@ import psycopg
 import uvloop
 
 from api.config import Settings
+from api.stopping import until_signal
 from domain.errors import DomainError
 from evidence import custody
 from evidence.log import EventLog
@@ -24,15 +24,12 @@ _RETRY_S = 1.0
 
 def run(settings: Settings) -> int:
     """Until SIGTERM or SIGINT; 0 after a clean stop."""
-    uvloop.run(_working(settings))
+    uvloop.run(until_signal(lambda stop: _working(settings, stop)))
     return 0
 
 
-async def _working(settings: Settings) -> None:
+async def _working(settings: Settings, stop: asyncio.Event) -> None:
     gc.set_threshold(*custody.COLLECT)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with asyncio.TaskGroup() as parts:
         parts.create_task(_evidence(settings, stop))
         parts.create_task(_downstream(settings, stop))

@@ -77,6 +77,7 @@ def start(
     killed supervisor leaves no orphan that holds a port. The kernel counts the calling thread as
     the parent: call from one that lives as long as the child should.
     """
+    parent = os.getpid()
 
     def prepare() -> None:
         if account is not None and account.switch:
@@ -85,6 +86,8 @@ def start(
             os.setuid(account.uid)
         # After setuid: changing the user clears the parent-death signal.
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(on_parent_death), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the kernel was told
+            os._exit(1)
 
     with log.open("ab") as out:
         return subprocess.Popen(

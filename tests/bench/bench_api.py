@@ -30,6 +30,7 @@ from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
 from api.reads import Reads
 from api.serve import calm_collector, serving
+from api.stopping import until_signal
 from api.tokens import developer_token
 from domain import account, node, organization, period, pricebook, project, quota
 from domain.admission import AdmissionState
@@ -343,7 +344,7 @@ BENCHES: list[Callable[[Postgres], list[Measured]]] = [admissions, launches]
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
-        uvloop.run(serving(from_environment(), more=(nothing,)))
+        uvloop.run(until_signal(lambda stop: serving(from_environment(), stop, more=(nothing,))))
     else:
         with tempfile.TemporaryDirectory() as where:
             Path(where).chmod(0o711)

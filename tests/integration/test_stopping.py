@@ -1,0 +1,39 @@
+"""A process hears SIGTERM even while it waits for servers that are gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("verb", ["serve", "worker"])
+def test_sigterm_ends_a_process_whose_nats_is_gone(
+    database: Database, tmp_path: Path, verb: str
+) -> None:
+    """It waits for NATS for ever, and still ends when told to."""
+    env = {
+        **os.environ,
+        "GPUAAS_DATA": str(tmp_path / "data"),
+        "GPUAAS_SIGNER_STATE": str(tmp_path / "signer"),
+        "GPUAAS_DATABASE_URL": database.app_url,
+        "GPUAAS_NATS_URL": "nats://127.0.0.1:9",
+        "GPUAAS_EMBEDDED": "1",
+    }
+    child = subprocess.Popen([sys.executable, "-m", "api.cli", verb], env=env)
+    try:
+        time.sleep(2.5)
+        assert child.poll() is None
+        child.send_signal(signal.SIGTERM)
+        child.wait(15)
+    finally:
+        child.kill()
+        child.wait()
+    assert child.returncode in {0, 1}
