@@ -33,6 +33,7 @@ from projections.runner import catch_up
 from tests.integration.replay_runs import ROOT, Inputs, command, environment
 
 OUTPUTS = ("charges.csv", "invoices.json", "refused.csv")
+CHILDREN = ("postgres", "evidence.signer", "replay.integrator")
 _PATIENCE_S = 90
 
 
@@ -47,11 +48,12 @@ def replay_under_fire(inputs: Inputs, out: Path, seed: int) -> list[str]:
         if child.poll() is not None:
             child = _start(inputs, out)
             time.sleep(chance.uniform(0.2, 1.6))
-        target = chance.choice(["replay", "postgres", "evidence.signer", "replay.integrator"])
-        pids = [child.pid] if target == "replay" else _children_of(child.pid, target)
-        for pid in pids:
+        running = {name: pids for name in CHILDREN if (pids := _children_of(child.pid, name))}
+        running["replay"] = [child.pid]
+        target = chance.choice(sorted(running))
+        for pid in running[target]:
             os.kill(pid, signal.SIGKILL)
-        killed.append(f"{target}{'' if pids else ' (was not running)'}")
+        killed.append(target)
         if target == "replay":
             child.wait()
     _finish(child, inputs, out)
