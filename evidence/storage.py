@@ -114,10 +114,16 @@ class Storage:
 
         Raises: DomainError storage.missing, storage.malformed.
         """
-        items = split_bundle(self._wide(entries_path(index), width))
+        items = split_bundle(self.bundle(index, width))
         if len(items) < width:
             raise DomainError("storage.missing", f"{entries_path(index, width)} is short")
         return items[:width]
+
+    def bundle(self, index: int, width: int) -> bytes:
+        """The bytes of an entry bundle of at least that width. Raises: DomainError
+        storage.missing.
+        """
+        return self._wide(entries_path(index), width)
 
     def _wide(self, full: str, width: int) -> bytes:
         for _attempt in range(_ATTEMPTS if width < TILE_WIDTH else 0):

@@ -39,11 +39,10 @@ def node_reader(storage: Storage, size: int, edge: Edge | None = None) -> NodeRe
 def watched_entries(storage: Storage, size: int) -> Iterator[Entry]:
     """Entry 0 and every seal below `size`, in order. Only bundles that name one are parsed."""
     for index, width in level_tiles(size, 0):
-        bundle = storage.entries(index, width)
-        whole = b"".join(bundle)
-        if not any(mark in whole for mark in _MARKS):
+        # Looked for in the whole bundle first: most name none, and need not be taken apart.
+        if not any(mark in storage.bundle(index, width) for mark in _MARKS):
             continue
-        for raw in bundle:
+        for raw in storage.entries(index, width):
             if any(mark in raw for mark in _MARKS):
                 entry = parse_entry(raw)
                 if entry.tag in SEALING:

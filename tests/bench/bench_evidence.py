@@ -111,6 +111,7 @@ def commands(server: Postgres) -> list[Measured]:
     Both sides take turns at going first, so that a machine that changes its mood is fair to both.
     """
     plain: list[float] = []
+    beside: list[float] = []
     whole: list[tuple[float, float]] = []
     for turn in range(TURNS):
         for with_evidence in (turn % 2 == 0, turn % 2 != 0):
@@ -118,13 +119,38 @@ def commands(server: Postgres) -> list[Measured]:
                 whole.append(_rate(server))
             else:
                 plain.append(_plain_rate(server))
+        with _idler():
+            beside.append(_plain_rate(server))
     caught_up = [behind for _, behind in whole]
     name = "the recorder without chain, integrator and signer"
     value, base = statistics.mean(rate for rate, _ in whole), statistics.mean(plain)
+    spun = statistics.mean(beside)
     return [
         row("commands with chain, integrator, signer", value, "commands/s", name, base),
+        row("commands without them, beside an idle-priority loop", spun, "commands/s", name, base),
         row("signed after the last command", statistics.median(caught_up) * 1e3, "ms", "none", 0),
     ]
+
+
+@contextlib.contextmanager
+def _idler() -> Iterator[None]:
+    """A process that asks for nothing but time nobody else wants.
+
+    What the commands lose to it, they lose to the machine: to cores that slow each other down.
+    """
+    child = SPAWN.Process(target=_spin, daemon=True)
+    child.start()
+    try:
+        yield
+    finally:
+        child.kill()
+        child.join()
+
+
+def _spin() -> None:
+    os.nice(19)
+    while True:
+        sum(range(1000))
 
 
 def _plain_rate(server: Postgres) -> float:
