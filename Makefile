@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check format bench chaos lock clean
+.PHONY: help install machine demo up test check format bench chaos lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -25,7 +25,10 @@ demo: install ## from an empty directory to a verified invoice, then one flipped
 up: install ## the embedded stack until Ctrl-C; prints URL, developer token and vkey
 	@$(BIN)/gpuaas up
 
-test: install ## the whole suite on real PostgreSQL and NATS
+machine: ## install the programs that runtimes need (Debian, as root), or say which are missing
+	@bash .ci/machine
+
+test: install machine ## the whole suite on real PostgreSQL, NATS, Podman and sshd
 	@$(BIN)/pytest
 
 check: install ## format, lint, types, layers, fast tests
