@@ -16,7 +16,55 @@ from msgspec.structs import replace
 from domain.decider import Decider
 from domain.errors import DomainError
 from domain.instants import LEASE_US, Anchor, billable_instant
+from domain.node_facts import (
+    Allocated,
+    Anchored,
+    Cordoned,
+    Enrolled,
+    Event,
+    Invited,
+    LeaseRenewed,
+    Reachable,
+    Released,
+    Uncordoned,
+    Unreachable,
+)
 from domain.words import MILLI, Attested, Gpu, Private, Share
+
+__all__ = [
+    "DECIDER",
+    "Allocate",
+    "Allocated",
+    "AnchorBoot",
+    "Anchored",
+    "Command",
+    "Cordon",
+    "Cordoned",
+    "Enrol",
+    "Enrolled",
+    "Event",
+    "Expected",
+    "Invite",
+    "Invited",
+    "Lease",
+    "LeaseRenewed",
+    "MarkReachable",
+    "MarkUnreachable",
+    "Missing",
+    "Reachable",
+    "Release",
+    "Released",
+    "RenewLease",
+    "Serving",
+    "State",
+    "Uncordon",
+    "Uncordoned",
+    "Unreachable",
+    "decide",
+    "evolve",
+    "readopt",
+    "withdraw",
+]
 
 
 class Invite(Struct, frozen=True):
@@ -90,79 +138,6 @@ class Uncordon(Struct, frozen=True):
 type Command = (
     Invite | Enrol | AnchorBoot | Allocate | Release | RenewLease | MarkUnreachable
     | MarkReachable | Cordon | Uncordon
-)  # fmt: skip
-
-
-class Invited(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.invited.v1"):
-    name: Private
-    model: str
-    token_sha256: str
-    expires_us: int
-    invited_us: int
-
-
-class Enrolled(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.enrolled.v1"):
-    key: str
-    model: str
-    simulated: bool
-    gpus: tuple[Gpu, ...]
-    serial: str
-    enrolled_us: int
-
-
-class Anchored(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.anchored.v1"):
-    boot: str
-    boottime_us: int
-    anchor_us: int
-    attested: Attested
-
-
-class Allocated(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.allocated.v1"):
-    allocation: str
-    runtime: str
-    organization: str
-    devices: tuple[Share, ...]
-    epoch: int
-    decided_us: int
-
-
-class Released(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.released.v1"):
-    allocation: str
-    runtime: str
-    decided_us: int
-
-
-class LeaseRenewed(
-    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.lease_renewed.v1"
-):
-    runtimes: tuple[str, ...]
-    boottime_us: int
-    renewed_us: int
-    until_us: int
-    attested: Attested
-
-
-class Unreachable(
-    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.unreachable.v1"
-):
-    since_us: int
-
-
-class Reachable(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.reachable.v1"):
-    since_us: int
-
-
-class Cordoned(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.cordoned.v1"):
-    decided_us: int
-
-
-class Uncordoned(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.uncordoned.v1"):
-    decided_us: int
-
-
-type Event = (
-    Invited | Enrolled | Anchored | Allocated | Released | LeaseRenewed | Unreachable | Reachable
-    | Cordoned | Uncordoned
 )  # fmt: skip
 
 
