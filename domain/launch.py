@@ -122,6 +122,8 @@ def _still_so(state: AdmissionState, stream: str, live: runtime.Live, event: run
     """Whether this end follows from the node's latest boot and lease, and the runtime's state."""
     serving = state.stock.states[live.node]
     command: runtime.Command
+    if isinstance(event, runtime.Stopped | runtime.Failed) and serving.identity.barred:
+        return False
     match event:
         case runtime.Lost():
             lease = serving.leases.get(stream)

@@ -2,10 +2,11 @@
 
     (none) -Invite-> Expected -Enrol-> Serving
     Serving: AnchorBoot, Allocate, Release, RenewLease, MarkUnreachable / MarkReachable,
-             Cordon / Uncordon
+             Cordon / Uncordon, and what domain/identity.py decides: Certify, Revoke, Reinvite
 
 New work goes to a Serving node that is reachable and not cordoned. Unreachable kills nothing and
-reassigns nothing. A device is shared only inside one organization and never over 1000 milli.
+reassigns nothing. A node whose identity is barred takes no work and gets no lease. A device is
+shared only inside one organization and never over 1000 milli.
 """
 
 from typing import assert_never
@@ -13,8 +14,11 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain import enrolment, identity
 from domain.decider import Decider
+from domain.enrolment import Enrol, Invite
 from domain.errors import DomainError
+from domain.identity import Identity, IdentityCommand
 from domain.instants import LEASE_US, Anchor, billable_instant
 from domain.node_facts import (
     Allocated,
@@ -29,7 +33,7 @@ from domain.node_facts import (
     Uncordoned,
     Unreachable,
 )
-from domain.words import MILLI, Attested, Gpu, Private, Share
+from domain.words import MILLI, Attested, Share
 
 __all__ = [
     "DECIDER",
@@ -65,26 +69,6 @@ __all__ = [
     "readopt",
     "withdraw",
 ]
-
-
-class Invite(Struct, frozen=True):
-    """`token_sha256`: 64 hex digits; the token itself is shown once and never stored."""
-
-    name: Private
-    model: str
-    token_sha256: str
-    expires_us: int
-    now_us: int
-
-
-class Enrol(Struct, frozen=True):
-    token_sha256: str
-    key: str
-    model: str
-    simulated: bool
-    gpus: tuple[Gpu, ...]
-    serial: str
-    now_us: int
 
 
 class AnchorBoot(Struct, frozen=True):
@@ -137,7 +121,7 @@ class Uncordon(Struct, frozen=True):
 
 type Command = (
     Invite | Enrol | AnchorBoot | Allocate | Release | RenewLease | MarkUnreachable
-    | MarkReachable | Cordon | Uncordon
+    | MarkReachable | Cordon | Uncordon | IdentityCommand
 )  # fmt: skip
 
 
@@ -147,6 +131,7 @@ class Missing(Struct, frozen=True):
 
 class Expected(Struct, frozen=True):
     invited: Invited
+    identity: Identity
 
 
 class Lease(Struct, frozen=True, gc=False):
@@ -170,6 +155,7 @@ class Serving(Struct, frozen=True):
     epoch: int = 0
     cordoned: bool = False
     unreachable: bool = False
+    identity: Identity = Identity()
 
 
 type State = Missing | Expected | Serving
@@ -183,18 +169,20 @@ def decide(command: Command, state: State) -> list[Event]:
     """
     match command, state:
         case Invite(), Missing():
-            return [
-                Invited(
-                    *(command.name, command.model, command.token_sha256),
-                    *(command.expires_us, command.now_us),
-                )
-            ]
+            return [*enrolment.invited(command)]
         case Invite(), Expected(invited) if invited.token_sha256 == command.token_sha256:
             return []
         case Enrol(), Expected(invited):
-            return [_enrolled(command, invited)]
-        case Enrol(key=key), Serving(enrolled) if enrolled.key == key:
-            return []
+            return [*enrolment.enrolled(command, invited.model, state.identity)]
+        case Enrol(), Serving():
+            return _enrolled_anew(command, state)
+        case (identity.Revoke() | identity.Certify() | identity.ReportDouble()
+              | identity.Reinvite()), Serving():  # fmt: skip
+            return [*identity.decide(command, state.identity)]
+        case identity.Revoke(), Expected():
+            return [*identity.decide(command, state.identity)]
+        case identity.Reinvite(), Expected():
+            return [*identity.reinvited(command, state.identity.token_sha256)]
         case AnchorBoot(), Serving():
             return _anchored(command, state)
         case Allocate(), Serving():
@@ -221,28 +209,26 @@ def decide(command: Command, state: State) -> list[Event]:
             raise DomainError("node.not_possible", f"{what} while {where}", {"state": where})
 
 
-def _enrolled(command: Enrol, invited: Invited) -> Enrolled:
-    if command.token_sha256 != invited.token_sha256:
-        raise DomainError("node.token_refused", "the token is not the one of this node")
-    if command.now_us >= invited.expires_us:
-        raise DomainError("node.token_expired", "the invitation has expired: invite again")
-    if command.model != invited.model:
-        facts: dict[str, int | str] = {"expected": invited.model, "said": command.model}
-        raise DomainError("node.model_differs", "it is not the model that was expected", facts)
-    uuids = {gpu.uuid for gpu in command.gpus}
-    indexes = [gpu.index for gpu in command.gpus]
-    if len(uuids) != len(indexes) or indexes != list(range(len(indexes))):
-        raise DomainError("node.inventory_invalid", "indexes count from 0, each GPU named once")
-    return Enrolled(
-        *(command.key, command.model, command.simulated, command.gpus),
-        *(command.serial, command.now_us),
-    )
+def _enrolled_anew(command: Enrol, state: Serving) -> list[Event]:
+    """A new event key, once the node was revoked, invited again and holds nothing any more.
+
+    Nothing of the old identity may still run: it would be on no new journal and under no new epoch.
+    """
+    if command.key == state.enrolled.key:
+        identity.admitted(state.identity)
+        return []
+    if not state.identity.token_sha256:
+        raise DomainError("node.token_used", "the token was used, with another key")
+    if state.held and command.token_sha256 == state.identity.token_sha256:
+        raise DomainError("node.still_held", "what its old identity held has not ended yet")
+    return [*enrolment.enrolled(command, state.enrolled.model, state.identity)]
 
 
 def _anchored(command: AnchorBoot, state: Serving) -> list[Event]:
     """One anchor per boot: a second one of the same boot would move instants already billed."""
     if command.boot == state.anchor.boot:
         return []
+    identity.admitted(state.identity)
     return [Anchored(command.boot, command.boottime_us, command.now_us, command.attested)]
 
 
@@ -250,8 +236,8 @@ def _allocated(command: Allocate, state: Serving) -> list[Event]:
     held = state.held.get(command.runtime)
     if held is not None and held.allocation == command.allocation:
         return []
-    if held is not None or state.cordoned or state.unreachable:
-        raise DomainError("node.not_placeable", "cordoned, unreachable, or it runs here already")
+    if held is not None or state.cordoned or state.unreachable or state.identity.barred:
+        raise DomainError("node.not_placeable", "closed, unreachable, or it runs here already")
     indexes = [share.index for share in command.devices]
     if not indexes or indexes != sorted(set(indexes)):
         raise DomainError("node.shares_invalid", "shares stand in the order of their index, once")
@@ -271,6 +257,7 @@ def _allocated(command: Allocate, state: Serving) -> list[Event]:
 
 def _renewed(command: RenewLease, state: Serving) -> LeaseRenewed:
     """Counted from the instant before the node asked, so never from a later one than now."""
+    identity.admitted(state.identity)
     foreign = [runtime for runtime in command.runtimes if runtime not in state.held]
     if foreign:
         raise DomainError("node.lease_foreign", "it holds no such runtime", {"runtime": foreign[0]})
@@ -283,10 +270,13 @@ def _renewed(command: RenewLease, state: Serving) -> LeaseRenewed:
 def evolve(state: State, event: Event) -> State:
     """The state after the event; `free` and `owners` follow from what is held."""
     if isinstance(event, Invited):
-        return Expected(event)
+        known = Identity(token_sha256=event.token_sha256, expires_us=event.expires_us)
+        return Expected(event, known)
     if isinstance(event, Enrolled):
-        count = len(event.gpus)
-        return Serving(event, (MILLI,) * count, ("",) * count, {}, {})
+        return _serving(state, event)
+    if isinstance(event, identity.EVENTS):
+        assert not isinstance(state, Missing)
+        return replace(state, identity=identity.evolve(state.identity, event))
     assert isinstance(state, Serving)
     match event:
         case Anchored():
@@ -309,6 +299,26 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, cordoned=False)
         case _:
             assert_never(event)
+
+
+def _serving(state: State, event: Enrolled) -> Serving:
+    count = len(event.gpus)
+    free, owners = (MILLI,) * count, ("",) * count
+    if not isinstance(state, Serving):
+        known = state.identity if isinstance(state, Expected) else Identity()
+        return Serving(event, free, owners, {}, {}, identity=identity.renewed(known))
+    # Epochs and instants go on: what was fenced off before stays so.
+    return replace(
+        state,
+        enrolled=event,
+        free=free,
+        owners=owners,
+        held={},
+        leases={},
+        anchor=Anchor("", 0, 0),
+        unreachable=False,
+        identity=identity.renewed(state.identity),
+    )
 
 
 def _holding(state: Serving, event: Allocated) -> Serving:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from domain.identity import IdentityEvent
 from domain.words import Attested, Gpu, Private, Share
 
 
@@ -74,5 +75,5 @@ class Uncordoned(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.no
 
 type Event = (
     Invited | Enrolled | Anchored | Allocated | Released | LeaseRenewed | Unreachable | Reachable
-    | Cordoned | Uncordoned
+    | Cordoned | Uncordoned | IdentityEvent
 )  # fmt: skip

@@ -83,7 +83,7 @@ class Stock:
     def update(self, node: str, new: Serving) -> None:
         """Take the node's new state into the index, touching only what changed."""
         old = self.states.get(node)
-        if old is None:
+        if old is None or len(old.free) != len(new.free):
             self._number(node, new)
         self.states[node] = new
         was = old is not None and _placeable(old)
@@ -166,7 +166,7 @@ class Stock:
 
 
 def _placeable(state: Serving) -> bool:
-    return not (state.cordoned or state.unreachable)
+    return not (state.cordoned or state.unreachable or state.identity.barred)
 
 
 def _lowest(mask: int) -> int:

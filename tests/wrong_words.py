@@ -16,6 +16,7 @@ from tests.bundles import (
     launched,
     private_key,
     public_key,
+    stopped,
     uid,
 )
 from tests.wrong_logs import Edit, Wrong, fact, log_case, without
@@ -127,6 +128,17 @@ def life_cases() -> Iterator[Wrong]:
 
     def case(name: str, code: str, edit: Edit, where: str, position: int = 6) -> Wrong:
         return log_case(name, f"attest.{code}", edit, base, position=position, field=where)
+
+    def barred(tag: str, fact: dict[str, Any]) -> Edit:
+        def edit(log: LogDraft) -> None:
+            log.add(NODE, tag, fact)
+            stopped(log)
+
+        return edit
+
+    for tag, why in (("revoked", {"reason": "operator"}), ("doubled", {"sign": "lease.nonce"})):
+        edit = barred(f"node.{tag}", {**why, "decided_us": START_US})
+        yield case(f"a word of a {tag} node", "barred", edit, "node", 7)
 
     def lost(log: LogDraft, lost_us: int) -> None:
         log.add(RUNTIME, "runtime.lost", {"lost_us": lost_us, "decided_us": START_US}, org=ORG)

@@ -40,7 +40,7 @@ TABLE: list[tuple[str, tuple[n.Event, ...], n.Command, list[n.Event] | str]] = [
     ("enrol", (INVITED,), enrol(), [n.Enrolled("00", "T4", True, GPUS, "serial", 0)]),
     ("enrol again", SERVING, enrol(), []),
     ("enrol uninvited", (), enrol(), "node.unknown"),
-    ("enrol with another key", SERVING, enrol(key="11"), "node.not_possible"),
+    ("enrol with another key", SERVING, enrol(key="11"), "node.token_used"),
     ("enrol by another token", (INVITED,), enrol("x"), "node.token_refused"),
     ("enrol too late", (INVITED,), enrol(now_us=10), "node.token_expired"),
     ("enrol as another model", (INVITED,), enrol(model="A10"), "node.model_differs"),

@@ -30,9 +30,17 @@ INSTANT: Final[dict[str, str]] = {
 }
 # After these the runtime lives on: the next instant is not before theirs.
 CONTINUES: Final = ("gpuaas.runtime.usable.v1", "gpuaas.runtime.degraded.v1")
+# From these on a node's word counts for nothing, until it enrols anew.
+BARRING: Final = ("gpuaas.node.revoked.v1", "gpuaas.node.doubled.v1")
 # Tags `Attestations.apply` needs to see, attested or not.
 WATCHED: Final[frozenset[str]] = frozenset(
-    {*SAID, "gpuaas.node.enrolled.v1", "gpuaas.runtime.allocated.v1", "gpuaas.runtime.lost.v1"}
+    {
+        *SAID,
+        *BARRING,
+        "gpuaas.node.enrolled.v1",
+        "gpuaas.runtime.allocated.v1",
+        "gpuaas.runtime.lost.v1",
+    }
 )
 
 
@@ -120,13 +128,14 @@ class Attestations:
         """Nothing when the entry agrees with those before it; `check_words` was done.
 
         Raises: Invalid `attest.unknown_node`, `attest.wrong_key`, `attest.wrong_node`,
-        `attest.wrong_boot`,
+        `attest.wrong_boot`, `attest.barred`,
         `attest.repeated_seq`, `attest.wrong_instant`.
         """
         fact = entry.fact
         if entry.tag == "gpuaas.node.enrolled.v1":
-            anchor = (self._nodes.get(entry.stream) or [None, None])[1]
-            self._nodes.put(entry.stream, [fact["key"], anchor])
+            self._nodes.put(entry.stream, [fact["key"], self._anchor(entry.stream)])
+        elif entry.tag in BARRING:
+            self._nodes.put(entry.stream, [None, self._anchor(entry.stream)])
         elif entry.tag == "gpuaas.runtime.allocated.v1":
             self._runtimes.put(entry.stream, [fact["node"], fact["allocated_us"], None])
         elif entry.tag == "gpuaas.runtime.lost.v1":
@@ -135,11 +144,16 @@ class Attestations:
             self._spoken(entry)
             self.checked += 1
 
+    def _anchor(self, node: str) -> Any:
+        return (self._nodes.get(node) or [None, None])[1]
+
     def _spoken(self, entry: Entry) -> None:
         fact, attested = entry.fact, entry.fact["attested"]
         node = self._nodes.get(attested["node"])
         if node is None:
             raise _fail("attest.unknown_node", "the node never enrolled", entry, "node")
+        if node[0] is None:
+            raise _fail("attest.barred", "the node's identity was barred", entry, "node")
         if node[0] != attested["key"]:
             raise _fail("attest.wrong_key", "not the key the node enrolled with", entry, "key")
         if entry.tag == "gpuaas.node.anchored.v1":

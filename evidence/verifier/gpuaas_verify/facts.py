@@ -58,6 +58,14 @@ node.unreachable.v1      node          since_us
 node.reachable.v1        node          since_us
 node.cordoned.v1         node          decided_us
 node.uncordoned.v1       node          decided_us
+node.revoked.v1          node          reason$ decided_us
+node.reinvited.v1        node          token_sha256# expires_us invited_us
+node.doubled.v1          node          sign$ decided_us
+node.certified.v1        node          nkey$ public_sha256# certificate_sha256# not_before_us \
+ not_after_us
+node.hardware_expected.v1 node         fingerprint# decided_us
+node.hardware_stated.v1  node          product$ serial$ machine$ fingerprint# stated_us
+node.hardware_differs.v1 node          what$ before$ stated$ decided_us
 runtime.requested.v1     runtime       project$ department$ account$ name@ devices gpu_milli \
  models[s requested_us
 runtime.allocated.v1     runtime       allocation$ node$ model$ devices[i epoch allocated_us
