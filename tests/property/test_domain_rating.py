@@ -1,6 +1,7 @@
 """Rating against an oracle that looks at every microsecond by itself (MONEY.md section 7)."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from random import Random
@@ -19,6 +20,7 @@ MODELS = ("T4", "A10")
 A = word()
 type Said = tuple[str, Struct]
 type LineKey = tuple[str, int, str]
+type InvoiceLine = tuple[str, str, int, str]  # project, SKU, price, service period
 
 
 def fold_all(said: list[Said]) -> tuple[Books, list[RatedInterval], list[Transfer]]:
@@ -36,6 +38,16 @@ def line_totals(rated: list[RatedInterval]) -> dict[LineKey, tuple[int, int]]:
         for row in rated
     }
     return {key: total for key, total in totals.items() if total != (0, 0)}
+
+
+def add(to: list[int], pair: Sequence[int]) -> None:
+    to[0] += pair[0]
+    to[1] += pair[1]
+
+
+def kept(sums: dict[InvoiceLine, list[int]]) -> dict[InvoiceLine, list[int]]:
+    """Lines of quantity 0 and amount 0 vanish."""
+    return {key: pair for key, pair in sums.items() if pair != [0, 0]}
 
 
 class Rating(RuleBasedStateMachine):
@@ -71,6 +83,7 @@ class Rating(RuleBasedStateMachine):
         # model -> (priority, effective, position, pico, divisor)
         self.prices: dict[str, list[tuple[bool, int, int, int, int]]] = {m: [] for m in MODELS}
         self.runtimes: dict[str, tuple[str, int]] = {}
+        self.projects: dict[str, str] = {}
         self.open: dict[str, tuple[int, int]] = {}  # from, charged up to
         self.last: dict[str, int] = {}
         self.billable: dict[str, set[int]] = defaultdict(set)
@@ -106,10 +119,11 @@ class Rating(RuleBasedStateMachine):
 
     @rule(model=st.sampled_from(MODELS), milli=st.sampled_from([1, 333, 1000, 8000]))
     def request(self, model: str, milli: int) -> None:
-        name = f"runtime-{len(self.runtimes)}"
+        name, project = f"runtime-{len(self.runtimes)}", f"project-{len(self.runtimes) % 2}"
         self.runtimes[name] = (model, milli)
+        self.projects[name] = project
         self.last[name] = 0
-        fields = (f"project-{len(name) % 2}", "department-1", "account-1", NAME, 1, milli, ())
+        fields = (project, "department-1", "account-1", NAME, 1, milli, ())
         self.say(name, runtime.Requested(*fields, 0))
         self.say(name, runtime.Allocated("allocation-1", "node-1", model, (), 1, 0))
 
@@ -180,9 +194,8 @@ class Rating(RuleBasedStateMachine):
         assert set(count.values()) <= {0, 1}
         assert charged == {(name, at) for name, due in self.due().items() for at in due}
 
-    @invariant()
-    def charge_lines_are_those_of_the_oracle(self) -> None:
-        """Invariant 1: the derived set = the set counted microsecond by microsecond."""
+    def counted(self) -> dict[LineKey, tuple[int, int]]:
+        """Every charge line as the oracle counts it, microsecond by microsecond."""
         quantity: dict[tuple[str, tuple[bool, int, int, int, int], str], int] = defaultdict(int)
         for name, instants in self.due().items():
             model, milli = self.runtimes[name]
@@ -190,10 +203,57 @@ class Rating(RuleBasedStateMachine):
                 price = max(p for p in self.prices[model] if p[1] <= at)
                 [number] = [n for n, (a, b) in enumerate(self.periods, 1) if a <= at < b]
                 quantity[name, price, f"period-{number}"] += milli
-        assert line_totals(self.rated) == {
+        return {
             (name, price[2], of): (total, round(Fraction(total * price[3], price[4])))
             for (name, price, of), total in quantity.items()
         }
+
+    @invariant()
+    def charge_lines_are_those_of_the_oracle(self) -> None:
+        """Invariant 1: the derived set = the set counted microsecond by microsecond."""
+        assert line_totals(self.rated) == self.counted()
+
+    @invariant()
+    def invoice_lines_are_the_sums_of_their_project(self) -> None:
+        """Invariant 9: over all invoices each (project, SKU, price, service period) has the
+        oracle's sum; in each invoice it has that of the rows and transfers booked there.
+        """
+        due: dict[InvoiceLine, list[int]] = defaultdict(lambda: [0, 0])
+        for (name, price, of), total in self.counted().items():
+            add(due[self.line_of(name, price, of)], total)
+        stated: dict[InvoiceLine, list[int]] = defaultdict(lambda: [0, 0])
+        for number in range(1, len(self.periods) + 1):
+            draft = self.books.invoice_of(f"period-{number}")
+            lines = {
+                (line.project, line.sku, line.price, line.service_period): line
+                for line in draft.lines
+            }
+            assert list(lines) == sorted(lines)
+            assert len(lines) == len(draft.lines)
+            booked = self.booked_in(f"period-{number}")
+            assert {key: [line.quantity, line.amount_pico] for key, line in lines.items()} == booked
+            for key, pair in booked.items():
+                add(stated[key], pair)
+        assert kept(stated) == kept(due)
+
+    def line_of(self, name: str, price: int, of: str) -> InvoiceLine:
+        """The invoice line that a charge line of the runtime is summed into."""
+        return (self.projects[name], f"gpu.time:{self.runtimes[name][0]}", price, of)
+
+    def booked_in(self, booked: str) -> dict[InvoiceLine, list[int]]:
+        """Quantity and amount of every row and transfer booked in one period, by invoice line."""
+        sums: dict[InvoiceLine, list[int]] = defaultdict(lambda: [0, 0])
+        for interval in self.rated:
+            if interval.booked == booked:
+                key = self.line_of(interval.resource, interval.price, interval.period)
+                add(sums[key], (interval.sign * interval.quantity, 0))
+        for row in self.moved:
+            if (row.kind, row.booked) == ("charge", booked):
+                assert row.price is not None
+                sign = 1 if row.debit == "unbilled" else -1
+                key = self.line_of(row.resource, row.price, row.period)
+                add(sums[key], (0, sign * row.amount_pico))
+        return kept(sums)
 
     @invariant()
     def transfers_follow_from_the_lines_and_balance(self) -> None:
