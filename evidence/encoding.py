@@ -6,7 +6,6 @@ everything else is checked and encoded here, once. Nothing that is refused here 
 
 import hashlib
 import os
-import re
 from struct import Struct as Layout
 from typing import Final
 
@@ -17,6 +16,7 @@ from domain.facts import TAGS, decode_fact, encode_fact, tag_of
 from evidence.append import Append, Bulk, Write
 from evidence.private import SALT_BYTES, PrivateValue
 from gpuaas_verify import strict
+from gpuaas_verify.bulk import SEALS, TABLES, weigh_rows
 from gpuaas_verify.entry import FIELD
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED, check_owner, check_shape, find_shape
@@ -36,8 +36,7 @@ _DIGITS: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(
 _LONG_NUMBER: Final = b"0" * 38
 _IS_STREAM: Final = FIELD["stream"].fullmatch
 _IS_CAUSE: Final = FIELD["cause"].fullmatch
-_ROW: Final = re.compile(rb'\{"row":(0|[1-9][0-9]{0,18}),"salt":"[0-9a-f]{32}",')
-_TABLE: Final = re.compile(r"[a-z][a-z_]{0,30}")
+_SEAL_FIELDS: Final = ("table", "first_row", "count", "root")
 _MAX_OPENERS: Final = strict.MAX_DEPTH - 1
 _UUID_CHARACTERS: Final = 37  # with the hyphen before it
 _CELL: Final = Layout(">i").pack
@@ -53,8 +52,9 @@ _actors: Final[set[str]] = set()
 class Encoded:
     """An append that can be stored as it is, once it has a place and its expectations hold.
 
-    `writes` are (stream, expected, facts, org); `suffixes`, `stream_cells` and `versions` run in
-    parallel, one per entry in order. `opens`: its first entry can only be the log's entry 0.
+    `writes` are (stream, expected, facts, org); `seals` its facts that bind rows; `suffixes`,
+    `stream_cells` and `versions` run in parallel, one per entry in order. `opens`: its first entry
+    can only be the log's entry 0.
     """
 
     __slots__ = (
@@ -64,6 +64,7 @@ class Encoded:
         "opens",
         "private",
         "reads",
+        "seals",
         "stream_cells",
         "suffixes",
         "versions",
@@ -75,6 +76,7 @@ class Encoded:
         self.reads = append.reads
         self.private = append.private
         self.bulk = append.bulk
+        self.seals: list[Struct] = []
         self.suffixes: list[bytes] = []
         self.stream_cells: list[bytes] = []
         self.versions: list[int] = []
@@ -110,8 +112,8 @@ def encode_append(append: Append) -> Encoded:
             raise _malformed("stream")
         if not 0 <= version <= MAX_VERSION:
             raise _malformed("version")
-    if append.bulk:
-        _check_bulk(append)
+    if append.bulk or made.seals:
+        _check_bulk(append, made.seals)
     for value in append.private:
         check_private(value)
     return made
@@ -130,6 +132,8 @@ def _encode_write(made: Encoded, write: Write, tail: bytes) -> None:
     for fact in write.facts:
         version += 1
         tag, raw = fact_bytes(fact)
+        if tag in SEALS:
+            made.seals.append(fact)
         if (tag, place) not in _owned:
             _check_owner(made, tag, write)
         if not _salts:
@@ -232,39 +236,39 @@ def check_strict(raw: bytes, what: str) -> None:
         raise DomainError("entry.refused", f"{what}: {error.detail}", {"what": what}) from error
 
 
-def _check_bulk(append: Append) -> None:
-    seals = [fact for write in append.writes for fact in write.facts if hasattr(fact, "first_row")]
-    for bulk in append.bulk:
-        if not _TABLE.fullmatch(bulk.table) or not bulk.rows or bulk.first_row < 0:
-            raise DomainError("entry.refused", "rows need a table, a first row and one row")
-        if not any(_seals(seal, bulk) for seal in seals):
-            raise DomainError("entry.refused", f"rows of {bulk.table} come without their seal")
-        for number, row in enumerate(bulk.rows, bulk.first_row):
-            check_row(row, bulk.table, number)
-    if len({bulk.table for bulk in append.bulk}) < len(append.bulk):
-        raise DomainError("entry.refused", "an append has one run of rows per table")
+def _check_bulk(append: Append, seals: list[Struct]) -> None:
+    """Rows and seals come in pairs, and each seal is true of its rows: root, count and sum.
 
-
-def _seals(seal: Struct, bulk: Bulk) -> bool:
-    said = tuple(getattr(seal, name, None) for name in ("table", "first_row", "count"))
-    return said == (bulk.table, bulk.first_row, len(bulk.rows))
-
-
-def check_row(row: bytes, table: str, number: int) -> None:
-    """Nothing when the bytes are a strict row with this number (EVIDENCE.md section 5).
-
-    Raises:
-        DomainError: `entry.refused`, `entry.oversized`.
+    What only the log's past can show (`prev_seal`, `through`) is the integrator's to refuse.
     """
-    if len(row) > MAX_BYTES:
-        raise DomainError("entry.oversized", f"a row has at most {MAX_BYTES} bytes")
-    begun = _ROW.match(row)
-    if begun is None or int(begun[1]) != number:
-        raise DomainError("entry.refused", f"{table}: row {number} does not begin as a row")
+    runs = {bulk.table: bulk for bulk in append.bulk}
+    if len(runs) < len(append.bulk) or len(seals) != len(runs):
+        raise DomainError("entry.refused", "each run of rows has one seal, each seal one run")
+    if seals and not append.actor.startswith("system-"):
+        raise DomainError("entry.refused", "a seal is made by a system- actor", {"field": "actor"})
+    for seal in seals:
+        table, first, count, root = (getattr(seal, name) for name in _SEAL_FIELDS)
+        bulk = runs.get(table)
+        if bulk is None or (bulk.first_row, len(bulk.rows)) != (first, count):
+            raise DomainError("entry.refused", f"a seal of {table} comes without its rows")
+        _check_rows(bulk, tag_of(seal), root, seal)
+
+
+def _check_rows(bulk: Bulk, tag: str, root: str, seal: Struct) -> None:
+    table = TABLES.get(bulk.table)
+    if table is None or table.seal != tag or not bulk.rows or bulk.first_row < 0:
+        raise DomainError("entry.refused", "rows need a table of this seal, a first row and a row")
+    for row in bulk.rows:
+        if len(row) > MAX_BYTES:
+            raise DomainError("entry.oversized", f"a row has at most {MAX_BYTES} bytes")
     try:
-        strict.decode(row)
+        found = weigh_rows(iter(bulk.rows), bulk.table, bulk.first_row, len(bulk.rows))
     except Invalid as error:
-        raise DomainError("entry.refused", f"{table} row {number}: {error.detail}") from error
+        detail = f"{bulk.table} row {error.row}: {error.detail}"
+        raise DomainError("entry.refused", detail, {"table": bulk.table}) from error
+    if found != (bytes.fromhex(root), getattr(seal, table.sum_field)):
+        detail = f"{bulk.table}: the seal's root or sum is not that of its rows"
+        raise DomainError("entry.refused", detail, {"table": bulk.table})
 
 
 def check_private(value: PrivateValue) -> None:

@@ -6,17 +6,16 @@ import psycopg
 import pytest
 
 from domain.errors import DomainError
-from domain.sealing import TransfersSealed
 from evidence import fsck
 from evidence.bundle import StorageSource
 from evidence.ids import new_id
-from evidence.log import Bulk
 from evidence.restore import open_continuing, refill
 from evidence.storage import Storage
 from gpuaas_verify.bundle import Scope, Trust, verify_source
 from gpuaas_verify.entry import parse_entry
 from gpuaas_verify.errors import Invalid
-from gpuaas_verify.merkle import leaf_hash, root_hash
+from gpuaas_verify.merkle import leaf_hash
+from tests import rows
 from tests.conftest import Database
 from tests.integration.evidence_stack import EvidenceStack, one_stream
 
@@ -98,14 +97,9 @@ def test_missing_positions_come_back_verbatim(stack: EvidenceStack) -> None:
 def test_sealed_rows_come_back(stack: EvidenceStack) -> None:
     """Bulk rows lost with their seal come back with it; a row changed in the database is found."""
     stack.fill(BACKUP)
-    row = (
-        b'{"row":0,"salt":"%b","id":"%b","cause":1,"kind":"charge","account":"a","debit":"d",'
-        b'"credit":"c","currency":"USD","amount_pico":5,"resource":"r","meter":"m","price":null,'
-        b'"period":"p","booked":"p","debit_seq":1,"debit_balance_pico":5,"credit_seq":1,'
-        b'"credit_balance_pico":-5}' % (b"0" * 32, b"0" * 64)
-    )
-    seal = TransfersSealed("transfer", 0, 1, root_hash([leaf_hash(row)]).hex(), None, 1, 5)
-    stack.append([one_stream(new_id("ledger"), 0, seal, bulk=(Bulk("transfer", 0, (row,)),))])
+    bulk = rows.transfers(0, 1)
+    [row] = bulk.rows
+    stack.append([one_stream(new_id("ledger"), 0, rows.seal(bulk), bulk=(bulk,))])
     assert stack.integrate() == BACKUP + 2
     assert stack.storage.need("bulk/transfer/0")[2:] == row
     restore_backup(stack)

@@ -8,11 +8,11 @@ import pytest
 
 from domain.errors import DomainError
 from domain.organization import Suspended
-from domain.sealing import TransfersSealed
 from evidence import reader
 from evidence.clock import SystemClock
 from evidence.ids import new_id
-from evidence.log import Append, Appended, Bulk, EventLog, Write, private_value
+from evidence.log import Append, Appended, EventLog, Write, private_value
+from tests import rows
 from tests.conftest import Database
 from tests.integration.test_log_append import SYSTEM, beat, command, in_log, verify_stored
 
@@ -78,13 +78,9 @@ def test_a_refusal_stores_nothing_and_spares_its_neighbours(database: Database) 
 
 
 def sealed(stream: str, expected: int, first_row: int, count: int) -> Append:
-    row = b'{"row":%d,"salt":"' + b"0" * 32 + b'","amount_pico":1}'
-    rows = tuple([row % number for number in range(first_row, first_row + count)])
-    seal = TransfersSealed("transfer", first_row, count, "0" * 64, None, 0, count)
-    write = Write(stream, "-", expected, (seal,))
-    return Append(
-        (write,), SYSTEM, command(new_id("seal")), bulk=(Bulk("transfer", first_row, rows),)
-    )
+    bulk = rows.transfers(first_row, count)
+    write = Write(stream, "-", expected, (rows.seal(bulk),))
+    return Append((write,), SYSTEM, command(new_id("seal")), bulk=(bulk,))
 
 
 def test_rows_are_contiguous_and_commit_with_their_seal(database: Database) -> None:
@@ -108,10 +104,9 @@ def test_rows_are_contiguous_and_commit_with_their_seal(database: Database) -> N
         assert codes == ["log.version_stale"] * 3
         assert [isinstance(a, Appended) for a in answers] == [False, False, False, True, True]
         with psycopg.connect(database.app_url) as conn:
-            rows = reader.read_rows(conn, "transfer", 0, 100)
-            assert [number for number, _ in rows] == list(range(7))
-            assert reader.read_rows(conn, "transfer", 5, 1) == [rows[5]]
-            assert all(row.startswith(b'{"row":%d,' % number) for number, row in rows)
+            found = reader.read_rows(conn, "transfer", 0, 100)
+            assert found == [(number, rows.transfer(number)) for number in range(7)]
+            assert reader.read_rows(conn, "transfer", 5, 1) == [found[5]]
 
     in_log(database, body)
 

@@ -16,7 +16,7 @@ from domain.node import Allocated, Anchored
 from domain.organization import Created, Suspended
 from domain.quota import LimitSet
 from domain.runtime import Starting
-from domain.sealing import FileSealed, TransfersSealed
+from domain.sealing import FileSealed
 from domain.words import Attested, Continues, Private, Share
 from evidence import batch as batches
 from evidence.append import Append, Bulk, Write
@@ -26,6 +26,7 @@ from evidence.private import PrivateValue, private_value
 from gpuaas_verify import facts, quick, strict
 from gpuaas_verify.entry import parse_entry, parse_plainly
 from gpuaas_verify.errors import Invalid
+from tests import rows
 
 STREAM_ID = new_id("organization")
 CAUSE = "cmd:" + "0" * 64
@@ -199,29 +200,53 @@ def test_envelopes_out_of_form_are_refused(changed: dict[str, Any]) -> None:
         encode_append(append_of(FACT, **changed))
 
 
-def sealed(rows: tuple[bytes, ...], first_row: int = 0, count: int | None = None) -> Append:
-    number = len(rows) if count is None else count
-    seal = TransfersSealed("transfer", first_row, number, "0" * 64, None, 0, 0)
-    write = Write(new_id("ledger"), "-", 0, (seal,))
-    return append_of(writes=(write,), bulk=(Bulk("transfer", first_row, rows),))
+def sealed(bulk: Bulk, *, actor: str = "system-test", **changed: Any) -> Append:
+    fact = replace(rows.seal(bulk), **changed)
+    return append_of(writes=(Write(new_id("ledger"), "-", 0, (fact,)),), bulk=(bulk,), actor=actor)
 
 
-def test_rows_come_numbered_strict_and_sealed() -> None:
-    """A row begins with its number and salt, is strict, and its seal is in the same append."""
-    row = b'{"row":0,"salt":"%b","amount_pico":1}' % (b"0" * 32)
-    assert encode_append(sealed((row,))).bulk
-    for append in (
-        sealed((row,), count=2),
-        sealed((row,), first_row=1),
-        sealed((row, row)),
-        sealed(()),
-        sealed((row.replace(b":1}", b":1.5}"),)),
-        sealed((row.replace(b":1}", b": 1}"),)),
-        sealed((row[:-1],)),
-        append_of(FACT, bulk=(Bulk("transfer", 0, (row,)),)),
-    ):
-        with pytest.raises(DomainError, match=r"entry\.refused"):
-            encode_append(append)
+def changed_row(old: bytes, new: bytes) -> Bulk:
+    """One row with other bytes; its seal is true of them."""
+    return Bulk("transfer", 0, (rows.transfer(0).replace(old, new),))
+
+
+ONE = rows.transfers(0, 1)
+
+
+@pytest.mark.parametrize(
+    "append",
+    [
+        sealed(ONE, count=2),
+        sealed(ONE, first_row=1),
+        sealed(ONE, root="0" * 64),
+        sealed(ONE, amount_sum_pico=6),
+        sealed(ONE, table="rated_interval"),
+        sealed(ONE, actor="user-1"),
+        sealed(Bulk("transfer", 0, (rows.transfer(0), rows.transfer(0)))),
+        sealed(Bulk("transfer", 1, (rows.transfer(0),))),
+        sealed(Bulk("transfer", 0, ())),
+        sealed(changed_row(b'"cause":1', b'"cause":1.5')),
+        sealed(changed_row(b'"cause":1', b'"cause": 1')),
+        sealed(changed_row(b'"cause":1', b'"cause":"1"')),
+        sealed(changed_row(b'"cause":1,', b"")),
+        sealed(changed_row(b'"account":"a"', b'"account":"\x00"')),
+        sealed(changed_row(b"}", b"")),
+        replace(sealed(ONE), bulk=()),
+        replace(sealed(ONE), bulk=(ONE, ONE)),
+        append_of(FACT, bulk=(ONE,)),
+    ],
+)
+def test_rows_that_no_view_could_apply_are_refused(append: Append) -> None:
+    """Rows are whole rows of their table, strict, numbered, and their one seal is true of them."""
+    with pytest.raises(DomainError, match=r"entry\.refused"):
+        encode_append(append)
+
+
+def test_rows_come_with_their_seal() -> None:
+    """A run of good rows with its seal is taken as it is; one row too long is told by its length."""
+    assert encode_append(sealed(ONE)).bulk == (ONE,)
+    with pytest.raises(DomainError, match=r"entry\.oversized"):
+        encode_append(sealed(changed_row(b'"resource":"r"', b'"resource":"%b"' % (b"r" * 65_536))))
 
 
 def test_private_words_never_enter_the_entry() -> None:

@@ -118,14 +118,11 @@ def parse_row(raw: bytes, table: str, number: int) -> dict[str, Any]:
     return row
 
 
-def check_rows(items: Iterator[bytes], seal: Entry) -> int:
-    """How many rows there are, when they are what the seal says.
+def weigh_rows(items: Iterator[bytes], name: str, first: int, count: int) -> tuple[bytes, int]:
+    """RFC 6962 root and sum of a run of rows, each of them found good.
 
-    Raises: Invalid `row.*`, `seal.count`, `seal.root`, `seal.sum`, with the seal's position or the
-    row.
+    Raises: Invalid `row.*`, and `seal.count` when there are not `count` of them.
     """
-    fact = seal.fact
-    name, first, count = fact["table"], fact["first_row"], fact["count"]
     table = TABLES[name]
     frontier, total, number = Frontier(), 0, first
     for raw in items:
@@ -139,10 +136,23 @@ def check_rows(items: Iterator[bytes], seal: Entry) -> int:
         number += 1
     if number != first + count:
         raise Invalid("seal.count", "rows are missing", table=name, row=number)
-    if frontier.root() != bytes.fromhex(fact["root"]):
+    return frontier.root(), total
+
+
+def check_rows(items: Iterator[bytes], seal: Entry) -> int:
+    """How many rows there are, when they are what the seal says.
+
+    Raises: Invalid `row.*`, `seal.count`, `seal.root`, `seal.sum`, with the seal's position or the
+    row.
+    """
+    fact = seal.fact
+    name, first, count = fact["table"], fact["first_row"], fact["count"]
+    root, total = weigh_rows(items, name, first, count)
+    if root != bytes.fromhex(fact["root"]):
         raise _fail("seal.root", "the rows have another root", seal, "root", first)
-    if total != fact[table.sum_field]:
-        raise _fail("seal.sum", f"the sum is {total}", seal, table.sum_field, first)
+    sum_field = TABLES[name].sum_field
+    if total != fact[sum_field]:
+        raise _fail("seal.sum", f"the sum is {total}", seal, sum_field, first)
     return count  # type: ignore[no-any-return]
 
 
