@@ -16,15 +16,13 @@ from api.admission.election import Admission
 from api.auth import Verifier
 from api.claims import Claims
 from api.config import Settings
-from api.edge import now_us
 from api.fleet.commands import command_key
 from api.reads import Reads
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from domain.errors import DomainError
 from evidence.log import EventLog
-from evidence.reader import decode_entry, head, read_entries
 from evidence.storage import Storage
-from evidence.tail import UnsignedTail, published_size
+from evidence.tail import gated
 from evidence.wake import HeadWake
 from projections.live import position
 
@@ -93,17 +91,11 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         await heads.start()
         exits.push_async_callback(heads.close)
         storage = Storage(settings.storage)
-        unsigned = UnsignedTail(storage, bound_ms=settings.unsigned_bound_s * 1000)
-
-        def committed(size: int) -> None:
-            unsigned.committed(size)
-            heads.publish(size)
-
-        log = await EventLog.open(settings.database_url, wake=committed, gate=unsigned)
-        exits.push_async_callback(log.close)
+        log = await exits.enter_async_context(
+            gated(settings.database_url, storage, settings.unsigned_bound_s * 1000, heads.publish)
+        )
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
-        await _tell_unsigned(unsigned, reads, storage)
         claims = Claims(settings.database_url)
         claims.start()
         exits.push_async_callback(claims.close)
@@ -123,14 +115,6 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             heads=heads,
             project_orgs={},
         )
-
-
-async def _tell_unsigned(unsigned: UnsignedTail, reads: Reads, storage: Storage) -> None:
-    """What an earlier process left without a signature counts against the bound from the start."""
-    oldest = await reads.ask(read_entries, published_size(storage), 1)
-    if oldest:
-        age_us = now_us() - decode_entry(oldest[0][1]).at_us
-        unsigned.found((await reads.ask(head)).size, age_us // 1000)
 
 
 async def _quiet(_: Exception) -> None:

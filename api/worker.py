@@ -15,8 +15,8 @@ from api.config import Settings
 from api.stopping import until_signal
 from domain.errors import DomainError
 from evidence import custody
-from evidence.log import EventLog
 from evidence.storage import Storage
+from evidence.tail import gated
 from projections import worker as downstream
 
 _RETRY_S = 1.0
@@ -45,6 +45,7 @@ async def _evidence(settings: Settings, stop: asyncio.Event) -> None:
                 settings.signer_socket,
                 settings.nats_url,
                 stop,
+                settings.unsigned_bound_s * 1000,
             )
         except (DomainError, psycopg.OperationalError, nats.errors.Error, OSError) as error:
             await _again("evidence", error, stop)
@@ -67,18 +68,14 @@ async def _session(settings: Settings, stop: asyncio.Event) -> None:
         settings.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
     )
     try:
-        log = await EventLog.open(settings.database_url)
-        try:
+        storage = Storage(settings.storage)
+        async with gated(settings.database_url, storage, settings.unsigned_bound_s * 1000) as log:
             bell = downstream.Bell()
             stopping = asyncio.create_task(_ring_out(stop, bell))
             try:
-                await downstream.run(
-                    settings.database_url, client, log, Storage(settings.storage), bell
-                )
+                await downstream.run(settings.database_url, client, log, storage, bell)
             finally:
                 stopping.cancel()
-        finally:
-            await log.close()
     finally:
         await client.close()
 

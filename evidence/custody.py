@@ -24,10 +24,10 @@ from domain.errors import DomainError
 from evidence.condition import Condition, Fault, be_nice, fault_of, now_us, report
 from evidence.heartbeat import Pulse, keep_beating, log_stream
 from evidence.integrator import Integrator
-from evidence.log import EventLog
 from evidence.scrubber import keep_scrubbing
 from evidence.signing import ask_status
 from evidence.storage import Storage
+from evidence.tail import BOUND_MS, gated
 from gpuaas_verify.errors import Invalid
 
 WAKE_SUBJECT: Final = "gpuaas.v1.log.head"
@@ -123,7 +123,12 @@ def _integrate(
 
 
 async def keep(
-    database_url: str, storage: Path, socket: Path, nats_url: str | None, stop: asyncio.Event
+    database_url: str,
+    storage: Path,
+    socket: Path,
+    nats_url: str | None,
+    stop: asyncio.Event,
+    bound_ms: int = BOUND_MS,
 ) -> None:
     """All three until `stop`. Without NATS the integrator polls.
 
@@ -131,8 +136,7 @@ async def keep(
     """
     files = Storage(storage)
     wake, ending = threading.Event(), threading.Event()
-    log = await EventLog.open(database_url)
-    try:
+    async with gated(database_url, files, bound_ms) as log:
         pulse = Pulse(log, *log_stream(database_url))
         parts = [
             asyncio.create_task(keep_beating(pulse, files, stop)),
@@ -152,8 +156,6 @@ async def keep(
             for task in (parts[0], *listening):
                 task.cancel()
             await asyncio.gather(*parts, *listening, return_exceptions=True)
-    finally:
-        await log.close()
 
 
 def _thread(target: Callable[..., None], *arguments: object) -> asyncio.Future[None]:

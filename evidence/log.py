@@ -151,6 +151,11 @@ class EventLog:
         """As `reader.head`."""
         return Head(*(await self._rows(reader.READ_HEAD, {}))[0])
 
+    async def appended_us(self, position: int) -> int | None:
+        """The `at_us` of the entry there, or None while the log is shorter."""
+        rows = await self._rows(reader.READ_ENTRIES, {"first": position, "limit": 1})
+        return reader.decode_entry(rows[0][1]).at_us if rows else None
+
     async def outcome(self, cause: str) -> Appended | None:
         """As `reader.outcome`."""
         rows = await self._rows(reader.READ_OUTCOME, {"command": reader.command_of(cause)})

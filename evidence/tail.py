@@ -1,71 +1,86 @@
 """How long the oldest unsigned entry has waited: past a bound, appends are refused."""
 
-import time
-from collections import deque
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Final
 
 from domain.errors import DomainError
+from evidence.commit import Wake
+from evidence.condition import now_us
+from evidence.log import EventLog
 from evidence.storage import CHECKPOINT, Storage
 
 BOUND_MS: Final = 60_000
-_MARK_EVERY_MS: Final = 200
-_LOOK_EVERY_MS: Final = 50
-
-
-def monotonic_ms() -> int:
-    """Milliseconds of a clock that is never set back."""
-    return time.monotonic_ns() // 1_000_000
+_LOOK_EVERY: Final = timedelta(milliseconds=500)
 
 
 class UnsignedTail:
-    """A process's own view: sizes it committed and when, against the published checkpoint.
-
-    Give `committed` to the log as (part of) its wake and the object itself as its gate. `found` at
-    the start tells it what others left unsigned; without it, it knows only what it committed.
-    """
+    """The gate of a log: the age of its oldest entry without a signature, whoever appended it."""
 
     def __init__(
         self,
         storage: Storage,
         bound_ms: int = BOUND_MS,
-        clock_ms: Callable[[], int] = monotonic_ms,
+        clock_us: Callable[[], int] = now_us,
     ) -> None:
         self._storage = storage
-        self._bound_ms = bound_ms
-        self._clock = clock_ms
-        self._marks: deque[tuple[int, int]] = deque()
-        self._looked = -_LOOK_EVERY_MS
+        self._bound_us = bound_ms * 1000
+        self._clock = clock_us
+        self._oldest: tuple[int, int] | None = None  # position, at_us
 
-    def committed(self, size: int) -> None:
-        """The log has `size` entries now; kept at most five times a second."""
-        now = self._clock()
-        if not self._marks or now - self._marks[-1][1] >= _MARK_EVERY_MS:
-            self._marks.append((size, now))
-
-    def found(self, size: int, oldest_unsigned_age_ms: int) -> None:
-        """At the start the log has `size` entries, the oldest without a signature so
-        old already.
-        """
-        self._marks.append((size, self._clock() - max(0, oldest_unsigned_age_ms)))
+    async def look(self, appended_at: Callable[[int], Awaitable[int | None]]) -> None:
+        """Takes in what is signed and what waits now. Raises: DomainError log.unavailable."""
+        size = published_size(self._storage)
+        appended_us = await appended_at(size)
+        self._oldest = None if appended_us is None else (size, appended_us)
 
     def __call__(self) -> DomainError | None:
-        """`log.unsigned_tail` (with how long, in facts) once the oldest mark is too
-        old, or None.
+        """`log.unsigned_tail` (with how long, in facts) once the oldest has waited longer than the
+        bound, or None.
         """
-        now = self._clock()
-        if not self._marks or now - self._marks[0][1] < _LOOK_EVERY_MS:
+        if self._oldest is None:
             return None
-        if now - self._looked >= _LOOK_EVERY_MS:
-            self._looked = now
-            signed = published_size(self._storage)
-            while self._marks and self._marks[0][0] <= signed:
-                self._marks.popleft()
-        if not self._marks or now - self._marks[0][1] <= self._bound_ms:
+        position, appended_us = self._oldest
+        waited_us = self._clock() - appended_us
+        # Signed since the last look: how old the next one is, the next look will say.
+        if waited_us <= self._bound_us or published_size(self._storage) > position:
             return None
-        waited = (now - self._marks[0][1]) // 1000
+        waited = waited_us // 1_000_000
         detail = f"entries have waited {waited} s for a signature; nothing more is accepted"
         return DomainError("log.unsigned_tail", detail, {"waited_s": waited})
+
+
+@asynccontextmanager
+async def gated(
+    database_url: str, storage: Storage, bound_ms: int = BOUND_MS, wake: Wake = lambda _size: None
+) -> AsyncIterator[EventLog]:
+    """The log, refusing appends while its tail has waited too long for a signature; closed with
+    the block.
+
+    Raises: as `EventLog.open`.
+    """
+    tail = UnsignedTail(storage, bound_ms)
+    log = await EventLog.open(database_url, wake=wake, gate=tail)
+    try:
+        await tail.look(log.appended_us)
+        looking = asyncio.create_task(_keep_looking(tail, log))
+        try:
+            yield log
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+    finally:
+        await log.close()
+
+
+async def _keep_looking(tail: UnsignedTail, log: EventLog) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_EVERY.total_seconds())
+        # A database that is away appends nothing either; what waited before still counts.
+        with suppress(DomainError):
+            await tail.look(log.appended_us)
 
 
 def published_size(storage: Storage) -> int:

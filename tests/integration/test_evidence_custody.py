@@ -14,7 +14,7 @@ from evidence.custody import keep
 from evidence.heartbeat import Pulse, log_stream
 from evidence.ids import new_id
 from evidence.log import EventLog
-from evidence.tail import published_size
+from evidence.tail import gated, published_size
 from tests.conftest import Database
 from tests.integration.evidence_stack import EvidenceStack, one_stream
 
@@ -128,3 +128,25 @@ def test_opening_twice_is_one_log(stack: EvidenceStack) -> None:
     (stack.signer_state / "state").rename(stack.signer_state / "elsewhere")
     with pytest.raises(DomainError, match=r"signer\.state_missing"):
         stack.open()
+
+
+def test_the_bound_is_the_logs(stack: EvidenceStack) -> None:
+    """What one process left unsigned closes the log to every other, one that was idle included;
+    heartbeats stop too, and a signature opens it for all.
+    """
+
+    async def story() -> None:
+        url, storage = stack.database.app_url, stack.storage
+        async with gated(url, storage, 1_000) as busy, gated(url, storage, 1_000) as idle:
+            await busy.append(one_stream(new_id("node"), 0, Unreachable(1)))
+            await asyncio.sleep(1.6)
+            for log in (idle, busy):
+                with pytest.raises(DomainError, match=r"log\.unsigned_tail"):
+                    await log.append(one_stream(new_id("node"), 0, Unreachable(2)))
+            async with gated(url, storage, 1_000) as fresh:
+                with pytest.raises(DomainError, match=r"log\.unsigned_tail"):
+                    await Pulse(fresh, *log_stream(url)).beat(1 << 60)
+            await asyncio.to_thread(stack.integrate)
+            await idle.append(one_stream(new_id("node"), 0, Unreachable(3)))
+
+    asyncio.run(story())

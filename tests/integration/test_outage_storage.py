@@ -20,7 +20,7 @@ from evidence.fsck import check
 from evidence.ids import new_id
 from evidence.log import EventLog
 from evidence.storage import Storage
-from evidence.tail import UnsignedTail, published_size
+from evidence.tail import gated, published_size
 from gpuaas_verify import cli
 from tests.conftest import Database
 from tests.full_disk import Disk, small_disk, until
@@ -57,36 +57,39 @@ async def fill_and_mend(stack: EvidenceStack, disk: Disk, word: str) -> None:
     keeping = asyncio.create_task(
         keep(stack.database.app_url, storage.root, stack.socket, None, stop)
     )
-    gate = UnsignedTail(storage, bound_ms=1_000)
-    log = await EventLog.open(stack.database.app_url, wake=gate.committed, gate=gate)
     try:
-        await log.append(one_stream(new_id("node"), 0, Unreachable(1)))
-        await until(lambda: published_size(storage) == 2, "the first signature")
-        await until(lambda: read_condition(storage, "integrator") is not None, "its condition")
-        disk.fill()
-        before = (storage.root / "checkpoint").read_bytes()
-        code, accepted = "", 2
-        deadline = time.monotonic() + _PATIENCE_S
-        while code != "log.unsigned_tail":
-            assert time.monotonic() < deadline, f"appends are still accepted; {fault(storage)}"
-            try:
-                await log.append(one_stream(new_id("node"), 0, *map(Unreachable, range(20))))
-                accepted += 20
-            except DomainError as refused:
-                code = refused.code
-            await asyncio.sleep(0.02)
-        await until(lambda: word in fault(storage), f"the fault; it says {fault(storage)!r}")
-        assert (storage.root / "checkpoint").read_bytes() == before, "nothing more was signed"
-        await asyncio.to_thread(require_sound, stack, disk.root.parent)
-        disk.free()
-        await until(lambda: published_size(storage) == accepted, "everything to be signed")
-        await until(lambda: fault(storage) == "", "the fault to be taken back")
-        assert (await log.append(one_stream(new_id("node"), 0, Unreachable(3)))).first == accepted
-        await until(lambda: published_size(storage) == accepted + 1, "the last signature")
+        async with gated(stack.database.app_url, storage, 1_000) as log:
+            await _fill_and_mend(log, stack, disk, word)
     finally:
         stop.set()
         await keeping
-        await log.close()
+
+
+async def _fill_and_mend(log: EventLog, stack: EvidenceStack, disk: Disk, word: str) -> None:
+    storage = stack.storage
+    await log.append(one_stream(new_id("node"), 0, Unreachable(1)))
+    await until(lambda: published_size(storage) == 2, "the first signature")
+    await until(lambda: read_condition(storage, "integrator") is not None, "its condition")
+    disk.fill()
+    before = (storage.root / "checkpoint").read_bytes()
+    code, accepted = "", 2
+    deadline = time.monotonic() + _PATIENCE_S
+    while code != "log.unsigned_tail":
+        assert time.monotonic() < deadline, f"appends are still accepted; {fault(storage)}"
+        try:
+            await log.append(one_stream(new_id("node"), 0, *map(Unreachable, range(20))))
+            accepted += 20
+        except DomainError as refused:
+            code = refused.code
+        await asyncio.sleep(0.02)
+    await until(lambda: word in fault(storage), f"the fault; it says {fault(storage)!r}")
+    assert (storage.root / "checkpoint").read_bytes() == before, "nothing more was signed"
+    await asyncio.to_thread(require_sound, stack, disk.root.parent)
+    disk.free()
+    await until(lambda: published_size(storage) == accepted, "everything to be signed")
+    await until(lambda: fault(storage) == "", "the fault to be taken back")
+    assert (await log.append(one_stream(new_id("node"), 0, Unreachable(3)))).first == accepted
+    await until(lambda: published_size(storage) == accepted + 1, "the last signature")
 
 
 def test_a_full_storage_stops_signing_and_recovers(
