@@ -32,6 +32,7 @@ from api.body import FrontRequest
 from api.config import Settings
 from api.problems import HANDLERS
 from api.services import Services, opened
+from api.ssh import granting
 from contracts.http import BODY_LIMIT
 
 ROUTES: Final[tuple[Any, ...]] = (
@@ -71,6 +72,10 @@ ROUTES: Final[tuple[Any, ...]] = (
     invoices.show_invoice,
     invoices.invoice_file,
     access.issue_token,
+    granting.issue_certificate,
+    granting.revoke_grant,
+    granting.list_grants,
+    granting.show_trust,
     proofs.checkpoint,
     proofs.show_receipt,
     proofs.bundle,

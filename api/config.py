@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_name: str
     embedded: bool
     unsigned_bound_s: int = 60
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 8471
 
     @property
     def storage(self) -> Path:
@@ -51,6 +53,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The key that signs commands to nodes."""
         return self.data / "command-key.pem"
 
+    @property
+    def ssh_user_ca(self) -> Path:
+        """The key that signs users' SSH certificates."""
+        return self.data / "ssh-user-ca"
+
+    @property
+    def ssh_host_ca(self) -> Path:
+        """The key that signs hosts' SSH certificates."""
+        return self.data / "ssh-host-ca"
+
     def environment(self) -> dict[str, str]:
         """This process's environment plus what a child needs to read the same settings."""
         return {
@@ -66,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_LOG_NAME": self.log_name,
             "GPUAAS_EMBEDDED": "1" if self.embedded else "0",
             "GPUAAS_UNSIGNED_BOUND_S": str(self.unsigned_bound_s),
+            "GPUAAS_GATEWAY_HOST": self.gateway_host,
+            "GPUAAS_GATEWAY_PORT": str(self.gateway_port),
         }
 
 
@@ -103,6 +117,8 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         log_name=env.get("GPUAAS_LOG_NAME") or "gpuaas.local",
         embedded=env.get("GPUAAS_EMBEDDED") == "1",
         unsigned_bound_s=unsigned_bound(env),
+        gateway_host=env.get("GPUAAS_GATEWAY_HOST") or "127.0.0.1",
+        gateway_port=port(env.get("GPUAAS_GATEWAY_PORT") or "8471", "GPUAAS_GATEWAY_PORT"),
     )
 
 

@@ -18,6 +18,7 @@ from api.claims import Claims
 from api.config import Settings
 from api.fleet.commands import command_key
 from api.reads import Reads
+from api.ssh.authority import Authority, authority
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from domain.errors import DomainError
 from evidence.log import EventLog
@@ -39,6 +40,7 @@ class Services(Struct, frozen=True):
     admission: Admission
     storage: Storage
     command_key: Ed25519PrivateKey
+    ssh: Authority
     nats: Client
     heads: HeadWake
     project_orgs: dict[str, str]
@@ -111,6 +113,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             admission=admission,
             storage=storage,
             command_key=command_key(settings.command_key),
+            ssh=authority(settings),
             nats=client,
             heads=heads,
             project_orgs={},

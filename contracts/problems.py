@@ -20,6 +20,11 @@ class Problem(Struct, frozen=True):
 
 # code | status | title | remedy
 _TABLE: Final = """\
+access.not_possible|409|Not possible for this grant|Read its state and send what it allows.
+access.not_running|409|The runtime is not running|Launch one, or wait until it is placed.
+access.revoked|403|The grant was revoked|Ask for a new certificate if you may still enter.
+access.until_invalid|400|Not a length of a grant|Ask for at most 24 hours.
+access.validity_invalid|400|Not a validity|Ask for 5 to 15 minutes.
 account.currency_invalid|400|Not a currency|Send an ISO 4217 code and its number of minor digits.
 account.exists|409|The account exists|Read it; an account's currency and zone never change.
 account.not_possible|409|Not possible for this account|Read its state and send what it allows.
@@ -190,6 +195,8 @@ signer.state_changed|503|The signer's state was written by another|Operator: run
 signer.state_missing|503|The signer's state is gone|Operator: restore it; it lives apart from the data.
 signer.state_unwritable|503|The signer cannot write its state|Operator: make room on its disk; it goes on by itself.
 signer.unavailable|503|The signer does not answer|Operator: start it; appends wait for it.
+ssh.key_refused|400|Not a usable public key|Send one OpenSSH public key line: Ed25519, ECDSA or RSA of 2048 bits and more.
+ssh.source_refused|400|Not a source network|Send up to 8 addresses or CIDRs without host bits.
 stack.data_unreachable|500|The data folder cannot be entered|Choose a folder the named account can enter.
 stack.locked|409|The data folder is in use|Stop the process that is named.
 stack.no_account|500|No unprivileged account|Start as an ordinary user.

@@ -1,4 +1,8 @@
+"""Facts of access that no state decides: tokens, host certificates, sessions at a gateway."""
+
 from msgspec import Struct
+
+from domain.words import Private
 
 
 class TokenIssued(
@@ -7,3 +11,40 @@ class TokenIssued(
     principal: str
     role: str
     expires_us: int
+
+
+class HostCertificateIssued(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.host_certificate_issued.v1"
+):
+    """On the stream `access-` with the UUID of its runtime, so its renewals stand together."""
+
+    runtime: str
+    serial: int
+    principal: str
+    key_sha256: str
+    after_us: int
+    before_us: int
+
+
+class SessionOpened(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.session_opened.v1"
+):
+    """The first fact of a session's own stream: it is in the log before its first byte passes."""
+
+    grant: str
+    runtime: str
+    way: str
+    gateway: str
+    source: Private
+    opened_us: int
+
+
+class SessionClosed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.session_closed.v1"
+):
+    """`bytes_*` are null when the gateway that counted them was killed."""
+
+    reason: str
+    bytes_up: int | None
+    bytes_down: int | None
+    closed_us: int

@@ -10,13 +10,22 @@ from psycopg import sql
 from domain.errors import DomainError
 from domain.facts import TAGS
 from evidence.reader import READ_ENTRIES
-from projections import billing, evidence_view, identities, inventory, journal, runtimes, tenancy
+from projections import (
+    access,
+    billing,
+    evidence_view,
+    identities,
+    inventory,
+    journal,
+    runtimes,
+    tenancy,
+)
 from projections.batch import Apply, Batch, apply_entries
 from projections.table import Shape
 
 LIVE: Final = "views"
 SHADOW: Final = "views_next"
-ROOMS: Final = (tenancy, inventory, identities, runtimes, billing, journal, evidence_view)
+ROOMS: Final = (tenancy, inventory, identities, runtimes, billing, journal, access, evidence_view)
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 
 _LOCK: Final = "SELECT position FROM {}.applied FOR UPDATE"

@@ -78,6 +78,12 @@ runtime.failed.v1        runtime       code$ boottime_us failed_us decided_us at
 runtime.cancelled.v1     runtime       reason$ decided_us
 runtime.lost.v1          runtime       lost_us decided_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
+access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us
+access.certificate_issued.v1 access    serial principal$ key_sha256# sources@ after_us before_us
+access.revoked.v1        access        reason$ decided_us
+access.host_certificate_issued.v1 access runtime$ serial principal$ key_sha256# after_us before_us
+access.session_opened.v1 access        grant$ runtime$ way$ gateway$ source@ opened_us
+access.session_closed.v1 access        reason$ bytes_up? bytes_down? closed_us
 """
 
 

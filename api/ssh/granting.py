@@ -1,0 +1,233 @@
+"""Access to a runtime: an SSH certificate is granted, listed, revoked; the CAs are published."""
+
+import os
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import Struct
+
+from api.acting import Done, Said
+from api.auth import ADMIN, MEMBER, OPERATOR, require, unknown
+from api.body import FrontRequest
+from api.changing import Target, change, target
+from api.edge import instant, maybe_instant, now_us
+from api.paging import before, page_size
+from api.services import Services, services_of
+from api.ssh.authority import HostKey, Ticket, networks, sign_user, user_key
+from api.viewing import own_scope, page, viewed
+from contracts import ssh
+from contracts.http import Page
+from contracts.http_access import (
+    AccessGrant,
+    AccessRevoke,
+    AccessRevoked,
+    SshCertificate,
+    SshCertificateNew,
+    SshTrust,
+)
+from domain import grant, runtime
+from domain.decider import fold
+from domain.errors import DomainError
+from domain.words import Private
+from evidence.append import Append, Write
+from evidence.ids import new_id
+from evidence.private import PrivateValue, private_value
+from projections import access_read
+
+_TRIES: Final = 8
+_SERIAL_BYTES: Final = 8
+
+
+class Entrance(Struct, frozen=True):
+    """A live runtime as its stream says just now; `principal` is that of its present epoch."""
+
+    found: Target
+    project: str
+    principal: str
+
+
+def entrance(found: Target) -> Entrance:
+    """Raises: DomainError access.not_running once it stops, has ended or was never placed."""
+    facts = [fact for fact in found.facts if isinstance(fact, runtime.Event.__value__)]
+    state = fold(runtime.DECIDER, facts)
+    if isinstance(state, runtime.Missing | runtime.Waiting | runtime.Ending | runtime.Ended):
+        raise DomainError("access.not_running", "it is not running: nothing to enter")
+    requested = next(fact for fact in facts if isinstance(fact, runtime.Requested))
+    placed = next(fact for fact in reversed(facts) if isinstance(fact, runtime.Allocated))
+    return Entrance(found, requested.project, ssh.principal(placed.allocation, placed.epoch))
+
+
+class _Asked(Struct, frozen=True):
+    """One request for a certificate, checked."""
+
+    runtime: str
+    key: HostKey
+    digest: str
+    sources: str
+    minutes: int
+    hours: int
+
+
+@post("/v1/runtimes/{runtime_id:str}/ssh-certificates")
+async def issue_certificate(
+    request: FrontRequest, runtime_id: FromPath[str], data: JSONBody[SshCertificateNew]
+) -> Response[SshCertificate]:
+    """A certificate of minutes under a new grant; a repeat signs the same words again.
+
+    Only the runtime's own organization enters: an operator of the platform does not.
+    """
+    require(request.user, ADMIN, MEMBER)
+    services = services_of(request)
+    key, digest = user_key(data.public_key)
+    sources = networks(data.sources)
+    asked = _Asked(runtime_id, key, digest, sources, data.minutes, data.hours)
+
+    async def do(cause: str) -> Done:
+        for _ in range(_TRIES):
+            append = await _grant(services, request, cause, asked)
+            try:
+                return Done(await services.log.append(append), append.writes)
+            except DomainError as error:
+                if error.code != "log.version_stale":
+                    raise
+        raise DomainError("log.version_stale", "the runtime keeps changing; repeat the request")
+
+    def answer(said: tuple[Said, ...], _: bool) -> SshCertificate:
+        return _certificate(services, said, asked)
+
+    return await services.acting.perform(request, do, answer)
+
+
+async def _grant(services: Services, request: FrontRequest, cause: str, asked: _Asked) -> Append:
+    """Grant and certificate in one append, which loses to any change of the runtime."""
+    if not asked.runtime.startswith("runtime-"):
+        raise unknown("runtime")
+    entry = entrance(await target(services, request.user, asked.runtime))
+    org, now = entry.found.org, now_us()
+    sources, words = private_value(org, asked.sources)
+    commands = _commands(entry, request.user.actor, asked, sources, now)
+    state: grant.State = grant.DECIDER.initial
+    facts: list[grant.Event] = []
+    for command in commands:
+        new = grant.decide(command, state)
+        facts += new
+        for fact in new:
+            state = grant.evolve(state, fact)
+    write = Write(new_id("access"), org, 0, tuple(facts))
+    reads = ((asked.runtime, entry.found.version),)
+    private: tuple[PrivateValue, ...] = (words,)
+    return Append((write,), request.user.actor, cause, reads, private)
+
+
+def _commands(
+    entry: Entrance, user: str, asked: _Asked, sources: Private, now: int
+) -> tuple[grant.Command, ...]:
+    until = now + asked.hours * 60 * grant.MINUTE_US
+    serial = int.from_bytes(os.urandom(_SERIAL_BYTES)) >> 1
+    valid = now + asked.minutes * grant.MINUTE_US
+    return (
+        grant.Grant(asked.runtime, entry.project, user, grant.SSH, until, now),
+        grant.IssueCertificate(serial, entry.principal, asked.digest, sources, valid, now),
+    )
+
+
+def _certificate(services: Services, said: tuple[Said, ...], asked: _Asked) -> SshCertificate:
+    granted, issued = said[0].fact, said[1].fact
+    assert isinstance(granted, grant.Granted), "the outcome of this route"
+    assert isinstance(issued, grant.CertificateIssued), "both in one append"
+    stream = said[0].stream
+    ticket = Ticket(
+        *(issued.serial, stream, issued.principal, issued.after_us, issued.before_us),
+        asked.sources,
+    )
+    return SshCertificate(
+        grant=stream,
+        runtime=granted.runtime,
+        certificate=sign_user(services.ssh, asked.key, ticket),
+        principal=issued.principal,
+        serial=str(issued.serial),
+        valid_before=instant(issued.before_us),
+        until=instant(granted.until_us),
+        gateway_host=services.settings.gateway_host,
+        gateway_port=services.settings.gateway_port,
+        known_hosts=ssh.known_hosts_line(services.ssh.host_ca),
+    )
+
+
+@post("/v1/access-grants/{grant_id:str}/revoke", status_code=200)
+async def revoke_grant(
+    request: FrontRequest,
+    grant_id: FromPath[str],
+    data: JSONBody[AccessRevoke | None] = None,
+) -> Response[AccessRevoked]:
+    """Ends what the grant began within a second, at the gateways. Members revoke their own."""
+    require(request.user, OPERATOR, ADMIN, MEMBER)
+    services = services_of(request)
+    if not grant_id.startswith("access-"):
+        raise unknown("access")
+    first = (await target(services, request.user, grant_id)).facts[0]
+    if not isinstance(first, grant.Granted):
+        raise unknown("access")
+    if request.user.role == MEMBER and first.user != request.user.actor:
+        raise DomainError("auth.forbidden", "members revoke their own grants only")
+
+    async def do(cause: str) -> Done:
+        command = grant.Revoke((data or AccessRevoke()).reason, now_us())
+        nothing = AccessRevoked(id=grant_id, version=None)
+        return await change(services, request, cause, grant_id, grant.DECIDER, command, nothing)
+
+    def answer(said: tuple[Said, ...], _: bool) -> AccessRevoked:
+        return AccessRevoked(id=grant_id, version=said[0].version)
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+@get("/v1/access-grants")
+async def list_grants(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    runtime_id: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[AccessGrant]:
+    """Newest first, with what each is used for."""
+    size, start = page_size(limit), before(cursor)
+    scope = own_scope(request.user, organization)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        access_read.grants,
+        organization=scope,
+        runtime=runtime_id,
+        before=start,
+        limit=size + 1,
+        as_of=position,
+    )
+    return page(rows, size, _given, lambda row: row.from_position)
+
+
+def _given(row: access_read.Granted) -> AccessGrant:
+    return AccessGrant(
+        id=row.access,
+        organization=row.organization,
+        project=row.project,
+        runtime=row.runtime,
+        user=row.user_id,
+        way=row.way,
+        granted_at=instant(row.granted_us),
+        until=instant(row.until_us),
+        revoked_at=maybe_instant(row.revoked_us),
+        why=row.why or "",
+        open_sessions=row.open_sessions,
+        sessions=row.sessions,
+    )
+
+
+@get("/v1/ssh/ca")
+async def show_trust(request: FrontRequest) -> SshTrust:
+    """What clients and hosts trust; ask over TLS, or there is no point in it."""
+    keys = services_of(request).ssh
+    return SshTrust(
+        user_ca=keys.user_ca, host_ca=keys.host_ca, known_hosts=ssh.known_hosts_line(keys.host_ca)
+    )

@@ -1,0 +1,60 @@
+"""Questions about access; all accept a position, lists are stable while rows are inserted."""
+
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from projections.asof import fetch
+
+
+class Granted(Struct, frozen=True):
+    """One grant; `revoked_us` and `why` are null while it stands. `from_position` is a cursor."""
+
+    access: str
+    from_position: int
+    organization: str
+    runtime: str
+    project: str
+    user_id: str
+    way: str
+    until_us: int
+    granted_us: int
+    revoked_us: int | None
+    why: str | None
+    open_sessions: int
+    sessions: int
+
+
+_GRANTS: Final = """
+SELECT a.access, a.from_position, a.organization, a.runtime, a.project, a.user_id, a.way,
+  a.until_us, a.granted_us, r.decided_us AS revoked_us, r.reason AS why,
+  (SELECT count(*) FROM views.access_session s
+    WHERE hashtextextended(s.access, 0) = hashtextextended(a.access, 0) AND s.access = a.access
+    AND [s]) AS sessions,
+  (SELECT count(*) FROM views.access_session s
+    WHERE hashtextextended(s.access, 0) = hashtextextended(a.access, 0) AND s.access = a.access
+    AND [s] AND NOT EXISTS (SELECT FROM views.access_session_end e
+      WHERE e.session = s.session AND [e])) AS open_sessions
+FROM views.access_grant a
+LEFT JOIN views.access_revocation r ON r.access = a.access AND [r]
+WHERE [a] AND (%(organization)s::text IS NULL OR a.organization = %(organization)s)
+  AND (%(runtime)s::text IS NULL OR (a.runtime = %(runtime)s
+    AND hashtextextended(a.runtime, 0) = hashtextextended(%(runtime)s, 0)))
+  AND (%(before)s::bigint IS NULL OR a.from_position < %(before)s)
+ORDER BY a.from_position DESC LIMIT %(limit)s
+"""
+
+
+def grants(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    runtime: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    as_of: int | None = None,
+) -> list[Granted]:
+    """Newest first, those granted before position `before` (the cursor)."""
+    asked = {"organization": organization, "runtime": runtime, "before": before, "limit": limit}
+    return fetch(conn, Granted, _GRANTS, asked, as_of)
