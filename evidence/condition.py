@@ -22,12 +22,14 @@ PARTS: Final = ("integrator", "signer", "scrubber", "heartbeat")
 
 
 class Fault(Struct, frozen=True):
-    """The first thing found wrong; `position` where the fault has one."""
+    """The first thing found wrong; `position`, or `table` and `row`, where it has one."""
 
     code: str
     detail: str
     position: int | None
     since_us: int
+    table: str | None = None
+    row: int | None = None
 
 
 class Condition(Struct, frozen=True):
@@ -62,7 +64,8 @@ def be_nice(niceness: int) -> None:
 def fault_of(error: Exception) -> Fault:
     """The fault as readiness shows it: an Invalid with its place, a refusal, or the environment."""
     if isinstance(error, Invalid):
-        return Fault(error.code, str(error), error.position, now_us())
+        place = (error.table, error.row)
+        return Fault(error.code, str(error), error.position, now_us(), *place)
     if isinstance(error, DomainError):
         return Fault(error.code, error.detail, None, now_us())
     return Fault("environment", f"{type(error).__name__}: {error}".strip(), None, now_us())

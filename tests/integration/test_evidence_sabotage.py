@@ -18,11 +18,19 @@ from gpuaas_verify.errors import Invalid
 from gpuaas_verify.merkle import leaf_hash
 from tests.conftest import Database
 from tests.integration.evidence_stack import EvidenceStack
+from tests.integration.forgery import (
+    entry_members,
+    judged,
+    published_members,
+    signed_members,
+    stored_entries,
+)
 
 pytestmark = pytest.mark.slow
 
 type Superuser = psycopg.Connection[Any]
 BAD = 137
+SIZE = 301  # entry 0 and 300 more
 
 
 @pytest.fixture
@@ -105,7 +113,7 @@ def test_before_it_is_signed(stack: EvidenceStack, attack: Callable[[Superuser],
     """
     sabotage(stack, attack)
     if attack is rewrite_tail:
-        assert stack.integrate() == 301
+        assert stack.integrate() == SIZE
         return
     with pytest.raises(Invalid) as caught:
         stack.integrate()
@@ -130,46 +138,96 @@ def test_after_it_is_signed(stack: EvidenceStack, attack: Callable[[Superuser], 
 
 
 @ATTACKS
-def test_a_bundle_of_the_sabotaged_database(
+def test_storage_laid_out_anew_from_it_is_not_signed(
     stack: EvidenceStack, tmp_path: Path, attack: Callable[[Superuser], None]
 ) -> None:
-    """Storage laid out anew from the sabotaged database is refused by the signer and
-    the verifier.
+    """The integrator refuses broken rows at their position; a consistent rewrite the signer refuses
+    as a fork, and with the old note on top the verifier refuses the root.
     """
     stack.integrate()
     note = stack.storage.need("checkpoint")
     sabotage(stack, attack)
-    old, stack.storage = stack.storage, Storage(tmp_path / "again")
+    stack.storage = Storage(tmp_path / "again")
     with pytest.raises((Invalid, DomainError)) as caught:
         stack.integrate()
+    if attack is not rewrite_tail:
+        assert isinstance(caught.value, Invalid)
+        assert caught.value.position == (BAD + 1 if attack is edit else BAD)
+        return
+    assert isinstance(caught.value, DomainError)
+    assert caught.value.code == "signer.fork"
+    assert stack.refused() == 1
+    stack.storage.write({"checkpoint": note})
+    report = verify_source(StorageSource(stack.storage), Trust((stack.vkey,)), Scope())
+    assert report.error is not None
+    assert report.error.code == "checkpoint.root"
+
+
+@ATTACKS
+def test_the_bundle_of_a_sabotaged_database_is_refused(
+    stack: EvidenceStack, attack: Callable[[Superuser], None]
+) -> None:
+    """Laid out past integrator and signer, under the note that was signed: the first bad position
+    is named, whatever was done to the rows.
+    """
+    stack.integrate()
+    kept = published_members(stack)
+    assert judged(kept, stack.vkey) is None
+    sabotage(stack, attack)
+    error = judged(kept | entry_members(stored_entries(stack), SIZE), stack.vkey)
+    assert error is not None
+    assert (error.code, error.position) == ("leaf.mismatch", BAD)
+
+
+@ATTACKS
+def test_the_bundle_of_a_sabotaged_database_signed_by_the_key_holder(
+    stack: EvidenceStack, attack: Callable[[Superuser], None]
+) -> None:
+    """With tiles, root and a real signature that agree with the sabotaged rows: the chain still
+    names the position, and a consistent rewrite is a fork of any note kept from before.
+    """
+    stack.integrate()
+    note = stack.storage.need("checkpoint")
+    sabotage(stack, attack)
+    forged = signed_members(stack, stored_entries(stack))
+    error = judged(forged, stack.vkey)
     if attack is rewrite_tail:
-        assert isinstance(caught.value, DomainError)
-        assert caught.value.code == "signer.fork"
-        assert stack.refused() == 1
-        stack.storage.write({"checkpoint": note})
-        report = verify_source(StorageSource(stack.storage), Trust((stack.vkey,)), Scope())
-        assert report.error is not None
-        assert report.error.code == "checkpoint.root"
-    assert old.need("checkpoint") == note
+        assert error is None, "from one bundle alone it cannot be told: EVIDENCE.md section 8"
+        error = judged(forged, stack.vkey, known=(note,))
+        assert error is not None
+        assert error.code == "checkpoint.fork"
+        return
+    assert error is not None
+    assert error.position == (BAD + 1 if attack is edit else BAD)
 
 
 @ATTACKS
 def test_the_log_goes_on_after_sabotage(
     stack: EvidenceStack, attack: Callable[[Superuser], None]
 ) -> None:
-    """New entries on a rewritten past are not signed: their chain or the head names another one."""
+    """Below the signed size the tree keeps what was signed, whatever the database says now.
+
+    Where the last entry is moved or rewritten, new entries name another past: nothing more is
+    signed. Where only the past is damaged the whole new range is signed on the old tree; the
+    scrubber is the alarm and names the position, and the bundle extends the old note.
+    """
     stack.integrate()
+    note = stack.storage.need("checkpoint")
     sabotage(stack, attack)
-    if attack in {edit, delete}:
-        # The past is damaged, the new range is not: it is signed, and the scrubber is the alarm.
-        stack.fill(3)
-        assert stack.integrate() == 304
-        assert scrub(stack).condition.fault is not None
-        return
     stack.fill(3)
-    with pytest.raises(Invalid, match=r"entry\.changed") as caught:
-        stack.integrate()
-    assert caught.value.position == 300
+    if attack in {renumber, rewrite_tail}:
+        with pytest.raises(Invalid, match=r"entry\.changed") as caught:
+            stack.integrate()
+        assert caught.value.position == 300
+        assert stack.storage.need("checkpoint") == note
+        return
+    assert stack.integrate() == 304
+    fault = scrub(stack).condition.fault
+    assert fault is not None
+    assert fault.position == BAD
+    trust = Trust((stack.vkey,), known=(note,))
+    report = verify_source(StorageSource(stack.storage), trust, Scope())
+    assert report.valid, report.error
 
 
 def test_damaged_storage_is_named(stack: EvidenceStack) -> None:
