@@ -74,6 +74,9 @@ def handle(node: Node, raw: bytes, now_us: int) -> Answer:
             return Answer(again=stored[1])
         carry_out(node, command, now_us)
     except FleetError as error:
+        if error.code == "command.unknown":
+            # Named, so that the platform ends what this release cannot carry out.
+            number = fleet.number_in(raw, node.command_key)
         refuse(node, number, error.code, sha256, now_us)
         return Answer(refused=error.code)
     return Answer()

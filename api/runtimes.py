@@ -11,10 +11,19 @@ from api.auth import ADMIN, MEMBER, OPERATOR, require, unknown, within
 from api.body import FrontRequest
 from api.changing import Target, change
 from api.edge import instant, now_us
+from api.images import configured
 from api.paging import before, page_size
 from api.services import Services, services_of
 from api.viewing import own_scope, page, tagged, viewed
-from contracts.http import Page, Runtime, RuntimeNew, RuntimeStop, Share
+from contracts.http import (
+    Page,
+    Runtime,
+    RuntimeConfig,
+    RuntimeNew,
+    RuntimeRoute,
+    RuntimeStop,
+    Share,
+)
 from domain import runtime
 from domain.launch import Launch
 from domain.project import Created as ProjectCreated
@@ -46,6 +55,7 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
             gpu_milli=data.devices * data.gpu_milli,
             models=tuple(data.models),
             now_us=now_us(),
+            config=await configured(services, data),
         )
         ask = LaunchAsk(launch, request.user.actor, cause, (words,))
         admitted = await services.admission.ask(ask)
@@ -68,6 +78,8 @@ async def _organization_of(services: Services, request: FrontRequest, project: s
 
 def _launched(said: tuple[Said, ...], name: str) -> Runtime:
     requested, allocated = said[0].fact, said[1].fact
+    own = [one for one in said if one.stream == said[0].stream]
+    made = next((one.fact for one in own if isinstance(one.fact, runtime.Configured)), None)
     assert isinstance(requested, runtime.Requested), "the outcome of this route"
     assert isinstance(allocated, runtime.Allocated), "admission writes both at once"
     return Runtime(
@@ -84,7 +96,9 @@ def _launched(said: tuple[Said, ...], name: str) -> Runtime:
         devices=_shares(allocated.devices),
         gpu_milli=requested.gpu_milli,
         simulated=None,
-        version=said[1].version,
+        config=None if made is None else _config(made),
+        route=None,
+        version=own[-1].version,
     )
 
 
@@ -145,6 +159,8 @@ def _stopping(stream: str, org: str, version: int, fact: _Leaving) -> Runtime:
         devices=[],
         gpu_milli=None,
         simulated=None,
+        config=None,
+        route=None,
         version=version,
     )
 
@@ -202,8 +218,40 @@ def _given(row: runtimes_read.Runtime) -> Runtime:
         devices=_shares(row.shares or ()),
         gpu_milli=row.gpu_milli,
         simulated=row.simulated,
+        config=_shown_config(row),
+        route=_shown_route(row),
         version=row.version,
     )
+
+
+def _config(made: runtime.Configured) -> RuntimeConfig:
+    return RuntimeConfig(
+        image=made.image,
+        digest=made.digest,
+        cpu_milli=made.cpu_milli,
+        memory_bytes=made.memory_bytes,
+        pids=made.pids,
+        restarts=made.restarts,
+    )
+
+
+def _shown_config(row: runtimes_read.Runtime) -> RuntimeConfig | None:
+    if row.image is None:
+        return None
+    return RuntimeConfig(
+        image=row.image,
+        digest=row.digest or "",
+        cpu_milli=row.cpu_milli or 0,
+        memory_bytes=row.memory_bytes or 0,
+        pids=row.pids or 0,
+        restarts=row.restarts or 0,
+    )
+
+
+def _shown_route(row: runtimes_read.Runtime) -> RuntimeRoute | None:
+    if row.address is None:
+        return None
+    return RuntimeRoute(address=row.address, port=row.port or 0, host_key=row.host_key or "")
 
 
 def _shares(devices: tuple[Part, ...]) -> list[Share]:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET, Struct, UnsetType
 
 from contracts.signing import FleetError, decode, opened, public_hex, sealed, unbase64, verify
+from contracts.spec import Spec
 
 # ------------------------------------------------------------------ subjects and streams
 EVT_STREAM = "NODE_EVT"
@@ -49,6 +50,7 @@ UNREACHABLE_US = 15_000_000
 # Tags an agent attests; the last is no fact of the log: ingest records it beside the log.
 ANCHORED = "gpuaas.node.anchored.v1"
 LEASE_RENEWED = "gpuaas.node.lease_renewed.v1"
+ROUTED = "gpuaas.runtime.routed.v1"
 USABLE = "gpuaas.runtime.usable.v1"
 DEGRADED = "gpuaas.runtime.degraded.v1"
 STOPPED = "gpuaas.runtime.stopped.v1"
@@ -146,11 +148,15 @@ class Share(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StartRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.start"):
-    """Start `runtime` on `devices`; its ownership lease first ends at `lease_boottime_us`."""
+    """Start `runtime` on `devices`; its ownership lease first ends at `lease_boottime_us`.
+
+    Without `spec` it is a SIMULATED runtime's plain start, in the bytes of the release before it.
+    """
 
     runtime: str
     devices: tuple[Share, ...]
     lease_boottime_us: int
+    spec: Spec | UnsetType = UNSET
 
 
 class StopRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.stop"):
@@ -193,6 +199,11 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
         ) and (type(self.order), self.order.runtime) == (type(other.order), other.order.runtime)
 
 
+class _Numbered(Struct, frozen=True):
+    # A newer release's command: what it orders is not known here, its number is.
+    number: int
+
+
 class Granted(Struct, frozen=True, forbid_unknown_fields=True):
     """An ownership lease for all runtimes of the node, on the node's CLOCK_BOOTTIME.
 
@@ -230,6 +241,14 @@ def seal(key: Ed25519PrivateKey, message: Command | Receipt) -> bytes:
 def open_command(raw: bytes, key: str) -> Command:
     """The command signed by `key` (hex). Raises: FleetError command.forged | command.unknown."""
     return decode(opened(raw, key, "command.forged"), Command, "command.unknown")
+
+
+def number_in(raw: bytes, key: str) -> int:
+    """The number of a command signed by `key` that `open_command` does not know; 0 = none."""
+    try:
+        return msgspec.json.decode(opened(raw, key, "command.forged"), type=_Numbered).number
+    except (FleetError, msgspec.DecodeError, UnicodeDecodeError):
+        return 0
 
 
 def open_receipt(raw: bytes, key: str) -> Receipt:

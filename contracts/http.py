@@ -25,6 +25,10 @@ type Reason = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[a-z0-9
 type Word = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[A-Za-z0-9_.:-]+$")]
 type Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 type Amount = Annotated[str, Meta(pattern=r"^-?[0-9]{1,26}\.[0-9]{12}$")]
+type ImageName = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern="^[a-z0-9][a-z0-9._/:-]*$")
+]
+type ImageDigest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 type Positive = Annotated[int, Meta(ge=1, le=10**18)]
 type Instant = Annotated[str, Meta(max_length=40, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T.*Z$")]
 
@@ -162,13 +166,22 @@ class Quota(Given, frozen=True):
 
 # ---------------------------------------------------------------- runtimes
 class RuntimeNew(Taken, frozen=True):
-    """Launch: `devices` GPUs, each whole (1000 milli) or, for a single one, a share of it."""
+    """Launch: `devices` GPUs, each whole (1000 milli) or, for a single one, a share of it.
+
+    `image`: a registered reference; without one it is a SIMULATED node's plain start, and the
+    limits that follow it are refused. `restarts`: how often after a failure of its own.
+    """
 
     project: ProjectId
     name: Name
     devices: Annotated[int, Meta(ge=1, le=64)] = 1
     gpu_milli: Annotated[int, Meta(ge=1, le=1000)] = 1000
     models: Annotated[list[Word], Meta(max_length=32)] = []
+    image: ImageName | None = None
+    cpu_milli: Annotated[int, Meta(ge=10, le=1_024_000)] | None = None
+    memory_bytes: Annotated[int, Meta(ge=16_777_216, le=10**14)] | None = None
+    pids: Annotated[int, Meta(ge=16, le=4_000_000)] | None = None
+    restarts: Annotated[int, Meta(ge=0, le=100)] | None = None
 
 
 class RuntimeStop(Taken, frozen=True):
@@ -178,6 +191,25 @@ class RuntimeStop(Taken, frozen=True):
 class Share(Given, frozen=True):
     index: int
     milli: int
+
+
+class RuntimeConfig(Given, frozen=True):
+    """What runs in it and its limits; 1000 milli are one core."""
+
+    image: str
+    digest: str
+    cpu_milli: int
+    memory_bytes: int
+    pids: int
+    restarts: int
+
+
+class RuntimeRoute(Given, frozen=True):
+    """Where its sshd answered last, by the node's word."""
+
+    address: str
+    port: int
+    host_key: str
 
 
 class Runtime(Given, frozen=True):
@@ -199,6 +231,23 @@ class Runtime(Given, frozen=True):
     devices: list[Share]
     gpu_milli: int | None
     simulated: bool | None
+    config: RuntimeConfig | None
+    route: RuntimeRoute | None
+    version: int
+
+
+class ImageNew(Taken, frozen=True):
+    reference: ImageName
+    digest: ImageDigest
+
+
+class Image(Given, frozen=True):
+    """A reference that launches may name, and the digest it means; the newest registration."""
+
+    id: str
+    reference: str
+    digest: str
+    registered_at: Instant
     version: int
 
 

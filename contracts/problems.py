@@ -51,6 +51,7 @@ command.expired|409|The order has expired|Nothing: the platform sends it anew.
 command.key_unreadable|500|No command key|Operator: check the key file and its rights.
 command.replayed|409|An order number was reused|Operator: two platforms command this node.
 command.stale|409|An order of an old lease|Nothing: the platform sends it anew.
+command.unknown|409|An order of another release|Operator: upgrade the node's agent.
 command.wrong_boot|409|An order for another boot|Nothing: the platform sends it anew.
 command.wrong_node|403|An order for another node|Operator: check the node's subjects.
 config.malformed|500|A setting is malformed|Fix the setting that is named.
@@ -76,6 +77,9 @@ idempotency_key.required|400|No idempotency key|Send `Idempotency-Key`, new for 
 idempotency_key.reused|422|The key was used for another body|Use a new key for a new intent.
 if_match.required|428|No `If-Match`|Send the ETag of what you decided on.
 if_match.stale|412|Changed since you looked|Read again, decide again.
+image.digest_invalid|400|Not a digest|Send `sha256:` and 64 lowercase hex digits.
+image.exists|409|The image exists|Register the reference again; it gets a stream of its own.
+image.unknown|404|No such image|Name a registered reference, or register it.
 ingest.not_alone|503|Another ingest runs|Operator: run one per database.
 integrator.second|503|Another integrator runs|Operator: run one per storage.
 integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.
@@ -174,6 +178,7 @@ runtime.ended|409|The runtime has ended|Launch a new one.
 runtime.foreign_boot|409|A word of another boot|Anchor the new boot first.
 runtime.foreign_node|403|Not this node's runtime|Report only what runs here.
 runtime.lease_not_over|409|It may still run|Wait until the instant that is named.
+runtime.limits_invalid|400|Not limits|Ask for at least something of each.
 runtime.may_run|409|It was started|Stop it instead of cancelling it.
 runtime.not_possible|409|Not possible in this state|Read its state and send what it allows.
 runtime.shape_invalid|400|Not a shape|Ask for 1 to 1000 milli of one device, or whole devices.

@@ -10,6 +10,7 @@ from domain.decider import Emit
 from domain.errors import DomainError
 from domain.instants import lost_instant
 from domain.project import Created as Project
+from domain.runtime import Configure
 from domain.stock import Place, Room, Shape
 from domain.tariff import gpu_scope
 from domain.words import ANY_MODEL, Private
@@ -29,6 +30,7 @@ class Launch(Struct, frozen=True):
     gpu_milli: int
     models: tuple[str, ...]
     now_us: int
+    config: Configure | None = None
 
 
 def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
@@ -39,8 +41,8 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
 
     Raises:
         DomainError: `project.unknown`, `organization.suspended`, `period.none`, `price.none`,
-            `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`; what would fit is in
-            its facts.
+            `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`,
+            `runtime.limits_invalid`; what would fit is in its facts.
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:
         return ()
@@ -60,6 +62,7 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         *(launch.allocation, place.node, model, place.devices),
         *(serving.epoch + 1, launch.now_us),
     )
+    configured = _configured(launch, allocated)
     committed = quota.Committed(
         *(launch.runtime, project.department, launch.project),
         *(model, launch.gpu_milli, launch.now_us),
@@ -67,10 +70,18 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
     return _emit(
         state,
         launch.organization,
-        (launch.runtime, (*requested, allocated)),
+        (launch.runtime, (*requested, allocated, *configured)),
         (place.node, (claimed,)),
         (quota.quota_stream(launch.organization), (committed,)),
     )
+
+
+def _configured(launch: Launch, allocated: runtime.Allocated) -> list[runtime.Event]:
+    """The fact after `allocated` that says what runs; none for a SIMULATED plain start."""
+    if launch.config is None:
+        return []
+    placed = runtime.Placed(allocated.allocation, allocated.node, allocated.allocated_us)
+    return runtime.decide(launch.config, placed)
 
 
 def reads(state: AdmissionState, launch: Launch) -> tuple[tuple[str, int], ...]:

@@ -2,6 +2,7 @@
 
     (none) -Request-> Waiting -Allocate-> Placed -Start-> Booting
     Placed | Booting -ReportUsable-> Running <-ReportUsable/ReportDegraded-> Impaired
+    Placed -Configure-> Placed, in the admission too; a route changes no state
     Placed | Booting | Running | Impaired -Stop-> Ending
     Placed .. Ending -ReportStopped | ReportFailed | DeclareLost-> Ended
     Waiting | Placed | Ending, never started -Cancel-> Ended
@@ -17,7 +18,41 @@ from msgspec import Struct
 from domain.decider import Decider
 from domain.errors import DomainError
 from domain.instants import Anchor, billable_instant, hold_end, lost_instant
+from domain.runtime_facts import (
+    Allocated,
+    Cancelled,
+    Configured,
+    Degraded,
+    Event,
+    Failed,
+    Final,
+    Lost,
+    Requested,
+    Routed,
+    Starting,
+    Stopped,
+    Stopping,
+    Usable,
+)
 from domain.words import MILLI, MOST_DEVICES, Attested, Private, Share
+
+# The facts are read as this aggregate's own.
+__all__ = [
+    "Allocated",
+    "Cancelled",
+    "Configured",
+    "Degraded",
+    "Event",
+    "Failed",
+    "Final",
+    "Lost",
+    "Requested",
+    "Routed",
+    "Starting",
+    "Stopped",
+    "Stopping",
+    "Usable",
+]
 
 
 class Request(Struct, frozen=True):
@@ -44,6 +79,30 @@ class Start(Struct, frozen=True):
     """`command` is the number of the signed command that goes to the node."""
 
     command: int
+    now_us: int
+
+
+class Configure(Struct, frozen=True):
+    """What runs and its limits: an image by reference and digest; `restarts` after failures."""
+
+    image: str
+    digest: str
+    cpu_milli: int
+    memory_bytes: int
+    pids: int
+    restarts: int
+    now_us: int
+
+
+class ReportRouted(Struct, frozen=True):
+    """Where its sshd answers, by the node's word: an address of the node's own networks."""
+
+    address: str
+    port: int
+    host_key: str
+    boottime_us: int
+    anchor: Anchor
+    attested: Attested
     now_us: int
 
 
@@ -100,83 +159,9 @@ class DeclareLost(Struct, frozen=True):
 
 
 type Report = ReportUsable | ReportDegraded | ReportStopped | ReportFailed
-type Command = Request | Allocate | Start | Report | Stop | Cancel | DeclareLost
-
-
-class Requested(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.requested.v1"):
-    project: str
-    department: str
-    account: str
-    name: Private
-    devices: int
-    gpu_milli: int
-    models: tuple[str, ...]
-    requested_us: int
-
-
-class Allocated(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.allocated.v1"):
-    allocation: str
-    node: str
-    model: str
-    devices: tuple[Share, ...]
-    epoch: int
-    allocated_us: int
-
-
-class Starting(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.starting.v1"):
-    command: int
-    decided_us: int
-
-
-class Usable(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.usable.v1"):
-    boottime_us: int
-    usable_us: int
-    decided_us: int
-    attested: Attested
-
-
-class Degraded(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.degraded.v1"):
-    boottime_us: int
-    degraded_us: int
-    decided_us: int
-    attested: Attested
-
-
-class Stopping(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.stopping.v1"):
-    reason: str
-    decided_us: int
-
-
-class Stopped(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.stopped.v1"):
-    boottime_us: int
-    stopped_us: int
-    decided_us: int
-    attested: Attested
-
-
-class Failed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.failed.v1"):
-    code: str
-    boottime_us: int
-    failed_us: int
-    decided_us: int
-    attested: Attested
-
-
-class Cancelled(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.cancelled.v1"):
-    reason: str
-    decided_us: int
-
-
-class Lost(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.lost.v1"):
-    lost_us: int
-    decided_us: int
-
-
-type Event = (
-    Requested | Allocated | Starting | Usable | Degraded | Stopping | Stopped | Failed | Cancelled
-    | Lost
-)  # fmt: skip
-type Final = Stopped | Failed | Cancelled | Lost
+type Command = (
+    Request | Allocate | Configure | Start | ReportRouted | Report | Stop | Cancel | DeclareLost
+)
 
 
 class Missing(Struct, frozen=True):
@@ -234,9 +219,9 @@ def decide(command: Command, state: State) -> list[Event]:
     """The facts this command makes of this state; none when it was done already.
 
     Raises:
-        DomainError: `runtime.shape_invalid`, `runtime.lease_not_over`, `runtime.foreign_node`,
-        `runtime.foreign_boot`,
-            `runtime.ended`, `runtime.may_run`, `runtime.not_possible`.
+        DomainError: `runtime.shape_invalid`, `runtime.limits_invalid`, `runtime.lease_not_over`,
+            `runtime.foreign_node`, `runtime.foreign_boot`, `runtime.may_run`,
+            `runtime.not_possible`.
     """
     match command, state:
         case Request(), Missing():
@@ -251,6 +236,12 @@ def decide(command: Command, state: State) -> list[Event]:
                 )
             ]
         case Allocate(allocation), Placed() if allocation == state.allocation:
+            return []
+        case Configure(), Placed():
+            return [_configured(command)]
+        case ReportRouted(), Placed() | Booting() | Running() | Impaired():
+            return [_routed(command, state)]
+        case ReportRouted(), Ending():
             return []
         case Start(), Placed():
             return [Starting(command.command, command.now_us)]
@@ -302,12 +293,31 @@ def _requested(command: Request) -> Requested:
     )
 
 
-def _report(command: Report, state: Live) -> list[Event]:
-    """What a node says of its own runtime, at its billable instant."""
+def _configured(command: Configure) -> Configured:
+    limits = (command.cpu_milli, command.memory_bytes, command.pids)
+    if min(limits) < 1 or command.restarts < 0:
+        raise DomainError("runtime.limits_invalid", "a limit of nothing is none")
+    return Configured(command.image, command.digest, *limits, command.restarts, command.now_us)
+
+
+def _routed(command: ReportRouted, state: Live) -> Routed:
+    _own_word(command, state)
+    return Routed(
+        *(command.boottime_us, command.address, command.port, command.host_key),
+        *(command.now_us, command.attested),
+    )
+
+
+def _own_word(command: Report | ReportRouted, state: Live) -> None:
     if command.attested.node != state.node:
         raise DomainError("runtime.foreign_node", f"it runs on {state.node}")
     if command.attested.boot != command.anchor.boot:
         raise DomainError("runtime.foreign_boot", "the attestation is of another boot")
+
+
+def _report(command: Report, state: Live) -> list[Event]:
+    """What a node says of its own runtime, at its billable instant."""
+    _own_word(command, state)
     at = billable_instant(command.boottime_us, command.anchor, state.previous_us, command.now_us)
     said = (command.boottime_us, at, command.now_us, command.attested)
     match command, state:
@@ -347,6 +357,8 @@ def evolve(state: State, event: Event) -> State:
             return Placed(event.allocation, event.node, event.allocated_us)
         case Stopped() | Failed() | Cancelled() | Lost():
             return Ended(type(event))
+        case Configured() | Routed():
+            return state
         case Starting() | Usable() | Degraded() | Stopping():
             assert isinstance(state, Placed | Booting | Running | Impaired | Ending)
             return _onward(state, event)

@@ -1,8 +1,10 @@
-"""Runtimes: what was asked, where it runs, and its state: since when, why, what happens next."""
+"""Runtimes: what was asked, what runs and where, its state: since when, why, what happens next;
+and the images they may name.
+"""
 
 from typing import Final
 
-from domain import runtime
+from domain import image, runtime
 from projections.batch import Apply, Batch
 from projections.entries import Entry
 from projections.table import Shape, json, text
@@ -24,6 +26,23 @@ SHAPES: Final = (
         "runtime_state",
         ("runtime",),
         "runtime, from_position, to_position, version, state, since_us, why, actor",
+    ),
+    Shape(
+        "runtime_config",
+        ("runtime",),
+        "runtime, from_position, to_position, version, image, digest, cpu_milli, memory_bytes, "
+        "pids, restarts",
+    ),
+    Shape(
+        "runtime_route",
+        ("runtime",),
+        "runtime, from_position, to_position, version, address, port, host_key",
+    ),
+    Shape(
+        "image",
+        ("reference",),
+        "reference, from_position, to_position, image, digest, registered_us",
+        hashed=True,
     ),
 )
 
@@ -70,6 +89,27 @@ def _allocated(b: Batch, e: Entry, f: runtime.Allocated) -> None:
     _state(b, e, "allocated", f.allocated_us)
 
 
+def _configured(b: Batch, e: Entry, f: runtime.Configured) -> None:
+    tail = (
+        f"{e.version}\t{text(f.image)}\t{text(f.digest)}\t{f.cpu_milli}\t{f.memory_bytes}\t"
+        f"{f.pids}\t{f.restarts}"
+    )
+    head = f"{e.stream}\t{e.position}"
+    b["runtime_config"].open(e.stream, e.position, head, tail, new=e.version == 1)
+
+
+def _routed(b: Batch, e: Entry, f: runtime.Routed) -> None:
+    tail = f"{e.version}\t{text(f.address)}\t{f.port}\t{text(f.host_key)}"
+    head = f"{e.stream}\t{e.position}"
+    b["runtime_route"].open(e.stream, e.position, head, tail, new=e.version == 1)
+
+
+def _registered(b: Batch, e: Entry, f: image.Registered) -> None:
+    tail = f"{e.stream}\t{text(f.digest)}\t{f.registered_us}"
+    head = f"{text(f.reference)}\t{e.position}"
+    b["image"].open(f.reference, e.position, head, tail)
+
+
 def _starting(b: Batch, e: Entry, f: runtime.Starting) -> None:
     _state(b, e, "starting", f.decided_us)
 
@@ -105,7 +145,9 @@ def _lost(b: Batch, e: Entry, f: runtime.Lost) -> None:
 APPLY: Final[dict[type, Apply]] = {
     runtime.Requested: _requested,
     runtime.Allocated: _allocated,
+    runtime.Configured: _configured,
     runtime.Starting: _starting,
+    runtime.Routed: _routed,
     runtime.Usable: _usable,
     runtime.Degraded: _degraded,
     runtime.Stopping: _stopping,
@@ -113,4 +155,5 @@ APPLY: Final[dict[type, Apply]] = {
     runtime.Failed: _failed,
     runtime.Cancelled: _cancelled,
     runtime.Lost: _lost,
+    image.Registered: _registered,
 }

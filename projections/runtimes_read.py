@@ -44,7 +44,26 @@ class Runtime(Struct, frozen=True):
     epoch: int | None
     allocated_us: int | None
     simulated: bool | None
+    image: str | None
+    digest: str | None
+    cpu_milli: int | None
+    memory_bytes: int | None
+    pids: int | None
+    restarts: int | None
+    address: str | None
+    port: int | None
+    host_key: str | None
     next: str = ""
+
+
+class Image(Struct, frozen=True):
+    """What a reference means: its newest registration, made at `from_position`."""
+
+    image: str
+    from_position: int
+    reference: str
+    digest: str
+    registered_us: int
 
 
 class Change(Struct, frozen=True):
@@ -60,15 +79,23 @@ class Change(Struct, frozen=True):
 
 
 _RUNTIMES: Final = """
-SELECT r.runtime, r.from_position, s.version, r.organization, r.department, r.project, r.account,
+SELECT r.runtime, r.from_position,
+  greatest(s.version, coalesce(c.version, 0), coalesce(t.version, 0)) AS version,
+  r.organization, r.department, r.project, r.account,
   w.words AS name, r.devices, r.gpu_milli, r.models, r.requested_us, r.actor AS requested_by,
   s.state, s.since_us, s.why, s.actor AS changed_by, s.from_position AS changed_at,
-  l.allocation, l.node, l.model, l.devices AS shares, l.epoch, l.allocated_us, i.simulated
+  l.allocation, l.node, l.model, l.devices AS shares, l.epoch, l.allocated_us, i.simulated,
+  c.image, c.digest, c.cpu_milli, c.memory_bytes, c.pids, c.restarts,
+  t.address, t.port, t.host_key
 FROM views.runtime r
 JOIN LATERAL (SELECT * FROM views.runtime_state s WHERE s.runtime = r.runtime AND [s]
   ORDER BY s.from_position DESC LIMIT 1) s ON true
 LEFT JOIN LATERAL (SELECT * FROM views.runtime_place l WHERE l.runtime = r.runtime AND [l]
   ORDER BY l.from_position DESC LIMIT 1) l ON true
+LEFT JOIN LATERAL (SELECT * FROM views.runtime_config c WHERE c.runtime = r.runtime AND [c]
+  ORDER BY c.from_position DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL (SELECT * FROM views.runtime_route t WHERE t.runtime = r.runtime AND [t]
+  ORDER BY t.from_position DESC LIMIT 1) t ON true
 LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
 LEFT JOIN log.private_value w ON w.digest =
   CASE WHEN r.name ~ '^[0-9a-f]{64}$' THEN decode(r.name, 'hex') END
@@ -83,6 +110,15 @@ _PAGE: Final = """
   AND (%(states)s::text[] IS NULL OR s.state = ANY (%(states)s))
   AND (%(before)s::bigint IS NULL OR r.from_position < %(before)s)
 ORDER BY r.from_position DESC LIMIT %(limit)s
+"""
+_IMAGES: Final = """
+SELECT c.image, c.from_position, c.reference, c.digest, c.registered_us
+FROM views.image c WHERE [c]
+  AND (%(reference)s::text IS NULL
+    OR (hashtextextended(c.reference, 0) = hashtextextended(%(reference)s, 0)
+      AND c.reference = %(reference)s))
+  AND (%(after)s::bigint IS NULL OR c.from_position > %(after)s)
+ORDER BY c.from_position LIMIT %(limit)s
 """
 _HISTORY: Final = """
 SELECT s.from_position, s.to_position, s.version, s.state, s.since_us, s.why, s.actor
@@ -128,6 +164,19 @@ def history(
 ) -> list[Change]:
     """Every state it has been in, oldest first; [] for one that does not exist."""
     return fetch(conn, Change, _HISTORY, {"runtime": runtime_id}, as_of)
+
+
+def images(
+    conn: psycopg.Connection[Any],
+    *,
+    reference: str | None = None,
+    after: int | None = None,
+    limit: int = 50,
+    as_of: int | None = None,
+) -> list[Image]:
+    """Registered images in order of registration, one a reference; `after`: the cursor."""
+    asked = {"reference": reference, "after": after, "limit": limit}
+    return fetch(conn, Image, _IMAGES, asked, as_of)
 
 
 def _told(found: Runtime) -> Runtime:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nats.js.errors
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UNSET, UnsetType
 from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
@@ -13,6 +14,7 @@ from api.fleet.state import KnownNode, LiveRuntime
 from contracts import fleet
 from contracts.fleet import Command, Order, Share, StartRuntime, StopRuntime
 from contracts.signing import MAX_MESSAGE
+from contracts.spec import Spec, principal
 from domain import runtime
 from domain.errors import DomainError
 from evidence.append import Append, Write
@@ -108,20 +110,24 @@ def _decided(live: LiveRuntime, command: runtime.Command, cause: int) -> Append:
 
 
 def order_of(
-    key: Ed25519PrivateKey, known: KnownNode, live: LiveRuntime, now_us: int
+    key: Ed25519PrivateKey,
+    known: KnownNode,
+    live: LiveRuntime,
+    now_us: int,
+    ssh_ca: tuple[str, ...] = (),
 ) -> Command | None:
     """What the node must be told about this runtime now; None when nothing.
 
     Its number is the position of the fact that caused it, so the same order has the same number
     however often and by whomever it is sent. A start is good until the lease its `starting` fact
-    granted ends; a stop is renewed each time it is sent.
+    granted ends; a stop is renewed each time it is sent. `ssh_ca`: the user CAs its sshd trusts.
     """
     match live.state:
         case runtime.Booting():
             number = live.allocated_at
             lease_end = known.boottime(live.granted_us)
             shares = tuple(Share(one.index, one.milli) for one in live.devices)
-            order: Order = StartRuntime(live.runtime, shares, lease_end)
+            order: Order = StartRuntime(live.runtime, shares, lease_end, spec_of(live, ssh_ca))
             expires = lease_end
         case runtime.Ending():
             number = live.stopping_at
@@ -139,4 +145,21 @@ def order_of(
         nonce=nonce_of(key, known.node, known.nonce_position),
         expires_boottime_us=expires,
         order=order,
+    )
+
+
+def spec_of(live: LiveRuntime, ssh_ca: tuple[str, ...]) -> Spec | UnsetType:
+    """What the container is made of; UNSET for a runtime launched without an image."""
+    made = live.configured
+    if made is None:
+        return UNSET
+    return Spec(
+        image=made.image,
+        digest=made.digest,
+        cpu_milli=made.cpu_milli,
+        memory_bytes=made.memory_bytes,
+        pids=made.pids,
+        restarts=made.restarts,
+        ssh_ca=ssh_ca,
+        principal=principal(live.allocation, live.epoch),
     )

@@ -6,6 +6,7 @@ One ingest per deployment (an advisory lock), because numbers are checked in its
 """
 
 import asyncio
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
@@ -29,6 +30,7 @@ from domain.errors import DomainError
 from evidence.append import Append, Appended
 
 _TRIES: Final = 16
+_ORDERS: Final = 16_384
 _TRANSIENT: Final = frozenset(
     {
         "log.version_stale",
@@ -65,6 +67,7 @@ class Ingest:
         self.now_us = now_us
         self.last_seen_us: dict[str, int] = {}
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.orders: dict[str, int] = {}
 
     async def open(self) -> None:
         """The state as the log and our own tables have it.
@@ -113,6 +116,12 @@ class Ingest:
     async def refuse(self, node: str, error: FleetError) -> None:
         """Counted, for readiness and for the operator."""
         await ingest_records.count_refusal(self.follower.conn, node, error.code, self.now_us())
+
+    def remember(self, number: int, message: bytes) -> None:
+        """An order as sent, for the refusal of an agent too old to read its number."""
+        self.orders[hashlib.sha256(message).hexdigest()] = number
+        if len(self.orders) > _ORDERS:
+            del self.orders[next(iter(self.orders))]
 
     async def end(self, ending: Ending) -> Appended | None:
         """The runtime's end is in the log; None when something moved first: look again."""
@@ -178,8 +187,9 @@ class Ingest:
     async def _command_refused(self, known: KnownNode, body: Body) -> None:
         # Before the number counts as used: after a crash here the repeat comes this way again.
         code = str(body.said.get("code"))
+        number = body.said.get("command") or self.orders.get(str(body.said.get("sha256")))
         for live in list(known.live.values()):
-            mine = live.allocated_at == body.said.get("command")
+            mine = live.allocated_at == number
             if mine and isinstance(live.state, runtime.Booting) and REFUSAL.fullmatch(code):
                 await self._stop(live, code)
 

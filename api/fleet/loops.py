@@ -58,6 +58,7 @@ class Desk:
         self.wake = asyncio.Event()
         self.sent_at: dict[int, float] = {}
         self.consumers: set[str] = set()
+        self.ssh_ca: tuple[str, ...] = ()
 
 
 class Ingested(Struct, frozen=True):
@@ -236,7 +237,7 @@ async def tend(desk: Desk, known: KnownNode) -> None:
     for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
         if isinstance(live.state, runtime.Placed):
             await _append(desk, commands.starting(live, now_us))
-        order = commands.order_of(ingest.key, known, live, now_us)
+        order = commands.order_of(ingest.key, known, live, now_us, desk.ssh_ca)
         if order is not None:
             await _send(desk, order)
 
@@ -247,7 +248,9 @@ async def _send(desk: Desk, order: fleet.Command) -> None:
     if last is not None and time.monotonic() - last < desk.pace.resend_s:
         return
     subject = fleet.subject(order.node, "cmd")
-    await desk.stream.publish(subject, fleet.seal(desk.ingest.key, order))
+    message = fleet.seal(desk.ingest.key, order)
+    desk.ingest.remember(order.number, message)
+    await desk.stream.publish(subject, message)
     desk.sent_at[order.number] = time.monotonic()
 
 

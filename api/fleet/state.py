@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from contracts import fleet
 from domain import node, runtime
 from domain.instants import Anchor
+from domain.runtime_facts import Configured
 from domain.words import Attested, Share
 from evidence.reader import Recorded
 
@@ -31,6 +32,7 @@ class LiveRuntime(Struct):
     allocation: str = ""
     epoch: int = 0
     devices: tuple[Share, ...] = ()
+    configured: Configured | None = None
     allocated_at: int = -1
     starting_at: int = -1
     stopping_at: int = -1
@@ -143,6 +145,8 @@ class FleetState:
                 live.devices, live.allocated_at = fact.devices, entry.position
                 live.granted_us = fact.allocated_us + fleet.LEASE_US
                 self.nodes.setdefault(fact.node, KnownNode(fact.node)).live[live.runtime] = live
+            case runtime.Configured():
+                live.configured = fact
             case runtime.Starting(decided_us=decided_us):
                 live.starting_at = entry.position
                 live.granted_us = decided_us + fleet.LEASE_US

@@ -1,6 +1,7 @@
 """From a verified word of an agent to what it means here: pure, one case per tag."""
 
 import hashlib
+import ipaddress
 import re
 
 from msgspec import Struct
@@ -16,6 +17,8 @@ from evidence.append import Append, Write
 type End = runtime.Stopped | runtime.Failed | runtime.Lost | runtime.Cancelled
 
 _MAX_BOOTTIME_US = 10**18
+_MAX_PORT = 65_535
+_HOST_KEY = re.compile(r"[a-z0-9@.-]{1,60} [A-Za-z0-9+/]{16,1000}={0,2}")
 _ENDS = (runtime.Stopped, runtime.Failed, runtime.Lost, runtime.Cancelled)
 REFUSAL = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
@@ -109,6 +112,8 @@ def _lease(known: KnownNode, attested: Attested, body: Body, now_us: int) -> Mea
 def _lifecycle(
     known: KnownNode, live: LiveRuntime, attested: Attested, body: Body, now_us: int
 ) -> Meaning:
+    if body.tag == fleet.ROUTED:
+        return _routed(known, live, attested, body, now_us)
     code = body.said.get("code")
     wanted = {"code"} if body.tag == fleet.FAILED else set()
     if set(body.said) != wanted or (wanted and not REFUSAL.fullmatch(str(code))):
@@ -125,6 +130,32 @@ def _lifecycle(
         return Ending(live.runtime, fact, attested.node, cause)
     write = Write(live.runtime, live.org, live.version, (fact,))
     return Append((write,), actor=attested.node, cause=cause)
+
+
+def _routed(
+    known: KnownNode, live: LiveRuntime, attested: Attested, body: Body, now_us: int
+) -> Meaning:
+    said = body.said
+    address, port, key = said.get("address"), said.get("port"), said.get("host_key")
+    if tuple(said) != ("address", "port", "host_key") or not (
+        isinstance(address, str) and isinstance(port, int) and isinstance(key, str)
+    ):
+        return Nothing("event.malformed")
+    if not _is_address(address) or not 1 <= port <= _MAX_PORT or not _HOST_KEY.fullmatch(key):
+        return Nothing("event.malformed")
+    words = (body.boottime_us, known.anchor, _words(attested), now_us)
+    facts = runtime.decide(runtime.ReportRouted(address, port, key, *words), live.state)
+    if not facts:
+        return Nothing("runtime.already")
+    write = Write(live.runtime, live.org, live.version, tuple(facts))
+    return Append((write,), actor=attested.node, cause=cause_of(attested))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return str(ipaddress.ip_address(text)) == text
+    except ValueError:
+        return False
 
 
 def _report(known: KnownNode, attested: Attested, body: Body, now_us: int) -> runtime.Report | None:

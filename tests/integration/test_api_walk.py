@@ -41,3 +41,40 @@ def test_launch_stop_show(database: Database, nats_url: str, tmp_path: Path) -> 
         assert [one["id"] for one in listed["items"]] == [runtime["id"]]
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_a_launch_names_a_registered_image(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """The image's digest is fixed at launch, its limits follow in the same append; a reference
+    nobody registered, or limits without an image, launch nothing.
+    """
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        await stage.node()
+        body = {"project": tenant["project"], "name": "train", "image": "lab/ssh:1"}
+        unknown = await stage.post("/v1/runtimes", body)
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "image.unknown")
+        first = {"reference": "lab/ssh:1", "digest": "sha256:" + "1" * 64}
+        registered = await stage.post("/v1/images", first)
+        assert registered.status_code == 201, registered.text
+        await stage.post("/v1/images", {**first, "digest": "sha256:" + "2" * 64})
+        await stage.views()
+        listed = (await stage.get("/v1/images")).json()["items"]
+        assert [(one["reference"], one["digest"][-1]) for one in listed] == [("lab/ssh:1", "2")]
+        odd = await stage.post("/v1/runtimes", {**body, "image": None, "pids": 64})
+        assert (odd.status_code, odd.json()["code"]) == (400, "request.invalid")
+        launched = await stage.post("/v1/runtimes", {**body, "pids": 64, "restarts": 2})
+        assert launched.status_code == 201, launched.text
+        config = launched.json()["config"]
+        assert config == {
+            "image": "lab/ssh:1", "digest": "sha256:" + "2" * 64, "cpu_milli": 1000,
+            "memory_bytes": 2**30, "pids": 64, "restarts": 2,
+        }  # fmt: skip
+        assert launched.headers["etag"] == '"3"'
+        await stage.views()
+        shown = await stage.get(f"/v1/runtimes/{launched.json()['id']}")
+        assert (shown.json()["config"], shown.headers["etag"]) == (config, '"3"')
+
+    play(database, nats_url, tmp_path, scene)

@@ -5,11 +5,13 @@ import base64
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts import fleet
 from contracts.fleet import Attested, Body, Command, Receipt, Share, StartRuntime, StopRuntime
 from contracts.signing import FleetError, public_hex
+from contracts.spec import Spec, principal
 
 NODE = "node-01936f00-0000-7000-8000-000000000000"
 OTHER = "node-01936f00-0000-7000-8000-000000000001"
@@ -91,6 +93,47 @@ def test_an_order_outside_the_catalogue_is_unknown() -> None:
     with pytest.raises(FleetError) as error:
         fleet.open_command(message, public_hex(KEY))
     assert code_of(error) == "command.unknown"
+
+
+SPEC = Spec("image:1", "sha256:" + "0" * 64, 500, 2**20, 64)
+
+
+class OldStart(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.start"):
+    """The start order as the release before `spec` knew it."""
+
+    runtime: str
+    devices: tuple[Share, ...]
+    lease_boottime_us: int
+
+
+def test_an_agent_one_release_older_takes_what_it_can_carry_out() -> None:
+    """Without a spec the bytes are those of the release before; with one they are refused there."""
+    old = msgspec.json.encode(OldStart("runtime-x", (Share(0, 500),), 99))
+    assert msgspec.json.encode(START.order) == old
+    made = msgspec.json.encode(StartRuntime("runtime-x", (Share(0, 500),), 99, SPEC))
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(made, type=OldStart)
+    command = replace(START, order=StartRuntime("runtime-x", (Share(0, 500),), 99, SPEC))
+    assert fleet.open_command(fleet.seal(KEY, command), public_hex(KEY)) == command
+
+
+def test_a_field_of_a_newer_release_is_refused_whole_and_its_number_is_named() -> None:
+    """A limit that this agent does not know must not be ignored; the platform hears which order."""
+    command = replace(START, order=StartRuntime("runtime-x", (Share(0, 500),), 99, SPEC))
+    raw = msgspec.json.encode(command).replace(b'"pids":64', b'"pids":64,"gpu_watts":9')
+    sig = base64.b64encode(KEY.sign(raw)).decode()
+    message = msgspec.json.encode({"body": base64.b64encode(raw).decode(), "sig": sig})
+    with pytest.raises(FleetError) as error:
+        fleet.open_command(message, public_hex(KEY))
+    assert code_of(error) == "command.unknown"
+    assert fleet.number_in(message, public_hex(KEY)) == 4
+    assert fleet.number_in(message, public_hex(STRANGER)) == 0
+    assert fleet.number_in(b"rubbish", public_hex(KEY)) == 0
+
+
+def test_a_principal_is_one_allocation_in_one_epoch() -> None:
+    """A certificate of an earlier owner, or of another epoch, names somebody else."""
+    assert principal("allocation-1", 2) != principal("allocation-1", 3)
 
 
 def test_a_receipt_is_no_command_and_a_beat_is_no_event() -> None:

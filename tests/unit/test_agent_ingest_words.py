@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from api.fleet import commands, leases
 from api.fleet.leases import Timing
@@ -14,6 +14,7 @@ from api.fleet.words import Ending, Meaning, Nothing, cause_of, meaning, revoked
 from contracts import fleet
 from contracts.fleet import Body, Said
 from contracts.signing import public_hex
+from contracts.spec import Spec
 from domain import node, runtime
 from domain.errors import DomainError
 from domain.words import Attested, Gpu, Private, Share
@@ -50,6 +51,9 @@ class Log:
     @property
     def node(self) -> KnownNode:
         return self.state.nodes[NODE]
+
+
+ROUTE: Said = {"address": "10.1.0.2", "port": 22, "host_key": "ssh-ed25519 " + "A" * 68}
 
 
 def serving(*, started: bool = True) -> Log:
@@ -109,6 +113,14 @@ def test_instants_come_from_the_anchor_not_from_the_arrival() -> None:
     assert future.usable_us == T0 + 20 * S
 
 
+def test_a_route_is_the_nodes_word_field_for_field() -> None:
+    """Where sshd answers goes into the log as it was said; it opens no billable time."""
+    routed = fact_of(said(serving(), fleet.ROUTED, ROUTE))
+    assert isinstance(routed, runtime.Routed)
+    assert {"address": routed.address, "port": routed.port, "host_key": routed.host_key} == ROUTE
+    assert routed.boottime_us == 110 * S
+
+
 def test_ends_go_to_the_admission_writer() -> None:
     """Stopped and failed release devices and quota: not ingest's to append alone."""
     for tag, words, kind in (
@@ -142,6 +154,13 @@ def test_ends_go_to_the_admission_writer() -> None:
         (lambda log: said(log, fleet.LEASE_RENEWED, {"runtimes": ["x"]}, stream=NODE), "lease.revoked"),
         (lambda log: said(log, fleet.LEASE_RENEWED, {"runtimes": [ONE]}, stream=OTHER), "event.malformed"),
         (lambda log: said(log, fleet.COMMAND_REFUSED, {"code": "x"}, stream=NODE), "command.refused"),
+        (lambda log: said(log, fleet.ROUTED, {"address": "10.1.0.2"}), "event.malformed"),
+        (lambda log: said(log, fleet.ROUTED, {**ROUTE, "address": "localhost"}), "event.malformed"),
+        (lambda log: said(log, fleet.ROUTED, {**ROUTE, "address": "010.1.0.2"}), "event.malformed"),
+        (lambda log: said(log, fleet.ROUTED, {**ROUTE, "port": 0}), "event.malformed"),
+        (lambda log: said(log, fleet.ROUTED, {**ROUTE, "port": "22"}), "event.malformed"),
+        (lambda log: said(log, fleet.ROUTED, {**ROUTE, "host_key": "ssh-ed25519 A\nB"}), "event.malformed"),
+        (lambda log: said(log, fleet.ROUTED, ROUTE, stream=ONE[:-1] + "9"), "runtime.not_on_node"),
     ],
 )  # fmt: skip
 def test_true_words_that_change_nothing_are_answered_by_name(
@@ -264,3 +283,20 @@ def test_the_command_key_is_made_once(tmp_path: Path) -> None:
     with pytest.raises(DomainError) as error:
         commands.command_key(path)
     assert error.value.code == "command.key_unreadable"
+
+
+def test_the_start_order_says_what_the_log_configured() -> None:
+    """Image, limits and principal go out as they were admitted; without them a plain start."""
+    log = serving(started=False)
+    plain = log.state.runtimes[ONE]
+    assert commands.spec_of(plain, ()) is UNSET
+    log.add(ONE, runtime.Configured("image:1", "sha256:0", 500, 2**20, 64, 2, T0 + S))
+    log.add(ONE, runtime.Starting(4, T0 + 2 * S))
+    order = commands.order_of(
+        KEY, log.node, log.state.runtimes[ONE], T0 + 3 * S, ("ssh-ed25519 A",)
+    )
+    assert order is not None
+    assert isinstance(order.order, fleet.StartRuntime)
+    assert order.order.spec == Spec(
+        "image:1", "sha256:0", 500, 2**20, 64, 2, ("ssh-ed25519 A",), "allocation-1.1"
+    )

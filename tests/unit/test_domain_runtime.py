@@ -18,6 +18,10 @@ ENDING_UNSTARTED = (*PLACED, r.Stopping("user", 40))
 ENDING = (*RUNNING, r.Stopping("user", 40))
 STOPPED = (*RUNNING, r.Stopped(50, 50, 60, word()))
 LOST = (*RUNNING, r.Lost(20, 99))
+CONFIGURE = r.Configure("image:1", "sha256:00", 500, 2**20, 64, 1, 3)
+CONFIGURED = r.Configured("image:1", "sha256:00", 500, 2**20, 64, 1, 3)
+ROUTE = r.ReportRouted("10.1.0.2", 22, "ssh-ed25519 AAAA", 60, ANCHOR, word(), 100)
+ROUTED = r.Routed(60, "10.1.0.2", 22, "ssh-ed25519 AAAA", 100, word())
 FAILED = (*BOOTING, r.Failed("oom", 12, 12, 13, word()))
 CANCELLED = (*PLACED, r.Cancelled("user", 12))
 
@@ -70,6 +74,14 @@ TABLE: list[tuple[str, tuple[r.Event, ...], r.Command, list[r.Event] | str]] = [
     ("lost again", LOST, LOSE, []),
     ("lost without a lease", RUNNING, r.DeclareLost(None, 0, 100), [r.Lost(20, 100)]),
     ("lost with a stale lease", RUNNING, r.DeclareLost(5, 0, 100), [r.Lost(20, 100)]),
+    ("configure placed", PLACED, CONFIGURE, [CONFIGURED]),
+    ("configure what runs", RUNNING, CONFIGURE, "runtime.not_possible"),
+    ("configure nothing", PLACED, r.Configure("i", "d", 1, 1, 0, 0, 3), "runtime.limits_invalid"),
+    ("a route, booting", BOOTING, ROUTE, [ROUTED]),
+    ("a route, running", RUNNING, ROUTE, [ROUTED]),
+    ("a route changes no state", (*BOOTING, ROUTED), SAY_USABLE, [r.Usable(60, 60, 100, word())]),
+    ("a route while ending", (*RUNNING, r.Stopping("user", 90)), ROUTE, []),
+    ("a route of the ended", STOPPED, ROUTE, "runtime.ended"),
     ("stop the unknown", (), STOP, "runtime.not_possible"),
 ]
 

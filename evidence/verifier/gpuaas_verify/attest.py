@@ -16,6 +16,7 @@ BODY_KEYS = ("format", "node", "boot", "seq", "tag", "stream", "boottime_us", "s
 SAID: Final[dict[str, tuple[str, ...]]] = {
     "gpuaas.node.anchored.v1": (),
     "gpuaas.node.lease_renewed.v1": ("runtimes",),
+    "gpuaas.runtime.routed.v1": ("address", "port", "host_key"),
     "gpuaas.runtime.usable.v1": (),
     "gpuaas.runtime.degraded.v1": (),
     "gpuaas.runtime.stopped.v1": (),
@@ -195,6 +196,8 @@ class Attestations:
         fact, runtime = entry.fact, self._runtime(entry)
         if runtime[0] != fact["attested"]["node"]:
             raise _fail("attest.wrong_node", "the runtime is on another node", entry, "node")
+        if entry.tag not in INSTANT:
+            return  # where it answers has no instant that is billed
         previous, field = runtime[1], INSTANT[entry.tag]
         instant = billable_instant(anchor, fact["boottime_us"], previous, fact["decided_us"])
         if fact[field] != instant:

@@ -14,7 +14,9 @@ from gpuaas_verify.note import Vkey
 # that money rests
 # on (contracts/facts.md): such facts are counted. Everywhere else an unknown tag is refused.
 OPEN_AREAS = frozenset({"access", "app", "department", "image", "organization", "project", "token"})
-PLATFORM_KINDS = frozenset({"log", "node", "meter", "pricebook", "ledger", "rating", "files"})
+PLATFORM_KINDS = frozenset(
+    {"log", "node", "meter", "pricebook", "ledger", "rating", "files", "image"}
+)
 LOG_FORMAT = "gpuaas-log/1"
 _ORIGIN = re.compile(r"[^\s+/][^\s+]*/[0-9a-f]{16}")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
@@ -69,7 +71,10 @@ node.hardware_differs.v1 node          what$ before$ stated$ decided_us
 runtime.requested.v1     runtime       project$ department$ account$ name@ devices gpu_milli \
  models[s requested_us
 runtime.allocated.v1     runtime       allocation$ node$ model$ devices[i epoch allocated_us
+runtime.configured.v1    runtime       image$ digest$ cpu_milli memory_bytes pids restarts \
+ decided_us
 runtime.starting.v1      runtime       command decided_us
+runtime.routed.v1        runtime       boottime_us address$ port host_key$ decided_us attested*
 runtime.usable.v1        runtime       boottime_us usable_us decided_us attested*
 runtime.degraded.v1      runtime       boottime_us degraded_us decided_us attested*
 runtime.stopping.v1      runtime       reason$ decided_us
@@ -77,6 +82,7 @@ runtime.stopped.v1       runtime       boottime_us stopped_us decided_us atteste
 runtime.failed.v1        runtime       code$ boottime_us failed_us decided_us attested*
 runtime.cancelled.v1     runtime       reason$ decided_us
 runtime.lost.v1          runtime       lost_us decided_us
+image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
 access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us
 access.certificate_issued.v1 access    serial principal$ key_sha256# sources@ after_us before_us

@@ -1,0 +1,102 @@
+"""What happened to a runtime, as the log holds it (contracts/facts.md); `runtime.py` decides it."""
+
+from msgspec import Struct
+
+from domain.words import Attested, Private, Share
+
+
+class Requested(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.requested.v1"):
+    project: str
+    department: str
+    account: str
+    name: Private
+    devices: int
+    gpu_milli: int
+    models: tuple[str, ...]
+    requested_us: int
+
+
+class Allocated(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.allocated.v1"):
+    allocation: str
+    node: str
+    model: str
+    devices: tuple[Share, ...]
+    epoch: int
+    allocated_us: int
+
+
+class Configured(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.configured.v1"
+):
+    image: str
+    digest: str
+    cpu_milli: int
+    memory_bytes: int
+    pids: int
+    restarts: int
+    decided_us: int
+
+
+class Routed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.routed.v1"):
+    boottime_us: int
+    address: str
+    port: int
+    host_key: str
+    decided_us: int
+    attested: Attested
+
+
+class Starting(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.starting.v1"):
+    command: int
+    decided_us: int
+
+
+class Usable(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.usable.v1"):
+    boottime_us: int
+    usable_us: int
+    decided_us: int
+    attested: Attested
+
+
+class Degraded(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.degraded.v1"):
+    boottime_us: int
+    degraded_us: int
+    decided_us: int
+    attested: Attested
+
+
+class Stopping(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.stopping.v1"):
+    reason: str
+    decided_us: int
+
+
+class Stopped(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.stopped.v1"):
+    boottime_us: int
+    stopped_us: int
+    decided_us: int
+    attested: Attested
+
+
+class Failed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.failed.v1"):
+    code: str
+    boottime_us: int
+    failed_us: int
+    decided_us: int
+    attested: Attested
+
+
+class Cancelled(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.cancelled.v1"):
+    reason: str
+    decided_us: int
+
+
+class Lost(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.lost.v1"):
+    lost_us: int
+    decided_us: int
+
+
+type Event = (
+    Requested | Allocated | Configured | Starting | Routed | Usable | Degraded | Stopping | Stopped
+    | Failed | Cancelled | Lost
+)  # fmt: skip
+type Final = Stopped | Failed | Cancelled | Lost
