@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from gpuaas_verify.bundle import STAGES, Scope, Trust, verify_path
+from gpuaas_verify.checkpoint import parse_checkpoint
 from gpuaas_verify.cli import run
 from gpuaas_verify.merkle import inclusion_proof, leaf_hash, nodes_of
-from gpuaas_verify.note import cosign
+from gpuaas_verify.note import cosign, parse_note, verify_note
 from gpuaas_verify.receipt import format_proof
 from gpuaas_verify.tarball import TarSource
 from tests.bundles import (
@@ -94,11 +95,18 @@ def test_an_invalid_bundle_is_1_and_names_the_place(
 
 
 def test_a_fork_shows_both_notes(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two notes of one key that cannot both be true are the evidence."""
+    """Two notes of one key that cannot both be true are the evidence: as signed, each verifies."""
     kept = bundle.with_name("note")
     kept.write_bytes(small_log(put(2, salt="00" * 16)).members()["checkpoint"])
     status, report = told(capsys, bundle, "--key", KEY, "--known", kept)
-    assert (status, report["error"]["code"], len(report["notes"])) == (1, "checkpoint.fork", 2)
+    assert (status, report["error"]["code"]) == (1, "checkpoint.fork")
+    notes = [note.encode() for note in report["notes"]]
+    assert notes == [kept.read_bytes(), small_log().members()["checkpoint"]]
+    told_sizes = set()
+    for note in map(parse_note, notes):
+        assert verify_note(note, [LOG_VKEY], exact=True)
+        told_sizes.add(parse_checkpoint(note.text).size)
+    assert len(told_sizes) == 1, "one size, two roots"
 
 
 @pytest.mark.parametrize(

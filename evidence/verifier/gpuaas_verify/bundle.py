@@ -235,12 +235,17 @@ def _check_known(source: Source, checkpoint: Checkpoint, trust: Trust, report: R
     for raw in trust.known:
         known = parse_known(raw, trust, checkpoint.origin)
         if known.size > checkpoint.size:
-            report.notes = [known.format(), checkpoint.format()]
+            report.notes = _both(raw, source)
             raise Invalid("checkpoint.rollback", f"size {known.size} was signed before")
         if known.size and range_root(0, known.size, node) != known.root:
-            report.notes = [known.format(), checkpoint.format()]
+            report.notes = _both(raw, source)
             raise Invalid("checkpoint.fork", f"another root was signed at size {known.size}")
     report.add("known", CHECKED if trust.known else ABSENT, len(trust.known))
+
+
+def _both(known: bytes, source: Source) -> list[str]:
+    """The two notes as signed: whoever holds them can show that one key said both."""
+    return [note.decode() for note in (known, source.read(_found(source, layout.CHECKPOINT)))]
 
 
 def parse_known(raw: bytes, trust: Trust, origin: str) -> Checkpoint:

@@ -146,8 +146,8 @@ def verify_inclusion(
     code = "proof.inclusion"
     if not 0 <= index < size:
         raise Invalid(code, f"index {index} is not in a tree of size {size}")
-    if len(leaf) != HASH_BYTES or len(root) != HASH_BYTES:
-        raise Invalid(code, "leaf and root must be 32-byte hashes")
+    if len(leaf) != HASH_BYTES:
+        raise Invalid(code, "the leaf is not a 32-byte hash")
     _check_hashes(proof, code)
     inner = (index ^ (size - 1)).bit_length()
     if len(proof) != inner + (index >> inner).bit_count():
@@ -171,6 +171,8 @@ def verify_consistency(
     code = "proof.consistency"
     if not 0 < size1 <= size2:
         raise Invalid(code, f"no proof leads from size {size1} to size {size2}")
+    if len(root1) != HASH_BYTES:
+        raise Invalid(code, "the root is not a 32-byte hash")
     if size1 == size2:
         if proof or root1 != root2:
             raise Invalid(code, "the same size has another root, or a proof that is not empty")
