@@ -14,12 +14,17 @@ from contracts.signing import FleetError
 def parsed(arguments: list[str]) -> Config:
     """The settings of one agent; the token comes from GPUAAS_ENROL_TOKEN, not from `ps`."""
     parser = argparse.ArgumentParser(
-        prog="python -m agent", description="Node agent with SIMULATED GPUs."
+        prog="python -m agent", description="Node agent: real GPUs through NVML, or SIMULATED ones."
     )
     parser.add_argument("--state", type=Path, required=True, help="its only durable directory")
     parser.add_argument("--api", default="", help="URL of the control plane, to enrol")
     parser.add_argument("--ca", type=Path, help="CA certificate of the control plane")
     parser.add_argument("--nats", default="", help="NATS URL, where enrolment's is not reachable")
+    parser.add_argument(
+        "--devices", choices=("simulated", "nvml"), default="simulated", help="SIMULATED or real"
+    )
+    parser.add_argument("--nvml-library", type=Path, help="libnvidia-ml.so.1, absolute path")
+    parser.add_argument("--cuda-library", type=Path, help="libcuda.so.1, absolute path")
     parser.add_argument("--model", default="T4", help="GPU model to simulate")
     parser.add_argument("--gpus", type=int, default=8, help="how many to simulate")
     parser.add_argument(
@@ -32,6 +37,9 @@ def parsed(arguments: list[str]) -> Config:
         ca_file=given.ca,
         nats_url=given.nats,
         token=os.environ.get("GPUAAS_ENROL_TOKEN", ""),
+        devices=given.devices,
+        nvml_library=given.nvml_library,
+        cuda_library=given.cuda_library,
         model=given.model,
         gpus=given.gpus,
         usable_after_us=given.usable_after_us,

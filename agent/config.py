@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -9,13 +10,18 @@ class Config(Struct, frozen=True, kw_only=True):
     """Settings of one agent. `state` is its only durable place; losing it means enrolling anew.
 
     `token` and `api_url` are needed once, until the node is enrolled. `model`, `gpus` and
-    `usable_after_us` describe the SIMULATED machine. Times in us.
+    `usable_after_us` describe the SIMULATED machine. `nvml_library` and `cuda_library` are
+    absolute paths; without the second, memory cannot be overwritten. Times in us.
     """
 
     state: Path
     api_url: str = ""
     token: str = ""
     ca_file: Path | None = None
+    devices: Literal["simulated", "nvml"] = "simulated"
+    nvml_library: Path | None = None
+    cuda_library: Path | None = None
+    device_probe_us: int = 5_000_000
     model: str = "T4"
     gpus: int = 8
     usable_after_us: int = 500_000

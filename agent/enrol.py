@@ -21,9 +21,15 @@ _MAX_REPLY = 65_536
 
 
 def request_of(
-    key: Ed25519PrivateKey, token: str, model: str, gpus: tuple[Gpu, ...], serial: str
+    key: Ed25519PrivateKey,
+    token: str,
+    model: str,
+    gpus: tuple[Gpu, ...],
+    serial: str,
+    *,
+    simulated: bool = True,
 ) -> EnrolRequest:
-    """The signed request of a SIMULATED node. Raises: FleetError token.malformed."""
+    """The signed request of a node. Raises: FleetError token.malformed."""
     parse_token(token)
     return signed_request(
         key,
@@ -31,7 +37,7 @@ def request_of(
             token=token,
             key=public_hex(key),
             model=model,
-            simulated=True,
+            simulated=simulated,
             gpus=gpus,
             serial=serial,
             proof="",

@@ -5,11 +5,12 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
-from agent import lease
+from agent import device_work, lease
 from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
 from contracts import fleet
+from contracts.devices import CheckDevices, SanitizeDevices
 from contracts.fleet import Command, StartRuntime, StopRuntime
 from contracts.signing import FleetError
 
@@ -32,10 +33,11 @@ _REFUSED = "SELECT answer FROM refusal WHERE sha256 = :sha256"
 _REFUSE = "INSERT INTO refusal (sha256, number, answer) VALUES (:sha256, :number, :answer)"
 
 MAX_REFUSALS = 256
+_DEVICES = (CheckDevices, SanitizeDevices)
 
 
 class Node(Struct, frozen=True):
-    """What commands are checked against and act on."""
+    """What commands are checked against and act on. `devices`: how many were enrolled."""
 
     node: str
     boot: str
@@ -43,6 +45,7 @@ class Node(Struct, frozen=True):
     store: Store
     spool: Spool
     runtimes: SimulatedRuntimes
+    devices: int = 0
 
 
 class Answer(Struct, frozen=True):
@@ -88,7 +91,7 @@ def resume(node: Node, now_us: int) -> int:
     count = 0
     for (raw,) in rows:
         command = msgspec.json.decode(raw, type=Command)
-        if command.boot != node.boot:
+        if command.boot != node.boot and not isinstance(command.order, _DEVICES):
             # A reboot voids what the old boot had begun: nothing of it can still be running.
             _finish(node, command, None)
             continue
@@ -123,6 +126,8 @@ def check(node: Node, command: Command, now_us: int) -> None:
         raise FleetError("command.expired", f"at {command.expires_boottime_us}")
     if lease.nonce_is_stale(node.store, node.boot, command.nonce):
         raise FleetError("command.stale", "its lease nonce is an old one")
+    if isinstance(command.order, _DEVICES):
+        return
     fence = node.store.conn.execute(_FENCE, {"allocation": command.allocation}).fetchone()
     if fence is None:
         return
@@ -150,6 +155,12 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
                 order.lease_boottime_us,
             )
             _finish(node, command, None)
+        case CheckDevices() | SanitizeDevices() as order:
+            if not all(0 <= index < node.devices for index in order.devices):
+                raise FleetError("device.unknown", f"not all of {order.devices} are here")
+            with node.store.transaction():
+                device_work.enqueue(node.store, command.number, order)
+                _finish(node, command, None)
         case StopRuntime() as order:
             if node.runtimes.stop(command.allocation, now_us):
                 _finish(node, command, None)
@@ -186,6 +197,8 @@ def tell(node: Node, allocation: str, state: str, message: bytes) -> None:
 def _receive(node: Node, command: Command) -> None:
     with node.store.transaction() as conn:
         conn.execute(_RECEIVED, {"number": command.number, "command": msgspec.json.encode(command)})
+        if isinstance(command.order, CheckDevices | SanitizeDevices):
+            return
         conn.execute(
             _SET_FENCE,
             {

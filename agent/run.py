@@ -5,11 +5,14 @@ from pathlib import Path
 import nats.errors
 from nats.aio.client import Client
 
-from agent import clock, identity, link, orders, watch
+from agent import clock, device_loops, identity, link, machine, orders, watch
 from agent.config import Config
+from agent.device_watch import Desk
+from agent.device_work import Means
+from agent.devices import DeviceSource
 from agent.enrol import enrol, request_of
 from agent.orders import Node
-from agent.simulated import SimulatedRuntimes, inventory
+from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
 from contracts.fleet import EnrolReply
@@ -30,30 +33,35 @@ async def run(config: Config, stop: asyncio.Event | None = None) -> None:
     known = identity.enrolment(config.state)
     store = Store(config.state, enrolled=known is not None)
     try:
-        reply = known or await _enrol(config)
-        node = open_node(config, store, reply)
+        source = machine.open_source(config, public_hex(identity.event_key(config.state)))
+        reply = known or await _enrol(config, source)
+        desk = machine.open_desk(config, store, source)
+        node = open_node(config, store, reply, len(desk.units))
         try:
-            await _serve(config, node, reply, stop)
+            await _serve(config, node, reply, stop, desk)
         finally:
             node.runtimes.close()
+            desk.close()
     finally:
         store.close()
 
 
-def open_node(config: Config, store: Store, reply: EnrolReply) -> Node:
+def open_node(config: Config, store: Store, reply: EnrolReply, devices: int = 0) -> Node:
     """The node as this boot: same boot adopts what runs, a new one starts from nothing."""
     boot = clock.boot_of(reply.node, config.machine_boot or clock.machine_boot())
     runtimes = SimulatedRuntimes(
         config.state / "simulated.db", boot, config.gpus, config.usable_after_us
     )
     spool = Spool(store, identity.event_key(config.state), reply.node, boot)
-    node = Node(reply.node, boot, reply.command_key, store, spool, runtimes)
+    node = Node(reply.node, boot, reply.command_key, store, spool, runtimes, devices)
     watch.announce(node, clock.boottime_us())
     orders.resume(node, clock.boottime_us())
     return node
 
 
-async def _serve(config: Config, node: Node, reply: EnrolReply, stop: asyncio.Event) -> None:
+async def _serve(
+    config: Config, node: Node, reply: EnrolReply, stop: asyncio.Event, desk: Desk
+) -> None:
     credentials = link.Credentials(
         config.nats_url or reply.nats_url, reply.nats_user, reply.nats_password
     )
@@ -62,7 +70,14 @@ async def _serve(config: Config, node: Node, reply: EnrolReply, stop: asyncio.Ev
         return
     over = asyncio.create_task(stop.wait())
     here = link.Link(config, node, client)
-    loops = [asyncio.create_task(loop(here)) for loop in link.LOOPS]
+    means = Means(config.cuda_library)
+    loops = [
+        *(asyncio.create_task(loop(here)) for loop in link.LOOPS),
+        asyncio.create_task(
+            device_loops.probe(desk, node.spool, config.device_probe_us, here.wake)
+        ),
+        asyncio.create_task(device_loops.work(desk, node.spool, means, here.wake)),
+    ]
     try:
         # A loop ends only by a failure that must end the agent: it is raised here.
         done, _ = await asyncio.wait([over, *loops], return_when=asyncio.FIRST_COMPLETED)
@@ -87,10 +102,14 @@ async def _connected(
     return None
 
 
-async def _enrol(config: Config) -> EnrolReply:
+async def _enrol(config: Config, source: DeviceSource) -> EnrolReply:
     key = identity.event_key(config.state)
-    gpus = inventory(public_hex(key), config.gpus)
-    request = request_of(key, config.token, config.model, gpus, f"SIMULATED-{public_hex(key)[:16]}")
+    devices = source.inventory()
+    simulated = source.origin.simulated
+    model = config.model if simulated else machine.one_model(devices)
+    serial = f"SIMULATED-{public_hex(key)[:16]}" if simulated else machine.serial_of(devices)
+    gpus = machine.enrolled(config.state, devices)
+    request = request_of(key, config.token, model, gpus, serial, simulated=simulated)
     for attempt in range(_ENROL_ATTEMPTS):
         try:
             reply = await asyncio.to_thread(enrol, config.api_url, request, config.ca_file)

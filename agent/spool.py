@@ -37,7 +37,7 @@ class Spool:
     def __init__(self, store: Store, key: Ed25519PrivateKey, node: str, boot: str) -> None:
         self._store = store
         self.key = key
-        self._node = node
+        self.node = node
         self.boot = boot
 
     def is_new_boot(self) -> bool:
@@ -61,7 +61,7 @@ class Spool:
         with self._store.transaction() as conn:
             seq = self._last_seq() + 1
             body = Body(
-                "gpuaas-attest/1", self._node, self.boot, seq, tag, stream, boottime_us, said
+                "gpuaas-attest/1", self.node, self.boot, seq, tag, stream, boottime_us, said
             )
             event: Attested = attest(self.key, body)
             message = msgspec.json.encode(event if nonce is None else LeaseRequest(event, nonce))

@@ -19,8 +19,10 @@ _WAIT_S = 60
 _MODEL = "T4"
 
 
-def run(settings: Settings, *, model: str = _MODEL, gpus: int = 8) -> NoReturn:
-    """Becomes the agent process (`python -m agent`), with SIMULATED GPUs.
+def run(
+    settings: Settings, *, model: str = _MODEL, gpus: int = 8, more: tuple[str, ...] = ()
+) -> NoReturn:
+    """Becomes the agent process (`python -m agent`), with SIMULATED GPUs unless `more` says so.
 
     A state directory that was enrolled before needs no token; GPUAAS_ENROL_TOKEN is used as it
     is; otherwise the operator's token of the embedded issuer invites a node.
@@ -29,13 +31,14 @@ def run(settings: Settings, *, model: str = _MODEL, gpus: int = 8) -> NoReturn:
         DomainError: `stack.start_failed` when the API does not answer within a minute.
     """
     state = settings.data / "agent"
+    name = "node-0" if more else "simulated-0"
     env = settings.environment()
     url = f"http://{settings.http_host}:{settings.http_port}"
     if not (state / "enrolment.json").exists() and "GPUAAS_ENROL_TOKEN" not in env:
-        env["GPUAAS_ENROL_TOKEN"] = invite(url, developer_token(settings), "simulated-0", model)
+        env["GPUAAS_ENROL_TOKEN"] = invite(url, developer_token(settings), name, model)
     argv = [
         sys.executable, "-m", "agent", "--state", str(state), "--api", url,
-        "--nats", settings.nats_node_url, "--model", model, "--gpus", str(gpus),
+        "--nats", settings.nats_node_url, "--model", model, "--gpus", str(gpus), *more,
     ]  # fmt: skip
     os.execve(sys.executable, argv, env)  # noqa: S606 - the agent replaces this process
 

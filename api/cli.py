@@ -85,10 +85,14 @@ def _signer(_args: argparse.Namespace) -> int:
     return run(settings.signer_state, settings.signer_socket)
 
 
-def _agent(_args: argparse.Namespace) -> int:
+def _agent(args: argparse.Namespace) -> int:
     from api.agents import run
 
-    return run(from_environment())
+    real = [] if args.devices != "nvml" else ["--devices", "nvml"]
+    for name in ("nvml_library", "cuda_library"):
+        if getattr(args, name) is not None:
+            real += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
+    return run(from_environment(), model=args.model, more=tuple(real))
 
 
 def _migrate(_args: argparse.Namespace) -> int:
@@ -181,9 +185,12 @@ def build_parser() -> argparse.ArgumentParser:
     verb("worker", _worker, "integrator, heartbeat, scrubber, projections and reactions")
     verb("signer", _signer, "the process that holds the log's key")
     agent = verb("agent", _agent, "a node agent of the embedded stack")
-    agent.add_argument(
-        "--simulated", action="store_true", required=True, help="with SIMULATED GPUs"
-    )
+    kind = agent.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--devices", choices=("simulated", "nvml"), help="SIMULATED or real GPUs")
+    kind.add_argument("--simulated", action="store_true", help="the same as --devices simulated")
+    agent.add_argument("--nvml-library", type=Path, metavar="PATH", help="libnvidia-ml.so.1")
+    agent.add_argument("--cuda-library", type=Path, metavar="PATH", help="libcuda.so.1")
+    agent.add_argument("--model", default="T4", help="the model that this node is expected to be")
     verb("migrate", _migrate, "bring the database to this version and open the log")
     verb("fsck", _fsck, "re-read log and storage whole, name the first bad position")
     rebuild = verb("rebuild", _rebuild, "rebuild all views beside the live ones, compare, swap")

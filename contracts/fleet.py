@@ -10,12 +10,14 @@ import base64
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET, Struct, UnsetType
 
+from contracts.devices import CheckDevices, SanitizeDevices
 from contracts.signing import FleetError, decode, opened, public_hex, sealed, unbase64, verify
 from contracts.spec import Spec
 
@@ -86,7 +88,7 @@ def receipt_subject(node: str) -> str:
 
 
 # ------------------------------------------------------------------ agents' words
-type Said = dict[str, str | int | list[str]]
+type Said = dict[str, str | int | bool | Sequence[str | int] | None]
 
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,7 +169,7 @@ class StopRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.
 
 
 # The compiled catalogue: nothing else can be asked of a node.
-type Order = StartRuntime | StopRuntime
+type Order = StartRuntime | StopRuntime | CheckDevices | SanitizeDevices
 
 
 class Command(Struct, frozen=True, forbid_unknown_fields=True):
@@ -189,14 +191,22 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
     order: Order
 
     def same_as(self, other: "Command") -> bool:
-        """True when both ask for the same thing; expiry, nonce and lease end may differ."""
+        """True when both ask for the same thing; expiry, nonce and lease end may differ.
+
+        An order about devices outlives a boot, so it may be sent again to the next one.
+        """
+        mine, others = self.order, other.order
+        if isinstance(mine, CheckDevices | SanitizeDevices):
+            return (self.number, self.node, mine) == (other.number, other.node, others)
+        if isinstance(others, CheckDevices | SanitizeDevices):
+            return False
         return (self.number, self.node, self.boot, self.allocation, self.epoch) == (
             other.number,
             other.node,
             other.boot,
             other.allocation,
             other.epoch,
-        ) and (type(self.order), self.order.runtime) == (type(other.order), other.order.runtime)
+        ) and (type(mine), mine.runtime) == (type(others), others.runtime)
 
 
 class _Numbered(Struct, frozen=True):
