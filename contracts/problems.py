@@ -101,15 +101,20 @@ log.version_stale|409|Somebody else was first|Read again, decide again.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
 meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
 node.certificate_stale|409|That certificate was replaced|Operator: two agents may hold this node's keys.
+node.device_unknown|400|No such device|Name indexes of the node's devices, in order, each once.
 node.doubled|403|Two agents spoke as this node|Operator: revoke it, then invite and enrol it again.
+node.drain_foreign|409|Another's drain|Name the owner and the reason that the facts say, if you mean to end it.
 node.fingerprint_differs|409|Not the expected machine|Operator: look at the machine, invite it with its own.
 node.inventory_invalid|400|Not an inventory|Count indexes from 0 and name each GPU once.
 node.lease_foreign|409|Not this node's runtime|Renew only for what it holds.
 node.model_differs|409|Not the expected model|Operator: invite with the model it has.
 node.not_anchored|409|This boot has no anchor|Send the boot's anchor first.
+node.not_empty|409|It is in use|Drain the node and wait for what runs to end.
 node.not_placeable|409|The node takes no new work|Nothing: the platform places it elsewhere.
 node.not_possible|409|Not possible for this node|Read its state and send what it allows.
 node.not_revoked|409|Its identity still counts|Operator: revoke it first.
+node.receipt_missing|409|No clean receipt|Request sanitizing and wait for the node's receipt.
+node.retired|409|The node is retired|Invite the machine again as a new node.
 node.revoked|403|The node was revoked|Operator: invite and enrol it again.
 node.shares_invalid|400|Not device shares|Name each device once, in order, 1 to 1000 milli.
 node.still_held|409|Something may still run there|Wait until its leases have ended, then enrol again.

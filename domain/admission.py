@@ -11,7 +11,17 @@ from typing import Any, Final, get_args
 
 from msgspec import Struct
 
-from domain import account, node, organization, period, pricebook, project, quota, runtime
+from domain import (
+    account,
+    node,
+    node_facts,
+    organization,
+    period,
+    pricebook,
+    project,
+    quota,
+    runtime,
+)
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.instants import LEASE_US
@@ -33,6 +43,7 @@ class Held(Struct):
     past: tuple[runtime.State, ...] = ()
     allocated: node.Allocated | None = None
     lease: node.Lease | None = None  # as it was when released
+    kept: tuple[str, ...] = ()  # likewise, of its node
     committed: quota.Committed | None = None
 
 
@@ -59,7 +70,7 @@ class AdmissionState:
             period.Opened: self._period,
             pricebook.EntryPublished: self._price,
             **dict.fromkeys(get_args(organization.Event.__value__), self._organization),
-            **dict.fromkeys(get_args(node.Event.__value__), self._node),
+            **dict.fromkeys(node.EVENTS, self._node),
             **dict.fromkeys(get_args(runtime.Event.__value__), self._runtime),
             **dict.fromkeys(get_args(quota.Event.__value__), self._quota),
         }
@@ -113,8 +124,13 @@ class AdmissionState:
             case node.Released(runtime=name):
                 held = self.runtimes[name] if name in self.runtimes else self.ended[name]
                 assert held.allocated is not None
-                again = node.readopt(self.stock.states[stream], held.allocated, held.lease)
+                state = self.stock.states[stream]
+                again = node.readopt(state, held.allocated, held.lease, held.kept)
                 self.stock.update(stream, again)
+            case node_facts.Drained():
+                self.stock.update(stream, node.not_drained(self.stock.states[stream]))
+            case node_facts.SanitizeRequested():
+                pass  # an order to the node: nothing here rests on it
             case quota.LimitSet():
                 before = self._limits_before.pop((stream, fact))
                 quota.restore_limit(self.quotas[stream], fact, before)
@@ -164,6 +180,7 @@ class AdmissionState:
             state = self.stock.states[stream]
             held.allocated = state.held[fact.runtime]
             held.lease = state.leases.get(fact.runtime)
+            held.kept = state.kept
 
     def _quota(self, stream: str, fact: quota.Event) -> None:
         tree = self.quotas.get(stream)

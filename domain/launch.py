@@ -159,11 +159,13 @@ def _still_so(state: AdmissionState, stream: str, live: runtime.Live, event: run
 def _ended(state: AdmissionState, stream: str, event: runtime.Final) -> tuple[Emit, ...]:
     held = _held(state, stream)
     live = _live(held)
+    release = node.Release(live.allocation, stream, event.decided_us)
+    released = node.decide(release, state.stock.states[live.node])
     return _emit(
         state,
         held.org,
         (stream, (event,)),
-        (live.node, (node.Released(live.allocation, stream, event.decided_us),)),
+        (live.node, tuple(released)),
         (quota.quota_stream(held.org), (quota.Released(stream, event.decided_us),)),
     )
 
@@ -232,7 +234,7 @@ def _choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[st
         else:
             refused = refused or error
     if best is not None:
-        return chosen, stock.place(best, shape)
+        return chosen, stock.place(best, launch.organization, shape)
     raise refused or _none_fits(state, launch)
 
 

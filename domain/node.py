@@ -2,25 +2,27 @@
 
     (none) -Invite-> Expected -Enrol-> Serving
     Serving: AnchorBoot, Allocate, Release, RenewLease, MarkUnreachable / MarkReachable,
-             Cordon / Uncordon, and what domain/identity.py decides: Certify, Revoke, Reinvite
+             what domain/identity.py decides (Certify, Revoke, Reinvite), and
+             domain/upkeep.py (cordon, drain, quarantine, sanitize, return, retire)
 
-New work goes to a Serving node that is reachable and not cordoned. Unreachable kills nothing and
-reassigns nothing. A node whose identity is barred takes no work and gets no lease. A device is
-shared only inside one organization and never over 1000 milli.
+New work goes to a Serving node that is reachable and not closed by its upkeep. Unreachable kills
+nothing and reassigns nothing. A node whose identity is barred takes no work and gets no lease. A
+device is shared only inside one organization and never over 1000 milli; one that owes a receipt
+stays its last tenant's until a clean one is there.
 """
 
-from typing import assert_never
+from typing import Final, get_args
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from domain import enrolment, identity
+from domain import enrolment, identity, upkeep
 from domain.decider import Decider
 from domain.enrolment import Enrol, Invite
 from domain.errors import DomainError
-from domain.identity import Identity, IdentityCommand
-from domain.instants import LEASE_US, Anchor, billable_instant
+from domain.identity import IdentityCommand
+from domain.instants import LEASE_US, billable_instant
 from domain.node_facts import (
+    EVENTS,
     Allocated,
     Anchored,
     Cordoned,
@@ -33,42 +35,31 @@ from domain.node_facts import (
     Uncordoned,
     Unreachable,
 )
+from domain.node_state import (
+    Expected,
+    Lease,
+    Missing,
+    Serving,
+    State,
+    evolve,
+    not_drained,
+    placeable,
+    readopt,
+    withdraw,
+)
+from domain.upkeep import Cordon, Uncordon
 from domain.words import MILLI, Attested, Share
 
 __all__ = [
-    "DECIDER",
-    "Allocate",
-    "Allocated",
-    "AnchorBoot",
-    "Anchored",
-    "Command",
-    "Cordon",
-    "Cordoned",
-    "Enrol",
-    "Enrolled",
-    "Event",
-    "Expected",
-    "Invite",
-    "Invited",
-    "Lease",
-    "LeaseRenewed",
-    "MarkReachable",
-    "MarkUnreachable",
-    "Missing",
-    "Reachable",
-    "Release",
-    "Released",
-    "RenewLease",
-    "Serving",
-    "State",
-    "Uncordon",
-    "Uncordoned",
-    "Unreachable",
-    "decide",
-    "evolve",
-    "readopt",
-    "withdraw",
-]
+    "DECIDER", "EVENTS", "Allocate", "Allocated", "AnchorBoot", "Anchored", "Command",
+    "Cordon", "Cordoned", "Enrol", "Enrolled", "Event", "Expected", "Invite", "Invited",
+    "Lease", "LeaseRenewed", "MarkReachable", "MarkUnreachable", "Missing", "Reachable",
+    "Release", "Released", "RenewLease", "Serving", "State", "Uncordon", "Uncordoned",
+    "Unreachable", "decide", "evolve", "not_drained", "placeable", "readopt", "withdraw",
+]  # fmt: skip
+
+
+_UPKEEP: Final = get_args(upkeep.Command.__value__)
 
 
 class AnchorBoot(Struct, frozen=True):
@@ -111,54 +102,10 @@ class MarkReachable(Struct, frozen=True):
     since_us: int
 
 
-class Cordon(Struct, frozen=True):
-    now_us: int
-
-
-class Uncordon(Struct, frozen=True):
-    now_us: int
-
-
 type Command = (
     Invite | Enrol | AnchorBoot | Allocate | Release | RenewLease | MarkUnreachable
-    | MarkReachable | Cordon | Uncordon | IdentityCommand
+    | MarkReachable | upkeep.Command | IdentityCommand
 )  # fmt: skip
-
-
-class Missing(Struct, frozen=True):
-    pass
-
-
-class Expected(Struct, frozen=True):
-    invited: Invited
-    identity: Identity
-
-
-class Lease(Struct, frozen=True, gc=False):
-    """The last renewal that named a runtime, and the boot that asked for it."""
-
-    renewed_us: int
-    until_us: int
-    boot: str
-
-
-class Serving(Struct, frozen=True):
-    """`free` milli and owning organization (`""` when empty) per device; `held` by runtime id."""
-
-    enrolled: Enrolled
-    free: tuple[int, ...]
-    owners: tuple[str, ...]
-    held: dict[str, Allocated]
-    leases: dict[str, Lease]
-    anchor: Anchor = Anchor("", 0, 0)
-    renewed_us: int = 0
-    epoch: int = 0
-    cordoned: bool = False
-    unreachable: bool = False
-    identity: Identity = Identity()
-
-
-type State = Missing | Expected | Serving
 
 
 def decide(command: Command, state: State) -> list[Event]:
@@ -168,6 +115,10 @@ def decide(command: Command, state: State) -> list[Event]:
         DomainError: `node.*`; `capacity.none_fits` when the devices are not free.
     """
     match command, state:
+        case ((MarkUnreachable() | MarkReachable()), Serving()) if state.upkeep.retired:
+            return []
+        case _, Serving() if state.upkeep.retired and not isinstance(command, upkeep.Retire):
+            raise DomainError("node.retired", "it was retired for good")
         case Invite(), Missing():
             return [*enrolment.invited(command)]
         case Invite(), Expected(invited) if invited.token_sha256 == command.token_sha256:
@@ -188,20 +139,15 @@ def decide(command: Command, state: State) -> list[Event]:
         case Allocate(), Serving():
             return _allocated(command, state)
         case Release(), Serving():
-            held = state.held.get(command.runtime)
-            if held is None or held.allocation != command.allocation:
-                return []
-            return [Released(command.allocation, command.runtime, command.now_us)]
+            return _released(command, state)
         case RenewLease(), Serving():
             return [_renewed(command, state)]
         case MarkUnreachable(), Serving():
             return [] if state.unreachable else [Unreachable(command.since_us)]
         case MarkReachable(), Serving():
             return [Reachable(command.since_us)] if state.unreachable else []
-        case Cordon(), Serving():
-            return [] if state.cordoned else [Cordoned(command.now_us)]
-        case Uncordon(), Serving():
-            return [Uncordoned(command.now_us)] if state.cordoned else []
+        case command, Serving() if isinstance(command, _UPKEEP):
+            return _upkept(command, state)
         case _, Missing():
             raise DomainError("node.unknown", "no such node")
         case _:
@@ -236,7 +182,7 @@ def _allocated(command: Allocate, state: Serving) -> list[Event]:
     held = state.held.get(command.runtime)
     if held is not None and held.allocation == command.allocation:
         return []
-    if held is not None or state.cordoned or state.unreachable or state.identity.barred:
+    if held is not None or not placeable(state):
         raise DomainError("node.not_placeable", "closed, unreachable, or it runs here already")
     indexes = [share.index for share in command.devices]
     if not indexes or indexes != sorted(set(indexes)):
@@ -245,7 +191,7 @@ def _allocated(command: Allocate, state: Serving) -> list[Event]:
         if not (0 <= share.index < len(state.free) and 0 < share.milli <= MILLI):
             raise DomainError("node.shares_invalid", f"no such share: {share}")
         owner = state.owners[share.index]
-        if share.milli > state.free[share.index] or owner not in {"", command.organization}:
+        if share.milli > state.offers(share.index) or owner not in {"", command.organization}:
             raise DomainError("capacity.none_fits", f"device {share.index} is not free for that")
     return [
         Allocated(
@@ -253,6 +199,26 @@ def _allocated(command: Allocate, state: Serving) -> list[Event]:
             *(state.epoch + 1, command.now_us),
         )
     ]
+
+
+def _released(command: Release, state: Serving) -> list[Event]:
+    """The release, and what the upkeep makes of devices that it leaves empty."""
+    held = state.held.get(command.runtime)
+    if held is None or held.allocation != command.allocation:
+        return []
+    left = tuple([one.index for one in held.devices if state.free[one.index] + one.milli == MILLI])
+    follows = upkeep.emptied(state.upkeep, left, command.now_us, idle=len(state.held) == 1)
+    return [Released(command.allocation, command.runtime, command.now_us), *follows]
+
+
+def _upkept(command: upkeep.Command, state: Serving) -> list[Event]:
+    match command:
+        case upkeep.ReportSanitized(attested=word) if word.boot != state.anchor.boot:
+            raise DomainError("node.not_anchored", "this boot has no anchor yet")
+        case _:
+            pass
+    busy = tuple(free < MILLI for free in state.free)
+    return [*upkeep.decide(command, state.upkeep, upkeep.Load(busy, state.kept))]
 
 
 def _renewed(command: RenewLease, state: Serving) -> LeaseRenewed:
@@ -265,97 +231,6 @@ def _renewed(command: RenewLease, state: Serving) -> LeaseRenewed:
         raise DomainError("node.not_anchored", "this boot has no anchor yet")
     at = billable_instant(command.boottime_us, state.anchor, state.renewed_us, command.now_us)
     return LeaseRenewed(command.runtimes, command.boottime_us, at, at + LEASE_US, command.attested)
-
-
-def evolve(state: State, event: Event) -> State:
-    """The state after the event; `free` and `owners` follow from what is held."""
-    if isinstance(event, Invited):
-        known = Identity(token_sha256=event.token_sha256, expires_us=event.expires_us)
-        return Expected(event, known)
-    if isinstance(event, Enrolled):
-        return _serving(state, event)
-    if isinstance(event, identity.EVENTS):
-        assert not isinstance(state, Missing)
-        return replace(state, identity=identity.evolve(state.identity, event))
-    assert isinstance(state, Serving)
-    match event:
-        case Anchored():
-            return replace(state, anchor=Anchor(event.boot, event.boottime_us, event.anchor_us))
-        case Allocated():
-            return _holding(state, event)
-        case Released():
-            return _freed(state, event.runtime)
-        case LeaseRenewed():
-            lease = Lease(event.renewed_us, event.until_us, event.attested.boot)
-            leases = state.leases | dict.fromkeys(event.runtimes, lease)
-            return replace(state, leases=leases, renewed_us=event.renewed_us)
-        case Unreachable():
-            return replace(state, unreachable=True)
-        case Reachable():
-            return replace(state, unreachable=False)
-        case Cordoned():
-            return replace(state, cordoned=True)
-        case Uncordoned():
-            return replace(state, cordoned=False)
-        case _:
-            assert_never(event)
-
-
-def _serving(state: State, event: Enrolled) -> Serving:
-    count = len(event.gpus)
-    free, owners = (MILLI,) * count, ("",) * count
-    if not isinstance(state, Serving):
-        known = state.identity if isinstance(state, Expected) else Identity()
-        return Serving(event, free, owners, {}, {}, identity=identity.renewed(known))
-    # Epochs and instants go on: what was fenced off before stays so.
-    return replace(
-        state,
-        enrolled=event,
-        free=free,
-        owners=owners,
-        held={},
-        leases={},
-        anchor=Anchor("", 0, 0),
-        unreachable=False,
-        identity=identity.renewed(state.identity),
-    )
-
-
-def _holding(state: Serving, event: Allocated) -> Serving:
-    free, owners = list(state.free), list(state.owners)
-    for share in event.devices:
-        free[share.index] -= share.milli
-        owners[share.index] = event.organization
-    return replace(
-        state,
-        free=tuple(free),
-        owners=tuple(owners),
-        held={**state.held, event.runtime: event},
-        epoch=event.epoch,
-    )
-
-
-def _freed(state: Serving, runtime: str) -> Serving:
-    held = dict(state.held)
-    leases = {name: lease for name, lease in state.leases.items() if name != runtime}
-    free, owners = list(state.free), list(state.owners)
-    for share in held.pop(runtime).devices:
-        free[share.index] += share.milli
-        if free[share.index] == MILLI:
-            owners[share.index] = ""
-    return replace(state, free=tuple(free), owners=tuple(owners), held=held, leases=leases)
-
-
-def withdraw(state: Serving, event: Allocated) -> Serving:
-    """The state before an allocation whose append was refused, whatever came between."""
-    last = state.epoch == event.epoch
-    return replace(_freed(state, event.runtime), epoch=event.epoch - 1 if last else state.epoch)
-
-
-def readopt(state: Serving, event: Allocated, lease: Lease | None) -> Serving:
-    """The state before a release whose append was refused; epochs given since stay given."""
-    leases = state.leases if lease is None else {**state.leases, event.runtime: lease}
-    return replace(_holding(state, event), epoch=state.epoch, leases=leases)
 
 
 DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

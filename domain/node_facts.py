@@ -1,5 +1,7 @@
 """The facts of a node's stream, in the order of contracts/facts.md; `node` decides them."""
 
+from typing import Final, get_args
+
 from msgspec import Struct
 
 from domain.identity import IdentityEvent
@@ -73,7 +75,84 @@ class Uncordoned(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.no
     decided_us: int
 
 
+class DrainStarted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.drain_started.v1"
+):
+    """`owner`: `operator` for people, else the name of the system part that drains."""
+
+    owner: str
+    reason: str
+    decided_us: int
+
+
+class Drained(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.drained.v1"):
+    decided_us: int
+
+
+class DrainEnded(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.drain_ended.v1"):
+    owner: str
+    reason: str
+    decided_us: int
+
+
+class Quarantined(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.quarantined.v1"
+):
+    devices: tuple[int, ...]
+    reason: str
+    decided_us: int
+
+
+class SanitizationRequired(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.sanitization_required.v1"
+):
+    decided_us: int
+
+
+class SanitizeRequested(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.sanitize_requested.v1"
+):
+    devices: tuple[int, ...]
+    reason: str
+    decided_us: int
+
+
+class Sanitized(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.sanitized.v1"):
+    """A receipt: the node's word, no measurement of ours. `ecc_uncorrected` null: not readable."""
+
+    devices: tuple[int, ...]
+    method: str
+    bytes_covered: int
+    duration_us: int
+    driver: str
+    ecc_uncorrected: int | None
+    residual_processes: int
+    boottime_us: int
+    decided_us: int
+    attested: Attested
+
+
+class Returned(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.returned.v1"):
+    devices: tuple[int, ...]
+    decided_us: int
+
+
+class Retired(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.retired.v1"):
+    reason: str
+    decided_us: int
+
+
 type Event = (
     Invited | Enrolled | Anchored | Allocated | Released | LeaseRenewed | Unreachable | Reachable
-    | Cordoned | Uncordoned | IdentityEvent
+    | Upkept | IdentityEvent
 )  # fmt: skip
+type Upkept = (
+    Cordoned | Uncordoned | DrainStarted | Drained | DrainEnded | Quarantined
+    | SanitizationRequired | SanitizeRequested | Sanitized | Returned | Retired
+)  # fmt: skip
+
+EVENTS: Final[tuple[type[Struct], ...]] = (
+    *[kind for kind in get_args(Event.__value__) if isinstance(kind, type)],
+    *get_args(Upkept.__value__),
+    *get_args(IdentityEvent.__value__),
+)

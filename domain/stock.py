@@ -1,14 +1,15 @@
 """Where a request goes: free devices indexed so that no node is ever scanned.
 
-Best fit: first the fullest device the organization already shares, then the node with the fewest
-empty devices that still has enough. Ties: order of enrolment, then device index. The choice is a
-function of what is free now, not of how it came about, so a rebuilt index chooses the same.
+Best fit: first the fullest device the organization already has, then the node with the fewest
+empty devices that still has enough (those kept for the organization count, and are taken first).
+Ties: order of enrolment, then device index. The choice is a function of what is free now, not of
+how it came about, so a rebuilt index chooses the same.
 Bit masks: bit i of a level mask says that level i has someone; the lowest set bit is the tightest.
 """
 
 from msgspec import Struct
 
-from domain.node import Serving
+from domain.node import Serving, placeable
 from domain.words import MILLI, Share
 
 
@@ -76,6 +77,8 @@ class Stock:
         self._device_at: list[tuple[str, int]] = []
         self._empty: dict[str, _Levels] = {}  # model -> nodes by count of empty devices
         self._parts: dict[tuple[str, str], _Levels] = {}  # model, owner -> devices by free milli
+        # model, owner -> nodes that keep empty devices for it, by those and the empty ones
+        self._whole: dict[tuple[str, str], _Levels] = {}
 
     def models(self) -> list[str]:
         return sorted(self._empty)
@@ -86,8 +89,8 @@ class Stock:
         if old is None or len(old.free) != len(new.free):
             self._number(node, new)
         self.states[node] = new
-        was = old is not None and _placeable(old)
-        now = _placeable(new)
+        was = old is not None and placeable(old)
+        now = placeable(new)
         if old is not None and was and now:
             self._change(node, old, new)
         elif old is not None and was:
@@ -97,34 +100,42 @@ class Stock:
 
     def rank(self, model: str, organization: str, shape: Shape) -> Rank | None:
         """How the tightest fit on this model ranks, or None: then nothing of this model fits."""
+        key = (model, organization)
         if shape.each < MILLI:
-            parts = self._parts.get((model, organization))
-            found = None if parts is None else parts.tightest(shape.each)
+            found = _tightest(self._parts.get(key), shape.each)
             if found is not None:
                 return (0, found[0] - shape.each, found[1])
-        empty = self._empty.get(model)
-        found = None if empty is None else empty.tightest(shape.devices)
-        return None if found is None else (1, found[0] - shape.devices, found[1])
+        ranks = [
+            (1, found[0] - shape.devices, found[1])
+            for levels in (self._empty.get(model), self._whole.get(key))
+            if (found := _tightest(levels, shape.devices)) is not None
+        ]
+        return min(ranks, default=None)
 
-    def place(self, rank: Rank, shape: Shape) -> Place:
+    def place(self, rank: Rank, organization: str, shape: Shape) -> Place:
         """The node and the shares that a rank, taken just now, stands for."""
         opens, _, ordinal = rank
         if not opens:
             node, index = self._device_at[ordinal]
             return Place(node, (Share(index, shape.each),))
         node = self._node_at[ordinal]
-        free = self.states[node].free
-        indexes = [index for index, milli in enumerate(free) if milli == MILLI]
-        return Place(node, tuple([Share(index, shape.each) for index in indexes[: shape.devices]]))
+        free = whole(self.states[node], organization)
+        indexes = sorted(free[: shape.devices])
+        return Place(node, tuple([Share(index, shape.each) for index in indexes]))
 
     def room(self, model: str, organization: str) -> Room:
         """What `place` would find for this organization now, in numbers."""
+        key = (model, organization)
         empty = self._empty.get(model, _Levels())
-        parts = self._parts.get((model, organization), _Levels())
-        free = sum(level * mask.bit_count() for level, mask in empty.members.items())
-        most = max(empty.mask.bit_length() - 1, 0)
+        kept = self._whole.get(key, _Levels())
+        parts = self._parts.get(key, _Levels())
+        most = max(empty.mask.bit_length() - 1, kept.mask.bit_length() - 1, 0)
         part = MILLI if most else max(parts.mask.bit_length() - 1, 0)
-        total = sum(len(s.free) for s in self.states.values() if s.enrolled.model == model)
+        total = free = 0
+        for state in self.states.values():
+            if state.enrolled.model == model and not state.upkeep.retired:
+                total += len(state.free)
+                free += len(whole(state, organization)) if placeable(state) else 0
         return Room(model, total, free, most, part)
 
     def _number(self, node: str, state: Serving) -> None:
@@ -136,12 +147,25 @@ class Stock:
 
     def _count(self, node: str, state: Serving, *, add: bool) -> None:
         """Add or drop all that a placeable node offers."""
-        count = state.free.count(MILLI)
-        self._level_empty(node, state, count, add=add)
-        for index, free in enumerate(state.free):
-            self._level_part(node, state, index, free, add=add)
+        empty, kept = 0, dict[str, int]()
+        for index, owner in enumerate(state.owners):
+            offered = state.offers(index)
+            if not owner:
+                empty += offered == MILLI
+            elif offered:
+                self._level_part(node, state, index, offered, add=add)
+                if offered == MILLI:
+                    kept[owner] = kept.get(owner, 0) + 1
+        self._level_empty(node, state, empty, add=add)
+        for owner, count in kept.items():
+            levels = self._whole.setdefault((state.enrolled.model, owner), _Levels())
+            (levels.add if add else levels.drop)(empty + count, self._node_ordinal[node])
 
     def _change(self, node: str, old: Serving, new: Serving) -> None:
+        if not (old.upkeep.plain and new.upkeep.plain):
+            self._count(node, old, add=False)
+            self._count(node, new, add=True)
+            return
         before, after = old.free.count(MILLI), new.free.count(MILLI)
         if before != after:
             self._level_empty(node, old, before, add=False)
@@ -157,7 +181,7 @@ class Stock:
             (levels.add if add else levels.drop)(count, self._node_ordinal[node])
 
     def _level_part(self, node: str, state: Serving, index: int, free: int, *, add: bool) -> None:
-        if 0 < free < MILLI:
+        if free and state.owners[index]:
             key = (state.enrolled.model, state.owners[index])
             levels = self._parts.get(key)
             if levels is None:
@@ -165,8 +189,15 @@ class Stock:
             (levels.add if add else levels.drop)(free, self._device_ordinal[node] + index)
 
 
-def _placeable(state: Serving) -> bool:
-    return not (state.cordoned or state.unreachable or state.identity.barred)
+def whole(state: Serving, organization: str) -> list[int]:
+    """Devices this organization may have whole: those kept for it first, each in order."""
+    free = [index for index in range(len(state.free)) if state.offers(index) == MILLI]
+    kept = [index for index in free if organization and state.owners[index] == organization]
+    return kept + [index for index in free if not state.owners[index]]
+
+
+def _tightest(levels: _Levels | None, at_least: int) -> tuple[int, int] | None:
+    return None if levels is None else levels.tightest(at_least)
 
 
 def _lowest(mask: int) -> int:

@@ -19,13 +19,24 @@ from projections import (
     journal,
     runtimes,
     tenancy,
+    upkeep,
 )
 from projections.batch import Apply, Batch, apply_entries
 from projections.table import Shape
 
 LIVE: Final = "views"
 SHADOW: Final = "views_next"
-ROOMS: Final = (tenancy, inventory, identities, runtimes, billing, journal, access, evidence_view)
+ROOMS: Final = (
+    tenancy,
+    inventory,
+    identities,
+    upkeep,
+    runtimes,
+    billing,
+    journal,
+    access,
+    evidence_view,
+)
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 
 _LOCK: Final = "SELECT position FROM {}.applied FOR UPDATE"

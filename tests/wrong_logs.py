@@ -265,6 +265,16 @@ def shape_cases() -> Iterator[Wrong]:
     for name, devices in shares:
         yield case(f"a share {name}", fact(7, devices=devices), 7, "devices")
 
+    def ill(devices: list[Any]) -> Edit:
+        told = {"devices": devices, "reason": "xid", "decided_us": START_US}
+        return lambda log: log.add(NODE, "node.quarantined", told)
+
+    for name, devices in (
+        ("of a text", ["0"]), ("of a truth", [True]), ("of no device", [-1]),
+        ("twice one device", [0, 0]), ("out of order", [1, 0]),
+    ):  # fmt: skip
+        yield case(f"an index {name}", ill(devices), 13, "devices")
+
     def words(**changes: Any) -> Edit:
         return lambda log: log.drafts[8]["fact"]["attested"].update(changes)
 

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from domain import node, quota, runtime
+from domain import node, node_facts, quota, runtime, upkeep
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.launch import Launch, admit, capacity, end, set_limit
@@ -12,6 +12,7 @@ from tests.unit.domain_world import World, fact_of, launch, word
 
 MODELS = ("A10", "T4")
 NODES = (("T4", 2), ("A10", 1), ("T4", 4))
+STRICT = frozenset({"node-1", "node-2"})  # these owe receipts
 ORGS = (1, 2)
 
 
@@ -22,16 +23,26 @@ class Plain:
         self.held: dict[str, tuple[str, int, tuple[tuple[int, int], ...], str, int]] = {}
         self.limits: dict[tuple[str, str], int] = {}
         self.closed: set[str] = set()
+        self.drains: dict[str, set[str]] = {}
+        self.sick: set[tuple[int, int]] = set()
+        self.kept: dict[tuple[int, int], str] = {}
+
+    def shut(self, name: str) -> bool:
+        return name in self.closed or bool(self.drains.get(name))
 
     def free(self, node_number: int, gpus: int, org: int) -> list[int]:
         """Milli that this organization may still take, per device."""
-        room = [1000] * gpus
+        mine = f"organization-{org}"
+        room = [
+            1000 if self.kept.get((node_number, index), mine) == mine else 0
+            for index in range(gpus)
+        ]
         for _, at, shares, owner, _ in self.held.values():
             if at != node_number:
                 continue
             for index, milli in shares:
-                room[index] = 0 if owner != f"organization-{org}" else room[index] - milli
-        return room
+                room[index] = 0 if owner != mine else room[index] - milli
+        return [0 if (node_number, index) in self.sick else room[index] for index in range(gpus)]
 
     def used(self, scope: str, model: str) -> int:
         return sum(
@@ -53,7 +64,7 @@ class Plain:
     def fits(self, org: int, devices: int, each: int, models: tuple[str, ...]) -> bool:
         """Whether any node at all could take it: tried one by one."""
         for number, (model, gpus) in enumerate(NODES, 1):
-            if (models and model not in models) or f"node-{number}" in self.closed:
+            if (models and model not in models) or self.shut(f"node-{number}"):
                 continue
             if not self.quota_allows(org, model, devices * each):
                 continue
@@ -68,7 +79,7 @@ class Admissions(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.world = World(NODES, organizations=len(ORGS))
+        self.world = World(NODES, organizations=len(ORGS), strict=STRICT)
         self.plain = Plain()
         self.count = 0
         self.facts: list[tuple[str, Emit]] = []
@@ -120,7 +131,13 @@ class Admissions(RuleBasedStateMachine):
             self.world.state.undo(emits)
             return
         self.stand(emits)
-        del self.plain.held[name]
+        _, _, shares, owner, _ = self.plain.held.pop(name)
+        if f"node-{at}" in STRICT:
+            self.plain.kept.update({(at, index): owner for index, _ in shares})
+        facts = [fact for emit in emits if emit.stream == f"node-{at}" for fact in emit.facts]
+        idle = not any(held[1] == at for held in self.plain.held.values())
+        drained = any(isinstance(fact, node_facts.Drained) for fact in facts)
+        assert drained == (idle and bool(self.plain.drains.get(f"node-{at}")))
 
     @rule(
         org=st.sampled_from(ORGS),
@@ -151,6 +168,48 @@ class Admissions(RuleBasedStateMachine):
         self.world.say(name, fact)
         self.stand((emit,))
 
+    def upkeep(self, name: str, command: node.Command) -> None:
+        """One verb as the API appends it: beside the admission, which hears of it later."""
+        facts = tuple(node.decide(command, self.world.state.stock.states[name]))
+        emit = Emit(name, "-", self.world.state.version(name), facts)
+        self.world.say(name, *facts)
+        self.stand((emit,))
+
+    @rule(number=st.integers(1, len(NODES)), why=st.sampled_from(["fan", "disk"]), on=st.booleans())
+    def drain(self, number: int, why: str, on: bool) -> None:
+        name = f"node-{number}"
+        drains = self.plain.drains.setdefault(name, set())
+        if not on and drains and why not in drains:
+            return
+        verb = upkeep.Drain if on else upkeep.Undrain
+        self.upkeep(name, verb("operator", why, 5))
+        (drains.add if on else drains.discard)(why)
+
+    @rule(data=st.data(), number=st.integers(1, len(NODES)))
+    def quarantine(self, data: st.DataObject, number: int) -> None:
+        index = data.draw(st.integers(0, NODES[number - 1][1] - 1))
+        self.upkeep(f"node-{number}", upkeep.Quarantine((index,), "xid", 5))
+        self.plain.sick.add((number, index))
+
+    @rule(data=st.data(), number=st.integers(1, len(NODES)), clean=st.booleans())
+    def sanitize(self, data: st.DataObject, number: int, clean: bool) -> None:
+        index = data.draw(st.integers(0, NODES[number - 1][1] - 1))
+        busy = any(
+            at == number and any(share[0] == index for share in shares)
+            for _, at, shares, _, _ in self.plain.held.values()
+        )
+        if busy:
+            return
+        said = ((index,), "fill", 1, 1, "d", None, 0 if clean else 1)
+        name = f"node-{number}"
+        self.upkeep(name, upkeep.ReportSanitized(*said, 9, word(name), 9))
+        if not clean:
+            self.plain.sick.add((number, index))
+            return
+        self.plain.kept.pop((number, index), None)
+        self.upkeep(name, upkeep.Return((index,), 9))
+        self.plain.sick.discard((number, index))
+
     @invariant()
     def no_device_is_over_1000_milli_or_shared_across(self) -> None:
         for number, (_, gpus) in enumerate(NODES, 1):
@@ -172,14 +231,14 @@ class Admissions(RuleBasedStateMachine):
                 rooms = [
                     self.plain.free(number, gpus, org)
                     for number, (model, gpus) in enumerate(NODES, 1)
-                    if model == room.model and f"node-{number}" not in self.plain.closed
+                    if model == room.model and not self.plain.shut(f"node-{number}")
                 ]
                 assert room.most_milli == max((max(free) for free in rooms), default=0)
                 assert room.most_devices == max((free.count(1000) for free in rooms), default=0)
 
     @invariant()
     def a_state_folded_from_the_facts_decides_the_same(self) -> None:
-        fresh = World(NODES, organizations=len(ORGS))
+        fresh = World(NODES, organizations=len(ORGS), strict=STRICT)
         for stream, emit in self.facts:
             for number, fact in enumerate(emit.facts, 1):
                 fresh.state.apply(stream, emit.expected + number, fact)

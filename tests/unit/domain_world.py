@@ -56,7 +56,12 @@ def price(model: str, *, of: str = "default", since_us: int = 0, pico: int = 10*
 class World:
     """An admission state fed like the log feeds it: stream by stream, version by version."""
 
-    def __init__(self, nodes: Sequence[tuple[str, int]], organizations: int = 1) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[tuple[str, int]],
+        organizations: int = 1,
+        strict: frozenset[str] = frozenset(),
+    ) -> None:
         self.state = AdmissionState()
         for number in range(1, organizations + 1):
             org, acct = f"organization-{number}", f"account-{number}"
@@ -69,7 +74,8 @@ class World:
             self.say("pricebook-1", price(model))
         for number, (model, gpus) in enumerate(nodes, 1):
             name = f"node-{number}"
-            self.say(name, *enrolled(model, gpus), node.Anchored("b1", 0, 0, word(name)))
+            begun = enrolled(model, gpus, simulated=name not in strict)
+            self.say(name, *begun, node.Anchored("b1", 0, 0, word(name)))
 
     def say(self, stream: str, *facts: Struct) -> None:
         for fact in facts:

@@ -54,6 +54,7 @@ def sample(kind: type[Struct]) -> Struct:
             else (Share(0, 500), Share(1, 500)) if "Share" in text
             else (Gpu(0, "GPU-ä"),) if "Gpu" in text
             else UNSET if "Unset" in text
+            else (0, 3) if "tuple[int" in text
             else ("a", "b") if "tuple" in text
             else True if "bool" in text
             else 10**37 if "int" in text

@@ -91,9 +91,17 @@ class Books:
         self._charging = Charging(self._spill)
         self._invoicing = Invoicing(self._spill, self._charging)
         self._lives = Lives(self._spill, self._charging)
+        holdings = Holdings(self._spill)
+        lives = self._lives.handlers()
+
+        def enrolled(position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
+            lives["gpuaas.node.enrolled.v1"](position, entry, fact)
+            holdings.upkeep.enrolled(entry["stream"], fact)
+
         self._handlers: dict[str, Callable[[int, dict[str, Any], dict[str, Any]], None]] = {
-            **self._lives.handlers(),
-            **Holdings(self._spill).handlers(),
+            **lives,
+            **holdings.handlers(),
+            "gpuaas.node.enrolled.v1": enrolled,
             "gpuaas.account.opened.v1": self._account_opened,
             "gpuaas.account.invoiced.v1": self._account_invoiced,
             "gpuaas.period.opened.v1": self._period_opened,

@@ -8,6 +8,7 @@ from typing import Any
 
 from gpuaas_verify.books_rating import NUL
 from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.books_upkeep import Upkeep
 from gpuaas_verify.errors import Invalid
 
 type Row = dict[str, Any]
@@ -22,6 +23,7 @@ class Holdings:
 
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
+        self.upkeep = Upkeep(spill)
 
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
@@ -31,12 +33,14 @@ class Holdings:
             "gpuaas.quota.limit_set.v1": self._limit_set,
             "gpuaas.quota.committed.v1": self._committed,
             "gpuaas.quota.released.v1": self._given_back,
+            **self.upkeep.handlers(),
         }
 
     def _allocated(self, position: int, entry: Row, fact: Row) -> None:
         node, allocation = entry["stream"], fact["allocation"]
         if self._spill.get("allocation", node, allocation) is not None:
             raise Invalid("books.held", "held already", position=position, field="allocation")
+        self.upkeep.taken(position, node, fact)
         self._spill.put("allocation", node, allocation, [fact["runtime"], fact["devices"]])
         for share in fact["devices"]:
             used = self._add("device", node, str(share["index"]), share["milli"])
@@ -52,7 +56,9 @@ class Holdings:
             raise Invalid("books.held", detail, position=position, field="allocation")
         self._spill.delete("allocation", node, allocation)
         for share in held[1]:
-            self._add("device", node, str(share["index"]), -share["milli"])
+            index = str(share["index"])
+            used = self._add("device", node, index, -share["milli"])
+            self.upkeep.left(node, index, empty=not used)
 
     def _limit_set(self, _position: int, entry: Row, fact: Row) -> None:
         # A limit below what is held stops the next commitment and takes nothing away.

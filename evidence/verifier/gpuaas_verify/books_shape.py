@@ -65,6 +65,22 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         devices=LIST,
     ),
     "gpuaas.node.released.v1": _shape("decided_us", "allocation runtime decided_us"),
+    "gpuaas.node.cordoned.v1": _shape("decided_us", "decided_us"),
+    "gpuaas.node.uncordoned.v1": _shape("decided_us", "decided_us"),
+    "gpuaas.node.drain_started.v1": _shape("decided_us", "owner reason decided_us"),
+    "gpuaas.node.drain_ended.v1": _shape("decided_us", "owner reason decided_us"),
+    "gpuaas.node.quarantined.v1": _shape("decided_us", "devices reason decided_us", devices=LIST),
+    "gpuaas.node.sanitization_required.v1": _shape("decided_us", "decided_us"),
+    "gpuaas.node.sanitized.v1": _shape(
+        "bytes_covered duration_us residual_processes boottime_us decided_us",
+        "devices method bytes_covered duration_us driver ecc_uncorrected residual_processes"
+        " boottime_us decided_us attested",
+        devices=LIST,
+        ecc_uncorrected=POSITION_OR_NULL,
+        **_SPOKEN,
+    ),
+    "gpuaas.node.returned.v1": _shape("decided_us", "devices decided_us", devices=LIST),
+    "gpuaas.node.retired.v1": _shape("decided_us", "reason decided_us"),
     "gpuaas.price.entry_published.v1": _shape(
         "effective_from_us published_us price_pico divisor",
         "account meter model region state currency effective_from_us published_us"

@@ -23,7 +23,7 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 _HEX32 = re.compile(r"[0-9a-f]{32}")
 
 # Field types: int by default where the name is followed by nothing; the rest by a suffix.
-#   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested   [s [i [g lists
+#   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested   [s [i [g [n lists
 _TABLE = """
 log.opened.v1            log           format$ origin$ vkey$
 log.heartbeat.v1         log
@@ -68,6 +68,16 @@ node.certified.v1        node          nkey$ public_sha256# certificate_sha256# 
 node.hardware_expected.v1 node         fingerprint# decided_us
 node.hardware_stated.v1  node          product$ serial$ machine$ fingerprint# stated_us
 node.hardware_differs.v1 node          what$ before$ stated$ decided_us
+node.drain_started.v1    node          owner$ reason$ decided_us
+node.drained.v1          node          decided_us
+node.drain_ended.v1      node          owner$ reason$ decided_us
+node.quarantined.v1      node          devices[n reason$ decided_us
+node.sanitization_required.v1  node    decided_us
+node.sanitize_requested.v1     node    devices[n reason$ decided_us
+node.sanitized.v1        node          devices[n method$ bytes_covered duration_us driver$ \
+ ecc_uncorrected? residual_processes boottime_us decided_us attested*
+node.returned.v1         node          devices[n decided_us
+node.retired.v1          node          reason$ decided_us
 runtime.requested.v1     runtime       project$ department$ account$ name@ devices gpu_milli \
  models[s requested_us
 runtime.allocated.v1     runtime       allocation$ node$ model$ devices[i epoch allocated_us
@@ -133,6 +143,11 @@ def _texts(value: Any) -> bool:
     return all(type(item) is str for item in value)
 
 
+def _indexes(value: Any) -> bool:
+    whole = all(type(item) is int and item >= 0 for item in value)
+    return whole and value == sorted(set(value))
+
+
 def _gpus(value: Any) -> bool:
     return all(_typed(gpu, ("index", "uuid"), (int, str)) for gpu in value)
 
@@ -152,6 +167,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool] | None]] = {
     "[s": ((list,), _texts),
     "[i": ((list,), _shares),
     "[g": ((list,), _gpus),
+    "[n": ((list,), _indexes),
 }
 
 
