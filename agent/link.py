@@ -18,6 +18,7 @@ from agent.clock import boottime_us
 from agent.config import Config
 from agent.orders import Node, handle
 from agent.spool import Spooled
+from agent.terminal.relay import Relay
 from contracts import fleet
 from contracts.signing import FleetError
 
@@ -208,5 +209,21 @@ def _patiently(link: Link, what: str) -> Iterator[None]:
         link.count(what)
 
 
+async def relay_terminals(link: Link) -> None:
+    """Never returns: sealed frames pass between NATS and the programs that hold a PTY."""
+    node = link.node
+    await Relay(
+        link.client,
+        node.terminals,
+        node.spool.key,
+        node.command_key,
+        lambda: watch.leases_of(node, boottime_us()),
+        link.count,
+    ).run()
+
+
 type Loop = Callable[[Link], Coroutine[None, None, None]]
-LOOPS: tuple[Loop, ...] = (send_spool, take_receipts, take_commands, beat, probe)
+LOOPS: tuple[Loop, ...] = (
+    *(send_spool, take_receipts, take_commands, beat, probe),
+    relay_terminals,
+)

@@ -9,10 +9,13 @@ from agent import device_work, lease
 from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
+from agent.terminal.desk import Terminals
+from agent.terminal.shells import shell_of
 from contracts import fleet
 from contracts.devices import CheckDevices, SanitizeDevices
 from contracts.fleet import Command, StartRuntime, StopRuntime
 from contracts.signing import FleetError
+from contracts.terminal import CloseTerminal, OpenTerminal
 
 _JOURNALED = "SELECT command, state, answer FROM journal WHERE number = :number"
 _RECEIVED = "INSERT INTO journal (number, command, state) VALUES (:number, :command, 'RECEIVED')"
@@ -34,6 +37,7 @@ _REFUSE = "INSERT INTO refusal (sha256, number, answer) VALUES (:sha256, :number
 
 MAX_REFUSALS = 256
 _DEVICES = (CheckDevices, SanitizeDevices)
+_UNFENCED = (CheckDevices, SanitizeDevices, OpenTerminal, CloseTerminal)
 
 
 class Node(Struct, frozen=True):
@@ -45,6 +49,7 @@ class Node(Struct, frozen=True):
     store: Store
     spool: Spool
     runtimes: SimulatedRuntimes
+    terminals: Terminals
     devices: int = 0
 
 
@@ -129,17 +134,20 @@ def check(node: Node, command: Command, now_us: int) -> None:
     if isinstance(command.order, _DEVICES):
         return
     fence = node.store.conn.execute(_FENCE, {"allocation": command.allocation}).fetchone()
+    of_terminal = isinstance(command.order, OpenTerminal | CloseTerminal)
     if fence is None:
+        if of_terminal:
+            raise FleetError("command.stale", "nothing of the allocation was started here")
         return
     epoch, number, stopped = fence
     if command.epoch != epoch or command.number < number:
         raise FleetError("command.stale", f"behind command {number} of epoch {epoch}")
-    if stopped and isinstance(command.order, StartRuntime):
+    if stopped and isinstance(command.order, StartRuntime | OpenTerminal):
         raise FleetError("command.stale", "the allocation was stopped for good")
 
 
 def carry_out(node: Node, command: Command, now_us: int) -> None:
-    """INTENT, the effect, DONE. Raises: FleetError device.unknown | device.busy."""
+    """INTENT, the effect, DONE. Raises: FleetError device.unknown | device.busy | terminal.*."""
     with node.store.transaction() as conn:
         conn.execute(_INTENT, {"number": command.number})
     # A crash after the effect and before DONE repeats the effect: both are idempotent.
@@ -166,6 +174,15 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
                 _finish(node, command, None)
             else:
                 _tombstone(node, command, order, now_us)
+        case OpenTerminal() as order:
+            held = lease.held(node.store, node.boot)
+            shell = shell_of(node.runtimes, command.allocation)
+            until_us = command.expires_boottime_us if held is None else held.until_us
+            node.terminals.open(order, command.allocation, shell, until_us)
+            _finish(node, command, None)
+        case CloseTerminal() as order:
+            node.terminals.close(order.session)
+            _finish(node, command, None)
 
 
 def refuse(node: Node, number: int, code: str, sha256: str, now_us: int) -> None:
@@ -184,7 +201,7 @@ def refuse(node: Node, number: int, code: str, sha256: str, now_us: int) -> None
                 refusal=True,
             )
             conn.execute(_REFUSE, {"sha256": sha256, "number": number, "answer": answer})
-        if code.startswith("device."):
+        if code.startswith(("device.", "terminal.")):
             conn.execute(_DONE, {"number": number, "answer": answer})
 
 
@@ -197,8 +214,8 @@ def tell(node: Node, allocation: str, state: str, message: bytes) -> None:
 def _receive(node: Node, command: Command) -> None:
     with node.store.transaction() as conn:
         conn.execute(_RECEIVED, {"number": command.number, "command": msgspec.json.encode(command)})
-        if isinstance(command.order, CheckDevices | SanitizeDevices):
-            return
+        if isinstance(command.order, _UNFENCED):
+            return  # they move no fence: a stop sent before one may come after it
         conn.execute(
             _SET_FENCE,
             {

@@ -15,6 +15,7 @@ from agent.orders import Node
 from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
+from agent.terminal.desk import Terminals
 from contracts.fleet import EnrolReply
 from contracts.signing import FleetError, public_hex
 
@@ -53,7 +54,8 @@ def open_node(config: Config, store: Store, reply: EnrolReply, devices: int = 0)
         config.state / "simulated.db", boot, config.gpus, config.usable_after_us
     )
     spool = Spool(store, identity.event_key(config.state), reply.node, boot)
-    node = Node(reply.node, boot, reply.command_key, store, spool, runtimes, devices)
+    terminals = Terminals(config.state / "terminals", reply.node)
+    node = Node(reply.node, boot, reply.command_key, store, spool, runtimes, terminals, devices)
     watch.announce(node, clock.boottime_us())
     orders.resume(node, clock.boottime_us())
     return node

@@ -84,6 +84,15 @@ def obey(node: Node, receipt: fleet.Receipt, now_us: int) -> bool:
     return freed
 
 
+def leases_of(node: Node, now_us: int) -> dict[str, int]:
+    """Until when (boot time) the runtime of each allocation that runs here may run."""
+    held = lease.held(node.store, node.boot)
+    if held is None:
+        return {}
+    seen = node.runtimes.observe(now_us)
+    return {one.allocation: held.until_us for one in seen if one.state not in _OVER}
+
+
 def void(node: Node, now_us: int) -> None:
     """Nothing runs here any more."""
     for seen in node.runtimes.observe(now_us):

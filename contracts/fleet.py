@@ -20,6 +20,7 @@ from msgspec import UNSET, Struct, UnsetType
 from contracts.devices import CheckDevices, SanitizeDevices
 from contracts.signing import FleetError, decode, opened, public_hex, sealed, unbase64, verify
 from contracts.spec import Spec
+from contracts.terminal import MAY_PUBLISH, MAY_SUBSCRIBE, CloseTerminal, OpenTerminal
 
 # ------------------------------------------------------------------ subjects and streams
 EVT_STREAM = "NODE_EVT"
@@ -38,8 +39,9 @@ NODE_MAY_PUBLISH = (
     "gpuaas.v1.node.*.lease",
     "$JS.API.CONSUMER.MSG.NEXT.NODE_CMD.>",
     "$JS.ACK.NODE_CMD.>",
+    *MAY_PUBLISH,
 )
-NODE_MAY_SUBSCRIBE = ("_INBOX.*.>",)
+NODE_MAY_SUBSCRIBE = ("_INBOX.*.>", *MAY_SUBSCRIBE)
 
 # Leases (MONEY.md section 5), us.
 LEASE_US = 600_000_000
@@ -169,7 +171,9 @@ class StopRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.
 
 
 # The compiled catalogue: nothing else can be asked of a node.
-type Order = StartRuntime | StopRuntime | CheckDevices | SanitizeDevices
+type Order = (
+    StartRuntime | StopRuntime | OpenTerminal | CloseTerminal | CheckDevices | SanitizeDevices
+)
 
 
 class Command(Struct, frozen=True, forbid_unknown_fields=True):

@@ -163,6 +163,10 @@ rating.period_order|503|Periods out of order|Operator: rating halts; find the wr
 rating.unknown_runtime|503|A runtime that nobody requested|Operator: rating halts; run fsck.
 rebuild.running|409|A rebuild is running|Wait for it to end.
 receipt.not_signed|409|Not signed yet|Ask again after a moment.
+recording.changed|409|The recording was changed|Operator: restore the file; the log says what was sealed.
+recording.malformed|409|Not a recording|Operator: restore the file.
+recording.none|404|Nothing was recorded|Open the session with `record`.
+recording.order|409|Sealed otherwise before|Operator: two programs record one session.
 replay.busy|409|Another replay runs there|Wait for it or choose another folder.
 replay.database|500|The replay's database failed|Start it again: it resumes.
 replay.diverged|409|Another input or release|Use a new folder for other input.
@@ -219,6 +223,21 @@ state.in_use|409|Another agent runs there|Stop it or choose another folder.
 storage.malformed|503|A stored file is damaged|Operator: run fsck, then restore.
 storage.missing|503|A stored file is missing|Operator: run fsck, then restore.
 subject.malformed|400|Not a node's subject|Publish under the subjects of contracts/fleet.py.
+term.ahead|409|There is no such output yet|Attach from an offset that was received.
+term.foreign|403|A frame of another attachment|Attach again.
+term.forged|403|A frame nobody of the session made|Operator: somebody else publishes on NATS.
+term.gone|404|No such terminal on the node|Open a new one.
+term.hole|409|Input before it was lost|Send again from what was taken.
+term.key|400|Not a usable X25519 key|Fix the program that attaches.
+term.malformed|400|Not a terminal frame|Fix the program that sends it.
+term.replayed|409|A frame that came before|Operator: somebody repeats what passes on NATS.
+term.typed_too_far|409|Too much input under way|Wait for the acknowledgement of what was sent.
+terminal.exists|409|The session exists|Read it; open another.
+terminal.malformed|400|Not an order for a terminal|Operator: two releases run side by side.
+terminal.not_running|409|The runtime is not usable|Wait until it is usable, or start another.
+terminal.size|400|Not a terminal's size|Send 1 to 1000 columns and rows.
+terminal.too_many|409|Too many terminals on a node|Close one that is open.
+terminal.unknown|404|No such session|Check the id.
 token.malformed|401|Not an enrolment token|Copy the token whole, or invite again.
 token.not_embedded|403|Tokens come from another issuer|Sign in there.
 view.behind|503|The view is catching up|Ask again after a moment.

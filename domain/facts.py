@@ -24,6 +24,7 @@ from domain import (
     quota,
     runtime,
     sealing,
+    terminal,
 )
 from domain.errors import DomainError
 
@@ -41,6 +42,10 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.access.host_certificate_issued.v1": access.HostCertificateIssued,
     "gpuaas.access.session_opened.v1": access.SessionOpened,
     "gpuaas.access.session_closed.v1": access.SessionClosed,
+    "gpuaas.access.terminal_opened.v1": terminal.Opened,
+    "gpuaas.access.terminal_closed.v1": terminal.Closed,
+    "gpuaas.access.recording_sealed.v1": terminal.RecordingSealed,
+    "gpuaas.access.recording_played.v1": terminal.RecordingPlayed,
     "gpuaas.organization.created.v1": organization.Created,
     "gpuaas.organization.suspended.v1": organization.Suspended,
     "gpuaas.organization.reactivated.v1": organization.Reactivated,

@@ -11,6 +11,7 @@ from nats.js.client import JetStreamContext
 
 from api.fleet.leases import ACTOR, nonce_of
 from api.fleet.state import KnownNode, LiveRuntime
+from api.fleet.terminals import Wanted
 from contracts import fleet
 from contracts.fleet import Command, Order, Share, StartRuntime, StopRuntime
 from contracts.signing import MAX_MESSAGE
@@ -90,6 +91,23 @@ async def ensure_consumer(stream: JetStreamContext, node: str) -> None:
             ack_wait=10,
             max_ack_pending=64,
         ),
+    )
+
+
+def terminal_order(
+    key: Ed25519PrivateKey, known: KnownNode, live: LiveRuntime, wanted: Wanted, now_us: int
+) -> Command:
+    """The order to open or close a terminal, under the allocation that it was opened for."""
+    return Command(
+        format="gpuaas-command/1",
+        number=wanted.number,
+        node=known.node,
+        boot=known.anchor.boot,
+        allocation=live.allocation,
+        epoch=live.epoch,
+        nonce=nonce_of(key, known.node, known.nonce_position),
+        expires_boottime_us=known.boottime(now_us) + wanted.until_us,
+        order=wanted.order,
     )
 
 

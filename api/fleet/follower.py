@@ -17,6 +17,7 @@ type Ends = Callable[[Ending], Awaitable[Appended]]
 _BATCH = 5_000
 # An envelope's own fields end well before this; a fact cannot pretend to be one.
 _ENVELOPE = 400
+_KINDS = (b'"stream":"node-', b'"stream":"runtime-', b'"stream":"access-')
 
 
 class Follower:
@@ -62,4 +63,4 @@ class Follower:
 
 def _concerns_fleet(entry: bytes) -> bool:
     head = entry[:_ENVELOPE]
-    return b'"stream":"node-' in head or b'"stream":"runtime-' in head
+    return any(kind in head for kind in _KINDS)

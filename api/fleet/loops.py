@@ -183,6 +183,8 @@ async def tend_nodes(desk: Desk) -> None:
         if began >= all_at:
             all_at = began + desk.pace.tend_s
             state.touched.update(state.nodes)
+            for closing in state.terminals.orphaned(desk.ingest.now_us()):
+                await _append(desk, closing)
         touched, state.touched = state.touched, set()
         for node in touched:
             await _tend_if_needed(desk, node)
@@ -206,13 +208,17 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
     """False for a node of which the last look found all in order, and still would."""
     now_us = desk.ingest.now_us()
     seen_us = desk.ingest.last_seen_us.get(known.node, desk.opened_us)
+    terminals = desk.ingest.follower.state.terminals
     return bool(
         (known.key and known.node not in desk.consumers)
         or leases.silence(known, seen_us, now_us, desk.pace.timing) is not None
         or leases.overdue(known, now_us, desk.pace.timing)
         or (
             known.anchor.boot
-            and any(isinstance(one.state, _AWAITED) for one in known.live.values())
+            and any(
+                isinstance(one.state, _AWAITED) or one.runtime in terminals.of_runtime
+                for one in known.live.values()
+            )
         )
     )
 
@@ -240,6 +246,8 @@ async def tend(desk: Desk, known: KnownNode) -> None:
         order = commands.order_of(ingest.key, known, live, now_us, desk.ssh_ca)
         if order is not None:
             await _send(desk, order)
+        for terminal in ingest.follower.state.terminals.wanted(ingest.key, live.runtime, now_us):
+            await _send(desk, commands.terminal_order(ingest.key, known, live, terminal, now_us))
 
 
 async def _send(desk: Desk, order: fleet.Command) -> None:

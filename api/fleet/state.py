@@ -5,6 +5,7 @@ A mutable fold, kept by one task; entries go in by order of position, whoever wr
 
 from msgspec import Struct, field
 
+from api.fleet.terminals import Terminals
 from contracts import fleet
 from domain import node, runtime
 from domain.instants import Anchor
@@ -93,6 +94,7 @@ class FleetState:
         self.touched: set[str] = set()
         self.nodes: dict[str, KnownNode] = {}
         self.runtimes: dict[str, LiveRuntime] = {}
+        self.terminals = Terminals()
 
     def apply(self, entry: Recorded) -> None:
         """The state after this entry, which must be at position `applied` or later.
@@ -109,6 +111,10 @@ class FleetState:
             self._node(entry)
         elif entry.stream.startswith("runtime-"):
             self._runtime(entry)
+        elif entry.stream.startswith("access-"):
+            live = self.runtimes.get(self.terminals.apply(entry))
+            if live is not None and live.node:
+                self.touched.add(live.node)
 
     def _node(self, entry: Recorded) -> None:
         known = self.nodes.setdefault(entry.stream, KnownNode(entry.stream))
@@ -154,6 +160,7 @@ class FleetState:
                 live.reason, live.stopping_at = reason, entry.position
             case runtime.Stopped() | runtime.Failed() | runtime.Cancelled() | runtime.Lost():
                 del self.runtimes[entry.stream]
+                self.terminals.runtime_over(entry.stream, entry.at_us)
                 if live.node:
                     self.nodes[live.node].live.pop(live.runtime, None)
             case _:

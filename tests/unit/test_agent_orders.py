@@ -13,6 +13,7 @@ from agent.orders import Node
 from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
+from agent.terminal.desk import Terminals
 from contracts import fleet
 from contracts.fleet import Attested, Body, Command, Share, StartRuntime, StopRuntime
 from contracts.signing import public_hex
@@ -30,7 +31,8 @@ def opened(tmp: Path, boot: str = BOOT) -> Node:
     store = Store(tmp, enrolled=False)
     runtimes = SimulatedRuntimes(tmp / "simulated.db", boot, 2, 1 * S)
     return Node(
-        NAME, boot, public_hex(COMMAND_KEY), store, Spool(store, EVENT_KEY, NAME, boot), runtimes
+        *(NAME, boot, public_hex(COMMAND_KEY), store, Spool(store, EVENT_KEY, NAME, boot)),
+        *(runtimes, Terminals(tmp / "terminals", NAME)),
     )
 
 

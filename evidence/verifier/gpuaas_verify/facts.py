@@ -100,6 +100,11 @@ access.revoked.v1        access        reason$ decided_us
 access.host_certificate_issued.v1 access runtime$ serial principal$ key_sha256# after_us before_us
 access.session_opened.v1 access        grant$ runtime$ way$ gateway$ source@ opened_us
 access.session_closed.v1 access        reason$ bytes_up? bytes_down? closed_us
+access.terminal_opened.v1 access       runtime$ allocation$ node$ epoch columns rows recorded! \
+ opened_us
+access.terminal_closed.v1 access       reason$ shown_bytes? typed_bytes? closed_us
+access.recording_sealed.v1 access      chunk head# size_bytes final! sealed_us
+access.recording_played.v1 access      chunk head# cut! played_us
 """
 
 
