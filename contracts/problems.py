@@ -89,6 +89,7 @@ invoice.not_possible|409|Not possible for this invoice|Read its state.
 invoice.unknown|404|No such invoice|Check the id.
 journal.missing|409|The agent's journal is gone|Enrol the node anew.
 journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
+launch.policy_unknown|400|No such policy|Send pack, spread or topology.
 log.lost|503|Positions are missing|Operator: refill them from the entry bundles.
 log.no_schema|503|The database has no log|Operator: run `gpuaas migrate`.
 log.not_opened|503|The log has no entry 0|Operator: run `gpuaas migrate`.
@@ -121,6 +122,7 @@ node.still_held|409|Something may still run there|Wait until its leases have end
 node.token_expired|409|The invitation has expired|Invite the node again.
 node.token_refused|403|Not this node's token|Invite the node again.
 node.token_used|409|The token was used already|Operator: was it you? If not, revoke the node.
+node.topology_invalid|400|Not a topology|A group has at most as many devices as the node.
 node.unknown|404|No such node|Check the id.
 organization.exists|409|The organization exists|Read it.
 organization.not_possible|409|Not possible for this organization|Read its state.
@@ -179,6 +181,10 @@ request.method|405|Another method|Use a method that `Allow` names.
 request.text|400|Not a plain text|Leave out control characters; shorten it.
 request.too_deep|400|Nested too deep|Send a flatter body.
 request.too_large|413|Too large|Send less in one request.
+reservation.ended|409|The reservation has ended|Launch without it, or have another made.
+reservation.invalid|400|Not a reservation|Send an end in the future and at least one device.
+reservation.not_over|409|It still stands|Give it back for another reason, or wait.
+reservation.unknown|404|No such reservation|Check the id and the project.
 resource.unknown|404|Not found|Check the id and your organization.
 restore.differs|500|The storage differs from the log|Operator: keep both; do not overwrite either.
 restore.storage_invalid|500|The storage does not verify|Operator: restore from another copy.

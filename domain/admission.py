@@ -15,11 +15,13 @@ from domain import (
     account,
     node,
     node_facts,
+    node_state,
     organization,
     period,
     pricebook,
     project,
     quota,
+    reservation,
     runtime,
 )
 from domain.decider import Emit
@@ -29,7 +31,17 @@ from domain.stock import Stock
 from domain.tariff import Tariff
 
 KINDS: Final = frozenset(
-    ("organization", "project", "account", "period", "pricebook", "node", "runtime", "quota")
+    (
+        "organization",
+        "project",
+        "account",
+        "period",
+        "pricebook",
+        "node",
+        "runtime",
+        "quota",
+        "reservation",
+    )
 )
 REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
 UNDOABLE: Final = 8  # earlier states of a runtime kept for `undo`
@@ -61,6 +73,7 @@ class AdmissionState:
         self.quotas: dict[str, quota.Tree] = {}
         self.runtimes: dict[str, Held] = {}
         self.ended: dict[str, Held] = {}
+        self.reservations: dict[str, reservation.Standing | reservation.Ended] = {}
         self.fence: dict[str, str] = {}  # node -> quota stream of the last decision on it
         self._limits_before: dict[tuple[str, quota.LimitSet], int | None] = {}
         self.versions: dict[str, int] = {}
@@ -73,6 +86,7 @@ class AdmissionState:
             **dict.fromkeys(node.EVENTS, self._node),
             **dict.fromkeys(get_args(runtime.Event.__value__), self._runtime),
             **dict.fromkeys(get_args(quota.Event.__value__), self._quota),
+            **dict.fromkeys(get_args(reservation.Event.__value__), self._reservation),
         }
 
     def version(self, stream: str) -> int:
@@ -109,6 +123,8 @@ class AdmissionState:
         Then read each of its streams from `version(stream)` on and `apply` what is there.
         """
         for emit in reversed(emits):
+            if emit.stream.partition("-")[0] not in KINDS:
+                continue  # nothing of it was remembered
             self.versions[emit.stream] -= len(emit.facts)
             if not self.versions[emit.stream]:
                 del self.versions[emit.stream]
@@ -131,6 +147,12 @@ class AdmissionState:
                 self.stock.update(stream, node.not_drained(self.stock.states[stream]))
             case node_facts.SanitizeRequested():
                 pass  # an order to the node: nothing here rests on it
+            case node_facts.Reserved() | node_facts.Unreserved():
+                self.stock.update(stream, node_state.unclaimed(self.stock.states[stream], fact))
+            case reservation.Made():
+                del self.reservations[stream]
+            case reservation.Over():
+                self.reservations[stream] = reservation.Standing(self.reservations[stream].made)
             case quota.LimitSet():
                 before = self._limits_before.pop((stream, fact))
                 quota.restore_limit(self.quotas[stream], fact, before)
@@ -193,6 +215,12 @@ class AdmissionState:
         elif isinstance(fact, quota.LimitSet):
             self._limits_before[stream, fact] = quota.limit_of(tree, fact)
         quota.remember(tree, fact)
+
+    def _reservation(self, stream: str, fact: reservation.Event) -> None:
+        before = self.reservations.get(stream, reservation.Missing())
+        after = reservation.evolve(before, fact)
+        assert not isinstance(after, reservation.Missing)
+        self.reservations[stream] = after
 
     def _runtime(self, stream: str, fact: runtime.Event) -> None:
         if isinstance(fact, runtime.Requested):

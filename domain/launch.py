@@ -4,33 +4,20 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from domain import node, organization, quota, runtime
+from domain import node, placing, quota, runtime
 from domain.admission import AdmissionState, Held, lease_of
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.instants import lost_instant
-from domain.project import Created as Project
-from domain.runtime import Configure
-from domain.stock import Place, Room, Shape
-from domain.tariff import gpu_scope
-from domain.words import ANY_MODEL, Private
+from domain.placing import Launch, choose, project_of
+from domain.stock import Room
+
+__all__ = [
+    "PLATFORM", "Launch", "admit", "capacity", "emitted", "end", "lose", "reads", "set_limit",
+    "step",
+]  # fmt: skip
 
 PLATFORM = "-"
-
-
-class Launch(Struct, frozen=True):
-    """`runtime` and `allocation` are new ids; `models` accepted, empty = any; gpu_milli in all."""
-
-    organization: str
-    project: str
-    runtime: str
-    allocation: str
-    name: Private
-    devices: int
-    gpu_milli: int
-    models: tuple[str, ...]
-    now_us: int
-    config: Configure | None = None
 
 
 def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
@@ -46,16 +33,13 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:
         return ()
-    project = _project(state, launch)
-    request = runtime.Request(
-        *(launch.project, project.department, project.account, launch.name),
-        *(launch.devices, launch.gpu_milli, launch.models, launch.now_us),
-    )
-    requested = runtime.decide(request, runtime.Missing())
-    model, place = _choose(state, launch, project)
+    project = project_of(state, launch.organization, launch.project, launch.now_us)
+    requested = placing.requested(launch, project)
+    model, place = choose(state, launch, project)
     serving = state.stock.states[place.node]
     claim = node.Allocate(
-        launch.allocation, launch.runtime, launch.organization, place.devices, launch.now_us
+        *(launch.allocation, launch.runtime, launch.organization, place.devices),
+        *(launch.now_us, launch.reservation),
     )
     [claimed] = node.decide(claim, serving)
     allocated = runtime.Allocated(
@@ -67,7 +51,7 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         *(launch.runtime, project.department, launch.project),
         *(model, launch.gpu_milli, launch.now_us),
     )
-    return _emit(
+    return emitted(
         state,
         launch.organization,
         (launch.runtime, (*requested, allocated, *configured)),
@@ -85,10 +69,11 @@ def _configured(launch: Launch, allocated: runtime.Allocated) -> list[runtime.Ev
 
 
 def reads(state: AdmissionState, launch: Launch) -> tuple[tuple[str, int], ...]:
-    """Streams the launch rests on without writing them: it must lose to a suspension."""
-    return tuple(
-        (stream, state.version(stream)) for stream in (launch.organization, launch.project)
-    )
+    """Streams the launch rests on without writing them: it must lose to a suspension, and to the
+    end of its reservation.
+    """
+    rests = (launch.organization, launch.project, launch.reservation)
+    return tuple((stream, state.version(stream)) for stream in rests if stream)
 
 
 def step(state: AdmissionState, stream: str, command: runtime.Command) -> tuple[Emit, ...]:
@@ -103,7 +88,7 @@ def step(state: AdmissionState, stream: str, command: runtime.Command) -> tuple[
     [event] = events
     if isinstance(event, runtime.Stopped | runtime.Failed | runtime.Cancelled | runtime.Lost):
         return _ended(state, stream, event)
-    return _emit(state, _held(state, stream).org, (stream, (event,)))
+    return emitted(state, _held(state, stream).org, (stream, (event,)))
 
 
 def end(state: AdmissionState, stream: str, event: runtime.Final) -> tuple[Emit, ...]:
@@ -161,7 +146,7 @@ def _ended(state: AdmissionState, stream: str, event: runtime.Final) -> tuple[Em
     live = _live(held)
     release = node.Release(live.allocation, stream, event.decided_us)
     released = node.decide(release, state.stock.states[live.node])
-    return _emit(
+    return emitted(
         state,
         held.org,
         (stream, (event,)),
@@ -188,7 +173,7 @@ def set_limit(
     stream = quota.quota_stream(organization_id)
     tree = state.quotas.get(stream, quota.DECIDER.initial)
     events = tuple(quota.decide(command, tree))
-    return _emit(state, organization_id, (stream, events)) if events else ()
+    return emitted(state, organization_id, (stream, events)) if events else ()
 
 
 def capacity(state: AdmissionState, organization_id: str = "") -> tuple[Room, ...]:
@@ -196,79 +181,7 @@ def capacity(state: AdmissionState, organization_id: str = "") -> tuple[Room, ..
 
     Parts of shared devices count for the organization that shares them only.
     """
-    return tuple(state.stock.room(model, organization_id) for model in state.stock.models())
-
-
-def _project(state: AdmissionState, launch: Launch) -> Project:
-    """The project of a launch, whose organization, account and period allow one."""
-    found = state.projects.get(launch.project)
-    if found is None or found.organization != launch.organization:
-        raise DomainError("project.unknown", "no such project in this organization")
-    match state.organizations.get(launch.organization):
-        case organization.Active():
-            pass
-        case organization.OnHold(reason=reason):
-            raise DomainError("organization.suspended", "it is suspended", {"reason": reason})
-        case _:
-            raise DomainError("organization.unknown", "no such organization")
-    first = state.first_period_us.get(found.account)
-    if first is None or first > launch.now_us:
-        raise DomainError("period.none", "the billing account has no period open yet")
-    return found
-
-
-def _choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str, Place]:
-    """The tightest place among accepted models that price and quota allow."""
-    stock = state.stock
-    shape = Shape(launch.devices, launch.gpu_milli // launch.devices)
-    best: tuple[int, int, int] | None = None
-    chosen = ""
-    refused: DomainError | None = None
-    for model in launch.models or stock.models():
-        rank = stock.rank(model, launch.organization, shape)
-        if rank is None or (best is not None and best[:2] <= rank[:2]):
-            continue
-        error = _barred(state, launch, project, model)
-        if error is None:
-            best, chosen = rank, model
-        else:
-            refused = refused or error
-    if best is not None:
-        return chosen, stock.place(best, launch.organization, shape)
-    raise refused or _none_fits(state, launch)
-
-
-def _barred(
-    state: AdmissionState, launch: Launch, project: Project, model: str
-) -> DomainError | None:
-    """Why this model is not allowed although it would fit, if so."""
-    currency = state.accounts[project.account].currency
-    scope = gpu_scope(model, currency)
-    if state.tariff.at(project.account, scope, launch.now_us)[0] is None:
-        return DomainError("price.none", f"nothing prices {model} in {currency} now")
-    tree = state.quotas.get(quota.quota_stream(launch.organization))
-    if tree is None or not tree.limits:
-        return None
-    return quota.excess(tree, (project.department, launch.project, model), launch.gpu_milli)
-
-
-def _none_fits(state: AdmissionState, launch: Launch) -> DomainError:
-    rooms = [
-        room
-        for room in capacity(state, launch.organization)
-        if not launch.models or room.model in launch.models
-    ]
-    return DomainError(
-        "capacity.none_fits",
-        "no node has that free now",
-        {
-            "models": "|".join(launch.models) or ANY_MODEL,
-            "wanted_devices": launch.devices,
-            "wanted_milli": launch.gpu_milli,
-            "most_devices": max((room.most_devices for room in rooms), default=0),
-            "most_milli": max((room.most_milli for room in rooms), default=0),
-        },
-    )
+    return placing.rooms(state, organization_id)
 
 
 def _live(held: Held) -> runtime.Live:
@@ -285,14 +198,17 @@ def _held(state: AdmissionState, stream: str) -> Held:
     return held
 
 
-def _emit(
-    state: AdmissionState, org: str, *writes: tuple[str, tuple[Struct, ...]]
+def emitted(
+    state: AdmissionState, org: str, *writes: tuple[str, tuple[Struct, ...]], by: str = ""
 ) -> tuple[Emit, ...]:
-    """The writes at the versions known, remembered at once for the next decision."""
+    """The writes at the versions known, remembered at once for the next decision.
+
+    `by`: the stream that tells whether this stood, when it writes no quota.
+    """
     emits = []
     for stream, facts in writes:
         if stream.startswith("node-"):
-            fence = _fence(state, stream, org)
+            fence = _fence(state, stream, by or quota.quota_stream(org))
             emits.append(Emit(stream, PLATFORM, state.version(stream), facts, fence))
         else:
             emits.append(Emit(stream, org, state.version(stream), facts))
@@ -300,13 +216,12 @@ def _emit(
     return tuple(emits)
 
 
-def _fence(state: AdmissionState, stream: str, org: str) -> tuple[tuple[str, int], ...]:
+def _fence(state: AdmissionState, stream: str, mine: str) -> tuple[tuple[str, int], ...]:
     """A read that makes this decision lose whenever the one before it on this node loses.
 
     The node's own version does not do it alone: a lease renewed in between may fill the place of
-    the loser. Only admissions write quota streams, so theirs tells.
+    the loser. Only admissions write quota streams and reservations, so theirs tell.
     """
-    mine = quota.quota_stream(org)
     other = state.fence.get(stream, mine)
     state.fence[stream] = mine
     return () if other == mine else ((other, state.version(other)),)

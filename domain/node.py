@@ -15,7 +15,7 @@ from typing import Final, get_args
 
 from msgspec import Struct
 
-from domain import enrolment, identity, upkeep
+from domain import claim, enrolment, identity, upkeep
 from domain.decider import Decider
 from domain.enrolment import Enrol, Invite
 from domain.errors import DomainError
@@ -72,11 +72,14 @@ class AnchorBoot(Struct, frozen=True):
 
 
 class Allocate(Struct, frozen=True):
+    """`reservation`: the one it draws on, if any."""
+
     allocation: str
     runtime: str
     organization: str
     devices: tuple[Share, ...]
     now_us: int
+    reservation: str = ""
 
 
 class Release(Struct, frozen=True):
@@ -104,7 +107,7 @@ class MarkReachable(Struct, frozen=True):
 
 type Command = (
     Invite | Enrol | AnchorBoot | Allocate | Release | RenewLease | MarkUnreachable
-    | MarkReachable | upkeep.Command | IdentityCommand
+    | MarkReachable | upkeep.Command | claim.Command | IdentityCommand
 )  # fmt: skip
 
 
@@ -148,6 +151,8 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Reachable(command.since_us)] if state.unreachable else []
         case command, Serving() if isinstance(command, _UPKEEP):
             return _upkept(command, state)
+        case command, Serving() if isinstance(command, claim.COMMANDS):
+            return _claimed(command, state)
         case _, Missing():
             raise DomainError("node.unknown", "no such node")
         case _:
@@ -191,7 +196,10 @@ def _allocated(command: Allocate, state: Serving) -> list[Event]:
         if not (0 <= share.index < len(state.free) and 0 < share.milli <= MILLI):
             raise DomainError("node.shares_invalid", f"no such share: {share}")
         owner = state.owners[share.index]
-        if share.milli > state.offers(share.index) or owner not in {"", command.organization}:
+        if share.milli > state.offers(share.index, command.reservation) or owner not in {
+            "",
+            command.organization,
+        }:
             raise DomainError("capacity.none_fits", f"device {share.index} is not free for that")
     return [
         Allocated(
@@ -209,6 +217,17 @@ def _released(command: Release, state: Serving) -> list[Event]:
     left = tuple([one.index for one in held.devices if state.free[one.index] + one.milli == MILLI])
     follows = upkeep.emptied(state.upkeep, left, command.now_us, idle=len(state.held) == 1)
     return [Released(command.allocation, command.runtime, command.now_us), *follows]
+
+
+def _claimed(command: claim.Command, state: Serving) -> list[Event]:
+    if isinstance(command, claim.Reserve) and not placeable(state):
+        raise DomainError("node.not_placeable", "closed or unreachable")
+    mine = {"", getattr(command, "organization", "")}
+    free = tuple(
+        state.offers(index) == MILLI and state.owners[index] in mine
+        for index in range(len(state.free))
+    )
+    return [*claim.decide(command, state.claims, free)]
 
 
 def _upkept(command: upkeep.Command, state: Serving) -> list[Event]:

@@ -142,10 +142,33 @@ class Retired(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.
     decided_us: int
 
 
+class TopologySet(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.topology_set.v1"
+):
+    zone: str
+    group: int
+    decided_us: int
+
+
+class Reserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.reserved.v1"):
+    reservation: str
+    organization: str
+    devices: tuple[int, ...]
+    until_us: int
+    decided_us: int
+
+
+class Unreserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.unreserved.v1"):
+    reservation: str
+    devices: tuple[int, ...]
+    decided_us: int
+
+
 type Event = (
     Invited | Enrolled | Anchored | Allocated | Released | LeaseRenewed | Unreachable | Reachable
-    | Upkept | IdentityEvent
+    | Upkept | Claimed | IdentityEvent
 )  # fmt: skip
+type Claimed = TopologySet | Reserved | Unreserved
 type Upkept = (
     Cordoned | Uncordoned | DrainStarted | Drained | DrainEnded | Quarantined
     | SanitizationRequired | SanitizeRequested | Sanitized | Returned | Retired
@@ -154,5 +177,6 @@ type Upkept = (
 EVENTS: Final[tuple[type[Struct], ...]] = (
     *[kind for kind in get_args(Event.__value__) if isinstance(kind, type)],
     *get_args(Upkept.__value__),
+    *get_args(Claimed.__value__),
     *get_args(IdentityEvent.__value__),
 )

@@ -6,7 +6,8 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import identity, upkeep
+from domain import claim, identity, upkeep
+from domain.claim import Claims
 from domain.identity import Identity
 from domain.instants import Anchor
 from domain.node_facts import (
@@ -18,8 +19,11 @@ from domain.node_facts import (
     LeaseRenewed,
     Reachable,
     Released,
+    Reserved,
     Sanitized,
+    TopologySet,
     Unreachable,
+    Unreserved,
 )
 from domain.upkeep import Upkeep
 from domain.words import MILLI
@@ -55,15 +59,22 @@ class Serving(Struct, frozen=True):
     leases: dict[str, Lease]
     kept: tuple[str, ...]
     upkeep: Upkeep
+    claims: Claims
     anchor: Anchor = Anchor("", 0, 0)
     renewed_us: int = 0
     epoch: int = 0
     unreachable: bool = False
     identity: Identity = Identity()
 
-    def offers(self, index: int) -> int:
-        """Milli of this device that new work may have."""
-        return 0 if self.upkeep.quarantined[index] else self.free[index]
+    def offers(self, index: int, reservation: str = "") -> int:
+        """Milli of this device that new work may have, by the reservation that it names."""
+        closed = self.upkeep.quarantined[index] or self.claims.reserved[index] != reservation
+        return 0 if closed else self.free[index]
+
+    @property
+    def plain(self) -> bool:
+        """Nothing but what is held bears on single devices."""
+        return self.upkeep.plain and not any(self.claims.reserved)
 
 
 type State = Missing | Expected | Serving
@@ -102,6 +113,8 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, unreachable=False)
         case Sanitized() if upkeep.is_clean(event):
             return _proven(replace(state, upkeep=upkeep.evolve(state.upkeep, event)), event)
+        case TopologySet() | Reserved() | Unreserved():
+            return replace(state, claims=claim.evolve(state.claims, event))
         case _:
             return replace(state, upkeep=upkeep.evolve(state.upkeep, event))
 
@@ -112,7 +125,9 @@ def _serving(state: State, event: Enrolled) -> Serving:
     if not isinstance(state, Serving):
         known = state.identity if isinstance(state, Expected) else Identity()
         cared = upkeep.fresh(count, strict=not event.simulated)
-        return Serving(event, free, none, {}, {}, none, cared, identity=identity.renewed(known))
+        claims = Claims(none)
+        renewed = identity.renewed(known)
+        return Serving(event, free, none, {}, {}, none, cared, claims, identity=renewed)
     # Epochs and instants go on: what was fenced off before stays so. So does what a device owes:
     # a new identity has wiped nothing.
     kept = (*state.kept, *none)[:count]
@@ -124,6 +139,7 @@ def _serving(state: State, event: Enrolled) -> Serving:
         held={},
         leases={},
         kept=kept,
+        claims=replace(state.claims, reserved=(*state.claims.reserved, *none)[:count]),
         upkeep=upkeep.resized(state.upkeep, count, strict=not event.simulated),
         anchor=Anchor("", 0, 0),
         unreachable=False,
@@ -198,3 +214,12 @@ def readopt(
 def not_drained(state: Serving) -> Serving:
     """The state before a drain was over, when the release that ended it was refused."""
     return replace(state, upkeep=replace(state.upkeep, drained=False))
+
+
+def unclaimed(state: Serving, event: Reserved | Unreserved) -> Serving:
+    """The state before a claim, or its end, whose append was refused."""
+    name = "" if isinstance(event, Reserved) else event.reservation
+    reserved = list(state.claims.reserved)
+    for index in event.devices:
+        reserved[index] = name
+    return replace(state, claims=replace(state.claims, reserved=tuple(reserved)))

@@ -7,6 +7,8 @@ how it came about, so a rebuilt index chooses the same.
 Bit masks: bit i of a level mask says that level i has someone; the lowest set bit is the tightest.
 """
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from domain.node import Serving, placeable
@@ -64,6 +66,18 @@ class _Levels(Struct):
             return None
         level = at_least + _lowest(above)
         return level, _lowest(self.members[level])
+
+    def loosest(self, at_least: int) -> tuple[int, int] | None:
+        """The highest level not below `at_least` and its first member."""
+        level = self.mask.bit_length() - 1
+        return None if level < at_least else (level, _lowest(self.members[level]))
+
+    def all(self, at_least: int) -> int:
+        """Members of every level not below `at_least`, as a mask."""
+        mask = 0
+        for level, members in self.members.items():
+            mask |= members if level >= at_least else 0
+        return mask
 
 
 class Stock:
@@ -123,6 +137,46 @@ class Stock:
         indexes = sorted(free[: shape.devices])
         return Place(node, tuple([Share(index, shape.each) for index in indexes]))
 
+    def loosest(
+        self, model: str, organization: str, shape: Shape
+    ) -> tuple[tuple[int, int], Place] | None:
+        """The place that leaves most, an empty device before a part; its order, smaller = better.
+
+        None exactly when `rank` says None.
+        """
+        key = (model, organization)
+        found = [
+            each
+            for levels in (self._empty.get(model), self._whole.get(key))
+            if levels is not None and (each := levels.loosest(shape.devices)) is not None
+        ]
+        if found:
+            level, ordinal = max(found, key=lambda each: (each[0], -each[1]))
+            place = self.place((1, 0, ordinal), organization, shape)
+            return (0, shape.devices - level), place
+        parts = self._parts.get(key)
+        part = None if parts is None or shape.each == MILLI else parts.loosest(shape.each)
+        if part is None:
+            return None
+        return (1, shape.each - part[0]), self.place((0, 0, part[1]), organization, shape)
+
+    def candidates(
+        self, model: str, organization: str, devices: int
+    ) -> Iterator[tuple[str, Serving]]:
+        """Nodes of the model with that many whole devices for it, in order of enrolment."""
+        mask = 0
+        for levels in (self._empty.get(model), self._whole.get((model, organization))):
+            mask |= 0 if levels is None else levels.all(devices)
+        while mask:
+            ordinal = _lowest(mask)
+            mask &= mask - 1
+            yield self._node_at[ordinal], self.states[self._node_at[ordinal]]
+
+    def wholes(self, model: str, organization: str) -> Iterator[tuple[str, list[int]]]:
+        """Nodes with any whole device for the organization, and which, in order of enrolment."""
+        for node, state in self.candidates(model, organization, 1):
+            yield node, whole(state, organization)
+
     def room(self, model: str, organization: str) -> Room:
         """What `place` would find for this organization now, in numbers."""
         key = (model, organization)
@@ -162,7 +216,7 @@ class Stock:
             (levels.add if add else levels.drop)(empty + count, self._node_ordinal[node])
 
     def _change(self, node: str, old: Serving, new: Serving) -> None:
-        if not (old.upkeep.plain and new.upkeep.plain):
+        if not (old.plain and new.plain):
             self._count(node, old, add=False)
             self._count(node, new, add=True)
             return
@@ -189,9 +243,10 @@ class Stock:
             (levels.add if add else levels.drop)(free, self._device_ordinal[node] + index)
 
 
-def whole(state: Serving, organization: str) -> list[int]:
+def whole(state: Serving, organization: str, reservation: str = "") -> list[int]:
     """Devices this organization may have whole: those kept for it first, each in order."""
-    free = [index for index in range(len(state.free)) if state.offers(index) == MILLI]
+    count = len(state.free)
+    free = [index for index in range(count) if state.offers(index, reservation) == MILLI]
     kept = [index for index in free if organization and state.owners[index] == organization]
     return kept + [index for index in free if not state.owners[index]]
 

@@ -267,7 +267,8 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
     writes = tuple(Write(emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)
     # A node's emit reads what the decision before it on that node wrote, to lose with it.
     reads += tuple(read for emit in emits for read in emit.reads)
-    return emits, Append(writes, ask.actor, ask.cause, reads, private)
+    unique = tuple(dict.fromkeys(reads))
+    return emits, Append(writes, ask.actor, ask.cause, unique, private)
 
 
 def _answer(one: _Waiting, answer: Admitted | DomainError) -> None:

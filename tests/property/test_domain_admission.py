@@ -3,17 +3,23 @@
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
-from domain import node, node_facts, quota, runtime, upkeep
+from domain import node, node_facts, quota, runtime, together, upkeep
 from domain.decider import Emit
 from domain.errors import DomainError
+from domain.explain import explain
 from domain.launch import Launch, admit, capacity, end, set_limit
+from domain.placing import POLICIES
 from tests.unit.domain_world import World, fact_of, launch, word
 
 MODELS = ("A10", "T4")
 NODES = (("T4", 2), ("A10", 1), ("T4", 4))
 STRICT = frozenset({"node-1", "node-2"})  # these owe receipts
 ORGS = (1, 2)
+SIZES = st.one_of(
+    st.tuples(st.just(1), st.integers(1, 1000)), st.tuples(st.integers(1, 4), st.just(1000))
+)
 
 
 class Plain:
@@ -26,12 +32,14 @@ class Plain:
         self.drains: dict[str, set[str]] = {}
         self.sick: set[tuple[int, int]] = set()
         self.kept: dict[tuple[int, int], str] = {}
+        self.claimed: dict[tuple[int, int], str] = {}  # device -> reservation
+        self.until: dict[str, tuple[int, int]] = {}  # reservation -> organization, end
 
     def shut(self, name: str) -> bool:
         return name in self.closed or bool(self.drains.get(name))
 
-    def free(self, node_number: int, gpus: int, org: int) -> list[int]:
-        """Milli that this organization may still take, per device."""
+    def free(self, node_number: int, gpus: int, org: int, claim: str = "") -> list[int]:
+        """Milli that this organization may still take, per device, by a reservation or none."""
         mine = f"organization-{org}"
         room = [
             1000 if self.kept.get((node_number, index), mine) == mine else 0
@@ -42,7 +50,11 @@ class Plain:
                 continue
             for index, milli in shares:
                 room[index] = 0 if owner != mine else room[index] - milli
-        return [0 if (node_number, index) in self.sick else room[index] for index in range(gpus)]
+        return [
+            0 if (here := (node_number, index)) in self.sick or self.claimed.get(here, "") != claim
+            else room[index]
+            for index in range(gpus)
+        ]  # fmt: skip
 
     def used(self, scope: str, model: str) -> int:
         return sum(
@@ -53,25 +65,50 @@ class Plain:
             and model in {of, "*"}
         )  # fmt: skip
 
-    def quota_allows(self, org: int, model: str, milli: int) -> bool:
+    def places(
+        self, org: int, devices: int, each: int, models: tuple[str, ...], claim: str = ""
+    ) -> dict[int, int]:
+        """How many such runtimes each node could take, tried one by one; quota aside."""
+        found = {}
+        for number, (model, gpus) in enumerate(NODES, 1):
+            if (models and model not in models) or self.shut(f"node-{number}"):
+                continue
+            room = self.free(number, gpus, org, claim)
+            if each < 1000:
+                found[number] = sum(milli // each for milli in room)
+            else:
+                found[number] = room.count(1000) // devices
+        return found
+
+    def fits(
+        self, org: int, devices: int, each: int, models: tuple[str, ...], count: int = 1,
+        claim: str = "",
+    ) -> bool:  # fmt: skip
+        """Whether nodes and quota at all could take `count` of them, whatever the order."""
+        by_model: dict[str, int] = {}
+        for number, many in self.places(org, devices, each, models, claim).items():
+            model = NODES[number - 1][0]
+            by_model[model] = by_model.get(model, 0) + many
+        milli = devices * each
+        for taken in range(min(by_model.get("T4", 0), count) + 1):
+            rest = count - taken
+            if rest <= by_model.get("A10", 0) and self.quota_takes(
+                org, {"T4": taken * milli, "A10": rest * milli}
+            ):
+                return True
+        return False
+
+    def quota_takes(self, org: int, wanted: dict[str, int]) -> bool:
+        """Whether all limits have room for these milli by model at once."""
         return all(
-            self.used(f"{kind}-{org}", name) + milli <= limit
+            self.used(f"{kind}-{org}", name) + sum(wanted.values() if name == "*" else [of])
+            <= limit
+            for model, of in wanted.items()
+            if of
             for kind in ("organization", "department", "project")
             for name in (model, "*")
             if (limit := self.limits.get((f"{kind}-{org}", name))) is not None
         )
-
-    def fits(self, org: int, devices: int, each: int, models: tuple[str, ...]) -> bool:
-        """Whether any node at all could take it: tried one by one."""
-        for number, (model, gpus) in enumerate(NODES, 1):
-            if (models and model not in models) or self.shut(f"node-{number}"):
-                continue
-            if not self.quota_allows(org, model, devices * each):
-                continue
-            room = self.free(number, gpus, org)
-            if sum(milli >= each for milli in room) >= devices:
-                return True
-        return False
 
 
 class Admissions(RuleBasedStateMachine):
@@ -89,34 +126,101 @@ class Admissions(RuleBasedStateMachine):
 
     @rule(
         org=st.sampled_from(ORGS),
-        shape=st.one_of(
-            st.tuples(st.just(1), st.integers(1, 1000)), st.tuples(st.integers(1, 4), st.just(1000))
-        ),
+        shape=SIZES,
         models=st.sampled_from([(), ("T4",), ("A10",), ("A10", "T4"), ("none",)]),
+        policy=st.sampled_from(sorted(POLICIES)),
+        count=st.sampled_from([1, 1, 2, 3, 5]),
+        data=st.data(),
         lost=st.booleans(),
     )
-    def launch(self, org: int, shape: tuple[int, int], models: tuple[str, ...], lost: bool) -> None:
+    def launch(
+        self, org: int, shape: tuple[int, int], models: tuple[str, ...], policy: str, count: int,
+        data: st.DataObject, lost: bool,
+    ) -> None:  # fmt: skip
         devices, each = shape
-        self.count += 1
-        wanted = launch(self.count, each, devices=devices, models=models, org=org)
-        fits = self.plain.fits(org, devices, each, models)
-        emits = attempt(self.world, wanted)
+        mine = ["", *[name for name, (whose, _) in self.plain.until.items() if whose == org]]
+        claim = data.draw(st.sampled_from(mine))
+        wanted = []
+        for _ in range(count):
+            self.count += 1
+            one = launch(self.count, each, devices=devices, models=models, org=org)
+            wanted.append(replace(one, policy=policy, reservation=claim))
+        fits = self.plain.fits(org, devices, each, models, count, claim)
+        before = dict(self.world.state.versions)
+        emits = attempt(self.world, *wanted)
         if isinstance(emits, DomainError):
             assert emits.code in {"capacity.none_fits", "quota.exceeded"}
             assert not fits, f"{emits} although it fits"
+            assert self.world.state.versions == before, "a refused block leaves nothing behind"
             return
         assert fits, "admitted although nothing has room"
+        assert len({emit.stream for emit in emits}) == len(emits), "one write a stream"
         if lost:  # the append was refused
             self.world.state.undo(emits)
             return
         self.stand(emits)
-        placed = fact_of(emits, runtime.Allocated)
-        shares = tuple((share.index, share.milli) for share in placed.devices)
-        assert [milli for _, milli in shares] == [each] * devices
-        self.plain.held[wanted.runtime] = (
-            *(placed.model, int(placed.node.removeprefix("node-")), shares),
-            *(f"organization-{org}", devices * each),
-        )
+        for one in wanted:
+            placed = fact_of(tuple(e for e in emits if e.stream == one.runtime), runtime.Allocated)
+            shares = tuple((share.index, share.milli) for share in placed.devices)
+            assert [milli for _, milli in shares] == [each] * devices
+            self.plain.held[one.runtime] = (
+                *(placed.model, int(placed.node.removeprefix("node-")), shares),
+                *(f"organization-{org}", devices * each),
+            )
+
+    @rule(
+        org=st.sampled_from(ORGS), devices=st.integers(1, 6), model=st.sampled_from(MODELS),
+        lost=st.booleans(),
+    )  # fmt: skip
+    def reserve(self, org: int, devices: int, model: str, lost: bool) -> None:
+        self.count += 1
+        name = f"reservation-{self.count}"
+        rooms = {
+            number: self.plain.free(number, gpus, org).count(1000)
+            for number, (of, gpus) in enumerate(NODES, 1)
+            if of == model and not self.plain.shut(f"node-{number}")
+        }
+        fits = sum(rooms.values()) >= devices
+        fits = fits and self.plain.quota_takes(org, {model: devices * 1000})
+        ids = (name, f"organization-{org}", f"project-{org}", model)
+        emits = reserved(self.world, together.Reserve(*ids, devices, 100, 5))
+        if isinstance(emits, DomainError):
+            assert emits.code in {"capacity.none_fits", "quota.exceeded"}
+            assert not fits, f"{emits} although it fits"
+            return
+        assert fits, "reserved although nothing has room"
+        if lost:
+            self.world.state.undo(emits)
+            return
+        self.stand(emits)
+        self.plain.until[name] = (org, 100)
+        claims = [
+            (int(emit.stream.removeprefix("node-")), index)
+            for emit in emits
+            for fact in emit.facts
+            if isinstance(fact, node_facts.Reserved)
+            for index in fact.devices
+        ]
+        assert len(claims) == devices
+        if max(rooms.values()) >= devices:
+            assert len({number for number, _ in claims}) == 1, "one node that has them all"
+        self.plain.claimed.update(dict.fromkeys(claims, name))
+
+    @precondition(lambda self: self.plain.until)
+    @rule(data=st.data(), lost=st.booleans())
+    def reservation_ends(self, data: st.DataObject, lost: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.plain.until)))
+        assert together.due(self.world.state, 99) == []
+        assert set(together.due(self.world.state, 100)) == set(self.plain.until)
+        emits = together.end_reservation(self.world.state, name, "expired", 100)
+        assert together.end_reservation(self.world.state, name, "expired", 100) == ()
+        if lost:
+            self.world.state.undo(emits)
+            return
+        self.stand(emits)
+        del self.plain.until[name]
+        left = {here: claim for here, claim in self.plain.claimed.items() if claim != name}
+        self.plain.claimed = left
 
     @precondition(lambda self: self.plain.held)
     @rule(data=st.data(), lost=st.booleans())
@@ -237,6 +341,26 @@ class Admissions(RuleBasedStateMachine):
                 assert room.most_devices == max((free.count(1000) for free in rooms), default=0)
 
     @invariant()
+    def an_explanation_says_what_admit_would_do(self) -> None:
+        for org, shape, policy in ((1, (1, 700), "pack"), (2, (2, 1000), "topology")):
+            devices, each = shape
+            probe = launch(10**6, each, devices=devices, org=org)
+            probe = replace(probe, policy=policy)
+            told = {one.node: one.why for one in explain(self.world.state, probe)}
+            result = attempt(self.world, probe)
+            chosen = [name for name, why in told.items() if why == "chosen"]
+            if isinstance(result, DomainError):
+                assert not chosen
+            else:
+                self.world.state.undo(result)
+                assert chosen == [fact_of(result, runtime.Allocated).node]
+            places = self.plain.places(org, devices, each, ())
+            for number, (model, _) in enumerate(NODES, 1):
+                allowed = self.plain.quota_takes(org, {model: devices * each})
+                fits = places.get(number, 0) > 0 and allowed
+                assert (told[f"node-{number}"] in {"chosen", "fits"}) == fits
+
+    @invariant()
     def a_state_folded_from_the_facts_decides_the_same(self) -> None:
         fresh = World(NODES, organizations=len(ORGS), strict=STRICT)
         for stream, emit in self.facts:
@@ -252,9 +376,18 @@ class Admissions(RuleBasedStateMachine):
             assert tried(fresh, probe) == tried(self.world, probe)
 
 
-def attempt(world: World, wanted: Launch) -> tuple[Emit, ...] | DomainError:
+def attempt(world: World, *wanted: Launch) -> tuple[Emit, ...] | DomainError:
     try:
-        return admit(world.state, wanted)
+        if len(wanted) == 1:
+            return admit(world.state, wanted[0])
+        return together.admit_block(world.state, "block-1", wanted)
+    except DomainError as error:
+        return error
+
+
+def reserved(world: World, wanted: together.Reserve) -> tuple[Emit, ...] | DomainError:
+    try:
+        return together.reserve(world.state, wanted)
     except DomainError as error:
         return error
 

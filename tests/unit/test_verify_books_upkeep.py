@@ -156,6 +156,8 @@ def test_device_indexes_are_numbers() -> None:
     for fact in (
         f.Quarantined(("0",), "xid", 1),  # type: ignore[arg-type]  # the point
         receipt("0"),  # type: ignore[arg-type]  # the point
+        f.Reserved("r", ORG, ("0",), 9, 1),  # type: ignore[arg-type]  # the point
+        f.Unreserved("r", ("0",), 9),  # type: ignore[arg-type]  # the point
     ):
         history, node_id = history_of(simulated=True)
         history.add(node_id, fact)
@@ -178,4 +180,18 @@ def test_a_device_that_came_back_after_it_was_gone_owes_nothing() -> None:
             refused(history, "books.unsanitized", "devices")
             history.facts.pop()
     given(history, node_id, 3, OTHER, index=6)
+    holds(history)
+
+
+def test_what_is_reserved_is_given_to_nobody_else() -> None:
+    """Until its reservation ends; its own organization draws on it."""
+    history, node_id = history_of(simulated=True)
+    name = stream("reservation", 1)
+    history.add(node_id, f.Reserved(name, ORG, (0,), 9, 1))
+    given(history, node_id, 1)
+    holds(history)
+    left(history, node_id, 1)
+    given(history, node_id, 2, OTHER)
+    refused(history, "books.reserved", "devices")
+    history.facts[-1:-1] = [(node_id, f"cmd:{99:064x}", f.Unreserved(name, (0,), 9))]
     holds(history)

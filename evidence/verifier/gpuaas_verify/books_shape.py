@@ -81,6 +81,14 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     ),
     "gpuaas.node.returned.v1": _shape("decided_us", "devices decided_us", devices=LIST),
     "gpuaas.node.retired.v1": _shape("decided_us", "reason decided_us"),
+    "gpuaas.node.reserved.v1": _shape(
+        "until_us decided_us",
+        "reservation organization devices until_us decided_us",
+        devices=LIST,
+    ),
+    "gpuaas.node.unreserved.v1": _shape(
+        "decided_us", "reservation devices decided_us", devices=LIST
+    ),
     "gpuaas.price.entry_published.v1": _shape(
         "effective_from_us published_us price_pico divisor",
         "account meter model region state currency effective_from_us published_us"

@@ -32,6 +32,8 @@ class Upkeep:
             "gpuaas.node.sanitized.v1": self._sanitized,
             "gpuaas.node.returned.v1": self._returned,
             "gpuaas.node.retired.v1": self._retired,
+            "gpuaas.node.reserved.v1": self._reserved,
+            "gpuaas.node.unreserved.v1": self._unreserved,
         }
 
     def enrolled(self, node: str, fact: Row) -> None:
@@ -39,7 +41,7 @@ class Upkeep:
         if not fact["simulated"]:
             self._spill.put("owes", "", node, 1)
         count = len(fact["gpus"])
-        for space in ("kept", "quarantine"):
+        for space in ("kept", "quarantine", "reserved"):
             gone = [index for index, _ in self._spill.scan(space, node) if int(index) >= count]
             for index in gone:
                 self._spill.delete(space, node, index)
@@ -47,7 +49,7 @@ class Upkeep:
     def taken(self, position: int, node: str, fact: Row) -> None:
         """Nothing when the node may give these devices to that organization.
 
-        Raises: Invalid `books.closed`, `books.shared`, `books.unsanitized`.
+        Raises: Invalid `books.closed`, `books.shared`, `books.unsanitized`, `books.reserved`.
         """
         closed = self._standing(node)
         if closed:
@@ -58,7 +60,11 @@ class Upkeep:
             if self._spill.get("quarantine", node, index) is not None:
                 detail = f"device {index} is in quarantine"
                 raise Invalid("books.closed", detail, position=position, field="devices")
-            for space, code in (("holder", "books.shared"), ("kept", "books.unsanitized")):
+            for space, code in (
+                ("holder", "books.shared"),
+                ("kept", "books.unsanitized"),
+                ("reserved", "books.reserved"),
+            ):
                 whose = self._spill.get(space, node, index)
                 if whose not in {None, fact["organization"]}:
                     detail = f"device {index} is still of {whose}"
@@ -105,6 +111,14 @@ class Upkeep:
 
     def _required(self, _position: int, entry: Row, _fact: Row) -> None:
         self._spill.put("owes", "", entry["stream"], 1)
+
+    def _reserved(self, position: int, entry: Row, fact: Row) -> None:
+        for index in _indexes(position, fact):
+            self._spill.put("reserved", entry["stream"], index, fact["organization"])
+
+    def _unreserved(self, position: int, entry: Row, fact: Row) -> None:
+        for index in _indexes(position, fact):
+            self._spill.delete("reserved", entry["stream"], index)
 
     def _quarantined(self, position: int, entry: Row, fact: Row) -> None:
         for index in _indexes(position, fact):

@@ -78,6 +78,12 @@ node.sanitized.v1        node          devices[n method$ bytes_covered duration_
  ecc_uncorrected? residual_processes boottime_us decided_us attested*
 node.returned.v1         node          devices[n decided_us
 node.retired.v1          node          reason$ decided_us
+node.topology_set.v1     node          zone$ group decided_us
+node.reserved.v1         node          reservation$ organization$ devices[n until_us decided_us
+node.unreserved.v1       node          reservation$ devices[n decided_us
+reservation.made.v1      reservation   project$ model$ devices nodes[s until_us decided_us
+reservation.ended.v1     reservation   reason$ decided_us
+block.placed.v1          block         project$ policy$ runtimes[s decided_us
 runtime.requested.v1     runtime       project$ department$ account$ name@ devices gpu_milli \
  models[s requested_us
 runtime.allocated.v1     runtime       allocation$ node$ model$ devices[i epoch allocated_us

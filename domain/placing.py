@@ -1,0 +1,239 @@
+"""What a launch wants and where it goes: one choice for all policies, from the stock's own index.
+
+`pack` takes the tightest place, `spread` the loosest, `topology` the one whose devices span the
+fewest groups (near the nodes placed before, for a block). A reservation's own devices are looked
+at one by one: there are few. The choice is a function of what is free now.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from domain import organization, quota, runtime, stock
+from domain.admission import AdmissionState
+from domain.errors import DomainError
+from domain.node_state import Serving, placeable
+from domain.project import Created as Project
+from domain.reservation import Standing
+from domain.runtime import Configure
+from domain.stock import Place, Room, Shape
+from domain.tariff import gpu_scope
+from domain.words import ANY_MODEL, MILLI, Private, Share
+
+PACK: Final = "pack"
+SPREAD: Final = "spread"
+TOPOLOGY: Final = "topology"
+POLICIES: Final = frozenset({PACK, SPREAD, TOPOLOGY})
+
+
+class Launch(Struct, frozen=True):
+    """`runtime` and `allocation` are new ids; `models` accepted, empty = any; gpu_milli in all.
+
+    `zone`: where its block has begun, of weight with the policy topology only.
+    """
+
+    organization: str
+    project: str
+    runtime: str
+    allocation: str
+    name: Private
+    devices: int
+    gpu_milli: int
+    models: tuple[str, ...]
+    now_us: int
+    config: Configure | None = None
+    policy: str = PACK
+    reservation: str = ""
+    zone: str = ""
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.devices, self.gpu_milli // self.devices)
+
+
+class Option(Struct, frozen=True):
+    """A place and how good it is: the smaller `order` is the better; ties: who was looked at first.
+
+    Orders of one policy are of one length.
+    """
+
+    order: tuple[int, ...]
+    place: Place
+
+
+def choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str, Place]:
+    """The best place among accepted models that price and quota allow.
+
+    Raises: DomainError what barred the first model that had room, else `capacity.none_fits`;
+        `launch.policy_unknown`, `reservation.unknown`, `reservation.ended`.
+    """
+    if launch.policy not in POLICIES:
+        raise DomainError("launch.policy_unknown", "no such placement policy")
+    best: Option | None = None
+    chosen = ""
+    refused: DomainError | None = None
+    for model in launch.models or state.stock.models():
+        found = option(state, launch, model)
+        if found is None or (best is not None and best.order <= found.order):
+            continue
+        error = barred(state, launch, project, model)
+        if error is None:
+            best, chosen = found, model
+        else:
+            refused = refused or error
+    if best is not None:
+        return chosen, best.place
+    raise refused or none_fits(state, launch)
+
+
+def option(state: AdmissionState, launch: Launch, model: str) -> Option | None:
+    """The best place on one model, or None: then nothing of this model fits."""
+    shape = launch.shape
+    if launch.reservation:
+        return _reserved(state, launch, model)
+    if launch.policy == TOPOLOGY and shape.each == MILLI:
+        return _nearest(state, launch, model)
+    if launch.policy == SPREAD:
+        loose = state.stock.loosest(model, launch.organization, shape)
+        return None if loose is None else Option(loose[0], loose[1])
+    rank = state.stock.rank(model, launch.organization, shape)
+    if rank is None:
+        return None
+    return Option(rank[:2], state.stock.place(rank, launch.organization, shape))
+
+
+def fitting(serving: Serving, launch: Launch) -> tuple[Share, ...]:
+    """The shares this launch could have on this node by itself; none when it does not fit."""
+    shape = launch.shape
+    if shape.each < MILLI:
+        mine = {"", launch.organization}
+        parts = [
+            (serving.owners[index] == "", offered, index)
+            for index in range(len(serving.free))
+            if (offered := serving.offers(index, launch.reservation)) >= shape.each
+            and serving.owners[index] in mine
+        ]
+        return (Share(min(parts)[2], shape.each),) if parts else ()
+    free = stock.whole(serving, launch.organization, launch.reservation)
+    if len(free) < shape.devices:
+        return ()
+    picked = free[: shape.devices]
+    if launch.policy == TOPOLOGY:
+        picked = grouped(free, shape.devices, serving.claims.group)
+    return tuple([Share(index, MILLI) for index in sorted(picked)])
+
+
+def grouped(free: list[int], count: int, group: int) -> list[int]:
+    """`count` of these devices in as few groups of neighbours as can be, the tightest first."""
+    if not group:
+        return free[:count]
+    groups: dict[int, list[int]] = {}
+    for index in free:
+        groups.setdefault(index // group, []).append(index)
+    picked: list[int] = []
+    left = list(groups.values())
+    while len(picked) < count:
+        missing = count - len(picked)
+        enough = [one for one in left if len(one) >= missing]
+        best = min(enough, key=len) if enough else max(left, key=len)
+        left.remove(best)
+        picked += best[:missing]
+    return picked
+
+
+def _nearest(state: AdmissionState, launch: Launch, model: str) -> Option | None:
+    best: Option | None = None
+    for node, serving in state.stock.candidates(model, launch.organization, launch.devices):
+        shares = fitting(serving, launch)
+        far = bool(launch.zone) and serving.claims.zone != launch.zone
+        group = serving.claims.group or len(serving.free)
+        spans = len({share.index // group for share in shares})
+        left = len(stock.whole(serving, launch.organization)) - launch.devices
+        order = (int(far), spans, left)
+        if best is None or order < best.order:
+            best = Option(order, Place(node, shares))
+    return best
+
+
+def _reserved(state: AdmissionState, launch: Launch, model: str) -> Option | None:
+    found = state.reservations.get(launch.reservation)
+    if found is None or found.made.project != launch.project:
+        raise DomainError("reservation.unknown", "the project has no such reservation")
+    if not isinstance(found, Standing) or launch.now_us >= found.made.until_us:
+        raise DomainError("reservation.ended", "it has ended", {"until_us": found.made.until_us})
+    for node in found.made.nodes:
+        serving = state.stock.states[node]
+        if serving.enrolled.model == model and placeable(serving):
+            shares = fitting(serving, launch)
+            if shares:
+                return Option((0,), Place(node, shares))
+    return None
+
+
+def project_of(state: AdmissionState, organization_id: str, project: str, now_us: int) -> Project:
+    """The project, whose organization, account and period allow a launch.
+
+    Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`.
+    """
+    found = state.projects.get(project)
+    if found is None or found.organization != organization_id:
+        raise DomainError("project.unknown", "no such project in this organization")
+    match state.organizations.get(organization_id):
+        case organization.Active():
+            pass
+        case organization.OnHold(reason=reason):
+            raise DomainError("organization.suspended", "it is suspended", {"reason": reason})
+        case _:
+            raise DomainError("organization.unknown", "no such organization")
+    first = state.first_period_us.get(found.account)
+    if first is None or first > now_us:
+        raise DomainError("period.none", "the billing account has no period open yet")
+    return found
+
+
+def barred(
+    state: AdmissionState, launch: Launch, project: Project, model: str
+) -> DomainError | None:
+    """Why this model is not allowed although it would fit, if so."""
+    currency = state.accounts[project.account].currency
+    scope = gpu_scope(model, currency)
+    if state.tariff.at(project.account, scope, launch.now_us)[0] is None:
+        return DomainError("price.none", f"nothing prices {model} in {currency} now")
+    tree = state.quotas.get(quota.quota_stream(launch.organization))
+    if tree is None or not tree.limits:
+        return None
+    return quota.excess(tree, (project.department, launch.project, model), launch.gpu_milli)
+
+
+def rooms(state: AdmissionState, organization_id: str) -> tuple[Room, ...]:
+    """What fits now, by model in order of name, found by the same index that `choose` uses."""
+    return tuple(state.stock.room(model, organization_id) for model in state.stock.models())
+
+
+def none_fits(state: AdmissionState, launch: Launch) -> DomainError:
+    """The refusal, with what would fit."""
+    found = [
+        room
+        for room in rooms(state, launch.organization)
+        if not launch.models or room.model in launch.models
+    ]
+    return DomainError(
+        "capacity.none_fits",
+        "no node has that free now",
+        {
+            "models": "|".join(launch.models) or ANY_MODEL,
+            "wanted_devices": launch.devices,
+            "wanted_milli": launch.gpu_milli,
+            "most_devices": max((room.most_devices for room in found), default=0),
+            "most_milli": max((room.most_milli for room in found), default=0),
+        },
+    )
+
+
+def requested(launch: Launch, project: Project) -> list[runtime.Event]:
+    """The launch as the runtime's first fact. Raises: DomainError `runtime.shape_invalid`."""
+    request = runtime.Request(
+        *(launch.project, project.department, project.account, launch.name),
+        *(launch.devices, launch.gpu_milli, launch.models, launch.now_us),
+    )
+    return runtime.decide(request, runtime.Missing())

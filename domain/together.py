@@ -1,0 +1,173 @@
+"""Decisions on several nodes at once: blocks of runtimes, and reservations. All or nothing."""
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain import block, claim, node, placing, quota, reservation
+from domain.admission import AdmissionState
+from domain.decider import Emit
+from domain.errors import DomainError
+from domain.launch import admit, emitted
+from domain.placing import Launch
+from domain.stock import Shape
+from domain.words import MILLI
+
+MOST_RUNTIMES: Final = 64
+
+
+class Reserve(Struct, frozen=True):
+    """`reservation`: a new id. `devices` whole ones of one model, on as few nodes as may be."""
+
+    reservation: str
+    organization: str
+    project: str
+    model: str
+    devices: int
+    until_us: int
+    now_us: int
+
+
+def admit_block(state: AdmissionState, name: str, launches: tuple[Launch, ...]) -> tuple[Emit, ...]:
+    """All of these launches as one append, or the refusal of the first that found no place.
+
+    They are alike but for their ids, so placing them one after the other finds a place for all
+    whenever there is one: none of them takes more from the others than any other would.
+    The state has remembered the decision, or nothing of it.
+    """
+    assert 0 < len(launches) <= MOST_RUNTIMES, "the edge bounds it"
+    decided: list[tuple[Emit, ...]] = []
+    zone = _zone(state, launches)
+    try:
+        for launch in launches:
+            # One by one: what was decided before a refusal must be known.
+            decided.append(admit(state, replace(launch, zone=zone)))  # noqa: PERF401
+    except DomainError as error:
+        for emits in reversed(decided):
+            state.undo(emits)
+        error.facts["placed"] = len(decided)
+        error.facts["wanted_runtimes"] = len(launches)
+        raise
+    first = launches[0]
+    names = tuple([launch.runtime for launch in launches])
+    fact = block.Placed(first.project, first.policy, names, first.now_us)
+    return merged(decided, Emit(name, first.organization, 0, (fact,)))
+
+
+def _zone(state: AdmissionState, launches: tuple[Launch, ...]) -> str:
+    """The zone with the least room that has it for all of them; else the one with the most."""
+    first = launches[0]
+    room: dict[str, int] = {}
+    for model in first.models or state.stock.models():
+        for name, whole in state.stock.wholes(model, first.organization):
+            zone = state.stock.states[name].claims.zone
+            room[zone] = room.get(zone, 0) + len(whole) // first.devices
+    enough = [zone for zone, many in room.items() if many >= len(launches)]
+    if enough:
+        return min(enough, key=lambda zone: room[zone])
+    return max(room, key=lambda zone: room[zone], default="")
+
+
+def merged(decided: list[tuple[Emit, ...]], *more: Emit) -> tuple[Emit, ...]:
+    """One emit per stream, in order of first mention; reads of streams it writes are dropped."""
+    found: dict[str, Emit] = {}
+    for emit in [one for emits in decided for one in emits] + list(more):
+        before = found.get(emit.stream)
+        found[emit.stream] = (
+            emit
+            if before is None
+            else replace(before, facts=before.facts + emit.facts, reads=before.reads + emit.reads)
+        )
+    return tuple(
+        replace(emit, reads=tuple(dict.fromkeys(r for r in emit.reads if r[0] not in found)))
+        for emit in found.values()
+    )
+
+
+def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
+    """The reservation with its claims on all nodes, as one append; `()` if it is known.
+
+    Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
+        `quota.exceeded` (it takes no quota, but must fit in what is left), `capacity.none_fits`.
+    """
+    if wanted.reservation in state.reservations:
+        return ()
+    org = wanted.organization
+    project = placing.project_of(state, org, wanted.project, wanted.now_us)
+    tree = state.quotas.get(quota.quota_stream(org))
+    of = (project.department, wanted.project, wanted.model)
+    refused = None if tree is None else quota.excess(tree, of, wanted.devices * MILLI)
+    if refused is not None:
+        raise refused
+    picked = _picked(state, wanted)
+    writes = []
+    for name, devices in picked:
+        command = claim.Reserve(wanted.reservation, org, devices, wanted.until_us, wanted.now_us)
+        writes.append((name, tuple(node.decide(command, state.stock.states[name]))))
+    make = reservation.Make(
+        *(wanted.project, wanted.model, wanted.devices, tuple(name for name, _ in picked)),
+        *(wanted.until_us, wanted.now_us),
+    )
+    made = tuple(reservation.decide(make, reservation.Missing()))
+    return emitted(state, org, (wanted.reservation, made), *writes, by=wanted.reservation)
+
+
+def _picked(state: AdmissionState, wanted: Reserve) -> list[tuple[str, tuple[int, ...]]]:
+    """Nodes and their devices: one node that has them all, the tightest; else the fullest first."""
+    left, picked = wanted.devices, list[tuple[str, tuple[int, ...]]]()
+    taken: set[str] = set()
+    while left:
+        rank = state.stock.rank(wanted.model, wanted.organization, Shape(left, MILLI))
+        if not taken and rank is not None:
+            place = state.stock.place(rank, wanted.organization, Shape(left, MILLI))
+            return [(place.node, tuple(share.index for share in place.devices))]
+        free = [
+            (len(whole), name, whole)
+            for name, whole in state.stock.wholes(wanted.model, wanted.organization)
+            if name not in taken
+        ]
+        if not free:
+            break
+        _, name, whole = max(free, key=lambda one: one[0])
+        picked.append((name, tuple(sorted(whole[:left]))))
+        taken.add(name)
+        left -= len(picked[-1][1])
+    if left:
+        facts: dict[str, int | str] = {
+            "models": wanted.model,
+            "wanted_devices": wanted.devices,
+            "most_devices": wanted.devices - left,
+        }
+        raise DomainError("capacity.none_fits", "so many devices are not free now", facts)
+    return picked
+
+
+def end_reservation(
+    state: AdmissionState, stream: str, reason: str, now_us: int
+) -> tuple[Emit, ...]:
+    """The end with the claims on all nodes, as one append; `()` if it had ended.
+
+    Raises: DomainError `reservation.unknown`, `reservation.not_over`.
+    """
+    found = state.reservations.get(stream, reservation.Missing())
+    facts = tuple(reservation.decide(reservation.End(reason, now_us), found))
+    if not facts:
+        return ()
+    assert isinstance(found, reservation.Standing), "only such a one ends"
+    writes: list[tuple[str, tuple[Struct, ...]]] = [(stream, facts)]
+    for name in found.made.nodes:
+        command = claim.Unreserve(stream, now_us)
+        freed = tuple(node.decide(command, state.stock.states[name]))
+        writes += [(name, freed)] if freed else []
+    org = state.projects[found.made.project].organization
+    return emitted(state, org, *writes, by=stream)
+
+
+def due(state: AdmissionState, now_us: int) -> list[str]:
+    """Reservations that have expired and do not say so yet, in order."""
+    return [
+        stream
+        for stream, found in state.reservations.items()
+        if isinstance(found, reservation.Standing) and found.made.until_us <= now_us
+    ]
