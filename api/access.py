@@ -1,6 +1,6 @@
 """Developer tokens of the embedded issuer; issuing one is a fact."""
 
-from typing import Any, Final
+from typing import Final
 
 from litestar import Response, post
 from litestar.params import JSONBody
@@ -8,7 +8,7 @@ from litestar.params import JSONBody
 from api.acting import Done, Said
 from api.auth import OPERATOR, require
 from api.body import FrontRequest
-from api.changing import target
+from api.changing import log_stream, settled, target
 from api.edge import instant, now_us
 from api.services import services_of
 from api.tokens import issue
@@ -18,7 +18,6 @@ from domain.errors import DomainError
 from evidence.append import Append, Write
 
 _TENANT: Final = frozenset({"admin", "member"})
-_TRIES: Final = 8
 
 
 @post("/v1/tokens")
@@ -37,19 +36,18 @@ async def issue_token(request: FrontRequest, data: JSONBody[TokenNew]) -> Respon
         now = now_us()
         subject = f"user-{data.subject}"
         fact = TokenIssued(subject, data.role, now + data.seconds * 1_000_000)
-        for _ in range(_TRIES):
-            stream = data.organization or await _log_stream(services)
-            found = await target(services, request.user, stream)
+        stream = data.organization or await log_stream(services)
+
+        async def attempt() -> Done:
+            kind = stream.partition("-")[0]
+            found = await target(services, request.user, stream, kind)
             write = Write(found.stream, found.org, found.version, (fact,))
-            try:
-                appended = await services.log.append(Append((write,), request.user.actor, cause))
-            except DomainError as error:
-                if error.code != "log.version_stale":
-                    raise
-                continue
-            shown.append(issue(settings, subject, data.role, data.organization, now, data.seconds))
-            return Done(appended, (write,))
-        raise DomainError("log.version_stale", "the stream keeps changing; repeat the request")
+            append = Append((write,), request.user.actor, cause)
+            return Done(await services.log.append(append), (write,))
+
+        done = await settled(services, stream, attempt)
+        shown.append(issue(settings, subject, data.role, data.organization, now, data.seconds))
+        return done
 
     def answer(said: tuple[Said, ...], again: bool) -> TokenIssuedOut:
         fact = said[0].fact
@@ -63,10 +61,3 @@ async def issue_token(request: FrontRequest, data: JSONBody[TokenNew]) -> Respon
         )
 
     return await services.acting.perform(request, do, answer)
-
-
-async def _log_stream(services: Any) -> str:
-    rows = await services.reads.rows("SELECT stream FROM log.entry WHERE position = 0")
-    if not rows:
-        raise DomainError("log.unavailable", "the log is not open yet")
-    return str(rows[0]["stream"])

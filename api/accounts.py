@@ -6,7 +6,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.acting import Done, Said
 from api.auth import ADMIN, OPERATOR, require, unknown, within
 from api.body import FrontRequest
-from api.changing import target
+from api.changing import settled, target
 from api.currencies import minor_digits
 from api.edge import money, now_us, parse_instant
 from api.paging import after, page_size
@@ -32,24 +32,9 @@ async def open_account(request: FrontRequest, data: JSONBody[AccountNew]) -> Res
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        org = await target(services, request.user, data.organization)
-        now = now_us()
-        start, end = _first_period(data, now)
-        digits = minor_digits(data.currency)
-        opening = account.Open(org.stream, data.currency, digits, data.zone, TZDATA, now)
-        opened = account.decide(opening, account.Missing())
-        stream = new_id("account")
-        first = _opened(period.Open(stream, start, end, data.zone, TZDATA, None, now))
-        after = month_after(end, data.zone)
-        second = _opened(period.Open(stream, end, after, data.zone, TZDATA, first, now))
-        writes = (
-            Write(stream, org.stream, 0, tuple(opened)),
-            Write(period_id(stream, 1), org.stream, 0, (first,)),
-            Write(period_id(stream, 2), org.stream, 0, (second,)),
+        return await settled(
+            services, data.organization, lambda: _open(services, request, cause, data)
         )
-        reads = ((org.stream, org.version),)
-        append = Append(writes, request.user.actor, cause, reads)
-        return Done(await services.log.append(append), writes)
 
     def answer(said: tuple[Said, ...], _: bool) -> Account:
         fact = said[0].fact
@@ -64,6 +49,27 @@ async def open_account(request: FrontRequest, data: JSONBody[AccountNew]) -> Res
         )
 
     return await services.acting.perform(request, do, answer)
+
+
+async def _open(services: Services, request: FrontRequest, cause: str, data: AccountNew) -> Done:
+    org = await target(services, request.user, data.organization, "organization")
+    now = now_us()
+    start, end = _first_period(data, now)
+    digits = minor_digits(data.currency)
+    opening = account.Open(org.stream, data.currency, digits, data.zone, TZDATA, now)
+    opened = account.decide(opening, account.Missing())
+    stream = new_id("account")
+    first = _opened(period.Open(stream, start, end, data.zone, TZDATA, None, now))
+    after = month_after(end, data.zone)
+    second = _opened(period.Open(stream, end, after, data.zone, TZDATA, first, now))
+    writes = (
+        Write(stream, org.stream, 0, tuple(opened)),
+        Write(period_id(stream, 1), org.stream, 0, (first,)),
+        Write(period_id(stream, 2), org.stream, 0, (second,)),
+    )
+    reads = ((org.stream, org.version),)
+    append = Append(writes, request.user.actor, cause, reads)
+    return Done(await services.log.append(append), writes)
 
 
 def _opened(command: period.Open) -> period.Opened:

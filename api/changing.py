@@ -1,6 +1,7 @@
-"""One command on one stream: read, fold, decide, append; again when somebody was faster."""
+"""One command on one stream: read, fold, decide, append; again when another process was faster."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from msgspec import Struct
@@ -15,7 +16,8 @@ from evidence.append import Append, Write
 from evidence.private import PrivateValue
 from evidence.reader import Recorded
 
-_TRIES: Final = 8
+_TRIES: Final = 24
+_PAUSE_S: Final = 0.002
 
 
 class Target(Struct, frozen=True):
@@ -27,15 +29,45 @@ class Target(Struct, frozen=True):
     facts: tuple[Struct, ...]
 
 
-async def target(services: Services, principal: Principal, stream: str) -> Target:
-    """The stream, if the caller may know of it. Raises: DomainError resource.unknown (404)."""
-    kind = stream.partition("-")[0]
+async def target(services: Services, principal: Principal, stream: str, kind: str) -> Target:
+    """The stream, if it is of that kind and the caller may know of it.
+
+    Raises: DomainError resource.unknown (404).
+    """
+    if not stream.startswith(f"{kind}-"):
+        raise unknown(kind)
     recorded: list[Recorded] = await services.log.read_stream(stream)
     if not recorded:
         raise unknown(kind)
     within(principal, recorded[0].org, kind)
     facts = tuple(one.fact for one in recorded)
     return Target(stream, recorded[0].org, recorded[-1].version, facts)
+
+
+async def log_stream(services: Services) -> str:
+    """The stream of entry 0. Raises: DomainError log.unavailable while the log is not open yet."""
+    rows = await services.reads.rows("SELECT stream FROM log.entry WHERE position = 0")
+    if not rows:
+        raise DomainError("log.unavailable", "the log is not open yet")
+    return str(rows[0]["stream"])
+
+
+async def settled[T](services: Services, stream: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` returns; it reads the stream anew, decides and appends each time it is called.
+
+    In this process's turn on the stream, so that callers here never refuse each other; again, after
+    a growing pause, when another process was faster. Raises: DomainError log.version_stale after
+    many tries, and what `attempt` raises.
+    """
+    async with services.turns.of(stream):
+        for tries in range(_TRIES):
+            try:
+                return await attempt()
+            except DomainError as error:
+                if error.code != "log.version_stale":
+                    raise
+            await asyncio.sleep(_PAUSE_S * tries)
+    raise DomainError("log.version_stale", "the stream keeps changing; repeat the request")
 
 
 async def create[S, C, E: Struct](
@@ -60,7 +92,7 @@ async def change[S, C, E: Struct](
     services: Services,
     request: Any,
     cause: str,
-    stream: str,
+    stream: tuple[str, str],
     decider: Decider[S, C, E],
     command: C,
     nothing: Given | Callable[[Target], Given],
@@ -69,12 +101,16 @@ async def change[S, C, E: Struct](
 ) -> Done:
     """The command's facts on an existing stream, or `nothing` (of it) when it was done already.
 
-    `precise`: the caller must name the version it decided on (If-Match).
+    `stream`: the kind it must be of, and its id. `precise`: the caller must name the version it
+    decided on (If-Match).
+
     Raises: DomainError if_match.*, log.version_stale after many tries, what the decider refuses.
     """
     principal: Principal = request.user
-    for _ in range(_TRIES):
-        found = await target(services, principal, stream)
+    kind, name = stream
+
+    async def attempt() -> Done:
+        found = await target(services, principal, name, kind)
         if_match(request, found.version, needed=precise)
         state = decider.initial
         for fact in found.facts:
@@ -82,12 +118,8 @@ async def change[S, C, E: Struct](
         facts = tuple(decider.decide(command, state))
         if not facts:
             return Done(nothing=nothing(found) if callable(nothing) else nothing)
-        write = Write(stream, found.org, found.version, facts)
-        try:
-            appended = await services.log.append(Append((write,), principal.actor, cause))
-        except DomainError as error:
-            if error.code != "log.version_stale":
-                raise
-        else:
-            return Done(appended, (write,))
-    raise DomainError("log.version_stale", "the stream keeps changing; repeat the request")
+        write = Write(name, found.org, found.version, facts)
+        append = Append((write,), principal.actor, cause)
+        return Done(await services.log.append(append), (write,))
+
+    return await settled(services, name, attempt)

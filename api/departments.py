@@ -6,7 +6,7 @@ from litestar.params import FromQuery, JSONBody
 from api.acting import Done, Said
 from api.auth import ADMIN, OPERATOR, require
 from api.body import FrontRequest
-from api.changing import create, target
+from api.changing import create, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
@@ -26,21 +26,23 @@ async def create_department(
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        org = await target(services, request.user, data.organization)
-        name, words = private_value(org.stream, data.name)
-        command = department.Create(org.stream, name, now_us())
-        new = (new_id("department"), org.stream)
-        reads = ((org.stream, org.version),)
-        return await create(
-            services,
-            request.user,
-            cause,
-            new,
-            department.DECIDER,
-            command,
-            private=(words,),
-            reads=reads,
-        )
+        async def attempt() -> Done:
+            org = await target(services, request.user, data.organization, "organization")
+            name, words = private_value(org.stream, data.name)
+            command = department.Create(org.stream, name, now_us())
+            new = (new_id("department"), org.stream)
+            return await create(
+                services,
+                request.user,
+                cause,
+                new,
+                department.DECIDER,
+                command,
+                private=(words,),
+                reads=((org.stream, org.version),),
+            )
+
+        return await settled(services, data.organization, attempt)
 
     def answer(said: tuple[Said, ...], _: bool) -> Department:
         fact = said[0].fact

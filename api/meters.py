@@ -10,7 +10,7 @@ from msgspec import Struct
 from api.acting import Done, Said
 from api.auth import OPERATOR, require
 from api.body import FrontRequest
-from api.changing import create
+from api.changing import create, log_stream, settled
 from api.edge import now_us
 from api.services import services_of
 from api.viewing import viewed
@@ -18,8 +18,8 @@ from contracts.http import Page
 from contracts.http_money import Meter, MeterNew
 from domain import meter
 from domain.errors import DomainError
-from evidence.ids import new_id
 from projections.asof import fetch
+from projections.months import derived_id
 
 _METERS: Final = """
 SELECT t.stream, t.meter, t.unit, t.source, t.aggregation
@@ -42,12 +42,21 @@ async def register_meter(request: FrontRequest, data: JSONBody[MeterNew]) -> Res
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        for row in await services.reads.ask(_meters, None):
-            if row.meter == data.meter:
-                raise DomainError("meter.exists", "this meter is registered", {"id": row.stream})
-        command = meter.Register(data.meter, data.unit, data.source, data.aggregation, now_us())
-        new = (new_id("meter"), "-")
-        return await create(services, request.user, cause, new, meter.DECIDER, command)
+        # One name, one stream: whoever registers it second, in any process, finds it there.
+        stream = derived_id("meter", await log_stream(services), data.meter)
+
+        async def attempt() -> Done:
+            found = [
+                one for one in await services.reads.ask(_meters, None) if one.meter == data.meter
+            ]
+            if found or await services.log.read_stream(stream):
+                known = found[0].stream if found else stream
+                raise DomainError("meter.exists", "this meter is registered", {"id": known})
+            command = meter.Register(data.meter, data.unit, data.source, data.aggregation, now_us())
+            new = (stream, "-")
+            return await create(services, request.user, cause, new, meter.DECIDER, command)
+
+        return await settled(services, stream, attempt)
 
     def answer(said: tuple[Said, ...], _: bool) -> Meter:
         fact = said[0].fact

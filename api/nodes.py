@@ -61,14 +61,13 @@ async def _marked(
 ) -> Response[Any]:
     require(request.user, OPERATOR)
     services = services_of(request)
-    if not stream.startswith("node-"):
-        raise unknown("node")
 
     def given(version: int | None) -> NodeChanged:
         return NodeChanged(id=stream, cordoned=cordoned, version=version)
 
     async def do(cause: str) -> Done:
-        return await change(services, request, cause, stream, node.DECIDER, command, given(None))
+        of = ("node", stream)
+        return await change(services, request, cause, of, node.DECIDER, command, given(None))
 
     return await services.acting.perform(
         request, do, lambda said, _: given(said[0].version), status=200

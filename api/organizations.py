@@ -60,8 +60,8 @@ async def _standing(
         return Organization(id=stream, name=None, state=state, created_at=None, version=version)
 
     async def do(cause: str) -> Done:
-        decider = organization.DECIDER
-        return await change(services, request, cause, stream, decider, command, given(0))
+        decider, of = organization.DECIDER, ("organization", stream)
+        return await change(services, request, cause, of, decider, command, given(0))
 
     return await services.acting.perform(
         request, do, lambda said, _: given(said[0].version), status=200

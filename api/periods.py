@@ -47,8 +47,6 @@ async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Respo
     """
     require(request.user, OPERATOR)
     services = services_of(request)
-    if not period_id.startswith("period-"):
-        raise unknown("period")
 
     async def do(cause: str) -> Done:
         nothing = PeriodClosed(id=period_id, closed_at=None, version=None)
@@ -57,7 +55,7 @@ async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Respo
             services,
             request,
             cause,
-            period_id,
+            ("period", period_id),
             period.DECIDER,
             period.Close(later, now_us()),
             nothing,
@@ -76,7 +74,7 @@ async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Respo
 
 async def _after(services: Services, request: FrontRequest, period_id: str) -> period.Opened | None:
     """The account's period after this one, open or not; None when there is none yet."""
-    opened = (await target(services, request.user, period_id)).facts[0]
+    opened = (await target(services, request.user, period_id, "period")).facts[0]
     assert isinstance(opened, period.Opened), "the first fact of a period's stream"
     following = id_of(opened.account, opened.sequence + 1)
     recorded: list[Recorded] = await services.log.read_stream(following)

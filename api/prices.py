@@ -9,7 +9,7 @@ from litestar.params import FromQuery, JSONBody
 from api.acting import Done, Said
 from api.auth import OPERATOR, require, unknown
 from api.body import FrontRequest
-from api.changing import target
+from api.changing import settled, target
 from api.currencies import minor_digits
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import Services, services_of
@@ -20,6 +20,7 @@ from domain import account, pricebook
 from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
+from evidence.reader import Recorded
 from projections import billing_read
 
 # The one price book: the one the log has, else the one that shares the log stream's UUID.
@@ -28,7 +29,6 @@ SELECT coalesce(
   (SELECT stream FROM log.entry WHERE stream > 'pricebook-' AND stream < 'pricebook.' LIMIT 1),
   (SELECT replace(stream, 'log-', 'pricebook-') FROM log.entry WHERE position = 0))
 """
-_TRIES: Final = 8
 
 
 @post("/v1/prices")
@@ -40,21 +40,19 @@ async def publish_price(request: FrontRequest, data: JSONBody[PriceNew]) -> Resp
     async def do(cause: str) -> Done:
         minor_digits(data.price.currency)
         await _same_currency(services, request, data)
-        for _ in range(_TRIES):
-            book = await services.reads.ask(_book)
+        book = await services.reads.ask(_book)
+
+        async def attempt() -> Done:
             recorded = await services.log.read_stream(book)
             state = fold(pricebook.DECIDER, [one.fact for one in recorded])  # type: ignore[misc]
             facts = tuple(pricebook.decide(_command(data), state))
             if not facts:
-                return Done(nothing=_published(0, _entry(state, data)))
+                return Done(nothing=_known(recorded, _entry(state, data)))
             write = Write(book, "-", len(recorded), facts)
-            try:
-                append = Append((write,), request.user.actor, cause)
-                return Done(await services.log.append(append), (write,))
-            except DomainError as error:
-                if error.code != "log.version_stale":
-                    raise
-        raise DomainError("log.version_stale", "the price book keeps changing; repeat the request")
+            append = Append((write,), request.user.actor, cause)
+            return Done(await services.log.append(append), (write,))
+
+        return await settled(services, book, attempt)
 
     def answer(said: tuple[Said, ...], _: bool) -> Price:
         fact = said[0].fact
@@ -92,7 +90,7 @@ def _book(conn: psycopg.Connection[Any]) -> str:
 async def _same_currency(services: Services, request: FrontRequest, data: PriceNew) -> None:
     if data.account == "default":
         return
-    found = await target(services, request.user, data.account)
+    found = await target(services, request.user, data.account, "account")
     opened = found.facts[0]
     if not isinstance(opened, account.Opened):
         raise unknown("account")
@@ -122,6 +120,11 @@ def _effective(data: PriceNew) -> int:
 def _entry(state: pricebook.Book, data: PriceNew) -> pricebook.EntryPublished:
     key = (data.account, data.meter, data.model, data.region, data.state, _effective(data))
     return state.entries[key]
+
+
+def _known(recorded: list[Recorded], entry: pricebook.EntryPublished) -> Price:
+    """The entry as it was published before, by its own position."""
+    return _published(next(one.position for one in recorded if one.fact == entry), entry)
 
 
 def _published(position: int, entry: pricebook.EntryPublished | billing_read.Price) -> Price:

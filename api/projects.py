@@ -24,8 +24,8 @@ async def create_project(request: FrontRequest, data: JSONBody[ProjectNew]) -> R
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        part = await target(services, request.user, data.department)
-        payer = await target(services, request.user, data.account)
+        part = await target(services, request.user, data.department, "department")
+        payer = await target(services, request.user, data.account, "account")
         created, opened = part.facts[0], payer.facts[0]
         if not isinstance(created, department.Created) or not isinstance(opened, account.Opened):
             raise unknown("department")

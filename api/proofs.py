@@ -11,6 +11,7 @@ from litestar.response import Stream
 
 from api.auth import AUDITOR, OPERATOR, Principal, require, unknown
 from api.body import FrontRequest
+from api.changing import settled
 from api.services import Services, services_of
 from contracts.http import Receipt
 from domain.errors import DomainError
@@ -22,7 +23,6 @@ from evidence.storage import CHECKPOINT
 # Downloads are facts of one stream that shares the log stream's UUID.
 _DOWNLOADS: Final = "SELECT replace(stream, 'log-', 'files-') FROM log.entry WHERE position = 0"
 _VERSION: Final = "SELECT max(version) FROM log.entry WHERE stream = %(stream)s"
-_TRIES: Final = 8
 
 
 @get("/v1/checkpoint", opt={"public": True}, media_type="text/plain")
@@ -84,17 +84,13 @@ async def _may_see(services: Services, principal: Principal, position: int) -> N
 async def _record(
     services: Services, request: FrontRequest, what: str, size: int, index: int | None
 ) -> None:
-    for _ in range(_TRIES):
+    async def attempt() -> None:
         stream, version, last = await services.reads.ask(_downloads)
         append = downloaded(stream, version, request.user.actor, f"pos:{last}", what, size, index)
-        try:
-            await services.log.append(append)
-        except DomainError as error:
-            if error.code != "log.version_stale":
-                raise
-        else:
-            return
-    raise DomainError("log.version_stale", "too many downloads at once; repeat the request")
+        await services.log.append(append)
+
+    # All downloads are facts of one stream, whose id is known once the log is open.
+    await settled(services, "files", attempt)
 
 
 def _downloads(conn: psycopg.Connection[Any]) -> tuple[str, int, int]:

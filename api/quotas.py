@@ -33,7 +33,8 @@ async def set_quota(request: FrontRequest, data: JSONBody[QuotaNew]) -> Response
         )
 
     async def do(cause: str) -> Done:
-        scope = await target(services, request.user, data.scope)
+        kind = data.scope.partition("-")[0]
+        scope = await target(services, request.user, data.scope, kind)
         ask = LimitAsk(
             scope.org,
             scope.stream,

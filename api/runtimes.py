@@ -111,13 +111,11 @@ async def stop_runtime(
     """Asks the node to stop it; it is billed until the node attests the stop. No body is needed."""
     require(request.user, OPERATOR, ADMIN, MEMBER)
     services = services_of(request)
-    if not runtime_id.startswith("runtime-"):
-        raise unknown("runtime")
 
     async def do(cause: str) -> Done:
         command = runtime.Stop((data or RuntimeStop()).reason, now_us())
-        decider = runtime.DECIDER
-        return await change(services, request, cause, runtime_id, decider, command, _as_it_is)
+        decider, of = runtime.DECIDER, ("runtime", runtime_id)
+        return await change(services, request, cause, of, decider, command, _as_it_is)
 
     def answer(said: tuple[Said, ...], _: bool) -> Runtime:
         fact = said[0].fact

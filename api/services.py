@@ -20,6 +20,7 @@ from api.fleet.commands import command_key
 from api.reads import Reads
 from api.ssh.authority import Authority, authority
 from api.tokens import AUDIENCE, ISSUER, issuer_public
+from api.turns import Turns
 from domain.errors import DomainError
 from evidence.log import EventLog
 from evidence.storage import Storage
@@ -44,6 +45,7 @@ class Services(Struct, frozen=True):
     nats: Client
     heads: HeadWake
     project_orgs: dict[str, str]
+    turns: Turns
 
     async def fresh(self, request: Any) -> None:
         """Returns when the views hold the caller's Min-Log-Position.
@@ -117,6 +119,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             nats=client,
             heads=heads,
             project_orgs={},
+            turns=Turns(),
         )
 
 

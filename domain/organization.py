@@ -1,12 +1,14 @@
 """An organization: the tenant; suspended, it launches nothing new.
 
 (none) -Create-> Active -Suspend-> Suspended -Reactivate-> Active
+Its stream also holds the tokens issued for it, which decide nothing here.
 """
 
 from typing import assert_never
 
 from msgspec import Struct
 
+from domain.access import TokenIssued
 from domain.decider import Decider
 from domain.errors import DomainError
 from domain.words import Private
@@ -51,7 +53,7 @@ class Reactivated(
     decided_us: int
 
 
-type Event = Created | Suspended | Reactivated
+type Event = Created | Suspended | Reactivated | TokenIssued
 
 
 class Missing(Struct, frozen=True):
@@ -101,6 +103,8 @@ def evolve(state: State, event: Event) -> State:
         case Reactivated():
             assert isinstance(state, OnHold)
             return Active(state.name)
+        case TokenIssued():
+            return state
         case _:
             assert_never(event)
 

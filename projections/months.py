@@ -59,11 +59,12 @@ def _start(year: int, month: int, where: ZoneInfo) -> int:
     return (datetime(year, month, 1, tzinfo=where).astimezone(UTC) - _EPOCH) // _MICROSECOND
 
 
-def derived_id(kind: str, source: str, number: int = 0) -> str:
+def derived_id(kind: str, source: str, number: int | str = 0) -> str:
     """A stream id that follows from another one: whoever derives it gets the same.
 
     Two reactions that do the same thing at once then meet in one stream, and one loses by its
-    expected version. It keeps the time of the source's UUIDv7.
+    expected version; `number` (or a name) tells several of one kind apart. It keeps the time of the
+    source's UUIDv7.
     """
     origin = source.split("-", 1)[1]
     digest = hashlib.sha256(f"gpuaas-derived/1\n{kind}\n{source}\n{number}\n".encode()).digest()

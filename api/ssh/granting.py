@@ -10,7 +10,7 @@ from msgspec import Struct
 from api.acting import Done, Said
 from api.auth import ADMIN, MEMBER, OPERATOR, require, unknown
 from api.body import FrontRequest
-from api.changing import Target, change, target
+from api.changing import Target, change, settled, target
 from api.edge import instant, maybe_instant, now_us
 from api.paging import before, page_size
 from api.services import Services, services_of
@@ -35,7 +35,6 @@ from evidence.ids import new_id
 from evidence.private import PrivateValue, private_value
 from projections import access_read
 
-_TRIES: Final = 8
 _SERIAL_BYTES: Final = 8
 
 
@@ -84,14 +83,11 @@ async def issue_certificate(
     asked = _Asked(runtime_id, key, digest, sources, data.minutes, data.hours)
 
     async def do(cause: str) -> Done:
-        for _ in range(_TRIES):
+        async def attempt() -> Done:
             append = await _grant(services, request, cause, asked)
-            try:
-                return Done(await services.log.append(append), append.writes)
-            except DomainError as error:
-                if error.code != "log.version_stale":
-                    raise
-        raise DomainError("log.version_stale", "the runtime keeps changing; repeat the request")
+            return Done(await services.log.append(append), append.writes)
+
+        return await settled(services, asked.runtime, attempt)
 
     def answer(said: tuple[Said, ...], _: bool) -> SshCertificate:
         return _certificate(services, said, asked)
@@ -101,9 +97,7 @@ async def issue_certificate(
 
 async def _grant(services: Services, request: FrontRequest, cause: str, asked: _Asked) -> Append:
     """Grant and certificate in one append, which loses to any change of the runtime."""
-    if not asked.runtime.startswith("runtime-"):
-        raise unknown("runtime")
-    entry = entrance(await target(services, request.user, asked.runtime))
+    entry = entrance(await target(services, request.user, asked.runtime, "runtime"))
     org, now = entry.found.org, now_us()
     sources, words = private_value(org, asked.sources)
     commands = _commands(entry, request.user.actor, asked, sources, now)
@@ -164,9 +158,7 @@ async def revoke_grant(
     """Ends what the grant began within a second, at the gateways. Members revoke their own."""
     require(request.user, OPERATOR, ADMIN, MEMBER)
     services = services_of(request)
-    if not grant_id.startswith("access-"):
-        raise unknown("access")
-    first = (await target(services, request.user, grant_id)).facts[0]
+    first = (await target(services, request.user, grant_id, "access")).facts[0]
     if not isinstance(first, grant.Granted):
         raise unknown("access")
     if request.user.role == MEMBER and first.user != request.user.actor:
@@ -175,7 +167,8 @@ async def revoke_grant(
     async def do(cause: str) -> Done:
         command = grant.Revoke((data or AccessRevoke()).reason, now_us())
         nothing = AccessRevoked(id=grant_id, version=None)
-        return await change(services, request, cause, grant_id, grant.DECIDER, command, nothing)
+        of = ("access", grant_id)
+        return await change(services, request, cause, of, grant.DECIDER, command, nothing)
 
     def answer(said: tuple[Said, ...], _: bool) -> AccessRevoked:
         return AccessRevoked(id=grant_id, version=said[0].version)

@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from domain import account, department, invoice, meter, organization, period, pricebook, project
 from domain import quota as q
+from domain.access import TokenIssued
 from domain.decider import Decider
 from domain.statement import InvoiceDraft
 from domain.words import Private
@@ -13,6 +14,7 @@ from tests.unit.domain_world import NAME, decided, refused
 OTHER = Private("bb")
 ORG = organization.Created(NAME, 1)
 HELD = (ORG, organization.Suspended("unpaid", 2))
+TOKEN = TokenIssued("user-1", "member", 9)
 DEPT = department.Created("organization-1", NAME, 1)
 PROJ = project.Created("organization-1", "department-1", "account-1", NAME, 1)
 ACCT = account.Opened("organization-1", "USD", 2, "UTC", "x", 1)
@@ -67,6 +69,8 @@ TABLE: list[tuple[str, Decider[Any, Any, Any], tuple[Struct, ...], Struct, objec
     ("suspend", organization.DECIDER, (ORG,), organization.Suspend("unpaid", 2), [HELD[1]]),
     ("suspend again", organization.DECIDER, HELD, organization.Suspend("x", 3), []),
     ("reactivate", organization.DECIDER, HELD, organization.Reactivate("paid", 3), [organization.Reactivated("paid", 3)]),
+    ("suspend with tokens out", organization.DECIDER, (ORG, TOKEN), organization.Suspend("unpaid", 2), [HELD[1]]),
+    ("reactivate with tokens out", organization.DECIDER, (*HELD, TOKEN), organization.Reactivate("paid", 3), [organization.Reactivated("paid", 3)]),
     ("reactivate the active", organization.DECIDER, (ORG,), organization.Reactivate("x", 3), []),
     ("suspend nobody", organization.DECIDER, (), organization.Suspend("x", 3), "organization.unknown"),
     ("department", department.DECIDER, (), department.Create("organization-1", NAME, 1), [DEPT]),
