@@ -1,12 +1,16 @@
 import argparse
 import asyncio
 import os
+import shlex
 import signal
 import sqlite3
 import sys
 from pathlib import Path
 
+import msgspec
+
 from agent.config import Config
+from agent.engine import Settings
 from agent.run import run
 from contracts.signing import FleetError
 
@@ -30,6 +34,18 @@ def parsed(arguments: list[str]) -> Config:
     parser.add_argument(
         "--usable-after-us", type=int, default=500_000, help="delay from start to usable, us"
     )
+    engines = parser.add_argument_group("containers", "on GPUs that stay SIMULATED")
+    engines.add_argument(
+        "--engine", choices=("simulated", "podman", "bubblewrap"), default="simulated"
+    )
+    engines.add_argument("--images", type=Path, help="allow-list: JSON, reference -> digest")
+    engines.add_argument("--rootfs", default="", help="unpacked images, by hex digest (bubblewrap)")
+    engines.add_argument("--podman", default="podman", help="program and its global options")
+    engines.add_argument("--create", default="", help="more options of podman create (ulimits)")
+    engines.add_argument("--network", default="podman", help="network of runtimes (podman)")
+    engines.add_argument("--cdi", default="/var/run/cdi", help="where CDI specs are written")
+    engines.add_argument("--probe-us", type=int, default=60_000_000, help="between probes")
+    engines.add_argument("--tend-us", type=int, default=10_000_000, help="between rounds")
     given = parser.parse_args(arguments)
     return Config(
         state=given.state,
@@ -43,6 +59,26 @@ def parsed(arguments: list[str]) -> Config:
         model=given.model,
         gpus=given.gpus,
         usable_after_us=given.usable_after_us,
+        engine=_engine(given),
+        tend_us=given.tend_us,
+    )
+
+
+def _engine(given: argparse.Namespace) -> Settings | None:
+    if given.engine == "simulated":
+        return None
+    images: dict[str, str] = {}
+    if given.images is not None:
+        images = msgspec.json.decode(given.images.read_bytes(), type=dict[str, str])
+    return Settings(
+        kind=given.engine,
+        podman=tuple(shlex.split(given.podman)),
+        create=tuple(shlex.split(given.create)),
+        network=given.network,
+        images=images,
+        rootfs=given.rootfs,
+        cdi=given.cdi,
+        probe_us=given.probe_us,
     )
 
 

@@ -3,6 +3,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from agent.engine import Settings
 from contracts import fleet
 
 
@@ -11,7 +12,8 @@ class Config(Struct, frozen=True, kw_only=True):
 
     `token` and `api_url` are needed once, until the node is enrolled. `model`, `gpus` and
     `usable_after_us` describe the SIMULATED machine. `nvml_library` and `cuda_library` are
-    absolute paths; without the second, memory cannot be overwritten. Times in us.
+    absolute paths; without the second, memory cannot be overwritten. `engine`: what runs real
+    containers, None for SIMULATED runtimes. Times in us.
     """
 
     state: Path
@@ -31,3 +33,5 @@ class Config(Struct, frozen=True, kw_only=True):
     resend_us: int = 2_000_000
     machine_boot: str = ""
     nats_url: str = ""
+    engine: Settings | None = None
+    tend_us: int = 10_000_000

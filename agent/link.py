@@ -16,6 +16,7 @@ from nats.js.client import JetStreamContext
 from agent import watch
 from agent.clock import boottime_us
 from agent.config import Config
+from agent.engine import EngineError
 from agent.orders import Node, handle
 from agent.spool import Spooled
 from agent.terminal.relay import Relay
@@ -158,6 +159,17 @@ async def probe(link: Link) -> None:
         await asyncio.sleep(link.config.observe_us / 1e6)
 
 
+async def tend(link: Link) -> None:
+    """Never returns: keepers that died begin again, what nobody allows is ended. Off the loop."""
+    while True:
+        try:
+            await asyncio.to_thread(link.node.runtimes.tend, boottime_us())
+        except EngineError as error:
+            # The engine does not answer: the next round asks again.
+            link.count(error.code)
+        await asyncio.sleep(link.config.tend_us / 1e6)
+
+
 def obey(link: Link, message: Msg) -> None:
     """A forged receipt is counted and changes nothing.
 
@@ -173,6 +185,7 @@ def obey(link: Link, message: Msg) -> None:
         link.count("receipt.wrong_node")
         return
     if receipt.code == "event.seq_reused":
+        watch.void(link.node, boottime_us())
         raise FleetError(
             "journal.rolled_back", "this state is older than what was said: enrol anew"
         )
@@ -225,5 +238,5 @@ async def relay_terminals(link: Link) -> None:
 type Loop = Callable[[Link], Coroutine[None, None, None]]
 LOOPS: tuple[Loop, ...] = (
     *(send_spool, take_receipts, take_commands, beat, probe),
-    relay_terminals,
+    *(relay_terminals, tend),
 )

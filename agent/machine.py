@@ -7,7 +7,9 @@ from typing import Final
 
 import msgspec
 
+from agent import cdi
 from agent.config import Config
+from agent.device_nodes import nodes_of
 from agent.device_watch import Desk, Unit
 from agent.devices import Device, DeviceError, DeviceSource
 from agent.identity import write_durably
@@ -78,6 +80,30 @@ def open_desk(config: Config, store: Store, source: DeviceSource) -> Desk:
         enrolled(config.state, source.inventory())
     units = msgspec.json.decode(path.read_bytes(), type=tuple[Unit, ...])
     return Desk(source, store, units)
+
+
+def given_to_containers(desk: Desk) -> tuple[cdi.Device, ...]:
+    """What a container is given of each enrolled device, by index.
+
+    One that does not answer now has no node: its index is kept, and a container ordered on it
+    never gets to be usable.
+    """
+    here = {device.uuid: device for device in desk.source.inventory()}
+    return tuple(_given(unit, here.get(unit.uuid)) for unit in desk.units)
+
+
+def _given(unit: Unit, device: Device | None) -> cdi.Device:
+    if device is None:
+        return cdi.Device(unit.uuid, (cdi.DeviceNode(f"/dev/gpuaas-lost{unit.index}", ""),))
+    if device.minor < 0:
+        return cdi.simulated(unit.index, unit.uuid)
+    nodes = nodes_of(device)
+    pairs = (one.partition("=") for one in nodes.env)
+    return cdi.Device(
+        unit.uuid,
+        tuple(cdi.DeviceNode(path, path) for path in nodes.paths),
+        tuple((name, value) for name, _, value in pairs),
+    )
 
 
 def _path(state: Path) -> Path:

@@ -3,10 +3,10 @@
 import hashlib
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from agent import device_work, lease
-from agent.simulated import SimulatedRuntimes
+from agent.runtimes import Runtimes
 from agent.spool import Spool
 from agent.store import Store
 from agent.terminal.desk import Terminals
@@ -38,6 +38,8 @@ _REFUSE = "INSERT INTO refusal (sha256, number, answer) VALUES (:sha256, :number
 MAX_REFUSALS = 256
 _DEVICES = (CheckDevices, SanitizeDevices)
 _UNFENCED = (CheckDevices, SanitizeDevices, OpenTerminal, CloseTerminal)
+# What is refused after it was journaled, before anything of it was begun.
+_PREFLIGHT = ("device.", "image.", "terminal.")
 
 
 class Node(Struct, frozen=True):
@@ -48,7 +50,7 @@ class Node(Struct, frozen=True):
     command_key: str
     store: Store
     spool: Spool
-    runtimes: SimulatedRuntimes
+    runtimes: Runtimes
     terminals: Terminals
     devices: int = 0
 
@@ -147,7 +149,7 @@ def check(node: Node, command: Command, now_us: int) -> None:
 
 
 def carry_out(node: Node, command: Command, now_us: int) -> None:
-    """INTENT, the effect, DONE. Raises: FleetError device.unknown | device.busy | terminal.*."""
+    """INTENT, the effect, DONE. Raises: FleetError device.* | image.* | terminal.*, pre-flight."""
     with node.store.transaction() as conn:
         conn.execute(_INTENT, {"number": command.number})
     # A crash after the effect and before DONE repeats the effect: both are idempotent.
@@ -161,6 +163,7 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
                 order.devices,
                 now_us,
                 order.lease_boottime_us,
+                None if order.spec is UNSET else order.spec,
             )
             _finish(node, command, None)
         case CheckDevices() | SanitizeDevices() as order:
@@ -201,7 +204,7 @@ def refuse(node: Node, number: int, code: str, sha256: str, now_us: int) -> None
                 refusal=True,
             )
             conn.execute(_REFUSE, {"sha256": sha256, "number": number, "answer": answer})
-        if code.startswith(("device.", "terminal.")):
+        if code.startswith(_PREFLIGHT):
             conn.execute(_DONE, {"number": number, "answer": answer})
 
 

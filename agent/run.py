@@ -1,17 +1,20 @@
 import asyncio
 import contextlib
+import sys
 from pathlib import Path
 
 import nats.errors
 from nats.aio.client import Client
 
-from agent import clock, device_loops, identity, link, machine, orders, watch
+from agent import cdi, clock, device_loops, identity, kept, link, machine, orders, watch
 from agent.config import Config
 from agent.device_watch import Desk
 from agent.device_work import Means
 from agent.devices import DeviceSource
+from agent.engine import EngineError
 from agent.enrol import enrol, request_of
 from agent.orders import Node
+from agent.runtimes import Runtimes
 from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
@@ -32,12 +35,18 @@ async def run(config: Config, stop: asyncio.Event | None = None) -> None:
     stop = stop or asyncio.Event()
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     known = identity.enrolment(config.state)
-    store = Store(config.state, enrolled=known is not None)
+    try:
+        store = Store(config.state, enrolled=known is not None)
+    except FleetError as error:
+        if error.code == "journal.missing" and known is not None:
+            _end_all(config, known.node)
+        raise
     try:
         source = machine.open_source(config, public_hex(identity.event_key(config.state)))
         reply = known or await _enrol(config, source)
         desk = machine.open_desk(config, store, source)
-        node = open_node(config, store, reply, len(desk.units))
+        given = () if config.engine is None else machine.given_to_containers(desk)
+        node = open_node(config, store, reply, len(desk.units), given)
         try:
             await _serve(config, node, reply, stop, desk)
         finally:
@@ -47,18 +56,45 @@ async def run(config: Config, stop: asyncio.Event | None = None) -> None:
         store.close()
 
 
-def open_node(config: Config, store: Store, reply: EnrolReply, devices: int = 0) -> Node:
+def open_node(
+    config: Config,
+    store: Store,
+    reply: EnrolReply,
+    devices: int = 0,
+    given: tuple[cdi.Device, ...] = (),
+) -> Node:
     """The node as this boot: same boot adopts what runs, a new one starts from nothing."""
     boot = clock.boot_of(reply.node, config.machine_boot or clock.machine_boot())
-    runtimes = SimulatedRuntimes(
-        config.state / "simulated.db", boot, config.gpus, config.usable_after_us
-    )
     spool = Spool(store, identity.event_key(config.state), reply.node, boot)
+    runtimes = source_of(config, reply.node, boot, given)
     terminals = Terminals(config.state / "terminals", reply.node)
-    node = Node(reply.node, boot, reply.command_key, store, spool, runtimes, terminals, devices)
+    node = Node(
+        *(reply.node, boot, reply.command_key, store, spool, runtimes, terminals),
+        devices=devices,
+    )
     watch.announce(node, clock.boottime_us())
     orders.resume(node, clock.boottime_us())
     return node
+
+
+def source_of(config: Config, node: str, boot: str, given: tuple[cdi.Device, ...]) -> Runtimes:
+    """Where this node's runtimes come from: containers on these devices, or SIMULATED ones."""
+    if config.engine is None:
+        return SimulatedRuntimes(
+            config.state / "simulated.db", boot, config.gpus, config.usable_after_us
+        )
+    return kept.KeptRuntimes(config.state, node, boot, config.engine, given)
+
+
+def _end_all(config: Config, node: str) -> None:
+    # Without a journal nobody knows which epochs are true: nothing of this node may run.
+    if config.engine is None:
+        return
+    try:
+        kept.end_all(config.state, node, config.engine)
+    except EngineError as error:
+        # What could not be ended now its own keeper ends: its order is gone.
+        sys.stderr.write(f"agent: {error}\n")
 
 
 async def _serve(

@@ -7,13 +7,13 @@ a systemd timer its deadline stops a runtime that no agent is there to stop.
 import hashlib
 import sqlite3
 from pathlib import Path
-from typing import Literal
 
 import msgspec
-from msgspec import Struct
 
+from agent.runtimes import Observed
 from contracts.fleet import Gpu, Share
 from contracts.signing import FleetError
+from contracts.spec import Spec
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runtime (
@@ -42,18 +42,6 @@ FROM runtime ORDER BY started_us, allocation"""
 _DEGRADE = "UPDATE runtime SET degraded_us = :now_us WHERE runtime = :runtime"
 _RECOVER = "UPDATE runtime SET degraded_us = NULL WHERE runtime = :runtime"
 _FAIL = "UPDATE runtime SET failed_us = :now_us, code = :code WHERE runtime = :runtime"
-
-type State = Literal["starting", "usable", "degraded", "stopped", "failed"]
-
-
-class Observed(Struct, frozen=True):
-    """What a probe sees. `since_us` (boot time) is when a bad or final state began."""
-
-    allocation: str
-    runtime: str
-    state: State
-    since_us: int
-    code: str = ""
 
 
 def inventory(node_seed: str, count: int) -> tuple[Gpu, ...]:
@@ -92,8 +80,9 @@ class SimulatedRuntimes:
         devices: tuple[Share, ...],
         now_us: int,
         deadline_us: int,
+        spec: Spec | None = None,  # noqa: ARG002  the contract's
     ) -> None:
-        """Runs at least until `deadline_us`; a repeat changes nothing.
+        """Runs at least until `deadline_us`; a repeat changes nothing. SIMULATED: no image runs.
 
         Raises: FleetError device.unknown | device.busy (pre-flight, nothing was started).
         """
@@ -127,6 +116,9 @@ class SimulatedRuntimes:
     def observe(self, now_us: int) -> list[Observed]:
         """Every runtime of this boot as it is at `now_us`, oldest first."""
         return [self._seen(row, now_us) for row in self._conn.execute(_ALL).fetchall()]
+
+    def tend(self, now_us: int) -> None:
+        """Nothing to tend: a row ends by itself."""
 
     def degrade(self, runtime: str, now_us: int) -> None:
         """The GPU vanishes inside: a fault to inject."""

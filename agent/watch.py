@@ -2,7 +2,7 @@
 
 from agent import lease
 from agent.orders import Node, tell
-from agent.simulated import Observed
+from agent.runtimes import Observed, Route
 from contracts import fleet
 from contracts.fleet import Said
 
@@ -32,6 +32,8 @@ def report(node: Node, now_us: int) -> int:
     for seen in node.runtimes.observe(now_us):
         row = node.store.conn.execute(_TOLD, {"allocation": seen.allocation}).fetchone()
         told = "starting" if row is None else str(row[0])
+        if seen.route is not None and told not in _OVER:
+            count += _route(node, seen, seen.route, now_us)
         if seen.state in {told, "starting"} or told in _OVER:
             continue
         if seen.state == "degraded" and told == "starting":
@@ -46,6 +48,20 @@ def report(node: Node, now_us: int) -> int:
             tell(node, seen.allocation, seen.state, message)
         count += 1
     return count
+
+
+def _route(node: Node, seen: Observed, route: Route, now_us: int) -> int:
+    """Where it answers is said before `usable`, and again when it moved."""
+    key = f"{seen.allocation}/route"
+    state = f"{route.address} {route.port} {route.host_key}"
+    row = node.store.conn.execute(_TOLD, {"allocation": key}).fetchone()
+    if row is not None and row[0] == state:
+        return 0
+    said: Said = {"address": route.address, "port": route.port, "host_key": route.host_key}
+    with node.store.transaction():
+        message = node.spool.add(fleet.ROUTED, seen.runtime, now_us, said)
+        tell(node, key, state, message)
+    return 1
 
 
 def renew(node: Node, now_us: int, renew_us: int) -> bool:

@@ -62,6 +62,8 @@ demo.refused|500|The platform refused a step|Read the sentence; start with an em
 department.exists|409|The department exists|Read it; choose another id.
 device.busy|409|The device is taken|Nothing: the platform places it elsewhere.
 device.unknown|409|No such device|Operator: enrol the node again with its real inventory.
+engine.failed|503|The engine failed|Read the sentence; the keeper tries again.
+engine.timeout|503|The engine does not answer|Nothing: the keeper tries again.
 enrol.impostor|401|Not the platform of the token|Do not go on: somebody stands between.
 enrol.proof|401|The key is not proven|Sign the enrolment with the key it names.
 enrol.refused|409|The enrolment was refused|Read the reason; invite the node again.
@@ -77,8 +79,11 @@ idempotency_key.required|400|No idempotency key|Send `Idempotency-Key`, new for 
 idempotency_key.reused|422|The key was used for another body|Use a new key for a new intent.
 if_match.required|428|No `If-Match`|Send the ETag of what you decided on.
 if_match.stale|412|Changed since you looked|Read again, decide again.
+image.digest|409|Another image under this name|Operator: the node holds another digest; bring the right one.
 image.digest_invalid|400|Not a digest|Send `sha256:` and 64 lowercase hex digits.
 image.exists|409|The image exists|Register the reference again; it gets a stream of its own.
+image.missing|409|The image is not there|Operator: put the image on the node, or name another.
+image.refused|403|The image is not allowed here|Operator: add it to the node's list of images.
 image.unknown|404|No such image|Name a registered reference, or register it.
 ingest.not_alone|503|Another ingest runs|Operator: run one per database.
 integrator.second|503|Another integrator runs|Operator: run one per storage.
@@ -190,14 +195,18 @@ restore.differs|500|The storage differs from the log|Operator: keep both; do not
 restore.storage_invalid|500|The storage does not verify|Operator: restore from another copy.
 runtime.end_stale|409|Decided on an older state|Nothing: the end is decided again.
 runtime.ended|409|The runtime has ended|Launch a new one.
+runtime.exited|409|Its first process failed|Read its log; launch a new one.
 runtime.foreign_boot|409|A word of another boot|Anchor the new boot first.
 runtime.foreign_node|403|Not this node's runtime|Report only what runs here.
 runtime.lease_not_over|409|It may still run|Wait until the instant that is named.
 runtime.limits_invalid|400|Not limits|Ask for at least something of each.
 runtime.may_run|409|It was started|Stop it instead of cancelling it.
+runtime.never_ready|409|It never became usable|Read its log: sshd must answer, the GPU be inside.
 runtime.not_possible|409|Not possible in this state|Read its state and send what it allows.
+runtime.out_of_memory|409|It ran out of memory|Launch a new one with more memory.
 runtime.shape_invalid|400|Not a shape|Ask for 1 to 1000 milli of one device, or whole devices.
 runtime.unknown|404|No such runtime|Check the id.
+runtime.vanished|409|Its container is gone|Launch a new one; the operator removed it.
 server.fault|500|The server failed|Repeat with the same key; report the correlation id.
 signer.exists|500|A signer's folder is in use|Operator: use a new folder.
 signer.fork|503|Another tree of the same size|Operator: keep both notes; the log was rewritten.

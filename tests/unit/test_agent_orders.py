@@ -8,8 +8,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from agent import lease, orders, watch
+from agent import cdi, lease, orders, watch
+from agent.engine import Settings
+from agent.kept import KeptRuntimes
 from agent.orders import Node
+from agent.runtimes import Observed, Route
 from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
@@ -17,6 +20,7 @@ from agent.terminal.desk import Terminals
 from contracts import fleet
 from contracts.fleet import Attested, Body, Command, Share, StartRuntime, StopRuntime
 from contracts.signing import public_hex
+from contracts.spec import Spec
 
 NAME = "node-01936f00-0000-7000-8000-000000000000"
 BOOT = "b" * 32
@@ -214,3 +218,57 @@ def test_a_flood_of_forged_commands_does_not_fill_the_disk(node: Node) -> None:
     for number in range(orders.MAX_REFUSALS + 20):
         orders.handle(node, b"%d" % number, 5 * S)
     assert node.spool.refusals_pending() == orders.MAX_REFUSALS
+
+
+def test_an_image_that_is_not_allowed_is_refused_with_a_signature(tmp_path: Path) -> None:
+    """The operator's list decides, before anything is begun; the same command gets the same
+    answer, and the next start of the agent does not try again.
+    """
+    listed = "sha256:" + "1" * 64
+    settings = Settings(kind="podman", images={"lab:1": listed}, cdi=str(tmp_path / "cdi"))
+    devices = (cdi.simulated(0, "GPU-SIMULATED-0"),)
+    source = KeptRuntimes(tmp_path, NAME, BOOT, settings, devices)
+    opening = opened(tmp_path)
+    node = replace(opening, runtimes=source)
+    spec = Spec("lab:1", "sha256:" + "2" * 64, 500, 2**26, 64)
+    order = StartRuntime("runtime-1", (Share(0, 1000),), LEASE_END, spec)
+    raw = sent(replace(start(), order=order))
+    assert orders.handle(node, raw, 5 * S) == orders.Answer(refused="image.refused")
+    refused = said(node)[-1]
+    assert (refused.tag, refused.said["code"]) == (fleet.COMMAND_REFUSED, "image.refused")
+    assert refused.said["command"] == 10
+    assert orders.handle(node, raw, 6 * S).again is not None
+    assert orders.resume(node, 7 * S) == 0
+    assert source.observe(7 * S) == []
+    closed(opening)
+
+
+class Routed(SimulatedRuntimes):
+    """SIMULATED runtimes that answer somewhere."""
+
+    at = "10.231.0.2"
+
+    def observe(self, now_us: int) -> list[Observed]:
+        key = "ssh-ed25519 " + "A" * 68
+        return [
+            replace(one, route=Route(self.at, 22, key)) if one.state == "usable" else one
+            for one in super().observe(now_us)
+        ]
+
+
+def test_where_it_answers_is_said_before_usable_and_when_it_moves(tmp_path: Path) -> None:
+    """Once each: nobody is billed for a runtime that nobody can reach."""
+    opening = opened(tmp_path)
+    source = Routed(tmp_path / "routed.db", BOOT, 2, 1 * S)
+    node = replace(opening, runtimes=source)
+    orders.handle(node, sent(start()), 5 * S)
+    assert watch.report(node, 7 * S) == 2
+    assert watch.report(node, 8 * S) == 0
+    source.at = "10.231.0.3"
+    assert watch.report(node, 9 * S) == 1
+    tags = [(body.tag, body.said.get("address")) for body in said(node)]
+    assert tags[-3:] == [
+        (fleet.ROUTED, "10.231.0.2"), (fleet.USABLE, None), (fleet.ROUTED, "10.231.0.3"),
+    ]  # fmt: skip
+    source.close()
+    closed(opening)

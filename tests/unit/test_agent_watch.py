@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent import clock, enrol, identity, lease, orders, watch
 from agent.orders import Node
-from agent.simulated import inventory
+from agent.simulated import SimulatedRuntimes, inventory
 from agent.store import Store
 from contracts import fleet
 from contracts.fleet import Granted, Receipt
@@ -76,15 +76,20 @@ def test_only_its_receipt_frees_an_event(node: Node) -> None:
     assert said(node) == []
 
 
+def simulated(node: Node) -> SimulatedRuntimes:
+    assert isinstance(node.runtimes, SimulatedRuntimes)
+    return node.runtimes
+
+
 def test_each_change_is_said_once_over_restarts(tmp_path: Path) -> None:
     """Usable, degraded, usable again, failed: four words, however often the agent restarts."""
     node = opened(tmp_path)
     orders.handle(node, sent(start()), 5 * S)
     steps: list[tuple[int, Callable[[Node], None]]] = [
         (7 * S, lambda n: None),
-        (8 * S, lambda n: n.runtimes.degrade("runtime-1", 7 * S + 5)),
-        (9 * S, lambda n: n.runtimes.recover("runtime-1")),
-        (10 * S, lambda n: n.runtimes.fail("runtime-1", "gpu.lost", 9 * S + 1)),
+        (8 * S, lambda n: simulated(n).degrade("runtime-1", 7 * S + 5)),
+        (9 * S, lambda n: simulated(n).recover("runtime-1")),
+        (10 * S, lambda n: simulated(n).fail("runtime-1", "gpu.lost", 9 * S + 1)),
     ]
     for now, change in steps:
         change(node)

@@ -1,0 +1,317 @@
+"""A keeper: one program per runtime, outside the agent, that starts it, looks at it and ENDS it.
+
+    python -m agent.keeper <folder>
+
+It obeys files that the agent replaces atomically: `order.json` (never changes; gone = end it),
+`deadline` (us of CLOCK_BOOTTIME), `stop`. It says what it saw in `seen.json`. The agent may be
+alive, killed, hung or stopped: the runtime ends at its deadline all the same. Of the keeper
+itself there are two processes: the outer one begins the inner one again when that is killed.
+A lock on the folder makes two keepers of one runtime impossible.
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from agent.clock import boottime_us
+from agent.engine import (
+    Container,
+    Engine,
+    EngineError,
+    Order,
+    engine_of,
+    environment,
+    printed,
+    read_order,
+)
+from agent.probing import banner, devices_visible
+from agent.runtimes import State
+
+_TICK_S = 0.05
+_LOCK_TRIES = 40
+_RETRY_S = 0.5
+_STARTING_S = 0.1
+_DEGRADED_S = 5.0
+_TRIES = 3
+
+
+class Seen(Struct, frozen=True):
+    """What the keeper saw last; `started`: the container was begun at least once."""
+
+    state: State
+    since_us: int
+    code: str = ""
+    started: bool = False
+    address: str = ""
+    port: int = 0
+    pid: int = 0
+    restarts: int = 0
+
+
+class Over(Exception):  # noqa: N818 - it is a state of the order, not a fault
+    """The runtime must end now: `why` is deadline, stop or void."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Keeper:
+    """Of one folder, whose lock is held. Its memory may be lost at any line: the folder decides."""
+
+    def __init__(self, folder: Path, order: Order) -> None:
+        self.folder = folder
+        self.order = order
+        self.engine: Engine = engine_of(order.settings, self._run)
+        self.blunt: Engine = engine_of(order.settings)
+        self.seen = read_seen(folder) or Seen("starting", order.started_us)
+        self.pidfd = -1
+
+    def keep(self) -> None:
+        """Returns when the runtime is gone for good and `seen.json` says how."""
+        if self.seen.state in ("stopped", "failed"):
+            self._gone()
+            return
+        try:
+            self._begin()
+            while True:
+                self._look()
+        except Over:
+            self._end("stopped", "")
+
+    def due(self) -> str:
+        """Why the runtime must end now; empty while it may run."""
+        if read_order(self.folder) != self.order:
+            return "void"
+        if (self.folder / "stop").exists():
+            return "stop"
+        ahead_us = self.order.settings.end_ahead_us
+        return "deadline" if boottime_us() >= read_deadline(self.folder) - ahead_us else ""
+
+    def _begin(self) -> None:
+        """It runs, adopted or started. A crash anywhere here: the next keeper finds it by name."""
+        for attempt in range(_TRIES):
+            try:
+                found = self.engine.adopt(self.order)
+                if found is None and self.seen.started:
+                    self._end("failed", "runtime.vanished")
+                if found is None:
+                    self.engine.create(self.order)
+                if found is None or found.fresh:
+                    self.engine.start(self.order)
+                    found = self.engine.adopt(self.order)
+            except EngineError as error:
+                sys.stderr.write(f"{error}\n")
+                if attempt + 1 == _TRIES or error.code.startswith("image."):
+                    self._end("failed", error.code)
+                self._rest(_RETRY_S)
+            else:
+                self._hold(found)
+                return
+
+    def _hold(self, found: Container | None) -> None:
+        if found is None or not found.running:
+            self._ended_itself(found)
+            return
+        self._release()
+        try:
+            self.pidfd = os.pidfd_open(found.pid)
+        except ProcessLookupError:
+            self._ended_itself(self.engine.adopt(self.order))
+            return
+        self._say(
+            msgspec.structs.replace(
+                self.seen, pid=found.pid, address=found.address, port=found.port, started=True
+            )
+        )
+
+    def _look(self) -> None:
+        """One probe and what follows from it, then rest until the next."""
+        ready = banner(self.seen.address, self.seen.port) and devices_visible(
+            self.seen.pid, self.order.devices
+        )
+        now_us = boottime_us()
+        settings, state = self.order.settings, self.seen.state
+        if ready and state != "usable":
+            self._say(msgspec.structs.replace(self.seen, state="usable", since_us=now_us))
+        elif not ready and state == "usable" and not self._has_ended():
+            self._say(msgspec.structs.replace(self.seen, state="degraded", since_us=now_us))
+        elif state == "starting" and now_us - self.order.started_us > settings.ready_us:
+            self._end("failed", "runtime.never_ready")
+        probe_s = settings.probe_us / 1e6
+        slow = {"usable": probe_s, "degraded": min(probe_s, _DEGRADED_S)}
+        self._rest(slow.get(self.seen.state, _STARTING_S))
+        if self._has_ended():
+            self._ended_itself(self.engine.adopt(self.order))
+
+    def _ended_itself(self, found: Container | None) -> None:
+        """Again if its order allows, else its end. Raises: SystemExit when it is over."""
+        if found is not None and found.exit_code == 0 and not found.running:
+            self._end("stopped", "")
+        elif self.seen.restarts < self.order.spec.restarts:
+            state: State = "starting" if self.seen.state == "starting" else "degraded"
+            self._say(
+                msgspec.structs.replace(
+                    self.seen, state=state, since_us=boottime_us(), restarts=self.seen.restarts + 1
+                )
+            )
+            if found is None:
+                self.engine.create(self.order)
+            self.engine.start(self.order)
+            self._hold(self.engine.adopt(self.order))
+        elif found is None:
+            self._end("failed", "runtime.vanished")
+        else:
+            code = "runtime.out_of_memory" if found.out_of_memory else "runtime.exited"
+            self._end("failed", code)
+
+    def _end(self, state: State, code: str) -> NoReturn:
+        """Nothing of it is left, and said so. Raises: SystemExit."""
+        self._gone()
+        if read_order(self.folder) == self.order:
+            self._say(Seen(state, boottime_us(), code, started=True, restarts=self.seen.restarts))
+        raise SystemExit(0)
+
+    def _gone(self) -> None:
+        """Returns when it is gone. First by the kernel, which no hanging engine can delay."""
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        while True:
+            try:
+                self.blunt.stop(self.order)
+                if self.blunt.adopt(self.order) is None:
+                    return
+            except EngineError as error:
+                sys.stderr.write(f"{error}\n")
+            time.sleep(_RETRY_S)
+
+    def _has_ended(self) -> bool:
+        return bool(select.select([self.pidfd], [], [], 0)[0]) if self.pidfd >= 0 else True
+
+    def _release(self) -> None:
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def _rest(self, seconds: float) -> None:
+        """Waits, but no longer than until the runtime ends or must. Raises: Over."""
+        until = time.monotonic() + seconds
+        while True:
+            why = self.due()
+            if why:
+                raise Over(why)
+            left = until - time.monotonic()
+            if left <= 0 or (self.pidfd >= 0 and self._has_ended()):
+                return
+            time.sleep(min(left, _TICK_S))
+
+    def _run(self, argv: Sequence[str], timeout_s: float) -> str:
+        """As `engine.run_plain`, cut short when the runtime must end. Raises: Over, EngineError."""
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        )
+        until = time.monotonic() + timeout_s
+        while True:
+            try:
+                said, error = child.communicate(timeout=_TICK_S)
+            except subprocess.TimeoutExpired:
+                why = self.due()
+                if why or time.monotonic() > until:
+                    child.kill()
+                    child.communicate()
+                    if why:
+                        raise Over(why) from None
+                    raise EngineError("engine.timeout", f"{argv[0]} took too long") from None
+            else:
+                return printed(child.returncode, said, error)
+
+    def _say(self, seen: Seen) -> None:
+        self.seen = seen
+        replace_file(self.folder / "seen.json", msgspec.json.encode(seen))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Whole or not at all for whoever reads, also after a crash of the machine."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}~")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    fresh.rename(path)
+
+
+def read_seen(folder: Path) -> Seen | None:
+    """What a keeper saw last; None before it saw anything."""
+    try:
+        return msgspec.json.decode((folder / "seen.json").read_bytes(), type=Seen)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def read_deadline(folder: Path) -> int:
+    """Boot time until when the runtime may run; 0, long past, when nobody can tell."""
+    try:
+        return int((folder / "deadline").read_bytes())
+    except (OSError, ValueError):
+        return 0
+
+
+def locked(folder: Path, tries: int = 1) -> int:
+    """The folder's lock as a descriptor, -1 while another process has it or it is gone."""
+    try:
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return -1
+    for attempt in range(tries):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if attempt + 1 < tries:
+                time.sleep(_TICK_S)
+        else:
+            return handle
+    os.close(handle)
+    return -1
+
+
+def main(folder: Path) -> int:
+    """0 when the runtime is over or another keeper has it."""
+    # Whoever looks whether we live holds the lock for a moment: that is no other keeper.
+    if locked(folder, _LOCK_TRIES) < 0:
+        return 0
+    os.chdir("/")
+    while True:
+        child = os.fork()
+        if child == 0:
+            # The lock came along: it is held while either of the two lives.
+            order = read_order(folder)
+            if order is not None:
+                Keeper(folder, order).keep()
+            return 0
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+            return 0
+        # Killed, or a fault of ours: the runtime may still be there and must not be left alone.
+        time.sleep(_RETRY_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

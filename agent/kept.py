@@ -1,0 +1,220 @@
+"""Real runtimes: one folder and one keeper each; the agent writes orders and reads what was seen.
+
+    <state>/runtimes/<allocation>/  order.json deadline stop seen.json lock ssh/ log keeper.log
+
+The folder is the only thing agent and keeper share, so neither ever waits for the other.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from agent import cdi, sshd
+from agent.cdi import Device
+from agent.engine import Order, Settings, detached, engine_of, environment, read_order
+from agent.keeper import Seen, locked, read_deadline, read_seen, replace_file
+from agent.runtimes import Observed, Route
+from contracts.fleet import Share
+from contracts.signing import FleetError
+from contracts.spec import Spec
+
+_OVER = ("stopped", "failed")
+# How long after its end a runtime's words stay readable.
+_KEPT_US = 86_400_000_000
+
+
+class KeptRuntimes:
+    """The source of real containers on one node, in one boot. As the Runtimes contract says.
+
+    `devices` in order of their index. Opening it voids what another boot had: its keepers, if any
+    live, end what they kept, and `tend` ends the rest.
+    """
+
+    def __init__(
+        self, state: Path, node: str, boot: str, settings: Settings, devices: Sequence[Device]
+    ) -> None:
+        self.folder = state.absolute() / "runtimes"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._node = node
+        self._boot = boot
+        self._settings = settings
+        self._devices = tuple(devices)
+        self._children: list[int] = []
+        for order, folder in self._orders():
+            if order.boot != boot or order.node != node:
+                forget(folder)
+        for device in self._devices:
+            cdi.write(Path(settings.cdi), device)
+
+    def start(
+        self,
+        allocation: str,
+        runtime: str,
+        epoch: int,
+        devices: tuple[Share, ...],
+        now_us: int,
+        deadline_us: int,
+        spec: Spec | None = None,
+    ) -> None:
+        """As Runtimes.start; an image that the operator's allow-list lacks is refused."""
+        folder = self.folder / allocation
+        if read_order(folder) is None:
+            if spec is None:
+                raise FleetError("image.missing", "this node runs images, and none was ordered")
+            if self._settings.images.get(spec.image) != spec.digest:
+                raise FleetError("image.refused", f"{spec.image} {spec.digest} is not on the list")
+            self._preflight(devices)
+            folder.mkdir(exist_ok=True)
+            # A crash before the order is there leaves a folder that nobody obeys.
+            order = Order(
+                node=self._node,
+                boot=self._boot,
+                allocation=allocation,
+                runtime=runtime,
+                epoch=epoch,
+                started_us=now_us,
+                shares=tuple((share.index, share.milli) for share in devices),
+                devices=tuple(self._devices[share.index] for share in devices),
+                folder=str(folder),
+                spec=spec,
+                host_key=sshd.prepare(folder / "ssh", spec),
+                settings=self._settings,
+            )
+            replace_file(folder / "deadline", str(deadline_us).encode())
+            replace_file(folder / "order.json", msgspec.json.encode(order))
+        self._keep(folder)
+
+    def stop(self, allocation: str, now_us: int) -> bool:
+        """As Runtimes.stop; its keeper carries it out, however often it has to try."""
+        folder = self.folder / allocation
+        if read_order(folder) is None:
+            return False
+        replace_file(folder / "stop", str(now_us).encode())
+        self._keep(folder)
+        return True
+
+    def arm(self, deadline_us: int, now_us: int) -> None:
+        """As Runtimes.arm; a deadline that has passed stays where it is."""
+        for _order, folder in self._orders():
+            if now_us < read_deadline(folder) < deadline_us:
+                replace_file(folder / "deadline", str(deadline_us).encode())
+
+    def observe(self, now_us: int) -> list[Observed]:  # noqa: ARG002  the contract's
+        """As Runtimes.observe; from files, never from the engine."""
+        orders = sorted(self._orders(), key=lambda one: one[0].started_us)
+        return [_observed(order, read_seen(folder)) for order, folder in orders]
+
+    def tend(self, now_us: int) -> None:
+        """As Runtimes.tend. Raises: EngineError when the engine does not answer: try again."""
+        self._children = [one for one in self._children if not _has_ended(one)]
+        for _order, folder in self._orders():
+            seen = read_seen(folder)
+            if seen is None or seen.state not in _OVER:
+                self._keep(folder)
+            elif now_us - seen.since_us > _KEPT_US:
+                forget(folder)
+                shutil.rmtree(folder)
+        self.end_others()
+
+    def end_others(self) -> int:
+        """How many containers of this node were ended: those that no order here allows."""
+        engine = engine_of(self._settings)
+        count = 0
+        for one in engine.list_all(self._node):
+            # An order is there before its container: one without is nobody's, in any race.
+            order = read_order(self.folder / one.allocation)
+            if order is not None and (order.boot, order.epoch) == (one.boot, one.epoch):
+                continue
+            engine.remove(one)
+            count += 1
+        return count
+
+    def close(self) -> None:
+        """As Runtimes.close."""
+        self._children.clear()
+
+    def logs(self, allocation: str, most_bytes: int) -> bytes:
+        """The end of what the runtime said, at most so much; empty when it said nothing."""
+        try:
+            with (self.folder / allocation / "log").open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                log.seek(max(0, size - most_bytes))
+                return log.read(most_bytes)
+        except OSError:
+            return b""
+
+    def terminal_argv(self, allocation: str) -> tuple[str, ...]:
+        """A shell in the runtime, run on the node. Raises: FleetError terminal.not_running."""
+        folder = self.folder / allocation
+        order, seen = read_order(folder), read_seen(folder)
+        if order is None or seen is None or seen.state in _OVER or not seen.pid:
+            raise FleetError("terminal.not_running", f"{allocation} does not run here")
+        return engine_of(self._settings).shell(order, seen.pid)
+
+    def _preflight(self, devices: tuple[Share, ...]) -> None:
+        used: dict[int, int] = {}
+        for order, folder in self._orders():
+            seen = read_seen(folder)
+            if seen is not None and seen.state in _OVER:
+                continue
+            for index, milli in order.shares:
+                used[index] = used.get(index, 0) + milli
+        for share in devices:
+            if not 0 <= share.index < len(self._devices):
+                raise FleetError("device.unknown", f"no device {share.index} here")
+            if used.get(share.index, 0) + share.milli > 1000:
+                raise FleetError("device.busy", f"device {share.index} is taken")
+
+    def _orders(self) -> list[tuple[Order, Path]]:
+        found = []
+        for folder in sorted(self.folder.iterdir()):
+            order = read_order(folder)
+            if order is not None:
+                found.append((order, folder))
+        return found
+
+    def _keep(self, folder: Path) -> None:
+        """A keeper has the folder, or is on its way. Two at once: the lock lets one live."""
+        handle = locked(folder)
+        if handle < 0:
+            return
+        os.close(handle)
+        argv = [sys.executable, "-m", "agent.keeper", str(folder)]
+        env = {**environment(), "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+        self._children.append(detached(argv, folder / "keeper.log", env))
+
+
+def end_all(state: Path, node: str, settings: Settings) -> int:
+    """How many containers were ended: every one of this node. For a journal that is lost.
+
+    Raises: EngineError when the engine does not answer: some may run on until their deadline.
+    """
+    runtimes = KeptRuntimes(state, node, "", settings, ())
+    return runtimes.end_others()
+
+
+def forget(folder: Path) -> None:
+    """Nobody obeys the order any more: a keeper that lives ends what it keeps."""
+    (folder / "order.json").unlink(missing_ok=True)
+    for name in ("seen.json", "stop"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] == child
+    except ChildProcessError:
+        return True
+
+
+def _observed(order: Order, seen: Seen | None) -> Observed:
+    if seen is None:
+        return Observed(order.allocation, order.runtime, "starting", order.started_us)
+    route = None
+    if seen.state == "usable":
+        route = Route(seen.address, seen.port, order.host_key)
+    return Observed(order.allocation, order.runtime, seen.state, seen.since_us, seen.code, route)

@@ -1,0 +1,135 @@
+"""Containers by Podman's command line: no daemon, so a container is nobody's child but conmon's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from agent import cdi
+from agent.engine import SSH_INSIDE, Container, EngineError, Order, Run, Settings
+
+_SSH_PORT = 22
+_PATIENCE_S = 60.0
+_FRESH = ("configured", "created", "initialized")
+_LABELS = ("node", "boot", "runtime", "allocation", "epoch")
+
+
+class Podman:
+    """Stateless: Podman's own storage is what is known. Source: podman-create(1), 4.3."""
+
+    def __init__(self, settings: Settings, run: Run) -> None:
+        self._settings = settings
+        self._run = run
+
+    def create(self, order: Order) -> None:
+        """As Engine.create. The image runs by its id: its name may be moved meanwhile."""
+        if self._inspect(order.name) is not None:
+            return
+        self._podman("create", *self._options(order), self._image(order), *sshd())
+
+    def start(self, order: Order) -> None:
+        self._podman("start", order.name)
+
+    def adopt(self, order: Order) -> Container | None:
+        return self._inspect(order.name)
+
+    def stop(self, order: Order) -> None:
+        self._remove(order.name)
+
+    def shell(self, order: Order, pid: int) -> tuple[str, ...]:  # noqa: ARG002  the contract's
+        return (*self._settings.podman, "exec", "--interactive", "--tty", order.name, "/bin/sh")
+
+    def list_all(self, node: str) -> list[Container]:
+        said = self._podman(
+            *("ps", "--all", "--no-trunc", "--format", "json"),
+            *("--filter", f"label=gpuaas.node={node}"),
+        )
+        return [_listed(one) for one in json.loads(said or "[]") or []]
+
+    def remove(self, container: Container) -> None:
+        self._remove(container.name)
+
+    def _options(self, order: Order) -> list[str]:
+        spec = order.spec
+        values = (order.node, order.boot, order.runtime, order.allocation, str(order.epoch))
+        options = ["--name", order.name, "--pull", "never", "--restart", "no"]
+        for name, value in zip(_LABELS, values, strict=True):
+            options += ["--label", f"gpuaas.{name}={value}"]
+        options += ["--memory", str(spec.memory_bytes), "--memory-swap", str(spec.memory_bytes)]
+        options += ["--cpus", f"{spec.cpu_milli // 1000}.{spec.cpu_milli % 1000:03}"]
+        options += ["--pids-limit", str(spec.pids), "--network", self._settings.network]
+        for device in order.devices:
+            if not cdi.is_known(Path(self._settings.cdi), device.uuid):
+                raise EngineError("engine.failed", f"no CDI spec names {device.uuid}")
+            options += ["--device", f"{cdi.KIND}={device.uuid}"]
+        options += ["--volume", f"{order.folder}/ssh:{SSH_INSIDE}:ro"]
+        options += ["--tmpfs", "/run/sshd:mode=0755"]
+        options += ["--log-driver", "k8s-file", "--log-opt", f"path={order.folder}/log"]
+        options += ["--log-opt", f"max-size={self._settings.log_bytes}"]
+        return [*options, *self._settings.create]
+
+    def _image(self, order: Order) -> str:
+        """The image's id, its digest compared with the order's."""
+        try:
+            said = self._podman("image", "inspect", order.spec.image)
+        except EngineError as error:
+            if error.code != "engine.failed":
+                raise
+            raise EngineError("image.missing", f"{order.spec.image}: {error.detail}") from error
+        found = json.loads(said)[0]
+        if found["Digest"] != order.spec.digest:
+            detail = f"{order.spec.image} is {found['Digest']}, ordered {order.spec.digest}"
+            raise EngineError("image.digest", detail)
+        return str(found["Id"])
+
+    def _inspect(self, name: str) -> Container | None:
+        try:
+            said = self._podman("container", "inspect", name)
+        except EngineError as error:
+            if "no such container" in error.detail.lower():
+                return None
+            raise
+        return _inspected(json.loads(said)[0])
+
+    def _remove(self, name: str) -> None:
+        self._podman("rm", "--force", "--ignore", "--time", "0", "--volumes", name)
+
+    def _podman(self, *arguments: str) -> str:
+        return self._run((*self._settings.podman, *arguments), _PATIENCE_S)
+
+
+def sshd() -> tuple[str, ...]:
+    """The runtime's first process: sshd in the foreground, its words to the log."""
+    return ("/usr/sbin/sshd", "-D", "-e", "-f", f"{SSH_INSIDE}/sshd_config")
+
+
+def _inspected(found: dict[str, Any]) -> Container:
+    state, labels = found["State"], found["Config"]["Labels"] or {}
+    networks = found["NetworkSettings"].get("Networks") or {}
+    addresses = [one["IPAddress"] for one in networks.values() if one.get("IPAddress")]
+    running = state["Status"] == "running"
+    return Container(
+        allocation=labels.get("gpuaas.allocation", ""),
+        epoch=int(labels.get("gpuaas.epoch", "0")),
+        boot=labels.get("gpuaas.boot", ""),
+        name=found["Name"],
+        running=running,
+        fresh=state["Status"] in _FRESH,
+        pid=state["Pid"] if running else 0,
+        address=addresses[0] if addresses else "",
+        port=_SSH_PORT,
+        exit_code=state["ExitCode"],
+        out_of_memory=bool(state.get("OOMKilled")),
+    )
+
+
+def _listed(found: dict[str, Any]) -> Container:
+    labels = found.get("Labels") or {}
+    return Container(
+        allocation=labels.get("gpuaas.allocation", ""),
+        epoch=int(labels.get("gpuaas.epoch", "0")),
+        boot=labels.get("gpuaas.boot", ""),
+        name=found["Names"][0],
+        running=found.get("State") == "running",
+        pid=int(found.get("Pid") or 0),
+        exit_code=int(found.get("ExitCode") or 0),
+    )

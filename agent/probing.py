@@ -1,0 +1,35 @@
+"""Whether a runtime can be used: its sshd answers, and its GPUs are there inside."""
+
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from agent.cdi import Device
+from agent.sshd import answers
+
+_PATIENCE_S = 3.0
+
+
+def banner(address: str, port: int) -> bool:
+    """True when an SSH server greets on the runtime's own address."""
+    return bool(address) and answers(address, port, _PATIENCE_S)
+
+
+def devices_visible(pid: int, devices: Iterable[Device]) -> bool:
+    """True when every node of every device is in the runtime, the same device as out here.
+
+    Seen through the first process's root: nothing inside has to be asked, or trusted.
+    """
+    return all(
+        _same_device(Path(f"/proc/{pid}/root{node.inside}"), Path(node.host))
+        for device in devices
+        for node in device.nodes
+    )
+
+
+def _same_device(inside: Path, host: Path) -> bool:
+    try:
+        one, other = inside.lstat(), host.stat()
+    except OSError:
+        return False
+    return stat.S_ISCHR(one.st_mode) and one.st_rdev == other.st_rdev

@@ -1,0 +1,71 @@
+"""Where runtimes come from: one contract, kept by SIMULATED ones and by real containers alike."""
+
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from contracts.fleet import Share
+from contracts.spec import Spec
+
+type State = Literal["starting", "usable", "degraded", "stopped", "failed"]
+
+
+class Route(Struct, frozen=True):
+    """Where the runtime's sshd answered, and its public host key as OpenSSH writes it."""
+
+    address: str
+    port: int
+    host_key: str
+
+
+class Observed(Struct, frozen=True):
+    """What a probe sees. `since_us` (boot time) is when a bad or final state began."""
+
+    allocation: str
+    runtime: str
+    state: State
+    since_us: int
+    code: str = ""
+    route: Route | None = None
+
+
+class Runtimes(Protocol):
+    """Runtimes of one boot of one node. They live on while the agent is dead, up to a deadline.
+
+    Durable: `start`, `stop` and `arm` are on disk when they return. Ordered: per allocation, as
+    called. Concurrent: one caller, its event loop; `tend` alone may run in another thread. None
+    of the others waits for a container. Who retries: the source itself carries out what is on
+    disk, again and again, until it is so; the caller repeats a call after its own crash, and a
+    repeat changes nothing.
+    """
+
+    def start(
+        self,
+        allocation: str,
+        runtime: str,
+        epoch: int,
+        devices: tuple[Share, ...],
+        now_us: int,
+        deadline_us: int,
+        spec: Spec | None = None,
+    ) -> None:
+        """Will run, at most until `deadline_us` of boot time unless armed again.
+
+        Raises: FleetError device.unknown | device.busy | image.refused | image.missing: nothing
+        was started.
+        """
+
+    def stop(self, allocation: str, now_us: int) -> bool:
+        """False when no such runtime was ever started here."""
+
+    def arm(self, deadline_us: int, now_us: int) -> None:
+        """All live runtimes may run until `deadline_us`, never shorter than before."""
+
+    def observe(self, now_us: int) -> list[Observed]:
+        """Every runtime of this boot as last seen, oldest first."""
+
+    def tend(self, now_us: int) -> None:
+        """What died is begun again, what nobody allows is ended. May block for seconds."""
+
+    def close(self) -> None:
+        """Runtimes go on without us."""

@@ -1,0 +1,101 @@
+"""One contract, two engines: what a keeper may ask of Podman and of bubblewrap alike."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from agent import probing, sshd
+from agent.cdi import Device
+from agent.engine import EngineError, Order, engine_of
+from evidence.ids import new_id
+from tests.containers import Image, devices, podman, unpacked, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module", params=[podman, unpacked], ids=["podman", "bubblewrap"])
+def image(request: pytest.FixtureRequest) -> Iterator[Image]:
+    opened: Callable[[], AbstractContextManager[Image]] = request.param
+    with opened() as found:
+        yield found
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    with devices(1) as (one,):
+        yield one
+
+
+def ordered(image: Image, folder: Path, device: Device) -> Order:
+    key = sshd.prepare(folder / "ssh", image.spec())
+    return Order(
+        *(new_id("node"), "b" * 32, new_id("allocation"), new_id("runtime"), 3, 0),
+        *(((0, 1000),), (device,), str(folder), image.spec(), key, image.settings),
+    )
+
+
+def test_an_engine_creates_starts_adopts_lists_and_stops(
+    image: Image, tmp_path: Path, device: Device
+) -> None:
+    """Each call does one thing and a repeat of it nothing; what is gone is gone."""
+    order = ordered(image, tmp_path, device)
+    engine = engine_of(image.settings)
+    assert engine.adopt(order) is None
+    assert engine.list_all(order.node) == []
+    try:
+        engine.create(order)
+        engine.create(order)
+        assert probing.devices_visible(1, order.devices) is False
+        engine.start(order)
+        engine.start(order)
+        found = engine.adopt(order)
+        assert found is not None
+        assert (found.running, found.fresh, found.allocation) == (True, False, order.allocation)
+        assert (found.epoch, found.boot) == (3, order.boot)
+        until(lambda: probing.banner(found.address, found.port), "its sshd answers", 30)
+        assert probing.devices_visible(found.pid, order.devices)
+        listed = engine.list_all(order.node)
+        assert [(one.allocation, one.epoch) for one in listed] == [(order.allocation, 3)]
+        assert engine.list_all(new_id("node")) == []
+        engine.stop(order)
+        engine.stop(order)
+        assert engine.adopt(order) is None
+        assert engine.list_all(order.node) == []
+        assert not Path(f"/proc/{found.pid}").exists()
+        assert b"listening on" in (tmp_path / "log").read_bytes()
+    finally:
+        engine.stop(order)
+
+
+def test_what_has_no_order_is_removed_by_what_the_list_says(
+    image: Image, tmp_path: Path, device: Device
+) -> None:
+    """An orphan is ended by its labels alone."""
+    order = ordered(image, tmp_path, device)
+    engine = engine_of(image.settings)
+    try:
+        engine.create(order)
+        engine.start(order)
+        [orphan] = engine.list_all(order.node)
+        engine.remove(orphan)
+        assert engine.list_all(order.node) == []
+    finally:
+        engine.stop(order)
+
+
+def test_another_image_than_the_ordered_one_never_runs(
+    image: Image, tmp_path: Path, device: Device
+) -> None:
+    """A digest that is not here, or not the one of this name, is refused by name."""
+    order = ordered(image, tmp_path, device)
+    engine = engine_of(image.settings)
+    other = replace(order, spec=replace(order.spec, digest="sha256:" + "0" * 64))
+    missing = replace(other, spec=replace(other.spec, image="localhost/none:1"))
+    for wrong, codes in ((other, {"image.digest", "image.missing"}), (missing, {"image.missing"})):
+        with pytest.raises(EngineError) as error:
+            engine.create(wrong)
+        assert error.value.code in codes
+        assert engine.adopt(wrong) is None
