@@ -10,13 +10,15 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bundles import beating_log, tar_of, tree_members
 from tests.contract.test_bundle_mutation import require_changes_refused
 from tests.integration.replay_runs import run, sliced
-from tests.kills import replay_holds, stack_holds
+from tests.kills import replay_holds
+from tests.kills_stack import stack_holds
 
 REPLAYS, STACKS, TASKS = 180, 20, 300
 ENTRIES, CHANGES = 70_000, 500
@@ -40,12 +42,18 @@ def main(arguments: list[str]) -> int:
         def say(held: str) -> None:
             print(f"[{time.monotonic() - began:6.0f} s] {held}", flush=True)
 
+        hits: Counter[str] = Counter()
         with ThreadPoolExecutor(4) as pool:
             seeds = range(first, first + replays)
-            for held in pool.map(lambda seed: replay_holds(inputs, reference, folder, seed), seeds):
-                say(held)
+            every = pool.map(lambda seed: replay_holds(inputs, reference, folder, seed), seeds)
+            for seed, killed in zip(seeds, every, strict=True):
+                say(f"replay seed {seed}: {killed}")
+                hits.update(killed)
         for seed in range(first, first + stacks):
-            say(stack_holds(folder, seed, runtimes=24, kills=12))
+            fight = stack_holds(folder, seed, kills=12)
+            say(f"stack seed {seed}: {fight}")
+            hits.update(f"stack's {target}" for target in fight.launching + fight.closing)
+        say(f"kills: {dict(hits)}")
         large = bytearray(tar_of(tree_members(beating_log(ENTRIES).entries())))
         require_changes_refused(large, CHANGES, first)
         say(f"{CHANGES} changes of a bundle of {ENTRIES} entries refused")
