@@ -61,6 +61,14 @@ demo.failed|500|The demo failed|Read the sentence, and the last lines of the par
 demo.refused|500|The platform refused a step|Read the sentence; start with an empty folder.
 department.exists|409|The department exists|Read it; choose another id.
 device.busy|409|The device is taken|Nothing: the platform places it elsewhere.
+device.faulty|503|The device does not answer well|Operator: read its health; it waits in quarantine.
+device.lost|503|The GPU has fallen off the bus|Operator: restart the machine, then test the device.
+device.mixed|409|GPUs of several models|Operator: one node has one model; use separate nodes.
+device.no_node|503|A node of /dev is missing|Operator: load the driver's modules on the machine.
+device.none|503|No GPU answers|Operator: check the driver on the machine.
+device.not_asked|503|The device has no such thing|Nothing: this driver or device does not offer it.
+device.not_suspect|409|The device is healthy|Nothing: only a suspect device is tested.
+device.reset_required|503|The GPU needs a reset|Operator: reset it; it is tested afterwards.
 device.unknown|409|No such device|Operator: enrol the node again with its real inventory.
 engine.failed|503|The engine failed|Read the sentence; the keeper tries again.
 engine.timeout|503|The engine does not answer|Nothing: the keeper tries again.
@@ -129,6 +137,12 @@ node.token_refused|403|Not this node's token|Invite the node again.
 node.token_used|409|The token was used already|Operator: was it you? If not, revoke the node.
 node.topology_invalid|400|Not a topology|A group has at most as many devices as the node.
 node.unknown|404|No such node|Check the id.
+nvml.busy|503|The driver is busy|Nothing: it is asked again.
+nvml.failed|503|The driver failed|Operator: read the text; check the driver on the machine.
+nvml.library|400|Not an NVML library|Operator: give the absolute path of libnvidia-ml.so.1.
+nvml.refused|403|The driver refuses us|Operator: run the agent as a user the driver admits.
+nvml.silent|503|The driver does not answer|Operator: its devices are suspect; look at the machine.
+nvml.unavailable|503|No driver|Operator: load a driver that fits the library.
 organization.exists|409|The organization exists|Read it.
 organization.not_possible|409|Not possible for this organization|Read its state.
 organization.suspended|403|The organization is suspended|Settle what the reason says, or ask support.

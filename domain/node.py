@@ -15,8 +15,9 @@ from typing import Final, get_args
 
 from msgspec import Struct
 
-from domain import claim, enrolment, identity, upkeep
+from domain import claim, device, enrolment, identity, upkeep
 from domain.decider import Decider
+from domain.device import DeviceCommand
 from domain.enrolment import Enrol, Invite
 from domain.errors import DomainError
 from domain.identity import IdentityCommand
@@ -107,7 +108,7 @@ class MarkReachable(Struct, frozen=True):
 
 type Command = (
     Invite | Enrol | AnchorBoot | Allocate | Release | RenewLease | MarkUnreachable
-    | MarkReachable | upkeep.Command | claim.Command | IdentityCommand
+    | MarkReachable | upkeep.Command | claim.Command | IdentityCommand | DeviceCommand
 )  # fmt: skip
 
 
@@ -149,6 +150,8 @@ def decide(command: Command, state: State) -> list[Event]:
             return [] if state.unreachable else [Unreachable(command.since_us)]
         case MarkReachable(), Serving():
             return [Reachable(command.since_us)] if state.unreachable else []
+        case ((device.RequestTest() | device.Say()), Serving()):
+            return _of_devices(command, state)
         case command, Serving() if isinstance(command, _UPKEEP):
             return _upkept(command, state)
         case command, Serving() if isinstance(command, claim.COMMANDS):
@@ -238,6 +241,23 @@ def _upkept(command: upkeep.Command, state: Serving) -> list[Event]:
             pass
     busy = tuple(free < MILLI for free in state.free)
     return [*upkeep.decide(command, state.upkeep, upkeep.Load(busy, state.kept))]
+
+
+def _of_devices(command: DeviceCommand, state: Serving) -> list[Event]:
+    """The word, and in the same append the quarantine of a device that is ill or another one."""
+    if isinstance(command, device.Say):
+        identity.admitted(state.identity)
+        if command.word.attested.boot != state.anchor.boot:
+            raise DomainError("node.not_anchored", "this boot has no anchor yet")
+    uuids = tuple(gpu.uuid for gpu in state.enrolled.gpus)
+    facts: list[Event] = []
+    for fact in device.decide(command, state.devices, uuids):
+        facts.append(fact)
+        reason = device.bars(fact, state.enrolled.model, uuids)
+        if reason:
+            barred = upkeep.Quarantine(fact.devices, reason, fact.decided_us)
+            facts.extend(_upkept(barred, state))
+    return facts
 
 
 def _renewed(command: RenewLease, state: Serving) -> LeaseRenewed:

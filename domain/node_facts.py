@@ -4,6 +4,7 @@ from typing import Final, get_args
 
 from msgspec import Struct
 
+from domain.device import DeviceEvent
 from domain.identity import IdentityEvent
 from domain.words import Attested, Gpu, Private, Share
 
@@ -166,7 +167,7 @@ class Unreserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.no
 
 type Event = (
     Invited | Enrolled | Anchored | Allocated | Released | LeaseRenewed | Unreachable | Reachable
-    | Upkept | Claimed | IdentityEvent
+    | Upkept | Claimed | IdentityEvent | DeviceEvent
 )  # fmt: skip
 type Claimed = TopologySet | Reserved | Unreserved
 type Upkept = (
@@ -179,4 +180,5 @@ EVENTS: Final[tuple[type[Struct], ...]] = (
     *get_args(Upkept.__value__),
     *get_args(Claimed.__value__),
     *get_args(IdentityEvent.__value__),
+    *get_args(DeviceEvent.__value__),
 )

@@ -6,8 +6,9 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import claim, identity, upkeep
+from domain import claim, device, identity, upkeep
 from domain.claim import Claims
+from domain.device import Devices
 from domain.identity import Identity
 from domain.instants import Anchor
 from domain.node_facts import (
@@ -65,6 +66,7 @@ class Serving(Struct, frozen=True):
     epoch: int = 0
     unreachable: bool = False
     identity: Identity = Identity()
+    devices: Devices = Devices()
 
     def offers(self, index: int, reservation: str = "") -> int:
         """Milli of this device that new work may have, by the reservation that it names."""
@@ -96,9 +98,13 @@ def evolve(state: State, event: Event) -> State:
         assert not isinstance(state, Missing)
         return replace(state, identity=identity.evolve(state.identity, event))
     assert isinstance(state, Serving)
+    if isinstance(event, device.EVENTS):
+        return replace(state, devices=device.evolve(state.devices, event))
     match event:
         case Anchored():
-            return replace(state, anchor=Anchor(event.boot, event.boottime_us, event.anchor_us))
+            anchor = Anchor(event.boot, event.boottime_us, event.anchor_us)
+            devices = device.rebooted(state.devices, event.anchor_us)
+            return replace(state, anchor=anchor, devices=devices)
         case Allocated():
             return _holding(state, event)
         case Released():

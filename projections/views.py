@@ -13,6 +13,7 @@ from evidence.reader import READ_ENTRIES
 from projections import (
     access,
     billing,
+    devices,
     evidence_view,
     identities,
     inventory,
@@ -31,6 +32,7 @@ ROOMS: Final = (
     inventory,
     identities,
     upkeep,
+    devices,
     runtimes,
     billing,
     journal,

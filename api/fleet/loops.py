@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
-from api.fleet import commands, leases
+from api.fleet import commands, devices, leases
 from api.fleet.follower import Appending, Ends, Follower
 from api.fleet.ingest import Ingest, LaterError
 from api.fleet.leases import Timing
@@ -213,6 +213,7 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
         (known.key and known.node not in desk.consumers)
         or leases.silence(known, seen_us, now_us, desk.pace.timing) is not None
         or leases.overdue(known, now_us, desk.pace.timing)
+        or (known.anchor.boot and (known.asked or devices.due(known, now_us) is not None))
         or (
             known.anchor.boot
             and any(
@@ -248,6 +249,20 @@ async def tend(desk: Desk, known: KnownNode) -> None:
             await _send(desk, order)
         for terminal in ingest.follower.state.terminals.wanted(ingest.key, live.runtime, now_us):
             await _send(desk, commands.terminal_order(ingest.key, known, live, terminal, now_us))
+    await _tend_devices(desk, known, now_us)
+
+
+async def _tend_devices(desk: Desk, known: KnownNode, now_us: int) -> None:
+    """Every thing that is due, one fact after the other, then the orders that wait."""
+    while (command := devices.due(known, now_us)) is not None:
+        append = devices.appending(known, command)
+        version = known.version
+        if append is not None:
+            await _append(desk, append)
+        if known.version == version:
+            break
+    for order in devices.orders(desk.ingest.key, known, now_us):
+        await _send(desk, order)
 
 
 async def _send(desk: Desk, order: fleet.Command) -> None:

@@ -3,11 +3,13 @@
 A mutable fold, kept by one task; entries go in by order of position, whoever wrote them.
 """
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 from api.fleet.terminals import Terminals
 from contracts import fleet
-from domain import node, runtime
+from domain import device, node, node_facts, runtime, upkeep
 from domain.instants import Anchor
 from domain.runtime_facts import Configured
 from domain.words import Attested, Share
@@ -41,8 +43,20 @@ class LiveRuntime(Struct):
     reason: str = ""
 
 
+class Asked(Struct, frozen=True):
+    """A request about devices that the node has not answered."""
+
+    kind: Literal["test", "sanitize"]
+    devices: tuple[int, ...]
+    decided_us: int
+
+
 class KnownNode(Struct):
-    """A node stream as far as ingest cares. `seqs`: the last number used in each boot."""
+    """A node stream as far as ingest cares. `seqs`: the last number used in each boot.
+
+    `asked`: by position of the request. `unclean`: receipts without proof since the last clean
+    one, by device.
+    """
 
     node: str
     state: NodeState = _UNINVITED
@@ -54,6 +68,8 @@ class KnownNode(Struct):
     since_us: int = 0
     seqs: dict[str, int] = field(default_factory=dict)
     live: dict[str, LiveRuntime] = field(default_factory=dict)
+    asked: dict[int, Asked] = field(default_factory=dict)
+    unclean: dict[int, int] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -132,8 +148,10 @@ class FleetState:
                 known.lease_until_us = max(known.lease_until_us, until_us)
             case node.Unreachable(since_us=since_us) | node.Reachable(since_us=since_us):
                 known.since_us = since_us
+            case node.Enrolled():
+                known.asked.clear()
             case _:
-                pass
+                _asked(known, entry.position, fact)
 
     def _runtime(self, entry: Recorded) -> None:
         fact: runtime.Event = entry.fact  # type: ignore[assignment]
@@ -165,3 +183,25 @@ class FleetState:
                     self.nodes[live.node].live.pop(live.runtime, None)
             case _:
                 pass
+
+
+def _asked(known: KnownNode, position: int, fact: Struct) -> None:
+    match fact:
+        case device.DeviceTestRequested():
+            known.asked[position] = Asked("test", fact.devices, fact.decided_us)
+        case device.DeviceTested():
+            known.asked.pop(fact.command, None)
+        case node_facts.SanitizeRequested():
+            known.asked[position] = Asked("sanitize", fact.devices, fact.decided_us)
+        case node_facts.Sanitized():
+            clean = upkeep.is_clean(fact)
+            for index in fact.devices:
+                known.unclean[index] = 0 if clean else known.unclean.get(index, 0) + 1
+            same = (
+                at
+                for at, one in sorted(known.asked.items())
+                if (one.kind, one.devices) == ("sanitize", fact.devices)
+            )
+            known.asked.pop(next(same, -1), None)
+        case _:
+            pass

@@ -6,6 +6,7 @@ import re
 
 from msgspec import Struct
 
+from api.fleet import device_words
 from api.fleet.state import FleetState, KnownNode, LiveRuntime
 from contracts import fleet
 from contracts.fleet import Attested, Body
@@ -74,6 +75,11 @@ def _meaning(state: FleetState, attested: Attested, body: Body, now_us: int) -> 
         return Nothing("command.refused")
     if body.tag == fleet.LEASE_RENEWED:
         return _lease(known, attested, body, now_us)
+    if body.tag in device_words.SHAPES:
+        command = device_words.command_of(known, body, _words(attested), now_us)
+        if command is None:
+            return Nothing("event.malformed")
+        return _on_node(known, command, attested)
     live = known.live.get(body.stream)
     if live is None:
         return Nothing("runtime.not_on_node")
@@ -173,9 +179,7 @@ def _report(known: KnownNode, attested: Attested, body: Body, now_us: int) -> ru
             return None
 
 
-def _on_node(
-    known: KnownNode, command: node.AnchorBoot | node.RenewLease, attested: Attested
-) -> Meaning:
+def _on_node(known: KnownNode, command: node.Command, attested: Attested) -> Meaning:
     facts = node.decide(command, known.state)
     if not facts:
         return Nothing("node.already")

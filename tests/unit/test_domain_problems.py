@@ -9,7 +9,7 @@ from contracts.problems import _TABLE, PROBLEMS
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("contracts", "domain", "evidence", "projections", "api", "agent", "migrations")
-REFUSALS = {"DomainError", "FleetError", "Refused"}
+REFUSALS = {"DeviceError", "DomainError", "FleetError", "Refused"}
 CODE = re.compile(r"[a-z_]+\.[a-z_]+")
 
 

@@ -26,6 +26,16 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
         "ecc_uncorrected",
         "residual_processes",
     ),
+    "gpuaas.node.device_described.v1": (
+        *("devices", "uuid", "product", "memory_bytes", "serial", "driver", "library"),
+    ),
+    "gpuaas.node.device_reported.v1": (
+        *("devices", "uuid", "state", "cause", "xid", "ecc_uncorrected"),
+    ),
+    "gpuaas.node.device_xid.v1": ("devices", "uuid", "xid", "count"),
+    "gpuaas.node.device_tested.v1": (
+        *("devices", "command", "passed", "method", "cause", "duration_us"),
+    ),
     "gpuaas.runtime.usable.v1": (),
     "gpuaas.runtime.degraded.v1": (),
     "gpuaas.runtime.stopped.v1": (),

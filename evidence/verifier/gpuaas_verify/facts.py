@@ -84,6 +84,14 @@ node.unreserved.v1       node          reservation$ devices[n decided_us
 reservation.made.v1      reservation   project$ model$ devices nodes[s until_us decided_us
 reservation.ended.v1     reservation   reason$ decided_us
 block.placed.v1          block         project$ policy$ runtimes[s decided_us
+node.device_described.v1       node    devices[n uuid$ product$ memory_bytes serial$ driver$ \
+ library# boottime_us decided_us attested*
+node.device_reported.v1        node    devices[n uuid$ state$ cause$ xid ecc_uncorrected? \
+ boottime_us decided_us attested*
+node.device_xid.v1             node    devices[n uuid$ xid count boottime_us decided_us attested*
+node.device_test_requested.v1  node    devices[n decided_us
+node.device_tested.v1          node    devices[n command passed! method$ cause$ duration_us \
+ boottime_us decided_us attested*
 runtime.requested.v1     runtime       project$ department$ account$ name@ devices gpu_milli \
  models[s requested_us
 runtime.allocated.v1     runtime       allocation$ node$ model$ devices[i epoch allocated_us

@@ -1,0 +1,82 @@
+"""An agent whose SIMULATED device falls ill, against the real log, NATS and ingest."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.identity import event_key
+from agent.simulated_devices import SimulatedDevices
+from api.embedded.nats import Nats
+from contracts.signing import public_hex
+from domain import device, node_facts
+from domain.node_facts import SanitizationRequired
+from tests.agent_world import AgentProgram, World, audited, enrolled_program, story
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+
+async def anchored(world: World, state: Path) -> tuple[str, AgentProgram, SimulatedDevices]:
+    name, agent = await enrolled_program(world, state)
+    agent.start()
+    await world.until(name, "node.anchored")
+    seed = public_hex(event_key(state))
+    return name, agent, SimulatedDevices(state / "simulated-devices.db", seed, 8, "T4")
+
+
+def test_a_suspect_device_is_tested_and_comes_back(
+    database: Database, nats_server: Nats, tmp_path: Path
+) -> None:
+    """XID 48 -> reported and in quarantine -> tested -> returned, each once, over a kill -9; the
+    XID is counted; an auditor believes every word.
+    """
+
+    async def law(world: World, tmp: Path) -> None:
+        name, agent, outside = await anchored(world, tmp / "a")
+        gpu = outside.inventory()[3].uuid
+        outside.raise_xid(gpu, 31)
+        outside.raise_xid(gpu, 48)
+        await world.until(name, "node.quarantined", within_s=40)
+        agent.kill()
+        agent.start()
+        await world.until(name, "node.returned", within_s=40)
+        said = [e.fact for e in world.entries() if e.stream == name]
+        [report] = [fact for fact in said if isinstance(fact, device.DeviceReported)]
+        assert (report.devices, report.xid, report.state) == ((3,), 48, "suspect")
+        xids = [fact for fact in said if isinstance(fact, device.DeviceXid)]
+        assert [(one.xid, one.count) for one in xids] == [(31, 1), (48, 1)]
+        [test] = [fact for fact in said if isinstance(fact, device.DeviceTested)]
+        assert (test.passed, test.method) == (True, "SIMULATED")
+        assert (await world.tags(name)).count("node.device_test_requested") == 1
+        assert agent.end() == (0, "")
+        outside.close()
+        audited(world)
+
+    story(law, database, nats_server, tmp_path)
+
+
+def test_a_device_that_owes_a_receipt_is_wiped_first(
+    database: Database, nats_server: Nats, tmp_path: Path
+) -> None:
+    """A process left on it spoils the first receipt; without it the next is clean and the device
+    comes back.
+    """
+
+    async def law(world: World, tmp: Path) -> None:
+        name, agent, outside = await anchored(world, tmp / "a")
+        await world.write(name, SanitizationRequired(1))
+        gpu = outside.inventory()[0].uuid
+        outside.occupy(gpu, 4242)
+        outside.raise_xid(gpu, 48)
+        await world.until(name, "node.sanitized", within_s=60)
+        outside.leave(gpu)
+        await world.until(name, "node.returned", within_s=60)
+        said = [e.fact for e in world.entries() if isinstance(e.fact, node_facts.Sanitized)]
+        assert (said[0].bytes_covered, said[0].residual_processes) == (0, 1)
+        assert (said[-1].method, said[-1].residual_processes) == ("SIMULATED", 0)
+        assert said[-1].bytes_covered == 16 << 30
+        assert agent.end() == (0, "")
+        outside.close()
+        audited(world)
+
+    story(law, database, nats_server, tmp_path)
