@@ -34,6 +34,7 @@ from api.config import Settings
 from api.problems import HANDLERS
 from api.services import Services, opened
 from api.ssh import granting
+from api.terminal import routes
 from contracts.http import BODY_LIMIT
 
 ROUTES: Final[tuple[Any, ...]] = (
@@ -55,6 +56,12 @@ ROUTES: Final[tuple[Any, ...]] = (
     runtimes.show_runtime,
     images.register_image,
     images.list_images,
+    routes.open_terminal,
+    routes.show_terminal,
+    routes.issue_ticket,
+    routes.close_terminal,
+    routes.show_recording,
+    routes.terminal_socket,
     capacity.capacity_now,
     nodes.invite_node,
     nodes.list_nodes,

@@ -14,6 +14,8 @@ DEFAULT_DATA = ".gpuaas/data"
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where a process finds its servers and keeps its files.
 
+    `origins`: web origins besides the API's own whose pages may open terminals.
+
     `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
     `unsigned_bound_s`: appends are refused while an entry has waited longer for its signature.
@@ -32,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unsigned_bound_s: int = 60
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8471
+    origins: tuple[str, ...] = ()
 
     @property
     def storage(self) -> Path:
@@ -52,6 +55,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def command_key(self) -> Path:
         """The key that signs commands to nodes."""
         return self.data / "command-key.pem"
+
+    @property
+    def recordings(self) -> Path:
+        """Recorded terminals, outside the database; the log holds their chunks' heads."""
+        return self.data / "recordings"
 
     @property
     def ssh_user_ca(self) -> Path:
@@ -80,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_UNSIGNED_BOUND_S": str(self.unsigned_bound_s),
             "GPUAAS_GATEWAY_HOST": self.gateway_host,
             "GPUAAS_GATEWAY_PORT": str(self.gateway_port),
+            "GPUAAS_ORIGINS": " ".join(self.origins),
         }
 
 
@@ -118,6 +127,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         embedded=env.get("GPUAAS_EMBEDDED") == "1",
         unsigned_bound_s=unsigned_bound(env),
         gateway_host=env.get("GPUAAS_GATEWAY_HOST") or "127.0.0.1",
+        origins=tuple((env.get("GPUAAS_ORIGINS") or "").split()),
         gateway_port=port(env.get("GPUAAS_GATEWAY_PORT") or "8471", "GPUAAS_GATEWAY_PORT"),
     )
 

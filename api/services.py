@@ -19,6 +19,7 @@ from api.config import Settings
 from api.fleet.commands import command_key
 from api.reads import Reads
 from api.ssh.authority import Authority, authority
+from api.terminal.sessions import Terminals
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from api.turns import Turns
 from domain.errors import DomainError
@@ -42,6 +43,7 @@ class Services(Struct, frozen=True):
     storage: Storage
     command_key: Ed25519PrivateKey
     ssh: Authority
+    terminals: Terminals
     nats: Client
     heads: HeadWake
     project_orgs: dict[str, str]
@@ -103,6 +105,9 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         claims = Claims(settings.database_url)
         claims.start()
         exits.push_async_callback(claims.close)
+        key = command_key(settings.command_key)
+        terminals = Terminals(settings, log, reads, client, heads, key)
+        exits.push_async_callback(terminals.close)
         admission = Admission(settings.database_url, log, client, heads)
         await admission.start()
         exits.push_async_callback(admission.close)
@@ -114,8 +119,9 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             acting=Acting(claims, reads, WAIT_US),
             admission=admission,
             storage=storage,
-            command_key=command_key(settings.command_key),
+            command_key=key,
             ssh=authority(settings),
+            terminals=terminals,
             nats=client,
             heads=heads,
             project_orgs={},

@@ -264,7 +264,10 @@ term.typed_too_far|409|Too much input under way|Wait for the acknowledgement of 
 terminal.exists|409|The session exists|Read it; open another.
 terminal.malformed|400|Not an order for a terminal|Operator: two releases run side by side.
 terminal.not_running|409|The runtime is not usable|Wait until it is usable, or start another.
+terminal.origin|403|A foreign page|Operator: name its origin in GPUAAS_ORIGINS, if it is yours.
+terminal.over|409|The session is over|Open a new one.
 terminal.size|400|Not a terminal's size|Send 1 to 1000 columns and rows.
+terminal.ticket|403|Not a valid ticket|Ask for a new one: each opens one connection within 30 s.
 terminal.too_many|409|Too many terminals on a node|Close one that is open.
 terminal.unknown|404|No such session|Check the id.
 token.malformed|401|Not an enrolment token|Copy the token whole, or invite again.

@@ -17,9 +17,9 @@ VALUES (%(node)s, %(boot)s, %(seq)s, %(code)s, %(message)s, %(now_us)s)
 ON CONFLICT (node, boot, seq) DO NOTHING"""
 _COUNT: Final = """
 INSERT INTO fleet.refused_message (node, code, times, last_us)
-VALUES (%(node)s, %(code)s, 1, %(now_us)s)
+VALUES (%(node)s, %(code)s, %(times)s, %(now_us)s)
 ON CONFLICT (node, code) DO UPDATE SET
-  times = fleet.refused_message.times + 1, last_us = excluded.last_us"""
+  times = fleet.refused_message.times + excluded.times, last_us = excluded.last_us"""
 # For readiness: what was refused, by code, over all nodes.
 _REFUSED: Final = """
 SELECT code, sum(times)::bigint FROM fleet.refused_message GROUP BY code ORDER BY code"""
@@ -75,10 +75,11 @@ async def keep(
 
 
 async def count_refusal(
-    conn: psycopg.AsyncConnection[Any], node: str, code: str, now_us: int
+    conn: psycopg.AsyncConnection[Any], node: str, code: str, now_us: int, times: int = 1
 ) -> None:
-    """One more message of this (claimed) node refused for `code`."""
-    await conn.execute(_COUNT, {"node": node, "code": code, "now_us": now_us})
+    """`times` more messages of this (claimed) node refused for `code`."""
+    said = {"node": node, "code": code, "now_us": now_us, "times": times}
+    await conn.execute(_COUNT, said)
 
 
 def refused(conn: psycopg.Connection[Any]) -> dict[str, int]:

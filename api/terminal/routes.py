@@ -1,0 +1,252 @@
+"""Terminals over HTTP: opened, shown, closed, tickets, recordings; the WebSocket itself."""
+
+import asyncio
+from typing import Final
+
+from litestar import Response, WebSocket, get, post, websocket
+from litestar.exceptions import WebSocketDisconnect
+from litestar.params import FromPath, JSONBody
+
+from api.acting import Done, Said
+from api.auth import ADMIN, AUDITOR, MEMBER, OPERATOR, require
+from api.body import FrontRequest
+from api.changing import target
+from api.edge import instant, now_us
+from api.services import Services, services_of
+from api.terminal import playback
+from api.terminal.sessions import Session
+from api.terminal.show import ClosedError, Show
+from api.terminal.tickets import LIFETIME_US
+from api.viewing import tagged
+from contracts import recording, terminal_client
+from contracts.http_terminal import Terminal, TerminalNew, TerminalOpened, TerminalTicket
+from contracts.signing import FleetError
+from domain import runtime, terminal
+from domain.decider import fold
+from domain.errors import DomainError
+from evidence.append import Append, Write
+from evidence.ids import new_id
+
+_TRIES: Final = 8
+_OFFSET_DIGITS: Final = 18
+
+
+@post("/v1/runtimes/{runtime_id:str}/terminals")
+async def open_terminal(
+    request: FrontRequest, runtime_id: FromPath[str], data: JSONBody[TerminalNew | None] = None
+) -> Response[TerminalOpened]:
+    """A shell in the runtime, for its own organization only; the fact comes before the order."""
+    require(request.user, ADMIN, MEMBER)
+    services = services_of(request)
+    asked = data or TerminalNew()
+    tickets: list[str] = []
+
+    async def do(cause: str) -> Done:
+        for _ in range(_TRIES):
+            append = await _opening(services, request, cause, runtime_id, asked)
+            try:
+                appended = await services.log.append(append)
+            except DomainError as error:
+                if error.code != "log.version_stale":
+                    raise
+                continue
+            session = append.writes[0].stream
+            issue = services.terminals.tickets.issue
+            tickets.append(await issue(session, request.user.actor, now_us()))
+            return Done(appended, append.writes)
+        raise DomainError("log.version_stale", "the runtime keeps changing; repeat the request")
+
+    def answer(said: tuple[Said, ...], again: bool) -> TerminalOpened:
+        session = said[0].stream
+        ticket = None if again or not tickets else tickets[-1]
+        return TerminalOpened(id=session, path=f"/v1/terminals/{session}", ticket=ticket)
+
+    return await services.acting.perform(request, do, answer)
+
+
+async def _opening(
+    services: Services, request: FrontRequest, cause: str, runtime_id: str, asked: TerminalNew
+) -> Append:
+    """The session's first fact, which loses to any change of the runtime."""
+    found = await target(services, request.user, runtime_id, "runtime")
+    facts = [fact for fact in found.facts if isinstance(fact, runtime.Event.__value__)]
+    state = fold(runtime.DECIDER, facts)
+    placed = next((one for one in reversed(facts) if isinstance(one, runtime.Allocated)), None)
+    if placed is None:
+        raise DomainError("terminal.not_running", "the runtime was never placed")
+    command = terminal.Open(
+        runtime=runtime_id,
+        allocation=placed.allocation,
+        node=placed.node,
+        epoch=placed.epoch,
+        columns=asked.columns,
+        rows=asked.rows,
+        recorded=asked.record,
+        running=isinstance(state, runtime.Running | runtime.Impaired),
+        now_us=now_us(),
+    )
+    new = tuple(terminal.decide(command, terminal.Missing()))
+    write = Write(new_id("access"), found.org, 0, new)
+    return Append((write,), request.user.actor, cause, ((runtime_id, found.version),))
+
+
+@get("/v1/terminals/{session_id:str}")
+async def show_terminal(request: FrontRequest, session_id: FromPath[str]) -> Response[Terminal]:
+    found = await services_of(request).terminals.session(session_id, request.user)
+    return tagged(_given(found), found.version)
+
+
+@post("/v1/terminals/{session_id:str}/tickets")
+async def issue_ticket(
+    request: FrontRequest, session_id: FromPath[str]
+) -> Response[TerminalTicket]:
+    """For whoever opened it: nobody types in another's name. No fact, no idempotency key."""
+    require(request.user, ADMIN, MEMBER)
+    terminals = services_of(request).terminals
+    found = await terminals.session(session_id, request.user)
+    if found.user != request.user.actor:
+        raise DomainError("auth.forbidden", "another user's terminal")
+    if isinstance(found.state, terminal.Over):
+        raise DomainError("terminal.over", found.state.closed.reason)
+    now = now_us()
+    ticket = await terminals.tickets.issue(session_id, request.user.actor, now)
+    return Response(TerminalTicket(ticket=ticket, expires_at=instant(now + LIFETIME_US)))
+
+
+@post("/v1/terminals/{session_id:str}/close", status_code=200)
+async def close_terminal(request: FrontRequest, session_id: FromPath[str]) -> Response[Terminal]:
+    """Its user ends it, or an admin or operator revokes it; whoever shows it stops at once."""
+    require(request.user, ADMIN, MEMBER, OPERATOR)
+    services = services_of(request)
+    found = await services.terminals.session(session_id, request.user)
+    own = found.user == request.user.actor
+    if not own:
+        require(request.user, ADMIN, OPERATOR)
+    reason = "closed" if own else "revoked"
+
+    async def do(cause: str) -> Done:
+        now_found = await services.terminals.session(session_id)
+        facts = tuple(
+            terminal.decide(terminal.Close(reason, None, None, now_us()), now_found.state)
+        )
+        if not facts:
+            return Done(nothing=_given(now_found))
+        write = Write(session_id, now_found.org, now_found.version, facts)
+        return Done(
+            await services.log.append(Append((write,), request.user.actor, cause)), (write,)
+        )
+
+    def answer(said: tuple[Said, ...], _: bool) -> Terminal:
+        closed = said[0].fact
+        assert isinstance(closed, terminal.Closed), "the outcome of this route"
+        state = terminal.Over(found.opened, closed)
+        return _given(
+            Session(session_id, found.org, found.user, found.position, said[0].version, state)
+        )
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+@get("/v1/terminals/{session_id:str}/recording")
+async def show_recording(request: FrontRequest, session_id: FromPath[str]) -> Response[bytes]:
+    """Asciicast v3, checked against the heads in the log; that it was played is a fact.
+
+    A session that was cut off by a kill ends in a marker that says so.
+    """
+    require(request.user, ADMIN, AUDITOR, OPERATOR)
+    terminals = services_of(request).terminals
+    found = await terminals.session(session_id, request.user)
+    recorded = await terminals.log.read_stream(session_id)
+    seals = [
+        recording.Seal(fact.chunk, fact.head, fact.size_bytes, fact.final)
+        for fact in (one.fact for one in recorded)
+        if isinstance(fact, terminal.RecordingSealed)
+    ]
+    if not seals:
+        raise DomainError("recording.none", "nothing of this session was sealed")
+    cut = isinstance(found.state, terminal.Over) and not seals[-1].final
+    try:
+        raw = await asyncio.to_thread(terminals.recording(session_id).read_bytes)
+        body = playback.asciicast(recording.bound(raw, seals), cut=cut)
+    except FileNotFoundError as error:
+        raise DomainError("recording.changed", "the file is gone") from error
+    except FleetError as error:
+        raise DomainError(error.code, error.detail) from error
+    last = seals[-1]
+    play = terminal.Play(last.chunk, last.head, cut, now_us())
+    await terminals.say(session_id, (play,), request.user.actor)
+    return Response(body, media_type=playback.MEDIA)
+
+
+@websocket("/v1/terminals/{session_id:str}", opt={"public": True})
+async def terminal_socket(socket: WebSocket, session_id: FromPath[str]) -> None:  # type: ignore[type-arg]
+    """The ticket is the caller's right; a web page's origin must be ours. `from`: output it has."""
+    services = services_of(socket)
+    try:
+        _check_origin(services, socket.headers.get("origin"))
+        start = _offset(socket.query_params.get("from", "0"))
+        ticket = socket.query_params.get("ticket", "")
+        await services.terminals.tickets.spend(ticket, session_id, now_us())
+        found = await services.terminals.session(session_id)
+    except DomainError as error:
+        # Before it is accepted a WebSocket is refused with 403, and no words.
+        await socket.close(reason=error.code)
+        return
+    await socket.accept()
+    closed = await Show(services.terminals, found, _Line(socket), start).run()
+    if closed.code:
+        await socket.close(closed.code, closed.reason)
+
+
+class _Line:
+    def __init__(self, socket: WebSocket) -> None:  # type: ignore[type-arg]
+        self._socket = socket
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._socket.send_bytes(data)
+        except (WebSocketDisconnect, RuntimeError, OSError) as error:
+            raise ClosedError(0, "the client has gone") from error
+
+    async def receive(self) -> bytes:
+        try:
+            data = await self._socket.receive_data(mode="binary")
+        except (WebSocketDisconnect, RuntimeError) as error:
+            raise ClosedError(0, "the client has gone") from error
+        if not isinstance(data, bytes):
+            raise ClosedError(terminal_client.RULES, "term.malformed")
+        return data
+
+
+def _check_origin(services: Services, origin: str | None) -> None:
+    # Programs that are no browser send none, and nobody can make them send a stranger's ticket.
+    settings = services.settings
+    own = f"http://{settings.http_host}:{settings.http_port}"
+    if origin is not None and origin not in {own, *settings.origins}:
+        raise DomainError("terminal.origin", "pages of this origin may not open terminals")
+
+
+def _offset(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _OFFSET_DIGITS):
+        raise DomainError("request.invalid", "`from` is a byte offset")
+    return int(text)
+
+
+def _given(found: Session) -> Terminal:
+    opened = found.opened
+    closed = found.state.closed if isinstance(found.state, terminal.Over) else None
+    return Terminal(
+        id=found.session,
+        organization=found.org,
+        runtime=opened.runtime,
+        user=found.user,
+        columns=opened.columns,
+        rows=opened.rows,
+        recorded=opened.recorded,
+        opened_at=instant(opened.opened_us),
+        closed_at=None if closed is None else instant(closed.closed_us),
+        reason=None if closed is None else closed.reason,
+        shown_bytes=None if closed is None else closed.shown_bytes,
+        typed_bytes=None if closed is None else closed.typed_bytes,
+        version=found.version,
+    )

@@ -1,0 +1,83 @@
+"""Single-use tickets for a terminal's WebSocket, in the database: any process takes them."""
+
+import asyncio
+import hashlib
+import secrets
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from domain.errors import DomainError
+
+LIFETIME_US: Final = 30_000_000
+# Old tickets go when new ones come: the table stays as small as half a minute's use.
+_ISSUE: Final = """
+WITH old AS (DELETE FROM api.ticket WHERE expires_us < %(now_us)s - 60000000)
+INSERT INTO api.ticket (hash, session, actor, expires_us)
+VALUES (%(hash)s, %(session)s, %(actor)s, %(expires_us)s)"""
+# One statement: of two that come with the same ticket, one finds it.
+_SPEND: Final = """
+DELETE FROM api.ticket WHERE hash = %(hash)s AND session = %(session)s
+RETURNING actor, expires_us"""
+
+
+class Spent(Struct, frozen=True):
+    actor: str
+
+
+class Tickets:
+    """One connection, one statement at a time; opened again after a loss."""
+
+    def __init__(self, app_url: str) -> None:
+        self._url = app_url
+        self._conn: psycopg.AsyncConnection[Any] | None = None
+        self._busy = asyncio.Lock()
+
+    async def issue(self, session: str, actor: str, now_us: int) -> str:
+        """A ticket for one connection to `session` within 30 s; only its hash is stored.
+
+        Raises: DomainError log.unavailable.
+        """
+        ticket = secrets.token_urlsafe(32)
+        said = {
+            "hash": _hash(ticket),
+            "session": session,
+            "actor": actor,
+            "expires_us": now_us + LIFETIME_US,
+            "now_us": now_us,
+        }
+        await self._run(_ISSUE, said)
+        return ticket
+
+    async def spend(self, ticket: str, session: str, now_us: int) -> Spent:
+        """Whose it was. Raises: DomainError terminal.ticket, log.unavailable."""
+        row = await self._run(_SPEND, {"hash": _hash(ticket), "session": session})
+        if row is None or int(row[1]) < now_us:
+            raise DomainError("terminal.ticket", "spent, expired or of another session")
+        return Spent(str(row[0]))
+
+    async def close(self) -> None:
+        if self._conn is not None:
+            await self._conn.close()
+
+    async def _run(self, query: Any, said: dict[str, Any]) -> Any:
+        async with self._busy:
+            for last in (False, True):
+                try:
+                    if self._conn is None or self._conn.closed:
+                        self._conn = await psycopg.AsyncConnection.connect(
+                            self._url, autocommit=True
+                        )
+                    cursor = await self._conn.execute(query, said)
+                    return await cursor.fetchone() if cursor.description else None
+                except psycopg.OperationalError as error:
+                    self._conn = None
+                    if last:
+                        detail = "the database does not answer"
+                        raise DomainError("log.unavailable", detail) from error
+        raise AssertionError("the loop returns or raises")
+
+
+def _hash(ticket: str) -> bytes:
+    return hashlib.sha256(ticket.encode()).digest()
