@@ -35,13 +35,17 @@ from gpuaas_verify.note import Vkey
 from gpuaas_verify.pool import COLLECT_EVERY, cores
 from tests.bench.bench_log import (
     CALLERS,
+    EVENTS,
     Measured,
+    Urls,
     as_served,
     command_rate,
+    copy_rate,
     fresh_database,
     ingest_rate,
     row,
     starting,
+    stored_rows,
 )
 
 ROUNDS = 3
@@ -54,8 +58,9 @@ SPAWN = multiprocessing.get_context("spawn")
 class Running:
     """An opened log with its signer and its custody in processes of their own."""
 
-    def __init__(self, url: str, folder: Path, *, keep: bool = True) -> None:
-        self.url = url
+    def __init__(self, urls: Urls, folder: Path, *, keep: bool = True) -> None:
+        self.url = url = urls["app"]
+        self.owner_url = urls["owner"]
         self.storage = Storage(folder / "evidence")
         self.socket = folder / "s.sock"
         self.vkey = open_log(url, self.storage.root, folder / "signer", "bench.example")
@@ -86,7 +91,7 @@ def _child(target: Callable[..., int], *arguments: object) -> BaseProcess:
 @contextlib.contextmanager
 def running(server: Postgres, *, keep: bool = True) -> Iterator[Running]:
     with fresh_database(server) as urls, tempfile.TemporaryDirectory() as folder:
-        found = Running(urls["app"], Path(folder), keep=keep)
+        found = Running(urls, Path(folder), keep=keep)
         try:
             yield found
         finally:
@@ -234,6 +239,23 @@ def _covered(committed: list[tuple[int, float]], signed: list[tuple[int, float]]
     return waits
 
 
+def ingest(server: Postgres) -> list[Measured]:
+    """Batch ingest, 1,000 events per append, integrator and signer running, vs COPY of rows of the
+    same bytes; what is signed only after the last append is not waited for.
+    """
+    ours: list[float] = []
+    copied: list[float] = []
+    for _ in range(ROUNDS):
+        with running(server) as log:
+            ours.append(uvloop.run(ingest_rate(log.url)))
+            log.wait_for(EVENTS)
+            with psycopg.connect(log.url) as conn:
+                rows = stored_rows(conn)
+            copied.append(copy_rate(log.owner_url, rows))
+    value, baseline = statistics.median(ours), statistics.median(copied)
+    return [row("batch ingest, 1,000 events per append", value, "events/s", "COPY", baseline)]
+
+
 def integrate(server: Postgres) -> list[Measured]:
     """Entries/s of one integrator catching up, against hashing and json.loads of the same bytes."""
     with running(server, keep=False) as log:
@@ -291,19 +313,25 @@ def verify(server: Postgres) -> list[Measured]:
         _integrate(log)
         path = Path(folder) / "bundle.tar"
         write_tar(StorageSource(log.storage), path)
-        entries = _entries(log.storage)
-        parts = _split(entries, Path(folder))
-        trust = Trust((Vkey.parse(log.vkey),))
-        ours, base = [], []
-        for _ in range(2 * ROUNDS):
-            base.append(_loaded(parts))
-            # As an auditor would: in a process that does nothing else. Its start is not counted,
-            # that of its workers is; the baseline's workers are warm.
-            with ProcessPoolExecutor(1, mp_context=SPAWN) as alone:
-                ours.append(alone.submit(_verified, path, trust).result())
-    rate, baseline = len(entries) / min(ours), len(entries) / min(base)
+        measured = verification(path, _entries(log.storage), log.vkey, Path(folder))
+    return [row("offline verification", *measured)]
+
+
+def verification(
+    path: Path, entries: list[bytes], vkey: str, folder: Path
+) -> tuple[float, str, str, float]:
+    """Value, unit, baseline and its value: a bundle verified, against hashing + json.loads."""
+    parts = _split(entries, folder)
+    trust = Trust((Vkey.parse(vkey),))
+    ours, base = [], []
+    for _ in range(2 * ROUNDS):
+        base.append(_loaded(parts))
+        # As an auditor would: in a process that does nothing else. Its start is not counted,
+        # that of its workers is; the baseline's workers are warm.
+        with ProcessPoolExecutor(1, mp_context=SPAWN) as alone:
+            ours.append(alone.submit(_verified, path, trust).result())
     name = f"hashing + json.loads of the same entries, {cores()} processes on the same cores"
-    return [row("offline verification", rate, "entries/s", name, baseline)]
+    return len(entries) / min(ours), "entries/s", name, len(entries) / min(base)
 
 
 def _split(entries: list[bytes], folder: Path) -> list[Path]:
@@ -334,4 +362,4 @@ def _verified(path: Path, trust: Trust) -> float:
     return took
 
 
-BENCHES: list[Callable[[Postgres], list[Measured]]] = [commands, lag, integrate, verify]
+BENCHES: list[Callable[[Postgres], list[Measured]]] = [commands, ingest, lag, integrate, verify]
