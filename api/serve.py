@@ -56,18 +56,19 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
         )
         http = asyncio.ensure_future(server.serve())
         ingest = asyncio.ensure_future(_ingest(settings, services))
+        broken = asyncio.ensure_future(services.log.broken())
         stopped = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait(
-                {http, ingest, stopped}, return_when=asyncio.FIRST_COMPLETED
+                {http, ingest, broken, stopped}, return_when=asyncio.FIRST_COMPLETED
             )
             for task in done:
                 task.result()
         finally:
-            stopped.cancel()
-            ingest.cancel()
+            for task in (stopped, ingest, broken):
+                task.cancel()
             server.stop()  # type: ignore[no-untyped-call]
-            await asyncio.gather(http, ingest, stopped, return_exceptions=True)
+            await asyncio.gather(http, ingest, broken, stopped, return_exceptions=True)
 
 
 async def _ingest(settings: Settings, services: Services) -> None:

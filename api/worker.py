@@ -72,10 +72,17 @@ async def _session(settings: Settings, stop: asyncio.Event) -> None:
         async with gated(settings.database_url, storage, settings.unsigned_bound_s * 1000) as log:
             bell = downstream.Bell()
             stopping = asyncio.create_task(_ring_out(stop, bell))
+            work = downstream.run(settings.database_url, client, log, storage, bell)
+            parts = [asyncio.create_task(work), asyncio.create_task(log.broken())]
             try:
-                await downstream.run(settings.database_url, client, log, storage, bell)
+                done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+                for part in done:
+                    part.result()
             finally:
-                stopping.cancel()
+                bell.stop()
+                for task in (stopping, parts[1]):
+                    task.cancel()
+                await asyncio.gather(stopping, *parts, return_exceptions=True)
     finally:
         await client.close()
 

@@ -93,6 +93,11 @@ class Committer:
             if self._wire is not None:
                 await self._wire.close()
 
+    async def broken(self) -> None:
+        """Returns once the log was closed. Raises: what the appender ended with before that."""
+        assert self._task is not None, "started"
+        await asyncio.shield(self._task)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Nobody waits for ever on an appender that broke; `close` raises what broke it."""
         if not task.cancelled() and task.exception() is None:
@@ -201,12 +206,14 @@ class Committer:
             return
         self._direct_left = max(0, self._direct_left - 1)
         sent_us = self._clock.now_us()
-        found = await wire.ask(_questions(pending), synced=False)
         try:
+            found = await wire.ask(_questions(pending), synced=False)
             clock_us = self._learn(found, sent_us)
-        except DomainError as error:
+        except (Refused, DomainError) as error:
+            # Cancelled, timed out, no head: nothing was stored, and the lock is given back.
             await wire.ask([], synced=True)
-            _answer_all(pending, error)
+            self._place.forget()
+            _answer_all(pending, _unstored(error) if isinstance(error, Refused) else error)
             return
         batch = batches.decide(pending, self._place, clock_us, assume=False)
         work = _insertion(batch, clock_us) if batch.winners else []
@@ -240,7 +247,7 @@ class Committer:
         if error.sqlstate == "GL002":
             _answer_all(pending, DomainError("clock.disagrees", str(error)))
         elif len(pending) == 1:
-            _answer_all(pending, DomainError("log.unavailable", f"not stored: {error}"))
+            _answer_all(pending, _unstored(error))
         else:
             for each in pending:
                 await self._commit_directly(wire, [each])
@@ -377,7 +384,13 @@ def _needs_the_lock(pending: list[Pending], place: Place) -> bool:
     return False
 
 
+def _unstored(error: Refused) -> DomainError:
+    return DomainError("log.unavailable", f"not stored: the database says {error.sqlstate}")
+
+
 def _head(result: PGresult) -> tuple[int, bytes, int, int]:
+    if not result.ntuples:
+        raise DomainError("log.unavailable", "not stored: the head row is gone")
     position, leaf, at_us, clock_us = _texts(result)[0]
     return (unpack(">q", position)[0], leaf, unpack(">q", at_us)[0], unpack(">q", clock_us)[0])
 

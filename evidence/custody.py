@@ -140,6 +140,7 @@ async def keep(
         pulse = Pulse(log, *log_stream(database_url))
         parts = [
             asyncio.create_task(keep_beating(pulse, files, stop)),
+            asyncio.create_task(log.broken()),
             _thread(keep_integrated, database_url, files, socket, wake, ending),
             _thread(keep_scrubbing, database_url, files, ending),
         ]
@@ -153,7 +154,7 @@ async def keep(
         finally:
             ending.set()
             wake.set()
-            for task in (parts[0], *listening):
+            for task in (parts[0], parts[1], *listening):
                 task.cancel()
             await asyncio.gather(*parts, *listening, return_exceptions=True)
 

@@ -161,6 +161,13 @@ class EventLog:
         rows = await self._rows(reader.READ_OUTCOME, {"command": reader.command_of(cause)})
         return reader.outcome_of(*rows[0]) if rows else None
 
+    async def broken(self) -> None:
+        """Returns once the log was closed. Raises: the bug that ended its appender before that.
+
+        Whoever runs a process on this log waits here too: nothing is appended any more.
+        """
+        await self._committer.broken()
+
     async def close(self) -> None:
         """Everything queued is committed and answered first."""
         try:
