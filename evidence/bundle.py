@@ -47,6 +47,7 @@ class StorageSource:
         self.live: dict[str, list[Any]] = {}  # sealed files: name -> [position, sha256, bytes]
         self._files: dict[str, str] = {}
         self._bulk: list[str] = []
+        self.seal_streams: dict[str, str] = {}  # by table of rows
         self._read_seals()
 
     def _read_seals(self) -> None:
@@ -54,7 +55,9 @@ class StorageSource:
         for entry in watched_entries(self._storage, self.checkpoint.size):
             if entry.tag in SEALS:
                 chain.apply(entry)
-                self._bulk.append(member_name(entry.fact["table"], entry.fact["first_row"]))
+                table = entry.fact["table"]
+                self._bulk.append(member_name(table, entry.fact["first_row"]))
+                self.seal_streams[table] = entry.stream
             elif entry.tag == SEALED:
                 live.apply(entry)
         self.live = dict(live.items())

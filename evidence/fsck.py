@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from domain.errors import DomainError
 from evidence.bundle import StorageSource
-from evidence.comparing import compare_bundle
+from evidence.comparing import check_private, compare_bundle
 from evidence.ordering import Order, Row
 from evidence.storage import Storage
 from gpuaas_verify.bulk import SEALS, check_rows
 from gpuaas_verify.bundle import Scope, Trust, verify_source
-from gpuaas_verify.entry import Entry, parse_entry
+from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.merkle import leaf_hash
 from gpuaas_verify.note import Vkey
@@ -34,10 +34,6 @@ READ_HEAD: Final = "SELECT next_position, leaf, at_us FROM log.head"
 READ_RANGE: Final = """
 SELECT position, stream, version, command, span, entry FROM log.entry
 WHERE position >= %(first)s ORDER BY position LIMIT %(limit)s
-"""
-READ_STREAMS: Final = """
-SELECT e.stream, e.entry FROM unnest(%(streams)s::text[], %(versions)s::int[]) AS u(stream, version)
-JOIN log.entry e ON e.stream = u.stream AND e.version = u.version
 """
 READ_ROWS: Final = """
 SELECT row_number, row_bytes FROM log.bulk_row
@@ -120,20 +116,18 @@ class _Database:
             if count != self._sealed.get(table, 0):
                 detail = f"{count} rows, {self._sealed.get(table, 0)} are sealed"
                 raise Invalid("row.unsealed", detail, table=table, row=self._sealed.get(table, 0))
+        last: bytes | None = b""
+        while last is not None:
+            last = check_private(self._conn, last, _BATCH)
 
     def _check_batch(self) -> bool:
         asked = {"first": self.order.position, "limit": _BATCH}
         rows = [Row(*row) for row in self._conn.execute(READ_RANGE, asked, binary=True)]
         leaves = [leaf_hash(row.entry) for row in rows]
-        for entry in self.order.check(rows, leaves, self._look_up):
+        for entry in self.order.check(rows, leaves):
             if entry.tag in SEALS:
                 self._check_seal(entry)
         return bool(rows)
-
-    def _look_up(self, streams: list[str], versions: list[int]) -> dict[str, Entry]:
-        asked = {"streams": streams, "versions": versions}
-        rows = self._conn.execute(READ_STREAMS, asked, binary=True)
-        return {stream: parse_entry(raw) for stream, raw in rows}
 
     def _check_seal(self, seal: Entry) -> None:
         table, first = seal.fact["table"], seal.fact["first_row"]

@@ -20,10 +20,10 @@ from evidence.edge import load_edge
 from evidence.ordering import Order, Row
 from evidence.signing import SignTree, ask_status, ask_to_sign
 from evidence.storage import CHECKPOINT, Storage, join_bundle, replace
-from evidence.tree import node_reader, watched_entries
+from evidence.tree import node_reader, streams_of, watched_entries
 from gpuaas_verify.bulk import SEALS, check_rows, member_name
 from gpuaas_verify.checkpoint import Checkpoint, parse_checkpoint
-from gpuaas_verify.entry import Entry, parse_entry
+from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.files import SEALED
 from gpuaas_verify.merkle import EMPTY_ROOT, consistency_proof, leaf_hash
@@ -33,26 +33,17 @@ from gpuaas_verify.tiles import TILE_WIDTH
 BATCH: Final = 4096  # entries per read; 16 bundles
 SIGN_AFTER: Final = 32_768  # entries without a checkpoint while catching up
 
-READ_HEAD: Final = "SELECT next_position, leaf, at_us FROM log.head"
+READ_HEAD: Final = """
+SELECT next_position, leaf, at_us, (SELECT max(position) FROM log.entry) FROM log.head
+"""
 READ_RANGE: Final = """
 SELECT position, stream, version, command, span, entry FROM log.entry
 WHERE position >= %(first)s AND position < %(end)s ORDER BY position
-"""
-READ_STREAMS: Final = """
-SELECT e.stream, e.entry FROM unnest(%(streams)s::text[], %(versions)s::int[]) AS u(stream, version)
-JOIN log.entry e ON e.stream = u.stream AND e.version = u.version
 """
 READ_ROWS: Final = """
 SELECT row_number, row_bytes FROM log.bulk_row
 WHERE bulk_table = %(table)s AND row_number >= %(first)s AND row_number < %(first)s + %(count)s
 ORDER BY row_number
-"""
-# A repeated (stream, version 1) is impossible while this index stands; without it nothing is
-# signed.
-COUNT_INDEXES: Final = """
-SELECT count(*) FROM pg_index WHERE indrelid = 'log.entry'::regclass
-  AND indisunique AND indisvalid AND indisready AND indpred IS NULL
-  AND pg_get_indexdef(indexrelid) LIKE '%%(stream, version)'
 """
 
 
@@ -96,7 +87,8 @@ class Integrator:
         if size:
             last = self._storage.entries((size - 1) // TILE_WIDTH, (size - 1) % TILE_WIDTH + 1)[-1]
             watched = watched_entries(self._storage, size)
-            self._order.resume(size, last, leaf_hash(last), watched)
+            streams = streams_of(self._storage, size)
+            self._order.resume(size, last, leaf_hash(last), watched, streams)
         self._partials = set(self._edge.partials())
         self._unwritten: dict[str, bytes] = {}
 
@@ -123,11 +115,10 @@ class Integrator:
         row = self._conn.execute(READ_HEAD, binary=True).fetchone()
         if row is None:
             raise Invalid("head.missing", "the head row is gone")
+        if row[3] is not None and row[3] >= row[0]:
+            raise Invalid("head.differs", "an entry stands beyond it", position=int(row[0]))
         if row[0] == self.size:
             return int(row[0]), bytes(row[1]), int(row[2])
-        unique = self._conn.execute(COUNT_INDEXES).fetchone()
-        if unique is None or unique[0] < 1:
-            raise Invalid("index.missing", "the unique index on (stream, version) is gone")
         if row[0] < self.size:
             raise Invalid("head.rewound", f"the head is at {row[0]}", position=int(row[0]))
         return int(row[0]), bytes(row[1]), int(row[2])
@@ -137,7 +128,7 @@ class Integrator:
         first, end = self.size, min(self.size + BATCH, size)
         rows = self._read_range(first, end) if first < end else []
         leaves = [leaf_hash(row.entry) for row in rows]
-        for entry in self._order.check(rows, leaves, self._look_up):
+        for entry in self._order.check(rows, leaves):
             self._keep_sealed(entry)
         if len(rows) < end - first:
             gone = first + len(rows)  # gaps before it were found as wrong positions
@@ -167,19 +158,6 @@ class Integrator:
     def _write(self, more: dict[str, bytes]) -> None:
         self._storage.write({**self._unwritten, **more})
         self._unwritten = {}
-
-    def _look_up(self, streams: list[str], versions: list[int]) -> dict[str, Entry]:
-        asked = {"streams": streams, "versions": versions}
-        node = node_reader(self._storage, self.size, self._edge)
-        found: dict[str, Entry] = {}
-        for stream, raw in self._conn.execute(READ_STREAMS, asked, binary=True):
-            entry = parse_entry(raw)
-            integrated = entry.position < self.size
-            if integrated and node(0, entry.position) != leaf_hash(raw):
-                raise Invalid("entry.changed", "not what was signed", position=entry.position)
-            if integrated and entry.stream == stream:
-                found[stream] = entry
-        return found
 
     def _keep_sealed(self, entry: Entry) -> None:
         """The rows or the file this seal binds, checked and outside the database."""

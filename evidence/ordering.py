@@ -4,7 +4,7 @@ Attestations and books are judged by fsck and the verifier; everything else an e
 is refused here, before anything is signed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from gpuaas_verify.block import SEALING
@@ -16,7 +16,6 @@ from gpuaas_verify.files import SEALED, LiveFiles
 from gpuaas_verify.quick import scan
 from gpuaas_verify.strict import MAX_BYTES
 
-REMEMBERED: Final = 100_000  # streams; others are looked up
 _NO_APPEND: Final[tuple[int, str]] = (0, "")
 
 
@@ -31,12 +30,16 @@ class Row(NamedTuple):
     entry: bytes
 
 
-type Lookup = Callable[[list[str], list[int]], dict[str, Entry]]
-"""Entries by (stream, version), by stream; each one believed only if it is in the tree already."""
+type Streams = dict[str, tuple[int, str]]
+"""The last version and the organization of each stream; about 300 bytes each."""
 
 
 class Order:
-    """What the entries so far mean for the next one. `position` is the next one's."""
+    """What the entries so far mean for the next one. `position` is the next one's.
+
+    Every stream is remembered: whoever can change the database's columns, or its unique index, must
+    not be asked whether a version is there already.
+    """
 
     def __init__(self, origin: str) -> None:
         self.position = 0
@@ -45,13 +48,16 @@ class Order:
         self.seals = SealChain()
         self.files = LiveFiles()
         self._origin = origin
-        self._streams: dict[str, tuple[int, str]] = {}
+        self._streams: Streams = {}
         self._open_append = _NO_APPEND
 
-    def resume(self, position: int, last: bytes, leaf: bytes, watched: Iterable[Entry]) -> None:
+    def resume(
+        self, position: int, last: bytes, leaf: bytes, watched: Iterable[Entry], streams: Streams
+    ) -> None:
         """Goes on after entries that were checked before; `watched` are their seals, in order."""
         for entry in watched:
             self.watch(entry)
+        self._streams = streams
         self.position, self.leaf = position, leaf.hex()
         self.at_us = parse_entry(last).at_us
 
@@ -61,20 +67,19 @@ class Order:
         elif entry.tag == SEALED:
             self.files.apply(entry)
 
-    def check(self, rows: Sequence[Row], leaves: Sequence[bytes], lookup: Lookup) -> list[Entry]:
+    def check(self, rows: Sequence[Row], leaves: Sequence[bytes]) -> list[Entry]:
         """The seals among the rows, all of which were found good; they now belong to the past.
 
         Raises: Invalid, with the position and field of a bad row; what is remembered is then wrong,
         so the caller starts again from what was signed.
         """
         watched: list[Entry] = []
-        unknown: dict[str, tuple[int, str, int]] = {}
         expected, prev, last_us = self.position, self.leaf, self.at_us
         try:
             for row, leaf in zip(rows, leaves, strict=True):
                 at_us = self._follow(row, expected, prev, last_us)
                 if at_us < 0:
-                    entry = self._check_fully(row, expected, prev, last_us, unknown)
+                    entry = self._check_fully(row, expected, prev, last_us)
                     at_us = entry.at_us
                     if entry.tag in SEALING or not expected:
                         self._check_sealing(entry)
@@ -84,9 +89,6 @@ class Order:
         except Invalid as error:
             raise error.at(position=expected) from error
         self.position, self.leaf, self.at_us = expected, prev, last_us
-        _check_known(unknown, lookup)
-        if len(self._streams) > REMEMBERED:
-            self._streams.clear()
         return watched
 
     def _follow(self, row: Row, expected: int, prev: str, last_us: int) -> int:
@@ -121,14 +123,7 @@ class Order:
         self._streams[seen.stream] = (version, seen.org)
         return at_us
 
-    def _check_fully(
-        self,
-        row: Row,
-        expected: int,
-        prev: str,
-        last_us: int,
-        unknown: dict[str, tuple[int, str, int]],
-    ) -> Entry:
+    def _check_fully(self, row: Row, expected: int, prev: str, last_us: int) -> Entry:
         entry = parse_entry(row.entry)
         if row.position != expected or entry.position != expected:
             raise _wrong("position", f"position {expected} is next")
@@ -138,7 +133,7 @@ class Order:
             raise _wrong("at_us", "earlier than the entry before")
         check_fact(entry)
         self._check_columns(row, entry)
-        self._check_stream(entry, unknown)
+        self._check_stream(entry)
         return entry
 
     def require_whole(self) -> None:
@@ -169,33 +164,14 @@ class Order:
             raise Invalid("entry.span", f"not {count + 1} entries", field="span")
         self._open_append = _NO_APPEND if row.span else (count + 1, entry.cause)
 
-    def _check_stream(self, entry: Entry, unknown: dict[str, tuple[int, str, int]]) -> None:
-        known = self._streams.get(entry.stream)
-        if known is None:
-            if entry.version > 1:
-                unknown[entry.stream] = (entry.version - 1, entry.org, entry.position)
-        elif known[0] + 1 != entry.version:
-            raise Invalid("entry.version", f"version {known[0] + 1} is next", field="version")
-        elif known[1] != entry.org:
-            raise Invalid("entry.org", f"the stream is of {known[1]}", field="org")
-        self._streams[entry.stream] = (entry.version, entry.org)
+    def _check_stream(self, entry: Entry) -> None:
+        version, org = self._streams.get(entry.stream, (0, entry.org))
+        if version + 1 != entry.version:
+            raise Invalid("entry.version", f"version {version + 1} is next", field="version")
+        if org != entry.org:
+            raise Invalid("entry.org", f"the stream is of {org}", field="org")
+        self._streams[entry.stream] = (entry.version, org)
 
 
 def _wrong(field: str, detail: str) -> Invalid:
     return Invalid(f"entry.{field}", detail, field=field)
-
-
-def _check_known(unknown: dict[str, tuple[int, str, int]], lookup: Lookup) -> None:
-    """Streams whose past was not remembered: their version before must be in the tree."""
-    if not unknown:
-        return
-    found = lookup(list(unknown), [version for version, _, _ in unknown.values()])
-    for stream, (version, org, position) in unknown.items():
-        before = found.get(stream)
-        if before is None or before.position >= position:
-            detail = f"there is no version {version} before it"
-            raise Invalid("entry.version", detail, position=position, field="version")
-        if before.org != org:
-            raise Invalid(
-                "entry.org", f"the stream is of {before.org}", position=position, field="org"
-            )

@@ -11,7 +11,7 @@ import psycopg
 
 from domain.errors import DomainError
 from evidence.bundle import StorageSource
-from evidence.comparing import compare_bundle
+from evidence.comparing import Columns, check_private, check_unsealed, compare_bundle
 from evidence.condition import Condition, Fault, be_nice, fault_of, now_us, report
 from evidence.storage import Storage
 from gpuaas_verify.errors import Invalid
@@ -24,6 +24,7 @@ PAUSE_MS: Final = 50  # 256 entries each: 5,000 entries a second, a few percent 
 NICE: Final = 10  # of its thread: there is always time for another pass
 _REST_MS: Final = 2000  # between passes, and while there is nothing to read
 _REPORT_EVERY: Final = 20
+_WORDS: Final = 256  # people's words a step
 
 
 class Scrubber:
@@ -52,15 +53,25 @@ class Scrubber:
             return True
         now = self._pass
         assert now is not None, "a pass has begun"
-        try:
-            now.compare_next(self._conn)
-        except (Invalid, DomainError) as error:
-            self._found(error)
-            now.skip()
         if now.next < now.source.checkpoint.size:
+            try:
+                now.compare_next(self._conn)
+            except (Invalid, DomainError) as error:
+                self._found(error)
+                now.skip()
+            return False
+        if self._look_beside(now):
             return False
         self._end(now)
         return True
+
+    def _look_beside(self, now: "_Pass") -> bool:
+        """Whether more of what is in no entry bundle is left to look at in this pass."""
+        try:
+            return now.look_beside(self._conn)
+        except Invalid as error:
+            self._found(error)
+            return False
 
     def _begin(self) -> bool:
         """False when nothing is signed yet, or when what is published is not signed by our key."""
@@ -101,9 +112,11 @@ class _Pass:
         self.next = 0
         self.clean = True
         self._tree: TreeCheck | None = TreeCheck(source)
+        self._columns = Columns()
+        self._said = b""  # people's words up to this digest were looked at
 
     def compare_next(self, conn: psycopg.Connection[Any]) -> None:
-        hashes = compare_bundle(conn, self.source, self.next // TILE_WIDTH)
+        hashes = compare_bundle(conn, self.source, self.next // TILE_WIDTH, self._columns)
         if self._tree is not None and len(hashes) == 32 * TILE_WIDTH:
             self._tree.full(complete_root(hashes))
         elif self._tree is not None:
@@ -113,9 +126,18 @@ class _Pass:
     def skip(self) -> None:
         """Past a bad bundle. The tree cannot be rebuilt without it: later bundles still count."""
         self._tree = None
+        self._columns.skip()
         self.next = min(
             self.next - self.next % TILE_WIDTH + TILE_WIDTH, self.source.checkpoint.size
         )
+
+    def look_beside(self, conn: psycopg.Connection[Any]) -> bool:
+        """True while people's words are left to be looked at; rows beyond the seals come first."""
+        if not self._said:
+            check_unsealed(conn, self.source.seal_streams)
+        last = check_private(conn, self._said, _WORDS)
+        self._said = last or b""
+        return last is not None
 
     def check_root(self) -> None:
         if self._tree is not None and self._tree.root() != self.source.checkpoint.root:

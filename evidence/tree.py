@@ -1,5 +1,7 @@
-"""Reading the tiled tree in storage: nodes for proofs, and the entries that seal something."""
+"""Reading the tiled tree in storage: nodes for proofs, the entries that seal something, streams."""
 
+import re
+import sys
 from collections.abc import Iterator
 
 from evidence.edge import Edge
@@ -47,3 +49,21 @@ def watched_entries(storage: Storage, size: int) -> Iterator[Entry]:
                 entry = parse_entry(raw)
                 if entry.tag in SEALING:
                     yield entry
+
+
+# Bytes that occur in no text of a fact: a quotation mark inside one is escaped.
+_PLACE = re.compile(
+    rb'"salt":"[0-9a-f]{32}","stream":"([^"]+)","version":([0-9]+),"tag":"[^"]+","org":"([^"]+)"'
+)
+
+
+def streams_of(storage: Storage, size: int) -> dict[str, tuple[int, str]]:
+    """The last version and the organization of every stream below `size`."""
+    found: dict[str, tuple[int, str]] = {}
+    for index, width in level_tiles(size, 0):
+        # An unfinished bundle may hold more by now than the tree of that size.
+        whole = width == TILE_WIDTH
+        data = storage.bundle(index, width) if whole else b"".join(storage.entries(index, width))
+        for stream, version, org in _PLACE.findall(data):
+            found[stream.decode()] = (int(version), sys.intern(org.decode()))
+    return found

@@ -13,6 +13,7 @@ from domain.errors import DomainError
 PRIVATE_JOIN: Final = """
 LEFT JOIN log.private_value {p} ON {p}.digest =
   CASE WHEN {n} ~ '^[0-9a-f]{64}$' THEN decode({n}, 'hex') END
+  AND sha256({p}.salt || convert_to({p}.words, 'UTF8')) = {p}.digest
 """
 _AT: Final = "SELECT entry FROM log.entry WHERE position = %(position)s"
 _SIZE: Final = "SELECT next_position FROM log.head"

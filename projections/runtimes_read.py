@@ -99,6 +99,7 @@ LEFT JOIN LATERAL (SELECT * FROM views.runtime_route t WHERE t.runtime = r.runti
 LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
 LEFT JOIN log.private_value w ON w.digest =
   CASE WHEN r.name ~ '^[0-9a-f]{64}$' THEN decode(r.name, 'hex') END
+  AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
 WHERE [r]
 """
 _ONE: Final = " AND r.runtime = %(runtime)s"

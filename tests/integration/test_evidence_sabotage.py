@@ -5,19 +5,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from domain.errors import DomainError
+from domain.node_facts import Unreachable
+from domain.organization import Created
 from evidence import fsck
 from evidence.bundle import StorageSource
+from evidence.ids import new_id
+from evidence.private import private_value
 from evidence.scrubber import Scrubber
 from evidence.storage import Storage
 from gpuaas_verify.bundle import Scope, Trust, verify_source
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.merkle import leaf_hash
 from tests.conftest import Database
-from tests.integration.evidence_stack import EvidenceStack
+from tests.integration.evidence_stack import EvidenceStack, one_stream
 from tests.integration.forgery import (
     entry_members,
     judged,
@@ -247,12 +252,70 @@ def test_damaged_storage_is_named(stack: EvidenceStack) -> None:
     assert scrub(stack).condition.fault is None
 
 
-def test_a_dropped_unique_index_stops_signing(stack: EvidenceStack) -> None:
-    """Without the index that forbids a second version 1, nothing is signed."""
+def test_a_version_that_was_there_is_not_signed_again(stack: EvidenceStack) -> None:
+    """A superuser moves a signed entry's columns away, and the writer gives its version again: it is
+    not signed, after a restart of the integrator neither; without the unique index likewise.
+    """
+    stream = new_id("node")
+    stack.append([one_stream(stream, 0, Unreachable(1), Unreachable(2))])
+    assert stack.integrate() == SIZE + 2
     with psycopg.connect(stack.database.superuser_url) as conn:
         conn.execute("DROP INDEX log.entry_stream_version")
-    with pytest.raises(Invalid, match=r"index\.missing"):
+        moved = f"UPDATE log.entry SET stream = '{new_id('node')}' WHERE position = {SIZE + 1}"
+        conn.execute(moved)
+    stack.append([one_stream(stream, 1, Unreachable(3))])
+    for _ in range(2):
+        with pytest.raises(Invalid) as caught:
+            stack.integrate()
+        assert (caught.value.code, caught.value.position) == ("entry.version", SIZE + 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("version", "9"), ("command", "'\\x00'"), ("span", "7"), ("stream", "'node-x'")],
+)
+def test_columns_changed_after_the_signature(stack: EvidenceStack, column: str, value: str) -> None:
+    """The scrubber finds a column that contradicts its signed entry, and where."""
+    stack.integrate()
+    with psycopg.connect(stack.database.superuser_url) as conn:
+        conn.execute(f"UPDATE log.entry SET {column} = {value} WHERE position = {BAD}")
+    fault = scrub(stack).condition.fault
+    assert fault is not None
+    assert (fault.code, fault.position) == ("entry.column", BAD)
+
+
+def test_an_entry_beyond_the_head_stops_signing(stack: EvidenceStack) -> None:
+    """A row put where the next entry belongs is found, with its position, by the integrator."""
+    stack.integrate()
+    with psycopg.connect(stack.database.superuser_url) as conn:
+        conn.execute(
+            "INSERT INTO log.entry SELECT (jsonb_populate_record(e, jsonb_build_object("
+            f"'position', {SIZE}, 'stream', '{new_id('node')}', 'command', null))).*"
+            f" FROM log.entry e WHERE position = {BAD}"
+        )
+    with pytest.raises(Invalid) as caught:
         stack.integrate()
+    assert (caught.value.code, caught.value.position) == ("head.differs", SIZE)
+
+
+def test_words_changed_behind_their_digest(stack: EvidenceStack) -> None:
+    """Scrubber and fsck find a person's words replaced; erased ones are no fault."""
+    org = new_id("organization")
+    name, words = private_value(org, "Ada")
+    append = one_stream(org, 0, Created(name, 1), org=org)
+    stack.append([msgspec.structs.replace(append, private=(words,))])
+    stack.integrate()
+    assert scrub(stack).condition.fault is None
+    assert checked(stack).findings == []
+    with psycopg.connect(stack.database.superuser_url) as conn:
+        conn.execute("UPDATE log.private_value SET words = 'Eve'")
+    fault = scrub(stack).condition.fault
+    assert fault is not None
+    assert fault.code == "private.differs"
+    assert [each.code for each in checked(stack).findings] == ["private.differs"]
+    with psycopg.connect(stack.database.superuser_url) as conn:
+        conn.execute("DELETE FROM log.private_value")
+    assert scrub(stack).condition.fault is None
 
 
 @pytest.mark.parametrize(
