@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
-from struct import pack, unpack
+from struct import unpack
 from typing import Final
 
 import psycopg
@@ -21,12 +21,13 @@ from psycopg.pq.abc import PGresult
 
 from domain.errors import DomainError
 from evidence import batch as batches
+from evidence import exchange
 from evidence import statements as sql
 from evidence.append import Appended
 from evidence.batch import Answer, Batch, Pending, Place
 from evidence.clock import ClockWatch
 from evidence.reader import outcome_of
-from evidence.wire import ConnectionLost, Found, Refused, Statement, Wire
+from evidence.wire import ConnectionLost, Found, Refused, Wire
 from gpuaas_verify.merkle import leaf_hash
 
 # Measured: more in a batch starves the database while callers run, fewer pay for more commits.
@@ -168,7 +169,7 @@ class Committer:
             self._direct_left = 1
             self._signal.set()
             return
-        work = _insertion(batch, clock_us)
+        work = exchange.insertion(batch, clock_us)
         if batch.required:
             work.insert(1, (sql.REQUIRE, batches.required_columns(batch.required)))
         self._in_flight.append(batch)
@@ -207,7 +208,7 @@ class Committer:
         self._direct_left = max(0, self._direct_left - 1)
         sent_us = self._clock.now_us()
         try:
-            found = await wire.ask(_questions(pending), synced=False)
+            found = await wire.ask(exchange.questions(pending), synced=False)
             clock_us = self._learn(found, sent_us)
         except (Refused, DomainError) as error:
             # Cancelled, timed out, no head: nothing was stored, and the lock is given back.
@@ -216,7 +217,7 @@ class Committer:
             _answer_all(pending, _unstored(error) if isinstance(error, Refused) else error)
             return
         batch = batches.decide(pending, self._place, clock_us, assume=False)
-        work = _insertion(batch, clock_us) if batch.winners else []
+        work = exchange.insertion(batch, clock_us) if batch.winners else []
         try:
             await wire.ask(work, synced=True)
         except Refused as error:
@@ -226,18 +227,18 @@ class Committer:
 
     def _learn(self, found: list[PGresult], sent_us: int) -> int:
         """The clock to stamp with; the place becomes what the database says under the lock."""
-        next_position, leaf, at_us, database_us = _head(found[0])
+        next_position, leaf, at_us, database_us = exchange.head(found[0])
         self._clock.compare(database_us, sent_us)
         clock_us = self._clock.read(at_us)
         place = self._place
         place.move(next_position, leaf, at_us)
-        for stream, version, org in _texts(found[1]):
+        for stream, version, org in exchange.texts(found[1]):
             place.versions[stream.decode()] = (unpack(">i", version)[0], org.decode())
-        for command, position, span, entry in _texts(found[2]):
+        for command, position, span, entry in exchange.texts(found[2]):
             place.outcomes[command] = outcome_of(
                 unpack(">q", position)[0], unpack(">i", span)[0], entry
             )
-        for table, row in _texts(found[3]) if len(found) > 3 else ():
+        for table, row in exchange.texts(found[3]) if len(found) > 3 else ():
             place.rows[table.decode()] = unpack(">q", row)[0]
         return clock_us
 
@@ -299,7 +300,9 @@ class Committer:
             batches.int4_array([each.versions[-1] for each in lost]),
         ]
         found = await wire.ask([(sql.LOCK_HEAD, []), (sql.FIND_ENTRIES, asked)], synced=True)
-        stored = {unpack(">q", n)[0]: (position, entry) for n, position, entry in _texts(found[1])}
+        stored = {
+            unpack(">q", n)[0]: (position, entry) for n, position, entry in exchange.texts(found[1])
+        }
         again = []
         for number, each in enumerate(self._unknown, 1):
             position, entry = stored.get(number, (b"", b""))
@@ -338,44 +341,6 @@ def _answer_all(pending: list[Pending], answer: Answer) -> None:
         each.deliver(answer)
 
 
-def _questions(pending: list[Pending]) -> list[Statement]:
-    streams: set[str] = set()
-    commands: list[bytes] = []
-    tables: set[str] = set()
-    for each in pending:
-        encoded = each.encoded
-        streams.update(write[0] for write in encoded.writes)
-        streams.update(read[0] for read in encoded.reads)
-        tables.update(bulk.table for bulk in encoded.bulk)
-        if encoded.command is not None:
-            commands.append(encoded.command)
-    work: list[Statement] = [
-        (sql.LOCK_HEAD, []),
-        (sql.FIND_STREAMS, [batches.text_array(streams)]),
-        (sql.FIND_COMMANDS, [batches.bytea_array(commands)]),
-    ]
-    if tables:
-        work.append((sql.FIND_ROWS, [batches.text_array(tables)]))
-    return work
-
-
-def _insertion(batch: Batch, clock_us: int) -> list[Statement]:
-    entries = len(batch.entries)
-    numbers = (pack(">q", batch.first), batch.prev, pack(">i", entries), batch.leaf)
-    moved = [*numbers, pack(">q", batch.at_us), pack(">q", clock_us)]
-    work: list[Statement] = [
-        (sql.ADVANCE, moved),
-        (sql.INSERT_ENTRIES, batches.entry_columns(batch)),
-    ]
-    rows = batches.row_columns(batch)
-    if rows is not None:
-        work.append((sql.INSERT_ROWS, rows))
-    private = batches.private_columns(batch)
-    if private is not None:
-        work.append((sql.INSERT_PRIVATE, private))
-    return work
-
-
 def _needs_the_lock(pending: list[Pending], place: Place) -> bool:
     for each in pending:
         encoded = each.encoded
@@ -386,21 +351,6 @@ def _needs_the_lock(pending: list[Pending], place: Place) -> bool:
 
 def _unstored(error: Refused) -> DomainError:
     return DomainError("log.unavailable", f"not stored: the database says {error.sqlstate}")
-
-
-def _head(result: PGresult) -> tuple[int, bytes, int, int]:
-    if not result.ntuples:
-        raise DomainError("log.unavailable", "not stored: the head row is gone")
-    position, leaf, at_us, clock_us = _texts(result)[0]
-    return (unpack(">q", position)[0], leaf, unpack(">q", at_us)[0], unpack(">q", clock_us)[0])
-
-
-def _texts(result: PGresult) -> list[list[bytes]]:
-    columns = range(result.nfields)
-    return [
-        [result.get_value(row, column) or b"" for column in columns]
-        for row in range(result.ntuples)
-    ]
 
 
 __all__ = ["DEPTH", "MAX_ENTRIES", "Appended", "Committer", "Gate", "Wake"]
