@@ -12,12 +12,19 @@ from psycopg.rows import dict_row
 from domain.errors import DomainError
 
 _POLL_S: Final = 0.02
+# The lock comes before the snapshot, which the first SELECT takes: views that are rebuilt are not
+# swapped under a question, and what it sees of them is all there (migrations/0019_swap.sql).
+_BEGIN: Final = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+LOCK TABLE live.serving IN ACCESS SHARE MODE
+"""
 
 
 class Reads:
     """Runs synchronous queries off the event loop. A lost connection is opened again once.
 
-    Each question sees one snapshot: answers never mix two positions.
+    Each question sees one snapshot: answers never mix two positions, nor the views before and
+    after a rebuild.
     """
 
     def __init__(self, app_url: str, threads: int = 4) -> None:
@@ -39,6 +46,7 @@ class Reads:
             try:
                 conn = self._take()
                 try:
+                    conn.execute(_BEGIN, prepare=False)  # two statements in one message
                     found = question(conn, *args, **kwargs)
                     conn.rollback()
                 except BaseException:
@@ -61,10 +69,7 @@ class Reads:
         try:
             return self._free.get_nowait()
         except queue.Empty:
-            conn = psycopg.connect(self._url)
-            conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            conn.read_only = True
-            return conn
+            return psycopg.connect(self._url, autocommit=True)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)

@@ -182,6 +182,7 @@ rating.no_price|503|Nothing prices a charge|Operator: publish a price for it.
 rating.overflow|503|A sum leaves 10^38|Operator: rating halts; find the quantity.
 rating.period_order|503|Periods out of order|Operator: rating halts; find the writer.
 rating.unknown_runtime|503|A runtime that nobody requested|Operator: rating halts; run fsck.
+rebuild.readers|409|Readers hold the views|Nothing was swapped; repeat when long questions have ended.
 rebuild.running|409|A rebuild is running|Wait for it to end.
 receipt.not_signed|409|Not signed yet|Ask again after a moment.
 recording.changed|409|The recording was changed|Operator: restore the file; the log says what was sealed.

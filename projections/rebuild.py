@@ -22,6 +22,9 @@ _DROP_OLD: Final = "SELECT live.views_drop_old()"
 _ONLY_ONE: Final = "SELECT pg_try_advisory_lock(7214036823)"
 _DONE: Final = "SELECT pg_advisory_unlock(7214036823)"
 _PATIENCE: Final = "SET LOCAL lock_timeout = '5s'"
+# While the swap waits for questions under way, new ones wait behind it: never for long.
+_BRIEFLY: Final = "SET LOCAL lock_timeout = '1s'"
+SWAP_TRIES: Final = 10  # seconds
 _LOCK: Final = "SELECT position FROM views.applied FOR UPDATE"
 # Tables of a schema with the columns of their primary key, which order a table completely.
 _TABLES: Final = """
@@ -42,23 +45,25 @@ def rebuild(
     *,
     expect_equal: bool = True,
     progress: Callable[[int], None] | None = None,
+    swap_tries: int = SWAP_TRIES,
 ) -> list[str]:
     """Rebuilds, compares, swaps; returns the tables that differed.
 
-    Readers are served all the while; the runner waits only while the last entries are applied,
-    compared and the names change. Both connections are in autocommit mode, one transaction each.
-    A crash leaves the serving views as they are; the next rebuild begins anew.
+    Readers are served all the while: those who ask when the names change wait for that moment; the
+    runner waits while the last entries are applied and compared, too. Both connections are in
+    autocommit mode, one transaction each. A crash leaves the serving views as they are; the next
+    rebuild begins anew.
 
     Raises:
-        DomainError: `rebuild.running`. `projection.differs` when tables differ and `expect_equal`;
-        nothing was
-            swapped. `projection.*` when an entry cannot be applied.
+        DomainError: `rebuild.running`. `projection.differs` when tables differ and `expect_equal`,
+            `rebuild.readers` when questions under way do not end: nothing was swapped.
+            `projection.*` when an entry cannot be applied.
     """
     row = conn.execute(_ONLY_ONE).fetchone()
     if row is None or not row[0]:
         raise DomainError("rebuild.running", "another rebuild is at work on this database")
     try:
-        return _rebuild(conn, reader, expect_equal, progress)
+        return _rebuild(conn, reader, expect_equal, progress, swap_tries)
     finally:
         if not conn.closed:
             conn.execute(_DONE)
@@ -69,6 +74,7 @@ def _rebuild(
     reader: psycopg.Connection[Any],
     expect_equal: bool,
     progress: Callable[[int], None] | None,
+    swap_tries: int,
 ) -> list[str]:
     conn.execute(_SHADOW)
     fill(conn, reader, progress=progress)
@@ -83,12 +89,22 @@ def _rebuild(
             raise DomainError(
                 "projection.differs", f"rebuilt views differ in {', '.join(differing)}"
             )
-        conn.execute(_SWAP)
+        _swap(conn, swap_tries)
     with contextlib.suppress(psycopg.errors.LockNotAvailable), conn.transaction():
         # Somebody still reads the old views: the next rebuild drops them.
         conn.execute(_PATIENCE)
         conn.execute(_DROP_OLD)
     return differing
+
+
+def _swap(conn: psycopg.Connection[Any], tries: int) -> None:
+    """The names change once no question is under way. In the caller's transaction."""
+    for _ in range(tries):
+        with contextlib.suppress(psycopg.errors.LockNotAvailable), conn.transaction():
+            conn.execute(_BRIEFLY)
+            conn.execute(_SWAP)
+            return
+    raise DomainError("rebuild.readers", "questions to the views under way do not end")
 
 
 def run(app_url: str, *, accept: bool = False) -> int:
