@@ -34,7 +34,7 @@ def parsed(arguments: list[str]) -> Config:
     parser.add_argument(
         "--usable-after-us", type=int, default=500_000, help="delay from start to usable, us"
     )
-    engines = parser.add_argument_group("containers", "on GPUs that stay SIMULATED")
+    engines = parser.add_argument_group("containers", "instead of SIMULATED runtimes")
     engines.add_argument(
         "--engine", choices=("simulated", "podman", "bubblewrap"), default="simulated"
     )
@@ -69,7 +69,10 @@ def _engine(given: argparse.Namespace) -> Settings | None:
         return None
     images: dict[str, str] = {}
     if given.images is not None:
-        images = msgspec.json.decode(given.images.read_bytes(), type=dict[str, str])
+        try:
+            images = msgspec.json.decode(given.images.read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.DecodeError) as error:
+            raise FleetError("config.malformed", f"{given.images}: {error}") from error
     return Settings(
         kind=given.engine,
         podman=tuple(shlex.split(given.podman)),
@@ -92,7 +95,11 @@ async def _until_signal(config: Config) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """0 after a clean stop, 1 with one sentence on stderr when the agent must not go on."""
-    config = parsed(sys.argv[1:] if arguments is None else arguments)
+    try:
+        config = parsed(sys.argv[1:] if arguments is None else arguments)
+    except FleetError as error:
+        sys.stderr.write(f"agent: {error}\n")
+        return 1
     try:
         asyncio.run(_until_signal(config))
     except FleetError as error:

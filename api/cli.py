@@ -85,13 +85,17 @@ def _signer(_args: argparse.Namespace) -> int:
     return run(settings.signer_state, settings.signer_socket)
 
 
+# Passed on to the agent as they are; `python -m agent --help` says what they mean.
+_ENGINE = ("engine", "images", "rootfs", "podman", "create", "network")
+
+
 def _agent(args: argparse.Namespace) -> int:
     from api.agents import run
 
     real = [] if args.devices != "nvml" else ["--devices", "nvml"]
-    for name in ("nvml_library", "cuda_library"):
+    for name in ("nvml_library", "cuda_library", *_ENGINE):
         if getattr(args, name) is not None:
-            real += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
+            real += [f"--{name.replace('_', '-')}={getattr(args, name)}"]
     return run(from_environment(), model=args.model, more=tuple(real))
 
 
@@ -190,6 +194,12 @@ def build_parser() -> argparse.ArgumentParser:
     kind.add_argument("--simulated", action="store_true", help="the same as --devices simulated")
     agent.add_argument("--nvml-library", type=Path, metavar="PATH", help="libnvidia-ml.so.1")
     agent.add_argument("--cuda-library", type=Path, metavar="PATH", help="libcuda.so.1")
+    agent.add_argument("--engine", choices=("simulated", "podman", "bubblewrap"))
+    agent.add_argument("--images", type=Path, metavar="FILE", help="allow-list of images, JSON")
+    agent.add_argument("--rootfs", type=Path, metavar="DIR", help="unpacked images (bubblewrap)")
+    agent.add_argument("--podman", metavar="WORDS", help="podman and its global options")
+    agent.add_argument("--create", metavar="WORDS", help="more options of podman create")
+    agent.add_argument("--network", metavar="NAME", help="network of runtimes (podman)")
     agent.add_argument("--model", default="T4", help="the model that this node is expected to be")
     verb("migrate", _migrate, "bring the database to this version and open the log")
     verb("fsck", _fsck, "re-read log and storage whole, name the first bad position")

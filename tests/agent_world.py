@@ -27,6 +27,7 @@ from api.fleet.loops import Pace, run
 from api.fleet.words import Ending
 from contracts import fleet
 from contracts.signing import public_hex
+from contracts.spec import Spec
 from domain import node, quota, runtime
 from domain.errors import DomainError
 from domain.words import Gpu, Private, Share
@@ -97,22 +98,20 @@ class World:
         )
         return name
 
-    async def launch(self, node_id: str, index: int = 0) -> str:
-        """An admission as the writer would append it."""
+    async def launch(self, node_id: str, index: int = 0, spec: Spec | None = None) -> str:
+        """An admission as the writer would append it; `spec`: what its launch configured."""
         name, allocation, at = new_id("runtime"), new_id("allocation"), now_us()
         self.epoch += 1
         shares = (Share(index, 1000),)
         requested = runtime.Requested(
             "project-1", "department-1", "account-1", PRIVATE, 1, 1000, (), at
         )
+        allocated = runtime.Allocated(allocation, node_id, "T4", shares, self.epoch, at)
         await self.retried(
             lambda: self._admit(
                 node_id,
                 name,
-                (
-                    requested,
-                    runtime.Allocated(allocation, node_id, "T4", shares, self.epoch, at),
-                ),
+                (requested, allocated, *configured(spec, at)),
                 node.Allocated(allocation, name, ORG, shares, self.epoch, at),
             )
         )
@@ -201,6 +200,13 @@ class World:
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.app_url) as conn:
             return conn.execute(query).fetchall()
+
+
+def configured(spec: Spec | None, at: int) -> tuple[runtime.Configured, ...]:
+    if spec is None:
+        return ()
+    limits = (spec.cpu_milli, spec.memory_bytes, spec.pids, spec.restarts)
+    return (runtime.Configured(spec.image, spec.digest, *limits, at),)
 
 
 class AgentProgram:
