@@ -43,7 +43,7 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        org = await _organization_of(services, request, data.project)
+        org = await organization_of(services, request, data.project)
         name, words = private_value(org, data.name)
         launch = Launch(
             organization=org,
@@ -56,15 +56,17 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
             models=tuple(data.models),
             now_us=now_us(),
             config=await configured(services, data),
+            policy=data.policy,
+            reservation=data.reservation,
         )
         ask = LaunchAsk(launch, request.user.actor, cause, (words,))
         admitted = await services.admission.ask(ask)
         return Done(admitted.appended, admitted.writes)
 
-    return await services.acting.perform(request, do, lambda said, _: _launched(said, data.name))
+    return await services.acting.perform(request, do, lambda said, _: launched(said, data.name))
 
 
-async def _organization_of(services: Services, request: FrontRequest, project: str) -> str:
+async def organization_of(services: Services, request: FrontRequest, project: str) -> str:
     """The project's organization; a project never moves, so it is asked for once."""
     known = services.project_orgs.get(project)
     if known is None:
@@ -76,7 +78,8 @@ async def _organization_of(services: Services, request: FrontRequest, project: s
     return known
 
 
-def _launched(said: tuple[Said, ...], name: str) -> Runtime:
+def launched(said: tuple[Said, ...], name: str) -> Runtime:
+    """The runtime whose admission `said` begins with."""
     requested, allocated = said[0].fact, said[1].fact
     own = [one for one in said if one.stream == said[0].stream]
     made = next((one.fact for one in own if isinstance(one.fact, runtime.Configured)), None)

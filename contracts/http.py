@@ -177,6 +177,8 @@ class RuntimeNew(Taken, frozen=True):
     devices: Annotated[int, Meta(ge=1, le=64)] = 1
     gpu_milli: Annotated[int, Meta(ge=1, le=1000)] = 1000
     models: Annotated[list[Word], Meta(max_length=32)] = []
+    policy: Annotated[str, Meta(pattern="^(pack|spread|topology)$")] = "pack"
+    reservation: Annotated[str, Meta(max_length=60)] = ""
     image: ImageName | None = None
     cpu_milli: Annotated[int, Meta(ge=10, le=1_024_000)] | None = None
     memory_bytes: Annotated[int, Meta(ge=16_777_216, le=10**14)] | None = None
@@ -314,7 +316,6 @@ class NodeChanged(Given, frozen=True):
     version: int | None
 
 
-# ---------------------------------------------------------------- access, operation
 class TokenNew(Taken, frozen=True, kw_only=True):
     """Embedded deployments only: a developer token. `organization` null = platform scope."""
 
@@ -349,6 +350,7 @@ class Readiness(Given, frozen=True):
     components: list[Component]
     refused: dict[str, int]
     silent_nodes: int
+    closed_nodes: dict[str, str] = {}
 
 
 class Receipt(Given, frozen=True):

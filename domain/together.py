@@ -14,7 +14,7 @@ from domain.placing import Launch
 from domain.stock import Shape
 from domain.words import MILLI
 
-MOST_RUNTIMES: Final = 64
+MOST_RUNTIMES: Final = 32
 
 
 class Reserve(Struct, frozen=True):

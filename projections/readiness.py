@@ -7,6 +7,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch, fetch_one
+from projections.upkeep_read import not_serving
 
 SECOND_US: Final = 1_000_000
 # How old a report may be. A component that never reported is absent, which is not ready either.
@@ -49,6 +50,13 @@ class Silent(Struct, frozen=True):
     allocations: int
 
 
+class Closed(Struct, frozen=True):
+    """A node that takes no work, or not on all its devices, by somebody's will: no failure."""
+
+    node: str
+    state: str
+
+
 class Readiness(Struct, frozen=True):
     """`ready` exactly when `reasons` is empty. `lag_us`: age of the oldest entry not
     in the views.
@@ -65,6 +73,7 @@ class Readiness(Struct, frozen=True):
     components: tuple[Component, ...]
     refused: tuple[Refusal, ...]
     silent_nodes: tuple[Silent, ...]
+    closed_nodes: tuple[Closed, ...] = ()
 
 
 class _Place(Struct):
@@ -129,7 +138,19 @@ def readiness(
         components=tuple(components),
         refused=tuple(fetch(conn, Refusal, _REFUSALS, {})),
         silent_nodes=tuple(fetch(conn, Silent, _SILENT, {})),
+        closed_nodes=closed(conn),
     )
+
+
+def closed(conn: psycopg.Connection[Any]) -> tuple[Closed, ...]:
+    """Nodes that are cordoned, draining, drained or quarantined, wholly or in part."""
+    found = []
+    for one in not_serving(conn):
+        partly = one.quarantined and one.state == "serving"
+        state = f"{one.quarantined} devices quarantined" if partly else one.state
+        if state not in {"serving", "retired"}:
+            found.append(Closed(one.node, state))
+    return tuple(found)
 
 
 def _reasons(components: list[Component], expected: Mapping[str, int], now_us: int) -> list[str]:

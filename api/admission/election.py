@@ -20,14 +20,19 @@ from api.admission.wire import (
     Admitted,
     Ask,
     CapacityAsk,
+    ExplainAsk,
     decode_answer,
     decode_ask,
     decode_rooms,
+    decode_verdicts,
     encode_answer,
     encode_rooms,
+    encode_verdicts,
 )
 from api.admission.writer import Writer
 from domain.errors import DomainError
+from domain.explain import Verdict
+from domain.launch import Launch
 from domain.stock import Room
 from evidence.log import EventLog
 from evidence.wake import HeadWake
@@ -82,6 +87,15 @@ class Admission:
         if self._writer is not None:
             return await self._writer.capacity(organization)
         return decode_rooms(await self._elsewhere(msgspec.json.encode(CapacityAsk(organization))))
+
+    async def explain(self, launch: Launch) -> tuple[tuple[Verdict, ...], int]:
+        """Every node's answer to the launch, and how many entries the writer had taken in.
+
+        Raises: DomainError admission.unavailable, and what refuses it before any node.
+        """
+        if self._writer is not None:
+            return await self._writer.explain(launch)
+        return decode_verdicts(await self._elsewhere(msgspec.json.encode(ExplainAsk(launch))))
 
     async def elected(self, seconds: float) -> bool:
         """True once this process is the writer; for start-up and tests."""
@@ -153,6 +167,8 @@ class Admission:
             ask = decode_ask(message.data)
             if isinstance(ask, CapacityAsk):
                 answer = encode_rooms(*await writer.capacity(ask.organization))
+            elif isinstance(ask, ExplainAsk):
+                answer = encode_verdicts(*await writer.explain(ask.launch))
             else:
                 answer = encode_answer(await writer.ask(ask))
         except DomainError as error:

@@ -7,10 +7,12 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import DomainError
+from domain.explain import Verdict
 from domain.facts import decode_fact, encode_fact, tag_of
 from domain.launch import Launch
 from domain.runtime import Cancelled, Failed, Lost, Stopped
 from domain.stock import Room
+from domain.together import Reserve
 from evidence.append import Appended, Write
 from evidence.private import PrivateValue
 
@@ -41,6 +43,34 @@ class LimitAsk(Struct, frozen=True, tag="limit"):
         return self.scope, self.model, self.limit_milli, self.now_us
 
 
+class BlockAsk(Struct, frozen=True, tag="block"):
+    """Admit all of these runtimes or none, as the block of this new id."""
+
+    block: str
+    launches: tuple[Launch, ...]
+    actor: str
+    cause: str
+    private: tuple[PrivateValue, ...] = ()
+
+
+class ReserveAsk(Struct, frozen=True, tag="reserve"):
+    """Make a reservation; its id was made by whoever asks."""
+
+    wanted: Reserve
+    actor: str
+    cause: str
+
+
+class UnreserveAsk(Struct, frozen=True, tag="unreserve"):
+    """End a reservation: `expired`, or given back."""
+
+    reservation: str
+    reason: str
+    now_us: int
+    actor: str
+    cause: str
+
+
 class EndAsk(Struct, frozen=True, tag="end"):
     """Append a runtime's last fact with the releases it implies; the fact travels as stored."""
 
@@ -64,7 +94,14 @@ class CapacityAsk(Struct, frozen=True, tag="capacity"):
     organization: str
 
 
-type Ask = LaunchAsk | LimitAsk | EndAsk
+class ExplainAsk(Struct, frozen=True, tag="explain"):
+    """Why here, why not there: every node's answer to this launch, which is not made."""
+
+    launch: Launch
+
+
+type Ask = LaunchAsk | LimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
+type Question = CapacityAsk | ExplainAsk
 
 
 class Admitted(Struct, frozen=True):
@@ -82,9 +119,12 @@ class _Reply(Struct, omit_defaults=True):
     detail: str = ""
     facts: dict[str, int | str] = {}
     rooms: tuple[Room, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
 
-_DECODE: Final = msgspec.json.Decoder(LaunchAsk | LimitAsk | EndAsk | CapacityAsk).decode
+_DECODE: Final = msgspec.json.Decoder(
+    LaunchAsk | LimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk | CapacityAsk | ExplainAsk
+).decode
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode
 
 
@@ -92,10 +132,10 @@ def end_ask(runtime: str, fact: Struct, actor: str, cause: str) -> EndAsk:
     return EndAsk(runtime, tag_of(fact), encode_fact(fact), actor, cause)
 
 
-def decode_ask(raw: bytes) -> Ask | CapacityAsk:
+def decode_ask(raw: bytes) -> Ask | Question:
     """Raises: DomainError admission.malformed."""
     try:
-        ask: Ask | CapacityAsk = _DECODE(raw)
+        ask: Ask | Question = _DECODE(raw)
     except msgspec.MsgspecError as error:
         raise DomainError("admission.malformed", str(error)) from error
     return ask
@@ -113,6 +153,18 @@ def encode_answer(answer: Admitted | DomainError) -> bytes:
 
 def encode_rooms(rooms: tuple[Room, ...], position: int) -> bytes:
     return msgspec.json.encode(_Reply(first=position, rooms=rooms))
+
+
+def encode_verdicts(verdicts: tuple[Verdict, ...], position: int) -> bytes:
+    return msgspec.json.encode(_Reply(first=position, verdicts=verdicts))
+
+
+def decode_verdicts(raw: bytes) -> tuple[tuple[Verdict, ...], int]:
+    """Raises: the refusal."""
+    reply = _REPLY(raw)
+    if reply.code:
+        raise DomainError(reply.code, reply.detail, reply.facts)
+    return reply.verdicts, reply.first
 
 
 def decode_rooms(raw: bytes) -> tuple[tuple[Room, ...], int]:

@@ -7,18 +7,31 @@ nothing but the queue: whoever asked repeats the command.
 
 import asyncio
 import contextlib
+import hashlib
 from collections import deque
 from typing import Final, assert_never
 
 import psycopg
 from msgspec import Struct
 
-from api.admission.wire import Admitted, Ask, EndAsk, LaunchAsk, LimitAsk
+from api.admission.wire import (
+    Admitted,
+    Ask,
+    BlockAsk,
+    EndAsk,
+    LaunchAsk,
+    LimitAsk,
+    ReserveAsk,
+    UnreserveAsk,
+)
+from api.edge import now_us
 from api.reads import Reads
-from domain import launch, quota
+from domain import launch, quota, together
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
+from domain.explain import Verdict, explain
+from domain.reservation import EXPIRED
 from domain.stock import Room
 from evidence.append import Append, Appended, Write
 from evidence.log import EventLog
@@ -33,6 +46,7 @@ _IN_FLIGHT: Final = 8
 _TRIES: Final = 20
 _READ: Final = 5_000
 _IDLE_S: Final = 1.0
+_ACTOR: Final = "system-admission"
 
 
 class _Waiting(Struct):
@@ -81,6 +95,12 @@ class Writer:
         async with self._turn:
             await self._absorb()
             return launch.capacity(self._state, organization), self._position
+
+    async def explain(self, wanted: launch.Launch) -> tuple[tuple[Verdict, ...], int]:
+        """Every node's answer to a launch now, and how many entries the state has taken in."""
+        async with self._turn:
+            await self._absorb()
+            return explain(self._state, wanted), self._position
 
     async def run(self) -> None:
         """Until cancelled. A DomainError that ends it ends the term of office."""
@@ -135,6 +155,22 @@ class Writer:
                     looked = loop.time()
                     with contextlib.suppress(DomainError):
                         await self._absorb()
+                    self._expire()
+
+    def _expire(self) -> None:
+        """Reservations whose time is over end as facts: asked for like any other decision.
+
+        Asked twice, by this writer or the next one, it is one command: it is appended once.
+        """
+        now = now_us()
+        loop = asyncio.get_running_loop()
+        for name in together.due(self._state, now):
+            digest = hashlib.sha256(f"gpuaas-expiry/1\n{name}".encode()).hexdigest()
+            ask = UnreserveAsk(name, EXPIRED, now, _ACTOR, f"cmd:{digest}")
+            answer: asyncio.Future[Admitted] = loop.create_future()
+            answer.add_done_callback(_heard)
+            self._queue.append(_Waiting(ask, answer))
+            self._wake.set()
 
     async def _send(self) -> None:
         """Decides what waits and starts its append."""
@@ -258,6 +294,15 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             private = ask.private
         case LimitAsk():
             emits = launch.set_limit(state, ask.organization, quota.SetLimit(*ask.limit()))
+        case BlockAsk():
+            emits = together.admit_block(state, ask.block, ask.launches)
+            reads = launch.reads(state, ask.launches[0])
+            private = ask.private
+        case ReserveAsk(wanted=wanted):
+            emits = together.reserve(state, wanted)
+            reads = ((wanted.organization, state.version(wanted.organization)),)
+        case UnreserveAsk():
+            emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
         case EndAsk():
             emits = launch.end(state, ask.runtime, ask.ended())
         case _:
@@ -269,6 +314,12 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
     reads += tuple(read for emit in emits for read in emit.reads)
     unique = tuple(dict.fromkeys(reads))
     return emits, Append(writes, ask.actor, ask.cause, unique, private)
+
+
+def _heard(answer: asyncio.Future[Admitted]) -> None:
+    # Nobody waits for an expiry: one that was refused is due again at the next look.
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _answer(one: _Waiting, answer: Admitted | DomainError) -> None:

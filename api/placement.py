@@ -1,0 +1,238 @@
+"""Blocks, reservations, and why a launch would go here and not there."""
+
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from api.acting import Done, Said
+from api.admission.wire import BlockAsk, ReserveAsk, UnreserveAsk
+from api.auth import ADMIN, MEMBER, OPERATOR, require
+from api.body import FrontRequest, check_word
+from api.changing import target
+from api.edge import instant, now_us, parse_instant
+from api.paging import after, page_size
+from api.runtimes import launched, organization_of
+from api.services import services_of
+from api.viewing import own_scope, page, viewed
+from contracts.http import Page
+from contracts.http_fleet import (
+    Block,
+    BlockNew,
+    Explanation,
+    Reservation,
+    ReservationEnd,
+    ReservationNew,
+    Verdict,
+)
+from domain import block, reservation
+from domain.errors import DomainError
+from domain.launch import Launch
+from domain.together import Reserve
+from domain.words import Private
+from evidence.ids import new_id
+from evidence.private import private_value
+from projections import upkeep_read
+
+
+@post("/v1/blocks")
+async def place_block(request: FrontRequest, data: JSONBody[BlockNew]) -> Response[Block]:
+    """All of its runtimes in one atomic append, or none and what would fit."""
+    require(request.user, OPERATOR, ADMIN, MEMBER)
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        org = await organization_of(services, request, data.project)
+        now = now_us()
+        named = [private_value(org, _named(data, number)) for number in range(data.count)]
+        launches = tuple(
+            Launch(
+                organization=org,
+                project=data.project,
+                runtime=new_id("runtime"),
+                allocation=new_id("allocation"),
+                name=name,
+                devices=data.devices,
+                gpu_milli=data.devices * data.gpu_milli,
+                models=data.models,
+                now_us=now,
+                policy=data.policy,
+                reservation=data.reservation,
+            )
+            for name, _ in named
+        )
+        words = tuple(text for _, text in named)
+        ask = BlockAsk(new_id("block"), launches, request.user.actor, cause, words)
+        admitted = await services.admission.ask(ask)
+        return Done(admitted.appended, admitted.writes)
+
+    return await services.acting.perform(request, do, lambda said, _: _placed(said, data))
+
+
+def _named(data: BlockNew, number: int) -> str:
+    return f"{data.name}-{number}"
+
+
+def _placed(said: tuple[Said, ...], data: BlockNew) -> Block:
+    [whole] = [one for one in said if isinstance(one.fact, block.Placed)]
+    assert isinstance(whole.fact, block.Placed), "as just found"
+    runtimes = []
+    for number, name in enumerate(whole.fact.runtimes):
+        own = tuple(one for one in said if one.stream == name)
+        runtimes.append(launched(own, _named(data, number)))
+    return Block(
+        id=whole.stream,
+        organization=whole.org,
+        project=whole.fact.project,
+        policy=whole.fact.policy,
+        runtimes=runtimes,
+    )
+
+
+@get("/v1/placement/explain")
+async def explain_placement(
+    request: FrontRequest,
+    project: FromQuery[str],
+    devices: FromQuery[int] = 1,
+    gpu_milli: FromQuery[int] = 1000,
+    models: Annotated[list[str] | None, QueryParameter(name="model")] = None,
+    policy: FromQuery[str] = "pack",
+    reserved: Annotated[str, QueryParameter(name="reservation")] = "",
+) -> Explanation:
+    """Every node's answer to a launch that is not made, by the state that would decide it."""
+    require(request.user, OPERATOR)
+    services = services_of(request)
+    if not (1 <= devices <= 64 and 1 <= gpu_milli <= 1000) or (devices > 1 and gpu_milli < 1000):
+        raise DomainError("runtime.shape_invalid", "whole devices, or a part of one")
+    org = await organization_of(services, request, check_word(project))
+    launch = Launch(
+        organization=org,
+        project=project,
+        runtime="",
+        allocation="",
+        name=Private(""),
+        devices=devices,
+        gpu_milli=devices * gpu_milli,
+        models=tuple(check_word(model) for model in models or ()),
+        now_us=now_us(),
+        policy=check_word(policy),
+        reservation=check_word(reserved),
+    )
+    verdicts, position = await services.admission.explain(launch)
+    return Explanation(
+        position=position,
+        nodes=[
+            Verdict(node=one.node, model=one.model, why=one.why, facts=one.facts)
+            for one in verdicts
+        ],
+    )
+
+
+@post("/v1/reservations")
+async def make_reservation(
+    request: FrontRequest, data: JSONBody[ReservationNew]
+) -> Response[Reservation]:
+    """Whole devices for a project until an instant; it ends by itself, as a fact."""
+    require(request.user, OPERATOR)
+    services = services_of(request)
+    until_us = parse_instant(data.until)
+
+    async def do(cause: str) -> Done:
+        org = await organization_of(services, request, data.project)
+        ids = (new_id("reservation"), org, data.project, data.model)
+        wanted = Reserve(*ids, data.devices, until_us, now_us())
+        admitted = await services.admission.ask(ReserveAsk(wanted, request.user.actor, cause))
+        return Done(admitted.appended, admitted.writes)
+
+    return await services.acting.perform(request, do, lambda said, _: _made(said[0]))
+
+
+@post("/v1/reservations/{reservation_id:str}/end", status_code=200)
+async def end_reservation(
+    request: FrontRequest, reservation_id: FromPath[str], data: JSONBody[ReservationEnd]
+) -> Response[Reservation]:
+    """Given back before its time; what runs on it goes on."""
+    require(request.user, OPERATOR)
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        found = await target(services, request.user, reservation_id, "reservation")
+        over = found.facts[-1]
+        if isinstance(over, reservation.Over):
+            return Done(nothing=_ended(found.stream, found.org, over.reason, found.version))
+        now = now_us()
+        ask = UnreserveAsk(reservation_id, data.reason, now, request.user.actor, cause)
+        admitted = await services.admission.ask(ask)
+        return Done(admitted.appended, admitted.writes)
+
+    def answer(said: tuple[Said, ...], _: bool) -> Reservation:
+        fact = said[0].fact
+        assert isinstance(fact, reservation.Over), "the outcome of this route"
+        return _ended(said[0].stream, said[0].org, fact.reason, said[0].version)
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+def _made(said: Said) -> Reservation:
+    fact = said.fact
+    assert isinstance(fact, reservation.Made), "the outcome of this route"
+    return Reservation(
+        id=said.stream,
+        organization=said.org,
+        project=fact.project,
+        model=fact.model,
+        devices=fact.devices,
+        nodes=list(fact.nodes),
+        until=instant(fact.until_us),
+        state="standing",
+        why="",
+        version=said.version,
+    )
+
+
+def _ended(stream: str, org: str, reason: str, version: int) -> Reservation:
+    return Reservation(
+        id=stream,
+        organization=org,
+        project=None,
+        model=None,
+        devices=None,
+        nodes=[],
+        until=None,
+        state="ended",
+        why=reason,
+        version=version,
+    )
+
+
+@get("/v1/reservations")
+async def list_reservations(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Reservation]:
+    """Oldest first; those that have ended say why."""
+    size, start = page_size(limit), after(cursor)
+    scope = own_scope(request.user, organization)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        upkeep_read.reservations, organization=scope, after=start, limit=size + 1, as_of=position
+    )
+    return page(rows, size, _given, lambda row: row.from_position)
+
+
+def _given(row: upkeep_read.Reservation) -> Reservation:
+    return Reservation(
+        id=row.reservation,
+        organization=row.organization,
+        project=row.project,
+        model=row.model,
+        devices=row.devices,
+        nodes=list(row.nodes),
+        until=instant(row.until_us),
+        state="standing" if row.ended is None else "ended",
+        why=row.ended or "",
+        version=row.version,
+    )

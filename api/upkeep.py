@@ -1,0 +1,210 @@
+"""Operators' verbs on nodes: drain, quarantine, sanitize, return, retire; what happened there."""
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api.acting import Done, Said
+from api.auth import AUDITOR, OPERATOR, require, unknown
+from api.body import FrontRequest
+from api.changing import change
+from api.edge import instant, now_us
+from api.paging import after, page_size
+from api.plain import plain
+from api.services import services_of
+from api.viewing import page, tagged, viewed
+from contracts.http import Page
+from contracts.http_fleet import (
+    DeviceUpkeep,
+    Drain,
+    Happened,
+    NodeDevices,
+    NodeDrain,
+    NodeReturn,
+    NodeTopology,
+    NodeUndrain,
+    NodeUpkeep,
+    NodeUpkept,
+    SanitizationReceipt,
+)
+from domain import claim, node, upkeep
+from domain.facts import tag_of
+from evidence.reader import decode_entry
+from projections import inventory_read, upkeep_read
+
+OWNER: Final = "operator"
+
+
+async def _upkept(request: FrontRequest, stream: str, command: node.Command) -> Response[Any]:
+    require(request.user, OPERATOR)
+    services = services_of(request)
+    nothing = NodeUpkept(id=stream, did=[], version=None)
+
+    async def do(cause: str) -> Done:
+        of = (stream, "node")
+        return await change(services, request, cause, of, node.DECIDER, command, nothing)
+
+    def answer(said: tuple[Said, ...], _: bool) -> NodeUpkept:
+        did = [tag_of(one.fact).split(".")[2] for one in said]
+        return NodeUpkept(id=stream, did=did, version=said[-1].version)
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+@post("/v1/nodes/{node_id:str}/drain", status_code=200)
+async def drain_node(
+    request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeDrain]
+) -> Response[NodeUpkept]:
+    """No new work; what runs goes on, and when nothing does the node is drained."""
+    return await _upkept(request, node_id, upkeep.Drain(OWNER, data.reason, now_us()))
+
+
+@post("/v1/nodes/{node_id:str}/undrain", status_code=200)
+async def undrain_node(
+    request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeUndrain]
+) -> Response[NodeUpkept]:
+    """Ends the drain of that owner for that reason; another's stands, and is named."""
+    return await _upkept(request, node_id, upkeep.Undrain(data.owner, data.reason, now_us()))
+
+
+@post("/v1/nodes/{node_id:str}/quarantine", status_code=200)
+async def quarantine_node(
+    request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeDevices]
+) -> Response[NodeUpkept]:
+    """No new work on these devices, or on any; what runs there stays until it is told."""
+    command = upkeep.Quarantine(data.devices, data.reason, now_us())
+    return await _upkept(request, node_id, command)
+
+
+@post("/v1/nodes/{node_id:str}/sanitize", status_code=200)
+async def sanitize_node(
+    request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeDevices]
+) -> Response[NodeUpkept]:
+    """The node is told to sanitize empty devices; its receipt follows, or does not."""
+    command = upkeep.RequestSanitizing(data.devices, data.reason, now_us())
+    return await _upkept(request, node_id, command)
+
+
+@post("/v1/nodes/{node_id:str}/require-sanitization", status_code=200)
+async def require_sanitization(
+    request: FrontRequest, node_id: FromPath[str]
+) -> Response[NodeUpkept]:
+    """For good: a SIMULATED node owes receipts from now on, as real ones always do."""
+    return await _upkept(request, node_id, upkeep.RequireSanitizing(now_us()))
+
+
+@post("/v1/nodes/{node_id:str}/return", status_code=200)
+async def return_node(
+    request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeReturn]
+) -> Response[NodeUpkept]:
+    """Out of quarantine; where receipts are owed, only with a clean one of after it."""
+    return await _upkept(request, node_id, upkeep.Return(data.devices, now_us()))
+
+
+@post("/v1/nodes/{node_id:str}/retire", status_code=200)
+async def retire_node(
+    request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeDrain]
+) -> Response[NodeUpkept]:
+    """For good, and only when it is empty."""
+    return await _upkept(request, node_id, upkeep.Retire(data.reason, now_us()))
+
+
+@post("/v1/nodes/{node_id:str}/topology", status_code=200)
+async def set_topology(
+    request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeTopology]
+) -> Response[NodeUpkept]:
+    """Where it stands among others; of weight with the placement policy `topology`."""
+    return await _upkept(request, node_id, claim.SetTopology(data.zone, data.group, now_us()))
+
+
+@get("/v1/nodes/{node_id:str}/upkeep")
+async def show_upkeep(
+    request: FrontRequest, node_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[NodeUpkeep]:
+    """Who drains it, what is in quarantine or reserved, and the latest receipts."""
+    require(request.user, OPERATOR, AUDITOR)
+    services, position = await viewed(request, as_of)
+    ask = services.reads.ask
+    found = await ask(upkeep_read.standing, node_id, position)
+    shown = await ask(inventory_read.node, node_id, position)
+    if found is None or shown is None:
+        raise unknown("node")
+    drains = await ask(upkeep_read.drains, node_id, position)
+    devices = await ask(upkeep_read.devices, node_id, position)
+    receipts = await ask(upkeep_read.receipts, node_id, 50, position)
+    body = NodeUpkeep(
+        id=node_id,
+        state=found.state,
+        owes_receipts=found.told_to_owe or found.simulated is False,
+        zone=found.zone,
+        group=found.group,
+        drains=[
+            Drain(owner=one.owner, reason=one.reason, since=instant(one.decided_us))
+            for one in drains
+        ],
+        devices=[
+            DeviceUpkeep(
+                index=one.index,
+                quarantined=one.reason,
+                since=instant(one.since_us),
+                reservation=one.reservation,
+            )
+            for one in devices
+        ],
+        receipts=[_receipt(one) for one in receipts],
+    )
+    return tagged(body, shown.version)
+
+
+def _receipt(one: upkeep_read.Receipt) -> SanitizationReceipt:
+    return SanitizationReceipt(
+        position=one.from_position,
+        devices=list(one.devices),
+        method=one.method,
+        bytes_covered=one.bytes_covered,
+        duration_us=one.duration_us,
+        driver=one.driver,
+        ecc_uncorrected=one.ecc_uncorrected,
+        residual_processes=one.residual_processes,
+        at=instant(one.decided_us),
+        attested=True,
+    )
+
+
+@get("/v1/nodes/{node_id:str}/timeline")
+async def node_timeline(
+    request: FrontRequest,
+    node_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    leases: FromQuery[bool] = False,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Happened]:
+    """Facts of the node and of what ran on it, oldest first; lease renewals only when asked for."""
+    require(request.user, OPERATOR, AUDITOR)
+    size, start = page_size(limit), after(cursor)
+    services, position = await viewed(request, as_of)
+    if await services.reads.ask(upkeep_read.standing, node_id, position) is None:
+        raise unknown("node")
+    rows = await services.reads.ask(
+        upkeep_read.timeline,
+        node_id,
+        after=start,
+        limit=size + 1,
+        leases=leases,
+        as_of=position,
+    )
+    return page(rows, size, lambda row: _happened(row[1]), lambda row: row[0])
+
+
+def _happened(entry: bytes) -> Happened:
+    found = decode_entry(entry)
+    return Happened(
+        position=found.position,
+        at=instant(found.at_us),
+        actor=found.actor,
+        stream=found.stream,
+        tag=tag_of(found.fact),
+        what=plain(found.fact),
+    )

@@ -1,0 +1,171 @@
+"""What operators and launches of many take and give; as http.py, whose terms they use."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from contracts.http import Given, Instant, Name, ProjectId, Reason, Runtime, Taken, Word
+
+type Indexes = Annotated[tuple[Annotated[int, Meta(ge=0, le=1023)], ...], Meta(max_length=1024)]
+type Policy = Annotated[str, Meta(pattern="^(pack|spread|topology)$")]
+type Owner = Annotated[str, Meta(pattern="^(operator|system-[a-z0-9_.-]{1,50})$")]
+
+
+# ---------------------------------------------------------------- upkeep of nodes
+class NodeDrain(Taken, frozen=True):
+    """A word, never a sentence about a person. To end it, the same word is named again."""
+
+    reason: Reason
+
+
+class NodeUndrain(Taken, frozen=True):
+    """`owner`: `operator`, or the system part whose drain is to end, named on purpose."""
+
+    reason: Reason
+    owner: Owner = "operator"
+
+
+class NodeDevices(Taken, frozen=True):
+    """Indexes in order; none means all of the node."""
+
+    reason: Reason
+    devices: Indexes = ()
+
+
+class NodeReturn(Taken, frozen=True):
+    """Indexes in order; none means all that are in quarantine."""
+
+    devices: Indexes = ()
+
+
+class NodeTopology(Taken, frozen=True):
+    """Nodes of one zone are near each other, and so are `group` devices by index; 0 = all."""
+
+    zone: Word
+    group: Annotated[int, Meta(ge=0, le=1024)] = 0
+
+
+class NodeUpkept(Given, frozen=True):
+    """`did`: what it became, by the facts' own names; none and no version: it was so already."""
+
+    id: str
+    did: list[str]
+    version: int | None
+
+
+class Drain(Given, frozen=True):
+    owner: str
+    reason: str
+    since: Instant
+
+
+class DeviceUpkeep(Given, frozen=True):
+    index: int
+    quarantined: str
+    since: Instant
+    reservation: str
+
+
+class SanitizationReceipt(Given, frozen=True):
+    """A node's word, no measurement of ours: `attested` is always true."""
+
+    position: int
+    devices: list[int]
+    method: str
+    bytes_covered: int
+    duration_us: int
+    driver: str
+    ecc_uncorrected: int | None
+    residual_processes: int
+    at: Instant
+    attested: bool
+
+
+class NodeUpkeep(Given, frozen=True):
+    """`state`: serving, cordoned, draining, drained, quarantined (all of it) or retired."""
+
+    id: str
+    state: str
+    owes_receipts: bool
+    zone: str
+    group: int
+    drains: list[Drain]
+    devices: list[DeviceUpkeep]
+    receipts: list[SanitizationReceipt]
+
+
+class Happened(Given, frozen=True):
+    """One fact of a node or of what ran on it, in plain words."""
+
+    position: int
+    at: Instant
+    actor: str
+    stream: str
+    tag: str
+    what: str
+
+
+# ---------------------------------------------------------------- placement
+class Verdict(Given, frozen=True):
+    """`why`: chosen, fits, or what says no; `facts` are its numbers."""
+
+    node: str
+    model: str
+    why: str
+    facts: dict[str, int | str]
+
+
+class Explanation(Given, frozen=True):
+    """Admission's own verdict on every node, once `position` entries were known."""
+
+    position: int
+    nodes: list[Verdict]
+
+
+class BlockNew(Taken, frozen=True):
+    """`count` runtimes that are alike, placed all or none; they are named name-0, name-1, …"""
+
+    project: ProjectId
+    name: Name
+    count: Annotated[int, Meta(ge=1, le=32)]
+    devices: Annotated[int, Meta(ge=1, le=64)] = 1
+    gpu_milli: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    models: Annotated[tuple[Word, ...], Meta(max_length=32)] = ()
+    policy: Policy = "pack"
+    reservation: Annotated[str, Meta(max_length=60)] = ""
+
+
+class Block(Given, frozen=True):
+    id: str
+    organization: str
+    project: str
+    policy: str
+    runtimes: list[Runtime]
+
+
+class ReservationNew(Taken, frozen=True):
+    """Whole devices of one model that are the project's until `until`."""
+
+    project: ProjectId
+    model: Word
+    devices: Annotated[int, Meta(ge=1, le=4096)]
+    until: Instant
+
+
+class ReservationEnd(Taken, frozen=True):
+    reason: Reason
+
+
+class Reservation(Given, frozen=True):
+    """`state`: standing or ended; `why` it ended. Null is what the answer at hand does not say."""
+
+    id: str
+    organization: str
+    project: str | None
+    model: str | None
+    devices: int | None
+    nodes: list[str]
+    until: Instant | None
+    state: str
+    why: str
+    version: int

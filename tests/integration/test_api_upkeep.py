@@ -1,0 +1,194 @@
+"""Operators' verbs, placement and timelines over a real log and real views."""
+
+import asyncio
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.admission.wire import end_ask
+from api.edge import instant
+from domain import node_facts as f
+from domain import runtime
+from domain.words import Attested
+from evidence.append import Append, Write
+from evidence.ids import new_id
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+
+async def verb(stage: Stage, node: str, name: str, body: Any = None) -> Any:
+    answer = await stage.post(f"/v1/nodes/{node}/{name}", {} if body is None else body)
+    return answer.json() | {"status": answer.status_code}
+
+
+async def launched(stage: Stage, project: str, **shape: Any) -> Any:
+    answer = await stage.post("/v1/runtimes", {"project": project, "name": "r", **shape})
+    return answer.json()
+
+
+async def end(stage: Stage, name: str) -> None:
+    """It was never started, so it is cancelled: its devices are free in the same append."""
+    fact = runtime.Cancelled("test", time.time_ns() // 1000)
+    cause = f"cmd:{uuid.uuid4().hex * 2}"
+    await stage.services.admission.ask(end_ask(name, fact, "system-test", cause))
+
+
+async def ended(stage: Stage) -> Any:
+    """The only reservation, once the views say that it has ended."""
+    while True:
+        await stage.views()
+        [shown] = (await stage.get("/v1/reservations")).json()["items"]
+        if shown["state"] == "ended":
+            return shown
+        await asyncio.sleep(0.2)
+
+
+async def upkeep_of(stage: Stage, node: str) -> Any:
+    await stage.views()
+    return (await stage.get(f"/v1/nodes/{node}/upkeep")).json()
+
+
+def test_drain_quarantine_return_retire(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """Each verb is a fact once, shows in views and readiness, and keeps new work away."""
+
+    async def scene(stage: Stage) -> None:
+        first, second = await stage.node(gpus=1), await stage.node(gpus=2)
+        project = (await stage.tenant())["project"]
+        assert (await launched(stage, project))["node"] == first
+        did = await verb(stage, first, "drain", {"reason": "fan"})
+        assert (did["status"], did["did"]) == (200, ["drain_started"])
+        assert (await verb(stage, first, "drain", {"reason": "fan"}))["did"] == []
+        assert (await upkeep_of(stage, first))["state"] == "draining"
+        empty = await verb(stage, second, "drain", {"reason": "fan"})
+        assert empty["did"] == ["drain_started", "drained"]
+        assert (await upkeep_of(stage, second))["state"] == "drained"
+        foreign = await verb(stage, second, "undrain", {"reason": "disk"})
+        assert (foreign["status"], foreign["code"]) == (409, "node.drain_foreign")
+        assert (await launched(stage, project))["code"] == "capacity.none_fits"
+        assert (await verb(stage, second, "undrain", {"reason": "fan"}))["did"] == ["drain_ended"]
+        ill = await verb(stage, second, "quarantine", {"reason": "xid", "devices": [0]})
+        assert ill["did"] == ["quarantined"]
+        place = await launched(stage, project)
+        assert (place["node"], place["devices"]) == (second, [{"index": 1, "milli": 1000}])
+        await stage.views()
+        ready = (await stage.client.get("/v1/readiness")).json()
+        assert ready["closed_nodes"] == {first: "draining", second: "1 devices quarantined"}
+        assert not [why for why in ready["reasons"] if "quarantine" in why or "drain" in why]
+        assert (await verb(stage, second, "return"))["did"] == ["returned"]
+        busy = await verb(stage, second, "retire", {"reason": "old"})
+        assert busy["code"] == "node.not_empty"
+        third = await stage.node(gpus=1)
+        assert (await verb(stage, third, "retire", {"reason": "old"}))["did"] == ["retired"]
+        again = await verb(stage, third, "cordon")
+        assert again["code"] == "node.retired"
+        member = stage.token("member", new_id("organization"))
+        path = f"/v1/nodes/{second}/drain"
+        answer = await stage.post(path, {"reason": "x"}, token=member)
+        assert answer.status_code == 403
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_no_reuse_between_organizations_without_a_receipt(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """The whole way by the API: emptied, kept, refused to another, receipt, given to another."""
+
+    async def scene(stage: Stage) -> None:
+        node = await stage.node(gpus=1)
+        assert (await verb(stage, node, "require-sanitization"))["did"]
+        project = (await stage.tenant())["project"]
+        other = (await stage.tenant())["project"]
+        used = await launched(stage, project)
+        await end(stage, used["id"])
+        assert (await launched(stage, other))["code"] == "capacity.none_fits"
+        why = await stage.get(f"/v1/placement/explain?project={other}")
+        assert [each["why"] for each in why.json()["nodes"]] == ["awaiting_receipt"]
+        mine = await launched(stage, project)
+        assert mine["node"] == node, "its last tenant may have it again"
+        await end(stage, mine["id"])
+        await receipt(stage, node, left=1)
+        assert (await launched(stage, other))["code"] == "capacity.none_fits"
+        await receipt(stage, node, left=0)
+        assert (await verb(stage, node, "return"))["did"] == ["returned"]
+        assert (await launched(stage, other))["node"] == node
+        shown = await upkeep_of(stage, node)
+        assert shown["owes_receipts"]
+        assert [each["residual_processes"] for each in shown["receipts"]] == [0, 1]
+        assert all(each["attested"] for each in shown["receipts"])
+        await timeline(stage, node, used["id"])
+
+    async def timeline(stage: Stage, node: str, used: str) -> None:
+        seen, cursor = [], ""
+        while cursor is not None:
+            path = f"/v1/nodes/{node}/timeline?limit=5" + (cursor and f"&cursor={cursor}")
+            got = (await stage.get(path)).json()
+            seen += got["items"]
+            cursor = got["next"]
+        assert [one["position"] for one in seen] == sorted({one["position"] for one in seen})
+        assert {one["stream"] for one in seen} >= {node, used}
+        told = [one["what"] for one in seen]
+        assert "it was told to sanitize devices 0: emptied" in told
+        assert any(what.startswith("it says it sanitized devices 0 by fill: 9") for what in told)
+        assert "devices 0 went into quarantine: sanitize.left" in told
+        unknown = await stage.get(f"/v1/nodes/{new_id('node')}/timeline")
+        assert unknown.status_code == 404
+
+    async def receipt(stage: Stage, node: str, left: int) -> None:
+        # What ingest appends for a node's word; its signature is another test's.
+        log = stage.services.log
+        version = (await log.read_stream(node))[-1].version
+        word = Attested(node, "0" * 64, "0" * 32, version, "e30=", "e30=")
+        fact = f.Sanitized((0,), "fill", 9, 1, "d", None, left, 1, 1, word)
+        ill = (f.Quarantined((0,), "sanitize.left", 1),) if left else ()
+        write = Write(node, "-", version, (fact, *ill))
+        await log.append(Append((write,), node, f"cmd:{version:064x}"))
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_blocks_and_reservations(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """A block is one append, repeated once; a reservation expires by itself, as a fact."""
+
+    async def scene(stage: Stage) -> None:
+        nodes = [await stage.node(gpus=2) for _ in range(2)]
+        project = (await stage.tenant())["project"]
+        wanted = {"project": project, "name": "b", "count": 3, "policy": "spread"}
+        before = await stage.size()
+        block = await stage.post("/v1/blocks", wanted, key="k")
+        assert block.status_code == 201, block.text
+        again = await stage.post("/v1/blocks", wanted, key="k")
+        assert again.text == block.text
+        assert await stage.size() == before + 4 * 3 + 1
+        runtimes = block.json()["runtimes"]
+        assert [one["name"] for one in runtimes] == ["b-0", "b-1", "b-2"]
+        assert {one["node"] for one in runtimes} == set(nodes)
+        too_many = await stage.post("/v1/blocks", wanted | {"count": 2})
+        assert too_many.json()["code"] == "capacity.none_fits"
+        assert too_many.json()["facts"]["placed"] == 1
+        for one in runtimes:
+            await end(stage, one["id"])
+        until = instant(time.time_ns() // 1000 + 2_000_000)
+        made = await stage.post(
+            "/v1/reservations",
+            {"project": project, "model": "T4", "devices": 4, "until": until},
+        )
+        assert made.status_code == 201, made.text
+        name = made.json()["id"]
+        assert (await launched(stage, project))["code"] == "capacity.none_fits"
+        drawn = await launched(stage, project, reservation=name)
+        assert drawn["node"] in nodes, drawn
+        shown = await ended(stage)
+        assert (shown["state"], shown["why"]) == ("ended", "expired")
+        assert (await launched(stage, project, devices=2))["node"] in nodes
+        late = await launched(stage, project, reservation=name)
+        assert late["code"] == "reservation.ended"
+        again = await stage.post(f"/v1/reservations/{name}/end", {"reason": "unused"})
+        assert (again.status_code, again.json()["why"]) == (200, "expired")
+
+    play(database, nats_url, tmp_path, scene)
