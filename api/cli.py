@@ -54,6 +54,7 @@ def _up(args: argparse.Namespace) -> int:
         print(f"URL    {stack.url}")
         print(f"token  {developer_token(stack.settings)}")
         print(f"vkey   {vkey}")
+        print(f"ssh    {stack.settings.gateway_host}:{stack.settings.gateway_port}")
         print("Ctrl-C stops it.", flush=True)
         while not stopping.wait(0.5):
             for name in stack.tend():
@@ -83,6 +84,12 @@ def _signer(_args: argparse.Namespace) -> int:
 
     settings = from_environment()
     return run(settings.signer_state, settings.signer_socket)
+
+
+def _gateway(_args: argparse.Namespace) -> int:
+    from api.gateway.run import run
+
+    return run(_of_this_version(from_environment()))
 
 
 # Passed on to the agent as they are; `python -m agent --help` says what they mean.
@@ -188,6 +195,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("serve", _serve, "the HTTP API, the admission writer and the ingest of agents' messages")
     verb("worker", _worker, "integrator, heartbeat, scrubber, projections and reactions")
     verb("signer", _signer, "the process that holds the log's key")
+    verb("gateway", _gateway, "the SSH gateway: the only way to runtimes")
     agent = verb("agent", _agent, "a node agent of the embedded stack")
     kind = agent.add_mutually_exclusive_group(required=True)
     kind.add_argument("--devices", choices=("simulated", "nvml"), help="SIMULATED or real GPUs")

@@ -1,6 +1,7 @@
 """Settings of every process, read once from the environment (twelve-factor)."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import msgspec
 from domain.errors import DomainError
 
 DEFAULT_DATA = ".gpuaas/data"
+# Where a gateway may find runtimes: a node says where, and a node may lie.
+PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+_GATEWAY_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,60}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8471
     origins: tuple[str, ...] = ()
+    gateway_name: str = "gateway-1"
+    gateway_networks: str = PRIVATE_NETWORKS
 
     @property
     def storage(self) -> Path:
@@ -89,6 +95,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_GATEWAY_HOST": self.gateway_host,
             "GPUAAS_GATEWAY_PORT": str(self.gateway_port),
             "GPUAAS_ORIGINS": " ".join(self.origins),
+            "GPUAAS_GATEWAY_NAME": self.gateway_name,
+            "GPUAAS_GATEWAY_NETWORKS": self.gateway_networks,
         }
 
 
@@ -129,6 +137,8 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         gateway_host=env.get("GPUAAS_GATEWAY_HOST") or "127.0.0.1",
         origins=tuple((env.get("GPUAAS_ORIGINS") or "").split()),
         gateway_port=port(env.get("GPUAAS_GATEWAY_PORT") or "8471", "GPUAAS_GATEWAY_PORT"),
+        gateway_name=gateway_name(env),
+        gateway_networks=env.get("GPUAAS_GATEWAY_NETWORKS") or PRIVATE_NETWORKS,
     )
 
 
@@ -154,3 +164,15 @@ def unsigned_bound(env: Mapping[str, str] = os.environ) -> int:
         detail = f"GPUAAS_UNSIGNED_BOUND_S is not 1 to 3600 seconds: {text!r}"
         raise DomainError("config.malformed", detail)
     return int(text)
+
+
+def gateway_name(env: Mapping[str, str] = os.environ) -> str:
+    """GPUAAS_GATEWAY_NAME, default `gateway-1`; one process holds a name at a time.
+
+    Raises:
+        DomainError: `config.malformed`.
+    """
+    text = env.get("GPUAAS_GATEWAY_NAME") or "gateway-1"
+    if not _GATEWAY_NAME.fullmatch(text):
+        raise DomainError("config.malformed", f"GPUAAS_GATEWAY_NAME is no name: {text!r}")
+    return text

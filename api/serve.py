@@ -16,6 +16,7 @@ from api.config import Settings
 from api.fleet import loops as ingest_loops
 from api.fleet.words import Ending
 from api.services import Services, opened
+from api.ssh import desk
 from api.stopping import until_signal
 from evidence.append import Appended
 
@@ -47,6 +48,7 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
         async def ready() -> AsyncIterator[Services]:
             yield services
 
+        await desk.attend(services.nats, services.ssh)
         server = Server(
             create_app(settings, open_services=ready, more=more),
             address=settings.http_host,

@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from api.config import Settings, data_directory, signer_directory, unsigned_bound
+from api.config import (
+    PRIVATE_NETWORKS,
+    Settings,
+    data_directory,
+    gateway_name,
+    signer_directory,
+    unsigned_bound,
+)
 from api.embedded import children
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
@@ -20,7 +27,7 @@ from domain.errors import DomainError
 from evidence.opening import open_log
 from migrations.runner import migrate
 
-PROCESSES = ("signer", "worker", "serve", "agent")
+PROCESSES = ("signer", "worker", "serve", "gateway", "agent")
 _READY_S = 60
 _RESTART_S = 5
 
@@ -174,6 +181,10 @@ def _servers(
         log_name=env.get("GPUAAS_LOG_NAME") or "gpuaas.local",
         embedded=True,
         unsigned_bound_s=unsigned_bound(env),
+        gateway_port=children.free_port(),
+        gateway_name=gateway_name(env),
+        # Nodes of the embedded stack are this machine.
+        gateway_networks=f"127.0.0.0/8,{PRIVATE_NETWORKS}",
     )
     return settings, postgres, nats
 

@@ -82,6 +82,11 @@ fact.malformed|400|Not the fact of this tag|Check the fields against contracts/f
 fact.unknown_tag|400|Unknown tag|Upgrade the reader: the writer is newer.
 file.changed|500|A sealed file was changed|Operator: restore it; fsck says what is damaged.
 file.name|400|Not a sealed file's name|Use the name that its `file_sealed` fact says.
+gateway.busy|503|Too many sessions at once|Close some, then try again.
+gateway.no_route|503|No way to the runtime yet|Wait until it is usable, then try again.
+gateway.not_ssh|502|Not an SSH server|Operator: look at the node; it named an address where something else answers.
+gateway.second|409|Another gateway has this name|Operator: give each gateway a name of its own.
+gateway.unreachable|502|The runtime does not answer|Try again; look at the runtime's state.
 idempotency_key.in_flight|409|Still being worked on|Repeat the same request a little later.
 idempotency_key.required|400|No idempotency key|Send `Idempotency-Key`, new for each intent.
 idempotency_key.reused|422|The key was used for another body|Use a new key for a new intent.

@@ -70,7 +70,7 @@ def sshd(folder: Path, keys: Authority, allocation: str, epoch: int) -> Iterator
 
 def wait_for_port(port: int, child: "subprocess.Popen[bytes] | None" = None) -> None:
     """Returns when somebody listens."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120  # a process may start slowly beside others
     while True:
         assert child is None or child.poll() is None, "it ended at once"
         try:

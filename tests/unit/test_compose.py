@@ -20,7 +20,7 @@ def compose() -> dict[str, Any]:
 def test_every_process_of_the_platform_is_there() -> None:
     """The services are the processes of `gpuaas up`."""
     assert set(compose()["services"]) == {
-        "postgres", "nats", "migrate", "signer", "worker", "api", "agent",
+        "postgres", "nats", "migrate", "signer", "worker", "api", "gateway", "agent",
     }  # fmt: skip
 
 
