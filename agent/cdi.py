@@ -12,6 +12,7 @@ from msgspec import Struct
 
 KIND = "nvidia.com/gpu"
 _VERSION = "0.5.0"
+_READ_ONLY = ["ro", "nosuid", "nodev", "bind"]
 
 
 class DeviceNode(Struct, frozen=True):
@@ -22,11 +23,16 @@ class DeviceNode(Struct, frozen=True):
 
 
 class Device(Struct, frozen=True):
-    """One GPU (or MIG part) by its uuid: what of it a container is given."""
+    """One GPU (or MIG part) by its uuid: what of it a container is given.
+
+    `libraries` are the driver's own files, mounted read-only: a container must speak the driver's
+    version, not its image's.
+    """
 
     uuid: str
     nodes: tuple[DeviceNode, ...]
     env: tuple[tuple[str, str], ...] = ()
+    libraries: tuple[DeviceNode, ...] = ()
 
 
 def simulated(index: int, uuid: str) -> Device:
@@ -44,6 +50,10 @@ def write(directory: Path, device: Device) -> Path:
     edits = {
         "env": [f"{name}={value}" for name, value in device.env],
         "deviceNodes": [{"path": one.inside, "hostPath": one.host} for one in device.nodes],
+        "mounts": [
+            {"hostPath": one.host, "containerPath": one.inside, "options": _READ_ONLY}
+            for one in device.libraries
+        ],
     }
     spec = {
         "cdiVersion": _VERSION,

@@ -18,6 +18,7 @@ CAPABILITIES: Final = Path("/proc/driver/nvidia/capabilities")
 _CONTROL: Final = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
 _REQUIRED: Final = ("nvidiactl", "nvidia-uvm")
 _MINOR: Final = re.compile(r"^DeviceFileMinor:\s*(\d+)\s*$", re.MULTILINE)
+LIBRARY_FOLDERS: Final = (Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib64"))
 # What CUDA needs of the driver inside a container; the rest of the driver stays outside.
 _LIBRARIES: Final = ("libcuda.so", "libnvidia-ml.so", "libnvidia-ptxjitcompiler.so")
 

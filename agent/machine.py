@@ -9,7 +9,7 @@ import msgspec
 
 from agent import cdi
 from agent.config import Config
-from agent.device_nodes import nodes_of
+from agent.device_nodes import LIBRARY_FOLDERS, libraries, nodes_of
 from agent.device_watch import Desk, Unit
 from agent.devices import Device, DeviceError, DeviceSource
 from agent.identity import write_durably
@@ -89,10 +89,17 @@ def given_to_containers(desk: Desk) -> tuple[cdi.Device, ...]:
     never gets to be usable.
     """
     here = {device.uuid: device for device in desk.source.inventory()}
-    return tuple(_given(unit, here.get(unit.uuid)) for unit in desk.units)
+    found = libraries(desk.source.origin.driver, LIBRARY_FOLDERS)
+    own = tuple(cdi.DeviceNode(_loaded_as(path), path) for path in found)
+    return tuple(_given(unit, here.get(unit.uuid), own) for unit in desk.units)
 
 
-def _given(unit: Unit, device: Device | None) -> cdi.Device:
+def _loaded_as(path: str) -> str:
+    """Where a program looks for it: `libcuda.so.550.1` is loaded as `libcuda.so.1`."""
+    return f"{path.partition('.so.')[0]}.so.1"
+
+
+def _given(unit: Unit, device: Device | None, libraries: tuple[cdi.DeviceNode, ...]) -> cdi.Device:
     if device is None:
         return cdi.Device(unit.uuid, (cdi.DeviceNode(f"/dev/gpuaas-lost{unit.index}", ""),))
     if device.minor < 0:
@@ -103,6 +110,7 @@ def _given(unit: Unit, device: Device | None) -> cdi.Device:
         unit.uuid,
         tuple(cdi.DeviceNode(path, path) for path in nodes.paths),
         tuple((name, value) for name, _, value in pairs),
+        libraries,
     )
 
 

@@ -44,19 +44,36 @@ class Hardware(Struct, frozen=True):
     library: str
 
 
+class Seen(Struct, frozen=True):
+    """All that is known of one node's devices at one position; by index, but XIDs by GPU."""
+
+    unhealthy: dict[int, DeviceHealth]
+    quarantined: dict[int, str]
+    hardware: dict[int, Hardware]
+    xids: list[XidCount]
+
+
+class _Quarantine(Struct, frozen=True):
+    device: int
+    reason: str
+
+
+_QUARANTINE: Final = """
+SELECT q.device, q.reason FROM views.node_quarantine q WHERE [q] AND q.node = %(node)s
+"""
 _HEALTH: Final = """
-SELECT h.node, h.device, h.uuid, h.state, h.cause, h.xid, h.ecc_uncorrected, h.since_us
-FROM views.device_health h
-WHERE [h] AND (%(node)s::text IS NULL OR h.node = %(node)s) ORDER BY h.node, h.device
+SELECT d.node, d.device, d.uuid, d.state, d.cause, d.xid, d.ecc_uncorrected, d.since_us
+FROM views.device_health d
+WHERE [d] AND (%(node)s::text IS NULL OR d.node = %(node)s) ORDER BY d.node, d.device
 """
 _XIDS: Final = """
-SELECT x.node, x.uuid, x.xid, x.count, x.decided_us FROM views.device_xid x
-WHERE [x] AND (%(node)s::text IS NULL OR x.node = %(node)s) ORDER BY x.node, x.uuid, x.xid
+SELECT t.node, t.uuid, t.xid, t.count, t.decided_us FROM views.device_xid t
+WHERE [t] AND (%(node)s::text IS NULL OR t.node = %(node)s) ORDER BY t.node, t.uuid, t.xid
 """
 _HARDWARE: Final = """
-SELECT h.node, h.device, h.uuid, h.product, h.memory_bytes, h.serial, h.driver, h.library
-FROM views.device_hardware h
-WHERE [h] AND (%(node)s::text IS NULL OR h.node = %(node)s) ORDER BY h.node, h.device
+SELECT d.node, d.device, d.uuid, d.product, d.memory_bytes, d.serial, d.driver, d.library
+FROM views.device_hardware d
+WHERE [d] AND (%(node)s::text IS NULL OR d.node = %(node)s) ORDER BY d.node, d.device
 """
 
 
@@ -79,3 +96,14 @@ def hardware(
 ) -> list[Hardware]:
     """What devices say they are, by node and index; SIMULATED ones say nothing here."""
     return fetch(conn, Hardware, _HARDWARE, {"node": node}, as_of)
+
+
+def seen(conn: psycopg.Connection[Any], node: str, as_of: int | None = None) -> Seen:
+    """Everything about one node's devices."""
+    kept_back = fetch(conn, _Quarantine, _QUARANTINE, {"node": node}, as_of)
+    return Seen(
+        {one.device: one for one in unhealthy(conn, node, as_of)},
+        {one.device: one.reason for one in kept_back},
+        {one.device: one for one in hardware(conn, node, as_of)},
+        xids(conn, node, as_of),
+    )

@@ -1,9 +1,11 @@
 """Which nodes of /dev a device is, and no more."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from agent import cdi
 from agent.device_nodes import libraries, nodes_of
 from agent.devices import Device, DeviceError
 
@@ -72,3 +74,29 @@ def test_libraries_are_of_the_driver_that_runs(tmp_path: Path) -> None:
     assert libraries("550.1", (tmp_path, tmp_path / "none")) == (
         str(tmp_path / "libcuda.so.550.1"), str(tmp_path / "libnvidia-ml.so.550.1"),
     )  # fmt: skip
+
+
+def test_a_cdi_spec_is_valid_and_names_the_uuid(machine: tuple[Path, Path], tmp_path: Path) -> None:
+    """JSON of kind `nvidia.com/gpu` whose one device is the uuid: its nodes, its environment, the
+    driver's libraries read-only under the name a program loads.
+    """
+    nodes = nodes_of(SLICE, *machine)
+    library = cdi.DeviceNode("/usr/lib/x/libcuda.so.1", "/usr/lib/x/libcuda.so.550.1")
+    pairs = tuple((one.split("=")[0], one.split("=")[1]) for one in nodes.env)
+    given = cdi.Device(
+        SLICE.uuid, tuple(cdi.DeviceNode(path, path) for path in nodes.paths), pairs, (library,)
+    )
+    spec = json.loads(cdi.write(tmp_path / "cdi", given).read_text())
+    assert (spec["cdiVersion"], spec["kind"]) == ("0.5.0", "nvidia.com/gpu")
+    [one] = spec["devices"]
+    assert one["name"] == "MIG-b"
+    edits = one["containerEdits"]
+    assert [node["hostPath"] for node in edits["deviceNodes"]] == list(nodes.paths)
+    assert "CUDA_VISIBLE_DEVICES=MIG-b" in edits["env"]
+    assert edits["mounts"] == [
+        {
+            "hostPath": "/usr/lib/x/libcuda.so.550.1",
+            "containerPath": "/usr/lib/x/libcuda.so.1",
+            "options": ["ro", "nosuid", "nodev", "bind"],
+        }
+    ]
