@@ -253,6 +253,8 @@ stack.no_nats|500|No NATS server|Run `make install`, or name a server.
 stack.no_postgres|500|No PostgreSQL|Run `make install`, or name a server.
 stack.port_in_use|409|A port is in use|Free it or choose another.
 stack.postgres_version|500|Another PostgreSQL wrote this data|Use the version that is named.
+stack.secrets_missing|500|The server's passwords are gone|Put the named file back from a copy.
+stack.secrets_unreadable|500|The server's passwords are damaged|Put the named file back from a copy.
 stack.start_failed|500|A part did not start|Read its last lines, which are shown.
 state.in_use|409|Another agent runs there|Stop it or choose another folder.
 storage.malformed|503|A stored file is damaged|Operator: run fsck, then restore.

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from api.embedded import children
+from api.embedded.passwords import keep, kept
 from contracts.fleet import NODE_MAY_PUBLISH, NODE_MAY_SUBSCRIBE
 from domain.errors import DomainError
 
@@ -106,12 +107,12 @@ class Nats:
             return False
 
 
-def _secrets(kept: Path) -> NatsSecrets:
-    if kept.exists() and kept.stat().st_size:
-        return msgspec.json.decode(kept.read_bytes(), type=NatsSecrets)
+def _secrets(path: Path) -> NatsSecrets:
+    if path.exists():
+        return kept(path, NatsSecrets)
+    # They stand in no data: whoever lost them gets new ones.
     made = NatsSecrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-    kept.touch(mode=0o600)
-    kept.write_bytes(msgspec.json.encode(made))
+    keep(path, made)
     return made
 
 

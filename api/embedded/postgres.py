@@ -18,7 +18,9 @@ import psycopg
 from psycopg import sql
 
 from api.embedded import children
+from api.embedded.passwords import keep, kept
 from domain.errors import DomainError
+from evidence.storage import sync_folder
 
 VERSION = "18"
 _SETTINGS = {
@@ -96,36 +98,41 @@ class Postgres:
             )
 
     def _initialize(self, data: Path) -> Secrets:
-        kept = data / "secrets.json"
-        version = self.cluster / "PG_VERSION"
-        if version.exists() and kept.exists():
-            found = version.read_text().strip()
+        """The passwords; a cluster that is there is never written over, whatever is missing."""
+        passwords = data / "secrets.json"
+        if self.cluster.exists():
+            version = self.cluster / "PG_VERSION"
+            found = version.read_text().strip() if version.exists() else "nobody knows which"
             if found != VERSION:
                 raise DomainError(
                     "stack.postgres_version",
                     f"{self.cluster} was written by PostgreSQL {found}, this is {VERSION}",
                 )
-            return msgspec.json.decode(kept.read_bytes(), type=Secrets)
-        # A crash between initdb and secrets.json left a cluster nobody can enter: begin again.
-        shutil.rmtree(self.cluster, ignore_errors=True)
-        self.cluster.mkdir()
-        self.account.own(self.cluster)
+            return kept(passwords, Secrets)
+        # The name comes last: under it a cluster is complete, and its passwords are on disk.
+        fresh = self.cluster.with_name("postgres-unfinished")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        self.account.own(fresh)
         made = Secrets(*(secrets.token_urlsafe(24) for _ in range(3)))
-        self._initdb(made.superuser)
-        with (self.cluster / "postgresql.auto.conf").open("a") as out:
+        keep(passwords, made)
+        self._initdb(fresh, made.superuser)
+        with (fresh / "postgresql.auto.conf").open("a") as out:
             out.writelines(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
-        kept.touch(mode=0o600)
-        kept.write_bytes(msgspec.json.encode(made))
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.rename(self.cluster)
+        sync_folder(data)
         return made
 
-    def _initdb(self, password: str) -> None:
-        with tempfile.NamedTemporaryFile("w", dir=self.cluster.parent, prefix="pw-") as file:
+    def _initdb(self, cluster: Path, password: str) -> None:
+        with tempfile.NamedTemporaryFile("w", dir=cluster.parent, prefix="pw-") as file:
             file.write(password)
             file.flush()
             if self.account.switch:
                 os.chown(file.name, self.account.uid, self.account.gid)
             argv = [
-                str(self.bin / "initdb"), "-D", str(self.cluster), "-U", "postgres",
+                str(self.bin / "initdb"), "-D", str(cluster), "-U", "postgres",
                 "--auth=scram-sha-256", f"--pwfile={file.name}", "-E", "UTF8",
                 "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C",
             ]  # fmt: skip

@@ -58,6 +58,46 @@ def test_a_cluster_of_another_version_is_refused(servers_dir: Path) -> None:
         Postgres(data)
 
 
+def test_a_database_without_its_passwords_is_kept(servers_dir: Path) -> None:
+    """secrets.json lost, empty or rubbish: refused in one sentence, and the database is as it was
+    once the file is back. A first start that was cut off begins again.
+    """
+    data = servers_dir / "keyless"
+    (data / "postgres-unfinished").mkdir(parents=True)
+    (data / "secrets.json").touch()
+    server = Postgres(data)
+    try:
+        with psycopg.connect(server.url("owner")) as conn:
+            conn.execute("CREATE TABLE kept (x int)")
+        assert not (data / "postgres-unfinished").exists()
+    finally:
+        server.close()
+    held = (data / "secrets.json").read_bytes()
+    (data / "secrets.json").unlink()
+    with pytest.raises(DomainError, match=r"secrets_missing.*secrets\.json back"):
+        Postgres(data)
+    for rubbish in (b"", b"{", b'{"superuser":"a"}', b"\xff"):
+        (data / "secrets.json").write_bytes(rubbish)
+        with pytest.raises(DomainError, match=r"secrets_unreadable.*a copy of it"):
+            Postgres(data)
+    (data / "secrets.json").write_bytes(held)
+    server = Postgres(data)
+    try:
+        with psycopg.connect(server.url("owner")) as conn:
+            assert conn.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    finally:
+        server.close()
+
+
+def test_passwords_of_nats_that_are_rubbish_are_named(tmp_path: Path) -> None:
+    """One sentence, no traceback."""
+    data = tmp_path / "nats"
+    data.mkdir()
+    (data / "nats-secrets.json").write_bytes(b"\x00")
+    with pytest.raises(DomainError, match="does not hold the server's passwords"):
+        Nats(data)
+
+
 def test_parents_of_the_data_stay_closed(pg: Postgres, servers_dir: Path) -> None:
     """Starting the server opens no directory to others: only passing through stays possible."""
     assert servers_dir.stat().st_mode & 0o777 == 0o711
