@@ -34,6 +34,7 @@ from api import (
 from api.auth import authenticated
 from api.body import FrontRequest
 from api.config import Settings
+from api.parameters import plain
 from api.problems import HANDLERS
 from api.services import Services, opened
 from api.ssh import granting
@@ -134,7 +135,7 @@ def create_app(
     return Litestar(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
-        guards=[authenticated],
+        guards=[authenticated, plain],
         exception_handlers=HANDLERS,
         lifespan=[lifespan],
         request_max_body_size=BODY_LIMIT + 1,

@@ -23,6 +23,8 @@ _FORBIDDEN: Final = re.compile(
 )
 _PATH: Final = re.compile(r" - at `\$(.*)`$")
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_JSON: Final = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
+_LENGTH_DIGITS: Final = 9
 _ESCAPE: Final = 0x5C
 _DELETE: Final = 0x7F
 _DECODERS: Final[dict[Any, msgspec.json.Decoder[Any]]] = {}
@@ -34,6 +36,7 @@ class FrontRequest(Request[Principal, Any, State]):
     async def body(self) -> bytes:
         """The whole body. Raises: DomainError request.too_large as soon as it is."""
         if self._body is Empty:
+            self._check_head()
             # Litestar's own way through a generator costs as much as all our decoding.
             parts: list[bytes] = []
             size, more = 0, True
@@ -45,8 +48,20 @@ class FrontRequest(Request[Principal, Any, State]):
                 size += len(parts[-1])
                 _check_size(size)
                 more = event.get("more_body", False)
+            if size:
+                self._check_media()
             self._body = self._connection_state.body = b"".join(parts)
         return self._body
+
+    def _check_head(self) -> None:
+        """A length said ahead is believed when it is too much: nobody waits for such a body."""
+        said = self.headers.get("content-length", "")
+        if len(said) > _LENGTH_DIGITS or (said.isdigit() and int(said) > BODY_LIMIT):
+            _check_size(BODY_LIMIT + 1)
+
+    def _check_media(self) -> None:
+        if not _JSON.fullmatch(self.headers.get("content-type", "")):
+            raise DomainError("request.media_type", "a body is application/json")
 
     async def json(self) -> Any:
         kind = self.route_handler.parsed_data_field

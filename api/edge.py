@@ -5,12 +5,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from contracts.http import Money
+from contracts.http import Money, MoneyNew
 from domain.errors import DomainError
 
 PICO: Final = 10**12
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - writes no offset, as the edge wants it
+_WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _INSTANT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?Z"
 )
@@ -19,6 +20,14 @@ _INSTANT: Final = re.compile(
 def now_us() -> int:
     """The control plane's clock, us UTC; read here and nowhere deeper."""
     return time.time_ns() // 1000
+
+
+def whole(text: str) -> int | None:
+    """The number that `text` is, written as we write it: ASCII digits, no sign, no leading zero.
+
+    At most 18 digits, so it fits wherever the log keeps a number. None for any other text.
+    """
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def instant(us: int) -> str:
@@ -54,7 +63,7 @@ def money(amount_pico: int, currency: str) -> Money:
     return Money(amount=f"{sign}{whole}.{part:012d}", currency=currency)
 
 
-def pico_of(amount: Money) -> int:
+def pico_of(amount: MoneyNew) -> int:
     """The amount in pico-units; the struct's pattern has already refused anything else."""
     whole, part = amount.amount.split(".")
     pico = abs(int(whole)) * PICO + int(part)

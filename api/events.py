@@ -12,7 +12,7 @@ from litestar.response import Stream
 
 from api.auth import Principal
 from api.body import FrontRequest
-from api.edge import instant
+from api.edge import instant, whole
 from api.services import Services, services_of
 from domain.errors import DomainError
 from evidence.reader import head, read_entries
@@ -59,9 +59,10 @@ async def events(request: FrontRequest, follow: FromQuery[bool] = True) -> Strea
     `follow=false` ends at the head. An organization's member sees its organization's entries.
     """
     asked = request.headers.get("last-event-id", "")
-    if asked and not (asked.isascii() and asked.isdigit() and len(asked) <= 18):
+    last = whole(asked) if asked else -1
+    if last is None:
         raise DomainError("position.unknown", "Last-Event-ID is a log position")
-    first = int(asked) + 1 if asked else 0
+    first = last + 1
     services = services_of(request)
     if first > (await services.reads.ask(head)).size:
         raise DomainError("position.unknown", "the log has not reached that position")

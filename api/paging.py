@@ -10,6 +10,8 @@ from contracts.http import PAGE_LIMIT
 from domain.errors import DomainError
 
 _DEFAULT: Final = 100
+_GREATEST: Final = 2**63 - 1
+_LONGEST: Final = 100
 
 
 def page_size(limit: int | None) -> int:
@@ -26,12 +28,17 @@ def after(cursor: str | None) -> int:
     if cursor is None:
         return -1
     try:
-        raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-        return msgspec.json.decode(raw, type=tuple[int])[0]
+        raw = base64.b64decode(cursor[:_LONGEST].encode("ascii"), altchars=b"-_", validate=True)
+        key = msgspec.json.decode(raw, type=tuple[int])[0]
     except (binascii.Error, UnicodeError, msgspec.MsgspecError) as error:
-        raise DomainError(
-            "request.invalid", "not a cursor we gave", {"pointer": "/cursor"}
-        ) from error
+        raise _no_cursor() from error
+    if not 0 <= key <= _GREATEST:
+        raise _no_cursor()
+    return key
+
+
+def _no_cursor() -> DomainError:
+    return DomainError("request.invalid", "not a cursor we gave", {"pointer": "/cursor"})
 
 
 def before(cursor: str | None) -> int | None:

@@ -92,8 +92,8 @@ def framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes
         code, detail = "request.invalid", str(error.extra[0].get("message", detail))
     if detail == _NO_BODY:
         code, detail = "request.malformed", "there is no body: send one JSON object"
-    allow = {"Allow": error.headers["Allow"]} if error.headers and "Allow" in error.headers else {}
-    return _answer(DomainError(code, detail), allow)
+    allow = (error.headers or {}).get("allow")
+    return _answer(DomainError(code, detail), None if allow is None else {"Allow": allow})
 
 
 def _fault(error: Exception) -> DomainError:

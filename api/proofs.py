@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import psycopg
 from litestar import Response, get
-from litestar.params import FromPath
+from litestar.params import PathParameter
 from litestar.response import Stream
 
 from api.auth import AUDITOR, OPERATOR, Principal, require, unknown
 from api.body import FrontRequest
 from api.changing import settled
+from api.edge import whole
 from api.services import Services, services_of
 from contracts.http import Receipt
 from domain.errors import DomainError
@@ -25,6 +26,10 @@ _DOWNLOADS: Final = "SELECT replace(stream, 'log-', 'files-') FROM log.entry WHE
 _VERSION: Final = "SELECT max(version) FROM log.entry WHERE stream = %(stream)s"
 
 
+# The text of the path: conversion would take `+1`, ` 1` and other scripts' digits for one.
+_Position = Annotated[str, PathParameter(pattern="^(0|[1-9][0-9]{0,17})$")]
+
+
 @get("/v1/checkpoint", opt={"public": True}, media_type="text/plain")
 async def checkpoint(request: FrontRequest) -> Response[str]:
     """The newest signed note, as auditors and witnesses keep it. Public by design."""
@@ -34,15 +39,16 @@ async def checkpoint(request: FrontRequest) -> Response[str]:
     return Response(note.decode(), media_type="text/plain")
 
 
-@get("/v1/receipts/{position:int}")
-async def show_receipt(request: FrontRequest, position: FromPath[int]) -> Response[Receipt]:
+@get("/v1/receipts/{position:str}")
+async def show_receipt(request: FrontRequest, position: _Position) -> Response[Receipt]:
     """The entry's bytes and its proof; 409 with Retry-After while it is not signed yet."""
     services = services_of(request)
-    if not 0 <= position < (await services.log.head()).size:
+    index = whole(position)
+    if index is None or index >= (await services.log.head()).size:
         raise unknown("receipt")
-    await _may_see(services, request.user, position)
-    found = receipt(services.storage, position)
-    await _record(services, request, "receipt", found.size, position)
+    await _may_see(services, request.user, index)
+    found = receipt(services.storage, index)
+    await _record(services, request, "receipt", found.size, index)
     body = Receipt(
         position=found.position,
         size=found.size,

@@ -16,6 +16,7 @@ from api.admission.election import Admission
 from api.auth import Verifier
 from api.claims import Claims
 from api.config import Settings
+from api.edge import whole
 from api.fleet.commands import command_key
 from api.reads import Reads
 from api.ssh.authority import Authority, authority
@@ -57,9 +58,10 @@ class Services(Struct, frozen=True):
         asked = request.headers.get("min-log-position")
         if asked is None:
             return
-        if not asked.isascii() or not asked.isdigit() or len(asked) > 18:
+        wanted = whole(asked)
+        if wanted is None:
             raise DomainError("position.unknown", "Min-Log-Position is a log position")
-        await self.reached(int(asked))
+        await self.reached(wanted)
 
     async def reached(self, wanted: int) -> int:
         """How many entries the views hold, once that is more than `wanted`. Raises: view.behind."""

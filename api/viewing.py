@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Response
 
 from api.auth import Principal, unknown
-from api.edge import parse_instant
+from api.edge import parse_instant, whole
 from api.paging import cursor as cursor_of
 from api.services import Services, services_of
 from contracts.http import Given, Page
@@ -38,8 +38,8 @@ async def viewed(request: Any, as_of: str | None = None) -> tuple[Services, int 
     await services.fresh(request)
     if as_of is None:
         return services, None
-    if as_of.isascii() and as_of.isdigit() and len(as_of) <= 18:
-        position = int(as_of)
+    position = whole(as_of)
+    if position is not None:
         size = (await services.reads.ask(head)).size
         if position >= size:
             raise DomainError("as_of.in_future", "the log has not reached it", {"size": size})

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, Money, Positive, PriceAccount, Taken, Word
+from contracts.http import Given, Instant, Money, MoneyNew, Positive, PriceAccount, Taken, Word
 
 
 class MeterNew(Taken, frozen=True):
@@ -30,7 +30,7 @@ class PriceNew(Taken, frozen=True, kw_only=True):
     model: Word
     region: Word = "-"
     state: Word = "usable"
-    price: Money
+    price: MoneyNew
     divisor: Positive = 3_600_000_000_000
     effective_from: Instant
 

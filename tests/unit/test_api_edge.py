@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.edge import instant, money, parse_instant, pico_of
+from api.edge import instant, money, parse_instant, pico_of, whole
 from api.paging import after, cursor, page_size
 from api.problems import problem_bytes, status_of
+from contracts.http import MoneyNew
 from domain.errors import DomainError
 
 
@@ -29,7 +30,8 @@ def test_other_instants_are_refused(text: str) -> None:
 @given(st.integers(-(10**37), 10**37))
 def test_money_returns(pico: int) -> None:
     """Every pico-unit survives the edge, the sign of small negative amounts included."""
-    assert pico_of(money(pico, "USD")) == pico
+    said = money(pico, "USD")
+    assert pico_of(MoneyNew(amount=said.amount, currency=said.currency)) == pico
 
 
 @given(st.integers(0, 2**60))
@@ -56,3 +58,12 @@ def test_statuses_and_retry_after() -> None:
     status, _, headers = problem_bytes(DomainError("log.unavailable", "x"), "c")
     assert (status, headers["Retry-After"]) == (503, "1")
     assert "Retry-After" not in problem_bytes(DomainError("quota.exceeded", "x"), "c")[2]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "+1", "-1", " 1", "1 ", "00", "01", "1e2", "1_0", "\u0661", "1\n", "9" * 19]
+)
+def test_a_whole_number_is_written_one_way(text: str) -> None:
+    """No sign, no space, no leading zero, no other script, nothing that no log position reaches."""
+    assert whole(text) is None
+    assert [whole("0"), whole("10"), whole("9" * 18)] == [0, 10, 10**18 - 1]

@@ -1,0 +1,40 @@
+"""Paths and queries that no handler need look at twice: plain text, whole numbers as we write them.
+
+A guard, so that a new route cannot leave it out. Bodies are looked at in `body.py`.
+"""
+
+from functools import cache
+from typing import Any, Final, get_args
+
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+from litestar.handlers.http_handlers import HTTPRouteHandler
+
+from api.body import check_word
+from api.edge import whole
+from domain.errors import DomainError
+
+_LONGEST: Final = 2000
+
+
+async def plain(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raises: DomainError request.text, request.invalid."""
+    check_word(connection.scope["path"], _LONGEST)
+    if not connection.scope["query_string"]:
+        return
+    for name, value in connection.query_params.multi_items():
+        check_word(name, _LONGEST)
+        check_word(str(value), _LONGEST)
+        if name in _numbers(handler) and whole(str(value)) is None:
+            raise DomainError(
+                "request.invalid", f"{name} is a whole number", {"pointer": f"/{name}"}
+            )
+
+
+@cache
+def _numbers(handler: BaseRouteHandler) -> frozenset[str]:
+    """The handler's parameters that are whole numbers; conversion alone would take 1e2 for one."""
+    if not isinstance(handler, HTTPRouteHandler):
+        return frozenset()
+    found = handler.parsed_fn_signature.parameters.items()
+    return frozenset(name for name, one in found if int in get_args(one.annotation))
