@@ -12,7 +12,7 @@ from api.changing import log_stream, settled, target
 from api.edge import instant, now_us
 from api.services import services_of
 from api.tokens import issue
-from contracts.http import TokenIssuedOut, TokenNew
+from contracts.http_access import TokenIssuedOut, TokenNew
 from domain.access import TokenIssued
 from domain.errors import DomainError
 from evidence.append import Append, Write

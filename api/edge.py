@@ -5,7 +5,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from contracts.http import Money, MoneyNew
+from contracts.http import Money
+from contracts.http_money import MoneyNew
 from domain.errors import DomainError
 
 PICO: Final = 10**12

@@ -23,7 +23,6 @@ type PriceAccount = Annotated[str, Meta(pattern=f"^(default|account-{_UUID})$")]
 type Name = Annotated[str, Meta(min_length=1, max_length=200)]
 type Reason = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[a-z0-9_.-]+$")]
 type Word = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[A-Za-z0-9_.:-]+$")]
-type Subject = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[A-Za-z0-9_.-]+$")]
 type Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 type Amount = Annotated[str, Meta(pattern=r"^-?[0-9]{1,26}\.[0-9]{12}$")]
 type ImageName = Annotated[
@@ -44,13 +43,6 @@ class Given(Struct, frozen=True, kw_only=True):
 
 class Money(Given, frozen=True):
     """An exact amount: twelve decimal places, so a pico-unit is the last digit."""
-
-    amount: Amount
-    currency: Currency
-
-
-class MoneyNew(Taken, frozen=True):
-    """`Money` as a caller sends it."""
 
     amount: Amount
     currency: Currency
@@ -322,23 +314,6 @@ class NodeChanged(Given, frozen=True):
     id: str
     cordoned: bool
     version: int | None
-
-
-class TokenNew(Taken, frozen=True, kw_only=True):
-    """Embedded deployments only: a developer token. `organization` null = platform scope."""
-
-    subject: Subject
-    role: Annotated[str, Meta(pattern="^(platform-operator|auditor|admin|member)$")]
-    organization: OrganizationId | None = None
-    seconds: Annotated[int, Meta(ge=1, le=2_592_000)] = 86_400
-
-
-class TokenIssuedOut(Given, frozen=True):
-    token: str | None
-    principal: str
-    role: str
-    expires_at: Instant
-    secret_already_shown: bool
 
 
 class Component(Given, frozen=True):

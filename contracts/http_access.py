@@ -4,7 +4,26 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, Reason, Taken
+from contracts.http import Given, Instant, OrganizationId, Reason, Taken
+
+type Subject = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[A-Za-z0-9_.-]+$")]
+
+
+class TokenNew(Taken, frozen=True, kw_only=True):
+    """Embedded deployments only: a developer token. `organization` null = platform scope."""
+
+    subject: Subject
+    role: Annotated[str, Meta(pattern="^(platform-operator|auditor|admin|member)$")]
+    organization: OrganizationId | None = None
+    seconds: Annotated[int, Meta(ge=1, le=2_592_000)] = 86_400
+
+
+class TokenIssuedOut(Given, frozen=True):
+    token: str | None
+    principal: str
+    role: str
+    expires_at: Instant
+    secret_already_shown: bool
 
 
 class SshCertificateNew(Taken, frozen=True, kw_only=True):

@@ -4,7 +4,24 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, Money, MoneyNew, Positive, PriceAccount, Taken, Word
+from contracts.http import (
+    Amount,
+    Currency,
+    Given,
+    Instant,
+    Money,
+    Positive,
+    PriceAccount,
+    Taken,
+    Word,
+)
+
+
+class MoneyNew(Taken, frozen=True):
+    """`Money` as a caller sends it."""
+
+    amount: Amount
+    currency: Currency
 
 
 class MeterNew(Taken, frozen=True):
