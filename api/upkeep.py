@@ -42,7 +42,7 @@ async def _upkept(request: FrontRequest, stream: str, command: node.Command) -> 
     nothing = NodeUpkept(id=stream, did=[], version=None)
 
     async def do(cause: str) -> Done:
-        of = (stream, "node")
+        of = ("node", stream)
         return await change(services, request, cause, of, node.DECIDER, command, nothing)
 
     def answer(said: tuple[Said, ...], _: bool) -> NodeUpkept:
@@ -195,10 +195,11 @@ async def node_timeline(
         leases=leases,
         as_of=position,
     )
-    return page(rows, size, lambda row: _happened(row[1]), lambda row: row[0])
+    return page(rows, size, lambda row: happened(row[1]), lambda row: row[0])
 
 
-def _happened(entry: bytes) -> Happened:
+def happened(entry: bytes) -> Happened:
+    """An entry of the log for a person."""
     found = decode_entry(entry)
     return Happened(
         position=found.position,

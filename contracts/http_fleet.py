@@ -169,3 +169,71 @@ class Reservation(Given, frozen=True):
     state: str
     why: str
     version: int
+
+
+# ---------------------------------------------------------------- incidents
+class IncidentNew(Taken, frozen=True):
+    """`subject`: a node or a runtime that it is about; empty: neither."""
+
+    title: Name
+    subject: Annotated[str, Meta(max_length=60, pattern="^((node|runtime)-[0-9a-f-]{36})?$")] = ""
+
+
+class IncidentTie(Taken, frozen=True):
+    position: Annotated[int, Meta(ge=0, le=2**62)]
+
+
+class IncidentNote(Taken, frozen=True):
+    note: Annotated[str, Meta(min_length=1, max_length=5_000)]
+
+
+class IncidentChanged(Given, frozen=True):
+    """`did`: what it became; none and no version: it was so already."""
+
+    id: str
+    did: list[str]
+    version: int | None
+
+
+class Incident(Given, frozen=True):
+    """`title` null once erased; `what`: `operator`, or the event that opened it by itself."""
+
+    id: str
+    what: str
+    subject: str
+    title: str | None
+    opened_at: Instant
+    resolved_at: Instant | None
+    version: int
+
+
+class IncidentNoted(Given, frozen=True):
+    note: str | None
+    actor: str
+    at: Instant
+
+
+class Hit(Given, frozen=True):
+    runtime: str
+    organization: str
+
+
+class Credit(Given, frozen=True):
+    """Proposed by itself for time that was lost; `granted` false: no money has moved."""
+
+    position: int
+    runtime: str
+    account: str
+    milli_gpu_us: int
+    from_at: Instant
+    to_at: Instant
+    reason: str
+    granted: bool
+
+
+class IncidentShown(Given, frozen=True):
+    incident: Incident
+    facts: list[Happened]
+    notes: list[IncidentNoted]
+    affected: list[Hit]
+    credits: list[Credit]

@@ -98,6 +98,9 @@ image.exists|409|The image exists|Register the reference again; it gets a stream
 image.missing|409|The image is not there|Operator: put the image on the node, or name another.
 image.refused|403|The image is not allowed here|Operator: add it to the node's list of images.
 image.unknown|404|No such image|Name a registered reference, or register it.
+incident.invalid|400|Not a credit|A credit is for time that was lost.
+incident.resolved|409|The incident is resolved|Open another one.
+incident.unknown|404|No such incident|Check the id.
 ingest.not_alone|503|Another ingest runs|Operator: run one per database.
 integrator.second|503|Another integrator runs|Operator: run one per storage.
 integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.

@@ -14,7 +14,7 @@ from evidence.append import Append, Bulk, Write
 from evidence.log import EventLog
 from evidence.reader import decode_entry
 from gpuaas_verify.merkle import leaf_hash, root_hash
-from projections import duties
+from projections import duties, losses
 from projections.entries import envelope, fact_of
 from projections.views import read
 
@@ -34,6 +34,7 @@ RATED: Final = duties.TAGS | {
         "price.entry_published",
     )
 }
+_READ: Final = RATED | losses.TAGS
 _LAST: Final = """
 SELECT position, version, entry FROM log.entry WHERE stream = %(stream)s
 ORDER BY version DESC LIMIT 1
@@ -67,6 +68,7 @@ class Rater:
     def __init__(self, conn: psycopg.Connection[Any], log: EventLog) -> None:
         self.books = Books()
         self.duties = duties.Duties()
+        self.losses = losses.Losses()
         self.at = 0
         self._conn = conn
         self._log = log
@@ -110,8 +112,10 @@ class Rater:
 
     def _fold(self, position: int, raw: bytes) -> None:
         entry = envelope(raw)
-        if entry.tag in RATED:
-            fact = fact_of(entry)
+        fact = fact_of(entry) if entry.tag in _READ else None
+        if fact is not None and entry.tag in losses.TAGS:
+            self.losses.apply(entry, fact)
+        if fact is not None and entry.tag in RATED:
             intervals, transfers = self.books.apply(position, entry.stream, fact)
             self.duties.apply(entry, fact)
             if position > self.through and (intervals or transfers):

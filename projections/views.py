@@ -16,6 +16,7 @@ from projections import (
     devices,
     evidence_view,
     identities,
+    incidents,
     inventory,
     journal,
     placing,
@@ -40,6 +41,7 @@ ROOMS: Final = (
     journal,
     access,
     evidence_view,
+    incidents,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

@@ -13,9 +13,11 @@ from gpuaas_verify.note import Vkey
 # Areas of tags, and kinds of streams, in which a fact nobody knows cannot move money nor the state
 # that money rests
 # on (contracts/facts.md): such facts are counted. Everywhere else an unknown tag is refused.
-OPEN_AREAS = frozenset({"access", "app", "department", "image", "organization", "project", "token"})
+OPEN_AREAS = frozenset(
+    {"access", "app", "department", "image", "incident", "organization", "project", "token"}
+)
 PLATFORM_KINDS = frozenset(
-    {"log", "node", "meter", "pricebook", "ledger", "rating", "files", "image"}
+    {"incident", "log", "node", "meter", "pricebook", "ledger", "rating", "files", "image"}
 )
 LOG_FORMAT = "gpuaas-log/1"
 _ORIGIN = re.compile(r"[^\s+/][^\s+]*/[0-9a-f]{16}")
@@ -92,6 +94,11 @@ node.device_xid.v1             node    devices[n uuid$ xid count boottime_us dec
 node.device_test_requested.v1  node    devices[n decided_us
 node.device_tested.v1          node    devices[n command passed! method$ cause$ duration_us \
  boottime_us decided_us attested*
+incident.opened.v1       incident      what$ subject$ title@ opened_us
+incident.tied.v1         incident      at decided_us
+incident.noted.v1        incident      note@ noted_us
+incident.resolved.v1     incident      decided_us
+incident.credit_proposed.v1  incident  runtime$ account$ quantity from_us to_us reason$ decided_us
 runtime.requested.v1     runtime       project$ department$ account$ name@ devices gpu_milli \
  models[s requested_us
 runtime.allocated.v1     runtime       allocation$ node$ model$ devices[i epoch allocated_us
