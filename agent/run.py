@@ -6,7 +6,18 @@ from pathlib import Path
 import nats.errors
 from nats.aio.client import Client
 
-from agent import cdi, clock, device_loops, identity, kept, link, machine, orders, watch
+from agent import (
+    cdi,
+    clock,
+    device_loops,
+    host_certificates,
+    identity,
+    kept,
+    link,
+    machine,
+    orders,
+    watch,
+)
 from agent.config import Config
 from agent.device_watch import Desk
 from agent.device_work import Means
@@ -115,6 +126,7 @@ async def _serve(
             device_loops.probe(desk, node.spool, config.device_probe_us, here.wake)
         ),
         asyncio.create_task(device_loops.work(desk, node.spool, means, here.wake)),
+        asyncio.create_task(host_certificates.keep(config, node)),
     ]
     try:
         # A loop ends only by a failure that must end the agent: it is raised here.

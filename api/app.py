@@ -38,7 +38,7 @@ from api.config import Settings
 from api.parameters import plain
 from api.problems import HANDLERS
 from api.services import Services, opened
-from api.ssh import granting
+from api.ssh import granting, hosts
 from api.terminal import routes
 from contracts.http import BODY_LIMIT
 
@@ -113,6 +113,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     granting.revoke_grant,
     granting.list_grants,
     granting.show_trust,
+    hosts.certify_host,
     proofs.checkpoint,
     proofs.show_receipt,
     proofs.bundle,

@@ -17,6 +17,8 @@ _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE: Final = ("400", "401", "403", "404", "500", "503")
 _ACTING: Final = ("409", "412", "413", "415", "422", "428")
 _PUBLIC: Final = ("400", "500", "503")
+# Nodes prove themselves by a token or key of their own, and repeat without an Idempotency-Key.
+_NODES_OWN: Final = frozenset({"/v1/enrol", "/v1/nodes/host-certificates"})
 
 
 def document() -> dict[str, Any]:
@@ -87,7 +89,7 @@ def _problem() -> dict[str, Any]:
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     acting = method == "post"
-    public = path in {"/v1/health", "/v1/readiness", "/v1/checkpoint", "/v1/enrol"}
+    public = path in {"/v1/health", "/v1/readiness", "/v1/checkpoint", *_NODES_OWN}
     if public:
         operation["security"] = []
     answers = operation["responses"]
@@ -101,7 +103,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if path == "/v1/readiness":
         answers["503"] = {**answers["200"], "description": "Not ready, and why"}
     parameters = operation.setdefault("parameters", [])
-    if acting and path != "/v1/enrol":
+    if acting and path not in _NODES_OWN:
         parameters.append(_header("Idempotency-Key", required=True))
         parameters.append(_header("If-Match", required=path.endswith("/close")))
         for status, answer in answers.items():

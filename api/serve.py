@@ -79,5 +79,8 @@ async def _ingest(settings: Settings, services: Services) -> None:
         return (await services.admission.ask(ask)).appended
 
     await ingest_loops.run(
-        settings.database_url, settings.nats_url, services.command_key, services.log.append, ends
+        *(settings.database_url, settings.nats_url, services.command_key),
+        services.log.append,
+        ends,
+        ssh_ca=(services.ssh.user_ca,),
     )

@@ -87,6 +87,8 @@ gateway.no_route|503|No way to the runtime yet|Wait until it is usable, then try
 gateway.not_ssh|502|Not an SSH server|Operator: look at the node; it named an address where something else answers.
 gateway.second|409|Another gateway has this name|Operator: give each gateway a name of its own.
 gateway.unreachable|502|The runtime does not answer|Try again; look at the runtime's state.
+host_certificate.malformed|502|Not a host certificate|Operator: look at what answers in the control plane's place.
+host_certificate.refused|502|No host certificate|The node asks again; read the control plane's answer.
 idempotency_key.in_flight|409|Still being worked on|Repeat the same request a little later.
 idempotency_key.required|400|No idempotency key|Send `Idempotency-Key`, new for each intent.
 idempotency_key.reused|422|The key was used for another body|Use a new key for a new intent.
@@ -247,6 +249,7 @@ signer.state_changed|503|The signer's state was written by another|Operator: run
 signer.state_missing|503|The signer's state is gone|Operator: restore it; it lives apart from the data.
 signer.state_unwritable|503|The signer cannot write its state|Operator: make room on its disk; it goes on by itself.
 signer.unavailable|503|The signer does not answer|Operator: start it; appends wait for it.
+ssh.host_refused|403|Not this node's host key|Enrol the node, attest the runtime's route, sign with the event key.
 ssh.key_refused|400|Not a usable public key|Send one OpenSSH public key line: Ed25519, ECDSA or RSA of 2048 bits and more.
 ssh.source_refused|400|Not a source network|Send up to 8 addresses or CIDRs without host bits.
 stack.data_unreachable|500|The data folder cannot be entered|Choose a folder the named account can enter.

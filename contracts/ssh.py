@@ -123,3 +123,31 @@ def client_config(entry: Entry, key: str, known_hosts: str) -> str:
         f"  UpdateHostKeys no\n"
         f"  PasswordAuthentication no\n"
     )
+
+
+class HostCertificateAsk(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node asks for a runtime of its own. `host_key` is the one of its `routed` word, `proof`
+    base64 of its event key's signature over `host_certificate_text`.
+    """
+
+    node: str
+    runtime: str
+    host_key: str
+    proof: str
+
+
+class HostCertificate(Struct, frozen=True):
+    """`certificate` goes to HOST_CERTIFICATE, `user_ca` to USER_CA; at `renew_us` (control plane's
+    clock, us) the node asks again. The certificate is valid for 24 hours.
+    """
+
+    certificate: str
+    user_ca: str
+    principal: str
+    renew_us: int
+
+
+def host_certificate_text(ask: HostCertificateAsk) -> bytes:
+    """What `proof` signs; lines, because no field may hold one."""
+    fields = (ask.node, ask.runtime, ask.host_key)
+    return "\n".join(("gpuaas-host-certificate/1", *fields)).encode()

@@ -49,7 +49,9 @@ class Pace(Struct, frozen=True):
 class Desk:
     """One process's connection and what it remembers only for its own lifetime."""
 
-    def __init__(self, ingest: Ingest, client: Client, pace: Pace) -> None:
+    def __init__(
+        self, ingest: Ingest, client: Client, pace: Pace, ssh_ca: tuple[str, ...] = ()
+    ) -> None:
         self.ingest = ingest
         self.client = client
         self.stream: JetStreamContext = client.jetstream(timeout=_PATIENCE_S)
@@ -58,16 +60,19 @@ class Desk:
         self.wake = asyncio.Event()
         self.sent_at: dict[int, float] = {}
         self.consumers: set[str] = set()
-        self.ssh_ca: tuple[str, ...] = ()
+        self.ssh_ca = ssh_ca
 
 
 class Ingested(Struct, frozen=True):
-    """What a session is given: the command key, the log, the admission writer, the clock."""
+    """What a session is given: the command key, the log, the admission writer, the clock, and
+    the CAs whose users enter runtimes.
+    """
 
     key: Ed25519PrivateKey
     append: Appending
     ends: Ends
     now_us: Callable[[], int]
+    ssh_ca: tuple[str, ...] = ()
 
 
 async def run(
@@ -79,15 +84,17 @@ async def run(
     *,
     pace: Pace | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ssh_ca: tuple[str, ...] = (),
 ) -> None:
     """Never returns; cancel it to stop. Nothing is lost whenever it ends.
 
     Waits for its turn while another ingest serves the database. A lost server ends the session,
     and a new one begins from the log.
     """
+    given = Ingested(key, append, ends, now_us, ssh_ca)
     while True:
         try:
-            await _session(database_url, nats_url, Ingested(key, append, ends, now_us), pace)
+            await _session(database_url, nats_url, given, pace)
         except (psycopg.OperationalError, OSError, nats.errors.Error, nats.js.errors.Error):
             # TimeoutError is an OSError. Agents keep every word until they hold its receipt.
             await asyncio.sleep(_LATER_S)
@@ -104,7 +111,7 @@ async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace
             await client.connect(
                 nats_url, max_reconnect_attempts=-1, reconnect_time_wait=1, error_cb=_quiet
             )
-            await _serve(Desk(ingest, client, pace or Pace()))
+            await _serve(Desk(ingest, client, pace or Pace(), given.ssh_ca))
         finally:
             with contextlib.suppress(nats.errors.Error, OSError):
                 await client.close()

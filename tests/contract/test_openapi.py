@@ -7,6 +7,8 @@ from typing import Any
 
 from api.openapi import FILE, text
 
+NODES_OWN = {"/v1/enrol", "/v1/nodes/host-certificates"}
+
 
 def _document() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(FILE.read_text())
@@ -30,22 +32,22 @@ def test_objects_are_closed() -> None:
 
 
 def test_every_act_takes_a_key_and_every_route_tells_its_problems() -> None:
-    """POST needs Idempotency-Key (enrolment's token is its own); refusals are problem+json."""
+    """POST needs Idempotency-Key (nodes prove themselves otherwise); refusals are problem+json."""
     for path, item in _document()["paths"].items():
         for method, operation in item.items():
             names = {one["name"] for one in operation["parameters"] if one["in"] == "header"}
-            if method == "post" and path != "/v1/enrol":
+            if method == "post" and path not in NODES_OWN:
                 assert "Idempotency-Key" in names, path
             problem = operation["responses"]["400"]["content"]
             assert list(problem) == ["application/problem+json"], path
 
 
-def test_only_four_routes_need_no_token() -> None:
-    """Public: health, readiness, the checkpoint, and enrolment with its own token."""
+def test_few_routes_need_no_token() -> None:
+    """Public: health, readiness, the checkpoint, and what nodes prove by keys of their own."""
     public = [
         path
         for path, item in _document()["paths"].items()
         for operation in item.values()
         if operation.get("security") == []
     ]
-    assert sorted(public) == ["/v1/checkpoint", "/v1/enrol", "/v1/health", "/v1/readiness"]
+    assert set(public) == {"/v1/checkpoint", "/v1/health", "/v1/readiness", *NODES_OWN}
