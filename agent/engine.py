@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -14,6 +15,7 @@ from agent.cdi import Device
 from contracts.spec import Spec
 
 SSH_INSIDE = "/run/gpuaas/ssh"
+_TICK_S = 0.05
 _SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -127,19 +129,44 @@ class Engine(Protocol):
 
 def run_plain(argv: Sequence[str], timeout_s: float) -> str:
     """What the program printed. Raises: EngineError engine.failed | engine.timeout."""
+    return run_watched(argv, timeout_s, lambda: None)
+
+
+def run_watched(argv: Sequence[str], timeout_s: float, watch: Callable[[], None]) -> str:
+    """As `run_plain`; `watch` is called each 50 ms and may raise, which ends the program.
+
+    Never waits for what the program left behind: such may hold its output open for ever.
+    """
     try:
-        done = subprocess.run(
-            argv, capture_output=True, timeout=timeout_s, env=environment(), check=False
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
         )
-    except subprocess.TimeoutExpired as error:
-        raise EngineError("engine.timeout", f"{argv[0]} took over {timeout_s} s") from error
     except OSError as error:
         raise EngineError("engine.failed", str(error)) from error
-    return printed(done.returncode, done.stdout, done.stderr)
+    until = time.monotonic() + timeout_s
+    try:
+        while True:
+            try:
+                said, error_said = child.communicate(timeout=_TICK_S)
+            except subprocess.TimeoutExpired:
+                watch()
+                if time.monotonic() > until:
+                    raise EngineError("engine.timeout", f"{argv[0]} took too long") from None
+            else:
+                return _printed(child.returncode, said, error_said)
+    finally:
+        child.kill()
+        child.wait()
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
-def printed(status: int, said: bytes, error: bytes) -> str:
-    """What a program said that ended well. Raises: EngineError engine.failed."""
+def _printed(status: int, said: bytes, error: bytes) -> str:
     if status != 0:
         raise EngineError("engine.failed", error.decode(errors="replace")[-500:].strip())
     return said.decode(errors="replace")

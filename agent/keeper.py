@@ -14,7 +14,6 @@ import fcntl
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -31,9 +30,8 @@ from agent.engine import (
     EngineError,
     Order,
     engine_of,
-    environment,
-    printed,
     read_order,
+    run_watched,
 )
 from agent.probing import banner, devices_visible
 from agent.runtimes import State
@@ -77,6 +75,8 @@ class Keeper:
         self.blunt: Engine = engine_of(order.settings)
         self.seen = read_seen(folder) or Seen("starting", order.started_us)
         self.pidfd = -1
+        self.unsaid = False
+        self.noted = ""
 
     def keep(self) -> None:
         """Returns when the runtime is gone for good and `seen.json` says how."""
@@ -84,6 +84,7 @@ class Keeper:
             self._gone()
             return
         try:
+            self._rest(0)
             self._begin()
             while True:
                 self._look()
@@ -112,13 +113,20 @@ class Keeper:
                     self.engine.start(self.order)
                     found = self.engine.adopt(self.order)
             except EngineError as error:
-                sys.stderr.write(f"{error}\n")
+                self._note(error)
                 if attempt + 1 == _TRIES or error.code.startswith("image."):
                     self._end("failed", error.code)
+                self._clear_half_made()
                 self._rest(_RETRY_S)
             else:
                 self._hold(found)
                 return
+
+    def _clear_half_made(self) -> None:
+        # A create that was cut short may have taken the name: the next one needs it.
+        if not self.seen.started:
+            with contextlib.suppress(EngineError):
+                self.engine.stop(self.order)
 
     def _hold(self, found: Container | None) -> None:
         if found is None or not found.running:
@@ -138,10 +146,14 @@ class Keeper:
 
     def _look(self) -> None:
         """One probe and what follows from it, then rest until the next."""
-        ready = banner(self.seen.address, self.seen.port) and devices_visible(
+        # A probe may not outlast the deadline: whatever is inside decides how long it takes.
+        left_s = (read_deadline(self.folder) - boottime_us()) / 1e6
+        ready = banner(self.seen.address, self.seen.port, left_s) and devices_visible(
             self.seen.pid, self.order.devices
         )
         now_us = boottime_us()
+        if self.unsaid:
+            self._say(self.seen)
         settings, state = self.order.settings, self.seen.state
         if ready and state != "usable":
             self._say(msgspec.structs.replace(self.seen, state="usable", since_us=now_us))
@@ -194,7 +206,7 @@ class Keeper:
                 if self.blunt.adopt(self.order) is None:
                     return
             except EngineError as error:
-                sys.stderr.write(f"{error}\n")
+                self._note(error)
             time.sleep(_RETRY_S)
 
     def _has_ended(self) -> bool:
@@ -219,31 +231,32 @@ class Keeper:
 
     def _run(self, argv: Sequence[str], timeout_s: float) -> str:
         """As `engine.run_plain`, cut short when the runtime must end. Raises: Over, EngineError."""
-        child = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-        )
-        until = time.monotonic() + timeout_s
-        while True:
-            try:
-                said, error = child.communicate(timeout=_TICK_S)
-            except subprocess.TimeoutExpired:
-                why = self.due()
-                if why or time.monotonic() > until:
-                    child.kill()
-                    child.communicate()
-                    if why:
-                        raise Over(why) from None
-                    raise EngineError("engine.timeout", f"{argv[0]} took too long") from None
-            else:
-                return printed(child.returncode, said, error)
+
+        def watch() -> None:
+            why = self.due()
+            if why:
+                raise Over(why)
+
+        return run_watched(argv, timeout_s, watch)
 
     def _say(self, seen: Seen) -> None:
+        """On disk, or said again at the next probe: a full disk must not keep it from its end."""
         self.seen = seen
-        replace_file(self.folder / "seen.json", msgspec.json.encode(seen))
+        try:
+            replace_file(self.folder / "seen.json", msgspec.json.encode(seen))
+        except OSError as error:
+            self.unsaid = True
+            self._note(error)
+        else:
+            self.unsaid = False
+
+    def _note(self, error: Exception) -> None:
+        # Once a change: what fails twice a second for a day must not fill the disk.
+        if str(error) != self.noted:
+            self.noted = str(error)
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{error}\n")
+                sys.stderr.flush()
 
 
 def replace_file(path: Path, content: bytes) -> None:

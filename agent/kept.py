@@ -6,6 +6,7 @@ The folder is the only thing agent and keeper share, so neither ever waits for t
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from contracts.fleet import Share
 from contracts.signing import FleetError
 from contracts.spec import Spec
 
+_ALLOCATION = re.compile(r"allocation-[A-Za-z0-9-]{1,64}")
 _OVER = ("stopped", "failed")
 # How long after its end a runtime's words stay readable.
 _KEPT_US = 86_400_000_000
@@ -61,6 +63,9 @@ class KeptRuntimes:
         spec: Spec | None = None,
     ) -> None:
         """As Runtimes.start; an image that the operator's allow-list lacks is refused."""
+        # It names a folder and a container: nothing else may be meant by it.
+        if not _ALLOCATION.fullmatch(allocation):
+            raise FleetError("device.unknown", "not the name of an allocation")
         folder = self.folder / allocation
         if read_order(folder) is None:
             if spec is None:

@@ -7,12 +7,13 @@ from pathlib import Path
 from agent.cdi import Device
 from agent.sshd import answers
 
-_PATIENCE_S = 3.0
+_PATIENCE_S = 1.0
+_LEAST_S = 0.05
 
 
-def banner(address: str, port: int) -> bool:
-    """True when an SSH server greets on the runtime's own address."""
-    return bool(address) and answers(address, port, _PATIENCE_S)
+def banner(address: str, port: int, most_s: float = _PATIENCE_S) -> bool:
+    """True when an SSH server greets on the runtime's own address; takes a second, or `most_s`."""
+    return bool(address) and answers(address, port, max(_LEAST_S, min(most_s, _PATIENCE_S)))
 
 
 def devices_visible(pid: int, devices: Iterable[Device]) -> bool:
