@@ -179,7 +179,7 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
                 _tombstone(node, command, order, now_us)
         case OpenTerminal() as order:
             held = lease.held(node.store, node.boot)
-            shell = shell_of(node.runtimes, command.allocation)
+            shell = shell_of(node.runtimes, command.allocation, order.session)
             until_us = command.expires_boottime_us if held is None else held.until_us
             node.terminals.open(order, command.allocation, shell, until_us)
             _finish(node, command, None)

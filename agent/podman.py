@@ -6,6 +6,7 @@ from typing import Any
 
 from agent import cdi
 from agent.engine import SSH_INSIDE, Container, EngineError, Order, Run, Settings
+from agent.terminal.wire import MARK
 
 _SSH_PORT = 22
 _PATIENCE_S = 60.0
@@ -36,7 +37,8 @@ class Podman:
         self._remove(order.name)
 
     def shell(self, order: Order, pid: int) -> tuple[str, ...]:  # noqa: ARG002  the contract's
-        return (*self._settings.podman, "exec", "--interactive", "--tty", order.name, "/bin/sh")
+        enter = ("exec", "--interactive", "--tty", "--env", MARK)
+        return (*self._settings.podman, *enter, order.name, "/bin/sh")
 
     def list_all(self, node: str) -> list[Container]:
         said = self._podman(

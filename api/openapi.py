@@ -87,6 +87,12 @@ def _problem() -> dict[str, Any]:
     }
 
 
+# No act: nothing of it is kept.
+_TICKETS: Final = "/v1/terminals/{session_id}/tickets"
+# Acts that must name the version they were decided on.
+_PRECISE: Final = frozenset(("/v1/periods/{period_id}/close",))
+
+
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     acting = method == "post"
     public = path in {"/v1/health", "/v1/readiness", "/v1/checkpoint", *_NODES_OWN}
@@ -103,9 +109,9 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if path == "/v1/readiness":
         answers["503"] = {**answers["200"], "description": "Not ready, and why"}
     parameters = operation.setdefault("parameters", [])
-    if acting and path not in _NODES_OWN:
+    if acting and path not in {*_NODES_OWN, _TICKETS}:
         parameters.append(_header("Idempotency-Key", required=True))
-        parameters.append(_header("If-Match", required=path.endswith("/close")))
+        parameters.append(_header("If-Match", required=path in _PRECISE))
         for status, answer in answers.items():
             if status.startswith("2"):
                 answer["headers"] = {

@@ -1,8 +1,9 @@
 """`make chaos`: the long seeded runs that `make test` samples.
 
 `python -m tests.chaos [REPLAYS [STACKS [FIRST_SEED]]]`; the default is 200 runs: 180 replays of a
-300-task slice and 20 living stacks, each with kills from its seed, and 500 changes of a bundle of
-more than 65,536 entries. A failure names the seed.
+300-task slice and 20 living stacks, each with kills from its seed, 500 changes of a bundle of
+more than 65,536 entries, and 10,000 resumes of terminals. A failure names the seed.
+`python -m tests.chaos terminals [STACKS [FIRST_SEED]]`: only those, 1,000 a stack.
 """
 
 import os
@@ -19,13 +20,21 @@ from tests.contract.test_bundle_mutation import require_changes_refused
 from tests.integration.replay_runs import run, sliced
 from tests.kills import replay_holds
 from tests.kills_stack import stack_holds
+from tests.terminal_resumes import resumes_hold
 
 REPLAYS, STACKS, TASKS = 180, 20, 300
 ENTRIES, CHANGES = 70_000, 500
+TERMINALS, SCREENS, ROUNDS = 10, 50, 20
 
 
 def main(arguments: list[str]) -> int:
     """0 when every seed held; each is one line as it ends."""
+    if arguments[:1] == ["terminals"]:
+        stacks, first = (
+            int(given) for given in (arguments[1:] + [str(TERMINALS), "1000"][len(arguments) - 1 :])
+        )
+        terminals(stacks, first)
+        return 0
     replays, stacks, first = (
         int(given) for given in (arguments + [str(REPLAYS), str(STACKS), "1000"][len(arguments) :])
     )
@@ -59,8 +68,15 @@ def main(arguments: list[str]) -> int:
         say(f"{CHANGES} changes of a bundle of {ENTRIES} entries refused")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    terminals(TERMINALS, first)
     print(f"{replays + stacks} seeded runs held in {time.monotonic() - began:.0f} s")
     return 0
+
+
+def terminals(stacks: int, first: int) -> None:
+    """Each stack is one line as it ends."""
+    for seed in range(first, first + stacks):
+        print(resumes_hold(seed, SCREENS, ROUNDS), flush=True)
 
 
 if __name__ == "__main__":

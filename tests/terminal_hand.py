@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,12 +18,13 @@ from nats.aio.msg import Msg
 
 from agent import clock
 from agent.terminal import wire
+from agent.terminal.shells import Shell
 from contracts import terminal
 from contracts.signing import FleetError
 from contracts.terminal import Attach, Attached, Opener, Sealer
 from evidence.ids import new_id
 
-SHELL = ("/bin/sh",)
+PLAIN = Shell(("/bin/sh",), {"PATH": "/usr/bin:/bin", "PS1": "$ ", "TERM": "xterm"}, "", -1)
 
 
 class Typist:
@@ -86,18 +88,24 @@ class Typist:
 class LivingHost:
     """A host as the agent starts it, and the agent's end of its socket."""
 
-    def __init__(self, folder: Path, argv: tuple[str, ...] = SHELL, lease_s: int = 600) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shell: Callable[[str], Shell] | None = None,
+        lease_s: int = 600,
+    ) -> None:
         self.command_key = Ed25519PrivateKey.generate()
         self.typist = Typist(new_id("node"), new_id("access"), self.command_key)
         self.folder = folder / self.typist.session
         self.folder.mkdir(mode=0o700)
+        chosen = shell(self.typist.session) if shell else PLAIN
         settings = wire.Settings(
             node=self.typist.node,
             session=self.typist.session,
             allocation=new_id("allocation"),
             key=terminal.exchange_hex(self.typist.key),
-            argv=argv,
-            environment={"PATH": "/usr/bin:/bin", "PS1": "$ ", "TERM": "xterm"},
+            argv=chosen.argv,
+            environment=chosen.environment,
             banner="",
             user=-1,
             columns=80,

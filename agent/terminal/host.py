@@ -178,26 +178,38 @@ class Host:
         self.out.clear()
 
     def _hang_up(self) -> None:
-        self.pty.signal(signal.SIGHUP)
         os.close(self.pty.master)
         deadline = time.monotonic() + _HANGUP_S
-        while _members(self.pty.pid) and time.monotonic() < deadline:
+        number = signal.SIGHUP
+        while left := _members(self.pty.pid, self.settings.session):
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
             self.pty.reaped()
-            time.sleep(0.02)
-        for pid in _members(self.pty.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                number = signal.SIGKILL
+            if time.monotonic() > deadline + _HANGUP_S:
+                break
+            time.sleep(0.05)
 
 
-def _members(session: int) -> list[int]:
-    """Living processes of the terminal's session, jobs in the background included."""
+def _members(session: int, name: str) -> list[int]:
+    """Living processes of the terminal: its tty's session, and whoever carries its mark.
+
+    A container's engine runs the shell in a session of its own, under another parent; only the
+    mark in its environment, which its children inherit, says whose it is.
+    """
+    mark = f"{wire.MARK}={name}".encode()
     found = []
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
             # The name, in parentheses, may hold anything: what follows the last one is fixed.
             fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
+            mine = int(fields[3]) == session or mark in (entry / "environ").read_bytes().split(
+                b"\0"
+            )
+            if mine and fields[0] != "Z":
                 found.append(int(entry.name))
     return found

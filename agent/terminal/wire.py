@@ -16,6 +16,7 @@ REPLY = b"R"
 
 HEAD: Final = struct.Struct(">Ic")
 MOST: Final = 65_536
+MARK: Final = "GPUAAS_TERMINAL"  # in the environment of all that runs in a session
 SOCKET: Final = "socket"
 SETTINGS: Final = "settings.json"
 PID: Final = "pid"

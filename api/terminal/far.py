@@ -86,14 +86,15 @@ class Far:
         self._lost = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
 
-    async def open(self, start: int, within_s: float) -> Attached:
+    async def open(self, start: int, within_s: float, gone_s: float) -> Attached:
         """Takes the session over; output comes from the answer's `start` on.
 
+        For `gone_s` the node may not know it: its order may still be on the way.
         Raises: EndedError, TimeoutError when the node does not answer in time.
         """
         subject = terminal.subject(self.place.node, self.place.session, "out")
         self._subscription = await self.client.subscribe(subject, cb=self._on_message)
-        deadline = time.monotonic() + within_s
+        began = time.monotonic()
         self._number = time.time_ns() // 1000
         while True:
             answer = await self._ask(self._attachment(start))
@@ -101,9 +102,10 @@ class Far:
                 break
             if answer is not None and answer.code == "term.ahead":
                 raise EndedError("term.ahead")
-            if time.monotonic() > deadline:
-                if answer is not None and answer.code == "term.gone":
-                    raise EndedError("term.gone")
+            waited_s = time.monotonic() - began
+            if answer is not None and answer.code == "term.gone" and waited_s >= gone_s:
+                raise EndedError("term.gone")
+            if waited_s > within_s:
                 raise TimeoutError
             if answer is not None and answer.code == "term.replayed":
                 self._number = max(self._number, answer.latest) + _STEP

@@ -18,6 +18,7 @@ from domain import terminal
 from domain.errors import DomainError
 
 _BEGINS_S: Final = 40.0
+_ORDERED_S: Final = 30.0
 _LOCK_S: Final = 5.0
 _TICK_S: Final = 0.25
 
@@ -103,7 +104,9 @@ class Show:
         if self.found.opened.recorded:
             self.recorder = await self._record()
         recorded = self.recorder.shown if self.recorder else self.start
-        answer = await self.far.open(min(self.start, recorded), _BEGINS_S)
+        age_s = (now_us() - self.found.opened.opened_us) / 1_000_000
+        begin = min(self.start, recorded)
+        answer = await self.far.open(begin, _BEGINS_S, max(0.0, _ORDERED_S - age_s))
         if self.start > answer.end:
             raise ClosedError(client.RULES, "term.ahead")
         if answer.start > self.start:

@@ -138,9 +138,9 @@ def test_past_its_lease_nothing_of_a_terminal_is_left(tmp_path: Path) -> None:
         host.until(b"set\r\n")
         session = int(bytes(host.typist.shown).rpartition(b"pid ")[2].split()[0])
         shell = os.getsid(session)
-        assert len(_members(shell)) == 2
+        assert len(_members(shell, host.typist.session)) == 2
         host.socket.close()
         assert host.child.wait(30) == 0
-        assert not _members(shell)
+        assert not _members(shell, host.typist.session)
     finally:
         host.close()
