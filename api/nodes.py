@@ -121,6 +121,7 @@ def _given(row: inventory_read.Node, devices: list[inventory_read.Device]) -> No
         model=row.model or row.expected_model,
         state=_state(row),
         cordoned=row.cordoned,
+        upkeep=row.upkeep,
         simulated=row.simulated,
         gpus=len(row.gpus),
         used_milli=row.used_milli,

@@ -55,7 +55,6 @@ class Page[T](Given, frozen=True):
     next: str | None
 
 
-# ---------------------------------------------------------------- tenants
 class OrganizationNew(Taken, frozen=True):
     name: Name
 
@@ -294,13 +293,14 @@ class Device(Given, frozen=True):
 
 
 class Node(Given, frozen=True):
-    """`state`: invited, reachable or unreachable. `devices` are listed when one node is shown."""
+    """`state`: invited, reachable, unreachable; `upkeep` as NodeUpkeep says; `devices` of one."""
 
     id: str
     name: str | None
     model: str
     state: str
     cordoned: bool
+    upkeep: str
     simulated: bool | None
     gpus: int
     used_milli: int

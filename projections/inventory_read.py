@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from domain.words import Gpu, Share
 from projections.asof import fetch, fetch_one
+from projections.upkeep_read import word
 
 
 class Node(Struct, frozen=True):
@@ -29,12 +30,22 @@ class Node(Struct, frozen=True):
     reachable: bool
     reach_since_us: int | None
     cordoned: bool
+    drains: int
+    quarantined: int
+    retired: str | None
     boot: str | None
     renewed_us: int | None
     lease_until_us: int | None
     allocations: int
     used_milli: int
     version: int
+
+    @property
+    def upkeep(self) -> str:
+        """In one word, as `upkeep_read.word`."""
+        busy, gpus = bool(self.allocations), len(self.gpus)
+        ill = bool(gpus) and self.quarantined >= gpus
+        return word(self.retired, ill=ill, drained=self.drains, busy=busy, cordoned=self.cordoned)
 
 
 class Device(Struct, frozen=True):
@@ -85,7 +96,10 @@ WITH given AS (
 SELECT n.node, n.from_position, w.words AS name, n.expected_model, n.invited_us,
   i.model, i.simulated, i.serial, coalesce(i.gpus, '[]'::jsonb) AS gpus, i.enrolled_us,
   coalesce(r.reachable, i.node IS NOT NULL) AS reachable, r.since_us AS reach_since_us,
-  coalesce(c.cordoned, false) AS cordoned, b.boot, l.renewed_us, l.until_us AS lease_until_us,
+  coalesce(c.cordoned, false) AS cordoned,
+  (SELECT count(*) FROM views.node_drain d WHERE d.node = n.node AND [d]) AS drains,
+  (SELECT count(*) FROM views.node_quarantine q WHERE q.node = n.node AND [q]) AS quarantined,
+  t.reason AS retired, b.boot, l.renewed_us, l.until_us AS lease_until_us,
   coalesce(u.allocations, 0) AS allocations, coalesce(u.used_milli, 0) AS used_milli,
   (SELECT max(version) FROM log.entry g WHERE g.stream = n.node
      AND (%(as_of)s::bigint IS NULL OR g.position <= %(as_of)s)) AS version
@@ -96,6 +110,7 @@ LEFT JOIN log.private_value w ON w.digest =
 LEFT JOIN views.node_identity i ON i.node = n.node AND [i]
 LEFT JOIN views.node_reach r ON r.node = n.node AND [r]
 LEFT JOIN views.node_cordon c ON c.node = n.node AND [c]
+LEFT JOIN views.node_retired t ON t.node = n.node AND [t]
 LEFT JOIN views.node_anchor b ON b.node = n.node AND [b]
 LEFT JOIN views.node_lease l ON l.node = n.node AND [l]
 LEFT JOIN given u ON u.node = n.node
@@ -112,11 +127,16 @@ WITH given AS (
   FROM views.allocation a CROSS JOIN jsonb_array_elements(a.devices) d
   WHERE [a] GROUP BY 1, 2)
 SELECT i.node, (u ->> 'index')::numeric AS index, u ->> 'uuid' AS uuid, i.model, i.simulated,
-  coalesce(r.reachable, true) AND NOT coalesce(c.cordoned, false) AS offered,
+  coalesce(r.reachable, true) AND NOT coalesce(c.cordoned, false) AND t.node IS NULL
+    AND q.node IS NULL
+    AND NOT EXISTS (SELECT 1 FROM views.node_drain d WHERE d.node = i.node AND [d]) AS offered,
   coalesce(g.used_milli, 0) AS used_milli, coalesce(g.allocations, 0) AS allocations
 FROM views.node_identity i CROSS JOIN jsonb_array_elements(i.gpus) u
 LEFT JOIN views.node_reach r ON r.node = i.node AND [r]
 LEFT JOIN views.node_cordon c ON c.node = i.node AND [c]
+LEFT JOIN views.node_retired t ON t.node = i.node AND [t]
+LEFT JOIN views.node_quarantine q
+  ON q.node = i.node AND q.device = (u ->> 'index')::numeric AND [q]
 LEFT JOIN given g ON g.node = i.node AND g.index = (u ->> 'index')::numeric
 WHERE [i] AND (%(node)s::text IS NULL OR i.node = %(node)s)
 ORDER BY i.node, 2
@@ -152,7 +172,7 @@ def devices(
 
 
 def capacity_use(conn: psycopg.Connection[Any], as_of: int | None = None) -> list[Use]:
-    """Use per model of the devices on nodes that answer and are not cordoned."""
+    """Use per model of the devices that take work: of nodes that answer and nobody closed."""
     found: dict[tuple[str, bool], list[Device]] = {}
     for device in devices(conn, None, as_of):
         if device.offered:

@@ -25,14 +25,23 @@ class Standing(Struct, frozen=True):
 
     @property
     def state(self) -> str:
-        """One word: what keeps new work away, the strongest first; `serving` when nothing does."""
-        if self.retired is not None:
-            return "retired"
-        if self.gpus and self.quarantined >= self.gpus:
-            return "quarantined"
-        if self.drains:
-            return "draining" if self.allocations else "drained"
-        return "cordoned" if self.cordoned else "serving"
+        """In one word."""
+        ill, busy = bool(self.gpus) and self.quarantined >= self.gpus, bool(self.allocations)
+        return word(self.retired, ill=ill, drained=self.drains, busy=busy, cordoned=self.cordoned)
+
+
+def word(retired: str | None, *, ill: bool, drained: int, busy: bool, cordoned: bool) -> str:
+    """What keeps new work away, the strongest first; `serving` when nothing does.
+
+    `ill`: all devices are in quarantine. `drained`: by so many; it is draining while `busy`.
+    """
+    if retired is not None:
+        return "retired"
+    if ill:
+        return "quarantined"
+    if drained:
+        return "draining" if busy else "drained"
+    return "cordoned" if cordoned else "serving"
 
 
 class Drain(Struct, frozen=True):

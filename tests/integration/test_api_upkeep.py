@@ -1,11 +1,14 @@
 """Operators' verbs, placement and timelines over a real log and real views."""
 
 import asyncio
+import random
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from api.admission.wire import end_ask
@@ -15,6 +18,8 @@ from domain import runtime
 from domain.words import Attested
 from evidence.append import Append, Write
 from evidence.ids import new_id
+from evidence.reader import read_entries
+from gpuaas_verify.books import Books
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 
@@ -76,6 +81,8 @@ def test_drain_quarantine_return_retire(database: Database, nats_url: str, tmp_p
         place = await launched(stage, project)
         assert (place["node"], place["devices"]) == (second, [{"index": 1, "milli": 1000}])
         await stage.views()
+        listed = (await stage.get("/v1/nodes")).json()["items"]
+        assert [one["upkeep"] for one in listed] == ["draining", "serving"]
         ready = (await stage.client.get("/v1/readiness")).json()
         assert ready["closed_nodes"] == {first: "draining", second: "1 devices quarantined"}
         assert not [why for why in ready["reasons"] if "quarantine" in why or "drain" in why]
@@ -84,6 +91,9 @@ def test_drain_quarantine_return_retire(database: Database, nats_url: str, tmp_p
         assert busy["code"] == "node.not_empty"
         third = await stage.node(gpus=1)
         assert (await verb(stage, third, "retire", {"reason": "old"}))["did"] == ["retired"]
+        await stage.views()
+        shown = (await stage.get(f"/v1/nodes/{third}")).json()
+        assert (shown["upkeep"], shown["cordoned"]) == ("retired", False)
         again = await verb(stage, third, "cordon")
         assert again["code"] == "node.retired"
         member = stage.token("member", new_id("organization"))
@@ -190,5 +200,60 @@ def test_blocks_and_reservations(database: Database, nats_url: str, tmp_path: Pa
         assert late["code"] == "reservation.ended"
         again = await stage.post(f"/v1/reservations/{name}/end", {"reason": "unused"})
         assert (again.status_code, again.json()["why"]) == (200, "expired")
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_verbs_beside_launches_leave_books_that_hold(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Drains, quarantines, reservations, blocks and ends at once: the auditor's books take it all."""
+
+    async def scene(stage: Stage) -> None:
+        nodes = [await stage.node(gpus=3) for _ in range(3)]
+        for node in nodes[:2]:
+            await verb(stage, node, "require-sanitization")
+        projects = [(await stage.tenant())["project"] for _ in range(2)]
+        mine: list[str] = []
+        codes: Counter[str] = Counter()
+
+        async def launches(seed: int) -> None:
+            some = random.Random(seed)
+            for _ in range(12):
+                body = {"project": some.choice(projects), "name": "r"}
+                if some.random() < 0.3:
+                    answer = await stage.post("/v1/blocks", body | {"count": 2, "policy": "spread"})
+                    made = [one["id"] for one in answer.json().get("runtimes", [])]
+                else:
+                    shape = {"gpu_milli": some.choice([300, 1000])}
+                    answer = await stage.post("/v1/runtimes", body | shape)
+                    made = [answer.json()["id"]] if answer.status_code == 201 else []
+                codes[answer.json().get("code", "placed")] += 1
+                mine.extend(made)
+                while len(mine) > 3:
+                    await end(stage, mine.pop(some.randrange(len(mine))))
+
+        async def verbs(seed: int) -> None:
+            some = random.Random(seed)
+            for _ in range(12):
+                node = some.choice(nodes)
+                reason, owner = some.choice(["fan", "disk"]), {"owner": "operator"}
+                await verb(stage, node, "drain", {"reason": reason})
+                device = [some.randrange(3)]
+                await verb(stage, node, "quarantine", {"reason": "xid", "devices": device})
+                until = instant(time.time_ns() // 1000 + 300_000)
+                wanted = {"project": projects[0], "model": "T4", "devices": 1, "until": until}
+                await stage.post("/v1/reservations", wanted)
+                await verb(stage, node, "undrain", {"reason": reason, **owner})
+                answer = await verb(stage, node, "return", {"devices": device})
+                codes[answer.get("code", "returned")] += 1
+
+        await asyncio.gather(*(launches(n) for n in range(3)), *(verbs(n) for n in range(2)))
+        assert codes["placed"] > 3, codes
+        assert codes["returned"] > 0, codes
+        rows = await stage.services.reads.ask(read_entries, 0, 100_000)
+        with Books(None) as books:
+            for position, entry, _ in rows:
+                books.feed(position, msgspec.json.decode(entry))
 
     play(database, nats_url, tmp_path, scene)
