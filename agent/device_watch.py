@@ -77,6 +77,14 @@ class Desk:
                 raise DeviceError("nvml.silent", f"no answer in {ANSWER_S:.0f} s")
             return asked.result()
 
+    def illness(self, devices: tuple[int, ...]) -> str:
+        """Why one of these takes no new work, as last said of it; "" when all are healthy."""
+        for index in devices:
+            known = self.ledger.of(self.units[index].uuid) if index < len(self.units) else HEALTHY
+            if known.state != "healthy":
+                return f"device {index} is {known.state}: {known.cause}"
+        return ""
+
     def unit(self, index: int) -> Unit:
         """Raises: DeviceError device.unknown."""
         if not 0 <= index < len(self.units):

@@ -1,6 +1,7 @@
 """Commands: checked, journaled before each effect, answered once however often they arrive."""
 
 import hashlib
+from collections.abc import Callable
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -42,8 +43,15 @@ _UNFENCED = (CheckDevices, SanitizeDevices, OpenTerminal, CloseTerminal)
 _PREFLIGHT = ("device.", "image.", "terminal.")
 
 
+def _well(_devices: tuple[int, ...]) -> str:
+    return ""
+
+
 class Node(Struct, frozen=True):
-    """What commands are checked against and act on. `devices`: how many were enrolled."""
+    """What commands are checked against and act on.
+
+    `devices`: how many were enrolled. `illness`: why one of these devices takes no new work, or "".
+    """
 
     node: str
     boot: str
@@ -53,6 +61,7 @@ class Node(Struct, frozen=True):
     runtimes: Runtimes
     terminals: Terminals
     devices: int = 0
+    illness: Callable[[tuple[int, ...]], str] = _well
 
 
 class Answer(Struct, frozen=True):
@@ -80,6 +89,7 @@ def handle(node: Node, raw: bytes, now_us: int) -> Answer:
         if stored is None:
             check(node, command, now_us)
             _receive(node, command)
+            _preflight(node, command)
         elif stored[0] == "DONE":
             return Answer(again=stored[1])
         carry_out(node, command, now_us)
@@ -186,6 +196,17 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
         case CloseTerminal() as order:
             node.terminals.close(order.session)
             _finish(node, command, None)
+
+
+def _preflight(node: Node, command: Command) -> None:
+    """Nothing new starts on an ill device, though the platform has not heard of it yet.
+
+    Raises: FleetError device.unhealthy.
+    """
+    if isinstance(command.order, StartRuntime):
+        cause = node.illness(tuple(share.index for share in command.order.devices))
+        if cause:
+            raise FleetError("device.unhealthy", cause)
 
 
 def refuse(node: Node, number: int, code: str, sha256: str, now_us: int) -> None:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import nats.errors
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from agent import (
@@ -57,7 +58,7 @@ async def run(config: Config, stop: asyncio.Event | None = None) -> None:
         reply = known or await _enrol(config, source)
         desk = machine.open_desk(config, store, source)
         given = () if config.engine is None else machine.given_to_containers(desk)
-        node = open_node(config, store, reply, len(desk.units), given)
+        node = open_node(config, store, reply, given, desk)
         try:
             await _serve(config, node, reply, stop, desk)
         finally:
@@ -71,18 +72,17 @@ def open_node(
     config: Config,
     store: Store,
     reply: EnrolReply,
-    devices: int = 0,
     given: tuple[cdi.Device, ...] = (),
+    desk: Desk | None = None,
 ) -> Node:
     """The node as this boot: same boot adopts what runs, a new one starts from nothing."""
     boot = clock.boot_of(reply.node, config.machine_boot or clock.machine_boot())
     spool = Spool(store, identity.event_key(config.state), reply.node, boot)
     runtimes = source_of(config, reply.node, boot, given)
     terminals = Terminals(config.state / "terminals", reply.node)
-    node = Node(
-        *(reply.node, boot, reply.command_key, store, spool, runtimes, terminals),
-        devices=devices,
-    )
+    node = Node(reply.node, boot, reply.command_key, store, spool, runtimes, terminals)
+    if desk is not None:
+        node = replace(node, devices=len(desk.units), illness=desk.illness)
     watch.announce(node, clock.boottime_us())
     orders.resume(node, clock.boottime_us())
     return node

@@ -69,6 +69,7 @@ device.none|503|No GPU answers|Operator: check the driver on the machine.
 device.not_asked|503|The device has no such thing|Nothing: this driver or device does not offer it.
 device.not_suspect|409|The device is healthy|Nothing: only a suspect device is tested.
 device.reset_required|503|The GPU needs a reset|Operator: reset it; it is tested afterwards.
+device.unhealthy|409|The device is ill|Nothing: the platform places it elsewhere.
 device.unknown|409|No such device|Operator: enrol the node again with its real inventory.
 engine.failed|503|The engine failed|Read the sentence; the keeper tries again.
 engine.timeout|503|The engine does not answer|Nothing: the keeper tries again.

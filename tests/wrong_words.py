@@ -173,6 +173,27 @@ def life_cases() -> Iterator[Wrong]:
         "stopped before it degraded", "wrong_instant", degraded_then_stopped, "stopped_us", 7
     )
 
+    def ill(log: LogDraft, said: dict[str, Any]) -> None:
+        fact = {"devices": [0], "uuid": "GPU-0", "state": "suspect", "cause": "xid", "xid": 48}
+        moment = {"ecc_uncorrected": None, "boottime_us": 9, "decided_us": 10}
+        words = {**fact, "ecc_uncorrected": None}
+        log.spoken(NODE, "node.device_reported", {**fact, **moment}, {**words, **said})
+
+    worse = case(
+        "another state of a device",
+        "contradicts",
+        lambda log: ill(log, {"state": "failed"}),
+        "state",
+    )
+    yield worse
+    yield case("another device", "contradicts", lambda log: ill(log, {"devices": [1]}), "devices")
+    yield case(
+        "a count for none",
+        "contradicts",
+        lambda log: ill(log, {"ecc_uncorrected": 0}),
+        "ecc_uncorrected",
+    )
+
     def leased_elsewhere(log: LogDraft) -> None:
         enrolled(log, uid("node", 9))
         log.seq += 1

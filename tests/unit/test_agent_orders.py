@@ -18,6 +18,7 @@ from agent.spool import Spool
 from agent.store import Store
 from agent.terminal.desk import Terminals
 from contracts import fleet
+from contracts.devices import SanitizeDevices
 from contracts.fleet import Attested, Body, Command, Share, StartRuntime, StopRuntime
 from contracts.signing import public_hex
 from contracts.spec import Spec
@@ -272,3 +273,61 @@ def test_where_it_answers_is_said_before_usable_and_when_it_moves(tmp_path: Path
     ]  # fmt: skip
     source.close()
     closed(opening)
+
+
+def about(number: int, boot: str = BOOT, *devices: int) -> Command:
+    order = SanitizeDevices(devices or (1,))
+    return Command("gpuaas-command/1", number, NAME, boot, "", 0, "n", LEASE_END, order)
+
+
+def test_an_order_about_devices_is_taken_once_and_outlives_its_boot(tmp_path: Path) -> None:
+    """Redelivered, or sent again to the next boot, it is the same order: one piece of work. Cut
+    short by a crash before it was in the table, the next boot takes it up.
+    """
+    node = replace(opened(tmp_path), devices=2)
+    for command in (about(7), about(7), replace(about(7), nonce="later")):
+        assert orders.handle(node, sent(command), 1 * S).refused == ""
+    node.store.conn.execute("UPDATE journal SET state = 'INTENT' WHERE number = 7")
+    node.store.conn.execute("DELETE FROM device_work")
+    closed(node)
+    node = replace(opened(tmp_path, "c" * 32), devices=2)
+    assert orders.resume(node, 2 * S) == 1
+    assert orders.handle(node, sent(about(7, "c" * 32)), 3 * S).refused == ""
+    rows = node.store.conn.execute("SELECT number, kind FROM device_work").fetchall()
+    assert rows == [(7, "sanitize")]
+    closed(node)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (about(7, BOOT, 0, 2), "device.unknown"),
+        (replace(about(7), node=NAME[:-1] + "1"), "command.wrong_node"),
+        (about(7, "d" * 32), "command.wrong_boot"),
+        (replace(about(7), expires_boottime_us=S), "command.expired"),
+    ],
+)
+def test_a_device_order_that_is_not_for_us_is_refused(
+    node: Node, command: Command, code: str
+) -> None:
+    """Index, node, boot and expiry are checked as for any order; nothing is put to work."""
+    assert orders.handle(replace(node, devices=2), sent(command), 1 * S).refused == code
+    assert node.store.conn.execute("SELECT count(*) FROM device_work").fetchone() == (0,)
+
+
+def test_a_number_is_one_order(node: Node) -> None:
+    """A device order under a number that started a runtime is a replay, and the other way round."""
+    here = replace(node, devices=2)
+    assert orders.handle(here, sent(start(10)), 1 * S).refused == ""
+    assert orders.handle(here, sent(about(10)), 1 * S).refused == "command.replayed"
+    assert orders.handle(here, sent(about(12)), 1 * S).refused == ""
+    assert orders.handle(here, sent(start(12, "runtime-9")), 1 * S).refused == "command.replayed"
+
+
+def test_nothing_starts_on_an_ill_device(node: Node) -> None:
+    """Pre-flight: refused by name, for good, although the platform has not heard of it yet."""
+    ill = replace(node, illness=lambda devices: "device 0 is suspect" if 0 in devices else "")
+    assert orders.handle(ill, sent(start()), 1 * S).refused == "device.unhealthy"
+    assert node.runtimes.observe(2 * S) == []
+    assert orders.handle(node, sent(replace(start(), nonce="again")), 3 * S).refused == ""
+    assert node.runtimes.observe(4 * S) == []
