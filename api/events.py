@@ -73,7 +73,13 @@ async def events(request: FrontRequest, follow: FromQuery[bool] = True) -> Strea
 
 
 async def _stream(
-    services: Services, principal: Principal, first: int, *, follow: bool, until: float
+    services: Services,
+    principal: Principal,
+    first: int,
+    *,
+    follow: bool,
+    until: float,
+    quiet_s: float = _QUIET_S,
 ) -> AsyncIterator[bytes]:
     position = first
     loop = asyncio.get_running_loop()
@@ -91,7 +97,7 @@ async def _stream(
             continue
         if not follow or (until and time.time() >= until):
             return
-        if loop.time() - spoke > _QUIET_S:
+        if loop.time() - spoke > quiet_s:
             # Proxies close silent streams; the comment also shows a reader that is gone.
             yield b": quiet\n\n"
             spoke = loop.time()

@@ -1,0 +1,78 @@
+"""The API process as it runs, over real sockets, for the length of a block."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from api.config import Settings
+from evidence.log import EventLog
+from tests.api_stage import open_log, settings_for
+from tests.conftest import Database
+
+
+@dataclass
+class Served:
+    """`gpuaas serve` on an opened log; it answers."""
+
+    url: str
+    settings: Settings
+    child: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self) -> str:
+        """Its last words."""
+        return self.log.read_text()[-3000:]
+
+
+@contextmanager
+def served(database: Database, nats_url: str, folder: Path) -> Iterator[Served]:
+    """Killed at the end, where the block has not ended it."""
+    asyncio.run(_opened(database.app_url))
+    settings = settings_for(database, nats_url, folder)
+    port = _free_port()
+    env = {**settings.environment(), "GPUAAS_HTTP_PORT": str(port), "GPUAAS_EMBEDDED": "1"}
+    log = folder / "serve.log"
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "api.cli", "serve"],
+            cwd=Path(__file__).parents[2], env=env, stdout=out, stderr=out,
+        )  # fmt: skip
+    made = Served(f"http://127.0.0.1:{port}", settings, child, log)
+    try:
+        _wait(made)
+        yield made
+    finally:
+        child.kill()
+        child.wait()
+
+
+async def _opened(url: str) -> None:
+    log = await EventLog.open(url)
+    await open_log(log)
+    await log.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _wait(api: Served) -> None:
+    deadline = time.monotonic() + 60
+    with httpx.Client(base_url=api.url, timeout=10) as client:
+        while time.monotonic() < deadline and api.child.poll() is None:
+            try:
+                if client.get("/v1/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+    raise AssertionError(api.said())

@@ -1,0 +1,152 @@
+"""The tail of events as a follower meets it: new facts, silence, a way back, an end."""
+
+import asyncio
+import contextlib
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api import events
+from api.auth import Principal
+from api.tokens import issue
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+from tests.integration.served import Served, served
+
+pytestmark = pytest.mark.slow
+
+PATIENCE_S = 60
+
+
+class Tail:
+    """What one follower has heard: ids in order; `task` ends when the stream does."""
+
+    def __init__(self, client: httpx.AsyncClient, token: str, after: int | None = None) -> None:
+        self.ids: list[int] = []
+        self._client = client
+        self._headers = {"Authorization": f"Bearer {token}"}
+        if after is not None:
+            self._headers["Last-Event-ID"] = str(after)
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        async with self._client.stream("GET", "/v1/events", headers=self._headers) as answer:
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            async for line in answer.aiter_lines():
+                if line.startswith("id: "):
+                    self.ids.append(int(line[4:]))
+
+    async def heard(self, last: int) -> list[int]:
+        """Everything, once `last` has come."""
+        await until(lambda: last in self.ids or self.task.done(), f"event {last}")
+        return list(self.ids)
+
+    async def leave(self) -> None:
+        """The connection is dropped."""
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+
+async def until(ready: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not ready():
+        assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}"
+        await asyncio.sleep(0.02)
+
+
+class World:
+    """A running API and who acts on it; `last` is the position of the latest own act."""
+
+    def __init__(self, api: Served, client: httpx.AsyncClient) -> None:
+        self._api = api
+        self._client = client
+        self.operator = self.token("platform-operator", None)
+        self.last = 0
+
+    def token(self, role: str, org: str | None, seconds: int = 600) -> str:
+        return issue(self._api.settings, "user-1", role, org, time.time_ns() // 1000, seconds)
+
+    async def post(self, path: str, **body: str) -> str:
+        """The id of what was made."""
+        headers = {"Authorization": f"Bearer {self.operator}", "Idempotency-Key": uuid.uuid4().hex}
+        answer = await self._client.post(path, json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+        self.last = max(self.last, int(answer.headers["Log-Position"]))
+        return str(answer.json()["id"])
+
+    def tail(self, token: str | None = None, after: int | None = None) -> Tail:
+        return Tail(self._client, token or self.operator, after)
+
+
+@asynccontextmanager
+async def world(api: Served) -> AsyncIterator[World]:
+    limits = httpx.Timeout(10, read=PATIENCE_S)
+    async with httpx.AsyncClient(base_url=api.url, timeout=limits) as client:
+        yield World(api, client)
+
+
+def test_followers_hear_every_new_fact(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """Each of several hears all that was there and all that comes, once, in order; one that lost
+    its connection goes on after the last it heard; a member hears its organization's only; a stream
+    ends with its token; and the process ends although others still follow.
+    """
+
+    async def scene(api: Served) -> None:
+        async with world(api) as of:
+            first = await of.post("/v1/organizations", name="First")
+            tails = [of.tail() for _ in range(3)]
+            for tail in tails:
+                assert await tail.heard(of.last) == list(range(of.last + 1))
+            mine = of.tail(of.token("member", first))
+            await asyncio.gather(*(of.post("/v1/organizations", name=f"{n}") for n in range(5)))
+            for tail in tails:
+                assert await tail.heard(of.last) == list(range(of.last + 1))
+            left = tails.pop()
+            await left.leave()
+            kept = left.ids[-1]
+            for number in range(3):
+                await of.post("/v1/departments", organization=first, name=f"d{number}")
+            back = of.tail(after=kept)
+            assert await back.heard(of.last) == list(range(kept + 1, of.last + 1))
+            own = await mine.heard(of.last)
+            assert own == [own[0], of.last - 2, of.last - 1, of.last], "created, and departments"
+            brief = of.tail(of.token("platform-operator", None, seconds=3))
+            await asyncio.wait_for(brief.task, PATIENCE_S)
+            assert brief.ids == list(range(of.last + 1))
+            api.child.send_signal(signal.SIGTERM)
+            status = await asyncio.to_thread(api.child.wait, 30)
+            assert status == 0, api.said()
+            followers = [each.task for each in (*tails, back, mine)]
+            await asyncio.gather(*followers, return_exceptions=True)
+
+    with served(database, nats_url, tmp_path) as api:
+        asyncio.run(scene(api))
+
+
+def test_a_silent_stream_is_kept_alive(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """On silence a comment goes out, again and again, and the next fact still follows in order."""
+
+    async def scene(stage: Stage) -> None:
+        size = await stage.size()
+        principal = Principal("user-1", "platform-operator", "-")
+        stream = events._stream(stage.services, principal, size, follow=True, until=0, quiet_s=0.2)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(stream) == b": gpuaas events\n\n"
+            assert [await anext(stream) for _ in range(2)] == [b": quiet\n\n"] * 2
+            made = await stage.post("/v1/organizations", {"name": "Org"})
+            told = await anext(stream)
+            while told == b": quiet\n\n":
+                told = await anext(stream)
+        assert told.startswith(b"id: %d\nevent: gpuaas.organization.created.v1\n" % size)
+        assert made.json()["id"].encode() in told
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    play(database, nats_url, tmp_path, scene)

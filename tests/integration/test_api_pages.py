@@ -1,0 +1,128 @@
+"""Pages walked while rows come in: nothing twice, nothing that was there left out."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+
+from evidence.storage import Storage
+from projections.invoicing import finalize_due
+from projections.rater import Rater
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+from tests.integration.projections_world import HOUR_US, T0, World
+
+pytestmark = pytest.mark.slow
+
+PAGE = 2
+BEGUN = 5
+
+type Make = Callable[[int], Awaitable[object]]
+
+
+async def walked(stage: Stage, path: str, key: str, make: Make) -> tuple[list[str], list[str]]:
+    """What was there at the start, and what a walk met during which each page brought two rows."""
+    joined = "&" if "?" in path else "?"
+    for number in range(BEGUN):
+        await make(number)
+    await stage.views()
+    there = (await stage.get(f"{path}{joined}limit=500")).json()
+    assert there["next"] is None
+    met: list[str] = []
+    cursor, turn = "", 0
+    while turn == 0 or cursor:
+        asked = f"{path}{joined}limit={PAGE}" + (f"&cursor={cursor}" if cursor else "")
+        page = (await stage.get(asked)).json()
+        assert len(page["items"]) <= PAGE
+        met += [one[key] for one in page["items"]]
+        cursor = page["next"] or ""
+        # Only so many: a walk forwards would meet new rows for ever.
+        if turn < 3:
+            for number in range(2):
+                await make(BEGUN + 2 * turn + number)
+            await stage.views()
+        turn += 1
+    return [one[key] for one in there["items"]], met
+
+
+def require_walk(there: list[str], met: list[str], *, forwards: bool) -> None:
+    """In the order of the one page that had all; what came meanwhile follows, or is not met."""
+    assert len(there) >= BEGUN
+    assert len(set(met)) == len(met), "a row twice"
+    assert met[: len(there)] == there, "a row left out, or out of order"
+    assert len(met) == len(there) + (6 if forwards else 0)
+
+
+def test_walks_of_what_tenants_make(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """Organizations, departments, projects, nodes in order of making; runtimes newest first."""
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        await stage.node(gpus=32)
+
+        def posts(path: str, **body: str) -> Make:
+            return lambda number: stage.post(path, {**body, "name": f"n{number}"})
+
+        org, department = tenant["org"], tenant["department"]
+        projects = posts("/v1/projects", department=department, account=tenant["account"])
+        walks: list[tuple[str, Make, bool]] = [
+            ("/v1/organizations", posts("/v1/organizations"), True),
+            ("/v1/departments", posts("/v1/departments", organization=org), True),
+            ("/v1/projects", projects, True),
+            ("/v1/nodes", posts("/v1/nodes", model="T4"), True),
+            ("/v1/runtimes", posts("/v1/runtimes", project=tenant["project"]), False),
+        ]
+        for path, make, forwards in walks:
+            there, met = await walked(stage, path, "id", make)
+            require_walk(there, met, forwards=forwards)
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_walks_of_money(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """Transfers of an account in order of posting; invoices newest first."""
+
+    async def scene(stage: Stage) -> None:
+        storage = Storage(tmp_path / "files")
+        with psycopg.connect(database.app_url, autocommit=True) as conn:
+            log = stage.services.log
+            rater = Rater(conn, log)
+            worlds: list[World] = []
+
+            async def begun() -> World:
+                """A world of its own account, without what the log has already."""
+                world = World()
+                opening = world.opening()
+                writes = [one for one in opening.writes if not one.stream.startswith("log-")]
+                if worlds:
+                    writes = [one for one in writes if not one.stream.startswith("pricebook-")]
+                await log.append(msgspec.structs.replace(opening, writes=tuple(writes)))
+                worlds.append(world)
+                return world
+
+            async def live(world: World, number: int) -> None:
+                start = T0 + number * HOUR_US
+                for append in world.life(world.nodes[0], start, start + HOUR_US // 7):
+                    await log.append(append)
+                await rater.catch_up()
+
+            first = await begun()
+            path = f"/v1/accounts/{first.account}/transfers"
+            there, met = await walked(stage, path, "id", lambda number: live(first, number))
+            require_walk(there, met, forwards=True)
+
+            async def invoice(number: int) -> None:
+                world = await begun()
+                await live(world, number)
+                await log.append(world.close())
+                await rater.catch_up()
+                # The invoice with its file and number; the one before it is issued.
+                assert await finalize_due(log, rater, storage, T0 + world.period_us) >= 3
+                await rater.catch_up()
+
+            there, met = await walked(stage, "/v1/invoices", "number", invoice)
+            require_walk(there, met, forwards=False)
+
+    play(database, nats_url, tmp_path, scene)
