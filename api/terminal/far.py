@@ -229,9 +229,15 @@ class Far:
             else:
                 answer = terminal.open_attached(message.data, self.place.event_key)
                 if (answer.node, answer.session) == (self.place.node, self.place.session):
-                    self._answers.put_nowait(answer)
+                    self._answered(answer)
         except FleetError as error:
             self.count(error.code)
+
+    def _answered(self, answer: Attached) -> None:
+        if answer.number > self._number and not answer.code:
+            # Not one of ours: somebody else has the session now.
+            self.frames.put_nowait(EndedError("term.taken"))
+        self._answers.put_nowait(answer)
 
     def _take(self, frame: Frame) -> None:
         self._heard_at = time.monotonic()

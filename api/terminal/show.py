@@ -19,7 +19,7 @@ from domain.errors import DomainError
 
 _BEGINS_S: Final = 40.0
 _ORDERED_S: Final = 30.0
-_LOCK_S: Final = 5.0
+_LOCK_S: Final = 12.0
 _TICK_S: Final = 0.25
 
 
@@ -71,8 +71,7 @@ class Show:
                 event_key=await shared.event_key(opened.node),
                 command_key=shared.command_key,
             )
-            size = (opened.columns, opened.rows)
-            self.far = Far(shared.client, place, size, lambda code: shared.count(opened.node, code))
+            self.far = self._far(place)
             try:
                 return await self._shown()
             finally:
@@ -81,6 +80,11 @@ class Show:
             return closed
         finally:
             shared.watch.remove(self.watched)
+
+    def _far(self, place: Place) -> Far:
+        opened, count = self.found.opened, self.shared.count
+        size = (opened.columns, opened.rows)
+        return Far(self.shared.client, place, size, lambda code: count(opened.node, code))
 
     async def _still_open(self) -> None:
         found = await self.shared.session(self.found.session)
@@ -116,15 +120,24 @@ class Show:
         await self.socket.send(client.hello(self.start, answer.typed, self.far.limit))
 
     async def _record(self) -> Recorder:
+        """The recording, given up by whoever had the session before, in whichever process."""
         deadline = time.monotonic() + _LOCK_S
-        while True:
-            try:
-                return self.shared.recorder(self.found)
-            except BlockingIOError:
-                # The connection that is being replaced still holds it.
-                if time.monotonic() > deadline:
-                    raise ClosedError(client.UNREACHABLE, "recorded elsewhere") from None
+        taking: Far | None = None
+        try:
+            while True:
+                try:
+                    return self.shared.recorder(self.found)
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise ClosedError(client.UNREACHABLE, "recorded elsewhere") from None
+                if taking is None:
+                    # It may not know yet that its client is gone: taken over, it lets go.
+                    taking = self._far(self.far.place)
+                    await taking.open(self.start, _LOCK_S, 0.0)
                 await asyncio.sleep(0.05)
+        finally:
+            if taking is not None:
+                await taking.close()
 
     async def _until_closed(self) -> ClosedError:
         works = (self._outward(), self._inward(), self._sealing())

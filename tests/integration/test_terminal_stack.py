@@ -152,12 +152,13 @@ def test_a_client_against_the_rules_is_closed_and_may_come_back(
     play(story)
 
 
-def test_the_latest_connection_has_the_session(place: tuple[Office, str]) -> None:
-    """Two at once: the first is told that it was taken, nothing is shown to both."""
+@pytest.mark.parametrize("record", [False, True])
+def test_the_latest_connection_has_the_session(place: tuple[Office, str], record: bool) -> None:
+    """Two at once: the first is told that it was taken and gives up the recording too."""
     made, runtime = place
 
     async def story() -> None:
-        async with shown(made, runtime) as screen:
+        async with shown(made, runtime, record=record) as screen:
             other = Screen(made, screen.session, None)
             other.shown = screen.shown
             await other.connect()
