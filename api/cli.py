@@ -12,6 +12,7 @@ from types import FrameType
 import psycopg
 
 from api.config import Settings, from_environment, port
+from api.urls import database_url
 from domain.errors import DomainError
 from gpuaas_verify.errors import Invalid
 from migrations.runner import SchemaMismatch, require_current
@@ -26,6 +27,13 @@ def _say(text: str) -> None:
 def _port(text: str) -> int:
     try:
         return port(text, "--port")
+    except DomainError as error:
+        raise argparse.ArgumentTypeError(error.detail) from error
+
+
+def _database_url(text: str) -> str:
+    try:
+        return database_url(text, "--database-url")
     except DomainError as error:
         raise argparse.ArgumentTypeError(error.detail) from error
 
@@ -234,7 +242,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("--zone", required=True, metavar="IANA", help="time zone of billing months")
     replay.add_argument("--out", type=Path, required=True, metavar="DIR")
-    replay.add_argument("--database-url", metavar="URL", help="default: an own server under DIR")
+    replay.add_argument(
+        "--database-url", type=_database_url, metavar="URL", help="default: an own server under DIR"
+    )
     return parser
 
 
@@ -245,7 +255,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(args)
     except (DomainError, SchemaMismatch, Invalid, psycopg.OperationalError, OSError) as refused:
-        print(f"gpuaas: {str(refused).strip() or type(refused).__name__}", file=sys.stderr)
+        said = " ".join(str(refused).split()) or type(refused).__name__
+        print(f"gpuaas: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("gpuaas: interrupted", file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from api.urls import database_url, nats_url
 from domain.errors import DomainError
 
 DEFAULT_DATA = ".gpuaas/data"
@@ -111,24 +112,25 @@ def signer_directory(env: Mapping[str, str] = os.environ) -> Path:
     return Path(named).absolute() if named else data_directory(env).parent / "signer"
 
 
-def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
+def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = True) -> Settings:
     """The settings of a process that connects to servers somebody runs.
+
+    `with_nats` False: of an errand that needs the database alone.
 
     Raises:
         DomainError: `config.missing` or `config.malformed`, naming the variable.
     """
-    database_url = env.get("GPUAAS_DATABASE_URL", "")
-    nats_url = env.get("GPUAAS_NATS_URL", "")
-    for name, value in (("GPUAAS_DATABASE_URL", database_url), ("GPUAAS_NATS_URL", nats_url)):
-        if not value:
+    for name in ("GPUAAS_DATABASE_URL", "GPUAAS_NATS_URL")[: 2 if with_nats else 1]:
+        if not env.get(name):
             raise DomainError("config.missing", f"{name} is not set; `gpuaas up` starts its own")
+    app_url, owner_url, platform_url, node_url = urls(env)
     return Settings(
         data=data_directory(env),
         signer_state=signer_directory(env),
-        database_url=database_url,
-        owner_database_url=env.get("GPUAAS_OWNER_DATABASE_URL") or database_url,
-        nats_url=nats_url,
-        nats_node_url=env.get("GPUAAS_NATS_NODE_URL") or nats_url,
+        database_url=app_url,
+        owner_database_url=owner_url,
+        nats_url=platform_url,
+        nats_node_url=node_url,
         http_host=env.get("GPUAAS_HTTP_HOST") or "127.0.0.1",
         http_port=port(env.get("GPUAAS_HTTP_PORT") or "8470", "GPUAAS_HTTP_PORT"),
         log_name=env.get("GPUAAS_LOG_NAME") or "gpuaas.local",
@@ -140,6 +142,20 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         gateway_name=gateway_name(env),
         gateway_networks=env.get("GPUAAS_GATEWAY_NETWORKS") or PRIVATE_NETWORKS,
     )
+
+
+def urls(env: Mapping[str, str] = os.environ) -> tuple[str, str, str, str]:
+    """Database, its owner's, NATS, NATS as nodes reach it: each well-formed, or "" when not set.
+
+    Raises:
+        DomainError: `config.malformed`, naming the variable.
+    """
+    kinds = {"GPUAAS_DATABASE_URL": database_url, "GPUAAS_OWNER_DATABASE_URL": database_url}
+    kinds |= {"GPUAAS_NATS_URL": nats_url, "GPUAAS_NATS_NODE_URL": nats_url}
+    app, owner, platform, node = (
+        check(env[name], name) if env.get(name) else "" for name, check in kinds.items()
+    )
+    return app, owner or app, platform, node or platform
 
 
 def port(text: str, name: str) -> int:

@@ -35,7 +35,7 @@ def run() -> int:
         with running(_step, processes=("signer", "worker", "serve")) as stack:
             shutil.copyfile(stack.settings.storage / "vkey", _OUT / "log.vkey")
             _step(f"vkey copied aside to {_OUT}/log.vkey")
-            http = Http(stack.url, developer_token(stack.settings))
+            http = Http(stack.url, developer_token(stack.settings), stack.require_running)
             tenant = _tenancy(http)
             _node(stack, http)
             _runtime(http, tenant)

@@ -1,21 +1,28 @@
 """A small HTTP client for the demo: what a program does with the API, on the standard library."""
 
+import http.client
 import json
 import secrets
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from domain.errors import DomainError
+
+_HEARD_S = 0.5
 
 
 class Http:
     """Calls one API with one token; `position` is the last Log-Position an answer named.
 
+    `alive` is asked before each call and when one fails: it raises when a part of the stack ended.
     Every GET carries it as Min-Log-Position, so that the caller reads its own writes.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, alive: Callable[[], None]) -> None:
+        self._alive = alive
         self._url = url
         self._token = token
         self.position = -1
@@ -43,6 +50,7 @@ class Http:
     def _call(
         self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
     ) -> bytes:
+        self._alive()
         request = urllib.request.Request(  # noqa: S310 - the stack's own URL
             self._url + path,
             data=None if body is None else json.dumps(body).encode(),
@@ -64,5 +72,8 @@ class Http:
             raise DomainError(
                 "demo.refused", f"{method} {path}: {refused.code} {detail}"
             ) from refused
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
+            # The kernel closes a dead server's connections before its parent hears of the death.
+            time.sleep(_HEARD_S)
+            self._alive()
             raise DomainError("demo.refused", f"{method} {path}: {error}") from error

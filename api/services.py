@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import nats
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 from nats.aio.client import Client
@@ -23,6 +22,7 @@ from api.ssh.authority import Authority, authority
 from api.terminal.sessions import Terminals
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from api.turns import Turns
+from api.urls import connected
 from domain.errors import DomainError
 from evidence.log import EventLog
 from evidence.storage import Storage
@@ -88,12 +88,10 @@ def services_of(request: Any) -> Services:
 async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncIterator[Services]:
     """The services, ready; closed with the block.
 
-    Raises: DomainError log.unavailable | log.unsafe_server.
+    Raises: DomainError nats.unavailable | log.unavailable | log.unsafe_server.
     """
     async with contextlib.AsyncExitStack() as exits:
-        client = await nats.connect(
-            settings.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
-        )
+        client = await connected(settings.nats_url)
         exits.push_async_callback(client.close)
         heads = HeadWake(client)
         await heads.start()
@@ -129,8 +127,3 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             project_orgs={},
             turns=Turns(),
         )
-
-
-async def _quiet(_: Exception) -> None:
-    # Lost connections are retried for ever; whoever needs one says so itself.
-    return

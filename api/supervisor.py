@@ -19,6 +19,7 @@ from api.config import (
     gateway_name,
     signer_directory,
     unsigned_bound,
+    urls,
 )
 from api.embedded import children
 from api.embedded.nats import Nats
@@ -55,6 +56,16 @@ class Stack:
         log = self.settings.data / f"{name}.log"
         log.touch(mode=0o600)
         self.children[name] = children.start(argv, log, env=self.settings.environment())
+
+    def require_running(self) -> None:
+        """Raises: DomainError stack.part_ended, naming the first process that ended by itself."""
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                log = self.settings.data / f"{name}.log"
+                detail = (
+                    f"{name} ended by itself (exit {child.returncode}): {children.last_word(log)}"
+                )
+                raise DomainError("stack.part_ended", detail)
 
     def kill(self, name: str) -> None:
         """Kill -9 of one process, for the tests of recovery."""
@@ -157,10 +168,7 @@ def _servers(
 ) -> tuple[Settings, Postgres | None, Nats | None]:
     env = os.environ
     postgres = nats = None
-    database_url = env.get("GPUAAS_DATABASE_URL", "")
-    owner_url = env.get("GPUAAS_OWNER_DATABASE_URL") or database_url
-    nats_url = env.get("GPUAAS_NATS_URL", "")
-    node_url = env.get("GPUAAS_NATS_NODE_URL") or nats_url
+    database_url, owner_url, nats_url, node_url = urls(env)
     if not database_url:
         say("starting PostgreSQL 18")
         postgres = Postgres(data)

@@ -6,13 +6,13 @@ import asyncio
 import gc
 import sys
 
-import nats
 import nats.errors
 import psycopg
 import uvloop
 
 from api.config import Settings
 from api.stopping import until_signal
+from api.urls import connected
 from domain.errors import DomainError
 from evidence import custody
 from evidence.storage import Storage
@@ -64,9 +64,7 @@ async def _downstream(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _session(settings: Settings, stop: asyncio.Event) -> None:
-    client = await nats.connect(
-        settings.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
-    )
+    client = await connected(settings.nats_url)
     try:
         storage = Storage(settings.storage)
         async with gated(settings.database_url, storage, settings.unsigned_bound_s * 1000) as log:
@@ -98,8 +96,3 @@ async def _again(part: str, error: Exception, stop: asyncio.Event) -> None:
         await asyncio.wait_for(stop.wait(), _RETRY_S)
     except TimeoutError:
         return
-
-
-async def _quiet(_: Exception) -> None:
-    # Lost connections are retried for ever; whoever needs one says so itself.
-    return

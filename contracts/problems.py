@@ -125,6 +125,7 @@ log.unsigned_tail|503|The log's tail is not signed|Repeat later; operator: look 
 log.version_stale|409|Somebody else was first|Read again, decide again.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
 meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
+nats.unavailable|503|NATS cannot be reached|Operator: start it, or fix the URL; then start this again.
 node.certificate_stale|409|That certificate was replaced|Operator: two agents may hold this node's keys.
 node.device_unknown|400|No such device|Name indexes of the node's devices, in order, each once.
 node.doubled|403|Two agents spoke as this node|Operator: revoke it, then invite and enrol it again.
@@ -258,6 +259,7 @@ stack.locked|409|The data folder is in use|Stop the process that is named.
 stack.no_account|500|No unprivileged account|Start as an ordinary user.
 stack.no_nats|500|No NATS server|Run `make install`, or name a server.
 stack.no_postgres|500|No PostgreSQL|Run `make install`, or name a server.
+stack.part_ended|500|A part ended by itself|Read its last words, which are shown.
 stack.port_in_use|409|A port is in use|Free it or choose another.
 stack.postgres_version|500|Another PostgreSQL wrote this data|Use the version that is named.
 stack.secrets_missing|500|The server's passwords are gone|Put the named file back from a copy.

@@ -38,9 +38,12 @@ def month_after(instant_us: int, zone_name: str) -> int:
 
     Periods are `[start, next start)`, both from here, so every microsecond is in exactly one,
     whatever the zone does at midnight.
+
+    Raises:
+        DomainError: `period.zone_unknown`, `period.out_of_calendar`.
     """
     where = zone(zone_name)
-    local = (_EPOCH + instant_us * _MICROSECOND).astimezone(where)
+    local = _local(instant_us, where)
     year, month = local.year, local.month
     while (start := _start(year, month, where)) <= instant_us:
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
@@ -51,12 +54,26 @@ def month_of(instant_us: int, zone_name: str) -> tuple[int, int]:
     """The local month `[start, end)` that holds the instant."""
     where = zone(zone_name)
     end = month_after(instant_us, zone_name)
-    local = (_EPOCH + (end - 1) * _MICROSECOND).astimezone(where)
+    local = _local(end - 1, where)
     return _start(local.year, local.month, where), end
 
 
+def _local(instant_us: int, where: ZoneInfo) -> datetime:
+    try:
+        return (_EPOCH + instant_us * _MICROSECOND).astimezone(where)
+    except OverflowError as error:
+        raise _outside() from error
+
+
 def _start(year: int, month: int, where: ZoneInfo) -> int:
-    return (datetime(year, month, 1, tzinfo=where).astimezone(UTC) - _EPOCH) // _MICROSECOND
+    try:
+        return (datetime(year, month, 1, tzinfo=where).astimezone(UTC) - _EPOCH) // _MICROSECOND
+    except (OverflowError, ValueError) as error:
+        raise _outside() from error
+
+
+def _outside() -> DomainError:
+    return DomainError("period.out_of_calendar", "a month outside the years 1 to 9999")
 
 
 def derived_id(kind: str, source: str, number: int | str = 0) -> str:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import nats
 import psycopg
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +24,7 @@ from api.ssh.authority import public_text
 from api.ssh.desk import papers
 from api.stopping import until_signal
 from api.tokens import private_key
+from api.urls import connected
 from domain.errors import DomainError
 from evidence.storage import Storage
 from evidence.tail import gated
@@ -129,9 +129,7 @@ async def _opened(
     settings: Settings, limits: Limits
 ) -> AsyncIterator[tuple[Parts, Reception, Any, HeadWake]]:
     async with contextlib.AsyncExitStack() as exits:
-        client = await nats.connect(
-            settings.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, error_cb=_quiet
-        )
+        client = await connected(settings.nats_url)
         exits.push_async_callback(client.close)
         heads = HeadWake(client)
         await heads.start()
@@ -215,8 +213,3 @@ async def _drained(parts: Parts) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_S):
             await parts.flows.quiet.wait()
-
-
-async def _quiet(_: Exception) -> None:
-    # Lost connections are retried for ever; whoever needs one says so itself.
-    return

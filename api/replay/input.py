@@ -89,6 +89,7 @@ def read_trace(nodes: Path, pods: Path, prices: Path, start: str, zone: str) -> 
     machines = _nodes(nodes, {row.model for row in priced})
     tasks, skipped = _tasks(pods, {row.model for row in priced})
     _require_priced(prices, priced, machines, tasks)
+    _require_calendar(start, start_us, zone, max((task.end_s for task in tasks), default=0))
     digest = hashlib.sha256(b"gpuaas-replay/1\n")
     for path in (nodes, pods, prices):
         digest.update(hashlib.sha256(_bytes(path)).digest())
@@ -113,6 +114,17 @@ def _require_zone(zone: str) -> None:
         months.zone(zone)
     except DomainError as error:
         raise DomainError("replay.input", f"--zone is no IANA time zone: {zone!r}") from error
+
+
+def _require_calendar(start: str, start_us: int, zone: str, last_s: int) -> None:
+    """Every billing month of the trace, and those around it, are months of the calendar."""
+    detail = f"--start: the trace must lie between the years 1970 and 9999: {start!r}"
+    if start_us < 0:
+        raise DomainError("replay.input", detail)
+    try:
+        months.month_after(month_starts(start_us, start_us + last_s * SECOND_US, zone)[-1], zone)
+    except DomainError as error:
+        raise DomainError("replay.input", detail) from error
 
 
 def month_starts(start_us: int, end_us: int, zone: str) -> list[int]:

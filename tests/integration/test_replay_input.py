@@ -87,6 +87,8 @@ def test_a_fault_in_a_file_is_named_and_changes_nothing(
     ("field", "value"),
     [
         ("start", "2025-01-01"), ("start", "2025-01-01T00:00:00"), ("start", "2025-13-01T00:00:00Z"),
+        ("start", "0001-01-01T00:00:00Z"), ("start", "9999-12-31T23:59:59Z"),
+        ("start", "1500-01-01T00:00:00Z"), ("start", "1969-12-31T23:59:59Z"),
         ("start", "yesterday"), ("zone", "Mars/Olympus"), ("zone", "../etc/passwd"), ("zone", ""),
     ],
 )  # fmt: skip
