@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import Callable, Coroutine, Iterator
 
-import nats
 import nats.errors
 import nats.js.errors
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -20,13 +21,16 @@ from agent.engine import EngineError
 from agent.orders import Node, handle
 from agent.spool import Spooled
 from agent.terminal.relay import Relay
-from contracts import fleet
+from contracts import fleet, nkeys
 from contracts.signing import FleetError
 
 _PATIENCE_S = 5.0
 _BACKOFF_S = 0.5
 _LEASE_PAUSE_S = 5.0
 _MAX_DOUBLINGS = 5
+_FIRST_S = 0.2
+_LONGEST_S = 20.0
+_ENTER_S = 10
 
 
 class Link:
@@ -55,27 +59,59 @@ class Sent(Struct, frozen=True):
 
 
 class Credentials(Struct, frozen=True):
+    """`key` proves who we are; user and password only where enrolment gave them."""
+
     url: str
     user: str
     password: str
+    key: Ed25519PrivateKey
+
+
+class Backoff:
+    """Pauses before the next try: doubled each time, spread at random, at most half a minute.
+
+    A server that comes back is met by its nodes one after the other, not by all at once.
+    """
+
+    def __init__(self) -> None:
+        self._tries = 0
+
+    def next_s(self) -> float:
+        """Between half and one and a half times 0.2 s, 0.4 s, … 20 s."""
+        pause_s: float = min(_FIRST_S * 2.0 ** min(self._tries, 10), _LONGEST_S)
+        self._tries += 1
+        return pause_s * random.uniform(0.5, 1.5)  # noqa: S311 - spreads a crowd, no secret
 
 
 async def connect(credentials: Credentials, node: str) -> Client:
-    """A client that listens only under its own inbox and reconnects for ever."""
+    """A client that listens only under its own inbox; it ends with its connection.
+
+    Raises: OSError, TimeoutError, nats.errors.Error when it was not let in.
+    """
 
     async def quiet(_error: Exception) -> None:
         """A lost server is no event: the spool waits, the lease runs."""
 
-    return await nats.connect(
-        credentials.url,
-        user=credentials.user or None,
-        password=credentials.password or None,
-        inbox_prefix=fleet.inbox_prefix(node).encode(),
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.2,
-        error_cb=quiet,
-        name=node,
-    )
+    client = Client()
+    try:
+        await client.connect(
+            credentials.url,
+            user=credentials.user or None,
+            password=credentials.password or None,
+            nkeys_seed_str=None if credentials.user else nkeys.seed(credentials.key, nkeys.USER),
+            inbox_prefix=fleet.inbox_prefix(node).encode(),
+            allow_reconnect=False,
+            connect_timeout=_ENTER_S,
+            error_cb=quiet,
+            name=node,
+        )
+        # The server may still be asking who we are: only its answer to this says that we are in.
+        await client.flush(_ENTER_S)
+    except BaseException:
+        # A connection refused half-way has a socket to close too.
+        await client.close()
+        raise
+    return client
 
 
 async def send_spool(link: Link) -> None:
@@ -113,7 +149,7 @@ async def take_commands(link: Link) -> None:
     subscription = await link.stream.pull_subscribe_bind(
         durable=link.node.node, stream=fleet.CMD_STREAM
     )
-    while True:
+    while not link.client.is_closed:
         batch: list[Msg] = []
         try:
             batch = await subscription.fetch(16, timeout=_PATIENCE_S)

@@ -16,7 +16,7 @@ from agent.identity import write_durably
 from agent.nvml import open_nvml
 from agent.simulated_devices import SimulatedDevices
 from agent.store import Store
-from contracts.fleet import Gpu
+from contracts.enrolment import Gpu
 
 _BRAND: Final = re.compile(r"^(NVIDIA|Tesla|Quadro|GeForce)\s+", re.IGNORECASE)
 _SLICE: Final = re.compile(r"\bMIG\s+\S+$")

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import nats.errors
 from msgspec.structs import replace
-from nats.aio.client import Client
 
 from agent import (
     cdi,
+    certificate,
     clock,
     device_loops,
+    hardware,
     host_certificates,
     identity,
     kept,
@@ -24,14 +25,14 @@ from agent.device_watch import Desk
 from agent.device_work import Means
 from agent.devices import DeviceSource
 from agent.engine import EngineError
-from agent.enrol import enrol, request_of
+from agent.enrol import Keys, Machine, enrol, request_of
 from agent.orders import Node
 from agent.runtimes import Runtimes
 from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
 from agent.terminal.desk import Terminals
-from contracts.fleet import EnrolReply
+from contracts.enrolment import EnrolReply
 from contracts.signing import FleetError, public_hex
 
 _RETRY_S = 1.0
@@ -76,7 +77,10 @@ def open_node(
     desk: Desk | None = None,
 ) -> Node:
     """The node as this boot: same boot adopts what runs, a new one starts from nothing."""
-    boot = clock.boot_of(reply.node, config.machine_boot or clock.machine_boot())
+    # Enrolled anew on a machine that did not reboot, its words are under another boot all the same.
+    incarnation = str(reply.position) if isinstance(reply.ca, str) else ""
+    since = config.machine_boot or clock.machine_boot()
+    boot = clock.boot_of(reply.node, f"{since}{incarnation}")
     spool = Spool(store, identity.event_key(config.state), reply.node, boot)
     runtimes = source_of(config, reply.node, boot, given)
     terminals = Terminals(config.state / "terminals", reply.node)
@@ -111,12 +115,36 @@ def _end_all(config: Config, node: str) -> None:
 async def _serve(
     config: Config, node: Node, reply: EnrolReply, stop: asyncio.Event, desk: Desk
 ) -> None:
+    """One session with NATS after the other, each as short or long as its connection lives."""
     credentials = link.Credentials(
-        config.nats_url or reply.nats_url, reply.nats_user, reply.nats_password
+        url=config.nats_url or reply.nats_url,
+        user=reply.nats_user,
+        password=reply.nats_password,
+        key=identity.nats_key(config.state),
     )
-    client = await _connected(credentials, node.node, stop)
-    if client is None:
-        return
+    fresh = asyncio.create_task(certificate.keep_fresh(config, node.node))
+    backoff = link.Backoff()
+    try:
+        while not stop.is_set():
+            if await _session(config, node, credentials, stop, desk):
+                backoff = link.Backoff()
+            await _pause(stop, backoff.next_s())
+    finally:
+        fresh.cancel()
+        await asyncio.gather(fresh, return_exceptions=True)
+
+
+async def _session(
+    config: Config, node: Node, credentials: link.Credentials, stop: asyncio.Event, desk: Desk
+) -> bool:
+    """True when it was let in. Ends when told to stop, or with the connection.
+
+    Raises: FleetError that must end the agent.
+    """
+    try:
+        client = await link.connect(credentials, node.node)
+    except (OSError, TimeoutError, nats.errors.Error):
+        return False
     over = asyncio.create_task(stop.wait())
     here = link.Link(config, node, client)
     means = Means(config.cuda_library)
@@ -129,46 +157,55 @@ async def _serve(
         asyncio.create_task(host_certificates.keep(config, node)),
     ]
     try:
-        # A loop ends only by a failure that must end the agent: it is raised here.
+        # A loop ends with the connection, or by a failure that must end the agent.
         done, _ = await asyncio.wait([over, *loops], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            task.result()
+            with contextlib.suppress(nats.errors.Error):
+                task.result()
     finally:
         for task in (over, *loops):
             task.cancel()
         await asyncio.gather(over, *loops, return_exceptions=True)
         with contextlib.suppress(nats.errors.Error, OSError):
             await client.close()
+    return True
 
 
-async def _connected(
-    credentials: link.Credentials, node: str, stop: asyncio.Event
-) -> Client | None:
-    while not stop.is_set():
-        try:
-            return await link.connect(credentials, node)
-        except (OSError, TimeoutError, nats.errors.Error):
-            await asyncio.sleep(_RETRY_S)
-    return None
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def _enrol(config: Config, source: DeviceSource) -> EnrolReply:
-    key = identity.event_key(config.state)
+    keys = Keys(
+        identity.event_key(config.state),
+        identity.nats_key(config.state),
+        identity.certificate_key(config.state),
+    )
+    public = public_hex(keys.event)
     devices = source.inventory()
     simulated = source.origin.simulated
-    model = config.model if simulated else machine.one_model(devices)
-    serial = f"SIMULATED-{public_hex(key)[:16]}" if simulated else machine.serial_of(devices)
-    gpus = machine.enrolled(config.state, devices)
-    request = request_of(key, config.token, model, gpus, serial, simulated=simulated)
-    for attempt in range(_ENROL_ATTEMPTS):
+    stated = Machine(
+        model=config.model if simulated else machine.one_model(devices),
+        gpus=machine.enrolled(config.state, devices),
+        serial=f"SIMULATED-{public[:16]}" if simulated else machine.serial_of(devices),
+        hardware=hardware.stated(),
+        simulated=simulated,
+    )
+    request = request_of(keys, config.token, stated)
+    attempt = 0
+    while attempt < _ENROL_ATTEMPTS:
         try:
             reply = await asyncio.to_thread(enrol, config.api_url, request, config.ca_file)
         except FleetError as error:
-            if error.code != "enrol.unreachable" or attempt == _ENROL_ATTEMPTS - 1:
+            if error.code not in {"enrol.unreachable", "enrol.not_yet"}:
                 raise
+            # What an old identity held here ends with its lease: that may take ten minutes.
+            attempt += error.code == "enrol.unreachable"
             await asyncio.sleep(_RETRY_S)
         else:
-            identity.keep_enrolment(config.state, reply)
+            identity.keep_enrolment(config.state, reply, config.api_url)
             return reply
     raise FleetError("enrol.unreachable", config.api_url)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from agent.runtimes import Observed
-from contracts.fleet import Gpu, Share
+from contracts.enrolment import Gpu
+from contracts.fleet import Share
 from contracts.signing import FleetError
 from contracts.spec import Spec
 

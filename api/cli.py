@@ -114,6 +114,24 @@ def _agent(args: argparse.Namespace) -> int:
     return run(from_environment(), model=args.model, more=tuple(real))
 
 
+def _nats_config(args: argparse.Namespace) -> int:
+    from api.config import user_of
+    from api.embedded.nats_config import server_config
+    from api.fleet.keys import ed25519
+    from contracts import nkeys
+
+    settings = from_environment()
+    _, password = user_of(settings.nats_url)
+    issuer = nkeys.public(ed25519(settings.account_key), nkeys.ACCOUNT)
+    text = server_config(args.listen, args.store, password, issuer)
+    if args.out is None:
+        print(text, end="")
+        return 0
+    args.out.touch(mode=0o600)
+    args.out.write_text(text)
+    return 0
+
+
 def _migrate(_args: argparse.Namespace) -> int:
     from evidence.opening import open_log
     from migrations.runner import migrate
@@ -188,6 +206,12 @@ def _demo(_args: argparse.Namespace) -> int:
     return run()
 
 
+def _nats_options(nats: argparse.ArgumentParser) -> None:
+    nats.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    nats.add_argument("--listen", default="0.0.0.0:4222", metavar="HOST:PORT")
+    nats.add_argument("--store", type=Path, default=Path("/data"), metavar="DIR")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line; every verb carries its function as `verb`."""
     parser = argparse.ArgumentParser(prog="gpuaas", description=__doc__)
@@ -217,6 +241,8 @@ def build_parser() -> argparse.ArgumentParser:
     agent.add_argument("--create", metavar="WORDS", help="more options of podman create")
     agent.add_argument("--network", metavar="NAME", help="network of runtimes (podman)")
     agent.add_argument("--model", default="T4", help="the model that this node is expected to be")
+    nats = verb("nats-config", _nats_config, "the configuration of a nats-server for this platform")
+    _nats_options(nats)
     verb("migrate", _migrate, "bring the database to this version and open the log")
     verb("fsck", _fsck, "re-read log and storage whole, name the first bad position")
     rebuild = verb("rebuild", _rebuild, "rebuild all views beside the live ones, compare, swap")

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -77,6 +78,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def ssh_host_ca(self) -> Path:
         """The key that signs hosts' SSH certificates."""
         return self.data / "ssh-host-ca"
+
+    @property
+    def account_key(self) -> Path:
+        """The NATS account key: signs what lets a node into NATS."""
+        return self.data / "nats-account.key"
+
+    @property
+    def node_ca(self) -> Path:
+        """Key and certificate of the CA of the nodes' certificates."""
+        return self.data / "node-ca.pem"
 
     def environment(self) -> dict[str, str]:
         """This process's environment plus what a child needs to read the same settings."""
@@ -155,7 +166,19 @@ def urls(env: Mapping[str, str] = os.environ) -> tuple[str, str, str, str]:
     app, owner, platform, node = (
         check(env[name], name) if env.get(name) else "" for name, check in kinds.items()
     )
-    return app, owner or app, platform, node or platform
+    return app, owner or app, platform, without_user(node or platform)
+
+
+def user_of(url: str) -> tuple[str, str]:
+    """User and password that a URL names; empty where it names none."""
+    parts = urlsplit(url)
+    return parts.username or "", parts.password or ""
+
+
+def without_user(url: str) -> str:
+    """The URL as nodes get it: whatever user and password it names are the platform's."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def port(text: str, name: str) -> int:

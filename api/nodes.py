@@ -1,6 +1,6 @@
 """Nodes: list, show, invite, cordon, uncordon; and the enrolment of an invited one."""
 
-from typing import Any, Final
+from typing import Any
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -10,18 +10,17 @@ from api.auth import AUDITOR, OPERATOR, require, unknown
 from api.body import FrontRequest
 from api.changing import change, create
 from api.edge import instant, now_us
+from api.fleet.invitations import INVITATION_US, invitation
 from api.paging import after, page_size
 from api.services import services_of
 from api.viewing import page, tagged, viewed
-from contracts import fleet
-from contracts.http import Device, Node, NodeChanged, NodeInvite, NodeInvited, Page
-from contracts.signing import public_hex
+from contracts import enrolment
+from contracts.http import Device, Node, NodeChanged, NodeInvited, Page
+from contracts.http_identity import NodeInvite
 from domain import node
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import inventory_read
-
-INVITATION_US: Final = 15 * 60 * 1_000_000
 
 
 @post("/v1/nodes")
@@ -33,11 +32,14 @@ async def invite_node(request: FrontRequest, data: JSONBody[NodeInvite]) -> Resp
 
     async def do(cause: str) -> Done:
         stream = new_id("node")
-        token = fleet.new_token(stream, public_hex(services.command_key)).text()
+        token = invitation(services, stream)
         tokens.append(token)
         name, words = private_value("-", data.name)
         now = now_us()
-        command = node.Invite(name, data.model, fleet.token_hash(token), now + INVITATION_US, now)
+        command = node.Invite(
+            *(name, data.model, enrolment.token_hash(token), now + INVITATION_US, now),
+            data.fingerprint or "",
+        )
         new = (stream, "-")
         return await create(
             services, request.user, cause, new, node.DECIDER, command, private=(words,)

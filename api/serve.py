@@ -80,7 +80,7 @@ async def _ingest(settings: Settings, services: Services) -> None:
 
     await ingest_loops.run(
         *(settings.database_url, settings.nats_url, services.command_key),
-        services.log.append,
-        ends,
+        *(services.log.append, ends),
+        account=services.account_key,
         ssh_ca=(services.ssh.user_ca,),
     )

@@ -16,7 +16,9 @@ from api.auth import Verifier
 from api.claims import Claims
 from api.config import Settings
 from api.edge import whole
-from api.fleet.commands import command_key
+from api.fleet import node_ca
+from api.fleet.keys import ed25519
+from api.fleet.node_ca import NodeCa
 from api.reads import Reads
 from api.ssh.authority import Authority, authority
 from api.terminal.sessions import Terminals
@@ -45,6 +47,8 @@ class Services(Struct, frozen=True):
     command_key: Ed25519PrivateKey
     ssh: Authority
     terminals: Terminals
+    account_key: Ed25519PrivateKey
+    node_ca: NodeCa
     nats: Client
     heads: HeadWake
     project_orgs: dict[str, str]
@@ -105,7 +109,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         claims = Claims(settings.database_url)
         claims.start()
         exits.push_async_callback(claims.close)
-        key = command_key(settings.command_key)
+        key = ed25519(settings.command_key)
         terminals = Terminals(settings, log, reads, client, heads, key)
         exits.push_async_callback(terminals.close)
         admission = Admission(settings.database_url, log, client, heads)
@@ -122,6 +126,8 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             command_key=key,
             ssh=authority(settings),
             terminals=terminals,
+            account_key=ed25519(settings.account_key),
+            node_ca=node_ca.node_ca(settings.node_ca),
             nats=client,
             heads=heads,
             project_orgs={},

@@ -176,7 +176,7 @@ def _servers(
     if not nats_url:
         say("starting NATS")
         nats = Nats(data)
-        nats_url, node_url = nats.url(), nats.url("node")
+        nats_url, node_url = nats.url(), nats.node_url()
     settings = Settings(
         data=data,
         signer_state=signer_directory(),

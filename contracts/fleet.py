@@ -7,9 +7,6 @@ Source: FLEET.md "Messages", contracts/facts.md "Agents' words".
 """
 
 import base64
-import hashlib
-import re
-import secrets
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET, Struct, UnsetType
 
 from contracts.devices import CheckDevices, SanitizeDevices
+from contracts.enrolment import NODE
 from contracts.signing import FleetError, decode, opened, public_hex, sealed, unbase64, verify
 from contracts.spec import Spec
-from contracts.terminal import MAY_PUBLISH, MAY_SUBSCRIBE, CloseTerminal, OpenTerminal
+from contracts.terminal import CloseTerminal, OpenTerminal
 
 # ------------------------------------------------------------------ subjects and streams
 EVT_STREAM = "NODE_EVT"
@@ -31,17 +29,6 @@ HB_SUBJECTS = "gpuaas.v1.node.*.hb"
 LEASE_SUBJECTS = "gpuaas.v1.node.*.lease"
 
 type Leaf = Literal["cmd", "evt", "hb", "lease"]
-
-# The thin right of the one shared `node` user (per-node rights: the fleet issue).
-NODE_MAY_PUBLISH = (
-    "gpuaas.v1.node.*.evt",
-    "gpuaas.v1.node.*.hb",
-    "gpuaas.v1.node.*.lease",
-    "$JS.API.CONSUMER.MSG.NEXT.NODE_CMD.>",
-    "$JS.ACK.NODE_CMD.>",
-    *MAY_PUBLISH,
-)
-NODE_MAY_SUBSCRIBE = ("_INBOX.*.>", *MAY_SUBSCRIBE)
 
 # Leases (MONEY.md section 5), us.
 LEASE_US = 600_000_000
@@ -61,20 +48,17 @@ STOPPED = "gpuaas.runtime.stopped.v1"
 FAILED = "gpuaas.runtime.failed.v1"
 COMMAND_REFUSED = "gpuaas.command.refused.v1"
 
-_NODE = re.compile(r"node-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_HEX64 = re.compile(r"[0-9a-f]{64}")
-
 
 def subject(node: str, leaf: Leaf) -> str:
     """`gpuaas.v1.node.<node id>.<leaf>`."""
-    assert _NODE.fullmatch(node), node
+    assert NODE.fullmatch(node), node
     return f"gpuaas.v1.node.{node}.{leaf}"
 
 
 def node_of(received_subject: str) -> str:
     """The node id a message's subject names. Raises: FleetError subject.malformed."""
     parts = received_subject.split(".")
-    if len(parts) != 5 or not _NODE.fullmatch(parts[3]):
+    if len(parts) != 5 or not NODE.fullmatch(parts[3]):
         raise FleetError("subject.malformed", received_subject[:100])
     return parts[3]
 
@@ -303,96 +287,3 @@ def decode_attested(raw: bytes) -> Attested:
 def decode_lease(raw: bytes) -> LeaseRequest:
     """The message of `.lease`, not yet verified. Raises: FleetError lease.malformed."""
     return decode(raw, LeaseRequest, "lease.malformed", canonical=False)
-
-
-# ------------------------------------------------------------------ enrolment
-class Gpu(Struct, frozen=True, forbid_unknown_fields=True):
-    index: int
-    uuid: str
-
-
-class EnrolRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/enrol. `proof`: base64 signature by `key` over `enrol_text` of this request.
-
-    The same token with the same key repeats the first answer (a lost reply must not strand the
-    node); with another key it is refused. The token is valid once and 15 minutes.
-    """
-
-    token: str
-    key: str
-    model: str
-    simulated: bool
-    gpus: tuple[Gpu, ...]
-    serial: str
-    proof: str
-
-
-class EnrolReply(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a node needs for life. `command_key` (hex) must hash to what the token carries."""
-
-    node: str
-    position: int
-    command_key: str
-    nats_url: str
-    nats_user: str
-    nats_password: str
-
-
-class Token(Struct, frozen=True):
-    """An enrolment token: whose it is, its secret, and the hash of the true command key."""
-
-    node: str
-    secret: str
-    command_key_sha256: str
-
-    def text(self) -> str:
-        return f"gpuaas-enrol-1.{self.node}.{self.secret}.{self.command_key_sha256}"
-
-
-def new_token(node: str, command_key: str) -> Token:
-    """A fresh token of 256 random bits; only `token_hash` of it is ever stored."""
-    return Token(node, secrets.token_hex(32), key_hash(command_key))
-
-
-def parse_token(text: str) -> Token:
-    """Raises: FleetError token.malformed."""
-    parts = text.split(".")
-    if (
-        len(parts) != 4
-        or parts[0] != "gpuaas-enrol-1"
-        or not _NODE.fullmatch(parts[1])
-        or not _HEX64.fullmatch(parts[2])
-        or not _HEX64.fullmatch(parts[3])
-    ):
-        raise FleetError("token.malformed", "not an enrolment token")
-    return Token(parts[1], parts[2], parts[3])
-
-
-def token_hash(text: str) -> str:
-    """`token_sha256` of node.invited: SHA-256 of the token's text, lowercase hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def key_hash(key: str) -> str:
-    """SHA-256 of a public key's 32 bytes, lowercase hex."""
-    return hashlib.sha256(bytes.fromhex(key)).hexdigest()
-
-
-def enrol_text(request: EnrolRequest) -> bytes:
-    """The bytes `proof` signs: everything the request says, the token only by its hash."""
-    said = msgspec.structs.replace(request, token=token_hash(request.token), proof="")
-    return b"gpuaas-enrol/1\n" + msgspec.json.encode(said)
-
-
-def signed_request(key: Ed25519PrivateKey, request: EnrolRequest) -> EnrolRequest:
-    """`request` with its proof of possession."""
-    sig = base64.b64encode(key.sign(enrol_text(request))).decode("ascii")
-    return msgspec.structs.replace(request, proof=sig)
-
-
-def check_proof(request: EnrolRequest) -> None:
-    """Raises: FleetError enrol.proof when the sender does not hold the key it names."""
-    if not _HEX64.fullmatch(request.key):
-        raise FleetError("enrol.proof", "the key is not 64 lowercase hex digits")
-    sig = unbase64(request.proof, "enrol.proof")
-    verify(request.key, sig, enrol_text(request), "enrol.proof")

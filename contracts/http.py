@@ -270,13 +270,6 @@ class Capacity(Given, frozen=True):
 
 
 # ---------------------------------------------------------------- nodes
-class NodeInvite(Taken, frozen=True):
-    """The model the operator bought; what the node says is checked against it."""
-
-    name: Name
-    model: Word
-
-
 class NodeInvited(Given, frozen=True):
     """`token` is shown once; a repeat of the request answers without it."""
 

@@ -44,7 +44,9 @@ auth.forbidden|403|Not allowed|Ask an admin of this scope for the role.
 auth.invalid|401|Not a valid token|Sign in again.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
 beat.forged|403|Another node's heartbeat|Publish under the node's own subject only.
+ca.unreadable|500|No node CA|Operator: restore the file that is named.
 capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
+certificate.foreign|401|Not this node's certificate|Prove the certificate this platform gave last.
 checkpoint.none|503|Nothing is signed yet|Ask again after a moment.
 clock.disagrees|503|The clocks disagree|Operator: bring the machine's clock in order.
 command.expired|409|The order has expired|Nothing: the platform sends it anew.
@@ -56,6 +58,7 @@ command.wrong_boot|409|An order for another boot|Nothing: the platform sends it 
 command.wrong_node|403|An order for another node|Operator: check the node's subjects.
 config.malformed|500|A setting is malformed|Fix the setting that is named.
 config.missing|500|A setting is missing|Set the variable that is named.
+csr.malformed|400|Not a certificate request|Send PKCS #10 of an Ed25519 key, as PEM.
 currency.unknown|400|No such currency|Send a code of ISO 4217 that is in use.
 demo.failed|500|The demo failed|Read the sentence, and the last lines of the parts.
 demo.refused|500|The platform refused a step|Read the sentence; start with an empty folder.
@@ -74,6 +77,7 @@ device.unknown|409|No such device|Operator: enrol the node again with its real i
 engine.failed|503|The engine failed|Read the sentence; the keeper tries again.
 engine.timeout|503|The engine does not answer|Nothing: the keeper tries again.
 enrol.impostor|401|Not the platform of the token|Do not go on: somebody stands between.
+enrol.not_yet|409|Something may still run there|Nothing: the agent asks again.
 enrol.proof|401|The key is not proven|Sign the enrolment with the key it names.
 enrol.refused|409|The enrolment was refused|Read the reason; invite the node again.
 enrol.unreachable|503|The platform cannot be reached|Check the address and try again.
@@ -113,6 +117,7 @@ invoice.not_possible|409|Not possible for this invoice|Read its state.
 invoice.unknown|404|No such invoice|Check the id.
 journal.missing|409|The agent's journal is gone|Enrol the node anew.
 journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
+jwt.malformed|400|Not a NATS JWT|Operator: check which nats-server asks.
 launch.policy_unknown|400|No such policy|Send pack, spread or topology.
 log.lost|503|Positions are missing|Operator: refill them from the entry bundles.
 log.no_schema|503|The database has no log|Operator: run `gpuaas migrate`.
@@ -126,6 +131,9 @@ log.version_stale|409|Somebody else was first|Read again, decide again.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
 meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
 nats.unavailable|503|NATS cannot be reached|Operator: start it, or fix the URL; then start this again.
+nkey.forged|401|The NATS key is not proven|Sign the server's nonce with the key you name.
+nkey.malformed|400|Not a NATS user key|Send the public key that begins with U.
+nkey.unknown|401|Not the node's NATS key|Renew the certificate with this key, or enrol again.
 node.certificate_stale|409|That certificate was replaced|Operator: two agents may hold this node's keys.
 node.device_unknown|400|No such device|Name indexes of the node's devices, in order, each once.
 node.doubled|403|Two agents spoke as this node|Operator: revoke it, then invite and enrol it again.

@@ -15,20 +15,22 @@ from typing import Any
 
 import msgspec
 import nats
+import nats.errors
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from agent import clock, identity
+from agent import clock
+from agent import identity as agent_identity
 from api.embedded.nats import Nats
 from api.fleet.commands import ensure_streams
 from api.fleet.loops import Pace, run
 from api.fleet.words import Ending
-from contracts import fleet
+from contracts import enrolment, fleet, nkeys
 from contracts.signing import public_hex
 from contracts.spec import Spec
-from domain import node, quota, runtime
+from domain import identity, node, quota, runtime
 from domain.errors import DomainError
 from domain.words import Gpu, Private, Share
 from evidence.ids import new_id
@@ -50,10 +52,11 @@ def now_us() -> int:
 class World:
     """Owns one log, one command key and the ingest over them; `restart_ingest` is a crash."""
 
-    def __init__(self, app_url: str, nats_url: str, node_url: str, log: EventLog) -> None:
+    def __init__(self, app_url: str, server: Nats, log: EventLog) -> None:
         self.app_url = app_url
-        self.nats_url = nats_url
-        self.node_url = node_url
+        self.nats_url = server.url()
+        self.node_url = server.node_url()
+        self.account = server.account_key
         self.offset_us = 0
         self.log = log
         self.key = Ed25519PrivateKey.generate()
@@ -72,6 +75,7 @@ class World:
                 self.key,
                 self.appended,
                 self.ended,
+                account=self.account,
                 pace=self.pace,
                 now_us=lambda: now_us() + self.offset_us,
             )
@@ -88,13 +92,16 @@ class World:
             Append((Write(stream, org, version, facts),), SYSTEM, f"cmd:{os.urandom(32).hex()}")
         )
 
-    async def enrol(self, key: str, node_id: str | None = None, gpus: int = 8) -> str:
+    async def enrol(
+        self, key: str, node_id: str | None = None, gpus: int = 8, nkey: str = ""
+    ) -> str:
         name = node_id or new_id("node")
         devices = tuple(Gpu(i, f"GPU-SIMULATED-{i}") for i in range(gpus))
         await self.write(
             name,
             node.Invited(PRIVATE, "T4", "0" * 64, now_us() + 10**9, now_us()),
             node.Enrolled(key, "T4", True, devices, "SIMULATED-1", now_us()),
+            *([identity.Certified(nkey, "0" * 64, "0" * 64, 0, now_us() + 10**12)] if nkey else []),
         )
         return name
 
@@ -194,8 +201,8 @@ class World:
         with psycopg.connect(self.app_url) as conn:
             return [decode_entry(raw) for _, raw, _ in read_entries(conn, 0, 100_000)]
 
-    def reply(self, node_id: str) -> fleet.EnrolReply:
-        return fleet.EnrolReply(node_id, 0, public_hex(self.key), self.node_url, "", "")
+    def reply(self, node_id: str) -> enrolment.EnrolReply:
+        return enrolment.EnrolReply(node_id, 0, public_hex(self.key), self.node_url, "", "")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.app_url) as conn:
@@ -245,11 +252,11 @@ class AgentProgram:
 class Front:
     """POST /v1/enrol and nothing else, answered by `answer`, in a thread."""
 
-    def __init__(self, answer: Callable[[fleet.EnrolRequest], tuple[int, bytes]]) -> None:
+    def __init__(self, answer: Callable[[enrolment.EnrolRequest], tuple[int, bytes]]) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
-                status, body = answer(msgspec.json.decode(raw, type=fleet.EnrolRequest))
+                status, body = answer(msgspec.json.decode(raw, type=enrolment.EnrolRequest))
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -269,13 +276,34 @@ class Front:
         self.thread.join()
 
 
+async def entered(url: str, node_id: str, **options: Any) -> Client:
+    """A client under the node's name, let in. Raises: nats.errors.Error when it was not."""
+    client = Client()
+    try:
+        await client.connect(
+            url,
+            inbox_prefix=fleet.inbox_prefix(node_id).encode(),
+            name=node_id,
+            allow_reconnect=False,
+            connect_timeout=10,
+            **options,
+        )
+        await client.flush(10)
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
 class Hand:
     """An agent moved by hand: any word, in any order, signed by any key, on any subject."""
 
-    def __init__(self, world: World, client: Client) -> None:
+    client: Client
+
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.client = client
         self.key = Ed25519PrivateKey.generate()
+        self.nats_key = Ed25519PrivateKey.generate()
         self.node = new_id("node")
         self.boot = os.urandom(16).hex()
         self.booted_us = 0
@@ -286,12 +314,27 @@ class Hand:
         return clock.boottime_us() - self.booted_us
 
     async def enrol(self) -> None:
-        await self.world.enrol(public_hex(self.key), self.node)
+        nkey = nkeys.public(self.nats_key, nkeys.USER)
+        await self.world.enrol(public_hex(self.key), self.node, nkey=nkey)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.client = await self.connect()
+                break
+            except (nats.errors.Error, OSError):
+                # Nobody answers at the door yet: ingest has just begun.
+                assert time.monotonic() < deadline, "not let in"
+                await asyncio.sleep(0.2)
 
         async def keep(message: Msg) -> None:
             self.take(message.data)
 
         await self.client.subscribe(fleet.receipt_subject(self.node), cb=keep)
+
+    async def connect(self, key: Ed25519PrivateKey | None = None) -> Client:
+        """A connection as this node, proven by its own NATS key unless another is given."""
+        seed = nkeys.seed(key or self.nats_key, nkeys.USER)
+        return await entered(self.world.node_url, self.node, nkeys_seed_str=seed)
 
     def take(self, raw: bytes) -> fleet.Receipt:
         receipt = fleet.open_receipt(raw, public_hex(self.world.key))
@@ -340,15 +383,13 @@ class Hand:
 
 @asynccontextmanager
 async def hand_of(world: World) -> AsyncIterator[Hand]:
-    """An enrolled hand on the restricted NATS user."""
-    client = await nats.connect(world.node_url, inbox_prefix=b"_INBOX.unset")
-    hand = Hand(world, client)
-    client._inbox_prefix = bytearray(fleet.inbox_prefix(hand.node).encode())
+    """An enrolled hand, let into NATS as its node."""
+    hand = Hand(world)
+    await hand.enrol()
     try:
-        await hand.enrol()
         yield hand
     finally:
-        await client.close()
+        await hand.client.close()
 
 
 async def enrolled_program(
@@ -356,15 +397,16 @@ async def enrolled_program(
 ) -> tuple[str, "AgentProgram"]:
     """A node enrolled beside the HTTP API, and its agent, not yet started."""
     key = await asyncio.to_thread(_key_in, state)
-    name = await world.enrol(public_hex(key))
-    identity.keep_enrolment(state, world.reply(name))
+    nkey = nkeys.public(agent_identity.nats_key(state), nkeys.USER)
+    name = await world.enrol(public_hex(key), nkey=nkey)
+    agent_identity.keep_enrolment(state, world.reply(name))
     return name, AgentProgram(state, "--usable-after-us", "200000", *arguments)
 
 
 def _key_in(state: Path) -> Ed25519PrivateKey:
     state.mkdir(parents=True, exist_ok=True)
     (state / "agent.db").touch()
-    return identity.event_key(state)
+    return agent_identity.event_key(state)
 
 
 def audited(world: World) -> None:
@@ -400,7 +442,7 @@ def story(
 
     async def told() -> None:
         log = await EventLog.open(database.app_url)
-        world = World(database.app_url, server.url(), server.url("node"), log)
+        world = World(database.app_url, server, log)
         await emptied_streams(world.nats_url)
         world.start_ingest()
         try:

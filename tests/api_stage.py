@@ -18,8 +18,8 @@ from api.config import Settings
 from api.edge import instant
 from api.services import Services, opened
 from api.tokens import issue
-from contracts import fleet
-from contracts.fleet import EnrolRequest
+from contracts import enrolment
+from contracts.enrolment import EnrolRequest
 from contracts.signing import public_hex
 from domain.log import Opened
 from evidence.ids import new_id
@@ -97,11 +97,13 @@ class Stage:
             key=public_hex(key),
             model=model,
             simulated=True,
-            gpus=tuple(fleet.Gpu(index, f"GPU-{invited['id']}-{index}") for index in range(gpus)),
+            gpus=tuple(
+                enrolment.Gpu(index, f"GPU-{invited['id']}-{index}") for index in range(gpus)
+            ),
             serial="s",
             proof="",
         )
-        signed = fleet.signed_request(key, request)
+        signed = enrolment.signed_request(key, request)
         answer = await self.client.post(
             "/v1/enrol",
             content=msgspec.json.encode(signed),

@@ -2,7 +2,6 @@
 store of its own.
 """
 
-import json
 import os
 import secrets
 import shutil
@@ -15,31 +14,17 @@ from pathlib import Path
 import msgspec
 
 from api.embedded import children
+from api.embedded.nats_config import server_config
 from api.embedded.passwords import keep, kept
-from contracts.fleet import NODE_MAY_PUBLISH, NODE_MAY_SUBSCRIBE
+from api.fleet.keys import ed25519
+from contracts import nkeys
 from domain.errors import DomainError
-
-_CONFIG = """\
-listen: "127.0.0.1:{port}"
-server_name: "gpuaas-embedded"
-max_payload: 1MB
-jetstream {{ store_dir: "{store}", sync_interval: always }}
-authorization {{
-  users: [
-    {{ user: platform, password: "{platform}" }}
-    {{ user: node, password: "{node}", permissions: {{
-        publish: {may_publish}
-        subscribe: {may_subscribe} }} }}
-  ]
-}}
-"""
 
 
 class NatsSecrets(msgspec.Struct, frozen=True):
-    """Passwords of the platform and of the nodes (per-node credentials: the fleet's own issue)."""
+    """The platform's password; nodes have keys of their own (api/fleet/callout.py)."""
 
     platform: str
-    node: str
 
 
 class Nats:
@@ -57,13 +42,18 @@ class Nats:
         self.log = data / "nats.log"
         self.log.touch(mode=0o600)
         self.binary = _binary(data, self.account)
+        self.account_key = ed25519(data / "nats-account.key")
         self.secrets = _secrets(data / "nats-secrets.json")
         self.port = port or children.free_port()
         self.child = self._start()
 
-    def url(self, user: str = "platform") -> str:
-        """The URL for user `platform` or `node`."""
-        return f"nats://{user}:{getattr(self.secrets, user)}@127.0.0.1:{self.port}"
+    def url(self) -> str:
+        """The URL for the platform."""
+        return f"nats://platform:{self.secrets.platform}@127.0.0.1:{self.port}"
+
+    def node_url(self) -> str:
+        """The URL for nodes, who prove their own keys."""
+        return f"nats://127.0.0.1:{self.port}"
 
     def close(self) -> None:
         """Stops the server; what JetStream acknowledged is on disk."""
@@ -82,13 +72,11 @@ class Nats:
         config = self.home / "server.conf"
         config.touch(mode=0o600)
         config.write_text(
-            _CONFIG.format(
-                port=self.port,
-                store=self.home / "store",
-                platform=self.secrets.platform,
-                node=self.secrets.node,
-                may_publish=json.dumps(NODE_MAY_PUBLISH),
-                may_subscribe=json.dumps(NODE_MAY_SUBSCRIBE),
+            server_config(
+                f"127.0.0.1:{self.port}",
+                self.home / "store",
+                self.secrets.platform,
+                nkeys.public(self.account_key, nkeys.ACCOUNT),
             )
         )
         if self.account.switch:
@@ -111,7 +99,7 @@ def _secrets(path: Path) -> NatsSecrets:
     if path.exists():
         return kept(path, NatsSecrets)
     # They stand in no data: whoever lost them gets new ones.
-    made = NatsSecrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+    made = NatsSecrets(secrets.token_urlsafe(24))
     keep(path, made)
     return made
 

@@ -1,8 +1,5 @@
 """Signed orders to nodes: derived from the log alone, so sending them again is always right."""
 
-import os
-from pathlib import Path
-
 import nats.js.errors
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET, UnsetType
@@ -17,43 +14,10 @@ from contracts.fleet import Command, Order, Share, StartRuntime, StopRuntime
 from contracts.signing import MAX_MESSAGE
 from contracts.spec import Spec, principal
 from domain import runtime
-from domain.errors import DomainError
 from evidence.append import Append, Write
 
 _DAY_S = 86_400
 _PER_SUBJECT = 1_000
-
-
-def command_key(path: Path) -> Ed25519PrivateKey:
-    """The command key (32 raw bytes, mode 0600), made on first use.
-
-    Two processes that make it at once agree: the first file stays.
-    Raises: DomainError command.key_unreadable.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _make(path)
-    raw = path.read_bytes()
-    if len(raw) != 32:
-        raise DomainError("command.key_unreadable", f"{path} does not hold a command key")
-    return Ed25519PrivateKey.from_private_bytes(raw)
-
-
-def _make(path: Path) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, Ed25519PrivateKey.generate().private_bytes_raw())
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    try:
-        # link, not rename: it fails when the other process was first.
-        path.hardlink_to(partial)
-    except FileExistsError:
-        pass
-    finally:
-        partial.unlink()
 
 
 async def ensure_streams(stream: JetStreamContext) -> None:

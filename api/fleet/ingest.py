@@ -18,16 +18,16 @@ from msgspec import UNSET
 from api.fleet import commands
 from api.fleet import records as ingest_records
 from api.fleet.follower import Appending, Ends, Follower
-from api.fleet.leases import nonce_of
+from api.fleet.leases import ACTOR, nonce_of
 from api.fleet.records import Unlogged
 from api.fleet.state import KnownNode, LiveRuntime
 from api.fleet.words import REFUSAL, Ending, Nothing, cause_of, meaning, revoked_of
 from contracts import fleet
 from contracts.fleet import Attested, Body, Granted, Receipt
 from contracts.signing import FleetError
-from domain import runtime
+from domain import identity, node, runtime
 from domain.errors import DomainError
-from evidence.append import Append, Appended
+from evidence.append import Append, Appended, Write
 
 _TRIES: Final = 16
 _ORDERS: Final = 16_384
@@ -43,6 +43,13 @@ _TRANSIENT: Final = frozenset(
 )
 # What was decided rests on a state that is no more: it is decided again at once.
 _MOVED: Final = frozenset({"log.version_stale", "runtime.end_stale"})
+
+
+def _admitted(known: KnownNode) -> None:
+    try:
+        identity.admitted(known.identity)
+    except DomainError as error:
+        raise FleetError(error.code, error.detail) from error
 
 
 class LaterError(Exception):
@@ -77,8 +84,8 @@ class Ingest:
         if not await ingest_records.become_the_only_one(self.follower.conn):
             raise DomainError("ingest.not_alone", "another ingest serves this database")
         await self.follower.catch_up()
-        for node, boot, seq in await ingest_records.last_seqs(self.follower.conn):
-            known = self.follower.state.nodes.get(node)
+        for name, boot, seq in await ingest_records.last_seqs(self.follower.conn):
+            known = self.follower.state.nodes.get(name)
             if known is not None:
                 known.seqs[boot] = max(known.seqs.get(boot, 0), seq)
 
@@ -93,6 +100,7 @@ class Ingest:
         body = fleet.open_attested(event, known.key)
         async with self.locks[node]:
             for _ in range(_TRIES):
+                _admitted(known)
                 last = known.seqs.get(body.boot, 0)
                 if body.seq <= last:
                     return await self._repeat(known, event, body)
@@ -104,13 +112,14 @@ class Ingest:
         raise LaterError("the streams kept moving")
 
     async def known(self, node: str) -> KnownNode:
-        """Raises: FleetError node.unknown when it never enrolled."""
+        """Raises: FleetError node.unknown when it never enrolled; node.revoked | node.doubled."""
         known = self.follower.state.nodes.get(node)
         if known is None or not known.key:
             await self.follower.catch_up()
             known = self.follower.state.nodes.get(node)
         if known is None or not known.key:
             raise FleetError("node.unknown", "no such node is enrolled")
+        _admitted(known)
         return known
 
     async def refuse(self, node: str, error: FleetError) -> None:
@@ -122,6 +131,20 @@ class Ingest:
         self.orders[hashlib.sha256(message).hexdigest()] = number
         if len(self.orders) > _ORDERS:
             del self.orders[next(iter(self.orders))]
+
+    async def report_double(self, known: KnownNode, sign: str) -> None:
+        """Two agents spoke as this node: neither gets a lease from here on."""
+        for _ in range(_TRIES):
+            facts = node.decide(identity.ReportDouble(sign, self.now_us()), known.state)
+            if not facts:
+                return
+            write = Write(known.node, "-", known.version, tuple(facts))
+            try:
+                await self.append(Append((write,), actor=ACTOR, cause=f"pos:{known.last_position}"))
+            except DomainError as error:
+                if error.code not in _TRANSIENT:
+                    raise
+            await self.follower.catch_up()
 
     async def end(self, ending: Ending) -> Appended | None:
         """The runtime's end is in the log; None when something moved first: look again."""
@@ -166,6 +189,8 @@ class Ingest:
                 await self.follower.catch_up()
                 return self._receipt(known, body, position=appended.last)
         await self._keep(known, event, body, asked.code)
+        if asked.code == "lease.nonce":
+            await self.report_double(known, asked.code)
         return self._receipt(known, body, code=asked.code)
 
     async def _keep(self, known: KnownNode, event: Attested, body: Body, code: str) -> None:
@@ -182,6 +207,7 @@ class Ingest:
         kept = await ingest_records.find(self.follower.conn, known.node, body.boot, body.seq)
         if kept is not None and kept.message == msgspec.json.encode(event):
             return self._receipt(known, body, code=kept.code)
+        await self.report_double(known, "event.seq_reused")
         return self._receipt(known, body, code="event.seq_reused")
 
     async def _command_refused(self, known: KnownNode, body: Body) -> None:

@@ -13,6 +13,7 @@ from domain import node, runtime
 from evidence.append import Append, Write
 
 ACTOR = "system-ingest"
+_BOOTS = 8
 
 
 class Timing(Struct, frozen=True):
@@ -29,6 +30,18 @@ def nonce_of(key: Ed25519PrivateKey, node_id: str, position: int) -> str:
     """
     text = f"gpuaas-nonce/1\n{node_id}\n{position}".encode()
     return hmac.new(key.private_bytes_raw(), text, hashlib.sha256).hexdigest()[:32]
+
+
+def heard_before(boots: dict[str, tuple[str, ...]], node_id: str, boot: str) -> bool:
+    """True when a boot speaks again after another one did: no machine goes back to an old boot.
+
+    `boots` remembers, per node, the last few in the order they were first heard.
+    """
+    before = boots.get(node_id, ())
+    if before and before[-1] == boot:
+        return False
+    boots[node_id] = (*before[1 - _BOOTS :], boot)
+    return boot in before
 
 
 def silence(known: KnownNode, last_seen_us: int, now_us: int, timing: Timing) -> Append | None:

@@ -17,6 +17,7 @@ from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
 from api.fleet import commands, devices, leases
+from api.fleet.door import Door
 from api.fleet.follower import Appending, Ends, Follower
 from api.fleet.ingest import Ingest, LaterError
 from api.fleet.leases import Timing
@@ -61,14 +62,19 @@ class Desk:
         self.sent_at: dict[int, float] = {}
         self.consumers: set[str] = set()
         self.ssh_ca = ssh_ca
+        self.door: Door | None = None
+        self.boots: dict[str, tuple[str, ...]] = {}
 
 
 class Ingested(Struct, frozen=True):
-    """What a session is given: the command key, the log, the admission writer, the clock, and
+    """What a session is given: the keys, the log, the admission writer, the clock, and
     the CAs whose users enter runtimes.
+
+    Without an account key nobody is let into NATS here: its server does that by itself.
     """
 
     key: Ed25519PrivateKey
+    account: Ed25519PrivateKey | None
     append: Appending
     ends: Ends
     now_us: Callable[[], int]
@@ -82,6 +88,7 @@ async def run(
     append: Appending,
     ends: Ends,
     *,
+    account: Ed25519PrivateKey | None = None,
     pace: Pace | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ssh_ca: tuple[str, ...] = (),
@@ -91,9 +98,10 @@ async def run(
     Waits for its turn while another ingest serves the database. A lost server ends the session,
     and a new one begins from the log.
     """
-    given = Ingested(key, append, ends, now_us, ssh_ca)
+    given = Ingested(key, account, append, ends, now_us, ssh_ca)
     while True:
         try:
+            await _session(database_url, nats_url, given, pace)
             await _session(database_url, nats_url, given, pace)
         except (psycopg.OperationalError, OSError, nats.errors.Error, nats.js.errors.Error):
             # TimeoutError is an OSError. Agents keep every word until they hold its receipt.
@@ -111,7 +119,11 @@ async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace
             await client.connect(
                 nats_url, max_reconnect_attempts=-1, reconnect_time_wait=1, error_cb=_quiet
             )
-            await _serve(Desk(ingest, client, pace or Pace(), given.ssh_ca))
+            desk = Desk(ingest, client, pace or Pace(), given.ssh_ca)
+            if given.account is not None:
+                desk.door = Door(ingest, client, given.account)
+                await desk.door.open()
+            await _serve(desk)
         finally:
             with contextlib.suppress(nats.errors.Error, OSError):
                 await client.close()
@@ -155,10 +167,12 @@ async def take_beats(desk: Desk) -> None:
     subscription = await desk.client.subscribe(fleet.HB_SUBJECTS)
     async for message in subscription.messages:
         try:
-            known = await _heard(desk, message)
+            known, boot = await _heard(desk, message)
         except FleetError as error:
             await desk.ingest.refuse(_claimed(message), error)
             continue
+        if leases.heard_before(desk.boots, known.node, boot):
+            await desk.ingest.report_double(known, "beat.two_boots")
         desk.ingest.last_seen_us[known.node] = desk.ingest.now_us()
         if known.unreachable:
             desk.ingest.follower.state.touched.add(known.node)
@@ -218,11 +232,13 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
     terminals = desk.ingest.follower.state.terminals
     return bool(
         (known.key and known.node not in desk.consumers)
+        or (desk.door is not None and desk.door.must_cut(known))
         or leases.silence(known, seen_us, now_us, desk.pace.timing) is not None
         or leases.overdue(known, now_us, desk.pace.timing)
         or (known.anchor.boot and (known.asked or devices.due(known, now_us) is not None))
         or (
             known.anchor.boot
+            and not known.identity.barred
             and any(
                 isinstance(one.state, _AWAITED) or one.runtime in terminals.of_runtime
                 for one in known.live.values()
@@ -235,6 +251,8 @@ async def tend(desk: Desk, known: KnownNode) -> None:
     """Reachability, ends by silence or reboot, starts and stops of one node. Its lock is held."""
     ingest = desk.ingest
     now_us = ingest.now_us()
+    if desk.door is not None and desk.door.must_cut(known):
+        await desk.door.cut(known)
     if known.key and known.node not in desk.consumers:
         await commands.ensure_consumer(desk.stream, known.node)
         desk.consumers.add(known.node)
@@ -246,7 +264,7 @@ async def tend(desk: Desk, known: KnownNode) -> None:
             await _append(desk, change)
         for ending in leases.overdue(known, now_us, desk.pace.timing):
             await _end(desk, ending)
-    if not known.anchor.boot:
+    if not known.anchor.boot or known.identity.barred:
         return
     for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
         if isinstance(live.state, runtime.Placed):
@@ -303,12 +321,13 @@ async def _append(desk: Desk, append: Append) -> None:
     await desk.ingest.follower.catch_up()
 
 
-async def _heard(desk: Desk, message: Msg) -> KnownNode:
+async def _heard(desk: Desk, message: Msg) -> tuple[KnownNode, str]:
     node = fleet.node_of(message.subject)
     known = await desk.ingest.known(node)
-    if fleet.open_beat(message.data, known.key).node != node:
+    beat = fleet.open_beat(message.data, known.key)
+    if beat.node != node:
         raise FleetError("beat.forged", "another node's heartbeat")
-    return known
+    return known, beat.boot
 
 
 def _claimed(message: Msg) -> str:

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from api.fleet.terminals import Terminals
 from contracts import fleet
 from domain import device, node, node_facts, runtime, upkeep
+from domain.identity import Identity
 from domain.instants import Anchor
 from domain.runtime_facts import Configured
 from domain.words import Attested, Share
@@ -75,6 +76,11 @@ class KnownNode(Struct):
     def key(self) -> str:
         """The enrolled event key; empty before enrolment."""
         return self.state.enrolled.key if isinstance(self.state, node.Serving) else ""
+
+    @property
+    def identity(self) -> Identity:
+        """Its other keys, and whether it is barred."""
+        return Identity() if isinstance(self.state, node.Missing) else self.state.identity
 
     @property
     def anchor(self) -> Anchor:

@@ -135,7 +135,9 @@ def _lifecycle(
     if isinstance(fact, _ENDS):
         return Ending(live.runtime, fact, attested.node, cause)
     write = Write(live.runtime, live.org, live.version, (fact,))
-    return Append((write,), actor=attested.node, cause=cause)
+    # It loses to a revocation: no word of a barred node stands in the log.
+    reads = ((known.node, known.version),)
+    return Append((write,), actor=attested.node, cause=cause, reads=reads)
 
 
 def _routed(

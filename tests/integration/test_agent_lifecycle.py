@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent.config import Config
 from agent.run import run
 from api.embedded.nats import Nats
-from contracts import fleet
+from contracts import enrolment, fleet
 from contracts.signing import FleetError, public_hex
 from domain import node, runtime
 from domain.words import Attested
@@ -123,11 +123,11 @@ def test_a_node_enrols_itself_with_its_token_once(
     """Token -> key -> enrolled -> anchored; a reply lost to kill -9 is asked for again."""
 
     async def law(world: World, tmp: Path) -> None:
-        token = fleet.new_token(new_id("node"), public_hex(world.key))
-        seen: list[fleet.EnrolRequest] = []
+        token = enrolment.new_token(new_id("node"), public_hex(world.key))
+        seen: list[enrolment.EnrolRequest] = []
 
-        def answer(request: fleet.EnrolRequest) -> tuple[int, bytes]:
-            fleet.check_proof(request)
+        def answer(request: enrolment.EnrolRequest) -> tuple[int, bytes]:
+            enrolment.check_proof(request)
             seen.append(request)
             if len(seen) == 1:
                 return 503, b"not yet"
@@ -139,7 +139,7 @@ def test_a_node_enrols_itself_with_its_token_once(
             agent.start()
             status, said = await asyncio.to_thread(agent.finished)
             assert (status, "enrol.refused" in said) == (1, True)
-            await world.enrol(seen[0].key, token.node)
+            await world.enrol(seen[0].key, token.node, nkey=str(seen[0].nkey))
             agent.start()
             await world.until(token.node, "node.anchored")
             assert agent.end()[0] == 0

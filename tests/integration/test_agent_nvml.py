@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from api.embedded.nats import Nats
-from contracts import fleet
+from contracts import enrolment
 from contracts.signing import public_hex
-from domain import device, node, node_facts
+from domain import device, identity, node, node_facts
 from domain.words import Gpu
 from evidence.ids import new_id
 from tests.agent_world import PRIVATE, AgentProgram, Front, World, now_us, story
@@ -55,12 +55,12 @@ def test_a_real_node_enrols_describes_wipes_and_falls_ill(
     monkeypatch.setenv("STUB_CUDA", str(memory))
 
     async def law(world: World, tmp: Path) -> None:
-        token = fleet.new_token(new_id("node"), public_hex(world.key))
+        token = enrolment.new_token(new_id("node"), public_hex(world.key))
         name = token.node
-        asked: list[fleet.EnrolRequest] = []
+        asked: list[enrolment.EnrolRequest] = []
 
-        def answer(request: fleet.EnrolRequest) -> tuple[int, bytes]:
-            fleet.check_proof(request)
+        def answer(request: enrolment.EnrolRequest) -> tuple[int, bytes]:
+            enrolment.check_proof(request)
             asked.append(request)
             return 200, msgspec.json.encode(world.reply(name))
 
@@ -91,6 +91,7 @@ def test_a_real_node_enrols_describes_wipes_and_falls_ill(
             name,
             node.Invited(PRIVATE, "H100", "0" * 64, now_us() + 10**9, now_us()),
             node.Enrolled(said.key, "H100", False, gpus, said.serial, now_us()),
+            identity.Certified(str(said.nkey), "0" * 64, "0" * 64, 0, now_us() + 10**12),
         )
         await eventually(lambda: len(facts(device.DeviceDescribed)) == 2)
         first, _ = facts(device.DeviceDescribed)

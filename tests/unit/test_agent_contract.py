@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 from msgspec.structs import replace
 
-from contracts import fleet
+from contracts import enrolment, fleet
 from contracts.fleet import Attested, Body, Command, Receipt, Share, StartRuntime, StopRuntime
 from contracts.signing import FleetError, public_hex
 from contracts.spec import Spec, principal
@@ -169,24 +169,24 @@ def test_the_same_order_sent_again_is_the_same_order() -> None:
 
 def test_a_token_carries_its_node_and_the_hash_of_the_true_key() -> None:
     """A man in the middle cannot become the node's control plane; the secret is never stored."""
-    token = fleet.new_token(NODE, public_hex(KEY))
-    assert fleet.parse_token(token.text()) == token
-    assert token.command_key_sha256 == fleet.key_hash(public_hex(KEY))
-    assert token.secret not in fleet.token_hash(token.text())
+    token = enrolment.new_token(NODE, public_hex(KEY))
+    assert enrolment.parse_token(token.text()) == token
+    assert token.command_key_sha256 == enrolment.key_hash(public_hex(KEY))
+    assert token.secret not in enrolment.token_hash(token.text())
     for text in ("", token.text()[:-1], token.text() + ".x", token.text().replace("node-", "n-")):
         with pytest.raises(FleetError) as error:
-            fleet.parse_token(text)
+            enrolment.parse_token(text)
         assert code_of(error) == "token.malformed"
 
 
 def test_enrolment_needs_the_private_key_it_names() -> None:
     """Nobody enrols a key that is not theirs, nor changes a word of who enrols."""
-    token = fleet.new_token(NODE, public_hex(KEY)).text()
-    gpus = (fleet.Gpu(0, "GPU-SIMULATED-0"),)
-    request = fleet.signed_request(
-        KEY, fleet.EnrolRequest(token, public_hex(KEY), "T4", True, gpus, "s", "")
+    token = enrolment.new_token(NODE, public_hex(KEY)).text()
+    gpus = (enrolment.Gpu(0, "GPU-SIMULATED-0"),)
+    request = enrolment.signed_request(
+        KEY, enrolment.EnrolRequest(token, public_hex(KEY), "T4", True, gpus, "s", "")
     )
-    fleet.check_proof(request)
+    enrolment.check_proof(request)
     for change in (
         {"key": public_hex(STRANGER)},
         {"model": "H100"},
@@ -195,7 +195,7 @@ def test_enrolment_needs_the_private_key_it_names() -> None:
         {"key": "x"},
     ):
         with pytest.raises(FleetError) as error:
-            fleet.check_proof(replace(request, **change))
+            enrolment.check_proof(replace(request, **change))
         assert code_of(error) == "enrol.proof"
 
 

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET, Struct
 
-from api.fleet import commands, leases
+from api.fleet import commands, keys, leases
 from api.fleet.leases import Timing
 from api.fleet.state import FleetState, KnownNode
 from api.fleet.words import Ending, Meaning, Nothing, cause_of, meaning, revoked_of
@@ -275,13 +275,13 @@ def test_nonces_are_the_key_s_secret_and_come_again() -> None:
 def test_the_command_key_is_made_once(tmp_path: Path) -> None:
     """A second process finds the first one's key; a damaged file is named."""
     path = tmp_path / "keys" / "command-key.pem"
-    assert public_hex(commands.command_key(path)) == public_hex(commands.command_key(path))
+    assert public_hex(keys.ed25519(path)) == public_hex(keys.ed25519(path))
     assert path.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-    commands._make(path)
+    keys._write(path, b"x" * 32)
     path.write_bytes(b"short")
     with pytest.raises(DomainError) as error:
-        commands.command_key(path)
+        keys.ed25519(path)
     assert error.value.code == "command.key_unreadable"
 
 

@@ -11,7 +11,7 @@ from agent import clock, enrol, identity, lease, orders, watch
 from agent.orders import Node
 from agent.simulated import SimulatedRuntimes, inventory
 from agent.store import Store
-from contracts import fleet
+from contracts import enrolment, fleet
 from contracts.fleet import Granted, Receipt
 from contracts.signing import FleetError, public_hex
 from tests.unit.test_agent_orders import (
@@ -187,15 +187,17 @@ def test_simulated_devices_say_that_they_are() -> None:
     assert gpus == inventory("seed", 3)
     assert [gpu.index for gpu in gpus] == [0, 1, 2]
     assert all(gpu.uuid.startswith("GPU-SIMULATED-") for gpu in gpus)
-    token = fleet.new_token(NAME, public_hex(COMMAND_KEY)).text()
-    request = enrol.request_of(COMMAND_KEY, token, "T4", gpus, "SIMULATED-1")
+    token = enrolment.new_token(NAME, public_hex(COMMAND_KEY)).text()
+    keys = enrol.Keys(COMMAND_KEY, COMMAND_KEY, COMMAND_KEY)
+    machine = enrol.Machine("T4", gpus, "SIMULATED-1", enrolment.Hardware("", "", ""))
+    request = enrol.request_of(keys, token, machine)
     assert request.simulated
 
 
 def test_an_answer_under_another_command_key_is_an_impostor_s() -> None:
     """The token carries the hash of the true key: the first contact cannot be hijacked."""
-    token = fleet.new_token(NAME, public_hex(COMMAND_KEY)).text()
-    good = fleet.EnrolReply(NAME, 1, public_hex(COMMAND_KEY), "nats://x", "node", "p")
+    token = enrolment.new_token(NAME, public_hex(COMMAND_KEY)).text()
+    good = enrolment.EnrolReply(NAME, 1, public_hex(COMMAND_KEY), "nats://x", "node", "p")
     assert enrol.checked(token, msgspec.json.encode(good)) == good
     stranger = public_hex(Ed25519PrivateKey.generate())
     for bad in (

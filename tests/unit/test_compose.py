@@ -6,7 +6,6 @@ from typing import Any
 import yaml
 
 from api.cli import build_parser
-from contracts.fleet import NODE_MAY_PUBLISH, NODE_MAY_SUBSCRIBE
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +19,8 @@ def compose() -> dict[str, Any]:
 def test_every_process_of_the_platform_is_there() -> None:
     """The services are the processes of `gpuaas up`."""
     assert set(compose()["services"]) == {
-        "postgres", "nats", "migrate", "signer", "worker", "api", "gateway", "agent",
+        *("postgres", "nats-config", "nats", "migrate"),
+        *("signer", "worker", "api", "gateway", "agent"),
     }  # fmt: skip
 
 
@@ -46,8 +46,16 @@ def test_dependencies_and_references_resolve() -> None:
     assert "NOT RUN" in (ROOT / "compose.yaml").read_text()
 
 
-def test_nodes_have_the_rights_the_contract_gives_them() -> None:
-    """The NATS permissions of the node user are those of contracts/fleet.py."""
-    config = compose()["configs"]["nats"]["content"].replace("$$", "$")
-    for subject in (*NODE_MAY_PUBLISH, *NODE_MAY_SUBSCRIBE):
-        assert f'"{subject}"' in config
+def test_nats_is_configured_by_the_code_that_the_embedded_stack_uses() -> None:
+    """The server reads the file that `gpuaas nats-config` wrote, before it starts."""
+    services = compose()["services"]
+    wrote = services["nats-config"]["command"]
+    assert wrote[:2] == ["gpuaas", "nats-config"]
+    args = build_parser().parse_args(wrote[1:])
+    assert services["nats"]["command"] == ["-c", str(args.out)]
+    assert str(args.store) in [volume.split(":")[1] for volume in services["nats"]["volumes"]]
+    folder = str(args.out.parent)
+    for name in ("nats", "nats-config"):
+        assert folder in [volume.split(":")[1] for volume in services[name]["volumes"]]
+    needed = services["nats"]["depends_on"]["nats-config"]["condition"]
+    assert needed == "service_completed_successfully"
