@@ -21,6 +21,7 @@ from agent.terminal.pty import Pty
 from agent.terminal.session import Session
 
 _TICK_S: Final = 0.5
+_STATUS_S: Final = 1.0
 _TO_AGENT: Final = 256 * 1024  # bytes waiting for the agent, past which no frame is made
 _READ: Final = 65_536
 _HANGUP_S: Final = 2.0
@@ -45,6 +46,7 @@ class Host:
         self.until_us = self.settings.until_us
         self.over = False
         self.linger_until: float | None = None
+        self.told_at = 0.0
 
     def run(self) -> None:
         """Until the agent says so, the lease ends, or the shell has been over for 10 minutes."""
@@ -164,7 +166,9 @@ class Host:
             self.selector.modify(self.agent, wanted)
 
     def _tick(self, now: float) -> None:
-        self.session.tell_status()
+        if now - self.told_at >= _STATUS_S:
+            self.told_at = now
+            self.session.tell_status()
         past_lease = boottime_us() >= self.until_us
         lingered = self.linger_until is not None and now >= self.linger_until
         self.over = self.over or past_lease or lingered

@@ -5,6 +5,7 @@ plane asks for again by offset.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Final
 
@@ -25,6 +26,7 @@ from contracts.terminal import Attach, Attached
 _STARTING_S: Final = 5.0
 _PAUSE_S: Final = 0.05
 _TICK_S: Final = 0.5
+_RENEWED_TICKS: Final = 8
 _TO_HOST: Final = 1024 * 1024  # bytes a host may leave unread before frames to it are dropped
 _READ: Final = 65_536
 
@@ -170,7 +172,7 @@ class Relay:
 
     async def _tend(self) -> None:
         """Leases move on, terminals of what is over end, hosts that are gone leave no folder."""
-        while True:
+        for tick in itertools.count():
             self.desk.reap()
             leases = self.leases()
             for session in self.desk.sessions():
@@ -180,6 +182,8 @@ class Relay:
                     if self.desk.is_dead(session):
                         self.desk.forget(session)
                 elif until_us := leases.get(settings.allocation):
+                    if tick % _RENEWED_TICKS:
+                        continue
                     line.writer.write(wire.packed(wire.UNTIL, str(until_us).encode()))
                 else:
                     line.writer.write(wire.packed(wire.END, b""))

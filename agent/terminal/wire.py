@@ -88,8 +88,9 @@ def listening(folder: Path) -> socket.socket:
 
 
 def connected(folder: Path) -> socket.socket:
-    """The agent's end. Raises: OSError when no host listens there."""
+    """The agent's end. Raises: OSError when no host listens there, or it is stuck."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.setblocking(False)
     place = os.open(folder, os.O_PATH)
     try:
         made.connect(f"/proc/self/fd/{place}/{SOCKET}")
@@ -98,7 +99,6 @@ def connected(folder: Path) -> socket.socket:
         raise
     finally:
         os.close(place)
-    made.setblocking(False)
     return made
 
 

@@ -34,7 +34,7 @@ from contracts.terminal import (
 
 _ASK_S: Final = 1.0
 _BEAT_S: Final = 0.5
-_SILENT_S: Final = 3.0
+_SILENT_S: Final = 4.0
 _STEP: Final = 1_000_000  # a new owner's number lies at least so far ahead: healing never steals
 
 
@@ -75,14 +75,14 @@ class Far:
         self.received = 0
         self.typed = 0
         self.limit = 0
-        self._granted = 0
+        self._granted = self._said = 0
         self._unacked = bytearray()
         self._number = 0
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
         self._answers: asyncio.Queue[Attached] = asyncio.Queue()
         self._subscription: Subscription | None = None
-        self._heard_at = self._typed_at = 0.0
+        self._heard_at = self._typed_at = self._said_at = 0.0
         self._lost = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
 
@@ -128,7 +128,9 @@ class Far:
     async def grant(self, until: int) -> None:
         """Output may come up to `until`, at most a window beyond what was received."""
         self._granted = max(self._granted, min(until, self.received + WINDOW))
-        await self._say_grant()
+        # A keystroke's echo is no reason for a message: the window is moved on in quarters.
+        if self._granted - self._said >= WINDOW // 4 or self.received + PIECE > self._said:
+            await self._say_grant()
 
     async def resize(self, columns: int, rows: int) -> None:
         self.size = (columns, rows)
@@ -192,7 +194,9 @@ class Far:
                         await self._lost.wait()
                 if self._lost.is_set() or time.monotonic() - self._heard_at > _SILENT_S:
                     await self._heal()
-                await self._say_grant()
+                    await self._say_grant()
+                elif time.monotonic() - self._said_at > _ASK_S:
+                    await self._say_grant()
                 if self._unacked and time.monotonic() - self._typed_at > _ASK_S:
                     self._typed_at = time.monotonic()
                     await self._say_input(self.typed, bytes(self._unacked))
@@ -268,6 +272,7 @@ class Far:
         return news
 
     async def _say_grant(self) -> None:
+        self._said, self._said_at = self._granted, time.monotonic()
         if self._sealer is not None:
             body = terminal.grant_body(Grant(self.received, *self.size))
             await self._say(self._sealer.seal(terminal.GRANT, self._granted, body))
