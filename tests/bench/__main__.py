@@ -17,13 +17,14 @@ from tests.bench import (
     bench_log,
     bench_projections,
     bench_replay,
+    bench_runtimes,
     bench_terminal,
 )
 
 OUT = Path("build/bench.json")
 MODULES = (
     *(bench_log, bench_evidence, bench_api, bench_projections, bench_domain, bench_replay),
-    bench_terminal,
+    *(bench_terminal, bench_runtimes),
 )
 
 

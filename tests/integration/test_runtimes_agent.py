@@ -2,9 +2,7 @@
 
 import asyncio
 import hashlib
-import json
 import os
-import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,21 +10,19 @@ from pathlib import Path
 import nats
 import pytest
 
-from agent import cdi, clock, identity
+from agent import clock
 from agent.clock import boottime_us
-from agent.engine import engine_of
 from agent.keeper import read_deadline, read_seen
-from agent.simulated import inventory
 from api.embedded.nats import Nats
 from contracts import fleet
 from contracts.fleet import Command, Share, StartRuntime
-from contracts.signing import public_hex
 from contracts.spec import Spec
 from domain import runtime
 from evidence.ids import new_id
-from tests.agent_world import AgentProgram, World, enrolled_program, hand_of, story
+from tests.agent_world import World, hand_of, story
 from tests.conftest import Database
 from tests.containers import Image, podman, until
+from tests.crew import Crew, crew_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -37,54 +33,6 @@ S = 1_000_000
 def image() -> Iterator[Image]:
     with podman() as found:
         yield found
-
-
-class Crew:
-    """An agent over the image's Podman, and what is left of it at the end."""
-
-    def __init__(self, image: Image, node: str, program: AgentProgram) -> None:
-        self.image = image
-        self.node = node
-        self.program = program
-        self.state = program.state
-
-    def containers(self) -> dict[str, int]:
-        found = engine_of(self.image.settings).list_all(self.node)
-        return {one.allocation: one.pid for one in found}
-
-    async def gone(self, within_s: float = 30) -> None:
-        await asyncio.to_thread(until, lambda: not self.containers(), "all are gone", within_s)
-
-    def clear(self) -> None:
-        """No agent, no order: what keepers still have, they end."""
-        child = self.program.child
-        if child is not None and child.stderr is not None and not child.stderr.closed:
-            self.program.kill()
-        for order in (self.state / "runtimes").glob("*/order.json"):
-            order.unlink()
-        until(lambda: not self.containers(), "nothing is left", 60)
-        seed = public_hex(identity.event_key(self.state))
-        for gpu in inventory(seed, 2):
-            cdi.remove(Path(self.image.settings.cdi), gpu.uuid)
-        place = Path(self.image.settings.cdi)
-        if place.is_dir() and not any(place.iterdir()):
-            place.rmdir()
-
-
-async def crew_of(world: World, image: Image, state: Path) -> Crew:
-    """Its agent runs and is anchored."""
-    settings, allowed = image.settings, image.folder / "images.json"
-    await asyncio.to_thread(allowed.write_text, json.dumps(settings.images))
-    node, program = await enrolled_program(
-        world, state,
-        *("--engine", "podman", "--podman", shlex.join(settings.podman)),
-        *("--create", shlex.join(settings.create), "--network", settings.network),
-        *("--images", str(allowed), "--gpus", "2"),
-        *("--probe-us", "300000", "--tend-us", "1000000"),
-    )  # fmt: skip
-    program.start()
-    await world.until(node, "node.anchored", 60)
-    return Crew(image, node, program)
 
 
 def test_from_launch_to_stop_over_a_killed_agent(
