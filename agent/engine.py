@@ -19,6 +19,9 @@ _TICK_S = 0.05
 _SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
+type State = Literal["starting", "usable", "degraded", "stopped", "failed"]
+
+
 class EngineError(Exception):
     """The engine could not do it now. `code` is stable and dotted; the caller may try again."""
 
@@ -76,7 +79,7 @@ class Order(Struct, frozen=True):
 class Container(Struct, frozen=True):
     """One of this node's containers as the engine has it.
 
-    `fresh`: created and never begun; `pid` 0 and `exit_code` when it ended.
+    `pid` is 0 when it does not run, `exit_code` when it ended.
     """
 
     allocation: str
@@ -84,7 +87,6 @@ class Container(Struct, frozen=True):
     boot: str
     name: str
     running: bool
-    fresh: bool = False
     pid: int = 0
     address: str = ""
     port: int = 0

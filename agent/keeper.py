@@ -29,18 +29,19 @@ from agent.engine import (
     Engine,
     EngineError,
     Order,
+    State,
     engine_of,
     read_order,
     run_watched,
 )
 from agent.probing import banner, devices_visible
-from agent.runtimes import State
 
 _TICK_S = 0.05
 _LOCK_TRIES = 40
 _RETRY_S = 0.5
 _STARTING_S = 0.1
 _DEGRADED_S = 5.0
+_KILLED_S = 5.0
 _TRIES = 3
 
 
@@ -75,6 +76,7 @@ class Keeper:
         self.blunt: Engine = engine_of(order.settings)
         self.seen = read_seen(folder) or Seen("starting", order.started_us)
         self.pidfd = -1
+        self.ended_us = 0
         self.unsaid = False
         self.noted = ""
 
@@ -104,14 +106,10 @@ class Keeper:
         """It runs, adopted or started. A crash anywhere here: the next keeper finds it by name."""
         for attempt in range(_TRIES):
             try:
-                found = self.engine.adopt(self.order)
-                if found is None and self.seen.started:
-                    self._end("failed", "runtime.vanished")
-                if found is None:
+                if not self.seen.started:
                     self.engine.create(self.order)
-                if found is None or found.fresh:
                     self.engine.start(self.order)
-                    found = self.engine.adopt(self.order)
+                found = self.engine.adopt(self.order)
             except EngineError as error:
                 self._note(error)
                 if attempt + 1 == _TRIES or error.code.startswith("image."):
@@ -191,8 +189,10 @@ class Keeper:
     def _end(self, state: State, code: str) -> NoReturn:
         """Nothing of it is left, and said so. Raises: SystemExit."""
         self._gone()
+        # What it took to clear up is no time that it ran.
+        since_us = self.ended_us or boottime_us()
         if read_order(self.folder) == self.order:
-            self._say(Seen(state, boottime_us(), code, started=True, restarts=self.seen.restarts))
+            self._say(Seen(state, since_us, code, started=True, restarts=self.seen.restarts))
         raise SystemExit(0)
 
     def _gone(self) -> None:
@@ -200,6 +200,8 @@ class Keeper:
         if self.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            if select.select([self.pidfd], [], [], _KILLED_S)[0]:
+                self.ended_us = boottime_us()
         while True:
             try:
                 self.blunt.stop(self.order)

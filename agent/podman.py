@@ -10,7 +10,6 @@ from agent.terminal.wire import MARK
 
 _SSH_PORT = 22
 _PATIENCE_S = 60.0
-_FRESH = ("configured", "created", "initialized")
 _LABELS = ("node", "boot", "runtime", "allocation", "epoch")
 
 
@@ -23,9 +22,12 @@ class Podman:
 
     def create(self, order: Order) -> None:
         """As Engine.create. The image runs by its id: its name may be moved meanwhile."""
-        if self._inspect(order.name) is not None:
-            return
-        self._podman("create", *self._options(order), self._image(order), *sshd())
+        try:
+            self._podman("create", *self._options(order), self._image(order), *sshd())
+        except EngineError:
+            # Its name is taken: by itself, made before a crash. Else it is the failure it is.
+            if self._inspect(order.name) is None:
+                raise
 
     def start(self, order: Order) -> None:
         self._podman("start", order.name)
@@ -115,7 +117,6 @@ def _inspected(found: dict[str, Any]) -> Container:
         boot=labels.get("gpuaas.boot", ""),
         name=found["Name"],
         running=running,
-        fresh=state["Status"] in _FRESH,
         pid=state["Pid"] if running else 0,
         address=addresses[0] if addresses else "",
         port=_SSH_PORT,

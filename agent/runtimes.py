@@ -1,13 +1,12 @@
 """Where runtimes come from: one contract, kept by SIMULATED ones and by real containers alike."""
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
+from agent.engine import State
 from contracts.fleet import Share
 from contracts.spec import Spec
-
-type State = Literal["starting", "usable", "degraded", "stopped", "failed"]
 
 
 class Route(Struct, frozen=True):

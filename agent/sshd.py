@@ -1,8 +1,6 @@
 """What a runtime's sshd is given from outside: its host key, whom it trusts, how it answers."""
 
 import os
-import socket
-import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -69,14 +67,3 @@ def public_line(path: Path) -> str:
     key = load_ssh_private_key(path.read_bytes(), password=None)
     assert isinstance(key, Ed25519PrivateKey), "prepare makes no other kind"
     return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
-
-
-def answers(address: str, port: int, timeout_s: float) -> bool:
-    """True when an SSH server greets there, all in all within that time."""
-    until = time.monotonic() + timeout_s
-    try:
-        with socket.create_connection((address, port), timeout=timeout_s) as peer:
-            peer.settimeout(max(0.001, until - time.monotonic()))
-            return peer.recv(8) == b"SSH-2.0-"
-    except OSError:
-        return False

@@ -97,3 +97,11 @@ def keepers(folder: Path) -> list[int]:
 def restarts(folder: Path) -> int:
     said = read_seen(folder)
     return 0 if said is None else said.restarts
+
+
+def alive(pid: int) -> bool:
+    """True while the process runs; one that only waits to be reaped does not."""
+    try:
+        return ") Z " not in Path("/proc", str(pid), "stat").read_text()
+    except OSError:
+        return False

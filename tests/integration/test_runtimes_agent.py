@@ -23,6 +23,7 @@ from tests.agent_world import World, hand_of, story
 from tests.conftest import Database
 from tests.containers import Image, podman, until
 from tests.crew import Crew, crew_of
+from tests.kept_world import alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -88,9 +89,11 @@ def test_the_container_is_gone_by_its_deadline(
                 os.kill(crew.program.child.pid, harm)
             left = (read_deadline(folder) - boottime_us()) / 1e6
             assert left > 0, "the harm came too late to show anything"
-            assert await asyncio.to_thread(crew.containers) != {}
+            [pid] = (await asyncio.to_thread(crew.containers)).values()
+            assert alive(pid)
             await asyncio.sleep((read_deadline(folder) - boottime_us()) / 1e6)
-            assert await asyncio.to_thread(crew.containers) == {}
+            assert not alive(pid)
+            await crew.gone()
         finally:
             await asyncio.to_thread(crew.clear)
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from agent.clock import boottime_us
 from agent.keeper import read_deadline
 from tests.containers import Image, podman, until
-from tests.kept_world import S, Stage, is_in, keepers, seen, staged
+from tests.kept_world import S, Stage, alive, is_in, keepers, seen, staged
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -29,14 +29,6 @@ def image() -> Iterator[Image]:
 def stage(image: Image, tmp_path: Path) -> Iterator[Stage]:
     with staged(image, tmp_path) as made:
         yield made
-
-
-def alive(pid: int) -> bool:
-    """True while the process runs; one that only waits to be reaped does not."""
-    try:
-        return ") Z " not in Path("/proc", str(pid), "stat").read_text()
-    except OSError:
-        return False
 
 
 def to_the_deadline(folder: Path) -> None:
@@ -105,12 +97,14 @@ def test_what_cannot_be_written_down_ends_all_the_same(stage: Stage) -> None:
         source.tend(boottime_us())
         return seen(source, name).state == "stopped"
 
+    pid = stage.pid(name)
     (folder / "seen.json").unlink()
     (folder / "seen.json").mkdir()
     _outer, inner = keepers(folder)
     os.kill(inner, signal.SIGKILL)
     to_the_deadline(folder)
-    assert stage.containers() == []
+    assert not alive(pid)
+    until(lambda: stage.containers() == [], "it is gone", 30)
     (folder / "seen.json").rmdir()
     until(tended, "stopped is said", 30)
 
@@ -137,6 +131,7 @@ def test_a_storm_of_kills(stage: Stage, seed: int) -> None:
             pids.add(stage.pid(name))
     source.tend(boottime_us())
     to_the_deadline(folder)
-    assert stage.containers() == []
+    assert not any(alive(pid) for pid in pids - {0})
     assert len(pids - {0}) <= 1
+    until(lambda: stage.containers() == [], "it is gone", 30)
     is_in(source, name, "stopped", 30)

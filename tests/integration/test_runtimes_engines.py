@@ -53,7 +53,7 @@ def test_an_engine_creates_starts_adopts_lists_and_stops(
         engine.start(order)
         found = engine.adopt(order)
         assert found is not None
-        assert (found.running, found.fresh, found.allocation) == (True, False, order.allocation)
+        assert (found.running, found.allocation) == (True, order.allocation)
         assert (found.epoch, found.boot) == (3, order.boot)
         until(lambda: probing.banner(found.address, found.port), "its sshd answers", 30)
         assert probing.devices_visible(found.pid, order.devices)
