@@ -65,10 +65,12 @@ def _xid(b: Batch, e: Entry, f: device.DeviceXid) -> None:
 
 
 def _tested(b: Batch, e: Entry, f: device.DeviceTested) -> None:
-    # One row a test: it names its devices by the first; a request names one device.
+    # One row a test: it names its devices by the first; a request names one device. Whatever
+    # append accepts is applied: a test of none is one of device -1.
     passed = "t" if f.passed else "f"
+    first = f.devices[0] if f.devices else -1
     tail = (
-        f"{e.stream}\t{f.devices[0]}\t{f.command}\t{passed}\t{text(f.method)}\t{text(f.cause)}\t"
+        f"{e.stream}\t{first}\t{f.command}\t{passed}\t{text(f.method)}\t{text(f.cause)}\t"
         f"{f.duration_us}\t{f.decided_us}"
     )
     b["device_test"].add(str(e.position), tail)
