@@ -1,5 +1,7 @@
 """An agent whose SIMULATED device falls ill, against the real log, NATS and ingest."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,24 @@ from tests.conftest import Database
 pytestmark = pytest.mark.slow
 
 
-async def anchored(world: World, state: Path) -> tuple[str, AgentProgram, SimulatedDevices]:
+@asynccontextmanager
+async def anchored(
+    world: World, state: Path
+) -> AsyncIterator[tuple[str, AgentProgram, SimulatedDevices]]:
+    """A node whose agent runs, and the outside world of its devices; both are gone afterwards."""
     name, agent = await enrolled_program(world, state)
     agent.start()
-    await world.until(name, "node.anchored")
-    seed = public_hex(event_key(state))
-    return name, agent, SimulatedDevices(state / "simulated-devices.db", seed, 8, "T4")
+    outside = SimulatedDevices(
+        state / "simulated-devices.db", public_hex(event_key(state)), 8, "T4"
+    )
+    try:
+        await world.until(name, "node.anchored", within_s=90)
+        yield name, agent, outside
+        assert agent.end() == (0, "")
+    finally:
+        if agent.child is not None and agent.child.poll() is None:
+            agent.kill()
+        outside.close()
 
 
 def test_a_suspect_device_is_tested_and_comes_back(
@@ -32,24 +46,22 @@ def test_a_suspect_device_is_tested_and_comes_back(
     """
 
     async def law(world: World, tmp: Path) -> None:
-        name, agent, outside = await anchored(world, tmp / "a")
-        gpu = outside.inventory()[3].uuid
-        outside.raise_xid(gpu, 31)
-        outside.raise_xid(gpu, 48)
-        await world.until(name, "node.quarantined", within_s=40)
-        agent.kill()
-        agent.start()
-        await world.until(name, "node.returned", within_s=40)
-        said = [e.fact for e in world.entries() if e.stream == name]
-        [report] = [fact for fact in said if isinstance(fact, device.DeviceReported)]
-        assert (report.devices, report.xid, report.state) == ((3,), 48, "suspect")
-        xids = [fact for fact in said if isinstance(fact, device.DeviceXid)]
-        assert [(one.xid, one.count) for one in xids] == [(31, 1), (48, 1)]
-        [test] = [fact for fact in said if isinstance(fact, device.DeviceTested)]
-        assert (test.passed, test.method) == (True, "SIMULATED")
-        assert (await world.tags(name)).count("node.device_test_requested") == 1
-        assert agent.end() == (0, "")
-        outside.close()
+        async with anchored(world, tmp / "a") as (name, agent, outside):
+            gpu = outside.inventory()[3].uuid
+            outside.raise_xid(gpu, 31)
+            outside.raise_xid(gpu, 48)
+            await world.until(name, "node.quarantined", within_s=120)
+            agent.kill()
+            agent.start()
+            await world.until(name, "node.returned", within_s=120)
+            said = [e.fact for e in world.entries() if e.stream == name]
+            [report] = [fact for fact in said if isinstance(fact, device.DeviceReported)]
+            assert (report.devices, report.xid, report.state) == ((3,), 48, "suspect")
+            xids = [fact for fact in said if isinstance(fact, device.DeviceXid)]
+            assert [(one.xid, one.count) for one in xids] == [(31, 1), (48, 1)]
+            [test] = [fact for fact in said if isinstance(fact, device.DeviceTested)]
+            assert (test.passed, test.method) == (True, "SIMULATED")
+            assert (await world.tags(name)).count("node.device_test_requested") == 1
         audited(world)
 
     story(law, database, nats_server, tmp_path)
@@ -63,20 +75,18 @@ def test_a_device_that_owes_a_receipt_is_wiped_first(
     """
 
     async def law(world: World, tmp: Path) -> None:
-        name, agent, outside = await anchored(world, tmp / "a")
-        await world.write(name, SanitizationRequired(1))
-        gpu = outside.inventory()[0].uuid
-        outside.occupy(gpu, 4242)
-        outside.raise_xid(gpu, 48)
-        await world.until(name, "node.sanitized", within_s=60)
-        outside.leave(gpu)
-        await world.until(name, "node.returned", within_s=60)
-        said = [e.fact for e in world.entries() if isinstance(e.fact, node_facts.Sanitized)]
-        assert (said[0].bytes_covered, said[0].residual_processes) == (0, 1)
-        assert (said[-1].method, said[-1].residual_processes) == ("SIMULATED", 0)
-        assert said[-1].bytes_covered == 16 << 30
-        assert agent.end() == (0, "")
-        outside.close()
+        async with anchored(world, tmp / "a") as (name, _agent, outside):
+            await world.write(name, SanitizationRequired(1))
+            gpu = outside.inventory()[0].uuid
+            outside.occupy(gpu, 4242)
+            outside.raise_xid(gpu, 48)
+            await world.until(name, "node.sanitized", within_s=120)
+            outside.leave(gpu)
+            await world.until(name, "node.returned", within_s=120)
+            said = [e.fact for e in world.entries() if isinstance(e.fact, node_facts.Sanitized)]
+            assert (said[0].bytes_covered, said[0].residual_processes) == (0, 1)
+            assert (said[-1].method, said[-1].residual_processes) == ("SIMULATED", 0)
+            assert said[-1].bytes_covered == 16 << 30
         audited(world)
 
     story(law, database, nats_server, tmp_path)
