@@ -20,6 +20,7 @@ from api import (
     incidents,
     invoices,
     meters,
+    metrics,
     nodes,
     organizations,
     periods,
@@ -123,6 +124,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     proofs.show_receipt,
     proofs.bundle,
     events.events,
+    metrics.metrics,
     readiness.health,
     readiness.ready,
 )
