@@ -11,33 +11,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import Struct
 
-from domain import account, invoice, node, period, pricebook, runtime
+from domain import account, invoice, period, pricebook, runtime
 from domain.rating import Books, RatedInterval, Transfer
-from tests.unit.domain_world import NAME, enrolled, word
+from tests.property.rating_orders import (
+    A,
+    LineKey,
+    Said,
+    closes_last,
+    digest,
+    doubled,
+    interleaved,
+    line_totals,
+    split,
+    without_invoices,
+)
+from tests.unit.domain_world import NAME, enrolled
 
 END = 100  # the horizon, us: short enough to count one by one
 MODELS = ("T4", "A10")
-A = word()
-type Said = tuple[str, Struct]
-type LineKey = tuple[str, int, str]
 type InvoiceLine = tuple[str, str, int, str]  # project, SKU, price, service period
-
-
-def fold_all(said: list[Said]) -> tuple[Books, list[RatedInterval], list[Transfer]]:
-    books, rated, moved = Books(), [], []
-    for position, (stream, fact) in enumerate(said):
-        rows, transfers = books.apply(position, stream, fact)
-        rated += rows
-        moved += transfers
-    return books, rated, moved
-
-
-def line_totals(rated: list[RatedInterval]) -> dict[LineKey, tuple[int, int]]:
-    totals = {
-        (row.resource, row.price, row.period): (row.line_quantity, row.line_amount_pico)
-        for row in rated
-    }
-    return {key: total for key, total in totals.items() if total != (0, 0)}
 
 
 def add(to: list[int], pair: Sequence[int]) -> None:
@@ -301,78 +293,24 @@ class Rating(RuleBasedStateMachine):
         assert total == sum(amount for _, amount in line_totals(self.rated).values())
 
     def teardown(self) -> None:
-        """Invariants 6, 7 and 12: another order, late closes, a split interval change no line."""
+        """Invariants 6, 7 and 12: told in any order, any number of times, closed late or in time, an
+        interval split: the same lines, amounts and balances.
+        """
         if not hasattr(self, "said"):
             return
-        expected = line_totals(self.rated)
-        unbilled = sums(self.moved)
-        for seed in range(2):
-            _, rated, moved = fold_all(shuffled(without_invoices(self.said), Random(seed)))
-            assert line_totals(rated) == expected
-            assert sums(moved) == unbilled
-        _, rated, moved = fold_all(split(without_invoices(self.said)))
-        assert line_totals(rated) == expected
-        assert sums(moved) == unbilled
-        # Told late or in time, it comes to the same once every open interval has ended.
-        ends: list[Said] = [(name, runtime.Stopped(END, END, END, A)) for name in self.open]
-        ended = [*without_invoices(self.said), *ends]
-        _, rated, moved = fold_all(ended)
-        _, in_time, moved_in_time = fold_all(closes_last(ended))
-        assert line_totals(in_time) == line_totals(rated)
-        assert sums(moved_in_time) == sums(moved)
-
-
-def without_invoices(said: list[Said]) -> list[Said]:
-    return [each for each in said if not isinstance(each[1], invoice.Finalized)]
-
-
-def sums(moved: list[Transfer]) -> dict[str, int]:
-    """Net amount per revenue account; invoices move none of them."""
-    total: dict[str, int] = defaultdict(int)
-    for row in moved:
-        if row.kind == "charge":
-            total[row.credit] += row.amount_pico
-            total[row.debit] -= row.amount_pico
-    return {name: amount for name, amount in total.items() if amount}
-
-
-def shuffled(said: list[Said], random: Random) -> list[Said]:
-    """Runtimes' facts in another order; each runtime's own order and the closes stay in place."""
-    out: list[Said] = []
-    block: list[Said] = []
-    for each in [*said, ("period-", period.Closed("", 0, 0, 0))]:
-        if each[0].startswith("runtime-"):
-            block.append(each)
-            continue
-        streams = sorted({stream for stream, _ in block})
-        random.shuffle(streams)
-        out += [one for stream in streams for one in block if one[0] == stream]
-        block = []
-        out.append(each)
-    return out[:-1]
-
-
-def closes_last(said: list[Said]) -> list[Said]:
-    """As if every word had come before the closes: nothing to correct, the same lines."""
-    closes = [each for each in said if isinstance(each[1], period.Closed)]
-    return [each for each in said if each not in closes] + closes
-
-
-def split(said: list[Said]) -> list[Said]:
-    """Every stopped interval cut once more in its middle."""
-    out: list[Said] = []
-    since: dict[str, int] = {}
-    for stream, fact in said:
-        if isinstance(fact, runtime.Usable):
-            since[stream] = fact.usable_us
-        if isinstance(fact, runtime.Stopped) and stream in since:
-            at = (since.pop(stream) + fact.stopped_us) // 2
-            out.append((stream, runtime.Degraded(at, at, at, A)))
-            out.append((stream, runtime.Usable(at, at, at, A)))
-        elif not isinstance(fact, runtime.Usable | node.Enrolled) and stream in since:
-            since.pop(stream)
-        out.append((stream, fact))
-    return out
+        told = without_invoices(self.said)
+        # Late or in time it comes to the same once every open interval has ended.
+        ended = told + [(name, runtime.Stopped(END, END, END, A)) for name in self.open]
+        for history in (told, ended):
+            once = digest(history)
+            for seed in range(3):
+                assert digest(doubled(history, Random(seed))) == once
+            assert digest(split(history)) == once
+        expected = digest(ended)
+        for seed in range(4):
+            random = Random(seed)
+            assert digest(doubled(interleaved(ended, random), random)) == expected
+        assert digest(closes_last(ended)) == expected
 
 
 Rating.TestCase.settings = settings(
