@@ -1,11 +1,13 @@
 """`make chaos`: the long seeded runs that `make test` samples.
 
 `python -m tests.chaos [REPLAYS [STACKS [FIRST_SEED]]]`; the default is 200 runs: 180 replays of a
-300-task slice and 20 living stacks, each with kills from its seed, 500 changes of a bundle of
-more than 65,536 entries, and 10,000 resumes of terminals. A failure names the seed.
+300-task slice and 20 living stacks, each with kills from its seed, 504 changes of every kind to the
+bundle of the trace told twice (more than 65,536 entries), and 10,000 resumes of terminals. A
+failure names the seed.
 `python -m tests.chaos terminals [STACKS [FIRST_SEED]]`: only those, 1,000 a stack.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -15,15 +17,15 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.bundles import beating_log, tar_of, tree_members
-from tests.contract.test_bundle_mutation import require_changes_refused
-from tests.integration.replay_runs import run, sliced
+from gpuaas_verify.note import Vkey
+from tests.integration.replay_runs import grown, run, sliced
 from tests.kills import replay_holds
 from tests.kills_stack import stack_holds
+from tests.large_changes import CHANGES, require_refused
 from tests.terminal_resumes import resumes_hold
 
 REPLAYS, STACKS, TASKS = 180, 20, 300
-ENTRIES, CHANGES = 70_000, 500
+TIMES, TURNS = 2, 24
 TERMINALS, SCREENS, ROUNDS = 10, 50, 20
 
 
@@ -63,9 +65,15 @@ def main(arguments: list[str]) -> int:
             say(f"stack seed {seed}: {fight}")
             hits.update(f"stack's {target}" for target in fight.launching + fight.closing)
         say(f"kills: {dict(hits)}")
-        large = bytearray(tar_of(tree_members(beating_log(ENTRIES).entries())))
-        require_changes_refused(large, CHANGES, first)
-        say(f"{CHANGES} changes of a bundle of {ENTRIES} entries refused")
+        large = folder / "large" / "out"
+        large.parent.mkdir(mode=0o711)
+        run(grown(shared, folder, TIMES), large, timeout_s=1_800)
+        entries = json.loads((large / "report.json").read_bytes())["entries"]
+        assert entries > 65_536, "three levels of tiles"
+        vkey = Vkey.parse((large / "log.vkey").read_text().strip())
+        for refused in require_refused(large / "bundle.tar", vkey, TURNS, first):
+            say(refused)
+        say(f"{TURNS * len(CHANGES)} changes of a bundle of {entries} entries refused")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     terminals(TERMINALS, first)

@@ -58,15 +58,33 @@ def sliced(shared: Path, folder: Path, tasks: int, nodes: str = "nodes.csv") -> 
     return Inputs(data / "openb" / nodes, pods, data / "prices" / "openb.csv")
 
 
+def grown(shared: Path, folder: Path, times: int) -> Inputs:
+    """The trace again and again, each time after the last, under names of its own."""
+    data = shared / "data"
+    every = rows(data / "openb" / "pods.csv")
+    moments = ("creation_time", "scheduled_time", "deletion_time")
+    span = max(int(row[name]) for row in every for name in moments if row[name]) + 1
+    pods = folder / "grown.csv"
+    with pods.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(every[0]), lineterminator="\n")
+        writer.writeheader()
+        for turn in range(times):
+            for row in every:
+                later = {name: str(int(row[name]) + turn * span) for name in moments if row[name]}
+                writer.writerow({**row, "name": f"{row['name']}-{turn}", **later})
+    return Inputs(data / "openb" / "nodes.csv", pods, data / "prices" / "openb.csv")
+
+
 def command(inputs: Inputs, out: Path, database_url: str | None = None) -> list[str]:
     """The replay as a process."""
     return [sys.executable, "-m", "api.cli", *inputs.arguments(out, database_url)]
 
 
-def run(inputs: Inputs, out: Path, database_url: str | None = None) -> None:
+def run(inputs: Inputs, out: Path, database_url: str | None = None, timeout_s: int = 150) -> None:
     """A whole replay in a process of its own; its outputs lie in `out`."""
     done = subprocess.run(
-        command(inputs, out, database_url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=150,
+        command(inputs, out, database_url), cwd=ROOT, capture_output=True, text=True, check=False,
+        timeout=timeout_s,
         env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
