@@ -6,9 +6,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain import period
 from domain.decider import fold
+from domain.errors import DomainError
 from projections.months import TZDATA, month_after, month_of
 
 ZONES = tuple(files("tzdata").joinpath("zones").read_text().split())
@@ -55,3 +57,75 @@ def test_there_are_zones() -> None:
     """The two laws above cannot hold by an empty list."""
     assert {"Europe/Berlin", "Pacific/Apia", "Asia/Kathmandu"} <= set(ZONES)
     assert len(ZONES) > 500
+
+
+class Periods(RuleBasedStateMachine):
+    """An account's periods opened, opened again, closed and crossed, in a drawn zone."""
+
+    @initialize(zone=st.sampled_from(ZONES), instant=st.integers(FIRST, LAST))
+    def begin(self, zone: str, instant: int) -> None:
+        self.zone, self.now = zone, instant
+        self.facts: list[list[period.Event]] = []
+
+    def _open(self, start: int, end: int, previous: period.Opened | None) -> period.Open:
+        return period.Open("account-1", start, end, self.zone, TZDATA, previous, self.now)
+
+    def _opened(self) -> list[period.Opened]:
+        return [facts[0] for facts in self.facts if isinstance(facts[0], period.Opened)]
+
+    def _state(self, number: int) -> period.State:
+        return fold(period.DECIDER, self.facts[number])
+
+    @rule()
+    def open_the_next(self) -> None:
+        opened = self._opened()
+        last = opened[-1] if opened else None
+        start, end = month_of(self.now, self.zone)
+        if last is not None:
+            start, end = last.end_us, month_after(last.end_us, self.zone)
+        command = self._open(start, end, last)
+        fresh = period.decide(command, period.Missing())
+        assert period.decide(command, fold(period.DECIDER, fresh)) == [], "opened twice is once"
+        self.facts.append(fresh)
+
+    @precondition(lambda self: self.facts)
+    @rule(shift=st.sampled_from((-DAY_US, -1, 1, DAY_US)))
+    def open_beside_it(self, shift: int) -> None:
+        """A gap or an overlap is refused."""
+        last = self._opened()[-1]
+        start = last.end_us + shift
+        command = self._open(start, month_after(start, self.zone), last)
+        with pytest.raises(DomainError, match="not_contiguous"):
+            period.decide(command, period.Missing())
+
+    @rule(days=st.integers(1, 40))
+    def wait(self, days: int) -> None:
+        self.now += days * DAY_US
+
+    @precondition(lambda self: self.facts)
+    @rule(data=st.data())
+    def close(self, data: st.DataObject) -> None:
+        """Once over and followed; closed again it is nothing; closing moves no bound."""
+        opened = self._opened()
+        number = data.draw(st.integers(0, len(opened) - 1))
+        later = opened[number + 1] if number + 1 < len(opened) else None
+        command = period.Close(later, self.now)
+        closed = isinstance(self._state(number), period.Over)
+        if not closed and (later is None or self.now < opened[number].end_us):
+            with pytest.raises(DomainError, match=r"not_over|next_missing"):
+                period.decide(command, self._state(number))
+            return
+        self.facts[number] += period.decide(command, self._state(number))
+        assert isinstance(self._state(number), period.Over)
+
+    @invariant()
+    def each_instant_is_in_exactly_one(self) -> None:
+        """Invariant 14, at every bound and beside it."""
+        opened = self._opened() if hasattr(self, "facts") else []
+        for at in (one.start_us + beside for one in opened for beside in (-1, 0, 1)):
+            holding = [one for one in opened if one.start_us <= at < one.end_us]
+            assert len(holding) == (at >= opened[0].start_us)
+
+
+Periods.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestPeriods = Periods.TestCase
