@@ -151,51 +151,58 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _fsck(_args: argparse.Namespace) -> int:
+    from api.supervisor import database_alone
     from evidence.fsck import run
 
-    settings = from_environment()
-    return run(settings.database_url, settings.storage)
+    with database_alone(_say) as settings:
+        return run(settings.database_url, settings.storage)
 
 
 def _rebuild(args: argparse.Namespace) -> int:
+    from api.supervisor import database_alone
     from projections.rebuild import run
 
-    return run(from_environment().database_url, accept=args.accept)
+    with database_alone(_say) as settings:
+        return run(_of_this_version(settings).database_url, accept=args.accept)
 
 
 def _restore(args: argparse.Namespace) -> int:
+    from api.supervisor import database_alone
     from evidence.restore import refill
     from evidence.storage import Storage
     from gpuaas_verify.note import Vkey
 
-    settings = from_environment()
     vkey = Vkey.parse(args.key)
-    back = refill(settings.owner_database_url, Storage(settings.storage), vkey)
+    with database_alone(_say) as settings:
+        back = refill(settings.owner_database_url, Storage(settings.storage), vkey)
     print(f"{back} entries came back from the entry bundles; now run `gpuaas fsck`")
     return 0
 
 
 def _erase(args: argparse.Namespace) -> int:
     from api.erase import erase
+    from api.supervisor import database_alone
 
-    gone = erase(from_environment().database_url, args.stream)
+    with database_alone(_say) as settings:
+        gone = erase(settings.database_url, args.stream)
     print(f"{gone} texts of {args.stream} are erased; the log keeps their digests")
     return 0
 
 
 def _continue_log(args: argparse.Namespace) -> int:
-    from evidence.restore import open_continuing
+    from api.supervisor import database_alone
+    from evidence.restore import continued, open_continuing
+    from gpuaas_verify.note import Vkey
 
-    settings = from_environment()
-    note = args.note.read_bytes()
-    vkey = open_continuing(
-        settings.database_url,
-        settings.storage,
-        settings.signer_state,
-        settings.log_name,
-        note,
-        args.first_lost,
-    )
+    continues = continued(args.note.read_bytes(), Vkey.parse(args.key), args.first_lost)
+    with database_alone(_say, fresh=True) as settings:
+        vkey = open_continuing(
+            settings.database_url,
+            settings.storage,
+            settings.signer_state,
+            settings.log_name,
+            continues,
+        )
     print(f"a new log is open; publish its vkey: {vkey}")
     return 0
 
@@ -257,6 +264,7 @@ def build_parser() -> argparse.ArgumentParser:
     forget.add_argument("--stream", required=True, metavar="ID")
     onward = verb("continue-log", _continue_log, "open a new log that names a lost one")
     onward.add_argument("--note", type=Path, required=True, help="the old log's last signed note")
+    onward.add_argument("--key", required=True, metavar="VKEY", help="the old log's vkey")
     onward.add_argument("--first-lost", type=int, required=True, metavar="POSITION")
     verb("demo", _demo, "from an empty directory to a verified invoice")
     replay = verb("replay", _replay, "drive the platform with a recorded cluster trace")

@@ -16,6 +16,7 @@ from api.config import (
     PRIVATE_NETWORKS,
     Settings,
     data_directory,
+    from_environment,
     gateway_name,
     signer_directory,
     unsigned_bound,
@@ -128,6 +129,37 @@ class Stack:
 
 
 @contextmanager
+def database_alone(say: Callable[[str], None], *, fresh: bool = False) -> Iterator[Settings]:
+    """The settings of an errand that needs the database and no other part of the platform.
+
+    The server that GPUAAS_DATABASE_URL names, or the embedded one: started alone, under the lock
+    of the data directory, so no writer runs meanwhile; stopped with the block. `fresh`: it may be
+    made anew, and is brought to this version.
+
+    Raises:
+        DomainError: `stack.locked` while the stack runs, `config.missing` without any database.
+    """
+    if urls()[0]:
+        yield from_environment(with_nats=False)
+        return
+    data = data_directory()
+    if not fresh and not (data / "postgres").is_dir():
+        detail = f"GPUAAS_DATABASE_URL is not set, and there is no embedded database in {data}"
+        raise DomainError("config.missing", detail)
+    with ExitStack() as exits:
+        exits.enter_context(_only_one(data))
+        say("starting PostgreSQL 18 alone")
+        postgres = Postgres(data)
+        exits.callback(postgres.close)
+        own = {"GPUAAS_DATABASE_URL": postgres.url("app"), "GPUAAS_EMBEDDED": "1"}
+        own["GPUAAS_OWNER_DATABASE_URL"] = postgres.url("owner")
+        settings = from_environment({**os.environ, **own}, with_nats=False)
+        if fresh:
+            migrate(settings.owner_database_url)
+        yield settings
+
+
+@contextmanager
 def running(
     say: Callable[[str], None],
     *,
@@ -144,6 +176,7 @@ def running(
         DomainError: a port, the lock or a version is wrong; nothing was changed.
     """
     data = data_directory()
+    urls()  # refused before a folder is made
     with ExitStack() as exits:
         exits.enter_context(_only_one(data))
         if http_port is not None:

@@ -119,6 +119,7 @@ journal.missing|409|The agent's journal is gone|Enrol the node anew.
 journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
 jwt.malformed|400|Not a NATS JWT|Operator: check which nats-server asks.
 launch.policy_unknown|400|No such policy|Send pack, spread or topology.
+log.already_open|409|A log is open here|Operator: use an empty database, storage and signer folder.
 log.lost|503|Positions are missing|Operator: refill them from the entry bundles.
 log.no_schema|503|The database has no log|Operator: run `gpuaas migrate`.
 log.not_opened|503|The log has no entry 0|Operator: run `gpuaas migrate`.
@@ -227,6 +228,7 @@ reservation.not_over|409|It still stands|Give it back for another reason, or wai
 reservation.unknown|404|No such reservation|Check the id and the project.
 resource.unknown|404|Not found|Check the id and your organization.
 restore.differs|500|The storage differs from the log|Operator: keep both; do not overwrite either.
+restore.range_invalid|400|Not a range of the old log|Name a position that its note covers.
 restore.storage_invalid|500|The storage does not verify|Operator: restore from another copy.
 runtime.end_stale|409|Decided on an older state|Nothing: the end is decided again.
 runtime.ended|409|The runtime has ended|Launch a new one.

@@ -153,8 +153,13 @@ class EventLog:
 
     async def appended_us(self, position: int) -> int | None:
         """The `at_us` of the entry there, or None while the log is shorter."""
+        found = await self.entry(position)
+        return None if found is None else found.at_us
+
+    async def entry(self, position: int) -> Recorded | None:
+        """The entry there, or None while the log is shorter."""
         rows = await self._rows(reader.READ_ENTRIES, {"first": position, "limit": 1})
-        return reader.decode_entry(rows[0][1]).at_us if rows else None
+        return reader.decode_entry(rows[0][1]) if rows else None
 
     async def outcome(self, cause: str) -> Appended | None:
         """As `reader.outcome`."""

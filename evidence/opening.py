@@ -44,10 +44,15 @@ async def opening(
 
     A fresh deployment gets a key, an origin `<name>/<16 hex>` and a signer that has signed nothing.
 
+    `continues` is only for a log that is opened by this call, or was by its repeat.
+
     Raises: DomainError signer.state_missing (there is a log but not its signer), log.lost (the
-    signer has signed more than the empty database holds: restore), log.origin_differs.
+    signer has signed more than the empty database holds: restore), log.origin_differs,
+    log.already_open (a log is there that does not say it continues that one).
     """
     size = (await log.head()).size
+    if size and continues is not UNSET:
+        await _require_continued(log, size, continues)
     state = _ensure_signer(storage, signer_state, name, size)
     vkey = (signer_state / "vkey").read_text().strip()
     if Vkey.parse(vkey).name != state.origin:
@@ -61,6 +66,13 @@ async def opening(
         await _append_opened(log, facts.Opened(FORMAT, state.origin, vkey, continues))
     replace_durably(storage.root / VKEY, f"{vkey}\n".encode())
     return vkey
+
+
+async def _require_continued(log: EventLog, size: int, continues: Continues) -> None:
+    opened = await log.entry(0)
+    if opened is None or getattr(opened.fact, "continues", UNSET) != continues:
+        detail = f"a log of {size} entries is open here; a new one needs an empty database"
+        raise DomainError("log.already_open", detail, {"size": size})
 
 
 def _ensure_signer(storage: Storage, folder: Path, name: str, size: int) -> State:

@@ -6,8 +6,7 @@ alone.
 3. `gpuaas fsck`, then start. The signer goes on, because the tree is the one it signed.
 Lost for good: entries acknowledged but not signed yet, and people's words (`log.private_value`)
 younger than the backup. Are the entry bundles gone too, `open_continuing` opens a new log on an
-empty
-database, with a new key, whose entry 0 names the old one and the range that was lost.
+empty database, with a new key, whose entry 0 names the old one and the range that was lost.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from gpuaas_verify.bundle import Scope, Trust, verify_source
 from gpuaas_verify.checkpoint import parse_checkpoint
 from gpuaas_verify.entry import parse_entry
 from gpuaas_verify.merkle import leaf_hash
-from gpuaas_verify.note import Vkey, parse_note
+from gpuaas_verify.note import Vkey, parse_note, verify_note
 from gpuaas_verify.tiles import TILE_WIDTH, entries_path, level_tiles
 
 LOCK_HEAD: Final = "SELECT next_position, leaf FROM log.head FOR UPDATE"
@@ -133,21 +132,36 @@ def _copy_sealed(conn: psycopg.Connection[Any], source: StorageSource, first: in
 
 
 def open_continuing(
-    database_url: str, storage: Path, signer_state: Path, name: str, note: bytes, first_lost: int
+    database_url: str, storage: Path, signer_state: Path, name: str, continues: Continues
 ) -> str:
     """The new log's vkey; its entry 0 names the old origin, its last note and the lost range.
 
-    `note` is the old log's last signed one (`note` in the old signer's folder, or an auditor's);
-    `first_lost` the first position of the old log that nobody holds any more.
-
-    Raises: as `opening`; Invalid for what is no note.
+    Raises: as `opening`, log.already_open above all.
     """
-    old = parse_checkpoint(parse_note(note).text)
-    lost = old.size - first_lost
-    assert 0 <= first_lost <= old.size, "the lost range lies inside the old log"
-    # A note has newlines, which no string in an entry may have: its base64 stands there.
-    continues = Continues(old.origin, b64encode(note).decode(), first_lost, lost)
     return asyncio.run(_open(database_url, Storage(storage), signer_state, name, continues))
+
+
+def continued(note: bytes, vkey: Vkey, first_lost: int) -> Continues:
+    """What a new log says of the one it goes on from.
+
+    `note` is the old log's last signed one (`note` in the old signer's folder, or an auditor's),
+    `vkey` the old log's, from where the operator keeps it; `first_lost` the first position of the
+    old log that nobody holds any more.
+
+    Raises: Invalid for what is no note or not signed by that key; DomainError
+    restore.range_invalid.
+    """
+    parsed = parse_note(note)
+    verify_note(parsed, [vkey])
+    old = parse_checkpoint(parsed.text)
+    if old.origin != vkey.name:
+        detail = f"the note is of {old.origin}, the key of {vkey.name}"
+        raise DomainError("log.origin_differs", detail)
+    if not 0 <= first_lost <= old.size:
+        detail = f"the old log's note covers {old.size} entries: lost from 0 to {old.size} on"
+        raise DomainError("restore.range_invalid", detail, {"size": old.size})
+    # A note has newlines, which no string in an entry may have: its base64 stands there.
+    return Continues(old.origin, b64encode(note).decode(), first_lost, old.size - first_lost)
 
 
 async def _open(

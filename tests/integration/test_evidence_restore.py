@@ -9,12 +9,13 @@ from domain.errors import DomainError
 from evidence import fsck
 from evidence.bundle import StorageSource
 from evidence.ids import new_id
-from evidence.restore import open_continuing, refill
+from evidence.restore import continued, open_continuing, refill
 from evidence.storage import Storage
 from gpuaas_verify.bundle import Scope, Trust, verify_source
 from gpuaas_verify.entry import parse_entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.merkle import leaf_hash
+from gpuaas_verify.note import Vkey
 from tests import rows
 from tests.conftest import Database
 from tests.integration.evidence_stack import EvidenceStack, one_stream
@@ -123,6 +124,22 @@ def test_another_past_is_not_refilled(stack: EvidenceStack) -> None:
         refill(stack.database.owner_url, stack.storage, stack.vkey)
 
 
+def test_a_note_is_believed_by_its_signature_alone(stack: EvidenceStack) -> None:
+    """Another key, another log's key, a changed root and a range it does not cover are refused."""
+    stack.fill(10)
+    stack.integrate()
+    note = (stack.signer_state / "note").read_bytes()
+    foreign = Vkey(stack.vkey.name, bytes(32), stack.vkey.algorithm)
+    with pytest.raises(Invalid, match=r"note\.unsigned"):
+        continued(note, foreign, 0)
+    with pytest.raises(Invalid, match=r"note\."):
+        continued(note.replace(b"\n11\n", b"\n12\n"), stack.vkey, 0)
+    for first in (-1, 12, 10**30):
+        with pytest.raises(DomainError, match=r"restore\.range_invalid"):
+            continued(note, stack.vkey, first)
+    assert continued(note, stack.vkey, 11).lost_count == 0
+
+
 def test_a_new_log_names_the_old_one(stack: EvidenceStack, tmp_path: Path) -> None:
     """With the bundles gone too, a new log with a new key says what it continues and
     what was lost.
@@ -139,9 +156,12 @@ def test_a_new_log_names_the_old_one(stack: EvidenceStack, tmp_path: Path) -> No
     with pytest.raises(DomainError, match=r"log\.lost"):
         stack.open()
     folder = tmp_path / "new"
-    vkey = open_continuing(
-        stack.database.app_url, folder / "evidence", folder / "signer", "test.example", note, 0
-    )
+    continues = continued(note, stack.vkey, 0)
+    at = (stack.database.app_url, folder / "evidence", folder / "signer", "test.example")
+    vkey = open_continuing(*at, continues)
+    assert open_continuing(*at, continues) == vkey, "a repeat finds what it wanted"
+    with pytest.raises(DomainError, match=r"log\.already_open"):
+        open_continuing(*at, continued(note, stack.vkey, 50))
     assert vkey != stack.vkey_text
     with psycopg.connect(stack.database.app_url) as conn:
         found = conn.execute("SELECT entry FROM log.entry", binary=True).fetchall()
