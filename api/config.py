@@ -118,9 +118,15 @@ def data_directory(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def signer_directory(env: Mapping[str, str] = os.environ) -> Path:
-    """GPUAAS_SIGNER_STATE, default a sibling of the data directory; absolute."""
+    """GPUAAS_SIGNER_STATE, default beside the data directory and named for it; absolute.
+
+    `signer` for one that is called `data`, else `<its name>-signer`: two never share a signer.
+    """
     named = env.get("GPUAAS_SIGNER_STATE")
-    return Path(named).absolute() if named else data_directory(env).parent / "signer"
+    if named:
+        return Path(named).absolute()
+    data = data_directory(env)
+    return data.parent / ("signer" if data.name == "data" else f"{data.name}-signer")
 
 
 def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = True) -> Settings:

@@ -1,6 +1,7 @@
 """The command line: exit status, claims told, never a traceback."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -222,3 +223,27 @@ def test_processes_give_the_verdict_of_one(tmp_path: Path) -> None:
         for error in verdicts:
             found = None if error is None else (error.code, error.position, error.field)
             assert found == (None if changed is None else ("entry.at_us", changed, "at_us"))
+
+
+def test_a_pipe_an_empty_path_and_a_closed_output_are_unreadable(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """Exit 2 and one sentence: nothing waits for a writer, judges another folder or tells nobody."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program = f"{sys.executable} -m gpuaas_verify"
+    for words, said in (
+        (f"{pipe}", "neither a file nor a directory"),
+        ("''", "a path has at least one character"),
+        (f"{bundle} >&-", "no standard output"),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f"{program} --key '{KEY}' {words}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr

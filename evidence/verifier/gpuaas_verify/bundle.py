@@ -1,5 +1,6 @@
 """A bundle verified in the order of EVIDENCE.md section 6, each claim with what became of it."""
 
+import stat
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
@@ -111,6 +112,9 @@ def verify_path(path: Path, trust: Trust, scope: Scope) -> Report:
     try:
         if path.is_dir():
             source: Source = DirectorySource(path)
+        elif not stat.S_ISREG(path.stat().st_mode):
+            # Opening a pipe waits for whoever writes it, maybe for ever.
+            raise Unreadable(f"{path} is neither a file nor a directory")
         else:
             source = TarSource(path.open("rb"), path)
     except Invalid as error:

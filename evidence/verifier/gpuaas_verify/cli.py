@@ -27,6 +27,12 @@ def _read(path: Path, limit: int) -> bytes:
     return raw
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a path has at least one character")
+    return Path(text)
+
+
 def _key(text: str, algorithm: int) -> Vkey:
     """The key, given as itself or as the name of a file that holds it."""
     try:
@@ -63,10 +69,10 @@ def _bundle_parser() -> argparse.ArgumentParser:
         prog="gpuaas-verify",
         description="Verifies a GPUaaS bundle offline. An entry: gpuaas-verify receipt --help",
     )
-    parser.add_argument("bundle", type=Path, help="bundle.tar, or the same tree as a directory")
+    parser.add_argument("bundle", type=_path, help="bundle.tar, or the same tree as a directory")
     _shared_options(parser)
     parser.add_argument(
-        "--known", action="append", default=[], type=Path, metavar="NOTE",
+        "--known", action="append", default=[], type=_path, metavar="NOTE",
         help="a checkpoint of this log kept from earlier: shows a rewritten history",
     )  # fmt: skip
     parser.add_argument(
@@ -80,8 +86,8 @@ def _receipt_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpuaas-verify receipt", description="Verifies one entry and its tlog-proof offline."
     )
-    parser.add_argument("entry", type=Path, help="the entry's bytes")
-    parser.add_argument("proof", type=Path, help="the .tlog-proof")
+    parser.add_argument("entry", type=_path, help="the entry's bytes")
+    parser.add_argument("proof", type=_path, help="the .tlog-proof")
     _shared_options(parser)
     return parser
 
@@ -154,6 +160,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> int:
     """The process's outermost call: whatever happens, one sentence and no traceback."""
+    if sys.__stdout__ is None:
+        print("gpuaas-verify: no standard output to give a verdict on", file=sys.stderr)
+        return UNREADABLE
     for stream in (sys.stdout, sys.stderr):
         # A member's name may be bytes that no terminal can show.
         if isinstance(stream, io.TextIOWrapper):
