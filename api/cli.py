@@ -39,10 +39,15 @@ def _database_url(text: str) -> str:
 
 
 def _of_this_version(settings: Settings) -> Settings:
-    """The settings. Raises: SchemaMismatch when the database is of another version."""
+    """The settings. Raises: SchemaMismatch when the database is of another version; DomainError
+    config.missing when the data directory is not there: keys made anew would be nobody's.
+    """
     # A database that is away is no mismatch: whoever is started meets it and waits or ends.
     with contextlib.suppress(psycopg.OperationalError):
         require_current(settings.database_url)
+    if not settings.data.is_dir():
+        detail = f"GPUAAS_DATA: there is no folder {settings.data}; `gpuaas migrate` makes it"
+        raise DomainError("config.missing", detail)
     return settings
 
 

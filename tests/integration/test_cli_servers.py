@@ -90,11 +90,14 @@ def test_malformed_urls_are_named(
 
 
 def test_unreachable_servers_are_named(database: Database, tmp_path: Path) -> None:
-    """`serve` ends when NATS does not answer; the worker says so and goes on trying; a database
+    """`serve` ends without its data directory, and when NATS does not answer; the worker says so and goes on trying; a database
     that does not answer ends `demo` and `migrate`.
     """
     alive = {"GPUAAS_DATABASE_URL": database.app_url, "GPUAAS_NATS_URL": f"nats://{_NOBODY}"}
     dead = {"GPUAAS_DATABASE_URL": f"postgresql://a:b@{_NOBODY}/c", "GPUAAS_NATS_URL": "nats://x"}
+    assert "there is no folder" in _sentence(_started(tmp_path, ["serve"], **alive))
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "data").mkdir()
     serve = _started(tmp_path, ["serve"], **alive, GPUAAS_HTTP_PORT="8499")
     worker = _started(tmp_path, ["worker"], **alive)
     try:

@@ -19,6 +19,7 @@ def test_sigterm_ends_a_process_whose_nats_is_gone(
     database: Database, tmp_path: Path, verb: str
 ) -> None:
     """While it waits for NATS it ends when told to."""
+    (tmp_path / "data").mkdir()
     env = {
         **os.environ,
         "GPUAAS_DATA": str(tmp_path / "data"),
