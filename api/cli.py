@@ -224,6 +224,20 @@ def _nats_options(nats: argparse.ArgumentParser) -> None:
     nats.add_argument("--store", type=Path, default=Path("/data"), metavar="DIR")
 
 
+def _replay_options(replay: argparse.ArgumentParser) -> None:
+    replay.epilog = "A replay that was killed goes on; report.json counts all of its sessions."
+    for name in ("nodes", "pods", "prices"):
+        replay.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
+    replay.add_argument(
+        "--start", required=True, metavar="RFC3339", help="instant of trace second 0"
+    )
+    replay.add_argument("--zone", required=True, metavar="IANA", help="time zone of billing months")
+    replay.add_argument("--out", type=Path, required=True, metavar="DIR")
+    replay.add_argument(
+        "--database-url", type=_database_url, metavar="URL", help="default: an own server under DIR"
+    )
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line; every verb carries its function as `verb`."""
     parser = argparse.ArgumentParser(prog="gpuaas", description=__doc__)
@@ -273,17 +287,7 @@ def build_parser() -> argparse.ArgumentParser:
     onward.add_argument("--first-lost", type=int, required=True, metavar="POSITION")
     verb("demo", _demo, "from an empty directory to a verified invoice")
     replay = verb("replay", _replay, "drive the platform with a recorded cluster trace")
-    replay.epilog = "A replay that was killed goes on; report.json counts all of its sessions."
-    for name in ("nodes", "pods", "prices"):
-        replay.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
-    replay.add_argument(
-        "--start", required=True, metavar="RFC3339", help="instant of trace second 0"
-    )
-    replay.add_argument("--zone", required=True, metavar="IANA", help="time zone of billing months")
-    replay.add_argument("--out", type=Path, required=True, metavar="DIR")
-    replay.add_argument(
-        "--database-url", type=_database_url, metavar="URL", help="default: an own server under DIR"
-    )
+    _replay_options(replay)
     return parser
 
 
