@@ -171,12 +171,12 @@ def verify_consistency(
     code = "proof.consistency"
     if not 0 < size1 <= size2:
         raise Invalid(code, f"no proof leads from size {size1} to size {size2}")
-    if len(root1) != HASH_BYTES:
-        raise Invalid(code, "the root is not a 32-byte hash")
     if size1 == size2:
         if proof or root1 != root2:
             raise Invalid(code, "the same size has another root, or a proof that is not empty")
         return
+    if len(root1) != HASH_BYTES:
+        raise Invalid(code, "the root is not a 32-byte hash")
     _check_hashes(proof, code)
     if not proof:
         raise Invalid(code, "the proof is empty")
