@@ -22,7 +22,7 @@ _MODEL = "T4"
 _PRICE = "90.000000000000"  # dear on purpose: a few seconds must show on the invoice
 _PERIOD_S = 12
 _RUN_S = 4
-_STATE_S = 30
+_STATE_S = 120  # patience, not speed: a machine may be busy with other things
 
 
 def run() -> int:
