@@ -213,7 +213,7 @@ def test_after_it_is_signed(stack: EvidenceStack, attack: Attack, table: str) ->
 
 @EACH_TABLE
 def test_rows_that_no_seal_binds(stack: EvidenceStack, table: str) -> None:
-    """A row put behind the last is in no bundle and no view; fsck names it."""
+    """A row put behind the last is in no bundle and no view; scrubber and fsck name it."""
     stack.integrate()
 
     def grow(conn: Superuser, table: str) -> None:
@@ -224,7 +224,9 @@ def test_rows_that_no_seal_binds(stack: EvidenceStack, table: str) -> None:
     assert [(each.code, each.table, each.row) for each in checked(stack)] == [
         ("row.unsealed", table, 2 * ROWS)
     ]
-    assert scrubbed(stack).condition.fault is None
+    fault = scrubbed(stack).condition.fault
+    assert fault is not None
+    assert (fault.code, fault.table, fault.row) == ("row.unsealed", table, 2 * ROWS)
     assert judged(published_members(stack), stack.vkey, scope=NO_WORDS) is None
 
 
