@@ -350,7 +350,7 @@ def _needs_the_lock(pending: list[Pending], place: Place) -> bool:
 
 
 def _unstored(error: Refused) -> DomainError:
-    return DomainError("log.unavailable", f"not stored: the database says {error.sqlstate}")
+    return DomainError("log.unavailable", f"not stored: {error.sqlstate} from the database")
 
 
 __all__ = ["DEPTH", "MAX_ENTRIES", "Appended", "Committer", "Gate", "Wake"]

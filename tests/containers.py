@@ -65,6 +65,19 @@ def rootfs_tar() -> Path:
     return _TAR
 
 
+def _connect(image: Image, network: str) -> None:
+    """A network of a free range; one that another Podman of this machine has is passed over."""
+    for left in reversed(range(5)):
+        subnet = f"10.231.{secrets.randbelow(250)}.0/24"
+        try:
+            image.say("network", "create", "--subnet", subnet, network)
+        except subprocess.CalledProcessError:
+            if not left:
+                raise
+        else:
+            return
+
+
 @contextmanager
 def podman() -> Iterator[Image]:
     """Podman with the image, in a folder and on a network of its own; nothing is left behind."""
@@ -88,7 +101,7 @@ def podman() -> Iterator[Image]:
     image = Image(settings, "", folder)
     try:
         image.say("import", "--quiet", str(tar), REFERENCE)
-        image.say("network", "create", "--subnet", f"10.231.{secrets.randbelow(250)}.0/24", network)
+        _connect(image, network)
         digest = json.loads(image.say("image", "inspect", REFERENCE))[0]["Digest"]
         yield Image(allowing(settings, {REFERENCE: digest}), digest, folder)
     finally:
