@@ -15,7 +15,8 @@ from tests.kills import replay_holds
 from tests.kills_stack import TARGETS as STACK
 from tests.kills_stack import stack_holds
 
-pytestmark = pytest.mark.slow
+# A seed that begins anew as often as it must takes its time on a busy machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TASKS = 300
 
