@@ -69,11 +69,16 @@ class Http:
                 return bytes(answer.read())
         except urllib.error.HTTPError as refused:
             detail = refused.read().decode(errors="replace")[:500]
+            if refused.code >= http.client.INTERNAL_SERVER_ERROR:
+                self._ask_again()
             raise DomainError(
                 "demo.refused", f"{method} {path}: {refused.code} {detail}"
             ) from refused
         except (OSError, http.client.HTTPException) as error:
-            # The kernel closes a dead server's connections before its parent hears of the death.
-            time.sleep(_HEARD_S)
-            self._alive()
+            self._ask_again()
             raise DomainError("demo.refused", f"{method} {path}: {error}") from error
+
+    def _ask_again(self) -> None:
+        # The kernel closes a dead server's connections before its parent hears of the death.
+        time.sleep(_HEARD_S)
+        self._alive()

@@ -134,7 +134,7 @@ def test_past_its_lease_nothing_of_a_terminal_is_left(tmp_path: Path) -> None:
     host = LivingHost(tmp_path, lease_s=3)
     try:
         ready(host)
-        host.frame(host.typist.type(b"sleep 1000 & echo pid $!; trap '' HUP; echo set\n"))
+        host.frame(host.typist.type(b"sleep 1000 & echo pid $!; trap '' HUP; echo s''et\n"))
         host.until(b"set\r\n")
         session = int(bytes(host.typist.shown).rpartition(b"pid ")[2].split()[0])
         shell = os.getsid(session)
