@@ -67,7 +67,9 @@ def check_books(source: Source, size: int, claims: list[Claim], *, wanted: bool)
     rows = sum(report.rows.values())
     detail = f"sealed through position {report.through}" if rows else "no rows are sealed"
     claims.append(Claim("books", CHECKED if rows else ABSENT, rows, detail))
-    claims.append(Claim("invoices", CHECKED if report.invoices else ABSENT, report.invoices))
+    state = CHECKED if report.invoices else ABSENT
+    detail = f"{report.simulated} of SIMULATED GPUs" if report.simulated else ""
+    claims.append(Claim("invoices", state, report.invoices, detail))
     if not report.complete:
         waiting = sum(report.unsealed_rows.values())
         detail = f"rows of {report.unsealed_causes} causes are not sealed yet"

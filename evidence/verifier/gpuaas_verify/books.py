@@ -57,6 +57,7 @@ class BooksReport:
     through: int  # largest position sealed through, -1 when nothing is sealed
     rows: dict[str, int]  # compared, by table
     invoices: int
+    simulated: int  # invoices that charge for SIMULATED GPUs
     unsealed_causes: int
     unsealed_rows: dict[str, int]  # derived from the unsealed causes, by table
 
@@ -233,6 +234,7 @@ class Books:
             through=through,
             rows=dict(self._compared),
             invoices=self._invoicing.count,
+            simulated=self._invoicing.simulated,
             unsealed_causes=self._unsealed,
             unsealed_rows=unsealed,
         )

@@ -70,6 +70,7 @@ class Invoicing:
         self._spill = spill
         self._charging = charging
         self.count = 0
+        self.simulated = 0  # of them, how many charge for time on SIMULATED nodes
 
     def finalized(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
         """Transfers `invoice` and `rounding`; the fact says what is derived."""
@@ -95,7 +96,8 @@ class Invoicing:
         unit = 10 ** (12 - account["digits"])
         total = sum(line[5] for line in lines)
         minor = round_half_even(total, unit)
-        data = invoice_bytes(self._head(fact, account, period), lines, minor, unit)
+        head = self._head(fact, account, period)
+        data = invoice_bytes(head, lines, minor, unit)
         derived = {
             "currency": account["currency"],
             "minor_digits": account["digits"],
@@ -116,6 +118,7 @@ class Invoicing:
         self._spill.drop("booked", fact["period"])
         self._spill.delete("simulated", "", fact["period"])
         self.count += 1
+        self.simulated += head["simulated"]
 
     def named(self, position: int, account: str, invoice: str) -> None:
         """An account counts each invoice finalized for it, once."""

@@ -1,0 +1,141 @@
+"""From a launch to a verified invoice, with real containers, real ssh and a SIMULATED GPU."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.edge import now_us
+from api.ssh.authority import Ticket, sign_user
+from contracts import ssh
+from domain.grant import CertificateIssued
+from tests.machine import need
+from tests.ssh_world import Key, authority, run_ssh
+from tests.story_world import HOUR_MILLI_US, RATE_PICO_HOUR, Scene, Spell, awaited, scene
+
+pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
+
+_HOUR_US = 3_600_000_000
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Scene]:
+    need("podman", "runc", "sshd", "ssh", root=True)
+    with scene() as made:
+        yield made
+
+
+def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
+    """A container with sshd and two SIMULATED devices; `ssh` with a certificate of ours and no
+    other; a terminal; what a member pays is the attested time, and an auditor finds it so.
+    """
+    spell, runtime = launched(place)
+    me = Key(place.folder, "me")
+    given = place.certificate(runtime, me)
+    client = place.client(given, me)
+    # The node asks for the host certificate once its route is in the log.
+    said = awaited(
+        lambda: run_ssh([*client, "id -un; ls /dev"], 120), lambda done: done.returncode == 0
+    )
+    user, *devices = said.stdout.split()
+    assert user == "root"
+    assert {"gpuaas-simulated0", "gpuaas-simulated1"} <= set(devices)
+    who_does_not_enter(place, runtime, given, me)
+    asyncio.run(terminal(place, runtime))
+    # Data of a volume outlives this runtime: written here, read in the next one.
+    place.stop(runtime)
+    assert run_ssh([*client, "id"], 120).returncode != 0, "nothing is left to enter"
+    invoiced(place, spell, runtime)
+    bundle = place.bundle()
+    judged = place.verify(bundle)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert "invoices      checked 1  1 of SIMULATED GPUs" in judged.stdout
+    raw = bytearray(bundle.read_bytes())
+    raw[raw.index(b'"stopped_us":') + 20] ^= 1
+    bundle.write_bytes(raw)
+    assert place.verify(bundle).returncode == 1, "a changed instant is refused"
+
+
+def launched(place: Scene) -> tuple[Spell, str]:
+    """A usable runtime whose period has not ended; a busy machine is given a longer one."""
+    for seconds in (20, 90, 300):
+        spell = place.spell(seconds)
+        runtime = place.launch(spell)
+        if now_us() < spell.ends_us:
+            return spell, runtime
+        place.stop(runtime)
+    pytest.fail("no launch within five minutes")
+
+
+def who_does_not_enter(place: Scene, runtime: str, given: dict[str, Any], me: Key) -> None:
+    """Expired, foreign, of another principal, somebody else's, none, and the good one revoked."""
+    client = place.client(given, me)
+    [issued] = [
+        entry.fact
+        for entry in place.log()
+        if entry.stream == given["grant"] and isinstance(entry.fact, CertificateIssued)
+    ]
+    good = Ticket(
+        issued.serial, given["grant"], issued.principal, issued.after_us, issued.before_us
+    )
+    public = me.private.public_key()
+    allocation, _, epoch = issued.principal.rpartition(".")
+    change = msgspec.structs.replace
+    expired = change(good, after_us=good.after_us - _HOUR_US, before_us=good.before_us - _HOUR_US)
+    older = change(good, principal=ssh.principal(allocation, int(epoch) - 1))
+    wrong = {
+        "expired": sign_user(place.ca, public, expired),
+        "of an older epoch": sign_user(place.ca, public, older),
+        "of another CA": sign_user(authority(), public, good),
+        "somebody else's": sign_user(
+            place.ca, Key(place.folder, "other").private.public_key(), good
+        ),
+        "none": me.public,
+    }
+    for why, line in wrong.items():
+        me.certify(line)
+        assert "Permission denied" in run_ssh([*client, "id"], 120).stderr, why
+    me.certify(sign_user(place.ca, public, good))
+    assert run_ssh([*client, "id -un"], 120).stdout == "root\n"
+    path = f"/v1/access-grants/{given['grant']}/revoke"
+    answer = place.office.post(path, {"reason": "done"}, place.office.member)
+    assert answer.status_code == 200, answer.text
+    assert "Permission denied" in run_ssh([*client, "id"], 120).stderr, "revoked"
+
+
+async def terminal(place: Scene, runtime: str) -> None:
+    """A shell over the API's WebSocket; it ends with its own exit."""
+    screen = await asyncio.to_thread(place.office.open, runtime)
+    await screen.connect()
+    await screen.type(b"echo in''side; hostname; exit 3\n")
+    await screen.until(b"inside\r\n")
+    await screen.closed()
+    assert screen.exit == 3
+
+
+def invoiced(place: Scene, spell: Spell, runtime: str) -> None:
+    """The one line of the invoice is the attested time times two whole GPUs, to the microsecond."""
+    office = place.office
+    awaited(now_us, lambda now: now > spell.ends_us, 400)
+    periods = office.get(f"/v1/periods?account={spell.account}").json()["items"]
+    first = min(periods, key=lambda one: one["sequence"])
+    headers = {"If-Match": f'"{first["version"]}"'}
+    answer = office.http.post(
+        f"/v1/periods/{first['id']}/close",
+        headers={
+            "Authorization": f"Bearer {office.operator}", "Idempotency-Key": "close", **headers,
+        },
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    [found] = awaited(
+        lambda: office.get(f"/v1/invoices?account={spell.account}").json()["items"], bool
+    )
+    body = json.loads(office.get(f"/v1/invoices/{found['id']}/file").content)
+    assert body["simulated"] is True
+    quantity = 2000 * place.attested_us(runtime, spell.ends_us)
+    [line] = body["lines"]
+    assert line["quantity"] == quantity > 0
+    assert abs(line["amount_pico"] * HOUR_MILLI_US - quantity * RATE_PICO_HOUR) <= HOUR_MILLI_US
