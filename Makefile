@@ -3,7 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV := .venv
 BIN := $(VENV)/bin
-export PYTHONDONTWRITEBYTECODE := 1
+# Tests mostly wait for servers: one worker more than there are cores, each with servers of its own.
+WORKERS ?= $(shell echo $$(( $$(nproc) < 7 ? $$(nproc) + 1 : 8 )))
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+# A stack is six Python programs: without bytecode each compiles half of all packages first.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
@@ -29,14 +33,14 @@ machine: ## install the programs that runtimes need (Debian, as root), or say wh
 	@bash .ci/machine
 
 test: install machine ## the whole suite on real PostgreSQL, NATS, Podman and sshd
-	@$(BIN)/pytest
+	@$(PYTEST)
 
 check: install ## format, lint, types, layers, fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -m "not slow" -q
+	@$(PYTEST) -m "not slow" -q
 
 format: install ## rewrite the code in the house format
 	@$(BIN)/ruff format .
