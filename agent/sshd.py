@@ -12,25 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from agent.engine import SSH_INSIDE
+from contracts import ssh
 from contracts.spec import Spec
-
-_HOST_KEY = "ssh_host_ed25519_key"
-# A host certificate that is not there (yet) is only noted by sshd; passwords and keys of the
-# runtime's own files open nothing: only certificates of the CAs for this one principal do.
-_CONFIG = f"""\
-Port 22
-HostKey {SSH_INSIDE}/{_HOST_KEY}
-HostCertificate {SSH_INSIDE}/{_HOST_KEY}-cert.pub
-TrustedUserCAKeys {SSH_INSIDE}/user_ca.pub
-AuthorizedPrincipalsFile {SSH_INSIDE}/principals
-AuthorizedKeysFile none
-PidFile none
-UsePAM no
-PermitRootLogin prohibit-password
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-LogLevel INFO
-"""
 
 
 def prepare(folder: Path, spec: Spec) -> str:
@@ -39,9 +22,9 @@ def prepare(folder: Path, spec: Spec) -> str:
     A key that is there already stays: a repeat after a crash says the same.
     """
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    path = folder / _HOST_KEY
+    path = folder / ssh.HOST_KEY
     if not path.exists():
-        fresh = folder / f"{_HOST_KEY}~"
+        fresh = folder / f"{ssh.HOST_KEY}~"
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as out:
             out.write(
@@ -51,9 +34,9 @@ def prepare(folder: Path, spec: Spec) -> str:
             )
         fresh.rename(path)
     for name, text in (
-        ("user_ca.pub", "".join(f"{line}\n" for line in spec.ssh_ca)),
-        ("principals", f"{spec.principal}\n" if spec.principal else ""),
-        ("sshd_config", _CONFIG),
+        (ssh.USER_CA, "".join(f"{line}\n" for line in spec.ssh_ca)),
+        (ssh.PRINCIPALS, f"{spec.principal}\n" if spec.principal else ""),
+        ("sshd_config", ssh.sshd_config(SSH_INSIDE)),
     ):
         (folder / name).write_text(text)
         (folder / name).chmod(0o644)

@@ -10,6 +10,7 @@ from litestar.openapi import OpenAPIConfig
 from api import (
     access,
     accounts,
+    apps,
     capacity,
     departments,
     devices,
@@ -116,6 +117,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     invoices.invoice_file,
     access.issue_token,
     granting.issue_certificate,
+    apps.issue_pass,
     granting.revoke_grant,
     granting.list_grants,
     granting.show_trust,

@@ -14,13 +14,15 @@ from domain.errors import DomainError
 DEFAULT_DATA = ".gpuaas/data"
 # Where a gateway may find runtimes: a node says where, and a node may lie.
 PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+_APPS_URL = re.compile(r"https?://[a-z0-9]([a-z0-9.-]{0,180}[a-z0-9])?(:[0-9]{1,5})?")
 _GATEWAY_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,60}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where a process finds its servers and keeps its files.
 
-    `origins`: web origins besides the API's own whose pages may open terminals.
+    `origins`: web origins besides the API's own whose pages may open terminals. `apps_url`: below
+    whose name each app of a runtime has an origin of its own; a gateway serves them at `apps_port`.
 
     `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
@@ -43,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     gateway_name: str = "gateway-1"
     gateway_networks: str = PRIVATE_NETWORKS
+    apps_port: int = 8472
+    apps_url: str = "http://apps.localhost:8472"
 
     @property
     def storage(self) -> Path:
@@ -109,6 +113,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_ORIGINS": " ".join(self.origins),
             "GPUAAS_GATEWAY_NAME": self.gateway_name,
             "GPUAAS_GATEWAY_NETWORKS": self.gateway_networks,
+            "GPUAAS_APPS_PORT": str(self.apps_port),
+            "GPUAAS_APPS_URL": self.apps_url,
         }
 
 
@@ -141,6 +147,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         if not env.get(name):
             raise DomainError("config.missing", f"{name} is not set; `gpuaas up` starts its own")
     app_url, owner_url, platform_url, node_url = urls(env)
+    apps_port = port(env.get("GPUAAS_APPS_PORT") or "8472", "GPUAAS_APPS_PORT")
     return Settings(
         data=data_directory(env),
         signer_state=signer_directory(env),
@@ -158,6 +165,8 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         gateway_port=port(env.get("GPUAAS_GATEWAY_PORT") or "8471", "GPUAAS_GATEWAY_PORT"),
         gateway_name=gateway_name(env),
         gateway_networks=env.get("GPUAAS_GATEWAY_NETWORKS") or PRIVATE_NETWORKS,
+        apps_port=apps_port,
+        apps_url=apps_url(env.get("GPUAAS_APPS_URL") or f"http://apps.localhost:{apps_port}"),
     )
 
 
@@ -220,4 +229,15 @@ def gateway_name(env: Mapping[str, str] = os.environ) -> str:
     text = env.get("GPUAAS_GATEWAY_NAME") or "gateway-1"
     if not _GATEWAY_NAME.fullmatch(text):
         raise DomainError("config.malformed", f"GPUAAS_GATEWAY_NAME is no name: {text!r}")
+    return text
+
+
+def apps_url(text: str) -> str:
+    """Scheme, name and maybe a port, as `https://apps.example.org`.
+
+    Raises:
+        DomainError: `config.malformed`.
+    """
+    if not _APPS_URL.fullmatch(text):
+        raise DomainError("config.malformed", f"GPUAAS_APPS_URL is no http(s)://name: {text!r}")
     return text

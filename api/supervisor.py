@@ -210,6 +210,7 @@ def _servers(
         say("starting NATS")
         nats = Nats(data)
         nats_url, node_url = nats.url(), nats.node_url()
+    apps_port = children.free_port()
     settings = Settings(
         data=data,
         signer_state=signer_directory(),
@@ -223,6 +224,8 @@ def _servers(
         embedded=True,
         unsigned_bound_s=unsigned_bound(env),
         gateway_port=children.free_port(),
+        apps_port=apps_port,
+        apps_url=f"http://apps.localhost:{apps_port}",
         gateway_name=gateway_name(env),
         # Nodes of the embedded stack are this machine.
         gateway_networks=f"127.0.0.0/8,{PRIVATE_NETWORKS}",

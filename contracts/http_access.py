@@ -60,6 +60,29 @@ class SshTrust(Given, frozen=True):
     known_hosts: str
 
 
+class AppPassNew(Taken, frozen=True, kw_only=True):
+    """One port of the runtime over HTTP, for `hours`: to a browser, or to programs by token."""
+
+    port: Annotated[int, Meta(ge=1, le=65_535)]
+    browser: bool = False
+    hours: Annotated[int, Meta(ge=1, le=24)] = 12
+
+
+class AppPass(Given, frozen=True):
+    """`origin` is the app's address, at a gateway. Programs send `Authorization: Bearer <token>`;
+    a browser opens `enter` once within 30 s. Both null when this answer was given before.
+    """
+
+    grant: str
+    runtime: str
+    port: int
+    principal: str
+    origin: str
+    token: str | None
+    enter: str | None
+    until: Instant
+
+
 class AccessRevoke(Taken, frozen=True, kw_only=True):
     reason: Reason = "requested"
 

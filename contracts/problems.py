@@ -22,6 +22,7 @@ class Problem(Struct, frozen=True):
 _TABLE: Final = """\
 access.not_possible|409|Not possible for this grant|Read its state and send what it allows.
 access.not_running|409|The runtime is not running|Launch one, or wait until it is placed.
+access.port_invalid|400|Not a port|Send 1 to 65535.
 access.revoked|403|The grant was revoked|Ask for a new certificate if you may still enter.
 access.until_invalid|400|Not a length of a grant|Ask for at most 24 hours.
 access.validity_invalid|400|Not a validity|Ask for 5 to 15 minutes.
@@ -34,6 +35,12 @@ admission.elsewhere|503|Another process admits|Ask again; any process forwards a
 admission.malformed|400|Not an admission request|Report it: two releases run side by side.
 admission.nothing|409|Already done|Read the runtime: what was asked is so.
 admission.unavailable|503|No admission writer answers|Repeat with the same key; it runs once.
+app.foreign_page|403|A page of another origin|Open the app by its own address.
+app.malformed|400|Not a request that is passed on|Send HTTP/1.1 with one framing, one Host and a path.
+app.no_pass|401|No pass for this app|Ask the API for a pass: `Authorization: Bearer` for programs, its address for a browser.
+app.ticket|403|Not a valid ticket|Ask the API for a new pass: each address enters once within 30 s.
+app.unknown|404|No app of this name|Use the address that the API gave with the pass.
+app.unreachable|502|The app does not answer|Start it in the runtime, on the port of the pass.
 as_of.before_log|400|Before the log began|Ask for a later time or position.
 as_of.in_future|400|Not reached yet|Ask for a position the log has, or leave it out.
 attest.differs|400|The fact is not what was signed|Fix the agent: fields follow from the body.

@@ -30,8 +30,10 @@ def principal(allocation: str, epoch: int) -> str:
     return f"{allocation}.{epoch}"
 
 
-def sshd_config(folder: str, port: int, listen: str = "0.0.0.0") -> str:  # noqa: S104
+def sshd_config(folder: str, port: int = PORT, listen: str = "") -> str:
     """A runtime's sshd_config; its four other files lie in `folder`, an absolute path inside.
+
+    `listen`: the one address it listens on, empty for every address of the runtime.
 
     Only certificates of the user CA enter, only with a principal of the file PRINCIPALS: no
     password, no key that somebody left in a home, no host-based trust. `HOST_CERTIFICATE` may be
@@ -39,7 +41,7 @@ def sshd_config(folder: str, port: int, listen: str = "0.0.0.0") -> str:  # noqa
     """
     rows = (
         f"Port {port}",
-        f"ListenAddress {listen}",
+        *([f"ListenAddress {listen}"] if listen else []),
         f"HostKey {folder}/{HOST_KEY}",
         f"HostCertificate {folder}/{HOST_CERTIFICATE}",
         f"TrustedUserCAKeys {folder}/{USER_CA}",
@@ -65,7 +67,8 @@ def sshd_config(folder: str, port: int, listen: str = "0.0.0.0") -> str:  # noqa
         "MaxSessions 64",
         "ClientAliveInterval 30",
         "ClientAliveCountMax 4",
-        f"PidFile {folder}/sshd.pid",
+        "PidFile none",
+        "LogLevel INFO",
         "Subsystem sftp internal-sftp",
     )
     return "".join(f"{row}\n" for row in rows)

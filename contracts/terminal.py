@@ -31,10 +31,6 @@ _SUBJECT: Final = re.compile(
 SESSION: Final = re.compile(rf"access-{_UUID}")
 _HEX64: Final = re.compile(r"[0-9a-f]{64}")
 
-# What a node may do with terminals: say on `out`, hear `in` and `ctl`.
-MAY_PUBLISH: Final = ("gpuaas.v1.node.*.term.*.out",)
-MAY_SUBSCRIBE: Final = ("gpuaas.v1.node.*.term.*.in", "gpuaas.v1.node.*.term.*.ctl")
-
 RING: Final = 4 * 1024 * 1024  # bytes of output kept for a resume
 WINDOW: Final = 256 * 1024  # most bytes of output on their way without an acknowledgement
 TYPED_WINDOW: Final = 64 * 1024  # most bytes of input on their way without one

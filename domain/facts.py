@@ -42,6 +42,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.access.token_issued.v1": access.TokenIssued,
     "gpuaas.access.granted.v1": grant.Granted,
     "gpuaas.access.certificate_issued.v1": grant.CertificateIssued,
+    "gpuaas.access.pass_issued.v1": grant.PassIssued,
     "gpuaas.access.revoked.v1": grant.Revoked,
     "gpuaas.access.host_certificate_issued.v1": access.HostCertificateIssued,
     "gpuaas.access.session_opened.v1": access.SessionOpened,

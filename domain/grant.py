@@ -1,8 +1,9 @@
 """An access grant: who may enter which runtime, by which way, until when.
 
-(none) -Grant-> Open -IssueCertificate-> Open -Revoke-> Revoked
+(none) -Grant-> Open -IssueCertificate | IssuePass-> Open -Revoke-> Revoked
 
 A certificate is a ticket of minutes to begin with; the grant bounds how long what it began lives.
+A pass opens one port of the runtime to HTTP, as long as its grant stands.
 """
 
 from typing import Final, assert_never
@@ -14,6 +15,8 @@ from domain.errors import DomainError
 from domain.words import Private
 
 SSH: Final = "ssh"
+HTTP: Final = "http"
+PORTS: Final = range(1, 65_536)
 MINUTE_US: Final = 60_000_000
 LONGEST_US: Final = 24 * 60 * MINUTE_US
 CERTIFICATE_MINUTES: Final = range(5, 16)
@@ -39,12 +42,21 @@ class IssueCertificate(Struct, frozen=True):
     now_us: int
 
 
+class IssuePass(Struct, frozen=True):
+    """`token_sha256`: of the bearer token of programs; empty for a browser, which has a ticket."""
+
+    principal: str
+    port: int
+    token_sha256: str
+    now_us: int
+
+
 class Revoke(Struct, frozen=True):
     reason: str
     now_us: int
 
 
-type Command = Grant | IssueCertificate | Revoke
+type Command = Grant | IssueCertificate | IssuePass | Revoke
 
 
 class Granted(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.granted.v1"):
@@ -67,12 +79,21 @@ class CertificateIssued(
     before_us: int
 
 
+class PassIssued(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.pass_issued.v1"
+):
+    principal: str
+    port: int
+    token_sha256: str
+    issued_us: int
+
+
 class Revoked(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.revoked.v1"):
     reason: str
     decided_us: int
 
 
-type Event = Granted | CertificateIssued | Revoked
+type Event = Granted | CertificateIssued | PassIssued | Revoked
 
 
 class Missing(Struct, frozen=True):
@@ -92,7 +113,7 @@ type State = Missing | Open | Closed
 
 def decide(command: Command, state: State) -> list[Event]:
     """Raises DomainError `access.until_invalid`, `access.validity_invalid`, `access.revoked`,
-    `access.not_possible`.
+    `access.port_invalid`, `access.not_possible`.
     """
     match command, state:
         case Grant(), Missing():
@@ -101,7 +122,9 @@ def decide(command: Command, state: State) -> list[Event]:
             return []
         case IssueCertificate(), Open(granted):
             return [_issued(command, granted)]
-        case IssueCertificate(), Closed():
+        case IssuePass(), Open():
+            return [_passed(command)]
+        case IssueCertificate() | IssuePass(), Closed():
             raise DomainError("access.revoked", "the grant was revoked")
         case Revoke(), Open():
             return [Revoked(command.reason, command.now_us)]
@@ -134,11 +157,20 @@ def _issued(command: IssueCertificate, granted: Granted) -> CertificateIssued:
     )
 
 
+def _passed(command: IssuePass) -> PassIssued:
+    if command.port not in PORTS:
+        raise DomainError("access.port_invalid", "a port is 1 to 65535")
+    return PassIssued(
+        *(command.principal, command.port, command.token_sha256),
+        command.now_us,
+    )
+
+
 def evolve(state: State, event: Event) -> State:
     match event:
         case Granted():
             return Open(event)
-        case CertificateIssued():
+        case CertificateIssued() | PassIssued():
             return state
         case Revoked():
             assert isinstance(state, Open | Closed)

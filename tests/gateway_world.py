@@ -35,10 +35,13 @@ class Gateway:
     def __init__(self, stage: Stage, folder: Path, name: str) -> None:
         self.name = name
         self.port = free_port()
+        self.apps_port = free_port()
+        self.apps_url = stage.services.settings.apps_url
         self.log = folder / f"{name}.log"
         settings = msgspec.structs.replace(
             stage.services.settings,
             gateway_port=self.port,
+            apps_port=self.apps_port,
             gateway_name=name,
             gateway_networks="127.0.0.1/32",
         )

@@ -27,14 +27,23 @@ class Door(Struct):
     grants: set[str] = field(default_factory=set)
 
 
+class App(Struct, frozen=True):
+    """The port that a pass opens, at one allocation and epoch; `token` is the hash of a secret."""
+
+    principal: str
+    port: int
+    token: str
+
+
 class Pass(Struct):
-    """A grant that stands; `serials` of the certificates issued under it."""
+    """A grant that stands; `principals` by the serials of the certificates issued under it."""
 
     org: str
     runtime: str
     user: str
     until_us: int
     principals: dict[int, str] = field(default_factory=dict)
+    app: App | None = None
 
 
 class Entry(Struct, frozen=True):
@@ -56,6 +65,7 @@ class Doors:
         self.applied = 0
         self.doors: dict[str, Door] = {}
         self.passes: dict[str, Pass] = {}
+        self.tokens: dict[str, str] = {}  # hash of a program's token -> grant
         self.unclosed: dict[str, str] = {}  # session -> org
 
     def apply(self, entry: Recorded) -> None:
@@ -82,6 +92,12 @@ class Doors:
                 standing = self.passes.get(entry.stream)
                 if standing is not None:
                     standing.principals[serial] = principal
+            case grant.PassIssued(principal=principal, port=port, token_sha256=token):
+                standing = self.passes.get(entry.stream)
+                if standing is not None:
+                    standing.app = App(principal, port, token)
+                    if token:
+                        self.tokens[token] = entry.stream
             case grant.Revoked():
                 self._revoked(entry.stream)
             case access.SessionOpened(gateway=gateway) if gateway == self.gateway:
@@ -98,7 +114,7 @@ class Doors:
             self.passes[entry.stream] = Pass(entry.org, fact.runtime, fact.user, fact.until_us)
 
     def _revoked(self, stream: str) -> None:
-        gone = self.passes.pop(stream, None)
+        gone = self._dropped(stream)
         door = None if gone is None else self.doors.get(gone.runtime)
         if door is not None:
             door.grants.discard(stream)
@@ -106,7 +122,13 @@ class Doors:
     def _ended(self, stream: str) -> None:
         gone = self.doors.pop(stream, None)
         for name in () if gone is None else gone.grants:
-            self.passes.pop(name, None)
+            self._dropped(name)
+
+    def _dropped(self, name: str) -> Pass | None:
+        gone = self.passes.pop(name, None)
+        if gone is not None and gone.app is not None:
+            self.tokens.pop(gone.app.token, None)
+        return gone
 
     def forget(self, now_us: int) -> None:
         """Drops the grants that are over; whoever came in by them is told `grant_over` first."""
@@ -122,6 +144,16 @@ class Doors:
         if principal is None:
             return None
         return Entry(grant_id, runtime_id, principal, standing.user, standing.org, way)
+
+    def admit_app(self, grant_id: str, runtime_id: str, port: int) -> Entry | None:
+        """Who the holder of that pass is; None when it opens no such port of that runtime."""
+        standing = self.passes.get(grant_id)
+        if standing is None or standing.app is None:
+            return None
+        if (standing.runtime, standing.app.port) != (runtime_id, port):
+            return None
+        app, way = standing.app, grant.HTTP
+        return Entry(grant_id, runtime_id, app.principal, standing.user, standing.org, way)
 
     def why_not(self, entry: Entry, now_us: int) -> str | None:
         """The reason why that entry may not be, or not remain, inside; None when it may."""

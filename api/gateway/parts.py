@@ -13,7 +13,7 @@ type Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 class Parts(Struct, frozen=True):
-    """`user_ca` is an OpenSSH public key; `networks` are where runtimes may be."""
+    """`user_ca`, `host_ca` are OpenSSH public keys; `networks` are where runtimes may be."""
 
     doors: Doors
     tail: Tail
@@ -22,3 +22,5 @@ class Parts(Struct, frozen=True):
     limits: Limits
     networks: Networks
     user_ca: str
+    host_ca: str
+    apps_url: str

@@ -9,7 +9,7 @@ from typing import Any, Final
 import asyncssh
 
 from api.edge import now_us
-from api.gateway.doors import Route
+from api.gateway.doors import Entry, Route
 from api.gateway.flows import Flow, Visit
 from api.gateway.parts import Parts
 from domain.errors import DomainError
@@ -58,13 +58,7 @@ async def _reached(parts: Parts, visit: Visit) -> tuple[Streams, bytes]:
 
     Raises: DomainError gateway.no_route, gateway.unreachable, gateway.not_ssh.
     """
-    why = parts.doors.why_not(visit.entry, now_us())
-    door = parts.doors.doors.get(visit.entry.runtime)
-    if why is not None or door is None or door.route is None:
-        raise DomainError("gateway.no_route", why or "the node has not said where it answers")
-    route: Route = door.route
-    if not any(ipaddress.ip_address(route.address) in network for network in parts.networks):
-        raise DomainError("gateway.no_route", "its address is in no network for runtimes")
+    route = way(parts, visit.entry)
     try:
         async with asyncio.timeout(parts.limits.connect_s):
             streams = await asyncio.open_connection(route.address, route.port, limit=_CHUNK)
@@ -81,6 +75,17 @@ async def _reached(parts: Parts, visit: Visit) -> tuple[Streams, bytes]:
     return streams, banner
 
 
+def way(parts: Parts, entry: Entry) -> Route:
+    """Where the runtime's sshd answers. Raises: DomainError gateway.no_route."""
+    why = parts.doors.why_not(entry, now_us())
+    door = parts.doors.doors.get(entry.runtime)
+    if why is not None or door is None or door.route is None:
+        raise DomainError("gateway.no_route", why or "the node has not said where it answers")
+    if not any(ipaddress.ip_address(door.route.address) in network for network in parts.networks):
+        raise DomainError("gateway.no_route", "its address is in no network for runtimes")
+    return door.route
+
+
 async def _pass(flow: Flow, client: tuple[Any, Any], upstream: Streams, banner: bytes) -> None:
     """Both directions until both have ended, or the flow was cut."""
     clock = asyncio.get_running_loop().time
@@ -95,8 +100,8 @@ async def _pass(flow: Flow, client: tuple[Any, Any], upstream: Streams, banner: 
 
     client[1].write(banner)
     came(len(banner))
-    up = asyncio.create_task(_pump(client[0].read, upstream[1], sent))
-    down = asyncio.create_task(_pump(upstream[0].read, client[1], came))
+    up = asyncio.create_task(pump(client[0].read, upstream[1], sent))
+    down = asyncio.create_task(pump(upstream[0].read, client[1], came))
     cut = asyncio.create_task(flow.cut.wait())
     try:
         # A client may end its half and still listen; when the runtime ends, nothing is left.
@@ -114,7 +119,7 @@ def _broken(task: "asyncio.Task[None]") -> bool:
     return not task.cancelled() and task.exception() is not None
 
 
-async def _pump(
+async def pump(
     read: Callable[[int], Awaitable[bytes]], writer: Any, count: Callable[[int], None]
 ) -> None:
     """Copies until the reader ends, as fast as the writer takes it."""

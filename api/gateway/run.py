@@ -20,9 +20,13 @@ from api.gateway.parts import Networks, Parts
 from api.gateway.server import Reception
 from api.gateway.sessions import Sessions
 from api.gateway.tail import Tail
+from api.gateway.web.cookies import Cookies
+from api.gateway.web.front import Front
+from api.gateway.web.inside import Inside
 from api.ssh.authority import public_text
-from api.ssh.desk import papers
+from api.ssh.desk import papers, passage
 from api.stopping import until_signal
+from api.terminal.tickets import Tickets
 from api.tokens import private_key
 from api.urls import connected
 from domain.errors import DomainError
@@ -57,18 +61,20 @@ async def serving(settings: Settings, stop: asyncio.Event, limits: Limits | None
             client,
             heads,
         ),
+        _apps(settings, parts, client) as front,
     ):
         await reception.listen(settings.gateway_host, settings.gateway_port)
         try:
             await _until(
                 stop,
                 parts.tail.follow(heads),
-                _sweep(parts),
+                _sweep(parts, front),
                 _keep_name(settings, named),
                 _report(settings, parts, reception),
                 _renew(settings, client, reception),
             )
         finally:
+            front.close()
             reception.close()
             await _drained(parts)
 
@@ -155,8 +161,26 @@ async def _opened(
             limits=limits,
             networks=networks(settings.gateway_networks),
             user_ca=got.user_ca,
+            host_ca=got.host_ca,
+            apps_url=settings.apps_url,
         )
         yield parts, Reception(parts, _pem(key), got.certificate), client, heads
+
+
+@asynccontextmanager
+async def _apps(settings: Settings, parts: Parts, client: Any) -> AsyncIterator[Front]:
+    """HTTP to apps, beside SSH: the same doors, flows and sessions."""
+    inside = Inside(parts, lambda key, principal: passage(client, key, principal))
+    cookies, tickets = Cookies(settings.database_url), Tickets(settings.database_url)
+    front = Front(parts, inside, cookies, tickets)
+    await front.listen(settings.gateway_host, settings.apps_port)
+    try:
+        yield front
+    finally:
+        front.close()
+        inside.close()
+        await cookies.close()
+        await tickets.close()
 
 
 def networks(text: str) -> Networks:
@@ -172,13 +196,14 @@ def _pem(key: Ed25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
 
 
-async def _sweep(parts: Parts) -> None:
+async def _sweep(parts: Parts, front: Front) -> None:
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_SWEEP_S)
         parts.flows.check(now_us())
         parts.flows.sweep(loop.time(), parts.tail.fresh_at)
         parts.doors.forget(now_us())
+        front.tend()
         await parts.sessions.settle()
 
 
@@ -213,3 +238,4 @@ async def _drained(parts: Parts) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_S):
             await parts.flows.quiet.wait()
+            await asyncio.gather(*parts.flows.relays)

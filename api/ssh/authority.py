@@ -136,6 +136,14 @@ def sign_user(keys: Authority, key: HostKey, ticket: Ticket) -> str:
     return builder.sign(keys.users).public_bytes().decode()
 
 
+def sign_passage(keys: Authority, key: HostKey, ticket: Ticket) -> str:
+    """A certificate with which a gateway reaches ports inside a runtime, and runs nothing there."""
+    builder = _built(key, ticket, SSHCertificateType.USER)
+    builder = builder.add_extension(b"permit-port-forwarding", b"")
+    builder = builder.add_critical_option(b"force-command", b"/bin/false")
+    return builder.sign(keys.users).public_bytes().decode()
+
+
 def sign_host(keys: Authority, key: HostKey, ticket: Ticket) -> str:
     """A host certificate line; clients believe it for its principal only."""
     return _built(key, ticket, SSHCertificateType.HOST).sign(keys.hosts).public_bytes().decode()

@@ -117,6 +117,7 @@ image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
 access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us
 access.certificate_issued.v1 access    serial principal$ key_sha256# sources@ after_us before_us
+access.pass_issued.v1    access        principal$ port token_sha256$ issued_us
 access.revoked.v1        access        reason$ decided_us
 access.host_certificate_issued.v1 access runtime$ serial principal$ key_sha256# after_us before_us
 access.session_opened.v1 access        grant$ runtime$ way$ gateway$ source@ opened_us
