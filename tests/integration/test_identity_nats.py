@@ -136,7 +136,7 @@ def test_nobody_enters_as_a_node_without_its_key(
             seed = nkeys.seed(key.get(who, hand.nats_key), nkeys.USER)
             options = {} if who == "no key at all" else {"nkeys_seed_str": seed}
             with pytest.raises((nats.errors.Error, OSError)):
-                await entered(world.node_url, name, **options)
+                await entered(world.node_url, name, 10, **options)
 
     story(law, database, nats_server, tmp_path)
 
