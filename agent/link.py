@@ -73,14 +73,15 @@ class Backoff:
     A server that comes back is met by its nodes one after the other, not by all at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random | None = None) -> None:
         self._tries = 0
+        self._chance = chance or random.Random()  # noqa: S311 - spreads a crowd, no secret
 
     def next_s(self) -> float:
         """Between half and one and a half times 0.2 s, 0.4 s, … 20 s."""
         pause_s: float = min(_FIRST_S * 2.0 ** min(self._tries, 10), _LONGEST_S)
         self._tries += 1
-        return pause_s * random.uniform(0.5, 1.5)  # noqa: S311 - spreads a crowd, no secret
+        return pause_s * self._chance.uniform(0.5, 1.5)
 
 
 async def connect(credentials: Credentials, node: str) -> Client:

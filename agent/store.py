@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from contracts.signing import FleetError
 
@@ -62,10 +63,20 @@ class Store:
         self.conn.execute("PRAGMA synchronous=FULL")
         self.conn.executescript(_SCHEMA)
 
+    @classmethod
+    def in_memory(cls) -> Self:
+        """A store that lives as long as this object: for simulated agents, whose disk it plays."""
+        made = cls.__new__(cls)
+        made._lock = -1  # noqa: SLF001  our own
+        made.conn = sqlite3.connect(":memory:", isolation_level=None)
+        made.conn.executescript(_SCHEMA)
+        return made
+
     def close(self) -> None:
         """Releases the directory; a crash instead releases it too."""
         self.conn.close()
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -26,7 +26,8 @@ from agent import clock
 from agent import identity as agent_identity
 from api.embedded.nats import Nats
 from api.fleet.commands import ensure_streams
-from api.fleet.loops import Pace, run
+from api.fleet.desk import Pace
+from api.fleet.loops import run
 from api.fleet.words import Ending
 from contracts import enrolment, fleet, nkeys
 from contracts.signing import public_hex

@@ -53,6 +53,14 @@ class Follower:
                     break
             self._answered = shared
 
+    async def reached(self, position: int) -> None:
+        """The state contains the entry at `position`, which is committed.
+
+        Many words committed together are read once: whoever comes second finds it done.
+        """
+        if self.state.applied <= position:
+            await self.catch_up()
+
     async def outcome(self, cause: str) -> Appended | None:
         """What `cmd:…` appended; None when it never was."""
         asked = {"command": command_of(cause)}

@@ -186,7 +186,7 @@ class Ingest:
                 asked = Nothing(error.code)
             else:
                 # A crash here leaves the fact without a receipt: the repeat finds it by cause.
-                await self.follower.catch_up()
+                await self.follower.reached(appended.last)
                 return self._receipt(known, body, position=appended.last)
         await self._keep(known, event, body, asked.code)
         if asked.code == "lease.nonce":

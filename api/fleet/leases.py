@@ -49,6 +49,8 @@ def silence(known: KnownNode, last_seen_us: int, now_us: int, timing: Timing) ->
     if not known.anchor.boot:
         return None
     quiet = now_us - last_seen_us > timing.unreachable_us
+    if quiet == known.unreachable:
+        return None
     since_us = max(last_seen_us, known.since_us)
     command = node.MarkUnreachable(since_us) if quiet else node.MarkReachable(since_us)
     facts = node.decide(command, known.state)
@@ -64,6 +66,8 @@ def overdue(known: KnownNode, now_us: int, timing: Timing) -> list[Ending]:
     Either the node has rebooted since they were started (its signed anchor proves it), or every
     lease of the node has lapsed so long ago that even a slow clock has stopped them.
     """
+    if not known.live:
+        return []
     end_us = known.lease_end_us()
     endings = []
     for live in sorted(known.live.values(), key=lambda one: one.allocated_at):

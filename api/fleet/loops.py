@@ -12,15 +12,13 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.js import api as jetstream
-from nats.js.client import JetStreamContext
 
 from api.fleet import commands, devices, leases
+from api.fleet.desk import LATER_S, Desk, Pace
 from api.fleet.door import Door
 from api.fleet.follower import Appending, Ends, Follower
-from api.fleet.ingest import Ingest, LaterError
-from api.fleet.leases import Timing
+from api.fleet.hearing import take_beats, take_events, take_leases
+from api.fleet.ingest import Ingest
 from api.fleet.state import KnownNode
 from api.fleet.words import Ending
 from contracts import fleet
@@ -30,40 +28,9 @@ from domain.errors import DomainError
 from evidence.append import Append
 
 HEAD_SUBJECT: Final = "gpuaas.v1.log.head"
-_PATIENCE_S: Final = 5.0
-_LATER_S: Final = 0.3
-_ACK_WAIT_S: Final = 10
-_BATCH: Final = 256
+# Nodes tended at a time: they wait for the same disk, and their appends share a commit.
+_SIDE_BY_SIDE: Final = 64
 _AWAITED: Final = (runtime.Placed, runtime.Booting, runtime.Ending)
-
-
-class Pace(Struct, frozen=True):
-    """How often all nodes are tended, some at most, and an unanswered order is sent again."""
-
-    tend_s: float = 0.5
-    gather_s: float = 0.05
-    resend_s: float = 10.0
-    settle_us: int = fleet.UNREACHABLE_US
-    timing: Timing = Timing()
-
-
-class Desk:
-    """One process's connection and what it remembers only for its own lifetime."""
-
-    def __init__(
-        self, ingest: Ingest, client: Client, pace: Pace, ssh_ca: tuple[str, ...] = ()
-    ) -> None:
-        self.ingest = ingest
-        self.client = client
-        self.stream: JetStreamContext = client.jetstream(timeout=_PATIENCE_S)
-        self.pace = pace
-        self.opened_us = ingest.now_us()
-        self.wake = asyncio.Event()
-        self.sent_at: dict[int, float] = {}
-        self.consumers: set[str] = set()
-        self.ssh_ca = ssh_ca
-        self.door: Door | None = None
-        self.boots: dict[str, tuple[str, ...]] = {}
 
 
 class Ingested(Struct, frozen=True):
@@ -105,7 +72,7 @@ async def run(
             await _session(database_url, nats_url, given, pace)
         except (psycopg.OperationalError, OSError, nats.errors.Error, nats.js.errors.Error):
             # TimeoutError is an OSError. Agents keep every word until they hold its receipt.
-            await asyncio.sleep(_LATER_S)
+            await asyncio.sleep(LATER_S)
 
 
 async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace | None) -> None:
@@ -127,57 +94,6 @@ async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace
         finally:
             with contextlib.suppress(nats.errors.Error, OSError):
                 await client.close()
-
-
-async def take_events(desk: Desk) -> None:
-    """Never returns: nodes side by side, each node's words in the order they came."""
-    subscription = await desk.stream.pull_subscribe(
-        fleet.EVT_SUBJECTS,
-        durable="ingest",
-        stream=fleet.EVT_STREAM,
-        config=jetstream.ConsumerConfig(ack_wait=_ACK_WAIT_S, max_ack_pending=4 * _BATCH),
-    )
-    while True:
-        try:
-            batch = await subscription.fetch(_BATCH, timeout=_PATIENCE_S)
-        except TimeoutError:
-            continue
-        except (nats.errors.Error, nats.js.errors.Error):
-            await asyncio.sleep(_LATER_S)
-            continue
-        by_subject: dict[str, list[Msg]] = {}
-        for message in batch:
-            by_subject.setdefault(message.subject, []).append(message)
-        await asyncio.gather(*(_events_of(desk, words) for words in by_subject.values()))
-
-
-async def take_leases(desk: Desk) -> None:
-    """Never returns: each request is answered after its renewal is durable, or not at all."""
-    subscription = await desk.client.subscribe(fleet.LEASE_SUBJECTS, queue="ingest")
-    answering: set[asyncio.Task[None]] = set()
-    async for message in subscription.messages:
-        task = asyncio.create_task(_lease(desk, message))
-        answering.add(task)
-        task.add_done_callback(answering.discard)
-    raise nats.errors.ConnectionClosedError
-
-
-async def take_beats(desk: Desk) -> None:
-    """Never returns: remembers when each node was last heard."""
-    subscription = await desk.client.subscribe(fleet.HB_SUBJECTS)
-    async for message in subscription.messages:
-        try:
-            known, boot = await _heard(desk, message)
-        except FleetError as error:
-            await desk.ingest.refuse(_claimed(message), error)
-            continue
-        if leases.heard_before(desk.boots, known.node, boot):
-            await desk.ingest.report_double(known, "beat.two_boots")
-        desk.ingest.last_seen_us[known.node] = desk.ingest.now_us()
-        if known.unreachable:
-            desk.ingest.follower.state.touched.add(known.node)
-            desk.wake.set()
-    raise nats.errors.ConnectionClosedError
 
 
 async def take_wakes(desk: Desk) -> None:
@@ -207,11 +123,31 @@ async def tend_nodes(desk: Desk) -> None:
             for closing in state.terminals.orphaned(desk.ingest.now_us()):
                 await _append(desk, closing)
         touched, state.touched = state.touched, set()
-        for node in touched:
-            await _tend_if_needed(desk, node)
+        await _tend_all(desk, touched)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, all_at - time.monotonic())):
                 await desk.wake.wait()
+
+
+async def _tend_all(desk: Desk, touched: set[str]) -> None:
+    """Each of them once. Raises: what the first of them raised, when nobody works any more."""
+    turns = iter(touched)
+
+    async def clerk() -> None:
+        for node in turns:
+            await _tend_if_needed(desk, node)
+
+    clerks = [asyncio.create_task(clerk()) for _ in range(min(_SIDE_BY_SIDE, len(touched)))]
+    if not clerks:
+        return
+    try:
+        done, _ = await asyncio.wait(clerks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in clerks:
+            task.cancel()
+        await asyncio.gather(*clerks, return_exceptions=True)
 
 
 async def _tend_if_needed(desk: Desk, node: str) -> None:
@@ -228,7 +164,7 @@ async def _tend_if_needed(desk: Desk, node: str) -> None:
 def needs_tending(desk: Desk, known: KnownNode) -> bool:
     """False for a node of which the last look found all in order, and still would."""
     now_us = desk.ingest.now_us()
-    seen_us = desk.ingest.last_seen_us.get(known.node, desk.opened_us)
+    seen_us = desk.heard_us(known)
     terminals = desk.ingest.follower.state.terminals
     return bool(
         (known.key and known.node not in desk.consumers)
@@ -319,56 +255,6 @@ async def _append(desk: Desk, append: Append) -> None:
         if not error.code.startswith(("log.", "clock.")):
             raise
     await desk.ingest.follower.catch_up()
-
-
-async def _heard(desk: Desk, message: Msg) -> tuple[KnownNode, str]:
-    node = fleet.node_of(message.subject)
-    known = await desk.ingest.known(node)
-    beat = fleet.open_beat(message.data, known.key)
-    if beat.node != node:
-        raise FleetError("beat.forged", "another node's heartbeat")
-    return known, beat.boot
-
-
-def _claimed(message: Msg) -> str:
-    # For counting only: whose subject it came on, if it is one.
-    try:
-        return fleet.node_of(message.subject)
-    except FleetError:
-        return "-"
-
-
-async def _events_of(desk: Desk, words: list[Msg]) -> None:
-    for message in words:
-        try:
-            node = fleet.node_of(message.subject)
-            receipt = await desk.ingest.receive(node, fleet.decode_attested(message.data))
-        except FleetError as error:
-            await desk.ingest.refuse(_claimed(message), error)
-            await message.ack()
-        except LaterError:
-            await message.nak(delay=_LATER_S)
-        else:
-            subject = fleet.receipt_subject(node)
-            await desk.client.publish(subject, fleet.seal(desk.ingest.key, receipt))
-            await message.ack()
-            desk.wake.set()
-
-
-async def _lease(desk: Desk, message: Msg) -> None:
-    try:
-        node = fleet.node_of(message.subject)
-        request = fleet.decode_lease(message.data)
-        receipt = await desk.ingest.receive(node, request.event, request.nonce)
-    except FleetError as error:
-        await desk.ingest.refuse(_claimed(message), error)
-        return
-    except (LaterError, psycopg.OperationalError):
-        # No answer: the agent asks again. A lost database ends the session in another loop.
-        return
-    # Only ever into the node's own inbox: a reply subject is a stranger's word.
-    if message.reply.startswith(f"{fleet.inbox_prefix(node)}."):
-        await desk.client.publish(message.reply, fleet.seal(desk.ingest.key, receipt))
 
 
 async def _serve(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from api.embedded.postgres import Postgres
 from tests.bench import (
     bench_api,
+    bench_crowd,
     bench_domain,
     bench_evidence,
     bench_log,
@@ -24,7 +25,7 @@ from tests.bench import (
 OUT = Path("build/bench.json")
 MODULES = (
     *(bench_log, bench_evidence, bench_api, bench_projections, bench_domain, bench_replay),
-    *(bench_terminal, bench_runtimes),
+    *(bench_terminal, bench_runtimes, bench_crowd),
 )
 
 
