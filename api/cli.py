@@ -105,6 +105,12 @@ def _gateway(_args: argparse.Namespace) -> int:
     return run(_of_this_version(from_environment()))
 
 
+def _ssh(args: argparse.Namespace) -> int:
+    from api.login import run
+
+    return run(args.runtime, args.options, args.command)
+
+
 # Passed on to the agent as they are; `python -m agent --help` says what they mean.
 _ENGINE = ("engine", "images", "rootfs", "podman", "create", "network")
 
@@ -218,6 +224,13 @@ def _demo(_args: argparse.Namespace) -> int:
     return run()
 
 
+def _ssh_options(login: argparse.ArgumentParser) -> None:
+    login.epilog = "GPUAAS_URL and GPUAAS_TOKEN say where and who; `gpuaas up` prints both."
+    login.add_argument("runtime", metavar="RUNTIME")
+    text = "options of ssh, then -- and a command"
+    login.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help=text)
+
+
 def _nats_options(nats: argparse.ArgumentParser) -> None:
     nats.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     nats.add_argument("--listen", default="0.0.0.0:4222", metavar="HOST:PORT")
@@ -254,6 +267,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("worker", _worker, "integrator, heartbeat, scrubber, projections and reactions")
     verb("signer", _signer, "the process that holds the log's key")
     verb("gateway", _gateway, "the SSH gateway: the only way to runtimes")
+    _ssh_options(verb("ssh", _ssh, "a shell, a command or forwardings in a runtime"))
     agent = verb("agent", _agent, "a node agent of the embedded stack")
     kind = agent.add_mutually_exclusive_group(required=True)
     kind.add_argument("--devices", choices=("simulated", "nvml"), help="SIMULATED or real GPUs")
@@ -293,7 +307,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed with one sentence on stderr, 2 wrong usage."""
-    args = build_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    # What follows `--` is another program's: argparse would take the mark away.
+    at = words.index("--") if words[:1] == ["ssh"] and "--" in words else len(words)
+    args = build_parser().parse_args(words[:at])
+    args.command = words[at + 1 :]
     run: Verb = args.verb
     try:
         return run(args)

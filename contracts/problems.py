@@ -35,6 +35,7 @@ admission.elsewhere|503|Another process admits|Ask again; any process forwards a
 admission.malformed|400|Not an admission request|Report it: two releases run side by side.
 admission.nothing|409|Already done|Read the runtime: what was asked is so.
 admission.unavailable|503|No admission writer answers|Repeat with the same key; it runs once.
+api.unreachable|502|The API does not answer|Check GPUAAS_URL and that the API runs.
 app.foreign_page|403|A page of another origin|Open the app by its own address.
 app.malformed|400|Not a request that is passed on|Send HTTP/1.1 with one framing, one Host and a path.
 app.no_pass|401|No pass for this app|Ask the API for a pass: `Authorization: Bearer` for programs, its address for a browser.

@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +23,13 @@ from tests.story_world import HOUR_MILLI_US, RATE_PICO_HOUR, Scene, Spell, await
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
 _HOUR_US = 3_600_000_000
+# Perl is in every Debian: an HTTP server of the tenant's, on the runtime's loopback.
+_SERVER = (
+    "use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalAddr => q(127.0.0.1), "
+    "LocalPort => 8000, Listen => 5, ReuseAddr => 1) or die; while (my $c = $s->accept) { "
+    "while (<$c>) { last if /^\\r?$/ } "
+    "print $c qq(HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\ninside); close $c }"
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +54,8 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     user, *devices = said.stdout.split()
     assert user == "root"
     assert {"gpuaas-simulated0", "gpuaas-simulated1"} <= set(devices)
+    by_the_command_line(place, runtime)
+    through_http(place, runtime, client)
     who_does_not_enter(place, runtime, given, me)
     asyncio.run(terminal(place, runtime))
     # Data of a volume outlives this runtime: written here, read in the next one.
@@ -68,6 +81,48 @@ def launched(place: Scene) -> tuple[Spell, str]:
             return spell, runtime
         place.stop(runtime)
     pytest.fail("no launch within five minutes")
+
+
+def by_the_command_line(place: Scene, runtime: str) -> None:
+    """`gpuaas ssh RUNTIME -- COMMAND`, which believes no host that our CA did not certify."""
+    env = {
+        **os.environ, "HOME": str(place.folder), "GPUAAS_URL": place.stack.url,
+        "GPUAAS_TOKEN": place.office.member,
+    }  # fmt: skip
+    argv = [str(Path(sys.executable).parent / "gpuaas"), "ssh", runtime]
+
+    def said(*more: str, **changed: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*argv, *more], env={**env, **changed}, capture_output=True, text=True, timeout=120,
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    done = said("-o", "LogLevel=ERROR", "--", "echo", "in", "$(id -un)")
+    assert (done.stdout, done.returncode) == ("in root\n", 0), done.stderr
+    assert said("--", "exit 7").returncode == 7
+    assert said("-v", "-o", "LogLevel=ERROR", "--", "echo", "--", "-n").stdout == "-- -n\n"
+    refused = said("--", "id", GPUAAS_TOKEN="nobody")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("gpuaas: auth.invalid"), refused.stderr
+
+
+def through_http(place: Scene, runtime: str, client: list[str]) -> None:
+    """A server inside answers under its own origin, to the holder of a pass and to nobody else."""
+    assert (
+        run_ssh([*client, f"perl -e '{_SERVER}' >/dev/null 2>&1 </dev/null &"], 120).returncode == 0
+    )
+    office, port = place.office, place.stack.settings.apps_port
+    answer = office.post(f"/v1/runtimes/{runtime}/app-passes", {"port": 8000}, office.member)
+    assert answer.status_code == 201, answer.text
+    passed = answer.json()
+    headers = {"Host": passed["origin"].partition("://")[2]}
+    url = f"http://127.0.0.1:{port}/"
+    assert office.http.get(url, headers=headers).status_code == 401
+    headers["Authorization"] = f"Bearer {passed['token']}"
+    found = awaited(
+        lambda: office.http.get(url, headers=headers), lambda said: said.status_code == 200, 60
+    )
+    assert found.text == "inside"
 
 
 def who_does_not_enter(place: Scene, runtime: str, given: dict[str, Any], me: Key) -> None:
