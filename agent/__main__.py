@@ -1,5 +1,6 @@
 import argparse
 import asyncio
+import ipaddress
 import os
 import shlex
 import signal
@@ -42,7 +43,16 @@ def parsed(arguments: list[str]) -> Config:
     engines.add_argument("--rootfs", default="", help="unpacked images, by hex digest (bubblewrap)")
     engines.add_argument("--podman", default="podman", help="program and its global options")
     engines.add_argument("--create", default="", help="more options of podman create (ulimits)")
-    engines.add_argument("--network", default="podman", help="network of runtimes (podman)")
+    engines.add_argument(
+        "--network", default="", help="a Podman network instead of our own walls: denies NOTHING"
+    )
+    engines.add_argument("--range", default="10.213.0.0/16", help="addresses of runtimes (IPv4)")
+    for flag, what in (
+        ("--open", "a private range that policies may name"),
+        ("--deny", "a range that no policy opens"),
+        ("--gateway", "who besides this node may connect to runtimes"),
+    ):
+        engines.add_argument(flag, action="append", default=[], metavar="CIDR", help=what)
     engines.add_argument("--cdi", default="/var/run/cdi", help="where CDI specs are written")
     engines.add_argument("--probe-us", type=int, default=60_000_000, help="between probes")
     engines.add_argument("--tend-us", type=int, default=10_000_000, help="between rounds")
@@ -78,11 +88,22 @@ def _engine(given: argparse.Namespace) -> Settings | None:
         podman=tuple(shlex.split(given.podman)),
         create=tuple(shlex.split(given.create)),
         network=given.network,
+        range=_cidr(given.range),
+        opened=tuple(_cidr(one) for one in given.open),
+        denied=tuple(_cidr(one) for one in given.deny),
+        gateways=tuple(_cidr(one) for one in given.gateway),
         images=images,
         rootfs=given.rootfs,
         cdi=given.cdi,
         probe_us=given.probe_us,
     )
+
+
+def _cidr(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Network(text))
+    except ValueError as error:
+        raise FleetError("config.malformed", f"{text}: {error}") from error
 
 
 async def _until_signal(config: Config) -> None:

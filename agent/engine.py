@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.cdi import Device
+from contracts.network import Policy
 from contracts.spec import Spec
 
 SSH_INSIDE = "/run/gpuaas/ssh"
@@ -35,16 +36,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How this machine runs containers. Sizes in bytes, times in us.
 
     `podman` and `bwrap`: program and its own options; `create`: more options of `podman create`
-    (ulimits); `network`: what it calls the network of runtimes. `images`: the allow-list,
-    reference -> digest. `rootfs`: where unpacked images lie by the hex of their digest
-    (bubblewrap). `end_ahead_us`: how long before its deadline a runtime is ended.
+    (ulimits). `images`: the allow-list, reference -> digest. `rootfs`: where unpacked images lie
+    by the hex of their digest (bubblewrap). `end_ahead_us`: how long before its deadline a runtime
+    is ended. `network`: empty for namespaces of our own, default deny; else a network of Podman's,
+    where NOTHING is denied by us.
+
+    Of our own namespaces: `range`, IPv4 addresses for runtimes, the first one the node's own;
+    `opened`, private ranges that policies may name; `denied`, what no policy opens (the control
+    plane); `gateways`, who but this node may open connections to runtimes.
     """
 
     kind: Literal["podman", "bubblewrap"]
     podman: tuple[str, ...] = ("podman",)
     create: tuple[str, ...] = ()
     bwrap: tuple[str, ...] = ("bwrap",)
-    network: str = "podman"
+    network: str = ""
+    range: str = "10.213.0.0/16"
+    opened: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
     images: dict[str, str] = {}
     rootfs: str = ""
     cdi: str = "/var/run/cdi"
@@ -75,6 +85,19 @@ class Order(Struct, frozen=True):
         """The container's name: one per allocation and epoch, so it cannot exist twice."""
         return f"gpuaas-{self.allocation.removeprefix('allocation-')}-{self.epoch}"
 
+    def policy(self) -> Policy | None:
+        """What it may reach now: as ordered, or as its network was changed since."""
+        ordered = self.spec.network
+        try:
+            raw = (Path(self.folder) / "policy.json").read_bytes()
+            found = msgspec.json.decode(raw, type=Policy)
+        except FileNotFoundError:
+            return ordered
+        except (OSError, msgspec.DecodeError):
+            return None  # nobody can tell what is allowed: nothing is
+        newer = ordered is None or found.version > ordered.version
+        return found if newer else ordered
+
 
 class Container(Struct, frozen=True):
     """One of this node's containers as the engine has it.
@@ -82,6 +105,7 @@ class Container(Struct, frozen=True):
     `pid` is 0 when it does not run, `exit_code` when it ended.
     """
 
+    node: str
     allocation: str
     epoch: int
     boot: str
@@ -95,6 +119,13 @@ class Container(Struct, frozen=True):
 
 
 type Run = Callable[[Sequence[str], float], str]
+
+
+class Counted(Struct, frozen=True):
+    """Bytes of IP packets that crossed a runtime's wall by its policy, since it was created."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
 
 
 class Engine(Protocol):
@@ -122,11 +153,23 @@ class Engine(Protocol):
     def shell(self, order: Order, pid: int) -> tuple[str, ...]:
         """The program that is a shell inside, on a terminal; `pid`: of the first process."""
 
+    def guard(self, order: Order, *, fresh: bool) -> Counted:
+        """Its wall stands, with its policy as it is now when `fresh`; what was counted.
+
+        Nothing where the engine has no walls.
+        """
+
     def list_all(self, node: str) -> list[Container]:
         """Every container of this node, those that ended too."""
 
     def remove(self, container: Container) -> None:
         """As `stop`, for one whose order nobody has."""
+
+    def clear(self, node: str, kept: Sequence[str], place: Path) -> int:
+        """How many walls were taken down: those of none of these containers, by name.
+
+        `place`: the folder of all orders; nobody raises a wall there meanwhile.
+        """
 
 
 def run_plain(argv: Sequence[str], timeout_s: float) -> str:

@@ -3,9 +3,10 @@
     python -m agent.keeper <folder>
 
 It obeys files that the agent replaces atomically: `order.json` (never changes; gone = end it),
-`deadline` (us of CLOCK_BOOTTIME), `stop`. It says what it saw in `seen.json`. The agent may be
-alive, killed, hung or stopped: the runtime ends at its deadline all the same. Of the keeper
-itself there are two processes: the outer one begins the inner one again when that is killed.
+`deadline` (us of CLOCK_BOOTTIME), `stop`, `policy.json` (what it may reach, if not as ordered).
+It says what it saw in `seen.json`. The agent may be alive, killed, hung or stopped: the runtime
+ends at its deadline all the same. Of the keeper itself there are two processes: the outer one
+begins the inner one again when that is killed.
 A lock on the folder makes two keepers of one runtime impossible.
 """
 
@@ -26,6 +27,7 @@ from msgspec import Struct
 from agent.clock import boottime_us
 from agent.engine import (
     Container,
+    Counted,
     Engine,
     EngineError,
     Order,
@@ -46,7 +48,10 @@ _TRIES = 3
 
 
 class Seen(Struct, frozen=True):
-    """What the keeper saw last; `started`: the container was begun at least once."""
+    """What the keeper saw last; `started`: the container was begun at least once.
+
+    `counted`: all that passed its wall; `meter`: what the wall's counter said then.
+    """
 
     state: State
     since_us: int
@@ -56,6 +61,8 @@ class Seen(Struct, frozen=True):
     port: int = 0
     pid: int = 0
     restarts: int = 0
+    counted: Counted = Counted()
+    meter: Counted = Counted()
 
 
 class Over(Exception):  # noqa: N818 - it is a state of the order, not a fault
@@ -79,6 +86,8 @@ class Keeper:
         self.ended_us = 0
         self.unsaid = False
         self.noted = ""
+        # Of the policy in force; 0: as ordered, -1: not known to this keeper.
+        self.policy_ns = -1
 
     def keep(self) -> None:
         """Returns when the runtime is gone for good and `seen.json` says how."""
@@ -150,6 +159,7 @@ class Keeper:
             self.seen.pid, self.order.devices
         )
         now_us = boottime_us()
+        self._guard()
         if self.unsaid:
             self._say(self.seen)
         settings, state = self.order.settings, self.seen.state
@@ -164,6 +174,32 @@ class Keeper:
         self._rest(slow.get(self.seen.state, _STARTING_S))
         if self._has_ended():
             self._ended_itself(self.engine.adopt(self.order))
+
+    def _guard(self) -> None:
+        """Its wall stands and is the newest; what was counted is in `seen`.
+
+        Where the rules cannot be set it is tried again in a moment: the old ones stand meanwhile.
+        """
+        changed_ns = _changed_ns(self.folder / "policy.json")
+        try:
+            counted = self.engine.guard(self.order, fresh=changed_ns != self.policy_ns)
+        except EngineError as error:
+            self._note(error)
+            return
+        self.policy_ns = changed_ns
+        if counted != self.seen.meter:
+            self._say(self._metered(counted))
+
+    def _metered(self, meter: Counted) -> Seen:
+        """What was seen, with what passed since the meter was read last."""
+        counted, last = self.seen.counted, self.seen.meter
+        if meter.sent_bytes < last.sent_bytes or meter.received_bytes < last.received_bytes:
+            last = Counted()  # somebody flushed the rules: it counts from nothing again
+        total = Counted(
+            counted.sent_bytes + meter.sent_bytes - last.sent_bytes,
+            counted.received_bytes + meter.received_bytes - last.received_bytes,
+        )
+        return msgspec.structs.replace(self.seen, counted=total, meter=meter)
 
     def _ended_itself(self, found: Container | None) -> None:
         """Again if its order allows, else its end. Raises: SystemExit when it is over."""
@@ -192,7 +228,8 @@ class Keeper:
         # What it took to clear up is no time that it ran.
         since_us = self.ended_us or boottime_us()
         if read_order(self.folder) == self.order:
-            self._say(Seen(state, since_us, code, started=True, restarts=self.seen.restarts))
+            said, counted = self.seen.restarts, self.seen.counted
+            self._say(Seen(state, since_us, code, started=True, restarts=said, counted=counted))
         raise SystemExit(0)
 
     def _gone(self) -> None:
@@ -202,6 +239,9 @@ class Keeper:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             if select.select([self.pidfd], [], [], _KILLED_S)[0]:
                 self.ended_us = boottime_us()
+        # The last count, before the counter goes with the rest; one that fails keeps nobody.
+        with contextlib.suppress(EngineError):
+            self.seen = self._metered(self.blunt.guard(self.order, fresh=False))
         while True:
             try:
                 self.blunt.stop(self.order)
@@ -227,6 +267,8 @@ class Keeper:
             if why:
                 raise Over(why)
             left = until - time.monotonic()
+            if self.pidfd >= 0 and _changed_ns(self.folder / "policy.json") != self.policy_ns:
+                self._guard()
             if left <= 0 or (self.pidfd >= 0 and self._has_ended()):
                 return
             time.sleep(min(left, _TICK_S))
@@ -286,6 +328,13 @@ def read_deadline(folder: Path) -> int:
     try:
         return int((folder / "deadline").read_bytes())
     except (OSError, ValueError):
+        return 0
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
         return 0
 
 

@@ -1,14 +1,17 @@
 """Real runtimes: one folder and one keeper each; the agent writes orders and reads what was seen.
 
-    <state>/runtimes/<allocation>/  order.json deadline stop seen.json lock ssh/ log keeper.log
+    <state>/runtimes/<allocation>/  order.json deadline stop policy.json seen.json lock ssh/ log …
+    <state>/networks/<hash>.json    the newest policy of each network that was told to this node
 
 The folder is the only thing agent and keeper share, so neither ever waits for the other.
 """
 
+import hashlib
 import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from agent.engine import Order, Settings, detached, engine_of, environment, read
 from agent.keeper import Seen, locked, read_deadline, read_seen, replace_file
 from agent.runtimes import Observed, Route
 from contracts.fleet import Share
+from contracts.network import Policy, fault_of
 from contracts.signing import FleetError
 from contracts.spec import Spec
 
@@ -41,6 +45,7 @@ class KeptRuntimes:
     ) -> None:
         self.folder = state.absolute() / "runtimes"
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._networks = state.absolute() / "networks"
         self._node = node
         self._boot = boot
         self._settings = settings
@@ -70,6 +75,8 @@ class KeptRuntimes:
         if read_order(folder) is None:
             if spec is None:
                 raise FleetError("image.missing", "this node runs images, and none was ordered")
+            if spec.network is not None:
+                self._enforceable(spec.network)
             if self._settings.images.get(spec.image) != spec.digest:
                 raise FleetError("image.refused", f"{spec.image} {spec.digest} is not on the list")
             self._preflight(devices)
@@ -90,6 +97,9 @@ class KeptRuntimes:
                 settings=self._settings,
             )
             replace_file(folder / "deadline", str(deadline_us).encode())
+            newest = None if spec.network is None else self._newest(spec.network.network)
+            if newest is not None:
+                replace_file(folder / "policy.json", msgspec.json.encode(newest))
             replace_file(folder / "order.json", msgspec.json.encode(order))
         self._keep(folder)
 
@@ -101,6 +111,18 @@ class KeptRuntimes:
         replace_file(folder / "stop", str(now_us).encode())
         self._keep(folder)
         return True
+
+    def obey(self, policy: Policy, now_us: int) -> None:  # noqa: ARG002  the contract's
+        """As Runtimes.obey; each keeper sees its file change."""
+        self._enforceable(policy)
+        newest = self._newest(policy.network)
+        if newest is None or newest.version < policy.version:
+            self._networks.mkdir(exist_ok=True)
+            replace_file(self._network(policy.network), msgspec.json.encode(policy))
+            newest = policy
+        for order, folder in self._orders():
+            if order.spec.network is not None and order.spec.network.network == policy.network:
+                replace_file(folder / "policy.json", msgspec.json.encode(newest))
 
     def arm(self, deadline_us: int, now_us: int) -> None:
         """As Runtimes.arm; a deadline that has passed stays where it is."""
@@ -123,6 +145,7 @@ class KeptRuntimes:
             elif now_us - seen.since_us > _KEPT_US:
                 forget(folder)
                 shutil.rmtree(folder)
+        self._forget_networks()
         self.end_others()
 
     def end_others(self) -> int:
@@ -136,6 +159,9 @@ class KeptRuntimes:
                 continue
             engine.remove(one)
             count += 1
+        # In this order: a wall without a container may be that of one to come, which has an order.
+        kept = [order.name for order, folder in self._orders() if not _is_over(folder)]
+        engine.clear(self._node, kept, self.folder)
         return count
 
     def close(self) -> None:
@@ -159,6 +185,31 @@ class KeptRuntimes:
         if order is None or seen is None or seen.state in _OVER or not seen.pid:
             raise FleetError("terminal.not_running", f"{allocation} does not run here")
         return engine_of(self._settings).shell(order, seen.pid)
+
+    def _enforceable(self, policy: Policy) -> None:
+        """Raises: FleetError network.malformed | network.unenforced."""
+        fault = fault_of(policy.egress)
+        if fault:
+            raise FleetError("network.malformed", fault)
+        if self._settings.network or self._settings.kind != "podman":
+            raise FleetError("network.unenforced", "this node has no walls: it keeps no policy")
+
+    def _network(self, name: str) -> Path:
+        return self._networks / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
+
+    def _newest(self, name: str) -> Policy | None:
+        try:
+            return msgspec.json.decode(self._network(name).read_bytes(), type=Policy)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def _forget_networks(self) -> None:
+        """Those that nothing here is in, a day after their change: no start is that late."""
+        used = {order.spec.network.network for order, _ in self._orders() if order.spec.network}
+        kept = {self._network(name) for name in used}
+        for path in self._networks.iterdir() if self._networks.is_dir() else ():
+            if path not in kept and time.time() - path.stat().st_mtime > _KEPT_US / 1e6:
+                path.unlink()
 
     def _preflight(self, devices: tuple[Share, ...]) -> None:
         used: dict[int, int] = {}
@@ -209,6 +260,11 @@ def forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def _is_over(folder: Path) -> bool:
+    seen = read_seen(folder)
+    return seen is not None and seen.state in _OVER
+
+
 def _has_ended(child: int) -> bool:
     try:
         return os.waitpid(child, os.WNOHANG)[0] == child
@@ -222,4 +278,7 @@ def _observed(order: Order, seen: Seen | None) -> Observed:
     route = None
     if seen.state == "usable":
         route = Route(seen.address, seen.port, order.host_key)
-    return Observed(order.allocation, order.runtime, seen.state, seen.since_us, seen.code, route)
+    return Observed(
+        *(order.allocation, order.runtime, seen.state, seen.since_us, seen.code, route),
+        seen.counted,
+    )

@@ -15,6 +15,7 @@ from agent.terminal.shells import shell_of
 from contracts import fleet
 from contracts.devices import CheckDevices, SanitizeDevices
 from contracts.fleet import Command, StartRuntime, StopRuntime
+from contracts.network import SetPolicy
 from contracts.signing import FleetError
 from contracts.terminal import CloseTerminal, OpenTerminal
 
@@ -38,9 +39,9 @@ _REFUSE = "INSERT INTO refusal (sha256, number, answer) VALUES (:sha256, :number
 
 MAX_REFUSALS = 256
 _DEVICES = (CheckDevices, SanitizeDevices)
-_UNFENCED = (CheckDevices, SanitizeDevices, OpenTerminal, CloseTerminal)
+_UNFENCED = (CheckDevices, SanitizeDevices, OpenTerminal, CloseTerminal, SetPolicy)
 # What is refused after it was journaled, before anything of it was begun.
-_PREFLIGHT = ("device.", "image.", "terminal.")
+_PREFLIGHT = ("device.", "image.", "terminal.", "network.")
 
 
 def _well(_devices: tuple[int, ...]) -> str:
@@ -159,7 +160,7 @@ def check(node: Node, command: Command, now_us: int) -> None:
 
 
 def carry_out(node: Node, command: Command, now_us: int) -> None:
-    """INTENT, the effect, DONE. Raises: FleetError device.* | image.* | terminal.*, pre-flight."""
+    """INTENT, the effect, DONE. Pre-flight raises FleetError device.* | image.* | …."""
     with node.store.transaction() as conn:
         conn.execute(_INTENT, {"number": command.number})
     # A crash after the effect and before DONE repeats the effect: both are idempotent.
@@ -195,6 +196,9 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
             _finish(node, command, None)
         case CloseTerminal() as order:
             node.terminals.close(order.session)
+            _finish(node, command, None)
+        case SetPolicy() as order:
+            node.runtimes.obey(order.policy, now_us)
             _finish(node, command, None)
 
 

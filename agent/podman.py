@@ -1,12 +1,16 @@
 """Containers by Podman's command line: no daemon, so a container is nobody's child but conmon's."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from agent import cdi
-from agent.engine import SSH_INSIDE, Container, EngineError, Order, Run, Settings
+from agent.engine import SSH_INSIDE, Container, Counted, EngineError, Order, Run, Settings
 from agent.terminal.wire import MARK
+from agent.walls import NAMESPACES, Walls, address_of, mark_of, names_of
 
 _SSH_PORT = 22
 _PATIENCE_S = 60.0
@@ -19,9 +23,12 @@ class Podman:
     def __init__(self, settings: Settings, run: Run) -> None:
         self._settings = settings
         self._run = run
+        self._walls = None if settings.network else Walls(settings, run)
 
     def create(self, order: Order) -> None:
         """As Engine.create. The image runs by its id: its name may be moved meanwhile."""
+        if self._walls is not None:
+            self._walls.build(order, order.policy())
         try:
             self._podman("create", *self._options(order), self._image(order), *sshd())
         except EngineError:
@@ -33,10 +40,13 @@ class Podman:
         self._podman("start", order.name)
 
     def adopt(self, order: Order) -> Container | None:
-        return self._inspect(order.name)
+        found = self._inspect(order.name)
+        if found is None or self._walls is None:
+            return found
+        return replace(found, address=address_of(order))
 
     def stop(self, order: Order) -> None:
-        self._remove(order.name)
+        self._remove(order.node, order.name)
 
     def shell(self, order: Order, pid: int) -> tuple[str, ...]:  # noqa: ARG002  the contract's
         enter = ("exec", "--interactive", "--tty", "--env", MARK)
@@ -50,7 +60,15 @@ class Podman:
         return [_listed(one) for one in json.loads(said or "[]") or []]
 
     def remove(self, container: Container) -> None:
-        self._remove(container.name)
+        self._remove(container.node, container.name)
+
+    def guard(self, order: Order, *, fresh: bool) -> Counted:
+        if self._walls is None:
+            return Counted()
+        return self._walls.guard(order, order.policy(), fresh=fresh)
+
+    def clear(self, node: str, kept: Sequence[str], place: Path) -> int:
+        return 0 if self._walls is None else self._walls.clear(node, kept, place)
 
     def _options(self, order: Order) -> list[str]:
         spec = order.spec
@@ -60,7 +78,7 @@ class Podman:
             options += ["--label", f"gpuaas.{name}={value}"]
         options += ["--memory", str(spec.memory_bytes), "--memory-swap", str(spec.memory_bytes)]
         options += ["--cpus", f"{spec.cpu_milli // 1000}.{spec.cpu_milli % 1000:03}"]
-        options += ["--pids-limit", str(spec.pids), "--network", self._settings.network]
+        options += ["--pids-limit", str(spec.pids), "--network", self._network(order)]
         for device in order.devices:
             if not cdi.is_known(Path(self._settings.cdi), device.uuid):
                 raise EngineError("engine.failed", f"no CDI spec names {device.uuid}")
@@ -94,8 +112,15 @@ class Podman:
             raise
         return _inspected(json.loads(said)[0])
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, node: str, name: str) -> None:
         self._podman("rm", "--force", "--ignore", "--time", "0", "--volumes", name)
+        if self._walls is not None:
+            self._walls.raze(node, mark_of(name))
+
+    def _network(self, order: Order) -> str:
+        if self._walls is None:
+            return self._settings.network
+        return f"ns:{NAMESPACES / names_of(order)[0]}"
 
     def _podman(self, *arguments: str) -> str:
         return self._run((*self._settings.podman, *arguments), _PATIENCE_S)
@@ -112,6 +137,7 @@ def _inspected(found: dict[str, Any]) -> Container:
     addresses = [one["IPAddress"] for one in networks.values() if one.get("IPAddress")]
     running = state["Status"] == "running"
     return Container(
+        node=labels.get("gpuaas.node", ""),
         allocation=labels.get("gpuaas.allocation", ""),
         epoch=int(labels.get("gpuaas.epoch", "0")),
         boot=labels.get("gpuaas.boot", ""),
@@ -128,6 +154,7 @@ def _inspected(found: dict[str, Any]) -> Container:
 def _listed(found: dict[str, Any]) -> Container:
     labels = found.get("Labels") or {}
     return Container(
+        node=labels.get("gpuaas.node", ""),
         allocation=labels.get("gpuaas.allocation", ""),
         epoch=int(labels.get("gpuaas.epoch", "0")),
         boot=labels.get("gpuaas.boot", ""),

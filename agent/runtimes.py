@@ -4,8 +4,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from agent.engine import State
+from agent.engine import Counted, State
 from contracts.fleet import Share
+from contracts.network import Policy
 from contracts.spec import Spec
 
 
@@ -18,7 +19,10 @@ class Route(Struct, frozen=True):
 
 
 class Observed(Struct, frozen=True):
-    """What a probe sees. `since_us` (boot time) is when a bad or final state began."""
+    """What a probe sees. `since_us` (boot time) is when a bad or final state began.
+
+    `counted`: what passed its wall by its network's policy, never less than before.
+    """
 
     allocation: str
     runtime: str
@@ -26,16 +30,17 @@ class Observed(Struct, frozen=True):
     since_us: int
     code: str = ""
     route: Route | None = None
+    counted: Counted = Counted()
 
 
 class Runtimes(Protocol):
     """Runtimes of one boot of one node. They live on while the agent is dead, up to a deadline.
 
-    Durable: `start`, `stop` and `arm` are on disk when they return. Ordered: per allocation, as
-    called. Concurrent: one caller, its event loop; `tend` alone may run in another thread. None
-    of the others waits for a container. Who retries: the source itself carries out what is on
-    disk, again and again, until it is so; the caller repeats a call after its own crash, and a
-    repeat changes nothing.
+    Durable: `start`, `stop`, `obey` and `arm` are on disk when they return. Ordered: per
+    allocation, as called. Concurrent: one caller, its event loop; `tend` alone may run in another
+    thread. None of the others waits for a container. Who retries: the source itself carries out
+    what is on disk, again and again, until it is so; the caller repeats a call after its own
+    crash, and a repeat changes nothing.
     """
 
     def start(
@@ -50,8 +55,8 @@ class Runtimes(Protocol):
     ) -> None:
         """Will run, at most until `deadline_us` of boot time unless armed again.
 
-        Raises: FleetError device.unknown | device.busy | image.refused | image.missing: nothing
-        was started.
+        Raises: FleetError device.unknown | device.busy | image.refused | image.missing |
+        network.unenforced: nothing was started.
         """
 
     def stop(self, allocation: str, now_us: int) -> bool:
@@ -59,6 +64,9 @@ class Runtimes(Protocol):
 
     def arm(self, deadline_us: int, now_us: int) -> None:
         """All live runtimes may run until `deadline_us`, never shorter than before."""
+
+    def obey(self, policy: Policy, now_us: int) -> None:
+        """Every runtime of this network, now and later, unless a newer policy is known already."""
 
     def observe(self, now_us: int) -> list[Observed]:
         """Every runtime of this boot as last seen, oldest first."""

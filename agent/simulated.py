@@ -13,6 +13,7 @@ import msgspec
 from agent.runtimes import Observed
 from contracts.enrolment import Gpu
 from contracts.fleet import Share
+from contracts.network import Policy
 from contracts.signing import FleetError
 from contracts.spec import Spec
 
@@ -113,6 +114,9 @@ class SimulatedRuntimes:
     def arm(self, deadline_us: int, now_us: int) -> None:
         """All live runtimes may run until `deadline_us`; one already past its own stays stopped."""
         self._conn.execute(_ARM, {"deadline_us": deadline_us, "now_us": now_us})
+
+    def obey(self, policy: Policy, now_us: int) -> None:
+        """SIMULATED runtimes reach nothing."""
 
     def observe(self, now_us: int) -> list[Observed]:
         """Every runtime of this boot as it is at `now_us`, oldest first."""

@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from contracts.devices import CheckDevices, SanitizeDevices
 from contracts.enrolment import NODE
+from contracts.network import SetPolicy
 from contracts.signing import FleetError, decode, opened, public_hex, sealed, unbase64, verify
 from contracts.spec import Spec
 from contracts.terminal import CloseTerminal, OpenTerminal
@@ -156,7 +157,13 @@ class StopRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.
 
 # The compiled catalogue: nothing else can be asked of a node.
 type Order = (
-    StartRuntime | StopRuntime | OpenTerminal | CloseTerminal | CheckDevices | SanitizeDevices
+    StartRuntime
+    | StopRuntime
+    | OpenTerminal
+    | CloseTerminal
+    | CheckDevices
+    | SanitizeDevices
+    | SetPolicy
 )
 
 
@@ -181,12 +188,12 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
     def same_as(self, other: "Command") -> bool:
         """True when both ask for the same thing; expiry, nonce and lease end may differ.
 
-        An order about devices outlives a boot, so it may be sent again to the next one.
+        An order about devices or a network outlives a boot, so it may be sent again to the next.
         """
         mine, others = self.order, other.order
-        if isinstance(mine, CheckDevices | SanitizeDevices):
+        if isinstance(mine, CheckDevices | SanitizeDevices | SetPolicy):
             return (self.number, self.node, mine) == (other.number, other.node, others)
-        if isinstance(others, CheckDevices | SanitizeDevices):
+        if isinstance(others, CheckDevices | SanitizeDevices | SetPolicy):
             return False
         return (self.number, self.node, self.boot, self.allocation, self.epoch) == (
             other.number,

@@ -140,6 +140,13 @@ log.version_stale|409|Somebody else was first|Read again, decide again.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
 meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
 nats.unavailable|503|NATS cannot be reached|Operator: start it, or fix the URL; then start this again.
+network.deleted|409|The network is deleted|Name another network, or create one.
+network.exists|409|The network exists|This stream has another network already; create a new one.
+network.foreign|409|A network of another organization|Name a project of the same organization.
+network.malformed|500|The node was told rubbish|A bug of the platform: report it with the refusal.
+network.policy_invalid|400|Not an egress policy|Send canonical IPv4 CIDRs, tcp or udp, ports 1 to 65535.
+network.unenforced|409|This node keeps no network policy|Operator: let its agent build walls (Podman, root).
+network.unknown|404|No such network|Check the id and the project.
 nkey.forged|401|The NATS key is not proven|Sign the server's nonce with the key you name.
 nkey.malformed|400|Not a NATS user key|Send the public key that begins with U.
 nkey.unknown|401|Not the node's NATS key|Renew the certificate with this key, or enrol again.

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from contracts.network import Policy
+
 
 class Spec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An image by reference and digest, its limits, and whom its sshd lets in.
@@ -9,7 +11,7 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     `cpu_milli` of 1000 a core, `memory_bytes` without swap, `pids` at once; `restarts`: how often
     a runtime that failed by itself is started again (0 = never). `ssh_ca`: public keys of user
     CAs, one OpenSSH line each, whose certificates for `principal` may log in; without any nobody
-    can.
+    can. `network`: what it may reach; None is nothing.
 
     Version skew of one release either way: a field added later has a default and is left out of
     the bytes while it has it, so that an older agent takes whatever it can carry out. A field that
@@ -25,6 +27,7 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     restarts: int = 0
     ssh_ca: tuple[str, ...] = ()
     principal: str = ""
+    network: Policy | None = None
 
 
 def principal(allocation: str, epoch: int) -> str:

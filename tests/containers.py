@@ -1,4 +1,4 @@
-"""A small image with sshd, and a Podman of the tests' own: storage, locks and network, all removed.
+"""A small image with sshd, and a Podman of the tests' own: storage and locks, all removed.
 
 The image's root is bootstrapped once into `build/` (some 100 MB) and stays there.
 """
@@ -65,28 +65,14 @@ def rootfs_tar() -> Path:
     return _TAR
 
 
-def _connect(image: Image, network: str) -> None:
-    """A network of a free range; one that another Podman of this machine has is passed over."""
-    for left in reversed(range(5)):
-        subnet = f"10.231.{secrets.randbelow(250)}.0/24"
-        try:
-            image.say("network", "create", "--subnet", subnet, network)
-        except subprocess.CalledProcessError:
-            if not left:
-                raise
-        else:
-            return
-
-
 @contextmanager
 def podman() -> Iterator[Image]:
-    """Podman with the image, in a folder and on a network of its own; nothing is left behind."""
+    """Podman with the image, in a folder of its own; nothing is left behind."""
     need("podman", "runc", root=True)
     tar = rootfs_tar()
     folder = Path(tempfile.mkdtemp(prefix="gpuaas-podman-"))
     conf = folder / "containers.conf"
     conf.write_text(f'[engine]\nlock_type = "file"\ntmp_dir = "{folder}/libpod"\n')
-    network = f"gpuaas-{secrets.token_hex(4)}"
     settings = Settings(
         kind="podman",
         podman=(
@@ -95,18 +81,15 @@ def podman() -> Iterator[Image]:
             *("--tmpdir", f"{folder}/libpod", "--network-config-dir", f"{folder}/networks"),
         ),
         create=_ULIMITS,
-        network=network,
         probe_us=300_000,
     )
     image = Image(settings, "", folder)
     try:
         image.say("import", "--quiet", str(tar), REFERENCE)
-        _connect(image, network)
         digest = json.loads(image.say("image", "inspect", REFERENCE))[0]["Digest"]
         yield Image(allowing(settings, {REFERENCE: digest}), digest, folder)
     finally:
         image.say("rm", "--all", "--force", "--time", "0")
-        image.say("network", "rm", "--force", network)
         image.say("rmi", "--all", "--force")
         shutil.rmtree(folder)
 

@@ -37,6 +37,7 @@ class Crew:
         for order in (self.state / "runtimes").glob("*/order.json"):
             order.unlink()
         until(lambda: not self.containers(), "nothing is left", 60)
+        engine_of(self.image.settings).clear(self.node, (), self.state / "runtimes")
         seed = public_hex(identity.event_key(self.state))
         for gpu in inventory(seed, 2):
             cdi.remove(Path(self.image.settings.cdi), gpu.uuid)
@@ -52,7 +53,7 @@ async def crew_of(world: World, image: Image, state: Path) -> Crew:
     node, program = await enrolled_program(
         world, state,
         *("--engine", "podman", "--podman", shlex.join(settings.podman)),
-        *("--create", shlex.join(settings.create), "--network", settings.network),
+        *("--create", shlex.join(settings.create)),
         *("--images", str(allowed), "--gpus", "2"),
         *("--probe-us", "300000", "--tend-us", "1000000"),
     )  # fmt: skip

@@ -1,11 +1,13 @@
 """A launch until its sshd answers, beside a bare `podman run` of the same image in the same run."""
 
 import asyncio
+import secrets
 import statistics
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from agent import probing
@@ -32,12 +34,13 @@ def launch(server: Postgres) -> list[Measured]:
         try:
             for _ in range(ROUNDS):
                 ours.append(await _launched(world, crew))
-                bare.append(await asyncio.to_thread(_bare, image))
+                bare.append(await asyncio.to_thread(_bare, image, network))
         finally:
             await asyncio.to_thread(crew.clear)
 
     with (
         podman() as image,
+        _network(image) as network,
         fresh_database(server) as urls,
         tempfile.TemporaryDirectory(prefix="gpuaas-bench-") as place,
     ):
@@ -47,6 +50,23 @@ def launch(server: Postgres) -> list[Measured]:
     name = f"launch to usable with sshd answering, median of {ROUNDS}"
     base = "podman run of the same image until sshd answers"
     return [row(name, statistics.median(ours), "s", base, statistics.median(bare))]
+
+
+@contextmanager
+def _network(image: Image) -> Iterator[str]:
+    """A network of a free range; one that another Podman of this machine has is passed over."""
+    network = f"gpuaas-{secrets.token_hex(4)}"
+    for left in reversed(range(5)):
+        subnet = f"10.231.{secrets.randbelow(250)}.0/24"
+        try:
+            image.say("network", "create", "--subnet", subnet, network)
+        except subprocess.CalledProcessError:
+            if not left:
+                raise
+        else:
+            break
+    yield network
+    image.say("network", "rm", "--force", network)
 
 
 async def _launched(world: World, crew: Crew) -> float:
@@ -59,11 +79,11 @@ async def _launched(world: World, crew: Crew) -> float:
     return took
 
 
-def _bare(image: Image) -> float:
+def _bare(image: Image, network: str) -> float:
     settings = image.settings
     began = time.perf_counter()
     image.say(
-        *("run", "--detach", "--name", "bare", "--network", settings.network, *settings.create),
+        *("run", "--detach", "--name", "bare", "--network", network, *settings.create),
         *("--tmpfs", "/run/sshd:mode=0755", image.spec().image),
         *("sh", "-c", "ssh-keygen -A >/dev/null; exec /usr/sbin/sshd -D"),
     )
