@@ -169,7 +169,9 @@ class KeptRuntimes:
         self._children.clear()
 
     def logs(self, allocation: str, most_bytes: int) -> bytes:
-        """The end of what the runtime said, at most so much; empty when it said nothing."""
+        """As Runtimes.logs."""
+        if not _ALLOCATION.fullmatch(allocation):
+            return b""
         try:
             with (self.folder / allocation / "log").open("rb") as log:
                 size = log.seek(0, os.SEEK_END)

@@ -26,6 +26,7 @@ from agent.device_work import Means
 from agent.devices import DeviceSource
 from agent.engine import EngineError
 from agent.enrol import Keys, Machine, enrol, request_of
+from agent.log_answers import answer_logs
 from agent.orders import Node
 from agent.runtimes import Runtimes
 from agent.simulated import SimulatedRuntimes
@@ -155,6 +156,7 @@ async def _session(
         ),
         asyncio.create_task(device_loops.work(desk, node.spool, means, here.wake)),
         asyncio.create_task(host_certificates.keep(config, node)),
+        asyncio.create_task(answer_logs(here)),
     ]
     try:
         # A loop ends with the connection, or by a failure that must end the agent.

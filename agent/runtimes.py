@@ -37,10 +37,10 @@ class Runtimes(Protocol):
     """Runtimes of one boot of one node. They live on while the agent is dead, up to a deadline.
 
     Durable: `start`, `stop`, `obey` and `arm` are on disk when they return. Ordered: per
-    allocation, as called. Concurrent: one caller, its event loop; `tend` alone may run in another
-    thread. None of the others waits for a container. Who retries: the source itself carries out
-    what is on disk, again and again, until it is so; the caller repeats a call after its own
-    crash, and a repeat changes nothing.
+    allocation, as called. Concurrent: one caller, its event loop; `tend` and `logs` alone may
+    run in another thread. None of the others waits for a container. Who retries: the source
+    itself carries out what is on disk, again and again, until it is so; the caller repeats a
+    call after its own crash, and a repeat changes nothing.
     """
 
     def start(
@@ -70,6 +70,12 @@ class Runtimes(Protocol):
 
     def observe(self, now_us: int) -> list[Observed]:
         """Every runtime of this boot as last seen, oldest first."""
+
+    def logs(self, allocation: str, most_bytes: int) -> bytes:
+        """The end of what the runtime said, at most so much; empty where nothing is known of it.
+
+        `allocation` may be anything: it names no other file. May be called in another thread.
+        """
 
     def tend(self, now_us: int) -> None:
         """What died is begun again, what nobody allows is ended. May block for seconds."""

@@ -70,6 +70,10 @@ class SimulatedRuntimes:
         self._gpus = gpus
         self._usable_after_us = usable_after_us
 
+    def logs(self, allocation: str, most_bytes: int) -> bytes:
+        """As Runtimes.logs: no program runs, so nothing is said."""
+        return f"SIMULATED: nothing runs in {allocation}\n".encode()[-most_bytes:]
+
     def close(self) -> None:
         """Runtimes go on without us."""
         self._conn.close()

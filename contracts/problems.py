@@ -137,6 +137,8 @@ log.unsafe_environment|500|An unsafe setting|Operator: unset the variable that i
 log.unsafe_server|500|The database is not durable|Operator: set what is named to what is safe.
 log.unsigned_tail|503|The log's tail is not signed|Repeat later; operator: look at the signer.
 log.version_stale|409|Somebody else was first|Read again, decide again.
+logs.forged|403|Not an answer of the node|Operator: look at the node; somebody signs for it.
+logs.unavailable|503|No logs to be had|Try again while the node is reachable; they are kept for a day.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
 meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
 nats.unavailable|503|NATS cannot be reached|Operator: start it, or fix the URL; then start this again.

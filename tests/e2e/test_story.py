@@ -57,6 +57,7 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     by_the_command_line(place, runtime)
     through_http(place, runtime, client)
     who_does_not_enter(place, runtime, given, me)
+    what_it_said(place, runtime)
     asyncio.run(terminal(place, runtime))
     # Data of a volume outlives this runtime: written here, read in the next one.
     place.stop(runtime)
@@ -159,6 +160,17 @@ def who_does_not_enter(place: Scene, runtime: str, given: dict[str, Any], me: Ke
     answer = place.office.post(path, {"reason": "done"}, place.office.member)
     assert answer.status_code == 200, answer.text
     assert "Permission denied" in run_ssh([*client, "id"], 120).stderr, "revoked"
+
+
+def what_it_said(place: Scene, runtime: str) -> None:
+    """Its first process's words, by its node, for its own organization and nobody else."""
+    office, path = place.office, f"/v1/runtimes/{runtime}/logs"
+    found = office.get(path, office.member)
+    assert found.status_code == 200, found.text
+    assert "Accepted publickey for root" in found.text
+    assert len(office.get(f"{path}?most=100", office.member).content) == 100
+    assert office.get(f"{path}?most=40000", office.member).status_code == 400
+    assert office.get(path).status_code == 403, "an operator reads no tenant's words"
 
 
 async def terminal(place: Scene, runtime: str) -> None:

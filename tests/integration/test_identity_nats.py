@@ -46,6 +46,8 @@ def test_a_node_says_and_hears_exactly_what_is_its_own(
                 fleet.subject(mine, "cmd"),
                 fleet.receipt_subject(theirs),
                 f"gpuaas.v1.node.{theirs}.term.access-1.out",
+                f"gpuaas.v1.node.{theirs}.logs.said",
+                f"gpuaas.v1.node.{mine}.logs.ask",
                 f"gpuaas.v1.node.{mine}.term.access-1.in",
                 f"$JS.API.CONSUMER.MSG.NEXT.{fleet.CMD_STREAM}.{theirs}",
                 f"$JS.ACK.{fleet.CMD_STREAM}.{theirs}.1.1.1.1.0",
@@ -66,6 +68,7 @@ def test_a_node_says_and_hears_exactly_what_is_its_own(
                 *(">", "gpuaas.>", "_INBOX.>", "$JS.>", "$SYS.>", "gpuaas.v1.log.head"),
                 *(fleet.subject(theirs, "cmd"), fleet.subject(mine, "cmd")),
                 *(f"{fleet.inbox_prefix(theirs)}.>", f"gpuaas.v1.node.{theirs}.term.*.in"),
+                *(f"gpuaas.v1.node.{theirs}.logs.ask", f"gpuaas.v1.node.{mine}.logs.said"),
             )
             for subject in hearing:
                 await hand.client.subscribe(subject)
