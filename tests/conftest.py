@@ -98,3 +98,12 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+# They take longest: begun last, one worker would be left with them at the end.
+_LONG = ("test_kills.py", "test_bundle_mutation.py", "test_verify_checks.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long modules first, all else as collected."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
