@@ -24,6 +24,7 @@ from typing import NoReturn
 import msgspec
 from msgspec import Struct
 
+from agent import volume_mounts
 from agent.clock import boottime_us
 from agent.engine import (
     Container,
@@ -36,6 +37,7 @@ from agent.engine import (
     read_order,
     run_watched,
 )
+from agent.files import replace_file
 from agent.probing import banner, devices_visible
 
 _TICK_S = 0.05
@@ -108,14 +110,14 @@ class Keeper:
             return "void"
         if (self.folder / "stop").exists():
             return "stop"
-        ahead_us = self.order.settings.end_ahead_us
-        return "deadline" if boottime_us() >= read_deadline(self.folder) - ahead_us else ""
+        return "" if may_run_us(self.folder, self.order) > 0 else "deadline"
 
     def _begin(self) -> None:
         """It runs, adopted or started. A crash anywhere here: the next keeper finds it by name."""
         for attempt in range(_TRIES):
             try:
                 if not self.seen.started:
+                    volume_mounts.mount(self.order, self._run)
                     self.engine.create(self.order)
                     self.engine.start(self.order)
                 found = self.engine.adopt(self.order)
@@ -233,7 +235,10 @@ class Keeper:
         raise SystemExit(0)
 
     def _gone(self) -> None:
-        """Returns when it is gone. First by the kernel, which no hanging engine can delay."""
+        """Returns when it is gone, and its volumes are unmounted. First by the kernel, which no
+        hanging engine can delay; who waits for a frozen volume could not be killed.
+        """
+        volume_mounts.wake(self.order)
         if self.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
@@ -246,6 +251,7 @@ class Keeper:
             try:
                 self.blunt.stop(self.order)
                 if self.blunt.adopt(self.order) is None:
+                    volume_mounts.unmount(self.order)
                     return
             except EngineError as error:
                 self._note(error)
@@ -303,16 +309,11 @@ class Keeper:
                 sys.stderr.flush()
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Whole or not at all for whoever reads, also after a crash of the machine."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}~")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    fresh.rename(path)
+def may_run_us(folder: Path, order: Order) -> int:
+    """How long it may still run, by its deadline; 0 or less when it must end, or was told to."""
+    if (folder / "stop").exists():
+        return 0
+    return read_deadline(folder) - order.settings.end_ahead_us - boottime_us()
 
 
 def read_seen(folder: Path) -> Seen | None:

@@ -12,15 +12,16 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from agent import cdi, sshd
+from agent import cdi, sshd, volume_mounts
 from agent.cdi import Device
-from agent.engine import Order, Settings, detached, engine_of, environment, read_order
-from agent.keeper import Seen, locked, read_deadline, read_seen, replace_file
+from agent.engine import EngineError, Order, Settings, detached, engine_of, environment, read_order
+from agent.files import replace_file
+from agent.keeper import Seen, locked, read_deadline, read_seen
 from agent.runtimes import Observed, Route
 from contracts.fleet import Share
 from contracts.network import Policy, fault_of
@@ -50,7 +51,9 @@ class KeptRuntimes:
         self._boot = boot
         self._settings = settings
         self._devices = tuple(devices)
+        self._state = state.absolute()
         self._children: list[int] = []
+        volume_mounts.wake_all(self._state)
         for order, folder in self._orders():
             if order.boot != boot or order.node != node:
                 forget(folder)
@@ -80,6 +83,7 @@ class KeptRuntimes:
             if self._settings.images.get(spec.image) != spec.digest:
                 raise FleetError("image.refused", f"{spec.image} {spec.digest} is not on the list")
             self._preflight(devices)
+            self._volumes(spec, allocation, epoch, volume_mounts.may_hold)
             folder.mkdir(exist_ok=True)
             # A crash before the order is there leaves a folder that nobody obeys.
             order = Order(
@@ -101,6 +105,10 @@ class KeptRuntimes:
             if newest is not None:
                 replace_file(folder / "policy.json", msgspec.json.encode(newest))
             replace_file(folder / "order.json", msgspec.json.encode(order))
+        found = read_order(folder)
+        if found is not None:
+            # After the order: whoever holds a volume without one is nobody, and loses it.
+            self._volumes(found.spec, allocation, found.epoch, volume_mounts.hold)
         self._keep(folder)
 
     def stop(self, allocation: str, now_us: int) -> bool:
@@ -147,6 +155,7 @@ class KeptRuntimes:
                 shutil.rmtree(folder)
         self._forget_networks()
         self.end_others()
+        volume_mounts.tidy(self._state, self._lives)
 
     def end_others(self) -> int:
         """How many containers of this node were ended: those that no order here allows."""
@@ -213,6 +222,23 @@ class KeptRuntimes:
             if path not in kept and time.time() - path.stat().st_mtime > _KEPT_US / 1e6:
                 path.unlink()
 
+    def _lives(self, allocation: str, epoch: int) -> bool:
+        folder = self.folder / allocation
+        order, seen = read_order(folder), read_seen(folder)
+        over = seen is not None and seen.state in _OVER
+        return order is not None and order.epoch == epoch and not over
+
+    def _volumes(
+        self, spec: Spec, allocation: str, epoch: int, act: Callable[[Path, Spec, str, int], None]
+    ) -> None:
+        """Raises: FleetError volume.*: nothing was started."""
+        if spec.volumes and (self._settings.kind != "podman" or os.geteuid() != 0):
+            raise FleetError("volume.unsupported", "volumes need Podman, run as root")
+        try:
+            act(self._state, spec, allocation, epoch)
+        except EngineError as error:
+            raise FleetError(error.code, error.detail) from error
+
     def _preflight(self, devices: tuple[Share, ...]) -> None:
         used: dict[int, int] = {}
         for order, folder in self._orders():
@@ -252,7 +278,9 @@ def end_all(state: Path, node: str, settings: Settings) -> int:
     Raises: EngineError when the engine does not answer: some may run on until their deadline.
     """
     runtimes = KeptRuntimes(state, node, "", settings, ())
-    return runtimes.end_others()
+    count = runtimes.end_others()
+    volume_mounts.tidy(state.absolute(), lambda *_: False)
+    return count
 
 
 def forget(folder: Path) -> None:

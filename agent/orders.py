@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UNSET, Struct
 
-from agent import device_work, lease
+from agent import device_work, lease, volume_work
 from agent.runtimes import Runtimes
 from agent.spool import Spool
 from agent.store import Store
@@ -14,10 +14,11 @@ from agent.terminal.desk import Terminals
 from agent.terminal.shells import shell_of
 from contracts import fleet
 from contracts.devices import CheckDevices, SanitizeDevices
-from contracts.fleet import Command, StartRuntime, StopRuntime
+from contracts.fleet import LASTING, Command, StartRuntime, StopRuntime
 from contracts.network import SetPolicy
 from contracts.signing import FleetError
 from contracts.terminal import CloseTerminal, OpenTerminal
+from contracts.volumes import VOLUME_ORDERS
 
 _JOURNALED = "SELECT command, state, answer FROM journal WHERE number = :number"
 _RECEIVED = "INSERT INTO journal (number, command, state) VALUES (:number, :command, 'RECEIVED')"
@@ -38,10 +39,9 @@ _REFUSED = "SELECT answer FROM refusal WHERE sha256 = :sha256"
 _REFUSE = "INSERT INTO refusal (sha256, number, answer) VALUES (:sha256, :number, :answer)"
 
 MAX_REFUSALS = 256
-_DEVICES = (CheckDevices, SanitizeDevices)
-_UNFENCED = (CheckDevices, SanitizeDevices, OpenTerminal, CloseTerminal, SetPolicy)
+_UNFENCED = (*LASTING, OpenTerminal, CloseTerminal)
 # What is refused after it was journaled, before anything of it was begun.
-_PREFLIGHT = ("device.", "image.", "terminal.", "network.")
+_PREFLIGHT = ("device.", "image.", "terminal.", "network.", "volume.")
 
 
 def _well(_devices: tuple[int, ...]) -> str:
@@ -109,7 +109,7 @@ def resume(node: Node, now_us: int) -> int:
     count = 0
     for (raw,) in rows:
         command = msgspec.json.decode(raw, type=Command)
-        if command.boot != node.boot and not isinstance(command.order, _DEVICES):
+        if command.boot != node.boot and not isinstance(command.order, LASTING):
             # A reboot voids what the old boot had begun: nothing of it can still be running.
             _finish(node, command, None)
             continue
@@ -144,7 +144,9 @@ def check(node: Node, command: Command, now_us: int) -> None:
         raise FleetError("command.expired", f"at {command.expires_boottime_us}")
     if lease.nonce_is_stale(node.store, node.boot, command.nonce):
         raise FleetError("command.stale", "its lease nonce is an old one")
-    if isinstance(command.order, _DEVICES):
+    if isinstance(command.order, VOLUME_ORDERS):
+        volume_work.check(node.store, command.number, command.order)
+    if isinstance(command.order, LASTING):
         return
     fence = node.store.conn.execute(_FENCE, {"allocation": command.allocation}).fetchone()
     of_terminal = isinstance(command.order, OpenTerminal | CloseTerminal)
@@ -182,6 +184,10 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
                 raise FleetError("device.unknown", f"not all of {order.devices} are here")
             with node.store.transaction():
                 device_work.enqueue(node.store, command.number, order)
+                _finish(node, command, None)
+        case volume_order if isinstance(volume_order, VOLUME_ORDERS):
+            with node.store.transaction():
+                volume_work.enqueue(node.store, command.number, volume_order)
                 _finish(node, command, None)
         case StopRuntime() as order:
             if node.runtimes.stop(command.allocation, now_us):
@@ -242,6 +248,8 @@ def tell(node: Node, allocation: str, state: str, message: bytes) -> None:
 def _receive(node: Node, command: Command) -> None:
     with node.store.transaction() as conn:
         conn.execute(_RECEIVED, {"number": command.number, "command": msgspec.json.encode(command)})
+        if isinstance(command.order, VOLUME_ORDERS):
+            volume_work.fence(node.store, command.number, command.order)
         if isinstance(command.order, _UNFENCED):
             return  # they move no fence: a stop sent before one may come after it
         conn.execute(

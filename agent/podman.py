@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from agent import cdi
 from agent.engine import SSH_INSIDE, Container, Counted, EngineError, Order, Run, Settings
 from agent.terminal.wire import MARK
+from agent.volume_places import mounts_of
 from agent.walls import NAMESPACES, Walls, address_of, mark_of, names_of
 
 _SSH_PORT = 22
@@ -84,6 +85,8 @@ class Podman:
                 raise EngineError("engine.failed", f"no CDI spec names {device.uuid}")
             options += ["--device", f"{cdi.KIND}={device.uuid}"]
         options += ["--volume", f"{order.folder}/ssh:{SSH_INSIDE}:ro"]
+        for place, inside in mounts_of(order):
+            options += ["--volume", f"{place.mnt}:{inside}:rw,nosuid,nodev"]
         options += ["--tmpfs", "/run/sshd:mode=0755"]
         options += ["--log-driver", "k8s-file", "--log-opt", f"path={order.folder}/log"]
         options += ["--log-opt", f"max-size={self._settings.log_bytes}"]

@@ -18,6 +18,7 @@ from agent import (
     link,
     machine,
     orders,
+    volume_work,
     watch,
 )
 from agent.config import Config
@@ -155,6 +156,7 @@ async def _session(
             device_loops.probe(desk, node.spool, config.device_probe_us, here.wake)
         ),
         asyncio.create_task(device_loops.work(desk, node.spool, means, here.wake)),
+        asyncio.create_task(volume_work.work(node.store, node.spool, _volumes(config), here.wake)),
         asyncio.create_task(host_certificates.keep(config, node)),
         asyncio.create_task(answer_logs(here)),
     ]
@@ -171,6 +173,11 @@ async def _session(
         with contextlib.suppress(nats.errors.Error, OSError):
             await client.close()
     return True
+
+
+def _volumes(config: Config) -> Path | None:
+    """Where volumes lie; None where runtimes are SIMULATED, and volumes with them."""
+    return None if config.engine is None else config.state.absolute()
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

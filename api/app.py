@@ -35,6 +35,7 @@ from api import (
     runtimes,
     upkeep,
     usage,
+    volumes,
 )
 from api.auth import authenticated
 from api.body import FrontRequest
@@ -64,6 +65,13 @@ ROUTES: Final[tuple[Any, ...]] = (
     runtimes.list_runtimes,
     runtimes.show_runtime,
     runtime_logs.show_logs,
+    volumes.create_volume,
+    volumes.grow_volume,
+    volumes.snapshot_volume,
+    volumes.restore_volume,
+    volumes.delete_volume,
+    volumes.list_volumes,
+    volumes.show_volume,
     images.register_image,
     images.list_images,
     routes.open_terminal,

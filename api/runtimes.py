@@ -26,6 +26,7 @@ from contracts.http import (
 )
 from domain import runtime
 from domain.launch import Launch
+from domain.placing import Mount
 from domain.project import Created as ProjectCreated
 from domain.words import Share as Part
 from evidence.ids import new_id
@@ -58,6 +59,7 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
             config=await configured(services, data),
             policy=data.policy,
             reservation=data.reservation,
+            volumes=tuple(Mount(one.volume, one.path) for one in data.volumes),
         )
         ask = LaunchAsk(launch, request.user.actor, cause, (words,))
         admitted = await services.admission.ask(ask)

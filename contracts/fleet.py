@@ -20,6 +20,14 @@ from contracts.network import SetPolicy
 from contracts.signing import FleetError, decode, opened, public_hex, sealed, unbase64, verify
 from contracts.spec import Spec
 from contracts.terminal import CloseTerminal, OpenTerminal
+from contracts.volumes import (
+    VOLUME_ORDERS,
+    CreateVolume,
+    GrowVolume,
+    RestoreVolume,
+    SnapshotVolume,
+    WipeVolume,
+)
 
 # ------------------------------------------------------------------ subjects and streams
 EVT_STREAM = "NODE_EVT"
@@ -157,14 +165,12 @@ class StopRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.
 
 # The compiled catalogue: nothing else can be asked of a node.
 type Order = (
-    StartRuntime
-    | StopRuntime
-    | OpenTerminal
-    | CloseTerminal
-    | CheckDevices
-    | SanitizeDevices
-    | SetPolicy
-)
+    StartRuntime | StopRuntime | OpenTerminal | CloseTerminal | CheckDevices | SanitizeDevices
+    | SetPolicy | CreateVolume | GrowVolume | SnapshotVolume | RestoreVolume | WipeVolume
+)  # fmt: skip
+# Of devices, networks and volumes, not of an allocation, which is empty, its epoch 0: they outlive
+# a boot, so one may be sent again to the next.
+LASTING = (CheckDevices, SanitizeDevices, SetPolicy, *VOLUME_ORDERS)
 
 
 class Command(Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,12 +194,12 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
     def same_as(self, other: "Command") -> bool:
         """True when both ask for the same thing; expiry, nonce and lease end may differ.
 
-        An order about devices or a network outlives a boot, so it may be sent again to the next.
+        A LASTING order outlives a boot, so it may be sent again to the next one.
         """
         mine, others = self.order, other.order
-        if isinstance(mine, CheckDevices | SanitizeDevices | SetPolicy):
+        if isinstance(mine, LASTING):
             return (self.number, self.node, mine) == (other.number, other.node, others)
-        if isinstance(others, CheckDevices | SanitizeDevices | SetPolicy):
+        if isinstance(others, LASTING):
             return False
         return (self.number, self.node, self.boot, self.allocation, self.epoch) == (
             other.number,

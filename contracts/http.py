@@ -29,6 +29,8 @@ type ImageName = Annotated[
     str, Meta(min_length=1, max_length=200, pattern="^[a-z0-9][a-z0-9._/:-]*$")
 ]
 type ImageDigest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+type VolumeId = Annotated[str, Meta(pattern=f"^volume-{_UUID}$")]
+type MountPath = Annotated[str, Meta(min_length=2, max_length=200, pattern="^/[A-Za-z0-9._/-]+$")]
 type Positive = Annotated[int, Meta(ge=1, le=10**18)]
 type Instant = Annotated[str, Meta(max_length=40, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T.*Z$")]
 
@@ -164,11 +166,19 @@ class Quota(Given, frozen=True):
 
 
 # ---------------------------------------------------------------- runtimes
+class Mount(Taken, frozen=True):
+    """A volume, and where it appears in the runtime."""
+
+    volume: VolumeId
+    path: MountPath
+
+
 class RuntimeNew(Taken, frozen=True):
     """Launch: `devices` GPUs, each whole (1000 milli) or, for a single one, a share of it.
 
     `image`: a registered reference; without one it is a SIMULATED node's plain start, and the
-    limits that follow it are refused. `restarts`: how often after a failure of its own.
+    limits and volumes that follow it are refused. `restarts`: how often after a failure of its own.
+    `volumes`: of one node, where the runtime is placed then.
     """
 
     project: ProjectId
@@ -183,6 +193,7 @@ class RuntimeNew(Taken, frozen=True):
     memory_bytes: Annotated[int, Meta(ge=16_777_216, le=10**14)] | None = None
     pids: Annotated[int, Meta(ge=16, le=4_000_000)] | None = None
     restarts: Annotated[int, Meta(ge=0, le=100)] | None = None
+    volumes: Annotated[tuple[Mount, ...], Meta(max_length=8)] = ()
 
 
 class RuntimeStop(Taken, frozen=True):

@@ -317,6 +317,30 @@ terminal.unknown|404|No such session|Check the id.
 token.malformed|401|Not an enrolment token|Copy the token whole, or invite again.
 token.not_embedded|403|Tokens come from another issuer|Sign in there.
 view.behind|503|The view is catching up|Ask again after a moment.
+volume.attached|409|A runtime has it|Stop that runtime first: a volume has one writer.
+volume.busy|409|An order is under way|Wait until its node has answered the last one.
+volume.damaged|409|The file system is damaged|Operator: look at the disk; restore a snapshot.
+volume.deleted|409|The volume is no more|Create another one.
+volume.exists|409|The volume exists|Read it.
+volume.foreign_boot|409|A word of another boot|Anchor the new boot first.
+volume.foreign_node|403|Not this node's volume|Report only what lies here.
+volume.missing|409|The volume is not on its node|Operator: the node has lost it; look at its disk.
+volume.no_node|409|No node for the volume|Name another node or model, or try again later.
+volume.no_room|409|Its node has no room|Wait until something ends there, or launch smaller.
+volume.no_space|409|The node's disk is full|Ask for less, or create it on another node.
+volume.not_asked|409|Nobody asked for that|Answer the order that stands.
+volume.not_ready|409|The volume is not made yet|Wait until its node has made it.
+volume.other_node|409|On another node|Name volumes of one node.
+volume.path_refused|400|Not a place for a volume|Use a folder of its own, as `/data`, outside the system's.
+volume.receipt_short|409|The receipt covers too little|Operator: look at the node; its wipe is not believed.
+volume.shrinks|400|A volume only grows|Send a larger size.
+volume.size_invalid|400|Not a size|Send what the detail allows.
+volume.slow|409|It took too long|Try again when the runtime writes less, or stop it first.
+volume.snapshot_unknown|404|No such snapshot|Name one that the volume shows.
+volume.snapshots_many|409|Too many snapshots|Restore from one of them, or copy it out.
+volume.stale_epoch|409|A later epoch has it|Nothing: what is fenced off stays so.
+volume.unknown|404|No such volume|Check the id and the project.
+volume.unsupported|503|The node cannot hold volumes|Operator: run the agent as root, with mkfs.ext4 and losetup.
 """
 
 

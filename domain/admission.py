@@ -23,6 +23,7 @@ from domain import (
     quota,
     reservation,
     runtime,
+    volume,
 )
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -41,6 +42,7 @@ KINDS: Final = frozenset(
         "runtime",
         "quota",
         "reservation",
+        "volume",
     )
 )
 REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
@@ -59,6 +61,13 @@ class Held(Struct):
     committed: quota.Committed | None = None
 
 
+class Stored(Struct):
+    """A volume that is not wiped yet; `past` are its states before, for `undo`."""
+
+    state: volume.Held
+    past: tuple[volume.Held, ...] = ()
+
+
 class AdmissionState:
     """The mutable cache of one admission writer; not shared between threads."""
 
@@ -74,6 +83,8 @@ class AdmissionState:
         self.runtimes: dict[str, Held] = {}
         self.ended: dict[str, Held] = {}
         self.reservations: dict[str, reservation.Standing | reservation.Ended] = {}
+        self.volumes: dict[str, Stored] = {}
+        self.attached: dict[str, tuple[str, ...]] = {}  # runtime -> its volumes
         self.fence: dict[str, str] = {}  # node -> quota stream of the last decision on it
         self._limits_before: dict[tuple[str, quota.LimitSet], int | None] = {}
         self.versions: dict[str, int] = {}
@@ -87,6 +98,7 @@ class AdmissionState:
             **dict.fromkeys(get_args(runtime.Event.__value__), self._runtime),
             **dict.fromkeys(get_args(quota.Event.__value__), self._quota),
             **dict.fromkeys(get_args(reservation.Event.__value__), self._reservation),
+            **dict.fromkeys(volume.EVENTS, self._volume),
         }
 
     def version(self, stream: str) -> int:
@@ -129,7 +141,10 @@ class AdmissionState:
             if not self.versions[emit.stream]:
                 del self.versions[emit.stream]
             for fact in reversed(emit.facts):
-                self._undo(emit.stream, fact)
+                if emit.stream.startswith("volume-"):
+                    self._undo_volume(emit.stream, fact)
+                else:
+                    self._undo(emit.stream, fact)
 
     def _undo(self, stream: str, fact: Struct) -> None:
         match fact:
@@ -166,6 +181,14 @@ class AdmissionState:
                 held = self.ended.pop(stream) if stream in self.ended else self.runtimes[stream]
                 self.runtimes[stream] = held
                 held.state, held.past = held.past[-1], held.past[:-1]
+
+    def _undo_volume(self, stream: str, fact: Struct) -> None:
+        if isinstance(fact, volume.Created):
+            del self.volumes[stream]
+            return
+        stored = self.volumes[stream]
+        self._note_volume(stream, stored.state, stored.past[-1])
+        stored.state, stored.past = stored.past[-1], stored.past[:-1]
 
     def _project(self, stream: str, fact: project.Created) -> None:
         self.projects[stream] = fact
@@ -221,6 +244,32 @@ class AdmissionState:
         after = reservation.evolve(before, fact)
         assert not isinstance(after, reservation.Missing)
         self.reservations[stream] = after
+
+    def _volume(self, stream: str, fact: volume.Event) -> None:
+        if isinstance(fact, volume.Created):
+            made = volume.evolve(volume.Missing(), fact)
+            assert isinstance(made, volume.Held)
+            self.volumes[stream] = Stored(made)
+            return
+        stored = self.volumes[stream]
+        after = volume.evolve(stored.state, fact)
+        if not isinstance(after, volume.Held):
+            del self.volumes[stream]
+            return
+        self._note_volume(stream, stored.state, after)
+        stored.past = (*stored.past[1 - UNDOABLE :], stored.state)
+        stored.state = after
+
+    def _note_volume(self, stream: str, before: volume.Held, after: volume.Held) -> None:
+        """Which runtime has which volumes, in the order of their attachments."""
+        if before.attached is not None:
+            mine = self.attached.pop(before.attached.runtime, ())
+            left = tuple([name for name in mine if name != stream])
+            if left:
+                self.attached[before.attached.runtime] = left
+        if after.attached is not None:
+            runtime_id = after.attached.runtime
+            self.attached[runtime_id] = (*self.attached.get(runtime_id, ()), stream)
 
     def _runtime(self, stream: str, fact: runtime.Event) -> None:
         if isinstance(fact, runtime.Requested):

@@ -29,6 +29,7 @@ from domain import (
     runtime,
     sealing,
     terminal,
+    volume,
 )
 from domain.errors import DomainError
 
@@ -122,6 +123,20 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.runtime.failed.v1": runtime.Failed,
     "gpuaas.runtime.cancelled.v1": runtime.Cancelled,
     "gpuaas.runtime.lost.v1": runtime.Lost,
+    "gpuaas.volume.created.v1": volume.Created,
+    "gpuaas.volume.formatted.v1": volume.Formatted,
+    "gpuaas.volume.attached.v1": volume.Attached,
+    "gpuaas.volume.detached.v1": volume.Detached,
+    "gpuaas.volume.grow_requested.v1": volume.GrowRequested,
+    "gpuaas.volume.grown.v1": volume.Grown,
+    "gpuaas.volume.snapshot_requested.v1": volume.SnapshotRequested,
+    "gpuaas.volume.snapshotted.v1": volume.Snapshotted,
+    "gpuaas.volume.restore_requested.v1": volume.RestoreRequested,
+    "gpuaas.volume.restored.v1": volume.Restored,
+    "gpuaas.volume.wipe_requested.v1": volume.WipeRequested,
+    "gpuaas.volume.wiped.v1": volume.Wiped,
+    "gpuaas.volume.deleted.v1": volume.Deleted,
+    "gpuaas.volume.order_refused.v1": volume.OrderRefused,
 }
 
 _DECODERS: Final = {tag: msgspec.json.Decoder(kind) for tag, kind in TAGS.items()}

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from domain import node, placing, quota, runtime
+from domain import node, placing, quota, runtime, storage
 from domain.admission import AdmissionState, Held, lease_of
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -29,7 +29,7 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
     Raises:
         DomainError: `project.unknown`, `organization.suspended`, `period.none`, `price.none`,
             `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`,
-            `runtime.limits_invalid`; what would fit is in its facts.
+            `runtime.limits_invalid`, `volume.*`; what would fit is in its facts.
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:
         return ()
@@ -57,6 +57,7 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         (launch.runtime, (*requested, allocated, *configured)),
         (place.node, (claimed,)),
         (quota.quota_stream(launch.organization), (committed,)),
+        *storage.attached(state, launch, allocated),
     )
 
 
@@ -152,6 +153,9 @@ def _ended(state: AdmissionState, stream: str, event: runtime.Final) -> tuple[Em
         (stream, (event,)),
         (live.node, tuple(released)),
         (quota.quota_stream(held.org), (quota.Released(stream, event.decided_us),)),
+        *storage.detached(
+            state, stream, live.allocation, type(event).__name__.lower(), event.decided_us
+        ),
     )
 
 

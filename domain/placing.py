@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain import organization, quota, runtime, stock
+from domain import organization, quota, runtime, stock, volume
 from domain.admission import AdmissionState
 from domain.errors import DomainError
 from domain.node_state import Serving, placeable
@@ -24,6 +24,13 @@ PACK: Final = "pack"
 SPREAD: Final = "spread"
 TOPOLOGY: Final = "topology"
 POLICIES: Final = frozenset({PACK, SPREAD, TOPOLOGY})
+
+
+class Mount(Struct, frozen=True):
+    """A volume, and where it appears in the runtime."""
+
+    volume: str
+    path: str
 
 
 class Launch(Struct, frozen=True):
@@ -45,6 +52,7 @@ class Launch(Struct, frozen=True):
     policy: str = PACK
     reservation: str = ""
     zone: str = ""
+    volumes: tuple[Mount, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -89,6 +97,8 @@ def choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str
 def option(state: AdmissionState, launch: Launch, model: str) -> Option | None:
     """The best place on one model, or None: then nothing of this model fits."""
     shape = launch.shape
+    if launch.volumes:
+        return _beside(state, launch, model)
     if launch.reservation:
         return _reserved(state, launch, model)
     if launch.policy == TOPOLOGY and shape.each == MILLI:
@@ -153,6 +163,37 @@ def _nearest(state: AdmissionState, launch: Launch, model: str) -> Option | None
         if best is None or order < best.order:
             best = Option(order, Place(node, shares))
     return best
+
+
+def stored(state: AdmissionState, name: str) -> volume.State:
+    """The volume as decided so far; Missing when there is none."""
+    found = state.volumes.get(name)
+    return volume.Missing() if found is None else found.state
+
+
+def _beside(state: AdmissionState, launch: Launch, model: str) -> Option | None:
+    """On the node that its volumes lie on, and nowhere else.
+
+    Raises: DomainError `volume.unknown`, `volume.other_node`, `volume.no_room`.
+    """
+    nodes = set()
+    for one in launch.volumes:
+        held = stored(state, one.volume)
+        if not isinstance(held, volume.Held) or held.created.project != launch.project:
+            raise DomainError("volume.unknown", "the project has no such volume")
+        nodes.add(held.created.node)
+    if len(nodes) > 1:
+        raise DomainError("volume.other_node", "its volumes lie on several nodes")
+    [name] = nodes
+    serving = state.stock.states[name]
+    if launch.reservation:
+        _reserved(state, launch, model)  # the project has it, and it still stands
+    if serving.enrolled.model != model:
+        return None
+    shares = fitting(serving, launch) if placeable(serving) else ()
+    if not shares:
+        raise DomainError("volume.no_room", "the node of its volumes has no room", {"node": name})
+    return Option((0,), Place(name, shares))
 
 
 def _reserved(state: AdmissionState, launch: Launch, model: str) -> Option | None:

@@ -23,6 +23,7 @@ from projections import (
     runtimes,
     tenancy,
     upkeep,
+    volumes,
 )
 from projections.batch import Apply, Batch, apply_entries
 from projections.table import Shape
@@ -42,6 +43,7 @@ ROOMS: Final = (
     access,
     evidence_view,
     incidents,
+    volumes,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

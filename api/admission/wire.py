@@ -12,6 +12,7 @@ from domain.facts import decode_fact, encode_fact, tag_of
 from domain.launch import Launch
 from domain.runtime import Cancelled, Failed, Lost, Stopped
 from domain.stock import Room
+from domain.storage import NewVolume
 from domain.together import Reserve
 from evidence.append import Appended, Write
 from evidence.private import PrivateValue
@@ -71,6 +72,15 @@ class UnreserveAsk(Struct, frozen=True, tag="unreserve"):
     cause: str
 
 
+class VolumeAsk(Struct, frozen=True, tag="volume"):
+    """Create a volume; its id and private words were made by whoever asks."""
+
+    wanted: NewVolume
+    actor: str
+    cause: str
+    private: tuple[PrivateValue, ...] = ()
+
+
 class EndAsk(Struct, frozen=True, tag="end"):
     """Append a runtime's last fact with the releases it implies; the fact travels as stored."""
 
@@ -100,7 +110,7 @@ class ExplainAsk(Struct, frozen=True, tag="explain"):
     launch: Launch
 
 
-type Ask = LaunchAsk | LimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
+type Ask = LaunchAsk | LimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk | VolumeAsk
 type Question = CapacityAsk | ExplainAsk
 
 
@@ -123,8 +133,9 @@ class _Reply(Struct, omit_defaults=True):
 
 
 _DECODE: Final = msgspec.json.Decoder(
-    LaunchAsk | LimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk | CapacityAsk | ExplainAsk
-).decode
+    LaunchAsk | LimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk | VolumeAsk | CapacityAsk
+    | ExplainAsk
+).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode
 
 

@@ -23,10 +23,11 @@ from api.admission.wire import (
     LimitAsk,
     ReserveAsk,
     UnreserveAsk,
+    VolumeAsk,
 )
 from api.edge import now_us
 from api.reads import Reads
-from domain import launch, quota, together
+from domain import launch, quota, storage, together
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -303,6 +304,11 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             reads = ((wanted.organization, state.version(wanted.organization)),)
         case UnreserveAsk():
             emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
+        case VolumeAsk(wanted=wanted_volume):
+            emits = storage.create(state, wanted_volume)
+            rests = (wanted_volume.organization, wanted_volume.project)
+            reads = tuple((stream, state.version(stream)) for stream in rests)
+            private = ask.private
         case EndAsk():
             emits = launch.end(state, ask.runtime, ask.ended())
         case _:

@@ -6,8 +6,9 @@ from msgspec import UNSET, UnsetType
 from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
+from api.fleet import devices
 from api.fleet.leases import ACTOR, nonce_of
-from api.fleet.state import KnownNode, LiveRuntime
+from api.fleet.state import FleetState, KnownNode, LiveRuntime
 from api.fleet.terminals import Wanted
 from contracts import fleet
 from contracts.fleet import Command, Order, Share, StartRuntime, StopRuntime
@@ -73,6 +74,29 @@ def terminal_order(
         expires_boottime_us=known.boottime(now_us) + wanted.until_us,
         order=wanted.order,
     )
+
+
+def lasting(
+    key: Ed25519PrivateKey, known: KnownNode, state: FleetState, now_us: int
+) -> list[Command]:
+    """What the node was asked about its devices and volumes and has not answered.
+
+    The number is the position of the request.
+    """
+    return devices.orders(key, known, now_us) + [
+        Command(
+            format="gpuaas-command/1",
+            number=wanted.number,
+            node=known.node,
+            boot=known.anchor.boot,
+            allocation="",
+            epoch=0,
+            nonce=nonce_of(key, known.node, known.nonce_position),
+            expires_boottime_us=known.boottime(now_us) + fleet.LEASE_US,
+            order=wanted.order,
+        )
+        for wanted in state.volumes.wanted(known.node)
+    ]
 
 
 def starting(live: LiveRuntime, now_us: int) -> Append:
@@ -144,4 +168,5 @@ def spec_of(live: LiveRuntime, ssh_ca: tuple[str, ...]) -> Spec | UnsetType:
         restarts=made.restarts,
         ssh_ca=ssh_ca,
         principal=principal(live.allocation, live.epoch),
+        volumes=tuple(live.mounts),
     )

@@ -218,10 +218,17 @@ class Ingest:
             mine = live.allocated_at == number
             if mine and isinstance(live.state, runtime.Booting) and REFUSAL.fullmatch(code):
                 await self._stop(live, code)
+        if isinstance(number, int) and REFUSAL.fullmatch(code):
+            refused = self.follower.state.volumes.refused(known.node, number, code, self.now_us())
+            if refused is not None:
+                await self._refused(refused)
 
     async def _stop(self, live: LiveRuntime, reason: str) -> None:
+        await self._refused(commands.stopping(live, reason, self.now_us()))
+
+    async def _refused(self, append: Append) -> None:
         try:
-            await self.append(commands.stopping(live, reason, self.now_us()))
+            await self.append(append)
         except DomainError as error:
             await self.follower.catch_up()
             if error.code in _TRANSIENT:

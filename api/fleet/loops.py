@@ -165,18 +165,18 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
     """False for a node of which the last look found all in order, and still would."""
     now_us = desk.ingest.now_us()
     seen_us = desk.heard_us(known)
-    terminals = desk.ingest.follower.state.terminals
+    state = desk.ingest.follower.state
     return bool(
         (known.key and known.node not in desk.consumers)
         or (desk.door is not None and desk.door.must_cut(known))
         or leases.silence(known, seen_us, now_us, desk.pace.timing) is not None
         or leases.overdue(known, now_us, desk.pace.timing)
-        or (known.anchor.boot and (known.asked or devices.due(known, now_us) is not None))
+        or (known.anchor.boot and (state.asks(known) or devices.due(known, now_us) is not None))
         or (
             known.anchor.boot
             and not known.identity.barred
             and any(
-                isinstance(one.state, _AWAITED) or one.runtime in terminals.of_runtime
+                isinstance(one.state, _AWAITED) or one.runtime in state.terminals.of_runtime
                 for one in known.live.values()
             )
         )
@@ -214,7 +214,7 @@ async def tend(desk: Desk, known: KnownNode) -> None:
 
 
 async def _tend_devices(desk: Desk, known: KnownNode, now_us: int) -> None:
-    """Every thing that is due, one fact after the other, then the orders that wait."""
+    """Every thing that is due, one fact after the other, then the orders that outlive boots."""
     while (command := devices.due(known, now_us)) is not None:
         append = devices.appending(known, command)
         version = known.version
@@ -222,7 +222,7 @@ async def _tend_devices(desk: Desk, known: KnownNode, now_us: int) -> None:
             await _append(desk, append)
         if known.version == version:
             break
-    for order in devices.orders(desk.ingest.key, known, now_us):
+    for order in commands.lasting(desk.ingest.key, known, desk.ingest.follower.state, now_us):
         await _send(desk, order)
 
 

@@ -8,8 +8,10 @@ from typing import Literal
 from msgspec import Struct, field
 
 from api.fleet.terminals import Terminals
+from api.fleet.volumes import Volumes
 from contracts import fleet
-from domain import device, node, node_facts, runtime, upkeep
+from contracts.spec import VolumeMount
+from domain import device, node, node_facts, runtime, upkeep, volume
 from domain.identity import Identity
 from domain.instants import Anchor
 from domain.runtime_facts import Configured
@@ -42,6 +44,7 @@ class LiveRuntime(Struct):
     stopping_at: int = -1
     granted_us: int = 0
     reason: str = ""
+    mounts: list[VolumeMount] = field(default_factory=list)
 
 
 class Asked(Struct, frozen=True):
@@ -117,6 +120,7 @@ class FleetState:
         self.nodes: dict[str, KnownNode] = {}
         self.runtimes: dict[str, LiveRuntime] = {}
         self.terminals = Terminals()
+        self.volumes = Volumes()
 
     def apply(self, entry: Recorded) -> None:
         """The state after this entry, which must be at position `applied` or later.
@@ -137,6 +141,17 @@ class FleetState:
             live = self.runtimes.get(self.terminals.apply(entry))
             if live is not None and live.node:
                 self.touched.add(live.node)
+        elif entry.stream.startswith("volume-"):
+            self.touched.add(self.volumes.apply(entry))
+            if isinstance(entry.fact, volume.Attached):
+                # Its runtime's admission is the same append: it is there, or over already.
+                live = self.runtimes.get(entry.fact.runtime)
+                if live is not None:
+                    live.mounts.append(VolumeMount(entry.stream, entry.fact.path))
+
+    def asks(self, known: KnownNode) -> bool:
+        """Whether an order about its devices or volumes has no answer."""
+        return bool(known.asked or self.volumes.asked.get(known.node))
 
     def _node(self, entry: Recorded) -> None:
         known = self.nodes.setdefault(entry.stream, KnownNode(entry.stream))

@@ -6,11 +6,11 @@ import re
 
 from msgspec import Struct
 
-from api.fleet import device_words
+from api.fleet import device_words, volume_words
 from api.fleet.state import FleetState, KnownNode, LiveRuntime
 from contracts import fleet
 from contracts.fleet import Attested, Body
-from domain import node, runtime
+from domain import node, runtime, volume
 from domain.errors import DomainError
 from domain.words import Attested as AttestedWords
 from evidence.append import Append, Write
@@ -80,6 +80,8 @@ def _meaning(state: FleetState, attested: Attested, body: Body, now_us: int) -> 
         if command is None:
             return Nothing("event.malformed")
         return _on_node(known, command, attested)
+    if body.tag in volume_words.SHAPES:
+        return _on_volume(state, known, attested, body, now_us)
     live = known.live.get(body.stream)
     if live is None:
         return Nothing("runtime.not_on_node")
@@ -187,6 +189,23 @@ def _on_node(known: KnownNode, command: node.Command, attested: Attested) -> Mea
         return Nothing("node.already")
     write = Write(known.node, "-", known.version, tuple(facts))
     return Append((write,), actor=known.node, cause=cause_of(attested))
+
+
+def _on_volume(
+    state: FleetState, known: KnownNode, attested: Attested, body: Body, now_us: int
+) -> Meaning:
+    found = state.volumes.known.get(body.stream)
+    if found is None:
+        return Nothing("volume.unknown")
+    command = volume_words.command_of(known, body, _words(attested), now_us)
+    if command is None:
+        return Nothing("event.malformed")
+    if command.word.command != found.asked_at:
+        return Nothing("volume.not_asked")
+    write = Write(body.stream, found.org, found.version, tuple(volume.decide(command, found.state)))
+    # It loses to a revocation: no word of a barred node stands in the log.
+    reads = ((known.node, known.version),)
+    return Append((write,), actor=attested.node, cause=cause_of(attested), reads=reads)
 
 
 def _words(attested: Attested) -> AttestedWords:

@@ -40,6 +40,11 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
     "gpuaas.runtime.degraded.v1": (),
     "gpuaas.runtime.stopped.v1": (),
     "gpuaas.runtime.failed.v1": ("code",),
+    "gpuaas.volume.formatted.v1": ("command", "method", "bytes"),
+    "gpuaas.volume.grown.v1": ("command", "size_mib"),
+    "gpuaas.volume.snapshotted.v1": ("command", "snapshot", "bytes", "frozen_us"),
+    "gpuaas.volume.restored.v1": ("command", "snapshot"),
+    "gpuaas.volume.wiped.v1": ("command", "method", "bytes_covered", "duration_us"),
 }
 # The field that holds a fact's billable instant.
 INSTANT: Final[dict[str, str]] = {
@@ -47,9 +52,17 @@ INSTANT: Final[dict[str, str]] = {
     "gpuaas.runtime.degraded.v1": "degraded_us",
     "gpuaas.runtime.stopped.v1": "stopped_us",
     "gpuaas.runtime.failed.v1": "failed_us",
+    "gpuaas.volume.formatted.v1": "formatted_us",
+    "gpuaas.volume.grown.v1": "grown_us",
+    "gpuaas.volume.wiped.v1": "wiped_us",
 }
-# After these the runtime lives on: the next instant is not before theirs.
-CONTINUES: Final = ("gpuaas.runtime.usable.v1", "gpuaas.runtime.degraded.v1")
+# After these the runtime or volume lives on: the next instant is not before theirs.
+CONTINUES: Final = (
+    "gpuaas.runtime.usable.v1",
+    "gpuaas.runtime.degraded.v1",
+    "gpuaas.volume.formatted.v1",
+    "gpuaas.volume.grown.v1",
+)
 # From these on a node's word counts for nothing, until it enrols anew.
 BARRING: Final = ("gpuaas.node.revoked.v1", "gpuaas.node.doubled.v1")
 # Tags `Attestations.apply` needs to see, attested or not.
@@ -60,6 +73,7 @@ WATCHED: Final[frozenset[str]] = frozenset(
         "gpuaas.node.enrolled.v1",
         "gpuaas.runtime.allocated.v1",
         "gpuaas.runtime.lost.v1",
+        "gpuaas.volume.created.v1",
     }
 )
 
@@ -158,6 +172,8 @@ class Attestations:
             self._nodes.put(entry.stream, [None, self._anchor(entry.stream)])
         elif entry.tag == "gpuaas.runtime.allocated.v1":
             self._runtimes.put(entry.stream, [fact["node"], fact["allocated_us"], None])
+        elif entry.tag == "gpuaas.volume.created.v1":
+            self._runtimes.put(entry.stream, [fact["node"], fact["created_us"], None])
         elif entry.tag == "gpuaas.runtime.lost.v1":
             self._lost(entry)
         else:

@@ -113,6 +113,23 @@ runtime.stopped.v1       runtime       boottime_us stopped_us decided_us atteste
 runtime.failed.v1        runtime       code$ boottime_us failed_us decided_us attested*
 runtime.cancelled.v1     runtime       reason$ decided_us
 runtime.lost.v1          runtime       lost_us decided_us
+volume.created.v1        volume        project$ department$ account$ node$ name@ size_mib created_us
+volume.formatted.v1      volume        command method$ bytes boottime_us formatted_us decided_us \
+ attested*
+volume.attached.v1       volume        runtime$ allocation$ epoch path$ decided_us
+volume.detached.v1       volume        allocation$ epoch reason$ decided_us
+volume.grow_requested.v1 volume        size_mib decided_us
+volume.grown.v1          volume        command size_mib boottime_us grown_us decided_us attested*
+volume.snapshot_requested.v1 volume    snapshot$ decided_us
+volume.snapshotted.v1    volume        command snapshot$ bytes frozen_us boottime_us decided_us \
+ attested*
+volume.restore_requested.v1 volume     snapshot$ decided_us
+volume.restored.v1       volume        command snapshot$ boottime_us decided_us attested*
+volume.wipe_requested.v1 volume        decided_us
+volume.wiped.v1          volume        command method$ bytes_covered duration_us boottime_us \
+ wiped_us decided_us attested*
+volume.deleted.v1        volume        decided_us
+volume.order_refused.v1  volume        command order$ code$ decided_us
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
 access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us

@@ -1,0 +1,56 @@
+"""What is asked of a node about its volumes, and the tags of what it says of them.
+
+The facts: contracts/facts.md. An order is answered later, by a word of that tag, or by a signed
+refusal that names its number.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+FORMATTED: Final = "gpuaas.volume.formatted.v1"
+GROWN: Final = "gpuaas.volume.grown.v1"
+SNAPSHOTTED: Final = "gpuaas.volume.snapshotted.v1"
+RESTORED: Final = "gpuaas.volume.restored.v1"
+WIPED: Final = "gpuaas.volume.wiped.v1"
+
+MIB: Final = 1 << 20
+
+
+class CreateVolume(Struct, frozen=True, forbid_unknown_fields=True, tag="volume.create"):
+    """Make it: so large, empty, its space taken from the disk at once."""
+
+    volume: str
+    size_mib: int
+
+
+class GrowVolume(Struct, frozen=True, forbid_unknown_fields=True, tag="volume.grow"):
+    """Make it this large, attached or not."""
+
+    volume: str
+    size_mib: int
+
+
+class SnapshotVolume(Struct, frozen=True, forbid_unknown_fields=True, tag="volume.snapshot"):
+    """Copy it as it is now under this name, attached or not."""
+
+    volume: str
+    snapshot: str
+
+
+class RestoreVolume(Struct, frozen=True, forbid_unknown_fields=True, tag="volume.restore"):
+    """Make it what the snapshot is; its size stays."""
+
+    volume: str
+    snapshot: str
+
+
+class WipeVolume(Struct, frozen=True, forbid_unknown_fields=True, tag="volume.wipe"):
+    """Overwrite it and its snapshots and remove them; the answer is a receipt."""
+
+    volume: str
+
+
+# Of a volume, not of an allocation: the command's `allocation` is empty, its `epoch` 0.
+type VolumeOrder = CreateVolume | GrowVolume | SnapshotVolume | RestoreVolume | WipeVolume
+VOLUME_ORDERS: Final = (CreateVolume, GrowVolume, SnapshotVolume, RestoreVolume, WipeVolume)

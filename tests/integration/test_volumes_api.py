@@ -1,0 +1,137 @@
+"""Volumes over HTTP: from creation to a launch that has it, and to its wipe; over a real log."""
+
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from domain import volume
+from domain.words import Attested
+from evidence.append import Append, Write
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+MIB = volume.MIB
+
+
+async def says(stage: Stage, name: str, *facts: Struct) -> None:
+    """What the volume's node would have said, in the log."""
+    recorded = await stage.services.log.read_stream(name)
+    write = Write(name, recorded[0].org, recorded[-1].version, facts)
+    await stage.services.log.append(
+        Append((write,), "system-test", f"cmd:{uuid.uuid4().hex}{uuid.uuid4().hex}")
+    )
+
+
+def now() -> int:
+    return time.time_ns() // 1000
+
+
+def word(node: str) -> Attested:
+    return Attested(node, "0" * 64, "0" * 32, 1, "e30=", "AA==")
+
+
+async def shown(stage: Stage, name: str) -> dict[str, Any]:
+    await stage.views()
+    found: dict[str, Any] = (await stage.get(f"/v1/volumes/{name}")).json()
+    return found
+
+
+async def ready(stage: Stage, tenant: dict[str, str]) -> dict[str, Any]:
+    """A volume that its node has made, and an image that launches may name."""
+    body = {"project": tenant["project"], "name": "data", "size_mib": 64}
+    made = await stage.post("/v1/volumes", body)
+    assert made.status_code == 201, made.text
+    found: dict[str, Any] = made.json()
+    formatted = volume.Formatted(0, "ext4_loop", 64 * MIB, 1, now(), now(), word(found["node"]))
+    await says(stage, found["id"], formatted)
+    await stage.post("/v1/images", {"reference": "lab:1", "digest": "sha256:" + "1" * 64})
+    await stage.views()
+    return found
+
+
+def test_a_launch_has_the_volume_and_nobody_else(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Created, shown, attached by the launch in its own append; a second launch, a wipe and a
+    restore are refused meanwhile; growing is not; a repeat answers as the first.
+    """
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        await stage.node()
+        made = await ready(stage, tenant)
+        assert (made["state"], made["name"]) == ("creating", "data")
+        body = {
+            "project": tenant["project"], "name": "r", "image": "lab:1",
+            "volumes": [{"volume": made["id"], "path": "/data"}],
+        }  # fmt: skip
+        launched = await stage.post("/v1/runtimes", body, key="k")
+        assert launched.status_code == 201, launched.text
+        assert launched.json()["node"] == made["node"]
+        assert (await stage.post("/v1/runtimes", body, key="k")).json() == launched.json()
+        found = (await shown(stage, made["id"]))["volume"]
+        assert found["used_by"]["runtime"] == launched.json()["id"]
+        assert (found["used_by"]["path"], found["state"]) == ("/data", "ready")
+        second = await stage.post("/v1/runtimes", body)
+        assert (second.status_code, second.json()["code"]) == (409, "volume.attached")
+        of = f"/v1/volumes/{made['id']}"
+        refused = await stage.post(f"{of}/delete")
+        assert (refused.status_code, refused.json()["code"]) == (409, "volume.attached")
+        smaller = await stage.post(f"{of}/grow", {"size_mib": 32})
+        assert (smaller.status_code, smaller.json()["code"]) == (400, "volume.shrinks")
+        grown = await stage.post(f"{of}/grow", {"size_mib": 128})
+        assert grown.json()["did"] == ["grow_requested"]
+        assert (await stage.post(f"{of}/snapshot")).json()["code"] == "volume.busy"
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_a_snapshot_a_restore_and_a_wipe_with_receipt(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """What the node says of each is shown; strangers see nothing; the receipt stays readable."""
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        await stage.node()
+        made = await ready(stage, tenant)
+        of, node = f"/v1/volumes/{made['id']}", made["node"]
+        asked = (await stage.post(f"{of}/snapshot")).json()
+        copied = volume.Snapshotted(1, asked["snapshot"], 4096, 7, 1, now(), word(node))
+        await says(stage, made["id"], copied)
+        restore = {"snapshot": asked["snapshot"]}
+        assert (await stage.post(f"{of}/restore", restore)).json()["did"] == ["restore_requested"]
+        restored = volume.Restored(1, asked["snapshot"], 1, now(), word(node))
+        await says(stage, made["id"], restored)
+        unknown = {"snapshot": "snapshot-" + made["id"].removeprefix("volume-")}
+        assert (await stage.post(f"{of}/restore", unknown)).json()["code"] == (
+            "volume.snapshot_unknown"
+        )
+        stranger = stage.token("admin", "organization-" + made["id"].removeprefix("volume-"))
+        for answer in (
+            await stage.get(of, token=stranger),
+            await stage.post(f"{of}/delete", token=stranger),
+        ):
+            assert answer.status_code == 404
+        assert (await stage.post(f"{of}/delete")).json()["did"] == ["wipe_requested"]
+        receipt = volume.Wiped(1, "zero", 64 * MIB, 9, 1, now(), now(), word(node))
+        await says(stage, made["id"], receipt, volume.Deleted(now()))
+        found = await shown(stage, made["id"])
+        assert found["volume"]["state"] == "deleted"
+        assert [one["id"] for one in found["snapshots"]] == [asked["snapshot"]]
+        [wiped] = found["receipts"]
+        assert (wiped["bytes_covered"], wiped["attested"]) == (64 * MIB, True)
+        listed = (await stage.get("/v1/volumes")).json()["items"]
+        assert [one["id"] for one in listed] == [made["id"]]
+        body = {"project": tenant["project"], "name": "r", "volumes": [
+            {"volume": made["id"], "path": "/data"}]}  # fmt: skip
+        bare = await stage.post("/v1/runtimes", body)
+        assert (bare.status_code, bare.json()["code"]) == (400, "request.invalid")
+
+    play(database, nats_url, tmp_path, scene)
