@@ -119,14 +119,15 @@ async def send_spool(link: Link) -> None:
     """Never returns: what has no receipt is sent, oldest first, and again after `resend_us`.
 
     A lease request waits until everything before it has its receipt: both ways of sending
-    together must keep the numbers in order.
+    together must keep the numbers in order. So does a boot's first word: an anchor of an older
+    boot that a redelivery brought later would void what runs.
     """
     while True:
         pending = link.node.spool.pending()
         link.sent = {row.id: link.sent[row.id] for row in pending if row.id in link.sent}
         with _patiently(link, "evt_unsent"):
             for place, row in enumerate(pending):
-                if row.lease and place > 0:
+                if place > 0 and (row.lease or row.boot != pending[0].boot):
                     break
                 await _send(link, row)
                 if row.lease:

@@ -2,9 +2,10 @@
 
 `python -m tests.chaos [REPLAYS [STACKS [FIRST_SEED]]]`; the default is 200 runs: 180 replays of a
 300-task slice and 20 living stacks, each with kills from its seed, 504 changes of every kind to the
-bundle of the trace told twice (more than 65,536 entries), and 10,000 resumes of terminals. A
-failure names the seed.
+bundle of the trace told twice (more than 65,536 entries), 10,000 resumes of terminals, and 1,000,000
+schedules of leases, epochs and fences in the pure simulator. A failure names the seed.
 `python -m tests.chaos terminals [STACKS [FIRST_SEED]]`: only those, 1,000 a stack.
+`python -m tests.chaos schedules [COUNT [FIRST_SEED]]`: only the pure simulator, 1,000,000 schedules.
 """
 
 import json
@@ -14,10 +15,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 from gpuaas_verify.note import Vkey
+from tests.fleet_model import explored
 from tests.integration.replay_runs import grown, run, sliced
 from tests.kills import replay_holds
 from tests.kills_stack import stack_holds
@@ -27,6 +29,7 @@ from tests.terminal_resumes import resumes_hold
 REPLAYS, STACKS, TASKS = 180, 20, 300
 TIMES, TURNS = 2, 24
 TERMINALS, SCREENS, ROUNDS = 10, 50, 20
+SCHEDULES, _PIECE = 1_000_000, 500
 
 
 def main(arguments: list[str]) -> int:
@@ -36,6 +39,12 @@ def main(arguments: list[str]) -> int:
             int(given) for given in (arguments[1:] + [str(TERMINALS), "1000"][len(arguments) - 1 :])
         )
         terminals(stacks, first)
+        return 0
+    if arguments[:1] == ["schedules"]:
+        count, first = (
+            int(given) for given in (arguments[1:] + [str(SCHEDULES), "0"][len(arguments) - 1 :])
+        )
+        schedules(count, first)
         return 0
     replays, stacks, first = (
         int(given) for given in (arguments + [str(REPLAYS), str(STACKS), "1000"][len(arguments) :])
@@ -77,6 +86,7 @@ def main(arguments: list[str]) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     terminals(TERMINALS, first)
+    schedules(SCHEDULES, first)
     print(f"{replays + stacks} seeded runs held in {time.monotonic() - began:.0f} s")
     return 0
 
@@ -85,6 +95,22 @@ def terminals(stacks: int, first: int) -> None:
     """Each stack is one line as it ends."""
     for seed in range(first, first + stacks):
         print(resumes_hold(seed, SCREENS, ROUNDS), flush=True)
+
+
+def schedules(count: int, first: int) -> None:
+    """On all cores; a line each ten thousand or so, the sums at the end."""
+    sums: Counter[str] = Counter()
+    began = time.monotonic()
+    pieces = [
+        range(at, min(at + _PIECE, first + count)) for at in range(first, first + count, _PIECE)
+    ]
+    with ProcessPoolExecutor() as pool:
+        for done, found in enumerate(pool.map(explored, pieces), 1):
+            sums.update(found)
+            if done % 20 == 0 or done == len(pieces):
+                seconds = time.monotonic() - began
+                print(f"[{seconds:6.0f} s] {min(done * _PIECE, count)} schedules hold", flush=True)
+    print(f"SIMULATED schedules: {dict(sums)}", flush=True)
 
 
 if __name__ == "__main__":

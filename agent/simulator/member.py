@@ -177,7 +177,7 @@ class Member:
             held = {row.id for row in pending}
             self.sent = {one: how for one, how in self.sent.items() if one in held}
         for place, row in enumerate(pending):
-            if row.lease and place > 0:
+            if place > 0 and (row.lease or row.boot != pending[0].boot):
                 break
             self._send(self.line, row)
             if row.lease:

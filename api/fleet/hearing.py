@@ -58,26 +58,28 @@ async def take_beats(desk: Desk) -> None:
     subscription = await desk.client.subscribe(fleet.HB_SUBJECTS)
     async for message in subscription.messages:
         try:
-            known, boot = await _heard(desk, message)
+            known, beat = await _heard(desk, message)
         except FleetError as error:
             await desk.ingest.refuse(_claimed(message), error)
             continue
-        if leases.heard_before(desk.boots, known.node, boot):
+        if leases.heard_before(desk.boots, known.node, beat.boot):
             await desk.ingest.report_double(known, "beat.two_boots")
-        desk.ingest.last_seen_us[known.node] = desk.ingest.now_us()
+        now_us = desk.ingest.now_us()
+        desk.ingest.last_seen_us[known.node] = now_us
+        known.heard(beat.boot, beat.boottime_us, now_us)
         if known.unreachable:
             desk.ingest.follower.state.touched.add(known.node)
             desk.wake.set()
     raise nats.errors.ConnectionClosedError
 
 
-async def _heard(desk: Desk, message: Msg) -> tuple[KnownNode, str]:
+async def _heard(desk: Desk, message: Msg) -> tuple[KnownNode, fleet.Beat]:
     node = fleet.node_of(message.subject)
     known = await desk.ingest.known(node)
     beat = fleet.open_beat(message.data, known.key)
     if beat.node != node:
         raise FleetError("beat.forged", "another node's heartbeat")
-    return known, beat.boot
+    return known, beat
 
 
 def _claimed(message: Msg) -> str:

@@ -74,6 +74,7 @@ class KnownNode(Struct):
     live: dict[str, LiveRuntime] = field(default_factory=dict)
     asked: dict[int, Asked] = field(default_factory=dict)
     unclean: dict[int, int] = field(default_factory=dict)
+    clock: Anchor = Anchor("", 0, 0)
 
     @property
     def key(self) -> str:
@@ -94,9 +95,19 @@ class KnownNode(Struct):
     def unreachable(self) -> bool:
         return isinstance(self.state, node.Serving) and self.state.unreachable
 
+    def heard(self, boot: str, boottime_us: int, now_us: int) -> None:
+        """A heartbeat arrived: by now, the clock of the present boot shows at least this."""
+        if boot == self.anchor.boot:
+            self.clock = Anchor(boot, boottime_us, now_us)
+
     def boottime(self, instant_us: int) -> int:
-        """The current boot's CLOCK_BOOTTIME at an instant of ours."""
-        return self.anchor.boottime_us + (instant_us - self.anchor.anchor_us)
+        """The current boot's CLOCK_BOOTTIME at an instant of ours, or a little less.
+
+        Counted from the last heartbeat: since its anchor, a clock slow within its bound may have
+        fallen behind by more than any lease allows for.
+        """
+        clock = self.clock if self.clock.boot == self.anchor.boot else self.anchor
+        return clock.boottime_us + (instant_us - clock.anchor_us)
 
     def renewed_us(self, name: str) -> int | None:
         """When the last renewal that named this runtime was asked for."""
@@ -166,7 +177,10 @@ class FleetState:
                 known.lease_until_us, known.since_us = 0, anchor_us
             case node.LeaseRenewed(until_us=until_us):
                 known.nonce_position = entry.position
-                known.lease_until_us = max(known.lease_until_us, until_us)
+                # The node counts from before it asked, so from no later than this append: the
+                # anchor's instant may lie before the true one when its clock is slow.
+                lease_end = max(until_us, entry.at_us + fleet.LEASE_US)
+                known.lease_until_us = max(known.lease_until_us, lease_end)
             case node.Unreachable(since_us=since_us) | node.Reachable(since_us=since_us):
                 known.since_us = since_us
             case node.Enrolled():

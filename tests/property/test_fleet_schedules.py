@@ -1,0 +1,50 @@
+"""Leases, epochs and fences under made-up clocks, networks and crashes: thousands of schedules."""
+
+import pytest
+
+from api.fleet.leases import Timing
+from domain import runtime
+from tests.fleet_model import Rules, Schedule, broken_by, explored
+
+SCHEDULES = 500
+SEARCHED = 600  # a mutant is found in far fewer; the search ends with the first
+
+
+def test_no_schedule_gives_a_device_two_owners() -> None:
+    """Slow and fast clocks after weeks, delays, loss, repeats, partitions, crashes and reboots:
+    nobody runs on a device that the log gives to another, nothing is charged after it ended, an
+    outage shorter than the lease ends nothing, and no orphan outlives a minute of reachability.
+    The schedules are no idle ones.
+    """
+    found = explored(range(SCHEDULES))
+    assert all(count > SCHEDULES // 20 for count in found.values()), found
+
+
+def test_a_schedule_repeats_from_its_seed() -> None:
+    """The same seed goes the same way."""
+    assert Schedule(11).run() == Schedule(11).run()
+
+
+MUTANTS = {
+    "the agent checks no epoch, boot, fence or expiry": Rules(fenced=False),
+    "the deadline is counted from the reply": Rules(from_reply=True),
+    "nobody outside the agent ends a container": Rules(kept=False),
+    "the platform trusts a clock since its anchor": Rules(hears=False),
+    "a boot speaks before the last word of the one before is held": Rules(in_turn=False),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_each_rule_of_the_protocol_is_needed(mutant: str) -> None:
+    """One rule less, and a schedule shows two owners, or a charge or death out of its time."""
+    assert broken_by(MUTANTS[mutant], range(SEARCHED)), mutant
+
+
+def test_the_bound_for_drift_and_stop_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device given away right at the deadline is given away too early: by the decider alone
+    that is refused, and without the decider's bound a schedule shows two owners.
+    """
+    early = Rules(timing=Timing(grace_us=0))
+    assert "may still run" in broken_by(early, range(SEARCHED))
+    monkeypatch.setattr(runtime, "hold_end", lambda until_us: until_us)
+    assert "still runs" in broken_by(early, range(SEARCHED))
