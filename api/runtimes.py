@@ -254,7 +254,13 @@ def _shown_config(row: runtimes_read.Runtime) -> RuntimeConfig | None:
 def _shown_route(row: runtimes_read.Runtime) -> RuntimeRoute | None:
     if row.address is None:
         return None
-    return RuntimeRoute(address=row.address, port=row.port or 0, host_key=row.host_key or "")
+    return RuntimeRoute(
+        allocation=row.allocation or "",
+        epoch=row.epoch or 0,
+        address=row.address,
+        port=row.port or 0,
+        host_key=row.host_key or "",
+    )
 
 
 def _shares(devices: tuple[Part, ...]) -> list[Share]:

@@ -217,8 +217,12 @@ class RuntimeConfig(Given, frozen=True):
 
 
 class RuntimeRoute(Given, frozen=True):
-    """Where its sshd answered last, by the node's word."""
+    """Where its sshd answered last, by the node's word, and for which allocation and epoch that
+    holds: nobody is led there by a certificate or pass of another epoch, or once it has ended.
+    """
 
+    allocation: str
+    epoch: int
     address: str
     port: int
     host_key: str

@@ -47,6 +47,8 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     me = Key(place.folder, "me")
     given = place.certificate(runtime, me)
     client = place.client(given, me)
+    route = place.office.get(f"/v1/runtimes/{runtime}", place.office.member).json()["route"]
+    assert f"{route['allocation']}.{route['epoch']}" == given["principal"]
     # The node asks for the host certificate once its route is in the log.
     said = awaited(
         lambda: run_ssh([*client, "id -un; ls /dev"], 120), lambda done: done.returncode == 0

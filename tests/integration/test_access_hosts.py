@@ -17,7 +17,7 @@ from agent.host_certificates import is_due, request_of, take
 from api.ssh.authority import public_text
 from contracts.signing import FleetError, public_hex
 from contracts.ssh import HOST_CERTIFICATE
-from domain import node, runtime
+from domain import node, project, runtime
 from domain.access import HostCertificateIssued
 from domain.words import Gpu, Private
 from evidence.append import Append, Write
@@ -56,6 +56,8 @@ class World:
             node.Enrolled(key, "T4", True, (Gpu(0, "GPU-0"),), "s", 1),
         )
         ids = (new_id("project"), new_id("department"), new_id("account"))
+        # An admission writer may be elected meanwhile: it reads the whole log, and must know it.
+        await self.say(ids[0], self.org, project.Created(self.org, *ids[1:], PRIVATE, 1))
         await self.say(
             self.runtime,
             self.org,
