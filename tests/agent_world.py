@@ -31,8 +31,8 @@ from api.fleet.loops import run
 from api.fleet.words import Ending
 from contracts import enrolment, fleet, nkeys
 from contracts.signing import public_hex
-from contracts.spec import Spec
-from domain import identity, node, quota, runtime
+from contracts.spec import Spec, VolumeMount
+from domain import identity, node, quota, runtime, volume
 from domain.errors import DomainError
 from domain.words import Gpu, Private, Share
 from evidence.ids import new_id
@@ -64,6 +64,7 @@ class World:
         self.key = Ed25519PrivateKey.generate()
         self.quota = new_id("quota")
         self.epoch = 0
+        self.attached: dict[str, tuple[str, ...]] = {}
         self.task: asyncio.Task[None] | None = None
         self.pace = Pace(tend_s=0.1, resend_s=1.0, settle_us=500_000)
         self.appended: Callable[[Append], Awaitable[Appended]] = log.append
@@ -108,7 +109,9 @@ class World:
         return name
 
     async def launch(self, node_id: str, index: int = 0, spec: Spec | None = None) -> str:
-        """An admission as the writer would append it; `spec`: what its launch configured."""
+        """An admission as the writer would append it; `spec`: what its launch configured, and
+        the volumes that it has.
+        """
         name, allocation, at = new_id("runtime"), new_id("allocation"), now_us()
         self.epoch += 1
         shares = (Share(index, 1000),)
@@ -122,12 +125,18 @@ class World:
                 name,
                 (requested, allocated, *configured(spec, at)),
                 node.Allocated(allocation, name, ORG, shares, self.epoch, at),
+                () if spec is None else spec.volumes,
             )
         )
         return name
 
     async def _admit(
-        self, node_id: str, name: str, facts: tuple[msgspec.Struct, ...], taken: node.Allocated
+        self,
+        node_id: str,
+        name: str,
+        facts: tuple[msgspec.Struct, ...],
+        taken: node.Allocated,
+        mounts: tuple[VolumeMount, ...],
     ) -> Appended:
         committed = quota.Committed(name, "department-1", "project-1", "T4", 1000, taken.decided_us)
         return await self.log.append(
@@ -136,11 +145,18 @@ class World:
                     Write(name, ORG, 0, facts),
                     Write(node_id, "-", await self.version(node_id), (taken,)),
                     Write(self.quota, ORG, await self.version(self.quota), (committed,)),
+                    *[await self._attach(one, name, taken) for one in mounts],
                 ),
                 SYSTEM,
                 f"cmd:{os.urandom(32).hex()}",
             )
         )
+
+    async def _attach(self, mount: VolumeMount, name: str, taken: node.Allocated) -> Write:
+        self.attached[name] = (*self.attached.get(name, ()), mount.volume)
+        of = (name, taken.allocation, taken.epoch, mount.path, taken.decided_us)
+        version = await self.version(mount.volume)
+        return Write(mount.volume, ORG, version, (volume.Attached(*of),))
 
     async def stop(self, name: str) -> None:
         async def once() -> Appended:
@@ -169,6 +185,13 @@ class World:
                         await self.version(self.quota),
                         (quota.Released(ending.runtime, at),),
                     ),
+                    *[
+                        Write(
+                            *(one, ORG, await self.version(one)),
+                            (volume.Detached(taken.allocation, taken.epoch, "ended", at),),
+                        )
+                        for one in self.attached.get(ending.runtime, ())
+                    ],
                 ),
                 ending.actor,
                 ending.cause,

@@ -1,5 +1,6 @@
 """Real volumes under real containers: loopback ext4, mounted by keepers, wiped with a receipt."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from agent.engine import EngineError, read_order
 from agent.files import replace_file
 from agent.kept import KeptRuntimes
 from agent.volume_places import Holder, Place, freeze, holder_of, loops, mounted, place_of, thaw
+from api.embedded.nats import Nats
 from contracts.signing import FleetError
 from contracts.spec import VolumeMount
 from contracts.volumes import (
@@ -29,8 +31,12 @@ from contracts.volumes import (
     VolumeOrder,
     WipeVolume,
 )
+from domain import volume
 from evidence.ids import new_id
+from tests.agent_world import ORG, PRIVATE, World, now_us, story
+from tests.conftest import Database
 from tests.containers import Image, podman, until
+from tests.crew import crew_of
 from tests.kept_world import WHOLE, S, Stage, is_in, keepers, seen, staged
 from tests.machine import need
 
@@ -346,6 +352,50 @@ def _encoded(order: VolumeOrder) -> str:
     import msgspec
 
     return msgspec.json.encode(order).decode()
+
+
+def test_from_the_log_to_the_disk_and_back(
+    database: Database, nats_server: Nats, tmp_path: Path, image: Image
+) -> None:
+    """Made by order, attached by a launch's own append, written,
+    stopped, started again: the data is there. The agent is killed while it has it. Wiped: the
+    receipt covers it. An auditor believes every word.
+    """
+
+    async def law(world: World, tmp: Path) -> None:
+        crew = await crew_of(world, image, tmp / "a")
+        try:
+            name = new_id("volume")
+            fact = volume.Created("project-1", "department-1", "account-1", crew.node, PRIVATE,
+                                  SIZE_MIB, now_us())  # fmt: skip
+            await world.write(name, fact, org=ORG)
+            await world.until(name, "volume.formatted", 60)
+            spec = image.spec(volumes=(VolumeMount(name, "/data"),))
+            said = ""
+            for number, script in ((1, "echo kept > /data/word"), (2, "cat /data/word")):
+                one = await world.launch(crew.node, 0, spec)
+                await world.until(one, "runtime.usable", 120)
+                if number == 1:
+                    crew.program.kill()
+                    crew.program.start()
+                [allocation] = await asyncio.to_thread(crew.containers)
+                box = f"gpuaas-{allocation.removeprefix('allocation-')}-{number}"
+                said = await asyncio.to_thread(image.say, "exec", box, "sh", "-c", script)
+                await world.stop(one)
+                await world.until(one, "runtime.stopped", 90)
+            assert said == "kept\n"
+            await world.write(name, volume.WipeRequested(now_us()), org=ORG)
+            await world.until(name, "volume.deleted", 60)
+            facts = [entry.fact for entry in await world.log.read_stream(name)]
+            [receipt] = [one for one in facts if isinstance(one, volume.Wiped)]
+            assert (receipt.method, receipt.bytes_covered) == (
+                volume_images.WIPED, SIZE_MIB * MIB,
+            )  # fmt: skip
+            assert not left(crew.state)
+        finally:
+            await asyncio.to_thread(crew.clear)
+
+    story(law, database, nats_server, tmp_path)
 
 
 def test_a_full_holder_file_is_nobody(tmp_path: Path) -> None:

@@ -140,6 +140,30 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "code boottime_us failed_us decided_us attested",
         **_SPOKEN,
     ),
+    "gpuaas.volume.created.v1": _shape(
+        "size_mib created_us",
+        "project department account node name size_mib created_us",
+        name=OBJECT,
+    ),
+    "gpuaas.volume.formatted.v1": _shape(
+        "command bytes boottime_us formatted_us decided_us",
+        "command method bytes boottime_us formatted_us decided_us attested",
+        **_SPOKEN,
+    ),
+    "gpuaas.volume.attached.v1": _shape(
+        "epoch decided_us", "runtime allocation epoch path decided_us"
+    ),
+    "gpuaas.volume.detached.v1": _shape("epoch decided_us", "allocation epoch reason decided_us"),
+    "gpuaas.volume.grown.v1": _shape(
+        "command size_mib boottime_us grown_us decided_us",
+        "command size_mib boottime_us grown_us decided_us attested",
+        **_SPOKEN,
+    ),
+    "gpuaas.volume.wiped.v1": _shape(
+        "command bytes_covered duration_us boottime_us wiped_us decided_us",
+        "command method bytes_covered duration_us boottime_us wiped_us decided_us attested",
+        **_SPOKEN,
+    ),
     "gpuaas.runtime.cancelled.v1": _shape("decided_us", "reason decided_us"),
     "gpuaas.runtime.lost.v1": _shape("lost_us decided_us", "lost_us decided_us"),
 }
