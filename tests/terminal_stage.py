@@ -175,7 +175,9 @@ class Screen:
                 assert message.offset == self.shown, (message.offset, self.shown)
                 self.show(message.data)
                 self.shown += len(message.data)
-                await self.line.send(wire.ack(self.shown, self.window))
+                # A line that was closed meanwhile may hold more that came before its end.
+                with contextlib.suppress(websockets.ConnectionClosed):
+                    await self.line.send(wire.ack(self.shown, self.window))
             case wire.TYPED:
                 self.taken(message.offset, wire.open_limit(message.data))
             case wire.GAP:
@@ -185,7 +187,8 @@ class Screen:
                 self.exit = wire.open_exit(message.data)
             case wire.PONG:
                 self.pongs.append(message.data)
-        await self.push()
+        with contextlib.suppress(websockets.ConnectionClosed):
+            await self.push()
 
     def show(self, data: bytes) -> None:
         """Output as it comes; the last `keep` bytes of it stay in `tail`."""

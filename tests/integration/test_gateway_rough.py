@@ -134,11 +134,11 @@ def test_a_server_that_is_no_sshd_gets_nothing_of_the_client(
 
     async def scene(world: World) -> None:
         me = Key(tmp_path, "me")
-        heard: list[bytes] = []
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
 
         async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"220 mail ready\r\n")
-            heard.append(await reader.read(1000))
+            heard.put_nowait(await reader.read(1000))
             writer.close()
 
         server = await asyncio.start_server(other, "127.0.0.1", 0)
@@ -147,7 +147,7 @@ def test_a_server_that_is_no_sshd_gets_nothing_of_the_client(
             await world.enter(me)
             await world.routed(port)
             assert (await world.run(me, gateway, "echo in")).returncode != 0
-            assert heard == [b""]
+            assert await asyncio.wait_for(heard.get(), 30) == b""
             await world.routed(world.sshd_port, "127.0.0.2")
             assert (await world.run(me, gateway, "echo in")).returncode != 0
             assert await world.facts(SessionOpened) == []
