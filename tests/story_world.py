@@ -108,6 +108,22 @@ class Scene:
         self.until_state(found, "usable")
         return found
 
+    def volume(self, spell: Spell) -> str:
+        """A volume of 24 MiB that its node has made."""
+        body = {"project": spell.project, "name": "data", "size_mib": 24}
+        answer = self.office.post("/v1/volumes", body, self.office.member)
+        assert answer.status_code == 201, answer.text
+        found = str(answer.json()["id"])
+        self.until_volume(found, "ready")
+        return found
+
+    def until_volume(self, volume: str, state: str) -> dict[str, Any]:
+        found: dict[str, Any] = awaited(
+            lambda: self.office.get(f"/v1/volumes/{volume}", self.office.member).json(),
+            lambda body: body.get("volume", {}).get("state") == state,
+        )
+        return found
+
     def until_state(self, runtime_id: str, state: str) -> dict[str, Any]:
         found: dict[str, Any] = awaited(
             lambda: self.office.get(f"/v1/runtimes/{runtime_id}", self.office.member).json(),
@@ -204,7 +220,7 @@ def _agent(stack: Stack, image: Image) -> "subprocess.Popen[bytes]":
     argv = [
         sys.executable, "-m", "api.cli", "agent", "--devices", "simulated", "--engine", "podman",
         f"--podman={shlex.join(settings.podman)}", f"--create={shlex.join(settings.create)}",
-        "--network", settings.network, "--images", str(allowed),
+        "--images", str(allowed),
     ]  # fmt: skip
     log = stack.settings.data / "agent.log"
     return children.start(argv, log, env=stack.settings.environment())
@@ -225,6 +241,7 @@ def _clear(stack: Stack, image: Image) -> None:
         return
     engine = engine_of(image.settings)
     until(lambda: not engine.list_all(enrolled.node), "nothing is left", PATIENCE_S)
+    engine.clear(enrolled.node, (), state / "runtimes")
     place = Path(image.settings.cdi)
     for gpu in inventory(public_hex(identity.event_key(state)), 8):
         cdi.remove(place, gpu.uuid)

@@ -23,6 +23,7 @@ from tests.story_world import HOUR_MILLI_US, RATE_PICO_HOUR, Scene, Spell, await
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
 _HOUR_US = 3_600_000_000
+_HELD = "/data/held"
 # Perl is in every Debian: an HTTP server of the tenant's, on the runtime's loopback.
 _SERVER = (
     "use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalAddr => q(127.0.0.1), "
@@ -34,7 +35,7 @@ _SERVER = (
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Scene]:
-    need("podman", "runc", "sshd", "ssh", root=True)
+    need("podman", "runc", "sshd", "ssh", "nft", "ip", "mkfs.ext4", "losetup", root=True)
     with scene() as made:
         yield made
 
@@ -43,7 +44,7 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     """A container with sshd and two SIMULATED devices; `ssh` with a certificate of ours and no
     other; a terminal; what a member pays is the attested time, and an auditor finds it so.
     """
-    spell, runtime = launched(place)
+    spell, runtime, volume = launched(place)
     me = Key(place.folder, "me")
     given = place.certificate(runtime, me)
     client = place.client(given, me)
@@ -61,10 +62,11 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     who_does_not_enter(place, runtime, given, me)
     what_it_said(place, runtime)
     asyncio.run(terminal(place, runtime))
-    # Data of a volume outlives this runtime: written here, read in the next one.
+    assert run_ssh([*entered(place, runtime, "again"), f"echo kept > {_HELD}"]).returncode == 0
     place.stop(runtime)
     assert run_ssh([*client, "id"], 120).returncode != 0, "nothing is left to enter"
-    invoiced(place, spell, runtime)
+    second = kept(place, spell, volume)
+    invoiced(place, spell, {runtime: 2000, second: 1000})
     bundle = place.bundle()
     judged = place.verify(bundle)
     assert judged.returncode == 0, judged.stdout + judged.stderr
@@ -75,15 +77,37 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     assert place.verify(bundle).returncode == 1, "a changed instant is refused"
 
 
-def launched(place: Scene) -> tuple[Spell, str]:
-    """A usable runtime whose period has not ended; a busy machine is given a longer one."""
-    for seconds in (20, 90, 300):
+def launched(place: Scene) -> tuple[Spell, str, str]:
+    """A usable runtime with a volume whose period has not ended; a busy machine is given longer."""
+    for seconds in (25, 90, 300):
         spell = place.spell(seconds)
-        runtime = place.launch(spell)
+        volume = place.volume(spell)
+        runtime = place.launch(spell, volumes=[{"volume": volume, "path": "/data"}])
         if now_us() < spell.ends_us:
-            return spell, runtime
+            return spell, runtime, volume
         place.stop(runtime)
     pytest.fail("no launch within five minutes")
+
+
+def entered(place: Scene, runtime: str, name: str) -> list[str]:
+    """`ssh` options of a new key's; the runtime answers to them."""
+    key = Key(place.folder, name)
+    client = place.client(place.certificate(runtime, key), key)
+    awaited(lambda: run_ssh([*client, "true"], 120), lambda done: done.returncode == 0)
+    return client
+
+
+def kept(place: Scene, spell: Spell, volume: str) -> str:
+    """What the first runtime wrote, the second one reads; then the volume is wiped, by receipt."""
+    mounts = [{"volume": volume, "path": "/data"}]
+    second = place.launch(spell, devices=1, volumes=mounts)
+    assert run_ssh([*entered(place, second, "second"), f"cat {_HELD}"], 120).stdout == "kept\n"
+    place.stop(second)
+    path = f"/v1/volumes/{volume}/delete"
+    assert place.office.post(path, None, place.office.member).status_code == 200
+    [receipt] = place.until_volume(volume, "deleted")["receipts"]
+    assert receipt["bytes_covered"] == 24 * 2**20
+    return second
 
 
 def by_the_command_line(place: Scene, runtime: str) -> None:
@@ -185,8 +209,8 @@ async def terminal(place: Scene, runtime: str) -> None:
     assert screen.exit == 3
 
 
-def invoiced(place: Scene, spell: Spell, runtime: str) -> None:
-    """The one line of the invoice is the attested time times two whole GPUs, to the microsecond."""
+def invoiced(place: Scene, spell: Spell, milli: dict[str, int]) -> None:
+    """GPUs are charged for the attested time of each runtime's milli-GPUs, to the microsecond."""
     office = place.office
     awaited(now_us, lambda now: now > spell.ends_us, 400)
     periods = office.get(f"/v1/periods?account={spell.account}").json()["items"]
@@ -204,7 +228,7 @@ def invoiced(place: Scene, spell: Spell, runtime: str) -> None:
     )
     body = json.loads(office.get(f"/v1/invoices/{found['id']}/file").content)
     assert body["simulated"] is True
-    quantity = 2000 * place.attested_us(runtime, spell.ends_us)
-    [line] = body["lines"]
+    quantity = sum(held * place.attested_us(one, spell.ends_us) for one, held in milli.items())
+    [line] = [one for one in body["lines"] if one["sku"] == "gpu.time:T4"]
     assert line["quantity"] == quantity > 0
     assert abs(line["amount_pico"] * HOUR_MILLI_US - quantity * RATE_PICO_HOUR) <= HOUR_MILLI_US
