@@ -1,10 +1,12 @@
 """From what the probe sees to what the agent says: each change of state exactly once."""
 
 from agent import lease
+from agent.engine import Counted
 from agent.orders import Node, tell
 from agent.runtimes import Observed, Route
 from contracts import fleet
 from contracts.fleet import Said
+from contracts.network import EGRESS_COUNTED
 
 _TOLD = "SELECT state FROM told WHERE allocation = :allocation"
 _TAGS = {
@@ -14,6 +16,7 @@ _TAGS = {
     "failed": fleet.FAILED,
 }
 _OVER = ("stopped", "failed")
+_EGRESS_US = 60_000_000
 
 
 def announce(node: Node, now_us: int) -> None:
@@ -34,6 +37,8 @@ def report(node: Node, now_us: int) -> int:
         told = "starting" if row is None else str(row[0])
         if seen.route is not None and told not in _OVER:
             count += _route(node, seen, seen.route, now_us)
+        if told not in _OVER:
+            count += _egress(node, seen, now_us)
         if seen.state in {told, "starting"} or told in _OVER:
             continue
         if seen.state == "degraded" and told == "starting":
@@ -62,6 +67,32 @@ def _route(node: Node, seen: Observed, route: Route, now_us: int) -> int:
         message = node.spool.add(fleet.ROUTED, seen.runtime, now_us, said)
         tell(node, key, state, message)
     return 1
+
+
+def _egress(node: Node, seen: Observed, now_us: int) -> int:
+    """What passed is said once a minute while it grows, and before the runtime's end."""
+    counted = seen.counted
+    if counted == Counted():
+        return 0
+    key = f"{seen.allocation}/egress"
+    row = node.store.conn.execute(_TOLD, {"allocation": key}).fetchone()
+    said, at_us = (Counted(), -_EGRESS_US) if row is None else _egress_told(str(row[0]))
+    over = seen.state in _OVER
+    if counted == said or (now_us - at_us < _EGRESS_US and not over):
+        return 0
+    words: Said = {
+        "sent_bytes": counted.sent_bytes, "received_bytes": counted.received_bytes
+    }  # fmt: skip
+    with node.store.transaction():
+        message = node.spool.add(EGRESS_COUNTED, seen.runtime, now_us, words)
+        state = f"{counted.sent_bytes} {counted.received_bytes} {now_us}"
+        tell(node, key, state, message)
+    return 1
+
+
+def _egress_told(state: str) -> tuple[Counted, int]:
+    sent, received, at_us = state.split()
+    return Counted(int(sent), int(received)), int(at_us)
 
 
 def renew(node: Node, now_us: int, renew_us: int) -> bool:

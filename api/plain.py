@@ -44,6 +44,9 @@ _SENTENCES: Final[dict[str, str]] = {
     "volume.order_refused": "its node refused to {order}: {code}",
     "runtime.requested": "a runtime of {gpu_milli} milli-GPU was asked for",
     "runtime.allocated": "it was placed on devices {devices}",
+    "runtime.networked": "it is in {network}",
+    "runtime.egress_counted": "the node says {sent_bytes} bytes left it and {received_bytes} came "
+    "(attested)",
     "runtime.starting": "the node was told to start it",
     "runtime.usable": "the node says it is usable (attested)",
     "runtime.degraded": "the node says it is not usable any more (attested)",

@@ -19,12 +19,14 @@ from contracts.http import (
     Page,
     Runtime,
     RuntimeConfig,
+    RuntimeEgress,
     RuntimeNew,
     RuntimeRoute,
     RuntimeStop,
     Share,
 )
 from domain import runtime
+from domain.errors import DomainError
 from domain.launch import Launch
 from domain.placing import Mount
 from domain.project import Created as ProjectCreated
@@ -60,12 +62,20 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
             policy=data.policy,
             reservation=data.reservation,
             volumes=tuple(Mount(one.volume, one.path) for one in data.volumes),
+            network=_network(data),
         )
         ask = LaunchAsk(launch, request.user.actor, cause, (words,))
         admitted = await services.admission.ask(ask)
         return Done(admitted.appended, admitted.writes)
 
     return await services.acting.perform(request, do, lambda said, _: launched(said, data.name))
+
+
+def _network(data: RuntimeNew) -> str:
+    """Raises: DomainError request.invalid for a network of a plain start."""
+    if data.network and data.image is None:
+        raise DomainError("request.invalid", "a network is an image's: name one")
+    return data.network
 
 
 async def organization_of(services: Services, request: FrontRequest, project: str) -> str:
@@ -85,6 +95,7 @@ def launched(said: tuple[Said, ...], name: str) -> Runtime:
     requested, allocated = said[0].fact, said[1].fact
     own = [one for one in said if one.stream == said[0].stream]
     made = next((one.fact for one in own if isinstance(one.fact, runtime.Configured)), None)
+    net = next((one.fact for one in own if isinstance(one.fact, runtime.Networked)), None)
     assert isinstance(requested, runtime.Requested), "the outcome of this route"
     assert isinstance(allocated, runtime.Allocated), "admission writes both at once"
     return Runtime(
@@ -103,6 +114,8 @@ def launched(said: tuple[Said, ...], name: str) -> Runtime:
         simulated=None,
         config=None if made is None else _config(made),
         route=None,
+        network=None if net is None else net.network,
+        egress=None,
         version=own[-1].version,
     )
 
@@ -164,6 +177,8 @@ def _stopping(stream: str, org: str, version: int, fact: _Leaving) -> Runtime:
         simulated=None,
         config=None,
         route=None,
+        network=None,
+        egress=None,
         version=version,
     )
 
@@ -223,6 +238,8 @@ def _given(row: runtimes_read.Runtime) -> Runtime:
         simulated=row.simulated,
         config=_shown_config(row),
         route=_shown_route(row),
+        network=row.network,
+        egress=_shown_egress(row),
         version=row.version,
     )
 
@@ -260,6 +277,16 @@ def _shown_route(row: runtimes_read.Runtime) -> RuntimeRoute | None:
         address=row.address,
         port=row.port or 0,
         host_key=row.host_key or "",
+    )
+
+
+def _shown_egress(row: runtimes_read.Runtime) -> RuntimeEgress | None:
+    if row.counted_us is None:
+        return None
+    return RuntimeEgress(
+        sent_bytes=row.sent_bytes or 0,
+        received_bytes=row.received_bytes or 0,
+        counted_at=instant(row.counted_us),
     )
 
 

@@ -176,6 +176,7 @@ class Mount(Taken, frozen=True):
 class RuntimeNew(Taken, frozen=True):
     """Launch: `devices` GPUs, each whole (1000 milli) or, for a single one, a share of it.
 
+    `network`: one of the project's, of runtimes with an image; without any, nothing is reached.
     `image`: a registered reference; without one it is a SIMULATED node's plain start, and the
     limits and volumes that follow it are refused. `restarts`: how often after a failure of its own.
     `volumes`: of one node, where the runtime is placed then.
@@ -188,6 +189,7 @@ class RuntimeNew(Taken, frozen=True):
     models: Annotated[list[Word], Meta(max_length=32)] = []
     policy: Annotated[str, Meta(pattern="^(pack|spread|topology)$")] = "pack"
     reservation: Annotated[str, Meta(max_length=60)] = ""
+    network: Annotated[str, Meta(max_length=60)] = ""
     image: ImageName | None = None
     cpu_milli: Annotated[int, Meta(ge=10, le=1_024_000)] | None = None
     memory_bytes: Annotated[int, Meta(ge=16_777_216, le=10**14)] | None = None
@@ -228,6 +230,14 @@ class RuntimeRoute(Given, frozen=True):
     host_key: str
 
 
+class RuntimeEgress(Given, frozen=True):
+    """What left and came by its network's policy since it was created, by the node's word."""
+
+    sent_bytes: int
+    received_bytes: int
+    counted_at: Instant
+
+
 class Runtime(Given, frozen=True):
     """A runtime: `state` since `since`, why, and what happens `next`. SIMULATED ones say so.
 
@@ -249,6 +259,8 @@ class Runtime(Given, frozen=True):
     simulated: bool | None
     config: RuntimeConfig | None
     route: RuntimeRoute | None
+    network: str | None
+    egress: RuntimeEgress | None
     version: int
 
 

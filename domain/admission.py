@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from domain import (
     account,
+    network,
     node,
     node_facts,
     node_state,
@@ -43,6 +44,7 @@ KINDS: Final = frozenset(
         "quota",
         "reservation",
         "volume",
+        "network",
     )
 )
 REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
@@ -85,6 +87,7 @@ class AdmissionState:
         self.reservations: dict[str, reservation.Standing | reservation.Ended] = {}
         self.volumes: dict[str, Stored] = {}
         self.attached: dict[str, tuple[str, ...]] = {}  # runtime -> its volumes
+        self.networks: dict[str, network.State] = {}
         self.fence: dict[str, str] = {}  # node -> quota stream of the last decision on it
         self._limits_before: dict[tuple[str, quota.LimitSet], int | None] = {}
         self.versions: dict[str, int] = {}
@@ -99,6 +102,7 @@ class AdmissionState:
             **dict.fromkeys(get_args(quota.Event.__value__), self._quota),
             **dict.fromkeys(get_args(reservation.Event.__value__), self._reservation),
             **dict.fromkeys(volume.EVENTS, self._volume),
+            **dict.fromkeys(get_args(network.Event.__value__), self._network),
         }
 
     def version(self, stream: str) -> int:
@@ -270,6 +274,10 @@ class AdmissionState:
         if after.attached is not None:
             runtime_id = after.attached.runtime
             self.attached[runtime_id] = (*self.attached.get(runtime_id, ()), stream)
+
+    def _network(self, stream: str, fact: network.Event) -> None:
+        before = self.networks.get(stream, network.Missing())
+        self.networks[stream] = network.evolve(before, fact)
 
     def _runtime(self, stream: str, fact: runtime.Event) -> None:
         if isinstance(fact, runtime.Requested):

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from domain import node, placing, quota, runtime, storage
+from domain import network, node, placing, quota, runtime, storage
 from domain.admission import AdmissionState, Held, lease_of
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -29,11 +29,14 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
     Raises:
         DomainError: `project.unknown`, `organization.suspended`, `period.none`, `price.none`,
             `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`,
-            `runtime.limits_invalid`, `volume.*`; what would fit is in its facts.
+            `runtime.limits_invalid`, `volume.*`, `network.unknown`, `network.deleted`;
+            what would fit is in its facts.
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:
         return ()
     project = project_of(state, launch.organization, launch.project, launch.now_us)
+    if launch.network:
+        network.joined(state.networks.get(launch.network, network.Missing()), launch.project)
     requested = placing.requested(launch, project)
     model, place = choose(state, launch, project)
     serving = state.stock.states[place.node]
@@ -62,18 +65,23 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
 
 
 def _configured(launch: Launch, allocated: runtime.Allocated) -> list[runtime.Event]:
-    """The fact after `allocated` that says what runs; none for a SIMULATED plain start."""
+    """The facts after `allocated` that say what runs, and in which network; none for a SIMULATED
+    plain start.
+    """
     if launch.config is None:
         return []
     placed = runtime.Placed(allocated.allocation, allocated.node, allocated.allocated_us)
-    return runtime.decide(launch.config, placed)
+    facts = runtime.decide(launch.config, placed)
+    if launch.network:
+        facts += runtime.decide(runtime.Join(launch.network, launch.now_us), placed)
+    return facts
 
 
 def reads(state: AdmissionState, launch: Launch) -> tuple[tuple[str, int], ...]:
-    """Streams the launch rests on without writing them: it must lose to a suspension, and to the
-    end of its reservation.
+    """Streams the launch rests on without writing them: it must lose to a suspension, the end of
+    its reservation, and a change of its network.
     """
-    rests = (launch.organization, launch.project, launch.reservation)
+    rests = (launch.organization, launch.project, launch.reservation, launch.network)
     return tuple((stream, state.version(stream)) for stream in rests if stream)
 
 

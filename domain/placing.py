@@ -36,7 +36,8 @@ class Mount(Struct, frozen=True):
 class Launch(Struct, frozen=True):
     """`runtime` and `allocation` are new ids; `models` accepted, empty = any; gpu_milli in all.
 
-    `zone`: where its block has begun, of weight with the policy topology only.
+    `zone`: where its block has begun, of weight with the policy topology only. `network`: of the
+    project, or empty for none: then it reaches nothing.
     """
 
     organization: str
@@ -53,6 +54,7 @@ class Launch(Struct, frozen=True):
     reservation: str = ""
     zone: str = ""
     volumes: tuple[Mount, ...] = ()
+    network: str = ""
 
     @property
     def shape(self) -> Shape:

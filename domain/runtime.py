@@ -2,7 +2,7 @@
 
     (none) -Request-> Waiting -Allocate-> Placed -Start-> Booting
     Placed | Booting -ReportUsable-> Running <-ReportUsable/ReportDegraded-> Impaired
-    Placed -Configure-> Placed, in the admission too; a route changes no state
+    Placed -Configure | Join-> Placed, in the admission too; routes and egress change no state
     Placed | Booting | Running | Impaired -Stop-> Ending
     Placed .. Ending -ReportStopped | ReportFailed | DeclareLost-> Ended
     Waiting | Placed | Ending, never started -Cancel-> Ended
@@ -17,16 +17,36 @@ from msgspec import Struct
 
 from domain.decider import Decider
 from domain.errors import DomainError
-from domain.instants import Anchor, billable_instant, hold_end, lost_instant
+from domain.instants import billable_instant, hold_end, lost_instant
+from domain.runtime_commands import (
+    Allocate,
+    Cancel,
+    Command,
+    Configure,
+    DeclareLost,
+    Join,
+    Report,
+    ReportDegraded,
+    ReportEgress,
+    ReportFailed,
+    ReportRouted,
+    ReportStopped,
+    ReportUsable,
+    Request,
+    Start,
+    Stop,
+)
 from domain.runtime_facts import (
     Allocated,
     Cancelled,
     Configured,
     Degraded,
+    EgressCounted,
     Event,
     Failed,
     Final,
     Lost,
+    Networked,
     Requested,
     Routed,
     Starting,
@@ -34,134 +54,43 @@ from domain.runtime_facts import (
     Stopping,
     Usable,
 )
-from domain.words import MILLI, MOST_DEVICES, Attested, Private, Share
+from domain.words import MILLI, MOST_DEVICES
 
-# The facts are read as this aggregate's own.
+# Facts and commands are read as this aggregate's own.
 __all__ = [
+    "Allocate",
     "Allocated",
+    "Cancel",
     "Cancelled",
+    "Command",
+    "Configure",
     "Configured",
+    "DeclareLost",
     "Degraded",
+    "EgressCounted",
     "Event",
     "Failed",
     "Final",
+    "Join",
     "Lost",
+    "Networked",
+    "Report",
+    "ReportDegraded",
+    "ReportEgress",
+    "ReportFailed",
+    "ReportRouted",
+    "ReportStopped",
+    "ReportUsable",
+    "Request",
     "Requested",
     "Routed",
+    "Start",
     "Starting",
+    "Stop",
     "Stopped",
     "Stopping",
     "Usable",
 ]
-
-
-class Request(Struct, frozen=True):
-    project: str
-    department: str
-    account: str
-    name: Private
-    devices: int
-    gpu_milli: int
-    models: tuple[str, ...]
-    now_us: int
-
-
-class Allocate(Struct, frozen=True):
-    allocation: str
-    node: str
-    model: str
-    devices: tuple[Share, ...]
-    epoch: int
-    now_us: int
-
-
-class Start(Struct, frozen=True):
-    """`command` is the number of the signed command that goes to the node."""
-
-    command: int
-    now_us: int
-
-
-class Configure(Struct, frozen=True):
-    """What runs and its limits: an image by reference and digest; `restarts` after failures."""
-
-    image: str
-    digest: str
-    cpu_milli: int
-    memory_bytes: int
-    pids: int
-    restarts: int
-    now_us: int
-
-
-class ReportRouted(Struct, frozen=True):
-    """Where its sshd answers, by the node's word: an address of the node's own networks."""
-
-    address: str
-    port: int
-    host_key: str
-    boottime_us: int
-    anchor: Anchor
-    attested: Attested
-    now_us: int
-
-
-class ReportUsable(Struct, frozen=True):
-    """A verified attestation; `anchor` is the latest of its node, of the same boot."""
-
-    boottime_us: int
-    anchor: Anchor
-    attested: Attested
-    now_us: int
-
-
-class ReportDegraded(Struct, frozen=True):
-    boottime_us: int
-    anchor: Anchor
-    attested: Attested
-    now_us: int
-
-
-class ReportStopped(Struct, frozen=True):
-    boottime_us: int
-    anchor: Anchor
-    attested: Attested
-    now_us: int
-
-
-class ReportFailed(Struct, frozen=True):
-    code: str
-    boottime_us: int
-    anchor: Anchor
-    attested: Attested
-    now_us: int
-
-
-class Stop(Struct, frozen=True):
-    reason: str
-    now_us: int
-
-
-class Cancel(Struct, frozen=True):
-    reason: str
-    now_us: int
-
-
-class DeclareLost(Struct, frozen=True):
-    """`renewed_us`: of the last lease naming the runtime, None without one; `until_us`: its end.
-
-    `until_us` 0 means that the machine is proven to be off: another boot of it has spoken.
-    """
-
-    renewed_us: int | None
-    until_us: int
-    now_us: int
-
-
-type Report = ReportUsable | ReportDegraded | ReportStopped | ReportFailed
-type Command = (
-    Request | Allocate | Configure | Start | ReportRouted | Report | Stop | Cancel | DeclareLost
-)
 
 
 class Missing(Struct, frozen=True):
@@ -239,6 +168,10 @@ def decide(command: Command, state: State) -> list[Event]:
             return []
         case Configure(), Placed():
             return [_configured(command)]
+        case Join(), Placed():
+            return [Networked(command.network, command.now_us)]
+        case ReportEgress(), Placed() | Booting() | Running() | Impaired() | Ending():
+            return [_egress(command, state)]
         case ReportRouted(), Placed() | Booting() | Running() | Impaired():
             return [_routed(command, state)]
         case ReportRouted(), Ending():
@@ -308,7 +241,13 @@ def _routed(command: ReportRouted, state: Live) -> Routed:
     )
 
 
-def _own_word(command: Report | ReportRouted, state: Live) -> None:
+def _egress(command: ReportEgress, state: Live) -> EgressCounted:
+    _own_word(command, state)
+    counts = (command.sent_bytes, command.received_bytes, command.boottime_us, command.now_us)
+    return EgressCounted(*counts, command.attested)
+
+
+def _own_word(command: Report | ReportRouted | ReportEgress, state: Live) -> None:
     if command.attested.node != state.node:
         raise DomainError("runtime.foreign_node", f"it runs on {state.node}")
     if command.attested.boot != command.anchor.boot:
@@ -357,7 +296,7 @@ def evolve(state: State, event: Event) -> State:
             return Placed(event.allocation, event.node, event.allocated_us)
         case Stopped() | Failed() | Cancelled() | Lost():
             return Ended(type(event))
-        case Configured() | Routed():
+        case Configured() | Networked() | Routed() | EgressCounted():
             return state
         case Starting() | Usable() | Degraded() | Stopping():
             assert isinstance(state, Placed | Booting | Running | Impaired | Ending)

@@ -46,6 +46,23 @@ class Routed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtim
     attested: Attested
 
 
+class Networked(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.networked.v1"):
+    network: str
+    decided_us: int
+
+
+class EgressCounted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.egress_counted.v1"
+):
+    """Bytes of IP packets that left and came by the policy, since the runtime was created."""
+
+    sent_bytes: int
+    received_bytes: int
+    boottime_us: int
+    decided_us: int
+    attested: Attested
+
+
 class Starting(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.starting.v1"):
     command: int
     decided_us: int
@@ -96,7 +113,7 @@ class Lost(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.
 
 
 type Event = (
-    Requested | Allocated | Configured | Starting | Routed | Usable | Degraded | Stopping | Stopped
-    | Failed | Cancelled | Lost
+    Requested | Allocated | Configured | Networked | Starting | Routed | EgressCounted | Usable
+    | Degraded | Stopping | Stopped | Failed | Cancelled | Lost
 )  # fmt: skip
 type Final = Stopped | Failed | Cancelled | Lost

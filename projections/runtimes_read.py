@@ -53,6 +53,10 @@ class Runtime(Struct, frozen=True):
     address: str | None
     port: int | None
     host_key: str | None
+    network: str | None
+    sent_bytes: int | None
+    received_bytes: int | None
+    counted_us: int | None
     next: str = ""
 
 
@@ -80,13 +84,15 @@ class Change(Struct, frozen=True):
 
 _RUNTIMES: Final = """
 SELECT r.runtime, r.from_position,
-  greatest(s.version, coalesce(c.version, 0), coalesce(t.version, 0)) AS version,
+  greatest(s.version, coalesce(c.version, 0), coalesce(t.version, 0), coalesce(n.version, 0),
+    coalesce(u.version, 0)) AS version,
   r.organization, r.department, r.project, r.account,
   w.words AS name, r.devices, r.gpu_milli, r.models, r.requested_us, r.actor AS requested_by,
   s.state, s.since_us, s.why, s.actor AS changed_by, s.from_position AS changed_at,
   l.allocation, l.node, l.model, l.devices AS shares, l.epoch, l.allocated_us, i.simulated,
   c.image, c.digest, c.cpu_milli, c.memory_bytes, c.pids, c.restarts,
-  t.address, t.port, t.host_key
+  t.address, t.port, t.host_key,
+  n.network, u.sent_bytes, u.received_bytes, u.decided_us AS counted_us
 FROM views.runtime r
 JOIN LATERAL (SELECT * FROM views.runtime_state s WHERE s.runtime = r.runtime AND [s]
   ORDER BY s.from_position DESC LIMIT 1) s ON true
@@ -96,6 +102,10 @@ LEFT JOIN LATERAL (SELECT * FROM views.runtime_config c WHERE c.runtime = r.runt
   ORDER BY c.from_position DESC LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM views.runtime_route t WHERE t.runtime = r.runtime AND [t]
   ORDER BY t.from_position DESC LIMIT 1) t ON true
+LEFT JOIN LATERAL (SELECT * FROM views.runtime_network n WHERE n.runtime = r.runtime AND [n]
+  ORDER BY n.from_position DESC LIMIT 1) n ON true
+LEFT JOIN LATERAL (SELECT * FROM views.runtime_egress u WHERE u.runtime = r.runtime AND [u]
+  ORDER BY u.from_position DESC LIMIT 1) u ON true
 LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
 LEFT JOIN log.private_value w ON w.digest =
   CASE WHEN r.name ~ '^[0-9a-f]{64}$' THEN decode(r.name, 'hex') END

@@ -234,11 +234,14 @@ class World:
             return conn.execute(query).fetchall()
 
 
-def configured(spec: Spec | None, at: int) -> tuple[runtime.Configured, ...]:
+def configured(spec: Spec | None, at: int) -> tuple[msgspec.Struct, ...]:
     if spec is None:
         return ()
     limits = (spec.cpu_milli, spec.memory_bytes, spec.pids, spec.restarts)
-    return (runtime.Configured(spec.image, spec.digest, *limits, at),)
+    made = runtime.Configured(spec.image, spec.digest, *limits, at)
+    if spec.network is None:
+        return (made,)
+    return (made, runtime.Networked(spec.network.network, at))
 
 
 class AgentProgram:

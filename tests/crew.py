@@ -46,8 +46,8 @@ class Crew:
             place.rmdir()
 
 
-async def crew_of(world: World, image: Image, state: Path) -> Crew:
-    """Its agent runs and is anchored."""
+async def crew_of(world: World, image: Image, state: Path, *more: str) -> Crew:
+    """Its agent, with `more` options, runs and is anchored."""
     settings, allowed = image.settings, image.folder / "images.json"
     await asyncio.to_thread(allowed.write_text, json.dumps(settings.images))
     node, program = await enrolled_program(
@@ -55,7 +55,7 @@ async def crew_of(world: World, image: Image, state: Path) -> Crew:
         *("--engine", "podman", "--podman", shlex.join(settings.podman)),
         *("--create", shlex.join(settings.create)),
         *("--images", str(allowed), "--gpus", "2"),
-        *("--probe-us", "300000", "--tend-us", "1000000"),
+        *("--probe-us", "300000", "--tend-us", "1000000"), *more,
     )  # fmt: skip
     program.start()
     await world.until(node, "node.anchored", 60)

@@ -275,6 +275,16 @@ def shape_cases() -> Iterator[Wrong]:
     ):  # fmt: skip
         yield case(f"an index {name}", ill(devices), 13, "devices")
 
+    def ruled(**changes: Any) -> Edit:
+        rule = {"cidr": "10.0.0.0/8", "protocol": "tcp", "first_port": 1, "last_port": 2, **changes}
+        told = {"internal": False, "egress": [rule], "decided_us": START_US}
+        return lambda log: log.add(uid("network", 9), "network.policy_changed", told, org=ORG)
+
+    for where, value in (
+        ("cidr", 1), ("x", 1), ("protocol", "icmp"), ("first_port", 0), ("first_port", 3), ("last_port", 65_536),
+    ):  # fmt: skip
+        yield case(f"a rule with {where} {value}", ruled(**{where: value}), 13, "egress")
+
     def words(**changes: Any) -> Edit:
         return lambda log: log.drafts[8]["fact"]["attested"].update(changes)
 

@@ -8,10 +8,11 @@ from nats.js.client import JetStreamContext
 
 from api.fleet import devices
 from api.fleet.leases import ACTOR, nonce_of
-from api.fleet.state import FleetState, KnownNode, LiveRuntime
+from api.fleet.state import FleetState, KnownNetwork, KnownNode, LiveRuntime
 from api.fleet.terminals import Wanted
 from contracts import fleet
 from contracts.fleet import Command, Order, Share, StartRuntime, StopRuntime
+from contracts.network import Policy, SetPolicy
 from contracts.signing import MAX_MESSAGE
 from contracts.spec import Spec, principal
 from domain import runtime
@@ -121,19 +122,23 @@ def order_of(
     live: LiveRuntime,
     now_us: int,
     ssh_ca: tuple[str, ...] = (),
+    policy: Policy | None = None,
 ) -> Command | None:
     """What the node must be told about this runtime now; None when nothing.
 
     Its number is the position of the fact that caused it, so the same order has the same number
     however often and by whomever it is sent. A start is good until the lease its `starting` fact
     granted ends; a stop is renewed each time it is sent. `ssh_ca`: the user CAs its sshd trusts.
+    `policy`: of its network, as it is now.
     """
     match live.state:
         case runtime.Booting():
             number = live.allocated_at
             lease_end = known.boottime(live.granted_us)
             shares = tuple(Share(one.index, one.milli) for one in live.devices)
-            order: Order = StartRuntime(live.runtime, shares, lease_end, spec_of(live, ssh_ca))
+            order: Order = StartRuntime(
+                live.runtime, shares, lease_end, spec_of(live, ssh_ca, policy)
+            )
             expires = lease_end
         case runtime.Ending():
             number = live.stopping_at
@@ -154,7 +159,35 @@ def order_of(
     )
 
 
-def spec_of(live: LiveRuntime, ssh_ca: tuple[str, ...]) -> Spec | UnsetType:
+def policies(
+    key: Ed25519PrivateKey, known: KnownNode, networks: dict[str, KnownNetwork], now_us: int
+) -> list[Command]:
+    """The changed policies of all networks that runtimes of this node are in, in order of change.
+
+    Each is good for all of them here, those that start later included: its number is the position
+    of the change. What was never changed, starts carry.
+    """
+    used = {live.network for live in known.live.values() if live.network in networks}
+    changed = (networks[name] for name in used if networks[name].policy.version > 1)
+    return [
+        Command(
+            format="gpuaas-command/1",
+            number=one.changed_at,
+            node=known.node,
+            boot=known.anchor.boot,
+            allocation="",
+            epoch=0,
+            nonce=nonce_of(key, known.node, known.nonce_position),
+            expires_boottime_us=known.boottime(now_us) + fleet.LEASE_US,
+            order=SetPolicy(one.policy),
+        )
+        for one in sorted(changed, key=lambda one: one.changed_at)
+    ]
+
+
+def spec_of(
+    live: LiveRuntime, ssh_ca: tuple[str, ...], policy: Policy | None = None
+) -> Spec | UnsetType:
     """What the container is made of; UNSET for a runtime launched without an image."""
     made = live.configured
     if made is None:
@@ -169,4 +202,5 @@ def spec_of(live: LiveRuntime, ssh_ca: tuple[str, ...]) -> Spec | UnsetType:
         ssh_ca=ssh_ca,
         principal=principal(live.allocation, live.epoch),
         volumes=tuple(live.mounts),
+        network=policy,
     )

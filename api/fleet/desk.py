@@ -39,7 +39,7 @@ class Desk:
         self.pace = pace
         self.opened_us = ingest.now_us()
         self.wake = asyncio.Event()
-        self.sent_at: dict[int, float] = {}
+        self.sent_at: dict[tuple[str, int], float] = {}
         self.consumers: set[str] = set()
         self.ssh_ca = ssh_ca
         self.door: Door | None = None

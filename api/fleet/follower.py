@@ -17,7 +17,10 @@ type Ends = Callable[[Ending], Awaitable[Appended]]
 _BATCH = 5_000
 # An envelope's own fields end well before this; a fact cannot pretend to be one.
 _ENVELOPE = 400
-_KINDS = (b'"stream":"node-', b'"stream":"runtime-', b'"stream":"access-', b'"stream":"volume-')
+_KINDS = (
+    *(b'"stream":"node-', b'"stream":"runtime-', b'"stream":"access-'),
+    *(b'"stream":"volume-', b'"stream":"network-'),
+)
 
 
 class Follower:

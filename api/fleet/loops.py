@@ -22,6 +22,7 @@ from api.fleet.ingest import Ingest
 from api.fleet.state import KnownNode
 from api.fleet.words import Ending
 from contracts import fleet
+from contracts.network import SetPolicy
 from contracts.signing import FleetError
 from domain import runtime
 from domain.errors import DomainError
@@ -30,6 +31,8 @@ from evidence.append import Append
 HEAD_SUBJECT: Final = "gpuaas.v1.log.head"
 # Nodes tended at a time: they wait for the same disk, and their appends share a commit.
 _SIDE_BY_SIDE: Final = 64
+# Nobody answers a policy: it is told again, in case the stream lost it.
+_POLICY_S: Final = 600.0
 _AWAITED: Final = (runtime.Placed, runtime.Booting, runtime.Ending)
 
 
@@ -176,11 +179,21 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
             known.anchor.boot
             and not known.identity.barred
             and any(
-                isinstance(one.state, _AWAITED) or one.runtime in state.terminals.of_runtime
+                isinstance(one.state, _AWAITED)
+                or one.runtime in state.terminals.of_runtime
+                or _policy_is_due(desk, known, one.network)
                 for one in known.live.values()
             )
         )
     )
+
+
+def _policy_is_due(desk: Desk, known: KnownNode, network: str) -> bool:
+    one = desk.ingest.follower.state.networks.get(network)
+    if one is None or one.policy.version == 1:
+        return False
+    last = desk.sent_at.get((known.node, one.changed_at))
+    return last is None or time.monotonic() - last >= _POLICY_S
 
 
 async def tend(desk: Desk, known: KnownNode) -> None:
@@ -205,11 +218,17 @@ async def tend(desk: Desk, known: KnownNode) -> None:
     for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
         if isinstance(live.state, runtime.Placed):
             await _append(desk, commands.starting(live, now_us))
-        order = commands.order_of(ingest.key, known, live, now_us, desk.ssh_ca)
+        one = ingest.follower.state.networks.get(live.network)
+        policy = None if one is None else one.policy
+        order = commands.order_of(ingest.key, known, live, now_us, desk.ssh_ca, policy)
         if order is not None:
             await _send(desk, order)
         for terminal in ingest.follower.state.terminals.wanted(ingest.key, live.runtime, now_us):
             await _send(desk, commands.terminal_order(ingest.key, known, live, terminal, now_us))
+    for policy_order in commands.policies(
+        ingest.key, known, ingest.follower.state.networks, now_us
+    ):
+        await _send(desk, policy_order)
     await _tend_devices(desk, known, now_us)
 
 
@@ -228,14 +247,15 @@ async def _tend_devices(desk: Desk, known: KnownNode, now_us: int) -> None:
 
 async def _send(desk: Desk, order: fleet.Command) -> None:
     # Lost here by a crash: the next tending finds the same standing and sends the same order.
-    last = desk.sent_at.get(order.number)
-    if last is not None and time.monotonic() - last < desk.pace.resend_s:
+    pause_s = _POLICY_S if isinstance(order.order, SetPolicy) else desk.pace.resend_s
+    last = desk.sent_at.get((order.node, order.number))
+    if last is not None and time.monotonic() - last < pause_s:
         return
     subject = fleet.subject(order.node, "cmd")
     message = fleet.seal(desk.ingest.key, order)
     desk.ingest.remember(order.number, message)
     await desk.stream.publish(subject, message)
-    desk.sent_at[order.number] = time.monotonic()
+    desk.sent_at[order.node, order.number] = time.monotonic()
 
 
 async def _end(desk: Desk, ending: Ending) -> None:

@@ -10,8 +10,9 @@ from msgspec import Struct, field
 from api.fleet.terminals import Terminals
 from api.fleet.volumes import Volumes
 from contracts import fleet
+from contracts.network import Egress, Policy, Protocol
 from contracts.spec import VolumeMount
-from domain import device, node, node_facts, runtime, upkeep, volume
+from domain import device, network, node, node_facts, runtime, upkeep, volume
 from domain.identity import Identity
 from domain.instants import Anchor
 from domain.runtime_facts import Configured
@@ -39,6 +40,9 @@ class LiveRuntime(Struct):
     epoch: int = 0
     devices: tuple[Share, ...] = ()
     configured: Configured | None = None
+    network: str = ""
+    sent_bytes: int = 0
+    received_bytes: int = 0
     allocated_at: int = -1
     starting_at: int = -1
     stopping_at: int = -1
@@ -120,6 +124,13 @@ class KnownNode(Struct):
         return max([self.lease_until_us, *grants])
 
 
+class KnownNetwork(Struct, frozen=True):
+    """The policy in force, and the position of the fact that made it so."""
+
+    policy: Policy
+    changed_at: int
+
+
 class FleetState:
     """`applied` = the next position to apply; `touched` = nodes with news, its reader
     empties it.
@@ -130,6 +141,7 @@ class FleetState:
         self.touched: set[str] = set()
         self.nodes: dict[str, KnownNode] = {}
         self.runtimes: dict[str, LiveRuntime] = {}
+        self.networks: dict[str, KnownNetwork] = {}
         self.terminals = Terminals()
         self.volumes = Volumes()
 
@@ -148,6 +160,8 @@ class FleetState:
             self._node(entry)
         elif entry.stream.startswith("runtime-"):
             self._runtime(entry)
+        elif entry.stream.startswith("network-"):
+            self._network(entry)
         elif entry.stream.startswith("access-"):
             live = self.runtimes.get(self.terminals.apply(entry))
             if live is not None and live.node:
@@ -163,6 +177,20 @@ class FleetState:
     def asks(self, known: KnownNode) -> bool:
         """Whether an order about its devices or volumes has no answer."""
         return bool(known.asked or self.volumes.asked.get(known.node))
+
+    def _network(self, entry: Recorded) -> None:
+        fact: network.Event = entry.fact  # type: ignore[assignment]
+        internal, egress = False, tuple[network.Rule, ...]()
+        if isinstance(fact, network.Created | network.PolicyChanged):
+            internal, egress = fact.internal, fact.egress
+        rules = tuple(
+            Egress(one.cidr, _protocol(one.protocol), one.first_port, one.last_port)
+            for one in egress
+        )
+        policy = Policy(entry.stream, entry.version, internal, rules)
+        self.networks[entry.stream] = KnownNetwork(policy, entry.position)
+        inside = (one.node for one in self.runtimes.values() if one.network == entry.stream)
+        self.touched.update(node for node in inside if node)
 
     def _node(self, entry: Recorded) -> None:
         known = self.nodes.setdefault(entry.stream, KnownNode(entry.stream))
@@ -206,6 +234,10 @@ class FleetState:
                 self.nodes.setdefault(fact.node, KnownNode(fact.node)).live[live.runtime] = live
             case runtime.Configured():
                 live.configured = fact
+            case runtime.Networked():
+                live.network = fact.network
+            case runtime.EgressCounted():
+                live.sent_bytes, live.received_bytes = fact.sent_bytes, fact.received_bytes
             case runtime.Starting(decided_us=decided_us):
                 live.starting_at = entry.position
                 live.granted_us = decided_us + fleet.LEASE_US
@@ -218,6 +250,10 @@ class FleetState:
                     self.nodes[live.node].live.pop(live.runtime, None)
             case _:
                 pass
+
+
+def _protocol(word: str) -> Protocol:
+    return "udp" if word == "udp" else "tcp"
 
 
 def _asked(known: KnownNode, position: int, fact: Struct) -> None:

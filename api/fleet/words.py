@@ -10,6 +10,7 @@ from api.fleet import device_words, volume_words
 from api.fleet.state import FleetState, KnownNode, LiveRuntime
 from contracts import fleet
 from contracts.fleet import Attested, Body
+from contracts.network import EGRESS_COUNTED
 from domain import node, runtime, volume
 from domain.errors import DomainError
 from domain.words import Attested as AttestedWords
@@ -19,6 +20,7 @@ type End = runtime.Stopped | runtime.Failed | runtime.Lost | runtime.Cancelled
 
 _MAX_BOOTTIME_US = 10**18
 _MAX_PORT = 65_535
+_MAX_BYTES = 10**18
 _HOST_KEY = re.compile(r"[a-z0-9@.-]{1,60} [A-Za-z0-9+/]{16,1000}={0,2}")
 _ENDS = (runtime.Stopped, runtime.Failed, runtime.Lost, runtime.Cancelled)
 REFUSAL = re.compile(r"[a-z][a-z0-9_.]{0,63}")
@@ -122,6 +124,8 @@ def _lifecycle(
 ) -> Meaning:
     if body.tag == fleet.ROUTED:
         return _routed(known, live, attested, body, now_us)
+    if body.tag == EGRESS_COUNTED:
+        return _egress(known, live, attested, body, now_us)
     code = body.said.get("code")
     wanted = {"code"} if body.tag == fleet.FAILED else set()
     if set(body.said) != wanted or (wanted and not REFUSAL.fullmatch(str(code))):
@@ -159,6 +163,25 @@ def _routed(
         return Nothing("runtime.already")
     write = Write(live.runtime, live.org, live.version, tuple(facts))
     return Append((write,), actor=attested.node, cause=cause_of(attested))
+
+
+def _egress(
+    known: KnownNode, live: LiveRuntime, attested: Attested, body: Body, now_us: int
+) -> Meaning:
+    sent, received = body.said.get("sent_bytes"), body.said.get("received_bytes")
+    if tuple(body.said) != ("sent_bytes", "received_bytes") or not (
+        type(sent) is int and type(received) is int
+    ):
+        return Nothing("event.malformed")
+    if not (
+        live.sent_bytes <= sent <= _MAX_BYTES and live.received_bytes <= received <= _MAX_BYTES
+    ):
+        return Nothing("event.malformed")
+    words = (body.boottime_us, known.anchor, _words(attested), now_us)
+    facts = runtime.decide(runtime.ReportEgress(sent, received, *words), live.state)
+    write = Write(live.runtime, live.org, live.version, tuple(facts))
+    reads = ((known.node, known.version),)
+    return Append((write,), actor=attested.node, cause=cause_of(attested), reads=reads)
 
 
 def _is_address(text: str) -> bool:

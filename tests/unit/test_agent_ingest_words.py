@@ -13,9 +13,10 @@ from api.fleet.state import FleetState, KnownNode
 from api.fleet.words import Ending, Meaning, Nothing, cause_of, meaning, revoked_of
 from contracts import fleet
 from contracts.fleet import Body, Said
+from contracts.network import EGRESS_COUNTED, Egress, Policy, SetPolicy
 from contracts.signing import public_hex
 from contracts.spec import Spec
-from domain import node, runtime
+from domain import network, node, runtime
 from domain.errors import DomainError
 from domain.words import Attested, Gpu, Private, Share
 from evidence.append import Append
@@ -300,3 +301,58 @@ def test_the_start_order_says_what_the_log_configured() -> None:
     assert order.order.spec == Spec(
         "image:1", "sha256:0", 500, 2**20, 64, 2, ("ssh-ed25519 A",), "allocation-1.1"
     )
+
+
+NET = "network-00000000-0000-7000-8000-000000000009"
+WEB = network.Rule("203.0.113.0/24", "tcp", 80, 443)
+
+
+def in_a_network() -> Log:
+    log = serving(started=False)
+    log.add(NET, network.Created("p", PRIVATE, False, (WEB,), T0))
+    log.add(ONE, runtime.Configured("image:1", "sha256:0", 500, 2**20, 64, 2, T0 + S))
+    log.add(ONE, runtime.Networked(NET, T0 + S), runtime.Starting(4, T0 + 2 * S))
+    return log
+
+
+def test_a_policy_goes_out_with_the_start_and_after_each_change() -> None:
+    """Once a node and change, whatever runs there; a deleted network's policy lets nothing."""
+    log = in_a_network()
+    live = log.state.runtimes[ONE]
+    policy = log.state.networks[NET].policy
+    assert policy == Policy(NET, 1, False, (Egress("203.0.113.0/24", "tcp", 80, 443),))
+    start = commands.order_of(KEY, log.node, live, T0 + 3 * S, (), policy)
+    assert start is not None
+    assert isinstance(start.order, fleet.StartRuntime)
+    assert isinstance(start.order.spec, Spec)
+    assert start.order.spec.network == policy
+    assert commands.policies(KEY, log.node, log.state.networks, T0 + 3 * S) == []
+    log.state.touched.clear()
+    log.add(NET, network.PolicyChanged(True, (), T0 + 4 * S))
+    assert log.state.touched == {NODE}
+    [told] = commands.policies(KEY, log.node, log.state.networks, T0 + 5 * S)
+    assert (told.order, told.number) == (SetPolicy(Policy(NET, 2, True)), log.state.applied - 1)
+    assert fleet.open_command(fleet.seal(KEY, told), public_hex(KEY)) == told
+    log.add(NET, network.Deleted(T0 + 6 * S))
+    [told] = commands.policies(KEY, log.node, log.state.networks, T0 + 7 * S)
+    assert told.order == SetPolicy(Policy(NET, 3, False))
+    log.add(ONE, runtime.Stopping("user", T0 + 8 * S), runtime.Stopped(120 * S, T0, T0, WORDS))
+    assert commands.policies(KEY, log.node, log.state.networks, T0 + 9 * S) == []
+
+
+def test_what_left_becomes_a_fact_and_never_falls() -> None:
+    """Bytes as the node counted them; less than before, more than can be, or rubbish is no fact."""
+    log = in_a_network()
+    fact = fact_of(said(log, EGRESS_COUNTED, {"sent_bytes": 10, "received_bytes": 4}))
+    assert isinstance(fact, runtime.EgressCounted)
+    assert (fact.sent_bytes, fact.received_bytes, fact.boottime_us) == (10, 4, 110 * S)
+    log.add(ONE, fact)
+    for rubbish in (
+        {"sent_bytes": 9, "received_bytes": 4},
+        {"sent_bytes": 10, "received_bytes": 3},
+        {"sent_bytes": True, "received_bytes": 4},
+        {"sent_bytes": 10**19, "received_bytes": 4},
+        {"received_bytes": 4, "sent_bytes": 10},
+        {"sent_bytes": 10},
+    ):
+        assert said(log, EGRESS_COUNTED, dict(rubbish)) == Nothing("event.malformed")

@@ -25,6 +25,7 @@ from domain import (
 )
 from domain.errors import DomainError
 from domain.facts import TAGS, decode_fact, encode_fact, tag_of
+from domain.network import Rule
 from domain.words import Attested, Continues, Gpu, Private, Share
 from gpuaas_verify.facts import SHAPES
 
@@ -71,6 +72,7 @@ def sample(kind: type[Struct]) -> Struct:
             else ATTESTED if "Attested" in text
             else (Share(0, 500), Share(1, 500)) if "Share" in text
             else (Gpu(0, "GPU-ä"),) if "Gpu" in text
+            else (Rule("10.0.0.0/8", "tcp", 1, 9),) if "Rule" in text
             else UNSET if "Unset" in text
             else (0, 3) if "tuple[int" in text
             else ("a", "b") if "tuple" in text

@@ -17,6 +17,7 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
     "gpuaas.node.anchored.v1": (),
     "gpuaas.node.lease_renewed.v1": ("runtimes",),
     "gpuaas.runtime.routed.v1": ("address", "port", "host_key"),
+    "gpuaas.runtime.egress_counted.v1": ("sent_bytes", "received_bytes"),
     "gpuaas.node.sanitized.v1": (
         "devices",
         "method",

@@ -25,7 +25,8 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 _HEX32 = re.compile(r"[0-9a-f]{32}")
 
 # Field types: int by default where the name is followed by nothing; the rest by a suffix.
-#   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested   [s [i [g [n lists
+#   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested
+#   [s [i [g [n [r lists
 _TABLE = """
 log.opened.v1            log           format$ origin$ vkey$
 log.heartbeat.v1         log
@@ -104,6 +105,11 @@ runtime.requested.v1     runtime       project$ department$ account$ name@ devic
 runtime.allocated.v1     runtime       allocation$ node$ model$ devices[i epoch allocated_us
 runtime.configured.v1    runtime       image$ digest$ cpu_milli memory_bytes pids restarts \
  decided_us
+runtime.networked.v1     runtime       network$ decided_us
+runtime.egress_counted.v1 runtime      sent_bytes received_bytes boottime_us decided_us attested*
+network.created.v1       network       project$ name@ internal! egress[r created_us
+network.policy_changed.v1 network      internal! egress[r decided_us
+network.deleted.v1       network       decided_us
 runtime.starting.v1      runtime       command decided_us
 runtime.routed.v1        runtime       boottime_us address$ port host_key$ decided_us attested*
 runtime.usable.v1        runtime       boottime_us usable_us decided_us attested*
@@ -196,6 +202,16 @@ def _gpus(value: Any) -> bool:
     return all(_typed(gpu, ("index", "uuid"), (int, str)) for gpu in value)
 
 
+def _rules(value: Any) -> bool:
+    names, kinds = ("cidr", "protocol", "first_port", "last_port"), (str, str, int, int)
+    return all(
+        _typed(rule, names, kinds)
+        and rule["protocol"] in ("tcp", "udp")
+        and 1 <= rule["first_port"] <= rule["last_port"] <= 65_535
+        for rule in value
+    )
+
+
 def _continues(value: Any) -> bool:
     return _typed(value, ("origin", "note", "first_lost", "lost_count"), (str, str, int, int))
 
@@ -212,6 +228,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool] | None]] = {
     "[i": ((list,), _shares),
     "[g": ((list,), _gpus),
     "[n": ((list,), _indexes),
+    "[r": ((list,), _rules),
 }
 
 

@@ -1,0 +1,134 @@
+"""Networks from the log to a packet and back: the control plane's words on a real node."""
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.engine import engine_of
+from api.embedded.nats import Nats
+from contracts.network import Policy
+from domain import network, runtime
+from domain.network import Rule
+from evidence.ids import new_id
+from tests.agent_world import ORG, PRIVATE, World, story
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+from tests.containers import Image, podman, until
+from tests.crew import Crew, crew_of
+from tests.machine import need
+from tests.network_world import TCP, Beyond, beyond
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+_WEB = {"cidr": "203.0.113.0/24", "protocol": "tcp", "first_port": 80, "last_port": 443}
+
+
+def test_a_network_over_the_api(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """Created in a project, changed, named by a launch, deleted; every refusal by its name."""
+
+    async def scene(stage: Stage) -> None:
+        ids = await stage.tenant()
+        await stage.node()
+        await stage.post("/v1/images", {"reference": "lab:1", "digest": "sha256:" + "0" * 64})
+        asked = {"project": ids["project"], "name": "lab", "egress": [_WEB]}
+        made = (await stage.post("/v1/networks", asked)).json()
+        assert (made["state"], made["internal"], made["egress"]) == ("standing", False, [_WEB])
+        where = f"/v1/networks/{made['id']}"
+        bad = {"egress": [{**_WEB, "cidr": "203.0.113.9/24"}]}
+        refused = await stage.post(f"{where}/policy", bad)
+        assert (refused.status_code, refused.json()["code"]) == (400, "network.policy_invalid")
+        changed = await stage.post(f"{where}/policy", {"egress": [], "internal": True})
+        assert (changed.json()["internal"], changed.json()["version"]) == (True, 2)
+        launch: dict[str, Any] = {"project": ids["project"], "name": "r", "network": made["id"]}
+        plain = await stage.post("/v1/runtimes", launch)
+        assert (plain.status_code, plain.json()["code"]) == (400, "request.invalid")
+        launch["image"] = "lab:1"
+        await stage.views()
+        began = await stage.post("/v1/runtimes", launch)
+        assert began.status_code == 201, began.text
+        assert began.json()["network"] == made["id"]
+        await stage.views()
+        shown = (await stage.get(f"/v1/runtimes/{began.json()['id']}")).json()
+        assert (shown["network"], shown["egress"], shown["version"]) == (
+            *(made["id"], None), began.json()["version"],
+        )  # fmt: skip
+        [listed] = (await stage.get("/v1/networks")).json()["items"]
+        assert (listed["name"], listed["runtimes"], listed["version"]) == ("lab", 1, 2)
+        gone = await stage.post(f"{where}/delete", {})
+        assert gone.json()["state"] == "deleted"
+        await stage.views()
+        assert (await stage.get(where)).json()["state"] == "deleted"
+        late = await stage.post("/v1/runtimes", {**launch, "name": "s"})
+        assert (late.status_code, late.json()["code"]) == (409, "network.deleted")
+        foreign = stage.token("admin", (await stage.tenant())["org"])
+        assert (await stage.get(where, token=foreign)).status_code == 404
+        other = await stage.post(f"{where}/policy", {"egress": []}, token=foreign)
+        assert other.status_code == 404
+
+    play(database, nats_url, tmp_path, scene)
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    with podman() as found:
+        yield found
+
+
+@pytest.mark.machine
+def test_a_policy_reaches_a_node_whose_agent_was_dead(
+    database: Database, nats_server: Nats, tmp_path: Path, image: Image
+) -> None:
+    """The start carries the policy, the wall outlives kill -9 of the agent, the change waits for
+    it, and what left is in the log before the runtime's end.
+    """
+    need("nft", "ip", root=True)
+
+    async def law(world: World, tmp: Path) -> None:
+        with beyond(tmp) as far:
+            crew = await crew_of(world, image, tmp / "a", "--open", far.range)
+            try:
+                await _changed_while_dead(world, crew, far)
+            finally:
+                await asyncio.to_thread(crew.clear)
+
+    story(law, database, nats_server, tmp_path)
+
+
+async def _changed_while_dead(world: World, crew: Crew, far: Beyond) -> None:
+    name, rule = new_id("network"), Rule(f"{far.inner}/32", "tcp", TCP, TCP)
+    await world.write(name, network.Created("project-1", PRIVATE, False, (rule,), 1), org=ORG)
+    spec = crew.image.spec(network=Policy(name, 1, False))
+    one = await world.launch(crew.node, 0, spec)
+    await world.until(one, "runtime.usable", 90)
+    inside = f"{far.inner}:{TCP}"
+    assert await asyncio.to_thread(_reaches, crew, inside)
+    assert not await asyncio.to_thread(_reaches, crew, f"{far.world}:{TCP}")
+    crew.program.kill()
+    await world.write(name, network.PolicyChanged(False, (), 2), org=ORG)
+    await asyncio.sleep(1)
+    assert await asyncio.to_thread(_reaches, crew, inside), "nobody told the node yet"
+    assert not await asyncio.to_thread(_reaches, crew, f"{far.world}:{TCP}"), "the wall stands"
+    crew.program.start()
+    await asyncio.to_thread(until, lambda: not _reaches(crew, inside), "it is shut", 30)
+    await world.until(one, "runtime.egress_counted", 30)
+    await world.stop(one)
+    await world.until(one, "runtime.stopped", 60)
+    counted = [
+        entry.fact
+        for entry in await world.log.read_stream(one)
+        if isinstance(entry.fact, runtime.EgressCounted)
+    ]
+    assert counted[-1].sent_bytes > 0
+    assert counted[-1].received_bytes > 0
+    assert (await world.tags(one))[-1] == "runtime.stopped"
+
+
+def _reaches(crew: Crew, target: str) -> bool:
+    [name] = [one.name for one in engine_of(crew.image.settings).list_all(crew.node)]
+    address, _, port = target.partition(":")
+    opened = f"exec 3<>/dev/tcp/{address}/{port}"
+    argv = (*crew.image.settings.podman, "exec", name, "timeout", "2", "bash", "-c", opened)
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
