@@ -1,7 +1,9 @@
 import asyncio
 import contextlib
+import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nats.errors
 from msgspec.structs import replace
@@ -25,7 +27,7 @@ from agent.config import Config
 from agent.device_watch import Desk
 from agent.device_work import Means
 from agent.devices import DeviceSource
-from agent.engine import EngineError
+from agent.engine import EngineError, Settings
 from agent.enrol import Keys, Machine, enrol, request_of
 from agent.log_answers import answer_logs
 from agent.orders import Node
@@ -100,7 +102,22 @@ def source_of(config: Config, node: str, boot: str, given: tuple[cdi.Device, ...
         return SimulatedRuntimes(
             config.state / "simulated.db", boot, config.gpus, config.usable_after_us
         )
-    return kept.KeptRuntimes(config.state, node, boot, config.engine, given)
+    return kept.KeptRuntimes(config.state, node, boot, _shut(config), given)
+
+
+def _shut(config: Config) -> Settings:
+    """The engine's settings with the control plane where no policy leads, as it resolves now."""
+    assert config.engine is not None
+    known = identity.enrolment(config.state)
+    urls = (config.nats_url or (known.nats_url if known else ""), identity.api_url(config.state))
+    hosts = {urlsplit(url).hostname for one in (*urls, config.api_url) for url in one.split(",")}
+    found = set(config.engine.denied)
+    for host in hosts - {None}:
+        # A name that does not resolve is one that nobody reaches by it now.
+        with contextlib.suppress(OSError):
+            told = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+            found |= {f"{address[0]}/32" for *_, address in told}
+    return replace(config.engine, denied=tuple(sorted(found)))
 
 
 def _end_all(config: Config, node: str) -> None:
