@@ -13,7 +13,8 @@ from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import Services, services_of
 from api.viewing import page, viewed
-from contracts.http import Image, ImageNew, Page, RuntimeNew
+from contracts.http import Page, RuntimeNew
+from contracts.http_fleet import Image, ImageNew
 from domain import image
 from domain.errors import DomainError
 from domain.runtime import Configure

@@ -264,21 +264,6 @@ class Runtime(Given, frozen=True):
     version: int
 
 
-class ImageNew(Taken, frozen=True):
-    reference: ImageName
-    digest: ImageDigest
-
-
-class Image(Given, frozen=True):
-    """A reference that launches may name, and the digest it means; the newest registration."""
-
-    id: str
-    reference: str
-    digest: str
-    registered_at: Instant
-    version: int
-
-
 class Fit(Given, frozen=True):
     """What fits now on one model: at most so many whole devices, or so large a part of one."""
 

@@ -4,11 +4,38 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, Name, ProjectId, Reason, Runtime, Taken, Word
+from contracts.http import (
+    Given,
+    ImageDigest,
+    ImageName,
+    Instant,
+    Name,
+    ProjectId,
+    Reason,
+    Runtime,
+    Taken,
+    Word,
+)
 
 type Indexes = Annotated[tuple[Annotated[int, Meta(ge=0, le=1023)], ...], Meta(max_length=1024)]
 type Policy = Annotated[str, Meta(pattern="^(pack|spread|topology)$")]
 type Owner = Annotated[str, Meta(pattern="^(operator|system-[a-z0-9_.-]{1,50})$")]
+
+
+# ---------------------------------------------------------------- images
+class ImageNew(Taken, frozen=True):
+    reference: ImageName
+    digest: ImageDigest
+
+
+class Image(Given, frozen=True):
+    """A reference that launches may name, and the digest it means; the newest registration."""
+
+    id: str
+    reference: str
+    digest: str
+    registered_at: Instant
+    version: int
 
 
 # ---------------------------------------------------------------- upkeep of nodes

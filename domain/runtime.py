@@ -158,12 +158,8 @@ def decide(command: Command, state: State) -> list[Event]:
         case Request(), Waiting(requested) if requested == _requested(command):
             return []
         case Allocate(), Waiting():
-            return [
-                Allocated(
-                    *(command.allocation, command.node, command.model, command.devices),
-                    *(command.epoch, command.now_us),
-                )
-            ]
+            place = (command.allocation, command.node, command.model, command.devices)
+            return [Allocated(*place, command.epoch, command.now_us)]
         case Allocate(allocation), Placed() if allocation == state.allocation:
             return []
         case Configure(), Placed():
