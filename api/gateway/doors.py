@@ -8,7 +8,7 @@ forgotten, so memory follows what lives, not how long the log is.
 from msgspec import Struct, field
 
 from contracts import ssh
-from domain import access, grant, runtime
+from domain import access, grant, organization, runtime
 from evidence.reader import Recorded
 
 
@@ -66,6 +66,7 @@ class Doors:
         self.doors: dict[str, Door] = {}
         self.passes: dict[str, Pass] = {}
         self.tokens: dict[str, str] = {}  # hash of a program's token -> grant
+        self.suspended: set[str] = set()  # organizations
         self.unclosed: dict[str, str] = {}  # session -> org
 
     def apply(self, entry: Recorded) -> None:
@@ -100,6 +101,10 @@ class Doors:
                         self.tokens[token] = entry.stream
             case grant.Revoked():
                 self._revoked(entry.stream)
+            case organization.Suspended():
+                self.suspended.add(entry.stream)
+            case organization.Reactivated():
+                self.suspended.discard(entry.stream)
             case access.SessionOpened(gateway=gateway) if gateway == self.gateway:
                 self.unclosed[entry.stream] = entry.org
             case access.SessionClosed():
@@ -157,6 +162,8 @@ class Doors:
 
     def why_not(self, entry: Entry, now_us: int) -> str | None:
         """The reason why that entry may not be, or not remain, inside; None when it may."""
+        if entry.org in self.suspended:
+            return "suspended"
         door = self.doors.get(entry.runtime)
         if door is None:
             return "runtime_ended"

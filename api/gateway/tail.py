@@ -15,6 +15,9 @@ _BATCH: Final = 5_000
 _ASK_S: Final = 5
 # An envelope's own fields end well before this; a fact cannot pretend to be one.
 _ENVELOPE: Final = 400
+_KINDS: Final = tuple(
+    f'"stream":"{kind}-'.encode() for kind in ("access", "runtime", "organization")
+)
 
 
 class Tail:
@@ -92,4 +95,4 @@ class Tail:
 
 def _concerns_access(entry: bytes) -> bool:
     head = entry[:_ENVELOPE]
-    return b'"stream":"access-' in head or b'"stream":"runtime-' in head
+    return any(kind in head for kind in _KINDS)

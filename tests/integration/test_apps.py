@@ -246,7 +246,7 @@ async def piling(gateway: Gateway, name: str, bearer: str) -> None:
 def test_what_flows_is_cut_with_its_right(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """A revoked grant, a stopped runtime, a moved epoch: each ends what flows, within seconds, and
+    """A revoked grant, a stopped runtime, a moved epoch, a suspension: each ends what flows, within seconds, and
     its session is closed in the log with the reason and what had passed.
     """
     need("sshd", "ssh")
@@ -280,10 +280,16 @@ def test_what_flows_is_cut_with_its_right(
             path = f"/v1/runtimes/{world.runtime}/stop"
             assert (await world.stage.post(path, token=world.token)).status_code == 200
 
+        async def suspend(_: str) -> None:
+            path = f"/v1/organizations/{world.tenant['org']}/suspend"
+            assert (await world.stage.post(path, {"reason": "unpaid"})).status_code == 200
+
+        harms = (
+            *((revoke, "revoked"), (move, "epoch_moved"), (stop, "runtime_ended")),
+            (suspend, "suspended"),
+        )
         async with app(ticking) as port, gateways(world, "gateway-a") as [gateway]:
-            for number, (harm, reason) in enumerate(
-                ((revoke, "revoked"), (move, "epoch_moved"), (stop, "runtime_ended"))
-            ):
+            for number, (harm, reason) in enumerate(harms):
                 if number:
                     await world.launch()
                 passed = await given(world, port)

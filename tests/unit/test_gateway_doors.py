@@ -13,7 +13,7 @@ from msgspec import Struct
 from api.gateway.certificates import presented
 from api.gateway.doors import Doors, Entry, Route
 from api.ssh.authority import Authority, Ticket, sign_host, sign_user
-from domain import access, grant, runtime
+from domain import access, grant, organization, runtime
 from domain.words import Attested, Private
 from evidence.reader import Recorded
 
@@ -44,6 +44,40 @@ def doors(*facts: tuple[str, Struct]) -> Doors:
 
 
 LIVE = ((RUNTIME, allocated()), (RUNTIME, ROUTED), (GRANT, GRANTED), (GRANT, ISSUED))
+
+
+def test_a_suspended_organization_enters_nothing_until_it_is_back() -> None:
+    """Whatever stands otherwise: its people are out, others' are not."""
+    gone = (ORG, organization.Suspended("unpaid", 5))
+    assert doors(*LIVE, gone).why_not(HERE, NOW) == "suspended"
+    assert doors(*LIVE, ("organization-2", gone[1])).why_not(HERE, NOW) is None
+    back = (ORG, organization.Reactivated("paid", 6))
+    assert doors(*LIVE, gone, back).why_not(HERE, NOW) is None
+
+
+def test_a_pass_opens_its_port_at_its_epoch() -> None:
+    """One port of one runtime; gone with its grant, its runtime, its epoch, and its token too."""
+    passed = (GRANT, grant.PassIssued("allocation-1.3", 8888, "cd" * 32, NOW))
+    live = (*LIVE[:3], passed)
+    made = doors(*live)
+    entry = Entry(GRANT, RUNTIME, "allocation-1.3", "user-1", ORG, "http")
+    assert made.admit_app(GRANT, RUNTIME, 8888) == entry
+    assert made.tokens == {"cd" * 32: GRANT}
+    assert made.why_not(entry, NOW) is None
+    assert made.admit_app(GRANT, RUNTIME, 8889) is None
+    assert made.admit_app(GRANT, "runtime-2", 8888) is None
+    assert doors(*LIVE).admit_app(GRANT, RUNTIME, 8888) is None, "a certificate is no pass"
+    assert made.admit(RUNTIME, GRANT, 7, "ssh") is None, "a pass is no certificate"
+    for end in (
+        (GRANT, grant.Revoked("x", 9)), (RUNTIME, runtime.Stopping("x", 9)),
+        (RUNTIME, allocated(epoch=4)),
+    ):  # fmt: skip
+        over = doors(*live, end)
+        assert over.why_not(entry, NOW) is not None
+        assert over.admit_app(GRANT, RUNTIME, 8888) is None
+        assert over.tokens == {}
+    made.forget(UNTIL)
+    assert made.tokens == {}
 
 
 def test_the_holder_of_a_logged_certificate_enters() -> None:
