@@ -2,9 +2,11 @@
 
 `python -m tests.chaos [REPLAYS [STACKS [FIRST_SEED]]]`; the default is 200 runs: 180 replays of a
 300-task slice and 20 living stacks, each with kills from its seed, 504 changes of every kind to the
-bundle of the trace told twice (more than 65,536 entries), 10,000 resumes of terminals, and 1,000,000
-schedules of leases, epochs and fences in the pure simulator. A failure names the seed.
+bundle of the trace told twice (more than 65,536 entries), 10,000 resumes of terminals, 1,000 seeds
+of three agents in namespaces of their own (root), and 1,000,000 schedules of leases, epochs and
+fences in the pure simulator (hours). A failure names the seed.
 `python -m tests.chaos terminals [STACKS [FIRST_SEED]]`: only those, 1,000 a stack.
+`python -m tests.chaos machines [SEEDS [FIRST_SEED]]`: only three agents in namespaces, 1,000 seeds.
 `python -m tests.chaos schedules [COUNT [FIRST_SEED]]`: only the pure simulator, 1,000,000 schedules.
 """
 
@@ -24,12 +26,14 @@ from tests.integration.replay_runs import grown, run, sliced
 from tests.kills import replay_holds
 from tests.kills_stack import stack_holds
 from tests.large_changes import CHANGES, require_refused
+from tests.netns_world import machines_hold
 from tests.terminal_resumes import resumes_hold
 
 REPLAYS, STACKS, TASKS = 180, 20, 300
 TIMES, TURNS = 2, 24
 TERMINALS, SCREENS, ROUNDS = 10, 50, 20
 SCHEDULES, _PIECE = 1_000_000, 500
+MACHINES, _SEEDS = 1_000, 20
 
 
 def main(arguments: list[str]) -> int:
@@ -39,6 +43,12 @@ def main(arguments: list[str]) -> int:
             int(given) for given in (arguments[1:] + [str(TERMINALS), "1000"][len(arguments) - 1 :])
         )
         terminals(stacks, first)
+        return 0
+    if arguments[:1] == ["machines"]:
+        count, first = (
+            int(given) for given in (arguments[1:] + [str(MACHINES), "0"][len(arguments) - 1 :])
+        )
+        three_machines(count, first)
         return 0
     if arguments[:1] == ["schedules"]:
         count, first = (
@@ -86,6 +96,7 @@ def main(arguments: list[str]) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     terminals(TERMINALS, first)
+    three_machines(MACHINES, first)
     schedules(SCHEDULES, first)
     print(f"{replays + stacks} seeded runs held in {time.monotonic() - began:.0f} s")
     return 0
@@ -95,6 +106,12 @@ def terminals(stacks: int, first: int) -> None:
     """Each stack is one line as it ends."""
     for seed in range(first, first + stacks):
         print(resumes_hold(seed, SCREENS, ROUNDS), flush=True)
+
+
+def three_machines(count: int, first: int) -> None:
+    """Stacks of some seeds each; each is one line as it ends."""
+    for at in range(first, first + count, _SEEDS):
+        print(machines_hold(at, min(_SEEDS, first + count - at)), flush=True)
 
 
 def schedules(count: int, first: int) -> None:
