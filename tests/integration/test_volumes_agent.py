@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from api.embedded.nats import Nats
+from contracts import fleet, volumes
+from contracts.signing import public_hex
 from domain import volume
 from evidence.ids import new_id
-from tests.agent_world import ORG, PRIVATE, World, enrolled_program, now_us, story
+from tests.agent_world import ORG, PRIVATE, Hand, World, enrolled_program, hand_of, now_us, story
 from tests.conftest import Database
 
 pytestmark = pytest.mark.slow
@@ -58,5 +60,69 @@ def test_a_volume_is_made_grown_copied_restored_and_wiped(
         finally:
             if agent.child is not None and agent.child.poll() is None:
                 agent.kill()
+
+    story(law, database, nats_server, tmp_path)
+
+
+async def ordered(world: World, hand: Hand, number: int) -> None:
+    """Returns when the node was sent the order of that number, signed."""
+    pulled = await hand.client.jetstream().pull_subscribe_bind(
+        durable=hand.node, stream=fleet.CMD_STREAM
+    )
+    while True:
+        for message in await pulled.fetch(8, timeout=30):
+            await message.ack()
+            if fleet.open_command(message.data, public_hex(world.key)).number == number:
+                await pulled.unsubscribe()
+                return
+
+
+def test_a_node_that_lies_about_a_volume_is_not_believed(
+    database: Database, nats_server: Nats, tmp_path: Path
+) -> None:
+    """Another size, another's order, another node's volume, rubbish, a receipt that covers less:
+    each is answered and none becomes a fact. A refusal ends the order by its code.
+    """
+
+    async def law(world: World, _tmp: Path) -> None:
+        async with hand_of(world) as hand, hand_of(world) as other:
+            for one in (hand, other):
+                await one.say(one.word(1, fleet.ANCHORED))
+                await one.receipt(1)
+            name = new_id("volume")
+            await world.write(name, created(hand.node), org=ORG)
+            at = next(e.position for e in world.entries() if e.stream == name)
+            made: fleet.Said = {"command": at, "method": "ext4_loop", "bytes": 64 * volumes.MIB}
+            await other.say(other.word(2, volumes.FORMATTED, name, made))
+            assert (await other.receipt(2)).code == "volume.foreign_node"
+            lies: list[tuple[str, fleet.Said, str]] = [
+                (volumes.FORMATTED, {**made, "bytes": volumes.MIB}, "volume.not_asked"),
+                (volumes.FORMATTED, {**made, "command": at + 1}, "volume.not_asked"),
+                (volumes.FORMATTED, {**made, "more": 1}, "event.malformed"),
+                (volumes.FORMATTED, {**made, "method": "<script>"}, "event.malformed"),
+                (volumes.GROWN, {"command": at, "size_mib": 128}, "volume.not_asked"),
+            ]
+            for seq, (tag, said, code) in enumerate(lies, 2):
+                await hand.say(hand.word(seq, tag, name, said))
+                assert (await hand.receipt(seq)).code == code
+            await hand.say(hand.word(7, volumes.FORMATTED, name, made))
+            assert (await hand.receipt(7)).position is not None
+            await world.write(name, volume.GrowRequested(128, now_us()), org=ORG)
+            asked = max(e.position for e in world.entries() if e.stream == name)
+            await ordered(world, hand, asked)
+            refusal: fleet.Said = {
+                "command": asked, "code": "volume.no_space", "sha256": "0" * 64,
+            }  # fmt: skip
+            await hand.say(hand.word(8, fleet.COMMAND_REFUSED, hand.node, refusal))
+            await world.until(name, "volume.order_refused")
+            await world.write(name, volume.WipeRequested(now_us()), org=ORG)
+            asked = max(e.position for e in world.entries() if e.stream == name)
+            await ordered(world, hand, asked)
+            short: fleet.Said = {
+                "command": asked, "method": "zero", "bytes_covered": 1, "duration_us": 1,
+            }  # fmt: skip
+            await hand.say(hand.word(9, volumes.WIPED, name, short))
+            assert (await hand.receipt(9)).code == "volume.receipt_short"
+            assert "volume.wiped" not in await world.tags(name)
 
     story(law, database, nats_server, tmp_path)

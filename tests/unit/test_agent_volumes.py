@@ -1,0 +1,95 @@
+"""Orders about volumes on one node: fenced by number, done once, answered by one word each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from agent import orders, volume_work
+from agent.orders import Node
+from agent.volume_images import Outcome
+from contracts import fleet, volumes
+from contracts.fleet import Command
+from contracts.volumes import CreateVolume, GrowVolume, VolumeOrder, WipeVolume
+from tests.unit.test_agent_orders import BOOT, LEASE_END, NAME, S, closed, opened, said, sent
+
+VOLUME = "volume-01936f00-0000-7000-8000-000000000001"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    opening = opened(tmp_path)
+    yield opening
+    closed(opening)
+
+
+def about(number: int, order: VolumeOrder) -> Command:
+    return Command("gpuaas-command/1", number, NAME, BOOT, "", 0, "n", LEASE_END, order)
+
+
+def done(node: Node, outcome: Outcome | None = None) -> int:
+    """How many orders waited; each gets its answer."""
+    count = 0
+    while (job := volume_work.waiting(node.store)) is not None:
+        found = outcome or volume_work.simulated(job.order)
+        volume_work.answer(node.store, node.spool, job, found)
+        count += 1
+    return count
+
+
+def test_an_order_delivered_twice_is_done_once(node: Node) -> None:
+    """At-least-once delivery, one effect, one word; also when the second comes after the answer."""
+    raw = sent(about(10, CreateVolume(VOLUME, 64)))
+    assert orders.handle(node, raw, 1 * S).refused == ""
+    assert orders.handle(node, raw, 2 * S).refused == ""
+    assert done(node) == 1
+    again = sent(replace(about(10, CreateVolume(VOLUME, 64)), expires_boottime_us=2 * LEASE_END))
+    assert orders.handle(node, again, 3 * S).refused == ""
+    assert done(node) == 0
+    [word] = said(node)
+    assert (word.tag, word.stream) == (volumes.FORMATTED, VOLUME)
+    assert word.said == {"command": 10, "method": "SIMULATED", "bytes": 64 * volumes.MIB}
+
+
+def test_a_stale_or_replayed_order_is_refused(node: Node) -> None:
+    """Behind the last order about the same volume, or under a number that was another's; orders
+    about other volumes are not behind it.
+    """
+    other = VOLUME[:-1] + "2"
+    assert orders.handle(node, sent(about(20, WipeVolume(VOLUME))), 1 * S).refused == ""
+    assert orders.handle(node, sent(about(12, GrowVolume(VOLUME, 128))), 1 * S).refused == (
+        "command.stale"
+    )
+    assert orders.handle(node, sent(about(20, WipeVolume(other))), 1 * S).refused == (
+        "command.replayed"
+    )
+    assert orders.handle(node, sent(about(12, GrowVolume(other, 128))), 1 * S).refused == ""
+    late = replace(about(30, WipeVolume(VOLUME)), expires_boottime_us=1 * S)
+    assert orders.handle(node, sent(late), 2 * S).refused == "command.expired"
+    elsewhere = replace(about(31, WipeVolume(VOLUME)), node=NAME[:-1] + "9")
+    assert orders.handle(node, sent(elsewhere), 2 * S).refused == "command.wrong_node"
+    assert done(node) == 2
+
+
+def test_what_cannot_be_done_is_refused_with_our_signature(node: Node) -> None:
+    """The refusal names the order's number and why; the order is over."""
+    orders.handle(node, sent(about(10, CreateVolume(VOLUME, 64))), 1 * S)
+    assert done(node, Outcome(code="volume.no_space", detail="full")) == 1
+    [word] = said(node)
+    assert word.tag == fleet.COMMAND_REFUSED
+    assert (word.said["command"], word.said["code"]) == (10, "volume.no_space")
+
+
+def test_a_crash_before_the_work_does_it_after_the_restart(tmp_path: Path) -> None:
+    """Also under another boot: an order about a volume outlives it."""
+    first = opened(tmp_path)
+    orders.handle(first, sent(about(10, CreateVolume(VOLUME, 64))), 1 * S)
+    closed(first)
+    second = opened(tmp_path, "c" * 32)
+    try:
+        orders.resume(second, 2 * S)
+        assert done(second) == 1
+        assert [(word.tag, word.boot) for word in said(second)] == [(volumes.FORMATTED, "c" * 32)]
+    finally:
+        closed(second)
