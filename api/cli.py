@@ -68,6 +68,7 @@ def _up(args: argparse.Namespace) -> int:
         print(f"token  {developer_token(stack.settings)}")
         print(f"vkey   {vkey}")
         print(f"ssh    {stack.settings.gateway_host}:{stack.settings.gateway_port}")
+        print(f"apps   {stack.settings.apps_url}")
         print("Ctrl-C stops it.", flush=True)
         while not stopping.wait(0.5):
             for name in stack.tend():

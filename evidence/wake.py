@@ -16,6 +16,9 @@ from gpuaas_verify.merkle import leaf_hash
 
 SUBJECT: Final = "gpuaas.v1.log.head"
 POLL_S: Final = timedelta(milliseconds=250).total_seconds()
+_TOLD_S: Final = 1
+# By then a server that answers no PING has been left by the client itself.
+_LOST_S: Final = 600
 _GATHER_S: Final = timedelta(milliseconds=20).total_seconds()
 
 
@@ -32,6 +35,7 @@ class HeadWake:
         self.size = 0
         self._heard = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._flush: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begins to hear other processes."""
@@ -54,6 +58,9 @@ class HeadWake:
     async def close(self) -> None:
         if self._task is not None:
             await self._task
+        if self._flush is not None:
+            self._flush.cancel()  # the client is closed next
+            await asyncio.gather(self._flush, return_exceptions=True)
 
     async def _tell(self) -> None:
         told = -1
@@ -61,8 +68,20 @@ class HeadWake:
             told = self.size
             with contextlib.suppress(NatsError, OSError):
                 await self._client.publish(SUBJECT, str(told).encode())
-                await self._client.flush(timeout=1)
+                await self._flushed()
             await asyncio.sleep(_GATHER_S)
+
+    async def _flushed(self) -> None:
+        """Returns when the server has what was sent, or after a second.
+
+        A flush is not given up after that: over the PONG of one that was, when it comes after all,
+        the library's reader ends, and the client hears nothing any more, for ever.
+        """
+        if self._flush is None or self._flush.done():
+            self._flush = asyncio.create_task(self._client.flush(timeout=_LOST_S))
+        done, _ = await asyncio.wait({self._flush}, timeout=_TOLD_S)
+        for flush in done:
+            flush.result()
 
     async def _on_message(self, message: Msg) -> None:
         if message.data.isdigit() and len(message.data) < 20:

@@ -49,6 +49,11 @@ def test_programs_by_token_browsers_by_ticket(
             assert b"uthorization" not in body
             assert fields["set-cookie"] == ["own=1; Path=/"]
             assert "clear-site-data" not in fields
+            for path in ("//[", "/%00?a&b;c=%", "/?" + "&" * 999):
+                assert (await asked(gateway, get(name, bearer, path=path)))[0] == 200, path
+            for query in ("", "?grant=&ticket", "?" + "&" * 999, "?grant=x&grant=y&ticket=z"):
+                status, _, _ = await asked(gateway, get(name, path=apps.ENTER + query))
+                assert status == 403, query
             # Nothing listens there: said so, under a pass of its own.
             nobody = await given(world, 1)
             status, _, body = await asked(
