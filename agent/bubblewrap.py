@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from agent.engine import (
@@ -81,7 +81,7 @@ class Bubblewrap:
     def guard(self, order: Order, *, fresh: bool) -> Counted:  # noqa: ARG002  the contract's
         return Counted()
 
-    def clear(self, node: str, kept: Sequence[str], place: Path) -> int:  # noqa: ARG002
+    def clear(self, node: str, kept: Callable[[], Sequence[str]], place: Path) -> int:  # noqa: ARG002
         return 0
 
     def list_all(self, node: str) -> list[Container]:

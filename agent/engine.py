@@ -165,10 +165,11 @@ class Engine(Protocol):
     def remove(self, container: Container) -> None:
         """As `stop`, for one whose order nobody has."""
 
-    def clear(self, node: str, kept: Sequence[str], place: Path) -> int:
+    def clear(self, node: str, kept: Callable[[], Sequence[str]], place: Path) -> int:
         """How many walls were taken down: those of none of these containers, by name.
 
-        `place`: the folder of all orders; nobody raises a wall there meanwhile.
+        `kept` is asked after the walls were looked at, so that none with an order is taken for one
+        without. `place`: the folder of all orders; nobody raises a wall there meanwhile.
         """
 
 

@@ -168,10 +168,11 @@ class KeptRuntimes:
                 continue
             engine.remove(one)
             count += 1
-        # In this order: a wall without a container may be that of one to come, which has an order.
-        kept = [order.name for order, folder in self._orders() if not _is_over(folder)]
-        engine.clear(self._node, kept, self.folder)
+        engine.clear(self._node, self._walled, self.folder)
         return count
+
+    def _walled(self) -> list[str]:
+        return [order.name for order, folder in self._orders() if not _is_over(folder)]
 
     def close(self) -> None:
         """As Runtimes.close."""

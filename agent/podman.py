@@ -1,7 +1,7 @@
 """Containers by Podman's command line: no daemon, so a container is nobody's child but conmon's."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Podman:
             return Counted()
         return self._walls.guard(order, order.policy(), fresh=fresh)
 
-    def clear(self, node: str, kept: Sequence[str], place: Path) -> int:
+    def clear(self, node: str, kept: Callable[[], Sequence[str]], place: Path) -> int:
         return 0 if self._walls is None else self._walls.clear(node, kept, place)
 
     def _options(self, order: Order) -> list[str]:

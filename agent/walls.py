@@ -13,7 +13,7 @@ import ipaddress
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from agent import ruleset
@@ -28,6 +28,7 @@ _PATIENCE_S = 20.0
 _LOCKED_S = 30.0
 _TICK_S = 0.02
 _TRIES = 64
+_RAZING = 5
 _INSIDE = "eth0"
 _NO_IPV6 = "for i in all default; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done"
 
@@ -70,6 +71,17 @@ class Walls:
         """Nothing of this runtime is left: the link first, so that nothing passes from now on."""
         device = f"{prefix_of(node)}{mark}"
         name = f"gpuaas-{prefix_of(node)}-{mark}"
+        for attempt in range(_RAZING):
+            try:
+                self._raze(node, mark, device, name)
+            except EngineError:
+                # A keeper and the agent's round raze the same: what one found the other took.
+                if attempt + 1 == _RAZING:
+                    raise
+            else:
+                return
+
+    def _raze(self, node: str, mark: str, device: str, name: str) -> None:
         if (_DEVICES / device).exists():
             self._run(("ip", "link", "delete", device), _PATIENCE_S)
         listing = self._listing(node)
@@ -78,11 +90,12 @@ class Walls:
         if (NAMESPACES / name).exists():
             self._run(("ip", "netns", "delete", name), _PATIENCE_S)
 
-    def clear(self, node: str, kept: Sequence[str], place: Path) -> int:
+    def clear(self, node: str, kept: Callable[[], Sequence[str]], place: Path) -> int:
         """As Engine.clear; without any runtime the node's own part goes too."""
-        wanted = {mark_of(name) for name in kept}
         with _alone(place):
-            left = self._standing(node) - wanted
+            standing = self._standing(node)
+            wanted = {mark_of(name) for name in kept()}
+            left = standing - wanted
             for mark in sorted(left):
                 self.raze(node, mark)
             if not wanted and self._listing(node):

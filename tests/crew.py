@@ -37,7 +37,7 @@ class Crew:
         for order in (self.state / "runtimes").glob("*/order.json"):
             order.unlink()
         until(lambda: not self.containers(), "nothing is left", 60)
-        engine_of(self.image.settings).clear(self.node, (), self.state / "runtimes")
+        engine_of(self.image.settings).clear(self.node, tuple, self.state / "runtimes")
         seed = public_hex(identity.event_key(self.state))
         for gpu in inventory(seed, 2):
             cdi.remove(Path(self.image.settings.cdi), gpu.uuid)

@@ -241,7 +241,7 @@ def _clear(stack: Stack, image: Image) -> None:
         return
     engine = engine_of(image.settings)
     until(lambda: not engine.list_all(enrolled.node), "nothing is left", PATIENCE_S)
-    engine.clear(enrolled.node, (), state / "runtimes")
+    engine.clear(enrolled.node, tuple, state / "runtimes")
     place = Path(image.settings.cdi)
     for gpu in inventory(public_hex(identity.event_key(state)), 8):
         cdi.remove(place, gpu.uuid)

@@ -9,13 +9,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from agent.clock import boottime_us
-from agent.walls import NAMESPACES, names_of, table_of
+from agent.engine import run_plain
+from agent.walls import NAMESPACES, Walls, mark_of, names_of, table_of
 from contracts.network import Egress, Policy
 from contracts.signing import FleetError
 from tests.containers import podman, until
@@ -231,6 +233,8 @@ def test_the_wall_stands_without_keeper_and_is_raised_again_when_flushed(world: 
     flushed is there again after the next probe.
     """
     mine = world.wide
+    assert mine.reaches(f"{world.far.world}:{TCP}") != set()
+    until(lambda: seen(world.source, mine.name).counted.sent_bytes > 0, "it is counted")
     for pid in keepers(mine.folder):
         os.kill(pid, signal.SIGKILL)
     assert mine.reaches(*forbidden(world)) == set()
@@ -295,3 +299,20 @@ def test_a_policy_that_no_wall_could_keep_is_refused(world: World) -> None:
         with pytest.raises(FleetError) as error:
             started(world.stage, world.source, Policy("network-1", 1, False, (rule,)))
         assert error.value.code == "network.malformed"
+
+
+def test_two_that_raze_at_once_leave_nothing(world: World) -> None:
+    """A keeper and a round of its agent take the same wall down: neither fails, nothing stays."""
+    one = started(world.stage, world.source, policy(1, *ANYWHERE))
+    is_usable(one)
+    _, device = names_of(one.order)
+    walls = Walls(world.stage.image.settings, run_plain)
+    with ThreadPoolExecutor(4) as pool:
+        razing = [
+            pool.submit(walls.raze, world.stage.node, mark_of(one.order.name)) for _ in range(4)
+        ]
+        for each in razing:
+            each.result()
+    assert device not in world.nft("list", "table", "inet", table_of(world.stage.node))
+    world.source.stop(one.name, boottime_us())
+    is_in(world.source, one.name, "stopped")
