@@ -26,6 +26,7 @@ from contracts import fleet
 from contracts.fleet import Attested, Body, Command, StartRuntime, StopRuntime
 from domain import node, runtime, words
 from domain.errors import DomainError
+from domain.instants import Anchor
 from domain.words import Gpu, Private, Share
 from evidence.append import Append
 from evidence.reader import Recorded
@@ -50,6 +51,7 @@ class Rules(Struct, frozen=True):
     from_reply: bool = False  # the agent counts its lease from the reply, not from the request
     kept: bool = True  # the keeper ends a container at its deadline, agent or not
     hears: bool = True  # the platform follows the node's clock by its heartbeats
+    timed: bool = True  # nothing is started by a clock not heard lately, or decided before a boot
     in_turn: bool = True  # a boot says nothing before the last word of the boot before is held
 
 
@@ -116,7 +118,7 @@ class Schedule:
         self.state = FleetState()
         self.position = 0
         self.plane_up = True
-        self.seen_us = 0
+        self.seen_us = self.opened_us = 0
         self.seqs: dict[str, int] = {}
         self.answers: dict[tuple[str, int], fleet.Receipt] = {}
         self.launches = 0
@@ -251,8 +253,9 @@ class Schedule:
 
     def _begin_plane(self) -> None:
         self.plane_up = True
-        self.seen_us = self.now_us()  # silence is no proof of anything yet
+        self.opened_us = self.now_us()  # silence is no proof of anything yet
         self.sent_at.clear()
+        self.state.nodes[NODE].clock = Anchor("", 0, 0)  # only its memory knew
 
     def _power_off(self) -> None:
         self.machine_up = False
@@ -537,15 +540,20 @@ class Schedule:
             return
         known = self.state.nodes[NODE]
         now_us = self.now_us()
-        change = leases.silence(known, self.seen_us, now_us, self.rules.timing)
-        if change is not None:
-            self._take(change)
-        for ending in leases.overdue(known, now_us, self.rules.timing):
-            self._end(ending)
+        if now_us - self.opened_us > fleet.UNREACHABLE_US:
+            seen_us = max(self.seen_us, self.opened_us)
+            change = leases.silence(known, seen_us, now_us, self.rules.timing)
+            if change is not None:
+                self._take(change)
+            for ending in leases.overdue(known, now_us, self.rules.timing):
+                self._end(ending)
         if not known.anchor.boot:
             return
         self._launch()
         for live in list(known.live.values()):
+            unstarted = isinstance(live.state, runtime.Placed | runtime.Booting)
+            if unstarted and self.rules.timed and not leases.may_start(known, live, now_us):
+                continue
             if isinstance(live.state, runtime.Placed):
                 self._take(commands.starting(live, now_us))
             order = commands.order_of(KEY, known, live, now_us)

@@ -60,6 +60,16 @@ def silence(known: KnownNode, last_seen_us: int, now_us: int, timing: Timing) ->
     return Append((write,), actor=ACTOR, cause=f"pos:{known.last_position}")
 
 
+def is_of_old_boot(known: KnownNode, live: LiveRuntime) -> bool:
+    """True when its start was decided before the node's present boot: it is over, not to begin."""
+    return 0 <= live.starting_at < known.anchor_position
+
+
+def may_start(known: KnownNode, live: LiveRuntime, now_us: int) -> bool:
+    """Whether an order to start it may leave: under this boot, by a clock heard lately."""
+    return known.is_timed(now_us) and not is_of_old_boot(known, live)
+
+
 def overdue(known: KnownNode, now_us: int, timing: Timing) -> list[Ending]:
     """Runtimes of a node that can no longer be running, in order of allocation.
 
@@ -71,7 +81,7 @@ def overdue(known: KnownNode, now_us: int, timing: Timing) -> list[Ending]:
     end_us = known.lease_end_us()
     endings = []
     for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
-        rebooted = 0 <= live.starting_at < known.anchor_position
+        rebooted = is_of_old_boot(known, live)
         if rebooted or now_us > end_us + timing.grace_us:
             endings.append(_gone(known, live, 0 if rebooted else end_us, now_us))
     return endings

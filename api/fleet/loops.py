@@ -33,6 +33,7 @@ HEAD_SUBJECT: Final = "gpuaas.v1.log.head"
 _SIDE_BY_SIDE: Final = 64
 # Nobody answers a policy: it is told again, in case the stream lost it.
 _POLICY_S: Final = 600.0
+_UNSTARTED: Final = (runtime.Placed, runtime.Booting)
 _AWAITED: Final = (runtime.Placed, runtime.Booting, runtime.Ending)
 
 
@@ -216,6 +217,9 @@ async def tend(desk: Desk, known: KnownNode) -> None:
     if not known.anchor.boot or known.identity.barred:
         return
     for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
+        unstarted = isinstance(live.state, _UNSTARTED)
+        if unstarted and not leases.may_start(known, live, now_us):
+            continue
         if isinstance(live.state, runtime.Placed):
             await _append(desk, commands.starting(live, now_us))
         one = ingest.follower.state.networks.get(live.network)

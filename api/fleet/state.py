@@ -110,8 +110,19 @@ class KnownNode(Struct):
         Counted from the last heartbeat: since its anchor, a clock slow within its bound may have
         fallen behind by more than any lease allows for.
         """
-        clock = self.clock if self.clock.boot == self.anchor.boot else self.anchor
+        clock = self._told()
         return clock.boottime_us + (instant_us - clock.anchor_us)
+
+    def is_timed(self, now_us: int) -> bool:
+        """Whether its clock was heard so lately that a deadline can be set on it.
+
+        What it drifts since, and in the lease that follows, stays within the bound for drift. A
+        platform that has just started waits for a heartbeat before it orders a start.
+        """
+        return now_us - self._told().anchor_us <= fleet.LEASE_US
+
+    def _told(self) -> Anchor:
+        return self.clock if self.clock.boot == self.anchor.boot else self.anchor
 
     def renewed_us(self, name: str) -> int | None:
         """When the last renewal that named this runtime was asked for."""

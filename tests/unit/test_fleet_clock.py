@@ -28,9 +28,12 @@ def test_orders_follow_a_slow_clock_by_its_heartbeats() -> None:
     known = serving().node
     behind = DAYS // 1000
     assert known.boottime(T0 + DAYS) == 100 * S + DAYS
+    assert known.is_timed(T0 + fleet.LEASE_US)
+    assert not known.is_timed(T0 + DAYS)
     known.heard("c" * 32, 5 * S, T0 + DAYS)
     assert known.boottime(T0 + DAYS) == 100 * S + DAYS
     known.heard(BOOT, 100 * S + DAYS - behind, T0 + DAYS)
+    assert known.is_timed(T0 + DAYS)
     assert known.boottime(T0 + DAYS + 7 * S) == 107 * S + DAYS - behind
 
 
