@@ -12,7 +12,7 @@ _CONFIG: Final = """\
 listen: {listen}
 server_name: "gpuaas"
 max_payload: 1MB
-jetstream {{ store_dir: {store}, sync_interval: always }}
+jetstream {{ store_dir: {store}, sync_interval: always, limits {{ default_max_consumers: -1 }} }}
 system_account: SYS
 accounts {{
   SYS {{
