@@ -163,6 +163,10 @@ class Ingest:
     ) -> Receipt | None:
         # None: the log moved under the decision; the caller decides again on the new state.
         asked = meaning(self.follower.state, event, body, self.now_us())
+        if isinstance(asked, Nothing):
+            # A word is refused for good: by the log as it is, not as it was read a moment ago.
+            await self.follower.catch_up()
+            asked = meaning(self.follower.state, event, body, self.now_us())
         if isinstance(asked, Append) and body.tag == fleet.LEASE_RENEWED:
             expected = nonce_of(self.key, known.node, known.nonce_position)
             if nonce != expected:

@@ -1,6 +1,7 @@
 """A replay whose folder lies on a full disk: one sentence, and with room the same outputs."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -99,7 +100,10 @@ def test_no_room_for_its_server(inputs: Inputs, reference: Path, folder: Path) -
             while not (out / "evidence" / "vkey").exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.005)
+            # Held meanwhile, or a fast replay is over before the disk is full.
+            child.send_signal(signal.SIGSTOP)
             disk.fill()
+            child.send_signal(signal.SIGCONT)
             _, said = child.communicate(timeout=60)
         finally:
             child.kill()

@@ -247,6 +247,7 @@ def test_kills_between_the_steps_of_attaching_and_detaching(stage: Stage) -> Non
     again.tend(boottime_us())
     assert mounted(place)
     assert seen(again, name).state == "usable"
+    until(lambda: len(keepers(source.folder / name)) == 2, "both are there again")
     for pid in keepers(source.folder / name):
         os.kill(pid, signal.SIGKILL)
     until(lambda: not keepers(source.folder / name), "both are gone again")
