@@ -1,7 +1,11 @@
 """Containers by Podman's command line: no daemon, so a container is nobody's child but conmon's."""
 
+import contextlib
 import json
+import os
+import signal
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +121,7 @@ class Podman:
 
     def _remove(self, node: str, name: str) -> None:
         self._podman("rm", "--force", "--ignore", "--time", "0", "--volumes", name)
+        _end_half_started(name)
         if self._walls is not None:
             self._walls.raze(node, mark_of(name))
 
@@ -127,6 +132,24 @@ class Podman:
 
     def _podman(self, *arguments: str) -> str:
         return self._run((*self._settings.podman, *arguments), _PATIENCE_S)
+
+
+def _end_half_started(name: str) -> None:
+    """No monitor of a container of that name is left, nor what it began.
+
+    A `podman start` that is killed before it wrote down what it did leaves both behind, and Podman
+    does not know of them. A tenant's process that calls itself so ends only itself.
+    """
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            argv = (place / "cmdline").read_bytes().split(b"\0")
+            if argv[0].rpartition(b"/")[2] != b"conmon" or (b"-n", name.encode()) not in pairwise(
+                argv
+            ):
+                continue
+            begun = (place / "task" / place.name / "children").read_text().split()
+            for pid in (*begun, place.name):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def sshd() -> tuple[str, ...]:

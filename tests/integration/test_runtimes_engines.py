@@ -1,5 +1,8 @@
 """One contract, two engines: what a keeper may ask of Podman and of bubblewrap alike."""
 
+import contextlib
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +15,7 @@ from agent.cdi import Device
 from agent.engine import EngineError, Order, engine_of
 from evidence.ids import new_id
 from tests.containers import Image, devices, podman, unpacked, until
+from tests.kept_world import alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -99,3 +103,41 @@ def test_another_image_than_the_ordered_one_never_runs(
             engine.create(wrong)
         assert error.value.code in codes
         assert engine.adopt(wrong) is None
+
+
+@pytest.mark.parametrize("image", [podman], ids=["podman"], indirect=True)
+@pytest.mark.parametrize("later_s", [0.0, 0.01, 0.05])
+def test_a_start_that_was_killed_half_way_leaves_nothing(
+    image: Image, tmp_path: Path, device: Device, later_s: float
+) -> None:
+    """Its monitor and what that began end with it, though Podman does not know of them."""
+    order = ordered(image, tmp_path, device)
+    engine = engine_of(image.settings)
+    engine.create(order)
+    argv = (*image.settings.podman, "start", order.name)
+    start = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: monitors(order.name) != [] or start.poll() is not None, "it is monitored")
+    time.sleep(later_s)
+    start.kill()
+    start.wait()
+    begun = [pid for one in monitors(order.name) for pid in (one, *children(one))]
+    engine.stop(order)
+    until(lambda: not any(alive(pid) for pid in begun), "all of it has ended", 10)
+    assert monitors(order.name) == []
+
+
+def monitors(name: str) -> list[int]:
+    """The conmon processes of the container."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            said = (place / "cmdline").read_bytes().split(b"\0")
+            if said[0].endswith(b"conmon") and name.encode() in said:
+                found.append(int(place.name))
+    return found
+
+
+def children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
