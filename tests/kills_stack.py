@@ -181,6 +181,11 @@ def _stop(caller: Caller, runtime: str) -> None:
     caller.post(f"/v1/runtimes/{runtime}/stop", f"stop-{runtime}", reason="done")
 
 
+def _stopped(caller: Caller, runtime: str) -> None:
+    path = f"/v1/runtimes/{runtime}"
+    wait(lambda: caller.get(path)["state"] == "stopped", f"{runtime} to be stopped")
+
+
 def _life(caller: Caller, project: str, number: int) -> str:
     """One runtime launched, usable, stopped; its id."""
     runtime = _launch(caller, project, f"r{number}")
@@ -218,6 +223,8 @@ def _billed(
         _stop(caller, inside)
         if max(since) < end - timedelta(milliseconds=100):
             assert may_close.wait(3 * PATIENCE_S), "the kills before it have not ended"
+            # An end told after the close would be corrected in the next period, rightly.
+            _stopped(caller, inside)
             _close(caller, account, end, closing)
             _stop(caller, across)
             return account, launched

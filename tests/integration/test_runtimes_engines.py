@@ -33,68 +33,65 @@ def device() -> Iterator[Device]:
         yield one
 
 
-def ordered(image: Image, folder: Path, device: Device) -> Order:
-    key = sshd.prepare(folder / "ssh", image.spec())
-    return Order(
+@pytest.fixture
+def order(image: Image, tmp_path: Path, device: Device) -> Iterator[Order]:
+    """Of a node of its own, of which nothing is left afterwards."""
+    key = sshd.prepare(tmp_path / "ssh", image.spec())
+    made = Order(
         *(new_id("node"), "b" * 32, new_id("allocation"), new_id("runtime"), 3, 0),
-        *(((0, 1000),), (device,), str(folder), image.spec(), key, image.settings),
+        *(((0, 1000),), (device,), str(tmp_path), image.spec(), key, image.settings),
     )
+    yield made
+    engine = engine_of(image.settings)
+    engine.stop(made)
+    engine.clear(made.node, tuple, tmp_path)
 
 
 def test_an_engine_creates_starts_adopts_lists_and_stops(
-    image: Image, tmp_path: Path, device: Device
+    image: Image, order: Order, tmp_path: Path
 ) -> None:
     """Each call does one thing and a repeat of it nothing; what is gone is gone."""
-    order = ordered(image, tmp_path, device)
     engine = engine_of(image.settings)
     assert engine.adopt(order) is None
     assert engine.list_all(order.node) == []
-    try:
-        engine.create(order)
-        engine.create(order)
-        assert probing.devices_visible(1, order.devices) is False
-        engine.start(order)
-        engine.start(order)
-        found = engine.adopt(order)
-        assert found is not None
-        assert (found.running, found.allocation) == (True, order.allocation)
-        assert (found.epoch, found.boot) == (3, order.boot)
-        until(lambda: probing.banner(found.address, found.port), "its sshd answers", 30)
-        assert probing.devices_visible(found.pid, order.devices)
-        listed = engine.list_all(order.node)
-        assert [(one.allocation, one.epoch) for one in listed] == [(order.allocation, 3)]
-        assert engine.list_all(new_id("node")) == []
-        engine.stop(order)
-        engine.stop(order)
-        assert engine.adopt(order) is None
-        assert engine.list_all(order.node) == []
-        assert not Path(f"/proc/{found.pid}").exists()
-        assert b"listening on" in (tmp_path / "log").read_bytes()
-    finally:
-        engine.stop(order)
+    engine.create(order)
+    engine.create(order)
+    assert probing.devices_visible(1, order.devices) is False
+    engine.start(order)
+    engine.start(order)
+    found = engine.adopt(order)
+    assert found is not None
+    assert (found.running, found.allocation) == (True, order.allocation)
+    assert (found.epoch, found.boot) == (3, order.boot)
+    until(lambda: probing.banner(found.address, found.port), "its sshd answers", 30)
+    assert probing.devices_visible(found.pid, order.devices)
+    listed = engine.list_all(order.node)
+    assert [(one.allocation, one.epoch) for one in listed] == [(order.allocation, 3)]
+    assert engine.list_all(new_id("node")) == []
+    engine.stop(order)
+    engine.stop(order)
+    assert engine.adopt(order) is None
+    assert engine.list_all(order.node) == []
+    assert not Path(f"/proc/{found.pid}").exists()
+    assert b"listening on" in (tmp_path / "log").read_bytes()
 
 
 def test_what_has_no_order_is_removed_by_what_the_list_says(
-    image: Image, tmp_path: Path, device: Device
+    image: Image, order: Order, tmp_path: Path
 ) -> None:
     """An orphan is ended by its labels alone."""
-    order = ordered(image, tmp_path, device)
     engine = engine_of(image.settings)
-    try:
-        engine.create(order)
-        engine.start(order)
-        [orphan] = engine.list_all(order.node)
-        engine.remove(orphan)
-        assert engine.list_all(order.node) == []
-    finally:
-        engine.stop(order)
+    engine.create(order)
+    engine.start(order)
+    [orphan] = engine.list_all(order.node)
+    engine.remove(orphan)
+    assert engine.list_all(order.node) == []
 
 
 def test_another_image_than_the_ordered_one_never_runs(
-    image: Image, tmp_path: Path, device: Device
+    image: Image, order: Order, tmp_path: Path
 ) -> None:
     """A digest that is not here, or not the one of this name, is refused by name."""
-    order = ordered(image, tmp_path, device)
     engine = engine_of(image.settings)
     other = replace(order, spec=replace(order.spec, digest="sha256:" + "0" * 64))
     missing = replace(other, spec=replace(other.spec, image="localhost/none:1"))
@@ -108,10 +105,9 @@ def test_another_image_than_the_ordered_one_never_runs(
 @pytest.mark.parametrize("image", [podman], ids=["podman"], indirect=True)
 @pytest.mark.parametrize("later_s", [0.0, 0.01, 0.05])
 def test_a_start_that_was_killed_half_way_leaves_nothing(
-    image: Image, tmp_path: Path, device: Device, later_s: float
+    image: Image, order: Order, later_s: float
 ) -> None:
     """Its monitor and what that began end with it, though Podman does not know of them."""
-    order = ordered(image, tmp_path, device)
     engine = engine_of(image.settings)
     engine.create(order)
     argv = (*image.settings.podman, "start", order.name)
