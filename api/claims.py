@@ -13,6 +13,7 @@ import psycopg
 from msgspec import Struct
 
 from domain.errors import DomainError
+from evidence.watched import Watched
 
 # New keys are taken, the others are left as they are.
 _TAKE: Final = """
@@ -150,7 +151,7 @@ class Claims:
 
     async def _open(self) -> psycopg.AsyncConnection[Any]:
         if self._conn is None or self._conn.closed:
-            self._conn = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+            self._conn = await Watched.connect(self._url, autocommit=True)
             await self._conn.execute(_CHEAP)
             await self._conn.execute(_ALIVE, {"holder": self._holder})
         return self._conn

@@ -27,6 +27,7 @@ from evidence.append import Appended
 from evidence.batch import Answer, Batch, Pending, Place
 from evidence.clock import ClockWatch
 from evidence.reader import outcome_of
+from evidence.watched import Watched
 from evidence.wire import ConnectionLost, Found, Refused, Wire
 from gpuaas_verify.merkle import leaf_hash
 
@@ -320,7 +321,7 @@ class Committer:
 
     async def _end_session(self, old: Wire) -> None:
         try:
-            async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as conn:
+            async with await Watched.connect(self._url, autocommit=True) as conn:
                 await conn.execute(_TERMINATE, {"pid": old.backend_pid, "name": self._name})
         except psycopg.OperationalError as error:
             raise ConnectionLost(str(error)) from error

@@ -20,6 +20,7 @@ from evidence.encoding import encode_append
 from evidence.private import PrivateValue, private_value
 from evidence.reader import Head, Recorded
 from evidence.startup import require_safe
+from evidence.watched import Watched
 from evidence.wire import ConnectionLost
 
 __all__ = [
@@ -74,7 +75,7 @@ class EventLog:
         """
         committer = Committer(app_url, ClockWatch(clock or SystemClock()), wake, gate)
         try:
-            conn = await psycopg.AsyncConnection.connect(app_url, autocommit=True)
+            conn = await Watched.connect(app_url, autocommit=True)
             try:
                 await require_safe(conn, allow_unsafe)
                 await committer.start()
@@ -188,7 +189,7 @@ class EventLog:
                 # Reading twice is harmless; a second failure is the caller's to hear.
                 await self._conn.close()
             try:
-                self._conn = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+                self._conn = await Watched.connect(self._url, autocommit=True)
                 return await self._ask(query, asked)
             except psycopg.OperationalError as error:
                 raise DomainError("log.unavailable", f"no answer: {error}") from error

@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from evidence import reader
+from evidence.watched import Watched
 from gpuaas_verify.merkle import leaf_hash
 
 SUBJECT: Final = "gpuaas.v1.log.head"
@@ -96,7 +97,7 @@ async def follow(
 
     A lost connection is the caller's to handle: it begins again at the position it reached.
     """
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+    async with await Watched.connect(url, autocommit=True) as conn:
         while True:
             found = await _read(conn, first, limit)
             if found:

@@ -14,6 +14,8 @@ import psycopg
 from psycopg import pq
 from psycopg.pq.abc import PGconn, PGresult
 
+from evidence.watched import Watched
+
 type Statement = tuple[bytes, Sequence[bytes]]
 type Found = list[PGresult] | Refused | ConnectionLost
 type Taker = Callable[[Found], None]
@@ -67,7 +69,7 @@ class Wire:
             ConnectionLost: no server answered.
         """
         try:
-            conn = await psycopg.AsyncConnection.connect(
+            conn = await Watched.connect(
                 url, autocommit=True, application_name=name, connect_timeout=5
             )
         except psycopg.OperationalError as error:

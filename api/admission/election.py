@@ -36,6 +36,7 @@ from domain.launch import Launch
 from domain.stock import Room
 from evidence.log import EventLog
 from evidence.wake import HeadWake
+from evidence.watched import Watched
 
 _LOCK: Final = "SELECT pg_try_advisory_lock(7214036824)"
 _ALIVE: Final = "SELECT 1"
@@ -122,9 +123,7 @@ class Admission:
     async def _elections(self) -> None:
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True
-                ) as conn:
+                async with await Watched.connect(self._url, autocommit=True) as conn:
                     await self._term(conn)
             except (psycopg.Error, DomainError) as error:
                 _LOG.warning("admission: %s", error)

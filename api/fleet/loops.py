@@ -27,6 +27,7 @@ from contracts.signing import FleetError
 from domain import runtime
 from domain.errors import DomainError
 from evidence.append import Append
+from evidence.watched import Watched
 
 HEAD_SUBJECT: Final = "gpuaas.v1.log.head"
 # Nodes tended at a time: they wait for the same disk, and their appends share a commit.
@@ -80,7 +81,7 @@ async def run(
 
 
 async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace | None) -> None:
-    connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+    connection = await Watched.connect(database_url, autocommit=True)
     async with connection:
         ingest = Ingest(Follower(connection), given.append, given.ends, given.key, given.now_us)
         await _opened(ingest)

@@ -33,6 +33,7 @@ from domain.errors import DomainError
 from evidence.storage import Storage
 from evidence.tail import gated
 from evidence.wake import HeadWake
+from evidence.watched import Watched
 from projections.live import report_component
 
 _SWEEP_S: Final = 1.0
@@ -101,7 +102,7 @@ async def _name_held(settings: Settings) -> AsyncIterator[psycopg.AsyncConnectio
 
 async def _name_taken(settings: Settings) -> psycopg.AsyncConnection[Any]:
     """Waits a moment: PostgreSQL may not have noticed yet that the one before was killed."""
-    conn = await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True)
+    conn = await Watched.connect(settings.database_url, autocommit=True)
     try:
         for _ in range(_NAME_TRIES):
             row = await (await conn.execute(_ONLY_ONE, {"name": settings.gateway_name})).fetchone()

@@ -10,6 +10,7 @@ from api.gateway.doors import Doors
 from domain.errors import DomainError
 from evidence.reader import READ_ENTRIES, decode_entry
 from evidence.wake import POLL_S, HeadWake
+from evidence.watched import Watched
 
 _BATCH: Final = 5_000
 _ASK_S: Final = 5
@@ -74,7 +75,7 @@ class Tail:
 
     async def _read(self) -> bool:
         if self._conn is None:
-            self._conn = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+            self._conn = await Watched.connect(self._url, autocommit=True)
         first = self._doors.applied
         while True:
             asked = {"first": self._doors.applied, "limit": _BATCH}

@@ -26,6 +26,7 @@ from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.log import EventLog
 from evidence.wake import HeadWake
+from evidence.watched import Watched
 
 ACTOR: Final = "system-terminal"
 _TRIES: Final = 8
@@ -150,7 +151,7 @@ class Terminals:
         counted, self.refused = self.refused, Counter()
         try:
             url = self.settings.database_url
-            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+            async with await Watched.connect(url, autocommit=True) as conn:
                 for (where, code), times in counted.items():
                     await count_refusal(conn, where, code, now_us(), times)
         except psycopg.OperationalError:

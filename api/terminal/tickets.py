@@ -9,6 +9,7 @@ import psycopg
 from msgspec import Struct
 
 from domain.errors import DomainError
+from evidence.watched import Watched
 
 LIFETIME_US: Final = 30_000_000
 # Old tickets go when new ones come: the table stays as small as half a minute's use.
@@ -66,9 +67,7 @@ class Tickets:
             for last in (False, True):
                 try:
                     if self._conn is None or self._conn.closed:
-                        self._conn = await psycopg.AsyncConnection.connect(
-                            self._url, autocommit=True
-                        )
+                        self._conn = await Watched.connect(self._url, autocommit=True)
                     cursor = await self._conn.execute(query, said)
                     return await cursor.fetchone() if cursor.description else None
                 except psycopg.OperationalError as error:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from domain.errors import DomainError
+from evidence.watched import Watched
 
 _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST_KNOWN: Final = 10_000
@@ -59,9 +60,7 @@ class Cookies:
             for last in (False, True):
                 try:
                     if self._conn is None or self._conn.closed:
-                        self._conn = await psycopg.AsyncConnection.connect(
-                            self._url, autocommit=True
-                        )
+                        self._conn = await Watched.connect(self._url, autocommit=True)
                     cursor = await self._conn.execute(query, said)
                     return await cursor.fetchone() if cursor.description else None
                 except psycopg.OperationalError as error:
