@@ -1,5 +1,6 @@
 """Facts published on NATS after commit, in order, as CloudEvents; a place of its own."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ STREAM: Final = "FACTS"
 SUBJECTS: Final = "gpuaas.v1.facts.>"
 BATCH: Final = 256
 _KEEP_S: Final = 86_400
+_STORED_S: Final = 10.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PLACE: Final = "SELECT position FROM live.reaction WHERE name = %(name)s"
@@ -77,6 +79,9 @@ async def publish(conn: psycopg.Connection[Any], js: JetStreamContext, origin: s
     At least once, in order: the place moves after the server has stored them. A crash between
     the two publishes some again under the same Nats-Msg-Id, which the server drops for two
     minutes; later repeats are the reader's to drop, by id.
+
+    Raises: TimeoutError when the server has not stored them within 10 s: killed meanwhile, it
+    never answers, and a new connection is needed.
     """
     conn.execute(_BEGIN, {"name": NAME})
     row = conn.execute(_PLACE, {"name": NAME}).fetchone()
@@ -87,8 +92,9 @@ async def publish(conn: psycopg.Connection[Any], js: JetStreamContext, origin: s
         subject, event = cloud_event(origin, raw)
         headers = {"Nats-Msg-Id": str(position)}
         waiting.append(await js.publish_async(subject, event, headers=headers))
-    for stored in waiting:
-        await stored
+    async with asyncio.timeout(_STORED_S):
+        for stored in waiting:
+            await stored
     if entries:
         conn.execute(_ADVANCE, {"name": NAME, "to": entries[-1][0] + 1})
     return len(entries)

@@ -85,6 +85,7 @@ async def run(
 
     Raises:
         psycopg.OperationalError: the database went away.
+        TimeoutError: NATS went away in the middle of an answer.
     """
 
     async def rung(_: Msg) -> None:

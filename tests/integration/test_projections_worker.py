@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from nats.aio.client import Client
 
+from api.embedded.nats import Nats
 from evidence.condition import Condition, Fault, report
 from evidence.log import EventLog
 from evidence.storage import Storage
@@ -202,6 +203,33 @@ def test_a_fact_published_twice_is_stored_once(
                 conn.execute("UPDATE live.reaction SET position = 0")
         info = await js.stream_info(publisher.STREAM)
         assert info.state.messages == done.last + 1
+        await log.close()
+        await client.close()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_never_answers_is_given_up(database: Database, nats_server: Nats) -> None:
+    """Killed in the middle of an answer, it is waited for no longer than a while; the place of
+    what was not stored has not moved.
+    """
+
+    async def main() -> None:
+        client = await nats.connect(nats_server.url())
+        await fresh_facts(client)
+        log = await EventLog.open(database.app_url)
+        await log.append(World().opening())
+        js = client.jetstream()
+        await publisher.ensure_stream(js)
+        with psycopg.connect(database.app_url, autocommit=True) as conn:
+            nats_server.child.send_signal(signal.SIGSTOP)
+            try:
+                with pytest.raises(TimeoutError):
+                    await publisher.publish(conn, js, "o/1")
+            finally:
+                nats_server.child.send_signal(signal.SIGCONT)
+            row = conn.execute("SELECT position FROM live.reaction").fetchone()
+            assert row == (0,)
         await log.close()
         await client.close()
 
