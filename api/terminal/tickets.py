@@ -1,15 +1,13 @@
 """Single-use tickets for a terminal's WebSocket, in the database: any process takes them."""
 
-import asyncio
 import hashlib
 import secrets
-from typing import Any, Final
+from typing import Final
 
-import psycopg
 from msgspec import Struct
 
+from api.statements import Statements
 from domain.errors import DomainError
-from evidence.watched import Watched
 
 LIFETIME_US: Final = 30_000_000
 # Old tickets go when new ones come: the table stays as small as half a minute's use.
@@ -28,12 +26,10 @@ class Spent(Struct, frozen=True):
 
 
 class Tickets:
-    """One connection, one statement at a time; opened again after a loss."""
+    """Of every process of the platform: they lie in the database."""
 
     def __init__(self, app_url: str) -> None:
-        self._url = app_url
-        self._conn: psycopg.AsyncConnection[Any] | None = None
-        self._busy = asyncio.Lock()
+        self._statements = Statements(app_url)
 
     async def issue(self, session: str, actor: str, now_us: int) -> str:
         """A ticket for one connection to `session` within 30 s; only its hash is stored.
@@ -48,34 +44,18 @@ class Tickets:
             "expires_us": now_us + LIFETIME_US,
             "now_us": now_us,
         }
-        await self._run(_ISSUE, said)
+        await self._statements.run(_ISSUE, said)
         return ticket
 
     async def spend(self, ticket: str, session: str, now_us: int) -> Spent:
         """Whose it was. Raises: DomainError terminal.ticket, log.unavailable."""
-        row = await self._run(_SPEND, {"hash": _hash(ticket), "session": session})
+        row = await self._statements.run(_SPEND, {"hash": _hash(ticket), "session": session})
         if row is None or int(row[1]) < now_us:
             raise DomainError("terminal.ticket", "spent, expired or of another session")
         return Spent(str(row[0]))
 
     async def close(self) -> None:
-        if self._conn is not None:
-            await self._conn.close()
-
-    async def _run(self, query: Any, said: dict[str, Any]) -> Any:
-        async with self._busy:
-            for last in (False, True):
-                try:
-                    if self._conn is None or self._conn.closed:
-                        self._conn = await Watched.connect(self._url, autocommit=True)
-                    cursor = await self._conn.execute(query, said)
-                    return await cursor.fetchone() if cursor.description else None
-                except psycopg.OperationalError as error:
-                    self._conn = None
-                    if last:
-                        detail = "the database does not answer"
-                        raise DomainError("log.unavailable", detail) from error
-        raise AssertionError("the loop returns or raises")
+        await self._statements.close()
 
 
 def _hash(ticket: str) -> bytes:

@@ -1,15 +1,11 @@
 """Cookies of browsers that entered an app; in the database, so that any gateway knows them."""
 
-import asyncio
 import hashlib
 import re
 import secrets
-from typing import Any, Final
+from typing import Final
 
-import psycopg
-
-from domain.errors import DomainError
-from evidence.watched import Watched
+from api.statements import Statements
 
 _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST_KNOWN: Final = 10_000
@@ -24,16 +20,14 @@ class Cookies:
     """A cookie names a grant, for good; what that grant allows just now is the log's to say."""
 
     def __init__(self, app_url: str) -> None:
-        self._url = app_url
-        self._conn: psycopg.AsyncConnection[Any] | None = None
-        self._busy = asyncio.Lock()
+        self._statements = Statements(app_url)
         self._known: dict[bytes, str] = {}
 
     async def issue(self, grant: str, until_us: int, now_us: int) -> str:
         """A new cookie's value, stored by its hash. Raises: DomainError log.unavailable."""
         value = secrets.token_urlsafe(32)
         said = {"hash": _hash(value), "grant": grant, "until_us": until_us, "now_us": now_us}
-        await self._run(_ISSUE, said)
+        await self._statements.run(_ISSUE, said)
         return value
 
     async def grant_of(self, value: str) -> str | None:
@@ -43,7 +37,7 @@ class Cookies:
         key = _hash(value)
         known = self._known.get(key)
         if known is None:
-            row = await self._run(_GRANT, {"hash": key})
+            row = await self._statements.run(_GRANT, {"hash": key})
             if row is None:
                 return None
             if len(self._known) >= _MOST_KNOWN:
@@ -52,23 +46,7 @@ class Cookies:
         return known
 
     async def close(self) -> None:
-        if self._conn is not None:
-            await self._conn.close()
-
-    async def _run(self, query: Any, said: dict[str, Any]) -> Any:
-        async with self._busy:
-            for last in (False, True):
-                try:
-                    if self._conn is None or self._conn.closed:
-                        self._conn = await Watched.connect(self._url, autocommit=True)
-                    cursor = await self._conn.execute(query, said)
-                    return await cursor.fetchone() if cursor.description else None
-                except psycopg.OperationalError as error:
-                    self._conn = None
-                    if last:
-                        detail = "the database does not answer"
-                        raise DomainError("log.unavailable", detail) from error
-        raise AssertionError("the loop returns or raises")
+        await self._statements.close()
 
 
 def _hash(value: str) -> bytes:
