@@ -13,7 +13,10 @@ import msgspec
 from agent.config import Config
 from agent.engine import Settings
 from agent.run import run
+from contracts import fleet
 from contracts.signing import FleetError
+
+_SECOND_US = 1_000_000
 
 
 def parsed(arguments: list[str]) -> Config:
@@ -35,6 +38,34 @@ def parsed(arguments: list[str]) -> Config:
     parser.add_argument(
         "--usable-after-us", type=int, default=500_000, help="delay from start to usable, us"
     )
+    parser.add_argument(
+        "--lease-us", type=int, default=fleet.LEASE_US, help="end runtimes after so long alone, us"
+    )
+    parser.add_argument(
+        "--renew-us", type=int, help="between renewals; a fifth of the lease unless given"
+    )
+    _engine_options(parser)
+    given = parser.parse_args(arguments)
+    return Config(
+        state=given.state,
+        api_url=given.api,
+        ca_file=given.ca,
+        nats_url=given.nats,
+        token=os.environ.get("GPUAAS_ENROL_TOKEN", ""),
+        devices=given.devices,
+        nvml_library=given.nvml_library,
+        cuda_library=given.cuda_library,
+        model=given.model,
+        gpus=given.gpus,
+        usable_after_us=given.usable_after_us,
+        lease_us=_lease(given.lease_us),
+        renew_us=_renewal(given.renew_us, given.lease_us),
+        engine=_engine(given),
+        tend_us=given.tend_us,
+    )
+
+
+def _engine_options(parser: argparse.ArgumentParser) -> None:
     engines = parser.add_argument_group("containers", "instead of SIMULATED runtimes")
     engines.add_argument(
         "--engine", choices=("simulated", "podman", "bubblewrap"), default="simulated"
@@ -56,22 +87,21 @@ def parsed(arguments: list[str]) -> Config:
     engines.add_argument("--cdi", default="/var/run/cdi", help="where CDI specs are written")
     engines.add_argument("--probe-us", type=int, default=60_000_000, help="between probes")
     engines.add_argument("--tend-us", type=int, default=10_000_000, help="between rounds")
-    given = parser.parse_args(arguments)
-    return Config(
-        state=given.state,
-        api_url=given.api,
-        ca_file=given.ca,
-        nats_url=given.nats,
-        token=os.environ.get("GPUAAS_ENROL_TOKEN", ""),
-        devices=given.devices,
-        nvml_library=given.nvml_library,
-        cuda_library=given.cuda_library,
-        model=given.model,
-        gpus=given.gpus,
-        usable_after_us=given.usable_after_us,
-        engine=_engine(given),
-        tend_us=given.tend_us,
-    )
+
+
+def _lease(lease_us: int) -> int:
+    if not _SECOND_US <= lease_us <= fleet.LEASE_US:
+        raise FleetError(
+            "config.malformed", f"--lease-us is 1 s to {fleet.LEASE_US // _SECOND_US} s"
+        )
+    return lease_us
+
+
+def _renewal(renew_us: int | None, lease_us: int) -> int:
+    asked_us = lease_us // 5 if renew_us is None else renew_us
+    if not 0 < asked_us < lease_us:
+        raise FleetError("config.malformed", "--renew-us is less than the lease")
+    return asked_us
 
 
 def _engine(given: argparse.Namespace) -> Settings | None:

@@ -13,7 +13,8 @@ class Config(Struct, frozen=True, kw_only=True):
     `token` and `api_url` are needed once, until the node is enrolled. `model`, `gpus` and
     `usable_after_us` describe the SIMULATED machine. `nvml_library` and `cuda_library` are
     absolute paths; without the second, memory cannot be overwritten. `engine`: what runs real
-    containers, None for SIMULATED runtimes. Times in us.
+    containers, None for SIMULATED runtimes. `lease_us`: how long a runtime runs at most without a
+    word of the platform, though it grants more. Times in us.
     """
 
     state: Path
@@ -29,6 +30,7 @@ class Config(Struct, frozen=True, kw_only=True):
     usable_after_us: int = 500_000
     observe_us: int = 100_000
     heartbeat_us: int = fleet.HEARTBEAT_US
+    lease_us: int = fleet.LEASE_US
     renew_us: int = fleet.RENEW_US
     resend_us: int = 2_000_000
     machine_boot: str = ""

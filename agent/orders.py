@@ -39,6 +39,7 @@ _REFUSED = "SELECT answer FROM refusal WHERE sha256 = :sha256"
 _REFUSE = "INSERT INTO refusal (sha256, number, answer) VALUES (:sha256, :number, :answer)"
 
 MAX_REFUSALS = 256
+_UNBOUNDED_US = 10**18
 _UNFENCED = (*LASTING, OpenTerminal, CloseTerminal)
 # What is refused after it was journaled, before anything of it was begun.
 _PREFLIGHT = ("device.", "image.", "terminal.", "network.", "volume.")
@@ -52,6 +53,7 @@ class Node(Struct, frozen=True):
     """What commands are checked against and act on.
 
     `devices`: how many were enrolled. `illness`: why one of these devices takes no new work, or "".
+    `lease_us`: how long anything runs at most without a word of the platform.
     """
 
     node: str
@@ -63,6 +65,7 @@ class Node(Struct, frozen=True):
     terminals: Terminals
     devices: int = 0
     illness: Callable[[tuple[int, ...]], str] = _well
+    lease_us: int = _UNBOUNDED_US
 
 
 class Answer(Struct, frozen=True):
@@ -168,14 +171,15 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
     # A crash after the effect and before DONE repeats the effect: both are idempotent.
     match command.order:
         case StartRuntime() as order:
-            lease.hold(node.store, node.boot, order.lease_boottime_us, now_us)
+            until_us = min(order.lease_boottime_us, now_us + node.lease_us)
+            lease.hold(node.store, node.boot, until_us, now_us)
             node.runtimes.start(
                 command.allocation,
                 order.runtime,
                 command.epoch,
                 order.devices,
                 now_us,
-                order.lease_boottime_us,
+                until_us,
                 None if order.spec is UNSET else order.spec,
             )
             _finish(node, command, None)

@@ -88,7 +88,10 @@ def open_node(
     spool = Spool(store, identity.event_key(config.state), reply.node, boot)
     runtimes = source_of(config, reply.node, boot, given)
     terminals = Terminals(config.state / "terminals", reply.node)
-    node = Node(reply.node, boot, reply.command_key, store, spool, runtimes, terminals)
+    node = Node(
+        *(reply.node, boot, reply.command_key, store, spool, runtimes, terminals),
+        lease_us=config.lease_us,
+    )
     if desk is not None:
         node = replace(node, devices=len(desk.units), illness=desk.illness)
     watch.announce(node, clock.boottime_us())

@@ -122,8 +122,9 @@ def obey(node: Node, receipt: fleet.Receipt, now_us: int) -> bool:
             lease.learn_nonce(node.store, node.boot, receipt.nonce)
         if isinstance(receipt.granted, fleet.Granted):
             granted = receipt.granted
-            lease.hold(node.store, node.boot, granted.until_boottime_us, granted.from_boottime_us)
-            node.runtimes.arm(granted.until_boottime_us, now_us)
+            until_us = min(granted.until_boottime_us, granted.from_boottime_us + node.lease_us)
+            lease.hold(node.store, node.boot, until_us, granted.from_boottime_us)
+            node.runtimes.arm(until_us, now_us)
     for runtime in receipt.revoked:
         for seen in node.runtimes.observe(now_us):
             if seen.runtime == runtime:

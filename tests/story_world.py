@@ -212,23 +212,26 @@ def awaited(
     return found
 
 
-def _agent(stack: Stack, image: Image) -> "subprocess.Popen[bytes]":
-    """The stack's own agent, over the image's Podman instead of SIMULATED runtimes."""
+def engine_options(image: Image) -> list[str]:
+    """What makes an agent run containers of the image's Podman."""
     allowed = image.folder / "images.json"
     allowed.write_text(json.dumps(image.settings.images))
     settings = image.settings
-    argv = [
-        sys.executable, "-m", "api.cli", "agent", "--devices", "simulated", "--engine", "podman",
-        f"--podman={shlex.join(settings.podman)}", f"--create={shlex.join(settings.create)}",
-        "--images", str(allowed),
-    ]  # fmt: skip
+    return [
+        *("--engine", "podman", f"--podman={shlex.join(settings.podman)}"),
+        *(f"--create={shlex.join(settings.create)}", "--images", str(allowed)),
+    ]
+
+
+def _agent(stack: Stack, image: Image) -> "subprocess.Popen[bytes]":
+    """The stack's own agent, over the image's Podman instead of SIMULATED runtimes."""
+    argv = [sys.executable, "-m", "api.cli", "agent", "--devices", "simulated"]
     log = stack.settings.data / "agent.log"
-    return children.start(argv, log, env=stack.settings.environment())
+    return children.start([*argv, *engine_options(image)], log, env=stack.settings.environment())
 
 
-def _clear(stack: Stack, image: Image) -> None:
+def clear(state: Path, image: Image, gpus: int = 8) -> None:
     """No orders, so keepers end what they keep; no terminals; no CDI specs of this node."""
-    state = stack.settings.data / "agent"
     for order in (state / "runtimes").glob("*/order.json"):
         order.unlink()
     for pid in (state / "terminals").glob("access-*/pid"):
@@ -243,7 +246,7 @@ def _clear(stack: Stack, image: Image) -> None:
     until(lambda: not engine.list_all(enrolled.node), "nothing is left", PATIENCE_S)
     engine.clear(enrolled.node, tuple, state / "runtimes")
     place = Path(image.settings.cdi)
-    for gpu in inventory(public_hex(identity.event_key(state)), 8):
+    for gpu in inventory(public_hex(identity.event_key(state)), gpus):
         cdi.remove(place, gpu.uuid)
     if place.is_dir() and not any(place.iterdir()):
         place.rmdir()
@@ -283,6 +286,6 @@ def scene() -> Iterator[Scene]:
                 finally:
                     made.office.close()
                     children.stop(agent, signal.SIGTERM)
-                    _clear(stack, image)
+                    clear(stack.settings.data / "agent", image)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,19 @@ from api.edge import now_us
 from api.ssh.authority import Ticket, sign_user
 from contracts import ssh
 from domain.grant import CertificateIssued
+from tests.kept_world import alive
 from tests.machine import need
+from tests.outage_world import (
+    Alone,
+    Ran,
+    bring_back,
+    charged,
+    nodes,
+    ran,
+    renewals,
+    take_away,
+    words,
+)
 from tests.ssh_world import Key, authority, run_ssh
 from tests.story_world import HOUR_MILLI_US, RATE_PICO_HOUR, Scene, Spell, awaited, scene
 
@@ -232,3 +245,46 @@ def invoiced(place: Scene, spell: Spell, milli: dict[str, int]) -> None:
     [line] = [one for one in body["lines"] if one["sku"] == "gpu.time:T4"]
     assert line["quantity"] == quantity > 0
     assert abs(line["amount_pico"] * HOUR_MILLI_US - quantity * RATE_PICO_HOUR) <= HOUR_MILLI_US
+
+
+def test_an_outage_ends_what_outlives_its_lease_and_nothing_else(place: Scene) -> None:
+    """NATS, PostgreSQL and the API are killed at once. What has a longer lease is the same process
+    before and after, renewed again. What has a shorter one is gone by its deadline while nobody is
+    there to ask. Both are charged once, for exactly the time attested; the bundle verifies.
+    """
+    account = place.made("/v1/accounts", organization=place.org, currency="USD", zone="UTC")
+    project = place.made("/v1/projects", department=place.department, account=account, name="P")
+    with nodes(place, {"L4": 60, "A10": 6}) as alone:
+        kept = ran(place, project, alone["L4"])
+        ended = not_yet_over(place, project, alone["A10"])
+        began = time.monotonic()
+        take_away(place.stack)
+        assert alive(kept.pid)
+        assert alive(ended.pid)
+        time.sleep(max(0.0, ended.left_s()))
+        assert not alive(ended.pid)
+        assert kept.left_s() > 0, "its deadline was never near"
+        bring_back(place.stack)
+        back_us = now_us()
+        print(f"nobody answered for {time.monotonic() - began:.1f} s")
+        awaited(lambda: renewals(place, kept.runtime)[-1:], lambda last: last > [back_us])
+        place.until_state(ended.runtime, "stopped")
+        assert alive(kept.pid)
+        assert (words(place, kept.runtime), words(place, ended.runtime)) == (
+            ["Usable"], ["Usable", "Stopped"],
+        )  # fmt: skip
+        place.stop(kept.runtime)
+        assert words(place, kept.runtime) == ["Usable", "Stopping", "Stopped"]
+        for one in (kept, ended):
+            charged(place, one.runtime, 1000)
+    judged = place.verify(place.bundle())
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+def not_yet_over(place: Scene, project: str, at: Alone) -> Ran:
+    """A runtime with some seconds left; one that a busy machine did not renew is replaced."""
+    for _ in range(3):
+        found = ran(place, project, at)
+        if found.left_s() > 2:
+            return found
+    pytest.fail("no runtime was renewed in time")

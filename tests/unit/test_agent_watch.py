@@ -121,6 +121,20 @@ def test_an_unrenewed_lease_stops_the_runtime_though_the_agent_is_dead(tmp_path:
     closed(node)
 
 
+def test_a_node_may_run_shorter_alone_than_it_is_granted_and_never_longer(node: Node) -> None:
+    """Its own bound cuts what a start and what a renewal grant; a shorter grant stays as it is."""
+    bounded = msgspec.structs.replace(node, lease_us=20 * S)
+    orders.handle(bounded, sent(start()), 5 * S)
+    assert lease.held(node.store, BOOT) == lease.Held(25 * S, 5 * S)
+    bounded.spool.add(fleet.LEASE_RENEWED, NAME, 9 * S, {"runtimes": []}, nonce="n")
+    watch.obey(bounded, receipt(1, granted=Granted(9 * S, 9 * S + L)), 10 * S)
+    assert lease.held(node.store, BOOT) == lease.Held(29 * S, 9 * S)
+    watch.obey(bounded, receipt(1, granted=Granted(20 * S, 31 * S)), 21 * S)
+    assert lease.held(node.store, BOOT) == lease.Held(31 * S, 20 * S)
+    assert node.runtimes.observe(30 * S)[0].state == "usable"
+    assert node.runtimes.observe(31 * S)[0].state == "stopped"
+
+
 def test_a_renewal_is_asked_for_in_time_and_counts_from_before_the_request(node: Node) -> None:
     """However late the answer, the lease ends L after the instant that the request names."""
     lease.learn_nonce(node.store, BOOT, "first")
