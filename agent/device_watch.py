@@ -12,7 +12,8 @@ from typing import Final
 from msgspec import Struct
 
 from agent.devices import Device, DeviceError, DeviceSource, Reading, XidEvent
-from agent.health import HEALTHY, Health, Ledger, assess
+from agent.health import HEALTHY, LEFT_BEHIND, Health, Ledger, assess
+from agent.runtimes import Observed
 from agent.spool import Spool
 from agent.store import Store
 from contracts.devices import DEVICE_DESCRIBED, DEVICE_REPORTED, DEVICE_XID
@@ -47,13 +48,17 @@ class Look(Struct, frozen=True):
 
 
 class Desk:
-    """The source, what was said of its devices, and the one thread that may ask it."""
+    """The source, what was said of its devices, and the one thread that may ask it.
+
+    `holders`: the runtimes of this node as they are now; whoever opens these sets it.
+    """
 
     def __init__(self, source: DeviceSource, store: Store, units: tuple[Unit, ...]) -> None:
         self.source = source
         self.store = store
         self.units = units
         self.ledger = Ledger(store)
+        self.holders: Callable[[], list[Observed]] = list
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="devices")
         self._asking: asyncio.Future[object] | None = None
         self._turn = asyncio.Lock()
@@ -77,13 +82,14 @@ class Desk:
                 raise DeviceError("nvml.silent", f"no answer in {ANSWER_S:.0f} s")
             return asked.result()
 
-    def illness(self, devices: tuple[int, ...]) -> str:
-        """Why one of these takes no new work, as last said of it; "" when all are healthy."""
+    def illness(self, devices: tuple[int, ...]) -> DeviceError | None:
+        """Why one of these takes no new work, as last said of it; None when all are healthy."""
         for index in devices:
             known = self.ledger.of(self.units[index].uuid) if index < len(self.units) else HEALTHY
             if known.state != "healthy":
-                return f"device {index} is {known.state}: {known.cause}"
-        return ""
+                code = known.cause if known.cause in LEFT_BEHIND else "device.unhealthy"
+                return DeviceError(code, f"device {index} is {known.state}: {known.cause}")
+        return None
 
     def unit(self, index: int) -> Unit:
         """Raises: DeviceError device.unknown."""

@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from agent.cuda_fill import Filled
 from agent.device_watch import Desk, Unit, heal, look, say
-from agent.health import Health, obstacle
+from agent.health import LEFT_BEHIND, Health, obstacle
+from agent.preflight import left_behind
 from agent.spool import Spool
 from agent.store import Store
 from contracts.devices import DEVICE_TESTED, SANITIZED, CheckDevices, SanitizeDevices
@@ -135,6 +136,9 @@ async def _verdict(
         cause = obstacle(desk.ledger.of(unit.uuid), seen.readings[unit.gpu], boot)
         if cause:
             return False, _reading_method(desk), cause
+    still, _ = await left_behind(desk, [one for one in units if _was_left(desk, one)])
+    if still:
+        return False, _reading_method(desk), still[0][1]
     if desk.source.origin.simulated or means.cuda is None:
         return True, _reading_method(desk), ""
     if any([await _occupants(desk, unit) != 0 for unit in units]):
@@ -203,6 +207,10 @@ def _filled(cuda: Path, uuid: str) -> Filled | str:
         return msgspec.json.decode(done.stdout, type=Filled)
     except msgspec.DecodeError:
         return "fill_failed"
+
+
+def _was_left(desk: Desk, unit: Unit) -> bool:
+    return desk.ledger.of(unit.uuid).cause in LEFT_BEHIND
 
 
 def _reading_method(desk: Desk) -> str:

@@ -51,7 +51,11 @@ class Origin(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True, kw_only=True):
-    """A GPU as it is now. Counters of ECC and rows only grow within a boot of the machine."""
+    """A GPU as it is now. Counters of ECC and rows only grow within a boot of the machine.
+
+    `memory_used_bytes` is without the driver's own where `memory_reserved_bytes` says how much that
+    is; where that is None it is both.
+    """
 
     uuid: str
     fault: Fault = ""
@@ -59,6 +63,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     utilisation_percent: int | None = None
     memory_total_bytes: int | None = None
     memory_used_bytes: int | None = None
+    memory_reserved_bytes: int | None = None
     power_mw: int | None = None
     temperature_c: int | None = None
     ecc_corrected: int | None = None

@@ -55,6 +55,11 @@ class Health(Struct, frozen=True):
 
 
 HEALTHY: Final = Health("healthy", "")
+# Of a pre-flight: what somebody else left on a device. It is well when a look finds it no more.
+OCCUPIED: Final = "device.occupied"
+LEFT_MEMORY: Final = "device.memory_left"
+UNKNOWN_OCCUPANTS: Final = "device.occupants_unknown"
+LEFT_BEHIND: Final = (OCCUPIED, LEFT_MEMORY, UNKNOWN_OCCUPANTS)
 
 
 def assess(reading: Reading, xids: tuple[int, ...] = ()) -> Health:

@@ -304,12 +304,14 @@ def _has_ended(child: int) -> bool:
 
 
 def _observed(order: Order, seen: Seen | None) -> Observed:
+    devices = tuple(index for index, _ in order.shares)
     if seen is None:
-        return Observed(order.allocation, order.runtime, "starting", order.started_us)
+        name, at_us = order.runtime, order.started_us
+        return Observed(order.allocation, name, "starting", at_us, devices=devices)
     route = None
     if seen.state == "usable":
         route = Route(seen.address, seen.port, order.host_key)
     return Observed(
         *(order.allocation, order.runtime, seen.state, seen.since_us, seen.code, route),
-        seen.counted,
+        *(seen.counted, devices, seen.pid),
     )

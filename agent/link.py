@@ -18,7 +18,7 @@ from agent import watch
 from agent.clock import boottime_us
 from agent.config import Config
 from agent.engine import EngineError
-from agent.orders import Node, handle
+from agent.orders import Node, handle, look_ahead
 from agent.spool import Spooled
 from agent.terminal.relay import Relay
 from contracts import fleet, nkeys
@@ -161,6 +161,7 @@ async def take_commands(link: Link) -> None:
             link.count("cmd_fetch")
             await asyncio.sleep(_BACKOFF_S)
         for message in batch:
+            await look_ahead(link.node, message.data)
             answer = handle(link.node, message.data, boottime_us())
             link.count(f"cmd_{answer.refused or 'done'}")
             with _patiently(link, "cmd_ack"):

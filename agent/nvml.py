@@ -158,7 +158,9 @@ class Nvml:
         if handle is None:
             return Reading(uuid=gpu, fault="lost")
         asked = _Asked(handle)
-        memory = asked(pynvml.nvmlDeviceGetMemoryInfo)
+        # The older call counts what the driver reserves as used.
+        newer = asked(pynvml.nvmlDeviceGetMemoryInfo, pynvml.nvmlMemory_v2)
+        memory = newer or asked(pynvml.nvmlDeviceGetMemoryInfo)
         use = asked(pynvml.nvmlDeviceGetUtilizationRates)
         rows = asked(pynvml.nvmlDeviceGetRemappedRows) or (None, None, None, None)
         volatile = pynvml.NVML_VOLATILE_ECC
@@ -166,6 +168,7 @@ class Nvml:
             uuid=gpu,
             memory_total_bytes=None if memory is None else memory.total,
             memory_used_bytes=None if memory is None else memory.used,
+            memory_reserved_bytes=None if newer is None else newer.reserved,
             utilisation_percent=None if use is None else use.gpu,
             power_mw=asked(pynvml.nvmlDeviceGetPowerUsage),
             temperature_c=asked(pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU),

@@ -1,7 +1,7 @@
 """Commands: checked, journaled before each effect, answered once however often they arrive."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -45,14 +45,19 @@ _UNFENCED = (*LASTING, OpenTerminal, CloseTerminal)
 _PREFLIGHT = ("device.", "image.", "terminal.", "network.", "volume.")
 
 
-def _well(_devices: tuple[int, ...]) -> str:
-    return ""
+def _well(_devices: tuple[int, ...]) -> FleetError | None:
+    return None
+
+
+async def _unseen(_devices: tuple[int, ...]) -> None:
+    """Nothing is looked at."""
 
 
 class Node(Struct, frozen=True):
     """What commands are checked against and act on.
 
-    `devices`: how many were enrolled. `illness`: why one of these devices takes no new work, or "".
+    `devices`: how many were enrolled. `illness`: why one of these takes no new work, or None.
+    `examine`: looks at devices that something is about to start on, for `illness` to tell.
     `lease_us`: how long anything runs at most without a word of the platform.
     """
 
@@ -64,7 +69,8 @@ class Node(Struct, frozen=True):
     runtimes: Runtimes
     terminals: Terminals
     devices: int = 0
-    illness: Callable[[tuple[int, ...]], str] = _well
+    illness: Callable[[tuple[int, ...]], FleetError | None] = _well
+    examine: Callable[[tuple[int, ...]], Awaitable[None]] = _unseen
     lease_us: int = _UNBOUNDED_US
 
 
@@ -104,6 +110,16 @@ def handle(node: Node, raw: bytes, now_us: int) -> Answer:
         refuse(node, number, error.code, sha256, now_us)
         return Answer(refused=error.code)
     return Answer()
+
+
+async def look_ahead(node: Node, raw: bytes) -> None:
+    """Devices that a new start names were looked at a moment ago: before `handle`, off its path."""
+    try:
+        command = fleet.open_command(raw, node.command_key)
+        if isinstance(command.order, StartRuntime) and journaled(node, command) is None:
+            await node.examine(tuple(share.index for share in command.order.devices))
+    except FleetError:
+        return  # `handle` says why
 
 
 def resume(node: Node, now_us: int) -> int:
@@ -215,12 +231,12 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
 def _preflight(node: Node, command: Command) -> None:
     """Nothing new starts on an ill device, though the platform has not heard of it yet.
 
-    Raises: FleetError device.unhealthy.
+    Raises: FleetError device.unhealthy, or what `examine` found on it.
     """
     if isinstance(command.order, StartRuntime):
-        cause = node.illness(tuple(share.index for share in command.order.devices))
-        if cause:
-            raise FleetError("device.unhealthy", cause)
+        refused = node.illness(tuple(share.index for share in command.order.devices))
+        if refused is not None:
+            raise refused
 
 
 def refuse(node: Node, number: int, code: str, sha256: str, now_us: int) -> None:

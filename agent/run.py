@@ -20,6 +20,7 @@ from agent import (
     link,
     machine,
     orders,
+    preflight,
     volume_work,
     watch,
 )
@@ -93,10 +94,20 @@ def open_node(
         lease_us=config.lease_us,
     )
     if desk is not None:
-        node = replace(node, devices=len(desk.units), illness=desk.illness)
+        node = _with_devices(node, desk)
     watch.announce(node, clock.boottime_us())
     orders.resume(node, clock.boottime_us())
     return node
+
+
+def _with_devices(node: Node, desk: Desk) -> Node:
+    """The node, whose starts are looked at on these devices first."""
+    desk.holders = lambda: node.runtimes.observe(clock.boottime_us())
+
+    async def examine(devices: tuple[int, ...]) -> None:
+        await preflight.examine(desk, node.spool, devices, clock.boottime_us())
+
+    return replace(node, devices=len(desk.units), illness=desk.illness, examine=examine)
 
 
 def source_of(config: Config, node: str, boot: str, given: tuple[cdi.Device, ...]) -> Runtimes:

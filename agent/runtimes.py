@@ -21,7 +21,8 @@ class Route(Struct, frozen=True):
 class Observed(Struct, frozen=True):
     """What a probe sees. `since_us` (boot time) is when a bad or final state began.
 
-    `counted`: what passed its wall by its network's policy, never less than before.
+    `counted`: what passed its wall by its network's policy, never less than before. `devices`: by
+    index. `pid`: its first process, as this machine has it; 0 when there is none.
     """
 
     allocation: str
@@ -31,6 +32,8 @@ class Observed(Struct, frozen=True):
     code: str = ""
     route: Route | None = None
     counted: Counted = Counted()
+    devices: tuple[int, ...] = ()
+    pid: int = 0
 
 
 class Runtimes(Protocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from agent.engine import State
 from agent.runtimes import Observed
 from contracts.enrolment import Gpu
 from contracts.fleet import Share
@@ -39,7 +40,8 @@ _ARM = """
 UPDATE runtime SET deadline_us = max(deadline_us, :deadline_us)
 WHERE stopped_us IS NULL AND failed_us IS NULL AND deadline_us > :now_us"""
 _ALL = """
-SELECT allocation, runtime, started_us, deadline_us, stopped_us, degraded_us, failed_us, code
+SELECT allocation, runtime, started_us, deadline_us, stopped_us, degraded_us, failed_us, code,
+  devices
 FROM runtime ORDER BY started_us, allocation"""
 _DEGRADE = "UPDATE runtime SET degraded_us = :now_us WHERE runtime = :runtime"
 _RECOVER = "UPDATE runtime SET degraded_us = NULL WHERE runtime = :runtime"
@@ -154,10 +156,11 @@ class SimulatedRuntimes:
 
     def _seen(
         self,
-        row: tuple[str, str, int, int, int | None, int | None, int | None, str | None],
+        row: tuple[str, str, int, int, int | None, int | None, int | None, str | None, bytes],
         now_us: int,
     ) -> Observed:
-        allocation, runtime, started, deadline, stopped, degraded, failed, code = row
+        allocation, runtime, started, deadline, stopped, degraded, failed, code, raw = row
+        devices = tuple(one.index for one in msgspec.json.decode(raw, type=tuple[Share, ...]))
         if failed is not None:
             return Observed(allocation, runtime, "failed", failed, code or "runtime.failed")
         if stopped is None and now_us >= deadline:
@@ -165,8 +168,7 @@ class SimulatedRuntimes:
         if stopped is not None:
             return Observed(allocation, runtime, "stopped", stopped)
         if degraded is not None:
-            return Observed(allocation, runtime, "degraded", degraded)
+            return Observed(allocation, runtime, "degraded", degraded, devices=devices)
         ready = started + self._usable_after_us
-        return Observed(
-            allocation, runtime, "usable" if now_us >= ready else "starting", max(ready, started)
-        )
+        state: State = "usable" if now_us >= ready else "starting"
+        return Observed(allocation, runtime, state, max(ready, started), devices=devices)

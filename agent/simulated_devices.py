@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS fault (
 CREATE TABLE IF NOT EXISTS xid (
   id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL, xid INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS occupant (uuid TEXT NOT NULL, pid INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS shown (
+  uuid TEXT NOT NULL, what TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (uuid, what)) STRICT;
 """
 _FAULT: Final = "SELECT fault, recovery FROM fault WHERE uuid = :uuid"
 _SET_FAULT: Final = """
@@ -27,6 +29,11 @@ _TAKE_XIDS: Final = "DELETE FROM xid RETURNING id, uuid, xid"
 _OCCUPY: Final = "INSERT INTO occupant (uuid, pid) VALUES (:uuid, :pid)"
 _LEAVE: Final = "DELETE FROM occupant WHERE uuid = :uuid"
 _OCCUPANTS: Final = "SELECT pid FROM occupant WHERE uuid = :uuid ORDER BY pid"
+
+_SHOWN: Final = "SELECT value FROM shown WHERE uuid = :uuid AND what = :what"
+_SHOW: Final = """
+INSERT INTO shown (uuid, what, value) VALUES (:uuid, :what, :value)
+ON CONFLICT (uuid, what) DO UPDATE SET value = excluded.value"""
 
 DRIVER: Final = "SIMULATED"
 _GIB: Final = 1 << 30
@@ -71,9 +78,10 @@ class SimulatedDevices:
             uuid=gpu,
             fault=fault,
             recovery=recovery,
-            utilisation_percent=0,
+            utilisation_percent=self._shown(gpu, "utilisation"),
             memory_total_bytes=device.memory_bytes,
-            memory_used_bytes=0,
+            memory_used_bytes=self._shown(gpu, "used"),
+            memory_reserved_bytes=0,
             power_mw=25_000,
             temperature_c=30,
             ecc_corrected=0,
@@ -111,6 +119,14 @@ class SimulatedDevices:
     def leave(self, gpu: str) -> None:
         """Undoes `occupy`."""
         self._conn.execute(_LEAVE, {"uuid": gpu})
+
+    def fill(self, gpu: str, used_bytes: int) -> None:
+        """Memory that is in use, by whomever; 0 undoes it."""
+        self._conn.execute(_SHOW, {"uuid": gpu, "what": "used", "value": used_bytes})
+
+    def _shown(self, gpu: str, what: str) -> int:
+        row = self._conn.execute(_SHOWN, {"uuid": gpu, "what": what}).fetchone()
+        return 0 if row is None else int(row[0])
 
     def _fault(self, gpu: str) -> tuple[Fault, Recovery]:
         row = self._conn.execute(_FAULT, {"uuid": gpu}).fetchone()

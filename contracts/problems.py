@@ -74,11 +74,14 @@ department.exists|409|The department exists|Read it; choose another id.
 device.busy|409|The device is taken|Nothing: the platform places it elsewhere.
 device.faulty|503|The device does not answer well|Operator: read its health; it waits in quarantine.
 device.lost|503|The GPU has fallen off the bus|Operator: restart the machine, then test the device.
+device.memory_left|409|Memory is left on the device|Nothing: the platform places it elsewhere; operator: it waits in quarantine.
 device.mixed|409|GPUs of several models|Operator: one node has one model; use separate nodes.
 device.no_node|503|A node of /dev is missing|Operator: load the driver's modules on the machine.
 device.none|503|No GPU answers|Operator: check the driver on the machine.
 device.not_asked|503|The device has no such thing|Nothing: this driver or device does not offer it.
 device.not_suspect|409|The device is healthy|Nothing: only a suspect device is tested.
+device.occupants_unknown|409|Nobody can tell who is on the device|Operator: let the agent's user see processes through NVML.
+device.occupied|409|Somebody else's process is on the device|Nothing: the platform places it elsewhere; operator: it waits in quarantine.
 device.reset_required|503|The GPU needs a reset|Operator: reset it; it is tested afterwards.
 device.unhealthy|409|The device is ill|Nothing: the platform places it elsewhere.
 device.unknown|409|No such device|Operator: enrol the node again with its real inventory.

@@ -13,7 +13,7 @@ import pytest
 from api.embedded.nats import Nats
 from contracts import enrolment
 from contracts.signing import public_hex
-from domain import device, identity, node, node_facts
+from domain import device, identity, node, node_facts, runtime
 from domain.words import Gpu
 from evidence.ids import new_id
 from tests.agent_world import PRIVATE, AgentProgram, Front, World, now_us, story
@@ -42,7 +42,7 @@ def test_a_real_node_enrols_describes_wipes_and_falls_ill(
 ) -> None:
     """Enrolment carries the real inventory; each device describes itself with the library's digest;
     an ordered wipe leaves no marker and says how many bytes; a lost GPU is reported, the other
-    goes on, and the agent lives.
+    goes on, and the agent lives. On a device with a foreign process nothing starts.
     """
     library = compiled(tmp_path)
     cuda = tmp_path / "libcuda.so.1"
@@ -103,6 +103,14 @@ def test_a_real_node_enrols_describes_wipes_and_falls_ill(
             [report] = facts(device.DeviceReported)
             assert (report.devices, report.state, report.cause) == ((1,), "failed", "gpu.lost")
             assert facts(node_facts.Quarantined)[0].devices == (1,)
+            occupied = state.with_suffix(".occupied")
+            occupied.write_text(TWO + "error * 1 15\nrun 0 compute 4242 1024\n")
+            occupied.replace(state)
+            launched = await world.launch(name, 0)
+            await world.until(launched, "runtime.stopped", within_s=60)
+            [why] = facts(runtime.Stopping)
+            assert why.reason == "device.occupied"
+            assert facts(node_facts.Quarantined)[1].devices == (0,)
             assert agent.end() == (0, "")
         finally:
             if agent.child is not None and agent.child.poll() is None:

@@ -3,7 +3,7 @@
  *   driver 550.54.15
  *   gpu   <index> <uuid> <minor> <memory bytes> <name, _ for space> <serial>
  *   mig   <gpu> <place> <uuid> <gpu instance> <compute instance> <memory MiB>
- *   set   <gpu> <utilisation|power|temperature|ecc0|ecc1|rows0..rows3|recovery|used> <value>
+ *   set   <gpu> <utilisation|power|temperature|ecc0|ecc1|rows0..rows3|recovery|used|reserved> <value>
  *   run   <gpu> <compute|graphics> <pid> <bytes>
  *   xid   <gpu> <code>                                  each line is one event, in order
  *   error <function> <gpu or *> <nvmlReturn_t>          instead of an answer
@@ -139,6 +139,17 @@ int nvmlDeviceGetMemoryInfo(handle *d, unsigned long long *out) {
   unsigned long long used = 0;
   value_of(d->gpu, "used", &used);
   out[0] = now.gpu[d->gpu].memory; out[2] = used; out[1] = out[0] - used;
+  return OK;
+}
+
+typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory_v2;
+int nvmlDeviceGetMemoryInfo_v2(handle *d, memory_v2 *out) {
+  BEGIN(d->gpu);
+  if (value_of(d->gpu, "reserved", &out->reserved)) return NOT_SUPPORTED; /* as an old driver */
+  out->used = 0;
+  value_of(d->gpu, "used", &out->used);
+  out->total = now.gpu[d->gpu].memory;
+  out->free = out->total - out->used - out->reserved;
   return OK;
 }
 

@@ -20,7 +20,7 @@ from agent.terminal.desk import Terminals
 from contracts import fleet
 from contracts.devices import SanitizeDevices
 from contracts.fleet import Attested, Body, Command, Share, StartRuntime, StopRuntime
-from contracts.signing import public_hex
+from contracts.signing import FleetError, public_hex
 from contracts.spec import Spec
 
 NAME = "node-01936f00-0000-7000-8000-000000000000"
@@ -326,7 +326,8 @@ def test_a_number_is_one_order(node: Node) -> None:
 
 def test_nothing_starts_on_an_ill_device(node: Node) -> None:
     """Pre-flight: refused by name, for good, although the platform has not heard of it yet."""
-    ill = replace(node, illness=lambda devices: "device 0 is suspect" if 0 in devices else "")
+    told = FleetError("device.unhealthy", "device 0 is suspect")
+    ill = replace(node, illness=lambda devices: told if 0 in devices else None)
     assert orders.handle(ill, sent(start()), 1 * S).refused == "device.unhealthy"
     assert node.runtimes.observe(2 * S) == []
     assert orders.handle(node, sent(replace(start(), nonce="again")), 3 * S).refused == ""

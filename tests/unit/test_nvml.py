@@ -95,6 +95,15 @@ def test_a_reading_is_complete_and_absent_is_none(opened: Open) -> None:
     )
 
 
+def test_what_the_driver_reserves_is_not_in_use(opened: Open) -> None:
+    """A driver that tells the two apart is asked so; one that does not gives one number for both."""
+    asker = opened(f"{TWO}set 1 reserved 576716800\nset 1 used 4194304\n")
+    asker.ask("inventory")
+    second = reading(asker.ask("read", SECOND))
+    assert (second.memory_used_bytes, second.memory_reserved_bytes) == (4 << 20, 550 << 20)
+    assert reading(asker.ask("read", FIRST)).memory_reserved_bytes is None
+
+
 def test_slices_stand_for_their_gpu(opened: Open) -> None:
     """In MIG mode the units are the slices, by MIG uuid, with their instances and their parent."""
     text = f"{TWO}set 1 mig 1\nmig 1 0 MIG-aaaa 7 0 9728\nmig 1 3 MIG-bbbb 9 1 9728\n"
