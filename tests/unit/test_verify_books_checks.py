@@ -2,8 +2,8 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Collection, Iterator
+from functools import cache, partial
 from itertools import chain, product
 from types import CodeType, ModuleType
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.property import books_history
+from tests.reached import Reached, line_of, reached
 from tests.unit import (
     test_verify_books,
     test_verify_books_claims,
@@ -19,7 +20,7 @@ from tests.unit import (
     test_verify_books_upkeep,
     test_verify_books_volumes,
 )
-from tests.unit.test_verify_checks import BREAKS, NAMES, copy_with, mutants
+from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, copy_with, mutants
 from tests.unit.test_verify_checks import compiled as as_written
 
 # In the order in which they import each other.
@@ -72,14 +73,14 @@ def compiled(test: ModuleType) -> CodeType:
     return _COMPILED[test.__name__]
 
 
-def judgements(module: ModuleType) -> Iterator[tuple[str, Judgement]]:
-    """(name, call) for every test of the module, with each of its parameters; none of those that need a fixture."""
+def judgements(module: ModuleType) -> Iterator[Judgement]:
+    """Every test of the module, with each of its parameters; none of those that need a fixture."""
     for name, test in vars(module).items():
         if name.startswith("test_") and getattr(test, "__module__", "") == module.__name__:
             wanted = set(inspect.signature(test).parameters)
             for given in arguments(test):
                 if set(given) == wanted:
-                    yield name, partial(test, **given)
+                    yield partial(test, **given)
 
 
 def arguments(test: Callable[..., object]) -> Iterator[dict[str, Any]]:
@@ -95,20 +96,26 @@ def arguments(test: Callable[..., object]) -> Iterator[dict[str, Any]]:
         yield {name: value for part in chosen for name, value in part.items()}
 
 
-def noticing(copies: dict[str, ModuleType], first: list[str]) -> str | None:
-    """The test that fails on these copies, None when none does; those in `first` have the first turn."""
-    tests = list(chain.from_iterable(judgements(module) for module in retold(copies)))
-    for name, test in sorted(tests, key=lambda item: item[0] not in first):
+@cache
+def judged_at() -> Reached:
+    """Numbers of the judgements in which the books as they are execute a line."""
+    return reached(PACKAGE, list(chain.from_iterable(map(judgements, TESTS))))
+
+
+def is_noticed(copies: dict[str, ModuleType], first: Collection[int]) -> bool:
+    """Whether a judgement fails on these copies; those numbered in `first` have the first turn."""
+    tests = list(enumerate(chain.from_iterable(map(judgements, retold(copies)))))
+    for _, test in sorted(tests, key=lambda item: item[0] not in first):
         try:
             test()
         except (*BREAKS, pytest.fail.Exception, copies["errors"].Invalid):
-            return name
-    return None
+            return True
+    return False
 
 
 def test_the_books_as_they_are_pass_their_own_tests_when_copied() -> None:
     """Else everything below would be noticed whatever was removed."""
-    assert noticing(copy_with("books", as_written("books")), []) is None
+    assert not is_noticed(copy_with("books", as_written("books")), ())
 
 
 @pytest.mark.slow
@@ -116,14 +123,12 @@ def test_the_books_as_they_are_pass_their_own_tests_when_copied() -> None:
 def test_each_check_of_the_books_removed_is_noticed(name: str) -> None:
     """Books that lack one raise, one refusal, one checking call or one operand of a condition fail a test."""
     unnoticed: list[str] = []
-    last: list[str] = []
     for removed, code in mutants(name):
+        there = frozenset(judged_at().get((name, line_of(removed)), ()))
         try:
-            found = noticing(copy_with(name, code), last)
+            noticed = is_noticed(copy_with(name, code), there)
         except BREAKS:
-            found = "does not load"
-        if found is not None:
-            last = [found]
-        elif f"{name} {removed.partition(': ')[2]}" not in NEEDLESS:
+            noticed = True
+        if not noticed and f"{name} {removed.partition(': ')[2]}" not in NEEDLESS:
             unnoticed.append(removed)
     assert unnoticed == []

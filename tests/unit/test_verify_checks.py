@@ -8,7 +8,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -17,6 +17,7 @@ import pytest
 import gpuaas_verify
 from tests.bundles import LOG_VKEY, small_log
 from tests.judging import VALID, judge
+from tests.reached import Reached, line_of, reached
 from tests.wrong_logs import Wrong, log_cases
 from tests.wrong_members import member_cases
 from tests.wrong_notes import note_and_proof_cases
@@ -156,15 +157,24 @@ BREAKS = (
 )  # fmt: skip
 
 
+@cache
+def cases_at() -> Reached:
+    """Numbers of the cases in which the verifier as it is executes a line."""
+    modules = as_they_are()
+    return reached(PACKAGE, [partial(judge, modules, wrong) for wrong in cases()])
+
+
 def is_noticed(name: str, removed: str, code: CodeType) -> bool:
     """True when some case is judged otherwise, or the copy breaks."""
     text = removed.replace("'", '"')
+    there = set(cases_at().get((name, line_of(removed)), ()))
 
-    def cost(wrong: Wrong) -> tuple[bool, int]:
-        # Those whose code the removed check names come first, the large ones last: most copies need only one.
-        return f'"{wrong.code}"' not in text, sum(map(len, wrong.data))
+    def cost(numbered: tuple[int, Wrong]) -> tuple[bool, bool, int]:
+        # Those that come to the line, those whose code it names, the small: most copies need one.
+        number, wrong = numbered
+        return number not in there, f'"{wrong.code}"' not in text, sum(map(len, wrong.data))
 
-    ordered = sorted(cases(), key=cost)
+    ordered = [wrong for _, wrong in sorted(enumerate(cases()), key=cost)]
     try:
         modules = copy_with(name, code)
         return any(judge(modules, wrong) != (wrong.code, wrong.place) for wrong in ordered)

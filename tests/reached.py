@@ -1,0 +1,44 @@
+"""Which of many calls execute a line: a line taken out can change only what those calls find."""
+
+import contextlib
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import CodeType
+
+# Of the six a process has; 0 to 2 and 5 have names that debuggers and profilers use.
+_TOOL = 4
+
+type Reached = dict[tuple[str, int], list[int]]
+
+
+def reached(folder: Path, calls: Sequence[Callable[[], object]]) -> Reached:
+    """(module's last name, line) of a package's folder -> numbers of the calls that execute it."""
+    monitoring, place = sys.monitoring, f"{folder}/"
+    found: Reached = defaultdict(list)
+    number = 0
+
+    def at_line(code: CodeType, line: int) -> object:
+        if code.co_filename.startswith(place):
+            found[Path(code.co_filename).stem, line].append(number)
+        return monitoring.DISABLE  # once a call is enough
+
+    monitoring.use_tool_id(_TOOL, "reached")
+    monitoring.register_callback(_TOOL, monitoring.events.LINE, at_line)
+    monitoring.set_events(_TOOL, monitoring.events.LINE)
+    try:
+        for at, call in enumerate(calls):
+            number = at
+            monitoring.restart_events()
+            with contextlib.suppress(Exception):  # what it finds is for others to judge
+                call()
+    finally:
+        monitoring.set_events(_TOOL, 0)
+        monitoring.free_tool_id(_TOOL)
+    return dict(found)
+
+
+def line_of(removed: str) -> int:
+    """The line that a removal names first: `line 12: ...`."""
+    return int(removed.partition(":")[0].removeprefix("line "))
