@@ -61,7 +61,7 @@ def renew(config: Config, node: str) -> None:
     raw = post(
         f"{url.rstrip('/')}/v1/nodes/certificate",
         msgspec.json.encode(request),
-        _context(config, url),
+        context_of(config, url),
     )
     try:
         reply = msgspec.json.decode(raw, type=RenewalReply)
@@ -96,7 +96,11 @@ def _der(pem: str) -> str:
     return base64.b64encode(found.public_bytes(serialization.Encoding.DER)).decode("ascii")
 
 
-def _context(config: Config, url: str) -> ssl.SSLContext | None:
+def context_of(config: Config, url: str) -> ssl.SSLContext | None:
+    """Whom this agent believes at the control plane's address; None for plain HTTP.
+
+    The CA file that was named, else the CA that enrolment gave, pinned by its token.
+    """
     if not url.startswith("https"):
         return None
     if config.ca_file is not None:

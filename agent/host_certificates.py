@@ -6,7 +6,6 @@ renewal disturbs nobody.
 
 import asyncio
 import base64
-import ssl
 import sys
 import time
 import urllib.error
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
 
 from agent import clock, identity
+from agent.certificate import context_of
 from agent.config import Config
 from agent.orders import Node
 from contracts.signing import FleetError
@@ -116,8 +116,7 @@ def _post(config: Config, body: bytes) -> bytes:
         raise FleetError("host_certificate.refused", f"not an HTTP address: {url!r}")
     headers = {"Content-Type": "application/json"}
     post = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310  checked above
-    secure = url.startswith("https")
-    context = ssl.create_default_context(cafile=config.ca_file) if secure else None
+    context = context_of(config, url)
     try:
         with urllib.request.urlopen(post, timeout=_TIMEOUT_S, context=context) as answer:  # noqa: S310
             return bytes(answer.read(_MAX_REPLY))

@@ -228,6 +228,9 @@ def obey(link: Link, message: Msg) -> None:
         raise FleetError(
             "journal.rolled_back", "this state is older than what was said: enrol anew"
         )
+    if watch.contradict(link.node, receipt, boottime_us()):
+        link.count("receipt.foreign")
+        link.wake.set()
     if watch.obey(link.node, receipt, boottime_us()):
         link.wake.set()
 

@@ -83,6 +83,11 @@ class Spool:
         rows = self._store.conn.execute(_PENDING, {"limit": limit}).fetchall()
         return [Spooled(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
 
+    def gave(self, boot: str, seq: int) -> bool:
+        """True when this number of this boot was given here: it is on disk before it is sent."""
+        row = self._store.conn.execute(_LAST_SEQ, {"boot": boot}).fetchone()
+        return row is not None and seq <= int(row[0])
+
     def free(self, boot: str, seq: int) -> bool:
         """True when the event was still held. Only a receipt may call this."""
         with self._store.transaction() as conn:

@@ -132,6 +132,20 @@ def obey(node: Node, receipt: fleet.Receipt, now_us: int) -> bool:
     return freed
 
 
+def contradict(node: Node, receipt: fleet.Receipt, now_us: int) -> bool:
+    """True when a receipt showed that another agent speaks with our key, and it was told.
+
+    Numbers are on disk before they are sent, so one we never gave is a copy's, or we are the
+    copy. Any word of ours under a number that is used makes the control plane bar us both.
+    """
+    if receipt.boot != node.boot or node.spool.gave(receipt.boot, receipt.seq):
+        return False
+    if node.spool.pending(1):
+        return False  # that word is under such a number, or will be
+    node.spool.add(fleet.ANCHORED, node.node, now_us, {})
+    return True
+
+
 def leases_of(node: Node, now_us: int) -> dict[str, int]:
     """Until when (boot time) the runtime of each allocation that runs here may run."""
     held = lease.held(node.store, node.boot)

@@ -5,6 +5,7 @@ agent.
 import json
 import os
 import secrets
+import ssl
 import sys
 import time
 import urllib.error
@@ -12,6 +13,7 @@ import urllib.request
 from typing import NoReturn
 
 from api.config import Settings
+from api.tls import believing
 from api.tokens import developer_token
 from domain.errors import DomainError
 
@@ -33,17 +35,19 @@ def run(
     state = settings.data / "agent"
     name = "node-0" if more else "simulated-0"
     env = settings.environment()
-    url = f"http://{settings.http_host}:{settings.http_port}"
+    url = settings.api_url
+    tls = None if settings.tls is None else believing(settings.ca)
+    trusted = [] if settings.ca is None else ["--ca", str(settings.ca)]
     if not (state / "enrolment.json").exists() and "GPUAAS_ENROL_TOKEN" not in env:
-        env["GPUAAS_ENROL_TOKEN"] = invite(url, developer_token(settings), name, model)
+        env["GPUAAS_ENROL_TOKEN"] = invite(url, developer_token(settings), name, model, tls)
     argv = [
         sys.executable, "-m", "agent", "--state", str(state), "--api", url,
-        "--nats", settings.nats_node_url, "--model", model, "--gpus", str(gpus), *more,
+        "--nats", settings.nats_node_url, "--model", model, "--gpus", str(gpus), *trusted, *more,
     ]  # fmt: skip
     os.execve(sys.executable, argv, env)  # noqa: S606 - the agent replaces this process
 
 
-def invite(url: str, token: str, name: str, model: str) -> str:
+def invite(url: str, token: str, name: str, model: str, tls: ssl.SSLContext | None = None) -> str:
     """A single-use enrolment token for a new node; waits up to a minute for the API."""
     request = urllib.request.Request(  # noqa: S310 - the stack's own URL
         f"{url}/v1/nodes",
@@ -58,7 +62,7 @@ def invite(url: str, token: str, name: str, model: str) -> str:
     deadline = time.monotonic() + _WAIT_S
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=10, context=tls) as answer:  # noqa: S310
                 return str(json.load(answer)["token"])
         except urllib.error.HTTPError as refused:
             if refused.code < 500 or time.monotonic() > deadline:

@@ -81,7 +81,10 @@ def _serve(_args: argparse.Namespace) -> int:
     from api.embedded.children import require_free
     from api.serve import run
 
-    settings = _of_this_version(from_environment())
+    settings = from_environment()
+    if settings.tls is not None:
+        settings.tls.checked()
+    _of_this_version(settings)
     # The server would share the port with whoever has it, another deployment's API included.
     require_free(settings.http_port, "the API", settings.http_host)
     return run(settings)
@@ -110,6 +113,12 @@ def _ssh(args: argparse.Namespace) -> int:
     from api.login import run
 
     return run(args.runtime, args.options, args.command)
+
+
+def _node(args: argparse.Namespace) -> int:
+    from api.node_verbs import listed, shown
+
+    return listed() if args.what == "list" else shown(args.node)
 
 
 # Passed on to the agent as they are; `python -m agent --help` says what they mean.
@@ -141,6 +150,15 @@ def _nats_config(args: argparse.Namespace) -> int:
         return 0
     args.out.touch(mode=0o600)
     args.out.write_text(text)
+    return 0
+
+
+def _certificate(args: argparse.Namespace) -> int:
+    from api.config import data_directory
+    from api.fleet.node_ca import written
+
+    for path in written(data_directory(), tuple(args.name), args.out):
+        print(path)
     return 0
 
 
@@ -232,6 +250,13 @@ def _ssh_options(login: argparse.ArgumentParser) -> None:
     login.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help=text)
 
 
+def _node_options(node: argparse.ArgumentParser) -> None:
+    node.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
+    verbs = node.add_subparsers(required=True, metavar="list | show NODE", dest="what")
+    verbs.add_parser("list", help="every node, barred ones with since when")
+    verbs.add_parser("show", help="one node, its devices, why it is barred").add_argument("node")
+
+
 def _nats_options(nats: argparse.ArgumentParser) -> None:
     nats.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     nats.add_argument("--listen", default="0.0.0.0:4222", metavar="HOST:PORT")
@@ -269,6 +294,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("signer", _signer, "the process that holds the log's key")
     verb("gateway", _gateway, "the SSH gateway: the only way to runtimes")
     _ssh_options(verb("ssh", _ssh, "a shell, a command or forwardings in a runtime"))
+    _node_options(verb("node", _node, "nodes as an operator reads them"))
     agent = verb("agent", _agent, "a node agent of the embedded stack")
     kind = agent.add_mutually_exclusive_group(required=True)
     kind.add_argument("--devices", choices=("simulated", "nvml"), help="SIMULATED or real GPUs")
@@ -284,6 +310,9 @@ def build_parser() -> argparse.ArgumentParser:
     agent.add_argument("--model", default="T4", help="the model that this node is expected to be")
     nats = verb("nats-config", _nats_config, "the configuration of a nats-server for this platform")
     _nats_options(nats)
+    own = verb("certificate", _certificate, "a certificate of the node CA for API and apps")
+    own.add_argument("--name", action="append", required=True, help="DNS name or address; many")
+    own.add_argument("--out", type=Path, required=True, metavar="DIR")
     verb("migrate", _migrate, "bring the database to this version and open the log")
     verb("fsck", _fsck, "re-read log and storage whole, name the first bad position")
     rebuild = verb("rebuild", _rebuild, "rebuild all views beside the live ones, compare, swap")

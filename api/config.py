@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from api.tls import Pair, ca_of, pair_of
 from api.urls import database_url, nats_url
 from domain.errors import DomainError
 
@@ -23,6 +24,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `origins`: web origins besides the API's own whose pages may open terminals. `apps_url`: below
     whose name each app of a runtime has an origin of its own; a gateway serves them at `apps_port`.
+
+    `tls`: what API and apps prove themselves with, None for plain HTTP; `ca`: whom a caller of
+    the API believes, None for the system's CAs.
 
     `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
@@ -47,6 +51,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_networks: str = PRIVATE_NETWORKS
     apps_port: int = 8472
     apps_url: str = "http://apps.localhost:8472"
+    tls: Pair | None = None
+    ca: Path | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Where the API answers."""
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{self.http_host}:{self.http_port}"
 
     @property
     def storage(self) -> Path:
@@ -115,6 +127,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_GATEWAY_NETWORKS": self.gateway_networks,
             "GPUAAS_APPS_PORT": str(self.apps_port),
             "GPUAAS_APPS_URL": self.apps_url,
+            "GPUAAS_TLS_CERTIFICATE": "" if self.tls is None else str(self.tls.certificate),
+            "GPUAAS_TLS_KEY": "" if self.tls is None else str(self.tls.key),
+            "GPUAAS_CA": str(self.ca or ""),
         }
 
 
@@ -148,6 +163,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
             raise DomainError("config.missing", f"{name} is not set; `gpuaas up` starts its own")
     app_url, owner_url, platform_url, node_url = urls(env)
     apps_port = port(env.get("GPUAAS_APPS_PORT") or "8472", "GPUAAS_APPS_PORT")
+    tls = pair_of(env)
     return Settings(
         data=data_directory(env),
         signer_state=signer_directory(env),
@@ -166,7 +182,9 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         gateway_name=gateway_name(env),
         gateway_networks=env.get("GPUAAS_GATEWAY_NETWORKS") or PRIVATE_NETWORKS,
         apps_port=apps_port,
-        apps_url=apps_url(env.get("GPUAAS_APPS_URL") or f"http://apps.localhost:{apps_port}"),
+        apps_url=apps_url(env.get("GPUAAS_APPS_URL") or "", apps_port, secure=tls is not None),
+        tls=tls,
+        ca=ca_of(env),
     )
 
 
@@ -232,12 +250,17 @@ def gateway_name(env: Mapping[str, str] = os.environ) -> str:
     return text
 
 
-def apps_url(text: str) -> str:
-    """Scheme, name and maybe a port, as `https://apps.example.org`.
+def apps_url(text: str, apps_port: int, *, secure: bool) -> str:
+    """Scheme, name and maybe a port, as `https://apps.example.org`; of this machine for "".
 
-    Raises:
-        DomainError: `config.malformed`.
+    `secure`: we speak TLS ourselves. Without it https means a proxy before us.
+
+    Raises: DomainError `config.malformed`.
     """
+    if not text:
+        return f"{'https' if secure else 'http'}://apps.localhost:{apps_port}"
     if not _APPS_URL.fullmatch(text):
         raise DomainError("config.malformed", f"GPUAAS_APPS_URL is no http(s)://name: {text!r}")
+    if secure and not text.startswith("https:"):
+        raise DomainError("config.malformed", f"GPUAAS_APPS_URL is not https, but we are: {text!r}")
     return text

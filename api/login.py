@@ -4,27 +4,19 @@ Needs an API's address and a token, no server of the platform's on this machine.
 trusted on first use: the host CA comes from the API with the certificate.
 """
 
-import ipaddress
-import json
 import os
-import secrets
 import shutil
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from api.calling import api_of
 from api.ssh.authority import public_text
 from contracts import ssh
-from domain.errors import DomainError
-
-_PATIENCE_S: Final = 30
 
 
 def run(
@@ -38,38 +30,16 @@ def run(
     Raises: DomainError `config.missing`, `config.malformed`, what the API refuses with; OSError
     when there is no ssh.
     """
-    url, token = api_of(env)
+    api = api_of(env)
     folder = own_folder(env)
     key = Ed25519PrivateKey.generate()
     path = f"/v1/runtimes/{runtime}/ssh-certificates"
-    given = posted(url, token, path, {"public_key": public_text(key.public_key())})
+    given = api.post(path, {"public_key": public_text(key.public_key())})
     config = written(folder, key, given)
     argv = ["ssh", "-F", str(config), *options, given["runtime"]]
     argv += ["--", *command] if command else []
     sys.stdout.flush()
     os.execvp("ssh", argv)  # noqa: S606 - ssh replaces this process
-
-
-def api_of(env: Mapping[str, str]) -> tuple[str, str]:
-    """Address and token of the API. Raises: DomainError config.missing, config.malformed."""
-    for name in ("GPUAAS_URL", "GPUAAS_TOKEN"):
-        if not env.get(name):
-            raise DomainError("config.missing", f"{name} is not set; `gpuaas up` prints both")
-    url = env["GPUAAS_URL"].rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise DomainError("config.malformed", f"GPUAAS_URL is no http(s)://name: {url!r}")
-    # Whoever stands between could hand out a host CA of their own, and keep the token.
-    if parts.scheme == "http" and not _here(parts.hostname):
-        raise DomainError("config.malformed", "GPUAAS_URL: http only to this machine, else https")
-    return url, env["GPUAAS_TOKEN"]
-
-
-def _here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def own_folder(env: Mapping[str, str]) -> Path:
@@ -103,33 +73,3 @@ def written(folder: Path, key: Ed25519PrivateKey, given: Mapping[str, Any]) -> P
     config = folder / "config"
     config.write_text(ssh.client_config(entry, str(private), str(known)))
     return config
-
-
-def posted(url: str, token: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The API's answer. Raises: DomainError with the API's own code, `api.unreachable`."""
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked
-        url + path,
-        data=json.dumps(body).encode(),
-        headers={
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": secrets.token_hex(16),
-        },
-        method="POST",
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except urllib.error.HTTPError as refused:
-        raise _refusal(refused) from refused
-    except (OSError, ValueError) as error:
-        raise DomainError("api.unreachable", f"{url} does not answer: {error}") from error
-
-
-def _refusal(refused: urllib.error.HTTPError) -> DomainError:
-    try:
-        said = json.load(refused)
-        return DomainError(str(said["code"]), f"{said['detail']} ({said['remedy']})")
-    except (ValueError, KeyError, TypeError, OSError):
-        return DomainError("api.unreachable", f"no API answered there: status {refused.code}")

@@ -15,7 +15,7 @@ from api.paging import after, page_size
 from api.services import services_of
 from api.viewing import page, tagged, viewed
 from contracts import enrolment
-from contracts.http import Device, Node, NodeChanged, NodeInvited, Page
+from contracts.http import Barred, Device, Node, NodeChanged, NodeInvited, Page
 from contracts.http_identity import NodeInvite
 from domain import node
 from evidence.ids import new_id
@@ -122,6 +122,7 @@ def _given(row: inventory_read.Node, devices: list[inventory_read.Device]) -> No
         name=row.name,
         model=row.model or row.expected_model,
         state=_state(row),
+        barred=_barred(row),
         cordoned=row.cordoned,
         upkeep=row.upkeep,
         simulated=row.simulated,
@@ -138,3 +139,9 @@ def _state(row: inventory_read.Node) -> str:
     if row.model is None:
         return "invited"
     return "reachable" if row.reachable else "unreachable"
+
+
+def _barred(row: inventory_read.Node) -> Barred | None:
+    if row.barred is None or row.barred_why is None or row.barred_since_us is None:
+        return None
+    return Barred(by=row.barred, reason=row.barred_why, since=instant(row.barred_since_us))

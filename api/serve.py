@@ -55,6 +55,8 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
             port=settings.http_port,
             interface=Interfaces.ASGI,
             log_access=False,
+            ssl_cert=None if settings.tls is None else settings.tls.certificate,
+            ssl_key=None if settings.tls is None else settings.tls.key,
         )
         http = asyncio.ensure_future(server.serve())
         ingest = asyncio.ensure_future(_ingest(settings, services))

@@ -3,10 +3,10 @@
 import fcntl
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +15,7 @@ from pathlib import Path
 from api.config import (
     PRIVATE_NETWORKS,
     Settings,
+    apps_url,
     data_directory,
     from_environment,
     gateway_name,
@@ -25,6 +26,7 @@ from api.config import (
 from api.embedded import children
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
+from api.tls import believing, ca_of, pair_of
 from domain.errors import DomainError
 from evidence.opening import open_log
 from migrations.runner import migrate
@@ -47,7 +49,7 @@ class Stack:
     @property
     def url(self) -> str:
         """Where the API answers."""
-        return f"http://{self.settings.http_host}:{self.settings.http_port}"
+        return self.settings.api_url
 
     def start(self, name: str) -> None:
         """Starts one process of the platform; its output goes to `<data>/<name>.log`."""
@@ -80,7 +82,8 @@ class Stack:
             DomainError: `stack.start_failed` with the last word of the process that ended.
         """
         deadline = time.monotonic() + _READY_S
-        while not self._healthy():
+        tls = None if self.settings.tls is None else believing(self.settings.ca)
+        while not self._healthy(tls):
             for name in ("serve", "signer", "worker"):
                 child = self.children[name]
                 if child.poll() is not None or time.monotonic() > deadline:
@@ -89,11 +92,17 @@ class Stack:
                     raise DomainError("stack.start_failed", detail)
             time.sleep(0.05)
 
-    def _healthy(self) -> bool:
+    def _healthy(self, tls: ssl.SSLContext | None) -> bool:
+        """Raises: DomainError api.impostor when its certificate is not one that callers believe."""
+        asked = f"{self.url}/v1/health"
         try:
-            with urllib.request.urlopen(f"{self.url}/v1/health", timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(asked, timeout=2, context=tls) as answer:  # noqa: S310
                 return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
+        except OSError as error:
+            why = getattr(error, "reason", error)
+            if isinstance(why, ssl.SSLCertVerificationError):
+                detail = f"{self.url}: {why.verify_message}"
+                raise DomainError("api.impostor", detail) from error
             return False
 
     def tend(self) -> list[str]:
@@ -177,6 +186,9 @@ def running(
     """
     data = data_directory()
     urls()  # refused before a folder is made
+    tls = pair_of(os.environ)
+    if tls is not None:
+        tls.checked()
     with ExitStack() as exits:
         exits.enter_context(_only_one(data))
         if http_port is not None:
@@ -225,7 +237,9 @@ def _servers(
         unsigned_bound_s=unsigned_bound(env),
         gateway_port=children.free_port(),
         apps_port=apps_port,
-        apps_url=f"http://apps.localhost:{apps_port}",
+        apps_url=apps_url("", apps_port, secure=pair_of(env) is not None),
+        tls=pair_of(env),
+        ca=ca_of(env),
         gateway_name=gateway_name(env),
         # Nodes of the embedded stack are this machine.
         gateway_networks=f"127.0.0.0/8,{PRIVATE_NETWORKS}",

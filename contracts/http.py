@@ -297,6 +297,14 @@ class Device(Given, frozen=True):
     used_milli: int
 
 
+class Barred(Given, frozen=True):
+    """Nothing such a node says counts. `by`: revoked, doubled; `reason`: what showed it."""
+
+    by: str
+    reason: str
+    since: Instant
+
+
 class Node(Given, frozen=True):
     """`state`: invited, reachable, unreachable; `upkeep` as NodeUpkeep says; `devices` of one."""
 
@@ -304,6 +312,7 @@ class Node(Given, frozen=True):
     name: str | None
     model: str
     state: str
+    barred: Barred | None
     cordoned: bool
     upkeep: str
     simulated: bool | None

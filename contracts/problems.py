@@ -35,6 +35,7 @@ admission.elsewhere|503|Another process admits|Ask again; any process forwards a
 admission.malformed|400|Not an admission request|Report it: two releases run side by side.
 admission.nothing|409|Already done|Read the runtime: what was asked is so.
 admission.unavailable|503|No admission writer answers|Repeat with the same key; it runs once.
+api.impostor|502|It is not the API|Name its CA in GPUAAS_CA, and an address its certificate has; else trust nobody there.
 api.unreachable|502|The API does not answer|Check GPUAAS_URL and that the API runs.
 app.foreign_page|403|A page of another origin|Open the app by its own address.
 app.malformed|400|Not a request that is passed on|Send HTTP/1.1 with one framing, one Host and a path.
@@ -317,6 +318,9 @@ terminal.size|400|Not a terminal's size|Send 1 to 1000 columns and rows.
 terminal.ticket|403|Not a valid ticket|Ask for a new one: each opens one connection within 30 s.
 terminal.too_many|409|Too many terminals on a node|Close one that is open.
 terminal.unknown|404|No such session|Check the id.
+tls.expired|500|A certificate is not in its time|Operator: put a current one in its place.
+tls.mismatched|500|Certificate and key are no pair|Operator: name the key of that certificate.
+tls.unreadable|500|A certificate or key cannot be read|Operator: put a PEM file there that this process may read.
 token.malformed|401|Not an enrolment token|Copy the token whole, or invite again.
 token.not_embedded|403|Tokens come from another issuer|Sign in there.
 view.behind|503|The view is catching up|Ask again after a moment.

@@ -14,7 +14,8 @@ class Node(Struct, frozen=True):
     """One node. `model` and what follows are null until it enrolled; `name` once erased.
 
     `used_milli` of `gpus x 1000` is allocated; `lease_until_us` is when the ownership of all its
-    runtimes ends unless renewed. `from_position`: where it was invited.
+    runtimes ends unless renewed. `from_position`: where it was invited. `barred` by `revoked` or
+    `doubled`, for the code `barred_why`; null while its identity counts.
     """
 
     node: str
@@ -33,6 +34,9 @@ class Node(Struct, frozen=True):
     drains: int
     quarantined: int
     retired: str | None
+    barred: str | None
+    barred_why: str | None
+    barred_since_us: int | None
     boot: str | None
     renewed_us: int | None
     lease_until_us: int | None
@@ -99,7 +103,8 @@ SELECT n.node, n.from_position, w.words AS name, n.expected_model, n.invited_us,
   coalesce(c.cordoned, false) AS cordoned,
   (SELECT count(*) FROM views.node_drain d WHERE d.node = n.node AND [d]) AS drains,
   (SELECT count(*) FROM views.node_quarantine q WHERE q.node = n.node AND [q]) AS quarantined,
-  t.reason AS retired, b.boot, l.renewed_us, l.until_us AS lease_until_us,
+  t.reason AS retired, s.barred, s.why AS barred_why, s.since_us AS barred_since_us,
+  b.boot, l.renewed_us, l.until_us AS lease_until_us,
   coalesce(u.allocations, 0) AS allocations, coalesce(u.used_milli, 0) AS used_milli,
   (SELECT max(version) FROM log.entry g WHERE g.stream = n.node
      AND (%(as_of)s::bigint IS NULL OR g.position <= %(as_of)s)) AS version
@@ -111,6 +116,7 @@ LEFT JOIN views.node_identity i ON i.node = n.node AND [i]
 LEFT JOIN views.node_reach r ON r.node = n.node AND [r]
 LEFT JOIN views.node_cordon c ON c.node = n.node AND [c]
 LEFT JOIN views.node_retired t ON t.node = n.node AND [t]
+LEFT JOIN views.node_standing s ON s.node = n.node AND [s]
 LEFT JOIN views.node_anchor b ON b.node = n.node AND [b]
 LEFT JOIN views.node_lease l ON l.node = n.node AND [l]
 LEFT JOIN given u ON u.node = n.node
@@ -128,13 +134,14 @@ WITH given AS (
   WHERE [a] GROUP BY 1, 2)
 SELECT i.node, (u ->> 'index')::numeric AS index, u ->> 'uuid' AS uuid, i.model, i.simulated,
   coalesce(r.reachable, true) AND NOT coalesce(c.cordoned, false) AND t.node IS NULL
-    AND q.node IS NULL
+    AND q.node IS NULL AND s.node IS NULL
     AND NOT EXISTS (SELECT 1 FROM views.node_drain d WHERE d.node = i.node AND [d]) AS offered,
   coalesce(g.used_milli, 0) AS used_milli, coalesce(g.allocations, 0) AS allocations
 FROM views.node_identity i CROSS JOIN jsonb_array_elements(i.gpus) u
 LEFT JOIN views.node_reach r ON r.node = i.node AND [r]
 LEFT JOIN views.node_cordon c ON c.node = i.node AND [c]
 LEFT JOIN views.node_retired t ON t.node = i.node AND [t]
+LEFT JOIN views.node_standing s ON s.node = i.node AND [s]
 LEFT JOIN views.node_quarantine q
   ON q.node = i.node AND q.device = (u ->> 'index')::numeric AND [q]
 LEFT JOIN given g ON g.node = i.node AND g.index = (u ->> 'index')::numeric

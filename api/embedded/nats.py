@@ -42,7 +42,8 @@ class Nats:
         self.log = data / "nats.log"
         self.log.touch(mode=0o600)
         self.binary = _binary(data, self.account)
-        self.account_key = ed25519(data / "nats-account.key")
+        self.account_file = data / "nats-account.key"
+        self.account_key = ed25519(self.account_file)
         self.secrets = _secrets(data / "nats-secrets.json")
         self.port = port or children.free_port()
         self.child = self._start()

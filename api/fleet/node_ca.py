@@ -7,6 +7,7 @@ node, its public key and its first instant: the answer to a repeated request is 
 import datetime as dt
 import hashlib
 import ipaddress
+import time
 from pathlib import Path
 from typing import Final
 
@@ -117,6 +118,26 @@ def server_certificate(ca: NodeCa, hosts: tuple[str, ...], now_us: int) -> tuple
     )
     plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     return made.public_bytes(_PEM), key.private_bytes(_PEM, *plain)
+
+
+def written(data: Path, hosts: tuple[str, ...], folder: Path) -> tuple[Path, Path, Path]:
+    """A fresh `server.pem` with its `server-key.pem` (0600), and `ca.pem`, which callers believe.
+
+    Raises: DomainError ca.unreadable; config.missing where there is no data directory, so no CA.
+    """
+    if not data.is_dir():
+        raise DomainError("config.missing", f"GPUAAS_DATA: there is no folder {data}")
+    ca = node_ca(data / "node-ca.pem")
+    certificate, key = server_certificate(ca, hosts, time.time_ns() // 1000)
+    folder.mkdir(parents=True, exist_ok=True)
+    named = ("server.pem", certificate), ("server-key.pem", key), ("ca.pem", ca.pem.encode())
+    for name, content in named:
+        fresh = folder / f"{name}~"
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600 if content is key else 0o644)
+        fresh.write_bytes(content)
+        fresh.replace(folder / name)
+    return folder / "server.pem", folder / "server-key.pem", folder / "ca.pem"
 
 
 def signed_by(ca: NodeCa, certificate: str, node: str) -> Ed25519PublicKey:

@@ -223,7 +223,7 @@ class _Line:
 def _check_origin(services: Services, origin: str | None) -> None:
     # Programs that are no browser send none, and nobody can make them send a stranger's ticket.
     settings = services.settings
-    own = f"http://{settings.http_host}:{settings.http_port}"
+    own = settings.api_url
     if origin is not None and origin not in {own, *settings.origins}:
         raise DomainError("terminal.origin", "pages of this origin may not open terminals")
 

@@ -228,3 +228,15 @@ def test_the_event_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
     """The key outlives restarts and nobody else may read it."""
     assert public_hex(identity.event_key(tmp_path)) == public_hex(identity.event_key(tmp_path))
     assert (tmp_path / "event.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_receipt_for_a_number_never_given_is_contradicted_once(node: Node) -> None:
+    """Somebody else speaks with our key: a word under that number makes the log see two of us."""
+    watch.announce(node, 1)
+    assert not watch.contradict(node, receipt(1), 2)
+    watch.obey(node, receipt(1), 2)
+    assert not watch.contradict(node, receipt(1), 3)
+    assert not watch.contradict(node, receipt(7, "e" * 32), 3)
+    assert watch.contradict(node, receipt(2), 3)
+    assert not watch.contradict(node, receipt(3), 4)
+    assert [(one.seq, one.tag) for one in said(node)] == [(2, fleet.ANCHORED)]

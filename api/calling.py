@@ -1,0 +1,99 @@
+"""The HTTP API as people's commands call it: where, as whom, and whose certificate is believed."""
+
+import ipaddress
+import json
+import secrets
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from api.tls import believing, ca_of
+from domain.errors import DomainError
+
+_PATIENCE_S: Final = 30
+
+
+class Api(Struct, frozen=True):
+    """`tls` None where the address is plain HTTP, which is only ever this machine's."""
+
+    url: str
+    token: str
+    tls: ssl.SSLContext | None = None
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON object at `path`. Raises: as `_asked`."""
+        return self._asked("GET", path, None, {})
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to an acting POST, with an idempotency key of its own. Raises: as `_asked`."""
+        return self._asked("POST", path, body, {"Idempotency-Key": secrets.token_hex(16)})
+
+    def _asked(
+        self, method: str, path: str, body: Mapping[str, Any] | None, more: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Raises: DomainError with the API's own code, `api.unreachable`, `api.impostor`."""
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked
+            self.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/json",
+                **more,
+            },
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_PATIENCE_S, context=self.tls) as answer:  # noqa: S310
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except urllib.error.HTTPError as refused:
+            raise _refusal(refused) from refused
+        except (OSError, ValueError) as error:
+            raise _unheard(self.url, error) from error
+
+
+def api_of(env: Mapping[str, str]) -> Api:
+    """GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA (a PEM file; without it the system's CAs count).
+
+    Raises: DomainError config.missing, config.malformed, tls.unreadable.
+    """
+    for name in ("GPUAAS_URL", "GPUAAS_TOKEN"):
+        if not env.get(name):
+            raise DomainError("config.missing", f"{name} is not set; `gpuaas up` prints both")
+    url = env["GPUAAS_URL"].rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise DomainError("config.malformed", f"GPUAAS_URL is no http(s)://name: {url!r}")
+    if parts.scheme == "https":
+        return Api(url, env["GPUAAS_TOKEN"], believing(ca_of(env)))
+    # Whoever stands between could hand out a host CA of their own, and keep the token.
+    if not _here(parts.hostname):
+        raise DomainError("config.malformed", "GPUAAS_URL: http only to this machine, else https")
+    return Api(url, env["GPUAAS_TOKEN"])
+
+
+def _here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _unheard(url: str, error: Exception) -> DomainError:
+    why = getattr(error, "reason", error)
+    if isinstance(why, ssl.SSLCertVerificationError):
+        return DomainError("api.impostor", f"{url} does not prove who it is: {why.verify_message}")
+    return DomainError("api.unreachable", f"{url} does not answer: {error}")
+
+
+def _refusal(refused: urllib.error.HTTPError) -> DomainError:
+    try:
+        said = json.load(refused)
+        return DomainError(str(said["code"]), f"{said['detail']} ({said['remedy']})")
+    except (ValueError, KeyError, TypeError, OSError):
+        return DomainError("api.unreachable", f"no API answered there: status {refused.code}")
