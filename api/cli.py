@@ -106,7 +106,10 @@ def _signer(_args: argparse.Namespace) -> int:
 def _gateway(_args: argparse.Namespace) -> int:
     from api.gateway.run import run
 
-    return run(_of_this_version(from_environment()))
+    settings = from_environment()
+    if settings.tls is not None:
+        settings.tls.checked()
+    return run(_of_this_version(settings))
 
 
 def _ssh(args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from api.embedded.children import free_port
 from api.ssh import desk
+from api.tls import Pair
 from contracts import ssh
 from domain import runtime
 from domain.facts import TAGS
@@ -32,11 +33,14 @@ MEMBER = "user-7"
 class Gateway:
     """A gateway process of its own on a port of its own."""
 
-    def __init__(self, stage: Stage, folder: Path, name: str) -> None:
+    def __init__(self, stage: Stage, folder: Path, name: str, tls: Pair | None = None) -> None:
         self.name = name
         self.port = free_port()
         self.apps_port = free_port()
+        # A gateway with TLS has the name that the API gives out, under https.
         self.apps_url = stage.services.settings.apps_url
+        if tls is not None:
+            self.apps_url = self.apps_url.replace("http:", "https:")
         self.log = folder / f"{name}.log"
         settings = msgspec.structs.replace(
             stage.services.settings,
@@ -44,6 +48,8 @@ class Gateway:
             apps_port=self.apps_port,
             gateway_name=name,
             gateway_networks="127.0.0.1/32",
+            apps_url=self.apps_url,
+            tls=tls,
         )
         self._env = settings.environment()
         self.child = self.start()

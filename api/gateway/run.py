@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import ipaddress
+import signal
+import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -174,7 +177,7 @@ async def _apps(settings: Settings, parts: Parts, client: Any) -> AsyncIterator[
     inside = Inside(parts, lambda key, principal: passage(client, key, principal))
     cookies, tickets = Cookies(settings.database_url), Tickets(settings.database_url)
     front = Front(parts, inside, cookies, tickets)
-    await front.listen(settings.gateway_host, settings.apps_port)
+    await front.listen(settings.gateway_host, settings.apps_port, _tls(settings))
     try:
         yield front
     finally:
@@ -182,6 +185,26 @@ async def _apps(settings: Settings, parts: Parts, client: Any) -> AsyncIterator[
         inside.close()
         await cookies.close()
         await tickets.close()
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """What apps are served with; SIGHUP reads the files again, and connections stay.
+
+    A pair that is wrong then is said, and the one before goes on.
+    """
+    pair = settings.tls
+    if pair is None:
+        return None
+    context = pair.serving()
+
+    def again() -> None:
+        try:
+            pair.load_into(context)
+        except DomainError as error:
+            print(f"gateway: {error}; the certificate stays", file=sys.stderr, flush=True)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again)
+    return context
 
 
 def networks(text: str) -> Networks:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import msgspec
 
-from api.config import Settings
+from api.config import Settings, apps_url
+from api.tls import Pair, believing
 from evidence.log import EventLog
 from tests.api_stage import open_log, settings_for
 from tests.conftest import Database
@@ -33,19 +35,27 @@ class Served:
 
 
 @contextmanager
-def served(database: Database, nats_url: str, folder: Path) -> Iterator[Served]:
-    """Killed at the end, where the block has not ended it."""
+def served(
+    database: Database, nats_url: str, folder: Path, tls: Pair | None = None, ca: Path | None = None
+) -> Iterator[Served]:
+    """Killed at the end, where the block has not ended it. `tls`: over HTTPS, as `ca` believes."""
     asyncio.run(_opened(database.app_url))
-    settings = settings_for(database, nats_url, folder)
     port = _free_port()
-    env = {**settings.environment(), "GPUAAS_HTTP_PORT": str(port), "GPUAAS_EMBEDDED": "1"}
+    settings = msgspec.structs.replace(
+        settings_for(database, nats_url, folder),
+        http_port=port,
+        tls=tls,
+        ca=ca,
+        apps_url=apps_url("", 8472, secure=tls is not None),
+    )
+    env = settings.environment()
     log = folder / "serve.log"
     with log.open("wb") as out:
         child = subprocess.Popen(
             [sys.executable, "-m", "api.cli", "serve"],
             cwd=Path(__file__).parents[2], env=env, stdout=out, stderr=out,
         )  # fmt: skip
-    made = Served(f"http://127.0.0.1:{port}", settings, child, log)
+    made = Served(settings.api_url, settings, child, log)
     try:
         _wait(made)
         yield made
@@ -68,7 +78,8 @@ def _free_port() -> int:
 
 def _wait(api: Served) -> None:
     deadline = time.monotonic() + 60
-    with httpx.Client(base_url=api.url, timeout=10) as client:
+    verify = True if api.settings.tls is None else believing(api.settings.ca)
+    with httpx.Client(base_url=api.url, timeout=10, verify=verify) as client:
         while time.monotonic() < deadline and api.child.poll() is None:
             try:
                 if client.get("/v1/health").status_code == 200:

@@ -5,10 +5,13 @@ a token of a pass; a browser exchanges a ticket for a cookie of that one origin.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import ipaddress
+import ssl
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -23,6 +26,7 @@ from api.gateway.web.carry import Exchange, GoneError, carry
 from api.gateway.web.cookies import Cookies
 from api.gateway.web.guests import Guests
 from api.gateway.web.inside import Inside
+from api.gateway.web.knock import Knocking
 from api.gateway.web.peers import BROKEN, CHUNK, Peer
 from api.problems import MEDIA, problem_bytes
 from api.terminal.tickets import Tickets
@@ -43,15 +47,20 @@ class Front:
         self._guests = Guests(parts)
         self._own = apps.cookie_name(parts.apps_url)
         self._scheme = parts.apps_url.partition(":")[0]
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.AbstractServer | Knocking | None = None
         self.waiting: Counter[str] = Counter()  # heads that have not come yet, by source address
         self.connections = 0
 
-    async def listen(self, host: str, port: int) -> None:
-        """Raises: OSError when the port is taken."""
-        self._server = await asyncio.start_server(
-            self._received, host, port, limit=CHUNK, backlog=_BACKLOG
-        )
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """With TLS where it is given. Raises: OSError when the port is taken."""
+        if tls is None:
+            self._server = await asyncio.start_server(
+                self._received, host, port, limit=CHUNK, backlog=_BACKLOG
+            )
+            return
+        within_s = self._parts.limits.login_s
+        self._server = Knocking(tls, within_s, self._holding, self._received)
+        self._server.listen(host, port)
 
     def tend(self) -> None:
         """As Inside.tend; every second."""
@@ -63,12 +72,8 @@ class Front:
             self._server.close()
 
     async def _received(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        limits = self._parts.limits
         source = str(ipaddress.ip_address(writer.get_extra_info("peername")[0]))
-        crowd = self.waiting.total() >= limits.handshakes
-        crowd |= self.waiting[source] >= limits.handshakes_per_source
-        if crowd or self.connections >= limits.connections:
-            self._parts.flows.refused["crowd"] += 1
+        if self._crowded(source):
             writer.transport.abort()
             return
         peer = Peer(h11.SERVER, reader, writer)
@@ -103,14 +108,39 @@ class Front:
 
     async def _head(self, peer: Peer, source: str) -> Any:
         """Whole within its time, however slowly its bytes come. Raises: TimeoutError …"""
-        self.waiting[source] += 1
-        try:
+        with self._counted(source):
             async with asyncio.timeout(self._parts.limits.login_s):
                 return await peer.event()
+
+    def _crowded(self, source: str) -> bool:
+        """True where there is no room for one more from there; counted as refused."""
+        limits = self._parts.limits
+        crowd = self.waiting.total() >= limits.handshakes
+        crowd |= self.waiting[source] >= limits.handshakes_per_source
+        if crowd or self.connections >= limits.connections:
+            self._parts.flows.refused["crowd"] += 1
+            return True
+        return False
+
+    @contextlib.contextmanager
+    def _counted(self, source: str) -> Iterator[None]:
+        self.waiting[source] += 1
+        try:
+            yield
         finally:
             self.waiting[source] -= 1
             if not self.waiting[source]:
                 del self.waiting[source]
+
+    @contextlib.contextmanager
+    def _holding(self, source: str) -> Iterator[bool]:
+        """While it shakes hands it counts as one whose head has not come."""
+        source = str(ipaddress.ip_address(source))
+        if self._crowded(source):
+            yield False
+            return
+        with self._counted(source):
+            yield True
 
     async def _answer(self, peer: Peer, request: h11.Request, source: str) -> None:
         heads.check(request)
