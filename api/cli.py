@@ -113,8 +113,11 @@ def _gateway(_args: argparse.Namespace) -> int:
 
 
 def _ssh(args: argparse.Namespace) -> int:
-    from api.login import run
+    from api.login import keep, run
 
+    if args.keep is not None:
+        print(keep(args.runtime, args.keep))
+        return 0
     return run(args.runtime, args.options, args.command)
 
 
@@ -248,8 +251,10 @@ def _demo(_args: argparse.Namespace) -> int:
 
 def _ssh_options(login: argparse.ArgumentParser) -> None:
     login.epilog = "GPUAAS_URL and GPUAAS_TOKEN say where and who; `gpuaas up` prints both."
+    text = "write config, key and certificate there, for `scp -F DIR/config RUNTIME:...`"
+    login.add_argument("--keep", type=Path, metavar="DIR", help=text)
     login.add_argument("runtime", metavar="RUNTIME")
-    text = "options of ssh, then -- and a command"
+    text = "options of ssh, then -- and a command; or a command"
     login.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help=text)
 
 

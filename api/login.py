@@ -27,19 +27,38 @@ def run(
 ) -> NoReturn:
     """Becomes `ssh`, with these options of it; `command` runs there, none is a shell.
 
+    As with ssh, a word that is no option begins a command: so `rsync -e "gpuaas ssh"` works.
+
     Raises: DomainError `config.missing`, `config.malformed`, what the API refuses with; OSError
     when there is no ssh.
     """
-    api = api_of(env)
-    folder = own_folder(env)
-    key = Ed25519PrivateKey.generate()
-    path = f"/v1/runtimes/{runtime}/ssh-certificates"
-    given = api.post(path, {"public_key": public_text(key.public_key())})
-    config = written(folder, key, given)
-    argv = ["ssh", "-F", str(config), *options, given["runtime"]]
+    if options and not options[0].startswith("-"):
+        options, command = (), (*options, *command)
+    config, name = entered(runtime, env)
+    argv = ["ssh", "-F", str(config), *options, name]
     argv += ["--", *command] if command else []
     sys.stdout.flush()
     os.execvp("ssh", argv)  # noqa: S606 - ssh replaces this process
+
+
+def keep(runtime: str, folder: Path, env: Mapping[str, str] = os.environ) -> Path:
+    """The ssh_config in that folder, for scp, sftp and others that take one; good for minutes.
+
+    Raises: as `run`.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config, _ = entered(runtime, env, folder.absolute())
+    return config
+
+
+def entered(runtime: str, env: Mapping[str, str], folder: Path | None = None) -> tuple[Path, str]:
+    """An ssh_config with a fresh key's certificate beside it, and the host's name in it."""
+    api = api_of(env)
+    place = own_folder(env) if folder is None else folder
+    key = Ed25519PrivateKey.generate()
+    path = f"/v1/runtimes/{runtime}/ssh-certificates"
+    given = api.post(path, {"public_key": public_text(key.public_key())})
+    return written(place, key, given), str(given["runtime"])
 
 
 def own_folder(env: Mapping[str, str]) -> Path:
@@ -61,6 +80,7 @@ def own_folder(env: Mapping[str, str]) -> Path:
 def written(folder: Path, key: Ed25519PrivateKey, given: Mapping[str, Any]) -> Path:
     """The ssh_config, with key, certificate and known_hosts beside it."""
     private = folder / "key"
+    private.unlink(missing_ok=True)
     handle = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as out:
         out.write(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))

@@ -17,6 +17,7 @@ from api.edge import now_us
 from api.ssh.authority import Ticket, sign_user
 from contracts import ssh
 from domain.grant import CertificateIssued
+from tests.copy_world import copied_in_and_out
 from tests.kept_world import alive
 from tests.machine import need
 from tests.outage_world import (
@@ -49,13 +50,15 @@ _SERVER = (
 @pytest.fixture(scope="module")
 def place() -> Iterator[Scene]:
     need("podman", "runc", "sshd", "ssh", "nft", "ip", "mkfs.ext4", "losetup", root=True)
+    need("rsync", "scp", "sftp", "curl")
     with scene() as made:
         yield made
 
 
 def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     """A container with sshd and two SIMULATED devices; `ssh` with a certificate of ours and no
-    other; a terminal; what a member pays is the attested time, and an auditor finds it so.
+    other; its volume filled and read by rsync, sftp, scp and HTTP; a terminal; what a member
+    pays is the attested time, and an auditor finds it so.
     """
     spell, runtime, volume = launched(place)
     me = Key(place.folder, "me")
@@ -72,6 +75,7 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     assert {"gpuaas-simulated0", "gpuaas-simulated1"} <= set(devices)
     by_the_command_line(place, runtime)
     through_http(place, runtime, client)
+    copied_in_and_out(place, runtime)
     who_does_not_enter(place, runtime, given, me)
     what_it_said(place, runtime)
     asyncio.run(terminal(place, runtime))
