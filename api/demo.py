@@ -20,6 +20,9 @@ from domain.errors import DomainError
 _OUT = Path("build/demo")
 _MODEL = "T4"
 _PRICE = "90.000000000000"  # dear on purpose: a few seconds must show on the invoice
+_STORAGE_PRICE = "1.000000000000"  # likewise
+_GIB_HOUR = 1024 * 3_600_000_000  # MiB-us
+_VOLUME_MIB = 64 * 1024
 _PERIOD_S = 12
 _RUN_S = 4
 _STATE_S = 120  # patience, not speed: a machine may be busy with other things
@@ -70,7 +73,7 @@ def _own_directory() -> Iterator[None]:
 
 
 def _tenancy(http: Http) -> dict[str, str]:
-    _head("2. an organization with a department, a billing account, a project, a quota and a price")
+    _head("2. an organization with a department, a billing account, a project, a quota and prices")
     organization = http.post("/v1/organizations", name="Acme Research")["id"]
     department = http.post("/v1/departments", organization=organization, name="Vision")["id"]
     period_end = datetime.now(UTC) + timedelta(seconds=_PERIOD_S)
@@ -88,14 +91,26 @@ def _tenancy(http: Http) -> dict[str, str]:
     http.post(
         "/v1/meters", meter="gpu.time", unit="milli-GPU-us", source="lifecycle", aggregation="sum"
     )
+    http.post("/v1/meters", meter="storage.capacity", unit="MiB-us", source="lifecycle")
     soon = datetime.now(UTC) + timedelta(seconds=1)
+    effective = soon.isoformat(timespec="microseconds").replace("+00:00", "Z")
     price = http.post(
         "/v1/prices",
         model=_MODEL,
         price={"amount": _PRICE, "currency": "USD"},
-        effective_from=soon.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        effective_from=effective,
+    )
+    http.post(
+        "/v1/prices",
+        meter="storage.capacity",
+        model="local",
+        state="existing",
+        price={"amount": _STORAGE_PRICE, "currency": "USD"},
+        divisor=_GIB_HOUR,
+        effective_from=effective,
     )
     _step(f"{organization}: quota 4 GPUs for the project, {_MODEL} at 90 USD per GPU-hour")
+    _step("volumes at 1 USD per GiB-hour, metered from now on")
     _step(f"the price is the event at log position {price['position']}")
     _step(
         f"the first billing period is cut short for the demo: it ends at {period_end:%H:%M:%S} UTC"
@@ -125,7 +140,16 @@ def _node(stack: Stack, http: Http) -> None:
 
 
 def _runtime(http: Http, tenant: dict[str, str]) -> None:
-    _head("4. a runtime with 2 GPUs, launched and stopped through the HTTP API")
+    _head("4. a volume, and a runtime with 2 GPUs, launched and stopped through the HTTP API")
+    volume = http.post("/v1/volumes", project=tenant["project"], name="data", size_mib=_VOLUME_MIB)
+    ready = _until(
+        http,
+        f"/v1/volumes/{volume['id']}",
+        lambda body: body["volume"]["state"] == "ready",
+        "the volume",
+    )["volume"]
+    simulated = " (SIMULATED)" if ready["simulated"] else ""
+    _step(f"{volume['id']}{simulated}: 64 GiB since {ready['since']} (attested by the node)")
     runtime = http.post(
         "/v1/runtimes", project=tenant["project"], name="train", devices=2, models=[_MODEL]
     )
@@ -163,10 +187,11 @@ def _print_invoice(found: dict[str, Any], raw: bytes) -> int:
     body = json.loads(raw)
     _step(f"INVOICE {found['number']}{'   (SIMULATED GPUs)' if body['simulated'] else ''}")
     for line in body["lines"]:
-        seconds = line["quantity"] / 1e9
+        gpu = line["sku"].startswith("gpu.time:")
+        count, unit = line["quantity"] / (1e9 if gpu else 1024e6), "GPU-s" if gpu else "GiB-s"
         amount = line["amount_pico"] / 1e12
         priced = f"price event {line['price']:<5} {amount:.12f}"
-        _step(f"  {line['sku']:<14} {seconds:>12.6f} GPU-s   {priced}")
+        _step(f"  {line['sku']:<22} {count:>12.6f} {unit}   {priced}")
     _step(f"  exact {found['exact']['amount']} {found['exact']['currency']}")
     total = body["total_minor"] / 10 ** body["minor_digits"]
     _step(f"  total {total:.{body['minor_digits']}f} {found['total']['currency']}")

@@ -21,7 +21,7 @@ async def list_usage(
     end: FromQuery[str | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Usage]:
-    """Time is charged when a runtime ends or a period closes."""
+    """Time is charged when a runtime ends, a volume grows or is wiped, or a period closes."""
     scope = own_scope(request.user, organization)
     begin = None if start is None else parse_instant(start)
     until = None if end is None else parse_instant(end)
@@ -47,6 +47,7 @@ def _given(row: billing_read.Usage) -> Usage:
         price=row.price,
         period=row.period,
         runtimes=row.runtimes,
+        volumes=row.volumes,
         quantity=str(row.quantity),
         amount=money(row.amount_pico, row.currency),
     )

@@ -40,7 +40,11 @@ class Meter(Given, frozen=True):
 
 
 class PriceNew(Taken, frozen=True, kw_only=True):
-    """`price` is per priced unit (a GPU-hour for gpu.time) in the account's currency."""
+    """`price` is per priced unit, `divisor` units of the meter, in the account's currency.
+
+    The defaults are for GPUs: one GPU-hour. Volumes: meter `storage.capacity`, model `local`, state
+    `existing`, divisor 3686400000000 for one GiB-hour.
+    """
 
     account: PriceAccount = "default"
     meter: Word = "gpu.time"
@@ -68,15 +72,19 @@ class Price(Given, frozen=True):
 
 
 class Usage(Given, frozen=True):
-    """What was charged for one (project, meter, model, price entry, period)."""
+    """What was charged for one (project, meter, model, price entry, period).
+
+    `quantity` in the meter's unit: milli-GPU-us, or MiB-us; `runtimes`, `volumes`: of how many.
+    """
 
     account: str
     project: str
     meter: str
-    model: str | None
+    model: str
     price: int
     period: str
     runtimes: int
+    volumes: int
     quantity: str
     amount: Money
 

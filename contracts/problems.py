@@ -333,6 +333,7 @@ volume.foreign_boot|409|A word of another boot|Anchor the new boot first.
 volume.foreign_node|403|Not this node's volume|Report only what lies here.
 volume.missing|409|The volume is not on its node|Operator: the node has lost it; look at its disk.
 volume.no_node|409|No node for the volume|Name another node or model, or try again later.
+volume.no_price|409|Nothing prices volumes|Operator: publish a price for the meter, model, region and state in the facts.
 volume.no_room|409|Its node has no room|Wait until something ends there, or launch smaller.
 volume.no_space|409|The node's disk is full|Ask for less, or create it on another node.
 volume.not_asked|409|Nobody asked for that|Answer the order that stands.

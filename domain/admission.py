@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from domain import (
     account,
+    log,
+    meter,
     network,
     node,
     node_facts,
@@ -45,6 +47,8 @@ KINDS: Final = frozenset(
         "reservation",
         "volume",
         "network",
+        "log",
+        "meter",
     )
 )
 REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
@@ -79,6 +83,8 @@ class AdmissionState:
         self.accounts: dict[str, account.Opened] = {}
         self.first_period_us: dict[str, int] = {}
         self.tariff = Tariff()
+        self.log = ""  # the stream of entry 0: meters' streams follow from it
+        self.storage = ""  # the meter that bills volumes, once it is registered
         self.stock = Stock()
         self.expected: dict[str, node.State] = {}  # invited nodes, until they enrol
         self.quotas: dict[str, quota.Tree] = {}
@@ -92,6 +98,8 @@ class AdmissionState:
         self._limits_before: dict[tuple[str, quota.LimitSet], int | None] = {}
         self.versions: dict[str, int] = {}
         self._on: dict[type, Callable[[str, Any], None]] = {
+            log.Opened: self._opened,
+            meter.Registered: self._registered,
             project.Created: self._project,
             account.Opened: self._account,
             period.Opened: self._period,
@@ -193,6 +201,13 @@ class AdmissionState:
         stored = self.volumes[stream]
         self._note_volume(stream, stored.state, stored.past[-1])
         stored.state, stored.past = stored.past[-1], stored.past[:-1]
+
+    def _opened(self, stream: str, _: log.Opened) -> None:
+        self.log = stream
+
+    def _registered(self, stream: str, fact: meter.Registered) -> None:
+        if meter.bills_storage(fact):
+            self.storage = self.storage or stream
 
     def _project(self, stream: str, fact: project.Created) -> None:
         self.projects[stream] = fact

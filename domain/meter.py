@@ -3,10 +3,18 @@
 (none) -Register-> Counting
 """
 
+from typing import Final
+
 from msgspec import Struct
 
 from domain.decider import Decider
 from domain.errors import DomainError
+
+GPU_TIME: Final = "gpu.time"
+STORAGE: Final = "storage.capacity"
+LIFECYCLE: Final = "lifecycle"
+# What rating derives from lifecycles it derives in these units (contracts/rating.md section 1).
+UNITS: Final = {GPU_TIME: "milli-GPU-us", STORAGE: "MiB-us"}
 
 
 class Register(Struct, frozen=True):
@@ -47,16 +55,25 @@ type State = Missing | Counting
 
 def decide(command: Command, state: State) -> list[Event]:
     """Raises DomainError `meter.invalid`, `meter.exists`: a meter's unit never changes."""
-    if command.source not in {"lifecycle", "readings"} or command.aggregation != "sum":
+    if command.source not in {LIFECYCLE, "readings"} or command.aggregation != "sum":
         raise DomainError("meter.invalid", "source is lifecycle or readings, aggregation is sum")
     what = (command.meter, command.unit, command.source, command.aggregation)
     match state:
         case Missing():
+            unit = UNITS.get(command.meter)
+            if unit is not None and (command.unit, command.source) != (unit, LIFECYCLE):
+                detail = f"{command.meter} counts {unit} from lifecycles"
+                raise DomainError("meter.invalid", detail)
             return [Registered(*what, command.now_us)]
         case Counting() if state == Counting(*what):
             return []
         case _:
             raise DomainError("meter.exists", "a meter with another unit is another meter")
+
+
+def bills_storage(fact: Registered) -> bool:
+    """Whether volumes created after this registration are metered (rating.md section 1)."""
+    return (fact.meter, fact.unit, fact.source) == (STORAGE, UNITS[STORAGE], LIFECYCLE)
 
 
 def evolve(_: State, event: Event) -> State:

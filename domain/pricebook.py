@@ -55,8 +55,9 @@ class Book(Struct, frozen=True):
 
 type State = Book
 
-# With MOST_DEVICES and a calendar's years no sum of fewer than 10^5 of the largest runtimes, each
-# there for all of that time, reaches 10^38: rating never halts on a price that was accepted.
+# With MOST_DEVICES, LARGEST_MIB and a calendar's years no sum of fewer than 10^5 of the largest
+# runtimes or 10^4 of the largest volumes, each there for all of that time, reaches 10^38: rating
+# never halts on a price that was accepted.
 PRICE_LIMIT = 10**21  # a thousand million of the currency per divisor
 DIVISOR_LIMIT = 10**18
 RATE_LIMIT = 10**9  # pico-currency per single unit of the meter

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from domain import account, invoice, node, period, pricebook, runtime
+from domain import account, invoice, meter, node, period, pricebook, runtime, volume_facts
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Balance, Ledger, Order, Transfer, post
 from domain.statement import PICO_DIGITS, InvoiceDraft, LineKey, Sum, invoice_file, state_lines
-from domain.tariff import METER, Scope, Tariff, gpu_scope, round_half_even
+from domain.tariff import Scope, Tariff, gpu_scope, round_half_even, storage_scope
 
 __all__ = ["Books", "RatedInterval", "Transfer", "invoice_file", "row_bytes"]
 
@@ -49,18 +49,19 @@ class _Account(Struct):
     ledger: Ledger
     periods: list[_Period]
     starts: list[int]
-    open_runtimes: "dict[str, _Runtime]"
+    open_resources: "dict[str, _Resource]"
     first_open: int = 0
 
 
-class _Runtime(Struct):
+class _Resource(Struct):
+    """A runtime, or a volume that is metered: what is charged by size and time."""
+
     id: str
-    requested: int  # its log position: the order in which a period's close charges
+    order: int  # its first fact's log position: the order in which a period's close charges
     account: _Account
     project: str
-    gpu_milli: int
+    size: int  # milli-GPU, or MiB
     lines: dict[tuple[int, str], Sum]  # (price position, service period)
-    model: str = ""
     scope: Scope = ("", "", "", "", "")
     simulated: bool = False
     started_us: int | None = None  # of the open interval
@@ -81,8 +82,9 @@ class Books:
         self.tariff = Tariff()
         self._accounts: dict[str, _Account] = {}
         self._periods: dict[str, tuple[_Account, _Period]] = {}
-        self._runtimes: dict[str, _Runtime] = {}
+        self._resources: dict[str, _Resource] = {}
         self._simulated: dict[str, bool] = {}
+        self._storage = False  # volumes created from now on are metered
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             runtime.Requested: self._requested,
             runtime.Allocated: self._allocated,
@@ -91,6 +93,11 @@ class Books:
             runtime.Stopped: lambda at, of, fact: self._until(at, of, fact.stopped_us),
             runtime.Failed: lambda at, of, fact: self._until(at, of, fact.failed_us),
             runtime.Lost: lambda at, of, fact: self._until(at, of, fact.lost_us),
+            meter.Registered: self._registered,
+            volume_facts.Created: self._volume_created,
+            volume_facts.Formatted: self._volume_formatted,
+            volume_facts.Grown: self._volume_grown,
+            volume_facts.Wiped: self._volume_wiped,
             node.Enrolled: self._enrolled,
             account.Opened: self._account_opened,
             period.Opened: self._period_opened,
@@ -109,12 +116,12 @@ class Books:
         return ([], []) if on is None else on(position, stream, fact) or ([], [])
 
     @property
-    def open_runtimes(self) -> dict[str, int]:
-        """Runtimes with an open billable interval, and how far (us) each is charged."""
+    def open_resources(self) -> dict[str, int]:
+        """Runtimes and volumes with an open billable interval, and how far (us) it is charged."""
         return {
-            running.id: running.done_us
+            it.id: it.done_us
             for owner in self._accounts.values()
-            for running in owner.open_runtimes.values()
+            for it in owner.open_resources.values()
         }
 
     def balances(self, account_id: str) -> dict[str, Balance]:
@@ -167,21 +174,53 @@ class Books:
 
     def _requested(self, position: int, stream: str, fact: runtime.Requested) -> None:
         owner = self._account(fact.account)
-        self._runtimes[stream] = _Runtime(
+        self._resources[stream] = _Resource(
             stream, position, owner, fact.project, fact.gpu_milli, lines={}
         )
 
     def _allocated(self, _: int, stream: str, fact: runtime.Allocated) -> None:
         it = self._runtime(stream)
-        it.model = fact.model
         it.scope = gpu_scope(fact.model, it.account.opened.currency)
         it.simulated = self._simulated.get(fact.node, False)
 
     def _usable(self, _: int, stream: str, fact: runtime.Usable) -> None:
-        it = self._runtime(stream)
+        self._since(self._runtime(stream), fact.usable_us)
+
+    def _registered(self, _: int, __: str, fact: meter.Registered) -> None:
+        self._storage |= meter.bills_storage(fact)
+
+    def _volume_created(self, position: int, stream: str, fact: volume_facts.Created) -> None:
+        if self._storage:
+            owner = self._account(fact.account)
+            self._resources[stream] = _Resource(
+                *(stream, position, owner, fact.project, fact.size_mib, {}),
+                storage_scope(owner.opened.currency),
+                self._simulated.get(fact.node, False),
+            )
+
+    def _volume_formatted(self, _: int, stream: str, fact: volume_facts.Formatted) -> None:
+        it = self._resources.get(stream)
+        if it is not None:
+            self._since(it, fact.formatted_us)
+
+    def _volume_grown(self, position: int, stream: str, fact: volume_facts.Grown) -> Rows | None:
+        it = self._resources.get(stream)
+        if it is None:
+            return None
+        rows = self._until(position, stream, fact.grown_us)
+        it.size = fact.size_mib
+        self._since(it, fact.grown_us)
+        return rows
+
+    def _volume_wiped(self, position: int, stream: str, fact: volume_facts.Wiped) -> Rows | None:
+        it = self._resources.get(stream)
+        return None if it is None else self._until(position, stream, fact.wiped_us)
+
+    def _since(self, it: _Resource, start_us: int) -> None:
+        """Open an interval, unless one is open."""
         if it.started_us is None:
-            it.started_us = it.done_us = fact.usable_us
-            it.account.open_runtimes[stream] = it
+            it.started_us = it.done_us = start_us
+            it.account.open_resources[it.id] = it
 
     def _until(self, position: int, stream: str, end_us: int) -> Rows | None:
         """Close the open interval: charge what is missing, or take back what never happened."""
@@ -190,7 +229,7 @@ class Books:
         if start is None:
             return None
         it.started_us = None
-        del it.account.open_runtimes[stream]
+        del it.account.open_resources[stream]
         rows: Rows = ([], [])
         if end_us > done:
             self._charge(position, it, done, end_us, 1, rows)
@@ -204,7 +243,7 @@ class Books:
             raise DomainError("rating.period_order", f"{stream} is closed twice or not as opened")
         rows: Rows = ([], [])
         end = closing.end_us
-        for it in sorted(owner.open_runtimes.values(), key=lambda it: it.requested):
+        for it in sorted(owner.open_resources.values(), key=lambda it: it.order):
             if it.done_us < end:
                 self._charge(position, it, it.done_us, end, 1, rows)
                 it.done_us = end
@@ -238,7 +277,7 @@ class Books:
         return [], transfers
 
     def _charge(
-        self, cause: int, it: _Runtime, start_us: int, end_us: int, sign: int, rows: Rows
+        self, cause: int, it: _Resource, start_us: int, end_us: int, sign: int, rows: Rows
     ) -> None:
         """Rate `[start_us, end_us)`, cut at period boundaries and price changes, into `rows`."""
         owner = it.account
@@ -252,7 +291,7 @@ class Books:
             if price is None:
                 raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
             piece_end = min(end_us, service.end_us, until)
-            quantity = it.gpu_milli * (piece_end - at)
+            quantity = it.size * (piece_end - at)
             line = it.lines.get((price.position, service.id))
             if line is None:
                 line = it.lines[price.position, service.id] = Sum()
@@ -268,7 +307,7 @@ class Books:
     def _book(
         self,
         cause: int,
-        it: _Runtime,
+        it: _Resource,
         piece: tuple[_Period, int, int],
         sign: int,
         price: int,
@@ -283,9 +322,10 @@ class Books:
             if owner.first_open == len(owner.periods):
                 raise DomainError("rating.no_period", f"no open period books {it.id}")
             booked = owner.periods[owner.first_open]
-        quantity = it.gpu_milli * (end_us - start_us)
+        quantity = it.size * (end_us - start_us)
         line = it.lines[price, service.id]
-        sku = f"{METER}:{it.model}"
+        name, model, *_ = it.scope
+        sku = f"{name}:{model}"
         key = LineKey(it.project, sku, price, service.id)
         total = booked.sums.get(key)
         if total is None:
@@ -295,13 +335,13 @@ class Books:
         booked.simulated |= it.simulated
         rows[0].append(
             RatedInterval(
-                *(cause, it.id, METER, price, service.id, booked.id, start_us, end_us, sign),
+                *(cause, it.id, name, price, service.id, booked.id, start_us, end_us, sign),
                 *(quantity, line.quantity, line.amount_pico),
             )
         )
         if delta:
             order = Order(
-                *(cause, "charge", it.id, METER, price, service.id, booked.id),
+                *(cause, "charge", it.id, name, price, service.id, booked.id),
                 *("unbilled", f"revenue:{sku}", delta, start_us),
             )
             rows[1].append(post(owner.ledger, order))
@@ -318,10 +358,10 @@ class Books:
             raise DomainError("rating.period_order", f"no period {period_id}")
         return found
 
-    def _runtime(self, runtime_id: str) -> _Runtime:
-        found = self._runtimes.get(runtime_id)
+    def _runtime(self, name: str) -> _Resource:
+        found = self._resources.get(name)
         if found is None:
-            raise DomainError("rating.unknown_runtime", f"no runtime {runtime_id} was requested")
+            raise DomainError("rating.unknown_runtime", f"no runtime {name} was requested")
         return found
 
 

@@ -9,6 +9,7 @@ from domain.errors import DomainError
 from domain.node_state import placeable
 from domain.placing import Launch
 from domain.runtime_facts import Allocated
+from domain.tariff import storage_scope
 from domain.volume_paths import check_paths
 from domain.words import Private
 
@@ -32,7 +33,7 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
     """The new volume on its node; `()` if this volume is known.
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
-        `volume.no_node`, `volume.size_invalid`.
+        `volume.no_node`, `volume.no_price`, `volume.size_invalid`.
     """
     if wanted.volume in state.volumes:
         return ()
@@ -42,8 +43,27 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
         *(wanted.name, wanted.size_mib, wanted.now_us),
     )
     facts = tuple(volume.decide(command, volume.Missing()))
+    _priced(state, project.account, wanted.now_us)
     state.remember(wanted.volume, facts)
     return (Emit(wanted.volume, wanted.organization, 0, facts),)
+
+
+def _priced(state: AdmissionState, account: str, now_us: int) -> None:
+    """What is metered has a price from the start; entries are never taken back, so for good."""
+    if not state.storage:
+        return
+    currency = state.accounts[account].currency
+    scope = storage_scope(currency)
+    if state.tariff.at(account, scope, now_us)[0] is None:
+        name, model, region, existing, _ = scope
+        facts: dict[str, int | str] = {
+            "meter": name,
+            "model": model,
+            "region": region,
+            "state": existing,
+            "currency": currency,
+        }
+        raise DomainError("volume.no_price", "volumes are metered, and nothing prices them", facts)
 
 
 def _node(state: AdmissionState, wanted: NewVolume) -> str:

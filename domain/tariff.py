@@ -6,11 +6,13 @@ from typing import Final
 from msgspec import Struct
 
 from domain.errors import DomainError
+from domain.meter import GPU_TIME, STORAGE
 from domain.pricebook import EntryPublished
 
-METER: Final = "gpu.time"
+LOCAL: Final = "local"  # the one model of storage: on the node itself
 REGION: Final = "-"
-STATE: Final = "usable"
+USABLE: Final = "usable"
+EXISTING: Final = "existing"
 DEFAULT: Final = "default"
 NEVER: Final = 1 << 126  # later than any instant
 
@@ -30,7 +32,12 @@ type Scope = tuple[str, str, str, str, str]
 
 def gpu_scope(model: str, currency: str) -> Scope:
     """What prices the usable time of one model (rating.md section 1)."""
-    return (METER, model, REGION, STATE, currency)
+    return (GPU_TIME, model, REGION, USABLE, currency)
+
+
+def storage_scope(currency: str) -> Scope:
+    """What prices the existence of a volume (rating.md section 1)."""
+    return (STORAGE, LOCAL, REGION, EXISTING, currency)
 
 
 class Tariff:

@@ -101,12 +101,14 @@ class InvoiceLine(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """What was charged for one (project, meter, model, price, service period)."""
+    """What was charged for one (project, meter, model, price, service period): of how many runtimes
+    and volumes, by the units of the meter.
+    """
 
     project: str
     account: str
     meter: str
-    model: str | None
+    model: str
     price: int
     price_pico: int
     divisor: int
@@ -115,6 +117,7 @@ class Usage(Struct, frozen=True):
     end_us: int
     currency: str
     runtimes: int
+    volumes: int
     quantity: int
     amount_pico: int
 
@@ -178,36 +181,43 @@ ORDER BY i.from_position DESC LIMIT %(limit)s
 """
 _LINES: Final = """
 WITH line AS (
-  SELECT u.resource, u.price, u.period, sum(u.sign * u.quantity) AS quantity
-  FROM views.rated_interval u WHERE u.booked = %(period)s AND [u] GROUP BY 1, 2, 3),
+  SELECT u.resource, u.meter, u.price, u.period, sum(u.sign * u.quantity) AS quantity
+  FROM views.rated_interval u WHERE u.booked = %(period)s AND [u] GROUP BY 1, 2, 3, 4),
 amount AS (
   SELECT t.resource, t.price, t.period,
     sum(CASE WHEN t.debit = 'unbilled' THEN t.amount_pico ELSE -t.amount_pico END) AS amount_pico
   FROM views.transfer t
   WHERE t.booked = %(period)s AND t.kind = 'charge' AND [t] GROUP BY 1, 2, 3)
-SELECT r.project, 'gpu.time:' || l.model AS sku, e.price, e.period AS service_period,
+SELECT coalesce(r.project, o.project) AS project, e.meter || ':' || l.model AS sku, e.price,
+  e.period AS service_period,
   sum(e.quantity) AS quantity, coalesce(sum(a.amount_pico), 0) AS amount_pico
 FROM line e
 LEFT JOIN amount a USING (resource, price, period)
-JOIN views.runtime r ON r.runtime = e.resource AND [r]
-JOIN views.runtime_place l ON l.runtime = e.resource AND [l]
+JOIN views.price l ON l.from_position = e.price
+LEFT JOIN views.runtime r ON r.runtime = e.resource AND [r]
+LEFT JOIN views.volume o ON o.volume = e.resource AND [o]
 GROUP BY 1, 2, 3, 4
 HAVING sum(e.quantity) <> 0 OR coalesce(sum(a.amount_pico), 0) <> 0
 ORDER BY 1, 2, 3, 4
 """
 _USAGE: Final = """
-SELECT r.project, r.account, c.meter, l.model, c.price, t.price_pico, t.divisor, c.period,
-  p.start_us, p.end_us, t.currency, count(*) AS runtimes, sum(c.quantity) AS quantity,
-  sum(c.amount_pico) AS amount_pico
+WITH resource AS (
+  SELECT r.runtime AS resource, r.organization, r.project, r.account FROM views.runtime r WHERE [r]
+  UNION ALL
+  SELECT s.volume, s.organization, s.project, s.account FROM views.volume s WHERE [s])
+SELECT o.project, o.account, c.meter, t.model, c.price, t.price_pico, t.divisor, c.period,
+  p.start_us, p.end_us, t.currency,
+  count(*) FILTER (WHERE c.resource LIKE 'runtime-%%') AS runtimes,
+  count(*) FILTER (WHERE c.resource LIKE 'volume-%%') AS volumes,
+  sum(c.quantity) AS quantity, sum(c.amount_pico) AS amount_pico
 FROM views.charge_line c
-JOIN views.runtime r ON r.runtime = c.resource AND [r]
-LEFT JOIN views.runtime_place l ON l.runtime = c.resource AND [l]
+JOIN resource o ON o.resource = c.resource
 JOIN views.price t ON t.from_position = c.price
 JOIN views.period p ON p.period = c.period AND [p]
 WHERE [c]
-  AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
-  AND (%(project)s::text IS NULL OR r.project = %(project)s)
-  AND (%(account)s::text IS NULL OR r.account = %(account)s)
+  AND (%(organization)s::text IS NULL OR o.organization = %(organization)s)
+  AND (%(project)s::text IS NULL OR o.project = %(project)s)
+  AND (%(account)s::text IS NULL OR o.account = %(account)s)
   AND (%(from_us)s::numeric IS NULL OR p.end_us > %(from_us)s)
   AND (%(to_us)s::numeric IS NULL OR p.start_us < %(to_us)s)
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
@@ -321,7 +331,8 @@ def usage(
 ) -> list[Usage]:
     """What was charged, by project, model, price and service period, in that order of time.
 
-    Time is charged when a runtime stops or a period closes; `running` says what is still to come.
+    Time is charged when a runtime ends, a volume grows or is wiped, or a period closes; `running`
+    says what is still to come of runtimes.
     """
     asked = {
         "organization": organization, "project": project, "account": account,

@@ -31,6 +31,11 @@ RATED: Final = duties.TAGS | {
         "runtime.failed",
         "runtime.lost",
         "node.enrolled",
+        "meter.registered",
+        "volume.created",
+        "volume.formatted",
+        "volume.grown",
+        "volume.wiped",
         "price.entry_published",
     )
 }

@@ -28,7 +28,7 @@ from api.ssh.authority import Authority, authority
 from api.supervisor import Stack, running
 from contracts import ssh
 from contracts.signing import public_hex
-from domain import runtime
+from domain import runtime, volume
 from evidence.reader import READ_ENTRIES, Recorded, decode_entry
 from tests.containers import REFERENCE, Image, podman, until
 from tests.ssh_world import Key
@@ -39,6 +39,8 @@ PATIENCE_S = 240.0
 # A microsecond of a whole GPU costs this, in pico-dollars: seconds show on an invoice.
 RATE_PICO_HOUR = 90 * 10**12
 HOUR_MILLI_US = 1000 * 3_600_000_000
+STORAGE_PICO = 7  # of one MiB-us
+VOLUME_MIB = 24
 
 
 class Spell(Struct, frozen=True):
@@ -64,7 +66,9 @@ class Scene:
         return authority(self.stack.settings)
 
     def furnish(self) -> None:
-        """An organization, the image, a price, and a node that is ready for a launch."""
+        """An organization, the image, the meter of storage, prices, and a node that is ready for a
+        launch.
+        """
         office = self.office
         office.org = self.org = self.made("/v1/organizations", name="O")
         self.department = self.made("/v1/departments", organization=self.org, name="D")
@@ -74,6 +78,16 @@ class Scene:
         office.post(
             "/v1/prices", {"model": "T4", "price": price, "effective_from": instant(_us(soon))}
         )
+        office.post(
+            "/v1/meters", {"meter": "storage.capacity", "unit": "MiB-us", "source": "lifecycle"}
+        )
+        storage = {
+            "meter": "storage.capacity", "model": "local", "state": "existing", "divisor": 1,
+            "price": {"amount": f"0.{STORAGE_PICO:012d}", "currency": "USD"},
+            "effective_from": instant(_us(soon)),
+        }  # fmt: skip
+        answer = office.post("/v1/prices", storage)
+        assert answer.status_code == 201, answer.text
         office.member = office.token()
         awaited(
             lambda: office.get("/v1/nodes").json()["items"],
@@ -109,17 +123,17 @@ class Scene:
         return found
 
     def volume(self, spell: Spell) -> str:
-        """A volume of 24 MiB that its node has made."""
-        body = {"project": spell.project, "name": "data", "size_mib": 24}
+        """A volume that its node has made."""
+        body = {"project": spell.project, "name": "data", "size_mib": VOLUME_MIB}
         answer = self.office.post("/v1/volumes", body, self.office.member)
         assert answer.status_code == 201, answer.text
         found = str(answer.json()["id"])
         self.until_volume(found, "ready")
         return found
 
-    def until_volume(self, volume: str, state: str) -> dict[str, Any]:
+    def until_volume(self, name: str, state: str) -> dict[str, Any]:
         found: dict[str, Any] = awaited(
-            lambda: self.office.get(f"/v1/volumes/{volume}", self.office.member).json(),
+            lambda: self.office.get(f"/v1/volumes/{name}", self.office.member).json(),
             lambda body: body.get("volume", {}).get("state") == state,
         )
         return found
@@ -178,6 +192,13 @@ class Scene:
                 since = None
         assert since is None, "it was stopped"
         return total
+
+    def stored_us(self, volume_id: str, ends_us: int) -> int:
+        """How long the node attested that the volume existed before `ends_us`, from its words."""
+        said = [entry.fact for entry in self.log() if entry.stream == volume_id]
+        [since] = [fact.formatted_us for fact in said if isinstance(fact, volume.Formatted)]
+        [until] = [fact.wiped_us for fact in said if isinstance(fact, volume.Wiped)]
+        return max(0, min(until, ends_us) - since)
 
     def bundle(self) -> Path:
         """An evidence bundle whose checkpoint covers everything appended so far."""

@@ -32,6 +32,7 @@ from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.explain import Verdict, explain
+from domain.meter import STORAGE
 from domain.reservation import EXPIRED
 from domain.stock import Room
 from evidence.append import Append, Appended, Write
@@ -39,6 +40,7 @@ from evidence.log import EventLog
 from evidence.private import PrivateValue
 from evidence.reader import READ_ENTRIES, decode_entry, read_stream
 from evidence.wake import HeadWake
+from projections.months import derived_id
 
 # Measured: a batch as large as one of the log's own transactions, and enough of them to decide
 # the next while others are written, keeps both the loop and the database at work.
@@ -306,8 +308,8 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
         case VolumeAsk(wanted=wanted_volume):
             emits = storage.create(state, wanted_volume)
-            rests = (wanted_volume.organization, wanted_volume.project)
-            reads = tuple((stream, state.version(stream)) for stream in rests)
+            rests = (wanted_volume.organization, wanted_volume.project, _storage_meter(state))
+            reads = tuple((stream, state.version(stream)) for stream in rests if stream)
             private = ask.private
         case EndAsk():
             emits = launch.end(state, ask.runtime, ask.ended())
@@ -320,6 +322,15 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
     reads += tuple(read for emit in emits for read in emit.reads)
     unique = tuple(dict.fromkeys(reads))
     return emits, Append(writes, ask.actor, ask.cause, unique, private)
+
+
+def _storage_meter(state: AdmissionState) -> str:
+    """Where volumes' meter is, or will be registered: a volume decided without it must lose to it,
+    or it would be metered and have no price.
+    """
+    if state.storage or not state.log:
+        return state.storage
+    return derived_id("meter", state.log, STORAGE)
 
 
 def _heard(answer: asyncio.Future[Admitted]) -> None:

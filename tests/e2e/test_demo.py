@@ -31,7 +31,10 @@ def test_the_demo_ends_by_itself_with_a_verified_invoice(tmp_path: Path) -> None
     out = tmp_path / "build" / "demo"
     invoice = json.loads(next(out.glob("invoice-*.json")).read_bytes())
     assert invoice["simulated"] is True
-    (line,) = invoice["lines"]
+    line, stored = sorted(invoice["lines"], key=lambda one: one["sku"])
+    assert (line["sku"], stored["sku"]) == ("gpu.time:T4", "storage.capacity:local")
+    assert stored["quantity"] > 64 * 1024 * 3_000_000, "as long as the GPUs at least"
+    assert abs(stored["amount_pico"] * 1024 * 3600 - stored["quantity"] * 10**6) <= 1024 * 1800
     assert line["quantity"] > 2_000 * 3_000_000, "two GPUs ran for more than three seconds"
     owed = line["quantity"] * 90_000_000_000_000
     assert abs(line["amount_pico"] * 3_600_000_000_000 - owed) <= 1_800_000_000_000

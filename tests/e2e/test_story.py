@@ -32,7 +32,16 @@ from tests.outage_world import (
     words,
 )
 from tests.ssh_world import Key, authority, run_ssh
-from tests.story_world import HOUR_MILLI_US, RATE_PICO_HOUR, Scene, Spell, awaited, scene
+from tests.story_world import (
+    HOUR_MILLI_US,
+    RATE_PICO_HOUR,
+    STORAGE_PICO,
+    VOLUME_MIB,
+    Scene,
+    Spell,
+    awaited,
+    scene,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -83,7 +92,7 @@ def test_from_a_launch_to_a_verified_invoice(place: Scene) -> None:
     place.stop(runtime)
     assert run_ssh([*client, "id"], 120).returncode != 0, "nothing is left to enter"
     second = kept(place, spell, volume)
-    invoiced(place, spell, {runtime: 2000, second: 1000})
+    invoiced(place, spell, {runtime: 2000, second: 1000}, volume)
     bundle = place.bundle()
     judged = place.verify(bundle)
     assert judged.returncode == 0, judged.stdout + judged.stderr
@@ -123,7 +132,7 @@ def kept(place: Scene, spell: Spell, volume: str) -> str:
     path = f"/v1/volumes/{volume}/delete"
     assert place.office.post(path, None, place.office.member).status_code == 200
     [receipt] = place.until_volume(volume, "deleted")["receipts"]
-    assert receipt["bytes_covered"] == 24 * 2**20
+    assert receipt["bytes_covered"] == VOLUME_MIB * 2**20
     return second
 
 
@@ -226,8 +235,10 @@ async def terminal(place: Scene, runtime: str) -> None:
     assert screen.exit == 3
 
 
-def invoiced(place: Scene, spell: Spell, milli: dict[str, int]) -> None:
-    """GPUs are charged for the attested time of each runtime's milli-GPUs, to the microsecond."""
+def invoiced(place: Scene, spell: Spell, milli: dict[str, int], volume: str) -> None:
+    """GPUs are charged for the attested time of each runtime's milli-GPUs, to the microsecond; the
+    volume for its MiB from its node's word that it is there to the one that it is wiped.
+    """
     office = place.office
     awaited(now_us, lambda now: now > spell.ends_us, 400)
     periods = office.get(f"/v1/periods?account={spell.account}").json()["items"]
@@ -249,6 +260,10 @@ def invoiced(place: Scene, spell: Spell, milli: dict[str, int]) -> None:
     [line] = [one for one in body["lines"] if one["sku"] == "gpu.time:T4"]
     assert line["quantity"] == quantity > 0
     assert abs(line["amount_pico"] * HOUR_MILLI_US - quantity * RATE_PICO_HOUR) <= HOUR_MILLI_US
+    [stored] = [one for one in body["lines"] if one["sku"] == "storage.capacity:local"]
+    mib_us = VOLUME_MIB * place.stored_us(volume, spell.ends_us)
+    assert (stored["quantity"], stored["amount_pico"]) == (mib_us, mib_us * STORAGE_PICO)
+    assert mib_us > 0
 
 
 def test_an_outage_ends_what_outlives_its_lease_and_nothing_else(place: Scene) -> None:

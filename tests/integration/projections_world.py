@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from domain import (
     account,
     department,
+    meter,
     node,
     organization,
     period,
@@ -15,6 +16,7 @@ from domain import (
     project,
     quota,
     runtime,
+    volume,
 )
 from domain import log as log_facts
 from domain.words import Attested, Gpu, Private, Share
@@ -126,6 +128,39 @@ class World:
         ])  # fmt: skip
         self.quota_version += 1
         self.node_versions[node_id] += 1
+
+    def metering(self) -> Append:
+        """The meter of storage is registered, and 3 pico is the price of a MiB-us."""
+        return self._append([
+            (new_id("meter"), "-", 0, (
+                meter.Registered("storage.capacity", "MiB-us", "lifecycle", "sum", T0),)),
+            (new_id("pricebook"), "-", 0, (pricebook.EntryPublished(
+                "default", "storage.capacity", "local", "-", "existing", "USD", T0, T0, 3, 1),)),
+        ])  # fmt: skip
+
+    def stored(self, node_id: str, size_mib: int, larger_mib: int, at: int) -> Append:
+        """A volume made at `at`, grown an hour later, wiped an hour after that."""
+        vid = new_id("volume")
+        name = Private(hashlib.sha256(vid.encode()).hexdigest())
+        begun, grown, gone = at, at + HOUR_US, at + 2 * HOUR_US
+
+        def word(what: str, instant: int) -> Attested:
+            return attested(node_id, f"volume.{what}", vid, instant - T0)
+
+        return self._append([(vid, self.org, 0, (
+            volume.Created(
+                *(self.project, self.department, self.account, node_id, name, size_mib, at)),
+            volume.Formatted(
+                *(0, "ext4_loop", size_mib * volume.MIB, begun - T0, begun, begun),
+                word("formatted", begun)),
+            volume.GrowRequested(larger_mib, grown),
+            volume.Grown(0, larger_mib, grown - T0, grown, grown, word("grown", grown)),
+            volume.WipeRequested(gone),
+            volume.Wiped(
+                *(0, "zero", larger_mib * volume.MIB, 1, gone - T0, gone, gone),
+                word("wiped", gone)),
+            volume.Deleted(gone),
+        ))])  # fmt: skip
 
     def close(self) -> Append:
         end = T0 + self.period_us

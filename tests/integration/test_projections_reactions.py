@@ -106,6 +106,48 @@ def test_a_runtime_becomes_an_invoice(database: Database, tmp_path: Path) -> Non
     in_world(database, body)
 
 
+def test_volumes_stand_on_the_invoice_beside_runtimes(database: Database, tmp_path: Path) -> None:
+    """One from before the meter is free; one after it costs each size's time; the lines that views
+    answer are those of the sealed file.
+    """
+
+    async def body(log: EventLog, conn: psycopg.Connection[Any], world: World) -> None:
+        storage = Storage(tmp_path)
+        await live_a_life(log, world, 3)
+        await log.append(world.stored(world.nodes[0], 1000, 2000, T0))
+        await log.append(world.metering())
+        for size in (64, 100):
+            await log.append(world.stored(world.nodes[0], size, 2 * size, T0))
+        with psycopg.connect(database.app_url, autocommit=True) as reading:
+            rater = Rater(reading, log)
+            await rater.catch_up()
+            await log.append(world.close())
+            await rater.catch_up()
+            assert await finalize_due(log, rater, storage, T0 + world.period_us) == 3
+            await rater.catch_up()
+        catch_up(conn)
+        (found,) = billing_read.invoices(conn, organization=world.org)
+        lines = billing_read.invoice_lines(conn, found)
+        file = msgspec.json.decode(sealed_content(storage, found.sha256))
+        assert [msgspec.to_builtins(line) for line in lines] == file["lines"]
+        gpus, volumes = lines
+        assert gpus.sku == "gpu.time:T4"
+        assert (volumes.sku, volumes.quantity) == (
+            "storage.capacity:local", (64 + 128 + 100 + 200) * HOUR_US,
+        )  # fmt: skip
+        assert volumes.amount_pico == 3 * volumes.quantity
+        used, stored = billing_read.usage(conn, organization=world.org)
+        assert (used.model, used.runtimes, used.volumes) == ("T4", 1, 0)
+        assert (stored.model, stored.runtimes, stored.volumes) == ("local", 0, 2)
+        assert (stored.quantity, stored.amount_pico) == (volumes.quantity, volumes.amount_pico)
+        assert billing_read.usage(conn, organization=world.org, project="project-x") == []
+        balances = {b.ledger: b.balance_pico for b in billing_read.balances(conn, world.account)}
+        assert balances["revenue:storage.capacity:local"] == -volumes.amount_pico
+        assert audit(conn) == 1
+
+    in_world(database, body)
+
+
 def audit(conn: psycopg.Connection[Any]) -> int:
     """How many invoices the auditor's own books find right; raises where they differ."""
     with Books(None) as auditor:

@@ -1,5 +1,6 @@
 """Volumes over HTTP: from creation to a launch that has it, and to its wipe; over a real log."""
 
+import asyncio
 import time
 import uuid
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from api.edge import instant
 from domain import volume
 from domain.words import Attested
 from evidence.append import Append, Write
@@ -88,6 +90,43 @@ def test_a_launch_has_the_volume_and_nobody_else(
         grown = await stage.post(f"{of}/grow", {"size_mib": 128})
         assert grown.json()["did"] == ["grow_requested"]
         assert (await stage.post(f"{of}/snapshot")).json()["code"] == "volume.busy"
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_metered_volumes_need_a_price(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """From the meter's registration on, a volume that nothing prices is refused, by the key that is
+    missing; with a price it is made. A meter of another unit is none.
+    """
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        await stage.node()
+        body = {"project": tenant["project"], "name": "data", "size_mib": 64}
+        assert (await stage.post("/v1/volumes", body)).status_code == 201
+        odd = {"meter": "storage.capacity", "unit": "GiB-h", "source": "lifecycle"}
+        refused = await stage.post("/v1/meters", odd)
+        assert (refused.status_code, refused.json()["code"]) == (400, "meter.invalid")
+        assert (await stage.post("/v1/meters", odd | {"unit": "MiB-us"})).status_code == 201
+        size = await stage.size()
+        refused = await stage.post("/v1/volumes", body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "volume.no_price")
+        assert refused.json()["facts"] == {
+            "meter": "storage.capacity", "model": "local", "region": "-", "state": "existing",
+            "currency": "USD",
+        }  # fmt: skip
+        assert await stage.size() == size
+        soon = now() + 2_000_000
+        priced = {
+            "meter": "storage.capacity", "model": "local", "state": "existing",
+            "divisor": 3_686_400_000_000, "price": {"amount": "0.100000000000", "currency": "USD"},
+            "effective_from": instant(soon),
+        }  # fmt: skip
+        answer = await stage.post("/v1/prices", priced)
+        assert answer.status_code == 201, answer.text
+        assert (await stage.post("/v1/volumes", body)).json()["code"] == "volume.no_price"
+        await asyncio.sleep(max(0, soon + 50_000 - now()) / 1e6)
+        assert (await stage.post("/v1/volumes", body)).status_code == 201
 
     play(database, nats_url, tmp_path, scene)
 

@@ -13,13 +13,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from domain import account, invoice, node, period, pricebook, runtime, sealing
+from domain import account, invoice, meter, node, period, pricebook, runtime, sealing, volume
 from domain.facts import encode_fact, tag_of
 from domain.words import Attested, Gpu, Private, Share
 from gpuaas_verify.books import Books
 
 HOUR_US = 3_600_000_000
 PER_GPU_HOUR = 3_600_000_000_000  # milli-GPU-us in a GPU-hour
+STORAGE = ("storage.capacity", "local", "existing")  # meter, model, state
+MIB = volume.MIB
 PLATFORM = ("log-", "node-", "pricebook-", "ledger-", "rating-", "files-")
 ORG = "organization-00000000-0000-7000-8000-000000000000"
 
@@ -39,11 +41,26 @@ class Live:
 
 
 @dataclass
+class Kept:
+    """Likewise of a volume; `size` in MiB."""
+
+    node: str
+    previous: int
+    size: int
+    made: bool = False
+
+    def instant(self, at: int, decided: int) -> int:
+        """The instant facts.md gives a word about `at`, logged at `decided`."""
+        return max(self.previous, min(at, decided))
+
+
+@dataclass
 class History:
     """Facts in order, each with its stream and the envelope's cause."""
 
     facts: list[tuple[str, str, Struct]] = field(default_factory=list)
     live: dict[str, Live] = field(default_factory=dict)
+    kept: dict[str, Kept] = field(default_factory=dict)
     anchors: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     seq: int = 0
     orgs: dict[str, str] = field(default_factory=dict)  # of streams that are not ORG's
@@ -115,14 +132,61 @@ class History:
         self, pico: int, effective: int, *, model: str = "T4", whose: str = "default",
         published: int = 0, divisor: int = PER_GPU_HOUR, currency: str = "USD",
     ) -> int:  # fmt: skip
-        """A price entry's position."""
+        """A price entry's position; of storage for its one model."""
+        of = STORAGE if model == STORAGE[1] else ("gpu.time", model, "usable")
         return self.add(
             stream("pricebook", 1),
             pricebook.EntryPublished(
-                whose, "gpu.time", model, "-", "usable", currency, effective, published, pico,
-                divisor,
+                whose, *of[:2], "-", of[2], currency, effective, published, pico, divisor
             ),
-        )  # fmt: skip
+        )
+
+    def metered(
+        self, name: str = STORAGE[0], unit: str = "MiB-us", source: str = "lifecycle"
+    ) -> int:
+        """The meter is registered."""
+        registered = meter.Registered(name, unit, source, "sum", 0)
+        return self.add(stream("meter", len(self.facts)), registered)
+
+    def volume(
+        self, number: int, account_id: str, node_id: str, at: int, *, size: int = 64,
+        project: int = 1,
+    ) -> str:  # fmt: skip
+        """A volume, created."""
+        volume_id = stream("volume", number)
+        names = (stream("project", project), stream("department", 1), account_id, node_id)
+        self.add(volume_id, volume.Created(*names, Private("0" * 64), size, at))
+        self.kept[volume_id] = Kept(node_id, at, size)
+        return volume_id
+
+    def formatted(self, volume_id: str, at: int, decided: int | None = None) -> int:
+        """Its node says that it made it, at boot time `at` of a boot anchored at 0."""
+        kept, said = self.kept[volume_id], self._volume_word(volume_id, "formatted", at)
+        decided = at if decided is None else decided
+        kept.previous, kept.made = kept.instant(at, decided), True
+        fact = volume.Formatted(0, "ext4_loop", kept.size * MIB, at, kept.previous, decided, said)
+        return self.add(volume_id, fact)
+
+    def grown(self, volume_id: str, size: int, at: int, decided: int | None = None) -> int:
+        """Likewise, that it has that many MiB."""
+        kept, said = self.kept[volume_id], self._volume_word(volume_id, "grown", at)
+        decided = at if decided is None else decided
+        kept.previous, kept.size = kept.instant(at, decided), size
+        return self.add(volume_id, volume.Grown(0, size, at, kept.previous, decided, said))
+
+    def wiped(self, volume_id: str, at: int, decided: int | None = None) -> int:
+        """Likewise, that it is no more."""
+        said, kept = self._volume_word(volume_id, "wiped", at), self.kept.pop(volume_id)
+        decided = at if decided is None else decided
+        end = kept.instant(at, decided)
+        fact = volume.Wiped(0, "zero", kept.size * MIB, 1, at, end, decided, said)
+        position = self.add(volume_id, fact)
+        self.add(volume_id, volume.Deleted(decided), self.facts[-1][1])
+        return position
+
+    def _volume_word(self, volume_id: str, what: str, at: int) -> Attested:
+        node_id = self.kept[volume_id].node
+        return self.attested(node_id, f"gpuaas.volume.{what}.v1", volume_id, at)
 
     def start(
         self, number: int, account_id: str, node_id: str, at: int, *, milli: int = 1000,

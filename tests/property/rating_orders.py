@@ -7,12 +7,15 @@ from random import Random
 
 from msgspec import Struct
 
-from domain import invoice, node, period, runtime
+from domain import invoice, node, period, runtime, volume
 from domain.rating import Books, RatedInterval, Transfer
 from tests.unit.domain_world import word
 
 A = word()
-WORDS = (runtime.Usable, runtime.Degraded, runtime.Stopped, runtime.Failed, runtime.Lost)
+WORDS = (
+    *(runtime.Usable, runtime.Degraded, runtime.Stopped, runtime.Failed, runtime.Lost),
+    *(volume.Formatted, volume.Wiped),  # a volume grows to a size once, or the log is refused
+)
 type Said = tuple[str, Struct]
 type LineKey = tuple[str, int, str]
 
@@ -47,7 +50,7 @@ def without_invoices(said: list[Said]) -> list[Said]:
 
 
 def interleaved(said: list[Said], random: Random) -> list[Said]:
-    """Any order that keeps each stream's own: runtimes' words and closes of periods go anywhere.
+    """Any order that keeps each stream's own: words of resources and closes of periods go anywhere.
 
     What was there before the first of them (accounts, periods, prices, nodes) stays first: prices
     that come later price nothing before them, so they are other inputs.
@@ -63,12 +66,12 @@ def interleaved(said: list[Said], random: Random) -> list[Said]:
 
 
 def _moves(each: Said) -> bool:
-    return each[0].startswith("runtime-") or isinstance(each[1], period.Closed)
+    return each[0].startswith(("runtime-", "volume-")) or isinstance(each[1], period.Closed)
 
 
 def doubled(said: list[Said], random: Random) -> list[Said]:
-    """Every word of a node comes up to three times, again at any later moment before the
-    runtime's next one.
+    """Every word of a node comes up to three times, again at any later moment before the next one
+    of its resource.
     """
     out: list[list[Said]] = [[each] for each in said]
     for at, (stream, fact) in enumerate(said):

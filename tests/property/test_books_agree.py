@@ -15,6 +15,7 @@ from tests.property.books_history import History, stream
 
 UNIT = 1_234_567  # us: boundaries that divide nothing evenly
 MODELS = ("T4", "G2")
+PRICED = (*MODELS, "local")
 TABLES = ("rated_interval", "transfer")
 
 
@@ -37,8 +38,9 @@ class World:
     invoiced: list[tuple[str, str, int]] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
     open_at: dict[str, int | None] = field(default_factory=dict)
-    milli: dict[str, int] = field(default_factory=dict)
-    billed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    size: dict[str, int] = field(default_factory=dict)  # milli-GPU or MiB; of unmetered volumes: 0
+    due: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # size x us
+    metered: bool = False
     numbers: int = 0
 
     def catch_up(self) -> None:
@@ -75,7 +77,7 @@ class World:
         """An entry of an account or the default; one effective before now prices nothing."""
         owner = "default" if whose == 0 else self.accounts[whose - 1]
         effective = max(0, self.now + ahead * UNIT)
-        key = (owner, MODELS[model], effective)
+        key = (owner, PRICED[model], effective)
         known = {
             (fact.account, fact.model, fact.effective_from_us)
             for _, _, fact in self.history.facts
@@ -83,7 +85,7 @@ class World:
         }
         if key not in known:
             self.history.price(
-                pico, effective, model=MODELS[model], whose=owner, published=self.now,
+                pico, effective, model=PRICED[model], whose=owner, published=self.now,
                 divisor=divisor,
             )  # fmt: skip
 
@@ -94,7 +96,7 @@ class World:
             self.numbers, self.accounts[account], self.nodes[node], self.now, milli=milli,
             project=project, model=MODELS[node % 2],
         )  # fmt: skip
-        self.open_at[one], self.milli[one] = None, milli
+        self.open_at[one], self.size[one] = None, milli
 
     def job(self, account: int, node: int, milli: int, project: int) -> None:
         """A runtime that is usable at once."""
@@ -130,8 +132,81 @@ class World:
         if opens:
             self.open_at[one] = instant if start is None else start
         elif start is not None:
-            self.billed[one] += instant - start
+            self.due[one] += self.size[one] * (instant - start)
             self.open_at[one] = None
+
+    def meter(self, odd: int) -> None:
+        """The meter of storage is registered; an odd one, of another name, unit or source, is not it."""
+        right = ("storage.capacity", "MiB-us", "lifecycle")
+        wrong = ("storage.local", "GiB-h", "readings")
+        self.history.metered(*[wrong[n] if odd == n else right[n] for n in range(3)])
+        self.metered |= odd > 2
+
+    def volume(self, account: int, node: int, size: int, project: int) -> None:
+        """A volume, created, metered if the meter was registered before."""
+        self.numbers += 1
+        one = self.history.volume(
+            self.numbers, self.accounts[account], self.nodes[node], self.now, size=size,
+            project=project,
+        )  # fmt: skip
+        self.open_at[one], self.size[one] = None, size if self.metered else 0
+
+    def store(self, account: int, node: int, size: int, project: int) -> None:
+        """A volume that its node has made."""
+        self.volume(account, node, size, project)
+        self._format(stream("volume", self.numbers), self.now)
+
+    def _format(self, one: str, at: int) -> None:
+        self.history.formatted(one, at, decided=self.now)
+        self._billed(one, self.history.kept[one].previous, opens=True)
+
+    def format(self, index: int, late: int) -> None:
+        """One that is not made yet is made, about `late` units ago."""
+        bare = sorted(one for one, kept in self.history.kept.items() if not kept.made)
+        if bare:
+            self._format(bare[index % len(bare)], max(0, self.now - late * UNIT))
+
+    def _made(self, index: int) -> str | None:
+        made = sorted(one for one, kept in self.history.kept.items() if kept.made)
+        return made[index % len(made)] if made else None
+
+    def grow(self, index: int, late: int) -> None:
+        """A made volume has grown, about `late` units ago."""
+        one = self._made(index)
+        if one is None:
+            return
+        kept = self.history.kept[one]
+        more = 1 + index * 37
+        self.history.grown(one, kept.size + more, max(0, self.now - late * UNIT), self.now)
+        self._billed(one, kept.previous, opens=False)
+        self.size[one] += more if self.size[one] else 0
+        self._billed(one, kept.previous, opens=True)
+
+    def wipe(self, index: int, late: int) -> None:
+        """A volume is wiped, made or not, about `late` units ago."""
+        stored = sorted(self.history.kept)
+        if stored:
+            one = stored[index % len(stored)]
+            at = max(0, self.now - late * UNIT)
+            self._billed(one, self.history.kept[one].instant(at, self.now), opens=False)
+            self.history.wiped(one, at, self.now)
+
+    def overdue(self, index: int, what: int, late: int) -> None:
+        """A period closes over a made volume, which then turns out to have grown or gone before."""
+        if self._made(index) is None:
+            return
+        self._close_all()
+        if what:
+            self.grow(index, late)
+        else:
+            self.wipe(sorted(self.history.kept).index(str(self._made(index))), late)
+
+    def _close_all(self) -> None:
+        for account, owner in enumerate(self.accounts):
+            end = self.periods[owner][self.next_close[owner]][2]
+            if end < 10**6 * UNIT:
+                self.now = max(self.now, end)
+                self.close(account)
 
     def lease(self, node: int) -> None:
         """A renewal that names what is allocated on the node."""
@@ -151,15 +226,11 @@ class World:
 
     def belated(self, index: int, what: int, late: int) -> None:
         """A period closes over an open runtime, which then turns out to have ended before."""
-        usable = sorted(one for one, start in self.open_at.items() if start is not None)
+        usable = sorted(one for one in self.history.live if self.open_at[one] is not None)
         if not usable:
             return
         one = usable[index % len(usable)]
-        for account, owner in enumerate(self.accounts):
-            end = self.periods[owner][self.next_close[owner]][2]
-            if end < 10**6 * UNIT:
-                self.now = max(self.now, end)
-                self.close(account)
+        self._close_all()
         at = max(0, self.now - late * UNIT)
         if what == 0:
             self.lease(self.nodes.index(self.history.live[one].node))
@@ -190,10 +261,11 @@ small = st.integers(0, 40)
 WEIGHED = {
     "price": 2, "belated": 4, "start": 2, "job": 8, "usable": 3, "degraded": 3, "stopped": 4, "failed": 1,
     "lose": 3, "lease": 3, "close": 7, "invoice": 3, "seal": 2,
+    "meter": 1, "volume": 1, "store": 5, "format": 1, "grow": 3, "wipe": 3, "overdue": 4,
 }  # fmt: skip
 ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
     "price": (
-        st.integers(0, 2), st.integers(0, 1), st.integers(-5, 80), st.integers(0, 10**13),
+        st.integers(0, 2), st.integers(0, 2), st.integers(-5, 80), st.integers(0, 10**13),
         st.sampled_from([1, 7, 1000, 3_600_000_000_000]),
     ),
     "start": (st.integers(0, 1), st.integers(0, 2), st.integers(1, 8000), st.integers(1, 3)),
@@ -203,6 +275,13 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
     "belated": (small, st.integers(0, 2), st.integers(0, 60)),
     "lose": (small,),
     "lease": (st.integers(0, 2),),
+    "meter": (st.integers(0, 5),),
+    **dict.fromkeys(
+        ("volume", "store"),
+        (st.integers(0, 1), st.integers(0, 2), st.integers(1, 1 << 24), st.integers(1, 3)),
+    ),
+    **dict.fromkeys(("format", "grow", "wipe"), (small, st.sampled_from((0, 3, 60, 150)))),
+    "overdue": (small, st.integers(0, 2), st.integers(0, 60)),
     "close": (st.integers(0, 1),),
 }  # fmt: skip
 # Each operation comes with the time that passes before it: a history of ticks alone finds nothing.
@@ -229,8 +308,10 @@ def built(lengths: list[int], operations: list[tuple[Any, ...]]) -> World:
             period = history.period(account, 100 * number + sequence, sequence, start, end)
             world.periods[account].append((period, start, end))
             start = end
-    for number, model in enumerate(MODELS, 1):
+    for number, model in enumerate(PRICED, 1):
         history.price(10**12 * number + 1, 0, model=model)
+    if len(lengths) % 3:
+        world.meter(3)
     world.nodes = [
         history.node(number, MODELS[number % 2], simulated=number == 1) for number in range(3)
     ]
@@ -283,7 +364,9 @@ def test_platform_and_auditor_derive_the_same_books(
 def test_billed_time_is_the_measure_of_the_lifecycle(
     lengths: list[int], operations: list[tuple[Any, ...]]
 ) -> None:
-    """Invariant 4: what an ended runtime is charged for is its usable time to the microsecond."""
+    """Invariant 4: an ended runtime is charged for its usable time to the microsecond, a wiped volume
+    for its size in each of them; one from before the meter for nothing.
+    """
     world = built(lengths, operations)
     charged: dict[str, int] = defaultdict(int)
     with Books(None) as auditor:
@@ -292,6 +375,7 @@ def test_billed_time_is_the_measure_of_the_lifecycle(
             auditor._seals["rated_interval"].popleft()
         for row in auditor.expected_rows("rated_interval"):
             charged[row["resource"]] += row["sign"] * row["quantity"]
-    for one in world.milli:
-        if one not in world.history.live:
-            assert charged[one] == world.milli[one] * world.billed[one]
+    for one, size in world.size.items():
+        if one not in world.history.live and one not in world.history.kept:
+            assert charged[one] == world.due[one]
+        assert size or not charged[one]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import Struct
 
-from domain import account, invoice, period, pricebook, runtime
+from domain import account, invoice, meter, period, pricebook, runtime, volume
 from domain.rating import Books, RatedInterval, Transfer
 from tests.property.rating_orders import (
     A,
@@ -29,6 +29,7 @@ from tests.unit.domain_world import NAME, enrolled
 
 END = 100  # the horizon, us: short enough to count one by one
 MODELS = ("T4", "A10")
+LOCAL = "local"  # the model of volumes
 type InvoiceLine = tuple[str, str, int, str]  # project, SKU, price, service period
 
 
@@ -43,20 +44,20 @@ def kept(sums: dict[InvoiceLine, list[int]]) -> dict[InvoiceLine, list[int]]:
 
 
 class Rating(RuleBasedStateMachine):
-    """Runtimes come and go, periods close early or late, invoices follow."""
+    """Runtimes and volumes come and go, periods close early or late, invoices follow."""
 
     @initialize(
         cuts=st.lists(st.integers(1, END - 1), min_size=1, max_size=5, unique=True).map(sorted),
         entries=st.lists(
             st.tuples(
                 st.sampled_from(["default", "account-1"]),
-                st.sampled_from(MODELS),
+                st.sampled_from((*MODELS, LOCAL)),
                 st.integers(1, END),
                 st.booleans(),
                 st.integers(0, 10**13),
                 st.sampled_from([1, 3, 1000, 999_983]),
             ),
-            max_size=6,
+            max_size=8,
             unique_by=lambda entry: entry[:3],
         ),
         digits=st.sampled_from([0, 2, 11, 12]),
@@ -73,8 +74,14 @@ class Rating(RuleBasedStateMachine):
         self.moved: list[Transfer] = []
         self.unit = 10 ** (12 - digits)
         # model -> (priority, effective, position, pico, divisor)
-        self.prices: dict[str, list[tuple[bool, int, int, int, int]]] = {m: [] for m in MODELS}
-        self.runtimes: dict[str, tuple[str, int]] = {}
+        self.prices: dict[str, list[tuple[bool, int, int, int, int]]] = {
+            m: [] for m in (*MODELS, LOCAL)
+        }
+        self.models: dict[str, str] = {}  # of every runtime and volume
+        self.sizes: dict[str, list[int]] = {}  # in each microsecond
+        self.runtimes: set[str] = set()
+        self.volumes: set[str] = set()  # not wiped, of those that are made
+        self.stored = 0
         self.projects: dict[str, str] = {}
         self.open: dict[str, tuple[int, int]] = {}  # from, charged up to
         self.last: dict[str, int] = {}
@@ -89,10 +96,13 @@ class Rating(RuleBasedStateMachine):
         for number, (start, stop) in enumerate(self.periods, 1):
             opened = period.Opened("account-1", number, start, stop, "UTC", "x", 0)
             self.say(f"period-{number}", opened)
-        for model in MODELS:
+        for model in (*MODELS, LOCAL):
             self.publish("default", model, 0, 7 * 10**11, 3000, valid=True)
+        self.say("early-volume", self.created("project-0", 9))
+        self.say("meter-1", meter.Registered("storage.capacity", "MiB-us", "lifecycle", "sum", 0))
         for of, model, since, valid, pico, divisor in entries:
             self.publish(of, model, since, pico, divisor, valid=valid)
+        self.say("early-volume", volume.Formatted(0, "x", 1, 0, 0, 0, A))
 
     def publish(
         self, of: str, model: str, since: int, pico: int, divisor: int, *, valid: bool
@@ -100,6 +110,8 @@ class Rating(RuleBasedStateMachine):
         if valid:
             self.prices[model].append((of != "default", since, len(self.said), pico, divisor))
         fields = (of, "gpu.time", model, "-", "usable", "USD")
+        if model == LOCAL:
+            fields = (of, "storage.capacity", model, "-", "existing", "USD")
         published = since if valid else since + 1
         self.say("pricebook-1", pricebook.EntryPublished(*fields, since, published, pico, divisor))
 
@@ -112,26 +124,61 @@ class Rating(RuleBasedStateMachine):
     @rule(model=st.sampled_from(MODELS), milli=st.sampled_from([1, 333, 1000, 8000]))
     def request(self, model: str, milli: int) -> None:
         name, project = f"runtime-{len(self.runtimes)}", f"project-{len(self.runtimes) % 2}"
-        self.runtimes[name] = (model, milli)
+        self.runtimes.add(name)
+        self.models[name], self.sizes[name] = model, [milli] * END
         self.projects[name] = project
         self.last[name] = 0
         fields = (project, "department-1", "account-1", NAME, 1, milli, ())
         self.say(name, runtime.Requested(*fields, 0))
         self.say(name, runtime.Allocated("allocation-1", "node-1", model, (), 1, 0))
 
-    @precondition(lambda self: len(self.runtimes) > len(self.open))
+    @precondition(lambda self: self.runtimes - set(self.open))
     @rule(data=st.data())
     def usable(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(sorted(set(self.runtimes) - set(self.open))))
+        name = data.draw(st.sampled_from(sorted(self.runtimes - set(self.open))))
         at = data.draw(st.integers(self.last[name], END))
         self.say(name, runtime.Usable(at, at, at, A))
         self.open[name] = (at, at)
         self.last[name] = at
 
-    @precondition(lambda self: self.open)
+    def created(self, project: str, size: int) -> volume.Created:
+        return volume.Created(project, "department-1", "account-1", "node-1", NAME, size, 0)
+
+    @rule(size=st.sampled_from([1, 333, 16_384]), at=st.integers(0, END))
+    def store(self, size: int, at: int) -> None:
+        """A volume that its node has made."""
+        name, project = f"volume-{self.stored}", f"project-{self.stored % 2}"
+        self.stored += 1
+        self.volumes.add(name)
+        self.models[name], self.sizes[name] = LOCAL, [size] * END
+        self.projects[name] = project
+        self.say(name, self.created(project, size))
+        self.say(name, volume.Formatted(0, "x", 1, at, at, at, A))
+        self.open[name] = (at, at)
+
+    @precondition(lambda self: self.volumes)
+    @rule(data=st.data(), more=st.integers(0, 1000), again=st.booleans())
+    def grow_or_wipe(self, data: st.DataObject, more: int, again: bool) -> None:
+        """It grows, or, by nothing, is wiped: perhaps before what periods have taken of it."""
+        name = data.draw(st.sampled_from(sorted(self.volumes)))
+        start, _ = self.open.pop(name)
+        at = data.draw(st.integers(start, END))
+        self.billable[name] |= set(range(start, at))
+        size = self.sizes[name][-1] + more
+        fact: Struct = volume.Grown(0, size, at, at, at, A)
+        if more:
+            self.sizes[name][at:] = [size] * (END - at)
+            self.open[name] = (at, at)
+        else:
+            self.volumes.remove(name)
+            fact = volume.Wiped(0, "x", 1, 1, at, at, at, A)
+        for _ in range(1 + again):
+            self.say(name, fact)
+
+    @precondition(lambda self: self.runtimes & set(self.open))
     @rule(data=st.data(), kind=st.integers(0, 3), again=st.booleans())
     def finish(self, data: st.DataObject, kind: int, again: bool) -> None:
-        name = data.draw(st.sampled_from(sorted(self.open)))
+        name = data.draw(st.sampled_from(sorted(self.runtimes & set(self.open))))
         start, _ = self.open.pop(name)
         at = data.draw(st.integers(start, END))
         facts = (
@@ -179,22 +226,23 @@ class Rating(RuleBasedStateMachine):
         count: dict[tuple[str, int], int] = defaultdict(int)
         for row in self.rated:
             assert row.start_us < row.end_us
-            assert row.quantity == self.runtimes[row.resource][1] * (row.end_us - row.start_us)
+            size, rest = divmod(row.quantity, row.end_us - row.start_us)
+            assert not rest
             for instant in range(row.start_us, row.end_us):
-                count[row.resource, instant] += row.sign
-        charged = {key for key, times in count.items() if times}
-        assert set(count.values()) <= {0, 1}
-        assert charged == {(name, at) for name, due in self.due().items() for at in due}
+                count[row.resource, instant] += row.sign * size
+        charged = {key: size for key, size in count.items() if size}
+        due = self.due().items()
+        assert charged == {(name, at): self.sizes[name][at] for name, ats in due for at in ats}
 
     def counted(self) -> dict[LineKey, tuple[int, int]]:
         """Every charge line as the oracle counts it, microsecond by microsecond."""
         quantity: dict[tuple[str, tuple[bool, int, int, int, int], str], int] = defaultdict(int)
         for name, instants in self.due().items():
-            model, milli = self.runtimes[name]
+            model, sizes = self.models[name], self.sizes[name]
             for at in instants:
                 price = max(p for p in self.prices[model] if p[1] <= at)
                 [number] = [n for n, (a, b) in enumerate(self.periods, 1) if a <= at < b]
-                quantity[name, price, f"period-{number}"] += milli
+                quantity[name, price, f"period-{number}"] += sizes[at]
         return {
             (name, price[2], of): (total, round(Fraction(total * price[3], price[4])))
             for (name, price, of), total in quantity.items()
@@ -230,7 +278,9 @@ class Rating(RuleBasedStateMachine):
 
     def line_of(self, name: str, price: int, of: str) -> InvoiceLine:
         """The invoice line that a charge line of the runtime is summed into."""
-        return (self.projects[name], f"gpu.time:{self.runtimes[name][0]}", price, of)
+        model = self.models[name]
+        meter_name = "storage.capacity" if model == LOCAL else "gpu.time"
+        return (self.projects[name], f"{meter_name}:{model}", price, of)
 
     def booked_in(self, booked: str) -> dict[InvoiceLine, list[int]]:
         """Quantity and amount of every row and transfer booked in one period, by invoice line."""
@@ -300,7 +350,12 @@ class Rating(RuleBasedStateMachine):
             return
         told = without_invoices(self.said)
         # Late or in time it comes to the same once every open interval has ended.
-        ended = told + [(name, runtime.Stopped(END, END, END, A)) for name in self.open]
+        ended = told + [
+            (name, volume.Wiped(0, "x", 1, 1, END, END, END, A))
+            if name in self.volumes
+            else (name, runtime.Stopped(END, END, END, A))
+            for name in self.open
+        ]
         for history in (told, ended):
             once = digest(history)
             for seed in range(3):

@@ -135,9 +135,9 @@ def test_a_close_charges_what_is_open_and_a_stop_only_the_rest() -> None:
     """No microsecond is charged twice."""
     told = Told()
     assert told.close(1) == [(10, 100, 1, "period-1", "period-1")]
-    assert told.books.open_runtimes == {"runtime-1": 100}
+    assert told.books.open_resources == {"runtime-1": 100}
     assert told.stop(150) == [(100, 150, 1, "period-2", "period-2")]
-    assert told.books.open_runtimes == {}
+    assert told.books.open_resources == {}
 
 
 def test_a_stop_before_what_a_close_charged_gives_it_back_in_the_open_period() -> None:

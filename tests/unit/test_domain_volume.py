@@ -5,12 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from domain import runtime, storage, volume
+from api.admission.wire import VolumeAsk
+from api.admission.writer import decide
+from domain import log, meter, pricebook, runtime, storage, volume
 from domain.decider import Emit, fold
 from domain.errors import DomainError
 from domain.launch import admit, end
 from domain.placing import Launch, Mount
 from domain.volume_paths import check_paths
+from projections.months import derived_id
 from tests.unit.domain_world import ANCHOR, NAME, World, decided, fact_of, launch, refused, word
 
 MIB = volume.MIB
@@ -206,6 +209,45 @@ def test_a_new_volume_goes_to_the_node_with_the_fewest() -> None:
     for wrong in (replace(there, node="node-9"), replace(there, node="", models=("A10",))):
         with pytest.raises(DomainError, match=r"volume\.no_node"):
             storage.create(made.state, replace(wrong, volume="volume-4"))
+
+
+def test_a_metered_volume_is_admitted_with_a_price_only() -> None:
+    """Registered before, a volume that nothing prices in its account's currency is refused and
+    nothing is remembered; under a meter of another unit nothing is metered.
+    """
+    made = world()
+    asked = storage.NewVolume("volume-2", "organization-1", "project-1", NAME, 64, 5)
+    registered = meter.Registered("storage.capacity", "MiB-us", "lifecycle", "sum", 1)
+    made.say("meter-1", replace(registered, unit="GiB-h"))
+    assert storage.create(made.state, asked)
+    made.say("meter-2", registered)
+    unpriced = replace(asked, volume="volume-3")
+    scope = ("default", "storage.capacity", "local", "-", "existing")
+    made.say("pricebook-2", pricebook.EntryPublished(*scope, "EUR", 0, 0, 1, 1))
+    made.say("pricebook-2", pricebook.EntryPublished(*scope, "USD", 6, 0, 1, 1))
+    with pytest.raises(DomainError, match=r"volume\.no_price"):
+        storage.create(made.state, unpriced)
+    assert "volume-3" not in made.state.volumes
+    assert storage.create(made.state, replace(unpriced, now_us=6))
+
+
+def test_a_volume_decided_without_the_meter_loses_to_its_registration() -> None:
+    """Its append reads the stream that the registration would open: else it would be metered with
+    no price, and rating would stop.
+    """
+    made = world()
+    log_stream = "log-01890000-0000-7000-8000-000000000000"
+    made.say(log_stream, log.Opened("gpuaas-log/1", "o/1", "v"))
+    asked = storage.NewVolume("volume-2", "organization-1", "project-1", NAME, 64, 5)
+    where = derived_id("meter", log_stream, "storage.capacity")
+    _, append = decide(made.state, VolumeAsk(asked, "user-1", "cmd:1", ()))
+    assert (where, 0) in append.reads
+    made.say(where, meter.Registered("storage.capacity", "MiB-us", "lifecycle", "sum", 1))
+    scope = ("default", "storage.capacity", "local", "-", "existing")
+    made.say("pricebook-2", pricebook.EntryPublished(*scope, "USD", 0, 0, 1, 1))
+    again = replace(asked, volume="volume-3")
+    _, append = decide(made.state, VolumeAsk(again, "user-1", "cmd:2", ()))
+    assert (where, 1) in append.reads
 
 
 @given(st.lists(st.sampled_from(["launch", "lost launch", "stop", "lost stop"]), max_size=12))

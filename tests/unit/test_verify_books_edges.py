@@ -74,6 +74,15 @@ def test_batches_may_be_compared_after_all_is_fed() -> None:
     assert report.unsealed_rows == {"rated_interval": 1, "transfer": 1}
 
 
+def test_what_was_never_given_a_place_is_cancelled_at_no_cost() -> None:
+    """Requested, not allocated: nothing of it was ever counted."""
+    history, account, _, node_id = simple()
+    one = history.start(1, account, node_id, 0)
+    history.facts.pop()
+    history.add(one, runtime.Cancelled("gone", 0))
+    assert rows(history) == ([], [])
+
+
 def test_a_row_of_a_later_cause_is_not_of_this_batch() -> None:
     """`through` says which causes a batch covers, and no row of another is in it."""
     history = two_charges()

@@ -3,9 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
+from domain import rating, runtime
 from domain import volume as f
 from domain.words import Attested, Private
-from tests.property.books_history import History, stream
+from tests.property.books_history import HOUR_US, ORG, History, stream
+from tests.unit.test_verify_books import MONTH, rows, simple
 from tests.unit.test_verify_books_refusals import refused
 from tests.unit.test_verify_books_upkeep import given, history_of, holds, left
 
@@ -122,3 +124,155 @@ def test_what_was_not_made_is_not_written_and_a_receipt_covers_it() -> None:
     history, node_id = history_of(simulated=True)
     say(history, created(node_id), wiped(0), f.Deleted(0))
     holds(history)
+
+
+def test_a_volume_is_made_once_and_grows_afterwards() -> None:
+    """Its interval opens once; what its node has not made has no size to grow from."""
+    history, _ = made()
+    say(history, formatted())
+    refused(history, "books.volume", "stream")
+    history, node_id = history_of(simulated=True)
+    say(history, created(node_id), f.Grown(0, 65, 1, 1, 1, WORD))
+    refused(history, "books.volume", "stream")
+    history, node_id = made()
+    say(history, wiped(), created(node_id))
+    refused(history, "books.volume", "stream")
+
+
+def metered() -> tuple[History, str, str, str]:
+    """The simple world with the meter of storage, at 3 pico for a MiB-us."""
+    history, account, first, node = simple()
+    history.metered()
+    history.price(3, 0, model="local", divisor=1)
+    return history, account, first, node
+
+
+def test_a_volume_is_charged_by_its_size_and_time() -> None:
+    """From formatted on, by each size from the instant it has it, until it is wiped."""
+    history, account, first, node = metered()
+    one = history.volume(7, account, node, 0, size=64)
+    history.formatted(one, 10)
+    grown = history.grown(one, 100, 110)
+    wiped_at = history.wiped(one, 1110)
+    (before, after), moved = rows(history)
+    assert before == {
+        "row": 0, "cause": grown, "resource": one, "meter": "storage.capacity", "price": 7,
+        "period": first, "booked": first, "start_us": 10, "end_us": 110, "sign": 1,
+        "quantity": 6400, "line_quantity": 6400, "line_amount_pico": 19_200,
+    }  # fmt: skip
+    assert (after["start_us"], after["end_us"], after["cause"]) == (110, 1110, wiped_at)
+    assert (after["quantity"], after["line_quantity"]) == (100_000, 106_400)
+    assert [row["credit"] for row in moved] == ["revenue:storage.capacity:local"] * 2
+    assert [row["amount_pico"] for row in moved] == [19_200, 300_000]
+
+
+def test_what_a_close_took_too_much_of_one_size_is_given_back_in_that_size() -> None:
+    """Grown before the close, told after it: the old size back, the new one with the next cause."""
+    history, account, first, node = metered()
+    one = history.volume(7, account, node, 0, size=64)
+    history.formatted(one, 0)
+    history.close(account, first, 0, MONTH)
+    history.grown(one, 100, MONTH - 10, decided=MONTH + 5)
+    history.wiped(one, MONTH + 10)
+    rated, _ = rows(history)
+    said = [(r["sign"], r["start_us"], r["end_us"], r["quantity"]) for r in rated]
+    assert said == [
+        (1, 0, MONTH, 64 * MONTH),
+        (-1, MONTH - 10, MONTH, 640),
+        (1, MONTH - 10, MONTH, 1000),
+        (1, MONTH, MONTH + 10, 1000),
+    ]
+    second = stream("period", 2)
+    assert [(r["period"], r["booked"]) for r in rated] == [
+        (first, first), (first, second), (first, second), (second, second),
+    ]  # fmt: skip
+    assert rated[2]["line_quantity"] == 64 * MONTH - 640 + 1000
+
+
+def test_runtimes_and_volumes_are_charged_in_one_order_when_a_period_closes() -> None:
+    """That of their first entries: neither kind before the other."""
+    history, account, first, node = metered()
+    made = []
+    for number in range(3):
+        made.append(history.volume(number, account, node, 0))
+        made.append(history.start(number, account, node, 0))
+    for one in reversed(made):
+        if one.startswith("volume-"):
+            history.formatted(one, 0)
+        else:
+            history.say(runtime.Usable, one, 0)
+    history.close(account, first, 0, MONTH)
+    rated, _ = rows(history)
+    assert [row["resource"] for row in rated] == made
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{}, {"name": "storage.local"}, {"unit": "GiB-h"}, {"source": "readings"}],
+)
+def test_a_volume_from_before_its_meter_is_never_charged(odd: dict[str, str]) -> None:
+    """Nor one under a meter of another name, unit or source; it needs no price either."""
+    history, account, first, node = simple()
+    if odd:
+        history.metered(**odd)
+    one = history.volume(7, account, node, 0)
+    if not odd:
+        history.metered()
+    history.formatted(one, 0)
+    history.grown(one, 100, HOUR_US)
+    history.close(account, first, 0, MONTH)
+    history.wiped(one, MONTH + 1)
+    assert rows(history) == ([], [])
+
+
+def test_a_metered_volume_without_a_price_stops_the_books() -> None:
+    """By name, as GPUs do: nobody guesses what it costs."""
+    history, account, _, node = simple()
+    history.metered()
+    one = history.volume(7, account, node, 0)
+    history.formatted(one, 0)
+    history.wiped(one, 10)
+    history.facts.pop()
+    refused(history, "rating.no_price")
+
+
+def test_a_metered_volume_has_a_size_a_node_and_an_account_of_its_own() -> None:
+    """Each is refused by the field that is wrong."""
+    history, account, _, node = metered()
+    history.volume(7, account, node, 0, size=0)
+    refused(history, "books.volume", "size_mib")
+    history, account, _, _ = metered()
+    history.volume(7, account, stream("node", 9), 0)
+    refused(history, "books.volume", "node")
+    history, _, _, node = metered()
+    history.volume(7, stream("account", 9), node, 0)
+    refused(history, "books.account", "account")
+    history, account, _, node = metered()
+    foreign = history.volume(7, account, node, 0)
+    history.orgs[foreign] = stream("organization", 9)
+    refused(history, "books.org", "org")
+    assert stream("organization", 9) != ORG
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_an_invoice_says_whether_its_volumes_are_simulated(simulated: bool) -> None:
+    """By what their node said when they were created; a later word changes nothing."""
+    history, account, first, _ = metered()
+    node = history.node(2, "T4", simulated=simulated)
+    one = history.volume(7, account, node, 0)
+    history.node(2, "T4", simulated=not simulated)
+    history.formatted(one, 0)
+    closed = history.close(account, first, 0, MONTH)
+    assert judged(history, account, first, closed) == simulated
+
+
+def judged(history: History, account: str, first: str, closed: int) -> bool:
+    """What the platform's invoice says, once the auditor has found every byte of it the same."""
+    books = rating.Books()
+    for position, (name, _, fact) in enumerate(history.facts):
+        books.apply(position, name, fact)
+    draft = books.invoice_of(first)
+    totals = (draft.total_pico, draft.total_minor, len(draft.lines))
+    history.invoice(1, account, first, closed, rating.invoice_file(draft, "INV-1"), totals)
+    holds(history)
+    return draft.simulated

@@ -10,9 +10,9 @@ rating; standard library only. How to use it, once entries and attestations are 
             books.compare(table, first_row, decoded_rows)
         report = books.finish()
 
-Memory is bounded (<= 200 MB): open runtimes, charge lines, prices, balances, rows not yet compared
+Memory is bounded (<= 200 MB): open resources, charge lines, prices, balances, rows not yet compared
 and names already used overflow into a temporary SQLite file under `spill_dir` (books_spill.py).
-State that cannot matter again is dropped: a runtime and its lines when it ends, the sums of a
+State that cannot matter again is dropped: a resource and its lines when it ends, the sums of a
 booked period when it is invoiced, a row when it is compared. In memory whole: the periods of the
 account at hand, the entries of one price key, the lines of one invoice.
 """
@@ -26,9 +26,11 @@ from typing import Any, Self
 from gpuaas_verify.books_holdings import Holdings
 from gpuaas_verify.books_invoice import Invoicing
 from gpuaas_verify.books_life import Lives
+from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_rating import RATED, TRANSFER, Charging
 from gpuaas_verify.books_shape import check_shape
 from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.books_volumes import Volumes
 from gpuaas_verify.errors import Invalid
 
 FIELDS = {"rated_interval": RATED, "transfer": TRANSFER}
@@ -41,6 +43,8 @@ CAUSES = frozenset({
     "gpuaas.runtime.stopped.v1",
     "gpuaas.runtime.failed.v1",
     "gpuaas.runtime.lost.v1",
+    "gpuaas.volume.grown.v1",
+    "gpuaas.volume.wiped.v1",
     "gpuaas.period.closed.v1",
     "gpuaas.invoice.finalized.v1",
 })  # fmt: skip
@@ -91,9 +95,10 @@ class Books:
         self._spill = Spill(spill_dir, items, rows)
         self._charging = Charging(self._spill)
         self._invoicing = Invoicing(self._spill, self._charging)
-        self._lives = Lives(self._spill, self._charging)
+        metered = Metered(self._spill, self._charging)
+        lives = Lives(self._spill, self._charging, metered).handlers()
+        volumes = Volumes(self._spill, self._charging, metered)
         holdings = Holdings(self._spill)
-        lives = self._lives.handlers()
 
         def enrolled(position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
             lives["gpuaas.node.enrolled.v1"](position, entry, fact)
@@ -102,6 +107,7 @@ class Books:
         self._handlers: dict[str, Callable[[int, dict[str, Any], dict[str, Any]], None]] = {
             **lives,
             **holdings.handlers(),
+            **volumes.handlers(),
             "gpuaas.node.enrolled.v1": enrolled,
             "gpuaas.account.opened.v1": self._account_opened,
             "gpuaas.account.invoiced.v1": self._account_invoiced,

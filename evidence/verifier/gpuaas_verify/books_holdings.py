@@ -9,7 +9,6 @@ from typing import Any
 from gpuaas_verify.books_rating import NUL
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_upkeep import Upkeep
-from gpuaas_verify.books_volumes import Volumes
 from gpuaas_verify.errors import Invalid
 
 type Row = dict[str, Any]
@@ -25,7 +24,6 @@ class Holdings:
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
         self.upkeep = Upkeep(spill)
-        self._volumes = Volumes(spill)
 
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
@@ -36,7 +34,6 @@ class Holdings:
             "gpuaas.quota.committed.v1": self._committed,
             "gpuaas.quota.released.v1": self._given_back,
             **self.upkeep.handlers(),
-            **self._volumes.handlers(),
         }
 
     def _allocated(self, position: int, entry: Row, fact: Row) -> None:

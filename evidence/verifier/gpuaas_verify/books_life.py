@@ -1,8 +1,8 @@
 """Nodes and runtimes: whose clock bills, which instants, and what is charged when.
 
 contracts/facts.md ("Agents' words") for the instants, contracts/rating.md sections 2 and 3 for
-the intervals and causes. Signatures are checked before (attest.py); here the attested body's boot
-time is read again from its bytes and every billable instant computed anew.
+the intervals and causes of runtimes. Signatures are checked before (attest.py); here the attested
+body's boot time is read again from its bytes and every billable instant computed anew.
 """
 
 import base64
@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_rating import Charging, bounded
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
@@ -18,19 +19,21 @@ from gpuaas_verify.errors import Invalid
 type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
 
+METER, STATE = "gpu.time", "usable"
 ATTESTED_KEYS = ["node", "key", "boot", "seq", "body", "sig"]
 
 
 class Lives:
     """Runtimes until they end, and what of each node their billing needs.
 
-    A runtime's item: account, project, milli, model, node, simulated, requested (position),
-    previous (instant), lease (last renewal that named it), start and done of the open interval.
+    A runtime's item: account, project, milli, requested (position), node, previous (instant),
+    lease (last renewal that named it). Its intervals are among the metered ones.
     """
 
-    def __init__(self, spill: Spill, charging: Charging) -> None:
+    def __init__(self, spill: Spill, charging: Charging, metered: Metered) -> None:
         self._spill = spill
         self._charging = charging
+        self._metered = metered
 
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
@@ -46,7 +49,7 @@ class Lives:
             "gpuaas.runtime.failed.v1": self._failed,
             "gpuaas.runtime.lost.v1": self._lost,
             "gpuaas.runtime.cancelled.v1": self._cancelled,
-            "gpuaas.period.closed.v1": self._period_closed,
+            "gpuaas.period.closed.v1": self._metered.period_closed,
         }
 
     # -- nodes ---------------------------------------------------------------------------
@@ -112,7 +115,6 @@ class Lives:
             "devices": fact["devices"],
             "models": fact["models"],
             "requested": position,
-            "start": None,
         }
         self._spill.put("runtime", "", entry["stream"], item)
 
@@ -123,10 +125,19 @@ class Lives:
         node = self._node(position, fact["node"])
         _check_place(position, fact, item, node)
         del item["devices"], item["models"]
+        about = {
+            "account": item["account"],
+            "project": item["project"],
+            "size": item["milli"],
+            "order": item["requested"],
+            "meter": METER,
+            "model": fact["model"],
+            "state": STATE,
+            "simulated": node["simulated"],
+        }
+        self._metered.add(entry["stream"], about)
         item |= {
             "node": fact["node"],
-            "model": fact["model"],
-            "simulated": node["simulated"],
             "previous": fact["allocated_us"],
             "lease": None,
         }
@@ -152,25 +163,23 @@ class Lives:
         item = self._placed(position, entry)
         instant = self._instant(position, entry, fact, item, "usable_us")
         item["previous"] = instant
-        if item["start"] is None:
-            item["start"] = item["done"] = instant
-            self._spill.put("open", item["account"], f"{item['requested']:020d}", entry["stream"])
+        self._metered.begin(entry["stream"], instant)
         self._spill.put("runtime", "", entry["stream"], item)
 
     def _degraded(self, position: int, entry: Row, fact: Row) -> None:
         item = self._placed(position, entry)
         instant = self._instant(position, entry, fact, item, "degraded_us")
-        self._end_interval(position, entry["stream"], item, instant)
+        self._metered.end(position, entry["stream"], instant)
         item["previous"] = instant
         self._spill.put("runtime", "", entry["stream"], item)
 
     def _stopped(self, position: int, entry: Row, fact: Row) -> None:
         item = self._placed(position, entry)
-        self._end(position, entry, item, self._instant(position, entry, fact, item, "stopped_us"))
+        self._end(position, entry, self._instant(position, entry, fact, item, "stopped_us"))
 
     def _failed(self, position: int, entry: Row, fact: Row) -> None:
         item = self._placed(position, entry)
-        self._end(position, entry, item, self._instant(position, entry, fact, item, "failed_us"))
+        self._end(position, entry, self._instant(position, entry, fact, item, "failed_us"))
 
     def _lost(self, position: int, entry: Row, fact: Row) -> None:
         item = self._placed(position, entry)
@@ -181,48 +190,21 @@ class Lives:
                 "books.instant", f"lost_us is {fact['lost_us']}, derived {instant}",
                 position=position, field="lost_us",
             )  # fmt: skip
-        self._end(position, entry, item, instant)
+        self._end(position, entry, instant)
 
     def _cancelled(self, position: int, entry: Row, _fact: Row) -> None:
-        item = self._runtime(position, entry)
-        if item["start"] is not None:
+        self._runtime(position, entry)
+        if self._metered.is_open(entry["stream"]):
             raise Invalid("books.lifecycle", "cancelled in use", position=position, field="stream")
-        self._spill.delete("runtime", "", entry["stream"])
-        self._spill.drop("line", entry["stream"])
+        self._gone(entry["stream"])
 
-    def _end(self, position: int, entry: Row, item: Row, instant: int) -> None:
-        self._end_interval(position, entry["stream"], item, instant)
-        self._spill.delete("runtime", "", entry["stream"])
-        self._spill.drop("line", entry["stream"])
+    def _end(self, position: int, entry: Row, instant: int) -> None:
+        self._metered.end(position, entry["stream"], instant)
+        self._gone(entry["stream"])
 
-    def _end_interval(self, position: int, stream: str, item: Row, end: int) -> None:
-        if item["start"] is None:
-            return
-        start, done = item["start"], item["done"]
-        if end > done:
-            self._charging.charge(position, stream, item, done, end, 1)
-        elif end < done:
-            self._charging.charge(position, stream, item, max(end, start), done, -1)
-        item["start"] = item["done"] = None
-        self._spill.delete("open", item["account"], f"{item['requested']:020d}")
-
-    def _period_closed(self, position: int, entry: Row, fact: Row) -> None:
-        self._charging.own_account(position, fact["account"], entry["org"])
-        period = self._charging.period(position, fact["account"], entry["stream"])
-        for field, right in (
-            ("start_us", fact["start_us"] == period[1]),
-            ("end_us", fact["end_us"] == period[2]),
-            ("closed_us", period[3] is None),
-        ):
-            if not right:
-                raise Invalid("books.period", "not what was opened", position=position, field=field)
-        for _, stream in self._spill.scan("open", fact["account"]):
-            item = self._spill.get("runtime", "", stream)
-            if item["done"] < fact["end_us"]:
-                self._charging.charge(position, stream, item, item["done"], fact["end_us"], 1)
-                item["done"] = fact["end_us"]
-                self._spill.put("runtime", "", stream, item)
-        self._charging.set_closed(position, fact["account"], entry["stream"])
+    def _gone(self, stream: str) -> None:
+        self._spill.delete("runtime", "", stream)
+        self._metered.drop(stream)
 
 
 def _check_place(position: int, fact: Row, item: Row, node: Row) -> None:

@@ -22,7 +22,7 @@ TRANSFER = (
     "resource", "meter", "price", "period", "booked", "debit_seq", "debit_balance_pico",
     "credit_seq", "credit_balance_pico",
 )  # fmt: skip
-METER, REGION, STATE = "gpu.time", "-", "usable"
+REGION = "-"
 LIMIT = 10**38
 FIRST, EFFECTIVE = itemgetter(1), itemgetter(0)
 NUL = "\x00"  # joins keys; no string of an entry may contain it, and it sorts before all
@@ -161,47 +161,48 @@ class Charging:
         insort(entries, [effective, position, fact["price_pico"], fact["divisor"]])
         self._spill.put("price", "", key, entries)
 
-    def _prices(self, account: str, model: str, currency: str) -> list[list[list[int]]]:
-        keys = (
-            NUL.join([whose, METER, model, REGION, STATE, currency])
-            for whose in (account, "default")
-        )
+    def _prices(self, item: dict[str, Any], currency: str) -> list[list[list[int]]]:
+        scope = (item["meter"], item["model"], REGION, item["state"], currency)
+        keys = (NUL.join([whose, *scope]) for whose in (item["account"], "default"))
         return [self._spill.get("price", "", key) or [] for key in keys]
 
     # -- charging ------------------------------------------------------------------------
 
     def charge(
-        self, position: int, runtime: str, item: dict[str, Any], a: int, b: int, sign: int
+        self, position: int, resource: str, item: dict[str, Any], a: int, b: int, sign: int
     ) -> None:
-        """Rows for `[a, b)` of the runtime, piece by piece (section 4)."""
+        """Rows for `[a, b)` of the metered resource, piece by piece (section 4).
+
+        `item`: its account, project, size, meter, model, state, simulated.
+        """
         account = self.account(position, item["account"])
-        books = self._prices(item["account"], item["model"], account["currency"])
+        books = self._prices(item, account["currency"])
         for start, end, price, period in _pieces(position, a, b, account["periods"], books):
-            self._piece(position, runtime, item, account, (start, end, price, period), sign)
+            self._piece(position, resource, item, account, (start, end, price, period), sign)
 
     def _piece(
         self,
         position: int,
-        runtime: str,
+        resource: str,
         item: dict[str, Any],
         account: dict[str, Any],
         piece: tuple[int, int, list[int], list[Any]],
         sign: int,
     ) -> None:
         start, end, (_, price, pico, divisor), period = piece
-        quantity = bounded(item["milli"] * (end - start), position, "quantity")
+        quantity = bounded(item["size"] * (end - start), position, "quantity")
         booked = period[0] if period[3] is None else _first_open(position, account["periods"])
         name = f"{price}{NUL}{period[0]}"
-        line = self._spill.get("line", runtime, name) or [0, 0]
+        line = self._spill.get("line", resource, name) or [0, 0]
         total = bounded(line[0] + sign * quantity, position, "line_quantity")
         amount = bounded(round_half_even(total * pico, divisor), position, "line_amount_pico")
         delta = amount - line[1]
-        self._spill.put("line", runtime, name, [total, amount])
+        self._spill.put("line", resource, name, [total, amount])
         self._row(
             "rated_interval",
             position,
-            runtime,
-            METER,
+            resource,
+            item["meter"],
             price,
             period[0],
             booked,
@@ -212,7 +213,7 @@ class Charging:
             total,
             amount,
         )
-        sku = f"{METER}:{item['model']}"
+        sku = f"{item['meter']}:{item['model']}"
         self._book(booked, (item["project"], sku, price, period[0]), sign * quantity, delta)
         if item["simulated"]:
             self._spill.put("simulated", "", booked, 1)
@@ -220,7 +221,7 @@ class Charging:
             sides = ("unbilled", f"revenue:{sku}") if delta > 0 else (f"revenue:{sku}", "unbilled")
             self.transfer(
                 position, "charge", item["account"], sides, account["currency"], abs(delta),
-                (runtime, METER, price, period[0], booked), f"{start}\n",
+                (resource, item["meter"], price, period[0], booked), f"{start}\n",
             )  # fmt: skip
 
     def _book(

@@ -89,6 +89,9 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     "gpuaas.node.unreserved.v1": _shape(
         "decided_us", "reservation devices decided_us", devices=LIST
     ),
+    "gpuaas.meter.registered.v1": _shape(
+        "registered_us", "meter unit source aggregation registered_us"
+    ),
     "gpuaas.price.entry_published.v1": _shape(
         "effective_from_us published_us price_pico divisor",
         "account meter model region state currency effective_from_us published_us"

@@ -1,11 +1,14 @@
-"""Volumes: one writer at a time, on the volume's own node, under epochs that only rise.
+"""Volumes: one writer at a time, on the volume's own node, under epochs that only rise; metered.
 
-contracts/facts.md. State per volume that is not wiped yet, in the spill.
+contracts/facts.md, contracts/rating.md sections 1 and 2. State per volume that is not wiped yet, in
+the spill. Instants are checked with the words that rest on them (attest.py).
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from gpuaas_verify.books_metered import Metered
+from gpuaas_verify.books_rating import Charging
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
@@ -13,17 +16,22 @@ type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
 
 MIB = 1 << 20
+METER, UNIT, SOURCE, MODEL, STATE = "storage.capacity", "MiB-us", "lifecycle", "local", "existing"
 
 
 class Volumes:
     """By volume: [node, MiB, made, the allocation that has it or None, its last epoch]."""
 
-    def __init__(self, spill: Spill) -> None:
+    def __init__(self, spill: Spill, charging: Charging, metered: Metered) -> None:
         self._spill = spill
+        self._charging = charging
+        self._metered = metered
+        self._registered = False  # volumes created from now on are metered
 
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
         return {
+            "gpuaas.meter.registered.v1": self._meter_registered,
             "gpuaas.volume.created.v1": self._created,
             "gpuaas.volume.formatted.v1": self._formatted,
             "gpuaas.volume.attached.v1": self._attached,
@@ -32,16 +40,45 @@ class Volumes:
             "gpuaas.volume.wiped.v1": self._wiped,
         }
 
+    def _meter_registered(self, _position: int, _entry: Row, fact: Row) -> None:
+        if [fact["meter"], fact["unit"], fact["source"]] == [METER, UNIT, SOURCE]:
+            self._registered = True
+
     def _created(self, position: int, entry: Row, fact: Row) -> None:
-        if self._spill.get("volume", entry["stream"], "") is not None:
+        if entry["version"] != 1:
             raise _wrong(position, "it was created before", "stream")
         self._put(entry, [fact["node"], fact["size_mib"], False, None, 0])
+        if self._registered:
+            self._meter(position, entry, fact)
+
+    def _meter(self, position: int, entry: Row, fact: Row) -> None:
+        self._charging.own_account(position, fact["account"], entry["org"])
+        if fact["size_mib"] < 1:
+            raise _wrong(position, "of no size", "size_mib")
+        node = self._spill.get("node", "", fact["node"])
+        if node is None:
+            raise _wrong(position, "its node is not enrolled", "node")
+        about = {
+            "account": fact["account"],
+            "project": fact["project"],
+            "size": fact["size_mib"],
+            "order": position,
+            "meter": METER,
+            "model": MODEL,
+            "state": STATE,
+            "simulated": node["simulated"],
+        }
+        self._metered.add(entry["stream"], about)
 
     def _formatted(self, position: int, entry: Row, fact: Row) -> None:
-        node, size, _, has, epoch = self._known(position, entry)
+        node, size, made, has, epoch = self._known(position, entry)
+        if made:
+            raise _wrong(position, "its node has made it before", "stream")
         if fact["bytes"] != size * MIB:
             raise _wrong(position, f"it was asked for with {size} MiB", "bytes")
         self._put(entry, [node, size, True, has, epoch])
+        if self._metered.has(entry["stream"]):
+            self._metered.begin(entry["stream"], fact["formatted_us"])
 
     def _attached(self, position: int, entry: Row, fact: Row) -> None:
         node, size, made, has, epoch = self._known(position, entry)
@@ -64,18 +101,29 @@ class Volumes:
         self._put(entry, [node, size, made, None, epoch])
 
     def _grown(self, position: int, entry: Row, fact: Row) -> None:
+        stream = entry["stream"]
         node, size, made, has, epoch = self._known(position, entry)
+        if not made:
+            raise _wrong(position, "its node has not made it", "stream")
         if fact["size_mib"] <= size:
             raise _wrong(position, f"it had {size} MiB before", "size_mib")
         self._put(entry, [node, fact["size_mib"], made, has, epoch])
+        if self._metered.has(stream):
+            self._metered.end(position, stream, fact["grown_us"])
+            self._metered.resize(stream, fact["size_mib"])
+            self._metered.begin(stream, fact["grown_us"])
 
     def _wiped(self, position: int, entry: Row, fact: Row) -> None:
+        stream = entry["stream"]
         _, size, made, has, _ = self._known(position, entry)
         if has is not None:
             raise _wrong(position, f"{has} has it", "stream")
         if made and fact["bytes_covered"] < size * MIB:
             raise _wrong(position, f"the receipt covers less than {size} MiB", "bytes_covered")
-        self._spill.delete("volume", entry["stream"], "")
+        self._spill.delete("volume", stream, "")
+        if self._metered.has(stream):
+            self._metered.end(position, stream, fact["wiped_us"])
+            self._metered.drop(stream)
 
     def _known(self, position: int, entry: Row) -> list[Any]:
         found: list[Any] | None = self._spill.get("volume", entry["stream"], "")

@@ -1,0 +1,88 @@
+"""Metered resources: their open intervals, and what is charged when one ends or a period closes.
+
+contracts/rating.md sections 1 to 3. A resource is a runtime, or a volume created after the meter of
+storage was registered; its item: account, project, size, meter, model, state, simulated, order
+(position of its first entry), start and done of the open interval. Its owner keeps the item until
+`drop`.
+"""
+
+from typing import Any
+
+from gpuaas_verify.books_rating import Charging
+from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.errors import Invalid
+
+type Row = dict[str, Any]
+
+
+class Metered:
+    """Every metered resource until it is dropped; those with an open interval also by account."""
+
+    def __init__(self, spill: Spill, charging: Charging) -> None:
+        self._spill = spill
+        self._charging = charging
+
+    def add(self, stream: str, item: Row) -> None:
+        """A resource without an open interval."""
+        self._spill.put("metered", "", stream, {**item, "start": None, "done": None})
+
+    def has(self, stream: str) -> bool:
+        """Whether the stream is a metered resource."""
+        return self._spill.get("metered", "", stream) is not None
+
+    def is_open(self, stream: str) -> bool:
+        """Whether its time is counted."""
+        item = self._spill.get("metered", "", stream)
+        return item is not None and item["start"] is not None
+
+    def resize(self, stream: str, size: int) -> None:
+        """Its size in what follows; no interval of another size is open."""
+        item = self._spill.get("metered", "", stream)
+        item["size"] = size
+        self._spill.put("metered", "", stream, item)
+
+    def begin(self, stream: str, instant: int) -> None:
+        """An interval opens at the instant, unless one is open."""
+        item = self._spill.get("metered", "", stream)
+        if item["start"] is None:
+            item["start"] = item["done"] = instant
+            self._spill.put("metered", "", stream, item)
+            self._spill.put("open", item["account"], f"{item['order']:020d}", stream)
+
+    def end(self, position: int, stream: str, end: int) -> None:
+        """The open interval, if there is one, ends there, charged to the microsecond."""
+        item = self._spill.get("metered", "", stream)
+        start, done = item["start"], item["done"]
+        if start is None:
+            return
+        if end > done:
+            self._charging.charge(position, stream, item, done, end, 1)
+        elif end < done:
+            self._charging.charge(position, stream, item, max(end, start), done, -1)
+        item["start"] = item["done"] = None
+        self._spill.put("metered", "", stream, item)
+        self._spill.delete("open", item["account"], f"{item['order']:020d}")
+
+    def drop(self, stream: str) -> None:
+        """It is charged nothing more: neither it nor its lines are kept."""
+        self._spill.delete("metered", "", stream)
+        self._spill.drop("line", stream)
+
+    def period_closed(self, position: int, entry: Row, fact: Row) -> None:
+        """What is open is charged up to the end of the period, in order; then it is closed."""
+        self._charging.own_account(position, fact["account"], entry["org"])
+        period = self._charging.period(position, fact["account"], entry["stream"])
+        for field, right in (
+            ("start_us", fact["start_us"] == period[1]),
+            ("end_us", fact["end_us"] == period[2]),
+            ("closed_us", period[3] is None),
+        ):
+            if not right:
+                raise Invalid("books.period", "not what was opened", position=position, field=field)
+        for _, stream in self._spill.scan("open", fact["account"]):
+            item = self._spill.get("metered", "", stream)
+            if item["done"] < fact["end_us"]:
+                self._charging.charge(position, stream, item, item["done"], fact["end_us"], 1)
+                item["done"] = fact["end_us"]
+                self._spill.put("metered", "", stream, item)
+        self._charging.set_closed(position, fact["account"], entry["stream"])
