@@ -7,7 +7,6 @@ is
 found wrong stops signing; nothing already published is touched.
 """
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,7 @@ from evidence import files
 from evidence.edge import load_edge
 from evidence.ordering import Order, Row
 from evidence.signing import SignTree, ask_status, ask_to_sign
-from evidence.storage import CHECKPOINT, Storage, join_bundle, replace
+from evidence.storage import CHECKPOINT, Storage, hold_alone, join_bundle, replace
 from evidence.tree import node_reader, streams_of, watched_entries
 from gpuaas_verify.bulk import SEALS, check_rows, member_name
 from gpuaas_verify.checkpoint import Checkpoint, parse_checkpoint
@@ -59,7 +58,8 @@ class Integrator:
         self._conn = conn
         self._storage = storage
         self._socket = socket
-        self._lock = _lock(storage.root / "integrator.lock")
+        lock = storage.root / "integrator.lock"
+        self._lock = hold_alone(lock, "integrator.second", "another integrator writes there")
         try:
             self._resume()
         except BaseException:
@@ -225,13 +225,3 @@ def published(storage: Storage, vkey: Vkey) -> Checkpoint:
     if found.origin != vkey.name:
         raise DomainError("signer.origin_differs", f"the storage is of {found.origin}")
     return found
-
-
-def _lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise DomainError("integrator.second", "another integrator writes there") from error
-    return handle

@@ -7,7 +7,6 @@ backup does not roll this back with it (EVIDENCE.md section 4).
 """
 
 import contextlib
-import fcntl
 import os
 import secrets
 import stat
@@ -21,7 +20,7 @@ from msgspec import Struct
 
 from domain.errors import DomainError
 from evidence.signing import SignTree, Status
-from evidence.storage import replace_durably
+from evidence.storage import hold_alone, replace_durably
 from gpuaas_verify.checkpoint import Checkpoint
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.merkle import EMPTY_ROOT, HASH_BYTES, verify_consistency
@@ -86,7 +85,8 @@ class SignerState:
         """Raises: DomainError signer.second, signer.key_missing, signer.key_exposed."""
         self.folder = folder
         self.origin, self._key = _load_key(folder / "key")
-        self._lock = _lock(folder / "lock")
+        detail = "another signer already holds this state"
+        self._lock = hold_alone(folder / "lock", "signer.second", detail)
         self._vkey = Vkey(self.origin, self._key.public_key().public_bytes_raw())
         self.vkey = self._vkey.format()
         self._raw = _read(folder / "state")
@@ -186,16 +186,6 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise DomainError("signer.second", "another signer already holds this state") from error
-    return handle
 
 
 def _load_key(path: Path) -> tuple[str, Ed25519PrivateKey]:

@@ -6,6 +6,7 @@ bytes are written beside it, fsynced and renamed, and the directory is fsynced b
 returns.
 """
 
+import fcntl
 import os
 import re
 from bisect import bisect_left
@@ -182,6 +183,20 @@ def replace(path: Path, data: bytes, mode: int = 0o644) -> None:
     finally:
         os.close(handle)
     fresh.rename(path)
+
+
+def hold_alone(path: Path, code: str, detail: str) -> int:
+    """A handle that no other process has; the kernel frees it however its holder ends.
+
+    Raises: DomainError with this code and detail when another holds it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise DomainError(code, detail) from error
+    return handle
 
 
 def split_bundle(data: bytes) -> list[bytes]:

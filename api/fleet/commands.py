@@ -7,7 +7,7 @@ from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
 from api.fleet import devices
-from api.fleet.leases import ACTOR, nonce_of
+from api.fleet.leases import ACTOR, for_node, nonce_of
 from api.fleet.state import FleetState, KnownNetwork, KnownNode, LiveRuntime
 from api.fleet.terminals import Wanted
 from contracts import fleet
@@ -85,26 +85,9 @@ def lasting(
     The number is the position of the request.
     """
     return devices.orders(key, known, now_us) + [
-        _of_node(key, known, now_us, wanted.number, wanted.order)
+        for_node(key, known, now_us, wanted.number, wanted.order)
         for wanted in state.volumes.wanted(known.node)
     ]
-
-
-def _of_node(
-    key: Ed25519PrivateKey, known: KnownNode, now_us: int, number: int, order: Order
-) -> Command:
-    """A command about the node itself: of no allocation, good for an ownership lease."""
-    return Command(
-        format="gpuaas-command/1",
-        number=number,
-        node=known.node,
-        boot=known.anchor.boot,
-        allocation="",
-        epoch=0,
-        nonce=nonce_of(key, known.node, known.nonce_position),
-        expires_boottime_us=known.boottime(now_us) + fleet.LEASE_US,
-        order=order,
-    )
 
 
 def starting(live: LiveRuntime, now_us: int) -> Append:
@@ -177,7 +160,7 @@ def policies(
     used = {live.network for live in known.live.values() if live.network in networks}
     changed = (networks[name] for name in used if networks[name].policy.version > 1)
     return [
-        _of_node(key, known, now_us, one.changed_at, SetPolicy(one.policy))
+        for_node(key, known, now_us, one.changed_at, SetPolicy(one.policy))
         for one in sorted(changed, key=lambda one: one.changed_at)
     ]
 

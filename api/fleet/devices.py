@@ -7,9 +7,8 @@ log, so looking again is always right.
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api.fleet.leases import ACTOR, nonce_of
+from api.fleet.leases import ACTOR, for_node
 from api.fleet.state import KnownNode
-from contracts import fleet
 from contracts.devices import CheckDevices, DeviceOrder, SanitizeDevices
 from contracts.fleet import Command
 from domain import device, node, upkeep
@@ -52,17 +51,7 @@ def orders(key: Ed25519PrivateKey, known: KnownNode, now_us: int) -> list[Comman
     The number is the position of the request. After BOX_US nobody asks any more.
     """
     return [
-        Command(
-            format="gpuaas-command/1",
-            number=position,
-            node=known.node,
-            boot=known.anchor.boot,
-            allocation="",
-            epoch=0,
-            nonce=nonce_of(key, known.node, known.nonce_position),
-            expires_boottime_us=known.boottime(now_us) + fleet.LEASE_US,
-            order=_order(asked.kind, asked.devices),
-        )
+        for_node(key, known, now_us, position, _order(asked.kind, asked.devices))
         for position, asked in sorted(known.asked.items())
         if now_us - asked.decided_us < device.BOX_US
     ]

@@ -9,6 +9,7 @@ from msgspec import Struct
 from api.fleet.state import KnownNode, LiveRuntime
 from api.fleet.words import Ending
 from contracts import fleet
+from contracts.fleet import Command, Order
 from domain import node, runtime
 from evidence.append import Append, Write
 
@@ -30,6 +31,23 @@ def nonce_of(key: Ed25519PrivateKey, node_id: str, position: int) -> str:
     """
     text = f"gpuaas-nonce/1\n{node_id}\n{position}".encode()
     return hmac.new(key.private_bytes_raw(), text, hashlib.sha256).hexdigest()[:32]
+
+
+def for_node(
+    key: Ed25519PrivateKey, known: KnownNode, now_us: int, number: int, order: Order
+) -> Command:
+    """A command about the node itself: of no allocation, good for an ownership lease."""
+    return Command(
+        format="gpuaas-command/1",
+        number=number,
+        node=known.node,
+        boot=known.anchor.boot,
+        allocation="",
+        epoch=0,
+        nonce=nonce_of(key, known.node, known.nonce_position),
+        expires_boottime_us=known.boottime(now_us) + fleet.LEASE_US,
+        order=order,
+    )
 
 
 def heard_before(boots: dict[str, tuple[str, ...]], node_id: str, boot: str) -> bool:

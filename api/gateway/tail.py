@@ -8,17 +8,12 @@ import psycopg
 
 from api.gateway.doors import Doors
 from domain.errors import DomainError
-from evidence.reader import READ_ENTRIES, decode_entry
+from evidence.following import Shared, fold_to_head, streams_of_kinds
 from evidence.wake import POLL_S, HeadWake
 from evidence.watched import Watched
 
-_BATCH: Final = 5_000
 _ASK_S: Final = 5
-# An envelope's own fields end well before this; a fact cannot pretend to be one.
-_ENVELOPE: Final = 400
-_KINDS: Final = tuple(
-    f'"stream":"{kind}-'.encode() for kind in ("access", "runtime", "organization")
-)
+_STREAMS: Final = streams_of_kinds("access", "runtime", "organization")
 
 
 class Tail:
@@ -29,9 +24,8 @@ class Tail:
         self._doors = doors
         self._changed = changed
         self._conn: psycopg.AsyncConnection[Any] | None = None
-        self._lock = asyncio.Lock()
-        self._asked = 0
-        self._answered = 0
+        self._reading = Shared()
+        self._told = doors.applied
         self.fresh_at = asyncio.get_running_loop().time()
 
     async def catch_up(self) -> None:
@@ -41,24 +35,9 @@ class Tail:
 
         Raises: DomainError log.unavailable: nobody may be let in on an old state.
         """
-        self._asked += 1
-        mine = self._asked
-        async with self._lock:
-            if self._answered >= mine:
-                return
-            shared = self._asked
-            asked_at = asyncio.get_running_loop().time()
-            try:
-                async with asyncio.timeout(_ASK_S):
-                    read = await self._read()
-            except (psycopg.OperationalError, TimeoutError) as error:
-                await self._drop()
-                raise DomainError("log.unavailable", "the database does not answer") from error
-            except BaseException:
-                await self._drop()
-                raise
-            self._answered, self.fresh_at = shared, asked_at
-        if read:
+        await self._reading.done(self._read)
+        if self._doors.applied > self._told:
+            self._told = self._doors.applied
             self._changed()
 
     async def follow(self, heads: HeadWake) -> None:
@@ -73,27 +52,22 @@ class Tail:
     async def close(self) -> None:
         await self._drop()
 
-    async def _read(self) -> bool:
-        if self._conn is None:
-            self._conn = await Watched.connect(self._url, autocommit=True)
-        first = self._doors.applied
-        while True:
-            asked = {"first": self._doors.applied, "limit": _BATCH}
-            cursor = await self._conn.execute(READ_ENTRIES, asked, binary=True)
-            rows = await cursor.fetchall()
-            for position, entry in rows:
-                if _concerns_access(bytes(entry)):
-                    self._doors.apply(decode_entry(bytes(entry)))
-                self._doors.applied = position + 1
-            if len(rows) < _BATCH:
-                return self._doors.applied > first
+    async def _read(self) -> None:
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(_ASK_S):
+                if self._conn is None:
+                    self._conn = await Watched.connect(self._url, autocommit=True)
+                await fold_to_head(self._conn, self._doors, _STREAMS)
+        except (psycopg.OperationalError, TimeoutError) as error:
+            await self._drop()
+            raise DomainError("log.unavailable", "the database does not answer") from error
+        except BaseException:
+            await self._drop()
+            raise
+        self.fresh_at = asked_at
 
     async def _drop(self) -> None:
         conn, self._conn = self._conn, None
         if conn is not None:
             await conn.close()
-
-
-def _concerns_access(entry: bytes) -> bool:
-    head = entry[:_ENVELOPE]
-    return any(kind in head for kind in _KINDS)

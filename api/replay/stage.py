@@ -1,6 +1,5 @@
 """The servers of a replay: its database, its signer and its integrator, all under one folder."""
 
-import fcntl
 import os
 import shutil
 import signal
@@ -22,7 +21,7 @@ from evidence.condition import Condition
 from evidence.integrator import published
 from evidence.opening import open_log
 from evidence.signing import ask_status
-from evidence.storage import Storage, replace
+from evidence.storage import Storage, hold_alone, replace
 from gpuaas_verify.note import Vkey
 from migrations.runner import SchemaMismatch, migrate, require_current
 
@@ -126,12 +125,9 @@ def _bring_up_to_date(database_url: str) -> None:
 
 @contextmanager
 def _only_one(out: Path) -> Iterator[None]:
-    handle = os.open(out / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = hold_alone(out / "lock", "replay.busy", f"another replay works in {out}")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError as error:
-        raise DomainError("replay.busy", f"another replay works in {out}") from error
     finally:
         os.close(handle)
 
