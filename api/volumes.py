@@ -5,15 +5,15 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
-from api.admission.wire import VolumeAsk
+from api.acting import Done, Said, if_match
+from api.admission.wire import GrowAsk, VolumeAsk
 from api.auth import ADMIN, MEMBER, OPERATOR, require, unknown, within
 from api.body import FrontRequest
-from api.changing import change
+from api.changing import change, settled, target
 from api.edge import instant, now_us
 from api.paging import before, page_size
 from api.runtimes import organization_of
-from api.services import services_of
+from api.services import Services, services_of
 from api.viewing import own_scope, page, tagged, viewed
 from contracts.http import Page
 from contracts.http_volumes import (
@@ -28,8 +28,10 @@ from contracts.http_volumes import (
     WipeReceipt,
 )
 from domain import volume
+from domain.decider import fold
+from domain.errors import DomainError
 from domain.facts import tag_of
-from domain.storage import NewVolume
+from domain.storage import GrowVolume, NewVolume
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import volumes_read
@@ -64,12 +66,18 @@ async def create_volume(request: FrontRequest, data: JSONBody[VolumeNew]) -> Res
     return await services.acting.perform(request, do, lambda said, _: _made(said, data.name))
 
 
+def _own(said: tuple[Said, ...]) -> tuple[Said, ...]:
+    """What was said of the volume, less what it takes of a quota."""
+    return tuple(one for one in said if one.stream.startswith("volume-"))
+
+
 def _made(said: tuple[Said, ...], name: str) -> Volume:
-    fact = said[0].fact
+    [one] = _own(said)
+    fact = one.fact
     assert isinstance(fact, volume.Created), "the outcome of this route"
     return Volume(
-        id=said[0].stream,
-        organization=said[0].org,
+        id=one.stream,
+        organization=one.org,
         project=fact.project,
         node=fact.node,
         name=name,
@@ -81,7 +89,7 @@ def _made(said: tuple[Said, ...], name: str) -> Volume:
         simulated=None,
         used_by=None,
         created_at=instant(fact.created_us),
-        version=said[0].version,
+        version=one.version,
     )
 
 
@@ -90,7 +98,35 @@ async def grow_volume(
     request: FrontRequest, volume_id: FromPath[str], data: JSONBody[VolumeGrow]
 ) -> Response[Any]:
     """Attached or not; it has the new size when its node says so."""
-    return await _told(request, volume_id, volume.Grow(data.size_mib, now_us()))
+    require(request.user, OPERATOR, ADMIN, MEMBER)
+    services = services_of(request)
+    nothing = VolumeChanged(id=volume_id, did=[], snapshot=None, version=None)
+
+    async def do(cause: str) -> Done:
+        async def attempt() -> Done:
+            # Looked at here for whose it is; decided by the admission, for its quota.
+            found = await target(services, request.user, volume_id, "volume")
+            if_match(request, found.version)
+            facts: tuple[volume.Event, ...] = found.facts  # type: ignore[assignment]
+            grow = volume.Grow(data.size_mib, now_us())
+            if not volume.decide(grow, fold(volume.DECIDER, facts)):
+                return Done(nothing=nothing)
+            wanted = GrowVolume(volume_id, found.org, data.size_mib, grow.now_us)
+            return await _grown(services, GrowAsk(wanted, request.user.actor, cause), nothing)
+
+        return await settled(services, volume_id, attempt)
+
+    return await services.acting.perform(request, do, _changed, status=200)
+
+
+async def _grown(services: Services, ask: GrowAsk, nothing: VolumeChanged) -> Done:
+    try:
+        admitted = await services.admission.ask(ask)
+    except DomainError as error:
+        if error.code == "admission.nothing":
+            return Done(nothing=nothing)
+        raise
+    return Done(admitted.appended, admitted.writes)
 
 
 @post("/v1/volumes/{volume_id:str}/snapshot", status_code=200)
@@ -116,7 +152,7 @@ async def delete_volume(request: FrontRequest, volume_id: FromPath[str]) -> Resp
 async def _told(
     request: FrontRequest,
     stream: str,
-    command: volume.Grow | volume.Snapshot | volume.Restore | volume.Wipe,
+    command: volume.Snapshot | volume.Restore | volume.Wipe,
 ) -> Response[Any]:
     require(request.user, OPERATOR, ADMIN, MEMBER)
     services = services_of(request)
@@ -129,7 +165,8 @@ async def _told(
     return await services.acting.perform(request, do, _changed, status=200)
 
 
-def _changed(said: tuple[Said, ...], _: bool) -> VolumeChanged:
+def _changed(all_said: tuple[Said, ...], _: bool) -> VolumeChanged:
+    said = _own(all_said)
     fact = said[0].fact
     taken = (volume.SnapshotRequested, volume.RestoreRequested)
     return VolumeChanged(

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, MountPath, Name, ProjectId, Taken, Word
+from contracts.http import Given, Instant, MountPath, Name, ProjectId, ScopeId, Taken, Word
 
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -31,6 +31,22 @@ class VolumeGrow(Taken, frozen=True):
 
 class VolumeRestore(Taken, frozen=True):
     snapshot: SnapshotId
+
+
+class StorageQuotaNew(Taken, frozen=True):
+    """A ceiling for what the volumes of a scope may take."""
+
+    scope: ScopeId
+    limit_mib: Annotated[int, Meta(ge=0, le=10**12)]
+
+
+class StorageQuota(Given, frozen=True):
+    """`used_mib`: by volumes until they are deleted, with what they are asked to grow to."""
+
+    organization: str
+    scope: str
+    limit_mib: int
+    used_mib: int | None
 
 
 class VolumeChanged(Given, frozen=True):

@@ -26,6 +26,7 @@ from domain import (
     quota,
     reservation,
     runtime,
+    storage_quota,
     volume,
 )
 from domain.decider import Emit
@@ -95,7 +96,9 @@ class AdmissionState:
         self.attached: dict[str, tuple[str, ...]] = {}  # runtime -> its volumes
         self.networks: dict[str, network.State] = {}
         self.fence: dict[str, str] = {}  # node -> quota stream of the last decision on it
-        self._limits_before: dict[tuple[str, quota.LimitSet], int | None] = {}
+        self._limits_before: dict[
+            tuple[str, quota.LimitSet | storage_quota.LimitSet], int | None
+        ] = {}
         self.versions: dict[str, int] = {}
         self._on: dict[type, Callable[[str, Any], None]] = {
             log.Opened: self._opened,
@@ -183,6 +186,11 @@ class AdmissionState:
             case quota.LimitSet():
                 before = self._limits_before.pop((stream, fact))
                 quota.restore_limit(self.quotas[stream], fact, before)
+            case storage_quota.LimitSet():
+                before = self._limits_before.pop((stream, fact))
+                storage_quota.restore_limit(self.quotas[stream].shelf, fact, before)
+            case storage_quota.Committed():
+                storage_quota.forget(self.quotas[stream].shelf, fact)
             case quota.Committed():
                 quota.forget_commit(self.quotas[stream], fact)
             case quota.Released(runtime=name):
@@ -256,6 +264,8 @@ class AdmissionState:
                 held.committed = tree.live[fact.runtime]
         elif isinstance(fact, quota.LimitSet):
             self._limits_before[stream, fact] = quota.limit_of(tree, fact)
+        elif isinstance(fact, storage_quota.LimitSet):
+            self._limits_before[stream, fact] = storage_quota.limit_of(tree.shelf, fact)
         quota.remember(tree, fact)
 
     def _reservation(self, stream: str, fact: reservation.Event) -> None:
@@ -271,6 +281,7 @@ class AdmissionState:
             self.volumes[stream] = Stored(made)
             return
         stored = self.volumes[stream]
+        self._shelve(stream, stored.state, fact)
         after = volume.evolve(stored.state, fact)
         if not isinstance(after, volume.Held):
             del self.volumes[stream]
@@ -278,6 +289,19 @@ class AdmissionState:
         self._note_volume(stream, stored.state, after)
         stored.past = (*stored.past[1 - UNDOABLE :], stored.state)
         stored.state = after
+
+    def _shelve(self, stream: str, held: volume.Held, fact: volume.Event) -> None:
+        """What the volume counts against its quota falls with what its node says."""
+        if not isinstance(fact, volume.Deleted | volume.OrderRefused):
+            return
+        org = self.projects[held.created.project].organization
+        tree = self.quotas.get(quota.quota_stream(org))
+        if tree is None:
+            return
+        if isinstance(fact, volume.Deleted):
+            storage_quota.release(tree.shelf, stream)
+        else:
+            storage_quota.settle(tree.shelf, stream, held.size_mib)
 
     def _note_volume(self, stream: str, before: volume.Held, after: volume.Held) -> None:
         """Which runtime has which volumes, in the order of their attachments."""

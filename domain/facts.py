@@ -29,6 +29,7 @@ from domain import (
     reservation,
     runtime,
     sealing,
+    storage_quota,
     terminal,
     volume,
 )
@@ -73,6 +74,8 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.quota.limit_set.v1": quota.LimitSet,
     "gpuaas.quota.committed.v1": quota.Committed,
     "gpuaas.quota.released.v1": quota.Released,
+    "gpuaas.quota.storage_limit_set.v1": storage_quota.LimitSet,
+    "gpuaas.quota.storage_committed.v1": storage_quota.Committed,
     "gpuaas.node.invited.v1": node.Invited,
     "gpuaas.node.enrolled.v1": node.Enrolled,
     "gpuaas.node.anchored.v1": node.Anchored,

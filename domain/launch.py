@@ -4,7 +4,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from domain import network, node, placing, quota, runtime, storage
+from domain import network, node, placing, quota, runtime, storage, storage_quota
 from domain.admission import AdmissionState, Held, lease_of
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -179,9 +179,9 @@ def lose(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ...]:
 
 
 def set_limit(
-    state: AdmissionState, organization_id: str, command: quota.SetLimit
+    state: AdmissionState, organization_id: str, command: quota.SetLimit | storage_quota.SetLimit
 ) -> tuple[Emit, ...]:
-    """The new limit of one scope and model; `()` if it was that already."""
+    """The new limit of one scope and model, or of its storage; `()` if it was that already."""
     stream = quota.quota_stream(organization_id)
     tree = state.quotas.get(stream, quota.DECIDER.initial)
     events = tuple(quota.decide(command, tree))

@@ -1,18 +1,21 @@
-"""Quota of one organization: a tree of limits over what its runtimes hold, in milli-GPU.
+"""Quota of one organization: a tree of limits over what its runtimes hold, in milli-GPU; and over
+what its volumes take, in MiB (`storage_quota.py`).
 
-    Tree -SetLimit | Commit | Release-> Tree
+    Tree -SetLimit | Commit | Release | storage_quota's-> Tree
 
 A scope (organization, department, project) may have a limit per model and one for all models,
 `*`; without one it does not limit. Use counts in all three scopes of a runtime at once. A limit
 below the use refuses new use and takes nothing away.
 """
 
-from typing import Final, assert_never
+from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from domain import storage_quota
 from domain.decider import Decider
 from domain.errors import DomainError
+from domain.storage_quota import WHOLE, Shelf, copied, new_shelf, scope_key
 from domain.words import ANY_MODEL
 
 
@@ -37,7 +40,7 @@ class Release(Struct, frozen=True):
     now_us: int
 
 
-type Command = SetLimit | Commit | Release
+type Command = SetLimit | Commit | Release | storage_quota.Command
 
 
 class LimitSet(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quota.limit_set.v1"):
@@ -61,18 +64,19 @@ class Released(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quot
     decided_us: int
 
 
-type Event = LimitSet | Committed | Released
+type Event = (
+    LimitSet | Committed | Released | storage_quota.LimitSet | storage_quota.Committed
+)  # fmt: skip
 type Where = tuple[str, str]  # scope, model or `*`
-
-WHOLE: Final = "organization"  # the scope key of the root: one tree is of one organization
 
 
 class Tree(Struct, frozen=True):
-    """Limits and use by (scope, model), and what each live runtime holds."""
+    """Limits and use by (scope, model), and what each live runtime holds; likewise of volumes."""
 
     limits: dict[Where, int]
     used: dict[Where, int]
     live: dict[str, Committed]
+    shelf: Shelf = field(default_factory=new_shelf)
 
 
 type State = Tree
@@ -93,7 +97,7 @@ def decide(command: Command, state: State) -> list[Event]:
         case SetLimit(scope, model, limit, now_us):
             if limit < 0:
                 raise DomainError("quota.limit_invalid", "a limit is 0 or more")
-            if state.limits.get((_scope(scope), model)) == limit:
+            if state.limits.get((scope_key(scope), model)) == limit:
                 return []
             return [LimitSet(scope, model, limit, now_us)]
         case Commit():
@@ -111,6 +115,8 @@ def decide(command: Command, state: State) -> list[Event]:
             ]
         case Release(runtime, now_us):
             return [Released(runtime, now_us)] if runtime in state.live else []
+        case storage_quota.SetLimit() | storage_quota.Commit():
+            return [*storage_quota.decide(command, state.shelf)]
         case _:
             assert_never(command)
 
@@ -149,21 +155,19 @@ def excess(state: Tree, of: tuple[str, str, str], want_milli: int) -> DomainErro
     )
 
 
-def _scope(scope: str) -> str:
-    return WHOLE if scope.startswith("organization-") else scope
-
-
 def remember(tree: Tree, event: Event) -> None:
     """Change the tree in place: for the one owner of a mutable copy, the admission."""
     match event:
         case LimitSet():
-            tree.limits[_scope(event.scope), event.model] = event.limit_milli
+            tree.limits[scope_key(event.scope), event.model] = event.limit_milli
         case Committed():
             tree.live[event.runtime] = event
             _count(tree.used, event, event.gpu_milli)
         case Released():
             gone = tree.live.pop(event.runtime)
             _count(tree.used, gone, -gone.gpu_milli)
+        case storage_quota.LimitSet() | storage_quota.Committed():
+            storage_quota.remember(tree.shelf, event)
         case _:
             assert_never(event)
 
@@ -176,12 +180,12 @@ def forget_commit(tree: Tree, event: Committed) -> None:
 
 def limit_of(tree: Tree, event: LimitSet) -> int | None:
     """The limit that stands where this event sets one, None without."""
-    return tree.limits.get((_scope(event.scope), event.model))
+    return tree.limits.get((scope_key(event.scope), event.model))
 
 
 def restore_limit(tree: Tree, event: LimitSet, before: int | None) -> None:
     """Undo `remember` of a limit whose append was refused."""
-    where = (_scope(event.scope), event.model)
+    where = (scope_key(event.scope), event.model)
     if before is None:
         del tree.limits[where]
     else:
@@ -199,7 +203,7 @@ def _count(used: dict[Where, int], event: Committed, milli: int) -> None:
 
 
 def evolve(state: State, event: Event) -> State:
-    tree = Tree(dict(state.limits), dict(state.used), dict(state.live))
+    tree = Tree(dict(state.limits), dict(state.used), dict(state.live), copied(state.shelf))
     remember(tree, event)
     return tree
 

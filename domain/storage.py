@@ -2,14 +2,14 @@
 
 from msgspec import Struct
 
-from domain import placing, volume
+from domain import placing, quota, storage_quota, volume
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.node_state import placeable
 from domain.placing import Launch
 from domain.runtime_facts import Allocated
-from domain.tariff import storage_scope
+from domain.tariff import LOCAL, storage_scope
 from domain.volume_paths import check_paths
 from domain.words import Private
 
@@ -30,10 +30,10 @@ class NewVolume(Struct, frozen=True):
 
 
 def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
-    """The new volume on its node; `()` if this volume is known.
+    """The new volume on its node, and what it takes of the quota; `()` if this volume is known.
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
-        `volume.no_node`, `volume.no_price`, `volume.size_invalid`.
+        `quota.exceeded`, `volume.no_node`, `volume.no_price`, `volume.size_invalid`.
     """
     if wanted.volume in state.volumes:
         return ()
@@ -44,8 +44,54 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
     )
     facts = tuple(volume.decide(command, volume.Missing()))
     _priced(state, project.account, wanted.now_us)
-    state.remember(wanted.volume, facts)
-    return (Emit(wanted.volume, wanted.organization, 0, facts),)
+    commit = storage_quota.Commit(
+        *(wanted.volume, project.department, wanted.project, LOCAL),
+        *(wanted.size_mib, wanted.now_us),
+    )
+    return _committed(state, wanted.organization, commit, facts)
+
+
+class GrowVolume(Struct, frozen=True):
+    volume: str
+    organization: str
+    size_mib: int
+    now_us: int
+
+
+def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
+    """The order to its node, and what it then takes of the quota; `()` if it was ordered already.
+
+    Raises: DomainError `quota.exceeded`, `volume.*` as `volume.decide`.
+    """
+    held = placing.stored(state, wanted.volume)
+    facts = tuple(volume.decide(volume.Grow(wanted.size_mib, wanted.now_us), held))
+    if not facts:
+        return ()
+    assert isinstance(held, volume.Held), "or growing would have been refused"
+    commit = storage_quota.Commit(
+        *(wanted.volume, held.created.department, held.created.project, LOCAL),
+        *(wanted.size_mib, wanted.now_us),
+    )
+    return _committed(state, wanted.organization, commit, facts)
+
+
+def _committed(
+    state: AdmissionState,
+    organization: str,
+    commit: storage_quota.Commit,
+    facts: tuple[volume.Event, ...],
+) -> tuple[Emit, ...]:
+    """The quota's fact first: an auditor knows by then what the volume may have."""
+    shelf_of = quota.quota_stream(organization)
+    tree = state.quotas.get(shelf_of, quota.DECIDER.initial)
+    committed = tuple(quota.decide(commit, tree))
+    emits = (
+        Emit(shelf_of, organization, state.version(shelf_of), committed),
+        Emit(commit.volume, organization, state.version(commit.volume), facts),
+    )
+    state.remember(shelf_of, committed)
+    state.remember(commit.volume, facts)
+    return emits
 
 
 def _priced(state: AdmissionState, account: str, now_us: int) -> None:

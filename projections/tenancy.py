@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from domain import access, department, organization, project, quota
+from domain import access, department, organization, project, quota, storage_quota
 from projections.batch import Apply, Batch
 from projections.entries import Entry
 from projections.table import Shape, text
@@ -39,6 +39,20 @@ SHAPES: Final = (
         "quota_commitment",
         ("runtime",),
         "runtime, from_position, to_position, organization, department, project, model, gpu_milli, "
+        "decided_us",
+        hashed=True,
+    ),
+    Shape(
+        "storage_limit",
+        ("scope", "model"),
+        "scope, model, from_position, to_position, quota, organization, limit_mib, decided_us",
+        types=("text", "text"),
+        hashed=True,
+    ),
+    Shape(
+        "storage_commitment",
+        ("volume",),
+        "volume, from_position, to_position, organization, department, project, model, size_mib, "
         "decided_us",
         hashed=True,
     ),
@@ -107,6 +121,21 @@ def _released(b: Batch, e: Entry, f: quota.Released) -> None:
     b["quota_commitment"].close(f.runtime, e.position)
 
 
+def _storage_limit(b: Batch, e: Entry, f: storage_quota.LimitSet) -> None:
+    head = f"{text(f.scope)}\t{text(f.model)}\t{e.position}"
+    tail = f"{e.stream}\t{e.org}\t{f.limit_mib}\t{f.decided_us}"
+    b["storage_limit"].open((f.scope, f.model), e.position, head, tail)
+
+
+def _storage_committed(b: Batch, e: Entry, f: storage_quota.Committed) -> None:
+    tail = (
+        f"{e.org}\t{text(f.department)}\t{text(f.project)}\t{text(f.model)}\t"
+        f"{f.size_mib}\t{f.decided_us}"
+    )
+    head = f"{text(f.volume)}\t{e.position}"
+    b["storage_commitment"].open(f.volume, e.position, head, tail)
+
+
 def _token(b: Batch, e: Entry, f: access.TokenIssued) -> None:
     tail = f"{text(f.principal)}\t{text(f.role)}\t{f.expires_us}\t{text(e.actor)}"
     b["access_token"].add(f"{e.stream}\t{e.position}", tail)
@@ -121,5 +150,7 @@ APPLY: Final[dict[type, Apply]] = {
     quota.LimitSet: _limit,
     quota.Committed: _committed,
     quota.Released: _released,
+    storage_quota.LimitSet: _storage_limit,
+    storage_quota.Committed: _storage_committed,
     access.TokenIssued: _token,
 }

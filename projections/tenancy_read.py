@@ -50,6 +50,18 @@ class Quota(Struct, frozen=True):
     decided_us: int
 
 
+class StorageQuota(Struct, frozen=True):
+    """A limit and what volumes count now, those that are asked to grow with what they grow to."""
+
+    scope: str
+    model: str
+    from_position: int
+    organization: str
+    limit_mib: int
+    used_mib: int
+    decided_us: int
+
+
 class Token(Struct, frozen=True):
     """A token that was issued; whether it still serves is `expires_us`'s affair."""
 
@@ -115,6 +127,19 @@ FROM views.quota_limit q
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
 ORDER BY q.organization, q.scope, q.model
 """
+# A volume counts what it has, or is asked to grow to, until it is deleted.
+_STORAGE_QUOTAS: Final = """
+SELECT q.scope, q.model, q.from_position, q.organization, q.limit_mib, q.decided_us,
+  (SELECT coalesce(sum(CASE s.state WHEN 'growing' THEN c.size_mib ELSE i.size_mib END), 0)
+    FROM views.storage_commitment c
+    JOIN views.volume_state s ON s.volume = c.volume AND [s]
+    JOIN views.volume_size i ON i.volume = c.volume AND [i]
+    WHERE [c] AND s.state <> 'deleted' AND q.model = c.model
+      AND q.scope IN (c.organization, c.department, c.project)) AS used_mib
+FROM views.storage_limit q
+WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
+ORDER BY q.organization, q.scope, q.model
+"""
 _TOKENS: Final = """
 SELECT t.stream, t.from_position, t.principal, t.role, t.expires_us, t.issued_by
 FROM views.access_token t
@@ -175,6 +200,13 @@ def quotas(
 ) -> list[Quota]:
     """Every limit in force and its use, of one organization or of all."""
     return fetch(conn, Quota, _QUOTAS, {"organization": organization}, as_of)
+
+
+def storage_quotas(
+    conn: psycopg.Connection[Any], organization: str | None = None, as_of: int | None = None
+) -> list[StorageQuota]:
+    """Every limit of storage in force and its use, of one organization or of all."""
+    return fetch(conn, StorageQuota, _STORAGE_QUOTAS, {"organization": organization}, as_of)
 
 
 def tokens(

@@ -12,7 +12,8 @@ from domain.facts import decode_fact, encode_fact, tag_of
 from domain.launch import Launch
 from domain.runtime import Cancelled, Failed, Lost, Stopped
 from domain.stock import Room
-from domain.storage import NewVolume
+from domain.storage import GrowVolume, NewVolume
+from domain.storage_quota import SetLimit
 from domain.together import Reserve
 from evidence.append import Appended, Write
 from evidence.private import PrivateValue
@@ -42,6 +43,15 @@ class LimitAsk(Struct, frozen=True, tag="limit"):
 
     def limit(self) -> tuple[str, str, int, int]:
         return self.scope, self.model, self.limit_milli, self.now_us
+
+
+class StorageLimitAsk(Struct, frozen=True, tag="storage_limit"):
+    """Set one limit of an organization's storage."""
+
+    organization: str
+    limit: SetLimit
+    actor: str
+    cause: str
 
 
 class BlockAsk(Struct, frozen=True, tag="block"):
@@ -81,6 +91,14 @@ class VolumeAsk(Struct, frozen=True, tag="volume"):
     private: tuple[PrivateValue, ...] = ()
 
 
+class GrowAsk(Struct, frozen=True, tag="grow"):
+    """Order a volume grown, within its quota."""
+
+    wanted: GrowVolume
+    actor: str
+    cause: str
+
+
 class EndAsk(Struct, frozen=True, tag="end"):
     """Append a runtime's last fact with the releases it implies; the fact travels as stored."""
 
@@ -110,7 +128,10 @@ class ExplainAsk(Struct, frozen=True, tag="explain"):
     launch: Launch
 
 
-type Ask = LaunchAsk | LimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk | VolumeAsk
+type Ask = (
+    LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
+    | VolumeAsk | GrowAsk
+)  # fmt: skip
 type Question = CapacityAsk | ExplainAsk
 
 
@@ -133,7 +154,8 @@ class _Reply(Struct, omit_defaults=True):
 
 
 _DECODE: Final = msgspec.json.Decoder(
-    LaunchAsk | LimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk | VolumeAsk | CapacityAsk
+    LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
+    | VolumeAsk | GrowAsk | CapacityAsk
     | ExplainAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode

@@ -19,9 +19,11 @@ from api.admission.wire import (
     Ask,
     BlockAsk,
     EndAsk,
+    GrowAsk,
     LaunchAsk,
     LimitAsk,
     ReserveAsk,
+    StorageLimitAsk,
     UnreserveAsk,
     VolumeAsk,
 )
@@ -297,6 +299,11 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             private = ask.private
         case LimitAsk():
             emits = launch.set_limit(state, ask.organization, quota.SetLimit(*ask.limit()))
+        case StorageLimitAsk(organization=organization, limit=limit):
+            emits = launch.set_limit(state, organization, limit)
+        case GrowAsk(wanted=larger):
+            emits = storage.grow(state, larger)
+            reads = ((larger.organization, state.version(larger.organization)),)
         case BlockAsk():
             emits = together.admit_block(state, ask.block, ask.launches)
             reads = launch.reads(state, ask.launches[0])

@@ -131,6 +131,64 @@ def test_metered_volumes_need_a_price(database: Database, nats_url: str, tmp_pat
     play(database, nats_url, tmp_path, scene)
 
 
+def test_volumes_keep_to_their_quota(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """By the MiB of all that is not deleted, in one append with it: ten at once are admitted to the
+    limit and no further; growing counts too; what a person reads is what the log says.
+    """
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        await stage.node()
+        limit = {"scope": tenant["project"], "limit_mib": 320}
+        quotas = "/v1/storage-quotas"
+        assert (await stage.post(quotas, limit)).json()["limit_mib"] == 320
+        member = stage.token("member", tenant["org"])
+        assert (await stage.post(quotas, limit, token=member)).status_code == 403
+        body = {"project": tenant["project"], "name": "data", "size_mib": 64}
+        answers = await asyncio.gather(*(stage.post("/v1/volumes", body) for _ in range(10)))
+        made = [answer.json() for answer in answers if answer.status_code == 201]
+        refused = [answer.json() for answer in answers if answer.status_code != 201]
+        assert (len(made), {one["code"] for one in refused}) == (5, {"quota.exceeded"})
+        assert {one["facts"]["fits_mib"] for one in refused} == {0}
+
+        async def used() -> list[tuple[int, int]]:
+            await stage.views()
+            listed = (await stage.get(quotas)).json()["items"]
+            return [(one["limit_mib"], one["used_mib"]) for one in listed]
+
+        assert await used() == [(320, 320)]
+        first, second = made[0], made[1]
+        for one in (first, second):
+            formatted = volume.Formatted(
+                0, "ext4_loop", 64 * MIB, 1, now(), now(), word(one["node"])
+            )
+            await says(stage, one["id"], formatted)
+        grow = f"/v1/volumes/{first['id']}/grow"
+        refused_grow = await stage.post(grow, {"size_mib": 65})
+        assert refused_grow.json()["code"] == "quota.exceeded"
+        assert (await stage.post(quotas, limit | {"limit_mib": 384})).status_code == 201
+        stale = await stage.post(grow, {"size_mib": 128}, if_match='"1"')
+        assert stale.json()["code"] == "if_match.stale"
+        grown = await stage.post(grow, {"size_mib": 128}, key="g")
+        assert (grown.json()["did"], grown.json()["id"]) == (["grow_requested"], first["id"])
+        assert (await stage.post(grow, {"size_mib": 128}, key="g")).json() == grown.json()
+        assert (await stage.post(grow, {"size_mib": 128})).json()["did"] == []
+        assert await used() == [(384, 384)]
+        await says(stage, first["id"], volume.OrderRefused(1, "grow", "volume.no_space", now()))
+        assert await used() == [(384, 320)]
+        assert (await stage.post(f"/v1/volumes/{second['id']}/delete")).status_code == 200
+        receipt = volume.Wiped(1, "zero", 64 * MIB, 9, 1, now(), now(), word(second["node"]))
+        await says(stage, second["id"], receipt, volume.Deleted(now()))
+        assert await used() == [(384, 256)]
+        more = await stage.post("/v1/volumes", body | {"size_mib": 129})
+        assert more.json()["facts"]["fits_mib"] == 128
+        assert (await stage.post("/v1/volumes", body | {"size_mib": 128})).status_code == 201
+        again = await stage.post(quotas, limit | {"limit_mib": 384})
+        assert (again.status_code, again.json()["limit_mib"]) == (201, 384)
+
+    play(database, nats_url, tmp_path, scene)
+
+
 def test_a_snapshot_a_restore_and_a_wipe_with_receipt(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:

@@ -59,6 +59,12 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "gpu_milli decided_us", "runtime department project model gpu_milli decided_us"
     ),
     "gpuaas.quota.released.v1": _shape("decided_us", "runtime decided_us"),
+    "gpuaas.quota.storage_limit_set.v1": _shape(
+        "limit_mib decided_us", "scope model limit_mib decided_us"
+    ),
+    "gpuaas.quota.storage_committed.v1": _shape(
+        "size_mib decided_us", "volume department project model size_mib decided_us"
+    ),
     "gpuaas.node.allocated.v1": _shape(
         "epoch decided_us",
         "allocation runtime organization devices epoch decided_us",
@@ -157,6 +163,8 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "epoch decided_us", "runtime allocation epoch path decided_us"
     ),
     "gpuaas.volume.detached.v1": _shape("epoch decided_us", "allocation epoch reason decided_us"),
+    "gpuaas.volume.grow_requested.v1": _shape("size_mib decided_us", "size_mib decided_us"),
+    "gpuaas.volume.order_refused.v1": _shape("command decided_us", "command order code decided_us"),
     "gpuaas.volume.grown.v1": _shape(
         "command size_mib boottime_us grown_us decided_us",
         "command size_mib boottime_us grown_us decided_us attested",

@@ -9,6 +9,7 @@ from typing import Any
 
 from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_rating import Charging
+from gpuaas_verify.books_shelves import Shelves
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
@@ -20,12 +21,15 @@ METER, UNIT, SOURCE, MODEL, STATE = "storage.capacity", "MiB-us", "lifecycle", "
 
 
 class Volumes:
-    """By volume: [node, MiB, made, the allocation that has it or None, its last epoch]."""
+    """By volume: node, size (MiB), made, has (its allocation or None), its last epoch, of (its
+    department, project and model).
+    """
 
     def __init__(self, spill: Spill, charging: Charging, metered: Metered) -> None:
         self._spill = spill
         self._charging = charging
         self._metered = metered
+        self._shelves = Shelves(spill)
         self._registered = False  # volumes created from now on are metered
 
     def handlers(self) -> dict[str, Handler]:
@@ -36,8 +40,11 @@ class Volumes:
             "gpuaas.volume.formatted.v1": self._formatted,
             "gpuaas.volume.attached.v1": self._attached,
             "gpuaas.volume.detached.v1": self._detached,
+            "gpuaas.volume.grow_requested.v1": self._grow_requested,
             "gpuaas.volume.grown.v1": self._grown,
+            "gpuaas.volume.order_refused.v1": self._order_refused,
             "gpuaas.volume.wiped.v1": self._wiped,
+            **self._shelves.handlers(),
         }
 
     def _meter_registered(self, _position: int, _entry: Row, fact: Row) -> None:
@@ -47,7 +54,16 @@ class Volumes:
     def _created(self, position: int, entry: Row, fact: Row) -> None:
         if entry["version"] != 1:
             raise _wrong(position, "it was created before", "stream")
-        self._put(entry, [fact["node"], fact["size_mib"], False, None, 0])
+        item = {
+            "node": fact["node"],
+            "size": fact["size_mib"],
+            "made": False,
+            "has": None,
+            "epoch": 0,
+            "of": [fact["department"], fact["project"], MODEL],
+        }
+        self._put(entry, item)
+        self._shelves.check_claim(position, entry, item["of"], fact["size_mib"])
         if self._registered:
             self._meter(position, entry, fact)
 
@@ -71,43 +87,51 @@ class Volumes:
         self._metered.add(entry["stream"], about)
 
     def _formatted(self, position: int, entry: Row, fact: Row) -> None:
-        node, size, made, has, epoch = self._known(position, entry)
-        if made:
+        item = self._known(position, entry)
+        if item["made"]:
             raise _wrong(position, "its node has made it before", "stream")
-        if fact["bytes"] != size * MIB:
-            raise _wrong(position, f"it was asked for with {size} MiB", "bytes")
-        self._put(entry, [node, size, True, has, epoch])
+        if fact["bytes"] != item["size"] * MIB:
+            raise _wrong(position, f"it was asked for with {item['size']} MiB", "bytes")
+        self._put(entry, {**item, "made": True})
         if self._metered.has(entry["stream"]):
             self._metered.begin(entry["stream"], fact["formatted_us"])
 
     def _attached(self, position: int, entry: Row, fact: Row) -> None:
-        node, size, made, has, epoch = self._known(position, entry)
+        item = self._known(position, entry)
+        made, has = item["made"], item["has"]
         if not made or has is not None:
             detail = f"{has} has it" if made else "its node has not made it"
             raise _wrong(position, detail, "allocation")
-        if fact["epoch"] <= epoch:
-            raise _wrong(position, f"epoch {epoch} has had it", "epoch")
-        held = self._spill.get("allocation", node, fact["allocation"])
+        if fact["epoch"] <= item["epoch"]:
+            raise _wrong(position, f"epoch {item['epoch']} has had it", "epoch")
+        held = self._spill.get("allocation", item["node"], fact["allocation"])
         if held is None or held[0] != fact["runtime"]:
             raise _wrong(position, "the allocation is not held on its node", "allocation")
-        self._put(entry, [node, size, made, fact["allocation"], fact["epoch"]])
+        self._put(entry, {**item, "has": fact["allocation"], "epoch": fact["epoch"]})
 
     def _detached(self, position: int, entry: Row, fact: Row) -> None:
-        node, size, made, has, epoch = self._known(position, entry)
-        if (fact["allocation"], fact["epoch"]) != (has, epoch):
+        item = self._known(position, entry)
+        if (fact["allocation"], fact["epoch"]) != (item["has"], item["epoch"]):
             raise _wrong(position, "another allocation has it", "allocation")
-        if self._spill.get("allocation", node, has) is not None:
+        if self._spill.get("allocation", item["node"], item["has"]) is not None:
             raise _wrong(position, "its runtime has not ended", "allocation")
-        self._put(entry, [node, size, made, None, epoch])
+        self._put(entry, {**item, "has": None})
+
+    def _grow_requested(self, position: int, entry: Row, fact: Row) -> None:
+        item = self._known(position, entry)
+        self._shelves.check_claim(position, entry, item["of"], fact["size_mib"])
+
+    def _order_refused(self, position: int, entry: Row, _fact: Row) -> None:
+        self._shelves.settle(entry["stream"], self._known(position, entry)["size"])
 
     def _grown(self, position: int, entry: Row, fact: Row) -> None:
         stream = entry["stream"]
-        node, size, made, has, epoch = self._known(position, entry)
-        if not made:
+        item = self._known(position, entry)
+        if not item["made"]:
             raise _wrong(position, "its node has not made it", "stream")
-        if fact["size_mib"] <= size:
-            raise _wrong(position, f"it had {size} MiB before", "size_mib")
-        self._put(entry, [node, fact["size_mib"], made, has, epoch])
+        if fact["size_mib"] <= item["size"]:
+            raise _wrong(position, f"it had {item['size']} MiB before", "size_mib")
+        self._put(entry, {**item, "size": fact["size_mib"]})
         if self._metered.has(stream):
             self._metered.end(position, stream, fact["grown_us"])
             self._metered.resize(stream, fact["size_mib"])
@@ -115,24 +139,26 @@ class Volumes:
 
     def _wiped(self, position: int, entry: Row, fact: Row) -> None:
         stream = entry["stream"]
-        _, size, made, has, _ = self._known(position, entry)
-        if has is not None:
-            raise _wrong(position, f"{has} has it", "stream")
-        if made and fact["bytes_covered"] < size * MIB:
-            raise _wrong(position, f"the receipt covers less than {size} MiB", "bytes_covered")
+        item = self._known(position, entry)
+        if item["has"] is not None:
+            raise _wrong(position, f"{item['has']} has it", "stream")
+        if item["made"] and fact["bytes_covered"] < item["size"] * MIB:
+            detail = f"the receipt covers less than {item['size']} MiB"
+            raise _wrong(position, detail, "bytes_covered")
         self._spill.delete("volume", stream, "")
+        self._shelves.release(stream)
         if self._metered.has(stream):
             self._metered.end(position, stream, fact["wiped_us"])
             self._metered.drop(stream)
 
-    def _known(self, position: int, entry: Row) -> list[Any]:
-        found: list[Any] | None = self._spill.get("volume", entry["stream"], "")
+    def _known(self, position: int, entry: Row) -> Row:
+        found: Row | None = self._spill.get("volume", entry["stream"], "")
         if found is None:
             raise _wrong(position, "there is no such volume", "stream")
         return found
 
-    def _put(self, entry: Row, state: list[Any]) -> None:
-        self._spill.put("volume", entry["stream"], "", state)
+    def _put(self, entry: Row, item: Row) -> None:
+        self._spill.put("volume", entry["stream"], "", item)
 
 
 def _wrong(position: int, detail: str, field: str) -> Invalid:

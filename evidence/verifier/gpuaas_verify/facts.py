@@ -53,6 +53,8 @@ price.entry_published.v1 pricebook     account$ meter$ model$ region$ state$ cur
 quota.limit_set.v1       quota         scope$ model$ limit_milli decided_us
 quota.committed.v1       quota         runtime$ department$ project$ model$ gpu_milli decided_us
 quota.released.v1        quota         runtime$ decided_us
+quota.storage_limit_set.v1 quota       scope$ model$ limit_mib decided_us
+quota.storage_committed.v1 quota       volume$ department$ project$ model$ size_mib decided_us
 node.invited.v1          node          name@ model$ token_sha256# expires_us invited_us
 node.enrolled.v1         node          key# model$ simulated! gpus[g serial$ enrolled_us
 node.anchored.v1         node          boot$ boottime_us anchor_us attested*
