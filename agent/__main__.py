@@ -12,6 +12,7 @@ import msgspec
 
 from agent.config import Config
 from agent.engine import Settings
+from agent.idle_bounds import Bounds
 from agent.run import run
 from contracts import fleet
 from contracts.signing import FleetError
@@ -44,6 +45,12 @@ def parsed(arguments: list[str]) -> Config:
     parser.add_argument(
         "--renew-us", type=int, help="between renewals; a fifth of the lease unless given"
     )
+    parser.add_argument(
+        "--idle-after-us", type=int, default=600_000_000, help="unused for so long is idle, us"
+    )
+    parser.add_argument(
+        "--idle-gpu-percent", type=int, default=5, help="a GPU at work up to this is not used"
+    )
     _engine_options(parser)
     given = parser.parse_args(arguments)
     return Config(
@@ -62,6 +69,7 @@ def parsed(arguments: list[str]) -> Config:
         renew_us=_renewal(given.renew_us, given.lease_us),
         engine=_engine(given),
         tend_us=given.tend_us,
+        idle=_idle(given),
     )
 
 
@@ -95,6 +103,13 @@ def _lease(lease_us: int) -> int:
             "config.malformed", f"--lease-us is 1 s to {fleet.LEASE_US // _SECOND_US} s"
         )
     return lease_us
+
+
+def _idle(given: argparse.Namespace) -> Bounds:
+    if given.idle_after_us < _SECOND_US or not 0 <= given.idle_gpu_percent < 100:
+        text = "--idle-after-us is 1 s or more, --idle-gpu-percent 0 to 99"
+        raise FleetError("config.malformed", text)
+    return Bounds(given.idle_after_us, given.idle_gpu_percent)
 
 
 def _renewal(renew_us: int | None, lease_us: int) -> int:

@@ -4,6 +4,7 @@ from typing import Literal
 from msgspec import Struct
 
 from agent.engine import Settings
+from agent.idle_bounds import Bounds
 from contracts import fleet
 
 
@@ -37,3 +38,4 @@ class Config(Struct, frozen=True, kw_only=True):
     nats_url: str = ""
     engine: Settings | None = None
     tend_us: int = 10_000_000
+    idle: Bounds = Bounds()

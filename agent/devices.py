@@ -122,6 +122,12 @@ class DeviceSource(Protocol):
         """Processes on the GPU (of all its slices), by pid; None when that cannot be known."""
         ...
 
+    def utilisation(self, gpu: str) -> int | None:
+        """Percent of the last moment in which something ran on the GPU; None when it is not said,
+        as of slices.
+        """
+        ...
+
     def events(self) -> tuple[XidEvent, ...]:
         """XIDs since the last call, in order, each once. Those of before the source was opened
         are gone: only `Reading.recovery` still tells of them.

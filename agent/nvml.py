@@ -197,6 +197,11 @@ class Nvml:
                 found[one.pid] = Occupant(one.pid, one.usedGpuMemory)
         return tuple(found[pid] for pid in sorted(found))
 
+    def utilisation(self, gpu: str) -> int | None:
+        handle = self._handles.get(gpu)
+        use = None if handle is None else _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)[0]
+        return None if use is None else int(use.gpu)
+
     def events(self) -> tuple[XidEvent, ...]:
         names = {_address(handle): uuid for uuid, handle in self._handles.items()}
         found: list[XidEvent] = []

@@ -16,6 +16,7 @@ from agent import (
     hardware,
     host_certificates,
     identity,
+    idleness,
     kept,
     link,
     machine,
@@ -157,9 +158,10 @@ async def _serve(
     )
     fresh = asyncio.create_task(certificate.keep_fresh(config, node.node))
     backoff = link.Backoff()
+    watcher = idleness.Watcher(node, desk, config.idle)
     try:
         while not stop.is_set():
-            if await _session(config, node, credentials, stop, desk):
+            if await _session(config, node, credentials, stop, desk, watcher):
                 backoff = link.Backoff()
             await _pause(stop, backoff.next_s())
     finally:
@@ -168,7 +170,12 @@ async def _serve(
 
 
 async def _session(
-    config: Config, node: Node, credentials: link.Credentials, stop: asyncio.Event, desk: Desk
+    config: Config,
+    node: Node,
+    credentials: link.Credentials,
+    stop: asyncio.Event,
+    desk: Desk,
+    watcher: idleness.Watcher,
 ) -> bool:
     """True when it was let in. Ends when told to stop, or with the connection.
 
@@ -190,6 +197,7 @@ async def _session(
         asyncio.create_task(volume_work.work(node.store, node.spool, _volumes(config), here.wake)),
         asyncio.create_task(host_certificates.keep(config, node)),
         asyncio.create_task(answer_logs(here)),
+        asyncio.create_task(idleness.watch(watcher, here.wake)),
     ]
     try:
         # A loop ends with the connection, or by a failure that must end the agent.

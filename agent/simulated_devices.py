@@ -78,7 +78,7 @@ class SimulatedDevices:
             uuid=gpu,
             fault=fault,
             recovery=recovery,
-            utilisation_percent=self._shown(gpu, "utilisation"),
+            utilisation_percent=self.utilisation(gpu),
             memory_total_bytes=device.memory_bytes,
             memory_used_bytes=self._shown(gpu, "used"),
             memory_reserved_bytes=0,
@@ -95,6 +95,9 @@ class SimulatedDevices:
     def occupants(self, gpu: str) -> tuple[Occupant, ...] | None:
         rows = self._conn.execute(_OCCUPANTS, {"uuid": gpu}).fetchall()
         return tuple(Occupant(row[0], None) for row in rows)
+
+    def utilisation(self, gpu: str) -> int | None:
+        return self._shown(gpu, "utilisation")
 
     def events(self) -> tuple[XidEvent, ...]:
         rows = sorted(self._conn.execute(_TAKE_XIDS).fetchall())
@@ -123,6 +126,10 @@ class SimulatedDevices:
     def fill(self, gpu: str, used_bytes: int) -> None:
         """Memory that is in use, by whomever; 0 undoes it."""
         self._conn.execute(_SHOW, {"uuid": gpu, "what": "used", "value": used_bytes})
+
+    def load(self, gpu: str, percent: int) -> None:
+        """Something runs on it; 0 undoes it."""
+        self._conn.execute(_SHOW, {"uuid": gpu, "what": "utilisation", "value": percent})
 
     def _shown(self, gpu: str, what: str) -> int:
         row = self._conn.execute(_SHOWN, {"uuid": gpu, "what": what}).fetchone()

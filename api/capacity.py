@@ -4,7 +4,7 @@ from litestar import get
 
 from api.body import FrontRequest
 from api.services import services_of
-from contracts.http import Capacity, Fit
+from contracts.http_fleet import Capacity, Fit
 from domain.stock import Room
 
 

@@ -127,6 +127,18 @@ def _node(args: argparse.Namespace) -> int:
     return listed() if args.what == "list" else shown(args.node)
 
 
+def _list(_args: argparse.Namespace) -> int:
+    from api.runtime_verbs import listed
+
+    return listed()
+
+
+def _show(args: argparse.Namespace) -> int:
+    from api.runtime_verbs import shown
+
+    return shown(args.runtime)
+
+
 # Passed on to the agent as they are; `python -m agent --help` says what they mean.
 _ENGINE = ("engine", "images", "rootfs", "podman", "create", "network")
 
@@ -302,6 +314,8 @@ def build_parser() -> argparse.ArgumentParser:
     verb("signer", _signer, "the process that holds the log's key")
     verb("gateway", _gateway, "the SSH gateway: the only way to runtimes")
     _ssh_options(verb("ssh", _ssh, "a shell, a command or forwardings in a runtime"))
+    verb("list", _list, "every runtime, newest first, with since when nobody uses it")
+    verb("show", _show, "one runtime and what happens next").add_argument("runtime")
     _node_options(verb("node", _node, "nodes as an operator reads them"))
     agent = verb("agent", _agent, "a node agent of the embedded stack")
     kind = agent.add_mutually_exclusive_group(required=True)

@@ -1,7 +1,7 @@
 """`gpuaas node list` and `gpuaas node show`: nodes as an operator reads them, over the HTTP API."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,12 +12,7 @@ _HEAD = ("NODE", "NAME", "MODEL", "STATE", "UPKEEP", "GPUS", "BARRED")
 
 def listed(env: Mapping[str, str] = os.environ) -> int:
     """Prints every node, oldest first. Raises: DomainError as `Api.get`."""
-    rows = [_HEAD, *(_row(one) for one in _nodes(api_of(env)))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    for row in rows:
-        print(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        )
+    say([_HEAD, *(_row(one) for one in items(api_of(env), "/v1/nodes"))])
     return 0
 
 
@@ -51,8 +46,8 @@ def _row(node: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         *(
             node["id"],
-            _plain(node["name"] or "-"),
-            _plain(node["model"]),
+            plain(node["name"] or "-"),
+            plain(node["model"]),
             node["state"],
             node["upkeep"],
         ),
@@ -60,15 +55,25 @@ def _row(node: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _plain(text: str) -> str:
+def say(rows: Sequence[Sequence[str]]) -> None:
+    """Prints the rows in columns; the first is the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def plain(text: str) -> str:
     """People's and machines' words without what a terminal would obey."""
     return "".join(one if one.isprintable() else "?" for one in text)
 
 
-def _nodes(api: Api) -> Iterator[Mapping[str, Any]]:
+def items(api: Api, path: str) -> Iterator[Mapping[str, Any]]:
+    """Every item of a list, page after page. Raises: DomainError as `Api.get`."""
     cursor = ""
     while True:
-        page = api.get(f"/v1/nodes{cursor}")
+        page = api.get(f"{path}{cursor}")
         yield from page["items"]
         if page["next"] is None:
             return

@@ -1,6 +1,6 @@
 """Runtimes: launch, stop, list, show."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -36,6 +36,8 @@ from evidence.private import private_value
 from projections import runtimes_read
 from projections.runtimes import NEXT
 
+_SECOND_US: Final = 1_000_000
+
 
 @post("/v1/runtimes")
 async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> Response[Runtime]:
@@ -63,6 +65,7 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
             reservation=data.reservation,
             volumes=tuple(Mount(one.volume, one.path) for one in data.volumes),
             network=_network(data),
+            idle_stop_us=(data.idle_stop_after_s or 0) * _SECOND_US,
         )
         ask = LaunchAsk(launch, request.user.actor, cause, (words,))
         admitted = await services.admission.ask(ask)
@@ -96,6 +99,7 @@ def launched(said: tuple[Said, ...], name: str) -> Runtime:
     own = [one for one in said if one.stream == said[0].stream]
     made = next((one.fact for one in own if isinstance(one.fact, runtime.Configured)), None)
     net = next((one.fact for one in own if isinstance(one.fact, runtime.Networked)), None)
+    idle = next((one.fact for one in own if isinstance(one.fact, runtime.IdleLimited)), None)
     assert isinstance(requested, runtime.Requested), "the outcome of this route"
     assert isinstance(allocated, runtime.Allocated), "admission writes both at once"
     return Runtime(
@@ -116,6 +120,8 @@ def launched(said: tuple[Said, ...], name: str) -> Runtime:
         route=None,
         network=None if net is None else net.network,
         egress=None,
+        idle_since=None,
+        idle_stop_after_s=None if idle is None else idle.stop_after_us // _SECOND_US,
         version=own[-1].version,
     )
 
@@ -179,6 +185,8 @@ def _stopping(stream: str, org: str, version: int, fact: _Leaving) -> Runtime:
         route=None,
         network=None,
         egress=None,
+        idle_since=None,
+        idle_stop_after_s=None,
         version=version,
     )
 
@@ -230,7 +238,7 @@ def _given(row: runtimes_read.Runtime) -> Runtime:
         state=row.state,
         since=instant(row.since_us),
         why=row.why,
-        next=row.next,
+        next=_next(row),
         node=row.node,
         model=row.model,
         devices=_shares(row.shares or ()),
@@ -240,8 +248,16 @@ def _given(row: runtimes_read.Runtime) -> Runtime:
         route=_shown_route(row),
         network=row.network,
         egress=_shown_egress(row),
+        idle_since=None if row.idle_since_us is None else instant(row.idle_since_us),
+        idle_stop_after_s=None if row.idle_stop_us is None else row.idle_stop_us // _SECOND_US,
         version=row.version,
     )
+
+
+def _next(row: runtimes_read.Runtime) -> str:
+    if row.idle_since_us is None or row.idle_stop_us is None:
+        return row.next
+    return f"stopped for being idle, not before {instant(row.idle_since_us + row.idle_stop_us)}"
 
 
 def _config(made: runtime.Configured) -> RuntimeConfig:

@@ -55,6 +55,8 @@ USABLE = "gpuaas.runtime.usable.v1"
 DEGRADED = "gpuaas.runtime.degraded.v1"
 STOPPED = "gpuaas.runtime.stopped.v1"
 FAILED = "gpuaas.runtime.failed.v1"
+IDLE = "gpuaas.runtime.idle.v1"
+BUSY = "gpuaas.runtime.busy.v1"
 COMMAND_REFUSED = "gpuaas.command.refused.v1"
 
 

@@ -179,7 +179,8 @@ class RuntimeNew(Taken, frozen=True):
     `network`: one of the project's, of runtimes with an image; without any, nothing is reached.
     `image`: a registered reference; without one it is a SIMULATED node's plain start, and the
     limits and volumes that follow it are refused. `restarts`: how often after a failure of its own.
-    `volumes`: of one node, where the runtime is placed then.
+    `volumes`: of one node, where the runtime is placed then. `idle_stop_after_s`: stopped when idle
+    for so long, by its node's word; without it, never.
     """
 
     project: ProjectId
@@ -195,6 +196,7 @@ class RuntimeNew(Taken, frozen=True):
     memory_bytes: Annotated[int, Meta(ge=16_777_216, le=10**14)] | None = None
     pids: Annotated[int, Meta(ge=16, le=4_000_000)] | None = None
     restarts: Annotated[int, Meta(ge=0, le=100)] | None = None
+    idle_stop_after_s: Annotated[int, Meta(ge=1, le=2_592_000)] | None = None
     volumes: Annotated[tuple[Mount, ...], Meta(max_length=8)] = ()
 
 
@@ -241,7 +243,8 @@ class RuntimeEgress(Given, frozen=True):
 class Runtime(Given, frozen=True):
     """A runtime: `state` since `since`, why, and what happens `next`. SIMULATED ones say so.
 
-    Null is what the answer at hand does not know: an erased name, a place not yet given.
+    Null is what the answer at hand does not know: an erased name, a place not yet given; and
+    `idle_since` of one that its node does not call idle.
     """
 
     id: str
@@ -261,24 +264,9 @@ class Runtime(Given, frozen=True):
     route: RuntimeRoute | None
     network: str | None
     egress: RuntimeEgress | None
+    idle_since: Instant | None
+    idle_stop_after_s: int | None
     version: int
-
-
-class Fit(Given, frozen=True):
-    """What fits now on one model: at most so many whole devices, or so large a part of one."""
-
-    model: str
-    devices: int
-    free_devices: int
-    most_devices: int
-    most_milli: int
-
-
-class Capacity(Given, frozen=True):
-    """Admission's own arithmetic once `position` entries were known; never a number beside it."""
-
-    position: int
-    models: list[Fit]
 
 
 # ---------------------------------------------------------------- nodes

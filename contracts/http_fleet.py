@@ -133,6 +133,23 @@ class Happened(Given, frozen=True):
 
 
 # ---------------------------------------------------------------- placement
+class Fit(Given, frozen=True):
+    """What fits now on one model: at most so many whole devices, or so large a part of one."""
+
+    model: str
+    devices: int
+    free_devices: int
+    most_devices: int
+    most_milli: int
+
+
+class Capacity(Given, frozen=True):
+    """Admission's own arithmetic once `position` entries were known; never a number beside it."""
+
+    position: int
+    models: list[Fit]
+
+
 class Verdict(Given, frozen=True):
     """`why`: chosen, fits, or what says no; `facts` are its numbers."""
 

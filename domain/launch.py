@@ -65,16 +65,18 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
 
 
 def _configured(launch: Launch, allocated: runtime.Allocated) -> list[runtime.Event]:
-    """The facts after `allocated` that say what runs, and in which network; none for a SIMULATED
-    plain start.
+    """The facts after `allocated` that say what runs, in which network, and how long it may be
+    idle; a SIMULATED plain start has the last one at most.
     """
-    if launch.config is None:
-        return []
     placed = runtime.Placed(allocated.allocation, allocated.node, allocated.allocated_us)
-    facts = runtime.decide(launch.config, placed)
-    if launch.network:
-        facts += runtime.decide(runtime.Join(launch.network, launch.now_us), placed)
-    return facts
+    asked: list[runtime.Command] = []
+    if launch.config is not None:
+        asked.append(launch.config)
+        if launch.network:
+            asked.append(runtime.Join(launch.network, launch.now_us))
+    if launch.idle_stop_us:
+        asked.append(runtime.LimitIdle(launch.idle_stop_us, launch.now_us))
+    return [fact for command in asked for fact in runtime.decide(command, placed)]
 
 
 def reads(state: AdmissionState, launch: Launch) -> tuple[tuple[str, int], ...]:

@@ -37,7 +37,7 @@ class Launch(Struct, frozen=True):
     """`runtime` and `allocation` are new ids; `models` accepted, empty = any; gpu_milli in all.
 
     `zone`: where its block has begun, of weight with the policy topology only. `network`: of the
-    project, or empty for none: then it reaches nothing.
+    project, or empty for none: then it reaches nothing. `idle_stop_us`: 0 for never.
     """
 
     organization: str
@@ -55,6 +55,7 @@ class Launch(Struct, frozen=True):
     zone: str = ""
     volumes: tuple[Mount, ...] = ()
     network: str = ""
+    idle_stop_us: int = 0
 
     @property
     def shape(self) -> Shape:

@@ -2,7 +2,8 @@
 
     (none) -Request-> Waiting -Allocate-> Placed -Start-> Booting
     Placed | Booting -ReportUsable-> Running <-ReportUsable/ReportDegraded-> Impaired
-    Placed -Configure | Join-> Placed, in the admission too; routes and egress change no state
+    Placed -Configure | Join | LimitIdle-> Placed, in the admission; routes, egress change nothing
+    Running -ReportIdle-> Running, idle -ReportBusy-> Running
     Placed | Booting | Running | Impaired -Stop-> Ending
     Placed .. Ending -ReportStopped | ReportFailed | DeclareLost-> Ended
     Waiting | Placed | Ending, never started -Cancel-> Ended
@@ -14,6 +15,7 @@ billable time; a report that comes after `Stop` still tells when the time began.
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.decider import Decider
 from domain.errors import DomainError
@@ -25,10 +27,13 @@ from domain.runtime_commands import (
     Configure,
     DeclareLost,
     Join,
+    LimitIdle,
     Report,
+    ReportBusy,
     ReportDegraded,
     ReportEgress,
     ReportFailed,
+    ReportIdle,
     ReportRouted,
     ReportStopped,
     ReportUsable,
@@ -38,6 +43,7 @@ from domain.runtime_commands import (
 )
 from domain.runtime_facts import (
     Allocated,
+    Busy,
     Cancelled,
     Configured,
     Degraded,
@@ -45,6 +51,8 @@ from domain.runtime_facts import (
     Event,
     Failed,
     Final,
+    Idle,
+    IdleLimited,
     Lost,
     Networked,
     Requested,
@@ -60,6 +68,7 @@ from domain.words import MILLI, MOST_DEVICES
 __all__ = [
     "Allocate",
     "Allocated",
+    "Busy",
     "Cancel",
     "Cancelled",
     "Command",
@@ -71,13 +80,18 @@ __all__ = [
     "Event",
     "Failed",
     "Final",
+    "Idle",
+    "IdleLimited",
     "Join",
+    "LimitIdle",
     "Lost",
     "Networked",
     "Report",
+    "ReportBusy",
     "ReportDegraded",
     "ReportEgress",
     "ReportFailed",
+    "ReportIdle",
     "ReportRouted",
     "ReportStopped",
     "ReportUsable",
@@ -120,6 +134,7 @@ class Running(Struct, frozen=True):
     allocation: str
     node: str
     previous_us: int
+    idle: bool = False
 
 
 class Impaired(Struct, frozen=True):
@@ -162,15 +177,15 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Allocated(*place, command.epoch, command.now_us)]
         case Allocate(allocation), Placed() if allocation == state.allocation:
             return []
-        case Configure(), Placed():
-            return [_configured(command)]
-        case Join(), Placed():
-            return [Networked(command.network, command.now_us)]
+        case ((Configure() | Join() | LimitIdle()), Placed()):
+            return [_made(command)]
+        case ((ReportIdle() | ReportBusy()), Running()):
+            return _idleness(command, state)
         case ReportEgress(), Placed() | Booting() | Running() | Impaired() | Ending():
             return [_egress(command, state)]
         case ReportRouted(), Placed() | Booting() | Running() | Impaired():
             return [_routed(command, state)]
-        case ReportRouted(), Ending():
+        case ((ReportRouted() | ReportIdle() | ReportBusy()), Ending()):
             return []
         case Start(), Placed():
             return [Starting(command.command, command.now_us)]
@@ -222,6 +237,19 @@ def _requested(command: Request) -> Requested:
     )
 
 
+def _made(command: Configure | Join | LimitIdle) -> Configured | Networked | IdleLimited:
+    """What the launch asked for beside its devices."""
+    match command:
+        case Configure():
+            return _configured(command)
+        case Join():
+            return Networked(command.network, command.now_us)
+        case LimitIdle():
+            return _limited(command)
+        case _:
+            assert_never(command)
+
+
 def _configured(command: Configure) -> Configured:
     limits = (command.cpu_milli, command.memory_bytes, command.pids)
     if min(limits) < 1 or command.restarts < 0:
@@ -243,7 +271,26 @@ def _egress(command: ReportEgress, state: Live) -> EgressCounted:
     return EgressCounted(*counts, command.attested)
 
 
-def _own_word(command: Report | ReportRouted | ReportEgress, state: Live) -> None:
+def _limited(command: LimitIdle) -> IdleLimited:
+    if command.stop_after_us < 1:
+        raise DomainError("runtime.limits_invalid", "a limit of nothing is none")
+    return IdleLimited(command.stop_after_us, command.now_us)
+
+
+def _idleness(command: ReportIdle | ReportBusy, state: Running) -> list[Event]:
+    """A change only."""
+    _own_word(command, state)
+    if isinstance(command, ReportIdle) is state.idle:
+        return []
+    said = (command.boottime_us, command.now_us, command.attested)
+    if isinstance(command, ReportBusy):
+        return [Busy(*said)]
+    return [Idle(command.idle_us, *said)]
+
+
+def _own_word(
+    command: Report | ReportRouted | ReportEgress | ReportIdle | ReportBusy, state: Live
+) -> None:
     if command.attested.node != state.node:
         raise DomainError("runtime.foreign_node", f"it runs on {state.node}")
     if command.attested.boot != command.anchor.boot:
@@ -292,8 +339,12 @@ def evolve(state: State, event: Event) -> State:
             return Placed(event.allocation, event.node, event.allocated_us)
         case Stopped() | Failed() | Cancelled() | Lost():
             return Ended(type(event))
-        case Configured() | Networked() | Routed() | EgressCounted():
+        case Configured() | Networked() | IdleLimited() | Routed() | EgressCounted():
             return state
+        case Idle() | Busy():
+            # After an end was decided they tell nothing any more.
+            now = isinstance(event, Idle)
+            return replace(state, idle=now) if isinstance(state, Running) else state
         case Starting() | Usable() | Degraded() | Stopping():
             assert isinstance(state, Placed | Booting | Running | Impaired | Ending)
             return _onward(state, event)

@@ -52,6 +52,30 @@ class Join(Struct, frozen=True):
     now_us: int
 
 
+class LimitIdle(Struct, frozen=True):
+    """It is stopped when it was idle for so long."""
+
+    stop_after_us: int
+    now_us: int
+
+
+class ReportIdle(Struct, frozen=True):
+    """Nothing was done in it for so long, by the node's word."""
+
+    idle_us: int
+    boottime_us: int
+    anchor: Anchor
+    attested: Attested
+    now_us: int
+
+
+class ReportBusy(Struct, frozen=True):
+    boottime_us: int
+    anchor: Anchor
+    attested: Attested
+    now_us: int
+
+
 class ReportEgress(Struct, frozen=True):
     """What passed by its network's policy so far, by the node's word."""
 
@@ -133,9 +157,12 @@ type Command = (
     | Allocate
     | Configure
     | Join
+    | LimitIdle
     | Start
     | ReportRouted
     | ReportEgress
+    | ReportIdle
+    | ReportBusy
     | Report
     | Stop
     | Cancel

@@ -63,6 +63,30 @@ class EgressCounted(
     attested: Attested
 
 
+class IdleLimited(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.idle_limited.v1"
+):
+    """Idle for so long, it is stopped."""
+
+    stop_after_us: int
+    decided_us: int
+
+
+class Idle(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.idle.v1"):
+    """Nothing was done in it for `idle_us` when the node said so."""
+
+    idle_us: int
+    boottime_us: int
+    decided_us: int
+    attested: Attested
+
+
+class Busy(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.busy.v1"):
+    boottime_us: int
+    decided_us: int
+    attested: Attested
+
+
 class Starting(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.starting.v1"):
     command: int
     decided_us: int
@@ -113,7 +137,7 @@ class Lost(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.
 
 
 type Event = (
-    Requested | Allocated | Configured | Networked | Starting | Routed | EgressCounted | Usable
-    | Degraded | Stopping | Stopped | Failed | Cancelled | Lost
+    Requested | Allocated | Configured | Networked | IdleLimited | Starting | Routed | EgressCounted
+    | Usable | Idle | Busy | Degraded | Stopping | Stopped | Failed | Cancelled | Lost
 )  # fmt: skip
 type Final = Stopped | Failed | Cancelled | Lost

@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
-from api.fleet import devices
+from api.fleet import devices, idleness
 from api.fleet.leases import ACTOR, for_node, nonce_of
 from api.fleet.state import FleetState, KnownNetwork, KnownNode, LiveRuntime
 from api.fleet.terminals import Wanted
@@ -98,6 +98,11 @@ def starting(live: LiveRuntime, now_us: int) -> Append:
 def stopping(live: LiveRuntime, reason: str, now_us: int) -> Append:
     """The platform gives up on a start: only the node's word that it stopped frees the device."""
     return _decided(live, runtime.Stop(reason, now_us), live.starting_at)
+
+
+def unused(live: LiveRuntime, now_us: int) -> Append:
+    """Nobody uses it, for longer than its launch allows. It loses to any word that came first."""
+    return _decided(live, runtime.Stop(idleness.REASON, now_us), live.starting_at)
 
 
 def _decided(live: LiveRuntime, command: runtime.Command, cause: int) -> Append:

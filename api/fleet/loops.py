@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 from nats.aio.client import Client
 
-from api.fleet import commands, devices, leases
+from api.fleet import commands, devices, idleness, leases
 from api.fleet.desk import LATER_S, Desk, Pace
 from api.fleet.door import Door
 from api.fleet.follower import Appending, Ends, Follower
@@ -183,6 +183,7 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
             and any(
                 isinstance(one.state, _AWAITED)
                 or one.runtime in state.terminals.of_runtime
+                or idleness.is_due(known, one, now_us)
                 or _policy_is_due(desk, known, one.network)
                 for one in known.live.values()
             )
@@ -223,6 +224,8 @@ async def tend(desk: Desk, known: KnownNode) -> None:
             continue
         if isinstance(live.state, runtime.Placed):
             await _append(desk, commands.starting(live, now_us))
+        if idleness.is_due(known, live, now_us):
+            await _append(desk, commands.unused(live, now_us))
         one = ingest.follower.state.networks.get(live.network)
         policy = None if one is None else one.policy
         order = commands.order_of(ingest.key, known, live, now_us, desk.ssh_ca, policy)

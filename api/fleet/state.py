@@ -28,7 +28,8 @@ class LiveRuntime(Struct):
     """A runtime that has not ended, its decider's state, and where the log says it.
 
     Positions are those of the facts that name them; -1 = none. `granted_us`: until when its
-    allocation, then its start, lets it run without any renewal.
+    allocation, then its start, lets it run without any renewal. `idle_since_us`: by its node, 0
+    while it is used; `idle_stop_us`: it is stopped after so long, 0 for never.
     """
 
     runtime: str
@@ -48,6 +49,8 @@ class LiveRuntime(Struct):
     stopping_at: int = -1
     granted_us: int = 0
     reason: str = ""
+    idle_since_us: int = 0
+    idle_stop_us: int = 0
     mounts: list[VolumeMount] = field(default_factory=list)
 
 
@@ -247,6 +250,13 @@ class FleetState:
                 live.configured = fact
             case runtime.Networked():
                 live.network = fact.network
+            case runtime.IdleLimited(stop_after_us=stop_after_us):
+                live.idle_stop_us = stop_after_us
+            case runtime.Idle(idle_us=idle_us, decided_us=decided_us):
+                usable_us = getattr(live.state, "previous_us", decided_us)
+                live.idle_since_us = max(usable_us, decided_us - idle_us)
+            case runtime.Busy() | runtime.Usable() | runtime.Degraded():
+                live.idle_since_us = 0
             case runtime.EgressCounted():
                 live.sent_bytes, live.received_bytes = fact.sent_bytes, fact.received_bytes
             case runtime.Starting(decided_us=decided_us):

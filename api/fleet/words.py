@@ -126,6 +126,8 @@ def _lifecycle(
         return _routed(known, live, attested, body, now_us)
     if body.tag == EGRESS_COUNTED:
         return _egress(known, live, attested, body, now_us)
+    if body.tag in {fleet.IDLE, fleet.BUSY}:
+        return _idleness(known, live, attested, body, now_us)
     code = body.said.get("code")
     wanted = {"code"} if body.tag == fleet.FAILED else set()
     if set(body.said) != wanted or (wanted and not REFUSAL.fullmatch(str(code))):
@@ -179,6 +181,26 @@ def _egress(
         return Nothing("event.malformed")
     words = (body.boottime_us, known.anchor, _words(attested), now_us)
     facts = runtime.decide(runtime.ReportEgress(sent, received, *words), live.state)
+    write = Write(live.runtime, live.org, live.version, tuple(facts))
+    reads = ((known.node, known.version),)
+    return Append((write,), actor=attested.node, cause=cause_of(attested), reads=reads)
+
+
+def _idleness(
+    known: KnownNode, live: LiveRuntime, attested: Attested, body: Body, now_us: int
+) -> Meaning:
+    words = (body.boottime_us, known.anchor, _words(attested), now_us)
+    command: runtime.Command = runtime.ReportBusy(*words)
+    if body.tag == fleet.IDLE:
+        idle_us = body.said.get("idle_us")
+        if type(idle_us) is not int or not 0 <= idle_us <= body.boottime_us:
+            return Nothing("event.malformed")
+        command = runtime.ReportIdle(idle_us, *words)
+    if tuple(body.said) != (("idle_us",) if body.tag == fleet.IDLE else ()):
+        return Nothing("event.malformed")
+    facts = runtime.decide(command, live.state)
+    if not facts:
+        return Nothing("runtime.already")
     write = Write(live.runtime, live.org, live.version, tuple(facts))
     reads = ((known.node, known.version),)
     return Append((write,), actor=attested.node, cause=cause_of(attested), reads=reads)

@@ -1,6 +1,6 @@
 """`python -m tests.nvml.asker LIBRARY`: one NVML in a process of its own, asked by lines of JSON.
 
-In: `["inventory"]`, `["read", uuid]`, `["occupants", uuid]`, `["events"]`, `["origin"]`, `["nodes",
+In: `["inventory"]`, `["read", uuid]`, `["occupants", uuid]`, `["utilisation", uuid]`, `["events"]`, `["origin"]`, `["nodes",
 dev, proc]`; out: one line of JSON each, `{"error": code}` for a refusal. NVML is a global of
 the process that loads it, so tests never load one into their own.
 """
@@ -24,6 +24,8 @@ def answer(source: Nvml, question: list[str]) -> Any:
             return source.read(gpu)
         case ["occupants", gpu]:
             return source.occupants(gpu)
+        case ["utilisation", gpu]:
+            return source.utilisation(gpu)
         case ["events"]:
             return source.events()
         case ["origin"]:

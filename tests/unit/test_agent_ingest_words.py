@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET, Struct
 
-from api.fleet import commands, keys, leases
+from api.fleet import commands, idleness, keys, leases
 from api.fleet.leases import Timing
 from api.fleet.state import FleetState, KnownNode
 from api.fleet.words import Ending, Meaning, Nothing, cause_of, meaning, revoked_of
@@ -16,7 +16,7 @@ from contracts.fleet import Body, Said
 from contracts.network import EGRESS_COUNTED, Egress, Policy, SetPolicy
 from contracts.signing import public_hex
 from contracts.spec import Spec
-from domain import network, node, runtime
+from domain import identity, network, node, runtime
 from domain.errors import DomainError
 from domain.words import Attested, Gpu, Private, Share
 from evidence.append import Append
@@ -356,3 +356,82 @@ def test_what_left_becomes_a_fact_and_never_falls() -> None:
         {"sent_bytes": 10},
     ):
         assert said(log, EGRESS_COUNTED, dict(rubbish)) == Nothing("event.malformed")
+
+
+def idle_for(seconds: int, limit_s: int = 60, **more: int) -> Log:
+    """Usable since T0 + 10 s, and called idle for so long at T0 + 110 s."""
+    log = serving(started=False)
+    if limit_s:
+        log.add(ONE, runtime.IdleLimited(limit_s * S, T0 + S))
+    log.add(ONE, runtime.Starting(4, T0 + 2 * S))
+    log.add(ONE, runtime.Usable(110 * S, T0 + 10 * S, T0 + 10 * S, WORDS))
+    log.add(
+        ONE, fact_of(said(log, fleet.IDLE, {"idle_us": seconds * S}, at_s=210, now_us=T0 + 110 * S))
+    )
+    return log
+
+
+def renewed(log: Log, at_s: int) -> None:
+    log.add(NODE, node.LeaseRenewed((ONE,), at_s * S, T0 + at_s * S, T0 + (at_s + 600) * S, WORDS))
+
+
+def due(log: Log, at_s: int = 10_000) -> bool:
+    return idleness.is_due(log.node, log.state.runtimes[ONE], T0 + at_s * S)
+
+
+def test_an_idle_runtime_is_stopped_when_no_older_word_can_be_under_way() -> None:
+    """Idle since T0 + 80 s, 60 s allowed: due by a renewal of T0 + 140 s or later, not before one,
+    not by the clock alone. Without a limit never.
+    """
+    log = idle_for(30)
+    assert not due(log)
+    renewed(log, 139)
+    assert not due(log)
+    renewed(log, 140)
+    assert due(log)
+    assert commands.unused(log.state.runtimes[ONE], T0 + 141 * S).writes[0].facts == (
+        runtime.Stopping("idle", T0 + 141 * S),
+    )
+    unlimited = idle_for(30, limit_s=0)
+    renewed(unlimited, 9_000)
+    assert not due(unlimited)
+
+
+def test_nothing_is_stopped_by_a_word_that_counts_no_more() -> None:
+    """Used again, degraded, usable anew, unreachable, barred, told to stop: each ends it."""
+    for after in (
+        (ONE, runtime.Busy(215 * S, T0 + 115 * S, WORDS)),
+        (ONE, runtime.Degraded(215 * S, T0 + 115 * S, T0 + 115 * S, WORDS)),
+        (NODE, node.Unreachable(T0 + 9_000 * S)),
+        (NODE, identity.Revoked("stolen", T0 + 9_000 * S)),
+        (ONE, runtime.Stopping("user", T0 + 115 * S)),
+    ):
+        log = idle_for(30)
+        renewed(log, 5_000)
+        assert due(log)
+        log.add(*after)
+        assert not due(log), after
+    log = idle_for(30)
+    log.add(ONE, runtime.Degraded(215 * S, T0 + 115 * S, T0 + 115 * S, WORDS))
+    log.add(ONE, runtime.Usable(216 * S, T0 + 116 * S, T0 + 116 * S, WORDS))
+    renewed(log, 5_000)
+    assert not due(log)
+
+
+def test_nobody_is_idle_since_before_it_was_usable() -> None:
+    """A node that says more than there was makes nothing due sooner; rubbish is no fact."""
+    log = idle_for(210)
+    renewed(log, 69)
+    assert not due(log)
+    renewed(log, 70)
+    assert due(log)
+    fresh = serving()
+    fresh.add(ONE, runtime.Usable(110 * S, T0 + 10 * S, T0 + 10 * S, WORDS))
+    for tag, rubbish in (
+        (fleet.IDLE, {}), (fleet.IDLE, {"idle_us": -1}), (fleet.IDLE, {"idle_us": True}),
+        (fleet.IDLE, {"idle_us": 111 * S}), (fleet.IDLE, {"idle_us": 1, "more": 1}),
+        (fleet.IDLE, {"idle_us": "1"}), (fleet.BUSY, {"idle_us": 1}),
+    ):  # fmt: skip
+        assert said(fresh, tag, rubbish) == Nothing("event.malformed")  # type: ignore[arg-type]
+    assert said(fresh, fleet.BUSY) == Nothing("runtime.already")
+    assert said(serving(), fleet.IDLE, {"idle_us": 1}) == Nothing("runtime.not_possible")

@@ -22,6 +22,10 @@ CONFIGURE = r.Configure("image:1", "sha256:00", 500, 2**20, 64, 1, 3)
 CONFIGURED = r.Configured("image:1", "sha256:00", 500, 2**20, 64, 1, 3)
 ROUTE = r.ReportRouted("10.1.0.2", 22, "ssh-ed25519 AAAA", 60, ANCHOR, word(), 100)
 ROUTED = r.Routed(60, "10.1.0.2", 22, "ssh-ed25519 AAAA", 100, word())
+SAY_IDLE = r.ReportIdle(5, 60, ANCHOR, word(), 100)
+SAY_BUSY = r.ReportBusy(60, ANCHOR, word(), 100)
+IDLE = r.Idle(5, 60, 100, word())
+BUSY = r.Busy(60, 100, word())
 FAILED = (*BOOTING, r.Failed("oom", 12, 12, 13, word()))
 CANCELLED = (*PLACED, r.Cancelled("user", 12))
 
@@ -82,6 +86,20 @@ TABLE: list[tuple[str, tuple[r.Event, ...], r.Command, list[r.Event] | str]] = [
     ("a route changes no state", (*BOOTING, ROUTED), SAY_USABLE, [r.Usable(60, 60, 100, word())]),
     ("a route while ending", (*RUNNING, r.Stopping("user", 90)), ROUTE, []),
     ("a route of the ended", STOPPED, ROUTE, "runtime.ended"),
+    ("limit idle", PLACED, r.LimitIdle(9, 3), [r.IdleLimited(9, 3)]),
+    ("limit idle to nothing", PLACED, r.LimitIdle(0, 3), "runtime.limits_invalid"),
+    ("limit idle, running", RUNNING, r.LimitIdle(9, 3), "runtime.not_possible"),
+    ("idle", RUNNING, SAY_IDLE, [IDLE]),
+    ("idle again", (*RUNNING, IDLE), SAY_IDLE, []),
+    ("used, idle", (*RUNNING, IDLE), SAY_BUSY, [BUSY]),
+    ("used, not idle", RUNNING, SAY_BUSY, []),
+    ("idle after used", (*RUNNING, IDLE, BUSY), SAY_IDLE, [IDLE]),
+    ("idle before usable", BOOTING, SAY_IDLE, "runtime.not_possible"),
+    ("idle while degraded", IMPAIRED, SAY_IDLE, "runtime.not_possible"),
+    ("idle, usable anew", (*RUNNING, IDLE, *IMPAIRED[-1:], USABLE), SAY_IDLE, [IDLE]),
+    ("used while stopping", (*RUNNING, IDLE, *ENDING[-1:]), SAY_BUSY, []),
+    ("idle after the end", STOPPED, SAY_IDLE, "runtime.ended"),
+    ("stop the idle", (*RUNNING, IDLE), STOP, [r.Stopping("user", 100)]),
     ("stop the unknown", (), STOP, "runtime.not_possible"),
 ]
 
@@ -114,6 +132,11 @@ def test_a_node_speaks_for_its_own_runtimes_only() -> None:
     assert refused(r.DECIDER, BOOTING, foreign) == "runtime.foreign_node"
     other_boot = r.ReportUsable(60, ANCHOR, word(boot="b2"), 100)
     assert refused(r.DECIDER, BOOTING, other_boot) == "runtime.foreign_boot"
+    for lie in (
+        r.ReportIdle(5, 60, ANCHOR, word("node-2"), 100),
+        r.ReportBusy(60, ANCHOR, word("node-2"), 100),
+    ):
+        assert refused(r.DECIDER, RUNNING, lie) == "runtime.foreign_node"
 
 
 def test_lost_waits_until_nothing_can_run_under_the_lease() -> None:

@@ -104,6 +104,15 @@ def test_what_the_driver_reserves_is_not_in_use(opened: Open) -> None:
     assert reading(asker.ask("read", FIRST)).memory_reserved_bytes is None
 
 
+def test_utilisation_is_what_the_driver_says_or_nothing(opened: Open) -> None:
+    """Percent; None for a GPU that does not say, and for one that is not here: never 0."""
+    asker = opened()
+    asker.ask("inventory")
+    assert asker.ask("utilisation", FIRST) == 37
+    assert asker.ask("utilisation", SECOND) is None
+    assert asker.ask("utilisation", "GPU-never") is None
+
+
 def test_slices_stand_for_their_gpu(opened: Open) -> None:
     """In MIG mode the units are the slices, by MIG uuid, with their instances and their parent."""
     text = f"{TWO}set 1 mig 1\nmig 1 0 MIG-aaaa 7 0 9728\nmig 1 3 MIG-bbbb 9 1 9728\n"

@@ -18,6 +18,8 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
     "gpuaas.node.lease_renewed.v1": ("runtimes",),
     "gpuaas.runtime.routed.v1": ("address", "port", "host_key"),
     "gpuaas.runtime.egress_counted.v1": ("sent_bytes", "received_bytes"),
+    "gpuaas.runtime.idle.v1": ("idle_us",),
+    "gpuaas.runtime.busy.v1": (),
     "gpuaas.node.sanitized.v1": (
         "devices",
         "method",
