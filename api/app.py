@@ -72,6 +72,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     volumes.snapshot_volume,
     volumes.restore_volume,
     volumes.delete_volume,
+    volumes.lose_volume,
     volumes.list_volumes,
     volumes.show_volume,
     images.register_image,

@@ -41,6 +41,7 @@ _SENTENCES: Final[dict[str, str]] = {
     "volume.detached": "it was detached: {reason}",
     "volume.grown": "its node says it has {size_mib} MiB (attested)",
     "volume.wiped": "its node says it wiped it by {method}: {bytes_covered} bytes (attested)",
+    "volume.lost": "it was given up with its node: nobody wiped it",
     "volume.order_refused": "its node refused to {order}: {code}",
     "runtime.requested": "a runtime of {gpu_milli} milli-GPU was asked for",
     "runtime.allocated": "it was placed on devices {devices}",

@@ -1,7 +1,9 @@
 """Operators' verbs on nodes: drain, quarantine, sanitize, return, retire; what happened there."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import psycopg
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -29,19 +31,39 @@ from contracts.http_fleet import (
     SanitizationReceipt,
 )
 from domain import claim, node, upkeep
+from domain.errors import DomainError
 from domain.facts import tag_of
 from evidence.reader import decode_entry
 from projections import inventory_read, upkeep_read
 
 OWNER: Final = "operator"
+# A volume on the node that is neither wiped nor lost; asked of the log, as views may be behind.
+_LYING: Final = """
+SELECT c.stream FROM log.entry c
+WHERE c.stream > 'volume-' AND c.stream < 'volume.' AND c.version = 1
+  AND position(%(node)s::bytea IN c.entry) > 0
+  AND NOT EXISTS (
+    SELECT FROM log.entry d WHERE d.stream = c.stream AND d.version > 1
+      AND (position('"tag":"gpuaas.volume.deleted.v1"'::bytea IN d.entry) > 0
+        OR position('"tag":"gpuaas.volume.lost.v1"'::bytea IN d.entry) > 0))
+LIMIT 1
+"""
 
 
-async def _upkept(request: FrontRequest, stream: str, command: node.Command) -> Response[Any]:
+async def _upkept(
+    request: FrontRequest,
+    stream: str,
+    command: node.Command,
+    check: Callable[[], Awaitable[None]] | None = None,
+) -> Response[Any]:
+    """`check`: what else may refuse it."""
     require(request.user, OPERATOR)
     services = services_of(request)
     nothing = NodeUpkept(id=stream, did=[], version=None)
 
     async def do(cause: str) -> Done:
+        if check is not None:
+            await check()
         of = ("node", stream)
         return await change(services, request, cause, of, node.DECIDER, command, nothing)
 
@@ -106,8 +128,22 @@ async def return_node(
 async def retire_node(
     request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeDrain]
 ) -> Response[NodeUpkept]:
-    """For good, and only when it is empty."""
-    return await _upkept(request, node_id, upkeep.Retire(data.reason, now_us()))
+    """For good, and only when nothing runs there and no volume lies there.
+
+    A volume may still be put on a node that is neither cordoned nor drained: close it first.
+    """
+
+    async def check() -> None:
+        lying = await services_of(request).reads.ask(_lying, node_id)
+        if lying:
+            raise DomainError("node.holds_volumes", "volumes lie on it", {"volume": lying[0]})
+
+    return await _upkept(request, node_id, upkeep.Retire(data.reason, now_us()), check)
+
+
+def _lying(conn: psycopg.Connection[Any], node_id: str) -> list[str]:
+    asked = {"node": f'"node":"{node_id}"'.encode()}
+    return [str(row[0]) for row in conn.execute(_LYING, asked)]
 
 
 @post("/v1/nodes/{node_id:str}/topology", status_code=200)

@@ -27,11 +27,12 @@ from contracts.http_volumes import (
     VolumeUse,
     WipeReceipt,
 )
-from domain import volume
+from domain import node, volume
 from domain.decider import fold
 from domain.errors import DomainError
 from domain.facts import tag_of
-from domain.storage import GrowVolume, NewVolume
+from domain.storage import GrowVolume, NewVolume, lost_with
+from evidence.append import Append, Write
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import volumes_read
@@ -147,6 +148,39 @@ async def restore_volume(
 async def delete_volume(request: FrontRequest, volume_id: FromPath[str]) -> Response[Any]:
     """Only while no runtime has it: its node wipes it and its snapshots, and gives a receipt."""
     return await _told(request, volume_id, volume.Wipe(now_us()))
+
+
+@post("/v1/volumes/{volume_id:str}/lost", status_code=200)
+async def lose_volume(request: FrontRequest, volume_id: FromPath[str]) -> Response[Any]:
+    """Given up: its node is unreachable, barred or retired, or says that it has it no more.
+
+    It costs nothing from the last that its node said, and nobody wipes it.
+    """
+    require(request.user, OPERATOR)
+    services = services_of(request)
+    nothing = VolumeChanged(id=volume_id, did=[], snapshot=None, version=None)
+
+    async def do(cause: str) -> Done:
+        async def attempt() -> Done:
+            found = await target(services, request.user, volume_id, "volume")
+            if_match(request, found.version)
+            facts: tuple[volume.Event, ...] = found.facts  # type: ignore[assignment]
+            first = facts[0]
+            assert isinstance(first, volume.Created), "the first fact of a volume creates it"
+            lies = await target(services, request.user, first.node, "node")
+            told: tuple[node.Event, ...] = lies.facts  # type: ignore[assignment]
+            command = lost_with(fold(node.DECIDER, told), now_us())
+            did = tuple(volume.decide(command, fold(volume.DECIDER, facts)))
+            if not did:
+                return Done(nothing=nothing)
+            write = Write(volume_id, found.org, found.version, did)
+            # It loses to a node that comes back meanwhile.
+            append = Append((write,), request.user.actor, cause, ((first.node, lies.version),))
+            return Done(await services.log.append(append), (write,))
+
+        return await settled(services, volume_id, attempt)
+
+    return await services.acting.perform(request, do, _changed, status=200)
 
 
 async def _told(

@@ -161,6 +161,7 @@ node.device_unknown|400|No such device|Name indexes of the node's devices, in or
 node.doubled|403|Two agents spoke as this node|Operator: revoke it, then invite and enrol it again.
 node.drain_foreign|409|Another's drain|Name the owner and the reason that the facts say, if you mean to end it.
 node.fingerprint_differs|409|Not the expected machine|Operator: look at the machine, invite it with its own.
+node.holds_volumes|409|Volumes lie on it|Have them deleted first; of a dead node, declare them lost.
 node.inventory_invalid|400|Not an inventory|Count indexes from 0 and name each GPU once.
 node.lease_foreign|409|Not this node's runtime|Renew only for what it holds.
 node.model_differs|409|Not the expected model|Operator: invite with the model it has.
@@ -336,6 +337,7 @@ volume.no_node|409|No node for the volume|Name another node or model, or try aga
 volume.no_price|409|Nothing prices volumes|Operator: publish a price for the meter, model, region and state in the facts.
 volume.no_room|409|Its node has no room|Wait until something ends there, or launch smaller.
 volume.no_space|409|The node's disk is full|Ask for less, or create it on another node.
+volume.node_lives|409|Its node is there|Delete the volume: its node wipes it and gives a receipt.
 volume.not_asked|409|Nobody asked for that|Answer the order that stands.
 volume.not_ready|409|The volume is not made yet|Wait until its node has made it.
 volume.other_node|409|On another node|Name volumes of one node.

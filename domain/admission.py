@@ -292,13 +292,13 @@ class AdmissionState:
 
     def _shelve(self, stream: str, held: volume.Held, fact: volume.Event) -> None:
         """What the volume counts against its quota falls with what its node says."""
-        if not isinstance(fact, volume.Deleted | volume.OrderRefused):
+        if not isinstance(fact, volume.Deleted | volume.Lost | volume.OrderRefused):
             return
         org = self.projects[held.created.project].organization
         tree = self.quotas.get(quota.quota_stream(org))
         if tree is None:
             return
-        if isinstance(fact, volume.Deleted):
+        if isinstance(fact, volume.Deleted | volume.Lost):
             storage_quota.release(tree.shelf, stream)
         else:
             storage_quota.settle(tree.shelf, stream, held.size_mib)

@@ -148,6 +148,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.volume.wipe_requested.v1": volume.WipeRequested,
     "gpuaas.volume.wiped.v1": volume.Wiped,
     "gpuaas.volume.deleted.v1": volume.Deleted,
+    "gpuaas.volume.lost.v1": volume.Lost,
     "gpuaas.volume.order_refused.v1": volume.OrderRefused,
 }
 

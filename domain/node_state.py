@@ -67,6 +67,7 @@ class Serving(Struct, frozen=True):
     unreachable: bool = False
     identity: Identity = Identity()
     devices: Devices = Devices()
+    seen_us: int = 0  # the latest instant of an anchor or a renewal, in any of its lives
 
     def offers(self, index: int, reservation: str = "") -> int:
         """Milli of this device that new work may have, by the reservation that it names."""
@@ -104,7 +105,8 @@ def evolve(state: State, event: Event) -> State:
         case Anchored():
             anchor = Anchor(event.boot, event.boottime_us, event.anchor_us)
             devices = device.rebooted(state.devices, event.anchor_us)
-            return replace(state, anchor=anchor, devices=devices)
+            seen_us = max(state.seen_us, event.anchor_us)
+            return replace(state, anchor=anchor, devices=devices, seen_us=seen_us)
         case Allocated():
             return _holding(state, event)
         case Released():
@@ -112,7 +114,8 @@ def evolve(state: State, event: Event) -> State:
         case LeaseRenewed():
             lease = Lease(event.renewed_us, event.until_us, event.attested.boot)
             leases = state.leases | dict.fromkeys(event.runtimes, lease)
-            return replace(state, leases=leases, renewed_us=event.renewed_us)
+            seen_us = max(state.seen_us, event.renewed_us)
+            return replace(state, leases=leases, renewed_us=event.renewed_us, seen_us=seen_us)
         case Unreachable():
             return replace(state, unreachable=True)
         case Reachable():

@@ -97,7 +97,8 @@ class Books:
             volume_facts.Created: self._volume_created,
             volume_facts.Formatted: self._volume_formatted,
             volume_facts.Grown: self._volume_grown,
-            volume_facts.Wiped: self._volume_wiped,
+            volume_facts.Wiped: lambda at, of, fact: self._volume_over(at, of, fact.wiped_us),
+            volume_facts.Lost: lambda at, of, fact: self._volume_over(at, of, fact.lost_us),
             node.Enrolled: self._enrolled,
             account.Opened: self._account_opened,
             period.Opened: self._period_opened,
@@ -212,9 +213,9 @@ class Books:
         self._since(it, fact.grown_us)
         return rows
 
-    def _volume_wiped(self, position: int, stream: str, fact: volume_facts.Wiped) -> Rows | None:
+    def _volume_over(self, position: int, stream: str, end_us: int) -> Rows | None:
         it = self._resources.get(stream)
-        return None if it is None else self._until(position, stream, fact.wiped_us)
+        return None if it is None else self._until(position, stream, end_us)
 
     def _since(self, it: _Resource, start_us: int) -> None:
         """Open an interval, unless one is open."""

@@ -6,7 +6,8 @@ from domain import placing, quota, storage_quota, volume
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
-from domain.node_state import placeable
+from domain.node_state import Serving, placeable
+from domain.node_state import State as NodeState
 from domain.placing import Launch
 from domain.runtime_facts import Allocated
 from domain.tariff import LOCAL, storage_scope
@@ -48,7 +49,9 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
         *(wanted.volume, project.department, wanted.project, LOCAL),
         *(wanted.size_mib, wanted.now_us),
     )
-    return _committed(state, wanted.organization, commit, facts)
+    node = command.node
+    rests = ((node, state.version(node)),)  # it loses to a node that is being closed
+    return _committed(state, wanted.organization, commit, facts, rests)
 
 
 class GrowVolume(Struct, frozen=True):
@@ -75,11 +78,20 @@ def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
     return _committed(state, wanted.organization, commit, facts)
 
 
+def lost_with(node: NodeState, now_us: int) -> volume.DeclareLost:
+    """The command that gives up a volume of this node now."""
+    if not isinstance(node, Serving):
+        return volume.DeclareLost(0, True, now_us)
+    gone = node.unreachable or bool(node.identity.barred) or node.upkeep.retired
+    return volume.DeclareLost(node.seen_us, gone, now_us)
+
+
 def _committed(
     state: AdmissionState,
     organization: str,
     commit: storage_quota.Commit,
     facts: tuple[volume.Event, ...],
+    rests: tuple[tuple[str, int], ...] = (),
 ) -> tuple[Emit, ...]:
     """The quota's fact first: an auditor knows by then what the volume may have."""
     shelf_of = quota.quota_stream(organization)
@@ -87,7 +99,7 @@ def _committed(
     committed = tuple(quota.decide(commit, tree))
     emits = (
         Emit(shelf_of, organization, state.version(shelf_of), committed),
-        Emit(commit.volume, organization, state.version(commit.volume), facts),
+        Emit(commit.volume, organization, state.version(commit.volume), facts, rests),
     )
     state.remember(shelf_of, committed)
     state.remember(commit.volume, facts)

@@ -5,7 +5,7 @@
     Held -ReportFormatted | ReportGrown | ReportSnapshotted | ReportRestored-> Held
     Held -Attach-> Held by an allocation of its node, under the allocation's epoch -Detach-> Held
     Held -RefuseOrder-> Held: the node could not do it, the order is over
-    Held -ReportWiped-> Gone
+    Held -ReportWiped | DeclareLost-> Gone
 
 A restore and a wipe need it detached; growing and snapshots do not.
 """
@@ -17,7 +17,26 @@ from msgspec.structs import replace
 
 from domain.decider import Decider
 from domain.errors import DomainError
-from domain.instants import Anchor, billable_instant
+from domain.instants import billable_instant
+from domain.volume_commands import (
+    Attach,
+    Command,
+    Create,
+    DeclareLost,
+    Detach,
+    Grow,
+    RefuseOrder,
+    Report,
+    ReportFormatted,
+    ReportGrown,
+    ReportRestored,
+    ReportSnapshotted,
+    ReportWiped,
+    Restore,
+    Snapshot,
+    Wipe,
+    Word,
+)
 from domain.volume_facts import (
     EVENTS,
     Attached,
@@ -28,6 +47,7 @@ from domain.volume_facts import (
     Formatted,
     Grown,
     GrowRequested,
+    Lost,
     OrderRefused,
     Request,
     Restored,
@@ -38,13 +58,14 @@ from domain.volume_facts import (
     WipeRequested,
 )
 from domain.volume_paths import check_paths
-from domain.words import Attested, Private
 
-# The facts are read as this aggregate's own.
+# The facts are read, and the commands given, as this aggregate's own.
 __all__ = [
-    "EVENTS", "Attached", "Created", "Deleted", "Detached", "Event", "Formatted", "GrowRequested",
-    "Grown", "OrderRefused", "RestoreRequested", "Restored", "SnapshotRequested", "Snapshotted",
-    "WipeRequested", "Wiped",
+    "EVENTS", "Attach", "Attached", "Command", "Create", "Created", "DeclareLost", "Deleted",
+    "Detach", "Detached", "Event", "Formatted", "Grow", "GrowRequested", "Grown", "Lost",
+    "OrderRefused", "RefuseOrder", "Report", "ReportFormatted", "ReportGrown", "ReportRestored",
+    "ReportSnapshotted", "ReportWiped", "Restore", "RestoreRequested", "Restored", "Snapshot",
+    "SnapshotRequested", "Snapshotted", "Wipe", "WipeRequested", "Wiped", "Word",
 ]  # fmt: skip
 
 SMALLEST_MIB: Final = 16
@@ -60,114 +81,14 @@ _ORDERS: Final[dict[type, str]] = {
 }
 
 
-class Create(Struct, frozen=True):
-    project: str
-    department: str
-    account: str
-    node: str
-    name: Private
-    size_mib: int
-    now_us: int
-
-
-class Attach(Struct, frozen=True):
-    """To an allocation on `node`, in whose runtime it appears at `path`."""
-
-    runtime: str
-    allocation: str
-    node: str
-    project: str
-    epoch: int
-    path: str
-    now_us: int
-
-
-class Detach(Struct, frozen=True):
-    allocation: str
-    epoch: int
-    reason: str
-    now_us: int
-
-
-class Grow(Struct, frozen=True):
-    size_mib: int
-    now_us: int
-
-
-class Snapshot(Struct, frozen=True):
-    """`snapshot`: a new id."""
-
-    snapshot: str
-    now_us: int
-
-
-class Restore(Struct, frozen=True):
-    snapshot: str
-    now_us: int
-
-
-class Wipe(Struct, frozen=True):
-    now_us: int
-
-
-class RefuseOrder(Struct, frozen=True):
-    command: int
-    code: str
-    now_us: int
-
-
-class Word(Struct, frozen=True):
-    """What every report carries; `anchor` is the latest of its node, of the same boot."""
-
-    command: int
-    boottime_us: int
-    anchor: Anchor
-    attested: Attested
-    now_us: int
-
-
-class ReportFormatted(Struct, frozen=True):
-    word: Word
-    method: str
-    size_bytes: int
-
-
-class ReportGrown(Struct, frozen=True):
-    word: Word
-    size_mib: int
-
-
-class ReportSnapshotted(Struct, frozen=True):
-    word: Word
-    snapshot: str
-    size_bytes: int
-    frozen_us: int
-
-
-class ReportRestored(Struct, frozen=True):
-    word: Word
-    snapshot: str
-
-
-class ReportWiped(Struct, frozen=True):
-    word: Word
-    method: str
-    bytes_covered: int
-    duration_us: int
-
-
-type Report = ReportFormatted | ReportGrown | ReportSnapshotted | ReportRestored | ReportWiped
-type Command = (
-    Create | Attach | Detach | Grow | Snapshot | Restore | Wipe | RefuseOrder | Report
-)  # fmt: skip
-
-
 class Missing(Struct, frozen=True):
     pass
 
 
 class Held(Struct, frozen=True):
-    """`asked`: the order that its node has not answered; `epoch`: of its last attachment."""
+    """`asked`: the order that its node has not answered; `epoch`: of its last attachment;
+    `missing`: its node has said that it has no such volume.
+    """
 
     created: Created
     size_mib: int
@@ -177,6 +98,7 @@ class Held(Struct, frozen=True):
     attached: Attached | None = None
     epoch: int = 0
     snapshots: tuple[str, ...] = ()
+    missing: bool = False
 
 
 class Gone(Struct, frozen=True):
@@ -204,10 +126,12 @@ def decide(command: Command, state: State) -> list[Event]:
             return []
         case _, Missing():
             raise DomainError("volume.unknown", "no such volume")
-        case ((Wipe() | ReportWiped()), Gone()):
+        case ((Wipe() | ReportWiped() | DeclareLost()), Gone()):
             return []
         case _, Gone():
-            raise DomainError("volume.deleted", "it was wiped and is no more")
+            raise DomainError("volume.deleted", "it was wiped, or lost, and is no more")
+        case DeclareLost(), Held():
+            return _lost(command, state)
         case Attach(), Held():
             return _attached(command, state)
         case Detach(), Held():
@@ -279,6 +203,14 @@ def _detached(command: Detach, state: Held) -> list[Event]:
     ):
         raise DomainError("volume.stale_epoch", "another allocation has it", {"epoch": state.epoch})
     return [Detached(command.allocation, command.epoch, command.reason, command.now_us)]
+
+
+def _lost(command: DeclareLost, state: Held) -> list[Event]:
+    """Given up only where nobody can wipe it; what wrote it has ended by then."""
+    _alone(state)
+    if not (command.gone or state.missing):
+        raise DomainError("volume.node_lives", "its node is there: have it deleted instead")
+    return [Lost(max(state.previous_us, command.seen_us), command.now_us)]
 
 
 def _ready(state: Held) -> None:
@@ -378,11 +310,13 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, asked=None, size_mib=grown[0], previous_us=grown[1])
         case Snapshotted():
             return replace(state, asked=None, snapshots=(*state.snapshots, event.snapshot))
-        case Restored() | OrderRefused():
+        case Restored():
             return replace(state, asked=None)
+        case OrderRefused(code=code):
+            return replace(state, asked=None, missing=code == "volume.missing")
         case Wiped():
             return replace(state, asked=None, previous_us=event.wiped_us)
-        case Deleted():
+        case Deleted() | Lost():
             return Gone()
         case _:
             assert_never(event)

@@ -122,6 +122,13 @@ class Deleted(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.volum
     decided_us: int
 
 
+class Lost(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.volume.lost.v1"):
+    """Given up: its node says no more of it, nor a receipt; `lost_us` is when its bill ends."""
+
+    lost_us: int
+    decided_us: int
+
+
 class OrderRefused(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.volume.order_refused.v1"
 ):
@@ -136,9 +143,9 @@ class OrderRefused(
 type Request = Created | GrowRequested | SnapshotRequested | RestoreRequested | WipeRequested
 type Event = (
     Request | Formatted | Attached | Detached | Grown | Snapshotted | Restored | Wiped | Deleted
-    | OrderRefused
+    | OrderRefused | Lost
 )  # fmt: skip
 EVENTS: Final = (
     *(Created, GrowRequested, SnapshotRequested, RestoreRequested, WipeRequested, Formatted),
-    *(Attached, Detached, Grown, Snapshotted, Restored, Wiped, Deleted, OrderRefused),
+    *(Attached, Detached, Grown, Snapshotted, Restored, Wiped, Deleted, OrderRefused, Lost),
 )

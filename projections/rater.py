@@ -36,6 +36,7 @@ RATED: Final = duties.TAGS | {
         "volume.formatted",
         "volume.grown",
         "volume.wiped",
+        "volume.lost",
         "price.entry_published",
     )
 }

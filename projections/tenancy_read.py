@@ -134,7 +134,7 @@ SELECT q.scope, q.model, q.from_position, q.organization, q.limit_mib, q.decided
     FROM views.storage_commitment c
     JOIN views.volume_state s ON s.volume = c.volume AND [s]
     JOIN views.volume_size i ON i.volume = c.volume AND [i]
-    WHERE [c] AND s.state <> 'deleted' AND q.model = c.model
+    WHERE [c] AND s.state NOT IN ('deleted', 'lost') AND q.model = c.model
       AND q.scope IN (c.organization, c.department, c.project)) AS used_mib
 FROM views.storage_limit q
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)

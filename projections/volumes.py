@@ -49,6 +49,7 @@ NEXT: Final[dict[str, str]] = {
     "restoring": "ready when its node says so",
     "wiping": "deleted when its node gives a receipt",
     "deleted": "wiped, with a receipt",
+    "lost": "its node has died or lost it: it costs nothing any more, and nobody wiped it",
     "failed": "its node could not make it: delete it",
 }
 
@@ -130,6 +131,10 @@ def _deleted(b: Batch, e: Entry, f: volume.Deleted) -> None:
     _state(b, e, "deleted", f.decided_us)
 
 
+def _lost(b: Batch, e: Entry, f: volume.Lost) -> None:
+    _state(b, e, "lost", f.lost_us)
+
+
 def _refused(b: Batch, e: Entry, f: volume.OrderRefused) -> None:
     _state(b, e, "failed" if f.order == "create" else "ready", f.decided_us, f.code)
 
@@ -148,5 +153,6 @@ APPLY: Final[dict[type, Apply]] = {
     volume.WipeRequested: _wipe,
     volume.Wiped: _wiped,
     volume.Deleted: _deleted,
+    volume.Lost: _lost,
     volume.OrderRefused: _refused,
 }

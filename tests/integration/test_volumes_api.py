@@ -10,9 +10,11 @@ import pytest
 from msgspec import Struct
 
 from api.edge import instant
-from domain import volume
+from domain import meter, node, volume
 from domain.words import Attested
 from evidence.append import Append, Write
+from evidence.reader import Recorded, decode_entry
+from projections import views
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 
@@ -28,6 +30,12 @@ async def says(stage: Stage, name: str, *facts: Struct) -> None:
     await stage.services.log.append(
         Append((write,), "system-test", f"cmd:{uuid.uuid4().hex}{uuid.uuid4().hex}")
     )
+
+
+async def told(stage: Stage) -> list[Recorded]:
+    """The whole log."""
+    rows = await stage.services.reads.ask(views.read, 0, 100_000)
+    return [decode_entry(bytes(raw)) for _, raw in rows]
 
 
 def now() -> int:
@@ -96,7 +104,8 @@ def test_a_launch_has_the_volume_and_nobody_else(
 
 def test_metered_volumes_need_a_price(database: Database, nats_url: str, tmp_path: Path) -> None:
     """From the meter's registration on, a volume that nothing prices is refused, by the key that is
-    missing; with a price it is made. A meter of another unit is none.
+    missing; with a price it is made. A meter of another unit is none. Of those that are asked for
+    while it is registered none stands after it, or the rater would stop.
     """
 
     async def scene(stage: Stage) -> None:
@@ -107,7 +116,18 @@ def test_metered_volumes_need_a_price(database: Database, nats_url: str, tmp_pat
         odd = {"meter": "storage.capacity", "unit": "GiB-h", "source": "lifecycle"}
         refused = await stage.post("/v1/meters", odd)
         assert (refused.status_code, refused.json()["code"]) == (400, "meter.invalid")
-        assert (await stage.post("/v1/meters", odd | {"unit": "MiB-us"})).status_code == 201
+        asked = (stage.post("/v1/volumes", body) for _ in range(12))
+        half, more = [next(asked) for _ in range(6)], list(asked)
+        answers = await asyncio.gather(
+            *half, stage.post("/v1/meters", odd | {"unit": "MiB-us"}), *more
+        )
+        assert answers.pop(6).status_code == 201
+        for answer in answers:
+            assert answer.status_code == 201 or answer.json()["code"] == "volume.no_price"
+        tags = [entry.fact for entry in await told(stage)]
+        registered = next(n for n, fact in enumerate(tags) if isinstance(fact, meter.Registered))
+        created = [n for n, fact in enumerate(tags) if isinstance(fact, volume.Created)]
+        assert max(created) < registered
         size = await stage.size()
         refused = await stage.post("/v1/volumes", body)
         assert (refused.status_code, refused.json()["code"]) == (409, "volume.no_price")
@@ -185,6 +205,42 @@ def test_volumes_keep_to_their_quota(database: Database, nats_url: str, tmp_path
         assert (await stage.post("/v1/volumes", body | {"size_mib": 128})).status_code == 201
         again = await stage.post(quotas, limit | {"limit_mib": 384})
         assert (again.status_code, again.json()["limit_mib"]) == (201, 384)
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_a_volume_of_a_dead_node_is_given_up_and_its_node_retired(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """By an operator, once its node is silent; until then its node must wipe it, and no node under
+    a volume is retired.
+    """
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        await stage.node()
+        made = await ready(stage, tenant)
+        of, lies = f"/v1/volumes/{made['id']}", made["node"]
+        reason = {"reason": "broken"}
+        retire = f"/v1/nodes/{lies}/retire"
+        refused = await stage.post(retire, reason)
+        assert (refused.status_code, refused.json()["code"]) == (409, "node.holds_volumes")
+        assert refused.json()["facts"] == {"volume": made["id"]}
+        alive = await stage.post(f"{of}/lost")
+        assert (alive.status_code, alive.json()["code"]) == (409, "volume.node_lives")
+        await says(stage, lies, node.Unreachable(now()))
+        member = stage.token("member", tenant["org"])
+        assert (await stage.post(f"{of}/lost", token=member)).status_code == 403
+        given_up = await stage.post(f"{of}/lost", key="l")
+        assert given_up.json()["did"] == ["lost"]
+        assert (await stage.post(f"{of}/lost", key="l")).json() == given_up.json()
+        assert (await stage.post(f"{of}/lost")).json()["did"] == []
+        found = (await shown(stage, made["id"]))["volume"]
+        assert found["state"] == "lost"
+        assert (await stage.post(f"{of}/grow", {"size_mib": 128})).json()["code"] == (
+            "volume.deleted"
+        )
+        assert (await stage.post(retire, reason)).json()["did"] == ["retired"]
 
     play(database, nats_url, tmp_path, scene)
 

@@ -62,6 +62,7 @@ class History:
     live: dict[str, Live] = field(default_factory=dict)
     kept: dict[str, Kept] = field(default_factory=dict)
     anchors: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)  # node -> its last anchor or renewal
     seq: int = 0
     orgs: dict[str, str] = field(default_factory=dict)  # of streams that are not ORG's
 
@@ -113,6 +114,7 @@ class History:
     def anchor(self, node_id: str, boot: int, boottime: int, at: int) -> None:
         """A boot of the node, whose clock said `boottime` at `at`."""
         self.anchors[node_id] = (f"{boot:032x}", boottime, at)
+        self.seen[node_id] = max(at, self.seen.get(node_id, 0))
         said = self.attested(node_id, "gpuaas.node.anchored.v1", node_id, boottime)
         self.add(node_id, node.Anchored(f"{boot:032x}", boottime, at, said))
 
@@ -184,6 +186,12 @@ class History:
         self.add(volume_id, volume.Deleted(decided), self.facts[-1][1])
         return position
 
+    def volume_lost(self, volume_id: str, decided: int) -> int:
+        """The volume is given up: it ends with the last that its node said."""
+        kept = self.kept.pop(volume_id)
+        end = max(kept.previous, self.seen.get(kept.node, 0))
+        return self.add(volume_id, volume.Lost(end, decided))
+
     def _volume_word(self, volume_id: str, what: str, at: int) -> Attested:
         node_id = self.kept[volume_id].node
         return self.attested(node_id, f"gpuaas.volume.{what}.v1", volume_id, at)
@@ -234,6 +242,7 @@ class History:
         for runtime_id in runtimes:
             if runtime_id in self.live and self.live[runtime_id].node == node_id:
                 self.live[runtime_id].lease = at
+        self.seen[node_id] = max(at, self.seen.get(node_id, 0))
         said = self.attested(node_id, "gpuaas.node.lease_renewed.v1", node_id, at)
         return self.add(node_id, node.LeaseRenewed(tuple(runtimes), at, at, at + 1, said))
 

@@ -191,6 +191,15 @@ class World:
             self._billed(one, self.history.kept[one].instant(at, self.now), opens=False)
             self.history.wiped(one, at, self.now)
 
+    def give_up(self, index: int) -> None:
+        """The node of a volume is gone, and with it the volume, whatever a close has charged."""
+        stored = sorted(self.history.kept)
+        if stored:
+            one = stored[index % len(stored)]
+            kept = self.history.kept[one]
+            self._billed(one, max(kept.previous, self.history.seen[kept.node]), opens=False)
+            self.history.volume_lost(one, self.now)
+
     def overdue(self, index: int, what: int, late: int) -> None:
         """A period closes over a made volume, which then turns out to have grown or gone before."""
         if self._made(index) is None:
@@ -261,7 +270,7 @@ small = st.integers(0, 40)
 WEIGHED = {
     "price": 2, "belated": 4, "start": 2, "job": 8, "usable": 3, "degraded": 3, "stopped": 4, "failed": 1,
     "lose": 3, "lease": 3, "close": 7, "invoice": 3, "seal": 2,
-    "meter": 1, "volume": 1, "store": 5, "format": 1, "grow": 3, "wipe": 3, "overdue": 4,
+    "meter": 1, "volume": 1, "store": 5, "format": 1, "grow": 3, "wipe": 3, "overdue": 4, "give_up": 2,
 }  # fmt: skip
 ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
     "price": (
@@ -274,6 +283,7 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
     **dict.fromkeys(("degraded", "stopped", "failed"), (small, st.sampled_from((0, 3, 60, 150)))),
     "belated": (small, st.integers(0, 2), st.integers(0, 60)),
     "lose": (small,),
+    "give_up": (small,),
     "lease": (st.integers(0, 2),),
     "meter": (st.integers(0, 5),),
     **dict.fromkeys(

@@ -80,6 +80,8 @@ def test_growing_counts_what_is_added_and_a_refusal_gives_it_back() -> None:
     assert world.state.quotas[SHELF].shelf.used[PROJECT, LOCAL] == 40
     gone = refusal(lambda: storage.grow(world.state, grow))
     assert gone.code == "volume.unknown"
+    world.say("volume-2", volume.Lost(9, 9))
+    assert world.state.quotas[SHELF].shelf.used == {}
 
 
 def test_limits_of_gpus_and_of_storage_are_apart() -> None:

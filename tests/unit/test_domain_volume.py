@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from api.admission.wire import VolumeAsk
 from api.admission.writer import decide
-from domain import log, meter, pricebook, runtime, storage, volume
+from domain import identity, log, meter, node, pricebook, runtime, storage, volume
 from domain.decider import Emit, fold
 from domain.errors import DomainError
 from domain.launch import admit, end
@@ -209,6 +209,57 @@ def test_a_new_volume_goes_to_the_node_with_the_fewest() -> None:
     for wrong in (replace(there, node="node-9"), replace(there, node="", models=("A10",))):
         with pytest.raises(DomainError, match=r"volume\.no_node"):
             storage.create(made.state, replace(wrong, volume="volume-4"))
+
+
+def lost(seen: int = 0, *, gone: bool = True) -> volume.DeclareLost:
+    return volume.DeclareLost(seen, gone, 90)
+
+
+def test_a_volume_is_given_up_where_nobody_can_wipe_it() -> None:
+    """Its bill ends with the last that its node said, not before the volume's own last instant; a
+    living node wipes it instead, unless it has it no more; nothing comes after.
+    """
+    assert decided(volume.DECIDER, READY, lost(80)) == [volume.Lost(80, 90)]
+    assert decided(volume.DECIDER, READY, lost(5)) == [volume.Lost(20, 90)]
+    assert decided(volume.DECIDER, [CREATED], lost()) == [volume.Lost(10, 90)]
+    assert decided(volume.DECIDER, WIPING, lost(80)) == [volume.Lost(80, 90)]
+    assert refused(volume.DECIDER, ATTACHED, lost()) == "volume.attached"
+    assert refused(volume.DECIDER, READY, lost(gone=False)) == "volume.node_lives"
+    missing = (*WIPING, volume.OrderRefused(9, "wipe", "volume.missing", 45))
+    assert decided(volume.DECIDER, missing, lost(80, gone=False)) == [volume.Lost(80, 90)]
+    slow = (*missing, volume.WipeRequested(46), volume.OrderRefused(9, "wipe", "volume.slow", 47))
+    assert refused(volume.DECIDER, slow, lost(gone=False)) == "volume.node_lives"
+    over = (*READY, volume.Lost(80, 90))
+    assert decided(volume.DECIDER, over, lost()) == []
+    assert refused(volume.DECIDER, over, attach()) == "volume.deleted"
+
+
+def test_what_a_node_last_said_outlives_its_identity() -> None:
+    """Anchors and renewals of any of its lives; unreachable, barred and retired are gone."""
+    made = world()
+    node_id = "node-1"
+
+    def command() -> volume.DeclareLost:
+        return storage.lost_with(made.state.stock.states[node_id], 90)
+
+    assert command() == volume.DeclareLost(0, False, 90)
+    made.say(node_id, node.Anchored("b2", 0, 40, word()))
+    made.say(node_id, node.LeaseRenewed((), 10, 30, 60, word()))
+    assert command() == volume.DeclareLost(40, False, 90)
+    made.say(node_id, node.LeaseRenewed((), 10, 50, 60, word()), node.Unreachable(60))
+    assert command() == volume.DeclareLost(50, True, 90)
+    made.say(node_id, identity.Revoked("operator.said", 61))
+    assert command() == volume.DeclareLost(50, True, 90)
+    assert storage.lost_with(node.Missing(), 90) == volume.DeclareLost(0, True, 90)
+
+
+def test_a_volume_loses_to_a_node_that_is_being_closed() -> None:
+    """Its append reads its node, so that none is put on one that was retired meanwhile."""
+    made = world()
+    asked = storage.NewVolume("volume-2", "organization-1", "project-1", NAME, 64, 5)
+    emits = storage.create(made.state, asked)
+    of = fact_of(emits, volume.Created).node
+    assert emits[1].reads == ((of, made.state.version(of)),)
 
 
 def test_a_metered_volume_is_admitted_with_a_price_only() -> None:

@@ -52,6 +52,9 @@ def test_what_is_committed_within_limits_is_believed() -> None:
     say(history, f.GrowRequested(100, 0), f.Grown(0, 100, 1, 1, 1, formatted().attested))
     say(history, wiped(100 * f.MIB))
     commit(history, 100, number=3)
+    history.add(stream("volume", 3), replace(created(node_id), size_mib=100))
+    history.add(stream("volume", 3), f.Lost(0, 0))
+    commit(history, 100, number=4)
     holds(history)
 
 

@@ -254,6 +254,45 @@ def test_a_metered_volume_has_a_size_a_node_and_an_account_of_its_own() -> None:
     assert stream("organization", 9) != ORG
 
 
+def test_a_lost_volume_ends_with_the_last_that_its_node_said() -> None:
+    """A renewal or an anchor, of any boot, or the volume's own last instant: whichever is latest;
+    what a close took beyond it is given back. Nothing comes after.
+    """
+    for speak, ends in (("nothing", 20), ("renewal", 50), ("anchor", 60), ("old renewal", 20)):
+        history, account, first, node = metered()
+        one = history.volume(7, account, node, 0)
+        history.formatted(one, 10)
+        history.grown(one, 100, 20)
+        if speak.endswith("renewal"):
+            history.lease(node, [], 15 if speak.startswith("old") else 50)
+        if speak == "anchor":
+            history.anchor(node, 2, 0, 60)
+        history.close(account, first, 0, MONTH)
+        lost = history.volume_lost(one, MONTH + 1)
+        rated, _ = rows(history)
+        charged = sum(row["sign"] * row["quantity"] for row in rated)
+        assert charged == 64 * 10 + 100 * (ends - 20)
+        history.facts[lost] = (one, history.facts[lost][1], f.Lost(ends + 1, MONTH + 1))
+        refused(history, "books.instant", "lost_us")
+        history.facts[lost] = (one, history.facts[lost][1], f.Lost(ends, MONTH + 1))
+        history.add(one, f.Lost(ends, MONTH + 2))
+        refused(history, "books.volume", "stream")
+
+
+def test_a_lost_volume_had_its_writer_end_and_counts_no_more() -> None:
+    """Not under a runtime; unmetered ones are lost likewise, never made ones too."""
+    history, node_id = made()
+    given(history, node_id, 1)
+    say(history, attached(1), f.Lost(1, 1))
+    refused(history, "books.volume", "stream")
+    history, node_id = made()
+    say(history, f.Lost(1, 1))
+    holds(history)
+    history, node_id = history_of(simulated=True)
+    say(history, replace(created(node_id), node=stream("node", 9)), f.Lost(0, 1))
+    refused(history, "books.volume", "node")
+
+
 @pytest.mark.parametrize("simulated", [True, False])
 def test_an_invoice_says_whether_its_volumes_are_simulated(simulated: bool) -> None:
     """By what their node said when they were created; a later word changes nothing."""

@@ -45,6 +45,7 @@ CAUSES = frozenset({
     "gpuaas.runtime.lost.v1",
     "gpuaas.volume.grown.v1",
     "gpuaas.volume.wiped.v1",
+    "gpuaas.volume.lost.v1",
     "gpuaas.period.closed.v1",
     "gpuaas.invoice.finalized.v1",
 })  # fmt: skip

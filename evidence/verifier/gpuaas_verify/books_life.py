@@ -61,7 +61,7 @@ class Lives:
         return item
 
     def _enrolled(self, _position: int, entry: Row, fact: Row) -> None:
-        item = self._spill.get("node", "", entry["stream"]) or {"anchor": None}
+        item = self._spill.get("node", "", entry["stream"]) or {"anchor": None, "seen": 0}
         item |= {
             "simulated": fact["simulated"],
             "model": fact["model"],
@@ -74,6 +74,7 @@ class Lives:
         boottime = _spoken(position, entry, fact, entry["stream"], fact["boot"])
         # Only the latest is kept: an agent's word counts under the boot of the latest anchor.
         item["anchor"] = [fact["boot"], boottime, fact["anchor_us"]]
+        item["seen"] = max(item["seen"], fact["anchor_us"])
         self._spill.put("node", "", entry["stream"], item)
 
     def _lease_renewed(self, position: int, entry: Row, fact: Row) -> None:
@@ -83,7 +84,9 @@ class Lives:
             if item is not None and item.get("node") == entry["stream"]:
                 item["lease"] = fact["renewed_us"]
                 self._spill.put("runtime", "", runtime, item)
-        self._node(position, entry["stream"])
+        node = self._node(position, entry["stream"])
+        node["seen"] = max(node["seen"], fact["renewed_us"])
+        self._spill.put("node", "", entry["stream"], node)
 
     # -- runtimes ------------------------------------------------------------------------
 

@@ -164,6 +164,7 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     ),
     "gpuaas.volume.detached.v1": _shape("epoch decided_us", "allocation epoch reason decided_us"),
     "gpuaas.volume.grow_requested.v1": _shape("size_mib decided_us", "size_mib decided_us"),
+    "gpuaas.volume.lost.v1": _shape("lost_us decided_us", "lost_us decided_us"),
     "gpuaas.volume.order_refused.v1": _shape("command decided_us", "command order code decided_us"),
     "gpuaas.volume.grown.v1": _shape(
         "command size_mib boottime_us grown_us decided_us",

@@ -22,7 +22,7 @@ METER, UNIT, SOURCE, MODEL, STATE = "storage.capacity", "MiB-us", "lifecycle", "
 
 class Volumes:
     """By volume: node, size (MiB), made, has (its allocation or None), its last epoch, of (its
-    department, project and model).
+    department, project and model), previous (its last instant).
     """
 
     def __init__(self, spill: Spill, charging: Charging, metered: Metered) -> None:
@@ -44,6 +44,7 @@ class Volumes:
             "gpuaas.volume.grown.v1": self._grown,
             "gpuaas.volume.order_refused.v1": self._order_refused,
             "gpuaas.volume.wiped.v1": self._wiped,
+            "gpuaas.volume.lost.v1": self._lost,
             **self._shelves.handlers(),
         }
 
@@ -61,6 +62,7 @@ class Volumes:
             "has": None,
             "epoch": 0,
             "of": [fact["department"], fact["project"], MODEL],
+            "previous": fact["created_us"],
         }
         self._put(entry, item)
         self._shelves.check_claim(position, entry, item["of"], fact["size_mib"])
@@ -71,9 +73,7 @@ class Volumes:
         self._charging.own_account(position, fact["account"], entry["org"])
         if fact["size_mib"] < 1:
             raise _wrong(position, "of no size", "size_mib")
-        node = self._spill.get("node", "", fact["node"])
-        if node is None:
-            raise _wrong(position, "its node is not enrolled", "node")
+        node = self._node(position, fact["node"])
         about = {
             "account": fact["account"],
             "project": fact["project"],
@@ -92,7 +92,7 @@ class Volumes:
             raise _wrong(position, "its node has made it before", "stream")
         if fact["bytes"] != item["size"] * MIB:
             raise _wrong(position, f"it was asked for with {item['size']} MiB", "bytes")
-        self._put(entry, {**item, "made": True})
+        self._put(entry, {**item, "made": True, "previous": fact["formatted_us"]})
         if self._metered.has(entry["stream"]):
             self._metered.begin(entry["stream"], fact["formatted_us"])
 
@@ -131,7 +131,7 @@ class Volumes:
             raise _wrong(position, "its node has not made it", "stream")
         if fact["size_mib"] <= item["size"]:
             raise _wrong(position, f"it had {item['size']} MiB before", "size_mib")
-        self._put(entry, {**item, "size": fact["size_mib"]})
+        self._put(entry, {**item, "size": fact["size_mib"], "previous": fact["grown_us"]})
         if self._metered.has(stream):
             self._metered.end(position, stream, fact["grown_us"])
             self._metered.resize(stream, fact["size_mib"])
@@ -145,11 +145,30 @@ class Volumes:
         if item["made"] and fact["bytes_covered"] < item["size"] * MIB:
             detail = f"the receipt covers less than {item['size']} MiB"
             raise _wrong(position, detail, "bytes_covered")
+        self._over(position, stream, fact["wiped_us"])
+
+    def _lost(self, position: int, entry: Row, fact: Row) -> None:
+        item = self._known(position, entry)
+        if item["has"] is not None:
+            raise _wrong(position, f"{item['has']} has it", "stream")
+        instant = max(item["previous"], self._node(position, item["node"])["seen"])
+        if fact["lost_us"] != instant:
+            detail = f"lost_us is {fact['lost_us']}, derived {instant}"
+            raise Invalid("books.instant", detail, position=position, field="lost_us")
+        self._over(position, entry["stream"], instant)
+
+    def _over(self, position: int, stream: str, instant: int) -> None:
         self._spill.delete("volume", stream, "")
         self._shelves.release(stream)
         if self._metered.has(stream):
-            self._metered.end(position, stream, fact["wiped_us"])
+            self._metered.end(position, stream, instant)
             self._metered.drop(stream)
+
+    def _node(self, position: int, node: str) -> Row:
+        found: Row | None = self._spill.get("node", "", node)
+        if found is None:
+            raise _wrong(position, "its node is not enrolled", "node")
+        return found
 
     def _known(self, position: int, entry: Row) -> Row:
         found: Row | None = self._spill.get("volume", entry["stream"], "")

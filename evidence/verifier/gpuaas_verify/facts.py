@@ -140,6 +140,7 @@ volume.wipe_requested.v1 volume        decided_us
 volume.wiped.v1          volume        command method$ bytes_covered duration_us boottime_us \
  wiped_us decided_us attested*
 volume.deleted.v1        volume        decided_us
+volume.lost.v1           volume        lost_us decided_us
 volume.order_refused.v1  volume        command order$ code$ decided_us
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
