@@ -5,6 +5,7 @@ import base64
 import random
 import ssl
 import time
+from pathlib import Path
 
 import msgspec
 from cryptography import x509
@@ -87,6 +88,15 @@ async def keep_fresh(config: Config, node: str) -> None:
         except FleetError:
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads a crowd
             pause_s = min(2 * pause_s, _PAUSE_S)
+
+
+def shown(state: Path) -> ssl.SSLContext:
+    """A context that shows the present certificate and believes the CA that gave it.
+
+    Raises: OSError while there is none (it is asked for over HTTPS meanwhile).
+    """
+    ca = (state / "ca.pem").read_text(encoding="ascii")
+    return trusting(ca, state / "certificate.pem")
 
 
 def _der(pem: str) -> str:

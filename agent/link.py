@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Iterator
 
@@ -18,6 +19,7 @@ from agent import watch
 from agent.clock import boottime_us
 from agent.config import Config
 from agent.engine import EngineError
+from agent.line import client_with, with_tls
 from agent.orders import Node, handle, look_ahead
 from agent.spool import Spooled
 from agent.terminal.relay import Relay
@@ -59,12 +61,17 @@ class Sent(Struct, frozen=True):
 
 
 class Credentials(Struct, frozen=True):
-    """`key` proves who we are; user and password only where enrolment gave them."""
+    """`key` proves who we are; user and password only where enrolment gave them.
+
+    `tls`: what tls:// is entered with, asked for at each connection: the certificate of `state`
+    is renewed while we live. Raises: OSError while there is none.
+    """
 
     url: str
     user: str
     password: str
     key: Ed25519PrivateKey
+    tls: Callable[[], ssl.SSLContext]
 
 
 class Backoff:
@@ -93,7 +100,8 @@ async def connect(credentials: Credentials, node: str) -> Client:
     async def quiet(_error: Exception) -> None:
         """A lost server is no event: the spool waits, the lease runs."""
 
-    client = Client()
+    tls = credentials.tls() if credentials.url.startswith("tls:") else None
+    client = client_with(tls)
     try:
         await client.connect(
             credentials.url,
@@ -105,6 +113,7 @@ async def connect(credentials: Credentials, node: str) -> Client:
             connect_timeout=_ENTER_S,
             error_cb=quiet,
             name=node,
+            **with_tls(tls),
         )
         # The server may still be asking who we are: only its answer to this says that we are in.
         await client.flush(_ENTER_S)

@@ -155,6 +155,7 @@ async def _serve(
         user=reply.nats_user,
         password=reply.nats_password,
         key=identity.nats_key(config.state),
+        tls=lambda: certificate.shown(config.state),
     )
     fresh = asyncio.create_task(certificate.keep_fresh(config, node.node))
     backoff = link.Backoff()

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -157,12 +158,18 @@ def _nats_config(args: argparse.Namespace) -> int:
     from api.config import user_of
     from api.embedded.nats_config import server_config
     from api.fleet.keys import ed25519
+    from api.fleet.nats_certificates import give_platform, give_server
+    from api.fleet.node_ca import node_ca
     from contracts import nkeys
 
     settings = from_environment()
     _, password = user_of(settings.nats_url)
     issuer = nkeys.public(ed25519(settings.account_key), nkeys.ACCOUNT)
-    text = server_config(args.listen, args.store, password, issuer)
+    tls = args.tls or (args.out.parent if args.out else settings.data / "nats-server")
+    ca = node_ca(settings.node_ca)
+    give_server(ca, tls, tuple(args.name or (urlsplit(settings.nats_url).hostname or "nats",)))
+    give_platform(ca, settings.nats_files)
+    text = server_config(args.listen, args.store, password, issuer, tls.absolute())
     if args.out is None:
         print(text, end="")
         return 0
@@ -280,6 +287,10 @@ def _node_options(node: argparse.ArgumentParser) -> None:
 def _nats_options(nats: argparse.ArgumentParser) -> None:
     nats.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     nats.add_argument("--listen", default="0.0.0.0:4222", metavar="HOST:PORT")
+    nats.add_argument("--name", action="append", help="of the server in its certificate; many")
+    nats.add_argument(
+        "--tls", type=Path, metavar="DIR", help="its certificate, key and CA (default: beside FILE)"
+    )
     nats.add_argument("--store", type=Path, default=Path("/data"), metavar="DIR")
 
 

@@ -2,12 +2,14 @@
 
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from api.fleet.nats_certificates import platform_tls
 from api.tls import Pair, ca_of, pair_of
 from api.urls import database_url, nats_url
 from domain.errors import DomainError
@@ -94,6 +96,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def ssh_host_ca(self) -> Path:
         """The key that signs hosts' SSH certificates."""
         return self.data / "ssh-host-ca"
+
+    @property
+    def nats_tls(self) -> ssl.SSLContext | None:
+        """What we connect to NATS with; None unless its URL says tls://.
+
+        Read anew each time. Raises: DomainError tls.unreadable.
+        """
+        return platform_tls(self.nats_url, self.nats_files)
+
+    @property
+    def nats_files(self) -> Path:
+        """Certificate and key of the platform's processes for NATS, and the CA they believe."""
+        return self.data / "nats-tls"
 
     @property
     def account_key(self) -> Path:

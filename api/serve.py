@@ -85,4 +85,5 @@ async def _ingest(settings: Settings, services: Services) -> None:
         *(services.log.append, ends),
         account=services.account_key,
         ssh_ca=(services.ssh.user_ca,),
+        tls=settings.nats_tls,
     )

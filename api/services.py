@@ -95,7 +95,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
     Raises: DomainError nats.unavailable | log.unavailable | log.unsafe_server.
     """
     async with contextlib.AsyncExitStack() as exits:
-        client = await connected(settings.nats_url)
+        client = await connected(settings.nats_url, settings.nats_tls)
         exits.push_async_callback(client.close)
         heads = HeadWake(client)
         await heads.start()

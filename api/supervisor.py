@@ -220,7 +220,7 @@ def _servers(
         database_url, owner_url = postgres.url("app"), postgres.url("owner")
     if not nats_url:
         say("starting NATS")
-        nats = Nats(data)
+        nats = Nats(data, tls=env.get("GPUAAS_EMBEDDED_NATS_TLS") != "0")
         nats_url, node_url = nats.url(), nats.node_url()
     apps_port = children.free_port()
     settings = Settings(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from domain.errors import DomainError
+from evidence.line import client_with, with_tls
 
 PATIENCE_S: Final = 5
 _FOR_EVER: Final[dict[str, Any]] = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.2}
@@ -42,12 +44,12 @@ def nats_url(text: str, name: str) -> str:
     return text
 
 
-async def connected(url: str) -> Client:
+async def connected(url: str, tls: ssl.SSLContext | None = None) -> Client:
     """A client that has reached NATS once; from then on it reconnects for ever, without a word.
 
     Raises: DomainError nats.unavailable when it has not within 5 s.
     """
-    client = Client()
+    client = client_with(tls)
     last = "no answer"
 
     async def note(error: Exception) -> None:
@@ -56,7 +58,7 @@ async def connected(url: str) -> Client:
 
     try:
         async with asyncio.timeout(PATIENCE_S):
-            await client.connect(url, error_cb=note, **_FOR_EVER)
+            await client.connect(url, error_cb=note, **with_tls(tls), **_FOR_EVER)
     except (TimeoutError, OSError, nats.errors.Error) as error:
         with contextlib.suppress(nats.errors.Error, OSError):
             await client.close()

@@ -46,6 +46,7 @@ async def _evidence(settings: Settings, stop: asyncio.Event) -> None:
                 settings.nats_url,
                 stop,
                 settings.unsigned_bound_s * 1000,
+                settings.nats_tls,
             )
         except (DomainError, psycopg.OperationalError, nats.errors.Error, OSError) as error:
             await _again("evidence", error, stop)
@@ -64,7 +65,7 @@ async def _downstream(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _session(settings: Settings, stop: asyncio.Event) -> None:
-    client = await connected(settings.nats_url)
+    client = await connected(settings.nats_url, settings.nats_tls)
     try:
         storage = Storage(settings.storage)
         async with gated(settings.database_url, storage, settings.unsigned_bound_s * 1000) as log:

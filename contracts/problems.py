@@ -56,6 +56,7 @@ beat.forged|403|Another node's heartbeat|Publish under the node's own subject on
 ca.unreadable|500|No node CA|Operator: restore the file that is named.
 capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
 certificate.foreign|401|Not this node's certificate|Prove the certificate this platform gave last.
+certificate.missing|401|No client certificate|Enrol, or renew it over HTTPS; connect by tls:// with it.
 checkpoint.none|503|Nothing is signed yet|Ask again after a moment.
 clock.disagrees|503|The clocks disagree|Operator: bring the machine's clock in order.
 command.expired|409|The order has expired|Nothing: the platform sends it anew.

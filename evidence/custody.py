@@ -8,6 +8,7 @@ out until what was wrong is right again, and readiness shows since when.
 import asyncio
 import gc
 import signal
+import ssl
 import sys
 import threading
 import time
@@ -16,7 +17,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-import nats
 import psycopg
 from nats.aio.msg import Msg
 
@@ -24,6 +24,7 @@ from domain.errors import DomainError
 from evidence.condition import Condition, Fault, be_nice, fault_of, now_us, report
 from evidence.heartbeat import Pulse, keep_beating, log_stream
 from evidence.integrator import Integrator
+from evidence.line import client_with, with_tls
 from evidence.scrubber import keep_scrubbing
 from evidence.signing import ask_status
 from evidence.storage import Storage
@@ -129,8 +130,9 @@ async def keep(
     nats_url: str | None,
     stop: asyncio.Event,
     bound_ms: int = BOUND_MS,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
-    """All three until `stop`. Without NATS the integrator polls.
+    """All three until `stop`. Without NATS the integrator polls. `tls`: by which NATS is reached.
 
     Raises: DomainError log.not_opened, log.unavailable at the start only; what a part ended with.
     """
@@ -145,7 +147,7 @@ async def keep(
             _thread(keep_scrubbing, database_url, files, ending),
         ]
         # Beside the rest: while NATS is away the integrator polls, and nothing waits for it.
-        listening = [asyncio.create_task(_listen(nats_url, wake, stop))] if nats_url else []
+        listening = [asyncio.create_task(_listen(nats_url, wake, stop, tls))] if nats_url else []
         try:
             # A part ends by itself only when told to, or by a bug: then all end, and say so.
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -183,7 +185,9 @@ def _thread(target: Callable[..., None], *arguments: object) -> asyncio.Future[N
     return ended
 
 
-async def _listen(nats_url: str, wake: threading.Event, stop: asyncio.Event) -> None:
+async def _listen(
+    nats_url: str, wake: threading.Event, stop: asyncio.Event, tls: ssl.SSLContext | None
+) -> None:
     """Sets `wake` at each new head until cancelled; a wake-up is a hint and may be lost."""
 
     async def woken(_message: Msg) -> None:
@@ -192,7 +196,8 @@ async def _listen(nats_url: str, wake: threading.Event, stop: asyncio.Event) -> 
     async def quiet(_error: Exception) -> None:
         wake.set()
 
-    client = await nats.connect(nats_url, error_cb=quiet, max_reconnect_attempts=-1)
+    client = client_with(tls)
+    await client.connect(nats_url, error_cb=quiet, max_reconnect_attempts=-1, **with_tls(tls))
     try:
         await client.subscribe(WAKE_SUBJECT, cb=woken)
         await stop.wait()

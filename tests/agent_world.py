@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,16 +20,19 @@ import msgspec
 import nats
 import nats.errors
 import psycopg
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from agent import clock
 from agent import identity as agent_identity
+from agent.enrol import trusting
 from api.embedded.nats import Nats
 from api.fleet.commands import ensure_streams
 from api.fleet.desk import Pace
 from api.fleet.loops import run
+from api.fleet.node_ca import node_certificate
 from api.fleet.words import Ending
 from contracts import enrolment, fleet, nkeys
 from contracts.signing import public_hex
@@ -36,6 +41,7 @@ from domain import identity, node, quota, runtime, volume
 from domain.errors import DomainError
 from domain.words import Gpu, Private, Share
 from evidence.ids import new_id
+from evidence.line import client_with, with_tls
 from evidence.log import Append, Appended, EventLog, Write
 from evidence.reader import Recorded, decode_entry, read_entries
 from gpuaas_verify.attest import WATCHED, Attestations, check_words
@@ -59,6 +65,8 @@ class World:
         self.nats_url = server.url()
         self.node_url = server.node_url()
         self.account = server.account_key
+        self.tls = server.platform_tls()
+        self.ca = server.ca
         self.offset_us = 0
         self.log = log
         self.key = Ed25519PrivateKey.generate()
@@ -81,6 +89,7 @@ class World:
                 account=self.account,
                 pace=self.pace,
                 now_us=lambda: now_us() + self.offset_us,
+                tls=self.tls,
             )
         )
 
@@ -96,14 +105,19 @@ class World:
         )
 
     async def enrol(
-        self, key: str, node_id: str | None = None, gpus: int = 8, nkey: str = ""
+        self,
+        key: str,
+        node_id: str | None = None,
+        gpus: int = 8,
+        nkey: str = "",
+        at_us: int | None = None,
     ) -> str:
         name = node_id or new_id("node")
         devices = tuple(Gpu(i, f"GPU-SIMULATED-{i}") for i in range(gpus))
         await self.write(
             name,
             node.Invited(PRIVATE, "T4", "0" * 64, now_us() + 10**9, now_us()),
-            node.Enrolled(key, "T4", True, devices, "SIMULATED-1", now_us()),
+            node.Enrolled(key, "T4", True, devices, "SIMULATED-1", at_us or now_us()),
             *([identity.Certified(nkey, "0" * 64, "0" * 64, 0, now_us() + 10**12)] if nkey else []),
         )
         return name
@@ -232,6 +246,14 @@ class World:
     def reply(self, node_id: str) -> enrolment.EnrolReply:
         return enrolment.EnrolReply(node_id, 0, public_hex(self.key), self.node_url, "", "")
 
+    def shown(self, node_id: str) -> dict[str, Any]:
+        """What a client enters NATS with as this node: nothing more, or a certificate of now."""
+        if self.ca is None:
+            return {}
+        key = Ed25519PrivateKey.generate()
+        pem, _ = node_certificate(self.ca, node_id, key.public_key(), now_us())
+        return with_tls(showing(self.ca.pem, pem, key))
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.app_url) as conn:
             return conn.execute(query).fetchall()
@@ -245,6 +267,16 @@ def configured(spec: Spec | None, at: int) -> tuple[msgspec.Struct, ...]:
     if spec.network is None:
         return (made,)
     return (made, runtime.Networked(spec.network.network, at))
+
+
+def showing(ca: str, pem: str, key: Ed25519PrivateKey) -> ssl.SSLContext:
+    """A client's context that believes this CA and shows this certificate."""
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, *plain)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(private + pem.encode())
+        file.flush()
+        return trusting(ca, Path(file.name))
 
 
 class AgentProgram:
@@ -309,7 +341,7 @@ class Front:
 
 async def entered(url: str, node_id: str, within_s: int = 10, **options: Any) -> Client:
     """A client under the node's name, let in. Raises: nats.errors.Error when it was not."""
-    client = Client()
+    client = client_with(options.get("tls"))
     try:
         await client.connect(
             url,
@@ -363,7 +395,8 @@ class Hand:
     async def connect(self, key: Ed25519PrivateKey | None = None, *, within_s: int = 10) -> Client:
         """A connection as this node, proven by its own NATS key unless another is given."""
         seed = nkeys.seed(key or self.nats_key, nkeys.USER)
-        return await entered(self.world.node_url, self.node, within_s, nkeys_seed_str=seed)
+        shown = self.world.shown(self.node)
+        return await entered(self.world.node_url, self.node, within_s, nkeys_seed_str=seed, **shown)
 
     def take(self, raw: bytes) -> fleet.Receipt:
         receipt = fleet.open_receipt(raw, public_hex(self.world.key))
@@ -454,9 +487,9 @@ def audited(world: World) -> None:
         attestations.close()
 
 
-async def emptied_streams(nats_url: str) -> None:
+async def emptied_streams(nats_url: str, tls: ssl.SSLContext | None = None) -> None:
     """The streams exist and hold nothing of other tests."""
-    client = await nats.connect(nats_url)
+    client = await nats.connect(nats_url, **with_tls(tls))
     stream = client.jetstream()
     await ensure_streams(stream)
     await stream.purge_stream(fleet.EVT_STREAM)
@@ -472,7 +505,7 @@ def story(
     async def told() -> None:
         log = await EventLog.open(database.app_url)
         world = World(database.app_url, server, log)
-        await emptied_streams(world.nats_url)
+        await emptied_streams(world.nats_url, world.tls)
         world.start_ingest()
         try:
             await law(world, tmp)

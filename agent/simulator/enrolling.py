@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import ssl
+import tempfile
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from agent.enrol import Keys, Machine, enrol, request_of
+from agent.enrol import Keys, Machine, enrol, request_of, trusting
 from agent.simulated import inventory
 from agent.simulator.member import Identity
 from contracts.enrolment import EnrolReply, Hardware
@@ -70,7 +74,20 @@ def _enrolled(front: Front, seed: int, index: int, model: str, gpus: int) -> tup
     )
     token = _invited(front, f"simulated-{seed}-{index}", model)
     reply: EnrolReply = enrol(front.url, request_of(Keys(event, nats, certificate), token, machine))
-    return Identity(reply.node, event, nats, reply.command_key), reply.nats_url
+    tls = _tls(reply, certificate)
+    return Identity(reply.node, event, nats, reply.command_key, tls), reply.nats_url
+
+
+def _tls(reply: EnrolReply, key: Ed25519PrivateKey) -> ssl.SSLContext | None:
+    """What this member enters tls:// with: good for a day, and never renewed."""
+    if not isinstance(reply.ca, str) or not isinstance(reply.certificate, str):
+        return None
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, *plain)
+    with tempfile.NamedTemporaryFile() as file:  # the ssl module takes certificates from files only
+        file.write(private + reply.certificate.encode("ascii"))
+        file.flush()
+        return trusting(reply.ca, Path(file.name))
 
 
 def _invited(front: Front, name: str, model: str) -> str:

@@ -8,6 +8,7 @@ disk would, and is gone with the simulator. GPUs and runtimes are SIMULATED.
 
 import asyncio
 import random
+import ssl
 import time
 from pathlib import Path
 from typing import Final
@@ -42,12 +43,13 @@ _MAX_DOUBLINGS: Final = 5
 
 
 class Identity(Struct, frozen=True):
-    """What enrolment left a node: its id, its keys, whom it obeys."""
+    """What enrolment left a node: its id, its keys, whom it obeys, with what it enters tls://."""
 
     node: str
     event: Ed25519PrivateKey
     nats: Ed25519PrivateKey
     command_key: str
+    tls: ssl.SSLContext | None = None
 
 
 class Habits(Struct, frozen=True):
@@ -93,6 +95,7 @@ class Member:
         self._chance = chance
         url = urlsplit(nats_url)
         self._host, self._port = url.hostname or "127.0.0.1", url.port or _NATS_PORT
+        self._tls = who.tls if url.scheme == "tls" else None
         self._inbox = fleet.inbox_prefix(who.node)
         self._booted_us = 0
         self.boots = 0
@@ -297,7 +300,7 @@ class Member:
         self.line = line
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: line, self._host, self._port)
+            await loop.create_connection(lambda: line, self._host, self._port, ssl=self._tls)
         except OSError:
             self._over()
             return

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from api.embedded import children
 from api.embedded.nats_config import server_config
 from api.embedded.passwords import keep, kept
 from api.fleet.keys import ed25519
+from api.fleet.nats_certificates import give_platform, give_server, platform_tls
+from api.fleet.node_ca import node_ca
 from contracts import nkeys
 from domain.errors import DomainError
 
@@ -28,9 +31,13 @@ class NatsSecrets(msgspec.Struct, frozen=True):
 
 
 class Nats:
-    """A running nats-server under `<data>/nats`; JetStream writes are synced before the answer."""
+    """A running nats-server under `<data>/nats`; JetStream writes are synced before the answer.
 
-    def __init__(self, data: Path, port: int | None = None) -> None:
+    With `tls` it asks everybody for a certificate of the node CA in `data`; the platform's own is
+    made at each start.
+    """
+
+    def __init__(self, data: Path, port: int | None = None, *, tls: bool = False) -> None:
         if port is not None:
             children.require_free(port, "NATS")
         self.account = children.Account()
@@ -45,16 +52,26 @@ class Nats:
         self.account_file = data / "nats-account.key"
         self.account_key = ed25519(self.account_file)
         self.secrets = _secrets(data / "nats-secrets.json")
+        self.files = data / "nats-tls"
+        self.ca = node_ca(data / "node-ca.pem") if tls else None
         self.port = port or children.free_port()
         self.child = self._start()
 
     def url(self) -> str:
         """The URL for the platform."""
-        return f"nats://platform:{self.secrets.platform}@127.0.0.1:{self.port}"
+        return f"{self._scheme}://platform:{self.secrets.platform}@127.0.0.1:{self.port}"
 
     def node_url(self) -> str:
         """The URL for nodes, who prove their own keys."""
-        return f"nats://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
+
+    def platform_tls(self) -> ssl.SSLContext | None:
+        """What the platform connects with; None without TLS."""
+        return platform_tls(self.url(), self.files)
+
+    @property
+    def _scheme(self) -> str:
+        return "nats" if self.ca is None else "tls"
 
     def close(self) -> None:
         """Stops the server; what JetStream acknowledged is on disk."""
@@ -78,6 +95,7 @@ class Nats:
                 self.home / "store",
                 self.secrets.platform,
                 nkeys.public(self.account_key, nkeys.ACCOUNT),
+                self._certified(),
             )
         )
         if self.account.switch:
@@ -85,13 +103,30 @@ class Nats:
         child = children.start(
             [str(self.binary), "-c", str(config)], self.log, account=self.account
         )
-        children.wait_until(self._answers, child, self.log, "NATS")
+        children.wait_until(self.answers, child, self.log, "NATS")
         return child
 
-    def _answers(self) -> bool:
+    def _certified(self) -> Path | None:
+        """The folder with the server's fresh certificate, which its account reads."""
+        if self.ca is None:
+            return None
+        folder = self.home / "tls"
+        give_server(self.ca, folder, ("127.0.0.1", "localhost"))
+        give_platform(self.ca, self.files)
+        if self.account.switch:
+            for path in (folder, *folder.iterdir()):
+                os.chown(path, self.account.uid, self.account.gid)
+        return folder
+
+    def answers(self) -> bool:
+        """Whether it greets who comes as the platform does."""
+        tls = self.platform_tls()
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
-                return probe.recv(4) == b"INFO"
+                if tls is None:
+                    return probe.recv(4) == b"INFO"
+                with tls.wrap_socket(probe, server_hostname="127.0.0.1") as line:
+                    return line.recv(4) == b"INFO"
         except OSError:
             return False
 

@@ -13,6 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
+from api.fleet import node_ca
 from contracts import nkeys, rights
 from contracts.signing import FleetError, decode
 from domain import identity, node
@@ -41,11 +42,18 @@ class Options(Struct):
     password: str = msgspec.field(default="", name="pass")
 
 
+class Tls(Struct):
+    """The chains that the server verified, its leaf first, PEM; none without client certificate."""
+
+    verified_chains: list[list[str]] = []
+
+
 class Request(Struct):
     server_id: Server
     user_nkey: str
     client_info: Asker
     connect_opts: Options
+    client_tls: Tls | None = None
 
 
 class Claims(Struct):
@@ -79,6 +87,23 @@ def check(request: Request, known: node.Serving, node_id: str, account: Ed25519P
     nkeys.check_signature(options.nkey, options.sig, request.client_info.nonce)
 
 
+def check_certificate(request: Request, known: node.Serving, node_id: str) -> int:
+    """Returns when the connection came with a certificate of the node's present enrolment.
+
+    The server verified that it is the node CA's and in its time; whose it is we look at. The
+    result: until when it counts, s since the epoch.
+    Raises: FleetError certificate.missing | certificate.foreign.
+    """
+    chains = [] if request.client_tls is None else request.client_tls.verified_chains
+    if not chains or not chains[0]:
+        raise FleetError("certificate.missing", "NATS is entered over TLS, with a certificate")
+    named, given_s = node_ca.issued_to(chains[0][0])
+    # In whole seconds: the certificate of an enrolment is as old as its fact.
+    if named != node_id or given_s < known.enrolled.enrolled_us // 1_000_000 - 1:
+        raise FleetError("certificate.foreign", "not a certificate of this node's enrolment")
+    return node_ca.expires_s(chains[0][0])
+
+
 def password(account: Ed25519PrivateKey, node_id: str, key: str) -> str:
     """The NATS password of a node without a NATS key: of one enrolment, never stored."""
     text = f"gpuaas-nats-password/1\n{node_id}\n{key}".encode()
@@ -90,8 +115,13 @@ def claimed(request: Request) -> str:
     return request.connect_opts.user or request.connect_opts.name
 
 
-def granted(request: Request, node_id: str, account: Ed25519PrivateKey, now_s: int) -> bytes:
-    """The answer that lets the connection in as the node, with its rights and no more."""
+def granted(
+    request: Request, node_id: str, account: Ed25519PrivateKey, now_s: int, until_s: int = 0
+) -> bytes:
+    """The answer that lets the connection in as the node, with its rights and no more.
+
+    Never past `until_s`, where its certificate ends; 0 for a connection without TLS.
+    """
     # Not all at once: nodes that came in together must not be shut out together.
     life = _LIFE_S - int(hashlib.sha256(request.user_nkey.encode()).hexdigest()[:4], 16) % 900
     user = {
@@ -99,7 +129,7 @@ def granted(request: Request, node_id: str, account: Ed25519PrivateKey, now_s: i
         "name": node_id,
         "aud": ACCOUNT,
         "iat": now_s,
-        "exp": now_s + life,
+        "exp": min(now_s + life, until_s or now_s + life),
         "nats": {
             "type": "user",
             "version": 2,

@@ -43,9 +43,15 @@ class _Connz(Struct):
 
 
 class Door:
-    """Answers the servers of one ingest session; `cuts` counts how often a barred node was cut."""
+    """Answers the servers of one ingest session; `cuts` counts how often a barred node was cut.
 
-    def __init__(self, ingest: Ingest, client: Client, account: Ed25519PrivateKey) -> None:
+    `certified`: NATS is reached over TLS, so nodes come with their certificates or not at all.
+    """
+
+    def __init__(
+        self, ingest: Ingest, client: Client, account: Ed25519PrivateKey, *, certified: bool = False
+    ) -> None:
+        self._certified = certified
         self._ingest = ingest
         self._client = client
         self._account = account
@@ -64,12 +70,14 @@ class Door:
         now_s = int(time.time())
         named = callout.claimed(request)
         try:
-            callout.check(request, await self._serving(request, named), named, self._account)
+            known = await self._serving(request, named)
+            callout.check(request, known, named, self._account)
+            until_s = callout.check_certificate(request, known, named) if self._certified else 0
         except FleetError as error:
             await self._ingest.refuse(named if NODE.fullmatch(named) else "-", error)
             answer = callout.refused(request, self._account, now_s, error.code)
         else:
-            answer = callout.granted(request, named, self._account, now_s)
+            answer = callout.granted(request, named, self._account, now_s, until_s)
         await message.respond(answer)
 
     async def _serving(self, request: callout.Request, named: str) -> node.Serving:

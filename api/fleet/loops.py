@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +12,6 @@ import nats.js.errors
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
-from nats.aio.client import Client
 
 from api.fleet import commands, devices, idleness, leases
 from api.fleet.desk import LATER_S, Desk, Pace
@@ -27,6 +27,7 @@ from contracts.signing import FleetError
 from domain import runtime
 from domain.errors import DomainError
 from evidence.append import Append
+from evidence.line import client_with, with_tls
 from evidence.watched import Watched
 
 HEAD_SUBJECT: Final = "gpuaas.v1.log.head"
@@ -42,7 +43,8 @@ class Ingested(Struct, frozen=True):
     """What a session is given: the keys, the log, the admission writer, the clock, and
     the CAs whose users enter runtimes.
 
-    Without an account key nobody is let into NATS here: its server does that by itself.
+    Without an account key nobody is let into NATS here: its server does that by itself. With
+    `tls` it is reached by it, and nodes must come with their certificates.
     """
 
     key: Ed25519PrivateKey
@@ -51,6 +53,7 @@ class Ingested(Struct, frozen=True):
     ends: Ends
     now_us: Callable[[], int]
     ssh_ca: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
 
 
 async def run(
@@ -64,13 +67,14 @@ async def run(
     pace: Pace | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ssh_ca: tuple[str, ...] = (),
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Never returns; cancel it to stop. Nothing is lost whenever it ends.
 
     Waits for its turn while another ingest serves the database. A lost server ends the session,
     and a new one begins from the log.
     """
-    given = Ingested(key, account, append, ends, now_us, ssh_ca)
+    given = Ingested(key, account, append, ends, now_us, ssh_ca, tls)
     while True:
         try:
             await _session(database_url, nats_url, given, pace)
@@ -85,15 +89,19 @@ async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace
     async with connection:
         ingest = Ingest(Follower(connection), given.append, given.ends, given.key, given.now_us)
         await _opened(ingest)
-        client = Client()
+        client = client_with(given.tls)
         try:
             # Inside: a connection cut off half-way has a socket to close too.
             await client.connect(
-                nats_url, max_reconnect_attempts=-1, reconnect_time_wait=1, error_cb=_quiet
+                nats_url,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                error_cb=_quiet,
+                **with_tls(given.tls),
             )
             desk = Desk(ingest, client, pace or Pace(), given.ssh_ca)
             if given.account is not None:
-                desk.door = Door(ingest, client, given.account)
+                desk.door = Door(ingest, client, given.account, certified=given.tls is not None)
                 await desk.door.open()
             await _serve(desk)
         finally:

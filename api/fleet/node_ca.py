@@ -105,12 +105,51 @@ def node_certificate(
 
 
 def server_certificate(ca: NodeCa, hosts: tuple[str, ...], now_us: int) -> tuple[bytes, bytes]:
-    """Certificate and key (PEM) for HTTPS under these names and addresses, good for a year."""
-    key = Ed25519PrivateKey.generate()
+    """Certificate and key (PEM) for a server of these names and addresses, good for a year."""
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    return _of_a_year(ca, hosts[0], [_name(host) for host in hosts], usage, now_us)
+
+
+def client_certificate(ca: NodeCa, name: str, now_us: int) -> tuple[bytes, bytes]:
+    """Certificate and key (PEM) for a process of the platform's, good for a year."""
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"gpuaas:{name}")]
+    return _of_a_year(ca, name, names, usage, now_us)
+
+
+def issued_to(pem: str) -> tuple[str, int]:
+    """Which node a certificate of this CA names, and from when on it was given, s since the epoch.
+
+    Its signature was checked before. The node is empty where it names none.
+    Raises: FleetError certificate.foreign.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(pem.encode())
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    except (ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm) as error:
+        raise FleetError("certificate.foreign", "not a certificate of this CA") from error
+    start = found.not_valid_before_utc + _SKEW
+    named = [uri.removeprefix("gpuaas:") for uri in uris if uri.startswith("gpuaas:node-")]
+    return (named[0] if len(named) == 1 else ""), int(start.timestamp())
+
+
+def expires_s(pem: str) -> int:
+    """Until when a certificate that was parsed before counts, s since the epoch."""
+    return int(x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp())
+
+
+def _of_a_year(
+    ca: NodeCa,
+    name: str,
+    names: list[x509.GeneralName],
+    usage: x509.ExtendedKeyUsage,
+    now_us: int,
+) -> tuple[bytes, bytes]:
+    key = Ed25519PrivateKey.generate()
     start = _instant(now_us)
     made = (
-        _builder(ca, hosts[0], key.public_key(), [_name(host) for host in hosts], usage)
+        _builder(ca, name, key.public_key(), names, usage)
         .serial_number(x509.random_serial_number())
         .not_valid_before(start - _SKEW)
         .not_valid_after(start + _SERVER_LIFE)

@@ -139,7 +139,7 @@ async def _opened(
     settings: Settings, limits: Limits
 ) -> AsyncIterator[tuple[Parts, Reception, Any, HeadWake]]:
     async with contextlib.AsyncExitStack() as exits:
-        client = await connected(settings.nats_url)
+        client = await connected(settings.nats_url, settings.nats_tls)
         exits.push_async_callback(client.close)
         heads = HeadWake(client)
         await heads.start()

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import pytest
 import yaml
+from cryptography import x509
 
-from api.cli import build_parser
+from api.cli import build_parser, main
+from api.fleet.nats_certificates import platform_tls
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,3 +63,29 @@ def test_nats_is_configured_by_the_code_that_the_embedded_stack_uses() -> None:
         assert folder in [volume.split(":")[1] for volume in services[name]["volumes"]]
     needed = services["nats"]["depends_on"]["nats-config"]["condition"]
     assert needed == "service_completed_successfully"
+
+
+def test_nats_is_entered_over_tls_with_a_certificate_of_the_node_ca(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nats-config writes under these settings names files that are there, for that name."""
+    document = compose()
+    environment = document["services"]["nats-config"]["environment"]
+    url = ""
+    for name in ("GPUAAS_NATS_URL", "GPUAAS_NATS_NODE_URL"):
+        url = environment[name].replace("${GPUAAS_NATS_PASSWORD:?set it}", "p")
+        assert urlsplit(url).scheme == "tls"
+        assert urlsplit(url).hostname in document["services"]
+        monkeypatch.setenv(name, url)
+    monkeypatch.setenv("GPUAAS_DATABASE_URL", "postgresql://a:b@postgres/c")
+    monkeypatch.setenv("GPUAAS_DATA", str(tmp_path / "data"))
+    command = document["services"]["nats-config"]["command"][1:]
+    out = tmp_path / "etc" / "server.conf"
+    assert main([str(out) if one.startswith("/etc") else one for one in command]) == 0
+    text = out.read_text()
+    for said in ("verify: true", "handshake_first: true", str(out.parent / "server.pem")):
+        assert said in text
+    server = x509.load_pem_x509_certificate((out.parent / "server.pem").read_bytes())
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["nats"]
+    assert platform_tls(url, tmp_path / "data" / "nats-tls") is not None
