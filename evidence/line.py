@@ -13,7 +13,7 @@ from typing import Any, Final
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
-_LEAVE_S: Final = 1.0
+_LEAVE_S: Final = 1
 
 
 class _Line(TcpTransport):
