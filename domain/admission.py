@@ -206,7 +206,9 @@ class AdmissionState:
         if isinstance(fact, volume.Created):
             del self.volumes[stream]
             return
-        stored = self.volumes[stream]
+        stored = self.volumes.get(stream)
+        if stored is None:
+            return  # its end was read from the log before this decision was known to have lost
         self._note_volume(stream, stored.state, stored.past[-1])
         stored.state, stored.past = stored.past[-1], stored.past[:-1]
 
@@ -280,7 +282,9 @@ class AdmissionState:
             assert isinstance(made, volume.Held)
             self.volumes[stream] = Stored(made)
             return
-        stored = self.volumes[stream]
+        stored = self.volumes.get(stream)
+        if stored is None:
+            return  # it is over; read again after a decision on it was undone
         self._shelve(stream, stored.state, fact)
         after = volume.evolve(stored.state, fact)
         if not isinstance(after, volume.Held):

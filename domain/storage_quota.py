@@ -156,7 +156,9 @@ def remember(shelf: Shelf, event: Event) -> None:
 
 
 def forget(shelf: Shelf, event: Committed) -> None:
-    """Undo `remember` of a commitment whose append was refused."""
+    """Undo `remember` of a commitment whose append was refused; none of a volume that is over."""
+    if event.volume not in shelf.held:
+        return
     *past, last = shelf.held.pop(event.volume)
     if past:
         shelf.held[event.volume] = tuple(past)

@@ -84,6 +84,19 @@ def test_growing_counts_what_is_added_and_a_refusal_gives_it_back() -> None:
     assert world.state.quotas[SHELF].shelf.used == {}
 
 
+def test_a_growth_that_lost_to_the_volumes_end_leaves_nothing() -> None:
+    """The end may be read before the loss is heard, and again after it is undone."""
+    world = World([("T4", 1)])
+    storage.create(world.state, asked(1, 60))
+    world.say("volume-1", volume.Formatted(7, "x", 60 * volume.MIB, 1, 5, 5, word()))
+    emits = storage.grow(world.state, storage.GrowVolume("volume-1", ORG, 100, 6))
+    world.say("volume-1", volume.Lost(9, 9))
+    world.state.undo(emits)
+    world.say("volume-1", volume.Lost(9, 9))
+    assert world.state.quotas[SHELF].shelf.used == {}
+    assert "volume-1" not in world.state.volumes
+
+
 def test_limits_of_gpus_and_of_storage_are_apart() -> None:
     """`*` of milli-GPU holds no volume back, no MiB a runtime."""
     world = World([("T4", 1)])
