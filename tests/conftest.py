@@ -101,9 +101,14 @@ def shared() -> Path:
 
 
 # They take longest: begun last, one worker would be left with them at the end.
-_LONG = ("test_kills.py", "test_bundle_mutation.py", "test_verify_checks.py")
+_LONG = {
+    "test_kills.py": 0,
+    "test_three_machines.py": 1,
+    "test_bundle_mutation.py": 2,
+    "test_verify_checks.py": 3,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long modules first, all else as collected."""
-    items.sort(key=lambda item: item.path.name not in _LONG)
+    """Long modules first, in this order, all else as collected."""
+    items.sort(key=lambda item: _LONG.get(item.path.name, len(_LONG)))

@@ -1,7 +1,7 @@
 """The lease, epoch and fencing protocol without I/O: real deciders, simulated clocks and messages.
 
 The control plane is the real `FleetState`, `words.meaning`, `leases`, `commands` and the deciders
-of node and runtime. The agent's rules are the arithmetic of `agent/lease.py` and those of
+of node, runtime and volume. Some nodes have two devices and a volume that every runtime wants. The agent's rules are the arithmetic of `agent/lease.py` and those of
 `agent/orders.py` told again in memory. Clocks, network and machines are made up from a seed: slow
 and fast clocks, delays, loss, repeats, partitions, crashes of the agent, of the control plane and
 of the machine. Everything SIMULATED; times in us of one true clock that nobody in it can read.
@@ -20,11 +20,11 @@ from msgspec import Struct
 from agent import lease
 from api.fleet import commands, leases
 from api.fleet.leases import Timing
-from api.fleet.state import FleetState
+from api.fleet.state import FleetState, LiveRuntime
 from api.fleet.words import Ending, Nothing, cause_of, meaning, revoked_of
 from contracts import fleet
 from contracts.fleet import Attested, Body, Command, StartRuntime, StopRuntime
-from domain import node, runtime, words
+from domain import node, runtime, volume, words
 from domain.errors import DomainError
 from domain.instants import Anchor
 from domain.words import Gpu, Private, Share
@@ -37,7 +37,7 @@ NODE: Final = "node-01936f00-0000-7000-8000-000000000001"
 ORG: Final = "organization-01936f00-0000-7000-8000-000000000001"
 KEY: Final = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 _PRIVATE: Final = Private("0" * 64)
-_SHARES: Final = (Share(0, 1000),)
+VOLUME: Final = "volume-01936f00-0000-7000-8000-000000000001"
 _EPOCH_US: Final = 1_700_000_000 * SECOND
 MOST_DRIFT_PPM: Final = 1_000  # MONEY.md section 5: 0.1 % of a lease
 _ORPHAN_US: Final = 60 * SECOND
@@ -52,6 +52,7 @@ class Rules(Struct, frozen=True):
     kept: bool = True  # the keeper ends a container at its deadline, agent or not
     hears: bool = True  # the platform follows the node's clock by its heartbeats
     timed: bool = True  # nothing is started by a clock not heard lately, or decided before a boot
+    held: bool = True  # a volume is let go with its runtime's end, not when that is asked to stop
     in_turn: bool = True  # a boot says nothing before the last word of the boot before is held
 
 
@@ -71,6 +72,7 @@ class Found(Struct):
     cuts: int = 0
     renewed: int = 0
     refused: int = 0
+    attached: int = 0
 
 
 class BrokenError(AssertionError):
@@ -92,6 +94,8 @@ class Container(Struct):
     lapsing: bool = False
     boot: str = ""
     booted_us: int = 0
+    devices: tuple[int, ...] = ()
+    writes: bool = False  # it has the volume
 
 
 class Word(Struct, frozen=True):
@@ -150,9 +154,12 @@ class Schedule:
         self.held: lease.Held | None = None
         self.containers: dict[str, Container] = {}
         self.asked_true_us: dict[int, int] = {}
+        self.devices = 2 if seed % 4 == 0 else 1
+        self.writers: set[str] = set()  # allocations that the volume was given to
+        gpus = tuple(Gpu(at, f"GPU-SIMULATED-{at}") for at in range(self.devices))
         self._append(NODE, "-", (
             node.Invited(_PRIVATE, "T4", "0" * 64, self.now_us() + 10**12, self.now_us()),
-            node.Enrolled("k", "T4", True, (Gpu(0, "GPU-SIMULATED-0"),), "S", self.now_us()),
+            node.Enrolled("k", "T4", True, gpus, "S", self.now_us()),
         ))  # fmt: skip
 
     # ---------------------------------------------------------------- clocks and the queue
@@ -219,6 +226,13 @@ class Schedule:
         position = self._append(NODE, "-", (node.Anchored(self.boot, 0, at, said),))
         self.seqs[self.boot] = 1
         self.nonces.append(leases.nonce_of(KEY, NODE, position))
+        if self.devices > 1:
+            made = volume.Created("p", "d", "a", NODE, _PRIVATE, 16, at)
+            self._append(VOLUME, ORG, (made,))
+            asked_at = self.state.volumes.known[VOLUME].asked_at
+            self._append(
+                VOLUME, ORG, (volume.Formatted(asked_at, "SIMULATED", 1, 0, at, at, said),)
+            )
 
     # ---------------------------------------------------------------- troubles
 
@@ -381,8 +395,11 @@ class Schedule:
         return not (late or (stopped and isinstance(order.order, StartRuntime)))
 
     def _start(self, order: Command, start: StartRuntime) -> None:
-        others = [one for one in self.containers.values() if not one.over_us]
-        if others or order.allocation in self.containers:
+        wanted = tuple(share.index for share in start.devices)
+        busy = {
+            index for one in self.containers.values() if not one.over_us for index in one.devices
+        }
+        if busy & set(wanted) or order.allocation in self.containers:
             return  # pre-flight: device.busy
         self._must_own(start.runtime, order.allocation)
         held = lease.Held(start.lease_boottime_us, self.boot_us())
@@ -393,6 +410,8 @@ class Schedule:
             self.true_us + self.chance.randint(0, 20 * SECOND),
             boot=self.boot,
             booted_us=self.booted_us,
+            devices=wanted,
+            writes=order.allocation in self.writers,
         )
         self.containers[order.allocation] = made
         self._keep(made)
@@ -466,6 +485,9 @@ class Schedule:
         if stream == NODE:
             known = self.state.nodes.get(NODE)
             return 0 if known is None else known.version
+        if stream == VOLUME:
+            stored = self.state.volumes.known.get(VOLUME)
+            return 0 if stored is None else stored.version
         live = self.state.runtimes.get(stream)
         return 0 if live is None else live.version
 
@@ -526,12 +548,20 @@ class Schedule:
         )  # fmt: skip
 
     def _end(self, ending: Ending) -> int:
-        """The end and the release it implies, in one append, as admission does."""
+        """The end, the release and the detaching it implies, in one append, as admission does."""
         live = self.state.runtimes[ending.runtime]
         release = node.Release(live.allocation, ending.runtime, self.now_us())
         released = node.decide(release, self.state.nodes[NODE].state)
         self._append(ending.runtime, ORG, (ending.fact,))
+        self._let_go(live)
         return self._append(NODE, "-", tuple(released))
+
+    def _let_go(self, live: LiveRuntime) -> None:
+        if live.allocation in self.writers:
+            stored = self.state.volumes.known[VOLUME]
+            gone = volume.Detach(live.allocation, live.epoch, "stopped", self.now_us())
+            self._append(VOLUME, ORG, tuple(volume.decide(gone, stored.state)))
+            self.writers.discard(live.allocation)
 
     def _tick_plane(self) -> None:
         """`loops.tend`, a user who launches whenever there is room, and one who stops."""
@@ -563,14 +593,20 @@ class Schedule:
             if isinstance(live.state, runtime.Running) and self.chance.random() < 0.01:
                 stops = runtime.decide(runtime.Stop("user", now_us), live.state)
                 self._append(live.runtime, ORG, tuple(stops))
+                if not self.rules.held:
+                    self._let_go(live)
 
     def _launch(self) -> None:
         known = self.state.nodes[NODE]
-        if not isinstance(known.state, node.Serving) or not known.state.free[0]:
+        if not isinstance(known.state, node.Serving):
+            return
+        free = [at for at in range(self.devices) if known.state.free[at]]
+        if not free:
             return
         number = self.launches + 1
         name, allocation = f"runtime-{number}", f"allocation-{number}"
-        claim = node.Allocate(allocation, name, ORG, _SHARES, self.now_us())
+        shares = (Share(free[-1], 1000),)
+        claim = node.Allocate(allocation, name, ORG, shares, self.now_us())
         try:
             (taken,) = node.decide(claim, known.state)
         except DomainError:
@@ -580,9 +616,23 @@ class Schedule:
         self.found.launched += 1
         at = self.now_us()
         asked = runtime.Requested("p", "d", "a", _PRIVATE, 1, 1000, (), at)
-        placed = runtime.Allocated(allocation, NODE, "T4", _SHARES, taken.epoch, at)
+        placed = runtime.Allocated(allocation, NODE, "T4", shares, taken.epoch, at)
         self._append(name, ORG, (asked, placed))
         self._append(NODE, "-", (taken,))
+        if self.devices > 1:
+            self._attach(name, allocation, taken.epoch)
+
+    def _attach(self, name: str, allocation: str, epoch: int) -> None:
+        """The volume goes to whoever comes when nobody has it."""
+        stored = self.state.volumes.known[VOLUME]
+        asked = volume.Attach(name, allocation, NODE, "p", epoch, "/data", self.now_us())
+        try:
+            attached = volume.decide(asked, stored.state)
+        except DomainError:
+            return
+        self.found.attached += 1
+        self.writers.add(allocation)
+        self._append(VOLUME, ORG, tuple(attached))
 
     # ---------------------------------------------------------------- what must be true
 
@@ -591,15 +641,23 @@ class Schedule:
         live = self.state.runtimes.get(name)
         if live is None or live.allocation != allocation:
             raise BrokenError(f"seed {self.seed}: {name} starts on a device it does not own")
+        if allocation in self.writers and self._holder() != allocation:
+            raise BrokenError(f"seed {self.seed}: {name} starts with a volume it does not own")
+
+    def _holder(self) -> str:
+        stored = self.state.volumes.known[VOLUME].state
+        assert isinstance(stored, volume.Held)
+        return "" if stored.attached is None else stored.attached.allocation
 
     def _watch_fact(self, stream: str, fact: Struct) -> None:
         match fact:
-            case node.Allocated(allocation=allocation):
-                for one in self.containers.values():
-                    if not one.over_us and one.allocation != allocation:
-                        raise BrokenError(
-                            f"seed {self.seed}: {one.runtime} runs, {stream} is given away"
-                        )
+            case node.Allocated(allocation=allocation, devices=devices):
+                given = {share.index for share in devices}
+                self._must_run_nowhere(
+                    stream, allocation, lambda one: bool(given & set(one.devices))
+                )
+            case volume.Attached(allocation=allocation):
+                self._must_run_nowhere(stream, allocation, lambda one: one.writes)
             case runtime.Lost(lost_us=until_us):
                 self.found.lost += 1
                 self._must_be_off(stream)
@@ -617,6 +675,13 @@ class Schedule:
                     raise BrokenError(f"seed {self.seed}: {stream} is charged before it ran")
             case _:
                 pass
+
+    def _must_run_nowhere(
+        self, given: str, allocation: str, has_it: Callable[[Container], bool]
+    ) -> None:
+        for one in self.containers.values():
+            if not one.over_us and one.allocation != allocation and has_it(one):
+                raise BrokenError(f"seed {self.seed}: {one.runtime} runs, {given} is given away")
 
     def _container(self, name: str) -> Container | None:
         return next((one for one in self.containers.values() if one.runtime == name), None)

@@ -12,7 +12,7 @@ SEARCHED = 1_000  # a mutant is found in far fewer; the search ends with the fir
 
 def test_no_schedule_gives_a_device_two_owners() -> None:
     """Slow and fast clocks after weeks, delays, loss, repeats, partitions, crashes and reboots:
-    nobody runs on a device that the log gives to another, nothing is charged after it ended, an
+    nobody runs on a device or writes a volume that the log gives to another, nothing is charged after it ended, an
     outage shorter than the lease ends nothing, and no orphan outlives a minute of reachability.
     The schedules are no idle ones.
     """
@@ -31,6 +31,7 @@ MUTANTS = {
     "nobody outside the agent ends a container": Rules(kept=False),
     "the platform trusts a clock since its anchor": Rules(hears=False, timed=False),
     "a platform just started trusts the anchor until a heartbeat": Rules(timed=False),
+    "a volume is let go when its runtime is asked to stop": Rules(held=False),
     "a boot speaks before the last word of the one before is held": Rules(in_turn=False),
 }
 
