@@ -52,9 +52,40 @@ def _template(pg: Postgres) -> str:
     return "gpuaas_template"
 
 
+class _Spent:
+    """Databases of tests that are over. Each drop is a checkpoint: of many in a row, one is dear."""
+
+    MOST = 20
+
+    def __init__(self, pg: Postgres) -> None:
+        self._pg = pg
+        self._names: list[str] = []
+
+    def add(self, name: str) -> None:
+        """Nobody is connected to it any more, or will be."""
+        with psycopg.connect(self._pg.url("superuser", "postgres"), autocommit=True) as conn:
+            database = sql.Identifier(name)
+            conn.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(database))
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            self._names.append(name)
+            if len(self._names) < self.MOST:
+                return
+            for spent in self._names:
+                database = sql.Identifier(spent)
+                conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+            self._names.clear()
+
+
+@pytest.fixture(scope="session")
+def _spent(pg: Postgres) -> _Spent:
+    return _Spent(pg)
+
+
 @pytest.fixture
-def database(pg: Postgres, _template: str) -> Iterator[Database]:
-    """A fresh, migrated, empty database; dropped afterwards."""
+def database(pg: Postgres, _template: str, _spent: _Spent) -> Iterator[Database]:
+    """A fresh, migrated, empty database."""
     name = f"t_{uuid.uuid4().hex}"
     database = sql.Identifier(name)
     with psycopg.connect(pg.url("superuser", "postgres"), autocommit=True) as conn:
@@ -70,8 +101,7 @@ def database(pg: Postgres, _template: str) -> Iterator[Database]:
             )
         )
     yield Database(pg, name)
-    with psycopg.connect(pg.url("superuser", "postgres"), autocommit=True) as conn:
-        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+    _spent.add(name)
 
 
 @pytest.fixture(scope="session")

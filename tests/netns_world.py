@@ -120,9 +120,9 @@ class Machine:
         boottime_us = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000 + self.clock_s * 1_000_000
         with closing(sqlite3.connect(self.state / "simulated.db")) as conn:
             rows = conn.execute(
-                "SELECT allocation, runtime FROM runtime WHERE stopped_us IS NULL"
+                "SELECT allocation, runtime FROM runtime WHERE boot = ? AND stopped_us IS NULL"
                 " AND failed_us IS NULL AND deadline_us > ?",
-                (boottime_us,),
+                (clock.boot_of(self.node, self.boot), boottime_us),
             ).fetchall()
         return dict(rows)
 
@@ -287,7 +287,7 @@ async def seed_holds(world: World, machines: list[Machine], seed: int) -> Told:
             touched |= {one.node} if fault == "reboot" else {each.node for each in machines}
         if chance.random() < 0.3:
             told.ended += await _ended_one(world, chance.choice(machines))
-    await _settled(world, machines)
+    await _settled(world, machines, seed)
     for one in machines:
         if one.node not in touched:
             stopped = {name for name in before[one.node].values() if await _over(world, name)}
@@ -342,14 +342,14 @@ async def _over(world: World, name: str) -> bool:
     return bool(tags & {"runtime.stopping", "runtime.stopped", "runtime.lost", "runtime.failed"})
 
 
-async def _settled(world: World, machines: list[Machine]) -> None:
+async def _settled(world: World, machines: list[Machine], seed: int) -> None:
     """Within a minute: each boot anchored, and what runs is exactly what the log holds."""
     deadline = time.monotonic() + ORPHAN_S
     while True:
         odd = [found for one in machines if (found := await _differs(world, one))]
         if not odd:
             return
-        assert time.monotonic() < deadline, odd
+        assert time.monotonic() < deadline, f"seed {seed}: {odd}"
         await asyncio.sleep(0.2)
 
 
@@ -360,8 +360,8 @@ async def _differs(world: World, one: Machine) -> str:
     assert isinstance(state, node.Serving)
     held = {taken.allocation for taken in state.held.values()}
     runs = set(one.living())
-    assert len(held) <= 1, "one device, one owner"
-    assert len(runs) <= 1, "one device, one runtime"
+    assert len(held) <= 1, f"{one.node}: one device, owned by {held}"
+    assert len(runs) <= 1, f"{one.node}: one device, run by {runs}"
     if state.anchor.boot != clock.boot_of(one.node, one.boot):
         return f"{one.node}: its boot is not anchored"
     for name in state.held:
