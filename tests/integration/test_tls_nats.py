@@ -206,16 +206,19 @@ def test_a_connection_ends_with_its_certificate_and_nothing_of_the_agent_does(
         (state / "agent.db").touch()
         key = agent_identity.event_key(state)
         nkey = nkeys.public(agent_identity.nats_key(state), nkeys.USER)
-        ends_us = now_us() + 5_000_000
-        began_us = ends_us - LIFE_US
-        name = await world.enrol(public_hex(key), nkey=nkey, at_us=began_us)
+        # As if it had enrolled a day ago: a certificate that ends soon began then.
+        name = await world.enrol(public_hex(key), nkey=nkey, at_us=now_us() - LIFE_US)
         agent_identity.keep_enrolment(state, world.reply(name))
-        keep_certificate(server, state, name, began_us)
+        keep_certificate(server, state, name, now_us())
         agent = AgentProgram(state, "--usable-after-us", "200000", "--renew-us", "500000")
         agent.start()
-        await world.until(name, "node.anchored")
+        await world.until(name, "node.anchored", within_s=60)
         one = await world.launch(name)
-        await world.until(one, "runtime.usable")
+        await world.until(one, "runtime.usable", within_s=60)
+        agent.kill()
+        ends_us = now_us() + 4_000_000
+        keep_certificate(server, state, name, ends_us - LIFE_US)
+        agent.start()
         await asyncio.sleep(max(0.0, ends_us / 1e6 - time.time()) + 1.5)
         await world.stop(one)
         leases = (await world.tags(name)).count("node.lease_renewed")
