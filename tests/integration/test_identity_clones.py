@@ -25,11 +25,16 @@ from projections.views import step
 from tests.agent_world import AgentProgram
 from tests.conftest import Database
 from tests.integration.served import Served, served
-from tests.machine import need
 
 pytestmark = pytest.mark.slow
 
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_ELSEWHERE = """
+import asyncio, sys
+from msgspec.structs import replace
+from agent.__main__ import parsed
+from agent.run import run
+asyncio.run(run(replace(parsed(sys.argv[2:]), machine_boot=sys.argv[1])))
+"""
 
 
 class Plant:
@@ -91,16 +96,13 @@ class Plant:
 
 
 def _start_elsewhere(agent: AgentProgram, boot: str) -> None:
-    """As a machine of its own would start it: the kernel there names another boot."""
-    named = agent.state / "boot-id"
-    named.write_text(boot)
-    inside = f'mount --bind "$0" {_BOOT_ID} && exec "$@"'
-    whole = [sys.executable, "-m", "agent", "--state", str(agent.state), *agent.arguments]
-    agent.child = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", inside, str(named), *whole],
-        env=agent.env,
-        stderr=subprocess.PIPE,
-    )
+    """As a machine of its own would start it: the kernel there names another boot.
+
+    Not by a file over the kernel's in a mount namespace: that would keep every mount of this
+    machine, the volumes of other tests included.
+    """
+    whole = [sys.executable, "-c", _ELSEWHERE, boot, "--state", str(agent.state), *agent.arguments]
+    agent.child = subprocess.Popen(whole, env=agent.env, stderr=subprocess.PIPE)
 
 
 @pytest.fixture
@@ -153,7 +155,6 @@ def test_a_copied_disk_bars_its_node_until_the_operator_lets_the_honest_one_in(
     Revoked, invited again and enrolled with new keys, the node serves; the copy stays outside. A
     copy on another machine is taken for a reboot until the first one beats again: barred as well.
     """
-    need("unshare", "mount", root=True)
     elsewhere = copied_to_another_machine(plant)
     invited = plant.post("/v1/nodes", name="one", model="T4")
     node = invited["id"]
