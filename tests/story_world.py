@@ -138,6 +138,27 @@ class Scene:
         )
         return found
 
+    def wiped(self, name: str) -> dict[str, Any]:
+        """The volume, deleted; asked for again where its node could not yet.
+
+        A program elsewhere on this machine that copied the mounts while it was mounted keeps its
+        device until it ends: until then the node refuses, as it must.
+        """
+        path, deadline = f"/v1/volumes/{name}", time.monotonic() + PATIENCE_S
+        while True:
+            answer = self.office.post(f"{path}/delete", None, self.office.member)
+            assert answer.status_code == 200, answer.text
+            asked = answer.json()["version"] or 0
+            found: dict[str, Any] = awaited(
+                lambda: self.office.get(path, self.office.member).json(),
+                lambda body, asked=asked: body.get("volume", {}).get("version", 0) > asked,  # type: ignore[misc]
+            )
+            if found["volume"]["state"] == "deleted":
+                return found
+            assert found["volume"]["why"] == "volume.attached", found
+            assert time.monotonic() < deadline, found
+            time.sleep(1)
+
     def until_state(self, runtime_id: str, state: str) -> dict[str, Any]:
         found: dict[str, Any] = awaited(
             lambda: self.office.get(f"/v1/runtimes/{runtime_id}", self.office.member).json(),

@@ -131,9 +131,7 @@ def kept(place: Scene, spell: Spell, volume: str) -> str:
     second = place.launch(spell, devices=1, volumes=mounts)
     assert run_ssh([*entered(place, second, "second"), f"cat {_HELD}"], 120).stdout == "kept\n"
     place.stop(second)
-    path = f"/v1/volumes/{volume}/delete"
-    assert place.office.post(path, None, place.office.member).status_code == 200
-    [receipt] = place.until_volume(volume, "deleted")["receipts"]
+    [receipt] = place.wiped(volume)["receipts"]
     assert receipt["bytes_covered"] == VOLUME_MIB * 2**20
     return second
 
