@@ -165,11 +165,15 @@ def _nats_config(args: argparse.Namespace) -> int:
     settings = from_environment()
     _, password = user_of(settings.nats_url)
     issuer = nkeys.public(ed25519(settings.account_key), nkeys.ACCOUNT)
-    tls = args.tls or (args.out.parent if args.out else settings.data / "nats-server")
-    ca = node_ca(settings.node_ca)
-    give_server(ca, tls, tuple(args.name or (urlsplit(settings.nats_url).hostname or "nats",)))
-    give_platform(ca, settings.nats_files)
-    text = server_config(args.listen, args.store, password, issuer, tls.absolute())
+    tls = None
+    if urlsplit(settings.nats_url).scheme == "tls":
+        tls = args.tls or (args.out.parent if args.out else settings.data / "nats-server")
+        ca = node_ca(settings.node_ca)
+        give_server(ca, tls, tuple(args.name or (urlsplit(settings.nats_url).hostname or "nats",)))
+        give_platform(ca, settings.nats_files)
+    else:
+        _say("GPUAAS_NATS_URL is not tls://, so nobody is asked for a certificate")
+    text = server_config(args.listen, args.store, password, issuer, tls and tls.absolute())
     if args.out is None:
         print(text, end="")
         return 0

@@ -89,3 +89,6 @@ def test_nats_is_entered_over_tls_with_a_certificate_of_the_node_ca(
     names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["nats"]
     assert platform_tls(url, tmp_path / "data" / "nats-tls") is not None
+    monkeypatch.setenv("GPUAAS_NATS_URL", "nats://platform:p@127.0.0.1:4222")
+    assert main(["nats-config", "--out", str(out)]) == 0
+    assert "tls {" not in out.read_text()
