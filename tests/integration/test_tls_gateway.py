@@ -43,6 +43,7 @@ def test_apps_are_reached_over_tls_and_by_nothing_else(
             await knocking(world, gateway, made[2])
         finally:
             assert gateway.end() == 0, gateway.log.read_text()
+        assert "Traceback" not in gateway.log.read_text()
 
     play(database, nats_url, tmp_path, scene)
 
@@ -82,6 +83,13 @@ async def passing(world: World, gateway: Gateway, ca: Path) -> None:
         status, _, body = await line.answer()
         assert (status, json.loads(body)["code"]) == (401, "app.no_pass")
         line.writer.transport.abort()
+    # Refused in the middle of what it says: the refusal arrives all the same.
+    line = await line_to(gateway, name, believing(ca))
+    line.writer.write(b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")
+    line.writer.write(b"x" * 300_000)
+    status, _, body = await line.answer()
+    assert (status, json.loads(body)["code"]) == (400, "app.malformed")
+    line.writer.transport.abort()
     with pytest.raises(ssl.SSLCertVerificationError):
         await line_to(gateway, name, believing(foreign))
     plain = await line_to(gateway, name, None)

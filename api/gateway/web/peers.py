@@ -1,6 +1,7 @@
 """One end of an exchange: HTTP/1.1 by h11, sans-io, over a pair of streams with backpressure."""
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 import asyncssh
@@ -10,6 +11,7 @@ CHUNK: Final = 65_536
 MOST_HEAD: Final = 32_768
 BROKEN: Final = (OSError, asyncssh.Error, asyncio.IncompleteReadError, h11.LocalProtocolError)
 _LINGER_S: Final = 2.0
+_PAUSE_S: Final = 0.2
 _LINGER_BYTES: Final = 1 << 20
 
 
@@ -47,14 +49,32 @@ class Peer:
         """Closes so that the last words arrive: bytes still unread would reset the connection."""
         try:
             async with asyncio.timeout(_LINGER_S):
-                self.writer.write_eof()
-                read = 0
-                while read < _LINGER_BYTES and (data := await self.reader.read(CHUNK)):
-                    read += len(data)
+                if self.writer.can_write_eof():
+                    self.writer.write_eof()
+                    await self._rest(_LINGER_S)
+                    return
+                # TLS ends both ways at once: what is under way is read before it does.
+                await self._rest(_PAUSE_S)
+                self.writer.close()
+                await self.writer.wait_closed()
         except (*BROKEN, TimeoutError):
             pass
         finally:
             self.abort()
+
+    async def _rest(self, pause_s: float) -> None:
+        """Reads what the peer still says, until it ends, pauses, or said more than is waited for.
+
+        Raises: BROKEN.
+        """
+        read = 0
+        with contextlib.suppress(TimeoutError):
+            while read < _LINGER_BYTES:
+                async with asyncio.timeout(pause_s):
+                    data = await self.reader.read(CHUNK)
+                if not data:
+                    return
+                read += len(data)
 
     def abort(self) -> None:
         """Closes at once, whatever is on its way."""
