@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -26,7 +25,6 @@ from tests.kills_money import sealed
 from tests.story_world import PATIENCE_S, Scene, clear, engine_options
 
 AHEAD_US = 3_000_000
-IDLE_S = 2
 
 
 class Alone(Struct, frozen=True):
@@ -61,7 +59,6 @@ def nodes(place: Scene, lease_s: dict[str, int]) -> Iterator[dict[str, Alone]]:
                 *(sys.executable, "-m", "agent", "--state", str(state), "--api", stack.url),
                 *("--nats", stack.settings.nats_node_url, "--model", model, "--gpus", "2"),
                 *("--lease-us", str(seconds * 1_000_000), "--renew-us", "1000000"),
-                *("--idle-after-us", str(IDLE_S * 1_000_000)),
                 *("--tend-us", "1000000", *engine_options(place.image)),
             ]
             env = {**stack.settings.environment(), "GPUAAS_ENROL_TOKEN": token}
@@ -92,12 +89,11 @@ def priced(place: Scene, models: list[str]) -> None:
     until(offered, "the nodes are there", PATIENCE_S)
 
 
-def ran(place: Scene, project: str, at: Alone, **more: Any) -> Ran:
+def ran(place: Scene, project: str, at: Alone) -> Ran:
     """One whole device of the node, with a container on it that is usable."""
     body = {
         "project": project, "name": "r", "models": [at.model], "cpu_milli": 500,
         "image": next(iter(place.image.settings.images)), "memory_bytes": 128 * 2**20,
-        **more,
     }  # fmt: skip
     answer = place.office.post("/v1/runtimes", body, place.office.member)
     assert answer.status_code == 201, answer.text

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.clock import boottime_us
+from agent.idleness import cpu_time_us, ssh_peers
 from agent.keeper import read_deadline
 from contracts.fleet import Share
 from contracts.signing import FleetError
@@ -244,6 +246,33 @@ def test_degraded_and_back(stage: Stage) -> None:
     assert is_in(source, name, "degraded").since_us > at
     stage.image.say("unpause", container)
     is_in(source, name, "usable")
+
+
+def test_use_is_seen_from_outside(stage: Stage) -> None:
+    """CPU time of its own processes; who is connected to its sshd, for as long as that lasts; the
+    keeper's probe is nobody. Once it is over nothing is known.
+    """
+    source = stage.opened()
+    name = stage.start(source)
+    one = is_in(source, name, "usable")
+    assert one.route is not None
+    assert one.devices == (0,)
+    until(lambda: not ssh_peers(one), "nobody is in it", 10)
+    with socket.create_connection((one.route.address, one.route.port)) as line:
+        assert line.recv(4) == b"SSH-"
+        mine = ssh_peers(one)
+        time.sleep(1)
+        assert len(mine & ssh_peers(one)) == 1
+    until(lambda: not mine & ssh_peers(one), "it has left", 10)
+    before = cpu_time_us(one.pid)
+    assert before is not None
+    container = f"gpuaas-{name.removeprefix('allocation-')}-1"
+    burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
+    stage.image.say("exec", container, "sh", "-c", burn)
+    assert (cpu_time_us(one.pid) or 0) - before > 50_000
+    source.stop(name, boottime_us())
+    is_in(source, name, "stopped")
+    assert (cpu_time_us(one.pid), ssh_peers(one), cpu_time_us(0)) == (None, set(), None)
 
 
 def test_what_fails_is_started_again_as_often_as_ordered(stage: Stage) -> None:
