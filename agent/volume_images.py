@@ -49,6 +49,7 @@ _RESERVE_BYTES: Final = 256 * MIB  # of the node's disk, for the node itself
 _LOCK_S: Final = 900.0
 _TOOL_S: Final = 600.0
 _FROZEN_S: Final = 60.0
+_LETS_GO_S: Final = 10.0
 _CHUNK: Final = MIB
 _SYS_RESOURCE: Final = 24  # linux/capability.h
 
@@ -207,8 +208,14 @@ class Work:
         return self.place.image
 
     def _idle(self) -> None:
-        if mounted(self.place) or loops(self.place) or holder_of(self.place).allocation:
+        if mounted(self.place) or holder_of(self.place).allocation:
             raise EngineError("volume.attached", "a runtime has it")
+        # A program that just started may have copied the mounts: it lets go of them in a moment.
+        until = time.monotonic() + _LETS_GO_S
+        while loops(self.place):
+            if time.monotonic() > until:
+                raise EngineError("volume.attached", "some other program has it mounted still")
+            time.sleep(0.2)
 
     def _room(self, size: int) -> None:
         found = os.statvfs(self.place.folder)

@@ -93,7 +93,9 @@ class Machine:
         inside = f'mount --bind "$0" {_BOOT_ID} && exec "$@"'
         self.child = subprocess.Popen(
             [
-                *("ip", "netns", "exec", self.space, "unshare", "--mount", "--time"),
+                *("ip", "netns", "exec", self.space, "unshare", "--mount"),
+                # What is unmounted on the machine is not kept mounted by a copy in here.
+                *("--propagation", "slave", "--time"),
                 *("--boottime", str(self.clock_s), "sh", "-c", inside, str(boot_file), *agent),
             ],
             stderr=subprocess.DEVNULL,

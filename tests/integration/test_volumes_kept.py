@@ -290,6 +290,18 @@ def test_a_namespace_copied_meanwhile_keeps_nothing(stage: Stage) -> None:
             other.kill()
 
 
+def test_a_copy_that_is_let_go_of_in_a_moment_costs_no_order(stage: Stage) -> None:
+    """A device that some other program's copied mounts keep for a second is waited for."""
+    volume = made(stage)
+    place = place_of(stage.state, volume)
+    held = ["losetup", "--find", "--show", str(place.image)]
+    device = subprocess.run(held, check=True, capture_output=True, text=True).stdout.strip()
+    letting_go = threading.Timer(1, subprocess.run, [["losetup", "--detach", device]])
+    letting_go.start()
+    assert do(stage, WipeVolume(volume)).said["bytes_covered"] == SIZE_MIB * MIB
+    letting_go.join()
+
+
 def test_a_frozen_volume_keeps_no_runtime_from_its_end(stage: Stage) -> None:
     """Frozen by a program that was killed: its writers cannot be killed while they wait, so the
     keeper wakes them first. What is not mounted is never frozen: not the node's own disk.
