@@ -127,5 +127,6 @@ async def pump(
         writer.write(data)
         count(len(data))
         await writer.drain()
-    with contextlib.suppress(*_BROKEN):
-        writer.write_eof()
+    if writer.can_write_eof():  # TLS has no half end
+        with contextlib.suppress(*_BROKEN):
+            writer.write_eof()

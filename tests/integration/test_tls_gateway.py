@@ -67,6 +67,8 @@ async def passing(world: World, gateway: Gateway, ca: Path) -> None:
 
     async def sock(line: websockets.ServerConnection) -> None:
         async for said in line:
+            if said == "end":
+                return
             await line.send(said)
 
     server = await websockets.serve(sock, "127.0.0.1", 0, max_size=None)
@@ -106,6 +108,9 @@ async def passing(world: World, gateway: Gateway, ca: Path) -> None:
         for size in (0, 5, 300_000):
             await line_.send(b"x" * size)
             assert await line_.recv() == b"x" * size
+        await line_.send("end")
+        with pytest.raises(websockets.ConnectionClosedOK):  # the app's own farewell arrives
+            await line_.recv()
     server.close()
 
 
