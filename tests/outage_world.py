@@ -89,15 +89,19 @@ def priced(place: Scene, models: list[str]) -> None:
     until(offered, "the nodes are there", PATIENCE_S)
 
 
-def ran(place: Scene, project: str, at: Alone) -> Ran:
-    """One whole device of the node, with a container on it that is usable."""
+def asked(place: Scene, project: str, at: Alone) -> str:
+    """A launch of one whole device of the node."""
     body = {
         "project": project, "name": "r", "models": [at.model], "cpu_milli": 500,
         "image": next(iter(place.image.settings.images)), "memory_bytes": 128 * 2**20,
     }  # fmt: skip
     answer = place.office.post("/v1/runtimes", body, place.office.member)
     assert answer.status_code == 201, answer.text
-    found = str(answer.json()["id"])
+    return str(answer.json()["id"])
+
+
+def ran(place: Scene, found: str, at: Alone) -> Ran:
+    """That launch, once its container is usable."""
     place.until_state(found, "usable")
     engine = engine_of(place.image.settings)
     shown = place.office.get(f"/v1/runtimes/{found}", place.office.member).json()
