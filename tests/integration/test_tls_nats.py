@@ -216,13 +216,13 @@ def test_a_connection_ends_with_its_certificate_and_nothing_of_the_agent_does(
         one = await world.launch(name)
         await world.until(one, "runtime.usable", within_s=60)
         agent.kill()
-        ends_us = now_us() + 4_000_000
+        ends_us = now_us() + 3_000_000
         keep_certificate(server, state, name, ends_us - LIFE_US)
         agent.start()
-        await asyncio.sleep(max(0.0, ends_us / 1e6 - time.time()) + 1.5)
+        await asyncio.sleep(max(0.0, ends_us / 1e6 - time.time()) + 0.7)
         await world.stop(one)
         leases = (await world.tags(name)).count("node.lease_renewed")
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1)
         assert (await world.tags(name)).count("node.lease_renewed") == leases, "it is shut out"
         assert (await world.tags(one))[-1] == "runtime.stopping"
         keep_certificate(server, state, name, now_us() // 1_000_000 * 1_000_000)
