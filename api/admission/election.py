@@ -136,8 +136,14 @@ class Admission:
         if row is None or not row[0]:
             return
         writer = Writer(self._url, self._log, self._heads)
-        await writer.load()
-        task = asyncio.get_running_loop().create_task(writer.run())
+        try:
+            await writer.load()
+            await self._serve(conn, writer)
+        finally:
+            await writer.close()
+
+    async def _serve(self, conn: psycopg.AsyncConnection[Any], writer: Writer) -> None:
+        task = writer.start()
         subscription = await self._client.subscribe(SUBJECT, cb=self._asked)
         self._writer = writer
         self._office.set()
@@ -151,7 +157,6 @@ class Admission:
             self._office.clear()
             if self._client.is_connected:
                 await subscription.unsubscribe()
-            await writer.close(task)
 
     async def _asked(self, message: Msg) -> None:
         task = asyncio.get_running_loop().create_task(self._answer(message))

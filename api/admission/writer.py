@@ -83,6 +83,9 @@ class Writer:
         self._state = AdmissionState()
         self._position = 0  # entries below are in the state
         self._own: dict[int, int] = {}  # first -> last of our own appends beyond `_position`
+        # Wherever an ask is when the term ends, decided upon or not: somebody waits for it.
+        self._unanswered: set[asyncio.Future[Admitted]] = set()
+        self._task: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """The state folded from the whole log. Raises: DomainError log.unavailable."""
@@ -90,10 +93,15 @@ class Writer:
 
     async def ask(self, ask: Ask) -> Admitted:
         """As Admission.ask, on this writer."""
-        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+        return await self._enqueue(ask)
+
+    def _enqueue(self, ask: Ask) -> asyncio.Future[Admitted]:
+        answer: asyncio.Future[Admitted] = asyncio.get_running_loop().create_future()
+        self._unanswered.add(answer)
+        answer.add_done_callback(self._unanswered.discard)
+        self._queue.append(_Waiting(ask, answer))
         self._wake.set()
-        return await waiting.answer
+        return answer
 
     async def capacity(self, organization: str) -> tuple[tuple[Room, ...], int]:
         """What fits now, and how many entries the state has taken in by then."""
@@ -107,8 +115,12 @@ class Writer:
             await self._absorb()
             return explain(self._state, wanted), self._position
 
-    async def run(self) -> None:
-        """Until cancelled. A DomainError that ends it ends the term of office."""
+    def start(self) -> asyncio.Task[None]:
+        """Begins to answer. A DomainError that ends the task ends the term of office."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        return self._task
+
+    async def _run(self) -> None:
         listening = asyncio.get_running_loop().create_task(self._listen())
         try:
             while True:
@@ -134,16 +146,18 @@ class Writer:
         full = len(self._queue) >= _BATCH and len(self._sent) < _IN_FLIGHT
         return full or not self._sent
 
-    async def close(self, task: asyncio.Task[None]) -> None:
-        """Ends `run`; whoever still waits is told to repeat the command."""
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, DomainError):
-            await task
-        waiting = [*self._queue, *(one for sent in self._sent for one in sent.waiting)]
-        for one in waiting:
-            _answer(one, DomainError("admission.unavailable", "the writer has stepped down"))
+    async def close(self) -> None:
+        """Ends the term; whoever still waits is told to repeat the command."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, DomainError):
+                await self._task
         for sent in self._sent:
             sent.answers.cancel()
+        for answer in self._unanswered:
+            if not answer.done():
+                gone = DomainError("admission.unavailable", "the writer has stepped down")
+                answer.set_exception(gone)
         self._reads.close()
 
     async def _listen(self) -> None:
@@ -168,14 +182,10 @@ class Writer:
         Asked twice, by this writer or the next one, it is one command: it is appended once.
         """
         now = now_us()
-        loop = asyncio.get_running_loop()
         for name in together.due(self._state, now):
             digest = hashlib.sha256(f"gpuaas-expiry/1\n{name}".encode()).hexdigest()
             ask = UnreserveAsk(name, EXPIRED, now, _ACTOR, f"cmd:{digest}")
-            answer: asyncio.Future[Admitted] = loop.create_future()
-            answer.add_done_callback(_heard)
-            self._queue.append(_Waiting(ask, answer))
-            self._wake.set()
+            self._enqueue(ask).add_done_callback(_heard)
 
     async def _send(self) -> None:
         """Decides what waits and starts its append."""

@@ -140,9 +140,9 @@ async def writer_rate(url: str, nats_url: str) -> float:
     client = await nats.connect(nats_url)
     writer = Writer(url, log, HeadWake(client))
     await writer.load()
-    task = asyncio.get_running_loop().create_task(writer.run())
+    writer.start()
     rate = await _rate(CALLERS, lambda: writer.ask(world.ask()))
-    await writer.close(task)
+    await writer.close()
     await client.close()
     await log.close()
     return rate

@@ -4,8 +4,17 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import nats
+import psycopg
 import pytest
+from psycopg import sql
 
+from api.admission.wire import UnreserveAsk
+from api.admission.writer import Writer
+from domain.errors import DomainError
+from evidence.ids import new_id
+from evidence.log import EventLog
+from evidence.wake import HeadWake
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
 
@@ -70,6 +79,45 @@ def test_foreign_facts_do_not_cost_a_launch(
                 assert late.json()["node"] in nodes[2:]
 
     asyncio.run(run())
+
+
+def test_whoever_waits_when_a_term_ends_is_told(database: Database, nats_url: str) -> None:
+    """A refusal counts only on the whole log. While it is looked for the database goes away, and the
+    writer's term with it: whoever asked hears to repeat, and waits no longer.
+    """
+
+    async def run() -> None:
+        log = await EventLog.open(database.app_url)
+        client = await nats.connect(nats_url)
+        writer = Writer(database.app_url, log, HeadWake(client))
+        await writer.load()
+        term = writer.start()
+        _shut(database)
+        ask = UnreserveAsk(new_id("reservation"), "unneeded", 0, "user-a", f"cmd:{'0' * 64}")
+        asked = asyncio.get_running_loop().create_task(writer.ask(ask))
+        await asyncio.wait({term}, timeout=10)
+        assert term.done()
+        await writer.close()
+        async with asyncio.timeout(5):
+            with pytest.raises(DomainError) as told:
+                await asked
+        assert told.value.code == "admission.unavailable"
+        await client.close()
+        await log.close()
+
+    asyncio.run(run())
+
+
+def _shut(database: Database) -> None:
+    """Nobody is connected to this database any more, or can be."""
+    name = database.name
+    with psycopg.connect(database.server.url("superuser", "postgres"), autocommit=True) as conn:
+        conn.execute(
+            sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name))
+        )
+        conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
 
 
 async def _launch(stage: Stage, tenant: dict[str, str]) -> httpx.Response:
