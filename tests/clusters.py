@@ -4,6 +4,7 @@ import atexit
 import shutil
 import subprocess
 import tempfile
+import threading
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -23,8 +24,16 @@ def ready_cluster(data: Path) -> None:
     subprocess.run(["cp", "-a", "--reflink=auto", *parts, str(data)], check=True)
 
 
-@cache
+_ONCE = threading.Lock()  # a cache alone lets everybody who comes at first make one
+
+
 def _pattern() -> Path:
+    with _ONCE:
+        return _made()
+
+
+@cache
+def _made() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="gpuaas-cluster-"))
     folder.chmod(0o711)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
