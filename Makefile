@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests mostly wait for servers: one worker more than there are cores, each with servers of its own.
 WORKERS ?= $(shell echo $$(( $$(nproc) < 7 ? $$(nproc) + 1 : 8 )))
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+PYTEST := TMPDIR=$$(bash .ci/scratch) $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # A stack is six Python programs: without bytecode each compiles half of all packages first.
 unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
