@@ -132,10 +132,19 @@ def shared() -> Path:
 
 # They take longest: begun last, one worker would be left with them at the end.
 _LONG = {
-    "test_kills.py": 0,
-    "test_three_machines.py": 1,
-    "test_bundle_mutation.py": 2,
-    "test_verify_checks.py": 3,
+    name: place
+    for place, name in enumerate(
+        (
+            "test_kills.py",
+            "test_three_machines.py",
+            "test_bundle_mutation.py",
+            "test_story.py",
+            "test_terminal_resumes.py",
+            "test_runtimes_attacked.py",
+            "test_terminal_stack.py",
+            "test_verify_checks.py",
+        )
+    )
 }
 
 

@@ -224,6 +224,7 @@ def test_a_server_that_never_answers_is_given_up(database: Database, nats_server
         with psycopg.connect(database.app_url, autocommit=True) as conn:
             nats_server.child.send_signal(signal.SIGSTOP)
             try:
+                _await_stopped(nats_server.child.pid)
                 with pytest.raises(TimeoutError):
                     await publisher.publish(conn, js, "o/1")
             finally:
@@ -234,3 +235,10 @@ def test_a_server_that_never_answers_is_given_up(database: Database, nats_server
         await client.close()
 
     asyncio.run(main())
+
+
+def _await_stopped(pid: int) -> None:
+    """The signal stops a program at its next step into the kernel, which may be an answer later."""
+    status = Path(f"/proc/{pid}/stat")
+    while status.read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.001)
