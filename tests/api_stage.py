@@ -31,6 +31,7 @@ MONTH = "2999-01-01T00:00:00Z"
 
 
 def settings_for(database: Database, nats_url: str, data: Path) -> Settings:
+    """Of a stage on which nobody signs: appends do not wait for signatures, however long it runs."""
     return Settings(
         data=data,
         signer_state=data / "signer",
@@ -42,6 +43,7 @@ def settings_for(database: Database, nats_url: str, data: Path) -> Settings:
         http_port=1,
         log_name="test",
         embedded=True,
+        unsigned_bound_s=3600,
     )
 
 

@@ -28,6 +28,7 @@ from tests.integration.served import Served, served
 
 pytestmark = pytest.mark.slow
 
+_NODES = "SELECT DISTINCT node FROM fleet.refused_message"
 _ELSEWHERE = """
 import asyncio, sys
 from msgspec.structs import replace
@@ -81,8 +82,21 @@ class Plant:
     def until(self, true: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + 60
         while not true():
-            assert time.monotonic() < deadline, (what, self.api.said())
+            assert time.monotonic() < deadline, (what, self.standing())
             time.sleep(0.05)
+
+    def standing(self) -> str:
+        """Who runs, what was refused, and how the API's last words went."""
+        with psycopg.connect(self.api.settings.database_url) as conn:
+            asked = "SELECT node, code, times FROM fleet.refused_message ORDER BY node, code"
+            refusals = conn.execute(asked).fetchall()
+            nodes = {str(row[0]) for row in conn.execute(_NODES)}
+        agents = {
+            one.state.name: one.child and one.child.poll() for one in self.agents
+        }  # None: it runs
+        said = {node: self.tags(node) for node in nodes}
+        ended = self.api.child.poll()
+        return f"{agents=} api={ended} {refusals=} {said=}\n{self.api.said()}"
 
     def shown(self, node: str, capsys: pytest.CaptureFixture[str]) -> str:
         """What `gpuaas node show` prints of it, and `list` of all."""
