@@ -144,7 +144,7 @@ async def make_reservation(
         admitted = await services.admission.ask(ReserveAsk(wanted, request.user.actor, cause))
         return Done(admitted.appended, admitted.writes)
 
-    return await services.acting.perform(request, do, lambda said, _: _made(said[0]))
+    return await services.acting.perform(request, do, lambda said, _: _made(said))
 
 
 @post("/v1/reservations/{reservation_id:str}/end", status_code=200)
@@ -173,9 +173,11 @@ async def end_reservation(
     return await services.acting.perform(request, do, answer, status=200)
 
 
-def _made(said: Said) -> Reservation:
+def _made(outcome: tuple[Said, ...]) -> Reservation:
+    # Before it stands what it uses of the quota, but in outcomes of earlier releases.
+    [said] = [one for one in outcome if isinstance(one.fact, reservation.Made)]
     fact = said.fact
-    assert isinstance(fact, reservation.Made), "the outcome of this route"
+    assert isinstance(fact, reservation.Made), "chosen so"
     return Reservation(
         id=said.stream,
         organization=said.org,

@@ -30,6 +30,7 @@ async def set_quota(request: FrontRequest, data: JSONBody[QuotaNew]) -> Response
             model=data.model,
             limit_milli=data.limit_milli,
             used_milli=None,
+            reserved_milli=None,
         )
 
     async def do(cause: str) -> Done:
@@ -78,4 +79,5 @@ def _given(row: tenancy_read.Quota) -> Quota:
         model=row.model,
         limit_milli=row.limit_milli,
         used_milli=row.used_milli,
+        reserved_milli=row.reserved_milli,
     )

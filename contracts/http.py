@@ -158,11 +158,14 @@ class QuotaNew(Taken, frozen=True):
 
 
 class Quota(Given, frozen=True):
+    """`reserved_milli`: how much of the use is reservations', whatever runs on them."""
+
     organization: str
     scope: str
     model: str
     limit_milli: int
     used_milli: int | None
+    reserved_milli: int | None
 
 
 # ---------------------------------------------------------------- runtimes

@@ -66,6 +66,7 @@ class Held(Struct):
     lease: node.Lease | None = None  # as it was when released
     kept: tuple[str, ...] = ()  # likewise, of its node
     committed: quota.Committed | None = None
+    drawn: str = ""  # the reservation of that commitment, if any
 
 
 class Stored(Struct):
@@ -99,6 +100,7 @@ class AdmissionState:
         self._limits_before: dict[
             tuple[str, quota.LimitSet | storage_quota.LimitSet], int | None
         ] = {}
+        self._reserved_before: dict[str, quota.Reserved] = {}
         self.versions: dict[str, int] = {}
         self._on: dict[type, Callable[[str, Any], None]] = {
             log.Opened: self._opened,
@@ -193,9 +195,17 @@ class AdmissionState:
                 storage_quota.forget(self.quotas[stream].shelf, fact)
             case quota.Committed():
                 quota.forget_commit(self.quotas[stream], fact)
+            case quota.Drawn():
+                quota.forget_drawn(self.quotas[stream], fact)
+            case quota.Reserved(reservation=name):
+                quota.remember(self.quotas[stream], quota.Unreserved(name, fact.decided_us))
+            case quota.Unreserved(reservation=name):
+                quota.remember(self.quotas[stream], self._reserved_before.pop(name))
             case quota.Released(runtime=name):
                 held = self.runtimes[name] if name in self.runtimes else self.ended[name]
                 assert held.committed is not None
+                if held.drawn:
+                    self.quotas[stream].drawn[name] = held.drawn
                 quota.remember(self.quotas[stream], held.committed)
             case _:
                 held = self.ended.pop(stream) if stream in self.ended else self.runtimes[stream]
@@ -264,6 +274,9 @@ class AdmissionState:
             held = self.runtimes.get(fact.runtime) or self.ended.get(fact.runtime)
             if held is not None:
                 held.committed = tree.live[fact.runtime]
+                held.drawn = tree.drawn.get(fact.runtime, "")
+        elif isinstance(fact, quota.Unreserved):
+            self._reserved_before[fact.reservation] = tree.reserved[fact.reservation]
         elif isinstance(fact, quota.LimitSet):
             self._limits_before[stream, fact] = quota.limit_of(tree, fact)
         elif isinstance(fact, storage_quota.LimitSet):

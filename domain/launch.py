@@ -50,16 +50,20 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         *(serving.epoch + 1, launch.now_us),
     )
     configured = _configured(launch, allocated)
-    committed = quota.Committed(
-        *(launch.runtime, project.department, launch.project),
-        *(model, launch.gpu_milli, launch.now_us),
+    stream = quota.quota_stream(launch.organization)
+    commit = quota.Commit(
+        *(launch.runtime, project.department, launch.project, model, launch.gpu_milli),
+        now_us=launch.now_us,
+        reservation=launch.reservation,
     )
+    tree = state.quotas.get(stream, quota.DECIDER.initial)
+    committed = tuple(quota.commitment(commit, tree))
     return emitted(
         state,
         launch.organization,
         (launch.runtime, (*requested, allocated, *configured)),
         (place.node, (claimed,)),
-        (quota.quota_stream(launch.organization), (committed,)),
+        (stream, committed),
         *storage.attached(state, launch, allocated),
     )
 

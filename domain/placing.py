@@ -246,7 +246,8 @@ def barred(
     tree = state.quotas.get(quota.quota_stream(launch.organization))
     if tree is None or not tree.limits:
         return None
-    return quota.excess(tree, (project.department, launch.project, model), launch.gpu_milli)
+    of = (project.department, launch.project, model)
+    return quota.excess(tree, of, launch.gpu_milli, launch.reservation)
 
 
 def rooms(state: AdmissionState, organization_id: str) -> tuple[Room, ...]:

@@ -1,11 +1,15 @@
 """Quota of one organization: a tree of limits over what its runtimes hold, in milli-GPU; and over
 what its volumes take, in MiB (`storage_quota.py`).
 
-    Tree -SetLimit | Commit | Release | storage_quota's-> Tree
+    Tree -SetLimit | Commit | Release | Reserve | Unreserve | storage_quota's-> Tree
 
 A scope (organization, department, project) may have a limit per model and one for all models,
 `*`; without one it does not limit. Use counts in all three scopes of a runtime at once. A limit
 below the use refuses new use and takes nothing away.
+
+A reservation is use as a whole while it stands, whether anything runs on it or not; so what draws
+on it counts nothing of its own until the reservation is over. Reservations from before the first
+`Reserved` of their stream do not count, and what runs on them does.
 """
 
 from typing import assert_never
@@ -27,12 +31,15 @@ class SetLimit(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True):
+    """`reservation`: the one it draws on, if any."""
+
     runtime: str
     department: str
     project: str
     model: str
     gpu_milli: int
     now_us: int
+    reservation: str = ""
 
 
 class Release(Struct, frozen=True):
@@ -40,7 +47,21 @@ class Release(Struct, frozen=True):
     now_us: int
 
 
-type Command = SetLimit | Commit | Release | storage_quota.Command
+class Reserve(Struct, frozen=True):
+    reservation: str
+    department: str
+    project: str
+    model: str
+    gpu_milli: int
+    now_us: int
+
+
+class Unreserve(Struct, frozen=True):
+    reservation: str
+    now_us: int
+
+
+type Command = SetLimit | Commit | Release | Reserve | Unreserve | storage_quota.Command
 
 
 class LimitSet(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quota.limit_set.v1"):
@@ -64,19 +85,47 @@ class Released(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quot
     decided_us: int
 
 
+class Reserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quota.reserved.v1"):
+    reservation: str
+    department: str
+    project: str
+    model: str
+    gpu_milli: int
+    decided_us: int
+
+
+class Drawn(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quota.drawn.v1"):
+    """Before its `Committed`: the runtime has what it has from this reservation."""
+
+    runtime: str
+    reservation: str
+    decided_us: int
+
+
+class Unreserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quota.unreserved.v1"):
+    reservation: str
+    decided_us: int
+
+
 type Event = (
-    LimitSet | Committed | Released | storage_quota.LimitSet | storage_quota.Committed
+    LimitSet | Committed | Released | Reserved | Drawn | Unreserved
+    | storage_quota.LimitSet | storage_quota.Committed
 )  # fmt: skip
 type Where = tuple[str, str]  # scope, model or `*`
 
 
 class Tree(Struct, frozen=True):
-    """Limits and use by (scope, model), and what each live runtime holds; likewise of volumes."""
+    """Limits and use by (scope, model), and what each live runtime holds; likewise of volumes.
+
+    `drawn`: the reservation of a live runtime that drew on one, standing or over.
+    """
 
     limits: dict[Where, int]
     used: dict[Where, int]
     live: dict[str, Committed]
     shelf: Shelf = field(default_factory=new_shelf)
+    reserved: dict[str, Reserved] = field(default_factory=dict)
+    drawn: dict[str, str] = field(default_factory=dict)
 
 
 type State = Tree
@@ -104,21 +153,40 @@ def decide(command: Command, state: State) -> list[Event]:
             if command.runtime in state.live:
                 return []
             of = (command.department, command.project, command.model)
+            refused = excess(state, of, command.gpu_milli, command.reservation)
+            if refused is not None:
+                raise refused
+            return commitment(command, state)
+        case Release(runtime, now_us):
+            return [Released(runtime, now_us)] if runtime in state.live else []
+        case Reserve():
+            if command.reservation in state.reserved:
+                return []
+            of = (command.department, command.project, command.model)
             refused = excess(state, of, command.gpu_milli)
             if refused is not None:
                 raise refused
-            return [
-                Committed(
-                    *(command.runtime, command.department, command.project),
-                    *(command.model, command.gpu_milli, command.now_us),
-                )
-            ]
-        case Release(runtime, now_us):
-            return [Released(runtime, now_us)] if runtime in state.live else []
+            return [Reserved(command.reservation, *of, command.gpu_milli, command.now_us)]
+        case Unreserve(reservation, now_us):
+            return [Unreserved(reservation, now_us)] if reservation in state.reserved else []
         case storage_quota.SetLimit() | storage_quota.Commit():
             return [*storage_quota.decide(command, state.shelf)]
         case _:
             assert_never(command)
+
+
+def commitment(command: Commit, state: Tree) -> list[Event]:
+    """The facts of a commitment that has room: on a reservation that counts, what it draws on."""
+    facts: list[Event] = []
+    if command.reservation in state.reserved:
+        facts.append(Drawn(command.runtime, command.reservation, command.now_us))
+    facts.append(
+        Committed(
+            *(command.runtime, command.department, command.project),
+            *(command.model, command.gpu_milli, command.now_us),
+        )
+    )
+    return facts
 
 
 def room(state: Tree, department: str, project: str, model: str) -> tuple[int, Where] | None:
@@ -135,8 +203,15 @@ def room(state: Tree, department: str, project: str, model: str) -> tuple[int, W
     return found
 
 
-def excess(state: Tree, of: tuple[str, str, str], want_milli: int) -> DomainError | None:
-    """`quota.exceeded` for (department, project, model), with what would fit under all limits."""
+def excess(
+    state: Tree, of: tuple[str, str, str], want_milli: int, reservation: str = ""
+) -> DomainError | None:
+    """`quota.exceeded` for (department, project, model), with what would fit under all limits.
+
+    What draws on a reservation that counts needs no more than that has left: use does not grow.
+    """
+    if reservation in state.reserved:
+        return _overdrawn(state, state.reserved[reservation], want_milli)
     found = room(state, *of)
     if found is None or found[0] >= want_milli:
         return None
@@ -155,6 +230,30 @@ def excess(state: Tree, of: tuple[str, str, str], want_milli: int) -> DomainErro
     )
 
 
+def _overdrawn(state: Tree, of: Reserved, want_milli: int) -> DomainError | None:
+    drawn = sum(one.gpu_milli for one in _drawing(state, of.reservation))
+    left = of.gpu_milli - drawn
+    if want_milli <= left:
+        return None
+    facts: dict[str, int | str] = {
+        "scope": of.reservation,
+        "model": of.model,
+        "limit_milli": of.gpu_milli,
+        "used_milli": drawn,
+        "wanted_milli": want_milli,
+        "fits_milli": left,
+    }
+    return DomainError("quota.exceeded", f"the reservation leaves {left} milli-GPU", facts)
+
+
+def _drawing(tree: Tree, reservation: str) -> list[Committed]:
+    return [
+        tree.live[runtime]
+        for runtime, of in tree.drawn.items()
+        if of == reservation and runtime in tree.live
+    ]
+
+
 def remember(tree: Tree, event: Event) -> None:
     """Change the tree in place: for the one owner of a mutable copy, the admission."""
     match event:
@@ -162,10 +261,19 @@ def remember(tree: Tree, event: Event) -> None:
             tree.limits[scope_key(event.scope), event.model] = event.limit_milli
         case Committed():
             tree.live[event.runtime] = event
-            _count(tree.used, event, event.gpu_milli)
+            _count(tree.used, event, _own_milli(tree, event))
         case Released():
             gone = tree.live.pop(event.runtime)
-            _count(tree.used, gone, -gone.gpu_milli)
+            _count(tree.used, gone, -_own_milli(tree, gone))
+            tree.drawn.pop(event.runtime, None)
+        case Drawn():
+            tree.drawn[event.runtime] = event.reservation
+        case Reserved():
+            tree.reserved[event.reservation] = event
+            _swap(tree, event, 1)
+        case Unreserved():
+            # What still runs on it counts by itself from here on: no more than it did as a whole.
+            _swap(tree, tree.reserved.pop(event.reservation), -1)
         case storage_quota.LimitSet() | storage_quota.Committed():
             storage_quota.remember(tree.shelf, event)
         case _:
@@ -175,7 +283,12 @@ def remember(tree: Tree, event: Event) -> None:
 def forget_commit(tree: Tree, event: Committed) -> None:
     """Undo `remember` of a commit whose append was refused."""
     del tree.live[event.runtime]
-    _count(tree.used, event, -event.gpu_milli)
+    _count(tree.used, event, -_own_milli(tree, event))
+
+
+def forget_drawn(tree: Tree, event: Drawn) -> None:
+    """Undo `remember` of what a refused commit drew on, after that of the commit."""
+    del tree.drawn[event.runtime]
 
 
 def limit_of(tree: Tree, event: LimitSet) -> int | None:
@@ -192,18 +305,32 @@ def restore_limit(tree: Tree, event: LimitSet, before: int | None) -> None:
         tree.limits[where] = before
 
 
-def _count(used: dict[Where, int], event: Committed, milli: int) -> None:
+def _own_milli(tree: Tree, of: Committed) -> int:
+    return 0 if tree.drawn.get(of.runtime) in tree.reserved else of.gpu_milli
+
+
+def _swap(tree: Tree, of: Reserved, sign: int) -> None:
+    """The reservation begins (1) or ceases (-1) to count instead of what draws on it."""
+    _count(tree.used, of, sign * of.gpu_milli)
+    for one in _drawing(tree, of.reservation):
+        _count(tree.used, one, -sign * one.gpu_milli)
+
+
+def _count(used: dict[Where, int], event: Committed | Reserved, milli: int) -> None:
     for scope in (WHOLE, event.department, event.project):
         for where in ((scope, event.model), (scope, ANY_MODEL)):
             left = used.get(where, 0) + milli
             if left:
                 used[where] = left
             else:
-                del used[where]
+                used.pop(where, None)
 
 
 def evolve(state: State, event: Event) -> State:
-    tree = Tree(dict(state.limits), dict(state.used), dict(state.live), copied(state.shelf))
+    tree = Tree(
+        *(dict(state.limits), dict(state.used), dict(state.live), copied(state.shelf)),
+        *(dict(state.reserved), dict(state.drawn)),
+    )
     remember(tree, event)
     return tree
 

@@ -2,8 +2,8 @@
 
     (none) -Make-> Standing -End-> Over
 
-Made by the admission in one append with the claims on its nodes; it ends by itself, as a fact. It
-uses no quota: what is launched on it does.
+Made by the admission in one append with the claims on its nodes and its quota; it ends by itself,
+as a fact. It uses quota as a whole while it stands (`quota.py`).
 """
 
 from typing import assert_never

@@ -89,17 +89,18 @@ def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
     """The reservation with its claims on all nodes, as one append; `()` if it is known.
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
-        `quota.exceeded` (it takes no quota, but must fit in what is left), `capacity.none_fits`.
+        `quota.exceeded`, `capacity.none_fits`.
     """
     if wanted.reservation in state.reservations:
         return ()
     org = wanted.organization
     project = placing.project_of(state, org, wanted.project, wanted.now_us)
-    tree = state.quotas.get(quota.quota_stream(org))
-    of = (project.department, wanted.project, wanted.model)
-    refused = None if tree is None else quota.excess(tree, of, wanted.devices * MILLI)
-    if refused is not None:
-        raise refused
+    stream = quota.quota_stream(org)
+    take = quota.Reserve(
+        *(wanted.reservation, project.department, wanted.project, wanted.model),
+        *(wanted.devices * MILLI, wanted.now_us),
+    )
+    taken = tuple(quota.decide(take, state.quotas.get(stream, quota.DECIDER.initial)))
     picked = _picked(state, wanted)
     writes = []
     for name, devices in picked:
@@ -110,7 +111,7 @@ def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
         *(wanted.until_us, wanted.now_us),
     )
     made = tuple(reservation.decide(make, reservation.Missing()))
-    return emitted(state, org, (wanted.reservation, made), *writes, by=wanted.reservation)
+    return emitted(state, org, (stream, taken), (wanted.reservation, made), *writes)
 
 
 def _picked(state: AdmissionState, wanted: Reserve) -> list[tuple[str, tuple[int, ...]]]:
@@ -155,13 +156,17 @@ def end_reservation(
     if not facts:
         return ()
     assert isinstance(found, reservation.Standing), "only such a one ends"
+    org = state.projects[found.made.project].organization
+    held = quota.quota_stream(org)
+    give = quota.Unreserve(stream, now_us)
+    given = tuple(quota.decide(give, state.quotas.get(held, quota.DECIDER.initial)))
     writes: list[tuple[str, tuple[Struct, ...]]] = [(stream, facts)]
+    writes += [(held, given)] if given else []
     for name in found.made.nodes:
         command = claim.Unreserve(stream, now_us)
         freed = tuple(node.decide(command, state.stock.states[name]))
         writes += [(name, freed)] if freed else []
-    org = state.projects[found.made.project].organization
-    return emitted(state, org, *writes, by=stream)
+    return emitted(state, org, *writes, by="" if given else stream)
 
 
 def due(state: AdmissionState, now_us: int) -> list[str]:

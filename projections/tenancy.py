@@ -43,6 +43,19 @@ SHAPES: Final = (
         hashed=True,
     ),
     Shape(
+        "quota_reservation",
+        ("reservation",),
+        "reservation, from_position, to_position, organization, department, project, model, "
+        "gpu_milli, decided_us",
+        hashed=True,
+    ),
+    Shape(
+        "quota_draw",
+        ("runtime",),
+        "runtime, from_position, to_position, organization, reservation, decided_us",
+        hashed=True,
+    ),
+    Shape(
         "storage_limit",
         ("scope", "model"),
         "scope, model, from_position, to_position, quota, organization, limit_mib, decided_us",
@@ -119,6 +132,25 @@ def _committed(b: Batch, e: Entry, f: quota.Committed) -> None:
 
 def _released(b: Batch, e: Entry, f: quota.Released) -> None:
     b["quota_commitment"].close(f.runtime, e.position)
+    b["quota_draw"].close(f.runtime, e.position)
+
+
+def _reserved(b: Batch, e: Entry, f: quota.Reserved) -> None:
+    tail = (
+        f"{e.org}\t{text(f.department)}\t{text(f.project)}\t{text(f.model)}\t"
+        f"{f.gpu_milli}\t{f.decided_us}"
+    )
+    head = f"{text(f.reservation)}\t{e.position}"
+    b["quota_reservation"].open(f.reservation, e.position, head, tail)
+
+
+def _drawn(b: Batch, e: Entry, f: quota.Drawn) -> None:
+    tail = f"{e.org}\t{text(f.reservation)}\t{f.decided_us}"
+    b["quota_draw"].open(f.runtime, e.position, f"{text(f.runtime)}\t{e.position}", tail)
+
+
+def _unreserved(b: Batch, e: Entry, f: quota.Unreserved) -> None:
+    b["quota_reservation"].close(f.reservation, e.position)
 
 
 def _storage_limit(b: Batch, e: Entry, f: storage_quota.LimitSet) -> None:
@@ -150,6 +182,9 @@ APPLY: Final[dict[type, Apply]] = {
     quota.LimitSet: _limit,
     quota.Committed: _committed,
     quota.Released: _released,
+    quota.Reserved: _reserved,
+    quota.Drawn: _drawn,
+    quota.Unreserved: _unreserved,
     storage_quota.LimitSet: _storage_limit,
     storage_quota.Committed: _storage_committed,
     access.TokenIssued: _token,

@@ -39,7 +39,9 @@ class Project(Struct, frozen=True):
 
 
 class Quota(Struct, frozen=True):
-    """A limit and what runtimes hold of it now; `model` `*` counts every model."""
+    """A limit and what runtimes hold of it now, and `reserved_milli` of that what reservations do,
+    whatever runs on them; `model` `*` counts every model.
+    """
 
     scope: str
     model: str
@@ -47,6 +49,7 @@ class Quota(Struct, frozen=True):
     organization: str
     limit_milli: int
     used_milli: int
+    reserved_milli: int
     decided_us: int
 
 
@@ -118,12 +121,20 @@ WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization
 """
     + _PAGE
 )
+# What draws on a reservation that stands is part of what the reservation uses.
 _QUOTAS: Final = """
 SELECT q.scope, q.model, q.from_position, q.organization, q.limit_milli, q.decided_us,
-  (SELECT coalesce(sum(c.gpu_milli), 0) FROM views.quota_commitment c
-    WHERE [c] AND q.scope IN (c.organization, c.department, c.project)
-      AND q.model IN ('*', c.model)) AS used_milli
-FROM views.quota_limit q
+  own.milli + whole.milli AS used_milli, whole.milli AS reserved_milli
+FROM views.quota_limit q,
+LATERAL (SELECT coalesce(sum(c.gpu_milli), 0) AS milli FROM views.quota_commitment c
+  WHERE [c] AND q.scope IN (c.organization, c.department, c.project)
+    AND q.model IN ('*', c.model)
+    AND NOT EXISTS (SELECT FROM views.quota_draw d
+      JOIN views.quota_reservation r ON r.reservation = d.reservation AND [r]
+      WHERE d.runtime = c.runtime AND [d])) own,
+LATERAL (SELECT coalesce(sum(s.gpu_milli), 0) AS milli FROM views.quota_reservation s
+  WHERE [s] AND q.scope IN (s.organization, s.department, s.project)
+    AND q.model IN ('*', s.model)) whole
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
 ORDER BY q.organization, q.scope, q.model
 """

@@ -184,17 +184,24 @@ def test_blocks_and_reservations(database: Database, nats_url: str, tmp_path: Pa
         for one in runtimes:
             await end(stage, one["id"])
         until = instant(time.time_ns() // 1000 + 2_000_000)
-        made = await stage.post(
-            "/v1/reservations",
-            {"project": project, "model": "T4", "devices": 4, "until": until},
-        )
+        limit = {"scope": project, "model": "T4", "limit_milli": 4_000}
+        assert (await stage.post("/v1/quotas", limit)).status_code == 201
+        asked = {"project": project, "model": "T4", "devices": 4, "until": until}
+        made = await stage.post("/v1/reservations", asked)
         assert made.status_code == 201, made.text
         name = made.json()["id"]
+        second = (await stage.post("/v1/reservations", asked | {"devices": 1})).json()
+        assert (second["code"], second["facts"]["used_milli"]) == ("quota.exceeded", 4_000)
         assert (await launched(stage, project))["code"] == "capacity.none_fits"
         drawn = await launched(stage, project, reservation=name)
         assert drawn["node"] in nodes, drawn
+        await stage.views()
+        [use] = (await stage.get("/v1/quotas")).json()["items"]
+        assert (use["used_milli"], use["reserved_milli"]) == (4_000, 4_000)
         shown = await ended(stage)
         assert (shown["state"], shown["why"]) == ("ended", "expired")
+        [use] = (await stage.get("/v1/quotas")).json()["items"]
+        assert (use["used_milli"], use["reserved_milli"]) == (1_000, 0)
         assert (await launched(stage, project, devices=2))["node"] in nodes
         late = await launched(stage, project, reservation=name)
         assert late["code"] == "reservation.ended"

@@ -33,7 +33,8 @@ class Plain:
         self.sick: set[tuple[int, int]] = set()
         self.kept: dict[tuple[int, int], str] = {}
         self.claimed: dict[tuple[int, int], str] = {}  # device -> reservation
-        self.until: dict[str, tuple[int, int]] = {}  # reservation -> organization, end
+        self.until: dict[str, tuple[int, str, int]] = {}  # reservation -> org, model, devices
+        self.drawn: dict[str, str] = {}  # runtime -> the reservation it was launched on
 
     def shut(self, name: str) -> bool:
         return name in self.closed or bool(self.drains.get(name))
@@ -57,13 +58,29 @@ class Plain:
         ]  # fmt: skip
 
     def used(self, scope: str, model: str) -> int:
-        return sum(
+        """What runs on no reservation, and every reservation whole."""
+        number = scope.partition("-")[2]
+        own = sum(
             milli
-            for of, _, _, owner, milli in self.held.values()
-            if scope in {owner, owner.replace("organization", "project"),
-                         owner.replace("organization", "department")}
+            for name, (of, _, _, owner, milli) in self.held.items()
+            if owner == f"organization-{number}"
             and model in {of, "*"}
-        )  # fmt: skip
+            and self.drawn.get(name) not in self.until
+        )
+        whole = sum(
+            devices * 1000
+            for org, of, devices in self.until.values()
+            if str(org) == number and model in {of, "*"}
+        )
+        return own + whole
+
+    def within(self, org: int) -> bool:
+        """Whether all limits of the organization hold."""
+        return all(
+            self.used(scope, model) <= limit
+            for (scope, model), limit in self.limits.items()
+            if scope.endswith(f"-{org}")
+        )
 
     def places(
         self, org: int, devices: int, each: int, models: tuple[str, ...], claim: str = ""
@@ -92,9 +109,10 @@ class Plain:
         milli = devices * each
         for taken in range(min(by_model.get("T4", 0), count) + 1):
             rest = count - taken
-            if rest <= by_model.get("A10", 0) and self.quota_takes(
-                org, {"T4": taken * milli, "A10": rest * milli}
-            ):
+            if rest > by_model.get("A10", 0):
+                continue
+            # What is launched on a reservation is part of its use.
+            if claim or self.quota_takes(org, {"T4": taken * milli, "A10": rest * milli}):
                 return True
         return False
 
@@ -138,7 +156,7 @@ class Admissions(RuleBasedStateMachine):
         data: st.DataObject, lost: bool,
     ) -> None:  # fmt: skip
         devices, each = shape
-        mine = ["", *[name for name, (whose, _) in self.plain.until.items() if whose == org]]
+        mine = ["", *[name for name, (whose, *_) in self.plain.until.items() if whose == org]]
         claim = data.draw(st.sampled_from(mine))
         wanted = []
         for _ in range(count):
@@ -146,6 +164,7 @@ class Admissions(RuleBasedStateMachine):
             one = launch(self.count, each, devices=devices, models=models, org=org)
             wanted.append(replace(one, policy=policy, reservation=claim))
         fits = self.plain.fits(org, devices, each, models, count, claim)
+        within = self.plain.within(org)
         before = dict(self.world.state.versions)
         emits = attempt(self.world, *wanted)
         if isinstance(emits, DomainError):
@@ -167,6 +186,9 @@ class Admissions(RuleBasedStateMachine):
                 *(placed.model, int(placed.node.removeprefix("node-")), shares),
                 *(f"organization-{org}", devices * each),
             )
+            if claim:
+                self.plain.drawn[one.runtime] = claim
+        assert self.plain.within(org) >= within
 
     @rule(
         org=st.sampled_from(ORGS), devices=st.integers(1, 6), model=st.sampled_from(MODELS),
@@ -182,6 +204,7 @@ class Admissions(RuleBasedStateMachine):
         }
         fits = sum(rooms.values()) >= devices
         fits = fits and self.plain.quota_takes(org, {model: devices * 1000})
+        within = self.plain.within(org)
         ids = (name, f"organization-{org}", f"project-{org}", model)
         emits = reserved(self.world, together.Reserve(*ids, devices, 100, 5))
         if isinstance(emits, DomainError):
@@ -193,7 +216,8 @@ class Admissions(RuleBasedStateMachine):
             self.world.state.undo(emits)
             return
         self.stand(emits)
-        self.plain.until[name] = (org, 100)
+        self.plain.until[name] = (org, model, devices)
+        assert self.plain.within(org) >= within
         claims = [
             (int(emit.stream.removeprefix("node-")), index)
             for emit in emits
@@ -210,6 +234,8 @@ class Admissions(RuleBasedStateMachine):
     @rule(data=st.data(), lost=st.booleans())
     def reservation_ends(self, data: st.DataObject, lost: bool) -> None:
         name = data.draw(st.sampled_from(sorted(self.plain.until)))
+        org = self.plain.until[name][0]
+        within = self.plain.within(org)
         assert together.due(self.world.state, 99) == []
         assert set(together.due(self.world.state, 100)) == set(self.plain.until)
         emits = together.end_reservation(self.world.state, name, "expired", 100)
@@ -219,6 +245,7 @@ class Admissions(RuleBasedStateMachine):
             return
         self.stand(emits)
         del self.plain.until[name]
+        assert self.plain.within(org) >= within, "what runs on counts no more than the whole did"
         left = {here: claim for here, claim in self.plain.claimed.items() if claim != name}
         self.plain.claimed = left
 
@@ -236,6 +263,7 @@ class Admissions(RuleBasedStateMachine):
             return
         self.stand(emits)
         _, _, shares, owner, _ = self.plain.held.pop(name)
+        self.plain.drawn.pop(name, None)
         if f"node-{at}" in STRICT:
             self.plain.kept.update({(at, index): owner for index, _ in shares})
         facts = [fact for emit in emits if emit.stream == f"node-{at}" for fact in emit.facts]
@@ -327,6 +355,16 @@ class Admissions(RuleBasedStateMachine):
             assert all(len(names) == 1 for names in owners.values())
             state = self.world.state.stock.states[f"node-{number}"]
             assert [1000 - free for free in state.free] == use
+
+    @invariant()
+    def use_of_a_quota_is_what_runs_and_what_is_reserved(self) -> None:
+        for org in ORGS:
+            tree = self.world.state.quotas.get(f"quota-{org}")
+            for kind in ("organization", "department", "project"):
+                scope = kind if kind == "organization" else f"{kind}-{org}"
+                for model in ("*", *MODELS):
+                    used = 0 if tree is None else tree.used.get((scope, model), 0)
+                    assert used == self.plain.used(f"{kind}-{org}", model)
 
     @invariant()
     def capacity_says_what_admit_would_do(self) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import structs
 
-from domain import account, invoice, node, quota, runtime
+from domain import account, invoice, node, node_facts, quota, reservation, runtime
 from domain.words import Share
 from gpuaas_verify.books import Books
 from tests.property.books_history import ORG, History, stream
@@ -171,6 +171,91 @@ def test_no_quota_is_committed_beyond_a_limit() -> None:
         history.add(QUOTA, committed(2, 600))
         history.add(QUOTA, committed(3, 1))
         refused(history, "books.quota", "gpu_milli")
+
+
+RESERVATION = stream("reservation", 1)
+
+
+def reserved_history(milli: int = 2_000) -> History:
+    """Two devices of node 1 are reserved in the quota, limited to just that."""
+    history, _, _, node_id = simple()
+    history.add(QUOTA, quota.LimitSet(ORG, "T4", milli, 0))
+    place = (stream("department", 1), stream("project", 1), "T4")
+    history.add(QUOTA, quota.Reserved(RESERVATION, *place, 2_000, 0))
+    history.add(RESERVATION, reservation.Made(place[1], "T4", 2, (node_id,), 9, 0))
+    history.add(node_id, node_facts.Reserved(RESERVATION, ORG, (0, 1), 9, 0))
+    return history
+
+
+def drawing(history: History, number: int, index: int, milli: int = 1_000) -> None:
+    """A runtime on a device of node 1, drawn on the reservation."""
+    node_id = stream("node", 1)
+    history.add(node_id, held(Share(index, milli), number=number))
+    history.add(QUOTA, quota.Drawn(stream("runtime", number), RESERVATION, 0))
+    history.add(QUOTA, committed(number, milli))
+
+
+def test_a_reservation_counts_whole_and_what_draws_on_it_not_again() -> None:
+    """Under the limit as set before it; over, only what still runs on it counts."""
+    history = reserved_history(1_999)
+    del history.facts[-2:]
+    refused(history, "books.quota", "gpu_milli")
+    history = reserved_history()
+    drawing(history, 1, 0)
+    drawing(history, 2, 1, 600)
+    history.add(QUOTA, quota.Released(stream("runtime", 2), 0))
+    history.add(stream("node", 1), released(2, 2))
+    history.add(RESERVATION, reservation.Over("expired", 9))
+    history.add(QUOTA, quota.Unreserved(RESERVATION, 9))
+    history.add(QUOTA, committed(3, 1_000))
+    with Books(None) as books:
+        history.feed(books)
+    history.add(QUOTA, committed(4, 1))
+    refused(history, "books.quota", "gpu_milli")
+
+
+def test_while_it_stands_nothing_beside_a_reservation_has_its_room() -> None:
+    """Drawn or not."""
+    history = reserved_history()
+    history.add(QUOTA, committed(1, 1))
+    refused(history, "books.quota", "gpu_milli")
+
+
+def test_what_is_drawn_is_of_the_devices_that_were_reserved() -> None:
+    """A reservation lends its room to no device beside it, no more than it has, no other model."""
+    history = reserved_history()
+    drawing(history, 1, 2)
+    history.facts.pop()
+    refused(history, "books.reserved", "reservation")
+    history = reserved_history()
+    history.add(stream("node", 1), held(Share(0, 1), number=1))
+    history.add(QUOTA, quota.Drawn(stream("runtime", 1), RESERVATION, 0))
+    history.add(QUOTA, committed(1, 2_001))
+    refused(history, "books.quota", "gpu_milli")
+    history.facts[-1] = (QUOTA, f"cmd:{9:064x}", committed(1, 1, model="G2"))
+    refused(history, "books.quota", "gpu_milli")
+    history.facts[-1] = (QUOTA, f"cmd:{9:064x}", committed(1, 1, project=2))
+    refused(history, "books.quota", "gpu_milli")
+
+
+def test_quota_of_a_reservation_is_taken_once_and_given_back_when_it_is_over() -> None:
+    """What is made is what was reserved; nothing is drawn on what does not stand."""
+    place = (stream("department", 1), stream("project", 1), "T4")
+    again = quota.Reserved(RESERVATION, *place, 2_000, 0)
+    for fact in (again, quota.Unreserved(RESERVATION, 9)):
+        history = reserved_history(9_000)
+        history.add(QUOTA, fact)
+        refused(history, "books.held", "reservation")
+    history = reserved_history()
+    history.add(QUOTA, quota.Drawn(stream("runtime", 1), stream("reservation", 2), 0))
+    refused(history, "books.held", "reservation")
+    history = reserved_history()
+    more = reservation.Made(place[1], "T4", 3, (stream("node", 1),), 9, 0)
+    history.facts[-2:] = [(RESERVATION, f"cmd:{9:064x}", more)]
+    refused(history, "books.held", "devices")
+    history = reserved_history()
+    history.add(stream("reservation", 2), more)
+    refused(history, "books.quota", "devices")
 
 
 def test_quota_is_committed_once_and_given_back_once() -> None:

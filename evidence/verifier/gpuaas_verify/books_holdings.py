@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpuaas_verify.books_rating import NUL
+from gpuaas_verify.books_reserved import Reserved, wheres_of
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_upkeep import Upkeep
 from gpuaas_verify.errors import Invalid
@@ -15,7 +16,6 @@ type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
 
 DEVICE_MILLI = 1000
-ANY_MODEL = "*"
 
 
 class Holdings:
@@ -23,6 +23,7 @@ class Holdings:
 
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
+        self._reserved = Reserved(spill)
         self.upkeep = Upkeep(spill)
 
     def handlers(self) -> dict[str, Handler]:
@@ -33,6 +34,7 @@ class Holdings:
             "gpuaas.quota.limit_set.v1": self._limit_set,
             "gpuaas.quota.committed.v1": self._committed,
             "gpuaas.quota.released.v1": self._given_back,
+            **self._reserved.handlers(),
             **self.upkeep.handlers(),
         }
 
@@ -40,10 +42,12 @@ class Holdings:
         node, allocation = entry["stream"], fact["allocation"]
         if self._spill.get("allocation", node, allocation) is not None:
             raise Invalid("books.held", "held already", position=position, field="allocation")
-        self.upkeep.taken(position, node, fact)
+        claim = self.upkeep.taken(position, node, fact)
+        if claim:
+            self._spill.put("claimed", "", fact["runtime"], claim)
         self._spill.put("allocation", node, allocation, [fact["runtime"], fact["devices"]])
         for share in fact["devices"]:
-            used = self._add("device", node, str(share["index"]), share["milli"])
+            used = self._give(node, str(share["index"]), share["milli"])
             if used > DEVICE_MILLI:
                 detail = f"device {share['index']} gives {used} of {DEVICE_MILLI}"
                 raise Invalid("books.oversold", detail, position=position, field="devices")
@@ -55,9 +59,10 @@ class Holdings:
             detail = "the runtime does not hold it"
             raise Invalid("books.held", detail, position=position, field="allocation")
         self._spill.delete("allocation", node, allocation)
+        self._spill.delete("claimed", "", fact["runtime"])
         for share in held[1]:
             index = str(share["index"])
-            used = self._add("device", node, index, -share["milli"])
+            used = self._give(node, index, -share["milli"])
             self.upkeep.left(node, index, empty=not used)
 
     def _limit_set(self, _position: int, entry: Row, fact: Row) -> None:
@@ -69,38 +74,28 @@ class Holdings:
         quota, runtime = entry["stream"], fact["runtime"]
         if self._spill.get("committed", quota, runtime) is not None:
             raise Invalid("books.held", "committed already", position=position, field="runtime")
-        wheres = _wheres(fact)
-        self._spill.put("committed", quota, runtime, [wheres, fact["gpu_milli"]])
-        for where in wheres:
-            used = self._add("quota", quota, where, fact["gpu_milli"])
-            limit = self._spill.get("limit", quota, where)
-            if limit is not None and used > limit:
-                detail = f"{used} of {limit} for {where.replace(NUL, ' ')}"
-                raise Invalid("books.quota", detail, position=position, field="gpu_milli")
+        wheres, milli = wheres_of(fact), fact["gpu_milli"]
+        self._spill.put("committed", quota, runtime, [wheres, milli])
+        if not self._reserved.draw(position, quota, runtime, wheres, milli):
+            self._reserved.use(position, quota, wheres, milli)
 
     def _given_back(self, position: int, entry: Row, fact: Row) -> None:
         held = self._spill.get("committed", entry["stream"], fact["runtime"])
         if held is None:
             raise Invalid("books.held", "not committed", position=position, field="runtime")
         self._spill.delete("committed", entry["stream"], fact["runtime"])
-        for where in held[0]:
-            self._add("quota", entry["stream"], where, -held[1])
+        if not self._reserved.undraw(entry["stream"], fact["runtime"]):
+            self._reserved.give_back(entry["stream"], *held)
 
-    def _add(self, space: str, group: str, key: str, milli: int) -> int:
-        used: int = (self._spill.get(space, group, key) or 0) + milli
+    def _give(self, node: str, index: str, milli: int) -> int:
+        used: int = (self._spill.get("device", node, index) or 0) + milli
         if used:
-            self._spill.put(space, group, key, used)
+            self._spill.put("device", node, index, used)
         else:
-            self._spill.delete(space, group, key)
+            self._spill.delete("device", node, index)
         return used
 
 
 def _scope(scope: str) -> str:
     """One stream is of one organization, so its whole needs no name."""
     return "organization" if scope.startswith("organization-") else scope
-
-
-def _wheres(fact: Row) -> list[str]:
-    """Every (scope, model) that the commitment counts in."""
-    scopes = ("organization", fact["department"], fact["project"])
-    return [NUL.join((scope, model)) for scope in scopes for model in (fact["model"], ANY_MODEL)]

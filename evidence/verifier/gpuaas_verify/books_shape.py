@@ -59,6 +59,17 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "gpu_milli decided_us", "runtime department project model gpu_milli decided_us"
     ),
     "gpuaas.quota.released.v1": _shape("decided_us", "runtime decided_us"),
+    "gpuaas.quota.reserved.v1": _shape(
+        "gpu_milli decided_us", "reservation department project model gpu_milli decided_us"
+    ),
+    "gpuaas.quota.drawn.v1": _shape("decided_us", "runtime reservation decided_us"),
+    "gpuaas.quota.unreserved.v1": _shape("decided_us", "reservation decided_us"),
+    "gpuaas.reservation.made.v1": _shape(
+        "devices until_us decided_us",
+        "project model devices nodes until_us decided_us",
+        nodes=LIST,
+    ),
+    "gpuaas.reservation.ended.v1": _shape("decided_us", "reason decided_us"),
     "gpuaas.quota.storage_limit_set.v1": _shape(
         "limit_mib decided_us", "scope model limit_mib decided_us"
     ),

@@ -46,8 +46,8 @@ class Upkeep:
             for index in gone:
                 self._spill.delete(space, node, index)
 
-    def taken(self, position: int, node: str, fact: Row) -> None:
-        """Nothing when the node may give these devices to that organization.
+    def taken(self, position: int, node: str, fact: Row) -> str:
+        """The reservation of all these devices, if any; that organization may have them.
 
         Raises: Invalid `books.closed`, `books.shared`, `books.unsanitized`, `books.reserved`.
         """
@@ -55,21 +55,24 @@ class Upkeep:
         if closed:
             detail = f"the node takes no work: {closed[0].replace(NUL, ' ')}"
             raise Invalid("books.closed", detail, position=position, field="stream")
+        claims = set()
         for share in fact["devices"]:
             index = str(share["index"])
             if self._spill.get("quarantine", node, index) is not None:
                 detail = f"device {index} is in quarantine"
                 raise Invalid("books.closed", detail, position=position, field="devices")
-            for space, code in (
-                ("holder", "books.shared"),
-                ("kept", "books.unsanitized"),
-                ("reserved", "books.reserved"),
+            reserved, claim = self._spill.get("reserved", node, index) or (None, "")
+            claims.add(claim)
+            for whose, code in (
+                (self._spill.get("holder", node, index), "books.shared"),
+                (self._spill.get("kept", node, index), "books.unsanitized"),
+                (reserved, "books.reserved"),
             ):
-                whose = self._spill.get(space, node, index)
                 if whose not in {None, fact["organization"]}:
                     detail = f"device {index} is still of {whose}"
                     raise Invalid(code, detail, position=position, field="devices")
             self._spill.put("holder", node, index, fact["organization"])
+        return claims.pop() if len(claims) == 1 else ""
 
     def left(self, node: str, index: str, *, empty: bool) -> None:
         """A share of the device was released; `empty`: the last one."""
@@ -114,7 +117,8 @@ class Upkeep:
 
     def _reserved(self, position: int, entry: Row, fact: Row) -> None:
         for index in _indexes(position, fact):
-            self._spill.put("reserved", entry["stream"], index, fact["organization"])
+            whose = [fact["organization"], fact["reservation"]]
+            self._spill.put("reserved", entry["stream"], index, whose)
 
     def _unreserved(self, position: int, entry: Row, fact: Row) -> None:
         for index in _indexes(position, fact):

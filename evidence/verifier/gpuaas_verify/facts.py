@@ -53,6 +53,9 @@ price.entry_published.v1 pricebook     account$ meter$ model$ region$ state$ cur
 quota.limit_set.v1       quota         scope$ model$ limit_milli decided_us
 quota.committed.v1       quota         runtime$ department$ project$ model$ gpu_milli decided_us
 quota.released.v1        quota         runtime$ decided_us
+quota.reserved.v1        quota         reservation$ department$ project$ model$ gpu_milli decided_us
+quota.drawn.v1           quota         runtime$ reservation$ decided_us
+quota.unreserved.v1      quota         reservation$ decided_us
 quota.storage_limit_set.v1 quota       scope$ model$ limit_mib decided_us
 quota.storage_committed.v1 quota       volume$ department$ project$ model$ size_mib decided_us
 node.invited.v1          node          name@ model$ token_sha256# expires_us invited_us
