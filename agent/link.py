@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
 import ssl
 import time
@@ -15,7 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.client import JetStreamContext
 
-from agent import watch
+from agent import volume_places, watch
 from agent.clock import boottime_us
 from agent.config import Config
 from agent.engine import EngineError
@@ -33,6 +34,8 @@ _MAX_DOUBLINGS = 5
 _FIRST_S = 0.2
 _LONGEST_S = 20.0
 _ENTER_S = 10
+_LISTED_EACH = 6  # beats
+_LISTED_MOST = 256
 
 
 class Link:
@@ -183,12 +186,22 @@ async def take_commands(link: Link) -> None:
 async def beat(link: Link) -> None:
     """Never returns: a signed heartbeat every `heartbeat_us`."""
     node = link.node
-    while True:
-        word = fleet.Beat("gpuaas-beat/1", node.node, node.boot, boottime_us())
+    for count in itertools.count():
+        listed = () if count % _LISTED_EACH else await _listed(link, count // _LISTED_EACH)
+        word = fleet.Beat("gpuaas-beat/1", node.node, node.boot, boottime_us(), listed)
         with _patiently(link, "hb"):
             message = fleet.beat_message(node.spool.key, word)
             await link.client.publish(fleet.subject(node.node, "hb"), message)
         await asyncio.sleep(link.config.heartbeat_us / 1e6)
+
+
+async def _listed(link: Link, turn: int) -> tuple[str, ...]:
+    """Volumes on this disk, the next of them at each turn where they are many."""
+    if link.config.engine is None:
+        return ()
+    found = await asyncio.to_thread(volume_places.lying, link.config.state)
+    first = turn * _LISTED_MOST % max(1, len(found))
+    return tuple(found[first : first + _LISTED_MOST])
 
 
 async def probe(link: Link) -> None:

@@ -40,6 +40,7 @@ from contracts.volumes import (
     RestoreVolume,
     SnapshotVolume,
     VolumeOrder,
+    WipeStray,
     WipeVolume,
 )
 
@@ -70,7 +71,7 @@ def do(state: Path, order: VolumeOrder) -> Outcome:
     place = place_of(state, order.volume)
     if isinstance(order, CreateVolume):
         place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    elif isinstance(order, WipeVolume) and not place.folder.is_dir():
+    elif isinstance(order, WipeVolume | WipeStray) and not place.folder.is_dir():
         return Outcome({"method": "absent", "bytes_covered": 0, "duration_us": 0})
     with locked(place, _LOCK_S) as handle:
         work = Work(place, handle)
@@ -84,7 +85,7 @@ def do(state: Path, order: VolumeOrder) -> Outcome:
                     return work.copy(snapshot)
                 case RestoreVolume(_, snapshot):
                     return work.restore(snapshot)
-                case WipeVolume():
+                case WipeVolume() | WipeStray():
                     return work.wipe()
         except EngineError as error:
             return Outcome(code=error.code, detail=error.detail)

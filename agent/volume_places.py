@@ -81,6 +81,15 @@ def places(state: Path) -> list[Place]:
     return [Place(one) for one in sorted(folder.iterdir())] if folder.is_dir() else []
 
 
+def lying(state: Path) -> list[str]:
+    """The volumes of which data lies on this node's disk, in order of their names."""
+    return [
+        place.folder.name
+        for place in places(state)
+        if any(place.folder.glob("image*")) or (place.folder / "snapshots").is_dir()
+    ]
+
+
 def mounts_of(order: Order) -> list[tuple[Place, str]]:
     """The volumes of a runtime's order, and where each appears inside."""
     state = Path(order.folder).parents[1]

@@ -28,6 +28,7 @@ from contracts.volumes import (
     RestoreVolume,
     SnapshotVolume,
     VolumeOrder,
+    WipeStray,
     WipeVolume,
 )
 
@@ -51,6 +52,7 @@ _TAGS: Final[dict[type, str]] = {
     SnapshotVolume: volumes.SNAPSHOTTED,
     RestoreVolume: volumes.RESTORED,
     WipeVolume: volumes.WIPED,
+    WipeStray: volumes.STRAY_WIPED,
 }
 
 
@@ -95,7 +97,10 @@ def answer(store: Store, spool: Spool, job: Job, outcome: Outcome) -> None:
             spool.add(fleet.COMMAND_REFUSED, spool.node, boottime_us(), said)
         else:
             said = {"command": job.number, **outcome.said}
-            spool.add(_TAGS[type(job.order)], job.order.volume, boottime_us(), said)
+            stream = job.order.volume
+            if isinstance(job.order, WipeStray):  # the volume is over: its node says it of itself
+                said, stream = {"volume": stream, **said}, spool.node
+            spool.add(_TAGS[type(job.order)], stream, boottime_us(), said)
         conn.execute(_DONE, {"number": job.number})
 
 
@@ -110,7 +115,7 @@ def simulated(order: VolumeOrder) -> Outcome:
             return Outcome({"snapshot": snapshot, "bytes": 0, "frozen_us": 0})
         case RestoreVolume(_, snapshot):
             return Outcome({"snapshot": snapshot})
-        case WipeVolume():
+        case WipeVolume() | WipeStray():
             # It covers what was never written: as large as a volume can be.
             return Outcome({"method": SIMULATED, "bytes_covered": 1 << 44, "duration_us": 0})
 

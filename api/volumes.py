@@ -154,7 +154,7 @@ async def delete_volume(request: FrontRequest, volume_id: FromPath[str]) -> Resp
 async def lose_volume(request: FrontRequest, volume_id: FromPath[str]) -> Response[Any]:
     """Given up: its node is unreachable, barred or retired, or says that it has it no more.
 
-    It costs nothing from the last that its node said, and nobody wipes it.
+    It costs nothing from the last that its node said, and is wiped should its disk ever come back.
     """
     require(request.user, OPERATOR)
     services = services_of(request)

@@ -26,6 +26,7 @@ from contracts.volumes import (
     GrowVolume,
     RestoreVolume,
     SnapshotVolume,
+    WipeStray,
     WipeVolume,
 )
 
@@ -169,6 +170,7 @@ class StopRuntime(Struct, frozen=True, forbid_unknown_fields=True, tag="runtime.
 type Order = (
     StartRuntime | StopRuntime | OpenTerminal | CloseTerminal | CheckDevices | SanitizeDevices
     | SetPolicy | CreateVolume | GrowVolume | SnapshotVolume | RestoreVolume | WipeVolume
+    | WipeStray
 )  # fmt: skip
 # Of devices, networks and volumes, not of an allocation, which is empty, its epoch 0: they outlive
 # a boot, so one may be sent again to the next.
@@ -270,11 +272,14 @@ def open_receipt(raw: bytes, key: str) -> Receipt:
 
 
 # ------------------------------------------------------------------ heartbeats and leases
-class Beat(Struct, frozen=True, forbid_unknown_fields=True):
+class Beat(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`volumes`: some of those that lie on the node's disk, now and then, where any do."""
+
     format: Literal["gpuaas-beat/1"]
     node: str
     boot: str
     boottime_us: int
+    volumes: tuple[str, ...] = ()
 
 
 class LeaseRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ GROWN: Final = "gpuaas.volume.grown.v1"
 SNAPSHOTTED: Final = "gpuaas.volume.snapshotted.v1"
 RESTORED: Final = "gpuaas.volume.restored.v1"
 WIPED: Final = "gpuaas.volume.wiped.v1"
+STRAY_WIPED: Final = "gpuaas.node.volume_wiped.v1"
 
 MIB: Final = 1 << 20
 
@@ -51,6 +52,16 @@ class WipeVolume(Struct, frozen=True, forbid_unknown_fields=True, tag="volume.wi
     volume: str
 
 
+class WipeStray(Struct, frozen=True, forbid_unknown_fields=True, tag="volume.wipe_stray"):
+    """As a wipe, of what lies here though it is lost or deleted; the answer is the node's own."""
+
+    volume: str
+
+
 # Of a volume, not of an allocation: the command's `allocation` is empty, its `epoch` 0.
-type VolumeOrder = CreateVolume | GrowVolume | SnapshotVolume | RestoreVolume | WipeVolume
-VOLUME_ORDERS: Final = (CreateVolume, GrowVolume, SnapshotVolume, RestoreVolume, WipeVolume)
+type VolumeOrder = (
+    CreateVolume | GrowVolume | SnapshotVolume | RestoreVolume | WipeVolume | WipeStray
+)  # fmt: skip
+VOLUME_ORDERS: Final = (
+    CreateVolume, GrowVolume, SnapshotVolume, RestoreVolume, WipeVolume, WipeStray,
+)  # fmt: skip

@@ -30,6 +30,7 @@ from domain import (
     runtime,
     sealing,
     storage_quota,
+    stray,
     terminal,
     volume,
 )
@@ -113,6 +114,9 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.node.topology_set.v1": node_facts.TopologySet,
     "gpuaas.node.reserved.v1": node_facts.Reserved,
     "gpuaas.node.unreserved.v1": node_facts.Unreserved,
+    "gpuaas.node.volume_wipe_requested.v1": stray.VolumeWipeRequested,
+    "gpuaas.node.volume_wipe_refused.v1": stray.VolumeWipeRefused,
+    "gpuaas.node.volume_wiped.v1": stray.VolumeWiped,
     "gpuaas.reservation.made.v1": reservation.Made,
     "gpuaas.reservation.ended.v1": reservation.Over,
     "gpuaas.block.placed.v1": block.Placed,

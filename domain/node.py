@@ -3,7 +3,8 @@
     (none) -Invite-> Expected -Enrol-> Serving
     Serving: AnchorBoot, Allocate, Release, RenewLease, MarkUnreachable / MarkReachable,
              what domain/identity.py decides (Certify, Revoke, Reinvite), and
-             domain/upkeep.py (cordon, drain, quarantine, sanitize, return, retire)
+             domain/upkeep.py (cordon, drain, quarantine, sanitize, return, retire) and
+             domain/stray.py (what is over and still lies there is wiped)
 
 New work goes to a Serving node that is reachable and not closed by its upkeep. Unreachable kills
 nothing and reassigns nothing. A node whose identity is barred takes no work and gets no lease. A
@@ -15,7 +16,7 @@ from typing import Final, get_args
 
 from msgspec import Struct
 
-from domain import claim, device, enrolment, identity, upkeep
+from domain import claim, device, enrolment, identity, stray, upkeep
 from domain.decider import Decider
 from domain.device import DeviceCommand
 from domain.enrolment import Enrol, Invite
@@ -48,6 +49,7 @@ from domain.node_state import (
     readopt,
     withdraw,
 )
+from domain.stray import StrayCommand
 from domain.upkeep import Cordon, Uncordon
 from domain.words import MILLI, Attested, Share
 
@@ -109,6 +111,7 @@ class MarkReachable(Struct, frozen=True):
 type Command = (
     Invite | Enrol | AnchorBoot | Allocate | Release | RenewLease | MarkUnreachable
     | MarkReachable | upkeep.Command | claim.Command | IdentityCommand | DeviceCommand
+    | StrayCommand
 )  # fmt: skip
 
 
@@ -152,6 +155,8 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Reachable(command.since_us)] if state.unreachable else []
         case ((device.RequestTest() | device.Say()), Serving()):
             return _of_devices(command, state)
+        case ((stray.RequestWipe() | stray.RefuseWipe() | stray.ReportWiped()), Serving()):
+            return _of_strays(command, state)
         case command, Serving() if isinstance(command, _UPKEEP):
             return _upkept(command, state)
         case command, Serving() if isinstance(command, claim.COMMANDS):
@@ -258,6 +263,14 @@ def _of_devices(command: DeviceCommand, state: Serving) -> list[Event]:
             barred = upkeep.Quarantine(fact.devices, reason, fact.decided_us)
             facts.extend(_upkept(barred, state))
     return facts
+
+
+def _of_strays(command: StrayCommand, state: Serving) -> list[Event]:
+    if isinstance(command, stray.ReportWiped):
+        identity.admitted(state.identity)
+        if command.word.attested.boot != state.anchor.boot:
+            raise DomainError("node.not_anchored", "this boot has no anchor yet")
+    return [*stray.decide(command, state.strays)]
 
 
 def _renewed(command: RenewLease, state: Serving) -> LeaseRenewed:

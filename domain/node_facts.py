@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from domain.device import DeviceEvent
 from domain.identity import IdentityEvent
+from domain.stray import StrayEvent
 from domain.words import Attested, Gpu, Private, Share
 
 
@@ -167,7 +168,7 @@ class Unreserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.no
 
 type Event = (
     Invited | Enrolled | Anchored | Allocated | Released | LeaseRenewed | Unreachable | Reachable
-    | Upkept | Claimed | IdentityEvent | DeviceEvent
+    | Upkept | Claimed | IdentityEvent | DeviceEvent | StrayEvent
 )  # fmt: skip
 type Claimed = TopologySet | Reserved | Unreserved
 type Upkept = (
@@ -181,4 +182,5 @@ EVENTS: Final[tuple[type[Struct], ...]] = (
     *get_args(Claimed.__value__),
     *get_args(IdentityEvent.__value__),
     *get_args(DeviceEvent.__value__),
+    *get_args(StrayEvent.__value__),
 )

@@ -6,7 +6,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import claim, device, identity, upkeep
+from domain import claim, device, identity, stray, upkeep
 from domain.claim import Claims
 from domain.device import Devices
 from domain.identity import Identity
@@ -26,6 +26,7 @@ from domain.node_facts import (
     Unreachable,
     Unreserved,
 )
+from domain.stray import Strays
 from domain.upkeep import Upkeep
 from domain.words import MILLI
 
@@ -67,6 +68,7 @@ class Serving(Struct, frozen=True):
     unreachable: bool = False
     identity: Identity = Identity()
     devices: Devices = Devices()
+    strays: Strays = {}
     seen_us: int = 0  # the latest instant of an anchor or a renewal, in any of its lives
 
     def offers(self, index: int, reservation: str = "") -> int:
@@ -101,6 +103,8 @@ def evolve(state: State, event: Event) -> State:
     assert isinstance(state, Serving)
     if isinstance(event, device.EVENTS):
         return replace(state, devices=device.evolve(state.devices, event))
+    if isinstance(event, stray.EVENTS):
+        return replace(state, strays=stray.evolve(state.strays, event))
     match event:
         case Anchored():
             anchor = Anchor(event.boot, event.boottime_us, event.anchor_us)

@@ -49,7 +49,7 @@ NEXT: Final[dict[str, str]] = {
     "restoring": "ready when its node says so",
     "wiping": "deleted when its node gives a receipt",
     "deleted": "wiped, with a receipt",
-    "lost": "its node has died or lost it: it costs nothing any more, and nobody wiped it",
+    "lost": "given up with its node: it costs nothing, and is wiped if its disk comes back",
     "failed": "its node could not make it: delete it",
 }
 

@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
-from api.fleet import devices, idleness
+from api.fleet import devices, idleness, strays
 from api.fleet.leases import ACTOR, for_node, nonce_of
 from api.fleet.state import FleetState, KnownNetwork, KnownNode, LiveRuntime
 from api.fleet.terminals import Wanted
@@ -84,10 +84,14 @@ def lasting(
 
     The number is the position of the request.
     """
-    return devices.orders(key, known, now_us) + [
-        for_node(key, known, now_us, wanted.number, wanted.order)
-        for wanted in state.volumes.wanted(known.node)
-    ]
+    return (
+        devices.orders(key, known, now_us)
+        + [
+            for_node(key, known, now_us, wanted.number, wanted.order)
+            for wanted in state.volumes.wanted(known.node)
+        ]
+        + strays.orders(key, known, now_us)
+    )
 
 
 def starting(live: LiveRuntime, now_us: int) -> Append:

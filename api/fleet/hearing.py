@@ -9,7 +9,7 @@ import psycopg
 from nats.aio.msg import Msg
 from nats.js import api as jetstream
 
-from api.fleet import leases
+from api.fleet import leases, strays
 from api.fleet.desk import LATER_S, PATIENCE_S, Desk
 from api.fleet.ingest import LaterError
 from api.fleet.state import KnownNode
@@ -67,7 +67,9 @@ async def take_beats(desk: Desk) -> None:
         now_us = desk.ingest.now_us()
         desk.ingest.last_seen_us[known.node] = now_us
         known.heard(beat.boot, beat.boottime_us, now_us)
-        if known.unreachable:
+        if beat.volumes:
+            known.lying = beat.volumes
+        if known.unreachable or strays.due(desk.ingest.follower.state, known, now_us):
             desk.ingest.follower.state.touched.add(known.node)
             desk.wake.set()
     raise nats.errors.ConnectionClosedError

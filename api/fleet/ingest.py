@@ -15,7 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
 
-from api.fleet import commands
+from api.fleet import commands, strays
 from api.fleet import records as ingest_records
 from api.fleet.follower import Appending, Ends, Follower
 from api.fleet.leases import ACTOR, nonce_of
@@ -223,7 +223,9 @@ class Ingest:
             if mine and isinstance(live.state, runtime.Booting) and REFUSAL.fullmatch(code):
                 await self._stop(live, code)
         if isinstance(number, int) and REFUSAL.fullmatch(code):
-            refused = self.follower.state.volumes.refused(known.node, number, code, self.now_us())
+            now_us, volumes = self.now_us(), self.follower.state.volumes
+            refused = volumes.refused(known.node, number, code, now_us)
+            refused = refused or strays.refused(known, number, code, now_us)
             if refused is not None:
                 await self._refused(refused)
 

@@ -13,7 +13,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from api.fleet import commands, devices, idleness, leases
+from api.fleet import commands, devices, idleness, leases, strays
 from api.fleet.desk import LATER_S, Desk, Pace
 from api.fleet.door import Door
 from api.fleet.follower import Appending, Ends, Follower
@@ -184,7 +184,7 @@ def needs_tending(desk: Desk, known: KnownNode) -> bool:
         or (desk.door is not None and desk.door.must_cut(known))
         or leases.silence(known, seen_us, now_us, desk.pace.timing) is not None
         or leases.overdue(known, now_us, desk.pace.timing)
-        or (known.anchor.boot and (state.asks(known) or devices.due(known, now_us) is not None))
+        or (known.anchor.boot and (state.asks(known) or strays.next_due(state, known, now_us)))
         or (
             known.anchor.boot
             and not known.identity.barred
@@ -250,14 +250,15 @@ async def tend(desk: Desk, known: KnownNode) -> None:
 
 async def _tend_devices(desk: Desk, known: KnownNode, now_us: int) -> None:
     """Every thing that is due, one fact after the other, then the orders that outlive boots."""
-    while (command := devices.due(known, now_us)) is not None:
+    state = desk.ingest.follower.state
+    while (command := strays.next_due(state, known, now_us)) is not None:
         append = devices.appending(known, command)
         version = known.version
         if append is not None:
             await _append(desk, append)
         if known.version == version:
             break
-    for order in commands.lasting(desk.ingest.key, known, desk.ingest.follower.state, now_us):
+    for order in commands.lasting(desk.ingest.key, known, state, now_us):
         await _send(desk, order)
 
 

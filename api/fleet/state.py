@@ -12,7 +12,7 @@ from api.fleet.volumes import Volumes
 from contracts import fleet
 from contracts.network import Egress, Policy, Protocol
 from contracts.spec import VolumeMount
-from domain import device, network, node, node_facts, runtime, upkeep, volume
+from domain import device, network, node, node_facts, runtime, stray, upkeep, volume
 from domain.identity import Identity
 from domain.instants import Anchor
 from domain.runtime_facts import Configured
@@ -66,7 +66,8 @@ class KnownNode(Struct):
     """A node stream as far as ingest cares. `seqs`: the last number used in each boot.
 
     `asked`: by position of the request. `unclean`: receipts without proof since the last clean
-    one, by device.
+    one, by device. `wiping`: the position of the request by volume; `lying`: volumes that it
+    listed last.
     """
 
     node: str
@@ -81,6 +82,8 @@ class KnownNode(Struct):
     live: dict[str, LiveRuntime] = field(default_factory=dict)
     asked: dict[int, Asked] = field(default_factory=dict)
     unclean: dict[int, int] = field(default_factory=dict)
+    wiping: dict[str, int] = field(default_factory=dict)
+    lying: tuple[str, ...] = ()
     clock: Anchor = Anchor("", 0, 0)
 
     @property
@@ -106,6 +109,10 @@ class KnownNode(Struct):
         """A heartbeat arrived: by now, the clock of the present boot shows at least this."""
         if boot == self.anchor.boot:
             self.clock = Anchor(boot, boottime_us, now_us)
+
+    def wiped(self, name: str) -> None:
+        """It was listed before its receipt came: it lies there no more."""
+        self.lying = tuple(one for one in self.lying if one != name)
 
     def boottime(self, instant_us: int) -> int:
         """The current boot's CLOCK_BOOTTIME at an instant of ours, or a little less.
@@ -181,7 +188,10 @@ class FleetState:
             if live is not None and live.node:
                 self.touched.add(live.node)
         elif entry.stream.startswith("volume-"):
-            self.touched.add(self.volumes.apply(entry))
+            lies = self.volumes.apply(entry)
+            self.touched.add(lies)
+            if isinstance(entry.fact, volume.Wiped) and lies in self.nodes:
+                self.nodes[lies].wiped(entry.stream)
             if isinstance(entry.fact, volume.Attached):
                 # Its runtime's admission is the same append: it is there, or over already.
                 live = self.runtimes.get(entry.fact.runtime)
@@ -190,7 +200,7 @@ class FleetState:
 
     def asks(self, known: KnownNode) -> bool:
         """Whether an order about its devices or volumes has no answer."""
-        return bool(known.asked or self.volumes.asked.get(known.node))
+        return bool(known.asked or known.wiping or self.volumes.asked.get(known.node))
 
     def _network(self, entry: Recorded) -> None:
         fact: network.Event = entry.fact  # type: ignore[assignment]
@@ -295,5 +305,12 @@ def _asked(known: KnownNode, position: int, fact: Struct) -> None:
                 if (one.kind, one.devices) == ("sanitize", fact.devices)
             )
             known.asked.pop(next(same, -1), None)
+        case stray.VolumeWipeRequested(volume=name):
+            known.wiping[name] = position
+        case stray.VolumeWipeRefused(volume=name):
+            known.wiping.pop(name, None)
+        case stray.VolumeWiped(volume=name):
+            known.wiping.pop(name, None)
+            known.wiped(name)
         case _:
             pass

@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 from api.fleet.state import KnownNode
 from contracts import volumes as tags
 from contracts.fleet import Body
-from domain import volume
+from domain import stray, volume
+from domain.errors import DomainError
 from domain.words import Attested
 
 type Count = Annotated[int, Meta(ge=0, le=10**18)]
@@ -40,6 +41,14 @@ class _Restored(Struct, forbid_unknown_fields=True):
 
 
 class _Wiped(Struct, forbid_unknown_fields=True):
+    command: Count
+    method: Method
+    bytes_covered: Count
+    duration_us: Count
+
+
+class _StrayWiped(Struct, forbid_unknown_fields=True):
+    volume: Annotated[str, Meta(pattern=r"^volume-[0-9a-f-]{36}$")]
     command: Count
     method: Method
     bytes_covered: Count
@@ -79,3 +88,25 @@ def command_of(
             return volume.ReportRestored(word, said.snapshot)
         case _Wiped():
             return volume.ReportWiped(word, said.method, said.bytes_covered, said.duration_us)
+
+
+def stray_of(
+    known: KnownNode, body: Body, attested: Attested, now_us: int
+) -> stray.ReportWiped | None:
+    """The receipt for what is nobody's any more; None when it has not its shape, in its order.
+
+    Raises: DomainError volume.not_asked when it answers another request than the open one.
+    """
+    if tuple(body.said) != _StrayWiped.__struct_fields__ or body.stream != known.node:
+        return None
+    try:
+        said = msgspec.convert(dict(body.said), _StrayWiped)
+    except msgspec.ValidationError:
+        return None
+    if known.wiping.get(said.volume) != said.command:
+        raise DomainError("volume.not_asked", "nobody asked the node for that")
+    fact = stray.VolumeWiped(
+        *(said.volume, said.command, said.method, said.bytes_covered, said.duration_us),
+        *(body.boottime_us, now_us, attested),
+    )
+    return stray.ReportWiped(fact)

@@ -54,6 +54,7 @@ class Volumes:
     def __init__(self) -> None:
         self.known: dict[str, LiveVolume] = {}
         self.asked: defaultdict[str, dict[str, LiveVolume]] = defaultdict(dict)  # by node
+        self.over: set[str] = set()  # lost or deleted: nobody's for good
 
     def apply(self, entry: Recorded) -> str:
         """The node that this fact concerns."""
@@ -78,6 +79,7 @@ class Volumes:
             self.asked[node].pop(entry.stream, None)
         if isinstance(found.state, volume.Gone):
             del self.known[entry.stream]
+            self.over.add(entry.stream)
         return node
 
     def wanted(self, node: str) -> list[Wanted]:

@@ -11,6 +11,7 @@ from api.fleet.state import FleetState, KnownNode, LiveRuntime
 from contracts import fleet
 from contracts.fleet import Attested, Body
 from contracts.network import EGRESS_COUNTED
+from contracts.volumes import STRAY_WIPED
 from domain import node, runtime, volume
 from domain.errors import DomainError
 from domain.words import Attested as AttestedWords
@@ -77,8 +78,9 @@ def _meaning(state: FleetState, attested: Attested, body: Body, now_us: int) -> 
         return Nothing("command.refused")
     if body.tag == fleet.LEASE_RENEWED:
         return _lease(known, attested, body, now_us)
-    if body.tag in device_words.SHAPES:
-        command = device_words.command_of(known, body, _words(attested), now_us)
+    if body.tag in device_words.SHAPES or body.tag == STRAY_WIPED:
+        read = volume_words.stray_of if body.tag == STRAY_WIPED else device_words.command_of
+        command = read(known, body, _words(attested), now_us)
         if command is None:
             return Nothing("event.malformed")
         return _on_node(known, command, attested)

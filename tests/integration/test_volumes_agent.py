@@ -1,5 +1,6 @@
 """Orders about volumes from the log to a SIMULATED node and back, against the real NATS and ingest."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from api.embedded.nats import Nats
 from contracts import fleet, volumes
 from contracts.signing import public_hex
-from domain import volume
+from domain import stray, volume
 from evidence.ids import new_id
 from tests.agent_world import ORG, PRIVATE, Hand, World, enrolled_program, hand_of, now_us, story
 from tests.conftest import Database
@@ -124,5 +125,73 @@ def test_a_node_that_lies_about_a_volume_is_not_believed(
             await hand.say(hand.word(9, volumes.WIPED, name, short))
             assert (await hand.receipt(9)).code == "volume.receipt_short"
             assert "volume.wiped" not in await world.tags(name)
+
+    story(law, database, nats_server, tmp_path)
+
+
+async def lists(hand: Hand, *names: str) -> None:
+    """A heartbeat that says what lies on its disk."""
+    beat = fleet.Beat("gpuaas-beat/1", hand.node, hand.boot, hand.boottime_us(), names)
+    message = fleet.beat_message(hand.key, beat)
+    await hand.client.publish(fleet.subject(hand.node, "hb"), message)
+
+
+def test_only_what_the_log_gives_to_nobody_is_wiped(
+    database: Database, nats_server: Nats, tmp_path: Path
+) -> None:
+    """A node lists what is its own, another's, lost, deleted and unheard of: it is told to wipe the
+    lost and the deleted, once each. What it answers for anything else is no fact.
+    """
+
+    async def law(world: World, _tmp: Path) -> None:
+        async with hand_of(world) as hand, hand_of(world) as other:
+            for one in (hand, other):
+                await one.say(one.word(1, fleet.ANCHORED))
+                await one.receipt(1)
+            mine, theirs, lost, gone = (new_id("volume") for _ in range(4))
+            for name, node in ((mine, hand), (theirs, other), (lost, other), (gone, hand)):
+                await world.write(name, created(node.node), org=ORG)
+            await world.write(lost, volume.Lost(now_us(), now_us()), org=ORG)
+            await world.write(gone, volume.Deleted(now_us()), org=ORG)
+            for _ in range(2):
+                await lists(hand, mine, theirs, lost, gone, new_id("volume"))
+            asked: dict[str, int] = {}
+            for _ in range(600):
+                asked = {
+                    entry.fact.volume: entry.position
+                    for entry in world.entries()
+                    if isinstance(entry.fact, stray.VolumeWipeRequested)
+                }
+                if len(asked) == 2:
+                    break
+                await asyncio.sleep(0.05)
+            assert sorted(asked) == sorted((lost, gone))
+            await ordered(world, hand, asked[lost])
+            said: fleet.Said = {
+                "volume": lost, "command": asked[lost], "method": "zero", "bytes_covered": 7,
+                "duration_us": 1,
+            }  # fmt: skip
+            lies: list[tuple[fleet.Said, str, str]] = [
+                ({**said, "volume": mine}, hand.node, "volume.not_asked"),
+                ({**said, "command": asked[gone]}, hand.node, "volume.not_asked"),
+                (said, lost, "event.malformed"),
+                ({**said, "more": 1}, hand.node, "event.malformed"),
+            ]
+            for seq, (word, stream, code) in enumerate(lies, 2):
+                await hand.say(hand.word(seq, volumes.STRAY_WIPED, stream, word))
+                assert (await hand.receipt(seq)).code == code
+            await hand.say(hand.word(6, volumes.STRAY_WIPED, hand.node, said))
+            assert (await hand.receipt(6)).position is not None
+            refusal: fleet.Said = {
+                "command": asked[gone], "code": "volume.busy", "sha256": "0" * 64,
+            }  # fmt: skip
+            await hand.say(hand.word(7, fleet.COMMAND_REFUSED, hand.node, refusal))
+            await world.until(hand.node, "node.volume_wipe_refused")
+            tags = [tag for tag in await world.tags(hand.node) if "volume" in tag]
+            assert tags == [
+                *["node.volume_wipe_requested"] * 2,
+                *("node.volume_wiped", "node.volume_wipe_refused"),
+            ]
+            assert not [tag for tag in await world.tags(other.node) if "volume" in tag]
 
     story(law, database, nats_server, tmp_path)

@@ -18,7 +18,17 @@ from agent.clock import boottime_us
 from agent.engine import EngineError, read_order
 from agent.files import replace_file
 from agent.kept import KeptRuntimes
-from agent.volume_places import Holder, Place, freeze, holder_of, loops, mounted, place_of, thaw
+from agent.volume_places import (
+    Holder,
+    Place,
+    freeze,
+    holder_of,
+    loops,
+    lying,
+    mounted,
+    place_of,
+    thaw,
+)  # fmt: skip
 from api.embedded.nats import Nats
 from contracts.signing import FleetError
 from contracts.spec import VolumeMount
@@ -31,9 +41,9 @@ from contracts.volumes import (
     VolumeOrder,
     WipeVolume,
 )
-from domain import volume
+from domain import stray, volume
 from evidence.ids import new_id
-from tests.agent_world import ORG, PRIVATE, World, now_us, story
+from tests.agent_world import ORG, PRIVATE, World, enrolled_program, now_us, story
 from tests.conftest import Database
 from tests.containers import Image, podman, until
 from tests.crew import crew_of
@@ -405,6 +415,53 @@ def test_from_the_log_to_the_disk_and_back(
                 volume_images.WIPED, SIZE_MIB * MIB,
             )  # fmt: skip
             assert not left(crew.state)
+        finally:
+            await asyncio.to_thread(crew.clear)
+
+    story(law, database, nats_server, tmp_path)
+
+
+def test_what_is_lost_is_wiped_when_its_disk_comes_back(
+    database: Database, nats_server: Nats, tmp_path: Path, image: Image
+) -> None:
+    """Given up while its node is dead; the machine comes back enrolled as another node over the old
+    state: it wipes what is lost, by a receipt of its own, and what the log still gives to the node
+    that it was only once that is lost too.
+    """
+
+    async def law(world: World, tmp: Path) -> None:
+        crew = await crew_of(world, image, tmp / "a")
+        try:
+            lost, kept = new_id("volume"), new_id("volume")
+            of = ("project-1", "department-1", "account-1", crew.node, PRIVATE, SIZE_MIB)
+            for name in (lost, kept):
+                await world.write(name, volume.Created(*of, now_us()), org=ORG)
+                await world.until(name, "volume.formatted", 60)
+            (crew.state / "volumes" / lost / "snapshots").mkdir()
+            (crew.state / "volumes" / lost / "snapshots" / "old").write_bytes(b"secret")
+            crew.program.kill()
+            await world.write(lost, volume.Lost(now_us(), now_us()), org=ORG)
+            for path in (*crew.state.glob("agent.db*"), crew.state / "enrolment.json"):
+                path.unlink()
+            crew.node, _ = await enrolled_program(world, crew.state)
+            for name in (lost, kept):
+                crew.program.start()
+                await world.until(crew.node, "node.volume_wiped", 60, times=1 + (name == kept))
+                crew.program.kill()
+                assert lying(crew.state) == ([kept] if name == lost else [])
+                if name == lost:
+                    await world.write(kept, volume.Lost(now_us(), now_us()), org=ORG)
+            facts = [entry.fact for entry in await world.log.read_stream(crew.node)]
+            receipts = [one for one in facts if isinstance(one, stray.VolumeWiped)]
+            assert [(one.volume, one.method, one.bytes_covered) for one in receipts] == [
+                (lost, volume_images.WIPED, SIZE_MIB * MIB + len(b"secret")),
+                (kept, volume_images.WIPED, SIZE_MIB * MIB),
+            ]
+            assert not left(crew.state)
+            spec = image.spec(volumes=(VolumeMount(lost, "/data"),))
+            with pytest.raises(EngineError) as error:
+                volume_mounts.may_hold(crew.state, spec, new_id("allocation"), 9)
+            assert error.value.code == "volume.missing"
         finally:
             await asyncio.to_thread(crew.clear)
 

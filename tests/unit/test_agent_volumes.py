@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from agent import orders, volume_work
 from agent.orders import Node
-from agent.volume_images import Outcome
+from agent.volume_images import WIPED, Outcome, do
+from agent.volume_places import lying
 from contracts import fleet, volumes
 from contracts.fleet import Command
-from contracts.volumes import CreateVolume, GrowVolume, VolumeOrder, WipeVolume
+from contracts.volumes import CreateVolume, GrowVolume, VolumeOrder, WipeStray, WipeVolume
 from tests.unit.test_agent_orders import BOOT, LEASE_END, NAME, S, closed, opened, said, sent
 
 VOLUME = "volume-01936f00-0000-7000-8000-000000000001"
@@ -93,3 +94,27 @@ def test_a_crash_before_the_work_does_it_after_the_restart(tmp_path: Path) -> No
         assert [(word.tag, word.boot) for word in said(second)] == [(volumes.FORMATTED, "c" * 32)]
     finally:
         closed(second)
+
+
+def test_what_is_nobodys_any_more_is_answered_as_the_nodes_own(node: Node) -> None:
+    """The volume is over: the receipt is a word on the node's stream that names it."""
+    assert orders.handle(node, sent(about(10, WipeStray(VOLUME))), 1 * S).refused == ""
+    assert done(node, Outcome({"method": "zero", "bytes_covered": 7, "duration_us": 1})) == 1
+    [word] = said(node)
+    assert (word.tag, word.stream) == (volumes.STRAY_WIPED, NAME)
+    assert word.said == {
+        "volume": VOLUME, "command": 10, "method": "zero", "bytes_covered": 7, "duration_us": 1,
+    }  # fmt: skip
+
+
+def test_what_lies_on_the_disk_is_listed(tmp_path: Path) -> None:
+    """Images, half-made ones and snapshots; what was wiped is listed no more."""
+    for name, file in (("a", "image"), ("b", "image.partial"), ("c", "snapshots/x"), ("d", "lock")):
+        path = tmp_path / "volumes" / f"volume-{name}" / file
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert lying(tmp_path) == ["volume-a", "volume-b", "volume-c"]
+    said = do(tmp_path, WipeStray("volume-a")).said
+    assert (said["method"], said["bytes_covered"]) == (WIPED, 0)
+    assert lying(tmp_path) == ["volume-b", "volume-c"]
+    assert do(tmp_path, WipeStray("volume-e")).said["method"] == "absent"

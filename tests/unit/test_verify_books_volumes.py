@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from domain import rating, runtime
+from domain import rating, runtime, stray
 from domain import volume as f
 from domain.words import Attested, Private
 from tests.property.books_history import HOUR_US, ORG, History, stream
@@ -291,6 +291,33 @@ def test_a_lost_volume_had_its_writer_end_and_counts_no_more() -> None:
     history, node_id = history_of(simulated=True)
     say(history, replace(created(node_id), node=stream("node", 9)), f.Lost(0, 1))
     refused(history, "books.volume", "node")
+
+
+def test_what_is_over_is_wiped_where_it_lies_and_what_stands_is_not() -> None:
+    """Asked of any node once it is lost, one request at a time, each answered by its position."""
+    history, node_id = made()
+    history.add(node_id, stray.VolumeWipeRequested(VOLUME, 1))
+    refused(history, "books.volume", "volume")
+    history, node_id = made()
+    say(history, f.Lost(1, 1))
+    at = history.add(node_id, stray.VolumeWipeRequested(VOLUME, 1))
+    history.add(node_id, stray.VolumeWipeRefused(VOLUME, at, "volume.busy", 2))
+    elsewhere = history.node(2, "T4", simulated=True)
+    first = history.add(elsewhere, stray.VolumeWipeRequested(VOLUME, 3))
+    at = history.add(node_id, stray.VolumeWipeRequested(VOLUME, 3))
+    there = stray.VolumeWiped(VOLUME, at, "zero", 64 * MIB, 1, 1, 4, WORD)
+    absent = replace(there, command=first, method="absent", bytes_covered=0)
+    history.add(elsewhere, absent)
+    history.add(node_id, replace(there, command=first))
+    refused(history, "books.volume", "command")
+    history.facts[-1] = (*history.facts[-1][:2], there)
+    holds(history)
+    history.add(node_id, there)
+    refused(history, "books.volume", "command")
+    history, node_id = history_of(simulated=True)
+    for _ in range(2):
+        history.add(node_id, stray.VolumeWipeRequested(VOLUME, 1))
+    refused(history, "books.volume", "volume")
 
 
 @pytest.mark.parametrize("simulated", [True, False])

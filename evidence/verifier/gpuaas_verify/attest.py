@@ -39,6 +39,9 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
     "gpuaas.node.device_tested.v1": (
         *("devices", "command", "passed", "method", "cause", "duration_us"),
     ),
+    "gpuaas.node.volume_wiped.v1": (
+        *("volume", "command", "method", "bytes_covered", "duration_us"),
+    ),
     "gpuaas.runtime.usable.v1": (),
     "gpuaas.runtime.degraded.v1": (),
     "gpuaas.runtime.stopped.v1": (),

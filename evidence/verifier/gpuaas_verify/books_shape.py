@@ -106,6 +106,15 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     "gpuaas.node.unreserved.v1": _shape(
         "decided_us", "reservation devices decided_us", devices=LIST
     ),
+    "gpuaas.node.volume_wipe_requested.v1": _shape("decided_us", "volume decided_us"),
+    "gpuaas.node.volume_wipe_refused.v1": _shape(
+        "command decided_us", "volume command code decided_us"
+    ),
+    "gpuaas.node.volume_wiped.v1": _shape(
+        "command bytes_covered duration_us boottime_us decided_us",
+        "volume command method bytes_covered duration_us boottime_us decided_us attested",
+        **_SPOKEN,
+    ),
     "gpuaas.meter.registered.v1": _shape(
         "registered_us", "meter unit source aggregation registered_us"
     ),

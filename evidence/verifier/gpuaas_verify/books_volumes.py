@@ -22,7 +22,8 @@ METER, UNIT, SOURCE, MODEL, STATE = "storage.capacity", "MiB-us", "lifecycle", "
 
 class Volumes:
     """By volume: node, size (MiB), made, has (its allocation or None), its last epoch, of (its
-    department, project and model), previous (its last instant).
+    department, project and model), previous (its last instant). By node and volume: the position
+    of the open request to wipe what is nobody's any more.
     """
 
     def __init__(self, spill: Spill, charging: Charging, metered: Metered) -> None:
@@ -45,6 +46,9 @@ class Volumes:
             "gpuaas.volume.order_refused.v1": self._order_refused,
             "gpuaas.volume.wiped.v1": self._wiped,
             "gpuaas.volume.lost.v1": self._lost,
+            "gpuaas.node.volume_wipe_requested.v1": self._stray_asked,
+            "gpuaas.node.volume_wipe_refused.v1": self._stray_answered,
+            "gpuaas.node.volume_wiped.v1": self._stray_answered,
             **self._shelves.handlers(),
         }
 
@@ -156,6 +160,19 @@ class Volumes:
             detail = f"lost_us is {fact['lost_us']}, derived {instant}"
             raise Invalid("books.instant", detail, position=position, field="lost_us")
         self._over(position, entry["stream"], instant)
+
+    def _stray_asked(self, position: int, entry: Row, fact: Row) -> None:
+        if self._spill.get("volume", fact["volume"], "") is not None:
+            raise _wrong(position, "the volume stands", "volume")
+        if self._spill.get("stray", entry["stream"], fact["volume"]) is not None:
+            raise _wrong(position, "it was asked for already", "volume")
+        self._spill.put("stray", entry["stream"], fact["volume"], position)
+
+    def _stray_answered(self, position: int, entry: Row, fact: Row) -> None:
+        asked = self._spill.get("stray", entry["stream"], fact["volume"])
+        if asked is None or asked != fact["command"]:
+            raise _wrong(position, "nobody asked its node for that", "command")
+        self._spill.delete("stray", entry["stream"], fact["volume"])
 
     def _over(self, position: int, stream: str, instant: int) -> None:
         self._spill.delete("volume", stream, "")

@@ -89,6 +89,10 @@ node.retired.v1          node          reason$ decided_us
 node.topology_set.v1     node          zone$ group decided_us
 node.reserved.v1         node          reservation$ organization$ devices[n until_us decided_us
 node.unreserved.v1       node          reservation$ devices[n decided_us
+node.volume_wipe_requested.v1  node    volume$ decided_us
+node.volume_wipe_refused.v1    node    volume$ command code$ decided_us
+node.volume_wiped.v1           node    volume$ command method$ bytes_covered duration_us \
+ boottime_us decided_us attested*
 reservation.made.v1      reservation   project$ model$ devices nodes[s until_us decided_us
 reservation.ended.v1     reservation   reason$ decided_us
 block.placed.v1          block         project$ policy$ runtimes[s decided_us
