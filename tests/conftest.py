@@ -130,19 +130,31 @@ def shared() -> Path:
     return path
 
 
-# They take longest: begun last, one worker would be left with them at the end.
+# They take longest, most of it waiting: begun last, a worker would be left with them at the end.
 _LONG = {
     name: place
     for place, name in enumerate(
         (
             "test_kills.py",
+            "test_runtimes_attacked.py",
             "test_three_machines.py",
             "test_bundle_mutation.py",
-            "test_story.py",
-            "test_terminal_resumes.py",
-            "test_runtimes_attacked.py",
             "test_terminal_stack.py",
+            "test_terminal_resumes.py",
+            "test_runtimes_kept.py",
+            "test_story.py",
+            "test_runtimes_agent.py",
+            "test_gateway_rough.py",
+            "test_replay_whole.py",
+            "test_network_hostile.py",
             "test_verify_checks.py",
+            "test_verify_books_checks.py",
+            "test_outage_version.py",
+            "test_volumes_kept.py",
+            "test_large_bundle.py",
+            "test_projections_rebuild.py",
+            "test_outage_stack.py",
+            "test_agent_devices.py",
         )
     )
 }

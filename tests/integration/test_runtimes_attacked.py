@@ -109,7 +109,7 @@ def test_what_cannot_be_written_down_ends_all_the_same(stage: Stage) -> None:
     until(tended, "stopped is said", 30)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_storm_of_kills(stage: Stage, seed: int) -> None:
     """Keepers die by kill -9 at random instants, the start included, while rounds begin them
     again: never two containers, never two lives of one, and gone by the deadline.
