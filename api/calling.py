@@ -54,7 +54,7 @@ class Api(Struct, frozen=True):
         except urllib.error.HTTPError as refused:
             raise _refusal(refused) from refused
         except (OSError, ValueError) as error:
-            raise _unheard(self.url, error) from error
+            raise unheard(self.url, error) from error
 
 
 def api_of(env: Mapping[str, str]) -> Api:
@@ -84,7 +84,8 @@ def _here(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _unheard(url: str, error: Exception) -> DomainError:
+def unheard(url: str, error: Exception) -> DomainError:
+    """Why nothing was heard from there: api.impostor, else api.unreachable."""
     why = getattr(error, "reason", error)
     if isinstance(why, ssl.SSLCertVerificationError):
         return DomainError("api.impostor", f"{url} does not prove who it is: {why.verify_message}")

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from api import options
 from api.config import Settings, from_environment, port
-from api.urls import database_url
 from domain.errors import DomainError
 from gpuaas_verify.errors import Invalid
 from migrations.runner import SchemaMismatch, require_current
@@ -28,13 +28,6 @@ def _say(text: str) -> None:
 def _port(text: str) -> int:
     try:
         return port(text, "--port")
-    except DomainError as error:
-        raise argparse.ArgumentTypeError(error.detail) from error
-
-
-def _database_url(text: str) -> str:
-    try:
-        return database_url(text, "--database-url")
     except DomainError as error:
         raise argparse.ArgumentTypeError(error.detail) from error
 
@@ -266,50 +259,16 @@ def _continue_log(args: argparse.Namespace) -> int:
     return 0
 
 
+def _status(_args: argparse.Namespace) -> int:
+    from api.status import status
+
+    return status()
+
+
 def _demo(_args: argparse.Namespace) -> int:
     from api.demo import run
 
     return run()
-
-
-def _ssh_options(login: argparse.ArgumentParser) -> None:
-    login.epilog = "GPUAAS_URL and GPUAAS_TOKEN say where and who; `gpuaas up` prints both."
-    text = "write config, key and certificate there, for `scp -F DIR/config RUNTIME:...`"
-    login.add_argument("--keep", type=Path, metavar="DIR", help=text)
-    login.add_argument("runtime", metavar="RUNTIME")
-    text = "options of ssh, then -- and a command; or a command"
-    login.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help=text)
-
-
-def _node_options(node: argparse.ArgumentParser) -> None:
-    node.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
-    verbs = node.add_subparsers(required=True, metavar="list | show NODE", dest="what")
-    verbs.add_parser("list", help="every node, barred ones with since when")
-    verbs.add_parser("show", help="one node, its devices, why it is barred").add_argument("node")
-
-
-def _nats_options(nats: argparse.ArgumentParser) -> None:
-    nats.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
-    nats.add_argument("--listen", default="0.0.0.0:4222", metavar="HOST:PORT")
-    nats.add_argument("--name", action="append", help="of the server in its certificate; many")
-    nats.add_argument(
-        "--tls", type=Path, metavar="DIR", help="its certificate, key and CA (default: beside FILE)"
-    )
-    nats.add_argument("--store", type=Path, default=Path("/data"), metavar="DIR")
-
-
-def _replay_options(replay: argparse.ArgumentParser) -> None:
-    replay.epilog = "A replay that was killed goes on; report.json counts all of its sessions."
-    for name in ("nodes", "pods", "prices"):
-        replay.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
-    replay.add_argument(
-        "--start", required=True, metavar="RFC3339", help="instant of trace second 0"
-    )
-    replay.add_argument("--zone", required=True, metavar="IANA", help="time zone of billing months")
-    replay.add_argument("--out", type=Path, required=True, metavar="DIR")
-    replay.add_argument(
-        "--database-url", type=_database_url, metavar="URL", help="default: an own server under DIR"
-    )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -328,10 +287,10 @@ def build_parser() -> argparse.ArgumentParser:
     verb("worker", _worker, "integrator, heartbeat, scrubber, projections and reactions")
     verb("signer", _signer, "the process that holds the log's key")
     verb("gateway", _gateway, "the SSH gateway: the only way to runtimes")
-    _ssh_options(verb("ssh", _ssh, "a shell, a command or forwardings in a runtime"))
+    options.ssh(verb("ssh", _ssh, "a shell, a command or forwardings in a runtime"))
     verb("list", _list, "every runtime, newest first, with since when nobody uses it")
     verb("show", _show, "one runtime and what happens next").add_argument("runtime")
-    _node_options(verb("node", _node, "nodes as an operator reads them"))
+    options.node(verb("node", _node, "nodes as an operator reads them"))
     agent = verb("agent", _agent, "a node agent of the embedded stack")
     kind = agent.add_mutually_exclusive_group(required=True)
     kind.add_argument("--devices", choices=("simulated", "nvml"), help="SIMULATED or real GPUs")
@@ -346,7 +305,7 @@ def build_parser() -> argparse.ArgumentParser:
     agent.add_argument("--network", metavar="NAME", help="network of runtimes (podman)")
     agent.add_argument("--model", default="T4", help="the model that this node is expected to be")
     nats = verb("nats-config", _nats_config, "the configuration of a nats-server for this platform")
-    _nats_options(nats)
+    options.nats(nats)
     own = verb("certificate", _certificate, "a certificate of the node CA for API and apps")
     own.add_argument("--name", action="append", required=True, help="DNS name or address; many")
     own.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -366,9 +325,10 @@ def build_parser() -> argparse.ArgumentParser:
     onward.add_argument("--note", type=Path, required=True, help="the old log's last signed note")
     onward.add_argument("--key", required=True, metavar="VKEY", help="the old log's vkey")
     onward.add_argument("--first-lost", type=int, required=True, metavar="POSITION")
+    verb("status", _status, "ready or not, why, and which certificates end soon")
     verb("demo", _demo, "from an empty directory to a verified invoice")
     replay = verb("replay", _replay, "drive the platform with a recorded cluster trace")
-    _replay_options(replay)
+    options.replay(replay)
     return parser
 
 

@@ -29,6 +29,7 @@ async def ready(request: FrontRequest) -> Response[Readiness]:
         ],
         refused={one.name: one.count for one in found.refused},
         silent_nodes=len(found.silent_nodes),
+        warnings=list(found.warnings),
         closed_nodes={one.node: one.state for one in found.closed_nodes},
     )
     return Response(body, status_code=200 if found.ready else 503)

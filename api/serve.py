@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import signal
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -12,9 +13,12 @@ from granian.server.embed import Server
 
 from api.admission.wire import end_ask
 from api.app import create_app
+from api.certificates import of_api, reported
 from api.config import Settings
 from api.fleet import loops as ingest_loops
 from api.fleet.words import Ending
+from api.listening import Listener
+from api.renewal import Renewal
 from api.services import Services, opened
 from api.ssh import desk
 from api.stopping import until_signal
@@ -49,30 +53,45 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
             yield services
 
         await desk.attend(services.nats, services.ssh)
-        server = Server(
-            create_app(settings, open_services=ready, more=more),
-            address=settings.http_host,
-            port=settings.http_port,
-            interface=Interfaces.ASGI,
-            log_access=False,
-            ssl_cert=None if settings.tls is None else settings.tls.certificate,
-            ssl_key=None if settings.tls is None else settings.tls.key,
-        )
-        http = asyncio.ensure_future(server.serve())
+
+        def server() -> Server:
+            return Server(
+                create_app(settings, open_services=ready, more=more),
+                address=settings.http_host,
+                port=settings.http_port,
+                interface=Interfaces.ASGI,
+                log_access=False,
+                ssl_cert=None if settings.tls is None else settings.tls.certificate,
+                ssl_key=None if settings.tls is None else settings.tls.key,
+            )
+
+        renewal = _renewal(settings)
+        listener = Listener(server, (settings.http_host, settings.http_port), renewal)
+        http = asyncio.ensure_future(listener.run())
+        saying = asyncio.ensure_future(reported(settings, of_api(settings, renewal)))
         ingest = asyncio.ensure_future(_ingest(settings, services))
         broken = asyncio.ensure_future(services.log.broken())
         stopped = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait(
-                {http, ingest, broken, stopped}, return_when=asyncio.FIRST_COMPLETED
+                {http, saying, ingest, broken, stopped}, return_when=asyncio.FIRST_COMPLETED
             )
             for task in done:
                 task.result()
         finally:
-            for task in (stopped, ingest, broken):
+            for task in (stopped, http, saying, ingest, broken):
                 task.cancel()
-            server.stop()  # type: ignore[no-untyped-call]
-            await asyncio.gather(http, ingest, broken, stopped, return_exceptions=True)
+            await listener.close()
+            await asyncio.gather(http, saying, ingest, broken, stopped, return_exceptions=True)
+
+
+def _renewal(settings: Settings) -> Renewal | None:
+    """Of our pair, if any; SIGHUP has it looked at now."""
+    if settings.tls is None:
+        return None
+    found = Renewal(settings.tls, "serve")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, found.look)
+    return found
 
 
 async def _ingest(settings: Settings, services: Services) -> None:

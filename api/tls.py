@@ -31,7 +31,7 @@ class Pair(Struct, frozen=True):
 
         Raises: DomainError tls.unreadable | tls.mismatched | tls.expired, naming the file.
         """
-        found, key = _certificate(self.certificate), _public_of(self.key)
+        found, key = self.leaf(), _public_of(self.key)
         if found.public_key().public_bytes(_DER, _SPKI) != key:
             detail = f"{self.key} is not the key of {self.certificate}"
             raise DomainError("tls.mismatched", detail)
@@ -41,6 +41,14 @@ class Pair(Struct, frozen=True):
             detail = f"{self.certificate} is good from {start:%F %T} to {end:%F %T} UTC, not now"
             raise DomainError("tls.expired", detail)
         return self
+
+    def leaf(self) -> x509.Certificate:
+        """What is shown. Raises: DomainError tls.unreadable."""
+        return certificate(self.certificate)
+
+    def content(self) -> tuple[bytes, bytes]:
+        """Both files as they are. Raises: DomainError tls.unreadable."""
+        return _bytes(self.certificate), _bytes(self.key)
 
     def serving(self) -> ssl.SSLContext:
         """A server's context, TLS 1.3 only, as the API's. Raises: as `checked`."""
@@ -88,20 +96,24 @@ def believing(ca: Path | None) -> ssl.SSLContext:
         raise DomainError("tls.unreadable", f"{ca} holds no CA certificate: {error}") from error
 
 
-def _certificate(path: Path) -> x509.Certificate:
+def certificate(path: Path) -> x509.Certificate:
+    """The first one of a PEM file. Raises: DomainError tls.unreadable."""
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())[0]
-    except OSError as error:
-        raise DomainError("tls.unreadable", f"{path}: {error.strerror}") from error
+        return x509.load_pem_x509_certificates(_bytes(path))[0]
     except ValueError as error:
         raise DomainError("tls.unreadable", f"{path} holds no PEM certificate") from error
 
 
-def _public_of(path: Path) -> bytes:
+def _bytes(path: Path) -> bytes:
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        return path.read_bytes()
     except OSError as error:
         raise DomainError("tls.unreadable", f"{path}: {error.strerror}") from error
+
+
+def _public_of(path: Path) -> bytes:
+    try:
+        key = serialization.load_pem_private_key(_bytes(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         detail = f"{path} holds no PEM private key without a passphrase"
         raise DomainError("tls.unreadable", detail) from error

@@ -329,7 +329,9 @@ class Component(Given, frozen=True):
 
 
 class Readiness(Given, frozen=True):
-    """`ready` exactly when `reasons` is empty; `applied` of `log_size` entries are in the views."""
+    """`ready` exactly when `reasons` is empty; `applied` of `log_size` entries are in the views.
+    `warnings`: what will be a reason by its date, unless an operator acts.
+    """
 
     ready: bool
     reasons: list[str]
@@ -339,6 +341,7 @@ class Readiness(Given, frozen=True):
     refused: dict[str, int]
     silent_nodes: int
     closed_nodes: dict[str, str] = {}
+    warnings: list[str] = []
 
 
 class Receipt(Given, frozen=True):

@@ -320,8 +320,11 @@ terminal.size|400|Not a terminal's size|Send 1 to 1000 columns and rows.
 terminal.ticket|403|Not a valid ticket|Ask for a new one: each opens one connection within 30 s.
 terminal.too_many|409|Too many terminals on a node|Close one that is open.
 terminal.unknown|404|No such session|Check the id.
+tls.ends_soon|500|A certificate ends soon|Operator: put a renewed one in its place.
 tls.expired|500|A certificate is not in its time|Operator: put a current one in its place.
 tls.mismatched|500|Certificate and key are no pair|Operator: name the key of that certificate.
+tls.not_renewed|500|The pair in a certificate's place is wrong|Operator: put a current pair there.
+tls.not_shown|503|A renewed certificate is not shown|Operator: it is tried again; else start the process anew.
 tls.unreadable|500|A certificate or key cannot be read|Operator: put a PEM file there that this process may read.
 token.malformed|401|Not an enrolment token|Copy the token whole, or invite again.
 token.not_embedded|403|Tokens come from another issuer|Sign in there.

@@ -19,6 +19,11 @@ EXPECTED: Final[dict[str, int]] = {
     "heartbeat": 30 * SECOND_US,
     "scrubber": 3600 * SECOND_US,
 }
+# What processes say of their certificates, again and again: the word of one that is gone lapses.
+CERTIFICATE: Final = "certificate."
+ENDS_SOON: Final = "tls.ends_soon"
+NOT_RENEWED: Final = "tls.not_renewed"
+CERTIFICATE_US: Final = 600 * SECOND_US
 LAG_LIMIT_US: Final = 10 * SECOND_US
 HEARTBEAT_LIMIT_US: Final = 150 * SECOND_US  # entries come every 60 s when idle
 
@@ -58,8 +63,8 @@ class Closed(Struct, frozen=True):
 
 
 class Readiness(Struct, frozen=True):
-    """`ready` exactly when `reasons` is empty. `lag_us`: age of the oldest entry not
-    in the views.
+    """`ready` exactly when `reasons` is empty; `warnings`: what will be one unless somebody
+    acts. `lag_us`: age of the oldest entry not in the views.
     """
 
     ready: bool
@@ -74,6 +79,7 @@ class Readiness(Struct, frozen=True):
     refused: tuple[Refusal, ...]
     silent_nodes: tuple[Silent, ...]
     closed_nodes: tuple[Closed, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class _Place(Struct):
@@ -117,7 +123,11 @@ def readiness(
     """
     place = fetch_one(conn, _Place, _PLACE, {})
     assert place is not None, "head and applied have one row each"
-    components = fetch(conn, Component, _COMPONENTS, {})
+    components = [
+        one
+        for one in fetch(conn, Component, _COMPONENTS, {})
+        if not one.name.startswith(CERTIFICATE) or now_us - one.reported_us <= CERTIFICATE_US
+    ]
     lag = 0 if place.oldest_us is None else max(0, now_us - place.oldest_us)
     reasons = _reasons(components, expected, now_us)
     if lag > LAG_LIMIT_US:
@@ -139,6 +149,13 @@ def readiness(
         refused=tuple(fetch(conn, Refusal, _REFUSALS, {})),
         silent_nodes=tuple(fetch(conn, Silent, _SILENT, {})),
         closed_nodes=closed(conn),
+        warnings=tuple(
+            f"{one.name}: {one.detail}"
+            for one in components
+            if one.ok
+            and one.name.startswith(CERTIFICATE)
+            and one.detail.startswith((ENDS_SOON, NOT_RENEWED))
+        ),
     )
 
 

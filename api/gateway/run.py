@@ -5,8 +5,7 @@ import contextlib
 import ipaddress
 import signal
 import ssl
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from api.certificates import Said, reported, said
 from api.config import Settings
 from api.edge import now_us
 from api.gateway.doors import Doors
@@ -26,6 +26,7 @@ from api.gateway.tail import Tail
 from api.gateway.web.cookies import Cookies
 from api.gateway.web.front import Front
 from api.gateway.web.inside import Inside
+from api.renewal import Renewal
 from api.ssh.authority import public_text
 from api.ssh.desk import papers, passage
 from api.stopping import until_signal
@@ -65,7 +66,7 @@ async def serving(settings: Settings, stop: asyncio.Event, limits: Limits | None
             client,
             heads,
         ),
-        _apps(settings, parts, client) as front,
+        _apps(settings, parts, client) as (front, tls),
     ):
         await reception.listen(settings.gateway_host, settings.gateway_port)
         try:
@@ -76,6 +77,7 @@ async def serving(settings: Settings, stop: asyncio.Event, limits: Limits | None
                 _keep_name(settings, named),
                 _report(settings, parts, reception),
                 _renew(settings, client, reception),
+                *_renewed(settings, tls),
             )
         finally:
             front.close()
@@ -172,14 +174,17 @@ async def _opened(
 
 
 @asynccontextmanager
-async def _apps(settings: Settings, parts: Parts, client: Any) -> AsyncIterator[Front]:
-    """HTTP to apps, beside SSH: the same doors, flows and sessions."""
+async def _apps(
+    settings: Settings, parts: Parts, client: Any
+) -> AsyncIterator[tuple[Front, ssl.SSLContext | None]]:
+    """HTTP to apps, beside SSH: the same doors, flows and sessions; and what it is served with."""
     inside = Inside(parts, lambda key, principal: passage(client, key, principal))
     cookies, tickets = Cookies(settings.database_url), Tickets(settings.database_url)
     front = Front(parts, inside, cookies, tickets)
-    await front.listen(settings.gateway_host, settings.apps_port, _tls(settings))
+    tls = None if settings.tls is None else settings.tls.serving()
+    await front.listen(settings.gateway_host, settings.apps_port, tls)
     try:
-        yield front
+        yield front, tls
     finally:
         front.close()
         inside.close()
@@ -187,24 +192,23 @@ async def _apps(settings: Settings, parts: Parts, client: Any) -> AsyncIterator[
         await tickets.close()
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """What apps are served with; SIGHUP reads the files again, and connections stay.
-
-    A pair that is wrong then is said, and the one before goes on.
-    """
+def _renewed(
+    settings: Settings, context: ssl.SSLContext | None
+) -> tuple[Coroutine[Any, Any, None], ...]:
+    """The loops that serve a renewed pair to whoever comes, and say until when it is good."""
     pair = settings.tls
-    if pair is None:
-        return None
-    context = pair.serving()
+    if pair is None or context is None:
+        return ()
+    renewal = Renewal(pair, "gateway")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renewal.look)
 
-    def again() -> None:
-        try:
-            pair.load_into(context)
-        except DomainError as error:
-            print(f"gateway: {error}; the certificate stays", file=sys.stderr, flush=True)
+    async def take() -> None:
+        pair.load_into(context)
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again)
-    return context
+    def looked() -> list[Said]:
+        return [said(settings.gateway_name, renewal.served, now_us(), renewal.fault)]
+
+    return renewal.watch(take), reported(settings, looked)
 
 
 def networks(text: str) -> Networks:

@@ -1,0 +1,58 @@
+"""What the verbs of `gpuaas` may be told beside their name, where that is more than a word."""
+
+import argparse
+from pathlib import Path
+
+from api.urls import database_url
+from domain.errors import DomainError
+
+
+def ssh(login: argparse.ArgumentParser) -> None:
+    """What `gpuaas ssh` takes."""
+    login.epilog = "GPUAAS_URL and GPUAAS_TOKEN say where and who; `gpuaas up` prints both."
+    text = "write config, key and certificate there, for `scp -F DIR/config RUNTIME:...`"
+    login.add_argument("--keep", type=Path, metavar="DIR", help=text)
+    login.add_argument("runtime", metavar="RUNTIME")
+    text = "options of ssh, then -- and a command; or a command"
+    login.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help=text)
+
+
+def node(node: argparse.ArgumentParser) -> None:
+    """What `gpuaas node` takes."""
+    node.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
+    verbs = node.add_subparsers(required=True, metavar="list | show NODE", dest="what")
+    verbs.add_parser("list", help="every node, barred ones with since when")
+    verbs.add_parser("show", help="one node, its devices, why it is barred").add_argument("node")
+
+
+def nats(nats: argparse.ArgumentParser) -> None:
+    """What `gpuaas nats-config` takes."""
+    nats.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    nats.add_argument("--listen", default="0.0.0.0:4222", metavar="HOST:PORT")
+    nats.add_argument("--name", action="append", help="of the server in its certificate; many")
+    nats.add_argument(
+        "--tls", type=Path, metavar="DIR", help="its certificate, key and CA (default: beside FILE)"
+    )
+    nats.add_argument("--store", type=Path, default=Path("/data"), metavar="DIR")
+
+
+def replay(replay: argparse.ArgumentParser) -> None:
+    """What `gpuaas replay` takes."""
+    replay.epilog = "A replay that was killed goes on; report.json counts all of its sessions."
+    for name in ("nodes", "pods", "prices"):
+        replay.add_argument(f"--{name}", type=Path, required=True, metavar="FILE")
+    replay.add_argument(
+        "--start", required=True, metavar="RFC3339", help="instant of trace second 0"
+    )
+    replay.add_argument("--zone", required=True, metavar="IANA", help="time zone of billing months")
+    replay.add_argument("--out", type=Path, required=True, metavar="DIR")
+    replay.add_argument(
+        "--database-url", type=_database_url, metavar="URL", help="default: an own server under DIR"
+    )
+
+
+def _database_url(text: str) -> str:
+    try:
+        return database_url(text, "--database-url")
+    except DomainError as error:
+        raise argparse.ArgumentTypeError(error.detail) from error
