@@ -37,9 +37,8 @@ class EnrolRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """POST /v1/enrol. `proof`: base64 signature by `key` over `enrol_text` of this request.
 
     The same token with the same key repeats the first answer (a lost reply must not strand the
-    node); with another key it is refused. The token is valid once and 15 minutes. `nkey` (the
-    NATS user key) and `csr` (PKCS #10 of an Ed25519 key, base64 of
-    its DER) come together.
+    node); with another key it is refused. The token is valid once and 15 minutes. `nkey` (the NATS
+    user key) and `csr` (PKCS #10 of an Ed25519 key, base64 of its DER) come together.
     """
 
     token: str

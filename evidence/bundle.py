@@ -1,8 +1,7 @@
 """The full bundle out of storage alone: as members, as a directory, as a deterministic tar stream.
 
 EVIDENCE.md section 5. Pinned to the checkpoint that was published when it was opened, however the
-log
-grows meanwhile. Memory: the names (O(entries / 256)) and one piece of one member at a time.
+log grows meanwhile. Memory: the names (O(entries / 256)) and one piece of one member at a time.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,7 @@
 """Integrator, scrubber and heartbeat kept running: one process, or threads and a task of one.
 
 Each part reports its condition (`evidence.condition`) and goes on after a fault: the signature
-stays
-out until what was wrong is right again, and readiness shows since when.
+stays out until what was wrong is right again, and readiness shows since when.
 """
 
 import asyncio

@@ -2,8 +2,7 @@
 checks.
 
 Library (`check`) and command (`gpuaas fsck`). Reads only. The database is read in one snapshot, so
-a
-log that grows meanwhile is no finding.
+a log that grows meanwhile is no finding.
 """
 
 import sys

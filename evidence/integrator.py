@@ -1,10 +1,8 @@
 """The log read back from what is stored, checked, laid out as tiles outside the database, signed.
 
 EVIDENCE.md section 4. One integrator per storage. Each step: read a range, check it whole, write
-its
-tiles, bundles and bulk rows; at the head, have the tree signed and publish the checkpoint. Whatever
-is
-found wrong stops signing; nothing already published is touched.
+its tiles, bundles and bulk rows; at the head, have the tree signed and publish the checkpoint.
+Whatever is found wrong stops signing; nothing already published is touched.
 """
 
 import os

@@ -1,9 +1,8 @@
 """The only copy of the key, and the largest tree it ever signed: a folder of the signer's own.
 
 `key` (mode 0600), `vkey` (public), `state` (origin, size, root), `refused` (count, last), `note`
-(the
-last one signed), `lock`. It lies apart from the data directory, so that restoring the data from a
-backup does not roll this back with it (EVIDENCE.md section 4).
+(the last one signed), `lock`. It lies apart from the data directory, so that restoring the data
+from a backup does not roll this back with it (EVIDENCE.md section 4).
 """
 
 import contextlib
@@ -109,8 +108,7 @@ class SignerState:
 
         Raises: DomainError signer.size_moved (ask again with a proof from facts["size"]), or a
         refusal, which is counted: signer.state_missing, signer.state_changed,
-        signer.origin_differs,
-        signer.smaller_tree, signer.fork, signer.inconsistent.
+        signer.origin_differs, signer.smaller_tree, signer.fork, signer.inconsistent.
         """
         try:
             old = self._guard(tree)

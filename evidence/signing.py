@@ -1,8 +1,8 @@
 """What the integrator and readiness say to the signer, and how they reach it.
 
 One request and one answer per connection on a Unix socket, each one line of JSON. The socket's
-folder
-decides who may connect; the signer believes nobody: every tree comes with a consistency proof.
+folder decides who may connect; the signer believes nobody: every tree comes with a consistency
+proof.
 """
 
 import socket

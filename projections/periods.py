@@ -18,8 +18,7 @@ async def keep_periods(log: EventLog, duties: Duties, now_us: int, grace_us: int
     """Opens and closes what is due at `now_us`; returns how many facts it appended.
 
     An account's first two periods are opened with the account. From there on the period of `now_us`
-    and
-    the one after it are always open, local months of the account's zone. A period is closed
+    and the one after it are always open, local months of the account's zone. A period is closed
     `grace_us` after its end: what is attested later lands in the next one, marked.
 
     Two at once are harmless: a period's stream follows from (account, sequence), so one loses by

@@ -36,9 +36,8 @@ class Shape(msgspec.Struct, frozen=True):
     """How one table is written.
 
     `keys` name what at most one current row may have (none: rows never end); `types` are their SQL
-    types. With
-    `hashed`, current rows are found through the hash of the first key, which may be longer than
-    an index holds. `columns` is the order in which `Pending.open` is given its fields.
+    types. With `hashed`, current rows are found through the hash of the first key, which may be
+    longer than an index holds. `columns` is the order in which `Pending.open` is given its fields.
     """
 
     name: LiteralString

@@ -2,9 +2,8 @@
 only.
 
 A `LogDraft` holds entries as dictionaries until `members` renders, chains, hashes and signs them,
-so a test may
-change any field of any entry, row or file and still get a bundle whose other parts agree with the
-change.
+so a test may change any field of any entry, row or file and still get a bundle whose other parts
+agree with the change.
 """
 
 import io

@@ -19,8 +19,7 @@ pytestmark = pytest.mark.slow
 
 def test_receipt_and_bundle(database: Database, nats_url: str, tmp_path: Path) -> None:
     """Unsigned: 409 with Retry-After. Signed: the receipt and the bundle verify with the vkey
-    alone,
-    each download is a fact, and another organization's entry has no receipt.
+    alone, each download is a fact, and another organization's entry has no receipt.
     """
     stack = EvidenceStack(database, tmp_path)
 

@@ -380,9 +380,9 @@ def _encoded(order: VolumeOrder) -> str:
 def test_from_the_log_to_the_disk_and_back(
     database: Database, nats_server: Nats, tmp_path: Path, image: Image
 ) -> None:
-    """Made by order, attached by a launch's own append, written,
-    stopped, started again: the data is there. The agent is killed while it has it. Wiped: the
-    receipt covers it. An auditor believes every word.
+    """Made by order, attached by a launch's own append, written, stopped, started again: the data
+    is there. The agent is killed while it has it. Wiped: the receipt covers it. An auditor believes
+    every word.
     """
 
     async def law(world: World, tmp: Path) -> None:

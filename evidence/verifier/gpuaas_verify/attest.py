@@ -168,8 +168,7 @@ class Attestations:
         """Nothing when the entry agrees with those before it; `check_words` was done.
 
         Raises: Invalid `attest.unknown_node`, `attest.wrong_key`, `attest.wrong_node`,
-        `attest.wrong_boot`, `attest.barred`,
-        `attest.repeated_seq`, `attest.wrong_instant`.
+        `attest.wrong_boot`, `attest.barred`, `attest.repeated_seq`, `attest.wrong_instant`.
         """
         fact = entry.fact
         if entry.tag == "gpuaas.node.enrolled.v1":

@@ -11,9 +11,8 @@ class Claim:
     """One thing a bundle claims and what became of it.
 
     `state`: `checked` (holds), `absent` (the bundle or the caller has nothing to check),
-    `unchecked` (not looked
-    at, with the reason in `detail`) or `failed`. `count` says of how many; `detail` says more, in
-    words.
+    `unchecked` (not looked at, with the reason in `detail`) or `failed`. `count` says of how many;
+    `detail` says more, in words.
     """
 
     name: str

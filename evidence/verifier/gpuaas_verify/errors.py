@@ -2,8 +2,7 @@ class Invalid(Exception):  # noqa: N818 - a verdict, not a malfunction
     """The evidence is not what it claims to be.
 
     `code` is stable and dotted; `position`, `row` (with `table`), `field` and `member` say where,
-    each None
-    when the failure has no such place. EVIDENCE.md section 6.
+    each None when the failure has no such place. EVIDENCE.md section 6.
     """
 
     def __init__(

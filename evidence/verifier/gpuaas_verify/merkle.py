@@ -1,8 +1,8 @@
 """RFC 6962 hashing, proofs and their verification (EVIDENCE.md section 2).
 
 Proofs are computed from a `NodeReader`: the hash of the complete subtree number `index` at `level`,
-i.e. of
-leaves `[index << level, (index + 1) << level)`. Only subtrees inside the tree are asked for.
+i.e. of leaves `[index << level, (index + 1) << level)`. Only subtrees inside the tree are asked
+for.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -167,8 +167,8 @@ def verify_note(
     """The keys that signed, a witness with its time in seconds.
 
     At least one of `keys` signed, and no signature of a known key is wrong. Lines of unknown keys
-    are ignored, or
-    refused when `exact`, as are repeated lines: then every byte of the note is accounted for.
+    are ignored, or refused when `exact`, as are repeated lines: then every byte of the note is
+    accounted for.
     Raises: Invalid `note.bad_signature`, `note.unsigned`, `note.unknown_signature`,
     `note.repeated_signature`.
     """

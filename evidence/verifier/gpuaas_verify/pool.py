@@ -55,8 +55,7 @@ class Pool:
     """Runs `function(source, task)` for tasks, in worker processes that open the source themselves.
 
     Workers are forked where that is safe, else spawned. With one job, or a source only this process
-    can read,
-    everything runs here.
+    can read, everything runs here.
     """
 
     def __init__(self, source: Source, jobs: int) -> None:

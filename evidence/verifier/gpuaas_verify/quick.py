@@ -1,11 +1,9 @@
 """The common entry recognised by its bytes alone, without decoding it.
 
 For most tags the canonical bytes of an entry are a regular language: the envelope's forms, then the
-fact's keys in
-order with values of one type each. What matches needs no JSON decoder; what does not is judged by
-`entry.parse_entry`
-and `facts.check_fact`, which also say what is wrong. A property test holds the two against each
-other.
+fact's keys in order with values of one type each. What matches needs no JSON decoder; what does not
+is judged by `entry.parse_entry` and `facts.check_fact`, which also say what is wrong. A property
+test holds the two against each other.
 """
 
 import re

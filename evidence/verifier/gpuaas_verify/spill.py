@@ -18,8 +18,7 @@ class Spill:
     temporary file.
 
     The file has no name and is gone with the process. Not for several threads. Lists come back from
-    the file as
-    lists; use lists, not tuples.
+    the file as lists; use lists, not tuples.
     """
 
     def __init__(self, in_memory: int = IN_MEMORY) -> None:

@@ -1,9 +1,8 @@
 """The one JSON encoding of a value (EVIDENCE.md section 1), written and read.
 
 Two readers that agree (a property test compares them): the plain one decodes, checks every value
-and compares the
-bytes with their re-encoding; the fast one proves the same from the bytes for the common plain-ASCII
-case.
+and compares the bytes with their re-encoding; the fast one proves the same from the bytes for the
+common plain-ASCII case.
 """
 
 import json
@@ -132,8 +131,7 @@ def scan_object(text: str, start: int, depth: int) -> tuple[dict[str, Any], int]
     `decode_plainly` can tell.
 
     For ASCII text that is `plain` from there on. Every key is followed by `":`, so as many `":` as
-    decoded keys means
-    that none was repeated (a value that begins with a colon goes the slow way).
+    decoded keys means that none was repeated (a value that begins with a colon goes the slow way).
     """
     try:
         value, end = _SCAN(text, start)
