@@ -12,6 +12,7 @@ import nats.errors
 import nats.js.errors
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
+from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.client import JetStreamContext
@@ -187,11 +188,14 @@ async def beat(link: Link) -> None:
     """Never returns: a signed heartbeat every `heartbeat_us`."""
     node = link.node
     for count in itertools.count():
-        listed = () if count % _LISTED_EACH else await _listed(link, count // _LISTED_EACH)
-        word = fleet.Beat("gpuaas-beat/1", node.node, node.boot, boottime_us(), listed)
+        words = [fleet.Beat("gpuaas-beat/1", node.node, node.boot, boottime_us())]
+        if not count % _LISTED_EACH:
+            listed = await _listed(link, count // _LISTED_EACH)
+            words.append(replace(words[0], volumes=listed, instance=node.instance))
         with _patiently(link, "hb"):
-            message = fleet.beat_message(node.spool.key, word)
-            await link.client.publish(fleet.subject(node.node, "hb"), message)
+            for word in words:
+                message = fleet.beat_message(node.spool.key, word)
+                await link.client.publish(fleet.subject(node.node, "hb"), message)
         await asyncio.sleep(link.config.heartbeat_us / 1e6)
 
 

@@ -1,10 +1,11 @@
 """Commands: checked, journaled before each effect, answered once however often they arrive."""
 
 import hashlib
+import secrets
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, field
 
 from agent import device_work, lease, volume_work
 from agent.runtimes import Runtimes
@@ -58,7 +59,8 @@ class Node(Struct, frozen=True):
 
     `devices`: how many were enrolled. `illness`: why one of these takes no new work, or None.
     `examine`: looks at devices that something is about to start on, for `illness` to tell.
-    `lease_us`: how long anything runs at most without a word of the platform.
+    `lease_us`: how long anything runs at most without a word of the platform. `instance`: of this
+    process, and of no other.
     """
 
     node: str
@@ -72,6 +74,7 @@ class Node(Struct, frozen=True):
     illness: Callable[[tuple[int, ...]], FleetError | None] = _well
     examine: Callable[[tuple[int, ...]], Awaitable[None]] = _unseen
     lease_us: int = _UNBOUNDED_US
+    instance: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 class Answer(Struct, frozen=True):

@@ -8,11 +8,11 @@ Source: FLEET.md "Messages", contracts/facts.md "Agents' words".
 
 import base64
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.devices import CheckDevices, SanitizeDevices
 from contracts.enrolment import NODE
@@ -273,13 +273,19 @@ def open_receipt(raw: bytes, key: str) -> Receipt:
 
 # ------------------------------------------------------------------ heartbeats and leases
 class Beat(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`volumes`: some of those that lie on the node's disk, now and then, where any do."""
+    """`volumes`: some of those that lie on the node's disk; `instance`: drawn at random by each
+    process of an agent, so that two with one identity are told apart.
+
+    Both are left out but in every sixth beat, which follows a plain one: a platform that does not
+    know them refuses it, and still hears the node.
+    """
 
     format: Literal["gpuaas-beat/1"]
     node: str
     boot: str
     boottime_us: int
     volumes: tuple[str, ...] = ()
+    instance: Annotated[str, Meta(max_length=32)] = ""
 
 
 class LeaseRequest(Struct, frozen=True, forbid_unknown_fields=True):

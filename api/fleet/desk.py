@@ -11,6 +11,7 @@ from api.fleet.door import Door
 from api.fleet.ingest import Ingest
 from api.fleet.leases import Timing
 from api.fleet.state import KnownNode
+from api.fleet.voices import Voice
 from contracts import fleet
 
 PATIENCE_S: Final = 5.0
@@ -44,6 +45,7 @@ class Desk:
         self.ssh_ca = ssh_ca
         self.door: Door | None = None
         self.boots: dict[str, tuple[str, ...]] = {}
+        self.voices: dict[str, Voice] = {}
 
     def heard_us(self, known: KnownNode) -> int:
         """When the node was last heard, as far as this process can know.

@@ -13,6 +13,7 @@ from api.fleet import leases, strays
 from api.fleet.desk import LATER_S, PATIENCE_S, Desk
 from api.fleet.ingest import LaterError
 from api.fleet.state import KnownNode
+from api.fleet.voices import two_agents
 from contracts import fleet
 from contracts.signing import FleetError
 
@@ -65,6 +66,8 @@ async def take_beats(desk: Desk) -> None:
         if leases.heard_before(desk.boots, known.node, beat.boot):
             await desk.ingest.report_double(known, "beat.two_boots")
         now_us = desk.ingest.now_us()
+        if two_agents(desk.voices, beat, now_us):
+            await desk.ingest.report_double(known, "beat.two_agents")
         desk.ingest.last_seen_us[known.node] = now_us
         known.heard(beat.boot, beat.boottime_us, now_us)
         if beat.volumes:

@@ -34,7 +34,10 @@ import asyncio, sys
 from msgspec.structs import replace
 from agent.__main__ import parsed
 from agent.run import run
-asyncio.run(run(replace(parsed(sys.argv[2:]), machine_boot=sys.argv[1])))
+boot, beat_us, *words = sys.argv[1:]
+config = parsed(words)
+other = {"machine_boot": boot} if boot else {}
+asyncio.run(run(replace(config, heartbeat_us=int(beat_us) or config.heartbeat_us, **other)))
 """
 
 
@@ -55,13 +58,15 @@ class Plant:
         found: dict[str, Any] = answer.json()
         return found
 
-    def agent(self, name: str, token: str = "", *, boot: str = "") -> AgentProgram:
+    def agent(
+        self, name: str, token: str = "", *, boot: str = "", beat_us: int = 0
+    ) -> AgentProgram:
         """Started on the disk `name`; `boot`: on a machine of its own, that says so."""
         nats_url = self.server.node_url()
         made = AgentProgram(
             self.folder / name, "--api", self.api.url, "--nats", nats_url, token=token
         )
-        made.start() if not boot else _start_elsewhere(made, boot)
+        made.start() if not boot and not beat_us else _start_elsewhere(made, boot, beat_us)
         self.agents.append(made)
         return made
 
@@ -109,13 +114,14 @@ class Plant:
         return capsys.readouterr().out
 
 
-def _start_elsewhere(agent: AgentProgram, boot: str) -> None:
+def _start_elsewhere(agent: AgentProgram, boot: str, beat_us: int) -> None:
     """As a machine of its own would start it: the kernel there names another boot.
 
     Not by a file over the kernel's in a mount namespace: that would keep every mount of this
     machine, the volumes of other tests included.
     """
-    whole = [sys.executable, "-c", _ELSEWHERE, boot, "--state", str(agent.state), *agent.arguments]
+    program = [sys.executable, "-c", _ELSEWHERE, boot, str(beat_us)]
+    whole = [*program, "--state", str(agent.state), *agent.arguments]
     agent.child = subprocess.Popen(whole, env=agent.env, stderr=subprocess.PIPE)
 
 
@@ -168,7 +174,9 @@ def test_a_copied_disk_bars_its_node_until_the_operator_lets_the_honest_one_in(
 
     Revoked, invited again and enrolled with new keys, the node serves; the copy stays outside. A
     copy on another machine is taken for a reboot until the first one beats again: barred as well.
+    So are two on one machine that never say anything: each beats again after the other.
     """
+    silent = copied_and_silent(plant)
     elsewhere = copied_to_another_machine(plant)
     invited = plant.post("/v1/nodes", name="one", model="T4")
     node = invited["id"]
@@ -202,6 +210,19 @@ def test_a_copied_disk_bars_its_node_until_the_operator_lets_the_honest_one_in(
     assert words[-1] == "node.anchored"
     plant.until(lambda: bool(doubled(plant, elsewhere)), "doubled elsewhere")
     assert doubled(plant, elsewhere) == "beat.two_boots"
+    plant.until(lambda: bool(doubled(plant, silent)), "doubled in silence")
+    assert doubled(plant, silent) == "beat.two_agents"
+
+
+def copied_and_silent(plant: Plant) -> str:
+    """The node whose original and copy run under one boot, with nothing to say but beats."""
+    invited = plant.post("/v1/nodes", name="three", model="T4")
+    assert plant.entered(invited, "e").end() == (0, "")
+    beats = 100_000
+    shutil.copytree(plant.folder / "e", plant.folder / "f")
+    plant.agent("e", beat_us=beats)
+    plant.agent("f", beat_us=beats)
+    return str(invited["id"])
 
 
 def copied_to_another_machine(plant: Plant) -> str:

@@ -153,6 +153,16 @@ def test_a_receipt_is_no_command_and_a_beat_is_no_event() -> None:
     assert fleet.open_beat(fleet.beat_message(KEY, beat), public_hex(KEY)) == beat
 
 
+def test_a_plain_beat_is_one_that_an_older_platform_knows() -> None:
+    """What later releases added is left out of it: skew of one release either way."""
+    beat = fleet.Beat("gpuaas-beat/1", NODE, "0" * 32, 5)
+    body = base64.b64decode(msgspec.json.decode(fleet.beat_message(KEY, beat))["body"])
+    assert list(msgspec.json.decode(body)) == ["format", "node", "boot", "boottime_us"]
+    named = replace(beat, instance="a" * 33)
+    with pytest.raises(FleetError, match=r"beat\.malformed"):
+        fleet.open_beat(fleet.beat_message(KEY, named), public_hex(KEY))
+
+
 def test_the_same_order_sent_again_is_the_same_order() -> None:
     """Expiry, nonce and lease end may be newer; anything else is another order."""
     later = replace(
