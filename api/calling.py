@@ -1,5 +1,6 @@
 """The HTTP API as people's commands call it: where, as whom, and whose certificate is believed."""
 
+import http.client
 import ipaddress
 import json
 import secrets
@@ -15,7 +16,7 @@ from msgspec import Struct
 from api.tls import believing, ca_of
 from domain.errors import DomainError
 
-_PATIENCE_S: Final = 30
+_PATIENCE_S: Final = 60
 
 
 class Api(Struct, frozen=True):
@@ -37,24 +38,38 @@ class Api(Struct, frozen=True):
         self, method: str, path: str, body: Mapping[str, Any] | None, more: Mapping[str, str]
     ) -> dict[str, Any]:
         """Raises: DomainError with the API's own code, `api.unreachable`, `api.impostor`."""
-        request = urllib.request.Request(  # noqa: S310 - the scheme is checked
-            self.url + path,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": "application/json",
-                **more,
-            },
-            method=method,
-        )
         try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE_S, context=self.tls) as answer:  # noqa: S310
+            with called(method, self.url + path, self.token, body, more, self.tls) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except urllib.error.HTTPError as refused:
             raise _refusal(refused) from refused
         except (OSError, ValueError) as error:
             raise unheard(self.url, error) from error
+
+
+def called(
+    method: str,
+    url: str,
+    token: str,
+    body: Mapping[str, Any] | None,
+    headers: Mapping[str, str],
+    tls: ssl.SSLContext | None = None,
+) -> http.client.HTTPResponse:
+    """The answer, to be closed. Raises: as `urllib.request.urlopen`."""
+    request = urllib.request.Request(  # noqa: S310 - the caller looked at the scheme
+        url,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            **headers,
+        },
+        method=method,
+    )
+    found = urllib.request.urlopen(request, timeout=_PATIENCE_S, context=tls)  # noqa: S310
+    assert isinstance(found, http.client.HTTPResponse), "of http and https"
+    return found
 
 
 def api_of(env: Mapping[str, str]) -> Api:

@@ -5,10 +5,10 @@ import json
 import secrets
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from api.calling import called
 from domain.errors import DomainError
 
 _HEARD_S = 0.5
@@ -51,18 +51,8 @@ class Http:
         self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
     ) -> bytes:
         self._alive()
-        request = urllib.request.Request(  # noqa: S310 - the stack's own URL
-            self._url + path,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Authorization": f"Bearer {self._token}",
-                "Content-Type": "application/json",
-                **headers,
-            },
-            method=method,
-        )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            with called(method, self._url + path, self._token, body, headers) as answer:
                 position = answer.headers.get("Log-Position")
                 if position is not None:
                     self.position = max(self.position, int(position))
