@@ -9,9 +9,9 @@ from typing import Any, Final
 import asyncssh
 
 from api.edge import now_us
-from api.gateway.doors import Entry, Route
+from api.gateway.doors import Doors, Entry, Route
 from api.gateway.flows import Flow, Visit
-from api.gateway.parts import Parts
+from api.gateway.parts import Networks, Parts
 from domain.errors import DomainError
 
 type Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -77,11 +77,16 @@ async def _reached(parts: Parts, visit: Visit) -> tuple[Streams, bytes]:
 
 def way(parts: Parts, entry: Entry) -> Route:
     """Where the runtime's sshd answers. Raises: DomainError gateway.no_route."""
-    why = parts.doors.why_not(entry, now_us())
-    door = parts.doors.doors.get(entry.runtime)
+    return leading(parts.doors, parts.networks, entry, now_us())
+
+
+def leading(doors: Doors, networks: Networks, entry: Entry, now_us: int) -> Route:
+    """`way`, as these doors have it. Raises: DomainError gateway.no_route."""
+    why = doors.why_not(entry, now_us)
+    door = doors.doors.get(entry.runtime)
     if why is not None or door is None or door.route is None:
         raise DomainError("gateway.no_route", why or "the node has not said where it answers")
-    if not any(ipaddress.ip_address(door.route.address) in network for network in parts.networks):
+    if not any(ipaddress.ip_address(door.route.address) in network for network in networks):
         raise DomainError("gateway.no_route", "its address is in no network for runtimes")
     return door.route
 

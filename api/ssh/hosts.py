@@ -37,7 +37,9 @@ SELECT i.key FROM views.node_identity i WHERE i.node = %(node)s AND i.to_positio
 """
 
 
-class _Asked(Struct, frozen=True):
+class Asked(Struct, frozen=True):
+    """A node's request, its proof checked; `digest`: hex SHA-256 of the key's wire bytes."""
+
     runtime: str
     node: str
     key: HostKey
@@ -54,17 +56,17 @@ async def certify_host(
     services = services_of(request)
     key, digest = user_key(data.host_key)
     await _proven(services, data)
-    asked = _Asked(data.runtime, data.node, key, digest)
+    asked = Asked(data.runtime, data.node, key, digest)
     for _ in range(_TRIES):
-        entitled = await _entitled(services, asked)
+        found = entitled(asked, await services.log.read_stream(asked.runtime))
         stream = f"access-{asked.runtime.partition('-')[2]}"
         recorded = await services.log.read_stream(stream)
-        issued = _young(recorded, asked, entitled.principal)
+        issued = _young(recorded, asked, found.principal)
         if issued is not None:
             return Response(_given(services, asked, issued))
-        issued = _fresh(asked, entitled.principal)
-        write = Write(stream, entitled.found.org, len(recorded), (issued,))
-        reads = ((asked.runtime, entitled.found.version),)
+        issued = _fresh(asked, found.principal)
+        write = Write(stream, found.found.org, len(recorded), (issued,))
+        reads = ((asked.runtime, found.found.version),)
         cause = f"cmd:{hashlib.sha256(f'{stream} {issued.serial}'.encode()).hexdigest()}"
         try:
             await services.log.append(Append((write,), asked.node, cause, reads))
@@ -93,13 +95,13 @@ def _key_of(conn: psycopg.Connection[Any], node: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-async def _entitled(services: Services, asked: _Asked) -> Entrance:
-    """The live runtime. Raises: DomainError ssh.host_refused, access.not_running.
+def entitled(asked: Asked, recorded: list[Recorded]) -> Entrance:
+    """The live runtime, as its stream says. Raises: DomainError ssh.host_refused,
+    access.not_running.
 
     It must run on that node, and the key must be the one the node attested last: what a node may
     have certified is what the log says it said.
     """
-    recorded = await services.log.read_stream(asked.runtime)
     if not recorded or not asked.runtime.startswith("runtime-"):
         raise DomainError("ssh.host_refused", "no such runtime")
     last = recorded[-1]
@@ -114,7 +116,7 @@ async def _entitled(services: Services, asked: _Asked) -> Entrance:
     return found
 
 
-def _young(recorded: list[Recorded], asked: _Asked, principal: str) -> HostCertificateIssued | None:
+def _young(recorded: list[Recorded], asked: Asked, principal: str) -> HostCertificateIssued | None:
     if not recorded:
         return None
     last = recorded[-1].fact
@@ -123,14 +125,14 @@ def _young(recorded: list[Recorded], asked: _Asked, principal: str) -> HostCerti
     return last if same and now_us() - last.after_us < _YOUNG_US else None
 
 
-def _fresh(asked: _Asked, principal: str) -> HostCertificateIssued:
+def _fresh(asked: Asked, principal: str) -> HostCertificateIssued:
     now = now_us()
     serial = int.from_bytes(os.urandom(_SERIAL_BYTES)) >> 1
     until = now + HOST_HOURS * _HOUR_US
     return HostCertificateIssued(asked.runtime, serial, principal, asked.digest, now, until)
 
 
-def _given(services: Services, asked: _Asked, issued: HostCertificateIssued) -> HostCertificate:
+def _given(services: Services, asked: Asked, issued: HostCertificateIssued) -> HostCertificate:
     ticket = Ticket(
         *(issued.serial, issued.runtime, issued.principal, issued.after_us, issued.before_us)
     )

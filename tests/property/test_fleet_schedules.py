@@ -1,8 +1,9 @@
-"""Leases, epochs and fences under made-up clocks, networks and crashes: thousands of schedules."""
+"""Leases, epochs, fences and routes under made-up clocks, networks and crashes: SIMULATED."""
 
 import pytest
 
 from api.fleet.leases import Timing
+from api.gateway.flows import Limits
 from domain import runtime
 from tests.fleet_model import Rules, Schedule, broken_by, explored
 
@@ -10,11 +11,12 @@ SCHEDULES = 500
 SEARCHED = 1_000  # a mutant is found in far fewer; the search ends with the first
 
 
-def test_no_schedule_gives_a_device_two_owners() -> None:
+def test_no_schedule_gives_a_device_a_volume_or_a_route_two_owners() -> None:
     """Slow and fast clocks after weeks, delays, loss, repeats, partitions, crashes and reboots:
-    nobody runs on a device or writes a volume that the log gives to another, nothing is charged after it ended, an
-    outage shorter than the lease ends nothing, and no orphan outlives a minute of reachability.
-    The schedules are no idle ones.
+    nobody runs on a device or writes a volume that the log gives to another, nobody is let into a
+    runtime but the one they asked for, nor after its end was decided, nothing is charged after it
+    ended, an outage shorter than the lease ends nothing, and no orphan outlives a minute of
+    reachability. The schedules are no idle ones.
     """
     found = explored(range(SCHEDULES))
     assert all(count > SCHEDULES // 20 for count in found.values()), found
@@ -33,12 +35,18 @@ MUTANTS = {
     "a platform just started trusts the anchor until a heartbeat": Rules(timed=False),
     "a volume is let go when its runtime is asked to stop": Rules(held=False),
     "a boot speaks before the last word of the one before is held": Rules(in_turn=False),
+    "who connects believes whoever answers at the address": Rules(identified=False),
+    "a route lasts until its runtime has ended": Rules(closed=False),
+    "the gateway lets in by the log as it last read it": Rules(current=False),
+    "a gateway that does not see the log keeps its connections": Rules(
+        limits=Limits(blind_s=10**9)
+    ),
 }
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_each_rule_of_the_protocol_is_needed(mutant: str) -> None:
-    """One rule less, and a schedule shows two owners, or a charge or death out of its time."""
+    """One rule less, and a schedule shows two owners, or a charge, death or entry out of its time."""
     assert broken_by(MUTANTS[mutant], range(SEARCHED)), mutant
 
 
