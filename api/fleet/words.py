@@ -166,7 +166,9 @@ def _routed(
     if not facts:
         return Nothing("runtime.already")
     write = Write(live.runtime, live.org, live.version, tuple(facts))
-    return Append((write,), actor=attested.node, cause=cause_of(attested))
+    # It loses to a revocation: callers go where no barred node sends them.
+    reads = ((known.node, known.version),)
+    return Append((write,), actor=attested.node, cause=cause_of(attested), reads=reads)
 
 
 def _egress(

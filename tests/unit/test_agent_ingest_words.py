@@ -122,6 +122,16 @@ def test_a_route_is_the_nodes_word_field_for_field() -> None:
     assert routed.boottime_us == 110 * S
 
 
+@pytest.mark.parametrize("tag", [fleet.ROUTED, fleet.USABLE, EGRESS_COUNTED])
+def test_a_word_about_a_runtime_loses_to_a_revocation_of_its_node(tag: str) -> None:
+    """Its append reads the node at the version that it was judged by."""
+    log = serving()
+    counts: Said = {"sent_bytes": 1, "received_bytes": 1}
+    asked = said(log, tag, {fleet.ROUTED: ROUTE, EGRESS_COUNTED: counts}.get(tag))
+    assert isinstance(asked, Append)
+    assert asked.reads == ((NODE, log.node.version),)
+
+
 def test_ends_go_to_the_admission_writer() -> None:
     """Stopped and failed release devices and quota: not ingest's to append alone."""
     for tag, words, kind in (
