@@ -55,8 +55,8 @@ class Callers:
         self._follows = self._watches = False
         self._fresh_us = self._in_sight_us = 0
         # Now and then the database does not answer the gateway.
-        self._blind_from_us = self._chance.randint(0, 4_000) * SECOND
-        self._blind_until_us = self._blind_from_us + self._chance.randint(1, 1_500) * SECOND
+        self._blind_from_us = self._chance.within(0, 4_000) * SECOND
+        self._blind_until_us = self._blind_from_us + self._chance.within(1, 1_500) * SECOND
         self._tickets: list[Ticket] = []
         self._placed: list[str] = []
 
@@ -64,8 +64,6 @@ class Callers:
 
     def told(self, entry: Recorded) -> None:
         """What a gateway reads of the log (`api/gateway/tail.py`)."""
-        if not entry.stream.startswith(("runtime-", "access-")):
-            return
         if isinstance(entry.fact, runtime.Allocated):
             self._placed.append(entry.stream)
         if isinstance(entry.fact, runtime.Stopping) and not self._world.rules.closed:
@@ -73,7 +71,7 @@ class Callers:
         self._unread.append(entry)
         if not self._follows:
             self._follows = True
-            self._world.at(self._chance.randint(1_000, _FOLLOW_US), self._follow)
+            self._world.at(self._chance.within(1_000, _FOLLOW_US), self._follow)
 
     def _follow(self) -> None:
         self._follows = False
@@ -105,7 +103,7 @@ class Callers:
             self._law.must_be_cut(visit.entry, self._in_sight_us, self._fresh_us)
         self._watches = bool(self.flows.visits)
         if self._watches:
-            self._world.at(self._chance.randint(15 * SECOND, 30 * SECOND), self._watch)
+            self._world.at(self._chance.within(15 * SECOND, 30 * SECOND), self._watch)
 
     # ---------------------------------------------------------------- what the API gives
 
@@ -119,7 +117,7 @@ class Callers:
             found = entitled(Asked(one.runtime, NODE, key, digest), recorded)
         except DomainError:
             return
-        self._world.carry(lambda: self._machine.certified(one, found.principal))
+        self._world.carry(self._machine.certified, one, found.principal)
 
     def _get_ticket(self) -> None:
         """A grant and its certificate for whatever was placed last, in one append."""
@@ -131,7 +129,7 @@ class Callers:
         except DomainError:
             return
         now, number = self._world.now_us(), len(self._tickets) + 1
-        until = now + self._chance.randint(5, 60) * grant.MINUTE_US
+        until = now + self._chance.within(5, 60) * grant.MINUTE_US
         asked = grant.Grant(name, "p", "u", grant.SSH, until, now)
         (granted,) = grant.decide(asked, grant.Missing())
         before = now + 5 * grant.MINUTE_US
@@ -152,7 +150,7 @@ class Callers:
 
     def call(self) -> None:
         """Somebody connects, now and then somebody who just got a certificate."""
-        self._world.at(self._chance.randint(30 * SECOND, 120 * SECOND), self.call)
+        self._world.at(self._chance.within(100 * SECOND, 300 * SECOND), self.call)
         if self._plane.up and self._placed and self._chance.random() < 0.6:
             self._get_ticket()
         if not self._tickets:
@@ -164,7 +162,7 @@ class Callers:
 
     def tempted(self, one: Container) -> None:
         """Somebody calls whom the log routes to a place where now somebody else answers."""
-        self._world.at(max(0, one.answers_us - self._world.true_us), lambda: self._misled(one))
+        self._world.at(max(0, one.answers_us - self._world.true_us), self._misled, one)
 
     def _misled(self, one: Container) -> None:
         for ticket in self._tickets:
@@ -189,9 +187,9 @@ class Callers:
         visit = Visit(entry, lambda: self._cut(visit), now)
         self.flows.visits.add(visit)
         self.flows.begin(visit, now)
-        within_us = self._chance.randint(1_000, self.flows.limits.connect_s * SECOND)
+        within_us = self._chance.within(1_000, self.flows.limits.connect_s * SECOND)
         asked = (self._plane.position, self._world.true_us)
-        self._world.at(within_us, lambda: self._arrive(visit, route, asked))
+        self._world.at(within_us, self._arrive, visit, route, asked)
 
     def _arrive(self, visit: Visit, route: Route, asked: tuple[int, int]) -> None:
         """Who answers where the route leads, and whether the caller believes it."""
@@ -207,9 +205,9 @@ class Callers:
         self._world.found.connected += 1
         if not self._watches:
             self._watches = True
-            self._world.at(self._chance.randint(15 * SECOND, 30 * SECOND), self._watch)
+            self._world.at(self._chance.within(15 * SECOND, 30 * SECOND), self._watch)
         longest_s = 1_500 if self._chance.random() < 0.2 else 60
-        self._world.at(self._chance.randint(1, longest_s) * SECOND, lambda: self._leave(visit))
+        self._world.at(self._chance.within(1, longest_s) * SECOND, self._leave, visit)
 
     def _cut(self, visit: Visit) -> None:
         self._world.found.cut += 1

@@ -1,7 +1,6 @@
 """The node: its clock, its agent by the arithmetic of `agent/`, its keepers and containers."""
 
 import base64
-import random
 from collections.abc import Callable
 
 import msgspec
@@ -16,18 +15,22 @@ from tests.fleet_model.world import World
 
 
 class Machine:
-    """`hears_*` are where its messages arrive, when the network carries them."""
+    """`hears_*` are where its messages arrive, when the network carries them.
+
+    `running`: containers that are not over, in order of their start; `_untold`: those of this boot
+    whose end was not said.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.rules = world.rules
-        self.chance: random.Random = world.chance
+        self.chance = world.chance
         self.ppm = self.chance.choice(
             (
                 -MOST_DRIFT_PPM,
                 0,
                 MOST_DRIFT_PPM,
-                self.chance.randint(-MOST_DRIFT_PPM, MOST_DRIFT_PPM),
+                self.chance.within(-MOST_DRIFT_PPM, MOST_DRIFT_PPM),
             )
         )
         # It may have been up for days before it was anchored, and stays up for weeks.
@@ -43,7 +46,9 @@ class Machine:
         self.nonces: list[str] = []
         self.held: lease.Held | None = None
         self.containers: dict[str, Container] = {}
-        self.places = Places(world, self.containers)
+        self.running: list[Container] = []
+        self._untold: list[Container] = []
+        self.places = Places(world, self.containers, self.running)
         self.law: Law
         self.hears_beat: Callable[[str, int], None]
         self.hears_word: Callable[[Word], None]
@@ -58,7 +63,7 @@ class Machine:
 
     def power_off(self) -> None:
         self.up = False
-        for one in self.containers.values():
+        for one in list(self.running):
             self._over(one)
 
     def boot_again(self) -> None:
@@ -70,8 +75,9 @@ class Machine:
         self.booted_us = self.world.true_us
         self.held, self.last_seq = None, 0
         self.nonces.clear()
-        for one in self.containers.values():
+        for one in self._untold:
             one.told = "stopped"  # the new boot knows nothing of them
+        self._untold.clear()
         self.announce()
 
     def begin_agent(self) -> None:
@@ -94,16 +100,19 @@ class Machine:
 
     def tick(self) -> None:
         """`loops` of the agent: look, renew, beat, send what is in the spool."""
-        self.world.at(self.chance.randint(6 * SECOND, 14 * SECOND), self.tick)
+        world = self.world
+        world.at(self.chance.within(6 * SECOND, 14 * SECOND), self.tick)
         if not (self.up and self.agent_up):
             return
-        self._look()
-        beat = (self.boot, self.boot_us())
-        self.world.carry(lambda: self.hears_beat(*beat))
+        now_us = self.boot_us()
+        self._look(now_us)
+        world.carry(self.hears_beat, self.boot, now_us)
+        if not self.spool:
+            return
         for place, word in enumerate(self.spool[:8]):
             if place > 0 and (word.nonce or (self.rules.in_turn and self._newer(word))):
                 break
-            self.world.carry(lambda word=word: self.hears_word(word))  # type: ignore[misc]
+            world.carry(self.hears_word, word)
             if word.nonce:
                 break
 
@@ -111,29 +120,31 @@ class Machine:
         # Words of a boot wait for the receipts of all words of the boots before it.
         return word.event.boot != self.spool[0].event.boot
 
-    def _look(self) -> None:
+    def _look(self, now_us: int) -> None:
         """`watch.report` and `watch.renew`."""
-        alive = False
+        if not self._untold:
+            return
         usable = []
-        for one in self.containers.values():
+        ended = False
+        for one in self._untold:
             if one.over_us:
-                if one.told != "stopped" and one.over_boot_us >= 0:
-                    one.told = "stopped"
+                if one.over_boot_us >= 0:
+                    ended, one.told = True, "stopped"
                     self._say(fleet.STOPPED, one.runtime, {}, "", one.over_boot_us)
                 continue
-            alive = True
             if self.world.true_us >= one.ready_us:
                 self._route(one)
                 if one.told == "starting":
-                    one.told, one.usable_us = "usable", self.boot_us()
+                    one.told, one.usable_us = "usable", now_us
                     self._say(fleet.USABLE, one.runtime, {}, "")
                 usable.append(one.runtime)
-        pending = any(word.nonce for word in self.spool)
+        if ended:
+            self._untold = [one for one in self._untold if one.told != "stopped"]
         if (
-            alive
+            self.running
             and self.nonces
-            and not pending
-            and lease.is_due(self.held, self.boot_us(), fleet.RENEW_US)
+            and lease.is_due(self.held, now_us, fleet.RENEW_US)
+            and not any(word.nonce for word in self.spool)
         ):
             self._say(fleet.LEASE_RENEWED, NODE, {"runtimes": sorted(usable)}, self.nonces[-1])
 
@@ -146,9 +157,9 @@ class Machine:
             address, port = one.place
             said: fleet.Said = {"address": address, "port": port, "host_key": one.host_key}
             self._say(fleet.ROUTED, one.runtime, said, "")
-        if not one.certificate and self.world.true_us - one.asked_us > 20 * SECOND:
+        if not one.certificate and self.world.true_us - one.asked_us > 30 * SECOND:
             one.asked_us = self.world.true_us
-            self.world.carry(lambda: self.hears_ask(one))
+            self.world.carry(self.hears_ask, one)
 
     def certified(self, one: Container, principal: str) -> None:
         """The answer to what it asked, which lies beside the host key from now on."""
@@ -191,9 +202,7 @@ class Machine:
 
     def _start(self, order: Command, start: StartRuntime) -> None:
         wanted = tuple(share.index for share in start.devices)
-        busy = {
-            index for one in self.containers.values() if not one.over_us for index in one.devices
-        }
+        busy = {index for one in self.running for index in one.devices}
         if busy & set(wanted) or order.allocation in self.containers:
             return  # pre-flight: device.busy
         self.law.must_own(start.runtime, order.allocation)
@@ -201,7 +210,7 @@ class Machine:
         self._hold(held)
         made = Container(
             *(start.runtime, order.allocation, self.world.true_us, start.lease_boottime_us),
-            self.world.true_us + self.chance.randint(0, 20 * SECOND),
+            self.world.true_us + self.chance.within(0, 20 * SECOND),
             boot=self.boot,
             booted_us=self.booted_us,
             devices=wanted,
@@ -211,6 +220,8 @@ class Machine:
         )
         self.places.give(made)
         self.containers[order.allocation] = made
+        self.running.append(made)
+        self._untold.append(made)
         self._keep(made)
 
     def _hold(self, held: lease.Held) -> None:
@@ -228,11 +239,11 @@ class Machine:
         if left > 0:
             # Rounded up: the keeper's clock runs as the node's does.
             wait = left * 1_000_000 // (1_000_000 + self.ppm) + 2
-            self.world.at(wait, lambda: self._keep(one))
+            self.world.at(wait, self._keep, one)
         elif not one.lapsing:
             one.lapsing = True
-            wait = self.chance.randint(0, fleet.STOP_LATENCY_US)
-            self.world.at(wait, lambda: self._lapse(one))
+            wait = self.chance.within(0, fleet.STOP_LATENCY_US)
+            self.world.at(wait, self._lapse, one)
 
     def _lapse(self, one: Container) -> None:
         if one.over_us:
@@ -243,6 +254,7 @@ class Machine:
 
     def _over(self, one: Container) -> None:
         if not one.over_us:
+            self.running.remove(one)
             one.over_us = max(1, self.world.true_us)
             # What a reboot ended nobody attests: the boot clock of its end is gone.
             one.over_boot_us = self.boot_us() if self.up else -1
@@ -264,8 +276,9 @@ class Machine:
             if self.rules.from_reply:
                 until = self.boot_us() + fleet.LEASE_US
             self._hold(lease.Held(until, receipt.granted.from_boottime_us))
-            for one in self.containers.values():
-                if not one.over_us and not one.lapsing and one.deadline_us > self.boot_us():
+            now_us = self.boot_us()
+            for one in self.running:
+                if not one.lapsing and one.deadline_us > now_us:
                     one.deadline_us = max(one.deadline_us, until)
         for name in receipt.revoked:
             for one in self.containers.values():

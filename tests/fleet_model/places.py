@@ -27,9 +27,12 @@ class Places:
     each container that comes to a place.
     """
 
-    def __init__(self, world: World, containers: dict[str, Container]) -> None:
+    def __init__(
+        self, world: World, containers: dict[str, Container], running: list[Container]
+    ) -> None:
         self._world = world
         self._containers = containers
+        self._running = running
         self._chance = world.chance_of_callers
         self.taken: Callable[[Container], None]
         walled = self._chance.random() < 0.5
@@ -43,12 +46,12 @@ class Places:
         one.answers_us = one.ready_us
         self.taken(one)
         if self._chance.random() < 0.3:
-            self._world.at(self._chance.randint(0, 300 * SECOND), lambda: self._move(one))
+            self._world.at(self._chance.within(0, 300 * SECOND), self._move, one)
 
     def answering(self, address: str, port: int) -> Container | None:
         """Whose sshd answers there at this instant."""
-        for one in self._containers.values():
-            if one.place == (address, port) and not one.over_us:
+        for one in self._running:
+            if one.place == (address, port):
                 return one if self._world.true_us >= one.answers_us else None
         return None
 
@@ -56,19 +59,17 @@ class Places:
         """It begins again elsewhere; with a neighbour that does so too, where that was."""
         if one.over_us or one.told != "usable":
             return
-        others = [
-            other for other in self._containers.values() if not other.over_us and other is not one
-        ]
+        others = [other for other in self._running if other is not one]
         if others and others[0].told == "usable":
             one.place, others[0].place = others[0].place, one.place
         else:
             others, one.place = [], self._free()
         for moved in (one, *others):
-            moved.answers_us = self._world.true_us + self._chance.randint(0, 5 * SECOND)
+            moved.answers_us = self._world.true_us + self._chance.within(0, 5 * SECOND)
             self.taken(moved)
 
     def _free(self) -> tuple[str, int]:
         # What was left last is taken first: the worst that can come.
-        taken = {other.place for other in self._containers.values() if not other.over_us}
+        taken = {other.place for other in self._running}
         left = [one.place for one in reversed(self._containers.values()) if one.place not in taken]
         return next(iter(left), next(place for place in self._places if place not in taken))

@@ -1,8 +1,8 @@
 """The control plane: the real fold, deciders and decisions; its log is a list in memory."""
 
-import random
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
 from api.fleet import commands, leases
-from api.fleet.state import FleetState, LiveRuntime
-from api.fleet.words import Ending, Nothing, cause_of, meaning, revoked_of
+from api.fleet.state import FleetState, KnownNode, LiveRuntime
+from api.fleet.words import Ending, Nothing, meaning, revoked_of
 from contracts import fleet
 from contracts.fleet import Command
 from domain import node, runtime, volume, words
@@ -25,6 +25,7 @@ from tests.fleet_model.parts import EPOCH_US, NODE, ORG, PRIVATE, SECOND, VOLUME
 from tests.fleet_model.world import World
 
 KEY: Final = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+_nonce_of = cache(leases.nonce_of)  # of one node and few positions, in all schedules
 
 
 class Plane:
@@ -33,7 +34,7 @@ class Plane:
     def __init__(self, world: World, state: FleetState, devices: int) -> None:
         self.world = world
         self.rules = world.rules
-        self.chance: random.Random = world.chance
+        self.chance = world.chance
         self.state = state
         self.devices = devices
         self.position = 0
@@ -44,6 +45,7 @@ class Plane:
         self.launches = 0
         self.sent_at: dict[int, int] = {}
         self.streams: defaultdict[str, list[Recorded]] = defaultdict(list)
+        self.known: KnownNode
         self.law: Law
         self.told: Callable[[Recorded], None]
         self.orders: Callable[[Command], None]
@@ -55,6 +57,7 @@ class Plane:
             node.Invited(PRIVATE, "T4", "0" * 64, self.world.now_us() + 10**12, self.world.now_us()),
             node.Enrolled("k", "T4", True, gpus, "S", self.world.now_us()),
         ))  # fmt: skip
+        self.known = self.state.nodes[NODE]
 
     def anchored_long_ago(self, word: Word, booted_us: int) -> str:
         """The nonce after the first boot's anchor, perhaps weeks before the schedule."""
@@ -69,13 +72,13 @@ class Plane:
             self.append(VOLUME, ORG, (made,))
             asked_at = self.state.volumes.known[VOLUME].asked_at
             self.append(VOLUME, ORG, (volume.Formatted(asked_at, "SIMULATED", 1, 0, at, at, said),))
-        return leases.nonce_of(KEY, NODE, position)
+        return _nonce_of(KEY, NODE, position)
 
     def begin(self) -> None:
         self.up = True
         self.opened_us = self.world.now_us()  # silence is no proof of anything yet
         self.sent_at.clear()
-        self.state.nodes[NODE].clock = Anchor("", 0, 0)  # only its memory knew
+        self.known.clock = Anchor("", 0, 0)  # only its memory knew
 
     # ---------------------------------------------------------------- the log
 
@@ -83,15 +86,15 @@ class Plane:
         """The last position."""
         for fact in facts:
             kept = self.streams[stream]
-            entry = Recorded(
-                *(self.position, stream, len(kept) + 1, "", org, "a", "c"),
-                *(self.world.now_us(), fact),
-            )
+            position, version = self.position, len(kept) + 1
+            now_us = self.world.now_us()
+            entry = Recorded(position, stream, version, "", org, "a", "c", now_us, fact)
             kept.append(entry)
             self.state.apply(entry)
-            self.law.watch(stream, self.position, fact)
-            self.told(entry)
-            self.position += 1
+            self.law.watch(stream, position, fact)
+            if stream.startswith(("runtime-", "access-")):
+                self.told(entry)
+            self.position = position + 1
         return self.position - 1
 
     def _take(self, append: Append) -> int:
@@ -104,9 +107,9 @@ class Plane:
 
     def beaten(self, boot: str, boottime_us: int) -> None:
         if self.up:
-            self.seen_us = self.world.now_us()
+            self.seen_us = now_us = EPOCH_US + self.world.true_us
             if self.rules.hears:
-                self.state.nodes[NODE].heard(boot, boottime_us, self.world.now_us())
+                self.known.heard(boot, boottime_us, now_us)
 
     def heard(self, word: Word) -> None:
         """`Ingest.receive`: by number, once, answered after the append."""
@@ -122,14 +125,14 @@ class Plane:
         else:
             receipt = self.answers[key] = self._answer(word)
             self.seqs[body.boot] = body.seq
-        self.world.carry(lambda: self.answers_word(receipt))
+        self.world.carry(self.answers_word, receipt)
 
     def _answer(self, word: Word) -> fleet.Receipt:
         body = word.body
-        known = self.state.nodes[NODE]
+        known = self.known
         asked = meaning(self.state, word.event, body, self.world.now_us())
         if body.tag == fleet.LEASE_RENEWED and isinstance(asked, Append):
-            expected = leases.nonce_of(KEY, NODE, known.nonce_position)
+            expected = _nonce_of(KEY, NODE, known.nonce_position)
             if word.nonce != expected:
                 asked = Nothing("lease.nonce")
         if isinstance(asked, Nothing):
@@ -139,13 +142,12 @@ class Plane:
                 code=asked.code,
                 revoked=gone,
             )
-        assert cause_of(word.event).startswith("cmd:")
         position = self._end(asked) if isinstance(asked, Ending) else self._take(asked)
         renews, anchors = body.tag == fleet.LEASE_RENEWED, body.tag == fleet.ANCHORED
         self.world.found.renewed += renews
         if anchors:
             self.law.anchor_delay_us[body.boot] = self.world.true_us - word.sent_true_us
-        nonce = leases.nonce_of(KEY, NODE, position) if renews or anchors else msgspec.UNSET
+        nonce = _nonce_of(KEY, NODE, position) if renews or anchors else msgspec.UNSET
         until = body.boottime_us + fleet.LEASE_US
         return fleet.Receipt(
             *("gpuaas-receipt/1", NODE, body.boot, body.seq, position), nonce=nonce,
@@ -158,7 +160,7 @@ class Plane:
         """The end, the release and the detaching it implies, in one append, as admission does."""
         live = self.state.runtimes[ending.runtime]
         release = node.Release(live.allocation, ending.runtime, self.world.now_us())
-        released = node.decide(release, self.state.nodes[NODE].state)
+        released = node.decide(release, self.known.state)
         self.append(ending.runtime, ORG, (ending.fact,))
         self._let_go(live)
         return self.append(NODE, "-", tuple(released))
@@ -172,50 +174,56 @@ class Plane:
 
     def tick(self) -> None:
         """`loops.tend`, a user who launches whenever there is room, and one who stops."""
-        self.world.at(self.chance.randint(5 * SECOND, 20 * SECOND), self.tick)
+        world = self.world
+        world.at(self.chance.within(5 * SECOND, 20 * SECOND), self.tick)
         if not self.up:
             return
-        known = self.state.nodes[NODE]
-        now_us = self.world.now_us()
+        known = self.known
+        now_us = EPOCH_US + world.true_us
         if now_us - self.opened_us > fleet.UNREACHABLE_US:
+            timing = self.rules.timing
             seen_us = max(self.seen_us, self.opened_us)
-            change = leases.silence(known, seen_us, now_us, self.rules.timing)
+            change = leases.silence(known, seen_us, now_us, timing)
             if change is not None:
                 self._take(change)
-            for ending in leases.overdue(known, now_us, self.rules.timing):
+            for ending in leases.overdue(known, now_us, timing):
                 self._end(ending)
-        if not known.anchor.boot:
+        state = known.state
+        assert isinstance(state, node.Serving)
+        if not state.anchor.boot:
             return
-        self._launch()
+        if any(state.free):
+            self._launch(state)
         for live in list(known.live.values()):
-            unstarted = isinstance(live.state, runtime.Placed | runtime.Booting)
-            if unstarted and self.rules.timed and not leases.may_start(known, live, now_us):
-                continue
-            if isinstance(live.state, runtime.Placed):
-                self._take(commands.starting(live, now_us))
-            order = commands.order_of(KEY, known, live, now_us)
-            if order is not None and now_us - self.sent_at.get(order.number, 0) >= 10 * SECOND:
-                self.sent_at[order.number] = now_us
-                self.world.carry(lambda order=order: self.orders(order))  # type: ignore[misc]
-            if isinstance(live.state, runtime.Running) and self.chance.random() < 0.01:
+            self._tend(known, live, now_us)
+
+    def _tend(self, known: KnownNode, live: LiveRuntime, now_us: int) -> None:
+        kind = type(live.state)
+        if kind is runtime.Running:  # nothing is ordered about what runs
+            if self.chance.random() < 0.01:
                 stops = runtime.decide(runtime.Stop("user", now_us), live.state)
                 self.append(live.runtime, ORG, tuple(stops))
                 if not self.rules.held:
                     self._let_go(live)
+            return
+        if kind is runtime.Placed or kind is runtime.Booting:
+            if self.rules.timed and not leases.may_start(known, live, now_us):
+                return
+            if kind is runtime.Placed:
+                self._take(commands.starting(live, now_us))
+        order = commands.order_of(KEY, known, live, now_us)
+        if order is not None and now_us - self.sent_at.get(order.number, 0) >= 10 * SECOND:
+            self.sent_at[order.number] = now_us
+            self.world.carry(self.orders, order)
 
-    def _launch(self) -> None:
-        known = self.state.nodes[NODE]
-        if not isinstance(known.state, node.Serving):
-            return
-        free = [at for at in range(self.devices) if known.state.free[at]]
-        if not free:
-            return
+    def _launch(self, state: node.Serving) -> None:
+        free = [at for at in range(self.devices) if state.free[at]]
         number = self.launches + 1
         name, allocation = f"runtime-{number}", f"allocation-{number}"
         shares = (Share(free[-1], 1000),)
         claim = node.Allocate(allocation, name, ORG, shares, self.world.now_us())
         try:
-            (taken,) = node.decide(claim, known.state)
+            (taken,) = node.decide(claim, state)
         except DomainError:
             return
         assert isinstance(taken, node.Allocated)

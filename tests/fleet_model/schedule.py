@@ -27,7 +27,9 @@ class Schedule:
         state = FleetState()
         self.machine = machine = Machine(world)
         self.plane = plane = Plane(world, state, devices=2 if seed % 4 == 0 else 1)
-        self.law = law = machine.law = plane.law = Law(world, state, machine.containers)
+        self.law = law = machine.law = plane.law = Law(
+            world, state, machine.containers, machine.running
+        )
         self.callers = Callers(world, plane, machine, law)
         plane.told = self.callers.told
         plane.orders, plane.answers_word = machine.ordered, machine.obey
@@ -48,10 +50,10 @@ class Schedule:
         if world.calm:
             world.slow = min(world.slow, 10)
             for begin in range(0, HORIZON_US, 800 * SECOND):
-                world.at(begin + self.chance.randint(0, 200 * SECOND), self._trouble)
+                world.at(begin + self.chance.within(0, 200 * SECOND), self._trouble)
         else:
-            for _ in range(self.chance.randint(2, 6)):
-                world.at(self.chance.randint(0, HORIZON_US), self._trouble)
+            for _ in range(self.chance.within(2, 6)):
+                world.at(self.chance.within(0, HORIZON_US), self._trouble)
         world.go_on(HORIZON_US)
         self._settle()
         return world.found
@@ -70,7 +72,7 @@ class Schedule:
             return
         short = 240 * SECOND  # with a renewal every 120 s no lease ends in it
         longest = short if world.calm else 900 * SECOND
-        lasting = self.chance.randint(SECOND, longest)
+        lasting = self.chance.within(SECOND, longest)
         kinds = ("cut", "agent", "plane") if world.calm else ("cut", "agent", "plane", "reboot")
         match self.chance.choice(kinds):
             case "cut":
@@ -89,7 +91,7 @@ class Schedule:
                 machine.power_off()
                 world.at(lasting // 4, machine.boot_again)
         if not world.calm:
-            world.at(self.chance.randint(SECOND, HORIZON_US), self._trouble)
+            world.at(self.chance.within(SECOND, HORIZON_US), self._trouble)
 
 
 def explored(seeds: range, rules: Rules = RIGHT) -> dict[str, int]:
