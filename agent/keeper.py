@@ -39,6 +39,8 @@ from agent.engine import (
 )
 from agent.files import replace_file
 from agent.probing import banner, devices_visible
+from agent.rule_watch import RuleWatch
+from agent.walls import table_of
 
 _TICK_S = 0.05
 _LOCK_TRIES = 40
@@ -90,6 +92,7 @@ class Keeper:
         self.noted = ""
         # Of the policy in force; 0: as ordered, -1: not known to this keeper.
         self.policy_ns = -1
+        self.rules = RuleWatch(table_of(order.node))
 
     def keep(self) -> None:
         """Returns when the runtime is gone for good and `seen.json` says how."""
@@ -187,10 +190,19 @@ class Keeper:
             counted = self.engine.guard(self.order, fresh=changed_ns != self.policy_ns)
         except EngineError as error:
             self._note(error)
+            self.policy_ns = -1
             return
         self.policy_ns = changed_ns
         if counted != self.seen.meter:
             self._say(self._metered(counted))
+
+    def _stand(self) -> None:
+        """What cannot wait for the next probe: another policy, and rules that somebody flushed."""
+        fell = self.rules.fell()
+        if fell:
+            self._note(EngineError("network.flushed", "somebody deleted the rules: set again"))
+        if fell or _changed_ns(self.folder / "policy.json") != self.policy_ns:
+            self._guard()
 
     def _metered(self, meter: Counted) -> Seen:
         """What was seen, with what passed since the meter was read last."""
@@ -273,8 +285,8 @@ class Keeper:
             if why:
                 raise Over(why)
             left = until - time.monotonic()
-            if self.pidfd >= 0 and _changed_ns(self.folder / "policy.json") != self.policy_ns:
-                self._guard()
+            if self.pidfd >= 0:
+                self._stand()
             if left <= 0 or (self.pidfd >= 0 and self._has_ended()):
                 return
             time.sleep(min(left, _TICK_S))

@@ -3,7 +3,9 @@
 A node has one table `inet` and one `netdev`, a runtime its own chains in both. Nothing here
 trusts the runtime: its packets are judged where they leave its veth, before any bridge, route or
 translation of this machine sees them, and each one anew: what a policy no longer allows ends,
-established or not. Source: nft(8), 1.0.6.
+established or not. The runtime's own namespace has the same judgement a second time, for the
+moment in which somebody flushed the node's rules: there root inside has no power over it.
+Source: nft(8), 1.0.6.
 """
 
 import hashlib
@@ -22,6 +24,7 @@ _PRIVATE = (
     *("192.0.0.0/24", "198.18.0.0/15"),
 )
 _COUNTERS = ("sent", "received")
+_WITHIN = "gpuaas"
 
 
 class Wall(Struct, frozen=True):
@@ -93,6 +96,22 @@ def raised(wall: Wall, policy: Policy | None) -> str:
     return "\n".join([*lines, ""])
 
 
+def within(wall: Wall, policy: Policy | None, nodes: Iterable[str]) -> str:
+    """The rules inside the runtime's namespace, as one transaction; a repeat changes nothing.
+
+    `nodes`: this node's own addresses. Whom an internal network holds only the node's table tells.
+    """
+    out, into = "type filter hook output priority filter", "type filter hook input priority filter"
+    lines = [f"add table inet {_WITHIN}"]
+    for chain, hook, rules in (
+        ("out", out, _out(wall, policy, tuple(nodes))),
+        ("into", into, _into(wall, policy, tuple(nodes))),
+    ):
+        lines.append(f"add chain inet {_WITHIN} {chain} {{ {hook}; policy drop; }}")
+        lines += _filled(_WITHIN, chain, rules)
+    return "\n".join([*lines, ""])
+
+
 def razed(listing: str, table: str, mark: str, interface: str) -> str:
     """Nothing of the runtime is left; the node's own part stays, and denies.
 
@@ -155,8 +174,7 @@ def _from(wall: Wall, policy: Policy | None) -> Iterator[str]:
     if policy is not None and policy.internal:
         # On to the other's chain, which looks for us among its peers.
         yield f'ip daddr {wall.range} fib daddr oifname "{wall.prefix}*" accept'
-    yield f"ip daddr {_set((*_NEVER, wall.range, *wall.denied))} drop"
-    yield f"ip daddr {_set(_closed(wall.opened))} drop"
+    yield from _never(wall)
     for rule in () if policy is None else policy.egress:
         ports = f"{rule.protocol} dport {rule.first_port}-{rule.last_port}"
         yield f"ip daddr {rule.cidr} {ports} counter name sent_{wall.mark} accept"
@@ -176,6 +194,36 @@ def _to(wall: Wall, policy: Policy | None) -> Iterator[str]:
         # A router on the way says that a packet was too big, or came nowhere.
         yield "ct state related icmp type { destination-unreachable, time-exceeded } accept"
     yield "counter drop"
+
+
+def _out(wall: Wall, policy: Policy | None, nodes: tuple[str, ...]) -> Iterator[str]:
+    yield 'oifname "lo" accept'
+    yield "meta nfproto != ipv4 drop"
+    yield f"ip saddr != {wall.address} drop"
+    yield "ct direction reply ct state established accept"
+    yield f"ip daddr {_set(nodes)} drop"
+    if policy is not None and policy.internal:
+        yield f"ip daddr {wall.range} accept"
+    yield from _never(wall)
+    for rule in () if policy is None else policy.egress:
+        ports = f"{rule.protocol} dport {rule.first_port}-{rule.last_port}"
+        yield f"ip daddr {rule.cidr} {ports} accept"
+
+
+def _into(wall: Wall, policy: Policy | None, nodes: tuple[str, ...]) -> Iterator[str]:
+    yield 'iifname "lo" accept'
+    yield "meta nfproto != ipv4 drop"
+    yield "ct direction reply ct state established accept"
+    yield "ct state related icmp type { destination-unreachable, time-exceeded } accept"
+    yield f"ip saddr {_set((*nodes, *wall.gateways))} meta l4proto tcp accept"
+    if policy is not None and policy.internal:
+        yield f"ip saddr {wall.range} accept"
+
+
+def _never(wall: Wall) -> Iterator[str]:
+    """What no policy opens."""
+    yield f"ip daddr {_set((*_NEVER, wall.range, *wall.denied))} drop"
+    yield f"ip daddr {_set(_closed(wall.opened))} drop"
 
 
 def _filled(table: str, chain: str, rules: Iterable[str]) -> list[str]:

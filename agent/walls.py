@@ -175,7 +175,16 @@ class Walls:
             # Whoever may leave is routed; everybody else is stopped before routing.
             with contextlib.suppress(OSError):
                 (_SYSCTL / "ipv4/ip_forward").write_text("1")
-        self._run(("nft", ruleset.raised(self._wall(order), policy)), _PATIENCE_S)
+        wall = self._wall(order)
+        self._run(("nft", ruleset.raised(wall, policy)), _PATIENCE_S)
+        inside = ("nft", ruleset.within(wall, policy, self._nodes()))
+        self._run(("ip", "netns", "exec", names_of(order)[0], *inside), _PATIENCE_S)
+
+    def _nodes(self) -> list[str]:
+        """This node's own addresses, but those of its loopback."""
+        links = json.loads(self._run(("ip", "-json", "-4", "address"), _PATIENCE_S) or "[]")
+        found = {f"{one['local']}/32" for link in links for one in link["addr_info"]}
+        return sorted(one for one in found if not one.startswith("127."))
 
     def _wall(self, order: Order) -> Wall:
         given = self._settings

@@ -31,7 +31,19 @@ ANYWHERE = (Egress("0.0.0.0/0", "tcp", 1, 65_535), Egress("0.0.0.0/0", "udp", 1,
 _HOSTILE = r"""
 use strict; use IO::Socket::INET; use Socket; $| = 1;
 my ($what, @given) = @ARGV;
-sub to { IO::Socket::INET->new(PeerAddr => $_[0], Proto => 'tcp', Timeout => 2) }
+sub six {
+    my ($host, $port) = @_;
+    my $scope = $host =~ /^fe80/ ? index_of() : 0;
+    socket(my $peer, Socket::AF_INET6(), SOCK_STREAM, 0) or return;
+    alarm 2;
+    connect($peer, Socket::pack_sockaddr_in6(
+        $port, Socket::inet_pton(Socket::AF_INET6(), $host), $scope));
+}
+sub to {
+    return six($1, $2) if $_[0] =~ /^\[(.*)\]:(\d+)$/;
+    IO::Socket::INET->new(PeerAddr => $_[0], Proto => 'tcp', Timeout => 2);
+}
+sub index_of { open(my $file, '<', '/sys/class/net/eth0/ifindex') or die; 0 + <$file> }
 if ($what eq 'connect') {
     for my $to (@given) { fork or do { print "$to\n" if to($to); exit 0 } }
     while (wait != -1) {}
@@ -48,8 +60,7 @@ if ($what eq 'connect') {
     while (my $peer = $door->accept) { 1 while sysread($peer, my $said, 4096) }
 } else {
     socket(my $raw, 17, SOCK_RAW, unpack('S', pack('n', 3))) or die "raw: $!";
-    open(my $file, '<', '/sys/class/net/eth0/ifindex') or die; my $index = <$file>;
-    my $to = pack('SnlSCCx8', 17, 3, $index, 0, 0, 0);
+    my $to = pack('SnlSCCx8', 17, 3, index_of(), 0, 0, 0);
     defined(send($raw, pack('H*', $_), 0, $to)) or die "send: $!" for @given;
     print "sent\n";
 }

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ from msgspec.structs import replace
 
 from agent.clock import boottime_us
 from agent.engine import run_plain
+from agent.kept import KeptRuntimes
 from agent.walls import NAMESPACES, Walls, mark_of, names_of, table_of
 from contracts.network import Egress, Policy
 from contracts.signing import FleetError
 from tests.containers import podman, until
-from tests.kept_world import Stage, is_in, keepers, restarts, seen, staged
+from tests.kept_world import BOOT, Stage, is_in, keepers, restarts, seen, staged
 from tests.machine import PATH, need
 from tests.network_world import (
     ANYWHERE,
@@ -115,6 +117,26 @@ def test_without_a_network_nothing_is_reached(world: World) -> None:
         f"{world.shut.address}:22"
     }
     assert ip("-n", names_of(world.shut.order)[0], "-6", "address").strip() == ""
+
+
+def test_there_is_no_ipv6_inside_nor_any_way_around_by_it(world: World) -> None:
+    """No address, no route, not even a loopback's, and root cannot bring it back; an IPv4 address
+    written as IPv6 is judged as what it is.
+    """
+    mine, node = world.wide, node_addresses()[0]
+    show = "cat /proc/net/if_inet6; echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6 || echo no"
+    argv = (*world.stage.image.settings.podman, "exec", mine.order.name, "sh", "-c", show)
+    said = subprocess.run(argv, capture_output=True, check=True, text=True)
+    assert said.stdout == "no\n"
+    allowed = f"[::ffff:{world.far.world}]:{TCP}"
+    refused = (
+        *("[::1]:22", "[fe80::1]:22", "[fd00:ec2::254]:80", f"[::ffff:{METADATA}]:80"),
+        *(f"[::ffff:{node}]:{world.services.port}", f"[::ffff:{world.shut.address}]:22"),
+    )
+    assert mine.reaches(*refused, allowed) == {allowed}
+    assert world.services.connections() == 0
+    with pytest.raises(subprocess.CalledProcessError):
+        ip("-n", names_of(mine.order)[0], "-6", "route", "get", "fd00:ec2::254")
 
 
 def test_frames_that_pretend_are_dropped(world: World) -> None:
@@ -248,6 +270,53 @@ def test_the_wall_stands_without_keeper_and_is_raised_again_when_flushed(world: 
     assert mine.reaches(f"{world.far.world}:{TCP}") == {f"{world.far.world}:{TCP}"}
     assert seen(world.source, mine.name).counted.sent_bytes >= before > 0
     assert restarts(mine.folder) == 0
+
+
+@contextmanager
+def held(*folders: Path) -> Iterator[None]:
+    """Their keepers do nothing meanwhile."""
+    pids = [pid for folder in folders for pid in keepers(folder)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_flush_of_the_nodes_rules_opens_nothing(world: World) -> None:
+    """While nobody sets them again root inside reaches no more than before, though the node passes
+    on what it is given; nor does the node let go of whoever was shut in altogether.
+    """
+    far, table = world.far, table_of(world.stage.node)
+    allowed = {f"{far.world}:{TCP}", f"{far.inner}:{TCP}"}
+    with held(world.wide.folder, world.shut.folder):
+        for family in ("inet", "netdev"):
+            world.nft("delete", "table", family, table)
+        assert world.wide.reaches(*forbidden(world), *allowed) == allowed
+        assert world.shut.reaches(*forbidden(world), *allowed) == {f"{world.shut.address}:22"}
+        assert world.services.connections() == 0
+        assert connects(world.shut.address, 22), "whom the node lets in it lets in still"
+        assert f" {table}\n" not in world.nft("list", "tables")
+    until(lambda: f" {table}\n" in world.nft("list", "tables"), "they stand again", 20)
+
+
+def test_flushed_rules_are_set_again_at_once(world: World) -> None:
+    """Its keeper hears of it from the kernel, long before it looks again, and says so."""
+    image = world.stage.image
+    slow = replace(image.settings, probe_us=600_000_000)
+    source = KeptRuntimes(world.stage.state, world.stage.node, BOOT, slow, world.stage.devices)
+    one = started(world.stage, source, policy(1, *ANYWHERE))
+    is_usable(one)
+    table = table_of(world.stage.node)
+    with held(world.wide.folder, world.shut.folder):
+        for family in ("inet", "netdev"):
+            world.nft("delete", "table", family, table)
+        until(lambda: one.device in world.nft("list", "ruleset"), "its rules stand again", 20)
+        assert "network.flushed" in (one.folder / "keeper.log").read_text()
+    source.stop(one.name, boottime_us())
+    is_in(source, one.name, "stopped")
 
 
 def test_an_end_cuts_what_the_gateway_had_and_leaves_nothing(world: World) -> None:
