@@ -32,7 +32,7 @@ async def issue_pass(
     """
     require(request.user, ADMIN, MEMBER)
     services = services_of(request)
-    secret = secrets.token_urlsafe(_TOKEN_BYTES)
+    secret = apps.TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
     tickets: list[str] = []
 
     async def do(cause: str) -> Done:

@@ -9,6 +9,8 @@ from typing import Final
 
 ENTER: Final = "/.gpuaas/enter"
 COOKIE: Final = "gpuaas-app"
+# A pass is known as one wherever it is found.
+TOKEN_PREFIX: Final = "gpuaas-pass."  # noqa: S105 - not one itself
 # Browsers take a name with this prefix only over TLS, for this host alone (RFC 6265bis 4.1.3.2).
 SECURE_COOKIE: Final = f"__Host-{COOKIE}"
 

@@ -1,6 +1,7 @@
 """HTTP to apps in a runtime, through a gateway process and a real sshd: who enters, what passes."""
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import json
@@ -110,6 +111,7 @@ async def browsers(world: World, gateway: Gateway, port: int) -> None:
     status, _, body = await asked(gateway, get(name, f"Cookie: a=1; {crumb}; gpuaas-app=x"))
     assert status == 200, body
     assert b"\r\ncookie: a=1\r\n" in body, "the app's own cookies pass, the gateway's do not"
+    await authorized(world, gateway, name, crumb, (await given(world, port))["token"])
     gateway.end(kill=True)
     gateway.start()
     await gateway.ready()
@@ -121,6 +123,29 @@ async def browsers(world: World, gateway: Gateway, port: int) -> None:
     for field in foreign:
         status, _, body = await asked(gateway, get(name, f"Cookie: {crumb}", field))
         assert (status, json.loads(body)["code"]) == (403, "app.foreign_page")
+
+
+async def authorized(world: World, gateway: Gateway, name: str, crumb: str, token: str) -> None:
+    """By cookie the app hears its own Authorization, and none of the platform's in any scheme."""
+    for own in ("Bearer mine.own.jwt", "Basic dXNlcjpwYXNz"):
+        field = f"Authorization: {own}"
+        status, _, body = await asked(gateway, get(name, f"Cookie: {crumb}", field))
+        assert (status, f"\r\nauthorization: {own}\r\n".encode() in body) == (200, True), body
+        assert (await asked(gateway, get(name, field)))[0] == 401, "it opens nothing"
+    for secret in (token, world.token):
+        hidden = base64.b64encode(f"x:{secret}".encode()).decode()
+        for field in (f"Basic {hidden}", f"Token {secret}"):
+            raw = get(name, f"Cookie: {crumb}", f"Authorization: {field}")
+            status, _, body = await asked(gateway, raw)
+            assert status == 200, body
+            assert b"uthorization" not in body
+            assert secret.encode() not in body
+    # A bearer of ours decides alone: an API token enters nowhere, whatever the cookie.
+    raw = get(name, f"Cookie: {crumb}", f"Authorization: Bearer {world.token}")
+    assert (await asked(gateway, raw))[0] == 401
+    raw = get(name, f"Cookie: {crumb}", f"Authorization: Bearer {token}")
+    status, _, body = await asked(gateway, raw)
+    assert (status, b"uthorization" in body) == (200, False)
 
 
 async def until_revoked(world: World, gateway: Gateway, grant: str, raw: bytes) -> float:

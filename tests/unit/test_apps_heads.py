@@ -1,7 +1,17 @@
+import base64
+import hashlib
+from typing import Any
+
 import h11
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.gateway.web import heads
+from api.gateway.web.ours import is_ours
+from api.tokens import AUDIENCE, ISSUER
 from contracts import apps
 from domain.errors import DomainError
 
@@ -25,7 +35,7 @@ def test_what_an_app_is_given() -> None:
         "X_Forwarded_For: 9.9.9.9\nForwarded: for=9.9.9.9\nUpgrade: h2c\nTE: trailers\n"
         "Proxy-Authorization: x\nAccept: */*\n\n"
     )
-    assert heads.forwarded(asked, "gpuaas-app", "10.0.0.1", "https") == [
+    assert heads.forwarded(asked, "gpuaas-app", "10.0.0.1", "https", authorized=False) == [
         (b"host", b"h"),
         (b"cookie", b"a=1; b=2"),
         (b"accept", b"*/*"),
@@ -34,6 +44,77 @@ def test_what_an_app_is_given() -> None:
         (b"x-forwarded-host", b"h"),
         (b"connection", b"close"),
     ]
+
+
+def test_an_apps_own_authorization_passes_once() -> None:
+    """As it was sent; two of them, or one named by Connection, are nobody's."""
+    own = "Authorization: Basic YTpi\n"
+    for more, passed in (("", True), (own, False), ("Connection: authorization\n", False)):
+        asked = request(f"GET / HTTP/1.1\nHost: h\n{own}{more}\n")
+        fields = heads.forwarded(asked, "gpuaas-app", "10.0.0.1", "https", authorized=True)
+        assert heads.values(fields, b"authorization") == ([b"Basic YTpi"] if passed else [])
+
+
+PASS = "A" * 43
+KNOWN = {hashlib.sha256(PASS.encode()).hexdigest()}
+
+
+def api_token(**claims: Any) -> str:
+    return jwt.encode({"sub": "user-a", **claims}, Ed25519PrivateKey.generate(), algorithm="EdDSA")
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"Bearer {PASS}",
+        f"bearer  {PASS}",
+        PASS,
+        f'Token token="{PASS}"',
+        f"Token token={PASS}",
+        basic(f"{PASS}:"),
+        basic(f"user:{PASS}"),
+        f"Bearer {apps.TOKEN_PREFIX}of-an-earlier-log",
+        basic(f"x:{apps.TOKEN_PREFIX}y"),
+        f"Bearer {api_token(iss=ISSUER)}",
+        f"Bearer {api_token(aud=AUDIENCE)}",
+        f"Bearer {api_token(aud=['else', AUDIENCE], iss='else')}",
+        f"Bearer {api_token(aud=AUDIENCE).replace('.', '%2E')}",
+        basic(f"x:{api_token(iss=ISSUER)}"),
+        "Bearer " + "a " * 65,
+        basic("a:" * 65),
+    ],
+)
+def test_a_secret_of_the_platform_is_known_wherever_it_stands(value: str) -> None:
+    """Whatever the scheme; signature and time are not asked; what is too much counts as ours."""
+    assert is_ours(value.encode(), KNOWN)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"Bearer {'B' * 43}",
+        f"Bearer {api_token(iss='mine', aud='mine')}",
+        "Bearer a.b.c",
+        "Bearer a.W10.c",
+        basic("user:password"),
+        'Digest username="u", realm="r", nonce="n", uri="/", response="0"',
+        "Bearer \u00ff",
+        "",
+    ],
+)
+def test_an_apps_own_word_is_none_of_ours(value: str) -> None:
+    """Opaque tokens, JWTs of others, Basic, Digest, noise."""
+    assert not is_ours(value.encode(), KNOWN)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_one_or_the_other(value: bytes) -> None:
+    """Nothing that a client sends makes it fail."""
+    is_ours(value, KNOWN)
 
 
 def test_what_a_client_is_given() -> None:

@@ -27,6 +27,7 @@ from api.gateway.web.cookies import Cookies
 from api.gateway.web.guests import Guests
 from api.gateway.web.inside import Inside
 from api.gateway.web.knock import Knocking
+from api.gateway.web.ours import is_ours
 from api.gateway.web.peers import BROKEN, CHUNK, Peer
 from api.problems import MEDIA, problem_bytes
 from api.terminal.tickets import Tickets
@@ -153,13 +154,24 @@ class Front:
         if path == apps.ENTER:
             await self._enter(peer, request, query, found)
             return
-        entry = await self._entry(request, *found)
-        await self._through(peer, request, entry, found[1], source)
+        foreign = not self._is_ours(request)
+        entry = await self._entry(request, *found, by_cookie=foreign)
+        await self._through(peer, request, entry, found[1], source, authorized=foreign)
 
-    async def _entry(self, request: h11.Request, runtime: str, port: int) -> Entry:
-        """Who asks, by the log as it stands now. Raises: DomainError app.no_pass | foreign_page."""
+    def _is_ours(self, request: h11.Request) -> bool:
+        """Whether what it sent as Authorization, if anything, is the platform's."""
+        sent = heads.values(list(request.headers), b"authorization")
+        return any(is_ours(value, self._parts.doors.tokens) for value in sent)
+
+    async def _entry(
+        self, request: h11.Request, runtime: str, port: int, *, by_cookie: bool
+    ) -> Entry:
+        """Who asks, by the log as it stands now: a bearer of ours decides alone, else a cookie.
+
+        Raises: DomainError app.no_pass | foreign_page.
+        """
         doors, headers = self._parts.doors, list(request.headers)
-        token = heads.bearer(headers)
+        token = None if by_cookie else heads.bearer(headers)
         if token is not None:
             grants = [doors.tokens.get(hashlib.sha256(token.encode()).hexdigest())]
         else:
@@ -202,12 +214,14 @@ class Front:
         await _say(peer, HTTPStatus.SEE_OTHER, fields, b"")
 
     async def _through(
-        self, peer: Peer, request: h11.Request, entry: Entry, port: int, source: str
-    ) -> None:
+        self, peer: Peer, request: h11.Request, entry: Entry, port: int, source: str,
+        *, authorized: bool,
+    ) -> None:  # fmt: skip
         """To the app and back, unless the flow is cut. Raises: DomainError, GoneError."""
         guest, flow = await self._guests.begin(entry, source)
         cut = asyncio.create_task(flow.cut.wait())
-        work = asyncio.create_task(self._carried(peer, request, entry, port, source, flow))
+        fields = heads.forwarded(request, self._own, source, self._scheme, authorized=authorized)
+        work = asyncio.create_task(self._carried(peer, request, entry, port, fields, flow))
         try:
             await asyncio.wait({cut, work}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -220,11 +234,11 @@ class Front:
             self._guests.finish(guest, flow)
 
     async def _carried(
-        self, peer: Peer, request: h11.Request, entry: Entry, port: int, source: str, flow: Any
-    ) -> None:
+        self, peer: Peer, request: h11.Request, entry: Entry, port: int, fields: heads.Fields,
+        flow: Any,
+    ) -> None:  # fmt: skip
         app = await self._inside.reach(entry, port)
         try:
-            fields = heads.forwarded(request, self._own, source, self._scheme)
             await carry(Exchange(peer, app, flow, request, fields, self._own))
         finally:
             self._inside.leave(entry, app)

@@ -18,7 +18,7 @@ _HOP: Final = frozenset(
 )
 # What the platform believes, or says itself; nobody else's word for it reaches an app.
 _OURS: Final = frozenset(
-    b"authorization expect forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto "
+    b"expect forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto "
     b"x-forwarded-port x-real-ip".split()
 )
 # They would reach beyond this app's origin.
@@ -58,10 +58,17 @@ def wants_websocket(request: h11.Request) -> bool:
     )
 
 
-def forwarded(request: h11.Request, cookie: str, source: str, scheme: str) -> Fields:
-    """The fields that the app is given. No secret of the platform is among them."""
+def forwarded(
+    request: h11.Request, cookie: str, source: str, scheme: str, *, authorized: bool
+) -> Fields:
+    """The fields that the app is given. No secret of the platform is among them.
+
+    `authorized`: Authorization is the app's own. Two of them are nobody's.
+    """
     headers = list(request.headers)
     dropped = _HOP | _OURS | _listed(headers)
+    if not authorized or len(values(headers, b"authorization")) != 1:
+        dropped |= {b"authorization"}
     kept: Fields = []
     for name, value in headers:
         # `X_Real_Ip` is `X-Real-Ip` to many frameworks: such names say nothing else of use.
