@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from agent.clock import boottime_us
 from agent.engine import Order, read_order
@@ -277,6 +278,12 @@ class Services:
         self.udp.bind(("::", self.port))
         for one in (self.tcp, self.udp):
             one.setblocking(False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_why: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self.tcp.close()

@@ -1,6 +1,9 @@
 """One contract, two engines: what a keeper may ask of Podman and of bubblewrap alike."""
 
 import contextlib
+import os
+import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ from agent.engine import EngineError, Order, engine_of
 from evidence.ids import new_id
 from tests.containers import Image, devices, podman, unpacked, until
 from tests.kept_world import alive
+from tests.network_world import METADATA, Services, connects, node_addresses
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -137,3 +141,69 @@ def children(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+_TRIES = r"""
+use strict; use IO::Socket::INET;
+for my $to (@ARGV) {
+    print "$to\n" if IO::Socket::INET->new(PeerAddr => $to, Proto => 'tcp', Timeout => 2);
+}
+"""
+
+
+def inside(image: Image, order: Order, pid: int, *argv: str) -> str:
+    """What root inside sees of a program there."""
+    enter = engine_of(image.settings).shell(order, pid)[:-1]
+    return subprocess.run((*enter, *argv), capture_output=True, check=True, text=True).stdout
+
+
+@pytest.mark.parametrize("image", [unpacked], ids=["bubblewrap"], indirect=True)
+def test_a_process_runtime_has_no_network_but_its_own_loopback(
+    image: Image, order: Order, tmp_path: Path
+) -> None:
+    """Root inside reaches no service of the node, on its loopback neither, no abstract socket of it,
+    no metadata, no other runtime. A door that is killed is there again at the next probe; it ends
+    with its runtime.
+    """
+    engine = engine_of(image.settings)
+    engine.create(order)
+    engine.start(order)
+    found = engine.adopt(order)
+    assert found is not None
+    until(lambda: probing.banner(found.address, found.port), "its door leads to its sshd", 30)
+    with Services() as services, socket.socket(socket.AF_UNIX) as hidden:
+        hidden.bind(f"\0gpuaas-{order.allocation}")
+        forbidden = [f"{one}:{services.port}" for one in (*node_addresses(), "127.0.0.1")]
+        for target in forbidden:
+            assert connects(target.partition(":")[0], services.port)
+        assert services.connections() == len(forbidden)
+        mine = f"127.0.0.1:{found.port}"
+        tried = (*forbidden, f"{METADATA}:80", "203.0.113.1:80", mine)
+        said = inside(image, order, found.pid, "perl", "-e", _TRIES, *tried)
+        assert said.split() == [mine], "its own sshd"
+        assert services.connections() == 0
+        assert inside(image, order, found.pid, "cat", "/proc/net/route").count("\n") == 1
+        links = inside(image, order, found.pid, "cat", "/proc/net/dev").splitlines()[2:]
+        assert [line.split(":")[0].strip() for line in links] == ["lo"]
+        seen = inside(image, order, found.pid, "cat", "/proc/net/unix")
+        assert order.allocation not in seen
+        assert order.allocation in Path("/proc/net/unix").read_text()
+    [door] = doors(order)
+    os.kill(door, signal.SIGKILL)
+    until(lambda: not probing.banner(found.address, found.port), "nobody is at the door")
+    engine.guard(order, fresh=False)
+    until(lambda: probing.banner(found.address, found.port), "it is there again", 30)
+    engine.stop(order)
+    until(lambda: not doors(order), "it has ended with its runtime")
+    assert not connects(found.address, found.port)
+
+
+def doors(order: Order) -> list[int]:
+    """The programs at the runtime's door."""
+    pids = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            said = (place / "cmdline").read_bytes().split(b"\0")
+            if b"agent.doorway" in said and order.folder.encode() in said:
+                pids.append(int(place.name))
+    return [pid for pid in pids if alive(pid)]
