@@ -134,7 +134,7 @@ type Part = Callable[[Path, int, int], Iterator[str]]
 PARTS: dict[str, tuple[Part, int]] = {
     "replays": (replays, 180),
     "stacks": (stacks, 20),
-    "changes": (changes, 24),
+    "changes": (changes, 12),
     "terminals": (terminals, 10),
     "machines": (machines, 1_000),
     "schedules": (schedules, 1_000_000),
