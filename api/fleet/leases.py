@@ -97,12 +97,12 @@ def overdue(known: KnownNode, now_us: int, timing: Timing) -> list[Ending]:
     if not known.live:
         return []
     end_us = known.lease_end_us()
-    endings = []
-    for live in sorted(known.live.values(), key=lambda one: one.allocated_at):
-        rebooted = is_of_old_boot(known, live)
-        if rebooted or now_us > end_us + timing.grace_us:
-            endings.append(_gone(known, live, 0 if rebooted else end_us, now_us))
-    return endings
+    lapsed = now_us > end_us + timing.grace_us
+    over = [live for live in known.live.values() if lapsed or is_of_old_boot(known, live)]
+    over.sort(key=lambda one: one.allocated_at)
+    return [
+        _gone(known, live, 0 if is_of_old_boot(known, live) else end_us, now_us) for live in over
+    ]
 
 
 def _gone(known: KnownNode, live: LiveRuntime, until_us: int, now_us: int) -> Ending:

@@ -101,11 +101,12 @@ class Machine:
     def tick(self) -> None:
         """`loops` of the agent: look, renew, beat, send what is in the spool."""
         world = self.world
-        world.at(self.chance.within(6 * SECOND, 14 * SECOND), self.tick)
+        world.again(6 * SECOND, 14 * SECOND, self.tick)
         if not (self.up and self.agent_up):
             return
         now_us = self.boot_us()
-        self._look(now_us)
+        if self._untold:
+            self._look(now_us)
         world.carry(self.hears_beat, self.boot, now_us)
         if not self.spool:
             return
@@ -122,8 +123,6 @@ class Machine:
 
     def _look(self, now_us: int) -> None:
         """`watch.report` and `watch.renew`."""
-        if not self._untold:
-            return
         usable = []
         ended = False
         for one in self._untold:

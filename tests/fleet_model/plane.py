@@ -175,7 +175,7 @@ class Plane:
     def tick(self) -> None:
         """`loops.tend`, a user who launches whenever there is room, and one who stops."""
         world = self.world
-        world.at(self.chance.within(5 * SECOND, 20 * SECOND), self.tick)
+        world.again(5 * SECOND, 20 * SECOND, self.tick)
         if not self.up:
             return
         known = self.known

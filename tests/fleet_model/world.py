@@ -44,6 +44,12 @@ class World:
         self._count += 1
         heappush(self._queue, (self.true_us + delay_us, self._count, what, given))
 
+    def again(self, low_us: int, high_us: int, what: Callable[[], None]) -> None:
+        """Once more, between these two from now: `at` and `within`, for what ticks all the time."""
+        self._count += 1
+        wait_us = low_us + int(self.chance.random() * (high_us - low_us + 1))
+        heappush(self._queue, (self.true_us + wait_us, self._count, what, ()))
+
     def go_on(self, until_us: int) -> None:
         """Everything that comes before that instant."""
         queue, pop = self._queue, heappop
