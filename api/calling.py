@@ -30,9 +30,12 @@ class Api(Struct, frozen=True):
         """The JSON object at `path`. Raises: as `_asked`."""
         return self._asked("GET", path, None, {})
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to an acting POST, with an idempotency key of its own. Raises: as `_asked`."""
-        return self._asked("POST", path, body, {"Idempotency-Key": secrets.token_hex(16)})
+    def post(self, path: str, body: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+        """The answer to an acting POST, under an idempotency key of its own or this one.
+
+        Raises: as `_asked`.
+        """
+        return self._asked("POST", path, body, {"Idempotency-Key": key or secrets.token_hex(16)})
 
     def _asked(
         self, method: str, path: str, body: Mapping[str, Any] | None, more: Mapping[str, str]

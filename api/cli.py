@@ -46,6 +46,7 @@ def _of_this_version(settings: Settings) -> Settings:
 
 
 def _up(args: argparse.Namespace) -> int:
+    from api.first_steps import hint
     from api.supervisor import running
     from api.tokens import developer_token
 
@@ -59,10 +60,12 @@ def _up(args: argparse.Namespace) -> int:
     with running(_say, http_port=args.port) as stack:
         vkey = (stack.settings.storage / "vkey").read_text().strip()
         print(f"URL    {stack.url}")
-        print(f"token  {developer_token(stack.settings)}")
+        token = developer_token(stack.settings)
+        print(f"token  {token}")
         print(f"vkey   {vkey}")
         print(f"ssh    {stack.settings.gateway_host}:{stack.settings.gateway_port}")
         print(f"apps   {stack.settings.apps_url}")
+        print(hint(stack.url, token, stack.settings.ca, sys.argv[0]), end="")
         print("Ctrl-C stops it.", flush=True)
         while not stopping.wait(0.5):
             for name in stack.tend():
@@ -259,6 +262,12 @@ def _continue_log(args: argparse.Namespace) -> int:
     return 0
 
 
+def _first_steps(_args: argparse.Namespace) -> int:
+    from api.first_steps import first_steps
+
+    return first_steps()
+
+
 def _status(_args: argparse.Namespace) -> int:
     from api.status import status
 
@@ -291,19 +300,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("list", _list, "every runtime, newest first, with since when nobody uses it")
     verb("show", _show, "one runtime and what happens next").add_argument("runtime")
     options.node(verb("node", _node, "nodes as an operator reads them"))
-    agent = verb("agent", _agent, "a node agent of the embedded stack")
-    kind = agent.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--devices", choices=("simulated", "nvml"), help="SIMULATED or real GPUs")
-    kind.add_argument("--simulated", action="store_true", help="the same as --devices simulated")
-    agent.add_argument("--nvml-library", type=Path, metavar="PATH", help="libnvidia-ml.so.1")
-    agent.add_argument("--cuda-library", type=Path, metavar="PATH", help="libcuda.so.1")
-    agent.add_argument("--engine", choices=("simulated", "podman", "bubblewrap"))
-    agent.add_argument("--images", type=Path, metavar="FILE", help="allow-list of images, JSON")
-    agent.add_argument("--rootfs", type=Path, metavar="DIR", help="unpacked images (bubblewrap)")
-    agent.add_argument("--podman", metavar="WORDS", help="podman and its global options")
-    agent.add_argument("--create", metavar="WORDS", help="more options of podman create")
-    agent.add_argument("--network", metavar="NAME", help="network of runtimes (podman)")
-    agent.add_argument("--model", default="T4", help="the model that this node is expected to be")
+    options.agent(verb("agent", _agent, "a node agent of the embedded stack"))
     nats = verb("nats-config", _nats_config, "the configuration of a nats-server for this platform")
     options.nats(nats)
     own = verb("certificate", _certificate, "a certificate of the node CA for API and apps")
@@ -325,6 +322,8 @@ def build_parser() -> argparse.ArgumentParser:
     onward.add_argument("--note", type=Path, required=True, help="the old log's last signed note")
     onward.add_argument("--key", required=True, metavar="VKEY", help="the old log's vkey")
     onward.add_argument("--first-lost", type=int, required=True, metavar="POSITION")
+    text = "organization, project and an example price on SIMULATED GPUs, and how to launch"
+    verb("first-steps", _first_steps, text)
     verb("status", _status, "ready or not, why, and which certificates end soon")
     verb("demo", _demo, "from an empty directory to a verified invoice")
     replay = verb("replay", _replay, "drive the platform with a recorded cluster trace")

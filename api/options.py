@@ -25,6 +25,22 @@ def node(node: argparse.ArgumentParser) -> None:
     verbs.add_parser("show", help="one node, its devices, why it is barred").add_argument("node")
 
 
+def agent(agent: argparse.ArgumentParser) -> None:
+    """What `gpuaas agent` takes."""
+    kind = agent.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--devices", choices=("simulated", "nvml"), help="SIMULATED or real GPUs")
+    kind.add_argument("--simulated", action="store_true", help="the same as --devices simulated")
+    agent.add_argument("--nvml-library", type=Path, metavar="PATH", help="libnvidia-ml.so.1")
+    agent.add_argument("--cuda-library", type=Path, metavar="PATH", help="libcuda.so.1")
+    agent.add_argument("--engine", choices=("simulated", "podman", "bubblewrap"))
+    agent.add_argument("--images", type=Path, metavar="FILE", help="allow-list of images, JSON")
+    agent.add_argument("--rootfs", type=Path, metavar="DIR", help="unpacked images (bubblewrap)")
+    agent.add_argument("--podman", metavar="WORDS", help="podman and its global options")
+    agent.add_argument("--create", metavar="WORDS", help="more options of podman create")
+    agent.add_argument("--network", metavar="NAME", help="network of runtimes (podman)")
+    agent.add_argument("--model", default="T4", help="the model that this node is expected to be")
+
+
 def nats(nats: argparse.ArgumentParser) -> None:
     """What `gpuaas nats-config` takes."""
     nats.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
