@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from agent.clock import boottime_us
-from agent.engine import environment
+from agent.engine import EngineError, environment
 from agent.spool import Spool
 from agent.store import Store
-from agent.volume_images import Outcome
+from agent.volume_images import Outcome, may_resize
+from agent.volume_places import holder_of, place_of
 from contracts import fleet, volumes
 from contracts.signing import FleetError
 from contracts.volumes import (
@@ -38,7 +40,7 @@ INSERT INTO volume_fence (volume, number) VALUES (:volume, :number)
 ON CONFLICT (volume) DO UPDATE SET number = excluded.number"""
 _ADD: Final = """
 INSERT INTO volume_work (number, work) VALUES (:number, :work) ON CONFLICT (number) DO NOTHING"""
-_NEXT: Final = "SELECT number, work FROM volume_work ORDER BY number LIMIT 1"
+_NEXT: Final = "SELECT number, work FROM volume_work ORDER BY number"
 _DONE: Final = "DELETE FROM volume_work WHERE number = :number"
 
 _ROOT: Final = str(Path(__file__).resolve().parents[1])
@@ -80,12 +82,23 @@ def enqueue(store: Store, number: int, order: VolumeOrder) -> None:
         conn.execute(_ADD, {"number": number, "work": msgspec.json.encode(order)})
 
 
-def waiting(store: Store) -> Job | None:
-    """The oldest order that has no result yet."""
-    row = store.conn.execute(_NEXT).fetchone()
-    if row is None:
-        return None
-    return Job(row[0], msgspec.json.decode(row[1], type=VolumeOrder.__value__))
+def waiting(store: Store, later: Callable[[VolumeOrder], bool] = lambda _: False) -> Job | None:
+    """The oldest order that has no result yet, but those that can only be done `later`."""
+    for number, work in store.conn.execute(_NEXT).fetchall():
+        order: VolumeOrder = msgspec.json.decode(work, type=VolumeOrder.__value__)
+        if not later(order):
+            return Job(number, order)
+    return None
+
+
+def awaits_detachment(state: Path, order: VolumeOrder) -> bool:
+    """A growth, where the kernel does not let us resize what a runtime has mounted."""
+    if not isinstance(order, GrowVolume) or may_resize():
+        return False
+    try:
+        return bool(holder_of(place_of(state, order.volume)).allocation)
+    except EngineError:
+        return False
 
 
 def answer(store: Store, spool: Spool, job: Job, outcome: Outcome) -> None:
@@ -146,13 +159,18 @@ async def carry_out(state: Path, order: VolumeOrder) -> Outcome | None:
 
 async def work(store: Store, spool: Spool, state: Path | None, wake: asyncio.Event) -> None:
     """Never returns: one order at a time, the oldest first. Without `state` it is SIMULATED."""
+
+    def later(order: VolumeOrder) -> bool:
+        return state is not None and awaits_detachment(state, order)
+
     while True:
-        job = waiting(store)
+        job = waiting(store, later)
         if job is None:
             await asyncio.sleep(_IDLE_S)
             continue
         found = simulated(job.order) if state is None else await carry_out(state, job.order)
-        if found is None:
+        # Attached between our look and the work: it waits for its turn again.
+        if found is None or (found.code == "volume.attached" and later(job.order)):
             await asyncio.sleep(_AGAIN_S)
             continue
         answer(store, spool, job, found)

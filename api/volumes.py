@@ -98,7 +98,9 @@ def _made(said: tuple[Said, ...], name: str) -> Volume:
 async def grow_volume(
     request: FrontRequest, volume_id: FromPath[str], data: JSONBody[VolumeGrow]
 ) -> Response[Any]:
-    """Attached or not; it has the new size when its node says so."""
+    """It has the new size when its node says so: at once, or, while a runtime has it on a node that
+    may not resize what is mounted, when that has ended; no other order about it is taken till then.
+    """
     require(request.user, OPERATOR, ADMIN, MEMBER)
     services = services_of(request)
     nothing = VolumeChanged(id=volume_id, did=[], snapshot=None, version=None)

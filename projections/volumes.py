@@ -44,7 +44,7 @@ SHAPES: Final = (
 NEXT: Final[dict[str, str]] = {
     "creating": "its node makes it; then a launch may have it",
     "ready": "a launch on its node may have it",
-    "growing": "ready when its node says so",
+    "growing": "ready when its node says so, on some nodes when the runtime that has it has ended",
     "snapshotting": "ready when its node says so",
     "restoring": "ready when its node says so",
     "wiping": "deleted when its node gives a receipt",

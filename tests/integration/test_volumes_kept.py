@@ -1,8 +1,10 @@
 """Real volumes under real containers: loopback ext4, mounted by keepers, wiped with a receipt."""
 
 import asyncio
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -198,6 +200,8 @@ def test_growing_copying_and_restoring(stage: Stage) -> None:
         assert (grown, now > before + 10) == ("", True)
     else:
         assert (grown, now) == ("volume.attached", before)
+        with pytest.raises(PermissionError):
+            resize(place_of(stage.state, volume).mnt, 2 * SIZE_MIB)
     inside(stage, name, 1, "echo new > /data/word; echo more > /data/b")
     assert do(stage, RestoreVolume(volume, snapshot)).code == "volume.attached"
     ended(source, name)
@@ -209,6 +213,16 @@ def test_growing_copying_and_restoring(stage: Stage) -> None:
     assert inside(stage, again, 2, "cat /data/word; ls /data/b 2>&1").startswith("old\nls: ")
     assert int(inside(stage, again, 2, "df -m --output=size /data | tail -1")) > before + 10
     ended(source, again)
+
+
+def resize(mount: Path, size_mib: int) -> None:
+    """What resize2fs asks of the kernel: EXT4_IOC_RESIZE_FS, _IOW('f', 16, __u64), in blocks."""
+    handle = os.open(mount, os.O_RDONLY)
+    try:
+        blocks = size_mib * MIB // os.fstatvfs(handle).f_bsize
+        fcntl.ioctl(handle, 0x40086610, struct.pack("=Q", blocks))
+    finally:
+        os.close(handle)
 
 
 def test_a_wipe_leaves_nothing_and_says_how_much(stage: Stage) -> None:
@@ -380,8 +394,9 @@ def _encoded(order: VolumeOrder) -> str:
 def test_from_the_log_to_the_disk_and_back(
     database: Database, nats_server: Nats, tmp_path: Path, image: Image
 ) -> None:
-    """Made by order, attached by a launch's own append, written, stopped, started again: the data
-    is there. The agent is killed while it has it. Wiped: the receipt covers it. An auditor believes
+    """Made by order, attached by a launch's own append, written, told to grow: it is larger when the
+    runtime has ended, where the kernel resizes nothing that is mounted. Started again: the data is
+    there. The agent is killed while it has it. Wiped: the receipt covers it. An auditor believes
     every word.
     """
 
@@ -394,8 +409,8 @@ def test_from_the_log_to_the_disk_and_back(
             await world.write(name, fact, org=ORG)
             await world.until(name, "volume.formatted", 60)
             spec = image.spec(volumes=(VolumeMount(name, "/data"),))
-            said = ""
-            for number, script in ((1, "echo kept > /data/word"), (2, "cat /data/word")):
+            said, df = "", "df -m --output=size /data | tail -1"
+            for number, script in ((1, "echo kept > /data/word"), (2, f"cat /data/word; {df}")):
                 one = await world.launch(crew.node, 0, spec)
                 await world.until(one, "runtime.usable", 120)
                 if number == 1:
@@ -404,15 +419,22 @@ def test_from_the_log_to_the_disk_and_back(
                 [allocation] = await asyncio.to_thread(crew.containers)
                 box = f"gpuaas-{allocation.removeprefix('allocation-')}-{number}"
                 said = await asyncio.to_thread(image.say, "exec", box, "sh", "-c", script)
+                if number == 1:
+                    await world.write(name, volume.GrowRequested(2 * SIZE_MIB, now_us()), org=ORG)
+                    await asyncio.sleep(2)
+                    grown = (await world.tags(name)).count("volume.grown")
+                    assert grown == volume_images.may_resize()
                 await world.stop(one)
+                await world.until(name, "volume.grown", 90)
                 await world.until(one, "runtime.stopped", 90)
-            assert said == "kept\n"
+            word, size = said.split()
+            assert (word, int(size) > SIZE_MIB) == ("kept", True)
             await world.write(name, volume.WipeRequested(now_us()), org=ORG)
             await world.until(name, "volume.deleted", 60)
             facts = [entry.fact for entry in await world.log.read_stream(name)]
             [receipt] = [one for one in facts if isinstance(one, volume.Wiped)]
             assert (receipt.method, receipt.bytes_covered) == (
-                volume_images.WIPED, SIZE_MIB * MIB,
+                volume_images.WIPED, 2 * SIZE_MIB * MIB,
             )  # fmt: skip
             assert not left(crew.state)
         finally:

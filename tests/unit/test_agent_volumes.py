@@ -1,18 +1,27 @@
 """Orders about volumes on one node: fenced by number, done once, answered by one word each."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from agent import orders, volume_work
 from agent.orders import Node
-from agent.volume_images import WIPED, Outcome, do
-from agent.volume_places import lying
+from agent.volume_images import WIPED, Outcome, do, may_resize
+from agent.volume_places import Holder, lying
 from contracts import fleet, volumes
 from contracts.fleet import Command
-from contracts.volumes import CreateVolume, GrowVolume, VolumeOrder, WipeStray, WipeVolume
+from contracts.volumes import (
+    CreateVolume,
+    GrowVolume,
+    SnapshotVolume,
+    VolumeOrder,
+    WipeStray,
+    WipeVolume,
+)
 from tests.unit.test_agent_orders import BOOT, LEASE_END, NAME, S, closed, opened, said, sent
 
 VOLUME = "volume-01936f00-0000-7000-8000-000000000001"
@@ -118,3 +127,25 @@ def test_what_lies_on_the_disk_is_listed(tmp_path: Path) -> None:
     assert (said["method"], said["bytes_covered"]) == (WIPED, 0)
     assert lying(tmp_path) == ["volume-b", "volume-c"]
     assert do(tmp_path, WipeStray("volume-e")).said["method"] == "absent"
+
+
+def test_a_growth_waits_until_it_is_detached_and_holds_up_nobody(
+    node: Node, tmp_path: Path
+) -> None:
+    """Where what is mounted cannot be resized; whoever comes after it is served meanwhile."""
+    held = tmp_path / "volumes" / VOLUME / "holder.json"
+    held.parent.mkdir(parents=True)
+    held.write_bytes(msgspec.json.encode(Holder("allocation-1", 3)))
+    grow, snapshot = GrowVolume(VOLUME, 128), SnapshotVolume(VOLUME[:-1] + "2", "snapshot-1")
+    for number, order in ((10, grow), (11, snapshot)):
+        assert orders.handle(node, sent(about(number, order)), 1 * S).refused == ""
+
+    def turn() -> VolumeOrder | None:
+        later = partial(volume_work.awaits_detachment, tmp_path)
+        job = volume_work.waiting(node.store, later)
+        return None if job is None else job.order
+
+    assert turn() == (grow if may_resize() else snapshot)
+    held.write_bytes(msgspec.json.encode(Holder("", 3)))
+    assert turn() == grow
+    assert not volume_work.awaits_detachment(tmp_path, GrowVolume("../etc", 128))
