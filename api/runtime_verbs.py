@@ -26,12 +26,22 @@ def shown(runtime: str, env: Mapping[str, str] = os.environ) -> int:
         ("STOPPED", "never for being idle" if limit is None else f"when idle for {limit} s"),
         ("NODE", found["node"] or "-"),
         ("IMAGE", (found["config"] or {}).get("image", "-")),
+        ("NETWORK", found["network"] or "-"),
+        ("EGRESS", _egress(found["egress"])),
         ("SIMULATED", {True: "yes", False: "no", None: "-"}[found["simulated"]]),
         ("WHY", plain(found["why"]) or "-"),
         ("NEXT", plain(found["next"])),
     ):
         print(f"{name.lower():10} {text}")
     return 0
+
+
+def _egress(counted: Mapping[str, Any] | None) -> str:
+    """What passed by its network's policy, as its node counted it."""
+    if counted is None:
+        return "-"
+    sent, received, at = counted["sent_bytes"], counted["received_bytes"], counted["counted_at"]
+    return f"{sent} bytes sent, {received} received until {at} (the node's word; not priced)"
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Networks from the log to a packet and back: the control plane's words on a real node."""
 
 import asyncio
+import secrets
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from api.embedded.nats import Nats
 from contracts.network import Policy
 from domain import network, runtime
 from domain.network import Rule
+from domain.words import Attested
+from evidence.append import Append, Write
 from evidence.ids import new_id
 from tests.agent_world import ORG, PRIVATE, World, story
 from tests.api_stage import Stage, play
@@ -27,7 +31,9 @@ _WEB = {"cidr": "203.0.113.0/24", "protocol": "tcp", "first_port": 80, "last_por
 
 
 def test_a_network_over_the_api(database: Database, nats_url: str, tmp_path: Path) -> None:
-    """Created in a project, changed, named by a launch, deleted; every refusal by its name."""
+    """Created in a project, changed, named by a launch, deleted; every refusal by its name. What
+    left by its policy is shown with the runtime, as its node counted it.
+    """
 
     async def scene(stage: Stage) -> None:
         ids = await stage.tenant()
@@ -55,6 +61,13 @@ def test_a_network_over_the_api(database: Database, nats_url: str, tmp_path: Pat
         assert (shown["network"], shown["egress"], shown["version"]) == (
             *(made["id"], None), began.json()["version"],
         )  # fmt: skip
+        await counts(stage, began.json()["id"], 1 << 40, 7)
+        await stage.views()
+        counted = (await stage.get(f"/v1/runtimes/{began.json()['id']}")).json()["egress"]
+        assert (counted["sent_bytes"], counted["received_bytes"]) == (1 << 40, 7)
+        assert counted["counted_at"]
+        [of_list] = (await stage.get("/v1/runtimes")).json()["items"]
+        assert of_list["egress"] == counted
         [listed] = (await stage.get("/v1/networks")).json()["items"]
         assert (listed["name"], listed["runtimes"], listed["version"]) == ("lab", 1, 2)
         gone = await stage.post(f"{where}/delete", {})
@@ -69,6 +82,16 @@ def test_a_network_over_the_api(database: Database, nats_url: str, tmp_path: Pat
         assert other.status_code == 404
 
     play(database, nats_url, tmp_path, scene)
+
+
+async def counts(stage: Stage, name: str, sent: int, received: int) -> None:
+    """What the runtime's node would have said, in the log."""
+    recorded = await stage.services.log.read_stream(name)
+    word = Attested("node-1", "0" * 64, "0" * 32, 1, "e30=", "AA==")
+    fact = runtime.EgressCounted(sent, received, 1, time.time_ns() // 1000, word)
+    write = Write(name, recorded[0].org, recorded[-1].version, (fact,))
+    cause = f"cmd:{secrets.token_hex(32)}"
+    await stage.services.log.append(Append((write,), "system-test", cause))
 
 
 @pytest.fixture(scope="module")
