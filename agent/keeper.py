@@ -180,14 +180,14 @@ class Keeper:
         if self._has_ended():
             self._ended_itself(self.engine.adopt(self.order))
 
-    def _guard(self) -> None:
-        """Its wall stands and is the newest; what was counted is in `seen`.
+    def _guard(self, *, fell: bool = False) -> None:
+        """Its wall stands and is the newest; what was counted is in `seen`. `fell`: it does not.
 
         Where the rules cannot be set it is tried again in a moment: the old ones stand meanwhile.
         """
         changed_ns = _changed_ns(self.folder / "policy.json")
         try:
-            counted = self.engine.guard(self.order, fresh=changed_ns != self.policy_ns)
+            counted = self.engine.guard(self.order, fresh=fell or changed_ns != self.policy_ns)
         except EngineError as error:
             self._note(error)
             self.policy_ns = -1
@@ -202,7 +202,7 @@ class Keeper:
         if fell:
             self._note(EngineError("network.flushed", "somebody deleted the rules: set again"))
         if fell or _changed_ns(self.folder / "policy.json") != self.policy_ns:
-            self._guard()
+            self._guard(fell=fell)
 
     def _metered(self, meter: Counted) -> Seen:
         """What was seen, with what passed since the meter was read last."""

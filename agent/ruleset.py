@@ -11,6 +11,7 @@ Source: nft(8), 1.0.6.
 import hashlib
 import ipaddress
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
@@ -46,7 +47,16 @@ class Wall(Struct, frozen=True):
     gateways: tuple[str, ...]
 
 
-def shared(table: str, prefix: str) -> list[str]:
+type Chains = dict[str, tuple[str, ...]]
+_HOOKS = {
+    "outbound": "filter hook prerouting priority mangle",
+    "inbound": "filter hook forward priority mangle",
+    "own": "filter hook output priority mangle",
+    "leaving": "nat hook postrouting priority srcnat",
+}
+
+
+def _shared(prefix: str) -> Chains:
     """The node's part: what comes from or goes to an interface of ours and has no chain, ends.
 
     To a runtime the node itself may open TCP connections (probe, gateway), nobody else.
@@ -56,34 +66,34 @@ def shared(table: str, prefix: str) -> list[str]:
     inbound = ("oifname vmap @to_runtime", f"oifname {ours} drop")
     own = (f"oifname {ours} ct direction reply drop", f"oifname {ours} meta l4proto != tcp drop")
     leaving = (f"iifname {ours} oifname != {ours} masquerade",)
-    lines = [f"add table {family} {table}" for family in ("inet", "netdev")]
-    lines += [
-        f"add map inet {table} {name}_runtime {{ type ifname : verdict; }}"
-        for name in ("from", "to")
-    ]
-    for chain, hook, rules in (
-        ("outbound", "filter hook prerouting priority mangle", outbound),
-        ("inbound", "filter hook forward priority mangle", inbound),
-        ("own", "filter hook output priority mangle", own),
-        ("leaving", "nat hook postrouting priority srcnat", leaving),
-    ):
-        lines.append(f"add chain inet {table} {chain} {{ type {hook}; policy accept; }}")
-        lines += _filled(table, chain, rules)
-    return lines
+    return {"outbound": outbound, "inbound": inbound, "own": own, "leaving": leaving}
+
+
+def _chains(wall: Wall, policy: Policy | None) -> Chains:
+    """All rules of table `inet` that bear on the runtime, by chain."""
+    judged = {"from": tuple(_from(wall, policy)), "to": tuple(_to(wall, policy))}
+    return _shared(wall.prefix) | {f"{way}_{wall.mark}": judged[way] for way in judged}
 
 
 def raised(wall: Wall, policy: Policy | None) -> str:
     """The whole wall as one transaction; a repeat changes nothing and keeps the counters."""
     table, mark = wall.table, wall.mark
-    lines = shared(table, wall.prefix)
+    lines = [f"add table {family} {table}" for family in ("inet", "netdev")]
+    lines += [
+        f"add map inet {table} {name}_runtime {{ type ifname : verdict; }}"
+        for name in ("from", "to")
+    ]
+    for chain, hook in _HOOKS.items():
+        lines.append(f"add chain inet {table} {chain} {{ type {hook}; policy accept; }}")
     lines += [f"add counter inet {table} {name}_{mark}" for name in _COUNTERS]
     if policy is not None:
         lines.append(f"add set inet {table} {peers(policy.network)} {{ type ifname; }}")
         member = f'{peers(policy.network)} {{ "{wall.interface}" }}'
         lines.append(f"add element inet {table} {member}")
-    for name, rules in (("from", _from(wall, policy)), ("to", _to(wall, policy))):
-        lines.append(f"add chain inet {table} {name}_{mark}")
-        lines += _filled(table, f"{name}_{mark}", rules)
+    lines += [f"add chain inet {table} {name}_{mark}" for name in ("from", "to")]
+    for chain, rules in _chains(wall, policy).items():
+        lines += _filled(table, chain, rules)
+    for name in ("from", "to"):
         jump = f'{{ "{wall.interface}" : jump {name}_{mark} }}'
         lines.append(f"add element inet {table} {name}_runtime {jump}")
     hook = f'type filter hook ingress device "{wall.interface}" priority filter; policy drop;'
@@ -110,6 +120,16 @@ def within(wall: Wall, policy: Policy | None, nodes: Iterable[str]) -> str:
         lines.append(f"add chain inet {_WITHIN} {chain} {{ {hook}; policy drop; }}")
         lines += _filled(_WITHIN, chain, rules)
     return "\n".join([*lines, ""])
+
+
+def intact(listing: str, wall: Wall, policy: Policy | None) -> bool:
+    """Whether no rule is missing of what `raised` made, nor the way from the hooks to them."""
+    found = Counter(
+        str(one["rule"]["chain"]) for one in json.loads(listing)["nftables"] if "rule" in one
+    )
+    ways = {name: elements for kind, name, elements in _things(listing) if kind == "map"}
+    led = all(wall.interface in ways.get(f"{way}_runtime", ()) for way in ("from", "to"))
+    return led and all(found[name] == len(rules) for name, rules in _chains(wall, policy).items())
 
 
 def razed(listing: str, table: str, mark: str, interface: str) -> str:

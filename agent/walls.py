@@ -61,7 +61,7 @@ class Walls:
         mark = mark_of(order.name)
         listing = self._listing(order.node)
         found = ruleset.counted(listing, mark) if listing else None
-        if found is None or fresh:
+        if found is None or fresh or not ruleset.intact(listing, self._wall(order), policy):
             with _alone(Path(order.folder).parent):
                 self._apply(order, policy)
             found = found or (0, 0)

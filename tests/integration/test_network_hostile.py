@@ -319,6 +319,30 @@ def test_flushed_rules_are_set_again_at_once(world: World) -> None:
     is_in(source, one.name, "stopped")
 
 
+def test_a_rule_that_is_taken_away_is_there_again_after_the_next_probe(world: World) -> None:
+    """Its chain emptied, its way from the hook cut, its frames let through: none stays so. What it
+    sent meanwhile is counted on.
+    """
+    mine, table = world.wide, table_of(world.stage.node)
+    mark = mark_of(mine.order.name)
+
+    def standing() -> tuple[int, bool]:
+        said = world.nft("list", "ruleset")
+        return said.count(mark), "vmap @to_runtime" in said
+
+    whole, before = standing(), seen(world.source, mine.name).counted.sent_bytes
+    for harm in (
+        ("flush", "chain", "inet", table, f"from_{mark}"),
+        ("delete", "element", "inet", table, "from_runtime", f'{{ "{mine.device}" }}'),
+        ("flush", "chain", "inet", table, "inbound"),
+        ("delete", "table", "netdev", table),
+    ):
+        world.nft(*harm)
+        until(lambda: standing() == whole, f"{harm} is undone", 20)
+    assert mine.reaches(*forbidden(world)) == set()
+    assert seen(world.source, mine.name).counted.sent_bytes >= before
+
+
 def test_an_end_cuts_what_the_gateway_had_and_leaves_nothing(world: World) -> None:
     """After a stop a connection into the runtime is dead, its namespace, link, rules and address
     are gone, and an orphan's too.
