@@ -65,7 +65,11 @@ async def serve(listener: socket.socket, ended: int, port: int) -> None:
         except OSError:  # nobody listens (yet); TimeoutError is one
             writer.close()
             return
-        await asyncio.gather(_pump(reader, into), _pump(inside, writer))
+        try:
+            await asyncio.gather(_pump(reader, into), _pump(inside, writer))
+        finally:
+            into.close()
+            writer.close()
 
     asyncio.get_running_loop().add_reader(ended, over.set)
     server = await asyncio.start_server(taken, sock=listener)

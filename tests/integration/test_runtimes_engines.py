@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -189,6 +190,15 @@ def test_a_process_runtime_has_no_network_but_its_own_loopback(
         assert order.allocation not in seen
         assert order.allocation in Path("/proc/net/unix").read_text()
     [door] = doors(order)
+    handles = len(list(Path(f"/proc/{door}/fd").iterdir()))
+    for reset in (0, 1) * 20:
+        with socket.create_connection((found.address, found.port), timeout=5) as peer:
+            assert peer.recv(8) == b"SSH-2.0-"
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
+    until(
+        lambda: len(list(Path(f"/proc/{door}/fd").iterdir())) == handles,
+        "it lets go of whom it served",
+    )
     os.kill(door, signal.SIGKILL)
     until(lambda: not probing.banner(found.address, found.port), "nobody is at the door")
     engine.guard(order, fresh=False)
