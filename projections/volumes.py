@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from domain import volume
+from domain import stray, volume
 from projections.batch import Apply, Batch
 from projections.entries import Entry
 from projections.table import Shape, text
@@ -127,6 +127,13 @@ def _wiped(b: Batch, e: Entry, f: volume.Wiped) -> None:
     b["volume_receipt"].add(str(e.position), tail)
 
 
+def _stray_wiped(b: Batch, e: Entry, f: stray.VolumeWiped) -> None:
+    """Its owner sees that what was given up is gone, by the word of whichever node had it."""
+    if f.bytes_covered:
+        tail = f"{text(f.volume)}\t{text(f.method)}\t{f.bytes_covered}\t{f.duration_us}"
+        b["volume_receipt"].add(str(e.position), f"{tail}\t{f.decided_us}")
+
+
 def _deleted(b: Batch, e: Entry, f: volume.Deleted) -> None:
     _state(b, e, "deleted", f.decided_us)
 
@@ -152,6 +159,7 @@ APPLY: Final[dict[type, Apply]] = {
     volume.Restored: _restored,
     volume.WipeRequested: _wipe,
     volume.Wiped: _wiped,
+    stray.VolumeWiped: _stray_wiped,
     volume.Deleted: _deleted,
     volume.Lost: _lost,
     volume.OrderRefused: _refused,

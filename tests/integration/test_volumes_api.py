@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 
 from api.edge import instant
-from domain import meter, node, volume
+from domain import meter, node, stray, volume
 from domain.words import Attested
 from evidence.append import Append, Write
 from evidence.reader import Recorded, decode_entry
@@ -213,7 +213,8 @@ def test_a_volume_of_a_dead_node_is_given_up_and_its_node_retired(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """By an operator, once its node is silent; until then its node must wipe it, and no node under
-    a volume is retired.
+    a volume is retired. What its disk still held when it came back was wiped: its node's timeline
+    says so, and the volume itself.
     """
 
     async def scene(stage: Stage) -> None:
@@ -237,6 +238,17 @@ def test_a_volume_of_a_dead_node_is_given_up_and_its_node_retired(
         assert (await stage.post(f"{of}/lost")).json()["did"] == []
         found = (await shown(stage, made["id"]))["volume"]
         assert found["state"] == "lost"
+        await says(
+            stage, lies, stray.VolumeWipeRequested(made["id"], now()),
+            stray.VolumeWiped(made["id"], 7, "zero", 64 * MIB, 5, 1, now(), word(lies)),
+        )  # fmt: skip
+        [receipt] = (await shown(stage, made["id"]))["receipts"]
+        assert (receipt["bytes_covered"], receipt["attested"]) == (64 * MIB, True)
+        told = (await stage.get(f"/v1/nodes/{lies}/timeline")).json()["items"]
+        assert f"it was told to wipe {made['id']}, which is nobody's any more" in [
+            one["what"] for one in told
+        ]
+        assert told[-1]["what"].endswith(f"by zero: {64 * MIB} bytes (attested)")
         assert (await stage.post(f"{of}/grow", {"size_mib": 128})).json()["code"] == (
             "volume.deleted"
         )
