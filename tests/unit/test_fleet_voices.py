@@ -1,5 +1,8 @@
 """Two agents of one identity by their heartbeats alone: found where no single machine speaks so."""
 
+import random
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,13 +38,42 @@ def test_a_beat_that_a_dying_connection_brings_late_is_none() -> None:
     assert not any(heard(("a", 10), ("b", 20), ("a", 15), ("b", 25), ("b", 30)))
 
 
-def test_a_clock_of_one_boot_that_goes_back_again_and_again_is_two_machines() -> None:
-    """Agents of an earlier release too, which name no instance; once, or seldom, is no sign."""
-    clones = [("", 100), ("", 90), ("", 105), ("", 95)]
-    assert heard(*clones) == [False, False, False, True]
-    assert not any(heard(*clones, every_us=200 * SECOND))
-    assert heard(*[("same", at) for _, at in clones])[-1]
-    assert not any(heard(("", 100), ("", 3), ("", 101), ("", 110)))
+def clones(behind: int, beats: int, instance: str = "") -> list[tuple[str, int]]:
+    """Two machines by turns, every 5 s each; the second one's clock is that much behind."""
+    return [(instance, 1_000 + at - lag) for at in range(0, 5 * beats, 5) for lag in (0, behind)]
+
+
+@pytest.mark.parametrize(("behind", "beats"), [(3, 8), (17, 27), (60, 80)])
+def test_two_clocks_of_one_boot_are_two_machines(behind: int, beats: int) -> None:
+    """Agents of an earlier release too, which name no instance: the later, the further apart."""
+    for instance in ("", "copied-with-the-memory"):
+        found = heard(*clones(behind, beats, instance), every_us=5 * SECOND // 2)
+        assert found[-1]
+        assert found.index(True) > 5
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_a_network_that_comes_and_goes_makes_no_double(
+    cuts: list[tuple[int, int]], chance: random.Random
+) -> None:
+    """At each cut a connection holds some beats until its successor has beaten some times."""
+    said, arrived = 0, list[int]()
+    for held, ahead in cuts:
+        late = [said + number for number in range(1, held + 1)]
+        said += held
+        early = [said + number for number in range(1, 6 + ahead)]
+        said += 5 + ahead
+        at = chance.randint(0, len(early))
+        arrived += early[:at] + late + early[at:]
+    assert not any(heard(*(("a", one) for one in arrived), every_us=5 * SECOND))
+
+
+def test_a_machine_that_was_put_back_is_one() -> None:
+    """Its clock goes back once, and comes to where it was."""
+    assert not any(heard(*(("a", at) for at in [*range(100, 200, 5), *range(150, 400, 5)])))
 
 
 def test_a_reboot_begins_anew() -> None:
