@@ -299,11 +299,24 @@ class AgentProgram:
         self.end(signal.SIGKILL)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Exit status and what it said on stderr."""
+        """Exit status and what it said on stderr. SIGTERM waits until it is minded: a program that
+        only begins just dies of it.
+        """
         assert self.child is not None
+        deadline = time.monotonic() + 30
+        while number is signal.SIGTERM and self.child.poll() is None and not self._minds(number):
+            assert time.monotonic() < deadline, "it does not begin"
+            time.sleep(0.02)
         self.child.send_signal(number)
         _, said = self.child.communicate(timeout=15)
         return self.child.returncode, said.decode()
+
+    def _minds(self, number: signal.Signals) -> bool:
+        assert self.child is not None
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{self.child.pid}/status").read_text()
+            return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+        return False
 
     def finished(self, within_s: float = 15) -> tuple[int, str]:
         """As `end`, for an agent that ends by itself."""

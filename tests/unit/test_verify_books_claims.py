@@ -253,9 +253,25 @@ def test_quota_of_a_reservation_is_taken_once_and_given_back_when_it_is_over() -
     more = reservation.Made(place[1], "T4", 3, (stream("node", 1),), 9, 0)
     history.facts[-2:] = [(RESERVATION, f"cmd:{9:064x}", more)]
     refused(history, "books.held", "devices")
+    elsewhere = reservation.Made(stream("project", 2), "T4", 2, (stream("node", 1),), 9, 0)
+    history.facts[-1] = (RESERVATION, f"cmd:{9:064x}", elsewhere)
+    refused(history, "books.held", "devices")
     history = reserved_history()
     history.add(stream("reservation", 2), more)
     refused(history, "books.quota", "devices")
+
+
+def test_only_what_is_to_come_is_drawn_and_only_what_was_reserved_is_given_back() -> None:
+    """A runtime that is committed draws no more; a quota gives back what was reserved in it."""
+    history = reserved_history(9_000)
+    history.add(stream("node", 1), held(Share(0, 1), number=1))
+    history.add(QUOTA, committed(1, 1))
+    history.add(QUOTA, quota.Drawn(stream("runtime", 1), RESERVATION, 0))
+    refused(history, "books.held", "runtime")
+    history = reserved_history()
+    history.add(RESERVATION, reservation.Over("expired", 9))
+    history.add(stream("quota", 2), quota.Unreserved(RESERVATION, 9))
+    refused(history, "books.held", "reservation")
 
 
 def test_quota_is_committed_once_and_given_back_once() -> None:

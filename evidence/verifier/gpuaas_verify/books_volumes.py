@@ -169,8 +169,7 @@ class Volumes:
         self._spill.put("stray", entry["stream"], fact["volume"], position)
 
     def _stray_answered(self, position: int, entry: Row, fact: Row) -> None:
-        asked = self._spill.get("stray", entry["stream"], fact["volume"])
-        if asked is None or asked != fact["command"]:
+        if self._spill.get("stray", entry["stream"], fact["volume"]) != fact["command"]:
             raise _wrong(position, "nobody asked its node for that", "command")
         self._spill.delete("stray", entry["stream"], fact["volume"])
 
