@@ -97,11 +97,11 @@ def flips(tar: bytes, bits: range, step: int) -> Iterator[int]:
         data[bit >> 3] ^= 1 << (bit & 7)
 
 
-def test_one_bit_of_every_byte_cannot_change() -> None:
+def test_one_bit_of_every_fifth_byte_cannot_change() -> None:
     """Headers, padding and end included; which bit differs from byte to byte."""
     tar = small_log().tar()
-    # 9 and 8 have no common divisor: consecutive bytes are hit at consecutive bits.
-    assert list(flips(tar, range(len(tar) * 8), 9)) == []
+    # 41 and 8 have no common divisor: one hit after the other is of another bit.
+    assert list(flips(tar, range(len(tar) * 8), 41)) == []
 
 
 @pytest.mark.slow

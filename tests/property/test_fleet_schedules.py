@@ -8,7 +8,7 @@ from domain import runtime
 from tests.fleet_model import Rules, Schedule, broken_by, explored
 
 SCHEDULES = 500
-SEARCHED = 1_000  # a mutant is found in far fewer; the search ends with the first
+SEARCHED = 1_000  # the search ends with the first that is found
 
 
 def test_no_schedule_gives_a_device_a_volume_or_a_route_two_owners() -> None:
@@ -44,10 +44,21 @@ MUTANTS = {
 }
 
 
+# Where the search begins for those that few seeds show.
+FIRST = {
+    "the deadline is counted from the reply": 100,
+    "a platform just started trusts the anchor until a heartbeat": 700,
+    "a volume is let go when its runtime is asked to stop": 100,
+    "a boot speaks before the last word of the one before is held": 100,
+    "a gateway that does not see the log keeps its connections": 200,
+}
+
+
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_each_rule_of_the_protocol_is_needed(mutant: str) -> None:
     """One rule less, and a schedule shows two owners, or a charge, death or entry out of its time."""
-    assert broken_by(MUTANTS[mutant], range(SEARCHED)), mutant
+    first = FIRST.get(mutant, 0)
+    assert broken_by(MUTANTS[mutant], range(first, first + SEARCHED)), mutant
 
 
 def test_the_bound_for_drift_and_stop_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
