@@ -232,7 +232,7 @@ class World:
             e.tag.split(".", 1)[1].rsplit(".", 1)[0] for e in await self.log.read_stream(stream)
         ]
 
-    async def until(self, stream: str, tag: str, within_s: float = 15, times: int = 1) -> None:
+    async def until(self, stream: str, tag: str, within_s: float = 60, times: int = 1) -> None:
         """Returns when the stream holds the tag so often; fails with what it holds."""
         deadline = time.monotonic() + within_s
         while (await self.tags(stream)).count(tag) < times:
@@ -308,7 +308,7 @@ class AgentProgram:
             assert time.monotonic() < deadline, "it does not begin"
             time.sleep(0.02)
         self.child.send_signal(number)
-        _, said = self.child.communicate(timeout=15)
+        _, said = self.child.communicate(timeout=60)
         return self.child.returncode, said.decode()
 
     def _minds(self, number: signal.Signals) -> bool:
@@ -318,7 +318,7 @@ class AgentProgram:
             return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
         return False
 
-    def finished(self, within_s: float = 15) -> tuple[int, str]:
+    def finished(self, within_s: float = 60) -> tuple[int, str]:
         """As `end`, for an agent that ends by itself."""
         assert self.child is not None
         _, said = self.child.communicate(timeout=within_s)
@@ -445,7 +445,7 @@ class Hand:
             fleet.subject(self.node, "hb"), fleet.beat_message(self.key, word)
         )
 
-    async def receipt(self, seq: int, times: int = 1, within_s: float = 10) -> fleet.Receipt:
+    async def receipt(self, seq: int, times: int = 1, within_s: float = 60) -> fleet.Receipt:
         """The `times`-th receipt for this number."""
         deadline = time.monotonic() + within_s
         while True:

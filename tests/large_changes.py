@@ -203,9 +203,9 @@ CHANGES: tuple[Change, ...] = (
 )  # fmt: skip
 
 
-def judged(path: Path, vkey: Vkey) -> Invalid | None:
-    """The auditor's first failure on the bundle at this path, in two processes."""
-    return verify_path(path, Trust((vkey,)), Scope(jobs=2)).error
+def judged(path: Path, vkey: Vkey, jobs: int) -> Invalid | None:
+    """The auditor's first failure on the bundle at this path, in so many processes."""
+    return verify_path(path, Trust((vkey,)), Scope(jobs=jobs)).error
 
 
 def require_refused(bundle: Path, vkey: Vkey, turns: int, seed: int) -> Iterator[str]:
@@ -213,7 +213,7 @@ def require_refused(bundle: Path, vkey: Vkey, turns: int, seed: int) -> Iterator
 
     The changed bundle lies beside the right one, which is judged valid first.
     """
-    assert judged(bundle, vkey) is None, "else every refusal below would prove nothing"
+    assert judged(bundle, vkey, 2) is None, "else every refusal below would prove nothing"
     large = Large(bundle.read_bytes())
     assert min(len(each) for each in (large.entries, large.rows, large.files, large.tiles)) > 1
     chance = random.Random(seed)
@@ -223,7 +223,7 @@ def require_refused(bundle: Path, vkey: Vkey, turns: int, seed: int) -> Iterator
             tar, where = change(large, chance)
             what = f"turn {turn}, change {number} ({change.__qualname__}) from seed {seed}"
             changed.write_bytes(tar)
-            error = judged(changed, vkey)
+            error = judged(changed, vkey, 1 + number % 2)
             assert error is not None, f"accepted: {what}"
             said = error.as_json()
             assert {name: said[name] for name in where} == where, f"{error}: {what}"

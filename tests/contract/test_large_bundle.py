@@ -1,4 +1,4 @@
-"""A bundle of a real trace, as an auditor has it: a file on disk, judged in two processes."""
+"""A bundle of a real trace, as an auditor has it: a file on disk, judged in two processes or in one."""
 
 import shutil
 import tempfile
