@@ -14,6 +14,7 @@ A failure names the seed.
 """
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -122,7 +123,8 @@ def schedules(_folder: Path, count: int, first: int) -> Iterator[str]:
     pieces = [
         range(at, min(at + _PIECE, first + count)) for at in range(first, first + count, _PIECE)
     ]
-    with ProcessPoolExecutor() as pool:
+    # Schedules leave much to collect, and nothing that grows: seldom is a sixth faster.
+    with ProcessPoolExecutor(initializer=gc.set_threshold, initargs=(100_000, 10, 10)) as pool:
         for done, found in enumerate(pool.map(explored, pieces), 1):
             sums.update(found)
             if done % 20 == 0 or done == len(pieces):

@@ -167,7 +167,9 @@ class Relay:
             there, back = await asyncio.open_connection("127.0.0.1", to_port)
             ways = [asyncio.create_task(one) for one in (_pour(reader, back), _pour(there, writer))]
             try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                # Cut: the protocol's callback would print the cancellation of its own task.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for one in ways:
                     one.cancel()
