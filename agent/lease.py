@@ -7,6 +7,11 @@ _HOLD = """
 INSERT INTO lease (boot, until_us, renewed_us) VALUES (:boot, :until_us, :renewed_us)
 ON CONFLICT (boot) DO UPDATE SET
   until_us = max(until_us, excluded.until_us), renewed_us = max(renewed_us, excluded.renewed_us)"""
+_BEGIN = """
+INSERT INTO lease (boot, until_us, renewed_us) VALUES (:boot, :until_us, :now_us)
+ON CONFLICT (boot) DO UPDATE SET
+  renewed_us = CASE WHEN until_us > :now_us THEN renewed_us ELSE excluded.renewed_us END,
+  until_us = max(until_us, excluded.until_us)"""
 _NONCE = "SELECT nonce FROM nonce WHERE boot = :boot ORDER BY id DESC LIMIT 2"
 _LEARN = "INSERT INTO nonce (boot, nonce) VALUES (:boot, :nonce) ON CONFLICT DO NOTHING"
 _RETIRED = "SELECT 1 FROM nonce WHERE boot = :boot AND nonce = :nonce"
@@ -29,6 +34,14 @@ def hold(store: Store, boot: str, until_us: int, renewed_us: int) -> None:
     """Durable on return; a late reply never shortens a lease."""
     with store.transaction() as conn:
         conn.execute(_HOLD, {"boot": boot, "until_us": until_us, "renewed_us": renewed_us})
+
+
+def begin(store: Store, boot: str, until_us: int, now_us: int) -> None:
+    """As `hold`, for a start: what it brings is only that runtime's, so what runs already is due
+    for its renewal when it was. Starts that follow each other fast must put off nobody's.
+    """
+    with store.transaction() as conn:
+        conn.execute(_BEGIN, {"boot": boot, "until_us": until_us, "now_us": now_us})
 
 
 def latest_nonce(store: Store, boot: str) -> str:

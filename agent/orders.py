@@ -191,7 +191,7 @@ def carry_out(node: Node, command: Command, now_us: int) -> None:
     match command.order:
         case StartRuntime() as order:
             until_us = min(order.lease_boottime_us, now_us + node.lease_us)
-            lease.hold(node.store, node.boot, until_us, now_us)
+            lease.begin(node.store, node.boot, until_us, now_us)
             node.runtimes.start(
                 command.allocation,
                 order.runtime,

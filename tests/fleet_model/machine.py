@@ -205,8 +205,7 @@ class Machine:
         if busy & set(wanted) or order.allocation in self.containers:
             return  # pre-flight: device.busy
         self.law.must_own(start.runtime, order.allocation)
-        held = lease.Held(start.lease_boottime_us, self.boot_us())
-        self._hold(held)
+        self._begin(start.lease_boottime_us)
         made = Container(
             *(start.runtime, order.allocation, self.world.true_us, start.lease_boottime_us),
             self.world.true_us + self.chance.within(0, 20 * SECOND),
@@ -222,6 +221,13 @@ class Machine:
         self.running.append(made)
         self._untold.append(made)
         self._keep(made)
+
+    def _begin(self, until_us: int) -> None:
+        """`lease.begin`."""
+        now_us = renewed_us = self.boot_us()
+        if self.rules.apart and self.held is not None and self.held.until_us > now_us:
+            renewed_us = self.held.renewed_us
+        self._hold(lease.Held(until_us, renewed_us))
 
     def _hold(self, held: lease.Held) -> None:
         before = self.held or lease.Held(0, 0)

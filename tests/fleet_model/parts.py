@@ -29,6 +29,7 @@ class Rules(Struct, frozen=True):
     from_reply: bool = False  # the agent counts its lease from the reply, not from the request
     kept: bool = True  # the keeper ends a container at its deadline, agent or not
     hears: bool = True  # the platform follows the node's clock by its heartbeats
+    apart: bool = True  # a start puts off no renewal of what runs already
     timed: bool = True  # nothing is started by a clock not heard lately, or decided before a boot
     held: bool = True  # a volume is let go with its runtime's end, not when that is asked to stop
     in_turn: bool = True  # a boot says nothing before the last word of the boot before is held

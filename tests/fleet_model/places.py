@@ -37,7 +37,7 @@ class Places:
         self.taken: Callable[[Container], None]
         walled = self._chance.random() < 0.5
         self._places = tuple(
-            (f"10.9.0.{2 + at}", 22) if walled else ("127.0.0.1", 2_200 + at) for at in range(3)
+            (f"10.9.0.{2 + at}", 22) if walled else ("127.0.0.1", 2_200 + at) for at in range(5)
         )
 
     def give(self, one: Container) -> None:
@@ -59,12 +59,14 @@ class Places:
         """It begins again elsewhere; with a neighbour that does so too, where that was."""
         if one.over_us or one.told != "usable":
             return
-        others = [other for other in self._running if other is not one]
-        if others and others[0].told == "usable":
-            one.place, others[0].place = others[0].place, one.place
+        other = next((other for other in self._running if other is not one), None)
+        both = [one]
+        if other is not None and other.told == "usable":
+            one.place, other.place = other.place, one.place
+            both.append(other)
         else:
-            others, one.place = [], self._free()
-        for moved in (one, *others):
+            one.place = self._free()
+        for moved in both:
             moved.answers_us = self._world.true_us + self._chance.within(0, 5 * SECOND)
             self.taken(moved)
 

@@ -37,6 +37,7 @@ class Plane:
         self.chance = world.chance
         self.state = state
         self.devices = devices
+        self._ends = 0.05 if devices > 2 else 0.01  # of what runs, a tick: then others start often
         self.position = 0
         self.up = True
         self.seen_us = self.opened_us = 0
@@ -200,7 +201,7 @@ class Plane:
     def _tend(self, known: KnownNode, live: LiveRuntime, now_us: int) -> None:
         kind = type(live.state)
         if kind is runtime.Running:  # nothing is ordered about what runs
-            if self.chance.random() < 0.01:
+            if self.chance.random() < self._ends:
                 stops = runtime.decide(runtime.Stop("user", now_us), live.state)
                 self.append(live.runtime, ORG, tuple(stops))
                 if not self.rules.held:

@@ -26,7 +26,8 @@ class Schedule:
         self.chance = world.chance
         state = FleetState()
         self.machine = machine = Machine(world)
-        self.plane = plane = Plane(world, state, devices=2 if seed % 4 == 0 else 1)
+        devices = 4 if seed % 32 == 0 else 2 if seed % 4 == 0 else 1
+        self.plane = plane = Plane(world, state, devices)
         self.law = law = machine.law = plane.law = Law(
             world, state, machine.containers, machine.running
         )

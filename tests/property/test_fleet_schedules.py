@@ -31,6 +31,7 @@ MUTANTS = {
     "the agent checks no epoch, boot, fence or expiry": Rules(fenced=False),
     "the deadline is counted from the reply": Rules(from_reply=True),
     "nobody outside the agent ends a container": Rules(kept=False),
+    "each start counts as a renewal of what runs already": Rules(apart=False),
     "the platform trusts a clock since its anchor": Rules(hears=False, timed=False),
     "a platform just started trusts the anchor until a heartbeat": Rules(timed=False),
     "a volume is let go when its runtime is asked to stop": Rules(held=False),

@@ -332,3 +332,17 @@ def test_nothing_starts_on_an_ill_device(node: Node) -> None:
     assert node.runtimes.observe(2 * S) == []
     assert orders.handle(node, sent(replace(start(), nonce="again")), 3 * S).refused == ""
     assert node.runtimes.observe(4 * S) == []
+
+
+def test_a_start_puts_off_no_renewal_of_what_runs(node: Node) -> None:
+    """Others that start meanwhile, each within an interval of the last, never keep a node from
+    asking for the lease of what runs already; once nothing holds any more, a start is a beginning.
+    """
+    lease.hold(node.store, BOOT, 600 * S, 0)
+    for at_s in (100, 200, 300):
+        lease.begin(node.store, BOOT, (at_s + 600) * S, at_s * S)
+        held = lease.held(node.store, BOOT)
+        assert held == lease.Held((at_s + 600) * S, 0)
+        assert lease.is_due(held, at_s * S, 100 * S)
+    lease.begin(node.store, BOOT, 1_600 * S, 1_000 * S)
+    assert lease.held(node.store, BOOT) == lease.Held(1_600 * S, 1_000 * S)
