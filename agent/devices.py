@@ -122,9 +122,9 @@ class DeviceSource(Protocol):
         """Processes on the GPU (of all its slices), by pid; None when that cannot be known."""
         ...
 
-    def utilisation(self, gpu: str) -> int | None:
-        """Percent of the last moment in which something ran on the GPU; None when it is not said,
-        as of slices.
+    def utilisation(self, uuid: str) -> int | None:
+        """Percent of the last moment in which something ran on this unit, of a slice of the time
+        since the question before; None when it is not said.
         """
         ...
 

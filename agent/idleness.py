@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from agent.clock import boottime_us
+from agent.cpu_time import cpu_times_us
 from agent.device_watch import Desk
 from agent.devices import DeviceError
 from agent.idle_bounds import Bounds
@@ -22,7 +23,6 @@ from agent.runtimes import Observed
 from contracts import fleet
 
 _TOLD: Final = "SELECT state FROM told WHERE allocation = :allocation"
-_CGROUPS: Final = Path("/sys/fs/cgroup")
 _ESTABLISHED: Final = "01"
 # The keeper's probe is a connection, too: one of somebody's lasts longer than a probe may.
 _SECOND_LOOK_S: Final = 1.2
@@ -52,11 +52,12 @@ class Watcher:
         seen = [one for one in self.node.runtimes.observe(boottime_us()) if one.state == "usable"]
         at_work = await self._at_work(seen)
         entered = await asyncio.to_thread(self._entered, seen)
+        times = await asyncio.to_thread(cpu_times_us, {one.pid for one in seen if one.pid})
         now_us = boottime_us()
         missed = now_us - self.looked_us > _MISSED * self.bounds.every_us
         before, self.known, said = self.known, {}, 0
         for one in seen:
-            cpu_us = cpu_time_us(one.pid)
+            cpu_us = times.get(one.pid)
             mine = before.get(one.allocation)
             used = one.allocation in entered or bool(at_work & {*one.devices})
             if missed or mine is None or mine.since_us != one.since_us:
@@ -75,25 +76,26 @@ class Watcher:
         if cpu_us is None or mine.cpu_us is None:
             return True
         passed_us = max(1, now_us - self.looked_us)
-        return (cpu_us - mine.cpu_us) * 1000 > self.bounds.cpu_milli * passed_us
+        took_us = cpu_us - mine.cpu_us
+        return took_us < 0 or took_us * 1000 > self.bounds.cpu_milli * passed_us
 
     async def _at_work(self, seen: Iterable[Observed]) -> set[int]:
         """Indexes of devices that are at work, or that do not say."""
         units = self.desk.units
         indexes = {at for one in seen for at in one.devices if at < len(units)}
-        gpus = {units[at].gpu for at in indexes}
+        uuids = {units[at].uuid for at in indexes}
 
         def asked() -> dict[str, int | None]:
-            return {gpu: self.desk.source.utilisation(gpu) for gpu in gpus}
+            return {uuid: self.desk.source.utilisation(uuid) for uuid in uuids}
 
         try:
-            percent = await self.desk.ask(asked) if gpus else {}
+            percent = await self.desk.ask(asked) if uuids else {}
         except DeviceError:
             percent = {}
         return {
             at
             for at in indexes
-            if (found := percent.get(units[at].gpu)) is None or found > self.bounds.gpu_percent
+            if (found := percent.get(units[at].uuid)) is None or found > self.bounds.gpu_percent
         }
 
     def _entered(self, seen: list[Observed]) -> set[str]:
@@ -142,23 +144,6 @@ async def watch(watcher: Watcher, wake: asyncio.Event) -> None:
         await asyncio.sleep(watcher.bounds.every_us / 1e6)
 
 
-def cpu_time_us(pid: int) -> int | None:
-    """CPU time of a runtime's cgroup, us; None where it has none of its own, or is gone."""
-    mine, its = _cgroups("self"), _cgroups(str(pid)) if pid else {}
-    for names, path in its.items():
-        if path in {"/", mine.get(names)}:
-            continue
-        place = _CGROUPS / names / path.lstrip("/")
-        try:
-            if "cpuacct" in names.split(","):
-                return int((place / "cpuacct.usage").read_text()) // 1000
-            if not names:
-                return int((place / "cpu.stat").read_text().split()[1])
-        except (OSError, ValueError, IndexError):
-            continue
-    return None
-
-
 def ssh_peers(one: Observed) -> set[str]:
     """Who has a connection to its sshd, as addresses and ports; seen through its first process."""
     port = 0 if one.route is None else one.route.port
@@ -173,12 +158,3 @@ def ssh_peers(one: Observed) -> set[str]:
             if state == _ESTABLISHED and int(local.rpartition(":")[2], 16) == port:
                 found.add(peer)
     return found
-
-
-def _cgroups(pid: str) -> dict[str, str]:
-    """Controllers -> path, of a process; the unified hierarchy has no controllers here."""
-    try:
-        rows = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    except OSError:
-        return {}
-    return {names: path for _, names, path in (row.split(":", 2) for row in rows)}

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import pynvml  # type: ignore[import-untyped]
 
 from agent.devices import Device, DeviceError, Fault, Occupant, Origin, Reading, Recovery, XidEvent
+from agent.gpm import Gpm
 
 type Outcome = Literal[
     "absent", "lost", "reset_required", "inforom", "interrupt", "power", "unknown",
@@ -127,7 +128,8 @@ class Nvml:
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self._handles: dict[str, Any] = {}
-        self._by_index: dict[int, Device] = {}
+        self._parts: dict[str, Device] = {}
+        self._gpm = Gpm()
         self._listening: set[str] = set()
         self._events, _ = _ask(pynvml.nvmlEventSetCreate)
 
@@ -151,6 +153,8 @@ class Nvml:
             mode, _ = _ask(pynvml.nvmlDeviceGetMigMode, handle)
             in_mig = mode is not None and mode[0] == pynvml.NVML_DEVICE_MIG_ENABLE
             units.extend(self._slices(gpu, handle) if in_mig else [gpu])
+        self._parts = {unit.uuid: unit for unit in units if unit.parent}
+        self._gpm.keep(self._parts)
         return tuple(_numbered(unit, index) for index, unit in enumerate(units))
 
     def read(self, gpu: str) -> Reading:
@@ -197,9 +201,16 @@ class Nvml:
                 found[one.pid] = Occupant(one.pid, one.usedGpuMemory)
         return tuple(found[pid] for pid in sorted(found))
 
-    def utilisation(self, gpu: str) -> int | None:
-        handle = self._handles.get(gpu)
-        use = None if handle is None else _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)[0]
+    def utilisation(self, uuid: str) -> int | None:
+        part = self._parts.get(uuid)
+        handle = self._handles.get(uuid if part is None else part.parent)
+        if handle is None:
+            return None
+        if part is not None:
+            percent: int | None
+            percent, _ = _ask(self._gpm.percent, uuid, handle, part.gpu_instance)
+            return percent
+        use, _ = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
         return None if use is None else int(use.gpu)
 
     def events(self) -> tuple[XidEvent, ...]:
@@ -217,6 +228,7 @@ class Nvml:
         return tuple(found)
 
     def close(self) -> None:
+        self._gpm.keep(())
         if self._events is not None:
             _ask(pynvml.nvmlEventSetFree, self._events)
         _ask(pynvml.nvmlShutdown)

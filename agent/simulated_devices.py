@@ -96,8 +96,8 @@ class SimulatedDevices:
         rows = self._conn.execute(_OCCUPANTS, {"uuid": gpu}).fetchall()
         return tuple(Occupant(row[0], None) for row in rows)
 
-    def utilisation(self, gpu: str) -> int | None:
-        return self._shown(gpu, "utilisation")
+    def utilisation(self, uuid: str) -> int | None:
+        return self._shown(uuid, "utilisation")
 
     def events(self) -> tuple[XidEvent, ...]:
         rows = sorted(self._conn.execute(_TAKE_XIDS).fetchall())

@@ -1,5 +1,6 @@
 """One contract, two engines: what a keeper may ask of Podman and of bubblewrap alike."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -14,15 +15,22 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from agent import probing, sshd
+from agent import idleness, probing, sshd, watch
 from agent.cdi import Device
+from agent.clock import boottime_us
+from agent.device_watch import Desk
 from agent.engine import EngineError, Order, engine_of
+from agent.idle_bounds import Bounds
+from agent.simulated_devices import SimulatedDevices
+from contracts import fleet
 from evidence.ids import new_id
 from tests.containers import Image, devices, podman, unpacked, until
-from tests.kept_world import alive
+from tests.kept_world import S, alive, is_in, staged
 from tests.network_world import METADATA, Services, connects, node_addresses
+from tests.unit.test_agent_orders import opened, said
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
+_SAID = {fleet.IDLE, fleet.BUSY}
 
 
 @pytest.fixture(scope="module", params=[podman, unpacked], ids=["podman", "bubblewrap"])
@@ -206,6 +214,40 @@ def test_a_process_runtime_has_no_network_but_its_own_loopback(
     engine.stop(order)
     until(lambda: not doors(order), "it has ended with its runtime")
     assert not connects(found.address, found.port)
+
+
+@pytest.mark.parametrize("image", [unpacked], ids=["bubblewrap"], indirect=True)
+def test_a_process_runtime_is_idle_and_used_as_a_container_is(image: Image, tmp_path: Path) -> None:
+    """By the CPU time of all its processes, those that nobody inside waits for included, and by a
+    connection through its door; each change is said once.
+    """
+    patient = replace(image, settings=replace(image.settings, probe_us=600_000_000))
+    node, devices_db = opened(tmp_path), tmp_path / "devices.db"
+    with staged(patient, tmp_path / "kept") as stage:
+        source = stage.opened()
+        name = stage.start(source)
+        one = is_in(source, name, "usable")
+        assert one.route is not None
+        desk = Desk(SimulatedDevices(devices_db, "seed", 1, "T4"), node.store, ())
+        node = replace(node, runtimes=source)
+        watch.report(node, boottime_us())
+        watcher = idleness.Watcher(node, desk, Bounds(S))
+
+        def words() -> list[str]:
+            time.sleep(0.2)
+            asyncio.run(watcher.look())
+            return [body.tag.split(".")[2] for body in said(node) if body.tag in _SAID]
+
+        until(lambda: words() == ["idle"], "nobody uses it")
+        burn = "(i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done) > /dev/null 2>&1 &"
+        subprocess.run((*source.terminal_argv(name), "-c", burn), check=True)
+        until(lambda: words() == ["idle", "busy"], "it computes")
+        until(lambda: words() == ["idle", "busy", "idle"], "it has done so")
+        with socket.create_connection((one.route.address, one.route.port)) as line:
+            assert line.recv(4) == b"SSH-"
+            assert words() == ["idle", "busy", "idle", "busy"]
+        desk.close()
+    node.store.close()
 
 
 def doors(order: Order) -> list[int]:

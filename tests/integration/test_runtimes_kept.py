@@ -14,7 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from agent.clock import boottime_us
-from agent.idleness import cpu_time_us, ssh_peers
+from agent.cpu_time import cpu_times_us
+from agent.idleness import ssh_peers
 from agent.keeper import read_deadline
 from contracts.fleet import Share
 from contracts.signing import FleetError
@@ -264,15 +265,14 @@ def test_use_is_seen_from_outside(stage: Stage) -> None:
         time.sleep(1)
         assert len(mine & ssh_peers(one)) == 1
     until(lambda: not mine & ssh_peers(one), "it has left", 10)
-    before = cpu_time_us(one.pid)
-    assert before is not None
+    before = cpu_times_us({one.pid})[one.pid]
     container = f"gpuaas-{name.removeprefix('allocation-')}-1"
     burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
     stage.image.say("exec", container, "sh", "-c", burn)
-    assert (cpu_time_us(one.pid) or 0) - before > 50_000
+    assert cpu_times_us({one.pid})[one.pid] - before > 50_000
     source.stop(name, boottime_us())
     is_in(source, name, "stopped")
-    assert (cpu_time_us(one.pid), ssh_peers(one), cpu_time_us(0)) == (None, set(), None)
+    assert (cpu_times_us({one.pid, 0}), ssh_peers(one)) == ({}, set())
 
 
 def test_what_fails_is_started_again_as_often_as_ordered(stage: Stage) -> None:

@@ -4,6 +4,7 @@
  *   gpu   <index> <uuid> <minor> <memory bytes> <name, _ for space> <serial>
  *   mig   <gpu> <place> <uuid> <gpu instance> <compute instance> <memory MiB>
  *   set   <gpu> <utilisation|power|temperature|ecc0|ecc1|rows0..rows3|recovery|used|reserved> <value>
+ *   gpm   <gpu> <gpu instance> <elapsed> <graphics> <sm>  counters; `set <gpu> gpm 1` where it has them
  *   run   <gpu> <compute|graphics> <pid> <bytes>
  *   xid   <gpu> <code>                                  each line is one event, in order
  *   error <function> <gpu or *> <nvmlReturn_t>          instead of an answer
@@ -36,9 +37,10 @@ static struct {
   struct { int there; char uuid[96]; unsigned gi, ci; unsigned long long mib; } mig[GPUS][PLACES];
   struct { int gpu; char key[16]; unsigned long long value; } set[GPUS * KEYS];
   struct { int gpu; char kind[16]; process of; } run[RUNS];
+  struct { int gpu; unsigned gi; double count[3]; } gpm[GPUS];
   struct { int gpu; unsigned long long code; } xid[XIDS];
   struct { char function[64], gpu[8]; int code; } error[ERRORS];
-  int sets, runs, xids, errors;
+  int sets, runs, gpms, xids, errors;
 } now;
 
 static void read_file(void) {
@@ -68,6 +70,10 @@ static void read_file(void) {
     if (!strcmp(word, "run") && now.runs < RUNS)
       now.runs += sscanf(line, "%*s %d %15s %u %llu", &now.run[now.runs].gpu, now.run[now.runs].kind,
                          &now.run[now.runs].of.pid, &now.run[now.runs].of.used) == 4;
+    if (!strcmp(word, "gpm") && now.gpms < GPUS)
+      now.gpms += sscanf(line, "%*s %d %u %lf %lf %lf", &now.gpm[now.gpms].gpu, &now.gpm[now.gpms].gi,
+                         &now.gpm[now.gpms].count[0], &now.gpm[now.gpms].count[1],
+                         &now.gpm[now.gpms].count[2]) == 5;
     if (!strcmp(word, "xid") && now.xids < XIDS)
       now.xids += sscanf(line, "%*s %d %llu", &now.xid[now.xids].gpu, &now.xid[now.xids].code) == 2;
     if (!strcmp(word, "error") && now.errors < ERRORS)
@@ -99,7 +105,8 @@ static int value_of(int gpu, const char *key, unsigned long long *out) {
 #define TEXT(out, size, text) (snprintf(out, size, "%s", text), OK)
 
 int nvmlInitWithFlags(unsigned flags) { (void)flags; BEGIN(-1); return OK; }
-int nvmlShutdown(void) { BEGIN(-1); return OK; }
+static int samples; /* that were allocated and not freed */
+int nvmlShutdown(void) { BEGIN(-1); if (samples) abort(); return OK; }
 const char *nvmlErrorString(int code) { static char text[32]; snprintf(text, 32, "stub error %d", code); return text; }
 int nvmlSystemGetDriverVersion(char *out, unsigned size) { BEGIN(-1); return TEXT(out, size, now.driver); }
 int nvmlSystemGetCudaDriverVersion_v2(int *out) { BEGIN(-1); *out = 12040; return OK; }
@@ -227,6 +234,44 @@ int nvmlDeviceGetAttributes_v2(handle *d, unsigned *out) {
   BEGIN(d->gpu);
   memset(out, 0, 40);
   *(unsigned long long *)(out + 8) = now.mig[d->gpu][d->place].mib;
+  return OK;
+}
+
+typedef struct { int taken; double count[3]; } sample;
+typedef struct {
+  unsigned version, count;
+  sample *first, *second;
+  struct { unsigned id, status; double value; char *names[3]; } metric[];
+} metrics;
+int nvmlGpmQueryDeviceSupport(handle *d, unsigned *out) {
+  unsigned long long has = 0;
+  BEGIN(d->gpu);
+  if (out[0] != 1 || d->place >= 0) return ARGUMENT;
+  value_of(d->gpu, "gpm", &has); /* as an Ampere: asked, and it has none */
+  out[1] = (unsigned)has;
+  return OK;
+}
+int nvmlGpmSampleAlloc(sample **out) { BEGIN(-1); *out = calloc(1, sizeof **out); samples++; return OK; }
+int nvmlGpmSampleFree(sample *s) { BEGIN(-1); free(s); samples--; return OK; }
+int nvmlGpmMigSampleGet(handle *d, unsigned gi, sample *out) {
+  BEGIN(d->gpu);
+  for (int i = 0; i < now.gpms; i++)
+    if (now.gpm[i].gpu == d->gpu && now.gpm[i].gi == gi) {
+      memcpy(out->count, now.gpm[i].count, sizeof out->count);
+      out->taken = 1;
+      return OK;
+    }
+  return NOT_FOUND;
+}
+int nvmlGpmMetricsGet(metrics *m) {
+  BEGIN(-1);
+  double passed = m->second->count[0] - m->first->count[0];
+  if (m->version != 1 || !m->first->taken || !m->second->taken || passed <= 0) return ARGUMENT;
+  for (unsigned i = 0; i < m->count; i++) {
+    unsigned id = m->metric[i].id;
+    m->metric[i].status = id == 1 || id == 2 ? OK : NOT_SUPPORTED;
+    if (m->metric[i].status == OK) m->metric[i].value = 100 * (m->second->count[id] - m->first->count[id]) / passed;
+  }
   return OK;
 }
 

@@ -81,9 +81,20 @@ def test_a_device_that_does_not_say_counts_as_used(
 ) -> None:
     """Rather never idle than wrongly; another device's work is not its own."""
     clock.source.load(clock.desk.units[1].gpu, 99)
-    monkeypatch.setattr(clock.source, "utilisation", lambda gpu: None)
+    monkeypatch.setattr(clock.source, "utilisation", lambda uuid: None)
     assert clock.pass_s(3 * AFTER) == []
     monkeypatch.undo()
+
+
+def test_a_slice_is_asked_for_itself(clock: Clock) -> None:
+    """What works on another slice of its GPU, or on that as a whole, is not its own work."""
+    gpu = clock.gpu
+    clock.desk.units = (Unit(0, "MIG-mine", gpu), Unit(1, "MIG-other", gpu))
+    for other in (gpu, "MIG-other"):
+        clock.source.load(other, 99)
+    assert [one[0] for one in clock.pass_s(AFTER + 2)] == ["idle"]
+    clock.source.load("MIG-mine", 99)
+    assert [one[0] for one in clock.pass_s(1)] == ["busy"]
 
 
 def test_where_nobody_looked_nothing_is_known(clock: Clock) -> None:

@@ -113,6 +113,45 @@ def test_utilisation_is_what_the_driver_says_or_nothing(opened: Open) -> None:
     assert asker.ask("utilisation", "GPU-never") is None
 
 
+SLICES = f"{TWO}set 1 mig 1\nmig 1 0 MIG-aaaa 7 0 9728\nmig 1 3 MIG-bbbb 9 1 9728\nset 1 gpm 1\n"
+
+
+def test_a_slice_is_at_work_by_what_gpm_counted_since_the_last_question(opened: Open) -> None:
+    """The larger of its two numbers, rounded up, its own and not its neighbour's; None at the
+    first question, after an error, and for what is not here. No sample of the library is left.
+    """
+    asker = opened(f"{SLICES}gpm 1 7 1000 500 40\ngpm 1 9 1000 0 0\n")
+    asker.ask("inventory")
+    assert [asker.ask("utilisation", one) for one in ("MIG-aaaa", "MIG-bbbb")] == [None, None]
+    asker.write(f"{SLICES}gpm 1 7 2000 600 41\ngpm 1 9 2000 1 1\n")
+    assert asker.ask("utilisation", "MIG-aaaa") == 10
+    assert asker.ask("utilisation", "MIG-bbbb") == 1
+    assert asker.ask("utilisation", "MIG-aaaa") is None, "no time has passed"
+    asker.write(f"{SLICES}gpm 1 7 3000 600 341\ngpm 1 9 3000 1 1\n")
+    assert [asker.ask("utilisation", one) for one in ("MIG-aaaa", "MIG-bbbb")] == [None, 0]
+    asker.write(f"{SLICES}gpm 1 7 4000 600 641\ngpm 1 9 4000 1 1\n")
+    assert asker.ask("utilisation", "MIG-aaaa") == 30
+    assert asker.ask("utilisation", SECOND) is None, "the GPU itself says nothing in MIG mode"
+    assert asker.ask("utilisation", "MIG-never") is None
+    asker.write(f"{TWO}set 1 mig 1\nmig 1 0 MIG-aaaa 7 0 9728\n")
+    asker.ask("inventory")
+    assert asker.ask("utilisation", "MIG-bbbb") is None
+
+
+@pytest.mark.parametrize(
+    "without", ["set 1 gpm 0\n", "error nvmlGpmQueryDeviceSupport 1 13\n",
+                "error nvmlGpmMigSampleGet 1 3\n", "error nvmlGpmMetricsGet * 999\n"],
+    ids=["no gpm", "an older driver", "no samples", "no numbers"],
+)  # fmt: skip
+def test_a_slice_that_does_not_say_is_unknown(opened: Open, without: str) -> None:
+    """As of an Ampere: None however often it is asked, never 0."""
+    asker = opened(f"{without}{SLICES}gpm 1 7 1000 0 0\n")
+    asker.ask("inventory")
+    assert asker.ask("utilisation", "MIG-aaaa") is None
+    asker.write(f"{without}{SLICES}gpm 1 7 2000 0 0\n")
+    assert asker.ask("utilisation", "MIG-aaaa") is None
+
+
 def test_slices_stand_for_their_gpu(opened: Open) -> None:
     """In MIG mode the units are the slices, by MIG uuid, with their instances and their parent."""
     text = f"{TWO}set 1 mig 1\nmig 1 0 MIG-aaaa 7 0 9728\nmig 1 3 MIG-bbbb 9 1 9728\n"
