@@ -53,7 +53,7 @@ chaos: install ## the long seeded runs
 	@$(BIN)/python -m tests.chaos
 
 lock: ## pin dependencies with hashes (names no registry)
-	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.12 --extra embedded --extra dev --no-emit-package gpuaas-verify pyproject.toml build.in -o requirements.lock
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.12 --extra embedded --extra parquet --extra dev --no-emit-package gpuaas-verify pyproject.toml build.in -o requirements.lock
 
 clean: ## remove the virtual environment and build output
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

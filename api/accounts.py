@@ -106,7 +106,7 @@ async def show_account(
     request: FrontRequest, account_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[Account]:
     services, position = await viewed(request, as_of)
-    row = await _account(services, request, account_id, position)
+    row = await account_of(services, request, account_id, position)
     balances = await services.reads.ask(billing_read.balances, account_id, position)
     return tagged(_given(row, balances), 1)
 
@@ -122,14 +122,14 @@ async def list_transfers(
     """In order of posting; each cites the log position that caused it."""
     size, start = page_size(limit), after(cursor)
     services, position = await viewed(request, as_of)
-    await _account(services, request, account_id, position)
+    await account_of(services, request, account_id, position)
     rows = await services.reads.ask(
         journal_read.transfers, account=account_id, after=start, limit=size + 1, as_of=position
     )
     return page(rows, size, _transfer, lambda row: row.row)
 
 
-async def _account(
+async def account_of(
     services: Services, request: FrontRequest, account_id: str, position: int | None
 ) -> billing_read.Account:
     rows = await services.reads.ask(billing_read.accounts, account=account_id, as_of=position)

@@ -46,7 +46,7 @@ class Api(Struct, frozen=True):
                 found: dict[str, Any] = json.load(answer)
                 return found
         except urllib.error.HTTPError as refused:
-            raise _refusal(refused) from refused
+            raise refusal(refused) from refused
         except (OSError, ValueError) as error:
             raise unheard(self.url, error) from error
 
@@ -110,7 +110,7 @@ def unheard(url: str, error: Exception) -> DomainError:
     return DomainError("api.unreachable", f"{url} does not answer: {error}")
 
 
-def _refusal(refused: urllib.error.HTTPError) -> DomainError:
+def refusal(refused: urllib.error.HTTPError) -> DomainError:
     try:
         said = json.load(refused)
         return DomainError(str(said["code"]), f"{said['detail']} ({said['remedy']})")

@@ -124,6 +124,12 @@ def _node(args: argparse.Namespace) -> int:
     return listed() if args.what == "list" else shown(args.node)
 
 
+def _bill(args: argparse.Namespace) -> int:
+    from api.bill import Order, export
+
+    return export(Order(args.form, args.account, args.start, args.end, args.as_of), args.out)
+
+
 def _list(_args: argparse.Namespace) -> int:
     from api.runtime_verbs import listed
 
@@ -300,6 +306,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("list", _list, "every runtime, newest first, with since when nobody uses it")
     verb("show", _show, "one runtime and what happens next").add_argument("runtime")
     options.node(verb("node", _node, "nodes as an operator reads them"))
+    options.bill(verb("bill", _bill, "exports of a billing account's books"))
     options.agent(verb("agent", _agent, "a node agent of the embedded stack"))
     nats = verb("nats-config", _nats_config, "the configuration of a nats-server for this platform")
     options.nats(nats)

@@ -25,6 +25,22 @@ def node(node: argparse.ArgumentParser) -> None:
     verbs.add_parser("show", help="one node, its devices, why it is barred").add_argument("node")
 
 
+def bill(bill: argparse.ArgumentParser) -> None:
+    """What `gpuaas bill` takes."""
+    bill.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
+    verbs = bill.add_subparsers(required=True, metavar="export")
+    export = verbs.add_parser("export", help="an account's books as a file")
+    text = "hledger, beancount, focus.csv, focus.parquet, charges.csv, charges.parquet"
+    export.add_argument("form", metavar="FORM", help=text)
+    export.add_argument("--account", required=True, metavar="ID")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE")
+    text = "periods booked in [start, end), RFC 3339 (not of a journal)"
+    export.add_argument("--start", metavar="TIME", help=text)
+    export.add_argument("--end", metavar="TIME", help=text)
+    text = "as the books stood at a position or time (default: now)"
+    export.add_argument("--as-of", metavar="POSITION", help=text)
+
+
 def agent(agent: argparse.ArgumentParser) -> None:
     """What `gpuaas agent` takes."""
     kind = agent.add_mutually_exclusive_group(required=True)

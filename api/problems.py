@@ -19,7 +19,12 @@ RETRY_S: Final = 1
 _LOG: Final = logging.getLogger("gpuaas.api")
 
 # Refusals that the same request may pass a moment later.
-_SOON: Final = {"idempotency_key.in_flight", "receipt.not_signed", "log.version_stale"}
+_SOON: Final = {
+    "idempotency_key.in_flight",
+    "receipt.not_signed",
+    "log.version_stale",
+    "export.not_signed",
+}
 _NO_BODY: Final = "'data'"  # how the framework names a handler's body that was not sent
 _OF_STATUS: Final = {
     400: "request.malformed",

@@ -96,6 +96,11 @@ enrol.refused|409|The enrolment was refused|Read the reason; invite the node aga
 enrol.unreachable|503|The platform cannot be reached|Check the address and try again.
 entry.oversized|413|Too large for one fact|Send less in one request.
 entry.refused|400|Not a valid fact|Leave out control characters and out-of-range numbers.
+export.broken|502|The export broke off|Run the same command again: it goes on where it stopped.
+export.exists|409|The file exists|Name another file, or remove it.
+export.no_parquet|501|No Parquet here|Ask for the CSV form, or have pyarrow installed on the server.
+export.not_signed|409|Not signed yet|Ask again after a moment.
+export.unknown_account|500|A ledger account without a place|Report it: the chart of accounts grew.
 fact.malformed|400|Not the fact of this tag|Check the fields against contracts/facts.md.
 fact.unknown_tag|400|Unknown tag|Upgrade the reader: the writer is newer.
 file.changed|500|A sealed file was changed|Operator: restore it; fsck says what is damaged.

@@ -8,7 +8,7 @@ from evidence.edge import Edge
 from evidence.storage import Storage
 from gpuaas_verify.block import SEALING
 from gpuaas_verify.entry import Entry, parse_entry
-from gpuaas_verify.merkle import NodeReader, complete_root
+from gpuaas_verify.merkle import NodeReader, complete_root, range_root
 from gpuaas_verify.tiles import TILE_HEIGHT, TILE_WIDTH, level_tiles, level_widths
 
 _MARKS = tuple(f'"tag":"{tag}"'.encode() for tag in sorted(SEALING))
@@ -67,3 +67,11 @@ def streams_of(storage: Storage, size: int) -> dict[str, tuple[int, str]]:
         for stream, version, org in _PLACE.findall(data):
             found[stream.decode()] = (int(version), sys.intern(org.decode()))
     return found
+
+
+def root_of(storage: Storage, size: int) -> bytes:
+    """The RFC 6962 root of the first `size` entries, `size` > 0, no more than were integrated.
+
+    Raises: DomainError storage.missing.
+    """
+    return range_root(0, size, node_reader(storage, size))

@@ -32,6 +32,12 @@ class Transfer(Struct, frozen=True):
     credit_balance_pico: int
 
 
+class Posted(Transfer, frozen=True):
+    """A transfer and when its cause was appended."""
+
+    at_us: int
+
+
 class Interval(Struct, frozen=True):
     """A rated interval `[start_us, end_us)` with its sign, and its charge line's
     totals after it.
@@ -99,6 +105,17 @@ WHERE [t] AND (%(account)s::text IS NULL OR t.account = %(account)s)
   AND t."row" > %(after)s
 ORDER BY t."row" LIMIT %(limit)s
 """
+# The first keys of an entry are ASCII of known length (EVIDENCE.md section 1).
+_POSTED: Final = """
+SELECT t."row", t.from_position, t.id, t.cause, t.kind, t.account, t.debit, t.credit, t.currency,
+  t.amount_pico, t.resource, t.meter, t.price, t.period, t.booked, t.debit_seq,
+  t.debit_balance_pico, t.credit_seq, t.credit_balance_pico,
+  substring(convert_from(substring(x.entry FOR 160), 'UTF8') FROM '"at_us":([0-9]+)')::bigint
+    AS at_us
+FROM views.transfer t JOIN log.entry x ON x.position = t.cause
+WHERE [t] AND t.account = %(account)s AND t."row" > %(after)s
+ORDER BY t."row" LIMIT %(limit)s
+"""
 _INTERVALS: Final = """
 SELECT u."row", u.from_position, u.cause, u.resource, u.meter, u.price, u.period, u.booked,
   u.start_us, u.end_us, u.sign, u.quantity, u.line_quantity, u.line_amount_pico
@@ -143,6 +160,14 @@ def transfers(
         "account": account, "booked": booked, "resource": resource, "after": after, "limit": limit,
     }  # fmt: skip
     return fetch(conn, Transfer, _TRANSFERS, asked, as_of)
+
+
+def posted(
+    conn: psycopg.Connection[Any], account: str, after: int, limit: int, as_of: int
+) -> list[Posted]:
+    """The account's transfers that were sealed up to `as_of`, in order, those after row `after`."""
+    asked = {"account": account, "after": after, "limit": limit}
+    return fetch(conn, Posted, _POSTED, asked, as_of)
 
 
 def intervals(

@@ -66,7 +66,8 @@ def served(
 
 async def _opened(url: str) -> None:
     log = await EventLog.open(url)
-    await open_log(log)
+    if not (await log.head()).size:
+        await open_log(log)
     await log.close()
 
 

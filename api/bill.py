@@ -1,0 +1,106 @@
+"""`gpuaas bill export`: an account's books into a file; what broke off goes on."""
+
+import http.client
+import os
+import sys
+import urllib.error
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from api.calling import Api, api_of, called, refusal, unheard
+from domain.errors import DomainError
+
+_PIECE: Final = 1 << 20
+_SEEN_EVERY: Final = 16 << 20
+
+
+class Order(Struct, frozen=True):
+    """What is exported; `start`, `end` in RFC 3339 or None, `as_of` a position or a time."""
+
+    form: str
+    account: str
+    start: str | None = None
+    end: str | None = None
+    as_of: str | None = None
+
+
+class Begun(Struct, frozen=True):
+    """Beside the unfinished file: which download it is of."""
+
+    order: Order
+    url: str
+    etag: str
+    position: str
+
+
+def export(order: Order, out: Path, env: Mapping[str, str] = os.environ) -> int:
+    """Writes `out` once it is whole; until then `out`.part, which the same command continues.
+
+    Raises: DomainError export.exists, export.broken, api.*, and what the API refuses with.
+    """
+    if out.exists():
+        raise DomainError("export.exists", f"{out} is there already")
+    api = api_of(env)
+    part, note = Path(f"{out}.part"), Path(f"{out}.part.json")
+    begun = _begun(note, order, api.url) if part.exists() else None
+    try:
+        position = _fetched(api, order, begun, part, note)
+    except DomainError as stale:
+        if begun is None or stale.code != "if_match.stale":
+            raise
+        print("  the platform was updated meanwhile: from the beginning", file=sys.stderr)
+        position = _fetched(api, order, None, part, note)
+    part.replace(out)
+    note.unlink(missing_ok=True)
+    print(f"{out}: {out.stat().st_size} bytes, everything sealed up to position {position}")
+    return 0
+
+
+def _begun(note: Path, order: Order, url: str) -> Begun | None:
+    try:
+        found = msgspec.json.decode(note.read_bytes(), type=Begun)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return found if (found.order, found.url) == (order, url) else None
+
+
+def _fetched(api: Api, order: Order, begun: Begun | None, part: Path, note: Path) -> str:
+    """The last position that counts; the file is whole."""
+    have = 0 if begun is None else part.stat().st_size
+    asked = {"start": order.start, "end": order.end, "as_of": order.as_of}
+    headers = {}
+    if begun is not None:
+        asked |= {"as_of": begun.position, "offset": str(have)}
+        headers["If-Match"] = begun.etag
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    path = f"/v1/accounts/{quote(order.account, safe='')}/exports/{quote(order.form, safe='')}"
+    try:
+        with (
+            called("GET", f"{api.url}{path}?{query}", api.token, None, headers, api.tls) as answer,
+            part.open("wb" if begun is None else "ab") as file,
+        ):
+            position = answer.headers["Log-Position"]
+            if begun is None:
+                made = Begun(order, api.url, answer.headers["ETag"], position)
+                note.write_bytes(msgspec.json.encode(made))
+            seen = have
+            while piece := answer.read1(_PIECE):
+                file.write(piece)
+                have += len(piece)
+                if have - seen >= _SEEN_EVERY:
+                    seen = have
+                    print(f"  {have >> 20} MiB ...", file=sys.stderr, flush=True)
+    except urllib.error.HTTPError as refused:
+        raise refusal(refused) from refused
+    except http.client.HTTPException as error:
+        raise DomainError("export.broken", f"after {have} bytes: {error!r}") from error
+    except OSError as error:
+        if have:
+            raise DomainError("export.broken", f"after {have} bytes: {error}") from error
+        raise unheard(api.url, error) from error
+    return str(position)

@@ -1,0 +1,133 @@
+"""The forms an account's books are exported in, and how a form is written page by page.
+
+What comes out is a function of account, proof and span: asked again it is the same bytes.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final, Protocol
+
+import psycopg
+from msgspec import Struct
+
+from projections import billing_read, journal_read
+from projections.billing_read import Account
+from projections.exporting import charges, focus
+from projections.exporting.bookkeeping import Beancount, Hledger, Syntax
+from projections.exporting.focus import Bill, Row
+from projections.exporting.lines import lines, rounding
+from projections.exporting.proof import Proof
+from projections.exporting.table import Column, Csv, Parquet, Table
+from projections.tenancy_read import projects
+
+TRANSFERS_A_PAGE: Final = 2000
+RESOURCES_A_PAGE: Final = 2000
+
+
+class Ask(Protocol):
+    """Runs a question with a connection of its own, off the event loop (`api.reads.Reads.ask`)."""
+
+    async def __call__[T](self, question: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
+
+
+class Span(Struct, frozen=True):
+    """Booked periods that overlap `[from_us, to_us)`; None: from the first, to the last."""
+
+    from_us: int | None = None
+    to_us: int | None = None
+
+    def holds(self, start_us: int, end_us: int) -> bool:
+        after = self.from_us is None or end_us > self.from_us
+        return after and (self.to_us is None or start_us < self.to_us)
+
+
+class Form(Struct, frozen=True):
+    """`syntax` of a journal, or `table` and whether invoices' roundings are rows of it."""
+
+    media: str
+    syntax: Callable[[str, str, Proof], Syntax] | None = None
+    table: Callable[[Sequence[Column[Row]]], Table[Row]] | None = None
+    columns: Sequence[Column[Row]] = ()
+    rounds: bool = False
+
+
+_CSV, _PARQUET = "text/csv; charset=utf-8", "application/vnd.apache.parquet"
+FORMS: Final = {
+    "hledger": Form("text/plain; charset=utf-8", syntax=Hledger),
+    "beancount": Form("text/plain; charset=utf-8", syntax=Beancount),
+    "focus.csv": Form(_CSV, table=Csv, columns=focus.COLUMNS, rounds=True),
+    "focus.parquet": Form(_PARQUET, table=Parquet, columns=focus.COLUMNS, rounds=True),
+    "charges.csv": Form(_CSV, table=Csv, columns=charges.COLUMNS),
+    "charges.parquet": Form(_PARQUET, table=Parquet, columns=charges.COLUMNS),
+}
+
+
+async def written(
+    ask: Ask, form: Form, account: Account, proof: Proof, span: Span
+) -> AsyncIterator[bytes]:
+    """The file, a page at a time; memory does not grow with it.
+
+    Raises: DomainError export.no_parquet before the first byte; log.unavailable.
+    """
+    if form.syntax is not None:
+        syntax = form.syntax(account.account, account.currency, proof)
+        async for text in _journal(ask, syntax, account.account, proof.as_of):
+            yield text.encode()
+        return
+    assert form.table is not None, "a form is a journal or a table"
+    table = form.table(form.columns)
+    yield table.head()
+    for bill in await ask(_bills, account, proof, span):
+        after: str | None = ""
+        while after is not None:
+            piece, after = await ask(_charged, table, bill, after)
+            yield piece
+        if form.rounds:
+            yield await ask(_rounded, table, bill)
+    yield table.tail()
+
+
+async def _journal(ask: Ask, syntax: Syntax, account: str, as_of: int) -> AsyncIterator[str]:
+    yield syntax.head()
+    after: int | None = -1
+    while after is not None:
+        piece, after = await ask(_posted, syntax, account, after, as_of)
+        yield piece
+    yield syntax.tail()
+
+
+def _posted(
+    conn: psycopg.Connection[Any], syntax: Syntax, account: str, after: int, as_of: int
+) -> tuple[str, int | None]:
+    rows = journal_read.posted(conn, account, after, TRANSFERS_A_PAGE, as_of)
+    more = len(rows) == TRANSFERS_A_PAGE
+    return syntax.posted(rows), rows[-1].row if more else None
+
+
+def _bills(conn: psycopg.Connection[Any], account: Account, proof: Proof, span: Span) -> list[Bill]:
+    """One a period, in order."""
+    names = {
+        one.project: one.name
+        for one in projects(conn, organization=account.organization, as_of=proof.as_of)
+    }
+    found = []
+    for period in billing_read.periods(conn, account.account, proof.as_of):
+        if span.holds(period.start_us, period.end_us):
+            number = None
+            if period.invoice is not None:
+                invoice = billing_read.invoice(conn, period.invoice, proof.as_of)
+                number = None if invoice is None else invoice.number
+            found.append(Bill(account, period, number, names, proof))
+    return found
+
+
+def _charged(
+    conn: psycopg.Connection[Any], table: Table[Row], bill: Bill, after: str
+) -> tuple[bytes, str | None]:
+    booked, as_of = bill.period.period, bill.proof.as_of
+    found, last = lines(conn, booked, after, RESOURCES_A_PAGE, as_of)
+    return table.rows([focus.charged(bill, line) for line in found]), last
+
+
+def _rounded(conn: psycopg.Connection[Any], table: Table[Row], bill: Bill) -> bytes:
+    found = rounding(conn, bill.period.period, bill.proof.as_of)
+    return table.rows([focus.rounded(bill, one) for one in found])

@@ -1,0 +1,123 @@
+"""What was charged in a period, charge line by charge line, a page of resources at a time."""
+
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from projections.asof import fetch
+
+
+class Line(Struct, frozen=True):
+    """One charge line (MONEY.md section 3) as far as it is booked in one period.
+
+    `[start_us, end_us)` spans its intervals; `quantity` in the meter's unit and `amount_pico` are
+    signed sums; `list_pico` per `divisor` is what the default price was at its start (None: there
+    was none, or another divisor). `cause` is the last position that charged something of it,
+    `transfers` the ids of what was posted. `name` is null once erased.
+    """
+
+    resource: str
+    name: str | None
+    project: str
+    meter: str
+    model: str
+    region: str
+    state: str
+    price: int
+    price_pico: int
+    divisor: int
+    list_pico: int | None
+    period: str
+    start_us: int
+    end_us: int
+    quantity: int
+    amount_pico: int
+    cause: int
+    transfers: tuple[str, ...]
+
+
+class Rounding(Struct, frozen=True):
+    """What rounding an invoice to the currency's minor unit added."""
+
+    id: str
+    invoice: str
+    amount_pico: int
+    cause: int
+
+
+# Resources in order of their ids; lines of quantity 0 and amount 0 vanish (rating.md section 6).
+_LINES: Final = """
+WITH chosen AS (
+  SELECT DISTINCT u.resource FROM views.rated_interval u
+  WHERE u.booked = %(booked)s AND [u] AND u.resource > %(after)s
+  ORDER BY u.resource LIMIT %(limit)s),
+line AS (
+  SELECT u.resource, u.meter, u.price, u.period, sum(u.sign * u.quantity) AS quantity,
+    min(u.start_us) AS start_us, max(u.end_us) AS end_us, max(u.cause) AS cause
+  FROM views.rated_interval u JOIN chosen USING (resource)
+  WHERE u.booked = %(booked)s AND [u] GROUP BY 1, 2, 3, 4),
+amount AS (
+  SELECT t.resource, t.price, t.period, array_agg(t.id ORDER BY t."row") AS transfers,
+    sum(CASE WHEN t.debit = 'unbilled' THEN t.amount_pico ELSE -t.amount_pico END) AS amount_pico
+  FROM views.transfer t JOIN chosen USING (resource)
+  WHERE t.booked = %(booked)s AND t.kind = 'charge' AND [t] GROUP BY 1, 2, 3)
+SELECT e.resource, w.words AS name, coalesce(r.project, o.project) AS project, e.meter, l.model,
+  l.region, l.state, e.price, l.price_pico, l.divisor,
+  CASE WHEN l.account = 'default' THEN l.price_pico ELSE (
+    SELECT CASE WHEN x.divisor = l.divisor THEN x.price_pico END FROM views.price x
+    WHERE x.account = 'default' AND x.meter = l.meter AND x.model = l.model
+      AND x.region = l.region AND x.state = l.state AND x.currency = l.currency
+      AND x.published_us <= x.effective_from_us AND x.effective_from_us <= e.start_us
+      AND x.from_position < e.cause
+    ORDER BY x.effective_from_us DESC LIMIT 1) END AS list_pico,
+  e.period, e.start_us, e.end_us, e.quantity, coalesce(a.amount_pico, 0) AS amount_pico,
+  e.cause, coalesce(a.transfers, '{}') AS transfers
+FROM line e
+LEFT JOIN amount a USING (resource, price, period)
+JOIN views.price l ON l.from_position = e.price
+LEFT JOIN views.runtime r ON r.runtime = e.resource AND [r]
+LEFT JOIN views.volume o ON o.volume = e.resource AND [o]
+LEFT JOIN log.private_value w ON w.digest =
+  CASE WHEN coalesce(r.name, o.name) ~ '^[0-9a-f]{64}$'
+    THEN decode(coalesce(r.name, o.name), 'hex') END
+  AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
+WHERE e.quantity <> 0 OR coalesce(a.amount_pico, 0) <> 0
+ORDER BY e.resource, e.meter, e.price, e.period
+"""
+_LAST: Final = """
+SELECT max(c.resource) AS resource FROM (
+  SELECT DISTINCT u.resource FROM views.rated_interval u
+  WHERE u.booked = %(booked)s AND [u] AND u.resource > %(after)s
+  ORDER BY u.resource LIMIT %(limit)s) c
+"""
+_ROUNDING: Final = """
+SELECT t.id, t.resource AS invoice, t.cause,
+  CASE WHEN t.credit = 'rounding' THEN t.amount_pico ELSE -t.amount_pico END AS amount_pico
+FROM views.transfer t WHERE t.booked = %(booked)s AND t.kind = 'rounding' AND [t]
+ORDER BY t."row"
+"""
+
+
+class _Last(Struct, frozen=True):
+    resource: str | None
+
+
+def lines(
+    conn: psycopg.Connection[Any], booked: str, after: str, limit: int, as_of: int
+) -> tuple[list[Line], str | None]:
+    """(The lines of up to `limit` resources after the resource `after`, the last of those).
+
+    None: there are no more resources. Complete lines only, in order of resource, meter, price and
+    service period.
+    """
+    asked = {"booked": booked, "after": after, "limit": limit}
+    [last] = fetch(conn, _Last, _LAST, asked, as_of)
+    if last.resource is None:
+        return [], None
+    return fetch(conn, Line, _LINES, asked, as_of), last.resource
+
+
+def rounding(conn: psycopg.Connection[Any], booked: str, as_of: int) -> list[Rounding]:
+    """Of the invoice of that period; at most one."""
+    return fetch(conn, Rounding, _ROUNDING, {"booked": booked}, as_of)

@@ -1,0 +1,230 @@
+"""Books exported over HTTP from a replayed trace, read by bookkeepers and judges nobody here wrote."""
+
+import asyncio
+import contextlib
+import csv
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow.parquet
+import pytest
+from beancount import loader
+from beancount.core.data import Open, Transaction
+
+from api.tokens import issue
+from projections import billing_read
+from projections.exporting.forms import FORMS
+from tests.api_stage import Stage, staged
+from tests.conftest import Database
+from tests.focus_judge import UPSTREAM, failures
+from tests.integration.replay_runs import ROOT, charged, invoices, run, sliced
+from tests.integration.served import served
+from tests.machine import need
+
+# The judge of FOCUS is installed first, half a gigabyte; it takes its time on a busy machine.
+pytestmark = [pytest.mark.slow, pytest.mark.shared, pytest.mark.timeout(900)]
+
+TASKS = 300
+
+
+@pytest.fixture
+def out() -> Iterator[Path]:
+    """A folder of its own, removed afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="gpuaas-test-"))
+    yield path / "out"
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def test_what_is_exported_is_what_was_billed(
+    shared: Path, database: Database, nats_url: str, out: Path, tmp_path: Path
+) -> None:
+    """Both bookkeepers accept the journal and agree on every balance; FOCUS's rows add up to
+    each invoice and each task; the validator finds nothing but its own three defects; a download
+    goes on at any byte; what is not there, not signed or not the caller's is refused.
+    """
+    need("hledger")
+    run(sliced(shared, out.parent, TASKS), out, database.app_url)
+    books: dict[str, bytes] = {}
+    balances: dict[str, int] = {}
+
+    async def main() -> None:
+        async with staged(database, nats_url, out, elect=False) as stage:
+            await stage.views()
+            [account] = (await stage.get("/v1/accounts")).json()["items"]
+            shown = (await stage.get(f"/v1/accounts/{account['id']}")).json()
+            for one in shown["balances"]:
+                balances[one["ledger"]] = pico(one["balance"]["amount"])
+            for form in FORMS:
+                books[form] = await exported(stage, account["id"], form)
+            await refusals(stage, account["id"])
+
+    asyncio.run(main())
+    for form, data in books.items():
+        (tmp_path / form).write_bytes(data)
+    by_command(database, nats_url, out, books["focus.csv"], tmp_path)
+    assert any(balances.values())
+    assert of_hledger(tmp_path / "hledger") == of_beancount(tmp_path / "beancount")
+    assert sorted(of_hledger(tmp_path / "hledger").values()) == sorted(
+        one for one in balances.values() if one
+    )
+    focus_adds_up(books, out)
+    judged = [tmp_path / form for form in ("focus.csv", "focus.parquet")]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(failures, judged)) == [UPSTREAM, UPSTREAM]
+
+
+def pico(amount: str) -> int:
+    return int(Decimal(amount).scaleb(12))
+
+
+async def exported(stage: Stage, account: str, form: str) -> bytes:
+    """The whole file; the same again from the middle, and from its end."""
+    path = f"/v1/accounts/{account}/exports/{form}"
+    whole = await stage.get(path)
+    assert whole.status_code == 200, whole.text
+    position, tag = whole.headers["log-position"], whole.headers["etag"]
+    data = whole.content
+    for offset in (1, len(data) // 2, len(data)):
+        rest = await stage.get(f"{path}?as_of={position}&offset={offset}", If_Match=tag)
+        assert (rest.status_code, rest.content) == (200, data[offset:])
+    stale = await stage.get(f"{path}?as_of={int(position) - 1}", If_Match=tag)
+    assert (stale.status_code, stale.json()["code"]) == (412, "if_match.stale")
+    return data
+
+
+async def refusals(stage: Stage, account: str) -> None:
+    """Each with its own code."""
+    path = f"/v1/accounts/{account}/exports"
+    size = await stage.size()
+    other = stage.token("member", "organization-0190c0de-0000-7000-8000-000000000000")
+    for url, token, status, code in (
+        (f"{path}/focus.xls", None, 404, "resource.unknown"),
+        (f"{path}/focus.csv", other, 404, "resource.unknown"),
+        ("/v1/accounts/account-none/exports/hledger", None, 404, "resource.unknown"),
+        (f"{path}/focus.csv?offset=-1", None, 400, "request.invalid"),
+        (f"{path}/focus.csv?start=May", None, 400, "request.invalid"),
+        (f"{path}/hledger?start=2025-01-01T00:00:00Z", None, 400, "request.invalid"),
+        (f"{path}/hledger?as_of={size + 5}", None, 400, "as_of.in_future"),
+    ):
+        answer = await stage.get(url, token=token)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), url
+
+
+def by_command(database: Database, nats_url: str, out: Path, book: bytes, folder: Path) -> None:
+    """`gpuaas bill export` over a line that is cut: it says so and leaves nothing by that name; said
+    again it goes on and the file is whole; a third time it is refused.
+    """
+    with served(database, nats_url, out) as api:
+        now = time.time_ns() // 1000
+        token = issue(api.settings, "user-1", "platform-operator", None, now, 600)
+        with psycopg.connect(database.app_url) as conn:
+            [account] = billing_read.accounts(conn)
+        target = folder / "by-command.csv"
+        for passes, said in (
+            (len(book) // 2, "export.broken"),
+            (1 << 40, ""),
+            (0, "export.exists"),
+        ):
+            with cut_after(api.settings.http_port, passes) as port:
+                done = subprocess.run(
+                    [sys.executable, "-m", "api.cli", "bill", "export", "focus.csv",
+                     "--account", account.account, "--out", target],
+                    env={**os.environ, "GPUAAS_URL": f"http://127.0.0.1:{port}",
+                         "GPUAAS_TOKEN": token},
+                    cwd=ROOT, capture_output=True, text=True, check=False,
+                )  # fmt: skip
+            assert (done.returncode != 0) == bool(said), done.stderr
+            assert said in done.stderr
+            assert target.exists() == (passes != len(book) // 2)
+        assert target.read_bytes() == book
+        assert sorted(one.name for one in folder.glob("by-command*")) == ["by-command.csv"]
+
+
+@contextmanager
+def cut_after(to_port: int, passes: int) -> Iterator[int]:
+    """A port that leads there, until so many bytes of the answer have passed."""
+
+    def carry(one: socket.socket) -> None:
+        with one, socket.create_connection(("127.0.0.1", to_port)) as there:
+            there.sendall(one.recv(1 << 16))
+            left = passes
+            while left > 0 and (data := there.recv(min(left, 1 << 16))):
+                one.sendall(data)
+                left -= len(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    carry(door.accept()[0])
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield int(door.getsockname()[1])
+        door.shutdown(socket.SHUT_RDWR)
+
+
+def of_hledger(journal: Path) -> dict[str, int]:
+    """Balances that are not 0, by account; its own checks passed, each balance assertion included."""
+    checked = subprocess.run(
+        ["hledger", "-f", journal, "check", "--strict"], check=False, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stderr[-1000:]
+    # Not as JSON: hledger rounds that to ten places.
+    said = subprocess.run(
+        ["hledger", "-f", journal, "balance", "--flat", "--no-total", "--layout=bare", "-O", "csv"],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    rows = csv.DictReader(io.StringIO(said))
+    return {row["account"].lower(): pico(row["balance"]) for row in rows}
+
+
+def of_beancount(journal: Path) -> dict[str, int]:
+    """The same, by beancount: its postings summed up here, its balance assertions checked there."""
+    entries, errors, _ = loader.load_file(str(journal))
+    assert not errors, errors[:3]
+    sums: dict[str, int] = defaultdict(int)
+    for entry in entries:
+        if isinstance(entry, Transaction):
+            for posting in entry.postings:
+                assert posting.units is not None
+                sums[posting.account.lower()] += pico(str(posting.units.number))
+    assert len([one for one in entries if isinstance(one, Open)]) == len(sums)
+    return {name: total for name, total in sums.items() if total}
+
+
+def focus_adds_up(books: dict[str, bytes], out: Path) -> None:
+    """By invoice to the minor unit, by task to the microsecond; Parquet has the same rows."""
+    rows = list(csv.DictReader(io.StringIO(books["focus.csv"].decode())))
+    billed: dict[str, int] = defaultdict(int)
+    used: dict[str, int] = defaultdict(int)
+    for row in rows:
+        billed[row["InvoiceId"]] += pico(row["BilledCost"])
+        if row["ResourceName"]:
+            used[row["ResourceName"]] += int(Decimal(row["ConsumedQuantity"]).scaleb(9))
+    assert billed == {one["number"]: pico(one["total"]) for one in invoices(out)}
+    assert used == charged(out)
+    table: Any = pyarrow.parquet.read_table(io.BytesIO(books["focus.parquet"]))
+    assert table.num_rows == len(rows)
+    assert sum(table["BilledCost"].to_pylist()).scaleb(12) == sum(billed.values())
+    lines = list(csv.DictReader(io.StringIO(books["charges.csv"].decode())))
+    packed: Any = pyarrow.parquet.read_table(io.BytesIO(books["charges.parquet"]))
+    assert [int(one["quantity"]) for one in lines] == packed["quantity"].to_pylist()
+    assert sum(pico(one["amount"]) for one in lines) == sum(
+        pico(row["BilledCost"]) for row in rows if row["ChargeCategory"] == "Usage"
+    )

@@ -1,0 +1,180 @@
+"""Exports without a database: names of ledger accounts, columns of FOCUS, files of tables."""
+
+import csv
+import io
+from decimal import Decimal
+
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from domain.errors import DomainError
+from projections.billing_read import Account, Period
+from projections.exporting import charges, focus
+from projections.exporting.bookkeeping import Beancount, Hledger
+from projections.exporting.chart import Chart
+from projections.exporting.lines import Line, Rounding
+from projections.exporting.proof import Proof, decimal
+from projections.exporting.table import Column, Csv, Parquet
+from projections.journal_read import Posted
+
+PROOF = Proof("cloud.example/0011223344556677", 10, "ab" * 32)
+ACCOUNT = Account("account-1", 1, "organization-1", "USD", 2, "Europe/Berlin", 0)
+HOUR_US = 3_600_000_000
+MAY = Period("period-1", 2, "account-1", 1, 0, 700 * HOUR_US, "UTC", None, None, None)
+JUNE = replace(MAY, period="period-2", sequence=2, start_us=MAY.end_us, end_us=1400 * HOUR_US)
+BILL = focus.Bill(ACCOUNT, MAY, "G-1", {"project-1": "chess"}, PROOF)
+LINE = Line(
+    "runtime-1", "train", "project-1", "gpu.time", "T4", "-", "usable", 7, 350_000_000_000,
+    3_600_000_000_000, 350_000_000_000, "period-1", 1, 2 * HOUR_US + 1, 2 * 1000 * HOUR_US,
+    700_000_000_000, 9, ("aa", "bb"),
+)  # fmt: skip
+
+
+def shown(row: focus.Row) -> dict[str, str]:
+    """The row as its CSV has it."""
+    table = Csv(focus.COLUMNS)
+    text = (table.head() + table.rows([row]) + table.tail()).decode()
+    [found] = csv.DictReader(io.StringIO(text))
+    return found
+
+
+def test_a_charge_line_in_focus() -> None:
+    """Quantities in the price's unit, costs exact, instants to the second and exact beside that."""
+    row = shown(focus.charged(BILL, LINE))
+    assert row["PricingQuantity"] == "2.000000000000"
+    assert (row["PricingUnit"], row["ConsumedUnit"]) == ("GPU-Hours", "GPU-Seconds")
+    assert row["ConsumedQuantity"] == "7200.000000000000"
+    assert row["BilledCost"] == row["ListCost"] == row["EffectiveCost"] == "0.700000000000"
+    assert row["ContractedUnitPrice"] == "0.350000000000"
+    assert (row["ChargePeriodStart"], row["x_ChargePeriodStartUs"]) == ("1970-01-01T00:00:00Z", "1")
+    assert (row["ChargePeriodEnd"], row["x_ChargePeriodEndUs"]) == (
+        "1970-01-01T02:00:01Z", str(2 * HOUR_US + 1),
+    )  # fmt: skip
+    assert (row["InvoiceId"], row["ChargeClass"], row["SubAccountName"]) == ("G-1", "", "chess")
+    assert (row["x_PriceEntry"], row["x_LogPosition"], row["x_TransferIds"]) == (
+        "7", "9", '["aa","bb"]',
+    )  # fmt: skip
+    assert (row["x_CheckpointSize"], row["x_CheckpointRoot"]) == ("10", "ab" * 32)
+    assert (row["ProviderName"], row["RegionId"]) == ("cloud.example", "")
+
+
+def test_an_accounts_own_price_and_the_list_price() -> None:
+    """What it would have cost by the default price is another column; without one it is the same."""
+    dearer = shown(focus.charged(BILL, replace(LINE, list_pico=500_000_000_000)))
+    assert (dearer["ListUnitPrice"], dearer["ListCost"]) == ("0.500000000000", "1.000000000000")
+    assert dearer["ContractedCost"] == "0.700000000000"
+    none = shown(focus.charged(BILL, replace(LINE, list_pico=None)))
+    assert (none["ListUnitPrice"], none["ListCost"]) == ("0.350000000000", "0.700000000000")
+
+
+def test_what_was_charged_too_much_before_is_a_correction() -> None:
+    """A line of May that is booked in June says so, and may be negative."""
+    late = replace(LINE, quantity=-LINE.quantity, amount_pico=-LINE.amount_pico)
+    row = shown(focus.charged(replace(BILL, period=JUNE), late))
+    assert (row["ChargeClass"], row["BilledCost"]) == ("Correction", "-0.700000000000")
+    assert (row["BillingPeriodStart"], row["x_ServicePeriodId"]) == (
+        "1970-01-30T04:00:00Z", "period-1",
+    )  # fmt: skip
+
+
+def test_volumes_other_meters_and_erased_names() -> None:
+    """GiB-hours by the usual divisor, the number itself by another; an erased project's id."""
+    stored = replace(
+        LINE, resource="volume-1", name=None, meter="storage.capacity", model="local",
+        divisor=3_686_400_000_000, quantity=1024 * HOUR_US,
+    )  # fmt: skip
+    row = shown(focus.charged(replace(BILL, projects={}), stored))
+    assert (row["PricingQuantity"], row["PricingUnit"]) == ("1.000000000000", "GiB-Hours")
+    assert (row["ResourceType"], row["ServiceCategory"]) == ("Volume", "Storage")
+    assert (row["ResourceName"], row["SubAccountName"]) == ("", "project-1")
+    odd = shown(focus.charged(BILL, replace(stored, divisor=1000)))
+    assert odd["PricingUnit"] == "1000 Units"
+    tokens = shown(focus.charged(BILL, replace(LINE, meter="llm.tokens", divisor=1_000_000)))
+    assert (tokens["ServiceName"], tokens["ServiceCategory"]) == ("llm.tokens", "Other")
+
+
+def test_the_rounding_of_an_invoice_is_an_adjustment() -> None:
+    """Of the whole period, of no resource."""
+    row = shown(focus.rounded(BILL, Rounding("cc", "invoice-1", -3, 12)))
+    assert (row["ChargeCategory"], row["BilledCost"]) == ("Adjustment", "-0.000000000003")
+    assert (row["ResourceId"], row["PricingQuantity"], row["x_TransferIds"]) == ("", "", '["cc"]')
+
+
+def test_parquet_says_what_csv_says() -> None:
+    """Column by column, exactly, with as many row groups as pages; nulls are nulls."""
+    rows = [focus.charged(BILL, LINE), focus.rounded(BILL, Rounding("cc", "i", 10**37, 1))]
+    for columns, those in ((focus.COLUMNS, rows), (charges.COLUMNS, rows[:1])):
+        plain, packed = Csv(columns), Parquet(columns)
+        head, pieces = packed.head(), [packed.rows([row]) for row in those]
+        data = b"".join([head, *pieces, packed.tail()])
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+        assert file.num_row_groups == len(those)
+        text = (plain.head() + plain.rows(those)).decode()
+        read = list(csv.DictReader(io.StringIO(text)))
+        for kind, said, found in zip(columns, zip(*[r.values() for r in read], strict=True),
+                                     file.read().to_pydict().values(), strict=True):  # fmt: skip
+            for one, other in zip(said, found, strict=True):
+                if other is None:
+                    assert one == "", kind.name
+                elif kind.kind == "second":
+                    assert one == other.strftime("%Y-%m-%dT%H:%M:%SZ")
+                elif kind.kind in {"amount", "big"}:
+                    assert Decimal(one) == other
+                else:
+                    assert one == str(other)
+
+
+def test_amounts_are_written_whole() -> None:
+    """Twelve places, up to the largest amount there is, and what is larger is refused."""
+    assert decimal(-(10**38) + 1) == "-99999999999999999999999999.999999999999"
+    column: Column[int] = Column("a", "amount", lambda row: row)
+    table = Parquet([column])
+    table.rows([10**38 - 1])
+    with pytest.raises(ValueError, match=r"(?i)precision|decimal"):
+        table.rows([10**38])
+    table.tail()
+
+
+@given(st.lists(st.from_regex(r"revenue:[A-Za-z0-9_.:-]{1,12}", fullmatch=True), max_size=12))
+def test_no_two_ledger_accounts_share_a_name(ledgers: list[str]) -> None:
+    """Whatever a meter or model is called; and beancount's components begin with a capital."""
+    for capital in (False, True):
+        chart = Chart(capital=capital)
+        names = {ledger: chart.name(ledger)[0] for ledger in ledgers}
+        assert len(set(names.values())) == len(names)
+        assert all(":" in name and "::" not in name for name in names.values())
+        if capital:
+            parts = [part for name in names.values() for part in name.split(":")]
+            assert all(part[0].isupper() or part[0].isdigit() for part in parts)
+
+
+def test_a_ledger_account_without_a_root_is_named() -> None:
+    """The chart grew and this page did not: refused, never filed somewhere."""
+    with pytest.raises(DomainError, match="no root for the ledger account lottery"):
+        Chart(capital=True).name("lottery")
+
+
+def test_a_transfer_in_both_syntaxes() -> None:
+    """Debit positive, credit negative, each with its balance after; tied to the log."""
+    row = Posted(
+        5, 90, "ff", 80, "charge", "account-1", "unbilled", "revenue:gpu.time:T4", "USD", 15,
+        "runtime-1", "gpu.time", 7, "period-1", "period-1", 1, 15, 1, -15, 86_400_000_000,
+    )  # fmt: skip
+    hledger = Hledger("account-1", "USD", PROOF)
+    text = hledger.head() + hledger.posted([row]) + hledger.tail()
+    assert text.endswith(
+        "\n1970-01-02 * (5) charge  ; transfer:ff, cause:80, seal:90, price:7, "
+        "resource:runtime-1, period:period-1, booked:period-1\n"
+        "  assets:unbilled  USD 0.000000000015 = USD 0.000000000015\n"
+        "  income:revenue:gpu-time:T4  USD -0.000000000015 = USD -0.000000000015\n"
+    )
+    beancount = Beancount("account-1", "USD", PROOF)
+    text = beancount.head() + beancount.posted([row]) + beancount.tail()
+    assert '1970-01-02 open Income:Revenue:Gpu-time:T4 USD\n  ledger: "revenue:gpu.time:T4"' in text
+    assert text.endswith(
+        "\n1970-01-03 balance Assets:Unbilled  0.000000000015 USD\n"
+        "1970-01-03 balance Income:Revenue:Gpu-time:T4  -0.000000000015 USD\n"
+    )
