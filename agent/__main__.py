@@ -14,6 +14,7 @@ from agent.config import Config
 from agent.engine import Settings
 from agent.idle_bounds import Bounds
 from agent.run import run
+from agent.watchdog_device import Watchdog
 from contracts import fleet
 from contracts.signing import FleetError
 
@@ -52,6 +53,7 @@ def parsed(arguments: list[str]) -> Config:
         "--idle-gpu-percent", type=int, default=5, help="a GPU at work up to this is not used"
     )
     _engine_options(parser)
+    _watchdog_options(parser)
     given = parser.parse_args(arguments)
     return Config(
         state=given.state,
@@ -70,6 +72,7 @@ def parsed(arguments: list[str]) -> Config:
         engine=_engine(given),
         tend_us=given.tend_us,
         idle=_idle(given),
+        watchdog=_watchdog(given),
     )
 
 
@@ -95,6 +98,39 @@ def _engine_options(parser: argparse.ArgumentParser) -> None:
     engines.add_argument("--cdi", default="/var/run/cdi", help="where CDI specs are written")
     engines.add_argument("--probe-us", type=int, default=60_000_000, help="between probes")
     engines.add_argument("--tend-us", type=int, default=10_000_000, help="between rounds")
+
+
+def _watchdog_options(parser: argparse.ArgumentParser) -> None:
+    plain = Watchdog(device="")
+    last = parser.add_argument_group("last resort", "for containers that no process can end")
+    last.add_argument(
+        "--watchdog-device", default="", help="/dev/watchdog: RESETS this machine when one is late"
+    )
+    last.add_argument(
+        "--watchdog-timeout-s", type=int, default=plain.timeout_s, help="of the device, s"
+    )
+    last.add_argument(
+        "--watchdog-grace-us", type=int, default=plain.grace_us, help="past a deadline, us"
+    )
+    last.add_argument(
+        "--watchdog-stand-in", action="store_true", help="tests: a FIFO for a device, SIMULATED"
+    )
+
+
+def _watchdog(given: argparse.Namespace) -> Watchdog | None:
+    if not given.watchdog_device:
+        return None
+    if given.engine == "simulated":
+        raise FleetError("config.malformed", "--watchdog-device is for real containers: --engine")
+    if given.watchdog_timeout_s < 1 or given.watchdog_grace_us < _SECOND_US:
+        text = "--watchdog-timeout-s is 1 s or more, --watchdog-grace-us 1 s or more"
+        raise FleetError("config.malformed", text)
+    return Watchdog(
+        device=given.watchdog_device,
+        timeout_s=given.watchdog_timeout_s,
+        grace_us=given.watchdog_grace_us,
+        stand_in=given.watchdog_stand_in,
+    )
 
 
 def _lease(lease_us: int) -> int:

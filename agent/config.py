@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from agent.engine import Settings
 from agent.idle_bounds import Bounds
+from agent.watchdog_device import Watchdog
 from contracts import fleet
 
 
@@ -15,7 +16,8 @@ class Config(Struct, frozen=True, kw_only=True):
     `usable_after_us` describe the SIMULATED machine. `nvml_library` and `cuda_library` are
     absolute paths; without the second, memory cannot be overwritten. `engine`: what runs real
     containers, None for SIMULATED runtimes. `lease_us`: how long a runtime runs at most without a
-    word of the platform, though it grants more. Times in us.
+    word of the platform, though it grants more. `watchdog`: what resets this machine when nothing
+    else ends a container. Times in us.
     """
 
     state: Path
@@ -39,3 +41,4 @@ class Config(Struct, frozen=True, kw_only=True):
     engine: Settings | None = None
     tend_us: int = 10_000_000
     idle: Bounds = Bounds()
+    watchdog: Watchdog | None = None

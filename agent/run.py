@@ -20,6 +20,7 @@ from agent import (
     kept,
     link,
     machine,
+    node_watchdog,
     orders,
     preflight,
     volume_work,
@@ -49,7 +50,7 @@ async def run(config: Config, stop: asyncio.Event | None = None) -> None:
     """Returns when `stop` is set: connections closed, everything unsaid still in the spool.
 
     Kill -9 at any instant loses and doubles nothing: run again with the same `state`.
-    Raises: FleetError enrol.* | journal.missing | journal.rolled_back | state.in_use.
+    Raises: FleetError enrol.* | journal.missing | journal.rolled_back | state.in_use | watchdog.*.
     """
     stop = stop or asyncio.Event()
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -67,7 +68,10 @@ async def run(config: Config, stop: asyncio.Event | None = None) -> None:
         given = () if config.engine is None else machine.given_to_containers(desk)
         node = open_node(config, store, reply, given, desk)
         try:
+            await _guard(config)
             await _serve(config, node, reply, stop, desk)
+            if config.watchdog is not None:
+                node_watchdog.ask_to_end(config.state)
         finally:
             node.runtimes.close()
             desk.close()
@@ -133,6 +137,18 @@ def _shut(config: Config) -> Settings:
             told = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
             found |= {f"{address[0]}/32" for *_, address in told}
     return replace(config.engine, denied=tuple(sorted(found)))
+
+
+async def _guard(config: Config) -> None:
+    """What resets this machine when all else fails is armed, where one is set; an old reset is told
+    of. After the runtimes were opened: what another boot left is void by then.
+    """
+    cause = node_watchdog.cause_of_reset(config.state)
+    if cause:
+        sys.stderr.write(f"agent: the watchdog reset this machine: {cause}\n")
+    if config.watchdog is not None:
+        armed = await asyncio.to_thread(node_watchdog.begin, config.state, config.watchdog)
+        sys.stderr.write(f"agent: watchdog armed: {armed}\n")
 
 
 def _end_all(config: Config, node: str) -> None:

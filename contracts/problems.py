@@ -360,6 +360,14 @@ volume.snapshots_many|409|Too many snapshots|Restore from one of them, or copy i
 volume.stale_epoch|409|A later epoch has it|Nothing: what is fenced off stays so.
 volume.unknown|404|No such volume|Check the id and the project.
 volume.unsupported|503|The node cannot hold volumes|Operator: run the agent as root, with mkfs.ext4 and losetup.
+watchdog.busy|409|Another program has the watchdog|Stop who has it (systemd's RuntimeWatchdogSec, watchdogd, another agent) or leave it out.
+watchdog.disarms|500|A watchdog that a kill disarms|Use a driver with magic close, such as softdog, or leave it out.
+watchdog.elsewhere|409|Another device is armed|End it (SIGTERM, once nothing runs), or name the device that it holds.
+watchdog.expired|500|The machine is being reset|Wait for the reset, or reboot it yourself if it does not come.
+watchdog.missing|500|No such watchdog device|Load its driver (softdog where there is no hardware) or leave it out.
+watchdog.not_one|500|Not a watchdog device|Name one that the kernel's watchdog API answers on.
+watchdog.refused|500|The watchdog cannot be used|Read the reason; the agent needs root for it.
+watchdog.silent|500|The watchdog does not begin|Read its log beside the agent's state.
 """
 
 

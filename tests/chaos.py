@@ -9,6 +9,8 @@
 - `terminals`: stacks of 1,000 resumes each
 - `machines`: seeds of three agents in namespaces of their own (root)
 - `schedules`: of leases, epochs and fences in the pure simulator
+- `softdog`: the node's watchdog on a user-mode Linux that the kernel resets (Debian:
+  user-mode-linux), where that is installed
 
 A failure names the seed.
 """
@@ -34,6 +36,7 @@ from tests.kills import replay_holds
 from tests.kills_stack import stack_holds
 from tests.large_changes import CHANGES, require_refused
 from tests.netns_world import machines_hold
+from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
 
 TASKS, TIMES = 300, 2
@@ -132,6 +135,19 @@ def schedules(_folder: Path, count: int, first: int) -> Iterator[str]:
     yield f"SIMULATED schedules: {dict(sums)}"
 
 
+def softdog(folder: Path, count: int, _first: int) -> Iterator[str]:
+    """Each scenario so often, one after the other."""
+    machine = machine_of()
+    if machine is None:
+        yield "no softdog: this machine has no linux.uml"
+        return
+    for turn in range(count):
+        place = folder / str(turn)
+        place.mkdir()
+        for scenario in SCENARIOS:
+            yield softdog_holds(place, machine, scenario)
+
+
 type Part = Callable[[Path, int, int], Iterator[str]]
 PARTS: dict[str, tuple[Part, int]] = {
     "replays": (replays, 180),
@@ -140,6 +156,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "terminals": (terminals, 10),
     "machines": (machines, 1_000),
     "schedules": (schedules, 1_000_000),
+    "softdog": (softdog, 1),
 }
 
 if __name__ == "__main__":

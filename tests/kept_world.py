@@ -83,11 +83,16 @@ def is_in(source: KeptRuntimes, name: str, state: str, within_s: float = 60) -> 
 
 def keepers(folder: Path) -> list[int]:
     """Pids of the folder's keeper, outer and inner, whoever their parents are now."""
+    return running("agent.keeper", folder)
+
+
+def running(module: str, folder: Path) -> list[int]:
+    """Pids of this program of ours that is about the folder."""
     found = []
     for place in Path("/proc").iterdir():
         try:
             said = (place / "cmdline").read_text() if place.name.isdigit() else ""
-            if "agent.keeper" in said and str(folder) in said:
+            if module in said and str(folder) in said:
                 found.append(int(place.name))
         except OSError:
             continue

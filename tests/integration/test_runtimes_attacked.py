@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from agent.clock import boottime_us
-from agent.keeper import read_deadline
+from agent.keeper import read_deadline, read_seen
+from agent.lives import Lives
 from tests.containers import Image, podman, until
 from tests.kept_world import S, Stage, alive, is_in, keepers, seen, staged
 
@@ -107,6 +109,33 @@ def test_what_cannot_be_written_down_ends_all_the_same(stage: Stage) -> None:
     until(lambda: stage.containers() == [], "it is gone", 30)
     (folder / "seen.json").rmdir()
     until(tended, "stopped is said", 30)
+
+
+def test_a_container_that_no_keeper_saw_is_known_to_live(stage: Stage) -> None:
+    """By its monitor, without asking Podman; once it is held, by itself, though its folder goes and
+    its monitor dies. A folder that names somebody else's process claims nothing.
+    """
+    source = stage.opened()
+    name = stage.start(source)
+    is_in(source, name, "usable")
+    folder, pid = source.folder / name, stage.pid(name)
+    for one in keepers(folder):
+        os.kill(one, signal.SIGKILL)
+    held = read_seen(folder)
+    assert held is not None
+    lies = msgspec.json.encode(replace(held, pid=os.getpid()))
+    (folder / "seen.json").write_bytes(lies)
+    lives, now_us = Lives(source.folder), read_deadline(folder) + 2 * S
+    assert lives.look(now_us, 1.0) == (0.0, f"{name} (pid {pid}) runs 2.0 s past its deadline")
+    kept = folder.rename(folder.with_name("elsewhere"))
+    order = (kept / "order.json").rename(kept / "no-order")
+    assert lives.look(now_us, 2.0) == (1.0, f"{name} (pid {pid}) runs without a deadline")
+    order.rename(kept / "order.json")
+    kept.rename(folder)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not alive(pid), "it ends")
+    assert lives.look(now_us, 3.0) == (0.0, "")
+    assert not lives.empty
 
 
 @pytest.mark.parametrize("seed", [1, 2])
