@@ -33,9 +33,10 @@ class Transfer(Struct, frozen=True):
 
 
 class Posted(Transfer, frozen=True):
-    """A transfer and when its cause was appended."""
+    """A transfer, when its cause was appended, and whether it is for what was SIMULATED."""
 
     at_us: int
+    simulated: bool | None = None
 
 
 class Interval(Struct, frozen=True):
@@ -111,8 +112,13 @@ SELECT t."row", t.from_position, t.id, t.cause, t.kind, t.account, t.debit, t.cr
   t.amount_pico, t.resource, t.meter, t.price, t.period, t.booked, t.debit_seq,
   t.debit_balance_pico, t.credit_seq, t.credit_balance_pico,
   substring(convert_from(substring(x.entry FOR 160), 'UTF8') FROM '"at_us":([0-9]+)')::bigint
-    AS at_us
+    AS at_us, i.simulated
 FROM views.transfer t JOIN log.entry x ON x.position = t.cause
+LEFT JOIN views.runtime_place q ON q.runtime = t.resource AND [q]
+LEFT JOIN views.volume o ON o.volume = t.resource AND [o]
+LEFT JOIN views.node_identity i ON i.node = coalesce(q.node, o.node)
+  AND i.from_position <= coalesce(q.from_position, o.from_position)
+  AND (i.to_position IS NULL OR i.to_position > coalesce(q.from_position, o.from_position))
 WHERE [t] AND t.account = %(account)s AND t."row" > %(after)s
 ORDER BY t."row" LIMIT %(limit)s
 """

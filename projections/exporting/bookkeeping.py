@@ -111,9 +111,11 @@ def _postings(row: Posted) -> tuple[tuple[str, int, int], tuple[str, int, int]]:
 def _cited(row: Posted) -> tuple[tuple[str, object], ...]:
     """What ties a transaction to the log: the position that caused it, the seal that binds it."""
     price = "-" if row.price is None else row.price
+    simulated = (("simulated", "SIMULATED"),) if row.simulated else ()
     return (
         ("transfer", row.id), ("cause", row.cause), ("seal", row.from_position), ("price", price),
         ("resource", row.resource), ("period", row.period), ("booked", row.booked),
+        *simulated,
     )  # fmt: skip
 
 

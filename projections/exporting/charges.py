@@ -35,6 +35,7 @@ COLUMNS: Final = (
     _line("quantity", "big"),
     Column("amount", "amount", attrgetter("billed_pico")),
     _bill("currency", "account.currency"),
+    _line("simulated", "flag"),
     _line("cause", "whole"),
     _bill("checkpoint_size", "proof.size", "whole"),
     _bill("checkpoint_root", "proof.root"),

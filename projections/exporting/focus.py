@@ -259,5 +259,6 @@ COLUMNS: Final = (
     _whole("x_LogPosition", attrgetter("cause")),
     _whole("x_PriceEntry", _of(attrgetter("price"))),
     _text("x_ServicePeriodId", _of(attrgetter("period"))),
+    Column("x_Simulated", "flag", _of(attrgetter("simulated"))),
     _text("x_TransferIds", _ids),
 )

@@ -14,7 +14,8 @@ class Line(Struct, frozen=True):
     `[start_us, end_us)` spans its intervals; `quantity` in the meter's unit and `amount_pico` are
     signed sums; `list_pico` per `divisor` is what the default price was at its start (None: there
     was none, or another divisor). `cause` is the last position that charged something of it,
-    `transfers` the ids of what was posted. `name` is null once erased.
+    `transfers` the ids of what was posted. `name` is null once erased. `simulated`: it was on
+    SIMULATED GPUs, by what its node's latest enrolment said.
     """
 
     resource: str
@@ -35,6 +36,7 @@ class Line(Struct, frozen=True):
     amount_pico: int
     cause: int
     transfers: tuple[str, ...]
+    simulated: bool | None = None
 
 
 class Rounding(Struct, frozen=True):
@@ -72,12 +74,16 @@ SELECT e.resource, w.words AS name, coalesce(r.project, o.project) AS project, e
       AND x.from_position < e.cause
     ORDER BY x.effective_from_us DESC LIMIT 1) END AS list_pico,
   e.period, e.start_us, e.end_us, e.quantity, coalesce(a.amount_pico, 0) AS amount_pico,
-  e.cause, coalesce(a.transfers, '{}') AS transfers
+  e.cause, coalesce(a.transfers, '{}') AS transfers, i.simulated
 FROM line e
 LEFT JOIN amount a USING (resource, price, period)
 JOIN views.price l ON l.from_position = e.price
 LEFT JOIN views.runtime r ON r.runtime = e.resource AND [r]
 LEFT JOIN views.volume o ON o.volume = e.resource AND [o]
+LEFT JOIN views.runtime_place q ON q.runtime = e.resource AND [q]
+LEFT JOIN views.node_identity i ON i.node = coalesce(q.node, o.node)
+  AND i.from_position <= coalesce(q.from_position, o.from_position)
+  AND (i.to_position IS NULL OR i.to_position > coalesce(q.from_position, o.from_position))
 LEFT JOIN log.private_value w ON w.digest =
   CASE WHEN coalesce(r.name, o.name) ~ '^[0-9a-f]{64}$'
     THEN decode(coalesce(r.name, o.name), 'hex') END

@@ -17,7 +17,7 @@ from projections.exporting.proof import PICO_DIGITS, decimal
 
 _MOST: Final = 10**38
 
-type Kind = Literal["text", "amount", "second", "whole", "big"]
+type Kind = Literal["text", "amount", "second", "whole", "big", "flag"]
 
 
 class Column[R](Struct, frozen=True):
@@ -49,6 +49,7 @@ def iso(second: int) -> str:
 _WRITTEN: Final[dict[Kind, Callable[[Any], str]]] = {
     "text": str, "amount": decimal, "second": iso, "whole": str,
     "big": str,
+    "flag": lambda said: "true" if said else "false",
 }  # fmt: skip
 
 
@@ -104,6 +105,7 @@ class Parquet[R]:
             "second": pa.timestamp("us", tz="UTC"),
             "whole": pa.int64(),
             "big": pa.decimal128(38, 0),
+            "flag": pa.bool_(),
         }
         self._columns = columns
         self._schema = pa.schema([(one.name, kinds[one.kind]) for one in columns])

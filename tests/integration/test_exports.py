@@ -213,6 +213,8 @@ def focus_adds_up(books: dict[str, bytes], out: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(books["focus.csv"].decode())))
     billed: dict[str, int] = defaultdict(int)
     used: dict[str, int] = defaultdict(int)
+    assert {row["x_Simulated"] for row in rows if row["ResourceId"]} == {"true"}
+    assert b"simulated:SIMULATED" in books["hledger"]
     for row in rows:
         billed[row["InvoiceId"]] += pico(row["BilledCost"])
         if row["ResourceName"]:

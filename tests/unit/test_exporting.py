@@ -30,6 +30,7 @@ LINE = Line(
     "runtime-1", "train", "project-1", "gpu.time", "T4", "-", "usable", 7, 350_000_000_000,
     3_600_000_000_000, 350_000_000_000, "period-1", 1, 2 * HOUR_US + 1, 2 * 1000 * HOUR_US,
     700_000_000_000, 9, ("aa", "bb"),
+    simulated=True,
 )  # fmt: skip
 
 
@@ -58,6 +59,7 @@ def test_a_charge_line_in_focus() -> None:
         "7", "9", '["aa","bb"]',
     )  # fmt: skip
     assert (row["x_CheckpointSize"], row["x_CheckpointRoot"]) == ("10", "ab" * 32)
+    assert row["x_Simulated"] == "true"
     assert (row["ProviderName"], row["RegionId"]) == ("cloud.example", "")
 
 
@@ -123,6 +125,8 @@ def test_parquet_says_what_csv_says() -> None:
                     assert one == other.strftime("%Y-%m-%dT%H:%M:%SZ")
                 elif kind.kind in {"amount", "big"}:
                     assert Decimal(one) == other
+                elif kind.kind == "flag":
+                    assert one == str(other).lower()
                 else:
                     assert one == str(other)
 
@@ -161,13 +165,13 @@ def test_a_transfer_in_both_syntaxes() -> None:
     """Debit positive, credit negative, each with its balance after; tied to the log."""
     row = Posted(
         5, 90, "ff", 80, "charge", "account-1", "unbilled", "revenue:gpu.time:T4", "USD", 15,
-        "runtime-1", "gpu.time", 7, "period-1", "period-1", 1, 15, 1, -15, 86_400_000_000,
+        "runtime-1", "gpu.time", 7, "period-1", "period-1", 1, 15, 1, -15, 86_400_000_000, simulated=True,
     )  # fmt: skip
     hledger = Hledger("account-1", "USD", PROOF)
     text = hledger.head() + hledger.posted([row]) + hledger.tail()
     assert text.endswith(
         "\n1970-01-02 * (5) charge  ; transfer:ff, cause:80, seal:90, price:7, "
-        "resource:runtime-1, period:period-1, booked:period-1\n"
+        "resource:runtime-1, period:period-1, booked:period-1, simulated:SIMULATED\n"
         "  assets:unbilled  USD 0.000000000015 = USD 0.000000000015\n"
         "  income:revenue:gpu-time:T4  USD -0.000000000015 = USD -0.000000000015\n"
     )
