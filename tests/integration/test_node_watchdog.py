@@ -152,7 +152,7 @@ def test_what_nobody_ends_ends_with_the_machine(
     try:
         for one in stopped:
             os.kill(one, signal.SIGSTOP)
-        first_us = boottime_us() + 3 * S
+        first_us = boottime_us() + 3 * S // 2
         replace_file(folder / "deadline", str(first_us).encode())
         source.arm(deadline_us := first_us + GRACE_US + S // 2, boottime_us())
         until(lambda: word(stage.state).state == "expired", "it lets go")
