@@ -105,6 +105,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     upkeep.set_topology,
     upkeep.show_upkeep,
     upkeep.node_timeline,
+    upkeep.node_discrepancies,
     incidents.open_incident,
     incidents.tie_fact,
     incidents.note_incident,

@@ -19,6 +19,7 @@ from api.viewing import page, tagged, viewed
 from contracts.http import Page
 from contracts.http_fleet import (
     DeviceUpkeep,
+    Discrepancy,
     Drain,
     Happened,
     NodeDevices,
@@ -34,7 +35,7 @@ from domain import claim, node, upkeep
 from domain.errors import DomainError
 from domain.facts import tag_of
 from evidence.reader import decode_entry
-from projections import inventory_read, upkeep_read
+from projections import attestations_read, inventory_read, upkeep_read
 
 OWNER: Final = "operator"
 # A volume on the node that is neither wiped nor lost; asked of the log, as views may be behind.
@@ -232,6 +233,43 @@ async def node_timeline(
         as_of=position,
     )
     return page(rows, size, lambda row: happened(row[1]), lambda row: row[0])
+
+
+@get("/v1/nodes/{node_id:str}/discrepancies")
+async def node_discrepancies(
+    request: FrontRequest,
+    node_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Discrepancy]:
+    """Times and hardware that the node said and nobody believed, oldest first."""
+    require(request.user, OPERATOR, AUDITOR)
+    size, start = page_size(limit), after(cursor)
+    services, position = await viewed(request, as_of)
+    if await services.reads.ask(upkeep_read.standing, node_id, position) is None:
+        raise unknown("node")
+    rows = await services.reads.ask(
+        attestations_read.discrepancies, node_id, after=start, limit=size + 1, as_of=position
+    )
+    return page(rows, size, _discrepancy, lambda row: row.from_position)
+
+
+def _discrepancy(row: attestations_read.Discrepancy) -> Discrepancy:
+    shown = _moment if row.what.startswith("time.") else str
+    said, held = shown(row.said), shown(row.held)
+    return Discrepancy(
+        position=row.from_position, at=instant(row.decided_us), what=row.what,
+        subject=row.subject, said=said, held=held,
+    )  # fmt: skip
+
+
+def _moment(us: str) -> str:
+    """Nodes may claim what no calendar has."""
+    try:
+        return instant(int(us))
+    except DomainError:
+        return f"{us} us"
 
 
 def happened(entry: bytes) -> Happened:

@@ -132,6 +132,19 @@ class Happened(Given, frozen=True):
     what: str
 
 
+class Discrepancy(Given, frozen=True):
+    """Where a node's word was not believed. `what`: `time.<fact>`, `hardware.<part>`; of a time,
+    `said` is the instant that it claimed and `held` the one that counts and bills.
+    """
+
+    position: int
+    at: Instant
+    what: str
+    subject: str
+    said: str
+    held: str
+
+
 # ---------------------------------------------------------------- placement
 class Fit(Given, frozen=True):
     """What fits now on one model: at most so many whole devices, or so large a part of one."""

@@ -12,6 +12,7 @@ from domain.facts import TAGS
 from evidence.reader import READ_ENTRIES
 from projections import (
     access,
+    attestations,
     billing,
     devices,
     evidence_view,
@@ -48,6 +49,7 @@ ROOMS: Final = (
     evidence_view,
     incidents,
     volumes,
+    attestations,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

@@ -208,6 +208,12 @@ def test_a_revoked_node_comes_back_only_with_a_new_key(
         assert request.key != same.key
         differs = await said(stage, reply.node, facts.HardwareDiffers)
         assert [one.what for one in differs] == ["serial", "fingerprint"]
+        await stage.views()
+        shown = (await stage.get(f"{path}/discrepancies")).json()["items"]
+        assert [one["what"] for one in shown] == ["hardware.serial", "hardware.fingerprint"]
+        assert (shown[0]["held"], shown[0]["said"]) == ("serial-1", "serial-2")
+        tenant = stage.token("member", "organization-0190c0de-0000-7000-8000-000000000000")
+        assert code_of(await stage.get(f"{path}/discrepancies", token=tenant)) == "auth.forbidden"
 
     play(database, nats_url, tmp_path / "data", scene)
 
