@@ -5,7 +5,6 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from threading import Lock
 
 import pytest
 
@@ -30,16 +29,8 @@ UPSTREAM = {
 }
 
 
-_ONE = Lock()
-
-
 def _installed() -> Path:
     """Its site-packages: it opens one of its files relative to the working directory."""
-    with _ONE:
-        return _made()
-
-
-def _made() -> Path:
     if not (VENV / "whole").exists():
         uv = Path(sys.executable).with_name("uv")
         env = {**os.environ, "VIRTUAL_ENV": str(VENV)}
