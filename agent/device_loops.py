@@ -27,16 +27,17 @@ async def probe(desk: Desk, spool: Spool, every_us: int, wake: asyncio.Event) ->
 
 
 async def work(desk: Desk, spool: Spool, means: Means, wake: asyncio.Event) -> None:
-    """Never returns: one order at a time, the oldest first."""
+    """Never returns: one order at a time, the oldest first; none where something starts."""
     while True:
         job = device_work.waiting(desk.store)
-        if job is None:
+        gpus = () if job is None else device_work.gpus_of(desk, job)
+        if job is None or desk.turns.promised(gpus):
             await asyncio.sleep(_IDLE_S)
             continue
+        doing = device_work.carry_out(desk, spool, means, job, boottime_us())
         try:
-            await device_work.carry_out(desk, spool, means, job, boottime_us())
+            if await desk.turns.work(gpus, doing):
+                wake.set()
         except DeviceError:
             # The driver does not answer, which the probe says: the order stays for later.
             await asyncio.sleep(5)
-        else:
-            wake.set()

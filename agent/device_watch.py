@@ -16,6 +16,7 @@ from agent.health import HEALTHY, LEFT_BEHIND, Health, Ledger, assess
 from agent.runtimes import Observed
 from agent.spool import Spool
 from agent.store import Store
+from agent.turns import Turns
 from contracts.devices import DEVICE_DESCRIBED, DEVICE_REPORTED, DEVICE_XID
 from contracts.fleet import Said
 
@@ -59,8 +60,10 @@ class Desk:
         self.units = units
         self.ledger = Ledger(store)
         self.holders: Callable[[], list[Observed]] = list
+        self.turns = Turns()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="devices")
         self._asking: asyncio.Future[object] | None = None
+        self._silent = False
         self._turn = asyncio.Lock()
         store.conn.executescript(_SCHEMA)
 
@@ -74,11 +77,17 @@ class Desk:
         """The answer of the source. Raises: DeviceError nvml.silent after ANSWER_S."""
         async with self._turn:
             if self._asking is not None and not self._asking.done():
-                raise DeviceError("nvml.silent", "an earlier question has no answer yet")
+                # Whoever asked may just have been given up, which makes no driver silent.
+                if not self._silent:
+                    await asyncio.wait([self._asking], timeout=ANSWER_S)
+                self._silent = not self._asking.done()
+                if self._silent:
+                    raise DeviceError("nvml.silent", "an earlier question has no answer yet")
             asked = asyncio.get_running_loop().run_in_executor(self._thread, question)
             self._asking = asked  # type: ignore[assignment]
             done, _ = await asyncio.wait([asked], timeout=ANSWER_S)
-            if not done:
+            self._silent = not done
+            if self._silent:
                 raise DeviceError("nvml.silent", f"no answer in {ANSWER_S:.0f} s")
             return asked.result()
 

@@ -4,10 +4,6 @@ The order is done when it is in the table here, in the agent's database; its res
 the node later. A crash or reboot in between does the work again: both kinds may be repeated.
 """
 
-import asyncio
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Final, Literal
@@ -15,13 +11,24 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from agent.cuda_fill import Filled
+from agent import bandwidth
+from agent.bandwidth import Probe
+from agent.canary import Canary, marker_of
+from agent.device_memory import CudaMemory, memory_of
 from agent.device_watch import Desk, Unit, heal, look, say
+from agent.devices import Reading
 from agent.health import LEFT_BEHIND, Health, obstacle
-from agent.preflight import left_behind
+from agent.preflight import left_behind, tenancy
+from agent.sanitizing import FILL, SIMULATED, occupants, overwrite, sanitize
 from agent.spool import Spool
 from agent.store import Store
-from contracts.devices import DEVICE_TESTED, SANITIZED, CheckDevices, SanitizeDevices
+from contracts.devices import (
+    CANARY_LOOKED,
+    DEVICE_TESTED,
+    SANITIZED,
+    CheckDevices,
+    SanitizeDevices,
+)
 from contracts.fleet import Said
 
 type Kind = Literal["test", "sanitize"]
@@ -32,11 +39,8 @@ ON CONFLICT (number) DO NOTHING"""
 _NEXT: Final = "SELECT number, kind, devices FROM device_work ORDER BY number LIMIT 1"
 _DONE: Final = "DELETE FROM device_work WHERE number = :number"
 
-_FILL_S: Final = 600
-_SETTLE_S: Final = 0.2
-SIMULATED: Final = "SIMULATED"
-FILL: Final = "cuda_fill_verify"
 READ: Final = "nvml_read"
+_DIFFERS: Final = "memory.differs"
 
 
 class Job(Struct, frozen=True):
@@ -55,12 +59,17 @@ class Means(Struct, frozen=True):
     patience_us: int = 10_000_000
 
 
-class Covered(Struct, frozen=True):
-    """`method` says how, or `refused:<why>` with nothing covered."""
+class Result(Struct, frozen=True):
+    """What an order came to: words, in the order in which they are said, and what is known since.
 
+    `method`, `cause`: of the test or the receipt. `reading`: of the first device.
+    """
+
+    words: tuple[tuple[str, Said], ...]
     method: str
-    covered_bytes: int = 0
-    residual: int = 0
+    cause: str
+    reading: Reading
+    passed: bool = False
 
 
 def enqueue(store: Store, number: int, order: CheckDevices | SanitizeDevices) -> None:
@@ -79,56 +88,82 @@ def waiting(store: Store) -> Job | None:
     return Job(row[0], row[1], msgspec.json.decode(row[2], type=tuple[int, ...]))
 
 
+def gpus_of(desk: Desk, job: Job) -> tuple[str, ...]:
+    """The GPUs that the order is about; of an index that is not here, none."""
+    return tuple(unit.gpu for unit in desk.units if unit.index in job.devices)
+
+
 async def carry_out(desk: Desk, spool: Spool, means: Means, job: Job, now_us: int) -> None:
     """The result is in the spool and the order is out of the table, in one transaction.
 
     Raises: DeviceError nvml.* when the driver does not answer: the order stays, for the next try.
     """
-    began = time.monotonic_ns()
     units = [desk.unit(index) for index in job.devices]
-    covered = await _clean(desk, means, units) if job.kind == "sanitize" else None
-    seen = await desk.ask(lambda: look(desk.source, tuple(units)))
-    desk.ledger.count(seen.events)
-    passed, method, cause = await _verdict(desk, means, units, spool.boot, covered)
-    duration_us = (time.monotonic_ns() - began) // 1000
-    said: Said
-    if covered is not None:
-        ecc = [reading.ecc_uncorrected for reading in seen.readings.values()]
-        said = {
-            "devices": list(job.devices),
-            "method": covered.method,
-            "bytes_covered": covered.covered_bytes,
-            "duration_us": duration_us,
-            "driver": desk.source.origin.driver,
-            "ecc_uncorrected": None if None in ecc else sum(n for n in ecc if n is not None),
-            "residual_processes": covered.residual,
-        }
-    else:
-        said = {
-            "devices": list(job.devices),
-            "command": job.number,
-            "passed": passed,
-            "method": method,
-            "cause": cause,
-            "duration_us": duration_us,
-        }
+    of = _sanitized if job.kind == "sanitize" else _tested
+    result = await of(desk, spool, means, job, units)
+    probes: list[Probe] = []
+    memory = memory_of(desk, means.cuda)
+    if result.method == FILL and isinstance(memory, CudaMemory):
+        # Its memory was overwritten a moment ago: nobody is on it.
+        probes = [await bandwidth.measure(memory, unit) for unit in units]
     with desk.store.transaction() as conn:
-        if cause == "memory.differs":
-            broken = Health("failed", cause)
-            say(desk, spool, units, broken, now_us, seen.readings[units[0].gpu])
-        elif covered is None and passed:
+        if result.cause == _DIFFERS:
+            say(desk, spool, units, Health("failed", _DIFFERS), now_us, result.reading)
+        elif result.passed:
             heal(desk, units)
-        tag = DEVICE_TESTED if covered is None else SANITIZED
-        spool.add(tag, spool.node, now_us, said)
+        bandwidth.say(desk, spool, probes, now_us)
+        for tag, said in result.words:
+            spool.add(tag, spool.node, now_us, said)
         conn.execute(_DONE, {"number": job.number})
 
 
-async def _verdict(
-    desk: Desk, means: Means, units: list[Unit], boot: str, covered: Covered | None
-) -> tuple[bool, str, str]:
+async def _sanitized(desk: Desk, spool: Spool, means: Means, job: Job, units: list[Unit]) -> Result:
+    """A receipt, and before it what became of the canary, where there are means for one."""
+    began = time.monotonic_ns()
+    memory = memory_of(desk, means.cuda)
+    canary = None if memory is None else Canary(memory, marker_of(spool.node, job.number))
+    covered = await sanitize(desk, memory, means.patience_us, units, canary)
+    seen = await desk.ask(lambda: look(desk.source, tuple(units)))
+    desk.ledger.count(seen.events)
+    ecc = [reading.ecc_uncorrected for reading in seen.readings.values()]
+    receipt: Said = {
+        "devices": list(job.devices),
+        "method": covered.method,
+        "bytes_covered": covered.covered_bytes,
+        "duration_us": (time.monotonic_ns() - began) // 1000,
+        "driver": desk.source.origin.driver,
+        "ecc_uncorrected": None if None in ecc else sum(n for n in ecc if n is not None),
+        "residual_processes": covered.residual,
+    }
+    looked = None if canary is None else canary.said(job.devices, job.number)
+    words = ((SANITIZED, receipt),)
+    return Result(
+        words if looked is None else ((CANARY_LOOKED, looked), *words),
+        covered.method,
+        covered.method.removeprefix("refused:"),
+        seen.readings[units[0].gpu],
+    )
+
+
+async def _tested(desk: Desk, spool: Spool, means: Means, job: Job, units: list[Unit]) -> Result:
+    began = time.monotonic_ns()
+    seen = await desk.ask(lambda: look(desk.source, tuple(units)))
+    desk.ledger.count(seen.events)
+    passed, method, cause = await _verdict(desk, means, units, spool.boot)
+    said: Said = {
+        "devices": list(job.devices),
+        "command": job.number,
+        "passed": passed,
+        "method": method,
+        "cause": cause,
+        "duration_us": (time.monotonic_ns() - began) // 1000,
+    }
+    reading = seen.readings[units[0].gpu]
+    return Result(((DEVICE_TESTED, said),), method, cause, reading, passed)
+
+
+async def _verdict(desk: Desk, means: Means, units: list[Unit], boot: str) -> tuple[bool, str, str]:
     """(passed, method, cause of not): a fresh reading, and memory where nobody uses the device."""
-    if covered is not None:
-        return False, "", covered.method.removeprefix("refused:")
     seen = await desk.ask(lambda: look(desk.source, tuple(units)))
     for unit in units:
         if unit.uuid not in seen.there:
@@ -139,74 +174,20 @@ async def _verdict(
     still, _ = await left_behind(desk, [one for one in units if _was_left(desk, one)])
     if still:
         return False, _reading_method(desk), still[0][1]
-    if desk.source.origin.simulated or means.cuda is None:
+    memory = memory_of(desk, means.cuda)
+    if memory is None or memory.simulated:
         return True, _reading_method(desk), ""
-    if any([await _occupants(desk, unit) != 0 for unit in units]):
+    if any([await _in_use(desk, unit) for unit in units]):
         return True, READ, ""
-    filled = await _fill(means.cuda, units)
+    filled = await overwrite(memory, units)
     if filled.method != FILL:
         return False, FILL, filled.method.removeprefix("refused:")
     return True, FILL, ""
 
 
-async def _clean(desk: Desk, means: Means, units: list[Unit]) -> Covered:
-    """What was overwritten and read back, after everybody had left."""
-    until = time.monotonic_ns() + means.patience_us * 1000
-    while True:
-        counts = [await _occupants(desk, unit) for unit in units]
-        if None in counts:
-            return Covered("refused:occupancy_unknown")
-        residual = sum(count for count in counts if count)
-        if not residual:
-            break
-        if time.monotonic_ns() >= until:
-            return Covered("refused:occupied", 0, residual)
-        await asyncio.sleep(_SETTLE_S)
-    if desk.source.origin.simulated:
-        there = await desk.ask(desk.source.inventory)
-        wanted = {unit.uuid for unit in units}
-        return Covered(SIMULATED, sum(one.memory_bytes for one in there if one.uuid in wanted))
-    if means.cuda is None:
-        # NVML has no call that resets a GPU or clears its memory (API reference, 2025).
-        return Covered("refused:no_means")
-    return await _fill(means.cuda, units)
-
-
-async def _occupants(desk: Desk, unit: Unit) -> int | None:
-    found = await desk.ask(lambda: desk.source.occupants(unit.gpu))
-    return None if found is None else len(found)
-
-
-async def _fill(cuda: Path, units: list[Unit]) -> Covered:
-    """All of these devices, one after the other; the first that fails ends it."""
-    total = 0
-    for unit in units:
-        answer = await asyncio.to_thread(_filled, cuda, unit.uuid)
-        if isinstance(answer, str):
-            return Covered(f"refused:{answer}")
-        if answer.differing_bytes or answer.covered_bytes == 0:
-            return Covered("refused:memory.differs" if answer.differing_bytes else "refused:none")
-        total += answer.covered_bytes
-    return Covered(FILL, total)
-
-
-def _filled(cuda: Path, uuid: str) -> Filled | str:
-    # A child: its context on the GPU ends with it, however it ends.
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": uuid, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "agent.cuda_fill", str(cuda)],
-            env=environment, capture_output=True, timeout=_FILL_S, check=False,
-            cwd=Path(__file__).parent.parent,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return "fill_timeout"
-    if done.returncode != 0:
-        return "fill_failed"
-    try:
-        return msgspec.json.decode(done.stdout, type=Filled)
-    except msgspec.DecodeError:
-        return "fill_failed"
+async def _in_use(desk: Desk, unit: Unit) -> bool:
+    """Whether somebody may miss its memory: a runtime of ours that does nothing yet included."""
+    return tenancy(desk, unit.gpu).held or await occupants(desk, unit) != 0
 
 
 def _was_left(desk: Desk, unit: Unit) -> bool:

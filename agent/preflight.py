@@ -36,8 +36,12 @@ class Tenancy(Struct, frozen=True):
 
 
 async def examine(desk: Desk, spool: Spool, devices: Sequence[int], now_us: int) -> None:
-    """What nobody may start on is suspect, durably, and said; a healthy device is left as it is."""
+    """What nobody may start on is suspect, durably, and said; a healthy device is left as it is.
+
+    What we do there ourselves gives way.
+    """
     units = [desk.units[index] for index in devices if 0 <= index < len(desk.units)]
+    await desk.turns.give_way([unit.gpu for unit in units])
     until = time.monotonic() + PATIENCE_S
     try:
         while True:
@@ -68,6 +72,11 @@ def tenancy(desk: Desk, gpu: str) -> Tenancy:
     """Whose processes may be on this GPU, slices of it included."""
     holding = [one for one in desk.holders() if one.state not in _OVER and _is_on(desk, one, gpu)]
     return Tenancy(tuple(one.pid for one in holding if one.pid), held=bool(holding))
+
+
+def is_held(desk: Desk, unit: Unit) -> bool:
+    """Whether a runtime of ours has some of this very unit."""
+    return any(unit.index in one.devices for one in desk.holders() if one.state not in _OVER)
 
 
 def is_inside(pid: int, first: Iterable[int]) -> bool:

@@ -9,6 +9,7 @@ import nats.errors
 from msgspec.structs import replace
 
 from agent import (
+    bandwidth,
     cdi,
     certificate,
     clock,
@@ -69,6 +70,7 @@ async def run(config: Config, stop: asyncio.Event | None = None) -> None:
         node = open_node(config, store, reply, given, desk)
         try:
             await _guard(config)
+            await bandwidth.measure_once_a_boot(desk, node.spool, config.cuda_library)
             await _serve(config, node, reply, stop, desk)
             if config.watchdog is not None:
                 node_watchdog.ask_to_end(config.state)

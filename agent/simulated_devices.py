@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS xid (
 CREATE TABLE IF NOT EXISTS occupant (uuid TEXT NOT NULL, pid INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS shown (
   uuid TEXT NOT NULL, what TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (uuid, what)) STRICT;
+CREATE TABLE IF NOT EXISTS memory (uuid TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
 """
 _FAULT: Final = "SELECT fault, recovery FROM fault WHERE uuid = :uuid"
 _SET_FAULT: Final = """
@@ -34,6 +35,11 @@ _SHOWN: Final = "SELECT value FROM shown WHERE uuid = :uuid AND what = :what"
 _SHOW: Final = """
 INSERT INTO shown (uuid, what, value) VALUES (:uuid, :what, :value)
 ON CONFLICT (uuid, what) DO UPDATE SET value = excluded.value"""
+_WRITE: Final = """
+INSERT INTO memory (uuid, content) VALUES (:uuid, :content)
+ON CONFLICT (uuid) DO UPDATE SET content = excluded.content"""
+_WIPE: Final = "DELETE FROM memory WHERE uuid = :uuid"
+_HOLDS: Final = "SELECT 1 FROM memory WHERE uuid = :uuid AND content = :content"
 
 DRIVER: Final = "SIMULATED"
 _GIB: Final = 1 << 30
@@ -103,6 +109,20 @@ class SimulatedDevices:
         rows = sorted(self._conn.execute(_TAKE_XIDS).fetchall())
         return tuple(XidEvent(row[1], row[2]) for row in rows)
 
+    def write(self, gpu: str, content: bytes) -> None:
+        """All that is in the device's memory."""
+        self._conn.execute(_WRITE, {"uuid": gpu, "content": content})
+
+    def wipe(self, gpu: str) -> None:
+        """Its memory holds nothing, unless it `keeps`."""
+        if not self._shown(gpu, "keeps"):
+            self._conn.execute(_WIPE, {"uuid": gpu})
+
+    def holds(self, gpu: str, content: bytes) -> bool:
+        """Whether this is in its memory."""
+        asked = {"uuid": gpu, "content": content}
+        return self._conn.execute(_HOLDS, asked).fetchone() is not None
+
     def close(self) -> None:
         """Faults stay in the file."""
         self._conn.close()
@@ -126,6 +146,10 @@ class SimulatedDevices:
     def fill(self, gpu: str, used_bytes: int) -> None:
         """Memory that is in use, by whomever; 0 undoes it."""
         self._conn.execute(_SHOW, {"uuid": gpu, "what": "used", "value": used_bytes})
+
+    def keep(self, gpu: str, *, keeps: bool) -> None:
+        """A fault to inject: its memory outlives what wipes it."""
+        self._conn.execute(_SHOW, {"uuid": gpu, "what": "keeps", "value": int(keeps)})
 
     def load(self, gpu: str, percent: int) -> None:
         """Something runs on it; 0 undoes it."""

@@ -30,6 +30,7 @@ async def list_devices(
 
 def _report(index: int, uuid: str, simulated: bool, seen: devices_read.Seen) -> DeviceReport:
     ill, hardware = seen.unhealthy.get(index), seen.hardware.get(index)
+    probe = seen.probes.get(index)
     gpu = uuid if ill is None else ill.uuid
     return DeviceReport(
         index=index,
@@ -45,5 +46,12 @@ def _report(index: int, uuid: str, simulated: bool, seen: devices_read.Seen) -> 
         memory_bytes=None if hardware is None else str(hardware.memory_bytes),
         driver=None if hardware is None else hardware.driver,
         nvml_sha256=None if hardware is None else hardware.library,
+        memory_bytes_per_s=None if probe is None else _rate(probe),
         xids=[XidCount(xid=one.xid, count=one.count) for one in seen.xids if one.uuid == gpu],
     )
+
+
+def _rate(probe: devices_read.Probe) -> str | None:
+    if not (probe.bytes and probe.duration_us):
+        return None
+    return str(probe.bytes * 1_000_000 // probe.duration_us)

@@ -26,6 +26,10 @@ _SENTENCES: Final[dict[str, str]] = {
     "node.quarantined": "devices {devices} went into quarantine: {reason}",
     "node.sanitization_required": "it owes sanitization receipts from now on",
     "node.sanitize_requested": "it was told to sanitize devices {devices}: {reason}",
+    "node.canary_looked": "it says it planted a canary in {planted} places of devices {devices}, "
+    "looked at {looked} after sanitizing and found it in {found} (attested)",
+    "node.device_probed": "it says device {devices} moved {bytes} bytes of its memory in "
+    "{duration_us} us by {method} (attested)",
     "node.sanitized": "it says it sanitized devices {devices} by {method}: {bytes_covered} bytes, "
     "{residual_processes} processes left (attested)",
     "node.returned": "devices {devices} came back from quarantine",

@@ -13,10 +13,12 @@ class XidCount(Given, frozen=True):
 
 
 class DeviceReport(Given, frozen=True):
-    """One device. `health`, `cause`, `xids` and hardware are its node's word, no measurement.
+    """One device. `health`, `cause`, `xids`, hardware and speed are its node's word, no measurement
+    of ours.
 
     `since` is when the platform heard that it is not healthy; `quarantined` says why it takes no
-    work, null when it does. Hardware is null where the node never described it (SIMULATED).
+    work, null when it does. Hardware is null where the node never described it (SIMULATED), and
+    `memory_bytes_per_s` where it never measured it.
     """
 
     index: int
@@ -32,6 +34,7 @@ class DeviceReport(Given, frozen=True):
     memory_bytes: str | None
     driver: str | None
     nvml_sha256: str | None
+    memory_bytes_per_s: str | None
     xids: list[XidCount]
 
 

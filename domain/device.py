@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain.bandwidth import falls_short
 from domain.errors import DomainError
 from domain.words import Attested
 
@@ -42,6 +43,21 @@ class DeviceDescribed(
     serial: str
     driver: str
     library: str
+    boottime_us: int
+    decided_us: int
+    attested: Attested
+
+
+class DeviceProbed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.device_probed.v1"
+):
+    """`bytes` of its memory were read and written in `duration_us`; 0: `method` says why not."""
+
+    devices: tuple[int, ...]
+    uuid: str
+    method: str
+    bytes: int
+    duration_us: int
     boottime_us: int
     decided_us: int
     attested: Attested
@@ -99,10 +115,11 @@ class DeviceTested(
 
 
 type DeviceEvent = (
-    DeviceDescribed | DeviceReported | DeviceXid | DeviceTestRequested | DeviceTested
+    DeviceDescribed | DeviceProbed | DeviceReported | DeviceXid | DeviceTestRequested
+    | DeviceTested
 )  # fmt: skip
 EVENTS: Final = (
-    DeviceDescribed, DeviceReported, DeviceXid, DeviceTestRequested, DeviceTested,
+    DeviceDescribed, DeviceProbed, DeviceReported, DeviceXid, DeviceTestRequested, DeviceTested,
 )  # fmt: skip
 
 
@@ -114,7 +131,7 @@ class RequestTest(Struct, frozen=True):
 class Say(Struct, frozen=True):
     """A verified word of the node's latest boot: one of the facts above, as it would stand."""
 
-    word: DeviceDescribed | DeviceReported | DeviceXid | DeviceTested
+    word: DeviceDescribed | DeviceProbed | DeviceReported | DeviceXid | DeviceTested
 
 
 type DeviceCommand = RequestTest | Say
@@ -190,6 +207,9 @@ def bars(fact: DeviceEvent, model: str, uuids: tuple[str, ...]) -> str:
         case DeviceDescribed():
             wrong = differences(fact, model, uuids)
             return f"differs.{wrong[0]}" if wrong else ""
+        case DeviceProbed():
+            slow = falls_short(model, fact.bytes, fact.duration_us)
+            return "differs.bandwidth" if slow else ""
         case _:
             return ""
 
@@ -232,7 +252,7 @@ def evolve(state: Devices, event: DeviceEvent) -> Devices:
                         sick[index], asked_us=0, tries=tries, tried_us=event.decided_us
                     )
             return replace(state, sick=sick)
-        case DeviceDescribed() | DeviceXid():
+        case DeviceDescribed() | DeviceProbed() | DeviceXid():
             return state
         case _:
             assert_never(event)

@@ -17,6 +17,7 @@ from typing import Final, get_args
 from msgspec import Struct
 
 from domain import claim, device, enrolment, identity, stray, upkeep
+from domain.canary import CanaryLooked
 from domain.decider import Decider
 from domain.device import DeviceCommand
 from domain.enrolment import Enrol, Invite
@@ -240,7 +241,10 @@ def _claimed(command: claim.Command, state: Serving) -> list[Event]:
 
 def _upkept(command: upkeep.Command, state: Serving) -> list[Event]:
     match command:
-        case upkeep.ReportSanitized(attested=word) if word.boot != state.anchor.boot:
+        case (
+            upkeep.ReportSanitized(attested=word)
+            | upkeep.ReportCanary(word=CanaryLooked(attested=word))
+        ) if word.boot != state.anchor.boot:
             raise DomainError("node.not_anchored", "this boot has no anchor yet")
         case _:
             pass

@@ -4,6 +4,7 @@ from typing import Final, get_args
 
 from msgspec import Struct
 
+from domain.canary import CanaryLooked
 from domain.device import DeviceEvent
 from domain.identity import IdentityEvent
 from domain.stray import StrayEvent
@@ -173,7 +174,7 @@ type Event = (
 type Claimed = TopologySet | Reserved | Unreserved
 type Upkept = (
     Cordoned | Uncordoned | DrainStarted | Drained | DrainEnded | Quarantined
-    | SanitizationRequired | SanitizeRequested | Sanitized | Returned | Retired
+    | SanitizationRequired | SanitizeRequested | CanaryLooked | Sanitized | Returned | Retired
 )  # fmt: skip
 
 EVENTS: Final[tuple[type[Struct], ...]] = (

@@ -124,7 +124,7 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, unreachable=True)
         case Reachable():
             return replace(state, unreachable=False)
-        case Sanitized() if upkeep.is_clean(event):
+        case Sanitized():
             return _proven(replace(state, upkeep=upkeep.evolve(state.upkeep, event)), event)
         case TopologySet() | Reserved() | Unreserved():
             return replace(state, claims=claim.evolve(state.claims, event))
@@ -185,9 +185,9 @@ def _keeping(state: Serving, runtime: str) -> Serving:
 
 
 def _proven(state: Serving, receipt: Sanitized) -> Serving:
-    """Anyone may have what a clean receipt covers."""
+    """Anyone may have what the receipt proves."""
     kept, owners = list(state.kept), list(state.owners)
-    for index in receipt.devices:
+    for index in upkeep.proven(state.upkeep, receipt):
         kept[index] = owners[index] = ""
     return replace(state, kept=tuple(kept), owners=tuple(owners))
 

@@ -2,13 +2,14 @@
 
     Cordon / Uncordon
     Drain -> draining -> drained (nothing runs any more) -> Undrain
-    Quarantine -> RequestSanitizing -> ReportSanitized -> Return
+    Quarantine -> RequestSanitizing -> ReportCanary -> ReportSanitized -> Return
     Retire (only when empty; nothing comes after it)
 
 A drain is a claim of one owner for one reason: the node takes work again when the last claim has
 ended, and nobody ends another's by accident. Nothing here kills: what runs stays until it is told.
 A receipt is owed by every node that is not SIMULATED, or was made to owe it: between a tenant or a
-quarantine and the next organization lies one.
+quarantine and the next organization lies one. A receipt proves nothing of a device whose canary was
+missed in the same sanitization, until another one's is not.
 """
 
 from typing import assert_never
@@ -16,6 +17,8 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain.canary import FOUND, CanaryLooked, miss
+from domain.device import HEALTH
 from domain.errors import DomainError
 from domain.node_facts import (
     Cordoned,
@@ -74,6 +77,12 @@ class RequestSanitizing(Struct, frozen=True):
     now_us: int
 
 
+class ReportCanary(Struct, frozen=True):
+    """A verified word of the node's latest boot, as it would stand."""
+
+    word: CanaryLooked
+
+
 class ReportSanitized(Struct, frozen=True):
     """A verified attestation of the node's latest boot."""
 
@@ -103,18 +112,20 @@ class Retire(Struct, frozen=True):
 
 type Command = (
     Cordon | Uncordon | Drain | Undrain | Quarantine | RequireSanitizing | RequestSanitizing
-    | ReportSanitized | Return | Retire
+    | ReportCanary | ReportSanitized | Return | Retire
 )  # fmt: skip
 
 
 class Upkeep(Struct, frozen=True):
     """`quarantined`: why, per device, `""` = not. `unproven`: no clean receipt since then.
 
-    `strict`: it owes receipts. `drains`: (owner, reason) of the claims that stand.
+    `missed`: its canary was, when it was last looked for. `strict`: it owes receipts. `drains`:
+    (owner, reason) of the claims that stand.
     """
 
     quarantined: tuple[str, ...]
     unproven: tuple[bool, ...]
+    missed: tuple[bool, ...]
     strict: bool
     cordoned: bool = False
     drains: tuple[tuple[str, str], ...] = ()
@@ -145,7 +156,7 @@ class Load(Struct, frozen=True):
 
 def fresh(count: int, *, strict: bool) -> Upkeep:
     """Of a node that has just enrolled with so many devices."""
-    return Upkeep(("",) * count, (False,) * count, strict)
+    return Upkeep(("",) * count, (False,) * count, (False,) * count, strict)
 
 
 def resized(state: Upkeep, count: int, *, strict: bool) -> Upkeep:
@@ -154,6 +165,7 @@ def resized(state: Upkeep, count: int, *, strict: bool) -> Upkeep:
         state,
         quarantined=(*state.quarantined, *("",) * count)[:count],
         unproven=(*state.unproven, *(False,) * count)[:count],
+        missed=(*state.missed, *(False,) * count)[:count],
         strict=state.strict or strict,
     )
 
@@ -178,14 +190,15 @@ def decide(command: Command, state: Upkeep, load: Load) -> list[Upkept]:
             return _undrain(command, state)
         case Quarantine():
             devices = _named(command.devices, state)
-            new = tuple(index for index in devices if not state.quarantined[index])
-            return [Quarantined(new, command.reason, command.now_us)] if new else []
+            return _barred(devices, command.reason, command.now_us, state)
         case RequireSanitizing():
             return [] if state.strict else [SanitizationRequired(command.now_us)]
         case RequestSanitizing():
             devices = _named(command.devices, state)
             _check_empty(devices, load)
             return [SanitizeRequested(devices, command.reason, command.now_us)]
+        case ReportCanary(word=word):
+            return _canary(word, state)
         case ReportSanitized():
             return _sanitized(command, state, load)
         case Return():
@@ -214,6 +227,13 @@ def is_clean(receipt: Sanitized) -> bool:
     return receipt.bytes_covered > 0 and receipt.residual_processes == 0
 
 
+def proven(state: Upkeep, receipt: Sanitized) -> tuple[int, ...]:
+    """The devices of which the receipt proves that nothing is left on them."""
+    if not is_clean(receipt):
+        return ()
+    return tuple(index for index in receipt.devices if not state.missed[index])
+
+
 def _drain(command: Drain, state: Upkeep, load: Load) -> list[Upkept]:
     if (command.owner, command.reason) in state.drains:
         return []
@@ -234,6 +254,32 @@ def _undrain(command: Undrain, state: Upkeep) -> list[Upkept]:
         "it is drained by somebody else, or for another reason",
         {"owner": owner, "reason": reason, "drains": len(state.drains)},
     )
+
+
+def _barred(devices: tuple[int, ...], reason: str, now_us: int, state: Upkeep) -> list[Upkept]:
+    """The quarantine of those that have none, or one that would end by itself while this does not:
+    what health put there it gives back after a test, and everything else waits for a person.
+    """
+    new = tuple(
+        index
+        for index in devices
+        if not state.quarantined[index]
+        or (state.quarantined[index].startswith(HEALTH) and not reason.startswith(HEALTH))
+    )
+    return [Quarantined(new, reason, now_us)] if new else []
+
+
+def _canary(word: CanaryLooked, state: Upkeep) -> list[Upkept]:
+    """The word; a miss puts its devices in quarantine, and one that was found all of the node's:
+    whatever it wipes may be there still.
+    """
+    if not word.devices:
+        raise DomainError("node.device_unknown", "a canary names its devices")
+    named, reason = _named(word.devices, state), miss(word)
+    if not reason:
+        return [word]
+    barred = _named((), state) if reason == FOUND else named
+    return [word, *_barred(barred, reason, word.decided_us, state)]
 
 
 def _sanitized(command: ReportSanitized, state: Upkeep, load: Load) -> list[Upkept]:
@@ -305,12 +351,22 @@ def evolve(state: Upkeep, event: Upkept) -> Upkeep:
             return replace(state, strict=True)
         case SanitizeRequested():
             return state
+        case CanaryLooked() if miss(event):
+            return replace(
+                state,
+                missed=_set(state.missed, event.devices, value=True),
+                unproven=_set(state.unproven, event.devices, value=True),
+            )
+        case CanaryLooked():
+            return replace(state, missed=_set(state.missed, event.devices, value=False))
         case Sanitized():
-            if not is_clean(event):
-                return state
-            return replace(state, unproven=_set(state.unproven, event.devices, value=False))
+            return replace(state, unproven=_set(state.unproven, proven(state, event), value=False))
         case Returned():
-            return replace(state, quarantined=_set(state.quarantined, event.devices, ""))
+            return replace(
+                state,
+                quarantined=_set(state.quarantined, event.devices, ""),
+                missed=_set(state.missed, event.devices, value=False),
+            )
         case Retired():
             return replace(state, retired=True)
         case _:

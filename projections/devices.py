@@ -1,4 +1,4 @@
-"""Health of devices as their nodes say it: since when, why, tests, XIDs counted, hardware."""
+"""Devices as their nodes say they are: health, since when, why; tests, XIDs, hardware, speed."""
 
 from typing import Final
 
@@ -35,6 +35,12 @@ SHAPES: Final = (
         "library, decided_us",
         types=("text", "numeric"),
     ),
+    Shape(
+        "device_probe",
+        ("node", "device"),
+        "node, device, from_position, to_position, uuid, method, bytes, duration_us, decided_us",
+        types=("text", "numeric"),
+    ),
 )
 
 
@@ -46,6 +52,13 @@ def _described(b: Batch, e: Entry, f: device.DeviceDescribed) -> None:
     for index in f.devices:
         head = f"{e.stream}\t{index}\t{e.position}"
         b["device_hardware"].open((e.stream, str(index)), e.position, head, tail)
+
+
+def _probed(b: Batch, e: Entry, f: device.DeviceProbed) -> None:
+    tail = f"{text(f.uuid)}\t{text(f.method)}\t{f.bytes}\t{f.duration_us}\t{f.decided_us}"
+    for index in f.devices:
+        head = f"{e.stream}\t{index}\t{e.position}"
+        b["device_probe"].open((e.stream, str(index)), e.position, head, tail)
 
 
 def _reported(b: Batch, e: Entry, f: device.DeviceReported) -> None:
@@ -81,6 +94,7 @@ def _tested(b: Batch, e: Entry, f: device.DeviceTested) -> None:
 
 APPLY: Final[dict[type, Apply]] = {
     device.DeviceDescribed: _described,
+    device.DeviceProbed: _probed,
     device.DeviceReported: _reported,
     device.DeviceXid: _xid,
     device.DeviceTested: _tested,

@@ -44,12 +44,22 @@ class Hardware(Struct, frozen=True):
     library: str
 
 
+class Probe(Struct, frozen=True):
+    """How fast its memory was when it was last measured; 0 bytes: `method` says why not."""
+
+    device: int
+    method: str
+    bytes: int
+    duration_us: int
+
+
 class Seen(Struct, frozen=True):
     """All that is known of one node's devices at one position; by index, but XIDs by GPU."""
 
     unhealthy: dict[int, DeviceHealth]
     quarantined: dict[int, str]
     hardware: dict[int, Hardware]
+    probes: dict[int, Probe]
     xids: list[XidCount]
 
 
@@ -74,6 +84,10 @@ _HARDWARE: Final = """
 SELECT d.node, d.device, d.uuid, d.product, d.memory_bytes, d.serial, d.driver, d.library
 FROM views.device_hardware d
 WHERE [d] AND (%(node)s::text IS NULL OR d.node = %(node)s) ORDER BY d.node, d.device
+"""
+_PROBES: Final = """
+SELECT p.device, p.method, p.bytes, p.duration_us FROM views.device_probe p
+WHERE [p] AND p.node = %(node)s
 """
 
 
@@ -105,5 +119,6 @@ def seen(conn: psycopg.Connection[Any], node: str, as_of: int | None = None) -> 
         {one.device: one for one in unhealthy(conn, node, as_of)},
         {one.device: one.reason for one in kept_back},
         {one.device: one for one in hardware(conn, node, as_of)},
+        {one.device: one for one in fetch(conn, Probe, _PROBES, {"node": node}, as_of)},
         xids(conn, node, as_of),
     )

@@ -1,8 +1,9 @@
-"""Upkeep of nodes: who drains them, what is in quarantine, and the receipts, labelled attested."""
+"""Upkeep of nodes: who drains them, what is in quarantine, receipts and canaries as attested."""
 
 from typing import Final
 
 from domain import node_facts
+from domain.canary import CanaryLooked
 from projections.batch import Apply, Batch
 from projections.entries import Entry
 from projections.table import Shape, json, text
@@ -27,6 +28,12 @@ SHAPES: Final = (
         (),
         "from_position, to_position, node, devices, method, bytes_covered, duration_us, driver, "
         "ecc_uncorrected, residual_processes, boottime_us, decided_us",
+    ),
+    Shape(
+        "node_canary",
+        (),
+        "from_position, to_position, node, devices, command, method, planted, looked, found, "
+        "duration_us, decided_us",
     ),
     Shape("node_retired", ("node",), "node, from_position, to_position, reason, decided_us"),
 )
@@ -66,6 +73,14 @@ def _sanitized(b: Batch, e: Entry, f: node_facts.Sanitized) -> None:
     b["node_receipt"].add(str(e.position), tail)
 
 
+def _canary(b: Batch, e: Entry, f: CanaryLooked) -> None:
+    tail = (
+        f"{e.stream}\t{json(f.devices)}\t{f.command}\t{text(f.method)}\t{f.planted}\t{f.looked}\t"
+        f"{f.found}\t{f.duration_us}\t{f.decided_us}"
+    )
+    b["node_canary"].add(str(e.position), tail)
+
+
 def _retired(b: Batch, e: Entry, f: node_facts.Retired) -> None:
     tail = f"{text(f.reason)}\t{f.decided_us}"
     b["node_retired"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail)
@@ -78,5 +93,6 @@ APPLY: Final[dict[type, Apply]] = {
     node_facts.Returned: _returned,
     node_facts.SanitizationRequired: _required,
     node_facts.Sanitized: _sanitized,
+    CanaryLooked: _canary,
     node_facts.Retired: _retired,
 }

@@ -73,6 +73,19 @@ class Receipt(Struct, frozen=True):
     decided_us: int
 
 
+class Canary(Struct, frozen=True):
+    """The node's word, with the position of the fact."""
+
+    from_position: int
+    devices: tuple[int, ...]
+    method: str
+    planted: int
+    looked: int
+    found: int
+    duration_us: int
+    decided_us: int
+
+
 class Reservation(Struct, frozen=True):
     """`ended` null while it stands."""
 
@@ -130,6 +143,12 @@ SELECT r.from_position, r.devices, r.method, r.bytes_covered, r.duration_us, r.d
 FROM views.node_receipt r WHERE r.node = %(node)s AND [r]
 ORDER BY r.from_position DESC LIMIT %(limit)s
 """
+_CANARIES: Final = """
+SELECT c.from_position, c.devices, c.method, c.planted, c.looked, c.found, c.duration_us,
+  c.decided_us
+FROM views.node_canary c WHERE c.node = %(node)s AND [c]
+ORDER BY c.from_position DESC LIMIT %(limit)s
+"""
 _RESERVATIONS: Final = """
 SELECT r.reservation, r.from_position, r.organization, r.project, r.model, r.devices, r.nodes,
   r.until_us, e.reason AS ended, CASE WHEN e.reason IS NULL THEN 1 ELSE 2 END AS version
@@ -178,6 +197,13 @@ def receipts(
 ) -> list[Receipt]:
     """The latest sanitization receipts, newest first."""
     return fetch(conn, Receipt, _RECEIPTS, {"node": node, "limit": limit}, as_of)
+
+
+def canaries(
+    conn: psycopg.Connection[Any], node: str, limit: int = 50, as_of: int | None = None
+) -> list[Canary]:
+    """The latest canaries that were looked for, newest first."""
+    return fetch(conn, Canary, _CANARIES, {"node": node, "limit": limit}, as_of)
 
 
 def reservations(

@@ -65,6 +65,12 @@ class World:
                 found.append(body["said"])
         return found
 
+    def tags(self) -> list[str]:
+        """Of all that is in the spool, oldest first (`device_xid`)."""
+        events = [msgspec.json.decode(row.message, type=Attested) for row in self.spool.pending(99)]
+        bodies = [msgspec.json.decode(base64.b64decode(event.body)) for event in events]
+        return [body["tag"].split(".")[2] for body in bodies]
+
     async def order(
         self, number: int, order: CheckDevices | SanitizeDevices, means: Means | None = None
     ) -> None:

@@ -9,6 +9,7 @@ from api.fleet.state import KnownNode
 from contracts import devices as tags
 from contracts.fleet import Body
 from domain import device, node, upkeep
+from domain.canary import CanaryLooked
 from domain.words import Attested
 
 type Text = Annotated[str, Meta(max_length=128)]
@@ -25,6 +26,14 @@ class _Described(Struct, forbid_unknown_fields=True):
     serial: Text
     driver: Text
     library: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Probed(Struct, forbid_unknown_fields=True):
+    devices: Annotated[tuple[int, ...], Meta(min_length=1, max_length=1)]
+    uuid: Text
+    method: Text
+    bytes: Count
+    duration_us: Count
 
 
 class _Reported(Struct, forbid_unknown_fields=True):
@@ -52,6 +61,16 @@ class _Tested(Struct, forbid_unknown_fields=True):
     duration_us: Count
 
 
+class _Canary(Struct, forbid_unknown_fields=True):
+    devices: Indexes
+    command: Count
+    method: Text
+    planted: Count
+    looked: Count
+    found: Count
+    duration_us: Count
+
+
 class _Sanitized(Struct, forbid_unknown_fields=True):
     devices: Indexes
     method: Text
@@ -62,12 +81,14 @@ class _Sanitized(Struct, forbid_unknown_fields=True):
     residual_processes: Count
 
 
-type _Said = _Described | _Reported | _Xid | _Tested | _Sanitized
+type _Said = _Described | _Probed | _Reported | _Xid | _Tested | _Canary | _Sanitized
 SHAPES: Final[dict[str, type[_Said]]] = {
     tags.DEVICE_DESCRIBED: _Described,
+    tags.DEVICE_PROBED: _Probed,
     tags.DEVICE_REPORTED: _Reported,
     tags.DEVICE_XID: _Xid,
     tags.DEVICE_TESTED: _Tested,
+    tags.CANARY_LOOKED: _Canary,
     tags.SANITIZED: _Sanitized,
 }
 
@@ -88,12 +109,16 @@ def command_of(
     match said:
         case _Described():
             return device.Say(device.DeviceDescribed(*fact))
+        case _Probed():
+            return device.Say(device.DeviceProbed(*fact))
         case _Reported():
             return device.Say(device.DeviceReported(*fact))
         case _Xid():
             return device.Say(device.DeviceXid(*fact))
         case _Tested():
             return device.Say(device.DeviceTested(*fact))
+        case _Canary():
+            return upkeep.ReportCanary(CanaryLooked(*fact))
         case _Sanitized():
             words: tuple[Any, ...] = (*given, body.boottime_us, attested, now_us)
             return upkeep.ReportSanitized(*words)

@@ -14,6 +14,7 @@ from api.embedded.nats import Nats
 from contracts import enrolment
 from contracts.signing import public_hex
 from domain import device, identity, node, node_facts, runtime
+from domain.canary import CanaryLooked
 from domain.words import Gpu
 from evidence.ids import new_id
 from tests.agent_world import PRIVATE, AgentProgram, Front, World, now_us, story
@@ -40,8 +41,9 @@ async def eventually(seen: Callable[[], bool], within_s: float = 120) -> None:
 def test_a_real_node_enrols_describes_wipes_and_falls_ill(
     database: Database, nats_server: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Enrolment carries the real inventory; each device describes itself with the library's digest;
-    an ordered wipe leaves no marker and says how many bytes; a lost GPU is reported, the other
+    """Enrolment carries the real inventory; each device describes itself with the library's digest,
+    and says how fast it is: one too slow for an H100 is barred. An ordered wipe leaves no marker
+    and says how many bytes, after its canary was looked for; a lost GPU is reported, the other
     goes on, and the agent lives. On a device with a foreign process nothing starts.
     """
     library = compiled(tmp_path)
@@ -53,15 +55,16 @@ def test_a_real_node_enrols_describes_wipes_and_falls_ill(
     state.write_text(TWO)
     monkeypatch.setenv("STUB_NVML", str(state))
     monkeypatch.setenv("STUB_CUDA", str(memory))
+    monkeypatch.setenv("STUB_CUDA_SLOW", "GPU-11111111-bbbb")
 
     async def law(world: World, tmp: Path) -> None:
         token = enrolment.new_token(new_id("node"), public_hex(world.key))
         name = token.node
-        asked: list[enrolment.EnrolRequest] = []
+        enrolling: list[enrolment.EnrolRequest] = []
 
         def answer(request: enrolment.EnrolRequest) -> tuple[int, bytes]:
             enrolment.check_proof(request)
-            asked.append(request)
+            enrolling.append(request)
             return 200, msgspec.json.encode(world.reply(name))
 
         def facts(kind: type[Any]) -> list[Any]:
@@ -72,9 +75,9 @@ def test_a_real_node_enrols_describes_wipes_and_falls_ill(
         agent = AgentProgram(tmp / "a", "--api", front.url, *real, token=token.text())
         agent.start()
         try:
-            await eventually(lambda: bool(asked))
+            await eventually(lambda: bool(enrolling))
             front.close()
-            said = asked[0]
+            said = enrolling[0]
             assert (said.simulated, said.model) == (False, "H100")
             uuids = ["GPU-00000000-aaaa", "GPU-11111111-bbbb"]
             assert [gpu.uuid for gpu in said.gpus] == uuids
@@ -89,12 +92,25 @@ def test_a_real_node_enrols_describes_wipes_and_falls_ill(
             first, _ = facts(device.DeviceDescribed)
             assert first.library == hashlib.sha256(library.read_bytes()).hexdigest()
             assert (first.product, first.memory_bytes) == ("NVIDIA H100 80GB HBM3", 80 << 30)
-            assert facts(node_facts.Quarantined) == []
-            await world.write(name, node_facts.SanitizeRequested((0,), "test", now_us()))
+            await eventually(lambda: len(facts(device.DeviceProbed)) == 2)
+            fast, slow = facts(device.DeviceProbed)
+            assert (fast.uuid, fast.method, slow.uuid) == (uuids[0], "cuda_copy", uuids[1])
+            assert fast.bytes // fast.duration_us > 20 * slow.bytes // slow.duration_us
+            [barred] = facts(node_facts.Quarantined)
+            assert (barred.devices, barred.reason) == ((1,), "differs.bandwidth")
+            asked = await world.write(name, node_facts.SanitizeRequested((0,), "test", now_us()))
             await world.until(name, "node.sanitized", within_s=120)
             [receipt] = facts(node_facts.Sanitized)
             assert (receipt.method, receipt.residual_processes) == ("cuda_fill_verify", 0)
             assert receipt.bytes_covered == 4 << 20
+            [canary] = facts(CanaryLooked)
+            assert (canary.devices, canary.command, canary.method) == (
+                (0,),
+                asked.last,
+                "cuda_marker",
+            )
+            assert (canary.planted, canary.looked, canary.found) == (2, 2, 0)
+            assert len(facts(device.DeviceProbed)) == 3
             assert MARKER not in memory.read_bytes()[: receipt.bytes_covered]
             lost = state.with_suffix(".lost")
             lost.write_text(TWO + "error * 1 15\n")
@@ -102,7 +118,7 @@ def test_a_real_node_enrols_describes_wipes_and_falls_ill(
             await eventually(lambda: len(facts(device.DeviceReported)) == 1)
             [report] = facts(device.DeviceReported)
             assert (report.devices, report.state, report.cause) == ((1,), "failed", "gpu.lost")
-            assert facts(node_facts.Quarantined)[0].devices == (1,)
+            assert len(facts(node_facts.Quarantined)) == 1
             occupied = state.with_suffix(".occupied")
             occupied.write_text(TWO + "error * 1 15\nrun 0 compute 4242 1024\n")
             occupied.replace(state)

@@ -1,5 +1,6 @@
 """A real GPU, where there is one: the same source, the real library."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,8 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from agent.canary import marker_of
+from agent.cuda_canary import PAGE, Looked, Planted
+from agent.cuda_copy import Copied
 from agent.cuda_fill import PATTERNS, Filled
+from agent.device_memory import CudaMemory
 from agent.device_nodes import DEV
+from agent.machine import model_of
+from domain.bandwidth import falls_short
 from tests.nvml.library import ROOT, Asker
 
 pytestmark = pytest.mark.gpu
@@ -33,6 +40,17 @@ def asker(tmp_path: Path) -> Iterator[Asker]:
     with Asker(found[0], tmp_path / "unused", "") as one:
         assert one.opened == "open"
         yield one
+
+
+def idle_gpu(asker: Asker) -> tuple[Path, dict[str, Any]]:
+    """The CUDA library and the first unit that nobody works on; a named skip where there is none."""
+    cuda = next((path for path in CUDA_LIBRARIES if path.exists()), None)
+    if cuda is None:
+        pytest.skip("this machine has no libcuda.so.1")
+    unit: dict[str, Any] = asker.ask("inventory")[0]
+    if asker.ask("occupants", unit["parent"] or unit["uuid"]) != []:
+        pytest.skip("somebody works on the GPU")
+    return cuda, unit
 
 
 def test_a_real_gpu_is_described_and_read(asker: Asker) -> None:
@@ -65,12 +83,7 @@ def test_a_real_gpus_memory_is_filled_and_read_back(asker: Asker) -> None:
     """Nine tenths of an idle GPU's memory at least are covered and verified, both ways at more than
     1 GB/s: a bus that is slower than any PCIe link of this century is a fault to see.
     """
-    cuda = next((path for path in CUDA_LIBRARIES if path.exists()), None)
-    if cuda is None:
-        pytest.skip("this machine has no libcuda.so.1")
-    unit = asker.ask("inventory")[0]
-    if asker.ask("occupants", unit["parent"] or unit["uuid"]) != []:
-        pytest.skip("somebody works on the GPU")
+    cuda, unit = idle_gpu(asker)
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "agent.cuda_fill", str(cuda)],
@@ -84,3 +97,43 @@ def test_a_real_gpus_memory_is_filled_and_read_back(asker: Asker) -> None:
     assert filled.differing_bytes == 0
     assert filled.covered_bytes >= unit["memory_bytes"] * 9 // 10
     assert len(PATTERNS) * filled.covered_bytes / seconds > 1e9
+
+
+def test_a_real_gpu_is_as_fast_as_its_model(asker: Asker) -> None:
+    """A copy within its memory is no slower than the floor of what it says it is, long enough to
+    count, and faster than any bus: 50 GB/s at least.
+    """
+    cuda, unit = idle_gpu(asker)
+    copied = asyncio.run(CudaMemory(cuda).copy(unit["uuid"]))
+    assert isinstance(copied, Copied), copied
+    assert copied.duration_us >= 100_000
+    assert copied.moved_bytes // copied.duration_us > 50_000
+    model = model_of(unit["product"])
+    assert not falls_short(model, copied.moved_bytes, copied.duration_us), (model, copied)
+
+
+def test_a_real_gpu_keeps_no_canary_over_a_fill(asker: Asker) -> None:
+    """Planted in nine tenths of its pages at least; after a fill another context looks at as many
+    and finds none; planting and looking take less time than the fill.
+    """
+    cuda, unit = idle_gpu(asker)
+    memory, marker, uuid = CudaMemory(cuda), marker_of("node-test", time.time_ns()), unit["uuid"]
+
+    async def around() -> tuple[Any, Any, Any, float, float]:
+        began = time.monotonic()
+        planted = await memory.plant(uuid, marker)
+        then = time.monotonic()
+        filled = await memory.fill(uuid)
+        after = time.monotonic()
+        looked = await memory.look(uuid, marker)
+        took = then - began + time.monotonic() - after
+        return planted, filled, looked, took, after - then
+
+    planted, filled, looked, canary_s, fill_s = asyncio.run(around())
+    assert isinstance(planted, Planted), planted
+    assert isinstance(filled, Filled), filled
+    assert isinstance(looked, Looked), looked
+    assert planted.places >= unit["memory_bytes"] * 9 // 10 // PAGE
+    assert 10 * looked.places >= 9 * planted.places
+    assert looked.found == 0
+    assert canary_s < fill_s

@@ -1,7 +1,6 @@
 """Tests and sanitizations of devices: what the receipt says is what was done."""
 
 import asyncio
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,6 @@ from agent.devices import DeviceError
 from agent.machine import model_of, one_model
 from contracts.devices import CheckDevices, SanitizeDevices
 from tests.device_world import World
-from tests.machine import need
-
-MARKER = b"the former tenant's secret"
 
 
 @pytest.fixture
@@ -24,27 +20,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     one = World(tmp_path)
     yield one
     one.close()
-
-
-@pytest.fixture(scope="session")
-def cuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A libcuda whose device memory is a file."""
-    need("gcc")
-    library = tmp_path_factory.mktemp("cuda") / "libcuda.so.1"
-    source = Path(__file__).parent.parent / "nvml" / "cuda.c"
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-Werror", "-o", str(library), str(source)], check=True
-    )
-    return library
-
-
-@pytest.fixture
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """8 MiB and a bit of device memory in which a tenant left markers."""
-    path = tmp_path / "memory"
-    path.write_bytes((MARKER + bytes(4096)) * 2100)
-    monkeypatch.setenv("STUB_CUDA", str(path))
-    return path
 
 
 def test_a_simulated_receipt_says_so(world: World) -> None:
@@ -60,13 +35,35 @@ def test_a_simulated_receipt_says_so(world: World) -> None:
     assert device_work.waiting(world.store) is None
 
 
+def test_a_canary_is_said_before_the_receipt_and_is_gone(world: World) -> None:
+    """One place a SIMULATED device, by the number of the order; memory that keeps what wipes it is
+    told by the canary, whatever the receipt says.
+    """
+    asyncio.run(world.order(7, SanitizeDevices((0, 1))))
+    world.source.keep(world.gpu, keeps=True)
+    asyncio.run(world.order(8, SanitizeDevices((0, 1))))
+    world.source.keep(world.gpu, keeps=False)
+    asyncio.run(world.order(9, SanitizeDevices((0, 1))))
+    found = []
+    for number, looked in zip((7, 8, 9), world.said("canary_looked"), strict=True):
+        assert looked.pop("duration_us") >= 0
+        found.append(looked.pop("found"))
+        assert looked == {
+            "devices": [0, 1], "command": number, "method": "SIMULATED", "planted": 2, "looked": 2,
+        }  # fmt: skip
+    assert found == [0, 1, 0]
+    assert {one["bytes_covered"] for one in world.said("sanitized")} == {160 << 30}
+    assert world.tags()[:2] == ["canary_looked", "sanitized"]
+
+
 def test_a_device_in_use_gets_no_clean_receipt(world: World) -> None:
-    """A process left behind is named by number, and nothing was covered."""
+    """A process left behind is named by number, nothing was covered, and no canary planted."""
     world.source.occupy(world.gpu, 4242)
     asyncio.run(world.order(7, SanitizeDevices((0,))))
     [receipt] = world.said("sanitized")
     assert (receipt["bytes_covered"], receipt["residual_processes"]) == (0, 1)
     assert receipt["method"] == "refused:occupied"
+    assert world.said("canary_looked") == []
 
 
 def test_one_that_leaves_in_time_is_waited_for(world: World) -> None:
@@ -125,39 +122,6 @@ def test_an_unknown_device_is_refused_by_name(world: World) -> None:
     with pytest.raises(DeviceError) as error:
         asyncio.run(world.order(7, CheckDevices((2,))))
     assert error.value.code == "device.unknown"
-
-
-def test_memory_is_overwritten_and_read_back(cuda: Path, memory: Path) -> None:
-    """All that could be had is covered, said in bytes, and no marker of the tenant is left there."""
-    assert memory.read_bytes().count(MARKER) == 2100
-    answer = device_work._filled(cuda, "GPU-a")
-    assert not isinstance(answer, str)
-    assert answer.total_bytes == memory.stat().st_size
-    assert answer.total_bytes - answer.covered_bytes < 1 << 20
-    assert answer.differing_bytes == 0
-    assert memory.read_bytes()[: answer.covered_bytes].count(0) == answer.covered_bytes
-
-
-def test_a_cell_that_keeps_its_old_value_is_found(
-    cuda: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Verified means read back: one stuck byte of millions fails it."""
-    monkeypatch.setenv("STUB_CUDA_STUCK", "5000001")
-    answer = device_work._filled(cuda, "GPU-a")
-    assert not isinstance(answer, str)
-    assert answer.differing_bytes > 0
-
-
-@pytest.mark.parametrize(
-    "function", ["cuInit", "cuCtxCreate_v2", "cuMemAlloc_v2", "cuMemcpyDtoH_v2"]
-)
-def test_a_fill_that_fails_is_no_receipt(
-    function: str, cuda: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Any call of the driver that fails: nothing was proven, said in one word."""
-    monkeypatch.setenv("STUB_CUDA_FAIL", function)
-    assert device_work._filled(cuda, "GPU-a") == "fill_failed"
-    assert device_work._filled(memory, "GPU-a") == "fill_failed"
 
 
 def test_models_are_what_prices_speak_of() -> None:

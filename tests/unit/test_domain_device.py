@@ -31,6 +31,12 @@ def described(**changes: object) -> d.DeviceDescribed:
     return replace(said, **changes)
 
 
+def probed(moved: int, us: int = 100_000, device: int = 0) -> d.DeviceProbed:
+    return d.DeviceProbed((device,), f"GPU-{device}", "cuda_copy", moved, us, 7, 9, word())
+
+
+T4_100_MS = 320 * 10**8  # bytes that a T4 may move in 100 ms
+SLOW = f.Quarantined((0,), "differs.bandwidth", 9)
 SICK = f.Quarantined((0,), "health.xid.48", 9)
 ASKED = d.DeviceTestRequested((0,), 12)
 
@@ -56,6 +62,12 @@ TABLE: list[tuple[str, tuple[n.Event, ...], n.Command, list[n.Event] | str]] = [
     ("another uuid", NODE, d.Say(described(uuid="GPU-9")), [described(uuid="GPU-9"), f.Quarantined((0,), "differs.uuid", 9)]),
     ("another product", NODE, d.Say(described(product="NVIDIA T400")), [described(product="NVIDIA T400"), f.Quarantined((0,), "differs.product", 9)]),
     ("less memory", NODE, d.Say(described(memory_bytes=8 << 30)), [described(memory_bytes=8 << 30), f.Quarantined((0,), "differs.memory", 9)]),
+    ("half as fast as a T4", NODE, d.Say(probed(T4_100_MS // 2)), [probed(T4_100_MS // 2)]),
+    ("less than that", NODE, d.Say(probed(T4_100_MS // 2 - 50_000)), [probed(T4_100_MS // 2 - 50_000), SLOW]),
+    ("not measured", NODE, d.Say(probed(0)), [probed(0)]),
+    ("slow while it is ill: a test gives it not back", (*NODE, report(0), SICK), d.Say(probed(1)), [probed(1), SLOW]),
+    ("ill while it is slow", (*NODE, probed(1), SLOW), d.Say(report(0)), [report(0)]),
+    ("slow again", (*NODE, probed(1), SLOW), d.Say(probed(1)), [probed(1)]),
     ("the retired says nothing", (*NODE, f.Retired("old", 9)), d.Say(report(0)), "node.retired"),
 ]  # fmt: skip
 

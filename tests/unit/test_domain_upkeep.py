@@ -1,8 +1,10 @@
 import pytest
+from msgspec.structs import replace
 
 from domain import node as n
 from domain import node_facts as f
 from domain import upkeep as u
+from domain.canary import CanaryLooked
 from domain.decider import fold
 from domain.words import Share
 from tests.unit.domain_world import decided, enrolled, refused, word
@@ -37,6 +39,16 @@ def receipt(*devices: int, covered: int = 16, left: int = 0) -> f.Sanitized:
     return f.Sanitized(devices, "fill", covered, 7, "570.1", None, left, 99, 40, word())
 
 
+def canary(*devices: int, planted: int = 9, looked: int = 9, found: int = 0) -> CanaryLooked:
+    return CanaryLooked(devices, 5, "cuda_marker", planted, looked, found, 7, 99, 40, word())
+
+
+def looked(*devices: int, **places: int) -> u.ReportCanary:
+    return u.ReportCanary(canary(*devices, **places))
+
+
+FOUND = f.Quarantined((0, 1), "canary.found", 40)
+ILL = f.Quarantined((0,), "health.xid.48", 9)
 HELD = (*SIMULATED, taken(1, (0, 1000)))
 USED = (*REAL, taken(1, (0, 1000)), RELEASED, PLEASE)
 LEFT = f.Quarantined((0,), "sanitize.left", 40)
@@ -82,6 +94,22 @@ TABLE: list[tuple[str, tuple[n.Event, ...], n.Command, list[n.Event] | str]] = [
     ("a receipt for what is in use", (*REAL, taken(1, (0, 5))), report(0), "node.not_empty"),
     ("a receipt that names what was left", USED, report(0, left=1), [receipt(0, left=1), LEFT]),
     ("and again", (*USED, receipt(0, left=1), LEFT), report(0, left=1), [receipt(0, left=1)]),
+    ("a canary that is gone", USED, looked(0), [canary(0)]),
+    ("one that is there bars the node", USED, looked(0, found=1), [canary(0, found=1), FOUND]),
+    ("the rest of it, and what health would give back", (*USED, ILL, f.Quarantined((1,), "smoke", 9)), looked(0, found=1), [canary(0, found=1), f.Quarantined((0,), "canary.found", 40)]),
+    ("one that was not planted bars its device", USED, looked(0, planted=0, looked=0), [canary(0, planted=0, looked=0), f.Quarantined((0,), "canary.not_planted", 40)]),
+    ("one nobody looked for", USED, looked(0, planted=100, looked=89), [canary(0, planted=100, looked=89), f.Quarantined((0,), "canary.not_looked", 40)]),
+    ("looked at nine tenths", USED, looked(0, planted=100, looked=90), [canary(0, planted=100, looked=90)]),
+    ("a canary of another boot", USED, u.ReportCanary(replace(canary(0), attested=word(boot="b2"))), "node.not_anchored"),
+    ("a canary nowhere", USED, looked(), "node.device_unknown"),
+    ("a canary where nothing is", USED, looked(2), "node.device_unknown"),
+    ("a receipt beside a canary proves nothing", (*USED, canary(0, found=1), FOUND, receipt(0)), u.Return((0,), 50), "node.receipt_missing"),
+    ("nor to a person's quarantine", (*USED, f.Quarantined((0,), "smoke", 9), receipt(0), canary(0, found=1)), u.Return((0,), 50), "node.receipt_missing"),
+    ("the next one does", (*USED, canary(0, found=1), FOUND, receipt(0), canary(0), receipt(0)), u.Return((0,), 50), [f.Returned((0,), 50)]),
+    ("it was of that device", (*USED, canary(0, found=1), FOUND, receipt(1)), u.Return((1,), 50), [f.Returned((1,), 50)]),
+    ("where none is owed a person gives it back", (*SIMULATED, canary(0, found=1), FOUND), u.Return((0,), 50), [f.Returned((0,), 50)]),
+    ("a person's quarantine outlasts health's", (*SIMULATED, ILL), u.Quarantine((0,), "smoke", 9), [f.Quarantined((0,), "smoke", 9)]),
+    ("health's does not replace a person's", (*SIMULATED, f.Quarantined((0,), "smoke", 9)), u.Quarantine((0,), "health.xid.48", 9), []),
     ("the last tenant may come back", USED, take(3, (0, 1000)), [taken(3, (0, 1000))]),
     ("another may not", USED, take(3, (0, 1000), org="organization-2"), "capacity.none_fits"),
     ("another may after the receipt", (*USED, receipt(0)), take(3, (0, 1000), org="organization-2"), [taken(3, (0, 1000), org="organization-2")]),

@@ -12,6 +12,7 @@ from contracts.devices import CheckDevices, SanitizeDevices
 from contracts.fleet import Said
 from contracts.signing import FleetError
 from domain import device, node_facts
+from domain.canary import CanaryLooked
 from domain.device import BOX_US
 from evidence.append import Append
 from tests.unit.test_agent_ingest_words import KEY, NODE, T0, WORDS, Log, S, said, serving
@@ -22,6 +23,11 @@ TEST: Said = {"devices": [0], "command": 7, "passed": True, "method": "SIMULATED
               "duration_us": 3}  # fmt: skip
 RECEIPT: Said = {"devices": [0], "method": "SIMULATED", "bytes_covered": 9, "duration_us": 3,
                  "driver": "SIMULATED", "ecc_uncorrected": 0, "residual_processes": 0}  # fmt: skip
+
+PROBE: Said = {"devices": [0], "uuid": "GPU-0", "method": "cuda_copy", "bytes": 1,
+               "duration_us": 100_000}  # fmt: skip
+CANARY: Said = {"devices": [0], "command": 7, "method": "SIMULATED", "planted": 1, "looked": 1,
+                "found": 0, "duration_us": 3}  # fmt: skip
 
 
 def facts(log: Log, tag: str, words: Said) -> list[Struct]:
@@ -73,6 +79,10 @@ def test_a_word_becomes_its_fact_and_its_quarantine() -> None:
         (tags.DEVICE_REPORTED, REPORT, {"more": 1}),
         (tags.DEVICE_TESTED, TEST, {"passed": 1}),
         (tags.DEVICE_TESTED, TEST, {"command": None}),
+        (tags.DEVICE_PROBED, PROBE, {"devices": [0, 1]}),
+        (tags.DEVICE_PROBED, PROBE, {"bytes": 1.5}),
+        (tags.CANARY_LOOKED, CANARY, {"found": -1}),
+        (tags.CANARY_LOOKED, CANARY, {"command": "7"}),
         (tags.SANITIZED, RECEIPT, {"bytes_covered": -1}),
         (tags.SANITIZED, RECEIPT, {"devices": list(range(2000))}),
     ],
@@ -125,6 +135,34 @@ def test_a_device_that_cannot_be_wiped_waits_for_a_person() -> None:
     for _ in range(device.TRIES):
         assert step(log) == ["SanitizeRequested"]
         log.add(NODE, *facts(log, tags.SANITIZED, {**RECEIPT, "bytes_covered": 0}))
+    assert step(log) == []
+
+
+def test_a_canary_that_was_found_keeps_the_device_whatever_the_receipt_says() -> None:
+    """On the way back from an illness: the quarantine of health becomes one that waits for a person,
+    in the append of the word, and the clean receipt that follows returns nothing. So does a device
+    that is too slow for its model.
+    """
+    log = empty(strict=True)
+    log.add(NODE, *facts(log, tags.DEVICE_REPORTED, REPORT))
+    step(log)
+    number = log.node.last_position
+    log.add(NODE, *facts(log, tags.DEVICE_TESTED, {**TEST, "command": number}))
+    assert step(log) == ["SanitizeRequested"]
+    looked, barred = facts(log, tags.CANARY_LOOKED, {**CANARY, "found": 1})
+    assert isinstance(looked, CanaryLooked)
+    assert isinstance(barred, node_facts.Quarantined)
+    assert (barred.devices[0], barred.reason) == (0, "canary.found")
+    log.add(NODE, looked, barred)
+    log.add(NODE, *facts(log, tags.SANITIZED, RECEIPT))
+    assert step(log) == []
+    assert devices.orders(KEY, log.node, T0 + 30 * S) == []
+    log = empty()
+    log.add(NODE, *facts(log, tags.DEVICE_REPORTED, REPORT))
+    step(log)
+    number = log.node.last_position
+    log.add(NODE, *facts(log, tags.DEVICE_PROBED, PROBE))
+    log.add(NODE, *facts(log, tags.DEVICE_TESTED, {**TEST, "command": number}))
     assert step(log) == []
 
 

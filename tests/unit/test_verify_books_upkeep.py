@@ -3,6 +3,7 @@
 import pytest
 
 from domain import node_facts as f
+from domain.canary import CanaryLooked
 from domain.words import Attested, Gpu, Share
 from gpuaas_verify.books import Books
 from tests.property.books_history import ORG, History, stream
@@ -25,6 +26,17 @@ def left(history: History, node_id: str, number: int) -> None:
 
 def receipt(*devices: int, covered: int = 1, processes: int = 0) -> f.Sanitized:
     return f.Sanitized(devices, "fill", covered, 1, "d", None, processes, 1, 1, WORD)
+
+
+def canary(*devices: int, planted: int = 9, looked: int = 9, found: int = 0) -> CanaryLooked:
+    return CanaryLooked(devices, 5, "cuda_marker", planted, looked, found, 1, 1, 1, WORD)
+
+
+MISSED = (
+    canary(0, found=1),
+    canary(0, planted=0, looked=0),
+    canary(0, planted=100, looked=89),
+)
 
 
 def history_of(*, simulated: bool) -> tuple[History, str]:
@@ -128,6 +140,49 @@ def test_a_quarantined_device_returns_with_a_receipt_of_after() -> None:
     history.add(node_id, f.Returned((0,), 1))
     refused(history, "books.unsanitized", "devices")
     history.facts[-1:-1] = [(node_id, f"cmd:{99:064x}", receipt(0))]
+    holds(history)
+
+
+@pytest.mark.parametrize("missed", MISSED, ids=["found", "not_planted", "not_looked"])
+def test_a_receipt_beside_a_missed_canary_proves_nothing(missed: CanaryLooked) -> None:
+    """Neither to another organization nor to a quarantine, of before or of after; the next one that
+    goes with a canary that is gone does. Of other devices it says nothing.
+    """
+    history, node_id = history_of(simulated=False)
+    given(history, node_id, 1)
+    left(history, node_id, 1)
+    history.add(node_id, missed)
+    history.add(node_id, receipt(0))
+    given(history, node_id, 2)
+    refused(history, "books.unsanitized", "devices")
+    history.facts.pop()
+    given(history, node_id, 3, index=1)
+    holds(history)
+    history.facts.pop()
+    history.add(node_id, f.Quarantined((0,), "canary.found", 1))
+    history.add(node_id, receipt(0))
+    history.add(node_id, f.Returned((0,), 1))
+    refused(history, "books.unsanitized", "devices")
+    history.facts[-1:-1] = [(node_id, f"cmd:{99:064x}", canary(0, planted=100, looked=90))]
+    refused(history, "books.unsanitized", "devices")
+    history.facts[-1:-1] = [(node_id, f"cmd:{98:064x}", receipt(0))]
+    given(history, node_id, 4, OTHER)
+    holds(history)
+    history.facts.pop()
+    history.facts[-1:-1] = [(node_id, f"cmd:{97:064x}", missed)]
+    refused(history, "books.unsanitized", "devices")
+
+
+def test_a_missed_canary_ends_with_a_return_where_no_receipt_is_owed() -> None:
+    """And not before: whoever is given the device is given what was left on it."""
+    history, node_id = history_of(simulated=True)
+    history.add(node_id, MISSED[0])
+    given(history, node_id, 1)
+    refused(history, "books.unsanitized", "devices")
+    history.facts.pop()
+    history.add(node_id, f.Quarantined((0,), "canary.found", 1))
+    history.add(node_id, f.Returned((0,), 1))
+    given(history, node_id, 2)
     holds(history)
 
 

@@ -20,6 +20,9 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
     "gpuaas.runtime.egress_counted.v1": ("sent_bytes", "received_bytes"),
     "gpuaas.runtime.idle.v1": ("idle_us",),
     "gpuaas.runtime.busy.v1": (),
+    "gpuaas.node.canary_looked.v1": (
+        *("devices", "command", "method", "planted", "looked", "found", "duration_us"),
+    ),
     "gpuaas.node.sanitized.v1": (
         "devices",
         "method",
@@ -32,6 +35,7 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
     "gpuaas.node.device_described.v1": (
         *("devices", "uuid", "product", "memory_bytes", "serial", "driver", "library"),
     ),
+    "gpuaas.node.device_probed.v1": ("devices", "uuid", "method", "bytes", "duration_us"),
     "gpuaas.node.device_reported.v1": (
         *("devices", "uuid", "state", "cause", "xid", "ecc_uncorrected"),
     ),

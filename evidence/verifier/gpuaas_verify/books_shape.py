@@ -88,6 +88,12 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     "gpuaas.node.drain_ended.v1": _shape("decided_us", "owner reason decided_us"),
     "gpuaas.node.quarantined.v1": _shape("decided_us", "devices reason decided_us", devices=LIST),
     "gpuaas.node.sanitization_required.v1": _shape("decided_us", "decided_us"),
+    "gpuaas.node.canary_looked.v1": _shape(
+        "command planted looked found duration_us boottime_us decided_us",
+        "devices command method planted looked found duration_us boottime_us decided_us attested",
+        devices=LIST,
+        **_SPOKEN,
+    ),
     "gpuaas.node.sanitized.v1": _shape(
         "bytes_covered duration_us residual_processes boottime_us decided_us",
         "devices method bytes_covered duration_us driver ecc_uncorrected residual_processes"

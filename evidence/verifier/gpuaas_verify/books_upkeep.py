@@ -1,6 +1,7 @@
 """Who a device is kept for, and whether its node takes work (contracts/facts.md, receipts).
 
-State per node and device in the spill: who holds it, whom it is kept for, what closes it.
+State per node and device in the spill: who holds it, whom it is kept for, what closes it, whether
+its canary was missed.
 """
 
 from collections.abc import Callable
@@ -29,6 +30,7 @@ class Upkeep:
             "gpuaas.node.drain_ended.v1": self._drain_ended,
             "gpuaas.node.quarantined.v1": self._quarantined,
             "gpuaas.node.sanitization_required.v1": self._required,
+            "gpuaas.node.canary_looked.v1": self._canary,
             "gpuaas.node.sanitized.v1": self._sanitized,
             "gpuaas.node.returned.v1": self._returned,
             "gpuaas.node.retired.v1": self._retired,
@@ -41,7 +43,7 @@ class Upkeep:
         if not fact["simulated"]:
             self._spill.put("owes", "", node, 1)
         count = len(fact["gpus"])
-        for space in ("kept", "quarantine", "reserved"):
+        for space in ("kept", "quarantine", "reserved", "missed"):
             gone = [index for index, _ in self._spill.scan(space, node) if int(index) >= count]
             for index in gone:
                 self._spill.delete(space, node, index)
@@ -61,6 +63,9 @@ class Upkeep:
             if self._spill.get("quarantine", node, index) is not None:
                 detail = f"device {index} is in quarantine"
                 raise Invalid("books.closed", detail, position=position, field="devices")
+            if self._spill.get("missed", node, index) is not None:
+                detail = f"the canary of device {index} was missed"
+                raise Invalid("books.unsanitized", detail, position=position, field="devices")
             reserved, claim = self._spill.get("reserved", node, index) or (None, "")
             claims.add(claim)
             for whose, code in (
@@ -128,6 +133,17 @@ class Upkeep:
         for index in _indexes(position, fact):
             self._spill.put("quarantine", entry["stream"], index, "unproven")
 
+    def _canary(self, position: int, entry: Row, fact: Row) -> None:
+        node, planted = entry["stream"], fact["planted"]
+        missed = fact["found"] > 0 or planted == 0 or 10 * fact["looked"] < 9 * planted
+        for index in _indexes(position, fact):
+            if not missed:
+                self._spill.delete("missed", node, index)
+                continue
+            self._spill.put("missed", node, index, 1)
+            if self._spill.get("quarantine", node, index) is not None:
+                self._spill.put("quarantine", node, index, "unproven")
+
     def _sanitized(self, position: int, entry: Row, fact: Row) -> None:
         node = entry["stream"]
         if fact["bytes_covered"] < 1 or fact["residual_processes"] != 0:
@@ -135,6 +151,8 @@ class Upkeep:
         for index in _indexes(position, fact):
             if self._spill.get("holder", node, index) is not None:
                 continue  # said of a device in use: worth nothing
+            if self._spill.get("missed", node, index) is not None:
+                continue  # its canary is there still, or nobody knows
             self._spill.delete("kept", node, index)
             if self._spill.get("quarantine", node, index) is not None:
                 self._spill.put("quarantine", node, index, "proven")
@@ -147,6 +165,7 @@ class Upkeep:
                 detail = f"device {index} has no clean receipt since its quarantine"
                 raise Invalid("books.unsanitized", detail, position=position, field="devices")
             self._spill.delete("quarantine", node, index)
+            self._spill.delete("missed", node, index)
 
 
 def _claim(fact: Row) -> str:

@@ -82,6 +82,8 @@ node.drain_ended.v1      node          owner$ reason$ decided_us
 node.quarantined.v1      node          devices[n reason$ decided_us
 node.sanitization_required.v1  node    decided_us
 node.sanitize_requested.v1     node    devices[n reason$ decided_us
+node.canary_looked.v1    node          devices[n command method$ planted looked found duration_us \
+ boottime_us decided_us attested*
 node.sanitized.v1        node          devices[n method$ bytes_covered duration_us driver$ \
  ecc_uncorrected? residual_processes boottime_us decided_us attested*
 node.returned.v1         node          devices[n decided_us
@@ -98,6 +100,8 @@ reservation.ended.v1     reservation   reason$ decided_us
 block.placed.v1          block         project$ policy$ runtimes[s decided_us
 node.device_described.v1       node    devices[n uuid$ product$ memory_bytes serial$ driver$ \
  library# boottime_us decided_us attested*
+node.device_probed.v1          node    devices[n uuid$ method$ bytes duration_us boottime_us \
+ decided_us attested*
 node.device_reported.v1        node    devices[n uuid$ state$ cause$ xid ecc_uncorrected? \
  boottime_us decided_us attested*
 node.device_xid.v1             node    devices[n uuid$ xid count boottime_us decided_us attested*
