@@ -136,6 +136,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     invoices.list_invoices,
     invoices.show_invoice,
     invoices.invoice_file,
+    invoices.show_page,
     access.issue_token,
     granting.issue_certificate,
     apps.issue_pass,

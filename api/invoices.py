@@ -1,13 +1,15 @@
 """Invoices: list, show, and the sealed file that the bundle proves."""
 
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
 from api.auth import unknown, within
 from api.body import FrontRequest
 from api.edge import instant, money
+from api.invoice_page import POLICY, Names, invoice_page, local
 from api.paging import before, page_size
 from api.services import Services
 from api.viewing import own_scope, page, tagged, viewed
@@ -15,7 +17,7 @@ from contracts.http import Page
 from contracts.http_money import Invoice
 from domain.errors import DomainError
 from evidence.files import content_name
-from projections import billing_read
+from projections import billing_read, tenancy_read
 
 PICO_DIGITS: Final = 12
 
@@ -62,6 +64,34 @@ async def invoice_file(request: FrontRequest, invoice_id: FromPath[str]) -> Resp
     if data is None:
         raise DomainError("invoice.file_unavailable", "the file is not in the storage yet")
     return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})
+
+
+@get("/v1/invoices/{invoice_id:str}/page", media_type="text/html")
+async def show_page(request: FrontRequest, invoice_id: FromPath[str]) -> Response[str]:
+    """The sealed file as a page for people, to be read or printed; its numbers are the file's."""
+    services, position = await viewed(request)
+    found = await _invoice(services, request, invoice_id, position)
+    data = services.storage.read(content_name(found.sha256))
+    if data is None:
+        raise DomainError("invoice.file_unavailable", "the file is not in the storage yet")
+    names = await services.reads.ask(_names, found)
+    headers = {"Content-Security-Policy": POLICY, "ETag": f'"{found.sha256}-{found.state}"'}
+    return Response(invoice_page(data, found, names), media_type="text/html", headers=headers)
+
+
+def _names(conn: psycopg.Connection[Any], found: billing_read.Invoice) -> Names:
+    [account] = billing_read.accounts(conn, account=found.account)
+    [customer] = tenancy_read.organizations(conn, organization=found.organization)
+    return Names(
+        organization=customer.name or customer.organization,
+        zone=account.zone,
+        projects=tenancy_read.project_names(conn, found.organization),
+        prices={one.from_position: one for one in billing_read.prices(conn, found.account)},
+        services={
+            one.period: f"{local(one.start_us, one.zone)} to {local(one.end_us, one.zone)}"
+            for one in billing_read.periods(conn, found.account)
+        },
+    )
 
 
 async def _invoice(

@@ -206,6 +206,18 @@ def projects(
     return fetch(conn, Project, _PROJECTS, asked, as_of)
 
 
+def project_names(
+    conn: psycopg.Connection[Any], organization: str, as_of: int | None = None
+) -> dict[str, str | None]:
+    """Names of all of an organization's projects by id; None once erased."""
+    names: dict[str, str | None] = {}
+    after = -1
+    while page := projects(conn, organization=organization, after=after, as_of=as_of):
+        names |= {one.project: one.name for one in page}
+        after = page[-1].from_position
+    return names
+
+
 def quotas(
     conn: psycopg.Connection[Any], organization: str | None = None, as_of: int | None = None
 ) -> list[Quota]:

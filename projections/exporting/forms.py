@@ -17,7 +17,7 @@ from projections.exporting.focus import Bill, Row
 from projections.exporting.lines import lines, rounding
 from projections.exporting.proof import Proof
 from projections.exporting.table import Column, Csv, Parquet, Table
-from projections.tenancy_read import projects
+from projections.tenancy_read import project_names
 
 TRANSFERS_A_PAGE: Final = 2000
 RESOURCES_A_PAGE: Final = 2000
@@ -105,10 +105,7 @@ def _posted(
 
 def _bills(conn: psycopg.Connection[Any], account: Account, proof: Proof, span: Span) -> list[Bill]:
     """One a period, in order."""
-    names = {
-        one.project: one.name
-        for one in projects(conn, organization=account.organization, as_of=proof.as_of)
-    }
+    names = project_names(conn, account.organization, proof.as_of)
     found = []
     for period in billing_read.periods(conn, account.account, proof.as_of):
         if span.holds(period.start_us, period.end_us):

@@ -71,6 +71,7 @@ def test_what_is_exported_is_what_was_billed(
             for form in FORMS:
                 books[form] = await exported(stage, account["id"], form)
             await refusals(stage, account["id"])
+            await pages(stage)
 
     asyncio.run(main())
     for form, data in books.items():
@@ -103,6 +104,24 @@ async def exported(stage: Stage, account: str, form: str) -> bytes:
     stale = await stage.get(f"{path}?as_of={int(position) - 1}", If_Match=tag)
     assert (stale.status_code, stale.json()["code"]) == (412, "if_match.stale")
     return data
+
+
+async def pages(stage: Stage) -> None:
+    """Each invoice as a page for people, with its own total, and nothing loaded or run."""
+    found = (await stage.get("/v1/invoices")).json()["items"]
+    assert found
+    for invoice in found:
+        page = await stage.get(f"/v1/invoices/{invoice['id']}/page")
+        assert page.status_code == 200, page.text
+        assert page.headers["content-type"].startswith("text/html")
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+        total = Decimal(invoice["total"]["amount"]).quantize(Decimal("0.01"))
+        assert f">{total}<" in page.text
+        assert "SIMULATED" in page.text
+        foreign = await stage.get(
+            f"/v1/invoices/{invoice['id']}/page", token=stage.token("member", "organization-x")
+        )
+        assert foreign.status_code == 404
 
 
 async def refusals(stage: Stage, account: str) -> None:
