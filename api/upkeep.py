@@ -18,6 +18,7 @@ from api.services import services_of
 from api.viewing import page, tagged, viewed
 from contracts.http import Page
 from contracts.http_fleet import (
+    CanaryLook,
     DeviceUpkeep,
     Discrepancy,
     Drain,
@@ -159,7 +160,7 @@ async def set_topology(
 async def show_upkeep(
     request: FrontRequest, node_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[NodeUpkeep]:
-    """Who drains it, what is in quarantine or reserved, and the latest receipts."""
+    """Who drains it, what is in quarantine or reserved, the latest receipts and canaries."""
     require(request.user, OPERATOR, AUDITOR)
     services, position = await viewed(request, as_of)
     ask = services.reads.ask
@@ -170,6 +171,7 @@ async def show_upkeep(
     drains = await ask(upkeep_read.drains, node_id, position)
     devices = await ask(upkeep_read.devices, node_id, position)
     receipts = await ask(upkeep_read.receipts, node_id, 50, position)
+    canaries = await ask(upkeep_read.canaries, node_id, 50, position)
     body = NodeUpkeep(
         id=node_id,
         state=found.state,
@@ -190,6 +192,7 @@ async def show_upkeep(
             for one in devices
         ],
         receipts=[_receipt(one) for one in receipts],
+        canaries=[_canary(one) for one in canaries],
     )
     return tagged(body, shown.version)
 
@@ -204,6 +207,20 @@ def _receipt(one: upkeep_read.Receipt) -> SanitizationReceipt:
         driver=one.driver,
         ecc_uncorrected=one.ecc_uncorrected,
         residual_processes=one.residual_processes,
+        at=instant(one.decided_us),
+        attested=True,
+    )
+
+
+def _canary(one: upkeep_read.Canary) -> CanaryLook:
+    return CanaryLook(
+        position=one.from_position,
+        devices=list(one.devices),
+        method=one.method,
+        planted=one.planted,
+        looked=one.looked,
+        found=one.found,
+        duration_us=one.duration_us,
         at=instant(one.decided_us),
         attested=True,
     )

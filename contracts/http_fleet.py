@@ -108,6 +108,22 @@ class SanitizationReceipt(Given, frozen=True):
     attested: bool
 
 
+class CanaryLook(Given, frozen=True):
+    """A node's word: a marker planted in so many places before a sanitization, looked for after it
+    in so many, and found; what was missed put devices in quarantine.
+    """
+
+    position: int
+    devices: list[int]
+    method: str
+    planted: int
+    looked: int
+    found: int
+    duration_us: int
+    at: Instant
+    attested: bool
+
+
 class NodeUpkeep(Given, frozen=True):
     """`state`: serving, cordoned, draining, drained, quarantined (all of it) or retired."""
 
@@ -119,6 +135,7 @@ class NodeUpkeep(Given, frozen=True):
     drains: list[Drain]
     devices: list[DeviceUpkeep]
     receipts: list[SanitizationReceipt]
+    canaries: list[CanaryLook]
 
 
 class Happened(Given, frozen=True):

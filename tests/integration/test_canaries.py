@@ -90,6 +90,9 @@ def test_a_wipe_that_leaves_memory_puts_the_node_away(
         shown = operator.get(f"{path}/upkeep")
         assert (shown["state"], shown["receipts"][0]["bytes_covered"]) == ("quarantined", 16 << 30)
         assert [one["quarantined"] for one in shown["devices"]] == ["canary.found"] * 2
+        [canary] = shown["canaries"]
+        told = [canary[name] for name in ("devices", "planted", "looked", "found", "method")]
+        assert told == [[0], 1, 1, 1, "SIMULATED"]
         happened = [one["what"] for one in operator.get(f"{path}/timeline")["items"]]
         looked = (
             "it says it planted a canary in 1 places of devices 0, looked at 1 after sanitizing and "
@@ -105,6 +108,7 @@ def test_a_wipe_that_leaves_memory_puts_the_node_away(
         assert operator.post(f"{path}/return", devices=[]).json()["did"] == ["returned"]
         shown = operator.get(f"{path}/upkeep")
         assert (shown["state"], shown["devices"]) == ("serving", [])
+        assert [one["found"] for one in shown["canaries"]] == [0, 1]
         assert agent.end() == (0, "")
         books_agree(api)
     finally:
