@@ -19,7 +19,7 @@ from evidence.storage import CHECKPOINT, Storage
 from evidence.tree import root_of
 from gpuaas_verify.checkpoint import parse_checkpoint
 from gpuaas_verify.note import parse_note
-from projections.exporting.forms import FORMS, Span, written
+from projections.exporting.forms import FORMS, Span, edition, written
 from projections.exporting.proof import Proof
 
 _RETRY_AFTER_S: Final = 1  # a checkpoint follows an append within 200 ms
@@ -85,12 +85,12 @@ def _proof(storage: Storage, asked: int | None) -> Proof:
 
 
 def _etag(account: str, form: str, proof: Proof, span: Span) -> str:
-    """Whatever may change the bytes: pyarrow's release decides Parquet's."""
+    """Of whatever may change the bytes: pyarrow's release decides Parquet's."""
     try:
         writer = version("pyarrow") if form.endswith(".parquet") else ""
     except PackageNotFoundError:
         writer = ""
-    said = (account, form, proof.root, proof.size, span.from_us, span.to_us, version("gpuaas"))
+    said = (account, form, proof.root, proof.size, span.from_us, span.to_us, edition())
     return f'"{hashlib.sha256(repr((said, writer)).encode()).hexdigest()[:32]}"'
 
 

@@ -3,7 +3,10 @@
 What comes out is a function of account, proof and span: asked again it is the same bytes.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import psycopg
@@ -59,6 +62,13 @@ FORMS: Final = {
     "charges.csv": Form(_CSV, table=Csv, columns=charges.COLUMNS),
     "charges.parquet": Form(_PARQUET, table=Parquet, columns=charges.COLUMNS),
 }
+
+
+@cache
+def edition() -> str:
+    """The digest of the code that writes: another release may write other bytes."""
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(one.read_bytes() for one in code)).hexdigest()
 
 
 async def written(
