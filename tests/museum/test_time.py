@@ -58,9 +58,7 @@ def test_gpustack_5710_a_full_hour_is_not_3600_s() -> None:
 
 
 def test_wonderproxy_2016_a_day_of_23_hours() -> None:
-    """The sum of a day left out its first hour, so that from midnight to one was free for years.
-    Here two days over a month's midnight are 48 hours, 24 in each month.
-    """
+    """The sum of a day left out its first hour, so that from midnight to one was free. Here two days over a month's midnight are 48 hours, 24 in each month."""
     house = House()
     us = house.tenant(0, at=instant("2016-10-05T00:00Z"))
     house.price("T4", USD)
@@ -121,8 +119,9 @@ def test_lago_api_4082_a_minute_past_midnight_on_the_old_invoice() -> None:
 
 
 def test_openmeter_4215_late_words_after_the_invoice() -> None:
-    """An invoice waited out a collection period, for what came after its cutoff was on none. Here
-    what is heard after the invoice is on the next one, under the month it belongs to.
+    """An invoice waited out a collection period so that late events were still on it; by the tests of
+    that time usage after the cutoff was ignored. Here what is heard after the invoice is on the next
+    one, under the month it belongs to.
     """
     house = House()
     us = house.tenant(0)  # January 1970: 31 days
