@@ -65,6 +65,7 @@ def test_k8s_device_plugin_234_one_xid_and_unhealthy_for_ever() -> None:
     house.node_does(name, upkeep.Return((), HOUR + 2 * MINUTE))
     assert free(house, them) == 1
     house.begin(them, at=HOUR + 2 * MINUTE)
+    assert len(ill(house, name, 2 * HOUR)) == 2  # well again: the same XID is news again
     assert house.judged().charged(one) == (GPU_HOUR, USD)
 
 

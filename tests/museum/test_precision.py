@@ -3,6 +3,7 @@
 import pytest
 
 from domain import meter, pricebook, runtime
+from domain.decider import fold
 from domain.errors import DomainError
 from gpuaas_verify.books import Books
 from gpuaas_verify.errors import Invalid
@@ -117,8 +118,12 @@ def test_gcore_2024_11_18_the_unit_changed_under_a_plan() -> None:
         (6 * GPU_HOUR, 12 * USD),
         (6 * GPU_HOUR, 12 * USD),
     ]
+    book = fold(pricebook.DECIDER, house.facts(stream("pricebook", 1)))
+    restated = pricebook.PublishEntry(
+        *("default", "gpu.time", "T4", "-", "usable", "USD", 0, 2 * USD, 10_000 * GPU_HOUR, 0)
+    )
     with pytest.raises(DomainError, match=r"price\.duplicate"):
-        house.price("T4", 2 * USD, divisor=10_000 * GPU_HOUR, since=0)
+        pricebook.decide(restated, book)
     known = meter.Counting("storage.capacity", "MiB-us", "lifecycle", "sum")
     for what, state in (
         (meter.Register("storage.capacity", "GiB-us", "lifecycle", "sum", 1), known),
