@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import nats.errors
 from msgspec.structs import replace
+from nats.aio.client import Client
 
 from agent import (
     bandwidth,
@@ -200,9 +201,8 @@ async def _session(
 
     Raises: FleetError that must end the agent.
     """
-    try:
-        client = await link.connect(credentials, node.node)
-    except (OSError, TimeoutError, nats.errors.Error):
+    client = await _let_in(credentials, node.node, stop)
+    if client is None:
         return False
     over = asyncio.create_task(stop.wait())
     here = link.Link(config, node, client)
@@ -231,6 +231,23 @@ async def _session(
         with contextlib.suppress(nats.errors.Error, OSError):
             await client.close()
     return True
+
+
+async def _let_in(credentials: link.Credentials, node: str, stop: asyncio.Event) -> Client | None:
+    """The connection; None when it was refused, or `stop` came first: a server that is away is
+    tried for two minutes, and whoever stops an agent does not wait for that.
+    """
+    entering = asyncio.create_task(link.connect(credentials, node))
+    over = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([entering, over], return_when=asyncio.FIRST_COMPLETED)
+        return entering.result() if entering.done() else None
+    except (OSError, TimeoutError, nats.errors.Error):
+        return None
+    finally:
+        for task in (entering, over):
+            task.cancel()
+        await asyncio.gather(entering, over, return_exceptions=True)
 
 
 def _volumes(config: Config) -> Path | None:

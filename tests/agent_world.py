@@ -308,8 +308,26 @@ class AgentProgram:
             assert time.monotonic() < deadline, "it does not begin"
             time.sleep(0.02)
         self.child.send_signal(number)
-        _, said = self.child.communicate(timeout=60)
+        try:
+            _, said = self.child.communicate(timeout=60)
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f"it does not end: {late.stderr!r}\n{self._stuck()}") from late
         return self.child.returncode, said.decode()
+
+    def _stuck(self) -> str:
+        """Where each of its threads is."""
+        assert self.child is not None
+        spy = Path(sys.executable).with_name("py-spy")
+        argv = [str(spy), "dump", "--pid", str(self.child.pid)]
+        found = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+        return found.stdout + found.stderr
+
+    def line(self) -> str:
+        """The next line that it says on stderr; waits for it."""
+        assert self.child is not None
+        assert self.child.stderr is not None
+        said: bytes = self.child.stderr.readline()
+        return said.decode()
 
     def _minds(self, number: signal.Signals) -> bool:
         assert self.child is not None
