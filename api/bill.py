@@ -1,5 +1,6 @@
 """`gpuaas bill export`: an account's books into a file; what broke off goes on."""
 
+import fcntl
 import http.client
 import os
 import sys
@@ -47,7 +48,22 @@ def export(order: Order, out: Path, env: Mapping[str, str] = os.environ) -> int:
         raise DomainError("export.exists", f"{out} is there already")
     api = api_of(env)
     part, note = Path(f"{out}.part"), Path(f"{out}.part.json")
-    begun = _begun(note, order, api.url) if part.exists() else None
+    with part.open("ab") as mine:
+        try:
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            detail = f"another command is writing {part}"
+            raise DomainError("export.exists", detail) from error
+        try:
+            return _exported(api, order, out, part, note)
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()  # what was refused leaves nothing behind
+
+
+def _exported(api: Api, order: Order, out: Path, part: Path, note: Path) -> int:
+    """As `export`, by the only one who writes there."""
+    begun = _begun(note, order, api.url)
     try:
         position = _fetched(api, order, begun, part, note)
     except DomainError as stale:

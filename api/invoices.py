@@ -60,9 +60,7 @@ async def invoice_file(request: FrontRequest, invoice_id: FromPath[str]) -> Resp
     """The canonical file, byte for byte as the log seals it."""
     services, position = await viewed(request)
     found = await _invoice(services, request, invoice_id, position)
-    data = services.storage.read(content_name(found.sha256))
-    if data is None:
-        raise DomainError("invoice.file_unavailable", "the file is not in the storage yet")
+    data = _sealed(services, found)
     return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})
 
 
@@ -71,12 +69,17 @@ async def show_page(request: FrontRequest, invoice_id: FromPath[str]) -> Respons
     """The sealed file as a page for people, to be read or printed; its numbers are the file's."""
     services, position = await viewed(request)
     found = await _invoice(services, request, invoice_id, position)
-    data = services.storage.read(content_name(found.sha256))
-    if data is None:
-        raise DomainError("invoice.file_unavailable", "the file is not in the storage yet")
+    data = _sealed(services, found)
     names = await services.reads.ask(_names, found)
     headers = {"Content-Security-Policy": POLICY, "ETag": f'"{found.sha256}-{found.state}"'}
     return Response(invoice_page(data, found, names), media_type="text/html", headers=headers)
+
+
+def _sealed(services: Services, found: billing_read.Invoice) -> bytes:
+    data = services.storage.read(content_name(found.sha256))
+    if data is None:
+        raise DomainError("invoice.file_unavailable", "the file is not in the storage yet")
+    return data
 
 
 def _names(conn: psycopg.Connection[Any], found: billing_read.Invoice) -> Names:

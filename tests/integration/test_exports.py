@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import csv
+import fcntl
 import io
 import os
 import shutil
@@ -25,7 +26,9 @@ import pytest
 from beancount import loader
 from beancount.core.data import Open, Transaction
 
+from api.bill import Order, export
 from api.tokens import issue
+from domain.errors import DomainError
 from projections import billing_read
 from projections.exporting.forms import FORMS
 from tests.api_stage import Stage, staged
@@ -169,6 +172,16 @@ def by_command(database: Database, nats_url: str, out: Path, book: bytes, folder
             assert said in done.stderr
             assert target.exists() == (passes != len(book) // 2)
         assert target.read_bytes() == book
+        other = folder / "other.csv"
+        with Path(f"{other}.part").open("ab") as theirs:
+            fcntl.flock(theirs, fcntl.LOCK_EX)
+            env = {"GPUAAS_URL": api.url, "GPUAAS_TOKEN": token}
+            with pytest.raises(DomainError, match="another command is writing"):
+                export(Order("focus.csv", account.account), other, env)
+        Path(f"{other}.part").unlink()
+        with pytest.raises(DomainError, match="no such form"):
+            export(Order("focus.xls", account.account), other, env)
+        assert not list(folder.glob("other*"))
         assert sorted(one.name for one in folder.glob("by-command*")) == ["by-command.csv"]
 
 
