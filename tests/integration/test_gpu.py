@@ -19,32 +19,48 @@ from agent.cuda_fill import PATTERNS, Filled
 from agent.device_memory import CudaMemory
 from agent.device_nodes import DEV
 from agent.machine import model_of
+from api.embedded.nats import Nats
+from contracts import enrolment
+from contracts.signing import public_hex
+from domain import identity, node, node_facts
 from domain.bandwidth import falls_short
+from domain.canary import CanaryLooked
+from domain.device import DeviceProbed
+from domain.words import Gpu
+from evidence.ids import new_id
+from tests.agent_world import PRIVATE, AgentProgram, Front, World, now_us, story
+from tests.conftest import Database
 from tests.nvml.library import ROOT, Asker
 
 pytestmark = pytest.mark.gpu
-LIBRARIES = (
-    Path("/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"),
-    Path("/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1"),
-    Path("/usr/lib64/libnvidia-ml.so.1"),
+PLACES = (
+    Path("/usr/lib/x86_64-linux-gnu"),
+    Path("/usr/lib/aarch64-linux-gnu"),
+    Path("/usr/lib64"),
+    Path("/usr/local/nvidia/lib64"),
+    Path("/usr/local/nvidia/lib"),
 )
-CUDA_LIBRARIES = tuple(path.with_name("libcuda.so.1") for path in LIBRARIES)
+
+
+def library(name: str) -> Path | None:
+    """Where the driver's library of this name lies on this machine."""
+    return next((place / name for place in PLACES if (place / name).exists()), None)
 
 
 @pytest.fixture
 def asker(tmp_path: Path) -> Iterator[Asker]:
     """A process with the machine's own NVML; absent is a named skip."""
-    found = [path for path in LIBRARIES if path.exists()]
-    if not found or not (DEV / "nvidiactl").exists():
+    nvml = library("libnvidia-ml.so.1")
+    if nvml is None or not (DEV / "nvidiactl").exists():
         pytest.skip("this machine has no NVIDIA GPU (no libnvidia-ml.so.1 or no /dev/nvidiactl)")
-    with Asker(found[0], tmp_path / "unused", "") as one:
+    with Asker(nvml, tmp_path / "unused", "") as one:
         assert one.opened == "open"
         yield one
 
 
 def idle_gpu(asker: Asker) -> tuple[Path, dict[str, Any]]:
     """The CUDA library and the first unit that nobody works on; a named skip where there is none."""
-    cuda = next((path for path in CUDA_LIBRARIES if path.exists()), None)
+    cuda = library("libcuda.so.1")
     if cuda is None:
         pytest.skip("this machine has no libcuda.so.1")
     unit: dict[str, Any] = asker.ask("inventory")[0]
@@ -137,3 +153,67 @@ def test_a_real_gpu_keeps_no_canary_over_a_fill(asker: Asker) -> None:
     assert 10 * looked.places >= 9 * planted.places
     assert looked.found == 0
     assert canary_s < fill_s
+
+
+def test_a_real_node_enrols_probes_and_wipes_its_gpu(
+    asker: Asker, database: Database, nats_server: Nats, tmp_path: Path
+) -> None:
+    """The whole agent over the real libraries, into the real log: the inventory it enrols with is
+    the driver's, its probe says the model's speed, an ordered wipe covers nine tenths of the memory
+    at least, is verified, and no canary stays.
+    """
+    cuda, unit = idle_gpu(asker)
+    nvml = library("libnvidia-ml.so.1")
+    assert nvml is not None
+
+    async def law(world: World, tmp: Path) -> None:
+        token = enrolment.new_token(new_id("node"), public_hex(world.key))
+        enrolling: list[enrolment.EnrolRequest] = []
+
+        def answer(request: enrolment.EnrolRequest) -> tuple[int, bytes]:
+            enrolment.check_proof(request)
+            enrolling.append(request)
+            return 200, msgspec.json.encode(world.reply(token.node))
+
+        def facts(kind: type[Any]) -> list[Any]:
+            return [e.fact for e in world.entries() if isinstance(e.fact, kind)]
+
+        real = ("--devices", "nvml", "--nvml-library", str(nvml), "--cuda-library", str(cuda))
+        front = Front(answer)
+        agent = AgentProgram(tmp / "a", "--api", front.url, *real, token=token.text())
+        agent.start()
+        try:
+            async with asyncio.timeout(60):
+                while not enrolling:  # noqa: ASYNC110  another program asks
+                    await asyncio.sleep(0.1)
+            front.close()
+            [said] = enrolling
+            assert not said.simulated
+            assert unit["uuid"] in {gpu.uuid for gpu in said.gpus}
+            gpus = tuple(Gpu(gpu.index, gpu.uuid) for gpu in said.gpus)
+            await world.write(
+                token.node,
+                node.Invited(PRIVATE, said.model, "0" * 64, now_us() + 10**9, now_us()),
+                node.Enrolled(said.key, said.model, False, gpus, said.serial, now_us()),
+                identity.Certified(str(said.nkey), "0" * 64, "0" * 64, 0, now_us() + 10**12),
+            )
+            await world.until(token.node, "node.device_probed", within_s=60)
+            probed = facts(DeviceProbed)[0]
+            assert not falls_short(said.model, probed.bytes, probed.duration_us)
+            asked = await world.write(
+                token.node, node_facts.SanitizeRequested((0,), "test", now_us())
+            )
+            await world.until(token.node, "node.sanitized", within_s=200)
+            [receipt] = facts(node_facts.Sanitized)
+            assert (receipt.method, receipt.residual_processes) == ("cuda_fill_verify", 0)
+            assert receipt.bytes_covered >= unit["memory_bytes"] * 9 // 10
+            [canary] = facts(CanaryLooked)
+            assert (canary.command, canary.found) == (asked.last, 0)
+            assert 10 * canary.looked >= 9 * canary.planted > 0
+            assert facts(node_facts.Quarantined) == []
+            assert agent.end() == (0, "")
+        finally:
+            if agent.child is not None and agent.child.poll() is None:
+                agent.kill()
+
+    story(law, database, nats_server, tmp_path)
