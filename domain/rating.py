@@ -1,6 +1,5 @@
 """Facts in, rated intervals and transfers out: the fold that contracts/rating.md prescribes."""
 
-from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
@@ -8,67 +7,13 @@ import msgspec
 from msgspec import Struct
 
 from domain import account, invoice, meter, node, period, pricebook, runtime, volume_facts
+from domain.charging import Payer, RatedInterval, Resource, Rows, Service, charge
 from domain.errors import DomainError
-from domain.ledger import LIMIT, Balance, Ledger, Order, Transfer, post
-from domain.statement import PICO_DIGITS, InvoiceDraft, LineKey, Sum, invoice_file, state_lines
-from domain.tariff import Scope, Tariff, gpu_scope, round_half_even, storage_scope
+from domain.ledger import Balance, Ledger, Order, Transfer, post
+from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
+from domain.tariff import Tariff, gpu_scope, storage_scope
 
 __all__ = ["Books", "RatedInterval", "Transfer", "invoice_file", "row_bytes"]
-
-
-class RatedInterval(Struct, frozen=True, gc=False):
-    """One piece of a charge, without `row` and `salt` (rating.md section 4)."""
-
-    cause: int
-    resource: str
-    meter: str
-    price: int
-    period: str
-    booked: str
-    start_us: int
-    end_us: int
-    sign: int
-    quantity: int
-    line_quantity: int
-    line_amount_pico: int
-
-
-class _Period(Struct):
-    id: str
-    start_us: int
-    end_us: int
-    sequence: int
-    sums: dict[LineKey, Sum]
-    closed: bool = False
-    finalized: bool = False
-    simulated: bool = False
-
-
-class _Account(Struct):
-    opened: account.Opened
-    ledger: Ledger
-    periods: list[_Period]
-    starts: list[int]
-    open_resources: "dict[str, _Resource]"
-    first_open: int = 0
-
-
-class _Resource(Struct):
-    """A runtime, or a volume that is metered: what is charged by size and time."""
-
-    id: str
-    order: int  # its first fact's log position: the order in which a period's close charges
-    account: _Account
-    project: str
-    size: int  # milli-GPU, or MiB
-    lines: dict[tuple[int, str], Sum]  # (price position, service period)
-    scope: Scope = ("", "", "", "", "")
-    simulated: bool = False
-    started_us: int | None = None  # of the open interval
-    done_us: int = 0  # how far the open interval is charged
-
-
-type Rows = tuple[list[RatedInterval], list[Transfer]]
 
 
 class Books:
@@ -80,9 +25,9 @@ class Books:
 
     def __init__(self) -> None:
         self.tariff = Tariff()
-        self._accounts: dict[str, _Account] = {}
-        self._periods: dict[str, tuple[_Account, _Period]] = {}
-        self._resources: dict[str, _Resource] = {}
+        self._accounts: dict[str, Payer] = {}
+        self._periods: dict[str, tuple[Payer, Service]] = {}
+        self._resources: dict[str, Resource] = {}
         self._simulated: dict[str, bool] = {}
         self._storage = False  # volumes created from now on are metered
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
@@ -158,7 +103,7 @@ class Books:
     def _account_opened(self, _: int, stream: str, fact: account.Opened) -> None:
         if stream in self._accounts or not 0 <= fact.minor_digits <= PICO_DIGITS:
             raise DomainError("rating.account_invalid", f"{stream} opened twice or of odd digits")
-        self._accounts[stream] = _Account(fact, Ledger(stream, fact.currency, {}), [], [], {})
+        self._accounts[stream] = Payer(fact, Ledger(stream, fact.currency, {}), [], [], {})
 
     def _period_opened(self, _: int, stream: str, fact: period.Opened) -> None:
         owner = self._account(fact.account)
@@ -168,14 +113,14 @@ class Books:
         )
         if not follows or fact.end_us <= fact.start_us or stream in self._periods:
             raise DomainError("rating.period_order", f"{stream} does not follow the one before it")
-        added = _Period(stream, fact.start_us, fact.end_us, fact.sequence, {})
+        added = Service(stream, fact.start_us, fact.end_us, fact.sequence, {})
         owner.periods.append(added)
         owner.starts.append(fact.start_us)
         self._periods[stream] = (owner, added)
 
     def _requested(self, position: int, stream: str, fact: runtime.Requested) -> None:
         owner = self._account(fact.account)
-        self._resources[stream] = _Resource(
+        self._resources[stream] = Resource(
             stream, position, owner, fact.project, fact.gpu_milli, lines={}
         )
 
@@ -193,7 +138,7 @@ class Books:
     def _volume_created(self, position: int, stream: str, fact: volume_facts.Created) -> None:
         if self._storage:
             owner = self._account(fact.account)
-            self._resources[stream] = _Resource(
+            self._resources[stream] = Resource(
                 *(stream, position, owner, fact.project, fact.size_mib, {}),
                 storage_scope(owner.opened.currency),
                 self._simulated.get(fact.node, False),
@@ -217,7 +162,7 @@ class Books:
         it = self._resources.get(stream)
         return None if it is None else self._until(position, stream, end_us)
 
-    def _since(self, it: _Resource, start_us: int) -> None:
+    def _since(self, it: Resource, start_us: int) -> None:
         """Open an interval, unless one is open."""
         if it.started_us is None:
             it.started_us = it.done_us = start_us
@@ -233,9 +178,9 @@ class Books:
         del it.account.open_resources[stream]
         rows: Rows = ([], [])
         if end_us > done:
-            self._charge(position, it, done, end_us, 1, rows)
+            charge(self.tariff, position, it, done, end_us, 1, rows)
         elif end_us < done:
-            self._charge(position, it, max(end_us, start), done, -1, rows)
+            charge(self.tariff, position, it, max(end_us, start), done, -1, rows)
         return rows
 
     def _period_closed(self, position: int, stream: str, fact: period.Closed) -> Rows:
@@ -246,7 +191,7 @@ class Books:
         end = closing.end_us
         for it in sorted(owner.open_resources.values(), key=lambda it: it.order):
             if it.done_us < end:
-                self._charge(position, it, it.done_us, end, 1, rows)
+                charge(self.tariff, position, it, it.done_us, end, 1, rows)
                 it.done_us = end
         closing.closed = True
         while owner.first_open < len(owner.periods) and owner.periods[owner.first_open].closed:
@@ -277,89 +222,19 @@ class Books:
         ]
         return [], transfers
 
-    def _charge(
-        self, cause: int, it: _Resource, start_us: int, end_us: int, sign: int, rows: Rows
-    ) -> None:
-        """Rate `[start_us, end_us)`, cut at period boundaries and price changes, into `rows`."""
-        owner = it.account
-        at = start_us
-        while at < end_us:
-            index = bisect_right(owner.starts, at) - 1
-            if index < 0 or owner.periods[index].end_us <= at:
-                raise DomainError("rating.no_period", f"no period of {it.id} covers {at}")
-            service = owner.periods[index]
-            price, until = self.tariff.at(owner.ledger.account, it.scope, at)
-            if price is None:
-                raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
-            piece_end = min(end_us, service.end_us, until)
-            quantity = it.size * (piece_end - at)
-            line = it.lines.get((price.position, service.id))
-            if line is None:
-                line = it.lines[price.position, service.id] = Sum()
-            line.quantity += sign * quantity
-            new = round_half_even(line.quantity * price.price_pico, price.divisor)
-            if not (-LIMIT < new < LIMIT and -LIMIT < line.quantity < LIMIT):
-                raise DomainError("rating.overflow", f"a charge line of {it.id} leaves 10^38")
-            delta = new - line.amount_pico
-            line.amount_pico = new
-            self._book(cause, it, (service, at, piece_end), sign, price.position, delta, rows)
-            at = piece_end
-
-    def _book(
-        self,
-        cause: int,
-        it: _Resource,
-        piece: tuple[_Period, int, int],
-        sign: int,
-        price: int,
-        delta: int,
-        rows: Rows,
-    ) -> None:
-        """The rated interval and its transfer, summed into the invoice of the booked period."""
-        owner = it.account
-        service, start_us, end_us = piece
-        booked = service
-        if service.closed:
-            if owner.first_open == len(owner.periods):
-                raise DomainError("rating.no_period", f"no open period books {it.id}")
-            booked = owner.periods[owner.first_open]
-        quantity = it.size * (end_us - start_us)
-        line = it.lines[price, service.id]
-        name, model, *_ = it.scope
-        sku = f"{name}:{model}"
-        key = LineKey(it.project, sku, price, service.id)
-        total = booked.sums.get(key)
-        if total is None:
-            total = booked.sums[key] = Sum()
-        total.quantity += sign * quantity
-        total.amount_pico += delta
-        booked.simulated |= it.simulated
-        rows[0].append(
-            RatedInterval(
-                *(cause, it.id, name, price, service.id, booked.id, start_us, end_us, sign),
-                *(quantity, line.quantity, line.amount_pico),
-            )
-        )
-        if delta:
-            order = Order(
-                *(cause, "charge", it.id, name, price, service.id, booked.id),
-                *("unbilled", f"revenue:{sku}", delta, start_us),
-            )
-            rows[1].append(post(owner.ledger, order))
-
-    def _account(self, account_id: str) -> _Account:
+    def _account(self, account_id: str) -> Payer:
         found = self._accounts.get(account_id)
         if found is None:
             raise DomainError("rating.account_invalid", f"no account {account_id}")
         return found
 
-    def _period(self, period_id: str) -> tuple[_Account, _Period]:
+    def _period(self, period_id: str) -> tuple[Payer, Service]:
         found = self._periods.get(period_id)
         if found is None:
             raise DomainError("rating.period_order", f"no period {period_id}")
         return found
 
-    def _runtime(self, name: str) -> _Resource:
+    def _runtime(self, name: str) -> Resource:
         found = self._resources.get(name)
         if found is None:
             raise DomainError("rating.unknown_runtime", f"no runtime {name} was requested")
