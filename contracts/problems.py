@@ -221,8 +221,13 @@ projection.malformed_row|503|A view cannot read a row|Operator: run fsck.
 projection.moved|503|A view moved underneath|Operator: one runner per schema.
 projection.rows_missing|503|Sealed rows are missing|Operator: run fsck, then restore.
 projection.unknown_tag|503|A view meets a newer fact|Operator: upgrade, then it goes on.
+quota.claim_invalid|400|Not a claim|Claim at most what the scope is guaranteed, for a time after the borrowers' notice.
+quota.claim_stands|409|The claim has not expired|Withdraw it with another reason, or wait until then.
 quota.exceeded|409|A quota is used up|Ask for what the facts say fits, end something, or have it raised.
+quota.guarantee_exceeded|409|Guaranteed to others already|Guarantee what the facts say fits, or raise the guarantee of the scope above.
+quota.lent|409|It is lent out|Claim it: whoever borrows it is told to stop.
 quota.limit_invalid|400|Not a limit|Send 0 or more.
+quota.share_invalid|400|Not a share|Send 0 <= lendable <= guaranteed <= limit of one model; first set the scope above.
 rating.account_invalid|503|The log's accounts do not add up|Operator: rating halts; run fsck.
 rating.invoice_differs|503|An invoice differs from its charges|Operator: rating halts; compare both.
 rating.invoice_order|503|Invoiced twice or too early|Operator: rating halts; find the writer.

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from domain import (
     account,
+    lending,
     log,
     meter,
     network,
@@ -100,6 +101,7 @@ class AdmissionState:
         self._limits_before: dict[
             tuple[str, quota.LimitSet | storage_quota.LimitSet], int | None
         ] = {}
+        self._lending_before: dict[tuple[str, lending.Event], lending.Before] = {}
         self._reserved_before: dict[str, quota.Reserved] = {}
         self.versions: dict[str, int] = {}
         self._on: dict[type, Callable[[str, Any], None]] = {
@@ -191,6 +193,14 @@ class AdmissionState:
             case storage_quota.LimitSet():
                 before = self._limits_before.pop((stream, fact))
                 storage_quota.restore_limit(self.quotas[stream].shelf, fact, before)
+            case (
+                lending.ShareSet()
+                | lending.Claimed()
+                | lending.ReclaimDecided()
+                | lending.Unclaimed()
+            ):
+                stood = self._lending_before.pop((stream, fact))
+                lending.restore(self.quotas[stream].lent, fact, stood)
             case storage_quota.Committed():
                 storage_quota.forget(self.quotas[stream].shelf, fact)
             case quota.Committed():
@@ -281,6 +291,8 @@ class AdmissionState:
             self._limits_before[stream, fact] = quota.limit_of(tree, fact)
         elif isinstance(fact, storage_quota.LimitSet):
             self._limits_before[stream, fact] = storage_quota.limit_of(tree.shelf, fact)
+        elif isinstance(fact, lending.Event.__value__):
+            self._lending_before[stream, fact] = lending.before(tree.lent, fact)
         quota.remember(tree, fact)
 
     def _reservation(self, stream: str, fact: reservation.Event) -> None:

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from domain import network, node, placing, quota, runtime, storage, storage_quota
+from domain import lending, network, node, placing, quota, runtime, storage, storage_quota
 from domain.admission import AdmissionState, Held, lease_of
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -13,8 +13,8 @@ from domain.placing import Launch, choose, project_of
 from domain.stock import Room
 
 __all__ = [
-    "PLATFORM", "Launch", "admit", "capacity", "emitted", "end", "lose", "reads", "set_limit",
-    "step",
+    "PLATFORM", "Launch", "admit", "capacity", "emitted", "end", "lose", "reads", "reclaim",
+    "set_limit", "step",
 ]  # fmt: skip
 
 PLATFORM = "-"
@@ -184,14 +184,29 @@ def lose(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ...]:
     return step(state, stream, lease_of(state, stream, now_us))
 
 
-def set_limit(
-    state: AdmissionState, organization_id: str, command: quota.SetLimit | storage_quota.SetLimit
-) -> tuple[Emit, ...]:
-    """The new limit of one scope and model, or of its storage; `()` if it was that already."""
+type Setting = quota.SetLimit | storage_quota.SetLimit | lending.Command
+
+
+def set_limit(state: AdmissionState, organization_id: str, command: Setting) -> tuple[Emit, ...]:
+    """The new limit of one scope and model, or of its storage; its new share, claim or the end of
+    one; `()` if it was that already. Raises: DomainError those of `quota.decide`.
+    """
     stream = quota.quota_stream(organization_id)
     tree = state.quotas.get(stream, quota.DECIDER.initial)
     events = tuple(quota.decide(command, tree))
     return emitted(state, organization_id, (stream, events)) if events else ()
+
+
+def reclaim(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ...]:
+    """A runtime that a claim has named told to stop, once it is time; `()` if nothing is to do."""
+    held = state.runtimes.get(stream)
+    if held is None:
+        return ()
+    tree = state.quotas.get(quota.quota_stream(held.org), quota.DECIDER.initial)
+    named = tree.lent.named.get(stream)
+    if named is None or now_us < named[1]:
+        return ()
+    return step(state, stream, runtime.Stop(lending.RECLAIMED, now_us))
 
 
 def capacity(state: AdmissionState, organization_id: str = "") -> tuple[Room, ...]:

@@ -244,7 +244,7 @@ def barred(
     if state.tariff.at(project.account, scope, launch.now_us)[0] is None:
         return DomainError("price.none", f"nothing prices {model} in {currency} now")
     tree = state.quotas.get(quota.quota_stream(launch.organization))
-    if tree is None or not tree.limits:
+    if tree is None or not (tree.limits or tree.lent.shares):
         return None
     of = (project.department, launch.project, model)
     return quota.excess(tree, of, launch.gpu_milli, launch.reservation)

@@ -1,7 +1,8 @@
 """Quota of one organization: a tree of limits over what its runtimes hold, in milli-GPU; and over
-what its volumes take, in MiB (`storage_quota.py`).
+what its volumes take, in MiB (`storage_quota.py`). What scopes are guaranteed, lend and borrow is
+in `lending.py`.
 
-    Tree -SetLimit | Commit | Release | Reserve | Unreserve | storage_quota's-> Tree
+    Tree -SetLimit | Commit | Release | Reserve | Unreserve | lending's | storage_quota's-> Tree
 
 A scope (organization, department, project) may have a limit per model and one for all models,
 `*`; without one it does not limit. Use counts in all three scopes of a runtime at once. A limit
@@ -12,11 +13,12 @@ on it counts nothing of its own until the reservation is over. Reservations from
 `Reserved` of their stream do not count, and what runs on them does.
 """
 
+from collections.abc import Iterator
 from typing import assert_never
 
 from msgspec import Struct, field
 
-from domain import storage_quota
+from domain import lending, storage_quota
 from domain.decider import Decider
 from domain.errors import DomainError
 from domain.storage_quota import WHOLE, Shelf, copied, new_shelf, scope_key
@@ -61,7 +63,9 @@ class Unreserve(Struct, frozen=True):
     now_us: int
 
 
-type Command = SetLimit | Commit | Release | Reserve | Unreserve | storage_quota.Command
+type Command = (
+    SetLimit | Commit | Release | Reserve | Unreserve | lending.Command | storage_quota.Command
+)  # fmt: skip
 
 
 class LimitSet(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.quota.limit_set.v1"):
@@ -109,6 +113,7 @@ class Unreserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.qu
 
 type Event = (
     LimitSet | Committed | Released | Reserved | Drawn | Unreserved
+    | lending.ShareSet | lending.Claimed | lending.ReclaimDecided | lending.Unclaimed
     | storage_quota.LimitSet | storage_quota.Committed
 )  # fmt: skip
 type Where = tuple[str, str]  # scope, model or `*`
@@ -126,6 +131,7 @@ class Tree(Struct, frozen=True):
     shelf: Shelf = field(default_factory=new_shelf)
     reserved: dict[str, Reserved] = field(default_factory=dict)
     drawn: dict[str, str] = field(default_factory=dict)
+    lent: lending.Lending = field(default_factory=lending.new_lending)
 
 
 type State = Tree
@@ -140,7 +146,8 @@ def decide(command: Command, state: State) -> list[Event]:
     """The facts this command makes of this state; none when it was done already.
 
     Raises:
-        DomainError: `quota.exceeded` naming the smallest room, `quota.limit_invalid`.
+        DomainError: `quota.exceeded` or `quota.lent` naming the smallest room,
+            `quota.limit_invalid`, and those of lending.
     """
     match command:
         case SetLimit(scope, model, limit, now_us):
@@ -171,8 +178,19 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Unreserved(reservation, now_us)] if reservation in state.reserved else []
         case storage_quota.SetLimit() | storage_quota.Commit():
             return [*storage_quota.decide(command, state.shelf)]
+        case lending.SetShare() | lending.Claim() | lending.Unclaim():
+            borrowers = _by_themselves(state, command.model)
+            return [*lending.decide(command, state.lent, state.used, borrowers)]
         case _:
             assert_never(command)
+
+
+def _by_themselves(state: Tree, model: str) -> Iterator[lending.Borrower]:
+    """Runtimes of the model that count on their own, not as part of a reservation."""
+    for of in state.live.values():
+        if of.model == model and _own_milli(state, of):
+            place = (of.department, of.project, of.gpu_milli, of.decided_us)
+            yield lending.Borrower(of.runtime, *place)
 
 
 def commitment(command: Commit, state: Tree) -> list[Event]:
@@ -206,13 +224,16 @@ def room(state: Tree, department: str, project: str, model: str) -> tuple[int, W
 def excess(
     state: Tree, of: tuple[str, str, str], want_milli: int, reservation: str = ""
 ) -> DomainError | None:
-    """`quota.exceeded` for (department, project, model), with what would fit under all limits.
+    """`quota.exceeded` or `quota.lent` for (department, project, model), with what would fit.
 
     What draws on a reservation that counts needs no more than that has left: use does not grow.
     """
     if reservation in state.reserved:
         return _overdrawn(state, state.reserved[reservation], want_milli)
     found = room(state, *of)
+    least = lending.room(state.lent, state.used, *of) if state.lent.shares else None
+    if least is not None and (found is None or least.left_milli < found[0]):
+        return _beyond(state, of, want_milli, least)
     if found is None or found[0] >= want_milli:
         return None
     left, where = found
@@ -228,6 +249,30 @@ def excess(
             "fits_milli": max(left, 0),
         },
     )
+
+
+def _beyond(
+    state: Tree, of: tuple[str, str, str], want_milli: int, least: lending.Room
+) -> DomainError | None:
+    """What a share does not allow; `quota.lent`: it is guaranteed, and others borrow it."""
+    left = max(least.left_milli, 0)
+    if want_milli <= least.left_milli:
+        return None
+    (scope, model), own = least.where, lending.entitled(state.lent, state.used, *of)
+    facts: dict[str, int | str] = {
+        "scope": scope,
+        "model": model,
+        "limit_milli": least.limit_milli,
+        "used_milli": state.used.get(least.where, 0),
+        "held_milli": least.held_milli,
+        "wanted_milli": want_milli,
+        "fits_milli": left,
+    }
+    if want_milli > own:
+        held = f"the share of {scope} for {model} leaves {left} milli-GPU"
+        return DomainError("quota.exceeded", held, facts)
+    facts["claimable_milli"] = own
+    return DomainError("quota.lent", f"{scope} has lent {model}: {left} milli-GPU are here", facts)
 
 
 def _overdrawn(state: Tree, of: Reserved, want_milli: int) -> DomainError | None:
@@ -276,6 +321,10 @@ def remember(tree: Tree, event: Event) -> None:
             _swap(tree, tree.reserved.pop(event.reservation), -1)
         case storage_quota.LimitSet() | storage_quota.Committed():
             storage_quota.remember(tree.shelf, event)
+        case (
+            lending.ShareSet() | lending.Claimed() | lending.ReclaimDecided() | lending.Unclaimed()
+        ):
+            lending.remember(tree.lent, event)
         case _:
             assert_never(event)
 
@@ -329,7 +378,7 @@ def _count(used: dict[Where, int], event: Committed | Reserved, milli: int) -> N
 def evolve(state: State, event: Event) -> State:
     tree = Tree(
         *(dict(state.limits), dict(state.used), dict(state.live), copied(state.shelf)),
-        *(dict(state.reserved), dict(state.drawn)),
+        *(dict(state.reserved), dict(state.drawn), lending.copied(state.lent)),
     )
     remember(tree, event)
     return tree

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import block, claim, node, placing, quota, reservation
+from domain import block, claim, lending, node, placing, quota, reservation, runtime
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -167,6 +167,27 @@ def end_reservation(
         freed = tuple(node.decide(command, state.stock.states[name]))
         writes += [(name, freed)] if freed else []
     return emitted(state, org, *writes, by="" if given else stream)
+
+
+def due_claims(state: AdmissionState, now_us: int) -> list[tuple[str, lending.Claimed]]:
+    """Claims on quotas that have expired and do not say so yet: (organization, claim)."""
+    return [
+        ("organization-" + stream.removeprefix("quota-"), claim)
+        for stream, tree in state.quotas.items()
+        for claim in tree.lent.claims.values()
+        if claim.until_us <= now_us
+    ]
+
+
+def due_stops(state: AdmissionState, now_us: int) -> list[str]:
+    """Runtimes that a claim has named, whose time is over and that were not told to stop yet."""
+    return [
+        name
+        for tree in state.quotas.values()
+        for name, (_, stop_us) in tree.lent.named.items()
+        if stop_us <= now_us and name in state.runtimes
+        if not isinstance(state.runtimes[name].state, runtime.Ending)
+    ]
 
 
 def due(state: AdmissionState, now_us: int) -> list[str]:

@@ -21,6 +21,7 @@ from projections import (
     incidents,
     inventory,
     journal,
+    lending,
     networks,
     placing,
     runtimes,
@@ -35,6 +36,7 @@ LIVE: Final = "views"
 SHADOW: Final = "views_next"
 ROOMS: Final = (
     tenancy,
+    lending,
     inventory,
     identities,
     placing,

@@ -10,6 +10,7 @@ from domain.errors import DomainError
 from domain.explain import Verdict
 from domain.facts import decode_fact, encode_fact, tag_of
 from domain.launch import Launch
+from domain.lending_facts import Claim, SetShare, Unclaim
 from domain.runtime import Cancelled, Failed, Lost, Stopped
 from domain.stock import Room
 from domain.storage import GrowVolume, NewVolume
@@ -50,6 +51,42 @@ class StorageLimitAsk(Struct, frozen=True, tag="storage_limit"):
 
     organization: str
     limit: SetLimit
+    actor: str
+    cause: str
+
+
+class ShareAsk(Struct, frozen=True, tag="share"):
+    """Set what a scope of an organization is guaranteed, lends and may have of one model."""
+
+    organization: str
+    wanted: SetShare
+    actor: str
+    cause: str
+
+
+class ClaimAsk(Struct, frozen=True, tag="claim"):
+    """Claim what a scope has lent."""
+
+    organization: str
+    wanted: Claim
+    actor: str
+    cause: str
+
+
+class UnclaimAsk(Struct, frozen=True, tag="unclaim"):
+    """End a claim: `expired`, or given up."""
+
+    organization: str
+    wanted: Unclaim
+    actor: str
+    cause: str
+
+
+class ReclaimAsk(Struct, frozen=True, tag="reclaim"):
+    """Tell a runtime to stop that a claim has named."""
+
+    runtime: str
+    now_us: int
     actor: str
     cause: str
 
@@ -130,7 +167,7 @@ class ExplainAsk(Struct, frozen=True, tag="explain"):
 
 type Ask = (
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
-    | VolumeAsk | GrowAsk
+    | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
 )  # fmt: skip
 type Question = CapacityAsk | ExplainAsk
 
@@ -155,7 +192,7 @@ class _Reply(Struct, omit_defaults=True):
 
 _DECODE: Final = msgspec.json.Decoder(
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
-    | VolumeAsk | GrowAsk | CapacityAsk
+    | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk | CapacityAsk
     | ExplainAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode

@@ -7,23 +7,27 @@ nothing but the queue: whoever asked repeats the command.
 
 import asyncio
 import contextlib
-import hashlib
 from collections import deque
 from typing import Final, assert_never
 
 import psycopg
 from msgspec import Struct
 
+from api.admission.due import due
 from api.admission.wire import (
     Admitted,
     Ask,
     BlockAsk,
+    ClaimAsk,
     EndAsk,
     GrowAsk,
     LaunchAsk,
     LimitAsk,
+    ReclaimAsk,
     ReserveAsk,
+    ShareAsk,
     StorageLimitAsk,
+    UnclaimAsk,
     UnreserveAsk,
     VolumeAsk,
 )
@@ -35,7 +39,6 @@ from domain.decider import Emit
 from domain.errors import DomainError
 from domain.explain import Verdict, explain
 from domain.meter import STORAGE
-from domain.reservation import EXPIRED
 from domain.stock import Room
 from evidence.append import Append, Appended, Write
 from evidence.log import EventLog
@@ -51,7 +54,6 @@ _IN_FLIGHT: Final = 8
 _TRIES: Final = 20
 _READ: Final = 5_000
 _IDLE_S: Final = 1.0
-_ACTOR: Final = "system-admission"
 
 
 class _Waiting(Struct):
@@ -177,14 +179,11 @@ class Writer:
                     self._expire()
 
     def _expire(self) -> None:
-        """Reservations whose time is over end as facts: asked for like any other decision.
+        """What is due is asked for like any other decision.
 
         Asked twice, by this writer or the next one, it is one command: it is appended once.
         """
-        now = now_us()
-        for name in together.due(self._state, now):
-            digest = hashlib.sha256(f"gpuaas-expiry/1\n{name}".encode()).hexdigest()
-            ask = UnreserveAsk(name, EXPIRED, now, _ACTOR, f"cmd:{digest}")
+        for ask in due(self._state, now_us()):
             self._enqueue(ask).add_done_callback(_heard)
 
     async def _send(self) -> None:
@@ -311,6 +310,15 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = launch.set_limit(state, ask.organization, quota.SetLimit(*ask.limit()))
         case StorageLimitAsk(organization=organization, limit=limit):
             emits = launch.set_limit(state, organization, limit)
+        case (
+            ShareAsk(organization=organization, wanted=setting)
+            | ClaimAsk(organization=organization, wanted=setting)
+            | UnclaimAsk(organization=organization, wanted=setting)
+        ):
+            emits = launch.set_limit(state, organization, setting)
+        case ReclaimAsk(runtime=named):
+            emits = launch.reclaim(state, named, ask.now_us)
+            reads = _fenced(state, named)
         case GrowAsk(wanted=larger):
             emits = storage.grow(state, larger)
             reads = ((larger.organization, state.version(larger.organization)),)
@@ -339,6 +347,13 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
     reads += tuple(read for emit in emits for read in emit.reads)
     unique = tuple(dict.fromkeys(reads))
     return emits, Append(writes, ask.actor, ask.cause, unique, private)
+
+
+def _fenced(state: AdmissionState, named: str) -> tuple[tuple[str, int], ...]:
+    """The quota that names the runtime: its stop must lose to the end of the claim."""
+    held = state.runtimes.get(named)
+    stream = "" if held is None else quota.quota_stream(held.org)
+    return ((stream, state.version(stream)),) if stream else ()
 
 
 def _storage_meter(state: AdmissionState) -> str:

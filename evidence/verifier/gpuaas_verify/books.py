@@ -100,6 +100,7 @@ class Books:
         lives = Lives(self._spill, self._charging, metered).handlers()
         volumes = Volumes(self._spill, self._charging, metered)
         holdings = Holdings(self._spill)
+        self._lending = holdings.lending
 
         def enrolled(position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
             lives["gpuaas.node.enrolled.v1"](position, entry, fact)
@@ -152,6 +153,8 @@ class Books:
             raise Invalid("books.position", f"fed {position}, not {self._next}", position=position)
         self._next += 1
         tag = entry["tag"]
+        if entry["stream"].startswith("quota-"):
+            self._lending.check_owed(position, entry)
         if tag in self._handlers:
             self._handlers[tag](position, entry, check_shape(position, tag, entry["fact"]))
         if tag in CAUSES:

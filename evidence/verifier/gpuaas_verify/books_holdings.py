@@ -24,6 +24,7 @@ class Holdings:
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
         self._reserved = Reserved(spill)
+        self.lending = self._reserved.lending
         self.upkeep = Upkeep(spill)
 
     def handlers(self) -> dict[str, Handler]:
@@ -75,7 +76,7 @@ class Holdings:
         if self._spill.get("committed", quota, runtime) is not None:
             raise Invalid("books.held", "committed already", position=position, field="runtime")
         wheres, milli = wheres_of(fact), fact["gpu_milli"]
-        self._spill.put("committed", quota, runtime, [wheres, milli])
+        self._spill.put("committed", quota, runtime, [wheres, milli, fact["decided_us"]])
         if not self._reserved.draw(position, quota, runtime, wheres, milli):
             self._reserved.use(position, quota, wheres, milli)
 
@@ -85,7 +86,7 @@ class Holdings:
             raise Invalid("books.held", "not committed", position=position, field="runtime")
         self._spill.delete("committed", entry["stream"], fact["runtime"])
         if not self._reserved.undraw(entry["stream"], fact["runtime"]):
-            self._reserved.give_back(entry["stream"], *held)
+            self._reserved.give_back(entry["stream"], *held[:2])
 
     def _give(self, node: str, index: str, milli: int) -> int:
         used: int = (self._spill.get("device", node, index) or 0) + milli

@@ -6,6 +6,7 @@ State per reservation that stands in a quota, and per live runtime that drew on 
 from collections.abc import Callable
 from typing import Any
 
+from gpuaas_verify.books_lending import Lending
 from gpuaas_verify.books_rating import NUL
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
@@ -22,10 +23,12 @@ class Reserved:
 
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
+        self.lending = Lending(spill)
 
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
         return {
+            **self.lending.handlers(),
             "gpuaas.quota.reserved.v1": self._reserved,
             "gpuaas.quota.drawn.v1": self._drawn,
             "gpuaas.quota.unreserved.v1": self._unreserved,
@@ -35,17 +38,21 @@ class Reserved:
 
     def use(self, position: int, quota: str, wheres: list[str], milli: int) -> None:
         """So much more is used. Raises: Invalid `books.quota` above a limit."""
+        before = self.lending.sums(quota, wheres[0::2])
         for where in wheres:
             used = self._add(quota, where, milli)
             limit = self._spill.get("limit", quota, where)
             if limit is not None and used > limit:
                 detail = f"{used} of {limit} for {where.replace(NUL, ' ')}"
                 raise Invalid("books.quota", detail, position=position, field="gpu_milli")
+        self.lending.settle(quota, wheres[0::2])
+        self.lending.check_use(position, quota, wheres[0::2], before)
 
     def give_back(self, quota: str, wheres: list[str], milli: int) -> None:
         """So much less is used."""
         for where in wheres:
             self._add(quota, where, -milli)
+        self.lending.settle(quota, wheres[0::2])
 
     def draws(self, quota: str, runtime: str) -> tuple[str, list[Any]] | None:
         """The reservation that the runtime drew on, if it stands: its id and what it counts."""

@@ -64,6 +64,18 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     ),
     "gpuaas.quota.drawn.v1": _shape("decided_us", "runtime reservation decided_us"),
     "gpuaas.quota.unreserved.v1": _shape("decided_us", "reservation decided_us"),
+    "gpuaas.quota.share_set.v1": _shape(
+        "guaranteed_milli lendable_milli limit_milli decided_us",
+        "scope parent model guaranteed_milli lendable_milli limit_milli decided_us",
+    ),
+    "gpuaas.quota.claimed.v1": _shape(
+        "gpu_milli stop_us until_us decided_us",
+        "scope model gpu_milli stop_us until_us decided_us",
+    ),
+    "gpuaas.quota.reclaim_decided.v1": _shape(
+        "stop_us decided_us", "scope model runtimes stop_us decided_us", runtimes=LIST
+    ),
+    "gpuaas.quota.unclaimed.v1": _shape("decided_us", "scope model reason decided_us"),
     "gpuaas.reservation.made.v1": _shape(
         "devices until_us decided_us",
         "project model devices nodes until_us decided_us",

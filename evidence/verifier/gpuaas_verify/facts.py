@@ -56,6 +56,11 @@ quota.released.v1        quota         runtime$ decided_us
 quota.reserved.v1        quota         reservation$ department$ project$ model$ gpu_milli decided_us
 quota.drawn.v1           quota         runtime$ reservation$ decided_us
 quota.unreserved.v1      quota         reservation$ decided_us
+quota.share_set.v1       quota         scope$ parent$ model$ guaranteed_milli lendable_milli \
+ limit_milli decided_us
+quota.claimed.v1         quota         scope$ model$ gpu_milli stop_us until_us decided_us
+quota.reclaim_decided.v1 quota         scope$ model$ runtimes[s stop_us decided_us
+quota.unclaimed.v1       quota         scope$ model$ reason$ decided_us
 quota.storage_limit_set.v1 quota       scope$ model$ limit_mib decided_us
 quota.storage_committed.v1 quota       volume$ department$ project$ model$ size_mib decided_us
 node.invited.v1          node          name@ model$ token_sha256# expires_us invited_us

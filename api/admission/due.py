@@ -1,0 +1,32 @@
+"""What the admission decides by itself because its time has come; nobody asks for it."""
+
+import hashlib
+from typing import Final
+
+from api.admission.wire import Ask, ReclaimAsk, UnclaimAsk, UnreserveAsk
+from domain import together
+from domain.admission import AdmissionState
+from domain.lending_facts import Unclaim
+from domain.reservation import EXPIRED
+
+ACTOR: Final = "system-admission"
+
+
+def due(state: AdmissionState, now: int) -> list[Ask]:
+    """What nobody asks for and is to be decided by now."""
+    asks: list[Ask] = [
+        UnreserveAsk(name, EXPIRED, now, ACTOR, _cause("gpuaas-expiry/1", name))
+        for name in together.due(state, now)
+    ]
+    for org, one in together.due_claims(state, now):
+        cause = _cause("gpuaas-claim-expiry/1", one.scope, one.model, str(one.decided_us))
+        asks.append(UnclaimAsk(org, Unclaim(one.scope, one.model, EXPIRED, now), ACTOR, cause))
+    asks += [
+        ReclaimAsk(name, now, ACTOR, _cause("gpuaas-reclaim/1", name))
+        for name in together.due_stops(state, now)
+    ]
+    return asks
+
+
+def _cause(*words: str) -> str:
+    return "cmd:" + hashlib.sha256("\n".join(words).encode()).hexdigest()
