@@ -16,6 +16,7 @@ from tests.unit import (
     test_verify_books,
     test_verify_books_claims,
     test_verify_books_edges,
+    test_verify_books_lending,
     test_verify_books_refusals,
     test_verify_books_shelves,
     test_verify_books_upkeep,
@@ -28,7 +29,7 @@ from tests.unit.test_verify_checks import compiled as as_written
 TESTS = (
     books_history, test_verify_books, test_verify_books_refusals, test_verify_books_claims, test_verify_books_edges,
     test_verify_books_upkeep, test_verify_books_volumes,
-    test_verify_books_shelves,
+    test_verify_books_shelves, test_verify_books_lending,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

@@ -153,9 +153,9 @@ class Books:
             raise Invalid("books.position", f"fed {position}, not {self._next}", position=position)
         self._next += 1
         tag = entry["tag"]
-        if entry["stream"].startswith("quota-"):
-            self._lending.check_owed(position, entry)
         if tag in self._handlers:
+            if tag.startswith("gpuaas.quota."):
+                self._lending.check_owed(position, entry)
             self._handlers[tag](position, entry, check_shape(position, tag, entry["fact"]))
         if tag in CAUSES:
             self._spill.push("cause", position)
