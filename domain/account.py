@@ -1,6 +1,6 @@
 """A billing account: one currency, one zone, and the contiguous numbering of its invoices.
 
-(none) -Open-> Billing -NumberInvoice-> Billing
+(none) -Open-> Billing -NumberInvoice | SetTax-> Billing
 """
 
 from typing import assert_never
@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from domain.decider import Decider
 from domain.errors import DomainError
+from domain.words import Private
 
 
 class Open(Struct, frozen=True):
@@ -28,7 +29,20 @@ class NumberInvoice(Struct, frozen=True):
     invoice: str
 
 
-type Command = Open | NumberInvoice
+class SetTax(Struct, frozen=True):
+    """From now on this seller invoices it, as a buyer so treated in that country.
+
+    `party` is what people call the buyer (contracts/rating.md section 11).
+    """
+
+    seller: str
+    party: Private
+    country: str
+    treatment: str
+    now_us: int
+
+
+type Command = Open | NumberInvoice | SetTax
 
 
 class Opened(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.account.opened.v1"):
@@ -45,7 +59,15 @@ class Invoiced(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.acco
     sequence: int
 
 
-type Event = Opened | Invoiced
+class Taxed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.account.taxed.v1"):
+    seller: str
+    party: Private
+    country: str
+    treatment: str
+    decided_us: int
+
+
+type Event = Opened | Invoiced | Taxed
 
 
 class Missing(Struct, frozen=True):
@@ -58,6 +80,7 @@ class Billing(Struct, frozen=True):
     opened: Opened
     sequence: int = 0
     last_invoice: str = ""
+    taxed: Taxed | None = None
 
 
 type State = Missing | Billing
@@ -80,6 +103,15 @@ def decide(command: Command, state: State) -> list[Event]:
             return []
         case NumberInvoice(invoice), Billing():
             return [Invoiced(invoice, state.sequence + 1)]
+        case SetTax(), Missing():
+            raise DomainError("account.unknown", "no such billing account")
+        case SetTax(), Billing():
+            return [
+                Taxed(
+                    *(command.seller, command.party, command.country, command.treatment),
+                    command.now_us,
+                )
+            ]
         case _:
             raise DomainError("account.not_possible", "no such step")
 
@@ -101,7 +133,10 @@ def evolve(state: State, event: Event) -> State:
             return Billing(event)
         case Invoiced():
             assert isinstance(state, Billing)
-            return Billing(state.opened, event.sequence, event.invoice)
+            return Billing(state.opened, event.sequence, event.invoice, state.taxed)
+        case Taxed():
+            assert isinstance(state, Billing)
+            return Billing(state.opened, state.sequence, state.last_invoice, event)
         case _:
             assert_never(event)
 

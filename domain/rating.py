@@ -12,8 +12,10 @@ from domain.errors import DomainError
 from domain.ledger import Balance, Ledger, Order, Transfer, post
 from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
 from domain.tariff import Tariff, gpu_scope, storage_scope
+from domain.taxed import TaxedDraft, taxed_file
+from domain.taxing import Taxes
 
-__all__ = ["Books", "RatedInterval", "Transfer", "invoice_file", "row_bytes"]
+__all__ = ["Books", "RatedInterval", "Transfer", "invoice_file", "row_bytes", "taxed_file"]
 
 
 class Books:
@@ -25,6 +27,7 @@ class Books:
 
     def __init__(self) -> None:
         self.tariff = Tariff()
+        self.taxes = Taxes()
         self._accounts: dict[str, Payer] = {}
         self._periods: dict[str, tuple[Payer, Service]] = {}
         self._resources: dict[str, Resource] = {}
@@ -50,6 +53,9 @@ class Books:
             period.Closed: self._period_closed,
             pricebook.EntryPublished: self._published,
             invoice.Finalized: self._finalized,
+            invoice.TaxedFinalized: self._finalized_taxed,
+            invoice.Credited: self._credited,
+            **self.taxes.on,
         }
 
     def apply(self, position: int, stream: str, fact: Struct) -> Rows:
@@ -93,6 +99,14 @@ class Books:
             *(opened.currency, opened.minor_digits, of.simulated, lines),
             *(total_pico, rounding, total_minor),
         )
+
+    def taxed_invoice_of(self, period_id: str) -> TaxedDraft | None:
+        """Likewise with its tax (rating.md section 11); None when its account has no seller."""
+        plain = self.invoice_of(period_id)
+        if self.taxes.taxed(plain.account) is None:
+            return None
+        owner, _ = self._period(period_id)
+        return self.taxes.draft(plain, {one.id: one.end_us for one in owner.periods})
 
     def _published(self, position: int, _: str, fact: pricebook.EntryPublished) -> None:
         self.tariff.publish(position, fact)
@@ -201,7 +215,7 @@ class Books:
     def _finalized(self, position: int, stream: str, fact: invoice.Finalized) -> Rows:
         owner, of = self._period(fact.period)
         draft = self.invoice_of(fact.period)
-        if not of.closed or of.finalized:
+        if not of.closed or of.finalized or self.taxes.taxed(draft.account):
             raise DomainError("rating.invoice_order", f"{stream}: not closed, or invoiced twice")
         said = (fact.account, fact.total_pico, fact.total_minor, fact.line_count)
         if said != (draft.account, draft.total_pico, draft.total_minor, len(draft.lines)):
@@ -221,6 +235,18 @@ class Books:
             if n
         ]
         return [], transfers
+
+    def _finalized_taxed(self, position: int, stream: str, fact: invoice.TaxedFinalized) -> Rows:
+        owner, of = self._period(fact.period)
+        draft = self.taxed_invoice_of(fact.period)
+        if not of.closed or of.finalized or draft is None:
+            raise DomainError("rating.invoice_order", f"{stream}: not closed, or invoiced twice")
+        of.finalized = True
+        return [], self.taxes.finalized(position, stream, fact, draft, owner.ledger)
+
+    def _credited(self, position: int, stream: str, fact: invoice.Credited) -> Rows:
+        ledger = self._account(fact.account).ledger
+        return [], self.taxes.credited(position, stream, fact, ledger)
 
     def _account(self, account_id: str) -> Payer:
         found = self._accounts.get(account_id)

@@ -7,6 +7,7 @@ from msgspec import Struct
 MILLI: Final = 1000  # one whole device, in milli-GPU
 MOST_DEVICES: Final = 1024  # of one runtime
 ANY_MODEL: Final = "*"
+ANY_METER: Final = "*"
 
 
 class Private(Struct, frozen=True, forbid_unknown_fields=True):
