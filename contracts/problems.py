@@ -68,6 +68,11 @@ command.wrong_boot|409|An order for another boot|Nothing: the platform sends it 
 command.wrong_node|403|An order for another node|Operator: check the node's subjects.
 config.malformed|500|A setting is malformed|Fix the setting that is named.
 config.missing|500|A setting is missing|Set the variable that is named.
+country.unknown|400|No such country|Send a code of ISO 3166-1, two capital letters.
+credit.exceeds|409|Not as much is left|Read what is left of the line, and ask for that or less.
+credit.nothing_left|409|Nothing is left of the invoice|Nothing: credit notes have taken all of it.
+credit.too_many|400|Too many lines|Name at most 500, each once, in order; or none for all that is left.
+credit.unknown_line|400|No such line|Count the lines of the invoice's file from 0.
 csr.malformed|400|Not a certificate request|Send PKCS #10 of an Ed25519 key, as PEM.
 currency.unknown|400|No such currency|Send a code of ISO 4217 that is in use.
 demo.failed|500|The demo failed|Read the sentence, and the last lines of the parts.
@@ -131,6 +136,7 @@ integrator.second|503|Another integrator runs|Operator: run one per storage.
 integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.
 invoice.exists|409|The invoice is final|Correct it with a credit note.
 invoice.file_unavailable|503|The file is not stored yet|Ask again after a moment.
+invoice.no_seller|409|No seller stands behind it|Give the account a seller: its next invoices can be credited.
 invoice.not_possible|409|Not possible for this invoice|Read its state.
 invoice.unknown|404|No such invoice|Check the id.
 journal.missing|409|The agent's journal is gone|Enrol the node anew.
@@ -229,12 +235,14 @@ quota.lent|409|It is lent out|Claim it: whoever borrows it is told to stop.
 quota.limit_invalid|400|Not a limit|Send 0 or more.
 quota.share_invalid|400|Not a share|Send 0 <= lendable <= guaranteed <= limit of one model; first set the scope above.
 rating.account_invalid|503|The log's accounts do not add up|Operator: rating halts; run fsck.
+rating.credit_differs|500|A credit note differs from the log|Operator: stop; run gpuaas-verify on the bundle.
 rating.invoice_differs|503|An invoice differs from its charges|Operator: rating halts; compare both.
 rating.invoice_order|503|Invoiced twice or too early|Operator: rating halts; find the writer.
 rating.no_period|503|No period books a charge|Operator: open the account's next period.
 rating.no_price|503|Nothing prices a charge|Operator: publish a price for it.
 rating.overflow|503|A sum leaves 10^38|Operator: rating halts; find the quantity.
 rating.period_order|503|Periods out of order|Operator: rating halts; find the writer.
+rating.tax|500|No tax can be told|Operator: stop; run gpuaas-verify on the bundle.
 rating.unknown_runtime|503|A runtime that nobody requested|Operator: rating halts; run fsck.
 rebuild.readers|409|Readers hold the views|Nothing was swapped; repeat when long questions have ended.
 rebuild.running|409|A rebuild is running|Wait for it to end.
@@ -277,6 +285,10 @@ runtime.out_of_memory|409|It ran out of memory|Launch a new one with more memory
 runtime.shape_invalid|400|Not a shape|Ask for 1 to 1000 milli of one device, or whole devices.
 runtime.unknown|404|No such runtime|Check the id.
 runtime.vanished|409|Its container is gone|Launch a new one; the operator removed it.
+seller.exists|409|The seller exists|Read it, or choose another prefix.
+seller.not_possible|409|Not possible for this seller|Read its state and send what it allows.
+seller.prefix_taken|409|The prefix is taken|Choose another prefix.
+seller.unknown|404|No such seller|Check the id.
 server.fault|500|The server failed|Repeat with the same key; report the correlation id.
 signer.exists|500|A signer's folder is in use|Operator: use a new folder.
 signer.fork|503|Another tree of the same size|Operator: keep both notes; the log was rewritten.
@@ -312,6 +324,12 @@ state.in_use|409|Another agent runs there|Stop it or choose another folder.
 storage.malformed|503|A stored file is damaged|Operator: run fsck, then restore.
 storage.missing|503|A stored file is missing|Operator: run fsck, then restore.
 subject.malformed|400|Not a node's subject|Publish under the subjects of contracts/fleet.py.
+tax.first_rate|409|Its first rate holds for all meters since ever|Set that one first: meter `*`, without `effective_from`.
+tax.mixed|409|In and out of the scope of tax|Set all rates of that treatment and country to `O`, or none.
+tax.no_rate|409|No rate for such a buyer|Set the seller's rate for that treatment and country first.
+tax.rate_exists|409|Another rate begins then|Choose another instant: a rate never changes.
+tax.rate_invalid|400|Not a rate|Send S with a rate, Z, E, AE or O with 0; E, AE and O with a reason.
+tax.vat_id_missing|400|No VAT id|Send the buyer's VAT id, or choose another treatment.
 term.ahead|409|There is no such output yet|Attach from an offset that was received.
 term.foreign|403|A frame of another attachment|Attach again.
 term.forged|403|A frame nobody of the session made|Operator: somebody else publishes on NATS.

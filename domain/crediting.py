@@ -128,8 +128,8 @@ class Left:
         )
 
     def _rest(self) -> list[tuple[int, int]]:
-        both = enumerate(zip(self._minor, self._pico, strict=True))
-        return [(index, minor) for index, (minor, pico) in both if minor or pico]
+        # A line that shows 0 may be worth something; one that shows something is.
+        return [(index, self._minor[index]) for index, pico in enumerate(self._pico) if pico]
 
     def _asked(self, parts: tuple[Part, ...]) -> list[tuple[int, int]]:
         lines = [part.line for part in parts]

@@ -86,7 +86,7 @@ def _closed(b: Batch, e: Entry, f: period.Closed) -> None:
     b["period_close"].open(e.stream, e.position, head, str(f.closed_us), new=e.version == 1)
 
 
-def _finalized(b: Batch, e: Entry, f: invoice.Finalized) -> None:
+def _finalized(b: Batch, e: Entry, f: invoice.Finalized | invoice.TaxedFinalized) -> None:
     tail = (
         f"{e.org}\t{text(f.number)}\t{text(f.account)}\t{text(f.period)}\t{text(f.currency)}\t"
         f"{f.minor_digits}\t{f.total_pico}\t{f.total_minor}\t{f.line_count}\t{text(f.file)}\t"
@@ -110,5 +110,6 @@ APPLY: Final[dict[type, Apply]] = {
     period.Opened: _period,
     period.Closed: _closed,
     invoice.Finalized: _finalized,
+    invoice.TaxedFinalized: _finalized,
     invoice.Issued: _issued,
 }

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain import account, invoice, period
+from domain import account, invoice, period, seller
 from projections.entries import Entry
 
 
@@ -23,6 +23,15 @@ class Billed(Struct):
     opened: account.Opened
     sequence: int = 0
     last: period.Opened | None = None
+    seller: str = ""
+
+
+class Selling(Struct):
+    """A seller, and how far its stream and its invoices have come."""
+
+    registered: seller.Registered
+    version: int = 1
+    invoices: int = 0
 
 
 class Due(Struct, frozen=True):
@@ -39,12 +48,18 @@ TAGS: Final = frozenset(
     for name in (
         "account.opened",
         "account.invoiced",
+        "account.taxed",
         "period.opened",
         "period.closed",
         "invoice.finalized",
         "invoice.issued",
+        "seller.registered",
+        "seller.rate_set",
+        "seller.invoiced",
+        "seller.credited",
+        "credit_note.issued",
     )
-)
+) | {"gpuaas.invoice.finalized.v2"}
 
 
 class Duties:
@@ -52,6 +67,7 @@ class Duties:
 
     def __init__(self) -> None:
         self.accounts: dict[str, Billed] = {}
+        self.sellers: dict[str, Selling] = {}
         self.running: dict[str, OpenPeriod] = {}
         self.to_invoice: dict[str, Due] = {}
         self.to_issue: dict[str, str] = {}  # invoice stream -> its organization
@@ -59,11 +75,20 @@ class Duties:
     def apply(self, entry: Entry, fact: Struct) -> None:
         """Remembers the fact; facts of other kinds change nothing."""
         billed = self.accounts.get(entry.stream)
+        selling = self.sellers.get(entry.stream)
         match fact:
             case account.Opened():
                 self.accounts[entry.stream] = Billed(entry.org, entry.version, fact)
             case account.Invoiced() if billed is not None:
                 billed.version, billed.sequence = entry.version, fact.sequence
+            case account.Taxed() if billed is not None:
+                billed.version, billed.seller = entry.version, fact.seller
+            case seller.Registered():
+                self.sellers[entry.stream] = Selling(fact)
+            case seller.Invoiced() if selling is not None:
+                selling.version, selling.invoices = entry.version, fact.sequence
+            case seller.RateSet() | seller.Credited() if selling is not None:
+                selling.version = entry.version
             case period.Opened():
                 self.running[entry.stream] = OpenPeriod(
                     entry.stream, entry.org, entry.version, fact
@@ -76,7 +101,7 @@ class Duties:
                 self.to_invoice[entry.stream] = Due(
                     entry.stream, fact.account, entry.org, entry.position
                 )
-            case invoice.Finalized():
+            case invoice.Finalized() | invoice.TaxedFinalized():
                 self.to_invoice.pop(fact.period, None)
                 self.to_issue[entry.stream] = entry.org
             case invoice.Issued():

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from domain import account, invoice
+from domain import account, invoice, seller
 from domain.errors import DomainError
-from domain.rating import invoice_file
+from domain.rating import invoice_file, taxed_file
 from domain.statement import file_name
+from domain.taxed import TaxedDraft
 from evidence.append import Append, Write
 from evidence.files import stage
 from evidence.log import EventLog
@@ -45,6 +46,9 @@ async def _finalize(log: EventLog, rater: Rater, storage: Storage, due: Due, now
     if not draft.lines:  # nothing was booked, and nothing more can be: no invoice
         rater.duties.to_invoice.pop(due.period, None)
         return 0
+    taxed = rater.books.taxed_invoice_of(due.period)
+    if taxed is not None:
+        return await _finalize_taxed(log, rater, storage, due, taxed, now_us)
     billed = rater.duties.accounts[due.account]
     stream = derived_id("invoice", due.period)
     numbered = account.decide(
@@ -66,6 +70,37 @@ async def _finalize(log: EventLog, rater: Rater, storage: Storage, due: Due, now
     return done
 
 
+async def _finalize_taxed(
+    log: EventLog, rater: Rater, storage: Storage, due: Due, draft: TaxedDraft, now_us: int
+) -> int:
+    """Of an account with a seller, in the append in which the seller counts it.
+
+    The seller's rates stand on the stream that is written, the buyer on one that is read: neither
+    can have changed. Of two who finalize at once one loses by the seller's version, and no number
+    is left out.
+    """
+    name = draft.seller.seller
+    billed, selling = rater.duties.accounts[due.account], rater.duties.sellers[name]
+    stream = derived_id("invoice", due.period)
+    numbered = seller.Invoiced(stream, selling.invoices + 1)
+    number = seller.invoice_number(selling.registered.prefix, numbered.sequence)
+    data = taxed_file(draft, number)
+    sealed = stage(storage, file_name(number), data, rater.at)
+    command = invoice.FinalizeTaxed(number, draft, sealed.sha256, due.closed, now_us)
+    writes = (
+        Write(stream, due.org, 0, tuple(invoice.decide(command, invoice.Missing()))),
+        Write(name, "-", selling.version, (numbered,)),
+        Write(derived_id("files", due.period), "-", 0, (sealed,)),
+    )
+    reads = ((due.account, billed.version),)
+    done = await _append(log, writes, f"finalize\n{due.period}", reads)
+    if done:
+        selling.version += 1
+        selling.invoices += 1
+        rater.duties.to_invoice.pop(due.period, None)
+    return done
+
+
 def _remember(billed: Billed, rater: Rater, due: Due) -> None:
     # The fold will meet these facts in the log too; until then the next invoice of the same
     # account must not take the same number.
@@ -74,9 +109,14 @@ def _remember(billed: Billed, rater: Rater, due: Due) -> None:
     rater.duties.to_invoice.pop(due.period, None)
 
 
-async def _append(log: EventLog, writes: tuple[Write, ...], command: str) -> int:
+async def _append(
+    log: EventLog,
+    writes: tuple[Write, ...],
+    command: str,
+    reads: tuple[tuple[str, int], ...] = (),
+) -> int:
     try:
-        done = await log.append(Append(writes, ACTOR, command_id(ACTOR, command)))
+        done = await log.append(Append(writes, ACTOR, command_id(ACTOR, command), reads))
     except DomainError as error:
         if error.code == "log.version_stale":
             return 0

@@ -25,6 +25,7 @@ from projections import (
     networks,
     placing,
     runtimes,
+    taxes,
     tenancy,
     upkeep,
     volumes,
@@ -52,6 +53,7 @@ ROOMS: Final = (
     incidents,
     volumes,
     attestations,
+    taxes,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

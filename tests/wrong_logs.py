@@ -298,6 +298,26 @@ def shape_cases() -> Iterator[Wrong]:
     yield case("a price that continues", fact(3, continues=1), 3)
 
 
+def credit_cases() -> Iterator[Wrong]:
+    """Parts of a credit note that are none (facts.md, head)."""
+    numbers = ("net_minor", "tax_minor", "total_minor")
+    rest = {**dict.fromkeys(numbers, 0), "file": "x", "sha256": "0" * 64, "issued_us": START_US}
+
+    def credited(parts: list[Any]) -> Edit:
+        names = dict.fromkeys(("credit_note", "number", "account", "seller"), "x")
+        told = {**names, "parts": parts, "why": "x", **rest}
+        return lambda log: log.add(uid("invoice", 9), "credit_note.issued", told, org=ORG)
+
+    for name, parts in (
+        ("no object", [1]), ("by other names", [{"index": 0, "minor": 1}]),
+        ("of a text", [{"line": "0", "minor": 1}]), ("of no line", [{"line": -1, "minor": 1}]),
+        ("twice one line", [{"line": 0, "minor": 1}] * 2),
+        ("out of order", [{"line": 1, "minor": 1}, {"line": 0, "minor": 1}]),
+    ):  # fmt: skip
+        edit = credited(parts)
+        yield log_case(f"a part {name}", "fact.malformed", edit, position=13, field="parts")
+
+
 def right_cases() -> Iterator[Wrong]:
     """Logs that look unusual and are right."""
 
@@ -348,6 +368,6 @@ def right_cases() -> Iterator[Wrong]:
 
 def log_cases() -> list[Wrong]:
     makers = (
-        right_cases, envelope_cases, place_cases, block_cases, unknown_cases, shape_cases
+        right_cases, envelope_cases, place_cases, block_cases, unknown_cases, shape_cases, credit_cases
     )  # fmt: skip
     return [wrong for make in makers for wrong in make()]

@@ -74,7 +74,11 @@ def facts_of(cls: type[Struct]) -> st.SearchStrategy[Any]:
 
 def stream_kind(tag: str) -> str:
     area = tag.split(".")[1]
-    return {"evidence": "files", "price": "pricebook", "access": "organization"}.get(area, area)
+    others = {
+        "evidence": "files", "price": "pricebook", "access": "organization",
+        "credit_note": "invoice",
+    }  # fmt: skip
+    return others.get(area, area)
 
 
 def bounded_rows(cls: type[Struct]) -> st.SearchStrategy[Any]:

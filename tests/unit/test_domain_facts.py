@@ -22,7 +22,9 @@ from domain import (
     quota,
     runtime,
     sealing,
+    seller,
 )
+from domain.crediting import Part
 from domain.errors import DomainError
 from domain.facts import TAGS, decode_fact, encode_fact, tag_of
 from domain.network import Rule
@@ -71,6 +73,7 @@ def sample(kind: type[Struct]) -> Struct:
             Private("ab") if "Private" in text
             else ATTESTED if "Attested" in text
             else (Share(0, 500), Share(1, 500)) if "Share" in text
+            else (Part(0, 7),) if "Part" in text
             else (Gpu(0, "GPU-ä"),) if "Gpu" in text
             else (Rule("10.0.0.0/8", "tcp", 1, 9),) if "Rule" in text
             else UNSET if "Unset" in text
@@ -162,6 +165,7 @@ EVENTS: dict[str, Any] = {
     "project": project.Event,
     "quota": quota.Event,
     "runtime": runtime.Event,
+    "seller": seller.Event,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.property import books_history
+from tests.property import books_history, tax_history
 from tests.reached import Reached, line_of, reached
 from tests.unit import (
     test_verify_books,
@@ -19,6 +19,7 @@ from tests.unit import (
     test_verify_books_lending,
     test_verify_books_refusals,
     test_verify_books_shelves,
+    test_verify_books_tax,
     test_verify_books_upkeep,
     test_verify_books_volumes,
 )
@@ -30,6 +31,7 @@ TESTS = (
     books_history, test_verify_books, test_verify_books_refusals, test_verify_books_claims, test_verify_books_edges,
     test_verify_books_upkeep, test_verify_books_volumes,
     test_verify_books_shelves, test_verify_books_lending,
+    tax_history, test_verify_books_tax,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

@@ -30,6 +30,7 @@ from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_rating import RATED, TRANSFER, Charging
 from gpuaas_verify.books_shape import check_shape
 from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.books_tax import Taxing
 from gpuaas_verify.books_volumes import Volumes
 from gpuaas_verify.errors import Invalid
 
@@ -48,6 +49,8 @@ CAUSES = frozenset({
     "gpuaas.volume.lost.v1",
     "gpuaas.period.closed.v1",
     "gpuaas.invoice.finalized.v1",
+    "gpuaas.invoice.finalized.v2",
+    "gpuaas.credit_note.issued.v1",
 })  # fmt: skip
 # A rated interval counts in the seal's sum with its sign; columns of the row without salt.
 SIGN, QUANTITY, AMOUNT = RATED.index("sign"), RATED.index("quantity"), TRANSFER.index("amount_pico")
@@ -96,6 +99,7 @@ class Books:
         self._spill = Spill(spill_dir, items, rows)
         self._charging = Charging(self._spill)
         self._invoicing = Invoicing(self._spill, self._charging)
+        self._taxing = Taxing(self._spill, self._charging, self._invoicing)
         metered = Metered(self._spill, self._charging)
         lives = Lives(self._spill, self._charging, metered).handlers()
         volumes = Volumes(self._spill, self._charging, metered)
@@ -110,6 +114,7 @@ class Books:
             **lives,
             **holdings.handlers(),
             **volumes.handlers(),
+            **self._taxing.handlers(),
             "gpuaas.node.enrolled.v1": enrolled,
             "gpuaas.account.opened.v1": self._account_opened,
             "gpuaas.account.invoiced.v1": self._account_invoiced,
@@ -240,6 +245,7 @@ class Books:
                 raise _late(table, derived, None)
             unsealed[table] = sum(1 for _ in self.expected_rows(table))
         self._invoicing.finish()
+        self._taxing.finish()
         return BooksReport(
             through=through,
             rows=dict(self._compared),

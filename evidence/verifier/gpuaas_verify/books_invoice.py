@@ -11,6 +11,8 @@ from gpuaas_verify.books_rating import NUL, Charging, round_half_even
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
+FILES = ("invoice-", "creditnote-")
+
 type Line = tuple[str, str, int, str, int, int]  # project, sku, price, service, quantity, amount
 
 
@@ -74,6 +76,42 @@ class Invoicing:
 
     def finalized(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
         """Transfers `invoice` and `rounding`; the fact says what is derived."""
+        account, period = self.begun(position, entry, fact, named=False)
+        if account.get("taxed") is not None:
+            raise Invalid(
+                "books.tax", "its account has a seller", position=position, field="account"
+            )
+        lines = derive_lines(self._spill, fact["period"])
+        unit = 10 ** (12 - account["digits"])
+        total = sum(line[5] for line in lines)
+        minor = round_half_even(total, unit)
+        head = self.head("gpuaas-invoice/1", fact, account, period)
+        data = invoice_bytes(head, lines, minor, unit)
+        derived = {
+            "currency": account["currency"],
+            "minor_digits": account["digits"],
+            "total_pico": total,
+            "total_minor": minor,
+            "line_count": len(lines),
+            "file": f"invoice-{fact['number'].lower()}.json",
+            "sha256": sha256(data).hexdigest(),
+        }
+        for field, value in derived.items():
+            if fact[field] != value:
+                raise Invalid(
+                    "books.invoice_differs", f"{field} is {fact[field]}, derived {value}",
+                    position=position, field=field,
+                )  # fmt: skip
+        self.post(position, entry["stream"], fact, total, minor * unit - total)
+        filed = (position, entry["cause"], data)
+        self.over(fact["file"], fact["period"], filed, simulated=head["simulated"])
+
+    def begun(
+        self, position: int, entry: dict[str, Any], fact: dict[str, Any], *, named: bool
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """The account and the period of an invoice that may be: the period's only one, once it is
+        closed. `named`: its account will not count it.
+        """
         account = self._charging.own_account(position, fact["account"], entry["org"])
         period = self._charging.period(position, fact["account"], fact["period"])
         if period[3] is None or fact["closed"] != period[3]:
@@ -91,34 +129,19 @@ class Invoicing:
         if self._spill.get("invoice", "", entry["stream"]) is not None:
             raise Invalid("books.invoice", "finalized twice", position=position, field="stream")
         # Of which account, not named by it and not issued yet.
-        self._spill.put("invoice", "", entry["stream"], [fact["account"], False, False])
-        lines = derive_lines(self._spill, fact["period"])
-        unit = 10 ** (12 - account["digits"])
-        total = sum(line[5] for line in lines)
-        minor = round_half_even(total, unit)
-        head = self._head(fact, account, period)
-        data = invoice_bytes(head, lines, minor, unit)
-        derived = {
-            "currency": account["currency"],
-            "minor_digits": account["digits"],
-            "total_pico": total,
-            "total_minor": minor,
-            "line_count": len(lines),
-            "file": f"invoice-{fact['number'].lower()}.json",
-            "sha256": sha256(data).hexdigest(),
-        }
-        for field, value in derived.items():
-            if fact[field] != value:
-                raise Invalid(
-                    "books.invoice_differs", f"{field} is {fact[field]}, derived {value}",
-                    position=position, field=field,
-                )  # fmt: skip
-        self._post(position, entry["stream"], fact, total, minor * unit - total)
-        self._meet(position, fact["file"], entry["cause"], [derived["sha256"], len(data)], "file")
-        self._spill.drop("booked", fact["period"])
-        self._spill.delete("simulated", "", fact["period"])
+        self._spill.put("invoice", "", entry["stream"], [fact["account"], named, False])
+        return account, period
+
+    def over(
+        self, name: str, period: str, filed: tuple[int, str, bytes], *, simulated: bool
+    ) -> None:
+        """The invoice is counted, its file awaited, what was booked in its period forgotten."""
+        position, cause, data = filed
+        self.meet(position, name, cause, [sha256(data).hexdigest(), len(data)], "file")
+        self._spill.drop("booked", period)
+        self._spill.delete("simulated", "", period)
         self.count += 1
-        self.simulated += head["simulated"]
+        self.simulated += simulated
 
     def named(self, position: int, account: str, invoice: str) -> None:
         """An account counts each invoice finalized for it, once."""
@@ -136,11 +159,12 @@ class Invoicing:
             raise Invalid("books.issued", detail, position=position, field="stream")
         self._spill.put("invoice", "", entry["stream"], [*item[:2], True])
 
-    def _head(
-        self, fact: dict[str, Any], account: dict[str, Any], period: list[Any]
+    def head(
+        self, form: str, fact: dict[str, Any], account: dict[str, Any], period: list[Any]
     ) -> dict[str, Any]:
+        """What stands before the lines of an invoice file."""
         return {
-            "format": "gpuaas-invoice/1",
+            "format": form,
             "number": fact["number"],
             "organization": account["org"],
             "account": fact["account"],
@@ -152,9 +176,8 @@ class Invoicing:
             "simulated": self._spill.get("simulated", "", period[0]) is not None,
         }
 
-    def _post(
-        self, position: int, stream: str, fact: dict[str, Any], total: int, rest: int
-    ) -> None:
+    def post(self, position: int, stream: str, fact: dict[str, Any], total: int, rest: int) -> None:
+        """The transfers `invoice` and `rounding`, of amounts in pico."""
         about = (stream, "-", None, fact["period"], fact["period"])
         for kind, amount, other in (("invoice", total, "unbilled"), ("rounding", rest, "rounding")):
             if amount:
@@ -171,12 +194,13 @@ class Invoicing:
                 "books.invoice_superseded", "an invoice file stands for good",
                 position=position, field="supersedes",
             )  # fmt: skip
-        if not (fact["name"].startswith("invoice-") and fact["name"].endswith(".json")):
+        if not (fact["name"].startswith(FILES) and fact["name"].endswith(".json")):
             return
         self._spill.put("invoice_at", "", str(position), 1)
-        self._meet(position, fact["name"], entry["cause"], [fact["sha256"], fact["bytes"]], "seal")
+        self.meet(position, fact["name"], entry["cause"], [fact["sha256"], fact["bytes"]], "seal")
 
-    def _meet(self, position: int, name: str, cause: str, digest: list[Any], side: str) -> None:
+    def meet(self, position: int, name: str, cause: str, digest: list[Any], side: str) -> None:
+        """A file's seal and the fact that it is of: whichever comes second finds the first."""
         waiting = self._spill.get("waiting", "", name)
         if waiting is None:
             if self._spill.get("filed", "", name) is not None:

@@ -51,6 +51,29 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "number account period currency minor_digits total_pico total_minor line_count"
         " file sha256 closed finalized_us",
     ),
+    "gpuaas.invoice.finalized.v2": _shape(
+        "minor_digits total_pico net_minor tax_minor total_minor line_count closed finalized_us",
+        "number account seller period currency minor_digits total_pico net_minor tax_minor"
+        " total_minor line_count file sha256 closed finalized_us",
+    ),
+    "gpuaas.credit_note.issued.v1": _shape(
+        "net_minor tax_minor total_minor issued_us",
+        "credit_note number account seller parts why net_minor tax_minor total_minor file sha256"
+        " issued_us",
+        parts=LIST,
+    ),
+    "gpuaas.seller.registered.v1": _shape(
+        "terms_days registered_us", "party country prefix terms_days registered_us", party=OBJECT
+    ),
+    "gpuaas.seller.rate_set.v1": _shape(
+        "rate_bp effective_from_us decided_us",
+        "treatment country meter category rate_bp reason effective_from_us decided_us",
+    ),
+    "gpuaas.seller.invoiced.v1": _shape("sequence", "invoice sequence"),
+    "gpuaas.seller.credited.v1": _shape("sequence", "credit_note sequence"),
+    "gpuaas.account.taxed.v1": _shape(
+        "decided_us", "seller party country treatment decided_us", party=OBJECT
+    ),
     "gpuaas.invoice.issued.v1": _shape("issued_us", "issued_us"),
     "gpuaas.quota.limit_set.v1": _shape(
         "limit_milli decided_us", "scope model limit_milli decided_us"

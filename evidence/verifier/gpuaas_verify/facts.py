@@ -17,7 +17,10 @@ OPEN_AREAS = frozenset(
     {"access", "app", "department", "image", "incident", "organization", "project", "token"}
 )
 PLATFORM_KINDS = frozenset(
-    {"incident", "log", "node", "meter", "pricebook", "ledger", "rating", "files", "image"}
+    {
+        *("incident", "log", "node", "meter", "pricebook", "ledger", "rating", "files", "image"),
+        "seller",
+    }
 )
 LOG_FORMAT = "gpuaas-log/1"
 _ORIGIN = re.compile(r"[^\s+/][^\s+]*/[0-9a-f]{16}")
@@ -26,7 +29,7 @@ _HEX32 = re.compile(r"[0-9a-f]{32}")
 
 # Field types: int by default where the name is followed by nothing; the rest by a suffix.
 #   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested
-#   [s [i [g [n [r lists
+#   [s [i [g [n [r [c lists
 _TABLE = """
 log.opened.v1            log           format$ origin$ vkey$
 log.heartbeat.v1         log
@@ -47,6 +50,16 @@ period.closed.v1         period        account$ start_us end_us closed_us
 invoice.finalized.v1     invoice       number$ account$ period$ currency$ minor_digits total_pico \
  total_minor line_count file$ sha256# closed finalized_us
 invoice.issued.v1        invoice       issued_us
+invoice.finalized.v2     invoice       number$ account$ seller$ period$ currency$ minor_digits \
+ total_pico net_minor tax_minor total_minor line_count file$ sha256# closed finalized_us
+credit_note.issued.v1    invoice       credit_note$ number$ account$ seller$ parts[c why$ \
+ net_minor tax_minor total_minor file$ sha256# issued_us
+seller.registered.v1     seller        party@ country$ prefix$ terms_days registered_us
+seller.rate_set.v1       seller        treatment$ country$ meter$ category$ rate_bp reason$ \
+ effective_from_us decided_us
+seller.invoiced.v1       seller        invoice$ sequence
+seller.credited.v1       seller        credit_note$ sequence
+account.taxed.v1         account       seller$ party@ country$ treatment$ decided_us
 meter.registered.v1      meter         meter$ unit$ source$ aggregation$ registered_us
 price.entry_published.v1 pricebook     account$ meter$ model$ region$ state$ currency$ \
  effective_from_us published_us price_pico divisor
@@ -234,6 +247,13 @@ def _rules(value: Any) -> bool:
     )
 
 
+def _parts(value: Any) -> bool:
+    if not all(_typed(part, ("line", "minor"), (int, int)) for part in value):
+        return False
+    lines = [part["line"] for part in value]
+    return lines == sorted(set(lines)) and all(line >= 0 for line in lines)
+
+
 def _continues(value: Any) -> bool:
     return _typed(value, ("origin", "note", "first_lost", "lost_count"), (str, str, int, int))
 
@@ -251,6 +271,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool] | None]] = {
     "[g": ((list,), _gpus),
     "[n": ((list,), _indexes),
     "[r": ((list,), _rules),
+    "[c": ((list,), _parts),
 }
 
 

@@ -1,0 +1,376 @@
+"""Sellers, tax and credit notes, derived and held against what was said: rating.md section 11.
+
+The lines of a seller's invoice stay until it is credited as a whole, one item each in the spill.
+"""
+
+import json
+from bisect import bisect_right, insort
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+from gpuaas_verify.books_invoice import Invoicing, Line, derive_lines
+from gpuaas_verify.books_rating import NUL, Charging, round_half_even
+from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.errors import Invalid
+
+EVER = -62_135_596_800_000_000  # the first instant of the calendar
+ALL = "*"
+
+type Row = dict[str, Any]
+type Rate = tuple[str, int, str]  # category, basis points, reason
+
+
+def places(digits: int) -> tuple[int, int]:
+    """(What shown amounts are multiples of, in minor units; the same in pico)."""
+    step = 10 ** (digits - 2) if digits > 2 else 1
+    return step, step * 10 ** (12 - digits)
+
+
+def tax_of(base: int, points: int, digits: int) -> int:
+    """The tax on a base of minor units, half-even to its places."""
+    step, _ = places(digits)
+    return round_half_even(base * points, 10_000 * step) * step
+
+
+def shares(amounts: list[int], digits: int) -> list[int]:
+    """Minor amounts as shown, which add up to the rounded sum of these pico amounts."""
+    step, unit = places(digits)
+    floors = [amount // unit for amount in amounts]
+    short = round_half_even(sum(amounts), unit) - sum(floors)
+    order = sorted(range(len(amounts)), key=lambda at: (-(amounts[at] % unit), at))
+    first = set(order[:short])
+    return [(floor + (at in first)) * step for at, floor in enumerate(floors)]
+
+
+class Taxing:
+    """Every seller's facts, and the invoices and credit notes of accounts that have one."""
+
+    def __init__(self, spill: Spill, charging: Charging, invoicing: Invoicing) -> None:
+        self._spill = spill
+        self._charging = charging
+        self._invoicing = invoicing
+
+    def handlers(self) -> dict[str, Callable[[int, Row, Row], None]]:
+        """By tag."""
+        return {
+            "gpuaas.seller.registered.v1": self._registered,
+            "gpuaas.seller.rate_set.v1": self._rate_set,
+            "gpuaas.seller.invoiced.v1": lambda at, entry, fact: self._numbered(
+                at, entry, ("invoice", fact["invoice"]), fact["sequence"]
+            ),
+            "gpuaas.seller.credited.v1": lambda at, entry, fact: self._numbered(
+                at, entry, ("credit", fact["credit_note"]), fact["sequence"]
+            ),
+            "gpuaas.account.taxed.v1": self._taxed,
+            "gpuaas.invoice.finalized.v2": self._finalized,
+            "gpuaas.credit_note.issued.v1": self._credited,
+        }
+
+    def finish(self) -> None:
+        """No invoice or credit note of a seller lacks its number."""
+        for kind in ("invoice", "credit"):
+            for name, waiting in self._spill.scan("unnumbered", kind):
+                raise Invalid("books.invoiced", f"{name} has no number", position=waiting[3])
+
+    # -- sellers and buyers --------------------------------------------------------------
+
+    def _registered(self, position: int, entry: Row, fact: Row) -> None:
+        if self._spill.get("prefix", "", fact["prefix"]) is not None:
+            raise Invalid("books.seller", "another's", position=position, field="prefix")
+        self._spill.put("prefix", "", fact["prefix"], 1)
+        item = {
+            "party": fact["party"]["private"],
+            "country": fact["country"],
+            "prefix": fact["prefix"],
+            "terms": fact["terms_days"],
+            "invoice": 0,
+            "credit": 0,
+        }
+        self._spill.put("seller", "", entry["stream"], item)
+
+    def _seller(self, position: int, stream: str) -> Row:
+        item: Row | None = self._spill.get("seller", "", stream)
+        if item is None:
+            raise Invalid("books.seller", f"no {stream}", position=position, field="seller")
+        return item
+
+    def _rate_set(self, position: int, entry: Row, fact: Row) -> None:
+        category, points = fact["category"], fact["rate_bp"]
+        taxed = category == "S"
+        for field, right in (
+            ("category", category in ("S", "Z", "E", "AE", "O")),
+            ("rate_bp", 0 < points <= 10_000 if taxed else points == 0),
+            ("reason", bool(fact["reason"]) == (category in ("E", "AE", "O"))),
+        ):
+            if not right:
+                raise Invalid("books.tax", f"{field} cannot be", position=position, field=field)
+        key = NUL.join((fact["treatment"], fact["country"], fact["meter"]))
+        rates = self._spill.get("rate", entry["stream"], key) or []
+        if any(rate[0] == fact["effective_from_us"] for rate in rates):
+            raise Invalid(
+                "books.tax", "another begins there", position=position, field="effective_from_us"
+            )
+        insort(rates, [fact["effective_from_us"], category, points, fact["reason"]])
+        self._spill.put("rate", entry["stream"], key, rates)
+
+    def _taxed(self, position: int, entry: Row, fact: Row) -> None:
+        item = self._charging.own_account(position, entry["stream"], entry["org"])
+        self._seller(position, fact["seller"])
+        self._rate(position, fact, "", EVER)
+        item["taxed"] = {**fact, "party": fact["party"]["private"]}
+        self._charging.put_account(entry["stream"], item)
+
+    def _rate(self, position: int, buyer: Row, meter: str, at: int) -> Rate:
+        for name in (meter, ALL):
+            key = NUL.join((buyer["treatment"], buyer["country"], name))
+            rates = self._spill.get("rate", buyer["seller"], key) or []
+            index = bisect_right(rates, at, key=lambda rate: rate[0])
+            if index:
+                _, category, points, reason = rates[index - 1]
+                return category, points, reason
+        raise Invalid("books.tax", "no rate", position=position, field="treatment")
+
+    def _numbered(self, position: int, entry: Row, what: tuple[str, str], sequence: int) -> None:
+        kind, name = what
+        seller = self._seller(position, entry["stream"])
+        waiting = self._spill.get("unnumbered", kind, name)
+        if waiting is None or waiting[0] != entry["stream"] or waiting[2] != entry["cause"]:
+            raise Invalid("books.invoiced", f"not in one append with {name}", position=position)
+        mark = "C" if kind == "credit" else ""
+        right = f"{seller['prefix']}-{mark}{sequence:06d}"
+        if sequence != seller[kind] + 1 or waiting[1] != right:
+            raise Invalid("books.invoiced", "out of sequence", position=position, field="sequence")
+        seller[kind] += 1
+        self._spill.put("seller", "", entry["stream"], seller)
+        self._spill.delete("unnumbered", kind, name)
+
+    # -- invoices ------------------------------------------------------------------------
+
+    def _finalized(self, position: int, entry: Row, fact: Row) -> None:
+        account, period = self._invoicing.begun(position, entry, fact, named=True)
+        buyer = account.get("taxed")
+        if buyer is None or buyer["seller"] != fact["seller"]:
+            raise Invalid("books.tax", "not its seller", position=position, field="seller")
+        digits = account["digits"]
+        lines = derive_lines(self._spill, fact["period"])
+        ends = {one[0]: one[2] for one in account["periods"]}
+        rates = [
+            self._rate(position, buyer, line[1].split(":")[0], ends[line[3]] - 1) for line in lines
+        ]
+        shown, taxes = _shown(lines, rates, digits)
+        total, net = sum(line[5] for line in lines), sum(one["base_minor"] for one in taxes)
+        tax = sum(one["tax_minor"] for one in taxes)
+        rest = net * 10 ** (12 - digits) - total
+        head = self._invoicing.head("gpuaas-invoice/2", fact, account, period)
+        simulated = head.pop("simulated")
+        parties = self._parties(position, buyer)
+        document = {
+            **dict(list(head.items())[:4]), **parties, **dict(list(head.items())[4:]),
+            "simulated": simulated, "missing": [],
+            "lines": [
+                _line(line, rate, minor)
+                for line, rate, minor in zip(lines, rates, shown, strict=True)
+            ],
+            "taxes": taxes, "total_pico": total, "rounding_pico": rest, "net_minor": net,
+            "tax_minor": tax, "total_minor": net + tax,
+        }  # fmt: skip
+        data = _bytes(document)
+        derived = {
+            "currency": account["currency"], "minor_digits": digits, "total_pico": total,
+            "net_minor": net, "tax_minor": tax, "total_minor": net + tax,
+            "line_count": len(lines), "file": f"invoice-{fact['number'].lower()}.json",
+            "sha256": sha256(data).hexdigest(),
+        }  # fmt: skip
+        _same(position, "books.invoice_differs", fact, derived)
+        self._invoicing.post(position, entry["stream"], fact, total, rest)
+        about = (entry["stream"], "-", None, fact["period"], fact["period"])
+        sides = ("receivable", "tax")
+        for index, one in enumerate(taxes):
+            pico = one["tax_minor"] * 10 ** (12 - digits)
+            self._post(position, "tax", fact, sides, pico, about, index)
+        self._kept(entry["stream"], {**document, "period": period[0]})
+        self._wait("invoice", entry["stream"], fact, entry["cause"], position)
+        filed = (position, entry["cause"], data)
+        self._invoicing.over(fact["file"], fact["period"], filed, simulated=simulated)
+
+    def _parties(self, position: int, buyer: Row) -> Row:
+        seller = self._seller(position, buyer["seller"])
+        return {
+            "seller": {
+                "seller": buyer["seller"], "party": seller["party"], "country": seller["country"],
+                "terms_days": seller["terms"],
+            },
+            "buyer": {
+                "party": buyer["party"], "country": buyer["country"],
+                "treatment": buyer["treatment"],
+            },
+        }  # fmt: skip
+
+    def _wait(self, kind: str, name: str, fact: Row, cause: str, position: int) -> None:
+        waiting = [fact["seller"], fact["number"], cause, position]
+        self._spill.put("unnumbered", kind, name, waiting)
+
+    def _kept(self, invoice: str, document: Row) -> None:
+        """What credit notes may still take: the lines, and so far no base of any rate."""
+        for index, line in enumerate(document.pop("lines")):
+            if line["amount_pico"]:
+                self._spill.put("credit_line", invoice, f"{index:08d}", line)
+        self._spill.put("credit_head", "", invoice, {**document, "bases": {}})
+
+    def _post(
+        self, position: int, kind: str, fact: Row, sides: tuple[str, str], pico: int,
+        about: tuple[str, str, int | None, str, str], index: int | None,
+    ) -> None:  # fmt: skip
+        """One transfer, the sides swapped when the amount is negative; none of 0."""
+        if pico:
+            suffix = "" if index is None else f"{index}\n"
+            debit, credit = sides if pico > 0 else (sides[1], sides[0])
+            self._charging.transfer(
+                position, kind, fact["account"], (debit, credit), fact["currency"], abs(pico),
+                about, suffix,
+            )  # fmt: skip
+
+    # -- credit notes --------------------------------------------------------------------
+
+    def _credited(self, position: int, entry: Row, fact: Row) -> None:
+        invoice, note = entry["stream"], fact["credit_note"]
+        head = self._spill.get("credit_head", "", invoice)
+        if head is None or (head["account"], head["seller"]["seller"]) != (
+            fact["account"], fact["seller"],
+        ):  # fmt: skip
+            raise Invalid("books.credit", "not of that invoice", position=position, field="account")
+        if self._spill.get("credit_note", "", note) is not None:
+            raise Invalid("books.credit", "named before", position=position, field="credit_note")
+        self._spill.put("credit_note", "", note, 1)
+        digits = head["minor_digits"]
+        minor = 10 ** (12 - digits)
+        lines = self._taken(position, invoice, fact["parts"], digits)
+        taxes = _credit_taxes(lines, head["bases"], digits)
+        self._spill.put("credit_head", "", invoice, head)
+        pico, net = sum(x["amount_pico"] for x in lines), sum(x["base_minor"] for x in taxes)
+        tax = sum(one["tax_minor"] for one in taxes)
+        rest = net * minor - pico
+        names = ("organization", "account", "seller", "buyer")
+        document = {
+            "format": "gpuaas-credit-note/1", "number": fact["number"],
+            **{name: head[name] for name in names}, "invoice": invoice,
+            "invoice_number": head["number"],
+            **{name: head[name] for name in ("period", "currency", "minor_digits", "simulated")},
+            "why": fact["why"], "lines": lines, "taxes": taxes, "total_pico": pico,
+            "rounding_pico": rest, "net_minor": net, "tax_minor": tax, "total_minor": net + tax,
+        }  # fmt: skip
+        data = _bytes(document)
+        derived = {
+            "net_minor": net, "tax_minor": tax, "total_minor": net + tax,
+            "file": f"creditnote-{fact['number'].lower()}.json",
+            "sha256": sha256(data).hexdigest(),
+        }  # fmt: skip
+        _same(position, "books.credit_differs", fact, derived)
+        self._post_credit(position, {**fact, "currency": head["currency"]}, document)
+        self._wait("credit", note, fact, entry["cause"], position)
+        digest = [derived["sha256"], len(data)]
+        self._invoicing.meet(position, fact["file"], entry["cause"], digest, "file")
+
+    def _taken(self, position: int, invoice: str, parts: list[Row], digits: int) -> list[Row]:
+        """The credit note's lines, gone from what is left of the invoice."""
+        if not parts:
+            left = self._spill.scan("credit_line", invoice)
+            asked = [(key, line["shown_minor"]) for key, line in left]
+        else:
+            asked = [(f"{part['line']:08d}", part["minor"]) for part in parts]
+        if not asked:
+            raise Invalid("books.credit", "nothing is left", position=position, field="parts")
+        lines = []
+        for key, minor in asked:
+            line = self._spill.get("credit_line", invoice, key)
+            left = 0 if line is None else line["shown_minor"]
+            fits = not parts or 0 < minor <= left or left <= minor < 0
+            if not fits or minor % places(digits)[0]:
+                raise Invalid(
+                    "books.credit", f"{left} is left of line {int(key)}", position=position,
+                    field="parts",
+                )  # fmt: skip
+            lines.append(self._less(invoice, key, line, minor, digits))
+        return lines
+
+    def _less(self, invoice: str, key: str, line: Row, minor: int, digits: int) -> Row:
+        """The part of one line; what is taken as a whole is gone, its exact amount with it."""
+        whole = minor == line["shown_minor"]
+        pico = line["amount_pico"] if whole else minor * 10 ** (12 - digits)
+        if whole:
+            self._spill.delete("credit_line", invoice, key)
+        else:
+            rest = {"amount_pico": line["amount_pico"] - pico}
+            rest["shown_minor"] = line["shown_minor"] - minor
+            self._spill.put("credit_line", invoice, key, {**line, **rest})
+        names = ("project", "sku", "price", "service_period", "category", "rate_bp", "reason")
+        said = {"line": int(key), **{name: line[name] for name in names}}
+        return {**said, "amount_pico": pico, "amount_minor": minor}
+
+    def _post_credit(self, position: int, fact: Row, note: Row) -> None:
+        of, name, minor = note["period"], fact["credit_note"], 10 ** (12 - note["minor_digits"])
+        for line in note["lines"]:
+            sides = (f"revenue:{line['sku']}", "receivable")
+            about = (name, "-", line["price"], line["service_period"], of)
+            pico, index = line["amount_pico"], line["line"]
+            self._post(position, "credit", fact, sides, pico, about, index)
+        plain = (name, "-", None, of, of)
+        rest, sides = note["rounding_pico"], ("rounding", "receivable")
+        self._post(position, "credit_rounding", fact, sides, rest, plain, None)
+        for index, one in enumerate(note["taxes"]):
+            pico, sides = one["tax_minor"] * minor, ("tax", "receivable")
+            self._post(position, "credit_tax", fact, sides, pico, plain, index)
+
+
+def _shown(lines: list[Line], rates: list[Rate], digits: int) -> tuple[list[int], list[Row]]:
+    shown, taxes = [0] * len(lines), []
+    for rate in sorted(set(rates)):
+        mine = [at for at, of in enumerate(rates) if of == rate]
+        parts = shares([lines[at][5] for at in mine], digits)
+        for at, minor in zip(mine, parts, strict=True):
+            shown[at] = minor
+        base = sum(parts)
+        taxes.append({
+            "category": rate[0], "rate_bp": rate[1], "reason": rate[2],
+            "base_pico": sum(lines[at][5] for at in mine), "base_minor": base,
+            "tax_minor": tax_of(base, rate[1], digits),
+        })  # fmt: skip
+    return shown, taxes
+
+
+def _line(line: Line, rate: Rate, minor: int) -> Row:
+    project, sku, price, service, quantity, amount = line
+    category, points, reason = rate
+    return {
+        "project": project, "sku": sku, "price": price, "service_period": service,
+        "category": category, "rate_bp": points, "reason": reason, "quantity": quantity,
+        "amount_pico": amount, "shown_minor": minor,
+    }  # fmt: skip
+
+
+def _credit_taxes(lines: list[Row], bases: dict[str, int], digits: int) -> list[Row]:
+    """By rate, the tax on all that was credited of it less that on what was before."""
+    taxes = []
+    for rate in sorted({(one["category"], one["rate_bp"], one["reason"]) for one in lines}):
+        mine = [x for x in lines if (x["category"], x["rate_bp"], x["reason"]) == rate]
+        base, name = sum(one["amount_minor"] for one in mine), NUL.join(map(str, rate))
+        before = bases.get(name, 0)
+        bases[name] = before + base
+        tax = tax_of(bases[name], rate[1], digits) - tax_of(before, rate[1], digits)
+        taxes.append({
+            "category": rate[0], "rate_bp": rate[1], "reason": rate[2], "base_minor": base,
+            "tax_minor": tax,
+        })  # fmt: skip
+    return taxes
+
+
+def _bytes(document: Row) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _same(position: int, code: str, fact: Row, derived: Row) -> None:
+    for field, value in derived.items():
+        if fact[field] != value:
+            detail = f"{field} is {fact[field]}, derived {value}"
+            raise Invalid(code, detail, position=position, field=field)

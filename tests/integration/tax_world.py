@@ -1,0 +1,57 @@
+"""A small platform with a seller: accounts that it invoices, each used for two hours."""
+
+from domain import account, period, seller
+from domain.period import FIRST_US
+from domain.words import Private
+from evidence.ids import new_id
+from evidence.log import EventLog, Write, private_value
+from projections.months import period_id
+from tests.integration.projections_world import HOUR_US, T0, World
+
+WORDS = '{"name":"Kunde GmbH","street":"Weg 1","city":"Berlin","postcode":"10115","vat_id":""}'
+
+
+class TaxedPlatform(World):
+    """`accounts`, all of one seller, their closed first periods in `periods`."""
+
+    def __init__(self, accounts: int) -> None:
+        super().__init__()
+        self.seller = new_id("seller")
+        self.accounts = [self.account, *(new_id("account") for _ in range(accounts - 1))]
+
+    async def played(self, log: EventLog) -> None:
+        """Everything up to the close of the first period of each account."""
+        await log.append(self.opening())
+        rates = (
+            seller.RateSet("standard", "DE", "*", "S", 1900, "", FIRST_US, T0),
+            seller.RateSet("reverse", "FR", "*", "AE", 0, "VATEX-EU-AE", FIRST_US, T0),
+        )
+        registered = seller.Registered(Private("a" * 64), "DE", "ACME", 14, T0)
+        await log.append(self._append([(self.seller, "-", 0, (registered, *rates))]))
+        end = T0 + self.period_us
+        for one in self.accounts:
+            if one != self.accounts[0]:
+                await log.append(self._append(self._opened(one, end)))
+            await self._taxed(log, one)
+            self.account = one
+            for append in self.life(self.nodes[0], T0, T0 + 2 * HOUR_US):
+                await log.append(append)
+        for one in self.accounts:
+            self.account, self.period = one, period_id(one, 1)
+            await log.append(self.close())
+
+    def _opened(self, one: str, end: int) -> list[tuple[str, str, int, tuple[object, ...]]]:
+        zone = ("Europe/Berlin", "2025b", T0)
+        return [
+            (one, self.org, 0, (account.Opened(self.org, "USD", 2, *zone),)),
+            (period_id(one, 1), self.org, 0, (period.Opened(one, 1, T0, end, *zone),)),
+            (period_id(one, 2), self.org, 0, (
+                period.Opened(one, 2, end, end + self.period_us, *zone),)),
+        ]  # fmt: skip
+
+    async def _taxed(self, log: EventLog, one: str) -> None:
+        party, words = private_value(self.org, WORDS)
+        taxed = account.Taxed(self.seller, party, "DE", "standard", T0)
+        write = Write(one, self.org, 1, (taxed,))
+        append = self._append([])
+        await log.append(type(append)((write,), append.actor, append.cause, private=(words,)))
