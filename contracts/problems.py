@@ -9,6 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from contracts.problems_money import MONEY
+
 
 class Problem(Struct, frozen=True):
     """`remedy` is an instruction to whoever can act, one sentence."""
@@ -18,7 +20,7 @@ class Problem(Struct, frozen=True):
     remedy: str
 
 
-# code | status | title | remedy
+# code | status | title | remedy; those of money in problems_money.py
 _TABLE: Final = """\
 access.not_possible|409|Not possible for this grant|Read its state and send what it allows.
 access.not_running|409|The runtime is not running|Launch one, or wait until it is placed.
@@ -26,10 +28,6 @@ access.port_invalid|400|Not a port|Send 1 to 65535.
 access.revoked|403|The grant was revoked|Ask for a new certificate if you may still enter.
 access.until_invalid|400|Not a length of a grant|Ask for at most 24 hours.
 access.validity_invalid|400|Not a validity|Ask for 5 to 15 minutes.
-account.currency_invalid|400|Not a currency|Send an ISO 4217 code and its number of minor digits.
-account.exists|409|The account exists|Read it; an account's currency and zone never change.
-account.not_possible|409|Not possible for this account|Read its state and send what it allows.
-account.unknown|404|No such billing account|Check the id.
 admission.behind|503|The admission is catching up|Repeat the same command.
 admission.elsewhere|503|Another process admits|Ask again; any process forwards a launch.
 admission.malformed|400|Not an admission request|Report it: two releases run side by side.
@@ -68,13 +66,7 @@ command.wrong_boot|409|An order for another boot|Nothing: the platform sends it 
 command.wrong_node|403|An order for another node|Operator: check the node's subjects.
 config.malformed|500|A setting is malformed|Fix the setting that is named.
 config.missing|500|A setting is missing|Set the variable that is named.
-country.unknown|400|No such country|Send a code of ISO 3166-1, two capital letters.
-credit.exceeds|409|Not as much is left|Read what is left of the line, and ask for that or less.
-credit.nothing_left|409|Nothing is left of the invoice|Nothing: credit notes have taken all of it.
-credit.too_many|400|Too many lines|Name at most 500, each once, in order; or none for all that is left.
-credit.unknown_line|400|No such line|Count the lines of the invoice's file from 0.
 csr.malformed|400|Not a certificate request|Send PKCS #10 of an Ed25519 key, as PEM.
-currency.unknown|400|No such currency|Send a code of ISO 4217 that is in use.
 demo.failed|500|The demo failed|Read the sentence, and the last lines of the parts.
 demo.refused|500|The platform refused a step|Read the sentence; start with an empty folder.
 department.exists|409|The department exists|Read it; choose another id.
@@ -134,11 +126,6 @@ incident.unknown|404|No such incident|Check the id.
 ingest.not_alone|503|Another ingest runs|Operator: run one per database.
 integrator.second|503|Another integrator runs|Operator: run one per storage.
 integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.
-invoice.exists|409|The invoice is final|Correct it with a credit note.
-invoice.file_unavailable|503|The file is not stored yet|Ask again after a moment.
-invoice.no_seller|409|No seller stands behind it|Give the account a seller: its next invoices can be credited.
-invoice.not_possible|409|Not possible for this invoice|Read its state.
-invoice.unknown|404|No such invoice|Check the id.
 journal.missing|409|The agent's journal is gone|Enrol the node anew.
 journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
 jwt.malformed|400|Not a NATS JWT|Operator: check which nats-server asks.
@@ -155,8 +142,6 @@ log.unsigned_tail|503|The log's tail is not signed|Repeat later; operator: look 
 log.version_stale|409|Somebody else was first|Read again, decide again.
 logs.forged|403|Not an answer of the node|Operator: look at the node; somebody signs for it.
 logs.unavailable|503|No logs to be had|Try again while the node is reachable; they are kept for a day.
-meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
-meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
 nats.unavailable|503|NATS cannot be reached|Operator: start it, or fix the URL; then start this again.
 network.deleted|409|The network is deleted|Name another network, or create one.
 network.exists|409|The network exists|This stream has another network already; create a new one.
@@ -202,21 +187,7 @@ organization.exists|409|The organization exists|Read it.
 organization.not_possible|409|Not possible for this organization|Read its state.
 organization.suspended|403|The organization is suspended|Settle what the reason says, or ask support.
 organization.unknown|404|No such organization|Check the id.
-period.exists|409|The period exists|Read it; its instants never change.
-period.next_missing|409|No later period is open|Repeat when the worker has opened the next one.
-period.none|409|No billing period is open|Open the account's first period before any use.
-period.not_contiguous|409|Not the next period|Begin where the last one ends.
-period.not_over|409|The period is not over|Close it after its end.
-period.not_possible|409|Not possible for this period|Read its state.
-period.out_of_calendar|400|Not in the calendar|Use instants of the years 1 to 9999.
-period.unknown|404|No such period|Check the id.
-period.zone_unknown|400|No such time zone|Use an IANA name, as `Europe/Berlin`.
 position.unknown|400|Not a log position|Send one the platform has told you.
-price.duplicate|409|Another entry has this key|Publish with another effective time.
-price.invalid|400|Not a price|Send an integer price >= 0 and a divisor > 0.
-price.none|409|Nothing prices this|Ask for a model that has a price; operator: publish one.
-price.too_large|400|Too large a price|Send at most what the facts say; a price is per `divisor` units.
-price.too_late|409|Effective before it is published|Use a later time; the past needs a re-rating.
 project.exists|409|The project exists|Read it.
 project.foreign|409|Of another organization|Use a department and account of the same one.
 project.unknown|404|No such project|Check the id and the organization.
@@ -234,16 +205,6 @@ quota.guarantee_exceeded|409|Guaranteed to others already|Guarantee what the fac
 quota.lent|409|It is lent out|Claim it: whoever borrows it is told to stop.
 quota.limit_invalid|400|Not a limit|Send 0 or more.
 quota.share_invalid|400|Not a share|Send 0 <= lendable <= guaranteed <= limit of one model; first set the scope above.
-rating.account_invalid|503|The log's accounts do not add up|Operator: rating halts; run fsck.
-rating.credit_differs|500|A credit note differs from the log|Operator: stop; run gpuaas-verify on the bundle.
-rating.invoice_differs|503|An invoice differs from its charges|Operator: rating halts; compare both.
-rating.invoice_order|503|Invoiced twice or too early|Operator: rating halts; find the writer.
-rating.no_period|503|No period books a charge|Operator: open the account's next period.
-rating.no_price|503|Nothing prices a charge|Operator: publish a price for it.
-rating.overflow|503|A sum leaves 10^38|Operator: rating halts; find the quantity.
-rating.period_order|503|Periods out of order|Operator: rating halts; find the writer.
-rating.tax|500|No tax can be told|Operator: stop; run gpuaas-verify on the bundle.
-rating.unknown_runtime|503|A runtime that nobody requested|Operator: rating halts; run fsck.
 rebuild.readers|409|Readers hold the views|Nothing was swapped; repeat when long questions have ended.
 rebuild.running|409|A rebuild is running|Wait for it to end.
 receipt.not_signed|409|Not signed yet|Ask again after a moment.
@@ -285,10 +246,6 @@ runtime.out_of_memory|409|It ran out of memory|Launch a new one with more memory
 runtime.shape_invalid|400|Not a shape|Ask for 1 to 1000 milli of one device, or whole devices.
 runtime.unknown|404|No such runtime|Check the id.
 runtime.vanished|409|Its container is gone|Launch a new one; the operator removed it.
-seller.exists|409|The seller exists|Read it, or choose another prefix.
-seller.not_possible|409|Not possible for this seller|Read its state and send what it allows.
-seller.prefix_taken|409|The prefix is taken|Choose another prefix.
-seller.unknown|404|No such seller|Check the id.
 server.fault|500|The server failed|Repeat with the same key; report the correlation id.
 signer.exists|500|A signer's folder is in use|Operator: use a new folder.
 signer.fork|503|Another tree of the same size|Operator: keep both notes; the log was rewritten.
@@ -324,12 +281,6 @@ state.in_use|409|Another agent runs there|Stop it or choose another folder.
 storage.malformed|503|A stored file is damaged|Operator: run fsck, then restore.
 storage.missing|503|A stored file is missing|Operator: run fsck, then restore.
 subject.malformed|400|Not a node's subject|Publish under the subjects of contracts/fleet.py.
-tax.first_rate|409|Its first rate holds for all meters since ever|Set that one first: meter `*`, without `effective_from`.
-tax.mixed|409|In and out of the scope of tax|Set all rates of that treatment and country to `O`, or none.
-tax.no_rate|409|No rate for such a buyer|Set the seller's rate for that treatment and country first.
-tax.rate_exists|409|Another rate begins then|Choose another instant: a rate never changes.
-tax.rate_invalid|400|Not a rate|Send S with a rate, Z, E, AE or O with 0; E, AE and O with a reason.
-tax.vat_id_missing|400|No VAT id|Send the buyer's VAT id, or choose another treatment.
 term.ahead|409|There is no such output yet|Attach from an offset that was received.
 term.foreign|403|A frame of another attachment|Attach again.
 term.forged|403|A frame nobody of the session made|Operator: somebody else publishes on NATS.
@@ -399,4 +350,4 @@ def _read(table: str) -> dict[str, Problem]:
     return {code: Problem(title, int(status), remedy) for code, status, title, remedy in rows}
 
 
-PROBLEMS: Final = _read(_TABLE)
+PROBLEMS: Final = _read(_TABLE) | _read(MONEY)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.problems import _TABLE, PROBLEMS
+from contracts.problems_money import MONEY
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("contracts", "domain", "evidence", "projections", "api", "agent", "migrations")
@@ -41,8 +42,10 @@ def test_the_scan_finds_codes() -> None:
 
 def test_the_table_is_ordered_unique_and_says_what_to_do() -> None:
     """One row per code, in order; a 4xx or 5xx; a title and a remedy that are sentences."""
-    codes = [line.split("|")[0] for line in _TABLE.splitlines()]
-    assert codes == sorted(set(codes))
+    for table in (_TABLE, MONEY):
+        codes = [line.split("|")[0] for line in table.splitlines()]
+        assert codes == sorted(set(codes))
+    assert len(PROBLEMS) == len(_TABLE.splitlines()) + len(MONEY.splitlines())
     for code, problem in PROBLEMS.items():
         assert CODE.fullmatch(code)
         assert 400 <= problem.status < 600

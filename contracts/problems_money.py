@@ -1,0 +1,58 @@
+"""Refusal codes of accounts, prices, periods, invoices and tax: rows of the table in problems.py."""
+
+from typing import Final
+
+# code | status | title | remedy
+MONEY: Final = """\
+account.currency_invalid|400|Not a currency|Send an ISO 4217 code and its number of minor digits.
+account.exists|409|The account exists|Read it; an account's currency and zone never change.
+account.not_possible|409|Not possible for this account|Read its state and send what it allows.
+account.unknown|404|No such billing account|Check the id.
+country.unknown|400|No such country|Send a code of ISO 3166-1, two capital letters.
+credit.exceeds|409|Not as much is left|Read what is left of the line, and ask for that or less.
+credit.nothing_left|409|Nothing is left of the invoice|Nothing: credit notes have taken all of it.
+credit.too_many|400|Too many lines|Name at most 500, each once, in order; or none for all that is left.
+credit.unknown_line|400|No such line|Count the lines of the invoice's file from 0.
+currency.unknown|400|No such currency|Send a code of ISO 4217 that is in use.
+invoice.exists|409|The invoice is final|Correct it with a credit note.
+invoice.file_unavailable|503|The file is not stored yet|Ask again after a moment.
+invoice.no_seller|409|No seller stands behind it|Give the account a seller: its next invoices can be credited.
+invoice.not_possible|409|Not possible for this invoice|Read its state.
+invoice.unknown|404|No such invoice|Check the id.
+meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
+meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
+period.exists|409|The period exists|Read it; its instants never change.
+period.next_missing|409|No later period is open|Repeat when the worker has opened the next one.
+period.none|409|No billing period is open|Open the account's first period before any use.
+period.not_contiguous|409|Not the next period|Begin where the last one ends.
+period.not_over|409|The period is not over|Close it after its end.
+period.not_possible|409|Not possible for this period|Read its state.
+period.out_of_calendar|400|Not in the calendar|Use instants of the years 1 to 9999.
+period.unknown|404|No such period|Check the id.
+period.zone_unknown|400|No such time zone|Use an IANA name, as `Europe/Berlin`.
+price.duplicate|409|Another entry has this key|Publish with another effective time.
+price.invalid|400|Not a price|Send an integer price >= 0 and a divisor > 0.
+price.none|409|Nothing prices this|Ask for a model that has a price; operator: publish one.
+price.too_large|400|Too large a price|Send at most what the facts say; a price is per `divisor` units.
+price.too_late|409|Effective before it is published|Use a later time; the past needs a re-rating.
+rating.account_invalid|503|The log's accounts do not add up|Operator: rating halts; run fsck.
+rating.credit_differs|500|A credit note differs from the log|Operator: stop; run gpuaas-verify on the bundle.
+rating.invoice_differs|503|An invoice differs from its charges|Operator: rating halts; compare both.
+rating.invoice_order|503|Invoiced twice or too early|Operator: rating halts; find the writer.
+rating.no_period|503|No period books a charge|Operator: open the account's next period.
+rating.no_price|503|Nothing prices a charge|Operator: publish a price for it.
+rating.overflow|503|A sum leaves 10^38|Operator: rating halts; find the quantity.
+rating.period_order|503|Periods out of order|Operator: rating halts; find the writer.
+rating.tax|500|No tax can be told|Operator: stop; run gpuaas-verify on the bundle.
+rating.unknown_runtime|503|A runtime that nobody requested|Operator: rating halts; run fsck.
+seller.exists|409|The seller exists|Read it, or choose another prefix.
+seller.not_possible|409|Not possible for this seller|Read its state and send what it allows.
+seller.prefix_taken|409|The prefix is taken|Choose another prefix.
+seller.unknown|404|No such seller|Check the id.
+tax.first_rate|409|Its first rate holds for all meters since ever|Set that one first: meter `*`, without `effective_from`.
+tax.mixed|409|In and out of the scope of tax|Set all rates of that treatment and country to `O`, or none.
+tax.no_rate|409|No rate for such a buyer|Set the seller's rate for that treatment and country first.
+tax.rate_exists|409|Another rate begins then|Choose another instant: a rate never changes.
+tax.rate_invalid|400|Not a rate|Send S with a rate, Z, E, AE or O with 0; E, AE and O with a reason.
+tax.vat_id_missing|400|No VAT id|Send the buyer's VAT id, or choose another treatment.
+"""
