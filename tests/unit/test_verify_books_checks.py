@@ -43,6 +43,7 @@ NEEDLESS = {
     "books_life self._spill.get('runtime', '', entry['stream']) is not None": (
         "version 1 of a stream comes once"
     ),
+    "books_lending before[0]": "nobody asks for what is above an organization",
     "books_rating bounded(amount, position, 'amount_pico')": "the line or the balance tells it first",
 }
 

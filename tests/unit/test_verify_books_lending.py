@@ -5,8 +5,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import lending as f
-from domain import quota
+from domain import quota, reservation
 from tests.property.books_history import ORG, History, stream
+from tests.unit.test_verify_books_claims import RESERVATION, drawing, reserved_history
 from tests.unit.test_verify_books_refusals import refused
 from tests.unit.test_verify_books_upkeep import holds
 
@@ -88,6 +89,11 @@ def test_what_a_scope_promised_before_is_promised_no_more() -> None:
     denied("books.lending", "guaranteed_milli", *TREE, moved, share(C, 2, 0))
     # what it kept counts where it is now: TWO may borrow 3 less, ONE 3 more
     denied("books.quota", "gpu_milli", *TREE, moved, share(A, 6, 0), commit(1, C, 6))
+    # nor is what was promised in one scope free in another
+    denied("books.lending", "guaranteed_milli", *TREE, share(C, 2, 0), moved)
+    less = replace(share(B, 1, 0), parent=TWO)
+    denied("books.quota", "gpu_milli", *TREE, less, share(A, 6, 0), commit(1, C, 4))
+    holds(told(*TREE[:3], share(B, 0, 0), replace(share(B, 0, 0), parent=TWO), commit(1, C, 6)))
     holds(told(*TREE, moved, share(A, 6, 6), commit(1, C, 3), commit(2, A, 4)))
 
 
@@ -175,6 +181,49 @@ def test_who_is_named_depends_on_what_is_guaranteed_to_it() -> None:
     holds(told(*full, claim(TWO, 4)))
     denied("books.lending", "runtimes", *full, claim(A, 3), reclaim(A, 1))
     holds(told(*full, claim(A, 3), reclaim(A, 2)))
+
+
+def test_nobody_is_named_twice_nor_of_the_claiming_scope_nor_of_another_model() -> None:
+    """A claim in ONE: what must go for ONE's limit, then what for the organization's, which others'
+    guarantees have overdrawn since. What the claimant itself has above its guarantee stays.
+    """
+    low = (share(ORG, 10, 0, 10), share(ONE, 6, 6, 7), share(TWO, 4, 4, 8))
+    held = (
+        commit(1, B, 3, 1), commit(2, B, 1, 2), commit(3, C, 4, 3), commit(5, B, 1, 5),
+        commit(4, C, 1, 9), replace(commit(6, C, 9, 10), model="A10"),
+    )  # fmt: skip
+    whole = (*low, *held, share(A, 3, 1), share(B, 3, 0))
+    holds(told(*whole, claim(A, 3), reclaim(A, 5, 4, 2)))
+    full = (*low, *(commit(n, B, 1, n) for n in (1, 2, 3, 4, 5)), commit(9, C, 5, 9))
+    kept = (share(A, 3, 0), share(B, 3, 0), share(C, 4, 4))
+    holds(told(*full, *kept, claim(C, 4), reclaim(C, 5, 4)))
+
+
+def test_reservations_are_not_taken_back() -> None:
+    """Nor what draws on one, until it is over."""
+    history = reserved_history()
+    drawing(history, 1, 0)
+    for scope, milli, limit in ((ORG, 2_000, 2_000), (ONE, 500, 2_000), (TWO, 1_500, 2_000)):
+        history.add(QUOTA, share(scope, milli, 1_500 if scope == TWO else 0, limit))
+    history.add(QUOTA, claim(TWO, 1_500))
+    history.add(QUOTA, f.Unclaimed(TWO, "T4", "unneeded", 6))
+    history.add(RESERVATION, reservation.Over("expired", 9))
+    history.add(QUOTA, quota.Unreserved(RESERVATION, 9))
+    history.add(QUOTA, claim(TWO, 1_500))
+    history.add(QUOTA, reclaim(TWO, 1))
+    holds(history)
+
+
+def test_one_claim_names_512_at_most() -> None:
+    """What one fact can say; a second claim names the rest."""
+    many = [commit(number, C, 1, number) for number in range(1, 515)]
+    history = told(share(ORG, 514, 0, 514), share(ONE, 514, 514, 514), *many, claim(ONE, 514))
+    history.add(QUOTA, reclaim(ONE, *range(514, 2, -1)))
+    again = f.Unclaimed(ONE, "T4", "unneeded", 6)
+    history.add(QUOTA, claim(ONE, 514))
+    history.add(QUOTA, reclaim(ONE, 2, 1))
+    history.add(QUOTA, again)
+    holds(history)
 
 
 def test_a_claim_ends_once_and_expires_in_its_time() -> None:

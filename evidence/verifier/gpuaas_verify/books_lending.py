@@ -83,22 +83,19 @@ class Lending:
         kept = guaranteed - lendable
         claimed = kept if claim is None else max(kept, min(claim[0], guaranteed))
         used = self._used(quota, where)
-        moved = False
         for space, least in ((KEPT, kept), (CLAIMED, claimed)):
             below = self._spill.get(space + "_below", quota, where) or 0
             spare = max(below, least - used)
             change = spare - self._spare(space, quota, where)
             if change:
-                moved = True
                 self._spill.put(space, quota, where, spare)
                 if parent:
                     above = self._spill.get(space + "_below", quota, parent) or 0
                     self._spill.put(space + "_below", quota, parent, above + change)
-        if moved and parent:
-            self._settle(quota, parent)
+        self._settle(quota, parent)
 
     def _spare(self, space: str, quota: str, where: str) -> int:
-        found: int = self._spill.get(space, quota, where) or 0
+        found: int = self._spill.get(space, quota, where)
         return found
 
     def _used(self, quota: str, where: str) -> int:
@@ -139,7 +136,7 @@ class Lending:
             ("parent", root == (fact["parent"] == "")),
             ("lendable_milli", not (root and lendable)),
             ("parent", root or above is not None),
-            ("guaranteed_milli", root or above is None or promised + guaranteed <= above[1]),
+            ("guaranteed_milli", above is None or promised + guaranteed <= above[1]),
             ("guaranteed_milli", (self._spill.get("promised", quota, where) or 0) <= guaranteed),
         ):
             if not right:
@@ -191,7 +188,7 @@ class Lending:
         quota, where = entry["stream"], _where(fact["scope"], fact["model"])
         owed = self._spill.get("owed", "", quota)
         claim = self._spill.get("claim", quota, where)
-        if owed is None or owed != [where, fact["runtimes"]] or claim[1] != fact["stop_us"]:
+        if owed != [where, fact["runtimes"]] or claim[1] != fact["stop_us"]:
             detail = "not the newest that borrow what was claimed"
             raise Invalid("books.lending", detail, position=position, field="runtimes")
         self._spill.delete("owed", "", quota)
@@ -245,7 +242,7 @@ class Lending:
 
     def _draws(self, quota: str, runtime: str) -> bool:
         name = self._spill.get("draws", quota, runtime)
-        return name is not None and self._spill.get("earmark", quota, name) is not None
+        return self._spill.get("earmark", quota, name) is not None
 
 
 class _Tree:
