@@ -3,8 +3,8 @@
 from operator import attrgetter
 from typing import Final
 
-from projections.exporting.focus import Row
-from projections.exporting.table import Column, Kind
+from projections.exporting.focus import Row, of_entry
+from projections.exporting.table import Column, Kind, always
 
 
 def _line(name: str, kind: Kind = "text") -> Column[Row]:
@@ -12,30 +12,35 @@ def _line(name: str, kind: Kind = "text") -> Column[Row]:
     return Column(name, kind, attrgetter(f"line.{name}"))
 
 
+def _entry(name: str, kind: Kind = "text") -> Column[Row]:
+    """Of its price entry."""
+    return Column(name, kind, attrgetter(f"line.{name}"), of_entry)
+
+
 def _bill(name: str, of: str, kind: Kind = "text") -> Column[Row]:
-    return Column(name, kind, attrgetter(f"bill.{of}"), same=True)
+    return Column(name, kind, attrgetter(f"bill.{of}"), always)
 
 
 COLUMNS: Final = (
     _bill("account", "account.account"),
     _bill("booked", "period.period"),
     _bill("invoice", "invoice"),
-    _line("period"),
-    _line("project"),
+    _entry("period"),
+    _entry("project"),
     _line("resource"),
-    _line("meter"),
-    _line("model"),
-    _line("region"),
-    _line("state"),
+    _entry("meter"),
+    _entry("model"),
+    _entry("region"),
+    _entry("state"),
     _line("start_us", "whole"),
     _line("end_us", "whole"),
-    _line("price", "whole"),
-    _line("price_pico", "big"),
-    _line("divisor", "big"),
+    _entry("price", "whole"),
+    _entry("price_pico", "big"),
+    _entry("divisor", "big"),
     _line("quantity", "big"),
     Column("amount", "amount", attrgetter("billed_pico")),
     _bill("currency", "account.currency"),
-    _line("simulated", "flag"),
+    _entry("simulated", "flag"),
     _line("cause", "whole"),
     _bill("checkpoint_size", "proof.size", "whole"),
     _bill("checkpoint_root", "proof.root"),

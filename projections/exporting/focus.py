@@ -17,7 +17,7 @@ from domain.tariff import round_half_even
 from projections.billing_read import Account, Period
 from projections.exporting.lines import Line, Rounding
 from projections.exporting.proof import Proof
-from projections.exporting.table import Column, Kind
+from projections.exporting.table import Column, Kind, always
 
 _SECOND_US: Final = 1_000_000
 _PICO: Final = 10**12
@@ -63,7 +63,7 @@ class Bill(Struct, frozen=True):
         return self.proof.origin.rpartition("/")[0]
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, gc=False):
     """Amounts in pico, quantities in pico of their unit, instants in us; None where FOCUS wants
     null.
     """
@@ -126,6 +126,14 @@ def _time(us: int, *, up: bool = False) -> int:
     return -(-us // _SECOND_US) if up else us // _SECOND_US
 
 
+def of_entry(row: Row) -> tuple[int, int | None, str, str, bool | None] | None:
+    """Lines of one price entry, project and service period have most in common: a `per`."""
+    line = row.line
+    if line is None:
+        return None
+    return line.price, line.list_pico, line.period, line.project, line.simulated
+
+
 def _text(name: str, value: Callable[[Row], Any]) -> Column[Row]:
     return Column(name, "text", value)
 
@@ -144,11 +152,20 @@ def _whole(name: str, value: Callable[[Row], Any]) -> Column[Row]:
 
 def _of_bill(name: str, value: Callable[[Bill], Any], kind: Kind = "text") -> Column[Row]:
     """Rows of one bill are written together."""
-    return Column(name, kind, lambda row: value(row.bill), same=True)
+    return Column(name, kind, lambda row: value(row.bill), always)
+
+
+def _of_price(name: str, value: Callable[[Row], Any], kind: Kind = "text") -> Column[Row]:
+    """Of the row's price entry, and whether it has one."""
+    return Column(name, kind, value, of_entry)
 
 
 def _null(name: str, kind: Kind = "text") -> Column[Row]:
-    return Column(name, kind, lambda _: None, same=True)
+    return Column(name, kind, _nothing, always)
+
+
+def _nothing(_: Row) -> None:
+    """No such thing here."""
 
 
 def _region(line: Line) -> str | None:
@@ -205,10 +222,10 @@ COLUMNS: Final = (
     _of_bill("BillingPeriodStart", lambda bill: _time(bill.period.start_us), "second"),
     _null("CapacityReservationId"),
     _null("CapacityReservationStatus"),
-    _text("ChargeCategory", attrgetter("category")),
-    _text("ChargeClass", lambda row: "Correction" if row.correction else None),
-    _text("ChargeDescription", attrgetter("description")),
-    _text("ChargeFrequency", lambda row: "Usage-Based" if row.line else "One-Time"),
+    _of_price("ChargeCategory", attrgetter("category")),
+    _of_price("ChargeClass", lambda row: "Correction" if row.correction else None),
+    _of_price("ChargeDescription", attrgetter("description")),
+    _of_price("ChargeFrequency", lambda row: "Usage-Based" if row.line else "One-Time"),
     _second("ChargePeriodEnd", lambda row: _time(row.end_us, up=True)),
     _second("ChargePeriodStart", lambda row: _time(row.start_us)),
     _null("CommitmentDiscountCategory"),
@@ -219,46 +236,48 @@ COLUMNS: Final = (
     _null("CommitmentDiscountType"),
     _null("CommitmentDiscountUnit"),
     _amount("ConsumedQuantity", _of(lambda line: _pico(line.quantity, _consumed(line)[1]))),
-    _text("ConsumedUnit", _of(lambda line: _consumed(line)[0])),
+    _of_price("ConsumedUnit", _of(lambda line: _consumed(line)[0])),
     _amount("ContractedCost", _BILLED),
-    _amount("ContractedUnitPrice", _CONTRACTED),
+    _of_price("ContractedUnitPrice", _CONTRACTED, "amount"),
     _amount("EffectiveCost", _BILLED),
     _of_bill("InvoiceId", attrgetter("invoice")),
     _of_bill("InvoiceIssuerName", attrgetter("issuer")),
     _amount("ListCost", attrgetter("listed_pico")),
-    _amount("ListUnitPrice", _LISTED),
-    _text("PricingCategory", _of(lambda _: "Standard")),
+    _of_price("ListUnitPrice", _LISTED, "amount"),
+    _of_price("PricingCategory", _of(lambda _: "Standard")),
     _of_bill("PricingCurrency", _CURRENCY),
-    _amount("PricingCurrencyContractedUnitPrice", _CONTRACTED),
+    _of_price("PricingCurrencyContractedUnitPrice", _CONTRACTED, "amount"),
     _amount("PricingCurrencyEffectiveCost", _BILLED),
-    _amount("PricingCurrencyListUnitPrice", _LISTED),
+    _of_price("PricingCurrencyListUnitPrice", _LISTED, "amount"),
     _amount("PricingQuantity", _of(lambda line: _pico(line.quantity, line.divisor))),
-    _text("PricingUnit", _of(_priced_unit)),
+    _of_price("PricingUnit", _of(_priced_unit)),
     _of_bill("ProviderName", attrgetter("issuer")),
     _of_bill("PublisherName", attrgetter("issuer")),
-    _text("RegionId", _of(_region)),
-    _text("RegionName", _of(_region)),
+    _of_price("RegionId", _of(_region)),
+    _of_price("RegionName", _of(_region)),
     _text("ResourceId", _of(attrgetter("resource"))),
     _text("ResourceName", _of(attrgetter("name"))),
-    _text("ResourceType", _of(lambda line: _service(line).resource)),
-    _text("ServiceCategory", _service_or("category", "Other")),
-    _text("ServiceName", _service_or("name", "Billing")),
-    _text("ServiceSubcategory", _service_or("subcategory", "Other (Other)")),
-    _text("SkuId", _of(lambda line: f"{line.meter}:{line.model}")),
-    _text("SkuMeter", _of(attrgetter("meter"))),
-    _text("SkuPriceDetails", _of(_details)),
-    _text("SkuPriceId", _of(lambda line: f"{line.meter}:{line.model}:{line.region}:{line.state}")),
-    _text("SubAccountId", _of(attrgetter("project"))),
-    _text("SubAccountName", _project_name),
-    _text("SubAccountType", _of(lambda _: "Project")),
+    _of_price("ResourceType", _of(lambda line: _service(line).resource)),
+    _of_price("ServiceCategory", _service_or("category", "Other")),
+    _of_price("ServiceName", _service_or("name", "Billing")),
+    _of_price("ServiceSubcategory", _service_or("subcategory", "Other (Other)")),
+    _of_price("SkuId", _of(lambda line: f"{line.meter}:{line.model}")),
+    _of_price("SkuMeter", _of(attrgetter("meter"))),
+    _of_price("SkuPriceDetails", _of(_details)),
+    _of_price(
+        "SkuPriceId", _of(lambda line: f"{line.meter}:{line.model}:{line.region}:{line.state}")
+    ),
+    _of_price("SubAccountId", _of(attrgetter("project"))),
+    _of_price("SubAccountName", _project_name),
+    _of_price("SubAccountType", _of(lambda _: "Project")),
     _null("Tags"),
     _whole("x_ChargePeriodEndUs", attrgetter("end_us")),
     _whole("x_ChargePeriodStartUs", attrgetter("start_us")),
     _of_bill("x_CheckpointRoot", attrgetter("proof.root")),
     _of_bill("x_CheckpointSize", attrgetter("proof.size"), "whole"),
     _whole("x_LogPosition", attrgetter("cause")),
-    _whole("x_PriceEntry", _of(attrgetter("price"))),
-    _text("x_ServicePeriodId", _of(attrgetter("period"))),
-    Column("x_Simulated", "flag", _of(attrgetter("simulated"))),
+    _of_price("x_PriceEntry", _of(attrgetter("price")), "whole"),
+    _of_price("x_ServicePeriodId", _of(attrgetter("period"))),
+    _of_price("x_Simulated", _of(attrgetter("simulated")), "flag"),
     _text("x_TransferIds", _ids),
 )

@@ -3,7 +3,9 @@
 What comes out is a function of account, proof and span: asked again it is the same bytes.
 """
 
+import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,13 +19,14 @@ from projections.billing_read import Account
 from projections.exporting import charges, focus
 from projections.exporting.bookkeeping import Beancount, Hledger, Syntax
 from projections.exporting.focus import Bill, Row
-from projections.exporting.lines import lines, rounding
+from projections.exporting.lines import Line, lines, page_end, rounding
 from projections.exporting.proof import Proof
 from projections.exporting.table import Column, Csv, Parquet, Table
 from projections.tenancy_read import project_names
 
 TRANSFERS_A_PAGE: Final = 2000
-RESOURCES_A_PAGE: Final = 2000
+RESOURCES_A_PAGE: Final = 16_000
+_AHEAD: Final = 2
 
 
 class Ask(Protocol):
@@ -87,9 +90,7 @@ async def written(
     table = form.table(form.columns)
     yield table.head()
     for bill in await ask(_bills, account, proof, span):
-        after: str | None = ""
-        while after is not None:
-            piece, after = await ask(_charged, table, bill, after)
+        async for piece in _charged(ask, table, bill):
             yield piece
         if form.rounds:
             yield await ask(_rounded, table, bill)
@@ -127,12 +128,37 @@ def _bills(conn: psycopg.Connection[Any], account: Account, proof: Proof, span: 
     return found
 
 
-def _charged(
-    conn: psycopg.Connection[Any], table: Table[Row], bill: Bill, after: str
-) -> tuple[bytes, str | None]:
+async def _charged(ask: Ask, table: Table[Row], bill: Bill) -> AsyncIterator[bytes]:
+    """The pages after the one that is written are asked for meanwhile."""
     booked, as_of = bill.period.period, bill.proof.as_of
-    found, last = lines(conn, booked, after, RESOURCES_A_PAGE, as_of)
-    return table.rows([focus.charged(bill, line) for line in found]), last
+    coming: deque[asyncio.Task[list[Line]]] = deque()
+    after: str | None = ""
+
+    async def ask_ahead() -> None:
+        nonlocal after
+        while after is not None and len(coming) < _AHEAD:
+            last = await ask(page_end, booked, after, RESOURCES_A_PAGE, as_of)
+            if last is not None:
+                coming.append(asyncio.create_task(_lines(ask, booked, after, last, as_of)))
+            after = last
+
+    try:
+        await ask_ahead()
+        while coming:
+            found = await coming.popleft()
+            await ask_ahead()
+            yield await asyncio.to_thread(_rows, table, bill, found)
+    finally:
+        for one in coming:
+            one.cancel()
+
+
+async def _lines(ask: Ask, booked: str, after: str, last: str, as_of: int) -> list[Line]:
+    return await ask(lines, booked, after, last, as_of)
+
+
+def _rows(table: Table[Row], bill: Bill, found: list[Line]) -> bytes:
+    return table.rows([focus.charged(bill, line) for line in found])
 
 
 def _rounded(conn: psycopg.Connection[Any], table: Table[Row], bill: Bill) -> bytes:

@@ -5,10 +5,10 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
-from projections.asof import fetch
+from projections.asof import fetch, fetch_rows
 
 
-class Line(Struct, frozen=True):
+class Line(Struct, frozen=True, gc=False):
     """One charge line (MONEY.md section 3) as far as it is booked in one period.
 
     `[start_us, end_us)` spans its intervals; `quantity` in the meter's unit and `amount_pico` are
@@ -48,39 +48,42 @@ class Rounding(Struct, frozen=True):
     cause: int
 
 
-# Resources in order of their ids; lines of quantity 0 and amount 0 vanish (rating.md section 6).
+# Resources in order of their ids, each looked up by itself: of millions a page is a sliver, which
+# the planner does not always believe. Lines of quantity 0 and amount 0 vanish (rating.md,
+# section 6).
 _LINES: Final = """
-WITH chosen AS (
-  SELECT DISTINCT u.resource FROM views.rated_interval u
-  WHERE u.booked = %(booked)s AND [u] AND u.resource > %(after)s
-  ORDER BY u.resource LIMIT %(limit)s),
-line AS (
+WITH line AS (
   SELECT u.resource, u.meter, u.price, u.period, sum(u.sign * u.quantity) AS quantity,
-    min(u.start_us) AS start_us, max(u.end_us) AS end_us, max(u.cause) AS cause
-  FROM views.rated_interval u JOIN chosen USING (resource)
-  WHERE u.booked = %(booked)s AND [u] GROUP BY 1, 2, 3, 4),
+    min(u.start_us)::bigint AS start_us, max(u.end_us)::bigint AS end_us, max(u.cause) AS cause
+  FROM views.rated_interval u
+  WHERE u.booked = %(booked)s AND [u] AND u.resource > %(after)s AND u.resource <= %(last)s
+  GROUP BY 1, 2, 3, 4),
 amount AS (
   SELECT t.resource, t.price, t.period, array_agg(t.id ORDER BY t."row") AS transfers,
     sum(CASE WHEN t.debit = 'unbilled' THEN t.amount_pico ELSE -t.amount_pico END) AS amount_pico
-  FROM views.transfer t JOIN chosen USING (resource)
-  WHERE t.booked = %(booked)s AND t.kind = 'charge' AND [t] GROUP BY 1, 2, 3)
-SELECT e.resource, w.words AS name, coalesce(r.project, o.project) AS project, e.meter, l.model,
-  l.region, l.state, e.price, l.price_pico, l.divisor,
-  CASE WHEN l.account = 'default' THEN l.price_pico ELSE (
+  FROM views.transfer t
+  WHERE t.booked = %(booked)s AND t.kind = 'charge' AND [t]
+    AND t.resource > %(after)s AND t.resource <= %(last)s
+  GROUP BY 1, 2, 3)
+SELECT e.resource, w.words, coalesce(r.project, o.project), e.price,
+  CASE WHEN l.account = 'default' THEN NULL ELSE (
     SELECT CASE WHEN x.divisor = l.divisor THEN x.price_pico END FROM views.price x
     WHERE x.account = 'default' AND x.meter = l.meter AND x.model = l.model
       AND x.region = l.region AND x.state = l.state AND x.currency = l.currency
       AND x.published_us <= x.effective_from_us AND x.effective_from_us <= e.start_us
       AND x.from_position < e.cause
-    ORDER BY x.effective_from_us DESC LIMIT 1) END AS list_pico,
-  e.period, e.start_us, e.end_us, e.quantity, coalesce(a.amount_pico, 0) AS amount_pico,
-  e.cause, coalesce(a.transfers, '{}') AS transfers, i.simulated
+    ORDER BY x.effective_from_us DESC LIMIT 1) END,
+  e.period, e.start_us, e.end_us, e.quantity::text, coalesce(a.amount_pico, 0)::text, e.cause,
+  coalesce(a.transfers, '{}'), i.simulated
 FROM line e
 LEFT JOIN amount a USING (resource, price, period)
 JOIN views.price l ON l.from_position = e.price
-LEFT JOIN views.runtime r ON r.runtime = e.resource AND [r]
-LEFT JOIN views.volume o ON o.volume = e.resource AND [o]
-LEFT JOIN views.runtime_place q ON q.runtime = e.resource AND [q]
+LEFT JOIN LATERAL (SELECT r.name, r.project FROM views.runtime r
+  WHERE r.runtime = e.resource AND [r] LIMIT 1) r ON true
+LEFT JOIN LATERAL (SELECT o.name, o.project, o.node, o.from_position FROM views.volume o
+  WHERE o.volume = e.resource AND [o] LIMIT 1) o ON true
+LEFT JOIN LATERAL (SELECT q.node, q.from_position FROM views.runtime_place q
+  WHERE q.runtime = e.resource AND [q] LIMIT 1) q ON true
 LEFT JOIN views.node_identity i ON i.node = coalesce(q.node, o.node)
   AND i.from_position <= coalesce(q.from_position, o.from_position)
   AND (i.to_position IS NULL OR i.to_position > coalesce(q.from_position, o.from_position))
@@ -90,6 +93,11 @@ LEFT JOIN log.private_value w ON w.digest =
   AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
 WHERE e.quantity <> 0 OR coalesce(a.amount_pico, 0) <> 0
 ORDER BY e.resource, e.meter, e.price, e.period
+"""
+# What a price entry says of all its lines.
+_ENTRIES: Final = """
+SELECT l.from_position, l.account, l.meter, l.model, l.region, l.state, l.price_pico, l.divisor
+FROM views.price l WHERE l.from_position = ANY(%(prices)s)
 """
 _LAST: Final = """
 SELECT max(c.resource) AS resource FROM (
@@ -109,19 +117,50 @@ class _Last(Struct, frozen=True):
     resource: str | None
 
 
-def lines(
-    conn: psycopg.Connection[Any], booked: str, after: str, limit: int, as_of: int
-) -> tuple[list[Line], str | None]:
-    """(The lines of up to `limit` resources after the resource `after`, the last of those).
+class _Entry(Struct, frozen=True):
+    from_position: int
+    account: str
+    meter: str
+    model: str
+    region: str
+    state: str
+    price_pico: int
+    divisor: int
 
-    None: there are no more resources. Complete lines only, in order of resource, meter, price and
-    service period.
+
+def page_end(
+    conn: psycopg.Connection[Any], booked: str, after: str, limit: int, as_of: int
+) -> str | None:
+    """The last of up to `limit` resources charged in the period, after the resource `after`; None:
+    there are no more.
     """
     asked = {"booked": booked, "after": after, "limit": limit}
-    [last] = fetch(conn, _Last, _LAST, asked, as_of)
-    if last.resource is None:
-        return [], None
-    return fetch(conn, Line, _LINES, asked, as_of), last.resource
+    return fetch(conn, _Last, _LAST, asked, as_of)[0].resource
+
+
+def lines(
+    conn: psycopg.Connection[Any], booked: str, after: str, last: str, as_of: int
+) -> list[Line]:
+    """The lines of the resources after `after` up to `last`, that one included.
+
+    Complete lines only, in order of resource, meter, price and service period.
+    """
+    asked = {"booked": booked, "after": after, "last": last}
+    rows = fetch_rows(conn, _LINES, asked, as_of)
+    prices = {"prices": list({row[3] for row in rows})}
+    entries = {one.from_position: one for one in fetch(conn, _Entry, _ENTRIES, prices)}
+    return [_line(row, entries[row[3]]) for row in rows]
+
+
+def _line(row: tuple[Any, ...], entry: _Entry) -> Line:
+    resource, name, project, price, listed, period, start, end, quantity, amount, *rest = row
+    cause, transfers, simulated = rest
+    return Line(
+        resource, name, project, entry.meter, entry.model, entry.region, entry.state, price,
+        entry.price_pico, entry.divisor,
+        entry.price_pico if entry.account == "default" else listed,
+        period, start, end, int(quantity), int(amount), cause, tuple(transfers), simulated,
+    )  # fmt: skip
 
 
 def rounding(conn: psycopg.Connection[Any], booked: str, as_of: int) -> list[Rounding]:

@@ -5,7 +5,7 @@ An amount is an integer of pico-units here and a decimal of twelve places there:
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, Protocol
@@ -23,13 +23,36 @@ type Kind = Literal["text", "amount", "second", "whole", "big", "flag"]
 class Column[R](Struct, frozen=True):
     """`value` of a row, None for null. `amount`: pico; `second`: since the Unix epoch, UTC.
 
-    `whole` fits 64 bits, `big` |n| < 10^38. `same`: for all rows that are written at once.
+    `whole` fits 64 bits, `big` |n| < 10^38. `per`: rows of which this says the same have the same
+    value, so it is asked for one of them; None: each row has its own.
     """
 
     name: str
     kind: Kind
     value: Callable[[R], Any]
-    same: bool = False
+    per: Callable[[R], Hashable] | None = None
+
+
+def always(_: object) -> None:
+    """All rows that are written at once have the same value: a `per`."""
+
+
+class Groups[R]:
+    """Rows that are written at once, told apart once for each `per`: a row of each group, and the
+    number of each row's group.
+    """
+
+    def __init__(self, rows: Sequence[R]) -> None:
+        self.rows = rows
+        self._found: dict[Callable[[R], Hashable], tuple[list[R], list[int]]] = {}
+
+    def by(self, per: Callable[[R], Hashable]) -> tuple[list[R], list[int]]:
+        found = self._found.get(per)
+        if found is None:
+            numbers: dict[Hashable, int] = {}
+            of = [numbers.setdefault(per(row), len(numbers)) for row in self.rows]
+            found = self._found[per] = ([self.rows[of.index(n)] for n in range(len(numbers))], of)
+        return found
 
 
 class Table[R](Protocol):
@@ -65,18 +88,18 @@ class Csv[R]:
     def rows(self, rows: Sequence[R]) -> bytes:
         if not rows:
             return b""
-        return _csv(zip(*(_texts(one, rows) for one in self._columns), strict=True))
+        groups = Groups(rows)
+        return _csv(zip(*(_texts(one, groups) for one in self._columns), strict=True))
 
     def tail(self) -> bytes:
         return b""
 
 
-def _texts[R](column: Column[R], rows: Sequence[R]) -> list[str]:
+def _texts[R](column: Column[R], groups: Groups[R]) -> list[str]:
     value, written = column.value, _WRITTEN[column.kind]
-    if column.same:
-        found = value(rows[0])
-        return ["" if found is None else written(found)] * len(rows)
-    return ["" if (found := value(row)) is None else written(found) for row in rows]
+    rows, of = (groups.rows, None) if column.per is None else groups.by(column.per)
+    found = ["" if (one := value(row)) is None else written(one) for row in rows]
+    return found if of is None else [found[n] for n in of]
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:
@@ -117,21 +140,33 @@ class Parquet[R]:
 
     def rows(self, rows: Sequence[R]) -> bytes:
         if rows:
-            arrays = [self._array(one, rows) for one in self._columns]
+            groups, done = Groups(rows), dict[tuple[Any, Kind], Any]()
+            arrays = [self._array(one, groups, done) for one in self._columns]
             batch = self._pa.record_batch(arrays, schema=self._schema)
             self._writer.write_batch(batch, row_group_size=len(rows))
         return self._taken()
 
-    def _array(self, column: Column[R], rows: Sequence[R]) -> Any:
-        pa, kind = self._pa, self._schema.field(column.name).type
-        found = [column.value(row) for row in (rows[:1] if column.same else rows)]
+    def _array(
+        self, column: Column[R], groups: Groups[R], done: dict[tuple[Any, Kind], Any]
+    ) -> Any:
+        """`done`: columns of these rows by what they say; several say the same."""
+        said = (column.value, column.kind)
+        if said not in done:
+            if column.per is None:
+                done[said] = self._values(column, groups.rows)
+            else:
+                rows, of = groups.by(column.per)
+                done[said] = self._values(column, rows).take(self._pa.array(of, self._pa.int32()))
+        return done[said]
+
+    def _values(self, column: Column[R], rows: Sequence[R]) -> Any:
+        pa, kind, value = self._pa, self._schema.field(column.name).type, column.value
+        found = list(map(value, rows))
         if column.kind in {"amount", "big"}:
-            array = self._decimals(found, kind)
-        elif column.kind == "second":
-            array = pa.array([None if one is None else one * 1_000_000 for one in found], kind)
-        else:
-            array = pa.array(found, kind)
-        return pa.repeat(array[0], len(rows)) if column.same else array
+            return self._decimals(found, kind)
+        if column.kind == "second":
+            found = [None if one is None else one * 1_000_000 for one in found]
+        return pa.array(found, kind)
 
     def _decimals(self, found: Sequence[int | None], kind: Any) -> Any:
         """From the integers themselves: 16 bytes each, little-endian, two's complement.
@@ -139,10 +174,11 @@ class Parquet[R]:
         Raises: ValueError |n| >= 10^38.
         """
         pa = self._pa
-        if any(one is not None and not -_MOST < one < _MOST for one in found):
-            raise ValueError("an amount has 38 digits at most: decimal128's precision")
         there = pa.array([one is not None for one in found], pa.bool_())
-        data = b"".join((one or 0).to_bytes(16, "little", signed=True) for one in found)
+        whole = [one or 0 for one in found]
+        if whole and not -_MOST < min(whole) <= max(whole) < _MOST:
+            raise ValueError("an amount has 38 digits at most: decimal128's precision")
+        data = b"".join([one.to_bytes(16, "little", signed=True) for one in whole])
         return pa.Array.from_buffers(kind, len(found), [there.buffers()[1], pa.py_buffer(data)])
 
     def tail(self) -> bytes:

@@ -15,6 +15,7 @@ from tests.bench import (
     bench_crowd,
     bench_domain,
     bench_evidence,
+    bench_exports,
     bench_log,
     bench_projections,
     bench_replay,
@@ -25,7 +26,7 @@ from tests.bench import (
 OUT = Path("build/bench.json")
 MODULES = (
     *(bench_log, bench_evidence, bench_api, bench_projections, bench_domain, bench_replay),
-    *(bench_terminal, bench_runtimes, bench_crowd),
+    *(bench_terminal, bench_runtimes, bench_crowd, bench_exports),
 )
 
 

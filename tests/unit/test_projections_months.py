@@ -1,5 +1,7 @@
 """Billing months of every zone, and ids that follow from others."""
 
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.errors import DomainError
 from evidence.ids import STREAM, new_id
-from projections.months import command_id, derived_id, month_after, month_of, period_id
+from projections.months import command_id, derived_id, month_after, month_of, period_id, zone
 
 ZONES = sorted(
     line.strip()
@@ -16,6 +18,8 @@ ZONES = sorted(
     if line.strip()
 )
 DAY_US = 86_400_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Y2020_US, Y2041_US = 1_577_836_800_000_000, 2_240_524_800_000_000
 instants = st.integers(0, 4_000_000_000_000_000)
 
 
@@ -39,6 +43,53 @@ def test_a_year_of_months_tiles_every_zone(zone: str) -> None:
         assert start == at
         at = end
     assert 364 * DAY_US < at - month_of(1_736_000_000_000_000, zone)[0] < 367 * DAY_US
+
+
+def _changes(name: str, first_us: int, last_us: int) -> list[int]:
+    """Every instant of `[first_us, last_us)` at which the zone's offset changes, by halving weeks:
+    none changes twice and back within one.
+    """
+    where = zone(name)
+
+    def offset(us: int) -> timedelta | None:
+        return (EPOCH + timedelta(microseconds=us)).astimezone(where).utcoffset()
+
+    found, then = [], offset(first_us)
+    for week in range(first_us, last_us, 7 * DAY_US):
+        low, high, before = week, week + 7 * DAY_US, then
+        then = offset(high)
+        if then == before:
+            continue
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if offset(middle) == before else (low, middle)
+        found.append(high)
+    return found
+
+
+def test_every_microsecond_is_in_one_month_of_every_zone_2020_to_2040() -> None:
+    """Invariant 14, all of it: the months of every zone from 2020 to 2040 touch one another, and
+    the microseconds around each of their ends and around each change of the zone's clock are in
+    exactly the month that holds them.
+    """
+    changes = 0
+    for name in ZONES:
+        first, end = month_of(Y2020_US, name)
+        starts = [first]
+        while end < Y2041_US:
+            starts.append(end)
+            assert 27 * DAY_US < end - starts[-2] < 32 * DAY_US
+            end = month_after(end, name)
+        assert len(starts) in {252, 253}
+        changed = _changes(name, Y2020_US, Y2041_US)
+        changes += len(changed)
+        for at in (*starts[1:], *changed):
+            for instant in (at - 1, at, at + 1):
+                start, after = month_of(instant, name)
+                assert start <= instant < after
+                assert start == starts[bisect_right(starts, instant) - 1]
+                assert after == (*starts, end)[bisect_right(starts, instant)]
+    assert changes > 5000
 
 
 @pytest.mark.parametrize("name", ["", "Nowhere/City", "../etc/passwd", "/etc/passwd", "é", "A\0"])
