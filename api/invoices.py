@@ -13,7 +13,7 @@ from api.invoice_page import POLICY, Names, invoice_page, local
 from api.paging import before, page_size
 from api.services import Services
 from api.viewing import own_scope, page, tagged, viewed
-from contracts.http import Page
+from contracts.http import Money, Page
 from contracts.http_money import Invoice
 from domain.errors import DomainError
 from evidence.files import content_name
@@ -60,7 +60,7 @@ async def invoice_file(request: FrontRequest, invoice_id: FromPath[str]) -> Resp
     """The canonical file, byte for byte as the log seals it."""
     services, position = await viewed(request)
     found = await _invoice(services, request, invoice_id, position)
-    data = _sealed(services, found)
+    data = sealed_file(services, found.sha256)
     return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})
 
 
@@ -69,14 +69,15 @@ async def show_page(request: FrontRequest, invoice_id: FromPath[str]) -> Respons
     """The sealed file as a page for people, to be read or printed; its numbers are the file's."""
     services, position = await viewed(request)
     found = await _invoice(services, request, invoice_id, position)
-    data = _sealed(services, found)
+    data = sealed_file(services, found.sha256)
     names = await services.reads.ask(_names, found)
     headers = {"Content-Security-Policy": POLICY, "ETag": f'"{found.sha256}-{found.state}"'}
     return Response(invoice_page(data, found, names), media_type="text/html", headers=headers)
 
 
-def _sealed(services: Services, found: billing_read.Invoice) -> bytes:
-    data = services.storage.read(content_name(found.sha256))
+def sealed_file(services: Services, sha256: str) -> bytes:
+    """Raises: DomainError invoice.file_unavailable."""
+    data = services.storage.read(content_name(sha256))
     if data is None:
         raise DomainError("invoice.file_unavailable", "the file is not in the storage yet")
     return data
@@ -108,18 +109,25 @@ async def _invoice(
 
 
 def _given(row: billing_read.Invoice) -> Invoice:
-    minor = row.total_minor * 10 ** (PICO_DIGITS - row.minor_digits)
+    unit = 10 ** (PICO_DIGITS - row.minor_digits)
+
+    def of(minor: int | None) -> Money | None:
+        return None if minor is None else money(minor * unit, row.currency)
+
     return Invoice(
         id=row.invoice,
         number=row.number,
         organization=row.organization,
         account=row.account,
         period=row.period,
-        total=money(minor, row.currency),
+        total=money(row.total_minor * unit, row.currency),
         exact=money(row.total_pico, row.currency),
         line_count=row.line_count,
         file=row.file,
         sha256=row.sha256,
         state=row.state,
         finalized_at=instant(row.finalized_us),
+        seller=row.seller,
+        net=of(row.net_minor),
+        tax=of(row.tax_minor),
     )

@@ -109,6 +109,8 @@ class PeriodClosed(Given, frozen=True):
 
 
 class Invoice(Given, frozen=True):
+    """`exact`: before tax and rounding. Without a seller `seller`, `net` and `tax` are null."""
+
     id: str
     number: str
     organization: str
@@ -121,3 +123,6 @@ class Invoice(Given, frozen=True):
     sha256: str
     state: str
     finalized_at: Instant
+    seller: str | None
+    net: Money | None
+    tax: Money | None

@@ -125,6 +125,15 @@ class CreditNoteNew(Taken, frozen=True, kw_only=True):
     lines: Annotated[tuple[CreditPart, ...], Meta(max_length=500)] = ()
 
 
+class CreditOrder(Given, frozen=True):
+    """The credit note has its number and its file once `GET /v1/credit-notes/{id}` finds it."""
+
+    id: str
+    invoice: str
+    why: str
+    ordered_at: Instant
+
+
 class CreditNote(Given, frozen=True):
     """`net` and `tax` in whole minor units of the currency; `total` is both."""
 

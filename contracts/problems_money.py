@@ -12,6 +12,7 @@ country.unknown|400|No such country|Send a code of ISO 3166-1, two capital lette
 credit.exceeds|409|Not as much is left|Read what is left of the line, and ask for that or less.
 credit.nothing_left|409|Nothing is left of the invoice|Nothing: credit notes have taken all of it.
 credit.too_many|400|Too many lines|Name at most 500, each once, in order; or none for all that is left.
+credit.unknown|404|No such credit note|Order it first.
 credit.unknown_line|400|No such line|Count the lines of the invoice's file from 0.
 currency.unknown|400|No such currency|Send a code of ISO 4217 that is in use.
 invoice.exists|409|The invoice is final|Correct it with a credit note.

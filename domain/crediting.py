@@ -87,6 +87,13 @@ class Left:
         self._pico = [line.amount_pico for line in draft.lines]
         self._base: dict[Rate, int] = {}  # credited so far
 
+    def copy(self) -> "Left":
+        """Another one that is taken from apart."""
+        other = Left(self._invoice, self._number, self._draft)
+        other._minor, other._pico = [*self._minor], [*self._pico]
+        other._base = {**self._base}
+        return other
+
     def take(self, parts: tuple[Part, ...], why: str) -> CreditDraft:
         """The credit note of these parts, in order of lines; of all that is left if there are none.
 

@@ -75,6 +75,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.invoice.finalized.v1": invoice.Finalized,
     "gpuaas.invoice.issued.v1": invoice.Issued,
     "gpuaas.invoice.finalized.v2": invoice.TaxedFinalized,
+    "gpuaas.credit_note.ordered.v1": invoice.CreditOrdered,
     "gpuaas.credit_note.issued.v1": invoice.Credited,
     "gpuaas.image.registered.v1": image.Registered,
     "gpuaas.meter.registered.v1": meter.Registered,

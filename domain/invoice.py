@@ -1,14 +1,14 @@
 """An invoice: a closed period's charges, fixed once and for ever.
 
 (none) -Finalize | FinalizeTaxed-> Final -Issue-> Sent
-Final | Sent -Credit-> the same, less what was credited
+Final | Sent -OrderCredit-> the same, with a credit note ordered -Credit-> with it issued
 """
 
 from typing import assert_never
 
 from msgspec import Struct, structs
 
-from domain.crediting import CreditDraft, Part, credit_file_name
+from domain.crediting import CreditDraft, Left, Part, credit_file_name
 from domain.decider import Decider
 from domain.errors import DomainError
 from domain.statement import InvoiceDraft, file_name
@@ -42,8 +42,18 @@ class Issue(Struct, frozen=True):
     now_us: int
 
 
+class OrderCredit(Struct, frozen=True):
+    """`left` is what every order of the state has left; `parts` none: all of it."""
+
+    credit_note: str
+    left: Left
+    parts: tuple[Part, ...]
+    why: str
+    now_us: int
+
+
 class Credit(Struct, frozen=True):
-    """`draft` was made of `parts` (none: all that is left) after every credit note of the state.
+    """The order, carried out: `draft` was made of its parts after all credit notes issued so far.
 
     In one append with `seller.credited`, whose sequence `number` shows, and `file_sealed`.
     """
@@ -51,12 +61,11 @@ class Credit(Struct, frozen=True):
     credit_note: str
     number: str
     draft: CreditDraft
-    parts: tuple[Part, ...]
     sha256: str
     now_us: int
 
 
-type Command = Finalize | FinalizeTaxed | Issue | Credit
+type Command = Finalize | FinalizeTaxed | Issue | OrderCredit | Credit
 
 
 class Finalized(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.invoice.finalized.v1"):
@@ -98,6 +107,15 @@ class Issued(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.invoic
     issued_us: int
 
 
+class CreditOrdered(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.credit_note.ordered.v1"
+):
+    credit_note: str
+    parts: tuple[Part, ...]
+    why: str
+    decided_us: int
+
+
 class Credited(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.credit_note.issued.v1"):
     credit_note: str
     number: str
@@ -113,7 +131,7 @@ class Credited(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.cred
     issued_us: int
 
 
-type Event = Finalized | TaxedFinalized | Issued | Credited
+type Event = Finalized | TaxedFinalized | Issued | CreditOrdered | Credited
 
 
 class Missing(Struct, frozen=True):
@@ -121,20 +139,24 @@ class Missing(Struct, frozen=True):
 
 
 class Final(Struct, frozen=True):
+    """`orders` of credit notes, in order; `issued`: their ids, as far as they are carried out."""
+
     finalized: Finalized | TaxedFinalized
-    credits: tuple[Credited, ...] = ()
+    orders: tuple[CreditOrdered, ...] = ()
+    issued: tuple[str, ...] = ()
 
 
 class Sent(Struct, frozen=True):
     finalized: Finalized | TaxedFinalized
-    credits: tuple[Credited, ...] = ()
+    orders: tuple[CreditOrdered, ...] = ()
+    issued: tuple[str, ...] = ()
 
 
 type State = Missing | Final | Sent
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `invoice.{exists,unknown,no_seller}`."""
+    """Raises DomainError `invoice.{exists,unknown,no_seller}`, `credit.*`."""
     match command, state:
         case Finalize(), Missing():
             return [_finalized(command)]
@@ -148,11 +170,15 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Issued(command.now_us)]
         case Issue(), Sent():
             return []
-        case Credit(), Final(TaxedFinalized() as done) | Sent(TaxedFinalized() as done):
-            return [_credited(command, done)]
-        case Credit(), Final() | Sent():
+        case OrderCredit(), Final(TaxedFinalized()) | Sent(TaxedFinalized()):
+            command.left.copy().take(command.parts, command.why)
+            name, parts, why = command.credit_note, command.parts, command.why
+            return [CreditOrdered(name, parts, why, command.now_us)]
+        case Credit(), (Final(TaxedFinalized()) | Sent(TaxedFinalized())):
+            return _credited(command, state)
+        case ((OrderCredit() | Credit()), (Final() | Sent())):
             raise DomainError("invoice.no_seller", "only a seller's invoice gets credit notes")
-        case Issue() | Credit(), Missing():
+        case ((Issue() | OrderCredit() | Credit()), Missing()):
             raise DomainError("invoice.unknown", "no such invoice")
         case _:
             raise DomainError("invoice.not_possible", "no such step")
@@ -177,13 +203,21 @@ def _taxed(command: FinalizeTaxed) -> TaxedFinalized:
     )
 
 
-def _credited(command: Credit, of: TaxedFinalized) -> Credited:
-    draft = command.draft
-    return Credited(
-        *(command.credit_note, command.number, of.account, of.seller, command.parts, draft.why),
-        *(draft.net_minor, draft.tax_minor, draft.total_minor, credit_file_name(command.number)),
-        *(command.sha256, command.now_us),
-    )
+def _credited(command: Credit, state: Final | Sent) -> list[Event]:
+    of, draft, note = state.finalized, command.draft, command.credit_note
+    assert isinstance(of, TaxedFinalized)
+    order = next((one for one in state.orders if one.credit_note == note), None)
+    if order is None:
+        raise DomainError("credit.unknown", "nobody ordered this credit note")
+    if note in state.issued:
+        return []
+    return [
+        Credited(
+            *(note, command.number, of.account, of.seller, order.parts, order.why),
+            *(draft.net_minor, draft.tax_minor, draft.total_minor),
+            *(credit_file_name(command.number), command.sha256, command.now_us),
+        )
+    ]
 
 
 def evolve(state: State, event: Event) -> State:
@@ -192,10 +226,13 @@ def evolve(state: State, event: Event) -> State:
             return Final(event)
         case Issued():
             assert isinstance(state, Final)
-            return Sent(state.finalized, state.credits)
+            return Sent(state.finalized, state.orders, state.issued)
+        case CreditOrdered():
+            assert isinstance(state, Final | Sent)
+            return structs.replace(state, orders=(*state.orders, event))
         case Credited():
             assert isinstance(state, Final | Sent)
-            return structs.replace(state, credits=(*state.credits, event))
+            return structs.replace(state, issued=(*state.issued, event.credit_note))
         case _:
             assert_never(event)
 

@@ -99,6 +99,10 @@ _File: Final = msgspec.defstruct(
 )
 
 
+class _Named(Struct, frozen=True):
+    number: str
+
+
 def step_minor(minor_digits: int) -> int:
     """What every shown amount is a multiple of, in minor units: 1 where they have <= 2 places."""
     return int(10 ** max(0, minor_digits - SHOWN_DIGITS))
@@ -184,3 +188,9 @@ def _line(line: InvoiceLine, rate: Rate, shown: int) -> TaxedLine:
 def taxed_file(draft: TaxedDraft, number: str) -> bytes:
     """The canonical JSON that `evidence.file_sealed` binds under `statement.file_name(number)`."""
     return msgspec.json.encode(_File("gpuaas-invoice/2", number, *msgspec.structs.astuple(draft)))
+
+
+def read_taxed_file(data: bytes) -> tuple[str, TaxedDraft]:
+    """The number and the draft that `taxed_file` wrote. Raises: msgspec.DecodeError."""
+    number = msgspec.json.decode(data, type=_Named).number
+    return number, msgspec.json.decode(data, type=TaxedDraft)

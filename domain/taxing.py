@@ -81,6 +81,16 @@ class Taxes:
         )
         return _posted(ledger, orders)
 
+    def left(self, stream: str) -> Left:
+        """What credit notes issued so far have left of the invoice, to be taken from apart.
+
+        Raises: DomainError `rating.credit_differs`.
+        """
+        found = self._left.get(stream)
+        if found is None:
+            raise DomainError("rating.credit_differs", f"{stream} was not finalized with tax")
+        return found.copy()
+
     def credited(
         self, position: int, stream: str, fact: invoice.Credited, ledger: Ledger
     ) -> list[Transfer]:

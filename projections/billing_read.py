@@ -62,7 +62,10 @@ class Period(Struct, frozen=True):
 
 
 class Invoice(Struct, frozen=True):
-    """`total_minor` in the currency's minor unit; `file` is the sealed file that says it all."""
+    """`total_minor` in the currency's minor unit; `file` is the sealed file that says it all.
+
+    Of an invoice without a seller `seller`, `net_minor` and `tax_minor` are null.
+    """
 
     invoice: str
     from_position: int
@@ -83,6 +86,9 @@ class Invoice(Struct, frozen=True):
     finalized_us: int
     state: str
     since_us: int
+    seller: str | None = None
+    net_minor: int | None = None
+    tax_minor: int | None = None
 
 
 class InvoiceLine(Struct, frozen=True):
@@ -166,9 +172,11 @@ ORDER BY t.account, t.sequence
 _INVOICES: Final = """
 SELECT i.invoice, i.from_position, i.organization, i.number, i.account, i.period,
   p.start_us, p.end_us, i.currency, i.minor_digits, i.total_pico, i.total_minor, i.line_count,
-  i.file, i.sha256, i.closed, i.finalized_us, s.state, s.since_us
+  i.file, i.sha256, i.closed, i.finalized_us, s.state, s.since_us, t.seller, t.net_minor,
+  t.tax_minor
 FROM views.invoice i
 JOIN views.invoice_state s ON s.invoice = i.invoice AND [s]
+LEFT JOIN views.invoice_tax t ON t.invoice = i.invoice AND [t]
 LEFT JOIN views.period p ON p.period = i.period AND [p]
 WHERE [i]
 """

@@ -32,6 +32,22 @@ class Selling(Struct):
     registered: seller.Registered
     version: int = 1
     invoices: int = 0
+    credits: int = 0
+
+
+class ToCredit(Struct, frozen=True):
+    """A credit note that is ordered and not issued."""
+
+    stream: str
+    org: str
+    order: invoice.CreditOrdered
+
+
+class Sold(Struct):
+    """A seller's invoice."""
+
+    state: invoice.State
+    version: int = 1
 
 
 class Due(Struct, frozen=True):
@@ -57,6 +73,7 @@ TAGS: Final = frozenset(
         "seller.rate_set",
         "seller.invoiced",
         "seller.credited",
+        "credit_note.ordered",
         "credit_note.issued",
     )
 ) | {"gpuaas.invoice.finalized.v2"}
@@ -70,12 +87,19 @@ class Duties:
         self.sellers: dict[str, Selling] = {}
         self.running: dict[str, OpenPeriod] = {}
         self.to_invoice: dict[str, Due] = {}
+        self.to_credit: dict[str, ToCredit] = {}  # by credit note, in order of the log
+        self.invoices: dict[str, Sold] = {}
         self.to_issue: dict[str, str] = {}  # invoice stream -> its organization
 
     def apply(self, entry: Entry, fact: Struct) -> None:
         """Remembers the fact; facts of other kinds change nothing."""
         billed = self.accounts.get(entry.stream)
         selling = self.sellers.get(entry.stream)
+        if isinstance(fact, invoice.TaxedFinalized):
+            self.invoices[entry.stream] = Sold(invoice.evolve(invoice.Missing(), fact))
+        elif (sold := self.invoices.get(entry.stream)) is not None:
+            assert isinstance(fact, invoice.Event.__value__), "a stream has its own facts"
+            sold.state, sold.version = invoice.evolve(sold.state, fact), entry.version
         match fact:
             case account.Opened():
                 self.accounts[entry.stream] = Billed(entry.org, entry.version, fact)
@@ -87,8 +111,14 @@ class Duties:
                 self.sellers[entry.stream] = Selling(fact)
             case seller.Invoiced() if selling is not None:
                 selling.version, selling.invoices = entry.version, fact.sequence
-            case seller.RateSet() | seller.Credited() if selling is not None:
+            case seller.Credited() if selling is not None:
+                selling.version, selling.credits = entry.version, fact.sequence
+            case seller.RateSet() if selling is not None:
                 selling.version = entry.version
+            case invoice.CreditOrdered():
+                self.to_credit[fact.credit_note] = ToCredit(entry.stream, entry.org, fact)
+            case invoice.Credited():
+                self.to_credit.pop(fact.credit_note, None)
             case period.Opened():
                 self.running[entry.stream] = OpenPeriod(
                     entry.stream, entry.org, entry.version, fact

@@ -32,7 +32,7 @@ async def finalize_due(log: EventLog, rater: Rater, storage: Storage, now_us: in
             done += await _finalize(log, rater, storage, due, now_us)
     for stream, org in list(rater.duties.to_issue.items()):
         facts = (invoice.Issued(now_us),)
-        done += await _append(log, (Write(stream, org, 1, facts),), f"issue\n{stream}")
+        done += await append_as(log, (Write(stream, org, 1, facts),), f"issue\n{stream}")
     return done
 
 
@@ -64,7 +64,7 @@ async def _finalize(log: EventLog, rater: Rater, storage: Storage, due: Due, now
         Write(due.account, due.org, billed.version, tuple(numbered)),
         Write(derived_id("files", due.period), "-", 0, (sealed,)),
     )
-    done = await _append(log, writes, f"finalize\n{due.period}")
+    done = await append_as(log, writes, f"finalize\n{due.period}")
     if done:
         _remember(billed, rater, due)
     return done
@@ -93,7 +93,7 @@ async def _finalize_taxed(
         Write(derived_id("files", due.period), "-", 0, (sealed,)),
     )
     reads = ((due.account, billed.version),)
-    done = await _append(log, writes, f"finalize\n{due.period}", reads)
+    done = await append_as(log, writes, f"finalize\n{due.period}", reads)
     if done:
         selling.version += 1
         selling.invoices += 1
@@ -109,12 +109,13 @@ def _remember(billed: Billed, rater: Rater, due: Due) -> None:
     rater.duties.to_invoice.pop(due.period, None)
 
 
-async def _append(
+async def append_as(
     log: EventLog,
     writes: tuple[Write, ...],
     command: str,
     reads: tuple[tuple[str, int], ...] = (),
 ) -> int:
+    """How many facts it appended: none when somebody did it before, or was faster."""
     try:
         done = await log.append(Append(writes, ACTOR, command_id(ACTOR, command), reads))
     except DomainError as error:

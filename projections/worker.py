@@ -16,6 +16,7 @@ from evidence.condition import PARTS, read_condition
 from evidence.log import EventLog
 from evidence.storage import Storage
 from projections import live, publisher, runner
+from projections.crediting import credit_due
 from projections.entries import envelope, fact_of
 from projections.invoicing import finalize_due
 from projections.losses import propose_due
@@ -154,6 +155,7 @@ async def react(
 async def _once(rater: Rater, log: EventLog, storage: Storage, now_us: int, grace_us: int) -> bool:
     await rater.catch_up()
     done = await finalize_due(log, rater, storage, now_us)
+    done += await credit_due(log, rater, storage, now_us)
     done += await propose_due(log, rater.losses, now_us)
     return bool(done + await keep_periods(log, rater.duties, now_us, grace_us))
 

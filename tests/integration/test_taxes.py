@@ -7,13 +7,16 @@ import msgspec
 import psycopg
 import pytest
 
+from api.erase import erase
 from evidence.files import sealed_content
 from evidence.log import EventLog
 from evidence.storage import Storage
 from projections import billing_read, taxes_read
+from projections.crediting import credit_due
 from projections.invoicing import finalize_due
 from projections.rater import Rater
 from projections.runner import catch_up
+from tests.api_stage import Stage, play, staged
 from tests.conftest import Database
 from tests.integration.projections_world import HOUR_US, T0
 from tests.integration.tax_world import TaxedPlatform
@@ -67,3 +70,110 @@ def test_two_finalizers_leave_no_gap_and_give_no_number_twice(
         await log.close()
 
     asyncio.run(run())
+
+
+def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A part, then all that is left; no more than that; both files are derived by the auditor."""
+
+    async def run() -> None:
+        log = await EventLog.open(database.app_url)
+        world = TaxedPlatform(1)
+        await world.played(log)
+        await log.close()
+        async with staged(database, nats_url, tmp_path, elect=False) as stage:
+            with psycopg.connect(database.app_url, autocommit=True) as conn:
+                reading = psycopg.connect(database.app_url, autocommit=True)
+                rater = Rater(reading, stage.services.log)
+                await react(rater, stage.services.storage, world)
+                await stage.views()
+                [found] = (await stage.get("/v1/invoices")).json()["items"]
+                assert (found["net"]["amount"], found["tax"]["amount"]) == (
+                    "3.490000000000", "0.660000000000",
+                )  # fmt: skip
+                path = f"/v1/invoices/{found['id']}/credit-notes"
+                part = {"why": "outage", "lines": [{"line": 0, "minor": 149}]}
+                answers = [await stage.post(path, part), await stage.post(path, part),
+                           await stage.post(path, part), await stage.post(path, {})]  # fmt: skip
+                assert [one.status_code for one in answers] == [201, 201, 409, 201]
+                assert answers[2].json()["code"] == "credit.exceeds"
+                assert (await stage.post(path, {})).json()["code"] == "credit.nothing_left"
+                await react(rater, stage.services.storage, world)
+                reading.close()
+                await stage.views()
+                notes = (await stage.get("/v1/credit-notes")).json()["items"]
+                assert [one["number"] for one in notes] == [
+                    "ACME-C000003", "ACME-C000002", "ACME-C000001",
+                ]  # fmt: skip
+                assert [one["total"]["amount"][:4] for one in notes] == ["0.60", "1.78", "1.77"]
+                shown = (await stage.get(f"/v1/credit-notes/{notes[2]['number']}")).json()
+                assert shown == notes[2]
+                file = (await stage.get(f"/v1/credit-notes/{shown['id']}/file")).json()
+                assert file["lines"][0]["amount_minor"] == 149
+                assert audit(conn) == 1
+                balances = billing_read.balances(conn, world.account)
+                assert {one.balance_pico for one in balances} == {0}
+
+    asyncio.run(run())
+
+
+async def react(rater: Rater, storage: Storage, world: TaxedPlatform) -> None:
+    """Invoices and credit notes until nothing is left to do."""
+    log, now = rater._log, T0 + world.period_us
+    done = 1
+    while done:
+        await rater.catch_up()
+        done = await finalize_due(log, rater, storage, now)
+        done += await credit_due(log, rater, storage, now)
+
+
+def test_sellers_and_rates_over_http(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """One prefix, one seller; the first rate holds since ever; a buyer needs a rate; names are
+    forgotten on request, facts are not.
+    """
+
+    async def scene(stage: Stage) -> None:
+        new = {"name": "Verkauf AG", "vat_id": "DE123456789", "country": "DE", "prefix": "VK"}
+        seller = (await stage.post("/v1/sellers", new)).json()
+        again = await stage.post("/v1/sellers", {**new, "name": "Other"})
+        assert (again.status_code, again.json()["code"]) == (409, "seller.exists")
+        bad = await stage.post("/v1/sellers", {**new, "prefix": "XX", "country": "XX"})
+        assert bad.json()["code"] == "country.unknown"
+        rates = f"/v1/sellers/{seller['id']}/rates"
+        late = {"treatment": "standard", "country": "DE", "category": "S", "rate_bp": 1900,
+                "effective_from": "2030-01-01T00:00:00Z"}  # fmt: skip
+        assert (await stage.post(rates, late)).json()["code"] == "tax.first_rate"
+        first = {**late, "effective_from": None}
+        assert (await stage.post(rates, first)).status_code == 201
+        assert (await stage.post(rates, first)).status_code == 201
+        assert (await stage.post(rates, {**first, "rate_bp": 1})).json()["code"] == (
+            "tax.rate_exists"
+        )
+        assert (await stage.post(rates, late)).status_code == 201
+        reverse = {"treatment": "reverse", "country": "FR", "category": "AE", "reason": "x"}
+        assert (await stage.post(rates, reverse)).status_code == 400
+        reverse["reason"] = "VATEX-EU-AE"
+        assert (await stage.post(rates, reverse)).status_code == 201
+        org = (await stage.post("/v1/organizations", {"name": "O"})).json()["id"]
+        body = {"organization": org, "currency": "EUR", "zone": "Europe/Paris"}
+        account = (await stage.post("/v1/accounts", body)).json()["id"]
+        path = f"/v1/accounts/{account}/tax"
+        await stage.views()
+        assert (await stage.get(path)).status_code == 404
+        buyer = {"seller": seller["id"], "name": "Acheteur", "country": "FR",
+                 "treatment": "standard"}  # fmt: skip
+        assert (await stage.post(path, buyer)).json()["code"] == "tax.no_rate"
+        buyer["treatment"] = "reverse"
+        assert (await stage.post(path, buyer)).json()["code"] == "tax.vat_id_missing"
+        buyer["vat_id"] = "FR12345678901"
+        assert (await stage.post(path, buyer)).status_code == 201
+        await stage.views()
+        assert (await stage.get(path)).json()["party"]["name"] == "Acheteur"
+        assert [one["rate_bp"] for one in (await stage.get(rates)).json()["items"]] == [0, 1900,
+                                                                                         1900]  # fmt: skip
+        assert [one["prefix"] for one in (await stage.get("/v1/sellers")).json()["items"]] == ["VK"]
+        erase(database.owner_url, account)
+        assert (await stage.get(path)).json()["party"] is None
+
+    play(database, nats_url, tmp_path, scene)

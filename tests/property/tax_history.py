@@ -128,6 +128,7 @@ class TaxWorld:
             seller.credit_number(self.prefix, self.notes),
         )
         data = credit_file(draft, said)
+        self.history.add(stream_id, invoice.CreditOrdered(note, taken, "correction", 0))
         cause = f"cmd:{len(self.history.facts):064x}"
         fact = invoice.Credited(
             note, said, self.owner, SELLER, taken, "correction", draft.net_minor,

@@ -56,6 +56,9 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "number account seller period currency minor_digits total_pico net_minor tax_minor"
         " total_minor line_count file sha256 closed finalized_us",
     ),
+    "gpuaas.credit_note.ordered.v1": _shape(
+        "decided_us", "credit_note parts why decided_us", parts=LIST
+    ),
     "gpuaas.credit_note.issued.v1": _shape(
         "net_minor tax_minor total_minor issued_us",
         "credit_note number account seller parts why net_minor tax_minor total_minor file sha256"

@@ -64,6 +64,7 @@ class Taxing:
             ),
             "gpuaas.account.taxed.v1": self._taxed,
             "gpuaas.invoice.finalized.v2": self._finalized,
+            "gpuaas.credit_note.ordered.v1": self._ordered,
             "gpuaas.credit_note.issued.v1": self._credited,
         }
 
@@ -233,6 +234,12 @@ class Taxing:
 
     # -- credit notes --------------------------------------------------------------------
 
+    def _ordered(self, position: int, entry: Row, fact: Row) -> None:
+        if self._spill.get("credit_note", "", fact["credit_note"]) is not None:
+            raise Invalid("books.credit", "ordered before", position=position, field="credit_note")
+        order = [entry["stream"], fact["parts"], fact["why"]]
+        self._spill.put("credit_note", "", fact["credit_note"], order)
+
     def _credited(self, position: int, entry: Row, fact: Row) -> None:
         invoice, note = entry["stream"], fact["credit_note"]
         head = self._spill.get("credit_head", "", invoice)
@@ -240,9 +247,10 @@ class Taxing:
             fact["account"], fact["seller"],
         ):  # fmt: skip
             raise Invalid("books.credit", "not of that invoice", position=position, field="account")
-        if self._spill.get("credit_note", "", note) is not None:
-            raise Invalid("books.credit", "named before", position=position, field="credit_note")
-        self._spill.put("credit_note", "", note, 1)
+        ordered = self._spill.get("credit_note", "", note)
+        if ordered != [invoice, fact["parts"], fact["why"]]:
+            raise Invalid("books.credit", "not as ordered", position=position, field="credit_note")
+        self._spill.put("credit_note", "", note, [])
         digits = head["minor_digits"]
         minor = 10 ** (12 - digits)
         lines = self._taken(position, invoice, fact["parts"], digits)

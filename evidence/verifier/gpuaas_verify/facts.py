@@ -52,6 +52,7 @@ invoice.finalized.v1     invoice       number$ account$ period$ currency$ minor_
 invoice.issued.v1        invoice       issued_us
 invoice.finalized.v2     invoice       number$ account$ seller$ period$ currency$ minor_digits \
  total_pico net_minor tax_minor total_minor line_count file$ sha256# closed finalized_us
+credit_note.ordered.v1   invoice       credit_note$ parts[c why$ decided_us
 credit_note.issued.v1    invoice       credit_note$ number$ account$ seller$ parts[c why$ \
  net_minor tax_minor total_minor file$ sha256# issued_us
 seller.registered.v1     seller        party@ country$ prefix$ terms_days registered_us
