@@ -17,8 +17,9 @@ _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE: Final = ("400", "401", "403", "404", "500", "503")
 _ACTING: Final = ("409", "412", "413", "415", "422", "428")
 _PUBLIC: Final = ("400", "500", "503")
-# Nodes prove themselves by a token or key of their own, and repeat without an Idempotency-Key.
-_NODES_OWN: Final = frozenset({"/v1/enrol", "/v1/nodes/host-certificates"})
+# Nodes and sources prove themselves by a token or key of their own, and repeat without an
+# Idempotency-Key.
+_NODES_OWN: Final = frozenset({"/v1/enrol", "/v1/nodes/host-certificates", "/v1/readings"})
 
 
 def document() -> dict[str, Any]:

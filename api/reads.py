@@ -10,8 +10,11 @@ import psycopg
 from psycopg.rows import dict_row
 
 from domain.errors import DomainError
+from projections.live import position
 
+WAIT_US: Final = 5_000_000
 _POLL_S: Final = 0.02
+_BEHIND_S: Final = 0.01
 # The lock comes before the snapshot, which the first SELECT takes: views that are rebuilt are not
 # swapped under a question, and what it sees of them is all there (migrations/0019_swap.sql).
 _BEGIN: Final = """
@@ -90,3 +93,18 @@ async def until[T](ask: Callable[[], Any], done: Callable[[T], bool], wait_us: i
         if done(found) or asyncio.get_running_loop().time() >= deadline:
             return found
         await asyncio.sleep(_POLL_S)
+
+
+async def reached(reads: Reads, wanted: int, wait_us: int = WAIT_US) -> int:
+    """How many entries the views hold, once that is more than `wanted`. Raises: view.behind."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait_us / 1_000_000
+    while (held := await reads.ask(position)) <= wanted:
+        if loop.time() >= deadline:
+            raise DomainError(
+                "view.behind",
+                f"the views have not reached position {wanted} yet",
+                {"position": wanted, "applied": held},
+            )
+        await asyncio.sleep(_BEHIND_S)
+    return held

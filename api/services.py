@@ -1,10 +1,9 @@
 """What one API process is made of, built once and closed in reverse; every controller uses it."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
@@ -15,11 +14,12 @@ from api.admission.election import Admission
 from api.auth import Verifier
 from api.claims import Claims
 from api.config import Settings
-from api.edge import whole
+from api.edge import now_us, whole
 from api.fleet import node_ca
 from api.fleet.keys import ed25519
 from api.fleet.node_ca import NodeCa
-from api.reads import Reads
+from api.metering.desk import Desk
+from api.reads import WAIT_US, Reads, reached
 from api.ssh.authority import Authority, authority
 from api.terminal.sessions import Terminals
 from api.tokens import AUDIENCE, ISSUER, issuer_public
@@ -30,10 +30,6 @@ from evidence.log import EventLog
 from evidence.storage import Storage
 from evidence.tail import gated
 from evidence.wake import HeadWake
-from projections.live import position
-
-WAIT_US: Final = 5_000_000
-_POLL_S: Final = 0.01
 
 
 class Services(Struct, frozen=True):
@@ -53,6 +49,7 @@ class Services(Struct, frozen=True):
     heads: HeadWake
     project_orgs: dict[str, str]
     turns: Turns
+    desk: Desk
 
     async def fresh(self, request: Any) -> None:
         """Returns when the views hold the caller's Min-Log-Position.
@@ -69,17 +66,7 @@ class Services(Struct, frozen=True):
 
     async def reached(self, wanted: int) -> int:
         """How many entries the views hold, once that is more than `wanted`. Raises: view.behind."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + WAIT_US / 1_000_000
-        while (held := await self.reads.ask(position)) <= wanted:
-            if loop.time() >= deadline:
-                raise DomainError(
-                    "view.behind",
-                    f"the views have not reached position {wanted} yet",
-                    {"position": wanted, "applied": held},
-                )
-            await asyncio.sleep(_POLL_S)
-        return held
+        return await reached(self.reads, wanted)
 
 
 def services_of(request: Any) -> Services:
@@ -115,6 +102,8 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         admission = Admission(settings.database_url, log, client, heads)
         await admission.start()
         exits.push_async_callback(admission.close)
+        desk = Desk(log, reads, now_us)
+        exits.push_async_callback(desk.close)
         yield Services(
             settings=settings,
             verifier=verifier or Verifier(issuer_public(settings), ISSUER, AUDIENCE),
@@ -132,4 +121,5 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             heads=heads,
             project_orgs={},
             turns=Turns(),
+            desk=desk,
         )

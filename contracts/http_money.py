@@ -25,10 +25,16 @@ class MoneyNew(Taken, frozen=True):
 
 
 class MeterNew(Taken, frozen=True):
+    """`source` `readings`: sources report it, with exactly these `dimensions`; a price is found by
+    `model`, in state `read`, and quoted per `divisor` units. `lifecycle`: the platform counts it.
+    """
+
     meter: Word
     unit: Word
     source: Annotated[str, Meta(pattern="^(lifecycle|readings)$")]
-    aggregation: Annotated[str, Meta(pattern="^sum$")] = "sum"
+    aggregation: Annotated[str, Meta(pattern="^(sum|max|last|time-weighted)$")] = "sum"
+    divisor: Positive = 1
+    dimensions: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=8)] = ("model",)
 
 
 class Meter(Given, frozen=True):
@@ -37,6 +43,8 @@ class Meter(Given, frozen=True):
     unit: str
     source: str
     aggregation: str
+    divisor: str
+    dimensions: list[str]
 
 
 class PriceNew(Taken, frozen=True, kw_only=True):

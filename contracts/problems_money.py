@@ -1,4 +1,4 @@
-"""Refusal codes of accounts, prices, periods, invoices and tax: rows of the table in problems.py."""
+"""Refusal codes of accounts, prices, readings, periods, invoices and tax: rows of the table in problems.py."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ invoice.no_seller|409|No seller stands behind it|Give the account a seller: its 
 invoice.not_possible|409|Not possible for this invoice|Read its state.
 invoice.unknown|404|No such invoice|Check the id.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
-meter.invalid|400|Not a meter|Source is `lifecycle` or `readings`, aggregation `sum`.
+meter.invalid|400|Not a meter|What the platform counts is `sum` from `lifecycle`; readings have a `model` among their dimensions.
 period.exists|409|The period exists|Read it; its instants never change.
 period.next_missing|409|No later period is open|Repeat when the worker has opened the next one.
 period.none|409|No billing period is open|Open the account's first period before any use.
@@ -40,16 +40,31 @@ rating.account_invalid|503|The log's accounts do not add up|Operator: rating hal
 rating.credit_differs|500|A credit note differs from the log|Operator: stop; run gpuaas-verify on the bundle.
 rating.invoice_differs|503|An invoice differs from its charges|Operator: rating halts; compare both.
 rating.invoice_order|503|Invoiced twice or too early|Operator: rating halts; find the writer.
+rating.no_meter|503|Readings of a meter that nobody registered|Operator: rating halts; run fsck.
 rating.no_period|503|No period books a charge|Operator: open the account's next period.
 rating.no_price|503|Nothing prices a charge|Operator: publish a price for it.
 rating.overflow|503|A sum leaves 10^38|Operator: rating halts; find the quantity.
 rating.period_order|503|Periods out of order|Operator: rating halts; find the writer.
 rating.tax|500|No tax can be told|Operator: stop; run gpuaas-verify on the bundle.
 rating.unknown_runtime|503|A runtime that nobody requested|Operator: rating halts; run fsck.
+reading.conflict|409|Another reading has this key|Send new readings under new numbers; what is sealed stands.
+reading.epoch_over|409|An earlier epoch takes nothing new|Go on in the latest epoch, or begin a higher one.
+reading.gap|409|Numbers are missing|Send from the expected number on.
+reading.in_future|409|It has not happened yet|Send it again when its time is over; check the clock.
+reading.invalid|400|Not a reading of its meter|Send what the meter counts, with exactly its dimensions.
+reading.no_meter|409|No such meter for this source|Register the meter, and the source for it.
+reading.no_period|409|No period of the account holds it|Send only what was used since the account was opened.
+reading.no_price|409|Nothing prices this reading|Operator: publish a price of its meter and model, state `read`.
+reading.no_resource|409|Not the source's resource|Report the source's own project or its runtimes.
+reading.unsigned|401|Not signed by its source|Sign the chain of these readings with the registered key.
 seller.exists|409|The seller exists|Read it, or choose another prefix.
 seller.not_possible|409|Not possible for this seller|Read its state and send what it allows.
 seller.prefix_taken|409|The prefix is taken|Choose another prefix.
 seller.unknown|404|No such seller|Check the id.
+source.exists|409|The source exists|Register another key for another source.
+source.invalid|400|Not a source|Send a key of 64 hex digits and the meters it may report, each once.
+source.revoked|409|The source was revoked|Register a new one.
+source.unknown|404|No such source may report|Check its id and whether it was revoked.
 tax.first_rate|409|Its first rate holds for all meters since ever|Set that one first: meter `*`, without `effective_from`.
 tax.mixed|409|In and out of the scope of tax|Set all rates of that treatment and country to `O`, or none.
 tax.no_rate|409|No rate for such a buyer|Set the seller's rate for that treatment and country first.

@@ -1,6 +1,6 @@
 """Facts in, rated intervals and transfers out: the fold that contracts/rating.md prescribes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -10,6 +10,8 @@ from domain import account, invoice, meter, node, period, pricebook, runtime, vo
 from domain.charging import Payer, RatedInterval, Resource, Rows, Service, charge
 from domain.errors import DomainError
 from domain.ledger import Balance, Ledger, Order, Transfer, post
+from domain.rating_readings import Meters
+from domain.reading import Reading
 from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
 from domain.tariff import Tariff, gpu_scope, storage_scope
 from domain.taxed import TaxedDraft, taxed_file
@@ -33,6 +35,7 @@ class Books:
         self._resources: dict[str, Resource] = {}
         self._simulated: dict[str, bool] = {}
         self._storage = False  # volumes created from now on are metered
+        self._meters = Meters(self.tariff, self._account, self._runtime)
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             runtime.Requested: self._requested,
             runtime.Allocated: self._allocated,
@@ -56,6 +59,7 @@ class Books:
             invoice.TaxedFinalized: self._finalized_taxed,
             invoice.Credited: self._credited,
             **self.taxes.on,
+            **self._meters.on,
         }
 
     def apply(self, position: int, stream: str, fact: Struct) -> Rows:
@@ -66,6 +70,14 @@ class Books:
         """
         on = self._on.get(type(fact))
         return ([], []) if on is None else on(position, stream, fact) or ([], [])
+
+    def read(self, position: int, readings: Iterable[Reading]) -> Rows:
+        """The rows that the readings of the seal at the position cause (rating.md section 8).
+
+        Raises:
+            DomainError: as `apply`.
+        """
+        return self._meters.read(position, readings)
 
     @property
     def open_resources(self) -> dict[str, int]:
@@ -148,6 +160,7 @@ class Books:
 
     def _registered(self, _: int, __: str, fact: meter.Registered) -> None:
         self._storage |= meter.bills_storage(fact)
+        self._meters.register(fact)
 
     def _volume_created(self, position: int, stream: str, fact: volume_facts.Created) -> None:
         if self._storage:

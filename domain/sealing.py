@@ -41,3 +41,28 @@ class TransfersSealed(
     prev_seal: int | None
     through: int
     amount_sum_pico: int
+
+
+class ReadingsSealed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.usage.batch_sealed.v1"
+):
+    table: str
+    first_row: int
+    count: int
+    root: str
+    prev_seal: int | None
+    quantity_sum: int
+
+
+class ReadingQuarantined(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.usage.reading_quarantined.v1"
+):
+    """A source sent another payload under a key that is sealed already; nothing of it is rated."""
+
+    source: str
+    epoch: int
+    sequence: int
+    kept: str
+    refused: str
+    reading: str
+    decided_us: int

@@ -5,13 +5,14 @@ from typing import Final
 from domain import account, invoice, meter, period, pricebook
 from projections.batch import Apply, Batch
 from projections.entries import Entry
-from projections.table import Shape, text
+from projections.table import Shape, json, text
 
 SHAPES: Final = (
     Shape(
         "meter",
         ("stream",),
-        "stream, from_position, to_position, meter, unit, source, aggregation, registered_us",
+        "stream, from_position, to_position, meter, unit, source, aggregation, registered_us, "
+        "divisor, dimensions",
     ),
     Shape(
         "price",
@@ -43,10 +44,12 @@ SHAPES: Final = (
 )
 
 
-def _registered(b: Batch, e: Entry, f: meter.Registered) -> None:
+def _registered(b: Batch, e: Entry, f: meter.Registered | meter.ReadingsRegistered) -> None:
+    known = meter.evolve(meter.Missing(), f)
+    assert isinstance(known, meter.Counting), "what a registration makes"
     tail = (
-        f"{text(f.meter)}\t{text(f.unit)}\t{text(f.source)}\t{text(f.aggregation)}\t"
-        f"{f.registered_us}"
+        f"{text(f.meter)}\t{text(f.unit)}\t{text(known.source)}\t{text(f.aggregation)}\t"
+        f"{f.registered_us}\t{known.divisor}\t{json(known.dimensions)}"
     )
     b["meter"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail, new=e.version == 1)
 
@@ -104,6 +107,7 @@ def _issued(b: Batch, e: Entry, f: invoice.Issued) -> None:
 
 APPLY: Final[dict[type, Apply]] = {
     meter.Registered: _registered,
+    meter.ReadingsRegistered: _registered,
     pricebook.EntryPublished: _published,
     account.Opened: _account,
     account.Invoiced: _invoiced,

@@ -196,8 +196,8 @@ amount AS (
     sum(CASE WHEN t.debit = 'unbilled' THEN t.amount_pico ELSE -t.amount_pico END) AS amount_pico
   FROM views.transfer t
   WHERE t.booked = %(period)s AND t.kind = 'charge' AND [t] GROUP BY 1, 2, 3)
-SELECT coalesce(r.project, o.project) AS project, e.meter || ':' || l.model AS sku, e.price,
-  e.period AS service_period,
+SELECT coalesce(r.project, o.project, e.resource) AS project,
+  e.meter || ':' || l.model AS sku, e.price, e.period AS service_period,
   sum(e.quantity) AS quantity, coalesce(sum(a.amount_pico), 0) AS amount_pico
 FROM line e
 LEFT JOIN amount a USING (resource, price, period)
@@ -212,7 +212,9 @@ _USAGE: Final = """
 WITH resource AS (
   SELECT r.runtime AS resource, r.organization, r.project, r.account FROM views.runtime r WHERE [r]
   UNION ALL
-  SELECT s.volume, s.organization, s.project, s.account FROM views.volume s WHERE [s])
+  SELECT s.volume, s.organization, s.project, s.account FROM views.volume s WHERE [s]
+  UNION ALL
+  SELECT q.project, q.organization, q.project, q.account FROM views.project q WHERE [q])
 SELECT o.project, o.account, c.meter, t.model, c.price, t.price_pico, t.divisor, c.period,
   p.start_us, p.end_us, t.currency,
   count(*) FILTER (WHERE c.resource LIKE 'runtime-%%') AS runtimes,
@@ -235,7 +237,8 @@ ORDER BY 1, 9, 3, 4, 5
 _RUNNING: Final = """
 SELECT r.runtime, r.project, r.account, l.model, r.gpu_milli, e.since_us AS usable_us,
   (SELECT max(u.end_us) FROM views.rated_interval u
-    WHERE u.resource = r.runtime AND u.sign > 0 AND [u]) AS charged_until_us
+    WHERE u.resource = r.runtime AND u.meter = 'gpu.time' AND u.sign > 0 AND [u])
+    AS charged_until_us
 FROM views.allocation a
 JOIN views.runtime_state s ON s.runtime = a.runtime AND [s]
 JOIN views.runtime r ON r.runtime = s.runtime AND [r]

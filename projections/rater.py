@@ -4,15 +4,17 @@ import asyncio
 import os
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from msgspec import Struct
 
 from domain.errors import DomainError
 from domain.rating import Books, RatedInterval, Transfer, row_bytes
-from domain.sealing import IntervalsSealed, TransfersSealed
+from domain.reading import Reading
+from domain.sealing import IntervalsSealed, ReadingsSealed, TransfersSealed
 from evidence.append import Append, Bulk, Write
 from evidence.log import EventLog
-from evidence.reader import decode_entry
+from evidence.reader import decode_entry, read_rows
 from gpuaas_verify.merkle import leaf_hash, root_hash
 from projections import duties, losses
 from projections.entries import envelope, fact_of
@@ -20,7 +22,7 @@ from projections.views import read
 
 ACTOR: Final = "system-rater"
 BATCH: Final = 2_000
-RATED: Final = duties.TAGS | {
+_RATED: Final = duties.TAGS | {
     f"gpuaas.{name}.v1"
     for name in (
         "runtime.requested",
@@ -38,13 +40,19 @@ RATED: Final = duties.TAGS | {
         "volume.wiped",
         "volume.lost",
         "price.entry_published",
+        "project.created",
+        "usage.batch_sealed",
     )
 }
+RATED: Final = _RATED | {"gpuaas.meter.registered.v2"}
 _READ: Final = RATED | losses.TAGS
 _LAST: Final = """
 SELECT position, version, entry FROM log.entry WHERE stream = %(stream)s
 ORDER BY version DESC LIMIT 1
 """
+
+
+_READING: Final = msgspec.json.Decoder(Reading).decode
 
 
 class Tail(Struct):
@@ -122,11 +130,19 @@ class Rater:
         if fact is not None and entry.tag in losses.TAGS:
             self.losses.apply(entry, fact)
         if fact is not None and entry.tag in RATED:
-            intervals, transfers = self.books.apply(position, entry.stream, fact)
+            intervals, transfers = self._rated(position, entry.stream, fact)
             self.duties.apply(entry, fact)
             if position > self.through and (intervals or transfers):
                 self._pending.append(_Cause(position, intervals, transfers))
         self.at = position + 1
+
+    def _rated(
+        self, position: int, stream: str, fact: Struct
+    ) -> tuple[list[RatedInterval], list[Transfer]]:
+        if isinstance(fact, ReadingsSealed):
+            rows = read_rows(self._conn, fact.table, fact.first_row, fact.count)
+            return self.books.read(position, [_READING(raw) for _, raw in rows])
+        return self.books.apply(position, stream, fact)
 
     async def _find_streams(self) -> bool:
         """One rating and one ledger stream per log: their ids follow from entry 0's."""

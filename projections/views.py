@@ -24,6 +24,7 @@ from projections import (
     lending,
     networks,
     placing,
+    readings,
     runtimes,
     taxes,
     tenancy,
@@ -54,6 +55,7 @@ ROOMS: Final = (
     volumes,
     attestations,
     taxes,
+    readings,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

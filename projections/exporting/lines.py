@@ -65,7 +65,7 @@ amount AS (
   WHERE t.booked = %(booked)s AND t.kind = 'charge' AND [t]
     AND t.resource > %(after)s AND t.resource <= %(last)s
   GROUP BY 1, 2, 3)
-SELECT e.resource, w.words, coalesce(r.project, o.project), e.price,
+SELECT e.resource, w.words, coalesce(r.project, o.project, p.project), e.price,
   CASE WHEN l.account = 'default' THEN NULL ELSE (
     SELECT CASE WHEN x.divisor = l.divisor THEN x.price_pico END FROM views.price x
     WHERE x.account = 'default' AND x.meter = l.meter AND x.model = l.model
@@ -82,14 +82,16 @@ LEFT JOIN LATERAL (SELECT r.name, r.project FROM views.runtime r
   WHERE r.runtime = e.resource AND [r] LIMIT 1) r ON true
 LEFT JOIN LATERAL (SELECT o.name, o.project, o.node, o.from_position FROM views.volume o
   WHERE o.volume = e.resource AND [o] LIMIT 1) o ON true
+LEFT JOIN LATERAL (SELECT p.name, p.project FROM views.project p
+  WHERE p.project = e.resource AND [p] LIMIT 1) p ON true
 LEFT JOIN LATERAL (SELECT q.node, q.from_position FROM views.runtime_place q
   WHERE q.runtime = e.resource AND [q] LIMIT 1) q ON true
 LEFT JOIN views.node_identity i ON i.node = coalesce(q.node, o.node)
   AND i.from_position <= coalesce(q.from_position, o.from_position)
   AND (i.to_position IS NULL OR i.to_position > coalesce(q.from_position, o.from_position))
 LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN coalesce(r.name, o.name) ~ '^[0-9a-f]{64}$'
-    THEN decode(coalesce(r.name, o.name), 'hex') END
+  CASE WHEN coalesce(r.name, o.name, p.name) ~ '^[0-9a-f]{64}$'
+    THEN decode(coalesce(r.name, o.name, p.name), 'hex') END
   AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
 WHERE e.quantity <> 0 OR coalesce(a.amount_pico, 0) <> 0
 ORDER BY e.resource, e.meter, e.price, e.period

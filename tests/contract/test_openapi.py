@@ -7,7 +7,7 @@ from typing import Any
 
 from api.openapi import FILE, text
 
-NODES_OWN = {"/v1/enrol", "/v1/nodes/host-certificates"}
+NODES_OWN = {"/v1/enrol", "/v1/nodes/host-certificates", "/v1/readings"}
 
 
 def _document() -> dict[str, Any]:

@@ -21,6 +21,7 @@ from tests.unit import (
     test_verify_books_shelves,
     test_verify_books_tax,
     test_verify_books_upkeep,
+    test_verify_books_usage,
     test_verify_books_volumes,
 )
 from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, copy_with, mutants
@@ -32,6 +33,7 @@ TESTS = (
     test_verify_books_upkeep, test_verify_books_volumes,
     test_verify_books_shelves, test_verify_books_lending,
     tax_history, test_verify_books_tax,
+    test_verify_books_usage,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

@@ -8,6 +8,8 @@ rating; standard library only. How to use it, once entries and attestations are 
             books.feed(position, entry)
             # for a seal of either table, now or later, but in order of the table's seals:
             books.compare(table, first_row, decoded_rows)
+            # for a seal of readings, at once:
+            books.read(decoded_rows)
         report = books.finish()
 
 Memory is bounded (<= 200 MB): open resources, charge lines, prices, balances, rows not yet compared
@@ -31,6 +33,7 @@ from gpuaas_verify.books_rating import RATED, TRANSFER, Charging
 from gpuaas_verify.books_shape import check_shape
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_tax import Taxing
+from gpuaas_verify.books_usage import SEAL, Usage
 from gpuaas_verify.books_volumes import Volumes
 from gpuaas_verify.errors import Invalid
 
@@ -51,11 +54,13 @@ CAUSES = frozenset({
     "gpuaas.invoice.finalized.v1",
     "gpuaas.invoice.finalized.v2",
     "gpuaas.credit_note.issued.v1",
+    SEAL,
 })  # fmt: skip
 # A rated interval counts in the seal's sum with its sign; columns of the row without salt.
 SIGN, QUANTITY, AMOUNT = RATED.index("sign"), RATED.index("quantity"), TRANSFER.index("amount_pico")
 
 type Row = dict[str, Any]
+type Handler = Callable[[int, Row, Row], None]
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,11 @@ class Books:
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
             **dict.fromkeys(SEALS, self._sealed),
         }
+        self._usage = Usage(self._spill, self._charging)
+        for tag, handle in self._usage.handlers().items():
+            self._handlers[tag] = (
+                _both(self._handlers[tag], handle) if tag in self._handlers else handle
+            )
         self._next = 0
         self._seals: dict[str, deque[_Seal]] = {table: deque() for table in FIELDS}
         self._stream: dict[str, str] = {}
@@ -156,6 +166,8 @@ class Books:
         """
         if position != self._next:
             raise Invalid("books.position", f"fed {position}, not {self._next}", position=position)
+        if self._usage.waiting is not None:
+            raise Invalid("books.seal", "rows of reading were not read", position=position)
         self._next += 1
         tag = entry["tag"]
         if tag in self._handlers:
@@ -215,6 +227,14 @@ class Books:
             )  # fmt: skip
         self._compared[table] += seal.count
 
+    def read(self, rows: Iterable[Row]) -> None:
+        """The rows of the seal of readings just fed are its sources' own words, and charged.
+
+        Raises:
+            Invalid: with the row, what of it is not so (books_usage.py).
+        """
+        self._usage.read(rows)
+
     def expected_rows(self, table: str) -> Iterator[Row]:
         """The derived rows not yet compared, without salt; each is taken off as it is given."""
         while (row := self._spill.peek(table)) is not None:
@@ -237,6 +257,8 @@ class Books:
                 raise Invalid(
                     "books.seal", f"rows of {table} were not compared", position=seals[0].position
                 )
+        if self._usage.waiting is not None:
+            raise Invalid("books.seal", "rows of reading were not read", position=self._next - 1)
         through = self._batch[0]
         unsealed = {}
         for table in FIELDS:
@@ -309,6 +331,14 @@ class Books:
             )
         self._batch = (through, cause, last, {table})
         return last
+
+
+def _both(first: Handler, second: Handler) -> Handler:
+    def handle(position: int, entry: Row, fact: Row) -> None:
+        first(position, entry, fact)
+        second(position, entry, fact)
+
+    return handle
 
 
 def _cause(table: str) -> int:

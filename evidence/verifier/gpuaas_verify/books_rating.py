@@ -175,29 +175,39 @@ class Charging:
 
         `item`: its account, project, size, meter, model, state, simulated.
         """
+        for piece in self.pieces(position, item, a, b):
+            self.add(position, resource, item, piece, (sign, item["size"] * (piece[1] - piece[0])))
+
+    def pieces(
+        self, position: int, item: dict[str, Any], a: int, b: int
+    ) -> list[tuple[int, int, list[int], list[Any]]]:
+        """`[a, b)` cut into (start, end, price entry, period) by what applies to the item."""
         account = self.account(position, item["account"])
         books = self._prices(item, account["currency"])
-        for start, end, price, period in _pieces(position, a, b, account["periods"], books):
-            self._piece(position, resource, item, account, (start, end, price, period), sign)
+        return _pieces(position, a, b, account["periods"], books)
 
-    def _piece(
+    def add(
         self,
         position: int,
         resource: str,
         item: dict[str, Any],
-        account: dict[str, Any],
         piece: tuple[int, int, list[int], list[Any]],
-        sign: int,
+        added: tuple[int, int],
     ) -> None:
+        """Rows for a (sign, quantity) of one piece; its lines are those of the item's `lines`, of
+        the resource where it names none.
+        """
+        account = self.account(position, item["account"])
         start, end, (_, price, pico, divisor), period = piece
-        quantity = bounded(item["size"] * (end - start), position, "quantity")
+        sign, quantity = added[0], bounded(added[1], position, "quantity")
+        lines = item.get("lines", resource)
         booked = period[0] if period[3] is None else _first_open(position, account["periods"])
         name = f"{price}{NUL}{period[0]}"
-        line = self._spill.get("line", resource, name) or [0, 0]
+        line = self._spill.get("line", lines, name) or [0, 0]
         total = bounded(line[0] + sign * quantity, position, "line_quantity")
         amount = bounded(round_half_even(total * pico, divisor), position, "line_amount_pico")
         delta = amount - line[1]
-        self._spill.put("line", resource, name, [total, amount])
+        self._spill.put("line", lines, name, [total, amount])
         self._row(
             "rated_interval",
             position,

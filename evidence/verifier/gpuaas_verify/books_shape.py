@@ -35,6 +35,28 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "table first_row count root prev_seal through amount_sum_pico",
         prev_seal=POSITION_OR_NULL,
     ),
+    "gpuaas.usage.batch_sealed.v1": _shape(
+        "first_row count quantity_sum",
+        "table first_row count root prev_seal quantity_sum",
+        prev_seal=POSITION_OR_NULL,
+    ),
+    "gpuaas.usage.reading_quarantined.v1": _shape(
+        "epoch sequence decided_us", "source epoch sequence kept refused reading decided_us"
+    ),
+    "gpuaas.meter.registered.v2": _shape(
+        "divisor registered_us",
+        "meter unit divisor aggregation dimensions registered_us",
+        dimensions=LIST,
+    ),
+    "gpuaas.source.registered.v1": _shape(
+        "registered_us", "organization project key meters registered_us", meters=LIST
+    ),
+    "gpuaas.source.revoked.v1": _shape("decided_us", "reason decided_us"),
+    "gpuaas.project.created.v1": _shape(
+        "created_us", "organization department account name created_us", name=OBJECT
+    ),
+    "gpuaas.node.revoked.v1": _shape("decided_us", "reason decided_us"),
+    "gpuaas.node.doubled.v1": _shape("decided_us", "sign decided_us"),
     "gpuaas.account.opened.v1": _shape(
         "minor_digits opened_us", "organization currency minor_digits zone tzdata opened_us"
     ),

@@ -55,6 +55,15 @@ TABLES: Final[dict[str, Table]] = {
             " credit_balance_pico"
         ),
     ),
+    "reading": Table(
+        "gpuaas.usage.batch_sealed.v1",
+        "quantity_sum",
+        ("quantity",),
+        _fields(
+            "row salt$ source$ epoch sequence meter$ resource$ dimensions$ from_us to_us quantity"
+            " chain$ sig$"
+        ),
+    ),
 }
 SEALS: Final = frozenset(table.seal for table in TABLES.values())
 
@@ -161,6 +170,12 @@ def _fail(code: str, detail: str, seal: Entry, field: str, row: int | None = Non
     return Invalid(code, detail, position=seal.position, table=table, row=row, field=field)
 
 
+def _through(seal: Entry) -> int:
+    # Readings are derived from nothing: theirs has no such field.
+    through: int = seal.fact.get("through", seal.position - 1)
+    return through
+
+
 class SealChain:
     """The seals so far, per table: each continues the rows and names the seal before it."""
 
@@ -187,7 +202,7 @@ class SealChain:
             raise _fail("seal.prev", "not the position of the seal before", seal, "prev_seal")
         if last is not None and last.stream != seal.stream:
             raise _fail("seal.stream", "a table's seals are in one stream", seal, "stream")
-        low = last.fact["through"] if last else -1
-        if not low < fact["through"] < seal.position:
+        low = _through(last) if last else -1
+        if not low < _through(seal) < seal.position:
             raise _fail("seal.through", "not after the last one's, not before", seal, "through")
         self._last[fact["table"]] = (seal, next_row + fact["count"])

@@ -20,6 +20,7 @@ PLATFORM_KINDS = frozenset(
     {
         *("incident", "log", "node", "meter", "pricebook", "ledger", "rating", "files", "image"),
         "seller",
+        "usage",
     }
 )
 LOG_FORMAT = "gpuaas-log/1"
@@ -38,6 +39,8 @@ evidence.downloaded.v1   files         what$ size index?
 rating.batch_sealed.v1   rating        table$ first_row count root# prev_seal? through quantity_sum
 ledger.batch_sealed.v1   ledger        table$ first_row count root# prev_seal? through \
  amount_sum_pico
+usage.batch_sealed.v1    usage         table$ first_row count root# prev_seal? quantity_sum
+usage.reading_quarantined.v1 usage     source$ epoch sequence kept# refused# reading$ decided_us
 organization.created.v1      organization  name@ created_us
 organization.suspended.v1    organization  reason$ decided_us
 organization.reactivated.v1  organization  reason$ decided_us
@@ -62,6 +65,9 @@ seller.invoiced.v1       seller        invoice$ sequence
 seller.credited.v1       seller        credit_note$ sequence
 account.taxed.v1         account       seller$ party@ country$ treatment$ decided_us
 meter.registered.v1      meter         meter$ unit$ source$ aggregation$ registered_us
+meter.registered.v2      meter         meter$ unit$ divisor aggregation$ dimensions[s registered_us
+source.registered.v1     source        organization$ project$ key# meters[s registered_us
+source.revoked.v1        source        reason$ decided_us
 price.entry_published.v1 pricebook     account$ meter$ model$ region$ state$ currency$ \
  effective_from_us published_us price_pico divisor
 quota.limit_set.v1       quota         scope$ model$ limit_milli decided_us

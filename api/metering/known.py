@@ -1,0 +1,175 @@
+"""What a reading is judged by, as the views have it; only what can never become false is kept.
+
+A project, a runtime, a meter, a price and a period are never taken back, so once found they may be
+remembered. Whether a source may report can change: what is decided on it carries the version of
+its stream, and loses if that has moved.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from api.reads import Reads, reached
+from contracts.signing import FleetError
+from contracts.usage import Batch, Reading, check_signature
+from domain import meter, pricebook
+from domain.errors import DomainError
+from domain.rating_readings import READ
+from domain.reading import WEIGHTED, require_countable, row_of
+from domain.tariff import REGION, Tariff
+from evidence.log import EventLog
+from projections import readings_read
+from projections.readings_read import Standing
+
+_KEPT: Final = 100_000
+_NOT_YET: Final = frozenset(
+    {
+        "reading.no_meter",
+        "reading.no_price",
+        "reading.no_period",
+        "reading.no_resource",
+        "source.unknown",
+    }
+)
+type _Kind = tuple[str, str, str, tuple[tuple[str, str], ...]]
+
+
+class _Plan(Struct):
+    """How readings of one kind are charged: everything of them but time and quantity."""
+
+    counting: meter.Counting
+    dimensions: str
+    account: str
+    currency: str
+    model: str
+    priced_us: int = 1 << 62  # from here on an entry prices it
+    start_us: int = 0
+    end_us: int = 0  # the account's periods cover [start_us, end_us)
+
+
+class Known:
+    """Owned by one event loop."""
+
+    def __init__(self, log: EventLog, reads: Reads) -> None:
+        self._log = log
+        self._reads = reads
+        self._standings: dict[str, Standing] = {}
+        self._plans: dict[_Kind, _Plan] = {}
+        self._meters: dict[str, meter.Counting] = {}
+        self._tariff = Tariff()
+        self._book_version = 0
+
+    def forget(self, stream: str | None) -> None:
+        """The stream has moved: whoever speaks by it is looked up again; None: all of them."""
+        if stream is None:
+            self._standings.clear()
+        else:
+            self._standings.pop(stream, None)
+
+    async def standing(self, source: str) -> Standing:
+        """Raises: DomainError source.unknown: it is none, or may not report any more."""
+        found = self._standings.get(source)
+        if found is None:
+            found = await self._reads.ask(readings_read.standing, source)
+            if found is None:
+                raise DomainError("source.unknown", "no such source may report")
+            if len(self._standings) >= _KEPT:
+                self._standings.clear()
+            self._standings[source] = found
+        return found
+
+    async def judged(self, batch: Batch, now_us: int) -> list[str]:
+        """The dimensions of each reading as rows have them, once all of them can be charged.
+
+        Judged again on all that the log holds before anything is refused for what is not there.
+
+        Raises: DomainError source.unknown, reading.*.
+        """
+        try:
+            return await self._judged(batch, now_us)
+        except DomainError as error:
+            if error.code not in _NOT_YET:
+                raise
+        size = (await self._log.head()).size
+        await reached(self._reads, size - 1)
+        return await self._judged(batch, now_us)
+
+    async def _judged(self, batch: Batch, now_us: int) -> list[str]:
+        standing = await self.standing(batch.source)
+        try:
+            check_signature(batch, standing.key)
+        except FleetError as error:
+            raise DomainError(error.code, error.detail) from error
+        return [await self._one(batch.source, standing, one, now_us) for one in batch.readings]
+
+    async def _one(self, source: str, standing: Standing, reading: Reading, now_us: int) -> str:
+        of = reading.dimensions
+        kind = (source, reading.meter, reading.resource, tuple(of.items()))
+        plan = self._plans.get(kind)
+        if plan is None:
+            plan = await self._plan(source, standing, reading)
+            if len(self._plans) >= _KEPT:
+                self._plans.clear()
+            self._plans[kind] = plan
+        span = (reading.from_us, reading.to_us)
+        require_countable(plan.counting, of, span, reading.quantity, now_us)
+        if reading.from_us < plan.priced_us:
+            await self._price(plan, reading.from_us)
+        weighted = plan.counting.aggregation == WEIGHTED
+        last = reading.to_us if weighted else reading.from_us + 1
+        if not plan.start_us <= reading.from_us < last <= plan.end_us:
+            await self._cover(plan, reading.from_us, last)
+        return plan.dimensions
+
+    async def _plan(self, source: str, standing: Standing, reading: Reading) -> _Plan:
+        counting = await self._meter(reading.meter)
+        if standing.meters is not None and reading.meter not in standing.meters:
+            raise DomainError("reading.no_meter", f"the source may not report {reading.meter}")
+        payer = await self._reads.ask(readings_read.payer, reading.resource)
+        owned = payer is not None and (
+            payer.node == source if standing.project is None else payer.project == standing.project
+        )
+        if payer is None or not owned:
+            raise DomainError("reading.no_resource", f"{reading.resource} is not the source's")
+        model = reading.dimensions.get(meter.MODEL, "")
+        plan = _Plan(counting, row_of(reading.dimensions), payer.account, "", model)
+        await self._cover(plan, 0, 0)
+        return plan
+
+    async def _meter(self, name: str) -> meter.Counting:
+        found = self._meters.get(name)
+        if found is None:
+            rows = await self._reads.ask(readings_read.meters, name)
+            if not rows:
+                raise DomainError("reading.no_meter", f"no meter {name} is registered")
+            row = rows[0]
+            found = self._meters[name] = meter.Counting(
+                *(row.meter, row.unit, row.source, row.aggregation, row.divisor),
+                tuple(row.dimensions),
+            )
+        return found
+
+    async def _price(self, plan: _Plan, instant: int) -> None:
+        scope = (plan.counting.meter, plan.model, REGION, READ, plan.currency)
+        if self._tariff.at(plan.account, scope, instant)[0] is None:
+            await self._read_book()
+        if self._tariff.at(plan.account, scope, instant)[0] is None:
+            detail = f"nothing prices {plan.counting.meter} of {plan.model} at {instant}"
+            raise DomainError("reading.no_price", detail)
+        # No entry ends, so what is priced once stays so.
+        plan.priced_us = instant
+
+    async def _read_book(self) -> None:
+        book = await self._reads.ask(readings_read.book)
+        for one in await self._log.read_stream(book, self._book_version):
+            if isinstance(one.fact, pricebook.EntryPublished):
+                self._tariff.publish(one.position, one.fact)
+            self._book_version = one.version
+
+    async def _cover(self, plan: _Plan, from_us: int, last_us: int) -> None:
+        purse = await self._reads.ask(readings_read.purse, plan.account)
+        if purse is not None:
+            plan.currency, plan.start_us, plan.end_us = purse.currency, purse.start_us, purse.end_us
+        if last_us and not plan.start_us <= from_us < last_us <= plan.end_us:
+            detail = f"no period of {plan.account} holds {from_us}"
+            raise DomainError("reading.no_period", detail)

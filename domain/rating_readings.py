@@ -1,0 +1,174 @@
+"""What sealed readings add to charge lines (contracts/rating.md section 8). A part of one fold."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from msgspec import Struct
+
+from domain import meter, project
+from domain.charging import Payer, Resource, Rows, Service, count, service_at
+from domain.errors import DomainError
+from domain.reading import WEIGHTED, Reading
+from domain.tariff import REGION, Price, Tariff
+
+READ: Final = "read"  # the state that readings are priced in
+
+
+class Place(Struct, frozen=True):
+    """One charge line."""
+
+    it: Resource
+    price: Price
+    period: Service
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return (self.it.id, self.it.scope[0], self.price.position, self.period.id)
+
+
+class Use(Struct):
+    """What one seal changes of a charge line, and the time of what changed it."""
+
+    place: Place
+    quantity: int
+    start_us: int
+    end_us: int
+
+
+class _Best(Struct, frozen=True):
+    """The reading that stands for a group, and where it is charged."""
+
+    rank: tuple[int, ...]
+    quantity: int
+    place: Place
+
+
+type Change = tuple[Place, int, int, int]
+
+
+class Meters:
+    """Registered meters of readings, what pays for these, and, for `max` and `last`, what stands
+    for each group. `account` and `runtime` find what the same fold has of a name.
+    """
+
+    def __init__(
+        self,
+        tariff: Tariff,
+        account: Callable[[str], Payer],
+        runtime: Callable[[str], Resource],
+    ) -> None:
+        self._tariff = tariff
+        self._account = account
+        self._runtime = runtime
+        self._aggregations: dict[str, str] = {}
+        self._projects: dict[str, str] = {}  # their accounts
+        self._payers: dict[tuple[str, str, str], Resource] = {}  # by resource, meter, model
+        self._best: dict[tuple[str, str, str, str], _Best] = {}
+        self.on: dict[type, Callable[[int, str, Any], Rows | None]] = {
+            meter.ReadingsRegistered: lambda _, __, fact: self.register(fact),
+            project.Created: self._created,
+        }
+
+    def register(self, fact: meter.Registered | meter.ReadingsRegistered) -> None:
+        """What the meter's readings come to, from here on."""
+        if isinstance(fact, meter.ReadingsRegistered) or fact.source == meter.READINGS:
+            self._aggregations[fact.meter] = fact.aggregation
+
+    def read(self, position: int, readings: Iterable[Reading]) -> Rows:
+        """The rows that the readings of the seal at the position cause.
+
+        Raises:
+            DomainError: `rating.*`.
+        """
+        rows: Rows = ([], [])
+        for use in self.uses(readings):
+            if use.quantity:
+                piece = (use.place.period, use.start_us, use.end_us)
+                sign = 1 if use.quantity > 0 else -1
+                size = abs(use.quantity)
+                count(position, use.place.it, piece, use.place.price, sign, size, rows)
+        return rows
+
+    def _created(self, _: int, stream: str, fact: project.Created) -> None:
+        self._projects[stream] = fact.account
+
+    def _payer(self, reading: Reading) -> Resource:
+        """What pays for the reading: a runtime, ended ones included, or a project itself."""
+        key = (reading.resource, reading.meter, reading.model)
+        found = self._payers.get(key)
+        if found is None:
+            name = reading.resource
+            if name in self._projects:
+                owner, of, simulated = self._account(self._projects[name]), name, False
+            else:
+                it = self._runtime(name)
+                owner, of, simulated = it.account, it.project, it.simulated
+            scope = (reading.meter, reading.model, REGION, READ, owner.opened.currency)
+            found = self._payers[key] = Resource(name, 0, owner, of, 1, {}, scope, simulated)
+        return found
+
+    def _at(self, it: Resource, instant: int) -> tuple[Service, Price, int]:
+        """The service period and the price that hold at the instant, and until when both do."""
+        service = service_at(it, instant)
+        price, until = self._tariff.at(it.account.ledger.account, it.scope, instant)
+        if price is None:
+            raise DomainError("rating.no_price", f"nothing prices {it.id} at {instant}")
+        return service, price, min(service.end_us, until)
+
+    def uses(self, readings: Iterable[Reading]) -> list[Use]:
+        """What the readings of one seal change, by line in order of first touch; maybe by 0.
+
+        Raises:
+            DomainError: `rating.*`.
+        """
+        found: dict[tuple[str, str, int, str], Use] = {}
+        for reading in readings:
+            for place, quantity, start, end in self._changes(reading):
+                use = found.get(place.key)
+                if use is None:
+                    found[place.key] = Use(place, quantity, start, end)
+                else:
+                    use.quantity += quantity
+                    use.start_us = min(use.start_us, start)
+                    use.end_us = max(use.end_us, end)
+        return list(found.values())
+
+    def _changes(self, reading: Reading) -> Iterator[Change]:
+        aggregation = self._aggregations.get(reading.meter)
+        if aggregation is None:
+            raise DomainError("rating.no_meter", f"no meter {reading.meter} of readings")
+        it = self._payer(reading)
+        if aggregation == WEIGHTED:
+            yield from self._weighted(it, reading)
+            return
+        # An instant stands as the microsecond that begins there.
+        start, end = reading.from_us, max(reading.to_us, reading.from_us + 1)
+        period, price, _ = self._at(it, start)
+        place = Place(it, price, period)
+        if aggregation == "sum":
+            yield place, reading.quantity, start, end
+            return
+        group = (reading.resource, reading.meter, reading.dimensions, period.id)
+        rank = _rank(aggregation, reading)
+        best = self._best.get(group)
+        if best is not None and rank <= best.rank:
+            return
+        if best is not None:
+            yield best.place, -best.quantity, start, end
+        self._best[group] = _Best(rank, reading.quantity, place)
+        yield place, reading.quantity, start, end
+
+    def _weighted(self, it: Resource, reading: Reading) -> Iterator[Change]:
+        at = reading.from_us
+        while at < reading.to_us:
+            period, price, until = self._at(it, at)
+            end = min(reading.to_us, until)
+            yield Place(it, price, period), reading.quantity * (end - at), at, end
+            at = end
+
+
+def _rank(aggregation: str, reading: Reading) -> tuple[int, ...]:
+    """Total but for readings that count the same: the order they come in decides nothing."""
+    if aggregation == "max":
+        return (reading.quantity, -reading.from_us)
+    return (reading.to_us, reading.from_us, reading.quantity)

@@ -1,0 +1,48 @@
+"""What a source of readings signs: the chain of all it said (contracts/rating.md section 8)."""
+
+from hashlib import sha256
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gpuaas_verify import strict
+from gpuaas_verify.errors import Invalid
+from gpuaas_verify.note import strict_b64
+
+FORMAT = "gpuaas-usage/1"
+
+
+def beginning(source: str, epoch: int) -> str:
+    """The chain of an epoch before its first reading, hex."""
+    return sha256(f"{FORMAT}\n{source}\n{epoch}\n".encode()).hexdigest()
+
+
+def linked(chain: str, row: dict[str, Any], dimensions: dict[str, str]) -> str:
+    """The chain after the row's reading, hex."""
+    reading = {
+        "meter": row["meter"],
+        "resource": row["resource"],
+        "dimensions": dimensions,
+        "from_us": row["from_us"],
+        "to_us": row["to_us"],
+        "quantity": row["quantity"],
+    }
+    return sha256(bytes.fromhex(chain) + sha256(strict.encode(reading)).digest()).hexdigest()
+
+
+def is_signed(row: dict[str, Any], chain: str, key: str) -> bool:
+    """Whether the row ends a batch whose chain this key has signed."""
+    said = {
+        "format": FORMAT,
+        "source": row["source"],
+        "epoch": row["epoch"],
+        "sequence": row["sequence"],
+        "chain": chain,
+    }
+    try:
+        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+        public.verify(strict_b64(row["sig"]), strict.encode(said))
+    except (Invalid, InvalidSignature, ValueError):
+        return False
+    return row["chain"] == chain
