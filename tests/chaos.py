@@ -8,6 +8,7 @@
   entries)
 - `terminals`: stacks of 1,000 resumes each
 - `machines`: seeds of three agents in namespaces of their own (root)
+- `quotas`: turns of 256 clients at once on one quota, judged from the log
 - `schedules`: of leases, epochs and fences in the pure simulator
 - `softdog`: the node's watchdog on a user-mode Linux that the kernel resets (Debian:
   user-mode-linux), where that is installed
@@ -29,19 +30,26 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import uvloop
+
+from api.embedded.nats import Nats
+from api.embedded.postgres import Postgres
 from gpuaas_verify.note import Vkey
+from tests.bench.bench_log import fresh_database
 from tests.fleet_model import explored
 from tests.integration.replay_runs import grown, run, sliced
 from tests.kills import replay_holds
 from tests.kills_stack import stack_holds
 from tests.large_changes import CHANGES, require_refused
 from tests.netns_world import machines_hold
+from tests.quota_crowd import crowded, require_held
 from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
 
 TASKS, TIMES = 300, 2
 _KILLS, _SCREENS, _ROUNDS = 12, 50, 20
 _PIECE, _SEEDS, _SIDE_BY_SIDE = 500, 20, 4
+_TURNS = 100_000
 
 
 def main(arguments: list[str]) -> int:
@@ -112,6 +120,21 @@ def terminals(_folder: Path, count: int, first: int) -> Iterator[str]:
         yield resumes_hold(seed, _SCREENS, _ROUNDS)
 
 
+def quotas(folder: Path, count: int, first: int) -> Iterator[str]:
+    """As many turns as told, in runs of 100,000."""
+    server = Postgres(folder)
+    broker = Nats(folder)
+    try:
+        for seed in range(first, first + -(-count // _TURNS)):
+            with fresh_database(server) as urls:
+                turns = min(count, _TURNS)
+                asked = crowded(urls["app"], broker.url(), clients=256, turns=turns, seed=seed)
+                yield f"quota seed {seed}: {require_held(urls['app'], uvloop.run(asked))}"
+    finally:
+        broker.close()
+        server.close()
+
+
 def machines(_folder: Path, count: int, first: int) -> Iterator[str]:
     """Stacks of some seeds each, a few at a time: they mostly wait."""
     starts = range(first, first + count, _SEEDS)
@@ -155,6 +178,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "changes": (changes, 12),
     "terminals": (terminals, 10),
     "machines": (machines, 1_000),
+    "quotas": (quotas, 1_000_000),
     "schedules": (schedules, 1_000_000),
     "softdog": (softdog, 1),
 }

@@ -192,12 +192,22 @@ class Writer:
         refused = self._start(taken)
         if not refused:
             return
-        # What fits is never refused: a refusal counts only on a state that knows the whole log.
+        # What fits is never refused: a refusal counts only on a state that knows the whole log,
+        # and rests on nothing that may still lose.
+        await self._whole()
+        for one, _ in refused:
+            if self._sent:
+                await self._whole()
+            for again, error in self._start([one]):
+                if error.code.startswith("quota."):
+                    error.facts["position"] = self._position  # as of which log it did not fit
+                await self._refuse(again, error)
+
+    async def _whole(self) -> None:
+        """Nothing is in flight, and the state is that of the log up to its head."""
         while self._sent:
             await self._settle()
         await self._absorb()
-        for one, error in self._start([one for one, _ in refused]):
-            await self._refuse(one, error)
 
     def _start(self, taken: list[_Waiting]) -> list[tuple[_Waiting, DomainError]]:
         """Starts the append of what the state admits; returns the rest and why not."""

@@ -32,7 +32,7 @@ from api.reads import Reads
 from api.serve import calm_collector, serving
 from api.stopping import until_signal
 from api.tokens import developer_token
-from domain import account, node, organization, period, pricebook, project, quota
+from domain import account, lending, node, organization, period, pricebook, project, quota
 from domain.admission import AdmissionState
 from domain.errors import DomainError
 from domain.launch import Launch
@@ -46,7 +46,7 @@ from tests.bench.bench_log import CALLERS, ROUNDS, SECONDS, Measured, Urls, fres
 # Room for 51,200 shares of a fiftieth: no node holds thousands of runtimes, as none would.
 _NODES: Final = 128
 _GPUS: Final = 8
-_MILLI: Final = 20
+MILLI: Final = 20
 _CONNECTIONS: Final = 256
 _VERSIONS: Final = """
 SELECT stream, max(version) FROM log.entry WHERE stream = ANY(%(streams)s) GROUP BY stream
@@ -101,11 +101,21 @@ class World:
             ),
         ]
 
+    def quota(self) -> Write:
+        """All three levels with a share and a limit, far from used up."""
+        now, most = time.time_ns() // 1000, 10**9
+        tree = ((self.org, ""), (self.department, self.org), (self.project, self.department))
+        shares = [
+            lending.ShareSet(scope, above, "T4", most // 2, 0, most, now) for scope, above in tree
+        ]
+        limits = [quota.LimitSet(scope, "*", most, now) for scope, _ in tree]
+        return Write(quota.quota_stream(self.org), self.org, 0, (*shares, *limits))
+
     def ask(self) -> LaunchAsk:
         name, words = private_value(self.org, "r")
         launch = Launch(
             *(self.org, self.project, new_id("runtime"), new_id("allocation"), name),
-            *(1, _MILLI, (), time.time_ns() // 1000),
+            *(1, MILLI, (), time.time_ns() // 1000),
         )
         return LaunchAsk(launch, "user-bench", f"cmd:{secrets.token_hex(32)}", (words,))
 
@@ -118,7 +128,7 @@ async def _begun(url: str) -> tuple[EventLog, World]:
     return log, world
 
 
-async def _rate(callers: int, act: Callable[[], Awaitable[object]]) -> float:
+async def rate_of(callers: int, act: Callable[[], Awaitable[object]]) -> float:
     """How many acts `callers` at once finish per second, one after another each."""
     done = 0
     end = time.perf_counter() + SECONDS
@@ -134,14 +144,18 @@ async def _rate(callers: int, act: Callable[[], Awaitable[object]]) -> float:
     return done / (time.perf_counter() - began)
 
 
-async def writer_rate(url: str, nats_url: str) -> float:
+async def writer_rate(
+    url: str, nats_url: str, callers: int = CALLERS, *, limited: bool = False
+) -> float:
     """Admissions per second, each durable when its caller hears of it."""
     log, world = await _begun(url)
+    if limited:
+        await log.append(Append((world.quota(),), "system-bench", f"cmd:{secrets.token_hex(32)}"))
     client = await nats.connect(nats_url)
     writer = Writer(url, log, HeadWake(client))
     await writer.load()
     writer.start()
-    rate = await _rate(CALLERS, lambda: writer.ask(world.ask()))
+    rate = await rate_of(callers, lambda: writer.ask(world.ask()))
     await writer.close()
     await client.close()
     await log.close()
@@ -180,7 +194,7 @@ async def optimistic_rate(url: str) -> float:
             else:
                 return
 
-    rate = await _rate(CALLERS, act)
+    rate = await rate_of(CALLERS, act)
     reads.close()
     await log.close()
     return rate
@@ -290,7 +304,7 @@ def launches(server: Postgres) -> list[Measured]:
         try:
             _answers(port, folder)
             token = developer_token(from_environment(env))
-            body = b'{"project":"%s","name":"r","gpu_milli":%d}' % (world.project.encode(), _MILLI)
+            body = b'{"project":"%s","name":"r","gpu_milli":%d}' % (world.project.encode(), MILLI)
             # The first round is not counted: ingest still makes a consumer for each new node.
             for _ in range(ROUNDS + 1):
                 base.append(uvloop.run(http_rate(port, "/v1/bench/nothing", body, token)))

@@ -9,6 +9,6 @@ Slurm `doc/html/tres.shtml` ("4.5 => 4"), CloudKitty launchpad bug 1860476, Gcor
 18 November 2024 (status.gcore.com), WonderProxy's "Free Happy Hour Is Over" of 21 December 2016.
 
 Not here, because what they need is not built yet: getlago/lago#67 and tiers; getlago/lago-api#5825
-and wallets; kubernetes-sigs/kueue#5289 and lending; flexprice/flexprice#612 and readings that
+and wallets; flexprice/flexprice#612 and readings that
 carry the hash of their payload.
 """

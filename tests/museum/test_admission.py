@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain import grant, launch, organization, quota
+from domain import grant, launch, lending, organization, quota, runtime
 from domain.decider import fold
 from domain.errors import DomainError
 from domain.words import Private
@@ -43,6 +43,75 @@ def test_kueue_804_two_in_one_cycle_both_see_room() -> None:
     house.history.add(quota.quota_stream(us.organization), over)
     with Books(None) as auditor, pytest.raises(Invalid, match=r"books\.quota"):
         house.history.feed(auditor)
+
+
+def cohort(house: House, org: str, each: int, whole: int, *departments: int) -> None:
+    """Departments of an organization that each are guaranteed so much, and lend all of it."""
+    command = lending.SetShare(org, "", "T4", whole, 0, whole, 0)
+    house.emitted(launch.set_limit(house.state, org, command))
+    for number in departments:
+        share = lending.SetShare(stream("department", number), org, "T4", each, each, whole, 0)
+        house.emitted(launch.set_limit(house.state, org, share))
+
+
+def test_kueue_5289_several_borrow_the_same() -> None:
+    """Two teams of 2 shared what they did not use, 4 in all. One ran 4, 2 of them borrowed; the other
+    asked for 4 and was admitted: the cohort gave 8. Here the second is refused, and what is its own
+    comes back by a claim: the newest borrower stops, and only then does the other start.
+    """
+    house = House()
+    us = house.tenant(0)
+    ours, theirs = (house.add_project(n, us.organization, us.account) for n in (5, 6))
+    house.price("T4", USD)
+    house.machine(1, "T4", gpus=8)
+    cohort(house, us.organization, 2000, 4000, 5, 6)
+    older = house.begin(us, devices=2, project=ours, at=1)
+    newer = house.begin(us, devices=2, project=ours, at=2)
+    for devices, code in ((4, "quota.exceeded"), (2, "quota.lent")):
+        with pytest.raises(DomainError) as caught:
+            launch.admit(house.state, house.wish(us, devices=devices, project=theirs, at=3))
+        assert (caught.value.code, caught.value.facts["used_milli"]) == (code, 4000)
+    claim = lending.Claim(stream("department", 6), "T4", 2000, 3, HOUR, 3)
+    [decided] = house.emitted(launch.set_limit(house.state, us.organization, claim))
+    named = decided.facts[-1]
+    assert isinstance(named, lending.ReclaimDecided)
+    assert named.runtimes == (newer,)
+    house.emitted(launch.reclaim(house.state, newer, 3))
+    assert launch.reclaim(house.state, older, 3) == ()
+    with pytest.raises(DomainError, match=r"quota\.lent"):
+        house.start(us, devices=2, project=theirs, at=4)
+    house.report(runtime.ReportStopped, newer, 5)
+    with pytest.raises(DomainError, match=r"quota\.exceeded"):
+        house.start(us, devices=1, project=ours, at=6)
+    house.start(us, devices=2, project=theirs, at=6)
+    house.judged()
+
+
+def test_kueue_5937_what_a_deleted_queue_had_was_lent_on() -> None:
+    """A queue of the cohort was deleted, and the others were still admitted into what it had brought.
+    Here a guarantee is part of what stands above it: taken back there only after it is taken back
+    below, nothing more is borrowed from then on, and who is over the new limit only releases.
+    """
+    house = House()
+    us = house.tenant(0)
+    ours = house.add_project(5, us.organization, us.account)
+    house.price("T4", USD)
+    house.machine(1, "T4", gpus=8)
+    cohort(house, us.organization, 2000, 4000, 5, 6)
+    one = house.begin(us, devices=3, project=ours, at=1)
+    less = lending.SetShare(us.organization, "", "T4", 2000, 0, 2000, 2)
+    with pytest.raises(DomainError, match=r"quota\.guarantee_exceeded"):
+        launch.set_limit(house.state, us.organization, less)
+    gone = lending.SetShare(stream("department", 6), us.organization, "T4", 0, 0, 0, 2)
+    for command in (gone, less):
+        house.emitted(launch.set_limit(house.state, us.organization, command))
+    with pytest.raises(DomainError) as caught:
+        house.start(us, 1, project=ours, at=3)
+    facts = caught.value.facts
+    assert (facts["limit_milli"], facts["used_milli"], facts["fits_milli"]) == (2000, 3000, 0)
+    house.report(runtime.ReportStopped, one, 4)
+    house.start(us, devices=2, project=ours, at=5)
+    house.judged()
 
 
 @pytest.mark.parametrize("held", [(), (1,), (3, 2), (4, 4), (4, 3), (1, 1, 1, 1, 1, 1)])

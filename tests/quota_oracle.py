@@ -1,0 +1,118 @@
+"""A quota read from the log's own bytes, without the platform's or the auditor's arithmetic.
+
+Every fact of quotas in turn: what each scope uses is added up, what it keeps or claims for itself
+is compared with that from the leaves to the root. `judge` says what an append broke.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+type Fact = dict[str, Any]
+ALL = "*"
+
+
+class Oracle:
+    """One organization's quota as of a position."""
+
+    def __init__(self) -> None:
+        self.limits: dict[tuple[str, str], int] = {}
+        self.shares: dict[tuple[str, str], Fact] = {}
+        self.claims: dict[tuple[str, str], int] = {}
+        self.use: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.live: dict[str, Fact] = {}
+        self.reserved: dict[str, Fact] = {}
+        self.drawn: dict[str, str] = {}
+        self.named: set[str] = set()
+
+    def judge(self, tag: str, org: str, fact: Fact) -> str:
+        """Takes the fact in; a sentence when it raised something above a limit."""
+        match tag.removeprefix("gpuaas.quota."):
+            case "limit_set.v1":
+                self.limits[fact["scope"], fact["model"]] = fact["limit_milli"]
+            case "share_set.v1":
+                self.shares[fact["scope"], fact["model"]] = fact
+            case "claimed.v1":
+                self.claims[fact["scope"], fact["model"]] = fact["gpu_milli"]
+            case "unclaimed.v1":
+                del self.claims[fact["scope"], fact["model"]]
+            case "reclaim_decided.v1":
+                self.named.update(fact["runtimes"])
+            case "drawn.v1":
+                self.drawn[fact["runtime"]] = fact["reservation"]
+            case "committed.v1":
+                self.live[fact["runtime"]] = fact
+                if self.drawn.get(fact["runtime"]) not in self.reserved:
+                    return self._take(org, fact, 1)
+            case "reserved.v1":
+                self.reserved[fact["reservation"]] = fact
+                return self._take(org, fact, 1)
+            case "released.v1":
+                gone = self.live.pop(fact["runtime"])
+                if self.drawn.pop(fact["runtime"], "") not in self.reserved:
+                    self._take(org, gone, -1)
+            case "unreserved.v1":
+                gone = self.reserved.pop(fact["reservation"])
+                self._take(org, gone, -1)
+                for runtime, of in self.drawn.items():
+                    if of == fact["reservation"]:
+                        self._take(org, self.live[runtime], 1)
+            case _:
+                pass
+        return ""
+
+    def fits(self, org: str, department: str, project: str, model: str, milli: int) -> bool:
+        """Whether so much more would break nothing now."""
+        fact = {"department": department, "project": project, "model": model, "gpu_milli": milli}
+        said = self._take(org, fact, 1)
+        self._take(org, fact, -1)
+        return not said
+
+    def _take(self, org: str, fact: Fact, sign: int) -> str:
+        model = fact["model"]
+        way = (org, fact["department"], fact["project"])
+        before = [self._sums(scope, model) for scope in way] if sign > 0 else []
+        for scope in way:
+            for of in (model, ALL):
+                self.use[scope, of] += sign * fact["gpu_milli"]
+        for scope, was in zip(way, before, strict=False):
+            for of in (model, ALL):
+                if self.use[scope, of] > self.limits.get((scope, of), self.use[scope, of]):
+                    return f"{scope} uses {self.use[scope, of]} of its limit for {of}"
+            share = self.shares.get((scope, model))
+            for old, new in zip(was, self._sums(scope, model), strict=True):
+                if share is not None and new > old and new > share["limit_milli"]:
+                    return f"{scope}: {new} of its share's {share['limit_milli']}"
+        return ""
+
+    def _sums(self, scope: str, model: str) -> tuple[int, int, int]:
+        if (scope, model) not in self.shares:
+            return 0, 0, 0
+        held = (self._held(scope, model, claims=claims) for claims in (False, True))
+        return self.use[scope, model], *held
+
+    def _held(self, scope: str, model: str, *, claims: bool) -> int:
+        """Used, or kept (or claimed) here or below although it is not."""
+        total = self.use[scope, model]
+        for one in self._below(scope, model):
+            total += self._held(one, model, claims=claims) - self.use[one, model]
+        share = self.shares[scope, model]
+        kept = share["guaranteed_milli"] - share["lendable_milli"]
+        if claims:
+            claim = self.claims.get((scope, model), 0)
+            kept = max(kept, min(claim, share["guaranteed_milli"]))
+        return max(total, kept)
+
+    def _below(self, scope: str, model: str) -> Iterable[str]:
+        return [s for (s, m), one in self.shares.items() if m == model and one["parent"] == scope]
+
+
+def broken(
+    oracle: Oracle, entries: Iterable[tuple[int, dict[str, Any]]]
+) -> Iterator[tuple[int, str]]:
+    """(position, what it broke) of each fact that raised something above a limit."""
+    for position, entry in entries:
+        if entry["tag"].startswith("gpuaas.quota."):
+            said = oracle.judge(entry["tag"], entry["org"], entry["fact"])
+            if said:
+                yield position, said
