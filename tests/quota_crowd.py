@@ -223,8 +223,8 @@ async def crowded(url: str, nats_url: str, *, clients: int, turns: int, seed: in
     writer.start()
     rng = random.Random(seed)
     house = House(crowd, writer, random.Random(seed))
-    for scope, parent, *milli in crowd.shares():
-        wanted = lending.SetShare(scope, parent, MODEL, *milli, _now())
+    for scope, parent, sure, lent, most in crowd.shares():
+        wanted = lending.SetShare(scope, parent, MODEL, sure, lent, most, _now())
         await house.said(ShareAsk(crowd.org, wanted, "user-a", _command()))
     left = turns
 

@@ -88,8 +88,8 @@ class Oracle:
     def _sums(self, scope: str, model: str) -> tuple[int, int, int]:
         if (scope, model) not in self.shares:
             return 0, 0, 0
-        held = (self._held(scope, model, claims=claims) for claims in (False, True))
-        return self.use[scope, model], *held
+        firm = self._held(scope, model, claims=False)
+        return self.use[scope, model], firm, self._held(scope, model, claims=True)
 
     def _held(self, scope: str, model: str, *, claims: bool) -> int:
         """Used, or kept (or claimed) here or below although it is not."""
@@ -97,7 +97,7 @@ class Oracle:
         for one in self._below(scope, model):
             total += self._held(one, model, claims=claims) - self.use[one, model]
         share = self.shares[scope, model]
-        kept = share["guaranteed_milli"] - share["lendable_milli"]
+        kept: int = share["guaranteed_milli"] - share["lendable_milli"]
         if claims:
             claim = self.claims.get((scope, model), 0)
             kept = max(kept, min(claim, share["guaranteed_milli"]))

@@ -47,8 +47,8 @@ async def naive_rate(urls: Urls) -> float:
         waiting.append((number, conn))
 
     rate = await rate_of(CLIENTS, act)
-    for conn in clients:
-        await conn.close()
+    for one in clients:
+        await one.close()
     return rate
 
 
