@@ -34,17 +34,6 @@ def test_every_instant_is_in_exactly_one_month(zone: str, instant: int) -> None:
     assert month_after(end - 1, zone) == end
 
 
-@pytest.mark.parametrize("zone", ZONES)
-def test_a_year_of_months_tiles_every_zone(zone: str) -> None:
-    """Twelve months from any January 2025 cover the year without gap, daylight saving or not."""
-    at = month_of(1_736_000_000_000_000, zone)[0]
-    for _ in range(12):
-        start, end = month_of(at, zone)
-        assert start == at
-        at = end
-    assert 364 * DAY_US < at - month_of(1_736_000_000_000_000, zone)[0] < 367 * DAY_US
-
-
 def _changes(name: str, first_us: int, last_us: int) -> list[int]:
     """Every instant of `[first_us, last_us)` at which the zone's offset changes, by halving weeks:
     none changes twice and back within one.
