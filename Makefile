@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install machine demo up test check format bench chaos lock clean
+.PHONY: help install machine demo up test check format bench chaos mutants lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -51,6 +51,9 @@ bench: install ## measured ratios into build/bench.json
 
 chaos: install ## the long seeded runs
 	@$(BIN)/python -m tests.chaos
+
+mutants: install ## mutation testing of rating, ledger and invoices (mutmut, in a venv of its own)
+	@$(BIN)/python -m tests.mutants
 
 lock: ## pin dependencies with hashes (names no registry)
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.12 --extra embedded --extra parquet --extra dev --no-emit-package gpuaas-verify pyproject.toml build.in -o requirements.lock
