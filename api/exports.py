@@ -37,10 +37,11 @@ async def export_books(
 ) -> Stream:
     """Everything sealed up to a signed position: `as_of`, or the newest one (`Log-Position`).
 
-    Forms: `hledger`, `beancount` (whole journals), `focus.csv`, `focus.parquet`, `charges.csv`,
-    `charges.parquet` (of booked periods that overlap `[start, end)`). The same question gives the
-    same bytes as long as the ETag is the same, so a download that broke off goes on: its position
-    as `as_of`, its ETag as If-Match, `offset` bytes are left out.
+    Forms: `hledger`, `beancount` (whole journals); of booked periods that overlap `[start, end)`:
+    `focus.csv`, `focus.parquet` (FOCUS 1.2), `focus-1.4.csv`, `focus-1.4.parquet` (1.4, per spec
+    text), `charges.csv`, `charges.parquet`. The same question gives the same bytes as long as the
+    ETag is the same, so a download that broke off goes on: its position as `as_of`, its ETag as
+    If-Match, `offset` bytes are left out.
     """
     services, asked = await viewed(request, as_of)
     if form not in FORMS:

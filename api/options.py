@@ -30,7 +30,7 @@ def bill(bill: argparse.ArgumentParser) -> None:
     bill.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
     verbs = bill.add_subparsers(required=True, metavar="export")
     export = verbs.add_parser("export", help="an account's books as a file")
-    text = "hledger, beancount, focus.csv, focus.parquet, charges.csv, charges.parquet"
+    text = "hledger, beancount, or focus, focus-1.4, charges with .csv or .parquet"
     export.add_argument("form", metavar="FORM", help=text)
     export.add_argument("--account", required=True, metavar="ID")
     export.add_argument("--out", type=Path, required=True, metavar="FILE")

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from projections import billing_read, journal_read
 from projections.billing_read import Account
-from projections.exporting import charges, focus
+from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger, Syntax
 from projections.exporting.focus import Bill, Row
 from projections.exporting.lines import Line, lines, page_end, rounding
@@ -62,6 +62,8 @@ FORMS: Final = {
     "beancount": Form("text/plain; charset=utf-8", syntax=Beancount),
     "focus.csv": Form(_CSV, table=Csv, columns=focus.COLUMNS, rounds=True),
     "focus.parquet": Form(_PARQUET, table=Parquet, columns=focus.COLUMNS, rounds=True),
+    "focus-1.4.csv": Form(_CSV, table=Csv, columns=focus14.COLUMNS, rounds=True),
+    "focus-1.4.parquet": Form(_PARQUET, table=Parquet, columns=focus14.COLUMNS, rounds=True),
     "charges.csv": Form(_CSV, table=Csv, columns=charges.COLUMNS),
     "charges.parquet": Form(_PARQUET, table=Parquet, columns=charges.COLUMNS),
 }

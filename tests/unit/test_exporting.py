@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from domain.errors import DomainError
 from projections.billing_read import Account, Period
-from projections.exporting import charges, focus
+from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger
 from projections.exporting.chart import Chart
 from projections.exporting.lines import Line, Rounding
@@ -20,7 +20,8 @@ from projections.exporting.proof import Proof, decimal
 from projections.exporting.table import Column, Csv, Parquet
 from projections.journal_read import Posted
 
-PROOF = Proof("cloud.example/0011223344556677", 10, "ab" * 32)
+ISSUER = "cloud.example"
+PROOF = Proof(f"{ISSUER}/0011223344556677", 10, "ab" * 32)
 ACCOUNT = Account("account-1", 1, "organization-1", "USD", 2, "Europe/Berlin", 0)
 HOUR_US = 3_600_000_000
 MAY = Period("period-1", 2, "account-1", 1, 0, 700 * HOUR_US, "UTC", None, None, None)
@@ -34,9 +35,9 @@ LINE = Line(
 )  # fmt: skip
 
 
-def shown(row: focus.Row) -> dict[str, str]:
+def shown(row: focus.Row, columns: tuple[Column[focus.Row], ...] = focus.COLUMNS) -> dict[str, str]:
     """The row as its CSV has it."""
-    table = Csv(focus.COLUMNS)
+    table = Csv(columns)
     text = (table.head() + table.rows([row]) + table.tail()).decode()
     [found] = csv.DictReader(io.StringIO(text))
     return found
@@ -60,7 +61,7 @@ def test_a_charge_line_in_focus() -> None:
     )  # fmt: skip
     assert (row["x_CheckpointSize"], row["x_CheckpointRoot"]) == ("10", "ab" * 32)
     assert row["x_Simulated"] == "true"
-    assert (row["ProviderName"], row["RegionId"]) == ("cloud.example", "")
+    assert (row["ProviderName"], row["RegionId"]) == (ISSUER, "")
 
 
 def test_an_accounts_own_price_and_the_list_price() -> None:
@@ -105,15 +106,37 @@ def test_the_rounding_of_an_invoice_is_an_adjustment() -> None:
     assert (row["ResourceId"], row["PricingQuantity"], row["x_TransferIds"]) == ("", "", '["cc"]')
 
 
+def test_a_charge_line_in_focus_1_4() -> None:
+    """Who provides, who hosts, and which line of the invoice; what 1.3 replaced is gone. Of an open
+    period there is no line yet; a rounding runs nowhere.
+    """
+    line = shown(focus.charged(BILL, LINE), focus14.COLUMNS)
+    assert (line["ServiceProviderName"], line["HostProviderName"]) == (ISSUER, ISSUER)
+    assert line["InvoiceDetailId"] == "project-1/gpu.time:T4/7/period-1"
+    assert {"ProviderName", "PublisherName"}.isdisjoint(line)
+    unbilled = shown(focus.charged(replace(BILL, invoice=None), LINE), focus14.COLUMNS)
+    assert unbilled["InvoiceDetailId"] == ""
+    rest = shown(focus.rounded(BILL, Rounding("cc", "invoice-1", -3, 12)), focus14.COLUMNS)
+    assert (rest["HostProviderName"], rest["InvoiceDetailId"]) == ("Not Applicable", "rounding")
+
+
 def test_parquet_says_what_csv_says() -> None:
     """Column by column, exactly, with as many row groups as pages; nulls are nulls."""
-    rows = [focus.charged(BILL, LINE), focus.rounded(BILL, Rounding("cc", "i", 10**37, 1))]
-    for columns, those in ((focus.COLUMNS, rows), (charges.COLUMNS, rows[:1])):
+    other = replace(LINE, price=8, price_pico=9, project="project-2", simulated=None, name=None)
+    lines = [LINE, other, replace(LINE, start_us=5, amount_pico=-1), replace(other, period="p-2")]
+    rows = [
+        *(focus.charged(BILL, line) for line in lines),
+        focus.rounded(BILL, Rounding("cc", "i", 10**37, 1)),
+    ]
+    for columns, those in (
+        (focus.COLUMNS, rows), (focus14.COLUMNS, rows), (charges.COLUMNS, rows[:4]),
+    ):  # fmt: skip
         plain, packed = Csv(columns), Parquet(columns)
-        head, pieces = packed.head(), [packed.rows([row]) for row in those]
+        pages = [those[:3], those[3:]]
+        head, pieces = packed.head(), [packed.rows(page) for page in pages]
         data = b"".join([head, *pieces, packed.tail()])
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
-        assert file.num_row_groups == len(those)
+        assert file.num_row_groups == len(pages)
         text = (plain.head() + plain.rows(those)).decode()
         read = list(csv.DictReader(io.StringIO(text)))
         for kind, said, found in zip(columns, zip(*[r.values() for r in read], strict=True),
