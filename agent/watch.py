@@ -114,6 +114,12 @@ def renew(node: Node, now_us: int, renew_us: int) -> bool:
 
 def obey(node: Node, receipt: fleet.Receipt, now_us: int) -> bool:
     """True when the receipt freed an event. Idempotent; the receipt's signature was checked."""
+    if receipt.boot == node.boot:
+        # Before anything is granted: a receipt that renews the rest may stop these.
+        for runtime in receipt.revoked:
+            for seen in node.runtimes.observe(now_us):
+                if seen.runtime == runtime:
+                    node.runtimes.stop(seen.allocation, now_us)
     with node.store.transaction():
         freed = node.spool.free(receipt.boot, receipt.seq)
         if receipt.boot != node.boot:
@@ -125,10 +131,6 @@ def obey(node: Node, receipt: fleet.Receipt, now_us: int) -> bool:
             until_us = min(granted.until_boottime_us, granted.from_boottime_us + node.lease_us)
             lease.hold(node.store, node.boot, until_us, granted.from_boottime_us)
             node.runtimes.arm(until_us, now_us)
-    for runtime in receipt.revoked:
-        for seen in node.runtimes.observe(now_us):
-            if seen.runtime == runtime:
-                node.runtimes.stop(seen.allocation, now_us)
     return freed
 
 

@@ -43,6 +43,7 @@ from api import (
     upkeep,
     usage,
     volumes,
+    wallets,
 )
 from api.auth import authenticated
 from api.body import FrontRequest
@@ -73,6 +74,9 @@ ROUTES: Final[tuple[Any, ...]] = (
     sellers.list_rates,
     sellers.set_account_tax,
     sellers.show_account_tax,
+    wallets.set_terms,
+    wallets.grant_credit,
+    wallets.show_wallet,
     runtimes.launch_runtime,
     runtimes.stop_runtime,
     runtimes.list_runtimes,

@@ -11,12 +11,12 @@ import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from api.admission.wire import end_ask
+from api.admission.wire import RenewAsk, end_ask
 from api.app import create_app
 from api.certificates import of_api, reported
 from api.config import Settings
 from api.fleet import loops as ingest_loops
-from api.fleet.words import Ending
+from api.fleet.words import Ending, Renewing
 from api.listening import Listener
 from api.renewal import Renewal
 from api.services import Services, opened
@@ -95,6 +95,10 @@ def _renewal(settings: Settings) -> Renewal | None:
 
 
 async def _ingest(settings: Settings, services: Services) -> None:
+    async def renews(lease: Renewing) -> Appended:
+        ask = RenewAsk(lease.wanted, lease.actor, lease.cause)
+        return (await services.admission.ask(ask)).appended
+
     async def ends(ending: Ending) -> Appended:
         ask = end_ask(ending.runtime, ending.fact, ending.actor, ending.cause)
         return (await services.admission.ask(ask)).appended
@@ -105,4 +109,5 @@ async def _ingest(settings: Settings, services: Services) -> None:
         account=services.account_key,
         ssh_ca=(services.ssh.user_ca,),
         tls=settings.nats_tls,
+        renews=renews,
     )

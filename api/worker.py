@@ -10,16 +10,22 @@ import nats.errors
 import psycopg
 import uvloop
 
+from api.admission.election import Admission
+from api.admission.wire import SettleAsk
 from api.config import Settings
 from api.stopping import until_signal
 from api.urls import connected
 from domain.errors import DomainError
+from domain.prepayment import Settlement
+from domain.wallet import Settle
 from evidence import custody
 from evidence.storage import Storage
 from evidence.tail import gated
+from evidence.wake import HeadWake
 from projections import worker as downstream
 
 _RETRY_S = 1.0
+_SETTLER = "system-settler"
 
 
 def run(settings: Settings) -> int:
@@ -71,7 +77,17 @@ async def _session(settings: Settings, stop: asyncio.Event) -> None:
         async with gated(settings.database_url, storage, settings.unsigned_bound_s * 1000) as log:
             bell = downstream.Bell()
             stopping = asyncio.create_task(_ring_out(stop, bell))
-            work = downstream.run(settings.database_url, client, log, storage, bell)
+            # Takes part in no election: it asks the writer, wherever that is.
+            admission = Admission(settings.database_url, log, client, HeadWake(client))
+
+            async def settle(due: Settlement, cause: str) -> None:
+                wanted = Settle(
+                    *(due.runtime, due.charged_pico, due.from_us, due.over),
+                    downstream.clock_us(),
+                )
+                await admission.ask(SettleAsk(due.wallet, wanted, _SETTLER, cause))
+
+            work = downstream.run(settings.database_url, client, log, storage, bell, settle=settle)
             parts = [asyncio.create_task(work), asyncio.create_task(log.broken())]
             try:
                 done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)

@@ -233,8 +233,8 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """The control plane holds event (boot, seq) durably; the agent may free it.
 
     `position`: of the fact it became, null when it became none (`code` says why).
-    `nonce`: to be echoed by the next lease request. `revoked`: runtimes that ended elsewhere
-    and must be stopped. A receipt is repeated, never contradicted.
+    `nonce`: to be echoed by the next lease request. `revoked`: runtimes that ended elsewhere, or
+    that nobody pays for, and must be stopped. A receipt is repeated, never contradicted.
     """
 
     format: Literal["gpuaas-receipt/1"]

@@ -7,6 +7,7 @@ MONEY: Final = """\
 account.currency_invalid|400|Not a currency|Send an ISO 4217 code and its number of minor digits.
 account.exists|409|The account exists|Read it; an account's currency and zone never change.
 account.not_possible|409|Not possible for this account|Read its state and send what it allows.
+account.terms_invalid|400|Not terms of an account|Send `prepaid` or `postpaid`.
 account.unknown|404|No such billing account|Check the id.
 country.unknown|400|No such country|Send a code of ISO 3166-1, two capital letters.
 credit.exceeds|409|Not as much is left|Read what is left of the line, and ask for that or less.
@@ -38,6 +39,7 @@ price.too_large|400|Too large a price|Send at most what the facts say; a price i
 price.too_late|409|Effective before it is published|Use a later time; the past needs a re-rating.
 rating.account_invalid|503|The log's accounts do not add up|Operator: rating halts; run fsck.
 rating.credit_differs|500|A credit note differs from the log|Operator: stop; run gpuaas-verify on the bundle.
+rating.hold_unknown|503|A hold of no runtime|Operator: rating halts; run fsck.
 rating.invoice_differs|503|An invoice differs from its charges|Operator: rating halts; compare both.
 rating.invoice_order|503|Invoiced twice or too early|Operator: rating halts; find the writer.
 rating.no_meter|503|Readings of a meter that nobody registered|Operator: rating halts; run fsck.
@@ -71,4 +73,10 @@ tax.no_rate|409|No rate for such a buyer|Set the seller's rate for that treatmen
 tax.rate_exists|409|Another rate begins then|Choose another instant: a rate never changes.
 tax.rate_invalid|400|Not a rate|Send S with a rate, Z, E, AE or O with 0; E, AE and O with a reason.
 tax.vat_id_missing|400|No VAT id|Send the buyer's VAT id, or choose another treatment.
+wallet.frozen|409|The wallet is frozen|Operator: its books do not add up; read its transfers.
+wallet.grant_invalid|400|Not a credit|Send an amount above 0 in the account's currency that expires later, or never.
+wallet.hold_not_over|409|The hold is not over|Wait until its instant has passed.
+wallet.insufficient|402|The credit does not cover it|Top up, or stop something; the facts say what is available and what is needed.
+wallet.not_covered|409|Not for prepaid accounts yet|Use an account that pays afterwards.
+wallet.reference_reused|409|The reference was used|Send the same amount, bucket and expiry, or another reference.
 """

@@ -1,11 +1,12 @@
 """A billing account: one currency, one zone, and the contiguous numbering of its invoices.
 
-(none) -Open-> Billing -NumberInvoice | SetTax-> Billing
+(none) -Open-> Billing -NumberInvoice | SetTax | SetTerms-> Billing
 """
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.decider import Decider
 from domain.errors import DomainError
@@ -42,7 +43,18 @@ class SetTax(Struct, frozen=True):
     now_us: int
 
 
-type Command = Open | NumberInvoice | SetTax
+class SetTerms(Struct, frozen=True):
+    """How what is launched from now on is paid for; what was launched before keeps its terms.
+
+    `credit_limit_pico`: of postpaid accounts; 0 = none.
+    """
+
+    terms: str
+    credit_limit_pico: int
+    now_us: int
+
+
+type Command = Open | NumberInvoice | SetTax | SetTerms
 
 
 class Opened(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.account.opened.v1"):
@@ -67,7 +79,13 @@ class Taxed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.account
     decided_us: int
 
 
-type Event = Opened | Invoiced | Taxed
+class TermsSet(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.account.terms_set.v1"):
+    terms: str
+    credit_limit_pico: int
+    decided_us: int
+
+
+type Event = Opened | Invoiced | Taxed | TermsSet
 
 
 class Missing(Struct, frozen=True):
@@ -75,21 +93,29 @@ class Missing(Struct, frozen=True):
 
 
 class Billing(Struct, frozen=True):
-    """`sequence` invoices were numbered; `last_invoice` has that number (`""` before any)."""
+    """`sequence` invoices were numbered; `last_invoice` has that number (`""` before any).
+
+    Without `terms` it is postpaid, without a limit.
+    """
 
     opened: Opened
     sequence: int = 0
     last_invoice: str = ""
     taxed: Taxed | None = None
+    terms: TermsSet | None = None
 
 
 type State = Missing | Billing
 
 MOST_DIGITS = 4  # no ISO 4217 currency has more
+PREPAID: Final = "prepaid"
+POSTPAID: Final = "postpaid"
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `account.exists`, `account.unknown`, `account.currency_invalid`."""
+    """Raises DomainError `account.exists`, `account.unknown`, `account.currency_invalid`,
+    `account.terms_invalid`.
+    """
     match command, state:
         case Open(), Missing():
             return [_opened(command)]
@@ -112,8 +138,21 @@ def decide(command: Command, state: State) -> list[Event]:
                     command.now_us,
                 )
             ]
+        case SetTerms(), Billing(terms=before):
+            return _terms(command, before)
+        case SetTerms(), _:
+            raise DomainError("account.unknown", "no such billing account")
         case _:
             raise DomainError("account.not_possible", "no such step")
+
+
+def _terms(command: SetTerms, before: TermsSet | None) -> list[Event]:
+    if command.terms not in {PREPAID, POSTPAID} or command.credit_limit_pico:
+        raise DomainError("account.terms_invalid", "`prepaid` or `postpaid`, without a limit")
+    now = (POSTPAID, 0) if before is None else (before.terms, before.credit_limit_pico)
+    if now == (command.terms, command.credit_limit_pico):
+        return []
+    return [TermsSet(command.terms, command.credit_limit_pico, command.now_us)]
 
 
 def _opened(command: Open) -> Opened:
@@ -133,10 +172,13 @@ def evolve(state: State, event: Event) -> State:
             return Billing(event)
         case Invoiced():
             assert isinstance(state, Billing)
-            return Billing(state.opened, event.sequence, event.invoice, state.taxed)
+            return replace(state, sequence=event.sequence, last_invoice=event.invoice)
         case Taxed():
             assert isinstance(state, Billing)
-            return Billing(state.opened, state.sequence, state.last_invoice, event)
+            return replace(state, taxed=event)
+        case TermsSet():
+            assert isinstance(state, Billing)
+            return replace(state, terms=event)
         case _:
             assert_never(event)
 

@@ -29,10 +29,11 @@ from domain import (
     runtime,
     storage_quota,
     volume,
+    wallet_facts,
 )
 from domain.decider import Emit
 from domain.errors import DomainError
-from domain.instants import LEASE_US
+from domain.purses import Purses
 from domain.stock import Stock
 from domain.tariff import Tariff
 
@@ -51,6 +52,7 @@ KINDS: Final = frozenset(
         "network",
         "log",
         "meter",
+        "wallet",
     )
 )
 REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
@@ -86,6 +88,7 @@ class AdmissionState:
         self.accounts: dict[str, account.Opened] = {}
         self.first_period_us: dict[str, int] = {}
         self.tariff = Tariff()
+        self.purses = Purses(self.tariff)
         self.log = ""  # the stream of entry 0: meters' streams follow from it
         self.storage = ""  # the meter that bills volumes, once it is registered
         self.stock = Stock()
@@ -109,6 +112,7 @@ class AdmissionState:
             meter.Registered: self._registered,
             project.Created: self._project,
             account.Opened: self._account,
+            account.TermsSet: self.purses.terms.__setitem__,
             period.Opened: self._period,
             pricebook.EntryPublished: self._price,
             **dict.fromkeys(get_args(organization.Event.__value__), self._organization),
@@ -118,6 +122,7 @@ class AdmissionState:
             **dict.fromkeys(get_args(reservation.Event.__value__), self._reservation),
             **dict.fromkeys(volume.EVENTS, self._volume),
             **dict.fromkeys(get_args(network.Event.__value__), self._network),
+            **dict.fromkeys(get_args(wallet_facts.Event.__value__), self.purses.remember),
         }
 
     def version(self, stream: str) -> int:
@@ -162,6 +167,8 @@ class AdmissionState:
             for fact in reversed(emit.facts):
                 if emit.stream.startswith("volume-"):
                     self._undo_volume(emit.stream, fact)
+                elif isinstance(fact, wallet_facts.Event.__value__):
+                    self.purses.undo(emit.stream, fact)
                 else:
                     self._undo(emit.stream, fact)
 
@@ -181,6 +188,8 @@ class AdmissionState:
                 self.stock.update(stream, node.not_drained(self.stock.states[stream]))
             case node_facts.SanitizeRequested():
                 pass  # an order to the node: nothing here rests on it
+            case node.LeaseRenewed():
+                self.stock.update(stream, self.purses.unrenewed(stream, self.stock.states[stream]))
             case node_facts.Reserved() | node_facts.Unreserved():
                 self.stock.update(stream, node_state.unclaimed(self.stock.states[stream], fact))
             case reservation.Made():
@@ -244,6 +253,7 @@ class AdmissionState:
 
     def _account(self, stream: str, fact: account.Opened) -> None:
         self.accounts[stream] = fact
+        self.purses.opened(stream, fact)
 
     def _organization(self, stream: str, fact: organization.Event) -> None:
         before = self.organizations.get(stream, organization.DECIDER.initial)
@@ -252,14 +262,18 @@ class AdmissionState:
     def _period(self, _: str, fact: period.Opened) -> None:
         earlier = self.first_period_us.get(fact.account, fact.start_us)
         self.first_period_us[fact.account] = min(earlier, fact.start_us)
+        self.purses.period(fact)
 
     def _price(self, stream: str, fact: pricebook.EntryPublished) -> None:
+        self.purses.books.add(stream)
         self.tariff.publish(self.versions[stream], fact)
 
     def _node(self, stream: str, fact: node.Event) -> None:
         before = self.stock.states.get(stream) or self.expected.get(stream, node.Missing())
         if isinstance(fact, node.Released):
             self._note_release(stream, fact)
+        elif isinstance(fact, node.LeaseRenewed):
+            self.purses.renewed(stream, before, fact)
         after = node.evolve(before, fact)
         if isinstance(after, node.Serving):
             self.expected.pop(stream, None)
@@ -348,6 +362,7 @@ class AdmissionState:
         self.networks[stream] = network.evolve(before, fact)
 
     def _runtime(self, stream: str, fact: runtime.Event) -> None:
+        self.purses.says(stream, fact)
         if isinstance(fact, runtime.Requested):
             org = self.projects[fact.project].organization
             self.runtimes[stream] = Held(org, runtime.Waiting(fact))
@@ -364,21 +379,3 @@ class AdmissionState:
             oldest = next(iter(self.ended))
             del self.ended[oldest]
             self.versions.pop(oldest, None)
-
-
-def lease_of(state: AdmissionState, stream: str, now_us: int) -> runtime.DeclareLost:
-    """The command that would declare this runtime lost now, by its node's last lease.
-
-    Another boot of the node proves the runtime gone. Without any lease the time counts from the
-    runtime's last instant, as if it had been leased then.
-    """
-    held = state.runtimes[stream]
-    live = held.state
-    assert isinstance(live, runtime.Live.__value__)
-    serving = state.stock.states[live.node]
-    lease = serving.leases.get(stream)
-    if lease is None:
-        until = live.previous_us + LEASE_US
-        return runtime.DeclareLost(None, until, now_us)
-    until = lease.until_us if lease.boot == serving.anchor.boot else 0
-    return runtime.DeclareLost(lease.renewed_us, until, now_us)

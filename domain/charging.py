@@ -5,6 +5,7 @@ from bisect import bisect_right
 from msgspec import Struct
 
 from domain import account
+from domain.cover import Cover
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
 from domain.statement import LineKey, Sum
@@ -68,6 +69,7 @@ class Resource(Struct):
     simulated: bool = False
     started_us: int | None = None  # of the open interval
     done_us: int = 0  # how far the open interval is charged
+    cover: Cover | None = None  # of a prepaid runtime: nothing beyond it is charged
 
 
 def charge(
@@ -82,7 +84,10 @@ def charge(
     at = start_us
     while at < end_us:
         service = service_at(it, at)
-        price, until = tariff.at(owner.ledger.account, it.scope, at)
+        if it.cover is None:
+            price, until = tariff.at(owner.ledger.account, it.scope, at)
+        else:
+            price, until = it.cover.at(at)
         if price is None:
             raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
         piece_end = min(end_us, service.end_us, until)

@@ -37,6 +37,7 @@ from domain import (
     stray,
     terminal,
     volume,
+    wallet_facts,
 )
 from domain.errors import DomainError
 
@@ -73,6 +74,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.seller.rate_set.v1": seller.RateSet,
     "gpuaas.seller.invoiced.v1": seller.Invoiced,
     "gpuaas.seller.credited.v1": seller.Credited,
+    "gpuaas.account.terms_set.v1": account.TermsSet,
     "gpuaas.period.opened.v1": period.Opened,
     "gpuaas.period.closed.v1": period.Closed,
     "gpuaas.invoice.finalized.v1": invoice.Finalized,
@@ -180,6 +182,14 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.volume.deleted.v1": volume.Deleted,
     "gpuaas.volume.lost.v1": volume.Lost,
     "gpuaas.volume.order_refused.v1": volume.OrderRefused,
+    "gpuaas.wallet.credit_granted.v1": wallet_facts.CreditGranted,
+    "gpuaas.wallet.credit_expired.v1": wallet_facts.CreditExpired,
+    "gpuaas.wallet.hold_placed.v1": wallet_facts.HoldPlaced,
+    "gpuaas.wallet.holds_renewed.v1": wallet_facts.HoldsRenewed,
+    "gpuaas.wallet.hold_captured.v1": wallet_facts.HoldCaptured,
+    "gpuaas.wallet.hold_released.v1": wallet_facts.HoldReleased,
+    "gpuaas.wallet.hold_expired.v1": wallet_facts.HoldExpired,
+    "gpuaas.wallet.charge_recovered.v1": wallet_facts.ChargeRecovered,
 }
 
 _DECODERS: Final = {tag: msgspec.json.Decoder(kind) for tag, kind in TAGS.items()}

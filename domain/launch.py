@@ -4,11 +4,21 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from domain import lending, network, node, placing, quota, runtime, storage, storage_quota
-from domain.admission import AdmissionState, Held, lease_of
+from domain import (
+    holding,
+    lending,
+    network,
+    node,
+    placing,
+    quota,
+    runtime,
+    storage,
+    storage_quota,
+)
+from domain.admission import AdmissionState, Held
 from domain.decider import Emit
 from domain.errors import DomainError
-from domain.instants import lost_instant
+from domain.instants import LEASE_US, lost_instant
 from domain.placing import Launch, choose, project_of
 from domain.stock import Room
 
@@ -29,8 +39,9 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
     Raises:
         DomainError: `project.unknown`, `organization.suspended`, `period.none`, `price.none`,
             `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`,
-            `runtime.limits_invalid`, `volume.*`, `network.unknown`, `network.deleted`;
-            what would fit is in its facts.
+            `runtime.limits_invalid`, `volume.*`, `network.unknown`, `network.deleted`,
+            `wallet.insufficient`, `wallet.frozen`; what
+            would fit is in its facts.
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:
         return ()
@@ -65,6 +76,7 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         (place.node, (claimed,)),
         (stream, committed),
         *storage.attached(state, launch, allocated),
+        *holding.placed(state, project, launch.runtime, allocated, launch.gpu_milli),
     )
 
 
@@ -85,9 +97,12 @@ def _configured(launch: Launch, allocated: runtime.Allocated) -> list[runtime.Ev
 
 def reads(state: AdmissionState, launch: Launch) -> tuple[tuple[str, int], ...]:
     """Streams the launch rests on without writing them: it must lose to a suspension, the end of
-    its reservation, and a change of its network.
+    its reservation, a change of its network, and other terms or prices of what is prepaid.
     """
-    rests = (launch.organization, launch.project, launch.reservation, launch.network)
+    rests = (
+        *(launch.organization, launch.project, launch.reservation, launch.network),
+        *holding.reads(state, launch.project),
+    )
     return tuple((stream, state.version(stream)) for stream in rests if stream)
 
 
@@ -258,3 +273,21 @@ def _fence(state: AdmissionState, stream: str, mine: str) -> tuple[tuple[str, in
     other = state.fence.get(stream, mine)
     state.fence[stream] = mine
     return () if other == mine else ((other, state.version(other)),)
+
+
+def lease_of(state: AdmissionState, stream: str, now_us: int) -> runtime.DeclareLost:
+    """The command that would declare this runtime lost now, by its node's last lease.
+
+    Another boot of the node proves the runtime gone. Without any lease the time counts from the
+    runtime's last instant, as if it had been leased then.
+    """
+    held = state.runtimes[stream]
+    live = held.state
+    assert isinstance(live, runtime.Live.__value__)
+    serving = state.stock.states[live.node]
+    lease = serving.leases.get(stream)
+    if lease is None:
+        until = live.previous_us + LEASE_US
+        return runtime.DeclareLost(None, until, now_us)
+    until = lease.until_us if lease.boot == serving.anchor.boot else 0
+    return runtime.DeclareLost(lease.renewed_us, until, now_us)

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain import organization, quota, runtime, stock, volume
+from domain import holding, organization, quota, runtime, stock, volume
 from domain.admission import AdmissionState
 from domain.errors import DomainError
 from domain.node_state import Serving, placeable
@@ -244,10 +244,12 @@ def barred(
     if state.tariff.at(project.account, scope, launch.now_us)[0] is None:
         return DomainError("price.none", f"nothing prices {model} in {currency} now")
     tree = state.quotas.get(quota.quota_stream(launch.organization))
-    if tree is None or not (tree.limits or tree.lent.shares):
-        return None
-    of = (project.department, launch.project, model)
-    return quota.excess(tree, of, launch.gpu_milli, launch.reservation)
+    if tree is not None and (tree.limits or tree.lent.shares):
+        of = (project.department, launch.project, model)
+        over = quota.excess(tree, of, launch.gpu_milli, launch.reservation)
+        if over is not None:
+            return over
+    return holding.short(state, project, model, launch.gpu_milli, launch.now_us)
 
 
 def rooms(state: AdmissionState, organization_id: str) -> tuple[Room, ...]:

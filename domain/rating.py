@@ -1,15 +1,27 @@
 """Facts in, rated intervals and transfers out: the fold that contracts/rating.md prescribes."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
 
-from domain import account, invoice, meter, node, period, pricebook, runtime, volume_facts
+from domain import (
+    account,
+    invoice,
+    meter,
+    node,
+    period,
+    pricebook,
+    runtime,
+    volume_facts,
+    wallet_facts,
+)
 from domain.charging import Payer, RatedInterval, Resource, Rows, Service, charge
 from domain.errors import DomainError
 from domain.ledger import Balance, Ledger, Order, Transfer, post
+from domain.prepayment import Prepayments
+from domain.purses import account_of
 from domain.rating_readings import Meters
 from domain.reading import Reading
 from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
@@ -30,6 +42,7 @@ class Books:
     def __init__(self) -> None:
         self.tariff = Tariff()
         self.taxes = Taxes()
+        self.prepayments = Prepayments(self.tariff)
         self._accounts: dict[str, Payer] = {}
         self._periods: dict[str, tuple[Payer, Service]] = {}
         self._resources: dict[str, Resource] = {}
@@ -41,9 +54,10 @@ class Books:
             runtime.Allocated: self._allocated,
             runtime.Usable: self._usable,
             runtime.Degraded: lambda at, of, fact: self._until(at, of, fact.degraded_us),
-            runtime.Stopped: lambda at, of, fact: self._until(at, of, fact.stopped_us),
-            runtime.Failed: lambda at, of, fact: self._until(at, of, fact.failed_us),
-            runtime.Lost: lambda at, of, fact: self._until(at, of, fact.lost_us),
+            runtime.Stopped: lambda at, of, fact: self._over(at, of, fact.stopped_us),
+            runtime.Failed: lambda at, of, fact: self._over(at, of, fact.failed_us),
+            runtime.Lost: lambda at, of, fact: self._over(at, of, fact.lost_us),
+            runtime.Cancelled: lambda at, of, fact: self._over(at, of, fact.decided_us),
             meter.Registered: self._registered,
             volume_facts.Created: self._volume_created,
             volume_facts.Formatted: self._volume_formatted,
@@ -60,6 +74,7 @@ class Books:
             invoice.Credited: self._credited,
             **self.taxes.on,
             **self._meters.on,
+            **dict.fromkeys(get_args(wallet_facts.Event.__value__), self._prepaid),
         }
 
     def apply(self, position: int, stream: str, fact: Struct) -> Rows:
@@ -122,6 +137,10 @@ class Books:
 
     def _published(self, position: int, _: str, fact: pricebook.EntryPublished) -> None:
         self.tariff.publish(position, fact)
+
+    def _prepaid(self, position: int, stream: str, fact: wallet_facts.Event) -> Rows:
+        ledger = self._account(account_of(stream)).ledger
+        return [], self.prepayments.apply(position, stream, fact, ledger, self._resources)
 
     def _enrolled(self, _: int, stream: str, fact: node.Enrolled) -> None:
         self._simulated[stream] = fact.simulated
@@ -201,13 +220,21 @@ class Books:
         start, done = it.started_us, it.done_us
         if start is None:
             return None
+        end_us = _covered(it, end_us)
         it.started_us = None
         del it.account.open_resources[stream]
         rows: Rows = ([], [])
+        self.prepayments.charged(it, end_us)
         if end_us > done:
             charge(self.tariff, position, it, done, end_us, 1, rows)
         elif end_us < done:
             charge(self.tariff, position, it, max(end_us, start), done, -1, rows)
+        return rows
+
+    def _over(self, position: int, stream: str, end_us: int) -> Rows | None:
+        """The end of a runtime."""
+        rows = self._until(position, stream, end_us)
+        self.prepayments.ended(self._runtime(stream))
         return rows
 
     def _period_closed(self, position: int, stream: str, fact: period.Closed) -> Rows:
@@ -215,9 +242,10 @@ class Books:
         if closing.closed or (closing.start_us, closing.end_us) != (fact.start_us, fact.end_us):
             raise DomainError("rating.period_order", f"{stream} is closed twice or not as opened")
         rows: Rows = ([], [])
-        end = closing.end_us
         for it in sorted(owner.open_resources.values(), key=lambda it: it.order):
+            end = _covered(it, closing.end_us)
             if it.done_us < end:
+                self.prepayments.charged(it, end)
                 charge(self.tariff, position, it, it.done_us, end, 1, rows)
                 it.done_us = end
         closing.closed = True
@@ -278,6 +306,13 @@ class Books:
         if found is None:
             raise DomainError("rating.unknown_runtime", f"no runtime {name} was requested")
         return found
+
+
+def _covered(it: Resource, end_us: int) -> int:
+    """The instant, or the end of what its holds cover: nothing after it is charged."""
+    if it.cover is None or it.started_us is None:
+        return end_us
+    return max(it.started_us, min(end_us, it.cover.until_us))
 
 
 def row_bytes(row: RatedInterval | Transfer, number: int, salt: str) -> bytes:

@@ -34,7 +34,8 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
     """The new volume on its node, and what it takes of the quota; `()` if this volume is known.
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
-        `quota.exceeded`, `volume.no_node`, `volume.no_price`, `volume.size_invalid`.
+        `quota.exceeded`, `volume.no_node`, `volume.no_price`, `volume.size_invalid`,
+        `wallet.not_covered`.
     """
     if wanted.volume in state.volumes:
         return ()
@@ -110,6 +111,8 @@ def _priced(state: AdmissionState, account: str, now_us: int) -> None:
     """What is metered has a price from the start; entries are never taken back, so for good."""
     if not state.storage:
         return
+    if state.purses.is_prepaid(account):
+        raise DomainError("wallet.not_covered", "volumes are metered, and no hold covers them yet")
     currency = state.accounts[account].currency
     scope = storage_scope(currency)
     if state.tariff.at(account, scope, now_us)[0] is None:

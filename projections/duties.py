@@ -65,6 +65,7 @@ TAGS: Final = frozenset(
         "account.opened",
         "account.invoiced",
         "account.taxed",
+        "account.terms_set",
         "period.opened",
         "period.closed",
         "invoice.finalized",
@@ -119,6 +120,8 @@ class Duties:
                 self.to_credit[fact.credit_note] = ToCredit(entry.stream, entry.org, fact)
             case invoice.Credited():
                 self.to_credit.pop(fact.credit_note, None)
+            case account.TermsSet() if billed is not None:
+                billed.version = entry.version
             case period.Opened():
                 self.running[entry.stream] = OpenPeriod(
                     entry.stream, entry.org, entry.version, fact

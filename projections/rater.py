@@ -32,6 +32,7 @@ _RATED: Final = duties.TAGS | {
         "runtime.stopped",
         "runtime.failed",
         "runtime.lost",
+        "runtime.cancelled",
         "node.enrolled",
         "meter.registered",
         "volume.created",
@@ -42,6 +43,14 @@ _RATED: Final = duties.TAGS | {
         "price.entry_published",
         "project.created",
         "usage.batch_sealed",
+        "wallet.credit_granted",
+        "wallet.credit_expired",
+        "wallet.hold_placed",
+        "wallet.holds_renewed",
+        "wallet.hold_captured",
+        "wallet.hold_released",
+        "wallet.hold_expired",
+        "wallet.charge_recovered",
     )
 }
 RATED: Final = _RATED | {"gpuaas.meter.registered.v2"}

@@ -109,6 +109,10 @@ SELECT r.node, r.since_us,
     AS allocations
 FROM views.node_reach r WHERE r.to_position IS NULL AND NOT r.reachable ORDER BY r.node
 """
+# The tripwire: a wallet that is below zero, or holds more than it has.
+_FROZEN: Final = """
+SELECT wallet FROM views.wallet WHERE to_position IS NULL AND frozen ORDER BY wallet LIMIT 10
+"""
 
 
 def readiness(
@@ -130,6 +134,7 @@ def readiness(
     ]
     lag = 0 if place.oldest_us is None else max(0, now_us - place.oldest_us)
     reasons = _reasons(components, expected, now_us)
+    reasons += [f"{name} is below zero: it is frozen" for (name,) in conn.execute(_FROZEN)]
     if lag > LAG_LIMIT_US:
         behind = place.log_size - place.applied
         reasons.append(f"the views are {behind} entries and {lag // SECOND_US} s behind the log")

@@ -30,6 +30,7 @@ from projections import (
     tenancy,
     upkeep,
     volumes,
+    wallets,
 )
 from projections.batch import Apply, Batch, apply_entries
 from projections.table import Shape
@@ -56,6 +57,7 @@ ROOMS: Final = (
     attestations,
     taxes,
     readings,
+    wallets,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

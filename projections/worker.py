@@ -22,6 +22,7 @@ from projections.invoicing import finalize_due
 from projections.losses import propose_due
 from projections.periods import GRACE_US, keep_periods
 from projections.rater import Rater
+from projections.settling import Settle, settle_due
 from projections.views import read
 
 HEAD: Final = "gpuaas.v1.log.head"
@@ -77,6 +78,7 @@ async def run(
     *,
     now_us: Callable[[], int] = clock_us,
     grace_us: int = GRACE_US,
+    settle: Settle | None = None,
 ) -> None:
     """Views, rater, periods, invoices and the fact publisher until `bell.stop()`.
 
@@ -96,7 +98,7 @@ async def run(
     parts = [
         asyncio.create_task(kept(lambda: asyncio.to_thread(runner.run, app_url, bell.views), bell)),
         asyncio.create_task(
-            kept(lambda: react(app_url, log, storage, bell, now_us, grace_us), bell)
+            kept(lambda: react(app_url, log, storage, bell, now_us, grace_us, settle), bell)
         ),
         asyncio.create_task(kept(lambda: tell(app_url, nats, storage, bell), bell)),
     ]
@@ -126,6 +128,7 @@ async def react(
     bell: Bell,
     now_us: Callable[[], int] = clock_us,
     grace_us: int = GRACE_US,
+    settle: Settle | None = None,
 ) -> None:
     """Rating, periods and invoices until the bell stops; says `rater` is ok, or why not."""
     reported, sealed = float("-inf"), -1
@@ -134,6 +137,8 @@ async def react(
         while not bell.stopping:
             try:
                 busy = await _once(rater, log, storage, now_us(), grace_us)
+                if settle is not None:
+                    busy = bool(await settle_due(rater, settle)) or busy
             except DomainError as error:
                 live.report_component(conn, "rater", False, str(error), now_us())
                 if error.code not in PASSING:

@@ -224,7 +224,7 @@ def unknown_cases() -> Iterator[Wrong]:
         return log_case(name, "entry.unknown_tag", edit, position=13, field="tag")
 
     for tag in (
-        "wallet.credit_granted",
+        "wallet.topped_up",
         "quota.exceeded",
         "hold.placed",
         "weather.rained",

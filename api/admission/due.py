@@ -3,8 +3,8 @@
 import hashlib
 from typing import Final
 
-from api.admission.wire import Ask, ReclaimAsk, UnclaimAsk, UnreserveAsk
-from domain import together
+from api.admission.wire import Ask, ExpireAsk, ReclaimAsk, UnclaimAsk, UnreserveAsk
+from domain import funding, together
 from domain.admission import AdmissionState
 from domain.lending_facts import Unclaim
 from domain.reservation import EXPIRED
@@ -24,6 +24,10 @@ def due(state: AdmissionState, now: int) -> list[Ask]:
     asks += [
         ReclaimAsk(name, now, ACTOR, _cause("gpuaas-reclaim/1", name))
         for name in together.due_stops(state, now)
+    ]
+    asks += [
+        ExpireAsk(name, now, ACTOR, _cause("gpuaas-credit/1", name, str(state.version(name))))
+        for name in funding.due(state, now)
     ]
     return asks
 

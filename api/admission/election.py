@@ -21,17 +21,21 @@ from api.admission.wire import (
     Ask,
     CapacityAsk,
     ExplainAsk,
+    PurseAsk,
     decode_answer,
     decode_ask,
+    decode_purse,
     decode_rooms,
     decode_verdicts,
     encode_answer,
+    encode_purse,
     encode_rooms,
     encode_verdicts,
 )
 from api.admission.writer import Writer
 from domain.errors import DomainError
 from domain.explain import Verdict
+from domain.funding import Purse
 from domain.launch import Launch
 from domain.stock import Room
 from evidence.log import EventLog
@@ -97,6 +101,15 @@ class Admission:
         if self._writer is not None:
             return await self._writer.explain(launch)
         return decode_verdicts(await self._elsewhere(msgspec.json.encode(ExplainAsk(launch))))
+
+    async def purse(self, account: str) -> tuple[Purse, int]:
+        """An account's wallet, and how many entries the writer had taken in.
+
+        Raises: DomainError admission.unavailable, account.unknown.
+        """
+        if self._writer is not None:
+            return await self._writer.purse(account)
+        return decode_purse(await self._elsewhere(msgspec.json.encode(PurseAsk(account))))
 
     async def elected(self, seconds: float) -> bool:
         """True once this process is the writer; for start-up and tests."""
@@ -173,6 +186,8 @@ class Admission:
                 answer = encode_rooms(*await writer.capacity(ask.organization))
             elif isinstance(ask, ExplainAsk):
                 answer = encode_verdicts(*await writer.explain(ask.launch))
+            elif isinstance(ask, PurseAsk):
+                answer = encode_purse(*await writer.purse(ask.account))
             else:
                 answer = encode_answer(await writer.ask(ask))
         except DomainError as error:

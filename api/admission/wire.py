@@ -9,6 +9,7 @@ from msgspec import Struct
 from domain.errors import DomainError
 from domain.explain import Verdict
 from domain.facts import decode_fact, encode_fact, tag_of
+from domain.funding import Purse, Renewal
 from domain.launch import Launch
 from domain.lending_facts import Claim, SetShare, Unclaim
 from domain.runtime import Cancelled, Failed, Lost, Stopped
@@ -16,6 +17,7 @@ from domain.stock import Room
 from domain.storage import GrowVolume, NewVolume
 from domain.storage_quota import SetLimit
 from domain.together import Reserve
+from domain.wallet import Grant, Settle
 from evidence.append import Appended, Write
 from evidence.private import PrivateValue
 
@@ -153,6 +155,42 @@ class EndAsk(Struct, frozen=True, tag="end"):
         return fact
 
 
+class GrantAsk(Struct, frozen=True, tag="grant"):
+    """Credit for an account's wallet; its id was made by whoever asks."""
+
+    organization: str
+    account: str
+    wanted: Grant
+    actor: str
+    cause: str
+
+
+class SettleAsk(Struct, frozen=True, tag="settle"):
+    """Meet what was charged for a prepaid runtime."""
+
+    wallet: str
+    wanted: Settle
+    actor: str
+    cause: str
+
+
+class ExpireAsk(Struct, frozen=True, tag="expire"):
+    """Lots and holds of a wallet whose time is over."""
+
+    wallet: str
+    now_us: int
+    actor: str
+    cause: str
+
+
+class RenewAsk(Struct, frozen=True, tag="renew"):
+    """A node's lease, with the holds of the prepaid runtimes on it."""
+
+    wanted: Renewal
+    actor: str
+    cause: str
+
+
 class CapacityAsk(Struct, frozen=True, tag="capacity"):
     """What fits now for this organization (`""`: for one without shared devices)."""
 
@@ -165,11 +203,18 @@ class ExplainAsk(Struct, frozen=True, tag="explain"):
     launch: Launch
 
 
+class PurseAsk(Struct, frozen=True, tag="purse"):
+    """An account's wallet as it stands."""
+
+    account: str
+
+
 type Ask = (
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
+    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk
 )  # fmt: skip
-type Question = CapacityAsk | ExplainAsk
+type Question = CapacityAsk | ExplainAsk | PurseAsk
 
 
 class Admitted(Struct, frozen=True):
@@ -188,12 +233,13 @@ class _Reply(Struct, omit_defaults=True):
     facts: dict[str, int | str] = {}
     rooms: tuple[Room, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    purse: Purse | None = None
 
 
 _DECODE: Final = msgspec.json.Decoder(
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
-    | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk | CapacityAsk
-    | ExplainAsk
+    | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
+    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | CapacityAsk | ExplainAsk | PurseAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode
 
@@ -235,6 +281,18 @@ def decode_verdicts(raw: bytes) -> tuple[tuple[Verdict, ...], int]:
     if reply.code:
         raise DomainError(reply.code, reply.detail, reply.facts)
     return reply.verdicts, reply.first
+
+
+def encode_purse(purse: Purse, position: int) -> bytes:
+    return msgspec.json.encode(_Reply(first=position, purse=purse))
+
+
+def decode_purse(raw: bytes) -> tuple[Purse, int]:
+    """Raises: the refusal."""
+    reply = _REPLY(raw)
+    if reply.purse is None:
+        raise DomainError(reply.code, reply.detail, reply.facts)
+    return reply.purse, reply.first
 
 
 def decode_rooms(raw: bytes) -> tuple[tuple[Room, ...], int]:

@@ -8,44 +8,27 @@ nothing but the queue: whoever asked repeats the command.
 import asyncio
 import contextlib
 from collections import deque
-from typing import Final, assert_never
+from typing import Final
 
 import psycopg
 from msgspec import Struct
 
+from api.admission.deciding import decide
 from api.admission.due import due
-from api.admission.wire import (
-    Admitted,
-    Ask,
-    BlockAsk,
-    ClaimAsk,
-    EndAsk,
-    GrowAsk,
-    LaunchAsk,
-    LimitAsk,
-    ReclaimAsk,
-    ReserveAsk,
-    ShareAsk,
-    StorageLimitAsk,
-    UnclaimAsk,
-    UnreserveAsk,
-    VolumeAsk,
-)
+from api.admission.wire import Admitted, Ask
 from api.edge import now_us
 from api.reads import Reads
-from domain import launch, quota, storage, together
+from domain import funding, launch
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.explain import Verdict, explain
-from domain.meter import STORAGE
+from domain.funding import Purse
 from domain.stock import Room
-from evidence.append import Append, Appended, Write
+from evidence.append import Append, Appended
 from evidence.log import EventLog
-from evidence.private import PrivateValue
 from evidence.reader import READ_ENTRIES, decode_entry, read_stream
 from evidence.wake import HeadWake
-from projections.months import derived_id
 
 # Measured: a batch as large as one of the log's own transactions, and enough of them to decide
 # the next while others are written, keeps both the loop and the database at work.
@@ -116,6 +99,12 @@ class Writer:
         async with self._turn:
             await self._absorb()
             return explain(self._state, wanted), self._position
+
+    async def purse(self, account: str) -> tuple[Purse, int]:
+        """The account's wallet now, and how many entries the state has taken in."""
+        async with self._turn:
+            await self._absorb()
+            return funding.purse_of(self._state, account, now_us()), self._position
 
     def start(self) -> asyncio.Task[None]:
         """Begins to answer. A DomainError that ends the task ends the term of office."""
@@ -305,74 +294,6 @@ class Writer:
 
 def _entries(conn: psycopg.Connection, first: int, limit: int) -> list[tuple[int, bytes]]:
     return conn.execute(READ_ENTRIES, {"first": first, "limit": limit}, binary=True).fetchall()
-
-
-def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
-    """What the ask wants appended; the state has remembered it. Raises: what said no."""
-    reads: tuple[tuple[str, int], ...] = ()
-    private: tuple[PrivateValue, ...] = ()
-    match ask:
-        case LaunchAsk():
-            emits = launch.admit(state, ask.launch)
-            reads = launch.reads(state, ask.launch)
-            private = ask.private
-        case LimitAsk():
-            emits = launch.set_limit(state, ask.organization, quota.SetLimit(*ask.limit()))
-        case StorageLimitAsk(organization=organization, limit=limit):
-            emits = launch.set_limit(state, organization, limit)
-        case (
-            ShareAsk(organization=organization, wanted=setting)
-            | ClaimAsk(organization=organization, wanted=setting)
-            | UnclaimAsk(organization=organization, wanted=setting)
-        ):
-            emits = launch.set_limit(state, organization, setting)
-        case ReclaimAsk(runtime=named):
-            emits = launch.reclaim(state, named, ask.now_us)
-            reads = _fenced(state, named)
-        case GrowAsk(wanted=larger):
-            emits = storage.grow(state, larger)
-            reads = ((larger.organization, state.version(larger.organization)),)
-        case BlockAsk():
-            emits = together.admit_block(state, ask.block, ask.launches)
-            reads = launch.reads(state, ask.launches[0])
-            private = ask.private
-        case ReserveAsk(wanted=wanted):
-            emits = together.reserve(state, wanted)
-            reads = ((wanted.organization, state.version(wanted.organization)),)
-        case UnreserveAsk():
-            emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
-        case VolumeAsk(wanted=wanted_volume):
-            emits = storage.create(state, wanted_volume)
-            rests = (wanted_volume.organization, wanted_volume.project, _storage_meter(state))
-            reads = tuple((stream, state.version(stream)) for stream in rests if stream)
-            private = ask.private
-        case EndAsk():
-            emits = launch.end(state, ask.runtime, ask.ended())
-        case _:
-            assert_never(ask)
-    if not emits:
-        raise DomainError("admission.nothing", "it was done already")
-    writes = tuple(Write(emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)
-    # A node's emit reads what the decision before it on that node wrote, to lose with it.
-    reads += tuple(read for emit in emits for read in emit.reads)
-    unique = tuple(dict.fromkeys(reads))
-    return emits, Append(writes, ask.actor, ask.cause, unique, private)
-
-
-def _fenced(state: AdmissionState, named: str) -> tuple[tuple[str, int], ...]:
-    """The quota that names the runtime: its stop must lose to the end of the claim."""
-    held = state.runtimes.get(named)
-    stream = "" if held is None else quota.quota_stream(held.org)
-    return ((stream, state.version(stream)),) if stream else ()
-
-
-def _storage_meter(state: AdmissionState) -> str:
-    """Where volumes' meter is, or will be registered: a volume decided without it must lose to it,
-    or it would be metered and have no price.
-    """
-    if state.storage or not state.log:
-        return state.storage
-    return derived_id("meter", state.log, STORAGE)
 
 
 def _heard(answer: asyncio.Future[Admitted]) -> None:

@@ -6,15 +6,16 @@ from typing import Any
 import psycopg
 
 from api.fleet.state import FleetState
-from api.fleet.words import Ending
+from api.fleet.words import Ending, Renewing
 from evidence.append import Append, Appended
 from evidence.following import Shared, fold_to_head, streams_of_kinds
 from evidence.reader import READ_OUTCOME, command_of, outcome_of
 
 type Appending = Callable[[Append], Awaitable[Appended]]
 type Ends = Callable[[Ending], Awaitable[Appended]]
+type Renews = Callable[[Renewing], Awaitable[Appended]]
 
-_STREAMS = streams_of_kinds("node", "runtime", "access", "volume", "network")
+_STREAMS = streams_of_kinds("node", "runtime", "access", "volume", "network", "wallet")
 
 
 class Follower:

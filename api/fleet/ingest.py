@@ -17,11 +17,11 @@ from msgspec import UNSET
 
 from api.fleet import commands, strays
 from api.fleet import records as ingest_records
-from api.fleet.follower import Appending, Ends, Follower
+from api.fleet.follower import Appending, Ends, Follower, Renews
 from api.fleet.leases import ACTOR, nonce_of
 from api.fleet.records import Unlogged
 from api.fleet.state import KnownNode, LiveRuntime
-from api.fleet.words import REFUSAL, Ending, Nothing, cause_of, meaning, revoked_of
+from api.fleet.words import REFUSAL, Ending, Nothing, Renewing, cause_of, meaning, revoked_of
 from contracts import fleet
 from contracts.fleet import Attested, Body, Granted, Receipt
 from contracts.signing import FleetError
@@ -66,10 +66,12 @@ class Ingest:
         ends: Ends,
         key: Ed25519PrivateKey,
         now_us: Callable[[], int],
+        renews: Renews | None = None,
     ) -> None:
         self.follower = follower
         self.append = append
         self.ends = ends
+        self.renews = renews
         self.key = key
         self.now_us = now_us
         self.last_seen_us: dict[str, int] = {}
@@ -167,7 +169,7 @@ class Ingest:
             # A word is refused for good: by the log as it is, not as it was read a moment ago.
             await self.follower.catch_up()
             asked = meaning(self.follower.state, event, body, self.now_us())
-        if isinstance(asked, Append) and body.tag == fleet.LEASE_RENEWED:
+        if isinstance(asked, Append | Renewing) and body.tag == fleet.LEASE_RENEWED:
             expected = nonce_of(self.key, known.node, known.nonce_position)
             if nonce != expected:
                 asked = Nothing("lease.nonce")
@@ -175,9 +177,7 @@ class Ingest:
             await self._command_refused(known, body)
         if not isinstance(asked, Nothing):
             try:
-                appended = await (
-                    self.append(asked) if isinstance(asked, Append) else self.ends(asked)
-                )
+                appended = await self._said(asked)
             except DomainError as error:
                 await self.follower.catch_up()
                 again = meaning(self.follower.state, event, body, self.now_us())
@@ -196,6 +196,15 @@ class Ingest:
         if asked.code == "lease.nonce":
             await self.report_double(known, asked.code)
         return self._receipt(known, body, code=asked.code)
+
+    async def _said(self, asked: Append | Ending | Renewing) -> Appended:
+        if isinstance(asked, Ending):
+            return await self.ends(asked)
+        if isinstance(asked, Append):
+            return await self.append(asked)
+        if self.renews is None:
+            raise DomainError("admission.unavailable", "nobody here decides on holds")
+        return await self.renews(asked)
 
     async def _keep(self, known: KnownNode, event: Attested, body: Body, code: str) -> None:
         word = Unlogged(code, msgspec.json.encode(event))
@@ -257,5 +266,12 @@ class Ingest:
             code=code or UNSET,
             nonce=nonce_of(self.key, known.node, position or 0) if granted or anchored else UNSET,
             granted=Granted(body.boottime_us, until) if granted else UNSET,
-            revoked=revoked_of(known, body) if code == "lease.revoked" else (),
+            # What could not be paid for any longer stops with the receipt that renews the rest.
+            revoked=(
+                revoked_of(known, body)
+                if code == "lease.revoked"
+                else known.exhausted()
+                if granted
+                else ()
+            ),
         )

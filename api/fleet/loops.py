@@ -16,7 +16,7 @@ from msgspec import Struct
 from api.fleet import commands, devices, idleness, leases, strays
 from api.fleet.desk import LATER_S, Desk, Pace
 from api.fleet.door import Door
-from api.fleet.follower import Appending, Ends, Follower
+from api.fleet.follower import Appending, Ends, Follower, Renews
 from api.fleet.hearing import take_beats, take_events, take_leases
 from api.fleet.ingest import Ingest
 from api.fleet.state import KnownNode
@@ -54,6 +54,7 @@ class Ingested(Struct, frozen=True):
     now_us: Callable[[], int]
     ssh_ca: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
+    renews: Renews | None = None
 
 
 async def run(
@@ -68,13 +69,14 @@ async def run(
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ssh_ca: tuple[str, ...] = (),
     tls: ssl.SSLContext | None = None,
+    renews: Renews | None = None,
 ) -> None:
     """Never returns; cancel it to stop. Nothing is lost whenever it ends.
 
     Waits for its turn while another ingest serves the database. A lost server ends the session,
     and a new one begins from the log.
     """
-    given = Ingested(key, account, append, ends, now_us, ssh_ca, tls)
+    given = Ingested(key, account, append, ends, now_us, ssh_ca, tls, renews)
     while True:
         try:
             await _session(database_url, nats_url, given, pace)
@@ -87,7 +89,8 @@ async def run(
 async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace | None) -> None:
     connection = await Watched.connect(database_url, autocommit=True)
     async with connection:
-        ingest = Ingest(Follower(connection), given.append, given.ends, given.key, given.now_us)
+        parts = (given.append, given.ends, given.key, given.now_us, given.renews)
+        ingest = Ingest(Follower(connection), *parts)
         await _opened(ingest)
         client = client_with(given.tls)
         try:

@@ -16,6 +16,7 @@ from domain import device, network, node, node_facts, runtime, stray, upkeep, vo
 from domain.identity import Identity
 from domain.instants import Anchor
 from domain.runtime_facts import Configured
+from domain.wallet_facts import EXHAUSTED, HoldPlaced
 from domain.words import Attested, Share
 from evidence.reader import Recorded
 
@@ -29,7 +30,8 @@ class LiveRuntime(Struct):
 
     Positions are those of the facts that name them; -1 = none. `granted_us`: until when its
     allocation, then its start, lets it run without any renewal. `idle_since_us`: by its node, 0
-    while it is used; `idle_stop_us`: it is stopped after so long, 0 for never.
+    while it is used; `idle_stop_us`: it is stopped after so long, 0 for never. `prepaid`: its lease
+    is renewed with its wallet's hold only.
     """
 
     runtime: str
@@ -51,6 +53,7 @@ class LiveRuntime(Struct):
     reason: str = ""
     idle_since_us: int = 0
     idle_stop_us: int = 0
+    prepaid: bool = False
     mounts: list[VolumeMount] = field(default_factory=list)
 
 
@@ -139,6 +142,22 @@ class KnownNode(Struct):
         lease = self.state.leases.get(name) if isinstance(self.state, node.Serving) else None
         return None if lease is None else lease.renewed_us
 
+    def holding(self) -> bool:
+        """Whether something runs here whose wallet must hold for it before the lease goes on."""
+        return any(
+            one.prepaid and not isinstance(one.state, runtime.Ending) for one in self.live.values()
+        )
+
+    def exhausted(self) -> tuple[str, ...]:
+        """Runtimes whose wallets could not hold for them any longer, and that may run still."""
+        return tuple(
+            sorted(
+                one.runtime
+                for one in self.live.values()
+                if isinstance(one.state, runtime.Ending) and one.reason == EXHAUSTED
+            )
+        )
+
     def lease_end_us(self) -> int:
         """Until when something may run here: the last renewal, or the grant of the last start."""
         grants = [one.granted_us for one in self.live.values()]
@@ -187,6 +206,10 @@ class FleetState:
             live = self.runtimes.get(self.terminals.apply(entry))
             if live is not None and live.node:
                 self.touched.add(live.node)
+        elif isinstance(entry.fact, HoldPlaced):
+            live = self.runtimes.get(entry.fact.runtime)
+            if live is not None:
+                live.prepaid = True
         elif entry.stream.startswith("volume-"):
             lies = self.volumes.apply(entry)
             self.touched.add(lies)
@@ -271,7 +294,9 @@ class FleetState:
                 live.sent_bytes, live.received_bytes = fact.sent_bytes, fact.received_bytes
             case runtime.Starting(decided_us=decided_us):
                 live.starting_at = entry.position
-                live.granted_us = decided_us + fleet.LEASE_US
+                # Of a prepaid one the first hold counts from its allocation, whenever it starts.
+                if not live.prepaid:
+                    live.granted_us = decided_us + fleet.LEASE_US
             case runtime.Stopping(reason=reason):
                 live.reason, live.stopping_at = reason, entry.position
             case runtime.Stopped() | runtime.Failed() | runtime.Cancelled() | runtime.Lost():

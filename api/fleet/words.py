@@ -14,6 +14,7 @@ from contracts.network import EGRESS_COUNTED
 from contracts.volumes import STRAY_WIPED
 from domain import node, runtime, volume
 from domain.errors import DomainError
+from domain.funding import Renewal
 from domain.words import Attested as AttestedWords
 from evidence.append import Append, Write
 
@@ -36,13 +37,23 @@ class Ending(Struct, frozen=True):
     cause: str
 
 
+class Renewing(Struct, frozen=True):
+    """A lease on a node with prepaid runtimes, for the admission writer to append with their
+    holds.
+    """
+
+    wanted: Renewal
+    actor: str
+    cause: str
+
+
 class Nothing(Struct, frozen=True):
     """The word holds and its number is used up, but no fact follows from it."""
 
     code: str
 
 
-type Meaning = Append | Ending | Nothing
+type Meaning = Append | Ending | Renewing | Nothing
 
 
 def cause_of(attested: Attested) -> str:
@@ -118,6 +129,10 @@ def _lease(known: KnownNode, attested: Attested, body: Body, now_us: int) -> Mea
     if revoked_of(known, body):
         return Nothing("lease.revoked")
     command = node.RenewLease(tuple(named), body.boottime_us, _words(attested), now_us)
+    if known.holding():
+        node.decide(command, known.state)  # what this state refuses, the writer need not look at
+        words = (command.runtimes, command.boottime_us, command.attested, now_us)
+        return Renewing(Renewal(known.node, *words), known.node, cause_of(attested))
     return _on_node(known, command, attested)
 
 

@@ -23,8 +23,9 @@ import psycopg
 import uvloop
 from litestar import post
 
+from api.admission.deciding import decide
 from api.admission.wire import LaunchAsk
-from api.admission.writer import Writer, decide
+from api.admission.writer import Writer
 from api.config import from_environment
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from api.fleet import commands, leases
 from api.fleet.state import FleetState, KnownNode, LiveRuntime
-from api.fleet.words import Ending, Nothing, meaning, revoked_of
+from api.fleet.words import Ending, Nothing, Renewing, meaning, revoked_of
 from contracts import fleet
 from contracts.fleet import Command
 from domain import node, runtime, volume, words
@@ -143,6 +143,7 @@ class Plane:
                 code=asked.code,
                 revoked=gone,
             )
+        assert not isinstance(asked, Renewing), "nothing is prepaid here"
         position = self._end(asked) if isinstance(asked, Ending) else self._take(asked)
         renews, anchors = body.tag == fleet.LEASE_RENEWED, body.tag == fleet.ANCHORED
         self.world.found.renewed += renews

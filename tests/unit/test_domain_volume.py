@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from api.admission.deciding import decide
 from api.admission.wire import VolumeAsk
-from api.admission.writer import decide
 from domain import identity, log, meter, node, pricebook, runtime, storage, volume
 from domain.decider import Emit, fold
 from domain.errors import DomainError

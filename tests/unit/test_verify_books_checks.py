@@ -23,6 +23,7 @@ from tests.unit import (
     test_verify_books_upkeep,
     test_verify_books_usage,
     test_verify_books_volumes,
+    test_verify_books_wallets,
 )
 from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, copy_with, mutants
 from tests.unit.test_verify_checks import compiled as as_written
@@ -33,13 +34,16 @@ TESTS = (
     test_verify_books_upkeep, test_verify_books_volumes,
     test_verify_books_shelves, test_verify_books_lending,
     tax_history, test_verify_books_tax,
-    test_verify_books_usage,
+    test_verify_books_usage, test_verify_books_wallets,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.
 SPILL = "holds state and refuses nothing"
 LEFT_OUT = {"books_spill": SPILL}
 NEEDLESS = {
+    "books_wallet raise _fail('books.wallet', 'it is below zero', position, 'balance_pico')": (
+        "no lot gives more than it has, so no sum of them falls below zero"
+    ),
     "books_invoice period[3] is None": "the number a fact must have in `closed` is never null",
     "books_invoice superseded is not None": "no position is null",
     "books_life self._spill.get('runtime', '', entry['stream']) is not None": (

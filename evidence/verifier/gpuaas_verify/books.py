@@ -35,6 +35,7 @@ from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_tax import Taxing
 from gpuaas_verify.books_usage import SEAL, Usage
 from gpuaas_verify.books_volumes import Volumes
+from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.errors import Invalid
 
 FIELDS = {"rated_interval": RATED, "transfer": TRANSFER}
@@ -55,6 +56,14 @@ CAUSES = frozenset({
     "gpuaas.invoice.finalized.v2",
     "gpuaas.credit_note.issued.v1",
     SEAL,
+    "gpuaas.wallet.credit_granted.v1",
+    "gpuaas.wallet.credit_expired.v1",
+    "gpuaas.wallet.hold_placed.v1",
+    "gpuaas.wallet.holds_renewed.v1",
+    "gpuaas.wallet.hold_captured.v1",
+    "gpuaas.wallet.hold_released.v1",
+    "gpuaas.wallet.hold_expired.v1",
+    "gpuaas.wallet.charge_recovered.v1",
 })  # fmt: skip
 # A rated interval counts in the seal's sum with its sign; columns of the row without salt.
 SIGN, QUANTITY, AMOUNT = RATED.index("sign"), RATED.index("quantity"), TRANSFER.index("amount_pico")
@@ -106,7 +115,8 @@ class Books:
         self._invoicing = Invoicing(self._spill, self._charging)
         self._taxing = Taxing(self._spill, self._charging, self._invoicing)
         metered = Metered(self._spill, self._charging)
-        lives = Lives(self._spill, self._charging, metered).handlers()
+        self._wallets = Wallets(self._spill, self._charging, metered)
+        lives = Lives(self._spill, self._charging, metered, self._wallets).handlers()
         volumes = Volumes(self._spill, self._charging, metered)
         holdings = Holdings(self._spill)
         self._lending = holdings.lending
@@ -120,6 +130,7 @@ class Books:
             **holdings.handlers(),
             **volumes.handlers(),
             **self._taxing.handlers(),
+            **self._wallets.handlers(),
             "gpuaas.node.enrolled.v1": enrolled,
             "gpuaas.account.opened.v1": self._account_opened,
             "gpuaas.account.invoiced.v1": self._account_invoiced,
@@ -173,6 +184,7 @@ class Books:
         if tag in self._handlers:
             if tag.startswith("gpuaas.quota."):
                 self._lending.check_owed(position, entry)
+            self._wallets.entered(position, entry["cause"])
             self._handlers[tag](position, entry, check_shape(position, tag, entry["fact"]))
         if tag in CAUSES:
             self._spill.push("cause", position)
@@ -268,6 +280,7 @@ class Books:
             unsealed[table] = sum(1 for _ in self.expected_rows(table))
         self._invoicing.finish()
         self._taxing.finish()
+        self._wallets.finish(self._next)
         return BooksReport(
             through=through,
             rows=dict(self._compared),

@@ -14,6 +14,7 @@ from typing import Any
 from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_rating import Charging, bounded
 from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.errors import Invalid
 
 type Row = dict[str, Any]
@@ -30,10 +31,13 @@ class Lives:
     lease (last renewal that named it). Its intervals are among the metered ones.
     """
 
-    def __init__(self, spill: Spill, charging: Charging, metered: Metered) -> None:
+    def __init__(
+        self, spill: Spill, charging: Charging, metered: Metered, wallets: Wallets
+    ) -> None:
         self._spill = spill
         self._charging = charging
         self._metered = metered
+        self._wallets = wallets
 
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
@@ -86,6 +90,7 @@ class Lives:
                 self._spill.put("runtime", "", runtime, item)
         node = self._node(position, entry["stream"])
         node["seen"] = max(node["seen"], fact["renewed_us"])
+        self._wallets.leased(entry)
         self._spill.put("node", "", entry["stream"], node)
 
     # -- runtimes ------------------------------------------------------------------------
@@ -139,6 +144,7 @@ class Lives:
             "simulated": node["simulated"],
         }
         self._metered.add(entry["stream"], about)
+        self._wallets.allocated(entry, item["account"])
         item |= {
             "node": fact["node"],
             "previous": fact["allocated_us"],

@@ -55,6 +55,7 @@ class Metered:
         start, done = item["start"], item["done"]
         if start is None:
             return
+        end = _within(item, end)
         if end > done:
             self._charging.charge(position, stream, item, done, end, 1)
         elif end < done:
@@ -62,6 +63,25 @@ class Metered:
         item["start"] = item["done"] = None
         self._spill.put("metered", "", stream, item)
         self._spill.delete("open", item["account"], f"{item['order']:020d}")
+
+    def cover(self, position: int, stream: str, since: int | None, until: int) -> None:
+        """The resource is prepaid: held for until then, at the prices known now beyond what was
+        held before; `since`: of its first hold.
+        """
+        item = self._spill.get("metered", "", stream)
+        if item is None:
+            raise Invalid("books.hold", "has ended", position=position, field="runtime")
+        known = item.get("covered")
+        fixed = [] if known is None else known[1]
+        reached = since if known is None else known[0]
+        if until > reached:
+            fixed = self._charging.fix(position, item, fixed, reached, until)
+        self._spill.put("metered", "", stream, {**item, "covered": [max(reached, until), fixed]})
+
+    def charged(self, stream: str) -> int:
+        """All that was charged of a prepaid resource, pico, net."""
+        found: int = self._spill.get("charged", "", stream) or 0
+        return found
 
     def drop(self, stream: str) -> None:
         """It is charged nothing more: neither it nor its lines are kept."""
@@ -81,8 +101,15 @@ class Metered:
                 raise Invalid("books.period", "not what was opened", position=position, field=field)
         for _, stream in self._spill.scan("open", fact["account"]):
             item = self._spill.get("metered", "", stream)
-            if item["done"] < fact["end_us"]:
-                self._charging.charge(position, stream, item, item["done"], fact["end_us"], 1)
-                item["done"] = fact["end_us"]
+            end = _within(item, fact["end_us"])
+            if item["done"] < end:
+                self._charging.charge(position, stream, item, item["done"], end, 1)
+                item["done"] = end
                 self._spill.put("metered", "", stream, item)
         self._charging.set_closed(position, fact["account"], entry["stream"])
+
+
+def _within(item: Row, end: int) -> int:
+    """The instant, or the end of the holds of what is prepaid: nothing after it is charged."""
+    covered = item.get("covered")
+    return end if covered is None else max(item["start"], min(end, covered[0]))

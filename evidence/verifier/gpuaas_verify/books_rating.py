@@ -161,7 +161,21 @@ class Charging:
         insort(entries, [effective, position, fact["price_pico"], fact["divisor"]])
         self._spill.put("price", "", key, entries)
 
+    def fix(
+        self, position: int, item: dict[str, Any], fixed: list[list[int]], a: int, b: int
+    ) -> list[list[int]]:
+        """The prices of what was held before, and of `[a, b)` those known now (section 9)."""
+        currency = self.account(position, item["account"])["currency"]
+        books = self._prices({**item, "covered": None}, currency)
+        found = list(fixed)
+        for start, _, price, _ in _pieces(position, a, b, [["", a, b, None]], books):
+            if not found or found[-1][1:] != price[1:]:
+                found.append([start, *price[1:]])
+        return found
+
     def _prices(self, item: dict[str, Any], currency: str) -> list[list[list[int]]]:
+        if item.get("covered") is not None:
+            return [item["covered"][1], []]
         scope = (item["meter"], item["model"], REGION, item["state"], currency)
         keys = (NUL.join([whose, *scope]) for whose in (item["account"], "default"))
         return [self._spill.get("price", "", key) or [] for key in keys]
@@ -227,6 +241,9 @@ class Charging:
         self._book(booked, (item["project"], sku, price, period[0]), sign * quantity, delta)
         if item["simulated"]:
             self._spill.put("simulated", "", booked, 1)
+        if item.get("covered") is not None:
+            sofar = self._spill.get("charged", "", resource) or 0
+            self._spill.put("charged", "", resource, sofar + delta)
         if delta:
             sides = ("unbilled", f"revenue:{sku}") if delta > 0 else (f"revenue:{sku}", "unbilled")
             self.transfer(

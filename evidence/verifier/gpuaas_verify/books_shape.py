@@ -61,6 +61,41 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "minor_digits opened_us", "organization currency minor_digits zone tzdata opened_us"
     ),
     "gpuaas.account.invoiced.v1": _shape("sequence", "invoice sequence"),
+    "gpuaas.account.terms_set.v1": _shape(
+        "credit_limit_pico decided_us", "terms credit_limit_pico decided_us"
+    ),
+    "gpuaas.wallet.credit_granted.v1": _shape(
+        "amount_pico expires_us decided_us balance_pico held_pico",
+        "grant bucket amount_pico expires_us reference decided_us balance_pico held_pico",
+    ),
+    "gpuaas.wallet.credit_expired.v1": _shape(
+        "amount_pico decided_us balance_pico held_pico",
+        "grant amount_pico decided_us balance_pico held_pico",
+    ),
+    "gpuaas.wallet.hold_placed.v1": _shape(
+        "amount_pico from_us until_us decided_us balance_pico held_pico",
+        "runtime amount_pico from_us until_us decided_us balance_pico held_pico",
+    ),
+    "gpuaas.wallet.holds_renewed.v1": _shape(
+        "until_us decided_us balance_pico held_pico",
+        "node holds until_us decided_us balance_pico held_pico",
+        holds=LIST,
+    ),
+    "gpuaas.wallet.hold_captured.v1": _shape(
+        "amount_pico from_us decided_us balance_pico held_pico",
+        "runtime amount_pico from_us decided_us balance_pico held_pico",
+    ),
+    **dict.fromkeys(
+        ("gpuaas.wallet.hold_released.v1", "gpuaas.wallet.hold_expired.v1"),
+        _shape(
+            "amount_pico decided_us balance_pico held_pico",
+            "runtime amount_pico decided_us balance_pico held_pico",
+        ),
+    ),
+    "gpuaas.wallet.charge_recovered.v1": _shape(
+        "recovered_pico unrecovered_pico decided_us balance_pico held_pico",
+        "runtime recovered_pico unrecovered_pico decided_us balance_pico held_pico",
+    ),
     "gpuaas.period.opened.v1": _shape(
         "sequence start_us end_us opened_us",
         "account sequence start_us end_us zone tzdata opened_us",

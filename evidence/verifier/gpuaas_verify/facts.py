@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
+from gpuaas_verify.fact_forms import KINDS, is_continued
 from gpuaas_verify.note import Vkey
 
 # Areas of tags, and kinds of streams, in which a fact nobody knows cannot move money nor the state
@@ -25,12 +26,11 @@ PLATFORM_KINDS = frozenset(
 )
 LOG_FORMAT = "gpuaas-log/1"
 _ORIGIN = re.compile(r"[^\s+/][^\s+]*/[0-9a-f]{16}")
-_HEX64 = re.compile(r"[0-9a-f]{64}")
-_HEX32 = re.compile(r"[0-9a-f]{32}")
 
 # Field types: int by default where the name is followed by nothing; the rest by a suffix.
 #   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested
 #   [s [i [g [n [r [c lists
+#   [s [i [g [n [r [h lists
 _TABLE = """
 log.opened.v1            log           format$ origin$ vkey$
 log.heartbeat.v1         log
@@ -48,6 +48,7 @@ department.created.v1    department    organization$ name@ created_us
 project.created.v1       project       organization$ department$ account$ name@ created_us
 account.opened.v1        account       organization$ currency$ minor_digits zone$ tzdata$ opened_us
 account.invoiced.v1      account       invoice$ sequence
+account.terms_set.v1     account       terms$ credit_limit_pico decided_us
 period.opened.v1         period        account$ sequence start_us end_us zone$ tzdata$ opened_us
 period.closed.v1         period        account$ start_us end_us closed_us
 invoice.finalized.v1     invoice       number$ account$ period$ currency$ minor_digits total_pico \
@@ -178,6 +179,18 @@ volume.wiped.v1          volume        command method$ bytes_covered duration_us
 volume.deleted.v1        volume        decided_us
 volume.lost.v1           volume        lost_us decided_us
 volume.order_refused.v1  volume        command order$ code$ decided_us
+wallet.credit_granted.v1 wallet        grant$ bucket$ amount_pico expires_us reference$ decided_us \
+ balance_pico held_pico
+wallet.credit_expired.v1 wallet        grant$ amount_pico decided_us balance_pico held_pico
+wallet.hold_placed.v1    wallet        runtime$ amount_pico from_us until_us decided_us \
+ balance_pico held_pico
+wallet.holds_renewed.v1  wallet        node$ holds[h until_us decided_us balance_pico held_pico
+wallet.hold_captured.v1  wallet        runtime$ amount_pico from_us decided_us \
+ balance_pico held_pico
+wallet.hold_released.v1  wallet        runtime$ amount_pico decided_us balance_pico held_pico
+wallet.hold_expired.v1   wallet        runtime$ amount_pico decided_us balance_pico held_pico
+wallet.charge_recovered.v1 wallet      runtime$ recovered_pico unrecovered_pico decided_us \
+ balance_pico held_pico
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
 access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us
@@ -193,93 +206,6 @@ access.terminal_closed.v1 access       reason$ shown_bytes? typed_bytes? closed_
 access.recording_sealed.v1 access      chunk head# size_bytes final! sealed_us
 access.recording_played.v1 access      chunk head# cut! played_us
 """
-
-
-def _hex64(value: Any) -> bool:
-    return _HEX64.fullmatch(value) is not None
-
-
-def _private(value: Any) -> bool:
-    return tuple(value) == ("private",) and _is_text(value["private"]) and _hex64(value["private"])
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str
-
-
-def _typed(value: Any, names: tuple[str, ...], kinds: tuple[type, ...]) -> bool:
-    return (
-        type(value) is dict and tuple(value) == names and tuple(map(type, value.values())) == kinds
-    )
-
-
-def _attested(value: Any) -> bool:
-    names, kinds = ("node", "key", "boot", "seq", "body", "sig"), (str, str, str, int, str, str)
-    return (
-        _typed(value, names, kinds)
-        and _hex64(value["key"])
-        and _HEX32.fullmatch(value["boot"]) is not None
-        and value["seq"] >= 0
-    )
-
-
-def _shares(value: Any) -> bool:
-    if not all(_typed(share, ("index", "milli"), (int, int)) for share in value):
-        return False
-    places = [share["index"] for share in value]
-    whole = all(share["index"] >= 0 and 1 <= share["milli"] <= 1000 for share in value)
-    return whole and places == sorted(set(places))
-
-
-def _texts(value: Any) -> bool:
-    return all(type(item) is str for item in value)
-
-
-def _indexes(value: Any) -> bool:
-    whole = all(type(item) is int and item >= 0 for item in value)
-    return whole and value == sorted(set(value))
-
-
-def _gpus(value: Any) -> bool:
-    return all(_typed(gpu, ("index", "uuid"), (int, str)) for gpu in value)
-
-
-def _rules(value: Any) -> bool:
-    names, kinds = ("cidr", "protocol", "first_port", "last_port"), (str, str, int, int)
-    return all(
-        _typed(rule, names, kinds)
-        and rule["protocol"] in ("tcp", "udp")
-        and 1 <= rule["first_port"] <= rule["last_port"] <= 65_535
-        for rule in value
-    )
-
-
-def _parts(value: Any) -> bool:
-    if not all(_typed(part, ("line", "minor"), (int, int)) for part in value):
-        return False
-    lines = [part["line"] for part in value]
-    return lines == sorted(set(lines)) and all(line >= 0 for line in lines)
-
-
-def _continues(value: Any) -> bool:
-    return _typed(value, ("origin", "note", "first_lost", "lost_count"), (str, str, int, int))
-
-
-_KINDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool] | None]] = {
-    "": ((int,), None),
-    "$": ((str,), None),
-    "!": ((bool,), None),
-    "?": ((int, type(None)), None),
-    "#": ((str,), _hex64),
-    "@": ((dict,), _private),
-    "*": ((dict,), _attested),
-    "[s": ((list,), _texts),
-    "[i": ((list,), _shares),
-    "[g": ((list,), _gpus),
-    "[n": ((list,), _indexes),
-    "[r": ((list,), _rules),
-    "[c": ((list,), _parts),
-}
 
 
 class Shape(NamedTuple):
@@ -299,7 +225,7 @@ def _shape(kinds: str, fields: list[str]) -> Shape:
     for field in fields:
         name = re.match(r"[a-z0-9_]+", field)
         assert name is not None
-        accepted, check = _KINDS[field[name.end() :]]
+        accepted, check = KINDS[field[name.end() :]]
         keys.append(name.group())
         suffixes.append(field[name.end() :])
         types.append(accepted)
@@ -318,7 +244,7 @@ def _read_table() -> dict[str, Shape]:
 SHAPES = _read_table()
 OPENED = "gpuaas.log.opened.v1"
 _OPENED_AGAIN = _shape("log", ["format$", "origin$", "vkey$", "continues@"])
-_CONTINUED = {OPENED: _OPENED_AGAIN._replace(deep=(("continues", _continues),))}
+_CONTINUED = {OPENED: _OPENED_AGAIN._replace(deep=(("continues", is_continued),))}
 
 
 def check_fact(entry: Entry) -> bool:

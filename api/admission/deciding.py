@@ -1,0 +1,110 @@
+"""What each ask wants appended, decided on the writer's state."""
+
+from typing import assert_never
+
+from api.admission.wire import (
+    Ask,
+    BlockAsk,
+    ClaimAsk,
+    EndAsk,
+    ExpireAsk,
+    GrantAsk,
+    GrowAsk,
+    LaunchAsk,
+    LimitAsk,
+    ReclaimAsk,
+    RenewAsk,
+    ReserveAsk,
+    SettleAsk,
+    ShareAsk,
+    StorageLimitAsk,
+    UnclaimAsk,
+    UnreserveAsk,
+    VolumeAsk,
+)
+from domain import funding, launch, quota, storage, together
+from domain.admission import AdmissionState
+from domain.decider import Emit
+from domain.errors import DomainError
+from domain.meter import STORAGE
+from evidence.append import Append, Write
+from evidence.private import PrivateValue
+from projections.months import derived_id
+
+
+def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
+    """What the ask wants appended; the state has remembered it. Raises: what said no."""
+    reads: tuple[tuple[str, int], ...] = ()
+    private: tuple[PrivateValue, ...] = ()
+    match ask:
+        case LaunchAsk():
+            emits = launch.admit(state, ask.launch)
+            reads = launch.reads(state, ask.launch)
+            private = ask.private
+        case LimitAsk():
+            emits = launch.set_limit(state, ask.organization, quota.SetLimit(*ask.limit()))
+        case StorageLimitAsk(organization=organization, limit=limit):
+            emits = launch.set_limit(state, organization, limit)
+        case (
+            ShareAsk(organization=organization, wanted=setting)
+            | ClaimAsk(organization=organization, wanted=setting)
+            | UnclaimAsk(organization=organization, wanted=setting)
+        ):
+            emits = launch.set_limit(state, organization, setting)
+        case ReclaimAsk(runtime=named):
+            emits = launch.reclaim(state, named, ask.now_us)
+            reads = _fenced(state, named)
+        case GrowAsk(wanted=larger):
+            emits = storage.grow(state, larger)
+            reads = ((larger.organization, state.version(larger.organization)),)
+        case BlockAsk():
+            emits = together.admit_block(state, ask.block, ask.launches)
+            reads = launch.reads(state, ask.launches[0])
+            private = ask.private
+        case ReserveAsk(wanted=wanted):
+            emits = together.reserve(state, wanted)
+            reads = ((wanted.organization, state.version(wanted.organization)),)
+        case UnreserveAsk():
+            emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
+        case VolumeAsk(wanted=wanted_volume):
+            emits = storage.create(state, wanted_volume)
+            rests = (wanted_volume.organization, wanted_volume.project, _storage_meter(state))
+            reads = tuple((stream, state.version(stream)) for stream in rests if stream)
+            private = ask.private
+        case GrantAsk():
+            emits = funding.grant(state, ask.organization, ask.account, ask.wanted)
+        case SettleAsk(wallet=wallet, wanted=settle):
+            emits = funding.settle(state, wallet, settle)
+        case ExpireAsk(wallet=wallet):
+            emits = funding.expire(state, wallet, ask.now_us)
+        case RenewAsk(wanted=renewal):
+            emits = funding.renew(state, renewal)
+            reads = tuple((stream, state.version(stream)) for stream in sorted(state.purses.books))
+        case EndAsk():
+            emits = launch.end(state, ask.runtime, ask.ended())
+        case _:
+            assert_never(ask)
+    if not emits:
+        raise DomainError("admission.nothing", "it was done already")
+    writes = tuple(Write(emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)
+    # A node's emit reads what the decision before it on that node wrote, to lose with it.
+    written = {emit.stream for emit in emits}
+    reads += tuple(read for emit in emits for read in emit.reads if read[0] not in written)
+    unique = tuple(dict.fromkeys(reads))
+    return emits, Append(writes, ask.actor, ask.cause, unique, private)
+
+
+def _fenced(state: AdmissionState, named: str) -> tuple[tuple[str, int], ...]:
+    """The quota that names the runtime: its stop must lose to the end of the claim."""
+    held = state.runtimes.get(named)
+    stream = "" if held is None else quota.quota_stream(held.org)
+    return ((stream, state.version(stream)),) if stream else ()
+
+
+def _storage_meter(state: AdmissionState) -> str:
+    """Where volumes' meter is, or will be registered: a volume decided without it must lose to it,
+    or it would be metered and have no price.
+    """
+    if state.storage or not state.log:
+        return state.storage
+    return derived_id("meter", state.log, STORAGE)

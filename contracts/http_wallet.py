@@ -1,0 +1,77 @@
+"""The front door's prepaid wallets: terms, credit, what is there (as contracts/http.py)."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from contracts.http import Given, Instant, Money, Taken
+from contracts.http_money import MoneyNew
+
+type Reference = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
+]
+
+
+class TermsNew(Taken, frozen=True):
+    """Of what is launched from now on; what runs keeps the terms it was launched under."""
+
+    terms: Annotated[str, Meta(pattern="^(prepaid|postpaid)$")]
+
+
+class Terms(Given, frozen=True):
+    account: str
+    terms: str
+    version: int | None
+
+
+class GrantNew(Taken, frozen=True, kw_only=True):
+    """Credit, once per `reference`: the number of a payment, or of a promotion; nobody's name."""
+
+    amount: MoneyNew
+    bucket: Annotated[str, Meta(pattern="^(paid|promo)$")] = "paid"
+    reference: Reference
+    expires_at: Instant | None = None
+
+
+class Grant(Given, frozen=True):
+    """`balance` and `held` null: it was granted before."""
+
+    id: str
+    account: str
+    bucket: str
+    amount: Money
+    reference: str
+    expires_at: Instant | None
+    balance: Money | None
+    held: Money | None
+
+
+class Credit(Given, frozen=True):
+    """One grant: `left` of it is neither spent nor held."""
+
+    id: str
+    bucket: str
+    reference: str
+    amount: Money
+    left: Money
+    expires_at: Instant | None
+
+
+class Wallet(Given, frozen=True):
+    """`balance` is not spent; `held` of it covers what runs until its lease is over, and what of it
+    was used and not charged yet; new runtimes may have `available`.
+
+    `per_hour`: what is usable now costs. `exhausted_at`: when, at that, nothing is left; null when
+    nothing is usable. The last lease that the credit pays for in full ends before that.
+    """
+
+    account: str
+    terms: str
+    balance: Money
+    held: Money
+    available: Money
+    credits: list[Credit]
+    runtimes: int
+    per_hour: Money
+    exhausted_at: Instant | None
+    version: int

@@ -1,0 +1,89 @@
+"""Which time of a prepaid runtime its hold covers, at which prices (rating.md section 9).
+
+Every instant is priced by the entries that stood when the hold that first covers it was placed or
+renewed. So a price that is published later raises nothing that is held already.
+"""
+
+from itertools import pairwise
+
+from msgspec import Struct
+
+from domain.tariff import Price, Scope, Tariff, round_half_even
+
+
+class Cover(Struct):
+    """`prices`: each from its instant on, in order, the first one from the beginning."""
+
+    account: str
+    scope: Scope
+    size: int
+    until_us: int
+    prices: list[tuple[int, Price]]
+
+    def at(self, instant: int) -> tuple[Price | None, int]:
+        """The price of the instant, and when the next one begins; as `Tariff.at`."""
+        found, until = None, self.until_us
+        for since, price in self.prices:
+            if since > instant:
+                until = min(until, since)
+                break
+            found = price
+        return found, max(until, instant + 1)
+
+
+def begun(tariff: Tariff, of: tuple[str, Scope, int], from_us: int, until_us: int) -> Cover:
+    """What a first hold of (account, scope, size) covers."""
+    cover = Cover(*of, from_us, [])
+    extend(tariff, cover, until_us)
+    return cover
+
+
+def extend(tariff: Tariff, cover: Cover, until_us: int) -> None:
+    """It reaches to `until_us`, at the prices known now; what it covers already stays."""
+    cover.prices += _beyond(tariff, cover, until_us)
+    cover.until_us = max(cover.until_us, until_us)
+
+
+def quote(
+    tariff: Tariff, cover: Cover, from_us: int, until_us: int, period_starts: list[int]
+) -> int:
+    """At least what usable time in `[from_us, until_us)` can be charged, pico.
+
+    Each charge line is rounded for itself, so each piece between changes of price and period is
+    rounded up.
+    """
+    prices = [*cover.prices, *_beyond(tariff, cover, until_us)]
+    cuts = {from_us, until_us}
+    cuts.update(since for since, _ in prices if from_us < since < until_us)
+    cuts.update(since for since in period_starts if from_us < since < until_us)
+    edges, total = sorted(cuts), 0
+    for start, end in pairwise(edges):
+        total += most(_price_at(prices, start), cover.size * (end - start))
+    return total
+
+
+def _price_at(prices: list[tuple[int, Price]], instant: int) -> Price:
+    begun_by_then = [price for since, price in prices if since <= instant]
+    return begun_by_then[-1] if begun_by_then else prices[0][1]
+
+
+def most(price: Price, quantity: int) -> int:
+    """The most that so much of a charge line can add to it, pico."""
+    return -(-quantity * price.price_pico // price.divisor)
+
+
+def per_hour(price: Price, size: int) -> int:
+    """What an hour of usable time costs, pico."""
+    return round_half_even(size * 3_600_000_000 * price.price_pico, price.divisor)
+
+
+def _beyond(tariff: Tariff, cover: Cover, until_us: int) -> list[tuple[int, Price]]:
+    found, at = list[tuple[int, Price]](), cover.until_us
+    last = cover.prices[-1][1] if cover.prices else None
+    while at < until_us:
+        price, change = tariff.at(cover.account, cover.scope, at)
+        if price is not None and price is not last:
+            found.append((at, price))
+            last = price
+        at = change
+    return found

@@ -1,0 +1,58 @@
+"""The hold that an admission of a prepaid account places with it (MONEY.md section 5)."""
+
+from msgspec import Struct
+
+from domain import cover, runtime, wallet
+from domain.admission import AdmissionState
+from domain.errors import DomainError
+from domain.instants import LEASE_US, hold_end
+from domain.project import Created as Project
+from domain.purses import wallet_stream
+from domain.tariff import gpu_scope
+
+
+def short(
+    state: AdmissionState, project: Project, model: str, milli: int, now_us: int
+) -> DomainError | None:
+    """Why its wallet does not cover the first lease of such a runtime, if so: what is there and
+    what is needed in its facts.
+    """
+    if not state.purses.is_prepaid(project.account):
+        return None
+    needed = _needed(state, project, model, milli, now_us)
+    return wallet.lacking(state.purses.wallet(project.account), needed, now_us)
+
+
+def placed(
+    state: AdmissionState, project: Project, stream: str, allocated: runtime.Allocated, milli: int
+) -> tuple[tuple[str, tuple[Struct, ...]], ...]:
+    """The hold that goes with an admission; none for an account that pays afterwards.
+
+    Raises: DomainError as `short`.
+    """
+    if not state.purses.is_prepaid(project.account):
+        return ()
+    now = allocated.allocated_us
+    needed = _needed(state, project, allocated.model, milli, now)
+    command = wallet.Place(stream, needed, now, hold_end(now + LEASE_US), now)
+    facts = tuple(wallet.place(state.purses.wallet(project.account), command))
+    return ((wallet_stream(project.account), facts),)
+
+
+def reads(state: AdmissionState, project_id: str) -> tuple[str, ...]:
+    """Streams that a launch of the project must not be older than: its account's terms, and the
+    prices that its hold is rated by.
+    """
+    project = state.projects.get(project_id)
+    if project is None:
+        return ()
+    books = sorted(state.purses.books) if state.purses.is_prepaid(project.account) else ()
+    return (project.account, *books)
+
+
+def _needed(state: AdmissionState, project: Project, model: str, milli: int, now_us: int) -> int:
+    scope = gpu_scope(model, state.accounts[project.account].currency)
+    until_us = hold_end(now_us + LEASE_US)
+    covered = cover.begun(state.tariff, (project.account, scope, milli), now_us, until_us)
+    starts = state.purses.starts(project.account)
+    return cover.quote(state.tariff, covered, now_us, until_us, starts)

@@ -1,0 +1,157 @@
+"""What wallets' facts post, and what of a prepaid runtime is left to be settled (rating.md 9)."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from domain import cover, wallet
+from domain.charging import Resource
+from domain.errors import DomainError
+from domain.ledger import Ledger, Order, Transfer, post
+from domain.purses import account_of
+from domain.tariff import Tariff
+from domain.wallet import Wallet
+from domain.wallet_facts import (
+    PAID,
+    ChargeRecovered,
+    CreditExpired,
+    CreditGranted,
+    Event,
+    HoldCaptured,
+    HoldExpired,
+    HoldPlaced,
+    HoldReleased,
+    HoldsRenewed,
+)
+
+# kind, debit, credit; a negative amount swaps the two
+GRANT: Final = ("grant", "cash", "wallet")
+PROMOTION: Final = ("grant", "credits:promo", "wallet")
+BREAKAGE: Final = ("breakage", "wallet", "breakage")
+HOLD: Final = ("hold", "wallet", "hold")
+RELEASE: Final = ("release", "hold", "wallet")
+CAPTURE: Final = ("capture", "hold", "receivable")
+RECOVER: Final = ("recover", "wallet", "receivable")
+UNRECOVERED: Final = ("unrecovered", "provider:unrecovered", "receivable")
+
+type Leg = tuple[tuple[str, str, str], str, int]
+
+
+class Settlement(Struct, frozen=True):
+    """What was charged for a prepaid runtime in all; `over`: it has ended."""
+
+    wallet: str
+    runtime: str
+    charged_pico: int
+    from_us: int
+    over: bool
+
+
+class Prepayments:
+    """The wallets of one log, and the prepaid runtimes that are not settled; part of `Books`."""
+
+    def __init__(self, tariff: Tariff) -> None:
+        self._tariff = tariff
+        self._wallets: dict[str, Wallet] = {}
+        self._held: dict[str, tuple[str, Resource]] = {}  # by runtime, until its hold is resolved
+        self._due: dict[str, int] = {}  # runtimes with charges to be met, and up to when charged
+        self._over: set[str] = set()
+
+    def apply(
+        self, position: int, stream: str, fact: Event, ledger: Ledger, held: dict[str, Resource]
+    ) -> list[Transfer]:
+        """What the fact posts, in order; the holds of `held` runtimes cover what it says.
+
+        Raises: DomainError `rating.hold_unknown`, `rating.overflow`.
+        """
+        purse = self._wallets.setdefault(stream, Wallet())
+        legs = self._legs(purse, fact)
+        self._cover(stream, fact, held)
+        wallet.remember(purse, fact)
+        if isinstance(fact, HoldReleased):
+            del self._held[fact.runtime]
+            self._due.pop(fact.runtime, None)
+            self._over.discard(fact.runtime)
+        return [
+            post(
+                ledger,
+                Order(position, kind, about, "-", None, "-", "-", debit, credit, amount, None),
+            )
+            for (kind, debit, credit), about, amount in legs
+            if amount
+        ]
+
+    def charged(self, it: Resource, until_us: int) -> None:
+        """A prepaid runtime was charged up to then, or back to then."""
+        if it.id in self._held:
+            self._due[it.id] = until_us
+
+    def ended(self, it: Resource) -> None:
+        """A prepaid runtime has ended: nothing more is charged for it."""
+        if it.id in self._held:
+            self._due.setdefault(it.id, 0)
+            self._over.add(it.id)
+
+    def settlements(self) -> list[Settlement]:
+        """What is charged and not met, and holds of what has ended."""
+        found = list[Settlement]()
+        for name, from_us in self._due.items():
+            stream, it = self._held[name]
+            hold, charged = self._wallets[stream].holds[name], charged_pico(it)
+            over = name in self._over
+            onward = over or from_us > hold.from_us
+            if charged != hold.met_pico or (hold.until_us and onward):
+                found.append(Settlement(stream, name, charged, from_us, over))
+        return found
+
+    def _legs(self, purse: Wallet, fact: Event) -> list[Leg]:
+        match fact:
+            case CreditGranted():
+                return [(GRANT if fact.bucket == PAID else PROMOTION, fact.grant, fact.amount_pico)]
+            case CreditExpired():
+                return [(BREAKAGE, fact.grant, fact.amount_pico)]
+            case HoldPlaced():
+                return [(HOLD, fact.runtime, fact.amount_pico)]
+            case HoldsRenewed():
+                return [
+                    (HOLD, one.runtime, one.amount_pico - _held(purse, one.runtime))
+                    for one in fact.holds
+                ]
+            case HoldCaptured():
+                return [(CAPTURE, fact.runtime, fact.amount_pico)]
+            case HoldReleased() | HoldExpired():
+                return [(RELEASE, fact.runtime, fact.amount_pico)]
+            case ChargeRecovered():
+                return [
+                    (RECOVER, fact.runtime, fact.recovered_pico),
+                    (UNRECOVERED, fact.runtime, fact.unrecovered_pico),
+                ]
+
+    def _cover(self, stream: str, fact: Event, held: dict[str, Resource]) -> None:
+        match fact:
+            case HoldPlaced():
+                it = held.get(fact.runtime)
+                if it is None or it.account.ledger.account != account_of(stream):
+                    raise DomainError("rating.hold_unknown", f"{fact.runtime} is not of {stream}")
+                of = (it.account.ledger.account, it.scope, it.size)
+                it.cover = cover.begun(self._tariff, of, fact.from_us, fact.until_us)
+                self._held[fact.runtime] = (stream, it)
+            case HoldsRenewed():
+                for one in fact.holds:
+                    covered = held[one.runtime].cover
+                    assert covered is not None, "what is renewed was placed"
+                    cover.extend(self._tariff, covered, fact.until_us)
+            case _:
+                pass
+
+
+def charged_pico(it: Resource) -> int:
+    """All charges of the resource, net."""
+    return sum([line.amount_pico for line in it.lines.values()])
+
+
+def _held(purse: Wallet, runtime: str) -> int:
+    hold = purse.holds.get(runtime)
+    if hold is None:
+        raise DomainError("rating.hold_unknown", f"nothing is held for {runtime}")
+    return hold.amount_pico

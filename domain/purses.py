@@ -1,0 +1,153 @@
+"""The wallets of prepaid accounts as the admission writer has them, and what their holds cover."""
+
+from collections import deque
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain import account, cover, period, runtime, wallet
+from domain.cover import Cover
+from domain.node_facts import LeaseRenewed
+from domain.node_state import Lease, Serving, State
+from domain.tariff import Tariff, gpu_scope
+from domain.wallet import Before, Wallet
+from domain.wallet_facts import Event, HoldPlaced, HoldReleased, HoldsRenewed
+
+UNDOABLE: Final = 4_096  # changes of one wallet kept for `undo`
+UNDOABLE_LEASES: Final = 16  # of one node
+
+
+class Lapsed(Struct, frozen=True):
+    """What a lease of a node replaced."""
+
+    runtimes: tuple[str, ...]
+    leases: dict[str, Lease]
+    renewed_us: int
+    seen_us: int
+
+
+class Prepaid(Struct):
+    """A runtime that is paid for in advance; `closed_us`: when it last stopped being usable."""
+
+    wallet: str
+    cover: Cover
+    closed_us: int = 0
+    reached: tuple[int, ...] = ()  # until when it was covered before, for `undo`
+
+
+class Purses:
+    """Part of an `AdmissionState`; not shared between threads."""
+
+    def __init__(self, tariff: Tariff) -> None:
+        self.terms: dict[str, account.TermsSet] = {}
+        self.currencies: dict[str, str] = {}
+        self.period_starts: dict[str, list[int]] = {}
+        self.books: set[str] = set()  # streams of price entries
+        self.wallets: dict[str, Wallet] = {}
+        self.prepaid: dict[str, Prepaid] = {}
+        self._tariff = tariff
+        self._coming: dict[str, runtime.Requested] = {}
+        self._models: dict[str, str] = {}
+        self._over: dict[str, Prepaid] = {}
+        self._before: dict[str, deque[Before]] = {}
+        self._leases: dict[str, deque[Lapsed]] = {}
+
+    def is_prepaid(self, account_id: str) -> bool:
+        """Whether what is launched for the account now is paid for in advance."""
+        terms = self.terms.get(account_id)
+        return terms is not None and terms.terms == account.PREPAID
+
+    def wallet(self, account_id: str) -> Wallet:
+        """The account's wallet, empty before its first grant."""
+        return self.wallets.get(wallet_stream(account_id)) or Wallet()
+
+    def starts(self, account_id: str) -> list[int]:
+        return self.period_starts.get(account_id, [])
+
+    def opened(self, stream: str, fact: account.Opened) -> None:
+        self.currencies[stream] = fact.currency
+
+    def period(self, fact: period.Opened) -> None:
+        self.period_starts.setdefault(fact.account, []).append(fact.start_us)
+
+    def says(self, stream: str, fact: runtime.Event) -> None:
+        """A fact of a runtime, before the hold that its admission places with it."""
+        match fact:
+            case runtime.Requested() if self.is_prepaid(fact.account):
+                self._coming[stream] = fact
+            case runtime.Allocated() if stream in self._coming:
+                self._models[stream] = fact.model
+            case runtime.Degraded() if stream in self.prepaid:
+                self.prepaid[stream].closed_us = fact.degraded_us
+            case _:
+                pass
+
+    def renewed(self, stream: str, before: State, fact: LeaseRenewed) -> None:
+        """Keeps what `unrenewed` would need, of nodes whose leases are decided here."""
+        if isinstance(before, Serving) and any(name in self.prepaid for name in before.held):
+            leases = {name: before.leases[name] for name in fact.runtimes if name in before.leases}
+            kept = self._leases.setdefault(stream, deque(maxlen=UNDOABLE_LEASES))
+            kept.append(Lapsed(fact.runtimes, leases, before.renewed_us, before.seen_us))
+
+    def unrenewed(self, stream: str, state: Serving) -> Serving:
+        """The node before its last renewal, when that was refused."""
+        before = self._leases[stream].pop()
+        leases = {name: one for name, one in state.leases.items() if name not in before.runtimes}
+        leases |= {name: one for name, one in before.leases.items() if name in state.held}
+        return replace(state, leases=leases, renewed_us=before.renewed_us, seen_us=before.seen_us)
+
+    def remember(self, stream: str, fact: Event) -> None:
+        """The wallet after the fact."""
+        purse = self.wallets.setdefault(stream, Wallet())
+        before = self._before.setdefault(stream, deque(maxlen=UNDOABLE))
+        before.append(wallet.remember(purse, fact))
+        match fact:
+            case HoldPlaced():
+                self._place(stream, fact)
+            case HoldsRenewed():
+                for one in fact.holds:
+                    known = self.prepaid[one.runtime]
+                    known.reached = (*known.reached[-63:], known.cover.until_us)
+                    cover.extend(self._tariff, known.cover, fact.until_us)
+            case HoldReleased():
+                self._over[fact.runtime] = self.prepaid.pop(fact.runtime)
+                if len(self._over) > UNDOABLE:
+                    del self._over[next(iter(self._over))]
+            case _:
+                pass
+
+    def _place(self, stream: str, fact: HoldPlaced) -> None:
+        asked, model = self._coming.pop(fact.runtime), self._models.pop(fact.runtime)
+        scope = gpu_scope(model, self.currencies[asked.account])
+        of = (asked.account, scope, asked.gpu_milli)
+        covered = cover.begun(self._tariff, of, fact.from_us, fact.until_us)
+        self.prepaid[fact.runtime] = Prepaid(stream, covered)
+
+    def undo(self, stream: str, fact: Event) -> None:
+        """The wallet before the fact, which was its last."""
+        wallet.restore(self.wallets[stream], fact, self._before[stream].pop())
+        match fact:
+            case HoldPlaced():
+                del self.prepaid[fact.runtime]
+            case HoldsRenewed():
+                for one in fact.holds:
+                    known = self.prepaid[one.runtime]
+                    *reached, until_us = known.reached
+                    known.reached, known.cover.until_us = tuple(reached), until_us
+                    kept = [part for part in known.cover.prices if part[0] < until_us]
+                    known.cover.prices = kept
+            case HoldReleased():
+                self.prepaid[fact.runtime] = self._over.pop(fact.runtime)
+            case _:
+                pass
+
+
+def wallet_stream(account_id: str) -> str:
+    """The wallet's stream has the UUID of its account."""
+    return "wallet-" + account_id.split("-", 1)[1]
+
+
+def account_of(stream: str) -> str:
+    """The account that the wallet is of."""
+    return "account-" + stream.split("-", 1)[1]

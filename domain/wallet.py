@@ -1,0 +1,198 @@
+"""A prepaid account's wallet: credit in lots, and holds for what may still be charged.
+
+    Grant -> a lot of credit -Expire-> what is left of it is gone
+    Place -> a hold -Renew-> -Settle-> captured in parts -> released | expired, exactly once
+
+Which lots a hold takes: domain/wallet_state.py. Source: MONEY.md section 5, rating.md section 9.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from domain.errors import DomainError
+from domain.wallet_facts import (
+    BUCKETS,
+    ChargeRecovered,
+    CreditExpired,
+    CreditGranted,
+    Event,
+    Held,
+    HoldCaptured,
+    HoldExpired,
+    HoldPlaced,
+    HoldReleased,
+    HoldsRenewed,
+)
+from domain.wallet_state import Before, Wallet, remember, restore, usable
+
+__all__ = [
+    "Before", "Event", "Grant", "Place", "Settle", "Wallet", "expire", "expire_hold", "grant",
+    "lacking", "place", "remember", "renew", "restore", "settle",
+]  # fmt: skip
+
+LIMIT: Final = 10**30  # of one grant, in pico: sums of a million of them stay below 10^38
+
+
+class Grant(Struct, frozen=True):
+    """`reference`: a repeat with it is the same grant."""
+
+    grant: str
+    bucket: str
+    amount_pico: int
+    expires_us: int
+    reference: str
+    now_us: int
+
+
+class Place(Struct, frozen=True):
+    runtime: str
+    amount_pico: int
+    from_us: int
+    until_us: int
+    now_us: int
+
+
+class Settle(Struct, frozen=True):
+    """`charged_pico`: for the runtime in all, so far. `over`: it has ended, nothing more comes."""
+
+    runtime: str
+    charged_pico: int
+    from_us: int
+    over: bool
+    now_us: int
+
+
+def grant(wallet: Wallet, command: Grant) -> list[Event]:
+    """The credit; none when its reference was granted before.
+
+    Raises: DomainError `wallet.grant_invalid`, `wallet.reference_reused`.
+    """
+    fact = CreditGranted(
+        *(command.grant, command.bucket, command.amount_pico, command.expires_us),
+        *(command.reference, command.now_us),
+        *(wallet.balance_pico + command.amount_pico, wallet.held_pico),
+    )
+    before = wallet.references.get(command.reference)
+    if before is not None:
+        if (before.bucket, before.amount_pico, before.expires_us) == (
+            *(fact.bucket, fact.amount_pico, fact.expires_us),
+        ):
+            return []
+        raise DomainError("wallet.reference_reused", "another grant has this reference")
+    timely = command.expires_us == 0 or command.expires_us > command.now_us
+    if not (command.bucket in BUCKETS and 0 < command.amount_pico <= LIMIT and timely):
+        raise DomainError("wallet.grant_invalid", "an amount > 0, `paid` or `promo`, not expired")
+    return [fact]
+
+
+def place(wallet: Wallet, command: Place) -> list[Event]:
+    """The hold; none when the runtime has it. Raises: DomainError as `lacking`."""
+    if command.runtime in wallet.holds:
+        return []
+    error = lacking(wallet, command.amount_pico, command.now_us)
+    if error is not None:
+        raise error
+    return [
+        HoldPlaced(
+            *(command.runtime, command.amount_pico, command.from_us, command.until_us),
+            *(command.now_us, wallet.balance_pico, wallet.held_pico + command.amount_pico),
+        )
+    ]
+
+
+def lacking(wallet: Wallet, amount_pico: int, now_us: int) -> DomainError | None:
+    """Why so much cannot be held, if so: `wallet.frozen`; `wallet.insufficient`, what is there in
+    its facts.
+    """
+    if not wallet.sound:
+        return DomainError("wallet.frozen", "its books do not add up: an operator looks at them")
+    available = wallet.available_pico(now_us)
+    if amount_pico <= available:
+        return None
+    facts: dict[str, int | str] = {"available_pico": available, "needed_pico": amount_pico}
+    return DomainError("wallet.insufficient", "the credit does not cover its first lease", facts)
+
+
+def renew(
+    wallet: Wallet, node: str, wanted: dict[str, int], until_us: int, now_us: int
+) -> list[Event]:
+    """The holds that may be of the amount wanted until then, in the order in which they were
+    placed; what is left out cannot be paid for, and keeps the hold that it has.
+    """
+    available = wallet.available_pico(now_us) if wallet.sound else 0
+    renewed, held = list[Held](), wallet.held_pico
+    for runtime, hold in wallet.holds.items():
+        amount = wanted.get(runtime)
+        if amount is None or not hold.until_us:
+            continue
+        more = amount - hold.amount_pico
+        if more <= max(available, 0):
+            # What one gives back may be of a lot that has expired: it is nobody's in this event.
+            available -= max(more, 0)
+            held += more
+            renewed.append(Held(runtime, amount))
+    if not renewed:
+        return []
+    return [HoldsRenewed(node, tuple(renewed), until_us, now_us, wallet.balance_pico, held)]
+
+
+def settle(wallet: Wallet, command: Settle) -> list[Event]:
+    """What meets the runtime's charges, then, once it is over, the release of the rest.
+
+    A hold is rated to cover all that can be charged within it; what it does not cover, or comes
+    after it has expired, is met by what is available, and never by more than that.
+    """
+    hold = wallet.holds.get(command.runtime)
+    if hold is None:
+        return []
+    facts: list[Event] = []
+    due = command.charged_pico - hold.met_pico
+    balance, held = wallet.balance_pico, wallet.held_pico
+    # What is given back was taken from somewhere: more than was spent cannot be.
+    spent = sum([pico for _, pico in hold.spent])
+    captured = max(min(due, hold.amount_pico), -spent) if hold.until_us else 0
+    onward = hold.until_us and command.from_us > hold.from_us and not command.over
+    if captured or onward:
+        balance, held = balance - captured, held - captured
+        facts.append(
+            HoldCaptured(
+                *(command.runtime, captured, command.from_us, command.now_us, balance, held)
+            )
+        )
+    if due != captured:
+        most = max(0, wallet.available_pico(command.now_us)) if wallet.sound else 0
+        recovered = max(min(due - captured, most), -spent if captured >= 0 else -spent - captured)
+        balance -= recovered
+        facts.append(
+            ChargeRecovered(
+                *(command.runtime, recovered, due - captured - recovered),
+                *(command.now_us, balance, held),
+            )
+        )
+    if command.over and hold.until_us:
+        rest = hold.amount_pico - captured
+        facts.append(HoldReleased(command.runtime, rest, command.now_us, balance, held - rest))
+    return facts
+
+
+def expire_hold(wallet: Wallet, runtime: str, now_us: int) -> list[Event]:
+    """Everything it holds goes back. Raises: DomainError `wallet.hold_not_over`."""
+    hold = wallet.holds.get(runtime)
+    if hold is None or not hold.until_us:
+        return []
+    if now_us < hold.until_us:
+        facts: dict[str, int | str] = {"until_us": hold.until_us}
+        raise DomainError("wallet.hold_not_over", "it may still run until the hold is over", facts)
+    held = wallet.held_pico - hold.amount_pico
+    return [HoldExpired(runtime, hold.amount_pico, now_us, wallet.balance_pico, held)]
+
+
+def expire(wallet: Wallet, now_us: int) -> list[Event]:
+    """What is left of every lot whose time is over, in order of grant."""
+    facts, balance = list[Event](), wallet.balance_pico
+    for lot in wallet.lots.values():
+        if lot.left_pico > 0 and not usable(lot, now_us):
+            balance -= lot.left_pico
+            facts.append(CreditExpired(lot.grant, lot.left_pico, now_us, balance, wallet.held_pico))
+    return facts

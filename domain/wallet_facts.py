@@ -1,0 +1,134 @@
+"""What a prepaid wallet's stream says (part of `wallet`; contracts/rating.md section 9).
+
+Every fact ends with what stands after it: `balance_pico`, all credit that is not spent, of which
+`held_pico` is held for runtimes. Both are >= 0 and `held_pico <= balance_pico`, always.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+PAID: Final = "paid"
+PROMO: Final = "promo"
+BUCKETS: Final = frozenset({PAID, PROMO})
+EXHAUSTED: Final = "wallet.exhausted"  # the reason of a `runtime.stopping` for want of credit
+
+
+class Held(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is held for one runtime."""
+
+    runtime: str
+    amount_pico: int
+
+
+class CreditGranted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.credit_granted.v1"
+):
+    """`expires_us`: not usable from then on; 0 = never."""
+
+    grant: str
+    bucket: str
+    amount_pico: int
+    expires_us: int
+    reference: str
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class CreditExpired(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.credit_expired.v1"
+):
+    """What was left of the grant, neither spent nor held; what is held and comes back, later."""
+
+    grant: str
+    amount_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class HoldPlaced(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.hold_placed.v1"
+):
+    """With the runtime's admission, for `[from_us, until_us)`; nothing after it is billed."""
+
+    runtime: str
+    amount_pico: int
+    from_us: int
+    until_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class HoldsRenewed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.holds_renewed.v1"
+):
+    """With the lease of a node: its runtimes' holds are of that much each, until `until_us`."""
+
+    node: str
+    holds: tuple[Held, ...]
+    until_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class HoldCaptured(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.hold_captured.v1"
+):
+    """Spent, out of the hold: what was charged for the runtime and not met yet; < 0: given back.
+
+    What is charged from now on begins at `from_us` at the earliest.
+    """
+
+    runtime: str
+    amount_pico: int
+    from_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class HoldReleased(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.hold_released.v1"
+):
+    """The runtime has ended and all its charges are met: the rest of the hold."""
+
+    runtime: str
+    amount_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class HoldExpired(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.hold_expired.v1"
+):
+    """The end of the hold is over and nobody has said how the runtime ended."""
+
+    runtime: str
+    amount_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class ChargeRecovered(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.charge_recovered.v1"
+):
+    """A charge that no hold met: from what was available, and the rest is the provider's."""
+
+    runtime: str
+    recovered_pico: int
+    unrecovered_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+type Event = (
+    CreditGranted | CreditExpired | HoldPlaced | HoldsRenewed | HoldCaptured | HoldReleased
+    | HoldExpired | ChargeRecovered
+)  # fmt: skip

@@ -1,0 +1,245 @@
+"""What a prepaid wallet's facts amount to: lots of credit, and what holds have of them.
+
+A hold takes lots in one order (promotional credit first, what expires first before the rest, then
+paid credit by age) and gives back in the opposite one, each part to its own lot. What is held of a
+lot when that expires stays held; what comes back of it later expires then. The state is mutable and
+kept by one fold; `remember` says what it replaced, for `restore`.
+"""
+
+from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.tariff import NEVER
+from domain.wallet_facts import (
+    PROMO,
+    ChargeRecovered,
+    CreditExpired,
+    CreditGranted,
+    Event,
+    HoldCaptured,
+    HoldExpired,
+    HoldPlaced,
+    HoldReleased,
+    HoldsRenewed,
+)
+
+DEBT: Final = ""  # the lot of what was never there: any of it trips the wire
+
+type Parts = tuple[tuple[str, int], ...]  # (grant, pico), in the order they were taken
+
+
+class Lot(Struct, frozen=True, gc=False):
+    """Credit of one grant; `left_pico` of it is neither spent nor held."""
+
+    grant: str
+    bucket: str
+    amount_pico: int
+    expires_us: int
+    order: int
+    left_pico: int
+
+
+class Hold(Struct, frozen=True, gc=False):
+    """`parts` are held, `spent` are captured. `met_pico` of charges are settled, however that was.
+
+    `until_us` 0 once it expired: nothing is held then, and charges are met from what is there.
+    """
+
+    from_us: int
+    until_us: int
+    parts: Parts
+    spent: Parts = ()
+    met_pico: int = 0
+
+    @property
+    def amount_pico(self) -> int:
+        return sum([pico for _, pico in self.parts])
+
+
+class Before(Struct, frozen=True):
+    """What one fact replaced; None where there was nothing."""
+
+    lots: dict[str, Lot | None]
+    holds: dict[str, Hold | None]
+    balance_pico: int
+    held_pico: int
+
+
+class Wallet:
+    """Not shared between threads."""
+
+    def __init__(self) -> None:
+        self.lots: dict[str, Lot] = {}
+        self.holds: dict[str, Hold] = {}
+        self.references: dict[str, CreditGranted] = {}
+        self.balance_pico = 0
+        self.held_pico = 0
+
+    @property
+    def sound(self) -> bool:
+        """False: a tripwire; nothing but grants is decided on it any more."""
+        return 0 <= self.held_pico <= self.balance_pico
+
+    def available_pico(self, now_us: int) -> int:
+        """What may be held or spent now."""
+        return sum([lot.left_pico for lot in self.lots.values() if usable(lot, now_us)])
+
+
+def usable(lot: Lot, now_us: int) -> bool:
+    return lot.expires_us == 0 or lot.expires_us > now_us
+
+
+def _first(lot: Lot) -> tuple[bool, int, int]:
+    return lot.bucket != PROMO, lot.expires_us or NEVER, lot.order
+
+
+def remember(wallet: Wallet, event: Event) -> Before:
+    """The wallet after the event; what it replaced."""
+    change = _Change(wallet)
+    match event:
+        case CreditGranted():
+            wallet.references[event.reference] = event
+            lot = Lot(
+                *(event.grant, event.bucket, event.amount_pico, event.expires_us),
+                *(len(wallet.lots), event.amount_pico),
+            )
+            change.lot(event.grant, lot)
+        case CreditExpired():
+            change.move(event.grant, -event.amount_pico)
+        case HoldPlaced():
+            parts = change.take(event.amount_pico, event.decided_us)
+            change.hold(event.runtime, Hold(event.from_us, event.until_us, parts))
+        case HoldsRenewed():
+            for one in event.holds:
+                change.resize(one.runtime, one.amount_pico, event.until_us, event.decided_us)
+        case HoldCaptured():
+            change.capture(event)
+        case ChargeRecovered():
+            change.recover(event)
+        case HoldReleased():
+            change.give(wallet.holds[event.runtime].parts)
+            change.hold(event.runtime, None)
+        case HoldExpired():
+            hold = wallet.holds[event.runtime]
+            change.give(hold.parts)
+            change.hold(event.runtime, replace(hold, parts=(), until_us=0))
+        case _:
+            assert_never(event)
+    wallet.balance_pico, wallet.held_pico = event.balance_pico, event.held_pico
+    return change.before
+
+
+def restore(wallet: Wallet, event: Event, before: Before) -> None:
+    """The wallet before the event; events after it are taken back first."""
+    if isinstance(event, CreditGranted):
+        del wallet.references[event.reference]
+    for name, lot in before.lots.items():
+        if lot is None:
+            del wallet.lots[name]
+        else:
+            wallet.lots[name] = lot
+    for name, hold in before.holds.items():
+        if hold is None:
+            del wallet.holds[name]
+        else:
+            wallet.holds[name] = hold
+    wallet.balance_pico, wallet.held_pico = before.balance_pico, before.held_pico
+
+
+class _Change:
+    """Moves credit between lots and holds, and keeps what it replaces."""
+
+    def __init__(self, wallet: Wallet) -> None:
+        self._wallet = wallet
+        self.before = Before({}, {}, wallet.balance_pico, wallet.held_pico)
+
+    def lot(self, name: str, lot: Lot) -> None:
+        self.before.lots.setdefault(name, self._wallet.lots.get(name))
+        self._wallet.lots[name] = lot
+
+    def hold(self, name: str, hold: Hold | None) -> None:
+        self.before.holds.setdefault(name, self._wallet.holds.get(name))
+        if hold is None:
+            del self._wallet.holds[name]
+        else:
+            self._wallet.holds[name] = hold
+
+    def move(self, name: str, pico: int) -> None:
+        """More is left of the lot, or less."""
+        lot = self._wallet.lots.get(name) or Lot(name, "", 0, 0, len(self._wallet.lots), 0)
+        self.lot(name, replace(lot, left_pico=lot.left_pico + pico))
+
+    def take(self, pico: int, now_us: int) -> Parts:
+        """So much out of the lots that are usable now, in order; what they lack is debt."""
+        parts = list[tuple[str, int]]()
+        for lot in sorted(self._wallet.lots.values(), key=_first):
+            part = min(pico, lot.left_pico) if usable(lot, now_us) else 0
+            if part > 0:
+                self.move(lot.grant, -part)
+                parts.append((lot.grant, part))
+                pico -= part
+        if pico > 0:
+            self.move(DEBT, -pico)
+            parts.append((DEBT, pico))
+        return tuple(parts)
+
+    def give(self, parts: Parts) -> None:
+        for name, pico in parts:
+            self.move(name, pico)
+
+    def resize(self, runtime: str, amount_pico: int, until_us: int, now_us: int) -> None:
+        hold = self._wallet.holds[runtime]
+        more = amount_pico - hold.amount_pico
+        if more >= 0:
+            parts = _joined(hold.parts, self.take(more, now_us))
+        else:
+            back, parts = _last(hold.parts, -more)
+            self.give(back)
+        self.hold(runtime, replace(hold, parts=parts, until_us=max(hold.until_us, until_us)))
+
+    def capture(self, event: HoldCaptured) -> None:
+        hold, pico = self._wallet.holds[event.runtime], event.amount_pico
+        if pico >= 0:
+            rest, used = _last(hold.parts, hold.amount_pico - pico)
+            parts, spent = rest, _joined(hold.spent, used)
+        else:
+            back, spent = _last(hold.spent, -pico)
+            parts = _joined(back, hold.parts)
+        met = hold.met_pico + pico
+        self.hold(
+            event.runtime,
+            replace(hold, from_us=event.from_us, parts=parts, spent=spent, met_pico=met),
+        )
+
+    def recover(self, event: ChargeRecovered) -> None:
+        hold, pico = self._wallet.holds[event.runtime], event.recovered_pico
+        if pico >= 0:
+            spent = _joined(hold.spent, self.take(pico, event.decided_us))
+        else:
+            back, spent = _last(hold.spent, -pico)
+            self.give(back)
+        met = hold.met_pico + pico + event.unrecovered_pico
+        self.hold(event.runtime, replace(hold, spent=spent, met_pico=met))
+
+
+def _joined(first: Parts, then: Parts) -> Parts:
+    """One part a lot: how often a hold was renewed must not show in its size."""
+    found = dict(first)
+    for name, pico in then:
+        found[name] = found.get(name, 0) + pico
+    return tuple(found.items())
+
+
+def _last(parts: Parts, pico: int) -> tuple[Parts, Parts]:
+    """(the last `pico` of the parts, what stays), both in the order of the parts."""
+    last, stay = list[tuple[str, int]](), list[tuple[str, int]]()
+    for name, part in reversed(parts):
+        taken = min(part, pico)
+        pico -= taken
+        if taken:
+            last.append((name, taken))
+        if part > taken:
+            stay.append((name, part - taken))
+    return tuple(reversed(last)), tuple(reversed(stay))

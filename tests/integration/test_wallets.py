@@ -1,0 +1,167 @@
+"""A prepaid account on a living stack: held, renewed, exhausted, stopped, settled, verified."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.simulator.member import Habits
+from domain import runtime
+from domain.instants import LEASE_US, hold_end
+from domain.wallet_facts import HoldPlaced, HoldReleased, HoldsRenewed
+from evidence.reader import Recorded
+from tests.crowd_stage import Hall, busy, gathered, hall
+
+pytestmark = pytest.mark.slow
+
+HABITS = Habits(gpus=4, usable_after_us=100_000, heartbeat_us=500_000, renew_us=1_000_000)
+PICO = 10**12
+FIRST = -(-hold_end(LEASE_US) * PICO // 3_600_000_000)  # of one GPU at 1 USD an hour
+SECOND = PICO // 3_600
+
+
+def usd(pico: int) -> dict[str, str]:
+    return {"amount": f"{pico // PICO}.{pico % PICO:012d}", "currency": "USD"}
+
+
+def pico(money: dict[str, str]) -> int:
+    whole, part = money["amount"].split(".")
+    return int(whole) * PICO + int(part)
+
+
+class Prepaid:
+    """An organization of its own with a prepaid account, on a hall's stack."""
+
+    def __init__(self, here: Hall) -> None:
+        self.office = here.office
+        org = self.done("/v1/organizations", {"name": "Prepaid"})["id"]
+        made = {"organization": org}
+        department = self.done("/v1/departments", {**made, "name": "D"})["id"]
+        account = {**made, "currency": "USD", "zone": "UTC"}
+        self.account = self.done("/v1/accounts", account)["id"]
+        body = {"department": department, "account": self.account, "name": "P"}
+        self.project = self.done("/v1/projects", body)["id"]
+        self.path = f"/v1/accounts/{self.account}"
+        self.done(f"{self.path}/terms", {"terms": "prepaid"})
+
+    def done(self, path: str, body: Any) -> dict[str, Any]:
+        answer = self.office.post(path, body)
+        assert answer.status_code in (200, 201), answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def grant(self, amount: int, reference: str, **more: Any) -> dict[str, Any]:
+        body = {"amount": usd(amount), "reference": reference, **more}
+        return self.done(f"{self.path}/grants", body)
+
+    def launch(self) -> Any:
+        body = {"project": self.project, "name": "r", "devices": 1, "gpu_milli": 1000}
+        return self.office.post("/v1/runtimes", body)
+
+    def wallet(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.office.get(f"{self.path}/wallet").json()
+        return found
+
+    def state(self, name: str) -> str:
+        return str(self.office.get(f"/v1/runtimes/{name}").json().get("state"))
+
+    def until(self, ready: Callable[[], object], what: str) -> None:
+        deadline = time.monotonic() + 60
+        while not ready():
+            assert time.monotonic() < deadline, (what, self.wallet())
+            time.sleep(0.1)
+
+
+def test_credit_runs_out_and_the_runtime_with_it(tmp_path: Path) -> None:
+    """No launch without the credit for its first lease. One that is admitted is held for, renewed
+    with its node's lease, and told to stop by the renewal that its wallet cannot pay; it is charged
+    for what the node attests, from the hold, and the rest is there again. At no position is the
+    wallet below zero, and an auditor derives every transfer.
+    """
+    with hall() as here:
+        asyncio.run(_story(here, tmp_path))
+
+
+async def _story(here: Hall, tmp: Path) -> None:
+    crowd = gathered(here, 1, 7, HABITS)
+    try:
+        await busy(here, crowd, 60)
+        us = Prepaid(here)
+        await asyncio.to_thread(_spend, us)
+    finally:
+        crowd.stop()
+    entries = here.entries()
+    _judge(entries, us)
+    await asyncio.to_thread(_verified, here, tmp)
+
+
+def _spend(us: Prepaid) -> None:
+    refused = us.launch()
+    assert (refused.status_code, refused.json()["code"]) == (402, "wallet.insufficient")
+    given = us.grant(FIRST - 1, "bank-1")
+    assert us.grant(FIRST - 1, "bank-1")["id"] == given["id"], "once per reference"
+    again = us.office.post(f"{us.path}/grants", {"amount": usd(5), "reference": "bank-1"})
+    assert again.json()["code"] == "wallet.reference_reused"
+    refused = us.launch()
+    facts = refused.json()["facts"]
+    assert (facts["available_pico"], facts["needed_pico"]) == (FIRST - 1, FIRST)
+    us.grant(4 * SECOND, "spring", bucket="promo", expires_at="2999-01-01T00:00:00Z")
+    made = us.launch()
+    assert made.status_code == 201, made.text
+    name = made.json()["id"]
+    found = us.wallet()
+    assert (found["terms"], found["runtimes"], len(found["credits"])) == ("prepaid", 1, 2)
+    assert pico(found["balance"]) == FIRST - 1 + 4 * SECOND
+    assert pico(found["held"]) >= FIRST
+    assert pico(found["available"]) == pico(found["balance"]) - pico(found["held"])
+    second = us.launch()
+    assert second.json()["code"] == "wallet.insufficient", "what is held is not there twice"
+    us.until(lambda: us.state(name) == "stopped", "the stop")
+    us.until(lambda: pico(us.wallet()["held"]) == 0, "the release")
+    found = us.wallet()
+    assert pico(found["available"]) == pico(found["balance"]) > 0
+    assert found["exhausted_at"] is None
+    assert us.launch().json()["code"] == "wallet.insufficient"
+
+
+def _judge(entries: list[Recorded], us: Prepaid) -> None:
+    wallet = "wallet" + us.account.removeprefix("account")
+    said = [one for one in entries if one.stream == wallet]
+    for one in said:
+        assert 0 <= one.fact.held_pico <= one.fact.balance_pico  # type: ignore[attr-defined]
+    [placed] = [one for one in said if isinstance(one.fact, HoldPlaced)]
+    [released] = [one for one in said if isinstance(one.fact, HoldReleased)]
+    renewed = [one for one in said if isinstance(one.fact, HoldsRenewed)]
+    assert renewed, "its lease went on while it could be paid"
+    assert isinstance(placed.fact, HoldPlaced)
+    name = placed.fact.runtime
+    own = [one for one in entries if one.stream == name]
+    assert placed.cause == own[0].cause, "one append with its admission"
+    [stop] = [one.fact for one in own if isinstance(one.fact, runtime.Stopping)]
+    assert stop.reason == "wallet.exhausted"
+    [end] = [one for one in own if isinstance(one.fact, runtime.Stopped)]
+    assert isinstance(end.fact, runtime.Stopped)
+    assert end.fact.stopped_us < stop.decided_us + 30_000_000
+    assert released.position > end.position
+
+
+def _verified(here: Hall, tmp: Path) -> None:
+    """The bundle, by the program that auditors install, on no server."""
+    deadline = time.monotonic() + 60
+    size = len(here.entries())
+    while int(here.office.get("/v1/checkpoint").text.split("\n")[1]) < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (tmp / "bundle.tar").write_bytes(here.office.get("/v1/bundle").content)
+    program = Path(sys.executable).parent / "gpuaas-verify"
+    vkey = (here.stack.settings.storage / "vkey").read_text().strip()
+    done = subprocess.run(
+        [str(program), str(tmp / "bundle.tar"), "--key", vkey],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
