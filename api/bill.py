@@ -1,8 +1,9 @@
-"""`gpuaas bill export`: an account's books into a file; what broke off goes on."""
+"""`gpuaas bill`: an account's books into a file, and what broke off goes on; one invoice as one."""
 
 import fcntl
 import http.client
 import os
+import re
 import sys
 import urllib.error
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from domain.errors import DomainError
 
 _PIECE: Final = 1 << 20
 _SEEN_EVERY: Final = 16 << 20
+_CREDIT: Final = re.compile("^credit_note-|-C[0-9]+$")
 
 
 class Order(Struct, frozen=True):
@@ -59,6 +61,30 @@ def export(order: Order, out: Path, env: Mapping[str, str] = os.environ) -> int:
         finally:
             if part.exists() and not part.stat().st_size:
                 part.unlink()  # what was refused leaves nothing behind
+
+
+def fetch(number: str, form: str, out: Path, env: Mapping[str, str] = os.environ) -> int:
+    """Writes the invoice or credit note with that number or id, in that form, to `out`.
+
+    Raises: DomainError export.exists, api.*, and what the API refuses with.
+    """
+    api = api_of(env)
+    kind = "credit-notes" if _CREDIT.search(number) else "invoices"
+    url = f"{api.url}/v1/{kind}/{quote(number, safe='')}/{quote(form, safe='')}"
+    try:
+        with called("GET", url, api.token, None, {}, api.tls) as answer:
+            data = answer.read()
+    except urllib.error.HTTPError as refused:
+        raise refusal(refused) from refused
+    except (OSError, http.client.HTTPException) as error:
+        raise unheard(api.url, error) from error
+    try:
+        with out.open("xb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise DomainError("export.exists", f"{out} is there already") from error
+    print(f"{out}: {len(data)} bytes")
+    return 0
 
 
 def _exported(api: Api, order: Order, out: Path, part: Path, note: Path) -> int:

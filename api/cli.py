@@ -125,8 +125,10 @@ def _node(args: argparse.Namespace) -> int:
 
 
 def _bill(args: argparse.Namespace) -> int:
-    from api.bill import Order, export
+    from api.bill import Order, export, fetch
 
+    if args.what == "get":
+        return fetch(args.number, args.form, args.out)
     return export(Order(args.form, args.account, args.start, args.end, args.as_of), args.out)
 
 

@@ -1,7 +1,7 @@
 """An invoice as a page for people: every number on it is the sealed file's own."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -120,6 +120,11 @@ def amount(scaled: int, digits: int) -> str:
     whole, part = divmod(abs(scaled), 10**digits)
     sign = "-" if scaled < 0 else ""
     return f"{sign}{whole}" + (f".{part:0{digits}d}" if digits else "")
+
+
+def day(us: int, zone: str) -> date:
+    """The day of the instant in the account's zone."""
+    return (_EPOCH + timedelta(microseconds=us)).astimezone(ZoneInfo(zone)).date()
 
 
 def local(us: int, zone: str) -> str:

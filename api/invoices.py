@@ -51,7 +51,7 @@ async def show_invoice(
     request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[Invoice]:
     services, position = await viewed(request, as_of)
-    found = await _invoice(services, request, invoice_id, position)
+    found = await invoice_of(services, request, invoice_id, position)
     return tagged(_given(found), 2 if found.state == "issued" else 1)
 
 
@@ -59,7 +59,7 @@ async def show_invoice(
 async def invoice_file(request: FrontRequest, invoice_id: FromPath[str]) -> Response[bytes]:
     """The canonical file, byte for byte as the log seals it."""
     services, position = await viewed(request)
-    found = await _invoice(services, request, invoice_id, position)
+    found = await invoice_of(services, request, invoice_id, position)
     data = sealed_file(services, found.sha256)
     return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})
 
@@ -68,7 +68,7 @@ async def invoice_file(request: FrontRequest, invoice_id: FromPath[str]) -> Resp
 async def show_page(request: FrontRequest, invoice_id: FromPath[str]) -> Response[str]:
     """The sealed file as a page for people, to be read or printed; its numbers are the file's."""
     services, position = await viewed(request)
-    found = await _invoice(services, request, invoice_id, position)
+    found = await invoice_of(services, request, invoice_id, position)
     data = sealed_file(services, found.sha256)
     names = await services.reads.ask(_names, found)
     headers = {"Content-Security-Policy": POLICY, "ETag": f'"{found.sha256}-{found.state}"'}
@@ -98,7 +98,7 @@ def _names(conn: psycopg.Connection[Any], found: billing_read.Invoice) -> Names:
     )
 
 
-async def _invoice(
+async def invoice_of(
     services: Services, request: FrontRequest, invoice_id: str, position: int | None
 ) -> billing_read.Invoice:
     found = await services.reads.ask(billing_read.invoice, invoice_id, position)

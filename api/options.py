@@ -28,7 +28,11 @@ def node(node: argparse.ArgumentParser) -> None:
 def bill(bill: argparse.ArgumentParser) -> None:
     """What `gpuaas bill` takes."""
     bill.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
-    verbs = bill.add_subparsers(required=True, metavar="export")
+    verbs = bill.add_subparsers(required=True, metavar="export | get", dest="what")
+    get = verbs.add_parser("get", help="an invoice or a credit note as a file")
+    get.add_argument("number", metavar="NUMBER", help="its number or id")
+    get.add_argument("--as", dest="form", required=True, choices=("ubl", "cii", "file"))
+    get.add_argument("--out", type=Path, required=True, metavar="FILE")
     export = verbs.add_parser("export", help="an account's books as a file")
     text = "hledger, beancount, or focus, focus-1.4, charges with .csv or .parquet"
     export.add_argument("form", metavar="FORM", help=text)

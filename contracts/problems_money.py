@@ -70,6 +70,7 @@ source.unknown|404|No such source may report|Check its id and whether it was rev
 tax.first_rate|409|Its first rate holds for all meters since ever|Set that one first: meter `*`, without `effective_from`.
 tax.mixed|409|In and out of the scope of tax|Set all rates of that treatment and country to `O`, or none.
 tax.no_rate|409|No rate for such a buyer|Set the seller's rate for that treatment and country first.
+tax.party_erased|410|Their names are erased|Nothing: the numbers stand in the sealed file.
 tax.rate_exists|409|Another rate begins then|Choose another instant: a rate never changes.
 tax.rate_invalid|400|Not a rate|Send S with a rate, Z, E, AE or O with 0; E, AE and O with a reason.
 tax.vat_id_missing|400|No VAT id|Send the buyer's VAT id, or choose another treatment.

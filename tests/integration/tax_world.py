@@ -1,13 +1,17 @@
 """A small platform with a seller: accounts that it invoices, each used for two hours."""
 
+from msgspec import structs
+
 from domain import account, period, seller
 from domain.period import FIRST_US
-from domain.words import Private
 from evidence.ids import new_id
 from evidence.log import EventLog, Write, private_value
 from projections.months import period_id
 from tests.integration.projections_world import HOUR_US, T0, World
 
+SELLER_WORDS = (
+    '{"name":"ACME GPU GmbH","street":"","city":"Bonn","postcode":"","vat_id":"DE123456789"}'
+)
 WORDS = '{"name":"Kunde GmbH","street":"Weg 1","city":"Berlin","postcode":"10115","vat_id":""}'
 
 
@@ -26,8 +30,10 @@ class TaxedPlatform(World):
             seller.RateSet("standard", "DE", "*", "S", 1900, "", FIRST_US, T0),
             seller.RateSet("reverse", "FR", "*", "AE", 0, "VATEX-EU-AE", FIRST_US, T0),
         )
-        registered = seller.Registered(Private("a" * 64), "DE", "ACME", 14, T0)
-        await log.append(self._append([(self.seller, "-", 0, (registered, *rates))]))
+        party, words = private_value("-", SELLER_WORDS)
+        registered = seller.Registered(party, "DE", "ACME", 14, T0)
+        append = self._append([(self.seller, "-", 0, (registered, *rates))])
+        await log.append(structs.replace(append, private=(words,)))
         end = T0 + self.period_us
         for one in self.accounts:
             if one != self.accounts[0]:
@@ -53,5 +59,4 @@ class TaxedPlatform(World):
         party, words = private_value(self.org, WORDS)
         taxed = account.Taxed(self.seller, party, "DE", "standard", T0)
         write = Write(one, self.org, 1, (taxed,))
-        append = self._append([])
-        await log.append(type(append)((write,), append.actor, append.cause, private=(words,)))
+        await log.append(structs.replace(self._append([]), writes=(write,), private=(words,)))

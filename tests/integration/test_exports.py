@@ -26,7 +26,7 @@ import pytest
 from beancount import loader
 from beancount.core.data import Open, Transaction
 
-from api.bill import Order, export
+from api.bill import Order, export, fetch
 from api.tokens import issue
 from domain.errors import DomainError
 from projections import billing_read
@@ -181,6 +181,14 @@ def by_command(database: Database, nats_url: str, out: Path, book: bytes, folder
         Path(f"{other}.part").unlink()
         with pytest.raises(DomainError, match="no such form"):
             export(Order("focus.xls", account.account), other, env)
+        with psycopg.connect(database.app_url) as conn:
+            number = billing_read.invoices(conn)[0].number
+        assert fetch(number, "file", folder / "one.json", env) == 0
+        assert json.loads((folder / "one.json").read_bytes())["number"] == number
+        with pytest.raises(DomainError, match=r"export\.exists"):
+            fetch(number, "file", folder / "one.json", env)
+        with pytest.raises(DomainError, match="a seller"):
+            fetch(number, "ubl", other, env)
         assert not list(folder.glob("other*"))
         assert sorted(one.name for one in folder.glob("by-command*")) == ["by-command.csv"]
 

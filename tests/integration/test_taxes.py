@@ -111,11 +111,24 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
                 assert shown == notes[2]
                 file = (await stage.get(f"/v1/credit-notes/{shown['id']}/file")).json()
                 assert file["lines"][0]["amount_minor"] == 149
+                await papers(stage, "invoices/ACME-000001", ("3.49", "0.66", "4.15"))
+                await papers(stage, "credit-notes/ACME-C000002", ("1.49", "0.29", "1.78"))
                 assert audit(conn) == 1
                 balances = billing_read.balances(conn, world.account)
                 assert {one.balance_pico for one in balances} == {0}
 
     asyncio.run(run())
+
+
+async def papers(stage: Stage, path: str, amounts: tuple[str, str, str]) -> None:
+    """Both documents say who sold what to whom, and net, tax and total."""
+    for form in ("ubl", "cii"):
+        answer = await stage.get(f"/v1/{path}/{form}")
+        assert answer.headers["content-type"] == "application/xml"
+        for word in (*amounts, "ACME GPU GmbH", "Kunde GmbH", path.partition("/")[2]):
+            assert f">{word}<" in answer.text
+        assert ("381" in answer.text) == ("credit" in path)
+        assert ">ACME-000001<" in answer.text
 
 
 async def react(rater: Rater, storage: Storage, world: TaxedPlatform) -> None:
