@@ -5,6 +5,7 @@ import contextlib
 import csv
 import fcntl
 import io
+import json
 import os
 import shutil
 import socket
