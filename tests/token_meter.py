@@ -95,6 +95,12 @@ class TokenMeter:
         assert self.reporter is not None, "open it first"
         return self.reporter.batch(readings)
 
+    def once(self, *readings: Reading) -> Batch:
+        """What the next batch would be; no number is used up."""
+        assert self.reporter is not None, "open it first"
+        of = self.reporter
+        return Reporter(self.key, of.source, of.epoch, of.sequence, of.head).batch(readings)
+
     async def send(self, batch: Batch) -> httpx.Response:
         """As often as one likes."""
         return await self.client.post(

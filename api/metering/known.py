@@ -5,6 +5,7 @@ remembered. Whether a source may report can change: what is decided on it carrie
 its stream, and loses if that has moved.
 """
 
+import asyncio
 from typing import Final
 
 from msgspec import Struct
@@ -58,6 +59,7 @@ class Known:
         self._meters: dict[str, meter.Counting] = {}
         self._tariff = Tariff()
         self._book_version = 0
+        self._reading = asyncio.Lock()
 
     def forget(self, stream: str | None) -> None:
         """The stream has moved: whoever speaks by it is looked up again; None: all of them."""
@@ -160,11 +162,12 @@ class Known:
         plan.priced_us = instant
 
     async def _read_book(self) -> None:
-        book = await self._reads.ask(readings_read.book)
-        for one in await self._log.read_stream(book, self._book_version):
-            if isinstance(one.fact, pricebook.EntryPublished):
-                self._tariff.publish(one.position, one.fact)
-            self._book_version = one.version
+        async with self._reading:  # else two would read the same entries
+            book = await self._reads.ask(readings_read.book)
+            for one in await self._log.read_stream(book, self._book_version):
+                if isinstance(one.fact, pricebook.EntryPublished):
+                    self._tariff.publish(one.position, one.fact)
+                self._book_version = one.version
 
     async def _cover(self, plan: _Plan, from_us: int, last_us: int) -> None:
         purse = await self._reads.ask(readings_read.purse, plan.account)

@@ -6,16 +6,26 @@ import json
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import httpx
+import msgspec
 import psycopg
 import pytest
+from msgspec.structs import replace
 
-from api.edge import instant
+from api.edge import instant, now_us
+from api.metering.desk import Desk
+from contracts.usage import Batch, Reporter
+from domain.errors import DomainError
+from evidence.reader import read_entries, read_rows
 from evidence.storage import Storage
+from gpuaas_verify.books import Books
 from projections.invoicing import finalize_due
 from projections.periods import keep_periods
 from projections.rater import Rater
@@ -26,6 +36,8 @@ from tests.integration.evidence_stack import EvidenceStack
 from tests.token_meter import METER, TokenMeter
 
 pytestmark = pytest.mark.slow
+
+HOUR = 3_600_000_000
 
 
 @asynccontextmanager
@@ -129,6 +141,187 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
     claims = verified(tmp_path / "bundle.tar", stack.vkey_text)
     assert claims["books"]["state"] == claims["invoices"]["state"] == "checked"
     assert claims["rows"]["count"] >= 82
+
+
+def test_what_is_refused_is_named_and_seals_nothing(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Each with its own code; the batch sent again as it should be is taken."""
+
+    async def run() -> None:
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(stage):
+            own = await tenant(stage, HOUR)
+            app = TokenMeter(stage.client, stage.operator)
+            source = await app.open(own["project"])
+            other = await stage.post(
+                "/v1/projects",
+                {**own_project(own, await stage.get("/v1/departments")), "name": "X"},
+            )
+            size = await stage.size()
+            one, far = app.tokens(1), time.time_ns() // 1000 + HOUR
+            wrong = replace(one, resource=other.json()["id"])
+            for code, status, reading in (
+                ("reading.no_meter", 409, replace(one, meter="other.tokens")),
+                ("reading.invalid", 400, replace(one, dimensions={"model": "llama-3"})),
+                (
+                    "reading.no_price",
+                    409,
+                    replace(one, dimensions={**one.dimensions, "model": "m"}),
+                ),
+                ("reading.no_price", 409, replace(one, from_us=app.since - 1)),
+                ("reading.no_resource", 409, wrong),
+                ("reading.no_resource", 409, replace(one, resource=own["project"][:-1] + "0")),
+                ("reading.invalid", 400, replace(one, from_us=app.since + 1)),
+                ("reading.in_future", 409, replace(one, from_us=far, to_us=far)),
+            ):
+                await expect(await app.send(app.once(one, reading)), status, code)
+            batch = app.once(one)
+            forged = replace(batch, sig=app.once(replace(one, quantity=2)).sig)
+            await expect(await app.send(forged), 401, "reading.unsigned")
+            altered = replace(batch, readings=(replace(one, quantity=2),))
+            await expect(await app.send(altered), 401, "reading.unsigned")
+            stranger = replace(batch, source=source[:-1] + ("0" if source[-1] != "0" else "1"))
+            await expect(await app.send(stranger), 404, "source.unknown")
+            late = Reporter(app.key, source, 1, 5).batch((one,))
+            answer = await app.send(late)
+            await expect(answer, 409, "reading.gap")
+            assert answer.json()["facts"] == {"expected": 1, "epoch": 1}
+            assert await stage.size() == size
+            assert (await app.send(app.batch(one))).json()["new"] == 1
+            path = f"/v1/sources/{source}/revoke"
+            assert (await stage.post(path, {})).json()["version"] == 2
+            assert (await stage.post(path, {})).json()["version"] is None
+            await expect(await app.send(app.once(one)), 404, "source.unknown")
+
+    asyncio.run(run())
+
+
+def own_project(own: dict[str, str], departments: httpx.Response) -> dict[str, str]:
+    [one] = departments.json()["items"]
+    return {"department": one["id"], "account": own["account"]}
+
+
+async def expect(answer: httpx.Response, status: int, code: str) -> None:
+    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
+
+
+def test_another_reading_under_a_sealed_key_is_put_away(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """409 every time, shown to operators, one fact; never rated. What is repeated in other batches
+    is the same reading; an epoch that is over takes nothing new.
+    """
+
+    async def run() -> None:
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(stage):
+            own = await tenant(stage, HOUR)
+            app = TokenMeter(stage.client, stage.operator)
+            source = await app.open(own["project"])
+            some = tuple(app.tokens(n) for n in range(10))
+            sent = (Reporter(app.key, source, 1), Reporter(app.key, source, 1))
+            for upto in (3, 7, 10):
+                batch = sent[0].batch(some[sent[0].sequence : upto])
+                assert (await app.send(batch)).json()["new"] == len(batch.readings)
+            for upto in (2, 5, 8, 10):  # the same readings, cut otherwise
+                batch = sent[1].batch(some[sent[1].sequence : upto])
+                taken = (await app.send(batch)).json()
+                assert (taken["new"], taken["repeated"]) == (0, len(batch.readings))
+                assert taken["chain"] == sent[0].head.hex()
+            desk = stage.services.desk
+            desk._forget()  # as another process, which has the views alone
+            liar = Reporter(app.key, source, 1)
+            liar.batch(some[:4])
+            batch = liar.batch((some[4], replace(some[5], quantity=99), some[6], app.tokens(1)))
+            for _ in range(3):
+                answer = await app.send(batch)
+                await expect(answer, 409, "reading.conflict")
+                assert answer.json()["facts"] == {"epoch": 1, "sequence": 6}
+            forged = replace(batch, readings=(some[4], replace(some[5], quantity=98)))
+            await expect(await app.send(forged), 401, "reading.unsigned")
+            size = await stage.size()
+            await stage.services.reached(size - 1)
+            shown = (await stage.get("/v1/readings/quarantined")).json()["items"]
+            assert [(one["source"], one["epoch"], one["sequence"]) for one in shown] == [
+                (source, 1, 6)
+            ]
+            assert msgspec.json.decode(b64decode(shown[0]["reading"]))["quantity"] == 99
+            hidden = await stage.get(
+                "/v1/readings/quarantined", token=stage.token("member", own["org"])
+            )
+            assert hidden.status_code == 403
+            assert (await app.send(Reporter(app.key, source, 3).batch(some[:2]))).status_code == 200
+            again = await app.send(Reporter(app.key, source, 1).batch(some[:3]))
+            assert (again.json()["new"], again.json()["epoch"]) == (0, 3)
+            over = Reporter(app.key, source, 1)
+            over.batch(some)
+            await expect(await app.send(over.batch(some[:1])), 409, "reading.epoch_over")
+            await expect(
+                await app.send(Reporter(app.key, source, 2).batch(some[:1])),
+                409,
+                "reading.epoch_over",
+            )
+            audited(database)
+
+    asyncio.run(run())
+
+
+def test_many_processes_and_callers_seal_each_reading_once(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Two desks, three sources, every batch sent four times at once and out of order."""
+
+    async def run() -> None:
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(stage):
+            own = await tenant(stage, HOUR)
+            services = stage.services
+            desks = [Desk(services.log, services.reads, now_us) for _ in range(2)]
+            apps = [TokenMeter(stage.client, stage.operator) for _ in range(3)]
+            for app in apps:
+                await app.open(own["project"])
+
+            async def insist(desk: Desk, batch: Batch) -> None:
+                """Until what is before it is there, as a source does."""
+                for _ in range(2000):
+                    code = await refusal(desk, batch)
+                    if code not in ("reading.gap", "log.version_stale"):
+                        assert not code
+                        return
+                    await asyncio.sleep(0.01)
+
+            batches = [app.batch(*map(app.tokens, range(5))) for app in apps for _ in range(8)]
+            sent = [(desk, batch) for batch in batches for desk in desks] * 2
+            Random(7).shuffle(sent)
+            await asyncio.gather(*(insist(desk, batch) for desk, batch in sent))
+            await asyncio.gather(*(desk.close() for desk in desks))
+            rows = await services.reads.ask(read_rows, "reading", 0, 1000)
+            keys = [
+                (row["source"], row["sequence"]) for row in (json.loads(raw) for _, raw in rows)
+            ]
+            assert len(keys) == len(set(keys)) == 3 * 40
+            audited(database)
+
+    asyncio.run(run())
+
+
+async def refusal(desk: Desk, batch: Batch) -> str:
+    """The code; empty once it is taken."""
+    try:
+        await desk.take(batch)
+    except DomainError as error:
+        return error.code
+    return ""
+
+
+def audited(database: Database) -> None:
+    """The auditor's books believe every row, and derive what is charged for it."""
+    with psycopg.connect(database.app_url, autocommit=True) as conn, Books(None) as books:
+        for position, raw, _ in read_entries(conn, 0, 100_000):
+            entry = json.loads(raw)
+            books.feed(position, entry)
+            if entry["tag"] == "gpuaas.usage.batch_sealed.v1":
+                fact = entry["fact"]
+                rows = read_rows(conn, "reading", fact["first_row"], fact["count"])
+                books.read(json.loads(row) for _, row in rows)
 
 
 def verified(bundle: Path, vkey: str) -> dict[str, Any]:
