@@ -1,0 +1,208 @@
+"""Readings in any order, cut, doubled and sealed anyhow: the same charge lines, amounts, balances."""
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.signing import public_hex
+from contracts.usage import Batch, Reading, Reporter
+from domain import meter, pricebook, project, reading, source
+from domain.errors import DomainError
+from domain.rating import Books
+from domain.words import Private
+from gpuaas_verify.books import Books as Auditor
+from tests.property.books_history import HOUR_US, ORG, stream
+from tests.unit.test_verify_books import MONTH
+from tests.unit.test_verify_books_usage import ACCOUNT, PROJECT, Told, rows_of
+
+KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3)]
+SOURCES = [stream("source", n) for n in (1, 2, 3)]
+MODELS = ("a", "b")
+
+
+def world() -> Told:
+    """Two projects, a meter of each aggregation, prices that change in the middle, and a first
+    period that is closed: what was used in it is booked in the second.
+    """
+    told = Told()
+    told.account(1)
+    told.period(ACCOUNT, 1, 1, 0, MONTH)
+    told.period(ACCOUNT, 2, 2, MONTH, 2 * MONTH)
+    for number in (1, 2):
+        made = project.Created(ORG, stream("department", 1), ACCOUNT, Private("0" * 64), 0)
+        told.add(stream("project", number), made)
+    for number, name in enumerate(meter.AGGREGATIONS):
+        counted = meter.ReadingsRegistered(name, "x", 1, name, ("model", "zone"), 0)
+        told.add(stream("meter", number), counted)
+        for model in MODELS:
+            for effective, pico in ((0, 7), (MONTH // 3, 11), (MONTH + HOUR_US, 5)):
+                told.add(
+                    stream("pricebook", 1),
+                    pricebook.EntryPublished(
+                        *("default", name, model, "-", "read", "USD", effective, 0, pico), 3
+                    ),
+                )
+    for name, key in zip(SOURCES, KEYS, strict=True):
+        fact = source.Registered(ORG, PROJECT, public_hex(key), meter.AGGREGATIONS, 0)
+        told.add(name, fact)
+    told.close(ACCOUNT, stream("period", 1), 0, MONTH)
+    return told
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> Reading:
+    """Of any meter, few times and quantities, so that many are alike."""
+    name = draw(st.sampled_from(meter.AGGREGATIONS))
+    start = draw(
+        st.sampled_from((1, MONTH // 3 - 2, MONTH // 3, MONTH - 1, MONTH, MONTH + HOUR_US))
+    )
+    length = draw(st.integers(0, 3)) + (name == reading.WEIGHTED)
+    return Reading(
+        meter=name,
+        resource=PROJECT,
+        dimensions={"model": draw(st.sampled_from(MODELS)), "zone": draw(st.sampled_from("pq"))},
+        from_us=start,
+        to_us=start + length,
+        quantity=draw(st.integers(0, 9)),
+    )
+
+
+@st.composite
+def cuts(draw: st.DrawFn, words: list[list[Reading]]) -> list[list[Batch]]:
+    """Each source's readings in batches, one in five of these sent again, in any order, and sealed
+    in groups; `held back`: what comes before its turn comes again later.
+    """
+    sent: list[Batch] = []
+    for name, key, some in zip(SOURCES, KEYS, words, strict=True):
+        reporter, left = Reporter(key, name, 1), list(some)
+        while left:
+            size = draw(st.integers(1, len(left)))
+            sent.append(reporter.batch(tuple(left[:size])))
+            left = left[size:]
+    sent += [batch for batch in sent if draw(st.integers(0, 4)) == 0]
+    sent = draw(st.permutations(sent))
+    groups: list[list[Batch]] = [[]]
+    for batch in sent:
+        groups[-1].append(batch)
+        if draw(st.booleans()):
+            groups.append([])
+    return groups
+
+
+def sealed(told: Told, groups: list[list[Batch]]) -> None:
+    """Group by group: what repeats is dropped, what comes too early waits for its turn."""
+    marks: dict[str, reading.Mark] = {}
+    waiting: list[Batch] = []
+    for group in [*groups, *([[]] * 40)]:
+        rows: list[dict[str, Any]] = []
+        waiting, tried = [], [*waiting, *group]
+        for batch in tried:
+            mark, count = marks.get(batch.source), len(batch.readings)
+            try:
+                skip = reading.repeated(mark, batch.epoch, batch.first, count)
+            except DomainError:
+                waiting.append(batch)
+                continue
+            if skip < count:
+                rows += rows_of(batch)[skip:]
+                chain = bytes.fromhex(batch.chain)
+                marks[batch.source] = reading.Mark(batch.epoch, batch.last, chain)
+        if rows:
+            told.seal(rows)
+    assert not waiting
+
+
+def outcome(told: Told) -> tuple[str, dict[str, Any]]:
+    """The digest of the sorted set of charge lines, and the balances; the auditor derives the same
+    rows.
+    """
+    books, rated, moved = Books(), [], []
+    lines: dict[tuple[str, str, int, str], tuple[int, int]] = {}
+    for position, (where, _, fact) in enumerate(told.facts):
+        if position in told.rows:
+            found = [msgspec.convert(row, reading.Reading) for row in told.rows[position]]
+            intervals, transfers = books.read(position, found)
+        else:
+            intervals, transfers = books.apply(position, where, fact)
+        rated += intervals
+        moved += transfers
+        for row in intervals:
+            key = (row.resource, row.meter, row.price, row.period)
+            lines[key] = (row.line_quantity, row.line_amount_pico)
+    with Auditor(None) as auditor:
+        told.feed(auditor)
+        theirs = list(auditor.expected_rows("rated_interval"))
+        posted = list(auditor.expected_rows("transfer"))
+    assert [{**msgspec.to_builtins(row), "row": n} for n, row in enumerate(rated)] == theirs
+    assert [{**msgspec.to_builtins(row), "row": n} for n, row in enumerate(moved)] == posted
+    kept = sorted((*key, *value) for key, value in lines.items() if any(value))
+    balances = {name: one.pico for name, one in books.balances(ACCOUNT).items() if one.pico}
+    return sha256(repr(kept).encode()).hexdigest(), balances
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_order_repetition_and_batching_charges_the_same(data: st.DataObject) -> None:
+    """MONEY.md section 7, invariant 6, for readings of every aggregation."""
+    some = data.draw(st.lists(readings(), min_size=1, max_size=18))
+    found = set()
+    for _ in range(2):
+        order = data.draw(st.permutations(some))
+        words: list[list[Reading]] = [[], [], []]
+        for one in order:
+            words[data.draw(st.integers(0, 2))].append(one)
+        told = world()
+        sealed(told, data.draw(cuts(words)))
+        digest, balances = outcome(told)
+        found.add((digest, tuple(sorted(balances.items()))))
+    assert len(found) == 1
+
+
+def brute(some: list[Reading]) -> dict[tuple[str, str], int]:
+    """Quantities by (meter, model), over all prices and periods, straight from the definitions."""
+    total: dict[tuple[str, str], int] = {}
+    groups: dict[tuple[str, ...], list[Reading]] = {}
+    for one in some:
+        key, span = (one.meter, one.dimensions["model"]), one.to_us - one.from_us
+        if one.meter in ("sum", reading.WEIGHTED):
+            size = one.quantity * (span if one.meter == reading.WEIGHTED else 1)
+            total[key] = total.get(key, 0) + size
+        else:
+            part = (*key, one.dimensions["zone"], str(one.from_us < MONTH))
+            groups.setdefault(part, []).append(one)
+    for (name, model, *_), members in groups.items():
+        if name == "max":
+            best = max(one.quantity for one in members)
+        else:
+            best = max((one.to_us, one.from_us, one.quantity) for one in members)[2]
+        total[name, model] = total.get((name, model), 0) + best
+    return {key: value for key, value in total.items() if value}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_quantities_are_what_the_aggregation_says(data: st.DataObject) -> None:
+    """Against a brute-force reading of the definitions, with the platform's books."""
+    some = data.draw(st.lists(readings(), min_size=1, max_size=18))
+    told = world()
+    sealed(told, data.draw(cuts([some, [], []])))
+    books: Books = Books()
+    found: dict[tuple[str, str], int] = {}
+    models = {
+        position: fact.model
+        for position, (_, _, fact) in enumerate(told.facts)
+        if isinstance(fact, pricebook.EntryPublished)
+    }
+    for position, (where, _, fact) in enumerate(told.facts):
+        if position not in told.rows:
+            books.apply(position, where, fact)
+            continue
+        rows = [msgspec.convert(row, reading.Reading) for row in told.rows[position]]
+        for row in books.read(position, rows)[0]:
+            key = (row.meter, models[row.price])
+            found[key] = found.get(key, 0) + row.sign * row.quantity
+    assert {key: value for key, value in found.items() if value} == brute(some)
