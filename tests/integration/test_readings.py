@@ -33,7 +33,8 @@ from projections.views import step
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
 from tests.integration.evidence_stack import EvidenceStack
-from tests.token_meter import METER, TokenMeter
+from tests.integration.served import Served, served
+from tests.token_meter import METER, TokenMeter, send
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ HOUR = 3_600_000_000
 
 
 @asynccontextmanager
-async def viewing(stage: Stage) -> AsyncIterator[None]:
+async def viewing(database: Database) -> AsyncIterator[None]:
     """The views follow the log meanwhile, as a worker makes them."""
 
     async def follow(conn: psycopg.Connection[Any]) -> None:
@@ -49,7 +50,7 @@ async def viewing(stage: Stage) -> AsyncIterator[None]:
             if not await asyncio.to_thread(step, conn, 1000):
                 await asyncio.sleep(0.01)
 
-    conn = psycopg.connect(stage.services.settings.database_url, autocommit=True)
+    conn = psycopg.connect(database.app_url, autocommit=True)
     task = asyncio.create_task(follow(conn))
     try:
         yield
@@ -99,7 +100,7 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
     stack = EvidenceStack(database, tmp_path)
 
     async def run() -> None:
-        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(stage):
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
             began = time.time_ns() // 1000
             lives = 3_000_000
             own = await tenant(stage, lives)
@@ -149,7 +150,7 @@ def test_what_is_refused_is_named_and_seals_nothing(
     """Each with its own code; the batch sent again as it should be is taken."""
 
     async def run() -> None:
-        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(stage):
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
             own = await tenant(stage, HOUR)
             app = TokenMeter(stage.client, stage.operator)
             source = await app.open(own["project"])
@@ -213,7 +214,7 @@ def test_another_reading_under_a_sealed_key_is_put_away(
     """
 
     async def run() -> None:
-        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(stage):
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
             own = await tenant(stage, HOUR)
             app = TokenMeter(stage.client, stage.operator)
             source = await app.open(own["project"])
@@ -271,7 +272,7 @@ def test_many_processes_and_callers_seal_each_reading_once(
     """Two desks, three sources, every batch sent four times at once and out of order."""
 
     async def run() -> None:
-        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(stage):
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
             own = await tenant(stage, HOUR)
             services = stage.services
             desks = [Desk(services.log, services.reads, now_us) for _ in range(2)]
@@ -293,11 +294,7 @@ def test_many_processes_and_callers_seal_each_reading_once(
             Random(7).shuffle(sent)
             await asyncio.gather(*(insist(desk, batch) for desk, batch in sent))
             await asyncio.gather(*(desk.close() for desk in desks))
-            rows = await services.reads.ask(read_rows, "reading", 0, 1000)
-            keys = [
-                (row["source"], row["sequence"]) for row in (json.loads(raw) for _, raw in rows)
-            ]
-            assert len(keys) == len(set(keys)) == 3 * 40
+            assert len(keys_of(database)) == 3 * 40
             audited(database)
 
     asyncio.run(run())
@@ -310,6 +307,66 @@ async def refusal(desk: Desk, batch: Batch) -> str:
     except DomainError as error:
         return error.code
     return ""
+
+
+def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Kill -9 with batches in flight, twice: what was answered is sealed, what was not is sealed by
+    the repeat, each reading once.
+    """
+    apps: list[TokenMeter] = []
+
+    async def opened() -> None:
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
+            own = await tenant(stage, HOUR)
+            for _ in range(4):
+                apps.append(TokenMeter(stage.client, stage.operator))
+                await apps[-1].open(own["project"])
+
+    asyncio.run(opened())
+    waiting = [[app.batch(*map(app.tokens, range(5))) for _ in range(30)] for app in apps]
+    for last in (False, True):
+        with served(database, nats_url, tmp_path) as api:
+            asyncio.run(driven(database, api, waiting, kill=not last))
+    assert not any(waiting)
+    assert len(keys_of(database)) == 4 * 150
+    audited(database)
+
+
+async def driven(
+    database: Database, api: Served, waiting: list[list[Batch]], *, kill: bool
+) -> None:
+    """Each source sends its batches in order until the process is killed, or none is left; what is
+    answered is taken off.
+    """
+    async with viewing(database), httpx.AsyncClient(base_url=api.url, timeout=20) as client:
+
+        async def report(batches: list[Batch]) -> None:
+            while batches:
+                try:
+                    answer = await send(client, batches[0])
+                except httpx.TransportError:
+                    return
+                assert answer.status_code == 200, answer.text
+                del batches[0]
+
+        sending = [asyncio.create_task(report(batches)) for batches in waiting]
+        most = sum(map(len, waiting)) - 30
+        if kill:
+            while sum(map(len, waiting)) > most:  # noqa: ASYNC110 - the answers are the clock
+                await asyncio.sleep(0.002)
+            api.child.kill()
+        await asyncio.gather(*sending)
+
+
+def keys_of(database: Database) -> list[tuple[str, int, int]]:
+    """(source, epoch, sequence) of every row; no two are the same."""
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        rows = [json.loads(raw) for _, raw in read_rows(conn, "reading", 0, 10_000)]
+    keys = [(row["source"], row["epoch"], row["sequence"]) for row in rows]
+    assert len(keys) == len(set(keys))
+    return keys
 
 
 def audited(database: Database) -> None:
