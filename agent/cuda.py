@@ -5,6 +5,7 @@ on a GPU. The device is the one that CUDA_VISIBLE_DEVICES names; a child dies wi
 Source: CUDA Driver API (docs.nvidia.com/cuda/cuda-driver-api).
 """
 
+import contextlib
 import ctypes
 import signal
 import sys
@@ -77,6 +78,16 @@ class Cuda:
         self.call(
             "cuMemcpyHtoD_v2", ctypes.c_uint64(address), content, ctypes.c_size_t(len(content))
         )
+
+    def window(self, size: int) -> bytearray:
+        """Memory of this process to read into, for as long as it lives: locked where the driver can
+        lock it, which makes reads several times faster.
+        """
+        window = bytearray(size)
+        view = (ctypes.c_char * size).from_buffer(window)
+        with contextlib.suppress(CudaError):
+            self.call("cuMemHostRegister_v2", view, ctypes.c_size_t(size), ctypes.c_uint(0))
+        return window
 
     def read(self, address: int, size: int, window: bytearray) -> None:
         """Into the beginning of `window`, which has room for it."""
