@@ -1,4 +1,6 @@
-"""The API process: HTTP, the admission writer and the ingest of agents' messages, in one loop."""
+"""The API process: HTTP, the admission writer, the ingest of agents' messages and readings, in one
+loop.
+"""
 
 import asyncio
 import contextlib
@@ -18,6 +20,7 @@ from api.config import Settings
 from api.fleet import loops as ingest_loops
 from api.fleet.words import Ending, Renewing
 from api.listening import Listener
+from api.metering.hearing import Ear, hear
 from api.renewal import Renewal
 from api.services import Services, opened
 from api.ssh import desk
@@ -70,19 +73,24 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
         http = asyncio.ensure_future(listener.run())
         saying = asyncio.ensure_future(reported(settings, of_api(settings, renewal)))
         ingest = asyncio.ensure_future(_ingest(settings, services))
+        heard = Ear(services.nats, services.desk, services.command_key)
+        metering = asyncio.ensure_future(hear(heard))
         broken = asyncio.ensure_future(services.log.broken())
         stopped = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait(
-                {http, saying, ingest, broken, stopped}, return_when=asyncio.FIRST_COMPLETED
+                {http, saying, ingest, metering, broken, stopped},
+                return_when=asyncio.FIRST_COMPLETED,
             )
             for task in done:
                 task.result()
         finally:
-            for task in (stopped, http, saying, ingest, broken):
+            for task in (stopped, http, saying, ingest, metering, broken):
                 task.cancel()
             await listener.close()
-            await asyncio.gather(http, saying, ingest, broken, stopped, return_exceptions=True)
+            await asyncio.gather(
+                *(http, saying, ingest, metering, broken, stopped), return_exceptions=True
+            )
 
 
 def _renewal(settings: Settings) -> Renewal | None:

@@ -37,8 +37,11 @@ EVT_SUBJECTS = "gpuaas.v1.node.*.evt"
 CMD_SUBJECTS = "gpuaas.v1.node.*.cmd"
 HB_SUBJECTS = "gpuaas.v1.node.*.hb"
 LEASE_SUBJECTS = "gpuaas.v1.node.*.lease"
+# Batches of readings (contracts/usage.py), from nodes as sources.
+USE_STREAM = "NODE_USE"
+USE_SUBJECTS = "gpuaas.v1.node.*.use"
 
-type Leaf = Literal["cmd", "evt", "hb", "lease"]
+type Leaf = Literal["cmd", "evt", "hb", "lease", "use"]
 
 # Leases (MONEY.md section 5), us.
 LEASE_US = 600_000_000
@@ -83,6 +86,11 @@ def inbox_prefix(node: str) -> str:
 def receipt_subject(node: str) -> str:
     """Where receipts of `.evt` events go (leases are answered on the request's reply subject)."""
     return f"_INBOX.{node}.receipt"
+
+
+def usage_subject(node: str) -> str:
+    """Where answers to batches of readings go: sealed `usage.Answer`."""
+    return f"_INBOX.{node}.usage"
 
 
 # ------------------------------------------------------------------ agents' words

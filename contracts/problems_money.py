@@ -54,6 +54,7 @@ reading.epoch_over|409|An earlier epoch takes nothing new|Go on in the latest ep
 reading.gap|409|Numbers are missing|Send from the expected number on.
 reading.in_future|409|It has not happened yet|Send it again when its time is over; check the clock.
 reading.invalid|400|Not a reading of its meter|Send what the meter counts, with exactly its dimensions.
+reading.malformed|400|Not a batch of readings|Send canonical JSON of contracts/usage.py, at most 64 KiB.
 reading.no_meter|409|No such meter for this source|Register the meter, and the source for it.
 reading.no_period|409|No period of the account holds it|Send only what was used since the account was opened.
 reading.no_price|409|Nothing prices this reading|Operator: publish a price of its meter and model, state `read`.

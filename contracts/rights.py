@@ -8,13 +8,14 @@ from contracts.fleet import CMD_STREAM, inbox_prefix, subject
 
 
 def may_publish(node: str) -> list[str]:
-    """Its own events, heartbeats, leases, terminal output, answers about logs; the pull and the
-    acks of its orders.
+    """Its own events, heartbeats, leases, readings, terminal output, answers about logs; the pull
+    and the acks of its orders.
     """
     return [
         subject(node, "evt"),
         subject(node, "hb"),
         subject(node, "lease"),
+        subject(node, "use"),
         f"gpuaas.v1.node.{node}.term.*.out",
         logs.subject(node, "said"),
         f"$JS.API.CONSUMER.MSG.NEXT.{CMD_STREAM}.{node}",

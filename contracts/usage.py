@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta, Struct
 
 from contracts.http import Given, Word
-from contracts.signing import FleetError, unbase64, verify
+from contracts.signing import decode, opened, unbase64, verify
 
 FORMAT: Final = "gpuaas-usage/1"
 MOST_READINGS: Final = 500
@@ -78,17 +78,26 @@ class Taken(Given, frozen=True):
 
 
 class Answer(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a node hears of a batch on NATS: `taken` up to a number, or the code it was refused
-    with; `expected`: the number that is next.
+    """What a node hears of a batch on NATS. `code` empty: every reading up to `sequence` is sealed.
+    Else it was refused; for `reading.gap` `sequence` is the last one before the gap.
     """
 
     format: Literal["gpuaas-usage-answer/1"]
     source: str
     epoch: int
     first: int
-    taken: int | None
+    sequence: int | None
     code: str
-    expected: int
+
+
+def open_batch(raw: bytes) -> Batch:
+    """A batch as a node publishes it. Raises: FleetError reading.malformed."""
+    return decode(raw, Batch, "reading.malformed")
+
+
+def open_answer(raw: bytes, key: str) -> Answer:
+    """What the control plane answered. Raises: FleetError answer.forged."""
+    return decode(opened(raw, key, "answer.forged"), Answer, "answer.forged")
 
 
 class _Signed(Struct, frozen=True):
@@ -151,6 +160,3 @@ class Reporter:
         text = signed_text(self.source, self.epoch, self.sequence, self.head.hex())
         sig = base64.b64encode(self._key.sign(text)).decode("ascii")
         return Batch(FORMAT, self.source, self.epoch, first, readings, self.head.hex(), sig)
-
-
-__all__ = ["Answer", "Batch", "FleetError", "Reading", "Reporter", "Taken"]

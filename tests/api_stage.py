@@ -54,6 +54,7 @@ class Stage:
         self.services = services
         self.client = client
         self.operator = self.token("platform-operator", None)
+        self.keys: dict[str, Ed25519PrivateKey] = {}  # of the nodes it enrolled
 
     def token(self, role: str, org: str | None, subject: str = "user-1", seconds: int = 600) -> str:
         now = time.time_ns() // 1000
@@ -112,6 +113,7 @@ class Stage:
             headers={"Content-Type": "application/json"},
         )
         assert answer.status_code == 200, answer.text
+        self.keys[invited["id"]] = key
         return str(invited["id"])
 
     async def tenant(self, model: str = "T4") -> dict[str, str]:

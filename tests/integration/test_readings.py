@@ -18,9 +18,13 @@ import msgspec
 import psycopg
 import pytest
 from msgspec.structs import replace
+from nats.aio.msg import Msg
 
 from api.edge import instant, now_us
 from api.metering.desk import Desk
+from api.metering.hearing import Ear, ensure_stream, hear
+from contracts import fleet, usage
+from contracts.signing import public_hex
 from contracts.usage import Batch, Reporter
 from domain.errors import DomainError
 from evidence.reader import read_entries, read_rows
@@ -307,6 +311,90 @@ async def refusal(desk: Desk, batch: Batch) -> str:
     except DomainError as error:
         return error.code
     return ""
+
+
+def test_a_node_reports_what_runs_on_it_over_nats(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Its batches wait in JetStream, are sealed once and answered into its inbox, signed; noise, a
+    gap, another node's batch, and a node that is revoked seal nothing.
+    """
+
+    async def run() -> None:
+        async with staged(database, nats_url, tmp_path) as stage, viewing(database):
+            tenant = await stage.tenant()
+            node, other = await stage.node(), await stage.node()
+            launched = await stage.post(
+                "/v1/runtimes", {"project": tenant["project"], "name": "r", "devices": 1}
+            )
+            app = TokenMeter(stage.client, stage.operator)
+            await app.open(tenant["project"])
+            runtime = launched.json()
+            mine = node if runtime["node"] == node else other
+            foreign = other if mine == node else node
+            line = Line(stage, mine, Reporter(stage.keys[mine], mine, 1))
+            hearing = asyncio.create_task(
+                hear(Ear(stage.services.nats, stage.services.desk, stage.services.command_key))
+            )
+            try:
+                await line.open()
+                one = app.tokens(7, resource=runtime["id"])
+                first = line.reporter.batch((one, one))
+                for _ in range(3):
+                    await line.say(first)
+                    assert await line.answer() == (2, "")
+                await line.publish(b"noise")
+                await line.say(replace(first, source=foreign))
+                theirs = Reporter(stage.keys[foreign], foreign, 1).batch((one,))
+                await Line(stage, foreign, line.reporter).say(theirs)
+                early = Reporter(stage.keys[mine], mine, 1, 9, line.reporter.head).batch((one,))
+                await line.say(early)
+                assert await line.answer() == (2, "reading.gap")
+                await stage.post(f"/v1/nodes/{mine}/cordon", {})  # its stream moves, it stands
+                await line.say(line.reporter.batch((one,)))
+                assert await line.answer() == (3, "")
+                await stage.post(f"/v1/nodes/{mine}/revoke", {})
+                await line.say(line.reporter.batch((one,)))
+                assert await line.answer() == (None, "source.unknown")
+                assert len(keys_of(database)) == 3
+            finally:
+                hearing.cancel()
+                await asyncio.gather(hearing, return_exceptions=True)
+
+    asyncio.run(run())
+    audited(database)
+
+
+class Line:
+    """A node's end of NATS, as the platform's own client."""
+
+    def __init__(self, stage: Stage, node: str, reporter: Reporter) -> None:
+        self.stage = stage
+        self.node = node
+        self.reporter = reporter
+        self.heard: asyncio.Queue[usage.Answer] = asyncio.Queue()
+
+    async def open(self) -> None:
+        key = public_hex(self.stage.services.command_key)
+
+        async def take(message: Msg) -> None:
+            self.heard.put_nowait(usage.open_answer(message.data, key))
+
+        await self.stage.services.nats.subscribe(fleet.usage_subject(self.node), cb=take)
+        await ensure_stream(self.stage.services.nats.jetstream())
+
+    async def publish(self, raw: bytes) -> None:
+        await self.stage.services.nats.jetstream().publish(fleet.subject(self.node, "use"), raw)
+
+    async def say(self, batch: Batch) -> None:
+        await self.publish(msgspec.json.encode(batch))
+
+    async def answer(self) -> tuple[int | None, str]:
+        """The last number sealed, and the code."""
+        async with asyncio.timeout(30):
+            said = await self.heard.get()
+        assert said.source == self.node
+        return said.sequence, said.code
 
 
 def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(

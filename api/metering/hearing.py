@@ -1,0 +1,126 @@
+"""Nodes' readings on JetStream: taken as those over HTTP are, and answered into the node's inbox.
+
+Durable: a message is acknowledged after its batch is sealed or refused for good; what was not is
+offered again, to whichever process asks first, and is a repeat there.
+"""
+
+import asyncio
+from typing import Final
+
+import nats.errors
+import nats.js.errors
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import api as jetstream
+from nats.js.client import JetStreamContext
+
+from api.metering.desk import Desk
+from contracts import fleet, usage
+from contracts.signing import MAX_MESSAGE, FleetError, sealed
+from domain.errors import DomainError
+
+_PATIENCE_S: Final = 5.0
+_LATER_S: Final = 0.3
+_ACK_WAIT_S: Final = 30
+_BATCH: Final = 256
+_PER_SUBJECT: Final = 1024
+_WEEK_S: Final = 7 * 86_400
+_LOST: Final = (nats.errors.Error, nats.js.errors.Error, OSError)
+# What passes by itself: the batch stays where it is and is offered again.
+_PASSING: Final = ("log.", "clock.", "view.")
+
+
+class Ear(Struct, frozen=True):
+    """`key` signs answers, as it signs commands."""
+
+    client: Client
+    desk: Desk
+    key: Ed25519PrivateKey
+
+
+async def hear(ear: Ear) -> None:
+    """Never returns: nodes side by side, each node's batches in the order they came."""
+    stream = ear.client.jetstream(timeout=_PATIENCE_S)
+    while True:
+        try:
+            await _listen(ear, stream)
+        except _LOST:
+            await asyncio.sleep(_LATER_S)
+
+
+async def ensure_stream(stream: JetStreamContext) -> None:
+    """NODE_USE exists. A node that is not heard for a week keeps the rest itself."""
+    config = jetstream.StreamConfig(
+        name=fleet.USE_STREAM,
+        subjects=[fleet.USE_SUBJECTS],
+        retention=jetstream.RetentionPolicy.WORK_QUEUE,
+        storage=jetstream.StorageType.FILE,
+        discard=jetstream.DiscardPolicy.NEW,
+        discard_new_per_subject=True,
+        max_msgs_per_subject=_PER_SUBJECT,
+        max_msg_size=2 * MAX_MESSAGE,
+        max_age=_WEEK_S,
+    )
+    try:
+        await stream.add_stream(config)
+    except nats.js.errors.BadRequestError:
+        # It exists with other settings: an older version's. Ours are the right ones.
+        await stream.update_stream(config)
+
+
+async def _listen(ear: Ear, stream: JetStreamContext) -> None:
+    await ensure_stream(stream)
+    subscription = await stream.pull_subscribe(
+        fleet.USE_SUBJECTS,
+        durable="metering",
+        stream=fleet.USE_STREAM,
+        config=jetstream.ConsumerConfig(ack_wait=_ACK_WAIT_S, max_ack_pending=4 * _BATCH),
+    )
+    try:
+        while True:
+            try:
+                batch = await subscription.fetch(_BATCH, timeout=_PATIENCE_S)
+            except TimeoutError:
+                continue
+            by_subject: dict[str, list[Msg]] = {}
+            for message in batch:
+                by_subject.setdefault(message.subject, []).append(message)
+            await asyncio.gather(*(_of_node(ear, some) for some in by_subject.values()))
+    finally:
+        await subscription.unsubscribe()
+
+
+async def _of_node(ear: Ear, messages: list[Msg]) -> None:
+    for message in messages:
+        try:
+            node = fleet.node_of(message.subject)
+            batch = usage.open_batch(message.data)
+        except FleetError:
+            await message.ack()  # nobody's word: there is nobody to answer
+            continue
+        if batch.source != node:
+            await message.ack()
+            continue
+        answer = await _answer(ear.desk, batch)
+        if answer is None:
+            await message.nak(delay=_LATER_S)
+            continue
+        await ear.client.publish(fleet.usage_subject(node), sealed(ear.key, answer))
+        await message.ack()
+
+
+async def _answer(desk: Desk, batch: usage.Batch) -> usage.Answer | None:
+    """None: not now."""
+    code, sequence = "", None
+    try:
+        sequence = (await desk.take(batch)).sequence
+    except DomainError as error:
+        if error.code.startswith(_PASSING):
+            return None
+        code, expected = error.code, error.facts.get("expected")
+        sequence = expected - 1 if isinstance(expected, int) else None
+    return usage.Answer(
+        "gpuaas-usage-answer/1", batch.source, batch.epoch, batch.first, sequence, code
+    )
