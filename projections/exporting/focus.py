@@ -94,10 +94,11 @@ def charged(bill: Bill, line: Line) -> Row:
 
 
 def rounded(bill: Bill, found: Rounding) -> Row:
-    """The rounding of the period's invoice."""
-    span = bill.period
+    """The rounding of the period's invoice, or a tax on it."""
+    span, tax = bill.period, found.kind == "tax"
+    said = "tax" if tax else "rounding to the currency's minor unit"
     return Row(
-        bill, "Adjustment", False, "rounding to the currency's minor unit", span.start_us,
+        bill, "Tax" if tax else "Adjustment", False, said, span.start_us,
         span.end_us, found.amount_pico, found.amount_pico, None, found.cause, (found.id,),
     )  # fmt: skip
 

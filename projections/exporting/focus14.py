@@ -30,7 +30,7 @@ def _detail(row: Row) -> str | None:
         return None
     line = row.line
     if line is None:
-        return "rounding"
+        return f"tax/{row.transfers[0]}" if row.category == "Tax" else "rounding"
     return f"{line.project}/{line.meter}:{line.model}/{line.price}/{line.period}"
 
 

@@ -40,12 +40,13 @@ class Line(Struct, frozen=True, gc=False):
 
 
 class Rounding(Struct, frozen=True):
-    """What rounding an invoice to the currency's minor unit added."""
+    """What rounding an invoice to the currency's minor unit added, or a tax on it (`kind`)."""
 
     id: str
     invoice: str
     amount_pico: int
     cause: int
+    kind: str = "rounding"
 
 
 # Resources in order of their ids, each looked up by itself: of millions a page is a sliver, which
@@ -109,8 +110,8 @@ SELECT max(c.resource) AS resource FROM (
 """
 _ROUNDING: Final = """
 SELECT t.id, t.resource AS invoice, t.cause,
-  CASE WHEN t.credit = 'rounding' THEN t.amount_pico ELSE -t.amount_pico END AS amount_pico
-FROM views.transfer t WHERE t.booked = %(booked)s AND t.kind = 'rounding' AND [t]
+  CASE WHEN t.debit = 'receivable' THEN t.amount_pico ELSE -t.amount_pico END AS amount_pico, t.kind
+FROM views.transfer t WHERE t.booked = %(booked)s AND t.kind IN ('rounding', 'tax') AND [t]
 ORDER BY t."row"
 """
 
@@ -166,5 +167,5 @@ def _line(row: tuple[Any, ...], entry: _Entry) -> Line:
 
 
 def rounding(conn: psycopg.Connection[Any], booked: str, as_of: int) -> list[Rounding]:
-    """Of the invoice of that period; at most one."""
+    """Of the invoice of that period: its rounding, then its taxes."""
     return fetch(conn, Rounding, _ROUNDING, {"booked": booked}, as_of)

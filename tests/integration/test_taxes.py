@@ -13,6 +13,7 @@ from evidence.log import EventLog
 from evidence.storage import Storage
 from projections import billing_read, taxes_read
 from projections.crediting import credit_due
+from projections.exporting.lines import rounding
 from projections.invoicing import finalize_due
 from projections.rater import Rater
 from projections.runner import catch_up
@@ -57,6 +58,9 @@ def test_two_finalizers_leave_no_gap_and_give_no_number_twice(
             assert tax is not None
             assert (tax.net_minor, tax.tax_minor, tax.seller) == (349, 66, world.seller)
             assert found[0].total_minor == 415
+            rest = rounding(conn, found[0].period, found[0].from_position + 100)
+            assert {one.kind for one in rest} == {"tax"}  # two whole hours: nothing to round
+            assert found[0].total_pico + sum(one.amount_pico for one in rest) == 415 * 10**10
             file = msgspec.json.decode(sealed_content(storage, found[0].sha256))
             assert file["format"] == "gpuaas-invoice/2"
             assert file["lines"][0]["quantity"] == 500 * 2 * HOUR_US

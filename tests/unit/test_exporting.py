@@ -106,6 +106,13 @@ def test_the_rounding_of_an_invoice_is_an_adjustment() -> None:
     assert (row["ResourceId"], row["PricingQuantity"], row["x_TransferIds"]) == ("", "", '["cc"]')
 
 
+def test_a_tax_on_an_invoice_is_a_tax() -> None:
+    """A row of its own for each rate, of the whole period."""
+    tax = focus.rounded(BILL, Rounding("dd", "invoice-1", 7, 12, "tax"))
+    assert (shown(tax)["ChargeCategory"], shown(tax)["BilledCost"]) == ("Tax", "0.000000000007")
+    assert shown(tax, focus14.COLUMNS)["InvoiceDetailId"] == "tax/dd"
+
+
 def test_a_charge_line_in_focus_1_4() -> None:
     """Who provides, who hosts, and which line of the invoice; what 1.3 replaced is gone. Of an open
     period there is no line yet; a rounding runs nowhere.
