@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery
+from msgspec import Struct
 
 from api.auth import unknown, within
 from api.body import FrontRequest
@@ -17,7 +19,7 @@ from contracts.http import Money, Page
 from contracts.http_money import Invoice
 from domain.errors import DomainError
 from evidence.files import content_name
-from projections import billing_read, tenancy_read
+from projections import billing_read, taxes_read, tenancy_read
 
 PICO_DIGITS: Final = 12
 
@@ -70,7 +72,7 @@ async def show_page(request: FrontRequest, invoice_id: FromPath[str]) -> Respons
     services, position = await viewed(request)
     found = await invoice_of(services, request, invoice_id, position)
     data = sealed_file(services, found.sha256)
-    names = await services.reads.ask(_names, found)
+    names = await services.reads.ask(names_of, data, found)
     headers = {"Content-Security-Policy": POLICY, "ETag": f'"{found.sha256}-{found.state}"'}
     return Response(invoice_page(data, found, names), media_type="text/html", headers=headers)
 
@@ -83,7 +85,24 @@ def sealed_file(services: Services, sha256: str) -> bytes:
     return data
 
 
-def _names(conn: psycopg.Connection[Any], found: billing_read.Invoice) -> Names:
+class _Party(Struct):
+    party: str
+
+
+class _Parties(Struct):
+    seller: _Party | None = None
+    buyer: _Party | None = None
+
+
+def parties_of(conn: psycopg.Connection[Any], file: bytes) -> dict[str, taxes_read.Party | None]:
+    """What the parties of a sealed file are called, by digest; None once erased."""
+    said = msgspec.json.decode(file, type=_Parties)
+    digests = [one.party for one in (said.seller, said.buyer) if one is not None]
+    return {digest: taxes_read.party(conn, digest) for digest in digests}
+
+
+def names_of(conn: psycopg.Connection[Any], file: bytes, found: billing_read.Invoice) -> Names:
+    """What the ids on an invoice, or on a credit note of it, are called."""
     [account] = billing_read.accounts(conn, account=found.account)
     [customer] = tenancy_read.organizations(conn, organization=found.organization)
     return Names(
@@ -95,6 +114,7 @@ def _names(conn: psycopg.Connection[Any], found: billing_read.Invoice) -> Names:
             one.period: f"{local(one.start_us, one.zone)} to {local(one.end_us, one.zone)}"
             for one in billing_read.periods(conn, found.account)
         },
+        parties=parties_of(conn, file),
     )
 
 

@@ -31,7 +31,7 @@ def bill(bill: argparse.ArgumentParser) -> None:
     verbs = bill.add_subparsers(required=True, metavar="export | get", dest="what")
     get = verbs.add_parser("get", help="an invoice or a credit note as a file")
     get.add_argument("number", metavar="NUMBER", help="its number or id")
-    get.add_argument("--as", dest="form", required=True, choices=("ubl", "cii", "file"))
+    get.add_argument("--as", dest="form", required=True, choices=("ubl", "cii", "pdf", "file"))
     get.add_argument("--out", type=Path, required=True, metavar="FILE")
     export = verbs.add_parser("export", help="an account's books as a file")
     text = "hledger, beancount, or focus, focus-1.4, charges with .csv or .parquet"

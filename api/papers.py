@@ -1,34 +1,26 @@
-"""Invoices and credit notes of sellers as EN 16931 documents: UBL 2.1 and CII."""
+"""Invoices and credit notes as documents: EN 16931 in UBL 2.1 and in CII, PDF, a page of a note."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
 import psycopg
 from litestar import Response, get
 from litestar.params import FromPath
-from msgspec import Struct
 
 from api.body import FrontRequest
 from api.credit_notes import credit_note_of
 from api.en16931.cii import cii
 from api.en16931.paper import Called, Dates, Paper, paper_of
 from api.en16931.ubl import ubl
-from api.invoice_page import day
-from api.invoices import invoice_of, sealed_file
+from api.invoice_page import POLICY, Source, day, page, page_data, source_of
+from api.invoice_pdf import invoice_pdf
+from api.invoices import invoice_of, names_of, parties_of, sealed_file
 from api.viewing import viewed
 from projections import billing_read, taxes_read, tenancy_read
 
 XML: Final = "application/xml"
-
-
-class _Party(Struct):
-    party: str
-
-
-class _Parties(Struct):
-    seller: _Party
-    buyer: _Party
+PDF: Final = "application/pdf"
 
 
 @get("/v1/invoices/{invoice_id:str}/ubl", media_type=XML)
@@ -55,6 +47,65 @@ async def credit_note_cii(request: FrontRequest, credit_note_id: FromPath[str]) 
     return await _credit_note(request, credit_note_id, cii)
 
 
+@get("/v1/invoices/{invoice_id:str}/pdf", media_type=PDF)
+async def invoice_as_pdf(request: FrontRequest, invoice_id: FromPath[str]) -> Response[bytes]:
+    """What the page says, on paper."""
+    services, position = await viewed(request)
+    found = await invoice_of(services, request, invoice_id, position)
+    file = sealed_file(services, found.sha256)
+    data = await services.reads.ask(_page_data, file, found, None)
+    return Response(await asyncio.to_thread(invoice_pdf, data), media_type=PDF)
+
+
+@get("/v1/credit-notes/{credit_note_id:str}/page", media_type="text/html")
+async def credit_note_page(request: FrontRequest, credit_note_id: FromPath[str]) -> Response[str]:
+    """The sealed file as a page for people; its numbers are the file's."""
+    data = await _note_data(request, credit_note_id)
+    headers = {"Content-Security-Policy": POLICY}
+    return Response(page(data), media_type="text/html", headers=headers)
+
+
+@get("/v1/credit-notes/{credit_note_id:str}/pdf", media_type=PDF)
+async def credit_note_as_pdf(
+    request: FrontRequest, credit_note_id: FromPath[str]
+) -> Response[bytes]:
+    """What the page says, on paper."""
+    data = await _note_data(request, credit_note_id)
+    return Response(await asyncio.to_thread(invoice_pdf, data), media_type=PDF)
+
+
+async def _note_data(request: FrontRequest, credit_note_id: str) -> dict[str, Any]:
+    services, position = await viewed(request)
+    note = await credit_note_of(services, request, credit_note_id, position)
+    found = await invoice_of(services, request, note.invoice, position)
+    file = sealed_file(services, note.sha256)
+    made: dict[str, Any] = await services.reads.ask(_page_data, file, found, note)
+    return made
+
+
+def _page_data(
+    conn: psycopg.Connection[Any],
+    file: bytes,
+    found: billing_read.Invoice,
+    note: taxes_read.CreditNote | None,
+) -> dict[str, Any]:
+    names = names_of(conn, file, found)
+    if note is None:
+        return page_data(file, source_of(file, found), names)
+    start, end = _span(found)
+    source = Source(
+        *("Credit note", note.file, note.sha256, note.from_position, "issued"),
+        *(note.issued_us, start, end),
+    )
+    return page_data(file, source, names)
+
+
+def _span(found: billing_read.Invoice) -> tuple[int, int]:
+    assert found.start_us is not None, "its period is opened before"
+    assert found.end_us is not None, "likewise"
+    return found.start_us, found.end_us
+
+
 async def _invoice(
     request: FrontRequest, invoice_id: str, written: Callable[[Paper], bytes]
 ) -> Response[bytes]:
@@ -62,7 +113,7 @@ async def _invoice(
     found = await invoice_of(services, request, invoice_id, position)
     file = sealed_file(services, found.sha256)
     made = await services.reads.ask(_paper, file, found, None)
-    return Response(written(made), media_type=XML)
+    return Response(await asyncio.to_thread(written, made), media_type=XML)
 
 
 async def _credit_note(
@@ -73,7 +124,7 @@ async def _credit_note(
     found = await invoice_of(services, request, note.invoice, position)
     file = sealed_file(services, note.sha256)
     made = await services.reads.ask(_paper, file, found, note)
-    return Response(written(made), media_type=XML)
+    return Response(await asyncio.to_thread(written, made), media_type=XML)
 
 
 def _paper(
@@ -91,9 +142,8 @@ def _dates(found: billing_read.Invoice, note: taxes_read.CreditNote | None, zone
     """Days as the account's zone has them; of a credit note, its own and its invoice's."""
     invoiced = day(found.finalized_us, zone)
     issued = invoiced if note is None else day(note.issued_us, zone)
-    assert found.start_us is not None, "its period is opened before"
-    assert found.end_us is not None, "likewise"
-    return Dates(issued, day(found.start_us, zone), day(found.end_us - 1, zone), invoiced)
+    start, end = _span(found)
+    return Dates(issued, day(start, zone), day(end - 1, zone), invoiced)
 
 
 def _called(conn: psycopg.Connection[Any], file: bytes, found: billing_read.Invoice) -> Called:
@@ -102,9 +152,4 @@ def _called(conn: psycopg.Connection[Any], file: bytes, found: billing_read.Invo
         for one in billing_read.periods(conn, found.account)
     }
     projects = tenancy_read.project_names(conn, found.organization)
-    if found.seller is None:  # `paper_of` refuses it by name
-        return Called({}, projects, services)
-    said = msgspec.json.decode(file, type=_Parties)
-    digests = (said.seller.party, said.buyer.party)
-    parties = {digest: taxes_read.party(conn, digest) for digest in digests}
-    return Called(parties, projects, services)
+    return Called(parties_of(conn, file), projects, services)

@@ -133,6 +133,11 @@ async def papers(stage: Stage, path: str, amounts: tuple[str, str, str]) -> None
             assert f">{word}<" in answer.text
         assert ("381" in answer.text) == ("credit" in path)
         assert ">ACME-000001<" in answer.text
+    paper = await stage.get(f"/v1/{path}/pdf")
+    assert paper.content.startswith(b"%PDF-")
+    shown = await stage.get(f"/v1/{path}/page")
+    assert shown.headers["content-security-policy"].startswith("default-src 'none'")
+    assert all(f">{one}<" in shown.text for one in amounts)
 
 
 async def react(rater: Rater, storage: Storage, world: TaxedPlatform) -> None:
