@@ -11,6 +11,7 @@ from typing import Any, Final
 from api.app import create_app
 from api.config import Settings
 from contracts import http
+from domain import effects
 
 FILE: Final = Path(__file__).parent.parent / "contracts" / "openapi.json"
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
@@ -136,3 +137,4 @@ def text() -> str:
 
 if __name__ == "__main__":
     FILE.write_text(text())
+    FILE.with_name("effects.md").write_text(effects.page())

@@ -1,23 +1,33 @@
-"""Organizations: create, list, suspend, reactivate."""
+"""Organizations: create, list, suspend, reactivate, close; what becomes of their things."""
 
-from typing import Any
+from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec.structs import replace
 
 from api.acting import Done, Said
-from api.auth import OPERATOR, require
+from api.auth import ADMIN, AUDITOR, MEMBER, OPERATOR, require
 from api.body import FrontRequest
-from api.changing import change, create
+from api.changing import Target, change, create
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
 from api.viewing import own_scope, page, viewed
 from contracts.http import Organization, OrganizationNew, Page, Standing
-from domain import organization
+from contracts.http_closing import ClosingNew, Effect
+from domain import effects, organization
+from domain.decider import fold
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import tenancy_read
+
+_WORDS: Final[dict[type, str]] = {
+    organization.Active: "active",
+    organization.OnHold: "suspended",
+    organization.Closing: "closing",
+    organization.Closed: "closed",
+}
 
 
 @post("/v1/organizations")
@@ -59,13 +69,25 @@ async def _standing(
     def given(version: int) -> Organization:
         return Organization(id=stream, name=None, state=state, created_at=None, version=version)
 
+    def standing(found: Target) -> Organization:
+        facts: tuple[organization.Event, ...] = found.facts  # type: ignore[assignment]
+        return replace(given(0), state=_WORDS[type(fold(organization.DECIDER, facts))])
+
     async def do(cause: str) -> Done:
         decider, of = organization.DECIDER, ("organization", stream)
-        return await change(services, request, cause, of, decider, command, given(0))
+        return await change(services, request, cause, of, decider, command, standing)
 
-    return await services.acting.perform(
-        request, do, lambda said, _: given(said[0].version), status=200
-    )
+    def answer(said: tuple[Said, ...], _: bool) -> Organization:
+        match said[0].fact:
+            case organization.ClosingStarted(stop_us=stop_us, wipe_us=wipe_us):
+                dates = {"stop_at": instant(stop_us), "wipe_at": instant(wipe_us)}
+                return replace(given(said[0].version), **dates)
+            case organization.ClosingWithdrawn(state=again):
+                return replace(given(said[0].version), state=again)
+            case _:
+                return given(said[0].version)
+
+    return await services.acting.perform(request, do, answer, status=200)
 
 
 @post("/v1/organizations/{organization_id:str}/suspend", status_code=200)
@@ -82,6 +104,47 @@ async def reactivate_organization(
 ) -> Response[Organization]:
     command = organization.Reactivate(data.reason, now_us())
     return await _standing(request, organization_id, command, "active")
+
+
+@post("/v1/organizations/{organization_id:str}/close", status_code=200)
+async def close_organization(
+    request: FrontRequest, organization_id: FromPath[str], data: JSONBody[ClosingNew]
+) -> Response[Any]:
+    """From now on nothing new begins; runtimes stop, then volumes are wiped, then it is closed.
+
+    Withdrawn until the wipe. Nothing is wiped that its node does not give a receipt for.
+    """
+    now = now_us()
+    dates = (now + data.notice_s * 1_000_000, now + data.wipe_after_s * 1_000_000)
+    command = organization.Close(data.reason, *dates, now)
+    return await _standing(request, organization_id, command, "closing")
+
+
+@post("/v1/organizations/{organization_id:str}/reopen", status_code=200)
+async def reopen_organization(
+    request: FrontRequest, organization_id: FromPath[str], data: JSONBody[Standing]
+) -> Response[Any]:
+    """The closing withdrawn; runtimes that were told to stop stop all the same."""
+    command = organization.Withdraw(data.reason, now_us())
+    return await _standing(request, organization_id, command, "active")
+
+
+@get("/v1/effects")
+async def list_effects(request: FrontRequest) -> Page[Effect]:
+    """What becomes of each thing in each state of an organization: one table."""
+    require(request.user, OPERATOR, AUDITOR, ADMIN, MEMBER)
+    items = [
+        Effect(
+            state=one.state,
+            object=one.object,
+            effect=one.effect,
+            notice=one.notice,
+            price=one.price,
+            waits=one.waits,
+        )
+        for one in effects.EFFECTS
+    ]
+    return Page(items=items, next=None)
 
 
 @get("/v1/organizations")
@@ -105,6 +168,8 @@ def _given(row: tenancy_read.Organization) -> Organization:
         id=row.organization,
         name=row.name,
         state=row.state,
+        stop_at=None if row.stop_us is None else instant(row.stop_us),
+        wipe_at=None if row.wipe_us is None else instant(row.wipe_us),
         created_at=instant(row.created_us),
         version=None,
     )

@@ -62,11 +62,15 @@ class OrganizationNew(Taken, frozen=True):
 
 
 class Organization(Given, frozen=True):
+    """`state`: active, suspended, closing or closed, with the dates of the closing."""
+
     id: str
     name: str | None
     state: str
     created_at: Instant | None
     version: int | None
+    stop_at: Instant | None = None
+    wipe_at: Instant | None = None
 
 
 class Standing(Taken, frozen=True):

@@ -183,10 +183,14 @@ nvml.library|400|Not an NVML library|Operator: give the absolute path of libnvid
 nvml.refused|403|The driver refuses us|Operator: run the agent as a user the driver admits.
 nvml.silent|503|The driver does not answer|Operator: its devices are suspect; look at the machine.
 nvml.unavailable|503|No driver|Operator: load a driver that fits the library.
+organization.closed|403|The organization is closed|Nothing: it is closed for good; what it was billed stays readable.
+organization.closing|403|The organization is being closed|Fetch your data before the dates in the facts, or ask support to withdraw the closing.
+organization.dates_invalid|400|Not dates of a closing|Stop runtimes before volumes are wiped, neither before now.
 organization.exists|409|The organization exists|Read it.
 organization.not_possible|409|Not possible for this organization|Read its state.
 organization.suspended|403|The organization is suspended|Settle what the reason says, or ask support.
 organization.unknown|404|No such organization|Check the id.
+organization.wiping|409|Its volumes are being wiped|Nothing: a closing is withdrawn before its wipe.
 position.unknown|400|Not a log position|Send one the platform has told you.
 project.exists|409|The project exists|Read it.
 project.foreign|409|Of another organization|Use a department and account of the same one.

@@ -105,6 +105,7 @@ class AdmissionState:
             tuple[str, quota.LimitSet | storage_quota.LimitSet], int | None
         ] = {}
         self._lending_before: dict[tuple[str, lending.Event], lending.Before] = {}
+        self._open_before: dict[str, organization.State] = {}
         self._reserved_before: dict[str, quota.Reserved] = {}
         self.versions: dict[str, int] = {}
         self._on: dict[type, Callable[[str, Any], None]] = {
@@ -210,6 +211,8 @@ class AdmissionState:
             ):
                 stood = self._lending_before.pop((stream, fact))
                 lending.restore(self.quotas[stream].lent, fact, stood)
+            case organization.ClosedForGood():
+                self.organizations[stream] = self._open_before.pop(stream)
             case storage_quota.Committed():
                 storage_quota.forget(self.quotas[stream].shelf, fact)
             case quota.Committed():
@@ -257,6 +260,8 @@ class AdmissionState:
 
     def _organization(self, stream: str, fact: organization.Event) -> None:
         before = self.organizations.get(stream, organization.DECIDER.initial)
+        if isinstance(fact, organization.ClosedForGood):
+            self._open_before[stream] = before
         self.organizations[stream] = organization.evolve(before, fact)
 
     def _period(self, _: str, fact: period.Opened) -> None:

@@ -1,7 +1,10 @@
-"""An organization: the tenant; suspended, it launches nothing new.
+"""An organization: the tenant; suspended or closing, it launches nothing new.
 
-(none) -Create-> Active -Suspend-> Suspended -Reactivate-> Active
-Its stream also holds the tokens issued for it, which decide nothing here.
+(none) -Create-> Active -Suspend-> OnHold -Reactivate-> Active
+Active | OnHold -Close-> Closing -Withdraw-> Active | OnHold
+Closing, with nothing left -Finish-> Closed
+What becomes of its things is in `effects.py`, how it ends in `closing.py`. Its stream also holds
+the tokens issued for it, which decide nothing here.
 """
 
 from typing import assert_never
@@ -29,7 +32,27 @@ class Reactivate(Struct, frozen=True):
     now_us: int
 
 
-type Command = Create | Suspend | Reactivate
+class Close(Struct, frozen=True):
+    """Its runtimes are told to stop at `stop_us`, its volumes wiped from `wipe_us` on."""
+
+    reason: str
+    stop_us: int
+    wipe_us: int
+    now_us: int
+
+
+class Withdraw(Struct, frozen=True):
+    reason: str
+    now_us: int
+
+
+class Finish(Struct, frozen=True):
+    """The caller has seen that nothing is left of it."""
+
+    now_us: int
+
+
+type Command = Create | Suspend | Reactivate | Close | Withdraw | Finish
 
 
 class Created(
@@ -53,7 +76,33 @@ class Reactivated(
     decided_us: int
 
 
-type Event = Created | Suspended | Reactivated | TokenIssued
+class ClosingStarted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.organization.closing_started.v1"
+):
+    reason: str
+    stop_us: int
+    wipe_us: int
+    decided_us: int
+
+
+class ClosingWithdrawn(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.organization.closing_withdrawn.v1"
+):
+    reason: str
+    state: str  # that it has again: `active` or `suspended`
+    decided_us: int
+
+
+class ClosedForGood(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.organization.closed.v1"
+):
+    decided_us: int
+
+
+type Event = (
+    Created | Suspended | Reactivated | ClosingStarted | ClosingWithdrawn | ClosedForGood
+    | TokenIssued
+)  # fmt: skip
 
 
 class Missing(Struct, frozen=True):
@@ -69,15 +118,36 @@ class OnHold(Struct, frozen=True):
     reason: str
 
 
-type State = Missing | Active | OnHold
+class Closing(Struct, frozen=True):
+    """`before`: what it is again when the closing is withdrawn."""
+
+    before: Active | OnHold
+    stop_us: int
+    wipe_us: int
+
+    @property
+    def name(self) -> Private:
+        return self.before.name
+
+
+class Closed(Struct, frozen=True):
+    name: Private
+
+
+type State = Missing | Active | OnHold | Closing | Closed
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `organization.unknown`, `organization.exists`."""
+    """The facts of the command; none when it was done already.
+
+    Raises:
+        DomainError: `organization.unknown`, `organization.exists`, `organization.closing`,
+            `organization.closed`, `organization.dates_invalid`, `organization.wiping`.
+    """
     match command, state:
         case Create(), Missing():
             return [Created(command.name, command.now_us)]
-        case Create(name), Active() | OnHold() if name == state.name:
+        case Create(name), Active() | OnHold() | Closing() | Closed() if name == state.name:
             return []
         case Create(), _:
             raise DomainError("organization.exists", "this stream has an organization already")
@@ -89,6 +159,25 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Reactivated(command.reason, command.now_us)]
         case (Suspend(), OnHold()) | (Reactivate(), Active()):
             return []
+        case Close(reason, stop_us, wipe_us, now_us), Active() | OnHold():
+            if not now_us <= stop_us <= wipe_us:
+                raise DomainError("organization.dates_invalid", "stopped first, then wiped")
+            return [ClosingStarted(reason, stop_us, wipe_us, now_us)]
+        case Withdraw(reason, now_us), Closing(before=before, wipe_us=wipe_us):
+            if now_us >= wipe_us:
+                raise DomainError("organization.wiping", "its volumes are being wiped")
+            again = "active" if isinstance(before, Active) else "suspended"
+            return [ClosingWithdrawn(reason, again, now_us)]
+        case Finish(now_us), Closing():
+            return [ClosedForGood(now_us)]
+        case (Close(), Closing() | Closed()) | (Withdraw(), Active() | OnHold()):
+            return []
+        case Finish(), Closed():
+            return []
+        case _, Closing():
+            raise DomainError("organization.closing", "it is being closed: withdraw that first")
+        case _, Closed():
+            raise DomainError("organization.closed", "it is closed for good")
         case _:
             raise DomainError("organization.not_possible", "no such step")
 
@@ -103,6 +192,15 @@ def evolve(state: State, event: Event) -> State:
         case Reactivated():
             assert isinstance(state, OnHold)
             return Active(state.name)
+        case ClosingStarted():
+            assert isinstance(state, Active | OnHold)
+            return Closing(state, event.stop_us, event.wipe_us)
+        case ClosingWithdrawn():
+            assert isinstance(state, Closing)
+            return state.before
+        case ClosedForGood():
+            assert isinstance(state, Closing)
+            return Closed(state.name)
         case TokenIssued():
             return state
         case _:

@@ -217,22 +217,36 @@ def _reserved(state: AdmissionState, launch: Launch, model: str) -> Option | Non
 def project_of(state: AdmissionState, organization_id: str, project: str, now_us: int) -> Project:
     """The project, whose organization, account and period allow a launch.
 
-    Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`.
+    Raises: DomainError `project.unknown`, `period.none`, and those of `standing`.
     """
     found = state.projects.get(project)
     if found is None or found.organization != organization_id:
         raise DomainError("project.unknown", "no such project in this organization")
+    standing(state, organization_id)
+    first = state.first_period_us.get(found.account)
+    if first is None or first > now_us:
+        raise DomainError("period.none", "the billing account has no period open yet")
+    return found
+
+
+def standing(state: AdmissionState, organization_id: str) -> None:
+    """Nothing for an organization that may begin something new.
+
+    Raises: DomainError `organization.suspended`, `organization.closing`, `organization.closed`,
+        `organization.unknown`.
+    """
     match state.organizations.get(organization_id):
         case organization.Active():
             pass
         case organization.OnHold(reason=reason):
             raise DomainError("organization.suspended", "it is suspended", {"reason": reason})
+        case organization.Closing(stop_us=stop_us, wipe_us=wipe_us):
+            facts: dict[str, int | str] = {"stop_us": stop_us, "wipe_us": wipe_us}
+            raise DomainError("organization.closing", "it is being closed", facts)
+        case organization.Closed():
+            raise DomainError("organization.closed", "it is closed for good")
         case _:
             raise DomainError("organization.unknown", "no such organization")
-    first = state.first_period_us.get(found.account)
-    if first is None or first > now_us:
-        raise DomainError("period.none", "the billing account has no period open yet")
-    return found
 
 
 def barred(

@@ -65,12 +65,14 @@ class GrowVolume(Struct, frozen=True):
 def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
     """The order to its node, and what it then takes of the quota; `()` if it was ordered already.
 
-    Raises: DomainError `quota.exceeded`, `volume.*` as `volume.decide`.
+    Raises: DomainError `quota.exceeded`, `volume.*` as `volume.decide`, and those of
+        `placing.standing`.
     """
     held = placing.stored(state, wanted.volume)
     facts = tuple(volume.decide(volume.Grow(wanted.size_mib, wanted.now_us), held))
     if not facts:
         return ()
+    placing.standing(state, wanted.organization)
     assert isinstance(held, volume.Held), "or growing would have been refused"
     commit = storage_quota.Commit(
         *(wanted.volume, held.created.department, held.created.project, LOCAL),

@@ -19,6 +19,11 @@ SHAPES: Final = (
         "organization, from_position, to_position, state, reason, since_us",
     ),
     Shape(
+        "organization_closing",
+        ("organization",),
+        "organization, from_position, to_position, stop_us, wipe_us, decided_us",
+    ),
+    Shape(
         "department",
         ("department",),
         "department, from_position, to_position, organization, name, created_us",
@@ -87,7 +92,7 @@ def _created(b: Batch, e: Entry, f: organization.Created) -> None:
 
 
 def _standing(b: Batch, e: Entry, state: str, reason: str, since_us: int) -> None:
-    tail = f"{state}\t{text(reason)}\t{since_us}"
+    tail = f"{text(state)}\t{text(reason)}\t{since_us}"
     head = f"{e.stream}\t{e.position}"
     b["organization_standing"].open(e.stream, e.position, head, tail)
 
@@ -98,6 +103,21 @@ def _suspended(b: Batch, e: Entry, f: organization.Suspended) -> None:
 
 def _reactivated(b: Batch, e: Entry, f: organization.Reactivated) -> None:
     _standing(b, e, "active", f.reason, f.decided_us)
+
+
+def _closing(b: Batch, e: Entry, f: organization.ClosingStarted) -> None:
+    _standing(b, e, "closing", f.reason, f.decided_us)
+    tail = f"{f.stop_us}\t{f.wipe_us}\t{f.decided_us}"
+    b["organization_closing"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail)
+
+
+def _withdrawn(b: Batch, e: Entry, f: organization.ClosingWithdrawn) -> None:
+    _standing(b, e, f.state, f.reason, f.decided_us)
+    b["organization_closing"].close(e.stream, e.position)
+
+
+def _closed(b: Batch, e: Entry, f: organization.ClosedForGood) -> None:
+    _standing(b, e, "closed", "", f.decided_us)
 
 
 def _department(b: Batch, e: Entry, f: department.Created) -> None:
@@ -177,6 +197,9 @@ APPLY: Final[dict[type, Apply]] = {
     organization.Created: _created,
     organization.Suspended: _suspended,
     organization.Reactivated: _reactivated,
+    organization.ClosingStarted: _closing,
+    organization.ClosingWithdrawn: _withdrawn,
+    organization.ClosedForGood: _closed,
     department.Created: _department,
     project.Created: _project,
     quota.LimitSet: _limit,

@@ -9,7 +9,9 @@ from projections.asof import fetch
 
 
 class Organization(Struct, frozen=True):
-    """`name` is null once erased; `state` active or suspended, since when and why."""
+    """`name` is null once erased; `state` active, suspended, closing or closed, since when and why;
+    the dates of a closing, null without one.
+    """
 
     organization: str
     from_position: int
@@ -18,6 +20,8 @@ class Organization(Struct, frozen=True):
     state: str
     reason: str
     since_us: int
+    stop_us: int | None
+    wipe_us: int | None
 
 
 class Department(Struct, frozen=True):
@@ -87,9 +91,10 @@ _PAGE: Final = """
 _ORGANIZATIONS: Final[LiteralString] = (
     """
 SELECT t.organization, t.from_position, w.words AS name, t.created_us, s.state, s.reason,
-  s.since_us
+  s.since_us, c.stop_us, c.wipe_us
 FROM views.organization t
 JOIN views.organization_standing s ON s.organization = t.organization AND [s]
+LEFT JOIN views.organization_closing c ON c.organization = t.organization AND [c]
 """
     + _NAME
     + "WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)"

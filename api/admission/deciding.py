@@ -6,6 +6,7 @@ from api.admission.wire import (
     Ask,
     BlockAsk,
     ClaimAsk,
+    ClosingAsk,
     EndAsk,
     ExpireAsk,
     GrantAsk,
@@ -22,7 +23,7 @@ from api.admission.wire import (
     UnreserveAsk,
     VolumeAsk,
 )
-from domain import funding, launch, quota, storage, together
+from domain import closing, funding, launch, quota, storage, together
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -43,14 +44,16 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             private = ask.private
         case LimitAsk():
             emits = launch.set_limit(state, ask.organization, quota.SetLimit(*ask.limit()))
-        case StorageLimitAsk(organization=organization, limit=limit):
-            emits = launch.set_limit(state, organization, limit)
         case (
-            ShareAsk(organization=organization, wanted=setting)
+            StorageLimitAsk(organization=organization, limit=setting)
+            | ShareAsk(organization=organization, wanted=setting)
             | ClaimAsk(organization=organization, wanted=setting)
             | UnclaimAsk(organization=organization, wanted=setting)
         ):
             emits = launch.set_limit(state, organization, setting)
+        case ClosingAsk(organization=organization, stream=stream):
+            emits = closing.carry_out(state, organization, stream, ask.now_us)
+            reads = ((organization, state.version(organization)),) if stream != organization else ()
         case ReclaimAsk(runtime=named):
             emits = launch.reclaim(state, named, ask.now_us)
             reads = _fenced(state, named)
@@ -84,6 +87,15 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = launch.end(state, ask.runtime, ask.ended())
         case _:
             assert_never(ask)
+    return emits, _append(ask, emits, reads, private)
+
+
+def _append(
+    ask: Ask,
+    emits: tuple[Emit, ...],
+    reads: tuple[tuple[str, int], ...],
+    private: tuple[PrivateValue, ...],
+) -> Append:
     if not emits:
         raise DomainError("admission.nothing", "it was done already")
     writes = tuple(Write(emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)
@@ -91,7 +103,7 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
     written = {emit.stream for emit in emits}
     reads += tuple(read for emit in emits for read in emit.reads if read[0] not in written)
     unique = tuple(dict.fromkeys(reads))
-    return emits, Append(writes, ask.actor, ask.cause, unique, private)
+    return Append(writes, ask.actor, ask.cause, unique, private)
 
 
 def _fenced(state: AdmissionState, named: str) -> tuple[tuple[str, int], ...]:

@@ -3,8 +3,15 @@
 import hashlib
 from typing import Final
 
-from api.admission.wire import Ask, ExpireAsk, ReclaimAsk, UnclaimAsk, UnreserveAsk
-from domain import funding, together
+from api.admission.wire import (
+    Ask,
+    ClosingAsk,
+    ExpireAsk,
+    ReclaimAsk,
+    UnclaimAsk,
+    UnreserveAsk,
+)
+from domain import closing, funding, together
 from domain.admission import AdmissionState
 from domain.lending_facts import Unclaim
 from domain.reservation import EXPIRED
@@ -29,6 +36,10 @@ def due(state: AdmissionState, now: int) -> list[Ask]:
         ExpireAsk(name, now, ACTOR, _cause("gpuaas-credit/1", name, str(state.version(name))))
         for name in funding.due(state, now)
     ]
+    for org, stream in closing.due(state, now):
+        told = str(state.version(stream))
+        cause = _cause("gpuaas-closing/1", org, stream, told)
+        asks.append(ClosingAsk(org, stream, now, ACTOR, cause))
     return asks
 
 

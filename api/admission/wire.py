@@ -93,6 +93,16 @@ class ReclaimAsk(Struct, frozen=True, tag="reclaim"):
     cause: str
 
 
+class ClosingAsk(Struct, frozen=True, tag="closing"):
+    """Carry out what the closing of an organization asks of this stream of its own."""
+
+    organization: str
+    stream: str
+    now_us: int
+    actor: str
+    cause: str
+
+
 class BlockAsk(Struct, frozen=True, tag="block"):
     """Admit all of these runtimes or none, as the block of this new id."""
 
@@ -212,7 +222,7 @@ class PurseAsk(Struct, frozen=True, tag="purse"):
 type Ask = (
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
-    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk
+    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk
 )  # fmt: skip
 type Question = CapacityAsk | ExplainAsk | PurseAsk
 
@@ -239,7 +249,7 @@ class _Reply(Struct, omit_defaults=True):
 _DECODE: Final = msgspec.json.Decoder(
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
-    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | CapacityAsk | ExplainAsk | PurseAsk
+    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | CapacityAsk | ExplainAsk | PurseAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode
 

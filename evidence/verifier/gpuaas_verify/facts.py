@@ -44,6 +44,9 @@ usage.reading_quarantined.v1 usage     source$ epoch sequence kept# refused# rea
 organization.created.v1      organization  name@ created_us
 organization.suspended.v1    organization  reason$ decided_us
 organization.reactivated.v1  organization  reason$ decided_us
+organization.closing_started.v1  organization  reason$ stop_us wipe_us decided_us
+organization.closing_withdrawn.v1 organization reason$ state$ decided_us
+organization.closed.v1       organization  decided_us
 department.created.v1    department    organization$ name@ created_us
 project.created.v1       project       organization$ department$ account$ name@ created_us
 account.opened.v1        account       organization$ currency$ minor_digits zone$ tzdata$ opened_us

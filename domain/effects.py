@@ -1,0 +1,131 @@
+"""What becomes of each thing in each state of an organization: one table, obeyed row by row.
+
+Data: the deciders that obey it are named beside each state; `tests/unit/test_domain_effects.py`
+asks them row by row. `waits` names what a row needs that is not built: nobody obeys it yet.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class Effect(Struct, frozen=True):
+    """`notice`: what is said or given before; `price`: what it costs from then on."""
+
+    state: str
+    object: str
+    effect: str
+    notice: str
+    price: str
+    waits: str
+
+
+STATES: Final = ("active", "low balance", "zero balance", "suspended", "closing", "closed")
+OBJECTS: Final = (
+    "running runtime",
+    "stopped runtime",
+    "volume",
+    "snapshot",
+    "reservation",
+    "terminal or SSH",
+    "route of an app",
+    "network",
+    "API write",
+    "API read",
+    "invoice",
+)
+WALLETS: Final = "wallets"
+
+# state | object | effect | notice | price | waits for
+# active and suspended: `organization`, `placing.standing`, the gateway's `Doors`, terminals' watch;
+# closing and closed: those and `closing`; the balances: the wallet's own part of admission.
+_TABLE: Final = """\
+active|running runtime|goes on|none|gpu.time|
+active|stopped runtime|kept as a record|none|0|
+active|volume|goes on|none|storage.capacity|
+active|snapshot|goes on|none|0|
+active|reservation|goes on|none|0|
+active|terminal or SSH|goes on|none|0|
+active|route of an app|goes on|none|0|
+active|network|goes on|none|0|
+active|API write|allowed|none|0|
+active|API read|allowed|none|0|
+active|invoice|goes on|none|0|
+low balance|running runtime|goes on|a low-balance fact|gpu.time|wallets
+low balance|stopped runtime|kept as a record|none|0|wallets
+low balance|volume|goes on|a low-balance fact|storage.capacity|wallets
+low balance|snapshot|goes on|none|0|wallets
+low balance|reservation|goes on|none|0|wallets
+low balance|terminal or SSH|goes on|none|0|wallets
+low balance|route of an app|goes on|none|0|wallets
+low balance|network|goes on|none|0|wallets
+low balance|API write|allowed|none|0|wallets
+low balance|API read|allowed|none|0|wallets
+low balance|invoice|goes on|none|0|wallets
+zero balance|running runtime|told to stop|the end of its hold|0|wallets
+zero balance|stopped runtime|kept as a record|none|0|wallets
+zero balance|volume|locked, then wiped|a date, as a fact|0|wallets
+zero balance|snapshot|wiped with its volume|a date, as a fact|0|wallets
+zero balance|reservation|no new|none|0|wallets
+zero balance|terminal or SSH|ends with its runtime|the end of its hold|0|wallets
+zero balance|route of an app|ends with its runtime|the end of its hold|0|wallets
+zero balance|network|goes on|none|0|wallets
+zero balance|API write|nothing new|none|0|wallets
+zero balance|API read|allowed|none|0|wallets
+zero balance|invoice|goes on|none|0|wallets
+suspended|running runtime|goes on|none|gpu.time|
+suspended|stopped runtime|kept as a record|none|0|
+suspended|volume|locked|none|storage.capacity|
+suspended|snapshot|goes on|none|0|
+suspended|reservation|no new|none|0|
+suspended|terminal or SSH|cut|none|0|
+suspended|route of an app|cut|none|0|
+suspended|network|goes on|none|0|
+suspended|API write|nothing new|none|0|
+suspended|API read|allowed|none|0|
+suspended|invoice|goes on|none|0|
+closing|running runtime|told to stop|until stop_at|gpu.time|
+closing|stopped runtime|kept as a record|none|0|
+closing|volume|locked, then wiped|until wipe_at|storage.capacity|
+closing|snapshot|wiped with its volume|until wipe_at|0|
+closing|reservation|ended|until stop_at|0|
+closing|terminal or SSH|ends with its runtime|until stop_at|0|
+closing|route of an app|ends with its runtime|until stop_at|0|
+closing|network|goes on|none|0|
+closing|API write|nothing new|none|0|
+closing|API read|allowed|none|0|
+closing|invoice|goes on|none|0|
+closed|running runtime|none left|none|0|
+closed|stopped runtime|kept as a record|none|0|
+closed|volume|none left|none|0|
+closed|snapshot|none left|none|0|
+closed|reservation|none left|none|0|
+closed|terminal or SSH|none left|none|0|
+closed|route of an app|none left|none|0|
+closed|network|goes on|none|0|
+closed|API write|nothing new|none|0|
+closed|API read|allowed|none|0|
+closed|invoice|goes on|none|0|
+"""
+
+_PAGE: Final = """\
+# What becomes of each thing in each state of an organization
+
+Generated from `domain/effects.py` by `python -m api.openapi`, compared by a test; served by
+`GET /v1/effects`. A state holds for all that the organization has. *Nothing new*: launches,
+reservations, new and larger volumes are refused, with the state's own code. A row that waits for
+something is not obeyed by anything yet. Between a closing's dates things go on as before it.
+
+| state | object | effect | notice | price | waits for |
+|---|---|---|---|---|---|
+"""
+
+EFFECTS: Final = tuple(Effect(*line.split("|")) for line in _TABLE.splitlines())
+
+
+def page() -> str:
+    """The table as the page `contracts/effects.md`, exactly."""
+    rows = (
+        (one.state, one.object, one.effect, one.notice, one.price, one.waits) for one in EFFECTS
+    )
+    return _PAGE + "".join("| " + " | ".join(row).rstrip() + " |\n" for row in rows)

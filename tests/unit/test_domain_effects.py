@@ -1,0 +1,255 @@
+"""The table of effects against the deciders that obey it: one case a row."""
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from api.openapi import FILE
+from api.terminal.watch import ends_by
+from domain import (
+    account,
+    closing,
+    network,
+    organization,
+    period,
+    reservation,
+    runtime,
+    storage,
+    together,
+    volume,
+)
+from domain.effects import EFFECTS, OBJECTS, STATES, WALLETS, Effect, page
+from domain.errors import DomainError
+from domain.launch import admit, end
+from domain.placing import Mount
+from projections.duties import Duties
+from projections.entries import Entry
+from tests.unit.domain_world import NAME, ORG, PROJECT, World, launch, word
+from tests.unit.test_domain_volume import FORMATTED
+from tests.unit.test_gateway_doors import HERE, LIVE, NOW, RUNTIME, doors
+
+STOP, WIPE = 200, 300
+SUSPENDED = organization.Suspended("unpaid", 100)
+CLOSING = organization.ClosingStarted("left", STOP, WIPE, 100)
+CLOSED = organization.ClosedForGood(WIPE)
+STORED = volume.Created(PROJECT, "department-1", "account-1", "node-1", NAME, 64, 10)
+SNAPSHOT = "snapshot-1"
+
+
+class Stand:
+    """An organization with one of everything, in a state, everything due carried out."""
+
+    def __init__(self, state: str) -> None:
+        self.world = World([("T4", 8)])
+        self.state = self.world.state
+        for number in (1, 2):
+            admit(self.state, launch(number))
+        end(self.state, "runtime-2", runtime.Stopped(9, 9, 9, word()))
+        taken = volume.SnapshotRequested(SNAPSHOT, 26)
+        given = volume.Snapshotted(8, SNAPSHOT, 1, 0, 27, 28, word())
+        self.world.say("volume-1", STORED, FORMATTED, taken, given)
+        self.world.say("network-1", network.Created(PROJECT, NAME, False, (), 5))
+        self.reserve(1)
+        if state == "suspended":
+            self.world.say(ORG, SUSPENDED)
+        elif state in ("closing", "closed"):
+            self.world.say(ORG, CLOSING)
+            self.carry_out(STOP)
+            self.carry_out(WIPE)
+        if state == "closed":
+            end(self.state, "runtime-1", runtime.Stopped(9, 9, 9, word()))
+            self.world.say("volume-1", volume.Deleted(WIPE))
+            self.carry_out(WIPE)
+            assert isinstance(self.state.organizations[ORG], organization.Closed)
+
+    def carry_out(self, now_us: int) -> None:
+        for org, stream in closing.due(self.state, now_us):
+            assert closing.carry_out(self.state, org, stream, now_us)
+            assert (org, stream) not in closing.due(self.state, now_us)
+
+    def reserve(self, number: int) -> None:
+        ids = (f"reservation-{number}", ORG, PROJECT, "T4")
+        together.reserve(self.state, together.Reserve(*ids, 1, 10**9, 5))
+
+    def allows(self, act: Callable[[], object]) -> bool:
+        """Whether it is not refused for what the organization is."""
+        try:
+            act()
+        except DomainError as error:
+            if not error.code.startswith("organization."):
+                raise
+            return False
+        return True
+
+    def new(self) -> bool:
+        return self.allows(lambda: admit(self.state, launch(9)))
+
+    def running_runtime(self) -> str:
+        held = self.state.runtimes.get("runtime-1")
+        if held is None:
+            return "none left" if not self.new() else "?"
+        return "told to stop" if isinstance(held.state, runtime.Ending) else "goes on"
+
+    def stopped_runtime(self) -> str:
+        return "kept as a record" if "runtime-2" in self.state.ended else "?"
+
+    def volume(self) -> str:
+        made = storage.NewVolume("volume-9", ORG, PROJECT, NAME, 64, 5)
+        grown = storage.GrowVolume("volume-1", ORG, 128, 5)
+        mounted = replace(launch(8), volumes=(Mount("volume-1", "/data"),))
+        stored = self.state.volumes.get("volume-1")
+        if stored is None:
+            return "none left" if not self.allows(lambda: storage.create(self.state, made)) else "?"
+        wiping = isinstance(stored.state.asked, volume.WipeRequested)
+        allowed = {self.allows(lambda: storage.create(self.state, made))}
+        allowed.add(self.allows(lambda: admit(self.state, mounted)))
+        if not wiping:
+            allowed.add(self.allows(lambda: storage.grow(self.state, grown)))
+        [locked] = [not one for one in allowed]
+        if not locked:
+            return "goes on"
+        return "locked, then wiped" if wiping else "locked"
+
+    def snapshot(self) -> str:
+        stored = self.state.volumes.get("volume-1")
+        if stored is None:
+            return "none left"
+        assert stored.state.snapshots == (SNAPSHOT,)
+        wiping = isinstance(stored.state.asked, volume.WipeRequested)
+        return "wiped with its volume" if wiping else "goes on"
+
+    def reservation(self) -> str:
+        more = self.allows(lambda: self.reserve(2))
+        if isinstance(self.state.reservations["reservation-1"], reservation.Standing):
+            return "goes on" if more else "no new"
+        assert not more
+        over = isinstance(self.state.organizations[ORG], organization.Closed)
+        return "none left" if over else "ended"
+
+    def inside(self) -> str:
+        """Of somebody in the running runtime by SSH or to an app of it, and a terminal there."""
+        told = {"told to stop": [runtime.Stopping("x", 1)], "none left": [runtime.Lost(1, 1)]}
+        facts: list[Struct] = [*self.world_facts()]
+        before = doors(*LIVE, *((ORG, fact) for fact in facts)).why_not(HERE, NOW)
+        ended = [reason for fact in facts if (reason := ends_by(fact, 3))]
+        assert (before == "suspended") == (ended == ["organization.suspended"])
+        if before is not None:
+            return "cut"
+        runs = self.running_runtime()
+        after = [(RUNTIME, fact) for fact in told.get(runs, [])]
+        why = doors(*LIVE, *after).why_not(HERE, NOW)
+        assert (why == "runtime_ended") == bool(after)
+        return {"goes on": "goes on", "told to stop": "ends with its runtime"}.get(
+            runs, "none left"
+        )
+
+    def world_facts(self) -> list[Struct]:
+        standing = self.state.organizations[ORG]
+        match standing:
+            case organization.OnHold():
+                return [SUSPENDED]
+            case organization.Closing():
+                return [CLOSING]
+            case organization.Closed():
+                return [CLOSING, CLOSED]
+            case _:
+                return []
+
+    def network(self) -> str:
+        network.joined(self.state.networks["network-1"], PROJECT)
+        return "goes on"
+
+    def invoice(self) -> str:
+        """What the worker has to do for a month that is over, whatever the organization is."""
+        duties = Duties()
+        month = period.Opened("account-1", 1, 0, 50, "UTC", "x", 0)
+        facts = (
+            ("account-1", account.Opened(ORG, "USD", 2, "UTC", "x", 0)),
+            ("period-1", month),
+            *((ORG, fact) for fact in self.world_facts()),
+            ("period-1", period.Closed("account-1", 0, 50, 60)),
+        )
+        for position, (stream, fact) in enumerate(facts):
+            duties.apply(Entry(position, 0, stream, 1, "", ORG, "user-1", "", Raw()), fact)
+        return "goes on" if list(duties.to_invoice) == ["period-1"] else "?"
+
+    def api_write(self) -> str:
+        return "allowed" if self.new() else "nothing new"
+
+
+ASKED: dict[str, Callable[[Stand], str]] = {
+    "running runtime": Stand.running_runtime,
+    "stopped runtime": Stand.stopped_runtime,
+    "volume": Stand.volume,
+    "snapshot": Stand.snapshot,
+    "reservation": Stand.reservation,
+    "terminal or SSH": Stand.inside,
+    "route of an app": Stand.inside,
+    "network": Stand.network,
+    "API write": Stand.api_write,
+    "invoice": Stand.invoice,
+}
+OVER_HTTP = {"API read"}  # tests/integration/test_closing.py
+
+
+def test_the_table_says_one_thing_of_each_object_in_each_state() -> None:
+    """No pair twice, none left out; only what balances do waits, and says for what."""
+    assert [(one.state, one.object) for one in EFFECTS] == list(product(STATES, OBJECTS))
+    waiting = {one.state for one in EFFECTS if one.waits}
+    assert waiting == {"low balance", "zero balance"}
+    assert {one.waits for one in EFFECTS} == {"", WALLETS}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [one for one in EFFECTS if not one.waits and one.object not in OVER_HTTP],
+    ids=lambda one: f"{one.state}: {one.object}",
+)
+def test_each_row_is_what_the_deciders_do(row: Effect) -> None:
+    """Asked of them, not of the table."""
+    assert ASKED[row.object](Stand(row.state)) == row.effect
+
+
+def test_the_page_is_the_table() -> None:
+    """Made by `python -m api.openapi`."""
+    assert FILE.with_name("effects.md").read_text() == page()
+
+
+def test_before_their_dates_things_go_on() -> None:
+    """A microsecond before: no runtime is told, no reservation ends, no volume is wiped."""
+    stand = Stand("active")
+    stand.world.say(ORG, CLOSING)
+    assert closing.due(stand.state, STOP - 1) == []
+    for name in ("runtime-1", "reservation-1", "volume-1", ORG):
+        assert closing.carry_out(stand.state, ORG, name, STOP - 1) == ()
+    stand.carry_out(WIPE - 1)
+    assert stand.state.volumes["volume-1"].state.asked is None
+    assert isinstance(stand.state.runtimes["runtime-1"].state, runtime.Ending)
+
+
+def test_withdrawn_it_is_what_it_was() -> None:
+    """Suspended before: suspended again. From the wipe on it is too late."""
+    state = organization.OnHold(NAME, "unpaid")
+    closing_of = organization.evolve(state, CLOSING)
+    [fact] = organization.decide(organization.Withdraw("stays", WIPE - 1), closing_of)
+    assert fact == organization.ClosingWithdrawn("stays", "suspended", WIPE - 1)
+    assert organization.evolve(closing_of, fact) == state
+    with pytest.raises(DomainError, match=r"organization\.wiping"):
+        organization.decide(organization.Withdraw("stays", WIPE), closing_of)
+
+
+def test_it_is_closed_only_with_nothing_left_and_an_undone_close_leaves_it_closing() -> None:
+    """A runtime that does not stop, a volume without its receipt keep it open."""
+    stand = Stand("closing")
+    assert closing.carry_out(stand.state, ORG, ORG, WIPE) == ()
+    end(stand.state, "runtime-1", runtime.Stopped(9, 9, 9, word()))
+    assert closing.carry_out(stand.state, ORG, ORG, WIPE) == ()
+    stand.world.say("volume-1", volume.Deleted(WIPE))
+    assert closing.due(stand.state, WIPE) == [(ORG, ORG)]
+    emits = closing.carry_out(stand.state, ORG, ORG, WIPE)
+    stand.state.undo(emits)
+    assert isinstance(stand.state.organizations[ORG], organization.Closing)
+    assert closing.carry_out(stand.state, ORG, ORG, WIPE) == emits
