@@ -131,7 +131,10 @@ class Stand:
 
     def inside(self) -> str:
         """Of somebody in the running runtime by SSH or to an app of it, and a terminal there."""
-        told = {"told to stop": [runtime.Stopping("x", 1)], "none left": [runtime.Lost(1, 1)]}
+        told: dict[str, list[Struct]] = {
+            "told to stop": [runtime.Stopping("x", 1)],
+            "none left": [runtime.Lost(1, 1)],
+        }
         facts: list[Struct] = [*self.world_facts()]
         before = doors(*LIVE, *((ORG, fact) for fact in facts)).why_not(HERE, NOW)
         ended = [reason for fact in facts if (reason := ends_by(fact, 3))]
