@@ -2,7 +2,7 @@
 
 Source: FOCUS specification 1.2 (focus.finops.org), Cost and Usage. Columns beginning with `x_` are
 ours: they tie the row to the log. The sum of `BilledCost` over an `InvoiceId` is that invoice's
-total, its rounding included, which is a row of its own.
+total, and over a credit note's what it takes back: rounding and tax are rows of their own.
 """
 
 import json
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from domain.tariff import round_half_even
 from projections.billing_read import Account, Period
-from projections.exporting.lines import Line, Rounding
+from projections.exporting.lines import Beside, Line
 from projections.exporting.proof import Proof
 from projections.exporting.table import Column, Kind, always
 
@@ -36,6 +36,14 @@ class Service(Struct, frozen=True):
     priced: Mapping[int, str]
 
 
+# (FOCUS's category, description) by the kind of a transfer.
+_BESIDE: Final = {
+    "rounding": ("Adjustment", "rounding to the currency's minor unit"),
+    "tax": ("Tax", "tax"),
+    "credit": ("Credit", "credit note"),
+    "credit_rounding": ("Adjustment", "rounding of a credit note"),
+    "credit_tax": ("Tax", "tax of a credit note"),
+}
 _SERVICES: Final = {
     "gpu.time": Service(
         "GPU runtimes", "Compute", "Other (Compute)", "Runtime",
@@ -93,13 +101,13 @@ def charged(bill: Bill, line: Line) -> Row:
     )  # fmt: skip
 
 
-def rounded(bill: Bill, found: Rounding) -> Row:
-    """The rounding of the period's invoice, or a tax on it."""
-    span, tax = bill.period, found.kind == "tax"
-    said = "tax" if tax else "rounding to the currency's minor unit"
+def beside(bill: Bill, found: Beside) -> Row:
+    """What the period's invoice, or a credit note that takes from it, has beside charge lines."""
+    category, description = _BESIDE[found.kind]
+    span, correction = bill.period, found.document is not None
     return Row(
-        bill, "Tax" if tax else "Adjustment", False, said, span.start_us,
-        span.end_us, found.amount_pico, found.amount_pico, None, found.cause, (found.id,),
+        bill, category, correction, description, span.start_us, span.end_us, found.amount_pico,
+        found.amount_pico, None, found.cause, (found.id,),
     )  # fmt: skip
 
 
@@ -127,11 +135,13 @@ def _time(us: int, *, up: bool = False) -> int:
     return -(-us // _SECOND_US) if up else us // _SECOND_US
 
 
-def of_entry(row: Row) -> tuple[int, int | None, str, str, bool | None] | None:
-    """Lines of one price entry, project and service period have most in common: a `per`."""
+def of_entry(row: Row) -> tuple[object, ...]:
+    """Lines of one price entry, project and service period have most in common, and so have rows
+    beside them that say the same: a `per`.
+    """
     line = row.line
     if line is None:
-        return None
+        return row.category, row.description, row.correction
     return line.price, line.list_pico, line.period, line.project, line.simulated
 
 

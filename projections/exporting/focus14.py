@@ -20,7 +20,7 @@ def _issuer(row: Row) -> str:
 
 
 def _host(row: Row) -> str:
-    """A rounding runs on no machine."""
+    """What is beside charge lines runs on no machine."""
     return "Not Applicable" if row.line is None else row.bill.issuer
 
 
@@ -30,7 +30,7 @@ def _detail(row: Row) -> str | None:
         return None
     line = row.line
     if line is None:
-        return f"tax/{row.transfers[0]}" if row.category == "Tax" else "rounding"
+        return row.transfers[0]
     return f"{line.project}/{line.meter}:{line.model}/{line.price}/{line.period}"
 
 

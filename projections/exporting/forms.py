@@ -8,18 +8,21 @@ import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from projections import billing_read, journal_read
 from projections.billing_read import Account
 from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger, Syntax
 from projections.exporting.focus import Bill, Row
-from projections.exporting.lines import Line, lines, page_end, rounding
+from projections.exporting.lines import Line, beside, lines, page_end
 from projections.exporting.proof import Proof
 from projections.exporting.table import Column, Csv, Parquet, Table
 from projections.tenancy_read import project_names
@@ -47,23 +50,23 @@ class Span(Struct, frozen=True):
 
 
 class Form(Struct, frozen=True):
-    """`syntax` of a journal, or `table` and whether invoices' roundings are rows of it."""
+    """`syntax` of a journal, or `table` and whether what invoices have beside lines is in it."""
 
     media: str
     syntax: Callable[[str, str, Proof], Syntax] | None = None
     table: Callable[[Sequence[Column[Row]]], Table[Row]] | None = None
     columns: Sequence[Column[Row]] = ()
-    rounds: bool = False
+    whole: bool = False
 
 
 _CSV, _PARQUET = "text/csv; charset=utf-8", "application/vnd.apache.parquet"
 FORMS: Final = {
     "hledger": Form("text/plain; charset=utf-8", syntax=Hledger),
     "beancount": Form("text/plain; charset=utf-8", syntax=Beancount),
-    "focus.csv": Form(_CSV, table=Csv, columns=focus.COLUMNS, rounds=True),
-    "focus.parquet": Form(_PARQUET, table=Parquet, columns=focus.COLUMNS, rounds=True),
-    "focus-1.4.csv": Form(_CSV, table=Csv, columns=focus14.COLUMNS, rounds=True),
-    "focus-1.4.parquet": Form(_PARQUET, table=Parquet, columns=focus14.COLUMNS, rounds=True),
+    "focus.csv": Form(_CSV, table=Csv, columns=focus.COLUMNS, whole=True),
+    "focus.parquet": Form(_PARQUET, table=Parquet, columns=focus.COLUMNS, whole=True),
+    "focus-1.4.csv": Form(_CSV, table=Csv, columns=focus14.COLUMNS, whole=True),
+    "focus-1.4.parquet": Form(_PARQUET, table=Parquet, columns=focus14.COLUMNS, whole=True),
     "charges.csv": Form(_CSV, table=Csv, columns=charges.COLUMNS),
     "charges.parquet": Form(_PARQUET, table=Parquet, columns=charges.COLUMNS),
 }
@@ -94,8 +97,8 @@ async def written(
     for bill in await ask(_bills, account, proof, span):
         async for piece in _charged(ask, table, bill):
             yield piece
-        if form.rounds:
-            yield await ask(_rounded, table, bill)
+        if form.whole:
+            yield await ask(_beside, table, bill)
     yield table.tail()
 
 
@@ -163,6 +166,11 @@ def _rows(table: Table[Row], bill: Bill, found: list[Line]) -> bytes:
     return table.rows([focus.charged(bill, line) for line in found])
 
 
-def _rounded(conn: psycopg.Connection[Any], table: Table[Row], bill: Bill) -> bytes:
-    found = rounding(conn, bill.period.period, bill.proof.as_of)
-    return table.rows([focus.rounded(bill, one) for one in found])
+def _beside(conn: psycopg.Connection[Any], table: Table[Row], bill: Bill) -> bytes:
+    """Document by document: rows that are written at once are of one."""
+    pieces = []
+    found = beside(conn, bill.period.period, bill.proof.as_of)
+    for document, those in groupby(found, attrgetter("document")):
+        of = bill if document is None else replace(bill, invoice=document)
+        pieces.append(table.rows([focus.beside(of, one) for one in those]))
+    return b"".join(pieces)

@@ -39,14 +39,18 @@ class Line(Struct, frozen=True, gc=False):
     simulated: bool | None = None
 
 
-class Rounding(Struct, frozen=True):
-    """What rounding an invoice to the currency's minor unit added, or a tax on it (`kind`)."""
+class Beside(Struct, frozen=True):
+    """What an invoice or a credit note has beside charge lines: one transfer.
+
+    `kind`: `rounding`, `tax`, `credit`, `credit_rounding` or `credit_tax` (rating.md sections 5 and
+    11); `document`: the credit note's number, None: the invoice's; `amount_pico` < 0 gives back.
+    """
 
     id: str
-    invoice: str
+    kind: str
+    document: str | None
     amount_pico: int
     cause: int
-    kind: str = "rounding"
 
 
 # Resources in order of their ids, each looked up by itself: of millions a page is a sliver, which
@@ -108,10 +112,13 @@ SELECT max(c.resource) AS resource FROM (
   WHERE u.booked = %(booked)s AND [u] AND u.resource > %(after)s
   ORDER BY u.resource LIMIT %(limit)s) c
 """
-_ROUNDING: Final = """
-SELECT t.id, t.resource AS invoice, t.cause,
-  CASE WHEN t.debit = 'receivable' THEN t.amount_pico ELSE -t.amount_pico END AS amount_pico, t.kind
-FROM views.transfer t WHERE t.booked = %(booked)s AND t.kind IN ('rounding', 'tax') AND [t]
+_BESIDE: Final = """
+SELECT t.id, t.kind, n.number AS document, t.cause,
+  CASE WHEN t.debit = 'receivable' THEN t.amount_pico ELSE -t.amount_pico END AS amount_pico
+FROM views.transfer t LEFT JOIN views.credit_note n ON n.credit_note = t.resource
+  AND hashtextextended(n.credit_note, 0) = hashtextextended(t.resource, 0) AND [n]
+WHERE t.booked = %(booked)s
+  AND t.kind IN ('rounding', 'tax', 'credit', 'credit_rounding', 'credit_tax') AND [t]
 ORDER BY t."row"
 """
 
@@ -166,6 +173,6 @@ def _line(row: tuple[Any, ...], entry: _Entry) -> Line:
     )  # fmt: skip
 
 
-def rounding(conn: psycopg.Connection[Any], booked: str, as_of: int) -> list[Rounding]:
-    """Of the invoice of that period: its rounding, then its taxes."""
-    return fetch(conn, Rounding, _ROUNDING, {"booked": booked}, as_of)
+def beside(conn: psycopg.Connection[Any], booked: str, as_of: int) -> list[Beside]:
+    """Of the invoice of that period, then of its credit notes, in the order of their posting."""
+    return fetch(conn, Beside, _BESIDE, {"booked": booked}, as_of)

@@ -15,7 +15,7 @@ from projections.billing_read import Account, Period
 from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger
 from projections.exporting.chart import Chart
-from projections.exporting.lines import Line, Rounding
+from projections.exporting.lines import Beside, Line
 from projections.exporting.proof import Proof, decimal
 from projections.exporting.table import Column, Csv, Parquet
 from projections.journal_read import Posted
@@ -24,6 +24,7 @@ ISSUER = "cloud.example"
 PROOF = Proof(f"{ISSUER}/0011223344556677", 10, "ab" * 32)
 ACCOUNT = Account("account-1", 1, "organization-1", "USD", 2, "Europe/Berlin", 0)
 HOUR_US = 3_600_000_000
+ROUNDED = Beside("cc", "rounding", None, -3, 12)
 MAY = Period("period-1", 2, "account-1", 1, 0, 700 * HOUR_US, "UTC", None, None, None)
 JUNE = replace(MAY, period="period-2", sequence=2, start_us=MAY.end_us, end_us=1400 * HOUR_US)
 BILL = focus.Bill(ACCOUNT, MAY, "G-1", {"project-1": "chess"}, PROOF)
@@ -101,16 +102,19 @@ def test_volumes_other_meters_and_erased_names() -> None:
 
 def test_the_rounding_of_an_invoice_is_an_adjustment() -> None:
     """Of the whole period, of no resource."""
-    row = shown(focus.rounded(BILL, Rounding("cc", "invoice-1", -3, 12)))
+    row = shown(focus.beside(BILL, ROUNDED))
     assert (row["ChargeCategory"], row["BilledCost"]) == ("Adjustment", "-0.000000000003")
     assert (row["ResourceId"], row["PricingQuantity"], row["x_TransferIds"]) == ("", "", '["cc"]')
 
 
-def test_a_tax_on_an_invoice_is_a_tax() -> None:
-    """A row of its own for each rate, of the whole period."""
-    tax = focus.rounded(BILL, Rounding("dd", "invoice-1", 7, 12, "tax"))
-    assert (shown(tax)["ChargeCategory"], shown(tax)["BilledCost"]) == ("Tax", "0.000000000007")
-    assert shown(tax, focus14.COLUMNS)["InvoiceDetailId"] == "tax/dd"
+def test_what_a_credit_note_takes_back_is_a_correction() -> None:
+    """Tax is tax and a credit a credit, with the number of the document that they are on."""
+    credit, tax = Beside("dd", "credit", "N-C1", -5, 13), Beside("ee", "tax", None, 7, 14)
+    note = shown(focus.beside(replace(BILL, invoice="N-C1"), credit))
+    assert (note["ChargeCategory"], note["ChargeClass"]) == ("Credit", "Correction")
+    assert (note["InvoiceId"], note["BilledCost"]) == ("N-C1", "-0.000000000005")
+    taxed = shown(focus.beside(BILL, tax))
+    assert (taxed["ChargeCategory"], taxed["ChargeClass"], taxed["SkuId"]) == ("Tax", "", "")
 
 
 def test_a_charge_line_in_focus_1_4() -> None:
@@ -123,8 +127,8 @@ def test_a_charge_line_in_focus_1_4() -> None:
     assert {"ProviderName", "PublisherName"}.isdisjoint(line)
     unbilled = shown(focus.charged(replace(BILL, invoice=None), LINE), focus14.COLUMNS)
     assert unbilled["InvoiceDetailId"] == ""
-    rest = shown(focus.rounded(BILL, Rounding("cc", "invoice-1", -3, 12)), focus14.COLUMNS)
-    assert (rest["HostProviderName"], rest["InvoiceDetailId"]) == ("Not Applicable", "rounding")
+    rest = shown(focus.beside(BILL, ROUNDED), focus14.COLUMNS)
+    assert (rest["HostProviderName"], rest["InvoiceDetailId"]) == ("Not Applicable", "cc")
 
 
 def test_parquet_says_what_csv_says() -> None:
@@ -133,7 +137,7 @@ def test_parquet_says_what_csv_says() -> None:
     lines = [LINE, other, replace(LINE, start_us=5, amount_pico=-1), replace(other, period="p-2")]
     rows = [
         *(focus.charged(BILL, line) for line in lines),
-        focus.rounded(BILL, Rounding("cc", "i", 10**37, 1)),
+        *(focus.beside(BILL, Beside("cc", kind, None, 10**37, 1)) for kind in ("rounding", "tax")),
     ]
     for columns, those in (
         (focus.COLUMNS, rows), (focus14.COLUMNS, rows), (charges.COLUMNS, rows[:4]),
