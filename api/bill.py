@@ -146,3 +146,40 @@ def _fetched(api: Api, order: Order, begun: Begun | None, part: Path, note: Path
             raise DomainError("export.broken", f"after {have} bytes: {error}") from error
         raise unheard(api.url, error) from error
     return str(position)
+
+
+def proof(invoice: str, line: int | None, out: Path, env: Mapping[str, str] = os.environ) -> int:
+    """Writes the proof to `out`, which appears once it is whole.
+
+    Raises: DomainError export.exists, export.broken, api.*, and what the API refuses with.
+    """
+    if out.exists():
+        raise DomainError("export.exists", f"{out} is there already")
+    api = api_of(env)
+    part = "" if line is None else f"/lines/{line}"
+    url = f"{api.url}/v1/invoices/{quote(invoice, safe='')}{part}/proof"
+    fresh = out.with_name(f"{out.name}.part")
+    have = 0
+    try:
+        with (
+            called("GET", url, api.token, None, {}, api.tls) as answer,
+            fresh.open("wb") as file,
+        ):
+            expected = int(answer.headers["Content-Length"])
+            while piece := answer.read1(_PIECE):
+                have += file.write(piece)
+        if have != expected:
+            raise DomainError("export.broken", f"after {have} of {expected} bytes")
+        fresh.replace(out)
+    except urllib.error.HTTPError as refused:
+        raise refusal(refused) from refused
+    except http.client.HTTPException as error:
+        raise DomainError("export.broken", f"after {have} bytes: {error!r}") from error
+    except OSError as error:
+        if have:
+            raise DomainError("export.broken", f"after {have} bytes: {error}") from error
+        raise unheard(api.url, error) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    print(f"{out}: {have} bytes; gpuaas-verify invoice {out} --key VKEY")
+    return 0

@@ -125,10 +125,12 @@ def _node(args: argparse.Namespace) -> int:
 
 
 def _bill(args: argparse.Namespace) -> int:
-    from api.bill import Order, export, fetch
+    from api.bill import Order, export, fetch, proof
 
     if args.what == "get":
         return fetch(args.number, args.form, args.out)
+    if args.what == "proof":
+        return proof(args.invoice, args.line, args.file)
     return export(Order(args.form, args.account, args.start, args.end, args.as_of), args.out)
 
 

@@ -121,6 +121,7 @@ def names_of(conn: psycopg.Connection[Any], file: bytes, found: billing_read.Inv
 async def invoice_of(
     services: Services, request: FrontRequest, invoice_id: str, position: int | None
 ) -> billing_read.Invoice:
+    """By id or number. Raises: DomainError resource.unknown, another organization's included."""
     found = await services.reads.ask(billing_read.invoice, invoice_id, position)
     if found is None:
         raise unknown("invoice")

@@ -28,7 +28,7 @@ def node(node: argparse.ArgumentParser) -> None:
 def bill(bill: argparse.ArgumentParser) -> None:
     """What `gpuaas bill` takes."""
     bill.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
-    verbs = bill.add_subparsers(required=True, metavar="export | get", dest="what")
+    verbs = bill.add_subparsers(required=True, metavar="export | get | proof", dest="what")
     get = verbs.add_parser("get", help="an invoice or a credit note as a file")
     get.add_argument("number", metavar="NUMBER", help="its number or id")
     get.add_argument("--as", dest="form", required=True, choices=("ubl", "cii", "pdf", "file"))
@@ -43,6 +43,12 @@ def bill(bill: argparse.ArgumentParser) -> None:
     export.add_argument("--end", metavar="TIME", help=text)
     text = "as the books stood at a position or time (default: now)"
     export.add_argument("--as-of", metavar="POSITION", help=text)
+    text = "what an invoice rests on, for `gpuaas-verify invoice FILE --key VKEY`"
+    proof = verbs.add_parser("proof", help=text)
+    proof.add_argument("invoice", metavar="INVOICE", help="its id or its number")
+    text = "of this line alone, counted from 0 in the order of the invoice's file"
+    proof.add_argument("--line", type=int, metavar="N", help=text)
+    proof.add_argument("file", type=Path, metavar="FILE")
 
 
 def agent(agent: argparse.ArgumentParser) -> None:

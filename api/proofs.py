@@ -48,7 +48,7 @@ async def show_receipt(request: FrontRequest, position: _Position) -> Response[R
         raise unknown("receipt")
     await _may_see(services, request.user, index)
     found = receipt(services.storage, index)
-    await _record(services, request, "receipt", found.size, index)
+    await record(services, request, "receipt", found.size, index)
     body = Receipt(
         position=found.position,
         size=found.size,
@@ -65,7 +65,7 @@ async def bundle(request: FrontRequest) -> Stream:
     services = services_of(request)
     source = await asyncio.to_thread(StorageSource, services.storage)
     length = await asyncio.to_thread(tar_size, source)
-    await _record(services, request, "bundle", source.checkpoint.size, None)
+    await record(services, request, "bundle", source.checkpoint.size, None)
     headers = {
         "Content-Length": str(length),
         "Content-Disposition": 'attachment; filename="bundle.tar"',
@@ -87,9 +87,11 @@ async def _may_see(services: Services, principal: Principal, position: int) -> N
         raise unknown("receipt")
 
 
-async def _record(
+async def record(
     services: Services, request: FrontRequest, what: str, size: int, index: int | None
 ) -> None:
+    """That somebody took it is a fact, before a byte is sent."""
+
     async def attempt() -> None:
         stream, version, last = await services.reads.ask(_downloads)
         append = downloaded(stream, version, request.user.actor, f"pos:{last}", what, size, index)

@@ -6,6 +6,7 @@
 - `stacks`: living stacks, twelve kills each; with the replays 200 runs
 - `changes`: turns of every kind of change to the bundle of the trace told twice (more than 65,536
   entries)
+- `proofs`: changes of an invoice's proof
 - `terminals`: stacks of 1,000 resumes each
 - `machines`: seeds of three agents in namespaces of their own (root)
 - `quotas`: turns of 256 clients at once on one quota, judged from the log
@@ -42,6 +43,7 @@ from tests.kills import replay_holds
 from tests.kills_stack import stack_holds
 from tests.large_changes import CHANGES, require_refused
 from tests.netns_world import machines_hold
+from tests.proof_runs import proof_changes
 from tests.quota_crowd import crowded, require_held
 from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
@@ -110,6 +112,11 @@ def changes(folder: Path, turns: int, first: int) -> Iterator[str]:
     yield f"{turns * len(CHANGES)} changes of a bundle of {entries} entries refused"
 
 
+def proofs(folder: Path, count: int, first: int) -> Iterator[str]:
+    """Of one invoice's proof; another invoice's lies beside it."""
+    yield from proof_changes(sliced(_shared(), folder, TASKS), folder, count, first)
+
+
 def _shared() -> Path:
     return Path(os.environ.get("GPUAAS_SHARED", "../shared")).resolve()
 
@@ -176,6 +183,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "replays": (replays, 180),
     "stacks": (stacks, 20),
     "changes": (changes, 12),
+    "proofs": (proofs, 10_000),
     "terminals": (terminals, 10),
     "machines": (machines, 1_000),
     "quotas": (quotas, 1_000_000),

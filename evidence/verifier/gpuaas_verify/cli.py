@@ -12,6 +12,7 @@ from gpuaas_verify.bundle import Report, Scope, Trust, verify_path
 from gpuaas_verify.errors import Invalid, Unreadable
 from gpuaas_verify.note import COSIGNATURE, ED25519, MAX_NOTE_BYTES, MAX_VKEY_CHARS, Vkey
 from gpuaas_verify.pool import cores
+from gpuaas_verify.proof import NOT_SHOWN, ProofReport, verify_proof
 from gpuaas_verify.receipt import MAX_PROOF_BYTES, verify_receipt
 from gpuaas_verify.strict import MAX_BYTES
 
@@ -67,7 +68,8 @@ def _shared_options(parser: argparse.ArgumentParser) -> None:
 def _bundle_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpuaas-verify",
-        description="Verifies a GPUaaS bundle offline. An entry: gpuaas-verify receipt --help",
+        description="Verifies a GPUaaS bundle offline. An entry: gpuaas-verify receipt --help."
+        " An invoice: gpuaas-verify invoice --help",
     )
     parser.add_argument("bundle", type=_path, help="bundle.tar, or the same tree as a directory")
     _shared_options(parser)
@@ -78,7 +80,22 @@ def _bundle_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-age", type=int, metavar="S", help="refuse a log whose last entry is older, seconds"
     )
+    _jobs_option(parser)
+    return parser
+
+
+def _jobs_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=cores(), metavar="N", help="processes to use")
+
+
+def _invoice_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gpuaas-verify invoice",
+        description="Recomputes an invoice, or one line of it, offline from what it rests on.",
+    )
+    parser.add_argument("proof", type=_path, help="the invoice's proof, or a line's")
+    _shared_options(parser)
+    _jobs_option(parser)
     return parser
 
 
@@ -126,6 +143,34 @@ def _receipt(arguments: Sequence[str]) -> tuple[Report, bool]:
     return verify_receipt(entry, proof, _trust(given)), given.json
 
 
+def _invoice(arguments: Sequence[str]) -> tuple[Report, bool]:
+    given = _invoice_parser().parse_args(arguments)
+    if given.jobs < 1:
+        raise Unreadable("--jobs is at least 1")
+    return verify_proof(given.proof, _trust(given), given.jobs), given.json
+
+
+def _tell_invoice(report: ProofReport) -> None:
+    said = report.invoice
+    if not said:
+        return
+    digits = 10 ** said["minor_digits"]
+    whole, part = divmod(abs(said["total_minor"]), digits)
+    sign = "-" if said["total_minor"] < 0 else ""
+    point = f".{part:0{said['minor_digits']}d}" if digits > 1 else ""
+    print(f"invoice {said['number']}: {sign}{whole}{point} {said['currency']}")
+    for number, line in report.told:
+        project, sku, price, service = line.key
+        print(
+            f"  line {number}: {project} {sku} price {price} {service}:"
+            f" {line.quantity} units, {line.amount_pico} pico, recomputed, equal;"
+            f" rests on {len(line.resources)}"
+        )
+        if len(report.told) == 1:
+            print("".join(f"    {one}\n" for one in line.resources), end="")
+    print(f"  not shown: {NOT_SHOWN}")
+
+
 def _tell(report: Report) -> None:
     if report.checkpoint is not None:
         print(f"log {report.checkpoint.origin}, {report.checkpoint.size} entries")
@@ -135,6 +180,8 @@ def _tell(report: Report) -> None:
         print(f"  {claim.name:<13} {claim.state}{number}{detail}")
     for tag, count in sorted(report.unknown_tags.items()):
         print(f"  not known to this verifier: {count} x {tag}")
+    if isinstance(report, ProofReport):
+        _tell_invoice(report)
     for note in report.notes:
         print(f"  note: {' / '.join(note.split())}")
     print("VALID" if report.error is None else f"INVALID {report.error}")
@@ -145,6 +192,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["receipt"]:
             report, as_json = _receipt(arguments[1:])
+        elif arguments[:1] == ["invoice"]:
+            report, as_json = _invoice(arguments[1:])
         else:
             report, as_json = _bundle(arguments)
         if as_json:

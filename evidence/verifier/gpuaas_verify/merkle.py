@@ -5,7 +5,8 @@ i.e. of leaves `[index << level, (index + 1) << level)`. Only subtrees inside th
 for.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 
 from gpuaas_verify.errors import Invalid
@@ -114,6 +115,52 @@ def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:
             proof.append(range_root(start, middle, node))
             start = middle
     return proof[::-1]
+
+
+def sparse_proof(positions: Sequence[int], size: int, node: NodeReader) -> Iterator[bytes]:
+    """What `sparse_root` needs beside the leaves at the positions, which ascend, each below size.
+
+    RFC 6962's split from the root down: the hash of every subtree that holds none of the positions
+    while its sibling holds one, from left to right.
+    """
+    pending = [(0, size, 0, len(positions))]
+    while pending:
+        start, end, low, high = pending.pop()
+        if low == high:
+            yield range_root(start, end, node)
+        elif high - low < end - start:
+            middle = start + _split(end - start)
+            cut = bisect_left(positions, middle, low, high)
+            pending += ((middle, end, cut, high), (start, middle, low, cut))
+
+
+def sparse_root(
+    positions: Sequence[int], leaves: Sequence[bytes], size: int, hashes: Sequence[bytes]
+) -> bytes:
+    """The root of the tree of that size with these leaves at the positions, which ascend, each
+    below size; the rest of it is `hashes`, in the order of `sparse_proof`, all of them used.
+
+    Raises: Invalid `proof.hashes` when there are too few or too many.
+    """
+    rest = iter(hashes)
+
+    def root(start: int, end: int, low: int, high: int) -> bytes:
+        if low == high:
+            return next(rest)
+        if end - start == 1:
+            return leaves[low]
+        middle = start + _split(end - start)
+        cut = bisect_left(positions, middle, low, high)
+        left = root(start, middle, low, cut)
+        return sha256(b"\x01" + left + root(middle, end, cut, high)).digest()
+
+    try:
+        found = root(0, size, 0, len(positions))
+    except StopIteration:
+        raise Invalid("proof.hashes", "hashes are missing", member="hashes") from None
+    if next(rest, None) is not None:
+        raise Invalid("proof.hashes", "more hashes than are needed", member="hashes")
+    return found
 
 
 def consistency_proof(size1: int, size2: int, node: NodeReader) -> list[bytes]:

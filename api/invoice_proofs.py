@@ -1,0 +1,78 @@
+"""Proofs of an invoice and of its lines: what `gpuaas-verify invoice` derives them from."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from typing import IO, Annotated, Any, Final
+
+import psycopg
+from litestar import get
+from litestar.params import FromPath, PathParameter
+from litestar.response import Stream
+
+from api.body import FrontRequest
+from api.invoices import invoice_of
+from api.proofs import record
+from api.services import Services
+from api.viewing import viewed
+from evidence.proofs import signed
+from projections.billing_read import Invoice
+from projections.proving import prove
+
+MEDIA: Final = "application/x-tar"
+_PIECE: Final = 1 << 20
+_Number = Annotated[str, PathParameter(pattern="^(0|[1-9][0-9]{0,8})$")]
+
+
+@get("/v1/invoices/{invoice_id:str}/proof", media_type=MEDIA)
+async def invoice_proof(request: FrontRequest, invoice_id: FromPath[str]) -> Stream:
+    """Everything the invoice rests on, with its place in the signed log; 409 with Retry-After while
+    the invoice is not signed yet.
+    """
+    return await _answer(request, invoice_id, None)
+
+
+@get("/v1/invoices/{invoice_id:str}/lines/{number:str}/proof", media_type=MEDIA)
+async def line_proof(request: FrontRequest, invoice_id: FromPath[str], number: _Number) -> Stream:
+    """Likewise of one line, counted from 0 in the order of the invoice's file."""
+    return await _answer(request, invoice_id, int(number))
+
+
+async def _answer(request: FrontRequest, invoice_id: str, number: int | None) -> Stream:
+    services, position = await viewed(request)
+    found = await invoice_of(services, request, invoice_id, position)
+    note, checkpoint = signed(services.storage, found.from_position)
+    # What can be refused is refused before the status is sent: the file is whole then.
+    file, length = await services.reads.ask(_written, services, note, found, number)
+    try:
+        await record(services, request, "invoice", checkpoint.size, found.from_position)
+    except BaseException:
+        file.close()
+        raise
+    name = f"{found.number}.proof.tar" if number is None else f"{found.number}.{number}.proof.tar"
+    headers = {
+        "Content-Length": str(length),
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    return Stream(_pieces(file), media_type=MEDIA, headers=headers)
+
+
+def _written(
+    conn: psycopg.Connection[Any], services: Services, note: bytes, found: Invoice, line: int | None
+) -> tuple[IO[bytes], int]:
+    """A file without a name, at its beginning, and how long it is."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever sends it
+    try:
+        prove(conn, services.storage, note, found, line, file)
+        length = file.tell()
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file, length
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece

@@ -1,0 +1,343 @@
+"""An invoice, or one line of it, derived again offline from the entries it rests on.
+
+`gpuaas-invoice-proof/1`: evidence/invoice-proof.md says which bytes, and what they show.
+"""
+
+import io
+import re
+import stat
+from array import array
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from gpuaas_verify import attest, strict
+from gpuaas_verify.bundle import Report, Trust, check_signed
+from gpuaas_verify.checkpoint import Checkpoint, parse_decimal
+from gpuaas_verify.claims import ABSENT, CHECKED, UNCHECKED
+from gpuaas_verify.entry import NO_PREV, Entry, parse_entry
+from gpuaas_verify.errors import Invalid, Unreadable
+from gpuaas_verify.facts import check_fact, check_opened_key, check_origin
+from gpuaas_verify.merkle import HASH_BYTES, leaf_hash, sparse_root
+from gpuaas_verify.note import MAX_NOTE_BYTES
+from gpuaas_verify.pool import Pool
+from gpuaas_verify.proof_books import Derivation, Line
+from gpuaas_verify.proof_file import MEMBER as FILE
+from gpuaas_verify.proof_file import InvoiceFile, check_whole, parse_file
+from gpuaas_verify.proof_streams import FINALIZED, Streams
+from gpuaas_verify.source import Place, Reader, framed
+from gpuaas_verify.tarball import TarSource
+
+FORMAT: Final = "gpuaas-invoice-proof/1"
+CHECKPOINT, ENTRIES, HASHES, LEAVES, HEAD = (
+    "checkpoint",
+    "entries",
+    "hashes",
+    "leaves",
+    "proof.json",
+)
+MEMBERS: Final = (CHECKPOINT, ENTRIES, HASHES, FILE, LEAVES, HEAD)
+# What is read whole is bounded; entries are read in pieces.
+LIMITS: Final = {
+    CHECKPOINT: MAX_NOTE_BYTES,
+    HASHES: 1 << 28,
+    FILE: 1 << 28,
+    LEAVES: 1 << 28,
+    HEAD: 1 << 10,
+}
+STAGES: Final = (
+    "container", "note", "witnesses", "members", "leaves", "root", "file", "entries",
+    "attestations", "streams", "lines", "ends", "losses",
+)  # fmt: skip
+NOT_SHOWN: Final = (
+    "that no other price applied, that nothing was charged elsewhere or withheld, and what only the"
+    " whole bundle shows (other tenants, quota, devices, ledger)"
+)
+PER_TASK: Final = 1_024
+_POSITION: Final = re.compile(rb'\{"position":(0|[1-9][0-9]{0,18}),')
+_INVOICE: Final = f'"tag":"{FINALIZED}","org"'.encode()
+
+
+@dataclass
+class ProofReport(Report):
+    """`invoice`: number, currency and totals as derived; `told`: (its number in the file, line)."""
+
+    stages: tuple[str, ...] = STAGES
+    invoice: dict[str, Any] = field(default_factory=dict)
+    told: list[tuple[int, Line]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        lines = [
+            {
+                "line": number,
+                **dict(zip(("project", "sku", "price", "service_period"), line.key, strict=True)),
+                "quantity": line.quantity,
+                "amount_pico": line.amount_pico,
+                "rests_on": list(line.resources),
+            }
+            for number, line in self.told
+        ]
+        return {**super().as_json(), "invoice": self.invoice, "lines": lines}
+
+
+class Shown(NamedTuple):
+    """What the entries' bytes alone say; `chunks` of many entries each."""
+
+    positions: array[int]
+    leaves: list[bytes]
+    chunks: list[Place]
+    invoice: Entry
+
+
+def verify_proof(path: Path, trust: Trust, jobs: int = 1) -> ProofReport:
+    """The report on a proof's file. Raises: Unreadable."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise Unreadable(f"{path} is not a file")
+    report = ProofReport()
+    try:
+        source = TarSource(path.open("rb"), path)
+    except Invalid as error:
+        report.fail(error)
+        return report
+    return _verified(source, trust, report, jobs)
+
+
+def verify_proof_bytes(data: bytes, trust: Trust) -> ProofReport:
+    """As `verify_proof`, of a proof in memory."""
+    report = ProofReport()
+    try:
+        source = TarSource(io.BytesIO(data))
+    except Invalid as error:
+        report.fail(error)
+        return report
+    return _verified(source, trust, report, 1)
+
+
+def _verified(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> ProofReport:
+    with closing(source):
+        report.add("container", CHECKED)
+        try:
+            _verify(source, trust, report, jobs)
+        except Invalid as error:
+            report.fail(error)
+    return report
+
+
+def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> None:
+    checkpoint = check_signed(_read(source, CHECKPOINT), trust, report)
+    report.checkpoint = checkpoint
+    _check_names(source)
+    head = _head(_read(source, HEAD))
+    report.add("members", CHECKED, len(MEMBERS))
+    shown = _leaves(source, checkpoint)
+    report.add("leaves", CHECKED, len(shown.leaves))
+    hashes = _hashes(source, HASHES)
+    root = sparse_root(shown.positions, shown.leaves, checkpoint.size, hashes)
+    if root != checkpoint.root:
+        raise Invalid("checkpoint.root", "the entries have another root", field="root")
+    report.add("root", CHECKED, len(hashes))
+    invoice = shown.invoice
+    check_fact(invoice)
+    file = parse_file(_read(source, FILE), invoice)
+    wanted = _wanted(head, invoice, file)
+    report.add("file", CHECKED, len(file.lines))
+    streams = Streams(invoice)
+    with Derivation(invoice.fact["period"]) as books:
+        _check_entries(source, shown, trust, checkpoint, streams, books, jobs, report)
+        stated = books.head(invoice)
+        charged = books.charged(None if wanted is None else file.lines[wanted][:4])
+        streams.finish(charged, books.prices, books.periods)
+        report.add("streams", CHECKED, streams.resources)
+        _check_lines(books, invoice, file, wanted, stated, report)
+        _tell(books, streams, invoice, report)
+
+
+def _read(source: TarSource, name: str) -> bytes:
+    place = source.find(name)
+    if place is None:
+        raise Invalid("proof.missing", "the proof lacks a member", member=name)
+    if place.size > LIMITS[name]:
+        raise Invalid("proof.oversized", f"longer than {LIMITS[name]} bytes", member=name)
+    return source.read(place)
+
+
+def _check_names(source: TarSource) -> None:
+    for name in source.names():
+        if name not in MEMBERS:
+            raise Invalid("member.unexpected", "no proof has it", member=name)
+
+
+def _head(data: bytes) -> dict[str, Any]:
+    head = strict.decode(data)
+    if tuple(head) != ("format", "number", "line") or head["format"] != FORMAT:
+        raise Invalid("proof.head", f"not {FORMAT}", member=HEAD, field="format")
+    return head
+
+
+def _hashes(source: TarSource, name: str) -> list[bytes]:
+    data = _read(source, name)
+    if len(data) % HASH_BYTES:
+        raise Invalid("proof.hashes", "not hashes of 32 bytes", member=name)
+    return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+
+
+def _leaves(source: TarSource, checkpoint: Checkpoint) -> Shown:
+    """Each entry is the one that `leaves` names, at an ascending position of the tree; the hashes
+    are of the tree's leaves once the root is.
+    """
+    place = source.find(ENTRIES)
+    if place is None:
+        raise Invalid("proof.missing", "the proof lacks a member", member=ENTRIES)
+    leaves = _hashes(source, LEAVES)
+    positions, chunks, invoices = array("q"), list[Place](), list[bytes]()
+    at, begun, last = 0, 0, -1
+    for number, raw in enumerate(framed(source.pieces(place), "entries.malformed", ENTRIES)):
+        matched = _POSITION.match(raw)
+        position = None if matched is None else parse_decimal(matched[1].decode())
+        if position is None or not last < position < checkpoint.size:
+            detail = f"no position of the tree after {last}"
+            raise Invalid("proof.order", detail, position=position, member=ENTRIES)
+        if number >= len(leaves) or leaf_hash(raw) != leaves[number]:
+            raise Invalid("leaf.mismatch", "not its hash", position=position, member=ENTRIES)
+        positions.append(position)
+        last, at = position, at + 2 + len(raw)
+        if _INVOICE in raw[:700]:
+            invoices.append(raw)
+        if (number + 1) % PER_TASK == 0:
+            chunks.append(Place(ENTRIES, at - begun, place.offset + begun))
+            begun = at
+    if at > begun:
+        chunks.append(Place(ENTRIES, at - begun, place.offset + begun))
+    if len(leaves) != len(positions):
+        raise Invalid("proof.hashes", "more hashes than entries", member=LEAVES)
+    if len(invoices) != 1:
+        raise Invalid("proof.invoice", f"{len(invoices)} invoices, not one", member=ENTRIES)
+    return Shown(positions, leaves, chunks, parse_entry(invoices[0]))
+
+
+def _wanted(head: dict[str, Any], invoice: Entry, file: InvoiceFile) -> int | None:
+    """The line that is shown, counted from 0; None: all of them."""
+    if head["number"] != invoice.fact["number"]:
+        raise Invalid("proof.head", "of another invoice", member=HEAD, field="number")
+    line: int | None = head["line"]
+    if line is not None and (type(line) is not int or not 0 <= line < len(file.lines)):
+        raise Invalid("proof.head", "the invoice has no such line", member=HEAD, field="line")
+    return line
+
+
+def check_chunk(source: Reader, place: Place) -> int:
+    """How many words of nodes there are in these entries, all of them whole. In worker processes.
+
+    Raises: Invalid as `parse_entry`, `check_fact` and `check_words`, with the position.
+    """
+    spoken = 0
+    for raw in framed(source.pieces(place), "entries.malformed", ENTRIES):
+        entry = parse_entry(raw)
+        try:
+            check_fact(entry)
+        except Invalid as error:
+            raise error.at(position=entry.position) from None
+        if entry.tag in attest.SAID:
+            attest.check_words(entry)
+            spoken += 1
+    return spoken
+
+
+def _check_entries(
+    source: TarSource,
+    shown: Shown,
+    trust: Trust,
+    checkpoint: Checkpoint,
+    streams: Streams,
+    books: Derivation,
+    jobs: int,
+    report: ProofReport,
+) -> None:
+    """Every entry is right by itself, after those shown before it, and in its stream; the books are
+    fed with those that count.
+    """
+    words, spoken, before = attest.Attestations(), 0, (-1, b"", 0)
+    with Pool(source, jobs) as pool, closing(words):
+        checked = pool.map(check_chunk, iter(shown.chunks))
+        for place, count in zip(shown.chunks, checked, strict=True):
+            spoken += count
+            for raw in framed(source.pieces(place), "entries.malformed", ENTRIES):
+                entry = parse_entry(raw)
+                before = _check_neighbour(entry, raw, before)
+                if entry.position == 0:
+                    check_origin(entry, checkpoint.origin)
+                    check_opened_key(entry, trust.keys)
+                if not streams.admit(entry):
+                    continue
+                if entry.tag in attest.WATCHED and entry.tag != "gpuaas.runtime.lost.v1":
+                    words.apply(entry)
+                books.feed(entry)
+    if shown.positions[0] != 0:
+        raise Invalid("proof.missing", "entry 0 says which log it is", position=0)
+    report.add("entries", CHECKED, len(shown.positions))
+    report.add("attestations", CHECKED if spoken else ABSENT, spoken)
+
+
+def _check_neighbour(
+    entry: Entry, raw: bytes, before: tuple[int, bytes, int]
+) -> tuple[int, bytes, int]:
+    position, last, at_us = before
+    expected = leaf_hash(last).hex() if position >= 0 else NO_PREV
+    if entry.position == position + 1 and entry.prev != expected:
+        detail = "not the leaf hash before it"
+        raise Invalid("entry.prev", detail, position=entry.position, field="prev")
+    if entry.at_us < at_us:
+        detail = "earlier than an entry before"
+        raise Invalid("entry.at_us", detail, position=entry.position, field="at_us")
+    return entry.position, raw, entry.at_us
+
+
+def _check_lines(
+    books: Derivation,
+    invoice: Entry,
+    file: InvoiceFile,
+    wanted: int | None,
+    head: dict[str, Any],
+    report: ProofReport,
+) -> None:
+    derived: Iterator[Line | None] = books.lines()
+    if wanted is not None:
+        key = file.lines[wanted][:4]
+        found = [line for line in books.lines() if line.key == key]
+        _same(wanted, found[0] if found else None, file.lines[wanted])
+        report.told = [(wanted, found[0])]
+    else:
+        for number, (line, stated) in enumerate(zip_longest(derived, file.lines)):
+            _same(number, line, stated)
+            assert line is not None, "told by _same"
+            report.told.append((number, line))
+    check_whole(file, invoice, head)
+    if wanted is None:
+        books.finalize(invoice)
+    report.add("lines", CHECKED, len(report.told), "recomputed, equal")
+
+
+def _same(number: int, line: Line | None, stated: tuple[Any, ...] | None) -> None:
+    derived = None if line is None else (*line.key, line.quantity, line.amount_pico)
+    if derived == stated:
+        return
+    names = (*("project", "sku", "price", "service_period"), "quantity", "amount_pico")
+    if derived is None or stated is None:
+        detail = "stated, not derived" if derived is None else "derived, not stated"
+        raise Invalid("proof.line", detail, table="lines", row=number)
+    for name, mine, other in zip(names, derived, stated, strict=True):
+        if mine != other:
+            detail = f"{name} is {other}, derived {mine}"
+            raise Invalid("proof.line", detail, table="lines", row=number, field=name)
+
+
+def _tell(books: Derivation, streams: Streams, invoice: Entry, report: ProofReport) -> None:
+    names = ("number", "currency", "minor_digits", "total_pico", "total_minor", "line_count")
+    report.invoice = {name: invoice.fact[name] for name in names}
+    detail = "that nothing of these came later and before the invoice" if streams.open else ""
+    report.add("ends", UNCHECKED if streams.open else CHECKED, streams.open, detail)
+    detail = "ends by loss, by the platform's word: renewals not shown" if books.unshown else ""
+    report.add("losses", UNCHECKED if books.unshown else CHECKED, books.unshown, detail)

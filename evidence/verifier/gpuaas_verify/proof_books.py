@@ -1,0 +1,174 @@
+"""The books of one invoice, derived from the entries its proof holds: rating.md, once more scoped.
+
+The same derivation as a whole log's (books_*.py), without what needs other tenants' entries: who
+else held a device, quota, sanitization. evidence/invoice-proof.md section 4.
+"""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from gpuaas_verify.books_invoice import Invoicing, derive_lines
+from gpuaas_verify.books_life import Lives
+from gpuaas_verify.books_metered import Metered
+from gpuaas_verify.books_rating import RATED, Charging
+from gpuaas_verify.books_shape import check_shape
+from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.books_volumes import Volumes
+from gpuaas_verify.entry import Entry
+from gpuaas_verify.errors import Invalid
+
+type Key = tuple[str, str, int, str]  # project, sku, price, service period
+
+LOST: Final = "gpuaas.runtime.lost.v1"
+VOLUME_LOST: Final = "gpuaas.volume.lost.v1"
+# Of a volume, only what is charged: who had it attached when, other streams would have to show.
+OF_VOLUMES: Final = ("created", "formatted", "grown", "wiped", "lost")
+_RESOURCE, _PRICE = RATED.index("resource"), RATED.index("price")
+_PERIOD, _BOOKED = RATED.index("period"), RATED.index("booked")
+
+
+class Line(NamedTuple):
+    """A line as derived, and the runtimes and volumes it rests on."""
+
+    key: Key
+    quantity: int
+    amount_pico: int
+    resources: tuple[str, ...]
+
+
+class Derivation:
+    """Fed in order what `Streams.admit` lets count, up to the invoice."""
+
+    def __init__(self, period: str) -> None:
+        self.unshown = 0  # ends that rest on the platform's word
+        self.prices: set[int] = set()  # positions of those that priced something
+        self.periods: set[str] = set()  # in which and for which something was charged
+        self._period = period
+        self._spill = Spill(None)
+        self._charging = Charging(self._spill)
+        self._invoicing = Invoicing(self._spill, self._charging)
+        metered = Metered(self._spill, self._charging)
+        volumes = Volumes(self._spill, self._charging, metered).handlers()
+        self._handlers = {
+            **Lives(self._spill, self._charging, metered).handlers(),
+            **{
+                f"gpuaas.volume.{name}.v1": volumes[f"gpuaas.volume.{name}.v1"]
+                for name in OF_VOLUMES
+            },
+            "gpuaas.meter.registered.v1": volumes["gpuaas.meter.registered.v1"],
+            "gpuaas.account.opened.v1": self._charging.open_account,
+            "gpuaas.period.opened.v1": self._charging.open_period,
+            "gpuaas.price.entry_published.v1": self._priced,
+            "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
+        }
+        self._resources: dict[Key, dict[str, None]] = {}
+        self._projects: dict[str, str] = {}
+        self._skus: dict[int, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._spill.close()
+
+    def feed(self, entry: Entry) -> None:
+        """The entry is taken into account. Raises: Invalid `books.*`, `rating.*`."""
+        handler = self._handlers.get(entry.tag)
+        if handler is None:
+            return
+        fact = check_shape(entry.position, entry.tag, entry.fact)
+        if entry.tag in {LOST, VOLUME_LOST}:
+            self._take_word(entry)
+        if "project" in fact:
+            self._projects[entry.stream] = fact["project"]
+        handler(entry.position, entry._asdict(), fact)
+        self._drain()
+
+    def _priced(self, position: int, _entry: Any, fact: Any) -> None:
+        self._skus[position] = f"{fact['meter']}:{fact['model']}"
+        self._charging.publish(position, fact)
+
+    def _take_word(self, entry: Entry) -> None:
+        """Where no renewal that says it is shown, the fact's instant stands, between the last
+        instant that was derived and the decision.
+        """
+        lost_us = entry.fact["lost_us"]
+        place = ("runtime", "", entry.stream)
+        if entry.tag == VOLUME_LOST:
+            place = ("volume", entry.stream, "")
+        item = self._spill.get(*place)
+        if item is None or "node" not in item:
+            return  # the handler says what is wrong
+        derived = max(item["previous"], item.get("lease") or 0)
+        if not derived < lost_us <= entry.fact["decided_us"]:
+            return
+        if entry.tag == LOST:
+            self._spill.put(*place, {**item, "lease": lost_us})
+            self.unshown += 1
+            return
+        node = self._spill.get("node", "", item["node"])
+        if node is not None and node["seen"] < lost_us:
+            self._spill.put("node", "", item["node"], {**node, "seen": lost_us})
+            self.unshown += 1
+
+    def _drain(self) -> None:
+        """Rows are needed for what they rest on alone."""
+        while (row := self._spill.peek("rated_interval")) is not None:
+            self._spill.pop("rated_interval")
+            self.prices.add(row[_PRICE])
+            self.periods |= {row[_PERIOD], row[_BOOKED]}
+            if row[_BOOKED] == self._period:
+                resource, price = row[_RESOURCE], row[_PRICE]
+                key = (self._projects[resource], self._skus[price], price, row[_PERIOD])
+                self._resources.setdefault(key, {})[resource] = None
+        while self._spill.peek("transfer") is not None:
+            self._spill.pop("transfer")
+
+    def lines(self) -> Iterator[Line]:
+        """The lines booked in the period, in their order."""
+        for project, sku, price, service, quantity, amount in derive_lines(
+            self._spill, self._period
+        ):
+            key = (project, sku, price, service)
+            yield Line(key, quantity, amount, tuple(self._resources.get(key, ())))
+
+    def charged(self, key: Key | None) -> set[str]:
+        """The runtimes and volumes with time booked in the period; with `key`, in that line."""
+        found = self._resources if key is None else {key: self._resources.get(key, {})}
+        return {resource for resources in found.values() for resource in resources}
+
+    def finalize(self, entry: Entry) -> None:
+        """The invoice's fact and file are what is derived, to the byte.
+
+        Raises: Invalid `books.invoice*`.
+        """
+        self._invoicing.finalized(entry.position, entry._asdict(), entry.fact)
+
+    def head(self, entry: Entry) -> dict[str, Any]:
+        """What the entries say of the invoice's account and period; `simulated`: of what is shown.
+
+        Raises: Invalid `books.org`, `books.account`, `books.period`, `books.invoice`.
+        """
+        position, fact = entry.position, entry.fact
+        account = self._charging.own_account(position, fact["account"], entry.org)
+        period = self._charging.period(position, fact["account"], fact["period"])
+        if fact["closed"] != period[3]:
+            detail = "its period was not closed there"
+            raise Invalid("books.invoice", detail, position=position, field="closed")
+        return {
+            "number": fact["number"],
+            "organization": account["org"],
+            "account": fact["account"],
+            "period": period[0],
+            "start_us": period[1],
+            "end_us": period[2],
+            "currency": account["currency"],
+            "minor_digits": account["digits"],
+            "simulated": self._spill.get("simulated", "", period[0]) is not None,
+        }

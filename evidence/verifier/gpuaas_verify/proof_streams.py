@@ -1,0 +1,212 @@
+"""Which entries an invoice proof holds: what it rests on, all of each stream, nothing in vain.
+
+evidence/invoice-proof.md section 2. Fed every entry in order; what only the end shows is told by
+`finish`. In memory: a few words for each stream.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from gpuaas_verify.entry import Entry
+from gpuaas_verify.errors import Invalid
+from gpuaas_verify.facts import OPENED
+
+ACCOUNT: Final = "gpuaas.account.opened.v1"
+ENROLLED: Final = "gpuaas.node.enrolled.v1"
+ANCHORED: Final = "gpuaas.node.anchored.v1"
+RENEWED: Final = "gpuaas.node.lease_renewed.v1"
+PERIOD: Final = "gpuaas.period.opened.v1"
+CLOSED: Final = "gpuaas.period.closed.v1"
+PRICED: Final = "gpuaas.price.entry_published.v1"
+METERED: Final = "gpuaas.meter.registered.v1"
+FINALIZED: Final = "gpuaas.invoice.finalized.v1"
+SEALED: Final = "gpuaas.evidence.file_sealed.v1"
+# By kind of stream: what a proof may hold of it. Of runtimes and volumes it holds everything.
+MAY: Final = {
+    "log": frozenset({OPENED}),
+    "account": frozenset({ACCOUNT}),
+    "period": frozenset({PERIOD, CLOSED}),
+    "project": frozenset({"gpuaas.project.created.v1"}),
+    "invoice": frozenset({FINALIZED}),
+    "files": frozenset({SEALED}),
+    "pricebook": frozenset({PRICED}),
+    "meter": frozenset({METERED}),
+    "node": frozenset({ENROLLED, ANCHORED, RENEWED}),
+}
+RESOURCES: Final = ("runtime", "volume")
+FIRST: Final = ("gpuaas.runtime.requested.v1", "gpuaas.volume.created.v1")
+PLACED: Final = ("gpuaas.runtime.allocated.v1", "gpuaas.volume.created.v1")
+# With these a runtime or volume is over: nothing that follows costs anything.
+LAST: Final = frozenset({
+    "gpuaas.runtime.stopped.v1",
+    "gpuaas.runtime.failed.v1",
+    "gpuaas.runtime.lost.v1",
+    "gpuaas.runtime.cancelled.v1",
+    "gpuaas.volume.wiped.v1",
+    "gpuaas.volume.lost.v1",
+})  # fmt: skip
+STORAGE: Final = ("storage.capacity", "MiB-us", "lifecycle")
+ONCE: Final = frozenset({ACCOUNT, SEALED, METERED})
+
+
+class Streams:
+    """Held against the invoice's fact; its period's close is the last that counts for it."""
+
+    def __init__(self, invoice: Entry) -> None:
+        self.projects: dict[str, str] = {}  # of each runtime and volume
+        self._ended: set[str] = set()  # streams that are over, or shown to go on beyond the close
+        self._invoice = invoice
+        self._last: int = invoice.fact["closed"]
+        self._versions: dict[str, tuple[int, int]] = {}  # shown version, and where it stands
+        self._made: set[str] = set()  # projects
+        self._once: set[str] = set()
+        self._prices: dict[int, dict[str, Any]] = {}
+        self._periods: dict[str, tuple[int, int]] = {}  # sequence, and where it was opened
+        self._closed: dict[str, int] = {}
+        self._latest: dict[tuple[str, str], int] = {}  # by node and tag
+        self._vain: dict[int, str] = {}  # positions of nodes' entries that nothing rests on so far
+        self._renewed: dict[str, int] = {}
+
+    @property
+    def resources(self) -> int:
+        return len(self.projects)
+
+    @property
+    def open(self) -> int:
+        """Of how many runtimes and volumes no later entry before the close is excluded."""
+        return len(self.projects) - len(self._ended)
+
+    def admit(self, entry: Entry) -> bool:
+        """True when the entry counts, False for the one by which a stream is shown to go on.
+
+        Raises: Invalid `proof.foreign`, `proof.needless`, `proof.version`.
+        """
+        kind, tag, fact = entry.stream[:-37], entry.tag, entry.fact
+        if entry.org not in {"-", self._invoice.org}:
+            raise _fail("foreign", f"of {entry.org}", entry, "org")
+        if kind in RESOURCES:
+            return self._resource(entry)
+        if tag not in MAY.get(kind, ()):
+            raise _fail("foreign", f"no proof holds {tag}", entry, "tag")
+        if kind == "node":
+            self._node(entry)
+        elif tag == ACCOUNT and entry.stream != self._invoice.fact["account"]:
+            raise _fail("foreign", "another account", entry, "stream")
+        elif kind == "period":
+            self._period(entry)
+        elif kind == "project":
+            self._made.add(entry.stream)
+        elif tag == PRICED:
+            self._prices[entry.position] = fact
+        elif tag == SEALED:
+            self._check_sealed(entry)
+        elif tag == METERED and tuple(fact.values())[:3] != STORAGE:
+            raise _fail("needless", "nothing is charged by it", entry, "meter")
+        if tag in ONCE and tag in self._once:
+            raise _fail("needless", "a second one", entry, "tag")
+        self._once.add(tag)
+        return True
+
+    def _resource(self, entry: Entry) -> bool:
+        stream, fact = entry.stream, entry.fact
+        if stream in self._ended:
+            raise _fail("needless", "it was over before", entry, "version")
+        version, _ = self._versions.get(stream, (0, 0))
+        if entry.version != version + 1:
+            raise _fail("version", f"version {version + 1} is next", entry, "version")
+        self._versions[stream] = (entry.version, entry.position)
+        if entry.tag in FIRST:
+            if fact["account"] != self._invoice.fact["account"]:
+                raise _fail("foreign", "charged to another account", entry, "account")
+            self.projects[stream] = fact["project"]
+        if entry.position > self._last or entry.tag in LAST:
+            self._ended.add(stream)
+        if entry.position > self._last:
+            return False
+        if entry.tag in PLACED:
+            self._rest(fact["node"], ENROLLED)
+        if "attested" in fact:
+            self._rest(fact["attested"]["node"], ENROLLED, ANCHORED)
+        return True
+
+    def _node(self, entry: Entry) -> None:
+        node, tag = entry.stream, entry.tag
+        if tag == RENEWED:
+            self._rest(node, ENROLLED, ANCHORED)
+            for runtime in entry.fact["runtimes"]:
+                self._renewed.setdefault(runtime, entry.position)
+            return
+        if tag == ANCHORED:
+            self._rest(node, ENROLLED)
+        self._latest[node, tag] = entry.position
+        self._vain[entry.position] = node
+
+    def _rest(self, node: str, *tags: str) -> None:
+        """What follows rests on the node's latest entries of these tags."""
+        for tag in tags:
+            self._vain.pop(self._latest.get((node, tag), -1), None)
+
+    def _period(self, entry: Entry) -> None:
+        if entry.fact["account"] != self._invoice.fact["account"]:
+            raise _fail("foreign", "of another account", entry, "account")
+        if entry.tag == CLOSED:
+            self._closed[entry.stream] = entry.position
+        else:
+            self._periods[entry.stream] = (entry.fact["sequence"], entry.position)
+
+    def _check_sealed(self, entry: Entry) -> None:
+        invoice, fact = self._invoice, entry.fact
+        for field, right in (
+            ("name", fact["name"] == invoice.fact["file"]),
+            ("sha256", fact["sha256"] == invoice.fact["sha256"]),
+            ("cause", entry.cause == invoice.cause),
+        ):
+            if not right:
+                raise _fail("file", "not the seal of the invoice's file", entry, field)
+
+    def finish(self, charged: set[str], prices: set[int], periods: set[str]) -> None:
+        """Nothing when every entry is needed and none of these is missing.
+
+        Args:
+            charged: the runtimes and volumes that the invoice, or its line, charges.
+            prices: positions of the entries that priced them, in whatever period.
+            periods: those in which, and for which, they were charged.
+
+        Raises: Invalid `proof.foreign`, `proof.needless`, `proof.missing`.
+        """
+        at = self._invoice.position
+        if SEALED not in self._once:
+            raise Invalid("proof.missing", f"no {SEALED}", position=at, field="file")
+        for stream in self.projects:
+            if stream not in charged:
+                where = self._versions[stream][1]
+                raise Invalid("proof.needless", f"{stream} is not charged", position=where)
+        for runtime, position in self._renewed.items():
+            if runtime not in self.projects:
+                detail = f"names {runtime}"
+                raise Invalid("proof.foreign", detail, position=position, field="runtimes")
+        for position in [*self._vain, *(one for one in self._prices if one not in prices)]:
+            raise Invalid("proof.needless", "nothing rests on it", position=position)
+        if self._made != set(self.projects.values()):
+            raise Invalid("proof.missing", "not the projects charged", position=at, field="project")
+        if (METERED in self._once) != any(one.startswith("volume-") for one in self.projects):
+            raise Invalid("proof.missing", "not the meters of what is charged", position=at)
+        self._check_periods({*periods, self._invoice.fact["period"]})
+
+    def _check_periods(self, used: Iterable[str]) -> None:
+        """All up to the last that is used, those up to the invoice's closed."""
+        last = max(self._periods[period][0] for period in used)
+        invoiced, _ = self._periods[self._invoice.fact["period"]]
+        for period, (sequence, opened) in self._periods.items():
+            closed = self._closed.get(period)
+            if sequence > last:
+                raise Invalid("proof.needless", "nothing is charged in it", position=opened)
+            if closed is not None and sequence > invoiced:
+                raise Invalid("proof.needless", "closed after the invoice's", position=closed)
+            if closed is None and sequence <= invoiced:
+                detail = "the close of an earlier period"
+                raise Invalid("proof.missing", detail, position=opened, field="closed_us")
+
+
+def _fail(code: str, detail: str, entry: Entry, field: str) -> Invalid:
+    return Invalid(f"proof.{code}", detail, position=entry.position, field=field)

@@ -1,0 +1,320 @@
+"""Which entries an invoice, or one line of it, rests on: what its proof holds.
+
+evidence/invoice-proof.md section 2. Runtimes and volumes are found by the sealed rows that charge
+them, a page at a time; what they cost the verifier derives by itself.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, Final
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from domain.errors import DomainError
+from evidence.files import sealed_content
+from evidence.proofs import write_proof
+from evidence.reader import decode_entry, open_entry
+from evidence.storage import Storage
+from gpuaas_verify.checkpoint import parse_checkpoint
+from gpuaas_verify.note import parse_note
+from gpuaas_verify.proof_file import FORMAT
+from gpuaas_verify.proof_streams import LAST, PLACED
+from projections.asof import fetch
+from projections.billing_read import Invoice, periods
+
+RESOURCES_A_PAGE: Final = 500
+METERS: Final = ("gpu.time", "storage.capacity")
+_SPOKEN: Final = b'"attested":{'  # no text of a fact holds a bare quotation mark
+
+
+class Line(Struct, frozen=True):
+    """What makes one line of an invoice, as its file says."""
+
+    project: str
+    sku: str
+    price: int
+    service_period: str
+
+
+class _File(Struct, frozen=True):
+    format: str
+    lines: tuple[Line, ...]
+
+
+class _Resource(Struct, frozen=True):
+    resource: str
+    node: str
+
+
+class _At(Struct, frozen=True):
+    position: int
+
+
+class _Of(Struct, frozen=True):
+    node: str
+    position: int
+
+
+class _Lost(Struct, frozen=True):
+    """A runtime's end by loss, and a renewal of its node that may say it."""
+
+    runtime: str
+    node: str
+    renewal: int
+
+
+# Those with time booked in the period; with a line, in that line.
+_CHOSEN: Final = """
+SELECT u.resource, coalesce(q.node, o.node) AS node FROM (
+  SELECT DISTINCT u.resource FROM views.rated_interval u
+  LEFT JOIN views.runtime r ON r.runtime = u.resource AND [r]
+  LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
+  WHERE u.booked = %(period)s AND [u] AND u.resource > %(after)s AND u.meter = ANY (%(meters)s)
+    AND (%(project)s::text IS NULL OR (u.price = %(price)s AND u.period = %(service)s
+      AND coalesce(r.project, o.project) = %(project)s))
+    AND (%(names)s::text[] IS NULL OR u.resource = ANY (%(names)s))
+  ORDER BY u.resource LIMIT %(limit)s) u
+LEFT JOIN views.runtime_place q ON q.runtime = u.resource AND [q]
+LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
+ORDER BY u.resource
+"""
+_STREAMS: Final = """
+SELECT e.stream, e.position, e.entry FROM log.entry e
+WHERE e.stream = ANY (%(streams)s) AND e.position < %(size)s ORDER BY e.stream, e.version
+"""
+_PROJECTS: Final = """
+SELECT p.from_position AS position FROM views.project p WHERE p.project IN (
+  SELECT r.project FROM views.runtime r WHERE r.runtime = ANY (%(streams)s)
+  UNION SELECT o.project FROM views.volume o WHERE o.volume = ANY (%(streams)s))
+"""
+# By whatever charged them up to the close, and in which periods.
+_PRICES: Final = """
+SELECT DISTINCT u.price AS position FROM views.rated_interval u
+WHERE u.resource = ANY (%(streams)s) AND u.cause <= %(closed)s AND u.meter = ANY (%(meters)s)
+"""
+_USED: Final = """
+SELECT DISTINCT x.period FROM views.rated_interval u
+CROSS JOIN LATERAL (VALUES (u.period), (u.booked)) x (period)
+WHERE u.resource = ANY (%(streams)s) AND u.cause <= %(closed)s AND u.meter = ANY (%(meters)s)
+"""
+_LOST: Final = """
+SELECT s.runtime, q.node, l.from_position AS renewal FROM views.runtime_state s
+JOIN views.runtime_place q ON q.runtime = s.runtime
+JOIN views.node_lease l ON l.node = q.node AND l.renewed_us = s.since_us
+  AND l.from_position < s.from_position
+WHERE s.runtime = ANY (%(streams)s) AND s.state = 'lost' AND s.from_position <= %(closed)s
+ORDER BY s.runtime, l.from_position
+"""
+_ENROLLED: Final = """
+SELECT n.node, n.from_position AS position FROM views.node_identity n
+WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
+"""
+_ANCHORED: Final = """
+SELECT n.node, n.from_position AS position FROM views.node_anchor n
+WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
+"""
+_ACCOUNT: Final = """
+SELECT a.from_position AS position FROM views.account a WHERE a.account = %(account)s
+"""
+_SEAL: Final = """
+SELECT t.from_position AS position FROM views.sealed_file t
+WHERE hashtextextended(t.name, 0) = hashtextextended(%(file)s, 0) AND t.name = %(file)s
+ORDER BY t.from_position LIMIT 1
+"""
+# The first of the meter of storage: what is created after it is metered.
+_METER: Final = """
+SELECT m.from_position AS position FROM views.meter m
+WHERE m.meter = 'storage.capacity' AND m.unit = 'MiB-us' AND m.source = 'lifecycle'
+ORDER BY m.from_position LIMIT 1
+"""
+_ENTRIES: Final = """
+SELECT entry FROM log.entry WHERE position = ANY (%(positions)s) ORDER BY position
+"""
+
+
+def prove(
+    conn: psycopg.Connection[Any],
+    storage: Storage,
+    note: bytes,
+    invoice: Invoice,
+    number: int | None,
+    out: BinaryIO,
+) -> None:
+    """The invoice's proof, or that of its line `number` counted from 0, written to `out`.
+
+    Raises: DomainError resource.unknown (it has no such line), invoice.not_provable,
+    storage.missing, file.changed.
+    """
+    data = sealed_content(storage, invoice.sha256)
+    file = msgspec.json.decode(data, type=_File)
+    line = None if number is None else _line(file, number)
+    _check_provable(file, line)
+    size = parse_checkpoint(parse_note(note).text).size
+
+    def read(positions: Sequence[int]) -> Iterator[bytes]:
+        asked = {"positions": list(positions)}
+        for (entry,) in conn.execute(_ENTRIES, asked, binary=True):
+            yield entry
+
+    positions = _Chosen(conn, invoice, line, size).positions()
+    write_proof(out, storage, note, positions, read, (invoice.number, data), number)
+
+
+def _line(file: _File, number: int) -> Line:
+    if not 0 <= number < len(file.lines):
+        raise DomainError("resource.unknown", f"the invoice has {len(file.lines)} lines, from 0 on")
+    return file.lines[number]
+
+
+def _check_provable(file: _File, line: Line | None) -> None:
+    if file.format != FORMAT:
+        raise DomainError("invoice.not_provable", f"no proof of {file.format} yet")
+    for one in file.lines if line is None else (line,):
+        if one.sku.partition(":")[0] not in METERS:
+            detail = f"{one.sku} rests on readings, which only the whole bundle has"
+            raise DomainError("invoice.not_provable", detail)
+
+
+class _Chosen:
+    """Positions, gathered page by page: 8 bytes an entry, and what is asked of each node."""
+
+    def __init__(
+        self, conn: psycopg.Connection[Any], invoice: Invoice, line: Line | None, size: int
+    ) -> None:
+        self._conn = conn
+        self._invoice = invoice
+        self._asked: dict[str, Any] = {
+            "period": invoice.period,
+            "project": None if line is None else line.project,
+            "price": None if line is None else line.price,
+            "service": None if line is None else line.service_period,
+            "closed": invoice.closed,
+            "account": invoice.account,
+            "file": invoice.file,
+            "size": size,
+            "meters": list(METERS),
+        }
+        self._found = array("q", [0, invoice.from_position])
+        self._periods = {invoice.period}
+        self._nodes: dict[str, _Node] = defaultdict(_Node)
+
+    def positions(self) -> array[int]:
+        """Ascending, each once."""
+        volumes, lost = False, list[_Lost]()
+        for page in self._resources():
+            of = {one.resource: one.node for one in page}
+            streams = list(of)
+            self._streams(of)
+            for query in (_PROJECTS, _PRICES):
+                self._add(query, streams=streams)
+            used = self._conn.execute(_USED, {**self._asked, "streams": streams})
+            self._periods |= {period for (period,) in used}
+            lost += fetch(self._conn, _Lost, _LOST, {**self._asked, "streams": streams})
+            volumes = volumes or any(stream.startswith("volume-") for stream in streams)
+        self._renewals(lost)
+        for query in (_ACCOUNT, _SEAL, _METER) if volumes else (_ACCOUNT, _SEAL):
+            self._add(query)
+        self._of_periods()
+        self._of_nodes()
+        return array("q", sorted(set(self._found)))
+
+    def _add(self, query: Any, **more: Any) -> None:
+        rows = fetch(self._conn, _At, query, {**self._asked, **more})
+        self._found.extend(one.position for one in rows)
+
+    def _resources(self, names: list[str] | None = None) -> Iterator[list[_Resource]]:
+        asked = {**self._asked, "after": "", "names": names, "limit": RESOURCES_A_PAGE}
+        while page := fetch(self._conn, _Resource, _CHOSEN, asked):
+            yield page
+            asked["after"] = page[-1].resource
+
+    def _streams(self, of: dict[str, str]) -> None:
+        """All of each stream up to its end or the close, and the first entry after that."""
+        beyond, closed = set[str](), self._invoice.closed
+        rows = self._conn.execute(_STREAMS, {**self._asked, "streams": list(of)}, binary=True)
+        for stream, position, entry in rows:
+            if stream in beyond:
+                continue
+            self._found.append(position)
+            tag = open_entry(entry).tag
+            if position > closed or tag in LAST:
+                beyond.add(stream)
+            if position <= closed:
+                node = self._nodes[of[stream]]
+                if tag in PLACED:
+                    node.placed.append(position)
+                if _SPOKEN in entry:
+                    node.spoke.append(position)
+
+    def _renewals(self, lost: list[_Lost]) -> None:
+        """Of each lost runtime the last renewal that says when, if it names no runtime but those of
+        the proof: what else ran there is nobody's business.
+        """
+        last: dict[str, _Lost] = {}
+        for one in lost:
+            if one.runtime in self._named(one.renewal):
+                last[one.runtime] = one
+        for one in last.values():
+            names = self._named(one.renewal)
+            if sum(len(page) for page in self._resources(names)) == len(set(names)):
+                self._found.append(one.renewal)
+                self._nodes[one.node].spoke.append(one.renewal)
+
+    def _named(self, renewal: int) -> list[str]:
+        row = self._conn.execute(_ENTRIES, {"positions": [renewal]}, binary=True).fetchone()
+        if row is None:
+            raise DomainError("storage.missing", "an entry of the proof is not in the database")
+        fact: Any = decode_entry(row[0]).fact
+        return list(fact.runtimes)
+
+    def _of_periods(self) -> None:
+        """Every one up to the last that is charged in; those up to the invoice's were closed, and
+        no later one was.
+        """
+        every = periods(self._conn, self._invoice.account)
+        last = max(one.sequence for one in every if one.period in self._periods)
+        [mine] = [one.sequence for one in every if one.period == self._invoice.period]
+        for one in every:
+            closed = one.closed is not None and one.closed <= self._invoice.closed
+            if closed != (one.sequence <= mine):
+                detail = "its periods were not closed one after the other"
+                raise DomainError("invoice.not_provable", detail)
+            if one.closed is not None and closed:
+                self._found.append(one.closed)
+            if one.sequence <= last:
+                self._found.append(one.from_position)
+
+    def _of_nodes(self) -> None:
+        """What its word and its clock rest on: the latest enrolment and anchor before each."""
+        asked = {"nodes": list(self._nodes)}
+        enrolled = _by_node(fetch(self._conn, _Of, _ENROLLED, asked))
+        anchored = _by_node(fetch(self._conn, _Of, _ANCHORED, asked))
+        for name, node in self._nodes.items():
+            anchors = _latest(anchored[name], node.spoke)
+            self._found.extend(anchors)
+            said = [*node.placed, *node.spoke, *anchors]
+            self._found.extend(_latest(enrolled[name], said))
+
+
+class _Node:
+    """Positions at which something was placed on it, and at which its word counts."""
+
+    def __init__(self) -> None:
+        self.placed = array("q")
+        self.spoke = array("q")
+
+
+def _by_node(rows: list[_Of]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        found[row.node].append(row.position)
+    return found
+
+
+def _latest(of: list[int], before: Sequence[int]) -> set[int]:
+    places = (bisect_left(of, position) for position in before)
+    return {of[place - 1] for place in places if place}

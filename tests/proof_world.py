@@ -1,0 +1,311 @@
+"""A small log with an invoice, and its proofs, chosen and put together by hand.
+
+Two organizations share a node. Ours is charged for two runtimes that stopped, one whose loss its
+node's renewal shows, one whose renewal names a neighbour, one that ran on past the period's end
+and a volume that grew. What each costs is worked out below, not derived.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from gpuaas_verify import strict
+from gpuaas_verify.books_invoice import invoice_bytes
+from gpuaas_verify.merkle import leaf_hash, nodes_of, sparse_proof
+from gpuaas_verify.source import frame
+from tests.bundles import (
+    ACCOUNT,
+    BOOT,
+    HOUR_US,
+    NODE,
+    NODE_KEY,
+    ORG,
+    PERIOD,
+    PICO,
+    START_US,
+    LogDraft,
+    attested,
+    opened,
+    private,
+    public_key,
+    signed_note,
+    tar_of,
+    uid,
+)
+
+FAR, PROJECT, OTHER_PROJECT = uid("node", 40), uid("project", 41), uid("project", 42)
+NEIGHBOUR, NEIGHBOURS_ACCOUNT = uid("organization", 43), uid("account", 44)
+NEIGHBOURS = uid("runtime", 45)
+BRIEF, ALONE, BESIDE, RUNNING = (uid("runtime", number) for number in range(50, 54))
+IDLE, VOLUME = uid("runtime", 54), uid("volume", 55)
+EARLIER, NEXT = uid("period", 63), uid("period", 56)
+INVOICE, FILES = uid("invoice", 57), uid("files", 58)
+NUMBER, FILE = "INV-1", "invoice-inv-1.json"
+END_US = START_US + 100 * HOUR_US
+GIB_HOUR = 1024 * HOUR_US
+ZONE = {"zone": "Etc/UTC", "tzdata": "2025b"}
+
+
+@dataclass
+class World:
+    """The log, and the names of its positions."""
+
+    log: LogDraft
+    at: dict[str, int] = field(default_factory=dict)
+    lines: list[tuple[Any, ...]] = field(default_factory=list)
+    simulated: bool = True
+
+
+def world(edit: Callable[[World], object] | None = None, *, simulated: bool = True) -> World:
+    """The right one; `edit` comes before the invoice is made of it."""
+    made = World(opened(), {"opened": 0}, simulated=simulated)
+    _people(made)
+    _prices(made)
+    _nodes(made)
+    _lives(made)
+    if edit is not None:
+        edit(made)
+    _invoiced(made)
+    return made
+
+
+def _people(made: World) -> None:
+    log, at = made.log, made.at
+    for org, account, name in (
+        (ORG, ACCOUNT, "account"),
+        (NEIGHBOUR, NEIGHBOURS_ACCOUNT, "neighbour"),
+    ):
+        fact = {"organization": org, "currency": "USD", "minor_digits": 2, **ZONE}
+        at[name] = log.add(account, "account.opened", {**fact, "opened_us": START_US}, org=org)
+    for project in (PROJECT, OTHER_PROJECT):
+        fact = {"organization": ORG, "department": uid("department", 8), "account": ACCOUNT}
+        fact |= {"name": private("p"), "created_us": START_US}
+        at[project] = log.add(project, "project.created", fact, org=ORG)
+    for name, period, account, org, number in (
+        ("earlier", EARLIER, ACCOUNT, ORG, 1),
+        ("first", PERIOD, ACCOUNT, ORG, 2),
+        ("next", NEXT, ACCOUNT, ORG, 3),
+        ("theirs", uid("period", 59), NEIGHBOURS_ACCOUNT, NEIGHBOUR, 1),
+    ):
+        start = START_US + (number - 2) * 100 * HOUR_US
+        fact = {"account": account, "sequence": number, "start_us": start}
+        fact |= {"end_us": start + 100 * HOUR_US, **ZONE, "opened_us": START_US}
+        at[name] = log.add(period, "period.opened", fact, org=org)
+    fact = {"account": ACCOUNT, "start_us": START_US - 100 * HOUR_US, "end_us": START_US}
+    at["shut"] = log.add(EARLIER, "period.closed", {**fact, "closed_us": START_US}, org=ORG)
+
+
+def _prices(made: World) -> None:
+    for name, account, model, pico, hour in (
+        ("default", "default", "T4", 3 * PICO, 0),
+        ("own", ACCOUNT, "T4", 2 * PICO, 10),
+        ("foreign", NEIGHBOURS_ACCOUNT, "T4", PICO, 0),
+        ("other", "default", "A100", 9 * PICO, 0),
+        ("storage", "default", "local", PICO // 100, 0),
+    ):
+        storage = model == "local"
+        fact: dict[str, Any] = {
+            "account": account,
+            "meter": "storage.capacity" if storage else "gpu.time",
+        }
+        fact |= {"model": model, "region": "-", "state": "existing" if storage else "usable"}
+        fact |= {"currency": "USD", "effective_from_us": START_US + hour * HOUR_US}
+        fact |= {"published_us": START_US, "price_pico": pico}
+        fact |= {"divisor": GIB_HOUR if storage else 1000 * HOUR_US}
+        made.at[name] = made.log.add(uid("pricebook", 6), "price.entry_published", fact)
+    fact = {"meter": "storage.capacity", "unit": "MiB-us", "source": "lifecycle"}
+    fact |= {"aggregation": "sum", "registered_us": START_US}
+    made.at["meter"] = made.log.add(uid("meter", 60), "meter.registered", fact)
+    fact = {**fact, "meter": "tokens", "unit": "token"}
+    made.at["tokens"] = made.log.add(uid("meter", 61), "meter.registered", fact)
+
+
+def _nodes(made: World) -> None:
+    log, at = made.log, made.at
+    for name, node, real in (("node", NODE, True), ("far", FAR, False)):
+        fact: dict[str, Any] = {"key": public_key(NODE_KEY).hex(), "model": "T4"}
+        fact |= {
+            "simulated": real and made.simulated,
+            "gpus": [{"index": n, "uuid": f"GPU-{n}"} for n in range(8)],
+        }
+        fact |= {"serial": "s", "enrolled_us": START_US}
+        at[name] = log.add(node, "node.enrolled", fact)
+        anchor = {"boot": BOOT, "boottime_us": 0, "anchor_us": START_US}
+        at[f"{name} anchor"] = log.spoken(node, "node.anchored", anchor, node=node)
+
+
+def requested(
+    made: World, runtime: str, project: str, account: str = ACCOUNT, org: str = ORG
+) -> None:
+    """Asked for and allocated on the shared node at START_US."""
+    fact: dict[str, Any] = {"project": project, "department": uid("department", 8)}
+    fact |= {"account": account, "name": private("r"), "devices": 1, "gpu_milli": 500}
+    fact |= {"models": ["T4"], "requested_us": START_US}
+    made.at[f"{runtime} requested"] = made.log.add(runtime, "runtime.requested", fact, org=org)
+    place: dict[str, Any] = {"allocation": uid("allocation", 9), "node": NODE, "model": "T4"}
+    place |= {"devices": [{"index": 0, "milli": 500}], "epoch": 1, "allocated_us": START_US}
+    made.at[f"{runtime} allocated"] = made.log.add(runtime, "runtime.allocated", place, org=org)
+
+
+def said(made: World, stream: str, what: str, hours: int, **more: Any) -> int:
+    """What the node says of the stream so many hours after START_US."""
+    kind = stream.partition("-")[0]
+    instant = START_US + hours * HOUR_US
+    fact = {**more, "boottime_us": hours * HOUR_US, f"{what}_us": instant, "decided_us": instant}
+    position = made.log.spoken(stream, f"{kind}.{what}", fact, more)
+    made.at[f"{stream} {what}"] = position
+    return position
+
+
+def renewed(made: World, runtimes: list[str], hours: int) -> int:
+    """The node's renewal that names them."""
+    instant = START_US + hours * HOUR_US
+    fact = {"runtimes": runtimes, "boottime_us": hours * HOUR_US, "renewed_us": instant}
+    fact["until_us"] = instant + 1
+    said: dict[str, Any] = {"runtimes": runtimes}
+    return made.log.spoken(NODE, "node.lease_renewed", fact, said)
+
+
+def lost(made: World, runtime: str, hours: int) -> int:
+    """Its node was gone since."""
+    fact = {"lost_us": START_US + hours * HOUR_US, "decided_us": START_US + 90 * HOUR_US}
+    made.at[f"{runtime} lost"] = made.log.add(runtime, "runtime.lost", fact, org=ORG)
+    return made.at[f"{runtime} lost"]
+
+
+def _lives(made: World) -> None:
+    log, at = made.log, made.at
+    for runtime in (BRIEF, ALONE, BESIDE, RUNNING, IDLE):
+        requested(made, runtime, OTHER_PROJECT if runtime == BRIEF else PROJECT)
+    requested(made, NEIGHBOURS, uid("project", 62), NEIGHBOURS_ACCOUNT, NEIGHBOUR)
+    fact: dict[str, Any] = {
+        "project": PROJECT,
+        "department": uid("department", 8),
+        "account": ACCOUNT,
+    }
+    fact |= {"node": NODE, "name": private("v"), "size_mib": 1024, "created_us": START_US}
+    at["volume"] = log.add(VOLUME, "volume.created", fact, org=ORG)
+    said(made, VOLUME, "formatted", 1, command=1, method="ext4_loop", bytes=1024 << 20)
+    for runtime in (BRIEF, ALONE, BESIDE, RUNNING):
+        said(made, runtime, "usable", 2)
+    at["renewed alone"] = renewed(made, [ALONE, BRIEF], 4)
+    said(made, BRIEF, "stopped", 6)
+    at["renewed beside"] = renewed(made, [BESIDE, NEIGHBOURS], 8)
+    lost(made, ALONE, 4)
+    lost(made, BESIDE, 8)
+    said(made, VOLUME, "grown", 51, command=2, size_mib=2048)
+    said(made, RUNNING, "degraded", 12)
+    said(made, RUNNING, "usable", 90)
+    said(made, RUNNING, "degraded", 104)
+
+
+def _invoiced(made: World) -> None:
+    log, at = made.log, made.at
+    fact: dict[str, Any] = {"account": ACCOUNT, "start_us": START_US, "end_us": END_US}
+    at["closed"] = log.add(PERIOD, "period.closed", {**fact, "closed_us": END_US}, org=ORG)
+    half = 500 * HOUR_US
+    # BRIEF 4 h, ALONE 2 h, BESIDE 6 h, RUNNING 8 h before and 2 + 10 h after the own price.
+    made.lines = [
+        (PROJECT, "gpu.time:T4", at["default"], PERIOD, 16 * half, 24 * PICO),
+        (PROJECT, "gpu.time:T4", at["own"], PERIOD, 12 * half, 12 * PICO),
+        (PROJECT, "storage.capacity:local", at["storage"], PERIOD, 148 * GIB_HOUR, 148 * PICO // 100),
+        (OTHER_PROJECT, "gpu.time:T4", at["default"], PERIOD, 4 * half, 6 * PICO),
+    ]  # fmt: skip
+    finish(made)
+    _rebooted(made)
+    at["beat"] = log.add(uid("log", 0), "log.heartbeat", {})
+
+
+def _rebooted(made: World) -> None:
+    """The node's next boot, in which RUNNING is stopped: no proof of the invoice holds its anchor."""
+    log, boot, now_us = made.log, "b1" * 16, START_US + 105 * HOUR_US
+    for stream, what, fact in (
+        (NODE, "node.anchored", {"boot": boot, "boottime_us": 7, "anchor_us": now_us}),
+        (
+            RUNNING,
+            "runtime.stopped",
+            {"boottime_us": 7, "stopped_us": now_us, "decided_us": now_us},
+        ),
+    ):
+        log.seq += 1
+        words = attested(stream, f"gpuaas.{what}.v1", 7, {}, seq=log.seq, boot=boot)
+        org = "-" if stream == NODE else ORG
+        made.at[what] = log.add(stream, what, {**fact, "attested": words}, org=org)
+
+
+def head(made: World) -> dict[str, Any]:
+    """What stands in the invoice's file before its lines."""
+    return {
+        "format": "gpuaas-invoice/1", "number": NUMBER, "organization": ORG, "account": ACCOUNT,
+        "period": PERIOD, "start_us": START_US, "end_us": END_US, "currency": "USD",
+        "minor_digits": 2, "simulated": made.simulated,
+    }  # fmt: skip
+
+
+def finish(made: World, data: bytes | None = None, **changes: Any) -> None:
+    """The invoice, its file, and what its account counts, in one append."""
+    total = sum(line[5] for line in made.lines)
+    minor = total // (PICO // 100)
+    if data is None:
+        data = invoice_bytes(head(made), made.lines, minor, PICO // 100)
+    made.log.files[FILE] = data
+    cause = "cmd:" + "1f" * 32
+    fact = {
+        "number": NUMBER, "account": ACCOUNT, "period": PERIOD, "currency": "USD",
+        "minor_digits": 2, "total_pico": total, "total_minor": minor,
+        "line_count": len(made.lines), "file": FILE, "sha256": sha256(data).hexdigest(),
+        "closed": made.at["closed"], "finalized_us": END_US,
+    }  # fmt: skip
+    fact |= changes
+    made.at["invoice"] = made.log.add(INVOICE, "invoice.finalized", fact, org=ORG, cause=cause)
+    made.at["file"] = made.log.seal_file(FILE, data)
+    made.log.drafts[-1] |= {"stream": FILES, "version": 1, "cause": cause}
+    counted = {"invoice": INVOICE, "sequence": 1}
+    made.log.add(ACCOUNT, "account.invoiced", counted, org=ORG, cause=cause)
+
+
+def chosen(made: World) -> list[int]:
+    """What the whole invoice's proof holds, by name."""
+    names = (
+        *("account", PROJECT, OTHER_PROJECT, "earlier", "first", "next", "shut"),
+        *("default", "own", "storage"),
+        *("meter", "node", "node anchor", "renewed alone", "closed", "invoice", "file"),
+    )
+    resources = {BRIEF, ALONE, BESIDE, RUNNING, VOLUME}
+    of = [d["position"] for d in made.log.drafts if d["stream"] in resources]
+    return sorted({0, *(made.at[name] for name in names), *of})
+
+
+def of_line(made: World) -> list[int]:
+    """What the proof of the last line holds: BRIEF's runtime alone."""
+    names = (
+        *("account", OTHER_PROJECT, "earlier", "first", "shut", "default", "node", "node anchor"),
+        *("closed", "invoice", "file"),
+    )
+    of = [d["position"] for d in made.log.drafts if d["stream"] == BRIEF]
+    return sorted({0, *(made.at[name] for name in names), *of})
+
+
+def members(
+    made: World, positions: list[int] | None = None, line: int | None = None
+) -> dict[str, bytes]:
+    """A proof of what was chosen, its hashes those of the log."""
+    if positions is None:
+        positions = chosen(made) if line is None else of_line(made)
+    entries = made.log.entries()
+    leaves = [leaf_hash(entry) for entry in entries]
+    hashes = sparse_proof(positions, len(leaves), nodes_of(leaves))
+    said: dict[str, Any] = {"format": "gpuaas-invoice-proof/1", "number": NUMBER, "line": line}
+    return {
+        "checkpoint": signed_note(leaves, len(leaves)),
+        "entries": frame([entries[at] for at in positions]),
+        "hashes": b"".join(hashes),
+        "invoice.json": made.log.files[FILE],
+        "leaves": b"".join(leaves[at] for at in positions),
+        "proof.json": strict.encode(said),
+    }
+
+
+def proof(made: World, positions: list[int] | None = None, line: int | None = None) -> bytes:
+    return tar_of(members(made, positions, line))

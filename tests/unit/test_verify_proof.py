@@ -1,0 +1,114 @@
+"""Proofs of invoices: what is right is told, every wrong thing is, and no check could be left out unnoticed."""
+
+from functools import cache, partial
+from types import ModuleType
+
+import pytest
+
+from gpuaas_verify.bundle import Trust
+from gpuaas_verify.claims import CHECKED, UNCHECKED
+from gpuaas_verify.proof import ProofReport, verify_proof_bytes
+from tests.bundles import LOG_VKEY
+from tests.proof_world import ALONE, BESIDE, BRIEF, NEIGHBOUR, RUNNING, VOLUME, proof, world
+from tests.reached import Reached, line_of, reached
+from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, as_they_are, copy_with, mutants
+from tests.wrong_proof_entries import meaning_cases
+from tests.wrong_proofs import WrongProof, bytes_cases
+
+MODULES = [name for name in NAMES if name.startswith("proof")]
+# Removed without consequence for the verdict, with the reason.
+NEEDLESS = {
+    "proof raise Unreadable(f'{path} is not a file')": "waits for whoever writes the pipe",
+}
+
+
+@cache
+def cases() -> tuple[WrongProof, ...]:
+    right = [
+        WrongProof(f"right {line} {simulated}", "valid", {}, proof(world(simulated=simulated), line=line))
+        for line in (None, 3) for simulated in (True, False)
+    ]  # fmt: skip
+    return (*right, *bytes_cases(), *meaning_cases())
+
+
+def judge(modules: dict[str, ModuleType], wrong: WrongProof) -> tuple[str, dict[str, object]]:
+    """(code, where); `valid` without a place."""
+    keys = tuple(modules["note"].Vkey.parse(text) for text in wrong.keys)
+    error = modules["proof"].verify_proof_bytes(wrong.data, modules["bundle"].Trust(keys)).error
+    if error is None:
+        return "valid", {}
+    places = error.as_json().items()
+    return error.code, {k: v for k, v in places if k not in {"code", "detail"} and v is not None}
+
+
+def told(data: bytes) -> ProofReport:
+    report = verify_proof_bytes(data, Trust((LOG_VKEY,)))
+    assert report.error is None
+    return report
+
+
+@pytest.mark.parametrize("wrong", cases(), ids=lambda wrong: wrong.name[:60])
+def test_every_wrong_proof_gets_its_own_verdict(wrong: WrongProof) -> None:
+    """The code, and the first bad position or line, field and member."""
+    assert judge(as_they_are(), wrong) == (wrong.code, wrong.place)
+
+
+def test_an_invoice_is_recomputed_from_what_happened() -> None:
+    """Each line equals what was worked out by hand and names what it rests on; what cannot be shown is said."""
+    made = world()
+    report = told(proof(made))
+    assert [(*line.key, line.quantity, line.amount_pico) for _, line in report.told] == made.lines
+    assert [line.resources for _, line in report.told] == [
+        (ALONE, BESIDE, RUNNING), (RUNNING,), (VOLUME,), (BRIEF,)
+    ]  # fmt: skip
+    states = {claim.name: (claim.state, claim.count) for claim in report.claims}
+    assert states["lines"] == (CHECKED, 4)
+    # The volume goes on, nothing shows how; BESIDE's renewal names a neighbour.
+    assert states["ends"] == (UNCHECKED, 1)
+    assert states["losses"] == (UNCHECKED, 1)
+
+
+def test_a_line_is_recomputed_alone() -> None:
+    """From the entries it rests on and no others; the file around it adds up."""
+    made = world()
+    whole, alone = proof(made), proof(made, line=3)
+    [(number, line)] = told(alone).told
+    assert (number, line.resources, line.amount_pico) == (3, (BRIEF,), made.lines[3][5])
+    assert len(alone) < len(whole)
+
+
+def test_nothing_of_a_neighbour_is_in_it() -> None:
+    """Neither the organization, its account and runtime, nor its price, though they share node and price book."""
+    made = world()
+    theirs = {draft["stream"] for draft in made.log.drafts if draft["org"] == NEIGHBOUR}
+    assert len(theirs) == 3
+    for line in (None, 3):
+        data = proof(made, line=line)
+        assert not [one for one in {NEIGHBOUR, *theirs} if one.encode() in data]
+
+
+@cache
+def cases_at() -> Reached:
+    modules = as_they_are()
+    return reached(PACKAGE, [partial(judge, modules, wrong) for wrong in cases()])
+
+
+def is_noticed(modules: dict[str, ModuleType], there: frozenset[int]) -> bool:
+    numbered = sorted(enumerate(cases()), key=lambda item: item[0] not in there)
+    return any(judge(modules, wrong) != (wrong.code, wrong.place) for _, wrong in numbered)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODULES)
+def test_each_check_of_proofs_removed_is_noticed(name: str) -> None:
+    """A verifier that lacks one raise, one checking call or one operand of a condition judges some proof otherwise."""
+    unnoticed = []
+    for removed, code in mutants(name):
+        there = frozenset(cases_at().get((name, line_of(removed)), ()))
+        try:
+            noticed = is_noticed(copy_with(name, code), there)
+        except BREAKS:
+            noticed = True
+        if not noticed and f"{name} {removed.partition(': ')[2]}" not in NEEDLESS:
+            unnoticed.append(removed)
+    assert unnoticed == []
