@@ -120,6 +120,9 @@ WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
 _ACCOUNT: Final = """
 SELECT a.from_position AS position FROM views.account a WHERE a.account = %(account)s
 """
+_WALLET: Final = """
+SELECT w.from_position AS position FROM views.wallet w WHERE w.wallet = replace(%(account)s, 'account-', 'wallet-') LIMIT 1
+"""
 _SEAL: Final = """
 SELECT t.from_position AS position FROM views.sealed_file t
 WHERE hashtextextended(t.name, 0) = hashtextextended(%(file)s, 0) AND t.name = %(file)s
@@ -152,7 +155,7 @@ def prove(
     data = sealed_content(storage, invoice.sha256)
     file = msgspec.json.decode(data, type=_File)
     line = None if number is None else _line(file, number)
-    _check_provable(file, line)
+    _check_provable(conn, invoice, file, line)
     size = parse_checkpoint(parse_note(note).text).size
 
     def read(positions: Sequence[int]) -> Iterator[bytes]:
@@ -170,7 +173,11 @@ def _line(file: _File, number: int) -> Line:
     return file.lines[number]
 
 
-def _check_provable(file: _File, line: Line | None) -> None:
+def _check_provable(
+    conn: psycopg.Connection[Any], invoice: Invoice, file: _File, line: Line | None
+) -> None:
+    if fetch(conn, _At, _WALLET, {"account": invoice.account}):
+        raise DomainError("invoice.not_provable", "its account has a wallet, whose holds cut time")
     if file.format != FORMAT:
         raise DomainError("invoice.not_provable", f"no proof of {file.format} yet")
     for one in file.lines if line is None else (line,):

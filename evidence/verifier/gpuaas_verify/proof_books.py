@@ -15,6 +15,7 @@ from gpuaas_verify.books_rating import RATED, Charging
 from gpuaas_verify.books_shape import check_shape
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_volumes import Volumes
+from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 
@@ -49,9 +50,11 @@ class Derivation:
         self._charging = Charging(self._spill)
         self._invoicing = Invoicing(self._spill, self._charging)
         metered = Metered(self._spill, self._charging)
+        # Of prepaid accounts there are no proofs: what their holds cover is not fed.
+        wallets = Wallets(self._spill, self._charging, metered)
         volumes = Volumes(self._spill, self._charging, metered).handlers()
         self._handlers = {
-            **Lives(self._spill, self._charging, metered).handlers(),
+            **Lives(self._spill, self._charging, metered, wallets).handlers(),
             **{
                 f"gpuaas.volume.{name}.v1": volumes[f"gpuaas.volume.{name}.v1"]
                 for name in OF_VOLUMES
