@@ -19,8 +19,8 @@ currency.unknown|400|No such currency|Send a code of ISO 4217 that is in use.
 invoice.exists|409|The invoice is final|Correct it with a credit note.
 invoice.file_unavailable|503|The file is not stored yet|Ask again after a moment.
 invoice.no_seller|409|No seller stands behind it|Give the account a seller: its next invoices can be credited.
-invoice.not_provable|409|No proof of this invoice|Use the whole bundle.
 invoice.not_possible|409|Not possible for this invoice|Read its state.
+invoice.not_provable|409|No proof of this invoice|Use the whole bundle.
 invoice.unknown|404|No such invoice|Check the id.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
 meter.invalid|400|Not a meter|What the platform counts is `sum` from `lifecycle`; readings have a `model` among their dimensions.

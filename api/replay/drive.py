@@ -215,6 +215,8 @@ class Drive:
         )
         await self._put(Append(writes, ACTOR, self.plan.command("invoice", step.index)))
         self._billing = account.evolve(self._billing, numbered)
+        # A launch must not be older than its account.
+        self._state.remember(self.made.account, (numbered,))
         self.invoices.append(Invoiced(number, step.index, finalized))
         await self.settle()
 
