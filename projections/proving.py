@@ -121,7 +121,8 @@ _ACCOUNT: Final = """
 SELECT a.from_position AS position FROM views.account a WHERE a.account = %(account)s
 """
 _WALLET: Final = """
-SELECT w.from_position AS position FROM views.wallet w WHERE w.wallet = replace(%(account)s, 'account-', 'wallet-') LIMIT 1
+SELECT w.from_position AS position FROM views.wallet w
+WHERE w.wallet = replace(%(account)s, 'account-', 'wallet-') LIMIT 1
 """
 _SEAL: Final = """
 SELECT t.from_position AS position FROM views.sealed_file t
