@@ -47,6 +47,7 @@ from tests.quota_oracle import Oracle
 DEPARTMENTS, PROJECTS, NODES, GPUS = 3, 4, 64, 8  # projects of each department
 WHOLE = 96_000  # what the organization is guaranteed, in milli: less than the nodes have
 MODEL = "T4"
+NOTICED_S = 2.5  # at the latest by then whom a claim named has been told to stop
 HOUR_US = 3_600_000_000
 
 
@@ -76,6 +77,7 @@ class Crowd:
     refusals: list[Refusal] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    told: set[str] = field(default_factory=set)  # to stop, for a claim
 
     @property
     def departments(self) -> list[str]:
@@ -150,7 +152,7 @@ class Client:
 
     async def launch(self) -> None:
         name, words = private_value(self.crowd.org, "r")
-        of = self.rng.choice(list(self.crowd.above))
+        of = self.somewhere()
         devices = self.rng.choice((1, 1, 1, 2, 4))
         milli = devices * 1000 if devices > 1 else self.rng.choice((200, 500, 1000))
         one = Launch(
@@ -161,8 +163,13 @@ class Client:
         if await self.said(ask, of, milli) is not None:
             self.held.append(one.runtime)
 
+    def somewhere(self) -> str:
+        """A project: two thirds of the time one of those that use more than they are guaranteed."""
+        every = list(self.crowd.above)
+        return self.rng.choice(every[::PROJECTS] if self.rng.random() < 2 / 3 else every)
+
     async def reserve(self) -> None:
-        of, devices = self.rng.choice(list(self.crowd.above)), self.rng.randint(1, 4)
+        of, devices = self.somewhere(), self.rng.randint(1, 4)
         ids = (new_id("reservation"), self.crowd.org, of, MODEL)
         wanted = Reserve(*ids, devices, _now() + HOUR_US, _now())
         ask = ReserveAsk(wanted, "user-a", _command())
@@ -188,26 +195,32 @@ class Client:
 class House(Client):
     """Whoever keeps the shares: they move while everybody launches."""
 
+    claimed: list[str]
+
+    def __init__(self, crowd: Crowd, writer: Writer, rng: random.Random) -> None:
+        super().__init__(crowd, writer, rng)
+        self.claimed = []
+
     async def turn(self) -> None:
-        crowd, now, rng = self.crowd, _now(), self.rng
+        crowd, now, rng, pick = self.crowd, _now(), self.rng, self.rng.random()
         scope, parent, guaranteed, _, limit = rng.choice(list(crowd.shares())[1:])
-        match rng.randrange(4):
-            case 0:
-                lendable = rng.randint(0, guaranteed)
-                low = rng.randint(guaranteed, limit)
-                wanted = lending.SetShare(scope, parent, MODEL, guaranteed, lendable, low, now)
-                await self.said(ShareAsk(crowd.org, wanted, "user-a", _command()))
-            case 1:
-                model, milli = rng.choice((MODEL, "*")), rng.randint(guaranteed // 2, WHOLE)
-                limit_ask = (crowd.org, scope, model, milli, now)
-                await self.said(LimitAsk(*limit_ask, "user-a", _command()))
-            case 2:
-                milli = rng.randint(1, guaranteed)
-                claim = lending.Claim(scope, MODEL, milli, now, now + HOUR_US, now)
-                await self.said(ClaimAsk(crowd.org, claim, "user-a", _command()))
-            case _:
-                end = lending.Unclaim(scope, MODEL, "unneeded", now)
-                await self.said(UnclaimAsk(crowd.org, end, "user-a", _command()))
+        if pick < 0.15:
+            lendable = rng.randint(0, guaranteed)
+            low = limit if rng.random() < 2 / 3 else rng.randint(guaranteed, limit)
+            wanted = lending.SetShare(scope, parent, MODEL, guaranteed, lendable, low, now)
+            await self.said(ShareAsk(crowd.org, wanted, "user-a", _command()))
+        elif pick < 0.25:
+            model, milli = rng.choice((MODEL, "*")), rng.choice((guaranteed, limit, WHOLE))
+            await self.said(LimitAsk(crowd.org, scope, model, milli, now, "user-a", _command()))
+        elif pick < 0.7 or not self.claimed:
+            milli = rng.choice((guaranteed, rng.randint(1, guaranteed)))
+            claim = lending.Claim(scope, MODEL, milli, now, now + HOUR_US, now)
+            await self.said(ClaimAsk(crowd.org, claim, "user-a", _command()))
+            self.claimed.append(scope)
+        else:
+            of = self.claimed.pop(rng.randrange(len(self.claimed)))
+            end = lending.Unclaim(of, MODEL, "unneeded", now)
+            await self.said(UnclaimAsk(crowd.org, end, "user-a", _command()))
         await asyncio.sleep(0.01)
 
 
@@ -240,8 +253,14 @@ async def crowded(url: str, nats_url: str, *, clients: int, turns: int, seed: in
 
     began = time.perf_counter()
     many = [Client(crowd, writer, random.Random(rng.random())) for _ in range(clients)]
-    await asyncio.gather(keeps(), *map(works, many))
+    await asyncio.gather(*(keeps() for _ in range(4)), *map(works, many))
     crowd.seconds = time.perf_counter() - began
+    for scope, parent, sure, *_ in crowd.shares():
+        if parent:
+            now = _now()
+            claim = lending.Claim(scope, MODEL, sure, now, now + HOUR_US, now)
+            await house.said(ClaimAsk(crowd.org, claim, "user-a", _command()))
+    await asyncio.sleep(NOTICED_S)
     await writer.close()
     await client.close()
     await log.close()
@@ -262,12 +281,17 @@ def require_held(url: str, crowd: Crowd) -> str:
                 said = oracle.judge(entry["tag"], entry["org"], entry["fact"])
                 assert not said, f"position {position}: {said}"
                 quota += 1
+            elif entry["tag"] == "gpuaas.runtime.stopping.v1":
+                assert entry["fact"]["reason"] == lending.RECLAIMED
+                crowd.told.add(entry["stream"])
             positions += 1
     while waiting:
         _require_no_room(oracle, crowd, waiting.pop())
+    left = {name for name in oracle.named if name in oracle.live} - crowd.told
+    assert not left, f"named by a claim that stands, and not told to stop: {left}"
     return (
         f"{sum(crowd.done.values())} asks in {crowd.seconds:.1f} s, {positions} positions, {quota} of"
-        f" quota, {len(crowd.refusals)} refused, {len(oracle.named)} named by claims: {dict(crowd.done)}"
+        f" quota, {len(crowd.refusals)} refused, {oracle.ever_named} named by claims, {len(crowd.told)} of them told before they ended: {dict(crowd.done)}"
     )
 
 

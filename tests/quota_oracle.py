@@ -23,7 +23,8 @@ class Oracle:
         self.live: dict[str, Fact] = {}
         self.reserved: dict[str, Fact] = {}
         self.drawn: dict[str, str] = {}
-        self.named: set[str] = set()
+        self.named: dict[str, tuple[str, str]] = {}  # by claims that stand
+        self.ever_named = 0
 
     def judge(self, tag: str, org: str, fact: Fact) -> str:
         """Takes the fact in; a sentence when it raised something above a limit."""
@@ -35,9 +36,13 @@ class Oracle:
             case "claimed.v1":
                 self.claims[fact["scope"], fact["model"]] = fact["gpu_milli"]
             case "unclaimed.v1":
-                del self.claims[fact["scope"], fact["model"]]
+                where = (fact["scope"], fact["model"])
+                del self.claims[where]
+                self.named = {name: of for name, of in self.named.items() if of != where}
             case "reclaim_decided.v1":
-                self.named.update(fact["runtimes"])
+                where = (fact["scope"], fact["model"])
+                self.named |= dict.fromkeys(fact["runtimes"], where)
+                self.ever_named += len(fact["runtimes"])
             case "drawn.v1":
                 self.drawn[fact["runtime"]] = fact["reservation"]
             case "committed.v1":

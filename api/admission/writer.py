@@ -154,7 +154,7 @@ class Writer:
     async def _listen(self) -> None:
         # Others' facts (a node enrols, a lease is renewed) are taken in before they conflict.
         loop = asyncio.get_running_loop()
-        looked = loop.time()
+        looked = told = loop.time()
         while True:
             await self._heads.wait(_IDLE_S)
             # Our own commits wake us too; the slow look is for a wake-up that was lost.
@@ -165,6 +165,9 @@ class Writer:
                     looked = loop.time()
                     with contextlib.suppress(DomainError):
                         await self._absorb()
+                # However much is asked meanwhile: time does not wait for a pause.
+                if loop.time() - told >= _IDLE_S:
+                    told = loop.time()
                     self._expire()
 
     def _expire(self) -> None:

@@ -21,3 +21,4 @@ def test_never_above_a_limit_and_what_fits_is_never_refused(
     assert crowd.done["LaunchAsk"] > 300, said
     assert crowd.done["ReserveAsk"] > 10, said
     assert len(crowd.refusals) > 100, said
+    assert crowd.told, said
