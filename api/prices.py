@@ -19,6 +19,7 @@ from contracts.http_money import Price, PriceNew
 from domain import account, pricebook
 from domain.decider import fold
 from domain.errors import DomainError
+from domain.price_facts import LIST
 from evidence.append import Append, Write
 from evidence.reader import Recorded
 from projections import billing_read
@@ -118,8 +119,10 @@ def _effective(data: PriceNew) -> int:
 
 
 def _entry(state: pricebook.Book, data: PriceNew) -> pricebook.EntryPublished:
-    key = (data.account, data.meter, data.model, data.region, data.state, _effective(data))
-    return state.entries[key]
+    key = (LIST, 0, data.account, data.meter, data.model, data.region, data.state, _effective(data))
+    found = state.entries[key]
+    assert isinstance(found, pricebook.EntryPublished), "said again, it is the same fact"
+    return found
 
 
 def _known(recorded: list[Recorded], entry: pricebook.EntryPublished) -> Price:

@@ -33,9 +33,15 @@ period.not_possible|409|Not possible for this period|Read its state.
 period.out_of_calendar|400|Not in the calendar|Use instants of the years 1 to 9999.
 period.unknown|404|No such period|Check the id.
 period.zone_unknown|400|No such time zone|Use an IANA name, as `Europe/Berlin`.
+price.book_invalid|400|Not a book|Send a name other than `-` and 1 to 1000 entries.
+price.book_unknown|404|No such book for this account|Publish it with entries in the account's currency.
+price.commitment_invalid|400|Not a commitment|Send a quantity, and a time that ends after it begins.
 price.duplicate|409|Another entry has this key|Publish with another effective time.
 price.invalid|400|Not a price|Send an integer price >= 0 and a divisor > 0.
 price.none|409|Nothing prices this|Ask for a model that has a price; operator: publish one.
+price.range_invalid|400|Not a range|Send a beginning before its end.
+price.state_unsupported|400|Nothing is charged in this state|Use the state and region that the facts name.
+price.tiers_invalid|400|Not tiers|Send tiers that rise, the last one without `up_to`.
 price.too_large|400|Too large a price|Send at most what the facts say; a price is per `divisor` units.
 price.too_late|409|Effective before it is published|Use a later time; the past needs a re-rating.
 rating.account_invalid|503|The log's accounts do not add up|Operator: rating halts; run fsck.

@@ -22,6 +22,7 @@ from domain import (
     node_state,
     organization,
     period,
+    price_facts,
     pricebook,
     project,
     quota,
@@ -116,6 +117,8 @@ class AdmissionState:
             account.TermsSet: self.purses.terms.__setitem__,
             period.Opened: self._period,
             pricebook.EntryPublished: self._price,
+            price_facts.ShapedEntry: self._price,
+            price_facts.BookPublished: lambda _, fact: self.tariff.publish_book(fact),
             **dict.fromkeys(get_args(organization.Event.__value__), self._organization),
             **dict.fromkeys(node.EVENTS, self._node),
             **dict.fromkeys(get_args(runtime.Event.__value__), self._runtime),
@@ -269,7 +272,7 @@ class AdmissionState:
         self.first_period_us[fact.account] = min(earlier, fact.start_us)
         self.purses.period(fact)
 
-    def _price(self, stream: str, fact: pricebook.EntryPublished) -> None:
+    def _price(self, stream: str, fact: pricebook.EntryPublished | price_facts.ShapedEntry) -> None:
         self.purses.books.add(stream)
         self.tariff.publish(self.versions[stream], fact)
 

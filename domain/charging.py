@@ -1,6 +1,7 @@
 """Charge lines: what a piece of use costs, and where it is booked (rating.md section 4)."""
 
 from bisect import bisect_right
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,7 +10,9 @@ from domain.cover import Cover
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
 from domain.statement import LineKey, Sum
-from domain.tariff import Price, Scope, Tariff, round_half_even
+from domain.tariff import Price, Scope, Tariff, cost, round_half_even
+
+ITS_OWN: Final = "-"  # the project of what an account pays by itself
 
 
 class RatedInterval(Struct, frozen=True, gc=False):
@@ -30,6 +33,8 @@ class RatedInterval(Struct, frozen=True, gc=False):
 
 
 type Rows = tuple[list[RatedInterval], list[Transfer]]
+type PoolKey = tuple[Scope, str]  # what of, service period
+type Place = tuple[int, str, int]  # a line's in its pool: its resource's start, its id, the price
 
 
 class Service(Struct):
@@ -53,6 +58,9 @@ class Payer(Struct):
     periods: list[Service]
     starts: list[int]
     open_resources: "dict[str, Resource]"
+    charged: "dict[str, Resource]"  # all that ever were
+    pools: "dict[PoolKey, Pool]"
+    unsettled: "dict[PoolKey, Pool]"  # of the cause at hand
     first_open: int = 0
 
 
@@ -70,6 +78,27 @@ class Resource(Struct):
     started_us: int | None = None  # of the open interval
     done_us: int = 0  # how far the open interval is charged
     cover: Cover | None = None  # of a prepaid runtime: nothing beyond it is charged
+    begun: bool = False
+    first_us: int = 0  # when its first interval began
+    spans: list[list[int]] = []  # [start, end, size] of what is charged, in order
+
+
+class Pooled(Struct, gc=False):
+    """A charge line whose amount depends on the lines before it."""
+
+    it: Resource
+    price: Price
+    line: Sum
+
+
+class Pool(Struct):
+    """Lines of one account, scope and service period whose prices count over all of them; `cover`
+    units are committed.
+    """
+
+    service: Service
+    cover: int
+    lines: dict[Place, Pooled]
 
 
 def charge(
@@ -77,10 +106,13 @@ def charge(
 ) -> None:
     """Rate `[start_us, end_us)`, cut at period boundaries and price changes, into `rows`.
 
+    With sign -1 it is the last that was charged of it. `settle` follows in the same cause.
+
     Raises:
         DomainError: `rating.no_period`, `rating.no_price`, `rating.overflow`.
     """
     owner = it.account
+    _remember(it, start_us, end_us, sign)
     at = start_us
     while at < end_us:
         service = service_at(it, at)
@@ -92,8 +124,24 @@ def charge(
             raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
         piece_end = min(end_us, service.end_us, until)
         quantity = it.size * (piece_end - at)
-        count(cause, it, (service, at, piece_end), price, sign, quantity, rows)
+        count(tariff, cause, it, (service, at, piece_end), price, sign, quantity, rows)
         at = piece_end
+
+
+def _remember(it: Resource, start_us: int, end_us: int, sign: int) -> None:
+    """What is charged, should it be priced again."""
+    spans = it.spans
+    if sign < 0:
+        while spans and spans[-1][0] >= start_us:
+            spans.pop()
+        if spans:
+            spans[-1][1] = min(spans[-1][1], start_us)
+    elif spans and spans[-1][1] == start_us and spans[-1][2] == it.size:
+        spans[-1][1] = end_us
+    else:
+        if not spans:
+            it.account.charged[it.id] = it
+        spans.append([start_us, end_us, it.size])
 
 
 def service_at(it: Resource, instant: int) -> Service:
@@ -110,6 +158,7 @@ def service_at(it: Resource, instant: int) -> Service:
 
 
 def count(
+    tariff: Tariff,
     cause: int,
     it: Resource,
     piece: tuple[Service, int, int],
@@ -124,12 +173,67 @@ def count(
     if line is None:
         line = it.lines[price.position, service.id] = Sum()
     line.quantity += sign * quantity
-    new = round_half_even(line.quantity * price.price_pico, price.divisor)
+    owner = it.account
+    cover = tariff.cover(owner.ledger.account, it.scope, service.start_us)
+    if price.shape is None and not cover:
+        new = round_half_even(line.quantity * price.price_pico, price.divisor)
+        delta = _moved(it, line, new)
+        _book(cause, it, piece, price.position, line, (sign, quantity, delta), rows)
+        return
+    _book(cause, it, piece, price.position, line, (sign, quantity, 0), rows)
+    key = (it.scope, service.id)
+    pool = owner.pools.get(key)
+    if pool is None:
+        pool = owner.pools[key] = Pool(service, cover, {})
+    pool.lines[it.first_us, it.id, price.position] = Pooled(it, price, line)
+    owner.unsettled[key] = pool
+
+
+def settle(cause: int, owner: Payer, rows: Rows) -> None:
+    """Every line of a pool that the cause has touched costs what the whole pool makes of it.
+
+    In a pool lines stand in the order of their resources' starts, then ids, then prices; so what a
+    line costs follows from the quantities alone, whatever the order in which they came.
+
+    Raises:
+        DomainError: `rating.overflow`, `rating.no_period`.
+    """
+    for key in sorted(owner.unsettled):
+        pool = owner.unsettled[key]
+        left, before = pool.cover, dict[int, int]()
+        start_us = pool.service.start_us
+        for place in sorted(pool.lines):
+            one = pool.lines[place]
+            covered = min(left, one.line.quantity)
+            left -= covered
+            paid, so_far = one.line.quantity - covered, before.get(place[2], 0)
+            before[place[2]] = so_far + paid
+            delta = _moved(one.it, one.line, cost(one.price, so_far, paid))
+            if delta:
+                piece = (pool.service, start_us, start_us)
+                _book(cause, one.it, piece, place[2], one.line, (1, 0, delta), rows)
+    owner.unsettled.clear()
+
+
+def pay_commitments(tariff: Tariff, cause: int, owner: Payer, service: Service, rows: Rows) -> None:
+    """What the account has committed itself to in a period, when it closes."""
+    name = owner.ledger.account
+    for one in tariff.commitments(name, service.start_us):
+        it = Resource(name, cause, owner, ITS_OWN, 0, {}, one.scope)
+        line = it.lines[one.price.position, service.id] = Sum(one.quantity)
+        piece = (service, service.start_us, service.end_us)
+        due = round_half_even(one.quantity * one.price.price_pico, one.price.divisor)
+        moved = (1, one.quantity, _moved(it, line, due))
+        _book(cause, it, piece, one.price.position, line, moved, rows)
+
+
+def _moved(it: Resource, line: Sum, new: int) -> int:
+    """By how much its amount moves when the line costs `new`."""
     if not (-LIMIT < new < LIMIT and -LIMIT < line.quantity < LIMIT):
         raise DomainError("rating.overflow", f"a charge line of {it.id} leaves 10^38")
     delta = new - line.amount_pico
     line.amount_pico = new
-    _book(cause, it, piece, price.position, line, (sign, quantity, delta), rows)
+    return delta
 
 
 def _book(

@@ -69,7 +69,11 @@ def _price_at(prices: list[tuple[int, Price]], instant: int) -> Price:
 
 def most(price: Price, quantity: int) -> int:
     """The most that so much of a charge line can add to it, pico."""
-    return -(-quantity * price.price_pico // price.divisor)
+    shape = price.shape
+    if shape is None:
+        return -(-quantity * price.price_pico // price.divisor)
+    dearest = max(pico for _, pico in shape.tiers)
+    return max(-(-quantity * dearest // price.divisor), shape.minimum_pico)
 
 
 def per_hour(price: Price, size: int) -> int:

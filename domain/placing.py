@@ -255,7 +255,7 @@ def barred(
     """Why this model is not allowed although it would fit, if so."""
     currency = state.accounts[project.account].currency
     scope = gpu_scope(model, currency)
-    if state.tariff.at(project.account, scope, launch.now_us)[0] is None:
+    if not state.tariff.is_listed(project.account, scope, launch.now_us):
         return DomainError("price.none", f"nothing prices {model} in {currency} now")
     tree = state.quotas.get(quota.quota_stream(launch.organization))
     if tree is not None and (tree.limits or tree.lent.shares):

@@ -12,18 +12,29 @@ from domain import (
     meter,
     node,
     period,
+    price_facts,
     pricebook,
     runtime,
     volume_facts,
     wallet_facts,
 )
-from domain.charging import Payer, RatedInterval, Resource, Rows, Service, charge
+from domain.charging import (
+    Payer,
+    RatedInterval,
+    Resource,
+    Rows,
+    Service,
+    charge,
+    pay_commitments,
+    settle,
+)
 from domain.errors import DomainError
 from domain.ledger import Balance, Ledger, Order, Transfer, post
 from domain.prepayment import Prepayments
 from domain.purses import account_of
 from domain.rating_readings import Meters
 from domain.reading import Reading
+from domain.rerating import rerate
 from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
 from domain.tariff import Tariff, gpu_scope, storage_scope
 from domain.taxed import TaxedDraft, taxed_file
@@ -69,6 +80,10 @@ class Books:
             period.Opened: self._period_opened,
             period.Closed: self._period_closed,
             pricebook.EntryPublished: self._published,
+            price_facts.ShapedEntry: self._published,
+            price_facts.BookPublished: lambda _, __, fact: self.tariff.publish_book(fact),
+            price_facts.CommitmentMade: lambda at, _, fact: self.tariff.commit(at, fact),
+            price_facts.ReratingDecided: self._rerated,
             invoice.Finalized: self._finalized,
             invoice.TaxedFinalized: self._finalized_taxed,
             invoice.Credited: self._credited,
@@ -135,12 +150,19 @@ class Books:
         owner, _ = self._period(period_id)
         return self.taxes.draft(plain, {one.id: one.end_us for one in owner.periods})
 
-    def _published(self, position: int, _: str, fact: pricebook.EntryPublished) -> None:
+    def _published(
+        self, position: int, _: str, fact: pricebook.EntryPublished | price_facts.ShapedEntry
+    ) -> None:
         self.tariff.publish(position, fact)
 
     def _prepaid(self, position: int, stream: str, fact: wallet_facts.Event) -> Rows:
         ledger = self._account(account_of(stream)).ledger
         return [], self.prepayments.apply(position, stream, fact, ledger, self._resources)
+
+    def _rerated(self, position: int, _: str, fact: price_facts.ReratingDecided) -> Rows:
+        rows: Rows = ([], [])
+        rerate(self.tariff, position, self._account(fact.account), fact, rows)
+        return rows
 
     def _enrolled(self, _: int, stream: str, fact: node.Enrolled) -> None:
         self._simulated[stream] = fact.simulated
@@ -148,7 +170,9 @@ class Books:
     def _account_opened(self, _: int, stream: str, fact: account.Opened) -> None:
         if stream in self._accounts or not 0 <= fact.minor_digits <= PICO_DIGITS:
             raise DomainError("rating.account_invalid", f"{stream} opened twice or of odd digits")
-        self._accounts[stream] = Payer(fact, Ledger(stream, fact.currency, {}), [], [], {})
+        self._accounts[stream] = Payer(
+            *(fact, Ledger(stream, fact.currency, {}), [], [], {}, {}, {}, {})
+        )
 
     def _period_opened(self, _: int, stream: str, fact: period.Opened) -> None:
         owner = self._account(fact.account)
@@ -211,6 +235,8 @@ class Books:
     def _since(self, it: Resource, start_us: int) -> None:
         """Open an interval, unless one is open."""
         if it.started_us is None:
+            if not it.begun:
+                it.begun, it.first_us = True, start_us
             it.started_us = it.done_us = start_us
             it.account.open_resources[it.id] = it
 
@@ -229,6 +255,7 @@ class Books:
             charge(self.tariff, position, it, done, end_us, 1, rows)
         elif end_us < done:
             charge(self.tariff, position, it, max(end_us, start), done, -1, rows)
+        settle(position, it.account, rows)
         return rows
 
     def _over(self, position: int, stream: str, end_us: int) -> Rows | None:
@@ -248,6 +275,8 @@ class Books:
                 self.prepayments.charged(it, end)
                 charge(self.tariff, position, it, it.done_us, end, 1, rows)
                 it.done_us = end
+        pay_commitments(self.tariff, position, owner, closing, rows)
+        settle(position, owner, rows)
         closing.closed = True
         while owner.first_open < len(owner.periods) and owner.periods[owner.first_open].closed:
             owner.first_open += 1

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from domain import meter, project
-from domain.charging import Payer, Resource, Rows, Service, count, service_at
+from domain.charging import Payer, Resource, Rows, Service, count, service_at, settle
 from domain.errors import DomainError
 from domain.reading import WEIGHTED, Reading
 from domain.tariff import REGION, Price, Tariff
@@ -81,12 +81,17 @@ class Meters:
             DomainError: `rating.*`.
         """
         rows: Rows = ([], [])
+        payers: dict[str, Payer] = {}
         for use in self.uses(readings):
             if use.quantity:
                 piece = (use.place.period, use.start_us, use.end_us)
                 sign = 1 if use.quantity > 0 else -1
                 size = abs(use.quantity)
-                count(position, use.place.it, piece, use.place.price, sign, size, rows)
+                it = use.place.it
+                count(self._tariff, position, it, piece, use.place.price, sign, size, rows)
+                payers[it.account.ledger.account] = it.account
+        for name in sorted(payers):
+            settle(position, payers[name], rows)
         return rows
 
     def _created(self, _: int, stream: str, fact: project.Created) -> None:

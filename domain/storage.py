@@ -117,7 +117,7 @@ def _priced(state: AdmissionState, account: str, now_us: int) -> None:
         raise DomainError("wallet.not_covered", "volumes are metered, and no hold covers them yet")
     currency = state.accounts[account].currency
     scope = storage_scope(currency)
-    if state.tariff.at(account, scope, now_us)[0] is None:
+    if not state.tariff.is_listed(account, scope, now_us):
         name, model, region, existing, _ = scope
         facts: dict[str, int | str] = {
             "meter": name,

@@ -1,12 +1,20 @@
-"""Which price entry applies when, and where an interval is cut (rating.md sections 1 and 4)."""
+"""Which price entry applies when, and where an interval is cut (rating.md sections 1, 4 and 10)."""
 
 from bisect import bisect_right, insort
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
 
 from domain.errors import DomainError
 from domain.meter import GPU_TIME, STORAGE
+from domain.price_facts import (
+    LIST,
+    BookPublished,
+    CommitmentMade,
+    ReratingDecided,
+    ShapedEntry,
+)
 from domain.pricebook import EntryPublished
 
 LOCAL: Final = "local"  # the one model of storage: on the node itself
@@ -15,19 +23,50 @@ USABLE: Final = "usable"
 EXISTING: Final = "existing"
 DEFAULT: Final = "default"
 NEVER: Final = 1 << 126  # later than any instant
+ALWAYS: Final = -NEVER  # earlier than any
+
+
+class Shape(Struct, frozen=True, gc=False):
+    """What makes a price of more than one number: it counts over a whole pool (section 10)."""
+
+    free: int
+    tiers: tuple[tuple[int | None, int], ...]  # up to, pico
+    minimum_pico: int
 
 
 class Price(Struct, frozen=True, gc=False):
-    """A published entry; its identity is its log position."""
+    """A published entry; its identity is its log position. `price_pico`: of its first tier."""
 
     position: int
     effective_from_us: int
     price_pico: int
     divisor: int
+    shape: Shape | None = None
+
+
+class Commitment(Struct, frozen=True, gc=False):
+    """What an account pays in each period that begins in `[from_us, until_us)`."""
+
+    price: Price
+    scope: "Scope"
+    from_us: int
+    until_us: int
+    quantity: int
+
+
+class Rerating(Struct, frozen=True, gc=False):
+    """Within `[from_us, until_us)` these entries apply; none: those of the list."""
+
+    from_us: int
+    until_us: int
+    entries: "dict[tuple[str, Scope], list[Price]] | None"
 
 
 # (meter, model, region, state, currency)
 type Scope = tuple[str, str, str, str, str]
+type Entries = dict[tuple[str, Scope], list[Price]]
+# Instants in order, the first one `ALWAYS`, and what applies from each of them on.
+type Schedule = tuple[list[int], list[Price | None]]
 
 
 def gpu_scope(model: str, currency: str) -> Scope:
@@ -44,55 +83,205 @@ class Tariff:
     """All published entries, found by account and instant. Owned by one fold, not shared."""
 
     def __init__(self) -> None:
-        self._keys: set[tuple[str, str, str, str, str, int]] = set()
-        self._by_scope: dict[tuple[str, Scope], list[Price]] = {}
+        self._keys: set[tuple[str | int, ...]] = set()
+        self._list: Entries = {}
+        self._books: dict[tuple[str, int], Entries] = {}
+        self._counts: dict[tuple[str, int], int] = {}
+        self._editions: dict[str, int] = {}
+        self._reratings: dict[str, list[Rerating]] = {}
+        self._commitments: dict[str, list[Commitment]] = {}
+        self._schedules: dict[tuple[str, Scope], Schedule] = {}
 
-    def publish(self, position: int, entry: EntryPublished) -> None:
-        """Remember the entry. One effective before its publication holds its key, prices nothing.
+    def publish(self, position: int, entry: EntryPublished | ShapedEntry) -> None:
+        """Remember the entry. One effective before its publication holds its key, and prices
+        nothing until a re-rating; nor does one of a named book.
 
         Raises:
             DomainError: `price.duplicate`, `price.invalid`.
         """
-        key = (
-            *(entry.account, entry.meter, entry.model, entry.region, entry.state),
-            entry.effective_from_us,
-        )
+        named = (LIST, 0) if isinstance(entry, EntryPublished) else (entry.book, entry.edition)
+        scope = (entry.meter, entry.model, entry.region, entry.state, entry.currency)
+        key = (*named, entry.account, *scope[:4], entry.effective_from_us)
         if key in self._keys:
             raise DomainError("price.duplicate", f"two entries share the key {key}")
-        if entry.divisor <= 0 or entry.price_pico < 0:
-            raise DomainError("price.invalid", "a price is >= 0 and its divisor > 0")
+        if named[1] != (0 if named[0] == LIST else self._next(named[0])):
+            raise DomainError("price.invalid", f"{named} is whole already, or not the next edition")
         self._keys.add(key)
-        if entry.effective_from_us < entry.published_us:
+        self._counts[named] = self._counts.get(named, 0) + 1
+        price = price_of(position, entry)
+        if named[0] == LIST and entry.effective_from_us < entry.published_us:
             return
-        scope = (entry.meter, entry.model, entry.region, entry.state, entry.currency)
-        price = Price(position, entry.effective_from_us, entry.price_pico, entry.divisor)
-        prices = self._by_scope.setdefault((entry.account, scope), [])
+        entries = self._list if named[0] == LIST else self._books.setdefault(named, {})
+        prices = entries.setdefault((entry.account, scope), [])
         insort(prices, price, key=_effective)
+        self._schedules.clear()
+
+    def publish_book(self, fact: BookPublished) -> None:
+        """The edition is whole.
+
+        Raises:
+            DomainError: `price.invalid` when it follows no edition, or counts other entries.
+        """
+        named = (fact.book, fact.edition)
+        if fact.edition != self._next(fact.book) or fact.entries != self._counts.get(named):
+            raise DomainError("price.invalid", f"{named} has other entries, or is no next edition")
+        self._editions[fact.book] = fact.edition
+
+    def commit(self, position: int, fact: CommitmentMade) -> None:
+        """The account pays for the quantity in every period that begins in its time.
+
+        Raises:
+            DomainError: `price.invalid`, `price.too_late`.
+        """
+        price = Price(position, fact.from_us, fact.price_pico, fact.divisor)
+        if fact.divisor <= 0 or fact.price_pico < 0 or fact.quantity <= 0:
+            raise DomainError("price.invalid", "a price is >= 0, its divisor and quantity > 0")
+        if fact.from_us < fact.decided_us:
+            raise DomainError("price.too_late", "it would begin before it was made")
+        scope = (fact.meter, fact.model, fact.region, fact.state, fact.currency)
+        made = Commitment(price, scope, fact.from_us, fact.until_us, fact.quantity)
+        self._commitments.setdefault(fact.account, []).append(made)
+
+    def rerate(self, fact: ReratingDecided) -> None:
+        """From now on the edition prices the account's use in that range.
+
+        Raises:
+            DomainError: `price.invalid` when the range is empty or the edition is not whole.
+        """
+        whole = 0 if fact.book == LIST else self._editions.get(fact.book, 0)
+        known = fact.edition == 0 if fact.book == LIST else 1 <= fact.edition <= whole
+        if not known or fact.from_us >= fact.until_us:
+            raise DomainError("price.invalid", f"no edition {fact.book} {fact.edition}, or never")
+        entries = None if fact.book == LIST else self._books[fact.book, fact.edition]
+        said = Rerating(fact.from_us, fact.until_us, entries)
+        self._reratings.setdefault(fact.account, []).append(said)
+        self._schedules.clear()
 
     def at(self, account: str, scope: Scope, instant: int) -> tuple[Price | None, int]:
-        """The applicable entry, or None, and the next instant at which that may change.
+        """The applicable entry, or None, and the next instant at which another one is.
 
         An account's own entry, once effective, hides every default one for good.
         """
-        until = NEVER
-        own = self._by_scope.get((account, scope))
-        if own is not None:
-            index = bisect_right(own, instant, key=_effective)
-            if index < len(own):
-                until = own[index].effective_from_us
-            if index:
-                return own[index - 1], until
-        common = self._by_scope.get((DEFAULT, scope))
-        if common is None:
-            return None, until
-        index = bisect_right(common, instant, key=_effective)
-        if index < len(common):
-            until = min(until, common[index].effective_from_us)
-        return (common[index - 1] if index else None), until
+        instants, prices = self.schedule(account, scope)
+        index = bisect_right(instants, instant)
+        return prices[index - 1], instants[index] if index < len(instants) else NEVER
+
+    def is_listed(self, account: str, scope: Scope, instant: int) -> bool:
+        """Whether the list prices it, then and ever after, whatever books say for a while."""
+        return _value(_entries(self._list, account, scope), instant) is not None
+
+    def schedule(self, account: str, scope: Scope) -> Schedule:
+        """What applies from when on; no two neighbours are the same entry."""
+        found = self._schedules.get((account, scope))
+        if found is None:
+            common = _entries(self._list, account, scope)
+            found = common
+            for one in self._reratings.get(account, ()):
+                over = common
+                if one.entries is not None:
+                    over = _under(_entries(one.entries, account, scope), common)
+                found = _within(found, over, one.from_us, one.until_us)
+            self._schedules[account, scope] = found
+        return found
+
+    def commitments(self, account: str, begins_us: int) -> list[Commitment]:
+        """What the account pays in a period that begins then, in order of position."""
+        made = self._commitments.get(account)
+        return [] if made is None else [c for c in made if c.from_us <= begins_us < c.until_us]
+
+    def cover(self, account: str, scope: Scope, begins_us: int) -> int:
+        """The quantity that is committed of this in a period that begins then."""
+        if account not in self._commitments:
+            return 0
+        made = self.commitments(account, begins_us)
+        return sum(one.quantity for one in made if one.scope == scope)
+
+    def _next(self, book: str) -> int:
+        return self._editions.get(book, 0) + 1
+
+
+def price_of(position: int, entry: EntryPublished | ShapedEntry) -> Price:
+    """The entry as rating reads it.
+
+    Raises:
+        DomainError: `price.invalid`.
+    """
+    effective = entry.effective_from_us
+    if isinstance(entry, EntryPublished):
+        if entry.divisor <= 0 or entry.price_pico < 0:
+            raise DomainError("price.invalid", "a price is >= 0 and its divisor > 0")
+        return Price(position, effective, entry.price_pico, entry.divisor)
+    tiers = tuple((tier.up_to, tier.price_pico) for tier in entry.tiers)
+    bounds = [0, *(up_to for up_to, _ in tiers[:-1])]
+    rising = all(
+        low is not None and up_to is not None and low < up_to for low, up_to in pairwise(bounds)
+    )
+    right = rising and bool(tiers) and tiers[-1][0] is None and entry.divisor > 0
+    if not right or min(entry.free, entry.minimum_pico, *(pico for _, pico in tiers)) < 0:
+        raise DomainError("price.invalid", "tiers rise, the last has no end; prices are >= 0")
+    first = tiers[0][1]
+    if len(tiers) == 1 and not entry.free and not entry.minimum_pico:
+        return Price(position, effective, first, entry.divisor)
+    shape = Shape(entry.free, tiers, entry.minimum_pico)
+    return Price(position, effective, first, entry.divisor, shape)
+
+
+def cost(price: Price, before: int, quantity: int) -> int:
+    """Pico for `quantity` units of the price's pool that come after `before` others, >= 0 each.
+
+    Rounded once, half to even; at least the minimum if any of them is above the free ones.
+    """
+    shape = price.shape
+    if shape is None:
+        return round_half_even(quantity * price.price_pico, price.divisor)
+    low, high = max(before - shape.free, 0), max(before + quantity - shape.free, 0)
+    if low == high:
+        return 0
+    total = floor = 0
+    for up_to, pico in shape.tiers:
+        top = high if up_to is None else min(high, up_to)
+        bottom = max(low, floor)
+        if top > bottom:
+            total += (top - bottom) * pico
+        floor = top
+    return max(round_half_even(total, price.divisor), shape.minimum_pico)
 
 
 def _effective(price: Price) -> int:
     return price.effective_from_us
+
+
+def _entries(entries: Entries, account: str, scope: Scope) -> Schedule:
+    own = entries.get((account, scope), [])
+    first = own[0].effective_from_us if own else NEVER
+    common = [one for one in entries.get((DEFAULT, scope), []) if one.effective_from_us < first]
+    steps = [*common, *own]
+    return [ALWAYS, *(one.effective_from_us for one in steps)], [None, *steps]
+
+
+def _value(schedule: Schedule, instant: int) -> Price | None:
+    return schedule[1][bisect_right(schedule[0], instant) - 1]
+
+
+def _under(over: Schedule, under: Schedule) -> Schedule:
+    """Where `over` has nothing, what `under` has."""
+    cuts = sorted({*over[0], *under[0]})
+    return _joined(cuts, [_value(over, at) or _value(under, at) for at in cuts])
+
+
+def _within(outside: Schedule, inside: Schedule, start: int, end: int) -> Schedule:
+    """`inside` in `[start, end)`, elsewhere `outside`."""
+    cuts = sorted({*outside[0], *inside[0], start, end})
+    return _joined(cuts, [_value(inside if start <= at < end else outside, at) for at in cuts])
+
+
+def _joined(instants: list[int], prices: list[Price | None]) -> Schedule:
+    kept: Schedule = ([], [])
+    for at, price in zip(instants, prices, strict=True):
+        if not kept[0] or kept[1][-1] is not price:
+            kept[0].append(at)
+            kept[1].append(price)
+    return kept
 
 
 def round_half_even(numerator: int, divisor: int) -> int:

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from domain import account, invoice, meter, period, pricebook
+import msgspec
+
+from domain import account, invoice, meter, period, price_facts, pricebook
 from projections.batch import Apply, Batch
 from projections.entries import Entry
 from projections.table import Shape, json, text
@@ -18,7 +20,8 @@ SHAPES: Final = (
         "price",
         (),
         "from_position, to_position, book, account, meter, model, region, state, currency, "
-        "effective_from_us, published_us, price_pico, divisor",
+        "effective_from_us, published_us, price_pico, divisor, kind, named, edition, free, tiers, "
+        "minimum_pico",
     ),
     Shape(
         "account",
@@ -54,13 +57,38 @@ def _registered(b: Batch, e: Entry, f: meter.Registered | meter.ReadingsRegister
     b["meter"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail, new=e.version == 1)
 
 
-def _published(b: Batch, e: Entry, f: pricebook.EntryPublished) -> None:
+def _priced(
+    b: Batch,
+    e: Entry,
+    f: pricebook.EntryPublished | price_facts.ShapedEntry | price_facts.CommitmentMade,
+    when: tuple[int, int],
+    pico: int,
+    rest: str,
+) -> None:
     tail = (
         f"{e.stream}\t{text(f.account)}\t{text(f.meter)}\t{text(f.model)}\t{text(f.region)}\t"
-        f"{text(f.state)}\t{text(f.currency)}\t{f.effective_from_us}\t{f.published_us}\t"
-        f"{f.price_pico}\t{f.divisor}"
+        f"{text(f.state)}\t{text(f.currency)}\t{when[0]}\t{when[1]}\t{pico}\t{f.divisor}\t{rest}"
     )
     b["price"].add(str(e.position), tail)
+
+
+def _published(b: Batch, e: Entry, f: pricebook.EntryPublished) -> None:
+    when = (f.effective_from_us, f.published_us)
+    _priced(b, e, f, when, f.price_pico, "entry\t-\t0\t0\t\t0")
+
+
+def _shaped(b: Batch, e: Entry, f: price_facts.ShapedEntry) -> None:
+    """`price_pico` is that of the first tier."""
+    when = (f.effective_from_us, f.published_us)
+    tiers = msgspec.json.encode(f.tiers).decode()
+    rest = f"entry\t{text(f.book)}\t{f.edition}\t{f.free}\t{text(tiers)}\t{f.minimum_pico}"
+    _priced(b, e, f, when, f.tiers[0].price_pico if f.tiers else 0, rest)
+
+
+def _committed(b: Batch, e: Entry, f: price_facts.CommitmentMade) -> None:
+    """What is charged for a commitment names it as its price."""
+    rest = "commitment\t-\t0\t0\t\t0"
+    _priced(b, e, f, (f.from_us, f.decided_us), f.price_pico, rest)
 
 
 def _account(b: Batch, e: Entry, f: account.Opened) -> None:
@@ -109,6 +137,8 @@ APPLY: Final[dict[type, Apply]] = {
     meter.Registered: _registered,
     meter.ReadingsRegistered: _registered,
     pricebook.EntryPublished: _published,
+    price_facts.ShapedEntry: _shaped,
+    price_facts.CommitmentMade: _committed,
     account.Opened: _account,
     account.Invoiced: _invoiced,
     period.Opened: _period,

@@ -9,7 +9,10 @@ from projections.asof import fetch, fetch_one
 
 
 class Price(Struct, frozen=True):
-    """A published entry; its identity is its position. `price_pico` per `divisor` units."""
+    """A published entry; its identity is its position. `price_pico` per `divisor` units.
+
+    With `tiers` (JSON) that is the price of the first one.
+    """
 
     from_position: int
     book: str
@@ -23,6 +26,11 @@ class Price(Struct, frozen=True):
     published_us: int
     price_pico: int
     divisor: int
+    named: str = "-"
+    edition: int = 0
+    free: int = 0
+    tiers: str = ""
+    minimum_pico: int = 0
 
 
 class Account(Struct, frozen=True):
@@ -142,9 +150,10 @@ class Running(Struct, frozen=True):
 
 _PRICES: Final = """
 SELECT t.from_position, t.book, t.account, t.meter, t.model, t.region, t.state, t.currency,
-  t.effective_from_us, t.published_us, t.price_pico, t.divisor
+  t.effective_from_us, t.published_us, t.price_pico, t.divisor,
+  t.named, t.edition, t.free, t.tiers, t.minimum_pico
 FROM views.price t
-WHERE [t] AND (%(accounts)s::text[] IS NULL OR t.account = ANY (%(accounts)s))
+WHERE [t] AND t.kind = 'entry' AND (%(accounts)s::text[] IS NULL OR t.account = ANY (%(accounts)s))
 ORDER BY t.from_position
 """
 _ACCOUNTS: Final = """
@@ -196,7 +205,9 @@ amount AS (
     sum(CASE WHEN t.debit = 'unbilled' THEN t.amount_pico ELSE -t.amount_pico END) AS amount_pico
   FROM views.transfer t
   WHERE t.booked = %(period)s AND t.kind = 'charge' AND [t] GROUP BY 1, 2, 3)
-SELECT coalesce(r.project, o.project, e.resource) AS project,
+SELECT coalesce(
+    r.project, o.project, CASE WHEN e.resource LIKE 'project-%%' THEN e.resource END, '-'
+  ) AS project,
   e.meter || ':' || l.model AS sku, e.price, e.period AS service_period,
   sum(e.quantity) AS quantity, coalesce(sum(a.amount_pico), 0) AS amount_pico
 FROM line e
@@ -214,7 +225,9 @@ WITH resource AS (
   UNION ALL
   SELECT s.volume, s.organization, s.project, s.account FROM views.volume s WHERE [s]
   UNION ALL
-  SELECT q.project, q.organization, q.project, q.account FROM views.project q WHERE [q])
+  SELECT q.project, q.organization, q.project, q.account FROM views.project q WHERE [q]
+  UNION ALL
+  SELECT a.account, a.organization, '-', a.account FROM views.account a WHERE [a])
 SELECT o.project, o.account, c.meter, t.model, c.price, t.price_pico, t.divisor, c.period,
   p.start_us, p.end_us, t.currency,
   count(*) FILTER (WHERE c.resource LIKE 'runtime-%%') AS runtimes,

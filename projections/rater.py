@@ -41,6 +41,9 @@ _RATED: Final = duties.TAGS | {
         "volume.wiped",
         "volume.lost",
         "price.entry_published",
+        "price.book_published",
+        "price.commitment_made",
+        "price.rerating_decided",
         "project.created",
         "usage.batch_sealed",
         "wallet.credit_granted",
@@ -53,7 +56,7 @@ _RATED: Final = duties.TAGS | {
         "wallet.charge_recovered",
     )
 }
-RATED: Final = _RATED | {"gpuaas.meter.registered.v2"}
+RATED: Final = _RATED | {"gpuaas.meter.registered.v2", "gpuaas.price.entry_published.v2"}
 _READ: Final = RATED | losses.TAGS
 _LAST: Final = """
 SELECT position, version, entry FROM log.entry WHERE stream = %(stream)s

@@ -11,11 +11,11 @@ from projections.asof import fetch, fetch_rows
 class Line(Struct, frozen=True, gc=False):
     """One charge line (MONEY.md section 3) as far as it is booked in one period.
 
-    `[start_us, end_us)` spans its intervals; `quantity` in the meter's unit and `amount_pico` are
-    signed sums; `list_pico` per `divisor` is what the default price was at its start (None: there
-    was none, or another divisor). `cause` is the last position that charged something of it,
-    `transfers` the ids of what was posted. `name` is null once erased. `simulated`: it was on
-    SIMULATED GPUs, by what its node's latest enrolment said.
+    `[start_us, end_us)` spans its intervals (without any: its period); `quantity` in the meter's
+    unit and `amount_pico` are signed sums; `list_pico` per `divisor` is what the default price was
+    at its start (None: there was none, or another divisor). `cause` is the last position that
+    charged something of it, `transfers` the ids of what was posted. `name` is null once erased.
+    `simulated`: it was on SIMULATED GPUs, by what its node's latest enrolment said.
     """
 
     resource: str
@@ -59,7 +59,8 @@ class Beside(Struct, frozen=True):
 _LINES: Final = """
 WITH line AS (
   SELECT u.resource, u.meter, u.price, u.period, sum(u.sign * u.quantity) AS quantity,
-    min(u.start_us)::bigint AS start_us, max(u.end_us)::bigint AS end_us, max(u.cause) AS cause
+    (min(u.start_us) FILTER (WHERE u.quantity > 0))::bigint AS start_us,
+    (max(u.end_us) FILTER (WHERE u.quantity > 0))::bigint AS end_us, max(u.cause) AS cause
   FROM views.rated_interval u
   WHERE u.booked = %(booked)s AND [u] AND u.resource > %(after)s AND u.resource <= %(last)s
   GROUP BY 1, 2, 3, 4),
@@ -70,19 +71,22 @@ amount AS (
   WHERE t.booked = %(booked)s AND t.kind = 'charge' AND [t]
     AND t.resource > %(after)s AND t.resource <= %(last)s
   GROUP BY 1, 2, 3)
-SELECT e.resource, w.words, coalesce(r.project, o.project, p.project), e.price,
+SELECT e.resource, w.words, coalesce(r.project, o.project, p.project, '-'), e.price,
   CASE WHEN l.account = 'default' THEN NULL ELSE (
     SELECT CASE WHEN x.divisor = l.divisor THEN x.price_pico END FROM views.price x
     WHERE x.account = 'default' AND x.meter = l.meter AND x.model = l.model
       AND x.region = l.region AND x.state = l.state AND x.currency = l.currency
-      AND x.published_us <= x.effective_from_us AND x.effective_from_us <= e.start_us
+      AND x.kind = 'entry' AND x.named = '-' AND x.published_us <= x.effective_from_us
+      AND x.effective_from_us <= coalesce(e.start_us, d.start_us)
       AND x.from_position < e.cause
     ORDER BY x.effective_from_us DESC LIMIT 1) END,
-  e.period, e.start_us, e.end_us, e.quantity::text, coalesce(a.amount_pico, 0)::text, e.cause,
+  e.period, coalesce(e.start_us, d.start_us::bigint), coalesce(e.end_us, d.end_us::bigint),
+  e.quantity::text, coalesce(a.amount_pico, 0)::text, e.cause,
   coalesce(a.transfers, '{}'), i.simulated
 FROM line e
 LEFT JOIN amount a USING (resource, price, period)
 JOIN views.price l ON l.from_position = e.price
+JOIN views.period d ON d.period = e.period AND [d]
 LEFT JOIN LATERAL (SELECT r.name, r.project FROM views.runtime r
   WHERE r.runtime = e.resource AND [r] LIMIT 1) r ON true
 LEFT JOIN LATERAL (SELECT o.name, o.project, o.node, o.from_position FROM views.volume o

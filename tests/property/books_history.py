@@ -13,8 +13,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from domain import account, invoice, meter, node, period, pricebook, runtime, sealing, volume
+from domain import (
+    account,
+    invoice,
+    meter,
+    node,
+    period,
+    price_facts,
+    pricebook,
+    runtime,
+    sealing,
+    volume,
+)
 from domain.facts import encode_fact, tag_of
+from domain.price_facts import Tier
 from domain.words import Attested, Gpu, Private, Share
 from gpuaas_verify.books import Books
 
@@ -142,6 +154,41 @@ class History:
                 whose, *of[:2], "-", of[2], currency, effective, published, pico, divisor
             ),
         )
+
+    def shaped(
+        self, tiers: tuple[Tier, ...], effective: int, *, free: int = 0, minimum: int = 0,
+        model: str = "T4", whose: str = "default", published: int = 0, divisor: int = PER_GPU_HOUR,
+        currency: str = "USD", named: tuple[str, int] = ("-", 0),
+    ) -> int:  # fmt: skip
+        """The position of an entry of tiers, of the list or of an edition of a book."""
+        of = STORAGE if model == STORAGE[1] else ("gpu.time", model, "usable")
+        entry = price_facts.ShapedEntry(
+            *(*named, whose, *of[:2], "-", of[2], currency, effective, published, divisor, free),
+            *(tiers, minimum),
+        )
+        return self.add(stream("pricebook", 1), entry)
+
+    def book(self, name: str, edition: int, entries: int) -> int:
+        """The edition is whole."""
+        said = price_facts.BookPublished(name, edition, entries, 0)
+        return self.add(stream("pricebook", 1), said)
+
+    def commitment(
+        self, account_id: str, start: int, end: int, quantity: int, pico: int, *,
+        model: str = "T4", divisor: int = PER_GPU_HOUR, decided: int = 0,
+    ) -> int:  # fmt: skip
+        """The account commits itself."""
+        of = STORAGE if model == STORAGE[1] else ("gpu.time", model, "usable")
+        said = price_facts.CommitmentMade(
+            *(account_id, *of[:2], "-", of[2], "USD", start, end, quantity, pico, divisor),
+            decided,
+        )
+        return self.add(stream("pricebook", 1), said)
+
+    def rerate(self, account_id: str, book: str, edition: int, start: int, end: int) -> int:
+        """Its use in that range is priced by the edition."""
+        said = price_facts.ReratingDecided(account_id, book, edition, start, end, 0)
+        return self.add(stream("pricebook", 1), said)
 
     def metered(
         self, name: str = STORAGE[0], unit: str = "MiB-us", source: str = "lifecycle"

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import rating, runtime, sealing
+from domain.price_facts import ShapedEntry, Tier
 from domain.pricebook import EntryPublished
 from gpuaas_verify.books import Books
 from tests.property.books_history import History, stream
@@ -16,7 +17,17 @@ from tests.property.books_history import History, stream
 UNIT = 1_234_567  # us: boundaries that divide nothing evenly
 MODELS = ("T4", "G2")
 PRICED = (*MODELS, "local")
+BOOKS = ("spring", "autumn")
 TABLES = ("rated_interval", "transfer")
+
+
+def graduated(widths: list[tuple[int, int]]) -> tuple[Tier, ...]:
+    """Tiers of these widths and prices, and one without end."""
+    tiers, floor = [], 0
+    for width, pico in widths:
+        floor += 1 + width
+        tiers.append(Tier(floor, pico))
+    return (*tiers, Tier(None, 10**9 + 7))
 
 
 @dataclass
@@ -42,6 +53,7 @@ class World:
     due: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # size x us
     metered: bool = False
     numbers: int = 0
+    editions: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def catch_up(self) -> None:
         """The platform's books have seen every fact."""
@@ -88,6 +100,64 @@ class World:
                 pico, effective, model=PRICED[model], whose=owner, published=self.now,
                 divisor=divisor,
             )  # fmt: skip
+
+    def shape(
+        self,
+        whose: int,
+        model: int,
+        ahead: int,
+        tiers: list[tuple[int, int]],
+        free: int,
+        least: int,
+    ) -> None:
+        """An entry of tiers on the list, of an account or the default."""
+        owner = "default" if whose == 0 else self.accounts[whose - 1]
+        effective = max(0, self.now + ahead * UNIT)
+        known = {
+            (fact.account, fact.model, fact.effective_from_us)
+            for _, _, fact in self.history.facts
+            if isinstance(fact, EntryPublished | ShapedEntry)
+        }
+        if (owner, PRICED[model], effective) not in known:
+            self.history.shaped(
+                graduated(tiers), effective, free=free, minimum=least, model=PRICED[model],
+                whose=owner, published=self.now, divisor=7,
+            )  # fmt: skip
+
+    def book(self, name: int, entries: list[tuple[int, int, int, int]]) -> None:
+        """A book's next edition; its entries are effective at any time."""
+        book = BOOKS[name]
+        edition = self.editions[book] + 1
+        seen = set()
+        for whose, model, effective, pico in entries:
+            key = (whose, model, effective)
+            if key not in seen:
+                seen.add(key)
+                self.history.shaped(
+                    graduated([(pico, pico)] * (pico % 3)), effective * UNIT,
+                    free=pico % 2 * 10**9, model=PRICED[model],
+                    whose="default" if whose == 0 else self.accounts[whose - 1],
+                    named=(book, edition), published=self.now, divisor=1 + pico % 5,
+                )  # fmt: skip
+        if seen:
+            self.history.book(book, edition, len(seen))
+            self.editions[book] = edition
+
+    def rerate(self, account: int, name: int, edition: int, start: int, length: int) -> None:
+        """An account's use in a range is priced by an edition of a book, or by the list again."""
+        book = ("-", *BOOKS)[name]
+        which = 0 if book == "-" else 1 + edition % max(self.editions[book], 1)
+        if which <= self.editions[book]:
+            begin = start * UNIT
+            self.history.rerate(self.accounts[account], book, which, begin, begin + length * UNIT)
+
+    def commit(self, account: int, model: int, ahead: int, quantity: int, pico: int) -> None:
+        """An account commits itself for some time to come."""
+        begin = self.now + ahead * UNIT
+        self.history.commitment(
+            self.accounts[account], begin, begin + 300 * UNIT, quantity, pico,
+            model=PRICED[model], divisor=3, decided=self.now,
+        )  # fmt: skip
 
     def start(self, account: int, node: int, milli: int, project: int) -> None:
         """A runtime, requested and allocated."""
@@ -270,12 +340,33 @@ small = st.integers(0, 40)
 WEIGHED = {
     "price": 2, "belated": 4, "start": 2, "job": 8, "usable": 3, "degraded": 3, "stopped": 4, "failed": 1,
     "lose": 3, "lease": 3, "close": 7, "invoice": 3, "seal": 2,
+    "shape": 2, "book": 2, "rerate": 4, "commit": 1,
     "meter": 1, "volume": 1, "store": 5, "format": 1, "grow": 3, "wipe": 3, "overdue": 4, "give_up": 2,
 }  # fmt: skip
-ARGUMENTS: dict[str, tuple[st.SearchStrategy[int], ...]] = {
+ARGUMENTS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
     "price": (
         st.integers(0, 2), st.integers(0, 2), st.integers(-5, 80), st.integers(0, 10**13),
         st.sampled_from([1, 7, 1000, 3_600_000_000_000]),
+    ),
+    "shape": (
+        st.integers(0, 2), st.integers(0, 2), st.integers(-5, 80),
+        st.lists(st.tuples(st.integers(0, 10**11), st.integers(0, 10**9)), max_size=3),
+        st.sampled_from([0, 1, 10**10]), st.sampled_from([0, 10**15]),
+    ),
+    "book": (
+        st.integers(0, 1),
+        st.lists(
+            st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 60), st.integers(0, 10**9)),
+            max_size=4,
+        ),
+    ),
+    "rerate": (
+        st.integers(0, 1), st.integers(0, 2), st.integers(0, 3), st.integers(0, 300),
+        st.integers(1, 500),
+    ),
+    "commit": (
+        st.integers(0, 1), st.integers(0, 2), st.integers(0, 20), st.integers(1, 10**11),
+        st.integers(0, 10**9),
     ),
     "start": (st.integers(0, 1), st.integers(0, 2), st.integers(1, 8000), st.integers(1, 3)),
     "job": (st.integers(0, 1), st.integers(0, 2), st.integers(1, 8000), st.integers(1, 3)),

@@ -29,6 +29,7 @@ def publish(
         if refused.code != "price.too_large":
             raise
         return None
+    assert isinstance(entry, pricebook.EntryPublished)
     return entry
 
 

@@ -29,6 +29,7 @@ from domain.crediting import Part
 from domain.errors import DomainError
 from domain.facts import TAGS, decode_fact, encode_fact, tag_of
 from domain.network import Rule
+from domain.price_facts import Tier
 from domain.wallet_facts import Held
 from domain.words import Attested, Continues, Gpu, Private, Share
 from gpuaas_verify.facts import SHAPES
@@ -78,6 +79,7 @@ def sample(kind: type[Struct]) -> Struct:
             else (Part(0, 7),) if "Part" in text
             else (Gpu(0, "GPU-ä"),) if "Gpu" in text
             else (Rule("10.0.0.0/8", "tcp", 1, 9),) if "Rule" in text
+            else (Tier(5, 7), Tier(None, 0)) if "Tier" in text
             else (Held("runtime-1", 7),) if "wallet_facts.Held" in text
             else UNSET if "Unset" in text
             else (0, 3) if "tuple[int" in text

@@ -9,7 +9,7 @@ import pytest
 
 from domain import runtime, sealing
 from gpuaas_verify.books import Books
-from gpuaas_verify.books_rating import round_half_even
+from gpuaas_verify.books_prices import round_half_even
 from gpuaas_verify.errors import Invalid
 from tests.property.books_history import HOUR_US, History, stream
 

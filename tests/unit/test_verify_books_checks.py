@@ -17,6 +17,7 @@ from tests.unit import (
     test_verify_books_claims,
     test_verify_books_edges,
     test_verify_books_lending,
+    test_verify_books_prices,
     test_verify_books_refusals,
     test_verify_books_shelves,
     test_verify_books_tax,
@@ -31,7 +32,7 @@ from tests.unit.test_verify_checks import compiled as as_written
 # In the order in which they import each other.
 TESTS = (
     books_history, test_verify_books, test_verify_books_refusals, test_verify_books_claims, test_verify_books_edges,
-    test_verify_books_upkeep, test_verify_books_volumes,
+    test_verify_books_prices, test_verify_books_upkeep, test_verify_books_volumes,
     test_verify_books_shelves, test_verify_books_lending,
     tax_history, test_verify_books_tax,
     test_verify_books_usage, test_verify_books_wallets,
@@ -50,6 +51,7 @@ NEEDLESS = {
         "version 1 of a stream comes once"
     ),
     "books_lending before[0]": "nobody asks for what is above an organization",
+    "books_pieces old is None": "what is charged had a price",
     "books_rating bounded(amount, position, 'amount_pico')": "the line or the balance tells it first",
 }
 

@@ -14,9 +14,10 @@ rating; standard library only. How to use it, once entries and attestations are 
 
 Memory is bounded (<= 200 MB): open resources, charge lines, prices, balances, rows not yet compared
 and names already used overflow into a temporary SQLite file under `spill_dir` (books_spill.py).
-State that cannot matter again is dropped: a resource and its lines when it ends, the sums of a
-booked period when it is invoiced, a row when it is compared. In memory whole: the periods of the
-account at hand, the entries of one price key, the lines of one invoice.
+State that cannot matter again is dropped: a resource when it ends (not what it was charged, which
+may be priced again), the sums of a booked period when it is invoiced, a row when it is compared.
+In memory whole: the periods of the account at hand, the entries of one price key, one pool, the
+lines of one invoice.
 """
 
 from collections import deque
@@ -52,6 +53,7 @@ CAUSES = frozenset({
     "gpuaas.volume.wiped.v1",
     "gpuaas.volume.lost.v1",
     "gpuaas.period.closed.v1",
+    "gpuaas.price.rerating_decided.v1",
     "gpuaas.invoice.finalized.v1",
     "gpuaas.invoice.finalized.v2",
     "gpuaas.credit_note.issued.v1",
@@ -135,7 +137,11 @@ class Books:
             "gpuaas.account.opened.v1": self._account_opened,
             "gpuaas.account.invoiced.v1": self._account_invoiced,
             "gpuaas.period.opened.v1": self._period_opened,
-            "gpuaas.price.entry_published.v1": self._price_published,
+            "gpuaas.price.entry_published.v1": self._charging.prices.linear,
+            "gpuaas.price.entry_published.v2": self._charging.prices.shaped,
+            "gpuaas.price.book_published.v1": self._charging.prices.book,
+            "gpuaas.price.commitment_made.v1": self._charging.prices.commitment,
+            "gpuaas.price.rerating_decided.v1": self._charging.rerate,
             "gpuaas.invoice.finalized.v1": self._invoicing.finalized,
             "gpuaas.invoice.issued.v1": self._invoicing.issued,
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
@@ -303,9 +309,6 @@ class Books:
 
     def _period_opened(self, position: int, entry: Row, fact: Row) -> None:
         self._charging.open_period(position, entry, fact)
-
-    def _price_published(self, position: int, _entry: Row, fact: Row) -> None:
-        self._charging.publish(position, fact)
 
     def _sealed(self, position: int, entry: Row, fact: Row) -> None:
         table, prefix, total = SEALS[entry["tag"]]

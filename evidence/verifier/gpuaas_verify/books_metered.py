@@ -2,8 +2,8 @@
 
 contracts/rating.md sections 1 to 3. A resource is a runtime, or a volume created after the meter of
 storage was registered; its item: account, project, size, meter, model, state, simulated, order
-(position of its first entry), start and done of the open interval. Its owner keeps the item until
-`drop`.
+(position of its first entry), start and done of the open interval, first (when its first one
+began). Its owner keeps the item until `drop`.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ class Metered:
 
     def add(self, stream: str, item: Row) -> None:
         """A resource without an open interval."""
-        self._spill.put("metered", "", stream, {**item, "start": None, "done": None})
+        self._spill.put("metered", "", stream, {**item, "start": None, "done": None, "first": None})
 
     def has(self, stream: str) -> bool:
         """Whether the stream is a metered resource."""
@@ -46,6 +46,8 @@ class Metered:
         item = self._spill.get("metered", "", stream)
         if item["start"] is None:
             item["start"] = item["done"] = instant
+            if item["first"] is None:
+                item["first"] = instant
             self._spill.put("metered", "", stream, item)
             self._spill.put("open", item["account"], f"{item['order']:020d}", stream)
 
@@ -60,6 +62,7 @@ class Metered:
             self._charging.charge(position, stream, item, done, end, 1)
         elif end < done:
             self._charging.charge(position, stream, item, max(end, start), done, -1)
+        self._charging.settle(position)
         item["start"] = item["done"] = None
         self._spill.put("metered", "", stream, item)
         self._spill.delete("open", item["account"], f"{item['order']:020d}")
@@ -84,9 +87,8 @@ class Metered:
         return found
 
     def drop(self, stream: str) -> None:
-        """It is charged nothing more: neither it nor its lines are kept."""
+        """It has no more intervals. What it was charged is kept, should that be priced again."""
         self._spill.delete("metered", "", stream)
-        self._spill.drop("line", stream)
 
     def period_closed(self, position: int, entry: Row, fact: Row) -> None:
         """What is open is charged up to the end of the period, in order; then it is closed."""
@@ -106,6 +108,8 @@ class Metered:
                 self._charging.charge(position, stream, item, item["done"], end, 1)
                 item["done"] = end
                 self._spill.put("metered", "", stream, item)
+        self._charging.pay_commitments(position, fact["account"], period)
+        self._charging.settle(position)
         self._charging.set_closed(position, fact["account"], entry["stream"])
 
 

@@ -1,17 +1,20 @@
-"""Prices, periods, charge lines and the rows they give: contracts/rating.md sections 1, 4 and 5.
+"""Periods, charge lines and the rows they give: contracts/rating.md sections 1, 4, 5 and 10.
 
 Rows are lists in the order of `RATED` and `TRANSFER` less `salt`; their first field is the row's
 number. Written from the page alone: the platform's own rating is what this is compared with.
 """
 
-from bisect import bisect_left, bisect_right, insort
 from hashlib import sha256
-from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
+from gpuaas_verify.books_pieces import Piece, first_open, moves, pieces, remember
+from gpuaas_verify.books_pools import Pools
+from gpuaas_verify.books_prices import NUL, REGION, Prices, Quotes, round_half_even
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
+
+__all__ = ["NUL", "RATED", "TRANSFER", "Charging", "bounded", "round_half_even"]
 
 RATED = (
     "row", "cause", "resource", "meter", "price", "period", "booked", "start_us", "end_us",
@@ -22,18 +25,12 @@ TRANSFER = (
     "resource", "meter", "price", "period", "booked", "debit_seq", "debit_balance_pico",
     "credit_seq", "credit_balance_pico",
 )  # fmt: skip
-REGION = "-"
 LIMIT = 10**38
-FIRST, EFFECTIVE = itemgetter(1), itemgetter(0)
-NUL = "\x00"  # joins keys; no string of an entry may contain it, and it sorts before all
+FIRST, LISTED = itemgetter(1), ("-", 0)
+# What a re-rating must know of a resource that may be gone.
+KEPT = ("account", "project", "meter", "model", "state", "simulated", "first")
 
-
-def round_half_even(numerator: int, divisor: int) -> int:
-    """`numerator / divisor` to the nearest integer, a tie to the even one. `divisor` > 0."""
-    whole, rest = divmod(numerator, divisor)
-    if 2 * rest > divisor or (2 * rest == divisor and whole % 2 == 1):
-        whole += 1
-    return whole
+type Row = dict[str, Any]
 
 
 def bounded(number: int, position: int, field: str) -> int:
@@ -46,12 +43,14 @@ def bounded(number: int, position: int, field: str) -> int:
 class Charging:
     """Charge lines, balances and rows by cause, in the spill given.
 
-    An account's periods (`[id, start, end, closed or null]`) and the entries of one price key
-    (`[effective, position, price, divisor]`) are one item each; everything else is small.
+    An account's periods (`[id, start, end, closed or null]`) are one item, and so are the spans
+    that a resource is charged for; everything else is small.
     """
 
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
+        self.prices = Prices(spill)
+        self._pools = Pools(spill)
         self._numbers = {"rated_interval": 0, "transfer": 0}
 
     # -- accounts and periods ------------------------------------------------------------
@@ -137,118 +136,139 @@ class Charging:
         item["periods"][self._spill.get("period", "", period)[1]][3] = position
         self._spill.put("account", "", account, item)
 
-    # -- prices --------------------------------------------------------------------------
+    # -- charging ------------------------------------------------------------------------
 
-    def publish(self, position: int, fact: dict[str, Any]) -> None:
-        """The entry prices what follows it, unless it is effective before its publication."""
-        if fact["divisor"] < 1:
-            raise Invalid("books.price", "divisor < 1", position=position, field="divisor")
-        if fact["price_pico"] < 0:
-            raise Invalid("books.price", "negative", position=position, field="price_pico")
-        kind = [fact[name] for name in ("account", "meter", "model", "region", "state")]
-        effective = fact["effective_from_us"]
-        unique = NUL.join([*kind, str(effective)])
-        if self._spill.get("price_key", "", unique) is not None:
-            raise Invalid(
-                "books.price", "the key of an earlier entry",
-                position=position, field="effective_from_us",
-            )  # fmt: skip
-        self._spill.put("price_key", "", unique, 1)
-        if effective < fact["published_us"]:
-            return
-        key = NUL.join([*kind, fact["currency"]])
-        entries = self._spill.get("price", "", key) or []
-        insort(entries, [effective, position, fact["price_pico"], fact["divisor"]])
-        self._spill.put("price", "", key, entries)
+    def charge(self, position: int, resource: str, item: Row, a: int, b: int, sign: int) -> None:
+        """Rows for `[a, b)` of the metered resource, piece by piece (section 4).
+
+        `item`: its account, project, size, meter, model, state, simulated, order, first. With sign
+        -1 it is the last that was charged of it. `settle` follows in the same cause.
+        """
+        for piece in self.pieces(position, item, a, b):
+            self.add(position, resource, item, piece, (sign, item["size"] * (piece[1] - piece[0])))
+        order = f"{item['order']:020d}"
+        record = self._spill.get("spans", item["account"], order)
+        if record is None:
+            record = {name: item[name] for name in KEPT} | {"resource": resource, "spans": []}
+            record["prepaid"] = item.get("covered") is not None
+        remember(record["spans"], a, b, item["size"], sign)
+        self._spill.put("spans", item["account"], order, record)
+
+    def pieces(self, position: int, item: Row, a: int, b: int) -> list[Piece]:
+        """`[a, b)` cut into (start, end, price entry, period) by what applies to the item."""
+        account = self.account(position, item["account"])
+        if item.get("covered") is not None:
+            quotes = Quotes([], {LISTED: [item["covered"][1], []]})
+        else:
+            quotes = self.prices.quotes(item["account"], _scope(item, account))
+        return pieces(position, a, b, account["periods"], quotes)
 
     def fix(
-        self, position: int, item: dict[str, Any], fixed: list[list[int]], a: int, b: int
-    ) -> list[list[int]]:
+        self, position: int, item: Row, fixed: list[list[Any]], a: int, b: int
+    ) -> list[list[Any]]:
         """The prices of what was held before, and of `[a, b)` those known now (section 9)."""
-        currency = self.account(position, item["account"])["currency"]
-        books = self._prices({**item, "covered": None}, currency)
+        scope = _scope(item, self.account(position, item["account"]))
+        quotes = self.prices.quotes(item["account"], scope)
         found = list(fixed)
-        for start, _, price, _ in _pieces(position, a, b, [["", a, b, None]], books):
+        for start, _, price, _ in pieces(position, a, b, [["", a, b, None]], quotes):
             if not found or found[-1][1:] != price[1:]:
                 found.append([start, *price[1:]])
         return found
 
-    def _prices(self, item: dict[str, Any], currency: str) -> list[list[list[int]]]:
-        if item.get("covered") is not None:
-            return [item["covered"][1], []]
-        scope = (item["meter"], item["model"], REGION, item["state"], currency)
-        keys = (NUL.join([whose, *scope]) for whose in (item["account"], "default"))
-        return [self._spill.get("price", "", key) or [] for key in keys]
-
-    # -- charging ------------------------------------------------------------------------
-
-    def charge(
-        self, position: int, resource: str, item: dict[str, Any], a: int, b: int, sign: int
-    ) -> None:
-        """Rows for `[a, b)` of the metered resource, piece by piece (section 4).
-
-        `item`: its account, project, size, meter, model, state, simulated.
-        """
-        for piece in self.pieces(position, item, a, b):
-            self.add(position, resource, item, piece, (sign, item["size"] * (piece[1] - piece[0])))
-
-    def pieces(
-        self, position: int, item: dict[str, Any], a: int, b: int
-    ) -> list[tuple[int, int, list[int], list[Any]]]:
-        """`[a, b)` cut into (start, end, price entry, period) by what applies to the item."""
-        account = self.account(position, item["account"])
-        books = self._prices(item, account["currency"])
-        return _pieces(position, a, b, account["periods"], books)
-
     def add(
-        self,
-        position: int,
-        resource: str,
-        item: dict[str, Any],
-        piece: tuple[int, int, list[int], list[Any]],
-        added: tuple[int, int],
+        self, position: int, resource: str, item: Row, piece: Piece, added: tuple[int, int]
     ) -> None:
         """Rows for a (sign, quantity) of one piece; its lines are those of the item's `lines`, of
-        the resource where it names none.
+        the resource where it names none. `settle` follows in the same cause.
         """
         account = self.account(position, item["account"])
-        start, end, (_, price, pico, divisor), period = piece
+        start, end, entry, period = piece
         sign, quantity = added[0], bounded(added[1], position, "quantity")
-        lines = item.get("lines", resource)
-        booked = period[0] if period[3] is None else _first_open(position, account["periods"])
-        name = f"{price}{NUL}{period[0]}"
-        line = self._spill.get("line", lines, name) or [0, 0]
-        total = bounded(line[0] + sign * quantity, position, "line_quantity")
-        amount = bounded(round_half_even(total * pico, divisor), position, "line_amount_pico")
-        delta = amount - line[1]
-        self._spill.put("line", lines, name, [total, amount])
-        self._row(
-            "rated_interval",
-            position,
-            resource,
-            item["meter"],
-            price,
-            period[0],
-            booked,
-            start,
-            end,
-            sign,
-            quantity,
-            total,
-            amount,
-        )
-        sku = f"{item['meter']}:{item['model']}"
-        self._book(booked, (item["project"], sku, price, period[0]), sign * quantity, delta)
-        if item["simulated"]:
+        owner, scope = item["account"], _scope(item, account)
+        prepaid = item.get("covered") is not None
+        cover = self.prices.cover(owner, scope, period[1])
+        if entry[4] is None and not cover:
+            lines, name = item.get("lines", resource), f"{entry[1]}{NUL}{period[0]}"
+            line = self._spill.get("line", lines, name) or [0, 0]
+            total = bounded(line[0] + sign * quantity, position, "line_quantity")
+            due = round_half_even(total * entry[2], entry[3])
+            delta, amount = due - line[1], bounded(due, position, "line_amount_pico")
+            self._spill.put("line", lines, name, [total, amount])
+        else:
+            of = [item.get("first", 0), resource, item["project"], item["simulated"], prepaid]
+            key = (*scope, period[0])
+            pooled = self._pools.add(owner, key, cover, period[1], entry, of, sign * quantity)
+            delta, total, amount = 0, bounded(pooled[3], position, "line_quantity"), pooled[4]
+        what = (resource, item["project"], item["simulated"], prepaid, scope, entry[1])
+        said = (start, end, sign, quantity, total, amount)
+        self._emit(position, owner, what, period, said, delta)
+
+    def settle(self, position: int) -> None:
+        """What lines of touched pools cost now, each that differs with a row of no quantity."""
+        for account, key, begins, line, delta in self._pools.settle():
+            _, resource, price, quantity, amount, project, simulated, prepaid = line
+            period = self.period(position, account, key[5])
+            said = (begins, begins, 1, 0, quantity, bounded(amount, position, "line_amount_pico"))
+            what = (resource, project, simulated, prepaid, key[:5], price)
+            self._emit(position, account, what, period, said, delta)
+
+    def pay_commitments(self, position: int, account: str, period: list[Any]) -> None:
+        """What the account pays in the period whether used or not."""
+        for one in self.prices.commitments(account, period[1]):
+            price, quantity, pico, divisor = one[0], *one[8:]
+            due = bounded(round_half_even(quantity * pico, divisor), position, "line_amount_pico")
+            said = (period[1], period[2], 1, quantity, quantity, due)
+            what = (account, "-", False, False, tuple(one[3:8]), price)
+            self._emit(position, account, what, period, said, due)
+
+    def rerate(self, position: int, _entry: Row, fact: Row) -> None:
+        """What was charged in the range is taken back and charged at what applies now."""
+        account = self.account(position, fact["account"])
+        before = self.prices.rerate(position, fact)
+        for _, record in self._spill.scan("spans", fact["account"]):
+            if record["prepaid"]:
+                continue
+            now = self.prices.quotes(fact["account"], _scope(record, account))
+            then = now.before(before)
+            for start, end, size in record["spans"]:
+                a, b = max(start, fact["from_us"]), min(end, fact["until_us"])
+                for piece, old in moves(position, a, b, account["periods"], then, now):
+                    quantity = size * (piece[1] - piece[0])
+                    gone = (*piece[:2], old, piece[3])
+                    self.add(position, record["resource"], record, gone, (-1, quantity))
+                    self.add(position, record["resource"], record, piece, (1, quantity))
+        self.settle(position)
+
+    def _emit(
+        self,
+        position: int,
+        account: str,
+        what: tuple[str, str, bool, bool, tuple[str, ...], int],
+        period: list[Any],
+        said: tuple[int, int, int, int, int, int],
+        delta: int,
+    ) -> None:
+        """The row, what is booked, and the transfer.
+
+        what: resource, project, simulated, prepaid, scope, price; said: start, end, sign, quantity,
+        and the line's totals.
+        """
+        resource, project, simulated, prepaid, (meter, model, _, _, currency), price = what
+        periods = self.account(position, account)["periods"]
+        booked = period[0] if period[3] is None else first_open(position, periods)
+        self._row("rated_interval", position, resource, meter, price, period[0], booked, *said)
+        sku = f"{meter}:{model}"
+        self._book(booked, (project, sku, price, period[0]), said[2] * said[3], delta)
+        if simulated:
             self._spill.put("simulated", "", booked, 1)
-        if item.get("covered") is not None:
+        if prepaid:
             sofar = self._spill.get("charged", "", resource) or 0
             self._spill.put("charged", "", resource, sofar + delta)
         if delta:
             sides = ("unbilled", f"revenue:{sku}") if delta > 0 else (f"revenue:{sku}", "unbilled")
             self.transfer(
-                position, "charge", item["account"], sides, account["currency"], abs(delta),
-                (resource, item["meter"], price, period[0], booked), f"{start}\n",
+                position, "charge", account, sides, currency, abs(delta),
+                (resource, meter, price, period[0], booked), f"{said[0]}\n",
             )  # fmt: skip
 
     def _book(
@@ -318,46 +338,5 @@ class Charging:
         self._numbers[table] += 1
 
 
-def _first_open(position: int, periods: list[list[Any]]) -> str:
-    for period in periods:
-        if period[3] is None:
-            identity: str = period[0]
-            return identity
-    raise Invalid("rating.no_period", "every period of the account is closed", position=position)
-
-
-def _pieces(
-    position: int, a: int, b: int, periods: list[list[Any]], books: list[list[list[int]]]
-) -> list[tuple[int, int, list[int], list[Any]]]:
-    """`[a, b)` cut into (start, end, price entry, period), in order of time, no cut in vain."""
-    cuts = {a}
-    low, high = bisect_right(periods, a, key=FIRST), bisect_left(periods, b, key=FIRST)
-    cuts.update(period[1] for period in periods[low:high])
-    for entries in books:
-        low, high = bisect_right(entries, a, key=EFFECTIVE), bisect_left(entries, b, key=EFFECTIVE)
-        cuts.update(entry[0] for entry in entries[low:high])
-    edges = [*sorted(cuts), b]
-    pieces: list[tuple[int, int, list[int], list[Any]]] = []
-    for start, end in pairwise(edges):
-        price = _price_at(position, start, books)
-        period = _period_at(position, start, end, periods)
-        if pieces and pieces[-1][2] is price and pieces[-1][3] is period:
-            pieces[-1] = (pieces[-1][0], end, price, period)
-        else:
-            pieces.append((start, end, price, period))
-    return pieces
-
-
-def _price_at(position: int, instant: int, books: list[list[list[int]]]) -> list[int]:
-    for entries in books:
-        index = bisect_right(entries, instant, key=EFFECTIVE)
-        if index:
-            return entries[index - 1]
-    raise Invalid("rating.no_price", f"nothing prices the instant {instant}", position=position)
-
-
-def _period_at(position: int, start: int, end: int, periods: list[list[Any]]) -> list[Any]:
-    index = bisect_right(periods, start, key=FIRST)
-    if not index or periods[index - 1][2] < end:
-        raise Invalid("rating.no_period", f"no period covers {start}..{end}", position=position)
-    return periods[index - 1]
+def _scope(item: Row, account: Row) -> tuple[str, ...]:
+    return (item["meter"], item["model"], REGION, item["state"], account["currency"])

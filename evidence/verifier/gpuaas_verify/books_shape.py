@@ -224,6 +224,24 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "account meter model region state currency effective_from_us published_us"
         " price_pico divisor",
     ),
+    "gpuaas.price.entry_published.v2": _shape(
+        "edition effective_from_us published_us divisor free minimum_pico",
+        "book edition account meter model region state currency effective_from_us published_us"
+        " divisor free tiers minimum_pico",
+        tiers=LIST,
+    ),
+    "gpuaas.price.book_published.v1": _shape(
+        "edition entries published_us", "book edition entries published_us"
+    ),
+    "gpuaas.price.commitment_made.v1": _shape(
+        "from_us until_us quantity price_pico divisor decided_us",
+        "account meter model region state currency from_us until_us quantity price_pico divisor"
+        " decided_us",
+    ),
+    "gpuaas.price.rerating_decided.v1": _shape(
+        "edition from_us until_us decided_us",
+        "account book edition from_us until_us decided_us",
+    ),
     "gpuaas.node.enrolled.v1": _shape(
         "enrolled_us",
         "key model simulated gpus serial enrolled_us",

@@ -164,6 +164,7 @@ class Usage:
             if change:
                 sign = 1 if change > 0 else -1
                 self._charging.add(position, item["resource"], item, piece, (sign, abs(change)))
+        self._charging.settle(position)
 
     def _next(self, row: Row, number: int) -> tuple[Row, list[Any]]:
         """The row's source, which stands, and how far it had come in the row's epoch."""

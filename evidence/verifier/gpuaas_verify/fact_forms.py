@@ -83,6 +83,16 @@ def is_continued(value: Any) -> bool:
     return _typed(value, ("origin", "note", "first_lost", "lost_count"), (str, str, int, int))
 
 
+def _tiers(value: Any) -> bool:
+    return all(
+        type(tier) is dict
+        and tuple(tier) == ("up_to", "price_pico")
+        and type(tier["up_to"]) in (int, type(None))
+        and type(tier["price_pico"]) is int
+        for tier in value
+    )
+
+
 KINDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool] | None]] = {
     "": ((int,), None),
     "$": ((str,), None),
@@ -98,4 +108,5 @@ KINDS: dict[str, tuple[tuple[type, ...], Callable[[Any], bool] | None]] = {
     "[r": ((list,), _rules),
     "[c": ((list,), _parts),
     "[h": ((list,), _holds),
+    "[t": ((list,), _tiers),
 }

@@ -30,7 +30,7 @@ _ORIGIN = re.compile(r"[^\s+/][^\s+]*/[0-9a-f]{16}")
 # Field types: int by default where the name is followed by nothing; the rest by a suffix.
 #   $ text   ! true or false   ? int or null   # 64 hex   @ Private   * Attested
 #   [s [i [g [n [r [c lists
-#   [s [i [g [n [r [h lists
+#   [s [i [g [n [r [h [t lists
 _TABLE = """
 log.opened.v1            log           format$ origin$ vkey$
 log.heartbeat.v1         log
@@ -74,6 +74,12 @@ source.registered.v1     source        organization$ project$ key# meters[s regi
 source.revoked.v1        source        reason$ decided_us
 price.entry_published.v1 pricebook     account$ meter$ model$ region$ state$ currency$ \
  effective_from_us published_us price_pico divisor
+price.entry_published.v2 pricebook     book$ edition account$ meter$ model$ region$ state$ \
+ currency$ effective_from_us published_us divisor free tiers[t minimum_pico
+price.book_published.v1  pricebook     book$ edition entries published_us
+price.commitment_made.v1 pricebook     account$ meter$ model$ region$ state$ currency$ from_us \
+ until_us quantity price_pico divisor decided_us
+price.rerating_decided.v1 pricebook    account$ book$ edition from_us until_us decided_us
 quota.limit_set.v1       quota         scope$ model$ limit_milli decided_us
 quota.committed.v1       quota         runtime$ department$ project$ model$ gpu_milli decided_us
 quota.released.v1        quota         runtime$ decided_us
