@@ -318,6 +318,30 @@ def credit_cases() -> Iterator[Wrong]:
         yield log_case(f"a part {name}", "fact.malformed", edit, position=13, field="parts")
 
 
+def tier_cases() -> Iterator[Wrong]:
+    """Tiers of a price that are none (facts.md, head)."""
+    numbers = ("effective_from_us", "published_us", "divisor", "free")
+    words = ("account", "meter", "model", "region", "state", "currency")
+
+    def priced(tiers: list[Any]) -> Edit:
+        told = {"book": "x", "edition": 1, **dict.fromkeys(words, "x"), **dict.fromkeys(numbers, 1)}
+        told |= {"tiers": tiers, "minimum_pico": 0}
+
+        def edit(log: LogDraft) -> None:
+            log.add(uid("pricebook", 6), "price.entry_published", told)
+            log.drafts[-1]["tag"] = "gpuaas.price.entry_published.v2"
+
+        return edit
+
+    for name, tier in (
+        ("no object", 1), ("by other names", {"to": None, "price_pico": 1}),
+        ("up to a text", {"up_to": "1", "price_pico": 1}), ("without end", {"price_pico": 1}),
+        ("of no price", {"up_to": None, "price_pico": None}),
+    ):  # fmt: skip
+        edit = priced([tier])
+        yield log_case(f"a tier {name}", "fact.malformed", edit, position=13, field="tiers")
+
+
 def right_cases() -> Iterator[Wrong]:
     """Logs that look unusual and are right."""
 
@@ -368,6 +392,7 @@ def right_cases() -> Iterator[Wrong]:
 
 def log_cases() -> list[Wrong]:
     makers = (
-        right_cases, envelope_cases, place_cases, block_cases, unknown_cases, shape_cases, credit_cases
+        right_cases, envelope_cases, place_cases, block_cases, unknown_cases, shape_cases, credit_cases,
+        tier_cases,
     )  # fmt: skip
     return [wrong for make in makers for wrong in make()]
