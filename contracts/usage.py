@@ -9,21 +9,28 @@ Integers may be larger than 2^53: read them exactly.
 
 import base64
 import hashlib
+import re
 from typing import Annotated, Final, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta, Struct
 
-from contracts.http import Given, Word
-from contracts.signing import decode, opened, unbase64, verify
+from contracts.http import Given
+from contracts.signing import FleetError, decode, opened, unbase64, verify
 
 FORMAT: Final = "gpuaas-usage/1"
 MOST_READINGS: Final = 500
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
+# Patterns cost more than all the rest of decoding: texts of readings are bounded here, and looked
+# at closely once for each kind of reading (`check_texts`).
+_WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
+_RESOURCE: Final = re.compile(rf"(?:project|runtime)-{_UUID}")
+MOST_DIMENSIONS: Final = 8
+
+type Text = Annotated[str, Meta(max_length=60)]
 type SourceId = Annotated[str, Meta(pattern=f"^(node|source)-{_UUID}$")]
-type ResourceId = Annotated[str, Meta(pattern=f"^(project|runtime)-{_UUID}$")]
 type Number = Annotated[int, Meta(ge=1, le=2**53)]
 type Moment = Annotated[int, Meta(ge=0, le=2**53)]
 type Count = Annotated[int, Meta(ge=0, le=10**18)]
@@ -36,9 +43,9 @@ class Reading(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     are the same. The time decides period and price; `dimensions` has a `model`.
     """
 
-    meter: Word
-    resource: ResourceId
-    dimensions: dict[Word, Word]
+    meter: Text
+    resource: Text
+    dimensions: Annotated[dict[str, str], Meta(max_length=MOST_DIMENSIONS)]
     from_us: Moment
     to_us: Moment
     quantity: Count
@@ -91,8 +98,11 @@ class Answer(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def open_batch(raw: bytes) -> Batch:
-    """A batch as a node publishes it. Raises: FleetError reading.malformed."""
-    return decode(raw, Batch, "reading.malformed")
+    """A batch as a node publishes it: what is signed is its chain, whatever its bytes are like.
+
+    Raises: FleetError reading.malformed.
+    """
+    return decode(raw, Batch, "reading.malformed", canonical=False)
 
 
 def open_answer(raw: bytes, key: str) -> Answer:
@@ -106,6 +116,16 @@ class _Signed(Struct, frozen=True):
     epoch: int
     sequence: int
     chain: str
+
+
+def check_texts(reading: Reading) -> None:
+    """Nothing when its names are words (letters, digits, `_.:-`) and its resource is an id.
+
+    Raises: FleetError reading.malformed.
+    """
+    words = (reading.meter, *reading.dimensions, *reading.dimensions.values())
+    if not (all(map(_WORD.fullmatch, words)) and _RESOURCE.fullmatch(reading.resource)):
+        raise FleetError("reading.malformed", "a name is no word, or the resource no id")
 
 
 def payload(reading: Reading) -> bytes:

@@ -45,12 +45,13 @@ class _Waiting(Struct):
 
 
 class _Tail(Struct):
-    """Where the seals have come to."""
+    """Where the seals have come to; behind `since` every mark is remembered here."""
 
     stream: str
     version: int = 0
     seal: int | None = None
     next_row: int = 0
+    since: int | None = None
 
 
 class _Group(Struct):
@@ -237,6 +238,7 @@ class Desk:
         if len(self._marks) > _MOST_MARKS or len(self._ends) > _MOST_MARKS:
             self._marks.clear()
             self._ends.clear()
+            at.since = at.seal
         self._marks.update(group.marks)
         self._ends.update(group.ends)
         return done.last
@@ -251,7 +253,7 @@ class Desk:
             at = _Tail(stream)
             if last is not None:
                 seal: Any = last.fact
-                at.version, at.seal = last.version, last.position
+                at.version, at.seal, at.since = last.version, last.position, last.position
                 at.next_row = seal.first_row + seal.count
             self._at = at
         return self._at
@@ -259,8 +261,8 @@ class Desk:
     async def _mark(self, source: str, at: _Tail) -> Mark | None:
         found = self._marks.get(source)
         if found is None:
-            if at.seal is not None:
-                await reached(self._reads, at.seal)
+            if at.since is not None:
+                await reached(self._reads, at.since)
             run = await self._reads.ask(readings_read.last_run, source)
             if run is None:
                 return None

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from api.reads import Reads, reached
 from contracts.signing import FleetError
-from contracts.usage import Batch, Reading, check_signature
+from contracts.usage import Batch, Reading, check_signature, check_texts
 from domain import meter, pricebook
 from domain.errors import DomainError
 from domain.rating_readings import READ
@@ -32,7 +32,7 @@ _NOT_YET: Final = frozenset(
         "source.unknown",
     }
 )
-type _Kind = tuple[str, str, str, tuple[tuple[str, str], ...]]
+type _Kind = tuple[object, ...]
 
 
 class _Plan(Struct):
@@ -43,7 +43,8 @@ class _Plan(Struct):
     account: str
     currency: str
     model: str
-    priced_us: int = 1 << 62  # from here on an entry prices it
+    weighted: bool
+    known_us: int = 1 << 62  # from here on an entry prices it, and a period holds it up to `end_us`
     start_us: int = 0
     end_us: int = 0  # the account's periods cover [start_us, end_us)
 
@@ -102,28 +103,36 @@ class Known:
             check_signature(batch, standing.key)
         except FleetError as error:
             raise DomainError(error.code, error.detail) from error
-        return [await self._one(batch.source, standing, one, now_us) for one in batch.readings]
+        found = []
+        for reading in batch.readings:
+            kind = (batch.source, reading.meter, reading.resource, *reading.dimensions.items())
+            plan = self._plans.get(kind)
+            if plan is None:
+                plan = await self._plan(batch.source, standing, reading)
+                if len(self._plans) >= _KEPT:
+                    self._plans.clear()
+                self._plans[kind] = plan
+            span = (reading.from_us, reading.to_us)
+            require_countable(plan.counting, reading.dimensions, span, reading.quantity, now_us)
+            last = reading.to_us if plan.weighted else reading.from_us + 1
+            if reading.from_us < plan.known_us or last > plan.end_us:
+                await self._settle(plan, reading.from_us, last)
+            found.append(plan.dimensions)
+        return found
 
-    async def _one(self, source: str, standing: Standing, reading: Reading, now_us: int) -> str:
-        of = reading.dimensions
-        kind = (source, reading.meter, reading.resource, tuple(of.items()))
-        plan = self._plans.get(kind)
-        if plan is None:
-            plan = await self._plan(source, standing, reading)
-            if len(self._plans) >= _KEPT:
-                self._plans.clear()
-            self._plans[kind] = plan
-        span = (reading.from_us, reading.to_us)
-        require_countable(plan.counting, of, span, reading.quantity, now_us)
-        if reading.from_us < plan.priced_us:
-            await self._price(plan, reading.from_us)
-        weighted = plan.counting.aggregation == WEIGHTED
-        last = reading.to_us if weighted else reading.from_us + 1
-        if not plan.start_us <= reading.from_us < last <= plan.end_us:
-            await self._cover(plan, reading.from_us, last)
-        return plan.dimensions
+    async def _settle(self, plan: _Plan, from_us: int, last_us: int) -> None:
+        """A price and the account's periods hold for that time. Raises: DomainError reading.*."""
+        if not plan.start_us <= from_us < last_us <= plan.end_us:
+            await self._cover(plan, from_us, last_us)
+        await self._price(plan, from_us)
+        # Neither prices nor periods end: what holds at an instant holds after it.
+        plan.known_us = min(plan.known_us, from_us)
 
     async def _plan(self, source: str, standing: Standing, reading: Reading) -> _Plan:
+        try:
+            check_texts(reading)
+        except FleetError as error:
+            raise DomainError(error.code, error.detail) from error
         counting = await self._meter(reading.meter)
         if standing.meters is not None and reading.meter not in standing.meters:
             raise DomainError("reading.no_meter", f"the source may not report {reading.meter}")
@@ -134,7 +143,8 @@ class Known:
         if payer is None or not owned:
             raise DomainError("reading.no_resource", f"{reading.resource} is not the source's")
         model = reading.dimensions.get(meter.MODEL, "")
-        plan = _Plan(counting, row_of(reading.dimensions), payer.account, "", model)
+        weighted = counting.aggregation == WEIGHTED
+        plan = _Plan(counting, row_of(reading.dimensions), payer.account, "", model, weighted)
         await self._cover(plan, 0, 0)
         return plan
 
@@ -158,8 +168,6 @@ class Known:
         if self._tariff.at(plan.account, scope, instant)[0] is None:
             detail = f"nothing prices {plan.counting.meter} of {plan.model} at {instant}"
             raise DomainError("reading.no_price", detail)
-        # No entry ends, so what is priced once stays so.
-        plan.priced_us = instant
 
     async def _read_book(self) -> None:
         async with self._reading:  # else two would read the same entries

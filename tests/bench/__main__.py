@@ -19,6 +19,7 @@ from tests.bench import (
     bench_log,
     bench_projections,
     bench_quota,
+    bench_readings,
     bench_replay,
     bench_runtimes,
     bench_terminal,
@@ -27,7 +28,8 @@ from tests.bench import (
 OUT = Path("build/bench.json")
 MODULES = (
     *(bench_log, bench_evidence, bench_api, bench_projections, bench_domain, bench_replay),
-    *(bench_quota, bench_terminal, bench_runtimes, bench_crowd, bench_exports),
+    *(bench_quota, bench_readings, bench_terminal, bench_runtimes, bench_crowd),
+    bench_exports,
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from gpuaas_verify import strict
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
-from gpuaas_verify.merkle import Frontier, leaf_hash
+from gpuaas_verify.merkle import Leaves, leaf_hash
 
 _SALT = re.compile(r"[0-9a-f]{32}")
 
@@ -133,7 +133,7 @@ def weigh_rows(items: Iterator[bytes], name: str, first: int, count: int) -> tup
     Raises: Invalid `row.*`, and `seal.count` when there are not `count` of them.
     """
     table = TABLES[name]
-    frontier, total, number = Frontier(), 0, first
+    leaves, total, number = Leaves(), 0, first
     for raw in items:
         if number == first + count:
             raise Invalid("seal.count", "more rows than sealed", table=name, row=number)
@@ -141,11 +141,11 @@ def weigh_rows(items: Iterator[bytes], name: str, first: int, count: int) -> tup
         if seen is None or seen[0] != number:
             seen = (number, table.summand(parse_row(raw, name, number)))
         total += seen[1]
-        frontier.append(leaf_hash(raw))
+        leaves.append(leaf_hash(raw))
         number += 1
     if number != first + count:
         raise Invalid("seal.count", "rows are missing", table=name, row=number)
-    return frontier.root(), total
+    return leaves.root(), total
 
 
 def check_rows(items: Iterator[bytes], seal: Entry) -> int:
