@@ -79,6 +79,7 @@ class Sealed(Struct):
     seller: _Party | None = None
     buyer: _Party | None = None
     invoice_number: str = ""
+    missing: tuple[str, ...] = ()
 
 
 class Names(Struct, frozen=True):
@@ -149,6 +150,7 @@ def page_data(file: bytes, source: Source, names: Names) -> dict[str, Any]:
         "number": said.number,
         "of": said.invoice_number,
         "simulated": said.simulated,
+        "missing": ", ".join(said.missing),
         "seller": _party(said.seller, names),
         "customer": _party(said.buyer, names) or names.organization,
         "account": said.account,

@@ -60,7 +60,7 @@ def _head(data: Mapping[str, Any]) -> list[Flowable]:
         ("Invoice", data["of"]), ("Seller", data["seller"]), ("Customer", data["customer"]),
         ("Billing account", data["account"]),
         ("Period", f"{data['start']} to {data['end']} ({data['zone']}), its last instant excluded"),
-        ("Finalized", data["finalized"]),
+        ("Finalized", data["finalized"]), ("Not heard of yet", data["missing"]),
     ):  # fmt: skip
         if words:
             said.append(_text(f"{name}: {words}"))

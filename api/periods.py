@@ -1,5 +1,6 @@
 """Billing periods: list, close."""
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
@@ -83,6 +84,7 @@ async def _after(services: Services, request: FrontRequest, period_id: str) -> p
 
 
 def _given(row: billing_read.Period) -> Period:
+    missing = [] if row.missing is None else msgspec.json.decode(row.missing, type=list[str])
     return Period(
         id=row.period,
         account=row.account,
@@ -91,5 +93,6 @@ def _given(row: billing_read.Period) -> Period:
         end=instant(row.end_us),
         state="open" if row.closed is None else "closed",
         invoice=row.invoice,
-        version=1 if row.closed is None else 2,
+        version=1 if row.closed is None else 2 + bool(missing),
+        missing=missing,
     )

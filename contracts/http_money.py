@@ -98,6 +98,8 @@ class Usage(Given, frozen=True):
 
 
 class Period(Given, frozen=True):
+    """`missing`: nodes that had not spoken when it was closed."""
+
     id: str
     account: str
     sequence: int
@@ -106,6 +108,7 @@ class Period(Given, frozen=True):
     state: str
     invoice: str | None
     version: int
+    missing: list[str]
 
 
 class PeriodClosed(Given, frozen=True):

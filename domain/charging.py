@@ -48,6 +48,7 @@ class Service(Struct):
     closed: bool = False
     finalized: bool = False
     simulated: bool = False
+    missing: tuple[str, ...] = ()
 
 
 class Payer(Struct):

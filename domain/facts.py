@@ -80,6 +80,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.seller.credited.v1": seller.Credited,
     "gpuaas.account.terms_set.v1": account.TermsSet,
     "gpuaas.period.opened.v1": period.Opened,
+    "gpuaas.period.sources_missing.v1": period.SourcesMissing,
     "gpuaas.period.closed.v1": period.Closed,
     "gpuaas.invoice.finalized.v1": invoice.Finalized,
     "gpuaas.invoice.issued.v1": invoice.Issued,

@@ -28,11 +28,13 @@ class Open(Struct, frozen=True):
 class Close(Struct, frozen=True):
     """`later`: a later period of the account, so that what comes late is booked there.
 
-    The last period of an account is thus never closed: there always is an open one.
+    The last period of an account is thus never closed: there always is an open one. `missing`: who
+    may still say something of it, in order.
     """
 
     later: "Opened | None"
     now_us: int
+    missing: tuple[str, ...] = ()
 
 
 type Command = Open | Close
@@ -55,7 +57,14 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.period
     closed_us: int
 
 
-type Event = Opened | Closed
+class SourcesMissing(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.period.sources_missing.v1"
+):
+    sources: tuple[str, ...]
+    decided_us: int
+
+
+type Event = Opened | SourcesMissing | Closed
 
 
 class Missing(Struct, frozen=True):
@@ -102,7 +111,10 @@ def decide(command: Command, state: State) -> list[Event]:
                 or later.sequence <= opened.sequence
             ):
                 raise DomainError("period.next_missing", "no later period of the account is open")
-            return [Closed(opened.account, opened.start_us, opened.end_us, command.now_us)]
+            closed = Closed(opened.account, opened.start_us, opened.end_us, command.now_us)
+            if command.missing:
+                return [SourcesMissing(command.missing, command.now_us), closed]
+            return [closed]
         case Close(), Over():
             return []
         case _:
@@ -127,6 +139,8 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case Opened():
             return Running(event)
+        case SourcesMissing():
+            return state
         case Closed():
             assert isinstance(state, Running)
             return Over(state.opened)

@@ -78,6 +78,7 @@ class Books:
             node.Enrolled: self._enrolled,
             account.Opened: self._account_opened,
             period.Opened: self._period_opened,
+            period.SourcesMissing: self._sources_missing,
             period.Closed: self._period_closed,
             pricebook.EntryPublished: self._published,
             price_facts.ShapedEntry: self._published,
@@ -147,8 +148,9 @@ class Books:
         plain = self.invoice_of(period_id)
         if self.taxes.taxed(plain.account) is None:
             return None
-        owner, _ = self._period(period_id)
-        return self.taxes.draft(plain, {one.id: one.end_us for one in owner.periods})
+        owner, of = self._period(period_id)
+        ends = {one.id: one.end_us for one in owner.periods}
+        return self.taxes.draft(plain, ends, of.missing)
 
     def _published(
         self, position: int, _: str, fact: pricebook.EntryPublished | price_facts.ShapedEntry
@@ -263,6 +265,9 @@ class Books:
         rows = self._until(position, stream, end_us)
         self.prepayments.ended(self._runtime(stream))
         return rows
+
+    def _sources_missing(self, _: int, stream: str, fact: period.SourcesMissing) -> None:
+        self._period(stream)[1].missing = fact.sources
 
     def _period_closed(self, position: int, stream: str, fact: period.Closed) -> Rows:
         owner, closing = self._period(stream)

@@ -38,8 +38,11 @@ class Taxes:
         """Who invoices the account, and as what; None: it is invoiced without tax."""
         return self._buyers.get(account_id)
 
-    def draft(self, plain: InvoiceDraft, ends: dict[str, int]) -> TaxedDraft:
-        """The invoice with its tax; `ends`: where each service period of its lines ends.
+    def draft(
+        self, plain: InvoiceDraft, ends: dict[str, int], missing: tuple[str, ...] = ()
+    ) -> TaxedDraft:
+        """The invoice with its tax; `ends`: where each service period of its lines ends; `missing`:
+        who had not spoken when its period was closed.
 
         Raises: DomainError `rating.tax`.
         """
@@ -54,7 +57,7 @@ class Taxes:
             Seller(buyer.seller, terms.party.private, terms.country, terms.terms_days),
             Buyer(buyer.party.private, buyer.country, buyer.treatment),
         )
-        return taxed_draft(plain, parties, rates, ())
+        return taxed_draft(plain, parties, rates, missing)
 
     def finalized(
         self, position: int, stream: str, fact: invoice.TaxedFinalized, draft: TaxedDraft,

@@ -35,6 +35,7 @@ SHAPES: Final = (
         "period, from_position, to_position, account, sequence, start_us, end_us, zone, tzdata, "
         "opened_us",
     ),
+    Shape("period_missing", ("period",), "period, from_position, to_position, sources, decided_us"),
     Shape("period_close", ("period",), "period, from_position, to_position, closed_us"),
     Shape(
         "invoice",
@@ -112,6 +113,11 @@ def _period(b: Batch, e: Entry, f: period.Opened) -> None:
     b["period"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail, new=e.version == 1)
 
 
+def _missing(b: Batch, e: Entry, f: period.SourcesMissing) -> None:
+    head = f"{e.stream}\t{e.position}"
+    b["period_missing"].open(e.stream, e.position, head, f"{json(f.sources)}\t{f.decided_us}")
+
+
 def _closed(b: Batch, e: Entry, f: period.Closed) -> None:
     head = f"{e.stream}\t{e.position}"
     b["period_close"].open(e.stream, e.position, head, str(f.closed_us), new=e.version == 1)
@@ -142,6 +148,7 @@ APPLY: Final[dict[type, Apply]] = {
     account.Opened: _account,
     account.Invoiced: _invoiced,
     period.Opened: _period,
+    period.SourcesMissing: _missing,
     period.Closed: _closed,
     invoice.Finalized: _finalized,
     invoice.TaxedFinalized: _finalized,

@@ -55,7 +55,10 @@ class Balance(Struct, frozen=True):
 
 
 class Period(Struct, frozen=True):
-    """`[start_us, end_us)`; `closed_us` and `closed` (a position) are null while it is open."""
+    """`[start_us, end_us)`; `closed_us` and `closed` (a position) are null while it is open.
+
+    `missing`: a JSON list of who had not spoken when it was closed, null when nobody.
+    """
 
     period: str
     from_position: int
@@ -67,6 +70,7 @@ class Period(Struct, frozen=True):
     closed_us: int | None
     closed: int | None
     invoice: str | None
+    missing: str | None = None
 
 
 class Invoice(Struct, frozen=True):
@@ -171,8 +175,9 @@ ORDER BY b.account, b.ledger
 """
 _PERIODS: Final = """
 SELECT t.period, t.from_position, t.account, t.sequence, t.start_us, t.end_us, t.zone,
-  c.closed_us, c.from_position AS closed, i.invoice
+  c.closed_us, c.from_position AS closed, i.invoice, s.sources AS missing
 FROM views.period t
+LEFT JOIN views.period_missing s ON s.period = t.period AND [s]
 LEFT JOIN views.period_close c ON c.period = t.period AND [c]
 LEFT JOIN views.invoice i ON i.period = t.period AND [i]
 WHERE [t] AND (%(account)s::text IS NULL OR t.account = %(account)s)

@@ -67,6 +67,7 @@ TAGS: Final = frozenset(
         "account.taxed",
         "account.terms_set",
         "period.opened",
+        "period.sources_missing",
         "period.closed",
         "invoice.finalized",
         "invoice.issued",

@@ -8,18 +8,27 @@ from evidence.append import Append, Write
 from evidence.log import EventLog
 from projections.duties import Billed, Duties
 from projections.months import TZDATA, command_id, month_after, period_id
+from projections.sources import Sources
 
 ACTOR: Final = "system-periods"
 GRACE_US: Final = 3_600_000_000
 _STALE: Final = "log.version_stale"
 
 
-async def keep_periods(log: EventLog, duties: Duties, now_us: int, grace_us: int = GRACE_US) -> int:
+async def keep_periods(
+    log: EventLog,
+    duties: Duties,
+    now_us: int,
+    grace_us: int = GRACE_US,
+    sources: Sources | None = None,
+) -> int:
     """Opens and closes what is due at `now_us`; returns how many facts it appended.
 
     An account's first two periods are opened with the account. From there on the period of `now_us`
     and the one after it are always open, local months of the account's zone. A period is closed
-    `grace_us` after its end: what is attested later lands in the next one, marked.
+    as soon as every source of its account has spoken after its end, at the latest `grace_us` after
+    it: then the silent ones are named, and what they attest later lands in the next one, marked.
+    Readings say no such thing, so with a meter of readings, or without `sources`, the grace passes.
 
     Two at once are harmless: a period's stream follows from (account, sequence), so one loses by
     its expected version and finds the other's fact on the next fold.
@@ -34,13 +43,25 @@ async def keep_periods(log: EventLog, duties: Duties, now_us: int, grace_us: int
         if billed.last is not None and billed.last.end_us < needed[zone]:
             done += await _open_ahead(log, account_id, billed, needed[zone], now_us)
     for running in list(duties.running.values()):
-        if running.opened.end_us + grace_us <= now_us:
-            done += await close_period(log, duties, running.stream, now_us)
+        opened = running.opened
+        if opened.end_us > now_us:
+            continue
+        missing = () if sources is None else sources.silent(opened.account, opened.end_us)
+        whole = sources is not None and not missing and not sources.readings
+        if whole or opened.end_us + grace_us <= now_us:
+            done += await close_period(log, duties, running.stream, now_us, missing)
     return done
 
 
-async def close_period(log: EventLog, duties: Duties, stream: str, now_us: int) -> int:
-    """Closes a period that is over; 0 when it is closed already or somebody was faster.
+async def close_period(
+    log: EventLog,
+    duties: Duties,
+    stream: str,
+    now_us: int,
+    missing: tuple[tuple[str, int], ...] = (),
+) -> int:
+    """Closes a period that is over, without those that are missing, whose streams have come just so
+    far; 0 when it is closed already, somebody was faster, or one of them spoke.
 
     Raises:
         DomainError: `period.not_over`.
@@ -52,9 +73,10 @@ async def close_period(log: EventLog, duties: Duties, stream: str, now_us: int) 
     if later == running.opened:
         # Somebody else opened the next one just now: it is closed after the next fold.
         return 0
-    facts = period.decide(period.Close(later, now_us), period.Running(running.opened))
+    command = period.Close(later, now_us, tuple(name for name, _ in missing))
+    facts = period.decide(command, period.Running(running.opened))
     write = Write(stream, running.org, running.version, tuple(facts))
-    return await _append(log, write, f"close\n{stream}")
+    return await _append(log, write, f"close\n{stream}", missing)
 
 
 async def _open_ahead(
@@ -76,9 +98,11 @@ async def _open_ahead(
     return done
 
 
-async def _append(log: EventLog, write: Write, command: str) -> int:
+async def _append(
+    log: EventLog, write: Write, command: str, reads: tuple[tuple[str, int], ...] = ()
+) -> int:
     try:
-        done = await log.append(Append((write,), ACTOR, command_id(ACTOR, command)))
+        done = await log.append(Append((write,), ACTOR, command_id(ACTOR, command), reads))
     except DomainError as error:
         if error.code == _STALE:
             return 0

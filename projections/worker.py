@@ -162,7 +162,7 @@ async def _once(rater: Rater, log: EventLog, storage: Storage, now_us: int, grac
     done = await finalize_due(log, rater, storage, now_us)
     done += await credit_due(log, rater, storage, now_us)
     done += await propose_due(log, rater.losses, now_us)
-    return bool(done + await keep_periods(log, rater.duties, now_us, grace_us))
+    return bool(done + await keep_periods(log, rater.duties, now_us, grace_us, rater.sources))
 
 
 async def tell(app_url: str, nats: Client, storage: Storage, bell: Bell) -> None:

@@ -2,12 +2,12 @@
 
 from msgspec import structs
 
-from domain import account, period, seller
+from domain import account, node, period, runtime, seller
 from domain.period import FIRST_US
 from evidence.ids import new_id
-from evidence.log import EventLog, Write, private_value
+from evidence.log import Append, EventLog, Write, private_value
 from projections.months import period_id
-from tests.integration.projections_world import HOUR_US, T0, World
+from tests.integration.projections_world import HOUR_US, T0, World, attested
 
 SELLER_WORDS = (
     '{"name":"ACME GPU GmbH","street":"","city":"Bonn","postcode":"","vat_id":"DE123456789"}'
@@ -23,8 +23,10 @@ class TaxedPlatform(World):
         self.seller = new_id("seller")
         self.accounts = [self.account, *(new_id("account") for _ in range(accounts - 1))]
 
-    async def played(self, log: EventLog) -> None:
-        """Everything up to the close of the first period of each account."""
+    async def played(self, log: EventLog, *, over: bool = True) -> None:
+        """Everything up to the close of the first period of each account; if not `over`, up to
+        runtimes that run on.
+        """
         await log.append(self.opening())
         rates = (
             seller.RateSet("standard", "DE", "*", "S", 1900, "", FIRST_US, T0),
@@ -40,11 +42,27 @@ class TaxedPlatform(World):
                 await log.append(self._append(self._opened(one, end)))
             await self._taxed(log, one)
             self.account = one
-            for append in self.life(self.nodes[0], T0, T0 + 2 * HOUR_US):
+            stop = T0 + 2 * HOUR_US if over else None
+            for append in self.life(self.nodes[0], T0, stop):
                 await log.append(append)
-        for one in self.accounts:
+                self.last = append.writes[0].stream
+        for one in self.accounts if over else ():
             self.account, self.period = one, period_id(one, 1)
             await log.append(self.close())
+
+    def renewed(self, at: int) -> Append:
+        """The node renews its lease at that instant."""
+        name = self.nodes[0]
+        said = attested(name, "node.lease_renewed", name, at - T0)
+        lease = node.LeaseRenewed((self.last,), at - T0, at, at + 1, said)
+        self.node_versions[name] += 1
+        return self._append([(name, "-", self.node_versions[name] - 1, (lease,))])
+
+    def stopped(self, at: int, decided: int) -> Append:
+        """The last runtime stopped at that instant, as is told at another."""
+        said = attested(self.nodes[0], "runtime.stopped", self.last, at - T0)
+        stop = runtime.Stopped(at - T0, at, decided, said)
+        return self._append([(self.last, self.org, 4, (stop,))])
 
     def _opened(self, one: str, end: int) -> list[tuple[str, str, int, tuple[object, ...]]]:
         zone = ("Europe/Berlin", "2025b", T0)

@@ -20,6 +20,7 @@ from projections.exporting.forms import FORMS, Span, written
 from projections.exporting.lines import beside
 from projections.exporting.proof import Proof
 from projections.invoicing import finalize_due
+from projections.periods import keep_periods
 from projections.rater import Rater
 from projections.runner import catch_up
 from tests.api_stage import Stage, play, staged
@@ -228,3 +229,53 @@ def test_sellers_and_rates_over_http(database: Database, nats_url: str, tmp_path
         assert (await stage.get(path)).json()["party"] is None
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_a_node_cut_off_over_the_months_end_is_named_and_told_later(
+    database: Database, tmp_path: Path
+) -> None:
+    """Its period is closed after the grace, without it; what it tells then corrects that period on
+    the next invoice. A close that it speaks into waits; one that it has spoken before does not.
+    """
+
+    async def run() -> None:
+        log = await EventLog.open(database.app_url)
+        world = TaxedPlatform(1)
+        await world.played(log, over=False)
+        end, storage = T0 + world.period_us, Storage(tmp_path)
+        with (
+            psycopg.connect(database.app_url, autocommit=True) as reading,
+            psycopg.connect(database.app_url, autocommit=True) as conn,
+        ):
+            rater = Rater(reading, log)
+
+            async def kept(now: int) -> list[tuple[int, str]]:
+                await rater.catch_up()
+                await keep_periods(log, rater.duties, now, HOUR_US, rater.sources)
+                await react(rater, storage, world)
+                catch_up(conn)
+                periods = billing_read.periods(conn, world.account)
+                return [(one.sequence, one.missing or "") for one in periods if one.closed]
+
+            assert await kept(end + HOUR_US - 1) == []
+            await rater.catch_up()
+            await log.append(world.renewed(end - 1))  # it speaks while the close is under way
+            await keep_periods(log, rater.duties, end + HOUR_US, HOUR_US, rater.sources)
+            assert await kept(end) == []
+            [node] = world.nodes
+            assert await kept(end + HOUR_US) == [(1, f'["{node}"]')]
+            told = end + 2 * HOUR_US
+            await log.append(world.stopped(end - 10 * HOUR_US, told))
+            await log.append(world.renewed(told))
+            assert [one for one, _ in await kept(end + world.period_us)] == [1, 2]
+            second, first = billing_read.invoices(conn)
+            files = [msgspec.json.decode(sealed_content(storage, one.sha256))
+                     for one in (first, second)]  # fmt: skip
+            assert (files[0]["missing"], files[1]["missing"]) == ([node], [])
+            [late] = files[1]["lines"]
+            assert late["service_period"] == first.period
+            assert late["quantity"] == -500 * 10 * HOUR_US
+            assert audit(conn) == 2
+        await log.close()
+
+    asyncio.run(run())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from domain import account, invoice, sealing, seller
+from domain import account, invoice, period, sealing, seller
 from domain.crediting import Part
 from domain.errors import DomainError
 from domain.seller import RateSet
@@ -189,6 +189,51 @@ def test_a_credit_note_that_cannot_be_is_refused(parts: list[tuple[int, int]], c
     assert caught.value.code == code
     world.credit(first)
     assert set(agreed(world).values()) == {0}
+
+
+def silent(world: TaxWorld, *names: str) -> None:
+    """The first period is closed without these."""
+    world.history.add(world.periods[0], period.SourcesMissing(names, 0))
+
+
+def test_an_invoice_names_who_was_not_heard() -> None:
+    """By the fact that stands before the close; the node spoke at 0 only."""
+    world = TaxWorld()
+    world.taxed()
+    world.use(0, HOUR_US)
+    silent(world, world.node)
+    world.invoice()
+    draft = world.books.taxed_invoice_of(world.periods[0])
+    assert draft is not None
+    assert draft.missing == (world.node,)
+    agreed(world)
+
+
+def test_only_who_is_silent_is_missing() -> None:
+    """A node that spoke at the end or later, one that is none, one twice, out of order; of a period
+    that was never opened, or is closed.
+    """
+    world = TaxWorld()
+    world.history.lease(world.node, [], MONTH)
+    silent(world, world.node)
+    refused(world.history, "books.missing", "sources")
+    world = TaxWorld()
+    world.history.lease(world.node, [], MONTH - 1)
+    silent(world, world.node)
+    agreed(world)
+    other = world.history.node(2, "T4")
+    for names in ((stream("node", 9),), (world.node, world.node), (other, world.node)):
+        world = TaxWorld()
+        world.history.node(2, "T4")
+        silent(world, *names)
+        refused(world.history, "books.missing", "sources")
+    world = TaxWorld()
+    world.history.close(world.owner, world.periods[0], 0, MONTH)
+    silent(world, world.node)
+    refused(world.history, "books.missing", "sources")
+    world = TaxWorld()
+    world.history.add(stream("period", 9), period.SourcesMissing((world.node,), 0))
+    refused(world.history, "books.period", "stream")
 
 
 # -- what the auditor refuses -------------------------------------------------------------

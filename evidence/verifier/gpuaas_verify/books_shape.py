@@ -100,6 +100,7 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "sequence start_us end_us opened_us",
         "account sequence start_us end_us zone tzdata opened_us",
     ),
+    "gpuaas.period.sources_missing.v1": _shape("decided_us", "sources decided_us", sources=LIST),
     "gpuaas.period.closed.v1": _shape(
         "start_us end_us closed_us", "account start_us end_us closed_us"
     ),

@@ -53,6 +53,7 @@ account.opened.v1        account       organization$ currency$ minor_digits zone
 account.invoiced.v1      account       invoice$ sequence
 account.terms_set.v1     account       terms$ credit_limit_pico decided_us
 period.opened.v1         period        account$ sequence start_us end_us zone$ tzdata$ opened_us
+period.sources_missing.v1 period       sources[s decided_us
 period.closed.v1         period        account$ start_us end_us closed_us
 invoice.finalized.v1     invoice       number$ account$ period$ currency$ minor_digits total_pico \
  total_minor line_count file$ sha256# closed finalized_us
