@@ -38,7 +38,8 @@ WALLETS: Final = "wallets"
 
 # state | object | effect | notice | price | waits for
 # active and suspended: `organization`, `placing.standing`, the gateway's `Doors`, terminals' watch;
-# closing and closed: those and `closing`; the balances: the wallet's own part of admission.
+# closing and closed: those and `closing`; zero balance (of a prepaid account): `launch.admit` and
+# `funding.renew`, with the hold of each lease.
 _TABLE: Final = """\
 active|running runtime|goes on|none|gpu.time|
 active|stopped runtime|kept as a record|none|0|
@@ -62,17 +63,17 @@ low balance|network|goes on|none|0|wallets
 low balance|API write|allowed|none|0|wallets
 low balance|API read|allowed|none|0|wallets
 low balance|invoice|goes on|none|0|wallets
-zero balance|running runtime|told to stop|the end of its hold|0|wallets
-zero balance|stopped runtime|kept as a record|none|0|wallets
+zero balance|running runtime|told to stop|until its hold ends|gpu.time|
+zero balance|stopped runtime|kept as a record|none|0|
 zero balance|volume|locked, then wiped|a date, as a fact|0|wallets
 zero balance|snapshot|wiped with its volume|a date, as a fact|0|wallets
 zero balance|reservation|no new|none|0|wallets
-zero balance|terminal or SSH|ends with its runtime|the end of its hold|0|wallets
-zero balance|route of an app|ends with its runtime|the end of its hold|0|wallets
-zero balance|network|goes on|none|0|wallets
-zero balance|API write|nothing new|none|0|wallets
-zero balance|API read|allowed|none|0|wallets
-zero balance|invoice|goes on|none|0|wallets
+zero balance|terminal or SSH|ends with its runtime|until its hold ends|0|
+zero balance|route of an app|ends with its runtime|until its hold ends|0|
+zero balance|network|goes on|none|0|
+zero balance|API write|nothing new|none|0|
+zero balance|API read|allowed|none|0|
+zero balance|invoice|goes on|none|0|
 suspended|running runtime|goes on|none|gpu.time|
 suspended|stopped runtime|kept as a record|none|0|
 suspended|volume|locked|none|storage.capacity|
@@ -112,9 +113,10 @@ _PAGE: Final = """\
 # What becomes of each thing in each state of an organization
 
 Generated from `domain/effects.py` by `python -m api.openapi`, compared by a test; served by
-`GET /v1/effects`. A state holds for all that the organization has. *Nothing new*: launches,
-reservations, new and larger volumes are refused, with the state's own code. A row that waits for
-something is not obeyed by anything yet. Between a closing's dates things go on as before it.
+`GET /v1/effects`. A state holds for all that the organization has, a balance for what a prepaid
+account pays. *Nothing new*: launches, reservations, new and larger volumes are refused with the
+state's own code (of a balance: launches). A row that waits for something is not obeyed by anything
+yet. Between a closing's dates things go on as before it.
 
 | state | object | effect | notice | price | waits for |
 |---|---|---|---|---|---|

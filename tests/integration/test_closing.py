@@ -92,6 +92,25 @@ def test_the_end_of_an_organization(database: Database, nats_url: str, tmp_path:
     play(database, nats_url, tmp_path, scene)
 
 
+def test_with_nothing_left_to_pay_with_everything_is_still_read(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A prepaid account without credit: no launch, by name; what there is is shown."""
+
+    async def scene(stage: Stage) -> None:
+        us = await stage.tenant()
+        await stage.node(gpus=2)
+        token = stage.token("admin", us["org"])
+        await launch(stage, us, token)
+        terms = {"terms": "prepaid"}
+        answer = await stage.post(f"/v1/accounts/{us['account']}/terms", terms)
+        assert answer.status_code in (200, 201), answer.text
+        assert (await launch(stage, us, token)).json()["code"] == "wallet.insufficient"
+        await reads(stage, token, "active")
+
+    play(database, nats_url, tmp_path, scene)
+
+
 async def until_told(stage: Stage, runtime: str) -> None:
     async with asyncio.timeout(60):
         while True:
