@@ -16,6 +16,7 @@ from tests.bench import (
     bench_domain,
     bench_evidence,
     bench_exports,
+    bench_ledger,
     bench_log,
     bench_projections,
     bench_quota,
@@ -27,9 +28,19 @@ from tests.bench import (
 
 OUT = Path("build/bench.json")
 MODULES = (
-    *(bench_log, bench_evidence, bench_api, bench_projections, bench_domain, bench_replay),
-    *(bench_quota, bench_readings, bench_terminal, bench_runtimes, bench_crowd),
+    bench_log,
+    bench_evidence,
+    bench_api,
+    bench_projections,
+    bench_domain,
+    bench_replay,
+    bench_quota,
+    bench_readings,
+    bench_terminal,
+    bench_runtimes,
+    bench_crowd,
     bench_exports,
+    bench_ledger,
 )
 
 
