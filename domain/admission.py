@@ -280,8 +280,6 @@ class AdmissionState:
         before = self.stock.states.get(stream) or self.expected.get(stream, node.Missing())
         if isinstance(fact, node.Released):
             self._note_release(stream, fact)
-        elif isinstance(fact, node.LeaseRenewed):
-            self.purses.renewed(stream, before, fact)
         after = node.evolve(before, fact)
         if isinstance(after, node.Serving):
             self.expected.pop(stream, None)

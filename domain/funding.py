@@ -138,6 +138,7 @@ def renew(state: AdmissionState, asked: Renewal) -> tuple[Emit, ...]:
     emits: tuple[Emit, ...] = ()
     for stream, needs in wanted.items():
         emits += _renewed(state, stream, asked, needs, until_us)
+    state.purses.renewing(asked.node, serving, lease)
     if emits:
         return emits + emitted(state, PLATFORM, (asked.node, (lease,)), by=emits[0].stream)
     emit = Emit(asked.node, PLATFORM, state.version(asked.node), (lease,))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from domain import account, cover, period, runtime, wallet
 from domain.cover import Cover
 from domain.node_facts import LeaseRenewed
-from domain.node_state import Lease, Serving, State
+from domain.node_state import Lease, Serving
 from domain.tariff import Tariff, gpu_scope
 from domain.wallet import Before, Wallet
 from domain.wallet_facts import Event, HoldPlaced, HoldReleased, HoldsRenewed
@@ -83,12 +83,11 @@ class Purses:
             case _:
                 pass
 
-    def renewed(self, stream: str, before: State, fact: LeaseRenewed) -> None:
-        """Keeps what `unrenewed` would need, of nodes whose leases are decided here."""
-        if isinstance(before, Serving) and any(name in self.prepaid for name in before.held):
-            leases = {name: before.leases[name] for name in fact.runtimes if name in before.leases}
-            kept = self._leases.setdefault(stream, deque(maxlen=UNDOABLE_LEASES))
-            kept.append(Lapsed(fact.runtimes, leases, before.renewed_us, before.seen_us))
+    def renewing(self, stream: str, before: Serving, fact: LeaseRenewed) -> None:
+        """Keeps what `unrenewed` would need of a lease that is decided here."""
+        leases = {name: before.leases[name] for name in fact.runtimes if name in before.leases}
+        kept = self._leases.setdefault(stream, deque(maxlen=UNDOABLE_LEASES))
+        kept.append(Lapsed(fact.runtimes, leases, before.renewed_us, before.seen_us))
 
     def unrenewed(self, stream: str, state: Serving) -> Serving:
         """The node before its last renewal, when that was refused."""

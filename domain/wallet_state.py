@@ -1,7 +1,7 @@
 """What a prepaid wallet's facts amount to: lots of credit, and what holds have of them.
 
-A hold takes lots in one order (promotional credit first, what expires first before the rest, then
-paid credit by age) and gives back in the opposite one, each part to its own lot. What is held of a
+A hold takes lots in one order (promotional credit before paid, in each what expires first, then the
+older) and gives back in the opposite one, each part to its own lot. What is held of a
 lot when that expires stays held; what comes back of it later expires then. The state is mutable and
 kept by one fold; `remember` says what it replaced, for `restore`.
 """

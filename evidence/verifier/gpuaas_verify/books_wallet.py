@@ -254,12 +254,7 @@ class Wallets:
     def _lots(self, wallet: str, now: int) -> list[tuple[list[Any], str]]:
         """Those usable then, in the order in which they are taken."""
         lots = [(lot, grant) for grant, lot in self._spill.scan("lot", wallet) if lot[2] > now]
-        return sorted(
-            lots,
-            key=lambda one: (
-                BUCKETS.index(one[0][1]), one[0][2] if one[0][1] == "promo" else 0, one[0][0],
-            ),
-        )  # fmt: skip
+        return sorted(lots, key=lambda one: (BUCKETS.index(one[0][1]), one[0][2], one[0][0]))
 
     def _available(self, wallet: str, now: int) -> int:
         return sum(lot[3] for lot, _ in self._lots(wallet, now))

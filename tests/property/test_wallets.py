@@ -1,0 +1,322 @@
+"""Wallets on histories nobody chose: invariants 1, 2, 3 and 6 of MONEY.md section 7.
+
+The machine grants, launches, renews, reports, closes and settles in any order, with appends that
+lose, settlements that are late or come twice, crashes of the writer, and nodes whose clocks are off
+by minutes. What must come out is kept beside it by other arithmetic: sums over facts, and usable
+time within holds at the prices that stood.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from domain import funding, launch, runtime, wallet, wallet_facts
+from domain.admission import AdmissionState
+from domain.decider import Emit
+from domain.errors import DomainError
+from domain.wallet_facts import (
+    ChargeRecovered,
+    CreditExpired,
+    CreditGranted,
+    HoldCaptured,
+    HoldExpired,
+    HoldPlaced,
+    HoldReleased,
+)
+from tests.museum.house import DAY, HOUR, MINUTE, SECOND, USD, Tenant
+from tests.wallet_world import PrepaidHouse, wallet_stream
+
+LIVE = runtime.Placed | runtime.Booting | runtime.Running | runtime.Impaired | runtime.Ending
+seconds = st.integers(1, 400)
+
+
+class Purses(RuleBasedStateMachine):
+    """One or two accounts on two nodes; the platform's clock only goes on."""
+
+    @initialize(credit=st.integers(0, 12), before=st.integers(1, 40))
+    def begin(self, credit: int, before: int) -> None:
+        """The first periods end that many minutes from now."""
+        self.house = PrepaidHouse()
+        self.now = 31 * DAY - before * MINUTE
+        self.us: list[Tenant] = [self.house.tenant(number) for number in (1, 2)]
+        self.house.price("T4", USD)
+        self.machines = [self.house.machine(number, "T4", gpus=3) for number in (1, 2)]
+        self.skew: dict[str, int] = dict.fromkeys(self.machines, 0)
+        self.closed: set[str] = set()
+        for one in self.us:
+            self.house.prepay(one)
+            if credit:
+                self.house.grant(one, credit * USD // 20, at=self.now)
+
+    def live(self) -> list[str]:
+        return sorted(
+            name for name, held in self.house.state.runtimes.items() if isinstance(held.state, LIVE)
+        )
+
+    @rule(more=seconds)
+    def tick(self, more: int) -> None:
+        self.now += more * SECOND
+
+    @rule(
+        which=st.integers(0, 1),
+        cents=st.integers(1, 60),
+        promo=st.booleans(),
+        hours=st.integers(0, 2),
+    )
+    def grant(self, which: int, cents: int, promo: bool, hours: int) -> None:
+        expires = self.now + hours * HOUR if hours else 0
+        self.house.grant(
+            self.us[which], cents * USD // 100, bucket="promo" if promo else "paid",
+            expires=expires, at=self.now,
+        )  # fmt: skip
+
+    @rule(which=st.integers(0, 1), milli=st.sampled_from([100, 333, 1000]), lost=st.booleans())
+    def launch(self, which: int, milli: int, lost: bool) -> None:
+        us = self.us[which]
+        before = self.house.wallet(us).available_pico(self.now)
+        wanted = self.house.wish(us, milli, at=self.now)
+        emits, refused = self.tried(lambda: launch.admit(self.house.state, wanted))
+        if refused is not None:
+            assert refused.code in {"wallet.insufficient", "capacity.none_fits"}
+            if refused.code == "wallet.insufficient":
+                facts: dict[str, Any] = dict(refused.facts)
+                assert facts["available_pico"] == before < facts["needed_pico"]
+            return
+        if lost:  # its append lost to another process: as if never decided
+            self.house.state.undo(emits)
+            assert self.house.wallet(us).available_pico(self.now) == before
+            emits = launch.admit(self.house.state, wanted)
+        self.house.emitted(emits)
+
+    @rule(pick=st.integers(0, 5), late=st.integers(0, 300))
+    def usable(self, pick: int, late: int) -> None:
+        self.say(runtime.ReportUsable, pick, late)
+
+    @rule(pick=st.integers(0, 5), late=st.integers(0, 300))
+    def degraded(self, pick: int, late: int) -> None:
+        self.say(runtime.ReportDegraded, pick, late)
+
+    @rule(pick=st.integers(0, 5), late=st.sampled_from([0, 5, 600]))
+    def stopped(self, pick: int, late: int) -> None:
+        self.say(runtime.ReportStopped, pick, late)
+
+    def say(self, what: type[runtime.Report], pick: int, late: int) -> None:
+        live = self.live()
+        if not live:
+            return
+        name = live[pick % len(live)]
+        state: Any = self.house.state.runtimes[name].state
+        at = max(0, self.spoken(state.node) - late * SECOND)
+        _, refused = self.tried(lambda: self.house.report(what, name, at, self.now))
+        assert refused is None or refused.code == "runtime.not_possible"
+
+    def tried(
+        self, act: Callable[[], tuple[Emit, ...]]
+    ) -> tuple[tuple[Emit, ...], DomainError | None]:
+        """What was decided, or the refusal."""
+        try:
+            return act(), None
+        except DomainError as error:
+            return (), error
+
+    def spoken(self, machine: str) -> int:
+        """What the node's clock makes of now."""
+        return max(0, self.now + self.skew[machine])
+
+    @rule(which=st.integers(0, 1), off=st.integers(-600, 600))
+    def drift(self, which: int, off: int) -> None:
+        self.skew[self.machines[which]] = off * SECOND
+
+    @rule(which=st.integers(0, 1), late=st.integers(0, 60), lost=st.booleans())
+    def lease(self, which: int, late: int, lost: bool) -> None:
+        machine = self.machines[which]
+        asked = max(0, self.spoken(machine) - late * SECOND)
+        if lost:
+            before = [self.seen(one) for one in self.us]
+            leases = self.house.state.stock.states[machine]
+            self.house.state.undo(funding.renew(self.house.state, self.renewal(machine, asked)))
+            assert [self.seen(one) for one in self.us] == before
+            assert self.house.state.stock.states[machine] == leases
+        self.house.lease(machine, asked, self.now)
+
+    def renewal(self, machine: str, asked: int) -> funding.Renewal:
+        serving = self.house.state.stock.states[machine]
+        said = self.house.history.attested(machine, "", machine, asked)
+        boottime = asked - serving.anchor.anchor_us
+        return funding.Renewal(machine, tuple(sorted(serving.held)), boottime, said, self.now)
+
+    def seen(self, us: Tenant) -> tuple[Any, ...]:
+        purse = self.house.wallet(us)
+        return (dict(purse.lots), dict(purse.holds), purse.balance_pico, purse.held_pico)
+
+    @rule(pick=st.integers(0, 5))
+    def stop(self, pick: int) -> None:
+        live = self.live()
+        if live:
+            self.house.does(live[pick % len(live)], runtime.Stop("asked", self.now))
+
+    @rule(pick=st.integers(0, 5))
+    def lose(self, pick: int) -> None:
+        live = self.live()
+        if live:
+            name = live[pick % len(live)]
+            _, refused = self.tried(lambda: self.house.lose(name, self.now))
+            assert refused is None or refused.code == "runtime.lease_not_over"
+
+    @rule(price=st.integers(0, 5), ahead=st.integers(0, 900), whose=st.integers(0, 2))
+    def price(self, price: int, ahead: int, whose: int) -> None:
+        """Far more, or nothing, whenever it takes effect."""
+        of = "default" if whose == 2 else self.us[whose].account
+        since = self.now + ahead * SECOND
+        try:
+            self.house.price("T4", price * USD // 2, since=since, whose=of, now=self.now)
+        except DomainError as error:
+            if error.code != "price.duplicate":
+                raise
+
+    @rule(again=st.booleans())
+    def settle(self, again: bool) -> None:
+        due = self.house.books.prepayments.settlements()
+        self.house.settle(self.now)
+        for one in due if again else []:  # a repeat of what was settled settles nothing
+            command = wallet.Settle(one.runtime, one.charged_pico, one.from_us, one.over, self.now)
+            assert funding.settle(self.house.state, one.wallet, command) == ()
+
+    @rule()
+    def expire(self) -> None:
+        self.house.expire(self.now)
+
+    @rule(which=st.integers(0, 1), milli=st.sampled_from([333, 1000]), times=st.integers(1, 8))
+    def job(self, which: int, milli: int, times: int) -> None:
+        """A runtime that is used at once, under leases that are renewed in time."""
+        self.launch(which, milli, lost=False)
+        for pick in range(len(self.live())):
+            self.usable(pick, 0)
+        for _ in range(times):
+            self.now += 120 * SECOND
+            self.lease(0, 1, lost=False)
+            self.lease(1, 1, lost=False)
+
+    @rule(which=st.integers(0, 1))
+    def close(self, which: int) -> None:
+        """The account's first period, once it is over."""
+        us = self.us[which]
+        first = self.house.opened(us)[0]
+        if us.account not in self.closed and self.now >= first.end_us:
+            self.closed.add(us.account)
+            self.house.close(us, 1, self.now)
+
+    @rule(pick=st.integers(0, 5), early=st.integers(0, 2400), over=st.booleans())
+    def belated(self, pick: int, early: int, over: bool) -> None:
+        """A period closes over what runs, which then turns out to have ended before."""
+        end = self.house.opened(self.us[0])[0].end_us
+        if not self.closed and self.live():
+            self.now = max(self.now, end + SECOND)
+            self.close(0)
+            self.close(1)
+            self.settle(again=False)
+            what = runtime.ReportStopped if over else runtime.ReportDegraded
+            self.say(what, pick, (self.now - end) // SECOND + early)
+
+    @rule()
+    def crash(self) -> None:
+        """Another writer reads the log: it has the same wallets, to the last part of a lot."""
+        fresh = AdmissionState()
+        for name, _, fact in self.house.history.facts:
+            fresh.apply(name, fresh.version(name) + 1, fact)
+        for us in self.us:
+            mine, other = self.house.wallet(us), fresh.purses.wallet(us.account)
+            assert (mine.lots, mine.holds) == (other.lots, other.holds)
+            assert (mine.balance_pico, mine.held_pico) == (other.balance_pico, other.held_pico)
+        known = {name: one.cover for name, one in self.house.state.purses.prepaid.items()}
+        assert {name: one.cover for name, one in fresh.purses.prepaid.items()} == known
+
+    @invariant()
+    def never_below_zero(self) -> None:
+        """Invariant 2, by the sums of the facts and by what the writer holds."""
+        if not hasattr(self, "house"):
+            return
+        for us in self.us:
+            purse = self.house.wallet(us)
+            assert 0 <= purse.held_pico <= purse.balance_pico
+            assert purse.balance_pico == sums(self.house, us)
+            assert all(lot.left_pico >= 0 for lot in purse.lots.values())
+            assert sum(one.amount_pico for one in purse.holds.values()) == purse.held_pico
+            left = sum(lot.left_pico for lot in purse.lots.values())
+            assert left + purse.held_pico == purse.balance_pico
+
+    def teardown(self) -> None:
+        if not hasattr(self, "house"):
+            return
+        house = self.house
+        self.now += 3 * HOUR
+        for name in self.live():
+            house.lose(name, self.now)
+        house.settle(self.now)
+        house.expire(self.now)
+        assert not house.books.prepayments.settlements()
+        house.judged()
+        judge(house, self.us)
+
+
+def sums(house: PrepaidHouse, us: Tenant) -> int:
+    """The balance, by the facts that move it."""
+    total = 0
+    for fact in house.facts(wallet_stream(us.account)):
+        match fact:
+            case CreditGranted():
+                total += fact.amount_pico
+            case CreditExpired() | HoldCaptured():
+                total -= fact.amount_pico
+            case ChargeRecovered():
+                total -= fact.recovered_pico
+            case _:
+                pass
+    return total
+
+
+def judge(house: PrepaidHouse, tenants: list[Tenant]) -> None:
+    """Every hold resolved once, in full, and enough for every charge; nothing billed after it."""
+    for us in tenants:
+        placed, resolved = dict[str, HoldPlaced](), list[str]()
+        spent: dict[str, int] = defaultdict(int)
+        ends: dict[str, int] = {}
+        expired: set[str] = set()
+        for fact in house.facts(wallet_stream(us.account)):
+            match fact:
+                case HoldPlaced():
+                    placed[fact.runtime] = fact
+                    ends[fact.runtime] = fact.until_us
+                case wallet_facts.HoldsRenewed():
+                    for one in fact.holds:
+                        ends[one.runtime] = max(ends[one.runtime], fact.until_us)
+                case HoldCaptured():
+                    spent[fact.runtime] += fact.amount_pico
+                case ChargeRecovered():
+                    assert fact.runtime in expired, "a hold covers its charges"
+                    spent[fact.runtime] += fact.recovered_pico + fact.unrecovered_pico
+                case HoldReleased() | HoldExpired():
+                    resolved.append(fact.runtime)
+                    expired |= {fact.runtime} if isinstance(fact, HoldExpired) else set()
+                case _:
+                    pass
+        assert sorted(resolved) == sorted(placed)
+        for name in placed:
+            assert spent[name] == house.charged(name)[1] >= 0
+            rows = [one for one in house.rows["rated_interval"] if one.resource == name]
+            assert all(row.end_us <= ends[name] for row in rows)
+            assert all(placed[name].from_us <= row.start_us for row in rows)
+            most = Fraction(house.charged(name)[0]) * 5 * USD / 2 / (1000 * HOUR)
+            assert house.charged(name)[1] <= most + len(rows)
+        balances = house.books.balances(us.account)
+        assert -balances["wallet"].pico == house.wallet(us).balance_pico if balances else True
+        assert sum(one.pico for one in balances.values()) == 0
+
+
+Purses.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+test_wallets = Purses.TestCase
