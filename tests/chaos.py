@@ -10,6 +10,7 @@
 - `terminals`: stacks of 1,000 resumes each
 - `machines`: seeds of three agents in namespaces of their own (root)
 - `quotas`: turns of 256 clients at once on one quota, judged from the log
+- `wallets`: prepaid accounts in the pure simulator, with credit for some twenty hours each
 - `schedules`: of leases, epochs and fences in the pure simulator
 - `softdog`: the node's watchdog on a user-mode Linux that the kernel resets (Debian:
   user-mode-linux), where that is installed
@@ -28,6 +29,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -47,11 +49,13 @@ from tests.proof_runs import proof_changes
 from tests.quota_crowd import crowded, require_held
 from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
+from tests.wallet_sim import lived
 
 TASKS, TIMES = 300, 2
 _KILLS, _SCREENS, _ROUNDS = 12, 50, 20
 _PIECE, _SEEDS, _SIDE_BY_SIDE = 500, 20, 4
 _TURNS = 100_000
+_WORLD = 250
 
 
 def main(arguments: list[str]) -> int:
@@ -150,6 +154,15 @@ def machines(_folder: Path, count: int, first: int) -> Iterator[str]:
         yield from pool.map(machines_hold, starts, sizes)
 
 
+def wallets(_folder: Path, count: int, first: int) -> Iterator[str]:
+    """Worlds of 250 accounts, on all cores; a line each."""
+    starts = range(first, first + -(-count // _WORLD))
+    with ProcessPoolExecutor() as pool:
+        every = pool.map(lived, repeat(_WORLD), repeat(20.0), starts)
+        for seed, found in zip(starts, every, strict=True):
+            yield f"SIMULATED wallets seed {seed}: {found}"
+
+
 def schedules(_folder: Path, count: int, first: int) -> Iterator[str]:
     """On all cores; a line each ten thousand or so, the sums at the end."""
     sums: Counter[str] = Counter()
@@ -187,6 +200,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "terminals": (terminals, 10),
     "machines": (machines, 1_000),
     "quotas": (quotas, 1_000_000),
+    "wallets": (wallets, 10_000),
     "schedules": (schedules, 1_000_000),
     "softdog": (softdog, 1),
 }

@@ -8,19 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from agent.simulator.crowd import until
 from agent.simulator.member import Habits
 from domain import runtime
 from domain.instants import LEASE_US, hold_end
 from domain.wallet_facts import HoldPlaced, HoldReleased, HoldsRenewed
 from evidence.reader import Recorded
-from tests.crowd_stage import Hall, busy, gathered, hall
+from projections.readiness import readiness
+from tests.crowd_stage import Hall, gathered, hall
 
 pytestmark = pytest.mark.slow
 
 HABITS = Habits(gpus=4, usable_after_us=100_000, heartbeat_us=500_000, renew_us=1_000_000)
 PICO = 10**12
+_INSERT = """
+INSERT INTO views.wallet (wallet, from_position, organization, account, balance_pico, held_pico,
+  frozen, decided_us) VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
+"""
 FIRST = -(-hold_end(LEASE_US) * PICO // 3_600_000_000)  # of one GPU at 1 USD an hour
 SECOND = PICO // 3_600
 
@@ -30,8 +37,7 @@ def usd(pico: int) -> dict[str, str]:
 
 
 def pico(money: dict[str, str]) -> int:
-    whole, part = money["amount"].split(".")
-    return int(whole) * PICO + int(part)
+    return int(money["amount"].replace(".", ""))
 
 
 class Prepaid:
@@ -70,6 +76,15 @@ class Prepaid:
     def state(self, name: str) -> str:
         return str(self.office.get(f"/v1/runtimes/{name}").json().get("state"))
 
+    def journal(self) -> str:
+        """As a foreign bookkeeper reads it."""
+        return self.office.get(f"{self.path}/exports/beancount").text
+
+    def balances(self) -> dict[str, int]:
+        """By ledger account, as the views have them."""
+        found = self.office.get(self.path).json()["balances"]
+        return {one["ledger"]: pico(one["balance"]) for one in found}
+
     def until(self, ready: Callable[[], object], what: str) -> None:
         deadline = time.monotonic() + 60
         while not ready():
@@ -89,14 +104,16 @@ def test_credit_runs_out_and_the_runtime_with_it(tmp_path: Path) -> None:
 
 async def _story(here: Hall, tmp: Path) -> None:
     crowd = gathered(here, 1, 7, HABITS)
+    crowd.start()
     try:
-        await busy(here, crowd, 60)
-        us = Prepaid(here)
+        us = await asyncio.to_thread(Prepaid, here)
+        assert await until(lambda: crowd.entered() == 1, 60)
         await asyncio.to_thread(_spend, us)
     finally:
         crowd.stop()
     entries = here.entries()
     _judge(entries, us)
+    await asyncio.to_thread(_trip, here)
     await asyncio.to_thread(_verified, here, tmp)
 
 
@@ -127,6 +144,9 @@ def _spend(us: Prepaid) -> None:
     assert pico(found["available"]) == pico(found["balance"]) > 0
     assert found["exhausted_at"] is None
     assert us.launch().json()["code"] == "wallet.insufficient"
+    us.until(lambda: "capture" in us.journal(), "the journal")
+    wallet, hold = {"wallet": -pico(found["balance"])}, {"hold": 0}
+    assert us.balances() | wallet | hold == us.balances()
 
 
 def _judge(entries: list[Recorded], us: Prepaid) -> None:
@@ -148,6 +168,23 @@ def _judge(entries: list[Recorded], us: Prepaid) -> None:
     assert isinstance(end.fact, runtime.Stopped)
     assert end.fact.stopped_us < stop.decided_us + 30_000_000
     assert released.position > end.position
+
+
+def _trip(here: Hall) -> None:
+    """The database takes no wallet below zero but a frozen one, and that is a reason not to be
+    ready. Nothing of it is kept.
+    """
+    row = ("wallet-1", 10**9, "organization-1", "account-1")
+    with psycopg.connect(here.stack.settings.database_url) as conn:
+        for balance, held in ((-1, 0), (5, 6), (5, -1)):
+            with pytest.raises(psycopg.errors.CheckViolation, match="wallet_not_below_zero"):
+                conn.execute(_INSERT, (*row, balance, held, False))
+            conn.rollback()
+        conn.execute(_INSERT, (*row, 5, 5, False))
+        assert not [one for one in readiness(conn, 0).reasons if "wallet" in one]
+        conn.execute(_INSERT, ("wallet-1", 10**9 + 1, *row[2:], -1, 0, True))
+        assert "wallet-1 is below zero: it is frozen" in readiness(conn, 0).reasons
+        conn.rollback()
 
 
 def _verified(here: Hall, tmp: Path) -> None:

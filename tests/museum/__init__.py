@@ -8,7 +8,6 @@ Sources are the threads named (owner/repository#number as on GitHub) and, where 
 Slurm `doc/html/tres.shtml` ("4.5 => 4"), CloudKitty launchpad bug 1860476, Gcore's postmortem of
 18 November 2024 (status.gcore.com), WonderProxy's "Free Happy Hour Is Over" of 21 December 2016.
 
-Not here, because what they need is not built yet: getlago/lago#67 and tiers; getlago/lago-api#5825
-and wallets; flexprice/flexprice#612 and readings that
-carry the hash of their payload.
+Not here, because what they need is not built yet: getlago/lago#67 and tiers; flexprice/flexprice#612 and readings
+that carry the hash of their payload.
 """
