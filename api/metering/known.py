@@ -15,6 +15,7 @@ from contracts.signing import FleetError
 from contracts.usage import Batch, Reading, check_signature, check_texts
 from domain import meter, pricebook
 from domain.errors import DomainError
+from domain.price_facts import BookPublished, ShapedEntry
 from domain.rating_readings import READ
 from domain.reading import WEIGHTED, require_countable, row_of
 from domain.tariff import REGION, Tariff
@@ -163,9 +164,9 @@ class Known:
 
     async def _price(self, plan: _Plan, instant: int) -> None:
         scope = (plan.counting.meter, plan.model, REGION, READ, plan.currency)
-        if self._tariff.at(plan.account, scope, instant)[0] is None:
+        if not self._tariff.is_listed(plan.account, scope, instant):
             await self._read_book()
-        if self._tariff.at(plan.account, scope, instant)[0] is None:
+        if not self._tariff.is_listed(plan.account, scope, instant):
             detail = f"nothing prices {plan.counting.meter} of {plan.model} at {instant}"
             raise DomainError("reading.no_price", detail)
 
@@ -173,8 +174,10 @@ class Known:
         async with self._reading:  # else two would read the same entries
             book = await self._reads.ask(readings_read.book)
             for one in await self._log.read_stream(book, self._book_version):
-                if isinstance(one.fact, pricebook.EntryPublished):
+                if isinstance(one.fact, pricebook.EntryPublished | ShapedEntry):
                     self._tariff.publish(one.position, one.fact)
+                elif isinstance(one.fact, BookPublished):
+                    self._tariff.publish_book(one.fact)
                 self._book_version = one.version
 
     async def _cover(self, plan: _Plan, from_us: int, last_us: int) -> None:

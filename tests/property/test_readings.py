@@ -12,6 +12,7 @@ from contracts.signing import public_hex
 from contracts.usage import Batch, Reading, Reporter
 from domain import meter, pricebook, project, reading, source
 from domain.errors import DomainError
+from domain.price_facts import ShapedEntry, Tier
 from domain.rating import Books
 from domain.words import Private
 from gpuaas_verify.books import Books as Auditor
@@ -25,8 +26,8 @@ MODELS = ("a", "b")
 
 
 def world() -> Told:
-    """Two projects, a meter of each aggregation, prices that change in the middle, and a first
-    period that is closed: what was used in it is booked in the second.
+    """Two projects, a meter of each aggregation, prices that change in the middle, of one model by
+    tiers, and a first period that is closed: what was used in it is booked in the second.
     """
     told = Told()
     told.account(1)
@@ -38,14 +39,13 @@ def world() -> Told:
     for number, name in enumerate(meter.AGGREGATIONS):
         counted = meter.ReadingsRegistered(name, "x", 1, name, ("model", "zone"), 0)
         told.add(stream("meter", number), counted)
-        for model in MODELS:
-            for effective, pico in ((0, 7), (MONTH // 3, 11), (MONTH + HOUR_US, 5)):
-                told.add(
-                    stream("pricebook", 1),
-                    pricebook.EntryPublished(
-                        *("default", name, model, "-", "read", "USD", effective, 0, pico), 3
-                    ),
-                )
+        for effective, pico in ((0, 7), (MONTH // 3, 11), (MONTH + HOUR_US, 5)):
+            scope = ("-", "read", "USD", effective, 0)
+            plain = pricebook.EntryPublished("default", name, "a", *scope, pico, 3)
+            told.add(stream("pricebook", 1), plain)
+            tiers = (Tier(4, pico), Tier(None, 2 * pico))
+            shaped = ShapedEntry("-", 0, "default", name, "b", *scope, 3, 2, tiers, 9)
+            told.add(stream("pricebook", 1), shaped)
     for name, key in zip(SOURCES, KEYS, strict=True):
         fact = source.Registered(ORG, PROJECT, public_hex(key), meter.AGGREGATIONS, 0)
         told.add(name, fact)
@@ -195,7 +195,7 @@ def test_quantities_are_what_the_aggregation_says(data: st.DataObject) -> None:
     models = {
         position: fact.model
         for position, (_, _, fact) in enumerate(told.facts)
-        if isinstance(fact, pricebook.EntryPublished)
+        if isinstance(fact, pricebook.EntryPublished | ShapedEntry)
     }
     for position, (where, _, fact) in enumerate(told.facts):
         if position not in told.rows:
