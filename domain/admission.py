@@ -215,7 +215,8 @@ class AdmissionState:
                 | lending.Unclaimed()
             ):
                 stood = self._lending_before.pop((stream, fact))
-                lending.restore(self.quotas[stream].lent, fact, stood)
+                tree = self.quotas[stream]
+                lending.restore(tree.lent, fact, stood, tree.used)
             case organization.ClosedForGood():
                 self.organizations[stream] = self._open_before.pop(stream)
             case storage_quota.Committed():

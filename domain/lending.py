@@ -32,22 +32,25 @@ from domain.lending_facts import (
     Room,
     SetShare,
     ShareSet,
+    Sums,
     Unclaim,
     Unclaimed,
     Use,
     Where,
 )
+from domain.lending_sums import least_milli, resum, settle
 from domain.storage_quota import WHOLE, scope_key
 from domain.words import ANY_MODEL
 
 __all__ = [
     "EXPIRED", "MOST_NAMED", "RECLAIMED", "Before", "Borrower", "Claim", "Claimed", "Command",
     "Event", "Lending", "ReclaimDecided", "Room", "SetShare", "ShareSet", "Unclaim", "Unclaimed",
+    "settle",
 ]  # fmt: skip
 
 
 def new_lending() -> Lending:
-    return Lending({}, {}, {}, {})
+    return Lending({}, {}, {}, {}, Sums({}, {}), Sums({}, {}))
 
 
 def decide(
@@ -163,7 +166,7 @@ def _claim(
     stands = state.claims.get(where)
     if stands is not None and replace(stands, decided_us=claim.decided_us) == claim:
         return []
-    after = Lending(state.shares, state.below, {**state.claims, where: claim}, state.named)
+    after = replace(state, claims={**state.claims, where: claim})
     named = reclaimed(after, where, used, borrowers)
     if not named:
         return [claim]
@@ -242,23 +245,17 @@ def spare(state: Lending, used: Use, where: Where, *, claims: bool) -> int:
     )
     if share is None:
         return below
-    kept = share.kept_milli
-    if claims and where in state.claims:
-        kept = max(kept, min(state.claims[where].gpu_milli, share.guaranteed_milli))
-    return max(below, kept - used.get(where, 0))
+    return max(below, least_milli(state, share, where, claims=claims) - used.get(where, 0))
 
 
 def room(state: Lending, used: Use, department: str, project: str, model: str) -> Room | None:
     """The smallest room (may be negative) for this model, and whose it is; None: no share."""
     found: Room | None = None
-    for claims in (False, True) if state.claims else (False,):
+    for sums in (state.kept, state.pledged) if state.claims else (state.kept,):
         free = 0  # what the scopes so far keep or claim for this project: it raises no sum above
         for scope in (project, department, WHOLE):
             where = (scope, model)
-            below = sum(
-                spare(state, used, (one, model), claims=claims)
-                for one in state.below.get(where, ())
-            )
+            below = sums.below.get(where, 0)
             share = state.shares.get(where)
             has = used.get(where, 0)
             if share is not None:
@@ -266,7 +263,7 @@ def room(state: Lending, used: Use, department: str, project: str, model: str) -
                 left = min(limit - has, free + max(0, limit - has - below))
                 if found is None or left < found.left_milli:
                     found = Room(left, where, limit, below)
-            free += spare(state, used, where, claims=claims) - below
+            free += sums.own.get(where, 0) - below
     return found
 
 
@@ -280,14 +277,16 @@ def entitled(state: Lending, used: Use, department: str, project: str, model: st
     return max(mine, 0)
 
 
-def remember(state: Lending, event: Event) -> None:
+def remember(state: Lending, event: Event, used: Use) -> None:
     """Change it in place: for the one owner of a mutable copy, the admission."""
     where = (scope_key(event.scope), event.model)
     match event:
         case ShareSet():
             _put_share(state, where, event)
+            resum(state, used, event.model)
         case Claimed():
             state.claims[where] = event
+            resum(state, used, event.model)
         case ReclaimDecided():
             for runtime in event.runtimes:
                 state.named[runtime] = (where, event.stop_us)
@@ -295,6 +294,7 @@ def remember(state: Lending, event: Event) -> None:
             del state.claims[where]
             for runtime in [one for one, (of, _) in state.named.items() if of == where]:
                 del state.named[runtime]
+            resum(state, used, event.model)
         case _:
             assert_never(event)
 
@@ -320,7 +320,7 @@ def before(state: Lending, event: Event) -> Before:
     return Before(state.shares.get(where), state.claims.get(where), named)
 
 
-def restore(state: Lending, event: Event, stood: Before) -> None:
+def restore(state: Lending, event: Event, stood: Before, used: Use) -> None:
     """Undo `remember` of an event whose append was refused."""
     where = (scope_key(event.scope), event.model)
     match event:
@@ -337,7 +337,11 @@ def restore(state: Lending, event: Event, stood: Before) -> None:
             state.named.update(stood.named)
         case _:
             assert_never(event)
+    resum(state, used, event.model)
 
 
 def copied(state: Lending) -> Lending:
-    return Lending(*(dict(state.shares), dict(state.below), dict(state.claims), dict(state.named)))
+    return Lending(
+        *(dict(state.shares), dict(state.below), dict(state.claims), dict(state.named)),
+        *(Sums(dict(one.own), dict(one.below)) for one in (state.kept, state.pledged)),
+    )

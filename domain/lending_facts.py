@@ -91,15 +91,27 @@ type Where = tuple[str, str]  # scope, model
 type Use = dict[Where, int]
 
 
+class Sums(Struct, frozen=True):
+    """By (scope, model), without zeros: what a scope, and those below it, keep (or claim) and do
+    not use; and the sum of that of the scopes directly below it.
+    """
+
+    own: dict[Where, int]
+    below: dict[Where, int]
+
+
 class Lending(Struct, frozen=True):
     """Shares and claims by (scope, model); `below`: the scopes with a share under each scope;
     `named`: runtimes that must stop, of which claim and when, whether they have ended or not.
+    `kept` and `pledged`: the sums, of which the latter are held only while something is claimed.
     """
 
     shares: dict[Where, ShareSet]
     below: dict[Where, tuple[str, ...]]
     claims: dict[Where, Claimed]
     named: dict[str, tuple[Where, int]]
+    kept: Sums
+    pledged: Sums
 
 
 class Borrower(Struct, frozen=True):

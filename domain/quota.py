@@ -306,10 +306,10 @@ def remember(tree: Tree, event: Event) -> None:
             tree.limits[scope_key(event.scope), event.model] = event.limit_milli
         case Committed():
             tree.live[event.runtime] = event
-            _count(tree.used, event, _own_milli(tree, event))
+            _count(tree, event, _own_milli(tree, event))
         case Released():
             gone = tree.live.pop(event.runtime)
-            _count(tree.used, gone, -_own_milli(tree, gone))
+            _count(tree, gone, -_own_milli(tree, gone))
             tree.drawn.pop(event.runtime, None)
         case Drawn():
             tree.drawn[event.runtime] = event.reservation
@@ -324,7 +324,7 @@ def remember(tree: Tree, event: Event) -> None:
         case (
             lending.ShareSet() | lending.Claimed() | lending.ReclaimDecided() | lending.Unclaimed()
         ):
-            lending.remember(tree.lent, event)
+            lending.remember(tree.lent, event, tree.used)
         case _:
             assert_never(event)
 
@@ -332,7 +332,7 @@ def remember(tree: Tree, event: Event) -> None:
 def forget_commit(tree: Tree, event: Committed) -> None:
     """Undo `remember` of a commit whose append was refused."""
     del tree.live[event.runtime]
-    _count(tree.used, event, -_own_milli(tree, event))
+    _count(tree, event, -_own_milli(tree, event))
 
 
 def forget_drawn(tree: Tree, event: Drawn) -> None:
@@ -360,12 +360,13 @@ def _own_milli(tree: Tree, of: Committed) -> int:
 
 def _swap(tree: Tree, of: Reserved, sign: int) -> None:
     """The reservation begins (1) or ceases (-1) to count instead of what draws on it."""
-    _count(tree.used, of, sign * of.gpu_milli)
+    _count(tree, of, sign * of.gpu_milli)
     for one in _drawing(tree, of.reservation):
-        _count(tree.used, one, -sign * one.gpu_milli)
+        _count(tree, one, -sign * one.gpu_milli)
 
 
-def _count(used: dict[Where, int], event: Committed | Reserved, milli: int) -> None:
+def _count(tree: Tree, event: Committed | Reserved, milli: int) -> None:
+    used = tree.used
     for scope in (WHOLE, event.department, event.project):
         for where in ((scope, event.model), (scope, ANY_MODEL)):
             left = used.get(where, 0) + milli
@@ -373,6 +374,9 @@ def _count(used: dict[Where, int], event: Committed | Reserved, milli: int) -> N
                 used[where] = left
             else:
                 used.pop(where, None)
+    if tree.lent.shares:
+        way = (event.project, event.department, WHOLE)
+        lending.settle(tree.lent, used, way, event.model)
 
 
 def evolve(state: State, event: Event) -> State:

@@ -41,6 +41,7 @@ from evidence.ids import new_id
 from evidence.log import EventLog
 from evidence.private import private_value
 from evidence.wake import HeadWake
+from gpuaas_verify.books import Books
 from tests.api_stage import open_log
 from tests.quota_oracle import Oracle
 
@@ -268,15 +269,22 @@ async def crowded(url: str, nats_url: str, *, clients: int, turns: int, seed: in
 
 
 def require_held(url: str, crowd: Crowd) -> str:
-    """What was seen, in one line. Raises: AssertionError with the position of what broke."""
+    """What was seen, in one line. Raises: AssertionError with the position of what broke, Invalid
+    with what the auditor refuses.
+    """
     waiting = sorted(crowd.refusals, key=lambda one: one.facts["position"], reverse=True)
     oracle, positions, quota = Oracle(), 0, 0
-    with psycopg.connect(url) as conn, conn.cursor("entries", binary=True) as cursor:
+    with (
+        Books(None) as books,
+        psycopg.connect(url) as conn,
+        conn.cursor("entries", binary=True) as cursor,
+    ):
         cursor.execute("SELECT position, entry FROM log.entry ORDER BY position")
         for position, raw in cursor:
             while waiting and waiting[-1].facts["position"] == position:
                 _require_no_room(oracle, crowd, waiting.pop())
             entry = json.loads(raw)
+            books.feed(position, entry)  # the auditor's word on all of it
             if entry["tag"].startswith("gpuaas.quota."):
                 said = oracle.judge(entry["tag"], entry["org"], entry["fact"])
                 assert not said, f"position {position}: {said}"

@@ -23,7 +23,7 @@ QUOTA = quota.quota_stream(ORG)
 DEPARTMENTS = [stream("department", n) for n in (1, 2)]
 PROJECTS = {stream("project", n): DEPARTMENTS[n % 2] for n in (1, 2, 3, 4)}
 SCOPES = [ORG, *DEPARTMENTS, *PROJECTS]
-MODEL = "T4"
+MODEL, OTHER_MODEL = "T4", "A10"
 SIZES = st.integers(1, 5)
 
 
@@ -133,6 +133,8 @@ class Lending(RuleBasedStateMachine):
     def stand(self, spread: list[int]) -> None:
         """A tree that guarantees what it has, and lends some of it."""
         self.share(ORG, 12, 0, 14)
+        self.decide(lending.SetShare(ORG, "", OTHER_MODEL, 5, 0, 5, 0))
+        self.decide(lending.SetShare(DEPARTMENTS[0], ORG, OTHER_MODEL, 5, 2, 5, 0))
         for scope, lendable in zip(SCOPES[1:], spread, strict=True):
             guaranteed = 6 if scope in DEPARTMENTS else 3
             self.share(scope, guaranteed, min(lendable, guaranteed), 12)
@@ -222,6 +224,21 @@ class Lending(RuleBasedStateMachine):
         """Given up, or nothing to give up."""
         facts = self.decide(lending.Unclaim(scope, MODEL, "unneeded", self.now))
         assert bool(facts) == (self.plain.claims.pop(scope, None) is not None)
+
+    @invariant()
+    def sums_are_what_they_sum(self) -> None:
+        """Kept along the way at each fact, they are what a walk through the whole tree finds."""
+        lent, used = self.tree.lent, self.tree.used
+        for sums, claims in ((lent.kept, False), (lent.pledged, True)):
+            for scope in ("organization", *SCOPES[1:]):
+                walked = lending.spare(lent, used, (scope, MODEL), claims=claims)
+                mine = sums.own.get((scope, MODEL), 0)
+                assert mine == (walked if lent.claims or not claims else 0)
+        kept = lending.spare(lent, used, ("organization", OTHER_MODEL), claims=False)
+        assert lent.kept.own.get(("organization", OTHER_MODEL), 0) == kept
+        assert lent.pledged.own.get(("organization", OTHER_MODEL), 0) == (
+            kept if lent.claims else 0
+        )
 
     @invariant()
     def own_is_own(self) -> None:
