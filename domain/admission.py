@@ -214,9 +214,7 @@ class AdmissionState:
                 | lending.ReclaimDecided()
                 | lending.Unclaimed()
             ):
-                stood = self._lending_before.pop((stream, fact))
-                tree = self.quotas[stream]
-                lending.restore(tree.lent, fact, stood, tree.used)
+                self._unlend(self.quotas[stream], stream, fact)
             case organization.ClosedForGood():
                 self.organizations[stream] = self._open_before.pop(stream)
             case storage_quota.Committed():
@@ -239,6 +237,10 @@ class AdmissionState:
                 held = self.ended.pop(stream) if stream in self.ended else self.runtimes[stream]
                 self.runtimes[stream] = held
                 held.state, held.past = held.past[-1], held.past[:-1]
+
+    def _unlend(self, tree: quota.Tree, stream: str, fact: lending.Event) -> None:
+        stood = self._lending_before.pop((stream, fact))
+        lending.restore(tree.lent, fact, stood, tree.used)
 
     def _undo_volume(self, stream: str, fact: Struct) -> None:
         if isinstance(fact, volume.Created):
