@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from litestar import Response, get, post
 from litestar.params import FromQuery, JSONBody
@@ -16,10 +17,10 @@ from api.services import Services, services_of
 from api.viewing import viewed
 from contracts.http import Page
 from contracts.http_money import Price, PriceNew
-from domain import account, pricebook
+from contracts.http_prices import Tier
+from domain import account, price_facts, pricebook
 from domain.decider import fold
 from domain.errors import DomainError
-from domain.price_facts import LIST
 from evidence.append import Append, Write
 from evidence.reader import Recorded
 from projections import billing_read
@@ -40,8 +41,8 @@ async def publish_price(request: FrontRequest, data: JSONBody[PriceNew]) -> Resp
 
     async def do(cause: str) -> Done:
         minor_digits(data.price.currency)
-        await _same_currency(services, request, data)
-        book = await services.reads.ask(_book)
+        await same_currency(services, request, data.account, data.price.currency)
+        book = await services.reads.ask(book_stream)
 
         async def attempt() -> Done:
             recorded = await services.log.read_stream(book)
@@ -72,30 +73,35 @@ async def list_prices(
     """In order of publication; tenants see the default entries and those of their own accounts."""
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(billing_read.prices, account, position)
+    rows = [row for row in rows if row.named == price_facts.LIST]
     if not request.user.reads_all:
         own = await services.reads.ask(
             billing_read.accounts, organization=request.user.org, as_of=position
         )
         names = {"default", *(one.account for one in own)}
         rows = [row for row in rows if row.account in names]
-    return Page(items=[_published(row.from_position, row) for row in rows], next=None)
+    return Page(items=[_listed(row) for row in rows], next=None)
 
 
-def _book(conn: psycopg.Connection[Any]) -> str:
+def book_stream(conn: psycopg.Connection[Any]) -> str:
+    """The one stream of all prices. Raises: DomainError log.unavailable."""
     row = conn.execute(_BOOK).fetchone()
     if row is None or row[0] is None:
         raise DomainError("log.unavailable", "the log is not open yet")
     return str(row[0])
 
 
-async def _same_currency(services: Services, request: FrontRequest, data: PriceNew) -> None:
-    if data.account == "default":
+async def same_currency(
+    services: Services, request: FrontRequest, name: str, currency: str
+) -> None:
+    """Raises: DomainError resource.unknown, price.invalid when the account has another currency."""
+    if name == "default":
         return
-    found = await target(services, request.user, data.account, "account")
+    found = await target(services, request.user, name, "account")
     opened = found.facts[0]
     if not isinstance(opened, account.Opened):
         raise unknown("account")
-    if opened.currency != data.price.currency:
+    if opened.currency != currency:
         raise DomainError("price.invalid", "the account has another currency")
 
 
@@ -119,7 +125,16 @@ def _effective(data: PriceNew) -> int:
 
 
 def _entry(state: pricebook.Book, data: PriceNew) -> pricebook.EntryPublished:
-    key = (LIST, 0, data.account, data.meter, data.model, data.region, data.state, _effective(data))
+    key = (
+        price_facts.LIST,
+        0,
+        data.account,
+        data.meter,
+        data.model,
+        data.region,
+        data.state,
+        _effective(data),
+    )
     found = state.entries[key]
     assert isinstance(found, pricebook.EntryPublished), "said again, it is the same fact"
     return found
@@ -143,3 +158,27 @@ def _published(position: int, entry: pricebook.EntryPublished | billing_read.Pri
         effective_from=instant(entry.effective_from_us),
         published_at=instant(entry.published_us),
     )
+
+
+def _listed(row: billing_read.Price) -> Price:
+    plain = _published(row.from_position, row)
+    if not row.tiers:
+        return plain
+    tiers = msgspec.json.decode(row.tiers, type=tuple[price_facts.Tier, ...])
+    return msgspec.structs.replace(
+        plain,
+        free=str(row.free),
+        tiers=shown_tiers(tiers, row.currency),
+        minimum=money(row.minimum_pico, row.currency),
+    )
+
+
+def shown_tiers(tiers: tuple[price_facts.Tier, ...], currency: str) -> list[Tier]:
+    """Tiers as they are shown; counts as text, as all that may be wide."""
+    return [
+        Tier(
+            up_to=None if tier.up_to is None else str(tier.up_to),
+            price=money(tier.price_pico, currency),
+        )
+        for tier in tiers
+    ]

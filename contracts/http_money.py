@@ -15,6 +15,7 @@ from contracts.http import (
     Taken,
     Word,
 )
+from contracts.http_prices import Tier
 
 
 class MoneyNew(Taken, frozen=True):
@@ -65,7 +66,10 @@ class PriceNew(Taken, frozen=True, kw_only=True):
 
 
 class Price(Given, frozen=True):
-    """`position` is the entry's identity: invoices and transfers cite it."""
+    """`position` is the entry's identity: invoices and transfers cite it.
+
+    With `tiers`, `price` is that of the first one.
+    """
 
     position: int
     account: str
@@ -77,6 +81,9 @@ class Price(Given, frozen=True):
     divisor: str
     effective_from: Instant
     published_at: Instant
+    free: str = "0"
+    tiers: list[Tier] | None = None
+    minimum: Money | None = None
 
 
 class Usage(Given, frozen=True):

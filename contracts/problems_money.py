@@ -33,6 +33,7 @@ period.not_possible|409|Not possible for this period|Read its state.
 period.out_of_calendar|400|Not in the calendar|Use instants of the years 1 to 9999.
 period.unknown|404|No such period|Check the id.
 period.zone_unknown|400|No such time zone|Use an IANA name, as `Europe/Berlin`.
+preview.too_large|413|Too many intervals for a preview|Ask for a shorter period; invoices have no such limit.
 price.book_invalid|400|Not a book|Send a name other than `-` and 1 to 1000 entries.
 price.book_unknown|404|No such book for this account|Publish it with entries in the account's currency.
 price.commitment_invalid|400|Not a commitment|Send a quantity, and a time that ends after it begins.

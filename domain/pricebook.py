@@ -242,14 +242,15 @@ def _commitment(command: Commit, state: State) -> list[Event]:
         *(command.currency, command.from_us, command.until_us, command.quantity),
         *(command.price_pico, command.divisor, command.now_us),
     )
-    if any(_terms(one) == _terms(made) for one in state.commitments):
+    if any(terms(one) == terms(made) for one in state.commitments):
         return []
     if command.from_us < command.now_us:
         raise _too_late(command.now_us)
     return [made]
 
 
-def _terms(made: CommitmentMade) -> tuple[object, ...]:
+def terms(made: CommitmentMade | Commit) -> tuple[object, ...]:
+    """What a commitment is to; no two of an account are to the same."""
     what = (made.account, made.meter, made.model, made.region, made.state, made.currency)
     return (*what, made.from_us, made.until_us, made.quantity, made.price_pico, made.divisor)
 
