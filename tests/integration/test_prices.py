@@ -176,7 +176,7 @@ def test_what_is_no_price_is_refused_by_name_and_leaves_nothing(
             ({"tiers": [{"price": "-" + one}]}, "price.invalid"),
             ({"minimum": "-" + one}, "price.invalid"),
             ({"tiers": [{"price": "9999999999.000000000000"}]}, "price.too_large"),
-            ({"currency": "XXX"}, "currency.unknown"),
+            ({"currency": "QQQ"}, "currency.unknown"),
             ({"account": "account-00000000-0000-7000-8000-000000000000"}, "resource.unknown"),
         ):
             bad = good | more
