@@ -134,6 +134,12 @@ def _bill(args: argparse.Namespace) -> int:
     return export(Order(args.form, args.account, args.start, args.end, args.as_of), args.out)
 
 
+def _bank(args: argparse.Namespace) -> int:
+    from api.bank import take
+
+    return take(args.file)
+
+
 def _list(_args: argparse.Namespace) -> int:
     from api.runtime_verbs import listed
 
@@ -311,6 +317,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("show", _show, "one runtime and what happens next").add_argument("runtime")
     options.node(verb("node", _node, "nodes as an operator reads them"))
     options.bill(verb("bill", _bill, "exports of a billing account's books"))
+    options.bank(verb("bank", _bank, "transfers on a bank's statement become prepaid credit"))
     options.agent(verb("agent", _agent, "a node agent of the embedded stack"))
     nats = verb("nats-config", _nats_config, "the configuration of a nats-server for this platform")
     options.nats(nats)

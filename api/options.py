@@ -51,6 +51,14 @@ def bill(bill: argparse.ArgumentParser) -> None:
     proof.add_argument("file", type=Path, metavar="FILE")
 
 
+def bank(bank: argparse.ArgumentParser) -> None:
+    """What `gpuaas bank` takes."""
+    bank.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
+    verbs = bank.add_subparsers(required=True, metavar="import FILE", dest="what")
+    text = "camt.053, or CSV: line, amount, currency, text, between `opening` and `closing`"
+    verbs.add_parser("import", help=text).add_argument("file", type=Path, metavar="FILE")
+
+
 def agent(agent: argparse.ArgumentParser) -> None:
     """What `gpuaas agent` takes."""
     kind = agent.add_mutually_exclusive_group(required=True)

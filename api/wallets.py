@@ -13,6 +13,7 @@ from api.changing import Target, change, target
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import services_of
 from contracts.http_wallet import Credit, Grant, GrantNew, Terms, TermsNew, Wallet
+from contracts.payments import reference_of
 from domain import account, wallet
 from domain.errors import DomainError
 from domain.funding import Lot, Purse
@@ -107,6 +108,7 @@ async def show_wallet(request: FrontRequest, account_id: FromPath[str]) -> Walle
         runtimes=purse.runtimes,
         per_hour=money(purse.per_hour_pico, purse.currency),
         exhausted_at=lasts,
+        payment_reference=reference_of(account_id),
         version=purse.version,
     )
 

@@ -9,6 +9,8 @@ account.exists|409|The account exists|Read it; an account's currency and zone ne
 account.not_possible|409|Not possible for this account|Read its state and send what it allows.
 account.terms_invalid|400|Not terms of an account|Send `prepaid` or `postpaid`.
 account.unknown|404|No such billing account|Check the id.
+bank.malformed|400|Not a statement|Send camt.053 as the bank gave it, or CSV with both balances.
+bank.unbalanced|400|The statement does not add up|Ask the bank for a whole one: opening balance and lines lead to the closing balance.
 country.unknown|400|No such country|Send a code of ISO 3166-1, two capital letters.
 credit.exceeds|409|Not as much is left|Read what is left of the line, and ask for that or less.
 credit.nothing_left|409|Nothing is left of the invoice|Nothing: credit notes have taken all of it.

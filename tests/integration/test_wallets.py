@@ -13,7 +13,10 @@ import pytest
 
 from agent.simulator.crowd import until
 from agent.simulator.member import Habits
+from api.bank import imported
+from api.calling import Api
 from domain import runtime
+from domain.errors import DomainError
 from domain.instants import LEASE_US, hold_end
 from domain.wallet_facts import HoldPlaced, HoldReleased, HoldsRenewed
 from evidence.reader import Recorded
@@ -147,6 +150,20 @@ def _spend(us: Prepaid) -> None:
     us.until(lambda: "capture" in us.journal(), "the journal")
     wallet, hold = {"wallet": -pico(found["balance"])}, {"hold": 0}
     assert us.balances() | wallet | hold == us.balances()
+    _transfer(us, pico(found["balance"]))
+
+
+def _transfer(us: Prepaid, before: int) -> None:
+    """A bank's statement, imported again and again: its lines are credit once."""
+    api = Api(us.office.stack.url, us.office.operator)
+    paid = f"b-1,2.5,USD,{us.wallet()['payment_reference']}\nb-2,1,USD,nobody\n"
+    statement = f"line,amount,currency,text\nopening,1,USD,\n{paid}closing,4.5,USD,\n".encode()
+    for _ in range(2):
+        assert [one.account for one in imported(api, statement)] == [us.account, ""]
+    assert pico(us.wallet()["balance"]) == before + 5 * PICO // 2
+    changed = statement.replace(b"2.5", b"3.5").replace(b"4.5", b"5.5")
+    with pytest.raises(DomainError, match=r"wallet\.reference_reused"):
+        imported(api, changed)
 
 
 def _judge(entries: list[Recorded], us: Prepaid) -> None:
