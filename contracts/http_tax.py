@@ -150,3 +150,20 @@ class CreditNote(Given, frozen=True):
     file: str
     sha256: str
     issued_at: Instant
+
+
+class PaymentNew(Taken, frozen=True, kw_only=True):
+    """`minor` units of the invoice's currency; `reference`: what the bank calls it."""
+
+    minor: Annotated[int, Meta(ge=1, le=10**18)]
+    reference: Line = ""
+    paid_at: Instant
+
+
+class Payment(Given, frozen=True):
+    """`due_minor`: what of the invoice is due after it."""
+
+    invoice: str
+    minor: int
+    due_minor: int
+    paid_at: Instant

@@ -23,6 +23,7 @@ invoice.file_unavailable|503|The file is not stored yet|Ask again after a moment
 invoice.no_seller|409|No seller stands behind it|Give the account a seller: its next invoices can be credited.
 invoice.not_possible|409|Not possible for this invoice|Read its state.
 invoice.not_provable|409|No proof of this invoice|Use the whole bundle.
+invoice.overpaid|409|Not as much is due|Record what is due; the rest is not for this invoice.
 invoice.unknown|404|No such invoice|Check the id.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
 meter.invalid|400|Not a meter|What the platform counts is `sum` from `lifecycle`; readings have a `model` among their dimensions.

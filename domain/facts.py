@@ -84,6 +84,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.period.closed.v1": period.Closed,
     "gpuaas.invoice.finalized.v1": invoice.Finalized,
     "gpuaas.invoice.issued.v1": invoice.Issued,
+    "gpuaas.invoice.paid.v1": invoice.Paid,
     "gpuaas.invoice.finalized.v2": invoice.TaxedFinalized,
     "gpuaas.credit_note.ordered.v1": invoice.CreditOrdered,
     "gpuaas.credit_note.issued.v1": invoice.Credited,

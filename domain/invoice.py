@@ -1,6 +1,7 @@
 """An invoice: a closed period's charges, fixed once and for ever.
 
 (none) -Finalize | FinalizeTaxed-> Final -Issue-> Sent
+Final | Sent -Pay-> the same, with so much paid
 Final | Sent -OrderCredit-> the same, with a credit note ordered -Credit-> with it issued
 """
 
@@ -13,6 +14,7 @@ from domain.decider import Decider
 from domain.errors import DomainError
 from domain.statement import InvoiceDraft, file_name
 from domain.taxed import TaxedDraft
+from domain.words import Private
 
 
 class Finalize(Struct, frozen=True):
@@ -65,7 +67,16 @@ class Credit(Struct, frozen=True):
     now_us: int
 
 
-type Command = Finalize | FinalizeTaxed | Issue | OrderCredit | Credit
+class Pay(Struct, frozen=True):
+    """Money that arrived for it; `reference`: what the bank called it."""
+
+    amount_minor: int
+    reference: Private
+    paid_us: int
+    now_us: int
+
+
+type Command = Finalize | FinalizeTaxed | Issue | OrderCredit | Credit | Pay
 
 
 class Finalized(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.invoice.finalized.v1"):
@@ -131,7 +142,15 @@ class Credited(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.cred
     issued_us: int
 
 
-type Event = Finalized | TaxedFinalized | Issued | CreditOrdered | Credited
+class Paid(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.invoice.paid.v1"):
+    amount_minor: int
+    due_minor: int
+    reference: Private
+    paid_us: int
+    decided_us: int
+
+
+type Event = Finalized | TaxedFinalized | Issued | CreditOrdered | Credited | Paid
 
 
 class Missing(Struct, frozen=True):
@@ -139,24 +158,28 @@ class Missing(Struct, frozen=True):
 
 
 class Final(Struct, frozen=True):
-    """`orders` of credit notes, in order; `issued`: their ids, as far as they are carried out."""
+    """`orders` of credit notes, in order; `issued`: their ids, as far as they are carried out.
+    `met_minor`: what was paid and what credit notes took.
+    """
 
     finalized: Finalized | TaxedFinalized
     orders: tuple[CreditOrdered, ...] = ()
     issued: tuple[str, ...] = ()
+    met_minor: int = 0
 
 
 class Sent(Struct, frozen=True):
     finalized: Finalized | TaxedFinalized
     orders: tuple[CreditOrdered, ...] = ()
     issued: tuple[str, ...] = ()
+    met_minor: int = 0
 
 
 type State = Missing | Final | Sent
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `invoice.{exists,unknown,no_seller}`, `credit.*`."""
+    """Raises DomainError `invoice.{exists,unknown,no_seller,overpaid}`, `credit.*`."""
     match command, state:
         case Finalize(), Missing():
             return [_finalized(command)]
@@ -178,7 +201,9 @@ def decide(command: Command, state: State) -> list[Event]:
             return _credited(command, state)
         case ((OrderCredit() | Credit()), (Final() | Sent())):
             raise DomainError("invoice.no_seller", "only a seller's invoice gets credit notes")
-        case ((Issue() | OrderCredit() | Credit()), Missing()):
+        case Pay(), Final() | Sent():
+            return [_paid(command, state)]
+        case ((Issue() | OrderCredit() | Credit() | Pay()), Missing()):
             raise DomainError("invoice.unknown", "no such invoice")
         case _:
             raise DomainError("invoice.not_possible", "no such step")
@@ -220,19 +245,32 @@ def _credited(command: Credit, state: Final | Sent) -> list[Event]:
     ]
 
 
+def _paid(command: Pay, state: Final | Sent) -> Paid:
+    due = state.finalized.total_minor - state.met_minor
+    if not 0 < command.amount_minor <= due:
+        facts: dict[str, int | str] = {"due_minor": due}
+        raise DomainError("invoice.overpaid", "not as much of it is due", facts)
+    left = due - command.amount_minor
+    return Paid(command.amount_minor, left, command.reference, command.paid_us, command.now_us)
+
+
 def evolve(state: State, event: Event) -> State:
     match event:
         case Finalized() | TaxedFinalized():
             return Final(event)
         case Issued():
             assert isinstance(state, Final)
-            return Sent(state.finalized, state.orders, state.issued)
+            return Sent(state.finalized, state.orders, state.issued, state.met_minor)
         case CreditOrdered():
             assert isinstance(state, Final | Sent)
             return structs.replace(state, orders=(*state.orders, event))
         case Credited():
             assert isinstance(state, Final | Sent)
-            return structs.replace(state, issued=(*state.issued, event.credit_note))
+            issued, met = (*state.issued, event.credit_note), state.met_minor + event.total_minor
+            return structs.replace(state, issued=issued, met_minor=met)
+        case Paid():
+            assert isinstance(state, Final | Sent)
+            return structs.replace(state, met_minor=state.met_minor + event.amount_minor)
         case _:
             assert_never(event)
 

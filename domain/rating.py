@@ -38,7 +38,7 @@ from domain.rerating import rerate
 from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
 from domain.tariff import Tariff, gpu_scope, storage_scope
 from domain.taxed import TaxedDraft, taxed_file
-from domain.taxing import Taxes
+from domain.taxing import Taxes, paid
 
 __all__ = ["Books", "RatedInterval", "Transfer", "invoice_file", "row_bytes", "taxed_file"]
 
@@ -57,6 +57,7 @@ class Books:
         self._accounts: dict[str, Payer] = {}
         self._periods: dict[str, tuple[Payer, Service]] = {}
         self._resources: dict[str, Resource] = {}
+        self._invoices: dict[str, tuple[Payer, str]] = {}  # by stream, with its period
         self._simulated: dict[str, bool] = {}
         self._storage = False  # volumes created from now on are metered
         self._meters = Meters(self.tariff, self._account, self._runtime)
@@ -88,6 +89,7 @@ class Books:
             invoice.Finalized: self._finalized,
             invoice.TaxedFinalized: self._finalized_taxed,
             invoice.Credited: self._credited,
+            invoice.Paid: self._paid,
             **self.taxes.on,
             **self._meters.on,
             **dict.fromkeys(get_args(wallet_facts.Event.__value__), self._prepaid),
@@ -296,6 +298,7 @@ class Books:
         if said != (draft.account, draft.total_pico, draft.total_minor, len(draft.lines)):
             raise DomainError("rating.invoice_differs", f"{stream} differs from what is booked")
         of.finalized = True
+        self._invoices[stream] = (owner, of.id)
         transfers = [
             post(
                 owner.ledger,
@@ -317,7 +320,16 @@ class Books:
         if not of.closed or of.finalized or draft is None:
             raise DomainError("rating.invoice_order", f"{stream}: not closed, or invoiced twice")
         of.finalized = True
+        self._invoices[stream] = (owner, of.id)
         return [], self.taxes.finalized(position, stream, fact, draft, owner.ledger)
+
+    def _paid(self, position: int, stream: str, fact: invoice.Paid) -> Rows:
+        of = self._invoices.get(stream)
+        if of is None:
+            raise DomainError("rating.invoice_order", f"{stream}: paid and never finalized")
+        owner, period_id = of
+        digits = owner.opened.minor_digits
+        return [], paid(position, stream, fact, (owner.ledger, period_id, digits))
 
     def _credited(self, position: int, stream: str, fact: invoice.Credited) -> Rows:
         ledger = self._account(fact.account).ledger

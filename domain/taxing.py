@@ -153,5 +153,15 @@ class Taxes:
         raise DomainError("rating.tax", f"no rate for {buyer.treatment} in {buyer.country}")
 
 
+def paid(
+    position: int, stream: str, fact: invoice.Paid, of: tuple[Ledger, str, int]
+) -> list[Transfer]:
+    """What came in: cash for the receivable; `of`: the ledger, the period and the minor digits."""
+    ledger, period_id, digits = of
+    pico = fact.amount_minor * 10 ** (PICO_DIGITS - digits)
+    about = (stream, "-", None, period_id, period_id, "cash", "receivable")
+    return _posted(ledger, [Order(position, "payment", *about, pico, None)])
+
+
 def _posted(ledger: Ledger, orders: Iterable[Order]) -> list[Transfer]:
     return [post(ledger, order) for order in orders if order.amount_pico]

@@ -139,7 +139,15 @@ def _issued(b: Batch, e: Entry, f: invoice.Issued) -> None:
     b["invoice_state"].open(e.stream, e.position, head, f"issued\t{f.issued_us}")
 
 
+def _paid(b: Batch, e: Entry, f: invoice.Paid) -> None:
+    state = "partly_paid" if f.due_minor else "paid"
+    b["invoice_state"].open(
+        e.stream, e.position, f"{e.stream}\t{e.position}", f"{state}\t{f.paid_us}"
+    )
+
+
 APPLY: Final[dict[type, Apply]] = {
+    invoice.Paid: _paid,
     meter.Registered: _registered,
     meter.ReadingsRegistered: _registered,
     pricebook.EntryPublished: _published,

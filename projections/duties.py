@@ -71,6 +71,7 @@ TAGS: Final = frozenset(
         "period.closed",
         "invoice.finalized",
         "invoice.issued",
+        "invoice.paid",
         "seller.registered",
         "seller.rate_set",
         "seller.invoiced",

@@ -106,6 +106,7 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
                 assert (found["net"]["amount"], found["tax"]["amount"]) == (
                     "3.490000000000", "0.660000000000",
                 )  # fmt: skip
+                await paid(stage, found["id"])
                 path = f"/v1/invoices/{found['id']}/credit-notes"
                 part = {"why": "outage", "lines": [{"line": 0, "minor": 149}]}
                 answers = [await stage.post(path, part), await stage.post(path, part),
@@ -128,8 +129,14 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
                 await papers(stage, "invoices/ACME-000001", ("3.49", "0.66", "4.15"))
                 await papers(stage, "credit-notes/ACME-C000002", ("1.49", "0.29", "1.78"))
                 assert audit(conn) == 1
-                balances = billing_read.balances(conn, world.account)
-                assert {one.balance_pico for one in balances} == {0}
+                balances = {one.ledger: one.balance_pico
+                            for one in billing_read.balances(conn, world.account)}  # fmt: skip
+                # What was paid is owed back.
+                assert (balances.pop("cash"), balances.pop("receivable")) == (10**12, -(10**12))
+                assert set(balances.values()) == {0}
+                late = {"minor": 1, "paid_at": "2025-01-02T00:00:00Z"}
+                answer = await stage.post(f"/v1/invoices/{found['id']}/payments", late)
+                assert answer.json()["code"] == "invoice.overpaid"
                 data = await focus_of(stage, world.account)
                 # The judge wants names in ASCII; they are exported as people write them.
                 (tmp_path / "focus.csv").write_bytes(data.replace("é".encode(), b"e"))
@@ -152,6 +159,19 @@ async def focus_of(stage: Stage, account: str) -> bytes:
     [found] = await ask(billing_read.accounts, account=account, as_of=proof.as_of)
     pieces = written(ask, FORMS["focus.csv"], found, proof, Span())
     return b"".join([piece async for piece in pieces])
+
+
+async def paid(stage: Stage, invoice_id: str) -> None:
+    """1.00 of 4.15 comes in; more than is due does not."""
+    path = f"/v1/invoices/{invoice_id}/payments"
+    body = {"minor": 100, "reference": "Kunde, Rechnung", "paid_at": "2025-01-01T00:00:00Z"}
+    answer = await stage.post(path, body, key="once")
+    assert answer.json().get("due_minor") == 315, answer.text
+    assert (await stage.post(path, body, key="once")).json() == answer.json()
+    more = await stage.post(path, {**body, "minor": 316})
+    assert (more.status_code, more.json()["code"]) == (409, "invoice.overpaid")
+    await stage.views()
+    assert (await stage.get(f"/v1/invoices/{invoice_id}")).json()["state"] == "partly_paid"
 
 
 async def papers(stage: Stage, path: str, amounts: tuple[str, str, str]) -> None:

@@ -22,7 +22,7 @@ from tests.property.tax_history import (
     STANDARD,
     TaxWorld,
 )
-from tests.unit.test_verify_books import drained
+from tests.unit.test_verify_books import drained, invoiced
 from tests.unit.test_verify_books_refusals import refused
 
 CURRENCIES = {"EUR": 2, "JPY": 0, "KWD": 3, "CLF": 4}
@@ -234,6 +234,42 @@ def test_only_who_is_silent_is_missing() -> None:
     world = TaxWorld()
     world.history.add(stream("period", 9), period.SourcesMissing((world.node,), 0))
     refused(world.history, "books.period", "stream")
+
+
+def test_what_is_paid_is_no_longer_receivable() -> None:
+    """In parts, less what a credit note took, until nothing is due; plain invoices likewise."""
+    world, first = billed()
+    total = agreed(world)["receivable"] // 10**10
+    world.pay(first, 40, total - 40)
+    world.credit(first, [(0, 100)])
+    world.pay(first, total - 40 - 119, 0)
+    balances = agreed(world)
+    assert balances["receivable"] == 0
+    assert balances["cash"] == (total - 119) * 10**10
+    history = invoiced()
+    history.add(stream("invoice", 1), invoice.Paid(1, 0, PARTY, 0, 0))
+    with Books(None) as books:
+        history.feed(books)
+        assert books.balances(stream("account", 1))["cash"] == (1, 10**10)
+
+
+def test_no_more_is_paid_than_is_due() -> None:
+    """Nor nothing, nor less than nothing, nor an invoice that is none; what is then due is said."""
+    for minor, due, field in (
+        (0, 239, "amount_minor"), (-1, 240, "amount_minor"), (240, -1, "amount_minor"),
+        (239, 1, "due_minor"), (1, 239, "due_minor"),
+    ):  # fmt: skip
+        world, first = billed()
+        assert agreed(world)["receivable"] == 239 * 10**10
+        world.pay(first, minor, due)
+        refused(world.history, "books.paid", field)
+    world, first = billed()
+    world.credit(first)
+    world.pay(first, 1, 0)
+    refused(world.history, "books.paid", "amount_minor")
+    world, _ = billed()
+    world.pay(stream("invoice", 9), 1, 0)
+    refused(world.history, "books.paid", "stream")
 
 
 # -- what the auditor refuses -------------------------------------------------------------

@@ -56,6 +56,7 @@ CAUSES = frozenset({
     "gpuaas.price.rerating_decided.v1",
     "gpuaas.invoice.finalized.v1",
     "gpuaas.invoice.finalized.v2",
+    "gpuaas.invoice.paid.v1",
     "gpuaas.credit_note.issued.v1",
     SEAL,
     "gpuaas.wallet.credit_granted.v1",
@@ -144,6 +145,7 @@ class Books:
             "gpuaas.price.rerating_decided.v1": self._charging.rerate,
             "gpuaas.invoice.finalized.v1": self._invoicing.finalized,
             "gpuaas.invoice.issued.v1": self._invoicing.issued,
+            "gpuaas.invoice.paid.v1": self._invoicing.paid,
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
             **dict.fromkeys(SEALS, self._sealed),
         }

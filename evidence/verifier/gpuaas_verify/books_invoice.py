@@ -159,6 +159,30 @@ class Invoicing:
             raise Invalid("books.issued", detail, position=position, field="stream")
         self._spill.put("invoice", "", entry["stream"], [*item[:2], True])
 
+    def paid(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
+        """Transfer `payment`; no more is paid than is due."""
+        due = self._spill.get("due", "", entry["stream"])
+        if due is None:
+            raise Invalid("books.paid", "never finalized", position=position, field="stream")
+        amount, left = fact["amount_minor"], due["minor"] - fact["amount_minor"]
+        for field, right in (
+            ("amount_minor", amount > 0 and left >= 0),
+            ("due_minor", fact["due_minor"] == left),
+        ):
+            if not right:
+                detail = f"{due['minor']} were due"
+                raise Invalid("books.paid", detail, position=position, field=field)
+        self.met(entry["stream"], amount)
+        self._charging.transfer(
+            position, "payment", due["account"], ("cash", "receivable"), due["currency"],
+            amount * due["unit"], tuple(due["about"]),
+        )  # fmt: skip
+
+    def met(self, stream: str, minor: int) -> None:
+        """So much less of the invoice is due."""
+        due = self._spill.get("due", "", stream)
+        self._spill.put("due", "", stream, {**due, "minor": due["minor"] - minor})
+
     def head(
         self, form: str, fact: dict[str, Any], account: dict[str, Any], period: list[Any]
     ) -> dict[str, Any]:
@@ -179,6 +203,9 @@ class Invoicing:
     def post(self, position: int, stream: str, fact: dict[str, Any], total: int, rest: int) -> None:
         """The transfers `invoice` and `rounding`, of amounts in pico."""
         about = (stream, "-", None, fact["period"], fact["period"])
+        due = {"account": fact["account"], "currency": fact["currency"], "about": about}
+        due |= {"minor": fact["total_minor"], "unit": 10 ** (12 - fact["minor_digits"])}
+        self._spill.put("due", "", stream, due)
         for kind, amount, other in (("invoice", total, "unbilled"), ("rounding", rest, "rounding")):
             if amount:
                 sides = ("receivable", other) if amount > 0 else (other, "receivable")

@@ -109,6 +109,11 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "number account period currency minor_digits total_pico total_minor line_count"
         " file sha256 closed finalized_us",
     ),
+    "gpuaas.invoice.paid.v1": _shape(
+        "amount_minor due_minor paid_us decided_us",
+        "amount_minor due_minor reference paid_us decided_us",
+        reference=OBJECT,
+    ),
     "gpuaas.invoice.finalized.v2": _shape(
         "minor_digits total_pico net_minor tax_minor total_minor line_count closed finalized_us",
         "number account seller period currency minor_digits total_pico net_minor tax_minor"

@@ -291,6 +291,7 @@ class Taxing:
         }  # fmt: skip
         _same(position, "books.credit_differs", fact, derived)
         self._post_credit(position, {**fact, "currency": head["currency"]}, document)
+        self._invoicing.met(invoice, net + tax)
         self._wait("credit", note, fact, entry["cause"], position)
         digest = [derived["sha256"], len(data)]
         self._invoicing.meet(position, fact["file"], entry["cause"], digest, "file")

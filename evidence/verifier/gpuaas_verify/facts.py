@@ -58,6 +58,7 @@ period.closed.v1         period        account$ start_us end_us closed_us
 invoice.finalized.v1     invoice       number$ account$ period$ currency$ minor_digits total_pico \
  total_minor line_count file$ sha256# closed finalized_us
 invoice.issued.v1        invoice       issued_us
+invoice.paid.v1          invoice       amount_minor due_minor reference@ paid_us decided_us
 invoice.finalized.v2     invoice       number$ account$ seller$ period$ currency$ minor_digits \
  total_pico net_minor tax_minor total_minor line_count file$ sha256# closed finalized_us
 credit_note.ordered.v1   invoice       credit_note$ parts[c why$ decided_us
