@@ -60,9 +60,9 @@ class World:
 def world(edit: Callable[[World], object] | None = None, *, simulated: bool = True) -> World:
     """The right one; `edit` comes before the invoice is made of it."""
     made = World(opened(), {"opened": 0}, simulated=simulated)
-    _people(made)
-    _prices(made)
-    _nodes(made)
+    people(made)
+    prices(made)
+    nodes(made)
     _lives(made)
     if edit is not None:
         edit(made)
@@ -70,7 +70,8 @@ def world(edit: Callable[[World], object] | None = None, *, simulated: bool = Tr
     return made
 
 
-def _people(made: World) -> None:
+def people(made: World) -> None:
+    """Two organizations' accounts, our projects and everybody's periods."""
     log, at = made.log, made.at
     for org, account, name in (
         (ORG, ACCOUNT, "account"),
@@ -96,7 +97,8 @@ def _people(made: World) -> None:
     at["shut"] = log.add(EARLIER, "period.closed", {**fact, "closed_us": START_US}, org=ORG)
 
 
-def _prices(made: World) -> None:
+def prices(made: World) -> None:
+    """Prices of both, and two meters."""
     for name, account, model, pico, hour in (
         ("default", "default", "T4", 3 * PICO, 0),
         ("own", ACCOUNT, "T4", 2 * PICO, 10),
@@ -121,7 +123,8 @@ def _prices(made: World) -> None:
     made.at["tokens"] = made.log.add(uid("meter", 61), "meter.registered", fact)
 
 
-def _nodes(made: World) -> None:
+def nodes(made: World) -> None:
+    """Two, anchored."""
     log, at = made.log, made.at
     for name, node, real in (("node", NODE, True), ("far", FAR, False)):
         fact: dict[str, Any] = {"key": public_key(NODE_KEY).hex(), "model": "T4"}

@@ -4,6 +4,7 @@
 """
 
 import io
+import json
 import re
 import stat
 from array import array
@@ -28,6 +29,7 @@ from gpuaas_verify.proof_books import Derivation, Line
 from gpuaas_verify.proof_file import MEMBER as FILE
 from gpuaas_verify.proof_file import InvoiceFile, check_whole, parse_file
 from gpuaas_verify.proof_streams import FINALIZED, Streams
+from gpuaas_verify.quick import scan
 from gpuaas_verify.source import Place, Reader, framed
 from gpuaas_verify.tarball import TarSource
 
@@ -90,6 +92,14 @@ class Shown(NamedTuple):
     leaves: list[bytes]
     chunks: list[Place]
     invoice: Entry
+
+
+class Before(NamedTuple):
+    """The entry shown before; its leaf hash in hex."""
+
+    position: int
+    leaf: str
+    at_us: int
 
 
 def verify_proof(path: Path, trust: Trust, jobs: int = 1) -> ProofReport:
@@ -235,6 +245,9 @@ def check_chunk(source: Reader, place: Place) -> int:
     """
     spoken = 0
     for raw in framed(source.pieces(place), "entries.malformed", ENTRIES):
+        seen = scan(raw)
+        if seen is not None and seen.after is None and seen.tag not in attest.SAID:
+            continue  # right by its bytes
         entry = parse_entry(raw)
         try:
             check_fact(entry)
@@ -259,14 +272,18 @@ def _check_entries(
     """Every entry is right by itself, after those shown before it, and in its stream; the books are
     fed with those that count.
     """
-    words, spoken, before = attest.Attestations(), 0, (-1, b"", 0)
+    words, spoken, number, before = attest.Attestations(), 0, 0, Before(-1, NO_PREV, 0)
     with Pool(source, jobs) as pool, closing(words):
         checked = pool.map(check_chunk, iter(shown.chunks))
         for place, count in zip(shown.chunks, checked, strict=True):
             spoken += count
             for raw in framed(source.pieces(place), "entries.malformed", ENTRIES):
-                entry = parse_entry(raw)
-                before = _check_neighbour(entry, raw, before)
+                if leaf_hash(raw) != shown.leaves[number]:
+                    raise Unreadable(f"{ENTRIES} changed while it was read")
+                # Checked just now: it need only be decoded.
+                entry = Entry(**json.loads(raw))
+                before = _check_neighbour(entry, shown.leaves[number], before)
+                number += 1
                 if entry.position == 0:
                     check_origin(entry, checkpoint.origin)
                     check_opened_key(entry, trust.keys)
@@ -281,18 +298,14 @@ def _check_entries(
     report.add("attestations", CHECKED if spoken else ABSENT, spoken)
 
 
-def _check_neighbour(
-    entry: Entry, raw: bytes, before: tuple[int, bytes, int]
-) -> tuple[int, bytes, int]:
-    position, last, at_us = before
-    expected = leaf_hash(last).hex() if position >= 0 else NO_PREV
-    if entry.position == position + 1 and entry.prev != expected:
+def _check_neighbour(entry: Entry, leaf: bytes, before: Before) -> Before:
+    if entry.position == before.position + 1 and entry.prev != before.leaf:
         detail = "not the leaf hash before it"
         raise Invalid("entry.prev", detail, position=entry.position, field="prev")
-    if entry.at_us < at_us:
+    if entry.at_us < before.at_us:
         detail = "earlier than an entry before"
         raise Invalid("entry.at_us", detail, position=entry.position, field="at_us")
-    return entry.position, raw, entry.at_us
+    return Before(entry.position, leaf.hex(), entry.at_us)
 
 
 def _check_lines(
