@@ -124,6 +124,20 @@ _WALLET: Final = """
 SELECT w.from_position AS position FROM views.wallet w
 WHERE w.wallet = replace(%(account)s, 'account-', 'wallet-') LIMIT 1
 """
+_SHAPED: Final = """
+SELECT p.from_position AS position FROM views.price p
+WHERE p.from_position = ANY (%(positions)s)
+  AND (p.kind <> 'entry' OR p.named <> '-' OR p.free <> 0 OR p.minimum_pico <> 0
+    OR (p.tiers <> '' AND jsonb_array_length(p.tiers::jsonb) > 1)) LIMIT 1
+"""
+_AGREED: Final = """
+SELECT c.from_position AS position FROM views.commitment c
+WHERE hashtextextended(c.account, 0) = hashtextextended(%(account)s, 0) AND c.account = %(account)s
+  AND c.from_position < %(closed)s
+UNION ALL SELECT c.from_position FROM views.rerating c
+WHERE hashtextextended(c.account, 0) = hashtextextended(%(account)s, 0) AND c.account = %(account)s
+  AND c.from_position < %(closed)s LIMIT 1
+"""
 _SEAL: Final = """
 SELECT t.from_position AS position FROM views.sealed_file t
 WHERE hashtextextended(t.name, 0) = hashtextextended(%(file)s, 0) AND t.name = %(file)s
@@ -179,6 +193,10 @@ def _check_provable(
 ) -> None:
     if fetch(conn, _At, _WALLET, {"account": invoice.account}):
         raise DomainError("invoice.not_provable", "its account has a wallet, whose holds cut time")
+    asked = {"account": invoice.account, "closed": invoice.closed}
+    if fetch(conn, _At, _AGREED, asked):
+        detail = "its account has commitments or was re-rated: amounts rest on all of its use"
+        raise DomainError("invoice.not_provable", detail)
     if file.format != FORMAT:
         raise DomainError("invoice.not_provable", f"no proof of {file.format} yet")
     for one in file.lines if line is None else (line,):
@@ -217,8 +235,8 @@ class _Chosen:
             of = {one.resource: one.node for one in page}
             streams = list(of)
             self._streams(of)
-            for query in (_PROJECTS, _PRICES):
-                self._add(query, streams=streams)
+            self._add(_PROJECTS, streams=streams)
+            self._prices(streams)
             used = self._conn.execute(_USED, {**self._asked, "streams": streams})
             self._periods |= {period for (period,) in used}
             lost += fetch(self._conn, _Lost, _LOST, {**self._asked, "streams": streams})
@@ -229,6 +247,14 @@ class _Chosen:
         self._of_periods()
         self._of_nodes()
         return array("q", sorted(set(self._found)))
+
+    def _prices(self, streams: list[str]) -> None:
+        rows = fetch(self._conn, _At, _PRICES, {**self._asked, "streams": streams})
+        positions = [one.position for one in rows]
+        if fetch(self._conn, _At, _SHAPED, {"positions": positions}):
+            detail = "a price of tiers, free units or a minimum: amounts rest on a pool"
+            raise DomainError("invoice.not_provable", detail)
+        self._found.extend(positions)
 
     def _add(self, query: Any, **more: Any) -> None:
         rows = fetch(self._conn, _At, query, {**self._asked, **more})

@@ -170,6 +170,14 @@ def _of_vain() -> Iterator[WrongProof]:
         select=with_("other"),
         position=at("other"),
     )
+    for name, changed in (
+        ("tiers", {"tiers": [{"up_to": 1, "price_pico": 1}, {"up_to": None, "price_pico": 1}]}),
+        ("free units", {"free": 1}),
+        ("a minimum", {"minimum_pico": 1}),
+        ("a book", {"book": "list", "edition": 1}),
+    ):
+        yield logged(f"a price of {name}", "proof.unsupported", shaped(**changed), position=at("default"),
+                     field="tiers")  # fmt: skip
     abroad = fact("other", model="T4", region="x")
     yield logged(
         "a price elsewhere", "proof.needless", abroad, select=with_("other"), position=at("other")
@@ -277,6 +285,24 @@ def _of_books() -> Iterator[WrongProof]:
 def elsewhere() -> Edit:
     """The invoice says that its period was closed one entry later than it was."""
     return fact("invoice", closed=world().at["closed"] + 1)
+
+
+def shaped(**changes: Any) -> Edit:
+    """The default price said as one of tiers."""
+
+    def edit(made: World) -> None:
+        draft_ = made.log.drafts[made.at["default"]]
+        old = draft_["fact"]
+        names = ("account", "meter", "model", "region", "state", "currency")
+        draft_["tag"] = "gpuaas.price.entry_published.v2"
+        draft_["fact"] = {
+            "book": "-", "edition": 0, **{name: old[name] for name in names},
+            "effective_from_us": old["effective_from_us"], "published_us": old["published_us"],
+            "divisor": old["divisor"], "free": 0,
+            "tiers": [{"up_to": None, "price_pico": old["price_pico"]}], "minimum_pico": 0,
+        } | changes  # fmt: skip
+
+    return edit
 
 
 def _of_periods() -> Iterator[WrongProof]:

@@ -237,6 +237,8 @@ def _of_entries() -> Iterator[WrongProof]:
     late = draft("account", at_us=1 << 61)
     there = chosen(world())[chosen(world()).index(world().at["account"]) + 1]
     yield logged("time runs back", "entry.at_us", late, position=there, field="at_us")
+    later = draft("first", cause="pos:999")
+    yield logged("caused by what came later", "entry.malformed", later, field="cause")
     yield logged("no such actor", "entry.malformed", draft("first", actor="me"), field="actor")
     yield logged("another stream", "entry.wrong_stream", draft("first", stream=uid("node", 1)), position=first,
                   field="stream")  # fmt: skip

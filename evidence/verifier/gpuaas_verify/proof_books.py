@@ -63,6 +63,7 @@ class Derivation:
             "gpuaas.account.opened.v1": self._charging.open_account,
             "gpuaas.period.opened.v1": self._charging.open_period,
             "gpuaas.price.entry_published.v1": self._priced,
+            "gpuaas.price.entry_published.v2": self._priced,
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
         }
         self._resources: dict[Key, dict[str, None]] = {}
@@ -93,9 +94,10 @@ class Derivation:
         handler(entry.position, entry._asdict(), fact)
         self._drain()
 
-    def _priced(self, position: int, _entry: Any, fact: Any) -> None:
+    def _priced(self, position: int, entry: Any, fact: Any) -> None:
         self._skus[position] = f"{fact['meter']}:{fact['model']}"
-        self._charging.publish(position, fact)
+        prices = self._charging.prices
+        (prices.shaped if "tiers" in fact else prices.linear)(position, entry, fact)
 
     def _take_word(self, entry: Entry) -> None:
         """Where no renewal that says it is shown, the fact's instant stands, between the last

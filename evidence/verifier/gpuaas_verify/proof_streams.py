@@ -5,7 +5,7 @@ evidence/invoice-proof.md section 2. Fed every entry in order; what only the end
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
@@ -18,6 +18,7 @@ RENEWED: Final = "gpuaas.node.lease_renewed.v1"
 PERIOD: Final = "gpuaas.period.opened.v1"
 CLOSED: Final = "gpuaas.period.closed.v1"
 PRICED: Final = "gpuaas.price.entry_published.v1"
+SHAPED: Final = "gpuaas.price.entry_published.v2"
 METERED: Final = "gpuaas.meter.registered.v1"
 FINALIZED: Final = "gpuaas.invoice.finalized.v1"
 SEALED: Final = "gpuaas.evidence.file_sealed.v1"
@@ -29,7 +30,7 @@ MAY: Final = {
     "project": frozenset({"gpuaas.project.created.v1"}),
     "invoice": frozenset({FINALIZED}),
     "files": frozenset({SEALED}),
-    "pricebook": frozenset({PRICED}),
+    "pricebook": frozenset({PRICED, SHAPED}),
     "meter": frozenset({METERED}),
     "node": frozenset({ENROLLED, ANCHORED, RENEWED}),
 }
@@ -60,7 +61,7 @@ class Streams:
         self._versions: dict[str, tuple[int, int]] = {}  # shown version, and where it stands
         self._made: set[str] = set()  # projects
         self._once: set[str] = set()
-        self._prices: dict[int, dict[str, Any]] = {}
+        self._prices: list[int] = []
         self._periods: dict[str, tuple[int, int]] = {}  # sequence, and where it was opened
         self._closed: dict[str, int] = {}
         self._latest: dict[tuple[str, str], int] = {}  # by node and tag
@@ -79,7 +80,7 @@ class Streams:
     def admit(self, entry: Entry) -> bool:
         """True when the entry counts, False for the one by which a stream is shown to go on.
 
-        Raises: Invalid `proof.foreign`, `proof.needless`, `proof.version`.
+        Raises: Invalid `proof.foreign`, `proof.needless`, `proof.version`, `proof.unsupported`.
         """
         kind, tag, fact = entry.stream[:-37], entry.tag, entry.fact
         if entry.org not in {"-", self._invoice.org}:
@@ -96,8 +97,8 @@ class Streams:
             self._period(entry)
         elif kind == "project":
             self._made.add(entry.stream)
-        elif tag == PRICED:
-            self._prices[entry.position] = fact
+        elif kind == "pricebook":
+            self._price(entry)
         elif tag == SEALED:
             self._check_sealed(entry)
         elif tag == METERED and tuple(fact.values())[:3] != STORAGE:
@@ -145,6 +146,15 @@ class Streams:
         """What follows rests on the node's latest entries of these tags."""
         for tag in tags:
             self._vain.pop(self._latest.get((node, tag), -1), None)
+
+    def _price(self, entry: Entry) -> None:
+        """One that prices by itself; what a pool shares, other invoices' entries would show."""
+        fact = entry.fact
+        if entry.tag == SHAPED:
+            shaped = len(fact["tiers"]) > 1 or fact["free"] or fact["minimum_pico"]
+            if shaped or fact["book"] != "-":
+                raise _fail("unsupported", "of tiers, or of a book", entry, "tiers")
+        self._prices.append(entry.position)
 
     def _period(self, entry: Entry) -> None:
         if entry.fact["account"] != self._invoice.fact["account"]:
