@@ -20,15 +20,24 @@ PLACE: Final = ROOT / "build" / "mutants"
 VENV: Final = ROOT / "build" / "mutmut"
 WANTED: Final = "mutmut==3.8.1"
 FLOOR: Final = 90
-MUTATED: Final = (
-    "domain/rating.py", "domain/charging.py", "domain/ledger.py", "domain/invoice.py",
-    "domain/tariff.py",
-)  # fmt: skip
+MUTATED: Final = tuple(
+    f"domain/{name}.py"
+    for name in (
+        *("rating", "charging", "rating_readings", "rerating", "tariff", "cover", "prepayment"),
+        *("ledger", "invoice", "taxing", "taxed", "crediting"),
+    )
+)
 JUDGES: Final = (
-    "tests/unit/test_domain_money.py", "tests/property/test_domain_bounds.py",
-    "tests/property/test_domain_rating.py", "tests/property/test_books_agree.py",
-    "tests/property/test_books_tax.py", "tests/museum",
-)  # fmt: skip
+    "tests/unit/test_domain_money.py",
+    "tests/unit/test_domain_readings.py",
+    "tests/property/test_domain_bounds.py",
+    "tests/property/test_domain_rating.py",
+    "tests/property/test_books_agree.py",
+    "tests/property/test_books_tax.py",
+    "tests/property/test_readings.py",
+    "tests/property/test_wallets.py",
+    "tests/museum",
+)
 _COPIED: Final = (
     "tests", "domain", "contracts", "projections", "evidence", "api", "agent", "migrations",
     "evidence/verifier/gpuaas_verify",
