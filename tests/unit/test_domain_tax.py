@@ -113,7 +113,8 @@ def test_an_accounts_buyer_is_the_latest() -> None:
     state = fold(account.DECIDER, [opened])
     [taxed] = account.decide(command, state)
     assert taxed == account.Taxed("seller-1", WHO, "DE", "standard", 3)
-    state = fold(account.DECIDER, [opened, taxed, account.Invoiced("invoice-1", 1)])
+    facts: list[account.Event] = [opened, taxed, account.Invoiced("invoice-1", 1)]
+    state = fold(account.DECIDER, facts)
     assert isinstance(state, account.Billing)
     assert (state.taxed, state.sequence) == (taxed, 1)
     refused(account.decide, command, account.Missing(), "account.unknown")
