@@ -8,6 +8,4 @@ came in over HTTP there comes in over HTTP here (`test_readings.py`).
 Sources are the threads named (owner/repository#number as on GitHub) and, where there is no number:
 Slurm `doc/html/tres.shtml` ("4.5 => 4"), CloudKitty launchpad bug 1860476, Gcore's postmortem of
 18 November 2024 (status.gcore.com), WonderProxy's "Free Happy Hour Is Over" of 21 December 2016.
-
-Not here, because what it needs is not built yet: getlago/lago#67 and tiers.
 """
