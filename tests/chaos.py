@@ -11,6 +11,7 @@
 - `machines`: seeds of three agents in namespaces of their own (root)
 - `quotas`: turns of 256 clients at once on one quota, judged from the log
 - `wallets`: prepaid accounts in the pure simulator, with credit for some twenty hours each
+- `prices`: accounts of 24 closed months of late, voided and re-priced use, against the oracle
 - `schedules`: of leases, epochs and fences in the pure simulator
 - `softdog`: the node's watchdog on a user-mode Linux that the kernel resets (Debian:
   user-mode-linux), where that is installed
@@ -46,6 +47,7 @@ from tests.kills_stack import stack_holds
 from tests.large_changes import CHANGES, require_refused
 from tests.netns_world import machines_hold
 from tests.proof_runs import proof_changes
+from tests.property.price_world import repriced
 from tests.quota_crowd import crowded, require_held
 from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
@@ -163,6 +165,14 @@ def wallets(_folder: Path, count: int, first: int) -> Iterator[str]:
             yield f"SIMULATED wallets seed {seed}: {found}"
 
 
+def prices(_folder: Path, count: int, first: int) -> Iterator[str]:
+    """On all cores; a line each thousand."""
+    with ProcessPoolExecutor() as pool:
+        for done, lines in enumerate(pool.map(repriced, range(first, first + count)), 1):
+            if not done % 1000 or done == count:
+                yield f"prices of {done} accounts; the last one has {lines} lines"
+
+
 def schedules(_folder: Path, count: int, first: int) -> Iterator[str]:
     """On all cores; a line each ten thousand or so, the sums at the end."""
     sums: Counter[str] = Counter()
@@ -201,6 +211,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "machines": (machines, 1_000),
     "quotas": (quotas, 1_000_000),
     "wallets": (wallets, 10_000),
+    "prices": (prices, 2_000),
     "schedules": (schedules, 1_000_000),
     "softdog": (softdog, 1),
 }

@@ -174,3 +174,68 @@ class Months:
         entries = {one.position: one for one in self.oracle.entries}
         return sum(1 for _, price, _ in self.counted() if price in entries
                    and not plain(entries[price]))  # fmt: skip
+
+
+def lived(seed: int, count: int) -> Months:
+    """Months with late ends, voided and re-priced use, closes, and commitments."""
+    world = Months(count, Random(seed))
+    random = world.random
+    world.listed()
+    world.book("spring")
+    for month in range(count):
+        begin = month * MONTH
+        for _ in range(random.randrange(1, 5)):
+            world.start(begin + random.randrange(MONTH))
+        if random.random() < 0.3:
+            world.commit(random.choice(MODELS), begin + MONTH)
+        if random.random() < 0.3:
+            world.book(random.choice(("spring", "autumn")))
+        world.close()
+        for name in list(world.open):
+            if random.random() < 0.7:  # late: before the close, months before, or void
+                void = random.random() < 0.2
+                world.stop(name, 0 if void else random.randint(world.open[name], begin + MONTH))
+        if random.random() < 0.6:
+            book = random.choice([name for name, n in world.editions.items() if n] + ["-"])
+            start = random.randrange(begin + MONTH)
+            world.rerate(book, start, start + random.randrange(1, 2 * MONTH))
+    return world
+
+
+def judge(world: Months) -> None:
+    """Net = recomputed from scratch, to the pico; what was closed is byte for byte what it was."""
+    for name in list(world.open):
+        world.stop(name, world.count * MONTH + 17)
+    due = world.oracle.lines(list(world.uses.values()), world.closed)
+    assert world.counted() == due
+    assert world.paid() == sum(amount for _, amount in due.values())
+    for number, stood in world.frozen.items():
+        assert world.stand(number) == stood
+
+
+def there_and_back(world: Months) -> None:
+    """A book for all time: twice is once, and what stood before it comes to what it came to."""
+    before, balances = world.paid(), dict(world.books.balances("account-1"))
+    world.book("winter")
+    decisions = list(world.oracle.reratings)
+    assert world.rerate("winter", 0, world.count * MONTH) > 0
+    assert world.paid() != before
+    assert world.rerate("winter", 0, world.count * MONTH) == 0
+    judge(world)
+    # Back: the list for all time, then every decision there was, in its order.
+    world.rerate("-", 0, world.count * MONTH)
+    for start, end, (name, edition) in decisions:
+        world.rerate(name, start, end, edition)
+    judge(world)
+    assert world.paid() == before
+    assert {n: b.pico for n, b in world.books.balances("account-1").items()} == {
+        n: b.pico for n, b in balances.items()
+    }
+
+
+def repriced(seed: int) -> int:
+    """How many charge lines an account of two years has; it is as it should be."""
+    world = lived(seed, 24)
+    judge(world)
+    there_and_back(world)
+    return len(world.counted())
