@@ -23,7 +23,7 @@ BOOKS = ("linear", "tiered", "committed")
 def priced(history: History, oracle: Oracle, name: str, models: list[str]) -> None:
     """Every model's entries in the history and, the same, in the oracle."""
     for number, model in enumerate(models, 3):
-        linear = (Tier(None, number * USD + 1),)
+        linear: tuple[Tier, ...] = (Tier(None, number * USD + 1),)
         tiers, free, minimum = linear, 0, 0
         if name == "tiered":
             hour = PER_GPU_HOUR
