@@ -108,6 +108,7 @@ async def show_wallet(request: FrontRequest, account_id: FromPath[str]) -> Walle
         runtimes=purse.runtimes,
         per_hour=money(purse.per_hour_pico, purse.currency),
         exhausted_at=lasts,
+        level=purse.level,
         payment_reference=reference_of(account_id),
         version=purse.version,
     )

@@ -62,7 +62,8 @@ class Wallet(Given, frozen=True):
     was used and not charged yet; new runtimes may have `available`.
 
     `per_hour`: what is usable now costs. `exhausted_at`: when, at that, nothing is left; null when
-    nothing is usable. The last lease that the credit pays for in full ends before that. A bank
+    nothing is usable. `level`: percent of the last grant that was reached (50, 80; 100: a lease was
+    not paid). The last lease that the credit pays for in full ends before that. A bank
     transfer that names `payment_reference` (ISO 11649) is credit of this account.
     """
 
@@ -75,5 +76,6 @@ class Wallet(Given, frozen=True):
     runtimes: int
     per_hour: Money
     exhausted_at: Instant | None
+    level: int
     payment_reference: str
     version: int

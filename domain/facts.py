@@ -200,6 +200,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.wallet.hold_released.v1": wallet_facts.HoldReleased,
     "gpuaas.wallet.hold_expired.v1": wallet_facts.HoldExpired,
     "gpuaas.wallet.charge_recovered.v1": wallet_facts.ChargeRecovered,
+    "gpuaas.wallet.level_reached.v1": wallet_facts.LevelReached,
 }
 
 _DECODERS: Final = {tag: msgspec.json.Decoder(kind) for tag, kind in TAGS.items()}

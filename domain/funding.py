@@ -36,7 +36,8 @@ class Lot(Struct, frozen=True):
 class Purse(Struct, frozen=True):
     """A wallet as it stands. `per_hour_pico`: what its usable runtimes cost now.
 
-    `lasts_us`: for so long what is there, held or not, pays for them; -1 when nothing runs.
+    `level`: percent of the last grant that was said to be used. `lasts_us`: for so long what is
+    there, held or not, pays for them; -1 when nothing runs.
     """
 
     terms: str
@@ -48,6 +49,7 @@ class Purse(Struct, frozen=True):
     runtimes: int
     per_hour_pico: int
     lasts_us: int
+    level: int
     version: int
 
 
@@ -154,8 +156,8 @@ def _renewed(
     facts = wallet.renew(purse, asked.node, needs, until_us, asked.now_us)
     kept: set[str] = set()
     for fact in facts:
-        assert isinstance(fact, HoldsRenewed), "what renewing makes"
-        kept.update(one.runtime for one in fact.holds)
+        if isinstance(fact, HoldsRenewed):
+            kept.update(one.runtime for one in fact.holds)
     emits = emitted(state, org, (stream, tuple(facts))) if facts else ()
     for name in needs:
         if name not in kept:
@@ -197,7 +199,7 @@ def purse_of(state: AdmissionState, account_id: str, now_us: int) -> Purse:
         *("postpaid" if terms is None else terms.terms, opened.currency),
         *(purse.balance_pico, purse.held_pico, purse.available_pico(now_us)),
         tuple(_lot(granted[name], lot) for name, lot in purse.lots.items() if name in granted),
-        *(count, rate, _lasts(state, purse, rate, now_us), state.version(stream)),
+        *(count, rate, _lasts(state, purse, rate, now_us), purse.level, state.version(stream)),
     )
 
 

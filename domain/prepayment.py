@@ -22,6 +22,7 @@ from domain.wallet_facts import (
     HoldPlaced,
     HoldReleased,
     HoldsRenewed,
+    LevelReached,
 )
 
 # kind, debit, credit; a negative amount swaps the two
@@ -126,6 +127,8 @@ class Prepayments:
                     (RECOVER, fact.runtime, fact.recovered_pico),
                     (UNRECOVERED, fact.runtime, fact.unrecovered_pico),
                 ]
+            case LevelReached():
+                return []
 
     def _cover(self, stream: str, fact: Event, held: dict[str, Resource]) -> None:
         match fact:

@@ -13,6 +13,8 @@ from msgspec import Struct
 from domain.errors import DomainError
 from domain.wallet_facts import (
     BUCKETS,
+    LEVELS,
+    USED_UP,
     ChargeRecovered,
     CreditExpired,
     CreditGranted,
@@ -23,6 +25,7 @@ from domain.wallet_facts import (
     HoldPlaced,
     HoldReleased,
     HoldsRenewed,
+    LevelReached,
 )
 from domain.wallet_state import Before, Wallet, remember, restore, usable
 
@@ -93,12 +96,11 @@ def place(wallet: Wallet, command: Place) -> list[Event]:
     error = lacking(wallet, command.amount_pico, command.now_us)
     if error is not None:
         raise error
-    return [
-        HoldPlaced(
-            *(command.runtime, command.amount_pico, command.from_us, command.until_us),
-            *(command.now_us, wallet.balance_pico, wallet.held_pico + command.amount_pico),
-        )
-    ]
+    placed = HoldPlaced(
+        *(command.runtime, command.amount_pico, command.from_us, command.until_us),
+        *(command.now_us, wallet.balance_pico, wallet.held_pico + command.amount_pico),
+    )
+    return [placed, *_levels(wallet, placed.held_pico, command.now_us, refused=False)]
 
 
 def lacking(wallet: Wallet, amount_pico: int, now_us: int) -> DomainError | None:
@@ -121,7 +123,7 @@ def renew(
     placed; what is left out cannot be paid for, and keeps the hold that it has.
     """
     available = wallet.available_pico(now_us) if wallet.sound else 0
-    renewed, held = list[Held](), wallet.held_pico
+    renewed, held, refused = list[Held](), wallet.held_pico, False
     for runtime, hold in wallet.holds.items():
         amount = wanted.get(runtime)
         if amount is None or not hold.until_us:
@@ -132,9 +134,23 @@ def renew(
             available -= max(more, 0)
             held += more
             renewed.append(Held(runtime, amount))
-    if not renewed:
-        return []
-    return [HoldsRenewed(node, tuple(renewed), until_us, now_us, wallet.balance_pico, held)]
+        else:
+            refused = True
+    facts: list[Event] = []
+    if renewed:
+        balance = wallet.balance_pico
+        facts.append(HoldsRenewed(node, tuple(renewed), until_us, now_us, balance, held))
+    return [*facts, *_levels(wallet, held, now_us, refused=refused)]
+
+
+def _levels(wallet: Wallet, held_pico: int, now_us: int, *, refused: bool) -> list[Event]:
+    """The levels that holds of so much reach and that were not, since the last grant."""
+    left = wallet.balance_pico - held_pico
+    base = wallet.base_pico
+    reached = [one for one in LEVELS if base and left * 100 <= (100 - one) * base]
+    reached += [USED_UP] if refused else []
+    said = (now_us, wallet.balance_pico, held_pico)
+    return [LevelReached(one, *said) for one in reached if one > wallet.level]
 
 
 def settle(wallet: Wallet, command: Settle) -> list[Event]:

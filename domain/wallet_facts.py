@@ -11,6 +11,8 @@ from msgspec import Struct
 PAID: Final = "paid"
 PROMO: Final = "promo"
 BUCKETS: Final = frozenset({PAID, PROMO})
+LEVELS: Final = (50, 80)  # percent of what was there after a grant
+USED_UP: Final = 100
 EXHAUSTED: Final = "wallet.exhausted"  # the reason of a `runtime.stopping` for want of credit
 
 
@@ -128,7 +130,21 @@ class ChargeRecovered(
     held_pico: int
 
 
+class LevelReached(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.level_reached.v1"
+):
+    """So much of what was there after the last grant is used or held; 100: a lease was not paid.
+
+    Once each after every grant.
+    """
+
+    percent: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
 type Event = (
     CreditGranted | CreditExpired | HoldPlaced | HoldsRenewed | HoldCaptured | HoldReleased
-    | HoldExpired | ChargeRecovered
+    | HoldExpired | ChargeRecovered | LevelReached
 )  # fmt: skip

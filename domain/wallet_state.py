@@ -23,6 +23,7 @@ from domain.wallet_facts import (
     HoldPlaced,
     HoldReleased,
     HoldsRenewed,
+    LevelReached,
 )
 
 DEBT: Final = ""  # the lot of what was never there: any of it trips the wire
@@ -65,10 +66,14 @@ class Before(Struct, frozen=True):
     holds: dict[str, Hold | None]
     balance_pico: int
     held_pico: int
+    base_pico: int
+    level: int
 
 
 class Wallet:
-    """Not shared between threads."""
+    """Not shared between threads. `base_pico` was neither used nor held after the last grant; since
+    then `level` percent of it was reached.
+    """
 
     def __init__(self) -> None:
         self.lots: dict[str, Lot] = {}
@@ -76,6 +81,8 @@ class Wallet:
         self.references: dict[str, CreditGranted] = {}
         self.balance_pico = 0
         self.held_pico = 0
+        self.base_pico = 0
+        self.level = 0
 
     @property
     def sound(self) -> bool:
@@ -106,6 +113,8 @@ def remember(wallet: Wallet, event: Event) -> Before:
                 *(len(wallet.lots), event.amount_pico),
             )
             change.lot(event.grant, lot)
+            wallet.base_pico = event.balance_pico - event.held_pico
+            wallet.level = 0
         case CreditExpired():
             change.move(event.grant, -event.amount_pico)
         case HoldPlaced():
@@ -125,6 +134,8 @@ def remember(wallet: Wallet, event: Event) -> Before:
             hold = wallet.holds[event.runtime]
             change.give(hold.parts)
             change.hold(event.runtime, replace(hold, parts=(), until_us=0))
+        case LevelReached():
+            wallet.level = event.percent
         case _:
             assert_never(event)
     wallet.balance_pico, wallet.held_pico = event.balance_pico, event.held_pico
@@ -146,6 +157,7 @@ def restore(wallet: Wallet, event: Event, before: Before) -> None:
         else:
             wallet.holds[name] = hold
     wallet.balance_pico, wallet.held_pico = before.balance_pico, before.held_pico
+    wallet.base_pico, wallet.level = before.base_pico, before.level
 
 
 class _Change:
@@ -153,7 +165,9 @@ class _Change:
 
     def __init__(self, wallet: Wallet) -> None:
         self._wallet = wallet
-        self.before = Before({}, {}, wallet.balance_pico, wallet.held_pico)
+        self.before = Before(
+            *({}, {}, wallet.balance_pico, wallet.held_pico), *(wallet.base_pico, wallet.level)
+        )
 
     def lot(self, name: str, lot: Lot) -> None:
         self.before.lots.setdefault(name, self._wallet.lots.get(name))

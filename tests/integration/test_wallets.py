@@ -18,7 +18,7 @@ from api.calling import Api
 from domain import runtime
 from domain.errors import DomainError
 from domain.instants import LEASE_US, hold_end
-from domain.wallet_facts import HoldPlaced, HoldReleased, HoldsRenewed
+from domain.wallet_facts import HoldPlaced, HoldReleased, HoldsRenewed, LevelReached
 from evidence.reader import Recorded
 from projections.readiness import readiness
 from tests.crowd_stage import Hall, gathered, hall
@@ -145,7 +145,7 @@ def _spend(us: Prepaid) -> None:
     us.until(lambda: pico(us.wallet()["held"]) == 0, "the release")
     found = us.wallet()
     assert pico(found["available"]) == pico(found["balance"]) > 0
-    assert found["exhausted_at"] is None
+    assert (found["exhausted_at"], found["level"]) == (None, 100)
     assert us.launch().json()["code"] == "wallet.insufficient"
     us.until(lambda: "capture" in us.journal(), "the journal")
     wallet, hold = {"wallet": -pico(found["balance"])}, {"hold": 0}
@@ -181,6 +181,7 @@ def _judge(entries: list[Recorded], us: Prepaid) -> None:
     assert placed.cause == own[0].cause, "one append with its admission"
     [stop] = [one.fact for one in own if isinstance(one.fact, runtime.Stopping)]
     assert stop.reason == "wallet.exhausted"
+    assert [one.fact.percent for one in said if isinstance(one.fact, LevelReached)] == [50, 80, 100]
     [end] = [one for one in own if isinstance(one.fact, runtime.Stopped)]
     assert isinstance(end.fact, runtime.Stopped)
     assert end.fact.stopped_us < stop.decided_us + 30_000_000

@@ -287,8 +287,15 @@ def judge(house: PrepaidHouse, tenants: list[Tenant]) -> None:
         spent: dict[str, int] = defaultdict(int)
         ends: dict[str, int] = {}
         expired: set[str] = set()
+        level, base = 0, 0
         for fact in house.facts(wallet_stream(us.account)):
             match fact:
+                case CreditGranted():
+                    level, base = 0, fact.balance_pico - fact.held_pico
+                case wallet_facts.LevelReached():
+                    assert level < fact.percent
+                    level, left = fact.percent, fact.balance_pico - fact.held_pico
+                    assert level == 100 or 100 * left <= (100 - level) * base
                 case HoldPlaced():
                     placed[fact.runtime] = fact
                     ends[fact.runtime] = fact.until_us

@@ -56,7 +56,7 @@ def told() -> tuple[tuple[Said, ...], str, dict[str, str]]:
     }
     assert kinds == {
         "CreditGranted", "CreditExpired", "HoldPlaced", "HoldsRenewed", "HoldCaptured",
-        "HoldReleased", "HoldExpired",
+        "HoldReleased", "HoldExpired", "LevelReached",
     }  # fmt: skip
     return tuple(house.history.facts), us.account, dict(house.history.orgs)
 
@@ -124,6 +124,9 @@ CASES: list[tuple[type[Struct], int, Change, str, str]] = [
     (W.HoldReleased, 0, lambda f: replace(f, amount_pico=f.amount_pico + 1), "books.hold", "amount_pico"),
     (W.HoldReleased, 0, lambda f: replace(f, runtime="runtime-9"), "books.hold", "runtime"),
     (W.HoldExpired, 0, lambda f: replace(f, amount_pico=1), "books.hold", "amount_pico"),
+    (W.LevelReached, 0, lambda f: replace(f, percent=55), "books.wallet", "percent"),
+    (W.LevelReached, 0, lambda f: replace(f, percent=0), "books.wallet", "percent"),
+    (W.LevelReached, 0, lambda f: replace(f, held_pico=0), "books.wallet", "held_pico"),
     (W.HoldExpired, 0, lambda f: replace(f, decided_us=MINUTE), "books.hold", "decided_us"),
 ]  # fmt: skip
 
@@ -148,6 +151,27 @@ def test_a_lot_is_expired_once() -> None:
     again = (where, cause, replace(said, amount_pico=0))
     place = at(W.CreditExpired)
     assert refused([*facts[: place + 1], again], orgs) == ("books.credit", "amount_pico")
+
+
+def test_a_level_is_said_once_and_when_it_is_reached() -> None:
+    """Not twice after one grant, not before, and not of a wallet that was never given anything."""
+    facts, paying, orgs = told()
+    place = at(W.LevelReached)
+    again = [*facts[: place + 1], facts[place]]
+    assert refused(again, orgs) == ("books.wallet", "percent")
+    said: Any = facts[place][2]
+    assert said.percent == 50
+    granted = at(W.CreditGranted)
+    credit: Any = facts[granted][2]
+    early = W.LevelReached(50, 0, credit.balance_pico, 0)
+    where = wallet_stream(paying)
+    assert refused([*facts[: granted + 1], (where, "cmd:1", early)], orgs) == (
+        "books.wallet",
+        "percent",
+    )
+    empty = (where, "cmd:1", W.LevelReached(50, 0, 0, 0))
+    assert refused([*facts[:granted], empty], orgs) == ("books.wallet", "percent")
+    assert [f.percent for _, _, f in facts if isinstance(f, W.LevelReached)][:3] == [50, 80, 100]
 
 
 def without(kind: type[Struct], number: int = 0) -> list[Said]:

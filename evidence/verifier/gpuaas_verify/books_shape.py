@@ -92,6 +92,9 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
             "runtime amount_pico decided_us balance_pico held_pico",
         ),
     ),
+    "gpuaas.wallet.level_reached.v1": _shape(
+        "percent decided_us balance_pico held_pico", "percent decided_us balance_pico held_pico"
+    ),
     "gpuaas.wallet.charge_recovered.v1": _shape(
         "recovered_pico unrecovered_pico decided_us balance_pico held_pico",
         "runtime recovered_pico unrecovered_pico decided_us balance_pico held_pico",

@@ -40,6 +40,7 @@ class Wallets:
             "hold_released": self._released,
             "hold_expired": self._hold_expired,
             "charge_recovered": self._recovered,
+            "level_reached": self._level_reached,
         }
         return {
             "gpuaas.account.terms_set.v1": self._terms_set,
@@ -95,6 +96,8 @@ class Wallets:
         lot = [order, fact["bucket"], fact["expires_us"] or FAR, amount]
         self._spill.put("lot", entry["stream"], fact["grant"], lot)
         self._stands(position, entry, fact, amount, 0)
+        base = fact["balance_pico"] - fact["held_pico"]
+        self._spill.put("level", "", entry["stream"], [base, 0])
         debit = "cash" if fact["bucket"] == "paid" else "credits:promo"
         self._post(position, account, "grant", (debit, "wallet"), fact["grant"], amount)
 
@@ -110,6 +113,17 @@ class Wallets:
             position, account, "breakage", ("wallet", "breakage"), fact["grant"],
             fact["amount_pico"],
         )  # fmt: skip
+
+    def _level_reached(self, position: int, entry: Row, fact: Row) -> None:
+        self._account(position, entry)
+        self._stands(position, entry, fact, 0, 0)
+        base, level = self._spill.get("level", "", entry["stream"]) or [0, 0]
+        percent = fact["percent"]
+        left = fact["balance_pico"] - fact["held_pico"]
+        reached = base > 0 and left * 100 <= (100 - percent) * base
+        if percent <= level or percent not in (50, 80, 100) or not (percent == 100 or reached):
+            raise _fail("books.wallet", "not reached, or before", position, "percent")
+        self._spill.put("level", "", entry["stream"], [base, percent])
 
     # -- holds -----------------------------------------------------------------------------
 

@@ -202,6 +202,7 @@ wallet.hold_released.v1  wallet        runtime$ amount_pico decided_us balance_p
 wallet.hold_expired.v1   wallet        runtime$ amount_pico decided_us balance_pico held_pico
 wallet.charge_recovered.v1 wallet      runtime$ recovered_pico unrecovered_pico decided_us \
  balance_pico held_pico
+wallet.level_reached.v1  wallet        percent decided_us balance_pico held_pico
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
 access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us
