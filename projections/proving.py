@@ -21,13 +21,14 @@ from evidence.reader import decode_entry, open_entry
 from evidence.storage import Storage
 from gpuaas_verify.checkpoint import parse_checkpoint
 from gpuaas_verify.note import parse_note
-from gpuaas_verify.proof_file import FORMAT
+from gpuaas_verify.proof_file import FORMATS as STATED
 from gpuaas_verify.proof_streams import LAST, PLACED
 from projections.asof import fetch
 from projections.billing_read import Invoice, periods
 
 RESOURCES_A_PAGE: Final = 500
 METERS: Final = ("gpu.time", "storage.capacity")
+FORMATS: Final = frozenset(name for name, _ in STATED.values())
 _SPOKEN: Final = b'"attested":{'  # no text of a fact holds a bare quotation mark
 
 
@@ -124,6 +125,18 @@ _WALLET: Final = """
 SELECT w.from_position AS position FROM views.wallet w
 WHERE w.wallet = replace(%(account)s, 'account-', 'wallet-') LIMIT 1
 """
+# What taxed the account, who its seller is, every rate for such a buyer, who was silent.
+_TAXED: Final = """
+WITH buyer AS (
+  SELECT t.* FROM views.account_tax t WHERE t.account = %(account)s
+    AND t.from_position < %(invoiced)s ORDER BY t.from_position DESC LIMIT 1)
+SELECT b.from_position AS position FROM buyer b
+UNION ALL SELECT s.from_position FROM views.seller s JOIN buyer b ON b.seller = s.seller
+UNION ALL SELECT r.from_position FROM views.tax_rate r JOIN buyer b
+  ON (b.seller, b.treatment, b.country) = (r.seller, r.treatment, r.country)
+  WHERE r.from_position < %(invoiced)s
+UNION ALL SELECT m.from_position FROM views.period_missing m WHERE m.period = %(period)s
+"""
 _SHAPED: Final = """
 SELECT p.from_position AS position FROM views.price p
 WHERE p.from_position = ANY (%(positions)s)
@@ -197,7 +210,7 @@ def _check_provable(
     if fetch(conn, _At, _AGREED, asked):
         detail = "its account has commitments or was re-rated: amounts rest on all of its use"
         raise DomainError("invoice.not_provable", detail)
-    if file.format != FORMAT:
+    if file.format not in FORMATS:
         raise DomainError("invoice.not_provable", f"no proof of {file.format} yet")
     for one in file.lines if line is None else (line,):
         if one.sku.partition(":")[0] not in METERS:
@@ -222,6 +235,7 @@ class _Chosen:
             "account": invoice.account,
             "file": invoice.file,
             "size": size,
+            "invoiced": invoice.from_position,
             "meters": list(METERS),
         }
         self._found = array("q", [0, invoice.from_position])
@@ -244,6 +258,8 @@ class _Chosen:
         self._renewals(lost)
         for query in (_ACCOUNT, _SEAL, _METER) if volumes else (_ACCOUNT, _SEAL):
             self._add(query)
+        if self._invoice.seller is not None:
+            self._add(_TAXED)
         self._of_periods()
         self._of_nodes()
         return array("q", sorted(set(self._found)))

@@ -41,7 +41,8 @@ BRIEF, ALONE, BESIDE, RUNNING = (uid("runtime", number) for number in range(50, 
 IDLE, VOLUME = uid("runtime", 54), uid("volume", 55)
 EARLIER, NEXT = uid("period", 63), uid("period", 56)
 INVOICE, FILES = uid("invoice", 57), uid("files", 58)
-NUMBER, FILE = "INV-1", "invoice-inv-1.json"
+SELLER, EVER = uid("seller", 80), -62_135_596_800_000_000
+NUMBER, FILE = "INV-000001", "invoice-inv-000001.json"
 END_US = START_US + 100 * HOUR_US
 GIB_HOUR = 1024 * HOUR_US
 ZONE = {"zone": "Etc/UTC", "tzdata": "2025b"}
@@ -55,15 +56,20 @@ class World:
     at: dict[str, int] = field(default_factory=dict)
     lines: list[tuple[Any, ...]] = field(default_factory=list)
     simulated: bool = True
+    taxed: bool = False
 
 
-def world(edit: Callable[[World], object] | None = None, *, simulated: bool = True) -> World:
-    """The right one; `edit` comes before the invoice is made of it."""
-    made = World(opened(), {"opened": 0}, simulated=simulated)
+def world(
+    edit: Callable[[World], object] | None = None, *, simulated: bool = True, taxed: bool = False
+) -> World:
+    """The right one; `edit` comes before the invoice is made of it. `taxed`: it has a seller."""
+    made = World(opened(), {"opened": 0}, simulated=simulated, taxed=taxed)
     people(made)
     prices(made)
     nodes(made)
     _lives(made)
+    if taxed:
+        sold(made)
     if edit is not None:
         edit(made)
     _invoiced(made)
@@ -203,6 +209,31 @@ def _lives(made: World) -> None:
     said(made, RUNNING, "degraded", 104)
 
 
+def sold(made: World) -> None:
+    """A seller of Germany, our account its buyer there: 19 % from ever, storage 7 %; others' 0."""
+    log, at = made.log, made.at
+    fact: dict[str, Any] = {"party": private("s"), "country": "DE", "prefix": "INV"}
+    fact |= {"terms_days": 14, "registered_us": START_US}
+    for name, seller, prefix in (("seller", SELLER, "INV"), ("rival", uid("seller", 81), "E")):
+        at[name] = log.add(seller, "seller.registered", {**fact, "prefix": prefix})
+    for name, country, meter, points, from_us in (
+        ("rate", "DE", "*", 1900, EVER), ("less", "DE", "storage.capacity", 700, START_US),
+        ("abroad", "FR", "*", 2000, EVER),
+    ):  # fmt: skip
+        said: dict[str, Any] = {
+            "treatment": "standard",
+            "country": country,
+            "meter": meter,
+            "category": "S",
+        }
+        said |= {"rate_bp": points, "reason": "", "effective_from_us": from_us}
+        at[name] = log.add(SELLER, "seller.rate_set", {**said, "decided_us": START_US})
+    buyer = {"seller": SELLER, "party": private("b"), "country": "DE", "treatment": "standard"}
+    at["taxed"] = log.add(ACCOUNT, "account.taxed", {**buyer, "decided_us": START_US}, org=ORG)
+    silent = {"sources": [FAR], "decided_us": END_US}
+    at["silent"] = log.add(PERIOD, "period.sources_missing", silent, org=ORG)
+
+
 def _invoiced(made: World) -> None:
     log, at = made.log, made.at
     fact: dict[str, Any] = {"account": ACCOUNT, "start_us": START_US, "end_us": END_US}
@@ -250,22 +281,65 @@ def finish(made: World, data: bytes | None = None, **changes: Any) -> None:
     """The invoice, its file, and what its account counts, in one append."""
     total = sum(line[5] for line in made.lines)
     minor = total // (PICO // 100)
-    if data is None:
+    totals = {"total_pico": total, "total_minor": minor}
+    if made.taxed:
+        totals = taxed_totals(made)
+    if data is None and made.taxed:
+        data = strict.encode(taxed_file(made))
+    elif data is None:
         data = invoice_bytes(head(made), made.lines, minor, PICO // 100)
     made.log.files[FILE] = data
     cause = "cmd:" + "1f" * 32
     fact = {
-        "number": NUMBER, "account": ACCOUNT, "period": PERIOD, "currency": "USD",
-        "minor_digits": 2, "total_pico": total, "total_minor": minor,
+        "number": NUMBER, "account": ACCOUNT, **({"seller": SELLER} if made.taxed else {}),
+        "period": PERIOD, "currency": "USD", "minor_digits": 2, **totals,
         "line_count": len(made.lines), "file": FILE, "sha256": sha256(data).hexdigest(),
         "closed": made.at["closed"], "finalized_us": END_US,
     }  # fmt: skip
     fact |= changes
     made.at["invoice"] = made.log.add(INVOICE, "invoice.finalized", fact, org=ORG, cause=cause)
+    if made.taxed:
+        made.log.drafts[-1]["tag"] = "gpuaas.invoice.finalized.v2"
     made.at["file"] = made.log.seal_file(FILE, data)
     made.log.drafts[-1] |= {"stream": FILES, "version": 1, "cause": cause}
     counted = {"invoice": INVOICE, "sequence": 1}
-    made.log.add(ACCOUNT, "account.invoiced", counted, org=ORG, cause=cause)
+    if made.taxed:
+        made.log.add(SELLER, "seller.invoiced", counted, cause=cause)
+    else:
+        made.log.add(ACCOUNT, "account.invoiced", counted, org=ORG, cause=cause)
+
+
+def taxed_totals(made: World) -> dict[str, int]:
+    """By hand: 42.00 at 19 % and 1.48 at 7 %."""
+    total = sum(line[5] for line in made.lines)
+    return {"total_pico": total, "net_minor": 4348, "tax_minor": 808, "total_minor": 5156}
+
+
+def taxed_file(made: World) -> dict[str, Any]:
+    """Likewise, all of it."""
+    before, after = dict(list(head(made).items())[:4]), dict(list(head(made).items())[4:])
+    names = ("project", "sku", "price", "service_period")
+    lines = []
+    for *key, quantity, amount in made.lines:
+        points = 700 if key[1].startswith("storage") else 1900
+        rate = {"category": "S", "rate_bp": points, "reason": ""}
+        said = {"quantity": quantity, "amount_pico": amount, "shown_minor": amount * 100 // PICO}
+        lines.append({**dict(zip(names, key, strict=True)), **rate, **said})
+    totals = taxed_totals(made)
+    return {
+        **before, "format": "gpuaas-invoice/2",
+        "seller": {"seller": SELLER, "party": private("s")["private"], "country": "DE",
+                   "terms_days": 14},
+        "buyer": {"party": private("b")["private"], "country": "DE", "treatment": "standard"},
+        **after, "missing": [FAR], "lines": lines,
+        "taxes": [
+            {"category": "S", "rate_bp": points, "reason": "", "base_pico": minor * PICO // 100,
+             "base_minor": minor, "tax_minor": tax}
+            for points, minor, tax in ((700, 148, 10), (1900, 4200, 798))
+        ],
+        "total_pico": totals["total_pico"], "rounding_pico": 0, "net_minor": totals["net_minor"],
+        "tax_minor": totals["tax_minor"], "total_minor": totals["total_minor"],
+    }  # fmt: skip
 
 
 def chosen(made: World) -> list[int]:
@@ -277,7 +351,11 @@ def chosen(made: World) -> list[int]:
     )
     resources = {BRIEF, ALONE, BESIDE, RUNNING, VOLUME}
     of = [d["position"] for d in made.log.drafts if d["stream"] in resources]
-    return sorted({0, *(made.at[name] for name in names), *of})
+    return sorted({0, *(made.at[name] for name in (*names, *_tax(made))), *of})
+
+
+def _tax(made: World) -> tuple[str, ...]:
+    return ("seller", "rate", "less", "taxed", "silent") if made.taxed else ()
 
 
 def of_line(made: World) -> list[int]:
@@ -287,7 +365,7 @@ def of_line(made: World) -> list[int]:
         *("closed", "invoice", "file"),
     )
     of = [d["position"] for d in made.log.drafts if d["stream"] == BRIEF]
-    return sorted({0, *(made.at[name] for name in names), *of})
+    return sorted({0, *(made.at[name] for name in (*names, *_tax(made))), *of})
 
 
 def members(

@@ -54,12 +54,12 @@ def entries(change: Callable[[list[bytes]], object]) -> Change:
 
 def logged(
     name: str, code: str, edit: Edit, *, base: Edit | None = None, line: int | None = None,
-    select: Select | None = None, **place: Any,
+    select: Select | None = None, taxed: bool = False, **place: Any,
 ) -> WrongProof:  # fmt: skip
     """A log that `edit` changes when it is whole, and its proof; `select` changes what is chosen. Places may be
     functions of the log.
     """
-    made = world(base)
+    made = world(base, taxed=taxed)
     edit(made)
     positions = chosen(made) if line is None else pw.of_line(made)
     if select is not None:
@@ -109,7 +109,7 @@ def _of_container() -> Iterator[WrongProof]:
     yield member("one more", "member.unexpected", put("extra", b""), member="extra")
     long = put("proof.json", b" " * 2000)
     yield member("a long head", "proof.oversized", long, member="proof.json")
-    said: dict[str, Any] = {"format": "gpuaas-invoice-proof/1", "number": "INV-1", "line": None}
+    said: dict[str, Any] = {"format": "gpuaas-invoice-proof/1", "number": pw.NUMBER, "line": None}
     for name, changed, where in (
         ("another format", {"format": "gpuaas-invoice-proof/2"}, "format"),
         ("more in the head", {"more": 1}, "format"),
@@ -211,7 +211,7 @@ def _of_file() -> Iterator[WrongProof]:
     true = right.replace(b'"shown_minor":2400', b'"shown_minor":true')
     yield case("true for an amount", "file", true, table="lines", row=0)
     wrong = fact("invoice", number="INV-2")
-    data = strict.encode({"format": "gpuaas-invoice-proof/1", "number": "INV-1", "line": None})
+    data = strict.encode({"format": "gpuaas-invoice-proof/1", "number": pw.NUMBER, "line": None})
     assert data == members(world())["proof.json"]
     yield logged(
         "the fact has another number", "proof.head", wrong, member="proof.json", field="number"

@@ -1,6 +1,7 @@
 """Proofs of invoices: what is right is told, every wrong thing is, and no check could be left out unnoticed."""
 
 from functools import cache, partial
+from itertools import product
 from types import ModuleType
 
 import pytest
@@ -13,6 +14,7 @@ from tests.proof_world import ALONE, BESIDE, BRIEF, NEIGHBOUR, RUNNING, VOLUME, 
 from tests.reached import Reached, line_of, reached
 from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, as_they_are, copy_with, mutants
 from tests.wrong_proof_entries import meaning_cases, shaped
+from tests.wrong_proof_taxes import tax_cases
 from tests.wrong_proofs import WrongProof, bytes_cases
 
 MODULES = [name for name in NAMES if name.startswith("proof")]
@@ -28,11 +30,11 @@ NEEDLESS = {
 @cache
 def cases() -> tuple[WrongProof, ...]:
     right = [
-        WrongProof(f"right {line} {simulated}", "valid", {}, proof(world(simulated=simulated), line=line))
-        for line in (None, 3) for simulated in (True, False)
+        WrongProof(f"right {line} {how}", "valid", {}, proof(world(simulated=how[0], taxed=how[1]), line=line))
+        for line in (None, 3) for how in product((True, False), (True, False))
     ]  # fmt: skip
     plain = WrongProof("one price said as tiers", "valid", {}, proof(world(shaped())))
-    return (*right, plain, *bytes_cases(), *meaning_cases())
+    return (*right, plain, *bytes_cases(), *meaning_cases(), *tax_cases())
 
 
 def judge(modules: dict[str, ModuleType], wrong: WrongProof) -> tuple[str, dict[str, object]]:

@@ -10,7 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from gpuaas_verify.books_invoice import Invoicing, Line, derive_lines
-from gpuaas_verify.books_rating import NUL, Charging, round_half_even
+from gpuaas_verify.books_rating import NUL, Charging
+from gpuaas_verify.books_shares import Rate, places, stated, tax_of, taxed_line
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
@@ -18,29 +19,6 @@ EVER = -62_135_596_800_000_000  # the first instant of the calendar
 ALL = "*"
 
 type Row = dict[str, Any]
-type Rate = tuple[str, int, str]  # category, basis points, reason
-
-
-def places(digits: int) -> tuple[int, int]:
-    """(What shown amounts are multiples of, in minor units; the same in pico)."""
-    step = 10 ** (digits - 2) if digits > 2 else 1
-    return step, step * 10 ** (12 - digits)
-
-
-def tax_of(base: int, points: int, digits: int) -> int:
-    """The tax on a base of minor units, half-even to its places."""
-    step, _ = places(digits)
-    return round_half_even(base * points, 10_000 * step) * step
-
-
-def shares(amounts: list[int], digits: int) -> list[int]:
-    """Minor amounts as shown, which add up to the rounded sum of these pico amounts."""
-    step, unit = places(digits)
-    floors = [amount // unit for amount in amounts]
-    short = round_half_even(sum(amounts), unit) - sum(floors)
-    order = sorted(range(len(amounts)), key=lambda at: (-(amounts[at] % unit), at))
-    first = set(order[:short])
-    return [(floor + (at in first)) * step for at, floor in enumerate(floors)]
 
 
 class Taxing:
@@ -164,51 +142,74 @@ class Taxing:
 
     def _finalized(self, position: int, entry: Row, fact: Row) -> None:
         account, period = self._invoicing.begun(position, entry, fact, named=True)
-        buyer = account.get("taxed")
-        if buyer is None or buyer["seller"] != fact["seller"]:
-            raise Invalid("books.tax", "not its seller", position=position, field="seller")
-        digits = account["digits"]
         lines = derive_lines(self._spill, fact["period"])
-        ends = {one[0]: one[2] for one in account["periods"]}
-        rates = [
-            self._rate(position, buyer, line[1].split(":")[0], ends[line[3]] - 1) for line in lines
-        ]
-        shown, taxes = _shown(lines, rates, digits)
-        total, net = sum(line[5] for line in lines), sum(one["base_minor"] for one in taxes)
-        tax = sum(one["tax_minor"] for one in taxes)
-        rest = net * 10 ** (12 - digits) - total
+        rates = self.rates(position, fact, account, lines)
         head = self._invoicing.head("gpuaas-invoice/2", fact, account, period)
-        simulated = head.pop("simulated")
-        parties = self._parties(position, buyer)
-        document = {
-            **dict(list(head.items())[:4]), **parties, **dict(list(head.items())[4:]),
-            "simulated": simulated,
-            "missing": self._spill.get("missing", "", fact["period"]) or [],
-            "lines": [
-                _line(line, rate, minor)
-                for line, rate, minor in zip(lines, rates, shown, strict=True)
-            ],
-            "taxes": taxes, "total_pico": total, "rounding_pico": rest, "net_minor": net,
-            "tax_minor": tax, "total_minor": net + tax,
-        }  # fmt: skip
+        document = self.document(position, account, head, lines, rates)
         data = _bytes(document)
-        derived = {
-            "currency": account["currency"], "minor_digits": digits, "total_pico": total,
-            "net_minor": net, "tax_minor": tax, "total_minor": net + tax,
-            "line_count": len(lines), "file": f"invoice-{fact['number'].lower()}.json",
-            "sha256": sha256(data).hexdigest(),
-        }  # fmt: skip
-        _same(position, "books.invoice_differs", fact, derived)
-        self._invoicing.post(position, entry["stream"], fact, total, rest)
+        self.check_fact(position, fact, account, document)
+        self._invoicing.post(
+            position, entry["stream"], fact, document["total_pico"], document["rounding_pico"]
+        )
         about = (entry["stream"], "-", None, fact["period"], fact["period"])
-        sides = ("receivable", "tax")
-        for index, one in enumerate(taxes):
-            pico = one["tax_minor"] * 10 ** (12 - digits)
-            self._post(position, "tax", fact, sides, pico, about, index)
+        for index, one in enumerate(document["taxes"]):
+            pico = one["tax_minor"] * 10 ** (12 - account["digits"])
+            self._post(position, "tax", fact, ("receivable", "tax"), pico, about, index)
         self._kept(entry["stream"], {**document, "period": period[0]})
         self._wait("invoice", entry["stream"], fact, entry["cause"], position)
         filed = (position, entry["cause"], data)
+        simulated = document["simulated"]
         self._invoicing.over(fact["file"], fact["period"], filed, simulated=simulated)
+
+    def rates(self, position: int, fact: Row, account: Row, lines: list[Line]) -> list[Rate]:
+        """What each line is taxed at by the seller that the fact names, which is the account's.
+
+        Raises: Invalid `books.tax`.
+        """
+        buyer = account.get("taxed")
+        if buyer is None or buyer["seller"] != fact["seller"]:
+            raise Invalid("books.tax", "not its seller", position=position, field="seller")
+        ends = {one[0]: one[2] for one in account["periods"]}
+        return [
+            self._rate(position, buyer, line[1].split(":")[0], ends[line[3]] - 1) for line in lines
+        ]
+
+    def document(
+        self, position: int, account: Row, head: Row, lines: list[Line], rates: list[Rate]
+    ) -> Row:
+        """The invoice file of these lines; `head`: as of an invoice without a seller."""
+        digits, head = account["digits"], {**head}
+        shown, taxes = stated(lines, rates, digits)
+        total, net = sum(line[5] for line in lines), sum(one["base_minor"] for one in taxes)
+        tax = sum(one["tax_minor"] for one in taxes)
+        simulated = head.pop("simulated")
+        parties = self._parties(position, account["taxed"])
+        return {
+            **dict(list(head.items())[:4]), **parties, **dict(list(head.items())[4:]),
+            "simulated": simulated,
+            "missing": self._spill.get("missing", "", head["period"]) or [],
+            "lines": [
+                taxed_line(line, rate, minor)
+                for line, rate, minor in zip(lines, rates, shown, strict=True)
+            ],
+            "taxes": taxes, "total_pico": total,
+            "rounding_pico": net * 10 ** (12 - digits) - total, "net_minor": net,
+            "tax_minor": tax, "total_minor": net + tax,
+        }  # fmt: skip
+
+    def check_fact(self, position: int, fact: Row, account: Row, document: Row) -> None:
+        """Nothing when the fact says what the file does.
+
+        Raises: Invalid `books.invoice_differs`.
+        """
+        names = ("total_pico", "net_minor", "tax_minor", "total_minor")
+        derived = {
+            "currency": account["currency"], "minor_digits": account["digits"],
+            **{name: document[name] for name in names}, "line_count": len(document["lines"]),
+            "file": f"invoice-{fact['number'].lower()}.json",
+            "sha256": sha256(_bytes(document)).hexdigest(),
+        }  # fmt: skip
+        _same(position, "books.invoice_differs", fact, derived)
 
     def _parties(self, position: int, buyer: Row) -> Row:
         seller = self._seller(position, buyer["seller"])
@@ -345,32 +346,6 @@ class Taxing:
         for index, one in enumerate(note["taxes"]):
             pico, sides = one["tax_minor"] * minor, ("tax", "receivable")
             self._post(position, "credit_tax", fact, sides, pico, plain, index)
-
-
-def _shown(lines: list[Line], rates: list[Rate], digits: int) -> tuple[list[int], list[Row]]:
-    shown, taxes = [0] * len(lines), []
-    for rate in sorted(set(rates)):
-        mine = [at for at, of in enumerate(rates) if of == rate]
-        parts = shares([lines[at][5] for at in mine], digits)
-        for at, minor in zip(mine, parts, strict=True):
-            shown[at] = minor
-        base = sum(parts)
-        taxes.append({
-            "category": rate[0], "rate_bp": rate[1], "reason": rate[2],
-            "base_pico": sum(lines[at][5] for at in mine), "base_minor": base,
-            "tax_minor": tax_of(base, rate[1], digits),
-        })  # fmt: skip
-    return shown, taxes
-
-
-def _line(line: Line, rate: Rate, minor: int) -> Row:
-    project, sku, price, service, quantity, amount = line
-    category, points, reason = rate
-    return {
-        "project": project, "sku": sku, "price": price, "service_period": service,
-        "category": category, "rate_bp": points, "reason": reason, "quantity": quantity,
-        "amount_pico": amount, "shown_minor": minor,
-    }  # fmt: skip
 
 
 def _credit_taxes(lines: list[Row], bases: dict[str, int], digits: int) -> list[Row]:

@@ -8,7 +8,6 @@ import json
 import re
 import stat
 from array import array
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -27,8 +26,8 @@ from gpuaas_verify.note import MAX_NOTE_BYTES
 from gpuaas_verify.pool import Pool
 from gpuaas_verify.proof_books import Derivation, Line
 from gpuaas_verify.proof_file import MEMBER as FILE
-from gpuaas_verify.proof_file import InvoiceFile, check_whole, parse_file
-from gpuaas_verify.proof_streams import FINALIZED, Streams
+from gpuaas_verify.proof_file import InvoiceFile, parse_file
+from gpuaas_verify.proof_streams import Streams
 from gpuaas_verify.quick import scan
 from gpuaas_verify.source import Place, Reader, framed
 from gpuaas_verify.tarball import TarSource
@@ -52,7 +51,7 @@ LIMITS: Final = {
 }
 STAGES: Final = (
     "container", "note", "witnesses", "members", "leaves", "root", "file", "entries",
-    "attestations", "streams", "lines", "ends", "losses",
+    "attestations", "streams", "lines", "ends", "losses", "silent",
 )  # fmt: skip
 NOT_SHOWN: Final = (
     "that no other price applied, that nothing was charged elsewhere or withheld, and what only the"
@@ -60,7 +59,7 @@ NOT_SHOWN: Final = (
 )
 PER_TASK: Final = 1_024
 _POSITION: Final = re.compile(rb'\{"position":(0|[1-9][0-9]{0,18}),')
-_INVOICE: Final = f'"tag":"{FINALIZED}","org"'.encode()
+_INVOICE: Final = re.compile(rb'"tag":"gpuaas\.invoice\.finalized\.v[12]","org"')
 
 
 @dataclass
@@ -214,7 +213,7 @@ def _leaves(source: TarSource, checkpoint: Checkpoint) -> Shown:
             raise Invalid("leaf.mismatch", "not its hash", position=position, member=ENTRIES)
         positions.append(position)
         last, at = position, at + 2 + len(raw)
-        if _INVOICE in raw[:700]:
+        if _INVOICE.search(raw, 0, 700):
             invoices.append(raw)
         if (number + 1) % PER_TASK == 0:
             chunks.append(Place(ENTRIES, at - begun, place.offset + begun))
@@ -316,18 +315,24 @@ def _check_lines(
     head: dict[str, Any],
     report: ProofReport,
 ) -> None:
-    derived: Iterator[Line | None] = books.lines()
     if wanted is not None:
         key = file.lines[wanted][:4]
         found = [line for line in books.lines() if line.key == key]
         _same(wanted, found[0] if found else None, file.lines[wanted])
         report.told = [(wanted, found[0])]
     else:
-        for number, (line, stated) in enumerate(zip_longest(derived, file.lines)):
+        for number, (line, stated) in enumerate(zip_longest(books.lines(), file.lines)):
             _same(number, line, stated)
             assert line is not None, "told by _same"
             report.told.append((number, line))
-    check_whole(file, invoice, head)
+    for number, rate in zip(
+        (number for number, _ in report.told),
+        books.rates(invoice, [file.lines[number] for number, _ in report.told]),
+        strict=False,
+    ):
+        if rate != file.rates[number]:
+            raise Invalid("proof.line", f"taxed at {rate}", table="lines", row=number, field="rate")
+    books.check_whole(file, invoice, head)
     if wanted is None:
         books.finalize(invoice)
     report.add("lines", CHECKED, len(report.told), "recomputed, equal")
@@ -354,3 +359,6 @@ def _tell(books: Derivation, streams: Streams, invoice: Entry, report: ProofRepo
     report.add("ends", UNCHECKED if streams.open else CHECKED, streams.open, detail)
     detail = "ends by loss, by the platform's word: renewals not shown" if books.unshown else ""
     report.add("losses", UNCHECKED if books.unshown else CHECKED, books.unshown, detail)
+    detail = "nodes that the invoice says were not heard, by the platform's word"
+    state, detail = (UNCHECKED, detail) if books.missing else (ABSENT, "")
+    report.add("silent", state, books.missing, detail)

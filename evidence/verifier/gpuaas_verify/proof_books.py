@@ -8,16 +8,21 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from gpuaas_verify.books_invoice import Invoicing, derive_lines
+from gpuaas_verify import strict
+from gpuaas_verify.books_invoice import Invoicing, derive_lines, invoice_bytes
+from gpuaas_verify.books_invoice import Line as Stated
 from gpuaas_verify.books_life import Lives
 from gpuaas_verify.books_metered import Metered
-from gpuaas_verify.books_rating import RATED, Charging
+from gpuaas_verify.books_rating import RATED, Charging, round_half_even
 from gpuaas_verify.books_shape import check_shape
+from gpuaas_verify.books_shares import Rate
 from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.books_tax import Taxing
 from gpuaas_verify.books_volumes import Volumes
 from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
+from gpuaas_verify.proof_file import FORMATS, MEMBER, InvoiceFile
 
 type Key = tuple[str, str, int, str]  # project, sku, price, service period
 
@@ -25,6 +30,13 @@ LOST: Final = "gpuaas.runtime.lost.v1"
 VOLUME_LOST: Final = "gpuaas.volume.lost.v1"
 # Of a volume, only what is charged: who had it attached when, other streams would have to show.
 OF_VOLUMES: Final = ("created", "formatted", "grown", "wiped", "lost")
+OF_TAXES: Final = (
+    "gpuaas.seller.registered.v1",
+    "gpuaas.seller.rate_set.v1",
+    "gpuaas.account.taxed.v1",
+)
+TAXED: Final = "gpuaas.invoice.finalized.v2"
+MINOR_IN_PICO: Final = 12
 _RESOURCE, _PRICE = RATED.index("resource"), RATED.index("price")
 _PERIOD, _BOOKED = RATED.index("period"), RATED.index("booked")
 
@@ -43,12 +55,15 @@ class Derivation:
 
     def __init__(self, period: str) -> None:
         self.unshown = 0  # ends that rest on the platform's word
+        self.missing = 0  # nodes that were silent, by the platform's word
         self.prices: set[int] = set()  # positions of those that priced something
         self.periods: set[str] = set()  # in which and for which something was charged
         self._period = period
         self._spill = Spill(None)
         self._charging = Charging(self._spill)
         self._invoicing = Invoicing(self._spill, self._charging)
+        self._taxing = Taxing(self._spill, self._charging, self._invoicing)
+        taxes = self._taxing.handlers()
         metered = Metered(self._spill, self._charging)
         # Of prepaid accounts there are no proofs: what their holds cover is not fed.
         wallets = Wallets(self._spill, self._charging, metered)
@@ -60,8 +75,10 @@ class Derivation:
                 for name in OF_VOLUMES
             },
             "gpuaas.meter.registered.v1": volumes["gpuaas.meter.registered.v1"],
+            **{tag: taxes[tag] for tag in OF_TAXES},
             "gpuaas.account.opened.v1": self._charging.open_account,
             "gpuaas.period.opened.v1": self._charging.open_period,
+            "gpuaas.period.sources_missing.v1": self._missing,
             "gpuaas.price.entry_published.v1": self._priced,
             "gpuaas.price.entry_published.v2": self._priced,
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
@@ -98,6 +115,10 @@ class Derivation:
         self._skus[position] = f"{fact['meter']}:{fact['model']}"
         prices = self._charging.prices
         (prices.shaped if "tiers" in fact else prices.linear)(position, entry, fact)
+
+    def _missing(self, _position: int, entry: Any, fact: Any) -> None:
+        self._spill.put("missing", "", entry["stream"], fact["sources"])
+        self.missing += len(fact["sources"])
 
     def _take_word(self, entry: Entry) -> None:
         """Where no renewal that says it is shown, the fact's instant stands, between the last
@@ -151,12 +172,25 @@ class Derivation:
     def finalize(self, entry: Entry) -> None:
         """The invoice's fact and file are what is derived, to the byte.
 
-        Raises: Invalid `books.invoice*`.
+        Raises: Invalid `books.invoice*`, `books.tax`.
         """
-        self._invoicing.finalized(entry.position, entry._asdict(), entry.fact)
+        handle = self._invoicing.finalized
+        if entry.tag == TAXED:
+            handle = self._taxing.handlers()[TAXED]
+        handle(entry.position, entry._asdict(), entry.fact)
+
+    def rates(self, entry: Entry, lines: list[Stated]) -> list[Rate]:
+        """What each of the lines is taxed at, none of an invoice without a seller.
+
+        Raises: Invalid `books.tax`.
+        """
+        if entry.tag != TAXED:
+            return []
+        account = self._charging.account(entry.position, entry.fact["account"])
+        return self._taxing.rates(entry.position, entry.fact, account, lines)
 
     def head(self, entry: Entry) -> dict[str, Any]:
-        """What the entries say of the invoice's account and period; `simulated`: of what is shown.
+        """What stands in the file before its lines, by the entries; `simulated`: of what is shown.
 
         Raises: Invalid `books.org`, `books.account`, `books.period`, `books.invoice`.
         """
@@ -166,14 +200,45 @@ class Derivation:
         if fact["closed"] != period[3]:
             detail = "its period was not closed there"
             raise Invalid("books.invoice", detail, position=position, field="closed")
-        return {
-            "number": fact["number"],
-            "organization": account["org"],
-            "account": fact["account"],
-            "period": period[0],
-            "start_us": period[1],
-            "end_us": period[2],
-            "currency": account["currency"],
-            "minor_digits": account["digits"],
-            "simulated": self._spill.get("simulated", "", period[0]) is not None,
-        }
+        return self._invoicing.head(FORMATS[entry.tag][0], fact, account, period)
+
+    def check_whole(self, file: InvoiceFile, entry: Entry, head: dict[str, Any]) -> None:
+        """Nothing when the file's totals, rounding, taxes and shown amounts follow from its own
+        lines and rates, its head from the entries, and the fact from both: what a line's proof can
+        show of the others.
+
+        Raises: Invalid `proof.file_differs`, `books.invoice_differs`, `books.tax`.
+        """
+        position, fact = entry.position, entry.fact
+        if head["simulated"] and not file.simulated:
+            raise _differs("simulated", "what it charges is SIMULATED", entry)
+        head = {**head, "simulated": file.simulated}
+        account = self._charging.account(position, fact["account"])
+        if entry.tag == TAXED:
+            self.rates(entry, [])
+            document = self._taxing.document(position, account, head, file.lines, file.rates)
+            if strict.encode(document) != file.data:
+                raise _differs("sha256", "head, taxes or totals do not follow", entry)
+            self._taxing.check_fact(position, fact, account, document)
+            return
+        unit = 10 ** (MINOR_IN_PICO - account["digits"])
+        total = sum(line[5] for line in file.lines)
+        minor = round_half_even(total, unit)
+        if invoice_bytes(head, file.lines, minor, unit) != file.data:
+            raise _differs("sha256", "head or totals do not follow", entry)
+        for field, value in (
+            ("currency", account["currency"]),
+            ("minor_digits", account["digits"]),
+            ("total_pico", total),
+            ("total_minor", minor),
+            ("line_count", len(file.lines)),
+            ("file", f"invoice-{fact['number'].lower()}.json"),
+        ):
+            if fact[field] != value:
+                raise _differs(field, f"{field} is {fact[field]}", entry)
+
+
+def _differs(field: str, detail: str, entry: Entry) -> Invalid:
+    return Invalid(
+        "proof.file_differs", detail, position=entry.position, member=MEMBER, field=field
+    )

@@ -21,14 +21,20 @@ PRICED: Final = "gpuaas.price.entry_published.v1"
 SHAPED: Final = "gpuaas.price.entry_published.v2"
 METERED: Final = "gpuaas.meter.registered.v1"
 FINALIZED: Final = "gpuaas.invoice.finalized.v1"
+TAXED_INVOICE: Final = "gpuaas.invoice.finalized.v2"
+SILENT: Final = "gpuaas.period.sources_missing.v1"
+TAXED: Final = "gpuaas.account.taxed.v1"
+SELLER: Final = "gpuaas.seller.registered.v1"
+RATE: Final = "gpuaas.seller.rate_set.v1"
 SEALED: Final = "gpuaas.evidence.file_sealed.v1"
 # By kind of stream: what a proof may hold of it. Of runtimes and volumes it holds everything.
 MAY: Final = {
     "log": frozenset({OPENED}),
-    "account": frozenset({ACCOUNT}),
-    "period": frozenset({PERIOD, CLOSED}),
+    "account": frozenset({ACCOUNT, TAXED}),
+    "period": frozenset({PERIOD, CLOSED, SILENT}),
     "project": frozenset({"gpuaas.project.created.v1"}),
-    "invoice": frozenset({FINALIZED}),
+    "invoice": frozenset({FINALIZED, TAXED_INVOICE}),
+    "seller": frozenset({SELLER, RATE}),
     "files": frozenset({SEALED}),
     "pricebook": frozenset({PRICED, SHAPED}),
     "meter": frozenset({METERED}),
@@ -47,7 +53,9 @@ LAST: Final = frozenset({
     "gpuaas.volume.lost.v1",
 })  # fmt: skip
 STORAGE: Final = ("storage.capacity", "MiB-us", "lifecycle")
-ONCE: Final = frozenset({ACCOUNT, SEALED, METERED})
+ONCE: Final = frozenset({ACCOUNT, SEALED, METERED, SILENT, TAXED, SELLER})
+# What only an invoice with a seller rests on.
+OF_SELLERS: Final = frozenset({SILENT, TAXED, SELLER, RATE})
 
 
 class Streams:
@@ -67,6 +75,7 @@ class Streams:
         self._latest: dict[tuple[str, str], int] = {}  # by node and tag
         self._vain: dict[int, str] = {}  # positions of nodes' entries that nothing rests on so far
         self._renewed: dict[str, int] = {}
+        self._treated: list[tuple[int, str, str]] = []
 
     @property
     def resources(self) -> int:
@@ -89,9 +98,13 @@ class Streams:
             return self._resource(entry)
         if tag not in MAY.get(kind, ()):
             raise _fail("foreign", f"no proof holds {tag}", entry, "tag")
-        if kind == "node":
+        if entry.position > self._invoice.position and tag != SEALED:
+            raise _fail("needless", "later than the invoice", entry, "position")
+        if tag in OF_SELLERS:
+            self._check_seller(entry)
+        elif kind == "node":
             self._node(entry)
-        elif tag == ACCOUNT and entry.stream != self._invoice.fact["account"]:
+        elif kind == "account" and entry.stream != self._invoice.fact["account"]:
             raise _fail("foreign", "another account", entry, "stream")
         elif kind == "period":
             self._period(entry)
@@ -164,6 +177,17 @@ class Streams:
         else:
             self._periods[entry.stream] = (entry.fact["sequence"], entry.position)
 
+    def _check_seller(self, entry: Entry) -> None:
+        """Of the invoice's seller, for what its account is, and of its period."""
+        invoice, fact = self._invoice.fact, entry.fact
+        if "seller" not in invoice:
+            raise _fail("needless", "the invoice has no seller", entry, "tag")
+        own = {"account": invoice["account"], "seller": invoice["seller"]}
+        if entry.stream != own.get(entry.stream[:-37], invoice["period"]):
+            raise _fail("foreign", "not the invoice's", entry, "stream")
+        if entry.tag in {RATE, TAXED}:
+            self._treated.append((entry.position, fact["treatment"], fact["country"]))
+
     def _check_sealed(self, entry: Entry) -> None:
         invoice, fact = self._invoice, entry.fact
         for field, right in (
@@ -201,6 +225,9 @@ class Streams:
             raise Invalid("proof.missing", "not the projects charged", position=at, field="project")
         if (METERED in self._once) != any(one.startswith("volume-") for one in self.projects):
             raise Invalid("proof.missing", "not the meters of what is charged", position=at)
+        for position, *treated in self._treated:
+            if treated != list(self._treated[-1][1:]):
+                raise Invalid("proof.needless", "nobody here is taxed so", position=position)
         self._check_periods({*periods, self._invoice.fact["period"]})
 
     def _check_periods(self, used: Iterable[str]) -> None:

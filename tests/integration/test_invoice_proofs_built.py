@@ -1,0 +1,68 @@
+"""What the platform builds out of its views is, to the byte, the proof that was put together by hand."""
+
+import io
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from domain.errors import DomainError
+from evidence.files import content_name
+from evidence.proofs import signed
+from evidence.storage import Storage
+from gpuaas_verify.merkle import leaf_hash
+from projections import billing_read
+from projections.proving import prove
+from projections.views import step
+from tests import proof_world as pw
+from tests.bundles import tree_members
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+ENTRY = "INSERT INTO log.entry VALUES (%s, %s, 1, %s, NULL, %s)"
+ROW = "INSERT INTO log.bulk_row VALUES (%s, %s, %s)"
+HEAD = "UPDATE log.head SET next_position = %s, at_us = %s, leaf = %s"
+
+
+@pytest.mark.parametrize("taxed", [False, True])
+def test_what_is_built_is_what_was_chosen_by_hand(
+    database: Database, tmp_path: Path, taxed: bool
+) -> None:
+    """A neighbour on the node, its renewal, its prices, other meters, other nodes and what came later stay out;
+    losses, a volume and streams that go on are in. Of the whole invoice and of a line, with a seller and without.
+    """
+    made = pw.world(taxed=taxed)
+    made.log.seal_books()
+    storage = Storage(tmp_path)
+    loaded(database, storage, made)
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        while step(conn, 1000):
+            pass
+        [invoice] = billing_read.invoices(conn)
+        note, _ = signed(storage, invoice.from_position)
+        for line in (None, 3):
+            out = io.BytesIO()
+            prove(conn, storage, note, invoice, line, out)
+            assert out.getvalue() == pw.proof(made, line=line)
+        for line in (-1, 4):
+            with pytest.raises(DomainError, match="has 4 lines") as refused:
+                prove(conn, storage, note, invoice, line, io.BytesIO())
+            assert refused.value.code == "resource.unknown"
+
+
+def loaded(database: Database, storage: Storage, made: pw.World) -> None:
+    """The log as it was drafted is the platform's: entries and rows verbatim, tiles, note and file."""
+    entries = made.log.entries()
+    storage.write(tree_members(entries))
+    data = made.log.files[pw.FILE]
+    storage.write({content_name(made.log.drafts[made.at["invoice"]]["fact"]["sha256"]): data})
+    with psycopg.connect(database.owner_url) as conn:
+        for draft, entry in zip(made.log.drafts, entries, strict=True):
+            told = (draft["position"], draft["version"], draft["stream"], entry)
+            conn.execute(ENTRY, told)
+        for name, rows in made.log.rows.items():
+            _, table, first = name.split("/")
+            for number, row in enumerate(rows, int(first)):
+                conn.execute(ROW, (table, number, row))
+        last = made.log.drafts[-1]
+        conn.execute(HEAD, (len(entries), last["at_us"], leaf_hash(entries[-1])))
