@@ -5,6 +5,7 @@ import csv
 import io
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -14,7 +15,10 @@ from api.erase import erase
 from evidence.files import sealed_content
 from evidence.log import EventLog
 from evidence.storage import Storage
-from projections import billing_read, taxes_read
+from gpuaas_verify.entry import parse_entry
+from gpuaas_verify.facts import check_fact
+from gpuaas_verify.files import SEALED, LiveFiles
+from projections import billing_read, taxes_read, views
 from projections.crediting import credit_due
 from projections.exporting.forms import FORMS, Span, written
 from projections.exporting.lines import beside
@@ -129,6 +133,7 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
                 await papers(stage, "invoices/ACME-000001", ("3.49", "0.66", "4.15"))
                 await papers(stage, "credit-notes/ACME-C000002", ("1.49", "0.29", "1.78"))
                 assert audit(conn) == 1
+                assert well_formed(conn) > 20
                 balances = {one.ledger: one.balance_pico
                             for one in billing_read.balances(conn, world.account)}  # fmt: skip
                 # What was paid is owed back.
@@ -159,6 +164,25 @@ async def focus_of(stage: Stage, account: str) -> bytes:
     [found] = await ask(billing_read.accounts, account=account, as_of=proof.as_of)
     pieces = written(ask, FORMS["focus.csv"], found, proof, Span())
     return b"".join([piece async for piece in pieces])
+
+
+def well_formed(conn: psycopg.Connection[Any]) -> int:
+    """How many entries are what facts.md says, each in its stream and of its organization, and which
+    files they seal; raises where one is not.
+    """
+    files = LiveFiles()
+    entries = views.read(conn, 0, 100_000)
+    for _, raw in entries:
+        entry = parse_entry(raw)
+        assert check_fact(entry)
+        if entry.tag == SEALED:
+            files.apply(entry)
+    names = [name for name, _ in files.items()]
+    files.close()
+    assert [name for name in names if name.startswith("creditnote-")] == [
+        f"creditnote-acme-c00000{number}.json" for number in (1, 2, 3)
+    ]
+    return len(entries)
 
 
 async def paid(stage: Stage, invoice_id: str) -> None:
