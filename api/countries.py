@@ -16,3 +16,9 @@ def require_country(code: str) -> None:
     """Raises DomainError `country.unknown`."""
     if code not in _codes():
         raise DomainError("country.unknown", f"{code} is no country of ISO 3166-1")
+
+
+def require_vat_id(vat_id: str) -> None:
+    """It begins with its country (EN 16931, BR-CO-9). Raises DomainError `country.unknown`."""
+    if vat_id[:2] not in _codes() | {"EL", "XI"}:  # Greece and Northern Ireland, as VAT has them
+        raise DomainError("country.unknown", f"{vat_id[:2]} of the VAT id is no country")

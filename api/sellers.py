@@ -9,8 +9,9 @@ from api.acting import Done, Said
 from api.auth import ADMIN, OPERATOR, require, unknown
 from api.body import FrontRequest
 from api.changing import change, create, log_stream, settled, target
-from api.countries import require_country
+from api.countries import require_country, require_vat_id
 from api.edge import instant, now_us, parse_instant
+from api.exemptions import require_reason
 from api.services import Services, services_of
 from api.viewing import viewed
 from contracts.http import Page
@@ -58,6 +59,7 @@ async def register_seller(request: FrontRequest, data: JSONBody[SellerNew]) -> R
 
     async def do(cause: str) -> Done:
         require_country(data.country)
+        require_vat_id(data.vat_id)
         # The stream follows from the prefix: it cannot be taken twice.
         stream = derived_id("seller", await log_stream(services), data.prefix)
         party, words = _private("-", data)
@@ -120,6 +122,7 @@ async def set_rate(
 
     async def do(cause: str) -> Done:
         require_country(data.country)
+        require_reason(data.category, data.reason)
         of, nothing = ("seller", seller_id), _rate(seller_id, data, since)
         return await change(services, request, cause, of, seller.DECIDER, command, nothing)
 
@@ -207,6 +210,9 @@ async def _tax(
     mine = [of for key, of in selling.rates.items() if key[:2] == (data.treatment, data.country)]
     if any(of.category == "AE" for of in mine) and not data.vat_id:
         raise DomainError("tax.vat_id_missing", "who is charged the tax has a VAT id")
+    if data.vat_id:
+        require_vat_id(data.vat_id)
+    require_country(data.country)
     party, words = _private(found.org, data)
     command = account.SetTax(data.seller, party, data.country, data.treatment, now_us())
     state = fold(account.DECIDER, list(found.facts))  # type: ignore[misc]

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, Money, Name, Reason, Taken
+from contracts.http import Given, Instant, Money, Reason, Taken
 
 type SellerId = Annotated[
     str,
     Meta(pattern="^seller-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
 ]
+type PartyName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"[^\s]")]
 type Line = Annotated[str, Meta(max_length=200)]
 type Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 type VatId = Annotated[str, Meta(pattern="^[A-Z]{2}[A-Z0-9]{2,20}$")]
@@ -30,7 +31,7 @@ type LineNumber = Annotated[int, Meta(ge=0, le=10**6)]
 class PartyNew(Taken, frozen=True, kw_only=True):
     """What people call a party: kept where it can be erased, never in the log."""
 
-    name: Name
+    name: PartyName
     street: Line = ""
     city: Line = ""
     postcode: Line = ""

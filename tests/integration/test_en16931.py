@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from api.en16931.cii import cii
 from api.en16931.paper import Called, Dates, Paper, paper_of
 from api.en16931.ubl import ubl
+from api.exemptions import REASONS
 from domain.crediting import Left, Part, credit_file
 from domain.errors import DomainError
 from domain.period import FIRST_US
@@ -86,12 +88,18 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
             (folder / f"{case}.{kind}.cii.xml").write_bytes(cii(paper))
     paper = paper_of(files("standard")["invoice"], DATES, CALLED)
     for name, broken in (
-        ("total", msgspec.structs.replace(paper, total="1.00")),
-        ("currency", msgspec.structs.replace(paper, currency="XXQ")),
-        ("lines", msgspec.structs.replace(paper, items=paper.items[:1])),
+        ("total", structs.replace(paper, total="1.00")),
+        ("currency", structs.replace(paper, currency="XXQ")),
+        ("lines", structs.replace(paper, items=paper.items[:1])),
     ):
         (folder / f"broken.{name}.ubl.xml").write_bytes(ubl(broken))
         (folder / f"broken.{name}.cii.xml").write_bytes(cii(broken))
+    paper = paper_of(files("exempt")["invoice"], DATES, CALLED)
+    for category, code in [(one, code) for one in ("E", "AE") for code in REASONS[one]]:
+        items = tuple(structs.replace(one, category=category) for one in paper.items)
+        taxes = tuple(structs.replace(one, category=category, code=code) for one in paper.taxes)
+        document = structs.replace(paper, items=items, taxes=taxes)
+        (folder / f"reason.{category}.{code}.ubl.xml").write_bytes(ubl(document))
     return objections(sorted(folder.iterdir()))
 
 
@@ -131,6 +139,14 @@ def test_totals_are_the_sealed_files(case: str) -> None:
             text = written.decode()
             for amount in (paper.net, paper.tax, paper.total):
                 assert f">{amount}<" in text
+
+
+@pytest.mark.slow
+def test_every_reason_that_is_admitted_is_known_to_the_judges(judged: dict[str, list[str]]) -> None:
+    """Each code of each category, on documents that say nothing else new."""
+    mine = {name: wrong for name, wrong in judged.items() if name.startswith("reason.")}
+    assert len(mine) > 80
+    assert {name: wrong for name, wrong in mine.items() if wrong} == {}
 
 
 def scaled(text: str, places: int, digits: int) -> int:

@@ -236,6 +236,9 @@ def test_sellers_and_rates_over_http(database: Database, nats_url: str, tmp_path
         assert (again.status_code, again.json()["code"]) == (409, "seller.exists")
         bad = await stage.post("/v1/sellers", {**new, "prefix": "XX", "country": "XX"})
         assert bad.json()["code"] == "country.unknown"
+        bad = await stage.post("/v1/sellers", {**new, "prefix": "XX", "vat_id": "XX123"})
+        assert bad.json()["code"] == "country.unknown"
+        assert (await stage.post("/v1/sellers", {**new, "name": " "})).status_code == 400
         rates = f"/v1/sellers/{seller['id']}/rates"
         late = {"treatment": "standard", "country": "DE", "category": "S", "rate_bp": 1900,
                 "effective_from": "2030-01-01T00:00:00Z"}  # fmt: skip
@@ -249,6 +252,9 @@ def test_sellers_and_rates_over_http(database: Database, nats_url: str, tmp_path
         assert (await stage.post(rates, late)).status_code == 201
         reverse = {"treatment": "reverse", "country": "FR", "category": "AE", "reason": "x"}
         assert (await stage.post(rates, reverse)).status_code == 400
+        for wrong in ("VATEX-EU-AEX", "VATEX-EU-132", ""):
+            answer = await stage.post(rates, {**reverse, "reason": wrong})
+            assert answer.json()["code"] == "tax.rate_invalid"
         reverse["reason"] = "VATEX-EU-AE"
         assert (await stage.post(rates, reverse)).status_code == 201
         org = (await stage.post("/v1/organizations", {"name": "O"})).json()["id"]
