@@ -175,7 +175,9 @@ def count(
         line = it.lines[price.position, service.id] = Sum()
     line.quantity += sign * quantity
     owner = it.account
-    cover = tariff.cover(owner.ledger.account, it.scope, service.start_us)
+    cover = 0
+    if tariff.is_committed:
+        cover = tariff.cover(owner.ledger.account, it.scope, service.start_us)
     if price.shape is None and not cover:
         new = round_half_even(line.quantity * price.price_pico, price.divisor)
         delta = _moved(it, line, new)
@@ -199,6 +201,8 @@ def settle(cause: int, owner: Payer, rows: Rows) -> None:
     Raises:
         DomainError: `rating.overflow`, `rating.no_period`.
     """
+    if not owner.unsettled:
+        return
     for key in sorted(owner.unsettled):
         pool = owner.unsettled[key]
         left, before = pool.cover, dict[int, int]()

@@ -184,6 +184,11 @@ class Tariff:
             self._schedules[account, scope] = found
         return found
 
+    @property
+    def is_committed(self) -> bool:
+        """Whether anybody has committed himself to anything."""
+        return bool(self._commitments)
+
     def commitments(self, account: str, begins_us: int) -> list[Commitment]:
         """What the account pays in a period that begins then, in order of position."""
         made = self._commitments.get(account)
