@@ -143,11 +143,11 @@ class Meters:
             slot = slots.get(name)
             if slot is not None and slot.since_us <= start < slot.until_us:
                 # As below, of a sum whose line is known: nearly all readings of a seal are.
-                use, end = slot.use, reading.to_us
-                use.quantity += reading.quantity
-                use.start_us = min(use.start_us, start)
-                if end > use.end_us or start >= use.end_us:
-                    use.end_us = max(end, start + 1)
+                known, end = slot.use, reading.to_us
+                known.quantity += reading.quantity
+                known.start_us = min(known.start_us, start)
+                if end > known.end_us or start >= known.end_us:
+                    known.end_us = max(end, start + 1)
                 continue
             for place, quantity, start, end in self._changes(reading):
                 use = found.get(place.key)
