@@ -1,6 +1,6 @@
 """Runtimes: launch, stop, list, show."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -150,11 +150,12 @@ async def stop_runtime(
 
 
 type _Leaving = runtime.Stopping | runtime.Final
+_LEAVING: Final = (runtime.Stopping, *get_args(runtime.Final.__value__))
 
 
 def _as_it_is(found: Target) -> Runtime:
     """A runtime that was told to stop before: as its last fact of that says."""
-    last = next(fact for fact in reversed(found.facts) if isinstance(fact, _Leaving.__value__))
+    last = next(fact for fact in reversed(found.facts) if isinstance(fact, _LEAVING))
     return _stopping(found.stream, found.org, found.version, last)
 
 

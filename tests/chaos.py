@@ -10,6 +10,7 @@
 - `terminals`: stacks of 1,000 resumes each
 - `machines`: seeds of three agents in namespaces of their own (root)
 - `quotas`: turns of 256 clients at once on one quota, judged from the log
+- `purses`: living stacks of prepaid accounts, thirty seconds of kills each
 - `wallets`: prepaid accounts in the pure simulator, with credit for some twenty hours each
 - `prices`: accounts of 24 closed months of late, voided and re-priced use, against the oracle
 - `schedules`: of leases, epochs and fences in the pure simulator
@@ -51,6 +52,7 @@ from tests.property.price_world import repriced
 from tests.quota_crowd import crowded, require_held
 from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
+from tests.wallet_kills import purses_hold
 from tests.wallet_sim import lived
 
 TASKS, TIMES = 300, 2
@@ -156,6 +158,12 @@ def machines(_folder: Path, count: int, first: int) -> Iterator[str]:
         yield from pool.map(machines_hold, starts, sizes)
 
 
+def purses(folder: Path, count: int, first: int) -> Iterator[str]:
+    """One after the other."""
+    for seed in range(first, first + count):
+        yield f"purses seed {seed}: {purses_hold(folder, seed)}"
+
+
 def wallets(_folder: Path, count: int, first: int) -> Iterator[str]:
     """Worlds of 250 accounts, on all cores; a line each."""
     starts = range(first, first + -(-count // _WORLD))
@@ -210,6 +218,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "terminals": (terminals, 10),
     "machines": (machines, 1_000),
     "quotas": (quotas, 1_000_000),
+    "purses": (purses, 20),
     "wallets": (wallets, 10_000),
     "prices": (prices, 2_000),
     "schedules": (schedules, 1_000_000),

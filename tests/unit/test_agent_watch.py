@@ -171,6 +171,18 @@ def test_a_revoked_runtime_is_stopped(node: Node) -> None:
     assert said(node)[-1].tag == fleet.STOPPED
 
 
+def test_a_receipt_that_renews_the_rest_stops_what_it_names(node: Node) -> None:
+    """One receipt does both: no lease goes on without the stop that came with it; once."""
+    orders.handle(node, sent(start()), 5 * S)
+    watch.report(node, 7 * S)
+    told = receipt(9, granted=Granted(9 * S, 9 * S + L), revoked=("runtime-1",))
+    for at in (10, 12):
+        watch.obey(node, told, at * S)
+        watch.report(node, (at + 1) * S)
+    assert [one.tag for one in said(node)].count(fleet.STOPPED) == 1
+    assert said(node)[-1].boottime_us == 10 * S
+
+
 def test_a_second_agent_on_the_same_state_is_refused(tmp_path: Path) -> None:
     """One identity, one program."""
     node = opened(tmp_path)
