@@ -35,7 +35,7 @@ SHAPES: Final = (
 )
 
 
-class _Row(Struct, frozen=True, gc=False):
+class ReadingRow(Struct, frozen=True, gc=False):
     """Of a `reading` row (contracts/rating.md section 8) what a run is made of."""
 
     row: int
@@ -46,11 +46,11 @@ class _Row(Struct, frozen=True, gc=False):
     sig: str
 
 
-_ROW: Final = msgspec.json.Decoder(_Row)
+_ROW: Final = msgspec.json.Decoder(ReadingRow)
 
 
 def _registered(b: Batch, e: Entry, f: source.Registered) -> None:
-    tail = f"{e.org}\t{text(f.project)}\t{f.key}\t{json(f.meters)}\t{f.registered_us}"
+    tail = f"{e.org}\t{text(f.project)}\t{text(f.key)}\t{json(f.meters)}\t{f.registered_us}"
     b["source"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail, new=e.version == 1)
 
 
@@ -61,7 +61,7 @@ def _revoked(b: Batch, e: Entry, f: source.Revoked) -> None:
 
 def _sealed(b: Batch, e: Entry, f: sealing.ReadingsSealed) -> None:
     """One row per signed batch: its readings lie side by side, so it finds each of them."""
-    first: _Row | None = None
+    first: ReadingRow | None = None
     for raw in b.sealed(f.table, f.first_row, f.count):
         try:
             row = _ROW.decode(raw)
@@ -79,7 +79,7 @@ def _sealed(b: Batch, e: Entry, f: sealing.ReadingsSealed) -> None:
 
 def _quarantined(b: Batch, e: Entry, f: sealing.ReadingQuarantined) -> None:
     tail = (
-        f"{text(f.source)}\t{f.epoch}\t{f.sequence}\t{f.kept}\t{f.refused}\t{text(f.reading)}\t"
+        f"{text(f.source)}\t{f.epoch}\t{f.sequence}\t{text(f.kept)}\t{text(f.refused)}\t{text(f.reading)}\t"
         f"{f.decided_us}"
     )
     b["reading_quarantined"].add(str(e.position), tail)

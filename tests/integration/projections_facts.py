@@ -12,10 +12,12 @@ from msgspec import Struct, inspect
 from domain.facts import TAGS, encode_fact
 from domain.words import Private
 from projections.journal import IntervalRow, TransferRow
+from projections.readings import ReadingRow
 
 SEALS: dict[str, tuple[str, type[Struct]]] = {
     "IntervalsSealed": ("rated_interval", IntervalRow),
     "TransfersSealed": ("transfer", TransferRow),
+    "ReadingsSealed": ("reading", ReadingRow),
 }
 BIG = 10**38 - 1
 integers = st.one_of(st.integers(0, 5), st.integers(-BIG, BIG), st.sampled_from([BIG, -BIG, 2**63]))
@@ -128,7 +130,7 @@ class RawLog:
         self.owner = owner
         self.position = 0
         self.versions: dict[str, int] = {}
-        self.next_row = {"rated_interval": 0, "transfer": 0}
+        self.next_row = {"rated_interval": 0, "transfer": 0, "reading": 0}
 
     def append(self, facts: Iterable[Told]) -> None:
         entries: list[tuple[int, int, int, str, bytes]] = []
