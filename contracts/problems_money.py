@@ -11,6 +11,11 @@ account.terms_invalid|400|Not terms of an account|Send `prepaid` or `postpaid`.
 account.unknown|404|No such billing account|Check the id.
 bank.malformed|400|Not a statement|Send camt.053 as the bank gave it, or CSV with both balances.
 bank.unbalanced|400|The statement does not add up|Ask the bank for a whole one: opening balance and lines lead to the closing balance.
+budget.account_differs|409|It counts another account|Clear the budget first, or name the account of the facts.
+budget.account_needed|400|Which account|Name one of the organization's accounts: there is not exactly one.
+budget.exhausted|409|A budget is spent|Raise or clear the budget of the facts, or wait for the next period.
+budget.invalid|400|Not a budget|Send an amount above 0 in the account's currency, and `soft`, `refuse` or `stop`.
+budget.unknown|404|No such budget|Check the scope, or set one.
 country.unknown|400|No such country|Send a code of ISO 3166-1, two capital letters.
 credit.exceeds|409|Not as much is left|Read what is left of the line, and ask for that or less.
 credit.nothing_left|409|Nothing is left of the invoice|Nothing: credit notes have taken all of it.

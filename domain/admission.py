@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from domain import (
     account,
+    budget,
     lending,
     log,
     meter,
@@ -54,6 +55,7 @@ KINDS: Final = frozenset(
         "log",
         "meter",
         "wallet",
+        "budget",
     )
 )
 REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
@@ -95,6 +97,7 @@ class AdmissionState:
         self.stock = Stock()
         self.expected: dict[str, node.State] = {}  # invited nodes, until they enrol
         self.quotas: dict[str, quota.Tree] = {}
+        self.budgets: dict[str, budget.State] = {}
         self.runtimes: dict[str, Held] = {}
         self.ended: dict[str, Held] = {}
         self.reservations: dict[str, reservation.Standing | reservation.Ended] = {}
@@ -120,11 +123,11 @@ class AdmissionState:
             price_facts.ShapedEntry: self._price,
             price_facts.BookPublished: lambda _, fact: self.tariff.publish_book(fact),
             price_facts.ReratingDecided: lambda _, fact: self.tariff.rerate(fact),
-            price_facts.BookPublished: lambda _, fact: self.tariff.publish_book(fact),
             **dict.fromkeys(get_args(organization.Event.__value__), self._organization),
             **dict.fromkeys(node.EVENTS, self._node),
             **dict.fromkeys(get_args(runtime.Event.__value__), self._runtime),
             **dict.fromkeys(get_args(quota.Event.__value__), self._quota),
+            **dict.fromkeys(get_args(budget.Event.__value__), self._budget),
             **dict.fromkeys(get_args(reservation.Event.__value__), self._reservation),
             **dict.fromkeys(volume.EVENTS, self._volume),
             **dict.fromkeys(get_args(network.Event.__value__), self._network),
@@ -319,6 +322,10 @@ class AdmissionState:
         elif isinstance(fact, lending.Event.__value__):
             self._lending_before[stream, fact] = lending.before(tree.lent, fact)
         quota.remember(tree, fact)
+
+    def _budget(self, stream: str, fact: budget.Event) -> None:
+        before = self.budgets.get(stream, budget.DECIDER.initial)
+        self.budgets[stream] = budget.evolve(before, fact)
 
     def _reservation(self, stream: str, fact: reservation.Event) -> None:
         before = self.reservations.get(stream, reservation.Missing())

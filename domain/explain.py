@@ -6,7 +6,7 @@ from domain.admission import AdmissionState
 from domain.errors import DomainError
 from domain.launch import Launch
 from domain.node_state import Serving
-from domain.placing import barred, choose, fitting, project_of
+from domain.placing import affordable, barred, choose, fitting, project_of
 from domain.words import MILLI
 
 CHOSEN = "chosen"
@@ -28,6 +28,7 @@ def explain(state: AdmissionState, launch: Launch) -> tuple[Verdict, ...]:
     Raises: DomainError what refuses the launch before any node is looked at.
     """
     project = project_of(state, launch.organization, launch.project, launch.now_us)
+    affordable(state, project, launch.project, launch.now_us)
     try:
         chosen = choose(state, launch, project)[1].node
     except DomainError as error:

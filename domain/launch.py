@@ -5,6 +5,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from domain import (
+    budget,
     holding,
     lending,
     network,
@@ -40,12 +41,13 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         DomainError: `project.unknown`, `organization.suspended`, `period.none`, `price.none`,
             `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`,
             `runtime.limits_invalid`, `volume.*`, `network.unknown`, `network.deleted`,
-            `wallet.insufficient`, `wallet.frozen`; what
+            `wallet.insufficient`, `wallet.frozen`, `budget.exhausted`; what
             would fit is in its facts.
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:
         return ()
     project = project_of(state, launch.organization, launch.project, launch.now_us)
+    placing.affordable(state, project, launch.project, launch.now_us)
     if launch.network:
         network.joined(state.networks.get(launch.network, network.Missing()), launch.project)
     requested = placing.requested(launch, project)
@@ -97,10 +99,12 @@ def _configured(launch: Launch, allocated: runtime.Allocated) -> list[runtime.Ev
 
 def reads(state: AdmissionState, launch: Launch) -> tuple[tuple[str, int], ...]:
     """Streams the launch rests on without writing them: it must lose to a suspension, the end of
-    its reservation, a change of its network, and other terms or prices of what is prepaid.
+    its reservation, a change of its network, a budget that is spent, and other terms or prices of
+    what is prepaid.
     """
     rests = (
         *(launch.organization, launch.project, launch.reservation, launch.network),
+        budget.budget_stream(launch.organization),
         *holding.reads(state, launch.project),
     )
     return tuple((stream, state.version(stream)) for stream in rests if stream)

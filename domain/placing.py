@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain import holding, organization, quota, runtime, stock, volume
+from domain import budget, holding, organization, quota, runtime, stock, volume
 from domain.admission import AdmissionState
 from domain.errors import DomainError
 from domain.node_state import Serving, placeable
@@ -227,6 +227,25 @@ def project_of(state: AdmissionState, organization_id: str, project: str, now_us
     if first is None or first > now_us:
         raise DomainError("period.none", "the billing account has no period open yet")
     return found
+
+
+def affordable(state: AdmissionState, project: Project, project_id: str, now_us: int) -> None:
+    """Nothing when no budget forbids that something new begins in the project.
+
+    Raises: DomainError `budget.exhausted`.
+    """
+    told = state.budgets.get(budget.budget_stream(project.organization))
+    if told is None:
+        return
+    scopes = (project_id, project.department, project.organization)
+    found = budget.barring(told, scopes, project.account, now_us, budget.HARD)
+    if found is not None:
+        terms, spent = found[0].set, found[1]
+        facts: dict[str, int | str] = {
+            "scope": terms.scope, "currency": terms.currency, "amount_pico": terms.amount_pico,
+            "spent_pico": spent.spent_pico, "until_us": spent.until_us,
+        }  # fmt: skip
+        raise DomainError(budget.EXHAUSTED, "its budget is spent", facts)
 
 
 def standing(state: AdmissionState, organization_id: str) -> None:

@@ -18,6 +18,7 @@ from domain import (
     volume_facts,
     wallet_facts,
 )
+from domain.accrual import accrued
 from domain.charging import (
     Payer,
     RatedInterval,
@@ -120,6 +121,16 @@ class Books:
             for owner in self._accounts.values()
             for it in owner.open_resources.values()
         }
+
+    def accrued(self, period_id: str, until_us: int, *, beyond: bool = False) -> dict[str, int]:
+        """What use of the period until then would add to each resource's charges; `accrual` says
+        how.
+
+        Raises:
+            DomainError: `rating.period_order` when there is no such period.
+        """
+        owner, of = self._period(period_id)
+        return accrued(self.tariff, owner, of, until_us, beyond=beyond)
 
     def balances(self, account_id: str) -> dict[str, Balance]:
         """Ledger accounts of a billing account by name; empty when it has none yet."""

@@ -35,11 +35,12 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
         `quota.exceeded`, `volume.no_node`, `volume.no_price`, `volume.size_invalid`,
-        `wallet.not_covered`.
+        `wallet.not_covered`, `budget.exhausted`.
     """
     if wanted.volume in state.volumes:
         return ()
     project = placing.project_of(state, wanted.organization, wanted.project, wanted.now_us)
+    placing.affordable(state, project, wanted.project, wanted.now_us)
     command = volume.Create(
         *(wanted.project, project.department, project.account, _node(state, wanted)),
         *(wanted.name, wanted.size_mib, wanted.now_us),
@@ -65,8 +66,8 @@ class GrowVolume(Struct, frozen=True):
 def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
     """The order to its node, and what it then takes of the quota; `()` if it was ordered already.
 
-    Raises: DomainError `quota.exceeded`, `volume.*` as `volume.decide`, and those of
-        `placing.standing`.
+    Raises: DomainError `quota.exceeded`, `volume.*` as `volume.decide`, those of
+        `placing.standing`, `budget.exhausted`.
     """
     held = placing.stored(state, wanted.volume)
     facts = tuple(volume.decide(volume.Grow(wanted.size_mib, wanted.now_us), held))
@@ -74,8 +75,10 @@ def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
         return ()
     placing.standing(state, wanted.organization)
     assert isinstance(held, volume.Held), "or growing would have been refused"
+    made = held.created
+    placing.affordable(state, state.projects[made.project], made.project, wanted.now_us)
     commit = storage_quota.Commit(
-        *(wanted.volume, held.created.department, held.created.project, LOCAL),
+        *(wanted.volume, made.department, made.project, LOCAL),
         *(wanted.size_mib, wanted.now_us),
     )
     return _committed(state, wanted.organization, commit, facts)

@@ -16,7 +16,7 @@ from evidence.append import Append, Bulk, Write
 from evidence.log import EventLog
 from evidence.reader import decode_entry, read_rows
 from gpuaas_verify.merkle import leaf_hash, root_hash
-from projections import duties, losses, sources
+from projections import budgeting, duties, losses, sources
 from projections.entries import envelope, fact_of
 from projections.views import read
 
@@ -57,7 +57,7 @@ _RATED: Final = duties.TAGS | {
     )
 }
 RATED: Final = _RATED | {"gpuaas.meter.registered.v2", "gpuaas.price.entry_published.v2"}
-_READ: Final = RATED | losses.TAGS | sources.TAGS
+_READ: Final = RATED | losses.TAGS | sources.TAGS | budgeting.TAGS
 _LAST: Final = """
 SELECT position, version, entry FROM log.entry WHERE stream = %(stream)s
 ORDER BY version DESC LIMIT 1
@@ -96,6 +96,7 @@ class Rater:
         self.duties = duties.Duties()
         self.losses = losses.Losses()
         self.sources = sources.Sources()
+        self.spending = budgeting.Spending()
         self.at = 0
         self._conn = conn
         self._log = log
@@ -145,9 +146,12 @@ class Rater:
             self.losses.apply(entry, fact)
         if fact is not None and entry.tag in sources.TAGS:
             self.sources.apply(entry, fact)
+        if fact is not None and entry.tag in budgeting.TAGS:
+            self.spending.apply(entry, fact)
         if fact is not None and entry.tag in RATED:
             intervals, transfers = self._rated(position, entry.stream, fact)
             self.duties.apply(entry, fact)
+            self.spending.charged(transfers)
             if position > self.through and (intervals or transfers):
                 self._pending.append(_Cause(position, intervals, transfers))
         self.at = position + 1

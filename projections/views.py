@@ -14,6 +14,7 @@ from projections import (
     access,
     attestations,
     billing,
+    budgets,
     devices,
     evidence_view,
     identities,
@@ -60,6 +61,7 @@ ROOMS: Final = (
     taxes,
     readings,
     wallets,
+    budgets,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

@@ -16,6 +16,7 @@ from evidence.condition import PARTS, read_condition
 from evidence.log import EventLog
 from evidence.storage import Storage
 from projections import live, publisher, runner
+from projections.budgeting import tell_due
 from projections.crediting import credit_due
 from projections.entries import envelope, fact_of
 from projections.invoicing import finalize_due
@@ -139,6 +140,9 @@ async def react(
                 busy = await _once(rater, log, storage, now_us(), grace_us)
                 if settle is not None:
                     busy = bool(await settle_due(rater, settle)) or busy
+                busy = (
+                    bool(await tell_due(log, rater.spending, rater.books, conn, now_us())) or busy
+                )
             except DomainError as error:
                 live.report_component(conn, "rater", False, str(error), now_us())
                 if error.code not in PASSING:

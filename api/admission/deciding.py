@@ -13,6 +13,7 @@ from api.admission.wire import (
     GrowAsk,
     LaunchAsk,
     LimitAsk,
+    OverspentAsk,
     ReclaimAsk,
     RenewAsk,
     ReserveAsk,
@@ -23,7 +24,7 @@ from api.admission.wire import (
     UnreserveAsk,
     VolumeAsk,
 )
-from domain import closing, funding, launch, quota, storage, together
+from domain import budget, budgeting, closing, funding, launch, quota, storage, together
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -57,9 +58,12 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
         case ReclaimAsk(runtime=named):
             emits = launch.reclaim(state, named, ask.now_us)
             reads = _fenced(state, named)
+        case OverspentAsk(runtime=spending):
+            emits = budgeting.stop(state, spending, ask.now_us)
+            reads = _budgeted(state, spending)
         case GrowAsk(wanted=larger):
             emits = storage.grow(state, larger)
-            reads = ((larger.organization, state.version(larger.organization)),)
+            reads = _at(state, larger.organization, budget.budget_stream(larger.organization))
         case BlockAsk():
             emits = together.admit_block(state, ask.block, ask.launches)
             reads = launch.reads(state, ask.launches[0])
@@ -71,8 +75,9 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
         case VolumeAsk(wanted=wanted_volume):
             emits = storage.create(state, wanted_volume)
-            rests = (wanted_volume.organization, wanted_volume.project, _storage_meter(state))
-            reads = tuple((stream, state.version(stream)) for stream in rests if stream)
+            org = wanted_volume.organization
+            told = budget.budget_stream(org)
+            reads = _at(state, org, wanted_volume.project, _storage_meter(state), told)
             private = ask.private
         case GrantAsk():
             emits = funding.grant(state, ask.organization, ask.account, ask.wanted)
@@ -106,10 +111,22 @@ def _append(
     return Append(writes, ask.actor, ask.cause, unique, private)
 
 
+def _at(state: AdmissionState, *streams: str) -> tuple[tuple[str, int], ...]:
+    """What the decision rests on: those that there are."""
+    return tuple((stream, state.version(stream)) for stream in streams if stream)
+
+
 def _fenced(state: AdmissionState, named: str) -> tuple[tuple[str, int], ...]:
     """The quota that names the runtime: its stop must lose to the end of the claim."""
     held = state.runtimes.get(named)
     stream = "" if held is None else quota.quota_stream(held.org)
+    return ((stream, state.version(stream)),) if stream else ()
+
+
+def _budgeted(state: AdmissionState, spending: str) -> tuple[tuple[str, int], ...]:
+    """Its organization's budgets: its stop must lose to one that is raised or cleared."""
+    held = state.runtimes.get(spending)
+    stream = "" if held is None else budget.budget_stream(held.org)
     return ((stream, state.version(stream)),) if stream else ()
 
 

@@ -7,11 +7,12 @@ from api.admission.wire import (
     Ask,
     ClosingAsk,
     ExpireAsk,
+    OverspentAsk,
     ReclaimAsk,
     UnclaimAsk,
     UnreserveAsk,
 )
-from domain import closing, funding, together
+from domain import budgeting, closing, funding, together
 from domain.admission import AdmissionState
 from domain.lending_facts import Unclaim
 from domain.reservation import EXPIRED
@@ -31,6 +32,10 @@ def due(state: AdmissionState, now: int) -> list[Ask]:
     asks += [
         ReclaimAsk(name, now, ACTOR, _cause("gpuaas-reclaim/1", name))
         for name in together.due_stops(state, now)
+    ]
+    asks += [
+        OverspentAsk(name, now, ACTOR, _cause("gpuaas-budget/1", name))
+        for name in budgeting.due_stops(state, now)
     ]
     asks += [
         ExpireAsk(name, now, ACTOR, _cause("gpuaas-credit/1", name, str(state.version(name))))

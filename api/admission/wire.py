@@ -103,6 +103,15 @@ class ClosingAsk(Struct, frozen=True, tag="closing"):
     cause: str
 
 
+class OverspentAsk(Struct, frozen=True, tag="overspent"):
+    """Tell a runtime to stop whose budget is spent."""
+
+    runtime: str
+    now_us: int
+    actor: str
+    cause: str
+
+
 class BlockAsk(Struct, frozen=True, tag="block"):
     """Admit all of these runtimes or none, as the block of this new id."""
 
@@ -222,7 +231,7 @@ class PurseAsk(Struct, frozen=True, tag="purse"):
 type Ask = (
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
-    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk
+    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk
 )  # fmt: skip
 type Question = CapacityAsk | ExplainAsk | PurseAsk
 
@@ -249,7 +258,8 @@ class _Reply(Struct, omit_defaults=True):
 _DECODE: Final = msgspec.json.Decoder(
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
-    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | CapacityAsk | ExplainAsk | PurseAsk
+    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk
+    | CapacityAsk | ExplainAsk | PurseAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode
 

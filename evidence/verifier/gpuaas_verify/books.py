@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from gpuaas_verify.books_budget import Budgets
 from gpuaas_verify.books_holdings import Holdings
 from gpuaas_verify.books_invoice import Invoicing
 from gpuaas_verify.books_life import Lives
@@ -150,7 +151,8 @@ class Books:
             **dict.fromkeys(SEALS, self._sealed),
         }
         self._usage = Usage(self._spill, self._charging)
-        for tag, handle in self._usage.handlers().items():
+        budgets = Budgets(self._spill, self._charging)
+        for tag, handle in (*self._usage.handlers().items(), *budgets.handlers().items()):
             self._handlers[tag] = (
                 _both(self._handlers[tag], handle) if tag in self._handlers else handle
             )

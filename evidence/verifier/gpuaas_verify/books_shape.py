@@ -168,6 +168,18 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "stop_us decided_us", "scope model runtimes stop_us decided_us", runtimes=LIST
     ),
     "gpuaas.quota.unclaimed.v1": _shape("decided_us", "scope model reason decided_us"),
+    "gpuaas.budget.set.v1": _shape(
+        "amount_pico decided_us", "scope account currency amount_pico mode decided_us"
+    ),
+    "gpuaas.budget.cleared.v1": _shape("decided_us", "scope decided_us"),
+    "gpuaas.budget.reached.v1": _shape(
+        "until_us percent spent_pico decided_us",
+        "scope period until_us percent spent_pico decided_us",
+    ),
+    "gpuaas.budget.forecast.v1": _shape(
+        "until_us forecast_pico decided_us", "scope period until_us forecast_pico decided_us"
+    ),
+    "gpuaas.runtime.stopping.v1": _shape("decided_us", "reason decided_us"),
     "gpuaas.reservation.made.v1": _shape(
         "devices until_us decided_us",
         "project model devices nodes until_us decided_us",

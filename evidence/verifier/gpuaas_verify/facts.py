@@ -93,6 +93,10 @@ quota.share_set.v1       quota         scope$ parent$ model$ guaranteed_milli le
 quota.claimed.v1         quota         scope$ model$ gpu_milli stop_us until_us decided_us
 quota.reclaim_decided.v1 quota         scope$ model$ runtimes[s stop_us decided_us
 quota.unclaimed.v1       quota         scope$ model$ reason$ decided_us
+budget.set.v1           budget        scope$ account$ currency$ amount_pico mode$ decided_us
+budget.cleared.v1       budget        scope$ decided_us
+budget.reached.v1       budget        scope$ period$ until_us percent spent_pico decided_us
+budget.forecast.v1      budget        scope$ period$ until_us forecast_pico decided_us
 quota.storage_limit_set.v1 quota       scope$ model$ limit_mib decided_us
 quota.storage_committed.v1 quota       volume$ department$ project$ model$ size_mib decided_us
 node.invited.v1          node          name@ model$ token_sha256# expires_us invited_us

@@ -1,0 +1,82 @@
+"""What use costs that is not charged yet: a charge that is asked for and not made.
+
+Exactly what rating would book if all open use ended at that instant (rating.md section 4): the
+same pieces, lines, pools and rounding. Nothing here changes the books.
+"""
+
+from collections.abc import Iterator
+
+from domain.charging import Payer, Place, Resource, Service
+from domain.tariff import Price, Scope, Tariff, cost, round_half_even
+
+
+def accrued(
+    tariff: Tariff, owner: Payer, service: Service, until_us: int, *, beyond: bool
+) -> dict[str, int]:
+    """By how many pico the charges of each resource for use in the period would move (none: 0).
+
+    Lines of one pool move each other, so resources that are over may be among them. `beyond`:
+    prepaid runtimes go on after what their holds cover, at the list's prices.
+    """
+    moved: dict[str, int] = {}
+    pools: dict[Scope, dict[Place, tuple[Price, int]]] = {}
+    for it in owner.open_resources.values():
+        committed = tariff.cover(owner.ledger.account, it.scope, service.start_us)
+        for price, quantity in _used(tariff, it, service, until_us, beyond):
+            if price.shape is None and not committed:
+                line = it.lines.get((price.position, service.id))
+                had, paid = (0, 0) if line is None else (line.quantity, line.amount_pico)
+                new = round_half_even((had + quantity) * price.price_pico, price.divisor)
+                moved[it.id] = moved.get(it.id, 0) + new - paid
+            else:
+                place = (it.first_us, it.id, price.position)
+                pools.setdefault(it.scope, {})[place] = (price, quantity)
+    for scope, added in pools.items():
+        left = tariff.cover(owner.ledger.account, scope, service.start_us)
+        for name, pico in _pooled(owner, (scope, service.id), added, left):
+            moved[name] = moved.get(name, 0) + pico
+    return moved
+
+
+def _used(
+    tariff: Tariff, it: Resource, service: Service, until_us: int, beyond: bool
+) -> list[tuple[Price, int]]:
+    """What is not charged of the period until then: a quantity for each price, in order."""
+    found: dict[int, tuple[Price, int]] = {}
+    at, end = max(it.done_us, service.start_us), min(until_us, service.end_us)
+    covered_us = end if it.cover is None else it.cover.until_us
+    if not beyond:
+        end = min(end, covered_us)
+    while at < end:
+        if it.cover is not None and at < covered_us:
+            price, change = it.cover.at(at)
+            change = min(change, covered_us)
+        else:
+            price, change = tariff.at(it.account.ledger.account, it.scope, at)
+        change = min(change, end)
+        if price is not None:
+            before = found.get(price.position, (price, 0))[1]
+            found[price.position] = (price, before + it.size * (change - at))
+        at = change
+    return list(found.values())
+
+
+def _pooled(
+    owner: Payer, key: tuple[Scope, str], added: dict[Place, tuple[Price, int]], left: int
+) -> Iterator[tuple[str, int]]:
+    """(resource, by how much its line moves) of every line of the pool with what is added."""
+    pool = owner.pools.get(key)
+    lines = {} if pool is None else pool.lines
+    before: dict[int, int] = {}
+    for place in sorted({*lines, *added}):
+        known = lines.get(place)
+        more = added.get(place)
+        assert known is not None or more is not None, "a place of one of both"
+        price = known.price if known is not None else more[0]  # type: ignore[index]
+        had, paid_pico = (0, 0) if known is None else (known.line.quantity, known.line.amount_pico)
+        quantity = had + (0 if more is None else more[1])
+        covered = min(left, quantity)
+        left -= covered
+        paid, so_far = quantity - covered, before.get(place[2], 0)
+        before[place[2]] = so_far + paid
+        yield place[1], cost(price, so_far, paid) - paid_pico
