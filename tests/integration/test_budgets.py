@@ -38,9 +38,11 @@ class Told:
 
     async def until(self, right: Callable[[list[Any]], bool]) -> list[Any]:
         async with asyncio.timeout(60):
-            while not right(found := await self.facts()):
+            while True:
+                found = await self.facts()
+                if right(found):
+                    return found
                 await asyncio.sleep(0.05)
-        return found
 
 
 async def launch(stage: Stage, project: str) -> Any:
