@@ -155,7 +155,7 @@ class Spent(RuleBasedStateMachine):
         """Each is told of exactly what is true, does not stand and was not told; then of nothing
         more.
         """
-        for _ in (1, 2):
+        for again in (False, True):
             seen = self.spending.look(self.books, self.now).get(BUDGETS, [])
             assert [one.scope for one in seen] == list(self.state.of)
             facts: list[Any] = []
@@ -166,7 +166,7 @@ class Spent(RuleBasedStateMachine):
                 assert [self.what(fact) for fact in made] == self.due(one)
                 facts += made
             self.add(facts)
-        assert not facts, "told again"
+            assert not (facts and again), "told again"
 
     def due(self, seen: budget.Observe) -> list[int]:
         """What is to be told, by rules of its own; remembered as told."""
