@@ -29,12 +29,14 @@ MUTATED: Final = tuple(
 )
 JUDGES: Final = (
     "tests/unit/test_domain_money.py",
+    "tests/unit/test_domain_prices.py",
     "tests/unit/test_domain_readings.py",
     "tests/property/test_domain_bounds.py",
     "tests/property/test_domain_rating.py",
     "tests/property/test_books_agree.py",
     "tests/property/test_books_tax.py",
     "tests/property/test_readings.py",
+    "tests/property/test_repricing.py",
     "tests/property/test_wallets.py",
     "tests/museum",
 )
