@@ -256,9 +256,7 @@ def _book(
     sign, quantity, delta = moved
     booked = service
     if service.closed:
-        if owner.first_open == len(owner.periods):
-            raise DomainError("rating.no_period", f"no open period books {it.id}")
-        booked = owner.periods[owner.first_open]
+        booked = open_period(owner, it.id)
     name, model, *_ = it.scope
     sku = f"{name}:{model}"
     key = LineKey(it.project, sku, price, service.id)
@@ -280,3 +278,13 @@ def _book(
             *("unbilled", f"revenue:{sku}", delta, start_us),
         )
         rows[1].append(post(owner.ledger, order))
+
+
+def open_period(owner: Payer, what: str) -> Service:
+    """The first that is not closed: what comes late is booked there.
+
+    Raises: DomainError `rating.no_period`.
+    """
+    if owner.first_open == len(owner.periods):
+        raise DomainError("rating.no_period", f"no open period books {what}")
+    return owner.periods[owner.first_open]

@@ -26,6 +26,7 @@ from domain.charging import (
     Rows,
     Service,
     charge,
+    open_period,
     pay_commitments,
     settle,
 )
@@ -339,12 +340,13 @@ class Books:
         if of is None:
             raise DomainError("rating.invoice_order", f"{stream}: paid and never finalized")
         owner, period_id = of
-        digits = owner.opened.minor_digits
-        return [], paid(position, stream, fact, (owner.ledger, period_id, digits))
+        of_all = (owner.ledger, period_id, open_period(owner, stream).id)
+        return [], paid(position, stream, fact, (*of_all, owner.opened.minor_digits))
 
     def _credited(self, position: int, stream: str, fact: invoice.Credited) -> Rows:
-        ledger = self._account(fact.account).ledger
-        return [], self.taxes.credited(position, stream, fact, ledger)
+        owner = self._account(fact.account)
+        booked = open_period(owner, stream).id
+        return [], self.taxes.credited(position, stream, fact, owner.ledger, booked)
 
     def _account(self, account_id: str) -> Payer:
         found = self._accounts.get(account_id)

@@ -95,9 +95,12 @@ class Taxes:
         return found.copy()
 
     def credited(
-        self, position: int, stream: str, fact: invoice.Credited, ledger: Ledger
+        self, position: int, stream: str, fact: invoice.Credited, ledger: Ledger, booked: str
     ) -> list[Transfer]:
-        """Its transfers. Raises: DomainError `rating.credit_differs`, `credit.*`."""
+        """Its transfers, `booked` in a period that is open, of the one that was invoiced.
+
+        Raises: DomainError `rating.credit_differs`, `credit.*`.
+        """
         left = self._left.get(stream)
         if left is None:
             raise DomainError("rating.credit_differs", f"{stream} was not finalized with tax")
@@ -109,12 +112,12 @@ class Taxes:
         unit, note, of = 10 ** (PICO_DIGITS - draft.minor_digits), fact.credit_note, draft.period
         orders = [
             Order(
-                *(position, "credit", note, "-", line.price, line.service_period, of),
+                *(position, "credit", note, "-", line.price, line.service_period, booked),
                 *(f"revenue:{line.sku}", "receivable", line.amount_pico, line.line),
             )
             for line in draft.lines
         ]
-        about = (note, "-", None, of, of)
+        about = (note, "-", None, of, booked)
         orders.append(
             Order(
                 *(position, "credit_rounding", *about, "rounding", "receivable"),
@@ -154,12 +157,15 @@ class Taxes:
 
 
 def paid(
-    position: int, stream: str, fact: invoice.Paid, of: tuple[Ledger, str, int]
+    position: int, stream: str, fact: invoice.Paid, of: tuple[Ledger, str, str, int]
 ) -> list[Transfer]:
-    """What came in: cash for the receivable; `of`: the ledger, the period and the minor digits."""
-    ledger, period_id, digits = of
+    """What came in: cash for the receivable.
+
+    `of`: the ledger, the period that was invoiced, the one it is booked in, and the minor digits.
+    """
+    ledger, period_id, booked, digits = of
     pico = fact.amount_minor * 10 ** (PICO_DIGITS - digits)
-    about = (stream, "-", None, period_id, period_id, "cash", "receivable")
+    about = (stream, "-", None, period_id, booked, "cash", "receivable")
     return _posted(ledger, [Order(position, "payment", *about, pico, None)])
 
 

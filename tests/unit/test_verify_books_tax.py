@@ -253,6 +253,20 @@ def test_what_is_paid_is_no_longer_receivable() -> None:
         assert books.balances(stream("account", 1))["cash"] == (1, 10**10)
 
 
+def test_nothing_is_added_to_a_closed_period() -> None:
+    """What is credited and paid is booked in the open one, of the period that was invoiced."""
+    world, first = billed()
+    agreed(world)
+    before = [one for one in world.moved if one.booked == world.periods[0]]
+    world.pay(first, 40, 199)
+    world.credit(first)
+    agreed(world)
+    assert [one for one in world.moved if one.booked == world.periods[0]] == before
+    later = [one for one in world.moved if one not in before]
+    assert {one.kind for one in later} == {"payment", "credit", "credit_rounding", "credit_tax"}
+    assert {(one.period, one.booked) for one in later} == {tuple(world.periods[:2])}
+
+
 def test_no_more_is_paid_than_is_due() -> None:
     """Nor nothing, nor less than nothing, nor an invoice that is none; what is then due is said."""
     for minor, due, field in (

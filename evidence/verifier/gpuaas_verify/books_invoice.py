@@ -7,6 +7,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
+from gpuaas_verify.books_pieces import first_open
 from gpuaas_verify.books_rating import NUL, Charging, round_half_even
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
@@ -173,9 +174,12 @@ class Invoicing:
                 detail = f"{due['minor']} were due"
                 raise Invalid("books.paid", detail, position=position, field=field)
         self.met(entry["stream"], amount)
+        account = self._charging.account(position, due["account"])
+        stream, meter, price, period, _ = due["about"]
+        about = (stream, meter, price, period, first_open(position, account["periods"]))
         self._charging.transfer(
             position, "payment", due["account"], ("cash", "receivable"), due["currency"],
-            amount * due["unit"], tuple(due["about"]),
+            amount * due["unit"], about,
         )  # fmt: skip
 
     def met(self, stream: str, minor: int) -> None:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from gpuaas_verify.books_invoice import Invoicing, Line, derive_lines
+from gpuaas_verify.books_pieces import first_open
 from gpuaas_verify.books_rating import NUL, Charging
 from gpuaas_verify.books_shares import Rate, places, stated, tax_of, taxed_line
 from gpuaas_verify.books_spill import Spill
@@ -334,13 +335,15 @@ class Taxing:
         return {**said, "amount_pico": pico, "amount_minor": minor}
 
     def _post_credit(self, position: int, fact: Row, note: Row) -> None:
-        of, name, minor = note["period"], fact["credit_note"], 10 ** (12 - note["minor_digits"])
+        periods = self._charging.account(position, fact["account"])["periods"]
+        booked, name = first_open(position, periods), fact["credit_note"]
+        minor = 10 ** (12 - note["minor_digits"])
         for line in note["lines"]:
             sides = (f"revenue:{line['sku']}", "receivable")
-            about = (name, "-", line["price"], line["service_period"], of)
+            about = (name, "-", line["price"], line["service_period"], booked)
             pico, index = line["amount_pico"], line["line"]
             self._post(position, "credit", fact, sides, pico, about, index)
-        plain = (name, "-", None, of, of)
+        plain = (name, "-", None, note["period"], booked)
         rest, sides = note["rounding_pico"], ("rounding", "receivable")
         self._post(position, "credit_rounding", fact, sides, rest, plain, None)
         for index, one in enumerate(note["taxes"]):
