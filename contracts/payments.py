@@ -4,19 +4,21 @@ import re
 from typing import Final
 
 _PREFIX: Final = "GPU"
-_REFERENCE: Final = re.compile(r"RF[0-9]{2}[A-Z0-9]{1,21}")
+_REFERENCE: Final = re.compile(rf"RF[0-9]{{2}}{_PREFIX}[0-9]{{15}}")
 _SEPARATORS: Final = re.compile(r"[\s.\-/]+")
 
 
 def reference_of(account: str) -> str:
-    """`RF`, two check digits, and the last twelve digits of the account's UUID; 19 characters."""
-    body = _PREFIX + account[-12:].upper()
+    """`RF`, two check digits, `GPU`, and the last twelve digits of the account's UUID as a decimal
+    number of fifteen: check digits see every slip among digits, but not each one among letters.
+    """
+    body = f"{_PREFIX}{int(account[-12:], 16):015d}"
     return f"RF{98 - _value(body + 'RF00') % 97:02d}{body}"
 
 
 def references_in(text: str) -> list[str]:
-    """The creditor references with right check digits that somebody wrote in a text, however it is
-    spaced; each once.
+    """Our references with right check digits that somebody wrote in a text, however it is spaced;
+    each once.
     """
     plain = _SEPARATORS.sub("", text.upper())
     size = len(reference_of("0" * 12))
@@ -25,7 +27,9 @@ def references_in(text: str) -> list[str]:
 
 
 def is_reference(text: str) -> bool:
-    """Whether the check digits are right (ISO 7064 MOD 97-10): no one-digit slip keeps them so."""
+    """Whether it is one of ours and its check digits are right (ISO 7064 MOD 97-10): neither one
+    wrong character nor two swapped neighbours keep them so.
+    """
     return bool(_REFERENCE.fullmatch(text)) and _value(text[4:] + text[:4]) % 97 == 1
 
 

@@ -155,6 +155,7 @@ def test_a_real_gpu_keeps_no_canary_over_a_fill(asker: Asker) -> None:
     assert canary_s < fill_s
 
 
+@pytest.mark.slow
 def test_a_real_node_enrols_probes_and_wipes_its_gpu(
     asker: Asker, database: Database, nats_server: Nats, tmp_path: Path
 ) -> None:

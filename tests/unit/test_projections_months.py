@@ -72,12 +72,10 @@ def test_every_microsecond_is_in_one_month_of_every_zone_2020_to_2040() -> None:
         assert len(starts) in {252, 253}
         changed = _changes(name, Y2020_US, Y2041_US)
         changes += len(changed)
-        for at in (*starts[1:], *changed):
-            for instant in (at - 1, at, at + 1):
-                start, after = month_of(instant, name)
-                assert start <= instant < after
-                assert start == starts[bisect_right(starts, instant) - 1]
-                assert after == (*starts, end)[bisect_right(starts, instant)]
+        edges = (*starts, end)
+        for instant in {at + beside for at in (*starts[1:], *changed) for beside in (-1, 0)}:
+            number = bisect_right(edges, instant)
+            assert month_of(instant, name) == (edges[number - 1], edges[number])
     assert changes > 5000
 
 
