@@ -1,8 +1,9 @@
 """A small log with an invoice, and its proofs, chosen and put together by hand.
 
-Two organizations share a node. Ours is charged for two runtimes that stopped, one whose loss its
+Two organizations share a node. Ours is charged for a runtime that stopped, one whose loss its
 node's renewal shows, one whose renewal names a neighbour, one that ran on past the period's end
-and a volume that grew. What each costs is worked out below, not derived.
+and a volume that grew; one that had stopped before the period is corrected in it. What each costs
+is worked out below, not derived.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ FAR, PROJECT, OTHER_PROJECT = uid("node", 40), uid("project", 41), uid("project"
 NEIGHBOUR, NEIGHBOURS_ACCOUNT = uid("organization", 43), uid("account", 44)
 NEIGHBOURS = uid("runtime", 45)
 BRIEF, ALONE, BESIDE, RUNNING = (uid("runtime", number) for number in range(50, 54))
-IDLE, VOLUME = uid("runtime", 54), uid("volume", 55)
+IDLE, LATE, VOLUME = uid("runtime", 54), uid("runtime", 64), uid("volume", 55)
 EARLIER, NEXT = uid("period", 63), uid("period", 56)
 INVOICE, FILES = uid("invoice", 57), uid("files", 58)
 SELLER, EVER = uid("seller", 80), -62_135_596_800_000_000
@@ -99,8 +100,6 @@ def people(made: World) -> None:
         fact = {"account": account, "sequence": number, "start_us": start}
         fact |= {"end_us": start + 100 * HOUR_US, **ZONE, "opened_us": START_US}
         at[name] = log.add(period, "period.opened", fact, org=org)
-    fact = {"account": ACCOUNT, "start_us": START_US - 100 * HOUR_US, "end_us": START_US}
-    at["shut"] = log.add(EARLIER, "period.closed", {**fact, "closed_us": START_US}, org=ORG)
 
 
 def prices(made: World) -> None:
@@ -111,6 +110,7 @@ def prices(made: World) -> None:
         ("foreign", NEIGHBOURS_ACCOUNT, "T4", PICO, 0),
         ("other", "default", "A100", 9 * PICO, 0),
         ("storage", "default", "local", PICO // 100, 0),
+        ("old", "default", "T4", 4 * PICO, -100),
     ):
         storage = model == "local"
         fact: dict[str, Any] = {
@@ -119,7 +119,7 @@ def prices(made: World) -> None:
         }
         fact |= {"model": model, "region": "-", "state": "existing" if storage else "usable"}
         fact |= {"currency": "USD", "effective_from_us": START_US + hour * HOUR_US}
-        fact |= {"published_us": START_US, "price_pico": pico}
+        fact |= {"published_us": START_US + min(hour, 0) * HOUR_US, "price_pico": pico}
         fact |= {"divisor": GIB_HOUR if storage else 1000 * HOUR_US}
         made.at[name] = made.log.add(uid("pricebook", 6), "price.entry_published", fact)
     fact = {"meter": "storage.capacity", "unit": "MiB-us", "source": "lifecycle"}
@@ -145,15 +145,16 @@ def nodes(made: World) -> None:
 
 
 def requested(
-    made: World, runtime: str, project: str, account: str = ACCOUNT, org: str = ORG
+    made: World, runtime: str, project: str, account: str = ACCOUNT, org: str = ORG, hour: int = 0
 ) -> None:
-    """Asked for and allocated on the shared node at START_US."""
+    """Asked for and allocated on the shared node so many hours after START_US."""
+    now_us = START_US + hour * HOUR_US
     fact: dict[str, Any] = {"project": project, "department": uid("department", 8)}
     fact |= {"account": account, "name": private("r"), "devices": 1, "gpu_milli": 500}
-    fact |= {"models": ["T4"], "requested_us": START_US}
+    fact |= {"models": ["T4"], "requested_us": now_us}
     made.at[f"{runtime} requested"] = made.log.add(runtime, "runtime.requested", fact, org=org)
     place: dict[str, Any] = {"allocation": uid("allocation", 9), "node": NODE, "model": "T4"}
-    place |= {"devices": [{"index": 0, "milli": 500}], "epoch": 1, "allocated_us": START_US}
+    place |= {"devices": [{"index": 0, "milli": 500}], "epoch": 1, "allocated_us": now_us}
     made.at[f"{runtime} allocated"] = made.log.add(runtime, "runtime.allocated", place, org=org)
 
 
@@ -183,8 +184,21 @@ def lost(made: World, runtime: str, hours: int) -> int:
     return made.at[f"{runtime} lost"]
 
 
+def _corrected(made: World) -> None:
+    """Charged up to the end of the earlier period when that was closed, and stopped before it, as
+    was told later.
+    """
+    requested(made, LATE, OTHER_PROJECT, hour=-20)
+    said(made, LATE, "usable", -10)
+    fact = {"account": ACCOUNT, "start_us": START_US - 100 * HOUR_US, "end_us": START_US}
+    fact |= {"closed_us": START_US}
+    made.at["shut"] = made.log.add(EARLIER, "period.closed", fact, org=ORG)
+    said(made, LATE, "stopped", -4)
+
+
 def _lives(made: World) -> None:
     log, at = made.log, made.at
+    _corrected(made)
     for runtime in (BRIEF, ALONE, BESIDE, RUNNING, IDLE):
         requested(made, runtime, OTHER_PROJECT if runtime == BRIEF else PROJECT)
     requested(made, NEIGHBOURS, uid("project", 62), NEIGHBOURS_ACCOUNT, NEIGHBOUR)
@@ -245,6 +259,7 @@ def _invoiced(made: World) -> None:
         (PROJECT, "gpu.time:T4", at["own"], PERIOD, 12 * half, 12 * PICO),
         (PROJECT, "storage.capacity:local", at["storage"], PERIOD, 148 * GIB_HOUR, 148 * PICO // 100),
         (OTHER_PROJECT, "gpu.time:T4", at["default"], PERIOD, 4 * half, 6 * PICO),
+        (OTHER_PROJECT, "gpu.time:T4", at["old"], EARLIER, -4 * half, -8 * PICO),
     ]  # fmt: skip
     finish(made)
     _rebooted(made)
@@ -310,9 +325,9 @@ def finish(made: World, data: bytes | None = None, **changes: Any) -> None:
 
 
 def taxed_totals(made: World) -> dict[str, int]:
-    """By hand: 42.00 at 19 % and 1.48 at 7 %."""
+    """By hand: 34.00 at 19 % and 1.48 at 7 %."""
     total = sum(line[5] for line in made.lines)
-    return {"total_pico": total, "net_minor": 4348, "tax_minor": 808, "total_minor": 5156}
+    return {"total_pico": total, "net_minor": 3548, "tax_minor": 656, "total_minor": 4204}
 
 
 def taxed_file(made: World) -> dict[str, Any]:
@@ -335,7 +350,7 @@ def taxed_file(made: World) -> dict[str, Any]:
         "taxes": [
             {"category": "S", "rate_bp": points, "reason": "", "base_pico": minor * PICO // 100,
              "base_minor": minor, "tax_minor": tax}
-            for points, minor, tax in ((700, 148, 10), (1900, 4200, 798))
+            for points, minor, tax in ((700, 148, 10), (1900, 3400, 646))
         ],
         "total_pico": totals["total_pico"], "rounding_pico": 0, "net_minor": totals["net_minor"],
         "tax_minor": totals["tax_minor"], "total_minor": totals["total_minor"],
@@ -346,10 +361,10 @@ def chosen(made: World) -> list[int]:
     """What the whole invoice's proof holds, by name."""
     names = (
         *("account", PROJECT, OTHER_PROJECT, "earlier", "first", "next", "shut"),
-        *("default", "own", "storage"),
+        *("default", "own", "storage", "old"),
         *("meter", "node", "node anchor", "renewed alone", "closed", "invoice", "file"),
     )
-    resources = {BRIEF, ALONE, BESIDE, RUNNING, VOLUME}
+    resources = {BRIEF, ALONE, BESIDE, RUNNING, LATE, VOLUME}
     of = [d["position"] for d in made.log.drafts if d["stream"] in resources]
     return sorted({0, *(made.at[name] for name in (*names, *_tax(made))), *of})
 
@@ -358,13 +373,14 @@ def _tax(made: World) -> tuple[str, ...]:
     return ("seller", "rate", "less", "taxed", "silent") if made.taxed else ()
 
 
-def of_line(made: World) -> list[int]:
-    """What the proof of the last line holds: BRIEF's runtime alone."""
+def of_line(made: World, line: int = 3) -> list[int]:
+    """What the proof of one of the last two lines holds: BRIEF's runtime alone, or LATE's."""
+    runtime, price = (BRIEF, "default") if line == 3 else (LATE, "old")
     names = (
-        *("account", OTHER_PROJECT, "earlier", "first", "shut", "default", "node", "node anchor"),
+        *("account", OTHER_PROJECT, "earlier", "first", "shut", price, "node", "node anchor"),
         *("closed", "invoice", "file"),
     )
-    of = [d["position"] for d in made.log.drafts if d["stream"] == BRIEF]
+    of = [d["position"] for d in made.log.drafts if d["stream"] == runtime]
     return sorted({0, *(made.at[name] for name in (*names, *_tax(made))), *of})
 
 
@@ -373,7 +389,7 @@ def members(
 ) -> dict[str, bytes]:
     """A proof of what was chosen, its hashes those of the log."""
     if positions is None:
-        positions = chosen(made) if line is None else of_line(made)
+        positions = chosen(made) if line is None else of_line(made, line)
     entries = made.log.entries()
     leaves = [leaf_hash(entry) for entry in entries]
     hashes = sparse_proof(positions, len(leaves), nodes_of(leaves))

@@ -188,9 +188,9 @@ def _of_books() -> Iterator[WrongProof]:
     yield logged("no node", "attest.unknown_node", nothing, select=without("node"), position=at("node anchor"),
                   field="node")  # fmt: skip
     yield logged("no anchor", "attest.wrong_boot", nothing, select=without("node anchor"),
-                  position=at(f"{VOLUME} formatted"), field="boot")  # fmt: skip
-    yield logged("no default price", "rating.no_price", nothing, select=without("default"),
-                  position=at(f"{BRIEF} stopped"))  # fmt: skip
+                  position=at(f"{pw.LATE} usable"), field="boot")  # fmt: skip
+    yield logged("no default price", "proof.line", nothing, select=without("default"),
+                  table="lines", row=0, field="price")  # fmt: skip
     line: dict[str, Any] = {"table": "lines", "row": 0, "field": "quantity"}
     yield logged("no price of its own", "proof.line", nothing, select=without("own"), **line)
     yield logged(
@@ -257,10 +257,10 @@ def _of_books() -> Iterator[WrongProof]:
 
         return edit
 
-    yield logged("a line less", "proof.line", lines(lambda all_: all_.pop()), table="lines", row=3)
+    yield logged("a line less", "proof.line", lines(lambda all_: all_.pop()), table="lines", row=4)
     more = ("project-z", "gpu.time:T4", 8, PERIOD, 1, 1)
     yield logged(
-        "a line more", "proof.line", lines(lambda all_: all_.append(more)), table="lines", row=4
+        "a line more", "proof.line", lines(lambda all_: all_.append(more)), table="lines", row=5
     )
     yield logged("lines moved", "proof.line", lines(lambda all_: all_.reverse()), table="lines", row=0,
                   field="project")  # fmt: skip
@@ -306,7 +306,7 @@ def shaped(**changes: Any) -> Edit:
 
 
 def _of_periods() -> Iterator[WrongProof]:
-    yield logged("an open period before", "proof.missing", nothing, select=without("shut"),
+    yield logged("an open period before", "proof.missing", nothing, line=3, select=without("shut"),
                  position=at("earlier"), field="closed_us")  # fmt: skip
     yield logged("a period for nothing", "proof.needless", nothing, line=3, select=with_("next"),
                  position=at("next"))  # fmt: skip
@@ -396,7 +396,7 @@ def _of_lines() -> Iterator[WrongProof]:
 
     yield filed("nothing SIMULATED in it", b'"simulated":true', b'"simulated":false', "simulated")
     yield filed(
-        "a total that does not follow", b'"total_minor":4348', b'"total_minor":4349', "sha256"
+        "a total that does not follow", b'"total_minor":3548', b'"total_minor":3549', "sha256"
     )
     yield filed("another head", b'"currency":"USD"', b'"currency":"EUR"', "sha256")
     yield filed("shown otherwise", b'"shown_minor":2400', b'"shown_minor":2401', "sha256")

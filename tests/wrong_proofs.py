@@ -115,7 +115,7 @@ def _of_container() -> Iterator[WrongProof]:
         ("more in the head", {"more": 1}, "format"),
         ("another invoice", {"number": "INV-2"}, "number"),
         ("a line before the first", {"line": -1}, "line"),
-        ("a line too many", {"line": 4}, "line"),
+        ("a line too many", {"line": 5}, "line"),
         ("true for a line", {"line": True}, "line"),
     ):
         data = put("proof.json", strict.encode({**said, **changed}))

@@ -40,12 +40,12 @@ def test_what_is_built_is_what_was_chosen_by_hand(
             pass
         [invoice] = billing_read.invoices(conn)
         note, _ = signed(storage, invoice.from_position)
-        for line in (None, 3):
+        for line in (None, 3, 4):
             out = io.BytesIO()
             prove(conn, storage, note, invoice, line, out)
             assert out.getvalue() == pw.proof(made, line=line)
-        for line in (-1, 4):
-            with pytest.raises(DomainError, match="has 4 lines") as refused:
+        for line in (-1, 5):
+            with pytest.raises(DomainError, match="has 5 lines") as refused:
                 prove(conn, storage, note, invoice, line, io.BytesIO())
             assert refused.value.code == "resource.unknown"
 

@@ -10,7 +10,7 @@ from gpuaas_verify.bundle import Trust
 from gpuaas_verify.claims import CHECKED, UNCHECKED
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
 from tests.bundles import LOG_VKEY
-from tests.proof_world import ALONE, BESIDE, BRIEF, NEIGHBOUR, RUNNING, VOLUME, proof, world
+from tests.proof_world import ALONE, BESIDE, BRIEF, LATE, NEIGHBOUR, RUNNING, VOLUME, proof, world
 from tests.reached import Reached, line_of, reached
 from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, as_they_are, copy_with, mutants
 from tests.wrong_proof_entries import meaning_cases, shaped
@@ -65,10 +65,10 @@ def test_an_invoice_is_recomputed_from_what_happened() -> None:
     report = told(proof(made))
     assert [(*line.key, line.quantity, line.amount_pico) for _, line in report.told] == made.lines
     assert [line.resources for _, line in report.told] == [
-        (ALONE, BESIDE, RUNNING), (RUNNING,), (VOLUME,), (BRIEF,)
+        (ALONE, BESIDE, RUNNING), (RUNNING,), (VOLUME,), (BRIEF,), (LATE,)
     ]  # fmt: skip
     states = {claim.name: (claim.state, claim.count) for claim in report.claims}
-    assert states["lines"] == (CHECKED, 4)
+    assert states["lines"] == (CHECKED, 5)
     # The volume goes on, nothing shows how; BESIDE's renewal names a neighbour.
     assert states["ends"] == (UNCHECKED, 1)
     assert states["losses"] == (UNCHECKED, 1)
