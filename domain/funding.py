@@ -5,21 +5,17 @@ A hold covers a runtime from its allocation to the end of its lease and a little
 runtime is told to stop. Source: MONEY.md section 5.
 """
 
-from typing import Final
-
 from msgspec import Struct
 
 from domain import cover, node, runtime, wallet, wallet_state
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
-from domain.instants import LEASE_US, hold_end
+from domain.instants import hold_end
 from domain.launch import PLATFORM, emitted
-from domain.purses import Prepaid, wallet_stream
+from domain.purses import GRACE_US, Prepaid, wallet_stream
 from domain.wallet_facts import EXHAUSTED, CreditGranted, HoldsRenewed
 from domain.words import Attested
-
-GRACE_US: Final = LEASE_US  # so long after its end a hold waits for a word of the runtime's end
 
 
 class Lot(Struct, frozen=True):
@@ -100,11 +96,14 @@ def overdue(state: AdmissionState, stream: str, now_us: int) -> list[str]:
 
 
 def due(state: AdmissionState, now_us: int) -> list[str]:
-    """Wallets with a lot or a hold whose time is over, in order."""
+    """Wallets with a lot or a hold whose time is over; each is named again after a second."""
     return [
         stream
-        for stream, purse in state.purses.wallets.items()
-        if any(lot.left_pico > 0 and 0 < lot.expires_us <= now_us for lot in purse.lots.values())
+        for stream in state.purses.look(now_us)
+        if any(
+            lot.left_pico > 0 and 0 < lot.expires_us <= now_us
+            for lot in state.purses.wallets[stream].lots.values()
+        )
         or overdue(state, stream, now_us)
     ]
 

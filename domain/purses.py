@@ -1,6 +1,7 @@
 """The wallets of prepaid accounts as the admission writer has them, and what their holds cover."""
 
 from collections import deque
+from heapq import heappop, heappush
 from typing import Final
 
 from msgspec import Struct
@@ -8,14 +9,26 @@ from msgspec.structs import replace
 
 from domain import account, cover, period, runtime, wallet
 from domain.cover import Cover
+from domain.instants import LEASE_US
 from domain.node_facts import LeaseRenewed
 from domain.node_state import Lease, Serving
 from domain.tariff import Tariff, gpu_scope
 from domain.wallet import Before, Wallet
-from domain.wallet_facts import Event, HoldPlaced, HoldReleased, HoldsRenewed
+from domain.wallet_facts import (
+    CreditGranted,
+    Event,
+    HoldCaptured,
+    HoldExpired,
+    HoldPlaced,
+    HoldReleased,
+    HoldsRenewed,
+)
 
-UNDOABLE: Final = 4_096  # changes of one wallet kept for `undo`
-UNDOABLE_LEASES: Final = 16  # of one node
+UNDOABLE: Final = 16_384  # changes of all wallets kept for `undo`: far more than are in flight
+UNDOABLE_LEASES: Final = 4  # of one node
+UNDOABLE_ENDS: Final = 4  # of what one runtime is covered until
+RETRY_US: Final = 1_000_000
+GRACE_US: Final = LEASE_US  # so long after its end a hold waits for a word of the runtime's end
 
 
 class Lapsed(Struct, frozen=True):
@@ -51,6 +64,9 @@ class Purses:
         self._models: dict[str, str] = {}
         self._over: dict[str, Prepaid] = {}
         self._before: dict[str, deque[Before]] = {}
+        self._order: deque[str] = deque()  # wallets of the changes kept, the oldest first
+        self._armed: dict[str, int] = {}  # when each wallet is looked at next
+        self._alarms: list[tuple[int, str]] = []  # a heap of those; outdated ones among them
         self._leases: dict[str, deque[Lapsed]] = {}
 
     def is_prepaid(self, account_id: str) -> bool:
@@ -99,22 +115,63 @@ class Purses:
     def remember(self, stream: str, fact: Event) -> None:
         """The wallet after the fact."""
         purse = self.wallets.setdefault(stream, Wallet())
-        before = self._before.setdefault(stream, deque(maxlen=UNDOABLE))
-        before.append(wallet.remember(purse, fact))
+        self._keep(stream, wallet.remember(purse, fact))
         match fact:
+            case CreditGranted(expires_us=expires_us) if expires_us:
+                self.arm(stream, expires_us)
             case HoldPlaced():
                 self._place(stream, fact)
             case HoldsRenewed():
                 for one in fact.holds:
                     known = self.prepaid[one.runtime]
-                    known.reached = (*known.reached[-63:], known.cover.until_us)
+                    kept = known.reached[1 - UNDOABLE_ENDS :]
+                    known.reached = (*kept, known.cover.until_us)
                     cover.extend(self._tariff, known.cover, fact.until_us)
+            case HoldCaptured() | HoldExpired():
+                self.arm(stream, fact.decided_us)
             case HoldReleased():
+                self.arm(stream, fact.decided_us)  # what came back may be of a lot that is over
                 self._over[fact.runtime] = self.prepaid.pop(fact.runtime)
                 if len(self._over) > UNDOABLE:
                     del self._over[next(iter(self._over))]
             case _:
                 pass
+
+    def _keep(self, stream: str, before: Before) -> None:
+        self._before.setdefault(stream, deque()).append(before)
+        self._order.append(stream)
+        if len(self._order) > UNDOABLE:
+            oldest = self._order.popleft()
+            kept = self._before.get(oldest)
+            if kept:
+                kept.popleft()
+            if not kept:
+                self._before.pop(oldest, None)
+
+    def arm(self, stream: str, at_us: int) -> None:
+        """The wallet is looked at then, or before."""
+        known = self._armed.get(stream)
+        if known is None or at_us < known:
+            self._armed[stream] = at_us
+            heappush(self._alarms, (at_us, stream))
+
+    def look(self, now_us: int) -> list[str]:
+        """Wallets whose time has come, each once; each is armed again for its next time."""
+        found = []
+        while self._alarms and self._alarms[0][0] <= now_us:
+            at_us, stream = heappop(self._alarms)
+            if self._armed.get(stream) == at_us:
+                del self._armed[stream]
+                found.append(stream)
+        for stream in found:
+            purse = self.wallets.get(stream, Wallet())
+            times = [one.expires_us for one in purse.lots.values() if one.left_pico > 0]
+            times = [at for at in times if at]
+            times += [one.until_us + GRACE_US for one in purse.holds.values() if one.until_us]
+            if times:
+                # What is due and not done a second later is found again.
+                self.arm(stream, max(min(times), now_us + RETRY_US))
+        return found
 
     def _place(self, stream: str, fact: HoldPlaced) -> None:
         asked, model = self._coming.pop(fact.runtime), self._models.pop(fact.runtime)
@@ -122,6 +179,7 @@ class Purses:
         of = (asked.account, scope, asked.gpu_milli)
         covered = cover.begun(self._tariff, of, fact.from_us, fact.until_us)
         self.prepaid[fact.runtime] = Prepaid(stream, covered)
+        self.arm(stream, fact.until_us + GRACE_US)
 
     def undo(self, stream: str, fact: Event) -> None:
         """The wallet before the fact, which was its last."""
