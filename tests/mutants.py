@@ -31,6 +31,8 @@ JUDGES: Final = (
     "tests/unit/test_domain_money.py",
     "tests/unit/test_domain_prices.py",
     "tests/unit/test_domain_readings.py",
+    "tests/unit/test_domain_tax.py",
+    "tests/unit/test_verify_books_tax.py",
     "tests/property/test_domain_bounds.py",
     "tests/property/test_domain_rating.py",
     "tests/property/test_books_agree.py",
