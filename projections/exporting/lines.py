@@ -5,6 +5,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
+from domain.tariff import round_half_even
 from projections.asof import fetch, fetch_rows
 
 
@@ -131,7 +132,9 @@ class _Last(Struct, frozen=True):
     resource: str | None
 
 
-class _Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True):
+    """What a price entry says of all its lines; of tiers, `price_pico` is the first."""
+
     from_position: int
     account: str
     meter: str
@@ -162,17 +165,28 @@ def lines(
     asked = {"booked": booked, "after": after, "last": last}
     rows = fetch_rows(conn, _LINES, asked, as_of)
     prices = {"prices": list({row[3] for row in rows})}
-    entries = {one.from_position: one for one in fetch(conn, _Entry, _ENTRIES, prices)}
+    entries = {one.from_position: one for one in fetch(conn, Entry, _ENTRIES, prices)}
     return [_line(row, entries[row[3]]) for row in rows]
 
 
-def _line(row: tuple[Any, ...], entry: _Entry) -> Line:
+def unit_price(entry: Entry, quantity: int, amount: int) -> int:
+    """What `divisor` units of the line cost: the entry's price, or, where tiers, free units or a
+    commitment made another amount of it, what they came to on average.
+    """
+    plain = round_half_even(quantity * entry.price_pico, entry.divisor)
+    # A part of a line that was rounded as a whole is off by one at most.
+    if not quantity or abs(plain - amount) <= 1:
+        return entry.price_pico
+    return round_half_even(amount * entry.divisor * (1 if quantity > 0 else -1), abs(quantity))
+
+
+def _line(row: tuple[Any, ...], entry: Entry) -> Line:
     resource, name, project, price, listed, period, start, end, quantity, amount, *rest = row
     cause, transfers, simulated = rest
+    unit = unit_price(entry, int(quantity), int(amount))
     return Line(
         resource, name, project, entry.meter, entry.model, entry.region, entry.state, price,
-        entry.price_pico, entry.divisor,
-        entry.price_pico if entry.account == "default" else listed,
+        unit, entry.divisor, unit if entry.account == "default" else listed,
         period, start, end, int(quantity), int(amount), cause, tuple(transfers), simulated,
     )  # fmt: skip
 

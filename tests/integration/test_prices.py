@@ -108,6 +108,12 @@ async def _scene(stage: Stage, world: World, rater: Rater, conn: psycopg.Connect
         moved = lines(conn, world.next_period, "", "~", 10**9)
         assert sum(line.amount_pico for line in moved) == due - pico(bill["exact"])
         assert all(line.start_us < line.end_us for line in moved)
+        assert all(
+            abs(line.quantity * line.price_pico - line.amount_pico * line.divisor)
+            <= abs(line.quantity) + 2 * line.divisor
+            for line in moved
+            if line.quantity
+        )
         usage = (await stage.get("/v1/usage")).json()["items"]
         assert sum(pico(one["amount"]) for one in usage) == due
     assert (await stage.get("/v1/invoices")).json()["items"] == [bill]

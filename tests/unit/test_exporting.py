@@ -15,7 +15,7 @@ from projections.billing_read import Account, Period
 from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger
 from projections.exporting.chart import Chart
-from projections.exporting.lines import Beside, Line
+from projections.exporting.lines import Beside, Entry, Line, unit_price
 from projections.exporting.proof import Proof, decimal
 from projections.exporting.table import Column, Csv, Parquet
 from projections.journal_read import Posted
@@ -216,3 +216,18 @@ def test_a_transfer_in_both_syntaxes() -> None:
         "\n1970-01-03 balance Assets:Unbilled  0.000000000015 USD\n"
         "1970-01-03 balance Income:Revenue:Gpu-time:T4  -0.000000000015 USD\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("quantity", "amount", "unit"),
+    [
+        (100, 90, 9), (105, 94, 9), (105, 95, 9), (-100, -90, 9), (100, 0, 0), (100, 60, 6),
+        (-100, -60, 6), (0, -5, 9),
+    ],
+)  # fmt: skip
+def test_a_line_of_tiers_or_of_a_commitment_has_the_price_it_came_to(
+    quantity: int, amount: int, unit: int
+) -> None:
+    """Unit price x quantity is the cost; of one price whatever the quantity, the entry's own."""
+    entry = Entry(7, "default", "gpu.time", "T4", "-", "usable", 9, 10)
+    assert unit_price(entry, quantity, amount) == unit
