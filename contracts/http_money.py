@@ -89,7 +89,8 @@ class Price(Given, frozen=True):
 class Usage(Given, frozen=True):
     """What was charged for one (project, meter, model, price entry, period).
 
-    `quantity` in the meter's unit: milli-GPU-us, or MiB-us; `runtimes`, `volumes`: of how many.
+    `quantity` in the meter's unit (milli-GPU-us, MiB-us, tokens); `runtimes`, `volumes`: of how
+    many.
     """
 
     account: str

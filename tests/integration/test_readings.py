@@ -188,6 +188,7 @@ def test_what_is_refused_is_named_and_seals_nothing(
             ):
                 await expect(await app.send(app.once(one, reading)), status, code)
             batch = app.once(one)
+            await rubbish(stage, msgspec.to_builtins(batch))
             forged = replace(batch, sig=app.once(replace(one, quantity=2)).sig)
             await expect(await app.send(forged), 401, "reading.unsigned")
             altered = replace(batch, readings=(replace(one, quantity=2),))
@@ -206,6 +207,39 @@ def test_what_is_refused_is_named_and_seals_nothing(
             await expect(await app.send(app.once(one)), 404, "source.unknown")
 
     asyncio.run(run())
+
+
+async def rubbish(stage: Stage, batch: dict[str, Any]) -> None:
+    """Every field gone, of another type or size, in the batch and in its reading; no JSON at all."""
+    odd = (
+        None,
+        True,
+        -1,
+        0,
+        1.5,
+        2**53 + 1,
+        10**40,
+        "",
+        "\u0000",
+        "é" * 100,
+        [],
+        {},
+        [[]],
+        {"a": 1},
+    )
+    [reading] = batch["readings"]
+    bodies: list[Any] = [*odd, b"", b"{", b"[" * 9000, b'{"format":"x","format":"y"}']
+    for name in batch:
+        bodies += [{key: value for key, value in batch.items() if key != name}]
+        bodies += [{**batch, name: value} for value in odd]
+    for name in reading:
+        bodies += [{**batch, "readings": [{**reading, name: value}]} for value in odd]
+    bodies += [{**batch, "more": 1}, {**batch, "readings": [reading] * 501}]
+    for body in bodies:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        answer = await stage.client.post("/v1/readings", content=raw, headers=headers)
+        assert 400 <= answer.status_code < 500, (answer.status_code, raw[:200], answer.text)
 
 
 def own_project(own: dict[str, str], departments: httpx.Response) -> dict[str, str]:
