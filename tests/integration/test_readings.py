@@ -211,7 +211,7 @@ def test_what_is_refused_is_named_and_seals_nothing(
 
 async def rubbish(stage: Stage, batch: dict[str, Any]) -> None:
     """Every field gone, of another type or size, in the batch and in its reading; no JSON at all."""
-    odd = (
+    odd: tuple[Any, ...] = (
         None,
         True,
         -1,
