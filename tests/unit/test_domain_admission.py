@@ -48,9 +48,9 @@ def test_a_launch_known_already_decides_nothing() -> None:
 
 
 def test_a_launch_rests_on_its_organization_and_project() -> None:
-    """A launch must lose to a suspension that it did not see, and to other terms of its account."""
+    """A launch must lose to a suspension that it did not see, and to another budget or other terms."""
     world = World(T4X2)
-    rests = (("organization-1", 1), ("project-1", 1), ("account-1", 1))
+    rests = (("organization-1", 1), ("project-1", 1), ("budget-1", 0), ("account-1", 1))
     assert reads(world.state, launch(1)) == rests
     world.say("organization-1", organization.Suspended("unpaid", 5))
     assert reads(world.state, launch(1))[0] == ("organization-1", 2)
