@@ -104,6 +104,7 @@ class AdmissionState:
         self.volumes: dict[str, Stored] = {}
         self.attached: dict[str, tuple[str, ...]] = {}  # runtime -> its volumes
         self.networks: dict[str, network.State] = {}
+        self.chain: dict[str, str] = {}  # quota stream -> what its last decision wrote first
         self.fence: dict[str, str] = {}  # node -> quota stream of the last decision on it
         self._limits_before: dict[
             tuple[str, quota.LimitSet | storage_quota.LimitSet], int | None
@@ -138,21 +139,22 @@ class AdmissionState:
         """The stream's version as far as this state knows; 0 for a new or forgotten one."""
         return self.versions.get(stream, 0)
 
-    def apply(self, stream: str, version: int, fact: Struct) -> None:
-        """Take one fact of the log; one known already (by its version) changes nothing.
+    def apply(self, stream: str, version: int, fact: Struct) -> bool:
+        """Take one fact of the log; one known already (by its version) changes nothing: False.
 
         Raises:
             DomainError: `admission.behind` when versions between are missing.
         """
         if stream.partition("-")[0] not in KINDS:
-            return
+            return True
         known = self.versions.get(stream, 0)
         if version <= known:
-            return
+            return False
         if version != known + 1:
             facts: dict[str, int | str] = {"stream": stream, "known": known, "version": version}
             raise DomainError("admission.behind", f"{stream} was not read up to {version}", facts)
         self.remember(stream, (fact,))
+        return True
 
     def remember(self, stream: str, facts: Iterable[Struct]) -> None:
         """Take the next facts of a stream, without a look at their versions."""

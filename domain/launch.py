@@ -19,6 +19,7 @@ from domain import (
 from domain.admission import AdmissionState, Held
 from domain.decider import Emit
 from domain.errors import DomainError
+from domain.fencing import chained, fenced
 from domain.instants import LEASE_US, lost_instant
 from domain.placing import Launch, choose, project_of
 from domain.stock import Room
@@ -260,23 +261,16 @@ def emitted(
     emits = []
     for stream, facts in writes:
         if stream.startswith("node-"):
-            fence = _fence(state, stream, by or quota.quota_stream(org))
+            fence = fenced(state, stream, by or quota.quota_stream(org))
             emits.append(Emit(stream, PLATFORM, state.version(stream), facts, fence))
+        elif stream.startswith("quota-"):
+            mine = next((one for one, _ in writes if not one.startswith(("quota-", "node-"))), "")
+            chain = chained(state, stream, mine)
+            emits.append(Emit(stream, org, state.version(stream), facts, chain))
         else:
             emits.append(Emit(stream, org, state.version(stream), facts))
         state.remember(stream, facts)
     return tuple(emits)
-
-
-def _fence(state: AdmissionState, stream: str, mine: str) -> tuple[tuple[str, int], ...]:
-    """A read that makes this decision lose whenever the one before it on this node loses.
-
-    The node's own version does not do it alone: a lease renewed in between may fill the place of
-    the loser. Only admissions write quota streams and reservations, so theirs tell.
-    """
-    other = state.fence.get(stream, mine)
-    state.fence[stream] = mine
-    return () if other == mine else ((other, state.version(other)),)
 
 
 def lease_of(state: AdmissionState, stream: str, now_us: int) -> runtime.DeclareLost:

@@ -6,6 +6,7 @@ from domain import placing, quota, storage_quota, volume
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
+from domain.fencing import chained
 from domain.node_state import Serving, placeable
 from domain.node_state import State as NodeState
 from domain.placing import Launch
@@ -103,8 +104,9 @@ def _committed(
     shelf_of = quota.quota_stream(organization)
     tree = state.quotas.get(shelf_of, quota.DECIDER.initial)
     committed = tuple(quota.decide(commit, tree))
+    chain = chained(state, shelf_of, commit.volume)
     emits = (
-        Emit(shelf_of, organization, state.version(shelf_of), committed),
+        Emit(shelf_of, organization, state.version(shelf_of), committed, chain),
         Emit(commit.volume, organization, state.version(commit.volume), facts, rests),
     )
     state.remember(shelf_of, committed)

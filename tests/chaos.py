@@ -143,7 +143,9 @@ def quotas(folder: Path, count: int, first: int) -> Iterator[str]:
         for seed in range(first, first + -(-count // _TURNS)):
             with fresh_database(server) as urls:
                 turns = min(count, _TURNS)
-                asked = crowded(urls["app"], broker.url(), clients=256, turns=turns, seed=seed)
+                asked = crowded(
+                    urls["app"], broker.url(), clients=256, turns=turns, seed=seed, rivals=True
+                )
                 yield f"quota seed {seed}: {require_held(urls['app'], uvloop.run(asked))}"
     finally:
         broker.close()

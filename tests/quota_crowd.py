@@ -130,11 +130,40 @@ class Crowd:
         ]
 
 
+class Desk:
+    """Who is asked: one writer, for a time a second one as if an election had failed, then that."""
+
+    def __init__(self, url: str, log: EventLog, heads: HeadWake) -> None:
+        self._of = (url, log, heads)
+        self.writers: list[Writer] = []
+        self._turn = 0
+
+    async def open(self) -> None:
+        one = Writer(*self._of)
+        await one.load()
+        one.start()
+        self.writers.append(one)
+
+    async def shut(self) -> None:
+        """The first one goes, whatever waits for it."""
+        await self.writers.pop(0).close()
+
+    async def ask(self, ask: Ask) -> Admitted:
+        """As a caller does: the same command again while it is told to repeat it."""
+        while True:
+            self._turn += 1
+            try:
+                return await self.writers[self._turn % len(self.writers)].ask(ask)
+            except DomainError as error:
+                if error.code not in ("admission.unavailable", "log.version_stale"):
+                    raise
+
+
 class Client:
     """One of many: what it holds it ends again, so that the tree stays about full."""
 
-    def __init__(self, crowd: Crowd, writer: Writer, rng: random.Random) -> None:
-        self.crowd, self.writer, self.rng = crowd, writer, rng
+    def __init__(self, crowd: Crowd, desk: Desk, rng: random.Random) -> None:
+        self.crowd, self.desk, self.rng = crowd, desk, rng
         self.held: list[str] = []
         self.reserved: list[str] = []
 
@@ -183,7 +212,7 @@ class Client:
     async def said(self, ask: Ask, of: str = "", milli: int = 0) -> Admitted | None:
         kind = type(ask).__name__
         try:
-            answer = await self.writer.ask(ask)
+            answer = await self.desk.ask(ask)
         except DomainError as error:
             self.crowd.done[f"{kind} {error.code}"] += 1
             if error.code in ("quota.exceeded", "quota.lent"):
@@ -198,8 +227,8 @@ class House(Client):
 
     claimed: list[str]
 
-    def __init__(self, crowd: Crowd, writer: Writer, rng: random.Random) -> None:
-        super().__init__(crowd, writer, rng)
+    def __init__(self, crowd: Crowd, desk: Desk, rng: random.Random) -> None:
+        super().__init__(crowd, desk, rng)
         self.claimed = []
 
     async def turn(self) -> None:
@@ -225,27 +254,36 @@ class House(Client):
         await asyncio.sleep(0.01)
 
 
-async def crowded(url: str, nats_url: str, *, clients: int, turns: int, seed: int) -> Crowd:
-    """So many turns in all, of so many clients at once."""
+async def crowded(
+    url: str, nats_url: str, *, clients: int, turns: int, seed: int, rivals: bool = False
+) -> Crowd:
+    """So many turns in all, of so many clients at once. `rivals`: in the middle a second writer
+    begins while the first one goes on, and later stays alone.
+    """
     log = await EventLog.open(url)
     await open_log(log)
     crowd = Crowd()
     await log.append(Append(tuple(crowd.writes()), "system-test", _command()))
     client = await nats.connect(nats_url)
-    writer = Writer(url, log, HeadWake(client))
-    await writer.load()
-    writer.start()
+    desk = Desk(url, log, HeadWake(client))
+    await desk.open()
     rng = random.Random(seed)
-    house = House(crowd, writer, random.Random(seed))
+    house = House(crowd, desk, random.Random(seed))
     for scope, parent, sure, lent, most in crowd.shares():
         wanted = lending.SetShare(scope, parent, MODEL, sure, lent, most, _now())
         await house.said(ShareAsk(crowd.org, wanted, "user-a", _command()))
-    left = turns
+    left, both = turns, asyncio.Event()
 
     async def works(one: Client) -> None:
         nonlocal left
         while left > 0:
             left -= 1
+            if rivals and left == turns // 2:
+                await desk.open()
+                both.set()
+            elif rivals and left == turns // 4:
+                await both.wait()
+                await desk.shut()
             await one.turn()
 
     async def keeps() -> None:
@@ -253,7 +291,7 @@ async def crowded(url: str, nats_url: str, *, clients: int, turns: int, seed: in
             await house.turn()
 
     began = time.perf_counter()
-    many = [Client(crowd, writer, random.Random(rng.random())) for _ in range(clients)]
+    many = [Client(crowd, desk, random.Random(rng.random())) for _ in range(clients)]
     await asyncio.gather(*(keeps() for _ in range(4)), *map(works, many))
     crowd.seconds = time.perf_counter() - began
     for scope, parent, sure, *_ in crowd.shares():
@@ -262,7 +300,7 @@ async def crowded(url: str, nats_url: str, *, clients: int, turns: int, seed: in
             claim = lending.Claim(scope, MODEL, sure, now, now + HOUR_US, now)
             await house.said(ClaimAsk(crowd.org, claim, "user-a", _command()))
     await asyncio.sleep(NOTICED_S)
-    await writer.close()
+    await desk.shut()
     await client.close()
     await log.close()
     return crowd

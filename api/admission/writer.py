@@ -15,7 +15,15 @@ from msgspec import Struct
 
 from api.admission.deciding import decide
 from api.admission.due import due
-from api.admission.wire import Admitted, Ask
+from api.admission.wire import (
+    Admitted,
+    Ask,
+    ClaimAsk,
+    LimitAsk,
+    ShareAsk,
+    StorageLimitAsk,
+    UnclaimAsk,
+)
 from api.edge import now_us
 from api.reads import Reads
 from domain import funding, launch
@@ -27,7 +35,7 @@ from domain.funding import Purse
 from domain.stock import Room
 from evidence.append import Append, Appended
 from evidence.log import EventLog
-from evidence.reader import READ_ENTRIES, decode_entry, read_stream
+from evidence.reader import READ_ENTRIES, Recorded, decode_entry, read_stream
 from evidence.wake import HeadWake
 
 # Measured: a batch as large as one of the log's own transactions, and enough of them to decide
@@ -37,6 +45,7 @@ _IN_FLIGHT: Final = 8
 _TRIES: Final = 20
 _READ: Final = 5_000
 _IDLE_S: Final = 1.0
+_SETTINGS: Final = (LimitAsk, StorageLimitAsk, ShareAsk, ClaimAsk, UnclaimAsk)
 
 
 class _Waiting(Struct):
@@ -52,6 +61,7 @@ class _Sent(Struct):
     emits: list[tuple[Emit, ...]]
     appends: list[Append]
     answers: asyncio.Task[list[Appended | DomainError]]
+    setting: bool  # its last is one: nothing is decided upon it until it stands
 
 
 class Writer:
@@ -67,6 +77,7 @@ class Writer:
         self._sent: deque[_Sent] = deque()
         self._state = AdmissionState()
         self._position = 0  # entries below are in the state
+        self._overtaken = False  # what is in flight loses: nothing is decided upon it
         self._own: dict[int, int] = {}  # first -> last of our own appends beyond `_position`
         # Wherever an ask is when the term ends, decided upon or not: somebody waits for it.
         self._unanswered: set[asyncio.Future[Admitted]] = set()
@@ -134,8 +145,11 @@ class Writer:
 
     def _may_send(self) -> bool:
         # A few asks wait for company while others are written; they never wait for a clock.
+        if not self._sent:
+            self._overtaken = False
+            return True
         full = len(self._queue) >= _BATCH and len(self._sent) < _IN_FLIGHT
-        return full or not self._sent
+        return full and not self._overtaken and not self._sent[-1].setting
 
     async def close(self) -> None:
         """Ends the term; whoever still waits is told to repeat the command."""
@@ -180,7 +194,11 @@ class Writer:
 
     async def _send(self) -> None:
         """Decides what waits and starts its append."""
-        taken = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+        taken: list[_Waiting] = []
+        while self._queue and len(taken) < _BATCH:
+            taken.append(self._queue.popleft())
+            if isinstance(taken[-1].ask, _SETTINGS):
+                break
         refused = self._start(taken)
         if not refused:
             return
@@ -216,7 +234,8 @@ class Writer:
         if appends:
             task = asyncio.get_running_loop().create_task(self._log.append_many(appends))
             task.add_done_callback(lambda _: self._wake.set())
-            self._sent.append(_Sent(waiting, emits, appends, task))
+            setting = isinstance(waiting[-1].ask, _SETTINGS)
+            self._sent.append(_Sent(waiting, emits, appends, task, setting))
         return refused
 
     async def _refuse(self, one: _Waiting, error: DomainError) -> None:
@@ -233,11 +252,8 @@ class Writer:
         self._sent.popleft()
         lost: list[int] = []
         for index, answer in enumerate(answers):
-            if isinstance(answer, DomainError) or answer.repeated:
+            if not await self._stands(sent, index, answer):
                 lost.append(index)
-                continue
-            self._own[answer.first] = answer.last
-            _answer(sent.waiting[index], Admitted(answer, sent.appends[index].writes))
         self._skip_own()
         if lost:
             await self._take_back(sent, answers, lost)
@@ -252,11 +268,8 @@ class Writer:
         undone = [(sent.waiting[index], sent.emits[index], answers[index]) for index in lost]
         for batch in later:
             for index, answer in enumerate(await batch.answers):
-                if isinstance(answer, DomainError) or answer.repeated:
+                if not await self._stands(batch, index, answer):
                     undone.append((batch.waiting[index], batch.emits[index], answer))
-                else:
-                    self._own[answer.first] = answer.last
-                    _answer(batch.waiting[index], Admitted(answer, batch.appends[index].writes))
         for _, emits, _ in reversed(undone):
             self._state.undo(emits)
         for stream in {emit.stream for _, emits, _ in undone for emit in emits}:
@@ -275,12 +288,41 @@ class Writer:
                 _answer(one, answer)
         self._queue.extendleft(reversed(again))
 
+    async def _stands(self, sent: _Sent, index: int, answer: Appended | DomainError) -> bool:
+        """Whether the log holds what was decided; then it is answered.
+
+        Done before by a writer whose term is over: as decided here, or otherwise, and then not.
+        """
+        if isinstance(answer, DomainError):
+            return False
+        if answer.repeated:
+            many = answer.last - answer.first + 1
+            rows = await self._reads.ask(_entries, answer.first, many)
+            held = [decode_entry(entry) for _, entry in rows]
+            believed = {
+                (emit.stream, emit.expected + number): fact
+                for emit in sent.emits[index]
+                for number, fact in enumerate(emit.facts, 1)
+            }
+            if {(one.stream, one.version): one.fact for one in held} != believed:
+                return False
+        self._own[answer.first] = answer.last
+        writes = () if answer.repeated else sent.appends[index].writes
+        _answer(sent.waiting[index], Admitted(answer, writes))
+        return True
+
     def _skip_own(self) -> None:
+        for first in [first for first in self._own if first < self._position]:
+            self._position = max(self._position, self._own.pop(first) + 1)
         while (last := self._own.pop(self._position, None)) is not None:
             self._position = last + 1
 
     async def _absorb(self) -> None:
-        """Takes in every entry up to the head that is not in the state yet."""
+        """Takes in every entry up to the head that is not in the state yet.
+
+        While something is in flight, up to one that stands where that believed itself: taken on top
+        of what will be undone, the rest would be counted twice, or not at all.
+        """
         while True:
             self._skip_own()
             rows = await self._reads.ask(_entries, self._position, _READ)
@@ -288,11 +330,24 @@ class Writer:
                 if position < self._position:
                     continue
                 found = decode_entry(entry)
-                self._state.apply(found.stream, found.version, found.fact)
+                new = self._state.apply(found.stream, found.version, found.fact)
+                if not new and self._sent and self._believed(found) != found.fact:
+                    self._overtaken = True
+                    return
                 self._position = position + 1
                 self._skip_own()
             if len(rows) < _READ:
                 return
+
+    def _believed(self, found: Recorded) -> Struct | None:
+        """The fact in flight for that version of the stream, None without one."""
+        for sent in self._sent:
+            for emits in sent.emits:
+                for emit in emits:
+                    number = found.version - emit.expected - 1
+                    if emit.stream == found.stream and 0 <= number < len(emit.facts):
+                        return emit.facts[number]
+        return None
 
 
 def _entries(conn: psycopg.Connection, first: int, limit: int) -> list[tuple[int, bytes]]:

@@ -33,10 +33,21 @@ from api.reads import Reads
 from api.serve import calm_collector, serving
 from api.stopping import until_signal
 from api.tokens import developer_token
-from domain import account, lending, node, organization, period, pricebook, project, quota
+from domain import (
+    account,
+    lending,
+    node,
+    organization,
+    period,
+    pricebook,
+    project,
+    quota,
+    wallet_facts,
+)
 from domain.admission import AdmissionState
 from domain.errors import DomainError
 from domain.launch import Launch
+from domain.purses import wallet_stream
 from domain.words import Gpu
 from evidence.ids import new_id
 from evidence.log import Append, EventLog, Write, private_value
@@ -102,6 +113,17 @@ class World:
             ),
         ]
 
+    def prepaid(self) -> list[Write]:
+        """Its account pays beforehand, and has."""
+        now, pico = time.time_ns() // 1000, 10**30
+        credit = wallet_facts.CreditGranted(
+            *(new_id("grant"), "paid", pico, 0, "bench", now, pico, 0)
+        )
+        return [
+            Write(self.account, self.org, 1, (account.TermsSet(account.PREPAID, 0, now),)),
+            Write(wallet_stream(self.account), self.org, 0, (credit,)),
+        ]
+
     def quota(self) -> Write:
         """All three levels with a share and a limit, far from used up."""
         now, most = time.time_ns() // 1000, 10**9
@@ -151,7 +173,8 @@ async def writer_rate(
     """Admissions per second, each durable when its caller hears of it."""
     log, world = await _begun(url)
     if limited:
-        await log.append(Append((world.quota(),), "system-bench", f"cmd:{secrets.token_hex(32)}"))
+        writes = (world.quota(), *world.prepaid())
+        await log.append(Append(writes, "system-bench", f"cmd:{secrets.token_hex(32)}"))
     client = await nats.connect(nats_url)
     writer = Writer(url, log, HeadWake(client))
     await writer.load()

@@ -22,3 +22,15 @@ def test_never_above_a_limit_and_what_fits_is_never_refused(
     assert crowd.done["ReserveAsk"] > 10, said
     assert len(crowd.refusals) > 100, said
     assert crowd.told, said
+
+
+def test_two_writers_at_once_and_one_that_goes_break_nothing(
+    database: Database, nats_url: str
+) -> None:
+    """As if an election had failed: both decide and append on one log, which lets no decision stand
+    that another one has overtaken. Then one goes with what waits for it, and whoever asked repeats.
+    """
+    asked = crowded(database.app_url, nats_url, clients=16, turns=300, seed=2, rivals=True)
+    crowd = uvloop.run(asked)
+    said = require_held(database.app_url, crowd)
+    assert crowd.done["LaunchAsk"] > 50, said

@@ -104,7 +104,43 @@ def test_a_reservation_of_an_earlier_release_does_not_count_and_what_runs_on_it_
     assert used(world) == 1_000
 
 
+def test_what_comes_after_the_end_of_a_reservation_is_new() -> None:
+    """Its time is over: nothing more is placed on it, also before its end is said as a fact; until
+    that its use stands. Afterwards a launch has what is free then, as one that knew no reservation.
+    """
+    world = limited(2_000)
+    reserve(world, 1, 2)
+    late = replace(launch(1, now_us=100), reservation="reservation-1")
+    with pytest.raises(DomainError, match=r"reservation\.ended"):
+        admit(world.state, late)
+    with pytest.raises(DomainError, match=r"quota\.exceeded"):
+        admit(world.state, launch(2, now_us=100))
+    assert together.due(world.state, 100) == ["reservation-1"]
+    together.end_reservation(world.state, "reservation-1", "expired", 100)
+    with pytest.raises(DomainError, match=r"reservation\.ended"):
+        admit(world.state, late)
+    admit(world.state, launch(3, devices=2, now_us=100))
+    with pytest.raises(DomainError, match=r"quota\.exceeded"):
+        admit(world.state, launch(4, now_us=100))
+
+
 OF = ("department-1", "project-1", "T4")
+
+
+def test_a_commitment_on_a_reservation_that_is_over_is_one_of_its_own() -> None:
+    """The decider itself, whatever was claimed: it counts, needs room, and says nothing was drawn."""
+    limit = quota.SetLimit("organization-1", "T4", 1_000, 1)
+    tree = said(
+        limit,
+        quota.Reserve("reservation-1", *OF, 1_000, 5),
+        quota.Unreserve("reservation-1", 9),
+    )
+    commit = quota.Commit("runtime-1", *OF, 700, 10, "reservation-1")
+    facts = quota.decide(commit, tree)
+    assert facts == [quota.Committed("runtime-1", *OF, 700, 10)]
+    with pytest.raises(DomainError) as refused:
+        quota.decide(replace(commit, runtime="runtime-2"), quota.evolve(tree, facts[0]))
+    assert refused.value.facts["fits_milli"] == 300
 
 
 def said(*commands: quota.Command) -> quota.Tree:
