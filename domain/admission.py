@@ -213,12 +213,7 @@ class AdmissionState:
             case storage_quota.LimitSet():
                 before = self._limits_before.pop((stream, fact))
                 storage_quota.restore_limit(self.quotas[stream].shelf, fact, before)
-            case (
-                lending.ShareSet()
-                | lending.Claimed()
-                | lending.ReclaimDecided()
-                | lending.Unclaimed()
-            ):
+            case _ if isinstance(fact, lending.Event.__value__):
                 self._unlend(self.quotas[stream], stream, fact)
             case organization.ClosedForGood():
                 self.organizations[stream] = self._open_before.pop(stream)
@@ -243,7 +238,7 @@ class AdmissionState:
                 self.runtimes[stream] = held
                 held.state, held.past = held.past[-1], held.past[:-1]
 
-    def _unlend(self, tree: quota.Tree, stream: str, fact: lending.Event) -> None:
+    def _unlend(self, tree: quota.Tree, stream: str, fact: Any) -> None:
         stood = self._lending_before.pop((stream, fact))
         lending.restore(tree.lent, fact, stood, tree.used)
 
