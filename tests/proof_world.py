@@ -190,10 +190,15 @@ def _corrected(made: World) -> None:
     """
     requested(made, LATE, OTHER_PROJECT, hour=-20)
     said(made, LATE, "usable", -10)
+    shut(made)
+    said(made, LATE, "stopped", -4)
+
+
+def shut(made: World) -> None:
+    """The earlier period is closed."""
     fact = {"account": ACCOUNT, "start_us": START_US - 100 * HOUR_US, "end_us": START_US}
     fact |= {"closed_us": START_US}
     made.at["shut"] = made.log.add(EARLIER, "period.closed", fact, org=ORG)
-    said(made, LATE, "stopped", -4)
 
 
 def _lives(made: World) -> None:

@@ -32,6 +32,17 @@ LINES = 10_000
 MIB = 1 << 20
 
 
+# The peak of this program alone: what wait4 tells of a child includes the bench's memory at the fork.
+MEASURED = """
+import sys
+from gpuaas_verify.cli import run
+status = run(sys.argv[1:])
+with open("/proc/self/status") as lines:
+    print(next(line.split()[1] for line in lines if line.startswith("VmHWM")), file=sys.stderr)
+sys.exit(status)
+"""
+
+
 def proof_of(lines: int) -> bytes:
     """The proof of an invoice of so many lines: a project and a runtime each, six entries of its
     life, two entries of others between any two.
@@ -40,6 +51,7 @@ def proof_of(lines: int) -> bytes:
     pw.people(made)
     pw.prices(made)
     pw.nodes(made)
+    pw.shut(made)
     chosen = {0, *(made.at[name] for name in ("account", "earlier", "shut", "first", "default"))}
     chosen |= {made.at["node"], made.at["node anchor"]}
     half, stated = 500 * HOUR_US, list[tuple[Any, ...]]()
@@ -96,24 +108,26 @@ def _said(runtime: str, what: str, hours: int, seq: int) -> dict[str, Any]:
 
 
 def verified(_server: Postgres) -> list[Measured]:
-    """The program from its start to its exit, on all cores; the memory of the largest of its processes."""
+    """The program from its start to its exit, on all cores."""
     data = proof_of(LINES)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "proof"
         path.write_bytes(data)
-        program = Path(sys.executable).with_name("gpuaas-verify")
-        began = time.monotonic()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before, began = used.ru_utime + used.ru_stime, time.monotonic()
         done = subprocess.run(
-            [program, "invoice", path, "--key", LOG_VKEY.format()],
+            [sys.executable, "-c", MEASURED, "invoice", path, "--key", LOG_VKEY.format()],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         seconds = time.monotonic() - began
     assert done.stdout.count("recomputed, equal") == LINES + 1
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = used.ru_utime + used.ru_stime - before
     return [
         row("invoice of 10,000 lines verified offline", seconds, "s", "none", 0),
+        row("processor time of that, all processes", busy, "s", "none", 0),
         row("its proof", len(data) / MIB, "MiB", "none", 0),
-        row("most memory of a process that verified it", most, "MiB", "none", 0),
+        row("memory of the process that verified it", int(done.stderr) / 1024, "MiB", "none", 0),
     ]
 
 

@@ -1,5 +1,6 @@
 """Agents' words: what a node signed, and that the facts follow from it (contracts/facts.md)."""
 
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -143,10 +144,14 @@ def _check_said(entry: Entry, said: dict[str, Any]) -> None:
             raise _fail("attest.contradicts", f"the body says another {field}", entry, field)
 
 
+@lru_cache(maxsize=4_096)  # a node says much with one key
+def _public(key: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+
+
 def _check_signature(entry: Entry, signature: bytes, body: bytes) -> None:
-    public = bytes.fromhex(entry.fact["attested"]["key"])
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, body)
+        _public(entry.fact["attested"]["key"]).verify(signature, body)
     except (InvalidSignature, ValueError) as error:
         raise _fail("attest.bad_signature", "not signed by its key", entry, "sig") from error
 
