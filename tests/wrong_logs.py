@@ -340,6 +340,8 @@ def tier_cases() -> Iterator[Wrong]:
     ):  # fmt: skip
         edit = priced([tier])
         yield log_case(f"a tier {name}", "fact.malformed", edit, position=13, field="tiers")
+    whole = priced([{"up_to": 5, "price_pico": 1}, {"up_to": None, "price_pico": 0}])
+    yield log_case("tiers that are some", "valid", whole)
 
 
 def right_cases() -> Iterator[Wrong]:
