@@ -9,7 +9,8 @@ is a repeat that finds the mark moved, or not.
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -194,12 +195,10 @@ class Desk:
         batch = one.batch
         mark = group.marks.get(batch.source) or await self._mark(batch.source, at)
         skip = repeated(mark, batch.epoch, batch.first, len(batch.readings))
-        if skip:
-            ends = {**self._ends, **group.ends} if group.ends else self._ends
-            if not shown_same(batch, skip, mark, ends):
-                if batch.source in group.marks:
-                    return False
-                await self._repeats.require_same(batch, skip, at.seal)
+        if skip and not shown_same(batch, skip, mark, ChainMap(group.ends, self._ends)):
+            if batch.source in group.marks:
+                return False
+            await self._repeats.require_same(batch, skip, at.seal)
         same_epoch = mark is not None and mark.epoch >= batch.epoch
         if skip == len(batch.readings):
             assert mark is not None, "nothing is repeated before anything was sealed"
@@ -271,7 +270,7 @@ class Desk:
 
 
 def shown_same(
-    batch: Batch, skip: int, mark: Mark | None, ends: dict[tuple[str, int, int], bytes]
+    batch: Batch, skip: int, mark: Mark | None, ends: Mapping[tuple[str, int, int], bytes]
 ) -> bool:
     """Whether chains alone show that the first `skip` readings are those sealed."""
     source, epoch = batch.source, batch.epoch
