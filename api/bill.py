@@ -158,7 +158,7 @@ def proof(invoice: str, line: int | None, out: Path, env: Mapping[str, str] = os
     api = api_of(env)
     part = "" if line is None else f"/lines/{line}"
     url = f"{api.url}/v1/invoices/{quote(invoice, safe='')}{part}/proof"
-    fresh = out.with_name(f"{out.name}.part")
+    fresh = out.with_name(f"{out.name}.{os.getpid()}.part")  # two at once leave one whole file
     have = 0
     try:
         with (
