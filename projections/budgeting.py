@@ -70,8 +70,7 @@ class Spending:
             case project.Created(organization=org, department=department):
                 self._projects[entry.stream] = (entry.stream, department, org)
             case runtime.Requested() | volume_facts.Created():
-                top = self._projects[fact.project][2]
-                self._scopes[entry.stream] = (fact.project, fact.department, top)
+                self._scopes[entry.stream] = (fact.project, fact.department, entry.org)
             case period.Opened():
                 self._periods.setdefault(fact.account, []).append((entry.stream, fact))
             case budget.BudgetSet() | budget.Cleared() | budget.Reached() | budget.Forecast():
