@@ -16,7 +16,7 @@ from projections.budgeting import Spending
 from projections.entries import Entry
 from tests.property.books_history import HOUR_US, ORG, History, stream
 
-MONTH = 40 * HOUR_US
+MONTH = 9 * HOUR_US
 BUDGETS = budget.budget_stream(ORG)
 DEPARTMENT = stream("department", 1)
 PROJECTS = tuple(stream("project", n) for n in (1, 2, 3))  # the third pays by another account
@@ -30,7 +30,7 @@ class Spent(RuleBasedStateMachine):
         super().__init__()
         self.history, self.auditor = History(), Auditor(None)
         self.books, self.spending = Books(), Spending()
-        self.fed = self.number = self.now = 0
+        self.fed = self.number = self.now = self.closed = 0
         self.open: dict[str, int] = {}  # runtime -> project
         self.usable: set[str] = set()
         self.amounts: dict[str, tuple[int, str]] = {}
@@ -51,6 +51,8 @@ class Spent(RuleBasedStateMachine):
         history.price(3 * 10**12 + 1, MONTH // 3)
         tiers = (Tier(7 * HOUR_US * 1000, 2 * 10**12 + 3), Tier(None, 10**11 + 1))
         history.shaped(tiers, 0, free=HOUR_US * 1000, model="A10")
+        units = 2 * HOUR_US * 1000
+        history.commitment(self.accounts[0], MONTH, 3 * MONTH, units, 10**12, model="A10")
         self.nodes = {"T4": history.node(1, "T4"), "A10": history.node(2, "A10")}
         for name, of in zip(PROJECTS, (0, 0, 1), strict=True):
             where = (ORG, DEPARTMENT, self.accounts[of], Private("0" * 64))
@@ -82,9 +84,20 @@ class Spent(RuleBasedStateMachine):
 
     # -- what is used --------------------------------------------------------------------
 
-    @rule(by=st.integers(1, 4 * HOUR_US))
+    @rule(by=st.sampled_from((1, 1_000_003, HOUR_US // 3 + 7, 2 * HOUR_US + 1, 5 * HOUR_US)))
     def time(self, by: int) -> None:
         self.now = min(self.now + by, 3 * MONTH - 1)
+
+    @precondition(lambda self: self.closed < self.period)
+    @rule()
+    def close(self) -> None:
+        """The first period that is over, of both accounts."""
+        start = self.closed * MONTH
+        for n, account in enumerate(self.accounts):
+            name = stream("period", 3 * n + self.closed + 1)
+            self.history.close(account, name, start, start + MONTH)
+        self.closed += 1
+        self.follow()
 
     @rule(of=st.integers(0, 2), model=st.sampled_from(("T4", "A10")), milli=st.integers(1, 2999))
     def launch(self, of: int, model: str, milli: int) -> None:
@@ -106,6 +119,8 @@ class Spent(RuleBasedStateMachine):
                 self.number, account, node, self.now, milli=milli, project=of + 1, model=model
             )
             self.open[name] = of
+            self.history.say(runtime.Usable, name, self.now)
+            self.usable.add(name)
             self.follow()
 
     @precondition(lambda self: self.open)
@@ -126,7 +141,7 @@ class Spent(RuleBasedStateMachine):
 
     @rule(
         scope=st.sampled_from(SCOPES),
-        amount=st.integers(1, 60 * 10**12),
+        amount=st.sampled_from((1, 10**12, 7 * 10**12 + 1, 4 * 10**13)),
         mode=st.sampled_from(("soft", "refuse", "stop")),
     )
     def put(self, scope: str, amount: int, mode: str) -> None:
@@ -210,7 +225,7 @@ class Spent(RuleBasedStateMachine):
             if isinstance(fact, runtime.Requested):
                 below[name] = (fact.project, fact.department, ORG)
             for one in books.apply(position, name, fact)[1]:
-                if one.period == period and scope in below[one.resource]:
+                if one.period == period and scope in below.get(one.resource, ()):
                     total += one.amount_pico * (1 if one.debit == "unbilled" else -1)
         return total
 
