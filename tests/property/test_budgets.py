@@ -20,6 +20,7 @@ MONTH = 9 * HOUR_US
 BUDGETS = budget.budget_stream(ORG)
 DEPARTMENT = stream("department", 1)
 PROJECTS = tuple(stream("project", n) for n in (1, 2, 3))  # the third pays by another account
+AMOUNTS = (1, 10**12, 7 * 10**12 + 1, 4 * 10**13)
 SCOPES = (*PROJECTS[:2], DEPARTMENT, ORG)
 
 
@@ -40,8 +41,8 @@ class Spent(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.auditor.close()
 
-    @initialize()
-    def world(self) -> None:
+    @initialize(amounts=st.lists(st.sampled_from(AMOUNTS), min_size=4, max_size=4))
+    def world(self, amounts: list[int]) -> None:
         history = self.history
         self.accounts = [history.account(n) for n in (1, 2)]
         for n, account in enumerate(self.accounts):
@@ -58,6 +59,10 @@ class Spent(RuleBasedStateMachine):
             where = (ORG, DEPARTMENT, self.accounts[of], Private("0" * 64))
             history.add(name, project.Created(*where, 0))
         self.follow()
+        for scope, pico in zip(SCOPES, amounts, strict=True):
+            self.put(scope, pico, "soft")
+        for of, model in ((0, "T4"), (1, "A10"), (0, "A10")):
+            self.launch(of, model, 1000 + of)
 
     def follow(self) -> None:
         """Whoever follows the log has what is new."""
@@ -82,11 +87,16 @@ class Spent(RuleBasedStateMachine):
     def period(self) -> int:
         return self.now // MONTH
 
+    @property
+    def end(self) -> int:
+        return (self.period + 1) * MONTH
+
     # -- what is used --------------------------------------------------------------------
 
     @rule(by=st.sampled_from((1, 1_000_003, HOUR_US // 3 + 7, 2 * HOUR_US + 1, 5 * HOUR_US)))
     def time(self, by: int) -> None:
         self.now = min(self.now + by, 3 * MONTH - 1)
+        self.look()
 
     @precondition(lambda self: self.closed < self.period)
     @rule()
@@ -141,7 +151,7 @@ class Spent(RuleBasedStateMachine):
 
     @rule(
         scope=st.sampled_from(SCOPES),
-        amount=st.sampled_from((1, 10**12, 7 * 10**12 + 1, 4 * 10**13)),
+        amount=st.sampled_from(AMOUNTS),
         mode=st.sampled_from(("soft", "refuse", "stop")),
     )
     def put(self, scope: str, amount: int, mode: str) -> None:
@@ -156,6 +166,15 @@ class Spent(RuleBasedStateMachine):
             holds = pico > amount if not level else 100 * pico >= level * amount
             if of == scope and not holds:
                 del self.told[of, level]
+
+    @rule(scope=st.sampled_from(SCOPES), which=st.sampled_from(("spent", "forecast", "twice")))
+    def put_exactly(self, scope: str, which: str) -> None:
+        """At the edge of what is true of it."""
+        spent, coming = self.would_be(scope, self.now), self.would_be(scope, self.end)
+        amount = {"spent": spent, "forecast": coming, "twice": 2 * spent}[which]
+        if amount:
+            self.put(scope, amount, "refuse")
+            self.look()
 
     @rule(scope=st.sampled_from(SCOPES))
     def clear(self, scope: str) -> None:
@@ -176,7 +195,7 @@ class Spent(RuleBasedStateMachine):
             facts: list[Any] = []
             for one in seen:
                 assert one.spent_pico == self.would_be(one.scope, self.now)
-                assert one.forecast_pico == self.would_be(one.scope, (self.period + 1) * MONTH)
+                assert one.forecast_pico == self.would_be(one.scope, self.end)
                 made = budget.decide(one, self.state)
                 assert [self.what(fact) for fact in made] == self.due(one)
                 facts += made
@@ -247,5 +266,5 @@ class Spent(RuleBasedStateMachine):
             assert found == right
 
 
-Spent.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+Spent.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 TestSpent = Spent.TestCase
