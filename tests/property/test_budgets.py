@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from domain import budget, project, runtime
 from domain.price_facts import Tier
@@ -108,6 +108,7 @@ class Spent(RuleBasedStateMachine):
             self.history.close(account, name, start, start + MONTH)
         self.closed += 1
         self.follow()
+        self.look()
 
     @rule(of=st.integers(0, 2), model=st.sampled_from(("T4", "A10")), milli=st.integers(1, 2999))
     def launch(self, of: int, model: str, milli: int) -> None:
@@ -134,17 +135,22 @@ class Spent(RuleBasedStateMachine):
             self.follow()
 
     @precondition(lambda self: self.open)
-    @rule(data=st.data(), what=st.sampled_from((runtime.Usable, runtime.Stopped)))
-    def said(self, data: st.DataObject, what: type[Struct]) -> None:
+    @rule(data=st.data(), late=st.sampled_from((0, 3 * HOUR_US)))
+    def ends(self, data: st.DataObject, late: int) -> None:
+        """Perhaps before what was charged of it when a period closed: that is taken back."""
         name = data.draw(st.sampled_from(sorted(self.open)))
-        if what is runtime.Usable and name in self.usable:
-            what = runtime.Degraded
-        self.history.say(what, name, self.now)
+        self.history.say(runtime.Stopped, name, max(self.now - late, 0), self.now)
         self.usable.discard(name)
-        if what is runtime.Usable:
-            self.usable.add(name)
-        elif what is runtime.Stopped:
-            del self.open[name]
+        del self.open[name]
+        self.follow()
+        self.look()
+
+    @rule()
+    def pause(self) -> None:
+        """All that is usable is not, and at once is again: what was used is charged."""
+        for name in sorted(self.usable):
+            self.history.say(runtime.Degraded, name, self.now)
+            self.history.say(runtime.Usable, name, self.now)
         self.follow()
 
     # -- budgets -------------------------------------------------------------------------
