@@ -104,6 +104,7 @@ async def _account(
     elif name is None and isinstance(first, project.Created):
         name = first.account
     elif name is None:
+        await services.fresh(request)
         found = await services.reads.ask(billing_read.accounts, organization=scope.org)
         if len(found) != 1:
             raise DomainError("budget.account_needed", f"it has {len(found)} accounts")

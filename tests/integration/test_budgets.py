@@ -109,25 +109,30 @@ def test_a_project_spends_its_budget(database: Database, nats_url: str, tmp_path
         assert (await put(ten, "refuse")).status_code == 201
         assert (await put(ten, "refuse")).status_code == 201
         assert len(await told.facts()) == 1, "the same again is nothing"
+        body = {"scope": us["department"], "amount": {"amount": "9" + ten, "currency": "EUR"}}
+        await stage.views()
+        other = await stage.post("/v1/budgets", body, token=admin)
+        assert other.json()["code"] == "budget.invalid", "not the currency of its only account"
+        member = stage.token("member", us["org"])
+        assert (await put(ten, "soft", token=member)).status_code == 403
         first = (await launch(stage, project)).json()["id"]
         began = await usable(stage, first)
         clock = [began + 4 * SECOND_US]
         bells = [worker.Bell(), worker.Bell()]
-        workers = [
-            asyncio.create_task(
-                worker.react(
-                    *(database.app_url, stage.services.log, Storage(tmp_path), bell),
-                    now_us=lambda: clock[0],
-                )
-            )
-            for bell in bells
-        ]
+
+        async def work(bell: worker.Bell) -> None:
+            rest = (stage.services.log, Storage(tmp_path), bell)
+            await worker.react(database.app_url, *rest, now_us=lambda: clock[0])
+
+        workers = [asyncio.create_task(work(bell)) for bell in bells]
         await told.until(lambda facts: isinstance(facts[-1], budget.Forecast))
         for seconds, level in ((5, 50), (8, 80), (10, 100)):
             assert level not in percents(await told.facts())
             clock[0] = began + seconds * SECOND_US
             await told.until(lambda facts, level=level: percents(facts)[-1:] == [level])  # type: ignore[misc]
         assert percents(await told.facts()) == [50, 80, 100]
+        workers.pop().cancel()  # as if killed: the next one folds the log anew and tells nothing
+        workers.append(asyncio.create_task(work(bells[1])))
 
         refused = await launch(stage, project)
         assert (refused.status_code, refused.json()["code"]) == (409, "budget.exhausted")
