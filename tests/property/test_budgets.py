@@ -152,6 +152,7 @@ class Spent(RuleBasedStateMachine):
             self.history.say(runtime.Degraded, name, self.now)
             self.history.say(runtime.Usable, name, self.now)
         self.follow()
+        self.time(HOUR_US // 3)
 
     # -- budgets -------------------------------------------------------------------------
 
