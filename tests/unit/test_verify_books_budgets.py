@@ -60,6 +60,7 @@ SPENT = (put(), told(50), told(80), told(100))
         ((put(), told(50, 49)), "spent_pico"),
         ((put(), told(80)), "percent"),
         ((put(), told(60)), "percent"),
+        ((put(), told(50), told(60)), "percent"),
         ((put(), told(50), told(50)), "percent"),
         ((*SPENT, put(200), told(50, 200)), "percent"),
         ((*SPENT, put(201), told(50, 200), told(50, 200)), "percent"),
@@ -70,6 +71,7 @@ SPENT = (put(), told(50), told(80), told(100))
         ((put(), coming(100)), "forecast_pico"),
         ((put(), coming(), coming()), "scope"),
         ((*SPENT, coming()), "scope"),
+        ((put(), coming(), put(90), coming()), "scope"),
     ],
 )
 def test_what_is_told_of_a_budget(facts: tuple[Struct, ...], field: str) -> None:
@@ -88,6 +90,7 @@ def test_what_is_told_of_a_budget(facts: tuple[Struct, ...], field: str) -> None
         (*SPENT, f.Cleared(PROJECT, 5), put(), told(50)),
         (*SPENT, replace(told(50), period=SECOND, until_us=2 * MONTH, decided_us=MONTH)),
         (put(), put(mode=f.STOP), f.Cleared(PROJECT, 5)),
+        (put(), coming(), put(150), coming(160)),
     ],
 )
 def test_budgets_as_they_are_told(facts: tuple[Struct, ...]) -> None:
@@ -156,3 +159,17 @@ def test_a_budget_is_told_on_its_own_stream() -> None:
     made = history()
     made.add(f.budget_stream(stream("organization", 9)), put())
     refused(made, "books.budget", "stream")
+    made = history(put())
+    made.add(f.budget_stream(stream("organization", 9)), told(50))
+    refused(made, "books.budget", "scope")
+
+
+def test_what_nobody_created_spends_nothing() -> None:
+    """A volume of a project that the log has not, and a runtime that is none: of no account."""
+    spent = tuple(told(percent, scope=DEPARTMENT) for percent in (50, 80, 100))
+    made = history(put(mode=f.STOP, scope=DEPARTMENT), *spent)
+    made.facts = [one for one in made.facts if one[0] != PROJECT]
+    holds(begun(made, "growth", 6))
+    made.facts.pop()
+    made.add(stream("runtime", 9), runtime.Stopping(f.EXHAUSTED, 6))
+    refused(made, "books.budget", "reason")

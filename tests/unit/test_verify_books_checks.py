@@ -14,6 +14,7 @@ from tests.property import books_history, tax_history
 from tests.reached import Reached, line_of, reached
 from tests.unit import (
     test_verify_books,
+    test_verify_books_budgets,
     test_verify_books_claims,
     test_verify_books_edges,
     test_verify_books_lending,
@@ -33,7 +34,7 @@ from tests.unit.test_verify_checks import compiled as as_written
 TESTS = (
     books_history, test_verify_books, test_verify_books_refusals, test_verify_books_claims, test_verify_books_edges,
     test_verify_books_prices, test_verify_books_upkeep, test_verify_books_volumes,
-    test_verify_books_shelves, test_verify_books_lending,
+    test_verify_books_shelves, test_verify_books_lending, test_verify_books_budgets,
     tax_history, test_verify_books_tax,
     test_verify_books_usage, test_verify_books_wallets,
 )  # fmt: skip
