@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery
 from api.acting import Done, Said
 from api.auth import OPERATOR, require, unknown, within
 from api.body import FrontRequest
-from api.changing import change, target
+from api.changing import Target, change, target
 from api.edge import instant, now_us
 from api.services import Services, services_of
 from api.viewing import own_scope, viewed
@@ -44,14 +44,19 @@ async def list_periods(
 @post("/v1/periods/{period_id:str}/close", status_code=200)
 async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Response[PeriodClosed]:
     """Refused until the next period is open. Closing is not undone: If-Match names the version the
-    caller decided on.
+    caller decided on. Closed by the platform meanwhile, it is as asked (RFC 9110 section 13.1.1).
     """
     require(request.user, OPERATOR)
     services = services_of(request)
 
     async def do(cause: str) -> Done:
         nothing = PeriodClosed(id=period_id, closed_at=None, version=None)
-        later = await _after(services, request, period_id)
+        found = await target(services, request.user, period_id, "period")
+        for version, fact in enumerate(found.facts, 1):
+            if isinstance(fact, period.Closed) and "if-match" in request.headers:
+                at = instant(fact.closed_us)
+                return Done(nothing=PeriodClosed(id=period_id, closed_at=at, version=version))
+        later = await _after(services, found)
         return await change(
             services,
             request,
@@ -73,9 +78,9 @@ async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Respo
     return await services.acting.perform(request, do, answer, status=200)
 
 
-async def _after(services: Services, request: FrontRequest, period_id: str) -> period.Opened | None:
+async def _after(services: Services, found: Target) -> period.Opened | None:
     """The account's period after this one, open or not; None when there is none yet."""
-    opened = (await target(services, request.user, period_id, "period")).facts[0]
+    opened = found.facts[0]
     assert isinstance(opened, period.Opened), "the first fact of a period's stream"
     following = id_of(opened.account, opened.sequence + 1)
     recorded: list[Recorded] = await services.log.read_stream(following)

@@ -84,7 +84,10 @@ def test_an_account_begins_with_two_periods(
 
 
 def test_the_last_period_is_never_closed(database: Database, nats_url: str, tmp_path: Path) -> None:
-    """A period closes only when a later one is there: a late charge always has an open period."""
+    """A period closes only when a later one is there: a late charge always has an open period.
+
+    Who asks for what was done meanwhile, at the version of before, is told that it is done.
+    """
 
     async def scene(stage: Stage) -> None:
         org = (await stage.post("/v1/organizations", {"name": "Org"})).json()["id"]
@@ -98,6 +101,9 @@ def test_the_last_period_is_never_closed(database: Database, nats_url: str, tmp_
         await say(stage, org, period_id(owner, 2), second)
         done = await stage.post(path, If_Match='"1"')
         assert (done.status_code, done.json()["version"]) == (200, 2)
+        again = await stage.post(path, If_Match='"1"')
+        assert (again.status_code, again.json()) == (200, done.json())
+        assert (await stage.post(path)).status_code == 428
 
     play(database, nats_url, tmp_path, scene)
 

@@ -119,7 +119,8 @@ ATTACKS = pytest.mark.parametrize(
     ],
     ids=lambda attack: attack.act.__name__,
 )
-EACH_TABLE = pytest.mark.parametrize("table", sorted(TABLES))
+# Readings are stored, sealed and checked by the same code; this world has none.
+EACH_TABLE = pytest.mark.parametrize("table", sorted(set(TABLES) - {"reading"}))
 
 
 def _row(conn: Superuser, table: str, number: int) -> bytes:
