@@ -49,7 +49,7 @@ def app(database: Database) -> Iterator[psycopg.Connection]:
         yield conn
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=24, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     facts=st.lists(told(), min_size=1, max_size=25),
     cuts=st.lists(st.integers(1, 7), min_size=1, max_size=25),
