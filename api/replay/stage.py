@@ -67,6 +67,8 @@ def stage(out: Path, database_url: str | None, say: Say) -> Iterator[Place]:
         vkey = open_log(database_url, storage, signer_state, LOG_NAME)
         place = Place(database_url, storage, _socket(opened, out), vkey, {})
         place.running["signer"] = _signer(opened, out / "signer.log", signer_state, place)
+        # The last word of one before it, whose database went away, is no word of this one's.
+        (storage / "status" / "integrator").unlink(missing_ok=True)
         integrator = _child(out / "integrator.log", _INTEGRATOR, place)
         place.running["integrator"] = opened.enter_context(integrator)
         yield place

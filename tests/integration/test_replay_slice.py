@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from api.replay.stage import stage
+from evidence.condition import Condition, fault_of, read_condition, report
+from evidence.storage import Storage
 from gpuaas_verify import cli
 from tests.conftest import Database
 from tests.integration.replay_runs import (
@@ -84,6 +87,18 @@ def test_done_again_it_says_the_same(
     before = {name: (out / name).read_bytes() for name in names}
     run(inputs, out, database.app_url)
     assert {name: (out / name).read_bytes() for name in names} == before
+
+
+def test_the_last_word_of_an_integrator_before_ends_no_replay(
+    out: Path, database: Database
+) -> None:
+    """One that was killed with its database says what it says of another one."""
+    fault = fault_of(OSError("its database went away"))
+    out.mkdir()
+    report(Storage(out / "evidence"), "integrator", Condition(0, fault=fault))
+    with stage(out, database.app_url, lambda _: None) as place:
+        said = read_condition(Storage(place.storage), "integrator")
+        assert said is None or said.fault is None
 
 
 def test_prices_change_inside_a_runtime_and_a_period(
