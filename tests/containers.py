@@ -89,9 +89,25 @@ def podman() -> Iterator[Image]:
         digest = json.loads(image.say("image", "inspect", REFERENCE))[0]["Digest"]
         yield Image(allowing(settings, {REFERENCE: digest}), digest, folder)
     finally:
-        image.say("rm", "--all", "--force", "--time", "0")
-        image.say("rmi", "--all", "--force")
+        _emptied(image)
         shutil.rmtree(folder)
+
+
+def _emptied(image: Image) -> None:
+    """No container and no image is left.
+
+    Podman's own cleanup of a container that just ended may stand in the way of its removal
+    ("container state improper: stopped"): it is asked again, as an operator would.
+    """
+    for left in (2, 1, 0):
+        try:
+            image.say("rm", "--all", "--force", "--time", "0")
+            break
+        except subprocess.CalledProcessError as refused:
+            if not left or b"state improper" not in refused.stderr:
+                raise
+            time.sleep(1)
+    image.say("rmi", "--all", "--force")
 
 
 @contextmanager
