@@ -38,8 +38,8 @@ WALLETS: Final = "wallets"
 
 # state | object | effect | notice | price | waits for
 # active and suspended: `organization`, `placing.standing`, the gateway's `Doors`, terminals' watch;
-# closing and closed: those and `closing`; zero balance (of a prepaid account): `launch.admit` and
-# `funding.renew`, with the hold of each lease.
+# closing and closed: those and `closing`; low and zero balance (of a prepaid account):
+# `launch.admit`, `together.reserve` and `funding.renew`, with the hold of each lease.
 _TABLE: Final = """\
 active|running runtime|goes on|none|gpu.time|
 active|stopped runtime|kept as a record|none|0|
@@ -52,22 +52,22 @@ active|network|goes on|none|0|
 active|API write|allowed|none|0|
 active|API read|allowed|none|0|
 active|invoice|goes on|none|0|
-low balance|running runtime|goes on|a low-balance fact|gpu.time|wallets
-low balance|stopped runtime|kept as a record|none|0|wallets
+low balance|running runtime|goes on|a low-balance fact|gpu.time|
+low balance|stopped runtime|kept as a record|none|0|
 low balance|volume|goes on|a low-balance fact|storage.capacity|wallets
 low balance|snapshot|goes on|none|0|wallets
-low balance|reservation|goes on|none|0|wallets
-low balance|terminal or SSH|goes on|none|0|wallets
-low balance|route of an app|goes on|none|0|wallets
-low balance|network|goes on|none|0|wallets
-low balance|API write|allowed|none|0|wallets
-low balance|API read|allowed|none|0|wallets
-low balance|invoice|goes on|none|0|wallets
+low balance|reservation|goes on|none|0|
+low balance|terminal or SSH|goes on|none|0|
+low balance|route of an app|goes on|none|0|
+low balance|network|goes on|none|0|
+low balance|API write|allowed|none|0|
+low balance|API read|allowed|none|0|
+low balance|invoice|goes on|none|0|
 zero balance|running runtime|told to stop|until its hold ends|gpu.time|
 zero balance|stopped runtime|kept as a record|none|0|
 zero balance|volume|locked, then wiped|a date, as a fact|0|wallets
 zero balance|snapshot|wiped with its volume|a date, as a fact|0|wallets
-zero balance|reservation|no new|none|0|wallets
+zero balance|reservation|no new|none|0|
 zero balance|terminal or SSH|ends with its runtime|until its hold ends|0|
 zero balance|route of an app|ends with its runtime|until its hold ends|0|
 zero balance|network|goes on|none|0|

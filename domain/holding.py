@@ -23,6 +23,20 @@ def short(
     return wallet.lacking(state.purses.wallet(project.account), needed, now_us)
 
 
+def check_reserved(
+    state: AdmissionState, project: Project, model: str, milli: int, now_us: int
+) -> None:
+    """Nothing when the account can pay for the first lease of what it would keep from others.
+
+    Raises: DomainError as `short`. What nothing prices cannot be launched, and keeps nothing.
+    """
+    scope = gpu_scope(model, state.accounts[project.account].currency)
+    if state.tariff.is_listed(project.account, scope, now_us):
+        error = short(state, project, model, milli, now_us)
+        if error is not None:
+            raise error
+
+
 def placed(
     state: AdmissionState, project: Project, stream: str, allocated: runtime.Allocated, milli: int
 ) -> tuple[tuple[str, tuple[Struct, ...]], ...]:

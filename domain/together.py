@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import block, claim, lending, node, placing, quota, reservation, runtime
+from domain import block, claim, holding, lending, node, placing, quota, reservation, runtime
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -89,16 +89,18 @@ def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
     """The reservation with its claims on all nodes, as one append; `()` if it is known.
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
-        `quota.exceeded`, `capacity.none_fits`.
+        `quota.exceeded`, `capacity.none_fits`, `wallet.insufficient`, `wallet.frozen`.
     """
     if wanted.reservation in state.reservations:
         return ()
     org = wanted.organization
     project = placing.project_of(state, org, wanted.project, wanted.now_us)
+    milli = wanted.devices * MILLI
+    holding.check_reserved(state, project, wanted.model, milli, wanted.now_us)
     stream = quota.quota_stream(org)
     take = quota.Reserve(
         *(wanted.reservation, project.department, wanted.project, wanted.model),
-        *(wanted.devices * MILLI, wanted.now_us),
+        *(milli, wanted.now_us),
     )
     taken = tuple(quota.decide(take, state.quotas.get(stream, quota.DECIDER.initial)))
     picked = _picked(state, wanted)

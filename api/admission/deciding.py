@@ -24,7 +24,7 @@ from api.admission.wire import (
     UnreserveAsk,
     VolumeAsk,
 )
-from domain import budget, budgeting, closing, funding, launch, quota, storage, together
+from domain import budget, budgeting, closing, funding, holding, launch, quota, storage, together
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -70,7 +70,7 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             private = ask.private
         case ReserveAsk(wanted=wanted):
             emits = together.reserve(state, wanted)
-            reads = ((wanted.organization, state.version(wanted.organization)),)
+            reads = _at(state, wanted.organization, *holding.reads(state, wanted.project))
         case UnreserveAsk():
             emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
         case VolumeAsk(wanted=wanted_volume):

@@ -106,7 +106,7 @@ def test_with_nothing_left_to_pay_with_everything_is_still_read(
         answer = await stage.post(f"/v1/accounts/{us['account']}/terms", terms)
         assert answer.status_code in (200, 201), answer.text
         assert (await launch(stage, us, token)).json()["code"] == "wallet.insufficient"
-        await reads(stage, token, "active")
+        await reads(stage, token, "zero balance")
 
     play(database, nats_url, tmp_path, scene)
 

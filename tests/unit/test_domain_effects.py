@@ -25,6 +25,7 @@ from domain.effects import EFFECTS, OBJECTS, STATES, WALLETS, Effect, page
 from domain.errors import DomainError
 from domain.launch import admit, end
 from domain.placing import Mount
+from domain.wallet_facts import LevelReached
 from projections.duties import Duties
 from projections.entries import Entry
 from tests.museum.house import SECOND, USD
@@ -32,7 +33,7 @@ from tests.property.books_history import stream
 from tests.unit.domain_world import NAME, ORG, PROJECT, World, launch, word
 from tests.unit.test_domain_volume import FORMATTED
 from tests.unit.test_gateway_doors import HERE, LIVE, NOW, RUNTIME, doors
-from tests.wallet_world import PrepaidHouse
+from tests.wallet_world import PrepaidHouse, wallet_stream
 
 STOP, WIPE = 200, 300
 SUSPENDED = organization.Suspended("unpaid", 100)
@@ -186,27 +187,40 @@ class Stand:
         return "allowed" if self.new() else "nothing new"
 
 
-class Empty(Stand):
-    """A prepaid account whose credit was just enough for the first lease of its runtime."""
+class Prepaid(Stand):
+    """A prepaid account with so much credit, for two runtimes: one that runs, one that ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, credit: int) -> None:
         house = PrepaidHouse()
         self.house, self.us = house, house.tenant(0)
         house.price("T4", USD)
-        machine = house.machine(1, "T4", gpus=2)
+        machine = house.machine(1, "T4", gpus=4)
         house.prepay(self.us)
-        house.grant(self.us, 36 * USD // 100)
+        house.grant(self.us, credit)
+        self.state = house.state
+        self.reserve(1, at=0)
         self.one = house.begin(self.us)
         other = house.begin(self.us)
         house.report(runtime.ReportStopped, other, SECOND)
-        house.lease(machine, 180 * SECOND)
-        self.state = house.state
         self.other = other
+        house.lease(machine, 180 * SECOND)
+
+    def reserve(self, number: int, at: int = 181 * SECOND) -> None:
+        ids = (stream("reservation", number), self.us.organization, self.us.project, "T4")
+        together.reserve(self.state, together.Reserve(*ids, 1, 10**15, at))
+
+    def allows(self, act: Callable[[], object]) -> bool:
+        """Whether it is not refused for what the balance is."""
+        try:
+            act()
+        except DomainError as error:
+            if error.code != "wallet.insufficient":
+                raise
+            return False
+        return True
 
     def new(self) -> bool:
-        with pytest.raises(DomainError, match=r"wallet\.insufficient"):
-            self.house.start(self.us, at=181 * SECOND)
-        return False
+        return self.allows(lambda: self.house.start(self.us, at=181 * SECOND))
 
     def running_runtime(self) -> str:
         last = self.house.facts(self.one)[-1]
@@ -215,6 +229,12 @@ class Empty(Stand):
 
     def stopped_runtime(self) -> str:
         return "kept as a record" if self.other in self.state.ended else "?"
+
+    def reservation(self) -> str:
+        more = self.allows(lambda: self.reserve(2))
+        made = self.state.reservations[stream("reservation", 1)]
+        assert isinstance(made, reservation.Standing), "what was made stands"
+        return "goes on" if more else "no new"
 
     def world_facts(self) -> list[Struct]:
         return []
@@ -225,9 +245,29 @@ class Empty(Stand):
         network.joined(self.state.networks[stream("network", 1)], self.us.project)
         return "goes on"
 
+    def levels(self) -> list[int]:
+        """What was said of the balance so far."""
+        found = self.house.facts(wallet_stream(self.us.account))
+        return [one.percent for one in found if isinstance(one, LevelReached)]
+
+
+def low() -> Stand:
+    """Half of it is used or held, and a low-balance fact says so; there is more than a lease's."""
+    stand = Prepaid(65 * USD // 100)
+    assert stand.levels() == [50]
+    return stand
+
+
+def empty() -> Stand:
+    """It was just enough for the first leases."""
+    stand = Prepaid(36 * USD // 100)
+    assert stand.levels()[-1] == 100
+    return stand
+
 
 def stand(state: str) -> Stand:
-    return Empty() if state == "zero balance" else Stand(state)
+    balances = {"low balance": low, "zero balance": empty}
+    return balances[state]() if state in balances else Stand(state)
 
 
 ASKED: dict[str, Callable[[Stand], str]] = {
