@@ -6,7 +6,8 @@ same pieces, lines, pools and rounding. Nothing here changes the books.
 
 from collections.abc import Iterator
 
-from domain.charging import Payer, Place, Resource, Service
+from domain.charging import Payer, Resource, Service
+from domain.pooling import Place
 from domain.tariff import Price, Scope, Tariff, cost, round_half_even
 
 
@@ -65,8 +66,8 @@ def _pooled(
     owner: Payer, key: tuple[Scope, str], added: dict[Place, tuple[Price, int]], left: int
 ) -> Iterator[tuple[str, int]]:
     """(resource, by how much its line moves) of every line of the pool with what is added."""
-    pool = owner.pools.get(key)
-    lines = {} if pool is None else pool.lines
+    known_pool = owner.pools.get(key)
+    lines = {} if known_pool is None else known_pool[1].lines
     before: dict[int, int] = {}
     for place in sorted({*lines, *added}):
         known = lines.get(place)

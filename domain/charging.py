@@ -9,8 +9,9 @@ from domain import account
 from domain.cover import Cover
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
+from domain.pooling import Pool, Pooled, changes, touch
 from domain.statement import LineKey, Sum
-from domain.tariff import Price, Scope, Tariff, cost, round_half_even
+from domain.tariff import Price, Scope, Tariff, round_half_even
 
 ITS_OWN: Final = "-"  # the project of what an account pays by itself
 
@@ -34,7 +35,6 @@ class RatedInterval(Struct, frozen=True, gc=False):
 
 type Rows = tuple[list[RatedInterval], list[Transfer]]
 type PoolKey = tuple[Scope, str]  # what of, service period
-type Place = tuple[int, str, int]  # a line's in its pool: its resource's start, its id, the price
 
 
 class Service(Struct):
@@ -60,8 +60,8 @@ class Payer(Struct):
     starts: list[int]
     open_resources: "dict[str, Resource]"
     charged: "dict[str, Resource]"  # all that ever were
-    pools: "dict[PoolKey, Pool]"
-    unsettled: "dict[PoolKey, Pool]"  # of the cause at hand
+    pools: "dict[PoolKey, tuple[Service, Pool[Resource]]]"
+    unsettled: "set[PoolKey]"  # of the cause at hand
     first_open: int = 0
 
 
@@ -82,24 +82,6 @@ class Resource(Struct):
     begun: bool = False
     first_us: int = 0  # when its first interval began
     spans: list[list[int]] = []  # [start, end, size] of what is charged, in order
-
-
-class Pooled(Struct, gc=False):
-    """A charge line whose amount depends on the lines before it."""
-
-    it: Resource
-    price: Price
-    line: Sum
-
-
-class Pool(Struct):
-    """Lines of one account, scope and service period whose prices count over all of them; `cover`
-    units are committed.
-    """
-
-    service: Service
-    cover: int
-    lines: dict[Place, Pooled]
 
 
 def charge(
@@ -185,11 +167,11 @@ def count(
         return
     _book(cause, it, piece, price.position, line, (sign, quantity, 0), rows)
     key = (it.scope, service.id)
-    pool = owner.pools.get(key)
-    if pool is None:
-        pool = owner.pools[key] = Pool(service, cover, {})
-    pool.lines[it.first_us, it.id, price.position] = Pooled(it, price, line)
-    owner.unsettled[key] = pool
+    known = owner.pools.get(key)
+    if known is None:
+        known = owner.pools[key] = (service, Pool(cover))
+    touch(known[1], (it.first_us, it.id, price.position), Pooled(it, price, line))
+    owner.unsettled.add(key)
 
 
 def settle(cause: int, owner: Payer, rows: Rows) -> None:
@@ -204,18 +186,11 @@ def settle(cause: int, owner: Payer, rows: Rows) -> None:
     if not owner.unsettled:
         return
     for key in sorted(owner.unsettled):
-        pool = owner.unsettled[key]
-        left, before = pool.cover, dict[int, int]()
-        start_us = pool.service.start_us
-        for place in sorted(pool.lines):
-            one = pool.lines[place]
-            covered = min(left, one.line.quantity)
-            left -= covered
-            paid, so_far = one.line.quantity - covered, before.get(place[2], 0)
-            before[place[2]] = so_far + paid
-            delta = _moved(one.it, one.line, cost(one.price, so_far, paid))
+        service, pool = owner.pools[key]
+        piece = (service, service.start_us, service.start_us)
+        for place, one, amount in changes(pool):
+            delta = _moved(one.it, one.line, amount)
             if delta:
-                piece = (pool.service, start_us, start_us)
                 _book(cause, one.it, piece, place[2], one.line, (1, 0, delta), rows)
     owner.unsettled.clear()
 

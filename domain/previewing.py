@@ -45,7 +45,7 @@ def estimate(
     name, period_id, start_us, end_us = period
     service = Service(period_id, start_us, end_us, 1, dict(kept))
     ledger = Ledger(name, opened.currency, {})
-    payer = Payer(opened, ledger, [service], [start_us], {}, {}, {}, {})
+    payer = Payer(opened, ledger, [service], [start_us], {}, {}, {}, set())
     for used in uses:
         it = Resource(used.resource, 0, payer, used.project, 0, {}, used.scope)
         it.first_us = used.first_us

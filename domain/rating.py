@@ -187,7 +187,7 @@ class Books:
         if stream in self._accounts or not 0 <= fact.minor_digits <= PICO_DIGITS:
             raise DomainError("rating.account_invalid", f"{stream} opened twice or of odd digits")
         self._accounts[stream] = Payer(
-            *(fact, Ledger(stream, fact.currency, {}), [], [], {}, {}, {}, {})
+            *(fact, Ledger(stream, fact.currency, {}), [], [], {}, {}, {}, set())
         )
 
     def _period_opened(self, _: int, stream: str, fact: period.Opened) -> None:

@@ -1,7 +1,13 @@
 """Charge lines that cost what all lines of their pool make of them: contracts/rating.md section 10.
 
 A pool: the lines of one account, scope and service period; in order of their resources' starts,
-ids, then prices. A line: `[start, resource, price, quantity, amount, project, simulated, prepaid]`.
+ids, then prices. A line: `[start, resource, price, quantity, amount, project, simulated, prepaid,
+counted, paid]`: the last two are its quantity, and what of it is not committed, as settled last.
+
+What a line costs changes with the lines before it only where a mark lies: the units that are free,
+the end of a tier, of what is committed. A mark: `[units, place of the first line that leads beyond
+them or null, units before that line]`. Marks are moved line by line from where they were, so what
+is looked at is what they pass, and what was touched.
 """
 
 from bisect import bisect_left
@@ -11,6 +17,9 @@ from gpuaas_verify.books_prices import graduated
 from gpuaas_verify.books_spill import Spill
 
 type Key = tuple[str, ...]  # meter, model, region, state, currency, period
+type Pool = dict[str, Any]
+
+QUANTITY, AMOUNT, COUNTED, PAID = 3, 4, 8, 9
 
 
 class Pools:
@@ -18,7 +27,7 @@ class Pools:
 
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
-        self._touched: set[tuple[str, Key]] = set()
+        self._touched: dict[tuple[str, Key], list[list[Any]]] = {}  # places
 
     def add(
         self, account: str, key: Key, cover: int, begins: int, entry: list[Any], of: list[Any],
@@ -27,17 +36,22 @@ class Pools:
         """The line after its quantity moved; of: its start, resource, and the rest of it."""
         start, resource, *about = of
         pool = self._get(account, key) or {
-            "cover": cover, "begins": begins, "lines": [], "prices": {},
+            "cover": [cover, None, 0], "begins": begins, "lines": [], "prices": {}, "marks": {},
+            "odd": False,
         }  # fmt: skip
         lines, price = pool["lines"], entry[1]
         place = [start, resource, price]
-        index = bisect_left(lines, place, key=lambda line: line[:3])
+        index = _index(lines, place)
         if index == len(lines) or lines[index][:3] != place:
-            lines.insert(index, [*place, 0, 0, *about])
-        pool["prices"][str(price)] = entry
-        lines[index][3] += moved
+            lines.insert(index, [*place, 0, 0, *about, 0, 0])
+        if str(price) not in pool["prices"]:
+            pool["prices"][str(price)] = entry
+            pool["marks"][str(price)] = [[units, None, 0] for units in _bounds(entry)]
+        lines[index][QUANTITY] += moved
         self._put(account, key, pool)
-        self._touched.add((account, key))
+        touched = self._touched.setdefault((account, key), [])
+        if place not in touched[-1:]:
+            touched.append(place)
         line: list[Any] = lines[index]
         return line
 
@@ -48,16 +62,14 @@ class Pools:
         moved = []
         for account, key in sorted(self._touched):
             pool = self._get(account, key)
-            left, used = pool["cover"], dict.fromkeys(pool["prices"], 0)
-            for line in pool["lines"]:
-                price, quantity = str(line[2]), line[3]
-                above = max(quantity - left, 0)
-                left = max(left - quantity, 0)
-                due = graduated(pool["prices"][price], used[price], above)
-                used[price] += above
-                if due != line[4]:
-                    moved.append((account, key, pool["begins"], line, due - line[4]))
-                    line[4] = due
+            places = self._touched[account, key]
+            pool["odd"] |= any(
+                pool["lines"][_index(pool["lines"], place)][QUANTITY] < 0 for place in places
+            )
+            for line, due in _whole(pool) if pool["odd"] else _part(pool, places):
+                if due != line[AMOUNT]:
+                    moved.append((account, key, pool["begins"], line[:COUNTED], due - line[AMOUNT]))
+                    line[AMOUNT] = moved[-1][3][AMOUNT] = due
             self._put(account, key, pool)
         self._touched.clear()
         return moved
@@ -67,3 +79,90 @@ class Pools:
 
     def _put(self, account: str, key: Key, pool: Any) -> None:
         self._spill.put("pool", account, "\x00".join(key), pool)
+
+
+def _index(lines: list[list[Any]], place: list[Any]) -> int:
+    return bisect_left(lines, place, key=lambda line: line[:3])
+
+
+def _bounds(entry: list[Any]) -> list[int]:
+    """Of the units of an entry those at which others begin to cost something else."""
+    if entry[4] is None:
+        return []
+    free, tiers, _ = entry[4]
+    return [free, *(free + up_to for up_to, _ in tiers if up_to is not None)]
+
+
+def _whole(pool: Pool) -> list[tuple[list[Any], int]]:
+    """Every line and what is due for it, one after the other."""
+    left, used, found = pool["cover"][0], dict.fromkeys(pool["prices"], 0), []
+    for line in pool["lines"]:
+        price, quantity = str(line[2]), line[QUANTITY]
+        covered = min(left, quantity)
+        left -= covered
+        above = quantity - covered
+        found.append((line, graduated(pool["prices"][price], used[price], above)))
+        used[price] += above
+    return found
+
+
+def _part(pool: Pool, places: list[list[Any]]) -> list[tuple[list[Any], int]]:
+    """The lines that may cost something else now, in order, and what is due for each."""
+    lines, cover = pool["lines"], pool["cover"]
+    seen = {_index(lines, place) for place in places}
+    if cover[0]:
+        for index in seen:
+            if cover[1] is None or lines[index][:3] < cover[1]:
+                cover[2] += lines[index][QUANTITY] - lines[index][COUNTED]
+        seen |= _walk(lines, cover, QUANTITY, None)
+    prices = set()
+    for index in seen:
+        line = lines[index]
+        prices.add(line[2])
+        line[COUNTED], paid = line[QUANTITY], line[QUANTITY]
+        if cover[0] and (cover[1] is None or line[:3] < cover[1]):
+            paid = 0
+        elif cover[0] and line[:3] == cover[1]:
+            paid -= cover[0] - cover[2]
+        for mark in pool["marks"][str(line[2])]:
+            if mark[1] is None or line[:3] < mark[1]:
+                mark[2] += paid - line[PAID]
+        line[PAID] = paid
+    for price in prices:
+        for mark in pool["marks"][str(price)]:
+            seen |= _walk(lines, mark, PAID, price)
+    return [(lines[index], _due(pool, lines[index])) for index in sorted(seen)]
+
+
+def _walk(lines: list[list[Any]], mark: list[Any], what: int, price: int | None) -> set[int]:
+    """The mark lies where it belongs; the lines of the entry (null: all) that it has passed."""
+    units, place, before = mark
+    index = len(lines) if place is None else _index(lines, place)
+    passed = {index}
+    while before > units:
+        index -= 1
+        if price is None or lines[index][2] == price:
+            before -= lines[index][what]
+            passed.add(index)
+    while index < len(lines):
+        if price is None or lines[index][2] == price:
+            passed.add(index)
+            if before + lines[index][what] > units:
+                break
+            before += lines[index][what]
+        index += 1
+    mark[1:] = [lines[index][:3] if index < len(lines) else None, before]
+    return passed - {len(lines)}
+
+
+def _due(pool: Pool, line: list[Any]) -> int:
+    """What the line costs: some units before it in the same tier stand for all of them."""
+    entry, before = pool["prices"][str(line[2])], 0
+    for units, place, sum_ in pool["marks"][str(line[2])]:
+        if place is None or line[:3] < place:
+            break
+        if line[:3] == place:
+            before = sum_
+            break
+        before = units
+    return graduated(entry, before, line[PAID])
