@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from domain.errors import DomainError
-from domain.facts import TAGS, decode_fact, encode_fact, tag_of
+from domain.facts import decode_fact, encode_fact, tag_of
 from evidence.append import Append, Bulk, Write
 from evidence.private import SALT_BYTES, PrivateValue
 from gpuaas_verify import strict
@@ -43,7 +43,6 @@ _CELL: Final = Layout(">i").pack
 
 _salts: Final[list[bytes]] = []
 _orgs: Final[set[str]] = set()
-_FORMS: Final = {tag: form for tag in TAGS if (form := form_of(tag))}
 # Facts whose kind of stream, of the platform or of an organization, was found right for them.
 _owned: Final[set[tuple[str, tuple[str, bool]]]] = set()
 _actors: Final[set[str]] = set()
@@ -167,7 +166,7 @@ def fact_bytes(fact: Struct) -> tuple[str, bytes]:
         raise DomainError("entry.refused", f"{tag}: {error}", {"tag": tag}) from error
     # The verifier's own form of such a fact says more than the checks below, and sooner; only
     # what became null must be looked at again. No form has a character beyond ASCII.
-    form = _FORMS.get(tag)
+    form = form_of(tag)
     if form and form.fullmatch(raw.decode("latin-1") + "}") and raw.find(b"null") < 0:
         return tag, raw
     check_strict(raw, tag)

@@ -7,10 +7,11 @@ test holds the two against each other.
 """
 
 import re
+from functools import cache
 from typing import Final, NamedTuple
 
 from gpuaas_verify import entry
-from gpuaas_verify.facts import OPENED, PLATFORM_KINDS, SHAPES, Shape
+from gpuaas_verify.facts import OPENED, PLATFORM_KINDS, SHAPES
 
 _INT = r"(?:0|-?[1-9][0-9]{0,37})"
 _TEXT = r'"[ !#-\[\]-~]*"'
@@ -66,20 +67,17 @@ class _Form(NamedTuple):
     fact: re.Pattern[str]
 
 
-def _form(shape: Shape) -> _Form | None:
+@cache
+def _form(tag: str) -> _Form | None:
+    """Compiled when a tag is first met: all of them at once would take longer than most errands."""
+    shape = SHAPES.get(tag)
+    if shape is None or tag == OPENED:
+        return None
     values = [_VALUES.get(suffix) for suffix in shape.suffixes]
     if None in values:
         return None
     fields = ",".join(f'"{key}":{value}' for key, value in zip(shape.keys, values, strict=True))
     return _Form(shape.kinds, re.compile(rf"\{{{fields}\}}\}}"))
-
-
-def _forms() -> dict[str, _Form]:
-    formed = {tag: _form(shape) for tag, shape in SHAPES.items() if tag != OPENED}
-    return {tag: form for tag, form in formed.items() if form is not None}
-
-
-_FORMS = _forms()
 
 
 def scan(raw: bytes) -> Seen | None:
@@ -95,7 +93,7 @@ def scan(raw: bytes) -> Seen | None:
     if envelope is None:
         return None
     seen = Seen._make(envelope.groups())
-    form = _FORMS.get(seen.tag)
+    form = _form(seen.tag)
     if form is None or form.fact.fullmatch(text, envelope.end()) is None:
         return None
     kind, org = seen.kind, seen.org
@@ -106,8 +104,10 @@ def scan(raw: bytes) -> Seen | None:
     return seen
 
 
+@cache
 def form_of(tag: str) -> re.Pattern[str] | None:
     """What all facts of that tag, with the entry's closing bracket after them, match; None for an
     irregular one.
     """
-    return _FORMS[tag].fact if tag in _FORMS else None
+    form = _form(tag)
+    return form.fact if form is not None else None
