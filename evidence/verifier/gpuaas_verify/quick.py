@@ -67,11 +67,14 @@ class _Form(NamedTuple):
     fact: re.Pattern[str]
 
 
+_SHAPES: Final = {tag: shape for tag, shape in SHAPES.items() if tag != OPENED}
+
+
 @cache
 def _form(tag: str) -> _Form | None:
     """Compiled when a tag is first met: all of them at once would take longer than most errands."""
-    shape = SHAPES.get(tag)
-    if shape is None or tag == OPENED:
+    shape = _SHAPES.get(tag)
+    if shape is None:
         return None
     values = [_VALUES.get(suffix) for suffix in shape.suffixes]
     if None in values:
