@@ -12,6 +12,7 @@
 - `quotas`: turns of 256 clients at once on one quota, judged from the log
 - `purses`: living stacks of prepaid accounts, thirty seconds of kills each
 - `wallets`: prepaid accounts in the pure simulator, with credit for some twenty hours each
+- `trace`: the whole trace under three price books, every line against the oracle
 - `prices`: accounts of 24 closed months of late, voided and re-priced use, against the oracle
 - `schedules`: of leases, epochs and fences in the pure simulator
 - `softdog`: the node's watchdog on a user-mode Linux that the kernel resets (Debian:
@@ -39,6 +40,7 @@ import uvloop
 
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
+from api.replay.input import read_trace
 from gpuaas_verify.note import Vkey
 from tests.bench.bench_log import fresh_database
 from tests.fleet_model import explored
@@ -52,6 +54,7 @@ from tests.property.price_world import repriced
 from tests.quota_crowd import crowded, require_held
 from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
+from tests.trace_books import BOOKS, require_the_oracles
 from tests.wallet_kills import purses_hold
 from tests.wallet_sim import lived
 
@@ -183,6 +186,17 @@ def prices(_folder: Path, count: int, first: int) -> Iterator[str]:
                 yield f"prices of {done} accounts; the last one has {lines} lines"
 
 
+def trace(_folder: Path, count: int, _first: int) -> Iterator[str]:
+    """Each of the trace's two files of tasks under so many of the books."""
+    data = _shared() / "data"
+    for tasks in ("pods.csv", "pods_spec.csv"):
+        files = (data / "openb" / "nodes.csv", data / "openb" / tasks, data / "prices/openb.csv")
+        whole = read_trace(*files, "2025-01-01T00:00:00Z", "UTC")
+        for name in BOOKS[:count]:
+            lines = require_the_oracles(whole, name)
+            yield f"{tasks} {name}: {lines} lines of {len(whole.tasks)} tasks are the oracle's"
+
+
 def schedules(_folder: Path, count: int, first: int) -> Iterator[str]:
     """On all cores; a line each ten thousand or so, the sums at the end."""
     sums: Counter[str] = Counter()
@@ -222,6 +236,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "quotas": (quotas, 1_000_000),
     "purses": (purses, 20),
     "wallets": (wallets, 10_000),
+    "trace": (trace, len(BOOKS)),
     "prices": (prices, 2_000),
     "schedules": (schedules, 1_000_000),
     "softdog": (softdog, 1),
