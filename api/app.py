@@ -153,6 +153,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     sources.list_sources,
     sources.show_source,
     readings.take_readings,
+    readings.complete_readings,
     readings.list_quarantined,
     prices.publish_price,
     prices.list_prices,

@@ -11,7 +11,7 @@ from api.services import services_of
 from api.viewing import page, viewed
 from contracts.http import Page
 from contracts.http_usage import QuarantinedReading
-from contracts.usage import Batch, Taken
+from contracts.usage import Batch, Complete, Completed, Taken
 from projections import readings_read
 
 
@@ -26,6 +26,18 @@ async def take_readings(request: FrontRequest, data: JSONBody[Batch]) -> Respons
     taken = await services.desk.take(data)
     headers = {} if taken.position is None else {"Log-Position": str(taken.position)}
     return Response(taken, headers=headers)
+
+
+@post("/v1/readings/complete", opt={"public": True}, status_code=200)
+async def complete_readings(request: FrontRequest, data: JSONBody[Complete]) -> Response[Completed]:
+    """A source has told all until then: periods that end before need not wait for it. No token: it
+    is signed. Said again, or less, it changes nothing.
+    """
+    services = services_of(request)
+    await services.fresh(request)
+    done = await services.desk.completions.take(data)
+    headers = {} if done.position is None else {"Log-Position": str(done.position)}
+    return Response(done, headers=headers)
 
 
 @get("/v1/readings/quarantined")

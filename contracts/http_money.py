@@ -106,7 +106,7 @@ class Usage(Given, frozen=True):
 
 
 class Period(Given, frozen=True):
-    """`missing`: nodes that had not spoken when it was closed."""
+    """`missing`: nodes and sources that had not told all of it when it was closed."""
 
     id: str
     account: str

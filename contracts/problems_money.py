@@ -69,6 +69,7 @@ reading.conflict|409|Another reading has this key|Send new readings under new nu
 reading.epoch_over|409|An earlier epoch takes nothing new|Go on in the latest epoch, or begin a higher one.
 reading.gap|409|Numbers are missing|Send from the expected number on.
 reading.in_future|409|It has not happened yet|Send it again when its time is over; check the clock.
+reading.incomplete|409|Not all of it is sealed|Send the readings first, then name the last number of a batch and its chain.
 reading.invalid|400|Not a reading of its meter|Send what the meter counts, with exactly its dimensions.
 reading.malformed|400|Not a batch of readings|Send canonical JSON of contracts/usage.py, at most 64 KiB.
 reading.no_meter|409|No such meter for this source|Register the meter, and the source for it.

@@ -20,6 +20,7 @@ from contracts.http import Given
 from contracts.signing import FleetError, decode, opened, unbase64, verify
 
 FORMAT: Final = "gpuaas-usage/1"
+COMPLETE: Final = "gpuaas-usage-complete/1"
 MOST_READINGS: Final = 500
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -70,6 +71,28 @@ class Batch(Struct, frozen=True, forbid_unknown_fields=True):
         return self.first + len(self.readings) - 1
 
 
+class Complete(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of the time before `until_us` the source has nothing to say behind reading `sequence` of the
+    epoch (0: behind none), whose chain this is. What it says all the same is taken as late.
+    """
+
+    format: Literal["gpuaas-usage-complete/1"]
+    source: SourceId
+    epoch: Number
+    sequence: Annotated[int, Meta(ge=0, le=2**53)]
+    chain: Hex64
+    until_us: Moment
+    sig: Signature
+
+
+class Completed(Given, frozen=True):
+    """Until when the source has told all; `position` of the fact that says so (null: it stood)."""
+
+    source: str
+    until_us: int
+    position: int | None
+
+
 class Taken(Given, frozen=True):
     """Every reading up to `sequence` is sealed, the last new one by `position` (null: none was
     new). `chain`: the head that the next reading is chained to.
@@ -86,7 +109,8 @@ class Taken(Given, frozen=True):
 
 class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     """What a node hears of a batch on NATS. `code` empty: every reading up to `sequence` is sealed.
-    Else it was refused; for `reading.gap` `sequence` is the last one before the gap.
+    Else it was refused; for `reading.gap` `sequence` is the last one before the gap. Of a word that
+    all is told: `first` 0, `sequence` as it named it.
     """
 
     format: Literal["gpuaas-usage-answer/1"]
@@ -105,9 +129,32 @@ def open_batch(raw: bytes) -> Batch:
     return decode(raw, Batch, "reading.malformed", canonical=False)
 
 
+def open_word(raw: bytes) -> Batch | Complete:
+    """What a node publishes: readings, or that it has told all.
+
+    Raises: FleetError reading.malformed.
+    """
+    try:
+        return open_batch(raw)
+    except FleetError as refused:
+        try:
+            return decode(raw, Complete, "reading.malformed", canonical=False)
+        except FleetError:
+            raise refused from None
+
+
 def open_answer(raw: bytes, key: str) -> Answer:
     """What the control plane answered. Raises: FleetError answer.forged."""
     return decode(opened(raw, key, "answer.forged"), Answer, "answer.forged")
+
+
+class _SignedComplete(Struct, frozen=True):
+    format: str
+    source: str
+    epoch: int
+    sequence: int
+    chain: str
+    until_us: int
 
 
 class _Signed(Struct, frozen=True):
@@ -157,6 +204,21 @@ def check_signature(batch: Batch, key: str) -> None:
     verify(key, unbase64(batch.sig, "reading.unsigned"), text, "reading.unsigned")
 
 
+def complete_text(source: str, epoch: int, sequence: int, chain: str, until_us: int) -> bytes:
+    """What is signed to say that all is told until then."""
+    said = _SignedComplete(COMPLETE, source, epoch, sequence, chain, until_us)
+    return msgspec.json.encode(said)
+
+
+def check_complete(said: Complete, key: str) -> None:
+    """Nothing when it is signed by `key` (hex).
+
+    Raises: FleetError reading.unsigned.
+    """
+    text = complete_text(said.source, said.epoch, said.sequence, said.chain, said.until_us)
+    verify(key, unbase64(said.sig, "reading.unsigned"), text, "reading.unsigned")
+
+
 class Reporter:
     """A source's side: numbers, chains and signs. Keep `sequence` and `head` durable, or begin a
     higher epoch.
@@ -180,3 +242,10 @@ class Reporter:
         text = signed_text(self.source, self.epoch, self.sequence, self.head.hex())
         sig = base64.b64encode(self._key.sign(text)).decode("ascii")
         return Batch(FORMAT, self.source, self.epoch, first, readings, self.head.hex(), sig)
+
+    def complete(self, until_us: int) -> Complete:
+        """That all so far is all until then; sent once every batch is taken."""
+        chain = self.head.hex()
+        text = complete_text(self.source, self.epoch, self.sequence, chain, until_us)
+        sig = base64.b64encode(self._key.sign(text)).decode("ascii")
+        return Complete(COMPLETE, self.source, self.epoch, self.sequence, chain, until_us, sig)

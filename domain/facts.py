@@ -52,6 +52,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.ledger.batch_sealed.v1": sealing.TransfersSealed,
     "gpuaas.usage.batch_sealed.v1": sealing.ReadingsSealed,
     "gpuaas.usage.reading_quarantined.v1": sealing.ReadingQuarantined,
+    "gpuaas.usage.source_completed.v1": sealing.SourceCompleted,
     "gpuaas.access.token_issued.v1": access.TokenIssued,
     "gpuaas.access.granted.v1": grant.Granted,
     "gpuaas.access.certificate_issued.v1": grant.CertificateIssued,

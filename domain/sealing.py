@@ -66,3 +66,19 @@ class ReadingQuarantined(
     refused: str
     reading: str
     decided_us: int
+
+
+class SourceCompleted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.usage.source_completed.v1"
+):
+    """A source's signed word: of the time before `until_us` it has nothing to say behind that
+    reading.
+    """
+
+    source: str
+    epoch: int
+    sequence: int
+    chain: str
+    until_us: int
+    sig: str
+    decided_us: int

@@ -8,7 +8,7 @@ from evidence.append import Append, Write
 from evidence.log import EventLog
 from projections.duties import Billed, Duties
 from projections.months import TZDATA, command_id, month_after, period_id
-from projections.sources import Sources
+from projections.sources import Silent, Sources
 
 ACTOR: Final = "system-periods"
 GRACE_US: Final = 3_600_000_000
@@ -28,7 +28,7 @@ async def keep_periods(
     and the one after it are always open, local months of the account's zone. A period is closed
     as soon as every source of its account has spoken after its end, at the latest `grace_us` after
     it: then the silent ones are named, and what they attest later lands in the next one, marked.
-    Readings say no such thing, so with a meter of readings, or without `sources`, the grace passes.
+    Without `sources` the grace passes.
 
     Two at once are harmless: a period's stream follows from (account, sequence), so one loses by
     its expected version and finds the other's fact on the next fold.
@@ -46,8 +46,10 @@ async def keep_periods(
         opened = running.opened
         if opened.end_us > now_us:
             continue
-        missing = () if sources is None else sources.silent(opened.account, opened.end_us)
-        whole = sources is not None and not missing and not sources.readings
+        missing: tuple[Silent, ...] = ()
+        if sources is not None:
+            missing = sources.silent(opened.account, opened.start_us, opened.end_us)
+        whole = sources is not None and not missing
         if whole or opened.end_us + grace_us <= now_us:
             done += await close_period(log, duties, running.stream, now_us, missing)
     return done
@@ -58,7 +60,7 @@ async def close_period(
     duties: Duties,
     stream: str,
     now_us: int,
-    missing: tuple[tuple[str, int], ...] = (),
+    missing: tuple[Silent, ...] = (),
 ) -> int:
     """Closes a period that is over, without those that are missing, whose streams have come just so
     far; 0 when it is closed already, somebody was faster, or one of them spoke.
@@ -73,10 +75,11 @@ async def close_period(
     if later == running.opened:
         # Somebody else opened the next one just now: it is closed after the next fold.
         return 0
-    command = period.Close(later, now_us, tuple(name for name, _ in missing))
+    command = period.Close(later, now_us, tuple(one.name for one in missing))
     facts = period.decide(command, period.Running(running.opened))
     write = Write(stream, running.org, running.version, tuple(facts))
-    return await _append(log, write, f"close\n{stream}", missing)
+    reads = tuple((one.stream, one.version) for one in missing)
+    return await _append(log, write, f"close\n{stream}", reads)
 
 
 async def _open_ahead(

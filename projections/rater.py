@@ -161,7 +161,9 @@ class Rater:
     ) -> tuple[list[RatedInterval], list[Transfer]]:
         if isinstance(fact, ReadingsSealed):
             rows = read_rows(self._conn, fact.table, fact.first_row, fact.count)
-            return self.books.read(position, [_READING(raw) for _, raw in rows])
+            readings = [_READING(raw) for _, raw in rows]
+            self.sources.reported(readings)
+            return self.books.read(position, readings)
         return self.books.apply(position, stream, fact)
 
     async def _find_streams(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from api.metering.completing import Completions
 from api.metering.known import Known
 from api.metering.repeats import ACTOR, Repeats
 from api.reads import Reads, reached
@@ -73,6 +74,7 @@ class Desk:
         self._now_us = now_us
         self._known = Known(log, reads)
         self._repeats = Repeats(log, reads, now_us)
+        self.completions = Completions(log, reads, self._known, now_us)
         self._queue: list[_Waiting] = []
         self._work: asyncio.Task[None] | None = None
         self._at: _Tail | None = None

@@ -96,14 +96,14 @@ async def _of_node(ear: Ear, messages: list[Msg]) -> None:
     for message in messages:
         try:
             node = fleet.node_of(message.subject)
-            batch = usage.open_batch(message.data)
+            said = usage.open_word(message.data)
         except FleetError:
             await message.ack()  # nobody's word: there is nobody to answer
             continue
-        if batch.source != node:
+        if said.source != node:
             await message.ack()
             continue
-        answer = await _answer(ear.desk, batch)
+        answer = await _answer(ear.desk, said)
         if answer is None:
             await message.nak(delay=_LATER_S)
             continue
@@ -111,16 +111,19 @@ async def _of_node(ear: Ear, messages: list[Msg]) -> None:
         await message.ack()
 
 
-async def _answer(desk: Desk, batch: usage.Batch) -> usage.Answer | None:
+async def _answer(desk: Desk, said: usage.Batch | usage.Complete) -> usage.Answer | None:
     """None: not now."""
     code, sequence = "", None
     try:
-        sequence = (await desk.take(batch)).sequence
+        if isinstance(said, usage.Batch):
+            sequence = (await desk.take(said)).sequence
+        else:
+            await desk.completions.take(said)
+            sequence = said.sequence
     except DomainError as error:
         if error.code.startswith(_PASSING):
             return None
         code, expected = error.code, error.facts.get("expected")
         sequence = expected - 1 if isinstance(expected, int) else None
-    return usage.Answer(
-        "gpuaas-usage-answer/1", batch.source, batch.epoch, batch.first, sequence, code
-    )
+    first = said.first if isinstance(said, usage.Batch) else 0
+    return usage.Answer("gpuaas-usage-answer/1", said.source, said.epoch, first, sequence, code)

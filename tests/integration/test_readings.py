@@ -25,7 +25,7 @@ from api.metering.desk import Desk
 from api.metering.hearing import Ear, ensure_stream, hear
 from contracts import fleet, usage
 from contracts.signing import public_hex
-from contracts.usage import Batch, Reporter
+from contracts.usage import Batch, Complete, Reporter
 from domain.errors import DomainError
 from evidence.reader import read_entries, read_rows
 from evidence.storage import Storage
@@ -84,14 +84,14 @@ async def until(instant_us: int) -> None:
     await asyncio.sleep(max(0, instant_us - time.time_ns() // 1000) / 1_000_000)
 
 
-async def settled(stage: Stage, storage: Storage, database: Database) -> None:
-    """Everything is rated; what is over is closed and invoiced."""
+async def settled(stage: Stage, storage: Storage, database: Database, grace_us: int = HOUR) -> None:
+    """Everything is rated; what is over and whole, or out of grace, is closed and invoiced."""
     with psycopg.connect(database.app_url, autocommit=True) as conn:
         rater = Rater(conn, stage.services.log)
         for _ in range(4):
             await rater.catch_up()
             now = time.time_ns() // 1000
-            await keep_periods(stage.services.log, rater.duties, now, 0)
+            await keep_periods(stage.services.log, rater.duties, now, grace_us, rater.sources)
             await finalize_due(stage.services.log, rater, storage, now)
 
 
@@ -119,7 +119,11 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
             assert shown.json()["reached"]["sequence"] == 80
             await until(began + lives + 500_000)
             await settled(stage, stack.storage, database)
+            await told_all(stage, app)
+            await settled(stage, stack.storage, database)
             await stage.views()
+            [first, _, _] = (await stage.get("/v1/periods")).json()["items"]
+            assert (first["state"], first["missing"]) == ("closed", [])
             [invoice] = (await stage.get("/v1/invoices")).json()["items"]
             tokens = sum(range(80))
             filed = (await stage.get(f"/v1/invoices/{invoice['id']}/file")).json()
@@ -146,6 +150,42 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
     claims = verified(tmp_path / "bundle.tar", stack.vkey_text)
     assert claims["books"]["state"] == claims["invoices"]["state"] == "checked"
     assert claims["rows"]["count"] >= 82
+
+
+async def told_all(stage: Stage, app: TokenMeter) -> None:
+    """The period is over and waits for the source; once that has told all, it need not. What it
+    cannot say is refused; said again, or less, it is one fact.
+    """
+    await stage.views()
+    periods = (await stage.get("/v1/periods")).json()["items"]
+    assert {one["state"] for one in periods} == {"open"}
+    of, now = app.reporter, now_us()
+    assert of is not None
+    ahead = Reporter(app.key, of.source, 1, of.sequence + 1, of.head)
+    other = Reporter(app.key, of.source, 1, of.sequence, b"c" * 32)
+    for said, status, code in (
+        (of.complete(now + HOUR), 409, "reading.in_future"),
+        (ahead.complete(now), 409, "reading.incomplete"),
+        (other.complete(now), 409, "reading.incomplete"),
+        (replace(of.complete(now), until_us=now - 1), 401, "reading.unsigned"),
+        (replace(of.complete(now), source=of.source[:-1] + "0"), 404, "source.unknown"),
+        (replace(of.complete(now), sequence=-1), 400, "request.invalid"),
+    ):
+        if said.source != of.source and of.source.endswith("0"):
+            continue
+        await expect(await complete(stage.client, said), status, code)
+    word = of.complete(now)
+    both = await asyncio.gather(*(complete(stage.client, word) for _ in range(2)))
+    again = [*both, await complete(stage.client, of.complete(now - 1))]
+    found = [one.json() for one in again]
+    assert {one["until_us"] for one in found} == {now}
+    assert [one["position"] is None for one in found].count(False) == 1
+
+
+async def complete(client: httpx.AsyncClient, said: Complete) -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    raw = msgspec.json.encode(said)
+    return await client.post("/v1/readings/complete", content=raw, headers=headers)
 
 
 def test_what_is_refused_is_named_and_seals_nothing(

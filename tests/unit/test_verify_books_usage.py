@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.signing import public_hex
 from contracts.usage import Batch, Reading, Reporter
-from domain import meter, node, pricebook, project, sealing, source
+from domain import meter, node, period, pricebook, project, sealing, source
 from domain.identity import Doubled, Revoked
 from domain.words import Gpu, Private
 from gpuaas_verify.books import Books
@@ -455,3 +455,121 @@ def test_what_is_in_quarantine_has_a_sealed_key_and_another_payload() -> None:
         other = Told(list(told.facts), rows=told.rows)
         other.add(stream("usage", 2), sealing.ReadingQuarantined(*wrong, "", 0))
         refused(other, "books.quarantined", place)
+
+
+def told_all(until_us: int = 5, **changed: Any) -> sealing.SourceCompleted:
+    """The source's word after one batch of one reading."""
+    reporter = Reporter(KEY, SOURCE, 1)
+    reporter.batch((reading(1),))
+    return word(reporter, until_us, **changed)
+
+
+def word(reporter: Reporter, until_us: int, **changed: Any) -> sealing.SourceCompleted:
+    said = reporter.complete(until_us)
+    names = ("source", "epoch", "sequence", "chain", "until_us", "sig")
+    fact = {name: getattr(said, name) for name in names}
+    return sealing.SourceCompleted(**{**fact, "decided_us": 100, **changed})
+
+
+def completed(*facts: sealing.SourceCompleted) -> Told:
+    told = world()
+    told.seal(said(reading(1)))
+    for fact in facts:
+        told.add(stream("usage", 3), fact)
+    return told
+
+
+def test_a_source_that_has_told_all_is_believed() -> None:
+    """Ever later; of what is sealed, of what was before more came, of an epoch without readings."""
+    told = completed(told_all(5), told_all(6))
+    more = Reporter(KEY, SOURCE, 1)
+    more.batch((reading(1),))
+    told.seal(rows_of(more.batch((reading(1),))))
+    told.add(stream("usage", 3), told_all(7))
+    told.add(stream("usage", 3), word(more, 8))
+    told.add(stream("usage", 3), word(Reporter(KEY, SOURCE, 9), 100))
+    assert charged(told)
+    told = world()
+    told.add(stream("usage", 3), word(Reporter(KEY, SOURCE, 1), 5))
+    assert charged(told) == []
+
+
+OTHERS = Reporter(OTHER, SOURCE, 1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "place"),
+    [
+        ((word(Reporter(KEY, stream("source", 9), 1), 5),), "source", "source"),
+        ((told_all(sig=OTHERS.complete(5).sig),), "signed", "sig"),
+        ((told_all(until_us=6, sig=told_all(5).sig),), "signed", "sig"),
+        ((told_all(6), told_all(6)), "completed", "until_us"),
+        ((told_all(6), told_all(5)), "completed", "until_us"),
+        ((told_all(101),), "completed", "until_us"),
+        ((told_all(0),), "completed", "until_us"),
+        ((word(Reporter(KEY, SOURCE, 1, 2, b"c" * 32), 5),), "completed", "sequence"),
+        ((word(Reporter(KEY, SOURCE, 1, 1, b"c" * 32), 5),), "completed", "sequence"),
+        ((word(Reporter(KEY, SOURCE, 2, 1, b"c" * 32), 5),), "completed", "sequence"),
+        ((word(Reporter(KEY, SOURCE, 2, 0, b"c" * 32), 5),), "completed", "sequence"),
+        ((word(Reporter(KEY, SOURCE, 0), 5),), "completed", "sequence"),
+        ((word(Reporter(KEY, SOURCE, 1, -1, b"c" * 32), 5),), "completed", "sequence"),
+    ],
+)
+def test_a_word_that_cannot_be_is_refused(facts: Any, code: str, place: str) -> None:
+    """Another's, not signed, not of what is sealed, not later than before, or ahead."""
+    refused(completed(*facts), f"books.{code}", place)
+
+
+def test_who_is_revoked_has_nothing_to_say() -> None:
+    """Neither readings nor that these are all."""
+    told = completed()
+    told.add(SOURCE, source.Revoked("x", 0))
+    told.add(stream("usage", 3), told_all())
+    refused(told, "books.source", "source")
+
+
+def missed(told: Told, *names: str) -> Told:
+    told.add(stream("period", 1), period.SourcesMissing(names, 0))
+    return told
+
+
+def test_a_source_is_missing_until_it_has_told_all_of_the_period() -> None:
+    """One of the account's, that may report; a node by its readings too."""
+    charged(missed(completed(), SOURCE))
+    early = told_all(MONTH - 1, decided_us=MONTH)
+    charged(missed(completed(early), SOURCE))
+    whole = told_all(MONTH, decided_us=MONTH)
+    refused(missed(completed(whole), SOURCE), "books.missing", "sources")
+    refused(missed(completed(), stream("source", 9)), "books.missing", "sources")
+    told = completed()
+    told.add(SOURCE, source.Revoked("x", 0))
+    refused(missed(told, SOURCE), "books.missing", "sources")
+    told = completed()
+    told.account(2)
+    made = project.Created(ORG, stream("department", 1), stream("account", 2), Private("0" * 64), 0)
+    told.add(stream("project", 2), made)
+    other = source.Registered(ORG, stream("project", 2), public_hex(OTHER), ("tok",), 0)
+    told.add(stream("source", 2), other)
+    refused(missed(told, stream("source", 2)), "books.missing", "sources")
+
+
+def test_a_node_is_missing_as_long_as_its_readings_may_come() -> None:
+    """Its leases say nothing of them."""
+    told = world()
+    runtime_id = a_node(told)
+    told.anchor(NODE, 1, 0, 0)
+    told.lease(NODE, [], MONTH)
+    refused(missed(told, NODE), "books.missing", "sources")
+    for until_us, missing in ((MONTH - 1, True), (MONTH, False)):
+        told = world()
+        runtime_id = a_node(told)
+        told.anchor(NODE, 1, 0, 0)
+        told.lease(NODE, [], MONTH)
+        reporter = Reporter(OTHER, NODE, 1)
+        told.seal(rows_of(reporter.batch((reading(1, resource=runtime_id),))))
+        told.add(stream("usage", 3), word(reporter, until_us, decided_us=MONTH))
+        missed(told, NODE)
+        if missing:
+            charged(told)
+        else:
+            refused(told, "books.missing", "sources")

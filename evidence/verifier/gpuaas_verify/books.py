@@ -31,6 +31,7 @@ from gpuaas_verify.books_holdings import Holdings
 from gpuaas_verify.books_invoice import Invoicing
 from gpuaas_verify.books_life import Lives
 from gpuaas_verify.books_metered import Metered
+from gpuaas_verify.books_missing import Watermarks
 from gpuaas_verify.books_rating import RATED, TRANSFER, Charging
 from gpuaas_verify.books_shape import check_shape
 from gpuaas_verify.books_spill import Spill
@@ -134,6 +135,7 @@ class Books:
             **holdings.handlers(),
             **volumes.handlers(),
             **self._taxing.handlers(),
+            **Watermarks(self._spill, self._charging).handlers(),
             **self._wallets.handlers(),
             "gpuaas.node.enrolled.v1": enrolled,
             "gpuaas.account.opened.v1": self._account_opened,

@@ -43,6 +43,10 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     "gpuaas.usage.reading_quarantined.v1": _shape(
         "epoch sequence decided_us", "source epoch sequence kept refused reading decided_us"
     ),
+    "gpuaas.usage.source_completed.v1": _shape(
+        "epoch sequence until_us decided_us",
+        "source epoch sequence chain until_us sig decided_us",
+    ),
     "gpuaas.meter.registered.v2": _shape(
         "divisor registered_us",
         "meter unit divisor aggregation dimensions registered_us",

@@ -41,7 +41,6 @@ class Taxing:
             "gpuaas.seller.credited.v1": lambda at, entry, fact: self._numbered(
                 at, entry, ("credit", fact["credit_note"]), fact["sequence"]
             ),
-            "gpuaas.period.sources_missing.v1": self._missing,
             "gpuaas.account.taxed.v1": self._taxed,
             "gpuaas.invoice.finalized.v2": self._finalized,
             "gpuaas.credit_note.ordered.v1": self._ordered,
@@ -125,19 +124,6 @@ class Taxing:
         seller[kind] += 1
         self._spill.put("seller", "", entry["stream"], seller)
         self._spill.delete("unnumbered", kind, name)
-
-    def _missing(self, position: int, entry: Row, fact: Row) -> None:
-        """Nodes that are silent: each, in order, has said nothing since the end of the period."""
-        found = self._spill.get("period", "", entry["stream"])
-        if found is None:
-            raise Invalid("books.period", "never opened", position=position, field="stream")
-        _, _, end, closed = self._charging.period(position, found[0], entry["stream"])
-        sources = fact["sources"]
-        nodes = [self._spill.get("node", "", name) for name in sources]
-        silent = all(node is not None and node["seen"] < end for node in nodes)
-        if closed is not None or not silent or sources != sorted(set(sources)):
-            raise Invalid("books.missing", "not so", position=position, field="sources")
-        self._spill.put("missing", "", entry["stream"], sources)
 
     # -- invoices ------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from gpuaas_verify.errors import Invalid
 from gpuaas_verify.note import strict_b64
 
 FORMAT = "gpuaas-usage/1"
+COMPLETE = "gpuaas-usage-complete/1"
 
 
 def beginning(source: str, epoch: int) -> str:
@@ -40,9 +41,20 @@ def is_signed(row: dict[str, Any], chain: str, key: str) -> bool:
         "sequence": row["sequence"],
         "chain": chain,
     }
+    return _verifies(said, row["sig"], key) and row["chain"] == chain
+
+
+def is_complete(fact: dict[str, Any], key: str) -> bool:
+    """Whether this key has signed that all is told until then."""
+    names = ("source", "epoch", "sequence", "chain", "until_us")
+    said = {"format": COMPLETE, **{name: fact[name] for name in names}}
+    return _verifies(said, fact["sig"], key)
+
+
+def _verifies(said: dict[str, Any], sig: str, key: str) -> bool:
     try:
         public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
-        public.verify(strict_b64(row["sig"]), strict.encode(said))
+        public.verify(strict_b64(sig), strict.encode(said))
     except (Invalid, InvalidSignature, ValueError):
         return False
-    return row["chain"] == chain
+    return True

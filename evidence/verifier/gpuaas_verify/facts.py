@@ -41,6 +41,7 @@ ledger.batch_sealed.v1   ledger        table$ first_row count root# prev_seal? t
  amount_sum_pico
 usage.batch_sealed.v1    usage         table$ first_row count root# prev_seal? quantity_sum
 usage.reading_quarantined.v1 usage     source$ epoch sequence kept# refused# reading$ decided_us
+usage.source_completed.v1 usage        source$ epoch sequence chain# until_us sig$ decided_us
 organization.created.v1      organization  name@ created_us
 organization.suspended.v1    organization  reason$ decided_us
 organization.reactivated.v1  organization  reason$ decided_us

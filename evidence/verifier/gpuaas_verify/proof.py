@@ -359,6 +359,6 @@ def _tell(books: Derivation, streams: Streams, invoice: Entry, report: ProofRepo
     report.add("ends", UNCHECKED if streams.open else CHECKED, streams.open, detail)
     detail = "ends by loss, by the platform's word: renewals not shown" if books.unshown else ""
     report.add("losses", UNCHECKED if books.unshown else CHECKED, books.unshown, detail)
-    detail = "nodes that the invoice says were not heard, by the platform's word"
+    detail = "who, the invoice says, was not heard, by the platform's word"
     state, detail = (UNCHECKED, detail) if books.missing else (ABSENT, "")
     report.add("silent", state, books.missing, detail)
