@@ -14,11 +14,13 @@ from agent.config import Config
 from agent.engine import Settings
 from agent.idle_bounds import Bounds
 from agent.run import run
+from agent.usage import SLICE_US
 from agent.watchdog_device import Watchdog
 from contracts import fleet
 from contracts.signing import FleetError
 
 _SECOND_US = 1_000_000
+_HOUR_US = 3_600_000_000
 
 
 def parsed(arguments: list[str]) -> Config:
@@ -52,6 +54,9 @@ def parsed(arguments: list[str]) -> Config:
     parser.add_argument(
         "--idle-gpu-percent", type=int, default=5, help="a GPU at work up to this is not used"
     )
+    parser.add_argument(
+        "--usage-us", type=int, default=SLICE_US, help="between readings of a counter, us"
+    )
     _engine_options(parser)
     _watchdog_options(parser)
     given = parser.parse_args(arguments)
@@ -71,6 +76,7 @@ def parsed(arguments: list[str]) -> Config:
         renew_us=_renewal(given.renew_us, given.lease_us),
         engine=_engine(given),
         tend_us=given.tend_us,
+        usage_us=_slice(given.usage_us),
         idle=_idle(given),
         watchdog=_watchdog(given),
     )
@@ -146,6 +152,12 @@ def _idle(given: argparse.Namespace) -> Bounds:
         text = "--idle-after-us is 1 s or more, --idle-gpu-percent 0 to 99"
         raise FleetError("config.malformed", text)
     return Bounds(given.idle_after_us, given.idle_gpu_percent)
+
+
+def _slice(usage_us: int) -> int:
+    if not _SECOND_US <= usage_us <= _HOUR_US:
+        raise FleetError("config.malformed", "--usage-us is 1 s to an hour")
+    return usage_us
 
 
 def _renewal(renew_us: int | None, lease_us: int) -> int:

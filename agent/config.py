@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from agent.engine import Settings
 from agent.idle_bounds import Bounds
+from agent.usage import SLICE_US
 from agent.watchdog_device import Watchdog
 from contracts import fleet
 
@@ -40,5 +41,6 @@ class Config(Struct, frozen=True, kw_only=True):
     nats_url: str = ""
     engine: Settings | None = None
     tend_us: int = 10_000_000
+    usage_us: int = SLICE_US
     idle: Bounds = Bounds()
     watchdog: Watchdog | None = None

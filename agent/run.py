@@ -25,6 +25,7 @@ from agent import (
     node_watchdog,
     orders,
     preflight,
+    reporting,
     volume_work,
     watch,
 )
@@ -41,6 +42,7 @@ from agent.simulated import SimulatedRuntimes
 from agent.spool import Spool
 from agent.store import Store
 from agent.terminal.desk import Terminals
+from agent.usage import Usage
 from contracts.enrolment import EnrolReply
 from contracts.signing import FleetError, public_hex
 
@@ -179,9 +181,11 @@ async def _serve(
     fresh = asyncio.create_task(certificate.keep_fresh(config, node.node))
     backoff = link.Backoff()
     watcher = idleness.Watcher(node, desk, config.idle)
+    told = (node.store, node.spool.key, node.node, node.boot)
+    kept_usage = Usage(*told, reply.position, config.usage_us)
     try:
         while not stop.is_set():
-            if await _session(config, node, credentials, stop, desk, watcher):
+            if await _session(config, node, credentials, stop, desk, watcher, kept_usage):
                 backoff = link.Backoff()
             await _pause(stop, backoff.next_s())
     finally:
@@ -196,6 +200,7 @@ async def _session(
     stop: asyncio.Event,
     desk: Desk,
     watcher: idleness.Watcher,
+    kept_usage: Usage,
 ) -> bool:
     """True when it was let in. Ends when told to stop, or with the connection.
 
@@ -207,8 +212,12 @@ async def _session(
     over = asyncio.create_task(stop.wait())
     here = link.Link(config, node, client)
     means = Means(config.cuda_library)
+    courier = reporting.Courier(here, kept_usage)
     loops = [
         *(asyncio.create_task(loop(here)) for loop in link.LOOPS),
+        asyncio.create_task(courier.take_anchors()),
+        asyncio.create_task(courier.take_answers()),
+        asyncio.create_task(courier.send()),
         asyncio.create_task(
             device_loops.probe(desk, node.spool, config.device_probe_us, here.wake)
         ),

@@ -93,6 +93,11 @@ def usage_subject(node: str) -> str:
     return f"_INBOX.{node}.usage"
 
 
+def anchor_subject(node: str) -> str:
+    """Where a boot hears what its clock means: sealed `Anchor`."""
+    return f"_INBOX.{node}.anchor"
+
+
 # ------------------------------------------------------------------ agents' words
 type Said = dict[str, str | int | bool | Sequence[str | int] | None]
 
@@ -256,7 +261,21 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     revoked: tuple[str, ...] = ()
 
 
-def seal(key: Ed25519PrivateKey, message: Command | Receipt) -> bytes:
+class Anchor(Struct, frozen=True, forbid_unknown_fields=True):
+    """`boottime_us` on that boot's clock is the instant `anchor_us`, as `node.anchored` says.
+
+    Told beside the receipts of anchors and leases, to whoever listens: a node's readings are dated
+    by it, never by the node's own calendar.
+    """
+
+    format: Literal["gpuaas-anchor/1"]
+    node: str
+    boot: str
+    boottime_us: int
+    anchor_us: int
+
+
+def seal(key: Ed25519PrivateKey, message: Command | Receipt | Anchor) -> bytes:
     """The envelope's bytes as published."""
     return sealed(key, message)
 
@@ -277,6 +296,11 @@ def number_in(raw: bytes, key: str) -> int:
 def open_receipt(raw: bytes, key: str) -> Receipt:
     """The receipt signed by `key`. Raises: FleetError receipt.forged | receipt.malformed."""
     return decode(opened(raw, key, "receipt.forged"), Receipt, "receipt.malformed")
+
+
+def open_anchor(raw: bytes, key: str) -> Anchor:
+    """The anchor signed by `key`. Raises: FleetError anchor.forged."""
+    return decode(opened(raw, key, "anchor.forged"), Anchor, "anchor.forged")
 
 
 # ------------------------------------------------------------------ heartbeats and leases

@@ -22,6 +22,9 @@ from contracts.signing import FleetError, decode, opened, unbase64, verify
 FORMAT: Final = "gpuaas-usage/1"
 COMPLETE: Final = "gpuaas-usage-complete/1"
 MOST_READINGS: Final = 500
+# What nodes report by themselves: bytes that a runtime sent by its network's policy.
+EGRESS: Final = "network.egress"
+INTERNET: Final = "internet"  # its model
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # Patterns cost more than all the rest of decoding: texts of readings are bounded here, and looked
@@ -107,10 +110,11 @@ class Taken(Given, frozen=True):
     position: int | None
 
 
-class Answer(Struct, frozen=True, forbid_unknown_fields=True):
+class Answer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a node hears of a batch on NATS. `code` empty: every reading up to `sequence` is sealed.
-    Else it was refused; for `reading.gap` `sequence` is the last one before the gap. Of a word that
-    all is told: `first` 0, `sequence` as it named it.
+    Else it was refused; for `reading.gap` `sequence` is the last one before the gap. `last`: the
+    last number of the batch; 0 where the platform is of the release before. Of a word that all is
+    told: `first` 0, `sequence` as it named it.
     """
 
     format: Literal["gpuaas-usage-answer/1"]
@@ -119,6 +123,7 @@ class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     first: int
     sequence: int | None
     code: str
+    last: int = 0
 
 
 def open_batch(raw: bytes) -> Batch:

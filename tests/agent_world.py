@@ -123,17 +123,16 @@ class World:
         return name
 
     async def launch(
-        self, node_id: str, index: int = 0, spec: Spec | None = None, *, idle_stop_us: int = 0
-    ) -> str:
+        self, node_id: str, index: int = 0, spec: Spec | None = None, *, idle_stop_us: int = 0,
+        payer: tuple[str, str, str] = ("project-1", "department-1", "account-1"),
+    ) -> str:  # fmt: skip
         """An admission as the writer would append it; `spec`: what its launch configured, and
         the volumes that it has. `idle_stop_us`: how long it may be idle, 0 for ever.
         """
         name, allocation, at = new_id("runtime"), new_id("allocation"), now_us()
         self.epoch += 1
         shares = (Share(index, 1000),)
-        requested = runtime.Requested(
-            "project-1", "department-1", "account-1", PRIVATE, 1, 1000, (), at
-        )
+        requested = runtime.Requested(*payer, PRIVATE, 1, 1000, (), at)
         allocated = runtime.Allocated(allocation, node_id, "T4", shares, self.epoch, at)
         limited = (runtime.IdleLimited(idle_stop_us, at),) if idle_stop_us else ()
         await self.retried(

@@ -108,6 +108,7 @@ async def _events_of(desk: Desk, words: list[Msg]) -> None:
         else:
             subject = fleet.receipt_subject(node)
             await desk.client.publish(subject, fleet.seal(desk.ingest.key, receipt))
+            await _date(desk, receipt)
             await message.ack()
             desk.wake.set()
 
@@ -126,3 +127,16 @@ async def _lease(desk: Desk, message: Msg) -> None:
     # Only ever into the node's own inbox: a reply subject is a stranger's word.
     if message.reply.startswith(f"{fleet.inbox_prefix(node)}."):
         await desk.client.publish(message.reply, fleet.seal(desk.ingest.key, receipt))
+        await _date(desk, receipt)
+
+
+async def _date(desk: Desk, receipt: fleet.Receipt) -> None:
+    """With each receipt of an anchor or a lease: what the boot's clock means, for its readings."""
+    anchor = desk.ingest.follower.state.nodes[receipt.node].anchor
+    if isinstance(receipt.nonce, str) and anchor.boot == receipt.boot:
+        said = fleet.Anchor(
+            *("gpuaas-anchor/1", receipt.node, anchor.boot, anchor.boottime_us, anchor.anchor_us)
+        )
+        await desk.client.publish(
+            fleet.anchor_subject(receipt.node), fleet.seal(desk.ingest.key, said)
+        )

@@ -125,5 +125,7 @@ async def _answer(desk: Desk, said: usage.Batch | usage.Complete) -> usage.Answe
             return None
         code, expected = error.code, error.facts.get("expected")
         sequence = expected - 1 if isinstance(expected, int) else None
-    first = said.first if isinstance(said, usage.Batch) else 0
-    return usage.Answer("gpuaas-usage-answer/1", said.source, said.epoch, first, sequence, code)
+    first, last = (said.first, said.last) if isinstance(said, usage.Batch) else (0, 0)
+    return usage.Answer(
+        "gpuaas-usage-answer/1", said.source, said.epoch, first, sequence, code, last
+    )

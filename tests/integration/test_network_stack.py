@@ -12,19 +12,22 @@ import pytest
 
 from agent.engine import engine_of
 from api.embedded.nats import Nats
-from contracts.network import Policy
+from contracts import usage
+from contracts.network import Egress, Policy
 from domain import network, runtime
 from domain.network import Rule
 from domain.words import Attested
 from evidence.append import Append, Write
 from evidence.ids import new_id
+from tests import skew
 from tests.agent_world import ORG, PRIVATE, World, story
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 from tests.containers import Image, podman, until
 from tests.crew import Crew, crew_of
 from tests.machine import need
-from tests.network_world import TCP, Beyond, beyond
+from tests.network_world import TCP, UDP, Beyond, beyond
+from tests.usage_world import PICO, charges, metered, payer_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 _WEB = {"cidr": "203.0.113.0/24", "protocol": "tcp", "first_port": 80, "last_port": 443}
@@ -155,3 +158,75 @@ def _reaches(crew: Crew, target: str) -> bool:
     opened = f"exec 3<>/dev/tcp/{address}/{port}"
     argv = (*crew.image.settings.podman, "exec", name, "timeout", "2", "bash", "-c", opened)
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+_DATAGRAM = 1000
+_ON_WIRE = _DATAGRAM + 28  # with the heads of IP and UDP
+
+
+@pytest.mark.machine
+def test_what_leaves_a_runtime_is_charged_each_byte_once(
+    database: Database, nats_server: Nats, tmp_path: Path, image: Image
+) -> None:
+    """Datagrams of a known size; the agent killed with -9 while they leave, then begun again with a
+    wall clock that is off by ten minutes; each batch on JetStream three times. The charge is the
+    datagrams' bytes to the last one, the node's counter, and what the auditor derives.
+    """
+    need("nft", "ip", root=True)
+
+    async def law(world: World, tmp: Path) -> None:
+        with beyond(tmp) as far:
+            given = ("--open", far.range, "--usage-us", "1000000")
+            crew = await crew_of(world, image, tmp / "a", *given)
+            try:
+                async with metered(world):
+                    await _charged_through_kills(world, crew, far, skew.compiled(tmp))
+            finally:
+                await asyncio.to_thread(crew.clear)
+
+    story(law, database, nats_server, tmp_path)
+
+
+async def _charged_through_kills(world: World, crew: Crew, far: Beyond, library: Path) -> None:
+    payer = await payer_of(world)
+    name, rule = new_id("network"), Rule(f"{far.inner}/32", "udp", UDP, UDP)
+    await world.write(name, network.Created(payer[0], PRIVATE, False, (rule,), 1), org=ORG)
+    policy = Policy(name, 1, False, (Egress(f"{far.inner}/32", "udp", UDP, UDP),))
+    one = await world.launch(crew.node, 0, crew.image.spec(network=policy), payer=payer)
+    await world.until(one, "runtime.usable", 90)
+    sent = await asyncio.to_thread(_sends, crew, far, 30)
+    await _until_charged(world, one, 1)
+    crew.program.kill()
+    crew.program.env |= skew.off_by(library, -600_000_000)
+    sent += await asyncio.to_thread(_sends, crew, far, 20)
+    crew.program.start()
+    await world.stop(one)
+    await world.until(one, "runtime.stopped", 60)
+    facts = [entry.fact for entry in await world.log.read_stream(one)]
+    counted = [fact for fact in facts if isinstance(fact, runtime.EgressCounted)]
+    assert counted[-1].sent_bytes == sent * _ON_WIRE
+    await _until_charged(world, one, sent * _ON_WIRE)
+    await asyncio.sleep(1)  # what was sent again
+    bytes_, pico = (await asyncio.to_thread(charges, world))[one, usage.EGRESS]
+    assert (bytes_, pico) == (sent * _ON_WIRE, sent * _ON_WIRE * PICO)
+    assert len(far.datagrams()) == sent
+
+
+async def _until_charged(world: World, one: str, least: int) -> None:
+    """Readings of the runtime come to so many bytes."""
+    for _ in range(200):
+        if (await asyncio.to_thread(charges, world)).get((one, usage.EGRESS), (0,))[0] >= least:
+            return
+        await asyncio.sleep(0.3)
+    raise AssertionError(charges(world))
+
+
+def _sends(crew: Crew, far: Beyond, count: int) -> int:
+    """So many datagrams from inside, one after the other; how many."""
+    [name] = [one.name for one in engine_of(crew.image.settings).list_all(crew.node)]
+    word = f"printf -v said '%{_DATAGRAM}s'; said=${{said// /x}}"
+    once = f"printf '%s' $said >/dev/udp/{far.inner}/{UDP}; sleep 0.02"
+    loop = f"{word}; for i in {{1..{count}}}; do {once}; done"
+    argv = (*crew.image.settings.podman, "exec", name, "bash", "-c", loop)
+    subprocess.run(argv, capture_output=True, check=True, timeout=60)
+    return count
