@@ -13,6 +13,7 @@ from domain.pooling import Pool, Pooled, changes, touch
 from domain.statement import LineKey, Sum
 from domain.tariff import Price, Scope, Tariff, round_half_even
 
+READ: Final = "read"  # the state that readings are priced in
 ITS_OWN: Final = "-"  # the project of what an account pays by itself
 
 
@@ -63,6 +64,8 @@ class Payer(Struct):
     pools: "dict[PoolKey, tuple[Service, Pool[Resource]]]"
     unsettled: "set[PoolKey]"  # of the cause at hand
     first_open: int = 0
+    prepaid: bool = False
+    usage_pico: int = 0  # charged while prepaid, of what nothing is held for
 
 
 class Resource(Struct):
@@ -79,6 +82,8 @@ class Resource(Struct):
     started_us: int | None = None  # of the open interval
     done_us: int = 0  # how far the open interval is charged
     cover: Cover | None = None  # of a prepaid runtime: nothing beyond it is charged
+    made: bool = False  # of a volume
+    locked: bool = False  # of a volume: it is made, and costs nothing
     begun: bool = False
     first_us: int = 0  # when its first interval began
     spans: list[list[int]] = []  # [start, end, size] of what is charged, in order
@@ -248,6 +253,8 @@ def _book(
         )
     )
     if delta:
+        if owner.prepaid and (it.scope[3] == READ or it.id == owner.ledger.account):
+            owner.usage_pico += delta
         order = Order(
             *(cause, "charge", it.id, name, price, service.id, booked.id),
             *("unbilled", f"revenue:{sku}", delta, start_us),

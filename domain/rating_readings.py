@@ -6,13 +6,12 @@ from typing import Any, Final
 from msgspec import Struct
 
 from domain import meter, project
-from domain.charging import Payer, Resource, Rows, Service, count, service_at, settle
+from domain.charging import READ, Payer, Resource, Rows, Service, count, service_at, settle
 from domain.errors import DomainError
 from domain.reading import WEIGHTED, Reading
 from domain.tariff import REGION, Price, Tariff
 
 SUM: Final = "sum"
-READ: Final = "read"  # the state that readings are priced in
 
 
 class Place(Struct, frozen=True):

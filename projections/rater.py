@@ -40,6 +40,8 @@ _RATED: Final = duties.TAGS | {
         "volume.grown",
         "volume.wiped",
         "volume.lost",
+        "volume.locked",
+        "volume.unlocked",
         "price.entry_published",
         "price.book_published",
         "price.commitment_made",
@@ -54,6 +56,12 @@ _RATED: Final = duties.TAGS | {
         "wallet.hold_released",
         "wallet.hold_expired",
         "wallet.charge_recovered",
+        "wallet.volume_held",
+        "wallet.volume_renewed",
+        "wallet.volume_captured",
+        "wallet.volume_released",
+        "wallet.volume_recovered",
+        "wallet.usage_recovered",
     )
 }
 RATED: Final = _RATED | {"gpuaas.meter.registered.v2", "gpuaas.price.entry_published.v2"}

@@ -26,6 +26,7 @@ TRANSFER = (
     "credit_seq", "credit_balance_pico",
 )  # fmt: skip
 LIMIT = 10**38
+READ = "read"  # the state that readings are priced in
 FIRST, LISTED = itemgetter(1), ("-", 0)
 # What a re-rating must know of a resource that may be gone.
 KEPT = ("account", "project", "meter", "model", "state", "simulated", "first")
@@ -253,7 +254,8 @@ class Charging:
         what: resource, project, simulated, prepaid, scope, price; said: start, end, sign, quantity,
         and the line's totals.
         """
-        resource, project, simulated, prepaid, (meter, model, _, _, currency), price = what
+        resource, project, simulated, prepaid, scope, price = what
+        meter, model, _, _, currency = scope
         periods = self.account(position, account)["periods"]
         booked = period[0] if period[3] is None else first_open(position, periods)
         self._row("rated_interval", position, resource, meter, price, period[0], booked, *said)
@@ -264,12 +266,24 @@ class Charging:
         if prepaid:
             sofar = self._spill.get("charged", "", resource) or 0
             self._spill.put("charged", "", resource, sofar + delta)
+        if scope[3] == READ or resource == account:
+            self._owe(account, delta)
         if delta:
             sides = ("unbilled", f"revenue:{sku}") if delta > 0 else (f"revenue:{sku}", "unbilled")
             self.transfer(
                 position, "charge", account, sides, currency, abs(delta),
                 (resource, meter, price, period[0], booked), f"{said[0]}\n",
             )  # fmt: skip
+
+    def _owe(self, account: str, pico: int) -> None:
+        """So much more is owed of what nothing is held for, while the account is prepaid."""
+        if self._spill.get("terms", "", account) == "prepaid":
+            self._spill.put("owed", "", account, self.owed(account) + pico)
+
+    def owed(self, account: str) -> int:
+        """All that was charged so, net."""
+        found: int = self._spill.get("owed", "", account) or 0
+        return found
 
     def _book(
         self, booked: str, line: tuple[str, str, int, str], quantity: int, amount: int
