@@ -76,8 +76,7 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             reads = _budgeted(state, spending)
         case GrowAsk(wanted=larger):
             emits = storage.grow(state, larger)
-            org = larger.organization
-            reads = _at(state, org, budget.budget_stream(org), *_prices(state, larger.volume))
+            reads = _grown(state, larger.organization, larger.volume)
         case KeepAsk(volume=kept):
             emits = locking.carry_out(state, kept, ask.now_us)
             reads = _at(state, *_prices(state, kept))
@@ -92,10 +91,7 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
         case VolumeAsk(wanted=wanted_volume):
             emits = storage.create(state, wanted_volume)
-            org = wanted_volume.organization
-            told = budget.budget_stream(org)
-            rests = (org, wanted_volume.project, _storage_meter(state), told)
-            reads = _at(state, *rests, *holding.reads(state, wanted_volume.project))
+            reads = _stored(state, wanted_volume.organization, wanted_volume.project)
             private = ask.private
         case GrantAsk():
             emits = funding.grant(state, ask.organization, ask.account, ask.wanted)
@@ -132,6 +128,18 @@ def _append(
 def _at(state: AdmissionState, *streams: str) -> tuple[tuple[str, int], ...]:
     """What the decision rests on: those that there are."""
     return tuple((stream, state.version(stream)) for stream in streams if stream)
+
+
+def _stored(state: AdmissionState, org: str, project: str) -> tuple[tuple[str, int], ...]:
+    """What a new volume rests on: it must lose to a suspension, the registration of its meter, a
+    budget that is spent, and other terms or prices of what is prepaid.
+    """
+    rests = (org, project, _storage_meter(state), budget.budget_stream(org))
+    return _at(state, *rests, *holding.reads(state, project))
+
+
+def _grown(state: AdmissionState, org: str, volume: str) -> tuple[tuple[str, int], ...]:
+    return _at(state, org, budget.budget_stream(org), *_prices(state, volume))
 
 
 def _prices(state: AdmissionState, volume: str) -> tuple[str, ...]:

@@ -231,26 +231,6 @@ def test_one_that_its_node_never_made_is_let_go_of() -> None:
     house.judged()
 
 
-def test_made_while_locked_it_costs_nothing_until_it_is_unlocked() -> None:
-    """Its node was silent for days; what it says then opens no bill."""
-    house, us, _ = stored(2 * AHEAD)
-    name = house.store(us)
-    for day in range(1, 5):
-        house.keep_volumes(day * DAY)
-        house.settle(day * DAY)
-    assert house.state.volumes[name].state.locked is not None
-    house.volume_says(volume.ReportFormatted, name, HOUR, "ext4_loop", 1024 * MIB, told=5 * DAY)
-    assert name not in house.books.open_resources
-    house.grant(us, 10_000 * USD, at=5 * DAY)
-    house.keep_volumes(5 * DAY)
-    house.does_to(name, volume.Wipe(6 * DAY))
-    house.volume_says(volume.ReportWiped, name, 6 * DAY, "zero", 1024 * MIB, 1)
-    house.settle(6 * DAY)
-    assert house.pieces(name) == [(1, 5 * DAY, 6 * DAY)]
-    assert charged(house, name) == 24 * USD
-    house.judged()
-
-
 def test_a_writer_that_reads_the_log_again_has_the_same_to_do() -> None:
     """Killed at any time, the next one goes on; what lost its append was never decided."""
     house, us, name = stored(AHEAD + 24 * USD)

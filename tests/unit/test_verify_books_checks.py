@@ -18,6 +18,7 @@ from tests.unit import (
     test_verify_books_budgets,
     test_verify_books_claims,
     test_verify_books_edges,
+    test_verify_books_kept,
     test_verify_books_lending,
     test_verify_books_prices,
     test_verify_books_refusals,
@@ -38,13 +39,14 @@ TESTS = (
     test_verify_books_shelves, test_verify_books_lending, test_verify_books_budgets,
     tax_history, test_verify_books_tax,
     test_verify_books_usage, test_verify_books_wallets,
+    test_verify_books_kept,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.
 SPILL = "holds state and refuses nothing"
 LEFT_OUT = {"books_spill": SPILL}
 NEEDLESS = {
-    "books_wallet raise _fail('books.wallet', 'it is below zero', position, 'balance_pico')": (
+    "books_wallet raise fail('books.wallet', 'it is below zero', position, 'balance_pico')": (
         "no lot gives more than it has, so no sum of them falls below zero"
     ),
     "books_invoice period[3] is None": "the number a fact must have in `closed` is never null",
