@@ -5,7 +5,7 @@ days ahead, and who settles all of them.
 from typing import Any
 
 from domain import account, funding, locking, meter, pricebook, runtime, storage, volume, wallet
-from domain.decider import fold
+from domain.decider import Emit, fold
 from domain.purses import wallet_stream
 from domain.wallet import Wallet
 from tests.museum.house import HOUR, NAME, House, Tenant
@@ -84,10 +84,10 @@ class PrepaidHouse(House):
         self.emitted(storage.create(self.state, storage.NewVolume(*ids, size_mib, at, node)))
         return name
 
-    def grow(self, of: Tenant, name: str, size_mib: int, at: int) -> None:
+    def grow(self, of: Tenant, name: str, size_mib: int, at: int) -> tuple[Emit, ...]:
         """Ordered."""
         wanted = storage.GrowVolume(name, of.organization, size_mib, at)
-        self.emitted(storage.grow(self.state, wanted))
+        return self.emitted(storage.grow(self.state, wanted))
 
     def volume_says(
         self, what: type[volume.Report], name: str, at: int, *said: Any, told: int | None = None

@@ -274,7 +274,7 @@ class Purses(RuleBasedStateMachine):
             case _:
                 us = next(one for one in self.us if one.account == held.created.account)
                 more = held.size_mib + 64
-                _, refused = self.tried(lambda: self.house.grow(us, name, more, self.now) or ())
+                _, refused = self.tried(lambda: self.house.grow(us, name, more, self.now))
                 codes = {"wallet.insufficient", "volume.locked", "volume.not_ready"}
                 assert refused is None or refused.code in codes
 
