@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from domain import keeping, placing, quota, storage_quota, volume
+from domain import placing, quota, storage_quota, volume
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -36,7 +36,7 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
         `quota.exceeded`, `volume.no_node`, `volume.no_price`, `volume.size_invalid`,
-        `wallet.insufficient`, `wallet.frozen`, `budget.exhausted`.
+        `wallet.not_covered`, `budget.exhausted`.
     """
     if wanted.volume in state.volumes:
         return ()
@@ -54,10 +54,7 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
     )
     node = command.node
     rests = ((node, state.version(node)),)  # it loses to a node that is being closed
-    [made] = facts
-    assert isinstance(made, volume.Created), "what this command makes"
-    held = keeping.placed(state, wanted.volume, made)
-    return _committed(state, wanted.organization, commit, facts, held, rests)
+    return _committed(state, wanted.organization, commit, facts, rests)
 
 
 class GrowVolume(Struct, frozen=True):
@@ -71,7 +68,7 @@ def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
     """The order to its node, and what it then takes of the quota; `()` if it was ordered already.
 
     Raises: DomainError `quota.exceeded`, `volume.*` as `volume.decide`, those of
-        `placing.standing`, `budget.exhausted`, `wallet.insufficient`, `wallet.frozen`.
+        `placing.standing`, `budget.exhausted`.
     """
     held = placing.stored(state, wanted.volume)
     facts = tuple(volume.decide(volume.Grow(wanted.size_mib, wanted.now_us), held))
@@ -85,8 +82,7 @@ def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
         *(wanted.volume, made.department, made.project, LOCAL),
         *(wanted.size_mib, wanted.now_us),
     )
-    larger = keeping.grown(state, wanted.volume, wanted.size_mib, wanted.now_us)
-    return _committed(state, wanted.organization, commit, facts, larger)
+    return _committed(state, wanted.organization, commit, facts)
 
 
 def lost_with(node: NodeState, now_us: int) -> volume.DeclareLost:
@@ -102,25 +98,19 @@ def _committed(
     organization: str,
     commit: storage_quota.Commit,
     facts: tuple[volume.Event, ...],
-    held: keeping.Writes,
     rests: tuple[tuple[str, int], ...] = (),
 ) -> tuple[Emit, ...]:
-    """The quota's fact first: an auditor knows by then what the volume may have. Last what is held
-    for it.
-    """
+    """The quota's fact first: an auditor knows by then what the volume may have."""
     shelf_of = quota.quota_stream(organization)
     tree = state.quotas.get(shelf_of, quota.DECIDER.initial)
     committed = tuple(quota.decide(commit, tree))
     chain = chained(state, shelf_of, commit.volume)
-    emits: tuple[Emit, ...] = (
+    emits = (
         Emit(shelf_of, organization, state.version(shelf_of), committed, chain),
         Emit(commit.volume, organization, state.version(commit.volume), facts, rests),
     )
     state.remember(shelf_of, committed)
     state.remember(commit.volume, facts)
-    for stream, said in held:
-        emits += (Emit(stream, organization, state.version(stream), said),)
-        state.remember(stream, said)
     return emits
 
 
@@ -128,6 +118,8 @@ def _priced(state: AdmissionState, account: str, now_us: int) -> None:
     """What is metered has a price from the start; entries are never taken back, so for good."""
     if not state.storage:
         return
+    if state.purses.is_prepaid(account):
+        raise DomainError("wallet.not_covered", "volumes are metered, and no hold covers them yet")
     currency = state.accounts[account].currency
     scope = storage_scope(currency)
     if not state.tariff.is_listed(account, scope, now_us):
