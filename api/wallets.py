@@ -12,7 +12,7 @@ from api.body import FrontRequest
 from api.changing import Target, change, target
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import services_of
-from contracts.http_wallet import Credit, Grant, GrantNew, Terms, TermsNew, Wallet
+from contracts.http_wallet import Credit, Grant, GrantNew, KeptVolume, Terms, TermsNew, Wallet
 from contracts.payments import reference_of
 from domain import account, wallet
 from domain.errors import DomainError
@@ -110,6 +110,15 @@ async def show_wallet(request: FrontRequest, account_id: FromPath[str]) -> Walle
         exhausted_at=lasts,
         level=purse.level,
         payment_reference=reference_of(account_id),
+        volumes=[
+            KeptVolume(
+                id=one.volume,
+                held=money(one.held_pico, purse.currency),
+                held_until=_when(one.until_us),
+                wipe_at=_when(one.wipe_us),
+            )
+            for one in purse.volumes
+        ],
         version=purse.version,
     )
 

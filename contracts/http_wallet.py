@@ -57,14 +57,24 @@ class Credit(Given, frozen=True):
     expires_at: Instant | None
 
 
+class KeptVolume(Given, frozen=True):
+    """`held` for it until `held_until`; from `wipe_at` on a locked one is wiped."""
+
+    id: str
+    held: Money
+    held_until: Instant | None
+    wipe_at: Instant | None
+
+
 class Wallet(Given, frozen=True):
     """`balance` is not spent; `held` of it covers what runs until its lease is over, and what of it
     was used and not charged yet; new runtimes may have `available`.
 
-    `per_hour`: what is usable now costs. `exhausted_at`: when, at that, nothing is left; null when
-    nothing is usable. `level`: percent of the last grant that was reached (50, 80; 100: a lease was
-    not paid). The last lease that the credit pays for in full ends before that. A bank
-    transfer that names `payment_reference` (ISO 11649) is credit of this account.
+    `per_hour`: what is usable now costs, with volumes. `exhausted_at`: when, at that, nothing is
+    left; null when nothing costs anything. `level`: percent of the last grant that was reached (50,
+    80; 100: a lease or a volume could not be held for). The last lease that the credit pays for in
+    full ends before that. A bank transfer that names `payment_reference` (ISO 11649) is credit of
+    this account.
     """
 
     account: str
@@ -78,4 +88,5 @@ class Wallet(Given, frozen=True):
     exhausted_at: Instant | None
     level: int
     payment_reference: str
+    volumes: list[KeptVolume]
     version: int

@@ -319,6 +319,7 @@ volume.deleted|409|The volume is no more|Create another one.
 volume.exists|409|The volume exists|Read it.
 volume.foreign_boot|409|A word of another boot|Anchor the new boot first.
 volume.foreign_node|403|Not this node's volume|Report only what lies here.
+volume.locked|409|Nothing holds for the volume|Top up its account before the date in the facts: then it is wiped.
 volume.missing|409|The volume is not on its node|Operator: the node has lost it; look at its disk.
 volume.no_node|409|No node for the volume|Name another node or model, or try again later.
 volume.no_price|409|Nothing prices volumes|Operator: publish a price for the meter, model, region and state in the facts.

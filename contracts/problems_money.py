@@ -96,6 +96,5 @@ wallet.frozen|409|The wallet is frozen|Operator: its books do not add up; read i
 wallet.grant_invalid|400|Not a credit|Send an amount above 0 in the account's currency that expires later, or never.
 wallet.hold_not_over|409|The hold is not over|Wait until its instant has passed.
 wallet.insufficient|402|The credit does not cover it|Top up, or stop something; the facts say what is available and what is needed.
-wallet.not_covered|409|Not for prepaid accounts yet|Use an account that pays afterwards.
 wallet.reference_reused|409|The reference was used|Send the same amount, bucket and expiry, or another reference.
 """

@@ -35,6 +35,7 @@ from domain import (
 )
 from domain.decider import Emit
 from domain.errors import DomainError
+from domain.instants import KEEPING, Keeping
 from domain.purses import Purses
 from domain.stock import Stock
 from domain.tariff import Tariff
@@ -85,7 +86,8 @@ class Stored(Struct):
 class AdmissionState:
     """The mutable cache of one admission writer; not shared between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeping: Keeping = KEEPING) -> None:
+        self.keeping = keeping
         self.organizations: dict[str, organization.State] = {}
         self.projects: dict[str, project.Created] = {}
         self.accounts: dict[str, account.Opened] = {}
@@ -124,7 +126,6 @@ class AdmissionState:
             price_facts.ShapedEntry: self._price,
             price_facts.BookPublished: lambda _, fact: self.tariff.publish_book(fact),
             price_facts.ReratingDecided: lambda _, fact: self.tariff.rerate(fact),
-            price_facts.Rerated: lambda _, fact: self.tariff.rerate(fact),
             **dict.fromkeys(get_args(organization.Event.__value__), self._organization),
             **dict.fromkeys(node.EVENTS, self._node),
             **dict.fromkeys(get_args(runtime.Event.__value__), self._runtime),

@@ -6,13 +6,14 @@ from typing import Final
 from msgspec import Struct
 
 from domain import account
-from domain.cover import Cover, prices
+from domain.cover import Cover
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
 from domain.pooling import Pool, Pooled, changes, touch
 from domain.statement import LineKey, Sum
-from domain.tariff import Price, Scope, Tariff, round_half_even, value
+from domain.tariff import Price, Scope, Tariff, round_half_even
 
+READ: Final = "read"  # the state that readings are priced in
 ITS_OWN: Final = "-"  # the project of what an account pays by itself
 
 
@@ -63,6 +64,8 @@ class Payer(Struct):
     pools: "dict[PoolKey, tuple[Service, Pool[Resource]]]"
     unsettled: "set[PoolKey]"  # of the cause at hand
     first_open: int = 0
+    prepaid: bool = False
+    usage_pico: int = 0  # charged while prepaid, of what nothing is held for
 
 
 class Resource(Struct):
@@ -79,6 +82,8 @@ class Resource(Struct):
     started_us: int | None = None  # of the open interval
     done_us: int = 0  # how far the open interval is charged
     cover: Cover | None = None  # of a prepaid runtime: nothing beyond it is charged
+    made: bool = False  # of a volume
+    locked: bool = False  # of a volume: it is made, and costs nothing
     begun: bool = False
     first_us: int = 0  # when its first interval began
     spans: list[list[int]] = []  # [start, end, size] of what is charged, in order
@@ -94,26 +99,21 @@ def charge(
     Raises:
         DomainError: `rating.no_period`, `rating.no_price`, `rating.overflow`.
     """
+    owner = it.account
     _remember(it, start_us, end_us, sign)
     at = start_us
     while at < end_us:
         service = service_at(it, at)
-        price, until = applicable(tariff, it, at)
+        if it.cover is None:
+            price, until = tariff.at(owner.ledger.account, it.scope, at)
+        else:
+            price, until = it.cover.at(at)
         if price is None:
             raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
         piece_end = min(end_us, service.end_us, until)
         quantity = it.size * (piece_end - at)
         count(tariff, cause, it, (service, at, piece_end), price, sign, quantity, rows)
         at = piece_end
-
-
-def applicable(tariff: Tariff, it: Resource, at: int) -> tuple[Price | None, int]:
-    """The entry that prices the instant, or None, and the next instant at which another one may."""
-    owner = it.account.ledger.account
-    if it.cover is None:
-        return tariff.at(owner, it.scope, at)
-    said = tariff.lowered(owner, it.scope)
-    return it.cover.at(at) if len(said[0]) == 1 else value(prices(it.cover, said), at)
 
 
 def _remember(it: Resource, start_us: int, end_us: int, sign: int) -> None:
@@ -253,6 +253,8 @@ def _book(
         )
     )
     if delta:
+        if owner.prepaid and (it.scope[3] == READ or it.id == owner.ledger.account):
+            owner.usage_pico += delta
         order = Order(
             *(cause, "charge", it.id, name, price, service.id, booked.id),
             *("unbilled", f"revenue:{sku}", delta, start_us),

@@ -34,12 +34,12 @@ OBJECTS: Final = (
     "API read",
     "invoice",
 )
-WALLETS: Final = "wallets"
 
 # state | object | effect | notice | price | waits for
 # active and suspended: `organization`, `placing.standing`, the gateway's `Doors`, terminals' watch;
 # closing and closed: those and `closing`; low and zero balance (of a prepaid account):
-# `launch.admit`, `together.reserve` and `funding.renew`, with the hold of each lease.
+# `launch.admit`, `together.reserve` and `funding.renew`, with the hold of each lease; `storage` and
+# `locking`, with the holds of volumes.
 _TABLE: Final = """\
 active|running runtime|goes on|none|gpu.time|
 active|stopped runtime|kept as a record|none|0|
@@ -54,8 +54,8 @@ active|API read|allowed|none|0|
 active|invoice|goes on|none|0|
 low balance|running runtime|goes on|a low-balance fact|gpu.time|
 low balance|stopped runtime|kept as a record|none|0|
-low balance|volume|goes on|a low-balance fact|storage.capacity|wallets
-low balance|snapshot|goes on|none|0|wallets
+low balance|volume|goes on|a low-balance fact|storage.capacity|
+low balance|snapshot|goes on|none|0|
 low balance|reservation|goes on|none|0|
 low balance|terminal or SSH|goes on|none|0|
 low balance|route of an app|goes on|none|0|
@@ -65,8 +65,8 @@ low balance|API read|allowed|none|0|
 low balance|invoice|goes on|none|0|
 zero balance|running runtime|told to stop|until its hold ends|gpu.time|
 zero balance|stopped runtime|kept as a record|none|0|
-zero balance|volume|locked, then wiped|a date, as a fact|0|wallets
-zero balance|snapshot|wiped with its volume|a date, as a fact|0|wallets
+zero balance|volume|locked, then wiped|a date, as a fact|0|
+zero balance|snapshot|wiped with its volume|a date, as a fact|0|
 zero balance|reservation|no new|none|0|
 zero balance|terminal or SSH|ends with its runtime|until its hold ends|0|
 zero balance|route of an app|ends with its runtime|until its hold ends|0|
@@ -115,8 +115,8 @@ _PAGE: Final = """\
 Generated from `domain/effects.py` by `python -m api.openapi`, compared by a test; served by
 `GET /v1/effects`. A state holds for all that the organization has, a balance for what a prepaid
 account pays. *Nothing new*: launches, reservations, new and larger volumes are refused with the
-state's own code (of a balance: launches). A row that waits for something is not obeyed by anything
-yet. Between a closing's dates things go on as before it.
+state's own code (of a balance: what it does not cover). A row that waits for something is not
+obeyed by anything yet. Between a closing's dates things go on as before it.
 
 | state | object | effect | notice | price | waits for |
 |---|---|---|---|---|---|

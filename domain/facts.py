@@ -100,7 +100,6 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.price.book_published.v1": price_facts.BookPublished,
     "gpuaas.price.commitment_made.v1": price_facts.CommitmentMade,
     "gpuaas.price.rerating_decided.v1": price_facts.ReratingDecided,
-    "gpuaas.price.rerating_decided.v2": price_facts.Rerated,
     "gpuaas.network.created.v1": network.Created,
     "gpuaas.network.policy_changed.v1": network.PolicyChanged,
     "gpuaas.network.deleted.v1": network.Deleted,
@@ -199,6 +198,9 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.volume.deleted.v1": volume.Deleted,
     "gpuaas.volume.lost.v1": volume.Lost,
     "gpuaas.volume.order_refused.v1": volume.OrderRefused,
+    "gpuaas.volume.lock_noticed.v1": volume.LockNoticed,
+    "gpuaas.volume.locked.v1": volume.Locked,
+    "gpuaas.volume.unlocked.v1": volume.Unlocked,
     "gpuaas.wallet.credit_granted.v1": wallet_facts.CreditGranted,
     "gpuaas.wallet.credit_expired.v1": wallet_facts.CreditExpired,
     "gpuaas.wallet.hold_placed.v1": wallet_facts.HoldPlaced,
@@ -208,6 +210,12 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.wallet.hold_expired.v1": wallet_facts.HoldExpired,
     "gpuaas.wallet.charge_recovered.v1": wallet_facts.ChargeRecovered,
     "gpuaas.wallet.level_reached.v1": wallet_facts.LevelReached,
+    "gpuaas.wallet.volume_held.v1": wallet_facts.VolumeHeld,
+    "gpuaas.wallet.volume_renewed.v1": wallet_facts.VolumeRenewed,
+    "gpuaas.wallet.volume_captured.v1": wallet_facts.VolumeCaptured,
+    "gpuaas.wallet.volume_released.v1": wallet_facts.VolumeReleased,
+    "gpuaas.wallet.volume_recovered.v1": wallet_facts.VolumeRecovered,
+    "gpuaas.wallet.usage_recovered.v1": wallet_facts.UsageRecovered,
 }
 
 _DECODERS: Final = {tag: msgspec.json.Decoder(kind) for tag, kind in TAGS.items()}

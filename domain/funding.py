@@ -5,9 +5,11 @@ A hold covers a runtime from its allocation to the end of its lease and a little
 runtime is told to stop. Source: MONEY.md section 5.
 """
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
-from domain import cover, node, runtime, wallet, wallet_state
+from domain import cover, keeping, node, runtime, wallet, wallet_state
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -29,8 +31,19 @@ class Lot(Struct, frozen=True):
     expires_us: int
 
 
+class Kept(Struct, frozen=True):
+    """A prepaid volume: `held_pico` for it until `until_us`; 0 unless locked: wiped from `wipe_us`
+    on.
+    """
+
+    volume: str
+    held_pico: int
+    until_us: int
+    wipe_us: int
+
+
 class Purse(Struct, frozen=True):
-    """A wallet as it stands. `per_hour_pico`: what its usable runtimes cost now.
+    """A wallet as it stands. `per_hour_pico`: what its usable runtimes and its volumes cost now.
 
     `level`: percent of the last grant that was said to be used. `lasts_us`: for so long what is
     there, held or not, pays for them; -1 when nothing runs.
@@ -47,6 +60,7 @@ class Purse(Struct, frozen=True):
     lasts_us: int
     level: int
     version: int
+    volumes: tuple[Kept, ...] = ()
 
 
 class Renewal(Struct, frozen=True):
@@ -199,7 +213,18 @@ def purse_of(state: AdmissionState, account_id: str, now_us: int) -> Purse:
         *(purse.balance_pico, purse.held_pico, purse.available_pico(now_us)),
         tuple(_lot(granted[name], lot) for name, lot in purse.lots.items() if name in granted),
         *(count, rate, _lasts(state, purse, rate, now_us), purse.level, state.version(stream)),
+        tuple(_kept(state, purse, account_id)),
     )
+
+
+def _kept(state: AdmissionState, purse: wallet.Wallet, account_id: str) -> Iterator[Kept]:
+    for name, of in state.purses.kept.items():
+        stored, hold = state.volumes.get(name), purse.holds.get(name)
+        if of == account_id and stored is not None:
+            locked, held = stored.state.locked, (0, 0)
+            if hold is not None:
+                held = (hold.amount_pico, hold.until_us)
+            yield Kept(name, *held, 0 if locked is None else locked.wipe_us)
 
 
 def _lot(fact: CreditGranted, lot: wallet_state.Lot) -> Lot:
@@ -219,6 +244,7 @@ def _burn(state: AdmissionState, purse: wallet.Wallet, now_us: int) -> tuple[int
             continue
         price, _ = state.tariff.at(known.cover.account, known.cover.scope, now_us)
         rate += 0 if price is None else cover.per_hour(price, known.cover.size)
+    rate += sum(keeping.per_hour(state, name, now_us) for name in purse.holds)
     return rate, count
 
 

@@ -8,6 +8,24 @@ LEASE_US: Final = 600_000_000  # MONEY.md section 5, as are all of these
 RENEW_US: Final = 120_000_000
 DRIFT_US: Final = LEASE_US // 1000 + 1_000_000
 STOP_US: Final = 30_000_000
+DAY_US: Final = 86_400_000_000
+
+
+class Keeping(Struct, frozen=True):
+    """`hold_us`: volumes are held for so long ahead; `wipe_us`: so long after its lock at the
+    earliest one is wiped.
+    """
+
+    hold_us: int = 3 * DAY_US
+    wipe_us: int = 7 * DAY_US
+
+    @property
+    def renew_us(self) -> int:
+        """So long after a hold was placed or renewed it is renewed."""
+        return min(DAY_US, self.hold_us // 3)
+
+
+KEEPING: Final = Keeping()
 
 
 class Anchor(Struct, frozen=True, gc=False):

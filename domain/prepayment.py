@@ -5,14 +5,15 @@ from typing import Final
 from msgspec import Struct
 
 from domain import cover, wallet
-from domain.charging import Resource
+from domain.charging import Payer, Resource
 from domain.errors import DomainError
 from domain.ledger import Ledger, Order, Transfer, post
-from domain.purses import account_of
+from domain.purses import account_of, wallet_stream
 from domain.tariff import Tariff
 from domain.wallet import Wallet
 from domain.wallet_facts import (
     PAID,
+    USAGE,
     ChargeRecovered,
     CreditExpired,
     CreditGranted,
@@ -23,6 +24,13 @@ from domain.wallet_facts import (
     HoldReleased,
     HoldsRenewed,
     LevelReached,
+    UsageRecovered,
+    VolumeCaptured,
+    VolumeHeld,
+    VolumeRecovered,
+    VolumeReleased,
+    VolumeRenewed,
+    held_for,
 )
 
 # kind, debit, credit; a negative amount swaps the two
@@ -39,7 +47,9 @@ type Leg = tuple[tuple[str, str, str], str, int]
 
 
 class Settlement(Struct, frozen=True):
-    """What was charged for a prepaid runtime in all; `over`: it has ended."""
+    """What was charged for a prepaid runtime or volume in all, since it is held for; `over`: it
+    has ended. For `USAGE`: for what of the account nothing is held for.
+    """
 
     wallet: str
     runtime: str
@@ -57,8 +67,12 @@ class Prepayments:
         self._held: dict[str, tuple[str, Resource]] = {}  # by runtime, until its hold is resolved
         self._due: dict[str, int] = {}  # runtimes with charges to be met, and up to when charged
         self._over: set[str] = set()
-        self._released: dict[str, tuple[str, Resource]] = {}  # settled once, and for good or less
-        self._less: set[str] = set()  # released ones that cost less since
+        self._before: dict[str, int] = {}  # volumes: what was charged before they were held for
+        self._payers: dict[str, Payer] = {}  # by wallet, of accounts that ever were prepaid
+
+    def owing(self, owner: Payer) -> None:
+        """The account is prepaid, or was: what it uses without a hold is met from its wallet."""
+        self._payers[wallet_stream(owner.ledger.account)] = owner
 
     def apply(
         self, position: int, stream: str, fact: Event, ledger: Ledger, held: dict[str, Resource]
@@ -68,13 +82,14 @@ class Prepayments:
         Raises: DomainError `rating.hold_unknown`, `rating.overflow`.
         """
         purse = self._wallets.setdefault(stream, Wallet())
-        legs = self._legs(purse, fact)
+        legs = self._legs(purse, stream, fact)
         self._cover(stream, fact, held)
         wallet.remember(purse, fact)
-        if isinstance(fact, HoldReleased):
-            self._released[fact.runtime] = self._held.pop(fact.runtime)
-            self._due.pop(fact.runtime, None)
-            self._over.discard(fact.runtime)
+        if isinstance(fact, HoldReleased | VolumeReleased):
+            name = held_for(fact)
+            del self._held[name]
+            self._due.pop(name, None)
+            self._over.discard(name)
         return [
             post(
                 ledger,
@@ -85,84 +100,94 @@ class Prepayments:
         ]
 
     def charged(self, it: Resource, until_us: int) -> None:
-        """A prepaid runtime was charged up to then, or back to then."""
+        """What is held for was charged up to then, or back to then."""
         if it.id in self._held:
             self._due[it.id] = until_us
 
     def ended(self, it: Resource) -> None:
-        """A prepaid runtime has ended: nothing more is charged for it."""
+        """What is held for has ended: nothing more is charged for it."""
         if it.id in self._held:
             self._due.setdefault(it.id, 0)
             self._over.add(it.id)
-
-    def repriced(self, it: Resource) -> None:
-        """What a prepaid runtime was charged has moved to other prices."""
-        held = self._held.get(it.id)
-        if held is not None:
-            self._due.setdefault(it.id, self._wallets[held[0]].holds[it.id].from_us)
-        elif it.id in self._released:
-            self._less.add(it.id)
 
     def settlements(self) -> list[Settlement]:
         """What is charged and not met, and holds of what has ended."""
         found = list[Settlement]()
         for name, from_us in self._due.items():
             stream, it = self._held[name]
-            hold, charged = self._wallets[stream].holds[name], charged_pico(it)
+            hold = self._wallets[stream].holds[name]
+            charged = charged_pico(it) - self._before.get(name, 0)
             over = name in self._over
             onward = over or from_us > hold.from_us
             if charged != hold.met_pico or (hold.until_us and onward):
                 found.append(Settlement(stream, name, charged, from_us, over))
-        for name in sorted(self._less):
-            stream, it = self._released[name]
-            charged = charged_pico(it)
-            if charged < self._wallets[stream].released[name].met_pico:
-                found.append(Settlement(stream, name, charged, 0, over=True))
-            else:
-                self._less.remove(name)
+        for stream, owner in self._payers.items():
+            purse = self._wallets.get(stream)
+            if purse is not None and _is_owed(purse, owner.usage_pico):
+                found.append(Settlement(stream, USAGE, owner.usage_pico, 0, False))
         return found
 
-    def _legs(self, purse: Wallet, fact: Event) -> list[Leg]:
+    def _legs(self, purse: Wallet, stream: str, fact: Event) -> list[Leg]:
         match fact:
             case CreditGranted():
                 return [(GRANT if fact.bucket == PAID else PROMOTION, fact.grant, fact.amount_pico)]
             case CreditExpired():
                 return [(BREAKAGE, fact.grant, fact.amount_pico)]
-            case HoldPlaced():
-                return [(HOLD, fact.runtime, fact.amount_pico)]
+            case HoldPlaced() | VolumeHeld():
+                return [(HOLD, held_for(fact), fact.amount_pico)]
+            case VolumeRenewed(volume=name):
+                return [(HOLD, name, fact.amount_pico - _held(purse, name))]
             case HoldsRenewed():
                 return [
                     (HOLD, one.runtime, one.amount_pico - _held(purse, one.runtime))
                     for one in fact.holds
                 ]
-            case HoldCaptured():
-                return [(CAPTURE, fact.runtime, fact.amount_pico)]
-            case HoldReleased() | HoldExpired():
+            case HoldCaptured() | VolumeCaptured():
+                return [(CAPTURE, held_for(fact), fact.amount_pico)]
+            case HoldReleased() | VolumeReleased():
+                return [(RELEASE, held_for(fact), fact.amount_pico)]
+            case HoldExpired():
                 return [(RELEASE, fact.runtime, fact.amount_pico)]
-            case ChargeRecovered():
+            case ChargeRecovered() | VolumeRecovered():
                 return [
-                    (RECOVER, fact.runtime, fact.recovered_pico),
-                    (UNRECOVERED, fact.runtime, fact.unrecovered_pico),
+                    (RECOVER, held_for(fact), fact.recovered_pico),
+                    (UNRECOVERED, held_for(fact), fact.unrecovered_pico),
                 ]
+            case UsageRecovered():
+                return [(RECOVER, account_of(stream), fact.recovered_pico)]
             case LevelReached():
                 return []
 
     def _cover(self, stream: str, fact: Event, held: dict[str, Resource]) -> None:
         match fact:
-            case HoldPlaced():
-                it = held.get(fact.runtime)
+            case HoldPlaced() | VolumeHeld():
+                name = held_for(fact)
+                it = held.get(name)
                 if it is None or it.account.ledger.account != account_of(stream):
-                    raise DomainError("rating.hold_unknown", f"{fact.runtime} is not of {stream}")
+                    raise DomainError("rating.hold_unknown", f"{name} is not of {stream}")
                 of = (it.account.ledger.account, it.scope, it.size)
                 it.cover = cover.begun(self._tariff, of, fact.from_us, fact.until_us)
-                self._held[fact.runtime] = (stream, it)
+                self._held[name] = (stream, it)
+                if isinstance(fact, VolumeHeld):
+                    self._before[name] = charged_pico(it)
             case HoldsRenewed():
                 for one in fact.holds:
-                    covered = held[one.runtime].cover
-                    assert covered is not None, "what is renewed was placed"
-                    cover.extend(self._tariff, covered, fact.until_us)
+                    self._extend(held[one.runtime], fact.until_us)
+            case VolumeRenewed():
+                self._extend(held[fact.volume], fact.until_us)
             case _:
                 pass
+
+    def _extend(self, it: Resource, until_us: int) -> None:
+        assert it.cover is not None, "what is renewed was placed"
+        cover.extend(self._tariff, it.cover, until_us)
+
+
+def _is_owed(purse: Wallet, charged: int) -> bool:
+    """Something is to be met of what nothing is held for, and may be."""
+    known = purse.holds.get(USAGE)
+    due = charged - (0 if known is None else known.met_pico)
+    return due < 0 or (due > 0 and purse.balance_pico > purse.held_pico)
 
 
 def charged_pico(it: Resource) -> int:

@@ -12,7 +12,7 @@ from domain.cover import Cover
 from domain.instants import LEASE_US
 from domain.node_facts import LeaseRenewed
 from domain.node_state import Lease, Serving
-from domain.tariff import Tariff, gpu_scope
+from domain.tariff import Tariff, gpu_scope, storage_scope
 from domain.wallet import Before, Wallet
 from domain.wallet_facts import (
     CreditGranted,
@@ -22,6 +22,11 @@ from domain.wallet_facts import (
     HoldPlaced,
     HoldReleased,
     HoldsRenewed,
+    VolumeCaptured,
+    VolumeHeld,
+    VolumeReleased,
+    VolumeRenewed,
+    held_for,
 )
 
 UNDOABLE: Final = 16_384  # changes of all wallets kept for `undo`: far more than are in flight
@@ -41,7 +46,9 @@ class Lapsed(Struct, frozen=True):
 
 
 class Prepaid(Struct):
-    """A runtime that is paid for in advance; `closed_us`: when it last stopped being usable."""
+    """A runtime or volume that is paid for in advance. `closed_us`: when a runtime last stopped
+    being usable. Of a volume the cover's size says nothing.
+    """
 
     wallet: str
     cover: Cover
@@ -59,6 +66,7 @@ class Purses:
         self.books: set[str] = set()  # streams of price entries
         self.wallets: dict[str, Wallet] = {}
         self.prepaid: dict[str, Prepaid] = {}
+        self.kept: dict[str, str] = {}  # accounts of prepaid volumes; of some that are over, too
         self._tariff = tariff
         self._coming: dict[str, runtime.Requested] = {}
         self._models: dict[str, str] = {}
@@ -121,17 +129,18 @@ class Purses:
                 self.arm(stream, expires_us)
             case HoldPlaced():
                 self._place(stream, fact)
+            case VolumeHeld():
+                self._keep_volume(stream, fact)
             case HoldsRenewed():
                 for one in fact.holds:
-                    known = self.prepaid[one.runtime]
-                    kept = known.reached[1 - UNDOABLE_ENDS :]
-                    known.reached = (*kept, known.cover.until_us)
-                    cover.extend(self._tariff, known.cover, fact.until_us)
-            case HoldCaptured() | HoldExpired():
+                    self._extend(one.runtime, fact.until_us)
+            case VolumeRenewed():
+                self._extend(fact.volume, fact.until_us)
+            case HoldCaptured() | HoldExpired() | VolumeCaptured():
                 self.arm(stream, fact.decided_us)
-            case HoldReleased():
+            case HoldReleased() | VolumeReleased():
                 self.arm(stream, fact.decided_us)  # what came back may be of a lot that is over
-                self._over[fact.runtime] = self.prepaid.pop(fact.runtime)
+                self._over[held_for(fact)] = self.prepaid.pop(held_for(fact))
                 if len(self._over) > UNDOABLE:
                     del self._over[next(iter(self._over))]
             case _:
@@ -167,7 +176,11 @@ class Purses:
             purse = self.wallets.get(stream, Wallet())
             times = [one.expires_us for one in purse.lots.values() if one.left_pico > 0]
             times = [at for at in times if at]
-            times += [one.until_us + GRACE_US for one in purse.holds.values() if one.until_us]
+            times += [
+                one.until_us + GRACE_US
+                for name, one in purse.holds.items()
+                if one.until_us and name not in self.kept
+            ]
             if times:
                 # What is due and not done a second later is found again.
                 self.arm(stream, max(min(times), now_us + RETRY_US))
@@ -181,21 +194,37 @@ class Purses:
         self.prepaid[fact.runtime] = Prepaid(stream, covered)
         self.arm(stream, fact.until_us + GRACE_US)
 
+    def _keep_volume(self, stream: str, fact: VolumeHeld) -> None:
+        of = account_of(stream)
+        scope = storage_scope(self.currencies[of])
+        covered = cover.begun(self._tariff, (of, scope, 0), fact.from_us, fact.until_us)
+        self.prepaid[fact.volume] = Prepaid(stream, covered)
+        self.kept[fact.volume] = of
+
+    def _extend(self, name: str, until_us: int) -> None:
+        known = self.prepaid[name]
+        known.reached = (*known.reached[1 - UNDOABLE_ENDS :], known.cover.until_us)
+        cover.extend(self._tariff, known.cover, until_us)
+
+    def _unextend(self, name: str) -> None:
+        known = self.prepaid[name]
+        *reached, until_us = known.reached
+        known.reached, known.cover.until_us = tuple(reached), until_us
+        known.cover.prices = [part for part in known.cover.prices if part[0] < until_us]
+
     def undo(self, stream: str, fact: Event) -> None:
         """The wallet before the fact, which was its last."""
         wallet.restore(self.wallets[stream], fact, self._before[stream].pop())
         match fact:
-            case HoldPlaced():
-                del self.prepaid[fact.runtime]
+            case HoldPlaced() | VolumeHeld():
+                del self.prepaid[held_for(fact)]
             case HoldsRenewed():
                 for one in fact.holds:
-                    known = self.prepaid[one.runtime]
-                    *reached, until_us = known.reached
-                    known.reached, known.cover.until_us = tuple(reached), until_us
-                    kept = [part for part in known.cover.prices if part[0] < until_us]
-                    known.cover.prices = kept
-            case HoldReleased():
-                self.prepaid[fact.runtime] = self._over.pop(fact.runtime)
+                    self._unextend(one.runtime)
+            case VolumeRenewed():
+                self._unextend(fact.volume)
+            case HoldReleased() | VolumeReleased():
+                self.prepaid[held_for(fact)] = self._over.pop(held_for(fact))
             case _:
                 pass
 

@@ -52,8 +52,7 @@ class Books:
     `apply` has raised, the fold is spent: rebuild it from the log, whose fault the error names.
     """
 
-    def __init__(self, reread: Callable[[int], Iterable[Reading]] | None = None) -> None:
-        """`reread`: the readings of the seal at a position, once more; None: memory has them."""
+    def __init__(self) -> None:
         self.tariff = Tariff()
         self.taxes = Taxes()
         self.prepayments = Prepayments(self.tariff)
@@ -63,7 +62,7 @@ class Books:
         self._invoices: dict[str, tuple[Payer, str]] = {}  # by stream, with its period
         self._simulated: dict[str, bool] = {}
         self._storage = False  # volumes created from now on are metered
-        self._meters = Meters(self.tariff, self._account, self._runtime, reread)
+        self._meters = Meters(self.tariff, self._account, self._runtime)
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             runtime.Requested: self._requested,
             runtime.Allocated: self._allocated,
@@ -77,10 +76,13 @@ class Books:
             volume_facts.Created: self._volume_created,
             volume_facts.Formatted: self._volume_formatted,
             volume_facts.Grown: self._volume_grown,
+            volume_facts.Locked: self._volume_locked,
+            volume_facts.Unlocked: self._volume_unlocked,
             volume_facts.Wiped: lambda at, of, fact: self._volume_over(at, of, fact.wiped_us),
             volume_facts.Lost: lambda at, of, fact: self._volume_over(at, of, fact.lost_us),
             node.Enrolled: self._enrolled,
             account.Opened: self._account_opened,
+            account.TermsSet: self._terms_set,
             period.Opened: self._period_opened,
             period.SourcesMissing: self._sources_missing,
             period.Closed: self._period_closed,
@@ -89,7 +91,6 @@ class Books:
             price_facts.BookPublished: lambda _, __, fact: self.tariff.publish_book(fact),
             price_facts.CommitmentMade: lambda at, _, fact: self.tariff.commit(at, fact),
             price_facts.ReratingDecided: self._rerated,
-            price_facts.Rerated: self._rerated,
             invoice.Finalized: self._finalized,
             invoice.TaxedFinalized: self._finalized_taxed,
             invoice.Credited: self._credited,
@@ -177,11 +178,9 @@ class Books:
         ledger = self._account(account_of(stream)).ledger
         return [], self.prepayments.apply(position, stream, fact, ledger, self._resources)
 
-    def _rerated(self, position: int, _: str, fact: price_facts.Decided) -> Rows:
+    def _rerated(self, position: int, _: str, fact: price_facts.ReratingDecided) -> Rows:
         rows: Rows = ([], [])
-        owner = self._account(fact.account)
-        for it in rerate(self.tariff, position, owner, fact, self._meters, rows):
-            self.prepayments.repriced(it)
+        rerate(self.tariff, position, self._account(fact.account), fact, rows)
         return rows
 
     def _enrolled(self, _: int, stream: str, fact: node.Enrolled) -> None:
@@ -193,6 +192,11 @@ class Books:
         self._accounts[stream] = Payer(
             *(fact, Ledger(stream, fact.currency, {}), [], [], {}, {}, {}, set())
         )
+
+    def _terms_set(self, _: int, stream: str, fact: account.TermsSet) -> None:
+        owner = self._account(stream)
+        owner.prepaid = fact.terms == account.PREPAID
+        self.prepayments.owing(owner)
 
     def _period_opened(self, _: int, stream: str, fact: period.Opened) -> None:
         owner = self._account(fact.account)
@@ -237,7 +241,9 @@ class Books:
     def _volume_formatted(self, _: int, stream: str, fact: volume_facts.Formatted) -> None:
         it = self._resources.get(stream)
         if it is not None:
-            self._since(it, fact.formatted_us)
+            it.made = True
+            if not it.locked:
+                self._since(it, fact.formatted_us)
 
     def _volume_grown(self, position: int, stream: str, fact: volume_facts.Grown) -> Rows | None:
         it = self._resources.get(stream)
@@ -245,12 +251,26 @@ class Books:
             return None
         rows = self._until(position, stream, fact.grown_us)
         it.size = fact.size_mib
-        self._since(it, fact.grown_us)
+        if not it.locked:
+            self._since(it, fact.grown_us)
         return rows
 
-    def _volume_over(self, position: int, stream: str, end_us: int) -> Rows | None:
+    def _volume_locked(self, position: int, stream: str, fact: volume_facts.Locked) -> Rows | None:
         it = self._resources.get(stream)
-        return None if it is None else self._until(position, stream, end_us)
+        if it is None:
+            return None
+        it.locked = True
+        return self._volume_over(position, stream, fact.locked_us)
+
+    def _volume_unlocked(self, _: int, stream: str, fact: volume_facts.Unlocked) -> None:
+        it = self._resources.get(stream)
+        if it is not None:
+            it.locked = False
+            if it.made:
+                self._since(it, fact.unlocked_us)
+
+    def _volume_over(self, position: int, stream: str, end_us: int) -> Rows | None:
+        return self._over(position, stream, end_us) if stream in self._resources else None
 
     def _since(self, it: Resource, start_us: int) -> None:
         """Open an interval, unless one is open."""
@@ -279,7 +299,7 @@ class Books:
         return rows
 
     def _over(self, position: int, stream: str, end_us: int) -> Rows | None:
-        """The end of a runtime."""
+        """The end of a runtime or a volume, or of its hold."""
         rows = self._until(position, stream, end_us)
         self.prepayments.ended(self._runtime(stream))
         return rows
@@ -315,13 +335,9 @@ class Books:
             raise DomainError("rating.invoice_differs", f"{stream} differs from what is booked")
         of.finalized = True
         self._invoices[stream] = (owner, of.id)
+        about = (stream, "-", None, of.id, of.id, "receivable")
         transfers = [
-            post(
-                owner.ledger,
-                Order(
-                    position, kind, stream, "-", None, of.id, of.id, "receivable", other, n, None
-                ),
-            )
+            post(owner.ledger, Order(position, kind, *about, other, n, None))
             for kind, other, n in (
                 ("invoice", "unbilled", draft.total_pico),
                 ("rounding", "rounding", draft.rounding_pico),

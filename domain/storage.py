@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from domain import placing, quota, storage_quota, volume
+from domain import keeping, placing, quota, storage_quota, volume
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -36,7 +36,7 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
         `quota.exceeded`, `volume.no_node`, `volume.no_price`, `volume.size_invalid`,
-        `wallet.not_covered`, `budget.exhausted`.
+        `wallet.insufficient`, `wallet.frozen`, `budget.exhausted`.
     """
     if wanted.volume in state.volumes:
         return ()
@@ -54,7 +54,10 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
     )
     node = command.node
     rests = ((node, state.version(node)),)  # it loses to a node that is being closed
-    return _committed(state, wanted.organization, commit, facts, rests)
+    [made] = facts
+    assert isinstance(made, volume.Created), "what this command makes"
+    held = keeping.placed(state, wanted.volume, made)
+    return _committed(state, wanted.organization, commit, facts, held, rests)
 
 
 class GrowVolume(Struct, frozen=True):
@@ -68,7 +71,7 @@ def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
     """The order to its node, and what it then takes of the quota; `()` if it was ordered already.
 
     Raises: DomainError `quota.exceeded`, `volume.*` as `volume.decide`, those of
-        `placing.standing`, `budget.exhausted`.
+        `placing.standing`, `budget.exhausted`, `wallet.insufficient`, `wallet.frozen`.
     """
     held = placing.stored(state, wanted.volume)
     facts = tuple(volume.decide(volume.Grow(wanted.size_mib, wanted.now_us), held))
@@ -82,7 +85,8 @@ def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
         *(wanted.volume, made.department, made.project, LOCAL),
         *(wanted.size_mib, wanted.now_us),
     )
-    return _committed(state, wanted.organization, commit, facts)
+    larger = keeping.grown(state, wanted.volume, wanted.size_mib, wanted.now_us)
+    return _committed(state, wanted.organization, commit, facts, larger)
 
 
 def lost_with(node: NodeState, now_us: int) -> volume.DeclareLost:
@@ -98,19 +102,25 @@ def _committed(
     organization: str,
     commit: storage_quota.Commit,
     facts: tuple[volume.Event, ...],
+    held: keeping.Writes,
     rests: tuple[tuple[str, int], ...] = (),
 ) -> tuple[Emit, ...]:
-    """The quota's fact first: an auditor knows by then what the volume may have."""
+    """The quota's fact first: an auditor knows by then what the volume may have. Last what is held
+    for it.
+    """
     shelf_of = quota.quota_stream(organization)
     tree = state.quotas.get(shelf_of, quota.DECIDER.initial)
     committed = tuple(quota.decide(commit, tree))
     chain = chained(state, shelf_of, commit.volume)
-    emits = (
+    emits: tuple[Emit, ...] = (
         Emit(shelf_of, organization, state.version(shelf_of), committed, chain),
         Emit(commit.volume, organization, state.version(commit.volume), facts, rests),
     )
     state.remember(shelf_of, committed)
     state.remember(commit.volume, facts)
+    for stream, said in held:
+        emits += (Emit(stream, organization, state.version(stream), said),)
+        state.remember(stream, said)
     return emits
 
 
@@ -118,8 +128,6 @@ def _priced(state: AdmissionState, account: str, now_us: int) -> None:
     """What is metered has a price from the start; entries are never taken back, so for good."""
     if not state.storage:
         return
-    if state.purses.is_prepaid(account):
-        raise DomainError("wallet.not_covered", "volumes are metered, and no hold covers them yet")
     currency = state.accounts[account].currency
     scope = storage_scope(currency)
     if not state.tariff.is_listed(account, scope, now_us):

@@ -5,6 +5,7 @@
     Held -ReportFormatted | ReportGrown | ReportSnapshotted | ReportRestored-> Held
     Held -Attach-> Held by an allocation of its node, under the allocation's epoch -Detach-> Held
     Held -RefuseOrder-> Held: the node could not do it, the order is over
+    Held -Lock-> Held and locked: nothing but a wipe -Unlock-> Held
     Held -ReportWiped | DeclareLost-> Gone
 
 A restore and a wipe need it detached; growing and snapshots do not.
@@ -25,6 +26,8 @@ from domain.volume_commands import (
     DeclareLost,
     Detach,
     Grow,
+    Lock,
+    NoticeLock,
     RefuseOrder,
     Report,
     ReportFormatted,
@@ -34,6 +37,7 @@ from domain.volume_commands import (
     ReportWiped,
     Restore,
     Snapshot,
+    Unlock,
     Wipe,
     Word,
 )
@@ -47,6 +51,8 @@ from domain.volume_facts import (
     Formatted,
     Grown,
     GrowRequested,
+    Locked,
+    LockNoticed,
     Lost,
     OrderRefused,
     Request,
@@ -54,6 +60,7 @@ from domain.volume_facts import (
     RestoreRequested,
     SnapshotRequested,
     Snapshotted,
+    Unlocked,
     Wiped,
     WipeRequested,
 )
@@ -62,10 +69,11 @@ from domain.volume_paths import check_paths
 # The facts are read, and the commands given, as this aggregate's own.
 __all__ = [
     "EVENTS", "Attach", "Attached", "Command", "Create", "Created", "DeclareLost", "Deleted",
-    "Detach", "Detached", "Event", "Formatted", "Grow", "GrowRequested", "Grown", "Lost",
-    "OrderRefused", "RefuseOrder", "Report", "ReportFormatted", "ReportGrown", "ReportRestored",
-    "ReportSnapshotted", "ReportWiped", "Restore", "RestoreRequested", "Restored", "Snapshot",
-    "SnapshotRequested", "Snapshotted", "Wipe", "WipeRequested", "Wiped", "Word",
+    "Detach", "Detached", "Event", "Formatted", "Grow", "GrowRequested", "Grown", "Lock",
+    "LockNoticed", "Locked", "Lost", "NoticeLock", "OrderRefused", "RefuseOrder", "Report",
+    "ReportFormatted", "ReportGrown", "ReportRestored", "ReportSnapshotted", "ReportWiped",
+    "Restore", "RestoreRequested", "Restored", "Snapshot", "SnapshotRequested", "Snapshotted",
+    "Unlock", "Unlocked", "Wipe", "WipeRequested", "Wiped", "Word",
 ]  # fmt: skip
 
 SMALLEST_MIB: Final = 16
@@ -87,7 +95,7 @@ class Missing(Struct, frozen=True):
 
 class Held(Struct, frozen=True):
     """`asked`: the order that its node has not answered; `epoch`: of its last attachment;
-    `missing`: its node has said that it has no such volume.
+    `missing`: its node has said that it has no such volume; `noticed_us`: the lock last told of.
     """
 
     created: Created
@@ -99,6 +107,8 @@ class Held(Struct, frozen=True):
     epoch: int = 0
     snapshots: tuple[str, ...] = ()
     missing: bool = False
+    noticed_us: int = 0
+    locked: Locked | None = None
 
 
 class Gone(Struct, frozen=True):
@@ -132,6 +142,8 @@ def decide(command: Command, state: State) -> list[Event]:
             raise DomainError("volume.deleted", "it was wiped, or lost, and is no more")
         case DeclareLost(), Held():
             return _lost(command, state)
+        case ((NoticeLock() | Lock() | Unlock()), Held()):
+            return _locked(command, state)
         case Attach(), Held():
             return _attached(command, state)
         case Detach(), Held():
@@ -213,12 +225,33 @@ def _lost(command: DeclareLost, state: Held) -> list[Event]:
     return [Lost(max(state.previous_us, command.seen_us), command.now_us)]
 
 
+def _locked(command: NoticeLock | Lock | Unlock, state: Held) -> list[Event]:
+    """Each once: of one end of its hold, and of one lock."""
+    match command:
+        case NoticeLock(lock_us, wipe_us, now_us) if state.locked is None:
+            told = state.noticed_us == lock_us
+            return [] if told else [LockNoticed(lock_us, wipe_us, now_us)]
+        case Lock(lock_us, wipe_us, now_us) if state.locked is None:
+            return [Locked(lock_us, wipe_us, now_us)]
+        case Unlock(now_us) if state.locked is not None:
+            return [Unlocked(now_us)]
+        case _:
+            return []
+
+
 def _ready(state: Held) -> None:
+    if state.locked is not None:
+        facts: dict[str, int | str] = {"wipe_us": state.locked.wipe_us}
+        raise DomainError("volume.locked", "nothing holds for it: top up its account", facts)
+    _free(state)
+    if not state.formatted:
+        raise DomainError("volume.not_ready", "its node has not made it")
+
+
+def _free(state: Held) -> None:
     if state.asked is not None:
         facts: dict[str, int | str] = {"order": order_name(state.asked)}
         raise DomainError("volume.busy", "its node has not answered the last order", facts)
-    if not state.formatted:
-        raise DomainError("volume.not_ready", "its node has not made it")
 
 
 def _asked(command: Grow | Snapshot | Restore | Wipe, state: Held) -> list[Event]:
@@ -250,7 +283,7 @@ def _asked(command: Grow | Snapshot | Restore | Wipe, state: Held) -> list[Event
                 return []
             _alone(state)
             if state.asked is not None:
-                _ready(state)
+                _free(state)
             return [WipeRequested(now_us)]
         case _:
             assert_never(command)
@@ -316,6 +349,13 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, asked=None, missing=code == "volume.missing")
         case Wiped():
             return replace(state, asked=None, previous_us=event.wiped_us)
+        case LockNoticed(lock_us=lock_us):
+            return replace(state, noticed_us=lock_us)
+        case Locked():
+            return replace(state, locked=event)
+        case Unlocked(unlocked_us=at):
+            # Nothing that its node says now is billed from before.
+            return replace(state, locked=None, previous_us=max(state.previous_us, at))
         case Deleted() | Lost():
             return Gone()
         case _:

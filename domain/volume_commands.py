@@ -110,7 +110,28 @@ class DeclareLost(Struct, frozen=True):
     now_us: int
 
 
+class NoticeLock(Struct, frozen=True):
+    """`lock_us`: when its hold ends; `wipe_us`: not wiped for that before."""
+
+    lock_us: int
+    wipe_us: int
+    now_us: int
+
+
+class Lock(Struct, frozen=True):
+    """As `NoticeLock`; it has ended."""
+
+    lock_us: int
+    wipe_us: int
+    now_us: int
+
+
+class Unlock(Struct, frozen=True):
+    now_us: int
+
+
 type Report = ReportFormatted | ReportGrown | ReportSnapshotted | ReportRestored | ReportWiped
 type Command = (
     Create | Attach | Detach | Grow | Snapshot | Restore | Wipe | RefuseOrder | DeclareLost | Report
+    | NoticeLock | Lock | Unlock
 )  # fmt: skip

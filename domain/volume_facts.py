@@ -140,12 +140,39 @@ class OrderRefused(
     decided_us: int
 
 
+class LockNoticed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.volume.lock_noticed.v1"
+):
+    """Its wallet cannot hold for it any longer: it is locked at `lock_us` and wiped from `wipe_us`
+    on, unless there is credit by then.
+    """
+
+    lock_us: int
+    wipe_us: int
+    decided_us: int
+
+
+class Locked(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.volume.locked.v1"):
+    """Its hold ended at `locked_us`: nothing has it from now on, and nothing of it is charged."""
+
+    locked_us: int
+    wipe_us: int
+    decided_us: int
+
+
+class Unlocked(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.volume.unlocked.v1"):
+    """There is credit again, and a new hold from then on."""
+
+    unlocked_us: int
+
+
 type Request = Created | GrowRequested | SnapshotRequested | RestoreRequested | WipeRequested
 type Event = (
     Request | Formatted | Attached | Detached | Grown | Snapshotted | Restored | Wiped | Deleted
-    | OrderRefused | Lost
+    | OrderRefused | Lost | LockNoticed | Locked | Unlocked
 )  # fmt: skip
 EVENTS: Final = (
     *(Created, GrowRequested, SnapshotRequested, RestoreRequested, WipeRequested, Formatted),
     *(Attached, Detached, Grown, Snapshotted, Restored, Wiped, Deleted, OrderRefused, Lost),
+    *(LockNoticed, Locked, Unlocked),
 )

@@ -2,6 +2,7 @@
 
     Grant -> a lot of credit -Expire-> what is left of it is gone
     Place -> a hold -Renew-> -Settle-> captured in parts -> released | expired, exactly once
+    Settle of what nothing is held for -> recovered, as far as there is credit
 
 Which lots a hold takes: domain/wallet_state.py. Source: MONEY.md section 5, rating.md section 9.
 """
@@ -14,6 +15,7 @@ from domain.errors import DomainError
 from domain.wallet_facts import (
     BUCKETS,
     LEVELS,
+    USAGE,
     USED_UP,
     ChargeRecovered,
     CreditExpired,
@@ -26,12 +28,19 @@ from domain.wallet_facts import (
     HoldReleased,
     HoldsRenewed,
     LevelReached,
+    UsageRecovered,
+    VolumeCaptured,
+    VolumeHeld,
+    VolumeRecovered,
+    VolumeReleased,
+    VolumeRenewed,
+    is_volume,
 )
 from domain.wallet_state import Before, Wallet, remember, restore, usable
 
 __all__ = [
     "Before", "Event", "Grant", "Place", "Settle", "Wallet", "expire", "expire_hold", "grant",
-    "lacking", "place", "remember", "renew", "restore", "settle",
+    "lacking", "place", "remember", "renew", "renew_volume", "restore", "settle", "used_up",
 ]  # fmt: skip
 
 LIMIT: Final = 10**30  # of one grant, in pico: sums of a million of them stay below 10^38
@@ -49,6 +58,8 @@ class Grant(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
+    """`runtime`: or the volume."""
+
     runtime: str
     amount_pico: int
     from_us: int
@@ -57,7 +68,9 @@ class Place(Struct, frozen=True):
 
 
 class Settle(Struct, frozen=True):
-    """`charged_pico`: for the runtime in all, so far. `over`: it has ended, nothing more comes."""
+    """`charged_pico`: for the runtime or volume in all, so far; for `USAGE`, for what nothing is
+    held for. `over`: it has ended, nothing more comes.
+    """
 
     runtime: str
     charged_pico: int
@@ -96,7 +109,7 @@ def place(wallet: Wallet, command: Place) -> list[Event]:
     error = lacking(wallet, command.amount_pico, command.now_us)
     if error is not None:
         raise error
-    placed = HoldPlaced(
+    placed = (VolumeHeld if is_volume(command.runtime) else HoldPlaced)(
         *(command.runtime, command.amount_pico, command.from_us, command.until_us),
         *(command.now_us, wallet.balance_pico, wallet.held_pico + command.amount_pico),
     )
@@ -113,7 +126,7 @@ def lacking(wallet: Wallet, amount_pico: int, now_us: int) -> DomainError | None
     if amount_pico <= available:
         return None
     facts: dict[str, int | str] = {"available_pico": available, "needed_pico": amount_pico}
-    return DomainError("wallet.insufficient", "the credit does not cover its first lease", facts)
+    return DomainError("wallet.insufficient", "the credit does not cover what must be held", facts)
 
 
 def renew(
@@ -143,6 +156,24 @@ def renew(
     return [*facts, *_levels(wallet, held, now_us, refused=refused)]
 
 
+def renew_volume(
+    wallet: Wallet, name: str, amount_pico: int, until_us: int, now_us: int
+) -> list[Event]:
+    """The volume's hold of that amount in all, until then. Raises: DomainError as `lacking`."""
+    more = amount_pico - wallet.holds[name].amount_pico
+    error = lacking(wallet, more, now_us) if more > 0 else None
+    if error is not None:
+        raise error
+    held = wallet.held_pico + more
+    renewed = VolumeRenewed(name, amount_pico, until_us, now_us, wallet.balance_pico, held)
+    return [renewed, *_levels(wallet, held, now_us, refused=False)]
+
+
+def used_up(wallet: Wallet, now_us: int) -> list[Event]:
+    """That something could not be held for any longer, unless it was said since the last grant."""
+    return _levels(wallet, wallet.held_pico, now_us, refused=True)
+
+
 def _levels(wallet: Wallet, held_pico: int, now_us: int, *, refused: bool) -> list[Event]:
     """The levels that holds of so much reach and that were not, since the last grant."""
     left = wallet.balance_pico - held_pico
@@ -159,9 +190,12 @@ def settle(wallet: Wallet, command: Settle) -> list[Event]:
     A hold is rated to cover all that can be charged within it; what it does not cover, or comes
     after it has expired, is met by what is available, and never by more than that.
     """
+    if command.runtime == USAGE:
+        return _recover(wallet, command)
     hold = wallet.holds.get(command.runtime)
     if hold is None:
-        return _given_back(wallet, command)
+        return []
+    kept = is_volume(command.runtime)
     facts: list[Event] = []
     due = command.charged_pico - hold.met_pico
     balance, held = wallet.balance_pico, wallet.held_pico
@@ -172,7 +206,7 @@ def settle(wallet: Wallet, command: Settle) -> list[Event]:
     if captured or onward:
         balance, held = balance - captured, held - captured
         facts.append(
-            HoldCaptured(
+            (VolumeCaptured if kept else HoldCaptured)(
                 *(command.runtime, captured, command.from_us, command.now_us, balance, held)
             )
         )
@@ -181,26 +215,29 @@ def settle(wallet: Wallet, command: Settle) -> list[Event]:
         recovered = max(min(due - captured, most), -spent if captured >= 0 else -spent - captured)
         balance -= recovered
         facts.append(
-            ChargeRecovered(
+            (VolumeRecovered if kept else ChargeRecovered)(
                 *(command.runtime, recovered, due - captured - recovered),
                 *(command.now_us, balance, held),
             )
         )
     if command.over and hold.until_us:
         rest = hold.amount_pico - captured
-        facts.append(HoldReleased(command.runtime, rest, command.now_us, balance, held - rest))
+        released = VolumeReleased if kept else HoldReleased
+        facts.append(released(command.runtime, rest, command.now_us, balance, held - rest))
     return facts
 
 
-def _given_back(wallet: Wallet, command: Settle) -> list[Event]:
-    """What a runtime costs less than it did when its hold was released, to where it came from."""
-    hold = wallet.released.get(command.runtime)
-    due = 0 if hold is None else command.charged_pico - hold.met_pico
-    if hold is None or due >= 0:
+def _recover(wallet: Wallet, command: Settle) -> list[Event]:
+    """As much as is available of what is owed and nothing is held for; what is not stays owed."""
+    known = wallet.holds.get(USAGE)
+    met, spent = (0, ()) if known is None else (known.met_pico, known.spent)
+    due = command.charged_pico - met
+    most = max(0, wallet.available_pico(command.now_us)) if wallet.sound else 0
+    pico = max(min(due, most), -sum([part for _, part in spent]))
+    if not pico:
         return []
-    back = max(due, -sum([pico for _, pico in hold.spent]))
-    said = (command.now_us, wallet.balance_pico - back, wallet.held_pico)
-    return [ChargeRecovered(command.runtime, back, due - back, *said)]
+    left = wallet.balance_pico - pico
+    return [UsageRecovered(pico, command.now_us, left, wallet.held_pico)]
 
 
 def expire_hold(wallet: Wallet, runtime: str, now_us: int) -> list[Event]:

@@ -13,6 +13,7 @@ PROMO: Final = "promo"
 BUCKETS: Final = frozenset({PAID, PROMO})
 LEVELS: Final = (50, 80)  # percent of what was there after a grant
 USED_UP: Final = 100
+USAGE: Final = "usage"  # what nothing is held for, among the holds of a wallet
 EXHAUSTED: Final = "wallet.exhausted"  # the reason of a `runtime.stopping` for want of credit
 
 
@@ -130,6 +131,84 @@ class ChargeRecovered(
     held_pico: int
 
 
+class VolumeHeld(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.volume_held.v1"
+):
+    """With the volume's creation, or its unlocking, for `[from_us, until_us)`: days ahead."""
+
+    volume: str
+    amount_pico: int
+    from_us: int
+    until_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class VolumeRenewed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.volume_renewed.v1"
+):
+    """Its hold is of that much in all: until later, or for a volume that grows."""
+
+    volume: str
+    amount_pico: int
+    until_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class VolumeCaptured(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.volume_captured.v1"
+):
+    """As `HoldCaptured`."""
+
+    volume: str
+    amount_pico: int
+    from_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class VolumeReleased(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.volume_released.v1"
+):
+    """The volume is over, or locked, and all its charges are met: the rest of the hold."""
+
+    volume: str
+    amount_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class VolumeRecovered(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.volume_recovered.v1"
+):
+    """As `ChargeRecovered`."""
+
+    volume: str
+    recovered_pico: int
+    unrecovered_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class UsageRecovered(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.usage_recovered.v1"
+):
+    """Of what nothing is held for (readings, commitments), from what was available; < 0: given
+    back. What is not there stays owed, and the next credit meets it first.
+    """
+
+    recovered_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
 class LevelReached(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.level_reached.v1"
 ):
@@ -146,5 +225,23 @@ class LevelReached(
 
 type Event = (
     CreditGranted | CreditExpired | HoldPlaced | HoldsRenewed | HoldCaptured | HoldReleased
-    | HoldExpired | ChargeRecovered | LevelReached
+    | HoldExpired | ChargeRecovered | LevelReached | VolumeHeld | VolumeRenewed | VolumeCaptured
+    | VolumeReleased | VolumeRecovered | UsageRecovered
 )  # fmt: skip
+type Placed = HoldPlaced | VolumeHeld
+type Captured = HoldCaptured | VolumeCaptured
+type Released = HoldReleased | VolumeReleased
+type Recovered = ChargeRecovered | VolumeRecovered
+
+
+def held_for(fact: Placed | Captured | Released | Recovered) -> str:
+    """The runtime or volume that the hold is of."""
+    match fact:
+        case VolumeHeld() | VolumeCaptured() | VolumeReleased() | VolumeRecovered():
+            return fact.volume
+        case _:
+            return fact.runtime
+
+
+def is_volume(name: str) -> bool:
+    return name.startswith("volume-")

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from domain.tariff import NEVER
 from domain.wallet_facts import (
     PROMO,
+    USAGE,
+    Captured,
     ChargeRecovered,
     CreditExpired,
     CreditGranted,
@@ -24,6 +26,14 @@ from domain.wallet_facts import (
     HoldReleased,
     HoldsRenewed,
     LevelReached,
+    Recovered,
+    UsageRecovered,
+    VolumeCaptured,
+    VolumeHeld,
+    VolumeRecovered,
+    VolumeReleased,
+    VolumeRenewed,
+    held_for,
 )
 
 DEBT: Final = ""  # the lot of what was never there: any of it trips the wire
@@ -68,7 +78,6 @@ class Before(Struct, frozen=True):
     held_pico: int
     base_pico: int
     level: int
-    released: "dict[str, Hold | None]"
 
 
 class Wallet:
@@ -79,7 +88,6 @@ class Wallet:
     def __init__(self) -> None:
         self.lots: dict[str, Lot] = {}
         self.holds: dict[str, Hold] = {}
-        self.released: dict[str, Hold] = {}  # what was met, should it cost less one day
         self.references: dict[str, CreditGranted] = {}
         self.balance_pico = 0
         self.held_pico = 0
@@ -119,21 +127,24 @@ def remember(wallet: Wallet, event: Event) -> Before:
             wallet.level = 0
         case CreditExpired():
             change.move(event.grant, -event.amount_pico)
-        case HoldPlaced():
+        case HoldPlaced() | VolumeHeld():
             parts = change.take(event.amount_pico, event.decided_us)
-            change.hold(event.runtime, Hold(event.from_us, event.until_us, parts))
+            change.hold(held_for(event), Hold(event.from_us, event.until_us, parts))
         case HoldsRenewed():
             for one in event.holds:
                 change.resize(one.runtime, one.amount_pico, event.until_us, event.decided_us)
-        case HoldCaptured():
+        case VolumeRenewed(volume=name, amount_pico=amount):
+            change.resize(name, amount, event.until_us, event.decided_us)
+        case HoldCaptured() | VolumeCaptured():
             change.capture(event)
-        case ChargeRecovered():
+        case ChargeRecovered() | VolumeRecovered():
             change.recover(event)
-        case HoldReleased():
-            hold = wallet.holds[event.runtime]
-            change.give(hold.parts)
-            change.hold(event.runtime, None)
-            change.release(event.runtime, replace(hold, parts=(), until_us=0))
+        case UsageRecovered():
+            wanted = wallet.holds.get(USAGE, Hold(0, 0, ()))
+            change.spend(USAGE, wanted, (event.recovered_pico, 0), event.decided_us)
+        case HoldReleased() | VolumeReleased():
+            change.give(wallet.holds[held_for(event)].parts)
+            change.hold(held_for(event), None)
         case HoldExpired():
             hold = wallet.holds[event.runtime]
             change.give(hold.parts)
@@ -160,11 +171,6 @@ def restore(wallet: Wallet, event: Event, before: Before) -> None:
             del wallet.holds[name]
         else:
             wallet.holds[name] = hold
-    for name, hold in before.released.items():
-        if hold is None:
-            del wallet.released[name]
-        else:
-            wallet.released[name] = hold
     wallet.balance_pico, wallet.held_pico = before.balance_pico, before.held_pico
     wallet.base_pico, wallet.level = before.base_pico, before.level
 
@@ -175,8 +181,7 @@ class _Change:
     def __init__(self, wallet: Wallet) -> None:
         self._wallet = wallet
         self.before = Before(
-            *({}, {}, wallet.balance_pico, wallet.held_pico),
-            *(wallet.base_pico, wallet.level, {}),
+            *({}, {}, wallet.balance_pico, wallet.held_pico), *(wallet.base_pico, wallet.level)
         )
 
     def lot(self, name: str, lot: Lot) -> None:
@@ -189,10 +194,6 @@ class _Change:
             del self._wallet.holds[name]
         else:
             self._wallet.holds[name] = hold
-
-    def release(self, name: str, hold: Hold) -> None:
-        self.before.released.setdefault(name, self._wallet.released.get(name))
-        self._wallet.released[name] = hold
 
     def move(self, name: str, pico: int) -> None:
         """More is left of the lot, or less."""
@@ -227,8 +228,8 @@ class _Change:
             self.give(back)
         self.hold(runtime, replace(hold, parts=parts, until_us=max(hold.until_us, until_us)))
 
-    def capture(self, event: HoldCaptured) -> None:
-        hold, pico = self._wallet.holds[event.runtime], event.amount_pico
+    def capture(self, event: Captured) -> None:
+        hold, pico = self._wallet.holds[held_for(event)], event.amount_pico
         if pico >= 0:
             rest, used = _last(hold.parts, hold.amount_pico - pico)
             parts, spent = rest, _joined(hold.spent, used)
@@ -237,22 +238,23 @@ class _Change:
             parts = _joined(back, hold.parts)
         met = hold.met_pico + pico
         self.hold(
-            event.runtime,
+            held_for(event),
             replace(hold, from_us=event.from_us, parts=parts, spent=spent, met_pico=met),
         )
 
-    def recover(self, event: ChargeRecovered) -> None:
-        is_held = event.runtime in self._wallet.holds
-        of = self._wallet.holds if is_held else self._wallet.released
-        hold, pico = of[event.runtime], event.recovered_pico
+    def recover(self, event: Recovered) -> None:
+        name, moved = held_for(event), (event.recovered_pico, event.unrecovered_pico)
+        self.spend(name, self._wallet.holds[name], moved, event.decided_us)
+
+    def spend(self, name: str, hold: Hold, moved: tuple[int, int], now_us: int) -> None:
+        """So much of what is available, and of what nobody has, meets charges of `name`."""
+        pico, lost = moved
         if pico >= 0:
-            spent = _joined(hold.spent, self.take(pico, event.decided_us))
+            spent = _joined(hold.spent, self.take(pico, now_us))
         else:
             back, spent = _last(hold.spent, -pico)
             self.give(back)
-        met = hold.met_pico + pico + event.unrecovered_pico
-        put = self.hold if is_held else self.release
-        put(event.runtime, replace(hold, spent=spent, met_pico=met))
+        self.hold(name, replace(hold, spent=spent, met_pico=hold.met_pico + pico + lost))
 
 
 def _joined(first: Parts, then: Parts) -> Parts:

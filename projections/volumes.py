@@ -3,6 +3,7 @@
 from typing import Final
 
 from domain import stray, volume
+from domain.wallet_facts import EXHAUSTED
 from projections.batch import Apply, Batch
 from projections.entries import Entry
 from projections.table import Shape, text
@@ -47,6 +48,7 @@ NEXT: Final[dict[str, str]] = {
     "growing": "ready when its node says so, on some nodes when the runtime that has it has ended",
     "snapshotting": "ready when its node says so",
     "restoring": "ready when its node says so",
+    "locked": "a top-up of its account unlocks it; else it is wiped at its date",
     "wiping": "deleted when its node gives a receipt",
     "deleted": "wiped, with a receipt",
     "lost": "given up with its node: it costs nothing, and is wiped if its disk comes back",
@@ -146,6 +148,14 @@ def _refused(b: Batch, e: Entry, f: volume.OrderRefused) -> None:
     _state(b, e, "failed" if f.order == "create" else "ready", f.decided_us, f.code)
 
 
+def _locked(b: Batch, e: Entry, f: volume.Locked) -> None:
+    _state(b, e, "locked", f.locked_us, EXHAUSTED)
+
+
+def _unlocked(b: Batch, e: Entry, f: volume.Unlocked) -> None:
+    _state(b, e, "ready", f.unlocked_us)
+
+
 APPLY: Final[dict[type, Apply]] = {
     volume.Created: _created,
     volume.Formatted: _formatted,
@@ -163,4 +173,6 @@ APPLY: Final[dict[type, Apply]] = {
     volume.Deleted: _deleted,
     volume.Lost: _lost,
     volume.OrderRefused: _refused,
+    volume.Locked: _locked,
+    volume.Unlocked: _unlocked,
 }

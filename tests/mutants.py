@@ -42,6 +42,7 @@ JUDGES: Final = (
     "tests/property/test_wallets.py",
     "tests/museum",
 )
+_SERVED: Final = "tests/museum/test_readings.py"  # needs servers, which mutants do not change
 _COPIED: Final = (
     "tests", "domain", "contracts", "projections", "evidence", "api", "agent", "migrations",
     "evidence/verifier/gpuaas_verify",
@@ -98,7 +99,7 @@ def _laid_out() -> None:
         "source_paths": ["domain"],
         "only_mutate": list(MUTATED),
         "also_copy": [Path(name).name for name in _COPIED if name != "domain"],
-        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:xdist"],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:xdist", f"--ignore={_SERVED}"],
         "pytest_add_cli_args_test_selection": list(JUDGES),
     }
     lines = [f"{name} = {value!r}" for name, value in settings.items()]

@@ -1,11 +1,17 @@
-"""The house with wallets: prepaid tenants, leases that carry their holds, and who settles them."""
+"""The house with wallets: prepaid tenants, leases that carry their holds, volumes that are held for
+days ahead, and who settles all of them.
+"""
 
-from domain import account, funding, runtime, wallet
-from domain.decider import fold
+from typing import Any
+
+from domain import account, funding, locking, meter, pricebook, runtime, storage, volume, wallet
+from domain.decider import Emit, fold
 from domain.purses import wallet_stream
 from domain.wallet import Wallet
-from tests.museum.house import HOUR, House, Tenant
+from tests.museum.house import HOUR, NAME, House, Tenant
 from tests.property.books_history import stream
+
+GIB_HOUR = 1024 * HOUR  # in MiB x us
 
 
 class PrepaidHouse(House):
@@ -14,6 +20,7 @@ class PrepaidHouse(House):
     def __init__(self) -> None:
         super().__init__()
         self._grants = 0
+        self._volumes = 0
 
     def prepay(self, of: Tenant, terms: str = account.PREPAID, at: int = 0) -> None:
         """What the tenant launches from now on has these terms."""
@@ -59,10 +66,63 @@ class PrepaidHouse(House):
             self.emitted(funding.settle(self.state, one.wallet, command))
         return len(due)
 
+    def meter_storage(self, pico: int, *, since: int = 0, now: int = 0) -> None:
+        """Volumes cost so much a GiB-hour from then on; metered from the first time on."""
+        name, book = stream("meter", 1), stream("pricebook", 1)
+        if not self.state.storage:
+            counted = meter.Registered("storage.capacity", "MiB-us", "lifecycle", "sum", now)
+            self.append((name, "-", [counted]))
+        key = ("default", "storage.capacity", "local", "-", "existing", "USD")
+        entry = pricebook.PublishEntry(*key, since, pico, GIB_HOUR, now)
+        self.append((book, "-", pricebook.decide(entry, fold(pricebook.DECIDER, self.facts(book)))))
+
+    def store(self, of: Tenant, size_mib: int = 1024, *, at: int = 0, node: str = "") -> str:
+        """A volume, asked for."""
+        self._volumes += 1
+        name = stream("volume", self._volumes)
+        ids = (name, of.organization, of.project, NAME)
+        self.emitted(storage.create(self.state, storage.NewVolume(*ids, size_mib, at, node)))
+        return name
+
+    def grow(self, of: Tenant, name: str, size_mib: int, at: int) -> tuple[Emit, ...]:
+        """Ordered."""
+        wanted = storage.GrowVolume(name, of.organization, size_mib, at)
+        return self.emitted(storage.grow(self.state, wanted))
+
+    def volume_says(
+        self, what: type[volume.Report], name: str, at: int, *said: Any, told: int | None = None
+    ) -> None:
+        """A word of the volume's node: its clock says `at`, the platform hears it at `told`."""
+        held = self.state.volumes[name].state
+        node = held.created.node
+        anchor = self.state.stock.states[node].anchor
+        boottime = at - anchor.anchor_us
+        signed = self.history.attested(node, "", name, boottime)
+        word = volume.Word(0, boottime, anchor, signed, at if told is None else told)
+        facts = volume.decide(what(word, *said), held)
+        self.append((name, self._org(name), facts))
+
+    def does_to(self, name: str, command: volume.Command) -> None:
+        """A command to a volume."""
+        facts = volume.decide(command, self.state.volumes[name].state)
+        self.append((name, self._org(name), facts))
+
+    def _org(self, name: str) -> str:
+        return self.history.orgs[name]
+
+    def keep_volumes(self, at: int) -> list[str]:
+        """What is due of volumes, done; which ones it was of."""
+        due = locking.due(self.state, at)
+        for name in due:
+            emits = locking.carry_out(self.state, name, at)
+            if emits:  # what another one took may be what this one lacks
+                self.emitted(emits)
+        return due
+
     def expire(self, at: int) -> None:
         """What is over is said so."""
         for name in funding.due(self.state, at):
             self.emitted(funding.expire(self.state, name, at))
 
 
-__all__ = ["HOUR", "PrepaidHouse", "Tenant", "wallet_stream"]
+__all__ = ["GIB_HOUR", "HOUR", "PrepaidHouse", "Tenant", "wallet_stream"]

@@ -11,6 +11,7 @@ from api.admission.wire import (
     ExpireAsk,
     GrantAsk,
     GrowAsk,
+    KeepAsk,
     LaunchAsk,
     LimitAsk,
     OverspentAsk,
@@ -24,7 +25,19 @@ from api.admission.wire import (
     UnreserveAsk,
     VolumeAsk,
 )
-from domain import budget, budgeting, closing, funding, holding, launch, quota, storage, together
+from domain import (
+    budget,
+    budgeting,
+    closing,
+    funding,
+    holding,
+    keeping,
+    launch,
+    locking,
+    quota,
+    storage,
+    together,
+)
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -63,7 +76,10 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             reads = _budgeted(state, spending)
         case GrowAsk(wanted=larger):
             emits = storage.grow(state, larger)
-            reads = _at(state, larger.organization, budget.budget_stream(larger.organization))
+            reads = _grown(state, larger.organization, larger.volume)
+        case KeepAsk(volume=kept):
+            emits = locking.carry_out(state, kept, ask.now_us)
+            reads = _at(state, *_prices(state, kept))
         case BlockAsk():
             emits = together.admit_block(state, ask.block, ask.launches)
             reads = launch.reads(state, ask.launches[0])
@@ -75,9 +91,7 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = together.end_reservation(state, ask.reservation, ask.reason, ask.now_us)
         case VolumeAsk(wanted=wanted_volume):
             emits = storage.create(state, wanted_volume)
-            org = wanted_volume.organization
-            told = budget.budget_stream(org)
-            reads = _at(state, org, wanted_volume.project, _storage_meter(state), told)
+            reads = _stored(state, wanted_volume.organization, wanted_volume.project)
             private = ask.private
         case GrantAsk():
             emits = funding.grant(state, ask.organization, ask.account, ask.wanted)
@@ -114,6 +128,23 @@ def _append(
 def _at(state: AdmissionState, *streams: str) -> tuple[tuple[str, int], ...]:
     """What the decision rests on: those that there are."""
     return tuple((stream, state.version(stream)) for stream in streams if stream)
+
+
+def _stored(state: AdmissionState, org: str, project: str) -> tuple[tuple[str, int], ...]:
+    """What a new volume rests on: it must lose to a suspension, the registration of its meter, a
+    budget that is spent, and other terms or prices of what is prepaid.
+    """
+    rests = (org, project, _storage_meter(state), budget.budget_stream(org))
+    return _at(state, *rests, *holding.reads(state, project))
+
+
+def _grown(state: AdmissionState, org: str, volume: str) -> tuple[tuple[str, int], ...]:
+    return _at(state, org, budget.budget_stream(org), *_prices(state, volume))
+
+
+def _prices(state: AdmissionState, volume: str) -> tuple[str, ...]:
+    """What the hold of a prepaid volume is rated by."""
+    return keeping.reads(state) if volume in state.purses.prepaid else ()
 
 
 def _fenced(state: AdmissionState, named: str) -> tuple[tuple[str, int], ...]:

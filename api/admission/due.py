@@ -7,14 +7,16 @@ from api.admission.wire import (
     Ask,
     ClosingAsk,
     ExpireAsk,
+    KeepAsk,
     OverspentAsk,
     ReclaimAsk,
     UnclaimAsk,
     UnreserveAsk,
 )
-from domain import budgeting, closing, funding, together
+from domain import budgeting, closing, funding, locking, together
 from domain.admission import AdmissionState
 from domain.lending_facts import Unclaim
+from domain.purses import wallet_stream
 from domain.reservation import EXPIRED
 
 ACTOR: Final = "system-admission"
@@ -41,6 +43,10 @@ def due(state: AdmissionState, now: int) -> list[Ask]:
         ExpireAsk(name, now, ACTOR, _cause("gpuaas-credit/1", name, str(state.version(name))))
         for name in funding.due(state, now)
     ]
+    for name in locking.due(state, now):
+        of = (name, wallet_stream(state.purses.kept[name]))
+        as_of = [str(state.version(one)) for one in of]
+        asks.append(KeepAsk(name, now, ACTOR, _cause("gpuaas-keeping/1", name, *as_of)))
     for org, stream in closing.due(state, now):
         told = str(state.version(stream))
         cause = _cause("gpuaas-closing/1", org, stream, told)

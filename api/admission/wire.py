@@ -210,6 +210,15 @@ class RenewAsk(Struct, frozen=True, tag="renew"):
     cause: str
 
 
+class KeepAsk(Struct, frozen=True, tag="keep"):
+    """Carry out what is due of a prepaid volume: held on, told of, locked, unlocked, wiped."""
+
+    volume: str
+    now_us: int
+    actor: str
+    cause: str
+
+
 class CapacityAsk(Struct, frozen=True, tag="capacity"):
     """What fits now for this organization (`""`: for one without shared devices)."""
 
@@ -231,7 +240,7 @@ class PurseAsk(Struct, frozen=True, tag="purse"):
 type Ask = (
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
-    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk
+    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk | KeepAsk
 )  # fmt: skip
 type Question = CapacityAsk | ExplainAsk | PurseAsk
 
@@ -258,7 +267,7 @@ class _Reply(Struct, omit_defaults=True):
 _DECODE: Final = msgspec.json.Decoder(
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
-    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk
+    | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk | KeepAsk
     | CapacityAsk | ExplainAsk | PurseAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode

@@ -14,9 +14,9 @@ from api.reads import Reads, reached
 from contracts.signing import FleetError
 from contracts.usage import Batch, Reading, check_signature, check_texts
 from domain import meter, pricebook
+from domain.charging import READ
 from domain.errors import DomainError
 from domain.price_facts import BookPublished, ShapedEntry
-from domain.rating_readings import READ
 from domain.reading import WEIGHTED, require_countable, row_of
 from domain.tariff import REGION, Tariff
 from evidence.log import EventLog

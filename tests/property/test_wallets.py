@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from domain import funding, launch, runtime, wallet, wallet_facts
+from domain import funding, launch, runtime, storage, volume, wallet, wallet_facts
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -27,8 +27,14 @@ from domain.wallet_facts import (
     HoldExpired,
     HoldPlaced,
     HoldReleased,
+    VolumeCaptured,
+    VolumeHeld,
+    VolumeReleased,
+    VolumeRenewed,
+    held_for,
 )
-from tests.museum.house import DAY, HOUR, MINUTE, SECOND, USD, Tenant
+from tests.museum.house import DAY, HOUR, MINUTE, NAME, SECOND, USD, Tenant
+from tests.property.books_history import stream
 from tests.wallet_world import PrepaidHouse, wallet_stream
 
 LIVE = runtime.Placed | runtime.Booting | runtime.Running | runtime.Impaired | runtime.Ending
@@ -48,6 +54,7 @@ class Purses(RuleBasedStateMachine):
         self.machines = [self.house.machine(number, "T4", gpus=3) for number in (1, 2)]
         self.skew: dict[str, int] = dict.fromkeys(self.machines, 0)
         self.closed: set[str] = set()
+        self.house.meter_storage(USD // 100)
         for one in self.us:
             self.house.prepay(one)
             if credit:
@@ -223,6 +230,61 @@ class Purses(RuleBasedStateMachine):
             what = runtime.ReportStopped if over else runtime.ReportDegraded
             self.say(what, pick, (self.now - end) // SECOND + early)
 
+    @rule(which=st.integers(0, 1), mib=st.sampled_from([64, 512]), lost=st.booleans())
+    def store(self, which: int, mib: int, lost: bool) -> None:
+        """A volume, if three days of it can be held for."""
+        us, state = self.us[which], self.house.state
+        before = self.seen(us)
+        if lost:  # its append lost to another process: as if never decided
+            ids = (stream("volume", 99), us.organization, us.project, NAME)
+            wanted = storage.NewVolume(*ids, mib, self.now)
+            emits, _ = self.tried(lambda: storage.create(state, wanted))
+            state.undo(emits)
+            assert self.seen(us) == before
+        try:
+            self.house.store(us, mib, at=self.now)
+        except DomainError as error:
+            if error.code != "wallet.insufficient":
+                raise
+            assert self.seen(us) == before
+
+    def volumes(self) -> list[str]:
+        return sorted(self.house.state.volumes)
+
+    @rule(pick=st.integers(0, 3), late=st.integers(0, 300), what=st.integers(0, 3))
+    def answer(self, pick: int, late: int, what: int) -> None:
+        """What the node of a volume was asked for last, or asking for more of it, or its end."""
+        if not (known := self.volumes()):
+            return
+        name = known[pick % len(known)]
+        held = self.house.state.volumes[name].state
+        at = max(0, self.now - late * SECOND)
+        says = self.house.volume_says
+        match held.asked:
+            case volume.Created():
+                size = held.size_mib * volume.MIB
+                says(volume.ReportFormatted, name, at, "ext4_loop", size, told=self.now)
+            case volume.GrowRequested(size_mib=mib):
+                says(volume.ReportGrown, name, at, mib, told=self.now)
+            case volume.WipeRequested():
+                size = held.size_mib * volume.MIB
+                says(volume.ReportWiped, name, at, "zero", size, 1, told=self.now)
+            case _ if what == 0:
+                self.house.does_to(name, volume.Wipe(self.now))
+            case _:
+                us = next(one for one in self.us if one.account == held.created.account)
+                more = held.size_mib + 64
+                _, refused = self.tried(lambda: self.house.grow(us, name, more, self.now))
+                codes = {"wallet.insufficient", "volume.locked", "volume.not_ready"}
+                assert refused is None or refused.code in codes
+
+    @rule(hours=st.integers(0, 80))
+    def tend(self, hours: int) -> None:
+        """Much later: what is due of volumes is done, and what is charged is met."""
+        self.now += hours * HOUR
+        self.house.keep_volumes(self.now)
+        self.house.settle(self.now)
+
     @rule()
     def crash(self) -> None:
         """Another writer reads the log: it has the same wallets, to the last part of a lot."""
@@ -258,6 +320,13 @@ class Purses(RuleBasedStateMachine):
         for name in self.live():
             house.lose(name, self.now)
         house.settle(self.now)
+        for name in self.volumes():
+            if not isinstance(house.state.volumes[name].state.asked, volume.WipeRequested):
+                house.does_to(name, volume.RefuseOrder(0, "volume.slow", self.now))
+                house.does_to(name, volume.Wipe(self.now))
+            size = house.state.volumes[name].state.size_mib * volume.MIB
+            house.volume_says(volume.ReportWiped, name, self.now, "zero", size, 1)
+        house.settle(self.now)
         house.expire(self.now)
         assert not house.books.prepayments.settlements()
         house.judged()
@@ -271,7 +340,7 @@ def sums(house: PrepaidHouse, us: Tenant) -> int:
         match fact:
             case CreditGranted():
                 total += fact.amount_pico
-            case CreditExpired() | HoldCaptured():
+            case CreditExpired() | HoldCaptured() | VolumeCaptured():
                 total -= fact.amount_pico
             case ChargeRecovered():
                 total -= fact.recovered_pico
@@ -284,6 +353,7 @@ def judge(house: PrepaidHouse, tenants: list[Tenant]) -> None:
     """Every hold resolved once, in full, and enough for every charge; nothing billed after it."""
     for us in tenants:
         placed, resolved = dict[str, HoldPlaced](), list[str]()
+        kept: dict[str, list[tuple[int, int]]] = defaultdict(list)
         spent: dict[str, int] = defaultdict(int)
         ends: dict[str, int] = {}
         expired: set[str] = set()
@@ -307,12 +377,29 @@ def judge(house: PrepaidHouse, tenants: list[Tenant]) -> None:
                 case ChargeRecovered():
                     assert fact.runtime in expired, "a hold covers its charges"
                     spent[fact.runtime] += fact.recovered_pico + fact.unrecovered_pico
+                case VolumeHeld():
+                    kept[fact.volume].append((fact.from_us, fact.until_us))
+                case VolumeRenewed():
+                    since, until = kept[fact.volume][-1]
+                    kept[fact.volume][-1] = (since, max(until, fact.until_us))
+                case VolumeCaptured():
+                    spent[fact.volume] += fact.amount_pico
                 case HoldReleased() | HoldExpired():
                     resolved.append(fact.runtime)
                     expired |= {fact.runtime} if isinstance(fact, HoldExpired) else set()
                 case _:
                     pass
         assert sorted(resolved) == sorted(placed)
+        released = [
+            held_for(fact)
+            for fact in house.facts(wallet_stream(us.account))
+            if isinstance(fact, VolumeReleased)
+        ]
+        assert sorted(released) == sorted(name for name, spans in kept.items() for _ in spans)
+        for name, spans in kept.items():
+            assert spent[name] == house.charged(name)[1] >= 0
+            for _, start, end in house.pieces(name):
+                assert any(since <= start and end <= until for since, until in spans)
         for name in placed:
             assert spent[name] == house.charged(name)[1] >= 0
             rows = [one for one in house.rows["rated_interval"] if one.resource == name]

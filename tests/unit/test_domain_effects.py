@@ -21,14 +21,14 @@ from domain import (
     together,
     volume,
 )
-from domain.effects import EFFECTS, OBJECTS, STATES, WALLETS, Effect, page
+from domain.effects import EFFECTS, OBJECTS, STATES, Effect, page
 from domain.errors import DomainError
 from domain.launch import admit, end
 from domain.placing import Mount
 from domain.wallet_facts import LevelReached
 from projections.duties import Duties
 from projections.entries import Entry
-from tests.museum.house import SECOND, USD
+from tests.museum.house import DAY, SECOND, USD
 from tests.property.books_history import stream
 from tests.unit.domain_world import NAME, ORG, PROJECT, World, launch, word
 from tests.unit.test_domain_volume import FORMATTED
@@ -194,14 +194,20 @@ class Prepaid(Stand):
         house = PrepaidHouse()
         self.house, self.us = house, house.tenant(0)
         house.price("T4", USD)
+        house.meter_storage(USD // 1000)
         machine = house.machine(1, "T4", gpus=4)
         house.prepay(self.us)
         house.grant(self.us, credit)
         self.state = house.state
         self.reserve(1, at=0)
-        self.one = house.begin(self.us)
+        self.kept = house.store(self.us)
+        house.volume_says(volume.ReportFormatted, self.kept, 0, "ext4_loop", 1024 * volume.MIB)
+        house.does_to(self.kept, volume.Snapshot(SNAPSHOT, 0))
+        house.volume_says(volume.ReportSnapshotted, self.kept, 0, SNAPSHOT, 1, 0)
         other = house.begin(self.us)
-        house.report(runtime.ReportStopped, other, SECOND)
+        house.report(runtime.ReportStopped, other, 1)
+        house.settle(2)
+        self.one = house.begin(self.us, at=2)
         self.other = other
         house.lease(machine, 180 * SECOND)
 
@@ -230,6 +236,31 @@ class Prepaid(Stand):
     def stopped_runtime(self) -> str:
         return "kept as a record" if self.other in self.state.ended else "?"
 
+    def days_later(self) -> volume.Held:
+        """What became of the volume when its first hold was over, and at its date after that."""
+        for day in (1, 3, 10):
+            self.house.keep_volumes(day * DAY)
+            self.house.settle(day * DAY)
+        return self.state.volumes[self.kept].state
+
+    def volume(self) -> str:
+        held = self.state.volumes[self.kept].state
+        if not self.new():
+            assert not self.allows(lambda: self.house.store(self.us, at=SECOND))
+            told = {type(fact) for fact in self.house.facts(self.kept)}
+            held = self.days_later()
+            told = {type(fact) for fact in self.house.facts(self.kept)} - told
+            assert told == {volume.LockNoticed, volume.Locked, volume.WipeRequested}
+            return "locked, then wiped" if held.locked else "?"
+        assert self.allows(lambda: self.house.grow(self.us, self.kept, 1100, SECOND))
+        return "goes on" if held.locked is None else "?"
+
+    def snapshot(self) -> str:
+        assert self.state.volumes[self.kept].state.snapshots == (SNAPSHOT,)
+        held = self.state.volumes[self.kept].state if self.new() else self.days_later()
+        wiping = isinstance(held.asked, volume.WipeRequested)
+        return "wiped with its volume" if wiping else "goes on"
+
     def reservation(self) -> str:
         more = self.allows(lambda: self.reserve(2))
         made = self.state.reservations[stream("reservation", 1)]
@@ -253,14 +284,14 @@ class Prepaid(Stand):
 
 def low() -> Stand:
     """Half of it is used or held, and a low-balance fact says so; there is more than a lease's."""
-    stand = Prepaid(65 * USD // 100)
+    stand = Prepaid(55 * USD // 100)
     assert stand.levels() == [50]
     return stand
 
 
 def empty() -> Stand:
     """It was just enough for the first leases."""
-    stand = Prepaid(36 * USD // 100)
+    stand = Prepaid(18 * USD // 100 + 72 * USD // 1000)
     assert stand.levels()[-1] == 100
     return stand
 
@@ -286,11 +317,9 @@ OVER_HTTP = {"API read"}  # tests/integration/test_closing.py
 
 
 def test_the_table_says_one_thing_of_each_object_in_each_state() -> None:
-    """No pair twice, none left out; only what balances do waits, and says for what."""
+    """No pair twice, none left out; nothing waits for anything any more."""
     assert [(one.state, one.object) for one in EFFECTS] == list(product(STATES, OBJECTS))
-    waiting = {one.state for one in EFFECTS if one.waits}
-    assert waiting == {"low balance", "zero balance"}
-    assert {one.waits for one in EFFECTS} == {"", WALLETS}
+    assert {one.waits for one in EFFECTS} == {""}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import importlib.machinery
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -79,10 +79,36 @@ def compiled(name: str) -> CodeType:
     return compile((PACKAGE / f"{name}.py").read_text(), name, "exec")
 
 
+@cache
+def above(name: str) -> frozenset[str]:
+    """The module and those that import it, directly or not: the others are the same without it."""
+    found = {name}
+    while more := {
+        other for other in NAMES if other not in found and not found.isdisjoint(imported(other))
+    }:
+        found |= more
+    return frozenset(found)
+
+
+@cache
+def imported(name: str) -> frozenset[str]:
+    """The modules of the verifier that a module of it imports."""
+    found = set[str]()
+    for node in ast.parse((PACKAGE / f"{name}.py").read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            package, _, module = node.module.partition(".")
+            if package == "gpuaas_verify":
+                found |= {module} if module else {alias.name for alias in node.names}
+    return frozenset(found)
+
+
 def copy_with(name: str, code: CodeType) -> dict[str, ModuleType]:
     """The modules of a verifier in which one is compiled from other code."""
-    codes = {other: compiled(other) for other in NAMES if other != "__main__"} | {name: code}
-    kept = {key: sys.modules.pop(key) for key in list(sys.modules) if key.startswith("gpuaas_v")}
+    codes = {other: compiled(other) for other in above(name) if other != "__main__"} | {name: code}
+    as_they_are()
+    kept = dict(item for item in sys.modules.items() if item[0].startswith("gpuaas_v"))
+    for other in ("", *(f".{other}" for other in above(name))):
+        sys.modules.pop(f"gpuaas_verify{other}", None)
     finder = Copies(codes)
     sys.meta_path.insert(0, finder)
     try:
@@ -94,62 +120,64 @@ def copy_with(name: str, code: CodeType) -> dict[str, ModuleType]:
         sys.modules.update(kept)
 
 
-class Removal(ast.NodeTransformer):
-    """Removes the n-th check: a raise, a refusal by return, a call that checks, or one operand of a condition."""
+def nothing(node: ast.AST) -> ast.AST:
+    """A statement that does nothing, in its place."""
+    return ast.copy_location(ast.Pass(), node)
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.removed = ""
-        self.count = 0
 
-    def _is_next(self, node: ast.AST) -> bool:
-        self.count += 1
-        if self.count - 1 != self.number:
-            return False
-        line = getattr(node, "lineno", 0)
-        self.removed = f"line {line}: {ast.unparse(node)}"
-        return True
+def removals(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """(what is removed, what stands there then) for each check that a node is: a raise, a refusal
+    by return, a call that checks, one operand of a condition.
+    """
+    match node:
+        case ast.Raise(exc=ast.expr()):
+            yield said(node), nothing(node)
+        case ast.Return(value=value):
+            refuses = isinstance(value, ast.Constant) and value.value is False
+            last = value.elts[-1] if isinstance(value, ast.Tuple) else value
+            if isinstance(last, ast.Call) and isinstance(last.func, ast.Name):
+                refuses = last.func.id == "Invalid"
+            if refuses:
+                yield said(node), nothing(node)
+        case ast.Expr(value=ast.Call(func=called)):
+            name = getattr(called, "attr", "") or getattr(called, "id", "")
+            if CHECKING.fullmatch(name):
+                yield said(node), nothing(node)
+        case ast.BoolOp(values=values):
+            for at, operand in enumerate(values):
+                rest = values[:at] + values[at + 1 :]
+                left = rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+                yield said(operand), ast.copy_location(left, node)
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        return ast.Pass() if node.exc is not None and self._is_next(node) else node
 
-    def visit_Return(self, node: ast.Return) -> ast.AST:
-        self.generic_visit(node)
-        value = node.value
-        refuses = isinstance(value, ast.Constant) and value.value is False
-        last = value.elts[-1] if isinstance(value, ast.Tuple) else value
-        if isinstance(last, ast.Call) and isinstance(last.func, ast.Name):
-            refuses = last.func.id == "Invalid"
-        return ast.Pass() if refuses and self._is_next(node) else node
+def said(node: ast.AST) -> str:
+    return f"line {getattr(node, 'lineno', 0)}: {ast.unparse(node)}"
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        called = node.value.func if isinstance(node.value, ast.Call) else None
-        name = getattr(called, "attr", "") or getattr(called, "id", "")
-        if CHECKING.fullmatch(name) and self._is_next(node):
-            return ast.Pass()
-        self.generic_visit(node)
-        return node
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        self.generic_visit(node)
-        for at, operand in enumerate(node.values):
-            if self._is_next(operand):
-                rest = node.values[:at] + node.values[at + 1 :]
-                return rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
-        return node
+def places(tree: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST], None]]]:
+    """Every node below a tree, but for what is inside of a raise, and what puts another there."""
+    for name, value in ast.iter_fields(tree):
+        for at, node in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(node, ast.AST):
+                put = (
+                    partial(value.__setitem__, at)
+                    if value is not node
+                    else partial(setattr, tree, name)
+                )
+                yield node, put
+                if not isinstance(node, ast.Raise):
+                    yield from places(node)
 
 
 def mutants(name: str) -> Iterator[tuple[str, CodeType]]:
     """(what was removed, the module's code without it) for every check of a module."""
-    source = (PACKAGE / f"{name}.py").read_text()
-    number = 0
-    while True:
-        removal = Removal(number)
-        tree = ast.fix_missing_locations(removal.visit(ast.parse(source)))
-        if not removal.removed:
-            return
-        yield removal.removed, compile(tree, name, "exec")
-        number += 1
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text())
+    for node, put in list(places(tree)):
+        for removed, other in removals(node):
+            put(other)
+            code = compile(tree, name, "exec")
+            put(node)
+            yield removed, code
 
 
 # A copy that breaks is noticed, however it breaks.
@@ -211,7 +239,7 @@ def test_each_check_removed_is_noticed(name: str) -> None:
     unnoticed = [
         removed
         for removed, code in mutants(name)
-        if not is_noticed(name, removed, code)
-        and f"{name} {removed.partition(': ')[2]}" not in NEEDLESS
+        if f"{name} {removed.partition(': ')[2]}" not in NEEDLESS
+        and not is_noticed(name, removed, code)
     ]
     assert unnoticed == []

@@ -85,6 +85,7 @@ WATCHED: Final[frozenset[str]] = frozenset(
         "gpuaas.runtime.allocated.v1",
         "gpuaas.runtime.lost.v1",
         "gpuaas.volume.created.v1",
+        "gpuaas.volume.unlocked.v1",
     }
 )
 
@@ -188,6 +189,11 @@ class Attestations:
             self._runtimes.put(entry.stream, [fact["node"], fact["allocated_us"], None])
         elif entry.tag == "gpuaas.volume.created.v1":
             self._runtimes.put(entry.stream, [fact["node"], fact["created_us"], None])
+        elif entry.tag == "gpuaas.volume.unlocked.v1":
+            known = self._runtimes.get(entry.stream)
+            if known is not None:  # the books say what is wrong with one that never was
+                previous = max(known[1], fact["unlocked_us"])
+                self._runtimes.put(entry.stream, [known[0], previous, *known[2:]])
         elif entry.tag == "gpuaas.runtime.lost.v1":
             self._lost(entry)
         else:

@@ -54,9 +54,9 @@ CAUSES = frozenset({
     "gpuaas.volume.grown.v1",
     "gpuaas.volume.wiped.v1",
     "gpuaas.volume.lost.v1",
+    "gpuaas.volume.locked.v1",
     "gpuaas.period.closed.v1",
     "gpuaas.price.rerating_decided.v1",
-    "gpuaas.price.rerating_decided.v2",
     "gpuaas.invoice.finalized.v1",
     "gpuaas.invoice.finalized.v2",
     "gpuaas.invoice.paid.v1",
@@ -70,6 +70,12 @@ CAUSES = frozenset({
     "gpuaas.wallet.hold_released.v1",
     "gpuaas.wallet.hold_expired.v1",
     "gpuaas.wallet.charge_recovered.v1",
+    "gpuaas.wallet.volume_held.v1",
+    "gpuaas.wallet.volume_renewed.v1",
+    "gpuaas.wallet.volume_captured.v1",
+    "gpuaas.wallet.volume_released.v1",
+    "gpuaas.wallet.volume_recovered.v1",
+    "gpuaas.wallet.usage_recovered.v1",
 })  # fmt: skip
 # A rated interval counts in the seal's sum with its sign; columns of the row without salt.
 SIGN, QUANTITY, AMOUNT = RATED.index("sign"), RATED.index("quantity"), TRANSFER.index("amount_pico")
@@ -123,7 +129,7 @@ class Books:
         metered = Metered(self._spill, self._charging)
         self._wallets = Wallets(self._spill, self._charging, metered)
         lives = Lives(self._spill, self._charging, metered, self._wallets).handlers()
-        volumes = Volumes(self._spill, self._charging, metered)
+        volumes = Volumes(self._spill, self._charging, metered, self._wallets)
         holdings = Holdings(self._spill)
         self._lending = holdings.lending
 
@@ -146,6 +152,7 @@ class Books:
             "gpuaas.price.entry_published.v2": self._charging.prices.shaped,
             "gpuaas.price.book_published.v1": self._charging.prices.book,
             "gpuaas.price.commitment_made.v1": self._charging.prices.commitment,
+            "gpuaas.price.rerating_decided.v1": self._charging.rerate,
             "gpuaas.invoice.finalized.v1": self._invoicing.finalized,
             "gpuaas.invoice.issued.v1": self._invoicing.issued,
             "gpuaas.invoice.paid.v1": self._invoicing.paid,

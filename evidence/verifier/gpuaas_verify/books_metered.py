@@ -69,17 +69,23 @@ class Metered:
 
     def cover(self, position: int, stream: str, since: int | None, until: int) -> None:
         """The resource is prepaid: held for until then, at the prices known now beyond what was
-        held before; `since`: of its first hold.
+        held before; `since`: of a hold that begins then.
         """
         item = self._spill.get("metered", "", stream)
         if item is None:
             raise Invalid("books.hold", "has ended", position=position, field="runtime")
-        known = item.get("covered")
+        known = item.get("covered") if since is None else None
         fixed = [] if known is None else known[1]
         reached = since if known is None else known[0]
         if until > reached:
             fixed = self._charging.fix(position, item, fixed, reached, until)
         self._spill.put("metered", "", stream, {**item, "covered": [max(reached, until), fixed]})
+
+    def covered(self, stream: str) -> int | None:
+        """When its hold ends; None of what nothing was ever held for."""
+        item = self._spill.get("metered", "", stream)
+        known = None if item is None else item.get("covered")
+        return None if known is None else known[0]
 
     def charged(self, stream: str) -> int:
         """All that was charged of a prepaid resource, pico, net."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from gpuaas_verify.books_pieces import Piece, first_open, moves, pieces, remember
 from gpuaas_verify.books_pools import Pools
-from gpuaas_verify.books_prices import NUL, REGION, Held, Prices, round_half_even
+from gpuaas_verify.books_prices import NUL, REGION, Prices, Quotes, round_half_even
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
@@ -26,7 +26,8 @@ TRANSFER = (
     "credit_seq", "credit_balance_pico",
 )  # fmt: skip
 LIMIT = 10**38
-FIRST, TO_ALL = itemgetter(1), "gpuaas.price.rerating_decided.v2"
+READ = "read"  # the state that readings are priced in
+FIRST, LISTED = itemgetter(1), ("-", 0)
 # What a re-rating must know of a resource that may be gone.
 KEPT = ("account", "project", "meter", "model", "state", "simulated", "first")
 
@@ -150,17 +151,17 @@ class Charging:
         record = self._spill.get("spans", item["account"], order)
         if record is None:
             record = {name: item[name] for name in KEPT} | {"resource": resource, "spans": []}
-        if item.get("covered") is not None:
-            record["covered"] = item["covered"]
+            record["prepaid"] = item.get("covered") is not None
         remember(record["spans"], a, b, item["size"], sign)
         self._spill.put("spans", item["account"], order, record)
 
     def pieces(self, position: int, item: Row, a: int, b: int) -> list[Piece]:
         """`[a, b)` cut into (start, end, price entry, period) by what applies to the item."""
         account = self.account(position, item["account"])
-        quotes = self.prices.quotes(item["account"], _scope(item, account))
         if item.get("covered") is not None:
-            quotes = Held(item["covered"][1], quotes)
+            quotes = Quotes([], {LISTED: [item["covered"][1], []]})
+        else:
+            quotes = self.prices.quotes(item["account"], _scope(item, account))
         return pieces(position, a, b, account["periods"], quotes)
 
     def fix(
@@ -221,17 +222,14 @@ class Charging:
             what = (account, "-", False, False, tuple(one[3:8]), price)
             self._emit(position, account, what, period, said, due)
 
-    def rerate(self, position: int, entry: Row, fact: Row) -> None:
+    def rerate(self, position: int, _entry: Row, fact: Row) -> None:
         """What was charged in the range is taken back and charged at what applies now."""
         account = self.account(position, fact["account"])
-        to_all = entry["tag"] == TO_ALL
-        before = self.prices.rerate(position, fact, to_all)
+        before = self.prices.rerate(position, fact)
         for _, record in self._spill.scan("spans", fact["account"]):
+            if record["prepaid"]:
+                continue
             now = self.prices.quotes(fact["account"], _scope(record, account))
-            if "covered" in record:
-                if not to_all:
-                    continue
-                now = Held(record["covered"][1], now)
             then = now.before(before)
             for start, end, size in record["spans"]:
                 a, b = max(start, fact["from_us"]), min(end, fact["until_us"])
@@ -256,7 +254,8 @@ class Charging:
         what: resource, project, simulated, prepaid, scope, price; said: start, end, sign, quantity,
         and the line's totals.
         """
-        resource, project, simulated, prepaid, (meter, model, _, _, currency), price = what
+        resource, project, simulated, prepaid, scope, price = what
+        meter, model, _, _, currency = scope
         periods = self.account(position, account)["periods"]
         booked = period[0] if period[3] is None else first_open(position, periods)
         self._row("rated_interval", position, resource, meter, price, period[0], booked, *said)
@@ -267,12 +266,24 @@ class Charging:
         if prepaid:
             sofar = self._spill.get("charged", "", resource) or 0
             self._spill.put("charged", "", resource, sofar + delta)
+        if scope[3] == READ or resource == account:
+            self._owe(account, delta)
         if delta:
             sides = ("unbilled", f"revenue:{sku}") if delta > 0 else (f"revenue:{sku}", "unbilled")
             self.transfer(
                 position, "charge", account, sides, currency, abs(delta),
                 (resource, meter, price, period[0], booked), f"{said[0]}\n",
             )  # fmt: skip
+
+    def _owe(self, account: str, pico: int) -> None:
+        """So much more is owed of what nothing is held for, while the account is prepaid."""
+        if self._spill.get("terms", "", account) == "prepaid":
+            self._spill.put("owed", "", account, self.owed(account) + pico)
+
+    def owed(self, account: str) -> int:
+        """All that was charged so, net."""
+        found: int = self._spill.get("owed", "", account) or 0
+        return found
 
     def _book(
         self, booked: str, line: tuple[str, str, int, str], quantity: int, amount: int

@@ -17,6 +17,7 @@ def _shape(integers: str, order: str, **others: frozenset[type]) -> dict[str, fr
     return {name: others.get(name, INTEGER if name in whole else TEXT) for name in order.split()}
 
 
+_SUMS = "decided_us balance_pico held_pico"
 _SPOKEN = {"attested": OBJECT}
 
 SHAPES: dict[str, dict[str, frozenset[type]]] = {
@@ -102,6 +103,19 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     "gpuaas.wallet.charge_recovered.v1": _shape(
         "recovered_pico unrecovered_pico decided_us balance_pico held_pico",
         "runtime recovered_pico unrecovered_pico decided_us balance_pico held_pico",
+    ),
+    **{
+        f"gpuaas.wallet.volume_{name}.v1": _shape(f"{fields} {_SUMS}", f"volume {fields} {_SUMS}")
+        for name, fields in (
+            ("held", "amount_pico from_us until_us"),
+            ("renewed", "amount_pico until_us"),
+            ("captured", "amount_pico from_us"),
+            ("released", "amount_pico"),
+            ("recovered", "recovered_pico unrecovered_pico"),
+        )
+    },
+    "gpuaas.wallet.usage_recovered.v1": _shape(
+        f"recovered_pico {_SUMS}", f"recovered_pico {_SUMS}"
     ),
     "gpuaas.period.opened.v1": _shape(
         "sequence start_us end_us opened_us",
@@ -263,12 +277,9 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "account meter model region state currency from_us until_us quantity price_pico divisor"
         " decided_us",
     ),
-    **dict.fromkeys(
-        ("gpuaas.price.rerating_decided.v1", "gpuaas.price.rerating_decided.v2"),
-        _shape(
-            "edition from_us until_us decided_us",
-            "account book edition from_us until_us decided_us",
-        ),
+    "gpuaas.price.rerating_decided.v1": _shape(
+        "edition from_us until_us decided_us",
+        "account book edition from_us until_us decided_us",
     ),
     "gpuaas.node.enrolled.v1": _shape(
         "enrolled_us",
@@ -331,6 +342,10 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     ),
     "gpuaas.volume.detached.v1": _shape("epoch decided_us", "allocation epoch reason decided_us"),
     "gpuaas.volume.grow_requested.v1": _shape("size_mib decided_us", "size_mib decided_us"),
+    "gpuaas.volume.locked.v1": _shape(
+        "locked_us wipe_us decided_us", "locked_us wipe_us decided_us"
+    ),
+    "gpuaas.volume.unlocked.v1": _shape("unlocked_us", "unlocked_us"),
     "gpuaas.volume.lost.v1": _shape("lost_us decided_us", "lost_us decided_us"),
     "gpuaas.volume.order_refused.v1": _shape("command decided_us", "command order code decided_us"),
     "gpuaas.volume.grown.v1": _shape(

@@ -11,6 +11,7 @@ from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_rating import Charging
 from gpuaas_verify.books_shelves import Shelves
 from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.errors import Invalid
 
 type Row = dict[str, Any]
@@ -22,14 +23,17 @@ METER, UNIT, SOURCE, MODEL, STATE = "storage.capacity", "MiB-us", "lifecycle", "
 
 class Volumes:
     """By volume: node, size (MiB), made, has (its allocation or None), its last epoch, of (its
-    department, project and model), previous (its last instant). By node and volume: the position
-    of the open request to wipe what is nobody's any more.
+    department, project and model), previous (its last instant), locked (since when, or None). By
+    node and volume: the position of the open request to wipe what is nobody's any more.
     """
 
-    def __init__(self, spill: Spill, charging: Charging, metered: Metered) -> None:
+    def __init__(
+        self, spill: Spill, charging: Charging, metered: Metered, wallets: Wallets
+    ) -> None:
         self._spill = spill
         self._charging = charging
         self._metered = metered
+        self._wallets = wallets
         self._shelves = Shelves(spill)
         self._registered = False  # volumes created from now on are metered
 
@@ -46,6 +50,8 @@ class Volumes:
             "gpuaas.volume.order_refused.v1": self._order_refused,
             "gpuaas.volume.wiped.v1": self._wiped,
             "gpuaas.volume.lost.v1": self._lost,
+            "gpuaas.volume.locked.v1": self._locked,
+            "gpuaas.volume.unlocked.v1": self._unlocked,
             "gpuaas.node.volume_wipe_requested.v1": self._stray_asked,
             "gpuaas.node.volume_wipe_refused.v1": self._stray_answered,
             "gpuaas.node.volume_wiped.v1": self._stray_answered,
@@ -67,6 +73,7 @@ class Volumes:
             "epoch": 0,
             "of": [fact["department"], fact["project"], MODEL],
             "previous": fact["created_us"],
+            "locked": None,
         }
         self._put(entry, item)
         self._shelves.check_claim(position, entry, item["of"], fact["size_mib"])
@@ -89,6 +96,7 @@ class Volumes:
             "simulated": node["simulated"],
         }
         self._metered.add(entry["stream"], about)
+        self._wallets.allocated(entry, fact["account"])
 
     def _formatted(self, position: int, entry: Row, fact: Row) -> None:
         item = self._known(position, entry)
@@ -97,7 +105,7 @@ class Volumes:
         if fact["bytes"] != item["size"] * MIB:
             raise _wrong(position, f"it was asked for with {item['size']} MiB", "bytes")
         self._put(entry, {**item, "made": True, "previous": fact["formatted_us"]})
-        if self._metered.has(entry["stream"]):
+        if self._metered.has(entry["stream"]) and item["locked"] is None:
             self._metered.begin(entry["stream"], fact["formatted_us"])
 
     def _attached(self, position: int, entry: Row, fact: Row) -> None:
@@ -106,6 +114,8 @@ class Volumes:
         if not made or has is not None:
             detail = f"{has} has it" if made else "its node has not made it"
             raise _wrong(position, detail, "allocation")
+        if item["locked"] is not None:
+            raise _wrong(position, "it is locked", "allocation")
         if fact["epoch"] <= item["epoch"]:
             raise _wrong(position, f"epoch {item['epoch']} has had it", "epoch")
         held = self._spill.get("allocation", item["node"], fact["allocation"])
@@ -139,7 +149,8 @@ class Volumes:
         if self._metered.has(stream):
             self._metered.end(position, stream, fact["grown_us"])
             self._metered.resize(stream, fact["size_mib"])
-            self._metered.begin(stream, fact["grown_us"])
+            if item["locked"] is None:
+                self._metered.begin(stream, fact["grown_us"])
 
     def _wiped(self, position: int, entry: Row, fact: Row) -> None:
         stream = entry["stream"]
@@ -160,6 +171,31 @@ class Volumes:
             detail = f"lost_us is {fact['lost_us']}, derived {instant}"
             raise Invalid("books.instant", detail, position=position, field="lost_us")
         self._over(position, entry["stream"], instant)
+
+    def _locked(self, position: int, entry: Row, fact: Row) -> None:
+        item = self._known(position, entry)
+        end = self._metered.covered(entry["stream"])
+        if end is None or item["locked"] is not None:
+            raise _wrong(position, "nothing holds for it, or it is locked", "stream")
+        for field, right in (
+            ("locked_us", fact["locked_us"] == end),
+            ("wipe_us", fact["wipe_us"] >= end),
+            ("decided_us", fact["decided_us"] >= end),
+        ):
+            if not right:
+                raise _wrong(position, f"its hold ends at {end}", field)
+        self._metered.end(position, entry["stream"], end)
+        self._put(entry, {**item, "locked": end})
+
+    def _unlocked(self, position: int, entry: Row, fact: Row) -> None:
+        item = self._known(position, entry)
+        if item["locked"] is None or fact["unlocked_us"] < item["locked"]:
+            raise _wrong(position, "it was not locked by then", "unlocked_us")
+        previous = max(item["previous"], fact["unlocked_us"])
+        self._put(entry, {**item, "locked": None, "previous": previous})
+        self._wallets.unlocked(entry)
+        if item["made"]:
+            self._metered.begin(entry["stream"], fact["unlocked_us"])
 
     def _stray_asked(self, position: int, entry: Row, fact: Row) -> None:
         if self._spill.get("volume", fact["volume"], "") is not None:

@@ -1,4 +1,4 @@
-"""Wallets: credit in lots, holds of prepaid runtimes, and what they post (rating.md section 9).
+"""Wallets: credit in lots, holds of what is prepaid, and what they post (rating.md section 9).
 
 State in the spill: of each wallet its two sums, its lots (`[order, bucket, expires, left]`) and its
 holds (`{"until", "parts", "spent", "met"}`); parts are `[grant, pico]` in order.
@@ -8,13 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from gpuaas_verify.books_metered import Metered
+from gpuaas_verify.books_parts import Parts, fail, joined, last, total
 from gpuaas_verify.books_rating import Charging
 from gpuaas_verify.books_spill import Spill
-from gpuaas_verify.errors import Invalid
 
 type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
-type Parts = list[list[Any]]
 
 FAR = 1 << 126
 BUCKETS = ("promo", "paid")  # in the order in which they are taken
@@ -41,6 +40,12 @@ class Wallets:
             "hold_expired": self._hold_expired,
             "charge_recovered": self._recovered,
             "level_reached": self._level_reached,
+            "volume_held": self._placed,
+            "volume_renewed": self._volume_renewed,
+            "volume_captured": self._captured,
+            "volume_released": self._released,
+            "volume_recovered": self._recovered,
+            "usage_recovered": self._usage_recovered,
         }
         return {
             "gpuaas.account.terms_set.v1": self._terms_set,
@@ -53,13 +58,18 @@ class Wallets:
         """An entry of an append with this cause: what an earlier one promised was said in it."""
         for (what, name), promised in self._promised.items():
             if promised != cause:
-                raise _fail("books.hold", f"no {what} with {name}", position, "cause")
+                raise fail("books.hold", f"no {what} with {name}", position, "cause")
 
     def allocated(self, entry: Row, account: str) -> None:
-        """A runtime was: of a prepaid account it has its hold in the same append."""
-        terms = self._spill.get("terms", "", account)
-        if terms == "prepaid":
-            self._promised["hold", entry["stream"]] = entry["cause"]
+        """A runtime was, or a metered volume created: of a prepaid account it has its hold in the
+        same append.
+        """
+        if self._spill.get("terms", "", account) == "prepaid":
+            self.unlocked(entry)
+
+    def unlocked(self, entry: Row) -> None:
+        """It has its hold in the same append."""
+        self._promised["hold", entry["stream"]] = entry["cause"]
 
     def leased(self, entry: Row) -> None:
         """The lease of a node was renewed."""
@@ -72,7 +82,7 @@ class Wallets:
     def _terms_set(self, position: int, entry: Row, fact: Row) -> None:
         self._charging.own_account(position, entry["stream"], entry["org"])
         if fact["terms"] not in ("prepaid", "postpaid"):
-            raise _fail("books.terms", "neither prepaid nor postpaid", position, "terms")
+            raise fail("books.terms", "neither prepaid nor postpaid", position, "terms")
         self._spill.put("terms", "", entry["stream"], fact["terms"])
 
     # -- credit ----------------------------------------------------------------------------
@@ -89,7 +99,7 @@ class Wallets:
             ("grant", lot is None and fact["grant"].startswith("grant-")),
         ):
             if not right:
-                raise _fail("books.credit", "no such credit can be granted", position, field)
+                raise fail("books.credit", "no such credit can be granted", position, field)
         self._spill.put("reference", entry["stream"], fact["reference"], 1)
         amount = fact["amount_pico"]
         order = sum(1 for _ in self._spill.scan("lot", entry["stream"]))
@@ -106,7 +116,7 @@ class Wallets:
         lot = self._spill.get("lot", entry["stream"], fact["grant"])
         over = lot is not None and lot[2] <= fact["decided_us"]
         if not over or fact["amount_pico"] != lot[3] or not lot[3]:
-            raise _fail("books.credit", "not what is left of it then", position, "amount_pico")
+            raise fail("books.credit", "not what is left of it then", position, "amount_pico")
         self._move(entry["stream"], fact["grant"], -lot[3])
         self._stands(position, entry, fact, -fact["amount_pico"], 0)
         self._post(
@@ -122,23 +132,27 @@ class Wallets:
         left = fact["balance_pico"] - fact["held_pico"]
         reached = base > 0 and left * 100 <= (100 - percent) * base
         if percent <= level or percent not in (50, 80, 100) or not (percent == 100 or reached):
-            raise _fail("books.wallet", "not reached, or before", position, "percent")
+            raise fail("books.wallet", "not reached, or before", position, "percent")
         self._spill.put("level", "", entry["stream"], [base, percent])
 
     # -- holds -----------------------------------------------------------------------------
 
     def _placed(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet, runtime = self._account(position, entry), entry["stream"], fact["runtime"]
+        account, wallet = self._account(position, entry), entry["stream"]
+        field, runtime = _named(fact)
         promised = self._promised.pop(("hold", runtime), None)
         # What was promised was allocated just before, so it is metered.
         metered = self._spill.get("metered", "", runtime)
         if promised != entry["cause"] or metered["account"] != account:
-            raise _fail("books.hold", "not of an admission of its account", position, "runtime")
+            raise fail("books.hold", "not of an admission of its account", position, field)
+        if self._spill.get("hold", wallet, runtime) is not None:
+            raise fail("books.hold", "the hold before is not resolved", position, field)
         if fact["from_us"] >= fact["until_us"] or fact["amount_pico"] < 0:
-            raise _fail("books.hold", "of no time, or negative", position, "until_us")
+            raise fail("books.hold", "of no time, or negative", position, "until_us")
         parts = self._take(position, wallet, fact["amount_pico"], fact["decided_us"])
         hold = {"until": fact["until_us"], "parts": parts, "spent": [], "met": 0}
         self._spill.put("hold", wallet, runtime, hold)
+        self._spill.delete("charged", "", runtime)  # of a hold before
         self._metered.cover(position, runtime, fact["from_us"], fact["until_us"])
         self._stands(position, entry, fact, 0, fact["amount_pico"])
         self._post(position, account, "hold", ("wallet", "hold"), runtime, fact["amount_pico"])
@@ -149,92 +163,113 @@ class Wallets:
         more = 0
         names = [one["runtime"] for one in fact["holds"]]
         if not names or len(set(names)) != len(names):
-            raise _fail("books.hold", "none, or one twice", position, "holds")
+            raise fail("books.hold", "none, or one twice", position, "holds")
         for one in fact["holds"]:
-            hold = self._open(position, wallet, one["runtime"])
-            change = one["amount_pico"] - _sum(hold["parts"])
-            more += change
-            if one["amount_pico"] < 0:
-                raise _fail("books.hold", "negative", position, "holds")
-            if change >= 0:
-                taken = self._take(position, wallet, change, fact["decided_us"])
-                hold["parts"] = _joined(hold["parts"], taken)
-            else:
-                back, hold["parts"] = _last(hold["parts"], -change)
-                self._give(wallet, back)
-            hold["until"] = max(hold["until"], fact["until_us"])
-            self._spill.put("hold", wallet, one["runtime"], hold)
-            self._metered.cover(position, one["runtime"], None, fact["until_us"])
-            self._post(position, account, "hold", ("wallet", "hold"), one["runtime"], change)
+            said = (one["runtime"], one["amount_pico"], "runtime")
+            more += self._resize(position, (account, wallet), said, fact)
         self._stands(position, entry, fact, 0, more)
 
-    def _captured(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet, runtime = self._account(position, entry), entry["stream"], fact["runtime"]
-        hold, amount = self._open(position, wallet, runtime), fact["amount_pico"]
-        due = self._metered.charged(runtime) - hold["met"]
-        least, most = min(0, max(due, -_sum(hold["spent"]))), max(0, min(due, _sum(hold["parts"])))
-        if not least <= amount <= most:
-            raise _fail("books.hold", f"{due} is due", position, "amount_pico")
-        if amount >= 0:
-            hold["parts"], used = _last(hold["parts"], _sum(hold["parts"]) - amount)
-            hold["spent"] = _joined(hold["spent"], used)
+    def _volume_renewed(self, position: int, entry: Row, fact: Row) -> None:
+        owner = (self._account(position, entry), entry["stream"])
+        item = self._spill.get("volume", fact["volume"], "")
+        if item is None or item["locked"] is not None:
+            raise fail("books.hold", "it is over, or locked", position, "volume")
+        said = (fact["volume"], fact["amount_pico"], "volume")
+        self._stands(position, entry, fact, 0, self._resize(position, owner, said, fact))
+
+    def _resize(
+        self, position: int, owner: tuple[str, str], said: tuple[str, int, str], fact: Row
+    ) -> int:
+        """By how much the hold of (name, amount in all, field) grows; owner: account, wallet."""
+        (account, wallet), (name, amount, field) = owner, said
+        hold = self._open(position, wallet, name, field)
+        change = amount - total(hold["parts"])
+        if amount < 0:
+            raise fail("books.hold", "negative", position, "holds")
+        if change >= 0:
+            taken = self._take(position, wallet, change, fact["decided_us"])
+            hold["parts"] = joined(hold["parts"], taken)
         else:
-            back, hold["spent"] = _last(hold["spent"], -amount)
-            hold["parts"] = _joined(back, hold["parts"])
+            back, hold["parts"] = last(hold["parts"], -change)
+            self._give(wallet, back)
+        hold["until"] = max(hold["until"], fact["until_us"])
+        self._spill.put("hold", wallet, name, hold)
+        self._metered.cover(position, name, None, fact["until_us"])
+        self._post(position, account, "hold", ("wallet", "hold"), name, change)
+        return change
+
+    def _captured(self, position: int, entry: Row, fact: Row) -> None:
+        account, wallet = self._account(position, entry), entry["stream"]
+        field, runtime = _named(fact)
+        hold, amount = self._open(position, wallet, runtime, field), fact["amount_pico"]
+        due = self._metered.charged(runtime) - hold["met"]
+        least, most = (
+            min(0, max(due, -total(hold["spent"]))),
+            max(0, min(due, total(hold["parts"]))),
+        )
+        if not least <= amount <= most:
+            raise fail("books.hold", f"{due} is due", position, "amount_pico")
+        if amount >= 0:
+            hold["parts"], used = last(hold["parts"], total(hold["parts"]) - amount)
+            hold["spent"] = joined(hold["spent"], used)
+        else:
+            back, hold["spent"] = last(hold["spent"], -amount)
+            hold["parts"] = joined(back, hold["parts"])
         hold["met"] += amount
         self._spill.put("hold", wallet, runtime, hold)
         self._stands(position, entry, fact, -amount, -amount)
         self._post(position, account, "capture", ("hold", "receivable"), runtime, amount)
 
     def _released(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet, runtime = self._account(position, entry), entry["stream"], fact["runtime"]
-        hold = self._open(position, wallet, runtime)
+        account, wallet = self._account(position, entry), entry["stream"]
+        field, runtime = _named(fact)
+        hold = self._open(position, wallet, runtime, field)
+        kept = self._spill.get("volume", runtime, "")
+        if kept is not None and kept["locked"] is None:
+            raise fail("books.hold", "its volume stands", position, field)
         if self._spill.get("runtime", "", runtime) is not None:
-            raise _fail("books.hold", "its runtime has not ended", position, "runtime")
+            raise fail("books.hold", "its runtime has not ended", position, field)
         if self._metered.charged(runtime) != hold["met"]:
-            raise _fail("books.hold", "its charges are not met", position, "runtime")
+            raise fail("books.hold", "its charges are not met", position, field)
         self._resolve(position, entry, fact, account, hold)
-        # What was met is kept: it may cost less one day.
-        over = {**hold, "parts": [], "until": 0, "released": True}
-        self._spill.put("hold", wallet, runtime, over)
+        self._spill.delete("hold", wallet, runtime)
+        self._spill.delete("charged", "", runtime)
 
     def _hold_expired(self, position: int, entry: Row, fact: Row) -> None:
         account, wallet, runtime = self._account(position, entry), entry["stream"], fact["runtime"]
-        hold = self._open(position, wallet, runtime)
+        hold = self._open(position, wallet, runtime, "runtime")
         if fact["decided_us"] < hold["until"]:
-            raise _fail("books.hold", "it is not over", position, "decided_us")
+            raise fail("books.hold", "it is not over", position, "decided_us")
         self._resolve(position, entry, fact, account, hold)
         self._spill.put("hold", wallet, runtime, {**hold, "parts": [], "until": 0})
 
     def _resolve(self, position: int, entry: Row, fact: Row, account: str, hold: Row) -> None:
-        amount = _sum(hold["parts"])
+        amount = total(hold["parts"])
         if fact["amount_pico"] != amount:
-            raise _fail("books.hold", f"it is of {amount}", position, "amount_pico")
+            raise fail("books.hold", f"it is of {amount}", position, "amount_pico")
         self._give(entry["stream"], hold["parts"])
         self._stands(position, entry, fact, 0, -amount)
-        self._post(position, account, "release", ("hold", "wallet"), fact["runtime"], amount)
+        self._post(position, account, "release", ("hold", "wallet"), _named(fact)[1], amount)
 
     def _recovered(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet, runtime = self._account(position, entry), entry["stream"], fact["runtime"]
+        account, wallet, runtime = self._account(position, entry), entry["stream"], _named(fact)[1]
         hold = self._spill.get("hold", wallet, runtime)
         got, lost = fact["recovered_pico"], fact["unrecovered_pico"]
         due = 0 if hold is None else self._metered.charged(runtime) - hold["met"]
         if not (min(0, due) <= got + lost <= max(0, due) and got * lost >= 0 and got + lost):
-            raise _fail("books.hold", f"{due} is due", position, "recovered_pico")
-        if got + lost > 0 and "released" in hold:
-            raise _fail("books.hold", "its hold was released", position, "recovered_pico")
+            raise fail("books.hold", f"{due} is due", position, "recovered_pico")
         if got + lost > 0 and hold["parts"]:
-            raise _fail("books.hold", "its hold comes first", position, "recovered_pico")
+            raise fail("books.hold", "its hold comes first", position, "recovered_pico")
         if got >= 0:
             taken = self._take(position, wallet, got, fact["decided_us"])
-            hold["spent"] = _joined(hold["spent"], taken)
+            hold["spent"] = joined(hold["spent"], taken)
         else:
-            back, hold["spent"] = _last(hold["spent"], -got)
+            back, hold["spent"] = last(hold["spent"], -got)
             self._give(wallet, back)
         if lost > 0 and self._available(wallet, fact["decided_us"]):
-            raise _fail("books.hold", "the wallet has it", position, "unrecovered_pico")
+            raise fail("books.hold", "the wallet has it", position, "unrecovered_pico")
         if lost < 0 and hold["spent"]:
-            raise _fail(
+            raise fail(
                 "books.hold", "what was spent comes back first", position, "unrecovered_pico"
             )
         hold["met"] += got + lost
@@ -244,6 +279,22 @@ class Wallets:
         sides = ("provider:unrecovered", "receivable")
         self._post(position, account, "unrecovered", sides, runtime, lost)
 
+    def _usage_recovered(self, position: int, entry: Row, fact: Row) -> None:
+        account, wallet = self._account(position, entry), entry["stream"]
+        spent = self._spill.get("spent", "", wallet) or []
+        got, due = fact["recovered_pico"], self._charging.owed(account) - total(spent)
+        least, most = max(min(0, due), -total(spent)), max(0, due)
+        if not got or not least <= got <= most:
+            raise fail("books.hold", f"{due} is owed", position, "recovered_pico")
+        if got > 0:
+            spent = joined(spent, self._take(position, wallet, got, fact["decided_us"]))
+        else:
+            back, spent = last(spent, -got)
+            self._give(wallet, back)
+        self._spill.put("spent", "", wallet, spent)
+        self._stands(position, entry, fact, -got, 0)
+        self._post(position, account, "recover", ("wallet", "receivable"), account, got)
+
     # -- parts -----------------------------------------------------------------------------
 
     def _account(self, position: int, entry: Row) -> str:
@@ -251,10 +302,10 @@ class Wallets:
         self._charging.own_account(position, account, entry["org"])
         return account
 
-    def _open(self, position: int, wallet: str, runtime: str) -> Row:
-        hold: Row | None = self._spill.get("hold", wallet, runtime)
+    def _open(self, position: int, wallet: str, name: str, field: str) -> Row:
+        hold: Row | None = self._spill.get("hold", wallet, name)
         if hold is None or not hold["until"]:
-            raise _fail("books.hold", f"nothing is held for {runtime}", position, "runtime")
+            raise fail("books.hold", f"nothing is held for {name}", position, field)
         return hold
 
     def _stands(self, position: int, entry: Row, fact: Row, balance: int, held: int) -> None:
@@ -264,9 +315,9 @@ class Wallets:
         self._spill.put("wallet", "", entry["stream"], sums)
         for field, derived in zip(("balance_pico", "held_pico"), sums, strict=True):
             if fact[field] != derived:
-                raise _fail("books.wallet", f"derived {derived}", position, field)
+                raise fail("books.wallet", f"derived {derived}", position, field)
         if not 0 <= sums[1] <= sums[0]:
-            raise _fail("books.wallet", "it is below zero", position, "balance_pico")
+            raise fail("books.wallet", "it is below zero", position, "balance_pico")
 
     def _lots(self, wallet: str, now: int) -> list[tuple[list[Any], str]]:
         """Those usable then, in the order in which they are taken."""
@@ -285,7 +336,7 @@ class Wallets:
                 parts.append([grant, part])
                 pico -= part
         if pico:
-            raise _fail("books.wallet", f"{pico} more than there is", position, "amount_pico")
+            raise fail("books.wallet", f"{pico} more than there is", position, "amount_pico")
         return parts
 
     def _give(self, wallet: str, parts: Parts) -> None:
@@ -310,30 +361,7 @@ class Wallets:
         )  # fmt: skip
 
 
-def _fail(code: str, detail: str, position: int, field: str) -> Invalid:
-    return Invalid(code, detail, position=position, field=field)
-
-
-def _sum(parts: Parts) -> int:
-    return sum(pico for _, pico in parts)
-
-
-def _joined(first: Parts, then: Parts) -> Parts:
-    sums: dict[str, int] = {}
-    for grant, pico in [*first, *then]:
-        sums[grant] = sums.get(grant, 0) + pico
-    return [[grant, pico] for grant, pico in sums.items()]
-
-
-def _last(parts: Parts, pico: int) -> tuple[Parts, Parts]:
-    """(the last `pico` of them, the rest), in order."""
-    last: Parts = []
-    rest: Parts = []
-    for grant, part in reversed(parts):
-        gone = min(part, pico)
-        pico -= gone
-        if gone:
-            last.insert(0, [grant, gone])
-        if part > gone:
-            rest.insert(0, [grant, part - gone])
-    return last, rest
+def _named(fact: Row) -> tuple[str, str]:
+    """(field, name) of the runtime or volume that is held for."""
+    field = "volume" if "volume" in fact else "runtime"
+    return field, fact[field]

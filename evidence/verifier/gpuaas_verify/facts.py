@@ -83,7 +83,6 @@ price.book_published.v1  pricebook     book$ edition entries published_us
 price.commitment_made.v1 pricebook     account$ meter$ model$ region$ state$ currency$ from_us \
  until_us quantity price_pico divisor decided_us
 price.rerating_decided.v1 pricebook    account$ book$ edition from_us until_us decided_us
-price.rerating_decided.v2 pricebook    account$ book$ edition from_us until_us decided_us
 quota.limit_set.v1       quota         scope$ model$ limit_milli decided_us
 quota.committed.v1       quota         runtime$ department$ project$ model$ gpu_milli decided_us
 quota.released.v1        quota         runtime$ decided_us
@@ -196,6 +195,9 @@ volume.wiped.v1          volume        command method$ bytes_covered duration_us
 volume.deleted.v1        volume        decided_us
 volume.lost.v1           volume        lost_us decided_us
 volume.order_refused.v1  volume        command order$ code$ decided_us
+volume.lock_noticed.v1   volume        lock_us wipe_us decided_us
+volume.locked.v1         volume        locked_us wipe_us decided_us
+volume.unlocked.v1       volume        unlocked_us
 wallet.credit_granted.v1 wallet        grant$ bucket$ amount_pico expires_us reference$ decided_us \
  balance_pico held_pico
 wallet.credit_expired.v1 wallet        grant$ amount_pico decided_us balance_pico held_pico
@@ -208,6 +210,16 @@ wallet.hold_released.v1  wallet        runtime$ amount_pico decided_us balance_p
 wallet.hold_expired.v1   wallet        runtime$ amount_pico decided_us balance_pico held_pico
 wallet.charge_recovered.v1 wallet      runtime$ recovered_pico unrecovered_pico decided_us \
  balance_pico held_pico
+wallet.volume_held.v1    wallet        volume$ amount_pico from_us until_us decided_us \
+ balance_pico held_pico
+wallet.volume_renewed.v1 wallet        volume$ amount_pico until_us decided_us \
+ balance_pico held_pico
+wallet.volume_captured.v1 wallet       volume$ amount_pico from_us decided_us \
+ balance_pico held_pico
+wallet.volume_released.v1 wallet       volume$ amount_pico decided_us balance_pico held_pico
+wallet.volume_recovered.v1 wallet      volume$ recovered_pico unrecovered_pico decided_us \
+ balance_pico held_pico
+wallet.usage_recovered.v1 wallet       recovered_pico decided_us balance_pico held_pico
 wallet.level_reached.v1  wallet        percent decided_us balance_pico held_pico
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us

@@ -67,7 +67,7 @@ class Derivation:
         metered = Metered(self._spill, self._charging)
         # Of prepaid accounts there are no proofs: what their holds cover is not fed.
         wallets = Wallets(self._spill, self._charging, metered)
-        volumes = Volumes(self._spill, self._charging, metered).handlers()
+        volumes = Volumes(self._spill, self._charging, metered, wallets).handlers()
         self._handlers = {
             **Lives(self._spill, self._charging, metered, wallets).handlers(),
             **{
