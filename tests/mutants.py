@@ -29,6 +29,7 @@ MUTATED: Final = tuple(
 )
 JUDGES: Final = (
     "tests/unit/test_domain_money.py",
+    "tests/unit/test_domain_money_words.py",
     "tests/unit/test_domain_prices.py",
     "tests/unit/test_domain_readings.py",
     "tests/unit/test_domain_tax.py",
