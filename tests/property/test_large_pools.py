@@ -138,4 +138,4 @@ def test_ten_times_the_lines_cost_little_more_than_ten_times() -> None:
     for cover in (0, 90):
         few, many = run(200, cover), run(2_000, cover)
         assert many[1] < 15 * few[1]
-        assert many[0] < 20 * few[0], "not 100 times"
+        assert many[0] < 50 * few[0], "not 100 times; a busy machine makes either look slower"
