@@ -101,7 +101,7 @@ async def rerate_account(
 
     def answer(said: tuple[Said, ...], _: bool) -> Repricing:
         fact = said[0].fact
-        assert isinstance(fact, price_facts.ReratingDecided), "the outcome of this route"
+        assert isinstance(fact, price_facts.Rerated), "the outcome of this route"
         return _repriced(said[0].position, fact)
 
     return await services.acting.perform(request, do, answer)
@@ -209,9 +209,7 @@ def _committed(
     )
 
 
-def _repriced(
-    position: int | None, of: price_facts.ReratingDecided | prices_read.Rerating
-) -> Repricing:
+def _repriced(position: int | None, of: price_facts.Decided | prices_read.Rerating) -> Repricing:
     return Repricing(
         position=position,
         account=of.account,

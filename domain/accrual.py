@@ -6,7 +6,7 @@ same pieces, lines, pools and rounding. Nothing here changes the books.
 
 from collections.abc import Iterator
 
-from domain.charging import Payer, Resource, Service
+from domain.charging import Payer, Resource, Service, applicable
 from domain.pooling import Place
 from domain.tariff import Price, Scope, Tariff, cost, round_half_even
 
@@ -50,7 +50,7 @@ def _used(
         end = min(end, covered_us)
     while at < end:
         if it.cover is not None and at < covered_us:
-            price, change = it.cover.at(at)
+            price, change = applicable(tariff, it, at)
             change = min(change, covered_us)
         else:
             price, change = tariff.at(it.account.ledger.account, it.scope, at)

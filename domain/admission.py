@@ -126,6 +126,7 @@ class AdmissionState:
             price_facts.ShapedEntry: self._price,
             price_facts.BookPublished: lambda _, fact: self.tariff.publish_book(fact),
             price_facts.ReratingDecided: lambda _, fact: self.tariff.rerate(fact),
+            price_facts.Rerated: lambda _, fact: self.tariff.rerate(fact),
             **dict.fromkeys(get_args(organization.Event.__value__), self._organization),
             **dict.fromkeys(node.EVENTS, self._node),
             **dict.fromkeys(get_args(runtime.Event.__value__), self._runtime),

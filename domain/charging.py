@@ -3,15 +3,16 @@
 from bisect import bisect_right
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from domain import account
-from domain.cover import Cover
+from domain.cover import Cover, prices
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
 from domain.pooling import Pool, Pooled, changes, touch
 from domain.statement import LineKey, Sum
-from domain.tariff import Price, Scope, Tariff, round_half_even
+from domain.tariff import Price, Scope, Tariff, round_half_even, value
 
 READ: Final = "read"  # the state that readings are priced in
 ITS_OWN: Final = "-"  # the project of what an account pays by itself
@@ -99,21 +100,26 @@ def charge(
     Raises:
         DomainError: `rating.no_period`, `rating.no_price`, `rating.overflow`.
     """
-    owner = it.account
     _remember(it, start_us, end_us, sign)
     at = start_us
     while at < end_us:
         service = service_at(it, at)
-        if it.cover is None:
-            price, until = tariff.at(owner.ledger.account, it.scope, at)
-        else:
-            price, until = it.cover.at(at)
+        price, until = applicable(tariff, it, at)
         if price is None:
             raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
         piece_end = min(end_us, service.end_us, until)
         quantity = it.size * (piece_end - at)
         count(tariff, cause, it, (service, at, piece_end), price, sign, quantity, rows)
         at = piece_end
+
+
+def applicable(tariff: Tariff, it: Resource, at: int) -> tuple[Price | None, int]:
+    """The entry that prices the instant, or None, and the next instant at which another one may."""
+    owner = it.account.ledger.account
+    if it.cover is None:
+        return tariff.at(owner, it.scope, at)
+    said = tariff.lowered(owner, it.scope)
+    return it.cover.at(at) if len(said[0]) == 1 else value(prices(it.cover, said), at)
 
 
 def _remember(it: Resource, start_us: int, end_us: int, sign: int) -> None:
@@ -270,3 +276,8 @@ def open_period(owner: Payer, what: str) -> Service:
     if owner.first_open == len(owner.periods):
         raise DomainError("rating.no_period", f"no open period books {what}")
     return owner.periods[owner.first_open]
+
+
+def row_bytes(row: RatedInterval | Transfer, number: int, salt: str) -> bytes:
+    """The bulk row's canonical JSON: `row` and `salt` (32 hex digits) first, then the fields."""
+    return b'{"row":%d,"salt":"%b",%b' % (number, salt.encode(), msgspec.json.encode(row)[1:])

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from domain.tariff import Price, Scope, Tariff, round_half_even
+from domain.tariff import ALWAYS, Price, Schedule, Scope, Tariff, lowered, round_half_even
 
 
 class Cover(Struct):
@@ -29,6 +29,12 @@ class Cover(Struct):
                 break
             found = price
         return found, max(until, instant + 1)
+
+
+def prices(cover: Cover, said: Schedule) -> Schedule:
+    """What applies from when on, where re-ratings say that."""
+    instants = [ALWAYS, *(since for since, _ in cover.prices)]
+    return lowered((instants, [None, *(price for _, price in cover.prices)]), said)
 
 
 def begun(tariff: Tariff, of: tuple[str, Scope, int], from_us: int, until_us: int) -> Cover:

@@ -100,6 +100,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.price.book_published.v1": price_facts.BookPublished,
     "gpuaas.price.commitment_made.v1": price_facts.CommitmentMade,
     "gpuaas.price.rerating_decided.v1": price_facts.ReratingDecided,
+    "gpuaas.price.rerating_decided.v2": price_facts.Rerated,
     "gpuaas.network.created.v1": network.Created,
     "gpuaas.network.policy_changed.v1": network.PolicyChanged,
     "gpuaas.network.deleted.v1": network.Deleted,

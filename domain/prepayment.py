@@ -68,6 +68,8 @@ class Prepayments:
         self._due: dict[str, int] = {}  # runtimes with charges to be met, and up to when charged
         self._over: set[str] = set()
         self._before: dict[str, int] = {}  # volumes: what was charged before they were held for
+        self._released: dict[str, tuple[str, Resource]] = {}  # by what nothing is held for any more
+        self._less: set[str] = set()  # of those, what costs less since
         self._payers: dict[str, Payer] = {}  # by wallet, of accounts that ever were prepaid
 
     def owing(self, owner: Payer) -> None:
@@ -87,7 +89,7 @@ class Prepayments:
         wallet.remember(purse, fact)
         if isinstance(fact, HoldReleased | VolumeReleased):
             name = held_for(fact)
-            del self._held[name]
+            self._released[name] = self._held.pop(name)
             self._due.pop(name, None)
             self._over.discard(name)
         return [
@@ -110,6 +112,14 @@ class Prepayments:
             self._due.setdefault(it.id, 0)
             self._over.add(it.id)
 
+    def repriced(self, it: Resource) -> None:
+        """What is held for was charged, and has moved to other prices."""
+        held = self._held.get(it.id)
+        if held is not None:
+            self._due.setdefault(it.id, self._wallets[held[0]].holds[it.id].from_us)
+        elif it.id in self._released:
+            self._less.add(it.id)
+
     def settlements(self) -> list[Settlement]:
         """What is charged and not met, and holds of what has ended."""
         found = list[Settlement]()
@@ -121,6 +131,13 @@ class Prepayments:
             onward = over or from_us > hold.from_us
             if charged != hold.met_pico or (hold.until_us and onward):
                 found.append(Settlement(stream, name, charged, from_us, over))
+        for name in sorted(self._less):
+            stream, it = self._released[name]
+            charged = charged_pico(it) - self._before.get(name, 0)
+            if charged < self._wallets[stream].released[name].met_pico:
+                found.append(Settlement(stream, name, charged, 0, over=True))
+            else:
+                self._less.remove(name)
         for stream, owner in self._payers.items():
             purse = self._wallets.get(stream)
             if purse is not None and _is_owed(purse, owner.usage_pico):
@@ -168,6 +185,7 @@ class Prepayments:
                 of = (it.account.ledger.account, it.scope, it.size)
                 it.cover = cover.begun(self._tariff, of, fact.from_us, fact.until_us)
                 self._held[name] = (stream, it)
+                self._less.discard(name)
                 if isinstance(fact, VolumeHeld):
                     self._before[name] = charged_pico(it)
             case HoldsRenewed():

@@ -89,4 +89,18 @@ class ReratingDecided(
     decided_us: int
 
 
-type PriceFact = ShapedEntry | BookPublished | CommitmentMade | ReratingDecided
+class Rerated(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.price.rerating_decided.v2"
+):
+    """Likewise; what was read moves too, and what is prepaid where that makes it no dearer."""
+
+    account: str
+    book: str
+    edition: int
+    from_us: int
+    until_us: int
+    decided_us: int
+
+
+type Decided = ReratingDecided | Rerated
+type PriceFact = ShapedEntry | BookPublished | CommitmentMade | Decided

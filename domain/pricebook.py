@@ -15,7 +15,9 @@ from domain.price_facts import (
     LIST,
     BookPublished,
     CommitmentMade,
+    Decided,
     PriceFact,
+    Rerated,
     ReratingDecided,
     ShapedEntry,
     Tier,
@@ -123,7 +125,7 @@ class Book(Struct, frozen=True):
     entries: dict[Key, EntryPublished | ShapedEntry]
     editions: dict[str, int] = {}
     commitments: tuple[CommitmentMade, ...] = ()
-    reratings: dict[str, ReratingDecided] = {}  # the last one of each account
+    reratings: dict[str, Decided] = {}  # the last one of each account
 
 
 type State = Book
@@ -268,17 +270,17 @@ def _rerating(command: Rerate, state: State) -> list[Event]:
         )
         if not priced:
             raise DomainError("price.book_unknown", "no such book, or nothing for this account")
-    decided = ReratingDecided(
+    decided = Rerated(
         *(command.account, command.book, edition, command.from_us, command.until_us),
         command.now_us,
     )
     last = state.reratings.get(command.account)
-    if last is not None and _range(last) == _range(decided):
+    if isinstance(last, Rerated) and _range(last) == _range(decided):
         return []
     return [decided]
 
 
-def _range(decided: ReratingDecided) -> tuple[object, ...]:
+def _range(decided: Decided) -> tuple[object, ...]:
     return (decided.book, decided.edition, decided.from_us, decided.until_us)
 
 
@@ -343,7 +345,7 @@ def evolve(state: State, event: Event) -> State:
         case CommitmentMade():
             made = (*state.commitments, event)
             return Book(state.entries, state.editions, made, state.reratings)
-        case ReratingDecided():
+        case ReratingDecided() | Rerated():
             reratings = {**state.reratings, event.account: event}
             return Book(state.entries, state.editions, state.commitments, reratings)
 

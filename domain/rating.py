@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
-import msgspec
 from msgspec import Struct
 
 from domain import (
@@ -28,6 +27,7 @@ from domain.charging import (
     charge,
     open_period,
     pay_commitments,
+    row_bytes,
     settle,
 )
 from domain.errors import DomainError
@@ -52,7 +52,8 @@ class Books:
     `apply` has raised, the fold is spent: rebuild it from the log, whose fault the error names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reread: Callable[[int], Iterable[Reading]] | None = None) -> None:
+        """`reread`: the readings of the seal at a position, once more; None: memory has them."""
         self.tariff = Tariff()
         self.taxes = Taxes()
         self.prepayments = Prepayments(self.tariff)
@@ -62,7 +63,7 @@ class Books:
         self._invoices: dict[str, tuple[Payer, str]] = {}  # by stream, with its period
         self._simulated: dict[str, bool] = {}
         self._storage = False  # volumes created from now on are metered
-        self._meters = Meters(self.tariff, self._account, self._runtime)
+        self._meters = Meters(self.tariff, self._account, self._runtime, reread)
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             runtime.Requested: self._requested,
             runtime.Allocated: self._allocated,
@@ -91,6 +92,7 @@ class Books:
             price_facts.BookPublished: lambda _, __, fact: self.tariff.publish_book(fact),
             price_facts.CommitmentMade: lambda at, _, fact: self.tariff.commit(at, fact),
             price_facts.ReratingDecided: self._rerated,
+            price_facts.Rerated: self._rerated,
             invoice.Finalized: self._finalized,
             invoice.TaxedFinalized: self._finalized_taxed,
             invoice.Credited: self._credited,
@@ -178,9 +180,11 @@ class Books:
         ledger = self._account(account_of(stream)).ledger
         return [], self.prepayments.apply(position, stream, fact, ledger, self._resources)
 
-    def _rerated(self, position: int, _: str, fact: price_facts.ReratingDecided) -> Rows:
+    def _rerated(self, position: int, _: str, fact: price_facts.Decided) -> Rows:
         rows: Rows = ([], [])
-        rerate(self.tariff, position, self._account(fact.account), fact, rows)
+        owner = self._account(fact.account)
+        for it in rerate(self.tariff, position, owner, fact, self._meters, rows):
+            self.prepayments.repriced(it)
         return rows
 
     def _enrolled(self, _: int, stream: str, fact: node.Enrolled) -> None:
@@ -392,8 +396,3 @@ def _covered(it: Resource, end_us: int) -> int:
     if it.cover is None or it.started_us is None:
         return end_us
     return max(it.started_us, min(end_us, it.cover.until_us))
-
-
-def row_bytes(row: RatedInterval | Transfer, number: int, salt: str) -> bytes:
-    """The bulk row's canonical JSON: `row` and `salt` (32 hex digits) first, then the fields."""
-    return b'{"row":%d,"salt":"%b",%b' % (number, salt.encode(), msgspec.json.encode(row)[1:])

@@ -35,12 +35,36 @@ class Use(Struct):
     end_us: int
 
 
+type Group = tuple[str, str, str, str]  # resource, meter, dimensions, period
+
+
 class _Best(Struct, frozen=True):
-    """The reading that stands for a group, and where it is charged."""
+    """The reading that stands for a group, when it began, where it is charged, by which seal."""
 
     rank: tuple[int, ...]
     quantity: int
     place: Place
+    at_us: int
+    seal: int
+
+
+class Counted(Struct, frozen=True):
+    """A reading that counts; of a group for which it `stands`."""
+
+    it: Resource
+    start_us: int
+    end_us: int
+    quantity: int
+    is_level: bool = False
+    stands: Group | None = None
+
+
+class _Seal(Struct):
+    """What one seal has of an account: from when to when its readings are."""
+
+    position: int
+    start_us: int
+    end_us: int
 
 
 class _Slot(Struct, gc=False):
@@ -64,14 +88,22 @@ class Meters:
         tariff: Tariff,
         account: Callable[[str], Payer],
         runtime: Callable[[str], Resource],
+        reread: Callable[[int], Iterable[Reading]] | None = None,
     ) -> None:
+        """`reread`: the readings of a seal once more; None: they are kept in memory."""
         self._tariff = tariff
         self._account = account
         self._runtime = runtime
         self._aggregations: dict[str, str] = {}
         self._projects: dict[str, str] = {}  # their accounts
         self._payers: dict[tuple[str, str, str], Resource] = {}  # by resource, meter, model
-        self._best: dict[tuple[str, str, str, str], _Best] = {}
+        self._best: dict[Group, _Best] = {}
+        self._kept: dict[int, tuple[Reading, ...]] = {}
+        self._reread = reread or self._kept.__getitem__
+        self._keeps = reread is None
+        self._seals: dict[str, list[_Seal]] = {}  # by account
+        self._fixed: dict[str, int] = {}  # accounts: what was sealed before that is never moved
+        self._position = 0  # of the seal at hand
         self.on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             meter.ReadingsRegistered: lambda _, __, fact: self.register(fact),
             project.Created: self._created,
@@ -90,7 +122,11 @@ class Meters:
         """
         rows: Rows = ([], [])
         payers: dict[str, Payer] = {}
+        self._position = position
+        if self._keeps:
+            readings = self._kept[position] = tuple(readings)
         for use in self.uses(readings):
+            self._sealed(position, use)
             if use.quantity:
                 piece = (use.place.period, use.start_us, use.end_us)
                 sign = 1 if use.quantity > 0 else -1
@@ -101,6 +137,47 @@ class Meters:
         for name in sorted(payers):
             settle(position, payers[name], rows)
         return rows
+
+    def _sealed(self, position: int, use: Use) -> None:
+        seals = self._seals.setdefault(use.place.it.account.ledger.account, [])
+        if not seals or seals[-1].position != position:
+            seals.append(_Seal(position, use.start_us, use.end_us))
+        seals[-1].start_us = min(seals[-1].start_us, use.start_us)
+        seals[-1].end_us = max(seals[-1].end_us, use.end_us)
+
+    def payers(self, account: str) -> list[Resource]:
+        """What readings of the account were charged to."""
+        return [it for it in self._payers.values() if it.account.ledger.account == account]
+
+    def fix(self, account: str, position: int) -> None:
+        """What the account was read before the position keeps its prices for good."""
+        self._fixed[account] = position
+
+    def counted(self, account: str, from_us: int, until_us: int) -> Iterator[Counted]:
+        """Readings of the account that count, and may be moved: all that touch the range, sums and
+        levels in order of their seals, then what stands for its group.
+        """
+        fixed = self._fixed.get(account, -1)
+        for seal in self._seals.get(account, ()):
+            touches = seal.start_us < until_us and from_us < seal.end_us
+            for one in self._reread(seal.position) if touches and seal.position > fixed else ():
+                aggregation, it = self._aggregations[one.meter], self._payer(one)
+                if it.account.ledger.account == account and aggregation in {SUM, WEIGHTED}:
+                    end = max(one.to_us, one.from_us + 1)
+                    level = aggregation == WEIGHTED
+                    yield Counted(it, one.from_us, end, one.quantity, level)
+        for group, best in list(self._best.items()):
+            it = best.place.it
+            if it.account.ledger.account == account and best.seal > fixed:
+                yield Counted(
+                    it, best.at_us, best.at_us + 1, best.quantity, is_level=False, stands=group
+                )
+
+    def reprice(self, group: Group, price: Price) -> None:
+        """What stands for the group is charged by that entry now."""
+        best = self._best[group]
+        place = Place(best.place.it, price, best.place.period)
+        self._best[group] = _Best(best.rank, best.quantity, place, best.at_us, best.seal)
 
     def _created(self, _: int, stream: str, fact: project.Created) -> None:
         self._projects[stream] = fact.account
@@ -183,7 +260,7 @@ class Meters:
             return
         if best is not None:
             yield best.place, -best.quantity, start, end
-        self._best[group] = _Best(rank, reading.quantity, place)
+        self._best[group] = _Best(rank, reading.quantity, place, start, self._position)
         yield place, reading.quantity, start, end
 
     def _weighted(self, it: Resource, reading: Reading) -> Iterator[Change]:

@@ -1,38 +1,75 @@
 """Use that is charged already, priced again: reversed and entered anew (rating.md section 10)."""
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
-from domain.charging import Payer, Resource, Rows, count, service_at, settle
-from domain.price_facts import ReratingDecided
-from domain.tariff import NEVER, Price, Schedule, Tariff
+from msgspec import Struct
+
+from domain.charging import Payer, Resource, Rows, Service, count, service_at, settle
+from domain.cover import prices
+from domain.price_facts import Decided, Rerated
+from domain.rating_readings import Meters
+from domain.tariff import NEVER, Price, Schedule, Scope, Tariff
 
 type Change = tuple[int, int, Price, Price]  # from, until, by which entry before and now
+type Kind = tuple[str, str, str, int, int, int]  # resource, meter, model, period, before, now
 
 
-def rerate(tariff: Tariff, cause: int, owner: Payer, decided: ReratingDecided, rows: Rows) -> None:
-    """What the account has been charged moves to the lines of the entries that now apply to it.
+class _Moved(Struct):
+    """What is read in one period and goes from one entry to another, and its time."""
+
+    it: Resource
+    service: Service
+    old: Price
+    new: Price
+    quantity: int
+    start_us: int
+    end_us: int
+
+
+def rerate(
+    tariff: Tariff, cause: int, owner: Payer, decided: Decided, meters: Meters, rows: Rows
+) -> list[Resource]:
+    """What the account has been charged moves to the lines of the entries that now apply to it; the
+    prepaid runtimes among that.
 
     Where these are the same nothing moves, so the same decision again has no rows. A period that
     is closed stays as it is: what belongs to it is booked in the first one that is open. What is
-    prepaid keeps the prices that its holds were made of.
+    prepaid moves where that makes it no dearer, what was read since nothing kept it fixed.
 
     Raises:
         DomainError: `price.invalid`, `rating.*`.
     """
     name = owner.ledger.account
-    resources = sorted(owner.charged.values(), key=lambda it: it.order)
-    before = {it.scope: tariff.schedule(name, it.scope) for it in resources}
-    tariff.rerate(decided)
-    changes = {
-        scope: _changes(schedule, tariff.schedule(name, scope))
-        for scope, schedule in before.items()
+    used = sorted(owner.charged.values(), key=lambda it: it.order)
+    read = meters.payers(name)
+    scopes = {it.scope for it in (*used, *read)}
+    before = {
+        scope: (tariff.schedule(name, scope), tariff.lowered(name, scope)) for scope in scopes
     }
-    for it in resources:
+    tariff.rerate(decided)
+    changes = {scope: _changes(before[scope][0], tariff.schedule(name, scope)) for scope in scopes}
+    prepaid = []
+    for it in used:
         changed = changes[it.scope]
-        if changed and it.cover is None:
-            for start_us, end_us, size in it.spans:
-                _move(tariff, cause, it, (start_us, end_us, size), changed, rows)
+        if it.cover is not None:
+            then, now = before[it.scope][1], tariff.lowered(name, it.scope)
+            changed = [] if then == now else _changes(prices(it.cover, then), prices(it.cover, now))
+        here = len(rows[0])
+        for start_us, end_us, size in it.spans if changed else ():
+            _move(tariff, cause, it, (start_us, end_us, size), changed, rows)
+        if it.cover is not None and len(rows[0]) > here:
+            prepaid.append(it)
     settle(cause, owner, rows)
+    if isinstance(decided, Rerated):
+        for one in _read(meters, name, decided, changes):
+            piece = (one.service, one.start_us, one.end_us)
+            count(tariff, cause, one.it, piece, one.old, -1, one.quantity, rows)
+            count(tariff, cause, one.it, piece, one.new, 1, one.quantity, rows)
+    else:
+        meters.fix(name, cause)
+    settle(cause, owner, rows)
+    return prepaid
 
 
 def _changes(before: Schedule, after: Schedule) -> list[Change]:
@@ -56,12 +93,45 @@ def _move(
     rows: Rows,
 ) -> None:
     """The pieces of a span, each taken back at its old price and charged at its new one."""
-    for start_us, end_us, old, new in changed:
-        at, until = max(span[0], start_us), min(span[1], end_us)
+    for service, at, end_us, old, new in _pieces(it, span[0], span[1], changed):
+        piece, quantity = (service, at, end_us), span[2] * (end_us - at)
+        count(tariff, cause, it, piece, old, -1, quantity, rows)
+        count(tariff, cause, it, piece, new, 1, quantity, rows)
+
+
+def _pieces(
+    it: Resource, start_us: int, end_us: int, changed: list[Change]
+) -> Iterator[tuple[Service, int, int, Price, Price]]:
+    """What of the time is priced otherwise, cut at periods."""
+    for since_us, until_us, old, new in changed:
+        at, until = max(start_us, since_us), min(end_us, until_us)
         while at < until:
             service = service_at(it, at)
-            piece = (service, at, min(until, service.end_us))
-            quantity = span[2] * (piece[2] - at)
-            count(tariff, cause, it, piece, old, -1, quantity, rows)
-            count(tariff, cause, it, piece, new, 1, quantity, rows)
-            at = piece[2]
+            stop = min(until, service.end_us)
+            yield service, at, stop, old, new
+            at = stop
+
+
+def _read(
+    meters: Meters, name: str, decided: Rerated, changes: dict[Scope, list[Change]]
+) -> Iterable[_Moved]:
+    """What is read and priced otherwise now, by resource, meter, model, period and entries."""
+    found: dict[Kind, _Moved] = {}
+    for one in meters.counted(name, decided.from_us, decided.until_us):
+        until_us = one.end_us if one.is_level else one.start_us + 1
+        for service, at, stop, old, new in _pieces(
+            one.it, one.start_us, until_us, changes[one.it.scope]
+        ):
+            quantity = one.quantity * (stop - at) if one.is_level else one.quantity
+            end_us = stop if one.is_level else one.end_us
+            kind = (one.it.id, *one.it.scope[:2], service.start_us, old.position, new.position)
+            moved = found.get(kind)
+            if moved is None:
+                found[kind] = _Moved(one.it, service, old, new, quantity, at, end_us)
+            else:
+                moved.quantity += quantity
+                moved.start_us = min(moved.start_us, at)
+                moved.end_us = max(moved.end_us, end_us)
+            if one.stands is not None:
+                meters.reprice(one.stands, new)
+    return [found[kind] for kind in sorted(found) if found[kind].quantity]

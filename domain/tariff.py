@@ -1,6 +1,7 @@
 """Which price entry applies when, and where an interval is cut (rating.md sections 1, 4 and 10)."""
 
 from bisect import bisect_right, insort
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final
 
@@ -12,7 +13,8 @@ from domain.price_facts import (
     LIST,
     BookPublished,
     CommitmentMade,
-    ReratingDecided,
+    Decided,
+    Rerated,
     ShapedEntry,
 )
 from domain.pricebook import EntryPublished
@@ -55,10 +57,13 @@ class Commitment(Struct, frozen=True, gc=False):
 
 
 class Rerating(Struct, frozen=True, gc=False):
-    """Within `[from_us, until_us)` these entries apply; none: those of the list."""
+    """Within `[from_us, until_us)` these entries apply; none: those of the list. `lowers`: to what
+    is prepaid too, where they make it no dearer.
+    """
 
     from_us: int
     until_us: int
+    lowers: bool
     entries: "dict[tuple[str, Scope], list[Price]] | None"
 
 
@@ -67,6 +72,9 @@ type Scope = tuple[str, str, str, str, str]
 type Entries = dict[tuple[str, Scope], list[Price]]
 # Instants in order, the first one `ALWAYS`, and what applies from each of them on.
 type Schedule = tuple[list[int], list[Price | None]]
+
+
+NOTHING: Final[Schedule] = ([ALWAYS], [None])
 
 
 def gpu_scope(model: str, currency: str) -> Scope:
@@ -91,6 +99,7 @@ class Tariff:
         self._reratings: dict[str, list[Rerating]] = {}
         self._commitments: dict[str, list[Commitment]] = {}
         self._schedules: dict[tuple[str, Scope], Schedule] = {}
+        self._lowered: dict[tuple[str, Scope], Schedule] = {}
 
     def publish(self, position: int, entry: EntryPublished | ShapedEntry) -> None:
         """Remember the entry. One effective before its publication holds its key, and prices
@@ -114,7 +123,7 @@ class Tariff:
         entries = self._list if named[0] == LIST else self._books.setdefault(named, {})
         prices = entries.setdefault((entry.account, scope), [])
         insort(prices, price, key=_effective)
-        self._schedules.clear()
+        self._changed()
 
     def publish_book(self, fact: BookPublished) -> None:
         """The edition is whole.
@@ -142,7 +151,7 @@ class Tariff:
         made = Commitment(price, scope, fact.from_us, fact.until_us, fact.quantity)
         self._commitments.setdefault(fact.account, []).append(made)
 
-    def rerate(self, fact: ReratingDecided) -> None:
+    def rerate(self, fact: Decided) -> None:
         """From now on the edition prices the account's use in that range.
 
         Raises:
@@ -153,18 +162,20 @@ class Tariff:
         if not known or fact.from_us >= fact.until_us:
             raise DomainError("price.invalid", f"no edition {fact.book} {fact.edition}, or never")
         entries = None if fact.book == LIST else self._books[fact.book, fact.edition]
-        said = Rerating(fact.from_us, fact.until_us, entries)
+        said = Rerating(fact.from_us, fact.until_us, isinstance(fact, Rerated), entries)
         self._reratings.setdefault(fact.account, []).append(said)
+        self._changed()
+
+    def _changed(self) -> None:
         self._schedules.clear()
+        self._lowered.clear()
 
     def at(self, account: str, scope: Scope, instant: int) -> tuple[Price | None, int]:
         """The applicable entry, or None, and the next instant at which another one is.
 
         An account's own entry, once effective, hides every default one for good.
         """
-        instants, prices = self.schedule(account, scope)
-        index = bisect_right(instants, instant)
-        return prices[index - 1], instants[index] if index < len(instants) else NEVER
+        return value(self.schedule(account, scope), instant)
 
     def is_listed(self, account: str, scope: Scope, instant: int) -> bool:
         """Whether the list prices it, then and ever after, whatever books say for a while."""
@@ -174,14 +185,29 @@ class Tariff:
         """What applies from when on; no two neighbours are the same entry."""
         found = self._schedules.get((account, scope))
         if found is None:
-            common = _entries(self._list, account, scope)
-            found = common
-            for one in self._reratings.get(account, ()):
-                over = common
-                if one.entries is not None:
-                    over = _under(_entries(one.entries, account, scope), common)
-                found = _within(found, over, one.from_us, one.until_us)
+            listed = _entries(self._list, account, scope)
+            found = self._rerated(account, scope, listed, self._reratings.get(account, ()))
             self._schedules[account, scope] = found
+        return found
+
+    def lowered(self, account: str, scope: Scope) -> Schedule:
+        """Where a re-rating reaches what is prepaid: what it says; elsewhere nothing."""
+        found = self._lowered.get((account, scope))
+        if found is None:
+            made = [one for one in self._reratings.get(account, ()) if one.lowers]
+            found = self._rerated(account, scope, NOTHING, made)
+            self._lowered[account, scope] = found
+        return found
+
+    def _rerated(
+        self, account: str, scope: Scope, found: Schedule, reratings: Iterable[Rerating]
+    ) -> Schedule:
+        common = _entries(self._list, account, scope)
+        for one in reratings:
+            over = common
+            if one.entries is not None:
+                over = _under(_entries(one.entries, account, scope), common)
+            found = _within(found, over, one.from_us, one.until_us)
         return found
 
     @property
@@ -250,6 +276,33 @@ def cost(price: Price, before: int, quantity: int) -> int:
             total += (top - bottom) * pico
         floor = top
     return max(round_half_even(total, price.divisor), shape.minimum_pico)
+
+
+def value(schedule: Schedule, instant: int) -> tuple[Price | None, int]:
+    """What applies then, or None, and from when on something else does."""
+    instants, prices = schedule
+    index = bisect_right(instants, instant)
+    return prices[index - 1], instants[index] if index < len(instants) else NEVER
+
+
+def least(held: Price | None, said: Price | None) -> Price | None:
+    """What a prepaid instant costs: as held, or as re-rated if that makes no unit dearer."""
+    if held is None or said is None:
+        return held
+    free = held.shape is not None and held.shape.free
+    floor = said.shape is not None and said.shape.minimum_pico
+    cheapest = 0 if free else min(_units(held))
+    return held if floor or max(_units(said)) * held.divisor > cheapest * said.divisor else said
+
+
+def _units(price: Price) -> list[int]:
+    return [price.price_pico] if price.shape is None else [pico for _, pico in price.shape.tiers]
+
+
+def lowered(held: Schedule, said: Schedule) -> Schedule:
+    """A schedule of holds under one of re-ratings."""
+    cuts = sorted({*held[0], *said[0]})
+    return _joined(cuts, [least(_value(held, at), _value(said, at)) for at in cuts])
 
 
 def _effective(price: Price) -> int:

@@ -194,7 +194,7 @@ def settle(wallet: Wallet, command: Settle) -> list[Event]:
         return _recover(wallet, command)
     hold = wallet.holds.get(command.runtime)
     if hold is None:
-        return []
+        return _given_back(wallet, command)
     kept = is_volume(command.runtime)
     facts: list[Event] = []
     due = command.charged_pico - hold.met_pico
@@ -238,6 +238,18 @@ def _recover(wallet: Wallet, command: Settle) -> list[Event]:
         return []
     left = wallet.balance_pico - pico
     return [UsageRecovered(pico, command.now_us, left, wallet.held_pico)]
+
+
+def _given_back(wallet: Wallet, command: Settle) -> list[Event]:
+    """What costs less than it did when its hold was released, to where it came from."""
+    hold = wallet.released.get(command.runtime)
+    due = 0 if hold is None else command.charged_pico - hold.met_pico
+    if hold is None or due >= 0:
+        return []
+    back = max(due, -sum([pico for _, pico in hold.spent]))
+    said = (command.now_us, wallet.balance_pico - back, wallet.held_pico)
+    recovered = VolumeRecovered if is_volume(command.runtime) else ChargeRecovered
+    return [recovered(command.runtime, back, due - back, *said)]
 
 
 def expire_hold(wallet: Wallet, runtime: str, now_us: int) -> list[Event]:

@@ -78,6 +78,7 @@ class Before(Struct, frozen=True):
     held_pico: int
     base_pico: int
     level: int
+    released: "dict[str, Hold | None]"
 
 
 class Wallet:
@@ -88,6 +89,7 @@ class Wallet:
     def __init__(self) -> None:
         self.lots: dict[str, Lot] = {}
         self.holds: dict[str, Hold] = {}
+        self.released: dict[str, Hold] = {}  # what was met, should it cost less one day
         self.references: dict[str, CreditGranted] = {}
         self.balance_pico = 0
         self.held_pico = 0
@@ -143,8 +145,10 @@ def remember(wallet: Wallet, event: Event) -> Before:
             wanted = wallet.holds.get(USAGE, Hold(0, 0, ()))
             change.spend(USAGE, wanted, (event.recovered_pico, 0), event.decided_us)
         case HoldReleased() | VolumeReleased():
-            change.give(wallet.holds[held_for(event)].parts)
+            released = wallet.holds[held_for(event)]
+            change.give(released.parts)
             change.hold(held_for(event), None)
+            change.release(held_for(event), replace(released, parts=(), until_us=0))
         case HoldExpired():
             hold = wallet.holds[event.runtime]
             change.give(hold.parts)
@@ -171,6 +175,11 @@ def restore(wallet: Wallet, event: Event, before: Before) -> None:
             del wallet.holds[name]
         else:
             wallet.holds[name] = hold
+    for name, hold in before.released.items():
+        if hold is None:
+            del wallet.released[name]
+        else:
+            wallet.released[name] = hold
     wallet.balance_pico, wallet.held_pico = before.balance_pico, before.held_pico
     wallet.base_pico, wallet.level = before.base_pico, before.level
 
@@ -181,7 +190,8 @@ class _Change:
     def __init__(self, wallet: Wallet) -> None:
         self._wallet = wallet
         self.before = Before(
-            *({}, {}, wallet.balance_pico, wallet.held_pico), *(wallet.base_pico, wallet.level)
+            *({}, {}, wallet.balance_pico, wallet.held_pico),
+            *(wallet.base_pico, wallet.level, {}),
         )
 
     def lot(self, name: str, lot: Lot) -> None:
@@ -194,6 +204,10 @@ class _Change:
             del self._wallet.holds[name]
         else:
             self._wallet.holds[name] = hold
+
+    def release(self, name: str, hold: Hold) -> None:
+        self.before.released.setdefault(name, self._wallet.released.get(name))
+        self._wallet.released[name] = hold
 
     def move(self, name: str, pico: int) -> None:
         """More is left of the lot, or less."""
@@ -244,7 +258,10 @@ class _Change:
 
     def recover(self, event: Recovered) -> None:
         name, moved = held_for(event), (event.recovered_pico, event.unrecovered_pico)
-        self.spend(name, self._wallet.holds[name], moved, event.decided_us)
+        hold = self._wallet.holds.get(name)
+        if hold is None:
+            hold = self._wallet.released[name]
+        self.spend(name, hold, moved, event.decided_us)
 
     def spend(self, name: str, hold: Hold, moved: tuple[int, int], now_us: int) -> None:
         """So much of what is available, and of what nobody has, meets charges of `name`."""
@@ -254,7 +271,11 @@ class _Change:
         else:
             back, spent = _last(hold.spent, -pico)
             self.give(back)
-        self.hold(name, replace(hold, spent=spent, met_pico=hold.met_pico + pico + lost))
+        kept = replace(hold, spent=spent, met_pico=hold.met_pico + pico + lost)
+        if name in self._wallet.released and name not in self._wallet.holds:
+            self.release(name, kept)
+        else:
+            self.hold(name, kept)
 
 
 def _joined(first: Parts, then: Parts) -> Parts:

@@ -39,7 +39,7 @@ def _commitment(b: Batch, e: Entry, f: price_facts.CommitmentMade) -> None:
     b["commitment"].add(str(e.position), tail)
 
 
-def _rerating(b: Batch, e: Entry, f: price_facts.ReratingDecided) -> None:
+def _rerating(b: Batch, e: Entry, f: price_facts.Decided) -> None:
     tail = (
         f"{text(f.account)}\t{text(f.book)}\t{f.edition}\t{f.from_us}\t{f.until_us}\t{f.decided_us}"
     )
@@ -50,4 +50,5 @@ APPLY: Final[dict[type, Apply]] = {
     price_facts.BookPublished: _book,
     price_facts.CommitmentMade: _commitment,
     price_facts.ReratingDecided: _rerating,
+    price_facts.Rerated: _rerating,
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -64,7 +65,11 @@ _RATED: Final = duties.TAGS | {
         "wallet.usage_recovered",
     )
 }
-RATED: Final = _RATED | {"gpuaas.meter.registered.v2", "gpuaas.price.entry_published.v2"}
+RATED: Final = _RATED | {
+    "gpuaas.meter.registered.v2",
+    "gpuaas.price.entry_published.v2",
+    "gpuaas.price.rerating_decided.v2",
+}
 _READ: Final = RATED | losses.TAGS | sources.TAGS | budgeting.TAGS
 _LAST: Final = """
 SELECT position, version, entry FROM log.entry WHERE stream = %(stream)s
@@ -100,7 +105,7 @@ class Rater:
     """
 
     def __init__(self, conn: psycopg.Connection[Any], log: EventLog) -> None:
-        self.books = Books()
+        self.books = Books(self._reread)
         self.duties = duties.Duties()
         self.losses = losses.Losses()
         self.sources = sources.Sources()
@@ -109,6 +114,7 @@ class Rater:
         self._conn = conn
         self._log = log
         self._pending: list[_Cause] = []
+        self._readings: dict[int, ReadingsSealed] = {}
         self._intervals = Tail("")
         self._transfers = Tail("")
 
@@ -168,11 +174,17 @@ class Rater:
         self, position: int, stream: str, fact: Struct
     ) -> tuple[list[RatedInterval], list[Transfer]]:
         if isinstance(fact, ReadingsSealed):
-            rows = read_rows(self._conn, fact.table, fact.first_row, fact.count)
-            readings = [_READING(raw) for _, raw in rows]
+            self._readings[position] = fact
+            readings = list(self._reread(position))
             self.sources.reported(readings)
             return self.books.read(position, readings)
         return self.books.apply(position, stream, fact)
+
+    def _reread(self, position: int) -> Iterator[Reading]:
+        """The readings of the seal there: rows, which nothing keeps in memory."""
+        seal = self._readings[position]
+        for _, raw in read_rows(self._conn, seal.table, seal.first_row, seal.count):
+            yield _READING(raw)
 
     async def _find_streams(self) -> bool:
         """One rating and one ledger stream per log: their ids follow from entry 0's."""

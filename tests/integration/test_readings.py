@@ -136,6 +136,13 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
             assert [(one["project"], one["quantity"]) for one in used] == [
                 (own["project"], str(tokens))
             ]
+            await repriced(stage, own["account"])
+            await settled(stage, stack.storage, database)
+            await stage.views()
+            now = (await stage.get("/v1/usage")).json()["items"]
+            cost = [int(one["amount"]["amount"].replace(".", "")) for one in now]
+            assert sum(int(one["quantity"]) for one in now) == tokens
+            assert sum(cost) == tokens * 1_000_000
             await asyncio.to_thread(stack.integrate)
             path = f"/v1/accounts/{own['account']}/exports/focus.csv"
             book = await stage.get(path)
@@ -186,6 +193,20 @@ async def complete(client: httpx.AsyncClient, said: Complete) -> httpx.Response:
     headers = {"Content-Type": "application/json"}
     raw = msgspec.json.encode(said)
     return await client.post("/v1/readings/complete", content=raw, headers=headers)
+
+
+async def repriced(stage: Stage, account: str) -> None:
+    """A book of 1 USD per million tokens for all time: its rows are read again from the database."""
+    entry = {
+        "account": "default", "meter": METER, "model": "llama-3", "state": "read", "currency": "USD",
+        "effective_from": instant(0), "divisor": 1_000_000,
+        "tiers": [{"price": "1.000000000000"}],
+    }  # fmt: skip
+    made = await stage.post("/v1/price-books/cheap", {"entries": [entry]})
+    assert made.status_code == 201, made.text
+    always = {"start": instant(0), "end": instant(time.time_ns() // 1000 + HOUR), "book": "cheap"}
+    decided = await stage.post(f"/v1/accounts/{account}/reratings", always)
+    assert decided.status_code == 201, decided.text
 
 
 def test_what_is_refused_is_named_and_seals_nothing(

@@ -196,9 +196,12 @@ class History:
         )
         return self.add(stream("pricebook", 1), said)
 
-    def rerate(self, account_id: str, book: str, edition: int, start: int, end: int) -> int:
-        """Its use in that range is priced by the edition."""
-        said = price_facts.ReratingDecided(account_id, book, edition, start, end, 0)
+    def rerate(
+        self, account_id: str, book: str, edition: int, start: int, end: int, *, first: bool = False
+    ) -> int:
+        """Its use in that range is priced by the edition; `first`: as earlier releases decided."""
+        kind = price_facts.ReratingDecided if first else price_facts.Rerated
+        said = kind(account_id, book, edition, start, end, 0)
         return self.add(stream("pricebook", 1), said)
 
     def metered(

@@ -113,7 +113,7 @@ class Months:
         """Another book for a range; how many rows that made."""
         edition = (0 if name == "-" else self.editions[name]) if edition is None else edition
         before = len(self.rated)
-        decided = price_facts.ReratingDecided("account-1", name, edition, start, end, 0)
+        decided = price_facts.Rerated("account-1", name, edition, start, end, 0)
         self.say("pricebook-1", decided)
         self.oracle.reratings.append((start, end, (name, edition)))
         return len(self.rated) - before

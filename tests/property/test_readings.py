@@ -93,27 +93,38 @@ def cuts(draw: st.DrawFn, words: list[list[Reading]]) -> list[list[Batch]]:
     return groups
 
 
+class Marks:
+    """How far each source has come; what comes before its turn waits."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, reading.Mark] = {}
+        self.waiting: list[Batch] = []
+
+    def seal(self, told: Told, groups: list[list[Batch]]) -> None:
+        """Group by group: what repeats is dropped, what comes too early waits for its turn."""
+        for group in groups:
+            rows: list[dict[str, Any]] = []
+            self.waiting, tried = [], [*self.waiting, *group]
+            for batch in tried:
+                mark, count = self._marks.get(batch.source), len(batch.readings)
+                try:
+                    skip = reading.repeated(mark, batch.epoch, batch.first, count)
+                except DomainError:
+                    self.waiting.append(batch)
+                    continue
+                if skip < count:
+                    rows += rows_of(batch)[skip:]
+                    chain = bytes.fromhex(batch.chain)
+                    self._marks[batch.source] = reading.Mark(batch.epoch, batch.last, chain)
+            if rows:
+                told.seal(rows)
+
+
 def sealed(told: Told, groups: list[list[Batch]]) -> None:
-    """Group by group: what repeats is dropped, what comes too early waits for its turn."""
-    marks: dict[str, reading.Mark] = {}
-    waiting: list[Batch] = []
-    for group in [*groups, *([[]] * 40)]:
-        rows: list[dict[str, Any]] = []
-        waiting, tried = [], [*waiting, *group]
-        for batch in tried:
-            mark, count = marks.get(batch.source), len(batch.readings)
-            try:
-                skip = reading.repeated(mark, batch.epoch, batch.first, count)
-            except DomainError:
-                waiting.append(batch)
-                continue
-            if skip < count:
-                rows += rows_of(batch)[skip:]
-                chain = bytes.fromhex(batch.chain)
-                marks[batch.source] = reading.Mark(batch.epoch, batch.last, chain)
-        if rows:
-            told.seal(rows)
-    assert not waiting
+    """All of them, until nothing waits."""
+    marks = Marks()
+    marks.seal(told, [*groups, *([[]] * 40)])
+    assert not marks.waiting
 
 
 def outcome(told: Told) -> tuple[str, dict[str, Any]]:
@@ -206,3 +217,88 @@ def test_quantities_are_what_the_aggregation_says(data: st.DataObject) -> None:
             key = (row.meter, models[row.price])
             found[key] = found.get(key, 0) + row.sign * row.quantity
     assert {key: value for key, value in found.items() if value} == brute(some)
+
+
+def decided(told: Told, book: str, start: int, end: int, *, first: bool = False) -> None:
+    told.rerate(ACCOUNT, book, 0 if book == "-" else 1, start, end, first=first)
+
+
+def booked(told: Told) -> None:
+    """A book: other prices from other instants on, for one model by tiers, for both only in parts."""
+    count = 0
+    for name in meter.AGGREGATIONS:
+        for effective, pico in ((2, 13), (MONTH // 3 - 1, 3)):
+            for model, tiers in (("a", (Tier(None, pico),)), ("b", (Tier(3, 1), Tier(None, pico)))):
+                what = ("spring", 1, "default", name, model, "-", "read", "USD")
+                told.add(stream("pricebook", 1), ShapedEntry(*what, effective, 0, 2, 0, tiers, 0))
+                count += 1
+    told.book("spring", 1, count)
+
+
+ranges = st.tuples(
+    st.sampled_from((0, 1, MONTH // 3 - 1)), st.sampled_from((MONTH // 3 + 1, MONTH, 2 * MONTH))
+)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_what_was_read_moves_to_the_prices_it_would_have_been_read_at(data: st.DataObject) -> None:
+    """Decided after the readings, among them or before them: the same lines, in both sets of books; and
+    back again it is as if nothing had been decided (invariants 6 and 8).
+    """
+    some = data.draw(st.lists(readings(), min_size=1, max_size=12))
+    decisions = data.draw(
+        st.lists(st.tuples(st.sampled_from(("spring", "-")), ranges), min_size=1, max_size=3)
+    )
+    digests = set()
+    told, groups = world(), list[list[Batch]]()
+    for order in ("before", "after", "among"):
+        told = world()
+        booked(told)
+        groups = data.draw(cuts([some, [], []]))
+        at = {"before": 0, "after": len(groups)}.get(order, len(groups) // 2)
+        marks = Marks()
+        marks.seal(told, groups[:at])
+        for book, (start, end) in decisions:
+            decided(told, book, start, end)
+        marks.seal(told, [*groups[at:], *([[]] * 40)])
+        lines, balances = outcome(told)
+        digests.add((lines, tuple(sorted(balances.items()))))
+    assert len(digests) == 1
+    for book in ("spring", "-"):
+        decided(told, book, 0, 3 * MONTH)
+    plain = world()
+    booked(plain)
+    sealed(plain, groups)
+    assert outcome(told) == outcome(plain)
+
+
+def test_what_was_read_before_a_decision_of_earlier_releases_stays() -> None:
+    """`rerating_decided.v1` moved nothing of it, and what comes after does not guess where it lies."""
+    told = world()
+    booked(told)
+    reporter = Reporter(KEYS[0], SOURCES[0], 1)
+    for moment, instant in enumerate((MONTH // 3, MONTH // 3 + 1)):
+        one = reporter.batch(
+            tuple(
+                Reading(
+                    meter=name, resource=PROJECT, dimensions={"model": "a", "zone": "p"},
+                    from_us=instant, to_us=instant + 1, quantity=moment + 5,
+                )
+                for name in meter.AGGREGATIONS
+            )
+        )  # fmt: skip
+        told.seal(rows_of(one))
+        if not moment:
+            decided(told, "spring", 0, MONTH, first=True)
+    before, _ = outcome(told)
+    decided(told, "-", 0, MONTH)
+    digest, _ = outcome(told)
+    assert digest != before
+    with Auditor(None) as auditor:
+        told.feed(auditor)
+        rows = list(auditor.expected_rows("rated_interval"))
+    moved = [row for row in rows if row["cause"] == len(told.facts) - 1]
+    assert {(row["meter"], row["quantity"]) for row in moved} == {
+        (name, 6) for name in meter.AGGREGATIONS
+    }

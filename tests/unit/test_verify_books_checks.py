@@ -22,6 +22,7 @@ from tests.unit import (
     test_verify_books_lending,
     test_verify_books_prices,
     test_verify_books_refusals,
+    test_verify_books_rereads,
     test_verify_books_shelves,
     test_verify_books_tax,
     test_verify_books_upkeep,
@@ -38,7 +39,7 @@ TESTS = (
     test_verify_books_prices, test_verify_books_upkeep, test_verify_books_volumes,
     test_verify_books_shelves, test_verify_books_lending, test_verify_books_budgets,
     tax_history, test_verify_books_tax,
-    test_verify_books_usage, test_verify_books_wallets,
+    test_verify_books_usage, test_verify_books_wallets, test_verify_books_rereads,
     test_verify_books_kept,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]

@@ -79,7 +79,9 @@ class Metered:
         reached = since if known is None else known[0]
         if until > reached:
             fixed = self._charging.fix(position, item, fixed, reached, until)
-        self._spill.put("metered", "", stream, {**item, "covered": [max(reached, until), fixed]})
+        item = {**item, "covered": [max(reached, until), fixed]}
+        self._spill.put("metered", "", stream, item)
+        self._charging.cover(item)
 
     def covered(self, stream: str) -> int | None:
         """When its hold ends; None of what nothing was ever held for."""

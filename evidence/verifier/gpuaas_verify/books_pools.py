@@ -122,7 +122,7 @@ def _part(pool: Pool, places: list[list[Any]]) -> list[tuple[list[Any], int]]:
         line[COUNTED], paid = line[QUANTITY], line[QUANTITY]
         if cover[0] and (cover[1] is None or line[:3] < cover[1]):
             paid = 0
-        elif cover[0] and line[:3] == cover[1]:
+        elif line[:3] == cover[1]:
             paid -= cover[0] - cover[2]
         for mark in pool["marks"][str(line[2])]:
             if mark[1] is None or line[:3] < mark[1]:

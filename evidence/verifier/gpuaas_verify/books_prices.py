@@ -18,7 +18,7 @@ EFFECTIVE = itemgetter(0)
 NUL = "\x00"  # joins keys; no string of an entry may contain it, and it sorts before all
 
 type Row = dict[str, Any]
-type Reratings = list[list[Any]]  # [from, until, book, edition], the latest last
+type Reratings = list[list[Any]]  # [from, until, book, edition, to all], the latest last
 
 
 def round_half_even(numerator: int, divisor: int) -> int:
@@ -56,23 +56,23 @@ class Quotes:
     """The entries that may apply to one account and scope, by the book they are of."""
 
     def __init__(self, reratings: Reratings, books: dict[tuple[str, int], list[list[Any]]]) -> None:
-        self._reratings = reratings
-        self._books = books
+        self.reratings = reratings
+        self.books = books
 
     def before(self, reratings: Reratings) -> "Quotes":
         """The same with other re-ratings, of the same books or fewer."""
-        return Quotes(reratings, self._books)
+        return Quotes(reratings, self.books)
 
     def at(self, instant: int) -> list[Any] | None:
         """The entry that applies, or None."""
-        for start, end, book, edition in reversed(self._reratings):
+        for start, end, book, edition, _ in reversed(self.reratings):
             if start <= instant < end:
                 found = None if book == LIST else self._of((book, edition), instant)
                 return found or self._of((LIST, 0), instant)
         return self._of((LIST, 0), instant)
 
     def _of(self, book: tuple[str, int], instant: int) -> list[Any] | None:
-        for entries in self._books[book]:  # the account's own, then the default ones
+        for entries in self.books[book]:  # the account's own, then the default ones
             index = bisect_right(entries, instant, key=EFFECTIVE)
             if index:
                 entry: list[Any] = entries[index - 1]
@@ -81,13 +81,45 @@ class Quotes:
 
     def cuts(self, a: int, b: int) -> set[int]:
         """Instants within `(a, b)` at which another entry may apply."""
-        found = {edge for one in self._reratings for edge in one[:2] if a < edge < b}
-        for book in self._books.values():
+        found = {edge for one in self.reratings for edge in one[:2] if a < edge < b}
+        for book in self.books.values():
             for entries in book:
                 low = bisect_right(entries, a, key=EFFECTIVE)
                 high = bisect_left(entries, b, key=EFFECTIVE)
                 found.update(entry[0] for entry in entries[low:high])
         return found
+
+
+class Held(Quotes):
+    """The entries that a prepaid resource is held for, where re-ratings to all make none dearer."""
+
+    def __init__(self, fixed: list[list[Any]], said: Quotes) -> None:
+        super().__init__([one for one in said.reratings if one[4]], said.books)
+        self._fixed = fixed
+
+    def before(self, reratings: Reratings) -> "Held":
+        return Held(self._fixed, Quotes(reratings, self.books))
+
+    def at(self, instant: int) -> list[Any] | None:
+        index = bisect_right(self._fixed, instant, key=EFFECTIVE)
+        if not index:
+            return None
+        held: list[Any] = self._fixed[index - 1]
+        covered = any(start <= instant < end for start, end, *_ in self.reratings)
+        said = super().at(instant) if covered else None
+        return held if said is None or _dearer(said, held) else said
+
+    def cuts(self, a: int, b: int) -> set[int]:
+        return super().cuts(a, b) | {one[0] for one in self._fixed if a < one[0] < b}
+
+
+def _dearer(one: list[Any], other: list[Any]) -> bool:
+    """Whether any unit of the one may cost more than some of the other, or it has a minimum."""
+    free, tiers, minimum = one[4] or [0, [[None, one[2]]], 0]
+    top = max(pico for _, pico in tiers)
+    free, tiers, _ = other[4] or [0, [[None, other[2]]], 0]
+    low = 0 if free else min(pico for _, pico in tiers)
+    return bool(minimum) or bool(top * other[3] > low * one[3])
 
 
 class Prices:
@@ -181,15 +213,17 @@ class Prices:
         made = self.commitments(account, begins)
         return sum(one[8] for one in made if tuple(one[3:8]) == scope)
 
-    def rerate(self, position: int, fact: Row) -> Reratings:
-        """The account's re-ratings before this one."""
+    def rerate(self, position: int, fact: Row, to_all: bool) -> Reratings:
+        """The account's re-ratings before this one, which is `to_all`: also of what is read or
+        prepaid, or not.
+        """
         book, edition = fact["book"], fact["edition"]
         whole = edition == 0 if book == LIST else 1 <= edition <= self._edition(book)
         for field, right in (("edition", whole), ("until_us", fact["from_us"] < fact["until_us"])):
             if not right:
                 raise Invalid("books.rerating", "of no such", position=position, field=field)
         before: Reratings = self._spill.get("rerating", "", fact["account"]) or []
-        decided = [fact["from_us"], fact["until_us"], book, edition]
+        decided = [fact["from_us"], fact["until_us"], book, edition, to_all]
         self._spill.put("rerating", "", fact["account"], [*before, decided])
         return before
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gpuaas_verify.books_pieces import Piece, first_open, moves, pieces, remember
 from gpuaas_verify.books_pools import Pools
-from gpuaas_verify.books_prices import NUL, REGION, Prices, Quotes, round_half_even
+from gpuaas_verify.books_prices import NUL, REGION, Held, Prices, round_half_even
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
@@ -27,7 +27,7 @@ TRANSFER = (
 )  # fmt: skip
 LIMIT = 10**38
 READ = "read"  # the state that readings are priced in
-FIRST, LISTED = itemgetter(1), ("-", 0)
+FIRST, TO_ALL = itemgetter(1), "gpuaas.price.rerating_decided.v2"
 # What a re-rating must know of a resource that may be gone.
 KEPT = ("account", "project", "meter", "model", "state", "simulated", "first")
 
@@ -151,17 +151,24 @@ class Charging:
         record = self._spill.get("spans", item["account"], order)
         if record is None:
             record = {name: item[name] for name in KEPT} | {"resource": resource, "spans": []}
-            record["prepaid"] = item.get("covered") is not None
+            if item.get("covered") is not None:
+                record["covered"] = item["covered"]
         remember(record["spans"], a, b, item["size"], sign)
         self._spill.put("spans", item["account"], order, record)
+
+    def cover(self, item: Row) -> None:
+        """The resource is held for: should what it is charged move, it moves under its hold."""
+        order = f"{item['order']:020d}"
+        record = self._spill.get("spans", item["account"], order)
+        if record is not None:
+            self._spill.put("spans", item["account"], order, {**record, "covered": item["covered"]})
 
     def pieces(self, position: int, item: Row, a: int, b: int) -> list[Piece]:
         """`[a, b)` cut into (start, end, price entry, period) by what applies to the item."""
         account = self.account(position, item["account"])
+        quotes = self.prices.quotes(item["account"], _scope(item, account))
         if item.get("covered") is not None:
-            quotes = Quotes([], {LISTED: [item["covered"][1], []]})
-        else:
-            quotes = self.prices.quotes(item["account"], _scope(item, account))
+            quotes = Held(item["covered"][1], quotes)
         return pieces(position, a, b, account["periods"], quotes)
 
     def fix(
@@ -222,14 +229,17 @@ class Charging:
             what = (account, "-", False, False, tuple(one[3:8]), price)
             self._emit(position, account, what, period, said, due)
 
-    def rerate(self, position: int, _entry: Row, fact: Row) -> None:
+    def rerate(self, position: int, entry: Row, fact: Row) -> None:
         """What was charged in the range is taken back and charged at what applies now."""
         account = self.account(position, fact["account"])
-        before = self.prices.rerate(position, fact)
+        to_all = entry["tag"] == TO_ALL
+        before = self.prices.rerate(position, fact, to_all)
         for _, record in self._spill.scan("spans", fact["account"]):
-            if record["prepaid"]:
-                continue
             now = self.prices.quotes(fact["account"], _scope(record, account))
+            if "covered" in record:
+                if not to_all:
+                    continue
+                now = Held(record["covered"][1], now)
             then = now.before(before)
             for start, end, size in record["spans"]:
                 a, b = max(start, fact["from_us"]), min(end, fact["until_us"])

@@ -277,9 +277,12 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "account meter model region state currency from_us until_us quantity price_pico divisor"
         " decided_us",
     ),
-    "gpuaas.price.rerating_decided.v1": _shape(
-        "edition from_us until_us decided_us",
-        "account book edition from_us until_us decided_us",
+    **dict.fromkeys(
+        ("gpuaas.price.rerating_decided.v1", "gpuaas.price.rerating_decided.v2"),
+        _shape(
+            "edition from_us until_us decided_us",
+            "account book edition from_us until_us decided_us",
+        ),
     ),
     "gpuaas.node.enrolled.v1": _shape(
         "enrolled_us",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gpuaas_verify.books_rating import NUL, Charging
+from gpuaas_verify.books_reread import Rereads
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_words import beginning, is_signed, linked
 from gpuaas_verify.errors import Invalid
@@ -27,6 +28,7 @@ class Usage:
     def __init__(self, spill: Spill, charging: Charging) -> None:
         self._spill = spill
         self._charging = charging
+        self.rereads = Rereads(spill, charging)
         self.count = 0
         self._stream = ""
         self._last: int | None = None
@@ -46,6 +48,8 @@ class Usage:
             "gpuaas.runtime.requested.v1": self._requested,
             "gpuaas.runtime.allocated.v1": self._allocated,
             "gpuaas.usage.reading_quarantined.v1": self._quarantined,
+            "gpuaas.price.rerating_decided.v1": self.rereads.rerate,
+            "gpuaas.price.rerating_decided.v2": self.rereads.rerate,
             SEAL: self._sealed,
         }
 
@@ -165,6 +169,7 @@ class Usage:
                 sign = 1 if change > 0 else -1
                 self._charging.add(position, item["resource"], item, piece, (sign, abs(change)))
         self._charging.settle(position)
+        self.rereads.sealed()
 
     def _next(self, row: Row, number: int) -> tuple[Row, list[Any]]:
         """The row's source, which stands, and how far it had come in the row's epoch."""
@@ -214,6 +219,8 @@ class Usage:
         if row["to_us"] < least or row["quantity"] < 0:
             raise _bad("reading", number, "negative, or ends before it begins", "to_us")
         about = self._about(row, number, payer)
+        if aggregation in ("sum", "time-weighted"):
+            self.rereads.count(position, row, about, aggregation == "time-weighted")
         for piece, change in self._changes(position, row, about, aggregation):
             key = NUL.join((row["resource"], row["meter"], str(piece[2][1]), piece[3][0]))
             known = changes.get(key)
@@ -254,7 +261,9 @@ class Usage:
             if best is not None:
                 before = self._charging.period(position, about["account"], best[3])
                 yield (piece[0], piece[1], best[2], before), -best[1]
-            self._spill.put("best", row["resource"], group, [rank, quantity, piece[2], piece[3][0]])
+            best = [rank, quantity, piece[2], piece[3][0], start, position]
+            self._spill.put("best", row["resource"], group, best)
+            self.rereads.stand(about, group)
         yield piece, quantity
 
 

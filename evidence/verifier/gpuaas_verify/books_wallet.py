@@ -145,7 +145,8 @@ class Wallets:
         metered = self._spill.get("metered", "", runtime)
         if promised != entry["cause"] or metered["account"] != account:
             raise fail("books.hold", "not of an admission of its account", position, field)
-        if self._spill.get("hold", wallet, runtime) is not None:
+        before = self._spill.get("hold", wallet, runtime)
+        if before is not None and "released" not in before:
             raise fail("books.hold", "the hold before is not resolved", position, field)
         if fact["from_us"] >= fact["until_us"] or fact["amount_pico"] < 0:
             raise fail("books.hold", "of no time, or negative", position, "until_us")
@@ -232,8 +233,9 @@ class Wallets:
         if self._metered.charged(runtime) != hold["met"]:
             raise fail("books.hold", "its charges are not met", position, field)
         self._resolve(position, entry, fact, account, hold)
-        self._spill.delete("hold", wallet, runtime)
-        self._spill.delete("charged", "", runtime)
+        # What was met is kept: it may cost less one day.
+        over = {**hold, "parts": [], "until": 0, "released": True}
+        self._spill.put("hold", wallet, runtime, over)
 
     def _hold_expired(self, position: int, entry: Row, fact: Row) -> None:
         account, wallet, runtime = self._account(position, entry), entry["stream"], fact["runtime"]
@@ -258,6 +260,8 @@ class Wallets:
         due = 0 if hold is None else self._metered.charged(runtime) - hold["met"]
         if not (min(0, due) <= got + lost <= max(0, due) and got * lost >= 0 and got + lost):
             raise fail("books.hold", f"{due} is due", position, "recovered_pico")
+        if got + lost > 0 and "released" in hold:
+            raise fail("books.hold", "its hold was released", position, "recovered_pico")
         if got + lost > 0 and hold["parts"]:
             raise fail("books.hold", "its hold comes first", position, "recovered_pico")
         if got >= 0:

@@ -83,6 +83,7 @@ price.book_published.v1  pricebook     book$ edition entries published_us
 price.commitment_made.v1 pricebook     account$ meter$ model$ region$ state$ currency$ from_us \
  until_us quantity price_pico divisor decided_us
 price.rerating_decided.v1 pricebook    account$ book$ edition from_us until_us decided_us
+price.rerating_decided.v2 pricebook    account$ book$ edition from_us until_us decided_us
 quota.limit_set.v1       quota         scope$ model$ limit_milli decided_us
 quota.committed.v1       quota         runtime$ department$ project$ model$ gpu_milli decided_us
 quota.released.v1        quota         runtime$ decided_us
