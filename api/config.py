@@ -13,7 +13,10 @@ from api.fleet.nats_certificates import platform_tls
 from api.tls import Pair, ca_of, pair_of
 from api.urls import database_url, nats_url
 from domain.errors import DomainError
+from domain.instants import KEEPING, Keeping
 
+SECOND_US = 1_000_000
+KEEP_S = range(3, 366 * 86_400)
 DEFAULT_DATA = ".gpuaas/data"
 # Where a gateway may find runtimes: a node says where, and a node may lie.
 PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
@@ -33,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
     `unsigned_bound_s`: appends are refused while an entry has waited longer for its signature.
+    `keeping`: how long prepaid volumes are held ahead, and locked before they are wiped.
     """
 
     data: Path
@@ -55,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     apps_url: str = "http://apps.localhost:8472"
     tls: Pair | None = None
     ca: Path | None = None
+    keeping: Keeping = KEEPING
 
     @property
     def api_url(self) -> str:
@@ -135,6 +140,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_LOG_NAME": self.log_name,
             "GPUAAS_EMBEDDED": "1" if self.embedded else "0",
             "GPUAAS_UNSIGNED_BOUND_S": str(self.unsigned_bound_s),
+            "GPUAAS_VOLUME_HOLD_S": str(self.keeping.hold_us // SECOND_US),
+            "GPUAAS_VOLUME_WIPE_S": str(self.keeping.wipe_us // SECOND_US),
             "GPUAAS_GATEWAY_HOST": self.gateway_host,
             "GPUAAS_GATEWAY_PORT": str(self.gateway_port),
             "GPUAAS_ORIGINS": " ".join(self.origins),
@@ -200,6 +207,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         apps_url=apps_url(env.get("GPUAAS_APPS_URL") or "", apps_port, secure=tls is not None),
         tls=tls,
         ca=ca_of(env),
+        keeping=keeping_of(env),
     )
 
 
@@ -251,6 +259,22 @@ def unsigned_bound(env: Mapping[str, str] = os.environ) -> int:
         detail = f"GPUAAS_UNSIGNED_BOUND_S is not 1 to 3600 seconds: {text!r}"
         raise DomainError("config.malformed", detail)
     return int(text)
+
+
+def keeping_of(env: Mapping[str, str] = os.environ) -> Keeping:
+    """GPUAAS_VOLUME_HOLD_S and GPUAAS_VOLUME_WIPE_S, default three and seven days.
+
+    Raises:
+        DomainError: `config.malformed` unless each is 3 seconds to a year, in whole seconds.
+    """
+    found = []
+    names = {"GPUAAS_VOLUME_HOLD_S": KEEPING.hold_us, "GPUAAS_VOLUME_WIPE_S": KEEPING.wipe_us}
+    for name, default in names.items():
+        text = env.get(name) or str(default // SECOND_US)
+        if not text.isascii() or not text.isdigit() or len(text) > 8 or int(text) not in KEEP_S:
+            raise DomainError("config.malformed", f"{name} is not 3 s to a year: {text!r}")
+        found.append(int(text) * SECOND_US)
+    return Keeping(*found)
 
 
 def gateway_name(env: Mapping[str, str] = os.environ) -> str:

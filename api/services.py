@@ -99,7 +99,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         key = ed25519(settings.command_key)
         terminals = Terminals(settings, log, reads, client, heads, key)
         exits.push_async_callback(terminals.close)
-        admission = Admission(settings.database_url, log, client, heads)
+        admission = Admission(settings.database_url, log, client, heads, settings.keeping)
         await admission.start()
         exits.push_async_callback(admission.close)
         desk = Desk(log, reads, now_us)

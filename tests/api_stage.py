@@ -21,6 +21,7 @@ from api.tokens import issue
 from contracts import enrolment
 from contracts.enrolment import EnrolRequest
 from contracts.signing import public_hex
+from domain.instants import KEEPING, Keeping
 from domain.log import Opened
 from evidence.ids import new_id
 from evidence.log import Append, EventLog, Write
@@ -166,9 +167,14 @@ async def open_log(log: EventLog) -> None:
 
 @asynccontextmanager
 async def staged(
-    database: Database, nats_url: str, data: Path, *, elect: bool = True
+    database: Database,
+    nats_url: str,
+    data: Path,
+    *,
+    elect: bool = True,
+    keeping: Keeping = KEEPING,
 ) -> AsyncIterator[Stage]:
-    settings = settings_for(database, nats_url, data)
+    settings = msgspec.structs.replace(settings_for(database, nats_url, data), keeping=keeping)
     async with opened(settings) as services:
         if not (await services.log.head()).size:
             await open_log(services.log)

@@ -36,6 +36,7 @@ from api.admission.writer import Writer
 from domain.errors import DomainError
 from domain.explain import Verdict
 from domain.funding import Purse
+from domain.instants import KEEPING, Keeping
 from domain.launch import Launch
 from domain.stock import Room
 from evidence.log import EventLog
@@ -53,11 +54,19 @@ _LOG: Final = logging.getLogger("gpuaas.admission")
 class Admission:
     """Owned by one event loop. `ask` works in every process of the deployment."""
 
-    def __init__(self, app_url: str, log: EventLog, client: Client, heads: HeadWake) -> None:
+    def __init__(
+        self,
+        app_url: str,
+        log: EventLog,
+        client: Client,
+        heads: HeadWake,
+        keeping: Keeping = KEEPING,
+    ) -> None:
         self._url = app_url
         self._log = log
         self._client = client
         self._heads = heads
+        self._keeping = keeping
         self._writer: Writer | None = None
         self._office = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -148,7 +157,7 @@ class Admission:
         row = await cursor.fetchone()
         if row is None or not row[0]:
             return
-        writer = Writer(self._url, self._log, self._heads)
+        writer = Writer(self._url, self._log, self._heads, self._keeping)
         try:
             await writer.load()
             await self._serve(conn, writer)
