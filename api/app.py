@@ -55,6 +55,7 @@ from api.auth import authenticated
 from api.body import FrontRequest
 from api.config import Settings
 from api.parameters import plain
+from api.paying import routes as paying
 from api.problems import HANDLERS
 from api.services import Services, opened
 from api.ssh import granting, hosts
@@ -86,6 +87,8 @@ ROUTES: Final[tuple[Any, ...]] = (
     wallets.set_terms,
     wallets.grant_credit,
     wallets.show_wallet,
+    paying.ask_top_up,
+    paying.hear_stripe,
     runtimes.launch_runtime,
     runtimes.stop_runtime,
     runtimes.list_runtimes,

@@ -18,6 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from api.calling import Api, api_of
+from api.paying.port import IN, OUT, Asked, Movement, TopUp
 from contracts.payments import reference_of, references_in
 from domain.errors import DomainError
 
@@ -52,6 +53,35 @@ class Placed(Struct, frozen=True):
     line: Line
     account: str
     why: str
+
+
+class Transfers(Struct, frozen=True):
+    """A statement as a payment port: what was transferred by whoever named a reference."""
+
+    raw: bytes
+
+    @property
+    def name(self) -> str:
+        return "bank"
+
+    def ask(self, wanted: TopUp) -> Asked:
+        """Nothing is asked of a bank: the payer transfers."""
+        return Asked(self.name, "", reference_of(wanted.account))
+
+    def movements(self, since_s: int) -> list[Movement]:
+        """All lines of the file: it says of no line when. Raises: DomainError `bank.*`."""
+        assert since_s >= 0, "seconds since the epoch"
+        lines = (line for one in statements_in(self.raw) for line in one.lines)
+        return [
+            Movement(
+                line.number,
+                f"{self.name}:{line.number}",
+                IN if line.amount_pico > 0 else OUT,
+                line.amount_pico,
+                line.currency,
+            )
+            for line in lines
+        ]
 
 
 def statements_in(raw: bytes) -> list[Statement]:

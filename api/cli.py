@@ -140,6 +140,12 @@ def _bank(args: argparse.Namespace) -> int:
     return take(args.file)
 
 
+def _payments(args: argparse.Namespace) -> int:
+    from api.paying.reconciling import reconcile
+
+    return reconcile(args.statement, args.since)
+
+
 def _list(_args: argparse.Namespace) -> int:
     from api.runtime_verbs import listed
 
@@ -318,6 +324,7 @@ def build_parser() -> argparse.ArgumentParser:
     options.node(verb("node", _node, "nodes as an operator reads them"))
     options.bill(verb("bill", _bill, "exports of a billing account's books"))
     options.bank(verb("bank", _bank, "transfers on a bank's statement become prepaid credit"))
+    options.payments(verb("payments", _payments, "what a provider says was paid, against credit"))
     options.agent(verb("agent", _agent, "a node agent of the embedded stack"))
     nats = verb("nats-config", _nats_config, "the configuration of a nats-server for this platform")
     options.nats(nats)

@@ -5,7 +5,7 @@ DCGM 4.7 (`DCGM_FI_DEV_FB_CAPACITY_BYTES`), and OpenTelemetry's `hw.*` as Promet
 XIDs are counters, never the last value (dcgm-exporter#500). SIMULATED devices say so by label.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import psycopg
@@ -48,8 +48,19 @@ async def metrics(request: FrontRequest) -> Response[bytes]:
     require(request.user, OPERATOR, AUDITOR)
     known = await services_of(request).reads.ask(_known, now_us())
     registry = CollectorRegistry()
-    registry.register(_Once(_told(known)))
+    heard = services_of(request).payments.heard
+    registry.register(_Once([*_told(known), _payments(heard)]))
     return Response(generate_latest(registry), media_type=MEDIA)
+
+
+def _payments(heard: Mapping[tuple[str, str], int]) -> Metric:
+    """Since this process began; types that mean nothing here are one."""
+    family = CounterMetricFamily(
+        "gpuaas_payment_events", "Events of the payment provider.", labels=("type", "became")
+    )
+    for labels, count in sorted(heard.items()):
+        family.add_metric(labels, count)
+    return family
 
 
 def _known(conn: psycopg.Connection[Any], at_us: int) -> Known:

@@ -20,7 +20,9 @@ _ACTING: Final = ("409", "412", "413", "415", "422", "428")
 _PUBLIC: Final = ("400", "500", "503")
 # Nodes and sources prove themselves by a token or key of their own, and repeat without an
 # Idempotency-Key.
-_NODES_OWN: Final = frozenset({"/v1/enrol", "/v1/nodes/host-certificates", "/v1/readings"})
+_NODES_OWN: Final = frozenset(
+    {"/v1/enrol", "/v1/nodes/host-certificates", "/v1/readings", "/v1/payments/stripe"}
+)
 
 
 def document() -> dict[str, Any]:

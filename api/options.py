@@ -59,6 +59,15 @@ def bank(bank: argparse.ArgumentParser) -> None:
     verbs.add_parser("import", help=text).add_argument("file", type=Path, metavar="FILE")
 
 
+def payments(payments: argparse.ArgumentParser) -> None:
+    """What `gpuaas payments` takes."""
+    payments.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_STRIPE_KEY say where and as whom."
+    verbs = payments.add_subparsers(required=True, metavar="reconcile", dest="what")
+    both = verbs.add_parser("reconcile", help="0 if both sides agree, else 1 and what does not")
+    both.add_argument("--statement", type=Path, metavar="FILE", help="a bank's; without it Stripe")
+    both.add_argument("--since", type=int, default=0, metavar="SECONDS", help="of the epoch")
+
+
 def agent(agent: argparse.ArgumentParser) -> None:
     """What `gpuaas agent` takes."""
     kind = agent.add_mutually_exclusive_group(required=True)

@@ -19,6 +19,7 @@ from api.fleet import node_ca
 from api.fleet.keys import ed25519
 from api.fleet.node_ca import NodeCa
 from api.metering.desk import Desk
+from api.paying.settings import Payments, payments_of
 from api.reads import WAIT_US, Reads, reached
 from api.ssh.authority import Authority, authority
 from api.terminal.sessions import Terminals
@@ -50,6 +51,7 @@ class Services(Struct, frozen=True):
     project_orgs: dict[str, str]
     turns: Turns
     desk: Desk
+    payments: Payments
 
     async def fresh(self, request: Any) -> None:
         """Returns when the views hold the caller's Min-Log-Position.
@@ -122,4 +124,5 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             project_orgs={},
             turns=Turns(),
             desk=desk,
+            payments=payments_of(),
         )

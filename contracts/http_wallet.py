@@ -57,6 +57,30 @@ class Credit(Given, frozen=True):
     expires_at: Instant | None
 
 
+class TopUpNew(Taken, frozen=True):
+    """In the account's currency, in whole minor units."""
+
+    amount: MoneyNew
+
+
+class TopUpAsked(Given, frozen=True):
+    """Paid at `url`, or, without one, by a bank transfer that names `payment_reference`."""
+
+    account: str
+    provider: str
+    url: str | None
+    payment_reference: str
+
+
+class EventHeard(Given, frozen=True):
+    """`became`: granted, repeated, unmatched (no account of its currency), to_resolve (a dispute or
+    refund: a person looks at it) or ignored.
+    """
+
+    event: str
+    became: str
+
+
 class KeptVolume(Given, frozen=True):
     """`held` for it until `held_until`; from `wipe_at` on a locked one is wiped."""
 

@@ -32,6 +32,13 @@ invoice.overpaid|409|Not as much is due|Record what is due; the rest is not for 
 invoice.unknown|404|No such invoice|Check the id.
 meter.exists|409|The meter exists|Register another name: a meter's unit never changes.
 meter.invalid|400|Not a meter|What the platform counts is `sum` from `lifecycle`; readings have a `model` among their dimensions.
+payment.amount_invalid|400|Not an amount to be paid|Send what the facts allow, in whole minor units.
+payment.malformed|400|Not the provider's words|Operator: compare the API's version with the adapter's.
+payment.not_configured|503|No payments are taken here|Operator: set the secrets of the endpoint.
+payment.refused|502|The provider refused it|Read the sentence; operator: look at the key.
+payment.unreachable|503|The provider does not answer|Try again after a moment, under the same key.
+payment.unsigned|401|Not signed by the provider|Operator: set the secret of the endpoint that is called.
+payment.wrong_mode|400|Of the other mode|Operator: use keys and endpoints of one mode.
 period.exists|409|The period exists|Read it; its instants never change.
 period.next_missing|409|No later period is open|Repeat when the worker has opened the next one.
 period.none|409|No billing period is open|Open the account's first period before any use.

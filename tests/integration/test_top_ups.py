@@ -1,0 +1,90 @@
+"""Stripe's events over HTTP, as RECORDED: each payment is credit once, and nothing else is."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.wallet_facts import CreditGranted
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+PAGES = Path(__file__).parents[1] / "contract" / "stripe"
+SECRET = "whsec_test"
+
+
+def paid(account: str, event: str, **more: Any) -> dict[str, Any]:
+    """The recorded event with this id, for this account."""
+    said: dict[str, Any] = json.loads((PAGES / "payment_intent_succeeded.json").read_text())
+    intent = said["data"]["object"]
+    intent["metadata"] = {"gpuaas_account": account}
+    intent.update(more)
+    return {**said, "id": event}
+
+
+async def tell(stage: Stage, event: dict[str, Any], secret: str = SECRET) -> httpx.Response:
+    body, now = json.dumps(event).encode(), int(time.time())
+    sign = hmac.new(secret.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
+    headers = {"Stripe-Signature": f"t={now},v1={sign}", "Content-Type": "application/json"}
+    return await stage.client.post("/v1/payments/stripe", content=body, headers=headers)
+
+
+async def became(stage: Stage, event: dict[str, Any]) -> str:
+    answer = await tell(stage, event)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["became"])
+
+
+def test_each_payment_is_credit_once_however_it_is_told(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten at once, again, and by another event: one grant. Unsigned, of real money, of another
+    amount: refused by name. Of nobody, or nothing to us: acknowledged and counted.
+    """
+    monkeypatch.setenv("GPUAAS_STRIPE_SECRETS", f"whsec_next {SECRET}")
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        account = tenant["account"]
+        event = paid(account, "evt_1")
+        many = await asyncio.gather(*(became(stage, event) for _ in range(10)))
+        assert sorted(many) == ["granted"] + ["repeated"] * 9
+        assert await became(stage, paid(account, "evt_2")) == "repeated"
+        wallet = (await stage.get(f"/v1/accounts/{account}/wallet")).json()
+        [credit] = wallet["credits"]
+        assert (credit["amount"]["amount"], credit["bucket"]) == ("25.000000000000", "paid")
+        assert credit["reference"] == "stripe:pi_3MtwBwLkdIwHu7ix28a3tqPa"
+        other = await tell(stage, paid(account, "evt_3", amount_received=9))
+        assert other.json()["code"] == "wallet.reference_reused"
+        forged = await tell(stage, paid(account, "evt_4", id="pi_forged"), "whsec_guess")
+        assert (forged.status_code, forged.json()["code"]) == (401, "payment.unsigned")
+        live = await tell(stage, {**paid(account, "evt_5", id="pi_live"), "livemode": True})
+        assert live.json()["code"] == "payment.wrong_mode"
+        for foreign in ("", "account-1", account[:-1] + "x", tenant["project"]):
+            assert await became(stage, paid(foreign, "evt_6", id="pi_6")) == "unmatched"
+        assert await became(stage, paid(account, "evt_7", id="pi_7", currency="jpy")) == "unmatched"
+        dispute = json.loads((PAGES / "charge_dispute_created.json").read_text())
+        assert await became(stage, dispute) == "to_resolve"
+        assert await became(stage, {**dispute, "type": "customer.created"}) == "ignored"
+        facts = await stage.services.log.read_stream("wallet" + account.removeprefix("account"))
+        assert [type(one.fact) for one in facts] == [CreditGranted]
+        told = (await stage.get("/v1/metrics")).text
+        counted = 'gpuaas_payment_events_total{became="ignored",type="other"} 1.0'
+        assert counted in told
+        asked = await stage.post(
+            f"/v1/accounts/{account}/top-ups",
+            {"amount": {"amount": "25.000000000000", "currency": "USD"}},
+        )
+        assert asked.status_code == 201, asked.text
+        assert (asked.json()["provider"], asked.json()["url"]) == ("bank", None)
+        assert asked.json()["payment_reference"] == wallet["payment_reference"]
+
+    play(database, nats_url, tmp_path, scene)
