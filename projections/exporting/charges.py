@@ -3,22 +3,22 @@
 from operator import attrgetter
 from typing import Final
 
-from projections.exporting.focus import Row, of_entry
-from projections.exporting.table import Column, Kind, always
+from projections.exporting.focus import Row, of_entry, own
+from projections.exporting.table import Column, Kind, always, each
 
 
 def _line(name: str, kind: Kind = "text") -> Column[Row]:
     """Of a row's charge line; these rows all have one."""
-    return Column(name, kind, attrgetter(f"line.{name}"))
+    return own(name, kind, attrgetter(name))
 
 
 def _entry(name: str, kind: Kind = "text") -> Column[Row]:
     """Of its price entry."""
-    return Column(name, kind, attrgetter(f"line.{name}"), of_entry)
+    return Column(name, kind, each(attrgetter(f"line.{name}")), of_entry)
 
 
 def _bill(name: str, of: str, kind: Kind = "text") -> Column[Row]:
-    return Column(name, kind, attrgetter(f"bill.{of}"), always)
+    return Column(name, kind, each(attrgetter(f"bill.{of}")), always)
 
 
 COLUMNS: Final = (
@@ -38,7 +38,7 @@ COLUMNS: Final = (
     _entry("price_pico", "big"),
     _entry("divisor", "big"),
     _line("quantity", "big"),
-    Column("amount", "amount", attrgetter("billed_pico")),
+    own("amount", "amount", attrgetter("amount_pico")),
     _bill("currency", "account.currency"),
     _entry("simulated", "flag"),
     _line("cause", "whole"),

@@ -6,8 +6,9 @@ total, and over a credit note's what it takes back: rounding and tax are rows of
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from math import gcd
 from operator import attrgetter
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from domain.tariff import round_half_even
 from projections.billing_read import Account, Period
 from projections.exporting.lines import Beside, Line
 from projections.exporting.proof import Proof
-from projections.exporting.table import Column, Kind, always
+from projections.exporting.table import Column, Kind, always, each
 
 _SECOND_US: Final = 1_000_000
 _PICO: Final = 10**12
@@ -72,43 +73,26 @@ class Bill(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True, gc=False):
-    """Amounts in pico, quantities in pico of their unit, instants in us; None where FOCUS wants
-    null.
-    """
+    """A charge line, or what is beside them: one of the two is None."""
 
     bill: Bill
-    category: str
-    correction: bool
-    description: str
-    start_us: int
-    end_us: int
-    billed_pico: int
-    listed_pico: int
     line: Line | None
-    cause: int
-    transfers: tuple[str, ...]
+    beside: Beside | None = None
+
+    @property
+    def other(self) -> Beside:
+        """Of rows without a line."""
+        assert self.beside is not None, "a row is of a line or of something beside it"
+        return self.beside
 
 
 def charged(bill: Bill, line: Line) -> Row:
-    """A charge line. What it would have cost at list price is rounded like what it did cost."""
-    listed = line.amount_pico
-    if line.list_pico is not None and line.list_pico != line.price_pico:
-        listed = round_half_even(line.quantity * line.list_pico, line.divisor)
-    return Row(
-        bill, "Usage", line.period != bill.period.period,
-        f"{line.meter} of {line.model}, {line.state}", line.start_us, line.end_us,
-        line.amount_pico, listed, line, line.cause, line.transfers,
-    )  # fmt: skip
+    return Row(bill, line)
 
 
 def beside(bill: Bill, found: Beside) -> Row:
     """What the period's invoice, or a credit note that takes from it, has beside charge lines."""
-    category, description = _BESIDE[found.kind]
-    span, correction = bill.period, found.document is not None
-    return Row(
-        bill, category, correction, description, span.start_us, span.end_us, found.amount_pico,
-        found.amount_pico, None, found.cause, (found.id,),
-    )  # fmt: skip
+    return Row(bill, None, found)
 
 
 def _service(line: Line) -> Service:
@@ -130,53 +114,59 @@ def _of(value: Callable[[Line], Any]) -> Callable[[Row], Any]:
     return lambda row: None if row.line is None else value(row.line)
 
 
-def _time(us: int, *, up: bool = False) -> int:
-    """Whole seconds, as FOCUS writes instants; `x_…Us` columns are exact."""
-    return -(-us // _SECOND_US) if up else us // _SECOND_US
-
-
-def of_entry(row: Row) -> tuple[object, ...]:
+def of_entry(rows: Sequence[Row]) -> Sequence[object]:
     """Lines of one price entry, project and service period have most in common, and so have rows
-    beside them that say the same: a `per`.
+    beside them of one kind and document: a `per`.
     """
-    line = row.line
-    if line is None:
-        return row.category, row.description, row.correction
-    return line.price, line.list_pico, line.period, line.project, line.simulated
+    return [
+        (row.other.kind, row.other.document) if row.line is None else _OF_ENTRY(row.line)
+        for row in rows
+    ]
 
 
-def _text(name: str, value: Callable[[Row], Any]) -> Column[Row]:
-    return Column(name, "text", value)
+def own(
+    name: str,
+    kind: Kind,
+    of_line: Callable[[Line], Any],
+    of_other: Callable[[Row], Any] = lambda _: None,
+) -> Column[Row]:
+    """What each row has for itself: of its line, or of a row without one."""
+    return Column(name, kind, _owned(of_line, of_other))
 
 
-def _amount(name: str, value: Callable[[Row], Any]) -> Column[Row]:
-    return Column(name, "amount", value)
-
-
-def _second(name: str, value: Callable[[Row], Any]) -> Column[Row]:
-    return Column(name, "second", value)
-
-
-def _whole(name: str, value: Callable[[Row], Any]) -> Column[Row]:
-    return Column(name, "whole", value)
+def _owned(
+    of_line: Callable[[Line], Any], of_other: Callable[[Row], Any]
+) -> Callable[[Sequence[Row]], Sequence[Any]]:
+    return lambda rows: [
+        of_other(row) if (line := row.line) is None else of_line(line) for row in rows
+    ]
 
 
 def _of_bill(name: str, value: Callable[[Bill], Any], kind: Kind = "text") -> Column[Row]:
     """Rows of one bill are written together."""
-    return Column(name, kind, lambda row: value(row.bill), always)
+    return Column(name, kind, each(lambda row: value(row.bill)), always)
 
 
 def _of_price(name: str, value: Callable[[Row], Any], kind: Kind = "text") -> Column[Row]:
     """Of the row's price entry, and whether it has one."""
-    return Column(name, kind, value, of_entry)
+    return Column(name, kind, each(value), of_entry)
 
 
 def _null(name: str, kind: Kind = "text") -> Column[Row]:
-    return Column(name, kind, _nothing, always)
+    return Column(name, kind, each(_nothing), always)
 
 
 def _nothing(_: Row) -> None:
     """No such thing here."""
+
+
+def _starts(bill: Bill) -> int:
+    """Whole seconds, as FOCUS writes instants; `x_…Us` columns are exact."""
+    return bill.period.start_us // _SECOND_US
+
+
+def _ends(bill: Bill) -> int:
+    return -(-bill.period.end_us // _SECOND_US)
 
 
 def _region(line: Line) -> str | None:
@@ -187,9 +177,57 @@ def _consumed(line: Line) -> tuple[str, int]:
     return _service(line).consumed
 
 
-def _pico(quantity: int, divisor: int) -> int:
-    """Quantity by divisor with twelve places."""
-    return round_half_even(quantity * _PICO, divisor)
+def _category(row: Row) -> str:
+    return "Usage" if row.line else _BESIDE[row.other.kind][0]
+
+
+def _correction(row: Row) -> str | None:
+    """Of another period, or of a credit note."""
+    line = row.line
+    late = row.other.document is not None if line is None else line.period != row.bill.period.period
+    return "Correction" if late else None
+
+
+def _description(row: Row) -> str:
+    line = row.line
+    if line is None:
+        return _BESIDE[row.other.kind][1]
+    return f"{line.meter} of {line.model}, {line.state}"
+
+
+def _listed(line: Line) -> int:
+    """What it would have cost at list price, rounded like what it did cost."""
+    if line.list_pico is None or line.list_pico == line.price_pico:
+        return line.amount_pico
+    return round_half_even(line.quantity * line.list_pico, line.divisor)
+
+
+def _quantities(of: Callable[[Line], int]) -> Callable[[Sequence[Row]], Sequence[int | None]]:
+    """Each line's quantity by a divisor of it, with twelve places."""
+
+    def values(rows: Sequence[Row]) -> Sequence[int | None]:
+        found: list[int | None] = []
+        divisor = times = by = 0
+        for row in rows:
+            line = row.line
+            if line is None:
+                found.append(None)
+                continue
+            if of(line) != divisor:
+                divisor = of(line)
+                times, by = _reduced(divisor)
+            pico = line.quantity * times
+            found.append(pico if by == 1 else round_half_even(pico, by))
+        return found
+
+    return values
+
+
+@lru_cache(1024)
+def _reduced(divisor: int) -> tuple[int, int]:
+    """10^12 / divisor in lowest terms: small numbers are divided faster."""
+    common = gcd(_PICO, divisor)
+    return _PICO // common, divisor // common
 
 
 def _service_or(name: str, other: str) -> Callable[[Row], Any]:
@@ -203,11 +241,6 @@ def _project_name(row: Row) -> str | None:
     return row.bill.projects.get(row.line.project) or row.line.project
 
 
-def _ids(row: Row) -> str:
-    """A JSON list of hex digits."""
-    return '["' + '","'.join(row.transfers) + '"]' if row.transfers else "[]"
-
-
 def _details(line: Line) -> str:
     return _price_details(line.model, line.state)
 
@@ -217,28 +250,43 @@ def _price_details(model: str, state: str) -> str:
     return json.dumps({"x_Model": model, "x_State": state}, separators=(",", ":"))
 
 
-_BILLED: Final = attrgetter("billed_pico")
+# How many of the meter's units a FOCUS unit is, where it is not 1.
+_SIZES: Final = {meter: service.consumed[1] for meter, service in _SERVICES.items()}
+_OF_ENTRY: Final = attrgetter("price", "price_pico", "list_pico", "period", "project", "simulated")
+_BILLED: Final = _owned(attrgetter("amount_pico"), attrgetter("beside.amount_pico"))
 _CURRENCY: Final = attrgetter("account.currency")
-_CONTRACTED: Final = _of(attrgetter("price_pico"))
-_LISTED: Final = _of(lambda line: line.price_pico if line.list_pico is None else line.list_pico)
+_CONTRACTED: Final = each(_of(attrgetter("price_pico")))
+_LISTED: Final = each(
+    _of(lambda line: line.price_pico if line.list_pico is None else line.list_pico)
+)
 
 COLUMNS: Final = (
     _null("AvailabilityZone"),
-    _amount("BilledCost", _BILLED),
+    Column("BilledCost", "amount", _BILLED),
     _of_bill("BillingAccountId", attrgetter("account.account")),
     _null("BillingAccountName"),
     _of_bill("BillingAccountType", lambda _: "Billing account"),
     _of_bill("BillingCurrency", _CURRENCY),
-    _of_bill("BillingPeriodEnd", lambda bill: _time(bill.period.end_us, up=True), "second"),
-    _of_bill("BillingPeriodStart", lambda bill: _time(bill.period.start_us), "second"),
+    _of_bill("BillingPeriodEnd", _ends, "second"),
+    _of_bill("BillingPeriodStart", _starts, "second"),
     _null("CapacityReservationId"),
     _null("CapacityReservationStatus"),
-    _of_price("ChargeCategory", attrgetter("category")),
-    _of_price("ChargeClass", lambda row: "Correction" if row.correction else None),
-    _of_price("ChargeDescription", attrgetter("description")),
+    _of_price("ChargeCategory", _category),
+    _of_price("ChargeClass", _correction),
+    _of_price("ChargeDescription", _description),
     _of_price("ChargeFrequency", lambda row: "Usage-Based" if row.line else "One-Time"),
-    _second("ChargePeriodEnd", lambda row: _time(row.end_us, up=True)),
-    _second("ChargePeriodStart", lambda row: _time(row.start_us)),
+    own(
+        "ChargePeriodEnd",
+        "second",
+        lambda line: -(-line.end_us // _SECOND_US),
+        lambda row: _ends(row.bill),
+    ),
+    own(
+        "ChargePeriodStart",
+        "second",
+        lambda line: line.start_us // _SECOND_US,
+        lambda row: _starts(row.bill),
+    ),
     _null("CommitmentDiscountCategory"),
     _null("CommitmentDiscountId"),
     _null("CommitmentDiscountName"),
@@ -246,28 +294,28 @@ COLUMNS: Final = (
     _null("CommitmentDiscountStatus"),
     _null("CommitmentDiscountType"),
     _null("CommitmentDiscountUnit"),
-    _amount("ConsumedQuantity", _of(lambda line: _pico(line.quantity, _consumed(line)[1]))),
+    Column("ConsumedQuantity", "amount", _quantities(lambda line: _SIZES.get(line.meter, 1))),
     _of_price("ConsumedUnit", _of(lambda line: _consumed(line)[0])),
-    _amount("ContractedCost", _BILLED),
-    _of_price("ContractedUnitPrice", _CONTRACTED, "amount"),
-    _amount("EffectiveCost", _BILLED),
+    Column("ContractedCost", "amount", _BILLED),
+    Column("ContractedUnitPrice", "amount", _CONTRACTED, of_entry),
+    Column("EffectiveCost", "amount", _BILLED),
     _of_bill("InvoiceId", attrgetter("invoice")),
     _of_bill("InvoiceIssuerName", attrgetter("issuer")),
-    _amount("ListCost", attrgetter("listed_pico")),
-    _of_price("ListUnitPrice", _LISTED, "amount"),
+    own("ListCost", "amount", _listed, attrgetter("beside.amount_pico")),
+    Column("ListUnitPrice", "amount", _LISTED, of_entry),
     _of_price("PricingCategory", _of(lambda _: "Standard")),
     _of_bill("PricingCurrency", _CURRENCY),
-    _of_price("PricingCurrencyContractedUnitPrice", _CONTRACTED, "amount"),
-    _amount("PricingCurrencyEffectiveCost", _BILLED),
-    _of_price("PricingCurrencyListUnitPrice", _LISTED, "amount"),
-    _amount("PricingQuantity", _of(lambda line: _pico(line.quantity, line.divisor))),
+    Column("PricingCurrencyContractedUnitPrice", "amount", _CONTRACTED, of_entry),
+    Column("PricingCurrencyEffectiveCost", "amount", _BILLED),
+    Column("PricingCurrencyListUnitPrice", "amount", _LISTED, of_entry),
+    Column("PricingQuantity", "amount", _quantities(attrgetter("divisor"))),
     _of_price("PricingUnit", _of(_priced_unit)),
     _of_bill("ProviderName", attrgetter("issuer")),
     _of_bill("PublisherName", attrgetter("issuer")),
     _of_price("RegionId", _of(_region)),
     _of_price("RegionName", _of(_region)),
-    _text("ResourceId", _of(attrgetter("resource"))),
-    _text("ResourceName", _of(attrgetter("name"))),
+    own("ResourceId", "text", attrgetter("resource")),
+    own("ResourceName", "text", attrgetter("name")),
     _of_price("ResourceType", _of(lambda line: _service(line).resource)),
     _of_price("ServiceCategory", _service_or("category", "Other")),
     _of_price("ServiceName", _service_or("name", "Billing")),
@@ -282,13 +330,15 @@ COLUMNS: Final = (
     _of_price("SubAccountName", _project_name),
     _of_price("SubAccountType", _of(lambda _: "Project")),
     _null("Tags"),
-    _whole("x_ChargePeriodEndUs", attrgetter("end_us")),
-    _whole("x_ChargePeriodStartUs", attrgetter("start_us")),
+    own("x_ChargePeriodEndUs", "whole", attrgetter("end_us"), attrgetter("bill.period.end_us")),
+    own(
+        "x_ChargePeriodStartUs", "whole", attrgetter("start_us"), attrgetter("bill.period.start_us")
+    ),
     _of_bill("x_CheckpointRoot", attrgetter("proof.root")),
     _of_bill("x_CheckpointSize", attrgetter("proof.size"), "whole"),
-    _whole("x_LogPosition", attrgetter("cause")),
+    own("x_LogPosition", "whole", attrgetter("cause"), attrgetter("beside.cause")),
     _of_price("x_PriceEntry", _of(attrgetter("price")), "whole"),
     _of_price("x_ServicePeriodId", _of(attrgetter("period"))),
     _of_price("x_Simulated", _of(attrgetter("simulated")), "flag"),
-    _text("x_TransferIds", _ids),
+    own("x_TransferIds", "text", attrgetter("transfers"), lambda row: f'["{row.other.id}"]'),
 )

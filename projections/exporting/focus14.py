@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from projections.exporting.focus import COLUMNS as OF_1_2
 from projections.exporting.focus import Row
-from projections.exporting.table import Column, always
+from projections.exporting.table import Column, always, each
 
 _REPLACED: Final = {"ProviderName", "PublisherName"}
 
@@ -30,14 +30,14 @@ def _detail(row: Row) -> str | None:
         return None
     line = row.line
     if line is None:
-        return row.transfers[0]
+        return row.other.id
     return f"{line.project}/{line.meter}:{line.model}/{line.price}/{line.period}"
 
 
 _ADDED: Final[tuple[Column[Any], ...]] = (
-    Column("HostProviderName", "text", _host),
-    Column("InvoiceDetailId", "text", _detail),
-    Column("ServiceProviderName", "text", _issuer, always),
+    Column("HostProviderName", "text", each(_host)),
+    Column("InvoiceDetailId", "text", each(_detail)),
+    Column("ServiceProviderName", "text", each(_issuer), always),
 )
 
 

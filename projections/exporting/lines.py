@@ -6,7 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from domain.tariff import round_half_even
-from projections.asof import fetch, fetch_rows
+from projections.asof import PRIVATE_JOIN, fetch, fetch_rows
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -15,8 +15,8 @@ class Line(Struct, frozen=True, gc=False):
     `[start_us, end_us)` spans its intervals (without any: its period); `quantity` in the meter's
     unit and `amount_pico` are signed sums; `list_pico` per `divisor` is what the default price was
     at its start (None: there was none, or another divisor). `cause` is the last position that
-    charged something of it, `transfers` the ids of what was posted. `name` is null once erased.
-    `simulated`: it was on SIMULATED GPUs, by what its node's latest enrolment said.
+    charged something of it, `transfers` the ids of what was posted, as JSON. `name` is null once
+    erased. `simulated`: it was on SIMULATED GPUs, by what its node's latest enrolment said.
     """
 
     resource: str
@@ -36,7 +36,7 @@ class Line(Struct, frozen=True, gc=False):
     quantity: int
     amount_pico: int
     cause: int
-    transfers: tuple[str, ...]
+    transfers: str
     simulated: bool | None = None
 
 
@@ -54,55 +54,27 @@ class Beside(Struct, frozen=True):
     cause: int
 
 
-# Resources in order of their ids, each looked up by itself: of millions a page is a sliver, which
-# the planner does not always believe. Lines of quantity 0 and amount 0 vanish (rating.md,
-# section 6).
+# Intervals and what was posted for them, each in the order of its index and merged: neither is
+# sorted nor looked up. Lines of quantity 0 and amount 0 vanish (rating.md, section 6).
 _LINES: Final = """
-WITH line AS (
-  SELECT u.resource, u.meter, u.price, u.period, sum(u.sign * u.quantity) AS quantity,
-    (min(u.start_us) FILTER (WHERE u.quantity > 0))::bigint AS start_us,
-    (max(u.end_us) FILTER (WHERE u.quantity > 0))::bigint AS end_us, max(u.cause) AS cause
+SELECT e.resource, e.price, e.period, e.start_us, e.end_us, e.quantity::text,
+  coalesce(a.amount_pico, 0)::text, e.cause, coalesce(a.transfers, '[]')
+FROM (
+  SELECT u.resource, u.meter, u.price, u.period, max(u.cause) AS cause,
+    min(CASE WHEN u.quantity > 0 THEN u.start_us::bigint END) AS start_us,
+    max(CASE WHEN u.quantity > 0 THEN u.end_us::bigint END) AS end_us,
+    sum(CASE WHEN u.sign < 0 THEN -u.quantity ELSE u.quantity END) AS quantity
   FROM views.rated_interval u
   WHERE u.booked = %(booked)s AND [u] AND u.resource > %(after)s AND u.resource <= %(last)s
-  GROUP BY 1, 2, 3, 4),
-amount AS (
-  SELECT t.resource, t.price, t.period, array_agg(t.id ORDER BY t."row") AS transfers,
+  GROUP BY 1, 2, 3, 4) e
+LEFT JOIN (
+  SELECT t.resource, t.meter, t.price, t.period,
+    '["' || string_agg(t.id, '","' ORDER BY t."row") || '"]' AS transfers,
     sum(CASE WHEN t.debit = 'unbilled' THEN t.amount_pico ELSE -t.amount_pico END) AS amount_pico
   FROM views.transfer t
   WHERE t.booked = %(booked)s AND t.kind = 'charge' AND [t]
     AND t.resource > %(after)s AND t.resource <= %(last)s
-  GROUP BY 1, 2, 3)
-SELECT e.resource, w.words, coalesce(r.project, o.project, p.project, '-'), e.price,
-  CASE WHEN l.account = 'default' THEN NULL ELSE (
-    SELECT CASE WHEN x.divisor = l.divisor THEN x.price_pico END FROM views.price x
-    WHERE x.account = 'default' AND x.meter = l.meter AND x.model = l.model
-      AND x.region = l.region AND x.state = l.state AND x.currency = l.currency
-      AND x.kind = 'entry' AND x.named = '-' AND x.published_us <= x.effective_from_us
-      AND x.effective_from_us <= coalesce(e.start_us, d.start_us)
-      AND x.from_position < e.cause
-    ORDER BY x.effective_from_us DESC LIMIT 1) END,
-  e.period, coalesce(e.start_us, d.start_us::bigint), coalesce(e.end_us, d.end_us::bigint),
-  e.quantity::text, coalesce(a.amount_pico, 0)::text, e.cause,
-  coalesce(a.transfers, '{}'), i.simulated
-FROM line e
-LEFT JOIN amount a USING (resource, price, period)
-JOIN views.price l ON l.from_position = e.price
-JOIN views.period d ON d.period = e.period AND [d]
-LEFT JOIN LATERAL (SELECT r.name, r.project FROM views.runtime r
-  WHERE r.runtime = e.resource AND [r] LIMIT 1) r ON true
-LEFT JOIN LATERAL (SELECT o.name, o.project, o.node, o.from_position FROM views.volume o
-  WHERE o.volume = e.resource AND [o] LIMIT 1) o ON true
-LEFT JOIN LATERAL (SELECT p.name, p.project FROM views.project p
-  WHERE p.project = e.resource AND [p] LIMIT 1) p ON true
-LEFT JOIN LATERAL (SELECT q.node, q.from_position FROM views.runtime_place q
-  WHERE q.runtime = e.resource AND [q] LIMIT 1) q ON true
-LEFT JOIN views.node_identity i ON i.node = coalesce(q.node, o.node)
-  AND i.from_position <= coalesce(q.from_position, o.from_position)
-  AND (i.to_position IS NULL OR i.to_position > coalesce(q.from_position, o.from_position))
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN coalesce(r.name, o.name, p.name) ~ '^[0-9a-f]{64}$'
-    THEN decode(coalesce(r.name, o.name, p.name), 'hex') END
-  AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
+  GROUP BY 1, 2, 3, 4) a USING (resource, meter, price, period)
 WHERE e.quantity <> 0 OR coalesce(a.amount_pico, 0) <> 0
 ORDER BY e.resource, e.meter, e.price, e.period
 """
@@ -111,6 +83,56 @@ _ENTRIES: Final = """
 SELECT l.from_position, l.account, l.meter, l.model, l.region, l.state, l.price_pico, l.divisor
 FROM views.price l WHERE l.from_position = ANY(%(prices)s)
 """
+# The default prices beside an account's own, the latest first.
+_LISTED: Final = """
+SELECT l.from_position AS price, x.from_position, x.effective_from_us::bigint AS from_us,
+  CASE WHEN x.divisor = l.divisor THEN x.price_pico END AS price_pico
+FROM views.price l
+JOIN views.price x ON x.account = 'default' AND x.meter = l.meter AND x.model = l.model
+  AND x.region = l.region AND x.state = l.state AND x.currency = l.currency
+WHERE l.from_position = ANY(%(prices)s) AND l.account <> 'default'
+  AND x.kind = 'entry' AND x.named = '-' AND x.published_us <= x.effective_from_us
+ORDER BY l.from_position, x.effective_from_us DESC
+"""
+_PERIODS: Final = """
+SELECT d.period, d.start_us::bigint, d.end_us::bigint FROM views.period d
+WHERE d.period = ANY(%(periods)s) AND [d]
+"""
+# Of resources in the order of an index, wherever they lie: one walk along it. They come out of a
+# SELECT, so that the planner does not weigh each of them: of millions a page is a sliver, which it
+# does not always believe. An id has no comma.
+_THOSE: Final = "ANY((SELECT string_to_array(%(resources)s, ','))::text[])"
+_WORDS: Final = PRIVATE_JOIN.replace("{p}", "w")
+_RUNTIMES: Final = """
+SELECT r.runtime, w.words, r.project FROM views.runtime r {words}
+WHERE r.runtime = {those} AND [r]
+""".replace("{words}", _WORDS.replace("{n}", "r.name")).replace("{those}", _THOSE)
+_VOLUMES: Final = """
+SELECT o.volume, w.words, o.project FROM views.volume o {words}
+WHERE o.volume = {those} AND [o]
+""".replace("{words}", _WORDS.replace("{n}", "o.name")).replace("{those}", _THOSE)
+_PROJECTS: Final = """
+SELECT p.project, w.words, p.project FROM views.project p {words}
+WHERE p.project = {those} AND [p]
+""".replace("{words}", _WORDS.replace("{n}", "p.name")).replace("{those}", _THOSE)
+# Which of them were on SIMULATED GPUs, and which were not, by their node's enrolment of that time.
+_RUNTIMES_ON: Final = """
+SELECT i.simulated, string_agg(q.runtime, ',') FROM views.runtime_place q
+JOIN views.node_identity i ON i.node = q.node AND i.from_position <= q.from_position
+  AND (i.to_position IS NULL OR i.to_position > q.from_position)
+WHERE q.runtime = {those} AND [q] GROUP BY 1
+""".replace("{those}", _THOSE)
+_VOLUMES_ON: Final = """
+SELECT i.simulated, string_agg(o.volume, ',') FROM views.volume o
+JOIN views.node_identity i ON i.node = o.node AND i.from_position <= o.from_position
+  AND (i.to_position IS NULL OR i.to_position > o.from_position)
+WHERE o.volume = {those} AND [o] GROUP BY 1
+""".replace("{those}", _THOSE)
+_LOOKED_UP: Final = (
+    ("runtime-", _RUNTIMES, _RUNTIMES_ON),
+    ("volume-", _VOLUMES, _VOLUMES_ON),
+    ("project-", _PROJECTS, None),
+)
 _LAST: Final = """
 SELECT max(c.resource) AS resource FROM (
   SELECT DISTINCT u.resource FROM views.rated_interval u
@@ -145,6 +167,29 @@ class Entry(Struct, frozen=True):
     divisor: int
 
 
+class _Listed(Struct, frozen=True):
+    """A default price of what the entry `price` prices, since `from_us`."""
+
+    price: int
+    from_position: int
+    from_us: int
+    price_pico: int | None
+
+
+# A resource's name, its project, whether it was on SIMULATED GPUs.
+type _Thing = tuple[str | None, str, bool | None]
+_NOTHING: Final[_Thing] = (None, "-", None)
+
+
+class _Page(Struct):
+    """What the lines of a page have in common, looked up once."""
+
+    entries: dict[int, Entry]
+    listed: dict[int, list[_Listed]]
+    spans: dict[str, tuple[int, int]]
+    things: dict[str, _Thing]
+
+
 def page_end(
     conn: psycopg.Connection[Any], booked: str, after: str, limit: int, as_of: int
 ) -> str | None:
@@ -164,31 +209,70 @@ def lines(
     """
     asked = {"booked": booked, "after": after, "last": last}
     rows = fetch_rows(conn, _LINES, asked, as_of)
-    prices = {"prices": list({row[3] for row in rows})}
-    entries = {one.from_position: one for one in fetch(conn, Entry, _ENTRIES, prices)}
-    return [_line(row, entries[row[3]]) for row in rows]
+    prices = {"prices": list({row[1] for row in rows})}
+    periods = {"periods": list({row[2] for row in rows})}
+    listed: dict[int, list[_Listed]] = {}
+    for one in fetch(conn, _Listed, _LISTED, prices):
+        listed.setdefault(one.price, []).append(one)
+    page = _Page(
+        {one.from_position: one for one in fetch(conn, Entry, _ENTRIES, prices)},
+        listed,
+        {name: (start, end) for name, start, end in fetch_rows(conn, _PERIODS, periods, as_of)},
+        _things(conn, list(dict.fromkeys([row[0] for row in rows])), as_of),
+    )
+    return [_line(row, page) for row in rows]
+
+
+def _things(conn: psycopg.Connection[Any], resources: list[str], as_of: int) -> dict[str, _Thing]:
+    """By id, those that are runtimes, volumes or projects. An id begins with what it is of."""
+    found: dict[str, _Thing] = {}
+    for kind, things, places in _LOOKED_UP:
+        those = [one for one in resources if one.startswith(kind)]
+        if those:
+            asked = {"resources": ",".join(those)}
+            on: dict[str, bool] = {}
+            for simulated, placed in fetch_rows(conn, places, asked, as_of) if places else ():
+                on |= dict.fromkeys(placed.split(","), simulated)
+            for name, words, project in fetch_rows(conn, things, asked, as_of):
+                found[name] = (words, project, on.get(name))
+    return found
+
+
+def _line(row: tuple[Any, ...], page: _Page) -> Line:
+    resource, price, period, start, end, measured, posted, cause, transfers = row
+    quantity, amount, entry = int(measured), int(posted), page.entries[price]
+    name, project, simulated = page.things.get(resource, _NOTHING)
+    if start is None:
+        start, end = page.spans[period]
+    unit = unit_price(entry, quantity, amount)
+    listed: int | None = unit
+    if entry.account != "default":
+        listed = _list_price(page.listed.get(price, []), start, cause)
+    return Line(
+        resource, name, project, entry.meter, entry.model, entry.region, entry.state, price,
+        unit, entry.divisor, listed, period, start, end, quantity, amount, cause, transfers,
+        simulated,
+    )  # fmt: skip
+
+
+def _list_price(listed: list[_Listed], start_us: int, cause: int) -> int | None:
+    """The latest default price at that time that was published before the position."""
+    for one in listed:
+        if one.from_us <= start_us and one.from_position < cause:
+            return one.price_pico
+    return None
 
 
 def unit_price(entry: Entry, quantity: int, amount: int) -> int:
     """What `divisor` units of the line cost: the entry's price, or, where tiers, free units or a
     commitment made another amount of it, what they came to on average.
     """
-    plain = round_half_even(quantity * entry.price_pico, entry.divisor)
     # A part of a line that was rounded as a whole is off by one at most.
-    if not quantity or abs(plain - amount) <= 1:
+    if abs(quantity * entry.price_pico - amount * entry.divisor) <= entry.divisor or not quantity:
+        return entry.price_pico
+    if abs(round_half_even(quantity * entry.price_pico, entry.divisor) - amount) <= 1:
         return entry.price_pico
     return round_half_even(amount * entry.divisor * (1 if quantity > 0 else -1), abs(quantity))
-
-
-def _line(row: tuple[Any, ...], entry: Entry) -> Line:
-    resource, name, project, price, listed, period, start, end, quantity, amount, *rest = row
-    cause, transfers, simulated = rest
-    unit = unit_price(entry, int(quantity), int(amount))
-    return Line(
-        resource, name, project, entry.meter, entry.model, entry.region, entry.state, price,
-        unit, entry.divisor, unit if entry.account == "default" else listed,
-        period, start, end, int(quantity), int(amount), cause, tuple(transfers), simulated,
-    )  # fmt: skip
 
 
 def beside(conn: psycopg.Connection[Any], booked: str, as_of: int) -> list[Beside]:

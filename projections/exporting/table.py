@@ -5,9 +5,11 @@ An amount is an integer of pico-units here and a decimal of twelve places there:
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import count
 from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
@@ -21,37 +23,53 @@ type Kind = Literal["text", "amount", "second", "whole", "big", "flag"]
 
 
 class Column[R](Struct, frozen=True):
-    """`value` of a row, None for null. `amount`: pico; `second`: since the Unix epoch, UTC.
+    """`values` of rows, one each, None for null. `amount`: pico; `second`: since the Unix epoch,
+    UTC.
 
-    `whole` fits 64 bits, `big` |n| < 10^38. `per`: rows of which this says the same have the same
-    value, so it is asked for one of them; None: each row has its own.
+    `whole` fits 64 bits, `big` |n| < 10^38. `per`, like `values`: rows of which this says the same
+    have the same value, so it is asked for one of them; None: each row has its own.
     """
 
     name: str
     kind: Kind
-    value: Callable[[R], Any]
-    per: Callable[[R], Hashable] | None = None
+    values: Callable[[Sequence[R]], Sequence[Any]]
+    per: Callable[[Sequence[R]], Sequence[Hashable]] | None = None
 
 
-def always(_: object) -> None:
+def each[R](value: Callable[[R], Any]) -> Callable[[Sequence[R]], Sequence[Any]]:
+    """`values` of a column, from each row by itself."""
+    return lambda rows: list(map(value, rows))
+
+
+def always(rows: Sequence[object]) -> Sequence[None]:
     """All rows that are written at once have the same value: a `per`."""
+    return [None] * len(rows)
+
+
+class Group[R](Struct):
+    """Rows told apart by a `per`: one row of each group, the number of each row's group, and that
+    as an array of pyarrow once it was asked for.
+    """
+
+    rows: list[R]
+    of: list[int]
+    array: Any = None
 
 
 class Groups[R]:
-    """Rows that are written at once, told apart once for each `per`: a row of each group, and the
-    number of each row's group.
-    """
+    """Rows that are written at once, told apart once for each `per`."""
 
     def __init__(self, rows: Sequence[R]) -> None:
         self.rows = rows
-        self._found: dict[Callable[[R], Hashable], tuple[list[R], list[int]]] = {}
+        self._found: dict[Callable[[Sequence[R]], Sequence[Hashable]], Group[R]] = {}
 
-    def by(self, per: Callable[[R], Hashable]) -> tuple[list[R], list[int]]:
+    def by(self, per: Callable[[Sequence[R]], Sequence[Hashable]]) -> Group[R]:
         found = self._found.get(per)
         if found is None:
-            numbers: dict[Hashable, int] = {}
-            of = [numbers.setdefault(per(row), len(numbers)) for row in self.rows]
-            found = self._found[per] = ([self.rows[of.index(n)] for n in range(len(numbers))], of)
+            numbers: dict[Hashable, int] = defaultdict(count().__next__)
+            of = [numbers[one] for one in per(self.rows)]
+            found = Group([self.rows[of.index(n)] for n in range(len(numbers))], of)
+            self._found[per] = found
         return found
 
 
@@ -96,10 +114,11 @@ class Csv[R]:
 
 
 def _texts[R](column: Column[R], groups: Groups[R]) -> list[str]:
-    value, written = column.value, _WRITTEN[column.kind]
-    rows, of = (groups.rows, None) if column.per is None else groups.by(column.per)
-    found = ["" if (one := value(row)) is None else written(one) for row in rows]
-    return found if of is None else [found[n] for n in of]
+    written = _WRITTEN[column.kind]
+    group = None if column.per is None else groups.by(column.per)
+    values = column.values(groups.rows if group is None else group.rows)
+    found = ["" if one is None else written(one) for one in values]
+    return found if group is None else [found[n] for n in group.of]
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:
@@ -111,7 +130,9 @@ def _csv(rows: Iterable[Iterable[str]]) -> bytes:
 class Parquet[R]:
     """One row group for each call of `rows`; zstd.
 
-    Raises: DomainError export.no_parquet where pyarrow is not installed.
+    Texts that rows have in common (`per`) are written once a row group, as a dictionary; those
+    that each row has for itself without one. Raises: DomainError export.no_parquet where pyarrow
+    is not installed.
     """
 
     def __init__(self, columns: Sequence[Column[R]]) -> None:
@@ -122,7 +143,8 @@ class Parquet[R]:
             detail = "this server has no pyarrow: install gpuaas[parquet]"
             raise DomainError("export.no_parquet", detail) from error
         self._pa = pa
-        kinds = {
+        shared = pa.dictionary(pa.int32(), pa.string())
+        self._kinds = {
             "text": pa.string(),
             "amount": pa.decimal128(38, PICO_DIGITS),
             "second": pa.timestamp("us", tz="UTC"),
@@ -131,9 +153,18 @@ class Parquet[R]:
             "flag": pa.bool_(),
         }
         self._columns = columns
-        self._schema = pa.schema([(one.name, kinds[one.kind]) for one in columns])
+        self._schema = pa.schema(
+            [
+                (one.name, shared if one.per and one.kind == "text" else self._kinds[one.kind])
+                for one in columns
+            ]
+        )
         self._out = _Sink()
-        self._writer = parquet.ParquetWriter(self._out, self._schema, compression="zstd")
+        # Without the schema of pyarrow: to who reads it a text is a text, however it was written.
+        self._writer = parquet.ParquetWriter(
+            self._out, self._schema, compression="zstd", store_schema=False,
+            use_dictionary=[one.name for one in columns if one.per],
+        )  # fmt: skip
 
     def head(self) -> bytes:
         return self._taken()
@@ -150,18 +181,24 @@ class Parquet[R]:
         self, column: Column[R], groups: Groups[R], done: dict[tuple[Any, Kind], Any]
     ) -> Any:
         """`done`: columns of these rows by what they say; several say the same."""
-        said = (column.value, column.kind)
+        said = (column.values, column.kind)
         if said not in done:
             if column.per is None:
                 done[said] = self._values(column, groups.rows)
             else:
-                rows, of = groups.by(column.per)
-                done[said] = self._values(column, rows).take(self._pa.array(of, self._pa.int32()))
+                done[said] = self._shared(column, groups.by(column.per))
         return done[said]
 
+    def _shared(self, column: Column[R], group: Group[R]) -> Any:
+        pa = self._pa
+        if group.array is None:
+            group.array = pa.array(group.of, pa.int32())
+        found = self._values(column, group.rows)
+        return (found.dictionary_encode() if column.kind == "text" else found).take(group.array)
+
     def _values(self, column: Column[R], rows: Sequence[R]) -> Any:
-        pa, kind, value = self._pa, self._schema.field(column.name).type, column.value
-        found = list(map(value, rows))
+        pa, kind = self._pa, self._kinds[column.kind]
+        found = column.values(rows)
         if column.kind in {"amount", "big"}:
             return self._decimals(found, kind)
         if column.kind == "second":
@@ -174,9 +211,15 @@ class Parquet[R]:
         Raises: ValueError |n| >= 10^38.
         """
         pa = self._pa
+        try:
+            # What fits 64 bits is widened by pyarrow, and then read with the places it has here.
+            narrow = pa.array(found, pa.int64()).cast(pa.decimal128(38, 0))
+            return pa.Array.from_buffers(kind, len(found), narrow.buffers())
+        except OverflowError:
+            pass
         there = pa.array([one is not None for one in found], pa.bool_())
         whole = [one or 0 for one in found]
-        if whole and not -_MOST < min(whole) <= max(whole) < _MOST:
+        if not -_MOST < min(whole) <= max(whole) < _MOST:
             raise ValueError("an amount has 38 digits at most: decimal128's precision")
         data = b"".join([one.to_bytes(16, "little", signed=True) for one in whole])
         return pa.Array.from_buffers(kind, len(found), [there.buffers()[1], pa.py_buffer(data)])

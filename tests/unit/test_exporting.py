@@ -31,7 +31,7 @@ BILL = focus.Bill(ACCOUNT, MAY, "G-1", {"project-1": "chess"}, PROOF)
 LINE = Line(
     "runtime-1", "train", "project-1", "gpu.time", "T4", "-", "usable", 7, 350_000_000_000,
     3_600_000_000_000, 350_000_000_000, "period-1", 1, 2 * HOUR_US + 1, 2 * 1000 * HOUR_US,
-    700_000_000_000, 9, ("aa", "bb"),
+    700_000_000_000, 9, '["aa","bb"]',
     simulated=True,
 )  # fmt: skip
 
@@ -82,6 +82,21 @@ def test_what_was_charged_too_much_before_is_a_correction() -> None:
     assert (row["BillingPeriodStart"], row["x_ServicePeriodId"]) == (
         "1970-01-30T04:00:00Z", "period-1",
     )  # fmt: skip
+
+
+def test_lines_of_one_entry_have_each_their_own_unit_price() -> None:
+    """Written together, in both forms: what tiers made of one is not what they made of the other."""
+    rows = [
+        focus.charged(BILL, replace(LINE, price_pico=unit, list_pico=7)) for unit in (300, 300, 500)
+    ]
+    column = [one for one in focus.COLUMNS if one.name == "ContractedUnitPrice"]
+    assert Csv(column).rows(rows).split() == [
+        b"0.000000000300", b"0.000000000300", b"0.000000000500",
+    ]  # fmt: skip
+    table = Parquet(column)
+    data = table.head() + table.rows(rows) + table.tail()
+    read = pyarrow.parquet.read_table(io.BytesIO(data)).to_pydict()["ContractedUnitPrice"]
+    assert read == [Decimal("3E-10"), Decimal("3E-10"), Decimal("5E-10")]
 
 
 def test_volumes_other_meters_and_erased_names() -> None:
@@ -168,7 +183,7 @@ def test_parquet_says_what_csv_says() -> None:
 def test_amounts_are_written_whole() -> None:
     """Twelve places, up to the largest amount there is, and what is larger is refused."""
     assert decimal(-(10**38) + 1) == "-99999999999999999999999999.999999999999"
-    column: Column[int] = Column("a", "amount", lambda row: row)
+    column: Column[int] = Column("a", "amount", lambda rows: rows)
     table = Parquet([column])
     table.rows([10**38 - 1])
     with pytest.raises(ValueError, match=r"(?i)precision|decimal"):
