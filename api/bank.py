@@ -3,7 +3,8 @@
 Works offline on a file that the bank gave: camt.053 (ISO 20022, any version) or CSV. A statement
 whose lines do not lead from its opening to its closing balance is refused whole. Whoever imports it
 again, or one that overlaps it, grants nothing twice: the line's own number is the reference of its
-credit. What names no account is put aside for a person; nothing is guessed.
+credit. What names no account is put aside, in the books too, until a person says what it is of;
+nothing is guessed.
 """
 
 import csv
@@ -27,6 +28,7 @@ LARGEST: Final = 64 << 20
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,12})?")
 _LINE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,57}")
 _COLUMNS: Final = ("line", "amount", "currency", "text")
+_LONGEST: Final = 500
 _BALANCES: Final = ("opening", "closing")
 
 
@@ -132,6 +134,10 @@ def imported(api: Api, raw: bytes) -> list[Placed]:
             reference = f"bank:{one.line.number}"
             body = {"amount": _money(one.line), "bucket": "paid", "reference": reference}
             api.post(f"/v1/accounts/{one.account}/grants", body)
+        else:
+            said = " ".join(one.line.text.split())[:_LONGEST]
+            body = {"amount": _money(one.line), "line": one.line.number, "text": said}
+            api.post("/v1/suspense", body)
     return found
 
 
@@ -147,6 +153,27 @@ def take(path: Path, env: Mapping[str, str] = os.environ) -> int:
         print(f"{line.number}  {amount['amount']} {amount['currency']}  {became}")
     aside = sum(1 for one in found if not one.account)
     print(f"{len(found) - aside} lines are credit, {aside} wait for a person")
+    return 0
+
+
+def waiting(env: Mapping[str, str] = os.environ) -> int:
+    """0 once all that is put aside and not resolved is listed. Raises: DomainError api.*."""
+    api, asked = api_of(env), "/v1/suspense?waiting=true&limit=500"
+    found = api.get(asked)
+    for one in found["items"]:
+        amount = f"{one['amount']['amount']} {one['amount']['currency']}"
+        print(f"{one['id']}  {one['line']}  {amount}  {one['text'] or '-'}")
+    if found["next"]:
+        print("and more")
+    return 0
+
+
+def resolve(
+    name: str, wanted: Mapping[str, str | bool], env: Mapping[str, str] = os.environ
+) -> int:
+    """0 once what was put aside is what `wanted` says. Raises: DomainError api.*, and refusals."""
+    done = api_of(env).post(f"/v1/suspense/{name}/resolve", dict(wanted))
+    print(f"{name}  {done['how']}  {done['about'] or '-'}")
     return 0
 
 

@@ -135,9 +135,16 @@ def _bill(args: argparse.Namespace) -> int:
 
 
 def _bank(args: argparse.Namespace) -> int:
-    from api.bank import take
+    from api.bank import resolve, take, waiting
 
-    return take(args.file)
+    if args.what == "import":
+        return take(args.file)
+    if args.what == "aside":
+        return waiting()
+    if args.returned:
+        return resolve(args.id, {"returned": True})
+    wanted = {"account": args.account} if args.account else {"invoice": args.invoice}
+    return resolve(args.id, wanted)
 
 
 def _payments(args: argparse.Namespace) -> int:

@@ -54,9 +54,16 @@ def bill(bill: argparse.ArgumentParser) -> None:
 def bank(bank: argparse.ArgumentParser) -> None:
     """What `gpuaas bank` takes."""
     bank.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
-    verbs = bank.add_subparsers(required=True, metavar="import FILE", dest="what")
+    verbs = bank.add_subparsers(required=True, metavar="import | aside | resolve", dest="what")
     text = "camt.053, or CSV: line, amount, currency, text, between `opening` and `closing`"
     verbs.add_parser("import", help=text).add_argument("file", type=Path, metavar="FILE")
+    verbs.add_parser("aside", help="lines that name nobody and wait")
+    resolve = verbs.add_parser("resolve", help="what one of them is of")
+    resolve.add_argument("id", metavar="ID")
+    how = resolve.add_mutually_exclusive_group(required=True)
+    how.add_argument("--account", metavar="ID", help="credit of this account")
+    how.add_argument("--invoice", metavar="ID", help="pays this invoice")
+    how.add_argument("--returned", action="store_true", help="it was sent back")
 
 
 def payments(payments: argparse.ArgumentParser) -> None:

@@ -12,7 +12,16 @@ from api.body import FrontRequest
 from api.changing import Target, change, target
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import services_of
-from contracts.http_wallet import Credit, Grant, GrantNew, KeptVolume, Terms, TermsNew, Wallet
+from contracts.http_wallet import (
+    Credit,
+    Grant,
+    GrantNew,
+    KeptVolume,
+    Suspension,
+    Terms,
+    TermsNew,
+    Wallet,
+)
 from contracts.payments import reference_of
 from domain import account, wallet
 from domain.errors import DomainError
@@ -109,6 +118,11 @@ async def show_wallet(request: FrontRequest, account_id: FromPath[str]) -> Walle
         per_hour=money(purse.per_hour_pico, purse.currency),
         exhausted_at=lasts,
         level=purse.level,
+        arrears=money(purse.arrears_pico, purse.currency),
+        suspended=[
+            Suspension(about=one.about, reason=one.reason, since=instant(one.decided_us))
+            for one in purse.suspended
+        ],
         payment_reference=reference_of(account_id),
         volumes=[
             KeptVolume(

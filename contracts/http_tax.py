@@ -153,6 +153,14 @@ class CreditNote(Given, frozen=True):
     issued_at: Instant
 
 
+class ReturnNew(Taken, frozen=True, kw_only=True):
+    """So much of what was paid went back, in minor units; `reference`: what the bank called it."""
+
+    minor: Annotated[int, Meta(ge=1, le=10**18)]
+    reference: Annotated[str, Meta(max_length=200)] = ""
+    at: Instant
+
+
 class PaymentNew(Taken, frozen=True, kw_only=True):
     """`minor` units of the invoice's currency; `reference`: what the bank calls it."""
 

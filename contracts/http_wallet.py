@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, Money, Taken
+from contracts.http import Given, Instant, Money, Reason, Taken
 from contracts.http_money import MoneyNew
 
 type Reference = Annotated[
@@ -90,15 +90,98 @@ class KeptVolume(Given, frozen=True):
     wipe_at: Instant | None
 
 
+class Suspension(Given, frozen=True):
+    """`about`: the grant, the invoice, or the account itself."""
+
+    about: str
+    reason: str
+    since: Instant
+
+
+class GiveBackNew(Taken, frozen=True, kw_only=True):
+    """Once per `reference`. `payment`: the reference of the grant; no amount: all that may."""
+
+    payment: Reference
+    amount: MoneyNew | None = None
+    reference: Reference
+
+
+class GaveBack(Given, frozen=True):
+    """`taken` was still in the wallet; the rest is in arrears. `balance` null: done before."""
+
+    account: str
+    grant: str
+    reference: str
+    amount: Money
+    taken: Money
+    balance: Money | None
+
+
+class SuspendNew(Taken, frozen=True):
+    reason: Reason
+
+
+class ResumeNew(Taken, frozen=True, kw_only=True):
+    """`about` none: whatever it is suspended for."""
+
+    about: Annotated[str, Meta(max_length=60, pattern="^[a-z0-9-]*$")] = ""
+    reason: Reason
+
+
+class AccountStanding(Given, frozen=True):
+    """`changed`: what it is suspended for, or is no more; none when it was so before."""
+
+    account: str
+    changed: list[str]
+    version: int | None
+
+
+class AsideNew(Taken, frozen=True, kw_only=True):
+    """A line of a bank's statement that is nobody's yet; once per `line`, the bank's number."""
+
+    line: Reference
+    amount: MoneyNew
+    text: Annotated[str, Meta(max_length=500)] = ""
+    why: Reason = "names.nobody"
+
+
+class Aside(Given, frozen=True):
+    """`text` null: erased. `how` null: it waits; else `credit`, `payment` or `returned`."""
+
+    id: str
+    line: str
+    amount: Money
+    text: str | None
+    why: str
+    received_at: Instant
+    how: str | None
+    about: str | None
+
+
+class ResolveNew(Taken, frozen=True, kw_only=True):
+    """Exactly one: `account`, whose credit it becomes; `invoice`, which it pays; or `returned`."""
+
+    account: Annotated[str, Meta(max_length=60)] = ""
+    invoice: Annotated[str, Meta(max_length=60)] = ""
+    returned: bool = False
+
+
+class Resolution(Given, frozen=True):
+    id: str
+    how: str
+    about: str
+
+
 class Wallet(Given, frozen=True):
     """`balance` is not spent; `held` of it covers what runs until its lease is over, and what of it
     was used and not charged yet; new runtimes may have `available`.
 
     `per_hour`: what is usable now costs, with volumes. `exhausted_at`: when, at that, nothing is
     left; null when nothing costs anything. `level`: percent of the last grant that was reached (50,
-    80; 100: a lease or a volume could not be held for). The last lease that the credit pays for in
-    full ends before that. A bank transfer that names `payment_reference` (ISO 11649) is credit of
-    this account.
+    80; 100: a lease or a volume could not be held for). `arrears`: what chargebacks left owing;
+    credit that is paid for meets it first. `suspended`: why nothing new begins. The last lease that
+    the credit pays for in full ends before `exhausted_at`. A bank transfer that names
+    `payment_reference` (ISO 11649) is credit of this account.
     """
 
     account: str
@@ -111,6 +194,8 @@ class Wallet(Given, frozen=True):
     per_hour: Money
     exhausted_at: Instant | None
     level: int
+    arrears: Money
+    suspended: list[Suspension]
     payment_reference: str
     volumes: list[KeptVolume]
     version: int

@@ -7,6 +7,8 @@ MONEY: Final = """\
 account.currency_invalid|400|Not a currency|Send an ISO 4217 code and its number of minor digits.
 account.exists|409|The account exists|Read it; an account's currency and zone never change.
 account.not_possible|409|Not possible for this account|Read its state and send what it allows.
+account.not_suspended|409|Not suspended for that|Read what it is suspended for.
+account.suspended|403|The account is suspended|Pay what the facts name, or ask support.
 account.terms_invalid|400|Not terms of an account|Send `prepaid` or `postpaid`.
 account.unknown|404|No such billing account|Check the id.
 bank.malformed|400|Not a statement|Send camt.053 as the bank gave it, or CSV with both balances.
@@ -26,6 +28,8 @@ currency.unknown|400|No such currency|Send a code of ISO 4217 that is in use.
 invoice.exists|409|The invoice is final|Correct it with a credit note.
 invoice.file_unavailable|503|The file is not stored yet|Ask again after a moment.
 invoice.no_seller|409|No seller stands behind it|Give the account a seller: its next invoices can be credited.
+invoice.not_overpaid|409|Not as much was paid too much|Give back what the facts say, or credit the invoice first.
+invoice.not_paid|409|Not as much of it was paid|Record what was paid.
 invoice.not_possible|409|Not possible for this invoice|Read its state.
 invoice.not_provable|409|No proof of this invoice|Use the whole bundle.
 invoice.overpaid|409|Not as much is due|Record what is due; the rest is not for this invoice.
@@ -92,6 +96,10 @@ source.exists|409|The source exists|Register another key for another source.
 source.invalid|400|Not a source|Send a key of 64 hex digits and the meters it may report, each once.
 source.revoked|409|The source was revoked|Register a new one.
 source.unknown|404|No such source may report|Check its id and whether it was revoked.
+suspense.invalid|400|Not money to put aside|Send an amount above 0 in a currency of ISO 4217.
+suspense.line_reused|409|Another line has this number|Send the bank's own number of the line.
+suspense.resolved|409|It was resolved before|Read what became of it.
+suspense.unknown|404|No such money|Check the id.
 tax.first_rate|409|Its first rate holds for all meters since ever|Set that one first: meter `*`, without `effective_from`.
 tax.mixed|409|In and out of the scope of tax|Set all rates of that treatment and country to `O`, or none.
 tax.no_rate|409|No rate for such a buyer|Set the seller's rate for that treatment and country first.
@@ -99,9 +107,12 @@ tax.party_erased|410|Their names are erased|Nothing: the numbers stand in the se
 tax.rate_exists|409|Another rate begins then|Choose another instant: a rate never changes.
 tax.rate_invalid|400|Not a rate|Send S with a rate, Z, E, AE or O with 0; E, AE and O with a reason.
 tax.vat_id_missing|400|No VAT id|Send the buyer's VAT id, or choose another treatment.
+wallet.arrears|409|Something is in arrears|Pay what chargebacks left owing first.
 wallet.frozen|409|The wallet is frozen|Operator: its books do not add up; read its transfers.
 wallet.grant_invalid|400|Not a credit|Send an amount above 0 in the account's currency that expires later, or never.
 wallet.hold_not_over|409|The hold is not over|Wait until its instant has passed.
 wallet.insufficient|402|The credit does not cover it|Top up, or stop something; the facts say what is available and what is needed.
+wallet.not_returnable|409|Not so much of it can go back|Send at most what the facts say is left.
+wallet.payment_unknown|404|No such payment|Send the reference under which the credit was granted as paid.
 wallet.reference_reused|409|The reference was used|Send the same amount, bucket and expiry, or another reference.
 """

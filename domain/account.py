@@ -1,6 +1,6 @@
 """A billing account: one currency, one zone, and the contiguous numbering of its invoices.
 
-(none) -Open-> Billing -NumberInvoice | SetTax | SetTerms-> Billing
+(none) -Open-> Billing -NumberInvoice | SetTax | SetTerms | Suspend | Resume-> Billing
 """
 
 from typing import Final, assert_never
@@ -8,6 +8,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain import credit
 from domain.decider import Decider
 from domain.errors import DomainError
 from domain.words import Private
@@ -54,7 +55,7 @@ class SetTerms(Struct, frozen=True):
     now_us: int
 
 
-type Command = Open | NumberInvoice | SetTax | SetTerms
+type Command = Open | NumberInvoice | SetTax | SetTerms | credit.Command
 
 
 class Opened(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.account.opened.v1"):
@@ -85,7 +86,7 @@ class TermsSet(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.acco
     decided_us: int
 
 
-type Event = Opened | Invoiced | Taxed | TermsSet
+type Event = Opened | Invoiced | Taxed | TermsSet | credit.Event
 
 
 class Missing(Struct, frozen=True):
@@ -103,6 +104,7 @@ class Billing(Struct, frozen=True):
     last_invoice: str = ""
     taxed: Taxed | None = None
     terms: TermsSet | None = None
+    standing: credit.Credit = credit.Credit()
 
 
 type State = Missing | Billing
@@ -114,7 +116,7 @@ POSTPAID: Final = "postpaid"
 
 def decide(command: Command, state: State) -> list[Event]:
     """Raises DomainError `account.exists`, `account.unknown`, `account.currency_invalid`,
-    `account.terms_invalid`.
+    `account.terms_invalid`, `account.not_suspended`.
     """
     match command, state:
         case Open(), Missing():
@@ -140,7 +142,9 @@ def decide(command: Command, state: State) -> list[Event]:
             ]
         case SetTerms(), Billing(terms=before):
             return _terms(command, before)
-        case SetTerms(), _:
+        case ((credit.Suspend() | credit.Resume()), Billing()):
+            return list(credit.decide(command, state.standing))
+        case ((SetTerms() | credit.Suspend() | credit.Resume()), _):
             raise DomainError("account.unknown", "no such billing account")
         case _:
             raise DomainError("account.not_possible", "no such step")
@@ -179,6 +183,9 @@ def evolve(state: State, event: Event) -> State:
         case TermsSet():
             assert isinstance(state, Billing)
             return replace(state, terms=event)
+        case credit.Suspended() | credit.Resumed():
+            assert isinstance(state, Billing)
+            return replace(state, standing=credit.evolve(state.standing, event))
         case _:
             assert_never(event)
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 from domain import (
     account,
     budget,
+    credit,
     lending,
     log,
     meter,
@@ -41,23 +42,10 @@ from domain.stock import Stock
 from domain.tariff import Tariff
 
 KINDS: Final = frozenset(
-    (
-        "organization",
-        "project",
-        "account",
-        "period",
-        "pricebook",
-        "node",
-        "runtime",
-        "quota",
-        "reservation",
-        "volume",
-        "network",
-        "log",
-        "meter",
-        "wallet",
-        "budget",
-    )
+    {
+        *("organization", "project", "account", "period", "pricebook", "node", "runtime"),
+        *("quota", "reservation", "volume", "network", "log", "meter", "wallet", "budget"),
+    }
 )
 REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
 UNDOABLE: Final = 8  # earlier states of a runtime kept for `undo`
@@ -121,6 +109,7 @@ class AdmissionState:
             project.Created: self._project,
             account.Opened: self._account,
             account.TermsSet: self.purses.terms.__setitem__,
+            **dict.fromkeys(get_args(credit.Event.__value__), self.purses.credited),
             period.Opened: self._period,
             pricebook.EntryPublished: self._price,
             price_facts.ShapedEntry: self._price,
@@ -183,6 +172,8 @@ class AdmissionState:
                     self._undo_volume(emit.stream, fact)
                 elif isinstance(fact, wallet_facts.Event.__value__):
                     self.purses.undo(emit.stream, fact)
+                elif isinstance(fact, credit.Event.__value__):
+                    self.purses.uncredited(emit.stream, fact)
                 else:
                     self._undo(emit.stream, fact)
 

@@ -6,18 +6,21 @@ runtime is told to stop. Source: MONEY.md section 5.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import Struct
 
-from domain import cover, keeping, node, runtime, wallet, wallet_state
+from domain import cover, credit, keeping, node, runtime, suspense, wallet, wallet_state
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.instants import hold_end
 from domain.launch import PLATFORM, emitted
-from domain.purses import GRACE_US, Prepaid, wallet_stream
+from domain.purses import GRACE_US, Prepaid, account_of, wallet_stream
 from domain.wallet_facts import EXHAUSTED, CreditGranted, HoldsRenewed
 from domain.words import Attested
+
+ARREARS_MET: Final = "arrears.met"  # why an account goes on
 
 
 class Lot(Struct, frozen=True):
@@ -46,7 +49,8 @@ class Purse(Struct, frozen=True):
     """A wallet as it stands. `per_hour_pico`: what its usable runtimes and its volumes cost now.
 
     `level`: percent of the last grant that was said to be used. `lasts_us`: for so long what is
-    there, held or not, pays for them; -1 when nothing runs.
+    there, held or not, pays for them; -1 when nothing runs. `arrears_pico`: what chargebacks left
+    owing.
     """
 
     terms: str
@@ -61,6 +65,8 @@ class Purse(Struct, frozen=True):
     level: int
     version: int
     volumes: tuple[Kept, ...] = ()
+    arrears_pico: int = 0
+    suspended: tuple[credit.Suspended, ...] = ()
 
 
 class Renewal(Struct, frozen=True):
@@ -74,20 +80,52 @@ class Renewal(Struct, frozen=True):
 
 
 def grant(
-    state: AdmissionState, org: str, account_id: str, command: wallet.Grant
+    state: AdmissionState, org: str, account_id: str, command: wallet.Grant, aside: str = ""
 ) -> tuple[Emit, ...]:
-    """Credit in the account's wallet; `()` if its reference was granted before.
+    """Credit in the account's wallet; `()` if its reference was granted before. `aside`: the money
+    put aside that it is of, which waits at version 1 until it is resolved.
 
     Raises: DomainError `account.unknown`, `wallet.grant_invalid`, `wallet.reference_reused`.
     """
     if account_id not in state.accounts:
         raise DomainError("account.unknown", "no such billing account")
     facts = tuple(wallet.grant(state.purses.wallet(account_id), command))
-    return emitted(state, org, (wallet_stream(account_id), facts)) if facts else ()
+    if not facts:
+        return ()
+    emits = emitted(state, org, (wallet_stream(account_id), facts))
+    if not aside:
+        return emits
+    resolved = suspense.Resolved(suspense.CREDIT, command.grant, command.now_us)
+    return (*emits, Emit(aside, PLATFORM, 1, (resolved,)))
+
+
+def give_back(
+    state: AdmissionState, org: str, account_id: str, command: wallet.GiveBack, *, taken: bool
+) -> tuple[Emit, ...]:
+    """A payment refunded, or `taken` back by the payer's bank, which suspends the account; `()` if
+    it was done before.
+
+    Raises: DomainError `account.unknown`, and as `wallet.charge_back` and `wallet.refund`.
+    """
+    if account_id not in state.accounts:
+        raise DomainError("account.unknown", "no such billing account")
+    purse, writes = state.purses.wallet(account_id), list[tuple[str, tuple[Struct, ...]]]()
+    facts = wallet.charge_back(purse, command) if taken else wallet.refund(purse, command)
+    if not facts:
+        return ()
+    writes.append((wallet_stream(account_id), tuple(facts)))
+    if taken:
+        about = purse.references[command.payment].grant
+        suspend = credit.Suspend(about, credit.CHARGEBACK, command.now_us)
+        standing = state.purses.credit.get(account_id, credit.Credit())
+        writes.append((account_id, tuple(credit.decide(suspend, standing))))
+    return emitted(state, org, *(one for one in writes if one[1]))
 
 
 def expire(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ...]:
-    """Lots and holds of the wallet whose time is over; `()` when there are none."""
+    """Lots and holds of the wallet whose time is over, and arrears that can be met; `()` when there
+    are none. What chargebacks suspended goes on when nothing is in arrears any more.
+    """
     purse, expected = state.purses.wallets[stream], state.version(stream)
     facts: list[wallet.Event] = []
     for runtime_id in overdue(state, stream, now_us):
@@ -97,7 +135,22 @@ def expire(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ...]:
     left = wallet.expire(purse, now_us)
     state.remember(stream, left)
     facts += left
-    return (Emit(stream, _org(state, stream), expected, tuple(facts)),) if facts else ()
+    met = wallet.meet_arrears(purse, now_us)
+    state.remember(stream, met)
+    facts += met
+    org = _org(state, stream)
+    emits = (Emit(stream, org, expected, tuple(facts)),) if facts else ()
+    return emits + _resumed(state, stream, now_us) if met and not purse.arrears_pico else emits
+
+
+def _resumed(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ...]:
+    """The account of the wallet, as far as chargebacks of its credit had suspended it."""
+    name = account_of(stream)
+    standing, facts = state.purses.credit.get(name, credit.Credit()), list[credit.Event]()
+    for one in standing.suspended:
+        if one.reason == credit.CHARGEBACK and one.about.startswith("grant-"):
+            facts += credit.decide(credit.Resume(one.about, ARREARS_MET, now_us), standing)
+    return emitted(state, _org(state, stream), (name, tuple(facts))) if facts else ()
 
 
 def overdue(state: AdmissionState, stream: str, now_us: int) -> list[str]:
@@ -119,6 +172,7 @@ def due(state: AdmissionState, now_us: int) -> list[str]:
             for lot in state.purses.wallets[stream].lots.values()
         )
         or overdue(state, stream, now_us)
+        or wallet.meet_arrears(state.purses.wallets[stream], now_us)
     ]
 
 
@@ -208,12 +262,15 @@ def purse_of(state: AdmissionState, account_id: str, now_us: int) -> Purse:
     granted = {one.grant: one for one in purse.references.values()}
     rate, count = _burn(state, purse, now_us)
     terms = purses.terms.get(account_id)
+    standing = purses.credit.get(account_id, credit.Credit())
     return Purse(
         *("postpaid" if terms is None else terms.terms, opened.currency),
         *(purse.balance_pico, purse.held_pico, purse.available_pico(now_us)),
         tuple(_lot(granted[name], lot) for name, lot in purse.lots.items() if name in granted),
         *(count, rate, _lasts(state, purse, rate, now_us), purse.level, state.version(stream)),
         tuple(_kept(state, purse, account_id)),
+        purse.arrears_pico,
+        standing.suspended,
     )
 
 

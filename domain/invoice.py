@@ -1,7 +1,7 @@
 """An invoice: a closed period's charges, fixed once and for ever.
 
 (none) -Finalize | FinalizeTaxed-> Final -Issue-> Sent
-Final | Sent -Pay-> the same, with so much paid
+Final | Sent -Pay-> the same, with so much paid -ReturnPayment | Refund-> with less
 Final | Sent -OrderCredit-> the same, with a credit note ordered -Credit-> with it issued
 """
 
@@ -76,7 +76,27 @@ class Pay(Struct, frozen=True):
     now_us: int
 
 
-type Command = Finalize | FinalizeTaxed | Issue | OrderCredit | Credit | Pay
+class ReturnPayment(Struct, frozen=True):
+    """The payer's bank took so much of what was paid back; it is due again."""
+
+    amount_minor: int
+    reference: Private
+    returned_us: int
+    now_us: int
+
+
+class Refund(Struct, frozen=True):
+    """Given back to the payer: what was paid beyond what credit notes have left to pay."""
+
+    amount_minor: int
+    reference: Private
+    refunded_us: int
+    now_us: int
+
+
+type Command = (
+    Finalize | FinalizeTaxed | Issue | OrderCredit | Credit | Pay | ReturnPayment | Refund
+)
 
 
 class Finalized(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.invoice.finalized.v1"):
@@ -150,7 +170,28 @@ class Paid(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.invoice.
     decided_us: int
 
 
-type Event = Finalized | TaxedFinalized | Issued | CreditOrdered | Credited | Paid
+class PaymentReturned(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.invoice.payment_returned.v1"
+):
+    amount_minor: int
+    due_minor: int
+    reference: Private
+    returned_us: int
+    decided_us: int
+
+
+class Refunded(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.invoice.refunded.v1"):
+    amount_minor: int
+    due_minor: int
+    reference: Private
+    refunded_us: int
+    decided_us: int
+
+
+type Event = (
+    Finalized | TaxedFinalized | Issued | CreditOrdered | Credited | Paid | PaymentReturned
+    | Refunded
+)  # fmt: skip
 
 
 class Missing(Struct, frozen=True):
@@ -159,13 +200,14 @@ class Missing(Struct, frozen=True):
 
 class Final(Struct, frozen=True):
     """`orders` of credit notes, in order; `issued`: their ids, as far as they are carried out.
-    `met_minor`: what was paid and what credit notes took.
+    `met_minor`: what was paid and what credit notes took; `paid_minor`: what was paid of it.
     """
 
     finalized: Finalized | TaxedFinalized
     orders: tuple[CreditOrdered, ...] = ()
     issued: tuple[str, ...] = ()
     met_minor: int = 0
+    paid_minor: int = 0
 
 
 class Sent(Struct, frozen=True):
@@ -173,13 +215,16 @@ class Sent(Struct, frozen=True):
     orders: tuple[CreditOrdered, ...] = ()
     issued: tuple[str, ...] = ()
     met_minor: int = 0
+    paid_minor: int = 0
 
 
 type State = Missing | Final | Sent
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `invoice.{exists,unknown,no_seller,overpaid}`, `credit.*`."""
+    """Raises DomainError `invoice.{exists,unknown,no_seller,overpaid,not_paid,not_overpaid}`,
+    `credit.*`.
+    """
     match command, state:
         case Finalize(), Missing():
             return [_finalized(command)]
@@ -203,7 +248,14 @@ def decide(command: Command, state: State) -> list[Event]:
             raise DomainError("invoice.no_seller", "only a seller's invoice gets credit notes")
         case Pay(), Final() | Sent():
             return [_paid(command, state)]
-        case ((Issue() | OrderCredit() | Credit() | Pay()), Missing()):
+        case ReturnPayment(), Final() | Sent():
+            return [_returned(command, state)]
+        case Refund(), Final() | Sent():
+            return [_refunded(command, state)]
+        case (
+            (Issue() | OrderCredit() | Credit() | Pay() | ReturnPayment() | Refund()),
+            Missing(),
+        ):
             raise DomainError("invoice.unknown", "no such invoice")
         case _:
             raise DomainError("invoice.not_possible", "no such step")
@@ -246,12 +298,38 @@ def _credited(command: Credit, state: Final | Sent) -> list[Event]:
 
 
 def _paid(command: Pay, state: Final | Sent) -> Paid:
-    due = state.finalized.total_minor - state.met_minor
+    due = due_minor(state)
     if not 0 < command.amount_minor <= due:
         facts: dict[str, int | str] = {"due_minor": due}
         raise DomainError("invoice.overpaid", "not as much of it is due", facts)
     left = due - command.amount_minor
     return Paid(command.amount_minor, left, command.reference, command.paid_us, command.now_us)
+
+
+def due_minor(state: Final | Sent) -> int:
+    """What is still to be paid; below 0: to be given back."""
+    return state.finalized.total_minor - state.met_minor
+
+
+def _returned(command: ReturnPayment, state: Final | Sent) -> PaymentReturned:
+    if not 0 < command.amount_minor <= state.paid_minor:
+        facts: dict[str, int | str] = {"paid_minor": state.paid_minor}
+        raise DomainError("invoice.not_paid", "not as much of it was paid", facts)
+    due = due_minor(state) + command.amount_minor
+    return PaymentReturned(
+        command.amount_minor, due, command.reference, command.returned_us, command.now_us
+    )
+
+
+def _refunded(command: Refund, state: Final | Sent) -> Refunded:
+    over = min(-due_minor(state), state.paid_minor)
+    if not 0 < command.amount_minor <= over:
+        facts: dict[str, int | str] = {"overpaid_minor": max(0, over)}
+        raise DomainError("invoice.not_overpaid", "not as much was paid too much", facts)
+    due = due_minor(state) + command.amount_minor
+    return Refunded(
+        command.amount_minor, due, command.reference, command.refunded_us, command.now_us
+    )
 
 
 def evolve(state: State, event: Event) -> State:
@@ -260,7 +338,7 @@ def evolve(state: State, event: Event) -> State:
             return Final(event)
         case Issued():
             assert isinstance(state, Final)
-            return Sent(state.finalized, state.orders, state.issued, state.met_minor)
+            return Sent(*structs.astuple(state))
         case CreditOrdered():
             assert isinstance(state, Final | Sent)
             return structs.replace(state, orders=(*state.orders, event))
@@ -270,9 +348,17 @@ def evolve(state: State, event: Event) -> State:
             return structs.replace(state, issued=issued, met_minor=met)
         case Paid():
             assert isinstance(state, Final | Sent)
-            return structs.replace(state, met_minor=state.met_minor + event.amount_minor)
+            return _moved(state, event.amount_minor)
+        case PaymentReturned() | Refunded():
+            assert isinstance(state, Final | Sent)
+            return _moved(state, -event.amount_minor)
         case _:
             assert_never(event)
+
+
+def _moved(state: Final | Sent, minor: int) -> Final | Sent:
+    met, paid = state.met_minor + minor, state.paid_minor + minor
+    return structs.replace(state, met_minor=met, paid_minor=paid)
 
 
 DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

@@ -42,7 +42,7 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         DomainError: `project.unknown`, `organization.suspended`, `period.none`, `price.none`,
             `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`,
             `runtime.limits_invalid`, `volume.*`, `network.unknown`, `network.deleted`,
-            `wallet.insufficient`, `wallet.frozen`, `budget.exhausted`; what
+            `wallet.insufficient`, `wallet.frozen`, `account.suspended`, `budget.exhausted`; what
             would fit is in its facts.
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:

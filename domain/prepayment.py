@@ -14,9 +14,12 @@ from domain.wallet import Wallet
 from domain.wallet_facts import (
     PAID,
     USAGE,
+    ArrearsMet,
     ChargeRecovered,
+    CreditChargedBack,
     CreditExpired,
     CreditGranted,
+    CreditRefunded,
     Event,
     HoldCaptured,
     HoldExpired,
@@ -42,6 +45,10 @@ RELEASE: Final = ("release", "hold", "wallet")
 CAPTURE: Final = ("capture", "hold", "receivable")
 RECOVER: Final = ("recover", "wallet", "receivable")
 UNRECOVERED: Final = ("unrecovered", "provider:unrecovered", "receivable")
+CHARGED_BACK: Final = ("chargeback", "wallet", "cash")
+ARREARS: Final = ("arrears", "receivable", "cash")
+ARREARS_MET: Final = ("arrears_met", "wallet", "receivable")
+REFUND: Final = ("refund", "wallet", "cash")
 
 type Leg = tuple[tuple[str, str, str], str, int]
 
@@ -172,6 +179,13 @@ class Prepayments:
                 ]
             case UsageRecovered():
                 return [(RECOVER, account_of(stream), fact.recovered_pico)]
+            case CreditChargedBack():
+                rest = fact.amount_pico - fact.taken_pico
+                return [(CHARGED_BACK, fact.grant, fact.taken_pico), (ARREARS, fact.grant, rest)]
+            case CreditRefunded():
+                return [(REFUND, fact.grant, fact.amount_pico)]
+            case ArrearsMet():
+                return [(ARREARS_MET, stream, fact.amount_pico)]
             case LevelReached():
                 return []
 

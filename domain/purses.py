@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import account, cover, period, runtime, wallet
+from domain import account, cover, credit, period, runtime, wallet
 from domain.cover import Cover
 from domain.instants import LEASE_US
 from domain.node_facts import LeaseRenewed
@@ -15,6 +15,8 @@ from domain.node_state import Lease, Serving
 from domain.tariff import Tariff, gpu_scope, storage_scope
 from domain.wallet import Before, Wallet
 from domain.wallet_facts import (
+    ArrearsMet,
+    CreditChargedBack,
     CreditGranted,
     Event,
     HoldCaptured,
@@ -61,6 +63,7 @@ class Purses:
 
     def __init__(self, tariff: Tariff) -> None:
         self.terms: dict[str, account.TermsSet] = {}
+        self.credit: dict[str, credit.Credit] = {}
         self.currencies: dict[str, str] = {}
         self.period_starts: dict[str, list[int]] = {}
         self.books: set[str] = set()  # streams of price entries
@@ -76,11 +79,30 @@ class Purses:
         self._armed: dict[str, int] = {}  # when each wallet is looked at next
         self._alarms: list[tuple[int, str]] = []  # a heap of those; outdated ones among them
         self._leases: dict[str, deque[Lapsed]] = {}
+        self._credit_before: dict[tuple[str, credit.Event], credit.Credit] = {}
 
     def is_prepaid(self, account_id: str) -> bool:
         """Whether what is launched for the account now is paid for in advance."""
         terms = self.terms.get(account_id)
         return terms is not None and terms.terms == account.PREPAID
+
+    def standing(self, account_id: str) -> None:
+        """Nothing for an account that may begin something new. Raises: DomainError
+        `account.suspended`.
+        """
+        error = credit.barring(self.credit.get(account_id, credit.Credit()))
+        if error is not None:
+            raise error
+
+    def credited(self, stream: str, fact: credit.Event) -> None:
+        """What the account's stream says of its credit."""
+        before = self.credit.get(stream, credit.Credit())
+        self._credit_before[stream, fact] = before
+        self.credit[stream] = credit.evolve(before, fact)
+
+    def uncredited(self, stream: str, fact: credit.Event) -> None:
+        """The account before the fact, which was its last."""
+        self.credit[stream] = self._credit_before.pop((stream, fact))
 
     def wallet(self, account_id: str) -> Wallet:
         """The account's wallet, empty before its first grant."""
@@ -125,8 +147,11 @@ class Purses:
         purse = self.wallets.setdefault(stream, Wallet())
         self._keep(stream, wallet.remember(purse, fact))
         match fact:
-            case CreditGranted(expires_us=expires_us) if expires_us:
-                self.arm(stream, expires_us)
+            case CreditGranted(expires_us=expires_us):
+                if expires_us:
+                    self.arm(stream, expires_us)
+                if purse.arrears_pico:
+                    self.arm(stream, fact.decided_us)
             case HoldPlaced():
                 self._place(stream, fact)
             case VolumeHeld():
@@ -137,6 +162,8 @@ class Purses:
             case VolumeRenewed():
                 self._extend(fact.volume, fact.until_us)
             case HoldCaptured() | HoldExpired() | VolumeCaptured():
+                self.arm(stream, fact.decided_us)
+            case CreditChargedBack() | ArrearsMet():
                 self.arm(stream, fact.decided_us)
             case HoldReleased() | VolumeReleased():
                 self.arm(stream, fact.decided_us)  # what came back may be of a lot that is over
@@ -181,6 +208,8 @@ class Purses:
                 for name, one in purse.holds.items()
                 if one.until_us and name not in self.kept
             ]
+            if purse.arrears_pico and purse.paid(now_us):
+                times.append(now_us)
             if times:
                 # What is due and not done a second later is found again.
                 self.arm(stream, max(min(times), now_us + RETRY_US))

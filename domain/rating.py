@@ -18,6 +18,7 @@ from domain import (
     wallet_facts,
 )
 from domain.accrual import accrued
+from domain.aside import Aside
 from domain.charging import (
     Payer,
     RatedInterval,
@@ -40,7 +41,7 @@ from domain.rerating import rerate
 from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
 from domain.tariff import Tariff, gpu_scope, storage_scope
 from domain.taxed import TaxedDraft, taxed_file
-from domain.taxing import Taxes, paid
+from domain.taxing import Payment, Taxes, paid
 
 __all__ = ["Books", "RatedInterval", "Transfer", "invoice_file", "row_bytes", "taxed_file"]
 
@@ -96,7 +97,8 @@ class Books:
             invoice.Finalized: self._finalized,
             invoice.TaxedFinalized: self._finalized_taxed,
             invoice.Credited: self._credited,
-            invoice.Paid: self._paid,
+            **dict.fromkeys(get_args(Payment.__value__), self._paid),
+            **Aside().on,
             **self.taxes.on,
             **self._meters.on,
             **dict.fromkeys(get_args(wallet_facts.Event.__value__), self._prepaid),
@@ -129,8 +131,7 @@ class Books:
         }
 
     def accrued(self, period_id: str, until_us: int, *, beyond: bool = False) -> dict[str, int]:
-        """What use of the period until then would add to each resource's charges; `accrual` says
-        how.
+        """What use of the period until then would add to each resource's charges: `accrual`.
 
         Raises:
             DomainError: `rating.period_order` when there is no such period.
@@ -359,7 +360,7 @@ class Books:
         self._invoices[stream] = (owner, of.id)
         return [], self.taxes.finalized(position, stream, fact, draft, owner.ledger)
 
-    def _paid(self, position: int, stream: str, fact: invoice.Paid) -> Rows:
+    def _paid(self, position: int, stream: str, fact: Payment) -> Rows:
         of = self._invoices.get(stream)
         if of is None:
             raise DomainError("rating.invoice_order", f"{stream}: paid and never finalized")

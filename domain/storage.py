@@ -36,7 +36,7 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
         `quota.exceeded`, `volume.no_node`, `volume.no_price`, `volume.size_invalid`,
-        `wallet.insufficient`, `wallet.frozen`, `budget.exhausted`.
+        `wallet.insufficient`, `wallet.frozen`, `account.suspended`, `budget.exhausted`.
     """
     if wanted.volume in state.volumes:
         return ()
@@ -53,7 +53,8 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
         *(wanted.size_mib, wanted.now_us),
     )
     node = command.node
-    rests = ((node, state.version(node)),)  # it loses to a node that is being closed
+    # It loses to a node that is being closed, and to an account that is suspended.
+    rests = tuple((name, state.version(name)) for name in (node, project.account))
     [made] = facts
     assert isinstance(made, volume.Created), "what this command makes"
     held = keeping.placed(state, wanted.volume, made)
@@ -80,13 +81,15 @@ def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
     placing.standing(state, wanted.organization)
     assert isinstance(held, volume.Held), "or growing would have been refused"
     made = held.created
-    placing.affordable(state, state.projects[made.project], made.project, wanted.now_us)
+    project = state.projects[made.project]
+    placing.affordable(state, project, made.project, wanted.now_us)
     commit = storage_quota.Commit(
         *(wanted.volume, made.department, made.project, LOCAL),
         *(wanted.size_mib, wanted.now_us),
     )
     larger = keeping.grown(state, wanted.volume, wanted.size_mib, wanted.now_us)
-    return _committed(state, wanted.organization, commit, facts, larger)
+    paid_by = ((project.account, state.version(project.account)),)
+    return _committed(state, wanted.organization, commit, facts, larger, paid_by)
 
 
 def lost_with(node: NodeState, now_us: int) -> volume.DeclareLost:

@@ -1,7 +1,7 @@
 """Sellers, their tax tables, buyers and credit notes, folded (contracts/rating.md section 11)."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -13,7 +13,15 @@ from domain.statement import PICO_DIGITS, InvoiceDraft
 from domain.taxed import Buyer, Rate, Seller, TaxedDraft, taxed_draft
 from domain.words import ANY_METER
 
+type Payment = invoice.Paid | invoice.PaymentReturned | invoice.Refunded
 type Handler = Callable[[int, str, Any], None]
+
+
+_MOVED: Final[dict[type, tuple[str, str, str]]] = {
+    invoice.Paid: ("payment", "cash", "receivable"),
+    invoice.PaymentReturned: ("payment_returned", "receivable", "cash"),
+    invoice.Refunded: ("refund", "receivable", "cash"),
+}
 
 
 class _Selling(Struct):
@@ -157,16 +165,20 @@ class Taxes:
 
 
 def paid(
-    position: int, stream: str, fact: invoice.Paid, of: tuple[Ledger, str, str, int]
+    position: int,
+    stream: str,
+    fact: Payment,
+    of: tuple[Ledger, str, str, int],
 ) -> list[Transfer]:
-    """What came in: cash for the receivable.
+    """What came in: cash for the receivable; or what went back, the other way.
 
     `of`: the ledger, the period that was invoiced, the one it is booked in, and the minor digits.
     """
     ledger, period_id, booked, digits = of
     pico = fact.amount_minor * 10 ** (PICO_DIGITS - digits)
-    about = (stream, "-", None, period_id, booked, "cash", "receivable")
-    return _posted(ledger, [Order(position, "payment", *about, pico, None)])
+    kind, debit, credit = _MOVED[type(fact)]
+    about = (stream, "-", None, period_id, booked, debit, credit)
+    return _posted(ledger, [Order(position, kind, *about, pico, None)])
 
 
 def _posted(ledger: Ledger, orders: Iterable[Order]) -> list[Transfer]:

@@ -1,6 +1,7 @@
 """A prepaid account's wallet: credit in lots, and holds for what may still be charged.
 
     Grant -> a lot of credit -Expire-> what is left of it is gone
+    ChargeBack, Refund -> less of it; what is not there any more is in arrears -MeetArrears->
     Place -> a hold -Renew-> -Settle-> captured in parts -> released | expired, exactly once
     Settle of what nothing is held for -> recovered, as far as there is credit
 
@@ -15,11 +16,15 @@ from domain.errors import DomainError
 from domain.wallet_facts import (
     BUCKETS,
     LEVELS,
+    PAID,
     USAGE,
     USED_UP,
+    ArrearsMet,
     ChargeRecovered,
+    CreditChargedBack,
     CreditExpired,
     CreditGranted,
+    CreditRefunded,
     Event,
     Held,
     HoldCaptured,
@@ -36,11 +41,12 @@ from domain.wallet_facts import (
     VolumeRenewed,
     is_volume,
 )
-from domain.wallet_state import Before, Wallet, remember, restore, usable
+from domain.wallet_state import Before, Lot, Wallet, remember, restore, usable
 
 __all__ = [
-    "Before", "Event", "Grant", "Place", "Settle", "Wallet", "expire", "expire_hold", "grant",
-    "lacking", "place", "remember", "renew", "renew_volume", "restore", "settle", "used_up",
+    "Before", "Event", "GiveBack", "Grant", "Place", "Settle", "Wallet", "charge_back", "expire",
+    "expire_hold", "grant", "lacking", "meet_arrears", "place", "refund", "remember", "renew",
+    "renew_volume", "restore", "settle", "used_up",
 ]  # fmt: skip
 
 LIMIT: Final = 10**30  # of one grant, in pico: sums of a million of them stay below 10^38
@@ -53,6 +59,18 @@ class Grant(Struct, frozen=True):
     bucket: str
     amount_pico: int
     expires_us: int
+    reference: str
+    now_us: int
+
+
+class GiveBack(Struct, frozen=True):
+    """To the payer of the grant of that `payment` (its reference); 0: all that still may.
+
+    `reference`: a repeat with it is the same.
+    """
+
+    payment: str
+    amount_pico: int
     reference: str
     now_us: int
 
@@ -100,6 +118,86 @@ def grant(wallet: Wallet, command: Grant) -> list[Event]:
     if not (command.bucket in BUCKETS and 0 < command.amount_pico <= LIMIT and timely):
         raise DomainError("wallet.grant_invalid", "an amount > 0, `paid` or `promo`, not expired")
     return [fact]
+
+
+def charge_back(wallet: Wallet, command: GiveBack) -> list[Event]:
+    """What the payer's bank took back; none when the reference was used for just that.
+
+    Of the grant itself what is neither spent nor held, then of other credit that was paid for; what
+    is not there any more is in arrears, and no wallet goes below zero by it.
+
+    Raises: DomainError as `_returnable`.
+    """
+    lot = _returnable(wallet, command, CreditChargedBack)
+    if lot is None:
+        return []
+    amount = command.amount_pico or lot.amount_pico - lot.gone_pico
+    if not 0 < amount <= lot.amount_pico - lot.gone_pico:
+        raise _not_returnable(lot.amount_pico - lot.gone_pico)
+    there = sum([one.left_pico for one in wallet.paid(command.now_us, lot.grant)])
+    taken = min(amount, there)
+    return [
+        CreditChargedBack(
+            *(lot.grant, amount, taken, command.reference, command.now_us),
+            *(wallet.balance_pico - taken, wallet.held_pico),
+        )
+    ]
+
+
+def refund(wallet: Wallet, command: GiveBack) -> list[Event]:
+    """What is given back of a payment that was neither spent nor held; none when the reference
+    was used for just that.
+
+    Raises: DomainError as `_returnable`; `wallet.frozen`; `wallet.arrears`: what chargebacks left
+        owing comes first.
+    """
+    lot = _returnable(wallet, command, CreditRefunded)
+    if lot is None:
+        return []
+    if not wallet.sound:
+        raise DomainError("wallet.frozen", "its books do not add up: an operator looks at them")
+    if wallet.arrears_pico:
+        owing: dict[str, int | str] = {"arrears_pico": wallet.arrears_pico}
+        raise DomainError("wallet.arrears", "what chargebacks left owing comes first", owing)
+    amount, left = command.amount_pico or lot.left_pico, lot.left_pico
+    if not 0 < amount <= left or not usable(lot, command.now_us):
+        raise _not_returnable(left if usable(lot, command.now_us) else 0)
+    return [
+        CreditRefunded(
+            *(lot.grant, amount, command.reference, command.now_us),
+            *(wallet.balance_pico - amount, wallet.held_pico),
+        )
+    ]
+
+
+def _returnable(wallet: Wallet, command: GiveBack, kind: type[Event]) -> Lot | None:
+    """The lot that the payment made; None when the reference was used before, for just this.
+
+    Raises: DomainError `wallet.payment_unknown`, `wallet.reference_reused`,
+        `wallet.not_returnable`.
+    """
+    paid = wallet.references.get(command.payment)
+    if paid is None or paid.bucket != PAID:
+        raise DomainError("wallet.payment_unknown", "no credit of it was paid so")
+    before = wallet.returns.get(command.reference)
+    if before is None:
+        return wallet.lots[paid.grant]
+    again = command.amount_pico in {0, before.amount_pico}
+    if isinstance(before, kind) and before.grant == paid.grant and again:
+        return None
+    raise DomainError("wallet.reference_reused", "another return has this reference")
+
+
+def _not_returnable(left_pico: int) -> DomainError:
+    facts: dict[str, int | str] = {"left_pico": left_pico}
+    return DomainError("wallet.not_returnable", "not so much of it can go back", facts)
+
+
+def meet_arrears(wallet: Wallet, now_us: int) -> list[Event]:
+    """What chargebacks left owing, as far as credit that was paid for is there."""
+    met = min(wallet.arrears_pico, sum([lot.left_pico for lot in wallet.paid(now_us)]))
+    balance = wallet.balance_pico - met
+    return [ArrearsMet(met, now_us, balance, wallet.held_pico)] if met else []
 
 
 def place(wallet: Wallet, command: Place) -> list[Event]:

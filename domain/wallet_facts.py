@@ -223,10 +223,51 @@ class LevelReached(
     held_pico: int
 
 
+class CreditChargedBack(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.credit_charged_back.v1"
+):
+    """The payer's bank took so much of the grant's payment back; `taken_pico` of it was still
+    there. The rest is in arrears until credit that is paid for meets it.
+    """
+
+    grant: str
+    amount_pico: int
+    taken_pico: int
+    reference: str
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class CreditRefunded(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.credit_refunded.v1"
+):
+    """So much of the grant's payment was given back: neither spent nor held."""
+
+    grant: str
+    amount_pico: int
+    reference: str
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class ArrearsMet(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.arrears_met.v1"
+):
+    """So much of what chargebacks left owing, out of credit that was paid for."""
+
+    amount_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
 type Event = (
     CreditGranted | CreditExpired | HoldPlaced | HoldsRenewed | HoldCaptured | HoldReleased
     | HoldExpired | ChargeRecovered | LevelReached | VolumeHeld | VolumeRenewed | VolumeCaptured
-    | VolumeReleased | VolumeRecovered | UsageRecovered
+    | VolumeReleased | VolumeRecovered | UsageRecovered | CreditChargedBack | CreditRefunded
+    | ArrearsMet
 )  # fmt: skip
 type Placed = HoldPlaced | VolumeHeld
 type Captured = HoldCaptured | VolumeCaptured

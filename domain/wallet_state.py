@@ -13,12 +13,16 @@ from msgspec.structs import replace
 
 from domain.tariff import NEVER
 from domain.wallet_facts import (
+    PAID,
     PROMO,
     USAGE,
+    ArrearsMet,
     Captured,
     ChargeRecovered,
+    CreditChargedBack,
     CreditExpired,
     CreditGranted,
+    CreditRefunded,
     Event,
     HoldCaptured,
     HoldExpired,
@@ -42,7 +46,9 @@ type Parts = tuple[tuple[str, int], ...]  # (grant, pico), in the order they wer
 
 
 class Lot(Struct, frozen=True, gc=False):
-    """Credit of one grant; `left_pico` of it is neither spent nor held."""
+    """Credit of one grant; `left_pico` of it is neither spent nor held, `gone_pico` was given back
+    to the payer, or taken.
+    """
 
     grant: str
     bucket: str
@@ -50,6 +56,7 @@ class Lot(Struct, frozen=True, gc=False):
     expires_us: int
     order: int
     left_pico: int
+    gone_pico: int = 0
 
 
 class Hold(Struct, frozen=True, gc=False):
@@ -78,12 +85,13 @@ class Before(Struct, frozen=True):
     held_pico: int
     base_pico: int
     level: int
+    arrears_pico: int
     released: "dict[str, Hold | None]"
 
 
 class Wallet:
     """Not shared between threads. `base_pico` was neither used nor held after the last grant; since
-    then `level` percent of it was reached.
+    then `level` percent of it was reached. `arrears_pico`: what chargebacks left owing.
     """
 
     def __init__(self) -> None:
@@ -91,10 +99,12 @@ class Wallet:
         self.holds: dict[str, Hold] = {}
         self.released: dict[str, Hold] = {}  # what was met, should it cost less one day
         self.references: dict[str, CreditGranted] = {}
+        self.returns: dict[str, CreditChargedBack | CreditRefunded] = {}
         self.balance_pico = 0
         self.held_pico = 0
         self.base_pico = 0
         self.level = 0
+        self.arrears_pico = 0
 
     @property
     def sound(self) -> bool:
@@ -104,6 +114,15 @@ class Wallet:
     def available_pico(self, now_us: int) -> int:
         """What may be held or spent now."""
         return sum([lot.left_pico for lot in self.lots.values() if usable(lot, now_us)])
+
+    def paid(self, now_us: int, first: str = "") -> list[Lot]:
+        """Lots that were paid for and may be spent now, in order; that of the grant `first` first.
+
+        None of a wallet that is not sound.
+        """
+        lots = [lot for lot in self.lots.values() if lot.bucket == PAID and usable(lot, now_us)]
+        by = sorted(lots, key=lambda lot: (lot.grant != first, *_first(lot)))
+        return [lot for lot in by if lot.left_pico > 0] if self.sound else []
 
 
 def usable(lot: Lot, now_us: int) -> bool:
@@ -155,6 +174,18 @@ def remember(wallet: Wallet, event: Event) -> Before:
             change.hold(event.runtime, replace(hold, parts=(), until_us=0))
         case LevelReached():
             wallet.level = event.percent
+        case CreditChargedBack():
+            wallet.returns[event.reference] = event
+            change.spend_paid(event.taken_pico, event.decided_us, event.grant)
+            change.gone(event.grant, event.amount_pico)
+            wallet.arrears_pico += event.amount_pico - event.taken_pico
+        case CreditRefunded():
+            wallet.returns[event.reference] = event
+            change.move(event.grant, -event.amount_pico)
+            change.gone(event.grant, event.amount_pico)
+        case ArrearsMet():
+            change.spend_paid(event.amount_pico, event.decided_us)
+            wallet.arrears_pico -= event.amount_pico
         case _:
             assert_never(event)
     wallet.balance_pico, wallet.held_pico = event.balance_pico, event.held_pico
@@ -165,6 +196,8 @@ def restore(wallet: Wallet, event: Event, before: Before) -> None:
     """The wallet before the event; events after it are taken back first."""
     if isinstance(event, CreditGranted):
         del wallet.references[event.reference]
+    elif isinstance(event, CreditChargedBack | CreditRefunded):
+        del wallet.returns[event.reference]
     for name, lot in before.lots.items():
         if lot is None:
             del wallet.lots[name]
@@ -182,6 +215,7 @@ def restore(wallet: Wallet, event: Event, before: Before) -> None:
             wallet.released[name] = hold
     wallet.balance_pico, wallet.held_pico = before.balance_pico, before.held_pico
     wallet.base_pico, wallet.level = before.base_pico, before.level
+    wallet.arrears_pico = before.arrears_pico
 
 
 class _Change:
@@ -191,7 +225,7 @@ class _Change:
         self._wallet = wallet
         self.before = Before(
             *({}, {}, wallet.balance_pico, wallet.held_pico),
-            *(wallet.base_pico, wallet.level, {}),
+            *(wallet.base_pico, wallet.level, wallet.arrears_pico, {}),
         )
 
     def lot(self, name: str, lot: Lot) -> None:
@@ -227,6 +261,21 @@ class _Change:
             self.move(DEBT, -pico)
             parts.append((DEBT, pico))
         return tuple(parts)
+
+    def spend_paid(self, pico: int, now_us: int, first: str = "") -> None:
+        """So much out of what was paid for; what it lacks is debt."""
+        for lot in self._wallet.paid(now_us, first):
+            part = min(pico, lot.left_pico)
+            if part:
+                self.move(lot.grant, -part)
+            pico -= part
+        if pico > 0:
+            self.move(DEBT, -pico)
+
+    def gone(self, name: str, pico: int) -> None:
+        """So much of the lot's payment is the payer's again."""
+        lot = self._wallet.lots[name]
+        self.lot(name, replace(lot, gone_pico=lot.gone_pico + pico))
 
     def give(self, parts: Parts) -> None:
         for name, pico in parts:

@@ -140,14 +140,27 @@ def _issued(b: Batch, e: Entry, f: invoice.Issued) -> None:
 
 
 def _paid(b: Batch, e: Entry, f: invoice.Paid) -> None:
-    state = "partly_paid" if f.due_minor else "paid"
+    _state(b, e, "partly_paid" if f.due_minor else "paid", f.paid_us)
+
+
+def _returned(b: Batch, e: Entry, f: invoice.PaymentReturned) -> None:
+    _state(b, e, "payment_returned", f.returned_us)
+
+
+def _refunded(b: Batch, e: Entry, f: invoice.Refunded) -> None:
+    _state(b, e, "refunded", f.refunded_us)
+
+
+def _state(b: Batch, e: Entry, state: str, since_us: int) -> None:
     b["invoice_state"].open(
-        e.stream, e.position, f"{e.stream}\t{e.position}", f"{state}\t{f.paid_us}"
+        e.stream, e.position, f"{e.stream}\t{e.position}", f"{state}\t{since_us}"
     )
 
 
 APPLY: Final[dict[type, Apply]] = {
     invoice.Paid: _paid,
+    invoice.PaymentReturned: _returned,
+    invoice.Refunded: _refunded,
     meter.Registered: _registered,
     meter.ReadingsRegistered: _registered,
     pricebook.EntryPublished: _published,

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain import account, invoice, period, seller
+from domain import account, credit, invoice, period, seller
 from projections.entries import Entry
 
 
@@ -72,6 +72,10 @@ TAGS: Final = frozenset(
         "invoice.finalized",
         "invoice.issued",
         "invoice.paid",
+        "invoice.payment_returned",
+        "invoice.refunded",
+        "account.suspended",
+        "account.resumed",
         "seller.registered",
         "seller.rate_set",
         "seller.invoiced",
@@ -122,7 +126,7 @@ class Duties:
                 self.to_credit[fact.credit_note] = ToCredit(entry.stream, entry.org, fact)
             case invoice.Credited():
                 self.to_credit.pop(fact.credit_note, None)
-            case account.TermsSet() if billed is not None:
+            case account.TermsSet() | credit.Suspended() | credit.Resumed() if billed is not None:
                 billed.version = entry.version
             case period.Opened():
                 self.running[entry.stream] = OpenPeriod(

@@ -63,6 +63,11 @@ _RATED: Final = duties.TAGS | {
         "wallet.volume_released",
         "wallet.volume_recovered",
         "wallet.usage_recovered",
+        "wallet.credit_charged_back",
+        "wallet.credit_refunded",
+        "wallet.arrears_met",
+        "suspense.received",
+        "suspense.resolved",
     )
 }
 RATED: Final = _RATED | {

@@ -12,6 +12,7 @@ from domain.facts import TAGS
 from evidence.reader import READ_ENTRIES
 from projections import (
     access,
+    aside,
     attestations,
     billing,
     budgets,
@@ -62,6 +63,7 @@ ROOMS: Final = (
     readings,
     wallets,
     budgets,
+    aside,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

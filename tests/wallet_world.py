@@ -4,7 +4,18 @@ days ahead, and who settles all of them.
 
 from typing import Any
 
-from domain import account, funding, locking, meter, pricebook, runtime, storage, volume, wallet
+from domain import (
+    account,
+    funding,
+    locking,
+    meter,
+    pricebook,
+    runtime,
+    storage,
+    suspense,
+    volume,
+    wallet,
+)
 from domain.decider import Emit, fold
 from domain.purses import wallet_stream
 from domain.wallet import Wallet
@@ -30,13 +41,29 @@ class PrepaidHouse(House):
 
     def grant(
         self, of: Tenant, pico: int, *, bucket: str = "paid", expires: int = 0, at: int = 0,
-        reference: str = "",
+        reference: str = "", aside: str = "",
     ) -> str:  # fmt: skip
-        """Credit; its reference is its own unless given."""
+        """Credit; its reference is its own unless given. `aside`: the money that it was."""
         self._grants += 1
         name = stream("grant", self._grants)
         command = wallet.Grant(name, bucket, pico, expires, reference or f"r{self._grants}", at)
-        self.emitted(funding.grant(self.state, of.organization, of.account, command))
+        self.emitted(funding.grant(self.state, of.organization, of.account, command, aside))
+        return name
+
+    def gives_back(
+        self, of: Tenant, payment: str, reference: str, *, pico: int = 0, taken: bool = True,
+        at: int = 0,
+    ) -> tuple[Emit, ...]:  # fmt: skip
+        """A payment taken back by the payer's bank, or refunded; no amount: all that may."""
+        command = wallet.GiveBack(payment, pico, reference, at)
+        back = funding.give_back(self.state, of.organization, of.account, command, taken=taken)
+        return self.emitted(back)
+
+    def puts_aside(self, number: int, pico: int, currency: str = "USD") -> str:
+        """A line of a statement that names nobody."""
+        name = stream("suspense", number)
+        command = suspense.Receive(currency, pico, f"line-{number}", NAME, "names.nobody", 0)
+        self.append((name, "-", suspense.decide(command, suspense.Missing())))
         return name
 
     def wallet(self, of: Tenant) -> Wallet:

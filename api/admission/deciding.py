@@ -9,6 +9,7 @@ from api.admission.wire import (
     ClosingAsk,
     EndAsk,
     ExpireAsk,
+    GiveBackAsk,
     GrantAsk,
     GrowAsk,
     KeepAsk,
@@ -93,12 +94,8 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = storage.create(state, wanted_volume)
             reads = _stored(state, wanted_volume.organization, wanted_volume.project)
             private = ask.private
-        case GrantAsk():
-            emits = funding.grant(state, ask.organization, ask.account, ask.wanted)
-        case SettleAsk(wallet=wallet, wanted=settle):
-            emits = funding.settle(state, wallet, settle)
-        case ExpireAsk(wallet=wallet):
-            emits = funding.expire(state, wallet, ask.now_us)
+        case GrantAsk() | GiveBackAsk() | SettleAsk() | ExpireAsk():
+            emits = _funded(state, ask)
         case RenewAsk(wanted=renewal):
             emits = funding.renew(state, renewal)
             reads = tuple((stream, state.version(stream)) for stream in sorted(state.purses.books))
@@ -107,6 +104,21 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
         case _:
             assert_never(ask)
     return emits, _append(ask, emits, reads, private)
+
+
+def _funded(
+    state: AdmissionState, ask: GrantAsk | GiveBackAsk | SettleAsk | ExpireAsk
+) -> tuple[Emit, ...]:
+    match ask:
+        case GrantAsk():
+            return funding.grant(state, ask.organization, ask.account, ask.wanted, ask.aside)
+        case GiveBackAsk():
+            of = (ask.organization, ask.account, ask.wanted)
+            return funding.give_back(state, *of, taken=ask.taken)
+        case SettleAsk():
+            return funding.settle(state, ask.wallet, ask.wanted)
+        case ExpireAsk():
+            return funding.expire(state, ask.wallet, ask.now_us)
 
 
 def _append(

@@ -17,7 +17,7 @@ from domain.stock import Room
 from domain.storage import GrowVolume, NewVolume
 from domain.storage_quota import SetLimit
 from domain.together import Reserve
-from domain.wallet import Grant, Settle
+from domain.wallet import GiveBack, Grant, Settle
 from evidence.append import Appended, Write
 from evidence.private import PrivateValue
 
@@ -175,11 +175,25 @@ class EndAsk(Struct, frozen=True, tag="end"):
 
 
 class GrantAsk(Struct, frozen=True, tag="grant"):
-    """Credit for an account's wallet; its id was made by whoever asks."""
+    """Credit for an account's wallet; its id was made by whoever asks. `aside`: the money that it
+    resolves, none when empty.
+    """
 
     organization: str
     account: str
     wanted: Grant
+    actor: str
+    cause: str
+    aside: str = ""
+
+
+class GiveBackAsk(Struct, frozen=True, tag="give_back"):
+    """A payment of an account's credit refunded, or `taken` back by the payer's bank."""
+
+    organization: str
+    account: str
+    wanted: GiveBack
+    taken: bool
     actor: str
     cause: str
 
@@ -241,6 +255,7 @@ type Ask = (
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
     | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk | KeepAsk
+    | GiveBackAsk
 )  # fmt: skip
 type Question = CapacityAsk | ExplainAsk | PurseAsk
 
@@ -268,7 +283,7 @@ _DECODE: Final = msgspec.json.Decoder(
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
     | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk | KeepAsk
-    | CapacityAsk | ExplainAsk | PurseAsk
+    | GiveBackAsk | CapacityAsk | ExplainAsk | PurseAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode
 

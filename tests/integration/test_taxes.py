@@ -139,6 +139,7 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
                 # What was paid is owed back.
                 assert (balances.pop("cash"), balances.pop("receivable")) == (10**12, -(10**12))
                 assert set(balances.values()) == {0}
+                await given_back(stage, found["id"], world.account)
                 late = {"minor": 1, "paid_at": "2025-01-02T00:00:00Z"}
                 answer = await stage.post(f"/v1/invoices/{found['id']}/payments", late)
                 assert answer.json()["code"] == "invoice.overpaid"
@@ -196,6 +197,27 @@ async def paid(stage: Stage, invoice_id: str) -> None:
     assert (more.status_code, more.json()["code"]) == (409, "invoice.overpaid")
     await stage.views()
     assert (await stage.get(f"/v1/invoices/{invoice_id}")).json()["state"] == "partly_paid"
+
+
+async def given_back(stage: Stage, invoice_id: str, account: str) -> None:
+    """1.00 was paid and all of it credited: 0.60 is given back, the bank takes 0.40, which suspends
+    the account; no more than what was paid.
+    """
+    body = {"minor": 60, "reference": "to Kunde", "at": "2025-01-03T00:00:00Z"}
+    refunds, back = (
+        f"/v1/invoices/{invoice_id}/refunds",
+        f"/v1/invoices/{invoice_id}/returned-payments",
+    )
+    answer = await stage.post(refunds, body)
+    assert (answer.status_code, answer.json()["due_minor"]) == (201, -40), answer.text
+    assert (await stage.post(refunds, body)).json()["code"] == "invoice.not_overpaid"
+    answer = await stage.post(back, {**body, "minor": 40})
+    assert (answer.status_code, answer.json()["due_minor"]) == (201, 0), answer.text
+    assert (await stage.post(back, {**body, "minor": 1})).json()["code"] == "invoice.not_paid"
+    await stage.views()
+    assert (await stage.get(f"/v1/invoices/{invoice_id}")).json()["state"] == "payment_returned"
+    resumed = await stage.post(f"/v1/accounts/{account}/resume", {"reason": "looked"})
+    assert resumed.json()["changed"] == [invoice_id]
 
 
 async def papers(stage: Stage, path: str, amounts: tuple[str, str, str]) -> None:

@@ -164,6 +164,70 @@ def _transfer(us: Prepaid, before: int) -> None:
     changed = statement.replace(b"2.5", b"3.5").replace(b"4.5", b"5.5")
     with pytest.raises(DomainError, match=r"wallet\.reference_reused"):
         imported(api, changed)
+    _aside(us)
+    _charged_back(us)
+
+
+def _aside(us: Prepaid) -> None:
+    """What names nobody waits in the books, and becomes somebody's credit once."""
+
+    def waiting() -> list[Any]:
+        found: list[Any] = us.office.get("/v1/suspense?waiting=true").json()["items"]
+        return found
+
+    us.until(waiting, "the views")
+    [waits] = waiting()
+    assert (waits["line"], waits["text"], waits["how"]) == ("b-2", "nobody", None)
+    before, path = pico(us.wallet()["balance"]), f"/v1/suspense/{waits['id']}/resolve"
+    assert us.office.post(path, {}).json()["code"] == "request.invalid"
+    done = us.done(path, {"account": us.account})
+    assert done["how"] == "credit"
+    assert us.office.post(path, {"returned": True}).json()["code"] == "suspense.resolved"
+    assert pico(us.wallet()["balance"]) == before + PICO
+    us.until(lambda: not waiting(), "the views")
+    other = {"line": "b-9", "amount": {**usd(PICO), "currency": "EUR"}}
+    name = us.done("/v1/suspense", other)["id"]
+    assert us.done("/v1/suspense", other)["id"] == name
+    refused = us.office.post(f"/v1/suspense/{name}/resolve", {"account": us.account})
+    assert refused.json()["code"] == "wallet.grant_invalid"
+    assert us.done(f"/v1/suspense/{name}/resolve", {"returned": True})["how"] == "returned"
+
+
+def _charged_back(us: Prepaid) -> None:
+    """What was spent of the first payment is in arrears; the next payment meets it; until then
+    nothing begins.
+    """
+    body = {"payment": "bank-1", "reference": "dispute-1"}
+    spent = us.done(f"{us.path}/refunds", {"payment": "bank:b-1", "reference": "back-1"})
+    assert pico(spent["amount"]) == 5 * PICO // 2
+    rest = us.done(f"{us.path}/refunds", {"payment": "bank:b-2", "reference": "back-2"})
+    left = pico(rest["balance"])
+    done = us.done(f"{us.path}/chargebacks", body)
+    assert us.done(f"{us.path}/chargebacks", body)["balance"] is None
+    assert (pico(done["amount"]), pico(done["balance"])) == (FIRST - 1, left - pico(done["taken"]))
+    arrears = FIRST - 1 - pico(done["taken"])
+    found = us.wallet()
+    assert (pico(found["arrears"]), found["suspended"][0]["reason"]) == (arrears, "chargeback")
+    assert arrears > 0
+    refused = us.launch().json()
+    assert (refused["code"], refused["facts"]["about"]) == ("account.suspended", done["grant"])
+    us.grant(arrears, "bank-7")
+    us.until(lambda: not us.wallet()["suspended"], "the arrears")
+    found = us.wallet()
+    assert (pico(found["arrears"]), pico(found["available"])) == (0, pico(done["balance"]))
+    # What was used and not invoiced yet, and what the wallet has met of it.
+    us.until(lambda: not us.balances()["receivable"] + us.balances()["unbilled"], "the journal")
+    assert us.office.post(f"{us.path}/suspend", {"reason": "asked"}).json()["changed"] == [
+        us.account
+    ]
+    assert us.launch().json()["code"] == "account.suspended"
+    assert us.office.post(f"{us.path}/resume", {"reason": "looked"}).json()["changed"] == [
+        us.account
+    ]
+    assert (
+        us.office.post(f"{us.path}/resume", {"reason": "x"}).json()["code"]
+        == "account.not_suspended"
+    )
 
 
 def _judge(entries: list[Recorded], us: Prepaid) -> None:

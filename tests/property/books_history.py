@@ -35,7 +35,9 @@ HOUR_US = 3_600_000_000
 PER_GPU_HOUR = 3_600_000_000_000  # milli-GPU-us in a GPU-hour
 STORAGE = ("storage.capacity", "local", "existing")  # meter, model, state
 MIB = volume.MIB
-PLATFORM = ("log-", "node-", "pricebook-", "ledger-", "rating-", "files-", "seller-")
+PLATFORM = (
+    *("log-", "node-", "pricebook-", "ledger-", "rating-", "files-", "seller-", "suspense-"),
+)
 ORG = "organization-00000000-0000-7000-8000-000000000000"
 
 

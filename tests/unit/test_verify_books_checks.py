@@ -23,6 +23,7 @@ from tests.unit import (
     test_verify_books_prices,
     test_verify_books_refusals,
     test_verify_books_rereads,
+    test_verify_books_returns,
     test_verify_books_shelves,
     test_verify_books_tax,
     test_verify_books_upkeep,
@@ -40,7 +41,7 @@ TESTS = (
     test_verify_books_shelves, test_verify_books_lending, test_verify_books_budgets,
     tax_history, test_verify_books_tax,
     test_verify_books_usage, test_verify_books_wallets, test_verify_books_rereads,
-    test_verify_books_kept,
+    test_verify_books_kept, test_verify_books_returns,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

@@ -23,20 +23,24 @@ lines of one invoice.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
 from gpuaas_verify.books_budget import Budgets
+from gpuaas_verify.books_causes import CAUSES
+from gpuaas_verify.books_credit import Credits
 from gpuaas_verify.books_holdings import Holdings
-from gpuaas_verify.books_invoice import Invoicing
+from gpuaas_verify.books_invoice import MOVED, Invoicing
 from gpuaas_verify.books_life import Lives
 from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_missing import Watermarks
 from gpuaas_verify.books_rating import RATED, TRANSFER, Charging
+from gpuaas_verify.books_returns import Returns
 from gpuaas_verify.books_shape import check_shape
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_tax import Taxing
-from gpuaas_verify.books_usage import SEAL, Usage
+from gpuaas_verify.books_usage import Usage
 from gpuaas_verify.books_volumes import Volumes
 from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.errors import Invalid
@@ -46,38 +50,6 @@ SEALS = {
     "gpuaas.rating.batch_sealed.v1": ("rated_interval", "rating-", "quantity_sum"),
     "gpuaas.ledger.batch_sealed.v1": ("transfer", "ledger-", "amount_sum_pico"),
 }
-CAUSES = frozenset({
-    "gpuaas.runtime.degraded.v1",
-    "gpuaas.runtime.stopped.v1",
-    "gpuaas.runtime.failed.v1",
-    "gpuaas.runtime.lost.v1",
-    "gpuaas.volume.grown.v1",
-    "gpuaas.volume.wiped.v1",
-    "gpuaas.volume.lost.v1",
-    "gpuaas.volume.locked.v1",
-    "gpuaas.period.closed.v1",
-    "gpuaas.price.rerating_decided.v1",
-    "gpuaas.price.rerating_decided.v2",
-    "gpuaas.invoice.finalized.v1",
-    "gpuaas.invoice.finalized.v2",
-    "gpuaas.invoice.paid.v1",
-    "gpuaas.credit_note.issued.v1",
-    SEAL,
-    "gpuaas.wallet.credit_granted.v1",
-    "gpuaas.wallet.credit_expired.v1",
-    "gpuaas.wallet.hold_placed.v1",
-    "gpuaas.wallet.holds_renewed.v1",
-    "gpuaas.wallet.hold_captured.v1",
-    "gpuaas.wallet.hold_released.v1",
-    "gpuaas.wallet.hold_expired.v1",
-    "gpuaas.wallet.charge_recovered.v1",
-    "gpuaas.wallet.volume_held.v1",
-    "gpuaas.wallet.volume_renewed.v1",
-    "gpuaas.wallet.volume_captured.v1",
-    "gpuaas.wallet.volume_released.v1",
-    "gpuaas.wallet.volume_recovered.v1",
-    "gpuaas.wallet.usage_recovered.v1",
-})  # fmt: skip
 # A rated interval counts in the seal's sum with its sign; columns of the row without salt.
 SIGN, QUANTITY, AMOUNT = RATED.index("sign"), RATED.index("quantity"), TRANSFER.index("amount_pico")
 
@@ -145,6 +117,7 @@ class Books:
             **self._taxing.handlers(),
             **Watermarks(self._spill, self._charging).handlers(),
             **self._wallets.handlers(),
+            **Returns(self._spill, self._charging, self._wallets, self._invoicing).handlers(),
             "gpuaas.node.enrolled.v1": enrolled,
             "gpuaas.account.opened.v1": self._account_opened,
             "gpuaas.account.invoiced.v1": self._account_invoiced,
@@ -155,13 +128,14 @@ class Books:
             "gpuaas.price.commitment_made.v1": self._charging.prices.commitment,
             "gpuaas.invoice.finalized.v1": self._invoicing.finalized,
             "gpuaas.invoice.issued.v1": self._invoicing.issued,
-            "gpuaas.invoice.paid.v1": self._invoicing.paid,
+            **dict.fromkeys(MOVED, self._invoicing.moved),
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
             **dict.fromkeys(SEALS, self._sealed),
         }
         self._usage = Usage(self._spill, self._charging)
-        budgets = Budgets(self._spill, self._charging)
-        for tag, handle in (*self._usage.handlers().items(), *budgets.handlers().items()):
+        budgets = Budgets(self._spill, self._charging).handlers()
+        credit = Credits(self._spill, self._charging, self._wallets).handlers()
+        for tag, handle in chain(self._usage.handlers().items(), budgets.items(), credit.items()):
             self._handlers[tag] = (
                 _both(self._handlers[tag], handle) if tag in self._handlers else handle
             )

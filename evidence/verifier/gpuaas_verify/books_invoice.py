@@ -13,6 +13,12 @@ from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
 FILES = ("invoice-", "creditnote-")
+BACK = ("receivable", "cash")
+MOVED = {
+    "gpuaas.invoice.paid.v1": ("payment", ("cash", "receivable")),
+    "gpuaas.invoice.payment_returned.v1": ("payment_returned", BACK),
+    "gpuaas.invoice.refunded.v1": ("refund", BACK),
+}
 
 type Line = tuple[str, str, int, str, int, int]  # project, sku, price, service, quantity, amount
 
@@ -74,6 +80,8 @@ class Invoicing:
         self._charging = charging
         self.count = 0
         self.simulated = 0  # of them, how many charge for time on SIMULATED nodes
+        # The last payment: its append's cause, its invoice, currency and amount in pico.
+        self.came: tuple[str, list[Any]] = ("", [])
 
     def finalized(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
         """Transfers `invoice` and `rounding`; the fact says what is derived."""
@@ -160,25 +168,34 @@ class Invoicing:
             raise Invalid("books.issued", detail, position=position, field="stream")
         self._spill.put("invoice", "", entry["stream"], [*item[:2], True])
 
-    def paid(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
-        """Transfer `payment`; no more is paid than is due."""
+    def moved(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
+        """Transfer `payment`, `payment_returned` or `refund`: no more is paid than is due, nothing
+        goes back that was not paid, and nothing is given back but what was paid too much.
+        """
         due = self._spill.get("due", "", entry["stream"])
         if due is None:
             raise Invalid("books.paid", "never finalized", position=position, field="stream")
-        amount, left = fact["amount_minor"], due["minor"] - fact["amount_minor"]
+        kind, sides = MOVED[entry["tag"]]
+        amount, paid = fact["amount_minor"], due["paid"]
+        most = {"payment": due["minor"], "refund": min(-due["minor"], paid)}.get(kind, paid)
+        came = amount if kind == "payment" else -amount
         for field, right in (
-            ("amount_minor", amount > 0 and left >= 0),
-            ("due_minor", fact["due_minor"] == left),
+            ("amount_minor", 0 < amount <= most),
+            ("due_minor", fact["due_minor"] == due["minor"] - came),
         ):
             if not right:
-                detail = f"{due['minor']} were due"
+                detail = f"{due['minor']} were due, {paid} paid"
                 raise Invalid("books.paid", detail, position=position, field=field)
-        self.met(entry["stream"], amount)
+        self._spill.put("due", "", entry["stream"], {**due, "paid": paid + came})
+        self.met(entry["stream"], came)
+        if kind == "payment":
+            came_for = [entry["stream"], due["currency"], amount * due["unit"]]
+            self.came = (entry["cause"], came_for)
         account = self._charging.account(position, due["account"])
         stream, meter, price, period, _ = due["about"]
         about = (stream, meter, price, period, first_open(position, account["periods"]))
         self._charging.transfer(
-            position, "payment", due["account"], ("cash", "receivable"), due["currency"],
+            position, kind, due["account"], sides, due["currency"],
             amount * due["unit"], about,
         )  # fmt: skip
 
@@ -208,7 +225,7 @@ class Invoicing:
         """The transfers `invoice` and `rounding`, of amounts in pico."""
         about = (stream, "-", None, fact["period"], fact["period"])
         due = {"account": fact["account"], "currency": fact["currency"], "about": about}
-        due |= {"minor": fact["total_minor"], "unit": 10 ** (12 - fact["minor_digits"])}
+        due |= {"minor": fact["total_minor"], "paid": 0, "unit": 10 ** (12 - fact["minor_digits"])}
         self._spill.put("due", "", stream, due)
         for kind, amount, other in (("invoice", total, "unbilled"), ("rounding", rest, "rounding")):
             if amount:

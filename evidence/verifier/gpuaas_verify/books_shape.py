@@ -2,25 +2,15 @@
 
 from typing import Any
 
+from gpuaas_verify.books_forms import CREDIT, LIST, OBJECT, POSITION_OR_NULL, YES_NO
+from gpuaas_verify.books_forms import shaped as _shape
 from gpuaas_verify.errors import Invalid
-
-INTEGER = frozenset({int})
-TEXT = frozenset({str})
-LIST = frozenset({list})
-OBJECT = frozenset({dict})
-YES_NO = frozenset({bool})
-POSITION_OR_NULL = frozenset({int, type(None)})
-
-
-def _shape(integers: str, order: str, **others: frozenset[type]) -> dict[str, frozenset[type]]:
-    whole = set(integers.split())
-    return {name: others.get(name, INTEGER if name in whole else TEXT) for name in order.split()}
-
 
 _SUMS = "decided_us balance_pico held_pico"
 _SPOKEN = {"attested": OBJECT}
 
 SHAPES: dict[str, dict[str, frozenset[type]]] = {
+    **CREDIT,
     "gpuaas.evidence.file_sealed.v1": _shape(
         "bytes as_of_size",
         "name sha256 bytes as_of_size supersedes",

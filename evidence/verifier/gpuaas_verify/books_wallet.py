@@ -27,6 +27,8 @@ class Wallets:
         self._charging = charging
         self._metered = metered
         self._promised: dict[tuple[str, str], str] = {}
+        # The last credit that was paid for: its append's cause, grant, currency and amount.
+        self.came: tuple[str, list[Any]] = ("", [])
 
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
@@ -58,7 +60,8 @@ class Wallets:
         """An entry of an append with this cause: what an earlier one promised was said in it."""
         for (what, name), promised in self._promised.items():
             if promised != cause:
-                raise fail("books.hold", f"no {what} with {name}", position, "cause")
+                code = "books.suspended" if what == "suspension" else "books.hold"
+                raise fail(code, f"no {what} with {name}", position, "cause")
 
     def allocated(self, entry: Row, account: str) -> None:
         """A runtime was, or a metered volume created: of a prepaid account it has its hold in the
@@ -70,6 +73,14 @@ class Wallets:
     def unlocked(self, entry: Row) -> None:
         """It has its hold in the same append."""
         self._promised["hold", entry["stream"]] = entry["cause"]
+
+    def suspends(self, about: str, cause: str) -> None:
+        """What was paid went back: its account is suspended for it in the same append."""
+        self._promised["suspension", about] = cause
+
+    def suspended(self, about: str) -> None:
+        """It is."""
+        self._promised.pop(("suspension", about), None)
 
     def leased(self, entry: Row) -> None:
         """The lease of a node was renewed."""
@@ -88,7 +99,7 @@ class Wallets:
     # -- credit ----------------------------------------------------------------------------
 
     def _granted(self, position: int, entry: Row, fact: Row) -> None:
-        account = self._account(position, entry)
+        account = self.account(position, entry)
         used = self._spill.get("reference", entry["stream"], fact["reference"])
         lot = self._spill.get("lot", entry["stream"], fact["grant"])
         for field, right in (
@@ -105,28 +116,32 @@ class Wallets:
         order = sum(1 for _ in self._spill.scan("lot", entry["stream"]))
         lot = [order, fact["bucket"], fact["expires_us"] or FAR, amount]
         self._spill.put("lot", entry["stream"], fact["grant"], lot)
-        self._stands(position, entry, fact, amount, 0)
+        self.stands(position, entry, fact, amount, 0)
         base = fact["balance_pico"] - fact["held_pico"]
         self._spill.put("level", "", entry["stream"], [base, 0])
         debit = "cash" if fact["bucket"] == "paid" else "credits:promo"
-        self._post(position, account, "grant", (debit, "wallet"), fact["grant"], amount)
+        self.post(position, account, "grant", (debit, "wallet"), fact["grant"], amount)
+        if fact["bucket"] == "paid":
+            currency = self._charging.account(position, account)["currency"]
+            self._spill.put("paid", entry["stream"], fact["grant"], amount)
+            self.came = (entry["cause"], [fact["grant"], currency, amount])
 
     def _expired(self, position: int, entry: Row, fact: Row) -> None:
-        account = self._account(position, entry)
+        account = self.account(position, entry)
         lot = self._spill.get("lot", entry["stream"], fact["grant"])
         over = lot is not None and lot[2] <= fact["decided_us"]
         if not over or fact["amount_pico"] != lot[3] or not lot[3]:
             raise fail("books.credit", "not what is left of it then", position, "amount_pico")
-        self._move(entry["stream"], fact["grant"], -lot[3])
-        self._stands(position, entry, fact, -fact["amount_pico"], 0)
-        self._post(
+        self.move(entry["stream"], fact["grant"], -lot[3])
+        self.stands(position, entry, fact, -fact["amount_pico"], 0)
+        self.post(
             position, account, "breakage", ("wallet", "breakage"), fact["grant"],
             fact["amount_pico"],
         )  # fmt: skip
 
     def _level_reached(self, position: int, entry: Row, fact: Row) -> None:
-        self._account(position, entry)
-        self._stands(position, entry, fact, 0, 0)
+        self.account(position, entry)
+        self.stands(position, entry, fact, 0, 0)
         base, level = self._spill.get("level", "", entry["stream"]) or [0, 0]
         percent = fact["percent"]
         left = fact["balance_pico"] - fact["held_pico"]
@@ -138,7 +153,7 @@ class Wallets:
     # -- holds -----------------------------------------------------------------------------
 
     def _placed(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet = self._account(position, entry), entry["stream"]
+        account, wallet = self.account(position, entry), entry["stream"]
         field, runtime = _named(fact)
         promised = self._promised.pop(("hold", runtime), None)
         # What was promised was allocated just before, so it is metered.
@@ -155,11 +170,11 @@ class Wallets:
         self._spill.put("hold", wallet, runtime, hold)
         self._spill.delete("charged", "", runtime)  # of a hold before
         self._metered.cover(position, runtime, fact["from_us"], fact["until_us"])
-        self._stands(position, entry, fact, 0, fact["amount_pico"])
-        self._post(position, account, "hold", ("wallet", "hold"), runtime, fact["amount_pico"])
+        self.stands(position, entry, fact, 0, fact["amount_pico"])
+        self.post(position, account, "hold", ("wallet", "hold"), runtime, fact["amount_pico"])
 
     def _renewed(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet = self._account(position, entry), entry["stream"]
+        account, wallet = self.account(position, entry), entry["stream"]
         self._promised["lease", fact["node"]] = entry["cause"]
         more = 0
         names = [one["runtime"] for one in fact["holds"]]
@@ -168,15 +183,15 @@ class Wallets:
         for one in fact["holds"]:
             said = (one["runtime"], one["amount_pico"], "runtime")
             more += self._resize(position, (account, wallet), said, fact)
-        self._stands(position, entry, fact, 0, more)
+        self.stands(position, entry, fact, 0, more)
 
     def _volume_renewed(self, position: int, entry: Row, fact: Row) -> None:
-        owner = (self._account(position, entry), entry["stream"])
+        owner = (self.account(position, entry), entry["stream"])
         item = self._spill.get("volume", fact["volume"], "")
         if item is None or item["locked"] is not None:
             raise fail("books.hold", "it is over, or locked", position, "volume")
         said = (fact["volume"], fact["amount_pico"], "volume")
-        self._stands(position, entry, fact, 0, self._resize(position, owner, said, fact))
+        self.stands(position, entry, fact, 0, self._resize(position, owner, said, fact))
 
     def _resize(
         self, position: int, owner: tuple[str, str], said: tuple[str, int, str], fact: Row
@@ -196,11 +211,11 @@ class Wallets:
         hold["until"] = max(hold["until"], fact["until_us"])
         self._spill.put("hold", wallet, name, hold)
         self._metered.cover(position, name, None, fact["until_us"])
-        self._post(position, account, "hold", ("wallet", "hold"), name, change)
+        self.post(position, account, "hold", ("wallet", "hold"), name, change)
         return change
 
     def _captured(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet = self._account(position, entry), entry["stream"]
+        account, wallet = self.account(position, entry), entry["stream"]
         field, runtime = _named(fact)
         hold, amount = self._open(position, wallet, runtime, field), fact["amount_pico"]
         due = self._metered.charged(runtime) - hold["met"]
@@ -218,11 +233,11 @@ class Wallets:
             hold["parts"] = joined(back, hold["parts"])
         hold["met"] += amount
         self._spill.put("hold", wallet, runtime, hold)
-        self._stands(position, entry, fact, -amount, -amount)
-        self._post(position, account, "capture", ("hold", "receivable"), runtime, amount)
+        self.stands(position, entry, fact, -amount, -amount)
+        self.post(position, account, "capture", ("hold", "receivable"), runtime, amount)
 
     def _released(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet = self._account(position, entry), entry["stream"]
+        account, wallet = self.account(position, entry), entry["stream"]
         field, runtime = _named(fact)
         hold = self._open(position, wallet, runtime, field)
         kept = self._spill.get("volume", runtime, "")
@@ -238,7 +253,7 @@ class Wallets:
         self._spill.put("hold", wallet, runtime, over)
 
     def _hold_expired(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet, runtime = self._account(position, entry), entry["stream"], fact["runtime"]
+        account, wallet, runtime = self.account(position, entry), entry["stream"], fact["runtime"]
         hold = self._open(position, wallet, runtime, "runtime")
         if fact["decided_us"] < hold["until"]:
             raise fail("books.hold", "it is not over", position, "decided_us")
@@ -250,11 +265,11 @@ class Wallets:
         if fact["amount_pico"] != amount:
             raise fail("books.hold", f"it is of {amount}", position, "amount_pico")
         self._give(entry["stream"], hold["parts"])
-        self._stands(position, entry, fact, 0, -amount)
-        self._post(position, account, "release", ("hold", "wallet"), _named(fact)[1], amount)
+        self.stands(position, entry, fact, 0, -amount)
+        self.post(position, account, "release", ("hold", "wallet"), _named(fact)[1], amount)
 
     def _recovered(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet, runtime = self._account(position, entry), entry["stream"], _named(fact)[1]
+        account, wallet, runtime = self.account(position, entry), entry["stream"], _named(fact)[1]
         hold = self._spill.get("hold", wallet, runtime)
         got, lost = fact["recovered_pico"], fact["unrecovered_pico"]
         due = 0 if hold is None else self._metered.charged(runtime) - hold["met"]
@@ -278,13 +293,13 @@ class Wallets:
             )
         hold["met"] += got + lost
         self._spill.put("hold", wallet, runtime, hold)
-        self._stands(position, entry, fact, -got, 0)
-        self._post(position, account, "recover", ("wallet", "receivable"), runtime, got)
+        self.stands(position, entry, fact, -got, 0)
+        self.post(position, account, "recover", ("wallet", "receivable"), runtime, got)
         sides = ("provider:unrecovered", "receivable")
-        self._post(position, account, "unrecovered", sides, runtime, lost)
+        self.post(position, account, "unrecovered", sides, runtime, lost)
 
     def _usage_recovered(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet = self._account(position, entry), entry["stream"]
+        account, wallet = self.account(position, entry), entry["stream"]
         spent = self._spill.get("spent", "", wallet) or []
         got, due = fact["recovered_pico"], self._charging.owed(account) - total(spent)
         least, most = max(min(0, due), -total(spent)), max(0, due)
@@ -296,12 +311,13 @@ class Wallets:
             back, spent = last(spent, -got)
             self._give(wallet, back)
         self._spill.put("spent", "", wallet, spent)
-        self._stands(position, entry, fact, -got, 0)
-        self._post(position, account, "recover", ("wallet", "receivable"), account, got)
+        self.stands(position, entry, fact, -got, 0)
+        self.post(position, account, "recover", ("wallet", "receivable"), account, got)
 
     # -- parts -----------------------------------------------------------------------------
 
-    def _account(self, position: int, entry: Row) -> str:
+    def account(self, position: int, entry: Row) -> str:
+        """The account that the wallet is of, which is its organization's."""
         account = "account-" + entry["stream"].split("-", 1)[1]
         self._charging.own_account(position, account, entry["org"])
         return account
@@ -312,7 +328,7 @@ class Wallets:
             raise fail("books.hold", f"nothing is held for {name}", position, field)
         return hold
 
-    def _stands(self, position: int, entry: Row, fact: Row, balance: int, held: int) -> None:
+    def stands(self, position: int, entry: Row, fact: Row, balance: int, held: int) -> None:
         """The wallet's sums after the fact are those it says, and not below zero."""
         sums = self._spill.get("wallet", "", entry["stream"]) or [0, 0]
         sums = [sums[0] + balance, sums[1] + held]
@@ -323,20 +339,20 @@ class Wallets:
         if not 0 <= sums[1] <= sums[0]:
             raise fail("books.wallet", "it is below zero", position, "balance_pico")
 
-    def _lots(self, wallet: str, now: int) -> list[tuple[list[Any], str]]:
+    def lots(self, wallet: str, now: int) -> list[tuple[list[Any], str]]:
         """Those usable then, in the order in which they are taken."""
         lots = [(lot, grant) for grant, lot in self._spill.scan("lot", wallet) if lot[2] > now]
         return sorted(lots, key=lambda one: (BUCKETS.index(one[0][1]), one[0][2], one[0][0]))
 
     def _available(self, wallet: str, now: int) -> int:
-        return sum(lot[3] for lot, _ in self._lots(wallet, now))
+        return sum(lot[3] for lot, _ in self.lots(wallet, now))
 
     def _take(self, position: int, wallet: str, pico: int, now: int) -> Parts:
         parts: Parts = []
-        for lot, grant in self._lots(wallet, now):
+        for lot, grant in self.lots(wallet, now):
             part = min(pico, lot[3])
             if part > 0:
-                self._move(wallet, grant, -part)
+                self.move(wallet, grant, -part)
                 parts.append([grant, part])
                 pico -= part
         if pico:
@@ -345,16 +361,18 @@ class Wallets:
 
     def _give(self, wallet: str, parts: Parts) -> None:
         for grant, pico in parts:
-            self._move(wallet, grant, pico)
+            self.move(wallet, grant, pico)
 
-    def _move(self, wallet: str, grant: str, pico: int) -> None:
+    def move(self, wallet: str, grant: str, pico: int) -> None:
+        """More is left of the lot, or less."""
         lot = self._spill.get("lot", wallet, grant)
         self._spill.put("lot", wallet, grant, [*lot[:3], lot[3] + pico])
 
-    def _post(
+    def post(
         self, position: int, account: str, kind: str, sides: tuple[str, str], about: str,
         amount: int,
     ) -> None:  # fmt: skip
+        """One transfer, the sides swapped when the amount is negative; none of 0."""
         if not amount:
             return
         debit, credit = sides if amount > 0 else (sides[1], sides[0])

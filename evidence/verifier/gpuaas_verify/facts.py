@@ -20,8 +20,7 @@ OPEN_AREAS = frozenset(
 PLATFORM_KINDS = frozenset(
     {
         *("incident", "log", "node", "meter", "pricebook", "ledger", "rating", "files", "image"),
-        "seller",
-        "usage",
+        *("seller", "suspense", "usage"),
     }
 )
 LOG_FORMAT = "gpuaas-log/1"
@@ -53,6 +52,8 @@ project.created.v1       project       organization$ department$ account$ name@ 
 account.opened.v1        account       organization$ currency$ minor_digits zone$ tzdata$ opened_us
 account.invoiced.v1      account       invoice$ sequence
 account.terms_set.v1     account       terms$ credit_limit_pico decided_us
+account.suspended.v1     account       about$ reason$ decided_us
+account.resumed.v1       account       about$ reason$ decided_us
 period.opened.v1         period        account$ sequence start_us end_us zone$ tzdata$ opened_us
 period.sources_missing.v1 period       sources[s decided_us
 period.closed.v1         period        account$ start_us end_us closed_us
@@ -60,6 +61,10 @@ invoice.finalized.v1     invoice       number$ account$ period$ currency$ minor_
  total_minor line_count file$ sha256# closed finalized_us
 invoice.issued.v1        invoice       issued_us
 invoice.paid.v1          invoice       amount_minor due_minor reference@ paid_us decided_us
+invoice.payment_returned.v1 invoice    amount_minor due_minor reference@ returned_us decided_us
+invoice.refunded.v1      invoice       amount_minor due_minor reference@ refunded_us decided_us
+suspense.received.v1     suspense      currency$ amount_pico line$ text@ why$ decided_us
+suspense.resolved.v1     suspense      how$ about$ decided_us
 invoice.finalized.v2     invoice       number$ account$ seller$ period$ currency$ minor_digits \
  total_pico net_minor tax_minor total_minor line_count file$ sha256# closed finalized_us
 credit_note.ordered.v1   invoice       credit_note$ parts[c why$ decided_us
@@ -222,6 +227,11 @@ wallet.volume_recovered.v1 wallet      volume$ recovered_pico unrecovered_pico d
  balance_pico held_pico
 wallet.usage_recovered.v1 wallet       recovered_pico decided_us balance_pico held_pico
 wallet.level_reached.v1  wallet        percent decided_us balance_pico held_pico
+wallet.credit_charged_back.v1 wallet   grant$ amount_pico taken_pico reference$ decided_us \
+ balance_pico held_pico
+wallet.credit_refunded.v1 wallet       grant$ amount_pico reference$ decided_us \
+ balance_pico held_pico
+wallet.arrears_met.v1    wallet        amount_pico decided_us balance_pico held_pico
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
 access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us
