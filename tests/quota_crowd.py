@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import nats
 import psycopg
@@ -130,6 +131,12 @@ class Crowd:
         ]
 
 
+class Asked(Protocol):
+    """Whoever decides."""
+
+    async def ask(self, ask: Ask) -> Admitted: ...
+
+
 class Desk:
     """Who is asked: one writer, for a time a second one as if an election had failed, then that."""
 
@@ -162,7 +169,7 @@ class Desk:
 class Client:
     """One of many: what it holds it ends again, so that the tree stays about full."""
 
-    def __init__(self, crowd: Crowd, desk: Desk, rng: random.Random) -> None:
+    def __init__(self, crowd: Crowd, desk: Asked, rng: random.Random) -> None:
         self.crowd, self.desk, self.rng = crowd, desk, rng
         self.held: list[str] = []
         self.reserved: list[str] = []
@@ -227,7 +234,7 @@ class House(Client):
 
     claimed: list[str]
 
-    def __init__(self, crowd: Crowd, desk: Desk, rng: random.Random) -> None:
+    def __init__(self, crowd: Crowd, desk: Asked, rng: random.Random) -> None:
         super().__init__(crowd, desk, rng)
         self.claimed = []
 
@@ -251,7 +258,6 @@ class House(Client):
             of = self.claimed.pop(rng.randrange(len(self.claimed)))
             end = lending.Unclaim(of, MODEL, "unneeded", now)
             await self.said(UnclaimAsk(crowd.org, end, "user-a", _command()))
-        await asyncio.sleep(0.01)
 
 
 async def crowded(
@@ -289,6 +295,7 @@ async def crowded(
     async def keeps() -> None:
         while left > 0:
             await house.turn()
+            await asyncio.sleep(0.01)
 
     began = time.perf_counter()
     many = [Client(crowd, desk, random.Random(rng.random())) for _ in range(clients)]
@@ -320,7 +327,7 @@ def require_held(url: str, crowd: Crowd) -> str:
         cursor.execute("SELECT position, entry FROM log.entry ORDER BY position")
         for position, raw in cursor:
             while waiting and waiting[-1].facts["position"] == position:
-                _require_no_room(oracle, crowd, waiting.pop())
+                require_no_room(oracle, crowd, waiting.pop())
             entry = json.loads(raw)
             books.feed(position, entry)  # the auditor's word on all of it
             if entry["tag"].startswith("gpuaas.quota."):
@@ -332,7 +339,7 @@ def require_held(url: str, crowd: Crowd) -> str:
                 crowd.told.add(entry["stream"])
             positions += 1
     while waiting:
-        _require_no_room(oracle, crowd, waiting.pop())
+        require_no_room(oracle, crowd, waiting.pop())
     left = {name for name in oracle.named if name in oracle.live} - crowd.told
     assert not left, f"named by a claim that stands, and not told to stop: {left}"
     return (
@@ -341,7 +348,7 @@ def require_held(url: str, crowd: Crowd) -> str:
     )
 
 
-def _require_no_room(oracle: Oracle, crowd: Crowd, one: Refusal) -> None:
+def require_no_room(oracle: Oracle, crowd: Crowd, one: Refusal) -> None:
     """It did not fit; what the refusal says would fit does; it says whose limit, and its use."""
     place = (crowd.org, crowd.above[one.project], one.project, MODEL)
     assert not oracle.fits(*place, one.milli), f"refused although it fitted: {one}"

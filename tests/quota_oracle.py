@@ -18,6 +18,7 @@ class Oracle:
     def __init__(self) -> None:
         self.limits: dict[tuple[str, str], int] = {}
         self.shares: dict[tuple[str, str], Fact] = {}
+        self.below: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self.claims: dict[tuple[str, str], int] = {}
         self.use: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.live: dict[str, Fact] = {}
@@ -33,6 +34,7 @@ class Oracle:
                 self.limits[fact["scope"], fact["model"]] = fact["limit_milli"]
             case "share_set.v1":
                 self.shares[fact["scope"], fact["model"]] = fact
+                self.below[fact["parent"], fact["model"]][fact["scope"]] = None
             case "claimed.v1":
                 self.claims[fact["scope"], fact["model"]] = fact["gpu_milli"]
             case "unclaimed.v1":
@@ -93,23 +95,20 @@ class Oracle:
     def _sums(self, scope: str, model: str) -> tuple[int, int, int]:
         if (scope, model) not in self.shares:
             return 0, 0, 0
-        firm = self._held(scope, model, claims=False)
-        return self.use[scope, model], firm, self._held(scope, model, claims=True)
+        return self.use[scope, model], *self._held(scope, model)
 
-    def _held(self, scope: str, model: str, *, claims: bool) -> int:
-        """Used, or kept (or claimed) here or below although it is not."""
-        total = self.use[scope, model]
-        for one in self._below(scope, model):
-            total += self._held(one, model, claims=claims) - self.use[one, model]
+    def _held(self, scope: str, model: str) -> tuple[int, int]:
+        """Used, or kept here or below although it is not; the same with what is claimed."""
+        firm = claimed = self.use[scope, model]
+        for one in self.below.get((scope, model), ()):
+            kept, wanted = self._held(one, model)
+            use = self.use[one, model]
+            firm, claimed = firm + kept - use, claimed + wanted - use
         share = self.shares[scope, model]
-        kept: int = share["guaranteed_milli"] - share["lendable_milli"]
-        if claims:
-            claim = self.claims.get((scope, model), 0)
-            kept = max(kept, min(claim, share["guaranteed_milli"]))
-        return max(total, kept)
-
-    def _below(self, scope: str, model: str) -> Iterable[str]:
-        return [s for (s, m), one in self.shares.items() if m == model and one["parent"] == scope]
+        guaranteed: int = share["guaranteed_milli"]
+        kept = guaranteed - share["lendable_milli"]
+        claim = min(self.claims.get((scope, model), 0), guaranteed)
+        return max(firm, kept), max(claimed, kept, claim)
 
 
 def broken(
