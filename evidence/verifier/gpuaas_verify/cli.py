@@ -1,6 +1,7 @@
 """gpuaas-verify: exit 0 valid, 1 invalid, 2 usage or unreadable; never a traceback."""
 
 import argparse
+import gc
 import io
 import json
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from gpuaas_verify.bundle import Report, Scope, Trust, verify_path
 from gpuaas_verify.errors import Invalid, Unreadable
 from gpuaas_verify.note import COSIGNATURE, ED25519, MAX_NOTE_BYTES, MAX_VKEY_CHARS, Vkey
-from gpuaas_verify.pool import cores
+from gpuaas_verify.pool import COLLECT_EVERY, cores
 from gpuaas_verify.proof import NOT_SHOWN, ProofReport, verify_proof
 from gpuaas_verify.receipt import MAX_PROOF_BYTES, verify_receipt
 from gpuaas_verify.strict import MAX_BYTES
@@ -147,6 +148,7 @@ def _invoice(arguments: Sequence[str]) -> tuple[Report, bool]:
     given = _invoice_parser().parse_args(arguments)
     if given.jobs < 1:
         raise Unreadable("--jobs is at least 1")
+    gc.set_threshold(COLLECT_EVERY)
     return verify_proof(given.proof, _trust(given), given.jobs), given.json
 
 

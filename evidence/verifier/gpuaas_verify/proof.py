@@ -4,7 +4,6 @@
 """
 
 import io
-import json
 import re
 import stat
 from array import array
@@ -18,28 +17,22 @@ from gpuaas_verify import attest, strict
 from gpuaas_verify.bundle import Report, Trust, check_signed
 from gpuaas_verify.checkpoint import Checkpoint, parse_decimal
 from gpuaas_verify.claims import ABSENT, CHECKED, UNCHECKED
-from gpuaas_verify.entry import NO_PREV, Entry, parse_entry
+from gpuaas_verify.entry import Entry, parse_entry
 from gpuaas_verify.errors import Invalid, Unreadable
 from gpuaas_verify.facts import check_fact, check_opened_key, check_origin
 from gpuaas_verify.merkle import HASH_BYTES, leaf_hash, sparse_root
 from gpuaas_verify.note import MAX_NOTE_BYTES
 from gpuaas_verify.pool import Pool
 from gpuaas_verify.proof_books import Derivation, Line
+from gpuaas_verify.proof_chunk import ENTRIES, Chunk, check_chunk
 from gpuaas_verify.proof_file import MEMBER as FILE
 from gpuaas_verify.proof_file import InvoiceFile, parse_file
 from gpuaas_verify.proof_streams import Streams
-from gpuaas_verify.quick import scan
-from gpuaas_verify.source import Place, Reader, framed
+from gpuaas_verify.source import Place, framed
 from gpuaas_verify.tarball import TarSource
 
 FORMAT: Final = "gpuaas-invoice-proof/1"
-CHECKPOINT, ENTRIES, HASHES, LEAVES, HEAD = (
-    "checkpoint",
-    "entries",
-    "hashes",
-    "leaves",
-    "proof.json",
-)
+CHECKPOINT, HASHES, LEAVES, HEAD = "checkpoint", "hashes", "leaves", "proof.json"
 MEMBERS: Final = (CHECKPOINT, ENTRIES, HASHES, FILE, LEAVES, HEAD)
 # What is read whole is bounded; entries are read in pieces.
 LIMITS: Final = {
@@ -89,15 +82,15 @@ class Shown(NamedTuple):
 
     positions: array[int]
     leaves: list[bytes]
-    chunks: list[Place]
+    chunks: list[Chunk]
     invoice: Entry
 
 
 class Before(NamedTuple):
-    """The entry shown before; its leaf hash in hex."""
+    """The entry shown before."""
 
     position: int
-    leaf: str
+    leaf: bytes
     at_us: int
 
 
@@ -201,7 +194,7 @@ def _leaves(source: TarSource, checkpoint: Checkpoint) -> Shown:
     if place is None:
         raise Invalid("proof.missing", "the proof lacks a member", member=ENTRIES)
     leaves = _hashes(source, LEAVES)
-    positions, chunks, invoices = array("q"), list[Place](), list[bytes]()
+    positions, chunks, invoices = array("q"), list[Chunk](), list[bytes]()
     at, begun, last = 0, 0, -1
     for number, raw in enumerate(framed(source.pieces(place), "entries.malformed", ENTRIES)):
         matched = _POSITION.match(raw)
@@ -216,15 +209,20 @@ def _leaves(source: TarSource, checkpoint: Checkpoint) -> Shown:
         if _INVOICE.search(raw, 0, 700):
             invoices.append(raw)
         if (number + 1) % PER_TASK == 0:
-            chunks.append(Place(ENTRIES, at - begun, place.offset + begun))
+            _cut(chunks, Place(ENTRIES, at - begun, place.offset + begun), leaves, number + 1)
             begun = at
     if at > begun:
-        chunks.append(Place(ENTRIES, at - begun, place.offset + begun))
+        _cut(chunks, Place(ENTRIES, at - begun, place.offset + begun), leaves, len(positions))
     if len(leaves) != len(positions):
         raise Invalid("proof.hashes", "more hashes than entries", member=LEAVES)
     if len(invoices) != 1:
         raise Invalid("proof.invoice", f"{len(invoices)} invoices, not one", member=ENTRIES)
     return Shown(positions, leaves, chunks, parse_entry(invoices[0]))
+
+
+def _cut(chunks: list[Chunk], place: Place, leaves: list[bytes], end: int) -> None:
+    """One more chunk, of the entries up to that number."""
+    chunks.append(Chunk(place, leaves[sum(len(chunk.leaves) for chunk in chunks) : end]))
 
 
 def _wanted(head: dict[str, Any], invoice: Entry, file: InvoiceFile) -> int | None:
@@ -235,27 +233,6 @@ def _wanted(head: dict[str, Any], invoice: Entry, file: InvoiceFile) -> int | No
     if line is not None and (type(line) is not int or not 0 <= line < len(file.lines)):
         raise Invalid("proof.head", "the invoice has no such line", member=HEAD, field="line")
     return line
-
-
-def check_chunk(source: Reader, place: Place) -> int:
-    """How many words of nodes there are in these entries, all of them whole. In worker processes.
-
-    Raises: Invalid as `parse_entry`, `check_fact` and `check_words`, with the position.
-    """
-    spoken = 0
-    for raw in framed(source.pieces(place), "entries.malformed", ENTRIES):
-        seen = scan(raw)
-        if seen is not None and seen.after is None and seen.tag not in attest.SAID:
-            continue  # right by its bytes
-        entry = parse_entry(raw)
-        try:
-            check_fact(entry)
-        except Invalid as error:
-            raise error.at(position=entry.position) from None
-        if entry.tag in attest.SAID:
-            attest.check_words(entry)
-            spoken += 1
-    return spoken
 
 
 def _check_entries(
@@ -271,18 +248,14 @@ def _check_entries(
     """Every entry is right by itself, after those shown before it, and in its stream; the books are
     fed with those that count.
     """
-    words, spoken, number, before = attest.Attestations(), 0, 0, Before(-1, NO_PREV, 0)
+    words, spoken, before = attest.Attestations(), 0, Before(-1, bytes(HASH_BYTES), 0)
     with Pool(source, jobs) as pool, closing(words):
         checked = pool.map(check_chunk, iter(shown.chunks))
-        for place, count in zip(shown.chunks, checked, strict=True):
-            spoken += count
-            for raw in framed(source.pieces(place), "entries.malformed", ENTRIES):
-                if leaf_hash(raw) != shown.leaves[number]:
-                    raise Unreadable(f"{ENTRIES} changed while it was read")
-                # Checked just now: it need only be decoded.
-                entry = Entry(**json.loads(raw))
-                before = _check_neighbour(entry, shown.leaves[number], before)
-                number += 1
+        for chunk, done in zip(shown.chunks, checked, strict=True):
+            spoken += done.spoken
+            for leaf, fields in zip(chunk.leaves, done.entries, strict=True):
+                entry = Entry._make(fields)
+                before = _check_neighbour(entry, leaf, before)
                 if entry.position == 0:
                     check_origin(entry, checkpoint.origin)
                     check_opened_key(entry, trust.keys)
@@ -298,13 +271,13 @@ def _check_entries(
 
 
 def _check_neighbour(entry: Entry, leaf: bytes, before: Before) -> Before:
-    if entry.position == before.position + 1 and entry.prev != before.leaf:
+    if entry.position == before.position + 1 and entry.prev != before.leaf.hex():
         detail = "not the leaf hash before it"
         raise Invalid("entry.prev", detail, position=entry.position, field="prev")
     if entry.at_us < before.at_us:
         detail = "earlier than an entry before"
         raise Invalid("entry.at_us", detail, position=entry.position, field="at_us")
-    return Before(entry.position, leaf.hex(), entry.at_us)
+    return Before(entry.position, leaf, entry.at_us)
 
 
 def _check_lines(

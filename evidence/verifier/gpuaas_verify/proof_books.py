@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from gpuaas_verify import strict
+from gpuaas_verify.books import CAUSES
 from gpuaas_verify.books_invoice import Invoicing, derive_lines, invoice_bytes
 from gpuaas_verify.books_invoice import Line as Stated
 from gpuaas_verify.books_life import Lives
@@ -109,7 +110,8 @@ class Derivation:
         if "project" in fact:
             self._projects[entry.stream] = fact["project"]
         handler(entry.position, entry._asdict(), fact)
-        self._drain()
+        if entry.tag in CAUSES:
+            self._drain()
 
     def _priced(self, position: int, entry: Any, fact: Any) -> None:
         self._skus[position] = f"{fact['meter']}:{fact['model']}"

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from json.encoder import encode_basestring
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from gpuaas_verify.errors import Invalid
 
@@ -35,11 +35,12 @@ def _no_float(text: str) -> NoReturn:
 _PLAIN = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
 # scan_once has been the decoder's C scanner since 2.7; typeshed leaves it out.
 _SCAN: Callable[[str, int], tuple[Any, int]] = vars(_PLAIN)["scan_once"]
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def encode(value: Any) -> bytes:
     """The bytes `decode` accepts, for a value that `check_value` accepts."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode(value).encode()
 
 
 def encode_string(text: str) -> str:
