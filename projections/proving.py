@@ -25,9 +25,9 @@ from gpuaas_verify.proof_file import FORMATS as STATED
 from gpuaas_verify.proof_streams import LAST, PLACED
 from projections.asof import fetch
 from projections.billing_read import Invoice, periods
+from projections.proving_pools import METERS, RERATED, Pools
 
 RESOURCES_A_PAGE: Final = 500
-METERS: Final = ("gpu.time", "storage.capacity")
 FORMATS: Final = frozenset(name for name, _ in STATED.values())
 _SPOKEN: Final = b'"attested":{'  # no text of a fact holds a bare quotation mark
 
@@ -68,17 +68,25 @@ class _Lost(Struct, frozen=True):
     renewal: int
 
 
-# Those with time booked in the period; with a line, in that line.
+# Those with time booked in the period; with a line, in that line. And those of their pools.
 _CHOSEN: Final = """
 SELECT u.resource, coalesce(q.node, o.node) AS node FROM (
   SELECT DISTINCT u.resource FROM views.rated_interval u
   LEFT JOIN views.runtime r ON r.runtime = u.resource AND [r]
   LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
   WHERE u.booked = %(period)s AND [u] AND u.resource > %(after)s AND u.meter = ANY (%(meters)s)
-    AND (%(project)s::text IS NULL OR (u.price = %(price)s AND u.period = %(service)s
-      AND coalesce(r.project, o.project) = %(project)s))
+    AND u.resource <> %(account)s AND (%(project)s::text IS NULL OR (u.price = %(price)s
+      AND u.period = %(service)s AND coalesce(r.project, o.project) = %(project)s))
     AND (%(names)s::text[] IS NULL OR u.resource = ANY (%(names)s))
-  ORDER BY u.resource LIMIT %(limit)s) u
+  UNION
+  SELECT c.resource
+  FROM unnest(%(pool_periods)s::text[], %(pool_prices)s::bigint[]) x (period, price)
+  JOIN views.charge_line c ON c.period = x.period AND c.price = x.price AND [c]
+  WHERE c.resource > %(after)s AND EXISTS (SELECT 1 FROM views.rated_interval p
+      WHERE p.resource = c.resource AND p.price = c.price AND p.period = c.period
+        AND p.cause <= %(closed)s)
+    AND (%(names)s::text[] IS NULL OR c.resource = ANY (%(names)s))
+  ORDER BY resource LIMIT %(limit)s) u
 LEFT JOIN views.runtime_place q ON q.runtime = u.resource AND [q]
 LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
 ORDER BY u.resource
@@ -137,20 +145,6 @@ UNION ALL SELECT r.from_position FROM views.tax_rate r JOIN buyer b
   WHERE r.from_position < %(invoiced)s
 UNION ALL SELECT m.from_position FROM views.period_missing m WHERE m.period = %(period)s
 """
-_SHAPED: Final = """
-SELECT p.from_position AS position FROM views.price p
-WHERE p.from_position = ANY (%(positions)s)
-  AND (p.kind <> 'entry' OR p.named <> '-' OR p.free <> 0 OR p.minimum_pico <> 0
-    OR (p.tiers <> '' AND jsonb_array_length(p.tiers::jsonb) > 1)) LIMIT 1
-"""
-_AGREED: Final = """
-SELECT c.from_position AS position FROM views.commitment c
-WHERE hashtextextended(c.account, 0) = hashtextextended(%(account)s, 0) AND c.account = %(account)s
-  AND c.from_position < %(closed)s
-UNION ALL SELECT c.from_position FROM views.rerating c
-WHERE hashtextextended(c.account, 0) = hashtextextended(%(account)s, 0) AND c.account = %(account)s
-  AND c.from_position < %(closed)s LIMIT 1
-"""
 _SEAL: Final = """
 SELECT t.from_position AS position FROM views.sealed_file t
 WHERE hashtextextended(t.name, 0) = hashtextextended(%(file)s, 0) AND t.name = %(file)s
@@ -206,10 +200,6 @@ def _check_provable(
 ) -> None:
     if fetch(conn, _At, _WALLET, {"account": invoice.account}):
         raise DomainError("invoice.not_provable", "its account has a wallet, whose holds cut time")
-    asked = {"account": invoice.account, "closed": invoice.closed}
-    if fetch(conn, _At, _AGREED, asked):
-        detail = "its account has commitments or was re-rated: amounts rest on all of its use"
-        raise DomainError("invoice.not_provable", detail)
     if file.format not in FORMATS:
         raise DomainError("invoice.not_provable", f"no proof of {file.format} yet")
     for one in file.lines if line is None else (line,):
@@ -238,7 +228,9 @@ class _Chosen:
             "invoiced": invoice.from_position,
             "meters": list(METERS),
         }
-        self._found = array("q", [0, invoice.from_position])
+        pools = Pools(conn, invoice, None if line is None else (line.price, line.service_period))
+        self._asked |= {"pool_periods": pools.periods, "pool_prices": pools.prices}
+        self._found = array("q", [0, invoice.from_position, *pools.commitments()])
         self._periods = {invoice.period}
         self._nodes: dict[str, _Node] = defaultdict(_Node)
 
@@ -250,7 +242,8 @@ class _Chosen:
             streams = list(of)
             self._streams(of)
             self._add(_PROJECTS, streams=streams)
-            self._prices(streams)
+            self._add(_PRICES, streams=streams)
+            self._add(RERATED, streams=streams)
             used = self._conn.execute(_USED, {**self._asked, "streams": streams})
             self._periods |= {period for (period,) in used}
             lost += fetch(self._conn, _Lost, _LOST, {**self._asked, "streams": streams})
@@ -263,14 +256,6 @@ class _Chosen:
         self._of_periods()
         self._of_nodes()
         return array("q", sorted(set(self._found)))
-
-    def _prices(self, streams: list[str]) -> None:
-        rows = fetch(self._conn, _At, _PRICES, {**self._asked, "streams": streams})
-        positions = [one.position for one in rows]
-        if fetch(self._conn, _At, _SHAPED, {"positions": positions}):
-            detail = "a price of tiers, free units or a minimum: amounts rest on a pool"
-            raise DomainError("invoice.not_provable", detail)
-        self._found.extend(positions)
 
     def _add(self, query: Any, **more: Any) -> None:
         rows = fetch(self._conn, _At, query, {**self._asked, **more})

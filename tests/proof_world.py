@@ -9,7 +9,7 @@ is worked out below, not derived.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 from gpuaas_verify import strict
 from gpuaas_verify.books_invoice import invoice_bytes
@@ -49,6 +49,18 @@ GIB_HOUR = 1024 * HOUR_US
 ZONE = {"zone": "Etc/UTC", "tzdata": "2025b"}
 
 
+class Extra(Protocol):
+    """What else happens in the world, before and after the lives told here, and what it makes of
+    the lines.
+    """
+
+    def before(self, made: "World") -> None: ...
+
+    def after(self, made: "World") -> None: ...
+
+    def lines(self, made: "World") -> list[tuple[Any, ...]]: ...
+
+
 @dataclass
 class World:
     """The log, and the names of its positions."""
@@ -61,19 +73,29 @@ class World:
 
 
 def world(
-    edit: Callable[[World], object] | None = None, *, simulated: bool = True, taxed: bool = False
-) -> World:
+    edit: Callable[[World], object] | None = None, *, simulated: bool = True, taxed: bool = False,
+    extra: Extra | None = None,
+) -> World:  # fmt: skip
     """The right one; `edit` comes before the invoice is made of it. `taxed`: it has a seller."""
     made = World(opened(), {"opened": 0}, simulated=simulated, taxed=taxed)
     people(made)
     prices(made)
     nodes(made)
+    if extra is not None:
+        extra.before(made)
     _lives(made)
+    if extra is not None:
+        extra.after(made)
     if taxed:
         sold(made)
     if edit is not None:
         edit(made)
-    _invoiced(made)
+    _closed(made)
+    if extra is not None:
+        made.lines = extra.lines(made)
+    finish(made)
+    _rebooted(made)
+    made.at["beat"] = made.log.add(uid("log", 0), "log.heartbeat", {})
     return made
 
 
@@ -145,25 +167,26 @@ def nodes(made: World) -> None:
 
 
 def requested(
-    made: World, runtime: str, project: str, account: str = ACCOUNT, org: str = ORG, hour: int = 0
-) -> None:
-    """Asked for and allocated on the shared node so many hours after START_US."""
+    made: World, runtime: str, project: str, account: str = ACCOUNT, org: str = ORG, hour: int = 0,
+    *, node: str = NODE, model: str = "T4", milli: int = 500,
+) -> None:  # fmt: skip
+    """Asked for and allocated on the node so many hours after START_US."""
     now_us = START_US + hour * HOUR_US
     fact: dict[str, Any] = {"project": project, "department": uid("department", 8)}
-    fact |= {"account": account, "name": private("r"), "devices": 1, "gpu_milli": 500}
-    fact |= {"models": ["T4"], "requested_us": now_us}
+    fact |= {"account": account, "name": private("r"), "devices": 1, "gpu_milli": milli}
+    fact |= {"models": [model], "requested_us": now_us}
     made.at[f"{runtime} requested"] = made.log.add(runtime, "runtime.requested", fact, org=org)
-    place: dict[str, Any] = {"allocation": uid("allocation", 9), "node": NODE, "model": "T4"}
-    place |= {"devices": [{"index": 0, "milli": 500}], "epoch": 1, "allocated_us": now_us}
+    place: dict[str, Any] = {"allocation": uid("allocation", 9), "node": node, "model": model}
+    place |= {"devices": [{"index": 0, "milli": milli}], "epoch": 1, "allocated_us": now_us}
     made.at[f"{runtime} allocated"] = made.log.add(runtime, "runtime.allocated", place, org=org)
 
 
-def said(made: World, stream: str, what: str, hours: int, **more: Any) -> int:
+def said(made: World, stream: str, what: str, hours: int, *, node: str = NODE, **more: Any) -> int:
     """What the node says of the stream so many hours after START_US."""
     kind = stream.partition("-")[0]
     instant = START_US + hours * HOUR_US
     fact = {**more, "boottime_us": hours * HOUR_US, f"{what}_us": instant, "decided_us": instant}
-    position = made.log.spoken(stream, f"{kind}.{what}", fact, more)
+    position = made.log.spoken(stream, f"{kind}.{what}", fact, more, node=node)
     made.at[f"{stream} {what}"] = position
     return position
 
@@ -253,7 +276,7 @@ def sold(made: World) -> None:
     at["silent"] = log.add(PERIOD, "period.sources_missing", silent, org=ORG)
 
 
-def _invoiced(made: World) -> None:
+def _closed(made: World) -> None:
     log, at = made.log, made.at
     fact: dict[str, Any] = {"account": ACCOUNT, "start_us": START_US, "end_us": END_US}
     at["closed"] = log.add(PERIOD, "period.closed", {**fact, "closed_us": END_US}, org=ORG)
@@ -266,9 +289,6 @@ def _invoiced(made: World) -> None:
         (OTHER_PROJECT, "gpu.time:T4", at["default"], PERIOD, 4 * half, 6 * PICO),
         (OTHER_PROJECT, "gpu.time:T4", at["old"], EARLIER, -4 * half, -8 * PICO),
     ]  # fmt: skip
-    finish(made)
-    _rebooted(made)
-    at["beat"] = log.add(uid("log", 0), "log.heartbeat", {})
 
 
 def _rebooted(made: World) -> None:

@@ -170,14 +170,6 @@ def _of_vain() -> Iterator[WrongProof]:
         select=with_("other"),
         position=at("other"),
     )
-    for name, changed in (
-        ("tiers", {"tiers": [{"up_to": 1, "price_pico": 1}, {"up_to": None, "price_pico": 1}]}),
-        ("free units", {"free": 1}),
-        ("a minimum", {"minimum_pico": 1}),
-        ("a book", {"book": "list", "edition": 1}),
-    ):
-        yield logged(f"a price of {name}", "proof.unsupported", shaped(**changed), position=at("default"),
-                     field="tiers")  # fmt: skip
     abroad = fact("other", model="T4", region="x")
     yield logged(
         "a price elsewhere", "proof.needless", abroad, select=with_("other"), position=at("other")

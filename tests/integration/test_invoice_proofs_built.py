@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from gpuaas_verify.merkle import leaf_hash
 from projections import billing_read
 from projections.proving import prove
 from projections.views import step
+from tests import proof_pools as pp
 from tests import proof_world as pw
 from tests.bundles import tree_members
 from tests.conftest import Database
@@ -32,14 +34,8 @@ def test_what_is_built_is_what_was_chosen_by_hand(
     losses, a volume and streams that go on are in. Of the whole invoice and of a line, with a seller and without.
     """
     made = pw.world(taxed=taxed)
-    made.log.seal_books()
-    storage = Storage(tmp_path)
-    loaded(database, storage, made)
     with psycopg.connect(database.app_url, autocommit=True) as conn:
-        while step(conn, 1000):
-            pass
-        [invoice] = billing_read.invoices(conn)
-        note, _ = signed(storage, invoice.from_position)
+        storage, note, invoice = built(database, conn, tmp_path, made)
         for line in (None, 3, 4):
             out = io.BytesIO()
             prove(conn, storage, note, invoice, line, out)
@@ -48,6 +44,34 @@ def test_what_is_built_is_what_was_chosen_by_hand(
             with pytest.raises(DomainError, match="has 5 lines") as refused:
                 prove(conn, storage, note, invoice, line, io.BytesIO())
             assert refused.value.code == "resource.unknown"
+
+
+def test_pools_commitments_and_reratings_are_chosen_as_by_hand(
+    database: Database, tmp_path: Path
+) -> None:
+    """Whoever shares a pool is in, the pool of a period before included; others' commitments,
+    re-ratings and entries of the same edition are not. A commitment's line rests on it alone.
+    """
+    made = pp.pooled()
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        storage, note, invoice = built(database, conn, tmp_path, made)
+        for line in (None, *pp.lines_of(made).values()):
+            out = io.BytesIO()
+            prove(conn, storage, note, invoice, line, out)
+            assert out.getvalue() == pp.proof(made, line=line), line
+
+
+def built(
+    database: Database, conn: psycopg.Connection[Any], folder: Path, made: pw.World
+) -> tuple[Storage, bytes, billing_read.Invoice]:
+    """The platform's views of the log as it was drafted, its note, the one invoice."""
+    made.log.seal_books()
+    storage = Storage(folder)
+    loaded(database, storage, made)
+    while step(conn, 1000):
+        pass
+    [invoice] = billing_read.invoices(conn)
+    return storage, signed(storage, invoice.from_position)[0], invoice
 
 
 def loaded(database: Database, storage: Storage, made: pw.World) -> None:

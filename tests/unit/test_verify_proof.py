@@ -12,16 +12,18 @@ import pytest
 from gpuaas_verify.bundle import Trust
 from gpuaas_verify.claims import CHECKED, UNCHECKED
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
+from tests import proof_pools as pp
 from tests.bundles import LOG_VKEY
 from tests.proof_world import ALONE, BESIDE, BRIEF, LATE, NEIGHBOUR, RUNNING, VOLUME, proof, world
 from tests.reached import Reached, line_of, reached
 from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, as_they_are, compiled, mutants
 from tests.wrong_proof_entries import meaning_cases, shaped
+from tests.wrong_proof_pools import pool_cases
 from tests.wrong_proof_taxes import tax_cases
 from tests.wrong_proofs import WrongProof, bytes_cases
 
 # In the order in which they import each other; all others are used as they are.
-MODULES = ("proof_chunk", "proof_file", "proof_streams", "proof_books", "proof")
+MODULES = ("proof_chunk", "proof_file", "proof_streams", "proof_prices", "proof_books", "proof")
 # Removed without consequence for the verdict, with the reason.
 REAL = {name: importlib.import_module(f"gpuaas_verify.{name}") for name in MODULES}
 NEEDLESS = {
@@ -40,7 +42,7 @@ def cases() -> tuple[WrongProof, ...]:
         for line in (None, 3) for how in product((True, False), (True, False))
     ]  # fmt: skip
     plain = WrongProof("one price said as tiers", "valid", {}, proof(world(shaped())))
-    return (*right, plain, *bytes_cases(), *meaning_cases(), *tax_cases())
+    return (*right, plain, *bytes_cases(), *meaning_cases(), *tax_cases(), *pool_cases())
 
 
 def judge(modules: dict[str, ModuleType], wrong: WrongProof) -> tuple[str, dict[str, object]]:
@@ -90,13 +92,15 @@ def test_a_line_is_recomputed_alone() -> None:
 
 
 def test_nothing_of_a_neighbour_is_in_it() -> None:
-    """Neither the organization, its account and runtime, nor its price, though they share node and price book."""
-    made = world()
+    """Neither the organization, its account and runtime, nor its price, though they share node and price book; nor
+    what it committed to, nor what it was re-rated to.
+    """
+    made, shared = world(), pp.pooled()
     theirs = {draft["stream"] for draft in made.log.drafts if draft["org"] == NEIGHBOUR}
     assert len(theirs) == 3
-    for line in (None, 3):
-        data = proof(made, line=line)
-        assert not [one for one in {NEIGHBOUR, *theirs} if one.encode() in data]
+    found = [proof(made, line=line) for line in (None, 3)]
+    found += [pp.proof(shared, line=line) for line in (None, *pp.lines_of(shared).values())]
+    assert not [one for one in {NEIGHBOUR, *theirs} for data in found if one.encode() in data]
 
 
 @cache

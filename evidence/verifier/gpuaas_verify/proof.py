@@ -147,11 +147,11 @@ def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> 
     wanted = _wanted(head, invoice, file)
     report.add("file", CHECKED, len(file.lines))
     streams = Streams(invoice)
-    with Derivation(invoice.fact["period"]) as books:
+    with Derivation(invoice) as books:
         _check_entries(source, shown, trust, checkpoint, streams, books, jobs, report)
         stated = books.head(invoice)
-        charged = books.charged(None if wanted is None else file.lines[wanted][:4])
-        streams.finish(charged, books.prices, books.periods)
+        key = None if wanted is None else file.lines[wanted][:4]
+        streams.finish(books.charged(key), books.prices(key), books.periods)
         report.add("streams", CHECKED, streams.resources)
         _check_lines(books, invoice, file, wanted, stated, report)
         _tell(books, streams, invoice, report)
@@ -292,7 +292,7 @@ def _check_lines(
         key = file.lines[wanted][:4]
         found = [line for line in books.lines() if line.key == key]
         _same(wanted, found[0] if found else None, file.lines[wanted])
-        report.told = [(wanted, found[0])]
+        report.told = [(wanted, found[0]._replace(resources=tuple(sorted(books.charged(key)))))]
     else:
         for number, (line, stated) in enumerate(zip_longest(books.lines(), file.lines)):
             _same(number, line, stated)

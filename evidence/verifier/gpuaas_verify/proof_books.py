@@ -24,8 +24,7 @@ from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.proof_file import FORMATS, MEMBER, InvoiceFile
-
-type Key = tuple[str, str, int, str]  # project, sku, price, service period
+from gpuaas_verify.proof_prices import NOBODY, Key, Pricing
 
 LOST: Final = "gpuaas.runtime.lost.v1"
 VOLUME_LOST: Final = "gpuaas.volume.lost.v1"
@@ -39,6 +38,7 @@ OF_TAXES: Final = (
 TAXED: Final = "gpuaas.invoice.finalized.v2"
 MINOR_IN_PICO: Final = 12
 _RESOURCE, _PRICE = RATED.index("resource"), RATED.index("price")
+_START, _END = RATED.index("start_us"), RATED.index("end_us")
 _PERIOD, _BOOKED = RATED.index("period"), RATED.index("booked")
 
 
@@ -54,16 +54,16 @@ class Line(NamedTuple):
 class Derivation:
     """Fed in order what `Streams.admit` lets count, up to the invoice."""
 
-    def __init__(self, period: str) -> None:
+    def __init__(self, invoice: Entry) -> None:
         self.unshown = 0  # ends that rest on the platform's word
         self.missing = 0  # nodes that were silent, by the platform's word
-        self.prices: set[int] = set()  # positions of those that priced something
         self.periods: set[str] = set()  # in which and for which something was charged
-        self._period = period
+        self._period: str = invoice.fact["period"]
         self._spill = Spill(None)
         self._charging = Charging(self._spill)
         self._invoicing = Invoicing(self._spill, self._charging)
         self._taxing = Taxing(self._spill, self._charging, self._invoicing)
+        self._pricing = Pricing(self._spill, self._charging, invoice.fact["account"])
         taxes = self._taxing.handlers()
         metered = Metered(self._spill, self._charging)
         # Of prepaid accounts there are no proofs: what their holds cover is not fed.
@@ -80,13 +80,11 @@ class Derivation:
             "gpuaas.account.opened.v1": self._charging.open_account,
             "gpuaas.period.opened.v1": self._charging.open_period,
             "gpuaas.period.sources_missing.v1": self._missing,
-            "gpuaas.price.entry_published.v1": self._priced,
-            "gpuaas.price.entry_published.v2": self._priced,
+            **self._pricing.handlers(),
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
         }
         self._resources: dict[Key, dict[str, None]] = {}
-        self._projects: dict[str, str] = {}
-        self._skus: dict[int, str] = {}
+        self._projects: dict[str, str] = {invoice.fact["account"]: NOBODY}
 
     def __enter__(self) -> Self:
         return self
@@ -112,11 +110,6 @@ class Derivation:
         handler(entry.position, entry._asdict(), fact)
         if entry.tag in CAUSES:
             self._drain()
-
-    def _priced(self, position: int, entry: Any, fact: Any) -> None:
-        self._skus[position] = f"{fact['meter']}:{fact['model']}"
-        prices = self._charging.prices
-        (prices.shaped if "tiers" in fact else prices.linear)(position, entry, fact)
 
     def _missing(self, _position: int, entry: Any, fact: Any) -> None:
         self._spill.put("missing", "", entry["stream"], fact["sources"])
@@ -149,11 +142,12 @@ class Derivation:
         """Rows are needed for what they rest on alone."""
         while (row := self._spill.peek("rated_interval")) is not None:
             self._spill.pop("rated_interval")
-            self.prices.add(row[_PRICE])
+            resource, price = row[_RESOURCE], row[_PRICE]
             self.periods |= {row[_PERIOD], row[_BOOKED]}
+            self._pricing.priced(resource, price, row[_START], row[_END])
             if row[_BOOKED] == self._period:
-                resource, price = row[_RESOURCE], row[_PRICE]
-                key = (self._projects[resource], self._skus[price], price, row[_PERIOD])
+                sku = self._pricing.skus[price]
+                key = (self._projects[resource], sku, price, row[_PERIOD])
                 self._resources.setdefault(key, {})[resource] = None
         while self._spill.peek("transfer") is not None:
             self._spill.pop("transfer")
@@ -164,12 +158,23 @@ class Derivation:
             self._spill, self._period
         ):
             key = (project, sku, price, service)
-            yield Line(key, quantity, amount, tuple(self._resources.get(key, ())))
+            own = () if project == NOBODY else tuple(self._resources.get(key, ()))
+            yield Line(key, quantity, amount, own)
 
     def charged(self, key: Key | None) -> set[str]:
-        """The runtimes and volumes with time booked in the period; with `key`, in that line."""
-        found = self._resources if key is None else {key: self._resources.get(key, {})}
-        return {resource for resources in found.values() for resource in resources}
+        """The runtimes and volumes with time booked in the period, and those of their pools; with
+        `key`, of that line.
+        """
+        keys = self._keys(key)
+        own = {one for key in keys for one in self._resources.get(key, ())}
+        return own | self._pricing.members(keys)
+
+    def prices(self, key: Key | None) -> set[int]:
+        """Positions of the entries of the price book that this rests on."""
+        return self._pricing.rested(self._keys(key))
+
+    def _keys(self, key: Key | None) -> list[Key]:
+        return list(self._resources) if key is None else [key]
 
     def finalize(self, entry: Entry) -> None:
         """The invoice's fact and file are what is derived, to the byte.

@@ -19,6 +19,9 @@ PERIOD: Final = "gpuaas.period.opened.v1"
 CLOSED: Final = "gpuaas.period.closed.v1"
 PRICED: Final = "gpuaas.price.entry_published.v1"
 SHAPED: Final = "gpuaas.price.entry_published.v2"
+BOOK: Final = "gpuaas.price.book_published.v1"
+COMMITTED: Final = "gpuaas.price.commitment_made.v1"
+RERATED: Final = "gpuaas.price.rerating_decided.v1"
 METERED: Final = "gpuaas.meter.registered.v1"
 FINALIZED: Final = "gpuaas.invoice.finalized.v1"
 TAXED_INVOICE: Final = "gpuaas.invoice.finalized.v2"
@@ -36,7 +39,7 @@ MAY: Final = {
     "invoice": frozenset({FINALIZED, TAXED_INVOICE}),
     "seller": frozenset({SELLER, RATE}),
     "files": frozenset({SEALED}),
-    "pricebook": frozenset({PRICED, SHAPED}),
+    "pricebook": frozenset({PRICED, SHAPED, BOOK, COMMITTED, RERATED}),
     "meter": frozenset({METERED}),
     "node": frozenset({ENROLLED, ANCHORED, RENEWED}),
 }
@@ -89,7 +92,7 @@ class Streams:
     def admit(self, entry: Entry) -> bool:
         """True when the entry counts, False for the one by which a stream is shown to go on.
 
-        Raises: Invalid `proof.foreign`, `proof.needless`, `proof.version`, `proof.unsupported`.
+        Raises: Invalid `proof.foreign`, `proof.needless`, `proof.version`.
         """
         kind, tag, fact = entry.stream[:-37], entry.tag, entry.fact
         if entry.org not in {"-", self._invoice.org}:
@@ -161,12 +164,11 @@ class Streams:
             self._vain.pop(self._latest.get((node, tag), -1), None)
 
     def _price(self, entry: Entry) -> None:
-        """One that prices by itself; what a pool shares, other invoices' entries would show."""
-        fact = entry.fact
-        if entry.tag == SHAPED:
-            shaped = len(fact["tiers"]) > 1 or fact["free"] or fact["minimum_pico"]
-            if shaped or fact["book"] != "-":
-                raise _fail("unsupported", "of tiers, or of a book", entry, "tiers")
+        if entry.tag in {COMMITTED, RERATED}:
+            if entry.fact["account"] != self._invoice.fact["account"]:
+                raise _fail("foreign", "of another account", entry, "account")
+            if entry.position > self._last:
+                raise _fail("needless", "later than the close", entry, "position")
         self._prices.append(entry.position)
 
     def _period(self, entry: Entry) -> None:
@@ -203,7 +205,7 @@ class Streams:
 
         Args:
             charged: the runtimes and volumes that the invoice, or its line, charges.
-            prices: positions of the entries that priced them, in whatever period.
+            prices: positions of the entries of the price book that this rests on.
             periods: those in which, and for which, they were charged.
 
         Raises: Invalid `proof.foreign`, `proof.needless`, `proof.missing`.
