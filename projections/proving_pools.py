@@ -86,7 +86,7 @@ WITH rerated AS (SELECT t.* FROM views.rerating t
     AND t.account = %(account)s AND t.from_position < %(closed)s
     AND EXISTS (SELECT 1 FROM views.rated_interval u WHERE u.resource = ANY (%(streams)s)
       AND u.cause <= %(closed)s AND u.meter = ANY (%(meters)s)
-      AND u.start_us < t.until_us AND u.end_us > t.from_us))
+      AND u.quantity > 0 AND u.start_us < t.until_us AND u.end_us > t.from_us))
 SELECT t.from_position AS position FROM rerated t
 UNION SELECT b.from_position FROM rerated t JOIN views.price_book b
   ON hashtextextended(b.name, 0) = hashtextextended(t.book, 0)

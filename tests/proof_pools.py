@@ -126,6 +126,7 @@ class Pooled:
                 "rerated beyond",
                 {"from_us": pw.END_US + 50 * HOUR_US, "until_us": pw.END_US + 51 * HOUR_US},
             ),
+            ("rerated before", {"from_us": 0, "until_us": START_US - 60 * HOUR_US}),
             ("theirs rerated", {**hours, "account": pw.NEIGHBOURS_ACCOUNT}),
         ):
             said = {"account": ACCOUNT, "book": "spring", "edition": 2}

@@ -61,9 +61,7 @@ def _of_too_little() -> Iterator[WrongProof]:
                  **{**line, "row": 1}, field="project")  # fmt: skip
     yield logged("no edition", "books.rerating", select=without("edition"), position=at("rerated"),
                  field="edition")  # fmt: skip
-    yield logged(
-        "no re-rating", "proof.needless", select=without("rerated"), position=at("spring")
-    )
+    yield logged("no re-rating", "proof.needless", select=without("rerated"), position=at("spring"))
     yield logged("no re-rating back", "proof.line", select=without("rerated back"),
                  **{**line, "row": 5}, field="quantity")  # fmt: skip
     yield logged("no entry of the edition", "proof.line", select=without("spring"),
@@ -86,7 +84,13 @@ def _of_too_little() -> Iterator[WrongProof]:
 def _of_too_much() -> Iterator[WrongProof]:
     for name in ("theirs committed", "theirs rerated"):
         yield logged(name, "proof.foreign", select=with_(name), position=at(name), field="account")
-    for name in ("committed beyond", "rerated beyond", "spring theirs", "first edition"):
+    for name in (
+        "committed beyond",
+        "rerated beyond",
+        "rerated before",
+        "spring theirs",
+        "first edition",
+    ):
         yield logged(name, "proof.needless", select=with_(name), position=at(name))
     yield logged("a commitment that the line rests not on", "proof.needless", line="pool",
                  select=with_("unused"), position=at("unused"))  # fmt: skip
@@ -110,6 +114,18 @@ def _of_books() -> Iterator[WrongProof]:
                  position=at("committed"), field="quantity")  # fmt: skip
     yield logged("another edition", "books.rerating", fact("rerated", edition=3), position=at("rerated"),
                  field="edition")  # fmt: skip
+
+
+class _After(Pooled):
+    """After the edition one more entry of it."""
+
+    def after(self, made: World) -> None:
+        super().after(made)
+        said = made.log.drafts[made.at["spring"]]
+        made.at["late"] = made.log.add(
+            pp.PRICEBOOK, "price.entry_published", {**said["fact"], "model": "L4"}
+        )
+        made.log.drafts[-1]["tag"] = said["tag"]
 
 
 class _Late(Pooled):

@@ -98,7 +98,7 @@ class Pricing:
         """A row says so."""
         if resource != self._account:
             self._used.add(price)
-            self._times.add((start_us, end_us))
+            self._times |= {(start_us, end_us)} if start_us < end_us else set()
 
     def members(self, keys: Iterable[Key]) -> set[str]:
         """The runtimes and volumes of the pools that these lines belong to."""
@@ -106,13 +106,13 @@ class Pricing:
 
     def _pools(self, keys: Iterable[Key]) -> dict[tuple[str, ...], Row]:
         """Pools with a line of these, by scope and period."""
+        wanted: dict[tuple[str, ...], set[int]] = {}
+        for _, _, price, service in keys:
+            wanted.setdefault((*self._scopes[price], service), set()).add(price)
         found: dict[tuple[str, ...], Row] = {}
-        for project, _, price, service in keys:
-            name = (*self._scopes[price], service)
-            if project == NOBODY or name in found:
-                continue
+        for name, prices in wanted.items():
             pool = self._spill.get("pool", self._account, NUL.join(name))
-            if pool is not None and any(line[2] == price for line in pool["lines"]):
+            if pool is not None and any(line[2] in prices for line in pool["lines"]):
                 found[name] = pool
         return found
 
