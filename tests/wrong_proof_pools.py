@@ -105,6 +105,10 @@ def _of_too_much() -> Iterator[WrongProof]:
 
 
 def _of_books() -> Iterator[WrongProof]:
+    yield logged("one more than it counts", "books.book", fact("edition", entries=1), position=at("edition"),
+                 field="entries", select=with_("spring theirs"))  # fmt: skip
+    yield logged("an entry after its edition was whole", "books.price", select=with_("late"), extra=_After(),
+                 position=at("late"), field="edition")  # fmt: skip
     yield logged("more than the edition counts", "books.book", fact("edition", entries=0),
                  position=at("edition"), field="entries")  # fmt: skip
     yield logged(
