@@ -11,6 +11,7 @@ from gpuaas_verify import proof, strict
 from gpuaas_verify.checkpoint import Checkpoint, parse_checkpoint
 from gpuaas_verify.merkle import HASH_BYTES, NodeReader, complete_root, leaf_hash, sparse_proof
 from gpuaas_verify.note import parse_note
+from gpuaas_verify.proof_chunk import ENTRIES
 from gpuaas_verify.proof_file import MEMBER as FILE
 from gpuaas_verify.tarball import BLOCK, header
 from gpuaas_verify.tiles import TILE_HEIGHT, TILE_WIDTH, level_widths
@@ -53,7 +54,7 @@ def write_proof(
     node = _nodes(storage, size)
     for name, pieces in (
         (proof.CHECKPOINT, iter((note,))),
-        (proof.ENTRIES, _entries(positions, read, leaves)),
+        (ENTRIES, _entries(positions, read, leaves)),
         (proof.HASHES, sparse_proof(positions, size, node)),
         (FILE, iter((file,))),
         (proof.LEAVES, iter((leaves,))),

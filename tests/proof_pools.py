@@ -7,7 +7,7 @@ committed; a model that is paid for without any use; T4s priced by a book betwee
 from typing import Any
 
 from tests import proof_world as pw
-from tests.bundles import ACCOUNT, HOUR_US, NODE_KEY, PERIOD, PICO, START_US, public_key, uid
+from tests.bundles import ACCOUNT, BOOT, HOUR_US, NODE_KEY, PERIOD, PICO, START_US, public_key, uid
 from tests.proof_world import BESIDE, BRIEF, OTHER_PROJECT, PROJECT, World
 
 GPU_HOUR = 1000 * HOUR_US
@@ -29,14 +29,14 @@ class Pooled:
             fact: dict[str, Any] = {"key": public_key(NODE_KEY).hex(), "model": model}
             fact |= {"simulated": True, "gpus": [{"index": 0, "uuid": name}], "serial": name}
             at[name] = log.add(node, "node.enrolled", {**fact, "enrolled_us": START_US})
-            anchor = {"boot": pw.BOOT, "boottime_us": 0, "anchor_us": START_US}
+            anchor = {"boot": BOOT, "boottime_us": 0, "anchor_us": START_US}
             at[f"{name} anchor"] = log.spoken(node, "node.anchored", anchor, node=node)
-        tiers = [
+        tiers: list[dict[str, Any]] = [
             {"up_to": 2 * GPU_HOUR, "price_pico": 10 * PICO},
             {"up_to": None, "price_pico": 6 * PICO},
         ]
         at["tiers"] = self.shaped(made, "A100", tiers, free=GPU_HOUR)
-        one = [{"up_to": None, "price_pico": 5 * PICO}]
+        one: list[dict[str, Any]] = [{"up_to": None, "price_pico": 5 * PICO}]
         at["free"] = self.shaped(made, "L4", one, free=GPU_HOUR)
         kind = {"account": ACCOUNT, "meter": "gpu.time", "model": "L4", "region": "-"}
         late = START_US + 20 * HOUR_US
@@ -107,7 +107,7 @@ class Pooled:
             (SMALL, MIXED, 21),
         ):
             pw.said(made, runtime, "stopped", end, node=node)
-        one = [{"up_to": None, "price_pico": PICO}]
+        one: list[dict[str, Any]] = [{"up_to": None, "price_pico": PICO}]
         first = {"book": "spring", "edition": 1, "entries": 1, "published_us": START_US}
         self.shaped(made, "T4", one, book="spring", edition=1, account="default")
         at["first edition"] = log.add(PRICEBOOK, "price.book_published", first)
