@@ -31,6 +31,8 @@ type Change = Callable[["Kept", random.Random], tuple[bytes, Where]]
 
 FINALIZED = "gpuaas.invoice.finalized.v1"
 PRICED = "gpuaas.price.entry_published.v1"
+AGREED = "gpuaas.price."
+NUMBERS = ("free", "divisor", "quantity", "price_pico", "entries", "from_us", "until_us")
 
 
 class Log:
@@ -233,6 +235,17 @@ def priced_otherwise(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
     return _said(kept, {entry["position"]: {**entry, "fact": fact}}), {"code": "checkpoint.root"}
 
 
+def agreed_otherwise(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
+    """A number of tiers, a commitment, an edition or a re-rating is another, and is hashed again; of a
+    proof without any: of a price.
+    """
+    entry = chance.choice([one for one in kept.entries if one["tag"].startswith(AGREED)])
+    fact = {**entry["fact"]}
+    name = chance.choice([name for name in NUMBERS if name in fact])
+    fact[name] += 1
+    return _said(kept, {entry["position"]: {**entry, "fact": fact}}), {"code": "checkpoint.root"}
+
+
 def _said(kept: Kept, changed: dict[int, dict[str, Any]], **more: bytes) -> bytes:
     items = [*kept.items]
     for position, entry in changed.items():
@@ -322,7 +335,7 @@ CHANGES: tuple[Change, ...] = (
     _flipped_member("invoice.json", {"code": "proof.file"}),
     _flipped_member("proof.json", {}), _flipped_member("checkpoint", {}),
     dropped, dropped_rehashed, dropped_proved, added_proved, repeated, swapped, shuffled,
-    priced_otherwise, used_otherwise, lines_moved, lines_moved_sealed, line_asked_otherwise,
+    priced_otherwise, agreed_otherwise, used_otherwise, lines_moved, lines_moved_sealed, line_asked_otherwise,
     of_another, with_an_entry_of_another,
 )  # fmt: skip
 

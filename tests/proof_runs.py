@@ -16,9 +16,12 @@ from gpuaas_verify.note import Vkey, parse_note
 from projections import billing_read
 from projections.proving import prove
 from projections.views import step
+from tests import proof_pools as pools
 from tests.bench.bench_log import fresh_database
+from tests.bundles import LOG_VKEY
 from tests.integration.replay_runs import Inputs, run
 from tests.proof_changes import Kept, Log, members_of, require_refused
+from tests.proof_world import proof, world
 
 _EVERY = 1_000
 
@@ -48,10 +51,27 @@ def proof_changes(inputs: Inputs, folder: Path, count: int, seed: int) -> Iterat
     vkey = Vkey.parse((out / "log.vkey").read_text().strip())
     size = parse_checkpoint(parse_note(members_of(small)["checkpoint"]).text).size
     log = Log(out / "bundle.tar", size)
-    kept = Kept(other, log, Kept(small, log))
+    traced = Kept(other, log, Kept(small, log))
+    pooled, its_key = pooled_kept(folder)
     verdicts: Counter[str] = Counter()
-    for number, said in enumerate(require_refused(kept, vkey, count, seed), 1):
-        verdicts[said.split(": ")[1]] += 1
-        if number % _EVERY == 0:
-            yield f"{number} changes of a proof of {len(kept.items)} entries refused"
+    number, shared = 0, count // 5
+    for kept, key, many in ((traced, vkey, count - shared), (pooled, its_key, shared)):
+        for said in require_refused(kept, key, many, seed):
+            number += 1
+            verdicts[said.split(": ")[1]] += 1
+            if number % _EVERY == 0:
+                yield f"{number} changes, the last of a proof of {len(kept.items)} entries, refused"
     yield f"{count} changes refused: {dict(verdicts)}"
+
+
+def pooled_kept(folder: Path) -> tuple[Kept, Vkey]:
+    """The proof of pools, commitments and re-ratings that is chosen by hand; beside it one of another
+    log.
+    """
+    made, plain = pools.pooled(), world()
+    logs = []
+    for number, one in enumerate((made, plain)):
+        bundle = folder / f"pooled-{number}.tar"
+        bundle.write_bytes(one.log.tar())
+        logs.append(Log(bundle, len(one.log.drafts)))
+    return Kept(pools.proof(made), logs[0], Kept(proof(plain), logs[1])), LOG_VKEY
