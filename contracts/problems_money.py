@@ -4,10 +4,12 @@ from typing import Final
 
 # code | status | title | remedy
 MONEY: Final = """\
+account.credit_invalid|400|Not terms of credit|Send a limit of 0 or more, reminders that rise, and a suspension before the stop.
 account.currency_invalid|400|Not a currency|Send an ISO 4217 code and its number of minor digits.
 account.exists|409|The account exists|Read it; an account's currency and zone never change.
 account.not_possible|409|Not possible for this account|Read its state and send what it allows.
 account.not_suspended|409|Not suspended for that|Read what it is suspended for.
+account.over_limit|402|The credit limit is exceeded|Pay what the facts say, or have the limit raised; what runs goes on.
 account.suspended|403|The account is suspended|Pay what the facts name, or ask support.
 account.terms_invalid|400|Not terms of an account|Send `prepaid` or `postpaid`.
 account.unknown|404|No such billing account|Check the id.

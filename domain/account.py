@@ -1,9 +1,9 @@
 """A billing account: one currency, one zone, and the contiguous numbering of its invoices.
 
-(none) -Open-> Billing -NumberInvoice | SetTax | SetTerms | Suspend | Resume-> Billing
+(none) -Open-> Billing -NumberInvoice | SetTax | SetTerms, and those of `credit`-> Billing
 """
 
-from typing import Final, assert_never
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -116,7 +116,7 @@ POSTPAID: Final = "postpaid"
 
 def decide(command: Command, state: State) -> list[Event]:
     """Raises DomainError `account.exists`, `account.unknown`, `account.currency_invalid`,
-    `account.terms_invalid`, `account.not_suspended`.
+    `account.terms_invalid`, and those of `credit.decide`.
     """
     match command, state:
         case Open(), Missing():
@@ -142,12 +142,19 @@ def decide(command: Command, state: State) -> list[Event]:
             ]
         case SetTerms(), Billing(terms=before):
             return _terms(command, before)
-        case ((credit.Suspend() | credit.Resume()), Billing()):
+        case (
+            (
+                credit.Suspend()
+                | credit.Resume()
+                | credit.SetCredit()
+                | credit.Observe()
+                | credit.Dun()
+            ),
+            Billing(),
+        ):
             return list(credit.decide(command, state.standing))
-        case ((SetTerms() | credit.Suspend() | credit.Resume()), _):
-            raise DomainError("account.unknown", "no such billing account")
         case _:
-            raise DomainError("account.not_possible", "no such step")
+            raise DomainError("account.unknown", "no such billing account")
 
 
 def _terms(command: SetTerms, before: TermsSet | None) -> list[Event]:
@@ -183,11 +190,9 @@ def evolve(state: State, event: Event) -> State:
         case TermsSet():
             assert isinstance(state, Billing)
             return replace(state, terms=event)
-        case credit.Suspended() | credit.Resumed():
+        case _:
             assert isinstance(state, Billing)
             return replace(state, standing=credit.evolve(state.standing, event))
-        case _:
-            assert_never(event)
 
 
 DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

@@ -20,7 +20,10 @@ class Effect(Struct, frozen=True):
     waits: str
 
 
-STATES: Final = ("active", "low balance", "zero balance", "suspended", "closing", "closed")
+STATES: Final = (
+    *("active", "low balance", "zero balance", "over limit", "overdue", "long overdue"),
+    *("suspended", "closing", "closed"),
+)
 OBJECTS: Final = (
     "running runtime",
     "stopped runtime",
@@ -36,6 +39,8 @@ OBJECTS: Final = (
 )
 
 # state | object | effect | notice | price | waits for
+# over limit and (long) overdue (of an account that pays afterwards; one that is suspended is as an
+# overdue one): `placing.affordable` and `dunning`;
 # active and suspended: `organization`, `placing.standing`, the gateway's `Doors`, terminals' watch;
 # closing and closed: those and `closing`; low and zero balance (of a prepaid account):
 # `launch.admit`, `together.reserve` and `funding.renew`, with the hold of each lease; `storage` and
@@ -74,6 +79,39 @@ zero balance|network|goes on|none|0|
 zero balance|API write|nothing new|none|0|
 zero balance|API read|allowed|none|0|
 zero balance|invoice|goes on|none|0|
+over limit|running runtime|goes on|an over-limit fact|gpu.time|
+over limit|stopped runtime|kept as a record|none|0|
+over limit|volume|locked|an over-limit fact|storage.capacity|
+over limit|snapshot|goes on|none|0|
+over limit|reservation|goes on|none|0|
+over limit|terminal or SSH|goes on|none|0|
+over limit|route of an app|goes on|none|0|
+over limit|network|goes on|none|0|
+over limit|API write|nothing new|none|0|
+over limit|API read|allowed|none|0|
+over limit|invoice|goes on|none|0|
+overdue|running runtime|goes on|reminders, as facts|gpu.time|
+overdue|stopped runtime|kept as a record|none|0|
+overdue|volume|locked|reminders, as facts|storage.capacity|
+overdue|snapshot|goes on|none|0|
+overdue|reservation|goes on|none|0|
+overdue|terminal or SSH|goes on|none|0|
+overdue|route of an app|goes on|none|0|
+overdue|network|goes on|none|0|
+overdue|API write|nothing new|none|0|
+overdue|API read|allowed|none|0|
+overdue|invoice|goes on|none|0|
+long overdue|running runtime|told to stop|reminders, as facts|gpu.time|
+long overdue|stopped runtime|kept as a record|none|0|
+long overdue|volume|locked|reminders, as facts|storage.capacity|
+long overdue|snapshot|goes on|none|0|
+long overdue|reservation|goes on|none|0|
+long overdue|terminal or SSH|ends with its runtime|none|0|
+long overdue|route of an app|ends with its runtime|none|0|
+long overdue|network|goes on|none|0|
+long overdue|API write|nothing new|none|0|
+long overdue|API read|allowed|none|0|
+long overdue|invoice|goes on|none|0|
 suspended|running runtime|goes on|none|gpu.time|
 suspended|stopped runtime|kept as a record|none|0|
 suspended|volume|locked|none|storage.capacity|

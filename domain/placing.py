@@ -232,7 +232,7 @@ def project_of(state: AdmissionState, organization_id: str, project: str, now_us
 def affordable(state: AdmissionState, project: Project, project_id: str, now_us: int) -> None:
     """Nothing when neither its account nor a budget forbids that something new begins there.
 
-    Raises: DomainError `account.suspended`, `budget.exhausted`.
+    Raises: DomainError `account.suspended`, `account.over_limit`, `budget.exhausted`.
     """
     state.purses.standing(project.account)
     told = state.budgets.get(budget.budget_stream(project.organization))

@@ -88,7 +88,7 @@ class Purses:
 
     def standing(self, account_id: str) -> None:
         """Nothing for an account that may begin something new. Raises: DomainError
-        `account.suspended`.
+        `account.suspended`, `account.over_limit`.
         """
         error = credit.barring(self.credit.get(account_id, credit.Credit()))
         if error is not None:

@@ -1,11 +1,13 @@
 """What money facts leave to be done: periods to open and close, invoices to write and issue."""
 
-from typing import Final
+from typing import Final, get_args
 
 from msgspec import Struct
 
 from domain import account, credit, invoice, period, seller
 from projections.entries import Entry
+
+_NOTED: Final = (account.TermsSet, *get_args(credit.Event.__value__))
 
 
 class OpenPeriod(Struct, frozen=True):
@@ -59,6 +61,10 @@ class Due(Struct, frozen=True):
     closed: int
 
 
+CREDIT: Final = (
+    *("suspended", "resumed", "credit_set", "over_limit", "within_limit", "dunned"),
+    "dunning_ended",
+)
 TAGS: Final = frozenset(
     f"gpuaas.{name}.v1"
     for name in (
@@ -74,8 +80,7 @@ TAGS: Final = frozenset(
         "invoice.paid",
         "invoice.payment_returned",
         "invoice.refunded",
-        "account.suspended",
-        "account.resumed",
+        *(f"account.{name}" for name in CREDIT),
         "seller.registered",
         "seller.rate_set",
         "seller.invoiced",
@@ -126,7 +131,7 @@ class Duties:
                 self.to_credit[fact.credit_note] = ToCredit(entry.stream, entry.org, fact)
             case invoice.Credited():
                 self.to_credit.pop(fact.credit_note, None)
-            case account.TermsSet() | credit.Suspended() | credit.Resumed() if billed is not None:
+            case _ if billed is not None and isinstance(fact, _NOTED):
                 billed.version = entry.version
             case period.Opened():
                 self.running[entry.stream] = OpenPeriod(

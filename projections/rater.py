@@ -17,7 +17,7 @@ from evidence.append import Append, Bulk, Write
 from evidence.log import EventLog
 from evidence.reader import decode_entry, read_rows
 from gpuaas_verify.merkle import leaf_hash, root_hash
-from projections import budgeting, duties, losses, sources
+from projections import budgeting, dunning, duties, losses, sources
 from projections.entries import envelope, fact_of
 from projections.views import read
 
@@ -75,7 +75,7 @@ RATED: Final = _RATED | {
     "gpuaas.price.entry_published.v2",
     "gpuaas.price.rerating_decided.v2",
 }
-_READ: Final = RATED | losses.TAGS | sources.TAGS | budgeting.TAGS
+_READ: Final = RATED | losses.TAGS | sources.TAGS | budgeting.TAGS | dunning.TAGS
 _LAST: Final = """
 SELECT position, version, entry FROM log.entry WHERE stream = %(stream)s
 ORDER BY version DESC LIMIT 1
@@ -115,6 +115,7 @@ class Rater:
         self.losses = losses.Losses()
         self.sources = sources.Sources()
         self.spending = budgeting.Spending()
+        self.dunning = dunning.Dunning()
         self.at = 0
         self._conn = conn
         self._log = log
@@ -167,6 +168,8 @@ class Rater:
             self.sources.apply(entry, fact)
         if fact is not None and entry.tag in budgeting.TAGS:
             self.spending.apply(entry, fact)
+        if fact is not None and entry.tag in dunning.TAGS:
+            self.dunning.apply(entry, fact)
         if fact is not None and entry.tag in RATED:
             intervals, transfers = self._rated(position, entry.stream, fact)
             self.duties.apply(entry, fact)

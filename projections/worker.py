@@ -18,6 +18,7 @@ from evidence.storage import Storage
 from projections import live, publisher, runner
 from projections.budgeting import tell_due
 from projections.crediting import credit_due
+from projections.dunning import dun_due
 from projections.entries import envelope, fact_of
 from projections.invoicing import finalize_due
 from projections.losses import propose_due
@@ -140,9 +141,9 @@ async def react(
                 busy = await _once(rater, log, storage, now_us(), grace_us)
                 if settle is not None:
                     busy = bool(await settle_due(rater, settle)) or busy
-                busy = (
-                    bool(await tell_due(log, rater.spending, rater.books, conn, now_us())) or busy
-                )
+                told = await tell_due(log, rater.spending, rater.books, conn, now_us())
+                told += await dun_due(log, rater.dunning, rater.duties, rater.books, now_us())
+                busy = bool(told) or busy
             except DomainError as error:
                 live.report_component(conn, "rater", False, str(error), now_us())
                 if error.code not in PASSING:

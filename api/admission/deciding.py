@@ -15,6 +15,7 @@ from api.admission.wire import (
     KeepAsk,
     LaunchAsk,
     LimitAsk,
+    OverdueAsk,
     OverspentAsk,
     ReclaimAsk,
     RenewAsk,
@@ -30,6 +31,7 @@ from domain import (
     budget,
     budgeting,
     closing,
+    dunning,
     funding,
     holding,
     keeping,
@@ -75,6 +77,9 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
         case OverspentAsk(runtime=spending):
             emits = budgeting.stop(state, spending, ask.now_us)
             reads = _budgeted(state, spending)
+        case OverdueAsk(runtime=unpaid):
+            reads = _at(state, dunning.payer_of(state, unpaid))
+            emits = dunning.stop(state, unpaid, ask.now_us)
         case GrowAsk(wanted=larger):
             emits = storage.grow(state, larger)
             reads = _grown(state, larger.organization, larger.volume)

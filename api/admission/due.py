@@ -8,12 +8,13 @@ from api.admission.wire import (
     ClosingAsk,
     ExpireAsk,
     KeepAsk,
+    OverdueAsk,
     OverspentAsk,
     ReclaimAsk,
     UnclaimAsk,
     UnreserveAsk,
 )
-from domain import budgeting, closing, funding, locking, together
+from domain import budgeting, closing, dunning, funding, locking, together
 from domain.admission import AdmissionState
 from domain.lending_facts import Unclaim
 from domain.purses import wallet_stream
@@ -38,6 +39,10 @@ def due(state: AdmissionState, now: int) -> list[Ask]:
     asks += [
         OverspentAsk(name, now, ACTOR, _cause("gpuaas-budget/1", name))
         for name in budgeting.due_stops(state, now)
+    ]
+    asks += [
+        OverdueAsk(name, now, ACTOR, _cause("gpuaas-overdue/1", name))
+        for name in dunning.due_stops(state)
     ]
     asks += [
         ExpireAsk(name, now, ACTOR, _cause("gpuaas-credit/1", name, str(state.version(name))))

@@ -112,6 +112,15 @@ class OverspentAsk(Struct, frozen=True, tag="overspent"):
     cause: str
 
 
+class OverdueAsk(Struct, frozen=True, tag="overdue"):
+    """Tell a runtime to stop whose account has not paid for so long."""
+
+    runtime: str
+    now_us: int
+    actor: str
+    cause: str
+
+
 class BlockAsk(Struct, frozen=True, tag="block"):
     """Admit all of these runtimes or none, as the block of this new id."""
 
@@ -255,7 +264,7 @@ type Ask = (
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
     | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk | KeepAsk
-    | GiveBackAsk
+    | GiveBackAsk | OverdueAsk
 )  # fmt: skip
 type Question = CapacityAsk | ExplainAsk | PurseAsk
 
@@ -283,7 +292,7 @@ _DECODE: Final = msgspec.json.Decoder(
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
     | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk | KeepAsk
-    | GiveBackAsk | CapacityAsk | ExplainAsk | PurseAsk
+    | GiveBackAsk | OverdueAsk | CapacityAsk | ExplainAsk | PurseAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode
 

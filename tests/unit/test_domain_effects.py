@@ -12,6 +12,8 @@ from api.terminal.watch import ends_by
 from domain import (
     account,
     closing,
+    credit,
+    dunning,
     network,
     organization,
     period,
@@ -30,7 +32,7 @@ from projections.duties import Duties
 from projections.entries import Entry
 from tests.museum.house import DAY, SECOND, USD
 from tests.property.books_history import stream
-from tests.unit.domain_world import NAME, ORG, PROJECT, World, launch, word
+from tests.unit.domain_world import ACCOUNT, NAME, ORG, PROJECT, World, launch, word
 from tests.unit.test_domain_volume import FORMATTED
 from tests.unit.test_gateway_doors import HERE, LIVE, NOW, RUNTIME, doors
 from tests.wallet_world import PrepaidHouse, wallet_stream
@@ -296,9 +298,50 @@ def empty() -> Stand:
     return stand
 
 
+class Owing(Stand):
+    """An account that pays afterwards, and does not; an account that is suspended is as overdue."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__("active")
+        terms = credit.CreditSet(5, 14, (), 1, 2, 10)
+        steps = {
+            "over limit": [],
+            "overdue": ["suspended"],
+            "long overdue": ["suspended", "stopped"],
+        }
+        late = [
+            credit.Dunned("invoice-1", step, days, 0, 7, 10**12)
+            for days, step in enumerate(steps[state], 1)
+        ]
+        over = [] if late else [credit.OverLimit(5, 6, 11)]
+        self.world.say(ACCOUNT, terms, *over, *late)
+        for name in dunning.due_stops(self.state):
+            assert dunning.stop(self.state, name, 10**12)
+
+    def allows(self, act: Callable[[], object]) -> bool:
+        """Whether it is not refused for what the account owes."""
+        try:
+            return super().allows(act)
+        except DomainError as error:
+            if error.code not in {"account.over_limit", "account.suspended"}:
+                raise
+            return False
+
+
 def stand(state: str) -> Stand:
     balances = {"low balance": low, "zero balance": empty}
+    if state in {"over limit", "overdue", "long overdue"}:
+        return Owing(state)
     return balances[state]() if state in balances else Stand(state)
+
+
+def test_an_account_that_is_suspended_is_as_an_overdue_one() -> None:
+    """Whatever it was suspended for: nothing new, and what runs goes on."""
+    other = Stand("active")
+    other.world.say(ACCOUNT, credit.Suspended("grant-1", "chargeback", 10))
+    with pytest.raises(DomainError, match=r"account\.suspended"):
+        other.new()
+    assert other.running_runtime() == "goes on"
 
 
 ASKED: dict[str, Callable[[Stand], str]] = {

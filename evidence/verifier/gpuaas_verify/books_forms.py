@@ -21,6 +21,19 @@ CREDIT: dict[str, Shape] = {
         ("gpuaas.account.suspended.v1", "gpuaas.account.resumed.v1"),
         shaped("decided_us", "about reason decided_us"),
     ),
+    "gpuaas.account.credit_set.v1": shaped(
+        "limit_pico due_days suspend_days stop_days decided_us",
+        "limit_pico due_days remind_days suspend_days stop_days decided_us",
+        remind_days=LIST,
+    ),
+    **dict.fromkeys(
+        ("gpuaas.account.over_limit.v1", "gpuaas.account.within_limit.v1"),
+        shaped("limit_pico used_pico decided_us", "limit_pico used_pico decided_us"),
+    ),
+    "gpuaas.account.dunned.v1": shaped(
+        "days due_us due_minor decided_us", "invoice step days due_us due_minor decided_us"
+    ),
+    "gpuaas.account.dunning_ended.v1": shaped("decided_us", "invoice decided_us"),
     "gpuaas.wallet.credit_charged_back.v1": shaped(
         "amount_pico taken_pico decided_us balance_pico held_pico",
         "grant amount_pico taken_pico reference decided_us balance_pico held_pico",

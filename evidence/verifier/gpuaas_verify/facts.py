@@ -54,6 +54,12 @@ account.invoiced.v1      account       invoice$ sequence
 account.terms_set.v1     account       terms$ credit_limit_pico decided_us
 account.suspended.v1     account       about$ reason$ decided_us
 account.resumed.v1       account       about$ reason$ decided_us
+account.credit_set.v1    account       limit_pico due_days remind_days[n suspend_days stop_days \
+ decided_us
+account.over_limit.v1    account       limit_pico used_pico decided_us
+account.within_limit.v1  account       limit_pico used_pico decided_us
+account.dunned.v1        account       invoice$ step$ days due_us due_minor decided_us
+account.dunning_ended.v1 account       invoice$ decided_us
 period.opened.v1         period        account$ sequence start_us end_us zone$ tzdata$ opened_us
 period.sources_missing.v1 period       sources[s decided_us
 period.closed.v1         period        account$ start_us end_us closed_us
