@@ -113,6 +113,11 @@ FROM views.node_reach r WHERE r.to_position IS NULL AND NOT r.reachable ORDER BY
 _FROZEN: Final = """
 SELECT wallet FROM views.wallet WHERE to_position IS NULL AND frozen ORDER BY wallet LIMIT 10
 """
+# Another one: time of closed periods that is not charged once (projections/tripwire.py).
+_TWICE: Final = """
+SELECT account, min(resource) FROM live.charged_span WHERE frozen
+GROUP BY account ORDER BY account LIMIT 10
+"""
 
 
 def readiness(
@@ -135,6 +140,9 @@ def readiness(
     lag = 0 if place.oldest_us is None else max(0, now_us - place.oldest_us)
     reasons = _reasons(components, expected, now_us)
     reasons += [f"{name} is below zero: it is frozen" for (name,) in conn.execute(_FROZEN)]
+    reasons += [
+        f"{name} is charged twice for {what}: frozen" for name, what in conn.execute(_TWICE)
+    ]
     if lag > LAG_LIMIT_US:
         behind = place.log_size - place.applied
         reasons.append(f"the views are {behind} entries and {lag // SECOND_US} s behind the log")

@@ -25,6 +25,7 @@ from projections.losses import propose_due
 from projections.periods import GRACE_US, keep_periods
 from projections.rater import Rater
 from projections.settling import Settle, settle_due
+from projections.tripwire import Wire, freeze_due
 from projections.views import read
 
 HEAD: Final = "gpuaas.v1.log.head"
@@ -135,7 +136,7 @@ async def react(
     """Rating, periods and invoices until the bell stops; says `rater` is ok, or why not."""
     reported, sealed = float("-inf"), -1
     with psycopg.connect(app_url, autocommit=True) as conn:
-        rater = Rater(conn, log)
+        rater, wire = Rater(conn, log), Wire()
         while not bell.stopping:
             try:
                 busy = await _once(rater, log, storage, now_us(), grace_us)
@@ -143,6 +144,7 @@ async def react(
                     busy = bool(await settle_due(rater, settle)) or busy
                 told = await tell_due(log, rater.spending, rater.books, conn, now_us())
                 told += await dun_due(log, rater.dunning, rater.duties, rater.books, now_us())
+                told += await freeze_due(log, wire, conn, rater, now_us())
                 busy = bool(told) or busy
             except DomainError as error:
                 live.report_component(conn, "rater", False, str(error), now_us())
