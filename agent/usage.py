@@ -129,7 +129,7 @@ class Usage:
         if row is None:
             return 0
         begun, ahead_us = 0, int(row[1]) - int(row[0])
-        closing_us = self._closing(now_us)
+        hour_us = self._settled_hour(now_us)
         for one in seen:
             total, last = one.counted.sent_bytes, self._last(one.allocation)
             if last is None:
@@ -138,7 +138,7 @@ class Usage:
                     last = (0, now_us)
                 else:
                     continue
-            closes = last[1] + ahead_us < closing_us
+            closes = last[1] + ahead_us < hour_us and one.state not in _OVER
             if not closes and (total == last[0] or not self._due(one, last[1], now_us)):
                 continue
             # A counter that shows less was begun anew: all that it shows has come since.
@@ -166,12 +166,13 @@ class Usage:
         """That nothing more comes of an hour that is over: once all of it is sealed, and only where
         something ever was. After `read` at the same instant.
         """
-        closing_us = self._closing(now_us)
-        left = self._store.conn.execute(_LEFT, {"until_us": closing_us}).fetchone()
-        if not closing_us or left is not None:
+        hour_us = self._settled_hour(now_us)
+        told = self._store.conn.execute(_TOLD).fetchone()
+        left = self._store.conn.execute(_LEFT, {"until_us": hour_us}).fetchone()
+        if told is None or hour_us <= int(told[0]) or left is not None:
             return None
-        self._telling_us = closing_us
-        return self._reporter().complete(closing_us)
+        self._telling_us = hour_us
+        return self._reporter().complete(hour_us)
 
     def obey(self, answer: usage.Answer, now_us: int) -> bool:
         """True when something else is to be sent now. The answer's signature was checked.
@@ -280,11 +281,9 @@ class Usage:
         with self._store.transaction() as conn:
             conn.execute(_TELL, {"until_us": until_us})
 
-    def _closing(self, now_us: int) -> int:
-        """The end of the last hour that is settled, if that is not told yet; else 0."""
-        row = self._store.conn.execute(_TOLD).fetchone()
-        hour_us = (self._instant(now_us) - _SETTLED_US) // _HOUR_US * _HOUR_US
-        return hour_us if row is not None and hour_us > int(row[0]) else 0
+    def _settled_hour(self, now_us: int) -> int:
+        """The end of the last hour of which counters show everything by now."""
+        return (self._instant(now_us) - _SETTLED_US) // _HOUR_US * _HOUR_US
 
     def _instant(self, now_us: int) -> int:
         row = self._store.conn.execute(_ANCHOR, {"boot": self._boot}).fetchone()

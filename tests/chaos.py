@@ -13,6 +13,8 @@
 - `purses`: living stacks of prepaid accounts, thirty seconds of kills each
 - `wallets`: prepaid accounts in the pure simulator, with credit for some twenty hours each
 - `trace`: the whole trace under three price books, every line against the oracle
+- `seeds`: of duplicates, reorder, crashes and clocks on a 300-task slice, then a few of the whole
+  trace
 - `prices`: accounts of 24 closed months of late, voided and re-priced use, against the oracle
 - `schedules`: of leases, epochs and fences in the pure simulator
 - `softdog`: the node's watchdog on a user-mode Linux that the kernel resets (Debian:
@@ -52,6 +54,8 @@ from tests.netns_world import machines_hold
 from tests.proof_runs import proof_changes
 from tests.property.price_world import repriced
 from tests.quota_crowd import crowded, require_held
+from tests.seed_runs import agreed, told
+from tests.skew import compiled
 from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
 from tests.trace_books import BOOKS, require_the_oracles
@@ -63,6 +67,7 @@ _KILLS, _SCREENS, _ROUNDS = 12, 50, 20
 _PIECE, _SEEDS, _SIDE_BY_SIDE = 500, 20, 4
 _TURNS = 100_000
 _WORLD = 250
+_TOLD = 25
 
 
 def main(arguments: list[str]) -> int:
@@ -197,6 +202,20 @@ def trace(_folder: Path, count: int, _first: int) -> Iterator[str]:
             yield f"{tasks} {name}: {lines} lines of {len(whole.tasks)} tasks are the oracle's"
 
 
+def seeds(folder: Path, count: int, first: int) -> Iterator[str]:
+    """In processes of 25, on all cores; then each price book on the whole trace, twice."""
+    library, shared = compiled(folder), _shared()
+    starts = range(first, first + count, _TOLD)
+    sizes = [min(_TOLD, first + count - at) for at in starts]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        every = pool.map(lambda at, size: told(library, shared, at, size), starts, sizes)
+        found = agreed(list(every))
+        yield f"{count} seeds of {TASKS} tasks agree: {found}"
+        whole = range(first, first + 2 * len(BOOKS))
+        every = pool.map(lambda at: told(library, shared, at, 1, "whole"), whole)
+        yield f"{len(whole)} seeds of the whole trace agree: {agreed(list(every))}"
+
+
 def schedules(_folder: Path, count: int, first: int) -> Iterator[str]:
     """On all cores; a line each ten thousand or so, the sums at the end."""
     sums: Counter[str] = Counter()
@@ -237,6 +256,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "purses": (purses, 20),
     "wallets": (wallets, 10_000),
     "trace": (trace, len(BOOKS)),
+    "seeds": (seeds, 1_000),
     "prices": (prices, 2_000),
     "schedules": (schedules, 1_000_000),
     "softdog": (softdog, 1),
