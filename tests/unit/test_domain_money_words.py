@@ -4,21 +4,25 @@ People read the sentence, programs the code, both the numbers; and edges that no
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
-from domain import invoice, rating, runtime
+from domain import invoice, meter, pricebook, project, rating, runtime, seller
 from domain.cover import per_hour
 from domain.crediting import Left, Part
 from domain.decider import fold
 from domain.errors import DomainError
+from domain.ledger import Ledger
+from domain.period import FIRST_US
+from domain.reading import Reading
 from domain.tariff import Price
 from domain.taxed import read_taxed_file, taxed_file
 from domain.taxing import Taxes
 from domain.words import Private
-from tests.property.books_history import HOUR_US, stream
-from tests.property.tax_history import MONTH, SELLER, TaxWorld
+from tests.property.books_history import HOUR_US, ORG, History, stream
+from tests.property.tax_history import MONTH, PARTY, SELLER, TaxWorld
 
 WHO = Private("a" * 64)
 NOWHERE = stream("invoice", 99)
@@ -66,7 +70,7 @@ def test_what_an_invoice_says_when_it_refuses() -> None:
         {},
     )
     for command in (credit, order, invoice.Issue(1), invoice.Pay(1, WHO, 6, 7)):
-        said = word(lambda command=command: invoice.decide(command, invoice.Missing()))  # type: ignore[misc]
+        said = word(partial(invoice.decide, command, invoice.Missing()))
         assert said == ("invoice.unknown", "no such invoice", {})
     assert isinstance(done, invoice.TaxedFinalized)
     taxed = left._draft
@@ -76,7 +80,7 @@ def test_what_an_invoice_says_when_it_refuses() -> None:
     for of in (state, decided(invoice.Issue(5), state)):
         assert invoice.decide(again, of) == []
         for wrong in (other, renamed):
-            said = word(lambda wrong=wrong, of=of: invoice.decide(wrong, of))  # type: ignore[misc]
+            said = word(partial(invoice.decide, wrong, of))
             assert said == ("invoice.exists", "a final invoice never changes", {})
 
 
@@ -96,17 +100,17 @@ def test_what_is_left_of_an_invoice_says_when_it_refuses() -> None:
     """Line, what is left, and the smallest step: nothing is taken."""
     _, name, _, left = sold()
     for line in (-1, 1):
-        assert word(lambda line=line: left.take((Part(line, 1),), "x")) == (  # type: ignore[misc]
+        assert word(partial(left.take, (Part(line, 1),), "x")) == (
             *("credit.unknown_line", "the invoice has no such line"),
             {"line": line},
         )
     for minor in (0, 201, -1):
-        assert word(lambda minor=minor: left.take((Part(0, minor),), "x")) == (  # type: ignore[misc]
+        assert word(partial(left.take, (Part(0, minor),), "x")) == (
             *("credit.exceeds", "not as much is left of that line"),
             {"line": 0, "left_minor": 200, "step_minor": 1},
         )
     for parts in ((Part(0, 1), Part(0, 1)), tuple(Part(at, 1) for at in range(501))):
-        assert word(lambda parts=parts: left.take(parts, "x")) == (  # type: ignore[misc]
+        assert word(partial(left.take, parts, "x")) == (
             *("credit.too_many", "at most 500 lines, each once, in order"),
             {},
         )
@@ -126,7 +130,7 @@ def test_a_line_below_zero_is_credited_down_to_all_of_it() -> None:
     world.overcharge()
     left = world.drafts[world.invoice(1)]
     for minor in (0, 1, -201):
-        assert word(lambda minor=minor: left.take((Part(0, minor),), "x")) == (  # type: ignore[misc]
+        assert word(partial(left.take, (Part(0, minor),), "x")) == (
             *("credit.exceeds", "not as much is left of that line"),
             {"line": 0, "left_minor": -200, "step_minor": 1},
         )
@@ -181,11 +185,12 @@ def test_no_invoice_but_the_one_that_is_booked() -> None:
         one for one in world.history.facts if isinstance(one[2], invoice.TaxedFinalized)
     ]
     draft = world.drafts[name]._draft
-    taxes, ledger = Taxes(), rating.Books()
+    assert isinstance(fact, invoice.TaxedFinalized)
+    taxes, ledger = Taxes(), Ledger(fact.account, "EUR", {})
     for field in ("account", "seller", "total_pico", "net_minor", "tax_minor", "line_count"):
         old = getattr(fact, field)
         of = replace(fact, **{field: f"{old}x" if isinstance(old, str) else old + 1})
-        assert word(lambda of=of: taxes.finalized(9, name, of, draft, ledger)) == (  # type: ignore[misc, arg-type]
+        assert word(partial(taxes.finalized, 9, name, of, draft, ledger)) == (
             *("rating.invoice_differs", f"{name} differs from what is booked"),
             {},
         )
@@ -226,3 +231,104 @@ def test_the_file_of_an_invoice_is_read_back_as_it_was() -> None:
     _, _, _, left = sold()
     draft = left._draft
     assert read_taxed_file(taxed_file(draft, "ACME-000001")) == ("ACME-000001", draft)
+
+
+def test_a_rate_holds_from_its_first_microsecond() -> None:
+    """One that begins with the last microsecond of the period is that of its lines; one that begins
+    with its end is not; a meter's own rate is that of its sku.
+    """
+    for begins, bp in ((MONTH - 1, 1600), (MONTH, 1900)):
+        world = TaxWorld()
+        world.rate("standard", "DE", "gpu.time", "S", 1600, "", begins)
+        world.taxed()
+        world.use(0, 2 * HOUR_US)
+        [line] = world.drafts[world.invoice()].copy().take((), "void").lines
+        assert line.rate_bp == bp
+
+
+def test_the_minor_unit_that_is_over_goes_to_the_largest_remainder() -> None:
+    """1.006 and 5.004 are 6.01 together: the smaller line shows 1.01."""
+    world = TaxWorld()
+    world.taxed()
+    world.use(0, 1_006 * HOUR_US // 1_000, project=1)
+    world.use(0, 5_004 * HOUR_US // 1_000, project=2)
+    lines = world.drafts[world.invoice()].copy().take((), "void").lines
+    assert sorted(line.amount_minor for line in lines) == [101, 500]
+
+
+def test_an_invoice_is_of_a_period_that_is_over_once() -> None:
+    """Neither before its close nor a second time."""
+    world, name, _, _ = sold()
+    [(_, _, fact)] = [
+        one for one in world.history.facts if isinstance(one[2], invoice.TaxedFinalized)
+    ]
+    early = replace(fact, period=world.periods[1])
+    for of in (fact, early):
+        assert word(partial(world.books.apply, 99, name, of)) == (
+            *("rating.invoice_order", f"{name}: not closed, or invoiced twice"),
+            {},
+        )
+
+
+def test_a_credit_note_needs_a_period_that_is_open() -> None:
+    """As a payment does."""
+    world, name, _, _ = sold()
+    for number in (1, 2):
+        start = number * MONTH
+        world.history.close(world.owner, world.periods[number], start, start + MONTH)
+    world.credit(name)
+    assert word(world.catch_up) == ("rating.no_period", f"no open period books {name}", {})
+
+
+def test_what_the_books_say_of_a_seller_or_a_rate_that_is_not_there() -> None:
+    """Neither can be in a log that deciders wrote."""
+    books = rating.Books()
+    rate = seller.RateSet(*("standard", "DE", "*", "S", 1900, "", FIRST_US, 0))
+    assert word(lambda: books.apply(0, SELLER, rate)) == ("rating.tax", f"no seller {SELLER}", {})
+    world = TaxWorld()
+    world.taxed("standard", "FR")
+    world.use(0, HOUR_US)
+    world.history.close(world.owner, world.periods[0], 0, MONTH)
+    world.catch_up()
+    assert word(lambda: world.books.taxed_invoice_of(world.periods[0])) == (
+        *("rating.tax", "no rate for standard in FR"),
+        {},
+    )
+
+
+def test_readings_are_charged_to_a_runtimes_project_or_to_the_project_itself() -> None:
+    """Only what is read of a SIMULATED runtime makes an invoice SIMULATED; prices of the account go
+    first; what nothing prices is refused by name.
+    """
+    for simulated in (False, True):
+        world = History()
+        owner = world.account(1)
+        first = world.period(owner, 1, 1, 0, MONTH)
+        world.period(owner, 2, 2, MONTH, 2 * MONTH)
+        node = world.node(1, "T4", simulated=simulated)
+        one = world.start(1, owner, node, 0, project=5)
+        counted = meter.ReadingsRegistered("tok", "token", 1, "sum", ("model",), 0)
+        world.add(stream("meter", 9), counted)
+        paying = project.Created(ORG, stream("department", 1), owner, PARTY, 0)
+        world.add(stream("project", 6), paying)
+        for whose, pico in (("default", 3), (owner, 2)):
+            entry = pricebook.EntryPublished(whose, "tok", "m", "-", "read", "USD", 0, 0, pico, 1)
+            world.add(stream("pricebook", 1), entry)
+        books = rating.Books()
+        for at, (where, _, fact) in enumerate(world.facts):
+            books.apply(at, where, fact)
+        said = Reading("source", 1, 1, "tok", one, "model=m", 5, 5, 7, "", "")
+        rows, moved = books.read(50, [said, replace(said, resource=stream("project", 6))])
+        assert [(row.resource, row.line_amount_pico) for row in rows] == [
+            (one, 14),
+            (stream("project", 6), 14),
+        ]
+        assert [each.amount_pico for each in moved] == [14, 14]
+        draft = books.invoice_of(first)
+        assert [line.project for line in draft.lines] == [stream("project", n) for n in (5, 6)]
+        assert draft.simulated is simulated
+        missing = [replace(said, dimensions="model=other")]
+        assert word(partial(books.read, 51, missing)) == (
+            *("rating.no_price", f"nothing prices {one} at 5"),
+            {},
+        )
