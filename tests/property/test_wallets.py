@@ -15,14 +15,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from domain import funding, launch, runtime, storage, volume, wallet, wallet_facts
+from domain import account, credit, funding, launch, runtime, storage, volume, wallet, wallet_facts
 from domain.admission import AdmissionState
-from domain.decider import Emit
+from domain.decider import Emit, fold
 from domain.errors import DomainError
 from domain.wallet_facts import (
+    ArrearsMet,
     ChargeRecovered,
+    CreditChargedBack,
     CreditExpired,
     CreditGranted,
+    CreditRefunded,
     HoldCaptured,
     HoldExpired,
     HoldPlaced,
@@ -39,6 +42,7 @@ from tests.wallet_world import PrepaidHouse, wallet_stream
 
 LIVE = runtime.Placed | runtime.Booting | runtime.Running | runtime.Impaired | runtime.Ending
 seconds = st.integers(1, 400)
+BARRED = "account.suspended"
 
 
 class Purses(RuleBasedStateMachine):
@@ -54,6 +58,7 @@ class Purses(RuleBasedStateMachine):
         self.machines = [self.house.machine(number, "T4", gpus=3) for number in (1, 2)]
         self.skew: dict[str, int] = dict.fromkeys(self.machines, 0)
         self.closed: set[str] = set()
+        self.returned = 0
         self.house.meter_storage(USD // 100)
         for one in self.us:
             self.house.prepay(one)
@@ -89,7 +94,7 @@ class Purses(RuleBasedStateMachine):
         wanted = self.house.wish(us, milli, at=self.now)
         emits, refused = self.tried(lambda: launch.admit(self.house.state, wanted))
         if refused is not None:
-            assert refused.code in {"wallet.insufficient", "capacity.none_fits"}
+            assert refused.code in {"wallet.insufficient", "capacity.none_fits", BARRED}
             if refused.code == "wallet.insufficient":
                 facts: dict[str, Any] = dict(refused.facts)
                 assert facts["available_pico"] == before < facts["needed_pico"]
@@ -244,7 +249,7 @@ class Purses(RuleBasedStateMachine):
         try:
             self.house.store(us, mib, at=self.now)
         except DomainError as error:
-            if error.code != "wallet.insufficient":
+            if error.code not in {"wallet.insufficient", BARRED}:
                 raise
             assert self.seen(us) == before
 
@@ -275,8 +280,43 @@ class Purses(RuleBasedStateMachine):
                 us = next(one for one in self.us if one.account == held.created.account)
                 more = held.size_mib + 64
                 _, refused = self.tried(lambda: self.house.grow(us, name, more, self.now))
-                codes = {"wallet.insufficient", "volume.locked", "volume.not_ready"}
+                codes = {"wallet.insufficient", "volume.locked", "volume.not_ready", BARRED}
                 assert refused is None or refused.code in codes
+
+    @rule(
+        which=st.integers(0, 1), pick=st.integers(0, 5), taken=st.booleans(), part=st.integers(0, 3)
+    )
+    def gives_back(self, which: int, pick: int, taken: bool, part: int) -> None:
+        """A payment taken back by the payer's bank, or refunded: all of it that may, or a part."""
+        us = self.us[which]
+        purse = self.house.wallet(us)
+        paid = [one for one in purse.references.values() if one.bucket == "paid"]
+        if not paid:
+            return
+        payment = paid[pick % len(paid)]
+        self.returned += 1
+        pico = payment.amount_pico * part // 3
+        command = wallet.GiveBack(payment.reference, pico, f"c{self.returned}", self.now)
+        before = (self.seen(us), purse.arrears_pico)
+        of = (self.house.state, us.organization, us.account, command)
+        emits, refused = self.tried(lambda: funding.give_back(*of, taken=taken))
+        if refused is not None:
+            assert refused.code in {"wallet.not_returnable", "wallet.arrears"}
+            return
+        if part == 1:  # its append lost to another process: as if never decided
+            self.house.state.undo(emits)
+            assert (self.seen(us), purse.arrears_pico) == before
+            emits = funding.give_back(*of, taken=taken)
+        self.house.emitted(emits)
+
+    @rule(which=st.integers(0, 1))
+    def resume(self, which: int) -> None:
+        """Somebody has looked, whatever is owed."""
+        us = self.us[which]
+        state = fold(account.DECIDER, self.house.facts(us.account))
+        if self.house.state.purses.credit.get(us.account, credit.Credit()).suspended:
+            facts = account.decide(credit.Resume("", "looked", self.now), state)
+            self.house.append((us.account, us.organization, facts))
 
     @rule(hours=st.integers(0, 80))
     def tend(self, hours: int) -> None:
@@ -311,6 +351,7 @@ class Purses(RuleBasedStateMachine):
             assert sum(one.amount_pico for one in purse.holds.values()) == purse.held_pico
             left = sum(lot.left_pico for lot in purse.lots.values())
             assert left + purse.held_pico == purse.balance_pico
+            assert purse.arrears_pico == arrears(self.house, us) >= 0
 
     def teardown(self) -> None:
         if not hasattr(self, "house"):
@@ -344,8 +385,23 @@ def sums(house: PrepaidHouse, us: Tenant) -> int:
                 total -= fact.amount_pico
             case ChargeRecovered():
                 total -= fact.recovered_pico
+            case CreditChargedBack():
+                total -= fact.taken_pico
+            case CreditRefunded() | ArrearsMet():
+                total -= fact.amount_pico
             case _:
                 pass
+    return total
+
+
+def arrears(house: PrepaidHouse, us: Tenant) -> int:
+    """What chargebacks left owing, by the facts."""
+    total = 0
+    for fact in house.facts(wallet_stream(us.account)):
+        if isinstance(fact, CreditChargedBack):
+            total += fact.amount_pico - fact.taken_pico
+        elif isinstance(fact, ArrearsMet):
+            total -= fact.amount_pico
     return total
 
 
