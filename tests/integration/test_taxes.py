@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from tests.conftest import Database
 from tests.focus_judge import UPSTREAM, failures
 from tests.integration.projections_world import HOUR_US, T0
 from tests.integration.tax_world import TaxedPlatform
+from tests.integration.test_exports import of_beancount, of_hledger
 from tests.integration.test_projections_reactions import audit
 
 pytestmark = pytest.mark.slow
@@ -140,6 +142,7 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
                 assert (balances.pop("cash"), balances.pop("receivable")) == (10**12, -(10**12))
                 assert set(balances.values()) == {0}
                 await given_back(stage, found["id"], world.account)
+                await journals(stage, database, world.account, tmp_path)
                 late = {"minor": 1, "paid_at": "2025-01-02T00:00:00Z"}
                 answer = await stage.post(f"/v1/invoices/{found['id']}/payments", late)
                 assert answer.json()["code"] == "invoice.overpaid"
@@ -156,6 +159,26 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
         assert failures(tmp_path / "focus.csv") == UPSTREAM
 
     asyncio.run(run())
+
+
+async def journals(stage: Stage, database: Database, account: str, folder: Path) -> None:
+    """What went back is in the books that foreign bookkeepers keep: they agree on every balance."""
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        await Rater(conn, stage.services.log).catch_up()
+    await stage.views()
+    proof, ask = Proof("test.example/0", 10**6, "0" * 64), stage.services.reads.ask
+    [found] = await ask(billing_read.accounts, account=account, as_of=None)
+    for form in ("hledger", "beancount"):
+        pieces = written(ask, FORMS[form], found, proof, Span())
+        (folder / form).write_bytes(b"".join([piece async for piece in pieces]))
+    mine = {one.ledger: one.balance_pico for one in await ask(billing_read.balances, account, None)}
+    kinds = (folder / "beancount").read_text()
+    assert all(f'"{kind}"' in kinds for kind in ("payment", "refund", "payment_returned"))
+    judged = [of_beancount(folder / "beancount")]
+    judged += [of_hledger(folder / "hledger")] if shutil.which("hledger") else []
+    for one in judged:
+        assert sorted(filter(None, one.values())) == sorted(filter(None, mine.values()))
+    assert (mine["cash"], mine["receivable"]) == (0, 0)
 
 
 async def focus_of(stage: Stage, account: str) -> bytes:

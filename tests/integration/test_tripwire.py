@@ -36,7 +36,7 @@ VALUES ('runtime-1', 'gpu.time', int8range(%s, %s), 'account-1', %s, %s)
 _MANY = """
 INSERT INTO views.rated_interval
 SELECT 2000000 + n, 0, NULL, 0, 'runtime-' || n / 20, 'gpu.time', 0, %(period)s, %(period)s,
-  n %% 20 * 2, n %% 20 * 2 + 1, 1, 1, 1, 1 FROM generate_series(0, 19999) n
+  n %% 20 * 2, n %% 20 * 2 + 1, 1, 1, 1, 1 FROM generate_series(0, 3999) n
 """
 
 
@@ -148,7 +148,7 @@ def held_apart(owner: psycopg.Connection[Any]) -> None:
 
 
 def swept(owner: psycopg.Connection[Any]) -> None:
-    """Twenty thousand rows at one close, in less than ten times what it takes to write them."""
+    """Four thousand rows at one close, in less than ten times what it takes to write them."""
     with owner.transaction(force_rollback=True):
         row = owner.execute(
             "SELECT c.period, p.account FROM views.period_close c JOIN views.period p USING (period)"
