@@ -13,6 +13,7 @@
 - `purses`: living stacks of prepaid accounts, thirty seconds of kills each
 - `wallets`: prepaid accounts in the pure simulator, with credit for some twenty hours each
 - `trace`: the whole trace under three price books, every line against the oracle
+- `invariants`: examples of each stateful machine that shows invariants of MONEY.md section 7
 - `seeds`: of duplicates, reorder, crashes and clocks on a 300-task slice, then a few of the whole
   trace
 - `prices`: accounts of 24 closed months of late, voided and re-priced use, against the oracle
@@ -47,6 +48,7 @@ from gpuaas_verify.note import Vkey
 from tests.bench.bench_log import fresh_database
 from tests.fleet_model import explored
 from tests.integration.replay_runs import grown, run, sliced
+from tests.invariant_runs import MACHINES, holds
 from tests.kills import replay_holds
 from tests.kills_stack import stack_holds
 from tests.large_changes import CHANGES, require_refused
@@ -202,6 +204,13 @@ def trace(_folder: Path, count: int, _first: int) -> Iterator[str]:
             yield f"{tasks} {name}: {lines} lines of {len(whole.tasks)} tasks are the oracle's"
 
 
+def invariants(_folder: Path, count: int, _first: int) -> Iterator[str]:
+    """Each machine so often, side by side; a failure comes with what reproduces it."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for name in pool.map(holds, MACHINES, repeat(count)):
+            yield f"{name}: {count} runs hold"
+
+
 def seeds(folder: Path, count: int, first: int) -> Iterator[str]:
     """In processes of 25, on all cores; then each price book on the whole trace, twice."""
     library, shared = compiled(folder), _shared()
@@ -256,6 +265,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "purses": (purses, 20),
     "wallets": (wallets, 10_000),
     "trace": (trace, len(BOOKS)),
+    "invariants": (invariants, 1_000),
     "seeds": (seeds, 1_000),
     "prices": (prices, 2_000),
     "schedules": (schedules, 1_000_000),

@@ -20,6 +20,7 @@ from tests.property.rating_orders import (
     closes_last,
     digest,
     doubled,
+    fold_all,
     interleaved,
     line_totals,
     split,
@@ -213,6 +214,13 @@ class Rating(RuleBasedStateMachine):
         self.say(f"invoice-{number}", final)
         self.invoiced[f"period-{number}"] = draft.total_minor
 
+    @rule()
+    def crash(self) -> None:
+        """Invariant 16: another process folds the log, has the same rows, and goes on from there."""
+        books, rated, moved = fold_all(self.said)
+        assert (rated, moved) == (self.rated, self.moved)
+        self.books = books
+
     def due(self) -> dict[str, set[int]]:
         """Billable microseconds so far: told ones, and what closed periods took of open ones."""
         due = {name: set(instants) for name, instants in self.billable.items()}
@@ -369,7 +377,7 @@ class Rating(RuleBasedStateMachine):
 
 
 Rating.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
