@@ -95,7 +95,7 @@ def _exported(api: Api, order: Order, out: Path, part: Path, note: Path) -> int:
     except DomainError as stale:
         if begun is None or stale.code != "if_match.stale":
             raise
-        print("  the platform was updated meanwhile: from the beginning", file=sys.stderr)
+        print("  names were erased meanwhile, or the platform updated: anew", file=sys.stderr)
         position = _fetched(api, order, None, part, note)
     part.replace(out)
     note.unlink(missing_ok=True)

@@ -97,12 +97,12 @@ async def _account(
     """
     services = services_of(request)
     before = told.of.get(data.scope)
-    first = scope.facts[0]
+    last = scope.facts[-1]
     name = data.account
     if name is None and before is not None:
         name = before.set.account
-    elif name is None and isinstance(first, project.Created):
-        name = first.account
+    elif name is None and isinstance(last, project.Created | project.Moved):
+        name = last.account
     elif name is None:
         await services.fresh(request)
         found = await services.reads.ask(billing_read.accounts, organization=scope.org)

@@ -134,6 +134,16 @@ def _bill(args: argparse.Namespace) -> int:
     return export(Order(args.form, args.account, args.start, args.end, args.as_of), args.out)
 
 
+def _budget(args: argparse.Namespace) -> int:
+    from api.budget_verbs import cleared, listed, put, shown
+
+    if args.what == "set":
+        return put(args.scope, (args.amount, args.currency), args.mode, args.account)
+    if args.what == "list":
+        return listed()
+    return {"clear": cleared, "show": shown}[args.what](args.scope)
+
+
 def _bank(args: argparse.Namespace) -> int:
     from api.bank import resolve, take, waiting
 
@@ -330,6 +340,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("show", _show, "one runtime and what happens next").add_argument("runtime")
     options.node(verb("node", _node, "nodes as an operator reads them"))
     options.bill(verb("bill", _bill, "exports of a billing account's books"))
+    options.budget(verb("budget", _budget, "budgets of organizations, departments and projects"))
     options.bank(verb("bank", _bank, "transfers on a bank's statement become prepaid credit"))
     options.payments(verb("payments", _payments, "what a provider says was paid, against credit"))
     options.agent(verb("agent", _agent, "a node agent of the embedded stack"))

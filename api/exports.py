@@ -15,6 +15,7 @@ from api.body import FrontRequest
 from api.edge import parse_instant, whole
 from api.viewing import viewed
 from domain.errors import DomainError
+from evidence.reader import erasures
 from evidence.storage import CHECKPOINT, Storage
 from evidence.tree import root_of
 from gpuaas_verify.checkpoint import parse_checkpoint
@@ -41,7 +42,8 @@ async def export_books(
     `focus.csv`, `focus.parquet` (FOCUS 1.2), `focus-1.4.csv`, `focus-1.4.parquet` (1.4, per spec
     text), `charges.csv`, `charges.parquet`. The same question gives the same bytes as long as the
     ETag is the same, so a download that broke off goes on: its position as `as_of`, its ETag as
-    If-Match, `offset` bytes are left out.
+    If-Match, `offset` bytes are left out. 412 `if_match.stale`: names were erased meanwhile, or
+    the platform was updated; it begins anew.
     """
     services, asked = await viewed(request, as_of)
     if form not in FORMS:
@@ -58,7 +60,8 @@ async def export_books(
         raise DomainError("request.invalid", "offset is a number of bytes")
     proof = _proof(services.storage, asked)
     await services.reached(proof.as_of)
-    tag = _etag(account_id, form, proof, span)
+    erased = await services.reads.ask(erasures, row.organization)
+    tag = _etag(account_id, form, proof, span, erased)
     if request.headers.get("if-match", tag) != tag:
         raise DomainError("if_match.stale", "these bytes are not of that file: begin anew")
     headers = {
@@ -85,13 +88,13 @@ def _proof(storage: Storage, asked: int | None) -> Proof:
     return Proof(signed.origin, size, root_of(storage, size).hex())
 
 
-def _etag(account: str, form: str, proof: Proof, span: Span) -> str:
-    """Of whatever may change the bytes: pyarrow's release decides Parquet's."""
+def _etag(account: str, form: str, proof: Proof, span: Span, erased: int) -> str:
+    """Of whatever may change the bytes: erased names too; pyarrow's release decides Parquet's."""
     try:
         writer = version("pyarrow") if form.endswith(".parquet") else ""
     except PackageNotFoundError:
         writer = ""
-    said = (account, form, proof.root, proof.size, span.from_us, span.to_us, edition())
+    said = (account, form, proof.root, proof.size, span.from_us, span.to_us, edition(), erased)
     return f'"{hashlib.sha256(repr((said, writer)).encode()).hexdigest()[:32]}"'
 
 

@@ -16,10 +16,10 @@ from api.paging import before, page_size
 from api.services import Services
 from api.viewing import own_scope, page, tagged, viewed
 from contracts.http import Money, Page
-from contracts.http_money import Invoice
+from contracts.http_money import Invoice, InvoiceDepartment
 from domain.errors import DomainError
 from evidence.files import content_name
-from projections import billing_read, taxes_read, tenancy_read
+from projections import attribution_read, billing_read, taxes_read, tenancy_read
 
 PICO_DIGITS: Final = 12
 
@@ -64,6 +64,23 @@ async def invoice_file(request: FrontRequest, invoice_id: FromPath[str]) -> Resp
     found = await invoice_of(services, request, invoice_id, position)
     data = sealed_file(services, found.sha256)
     return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})
+
+
+@get("/v1/invoices/{invoice_id:str}/departments")
+async def list_departments(
+    request: FrontRequest, invoice_id: FromPath[str]
+) -> Page[InvoiceDepartment]:
+    """Its exact total among departments and projects, by where each project was at the time."""
+    services, position = await viewed(request)
+    found = await invoice_of(services, request, invoice_id, position)
+    sums = await services.reads.ask(
+        attribution_read.by_department, found.organization, found.period, position
+    )
+    items = [
+        InvoiceDepartment(department=department, project=name, amount=money(pico, found.currency))
+        for (department, name), pico in sums.items()
+    ]
+    return Page(items=items, next=None)
 
 
 @get("/v1/invoices/{invoice_id:str}/page", media_type="text/html")

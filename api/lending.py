@@ -111,8 +111,12 @@ def _allowed(principal: Principal, scope: str) -> None:
 
 
 def _above(scope: Target) -> str:
-    match scope.facts[0]:
-        case department.Created(organization=above) | project.Created(department=above):
+    match scope.facts[-1]:  # of a project, where it is by now
+        case (
+            department.Created(organization=above)
+            | project.Created(department=above)
+            | project.Moved(department=above)
+        ):
             return above
         case _:
             return ""

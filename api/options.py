@@ -51,6 +51,25 @@ def bill(bill: argparse.ArgumentParser) -> None:
     proof.add_argument("file", type=Path, metavar="FILE")
 
 
+def budget(budget: argparse.ArgumentParser) -> None:
+    """What `gpuaas budget` takes."""
+    budget.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."
+    verbs = budget.add_subparsers(
+        required=True, metavar="set | clear | list | show SCOPE", dest="what"
+    )
+    put = verbs.add_parser("set", help="an amount for each billing period of an account")
+    put.add_argument("scope", metavar="SCOPE", help="an organization, department or project")
+    put.add_argument("amount", metavar="AMOUNT", help="decimal, as 1200.50")
+    put.add_argument("currency", metavar="CURRENCY", help="the account's")
+    text = "soft tells (default), refuse lets nothing new begin, stop stops what runs as well"
+    put.add_argument("--mode", choices=("soft", "refuse", "stop"), default="soft", help=text)
+    put.add_argument("--account", metavar="ID", help="default: the project's, or the only one")
+    verbs.add_parser("clear", help="no budget any more").add_argument("scope", metavar="SCOPE")
+    verbs.add_parser("list", help="every budget, spent and forecast")
+    text = "one budget and what was told of it"
+    verbs.add_parser("show", help=text).add_argument("scope", metavar="SCOPE")
+
+
 def bank(bank: argparse.ArgumentParser) -> None:
     """What `gpuaas bank` takes."""
     bank.epilog = "GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA say where, who and whom to believe."

@@ -1,9 +1,12 @@
-"""Projects: create, list."""
+"""Projects: create, move, list."""
 
 from litestar import Response, get, post
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import Struct
+from msgspec.structs import replace
 
 from api.acting import Done, Said
+from api.admission.wire import MoveAsk
 from api.auth import ADMIN, OPERATOR, require, unknown
 from api.body import FrontRequest
 from api.changing import create, target
@@ -12,7 +15,10 @@ from api.paging import after, page_size
 from api.services import services_of
 from api.viewing import own_scope, page, viewed
 from contracts.http import Page, Project, ProjectNew
+from contracts.http_moves import ProjectMove, ProjectMoved
 from domain import account, department, project
+from domain.errors import DomainError
+from domain.relocating import MoveProject
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import tenancy_read
@@ -60,6 +66,61 @@ async def create_project(request: FrontRequest, data: JSONBody[ProjectNew]) -> R
     return await services.acting.perform(request, do, answer)
 
 
+@post("/v1/projects/{project_id:str}/move", status_code=200)
+async def move_project(
+    request: FrontRequest, project_id: FromPath[str], data: JSONBody[ProjectMove]
+) -> Response[ProjectMoved]:
+    """At once, and for what comes: charges of the time before stay its old department's; what runs
+    goes on being paid by the account that it began with. What it uses must fit in the new
+    department.
+    """
+    require(request.user, OPERATOR, ADMIN)
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        found = await target(services, request.user, project_id, "project")
+        is_at = _place(found.facts)
+        to = (data.department or is_at[0], data.account or is_at[1])
+        for stream, kind in zip(to, ("department", "account"), strict=True):
+            other = await target(services, request.user, stream, kind)
+            if other.org != found.org:
+                raise unknown(kind)
+        wanted = MoveProject(found.org, project_id, *to, now_us())
+        try:
+            admitted = await services.admission.ask(MoveAsk(wanted, request.user.actor, cause))
+        except DomainError as error:
+            if error.code == "admission.nothing":
+                return Done(nothing=_moved(project_id, found.org, to))
+            raise
+        return Done(admitted.appended, admitted.writes)
+
+    def answer(said: tuple[Said, ...], _: bool) -> ProjectMoved:
+        [one] = [one for one in said if isinstance(one.fact, project.Moved)]
+        fact = one.fact
+        assert isinstance(fact, project.Moved), "as was just asked"
+        moved = _moved(one.stream, one.org, (fact.department, fact.account))
+        return replace(moved, moved_at=instant(fact.moved_us), version=one.version)
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+def _place(facts: tuple[Struct, ...]) -> tuple[str, str]:
+    last = facts[-1]
+    assert isinstance(last, project.Created | project.Moved), "a project's stream has its own facts"
+    return last.department, last.account
+
+
+def _moved(project_id: str, org: str, place: tuple[str, str]) -> ProjectMoved:
+    return ProjectMoved(
+        id=project_id,
+        organization=org,
+        department=place[0],
+        account=place[1],
+        moved_at=None,
+        version=None,
+    )
+
+
 @get("/v1/projects")
 async def list_projects(
     request: FrontRequest,
@@ -91,5 +152,5 @@ def _given(row: tenancy_read.Project) -> Project:
         account=row.account,
         name=row.name,
         created_at=instant(row.created_us),
-        version=1,
+        version=row.version,
     )

@@ -1,4 +1,4 @@
-"""Usage: what was charged, by project, model, price and period."""
+"""Usage: what was charged, by department, project, model, price and period."""
 
 from litestar import get
 from litestar.params import FromQuery
@@ -8,13 +8,14 @@ from api.edge import money, parse_instant
 from api.viewing import own_scope, viewed
 from contracts.http import Page
 from contracts.http_money import Usage
-from projections import billing_read
+from projections import attribution_read, billing_read
 
 
 @get("/v1/usage")
 async def list_usage(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    department: FromQuery[str | None] = None,
     project: FromQuery[str | None] = None,
     account: FromQuery[str | None] = None,
     start: FromQuery[str | None] = None,
@@ -27,8 +28,9 @@ async def list_usage(
     until = None if end is None else parse_instant(end)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
-        billing_read.usage,
+        attribution_read.usage,
         organization=scope,
+        department=department,
         project=project,
         account=account,
         from_us=begin,
@@ -41,6 +43,7 @@ async def list_usage(
 def _given(row: billing_read.Usage) -> Usage:
     return Usage(
         account=row.account,
+        department=row.department,
         project=row.project,
         meter=row.meter,
         model=row.model,

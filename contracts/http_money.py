@@ -87,13 +87,14 @@ class Price(Given, frozen=True):
 
 
 class Usage(Given, frozen=True):
-    """What was charged for one (project, meter, model, price entry, period).
+    """What was charged for one (department, project, meter, model, price entry, period).
 
     `quantity` in the meter's unit (milli-GPU-us, MiB-us, tokens); `runtimes`, `volumes`: of how
-    many.
+    many. `department`: where the project was at the time; null for what an account pays by itself.
     """
 
     account: str
+    department: str | None
     project: str
     meter: str
     model: str
@@ -102,6 +103,16 @@ class Usage(Given, frozen=True):
     runtimes: int
     volumes: int
     quantity: str
+    amount: Money
+
+
+class InvoiceDepartment(Given, frozen=True):
+    """What of an invoice's exact total is of a project while it was in the department; null and
+    `-`: what the account pays by itself.
+    """
+
+    department: str | None
+    project: str
     amount: Money
 
 

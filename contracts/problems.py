@@ -194,6 +194,7 @@ organization.wiping|409|Its volumes are being wiped|Nothing: a closing is withdr
 position.unknown|400|Not a log position|Send one the platform has told you.
 project.exists|409|The project exists|Read it.
 project.foreign|409|Of another organization|Use a department and account of the same one.
+project.guaranteed|409|The project has guarantees|Set its shares to guarantee nothing and give up its claims; move it; set them again there.
 project.unknown|404|No such project|Check the id and the organization.
 projection.differs|503|A rebuilt view differs|Operator: keep both schemas and report it.
 projection.gap|503|A view misses entries|Operator: rebuild the views.

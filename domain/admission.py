@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain import (
     account,
@@ -18,6 +19,7 @@ from domain import (
     lending,
     log,
     meter,
+    moving,
     network,
     node,
     node_facts,
@@ -36,7 +38,9 @@ from domain import (
 )
 from domain.decider import Emit
 from domain.errors import DomainError
+from domain.held import Held, Stored
 from domain.instants import KEEPING, Keeping
+from domain.places import Places
 from domain.purses import Purses
 from domain.stock import Stock
 from domain.tariff import Tariff
@@ -51,33 +55,14 @@ REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is kn
 UNDOABLE: Final = 8  # earlier states of a runtime kept for `undo`
 
 
-class Held(Struct):
-    """A runtime and what it holds; `past` are its states before, for `undo`."""
-
-    org: str
-    state: runtime.State
-    past: tuple[runtime.State, ...] = ()
-    allocated: node.Allocated | None = None
-    lease: node.Lease | None = None  # as it was when released
-    kept: tuple[str, ...] = ()  # likewise, of its node
-    committed: quota.Committed | None = None
-    drawn: str = ""  # the reservation of that commitment, if any
-
-
-class Stored(Struct):
-    """A volume that is not wiped yet; `past` are its states before, for `undo`."""
-
-    state: volume.Held
-    past: tuple[volume.Held, ...] = ()
-
-
 class AdmissionState:
     """The mutable cache of one admission writer; not shared between threads."""
 
     def __init__(self, keeping: Keeping = KEEPING) -> None:
         self.keeping = keeping
         self.organizations: dict[str, organization.State] = {}
-        self.projects: dict[str, project.Created] = {}
+        self.places = Places()
+        self.projects = self.places.now
         self.accounts: dict[str, account.Opened] = {}
         self.first_period_us: dict[str, int] = {}
         self.tariff = Tariff()
@@ -106,7 +91,8 @@ class AdmissionState:
         self._on: dict[type, Callable[[str, Any], None]] = {
             log.Opened: self._opened,
             meter.Registered: self._registered,
-            project.Created: self._project,
+            project.Created: self.places.created,
+            project.Moved: self.places.moved,
             account.Opened: self._account,
             account.TermsSet: self.purses.terms.__setitem__,
             **dict.fromkeys(get_args(credit.Event.__value__), self.purses.credited),
@@ -213,6 +199,11 @@ class AdmissionState:
                 self.organizations[stream] = self._open_before.pop(stream)
             case storage_quota.Committed():
                 storage_quota.forget(self.quotas[stream].shelf, fact)
+            case project.Moved():
+                self.places.unmoved(stream)
+            case moving.Moved(project=name):
+                was = replace(fact, department=self.places.left(name))
+                quota.remember(self.quotas[stream], was)
             case quota.Committed():
                 quota.forget_commit(self.quotas[stream], fact)
             case quota.Drawn():
@@ -252,9 +243,6 @@ class AdmissionState:
     def _registered(self, stream: str, fact: meter.Registered) -> None:
         if meter.bills_storage(fact):
             self.storage = self.storage or stream
-
-    def _project(self, stream: str, fact: project.Created) -> None:
-        self.projects[stream] = fact
 
     def _account(self, stream: str, fact: account.Opened) -> None:
         self.accounts[stream] = fact
@@ -374,7 +362,7 @@ class AdmissionState:
         self.purses.says(stream, fact)
         if isinstance(fact, runtime.Requested):
             org = self.projects[fact.project].organization
-            self.runtimes[stream] = Held(org, runtime.Waiting(fact))
+            self.runtimes[stream] = Held(org, fact.account, runtime.Waiting(fact))
             return
         held = self.runtimes[stream]
         held.past = (*held.past[1 - UNDOABLE :], held.state)

@@ -49,6 +49,6 @@ def _stops(one: budget.Budget, now_us: int) -> bool:
 def _overspent(
     state: AdmissionState, told: budget.State, committed: quota.Committed, now_us: int
 ) -> bool:
-    project = state.projects[committed.project]
-    scopes = (committed.project, committed.department, project.organization)
-    return budget.barring(told, scopes, project.account, now_us, _STOPS) is not None
+    held = state.runtimes[committed.runtime]
+    scopes = (committed.project, committed.department, held.org)
+    return budget.barring(told, scopes, held.account, now_us, _STOPS) is not None

@@ -12,7 +12,7 @@ from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
 from domain.pooling import Pool, Pooled, changes, touch
 from domain.statement import LineKey, Sum
-from domain.tariff import Price, Scope, Tariff, round_half_even, value
+from domain.tariff import NEVER, Price, Scope, Tariff, round_half_even, value
 
 READ: Final = "read"  # the state that readings are priced in
 ITS_OWN: Final = "-"  # the project of what an account pays by itself
@@ -88,6 +88,7 @@ class Resource(Struct):
     begun: bool = False
     first_us: int = 0  # when its first interval began
     spans: list[list[int]] = []  # [start, end, size] of what is charged, in order
+    cuts: list[int] = []  # when its project moved: whoever has it, pays what it used there
 
 
 def charge(
@@ -107,7 +108,7 @@ def charge(
         price, until = applicable(tariff, it, at)
         if price is None:
             raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
-        piece_end = min(end_us, service.end_us, until)
+        piece_end = min(end_us, service.end_us, until, cut_after(it, at))
         quantity = it.size * (piece_end - at)
         count(tariff, cause, it, (service, at, piece_end), price, sign, quantity, rows)
         at = piece_end
@@ -136,6 +137,12 @@ def _remember(it: Resource, start_us: int, end_us: int, sign: int) -> None:
         if not spans:
             it.account.charged[it.id] = it
         spans.append([start_us, end_us, it.size])
+
+
+def cut_after(it: Resource, instant: int) -> int:
+    """When its project moves next; NEVER, if it is not known to."""
+    index = bisect_right(it.cuts, instant) if it.cuts else 0
+    return it.cuts[index] if index < len(it.cuts) else NEVER
 
 
 def service_at(it: Resource, instant: int) -> Service:
@@ -281,3 +288,19 @@ def open_period(owner: Payer, what: str) -> Service:
 def row_bytes(row: RatedInterval | Transfer, number: int, salt: str) -> bytes:
     """The bulk row's canonical JSON: `row` and `salt` (32 hex digits) first, then the fields."""
     return b'{"row":%d,"salt":"%b",%b' % (number, salt.encode(), msgspec.json.encode(row)[1:])
+
+
+def covered(it: Resource, end_us: int) -> int:
+    """The instant, or the end of what its holds cover: nothing after it is charged."""
+    if it.cover is None or it.started_us is None:
+        return end_us
+    return max(it.started_us, min(end_us, it.cover.until_us))
+
+
+def begin(it: Resource, start_us: int) -> None:
+    """Open an interval, unless one is open."""
+    if it.started_us is None:
+        if not it.begun:
+            it.begun, it.first_us = True, start_us
+        it.started_us = it.done_us = start_us
+        it.account.open_resources[it.id] = it

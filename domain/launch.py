@@ -16,10 +16,11 @@ from domain import (
     storage,
     storage_quota,
 )
-from domain.admission import AdmissionState, Held
+from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.fencing import chained, fenced
+from domain.held import Held
 from domain.instants import LEASE_US, lost_instant
 from domain.placing import Launch, choose, project_of
 from domain.stock import Room

@@ -82,7 +82,7 @@ def post(ledger: Ledger, order: Order) -> Transfer:
     by.seq += 1
     by.pico -= amount
     return Transfer(
-        _transfer_id(order, ledger.currency),
+        transfer_id(order, ledger.currency),
         order.cause,
         order.kind,
         ledger.account,
@@ -102,7 +102,8 @@ def post(ledger: Ledger, order: Order) -> Transfer:
     )
 
 
-def _transfer_id(order: Order, currency: str) -> str:
+def transfer_id(order: Order, currency: str) -> str:
+    """What the transfer is known by, whatever its sides and its amount (rating.md section 5)."""
     price = "-" if order.price is None else order.price
     text = (
         f"gpuaas-transfer/1\n{order.cause}\n{order.kind}\n{order.resource}\n{order.meter}\n"

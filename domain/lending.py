@@ -45,7 +45,7 @@ from domain.words import ANY_MODEL
 __all__ = [
     "EXPIRED", "MOST_NAMED", "RECLAIMED", "Before", "Borrower", "Claim", "Claimed", "Command",
     "Event", "Lending", "ReclaimDecided", "Room", "SetShare", "ShareSet", "Unclaim", "Unclaimed",
-    "settle",
+    "resum", "settle",
 ]  # fmt: skip
 
 
@@ -282,7 +282,7 @@ def remember(state: Lending, event: Event, used: Use) -> None:
     where = (scope_key(event.scope), event.model)
     match event:
         case ShareSet():
-            _put_share(state, where, event)
+            put_share(state, where, event)
             resum(state, used, event.model)
         case Claimed():
             state.claims[where] = event
@@ -299,7 +299,8 @@ def remember(state: Lending, event: Event, used: Use) -> None:
             assert_never(event)
 
 
-def _put_share(state: Lending, where: Where, share: ShareSet | None) -> None:
+def put_share(state: Lending, where: Where, share: ShareSet | None) -> None:
+    """The share stands there, below its parent, or none; `resum` follows."""
     before = state.shares.pop(where, None)
     for parent in {one.parent for one in (before, share) if one is not None and one.parent}:
         above = (scope_key(parent), where[1])
@@ -325,7 +326,7 @@ def restore(state: Lending, event: Event, stood: Before, used: Use) -> None:
     where = (scope_key(event.scope), event.model)
     match event:
         case ShareSet():
-            _put_share(state, where, stood.share)
+            put_share(state, where, stood.share)
         case ReclaimDecided():
             for runtime in event.runtimes:
                 state.named.pop(runtime, None)

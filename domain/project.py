@@ -1,9 +1,15 @@
 """A project: where runtimes live, in one department, paid by one billing account.
 
-(none) -Create-> Existing
+(none) -Create-> Existing -Move-> Existing
+
+A move is within its organization and takes effect at its instant: what is used from then on is of
+the new department, what begins from then on is paid by the new account (docs/adr/0034).
 """
 
+from typing import assert_never
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.decider import Decider
 from domain.errors import DomainError
@@ -22,7 +28,15 @@ class Create(Struct, frozen=True):
     now_us: int
 
 
-type Command = Create
+class Move(Struct, frozen=True):
+    """The caller has found that both are of the project's organization."""
+
+    department: str
+    account: str
+    now_us: int
+
+
+type Command = Create | Move
 
 
 class Created(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.project.created.v1"):
@@ -33,7 +47,15 @@ class Created(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.proje
     created_us: int
 
 
-type Event = Created
+class Moved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.project.moved.v1"):
+    """Where it is from `moved_us` on."""
+
+    department: str
+    account: str
+    moved_us: int
+
+
+type Event = Created | Moved
 
 
 class Missing(Struct, frozen=True):
@@ -41,31 +63,56 @@ class Missing(Struct, frozen=True):
 
 
 class Existing(Struct, frozen=True):
+    """`since_us`: when it came where it is."""
+
     organization: str
     department: str
     account: str
     name: Private
+    since_us: int
 
 
 type State = Missing | Existing
 
 
 def decide(command: Command, state: State) -> list[Event]:
-    """Raises DomainError `project.exists`, `project.foreign`."""
+    """Raises DomainError `project.exists`, `project.foreign`, `project.unknown`."""
+    match command, state:
+        case Create(), Missing():
+            place = _own(command)
+            return [Created(*place, command.now_us)]
+        case Create(), Existing():
+            if _own(command) == (state.organization, state.department, state.account, state.name):
+                return []
+            raise DomainError("project.exists", "this stream has another project already")
+        case Move(), Existing():
+            if (command.department, command.account) == (state.department, state.account):
+                return []
+            # Clocks of two processes may differ: a project never is in two places at an instant.
+            moved_us = max(command.now_us, state.since_us + 1)
+            return [Moved(command.department, command.account, moved_us)]
+        case Move(), Missing():
+            raise DomainError("project.unknown", "no such project")
+        case _:
+            assert_never((command, state))  # type: ignore[arg-type]  # mypy sees no pairs
+
+
+def _own(command: Create) -> tuple[str, str, str, Private]:
     if {command.department_organization, command.account_organization} != {command.organization}:
         raise DomainError("project.foreign", "department and account are of other organizations")
-    place = (command.organization, command.department, command.account, command.name)
-    match state:
-        case Missing():
-            return [Created(*place, command.now_us)]
-        case Existing() if state == Existing(*place):
-            return []
+    return command.organization, command.department, command.account, command.name
+
+
+def evolve(state: State, event: Event) -> State:
+    match event:
+        case Created():
+            place = (event.organization, event.department, event.account, event.name)
+            return Existing(*place, event.created_us)
+        case Moved(department=department, account=account, moved_us=moved_us):
+            assert isinstance(state, Existing), "only what is there is moved"
+            return replace(state, department=department, account=account, since_us=moved_us)
         case _:
-            raise DomainError("project.exists", "this stream has another project already")
-
-
-def evolve(_: State, event: Event) -> State:
-    return Existing(event.organization, event.department, event.account, event.name)
+            assert_never(event)
 
 
 DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

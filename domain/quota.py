@@ -18,7 +18,7 @@ from typing import assert_never
 
 from msgspec import Struct, field
 
-from domain import lending, storage_quota
+from domain import lending, moving, storage_quota
 from domain.decider import Decider
 from domain.errors import DomainError
 from domain.storage_quota import WHOLE, Shelf, copied, new_shelf, scope_key
@@ -64,7 +64,8 @@ class Unreserve(Struct, frozen=True):
 
 
 type Command = (
-    SetLimit | Commit | Release | Reserve | Unreserve | lending.Command | storage_quota.Command
+    SetLimit | Commit | Release | Reserve | Unreserve | moving.Move
+    | lending.Command | storage_quota.Command
 )  # fmt: skip
 
 
@@ -114,7 +115,7 @@ class Unreserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.qu
 type Event = (
     LimitSet | Committed | Released | Reserved | Drawn | Unreserved
     | lending.ShareSet | lending.Claimed | lending.ReclaimDecided | lending.Unclaimed
-    | storage_quota.LimitSet | storage_quota.Committed
+    | storage_quota.LimitSet | storage_quota.Committed | moving.Moved
 )  # fmt: skip
 type Where = tuple[str, str]  # scope, model or `*`
 
@@ -178,6 +179,9 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Unreserved(reservation, now_us)] if reservation in state.reserved else []
         case storage_quota.SetLimit() | storage_quota.Commit():
             return [*storage_quota.decide(command, state.shelf)]
+        case moving.Move():
+            moving.require_room(command, state.limits, state.used, state.shelf, state.lent)
+            return [moving.Moved(command.project, command.department, command.now_us)]
         case lending.SetShare() | lending.Claim() | lending.Unclaim():
             borrowers = _by_themselves(state, command.model)
             return [*lending.decide(command, state.lent, state.used, borrowers)]
@@ -325,14 +329,17 @@ def remember(tree: Tree, event: Event) -> None:
             lending.ShareSet() | lending.Claimed() | lending.ReclaimDecided() | lending.Unclaimed()
         ):
             lending.remember(tree.lent, event, tree.used)
+        case moving.Moved():
+            things = (tree.live, tree.reserved)
+            moving.remember(event, tree.used, things, tree.shelf, tree.lent)
         case _:
             assert_never(event)
 
 
 def forget_commit(tree: Tree, event: Committed) -> None:
     """Undo `remember` of a commit whose append was refused."""
-    del tree.live[event.runtime]
-    _count(tree, event, -_own_milli(tree, event))
+    gone = tree.live.pop(event.runtime)  # of the department that its project is in by now
+    _count(tree, gone, -_own_milli(tree, gone))
 
 
 def forget_drawn(tree: Tree, event: Drawn) -> None:

@@ -1,5 +1,6 @@
 """Facts in, rated intervals and transfers out: the fold that contracts/rating.md prescribes."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from domain import (
     period,
     price_facts,
     pricebook,
+    project,
     runtime,
     volume_facts,
     wallet_facts,
@@ -25,7 +27,9 @@ from domain.charging import (
     Resource,
     Rows,
     Service,
+    begin,
     charge,
+    covered,
     open_period,
     pay_commitments,
     row_bytes,
@@ -63,8 +67,11 @@ class Books:
         self._resources: dict[str, Resource] = {}
         self._invoices: dict[str, tuple[Payer, str]] = {}  # by stream, with its period
         self._simulated: dict[str, bool] = {}
+        self._cuts: dict[str, list[int]] = defaultdict(list)  # by project, when it moved
         self._storage = False  # volumes created from now on are metered
-        self._meters = Meters(self.tariff, self._account, self._runtime, reread)
+        self._meters = Meters(
+            self.tariff, self._account, self._runtime, self._cuts.__getitem__, reread
+        )
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             runtime.Requested: self._requested,
             runtime.Allocated: self._allocated,
@@ -86,6 +93,7 @@ class Books:
             account.Opened: self._account_opened,
             account.TermsSet: self._terms_set,
             period.Opened: self._period_opened,
+            project.Moved: self._moved,
             period.SourcesMissing: self._sources_missing,
             period.Closed: self._period_closed,
             pricebook.EntryPublished: self._published,
@@ -219,7 +227,9 @@ class Books:
     def _requested(self, position: int, stream: str, fact: runtime.Requested) -> None:
         owner = self._account(fact.account)
         self._resources[stream] = Resource(
-            stream, position, owner, fact.project, fact.gpu_milli, lines={}
+            *(stream, position, owner, fact.project, fact.gpu_milli),
+            lines={},
+            cuts=self._cuts[fact.project],
         )
 
     def _allocated(self, _: int, stream: str, fact: runtime.Allocated) -> None:
@@ -228,7 +238,7 @@ class Books:
         it.simulated = self._simulated.get(fact.node, False)
 
     def _usable(self, _: int, stream: str, fact: runtime.Usable) -> None:
-        self._since(self._runtime(stream), fact.usable_us)
+        begin(self._runtime(stream), fact.usable_us)
 
     def _registered(self, _: int, __: str, fact: meter.Registered) -> None:
         self._storage |= meter.bills_storage(fact)
@@ -241,6 +251,7 @@ class Books:
                 *(stream, position, owner, fact.project, fact.size_mib, {}),
                 storage_scope(owner.opened.currency),
                 self._simulated.get(fact.node, False),
+                cuts=self._cuts[fact.project],
             )
 
     def _volume_formatted(self, _: int, stream: str, fact: volume_facts.Formatted) -> None:
@@ -248,7 +259,7 @@ class Books:
         if it is not None:
             it.made = True
             if not it.locked:
-                self._since(it, fact.formatted_us)
+                begin(it, fact.formatted_us)
 
     def _volume_grown(self, position: int, stream: str, fact: volume_facts.Grown) -> Rows | None:
         it = self._resources.get(stream)
@@ -257,7 +268,7 @@ class Books:
         rows = self._until(position, stream, fact.grown_us)
         it.size = fact.size_mib
         if not it.locked:
-            self._since(it, fact.grown_us)
+            begin(it, fact.grown_us)
         return rows
 
     def _volume_locked(self, position: int, stream: str, fact: volume_facts.Locked) -> Rows | None:
@@ -272,18 +283,10 @@ class Books:
         if it is not None:
             it.locked = False
             if it.made:
-                self._since(it, fact.unlocked_us)
+                begin(it, fact.unlocked_us)
 
     def _volume_over(self, position: int, stream: str, end_us: int) -> Rows | None:
         return self._over(position, stream, end_us) if stream in self._resources else None
-
-    def _since(self, it: Resource, start_us: int) -> None:
-        """Open an interval, unless one is open."""
-        if it.started_us is None:
-            if not it.begun:
-                it.begun, it.first_us = True, start_us
-            it.started_us = it.done_us = start_us
-            it.account.open_resources[it.id] = it
 
     def _until(self, position: int, stream: str, end_us: int) -> Rows | None:
         """Close the open interval: charge what is missing, or take back what never happened."""
@@ -291,7 +294,7 @@ class Books:
         start, done = it.started_us, it.done_us
         if start is None:
             return None
-        end_us = _covered(it, end_us)
+        end_us = covered(it, end_us)
         it.started_us = None
         del it.account.open_resources[stream]
         rows: Rows = ([], [])
@@ -318,7 +321,7 @@ class Books:
             raise DomainError("rating.period_order", f"{stream} is closed twice or not as opened")
         rows: Rows = ([], [])
         for it in sorted(owner.open_resources.values(), key=lambda it: it.order):
-            end = _covered(it, closing.end_us)
+            end = covered(it, closing.end_us)
             if it.done_us < end:
                 self.prepayments.charged(it, end)
                 charge(self.tariff, position, it, it.done_us, end, 1, rows)
@@ -373,6 +376,11 @@ class Books:
         booked = open_period(owner, stream).id
         return [], self.taxes.credited(position, stream, fact, owner.ledger, booked)
 
+    def _moved(self, _: int, stream: str, fact: project.Moved) -> None:
+        """What is charged of it from here on is cut there."""
+        self._cuts[stream].append(fact.moved_us)
+        self._meters.moved(stream, fact.account)
+
     def _account(self, account_id: str) -> Payer:
         found = self._accounts.get(account_id)
         if found is None:
@@ -390,10 +398,3 @@ class Books:
         if found is None:
             raise DomainError("rating.unknown_runtime", f"no runtime {name} was requested")
         return found
-
-
-def _covered(it: Resource, end_us: int) -> int:
-    """The instant, or the end of what its holds cover: nothing after it is charged."""
-    if it.cover is None or it.started_us is None:
-        return end_us
-    return max(it.started_us, min(end_us, it.cover.until_us))

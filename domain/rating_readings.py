@@ -1,12 +1,23 @@
 """What sealed readings add to charge lines (contracts/rating.md section 8). A part of one fold."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from msgspec import Struct
 
-from domain import meter, project
-from domain.charging import READ, Payer, Resource, Rows, Service, count, service_at, settle
+from domain import meter, project, source
+from domain.charging import (
+    READ,
+    Payer,
+    Resource,
+    Rows,
+    Service,
+    count,
+    cut_after,
+    service_at,
+    settle,
+)
 from domain.errors import DomainError
 from domain.reading import WEIGHTED, Reading
 from domain.tariff import REGION, Price, Tariff
@@ -15,15 +26,16 @@ SUM: Final = "sum"
 
 
 class Place(Struct, frozen=True):
-    """One charge line."""
+    """One charge line, and how often its project had moved by then."""
 
     it: Resource
     price: Price
     period: Service
+    moves: int = 0
 
     @property
-    def key(self) -> tuple[str, str, int, str]:
-        return (self.it.id, self.it.scope[0], self.price.position, self.period.id)
+    def key(self) -> tuple[str, str, int, str, int]:
+        return (self.it.id, self.it.scope[0], self.price.position, self.period.id, self.moves)
 
 
 class Use(Struct):
@@ -88,15 +100,18 @@ class Meters:
         tariff: Tariff,
         account: Callable[[str], Payer],
         runtime: Callable[[str], Resource],
+        cuts: Callable[[str], list[int]],
         reread: Callable[[int], Iterable[Reading]] | None = None,
     ) -> None:
         """`reread`: the readings of a seal once more; None: they are kept in memory."""
         self._tariff = tariff
+        self._cuts = cuts
         self._account = account
         self._runtime = runtime
         self._aggregations: dict[str, str] = {}
         self._projects: dict[str, str] = {}  # their accounts
-        self._payers: dict[tuple[str, str, str], Resource] = {}  # by resource, meter, model
+        self._paid_by: dict[str, str] = {}  # what a source reports of its project
+        self._payers: dict[tuple[str, str, str, str], Resource] = {}
         self._best: dict[Group, _Best] = {}
         self._kept: dict[int, tuple[Reading, ...]] = {}
         self._reread = reread or self._kept.__getitem__
@@ -106,7 +121,8 @@ class Meters:
         self._position = 0  # of the seal at hand
         self.on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             meter.ReadingsRegistered: lambda _, __, fact: self.register(fact),
-            project.Created: self._created,
+            project.Created: lambda _, stream, fact: self.moved(stream, fact.account),
+            source.Registered: self._registered,
         }
 
     def register(self, fact: meter.Registered | meter.ReadingsRegistered) -> None:
@@ -176,25 +192,35 @@ class Meters:
     def reprice(self, group: Group, price: Price) -> None:
         """What stands for the group is charged by that entry now."""
         best = self._best[group]
-        place = Place(best.place.it, price, best.place.period)
+        place = Place(best.place.it, price, best.place.period, best.place.moves)
         self._best[group] = _Best(best.rank, best.quantity, place, best.at_us, best.seal)
 
-    def _created(self, _: int, stream: str, fact: project.Created) -> None:
-        self._projects[stream] = fact.account
+    def moved(self, project_id: str, account: str) -> None:
+        """The account of what begins in the project from here on, sources included."""
+        self._projects[project_id] = account
+
+    def _registered(self, _: int, stream: str, fact: source.Registered) -> None:
+        self._paid_by[stream] = self._projects.get(fact.project, "")
 
     def _payer(self, reading: Reading) -> Resource:
-        """What pays for the reading: a runtime, ended ones included, or a project itself."""
-        key = (reading.resource, reading.meter, reading.model)
+        """What pays for the reading: a runtime, ended ones included, or a project itself, by the
+        account that it had when the source was registered.
+        """
+        account = self._paid_by.get(reading.source, "")
+        key = (reading.resource, reading.meter, reading.model, account)
         found = self._payers.get(key)
         if found is None:
             name = reading.resource
             if name in self._projects:
-                owner, of, simulated = self._account(self._projects[name]), name, False
+                owner = self._account(account or self._projects[name])
+                of, simulated = name, False
             else:
                 it = self._runtime(name)
                 owner, of, simulated = it.account, it.project, it.simulated
             scope = (reading.meter, reading.model, REGION, READ, owner.opened.currency)
-            found = self._payers[key] = Resource(name, 0, owner, of, 1, {}, scope, simulated)
+            found = self._payers[key] = Resource(
+                *(name, 0, owner, of, 1, {}, scope, simulated), cuts=self._cuts(of)
+            )
         return found
 
     def _at(self, it: Resource, instant: int) -> tuple[Service, Price, int]:
@@ -203,7 +229,7 @@ class Meters:
         price, until = self._tariff.at(it.account.ledger.account, it.scope, instant)
         if price is None:
             raise DomainError("rating.no_price", f"nothing prices {it.id} at {instant}")
-        return service, price, min(service.end_us, until)
+        return service, price, min(service.end_us, until, cut_after(it, instant))
 
     def uses(self, readings: Iterable[Reading]) -> list[Use]:
         """What the readings of one seal change, by line in order of first touch; maybe by 0.
@@ -211,7 +237,7 @@ class Meters:
         Raises:
             DomainError: `rating.*`.
         """
-        found: dict[tuple[str, str, int, str], Use] = {}
+        found: dict[tuple[str, str, int, str, int], Use] = {}
         slots: dict[tuple[str, str, str], _Slot] = {}
         for reading in readings:
             name = (reading.resource, reading.meter, reading.dimensions)
@@ -249,7 +275,7 @@ class Meters:
         # An instant stands as the microsecond that begins there.
         start, end = reading.from_us, max(reading.to_us, reading.from_us + 1)
         period, price, _ = self._at(it, start)
-        place = Place(it, price, period)
+        place = Place(it, price, period, bisect_right(it.cuts, start))
         if aggregation == SUM:
             yield place, reading.quantity, start, end
             return
@@ -259,7 +285,10 @@ class Meters:
         if best is not None and rank <= best.rank:
             return
         if best is not None:
-            yield best.place, -best.quantity, start, end
+            span = (start, end)
+            if best.place.moves != place.moves:  # taken back from whom it was charged to
+                span = (best.at_us, best.at_us + 1)
+            yield best.place, -best.quantity, *span
         self._best[group] = _Best(rank, reading.quantity, place, start, self._position)
         yield place, reading.quantity, start, end
 
@@ -268,7 +297,8 @@ class Meters:
         while at < reading.to_us:
             period, price, until = self._at(it, at)
             end = min(reading.to_us, until)
-            yield Place(it, price, period), reading.quantity * (end - at), at, end
+            place = Place(it, price, period, bisect_right(it.cuts, at))
+            yield place, reading.quantity * (end - at), at, end
             at = end
 
 

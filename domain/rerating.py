@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from domain.charging import Payer, Resource, Rows, Service, count, service_at, settle
+from domain.charging import Payer, Resource, Rows, Service, count, cut_after, service_at, settle
 from domain.cover import prices
 from domain.price_facts import Decided, Rerated
 from domain.rating_readings import Meters
 from domain.tariff import NEVER, Price, Schedule, Scope, Tariff
 
 type Change = tuple[int, int, Price, Price]  # from, until, by which entry before and now
-type Kind = tuple[str, str, str, int, int, int]  # resource, meter, model, period, before, now
+# Resource, meter, model, period, entry before and now, how often its project had moved.
+type Kind = tuple[str, str, str, int, int, int, int]
 
 
 class _Moved(Struct):
@@ -107,7 +108,7 @@ def _pieces(
         at, until = max(start_us, since_us), min(end_us, until_us)
         while at < until:
             service = service_at(it, at)
-            stop = min(until, service.end_us)
+            stop = min(until, service.end_us, cut_after(it, at))
             yield service, at, stop, old, new
             at = stop
 
@@ -124,7 +125,11 @@ def _read(
         ):
             quantity = one.quantity * (stop - at) if one.is_level else one.quantity
             end_us = stop if one.is_level else one.end_us
-            kind = (one.it.id, *one.it.scope[:2], service.start_us, old.position, new.position)
+            moves = bisect_right(one.it.cuts, at)
+            kind = (
+                *(one.it.id, *one.it.scope[:2], service.start_us),
+                *(old.position, new.position, moves),
+            )
             moved = found.get(kind)
             if moved is None:
                 found[kind] = _Moved(one.it, service, old, new, quantity, at, end_us)

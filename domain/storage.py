@@ -1,6 +1,7 @@
 """Where volumes go, and what a launch takes of them: parts of the admission writer's decisions."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain import keeping, placing, quota, storage_quota, volume
 from domain.admission import AdmissionState
@@ -81,10 +82,10 @@ def grow(state: AdmissionState, wanted: GrowVolume) -> tuple[Emit, ...]:
     placing.standing(state, wanted.organization)
     assert isinstance(held, volume.Held), "or growing would have been refused"
     made = held.created
-    project = state.projects[made.project]
+    project = replace(state.projects[made.project], account=made.account)
     placing.affordable(state, project, made.project, wanted.now_us)
     commit = storage_quota.Commit(
-        *(wanted.volume, made.department, made.project, LOCAL),
+        *(wanted.volume, project.department, made.project, LOCAL),
         *(wanted.size_mib, wanted.now_us),
     )
     larger = keeping.grown(state, wanted.volume, wanted.size_mib, wanted.now_us)

@@ -179,6 +179,16 @@ def release(shelf: Shelf, volume: str) -> None:
         _count(shelf, commitments[-1], -commitments[-1].size_mib)
 
 
+def relabel(shelf: Shelf, project: str, department: str) -> str | None:
+    """What is of the project is of the department; the one it was of (None: nothing is there)."""
+    before = None
+    for name, past in shelf.held.items():
+        if past[-1].project == project:
+            before = past[-1].department
+            shelf.held[name] = tuple(replace(one, department=department) for one in past)
+    return before
+
+
 def limit_of(shelf: Shelf, event: LimitSet) -> int | None:
     """The limit that stands where this event sets one, None without."""
     return shelf.limits.get((scope_key(event.scope), event.model))

@@ -31,6 +31,7 @@ READ_HEAD: Final = "SELECT next_position, leaf, at_us FROM log.head"
 # The last entry of a command's append carries the command and how many entries there were.
 READ_OUTCOME: Final = "SELECT position, span, entry FROM log.entry WHERE command = %(command)s"
 READ_PRIVATE: Final = "SELECT words FROM log.private_value WHERE digest = %(digest)s"
+ERASURES: Final = "SELECT count FROM log.erasure WHERE org = %(org)s"
 ERASE_PRIVATE: Final = "SELECT log.erase_private(%(digests)s)"
 
 
@@ -137,6 +138,12 @@ def private_text(conn: psycopg.Connection[Any], digest: str) -> str | None:
     """The words behind a digest; None once erased."""
     row = conn.execute(READ_PRIVATE, {"digest": bytes.fromhex(digest)}, binary=True).fetchone()
     return None if row is None else str(row[0])
+
+
+def erasures(conn: psycopg.Connection[Any], org: str) -> int:
+    """How many of the organization's private values were erased, ever."""
+    row = conn.execute(ERASURES, {"org": org}).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def erase_private(conn: psycopg.Connection[Any], digests: list[str]) -> int:

@@ -120,9 +120,10 @@ class InvoiceLine(Struct, frozen=True):
 
 class Usage(Struct, frozen=True):
     """What was charged for one (project, meter, model, price, service period): of how many runtimes
-    and volumes, by the units of the meter.
+    and volumes, by the units of the meter. `department`: `attribution_read.usage`.
     """
 
+    organization: str
     project: str
     account: str
     meter: str
@@ -138,6 +139,7 @@ class Usage(Struct, frozen=True):
     volumes: int
     quantity: int
     amount_pico: int
+    department: str | None = None
 
 
 class Running(Struct, frozen=True):
@@ -226,15 +228,15 @@ ORDER BY 1, 2, 3, 4
 """
 _USAGE: Final = """
 WITH resource AS (
-  SELECT r.runtime AS resource, r.organization, r.project, r.account FROM views.runtime r WHERE [r]
+  SELECT r.runtime AS resource, r.organization, r.project FROM views.runtime r WHERE [r]
   UNION ALL
-  SELECT s.volume, s.organization, s.project, s.account FROM views.volume s WHERE [s]
+  SELECT s.volume, s.organization, s.project FROM views.volume s WHERE [s]
   UNION ALL
-  SELECT q.project, q.organization, q.project, q.account FROM views.project q WHERE [q]
+  SELECT q.project, q.organization, q.project FROM views.project q WHERE [q]
   UNION ALL
-  SELECT a.account, a.organization, '-', a.account FROM views.account a WHERE [a])
-SELECT o.project, o.account, c.meter, t.model, c.price, t.price_pico, t.divisor, c.period,
-  p.start_us, p.end_us, t.currency,
+  SELECT a.account, a.organization, '-' FROM views.account a WHERE [a])
+SELECT o.organization, o.project, p.account, c.meter, t.model, c.price, t.price_pico, t.divisor,
+  c.period, p.start_us, p.end_us, t.currency,
   count(*) FILTER (WHERE c.resource LIKE 'runtime-%%') AS runtimes,
   count(*) FILTER (WHERE c.resource LIKE 'volume-%%') AS volumes,
   sum(c.quantity) AS quantity, sum(c.amount_pico) AS amount_pico
@@ -245,11 +247,11 @@ JOIN views.period p ON p.period = c.period AND [p]
 WHERE [c]
   AND (%(organization)s::text IS NULL OR o.organization = %(organization)s)
   AND (%(project)s::text IS NULL OR o.project = %(project)s)
-  AND (%(account)s::text IS NULL OR o.account = %(account)s)
+  AND (%(account)s::text IS NULL OR p.account = %(account)s)
   AND (%(from_us)s::numeric IS NULL OR p.end_us > %(from_us)s)
   AND (%(to_us)s::numeric IS NULL OR p.start_us < %(to_us)s)
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-ORDER BY 1, 9, 3, 4, 5
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+ORDER BY 2, 10, 4, 5, 6
 """
 # From the live allocations, which are few, not from all states ever reached.
 _RUNNING: Final = """

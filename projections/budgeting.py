@@ -29,6 +29,7 @@ TAGS: Final = frozenset(
         "budget.reached",
         "budget.forecast",
         "project.created",
+        "project.moved",
         "runtime.requested",
         "volume.created",
         "period.opened",
@@ -65,7 +66,7 @@ class Spending:
         self._periods: dict[str, list[tuple[str, period.Opened]]] = {}
 
     def apply(self, entry: Entry, fact: Struct) -> None:
-        """Remembers the fact. A resource keeps the scopes that it was asked for in."""
+        """Remembers the fact; `moved` those that move a project."""
         match fact:
             case project.Created(organization=org, department=department):
                 self._projects[entry.stream] = (entry.stream, department, org)
@@ -80,6 +81,27 @@ class Spending:
                 told.state, told.version = budget.evolve(told.state, fact), entry.version
             case _:
                 pass
+
+    def moved(self, stream: str, fact: project.Moved, books: Books) -> None:
+        """From here on the project is another department's: what it has used and was not charged
+        for is the one's before, whenever it will be charged.
+        """
+        before = self._projects.get(stream)
+        if before is None:
+            return
+        _, department, org = before
+        mine = {name for name, of in self._scopes.items() if of[0] == stream} | {stream}
+        for account in list(self._periods):
+            current = self._current(account, fact.moved_us)
+            used = {} if current is None else books.accrued(current[0], fact.moved_us)
+            pico = sum(more for name, more in used.items() if name in mine)
+            if current is not None and pico:
+                for scope, change in ((department, pico), (fact.department, -pico)):
+                    key = (scope, current[0])
+                    self._charged[key] = self._charged.get(key, 0) + change
+        now = (stream, fact.department, org)
+        self._projects[stream] = now
+        self._scopes |= dict.fromkeys(mine - {stream}, now)
 
     def charged(self, transfers: Iterable[Transfer]) -> None:
         """Remembers what was charged, or taken back, by the scopes it counts in."""

@@ -49,21 +49,26 @@ class Reclaim(Struct, frozen=True):
 
 # What draws on a reservation that stands is part of what the reservation uses.
 _SHARES: Final = """
-SELECT q.scope, q.model, q.from_position, q.organization, q.parent, q.guaranteed_milli,
+SELECT q.scope, q.model, q.from_position, q.organization,
+  coalesce((SELECT e.department FROM views.project_place e WHERE e.project = q.scope AND [e]),
+    q.parent) AS parent, q.guaranteed_milli,
   q.lendable_milli, q.limit_milli, q.decided_us, own.milli + whole.milli AS used_milli,
   coalesce((SELECT l.gpu_milli FROM views.quota_claim l
     WHERE [l] AND l.scope = q.scope AND l.model = q.model), 0) AS claimed_milli
 FROM views.quota_share q,
 LATERAL (SELECT coalesce(sum(c.gpu_milli), 0) AS milli FROM views.quota_commitment c
-  WHERE [c] AND q.scope IN (c.organization, c.department, c.project) AND q.model = c.model
+  LEFT JOIN views.project_place p ON p.project = c.project AND [p]
+  WHERE [c] AND q.scope IN (c.organization, coalesce(p.department, c.department), c.project)
+    AND q.model = c.model
     AND NOT EXISTS (SELECT FROM views.quota_draw d
       JOIN views.quota_reservation r ON r.reservation = d.reservation AND [r]
       WHERE d.runtime = c.runtime AND [d])) own,
 LATERAL (SELECT coalesce(sum(s.gpu_milli), 0) AS milli FROM views.quota_reservation s
-  WHERE [s] AND q.scope IN (s.organization, s.department, s.project)
+  LEFT JOIN views.project_place p ON p.project = s.project AND [p]
+  WHERE [s] AND q.scope IN (s.organization, coalesce(p.department, s.department), s.project)
     AND q.model = s.model) whole
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
-ORDER BY q.organization, q.model, q.parent, q.scope
+ORDER BY q.organization, q.model, parent, q.scope
 """
 _CLAIMS: Final = """
 SELECT l.scope, l.model, l.from_position, l.organization, l.gpu_milli, l.stop_us, l.until_us,

@@ -10,6 +10,7 @@ import psycopg
 from msgspec import Struct
 
 from domain.errors import DomainError
+from domain.project import Moved
 from domain.rating import Books, RatedInterval, Transfer, row_bytes
 from domain.reading import Reading
 from domain.sealing import IntervalsSealed, ReadingsSealed, TransfersSealed
@@ -48,6 +49,8 @@ _RATED: Final = duties.TAGS | {
         "price.commitment_made",
         "price.rerating_decided",
         "project.created",
+        "project.moved",
+        "source.registered",
         "usage.batch_sealed",
         "wallet.credit_granted",
         "wallet.credit_expired",
@@ -170,6 +173,8 @@ class Rater:
             self.spending.apply(entry, fact)
         if fact is not None and entry.tag in dunning.TAGS:
             self.dunning.apply(entry, fact)
+        if isinstance(fact, Moved):
+            self.spending.moved(entry.stream, fact, self.books)
         if fact is not None and entry.tag in RATED:
             intervals, transfers = self._rated(position, entry.stream, fact)
             self.duties.apply(entry, fact)

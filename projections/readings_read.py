@@ -114,13 +114,17 @@ _NODE: Final = """
 SELECT i.key FROM views.node_identity i LEFT JOIN views.node_standing s ON s.node = i.node AND [s]
 WHERE i.node = %(source)s AND [i] AND s.node IS NULL
 """
+# A project's own is paid by the account that it had when the source was registered.
 _PAYER: Final = """
 SELECT r.project, r.account, p.node FROM views.runtime r
 LEFT JOIN LATERAL (SELECT x.node FROM views.runtime_place x WHERE x.runtime = r.runtime
   ORDER BY x.from_position DESC LIMIT 1) p ON true
 WHERE r.runtime = %(resource)s
 UNION ALL
-SELECT o.project, o.account, NULL FROM views.project o WHERE o.project = %(resource)s
+(SELECT o.project, o.account, NULL FROM views.project_place o
+WHERE o.project = %(resource)s AND o.from_position < (
+  SELECT min(n.from_position) FROM views.source n WHERE n.source = %(source)s)
+ORDER BY o.from_position DESC LIMIT 1)
 LIMIT 1
 """
 _PURSE: Final = """
@@ -193,9 +197,9 @@ def standing(conn: psycopg.Connection[Any], source: str) -> Standing | None:
     return Standing(known[0].key, known[0].project, known[0].meters, row[0])
 
 
-def payer(conn: psycopg.Connection[Any], resource: str) -> Payer | None:
+def payer(conn: psycopg.Connection[Any], resource: str, source: str) -> Payer | None:
     """The runtime's or the project's own, whatever has become of it."""
-    return fetch_one(conn, Payer, _PAYER, {"resource": resource})
+    return fetch_one(conn, Payer, _PAYER, {"resource": resource, "source": source})
 
 
 def purse(conn: psycopg.Connection[Any], account: str) -> Purse | None:

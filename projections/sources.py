@@ -32,6 +32,7 @@ TAGS: Final = frozenset(
         "volume.wiped",
         "volume.lost",
         "project.created",
+        "project.moved",
         "source.registered",
         "source.revoked",
         "usage.source_completed",
@@ -101,7 +102,7 @@ class Sources:
                 self._over(entry.stream, fact.lost_us)
             case volume_facts.Wiped():
                 self._over(entry.stream, fact.wiped_us)
-            case project.Created():
+            case project.Created() | project.Moved():
                 self._projects[entry.stream] = fact.account
             case source.Registered():
                 account = self._projects.get(fact.project, "")

@@ -40,6 +40,7 @@ class Project(Struct, frozen=True):
     account: str
     name: str | None
     created_us: int
+    version: int
 
 
 class Quota(Struct, frozen=True):
@@ -114,31 +115,34 @@ WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization
 )
 _PROJECTS: Final[LiteralString] = (
     """
-SELECT t.project, t.from_position, t.organization, t.department, t.account, w.words AS name,
-  t.created_us
-FROM views.project t
+SELECT t.project, t.from_position, t.organization, p.department, p.account, w.words AS name,
+  t.created_us, p.version
+FROM views.project t JOIN views.project_place p ON p.project = t.project AND [p]
 """
     + _NAME
     + """
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
-  AND (%(department)s::text IS NULL OR t.department = %(department)s)
+  AND (%(department)s::text IS NULL OR p.department = %(department)s)
   AND (%(project)s::text IS NULL OR t.project = %(project)s)
 """
     + _PAGE
 )
-# What draws on a reservation that stands is part of what the reservation uses.
+# What draws on a reservation that stands is part of what the reservation uses. What is held counts
+# in the department that its project is in now.
 _QUOTAS: Final = """
 SELECT q.scope, q.model, q.from_position, q.organization, q.limit_milli, q.decided_us,
   own.milli + whole.milli AS used_milli, whole.milli AS reserved_milli
 FROM views.quota_limit q,
 LATERAL (SELECT coalesce(sum(c.gpu_milli), 0) AS milli FROM views.quota_commitment c
-  WHERE [c] AND q.scope IN (c.organization, c.department, c.project)
+  LEFT JOIN views.project_place p ON p.project = c.project AND [p]
+  WHERE [c] AND q.scope IN (c.organization, coalesce(p.department, c.department), c.project)
     AND q.model IN ('*', c.model)
     AND NOT EXISTS (SELECT FROM views.quota_draw d
       JOIN views.quota_reservation r ON r.reservation = d.reservation AND [r]
       WHERE d.runtime = c.runtime AND [d])) own,
 LATERAL (SELECT coalesce(sum(s.gpu_milli), 0) AS milli FROM views.quota_reservation s
-  WHERE [s] AND q.scope IN (s.organization, s.department, s.project)
+  LEFT JOIN views.project_place p ON p.project = s.project AND [p]
+  WHERE [s] AND q.scope IN (s.organization, coalesce(p.department, s.department), s.project)
     AND q.model IN ('*', s.model)) whole
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
 ORDER BY q.organization, q.scope, q.model
@@ -150,8 +154,9 @@ SELECT q.scope, q.model, q.from_position, q.organization, q.limit_mib, q.decided
     FROM views.storage_commitment c
     JOIN views.volume_state s ON s.volume = c.volume AND [s]
     JOIN views.volume_size i ON i.volume = c.volume AND [i]
+    LEFT JOIN views.project_place p ON p.project = c.project AND [p]
     WHERE [c] AND s.state NOT IN ('deleted', 'lost') AND q.model = c.model
-      AND q.scope IN (c.organization, c.department, c.project)) AS used_mib
+      AND q.scope IN (c.organization, coalesce(p.department, c.department), c.project)) AS used_mib
 FROM views.storage_limit q
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
 ORDER BY q.organization, q.scope, q.model

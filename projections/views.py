@@ -24,6 +24,7 @@ from projections import (
     inventory,
     journal,
     lending,
+    moves,
     networks,
     placing,
     price_books,
@@ -42,6 +43,7 @@ LIVE: Final = "views"
 SHADOW: Final = "views_next"
 ROOMS: Final = (
     tenancy,
+    moves,
     lending,
     inventory,
     identities,

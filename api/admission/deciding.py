@@ -15,6 +15,7 @@ from api.admission.wire import (
     KeepAsk,
     LaunchAsk,
     LimitAsk,
+    MoveAsk,
     OverdueAsk,
     OverspentAsk,
     ReclaimAsk,
@@ -38,6 +39,7 @@ from domain import (
     launch,
     locking,
     quota,
+    relocating,
     storage,
     together,
 )
@@ -57,8 +59,7 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
     match ask:
         case LaunchAsk():
             emits = launch.admit(state, ask.launch)
-            reads = launch.reads(state, ask.launch)
-            private = ask.private
+            reads, private = launch.reads(state, ask.launch), ask.private
         case LimitAsk():
             emits = launch.set_limit(state, ask.organization, quota.SetLimit(*ask.limit()))
         case (
@@ -88,8 +89,7 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             reads = _at(state, *_prices(state, kept))
         case BlockAsk():
             emits = together.admit_block(state, ask.block, ask.launches)
-            reads = launch.reads(state, ask.launches[0])
-            private = ask.private
+            reads, private = launch.reads(state, ask.launches[0]), ask.private
         case ReserveAsk(wanted=wanted):
             emits = together.reserve(state, wanted)
             reads = _at(state, wanted.organization, *holding.reads(state, wanted.project))
@@ -104,6 +104,8 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
         case RenewAsk(wanted=renewal):
             emits = funding.renew(state, renewal)
             reads = tuple((stream, state.version(stream)) for stream in sorted(state.purses.books))
+        case MoveAsk(wanted=move):
+            emits, reads = relocating.move(state, move), _at(state, move.organization)
         case EndAsk():
             emits = launch.end(state, ask.runtime, ask.ended())
         case _:

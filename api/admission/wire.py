@@ -12,6 +12,7 @@ from domain.facts import decode_fact, encode_fact, tag_of
 from domain.funding import Purse, Renewal
 from domain.launch import Launch
 from domain.lending_facts import Claim, SetShare, Unclaim
+from domain.relocating import MoveProject
 from domain.runtime import Cancelled, Failed, Lost, Stopped
 from domain.stock import Room
 from domain.storage import GrowVolume, NewVolume
@@ -53,6 +54,14 @@ class StorageLimitAsk(Struct, frozen=True, tag="storage_limit"):
 
     organization: str
     limit: SetLimit
+    actor: str
+    cause: str
+
+
+class MoveAsk(Struct, frozen=True, tag="move"):
+    """Move a project within its organization."""
+
+    wanted: MoveProject
     actor: str
     cause: str
 
@@ -264,7 +273,7 @@ type Ask = (
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
     | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk | KeepAsk
-    | GiveBackAsk | OverdueAsk
+    | GiveBackAsk | OverdueAsk | MoveAsk
 )  # fmt: skip
 type Question = CapacityAsk | ExplainAsk | PurseAsk
 
@@ -292,7 +301,7 @@ _DECODE: Final = msgspec.json.Decoder(
     LaunchAsk | LimitAsk | StorageLimitAsk | EndAsk | BlockAsk | ReserveAsk | UnreserveAsk
     | VolumeAsk | GrowAsk | ShareAsk | ClaimAsk | UnclaimAsk | ReclaimAsk
     | GrantAsk | SettleAsk | ExpireAsk | RenewAsk | ClosingAsk | OverspentAsk | KeepAsk
-    | GiveBackAsk | OverdueAsk | CapacityAsk | ExplainAsk | PurseAsk
+    | GiveBackAsk | OverdueAsk | MoveAsk | CapacityAsk | ExplainAsk | PurseAsk
 ).decode  # fmt: skip
 _REPLY: Final = msgspec.json.Decoder(_Reply).decode
 

@@ -137,7 +137,7 @@ class Known:
         counting = await self._meter(reading.meter)
         if standing.meters is not None and reading.meter not in standing.meters:
             raise DomainError("reading.no_meter", f"the source may not report {reading.meter}")
-        payer = await self._reads.ask(readings_read.payer, reading.resource)
+        payer = await self._reads.ask(readings_read.payer, reading.resource, source)
         owned = payer is not None and (
             payer.node == source if standing.project is None else payer.project == standing.project
         )

@@ -3,7 +3,7 @@
 from operator import attrgetter
 from typing import Final
 
-from projections.exporting.focus import Row, of_entry, own
+from projections.exporting.focus import Row, department, of_entry, own
 from projections.exporting.table import Column, Kind, always, each
 
 
@@ -27,6 +27,7 @@ COLUMNS: Final = (
     _bill("invoice", "invoice"),
     _entry("period"),
     _entry("project"),
+    Column("department", "text", each(department), of_entry),
     _line("resource"),
     _entry("meter"),
     _entry("model"),

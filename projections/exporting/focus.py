@@ -58,13 +58,16 @@ _SERVICES: Final = {
 
 
 class Bill(Struct, frozen=True):
-    """What is the same for every row of one booked period. `projects`: names by id, None erased."""
+    """What is the same for every row of one booked period. `projects`: names by id, None erased;
+    `departments`: of projects that never moved.
+    """
 
     account: Account
     period: Period
     invoice: str | None
     projects: Mapping[str, str | None]
     proof: Proof
+    departments: Mapping[str, str] = {}
 
     @property
     def issuer(self) -> str:
@@ -118,10 +121,7 @@ def of_entry(rows: Sequence[Row]) -> Sequence[object]:
     """Lines of one price entry, project and service period have most in common, and so have rows
     beside them of one kind and document: a `per`.
     """
-    return [
-        (row.other.kind, row.other.document) if row.line is None else _OF_ENTRY(row.line)
-        for row in rows
-    ]
+    return [_OF_OTHER(row.other) if row.line is None else _OF_ENTRY(row.line) for row in rows]
 
 
 def own(
@@ -234,11 +234,29 @@ def _service_or(name: str, other: str) -> Callable[[Row], Any]:
     return lambda row: other if row.line is None else getattr(_service(row.line), name)
 
 
+def _project(row: Row) -> str | None:
+    return row.other.project if row.line is None else row.line.project
+
+
 def _project_name(row: Row) -> str | None:
     """FOCUS wants a name where there is an id: of an erased name, the id."""
+    project = _project(row)
+    return None if project is None else row.bill.projects.get(project) or project
+
+
+def _project_type(row: Row) -> str | None:
+    return None if _project(row) is None else "Project"
+
+
+def _entry(row: Row) -> int | None:
+    return row.other.price if row.line is None else row.line.price
+
+
+def department(row: Row) -> str | None:
+    """Where the line's project was at the time; null for what an account pays by itself."""
     if row.line is None:
         return None
-    return row.bill.projects.get(row.line.project) or row.line.project
+    return row.line.department or row.bill.departments.get(row.line.project)
 
 
 def _details(line: Line) -> str:
@@ -252,7 +270,10 @@ def _price_details(model: str, state: str) -> str:
 
 # How many of the meter's units a FOCUS unit is, where it is not 1.
 _SIZES: Final = {meter: service.consumed[1] for meter, service in _SERVICES.items()}
-_OF_ENTRY: Final = attrgetter("price", "price_pico", "list_pico", "period", "project", "simulated")
+_OF_ENTRY: Final = attrgetter(
+    "price", "price_pico", "list_pico", "period", "project", "simulated", "department"
+)
+_OF_OTHER: Final = attrgetter("kind", "document", "project", "price")
 _BILLED: Final = _owned(attrgetter("amount_pico"), attrgetter("beside.amount_pico"))
 _CURRENCY: Final = attrgetter("account.currency")
 _CONTRACTED: Final = each(_of(attrgetter("price_pico")))
@@ -326,9 +347,9 @@ COLUMNS: Final = (
     _of_price(
         "SkuPriceId", _of(lambda line: f"{line.meter}:{line.model}:{line.region}:{line.state}")
     ),
-    _of_price("SubAccountId", _of(attrgetter("project"))),
+    _of_price("SubAccountId", _project),
     _of_price("SubAccountName", _project_name),
-    _of_price("SubAccountType", _of(lambda _: "Project")),
+    _of_price("SubAccountType", _project_type),
     _null("Tags"),
     own("x_ChargePeriodEndUs", "whole", attrgetter("end_us"), attrgetter("bill.period.end_us")),
     own(
@@ -336,8 +357,9 @@ COLUMNS: Final = (
     ),
     _of_bill("x_CheckpointRoot", attrgetter("proof.root")),
     _of_bill("x_CheckpointSize", attrgetter("proof.size"), "whole"),
+    _of_price("x_DepartmentId", department),
     own("x_LogPosition", "whole", attrgetter("cause"), attrgetter("beside.cause")),
-    _of_price("x_PriceEntry", _of(attrgetter("price")), "whole"),
+    _of_price("x_PriceEntry", _entry, "whole"),
     _of_price("x_ServicePeriodId", _of(attrgetter("period"))),
     _of_price("x_Simulated", _of(attrgetter("simulated")), "flag"),
     own("x_TransferIds", "text", attrgetter("transfers"), lambda row: f'["{row.other.id}"]'),

@@ -17,15 +17,19 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain.ledger import Order, transfer_id
 from projections import billing_read, journal_read
+from projections.attribution_read import Place, attributed, places
 from projections.billing_read import Account
 from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger, Syntax
 from projections.exporting.focus import Bill, Row
-from projections.exporting.lines import Line, beside, lines, page_end
+from projections.exporting.lines import Beside, Line, beside, lines, page_end
 from projections.exporting.proof import Proof
 from projections.exporting.table import Column, Csv, Parquet, Table
 from projections.tenancy_read import project_names
+
+type Places = dict[str, list[Place]]
 
 TRANSFERS_A_PAGE: Final = 2000
 RESOURCES_A_PAGE: Final = 16_000
@@ -94,8 +98,9 @@ async def written(
     assert form.table is not None, "a form is a journal or a table"
     table = form.table(form.columns)
     yield table.head()
-    for bill in await ask(_bills, account, proof, span):
-        async for piece in _charged(ask, table, bill):
+    where = await ask(places, account.organization, proof.as_of)
+    for bill in await ask(_bills, account, proof, span, where):
+        async for piece in _charged(ask, table, bill, where):
             yield piece
         if form.whole:
             yield await ask(_beside, table, bill)
@@ -119,9 +124,12 @@ def _posted(
     return syntax.posted(rows), rows[-1].row if more else None
 
 
-def _bills(conn: psycopg.Connection[Any], account: Account, proof: Proof, span: Span) -> list[Bill]:
+def _bills(
+    conn: psycopg.Connection[Any], account: Account, proof: Proof, span: Span, where: Places
+) -> list[Bill]:
     """One a period, in order."""
     names = project_names(conn, account.organization, proof.as_of)
+    stayed = {name: found[0].department for name, found in where.items() if len(found) == 1}
     found = []
     for period in billing_read.periods(conn, account.account, proof.as_of):
         if span.holds(period.start_us, period.end_us):
@@ -129,11 +137,11 @@ def _bills(conn: psycopg.Connection[Any], account: Account, proof: Proof, span: 
             if period.invoice is not None:
                 invoice = billing_read.invoice(conn, period.invoice, proof.as_of)
                 number = None if invoice is None else invoice.number
-            found.append(Bill(account, period, number, names, proof))
+            found.append(Bill(account, period, number, names, proof, stayed))
     return found
 
 
-async def _charged(ask: Ask, table: Table[Row], bill: Bill) -> AsyncIterator[bytes]:
+async def _charged(ask: Ask, table: Table[Row], bill: Bill, where: Places) -> AsyncIterator[bytes]:
     """The pages after the one that is written are asked for meanwhile."""
     booked, as_of = bill.period.period, bill.proof.as_of
     coming: deque[asyncio.Task[list[Line]]] = deque()
@@ -144,7 +152,7 @@ async def _charged(ask: Ask, table: Table[Row], bill: Bill) -> AsyncIterator[byt
         while after is not None and len(coming) < _AHEAD:
             last = await ask(page_end, booked, after, RESOURCES_A_PAGE, as_of)
             if last is not None:
-                coming.append(asyncio.create_task(_lines(ask, booked, after, last, as_of)))
+                coming.append(asyncio.create_task(_lines(ask, where, booked, after, last, as_of)))
             after = last
 
     try:
@@ -158,8 +166,16 @@ async def _charged(ask: Ask, table: Table[Row], bill: Bill) -> AsyncIterator[byt
             one.cancel()
 
 
-async def _lines(ask: Ask, booked: str, after: str, last: str, as_of: int) -> list[Line]:
-    return await ask(lines, booked, after, last, as_of)
+async def _lines(
+    ask: Ask, where: Places, booked: str, after: str, last: str, as_of: int
+) -> list[Line]:
+    return await ask(_attributed, where, booked, after, last, as_of)
+
+
+def _attributed(
+    conn: psycopg.Connection[Any], where: Places, booked: str, after: str, last: str, as_of: int
+) -> list[Line]:
+    return attributed(conn, lines(conn, booked, after, last, as_of), where, booked, as_of)
 
 
 def _rows(table: Table[Row], bill: Bill, found: list[Line]) -> bytes:
@@ -172,5 +188,32 @@ def _beside(conn: psycopg.Connection[Any], table: Table[Row], bill: Bill) -> byt
     found = beside(conn, bill.period.period, bill.proof.as_of)
     for document, those in groupby(found, attrgetter("document")):
         of = bill if document is None else replace(bill, invoice=document)
-        pieces.append(table.rows([focus.beside(of, one) for one in those]))
+        rows = _named(conn, list(those), bill.proof.as_of)
+        pieces.append(table.rows([focus.beside(of, one) for one in rows]))
     return b"".join(pieces)
+
+
+def _named(conn: psycopg.Connection[Any], rows: list[Beside], as_of: int) -> list[Beside]:
+    """Each line of a credit note with whose line it takes from: the transfer's id says which."""
+    taken = next((one for one in rows if one.kind == "credit"), None)
+    if taken is None or taken.invoice is None:
+        return rows
+    invoice = billing_read.invoice(conn, taken.invoice, as_of)
+    charged = [] if invoice is None else billing_read.invoice_lines(conn, invoice, as_of)
+    found: dict[tuple[int | None, str], list[tuple[int, str]]] = {}
+    for index, line in enumerate(charged):
+        found.setdefault((line.price, line.service_period), []).append((index, line.project))
+    return [
+        replace(one, project=_whose(one, found.get((one.price, one.period), [])))
+        if one.kind == "credit"
+        else one
+        for one in rows
+    ]
+
+
+def _whose(one: Beside, lines: list[tuple[int, str]]) -> str | None:
+    for index, project in lines:
+        about = (one.cause, "credit", one.credit_note or "", "-", one.price, one.period)
+        if transfer_id(Order(*about, "", "", "", 1, index), one.currency) == one.id:
+            return project
+    return None

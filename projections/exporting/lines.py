@@ -17,6 +17,7 @@ class Line(Struct, frozen=True, gc=False):
     at its start (None: there was none, or another divisor). `cause` is the last position that
     charged something of it, `transfers` the ids of what was posted, as JSON. `name` is null once
     erased. `simulated`: it was on SIMULATED GPUs, by what its node's latest enrolment said.
+    `department`: of a project that moved, where it was at the time (`attribution_read`).
     """
 
     resource: str
@@ -38,6 +39,7 @@ class Line(Struct, frozen=True, gc=False):
     cause: int
     transfers: str
     simulated: bool | None = None
+    department: str | None = None
 
 
 class Beside(Struct, frozen=True):
@@ -52,6 +54,12 @@ class Beside(Struct, frozen=True):
     document: str | None
     amount_pico: int
     cause: int
+    invoice: str | None = None  # that the credit note takes from
+    credit_note: str | None = None
+    price: int | None = None
+    period: str = ""
+    currency: str = ""
+    project: str | None = None  # whose line a credit note's line takes from
 
 
 # Intervals and what was posted for them, each in the order of its index and merged: neither is
@@ -140,7 +148,8 @@ SELECT max(c.resource) AS resource FROM (
   ORDER BY u.resource LIMIT %(limit)s) c
 """
 _BESIDE: Final = """
-SELECT t.id, t.kind, n.number AS document, t.cause,
+SELECT t.id, t.kind, n.number AS document, t.cause, n.invoice, n.credit_note, t.price, t.period,
+  t.currency,
   CASE WHEN t.debit = 'receivable' THEN t.amount_pico ELSE -t.amount_pico END AS amount_pico
 FROM views.transfer t LEFT JOIN views.credit_note n ON n.credit_note = t.resource
   AND hashtextextended(n.credit_note, 0) = hashtextextended(t.resource, 0) AND [n]

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from nats.aio.msg import Msg
 
 from api.edge import instant, now_us
+from api.erase import erase
 from api.metering.desk import Desk
 from api.metering.hearing import Ear, ensure_stream, hear
 from contracts import fleet, usage
@@ -148,6 +149,7 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
             book = await stage.get(path)
             assert book.status_code == 200, book.text
             assert f"{METER}:llama-3" in book.text
+            await resumed(stage, path, book, own["project"])
             await asyncio.to_thread(stack.integrate)
             bundle = await stage.get("/v1/bundle")
             (tmp_path / "bundle.tar").write_bytes(bundle.content)
@@ -157,6 +159,22 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
     claims = verified(tmp_path / "bundle.tar", stack.vkey_text)
     assert claims["books"]["state"] == claims["invoices"]["state"] == "checked"
     assert claims["rows"]["count"] >= 82
+
+
+async def resumed(stage: Stage, path: str, book: httpx.Response, project: str) -> None:
+    """A download goes on until a name in it is erased: then it is another file, to be begun anew."""
+    asked = f"{path}?as_of={book.headers['log-position']}"
+    tag, half = book.headers["etag"], len(book.content) // 2
+    rest = await stage.get(f"{asked}&offset={half}", If_Match=tag)
+    assert (rest.status_code, rest.content) == (200, book.content[half:])
+    assert await asyncio.to_thread(erase, stage.services.settings.database_url, project) == 1
+    await expect(await stage.get(f"{asked}&offset={half}", If_Match=tag), 412, "if_match.stale")
+    anew = await stage.get(asked)
+    assert anew.headers["etag"] != tag
+    assert "Chat" in book.text
+    assert "Chat" not in anew.text
+    again = await stage.get(asked, If_Match=anew.headers["etag"])
+    assert again.content == anew.content
 
 
 async def told_all(stage: Stage, app: TokenMeter) -> None:

@@ -149,6 +149,12 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
                 data = await focus_of(stage, world.account)
                 # The judge wants names in ASCII; they are exported as people write them.
                 (tmp_path / "focus.csv").write_bytes(data.replace("é".encode(), b"e"))
+        taken = [line for line in csv.DictReader(io.StringIO(data.decode()))
+                 if line["ChargeDescription"] == "credit note"]  # fmt: skip
+        assert len(taken) == 3
+        assert {line["SubAccountId"] for line in taken} == {world.project}
+        assert {line["SubAccountType"] for line in taken} == {"Project"}
+        assert all(line["SubAccountName"] and line["x_PriceEntry"] for line in taken)
         billed: dict[str, int] = {}
         for line in csv.DictReader(io.StringIO(data.decode())):
             number = line["InvoiceId"]

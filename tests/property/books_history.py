@@ -16,18 +16,23 @@ from msgspec import Struct
 
 from domain import (
     account,
+    department,
     invoice,
     meter,
+    moving,
     node,
     period,
     price_facts,
     pricebook,
+    quota,
     runtime,
     sealing,
     volume,
 )
 from domain.facts import encode_fact, tag_of
 from domain.price_facts import Tier
+from domain.project import Created as ProjectCreated
+from domain.project import Moved as ProjectMoved
 from domain.words import Attested, Gpu, Private, Share
 from gpuaas_verify.books import Books
 
@@ -80,6 +85,7 @@ class History:
     seen: dict[str, int] = field(default_factory=dict)  # node -> its last anchor or renewal
     seq: int = 0
     orgs: dict[str, str] = field(default_factory=dict)  # of streams that are not ORG's
+    places: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)  # of projects
     _versions: Counter[str] = field(default_factory=Counter)  # of the first `_counted` facts
     _counted: int = 0
 
@@ -87,6 +93,34 @@ class History:
         """The position of the fact."""
         position = len(self.facts)
         self.facts.append((stream_id, cause or f"cmd:{position:064x}", fact))
+        return position
+
+    def place(self, project_id: str, account_id: str, at: int | None = None) -> tuple[str, str]:
+        """Department and account of what begins in the project; `at`: where it was then."""
+        known = self.places.get(project_id, [(0, stream("department", 1), account_id)])
+        then = [one for one in known if at is None or one[0] <= at]
+        return (then or known)[-1][1:]
+
+    def move(self, project_id: str, to_department: int, account_id: str, at: int) -> int | None:
+        """The project in another place, and its quota with it; None when it is there already."""
+        to = (stream("department", to_department), account_id)
+        if project_id not in self.places:
+            for number in (1, 2, 3):
+                made = department.Created(ORG, Private("0" * 64), 0)
+                if (where := stream("department", number)) not in self.orgs:
+                    self.orgs[where] = ORG
+                    self.add(where, made)
+            first = (stream("department", 1), account_id)
+            self.add(project_id, ProjectCreated(ORG, *first, Private("0" * 64), 0))
+            self.places[project_id] = [(0, *first)]
+        since, *is_at = self.places[project_id][-1]
+        if tuple(is_at) == to:
+            return None
+        at = max(at, since + 1)
+        cause = f"cmd:{len(self.facts):064x}"
+        self.places[project_id].append((at, *to))
+        position = self.add(project_id, ProjectMoved(*to, at), cause)
+        self.add(quota.quota_stream(ORG), moving.Moved(project_id, to[0], at), cause)
         return position
 
     def entry(self, position: int) -> dict[str, Any]:
@@ -219,7 +253,8 @@ class History:
     ) -> str:  # fmt: skip
         """A volume, created."""
         volume_id = stream("volume", number)
-        names = (stream("project", project), stream("department", 1), account_id, node_id)
+        of = stream("project", project)
+        names = (of, *self.place(of, account_id), node_id)
         self.add(volume_id, volume.Created(*names, Private("0" * 64), size, at))
         self.kept[volume_id] = Kept(node_id, at, size)
         return volume_id
@@ -268,7 +303,8 @@ class History:
         project_id = stream("project", project)
         size = max(1, -(-milli // 1000))
         requested = runtime.Requested(
-            project_id, stream("department", 1), account_id, Private("0" * 64), size, milli, (), at
+            *(project_id, *self.place(project_id, account_id), Private("0" * 64)),
+            *(size, milli, (), at),
         )
         self.add(runtime_id, requested)
         shares = tuple(Share(n, min(milli - 1000 * n, 1000)) for n in range(size))

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import rating, runtime, sealing
+from domain import attribution, rating, runtime, sealing
 from domain.price_facts import ShapedEntry, Tier
 from domain.pricebook import EntryPublished
 from gpuaas_verify.books import Books
@@ -54,6 +54,8 @@ class World:
     metered: bool = False
     numbers: int = 0
     editions: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    projects: dict[str, str] = field(default_factory=dict)
+    used: list[tuple[str, int, int, int]] = field(default_factory=list)  # of what, when, how much
 
     def catch_up(self) -> None:
         """The platform's books have seen every fact."""
@@ -63,6 +65,11 @@ class World:
             self.rows["rated_interval"] += rated
             self.rows["transfer"] += moved
         self.fed = len(self.history.facts)
+
+    def move(self, project: int, department: int, account: int) -> None:
+        """A project goes to a department, and what begins in it to an account."""
+        name = stream("project", project)
+        self.history.move(name, department, self.accounts[account], self.now)
 
     def seal(self) -> None:
         """Every row not sealed yet, in one batch."""
@@ -93,7 +100,7 @@ class World:
         known = {
             (fact.account, fact.model, fact.effective_from_us)
             for _, _, fact in self.history.facts
-            if isinstance(fact, EntryPublished)
+            if isinstance(fact, EntryPublished | ShapedEntry)
         }
         if key not in known:
             self.history.price(
@@ -167,6 +174,7 @@ class World:
             project=project, model=MODELS[node % 2],
         )  # fmt: skip
         self.open_at[one], self.size[one] = None, milli
+        self.projects[one] = stream("project", project)
 
     def job(self, account: int, node: int, milli: int, project: int) -> None:
         """A runtime that is usable at once."""
@@ -203,6 +211,7 @@ class World:
             self.open_at[one] = instant if start is None else start
         elif start is not None:
             self.due[one] += self.size[one] * (instant - start)
+            self.used.append((one, start, instant, self.size[one]))
             self.open_at[one] = None
 
     def meter(self, odd: int) -> None:
@@ -220,6 +229,7 @@ class World:
             project=project,
         )  # fmt: skip
         self.open_at[one], self.size[one] = None, size if self.metered else 0
+        self.projects[one] = stream("project", project)
 
     def store(self, account: int, node: int, size: int, project: int) -> None:
         """A volume that its node has made."""
@@ -340,7 +350,7 @@ small = st.integers(0, 40)
 WEIGHED = {
     "price": 2, "belated": 4, "start": 2, "job": 8, "usable": 3, "degraded": 3, "stopped": 4, "failed": 1,
     "lose": 3, "lease": 3, "close": 7, "invoice": 3, "seal": 2,
-    "shape": 2, "book": 2, "rerate": 4, "commit": 1,
+    "move": 4, "shape": 2, "book": 2, "rerate": 4, "commit": 1,
     "meter": 1, "volume": 1, "store": 5, "format": 1, "grow": 3, "wipe": 3, "overdue": 4, "give_up": 2,
 }  # fmt: skip
 ARGUMENTS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
@@ -348,6 +358,7 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
         st.integers(0, 2), st.integers(0, 2), st.integers(-5, 80), st.integers(0, 10**13),
         st.sampled_from([1, 7, 1000, 3_600_000_000_000]),
     ),
+    "move": (st.integers(1, 3), st.integers(1, 3), st.integers(0, 1)),
     "shape": (
         st.integers(0, 2), st.integers(0, 2), st.integers(-5, 80),
         st.lists(st.tuples(st.integers(0, 10**11), st.integers(0, 10**9)), max_size=3),
@@ -480,3 +491,42 @@ def test_billed_time_is_the_measure_of_the_lifecycle(
         if one not in world.history.live and one not in world.history.kept:
             assert charged[one] == world.due[one]
         assert size or not charged[one]
+
+
+@settings(max_examples=25, deadline=None)
+@given(LENGTHS, st.lists(OPERATIONS, min_size=25, max_size=90))
+def test_departments_add_up_to_their_organization(
+    lengths: list[int], operations: list[tuple[Any, ...]]
+) -> None:
+    """Invariant 10, under any moves: what each department used is the measure of the time that its
+    projects were there, counted here from the lifecycles alone; parts of each line add up to it.
+    """
+    world = built(lengths, operations)
+    moves = world.history.places
+    measured: dict[str, int] = defaultdict(int)
+    gone = set(world.projects) - {*world.history.live, *world.history.kept}
+    for one, start, end, size in world.used:
+        if one not in gone:
+            continue
+        of = moves.get(world.projects[one], [(0, stream("department", 1), "")])
+        ends = [at for at, _, _ in of[1:]] + [max(end, of[-1][0])]
+        for index, (at, department, _) in enumerate(of):
+            begin = start if index == 0 else max(start, at)
+            measured[department] += size * max(0, min(end, ends[index]) - begin)
+    charged: dict[str, int] = defaultdict(int)
+    lines: dict[tuple[str, int, str], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    amounts: dict[tuple[str, int, str], int] = {}
+    for row in world.rows["rated_interval"]:
+        if row.resource.startswith("account-"):
+            continue
+        department, _ = world.history.place(world.projects[row.resource], "", row.start_us)
+        if row.resource in gone:
+            charged[department] += row.sign * row.quantity
+        key = (row.resource, row.price, row.period)
+        spans = [at for at, _, _ in moves.get(world.projects[row.resource], ())]
+        lines[key][sum(at <= row.start_us for at in spans[1:])] += row.sign * row.quantity
+        amounts[key] = row.line_amount_pico
+    assert {k: n for k, n in measured.items() if n} == {k: n for k, n in charged.items() if n}
+    for key, quantities in lines.items():
+        parts = attribution.shared(amounts[key], [quantities[n] for n in sorted(quantities)])
+        assert sum(parts) == amounts[key]

@@ -21,6 +21,7 @@ from tests.unit import (
     test_verify_books_edges,
     test_verify_books_kept,
     test_verify_books_lending,
+    test_verify_books_moves,
     test_verify_books_prices,
     test_verify_books_refusals,
     test_verify_books_rereads,
@@ -39,7 +40,7 @@ from tests.unit.test_verify_checks import compiled as as_written
 TESTS = (
     books_history, test_verify_books, test_verify_books_refusals, test_verify_books_claims, test_verify_books_edges,
     test_verify_books_prices, test_verify_books_upkeep, test_verify_books_volumes,
-    test_verify_books_shelves, test_verify_books_lending, test_verify_books_budgets,
+    test_verify_books_shelves, test_verify_books_lending, test_verify_books_budgets, test_verify_books_moves,
     tax_history, test_verify_books_tax,
     test_verify_books_usage, test_verify_books_wallets, test_verify_books_rereads,
     test_verify_books_kept, test_verify_books_returns, test_verify_books_dunning,

@@ -35,6 +35,7 @@ from gpuaas_verify.books_invoice import MOVED, Invoicing
 from gpuaas_verify.books_life import Lives
 from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_missing import Watermarks
+from gpuaas_verify.books_moves import Moves
 from gpuaas_verify.books_rating import RATED, TRANSFER, Charging
 from gpuaas_verify.books_returns import Returns
 from gpuaas_verify.books_shape import check_shape
@@ -133,12 +134,15 @@ class Books:
             **dict.fromkeys(SEALS, self._sealed),
         }
         self._usage = Usage(self._spill, self._charging)
-        budgets = Budgets(self._spill, self._charging).handlers()
-        credit = Credits(self._spill, self._charging, self._wallets).handlers()
-        for tag, handle in chain(self._usage.handlers().items(), budgets.items(), credit.items()):
-            self._handlers[tag] = (
-                _both(self._handlers[tag], handle) if tag in self._handlers else handle
-            )
+        budgets, credit = (
+            Budgets(self._spill, self._charging),
+            Credits(self._spill, self._charging, self._wallets),
+        )
+        self._moves = Moves(self._spill, self._charging, self._lending)
+        parts = (self._usage, budgets, credit, self._moves)
+        for tag, handle in chain(*(part.handlers().items() for part in parts)):
+            known = self._handlers.get(tag)
+            self._handlers[tag] = handle if known is None else _both(known, handle)
         self._next = 0
         self._seals: dict[str, deque[_Seal]] = {table: deque() for table in FIELDS}
         self._stream: dict[str, str] = {}
@@ -273,6 +277,7 @@ class Books:
             unsealed[table] = sum(1 for _ in self.expected_rows(table))
         self._invoicing.finish()
         self._taxing.finish()
+        self._moves.finish()
         self._wallets.finish(self._next)
         return BooksReport(
             through=through,

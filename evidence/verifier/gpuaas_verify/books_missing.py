@@ -69,8 +69,7 @@ class Watermarks:
         if name.startswith("source-"):
             if source is None or source["key"] is None:
                 return False
-            payer = self._spill.get("payer", "", source["project"])
-            return bool(payer["account"] == account) and not told
+            return bool(source["account"] == account) and not told
         node = self._spill.get("node", "", name)
         if node is None:
             return False

@@ -1,6 +1,7 @@
 """Time cut into pieces of one price entry and one period: contracts/rating.md sections 4 and 10."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Collection
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
@@ -33,9 +34,15 @@ def remember(spans: list[list[int]], a: int, b: int, size: int, sign: int) -> No
     spans[:] = [[start, min(end, a), at] for start, end, at in spans if start < a]
 
 
-def pieces(position: int, a: int, b: int, periods: list[list[Any]], quotes: Quotes) -> list[Piece]:
-    """`[a, b)` cut into (start, end, price entry, period), in order of time, no cut in vain."""
-    cuts = {a, *quotes.cuts(a, b)}
+def pieces(
+    position: int, a: int, b: int, periods: list[list[Any]], quotes: Quotes,
+    moved: Collection[int] = (),
+) -> list[Piece]:  # fmt: skip
+    """`[a, b)` cut into (start, end, price entry, period), in order of time, no cut in vain;
+    `moved`: when its project did, a cut in any case.
+    """
+    moved = {at for at in moved if a < at < b}
+    cuts = {a, *quotes.cuts(a, b), *moved}
     low, high = bisect_right(periods, a, key=FIRST), bisect_left(periods, b, key=FIRST)
     cuts.update(period[1] for period in periods[low:high])
     edges = [*sorted(cuts), b]
@@ -45,7 +52,8 @@ def pieces(position: int, a: int, b: int, periods: list[list[Any]], quotes: Quot
         if price is None:
             raise Invalid("rating.no_price", f"nothing prices {start}", position=position)
         period = _period_at(position, start, end, periods)
-        if pieces and pieces[-1][2][1] == price[1] and pieces[-1][3] is period:
+        same = pieces and pieces[-1][2][1] == price[1] and pieces[-1][3] is period
+        if same and start not in moved:
             pieces[-1] = (pieces[-1][0], end, price, period)
         else:
             pieces.append((start, end, price, period))
@@ -53,13 +61,16 @@ def pieces(position: int, a: int, b: int, periods: list[list[Any]], quotes: Quot
 
 
 def moves(
-    position: int, a: int, b: int, periods: list[list[Any]], then: Quotes, now: Quotes
-) -> list[tuple[Piece, list[Any]]]:
+    position: int, a: int, b: int, periods: list[list[Any]], then: Quotes, now: Quotes,
+    moved: Collection[int] = (),
+) -> list[tuple[Piece, list[Any]]]:  # fmt: skip
     """The pieces of `[a, b)` to which another entry applies now, each with the one before."""
     if a >= b:
         return []
     low, high = bisect_right(periods, a, key=FIRST), bisect_left(periods, b, key=FIRST)
+    moved = {at for at in moved if a < at < b}
     edges = {a, b, *then.cuts(a, b), *now.cuts(a, b), *(one[1] for one in periods[low:high])}
+    edges |= moved
     moves: list[tuple[Piece, list[Any]]] = []
     for start, end in pairwise(sorted(edges)):
         old, new = then.at(start), now.at(start)
@@ -69,7 +80,7 @@ def moves(
         if moves:
             (begin, until, price, of), before = moves[-1]
             same = price[1] == new[1] and before[1] == old[1]
-            if until == start and of is period and same:
+            if until == start and of is period and same and start not in moved:
                 moves[-1] = ((begin, end, new, period), old)
                 continue
         moves.append(((start, end, new, period), old))

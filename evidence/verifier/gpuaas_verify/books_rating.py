@@ -169,7 +169,16 @@ class Charging:
         quotes = self.prices.quotes(item["account"], _scope(item, account))
         if item.get("covered") is not None:
             quotes = Held(item["covered"][1], quotes)
-        return pieces(position, a, b, account["periods"], quotes)
+        return pieces(position, a, b, account["periods"], quotes, self.cuts(item))
+
+    def moves_until(self, item: Row, instant: int) -> int:
+        """How often the item's project has moved by the instant."""
+        return sum(1 for at in self.cuts(item) if at <= instant)
+
+    def cuts(self, item: Row) -> list[int]:
+        """When the item's project moved."""
+        found: list[int] = self._spill.get("cuts", "", item["project"]) or []
+        return found
 
     def fix(
         self, position: int, item: Row, fixed: list[list[Any]], a: int, b: int
@@ -243,7 +252,8 @@ class Charging:
             then = now.before(before)
             for start, end, size in record["spans"]:
                 a, b = max(start, fact["from_us"]), min(end, fact["until_us"])
-                for piece, old in moves(position, a, b, account["periods"], then, now):
+                cuts = self.cuts(record)
+                for piece, old in moves(position, a, b, account["periods"], then, now, cuts):
                     quantity = size * (piece[1] - piece[0])
                     gone = (*piece[:2], old, piece[3])
                     self.add(position, record["resource"], record, gone, (-1, quantity))

@@ -57,8 +57,10 @@ class Rereads:
                 quotes[scope] = self._quotes(account, scope)
             then, now = quotes[scope]
             a, b = max(start, fact["from_us"]), min(until, fact["until_us"])
-            for (at, stop, new, period), old in moves(position, a, b, item["periods"], then, now):
-                kind = (about["resource"], *scope[:2], period[1], old[1], new[1])
+            cuts, periods = self._charging.cuts(about), item["periods"]
+            for (at, stop, new, period), old in moves(position, a, b, periods, then, now, cuts):
+                times = self._charging.moves_until(about, at)
+                kind = (about["resource"], *scope[:2], period[1], old[1], new[1], times)
                 more, last = (quantity * (stop - at), stop) if level else (quantity, end)
                 known = moved.setdefault(kind, [about, period, old, new, 0, at, last])
                 known[4:] = [known[4] + more, min(known[5], at), max(known[6], last)]

@@ -50,6 +50,11 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
     "gpuaas.project.created.v1": _shape(
         "created_us", "organization department account name created_us", name=OBJECT
     ),
+    "gpuaas.project.moved.v1": _shape("moved_us", "department account moved_us"),
+    "gpuaas.department.created.v1": _shape(
+        "created_us", "organization name created_us", name=OBJECT
+    ),
+    "gpuaas.quota.moved.v1": _shape("decided_us", "project department decided_us"),
     "gpuaas.node.revoked.v1": _shape("decided_us", "reason decided_us"),
     "gpuaas.node.doubled.v1": _shape("decided_us", "sign decided_us"),
     "gpuaas.account.opened.v1": _shape(

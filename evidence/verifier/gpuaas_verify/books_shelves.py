@@ -57,6 +57,8 @@ class Shelves:
         model. Nothing need be while its organization has no limit.
         """
         volume, quota = entry["stream"], "quota-" + entry["org"].partition("-")[2]
+        if self._spill.get("cuts", "", of[1]) is not None:
+            of = [self._spill.get("place", "", of[1])[1], *of[1:]]  # its project has moved since
         held = self._spill.get("shelved", "", volume)
         if held is None:
             if self._spill.get("limited", "", quota) is not None:

@@ -74,7 +74,10 @@ class Usage:
             raise _wrong("source", position, "its project is another's", "project")
         if self._spill.get("source", "", entry["stream"]) is not None:
             raise _wrong("source", position, "registered before", "stream")
-        item = {"key": fact["key"], "project": fact["project"], "meters": fact["meters"]}
+        item = {
+            "key": fact["key"], "project": fact["project"], "meters": fact["meters"],
+            "account": project["account"],
+        }  # fmt: skip
         self._spill.put("source", "", entry["stream"], item)
 
     def _enrolled(self, _position: int, entry: Row, fact: Row) -> None:
@@ -219,10 +222,13 @@ class Usage:
         if row["to_us"] < least or row["quantity"] < 0:
             raise _bad("reading", number, "negative, or ends before it begins", "to_us")
         about = self._about(row, number, payer)
+        if row["resource"] == source["project"]:  # by the account it had when it was registered
+            about["account"] = source["account"]
         if aggregation in ("sum", "time-weighted"):
             self.rereads.count(position, row, about, aggregation == "time-weighted")
         for piece, change in self._changes(position, row, about, aggregation):
-            key = NUL.join((row["resource"], row["meter"], str(piece[2][1]), piece[3][0]))
+            moves = str(self._charging.moves_until(about, piece[0]))
+            key = NUL.join((row["resource"], row["meter"], str(piece[2][1]), piece[3][0], moves))
             known = changes.get(key)
             if known is None:
                 changes[key] = [about, piece, change]
@@ -260,7 +266,12 @@ class Usage:
                 return
             if best is not None:
                 before = self._charging.period(position, about["account"], best[3])
-                yield (piece[0], piece[1], best[2], before), -best[1]
+                span, was = piece[:2], best[4]
+                if self._charging.moves_until(about, was) != self._charging.moves_until(
+                    about, start
+                ):
+                    span = (was, was + 1)  # taken back from whom it was charged to
+                yield (*span, best[2], before), -best[1]
             best = [rank, quantity, piece[2], piece[3][0], start, position]
             self._spill.put("best", row["resource"], group, best)
             self.rereads.stand(about, group)

@@ -49,6 +49,7 @@ organization.closing_withdrawn.v1 organization reason$ state$ decided_us
 organization.closed.v1       organization  decided_us
 department.created.v1    department    organization$ name@ created_us
 project.created.v1       project       organization$ department$ account$ name@ created_us
+project.moved.v1         project       department$ account$ moved_us
 account.opened.v1        account       organization$ currency$ minor_digits zone$ tzdata$ opened_us
 account.invoiced.v1      account       invoice$ sequence
 account.terms_set.v1     account       terms$ credit_limit_pico decided_us
@@ -110,6 +111,7 @@ budget.set.v1           budget        scope$ account$ currency$ amount_pico mode
 budget.cleared.v1       budget        scope$ decided_us
 budget.reached.v1       budget        scope$ period$ until_us percent spent_pico decided_us
 budget.forecast.v1      budget        scope$ period$ until_us forecast_pico decided_us
+quota.moved.v1           quota         project$ department$ decided_us
 quota.storage_limit_set.v1 quota       scope$ model$ limit_mib decided_us
 quota.storage_committed.v1 quota       volume$ department$ project$ model$ size_mib decided_us
 node.invited.v1          node          name@ model$ token_sha256# expires_us invited_us

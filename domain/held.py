@@ -1,0 +1,26 @@
+"""What the admission remembers of a runtime and of a volume, and of their states before."""
+
+from msgspec import Struct
+
+from domain import node, quota, runtime, volume
+
+
+class Held(Struct):
+    """A runtime and what it holds; `past` are its states before, for `undo`."""
+
+    org: str
+    account: str
+    state: runtime.State
+    past: tuple[runtime.State, ...] = ()
+    allocated: node.Allocated | None = None
+    lease: node.Lease | None = None  # as it was when released
+    kept: tuple[str, ...] = ()  # likewise, of its node
+    committed: quota.Committed | None = None
+    drawn: str = ""  # the reservation of that commitment, if any
+
+
+class Stored(Struct):
+    """A volume that is not wiped yet; `past` are its states before, for `undo`."""
+
+    state: volume.Held
+    past: tuple[volume.Held, ...] = ()
