@@ -67,6 +67,7 @@ class Payer(Struct):
     first_open: int = 0
     prepaid: bool = False
     usage_pico: int = 0  # charged while prepaid, of what nothing is held for
+    owed: "dict[LineKey, int]" = {}  # the same by line, as far as no credit note took it back
 
 
 class Resource(Struct):
@@ -268,6 +269,7 @@ def _book(
     if delta:
         if owner.prepaid and (it.scope[3] == READ or it.id == owner.ledger.account):
             owner.usage_pico += delta
+            owner.owed[key] = owner.owed.get(key, 0) + delta
         order = Order(
             *(cause, "charge", it.id, name, price, service.id, booked.id),
             *("unbilled", f"revenue:{sku}", delta, start_us),

@@ -1,14 +1,17 @@
 """What wallets' facts post, and what of a prepaid runtime is left to be settled (rating.md 9)."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
 
 from domain import cover, wallet
 from domain.charging import Payer, Resource
+from domain.crediting import CreditLine
 from domain.errors import DomainError
 from domain.ledger import Ledger, Order, Transfer, post
 from domain.purses import account_of, wallet_stream
+from domain.statement import LineKey
 from domain.tariff import Tariff
 from domain.wallet import Wallet
 from domain.wallet_facts import (
@@ -78,6 +81,8 @@ class Prepayments:
         self._released: dict[str, tuple[str, Resource]] = {}  # by what nothing is held for any more
         self._less: set[str] = set()  # of those, what costs less since
         self._payers: dict[str, Payer] = {}  # by wallet, of accounts that ever were prepaid
+        self._credited: dict[str, int] = {}  # of what is or was held for, since it is
+        self._taken: dict[tuple[str, int, str], int] = {}  # of a line of one of those, ever
 
     def owing(self, owner: Payer) -> None:
         """The account is prepaid, or was: what it uses without a hold is met from its wallet."""
@@ -127,20 +132,50 @@ class Prepayments:
         elif it.id in self._released:
             self._less.add(it.id)
 
+    def credited(self, owner: Payer, lines: Iterable[CreditLine]) -> None:
+        """What a credit note takes of lines: whatever met it, it cost so much less."""
+        known = sorted((self._held | self._released).items())
+        mine = [it for _, (_, it) in known if it.account is owner]
+        for line in lines:
+            left = line.amount_pico
+            for it in mine:
+                if it.project == line.project and line.sku == f"{it.scope[0]}:{it.scope[1]}":
+                    left -= self._less_by(it, (line.price, line.service_period), left)
+            key = LineKey(line.project, line.sku, line.price, line.service_period)
+            part = min(left, owner.owed.get(key, 0))
+            if part > 0:
+                owner.owed[key] -= part
+                owner.usage_pico -= part
+
+    def _less_by(self, it: Resource, where: tuple[int, str], most: int) -> int:
+        """How much of it the resource's line had, and no credit note took before."""
+        line, key = it.lines.get(where), (it.id, *where)
+        has = 0 if line is None else line.amount_pico
+        part = max(0, min(most, has - self._taken.get(key, 0)))
+        if part:
+            self._taken[key] = self._taken.get(key, 0) + part
+            self._credited[it.id] = self._credited.get(it.id, 0) + part
+            self.repriced(it)
+        return part
+
+    def _charged(self, it: Resource) -> int:
+        """What it costs since it is held for."""
+        return charged_pico(it) - self._before.get(it.id, 0) - self._credited.get(it.id, 0)
+
     def settlements(self) -> list[Settlement]:
         """What is charged and not met, and holds of what has ended."""
         found = list[Settlement]()
         for name, from_us in self._due.items():
             stream, it = self._held[name]
             hold = self._wallets[stream].holds[name]
-            charged = charged_pico(it) - self._before.get(name, 0)
+            charged = self._charged(it)
             over = name in self._over
             onward = over or from_us > hold.from_us
             if charged != hold.met_pico or (hold.until_us and onward):
                 found.append(Settlement(stream, name, charged, from_us, over))
         for name in sorted(self._less):
             stream, it = self._released[name]
-            charged = charged_pico(it) - self._before.get(name, 0)
+            charged = self._charged(it)
             if charged < self._wallets[stream].released[name].met_pico:
                 found.append(Settlement(stream, name, charged, 0, over=True))
             else:
@@ -202,6 +237,7 @@ class Prepayments:
                 self._less.discard(name)
                 if isinstance(fact, VolumeHeld):
                     self._before[name] = charged_pico(it)
+                    self._credited.pop(name, None)
             case HoldsRenewed():
                 for one in fact.holds:
                     self._extend(held[one.runtime], fact.until_us)

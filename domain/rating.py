@@ -89,7 +89,7 @@ class Books:
             volume_facts.Unlocked: self._volume_unlocked,
             volume_facts.Wiped: lambda at, of, fact: self._volume_over(at, of, fact.wiped_us),
             volume_facts.Lost: lambda at, of, fact: self._volume_over(at, of, fact.lost_us),
-            node.Enrolled: self._enrolled,
+            node.Enrolled: lambda _, of, fact: self._simulated.update({of: fact.simulated}),
             account.Opened: self._account_opened,
             account.TermsSet: self._terms_set,
             period.Opened: self._period_opened,
@@ -195,9 +195,6 @@ class Books:
         for it in rerate(self.tariff, position, owner, fact, self._meters, rows):
             self.prepayments.repriced(it)
         return rows
-
-    def _enrolled(self, _: int, stream: str, fact: node.Enrolled) -> None:
-        self._simulated[stream] = fact.simulated
 
     def _account_opened(self, _: int, stream: str, fact: account.Opened) -> None:
         if stream in self._accounts or not 0 <= fact.minor_digits <= PICO_DIGITS:
@@ -374,7 +371,9 @@ class Books:
     def _credited(self, position: int, stream: str, fact: invoice.Credited) -> Rows:
         owner = self._account(fact.account)
         booked = open_period(owner, stream).id
-        return [], self.taxes.credited(position, stream, fact, owner.ledger, booked)
+        posted, lines = self.taxes.credited(position, stream, fact, owner.ledger, booked)
+        self.prepayments.credited(owner, lines)
+        return [], posted
 
     def _moved(self, _: int, stream: str, fact: project.Moved) -> None:
         """What is charged of it from here on is cut there."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from domain import account, invoice, seller
-from domain.crediting import Left
+from domain.crediting import CreditLine, Left
 from domain.errors import DomainError
 from domain.ledger import Ledger, Order, Transfer, post
 from domain.statement import PICO_DIGITS, InvoiceDraft
@@ -104,8 +104,9 @@ class Taxes:
 
     def credited(
         self, position: int, stream: str, fact: invoice.Credited, ledger: Ledger, booked: str
-    ) -> list[Transfer]:
-        """Its transfers, `booked` in a period that is open, of the one that was invoiced.
+    ) -> tuple[list[Transfer], tuple[CreditLine, ...]]:
+        """Its transfers, `booked` in a period that is open, of the one that was invoiced; what it
+        takes of which lines.
 
         Raises: DomainError `rating.credit_differs`, `credit.*`.
         """
@@ -136,7 +137,7 @@ class Taxes:
             Order(position, "credit_tax", *about, "tax", "receivable", one.tax_minor * unit, index)
             for index, one in enumerate(draft.taxes)
         ]
-        return _posted(ledger, orders)
+        return _posted(ledger, orders), draft.lines
 
     def _registered(self, _: int, stream: str, fact: seller.Registered) -> None:
         self._sellers[stream] = _Selling(fact, {})

@@ -17,6 +17,7 @@ from tests.unit import (
     test_verify_books,
     test_verify_books_budgets,
     test_verify_books_claims,
+    test_verify_books_credited,
     test_verify_books_dunning,
     test_verify_books_edges,
     test_verify_books_kept,
@@ -44,6 +45,7 @@ TESTS = (
     tax_history, test_verify_books_tax,
     test_verify_books_usage, test_verify_books_wallets, test_verify_books_rereads,
     test_verify_books_kept, test_verify_books_returns, test_verify_books_dunning,
+    test_verify_books_credited,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

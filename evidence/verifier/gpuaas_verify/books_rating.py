@@ -283,11 +283,13 @@ class Charging:
         self._book(booked, (project, sku, price, period[0]), said[2] * said[3], delta)
         if simulated:
             self._spill.put("simulated", "", booked, 1)
+        of = NUL.join((project, sku, f"{price:020d}", period[0]))
         if prepaid:
-            sofar = self._spill.get("charged", "", resource) or 0
-            self._spill.put("charged", "", resource, sofar + delta)
+            self._met(resource, delta)
+            had, gone = self._spill.get("met_line", of, resource) or [0, 0]
+            self._spill.put("met_line", of, resource, [had + delta, gone])
         if scope[3] == READ or resource == account:
-            self._owe(account, delta)
+            self._owe(account, of, delta)
         if delta:
             sides = ("unbilled", f"revenue:{sku}") if delta > 0 else (f"revenue:{sku}", "unbilled")
             self.transfer(
@@ -295,10 +297,30 @@ class Charging:
                 (resource, meter, price, period[0], booked), f"{said[0]}\n",
             )  # fmt: skip
 
-    def _owe(self, account: str, pico: int) -> None:
+    def _met(self, resource: str, pico: int) -> None:
+        """So much more is charged of what is held for."""
+        sofar = self._spill.get("charged", "", resource) or 0
+        self._spill.put("charged", "", resource, sofar + pico)
+
+    def _owe(self, account: str, line: str, pico: int) -> None:
         """So much more is owed of what nothing is held for, while the account is prepaid."""
         if self._spill.get("terms", "", account) == "prepaid":
-            self._spill.put("owed", "", account, self.owed(account) + pico)
+            for of in (("owed", "", account), ("owed_line", account, line)):
+                self._spill.put(*of, (self._spill.get(*of) or 0) + pico)
+
+    def credit(self, account: str, line: Row) -> None:
+        """A credit note takes this of a line: what was prepaid of it cost so much less."""
+        names = (line["project"], line["sku"], f"{line['price']:020d}", line["service_period"])
+        of, left = NUL.join(names), line["amount_pico"]
+        for resource, (had, gone) in list(self._spill.scan("met_line", of)):
+            part = max(0, min(left, had - gone))
+            left -= part
+            self._spill.put("met_line", of, resource, [had, gone + part])
+            self._met(resource, -part)
+        owed = self._spill.get("owed_line", account, of) or 0
+        if (part := max(0, min(left, owed))) > 0:
+            self._spill.put("owed_line", account, of, owed - part)
+            self._spill.put("owed", "", account, self.owed(account) - part)
 
     def owed(self, account: str) -> int:
         """All that was charged so, net."""

@@ -329,6 +329,7 @@ class Taxing:
             about = (name, "-", line["price"], line["service_period"], booked)
             pico, index = line["amount_pico"], line["line"]
             self._post(position, "credit", fact, sides, pico, about, index)
+            self._charging.credit(fact["account"], line)
         plain = (name, "-", None, note["period"], booked)
         rest, sides = note["rounding_pico"], ("rounding", "receivable")
         self._post(position, "credit_rounding", fact, sides, rest, plain, None)
