@@ -19,6 +19,7 @@ from api.config import (
     data_directory,
     from_environment,
     gateway_name,
+    keeping_of,
     signer_directory,
     unsigned_bound,
     urls,
@@ -243,6 +244,7 @@ def _servers(
         gateway_name=gateway_name(env),
         # Nodes of the embedded stack are this machine.
         gateway_networks=f"127.0.0.0/8,{PRIVATE_NETWORKS}",
+        keeping=keeping_of(env),
     )
     return settings, postgres, nats
 

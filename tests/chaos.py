@@ -11,6 +11,7 @@
 - `machines`: seeds of three agents in namespaces of their own (root)
 - `quotas`: turns of 256 clients at once on one quota, judged from the log
 - `purses`: living stacks of prepaid accounts, thirty seconds of kills each
+- `volumes`: living stacks with a prepaid volume, from its first hold to its wipe, kills meanwhile
 - `wallets`: prepaid accounts in the pure simulator, with credit for some twenty hours each
 - `trace`: the whole trace under three price books, every line against the oracle
 - `invariants`: examples of each stateful machine that shows invariants of MONEY.md section 7
@@ -61,6 +62,7 @@ from tests.skew import compiled
 from tests.softdog import SCENARIOS, machine_of, softdog_holds
 from tests.terminal_resumes import resumes_hold
 from tests.trace_books import BOOKS, require_the_oracles
+from tests.volume_kills import kept_hold
 from tests.wallet_kills import purses_hold
 from tests.wallet_sim import lived
 
@@ -70,6 +72,7 @@ _PIECE, _SEEDS, _SIDE_BY_SIDE = 500, 20, 4
 _TURNS = 100_000
 _WORLD = 250
 _TOLD = 25
+_STRANDED = 0.01  # of credit for twenty hours: holds reach 632 s ahead
 
 
 def main(arguments: list[str]) -> int:
@@ -176,12 +179,19 @@ def purses(folder: Path, count: int, first: int) -> Iterator[str]:
         yield f"purses seed {seed}: {purses_hold(folder, seed)}"
 
 
+def volumes(folder: Path, count: int, first: int) -> Iterator[str]:
+    """One after another: each has a stack to itself."""
+    for seed in range(first, first + count):
+        yield f"SIMULATED volumes seed {seed}: {dict(kept_hold(folder, seed))}"
+
+
 def wallets(_folder: Path, count: int, first: int) -> Iterator[str]:
     """Worlds of 250 accounts, on all cores; a line each."""
     starts = range(first, first + -(-count // _WORLD))
     with ProcessPoolExecutor() as pool:
         every = pool.map(lived, repeat(_WORLD), repeat(20.0), starts)
         for seed, found in zip(starts, every, strict=True):
+            assert found.stranded <= _STRANDED, f"seed {seed}: {found}"
             yield f"SIMULATED wallets seed {seed}: {found}"
 
 
@@ -263,6 +273,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "machines": (machines, 1_000),
     "quotas": (quotas, 1_000_000),
     "purses": (purses, 20),
+    "volumes": (volumes, 5),
     "wallets": (wallets, 10_000),
     "trace": (trace, len(BOOKS)),
     "invariants": (invariants, 1_000),

@@ -78,7 +78,7 @@ async def _fight(here: Hall, folder: Path, chance: random.Random, seconds: float
     facts = Counter[str]()
     for us in them:
         facts += _judged(here, us)
-    await asyncio.to_thread(_verified, here, folder)
+    await asyncio.to_thread(bundle_verifies, here, folder)
     return Fight(dict(kills), dict(answers), dict(facts))
 
 
@@ -115,7 +115,7 @@ def _judged(here: Hall, us: Prepaid) -> Counter[str]:
     return Counter(type(one).__name__ for one in said)
 
 
-def _verified(here: Hall, folder: Path) -> None:
+def bundle_verifies(here: Hall, folder: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     size = len(here.entries())
     while int(here.office.get("/v1/checkpoint").text.split("\n")[1]) < size:

@@ -20,10 +20,11 @@ from domain.instants import DRIFT_US, LEASE_US, RENEW_US, STOP_US
 from domain.wallet_facts import EXHAUSTED, HoldCaptured
 from tests.museum.house import HOUR, MINUTE, SECOND, USD, Tenant
 from tests.property.books_history import History
-from tests.wallet_world import PrepaidHouse
+from tests.wallet_world import PrepaidHouse, wallet_stream
 
 PER_NODE = 8
 LATENCY_US = 2 * SECOND  # of one message, at most
+IDLE_US = 60 * SECOND
 BEAT_US = 8 * SECOND  # at most between two looks of a node at its deadlines and its messages
 
 
@@ -119,6 +120,7 @@ class World:
         self.events: list[tuple[int, int, Callable[[], None]]] = []
         self.count = 0
         self.down_until = self.looks = 0
+        self.looked: dict[str, int] = {}  # wallets as they were, without a hold
         self.found = Found(accounts=accounts)
         self.house.price("T4", USD)
         self.machines = [
@@ -189,7 +191,10 @@ class World:
 
     def beat(self, machine: Machine) -> None:
         """Its own deadlines first; then, if anybody hears it, its words and its lease."""
-        self.at(self.between(3 * SECOND, BEAT_US), lambda: self.beat(machine))
+        # A node where nothing runs has no deadline: it need not look so often.
+        idle = not (machine.lives or self.house.state.stock.states[machine.name].held)
+        rest = self.between(3 * SECOND, IDLE_US if idle else BEAT_US)
+        self.at(rest, lambda: self.beat(machine))
         boot = machine.clock(self.now)
         for life in [one for one in machine.lives.values() if one.until <= boot and not one.ended]:
             self.end(machine, life)
@@ -351,6 +356,10 @@ class World:
         idle = 0
         for us in self.tenants:
             purse = self.house.wallet(us)
+            version = self.house.state.version(wallet_stream(us.account))
+            if not purse.holds and self.looked.get(us.account) == version:
+                continue  # nothing of it has changed, and nothing of it is held
+            self.looked[us.account] = version
             available = purse.available_pico(self.now)
             worst = min(purse.balance_pico, purse.held_pico, available)
             self.found.worst_balance = min(self.found.worst_balance, worst)
