@@ -56,11 +56,13 @@ def carry_out(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ..
 def _lock(
     state: AdmissionState, org: str, stream: str, held: volume.Held, now_us: int
 ) -> tuple[Emit, ...]:
-    """The lock, and the stop of the runtime that has it."""
+    """The lock, and the stop of the runtime that has it. Who was not told before is told now."""
     known = state.purses.prepaid[stream]
     until_us = state.purses.wallets[known.wallet].holds[stream].until_us
     lock = volume.Lock(until_us, now_us + state.keeping.wipe_us, now_us)
-    writes: Writes = ((stream, tuple(volume.decide(lock, held))),)
+    notice = volume.NoticeLock(lock.lock_us, lock.wipe_us, now_us)
+    said = (*volume.decide(notice, held), *volume.decide(lock, held))
+    writes: Writes = ((stream, said),)
     runs = None if held.attached is None else state.runtimes.get(held.attached.runtime)
     if held.attached is not None and runs is not None:
         stop = tuple(runtime.decide(runtime.Stop(EXHAUSTED, now_us), runs.state))

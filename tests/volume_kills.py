@@ -22,7 +22,7 @@ from tests.integration.test_wallets import Prepaid, pico, usd
 from tests.terminal_stage import Office
 from tests.wallet_kills import bundle_verifies
 
-_HOLD_S, _WIPE_S, _PATIENCE_S = 12, 20, 120.0
+_HOLD_S, _WIPE_S, _PATIENCE_S = 12, 20, 300.0
 _PER_GIB_S = 10**9  # pico
 _TARGETS = ("serve", "worker", "agent", "signer")
 
@@ -77,7 +77,7 @@ def _fight(here: Hall, folder: Path, chance: random.Random) -> Counter[str]:
     said = _Said(here, name)
     _until(here, lambda: said.last(volume.Locked), chance)
     _until(here, lambda: not pico(us.wallet()["held"]), chance)
-    credit = {"amount": usd(first + 6 * _PER_GIB_S), "reference": "second"}
+    credit: dict[str, object] = {"amount": usd(first + 6 * _PER_GIB_S), "reference": "second"}
     _until(here, lambda: _granted(us, credit), chance)
     _until(here, lambda: said.last(volume.Unlocked), chance)
     _until(here, lambda: said.count(volume.Locked) == 2, chance)
@@ -153,6 +153,8 @@ def _judged(here: Hall, us: Prepaid, name: str) -> Counter[str]:
         elif isinstance(one, VolumeRenewed):
             spans[-1] = (spans[-1][0], max(spans[-1][1], one.until_us))
     locks = [one for one in own if isinstance(one, volume.Locked)]
+    notices = [one for one in own if isinstance(one, volume.LockNoticed)]
+    assert {one.lock_us for one in notices} >= {one.locked_us for one in locks}
     assert [until for _, until in spans] == [one.locked_us for one in locks]
     [formatted] = [one for one in own if isinstance(one, volume.Formatted)]
     begun = [formatted.formatted_us, spans[1][0]]

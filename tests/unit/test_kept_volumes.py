@@ -150,6 +150,16 @@ def test_at_zero_notice_then_locked_then_a_dated_wipe_each_a_fact() -> None:
     house.judged()
 
 
+def test_who_could_not_be_told_before_is_told_with_the_lock() -> None:
+    """Nobody decided anything for days: the notice comes late, and comes."""
+    house, _, name = stored(AHEAD + 2 * USD)
+    assert house.keep_volumes(5 * DAY) == [name]
+    notice, locked = house.facts(name)[-2:]
+    assert notice == volume.LockNoticed(3 * DAY, 12 * DAY, 5 * DAY)
+    assert locked == volume.Locked(3 * DAY, 12 * DAY, 5 * DAY)
+    house.judged()
+
+
 def test_nobody_has_a_locked_volume() -> None:
     """No launch with it, no growth, no snapshot; the runtime that had it is told to stop."""
     house, us, name = stored(AHEAD + 2 * USD)
