@@ -73,8 +73,8 @@ class TopUpAsked(Given, frozen=True):
 
 
 class EventHeard(Given, frozen=True):
-    """`became`: granted, repeated, unmatched (no account of its currency), to_resolve (a dispute or
-    refund: a person looks at it) or ignored.
+    """`became`: granted, charged_back, repeated, unmatched (no account of its currency), to_resolve
+    (a dispute or a refund: a person looks at it) or ignored.
     """
 
     event: str

@@ -9,7 +9,7 @@ from typing import Final
 from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 
-from api.admission.wire import GrantAsk
+from api.admission.wire import GiveBackAsk, GrantAsk
 from api.auth import ADMIN, OPERATOR, require
 from api.body import FrontRequest
 from api.changing import target
@@ -26,9 +26,8 @@ from evidence.ids import new_id
 
 ACTOR: Final = "system-stripe"
 PAID_EVENT: Final = "payment_intent.succeeded"
-_TURNED: Final = frozenset(
-    ("charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.refunded")
-)
+TAKEN_EVENT: Final = "charge.dispute.funds_withdrawn"
+_TURNED: Final = frozenset(("charge.dispute.created", "charge.refunded"))
 _ACCOUNT: Final = re.compile(
     r"account-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 )
@@ -80,12 +79,12 @@ async def hear_stripe(request: FrontRequest) -> Response[EventHeard]:
     event = stripe.event_of(raw)
     if event.livemode != payments.live:
         raise DomainError("payment.wrong_mode", "test money is no credit, nor the other way round")
-    known = event.type == PAID_EVENT or event.type in _TURNED
-    became = "ignored"
+    known = event.type in {PAID_EVENT, TAKEN_EVENT, *_TURNED}
+    became = "to_resolve" if known else "ignored"
     if event.type == PAID_EVENT:
         became = await _granted(services, event)
-    elif known:
-        became = "to_resolve"
+    elif event.type == TAKEN_EVENT and payments.port is not None:
+        became = await _taken(services, payments.port, event)
     payments.heard[event.type if known else "other", became] += 1
     return Response(EventHeard(event=event.id, became=became))
 
@@ -105,12 +104,38 @@ async def _granted(services: Services, event: stripe.Event) -> str:
     command = wallet.Grant(
         *(new_id("grant"), PAID, pico, 0), *(stripe.reference(paid.id), now_us())
     )
-    cause = "cmd:" + hashlib.sha256(f"gpuaas-stripe/1\n{event.id}".encode()).hexdigest()
-    ask = GrantAsk(facts[0].org, name, command, ACTOR, cause)
+    return await _asked(services, GrantAsk(facts[0].org, name, command, ACTOR, _cause(event)))
+
+
+async def _taken(services: Services, port: stripe.Stripe, event: stripe.Event) -> str:
+    """`charged_back`, `repeated`, or `unmatched`: of a payment that is nobody's credit by its word.
+
+    Raises: DomainError of the chargeback, as when its payment was not told of yet: Stripe tells
+    again.
+    """
+    dispute = stripe.dispute_of(event)
+    name = await asyncio.to_thread(port.account_of, dispute.payment_intent)
+    facts = await services.log.read_stream(name) if _ACCOUNT.fullmatch(name) else []
+    if not facts:
+        return "unmatched"
+    pico = stripe.pico_of(dispute.amount, dispute.currency.upper())
+    payment = stripe.reference(dispute.payment_intent)
+    command = wallet.GiveBack(payment, pico, stripe.reference(dispute.id), now_us())
+    ask = GiveBackAsk(facts[0].org, name, command, taken=True, actor=ACTOR, cause=_cause(event))
+    return await _asked(services, ask)
+
+
+async def _asked(services: Services, ask: GrantAsk | GiveBackAsk) -> str:
     try:
         admitted = await services.admission.ask(ask)
     except DomainError as error:
         if error.code != "admission.nothing":
             raise
         return "repeated"
-    return "granted" if admitted.writes else "repeated"
+    if not admitted.writes:
+        return "repeated"
+    return "granted" if isinstance(ask, GrantAsk) else "charged_back"
+
+
+def _cause(event: stripe.Event) -> str:
+    return "cmd:" + hashlib.sha256(f"gpuaas-stripe/1\n{event.id}".encode()).hexdigest()

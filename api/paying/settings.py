@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from api.paying.port import PaymentPort
 from api.paying.stripe import Stripe
 from domain.errors import DomainError
 
@@ -43,7 +42,7 @@ def secrets_of(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 class Payments(Struct):
     """`heard`: how many events of each (type, what became of it) since this process began."""
 
-    port: PaymentPort | None
+    port: Stripe | None
     secrets: tuple[str, ...]
     live: bool
     heard: Counter[tuple[str, str]]

@@ -34,6 +34,7 @@ _ZERO: Final = frozenset(("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"
 _THREE: Final = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 _WHOLE: Final = frozenset({"ISK", "UGX"})  # two digits on the wire, both of them 0
 _INTENT: Final = re.compile(r"pi_[A-Za-z0-9]{1,48}")
+_DISPUTE: Final = re.compile(r"(du|dp)_[A-Za-z0-9]{1,48}")
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 _PATIENCE_S: Final = 30
 _PAGE: Final = 100
@@ -49,6 +50,15 @@ class Intent(Struct, frozen=True):
     currency: str
     livemode: bool
     metadata: dict[str, str] = {}
+
+
+class Dispute(Struct, frozen=True):
+    """A payment that its payer's bank took back; `amount` of it, in the payer's currency."""
+
+    id: str
+    amount: int
+    currency: str
+    payment_intent: str
 
 
 class _Data(Struct, frozen=True):
@@ -149,6 +159,15 @@ def intent_of(event: Event) -> Intent:
     return found
 
 
+def dispute_of(event: Event) -> Dispute:
+    """The dispute that an event of one is about. Raises: DomainError payment.malformed."""
+    found = _read(bytes(event.data.object), Dispute)
+    named = _INTENT.fullmatch(found.payment_intent) and _DISPUTE.fullmatch(found.id)
+    if not named or found.amount <= 0:
+        raise DomainError("payment.malformed", "no dispute of a payment in it")
+    return found
+
+
 def reference(intent: str) -> str:
     """What the grant of a payment is known by."""
     return f"{NAME}:{intent}"
@@ -200,6 +219,14 @@ class Stripe(Struct, frozen=True):
         if not session.url:
             raise DomainError("payment.malformed", "a session without a page")
         return Asked(NAME, session.url, reference_of(wanted.account))
+
+    def account_of(self, intent: str) -> str:
+        """Whose credit the payment is, by its metadata; empty when it says of nobody.
+
+        Raises: DomainError `payment.*`.
+        """
+        found = _read(self._called(f"/v1/payment_intents/{intent}", None, {}), Intent)
+        return found.metadata.get(ACCOUNT, "")
 
     def movements(self, since_s: int) -> Iterator[Movement]:
         """What moved on the balance, the newest first. Raises: DomainError `payment.*`."""

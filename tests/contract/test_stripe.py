@@ -32,7 +32,7 @@ E12 = 10**12
 PAID = "stripe:pi_3MtwBwLkdIwHu7ix28a3tqPa"
 
 type Asked = tuple[str, str, dict[str, list[str]], dict[str, str]]
-type Answer = Callable[[str, dict[str, list[str]]], tuple[int, str]]
+type Answer = Callable[[str, dict[str, list[str]]], tuple[int, str | bytes]]  # a page, or bytes
 
 
 def page(name: str) -> bytes:
@@ -53,7 +53,7 @@ def server(answer: Answer) -> Iterator[tuple[Stripe, list[Asked]]]:
             status, name = answer(parts.path, form)
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(page(name) if name else b"<html>")
+            self.wfile.write(name if isinstance(name, bytes) else page(name) if name else b"<html>")
 
         do_GET = do_POST = _said  # noqa: N815 - the library's names
 

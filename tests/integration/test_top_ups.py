@@ -14,6 +14,7 @@ import pytest
 from domain.wallet_facts import CreditGranted
 from tests.api_stage import Stage, play
 from tests.conftest import Database
+from tests.contract.test_stripe import server
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +89,45 @@ def test_each_payment_is_credit_once_however_it_is_told(
         assert asked.json()["payment_reference"] == wallet["payment_reference"]
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_a_payment_that_its_bank_takes_back_is_charged_back_once(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the account in the payment's metadata, as Stripe says it; told before the payment was, it is
+    refused, and told again. A top-up is Stripe's page then.
+    """
+    accounts: list[str] = []
+
+    def answer(path: str, _: dict[str, list[str]]) -> tuple[int, str | bytes]:
+        if path == "/v1/checkout/sessions":
+            return 200, "checkout_session"
+        assert path == "/v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa"
+        return 200, json.dumps(paid(accounts[0], "evt_0")["data"]["object"]).encode()
+
+    async def scene(stage: Stage) -> None:
+        account = (await stage.tenant())["account"]
+        accounts.append(account)
+        dispute = json.loads((PAGES / "charge_dispute_created.json").read_text())
+        taken = {**dispute, "id": "evt_taken", "type": "charge.dispute.funds_withdrawn"}
+        early = await tell(stage, taken)
+        assert early.json()["code"] == "wallet.payment_unknown"
+        assert await became(stage, paid(account, "evt_1")) == "granted"
+        assert await became(stage, taken) == "charged_back"
+        assert await became(stage, taken) == "repeated"
+        assert await became(stage, {**taken, "id": "evt_again"}) == "repeated"
+        wallet = (await stage.get(f"/v1/accounts/{account}/wallet")).json()
+        assert wallet["balance"]["amount"] == "0.000000000000"
+        asked = await stage.post(
+            f"/v1/accounts/{account}/top-ups",
+            {"amount": {"amount": "25.000000000000", "currency": "USD"}},
+        )
+        assert asked.json()["provider"] == "stripe"
+        assert asked.json()["url"].startswith("https://checkout.stripe.com/")
+
+    with server(answer) as (port, _):
+        for name, value in (
+            ("KEY", "sk_test_1"), ("URL", port.url), ("RETURNS", "https://x"), ("SECRETS", SECRET),
+        ):  # fmt: skip
+            monkeypatch.setenv(f"GPUAAS_STRIPE_{name}", value)
+        play(database, nats_url, tmp_path, scene)
