@@ -66,6 +66,7 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
             volumes=tuple(Mount(one.volume, one.path) for one in data.volumes),
             network=_network(data),
             idle_stop_us=(data.idle_stop_after_s or 0) * _SECOND_US,
+            spot=data.spot,
         )
         ask = LaunchAsk(launch, request.user.actor, cause, (words,))
         admitted = await services.admission.ask(ask)
@@ -122,6 +123,7 @@ def launched(said: tuple[Said, ...], name: str) -> Runtime:
         egress=None,
         idle_since=None,
         idle_stop_after_s=None if idle is None else idle.stop_after_us // _SECOND_US,
+        spot=any(isinstance(one.fact, runtime.Spot) for one in own),
         version=own[-1].version,
     )
 
@@ -188,6 +190,7 @@ def _stopping(stream: str, org: str, version: int, fact: _Leaving) -> Runtime:
         egress=None,
         idle_since=None,
         idle_stop_after_s=None,
+        spot=None,
         version=version,
     )
 
@@ -251,6 +254,7 @@ def _given(row: runtimes_read.Runtime) -> Runtime:
         egress=_shown_egress(row),
         idle_since=None if row.idle_since_us is None else instant(row.idle_since_us),
         idle_stop_after_s=None if row.idle_stop_us is None else row.idle_stop_us // _SECOND_US,
+        spot=row.spot,
         version=row.version,
     )
 

@@ -187,7 +187,8 @@ class RuntimeNew(Taken, frozen=True):
     `image`: a registered reference; without one it is a SIMULATED node's plain start, and the
     limits and volumes that follow it are refused. `restarts`: how often after a failure of its own.
     `volumes`: of one node, where the runtime is placed then. `idle_stop_after_s`: stopped when idle
-    for so long, by its node's word; without it, never.
+    for so long, by its node's word; without it, never. `spot`: at the price of state `spot`; told
+    to stop first when somebody claims back what is lent, and never on a reservation.
     """
 
     project: ProjectId
@@ -204,6 +205,7 @@ class RuntimeNew(Taken, frozen=True):
     pids: Annotated[int, Meta(ge=16, le=4_000_000)] | None = None
     restarts: Annotated[int, Meta(ge=0, le=100)] | None = None
     idle_stop_after_s: Annotated[int, Meta(ge=1, le=2_592_000)] | None = None
+    spot: bool = False
     volumes: Annotated[tuple[Mount, ...], Meta(max_length=8)] = ()
 
 
@@ -273,6 +275,7 @@ class Runtime(Given, frozen=True):
     egress: RuntimeEgress | None
     idle_since: Instant | None
     idle_stop_after_s: int | None
+    spot: bool | None
     version: int
 
 

@@ -1,9 +1,8 @@
 """Who gets what, decided in order on one cached state by one writer (MONEY.md section 6).
 
 `AdmissionState` is folded from the log; `launch.admit` and `launch.end` decide on it and at once
-remember their own decision, so that the next one of the same batch sees it. When the append of a
-decision is refused, `undo` takes it back, and the streams it wrote are read again from
-`version(stream)` on: until then their versions are a guess.
+remember their own decision, for the next one of the same batch. When the append of a decision is
+refused, `undo` takes it back, and the streams it wrote are read again from `version(stream)` on.
 """
 
 from collections.abc import Callable, Iterable
@@ -367,6 +366,7 @@ class AdmissionState:
         held = self.runtimes[stream]
         held.past = (*held.past[1 - UNDOABLE :], held.state)
         held.state = runtime.evolve(held.state, fact)
+        held.spot |= isinstance(fact, runtime.Spot)
         if isinstance(held.state, runtime.Ended):
             self.ended[stream] = self.runtimes.pop(stream)
             self._prune()

@@ -12,7 +12,7 @@ from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
 from domain.pooling import Pool, Pooled, changes, touch
 from domain.statement import LineKey, Sum
-from domain.tariff import NEVER, Price, Scope, Tariff, round_half_even, value
+from domain.tariff import NEVER, Price, Scope, Tariff, gpu_scope, round_half_even, value
 
 READ: Final = "read"  # the state that readings are priced in
 ITS_OWN: Final = "-"  # the project of what an account pays by itself
@@ -306,3 +306,8 @@ def begin(it: Resource, start_us: int) -> None:
             it.begun, it.first_us = True, start_us
         it.started_us = it.done_us = start_us
         it.account.open_resources[it.id] = it
+
+
+def go_first(it: Resource) -> None:
+    """It is spot: priced in that state."""
+    it.scope = gpu_scope(it.scope[1], it.scope[4], spot=True)

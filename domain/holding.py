@@ -12,14 +12,20 @@ from domain.tariff import gpu_scope
 
 
 def short(
-    state: AdmissionState, project: Project, model: str, milli: int, now_us: int
+    state: AdmissionState,
+    project: Project,
+    model: str,
+    milli: int,
+    now_us: int,
+    *,
+    spot: bool = False,
 ) -> DomainError | None:
     """Why its wallet does not cover the first lease of such a runtime, if so: what is there and
     what is needed in its facts.
     """
     if not state.purses.is_prepaid(project.account):
         return None
-    needed = _needed(state, project, model, milli, now_us)
+    needed = _needed(state, project, (model, milli, spot), now_us)
     return wallet.lacking(state.purses.wallet(project.account), needed, now_us)
 
 
@@ -38,7 +44,13 @@ def check_reserved(
 
 
 def placed(
-    state: AdmissionState, project: Project, stream: str, allocated: runtime.Allocated, milli: int
+    state: AdmissionState,
+    project: Project,
+    stream: str,
+    allocated: runtime.Allocated,
+    milli: int,
+    *,
+    spot: bool,
 ) -> tuple[tuple[str, tuple[Struct, ...]], ...]:
     """The hold that goes with an admission; none for an account that pays afterwards.
 
@@ -47,7 +59,7 @@ def placed(
     if not state.purses.is_prepaid(project.account):
         return ()
     now = allocated.allocated_us
-    needed = _needed(state, project, allocated.model, milli, now)
+    needed = _needed(state, project, (allocated.model, milli, spot), now)
     command = wallet.Place(stream, needed, now, hold_end(now + LEASE_US), now)
     facts = tuple(wallet.place(state.purses.wallet(project.account), command))
     return ((wallet_stream(project.account), facts),)
@@ -64,8 +76,10 @@ def reads(state: AdmissionState, project_id: str) -> tuple[str, ...]:
     return (project.account, *books)
 
 
-def _needed(state: AdmissionState, project: Project, model: str, milli: int, now_us: int) -> int:
-    scope = gpu_scope(model, state.accounts[project.account].currency)
+def _needed(state: AdmissionState, project: Project, of: tuple[str, int, bool], now_us: int) -> int:
+    """For so long as its first lease, of (model, milli, whether spot)."""
+    model, milli, spot = of
+    scope = gpu_scope(model, state.accounts[project.account].currency, spot=spot)
     until_us = hold_end(now_us + LEASE_US)
     covered = cover.begun(state.tariff, (project.account, scope, milli), now_us, until_us)
     starts = state.purses.starts(project.account)

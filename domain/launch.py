@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain import (
     budget,
@@ -43,11 +44,14 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         DomainError: `project.unknown`, `organization.suspended`, `period.none`, `price.none`,
             `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`,
             `runtime.limits_invalid`, `volume.*`, `network.unknown`, `network.deleted`,
-            `wallet.insufficient`, `wallet.frozen`, `account.suspended`, `budget.exhausted`; what
+            `wallet.insufficient`, `wallet.frozen`, `account.suspended`, `budget.exhausted`,
+            `launch.spot_reserved`; what
             would fit is in its facts.
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:
         return ()
+    if launch.spot and launch.reservation:
+        raise DomainError("launch.spot_reserved", "what is reserved is nobody else's to take back")
     project = project_of(state, launch.organization, launch.project, launch.now_us)
     placing.affordable(state, project, launch.project, launch.now_us)
     if launch.network:
@@ -80,7 +84,9 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
         (place.node, (claimed,)),
         (stream, committed),
         *storage.attached(state, launch, allocated),
-        *holding.placed(state, project, launch.runtime, allocated, launch.gpu_milli),
+        *holding.placed(
+            state, project, launch.runtime, allocated, launch.gpu_milli, spot=launch.spot
+        ),
     )
 
 
@@ -89,7 +95,7 @@ def _configured(launch: Launch, allocated: runtime.Allocated) -> list[runtime.Ev
     idle; a SIMULATED plain start has the last one at most.
     """
     placed = runtime.Placed(allocated.allocation, allocated.node, allocated.allocated_us)
-    asked: list[runtime.Command] = []
+    asked: list[runtime.Command] = [runtime.GoFirst(launch.now_us)] if launch.spot else []
     if launch.config is not None:
         asked.append(launch.config)
         if launch.network:
@@ -214,6 +220,10 @@ def set_limit(state: AdmissionState, organization_id: str, command: Setting) -> 
     """
     stream = quota.quota_stream(organization_id)
     tree = state.quotas.get(stream, quota.DECIDER.initial)
+    if isinstance(command, lending.Claim):
+        live = ((name, state.runtimes.get(name)) for name in tree.live)
+        spot = frozenset(name for name, held in live if held is not None and held.spot)
+        command = replace(command, spot=spot)
     events = tuple(quota.decide(command, tree))
     return emitted(state, organization_id, (stream, events)) if events else ()
 

@@ -7,7 +7,7 @@ borrow while it is unused. Of each scope on the way from a project to its organi
 raise none of three sums above the limit: the use; the **firm** sum, which is the use and what the
 scopes below keep and do not use; the **pledged** sum, which counts what they claim as well. So what
 a scope keeps is there whatever its siblings do, and what it lent comes back by a claim: from its
-fact on nobody borrows into it, and borrowers are named that must stop, the newest first
+fact on nobody borrows into it, and borrowers are named that must stop, spot and the newest first
 (contracts/facts.md says all of it exactly).
 """
 
@@ -167,7 +167,7 @@ def _claim(
     if stands is not None and replace(stands, decided_us=claim.decided_us) == claim:
         return []
     after = replace(state, claims={**state.claims, where: claim})
-    named = reclaimed(after, where, used, borrowers)
+    named = reclaimed(after, where, used, borrowers, command.spot)
     if not named:
         return [claim]
     until = (command.stop_us, command.now_us)
@@ -175,9 +175,10 @@ def _claim(
 
 
 def reclaimed(
-    state: Lending, where: Where, used: Use, borrowers: Iterable[Borrower]
+    state: Lending, where: Where, used: Use, borrowers: Iterable[Borrower], spot: frozenset[str]
 ) -> tuple[str, ...]:
-    """Runtimes that must stop so that what stands claimed at `where` fits, the newest first.
+    """Runtimes that must stop so that what stands claimed at `where` fits: those that are spot,
+    then the others, the newest first.
 
     Those above it one after the other, the nearest first: while the pledged sum is above its limit,
     the next of the newest that borrows. What is on its way out already is counted as gone.
@@ -185,7 +186,9 @@ def reclaimed(
     model = where[1]
     left = dict(used)
     found = []
-    for one in sorted(borrowers, key=lambda one: (one.decided_us, one.runtime), reverse=True):
+    for one in sorted(
+        borrowers, key=lambda one: (one.runtime in spot, one.decided_us, one.runtime), reverse=True
+    ):
         if one.runtime in state.named:
             _less(left, one, model)
         else:

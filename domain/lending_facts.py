@@ -30,6 +30,7 @@ class Claim(Struct, frozen=True):
     stop_us: int
     until_us: int
     now_us: int
+    spot: frozenset[str] = frozenset()  # runtimes that go first
 
 
 class Unclaim(Struct, frozen=True):

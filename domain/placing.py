@@ -37,7 +37,8 @@ class Launch(Struct, frozen=True):
     """`runtime` and `allocation` are new ids; `models` accepted, empty = any; gpu_milli in all.
 
     `zone`: where its block has begun, of weight with the policy topology only. `network`: of the
-    project, or empty for none: then it reaches nothing. `idle_stop_us`: 0 for never.
+    project, or empty for none: then it reaches nothing. `idle_stop_us`: 0 for never. `spot`:
+    it goes first when a claim takes back what is lent, at its own price.
     """
 
     organization: str
@@ -56,6 +57,7 @@ class Launch(Struct, frozen=True):
     volumes: tuple[Mount, ...] = ()
     network: str = ""
     idle_stop_us: int = 0
+    spot: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -274,16 +276,17 @@ def barred(
 ) -> DomainError | None:
     """Why this model is not allowed although it would fit, if so."""
     currency = state.accounts[project.account].currency
-    scope = gpu_scope(model, currency)
+    scope = gpu_scope(model, currency, spot=launch.spot)
     if not state.tariff.is_listed(project.account, scope, launch.now_us):
-        return DomainError("price.none", f"nothing prices {model} in {currency} now")
+        return DomainError("price.none", f"nothing prices {scope[3]} {model} in {currency} now")
     tree = state.quotas.get(quota.quota_stream(launch.organization))
     if tree is not None and (tree.limits or tree.lent.shares):
         of = (project.department, launch.project, model)
         over = quota.excess(tree, of, launch.gpu_milli, launch.reservation)
         if over is not None:
             return over
-    return holding.short(state, project, model, launch.gpu_milli, launch.now_us)
+    wanted = (model, launch.gpu_milli, launch.now_us)
+    return holding.short(state, project, *wanted, spot=launch.spot)
 
 
 def rooms(state: AdmissionState, organization_id: str) -> tuple[Room, ...]:

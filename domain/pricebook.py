@@ -139,8 +139,12 @@ RATE_LIMIT = 10**9  # pico-currency per single unit of the meter
 QUANTITY_LIMIT = 10**24  # units of a meter in a period; more than the largest runtime's whole time
 TIER_LIMIT = 100
 BOOK_LIMIT = 1_000  # entries of an edition: one append
-# The only states in which what is metered by its lifecycle is charged, in no region of its own.
-STATES: Final = {GPU_TIME: "usable", STORAGE: "existing"}
+# The only states in which something is charged, in no region of its own; of other meters: READ.
+READ: Final = "read"
+USABLE: Final = "usable"
+SPOT: Final = "spot"
+EXISTING: Final = "existing"
+STATES: Final = {GPU_TIME: (USABLE, SPOT), STORAGE: (EXISTING,)}
 
 
 def decide(command: Command, state: State) -> list[Event]:
@@ -163,6 +167,7 @@ def decide(command: Command, state: State) -> list[Event]:
 
 def _entry(command: PublishEntry, state: State) -> list[Event]:
     require_admissible(command.price_pico, command.divisor)
+    require_state(command.meter, command.region, command.state)
     entry = EntryPublished(
         *(command.account, command.meter, command.model, command.region, command.state),
         *(command.currency, command.effective_from_us, command.now_us),
@@ -306,10 +311,10 @@ def _require_shape(entry: Shaped) -> None:
 
 def require_state(meter: str, region: str, state: str) -> None:
     """Raises DomainError `price.state_unsupported`: nothing would ever be charged by it."""
-    known = STATES.get(meter)
-    if known is not None and (region, state) != ("-", known):
-        facts: dict[str, int | str] = {"region": "-", "state": known}
-        raise DomainError("price.state_unsupported", f"{meter} is charged while {known}", facts)
+    known = STATES.get(meter, (READ,))
+    if region != "-" or state not in known:
+        facts: dict[str, int | str] = {"region": "-", "state": "|".join(known)}
+        raise DomainError("price.state_unsupported", f"{meter} is charged so only", facts)
 
 
 def require_admissible(price_pico: int, divisor: int) -> None:

@@ -73,6 +73,7 @@ class Purses:
         self._tariff = tariff
         self._coming: dict[str, runtime.Requested] = {}
         self._models: dict[str, str] = {}
+        self._spot: set[str] = set()  # of those that are coming
         self._over: dict[str, Prepaid] = {}
         self._before: dict[str, deque[Before]] = {}
         self._order: deque[str] = deque()  # wallets of the changes kept, the oldest first
@@ -124,6 +125,8 @@ class Purses:
                 self._coming[stream] = fact
             case runtime.Allocated() if stream in self._coming:
                 self._models[stream] = fact.model
+            case runtime.Spot() if stream in self._coming:
+                self._spot.add(stream)
             case runtime.Degraded() if stream in self.prepaid:
                 self.prepaid[stream].closed_us = fact.degraded_us
             case _:
@@ -217,7 +220,9 @@ class Purses:
 
     def _place(self, stream: str, fact: HoldPlaced) -> None:
         asked, model = self._coming.pop(fact.runtime), self._models.pop(fact.runtime)
-        scope = gpu_scope(model, self.currencies[asked.account])
+        spot = fact.runtime in self._spot
+        self._spot.discard(fact.runtime)
+        scope = gpu_scope(model, self.currencies[asked.account], spot=spot)
         of = (asked.account, scope, asked.gpu_milli)
         covered = cover.begun(self._tariff, of, fact.from_us, fact.until_us)
         self.prepaid[fact.runtime] = Prepaid(stream, covered)

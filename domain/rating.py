@@ -30,6 +30,7 @@ from domain.charging import (
     begin,
     charge,
     covered,
+    go_first,
     open_period,
     pay_commitments,
     row_bytes,
@@ -75,6 +76,7 @@ class Books:
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             runtime.Requested: self._requested,
             runtime.Allocated: self._allocated,
+            runtime.Spot: lambda _, of, __: go_first(self._runtime(of)),
             runtime.Usable: self._usable,
             runtime.Degraded: lambda at, of, fact: self._until(at, of, fact.degraded_us),
             runtime.Stopped: lambda at, of, fact: self._over(at, of, fact.stopped_us),
@@ -96,8 +98,8 @@ class Books:
             project.Moved: self._moved,
             period.SourcesMissing: self._sources_missing,
             period.Closed: self._period_closed,
-            pricebook.EntryPublished: self._published,
-            price_facts.ShapedEntry: self._published,
+            pricebook.EntryPublished: lambda at, _, fact: self.tariff.publish(at, fact),
+            price_facts.ShapedEntry: lambda at, _, fact: self.tariff.publish(at, fact),
             price_facts.BookPublished: lambda _, __, fact: self.tariff.publish_book(fact),
             price_facts.CommitmentMade: lambda at, _, fact: self.tariff.commit(at, fact),
             price_facts.ReratingDecided: self._rerated,
@@ -179,11 +181,6 @@ class Books:
         owner, of = self._period(period_id)
         ends = {one.id: one.end_us for one in owner.periods}
         return self.taxes.draft(plain, ends, of.missing)
-
-    def _published(
-        self, position: int, _: str, fact: pricebook.EntryPublished | price_facts.ShapedEntry
-    ) -> None:
-        self.tariff.publish(position, fact)
 
     def _prepaid(self, position: int, stream: str, fact: wallet_facts.Event) -> Rows:
         ledger = self._account(account_of(stream)).ledger

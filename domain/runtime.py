@@ -2,7 +2,8 @@
 
     (none) -Request-> Waiting -Allocate-> Placed -Start-> Booting
     Placed | Booting -ReportUsable-> Running <-ReportUsable/ReportDegraded-> Impaired
-    Placed -Configure | Join | LimitIdle-> Placed, in the admission; routes, egress change nothing
+    Placed -GoFirst | Configure | Join | LimitIdle-> Placed, in the admission; routes, egress
+        change nothing
     Running -ReportIdle-> Running, idle -ReportBusy-> Running
     Placed | Booting | Running | Impaired -Stop-> Ending
     Placed .. Ending -ReportStopped | ReportFailed | DeclareLost-> Ended
@@ -26,6 +27,7 @@ from domain.runtime_commands import (
     Command,
     Configure,
     DeclareLost,
+    GoFirst,
     Join,
     LimitIdle,
     Report,
@@ -57,6 +59,7 @@ from domain.runtime_facts import (
     Networked,
     Requested,
     Routed,
+    Spot,
     Starting,
     Stopped,
     Stopping,
@@ -80,6 +83,7 @@ __all__ = [
     "Event",
     "Failed",
     "Final",
+    "GoFirst",
     "Idle",
     "IdleLimited",
     "Join",
@@ -98,6 +102,7 @@ __all__ = [
     "Request",
     "Requested",
     "Routed",
+    "Spot",
     "Start",
     "Starting",
     "Stop",
@@ -177,7 +182,7 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Allocated(*place, command.epoch, command.now_us)]
         case Allocate(allocation), Placed() if allocation == state.allocation:
             return []
-        case ((Configure() | Join() | LimitIdle()), Placed()):
+        case ((Configure() | Join() | LimitIdle() | GoFirst()), Placed()):
             return [_made(command)]
         case ((ReportIdle() | ReportBusy()), Running()):
             return _idleness(command, state)
@@ -237,7 +242,9 @@ def _requested(command: Request) -> Requested:
     )
 
 
-def _made(command: Configure | Join | LimitIdle) -> Configured | Networked | IdleLimited:
+def _made(
+    command: Configure | Join | LimitIdle | GoFirst,
+) -> Configured | Networked | IdleLimited | Spot:
     """What the launch asked for beside its devices."""
     match command:
         case Configure():
@@ -246,6 +253,8 @@ def _made(command: Configure | Join | LimitIdle) -> Configured | Networked | Idl
             return Networked(command.network, command.now_us)
         case LimitIdle():
             return _limited(command)
+        case GoFirst():
+            return Spot(command.now_us)
         case _:
             assert_never(command)
 
@@ -339,7 +348,7 @@ def evolve(state: State, event: Event) -> State:
             return Placed(event.allocation, event.node, event.allocated_us)
         case Stopped() | Failed() | Cancelled() | Lost():
             return Ended(type(event))
-        case Configured() | Networked() | IdleLimited() | Routed() | EgressCounted():
+        case Configured() | Networked() | IdleLimited() | Spot() | Routed() | EgressCounted():
             return state
         case Idle() | Busy():
             # After an end was decided they tell nothing any more.

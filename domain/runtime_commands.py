@@ -59,6 +59,12 @@ class LimitIdle(Struct, frozen=True):
     now_us: int
 
 
+class GoFirst(Struct, frozen=True):
+    """It is spot."""
+
+    now_us: int
+
+
 class ReportIdle(Struct, frozen=True):
     """Nothing was done in it for so long, by the node's word."""
 
@@ -153,18 +159,6 @@ class DeclareLost(Struct, frozen=True):
 
 type Report = ReportUsable | ReportDegraded | ReportStopped | ReportFailed
 type Command = (
-    Request
-    | Allocate
-    | Configure
-    | Join
-    | LimitIdle
-    | Start
-    | ReportRouted
-    | ReportEgress
-    | ReportIdle
-    | ReportBusy
-    | Report
-    | Stop
-    | Cancel
-    | DeclareLost
-)
+    Request | Allocate | GoFirst | Configure | Join | LimitIdle | Start | ReportRouted
+    | ReportEgress | ReportIdle | ReportBusy | Report | Stop | Cancel | DeclareLost
+)  # fmt: skip

@@ -72,6 +72,12 @@ class IdleLimited(
     decided_us: int
 
 
+class Spot(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.spot.v1"):
+    """It is priced in state `spot`, and goes first when a claim takes back what is lent."""
+
+    decided_us: int
+
+
 class Idle(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.idle.v1"):
     """Nothing was done in it for `idle_us` when the node said so."""
 
@@ -137,7 +143,8 @@ class Lost(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.
 
 
 type Event = (
-    Requested | Allocated | Configured | Networked | IdleLimited | Starting | Routed | EgressCounted
+    Requested | Allocated | Spot | Configured | Networked | IdleLimited | Starting | Routed
+    | EgressCounted
     | Usable | Idle | Busy | Degraded | Stopping | Stopped | Failed | Cancelled | Lost
 )  # fmt: skip
 type Final = Stopped | Failed | Cancelled | Lost

@@ -17,12 +17,10 @@ from domain.price_facts import (
     Rerated,
     ShapedEntry,
 )
-from domain.pricebook import EntryPublished
+from domain.pricebook import EXISTING, SPOT, USABLE, EntryPublished
 
 LOCAL: Final = "local"  # the one model of storage: on the node itself
 REGION: Final = "-"
-USABLE: Final = "usable"
-EXISTING: Final = "existing"
 DEFAULT: Final = "default"
 NEVER: Final = 1 << 126  # later than any instant
 ALWAYS: Final = -NEVER  # earlier than any
@@ -77,9 +75,9 @@ type Schedule = tuple[list[int], list[Price | None]]
 NOTHING: Final[Schedule] = ([ALWAYS], [None])
 
 
-def gpu_scope(model: str, currency: str) -> Scope:
+def gpu_scope(model: str, currency: str, *, spot: bool = False) -> Scope:
     """What prices the usable time of one model (rating.md section 1)."""
-    return (GPU_TIME, model, REGION, USABLE, currency)
+    return (GPU_TIME, model, REGION, SPOT if spot else USABLE, currency)
 
 
 def storage_scope(currency: str) -> Scope:

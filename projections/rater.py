@@ -29,6 +29,7 @@ _RATED: Final = duties.TAGS | {
     for name in (
         "runtime.requested",
         "runtime.allocated",
+        "runtime.spot",
         "runtime.usable",
         "runtime.degraded",
         "runtime.stopped",

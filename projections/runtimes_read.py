@@ -59,6 +59,7 @@ class Runtime(Struct, frozen=True):
     counted_us: int | None
     idle_since_us: int | None
     idle_stop_us: int | None
+    spot: bool
     next: str = ""
 
 
@@ -87,7 +88,8 @@ class Change(Struct, frozen=True):
 _RUNTIMES: Final = """
 SELECT r.runtime, r.from_position,
   greatest(s.version, coalesce(c.version, 0), coalesce(t.version, 0), coalesce(n.version, 0),
-    coalesce(u.version, 0), coalesce(d.version, 0), coalesce(p.version, 0)) AS version,
+    coalesce(u.version, 0), coalesce(d.version, 0), coalesce(p.version, 0),
+    coalesce(o.version, 0)) AS version,
   r.organization, r.department, r.project, r.account,
   w.words AS name, r.devices, r.gpu_milli, r.models, r.requested_us, r.actor AS requested_by,
   s.state, s.since_us, s.why, s.actor AS changed_by, s.from_position AS changed_at,
@@ -95,7 +97,8 @@ SELECT r.runtime, r.from_position,
   c.image, c.digest, c.cpu_milli, c.memory_bytes, c.pids, c.restarts,
   t.address, t.port, t.host_key,
   n.network, u.sent_bytes, u.received_bytes, u.decided_us AS counted_us,
-  d.decided_us - d.idle_us AS idle_since_us, p.stop_after_us AS idle_stop_us
+  d.decided_us - d.idle_us AS idle_since_us, p.stop_after_us AS idle_stop_us,
+  o.version IS NOT NULL AS spot
 FROM views.runtime r
 JOIN LATERAL (SELECT * FROM views.runtime_state s WHERE s.runtime = r.runtime AND [s]
   ORDER BY s.from_position DESC LIMIT 1) s ON true
@@ -113,6 +116,7 @@ LEFT JOIN LATERAL (SELECT * FROM views.runtime_idle d WHERE d.runtime = r.runtim
   ORDER BY d.from_position DESC LIMIT 1) d ON true
 LEFT JOIN LATERAL (SELECT * FROM views.runtime_idle_limit p WHERE p.runtime = r.runtime AND [p]
   ORDER BY p.from_position DESC LIMIT 1) p ON true
+LEFT JOIN views.runtime_spot o ON o.runtime = r.runtime AND [o]
 LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
 LEFT JOIN log.private_value w ON w.digest =
   CASE WHEN r.name ~ '^[0-9a-f]{64}$' THEN decode(r.name, 'hex') END

@@ -133,20 +133,25 @@ class Stage:
         await self.price(model, account)
         return {"org": org, "department": department, "account": account, "project": project}
 
-    async def price(self, model: str, account: str = "default") -> httpx.Response:
+    async def price(
+        self, model: str, account: str = "default", state: str = "usable"
+    ) -> httpx.Response:
         """The entry, in effect; published further ahead where the machine was too busy for less."""
-        answer, soon = await self._price(model, account, 100_000)
+        answer, soon = await self._price(model, account, state, 100_000)
         if answer.json().get("code") == "price.too_late":
-            answer, soon = await self._price(model, account, 3_000_000)
+            answer, soon = await self._price(model, account, state, 3_000_000)
         assert answer.status_code == 201, answer.text
         await asyncio.sleep(max(0, soon + 50_000 - time.time_ns() // 1000) / 1_000_000)
         return answer
 
-    async def _price(self, model: str, account: str, ahead_us: int) -> tuple[httpx.Response, int]:
+    async def _price(
+        self, model: str, account: str, state: str, ahead_us: int
+    ) -> tuple[httpx.Response, int]:
         soon = time.time_ns() // 1000 + ahead_us
         body = {
             "account": account,
             "model": model,
+            "state": state,
             "price": {"amount": "3.490000000000", "currency": "USD"},
             "effective_from": instant(soon),
         }

@@ -22,8 +22,8 @@ async def share(stage: Stage, scope: str, *milli: int, token: str | None = None)
     return (await stage.post("/v1/quotas/shares", body, token=token)).status_code
 
 
-async def launch(stage: Stage, project: str) -> Any:
-    return await stage.post("/v1/runtimes", {"project": project, "name": "r"})
+async def launch(stage: Stage, project: str, *, spot: bool = False) -> Any:
+    return await stage.post("/v1/runtimes", {"project": project, "name": "r", "spot": spot})
 
 
 async def ended(stage: Stage, runtime: str) -> None:
@@ -38,7 +38,7 @@ def test_what_was_lent_comes_back_by_a_claim(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """One borrows all that the other lends, and not what it keeps. The other claims: nobody borrows
-    any more, the newest borrower is told to stop, and what it had is the claimant's.
+    any more, the newest borrower that is spot is told to stop, and what it had is the claimant's.
     """
 
     async def scene(stage: Stage) -> None:
@@ -55,7 +55,8 @@ def test_what_was_lent_comes_back_by_a_claim(
         assert await share(stage, other, 2000, 1000, 4000, token=admin) == 201
         assert await share(stage, us["project"], 3000, 0, 4000, token=admin) == 409
         assert await share(stage, us["project"], 2000, 0, 4000, token=admin) == 201
-        ours = [await launch(stage, us["project"]) for _ in range(4)]
+        await stage.price("T4", state="spot")
+        ours = [await launch(stage, us["project"], spot=number == 1) for number in range(4)]
         assert [one.status_code for one in ours] == [201, 201, 201, 409]
         assert ours[3].json()["code"] == "quota.exceeded"
         theirs = [await launch(stage, other) for _ in range(2)]
@@ -67,10 +68,12 @@ def test_what_was_lent_comes_back_by_a_claim(
         ask = {"scope": other, "model": "T4", "gpu_milli": 2000, "notice_s": 0, "hold_s": 600}
         answer = await stage.post("/v1/quotas/claims", ask, token=admin)
         assert answer.status_code == 201, answer.text
-        newest = ours[2].json()["id"]
+        newest = ours[1].json()["id"]  # of those that are spot
+        assert [one.json()["spot"] for one in ours[:3]] == [False, True, False]
         assert answer.json()["runtimes"] == [newest]
         await told(stage, newest)
         await stage.views()
+        assert (await stage.get(f"/v1/runtimes/{newest}")).json()["spot"] is True
         [shown] = (await stage.get("/v1/quotas/reclaims", token=admin)).json()["items"]
         assert shown["runtimes"] == [newest]
         by_scope = {

@@ -177,7 +177,7 @@ def test_what_is_no_price_is_refused_by_name_and_leaves_nothing(
                 {"tiers": [{"up_to": "5", "price": one}] * 2 + [{"price": one}]},
                 "price.tiers_invalid",
             ),
-            ({"state": "spot"}, "price.state_unsupported"),
+            ({"state": "idle"}, "price.state_unsupported"),
             ({"region": "eu-1"}, "price.state_unsupported"),
             ({"tiers": [{"price": "-" + one}]}, "price.invalid"),
             ({"minimum": "-" + one}, "price.invalid"),

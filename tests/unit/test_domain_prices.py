@@ -66,7 +66,7 @@ TABLE: tuple[tuple[str, Sequence[Any], pricebook.Command, list[Struct] | str], .
     ("too large", (), PublishShaped(entry(tiers=(Tier(None, 10**10),)), 5), "price.too_large"),
     ("minimum below 0", (), PublishShaped(entry(minimum_pico=-1), 5), "price.invalid"),
     ("so large a minimum", (), PublishShaped(entry(minimum_pico=10**21 + 1), 5), "price.invalid"),
-    ("spot", (), PublishShaped(entry(state="spot"), 5), "price.state_unsupported"),
+    ("idle", (), PublishShaped(entry(state="idle"), 5), "price.state_unsupported"),
     ("a region", (), PublishShaped(entry(region="eu"), 5), "price.state_unsupported"),
     ("a meter of readings", (), PublishShaped(entry(meter="app.tokens", state="read"), 50), [ShapedEntry("-", 0, "default", "app.tokens", "T4", "-", "read", "USD", 50, 50, 7, 4, TIERS, 9)]),
     ("a book", (), PublishBook("b", (entry(effective_from_us=1),), 5), [BOOKED, WHOLE]),

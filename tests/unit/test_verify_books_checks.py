@@ -28,6 +28,7 @@ from tests.unit import (
     test_verify_books_rereads,
     test_verify_books_returns,
     test_verify_books_shelves,
+    test_verify_books_states,
     test_verify_books_tax,
     test_verify_books_upkeep,
     test_verify_books_usage,
@@ -46,6 +47,7 @@ TESTS = (
     test_verify_books_usage, test_verify_books_wallets, test_verify_books_rereads,
     test_verify_books_kept, test_verify_books_returns, test_verify_books_dunning,
     test_verify_books_credited,
+    test_verify_books_states,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

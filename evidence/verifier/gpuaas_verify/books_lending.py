@@ -211,7 +211,7 @@ class Lending:
     # -- who must stop -------------------------------------------------------------------
 
     def _to_reclaim(self, quota: str, where: str) -> list[str]:
-        """Newest first, those that borrow, up to the claim; nearest scope above first."""
+        """Spot and newest first, those that borrow, up to the claim; nearest scope above first."""
         model = where.split(NUL)[1]
         tree = _Tree(self._spill, quota, model)
         named = {runtime for runtime, _ in self._spill.scan("named", quota)}
@@ -223,13 +223,14 @@ class Lending:
             if runtime in named:
                 tree.take(way, milli)
             else:
-                live.append((decided_us, runtime, way, milli))
+                first = self._spill.get("spot", "", runtime) is not None
+                live.append((first, decided_us, runtime, way, milli))
         live.sort(reverse=True)
         chosen: list[str] = []
         scope = where.split(NUL, maxsplit=1)[0]
         top = tree.parent(scope)
         while top:
-            for _, runtime, way, milli in live:
+            for _, _, runtime, way, milli in live:
                 if tree.pledged(top) <= tree.shares[top][3] or len(chosen) >= MOST_NAMED:
                     break
                 if runtime in chosen or scope in way or top not in way[:2]:

@@ -20,7 +20,7 @@ from gpuaas_verify.errors import Invalid
 type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
 
-METER, STATE = "gpu.time", "usable"
+METER, STATE, SPOT = "gpu.time", "usable", "spot"
 ATTESTED_KEYS = ["node", "key", "boot", "seq", "body", "sig"]
 
 
@@ -47,6 +47,7 @@ class Lives:
             "gpuaas.node.lease_renewed.v1": self._lease_renewed,
             "gpuaas.runtime.requested.v1": self._requested,
             "gpuaas.runtime.allocated.v1": self._allocated,
+            "gpuaas.runtime.spot.v1": self._spot,
             "gpuaas.runtime.usable.v1": self._usable,
             "gpuaas.runtime.degraded.v1": self._degraded,
             "gpuaas.runtime.stopped.v1": self._stopped,
@@ -149,6 +150,7 @@ class Lives:
             "node": fact["node"],
             "previous": fact["allocated_us"],
             "lease": None,
+            "admitted": entry["cause"],
         }
         self._spill.put("runtime", "", entry["stream"], item)
 
@@ -167,6 +169,13 @@ class Lives:
                 position=position, field=field,
             )  # fmt: skip
         return bounded(instant, position, field)
+
+    def _spot(self, position: int, entry: Row, _fact: Row) -> None:
+        item = self._placed(position, entry)
+        if item["admitted"] != entry["cause"] or self._metered.is_open(entry["stream"]):
+            raise Invalid("books.lifecycle", "admitted as it is", position=position, field="stream")
+        self._metered.restate(entry["stream"], SPOT)
+        self._spill.put("spot", "", entry["stream"], 1)
 
     def _usable(self, position: int, entry: Row, fact: Row) -> None:
         item = self._placed(position, entry)
@@ -213,6 +222,7 @@ class Lives:
 
     def _gone(self, stream: str) -> None:
         self._spill.delete("runtime", "", stream)
+        self._spill.delete("spot", "", stream)
         self._metered.drop(stream)
 
 

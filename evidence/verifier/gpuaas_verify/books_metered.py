@@ -41,6 +41,11 @@ class Metered:
         item["size"] = size
         self._spill.put("metered", "", stream, item)
 
+    def restate(self, stream: str, state: str) -> None:
+        """It is priced in another state; nothing of it was charged or held for."""
+        item = self._spill.get("metered", "", stream)
+        self._spill.put("metered", "", stream, {**item, "state": state})
+
     def begin(self, stream: str, instant: int) -> None:
         """An interval opens at the instant, unless one is open."""
         item = self._spill.get("metered", "", stream)
