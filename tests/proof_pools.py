@@ -132,6 +132,8 @@ class Pooled:
             said = {"account": ACCOUNT, "book": "spring", "edition": 2}
             fact = {**said, **more, "decided_us": START_US + 50 * HOUR_US}
             at[name] = log.add(PRICEBOOK, "price.rerating_decided", fact)
+            if name != "rerated":  # as earlier releases decided it
+                log.drafts[-1]["tag"] = "gpuaas.price.rerating_decided.v2"
 
     def lines(self, made: World) -> list[tuple[Any, ...]]:
         """T4s from hour 5 to 7 for 1 USD instead of 3 (what was moved after that was moved back): BRIEF one hour, BESIDE and RUNNING two, half a

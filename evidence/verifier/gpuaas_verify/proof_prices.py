@@ -53,6 +53,7 @@ class Pricing:
             "gpuaas.price.book_published.v1": self._book,
             "gpuaas.price.commitment_made.v1": self._committed,
             "gpuaas.price.rerating_decided.v1": self._rerated,
+            "gpuaas.price.rerating_decided.v2": self._rerated,
         }
 
     def _entry(self, position: int, entry: Row, fact: Row) -> None:

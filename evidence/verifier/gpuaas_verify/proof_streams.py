@@ -21,7 +21,10 @@ PRICED: Final = "gpuaas.price.entry_published.v1"
 SHAPED: Final = "gpuaas.price.entry_published.v2"
 BOOK: Final = "gpuaas.price.book_published.v1"
 COMMITTED: Final = "gpuaas.price.commitment_made.v1"
-RERATED: Final = "gpuaas.price.rerating_decided.v1"
+RERATED: Final = frozenset({
+    "gpuaas.price.rerating_decided.v1",
+    "gpuaas.price.rerating_decided.v2",
+})  # fmt: skip
 METERED: Final = "gpuaas.meter.registered.v1"
 FINALIZED: Final = "gpuaas.invoice.finalized.v1"
 TAXED_INVOICE: Final = "gpuaas.invoice.finalized.v2"
@@ -39,7 +42,7 @@ MAY: Final = {
     "invoice": frozenset({FINALIZED, TAXED_INVOICE}),
     "seller": frozenset({SELLER, RATE}),
     "files": frozenset({SEALED}),
-    "pricebook": frozenset({PRICED, SHAPED, BOOK, COMMITTED, RERATED}),
+    "pricebook": frozenset({PRICED, SHAPED, BOOK, COMMITTED}) | RERATED,
     "meter": frozenset({METERED}),
     "node": frozenset({ENROLLED, ANCHORED, RENEWED}),
 }
@@ -164,7 +167,7 @@ class Streams:
             self._vain.pop(self._latest.get((node, tag), -1), None)
 
     def _price(self, entry: Entry) -> None:
-        if entry.tag in {COMMITTED, RERATED}:
+        if entry.tag == COMMITTED or entry.tag in RERATED:
             if entry.fact["account"] != self._invoice.fact["account"]:
                 raise _fail("foreign", "of another account", entry, "account")
             if entry.position > self._last:
