@@ -59,10 +59,11 @@ def quote(
     rounded up.
     """
     prices = [*cover.prices, *_beyond(tariff, cover, until_us)]
-    cuts = {from_us, until_us}
-    cuts.update(since for since, _ in prices if from_us < since < until_us)
-    cuts.update(since for since in period_starts if from_us < since < until_us)
-    edges, total = sorted(cuts), 0
+    inner = [since for since, _ in prices if from_us < since < until_us]
+    inner += [since for since in period_starts if from_us < since < until_us]
+    if not inner and from_us < until_us:  # one piece: what nearly every lease is
+        return most(_price_at(prices, from_us), cover.size * (until_us - from_us))
+    edges, total = sorted({from_us, until_us, *inner}), 0
     for start, end in pairwise(edges):
         total += most(_price_at(prices, start), cover.size * (end - start))
     return total
@@ -88,7 +89,10 @@ def per_hour(price: Price, size: int) -> int:
 
 
 def _beyond(tariff: Tariff, cover: Cover, until_us: int) -> list[tuple[int, Price]]:
-    found, at = list[tuple[int, Price]](), cover.until_us
+    found: list[tuple[int, Price]] = []
+    at = cover.until_us
+    if at >= until_us:
+        return found
     last = cover.prices[-1][1] if cover.prices else None
     while at < until_us:
         price, change = tariff.at(cover.account, cover.scope, at)

@@ -165,11 +165,13 @@ def _holding(state: Serving, event: Allocated) -> Serving:
     for share in event.devices:
         free[share.index] -= share.milli
         owners[share.index] = event.organization
+    held = state.held.copy()  # of hundreds, four times as fast as a display with one more
+    held[event.runtime] = event
     return replace(
         state,
         free=tuple(free),
         owners=tuple(owners),
-        held={**state.held, event.runtime: event},
+        held=held,
         epoch=event.epoch,
     )
 

@@ -43,6 +43,9 @@ from evidence.wake import HeadWake
 # the next while others are written, keeps both the loop and the database at work.
 _BATCH: Final = 32
 _IN_FLIGHT: Final = 8
+# So many are worth a batch of their own while one is written: sixteen callers who wait for their
+# answers are decided in two halves, each while the database has the other.
+_COMPANY: Final = 8
 _TRIES: Final = 20
 _READ: Final = 5_000
 _IDLE_S: Final = 1.0
@@ -151,7 +154,8 @@ class Writer:
         if not self._sent:
             self._overtaken = False
             return True
-        full = len(self._queue) >= _BATCH and len(self._sent) < _IN_FLIGHT
+        enough = _BATCH if len(self._sent) > 1 else _COMPANY
+        full = len(self._queue) >= enough and len(self._sent) < _IN_FLIGHT
         return full and not self._overtaken and not self._sent[-1].setting
 
     async def close(self) -> None:
@@ -198,7 +202,9 @@ class Writer:
     async def _send(self) -> None:
         """Decides what waits and starts its append."""
         taken: list[_Waiting] = []
-        while self._queue and len(taken) < _BATCH:
+        # Half of a few, so that the other half is decided while they are written.
+        most = min(_BATCH, max(_COMPANY, -(-len(self._queue) // 2)))
+        while self._queue and len(taken) < most:
             taken.append(self._queue.popleft())
             if isinstance(taken[-1].ask, _SETTINGS):
                 break
