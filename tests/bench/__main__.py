@@ -1,4 +1,8 @@
-"""`make bench`: every bench, each against its baseline in the same run, into build/bench.json."""
+"""`make bench`: every bench, each against its baseline in the same run, into build/bench.json.
+
+Beside each row stands what was asked of it (`asked.py`) and whether that was reached; what was
+missed is named at the end.
+"""
 
 import json
 import shutil
@@ -27,6 +31,7 @@ from tests.bench import (
     bench_runtimes,
     bench_terminal,
 )
+from tests.bench.asked import judged
 
 OUT = Path("build/bench.json")
 MODULES = (
@@ -61,7 +66,7 @@ def main(only: list[str]) -> int:
                     continue
                 for bench in module.BENCHES:
                     began = time.monotonic()
-                    found = bench(server)
+                    found = [judged(row) for row in bench(server)]
                     for row in found:
                         print(_line(row), flush=True)
                     print(f"    ({name}.{bench.__name__}: {time.monotonic() - began:.0f} s)")
@@ -70,6 +75,9 @@ def main(only: list[str]) -> int:
                     OUT.write_text(json.dumps(rows, indent=1) + "\n")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    for row in rows:
+        if row.get("verdict") == "MISSED":
+            print(f"MISSED {_line(row)}")
     return 0
 
 
@@ -78,7 +86,10 @@ def _line(row: Any) -> str:
     baseline = "" if row["baseline_value"] is None else (
         f"  vs {row['baseline_name']} {row['baseline_value']:,.2f}"
     )  # fmt: skip
-    return f"{row['name']}: {row['value']:,.2f} {row['unit']}{baseline}{ratio}"
+    asked = "" if "verdict" not in row else (
+        f"  ({row['bounds']}: floor {row['floor']:g}, goal {row['goal']:g}: {row['verdict']})"
+    )  # fmt: skip
+    return f"{row['name']}: {row['value']:,.2f} {row['unit']}{baseline}{ratio}{asked}"
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from msgspec import Struct
 from domain import account, meter, node, period, price_facts, pricebook, project, runtime
 from domain.rating import Books, row_bytes
 from domain.reading import Reading
+from domain.words import Share
 from tests.bench.bench_domain import Result, row
 from tests.unit.domain_world import HOUR_US, NAME, word
 
 READINGS, SEAL, RESOURCES = 200_000, 2_000, 200
+RUNTIMES, CHUNK = 20_000, 500
 ACCOUNTS, INTERVALS = 20, 50_000
 FLOOR_S: Final = 120
 MONTH = 10**15
@@ -80,6 +82,42 @@ def bench_readings(_server: object) -> list[Result]:
     return [row("readings rated, one core", READINGS / rating, "1/s", than, READINGS / decoding)]
 
 
+def bench_runtimes(_server: object) -> list[Result]:
+    """Runtimes requested, allocated, usable, stopped, each charged once: their facts decoded by
+    msgspec, and rated.
+    """
+    books, told, shares = metered(), word(), (Share(0, 333),)
+    listed = ("default", "gpu.time", "T4", "-", "usable", "USD", 0, 0, 349 * 10**10, HOUR_US)
+    books.apply(900, "pricebook-1", pricebook.EntryPublished(*listed))
+    request = ("project-1", "department-1", "account-1", NAME, 1, 333, (), 0)
+    kinds = (runtime.Requested, runtime.Allocated, runtime.Usable, runtime.Stopped)
+    decoders = [msgspec.json.Decoder(kind).decode for kind in kinds]
+    said: list[tuple[str, tuple[bytes, ...]]] = []
+    for number in range(RUNTIMES):
+        facts = (
+            runtime.Requested(*request),
+            runtime.Allocated("a-1", "node-1", "T4", shares, 1, 0),
+            runtime.Usable(0, number, 0, told),
+            runtime.Stopped(0, number + 777_777, 0, told),
+        )
+        said.append((f"runtime-{number}", tuple([msgspec.json.encode(fact) for fact in facts])))
+    decoding = rating = 0.0
+    for first in range(0, RUNTIMES, CHUNK):
+        start = time.process_time()
+        read = [
+            (name, [decode(raw) for decode, raw in zip(decoders, raws, strict=True)])
+            for name, raws in said[first : first + CHUNK]
+        ]
+        decoding += time.process_time() - start
+        start = time.process_time()
+        for number, (name, told_of) in enumerate(read, first):
+            for at, fact in enumerate(told_of, 1_000 + 4 * number):
+                books.apply(at, name, fact)
+        rating += time.process_time() - start
+    name, than = "runtimes rated, one core", "decoding the same four facts each with msgspec"
+    return [row(name, RUNTIMES / rating, "1/s", than, RUNTIMES / decoding)]
+
+
 def charged(books: Books, number: int, position: int) -> int:
     """An account of a closed month with 50,000 intervals charged; the position after it."""
     name, first, later = f"account-{number}", f"period-{number}-1", f"period-{number}-2"
@@ -131,4 +169,6 @@ def bench_rerating(_server: object) -> list[Result]:
     return [row("10^6 intervals re-rated, one core", spent, "s", "at most, s", FLOOR_S)]
 
 
-BENCHES: list[Callable[[object], list[Result]]] = [bench_readings, bench_rerating]
+BENCHES: list[Callable[[object], list[Result]]] = [
+    bench_readings, bench_runtimes, bench_rerating,
+]  # fmt: skip
