@@ -23,7 +23,9 @@ from tests.wrong_proof_taxes import tax_cases
 from tests.wrong_proofs import WrongProof, bytes_cases
 
 # In the order in which they import each other; all others are used as they are.
-MODULES = ("proof_chunk", "proof_file", "proof_streams", "proof_prices", "proof_books", "proof")
+MODULES = (
+    "proof_chunk", "proof_file", "proof_notes", "proof_streams", "proof_prices", "proof_books", "proof",
+)  # fmt: skip
 # Removed without consequence for the verdict, with the reason.
 REAL = {name: importlib.import_module(f"gpuaas_verify.{name}") for name in MODULES}
 NEEDLESS = {

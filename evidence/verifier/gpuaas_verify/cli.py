@@ -152,15 +152,20 @@ def _invoice(arguments: Sequence[str]) -> tuple[Report, bool]:
     return verify_proof(given.proof, _trust(given), given.jobs), given.json
 
 
+def _amount(minor: int, digits: int) -> str:
+    whole, part = divmod(abs(minor), 10**digits)
+    return f"{'-' if minor < 0 else ''}{whole}{f'.{part:0{digits}d}' if digits else ''}"
+
+
 def _tell_invoice(report: ProofReport) -> None:
     said = report.invoice
     if not said:
         return
-    digits = 10 ** said["minor_digits"]
-    whole, part = divmod(abs(said["total_minor"]), digits)
-    sign = "-" if said["total_minor"] < 0 else ""
-    point = f".{part:0{said['minor_digits']}d}" if digits > 1 else ""
-    print(f"invoice {said['number']}: {sign}{whole}{point} {said['currency']}")
+    digits, currency = said["minor_digits"], said["currency"]
+    print(f"invoice {said['number']}: {_amount(said['total_minor'], digits)} {currency}")
+    note = report.credit_note
+    if note:
+        print(f"credit note {note['number']}: {_amount(note['total_minor'], digits)} {currency}")
     for number, line in report.told:
         project, sku, price, service = line.key
         print(

@@ -27,11 +27,19 @@ from gpuaas_verify.proof_books import Derivation, Line
 from gpuaas_verify.proof_chunk import ENTRIES, Chunk, check_chunk
 from gpuaas_verify.proof_file import MEMBER as FILE
 from gpuaas_verify.proof_file import InvoiceFile, parse_file
+from gpuaas_verify.proof_notes import MEMBER as NOTE
+from gpuaas_verify.proof_notes import Notes
 from gpuaas_verify.proof_streams import Streams
 from gpuaas_verify.source import Place, framed
 from gpuaas_verify.tarball import TarSource
 
 FORMAT: Final = "gpuaas-invoice-proof/1"
+NOTE_FORMAT: Final = "gpuaas-credit-note-proof/1"
+# What says which proof it is: by its format, in this order.
+HEADS: Final = {
+    FORMAT: ("format", "number", "line"),
+    NOTE_FORMAT: ("format", "number", "invoice"),
+}
 CHECKPOINT, HASHES, LEAVES, HEAD = "checkpoint", "hashes", "leaves", "proof.json"
 MEMBERS: Final = (CHECKPOINT, ENTRIES, HASHES, FILE, LEAVES, HEAD)
 # What is read whole is bounded; entries are read in pieces.
@@ -41,10 +49,11 @@ LIMITS: Final = {
     FILE: 1 << 28,
     LEAVES: 1 << 28,
     HEAD: 1 << 10,
+    NOTE: 1 << 28,
 }
 STAGES: Final = (
     "container", "note", "witnesses", "members", "leaves", "root", "file", "entries",
-    "attestations", "streams", "lines", "ends", "losses", "silent",
+    "attestations", "streams", "lines", "ends", "losses", "silent", "credit note",
 )  # fmt: skip
 NOT_SHOWN: Final = (
     "that no other price applied, that nothing was charged elsewhere or withheld, and what only the"
@@ -57,10 +66,11 @@ _INVOICE: Final = re.compile(rb'"tag":"gpuaas\.invoice\.finalized\.v[12]","org"'
 
 @dataclass
 class ProofReport(Report):
-    """`invoice`: number, currency and totals as derived; `told`: (its number in the file, line)."""
+    """`invoice`, `credit_note`: number, currency and totals as derived; `told`: (its number in the file, line)."""
 
     stages: tuple[str, ...] = STAGES
     invoice: dict[str, Any] = field(default_factory=dict)
+    credit_note: dict[str, Any] = field(default_factory=dict)
     told: list[tuple[int, Line]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -74,7 +84,8 @@ class ProofReport(Report):
             }
             for number, line in self.told
         ]
-        return {**super().as_json(), "invoice": self.invoice, "lines": lines}
+        told = {"invoice": self.invoice, "credit_note": self.credit_note, "lines": lines}
+        return {**super().as_json(), **told}
 
 
 class Shown(NamedTuple):
@@ -131,9 +142,12 @@ def _verified(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -
 def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> None:
     checkpoint = check_signed(_read(source, CHECKPOINT), trust, report)
     report.checkpoint = checkpoint
-    _check_names(source)
+    _check_names(source, (*MEMBERS, NOTE))
     head = _head(_read(source, HEAD))
-    report.add("members", CHECKED, len(MEMBERS))
+    noted = head["format"] == NOTE_FORMAT
+    members = (*MEMBERS, NOTE) if noted else MEMBERS
+    _check_names(source, members)
+    report.add("members", CHECKED, len(members))
     shown = _leaves(source, checkpoint)
     report.add("leaves", CHECKED, len(shown.leaves))
     hashes = _hashes(source, HASHES)
@@ -146,7 +160,8 @@ def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> 
     file = parse_file(_read(source, FILE), invoice)
     wanted = _wanted(head, invoice, file)
     report.add("file", CHECKED, len(file.lines))
-    streams = Streams(invoice)
+    notes = Notes(invoice, head["number"] if noted else None)
+    streams = Streams(invoice, notes)
     with Derivation(invoice) as books:
         _check_entries(source, shown, trust, checkpoint, streams, books, jobs, report)
         stated = books.head(invoice)
@@ -155,6 +170,14 @@ def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> 
         report.add("streams", CHECKED, streams.resources)
         _check_lines(books, invoice, file, wanted, stated, report)
         _tell(books, streams, invoice, report)
+        if noted:
+            note = notes.finish(_read(source, NOTE))
+            books.credit(notes.entries)
+            names = ("number", "net_minor", "tax_minor", "total_minor")
+            report.credit_note = {name: note.fact[name] for name in names}
+            report.add("credit note", CHECKED, 1, "recomputed, equal")
+        else:
+            report.add("credit note", ABSENT)
 
 
 def _read(source: TarSource, name: str) -> bytes:
@@ -166,15 +189,16 @@ def _read(source: TarSource, name: str) -> bytes:
     return source.read(place)
 
 
-def _check_names(source: TarSource) -> None:
+def _check_names(source: TarSource, members: tuple[str, ...]) -> None:
     for name in source.names():
-        if name not in MEMBERS:
+        if name not in members:
             raise Invalid("member.unexpected", "no proof has it", member=name)
 
 
 def _head(data: bytes) -> dict[str, Any]:
     head = strict.decode(data)
-    if tuple(head) != ("format", "number", "line") or head["format"] != FORMAT:
+    form = head.get("format")
+    if type(form) is not str or tuple(head) != HEADS.get(form):
         raise Invalid("proof.head", f"not {FORMAT}", member=HEAD, field="format")
     return head
 
@@ -227,9 +251,10 @@ def _cut(chunks: list[Chunk], place: Place, leaves: list[bytes], end: int) -> No
 
 def _wanted(head: dict[str, Any], invoice: Entry, file: InvoiceFile) -> int | None:
     """The line that is shown, counted from 0; None: all of them."""
-    if head["number"] != invoice.fact["number"]:
-        raise Invalid("proof.head", "of another invoice", member=HEAD, field="number")
-    line: int | None = head["line"]
+    field = "invoice" if "invoice" in head else "number"
+    if head[field] != invoice.fact["number"]:
+        raise Invalid("proof.head", "of another invoice", member=HEAD, field=field)
+    line: int | None = head.get("line")
     if line is not None and (type(line) is not int or not 0 <= line < len(file.lines)):
         raise Invalid("proof.head", "the invoice has no such line", member=HEAD, field="line")
     return line

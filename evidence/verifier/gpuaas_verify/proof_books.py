@@ -24,6 +24,7 @@ from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.proof_file import FORMATS, MEMBER, InvoiceFile
+from gpuaas_verify.proof_notes import ISSUED, ORDERED
 from gpuaas_verify.proof_prices import NOBODY, Key, Pricing
 
 LOST: Final = "gpuaas.runtime.lost.v1"
@@ -34,6 +35,8 @@ OF_TAXES: Final = (
     "gpuaas.seller.registered.v1",
     "gpuaas.seller.rate_set.v1",
     "gpuaas.account.taxed.v1",
+    ORDERED,
+    ISSUED,
 )
 TAXED: Final = "gpuaas.invoice.finalized.v2"
 MINOR_IN_PICO: Final = 12
@@ -58,6 +61,7 @@ class Derivation:
         self.unshown = 0  # ends that rest on the platform's word
         self.missing = 0  # nodes that were silent, by the platform's word
         self.periods: set[str] = set()  # in which and for which something was charged
+        self._invoice = invoice
         self._period: str = invoice.fact["period"]
         self._spill = Spill(None)
         self._charging = Charging(self._spill)
@@ -185,6 +189,22 @@ class Derivation:
         if entry.tag == TAXED:
             handle = self._taxing.handlers()[TAXED]
         handle(entry.position, entry._asdict(), entry.fact)
+
+    def credit(self, notes: list[Entry]) -> None:
+        """The credit notes' facts and files are what is derived, to the byte, once the invoice is.
+
+        Raises: Invalid `books.credit*`, `books.invoice_file`.
+        """
+        account = self._invoice.fact["account"]
+        item = self._charging.account(self._invoice.position, account)
+        # They are booked in whatever period was open then, which no byte of them says.
+        end = item["periods"][-1][2]
+        self._charging.put_account(
+            account, {**item, "periods": [*item["periods"], [NOBODY, end, end, None]]}
+        )
+        for entry in notes:
+            self.feed(entry)
+        self._invoicing.finish()
 
     def rates(self, entry: Entry, lines: list[Stated]) -> list[Rate]:
         """What each of the lines is taxed at, none of an invoice without a seller.

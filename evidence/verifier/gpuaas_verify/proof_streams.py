@@ -10,6 +10,7 @@ from typing import Final
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
+from gpuaas_verify.proof_notes import ISSUED, ORDERED, Notes
 
 ACCOUNT: Final = "gpuaas.account.opened.v1"
 ENROLLED: Final = "gpuaas.node.enrolled.v1"
@@ -60,6 +61,7 @@ LAST: Final = frozenset({
 })  # fmt: skip
 STORAGE: Final = ("storage.capacity", "MiB-us", "lifecycle")
 ONCE: Final = frozenset({ACCOUNT, SEALED, METERED, SILENT, TAXED, SELLER})
+OF_NOTES: Final = frozenset({ORDERED, ISSUED})
 # What only an invoice with a seller rests on.
 OF_SELLERS: Final = frozenset({SILENT, TAXED, SELLER, RATE})
 
@@ -67,7 +69,8 @@ OF_SELLERS: Final = frozenset({SILENT, TAXED, SELLER, RATE})
 class Streams:
     """Held against the invoice's fact; its period's close is the last that counts for it."""
 
-    def __init__(self, invoice: Entry) -> None:
+    def __init__(self, invoice: Entry, notes: Notes) -> None:
+        self._notes = notes
         self.projects: dict[str, str] = {}  # of each runtime and volume
         self._ended: set[str] = set()  # streams that are over, or shown to go on beyond the close
         self._invoice = invoice
@@ -93,7 +96,8 @@ class Streams:
         return len(self.projects) - len(self._ended)
 
     def admit(self, entry: Entry) -> bool:
-        """True when the entry counts, False for the one by which a stream is shown to go on.
+        """True when the entry counts, False for the one by which a stream is shown to go on and for
+        those of credit notes, which count once the invoice stands.
 
         Raises: Invalid `proof.foreign`, `proof.needless`, `proof.version`.
         """
@@ -102,10 +106,15 @@ class Streams:
             raise _fail("foreign", f"of {entry.org}", entry, "org")
         if kind in RESOURCES:
             return self._resource(entry)
+        if tag in OF_NOTES:
+            self._notes.admit(entry)
+            return False
         if tag not in MAY.get(kind, ()):
             raise _fail("foreign", f"no proof holds {tag}", entry, "tag")
         if entry.position > self._invoice.position and tag != SEALED:
             raise _fail("needless", "later than the invoice", entry, "position")
+        if tag == SEALED and self._notes.sealed(entry):
+            return True
         if tag in OF_SELLERS:
             self._check_seller(entry)
         elif kind == "node":
