@@ -231,6 +231,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     exports.export_books,
     invoice_proofs.invoice_proof,
     invoice_proofs.line_proof,
+    invoice_proofs.credit_note_proof,
     events.events,
     metrics.metrics,
     readiness.health,

@@ -157,7 +157,8 @@ def proof(invoice: str, line: int | None, out: Path, env: Mapping[str, str] = os
         raise DomainError("export.exists", f"{out} is there already")
     api = api_of(env)
     part = "" if line is None else f"/lines/{line}"
-    url = f"{api.url}/v1/invoices/{quote(invoice, safe='')}{part}/proof"
+    kind = "credit-notes" if _CREDIT.search(invoice) else "invoices"
+    url = f"{api.url}/v1/{kind}/{quote(invoice, safe='')}{part}/proof"
     fresh = out.with_name(f"{out.name}.{os.getpid()}.part")  # two at once leave one whole file
     have = 0
     try:

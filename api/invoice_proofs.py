@@ -11,6 +11,7 @@ from litestar.params import FromPath, PathParameter
 from litestar.response import Stream
 
 from api.body import FrontRequest
+from api.credit_notes import credit_note_of
 from api.invoices import invoice_of
 from api.proofs import record
 from api.services import Services
@@ -18,6 +19,7 @@ from api.viewing import viewed
 from evidence.proofs import signed
 from projections.billing_read import Invoice
 from projections.proving import prove
+from projections.taxes_read import CreditNote
 
 MEDIA: Final = "application/x-tar"
 _PIECE: Final = 1 << 20
@@ -38,18 +40,30 @@ async def line_proof(request: FrontRequest, invoice_id: FromPath[str], number: _
     return await _answer(request, invoice_id, int(number))
 
 
-async def _answer(request: FrontRequest, invoice_id: str, number: int | None) -> Stream:
+@get("/v1/credit-notes/{credit_note_id:str}/proof", media_type=MEDIA)
+async def credit_note_proof(request: FrontRequest, credit_note_id: FromPath[str]) -> Stream:
+    """Its invoice's, and the credit notes up to it: what it takes back follows from both."""
+    services, position = await viewed(request)
+    credit = await credit_note_of(services, request, credit_note_id, position)
+    return await _answer(request, credit.invoice, None, credit)
+
+
+async def _answer(
+    request: FrontRequest, invoice_id: str, number: int | None, credit: CreditNote | None = None
+) -> Stream:
     services, position = await viewed(request)
     found = await invoice_of(services, request, invoice_id, position)
-    note, checkpoint = signed(services.storage, found.from_position)
+    last = found.from_position if credit is None else credit.from_position
+    note, checkpoint = signed(services.storage, last)
     # What can be refused is refused before the status is sent: the file is whole then.
-    file, length = await services.reads.ask(_written, services, note, found, number)
+    file, length = await services.reads.ask(_written, services, note, found, number, credit)
     try:
-        await record(services, request, "invoice", checkpoint.size, found.from_position)
+        await record(services, request, "invoice", checkpoint.size, last)
     except BaseException:
         file.close()
         raise
-    name = f"{found.number}.proof.tar" if number is None else f"{found.number}.{number}.proof.tar"
+    of = found.number if credit is None else credit.number
+    name = f"{of}.proof.tar" if number is None else f"{of}.{number}.proof.tar"
     headers = {
         "Content-Length": str(length),
         "Content-Disposition": f'attachment; filename="{name}"',
@@ -58,12 +72,17 @@ async def _answer(request: FrontRequest, invoice_id: str, number: int | None) ->
 
 
 def _written(
-    conn: psycopg.Connection[Any], services: Services, note: bytes, found: Invoice, line: int | None
+    conn: psycopg.Connection[Any],
+    services: Services,
+    note: bytes,
+    found: Invoice,
+    line: int | None,
+    credit: CreditNote | None,
 ) -> tuple[IO[bytes], int]:
     """A file without a name, at its beginning, and how long it is."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever sends it
     try:
-        prove(conn, services.storage, note, found, line, file)
+        prove(conn, services.storage, note, found, line, file, credit)
         length = file.tell()
         file.seek(0)
     except BaseException:

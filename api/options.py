@@ -45,7 +45,7 @@ def bill(bill: argparse.ArgumentParser) -> None:
     export.add_argument("--as-of", metavar="POSITION", help=text)
     text = "what an invoice rests on, for `gpuaas-verify invoice FILE --key VKEY`"
     proof = verbs.add_parser("proof", help=text)
-    proof.add_argument("invoice", metavar="INVOICE", help="its id or its number")
+    proof.add_argument("invoice", metavar="NUMBER", help="of an invoice or credit note, or its id")
     text = "of this line alone, counted from 0 in the order of the invoice's file"
     proof.add_argument("--line", type=int, metavar="N", help=text)
     proof.add_argument("file", type=Path, metavar="FILE")

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from domain.errors import DomainError
 from evidence.storage import CHECKPOINT, Storage
@@ -12,7 +12,6 @@ from gpuaas_verify.checkpoint import Checkpoint, parse_checkpoint
 from gpuaas_verify.merkle import HASH_BYTES, NodeReader, complete_root, leaf_hash, sparse_proof
 from gpuaas_verify.note import parse_note
 from gpuaas_verify.proof_chunk import ENTRIES
-from gpuaas_verify.proof_file import MEMBER as FILE
 from gpuaas_verify.tarball import BLOCK, header
 from gpuaas_verify.tiles import TILE_HEIGHT, TILE_WIDTH, level_widths
 
@@ -39,28 +38,28 @@ def write_proof(
     note: bytes,
     positions: array[int],
     read: Read,
-    invoice: tuple[str, bytes],
-    line: int | None,
+    head: dict[str, Any],
+    files: dict[str, bytes],
 ) -> None:
-    """The proof of the invoice (number, file) or its line, under the note, written to `out`.
+    """The proof that `head` says it is, with these files as members, under the note, written to
+    `out`.
 
-    `out` can seek and is empty. The same note, invoice and line give the same bytes. Memory: the
-    positions and 32 bytes for each. Raises: DomainError storage.missing, log.unavailable.
+    `out` can seek and is empty. The same arguments give the same bytes. Memory: the positions and
+    32 bytes for each. Raises: DomainError storage.missing, log.unavailable.
     """
-    number, file = invoice
     size = parse_checkpoint(parse_note(note).text).size
-    head = strict.encode({"format": proof.FORMAT, "number": number, "line": line})
     leaves = bytearray()
     node = _nodes(storage, size)
-    for name, pieces in (
-        (proof.CHECKPOINT, iter((note,))),
-        (ENTRIES, _entries(positions, read, leaves)),
-        (proof.HASHES, sparse_proof(positions, size, node)),
-        (FILE, iter((file,))),
-        (proof.LEAVES, iter((leaves,))),
-        (proof.HEAD, iter((head,))),
-    ):
-        _member(out, name, pieces)
+    members: dict[str, Iterator[bytes | bytearray]] = {
+        proof.CHECKPOINT: iter((note,)),
+        ENTRIES: _entries(positions, read, leaves),
+        proof.HASHES: sparse_proof(positions, size, node),
+        proof.LEAVES: iter((leaves,)),
+        proof.HEAD: iter((strict.encode(head),)),
+        **{name: iter((data,)) for name, data in files.items()},
+    }
+    for name in sorted(members):  # the entries before their leaves
+        _member(out, name, members[name])
     out.write(bytes(2 * BLOCK))
 
 

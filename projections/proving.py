@@ -21,11 +21,16 @@ from evidence.reader import decode_entry, open_entry
 from evidence.storage import Storage
 from gpuaas_verify.checkpoint import parse_checkpoint
 from gpuaas_verify.note import parse_note
+from gpuaas_verify.proof import FORMAT, NOTE_FORMAT
 from gpuaas_verify.proof_file import FORMATS as STATED
+from gpuaas_verify.proof_file import MEMBER
+from gpuaas_verify.proof_notes import MEMBER as NOTE
 from gpuaas_verify.proof_streams import LAST, PLACED
 from projections.asof import fetch
 from projections.billing_read import Invoice, periods
+from projections.proving_notes import credited
 from projections.proving_pools import METERS, RERATED, Pools
+from projections.taxes_read import CreditNote
 
 RESOURCES_A_PAGE: Final = 500
 FORMATS: Final = frozenset(name for name, _ in STATED.values())
@@ -168,8 +173,10 @@ def prove(
     invoice: Invoice,
     number: int | None,
     out: BinaryIO,
+    credit: CreditNote | None = None,
 ) -> None:
-    """The invoice's proof, or that of its line `number` counted from 0, written to `out`.
+    """The invoice's proof, or that of its line `number` counted from 0, or that of its credit note,
+    written to `out`.
 
     Raises: DomainError resource.unknown (it has no such line), invoice.not_provable,
     storage.missing, file.changed.
@@ -186,7 +193,13 @@ def prove(
             yield entry
 
     positions = _Chosen(conn, invoice, line, size).positions()
-    write_proof(out, storage, note, positions, read, (invoice.number, data), number)
+    head = {"format": FORMAT, "number": invoice.number, "line": number}
+    files = {MEMBER: data}
+    if credit is not None:
+        head = {"format": NOTE_FORMAT, "number": credit.number, "invoice": invoice.number}
+        files[NOTE] = sealed_content(storage, credit.sha256)
+        positions = array("q", sorted({*positions, *credited(conn, credit)}))
+    write_proof(out, storage, note, positions, read, head, files)
 
 
 def _line(file: _File, number: int) -> Line:

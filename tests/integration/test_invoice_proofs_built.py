@@ -1,6 +1,7 @@
 """What the platform builds out of its views is, to the byte, the proof that was put together by hand."""
 
 import io
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from evidence.files import content_name
 from evidence.proofs import signed
 from evidence.storage import Storage
 from gpuaas_verify.merkle import leaf_hash
-from projections import billing_read
+from projections import billing_read, taxes_read
 from projections.proving import prove
 from projections.views import step
+from tests import proof_notes as pn
 from tests import proof_pools as pp
 from tests import proof_world as pw
 from tests.bundles import tree_members
@@ -61,6 +63,18 @@ def test_pools_commitments_and_reratings_are_chosen_as_by_hand(
             assert out.getvalue() == pp.proof(made, line=line), line
 
 
+def test_a_credit_note_is_chosen_as_by_hand(database: Database, tmp_path: Path) -> None:
+    """With those before it; not what was ordered and is not carried out, nor what came later."""
+    made = pn.noted()
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        storage, note, invoice = built(database, conn, tmp_path, made)
+        for number, name in enumerate(pn.NUMBERS):
+            credit = taxes_read.credit_note(conn, name)
+            out = io.BytesIO()
+            prove(conn, storage, note, invoice, None, out, credit)
+            assert out.getvalue() == pn.proof(made, number)
+
+
 def built(
     database: Database, conn: psycopg.Connection[Any], folder: Path, made: pw.World
 ) -> tuple[Storage, bytes, billing_read.Invoice]:
@@ -78,8 +92,8 @@ def loaded(database: Database, storage: Storage, made: pw.World) -> None:
     """The log as it was drafted is the platform's: entries and rows verbatim, tiles, note and file."""
     entries = made.log.entries()
     storage.write(tree_members(entries))
-    data = made.log.files[pw.FILE]
-    storage.write({content_name(made.log.drafts[made.at["invoice"]]["fact"]["sha256"]): data})
+    for data in made.log.files.values():
+        storage.write({content_name(sha256(data).hexdigest()): data})
     with psycopg.connect(database.owner_url) as conn:
         for draft, entry in zip(made.log.drafts, entries, strict=True):
             told = (draft["position"], draft["version"], draft["stream"], entry)

@@ -18,6 +18,7 @@ from tests.proof_world import ALONE, BESIDE, BRIEF, LATE, NEIGHBOUR, RUNNING, VO
 from tests.reached import Reached, line_of, reached
 from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, as_they_are, compiled, mutants
 from tests.wrong_proof_entries import meaning_cases, shaped
+from tests.wrong_proof_notes import note_cases
 from tests.wrong_proof_pools import pool_cases
 from tests.wrong_proof_taxes import tax_cases
 from tests.wrong_proofs import WrongProof, bytes_cases
@@ -44,7 +45,15 @@ def cases() -> tuple[WrongProof, ...]:
         for line in (None, 3) for how in product((True, False), (True, False))
     ]  # fmt: skip
     plain = WrongProof("one price said as tiers", "valid", {}, proof(world(shaped())))
-    return (*right, plain, *bytes_cases(), *meaning_cases(), *tax_cases(), *pool_cases())
+    return (
+        *right,
+        plain,
+        *bytes_cases(),
+        *meaning_cases(),
+        *tax_cases(),
+        *pool_cases(),
+        *note_cases(),
+    )
 
 
 def judge(modules: dict[str, ModuleType], wrong: WrongProof) -> tuple[str, dict[str, object]]:

@@ -66,7 +66,7 @@ _INVOICE: Final = re.compile(rb'"tag":"gpuaas\.invoice\.finalized\.v[12]","org"'
 
 @dataclass
 class ProofReport(Report):
-    """`invoice`, `credit_note`: number, currency and totals as derived; `told`: (its number in the file, line)."""
+    """`invoice`, `credit_note`: number, totals as derived; `told`: (its number, line)."""
 
     stages: tuple[str, ...] = STAGES
     invoice: dict[str, Any] = field(default_factory=dict)
@@ -142,7 +142,6 @@ def _verified(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -
 def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> None:
     checkpoint = check_signed(_read(source, CHECKPOINT), trust, report)
     report.checkpoint = checkpoint
-    _check_names(source, (*MEMBERS, NOTE))
     head = _head(_read(source, HEAD))
     noted = head["format"] == NOTE_FORMAT
     members = (*MEMBERS, NOTE) if noted else MEMBERS
