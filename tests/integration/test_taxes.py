@@ -132,6 +132,8 @@ def test_a_credit_note_is_ordered_over_http_and_issued_by_the_platform(
                 assert shown == notes[2]
                 file = (await stage.get(f"/v1/credit-notes/{shown['id']}/file")).json()
                 assert file["lines"][0]["amount_minor"] == 149
+                early = await stage.get(f"/v1/credit-notes/{shown['number']}/proof")
+                assert (early.status_code, early.json()["code"]) == (409, "receipt.not_signed")
                 await papers(stage, "invoices/ACME-000001", ("3.49", "0.66", "4.15"))
                 await papers(stage, "credit-notes/ACME-C000002", ("1.49", "0.29", "1.78"))
                 assert audit(conn) == 1
