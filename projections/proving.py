@@ -100,10 +100,12 @@ _STREAMS: Final = """
 SELECT e.stream, e.position, e.entry FROM log.entry e
 WHERE e.stream = ANY (%(streams)s) AND e.position < %(size)s ORDER BY e.stream, e.version
 """
+# Their creation alone: where a project was moved to since, no amount of its use rests on.
 _PROJECTS: Final = """
-SELECT p.from_position AS position FROM views.project p WHERE p.project IN (
+SELECT min(p.from_position) AS position FROM views.project p WHERE p.project IN (
   SELECT r.project FROM views.runtime r WHERE r.runtime = ANY (%(streams)s)
   UNION SELECT o.project FROM views.volume o WHERE o.volume = ANY (%(streams)s))
+GROUP BY p.project
 """
 # By whatever charged them up to the close, and in which periods.
 _PRICES: Final = """
