@@ -129,8 +129,14 @@ def imported(api: Api, raw: bytes) -> list[Placed]:
     statements = statements_in(raw)
     accounts = {one["id"]: one["currency"] for one in api.get("/v1/accounts")["items"]}
     found = placed((line for one in statements for line in one.lines), accounts)
+    before = _aside(api)
     for one in found:
-        if one.account:
+        known = before.get(one.line.number)
+        if one.account and known is not None:
+            # Put aside when it named nobody yet: it is in the books, and never granted beside that.
+            if known["how"] is None:
+                api.post(f"/v1/suspense/{known['id']}/resolve", {"account": one.account})
+        elif one.account:
             reference = f"bank:{one.line.number}"
             body = {"amount": _money(one.line), "bucket": "paid", "reference": reference}
             api.post(f"/v1/accounts/{one.account}/grants", body)
@@ -139,6 +145,18 @@ def imported(api: Api, raw: bytes) -> list[Placed]:
             body = {"amount": _money(one.line), "line": one.line.number, "text": said}
             api.post("/v1/suspense", body)
     return found
+
+
+def _aside(api: Api) -> dict[str, dict[str, str | None]]:
+    """All that was ever put aside, by the number of its line."""
+    found: dict[str, dict[str, str | None]] = {}
+    cursor = ""
+    while True:
+        page = api.get(f"/v1/suspense?limit=500{cursor}")
+        found |= {one["line"]: one for one in page["items"]}
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"
 
 
 def take(path: Path, env: Mapping[str, str] = os.environ) -> int:

@@ -185,6 +185,15 @@ def _aside(us: Prepaid) -> None:
     assert us.office.post(path, {"returned": True}).json()["code"] == "suspense.resolved"
     assert pico(us.wallet()["balance"]) == before + PICO
     us.until(lambda: not waiting(), "the views")
+    us.done("/v1/suspense", {"line": "b-3", "amount": usd(PICO), "text": "of a new account"})
+    us.until(waiting, "the views")
+    named = f"b-3,1,USD,{us.wallet()['payment_reference']}\n"
+    statement = f"line,amount,currency,text\nopening,1,USD,\n{named}closing,2,USD,\n".encode()
+    for _ in range(2):
+        imported(Api(us.office.stack.url, us.office.operator), statement)
+        us.until(lambda: not waiting(), "the views")
+        assert pico(us.wallet()["balance"]) == before + 2 * PICO
+    us.done(f"{us.path}/refunds", {"payment": "bank:b-3", "reference": "back-3"})
     other = {"line": "b-9", "amount": {**usd(PICO), "currency": "EUR"}}
     name = us.done("/v1/suspense", other)["id"]
     assert us.done("/v1/suspense", other)["id"] == name
