@@ -106,6 +106,19 @@ def test_it_must_fit_where_it_goes(facts: Any) -> None:
     refused(moved(world(*facts)), "books.quota", "department")
 
 
+def test_a_project_without_use_goes_wherever_it_likes() -> None:
+    """Also where a limit was lowered below the use: its own volume is wiped, it takes nothing along."""
+    history = world()
+    node = history.node(1, "T4")
+    mine = storage_quota.Committed(stream("volume", 1), ONE, P, "local", 64, 0)
+    history.add(QUOTA, mine)
+    history.wiped(history.volume(1, stream("account", 1), node, 0), 1)
+    theirs = storage_quota.Committed(stream("volume", 2), TWO, stream("project", 9), "local", 8, 0)
+    history.add(QUOTA, theirs)
+    history.add(QUOTA, storage_quota.LimitSet(TWO, "local", 1, 0))
+    holds(moved(history))
+
+
 def test_a_share_of_the_new_department_bounds_it_too() -> None:
     """By use, and by what others keep there and do not use."""
     tree = (share(ORG, "", 4000, 4000), share(ONE, ORG, 1000, 4000), share(TWO, ORG, 3000, 3000))
