@@ -26,7 +26,7 @@ from domain.ledger import Balance
 from domain.price_facts import Tier
 from domain.reading import Mark, Reading, repeated
 from domain.statement import InvoiceDraft
-from tests.museum.house import DAY, GPU_HOUR, HOUR, USD, Tenant
+from tests.museum.house import DAY, GPU_HOUR, HOUR, USD
 from tests.property.books_history import stream
 from tests.property.test_wallets import Purses
 from tests.unit.test_verify_books_usage import KEY, Told, rows_of
@@ -75,23 +75,17 @@ class Invariants(Purses):
     @initialize(credit=st.integers(0, 12), before=st.integers(1, 40))
     def begin(self, credit: int, before: int) -> None:
         """As for wallets, with the third account, its app's meter and two prices of tokens."""
-        self.house = house = ReadingHouse()
-        self.now = 31 * DAY - before * 60_000_000
-        self.us: list[Tenant] = [house.tenant(number) for number in (1, 2)]
-        self.owing = house.tenant(3)
-        house.price("T4", USD)
-        self.machines = [house.machine(number, "T4", gpus=3) for number in (1, 2)]
-        self.skew: dict[str, int] = dict.fromkeys(self.machines, 0)
-        self.closed: set[str] = set()
-        for one in self.us:
-            house.prepay(one)
-            if credit:
-                house.grant(one, credit * USD // 20, at=self.now)
+        super().begin(credit, before)
+        self.owing = self.house.tenant(3)
         self.frozen: dict[str, tuple[InvoiceDraft, tuple[Row, ...]]] = {}
         self.said: list[tuple[int, int]] = []  # instant, tokens
         self.flying: list[usage.Batch] = []
         self.mark: Mark | None = None
         self.open_tokens()
+
+    def built(self) -> ReadingHouse:
+        """Where all of it happens."""
+        return ReadingHouse()
 
     def refusal(self, act: Callable[[], object]) -> str:
         """Its code; empty when it was done."""

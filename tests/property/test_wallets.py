@@ -51,7 +51,7 @@ class Purses(RuleBasedStateMachine):
     @initialize(credit=st.integers(0, 12), before=st.integers(1, 40))
     def begin(self, credit: int, before: int) -> None:
         """The first periods end that many minutes from now."""
-        self.house = PrepaidHouse()
+        self.house = self.built()
         self.now = 31 * DAY - before * MINUTE
         self.us: list[Tenant] = [self.house.tenant(number) for number in (1, 2)]
         self.house.price("T4", USD)
@@ -64,6 +64,10 @@ class Purses(RuleBasedStateMachine):
             self.house.prepay(one)
             if credit:
                 self.house.grant(one, credit * USD // 20, at=self.now)
+
+    def built(self) -> PrepaidHouse:
+        """Where all of it happens."""
+        return PrepaidHouse()
 
     def live(self) -> list[str]:
         return sorted(
