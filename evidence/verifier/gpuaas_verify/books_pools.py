@@ -137,21 +137,25 @@ def _part(pool: Pool, places: list[list[Any]]) -> list[tuple[list[Any], int]]:
 def _walk(lines: list[list[Any]], mark: list[Any], what: int, price: int | None) -> set[int]:
     """The mark lies where it belongs; the lines of the entry (null: all) that it has passed."""
     units, place, before = mark
-    index = len(lines) if place is None else _index(lines, place)
-    passed = {index}
-    while before > units:
-        index -= 1
+    here = end = len(lines)
+    if place is not None:
+        here = _index(lines, place)
+    passed = {here}
+    for index in range(here - 1, -1, -1):
+        if before <= units:
+            break
+        here = index
         if price is None or lines[index][2] == price:
             before -= lines[index][what]
             passed.add(index)
-    while index < len(lines):
+    for index in range(here, len(lines)):
         if price is None or lines[index][2] == price:
             passed.add(index)
             if before + lines[index][what] > units:
+                end = index
                 break
             before += lines[index][what]
-        index += 1
-    mark[1:] = [lines[index][:3] if index < len(lines) else None, before]
+    mark[1:] = [lines[end][:3] if end < len(lines) else None, before]
     return passed - {len(lines)}
 
 
