@@ -139,10 +139,13 @@ class Usage:
                 else:
                     continue
             closes = last[1] + ahead_us < hour_us and one.state not in _OVER
-            if not closes and (total == last[0] or not self._due(one, last[1], now_us)):
+            # A counter that shows less was begun anew: all that it shows has come since. That is
+            # noted at once: a minute later it may show what it showed before.
+            anew = total < last[0]
+            waits = total == last[0] or not self._due(one, last[1], now_us)
+            if waits and not closes and not anew:
                 continue
-            # A counter that shows less was begun anew: all that it shows has come since.
-            grown = total - last[0] if total >= last[0] else total
+            grown = total if anew else total - last[0]
             with self._store.transaction():
                 if grown:
                     self._keep(one.runtime, last[1] + ahead_us, now_us + ahead_us, grown)

@@ -237,6 +237,17 @@ def test_a_counter_is_read_once_a_minute_and_at_its_end(store: Store) -> None:
     assert kept.batch() == batch, "the same until it is answered"
 
 
+def test_a_counter_that_begins_anew_is_noted_before_it_shows_as_much_again(store: Store) -> None:
+    """Seen at 0 within its minute: what it shows at its end has all come since."""
+    kept = opened(store)
+    grown(kept, 1, sent=5)
+    kept.read([seen(1, 0)], MINUTE + 1)
+    kept.read([seen(1, 5, "stopped")], MINUTE + SECOND)
+    batch = kept.batch()
+    assert batch is not None
+    assert [one.quantity for one in batch.readings] == [5, 5]
+
+
 def test_a_lost_disk_begins_a_higher_epoch(store: Store) -> None:
     """Which no number of the enrolment before reaches; the same enrolment goes on where it was."""
     kept = opened(store)

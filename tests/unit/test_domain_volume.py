@@ -254,12 +254,15 @@ def test_what_a_node_last_said_outlives_its_identity() -> None:
 
 
 def test_a_volume_loses_to_a_node_that_is_being_closed() -> None:
-    """Its append reads its node, so that none is put on one that was retired meanwhile."""
+    """Its append reads its node, so that none is put on one that was retired meanwhile, and its
+    account, whose terms and standing it rests on.
+    """
     made = world()
     asked = storage.NewVolume("volume-2", "organization-1", "project-1", NAME, 64, 5)
     emits = storage.create(made.state, asked)
     of = fact_of(emits, volume.Created).node
-    assert emits[1].reads == ((of, made.state.version(of)),)
+    read = {name: made.state.version(name) for name in (of, "account-1")}
+    assert dict(emits[1].reads) == read
 
 
 def test_a_metered_volume_is_admitted_with_a_price_only() -> None:
