@@ -1,7 +1,8 @@
 """Stripe as a payment port: checkout pages, what moved on its balance, and its signed events.
 
-Written from Stripe's public API reference and tested against answers recorded from it in
-`tests/contract/stripe`; nobody here has called Stripe itself. Amounts are in its minor units:
+Written from Stripe's public API reference and tested against the answers that it shows, kept in
+`tests/contract/stripe`: written down from there, captured from no call. Stripe itself was never
+called. Amounts are in its minor units:
 https://docs.stripe.com/currencies. Signatures: https://docs.stripe.com/webhooks (`t=`, `v1=`).
 """
 
