@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,8 @@ from agent.walls import NAMESPACES, Walls, address_of, mark_of, names_of
 
 _SSH_PORT = 22
 _PATIENCE_S = 60.0
+_REMOVALS = 4
+_CLEANUP_S = 0.5
 _LABELS = ("node", "boot", "runtime", "allocation", "epoch")
 
 
@@ -120,7 +123,17 @@ class Podman:
         return _inspected(json.loads(said)[0])
 
     def _remove(self, node: str, name: str) -> None:
-        self._podman("rm", "--force", "--ignore", "--time", "0", "--volumes", name)
+        """Podman's own cleanup of a container that just ended may stand in the way of its removal
+        ("container state improper: stopped"): it is asked again.
+        """
+        for left in range(_REMOVALS, 0, -1):
+            try:
+                self._podman("rm", "--force", "--ignore", "--time", "0", "--volumes", name)
+                break
+            except EngineError as error:
+                if left == 1 or "state improper" not in error.detail:
+                    raise
+                time.sleep(_CLEANUP_S)
         _end_half_started(name)
         if self._walls is not None:
             self._walls.raze(node, mark_of(name))
