@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.property import books_history, tax_history
+from tests.property import books_history, books_judged, tax_history
 from tests.reached import Reached, line_of, reached
 from tests.unit import (
     test_verify_books,
@@ -40,7 +40,7 @@ from tests.unit.test_verify_checks import compiled as as_written
 
 # In the order in which they import each other.
 TESTS = (
-    books_history, test_verify_books, test_verify_books_refusals, test_verify_books_claims, test_verify_books_edges,
+    books_history, books_judged, test_verify_books, test_verify_books_refusals, test_verify_books_claims, test_verify_books_edges,
     test_verify_books_prices, test_verify_books_upkeep, test_verify_books_volumes,
     test_verify_books_shelves, test_verify_books_lending, test_verify_books_budgets, test_verify_books_moves,
     tax_history, test_verify_books_tax,

@@ -12,13 +12,11 @@ from domain import account, credit, dunning, invoice, runtime
 from domain.credit import Credit, CreditSet, Dun, Dunned, DunningEnded, Observe, SetCredit
 from domain.decider import fold
 from domain.errors import DomainError
-from gpuaas_verify.books import Books
-from gpuaas_verify.errors import Invalid
 from tests.museum.house import DAY, HOUR, USD, House, Tenant
-from tests.property.books_history import History, stream
+from tests.property.books_history import stream
+from tests.property.books_judged import Said, judge, refused
 from tests.property.tax_history import PARTY, TaxWorld
 
-type Said = tuple[str, str, Struct]
 type Change = Callable[[Any], Struct]
 
 TERMS = SetCredit(USD, 14, (3, 7), 10, 20, 0)
@@ -85,21 +83,6 @@ def told() -> tuple[tuple[Said, ...], dict[str, str], str, Tenant]:
     made.start(us, at=DUE + 22 * DAY)
     made.judged()
     return tuple(made.history.facts), dict(made.history.orgs), bill, us
-
-
-def judge(facts: list[Said], orgs: dict[str, str]) -> None:
-    """Raises: what the auditor refuses."""
-    with Books(None) as auditor:
-        History(list(facts), orgs=orgs).feed(auditor)
-        for table in ("rated_interval", "transfer"):
-            list(auditor.expected_rows(table))
-        auditor.finish()
-
-
-def refused(facts: list[Said], orgs: dict[str, str]) -> tuple[str, str | None]:
-    with pytest.raises(Invalid) as caught:
-        judge(facts, orgs)
-    return caught.value.code, caught.value.field
 
 
 def at(kind: type[Struct], number: int = 0) -> int:

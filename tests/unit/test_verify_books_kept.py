@@ -13,7 +13,8 @@ from domain.funding import settle
 from gpuaas_verify.books import Books
 from gpuaas_verify.errors import Invalid
 from tests.museum.house import DAY, GPU_HOUR, HOUR, MINUTE, USD
-from tests.property.books_history import History, stream
+from tests.property.books_history import stream
+from tests.property.books_judged import Said, judge, refused
 from tests.unit.test_verify_books_usage import (
     ACCOUNT,
     KEY,
@@ -24,7 +25,7 @@ from tests.unit.test_verify_books_usage import (
     said,
     world,
 )
-from tests.unit.test_verify_books_wallets import Change, Said
+from tests.unit.test_verify_books_wallets import Change
 from tests.wallet_world import PrepaidHouse, wallet_stream
 
 MIB = volume.MIB
@@ -60,21 +61,6 @@ def told() -> tuple[tuple[Said, ...], str, dict[str, str]]:
         "Unlocked", "Wiped",
     }  # fmt: skip
     return tuple(house.history.facts), us.account, dict(house.history.orgs)
-
-
-def judge(facts: list[Said], orgs: dict[str, str]) -> None:
-    """Raises: what the auditor refuses."""
-    with Books(None) as auditor:
-        History(list(facts), orgs=orgs).feed(auditor)
-        for table in ("rated_interval", "transfer"):
-            list(auditor.expected_rows(table))
-        auditor.finish()
-
-
-def refused(facts: list[Said], orgs: dict[str, str]) -> tuple[str, str | None]:
-    with pytest.raises(Invalid) as caught:
-        judge(facts, orgs)
-    return caught.value.code, caught.value.field
 
 
 def at(kind: type[Struct], number: int = 0) -> int:

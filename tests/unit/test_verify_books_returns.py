@@ -13,13 +13,12 @@ from domain import wallet_facts as W  # noqa: N812 - as the tables of cases of w
 from domain.errors import DomainError
 from domain.words import Private
 from gpuaas_verify.books import Books
-from gpuaas_verify.errors import Invalid
 from tests.museum.house import DAY, MINUTE, NAME, SECOND, USD, Tenant
 from tests.property.books_history import History, stream
+from tests.property.books_judged import Said, judge, refused
 from tests.property.tax_history import PARTY, TaxWorld
 from tests.wallet_world import PrepaidHouse, wallet_stream
 
-type Said = tuple[str, str, Struct]
 type Change = Callable[[Any], Struct]
 
 TOLD = Private("c" * 64)
@@ -66,21 +65,6 @@ def told() -> tuple[tuple[Said, ...], dict[str, str]]:
     made.start(us, at=DAY + SECOND)
     made.judged()
     return tuple(made.history.facts), dict(made.history.orgs)
-
-
-def judge(facts: list[Said], orgs: dict[str, str]) -> None:
-    """Raises: what the auditor refuses."""
-    with Books(None) as auditor:
-        History(list(facts), orgs=orgs).feed(auditor)
-        for table in ("rated_interval", "transfer"):
-            list(auditor.expected_rows(table))
-        auditor.finish()
-
-
-def refused(facts: list[Said], orgs: dict[str, str]) -> tuple[str, str | None]:
-    with pytest.raises(Invalid) as caught:
-        judge(facts, orgs)
-    return caught.value.code, caught.value.field
 
 
 def at(kind: type[Struct], number: int = 0) -> int:

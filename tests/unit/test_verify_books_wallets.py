@@ -11,13 +11,11 @@ from msgspec.structs import replace
 from domain import account, node, runtime, wallet_facts
 from domain.instants import LEASE_US, hold_end
 from domain.wallet_facts import Held
-from gpuaas_verify.books import Books
-from gpuaas_verify.errors import Invalid
 from tests.museum.house import DAY, HOUR, MINUTE, SECOND, USD, Tenant
-from tests.property.books_history import History, stream
+from tests.property.books_history import stream
+from tests.property.books_judged import Said, judge, refused
 from tests.wallet_world import PrepaidHouse, wallet_stream
 
-type Said = tuple[str, str, Struct]
 type Change = Callable[[Any], Struct]
 
 
@@ -59,21 +57,6 @@ def told() -> tuple[tuple[Said, ...], str, dict[str, str]]:
         "HoldReleased", "HoldExpired", "LevelReached",
     }  # fmt: skip
     return tuple(house.history.facts), us.account, dict(house.history.orgs)
-
-
-def judge(facts: list[Said], orgs: dict[str, str]) -> None:
-    """Raises: what the auditor refuses."""
-    with Books(None) as auditor:
-        History(list(facts), orgs=orgs).feed(auditor)
-        for table in ("rated_interval", "transfer"):
-            list(auditor.expected_rows(table))
-        auditor.finish()
-
-
-def refused(facts: list[Said], orgs: dict[str, str]) -> tuple[str, str | None]:
-    with pytest.raises(Invalid) as caught:
-        judge(facts, orgs)
-    return caught.value.code, caught.value.field
 
 
 def at(kind: type[Struct], number: int = 0) -> int:
