@@ -17,6 +17,7 @@ from gpuaas_verify.books_prices import graduated
 from gpuaas_verify.books_spill import Spill
 from tests.museum.house import GPU_HOUR, HOUR, MINUTE, SECOND, USD, Tenant
 from tests.property.books_history import HOUR_US, ORG, stream
+from tests.property.books_judged import refused
 from tests.unit.test_verify_books import MONTH
 from tests.unit.test_verify_books_usage import (
     ACCOUNT,
@@ -27,7 +28,6 @@ from tests.unit.test_verify_books_usage import (
     reading,
     said,
 )
-from tests.unit.test_verify_books_wallets import refused
 from tests.wallet_world import PrepaidHouse
 
 type Moved = tuple[str, int, int, int, int, int]

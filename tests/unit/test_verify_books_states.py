@@ -12,7 +12,7 @@ from domain.placing import Mount
 from gpuaas_verify.books import Books
 from tests.museum.house import DAY, GPU_HOUR, HOUR, MINUTE, SECOND, USD, Tenant
 from tests.property.books_history import stream
-from tests.unit.test_verify_books_wallets import refused
+from tests.property.books_judged import refused
 from tests.wallet_world import PrepaidHouse
 
 BOOK = stream("pricebook", 1)
