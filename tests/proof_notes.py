@@ -29,6 +29,11 @@ def noted(edit: Callable[[World], object] | None = None) -> World:
     return made
 
 
+def named(made: World, number: int) -> str:
+    """Its number, where so many of other customers stand before it."""
+    return f"INV-C{1 + number + made.at.get('skipped', 0):06d}"
+
+
 def ordered(made: World, note: str, name: str, parts: list[Any] | None = None) -> None:
     """Somebody's decision."""
     fact = {"credit_note": note, "parts": parts or [], "why": WHY, "decided_us": pw.END_US}
@@ -38,10 +43,10 @@ def ordered(made: World, note: str, name: str, parts: list[Any] | None = None) -
 def _issued(made: World, number: int, parts: list[dict[str, int]]) -> None:
     ordered(made, NOTES[number], f"ordered {number}", parts)
     document = file_of(made, number)
-    data, name = strict.encode(document), f"creditnote-{NUMBERS[number].lower()}.json"
+    data, name = strict.encode(document), f"creditnote-{named(made, number).lower()}.json"
     made.log.files[name] = data
     cause = "cmd:" + sha256(b"note %d" % number).hexdigest()
-    fact: dict[str, Any] = {"credit_note": NOTES[number], "number": NUMBERS[number]}
+    fact: dict[str, Any] = {"credit_note": NOTES[number], "number": named(made, number)}
     fact |= {"account": ACCOUNT, "seller": SELLER, "parts": parts, "why": WHY}
     fact |= {key: document[key] for key in ("net_minor", "tax_minor", "total_minor")}
     fact |= {"file": name, "sha256": sha256(data).hexdigest(), "issued_us": pw.END_US}
@@ -51,8 +56,8 @@ def _issued(made: World, number: int, parts: list[dict[str, int]]) -> None:
     )
     at[f"filed {number}"] = made.log.seal_file(name, data)
     made.log.drafts[-1] |= {"stream": pw.FILES, "version": 2 + number, "cause": cause}
-    counted = {"credit_note": NOTES[number], "sequence": 1 + number}
-    made.log.add(SELLER, "seller.credited", counted, cause=cause)
+    counted = {"credit_note": NOTES[number], "sequence": 1 + number + made.at.get("skipped", 0)}
+    at[f"numbered {number}"] = made.log.add(SELLER, "seller.credited", counted, cause=cause)
 
 
 def file_of(made: World, number: int) -> dict[str, Any]:
@@ -68,7 +73,7 @@ def file_of(made: World, number: int) -> dict[str, Any]:
     taxes = [(1900, 1000, 190)] if number == 0 else [(700, 148, 10), (1900, 2400, 456)]
     net, tax = sum(base for _, base, _ in taxes), sum(tax for _, _, tax in taxes)
     return {
-        "format": "gpuaas-credit-note/1", "number": NUMBERS[number], "organization": ORG,
+        "format": "gpuaas-credit-note/1", "number": named(made, number), "organization": ORG,
         "account": ACCOUNT, "seller": invoice["seller"], "buyer": invoice["buyer"],
         "invoice": pw.INVOICE, "invoice_number": pw.NUMBER, "period": PERIOD, "currency": "USD",
         "minor_digits": 2, "simulated": made.simulated, "why": WHY, "lines": lines,
@@ -84,7 +89,9 @@ def file_of(made: World, number: int) -> dict[str, Any]:
 def chosen(made: World, number: int) -> list[int]:
     """The whole invoice's, and every credit note up to this one."""
     names = [
-        f"{what} {one}" for what in ("ordered", "issued", "filed") for one in range(number + 1)
+        f"{what} {one}"
+        for what in ("ordered", "issued", "filed", "numbered")
+        for one in range(number + 1)
     ]
     return sorted({*pw.chosen(made), *(made.at[name] for name in names)})
 
@@ -92,8 +99,12 @@ def chosen(made: World, number: int) -> list[int]:
 def members(made: World, number: int, positions: list[int] | None = None) -> dict[str, bytes]:
     """Of the proof of the credit note."""
     found = pw.members(made, chosen(made, number) if positions is None else positions)
-    said = {"format": "gpuaas-credit-note-proof/1", "number": NUMBERS[number], "invoice": pw.NUMBER}
-    file = made.log.files[f"creditnote-{NUMBERS[number].lower()}.json"]
+    said = {
+        "format": "gpuaas-credit-note-proof/1",
+        "number": named(made, number),
+        "invoice": pw.NUMBER,
+    }
+    file = made.log.files[f"creditnote-{named(made, number).lower()}.json"]
     found |= {"proof.json": strict.encode(said), "creditnote.json": file}
     return dict(sorted(found.items()))
 

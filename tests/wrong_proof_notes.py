@@ -35,6 +35,7 @@ def note_cases() -> Iterator[WrongProof]:
     yield from _of_members()
     yield from _of_too_little()
     yield from _of_too_much()
+    yield from _of_numbers()
     yield from _of_what_they_say()
 
 
@@ -86,7 +87,7 @@ def _of_members() -> Iterator[WrongProof]:
 def _of_too_little() -> Iterator[WrongProof]:
     yield logged("not ordered", "books.credit", select=without("ordered 1"), position=at("issued 1"),
                  field="credit_note")  # fmt: skip
-    yield logged("the one before not issued", "proof.needless", select=without("issued 0"),
+    yield logged("the one before not issued", "proof.needless", select=without("issued 0", "numbered 0"),
                  position=at("ordered 0"))  # fmt: skip
     yield logged(
         "its file not sealed",
@@ -96,7 +97,7 @@ def _of_too_little() -> Iterator[WrongProof]:
     )
 
     def first(made: World, positions: list[int]) -> None:
-        without("ordered 0", "issued 0", "filed 0")(made, positions)
+        without("ordered 0", "issued 0", "filed 0", "numbered 0")(made, positions)
 
     yield logged("the one before not shown", "books.credit_differs", select=first, position=at("issued 1"),
                  field="net_minor")  # fmt: skip
@@ -125,6 +126,28 @@ def _of_too_much() -> Iterator[WrongProof]:
         )
     yield logged("the seal of another's file", "books.invoice_file", number=0, select=with_("filed 1"),
                  position=at("filed 1"))  # fmt: skip
+
+
+def _of_numbers() -> Iterator[WrongProof]:
+    """A place among its seller's credit notes: in the same append, as the number says."""
+    yield logged("not numbered", "proof.missing", select=without("numbered 1"), position=at("issued 1"),
+                 field="number")  # fmt: skip
+    yield logged("the number of one that is not here", "proof.foreign", number=0, select=with_("numbered 1"),
+                 position=at("numbered 1"), field="credit_note")  # fmt: skip
+    made = pn.noted()
+    positions = sorted([*pw.chosen(made), made.at["numbered 0"]])
+    place: dict[str, Any] = {"position": made.at["numbered 0"], "field": "credit_note"}
+    yield WrongProof(
+        "an invoice's with a number", "proof.foreign", place, pw.proof(made, positions)
+    )
+    others = pn.noted(lambda made: made.at.update(skipped=6))
+    yield WrongProof("behind those of others", "valid", {}, pn.proof(others, 1))
+    where: dict[str, Any] = {"position": at("numbered 1")}
+    yield logged("another place", "books.invoiced", fact("numbered 1", sequence=3), field="sequence",
+                 **where)  # fmt: skip
+    yield logged("another's stream", "books.seller", draft("numbered 1", stream=uid("seller", 81)),
+                 field="seller", **where)  # fmt: skip
+    yield logged("in another append", "books.invoiced", draft("numbered 1", cause="pos:0"), **where)
 
 
 def _of_what_they_say() -> Iterator[WrongProof]:

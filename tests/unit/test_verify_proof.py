@@ -12,6 +12,7 @@ import pytest
 from gpuaas_verify.bundle import Trust
 from gpuaas_verify.claims import CHECKED, UNCHECKED
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
+from tests import proof_notes as pn
 from tests import proof_pools as pp
 from tests.bundles import LOG_VKEY
 from tests.proof_world import ALONE, BESIDE, BRIEF, LATE, NEIGHBOUR, RUNNING, VOLUME, proof, world
@@ -106,11 +107,12 @@ def test_nothing_of_a_neighbour_is_in_it() -> None:
     """Neither the organization, its account and runtime, nor its price, though they share node and price book; nor
     what it committed to, nor what it was re-rated to.
     """
-    made, shared = world(), pp.pooled()
+    made, shared, noted = world(), pp.pooled(), pn.noted()
     theirs = {draft["stream"] for draft in made.log.drafts if draft["org"] == NEIGHBOUR}
     assert len(theirs) == 3
     found = [proof(made, line=line) for line in (None, 3)]
     found += [pp.proof(shared, line=line) for line in (None, *pp.lines_of(shared).values())]
+    found += [pn.proof(noted, number) for number in (0, 1)]
     assert not [one for one in {NEIGHBOUR, *theirs} for data in found if one.encode() in data]
 
 

@@ -24,7 +24,7 @@ from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.proof_file import FORMATS, MEMBER, InvoiceFile
-from gpuaas_verify.proof_notes import ISSUED, ORDERED
+from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED
 from gpuaas_verify.proof_prices import NOBODY, Key, Pricing
 
 LOST: Final = "gpuaas.runtime.lost.v1"
@@ -81,12 +81,14 @@ class Derivation:
             },
             "gpuaas.meter.registered.v1": volumes["gpuaas.meter.registered.v1"],
             **{tag: taxes[tag] for tag in OF_TAXES},
+            NUMBERED: self._numbered,
             "gpuaas.account.opened.v1": self._charging.open_account,
             "gpuaas.period.opened.v1": self._charging.open_period,
             "gpuaas.period.sources_missing.v1": self._missing,
             **self._pricing.handlers(),
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
         }
+        self._number = taxes[NUMBERED]
         self._resources: dict[Key, dict[str, None]] = {}
         self._projects: dict[str, str] = {invoice.fact["account"]: NOBODY}
 
@@ -114,6 +116,14 @@ class Derivation:
         handler(entry.position, entry._asdict(), fact)
         if entry.tag in CAUSES:
             self._drain()
+
+    def _numbered(self, position: int, entry: Any, fact: Any) -> None:
+        """Those between two that are shown are other customers'."""
+        seller = self._spill.get("seller", "", entry["stream"])
+        if seller is not None:
+            before = max(seller["credit"], fact["sequence"] - 1)
+            self._spill.put("seller", "", entry["stream"], {**seller, "credit": before})
+        self._number(position, entry, fact)
 
     def _missing(self, _position: int, entry: Any, fact: Any) -> None:
         self._spill.put("missing", "", entry["stream"], fact["sources"])

@@ -10,7 +10,7 @@ from typing import Final
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
-from gpuaas_verify.proof_notes import ISSUED, ORDERED, Notes
+from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED, Notes
 
 ACCOUNT: Final = "gpuaas.account.opened.v1"
 ENROLLED: Final = "gpuaas.node.enrolled.v1"
@@ -61,7 +61,7 @@ LAST: Final = frozenset({
 })  # fmt: skip
 STORAGE: Final = ("storage.capacity", "MiB-us", "lifecycle")
 ONCE: Final = frozenset({ACCOUNT, SEALED, METERED, SILENT, TAXED, SELLER})
-OF_NOTES: Final = frozenset({ORDERED, ISSUED})
+OF_NOTES: Final = frozenset({ORDERED, ISSUED, NUMBERED})
 # What only an invoice with a seller rests on.
 OF_SELLERS: Final = frozenset({SILENT, TAXED, SELLER, RATE})
 
