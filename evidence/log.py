@@ -111,15 +111,14 @@ class EventLog:
             raise answer
         return answer
 
-    async def append_many(self, appends: Sequence[Append]) -> list[Answer]:
-        """One answer per append, in order, each atomic by itself and decided after those before.
+    def append_many(self, appends: Sequence[Append]) -> asyncio.Future[list[Answer]]:
+        """Queued when it returns. Then one answer per append, in order, each atomic by itself and
+        decided after those before.
 
         What `append` raises is returned in its place.
         """
-        if not appends:
-            return []
+        done: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         answers: list[Answer | None] = [None] * len(appends)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         left = len(appends)
 
         def deliver_at(index: int, answer: Answer) -> None:
@@ -129,7 +128,7 @@ class EventLog:
             answers[index] = answer
             left -= 1
             if not left and not done.done():
-                done.set_result(None)
+                done.set_result([answer for answer in answers if answer is not None])
 
         pending = []
         for index, append in enumerate(appends):
@@ -139,9 +138,10 @@ class EventLog:
                 deliver_at(index, error)
             else:
                 pending.append(Pending(encoded, partial(deliver_at, index)))
+        if not appends:
+            done.set_result([])
         self._committer.put(pending)
-        await done
-        return [answer for answer in answers if answer is not None]
+        return done
 
     async def read_stream(self, stream: str, after: int = 0) -> list[Recorded]:
         """As `reader.read_stream`."""

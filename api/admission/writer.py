@@ -64,7 +64,7 @@ class _Sent(Struct):
     waiting: list[_Waiting]
     emits: list[tuple[Emit, ...]]
     appends: list[Append]
-    answers: asyncio.Task[list[Appended | DomainError]]
+    answers: asyncio.Future[list[Appended | DomainError]]
     setting: bool  # its last is one: nothing is decided upon it until it stands
 
 
@@ -210,6 +210,8 @@ class Writer:
                 break
         refused = self._start(taken)
         if not refused:
+            # The log's own task sends it now: the database has this while the next is decided.
+            await asyncio.sleep(0)
             return
         # What fits is never refused: a refusal counts only on a state that knows the whole log,
         # and rests on nothing that may still lose.
@@ -241,10 +243,10 @@ class Writer:
                 emits.append(decided)
                 appends.append(append)
         if appends:
-            task = asyncio.get_running_loop().create_task(self._log.append_many(appends))
-            task.add_done_callback(lambda _: self._wake.set())
+            answers = self._log.append_many(appends)
+            answers.add_done_callback(lambda _: self._wake.set())
             setting = isinstance(waiting[-1].ask, _SETTINGS)
-            self._sent.append(_Sent(waiting, emits, appends, task, setting))
+            self._sent.append(_Sent(waiting, emits, appends, answers, setting))
         return refused
 
     async def _refuse(self, one: _Waiting, error: DomainError) -> None:

@@ -113,7 +113,9 @@ class Drive:
         self._sealer = _Sealer(plan, log_stream)
         self._billing: account.State = account.DECIDER.initial
         self._batch: list[Append] = []
-        self._flight: tuple[asyncio.Task[list[Appended | DomainError]], list[Append]] | None = None
+        self._flight: tuple[asyncio.Future[list[Appended | DomainError]], list[Append]] | None = (
+            None
+        )
         self._new: tuple[list[RatedInterval], list[Transfer]] = ([], [])
         self._periods: dict[str, period.State] = {}
         self._closed_at: dict[str, int] = {}
@@ -247,7 +249,7 @@ class Drive:
             self.rated += self._new[0]
             self._new = ([], [])
         if self._batch:
-            self._flight = (asyncio.create_task(self._log.append_many(self._batch)), self._batch)
+            self._flight = (self._log.append_many(self._batch), self._batch)
             self._batch = []
             await asyncio.sleep(0)  # the batch takes off before the next one is decided
 
