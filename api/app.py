@@ -143,6 +143,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     upkeep.return_node,
     upkeep.retire_node,
     upkeep.set_topology,
+    upkeep.set_region,
     upkeep.show_upkeep,
     upkeep.node_timeline,
     upkeep.node_discrepancies,

@@ -35,6 +35,7 @@ _SENTENCES: Final[dict[str, str]] = {
     "node.returned": "devices {devices} came back from quarantine",
     "node.retired": "it was retired: {reason}",
     "node.topology_set": "it stands in zone {zone}",
+    "node.region_set": "it stands in region {region}",
     "node.reserved": "devices {devices} were reserved as {reservation}",
     "node.unreserved": "devices {devices} are reserved no more",
     "node.volume_wipe_requested": "it was told to wipe {volume}, which is nobody's any more",

@@ -25,6 +25,7 @@ from contracts.http_fleet import (
     Happened,
     NodeDevices,
     NodeDrain,
+    NodeRegion,
     NodeReturn,
     NodeTopology,
     NodeUndrain,
@@ -156,6 +157,16 @@ async def set_topology(
     return await _upkept(request, node_id, claim.SetTopology(data.zone, data.group, now_us()))
 
 
+@post("/v1/nodes/{node_id:str}/region", status_code=200)
+async def set_region(
+    request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeRegion]
+) -> Response[NodeUpkept]:
+    """In which region it stands: what is placed there from now on is priced so. What runs or lies
+    there already stays in the region that it was placed in.
+    """
+    return await _upkept(request, node_id, claim.SetRegion(data.region, now_us()))
+
+
 @get("/v1/nodes/{node_id:str}/upkeep")
 async def show_upkeep(
     request: FrontRequest, node_id: FromPath[str], as_of: FromQuery[str | None] = None
@@ -177,6 +188,7 @@ async def show_upkeep(
         state=found.state,
         owes_receipts=found.told_to_owe or found.simulated is False,
         zone=found.zone,
+        region=found.region,
         group=found.group,
         drains=[
             Drain(owner=one.owner, reason=one.reason, since=instant(one.decided_us))

@@ -72,6 +72,12 @@ class NodeTopology(Taken, frozen=True):
     group: Annotated[int, Meta(ge=0, le=1024)] = 0
 
 
+class NodeRegion(Taken, frozen=True):
+    """Of what is placed on it from now on; `-`: in none."""
+
+    region: Word
+
+
 class NodeUpkept(Given, frozen=True):
     """`did`: what it became, by the facts' own names; none and no version: it was so already."""
 
@@ -131,6 +137,7 @@ class NodeUpkeep(Given, frozen=True):
     state: str
     owes_receipts: bool
     zone: str
+    region: str
     group: int
     drains: list[Drain]
     devices: list[DeviceUpkeep]

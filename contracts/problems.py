@@ -169,6 +169,7 @@ node.not_placeable|409|The node takes no new work|Nothing: the platform places i
 node.not_possible|409|Not possible for this node|Read its state and send what it allows.
 node.not_revoked|409|Its identity still counts|Operator: revoke it first.
 node.receipt_missing|409|No clean receipt|Request sanitizing and wait for the node's receipt.
+node.region_invalid|400|Not a region|Send a short name of a-z, 0-9 and `-`, as `eu-de-1`, or `-` for none.
 node.retired|409|The node is retired|Invite the machine again as a new node.
 node.revoked|403|The node was revoked|Operator: invite and enrol it again.
 node.shares_invalid|400|Not device shares|Name each device once, in order, 1 to 1000 milli.

@@ -7,8 +7,8 @@ same pieces, lines, pools and rounding. Nothing here changes the books.
 from collections.abc import Iterator
 
 from domain.charging import Payer, Resource, Service, applicable
-from domain.pooling import Place
-from domain.tariff import Price, Scope, Tariff, cost, round_half_even
+from domain.pooling import Place, covered_there, take
+from domain.tariff import REGION, Covers, Price, Scope, Tariff, anywhere, cost, round_half_even
 
 
 def accrued(
@@ -20,9 +20,10 @@ def accrued(
     prepaid runtimes go on after what their holds cover, at the list's prices.
     """
     moved: dict[str, int] = {}
-    pools: dict[Scope, dict[Place, tuple[Price, int]]] = {}
+    pools: dict[Scope, dict[Place, tuple[Price, int, str]]] = {}
     for it in owner.open_resources.values():
-        committed = tariff.cover(owner.ledger.account, it.scope, service.start_us)
+        covers = tariff.covers(owner.ledger.account, it.scope, service.start_us)
+        committed = covered_there(covers, it.scope)
         for price, quantity in _used(tariff, it, service, until_us, beyond):
             if price.shape is None and not committed:
                 line = it.lines.get((price.position, service.id))
@@ -31,10 +32,11 @@ def accrued(
                 moved[it.id] = moved.get(it.id, 0) + new - paid
             else:
                 place = (it.first_us, it.id, price.position)
-                pools.setdefault(it.scope, {})[place] = (price, quantity)
-    for scope, added in pools.items():
-        left = tariff.cover(owner.ledger.account, scope, service.start_us)
-        for name, pico in _pooled(owner, (scope, service.id), added, left):
+                added = (price, quantity, it.scope[2])
+                pools.setdefault(anywhere(it.scope), {})[place] = added
+    for scope, lines in pools.items():
+        left = {REGION: 0, **tariff.covers(owner.ledger.account, scope, service.start_us)}
+        for name, pico in _pooled(owner, (scope, service.id), lines, left):
             moved[name] = moved.get(name, 0) + pico
     return moved
 
@@ -63,7 +65,10 @@ def _used(
 
 
 def _pooled(
-    owner: Payer, key: tuple[Scope, str], added: dict[Place, tuple[Price, int]], left: int
+    owner: Payer,
+    key: tuple[Scope, str],
+    added: dict[Place, tuple[Price, int, str]],
+    left: Covers,
 ) -> Iterator[tuple[str, int]]:
     """(resource, by how much its line moves) of every line of the pool with what is added."""
     known_pool = owner.pools.get(key)
@@ -74,10 +79,10 @@ def _pooled(
         more = added.get(place)
         assert known is not None or more is not None, "a place of one of both"
         price = known.price if known is not None else more[0]  # type: ignore[index]
+        region = known.region if known is not None else more[2]  # type: ignore[index]
         had, paid_pico = (0, 0) if known is None else (known.line.quantity, known.line.amount_pico)
         quantity = had + (0 if more is None else more[1])
-        covered = min(left, quantity)
-        left -= covered
+        covered = take(left, region, quantity)
         paid, so_far = quantity - covered, before.get(place[2], 0)
         before[place[2]] = so_far + paid
         yield place[1], cost(price, so_far, paid) - paid_pico

@@ -65,7 +65,7 @@ class AdmissionState:
         self.accounts: dict[str, account.Opened] = {}
         self.first_period_us: dict[str, int] = {}
         self.tariff = Tariff()
-        self.purses = Purses(self.tariff)
+        self.purses = Purses(self.tariff, self.region)
         self.log = ""  # the stream of entry 0: meters' streams follow from it
         self.storage = ""  # the meter that bills volumes, once it is registered
         self.stock = Stock()
@@ -111,6 +111,11 @@ class AdmissionState:
             **dict.fromkeys(get_args(network.Event.__value__), self._network),
             **dict.fromkeys(get_args(wallet_facts.Event.__value__), self.purses.remember),
         }
+
+    def region(self, name: str) -> str:
+        """Where a node stands now, or where a volume was created."""
+        stored = self.volumes.get(name)
+        return self.stock.region(name) if stored is None else stored.region
 
     def version(self, stream: str) -> int:
         """The stream's version as far as this state knows; 0 for a new or forgotten one."""
@@ -315,7 +320,7 @@ class AdmissionState:
         if isinstance(fact, volume.Created):
             made = volume.evolve(volume.Missing(), fact)
             assert isinstance(made, volume.Held)
-            self.volumes[stream] = Stored(made)
+            self.volumes[stream] = Stored(made, self.stock.region(fact.node))
             return
         stored = self.volumes.get(stream)
         if stored is None:

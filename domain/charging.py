@@ -10,9 +10,19 @@ from domain import account
 from domain.cover import Cover, prices
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
-from domain.pooling import Pool, Pooled, changes, touch
+from domain.pooling import Pool, Pooled, changes, covered_there, pool_of, touch
 from domain.statement import LineKey, Sum
-from domain.tariff import NEVER, Price, Scope, Tariff, gpu_scope, round_half_even, value
+from domain.tariff import (
+    NEVER,
+    Covers,
+    Price,
+    Scope,
+    Tariff,
+    anywhere,
+    gpu_scope,
+    round_half_even,
+    value,
+)
 
 READ: Final = "read"  # the state that readings are priced in
 ITS_OWN: Final = "-"  # the project of what an account pays by itself
@@ -36,7 +46,7 @@ class RatedInterval(Struct, frozen=True, gc=False):
 
 
 type Rows = tuple[list[RatedInterval], list[Transfer]]
-type PoolKey = tuple[Scope, str]  # what of, service period
+type PoolKey = tuple[Scope, str]  # what of, wherever, service period
 
 
 class Service(Struct):
@@ -176,20 +186,21 @@ def count(
         line = it.lines[price.position, service.id] = Sum()
     line.quantity += sign * quantity
     owner = it.account
-    cover = 0
+    covers: Covers = {}
     if tariff.is_committed:
-        cover = tariff.cover(owner.ledger.account, it.scope, service.start_us)
-    if price.shape is None and not cover:
+        covers = tariff.covers(owner.ledger.account, it.scope, service.start_us)
+    if price.shape is None and not covered_there(covers, it.scope):
         new = round_half_even(line.quantity * price.price_pico, price.divisor)
         delta = _moved(it, line, new)
         _book(cause, it, piece, price.position, line, (sign, quantity, delta), rows)
         return
     _book(cause, it, piece, price.position, line, (sign, quantity, 0), rows)
-    key = (it.scope, service.id)
+    key = (anywhere(it.scope), service.id)
     known = owner.pools.get(key)
     if known is None:
-        known = owner.pools[key] = (service, Pool(cover))
-    touch(known[1], (it.first_us, it.id, price.position), Pooled(it, price, line))
+        known = owner.pools[key] = (service, pool_of(covers))
+    place = (it.first_us, it.id, price.position)
+    touch(known[1], place, Pooled(it, price, line, it.scope[2]))
     owner.unsettled.add(key)
 
 
@@ -310,4 +321,4 @@ def begin(it: Resource, start_us: int) -> None:
 
 def go_first(it: Resource) -> None:
     """It is spot: priced in that state."""
-    it.scope = gpu_scope(it.scope[1], it.scope[4], spot=True)
+    it.scope = gpu_scope(it.scope[1], it.scope[4], spot=True, region=it.scope[2])

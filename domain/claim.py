@@ -1,6 +1,6 @@
 """Where a node stands among others, and which of its devices reservations claim (part of `node`).
 
-    SetTopology
+    SetTopology, SetRegion
     Reserve -> reserved until -> Unreserve
 
 A reservation claims whole, empty devices for one project until an instant. While it stands only
@@ -13,7 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import DomainError
-from domain.node_facts import Claimed, Reserved, TopologySet, Unreserved
+from domain.node_facts import Claimed, RegionSet, Reserved, TopologySet, Unreserved
+from domain.words import NOWHERE, is_region
 
 
 class SetTopology(Struct, frozen=True):
@@ -23,6 +24,15 @@ class SetTopology(Struct, frozen=True):
 
     zone: str
     group: int
+    now_us: int
+
+
+class SetRegion(Struct, frozen=True):
+    """What is placed on it from now on is there, and priced so; what lies there already stays where
+    it was. `-`: nowhere in particular.
+    """
+
+    region: str
     now_us: int
 
 
@@ -39,7 +49,7 @@ class Unreserve(Struct, frozen=True):
     now_us: int
 
 
-type Command = SetTopology | Reserve | Unreserve
+type Command = SetTopology | SetRegion | Reserve | Unreserve
 COMMANDS: Final = get_args(Command.__value__)
 
 
@@ -49,13 +59,14 @@ class Claims(Struct, frozen=True):
     reserved: tuple[str, ...]
     zone: str = ""
     group: int = 0
+    region: str = NOWHERE
 
 
 def decide(command: Command, state: Claims, free: tuple[bool, ...]) -> list[Claimed]:
     """The facts of the command; none when it was done already. `free`: whole and open to all.
 
     Raises:
-        DomainError: `node.topology_invalid`, `capacity.none_fits`.
+        DomainError: `node.topology_invalid`, `node.region_invalid`, `capacity.none_fits`.
     """
     match command:
         case SetTopology(zone, group, now_us):
@@ -63,6 +74,10 @@ def decide(command: Command, state: Claims, free: tuple[bool, ...]) -> list[Clai
                 raise DomainError("node.topology_invalid", "a group has at most all its devices")
             same = (zone, group) == (state.zone, state.group)
             return [] if same else [TopologySet(zone, group, now_us)]
+        case SetRegion(region, now_us):
+            if region != NOWHERE and not is_region(region):
+                raise DomainError("node.region_invalid", "a short name, such as eu-de-1")
+            return [] if region == state.region else [RegionSet(region, now_us)]
         case Reserve():
             mine = _of(state, command.reservation)
             if mine:
@@ -91,6 +106,8 @@ def evolve(state: Claims, event: Claimed) -> Claims:
     match event:
         case TopologySet():
             return replace(state, zone=event.zone, group=event.group)
+        case RegionSet():
+            return replace(state, region=event.region)
         case Reserved():
             return replace(state, reserved=_set(state, event.devices, event.reservation))
         case Unreserved():

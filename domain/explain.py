@@ -7,6 +7,7 @@ from domain.errors import DomainError
 from domain.launch import Launch
 from domain.node_state import Serving
 from domain.placing import affordable, barred, choose, fitting, project_of
+from domain.stock import Kind, kind_of
 from domain.words import MILLI
 
 CHOSEN = "chosen"
@@ -35,15 +36,15 @@ def explain(state: AdmissionState, launch: Launch) -> tuple[Verdict, ...]:
         if error.code.startswith(("reservation.", "launch.")):
             raise
         chosen = ""
-    bars: dict[str, DomainError | None] = {}
+    bars: dict[Kind, DomainError | None] = {}
     found = []
     for name, serving in state.stock.states.items():
-        model = serving.enrolled.model
-        if model not in bars:
-            bars[model] = barred(state, launch, project, model)
-        why, facts = _verdict(serving, launch, bars[model])
+        kind = kind_of(serving)
+        if kind not in bars:
+            bars[kind] = barred(state, launch, project, kind)
+        why, facts = _verdict(serving, launch, bars[kind])
         why = CHOSEN if name == chosen else why
-        found.append(Verdict(name, model, why, facts))
+        found.append(Verdict(name, kind[0], why, facts))
     return tuple(found)
 
 

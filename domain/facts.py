@@ -170,6 +170,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.node.returned.v1": node_facts.Returned,
     "gpuaas.node.retired.v1": node_facts.Retired,
     "gpuaas.node.topology_set.v1": node_facts.TopologySet,
+    "gpuaas.node.region_set.v1": node_facts.RegionSet,
     "gpuaas.node.reserved.v1": node_facts.Reserved,
     "gpuaas.node.unreserved.v1": node_facts.Unreserved,
     "gpuaas.node.volume_wipe_requested.v1": stray.VolumeWipeRequested,

@@ -24,4 +24,5 @@ class Stored(Struct):
     """A volume that is not wiped yet; `past` are its states before, for `undo`."""
 
     state: volume.Held
+    region: str  # of its node when it was created
     past: tuple[volume.Held, ...] = ()

@@ -8,7 +8,7 @@ from domain.errors import DomainError
 from domain.instants import LEASE_US, hold_end
 from domain.project import Created as Project
 from domain.purses import wallet_stream
-from domain.tariff import gpu_scope
+from domain.tariff import REGION, Scope, gpu_scope
 
 
 def short(
@@ -19,28 +19,36 @@ def short(
     now_us: int,
     *,
     spot: bool = False,
+    region: str = REGION,
 ) -> DomainError | None:
     """Why its wallet does not cover the first lease of such a runtime, if so: what is there and
     what is needed in its facts.
     """
     if not state.purses.is_prepaid(project.account):
         return None
-    needed = _needed(state, project, (model, milli, spot), now_us)
+    scope = gpu_scope(model, state.accounts[project.account].currency, spot=spot, region=region)
+    needed = _needed(state, project, (scope, milli), now_us)
     return wallet.lacking(state.purses.wallet(project.account), needed, now_us)
 
 
 def check_reserved(
     state: AdmissionState, project: Project, model: str, milli: int, now_us: int
 ) -> None:
-    """Nothing when the account can pay for the first lease of what it would keep from others.
+    """Nothing when the account can pay for the first lease of what it would keep from others, in
+    some region.
 
     Raises: DomainError as `short`. What nothing prices cannot be launched, and keeps nothing.
     """
-    scope = gpu_scope(model, state.accounts[project.account].currency)
-    if state.tariff.is_listed(project.account, scope, now_us):
-        error = short(state, project, model, milli, now_us)
-        if error is not None:
-            raise error
+    currency = state.accounts[project.account].currency
+    errors = [
+        short(state, project, model, milli, now_us, region=region)
+        for region in state.stock.regions(model)
+        if state.tariff.is_listed(
+            project.account, gpu_scope(model, currency, region=region), now_us
+        )
+    ]
+    if errors and errors[0] is not None and all(errors):
+        raise errors[0]
 
 
 def placed(
@@ -59,7 +67,9 @@ def placed(
     if not state.purses.is_prepaid(project.account):
         return ()
     now = allocated.allocated_us
-    needed = _needed(state, project, (allocated.model, milli, spot), now)
+    currency, region = state.accounts[project.account].currency, state.stock.region(allocated.node)
+    scope = gpu_scope(allocated.model, currency, spot=spot, region=region)
+    needed = _needed(state, project, (scope, milli), now)
     command = wallet.Place(stream, needed, now, hold_end(now + LEASE_US), now)
     facts = tuple(wallet.place(state.purses.wallet(project.account), command))
     return ((wallet_stream(project.account), facts),)
@@ -76,11 +86,9 @@ def reads(state: AdmissionState, project_id: str) -> tuple[str, ...]:
     return (project.account, *books)
 
 
-def _needed(state: AdmissionState, project: Project, of: tuple[str, int, bool], now_us: int) -> int:
-    """For so long as its first lease, of (model, milli, whether spot)."""
-    model, milli, spot = of
-    scope = gpu_scope(model, state.accounts[project.account].currency, spot=spot)
+def _needed(state: AdmissionState, project: Project, of: tuple[Scope, int], now_us: int) -> int:
+    """For so long as its first lease, of (scope, milli)."""
     until_us = hold_end(now_us + LEASE_US)
-    covered = cover.begun(state.tariff, (project.account, scope, milli), now_us, until_us)
+    covered = cover.begun(state.tariff, (project.account, *of), now_us, until_us)
     starts = state.purses.starts(project.account)
     return cover.quote(state.tariff, covered, now_us, until_us, starts)

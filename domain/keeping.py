@@ -19,7 +19,8 @@ def placed(state: AdmissionState, stream: str, made: volume.Created) -> Writes:
     """
     if not (state.storage and state.purses.is_prepaid(made.account)):
         return ()
-    return held_anew(state, stream, made.account, made.size_mib, made.created_us)
+    of = (made.account, state.stock.region(made.node))
+    return _held(state, stream, of, made.size_mib, made.created_us)
 
 
 def grown(state: AdmissionState, stream: str, size_mib: int, now_us: int) -> Writes:
@@ -50,7 +51,7 @@ def lacking(
     purse, until_us = state.purses.wallet(account), now_us + state.keeping.hold_us
     known = state.purses.prepaid.get(stream)
     if known is None:
-        more = _first(state, account, size_of(held), now_us)[0]
+        more = _first(state, (account, state.region(stream)), size_of(held), now_us)[0]
     else:
         more = needed(state, stream, known, size_of(held), until_us)
         more -= purse.holds[stream].amount_pico
@@ -61,16 +62,25 @@ def held_anew(
     state: AdmissionState, stream: str, account: str, size_mib: int, now_us: int
 ) -> Writes:
     """A hold from now on. Raises: DomainError as `wallet.lacking`."""
-    amount, until_us = _first(state, account, size_mib, now_us)
+    return _held(state, stream, (account, state.region(stream)), size_mib, now_us)
+
+
+def _held(
+    state: AdmissionState, stream: str, of: tuple[str, str], size_mib: int, now_us: int
+) -> Writes:
+    amount, until_us = _first(state, of, size_mib, now_us)
     command = wallet.Place(stream, amount, now_us, until_us, now_us)
-    facts = wallet.place(state.purses.wallet(account), command)
-    return ((wallet_stream(account), tuple(facts)),)
+    facts = tuple(wallet.place(state.purses.wallet(of[0]), command))
+    return ((wallet_stream(of[0]), facts),)
 
 
-def _first(state: AdmissionState, account: str, size_mib: int, now_us: int) -> tuple[int, int]:
-    """(what a hold from now on is of, when it ends)."""
+def _first(
+    state: AdmissionState, of: tuple[str, str], size_mib: int, now_us: int
+) -> tuple[int, int]:
+    """(what a hold from now on is of, when it ends), of (account, region)."""
+    account, region = of
     until_us = now_us + state.keeping.hold_us
-    scope = storage_scope(state.accounts[account].currency)
+    scope = storage_scope(state.accounts[account].currency, region)
     covered = cover.begun(state.tariff, (account, scope, size_mib), now_us, until_us)
     starts = state.purses.starts(account)
     return cover.quote(state.tariff, covered, now_us, until_us, starts), until_us

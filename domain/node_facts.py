@@ -153,6 +153,13 @@ class TopologySet(
     decided_us: int
 
 
+class RegionSet(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.region_set.v1"):
+    """Of what is placed on it from then on; `-`: it is in no region."""
+
+    region: str
+    decided_us: int
+
+
 class Reserved(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.node.reserved.v1"):
     reservation: str
     organization: str
@@ -171,7 +178,7 @@ type Event = (
     Invited | Enrolled | Anchored | Allocated | Released | LeaseRenewed | Unreachable | Reachable
     | Upkept | Claimed | IdentityEvent | DeviceEvent | StrayEvent
 )  # fmt: skip
-type Claimed = TopologySet | Reserved | Unreserved
+type Claimed = TopologySet | RegionSet | Reserved | Unreserved
 type Upkept = (
     Cordoned | Uncordoned | DrainStarted | Drained | DrainEnded | Quarantined
     | SanitizationRequired | SanitizeRequested | CanaryLooked | Sanitized | Returned | Retired

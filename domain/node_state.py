@@ -19,6 +19,7 @@ from domain.node_facts import (
     Invited,
     LeaseRenewed,
     Reachable,
+    RegionSet,
     Released,
     Reserved,
     Sanitized,
@@ -126,7 +127,7 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, unreachable=False)
         case Sanitized():
             return _proven(replace(state, upkeep=upkeep.evolve(state.upkeep, event)), event)
-        case TopologySet() | Reserved() | Unreserved():
+        case TopologySet() | RegionSet() | Reserved() | Unreserved():
             return replace(state, claims=claim.evolve(state.claims, event))
         case _:
             return replace(state, upkeep=upkeep.evolve(state.upkeep, event))

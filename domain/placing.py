@@ -5,6 +5,7 @@ fewest groups (near the nodes placed before, for a block). A reservation's own d
 at one by one: there are few. The choice is a function of what is free now.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -16,7 +17,7 @@ from domain.node_state import Serving, placeable
 from domain.project import Created as Project
 from domain.reservation import Standing
 from domain.runtime import Configure
-from domain.stock import Place, Room, Shape
+from domain.stock import Kind, Place, Room, Shape
 from domain.tariff import gpu_scope
 from domain.words import ANY_MODEL, MILLI, Private, Share
 
@@ -75,9 +76,9 @@ class Option(Struct, frozen=True):
 
 
 def choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str, Place]:
-    """The best place among accepted models that price and quota allow.
+    """The best place among accepted models and regions that price and quota allow.
 
-    Raises: DomainError what barred the first model that had room, else `capacity.none_fits`;
+    Raises: DomainError what barred the first kind that had room, else `capacity.none_fits`;
         `launch.policy_unknown`, `reservation.unknown`, `reservation.ended`.
     """
     if launch.policy not in POLICIES:
@@ -85,13 +86,13 @@ def choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str
     best: Option | None = None
     chosen = ""
     refused: DomainError | None = None
-    for model in launch.models or state.stock.models():
-        found = option(state, launch, model)
+    for kind in kinds(state, launch):
+        found = option(state, launch, kind)
         if found is None or (best is not None and best.order <= found.order):
             continue
-        error = barred(state, launch, project, model)
+        error = barred(state, launch, project, kind)
         if error is None:
-            best, chosen = found, model
+            best, chosen = found, kind[0]
         else:
             refused = refused or error
     if best is not None:
@@ -99,19 +100,26 @@ def choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str
     raise refused or none_fits(state, launch)
 
 
-def option(state: AdmissionState, launch: Launch, model: str) -> Option | None:
-    """The best place on one model, or None: then nothing of this model fits."""
+def kinds(state: AdmissionState, launch: Launch) -> Iterator[Kind]:
+    """What it may be placed on: accepted models, each in the regions where its nodes are."""
+    for model in launch.models or state.stock.models():
+        for region in state.stock.regions(model):
+            yield model, region
+
+
+def option(state: AdmissionState, launch: Launch, kind: Kind) -> Option | None:
+    """The best place on one model in one region, or None: then nothing of this kind fits."""
     shape = launch.shape
     if launch.volumes:
-        return _beside(state, launch, model)
+        return _beside(state, launch, kind)
     if launch.reservation:
-        return _reserved(state, launch, model)
+        return _reserved(state, launch, kind)
     if launch.policy == TOPOLOGY and shape.each == MILLI:
-        return _nearest(state, launch, model)
+        return _nearest(state, launch, kind)
     if launch.policy == SPREAD:
-        loose = state.stock.loosest(model, launch.organization, shape)
+        loose = state.stock.loosest(kind[0], launch.organization, shape, kind[1])
         return None if loose is None else Option(loose[0], loose[1])
-    rank = state.stock.rank(model, launch.organization, shape)
+    rank = state.stock.rank(kind[0], launch.organization, shape, kind[1])
     if rank is None:
         return None
     return Option(rank[:2], state.stock.place(rank, launch.organization, shape))
@@ -156,9 +164,10 @@ def grouped(free: list[int], count: int, group: int) -> list[int]:
     return picked
 
 
-def _nearest(state: AdmissionState, launch: Launch, model: str) -> Option | None:
+def _nearest(state: AdmissionState, launch: Launch, kind: Kind) -> Option | None:
     best: Option | None = None
-    for node, serving in state.stock.candidates(model, launch.organization, launch.devices):
+    asked = (launch.organization, launch.devices, kind[1])
+    for node, serving in state.stock.candidates(kind[0], *asked):
         shares = fitting(serving, launch)
         far = bool(launch.zone) and serving.claims.zone != launch.zone
         group = serving.claims.group or len(serving.free)
@@ -176,7 +185,7 @@ def stored(state: AdmissionState, name: str) -> volume.State:
     return volume.Missing() if found is None else found.state
 
 
-def _beside(state: AdmissionState, launch: Launch, model: str) -> Option | None:
+def _beside(state: AdmissionState, launch: Launch, kind: Kind) -> Option | None:
     """On the node that its volumes lie on, and nowhere else.
 
     Raises: DomainError `volume.unknown`, `volume.other_node`, `volume.no_room`.
@@ -192,8 +201,8 @@ def _beside(state: AdmissionState, launch: Launch, model: str) -> Option | None:
     [name] = nodes
     serving = state.stock.states[name]
     if launch.reservation:
-        _reserved(state, launch, model)  # the project has it, and it still stands
-    if serving.enrolled.model != model:
+        _reserved(state, launch, kind)  # the project has it, and it still stands
+    if stock.kind_of(serving) != kind:
         return None
     shares = fitting(serving, launch) if placeable(serving) else ()
     if not shares:
@@ -201,7 +210,7 @@ def _beside(state: AdmissionState, launch: Launch, model: str) -> Option | None:
     return Option((0,), Place(name, shares))
 
 
-def _reserved(state: AdmissionState, launch: Launch, model: str) -> Option | None:
+def _reserved(state: AdmissionState, launch: Launch, kind: Kind) -> Option | None:
     found = state.reservations.get(launch.reservation)
     if found is None or found.made.project != launch.project:
         raise DomainError("reservation.unknown", "the project has no such reservation")
@@ -209,7 +218,7 @@ def _reserved(state: AdmissionState, launch: Launch, model: str) -> Option | Non
         raise DomainError("reservation.ended", "it has ended", {"until_us": found.made.until_us})
     for node in found.made.nodes:
         serving = state.stock.states[node]
-        if serving.enrolled.model == model and placeable(serving):
+        if stock.kind_of(serving) == kind and placeable(serving):
             shares = fitting(serving, launch)
             if shares:
                 return Option((0,), Place(node, shares))
@@ -272,11 +281,12 @@ def standing(state: AdmissionState, organization_id: str) -> None:
 
 
 def barred(
-    state: AdmissionState, launch: Launch, project: Project, model: str
+    state: AdmissionState, launch: Launch, project: Project, kind: Kind
 ) -> DomainError | None:
-    """Why this model is not allowed although it would fit, if so."""
+    """Why this model is not allowed in this region although it would fit, if so."""
+    model, region = kind
     currency = state.accounts[project.account].currency
-    scope = gpu_scope(model, currency, spot=launch.spot)
+    scope = gpu_scope(model, currency, spot=launch.spot, region=region)
     if not state.tariff.is_listed(project.account, scope, launch.now_us):
         return DomainError("price.none", f"nothing prices {scope[3]} {model} in {currency} now")
     tree = state.quotas.get(quota.quota_stream(launch.organization))
@@ -286,7 +296,7 @@ def barred(
         if over is not None:
             return over
     wanted = (model, launch.gpu_milli, launch.now_us)
-    return holding.short(state, project, *wanted, spot=launch.spot)
+    return holding.short(state, project, *wanted, spot=launch.spot, region=region)
 
 
 def rooms(state: AdmissionState, organization_id: str) -> tuple[Room, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from domain.statement import Sum
-from domain.tariff import Price, cost
+from domain.tariff import REGION, Covers, Price, Scope, cost
 
 type Place = tuple[int, str, int]  # a line's in its pool: its resource's start, its id, the price
 
@@ -26,6 +26,7 @@ class Pooled[R](Struct, gc=False):
     it: R
     price: Price
     line: Sum
+    region: str = REGION
 
 
 class Ranked:
@@ -97,16 +98,41 @@ class Priced(Struct):
 
 class Pool[R](Struct):
     """Lines of one account, scope and service period whose prices count over all of them; `cover`
-    units are committed.
+    units are committed wherever they are used, and so many `beside` in each region.
     """
 
     cover: int
+    beside: Covers = {}
     lines: dict[Place, Pooled[R]] = {}
     priced: dict[int, Priced] = {}
     everything: Ranked | None = None  # only where some are covered
     edge: Place | None = None  # the first line that is not covered whole
     touched: set[Place] = set()
     is_odd: bool = False  # a line was below zero: its sums do not rise
+
+
+def pool_of[R](covers: Covers) -> Pool[R]:
+    """An empty one. Where some is committed in a region, no sum over all lines finds an edge: every
+    one is looked at each time.
+    """
+    beside = {region: units for region, units in covers.items() if region != REGION}
+    return Pool(covers.get(REGION, 0), beside, is_odd=bool(beside))
+
+
+def covered_there(covers: Covers, scope: Scope) -> bool:
+    """Whether any of what is committed covers use in the scope's region."""
+    return REGION in covers or scope[2] in covers
+
+
+def take(left: Covers, region: str, quantity: int) -> int:
+    """How much of the line's quantity is committed: in its region first, then anywhere."""
+    covered = 0
+    for where in dict.fromkeys((region, REGION)):
+        if where in left:
+            part = min(left[where], quantity - covered)
+            left[where] -= part
+            covered += part
+    return covered
 
 
 def touch[R](pool: Pool[R], place: Place, pooled: Pooled[R]) -> None:
@@ -195,11 +221,10 @@ def _covered[R](pool: Pool[R], price: int) -> int:
 
 def _whole[R](pool: Pool[R]) -> Iterator[tuple[Place, Pooled[R], int]]:
     """Every line, in order: each takes its part of what is committed and of the tiers."""
-    left, before = pool.cover, dict[int, int]()
+    left, before = {**pool.beside, REGION: pool.cover}, dict[int, int]()
     for place in sorted(pool.lines):
         one = pool.lines[place]
-        covered = min(left, one.line.quantity)
-        left -= covered
+        covered = take(left, one.region, one.line.quantity)
         paid, so_far = one.line.quantity - covered, before.get(place[2], 0)
         before[place[2]] = so_far + paid
         yield place, one, cost(one.price, so_far, paid)

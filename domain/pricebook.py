@@ -22,6 +22,7 @@ from domain.price_facts import (
     ShapedEntry,
     Tier,
 )
+from domain.words import NOWHERE, is_region
 
 
 class PublishEntry(Struct, frozen=True):
@@ -139,7 +140,7 @@ RATE_LIMIT = 10**9  # pico-currency per single unit of the meter
 QUANTITY_LIMIT = 10**24  # units of a meter in a period; more than the largest runtime's whole time
 TIER_LIMIT = 100
 BOOK_LIMIT = 1_000  # entries of an edition: one append
-# The only states in which something is charged, in no region of its own; of other meters: READ.
+# The only states in which something is charged; of other meters, wherever it is read: READ.
 READ: Final = "read"
 USABLE: Final = "usable"
 SPOT: Final = "spot"
@@ -310,11 +311,16 @@ def _require_shape(entry: Shaped) -> None:
 
 
 def require_state(meter: str, region: str, state: str) -> None:
-    """Raises DomainError `price.state_unsupported`: nothing would ever be charged by it."""
+    """Raises DomainError `price.state_unsupported`, `price.region_invalid`: nothing would ever be
+    charged by it.
+    """
     known = STATES.get(meter, (READ,))
-    if region != "-" or state not in known:
+    located = region == NOWHERE or meter in STATES
+    if not located or state not in known:
         facts: dict[str, int | str] = {"region": "-", "state": "|".join(known)}
         raise DomainError("price.state_unsupported", f"{meter} is charged so only", facts)
+    if region != NOWHERE and not is_region(region):
+        raise DomainError("price.region_invalid", "a short name, such as eu-de-1, or -")
 
 
 def require_admissible(price_pico: int, divisor: int) -> None:

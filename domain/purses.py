@@ -1,6 +1,7 @@
 """The wallets of prepaid accounts as the admission writer has them, and what their holds cover."""
 
 from collections import deque
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final
 
@@ -12,6 +13,7 @@ from domain.cover import Cover
 from domain.instants import LEASE_US
 from domain.node_facts import LeaseRenewed
 from domain.node_state import Lease, Serving
+from domain.stock import Kind
 from domain.tariff import Tariff, gpu_scope, storage_scope
 from domain.wallet import Before, Wallet
 from domain.wallet_facts import (
@@ -61,7 +63,8 @@ class Prepaid(Struct):
 class Purses:
     """Part of an `AdmissionState`; not shared between threads."""
 
-    def __init__(self, tariff: Tariff) -> None:
+    def __init__(self, tariff: Tariff, region: Callable[[str], str]) -> None:
+        """`region`: of a node, or of a volume that stands."""
         self.terms: dict[str, account.TermsSet] = {}
         self.credit: dict[str, credit.Credit] = {}
         self.currencies: dict[str, str] = {}
@@ -72,7 +75,8 @@ class Purses:
         self.kept: dict[str, str] = {}  # accounts of prepaid volumes; of some that are over, too
         self._tariff = tariff
         self._coming: dict[str, runtime.Requested] = {}
-        self._models: dict[str, str] = {}
+        self._region = region
+        self._kinds: dict[str, Kind] = {}
         self._spot: set[str] = set()  # of those that are coming
         self._over: dict[str, Prepaid] = {}
         self._before: dict[str, deque[Before]] = {}
@@ -124,7 +128,7 @@ class Purses:
             case runtime.Requested() if self.is_prepaid(fact.account):
                 self._coming[stream] = fact
             case runtime.Allocated() if stream in self._coming:
-                self._models[stream] = fact.model
+                self._kinds[stream] = (fact.model, self._region(fact.node))
             case runtime.Spot() if stream in self._coming:
                 self._spot.add(stream)
             case runtime.Degraded() if stream in self.prepaid:
@@ -219,10 +223,10 @@ class Purses:
         return found
 
     def _place(self, stream: str, fact: HoldPlaced) -> None:
-        asked, model = self._coming.pop(fact.runtime), self._models.pop(fact.runtime)
+        asked, (model, region) = self._coming.pop(fact.runtime), self._kinds.pop(fact.runtime)
         spot = fact.runtime in self._spot
         self._spot.discard(fact.runtime)
-        scope = gpu_scope(model, self.currencies[asked.account], spot=spot)
+        scope = gpu_scope(model, self.currencies[asked.account], spot=spot, region=region)
         of = (asked.account, scope, asked.gpu_milli)
         covered = cover.begun(self._tariff, of, fact.from_us, fact.until_us)
         self.prepaid[fact.runtime] = Prepaid(stream, covered)
@@ -230,7 +234,7 @@ class Purses:
 
     def _keep_volume(self, stream: str, fact: VolumeHeld) -> None:
         of = account_of(stream)
-        scope = storage_scope(self.currencies[of])
+        scope = storage_scope(self.currencies[of], self._region(fact.volume))
         covered = cover.begun(self._tariff, (of, scope, 0), fact.from_us, fact.until_us)
         self.prepaid[fact.volume] = Prepaid(stream, covered)
         self.kept[fact.volume] = of

@@ -10,7 +10,6 @@ from domain import (
     account,
     invoice,
     meter,
-    node,
     period,
     price_facts,
     pricebook,
@@ -38,6 +37,7 @@ from domain.charging import (
 )
 from domain.errors import DomainError
 from domain.ledger import Balance, Ledger, Order, Transfer, post
+from domain.placed import Nodes
 from domain.prepayment import Prepayments
 from domain.purses import account_of
 from domain.rating_readings import Meters
@@ -67,7 +67,7 @@ class Books:
         self._periods: dict[str, tuple[Payer, Service]] = {}
         self._resources: dict[str, Resource] = {}
         self._invoices: dict[str, tuple[Payer, str]] = {}  # by stream, with its period
-        self._simulated: dict[str, bool] = {}
+        self._nodes = Nodes()
         self._cuts: dict[str, list[int]] = defaultdict(list)  # by project, when it moved
         self._storage = False  # volumes created from now on are metered
         self._meters = Meters(
@@ -91,7 +91,6 @@ class Books:
             volume_facts.Unlocked: self._volume_unlocked,
             volume_facts.Wiped: lambda at, of, fact: self._volume_over(at, of, fact.wiped_us),
             volume_facts.Lost: lambda at, of, fact: self._volume_over(at, of, fact.lost_us),
-            node.Enrolled: lambda _, of, fact: self._simulated.update({of: fact.simulated}),
             account.Opened: self._account_opened,
             account.TermsSet: self._terms_set,
             period.Opened: self._period_opened,
@@ -109,6 +108,7 @@ class Books:
             invoice.Credited: self._credited,
             **dict.fromkeys(get_args(Payment.__value__), self._paid),
             **Aside().on,
+            **self._nodes.on,
             **self.taxes.on,
             **self._meters.on,
             **dict.fromkeys(get_args(wallet_facts.Event.__value__), self._prepaid),
@@ -228,8 +228,9 @@ class Books:
 
     def _allocated(self, _: int, stream: str, fact: runtime.Allocated) -> None:
         it = self._runtime(stream)
-        it.scope = gpu_scope(fact.model, it.account.opened.currency)
-        it.simulated = self._simulated.get(fact.node, False)
+        on = self._nodes.region(fact.node)
+        it.scope = gpu_scope(fact.model, it.account.opened.currency, region=on)
+        it.simulated = self._nodes.simulated(fact.node)
 
     def _usable(self, _: int, stream: str, fact: runtime.Usable) -> None:
         begin(self._runtime(stream), fact.usable_us)
@@ -243,8 +244,8 @@ class Books:
             owner = self._account(fact.account)
             self._resources[stream] = Resource(
                 *(stream, position, owner, fact.project, fact.size_mib, {}),
-                storage_scope(owner.opened.currency),
-                self._simulated.get(fact.node, False),
+                storage_scope(owner.opened.currency, self._nodes.region(fact.node)),
+                self._nodes.simulated(fact.node),
                 cuts=self._cuts[fact.project],
             )
 

@@ -7,12 +7,13 @@ how it came about, so a rebuilt index chooses the same.
 Bit masks: bit i of a level mask says that level i has someone; the lowest set bit is the tightest.
 """
 
+from bisect import insort
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from domain.node import Serving, placeable
-from domain.words import MILLI, Share
+from domain.words import MILLI, NOWHERE, Share
 
 
 class Shape(Struct, frozen=True, gc=False):
@@ -27,6 +28,7 @@ class Place(Struct, frozen=True):
     devices: tuple[Share, ...]
 
 
+type Kind = tuple[str, str]  # model, region
 # (1 if an empty device is opened, what is left over, ordinal): the smaller packs tighter
 type Rank = tuple[int, int, int]
 
@@ -89,19 +91,30 @@ class Stock:
         self._node_at: list[str] = []
         self._device_ordinal: dict[str, int] = {}  # of a node's device 0
         self._device_at: list[tuple[str, int]] = []
-        self._empty: dict[str, _Levels] = {}  # model -> nodes by count of empty devices
-        self._parts: dict[tuple[str, str], _Levels] = {}  # model, owner -> devices by free milli
-        # model, owner -> nodes that keep empty devices for it, by those and the empty ones
-        self._whole: dict[tuple[str, str], _Levels] = {}
+        self._kinds: dict[str, list[Kind]] = {}  # by model
+        self._empty: dict[Kind, _Levels] = {}  # nodes by count of empty devices
+        self._parts: dict[tuple[Kind, str], _Levels] = {}  # of an owner: devices by free milli
+        # of an owner: nodes that keep empty devices for it, by those and the empty ones
+        self._whole: dict[tuple[Kind, str], _Levels] = {}
 
     def models(self) -> list[str]:
-        return sorted(self._empty)
+        return sorted(self._kinds)
+
+    def regions(self, model: str) -> list[str]:
+        """In which its nodes are, or were, in order."""
+        return [region for _, region in self._kinds.get(model, ())]
+
+    def region(self, node: str) -> str:
+        """Where it stands now."""
+        known = self.states.get(node)
+        return NOWHERE if known is None else known.claims.region
 
     def update(self, node: str, new: Serving) -> None:
         """Take the node's new state into the index, touching only what changed."""
         old = self.states.get(node)
         if old is None or len(old.free) != len(new.free):
             self._number(node, new)
+        self._know(kind_of(new))
         self.states[node] = new
         was = old is not None and placeable(old)
         now = placeable(new)
@@ -112,16 +125,25 @@ class Stock:
         elif now:
             self._count(node, new, add=True)
 
-    def rank(self, model: str, organization: str, shape: Shape) -> Rank | None:
-        """How the tightest fit on this model ranks, or None: then nothing of this model fits."""
-        key = (model, organization)
+    def rank(
+        self, model: str, organization: str, shape: Shape, region: str | None = None
+    ) -> Rank | None:
+        """How the tightest fit on this model ranks, in the region, or anywhere; None: then nothing
+        of this model fits there.
+        """
+        kinds = self._of(model, region)
         if shape.each < MILLI:
-            found = _tightest(self._parts.get(key), shape.each)
-            if found is not None:
-                return (0, found[0] - shape.each, found[1])
+            parts = [
+                (0, found[0] - shape.each, found[1])
+                for kind in kinds
+                if (found := _tightest(self._parts.get((kind, organization)), shape.each))
+            ]
+            if parts:
+                return min(parts)
         ranks = [
             (1, found[0] - shape.devices, found[1])
-            for levels in (self._empty.get(model), self._whole.get(key))
+            for kind in kinds
+            for levels in (self._empty.get(kind), self._whole.get((kind, organization)))
             if (found := _tightest(levels, shape.devices)) is not None
         ]
         return min(ranks, default=None)
@@ -138,56 +160,66 @@ class Stock:
         return Place(node, tuple([Share(index, shape.each) for index in indexes]))
 
     def loosest(
-        self, model: str, organization: str, shape: Shape
+        self, model: str, organization: str, shape: Shape, region: str | None = None
     ) -> tuple[tuple[int, int], Place] | None:
         """The place that leaves most, an empty device before a part; its order, smaller = better.
 
         None exactly when `rank` says None.
         """
-        key = (model, organization)
+        kinds = self._of(model, region)
         found = [
             each
-            for levels in (self._empty.get(model), self._whole.get(key))
+            for kind in kinds
+            for levels in (self._empty.get(kind), self._whole.get((kind, organization)))
             if levels is not None and (each := levels.loosest(shape.devices)) is not None
         ]
         if found:
             level, ordinal = max(found, key=lambda each: (each[0], -each[1]))
             place = self.place((1, 0, ordinal), organization, shape)
             return (0, shape.devices - level), place
-        parts = self._parts.get(key)
-        part = None if parts is None or shape.each == MILLI else parts.loosest(shape.each)
-        if part is None:
+        parts = [
+            each
+            for kind in kinds
+            if (levels := self._parts.get((kind, organization))) is not None
+            if shape.each < MILLI and (each := levels.loosest(shape.each)) is not None
+        ]
+        if not parts:
             return None
+        part = max(parts, key=lambda each: (each[0], -each[1]))
         return (1, shape.each - part[0]), self.place((0, 0, part[1]), organization, shape)
 
     def candidates(
-        self, model: str, organization: str, devices: int
+        self, model: str, organization: str, devices: int, region: str | None = None
     ) -> Iterator[tuple[str, Serving]]:
         """Nodes of the model with that many whole devices for it, in order of enrolment."""
         mask = 0
-        for levels in (self._empty.get(model), self._whole.get((model, organization))):
-            mask |= 0 if levels is None else levels.all(devices)
+        for kind in self._of(model, region):
+            for levels in (self._empty.get(kind), self._whole.get((kind, organization))):
+                mask |= 0 if levels is None else levels.all(devices)
         while mask:
             ordinal = _lowest(mask)
             mask &= mask - 1
             yield self._node_at[ordinal], self.states[self._node_at[ordinal]]
 
-    def wholes(self, model: str, organization: str) -> Iterator[tuple[str, list[int]]]:
+    def wholes(
+        self, model: str, organization: str, region: str | None = None
+    ) -> Iterator[tuple[str, list[int]]]:
         """Nodes with any whole device for the organization, and which, in order of enrolment."""
-        for node, state in self.candidates(model, organization, 1):
+        for node, state in self.candidates(model, organization, 1, region):
             yield node, whole(state, organization)
 
-    def room(self, model: str, organization: str) -> Room:
+    def room(self, model: str, organization: str, region: str | None = None) -> Room:
         """What `place` would find for this organization now, in numbers."""
-        key = (model, organization)
-        empty = self._empty.get(model, _Levels())
-        kept = self._whole.get(key, _Levels())
-        parts = self._parts.get(key, _Levels())
-        most = max(empty.mask.bit_length() - 1, kept.mask.bit_length() - 1, 0)
-        part = MILLI if most else max(parts.mask.bit_length() - 1, 0)
+        kinds = self._of(model, region)
+        empty = [self._empty.get(kind) for kind in kinds]
+        kept = [self._whole.get((kind, organization)) for kind in kinds]
+        most = _highest([*empty, *kept])
+        part = (
+            MILLI if most else _highest([self._parts.get((kind, organization)) for kind in kinds])
+        )
         total = free = 0
         for state in self.states.values():
-            if state.enrolled.model == model and not state.upkeep.retired:
+            if kind_of(state) in kinds and not state.upkeep.retired:
                 total += len(state.free)
                 free += len(whole(state, organization)) if placeable(state) else 0
         return Room(model, total, free, most, part)
@@ -197,7 +229,17 @@ class Stock:
         self._node_at.append(node)
         self._device_ordinal[node] = len(self._device_at)
         self._device_at += [(node, index) for index in range(len(state.free))]
-        self._empty.setdefault(state.enrolled.model, _Levels())
+
+    def _know(self, kind: Kind) -> None:
+        known = self._kinds.setdefault(kind[0], [])
+        if kind not in known:
+            insort(known, kind)
+            self._empty[kind] = _Levels()
+
+    def _of(self, model: str, region: str | None) -> list[Kind]:
+        """The model in the region, or in each."""
+        kinds = self._kinds.get(model, [])
+        return kinds if region is None else [kind for kind in kinds if kind[1] == region]
 
     def _count(self, node: str, state: Serving, *, add: bool) -> None:
         """Add or drop all that a placeable node offers."""
@@ -212,11 +254,11 @@ class Stock:
                     kept[owner] = kept.get(owner, 0) + 1
         self._level_empty(node, state, empty, add=add)
         for owner, count in kept.items():
-            levels = self._whole.setdefault((state.enrolled.model, owner), _Levels())
+            levels = self._whole.setdefault((kind_of(state), owner), _Levels())
             (levels.add if add else levels.drop)(empty + count, self._node_ordinal[node])
 
     def _change(self, node: str, old: Serving, new: Serving) -> None:
-        if not (old.plain and new.plain):
+        if not (old.plain and new.plain) or kind_of(old) != kind_of(new):
             self._count(node, old, add=False)
             self._count(node, new, add=True)
             return
@@ -231,16 +273,21 @@ class Stock:
 
     def _level_empty(self, node: str, state: Serving, count: int, *, add: bool) -> None:
         if count:
-            levels = self._empty[state.enrolled.model]
+            levels = self._empty[kind_of(state)]
             (levels.add if add else levels.drop)(count, self._node_ordinal[node])
 
     def _level_part(self, node: str, state: Serving, index: int, free: int, *, add: bool) -> None:
         if free and state.owners[index]:
-            key = (state.enrolled.model, state.owners[index])
+            key = (kind_of(state), state.owners[index])
             levels = self._parts.get(key)
             if levels is None:
                 levels = self._parts[key] = _Levels()
             (levels.add if add else levels.drop)(free, self._device_ordinal[node] + index)
+
+
+def kind_of(state: Serving) -> Kind:
+    """What a launch chooses by, and what it is priced by."""
+    return state.enrolled.model, state.claims.region
 
 
 def whole(state: Serving, organization: str, reservation: str = "") -> list[int]:
@@ -253,6 +300,13 @@ def whole(state: Serving, organization: str, reservation: str = "") -> list[int]
 
 def _tightest(levels: _Levels | None, at_least: int) -> tuple[int, int] | None:
     return None if levels is None else levels.tightest(at_least)
+
+
+def _highest(found: list[_Levels | None]) -> int:
+    """The highest level that has anyone, 0 if none has."""
+    return max(
+        (levels.mask.bit_length() - 1 for levels in found if levels and levels.mask), default=0
+    )
 
 
 def _lowest(mask: int) -> int:

@@ -48,7 +48,7 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
         *(wanted.name, wanted.size_mib, wanted.now_us),
     )
     facts = tuple(volume.decide(command, volume.Missing()))
-    _priced(state, project.account, wanted.now_us)
+    _priced(state, project.account, command.node, wanted.now_us)
     commit = storage_quota.Commit(
         *(wanted.volume, project.department, wanted.project, LOCAL),
         *(wanted.size_mib, wanted.now_us),
@@ -128,12 +128,12 @@ def _committed(
     return emits
 
 
-def _priced(state: AdmissionState, account: str, now_us: int) -> None:
+def _priced(state: AdmissionState, account: str, node: str, now_us: int) -> None:
     """What is metered has a price from the start; entries are never taken back, so for good."""
     if not state.storage:
         return
     currency = state.accounts[account].currency
-    scope = storage_scope(currency)
+    scope = storage_scope(currency, state.stock.region(node))
     if not state.tariff.is_listed(account, scope, now_us):
         name, model, region, existing, _ = scope
         facts: dict[str, int | str] = {

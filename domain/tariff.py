@@ -18,9 +18,10 @@ from domain.price_facts import (
     ShapedEntry,
 )
 from domain.pricebook import EXISTING, SPOT, USABLE, EntryPublished
+from domain.words import NOWHERE
 
 LOCAL: Final = "local"  # the one model of storage: on the node itself
-REGION: Final = "-"
+REGION: Final = NOWHERE
 DEFAULT: Final = "default"
 NEVER: Final = 1 << 126  # later than any instant
 ALWAYS: Final = -NEVER  # earlier than any
@@ -67,6 +68,7 @@ class Rerating(Struct, frozen=True, gc=False):
 
 # (meter, model, region, state, currency)
 type Scope = tuple[str, str, str, str, str]
+type Covers = dict[str, int]  # units by region; of `-` wherever they are used
 type Entries = dict[tuple[str, Scope], list[Price]]
 # Instants in order, the first one `ALWAYS`, and what applies from each of them on.
 type Schedule = tuple[list[int], list[Price | None]]
@@ -75,14 +77,21 @@ type Schedule = tuple[list[int], list[Price | None]]
 NOTHING: Final[Schedule] = ([ALWAYS], [None])
 
 
-def gpu_scope(model: str, currency: str, *, spot: bool = False) -> Scope:
+def gpu_scope(model: str, currency: str, *, spot: bool = False, region: str = REGION) -> Scope:
     """What prices the usable time of one model (rating.md section 1)."""
-    return (GPU_TIME, model, REGION, SPOT if spot else USABLE, currency)
+    return (GPU_TIME, model, region, SPOT if spot else USABLE, currency)
 
 
-def storage_scope(currency: str) -> Scope:
+def storage_scope(currency: str, region: str = REGION) -> Scope:
     """What prices the existence of a volume (rating.md section 1)."""
-    return (STORAGE, LOCAL, REGION, EXISTING, currency)
+    return (STORAGE, LOCAL, region, EXISTING, currency)
+
+
+def anywhere(scope: Scope) -> Scope:
+    """The same wherever it is: what is counted together, and what prices where nothing of the
+    region does (rating.md section 16).
+    """
+    return (scope[0], scope[1], REGION, scope[3], scope[4])
 
 
 class Tariff:
@@ -171,7 +180,8 @@ class Tariff:
     def at(self, account: str, scope: Scope, instant: int) -> tuple[Price | None, int]:
         """The applicable entry, or None, and the next instant at which another one is.
 
-        An account's own entry, once effective, hides every default one for good.
+        An account's own entry, once effective, hides every default one for good; so does one of
+        the region those of `-` of the same account, or of the default.
         """
         return value(self.schedule(account, scope), instant)
 
@@ -218,12 +228,17 @@ class Tariff:
         made = self._commitments.get(account)
         return [] if made is None else [c for c in made if c.from_us <= begins_us < c.until_us]
 
-    def cover(self, account: str, scope: Scope, begins_us: int) -> int:
-        """The quantity that is committed of this in a period that begins then."""
-        if account not in self._commitments:
-            return 0
-        made = self.commitments(account, begins_us)
-        return sum(one.quantity for one in made if one.scope == scope)
+    def covers(self, account: str, scope: Scope, begins_us: int) -> "Covers":
+        """By region the quantity that is committed in a period that begins then; the scope's own
+        region does not count.
+        """
+        found: Covers = {}
+        if account in self._commitments:
+            for one in self.commitments(account, begins_us):
+                if anywhere(one.scope) == anywhere(scope):
+                    region = one.scope[2]
+                    found[region] = found.get(region, 0) + one.quantity
+        return found
 
     def _next(self, book: str) -> int:
         return self._editions.get(book, 0) + 1
@@ -308,10 +323,14 @@ def _effective(price: Price) -> int:
 
 
 def _entries(entries: Entries, account: str, scope: Scope) -> Schedule:
-    own = entries.get((account, scope), [])
-    first = own[0].effective_from_us if own else NEVER
-    common = [one for one in entries.get((DEFAULT, scope), []) if one.effective_from_us < first]
-    steps = [*common, *own]
+    """Each entry until one goes before it: the account's own before default ones, of each those of
+    the region before those of none.
+    """
+    places = (scope,) if scope[2] == REGION else (scope, anywhere(scope))
+    steps: list[Price] = []
+    for key in ((whose, place) for whose in (account, DEFAULT) for place in places):
+        first = steps[0].effective_from_us if steps else NEVER
+        steps[:0] = [one for one in entries.get(key, ()) if one.effective_from_us < first]
     return [ALWAYS, *(one.effective_from_us for one in steps)], [None, *steps]
 
 

@@ -1,5 +1,6 @@
 """Field types that several facts share (contracts/facts.md, head of the page)."""
 
+import re
 from typing import Final
 
 from msgspec import Struct
@@ -8,6 +9,14 @@ MILLI: Final = 1000  # one whole device, in milli-GPU
 MOST_DEVICES: Final = 1024  # of one runtime
 ANY_MODEL: Final = "*"
 ANY_METER: Final = "*"
+NOWHERE: Final = "-"  # the region of what is in none; of a price, a commitment: wherever it is
+_REGION: Final = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST: Final = 32
+
+
+def is_region(word: str) -> bool:
+    """Whether the word names a region: `eu-de-1`."""
+    return len(word) <= _LONGEST and _REGION.fullmatch(word) is not None
 
 
 class Private(Struct, frozen=True, forbid_unknown_fields=True):

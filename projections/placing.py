@@ -11,6 +11,7 @@ SHAPES: Final = (
     Shape(
         "node_topology", ("node",), 'node, from_position, to_position, zone, "group", decided_us'
     ),
+    Shape("node_region", ("node",), "node, from_position, to_position, region, decided_us"),
     Shape(
         "node_claim",
         ("node", "device"),
@@ -39,6 +40,11 @@ SHAPES: Final = (
 def _topology(b: Batch, e: Entry, f: node_facts.TopologySet) -> None:
     tail = f"{text(f.zone)}\t{f.group}\t{f.decided_us}"
     b["node_topology"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail)
+
+
+def _region(b: Batch, e: Entry, f: node_facts.RegionSet) -> None:
+    head = f"{e.stream}\t{e.position}"
+    b["node_region"].open(e.stream, e.position, head, f"{text(f.region)}\t{f.decided_us}")
 
 
 def _reserved(b: Batch, e: Entry, f: node_facts.Reserved) -> None:
@@ -77,6 +83,7 @@ def _block(b: Batch, e: Entry, f: block.Placed) -> None:
 
 APPLY: Final[dict[type, Apply]] = {
     node_facts.TopologySet: _topology,
+    node_facts.RegionSet: _region,
     node_facts.Reserved: _reserved,
     node_facts.Unreserved: _unreserved,
     reservation.Made: _made,

@@ -37,6 +37,7 @@ _RATED: Final = duties.TAGS | {
         "runtime.lost",
         "runtime.cancelled",
         "node.enrolled",
+        "node.region_set",
         "meter.registered",
         "volume.created",
         "volume.formatted",

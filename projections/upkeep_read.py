@@ -22,6 +22,7 @@ class Standing(Struct, frozen=True):
     told_to_owe: bool
     zone: str
     group: int
+    region: str
 
     @property
     def state(self) -> str:
@@ -110,13 +111,15 @@ SELECT n.node, coalesce(c.cordoned, false) AS cordoned,
   (SELECT count(*) FROM views.node_quarantine q WHERE q.node = n.node AND [q]) AS quarantined,
   (SELECT count(*) FROM views.node_drain d WHERE d.node = n.node AND [d]) AS drains,
   r.reason AS retired, i.simulated, o.node IS NOT NULL AS told_to_owe,
-  coalesce(t.zone, '') AS zone, coalesce(t."group", 0) AS "group"
+  coalesce(t.zone, '') AS zone, coalesce(t."group", 0) AS "group",
+  coalesce(e.region, '-') AS region
 FROM views.node n
 LEFT JOIN views.node_identity i ON i.node = n.node AND [i]
 LEFT JOIN views.node_cordon c ON c.node = n.node AND [c]
 LEFT JOIN views.node_retired r ON r.node = n.node AND [r]
 LEFT JOIN views.node_owes o ON o.node = n.node AND [o]
 LEFT JOIN views.node_topology t ON t.node = n.node AND [t]
+LEFT JOIN views.node_region e ON e.node = n.node AND [e]
 WHERE [n] AND CASE WHEN %(node)s::text IS NULL THEN
     c.cordoned OR r.node IS NOT NULL
     OR EXISTS (SELECT 1 FROM views.node_drain d WHERE d.node = n.node AND [d])

@@ -178,7 +178,7 @@ def test_what_is_no_price_is_refused_by_name_and_leaves_nothing(
                 "price.tiers_invalid",
             ),
             ({"state": "idle"}, "price.state_unsupported"),
-            ({"region": "eu-1"}, "price.state_unsupported"),
+            ({"region": "EU-1"}, "price.region_invalid"),
             ({"tiers": [{"price": "-" + one}]}, "price.invalid"),
             ({"minimum": "-" + one}, "price.invalid"),
             ({"tiers": [{"price": "9999999999.000000000000"}]}, "price.too_large"),

@@ -6,13 +6,14 @@ from time import process_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.pooling import Place, Pool, Pooled, Ranked, changes, touch
+from domain.pooling import Place, Pool, Pooled, Ranked, changes, pool_of, touch
 from domain.statement import Sum
 from domain.tariff import Price, Shape, cost
 from gpuaas_verify.books_pools import Pools
 from gpuaas_verify.books_spill import Spill
 
 KEY = ("gpu.time", "T4", "-", "usable", "USD", "period-1")
+COVERS: list[dict[str, int]] = [{}, {}, {"-": 500}, {"-": 20_000}, {"eu": 400, "us": 70, "-": 300}]
 SHAPES = (
     Shape(0, ((None, 7),), 3),
     Shape(40, ((100, 50), (300, 20), (None, 5)), 0),
@@ -25,24 +26,32 @@ def price(number: int) -> Price:
     return Price(number, 0, 13, 3, SHAPES[number % len(SHAPES)])
 
 
-def whole(lines: dict[Place, int], cover: int) -> dict[Place, int]:
+def whole(lines: dict[Place, int], covers: dict[str, int]) -> dict[Place, int]:
     """rating.md section 10, line by line."""
-    left, used, found = cover, dict[int, int](), dict[Place, int]()
+    left, used, found = {"-": 0, **covers}, dict[int, int](), dict[Place, int]()
     for place, quantity in sorted(lines.items()):
-        covered = min(left, quantity)
-        left -= covered
+        covered = 0
+        for where in ("-",) if region(place) not in covers else {region(place): 1, "-": 1}:
+            part = min(left[where], quantity - covered)
+            left[where] -= part
+            covered += part
         before = used.get(place[2], 0)
         used[place[2]] = before + quantity - covered
         found[place] = cost(price(place[2]), before, quantity - covered)
     return found
 
 
+def region(place: Place) -> str:
+    """Where the line was used."""
+    return ("-", "eu", "ap")[int(place[1].rpartition("-")[2]) % 3]
+
+
 class Two:
     """One pool by both sets of books."""
 
-    def __init__(self, cover: int) -> None:
-        self.cover = cover
-        self.pool: Pool[None] = Pool(cover)
+    def __init__(self, covers: dict[str, int]) -> None:
+        self.covers = covers
+        self.pool: Pool[None] = pool_of(covers)
         self.pools = Pools(Spill(None))
         self.sums: dict[Place, Sum] = {}
         self.amounts: dict[Place, int] = {}
@@ -54,13 +63,13 @@ class Two:
             of = price(place[2])
             line = self.sums.setdefault(place, Sum())
             line.quantity += moved
-            touch(self.pool, place, Pooled(None, of, line))
+            touch(self.pool, place, Pooled(None, of, line, region(place)))
             shape = (
                 None if of.shape is None else [of.shape.free, of.shape.tiers, of.shape.minimum_pico]
             )
             entry = [0, of.position, of.price_pico, of.divisor, shape]
-            about = [place[0], place[1], "project-1", False, False]
-            self.pools.add("account-1", KEY, self.cover, 0, entry, about, moved)
+            about = [place[0], place[1], "project-1", False, False, region(place)]
+            self.pools.add("account-1", KEY, self.covers, 0, entry, about, moved)
         said = []
         for place, one, amount in changes(self.pool):
             self.looked += 1
@@ -76,16 +85,18 @@ class Two:
 
     def judged(self) -> None:
         quantities = {place: line.quantity for place, line in self.sums.items()}
-        found = whole(quantities, self.cover)
+        found = whole(quantities, self.covers)
         assert {place: self.amounts.get(place, 0) for place in found} == found
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from((0, 0, 500, 20_000)), st.booleans())
-def test_a_part_is_settled_as_the_whole(seed: int, cover: int, odd: bool) -> None:
-    """Whatever the order, the sizes, what is taken back or committed, and even what falls below zero."""
+@given(st.integers(0, 10**6), st.sampled_from(COVERS), st.booleans())
+def test_a_part_is_settled_as_the_whole(seed: int, covers: dict[str, int], odd: bool) -> None:
+    """Whatever the order, the sizes, what is taken back or committed anywhere or in a region, and even
+    what falls below zero.
+    """
     random = Random(seed)
-    two = Two(cover)
+    two = Two(covers)
     places = [(random.randrange(50), f"runtime-{n}", random.randrange(4)) for n in range(80)]
     for number in range(160):
         moves = []
@@ -120,9 +131,9 @@ def test_sums_and_bounds_are_found_among_many_blocks() -> None:
     assert ranked.reaching(sum(known.values())) is None
 
 
-def run(count: int, cover: int) -> tuple[float, int]:
+def run(count: int, covers: dict[str, int]) -> tuple[float, int]:
     """Processor time and lines looked at, of as many runtimes as end in any order."""
-    random, two = Random(7), Two(cover)
+    random, two = Random(7), Two(covers)
     starts = list(range(count))
     random.shuffle(starts)
     begun = process_time()
@@ -135,7 +146,7 @@ def test_ten_times_the_lines_cost_little_more_than_ten_times() -> None:
     """A pool that is settled at every end of n runtimes takes not n * n, but little more than n, in both
     books and with commitments too.
     """
-    for cover in (0, 90):
-        few, many = run(200, cover), run(2_000, cover)
+    for covers in ({}, {"-": 90}):
+        few, many = run(200, covers), run(2_000, covers)
         assert many[1] < 15 * few[1]
         assert many[0] < 50 * few[0], "not 100 times; a busy machine makes either look slower"

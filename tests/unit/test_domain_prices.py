@@ -67,7 +67,8 @@ TABLE: tuple[tuple[str, Sequence[Any], pricebook.Command, list[Struct] | str], .
     ("minimum below 0", (), PublishShaped(entry(minimum_pico=-1), 5), "price.invalid"),
     ("so large a minimum", (), PublishShaped(entry(minimum_pico=10**21 + 1), 5), "price.invalid"),
     ("idle", (), PublishShaped(entry(state="idle"), 5), "price.state_unsupported"),
-    ("a region", (), PublishShaped(entry(region="eu"), 5), "price.state_unsupported"),
+    ("a region", (), PublishShaped(entry(region="EU"), 5), "price.region_invalid"),
+    ("read in a region", (), PublishShaped(entry(meter="tokens", state="read", region="eu"), 5), "price.state_unsupported"),
     ("a meter of readings", (), PublishShaped(entry(meter="app.tokens", state="read"), 50), [ShapedEntry("-", 0, "default", "app.tokens", "T4", "-", "read", "USD", 50, 50, 7, 4, TIERS, 9)]),
     ("a book", (), PublishBook("b", (entry(effective_from_us=1),), 5), [BOOKED, WHOLE]),
     ("the same book", (BOOKED, WHOLE), PublishBook("b", (entry(effective_from_us=1),), 8), []),
@@ -165,10 +166,10 @@ def test_what_is_committed_of_what_in_which_period() -> None:
     tariff.commit(2, other)
     tariff.commit(3, CommitmentMade(*KEY, 80, 100, 4, 2, 7, 5))
     assert tariff.is_committed
-    assert [tariff.cover("default", SCOPE, at) for at in (49, 50, 79, 80, 89, 90, 99, 100)] == [
+    assert [tariff.covers("default", SCOPE, at).get("-", 0) for at in (49, 50, 79, 80, 89, 90, 99, 100)] == [
         0, 3, 3, 7, 7, 4, 4, 0,
     ]  # fmt: skip
-    assert tariff.cover("a", SCOPE, 50) == 0
+    assert tariff.covers("a", SCOPE, 50) == {}
     assert [one.price.position for one in tariff.commitments("default", 80)] == [1, 2, 3]
 
 

@@ -25,6 +25,7 @@ from tests.unit import (
     test_verify_books_moves,
     test_verify_books_prices,
     test_verify_books_refusals,
+    test_verify_books_regions,
     test_verify_books_rereads,
     test_verify_books_returns,
     test_verify_books_shelves,
@@ -47,7 +48,7 @@ TESTS = (
     test_verify_books_usage, test_verify_books_wallets, test_verify_books_rereads,
     test_verify_books_kept, test_verify_books_returns, test_verify_books_dunning,
     test_verify_books_credited,
-    test_verify_books_states,
+    test_verify_books_states, test_verify_books_regions,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

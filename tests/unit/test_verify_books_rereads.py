@@ -269,16 +269,21 @@ def test_what_was_given_back_is_not_taken_again() -> None:
 
 
 def test_a_pool_settled_where_it_has_moved_is_a_pool_settled_whole() -> None:
-    """By every cause of some hundreds, in any order, with what is committed, and below zero."""
+    """By every cause of some hundreds, in any order, with what is committed anywhere and in a region, and
+    below zero.
+    """
     key = ("gpu.time", "T4", "-", "usable", "USD", "period-1")
     entries: list[list[Any]] = [
         [0, 0, 13, 3, None],
         [0, 1, 13, 3, [0, [[None, 7]], 3]],
         [0, 2, 13, 3, [40, [[100, 50], [300, 20], [None, 5]], 0]],
     ]
-    for seed, cover in enumerate((0, 0, 500, 3_000)):
+    for seed, covers in enumerate(
+        ({}, {}, {"-": 500}, {"-": 3_000}, {"eu": 300, "us": 90, "-": 200})
+    ):
         random, pools = Random(seed), Pools(Spill(None))
         places = [(random.randrange(20), f"r{n}", random.randrange(3)) for n in range(40)]
+        where = {place: ("eu", "-", "ap")[int(place[1][1:]) % 3] for place in places}
         quantities: dict[tuple[int, str, int], int] = {}
         amounts: dict[tuple[int, str, int], int] = {}
         for number in range(160):
@@ -287,18 +292,21 @@ def test_a_pool_settled_where_it_has_moved_is_a_pool_settled_whole() -> None:
                 low = -9 if number > 140 else 0
                 more = max(more, low - quantities.get(place, 0))
                 quantities[place] = quantities.get(place, 0) + more
-                about: list[Any] = [place[0], place[1], "project-1", False, False]
-                pools.add("account-1", key, cover, 0, entries[place[2]], about, more)
+                about: list[Any] = [place[0], place[1], "project-1", False, False, where[place]]
+                pools.add("account-1", key, covers, 0, entries[place[2]], about, more)
             for _, _, _, line, moved in pools.settle():
                 place = (line[0], line[1], line[2])
                 amounts[place] = amounts.get(place, 0) + moved
                 assert (line[3], line[4]) == (quantities[place], amounts[place])
                 assert moved
-            left, used = cover, [0, 0, 0]
+            here, left, used = covers.get("eu", 0), covers.get("-", 0), [0, 0, 0]
             for place in sorted(quantities):
-                covered = min(left, quantities[place])
-                left -= covered
-                above = quantities[place] - covered
+                above = quantities[place]
+                if where[place] == "eu" and "eu" in covers:
+                    own = min(here, above)
+                    here, above = here - own, above - own
+                covered = min(left, above)
+                left, above = left - covered, above - covered
                 due = graduated(entries[place[2]], used[place[2]], above)
                 used[place[2]] += above
                 assert amounts.get(place, 0) == due

@@ -8,10 +8,12 @@ body's boot time is read again from its bytes and every billable instant compute
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from gpuaas_verify.books_metered import Metered
+from gpuaas_verify.books_prices import NOWHERE
 from gpuaas_verify.books_rating import Charging, bounded
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_wallet import Wallets
@@ -21,6 +23,7 @@ type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
 
 METER, STATE, SPOT = "gpu.time", "usable", "spot"
+REGION, LONGEST = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*"), 32
 ATTESTED_KEYS = ["node", "key", "boot", "seq", "body", "sig"]
 
 
@@ -43,6 +46,7 @@ class Lives:
         """Tag -> what it does here."""
         return {
             "gpuaas.node.enrolled.v1": self._enrolled,
+            "gpuaas.node.region_set.v1": self._region_set,
             "gpuaas.node.anchored.v1": self._anchored,
             "gpuaas.node.lease_renewed.v1": self._lease_renewed,
             "gpuaas.runtime.requested.v1": self._requested,
@@ -73,6 +77,12 @@ class Lives:
             "gpus": [gpu["index"] for gpu in fact["gpus"]],
         }
         self._spill.put("node", "", entry["stream"], item)
+
+    def _region_set(self, position: int, entry: Row, fact: Row) -> None:
+        item, region = self._node(position, entry["stream"]), fact["region"]
+        if region != NOWHERE and not (len(region) <= LONGEST and REGION.fullmatch(region)):
+            raise Invalid("books.region", "no region", position=position, field="region")
+        self._spill.put("node", "", entry["stream"], {**item, "region": region})
 
     def _anchored(self, position: int, entry: Row, fact: Row) -> None:
         item = self._node(position, entry["stream"])
@@ -142,6 +152,7 @@ class Lives:
             "meter": METER,
             "model": fact["model"],
             "state": STATE,
+            "region": node.get("region", NOWHERE),
             "simulated": node["simulated"],
         }
         self._metered.add(entry["stream"], about)

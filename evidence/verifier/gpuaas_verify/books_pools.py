@@ -1,25 +1,27 @@
 """Charge lines that cost what all lines of their pool make of them: contracts/rating.md section 10.
 
-A pool: the lines of one account, scope and service period; in order of their resources' starts,
-ids, then prices. A line: `[start, resource, price, quantity, amount, project, simulated, prepaid,
-counted, paid]`: the last two are its quantity, and what of it is not committed, as settled last.
+A pool: the lines of one account, scope (of whatever region) and service period; in order of their
+resources' starts, ids, then prices. A line: `[start, resource, price, quantity, amount, project,
+simulated, prepaid, region, counted, paid]`: the last two are its quantity, and what of it is not
+committed, as settled last.
 
 What a line costs changes with the lines before it only where a mark lies: the units that are free,
 the end of a tier, of what is committed. A mark: `[units, place of the first line that leads beyond
 them or null, units before that line]`. Marks are moved line by line from where they were, so what
-is looked at is what they pass, and what was touched.
+is looked at is what they pass, and what was touched. Where a region has a commitment of its own,
+or a line fell below zero, all lines are looked at.
 """
 
 from bisect import bisect_left
 from typing import Any
 
-from gpuaas_verify.books_prices import graduated
+from gpuaas_verify.books_prices import NOWHERE, graduated
 from gpuaas_verify.books_spill import Spill
 
 type Key = tuple[str, ...]  # meter, model, region, state, currency, period
 type Pool = dict[str, Any]
 
-QUANTITY, AMOUNT, COUNTED, PAID = 3, 4, 8, 9
+QUANTITY, AMOUNT, REGION, COUNTED, PAID = 3, 4, 8, 9, 10
 
 
 class Pools:
@@ -30,14 +32,14 @@ class Pools:
         self._touched: dict[tuple[str, Key], list[list[Any]]] = {}  # places
 
     def add(
-        self, account: str, key: Key, cover: int, begins: int, entry: list[Any], of: list[Any],
-        moved: int,
+        self, account: str, key: Key, covers: dict[str, int], begins: int, entry: list[Any],
+        of: list[Any], moved: int,
     ) -> list[Any]:  # fmt: skip
         """The line after its quantity moved; of: its start, resource, and the rest of it."""
         start, resource, *about = of
         pool = self._get(account, key) or {
-            "cover": [cover, None, 0], "begins": begins, "lines": [], "prices": {}, "marks": {},
-            "odd": False,
+            "cover": [covers.get(NOWHERE, 0), None, 0], "covers": covers, "begins": begins,
+            "lines": [], "prices": {}, "marks": {}, "odd": bool(covers.keys() - {NOWHERE}),
         }  # fmt: skip
         lines, price = pool["lines"], entry[1]
         place = [start, resource, price]
@@ -95,12 +97,14 @@ def _bounds(entry: list[Any]) -> list[int]:
 
 def _whole(pool: Pool) -> list[tuple[list[Any], int]]:
     """Every line and what is due for it, one after the other."""
-    left, used, found = pool["cover"][0], dict.fromkeys(pool["prices"], 0), []
+    left, used, found = {NOWHERE: 0, **pool["covers"]}, dict.fromkeys(pool["prices"], 0), []
     for line in pool["lines"]:
-        price, quantity = str(line[2]), line[QUANTITY]
-        covered = min(left, quantity)
-        left -= covered
-        above = quantity - covered
+        price, above = str(line[2]), line[QUANTITY]
+        for where in dict.fromkeys((line[REGION], NOWHERE)):
+            if where in left:
+                covered = min(left[where], above)
+                left[where] -= covered
+                above -= covered
         found.append((line, graduated(pool["prices"][price], used[price], above)))
         used[price] += above
     return found

@@ -12,7 +12,7 @@ from typing import Any
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
-REGION = "-"
+NOWHERE = "-"  # the region of what is in none, and of what counts in each
 LIST = "-"  # the book of what prices by itself
 EFFECTIVE = itemgetter(0)
 NUL = "\x00"  # joins keys; no string of an entry may contain it, and it sorts before all
@@ -52,6 +52,11 @@ def graduated(entry: list[Any], before: int, quantity: int) -> int:
     return max(due, minimum)
 
 
+def anywhere(scope: tuple[str, ...]) -> tuple[str, ...]:
+    """The same in no region."""
+    return (*scope[:2], NOWHERE, *scope[3:])
+
+
 class Quotes:
     """The entries that may apply to one account and scope, by the book they are of."""
 
@@ -72,7 +77,8 @@ class Quotes:
         return self._of((LIST, 0), instant)
 
     def _of(self, book: tuple[str, int], instant: int) -> list[Any] | None:
-        for entries in self.books[book]:  # the account's own, then the default ones
+        # The account's own, then the default ones; of each those of the region, then of none.
+        for entries in self.books[book]:
             index = bisect_right(entries, instant, key=EFFECTIVE)
             if index:
                 entry: list[Any] = entries[index - 1]
@@ -208,10 +214,13 @@ class Prices:
         made = self._spill.get("commitment", "", account) or []
         return [one for one in made if one[1] <= begins < one[2]]
 
-    def cover(self, account: str, scope: tuple[str, ...], begins: int) -> int:
-        """How much of this is committed in such a period."""
-        made = self.commitments(account, begins)
-        return sum(one[8] for one in made if tuple(one[3:8]) == scope)
+    def covers(self, account: str, scope: tuple[str, ...], begins: int) -> dict[str, int]:
+        """How much of this is committed in such a period, by the region where it must be used."""
+        found: dict[str, int] = {}
+        for one in self.commitments(account, begins):
+            if anywhere(tuple(one[3:8])) == anywhere(scope):
+                found[one[5]] = found.get(one[5], 0) + one[8]
+        return found
 
     def rerate(self, position: int, fact: Row, to_all: bool) -> Reratings:
         """The account's re-ratings before this one, which is `to_all`: also of what is read or
@@ -231,7 +240,8 @@ class Prices:
         """What may apply to the account's use of (meter, model, region, state, currency)."""
         reratings = self._spill.get("rerating", "", account) or []
         named = {(LIST, 0), *((one[2], one[3]) for one in reratings)}
-        keys = [NUL.join([whose, *scope]) for whose in (account, "default")]
+        places = dict.fromkeys((scope, anywhere(scope)))
+        keys = [NUL.join([whose, *of]) for whose in (account, "default") for of in places]
         return Quotes(
             reratings,
             {

@@ -10,7 +10,7 @@ from typing import Any
 
 from gpuaas_verify.books_pieces import Piece, first_open, moves, pieces, remember
 from gpuaas_verify.books_pools import Pools
-from gpuaas_verify.books_prices import NUL, REGION, Held, Prices, round_half_even
+from gpuaas_verify.books_prices import NOWHERE, NUL, Held, Prices, anywhere, round_half_even
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.errors import Invalid
 
@@ -29,7 +29,7 @@ LIMIT = 10**38
 READ = "read"  # the state that readings are priced in
 FIRST, TO_ALL = itemgetter(1), "gpuaas.price.rerating_decided.v2"
 # What a re-rating must know of a resource that may be gone.
-KEPT = ("account", "project", "meter", "model", "state", "simulated", "first")
+KEPT = ("account", "project", "meter", "model", "region", "state", "simulated", "first")
 
 type Row = dict[str, Any]
 
@@ -203,8 +203,8 @@ class Charging:
         sign, quantity = added[0], bounded(added[1], position, "quantity")
         owner, scope = item["account"], _scope(item, account)
         prepaid = item.get("covered") is not None
-        cover = self.prices.cover(owner, scope, period[1])
-        if entry[4] is None and not cover:
+        covers = self.prices.covers(owner, scope, period[1])
+        if entry[4] is None and not covers.keys() & {scope[2], NOWHERE}:
             lines, name = item.get("lines", resource), f"{entry[1]}{NUL}{period[0]}"
             line = self._spill.get("line", lines, name) or [0, 0]
             total = bounded(line[0] + sign * quantity, position, "line_quantity")
@@ -213,8 +213,9 @@ class Charging:
             self._spill.put("line", lines, name, [total, amount])
         else:
             of = [item.get("first", 0), resource, item["project"], item["simulated"], prepaid]
-            key = (*scope, period[0])
-            pooled = self._pools.add(owner, key, cover, period[1], entry, of, sign * quantity)
+            key = (*anywhere(scope), period[0])
+            place = [*of, scope[2]]
+            pooled = self._pools.add(owner, key, covers, period[1], entry, place, sign * quantity)
             delta, total, amount = 0, bounded(pooled[3], position, "line_quantity"), pooled[4]
         what = (resource, item["project"], item["simulated"], prepaid, scope, entry[1])
         said = (start, end, sign, quantity, total, amount)
@@ -223,7 +224,7 @@ class Charging:
     def settle(self, position: int) -> None:
         """What lines of touched pools cost now, each that differs with a row of no quantity."""
         for account, key, begins, line, delta in self._pools.settle():
-            _, resource, price, quantity, amount, project, simulated, prepaid = line
+            _, resource, price, quantity, amount, project, simulated, prepaid, _ = line
             period = self.period(position, account, key[5])
             said = (begins, begins, 1, 0, quantity, bounded(amount, position, "line_amount_pico"))
             what = (resource, project, simulated, prepaid, key[:5], price)
@@ -395,4 +396,5 @@ class Charging:
 
 
 def _scope(item: Row, account: Row) -> tuple[str, ...]:
-    return (item["meter"], item["model"], REGION, item["state"], account["currency"])
+    of = (item["meter"], item["model"], item.get("region", NOWHERE), item["state"])
+    return (*of, account["currency"])

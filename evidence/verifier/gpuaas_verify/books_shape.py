@@ -232,6 +232,7 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         **_SPOKEN,
     ),
     "gpuaas.node.returned.v1": _shape("decided_us", "devices decided_us", devices=LIST),
+    "gpuaas.node.region_set.v1": _shape("decided_us", "region decided_us"),
     "gpuaas.node.retired.v1": _shape("decided_us", "reason decided_us"),
     "gpuaas.node.reserved.v1": _shape(
         "until_us decided_us",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpuaas_verify.books_metered import Metered
+from gpuaas_verify.books_prices import NOWHERE
 from gpuaas_verify.books_rating import Charging
 from gpuaas_verify.books_shelves import Shelves
 from gpuaas_verify.books_spill import Spill
@@ -93,6 +94,7 @@ class Volumes:
             "meter": METER,
             "model": MODEL,
             "state": STATE,
+            "region": node.get("region", NOWHERE),
             "simulated": node["simulated"],
         }
         self._metered.add(entry["stream"], about)

@@ -145,6 +145,7 @@ node.sanitized.v1        node          devices[n method$ bytes_covered duration_
 node.returned.v1         node          devices[n decided_us
 node.retired.v1          node          reason$ decided_us
 node.topology_set.v1     node          zone$ group decided_us
+node.region_set.v1       node          region$ decided_us
 node.reserved.v1         node          reservation$ organization$ devices[n until_us decided_us
 node.unreserved.v1       node          reservation$ devices[n decided_us
 node.volume_wipe_requested.v1  node    volume$ decided_us
