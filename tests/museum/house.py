@@ -304,7 +304,8 @@ class House:
                     name: (one.seq, one.pico) for name, one in self.books.balances(paying).items()
                 }
             report = auditor.finish()
-        done = [fact for _, _, fact in self.history.facts if isinstance(fact, invoice.Finalized)]
+        final = invoice.Finalized | invoice.TaxedFinalized
+        done = [fact for _, _, fact in self.history.facts if isinstance(fact, final)]
         assert report.invoices == len(done)
         return self
 

@@ -64,11 +64,16 @@ class Periods(RuleBasedStateMachine):
 
     @initialize(zone=st.sampled_from(ZONES), instant=st.integers(FIRST, LAST))
     def begin(self, zone: str, instant: int) -> None:
-        self.zone, self.now = zone, instant
+        self.zone, self.now, self.off = zone, instant, 0
         self.facts: list[list[period.Event]] = []
 
+    @property
+    def clock(self) -> int:
+        """What whoever decides takes for now."""
+        return self.now + self.off
+
     def _open(self, start: int, end: int, previous: period.Opened | None) -> period.Open:
-        return period.Open("account-1", start, end, self.zone, TZDATA, previous, self.now)
+        return period.Open("account-1", start, end, self.zone, TZDATA, previous, self.clock)
 
     def _opened(self) -> list[period.Opened]:
         return [facts[0] for facts in self.facts if isinstance(facts[0], period.Opened)]
@@ -80,7 +85,7 @@ class Periods(RuleBasedStateMachine):
     def open_the_next(self) -> None:
         opened = self._opened()
         last = opened[-1] if opened else None
-        start, end = month_of(self.now, self.zone)
+        start, end = month_of(self.clock, self.zone)
         if last is not None:
             start, end = last.end_us, month_after(last.end_us, self.zone)
         command = self._open(start, end, last)
@@ -102,21 +107,40 @@ class Periods(RuleBasedStateMachine):
     def wait(self, days: int) -> None:
         self.now += days * DAY_US
 
+    @rule(seconds=st.integers(-600, 600))
+    def drift(self, seconds: int) -> None:
+        """Whoever decides next has a clock that is up to ten minutes off."""
+        self.off = seconds * 1_000_000
+
+    @precondition(lambda self: self.facts)
+    @rule(seconds=st.integers(-600, 600), bound=st.integers(0, 40))
+    def use(self, seconds: int, bound: int) -> None:
+        """What a clock that is off says near a bound is of one period, or before the first."""
+        opened = self._opened()
+        bounds = [opened[0].start_us, *(one.end_us for one in opened)]
+        at = bounds[bound % len(bounds)] + seconds * 1_000_000
+        holding = [one for one in opened if one.start_us <= at < one.end_us]
+        assert len(holding) == (opened[0].start_us <= at < opened[-1].end_us)
+        assert all(month_of(at, self.zone) == (one.start_us, one.end_us) for one in holding)
+
     @precondition(lambda self: self.facts)
     @rule(data=st.data())
     def close(self, data: st.DataObject) -> None:
-        """Once over and followed; closed again it is nothing; closing moves no bound."""
+        """Once over and followed, in any order; closed again it is nothing; closing moves no bound.
+        Whoever closes begins anew from the facts (`_state`).
+        """
         opened = self._opened()
         number = data.draw(st.integers(0, len(opened) - 1))
         later = opened[number + 1] if number + 1 < len(opened) else None
-        command = period.Close(later, self.now)
+        command = period.Close(later, self.clock)
         closed = isinstance(self._state(number), period.Over)
-        if not closed and (later is None or self.now < opened[number].end_us):
+        if not closed and (later is None or self.clock < opened[number].end_us):
             with pytest.raises(DomainError, match=r"not_over|next_missing"):
                 period.decide(command, self._state(number))
             return
         self.facts[number] += period.decide(command, self._state(number))
         assert isinstance(self._state(number), period.Over)
+        assert period.decide(command, self._state(number)) == []
 
     @invariant()
     def each_instant_is_in_exactly_one(self) -> None:

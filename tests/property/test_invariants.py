@@ -2,13 +2,13 @@
 
 What wallets do (`test_wallets.py`: grants, holds, leases, late and repeated words, clocks that drift
 by ten minutes, appends that lose, crashes of the writer), and beside it a postpaid account, books and
-re-ratings, readings out of order and twice, invoices, and crashes of whoever rates. `make chaos`
-asks more of it (`python -m tests.chaos invariants`); which test shows which invariant, under which
-faults: tests/README.md.
+re-ratings, readings out of order and twice, invoices with their tax, credit notes and payments
+(`sold_rules.py`), projects that move below limits (`tree_rules.py`), and crashes of whoever rates; at
+the end all of it is told anew in other orders (`retold.py`). `make chaos` asks more of it (`python
+-m tests.chaos invariants`); which test shows which invariant, under which faults: tests/README.md.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -21,14 +21,15 @@ from contracts.signing import public_hex
 from contracts.usage import Reporter
 from domain import meter, pricebook, project, rating, source
 from domain.decider import fold
-from domain.errors import DomainError
 from domain.ledger import Balance
 from domain.price_facts import Tier
 from domain.reading import Mark, Reading, repeated
 from domain.statement import InvoiceDraft
 from tests.museum.house import DAY, GPU_HOUR, HOUR, USD
 from tests.property.books_history import stream
-from tests.property.test_wallets import Purses
+from tests.property.rating_orders import line_totals
+from tests.property.retold import picos, require_one, still
+from tests.property.sold_rules import Sold
 from tests.unit.test_verify_books_usage import KEY, Told, rows_of
 from tests.wallet_world import PrepaidHouse
 
@@ -67,7 +68,7 @@ class ReadingHouse(PrepaidHouse):
         rows["transfer"] += found[1]
 
 
-class Invariants(Purses):
+class Invariants(Sold):
     """Two prepaid accounts, one postpaid, two nodes, one app that reports."""
 
     house: ReadingHouse
@@ -76,7 +77,6 @@ class Invariants(Purses):
     def begin(self, credit: int, before: int) -> None:
         """As for wallets, with the third account, its app's meter and two prices of tokens."""
         super().begin(credit, before)
-        self.owing = self.house.tenant(3)
         self.frozen: dict[str, tuple[InvoiceDraft, tuple[Row, ...]]] = {}
         self.said: list[tuple[int, int]] = []  # instant, tokens
         self.flying: list[usage.Batch] = []
@@ -86,14 +86,6 @@ class Invariants(Purses):
     def built(self) -> ReadingHouse:
         """Where all of it happens."""
         return ReadingHouse()
-
-    def refusal(self, act: Callable[[], object]) -> str:
-        """Its code; empty when it was done."""
-        try:
-            act()
-        except DomainError as error:
-            return error.code
-        return ""
 
     def open_tokens(self) -> None:
         """A tier inside, and a price that changes an hour before the period ends."""
@@ -115,17 +107,27 @@ class Invariants(Purses):
         state = fold(pricebook.DECIDER, self.house.facts(book))
         self.house.append((book, "-", pricebook.decide(command, state)))
 
-    @rule(milli=st.sampled_from([250, 1000]), times=st.integers(0, 3))
-    def owe(self, milli: int, times: int) -> None:
-        """The postpaid account launches, too, and uses it for a while."""
-        before = self.live()
-        refused = self.refusal(lambda: self.house.begin(self.owing, milli, at=self.now))
-        assert refused in {"", "capacity.none_fits"}
+    @rule(
+        milli=st.sampled_from([250, 1000]), times=st.integers(0, 3), beside=st.booleans(),
+        to=st.integers(0, 2),
+    )  # fmt: skip
+    def owe(self, milli: int, times: int, beside: bool, to: int) -> None:
+        """The postpaid account launches, too, in either project, and uses it for a while, in which
+        the project may move.
+        """
+        before, name = self.live(), self.mine(self.owing)[beside]
+        refused = self.refusal(
+            lambda: self.house.begin(self.owing, milli, at=self.now, project=name)
+        )
+        assert not refused or self.may_refuse(self.owing, milli, refused, name)
         assert len(self.live()) == len(before) + (not refused)
         for _ in range(times):
             self.now += 60_000_000
             self.lease(0, 1, lost=False)
             self.lease(1, 1, lost=False)
+        if times:
+            self.move(2 + beside, to, 0, lost=False)
+            self.now += 60_000_000
 
     @rule(late=st.integers(0, 7200), counts=st.lists(st.integers(0, 99), min_size=1, max_size=3))
     def report(self, late: int, counts: list[int]) -> None:
@@ -142,6 +144,11 @@ class Invariants(Purses):
             batch = self.flying[data.draw(st.integers(0, len(self.flying) - 1))]
             if self.take(batch) and not again:
                 self.flying.remove(batch)
+
+    def land(self) -> None:
+        """All batches that are on their way."""
+        while self.flying:
+            self.flying = [one for one in self.flying if not self.take(one)]
 
     def take(self, batch: usage.Batch) -> bool:
         """False: before its turn."""
@@ -179,12 +186,32 @@ class Invariants(Purses):
         self.book_does(asked)
         assert len(self.house.rows["rated_interval"]) == rows
 
+    @rule(name=st.integers(1, 2), start=st.integers(0, 90), length=st.integers(1, 120))
+    def there_and_back(self, name: int, start: int, length: int) -> None:
+        """Invariant 8: A -> B -> A is nothing."""
+        self.rerate(0, start, length)
+        lines = line_totals(self.house.rows["rated_interval"])
+        owed = picos(self.house.books, self.owing.account)
+        self.rerate(name, start, length)
+        self.rerate(0, start, length)
+        assert line_totals(self.house.rows["rated_interval"]) == lines
+        assert picos(self.house.books, self.owing.account) == owed
+
     @rule(name=st.integers(0, 1), pico=st.integers(0, 3), minutes=st.integers(1, 60))
     def reprice(self, name: int, pico: int, minutes: int) -> None:
         """What the last while was used costs something else, and perhaps that again."""
         self.edition(name, pico, 90)
         start = (31 * DAY - self.now) // 60_000_000 + minutes
         self.rerate(name + 1, max(0, start), minutes * 2)
+
+    @rule(tokens=st.booleans(), counts=st.lists(st.integers(0, 10**6), min_size=1, max_size=2))
+    def sale(self, tokens: bool, counts: list[int]) -> None:
+        """The month of a seller's buyer is over, of some use in both projects."""
+        self.tax(tokens)
+        self.owe(1000, 2, beside=True, to=1)
+        self.report(0, counts)
+        self.land()
+        self.month_over(0, 2)
 
     @rule(minutes=st.integers(0, 30), which=st.integers(0, 2))
     def month_over(self, minutes: int, which: int) -> None:
@@ -204,7 +231,7 @@ class Invariants(Purses):
         if us.account not in self.closed:
             self.closed.add(us.account)
             self.house.close(us, 1, self.now)
-        draft = self.house.bill(us, 1, self.now)
+        draft = self.invoiced(us)
         self.frozen[us.account] = (draft, self.booked(draft))
 
     def booked(self, draft: InvoiceDraft) -> tuple[Row, ...]:
@@ -229,12 +256,17 @@ class Invariants(Purses):
             assert sum(line.shown_minor for line in draft.lines) == draft.total_minor
 
     def teardown(self) -> None:
-        """Invariants 1, 2, 3 (`Purses`: the auditor derives every row), 4, 5 and 6."""
+        """Invariants 1, 2, 3 (`Purses`: the auditor derives every row), 4, 5, 6, 7, 10 and 12."""
         if not hasattr(self, "house"):
             return
-        while self.flying:
-            self.flying = [one for one in self.flying if not self.take(one)]
+        self.land()
+        self.voided()
         super().teardown()
+        self.attributed()
+        require_one(self.house.told, self.owing, len(self.house.told.facts))
+        assert still(self.house.told) == {
+            us.account: picos(self.house.books, us.account) for us in self.tenants
+        }
         rows = self.house.rows["rated_interval"]
         tokens = sum(row.sign * row.quantity for row in rows if row.meter == _TOKENS)
         assert tokens == sum(count for _, count in self.said)
@@ -254,7 +286,7 @@ class Invariants(Purses):
             balances = self.house.books.balances(us.account)
             assert sum(one.pico for one in balances.values()) == 0
             invoiced = self.frozen.get(us.account)
-            if invoiced is not None and us is self.owing:
+            if invoiced is not None and us is self.owing and self.sold is None:
                 owed = balances.get("receivable", Balance(0, 0)).pico
                 assert owed == invoiced[0].total_minor * 10**10
         assert len({row.id for row in moved}) == len(moved)

@@ -98,7 +98,7 @@ class Purses(RuleBasedStateMachine):
         wanted = self.house.wish(us, milli, at=self.now)
         emits, refused = self.tried(lambda: launch.admit(self.house.state, wanted))
         if refused is not None:
-            assert refused.code in {"wallet.insufficient", "capacity.none_fits", BARRED}
+            assert self.may_refuse(us, milli, refused.code)
             if refused.code == "wallet.insufficient":
                 facts: dict[str, Any] = dict(refused.facts)
                 assert facts["available_pico"] == before < facts["needed_pico"]
@@ -108,6 +108,10 @@ class Purses(RuleBasedStateMachine):
             assert self.house.wallet(us).available_pico(self.now) == before
             emits = launch.admit(self.house.state, wanted)
         self.house.emitted(emits)
+
+    def may_refuse(self, _us: Tenant, _milli: int, code: str) -> bool:
+        """Whether a launch of so much may be refused by that name."""
+        return code in {"wallet.insufficient", "capacity.none_fits", BARRED}
 
     @rule(pick=st.integers(0, 5), late=st.integers(0, 300))
     def usable(self, pick: int, late: int) -> None:
@@ -335,6 +339,10 @@ class Purses(RuleBasedStateMachine):
         fresh = AdmissionState()
         for name, _, fact in self.house.history.facts:
             fresh.apply(name, fresh.version(name) + 1, fact)
+        self.same(fresh)
+
+    def same(self, fresh: AdmissionState) -> None:
+        """What both writers hold."""
         for us in self.us:
             mine, other = self.house.wallet(us), fresh.purses.wallet(us.account)
             assert (mine.lots, mine.holds) == (other.lots, other.holds)
