@@ -46,7 +46,7 @@ def _used(
 ) -> list[tuple[Price, int]]:
     """What is not charged of the period until then: a quantity for each price, in order."""
     found: dict[int, tuple[Price, int]] = {}
-    at, end = max(it.done_us, service.start_us), min(until_us, service.end_us)
+    at, end = max(it.done_us, service.start_us), min(until_us, service.end_us, it.until_us)
     covered_us = end if it.cover is None else it.cover.until_us
     if not beyond:
         end = min(end, covered_us)

@@ -11,6 +11,7 @@ from domain.cover import Cover, prices
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
 from domain.pooling import Pool, Pooled, changes, covered_there, pool_of, touch
+from domain.pricebook import RESERVED
 from domain.statement import LineKey, Sum
 from domain.tariff import (
     NEVER,
@@ -100,6 +101,7 @@ class Resource(Struct):
     first_us: int = 0  # when its first interval began
     spans: list[list[int]] = []  # [start, end, size] of what is charged, in order
     cuts: list[int] = []  # when its project moved: whoever has it, pays what it used there
+    until_us: int = NEVER  # of a reservation: nothing beyond it is charged
 
 
 def charge(
@@ -115,8 +117,11 @@ def charge(
     _remember(it, start_us, end_us, sign)
     at = start_us
     while at < end_us:
-        service = service_at(it, at)
         price, until = applicable(tariff, it, at)
+        if price is None and it.scope[3] == RESERVED:
+            at = until
+            continue
+        service = service_at(it, at)
         if price is None:
             raise DomainError("rating.no_price", f"nothing prices {it.id} at {at}")
         piece_end = min(end_us, service.end_us, until, cut_after(it, at))
@@ -304,10 +309,13 @@ def row_bytes(row: RatedInterval | Transfer, number: int, salt: str) -> bytes:
 
 
 def covered(it: Resource, end_us: int) -> int:
-    """The instant, or the end of what its holds cover: nothing after it is charged."""
-    if it.cover is None or it.started_us is None:
+    """The instant, or the end of what its holds cover, or of a reservation: nothing after it is
+    charged.
+    """
+    if it.started_us is None:
         return end_us
-    return max(it.started_us, min(end_us, it.cover.until_us))
+    last_us = it.until_us if it.cover is None else it.cover.until_us
+    return end_us if last_us == NEVER else max(it.started_us, min(end_us, last_us))
 
 
 def begin(it: Resource, start_us: int) -> None:
@@ -317,6 +325,25 @@ def begin(it: Resource, start_us: int) -> None:
             it.begun, it.first_us = True, start_us
         it.started_us = it.done_us = start_us
         it.account.open_resources[it.id] = it
+
+
+def cease(tariff: Tariff, cause: int, it: Resource, end_us: int, rows: Rows) -> int:
+    """Close its open interval: charge what is missing, or take back what never happened; the
+    instant at which it ends.
+
+    Raises:
+        DomainError: as `charge`.
+    """
+    start, done, end_us = it.started_us, it.done_us, covered(it, end_us)
+    assert start is not None, "it is open"
+    it.started_us = None
+    del it.account.open_resources[it.id]
+    if end_us > done:
+        charge(tariff, cause, it, done, end_us, 1, rows)
+    elif end_us < done:
+        charge(tariff, cause, it, max(end_us, start), done, -1, rows)
+    settle(cause, it.account, rows)
+    return end_us
 
 
 def go_first(it: Resource) -> None:

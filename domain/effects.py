@@ -50,7 +50,7 @@ active|running runtime|goes on|none|gpu.time|
 active|stopped runtime|kept as a record|none|0|
 active|volume|goes on|none|storage.capacity|
 active|snapshot|goes on|none|0|
-active|reservation|goes on|none|0|
+active|reservation|goes on|none|gpu.time (reserved)|
 active|terminal or SSH|goes on|none|0|
 active|route of an app|goes on|none|0|
 active|network|goes on|none|0|
@@ -83,7 +83,7 @@ over limit|running runtime|goes on|an over-limit fact|gpu.time|
 over limit|stopped runtime|kept as a record|none|0|
 over limit|volume|locked|an over-limit fact|storage.capacity|
 over limit|snapshot|goes on|none|0|
-over limit|reservation|goes on|none|0|
+over limit|reservation|goes on|none|gpu.time (reserved)|
 over limit|terminal or SSH|goes on|none|0|
 over limit|route of an app|goes on|none|0|
 over limit|network|goes on|none|0|
@@ -94,7 +94,7 @@ overdue|running runtime|goes on|reminders, as facts|gpu.time|
 overdue|stopped runtime|kept as a record|none|0|
 overdue|volume|locked|reminders, as facts|storage.capacity|
 overdue|snapshot|goes on|none|0|
-overdue|reservation|goes on|none|0|
+overdue|reservation|goes on|none|gpu.time (reserved)|
 overdue|terminal or SSH|goes on|none|0|
 overdue|route of an app|goes on|none|0|
 overdue|network|goes on|none|0|
@@ -105,7 +105,7 @@ long overdue|running runtime|told to stop|reminders, as facts|gpu.time|
 long overdue|stopped runtime|kept as a record|none|0|
 long overdue|volume|locked|reminders, as facts|storage.capacity|
 long overdue|snapshot|goes on|none|0|
-long overdue|reservation|goes on|none|0|
+long overdue|reservation|goes on|none|gpu.time (reserved)|
 long overdue|terminal or SSH|ends with its runtime|none|0|
 long overdue|route of an app|ends with its runtime|none|0|
 long overdue|network|goes on|none|0|
@@ -116,7 +116,7 @@ suspended|running runtime|goes on|none|gpu.time|
 suspended|stopped runtime|kept as a record|none|0|
 suspended|volume|locked|none|storage.capacity|
 suspended|snapshot|goes on|none|0|
-suspended|reservation|no new|none|0|
+suspended|reservation|no new|none|gpu.time (reserved)|
 suspended|terminal or SSH|cut|none|0|
 suspended|route of an app|cut|none|0|
 suspended|network|goes on|none|0|

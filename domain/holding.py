@@ -1,5 +1,7 @@
 """The hold that an admission of a prepaid account places with it (MONEY.md section 5)."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from domain import cover, runtime, wallet
@@ -8,7 +10,8 @@ from domain.errors import DomainError
 from domain.instants import LEASE_US, hold_end
 from domain.project import Created as Project
 from domain.purses import wallet_stream
-from domain.tariff import REGION, Scope, gpu_scope
+from domain.tariff import REGION, Scope, gpu_scope, reserved_scope
+from domain.words import one_of
 
 
 def short(
@@ -49,6 +52,23 @@ def check_reserved(
     ]
     if errors and errors[0] is not None and all(errors):
         raise errors[0]
+
+
+def costs_idle(
+    state: AdmissionState, project: Project, model: str, nodes: Iterable[str], until_us: int
+) -> bool:
+    """Whether devices of the model that are reserved there until then cost before that, if idle.
+
+    Raises: DomainError `reservation.prepaid` when they do and its account pays in advance, for
+        nothing is held for what is reserved and idle.
+    """
+    region = one_of({state.stock.region(name) for name in nodes})
+    scope = reserved_scope(model, state.accounts[project.account].currency, region)
+    # What the list prices once it prices ever after.
+    costs = state.tariff.is_listed(project.account, scope, until_us - 1)
+    if costs and state.purses.is_prepaid(project.account):
+        raise DomainError("reservation.prepaid", f"{model} costs while it is reserved and idle")
+    return costs
 
 
 def placed(

@@ -144,8 +144,9 @@ BOOK_LIMIT = 1_000  # entries of an edition: one append
 READ: Final = "read"
 USABLE: Final = "usable"
 SPOT: Final = "spot"
+RESERVED: Final = "reserved"  # what of a reservation nothing runs on
 EXISTING: Final = "existing"
-STATES: Final = {GPU_TIME: (USABLE, SPOT), STORAGE: (EXISTING,)}
+STATES: Final = {GPU_TIME: (USABLE, SPOT, RESERVED), STORAGE: (EXISTING,)}
 
 
 def decide(command: Command, state: State) -> list[Event]:

@@ -27,6 +27,7 @@ from domain.charging import (
     Rows,
     Service,
     begin,
+    cease,
     charge,
     covered,
     go_first,
@@ -41,6 +42,7 @@ from domain.placed import Nodes
 from domain.prepayment import Prepayments
 from domain.purses import account_of
 from domain.rating_readings import Meters
+from domain.rating_reserved import Reservations
 from domain.reading import Reading
 from domain.rerating import rerate
 from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
@@ -111,6 +113,7 @@ class Books:
             **self._nodes.on,
             **self.taxes.on,
             **self._meters.on,
+            **Reservations(self.tariff, self._payer_of, self._nodes, self._cuts).on,
             **dict.fromkeys(get_args(wallet_facts.Event.__value__), self._prepaid),
         }
 
@@ -286,19 +289,10 @@ class Books:
     def _until(self, position: int, stream: str, end_us: int) -> Rows | None:
         """Close the open interval: charge what is missing, or take back what never happened."""
         it = self._runtime(stream)
-        start, done = it.started_us, it.done_us
-        if start is None:
+        if it.started_us is None:
             return None
-        end_us = covered(it, end_us)
-        it.started_us = None
-        del it.account.open_resources[stream]
         rows: Rows = ([], [])
-        self.prepayments.charged(it, end_us)
-        if end_us > done:
-            charge(self.tariff, position, it, done, end_us, 1, rows)
-        elif end_us < done:
-            charge(self.tariff, position, it, max(end_us, start), done, -1, rows)
-        settle(position, it.account, rows)
+        self.prepayments.charged(it, cease(self.tariff, position, it, end_us, rows))
         return rows
 
     def _over(self, position: int, stream: str, end_us: int) -> Rows | None:
@@ -383,6 +377,10 @@ class Books:
         if found is None:
             raise DomainError("rating.account_invalid", f"no account {account_id}")
         return found
+
+    def _payer_of(self, project_id: str) -> Payer | None:
+        """Who pays for what begins in the project now."""
+        return self._accounts.get(self._meters.account_of(project_id))
 
     def _period(self, period_id: str) -> tuple[Payer, Service]:
         found = self._periods.get(period_id)

@@ -130,6 +130,10 @@ class Meters:
         if isinstance(fact, meter.ReadingsRegistered) or fact.source == meter.READINGS:
             self._aggregations[fact.meter] = fact.aggregation
 
+    def account_of(self, project_id: str) -> str:
+        """The account of the project now; `""` for one that was never created."""
+        return self._projects.get(project_id, "")
+
     def read(self, position: int, readings: Iterable[Reading]) -> Rows:
         """The rows that the readings of the seal at the position cause.
 

@@ -17,7 +17,7 @@ from domain.price_facts import (
     Rerated,
     ShapedEntry,
 )
-from domain.pricebook import EXISTING, SPOT, USABLE, EntryPublished
+from domain.pricebook import EXISTING, RESERVED, SPOT, USABLE, EntryPublished
 from domain.words import NOWHERE
 
 LOCAL: Final = "local"  # the one model of storage: on the node itself
@@ -80,6 +80,11 @@ NOTHING: Final[Schedule] = ([ALWAYS], [None])
 def gpu_scope(model: str, currency: str, *, spot: bool = False, region: str = REGION) -> Scope:
     """What prices the usable time of one model (rating.md section 1)."""
     return (GPU_TIME, model, region, SPOT if spot else USABLE, currency)
+
+
+def reserved_scope(model: str, currency: str, region: str = REGION) -> Scope:
+    """What prices devices of one model that are reserved and idle (rating.md section 15)."""
+    return (GPU_TIME, model, region, RESERVED, currency)
 
 
 def storage_scope(currency: str, region: str = REGION) -> Scope:
@@ -195,6 +200,8 @@ class Tariff:
         if found is None:
             listed = _entries(self._list, account, scope)
             found = self._rerated(account, scope, listed, self._reratings.get(account, ()))
+            if scope[3] == RESERVED:
+                found = _where(listed, found)
             self._schedules[account, scope] = found
         return found
 
@@ -342,6 +349,12 @@ def _under(over: Schedule, under: Schedule) -> Schedule:
     """Where `over` has nothing, what `under` has."""
     cuts = sorted({*over[0], *under[0]})
     return _joined(cuts, [_value(over, at) or _value(under, at) for at in cuts])
+
+
+def _where(listed: Schedule, found: Schedule) -> Schedule:
+    """What the list does not price, books do not either: then it costs nothing, for good."""
+    cuts = sorted({*listed[0], *found[0]})
+    return _joined(cuts, [_value(listed, at) and _value(found, at) for at in cuts])
 
 
 def _within(outside: Schedule, inside: Schedule, start: int, end: int) -> Schedule:

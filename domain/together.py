@@ -89,7 +89,9 @@ def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
     """The reservation with its claims on all nodes, as one append; `()` if it is known.
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
-        `quota.exceeded`, `capacity.none_fits`, `wallet.insufficient`, `wallet.frozen`.
+        `quota.exceeded`, `capacity.none_fits`, `wallet.insufficient`, `wallet.frozen`; of what
+        costs while idle also `reservation.prepaid`, `account.suspended`, `account.over_limit`,
+        `budget.exhausted`.
     """
     if wanted.reservation in state.reservations:
         return ()
@@ -104,12 +106,15 @@ def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
     )
     taken = tuple(quota.decide(take, state.quotas.get(stream, quota.DECIDER.initial)))
     picked = _picked(state, wanted)
+    nodes = [name for name, _ in picked]
+    if holding.costs_idle(state, project, wanted.model, nodes, wanted.until_us):
+        placing.affordable(state, project, wanted.project, wanted.now_us)
     writes = []
     for name, devices in picked:
         command = claim.Reserve(wanted.reservation, org, devices, wanted.until_us, wanted.now_us)
         writes.append((name, tuple(node.decide(command, state.stock.states[name]))))
     make = reservation.Make(
-        *(wanted.project, wanted.model, wanted.devices, tuple(name for name, _ in picked)),
+        *(wanted.project, wanted.model, wanted.devices, tuple(nodes)),
         *(wanted.until_us, wanted.now_us),
     )
     made = tuple(reservation.decide(make, reservation.Missing()))

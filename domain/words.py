@@ -19,6 +19,11 @@ def is_region(word: str) -> bool:
     return len(word) <= _LONGEST and _REGION.fullmatch(word) is not None
 
 
+def one_of(regions: set[str]) -> str:
+    """The region, if it is one; none of several."""
+    return next(iter(regions)) if len(regions) == 1 else NOWHERE
+
+
 class Private(Struct, frozen=True, forbid_unknown_fields=True):
     """A person's word by its digest; the text lives in a table that may be erased."""
 

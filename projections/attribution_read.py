@@ -48,8 +48,10 @@ SELECT u.resource, u.price, u.period, d.department, sum(u.sign * u.quantity)::te
 FROM views.rated_interval u
 LEFT JOIN views.runtime r ON r.runtime = u.resource AND [r]
 LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
+LEFT JOIN views.reservation s ON s.reservation = u.resource AND [s]
 CROSS JOIN LATERAL (SELECT e.since_us, e.department FROM views.project_place e
-  WHERE e.project = coalesce(r.project, o.project, u.resource) AND e.since_us <= u.start_us
+  WHERE e.project = coalesce(r.project, o.project, s.project, u.resource)
+    AND e.since_us <= u.start_us
     AND (%(as_of)s::bigint IS NULL OR e.from_position <= %(as_of)s)
   ORDER BY e.since_us DESC LIMIT 1) d
 WHERE u.resource = ANY (%(resources)s) AND [u]
@@ -156,6 +158,9 @@ SELECT s.project, c.resource, c.price, c.period, c.amount_pico FROM (
   WHERE [r] AND r.project = ANY (%(projects)s)
   UNION ALL
   SELECT o.project, o.volume FROM views.volume o WHERE [o] AND o.project = ANY (%(projects)s)
+  UNION ALL
+  SELECT e.project, e.reservation FROM views.reservation e
+  WHERE [e] AND e.project = ANY (%(projects)s)
   UNION ALL
   SELECT q.project, q.project FROM views.project q WHERE [q] AND q.project = ANY (%(projects)s)) s
 JOIN views.charge_line c ON c.resource = s.resource AND [c]

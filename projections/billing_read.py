@@ -213,7 +213,7 @@ amount AS (
   FROM views.transfer t
   WHERE t.booked = %(period)s AND t.kind = 'charge' AND [t] GROUP BY 1, 2, 3)
 SELECT coalesce(
-    r.project, o.project, CASE WHEN e.resource LIKE 'project-%%' THEN e.resource END, '-'
+    r.project, o.project, s.project, CASE WHEN e.resource LIKE 'project-%%' THEN e.resource END, '-'
   ) AS project,
   e.meter || ':' || l.model AS sku, e.price, e.period AS service_period,
   sum(e.quantity) AS quantity, coalesce(sum(a.amount_pico), 0) AS amount_pico
@@ -222,6 +222,7 @@ LEFT JOIN amount a USING (resource, price, period)
 JOIN views.price l ON l.from_position = e.price
 LEFT JOIN views.runtime r ON r.runtime = e.resource AND [r]
 LEFT JOIN views.volume o ON o.volume = e.resource AND [o]
+LEFT JOIN views.reservation s ON s.reservation = e.resource AND [s]
 GROUP BY 1, 2, 3, 4
 HAVING sum(e.quantity) <> 0 OR coalesce(sum(a.amount_pico), 0) <> 0
 ORDER BY 1, 2, 3, 4
@@ -231,6 +232,8 @@ WITH resource AS (
   SELECT r.runtime AS resource, r.organization, r.project FROM views.runtime r WHERE [r]
   UNION ALL
   SELECT s.volume, s.organization, s.project FROM views.volume s WHERE [s]
+  UNION ALL
+  SELECT e.reservation, e.organization, e.project FROM views.reservation e WHERE [e]
   UNION ALL
   SELECT q.project, q.organization, q.project FROM views.project q WHERE [q]
   UNION ALL

@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
-from domain import budget, period, project, runtime, volume_facts
+from domain import budget, period, project, reservation, runtime, volume_facts
 from domain.errors import DomainError
 from domain.rating import Books, Transfer
 from evidence.append import Append, Write
@@ -32,6 +32,7 @@ TAGS: Final = frozenset(
         "project.moved",
         "runtime.requested",
         "volume.created",
+        "reservation.made",
         "period.opened",
     )
 )
@@ -72,6 +73,8 @@ class Spending:
                 self._projects[entry.stream] = (entry.stream, department, org)
             case runtime.Requested() | volume_facts.Created():
                 self._scopes[entry.stream] = (fact.project, fact.department, entry.org)
+            case reservation.Made(project=name) if name in self._projects:
+                self._scopes[entry.stream] = self._projects[name]
             case period.Opened():
                 self._periods.setdefault(fact.account, []).append((entry.stream, fact))
             case budget.BudgetSet() | budget.Cleared() | budget.Reached() | budget.Forecast():

@@ -112,10 +112,15 @@ SELECT t."row", t.from_position, t.id, t.cause, t.kind, t.account, t.debit, t.cr
   t.amount_pico, t.resource, t.meter, t.price, t.period, t.booked, t.debit_seq,
   t.debit_balance_pico, t.credit_seq, t.credit_balance_pico,
   substring(convert_from(substring(x.entry FOR 160), 'UTF8') FROM '"at_us":([0-9]+)')::bigint
-    AS at_us, i.simulated
+    AS at_us,
+  coalesce(i.simulated, (SELECT bool_or(n.simulated) FROM views.node_identity n
+    WHERE n.node = ANY (ARRAY(SELECT jsonb_array_elements_text(e.nodes)))
+      AND n.from_position <= e.from_position
+      AND (n.to_position IS NULL OR n.to_position > e.from_position))) AS simulated
 FROM views.transfer t JOIN log.entry x ON x.position = t.cause
 LEFT JOIN views.runtime_place q ON q.runtime = t.resource AND [q]
 LEFT JOIN views.volume o ON o.volume = t.resource AND [o]
+LEFT JOIN views.reservation e ON e.reservation = t.resource AND [e]
 LEFT JOIN views.node_identity i ON i.node = coalesce(q.node, o.node)
   AND i.from_position <= coalesce(q.from_position, o.from_position)
   AND (i.to_position IS NULL OR i.to_position > coalesce(q.from_position, o.from_position))

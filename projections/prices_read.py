@@ -101,10 +101,11 @@ FROM views.rerating t WHERE [t] AND t.account = %(account)s ORDER BY t.from_posi
 """
 # Of what is charged by its time; taken back is below 0. Of the piece's whole resource: its start.
 _PIECES: Final = """
-SELECT u.resource, coalesce(r.project, o.project) AS project, u.meter, l.model, l.region, l.state,
-  u.start_us, u.end_us, u.sign * u.quantity AS quantity, coalesce(
+SELECT u.resource, coalesce(r.project, o.project, e.project) AS project, u.meter, l.model,
+  l.region, l.state, u.start_us, u.end_us, u.sign * u.quantity AS quantity, coalesce(
     (SELECT min(s.since_us) FROM views.runtime_state s
       WHERE s.runtime = u.resource AND s.state = 'usable'),
+    e.decided_us,
     (SELECT min(f.start_us) FROM views.rated_interval f
       WHERE f.resource = u.resource AND f.quantity > 0)) AS first_us
 FROM views.charge_line c
@@ -113,6 +114,7 @@ JOIN views.rated_interval u ON u.resource = c.resource AND u.price = c.price
   AND u.period = c.period AND u.quantity > 0 AND [u]
 LEFT JOIN views.runtime r ON r.runtime = u.resource AND [r]
 LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
+LEFT JOIN views.reservation e ON e.reservation = u.resource AND [e]
 WHERE c.period = %(period)s AND [c] ORDER BY u.resource LIMIT %(limit)s
 """
 _KEPT: Final = """

@@ -163,6 +163,11 @@ SELECT m.from_position AS position FROM views.meter m
 WHERE m.meter = 'storage.capacity' AND m.unit = 'MiB-us' AND m.source = 'lifecycle'
 ORDER BY m.from_position LIMIT 1
 """
+# What of a reservation nothing runs on: the organization's whole quota says what does.
+_IDLE: Final = """
+SELECT l.from_position AS position FROM views.price l
+WHERE l.from_position = ANY (%(prices)s) AND l.state = 'reserved'
+"""
 _ENTRIES: Final = """
 SELECT entry FROM log.entry WHERE position = ANY (%(positions)s) ORDER BY position
 """
@@ -217,7 +222,11 @@ def _check_provable(
         raise DomainError("invoice.not_provable", "its account has a wallet, whose holds cut time")
     if file.format not in FORMATS:
         raise DomainError("invoice.not_provable", f"no proof of {file.format} yet")
-    for one in file.lines if line is None else (line,):
+    lines = file.lines if line is None else (line,)
+    if fetch(conn, _At, _IDLE, {"prices": [one.price for one in lines]}):
+        detail = "what is reserved and idle rests on a quota, which only the whole bundle has"
+        raise DomainError("invoice.not_provable", detail)
+    for one in lines:
         if one.sku.partition(":")[0] not in METERS:
             detail = f"{one.sku} rests on readings, which only the whole bundle has"
             raise DomainError("invoice.not_provable", detail)

@@ -41,7 +41,8 @@ _TOUCHED: Final = """
 SELECT DISTINCT r.resource FROM views.rated_interval r
 WHERE r.booked = %(period)s AND r.end_us > r.start_us
   AND r.meter IN ('gpu.time', 'storage.capacity')
-  AND (r.resource LIKE 'runtime-%%' OR r.resource LIKE 'volume-%%')
+  AND (r.resource LIKE 'runtime-%%' OR r.resource LIKE 'volume-%%'
+    OR r.resource LIKE 'reservation-%%')
 """
 _FORGET: Final = "DELETE FROM live.charged_span WHERE resource = ANY(%(resources)s)"
 # Net of what was taken back, by time: how often each moment of closed periods is charged.

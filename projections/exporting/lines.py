@@ -119,6 +119,10 @@ _VOLUMES: Final = """
 SELECT o.volume, w.words, o.project FROM views.volume o {words}
 WHERE o.volume = {those} AND [o]
 """.replace("{words}", _WORDS.replace("{n}", "o.name")).replace("{those}", _THOSE)
+_RESERVATIONS: Final = """
+SELECT e.reservation, NULL, e.project FROM views.reservation e
+WHERE e.reservation = {those} AND [e]
+""".replace("{those}", _THOSE)
 _PROJECTS: Final = """
 SELECT p.project, w.words, p.project FROM views.project p {words}
 WHERE p.project = {those} AND [p]
@@ -136,9 +140,20 @@ JOIN views.node_identity i ON i.node = o.node AND i.from_position <= o.from_posi
   AND (i.to_position IS NULL OR i.to_position > o.from_position)
 WHERE o.volume = {those} AND [o] GROUP BY 1
 """.replace("{those}", _THOSE)
+# One on several nodes is on SIMULATED GPUs if one of them has such.
+_RESERVATIONS_ON: Final = """
+SELECT s.simulated, string_agg(s.reservation, ',') FROM (
+  SELECT e.reservation, bool_or(i.simulated) AS simulated FROM views.reservation e
+  JOIN views.node_identity i ON i.node = ANY (ARRAY(SELECT jsonb_array_elements_text(e.nodes)))
+    AND i.from_position <= e.from_position
+    AND (i.to_position IS NULL OR i.to_position > e.from_position)
+  WHERE e.reservation = {those} AND [e] GROUP BY 1) s
+GROUP BY 1
+""".replace("{those}", _THOSE)
 _LOOKED_UP: Final = (
     ("runtime-", _RUNTIMES, _RUNTIMES_ON),
     ("volume-", _VOLUMES, _VOLUMES_ON),
+    ("reservation-", _RESERVATIONS, _RESERVATIONS_ON),
     ("project-", _PROJECTS, None),
 )
 _LAST: Final = """

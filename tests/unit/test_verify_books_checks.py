@@ -20,6 +20,7 @@ from tests.unit import (
     test_verify_books_credited,
     test_verify_books_dunning,
     test_verify_books_edges,
+    test_verify_books_idle,
     test_verify_books_kept,
     test_verify_books_lending,
     test_verify_books_moves,
@@ -48,7 +49,7 @@ TESTS = (
     test_verify_books_usage, test_verify_books_wallets, test_verify_books_rereads,
     test_verify_books_kept, test_verify_books_returns, test_verify_books_dunning,
     test_verify_books_credited,
-    test_verify_books_states, test_verify_books_regions,
+    test_verify_books_states, test_verify_books_regions, test_verify_books_idle,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

@@ -31,6 +31,7 @@ from gpuaas_verify.books_budget import Budgets
 from gpuaas_verify.books_causes import CAUSES
 from gpuaas_verify.books_credit import Credits
 from gpuaas_verify.books_holdings import Holdings
+from gpuaas_verify.books_idle import Idle
 from gpuaas_verify.books_invoice import MOVED, Invoicing
 from gpuaas_verify.books_life import Lives
 from gpuaas_verify.books_metered import Metered
@@ -139,7 +140,8 @@ class Books:
             Credits(self._spill, self._charging, self._wallets),
         )
         self._moves = Moves(self._spill, self._charging, self._lending)
-        parts = (self._usage, budgets, credit, self._moves)
+        self._idle = Idle(self._spill, self._charging, metered)
+        parts = (self._usage, budgets, credit, self._moves, self._idle)
         for tag, handle in chain(*(part.handlers().items() for part in parts)):
             known = self._handlers.get(tag)
             self._handlers[tag] = handle if known is None else _both(known, handle)
@@ -183,7 +185,7 @@ class Books:
                 self._lending.check_owed(position, entry)
             self._wallets.entered(position, entry["cause"])
             self._handlers[tag](position, entry, check_shape(position, tag, entry["fact"]))
-        if tag in CAUSES:
+        if tag in CAUSES or self._idle.cause == position:
             self._spill.push("cause", position)
             self._unsealed += 1
 

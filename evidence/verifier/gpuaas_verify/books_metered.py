@@ -1,9 +1,9 @@
 """Metered resources: their open intervals, and what is charged when one ends or a period closes.
 
-contracts/rating.md sections 1 to 3. A resource is a runtime, or a volume created after the meter of
-storage was registered; its item: account, project, size, meter, model, state, simulated, order
-(position of its first entry), start and done of the open interval, first (when its first one
-began). Its owner keeps the item until `drop`.
+contracts/rating.md sections 1 to 3. A resource is a runtime, a volume created after the meter of
+storage was registered, or a reservation; its item: account, project, size, meter, model, state,
+simulated, order (position of its first entry), start and done of the open interval, first (when its
+first one began), until (of a reservation). Its owner keeps the item until `drop`.
 """
 
 from typing import Any
@@ -127,6 +127,9 @@ class Metered:
 
 
 def _within(item: Row, end: int) -> int:
-    """The instant, or the end of the holds of what is prepaid: nothing after it is charged."""
+    """The instant, or the end of the holds of what is prepaid, or of a reservation: nothing after
+    it is charged.
+    """
     covered = item.get("covered")
-    return end if covered is None else max(item["start"], min(end, covered[0]))
+    last = item.get("until") if covered is None else covered[0]
+    return end if last is None else max(item["start"], min(end, last))

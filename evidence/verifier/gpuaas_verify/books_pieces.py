@@ -49,6 +49,8 @@ def pieces(
     pieces: list[Piece] = []
     for start, end in pairwise(edges):
         price = quotes.at(start)
+        if price is None and quotes.optional:
+            continue
         if price is None:
             raise Invalid("rating.no_price", f"nothing prices {start}", position=position)
         period = _period_at(position, start, end, periods)

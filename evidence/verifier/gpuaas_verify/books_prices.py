@@ -14,6 +14,7 @@ from gpuaas_verify.errors import Invalid
 
 NOWHERE = "-"  # the region of what is in none, and of what counts in each
 LIST = "-"  # the book of what prices by itself
+RESERVED = "reserved"  # the state of what needs no price, and costs nothing without one
 EFFECTIVE = itemgetter(0)
 NUL = "\x00"  # joins keys; no string of an entry may contain it, and it sorts before all
 
@@ -60,6 +61,8 @@ def anywhere(scope: tuple[str, ...]) -> tuple[str, ...]:
 class Quotes:
     """The entries that may apply to one account and scope, by the book they are of."""
 
+    optional = False  # where nothing applies, nothing is charged
+
     def __init__(self, reratings: Reratings, books: dict[tuple[str, int], list[list[Any]]]) -> None:
         self.reratings = reratings
         self.books = books
@@ -94,6 +97,18 @@ class Quotes:
                 high = bisect_left(entries, b, key=EFFECTIVE)
                 found.update(entry[0] for entry in entries[low:high])
         return found
+
+
+class Listed(Quotes):
+    """Those of what costs nothing where the list has no entry, whatever a book has."""
+
+    optional = True
+
+    def before(self, reratings: Reratings) -> "Listed":
+        return Listed(reratings, self.books)
+
+    def at(self, instant: int) -> list[Any] | None:
+        return super().at(instant) if self._of((LIST, 0), instant) else None
 
 
 class Held(Quotes):
@@ -242,7 +257,8 @@ class Prices:
         named = {(LIST, 0), *((one[2], one[3]) for one in reratings)}
         places = dict.fromkeys((scope, anywhere(scope)))
         keys = [NUL.join([whose, *of]) for whose in (account, "default") for of in places]
-        return Quotes(
+        kind = Listed if scope[3] == RESERVED else Quotes
+        return kind(
             reratings,
             {
                 book: [

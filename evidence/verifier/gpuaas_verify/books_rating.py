@@ -54,6 +54,11 @@ class Charging:
         self._pools = Pools(spill)
         self._numbers = {"rated_interval": 0, "transfer": 0}
 
+    @property
+    def rated(self) -> int:
+        """How many rated intervals there are so far."""
+        return self._numbers["rated_interval"]
+
     # -- accounts and periods ------------------------------------------------------------
 
     def open_account(self, position: int, entry: dict[str, Any], fact: dict[str, Any]) -> None:
@@ -350,19 +355,8 @@ class Charging:
         """One transfer row, debit side first; balances follow (section 5)."""
         resource, meter, price, period, booked = about
         priced = "-" if price is None else str(price)
-        text = "\n".join(
-            (
-                "gpuaas-transfer/1",
-                str(position),
-                kind,
-                resource,
-                meter,
-                priced,
-                period,
-                currency,
-                suffix,
-            )
-        )
+        named = ("gpuaas-transfer/1", str(position), kind, resource, meter, priced, period)
+        text = "\n".join((*named, currency, suffix))
         bounded(amount, position, "amount_pico")
         debit = self._touch(position, account, sides[0], amount)
         credit = self._touch(position, account, sides[1], -amount)
