@@ -26,9 +26,13 @@ class Oracle:
         self.drawn: dict[str, str] = {}
         self.named: dict[str, tuple[str, str]] = {}  # by claims that stand
         self.ever_named = 0
+        # What a scope and all below it hold, until something of that changes: asked far more often.
+        self._known: dict[tuple[str, str], tuple[int, int]] = {}
 
     def judge(self, tag: str, org: str, fact: Fact) -> str:
         """Takes the fact in; a sentence when it raised something above a limit."""
+        if tag.endswith(("share_set.v1", "claimed.v1")):  # unclaimed.v1 too
+            self._known.clear()
         match tag.removeprefix("gpuaas.quota."):
             case "limit_set.v1":
                 self.limits[fact["scope"], fact["model"]] = fact["limit_milli"]
@@ -82,6 +86,7 @@ class Oracle:
         for scope in way:
             for of in (model, ALL):
                 self.use[scope, of] += sign * fact["gpu_milli"]
+            self._known.pop((scope, model), None)
         for scope, was in zip(way, before, strict=False):
             for of in (model, ALL):
                 if self.use[scope, of] > self.limits.get((scope, of), self.use[scope, of]):
@@ -95,20 +100,22 @@ class Oracle:
     def _sums(self, scope: str, model: str) -> tuple[int, int, int]:
         if (scope, model) not in self.shares:
             return 0, 0, 0
-        return self.use[scope, model], *self._held(scope, model)
+        held = self._known.get((scope, model)) or self._held(scope, model)
+        return self.use[scope, model], *held
 
     def _held(self, scope: str, model: str) -> tuple[int, int]:
         """Used, or kept here or below although it is not; the same with what is claimed."""
         firm = claimed = self.use[scope, model]
         for one in self.below.get((scope, model), ()):
-            kept, wanted = self._held(one, model)
+            kept, wanted = self._known.get((one, model)) or self._held(one, model)
             use = self.use[one, model]
             firm, claimed = firm + kept - use, claimed + wanted - use
         share = self.shares[scope, model]
         guaranteed: int = share["guaranteed_milli"]
         kept = guaranteed - share["lendable_milli"]
         claim = min(self.claims.get((scope, model), 0), guaranteed)
-        return max(firm, kept), max(claimed, kept, claim)
+        held = self._known[scope, model] = max(firm, kept), max(claimed, kept, claim)
+        return held
 
 
 def broken(
