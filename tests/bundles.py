@@ -7,10 +7,11 @@ agree with the change.
 """
 
 import io
+import pickle
 from base64 import b64encode
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -69,7 +70,9 @@ class LogDraft:
     seq: int = 0
 
     def copy(self) -> "LogDraft":
-        return deepcopy(self)
+        # Ten times as fast as deepcopy.
+        copied: LogDraft = pickle.loads(pickle.dumps(self))  # noqa: S301 - our own
+        return copied
 
     def add(
         self,
@@ -210,8 +213,13 @@ def attested(
         "boot": boot,
         "seq": seq,
         "body": b64encode(body).decode(),
-        "sig": b64encode(key.sign(body)).decode(),
+        "sig": _signature(key, body),
     }
+
+
+@cache
+def _signature(key: Ed25519PrivateKey, body: bytes) -> str:
+    return b64encode(key.sign(body)).decode()
 
 
 def signed_note(leaves: Iterable[bytes], size: int) -> bytes:
@@ -307,6 +315,15 @@ def small_log(edit: Callable[[LogDraft], object] | None = None) -> LogDraft:
     """Thirteen entries with every kind of member: tiles, both tables, a file. `edit` is applied
     last.
     """
+    log = _small().copy()
+    if edit is not None:
+        edit(log)
+    return log
+
+
+@cache
+def _small() -> LogDraft:
+    """Made once: hundreds of cases each change a copy."""
     log = opened()
     priced(log)
     enrolled(log)
@@ -314,8 +331,6 @@ def small_log(edit: Callable[[LogDraft], object] | None = None) -> LogDraft:
     stopped(log)
     log.seal_books()
     log.seal_file("export.csv", b"runtime,hours\n3,1\n")
-    if edit is not None:
-        edit(log)
     return log
 
 

@@ -173,8 +173,7 @@ def block_cases() -> Iterator[Wrong]:
 
     def beats(log: LogDraft, count: int = 1_030) -> None:
         for version in range(2, count + 1):
-            log.add(uid("log", 0), "log.heartbeat", {})
-            log.drafts[-1]["version"] = version
+            log.add(uid("log", 0), "log.heartbeat", {}, version=version)
 
     def case(name: str, code: str, where: str, **changes: Any) -> Wrong:
         return log_case(name, code, put(1_024, **changes), base=beats, position=1_024, field=where)
