@@ -11,7 +11,7 @@ from domain.attribution import shared
 from projections import billing_read
 from projections.asof import fetch, fetch_rows
 from projections.billing_read import Usage
-from projections.exporting.lines import Line, lines, page_end
+from projections.exporting.lines import Line, Lines, lines, page_end
 
 
 class Place(Struct, frozen=True):
@@ -89,11 +89,11 @@ def parts(
 
 def attributed(
     conn: psycopg.Connection[Any],
-    charged: list[Line],
+    charged: Lines,
     where: dict[str, list[Place]],
     booked: str,
     as_of: int | None = None,
-) -> list[Line]:
+) -> Lines:
     """The lines; each of a project that was in several departments in parts that add up to it, in
     order of time, each with its own.
     """
@@ -106,7 +106,7 @@ def attributed(
     for line in charged:
         mine = found.get((line.resource, line.price, line.period))
         result += [line] if mine is None else _split(line, mine)
-    return result
+    return Lines.of(result)
 
 
 def _split(line: Line, mine: list[Part]) -> list[Line]:

@@ -8,7 +8,7 @@ from projections.exporting.table import Column, Kind, always, each
 
 
 def _line(name: str, kind: Kind = "text") -> Column[Row]:
-    """Of a row's charge line; these rows all have one."""
+    """Of each charge line; these rows all are of one."""
     return own(name, kind, attrgetter(name))
 
 

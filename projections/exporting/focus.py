@@ -6,7 +6,7 @@ total, and over a credit note's what it takes back: rounding and tax are rows of
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import gcd
 from operator import attrgetter
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from domain.tariff import round_half_even
 from projections.billing_read import Account, Period
-from projections.exporting.lines import Beside, Line
+from projections.exporting.lines import Beside, Line, Lines
 from projections.exporting.proof import Proof
 from projections.exporting.table import Column, Kind, always, each
 
@@ -89,8 +89,21 @@ class Row(Struct, frozen=True, gc=False):
         return self.beside
 
 
-def charged(bill: Bill, line: Line) -> Row:
-    return Row(bill, line)
+class Charged(Sequence[Row]):
+    """Charge lines of one bill, to be written at once: rows, and the columns that they are."""
+
+    def __init__(self, bill: Bill, lines: Lines) -> None:
+        self.bill = bill
+        self.lines = lines
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, index: Any) -> Any:
+        return Row(self.bill, self.lines[index])
+
+    def __iter__(self) -> Iterator[Row]:
+        return (Row(self.bill, line) for line in self.lines)
 
 
 def beside(bill: Bill, found: Beside) -> Row:
@@ -121,25 +134,28 @@ def of_entry(rows: Sequence[Row]) -> Sequence[object]:
     """Lines of one price entry, project and service period have most in common, and so have rows
     beside them of one kind and document: a `per`.
     """
-    return [_OF_OTHER(row.other) if row.line is None else _OF_ENTRY(row.line) for row in rows]
+    if isinstance(rows, Charged):
+        return list(zip(*_OF_ENTRY(rows.lines), strict=True))
+    return [_OF_OTHER(row.other) for row in rows]
 
 
 def own(
     name: str,
     kind: Kind,
-    of_line: Callable[[Line], Any],
+    of_lines: Callable[[Lines], Sequence[Any]],
     of_other: Callable[[Row], Any] = lambda _: None,
 ) -> Column[Row]:
-    """What each row has for itself: of its line, or of a row without one."""
-    return Column(name, kind, _owned(of_line, of_other))
+    """What each row has for itself: a column of its lines, or of a row without one."""
+    return Column(name, kind, _owned(of_lines, of_other))
 
 
 def _owned(
-    of_line: Callable[[Line], Any], of_other: Callable[[Row], Any]
+    of_lines: Callable[[Lines], Sequence[Any]], of_other: Callable[[Row], Any]
 ) -> Callable[[Sequence[Row]], Sequence[Any]]:
-    return lambda rows: [
-        of_other(row) if (line := row.line) is None else of_line(line) for row in rows
-    ]
+    """Rows that are written at once are all of lines, or all beside them."""
+    return lambda rows: (
+        of_lines(rows.lines) if isinstance(rows, Charged) else [of_other(row) for row in rows]
+    )
 
 
 def _of_bill(name: str, value: Callable[[Bill], Any], kind: Kind = "text") -> Column[Row]:
@@ -195,30 +211,30 @@ def _description(row: Row) -> str:
     return f"{line.meter} of {line.model}, {line.state}"
 
 
-def _listed(line: Line) -> int:
-    """What it would have cost at list price, rounded like what it did cost."""
-    if line.list_pico is None or line.list_pico == line.price_pico:
-        return line.amount_pico
-    return round_half_even(line.quantity * line.list_pico, line.divisor)
+def _listed(lines: Lines) -> Sequence[int]:
+    """What each would have cost at list price, rounded like what it did cost."""
+    if lines.list_pico is lines.price_pico:
+        return lines.amount_pico
+    return [
+        line.amount_pico
+        if line.list_pico is None or line.list_pico == line.price_pico
+        else round_half_even(line.quantity * line.list_pico, line.divisor)
+        for line in lines
+    ]
 
 
-def _quantities(of: Callable[[Line], int]) -> Callable[[Sequence[Row]], Sequence[int | None]]:
+def _quantities(of: Callable[[Lines], Sequence[int]]) -> Callable[[Lines], Sequence[int]]:
     """Each line's quantity by a divisor of it, with twelve places."""
 
-    def values(rows: Sequence[Row]) -> Sequence[int | None]:
-        found: list[int | None] = []
-        divisor = times = by = 0
-        for row in rows:
-            line = row.line
-            if line is None:
-                found.append(None)
-                continue
-            if of(line) != divisor:
-                divisor = of(line)
-                times, by = _reduced(divisor)
-            pico = line.quantity * times
-            found.append(pico if by == 1 else round_half_even(pico, by))
-        return found
+    def values(lines: Lines) -> Sequence[int]:
+        divisors = of(lines)
+        by = {one: _reduced(one) for one in set(divisors)}
+        return [
+            quantity * by[divisor][0]
+            if by[divisor][1] == 1
+            else round_half_even(quantity * by[divisor][0], by[divisor][1])
+            for quantity, divisor in zip(lines.quantity, divisors, strict=True)
+        ]
 
     return values
 
@@ -276,6 +292,8 @@ _OF_ENTRY: Final = attrgetter(
 _OF_OTHER: Final = attrgetter("kind", "document", "project", "price")
 _BILLED: Final = _owned(attrgetter("amount_pico"), attrgetter("beside.amount_pico"))
 _CURRENCY: Final = attrgetter("account.currency")
+_CONSUMED: Final = _quantities(lambda lines: [_SIZES.get(meter, 1) for meter in lines.meter])
+_PRICED: Final = _quantities(attrgetter("divisor"))
 _CONTRACTED: Final = each(_of(attrgetter("price_pico")))
 _LISTED: Final = each(
     _of(lambda line: line.price_pico if line.list_pico is None else line.list_pico)
@@ -299,13 +317,13 @@ COLUMNS: Final = (
     own(
         "ChargePeriodEnd",
         "second",
-        lambda line: -(-line.end_us // _SECOND_US),
+        lambda lines: [-(-at // _SECOND_US) for at in lines.end_us],
         lambda row: _ends(row.bill),
     ),
     own(
         "ChargePeriodStart",
         "second",
-        lambda line: line.start_us // _SECOND_US,
+        lambda lines: [at // _SECOND_US for at in lines.start_us],
         lambda row: _starts(row.bill),
     ),
     _null("CommitmentDiscountCategory"),
@@ -315,7 +333,7 @@ COLUMNS: Final = (
     _null("CommitmentDiscountStatus"),
     _null("CommitmentDiscountType"),
     _null("CommitmentDiscountUnit"),
-    Column("ConsumedQuantity", "amount", _quantities(lambda line: _SIZES.get(line.meter, 1))),
+    own("ConsumedQuantity", "amount", _CONSUMED),
     _of_price("ConsumedUnit", _of(lambda line: _consumed(line)[0])),
     Column("ContractedCost", "amount", _BILLED),
     Column("ContractedUnitPrice", "amount", _CONTRACTED, of_entry),
@@ -329,7 +347,7 @@ COLUMNS: Final = (
     Column("PricingCurrencyContractedUnitPrice", "amount", _CONTRACTED, of_entry),
     Column("PricingCurrencyEffectiveCost", "amount", _BILLED),
     Column("PricingCurrencyListUnitPrice", "amount", _LISTED, of_entry),
-    Column("PricingQuantity", "amount", _quantities(attrgetter("divisor"))),
+    own("PricingQuantity", "amount", _PRICED),
     _of_price("PricingUnit", _of(_priced_unit)),
     _of_bill("ProviderName", attrgetter("issuer")),
     _of_bill("PublisherName", attrgetter("issuer")),

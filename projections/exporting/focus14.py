@@ -9,7 +9,7 @@ Source: FOCUS specification 1.4 (focus.finops.org), Cost and Usage.
 from typing import Any, Final
 
 from projections.exporting.focus import COLUMNS as OF_1_2
-from projections.exporting.focus import Row
+from projections.exporting.focus import Row, of_entry
 from projections.exporting.table import Column, always, each
 
 _REPLACED: Final = {"ProviderName", "PublisherName"}
@@ -35,7 +35,7 @@ def _detail(row: Row) -> str | None:
 
 
 _ADDED: Final[tuple[Column[Any], ...]] = (
-    Column("HostProviderName", "text", each(_host)),
+    Column("HostProviderName", "text", each(_host), of_entry),
     Column("InvoiceDetailId", "text", each(_detail)),
     Column("ServiceProviderName", "text", each(_issuer), always),
 )

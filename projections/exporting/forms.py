@@ -24,7 +24,7 @@ from projections.billing_read import Account
 from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger, Syntax
 from projections.exporting.focus import Bill, Row
-from projections.exporting.lines import Beside, Line, beside, lines, page_end
+from projections.exporting.lines import Beside, Lines, beside, lines, page_end
 from projections.exporting.proof import Proof
 from projections.exporting.table import Column, Csv, Parquet, Table
 from projections.tenancy_read import project_names
@@ -144,7 +144,7 @@ def _bills(
 async def _charged(ask: Ask, table: Table[Row], bill: Bill, where: Places) -> AsyncIterator[bytes]:
     """The pages after the one that is written are asked for meanwhile."""
     booked, as_of = bill.period.period, bill.proof.as_of
-    coming: deque[asyncio.Task[list[Line]]] = deque()
+    coming: deque[asyncio.Task[Lines]] = deque()
     after: str | None = ""
 
     async def ask_ahead() -> None:
@@ -166,20 +166,18 @@ async def _charged(ask: Ask, table: Table[Row], bill: Bill, where: Places) -> As
             one.cancel()
 
 
-async def _lines(
-    ask: Ask, where: Places, booked: str, after: str, last: str, as_of: int
-) -> list[Line]:
+async def _lines(ask: Ask, where: Places, booked: str, after: str, last: str, as_of: int) -> Lines:
     return await ask(_attributed, where, booked, after, last, as_of)
 
 
 def _attributed(
     conn: psycopg.Connection[Any], where: Places, booked: str, after: str, last: str, as_of: int
-) -> list[Line]:
+) -> Lines:
     return attributed(conn, lines(conn, booked, after, last, as_of), where, booked, as_of)
 
 
-def _rows(table: Table[Row], bill: Bill, found: list[Line]) -> bytes:
-    return table.rows([focus.charged(bill, line) for line in found])
+def _rows(table: Table[Row], bill: Bill, found: Lines) -> bytes:
+    return table.rows(focus.Charged(bill, found))
 
 
 def _beside(conn: psycopg.Connection[Any], table: Table[Row], bill: Bill) -> bytes:

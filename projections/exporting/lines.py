@@ -1,6 +1,8 @@
 """What was charged in a period, charge line by charge line, a page of resources at a time."""
 
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final, Self
 
 import psycopg
 from msgspec import Struct
@@ -40,6 +42,52 @@ class Line(Struct, frozen=True, gc=False):
     transfers: str
     simulated: bool | None = None
     department: str | None = None
+
+
+_FIELDS: Final = Line.__struct_fields__
+_COLUMNS: Final = attrgetter(*_FIELDS)
+
+
+class Lines(Struct, frozen=True):
+    """Lines as columns: what a `Line` has one of, of each line here, in the same order.
+
+    A page of lines is written column by column; a `Line` is made of one only where it is asked for.
+    """
+
+    resource: Sequence[str]
+    name: Sequence[str | None]
+    project: Sequence[str]
+    meter: Sequence[str]
+    model: Sequence[str]
+    region: Sequence[str]
+    state: Sequence[str]
+    price: Sequence[int]
+    price_pico: Sequence[int]
+    divisor: Sequence[int]
+    list_pico: Sequence[int | None]
+    period: Sequence[str]
+    start_us: Sequence[int]
+    end_us: Sequence[int]
+    quantity: Sequence[int]
+    amount_pico: Sequence[int]
+    cause: Sequence[int]
+    transfers: Sequence[str]
+    simulated: Sequence[bool | None]
+    department: Sequence[str | None]
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> Self:
+        columns = zip(*map(_COLUMNS, lines), strict=True) if lines else ((),) * len(_FIELDS)
+        return cls(*columns)
+
+    def __len__(self) -> int:
+        return len(self.resource)
+
+    def __getitem__(self, index: int) -> Line:
+        return Line(*[column[index] for column in _COLUMNS(self)])
+
+    def __iter__(self) -> Iterator[Line]:
+        return map(Line, *_COLUMNS(self))
 
 
 class Beside(Struct, frozen=True):
@@ -205,15 +253,6 @@ type _Thing = tuple[str | None, str, bool | None]
 _NOTHING: Final[_Thing] = (None, "-", None)
 
 
-class _Page(Struct):
-    """What the lines of a page have in common, looked up once."""
-
-    entries: dict[int, Entry]
-    listed: dict[int, list[_Listed]]
-    spans: dict[str, tuple[int, int]]
-    things: dict[str, _Thing]
-
-
 def page_end(
     conn: psycopg.Connection[Any], booked: str, after: str, limit: int, as_of: int
 ) -> str | None:
@@ -224,27 +263,41 @@ def page_end(
     return fetch(conn, _Last, _LAST, asked, as_of)[0].resource
 
 
-def lines(
-    conn: psycopg.Connection[Any], booked: str, after: str, last: str, as_of: int
-) -> list[Line]:
+def lines(conn: psycopg.Connection[Any], booked: str, after: str, last: str, as_of: int) -> Lines:
     """The lines of the resources after `after` up to `last`, that one included.
 
     Complete lines only, in order of resource, meter, price and service period.
     """
     asked = {"booked": booked, "after": after, "last": last}
     rows = fetch_rows(conn, _LINES, asked, as_of)
-    prices = {"prices": list({row[1] for row in rows})}
-    periods = {"periods": list({row[2] for row in rows})}
-    listed: dict[int, list[_Listed]] = {}
-    for one in fetch(conn, _Listed, _LISTED, prices):
-        listed.setdefault(one.price, []).append(one)
-    page = _Page(
-        {one.from_position: one for one in fetch(conn, Entry, _ENTRIES, prices)},
-        listed,
-        {name: (start, end) for name, start, end in fetch_rows(conn, _PERIODS, periods, as_of)},
-        _things(conn, list(dict.fromkeys([row[0] for row in rows])), as_of),
+    if not rows:
+        return Lines.of([])
+    resources, prices, periods, starts, ends, measured, posted, causes, transfers = zip(
+        *rows, strict=True
     )
-    return [_line(row, page) for row in rows]
+    things = _things(conn, list(dict.fromkeys(resources)), as_of)
+    names, projects, simulated = zip(*[things.get(one, _NOTHING) for one in resources], strict=True)
+    known = {"prices": list(set(prices))}
+    found = {one.from_position: one for one in fetch(conn, Entry, _ENTRIES, known)}
+    entries = [found[price] for price in prices]
+    quantities, amounts = list(map(int, measured)), list(map(int, posted))
+    units = list(map(unit_price, entries, quantities, amounts))
+    if None in starts:
+        asked_of = {"periods": list(set(periods))}
+        spans = {name: span for name, *span in fetch_rows(conn, _PERIODS, asked_of, as_of)}
+        pairs = zip(periods, starts, ends, strict=True)
+        starts, ends = zip(
+            *[spans[of] if start is None else (start, end) for of, start, end in pairs],
+            strict=True,
+        )
+    return Lines(
+        resources, names, projects,
+        [one.meter for one in entries], [one.model for one in entries],
+        [one.region for one in entries], [one.state for one in entries],
+        prices, units, [one.divisor for one in entries],
+        _listed(conn, entries, units, starts, causes), periods, starts, ends, quantities,
+        amounts, causes, transfers, simulated, (None,) * len(rows),
+    )  # fmt: skip
 
 
 def _things(conn: psycopg.Connection[Any], resources: list[str], as_of: int) -> dict[str, _Thing]:
@@ -262,21 +315,26 @@ def _things(conn: psycopg.Connection[Any], resources: list[str], as_of: int) -> 
     return found
 
 
-def _line(row: tuple[Any, ...], page: _Page) -> Line:
-    resource, price, period, start, end, measured, posted, cause, transfers = row
-    quantity, amount, entry = int(measured), int(posted), page.entries[price]
-    name, project, simulated = page.things.get(resource, _NOTHING)
-    if start is None:
-        start, end = page.spans[period]
-    unit = unit_price(entry, quantity, amount)
-    listed: int | None = unit
-    if entry.account != "default":
-        listed = _list_price(page.listed.get(price, []), start, cause)
-    return Line(
-        resource, name, project, entry.meter, entry.model, entry.region, entry.state, price,
-        unit, entry.divisor, listed, period, start, end, quantity, amount, cause, transfers,
-        simulated,
-    )  # fmt: skip
+def _listed(
+    conn: psycopg.Connection[Any],
+    entries: Sequence[Entry],
+    units: Sequence[int],
+    starts: Sequence[int],
+    causes: Sequence[int],
+) -> Sequence[int | None]:
+    """What the default price of each line was: its own unit price, unless the account has one."""
+    own = {one.from_position for one in set(entries) if one.account != "default"}
+    if not own:
+        return units
+    listed: dict[int, list[_Listed]] = {}
+    for found in fetch(conn, _Listed, _LISTED, {"prices": list(own)}):
+        listed.setdefault(found.price, []).append(found)
+    return [
+        _list_price(listed.get(one.from_position, []), start, cause)
+        if one.from_position in own
+        else unit
+        for one, unit, start, cause in zip(entries, units, starts, causes, strict=True)
+    ]
 
 
 def _list_price(listed: list[_Listed], start_us: int, cause: int) -> int | None:

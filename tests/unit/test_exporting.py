@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pyarrow.parquet
@@ -15,7 +16,7 @@ from projections.billing_read import Account, Period
 from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger
 from projections.exporting.chart import Chart
-from projections.exporting.lines import Beside, Entry, Line, unit_price
+from projections.exporting.lines import Beside, Entry, Line, Lines, unit_price
 from projections.exporting.proof import Proof, decimal
 from projections.exporting.table import Column, Csv, Parquet
 from projections.journal_read import Posted
@@ -36,17 +37,23 @@ LINE = Line(
 )  # fmt: skip
 
 
-def shown(row: focus.Row, columns: tuple[Column[focus.Row], ...] = focus.COLUMNS) -> dict[str, str]:
-    """The row as its CSV has it."""
+def charged(bill: focus.Bill, *lines: Line) -> focus.Charged:
+    return focus.Charged(bill, Lines.of(lines))
+
+
+def shown(
+    rows: Sequence[focus.Row], columns: tuple[Column[focus.Row], ...] = focus.COLUMNS
+) -> dict[str, str]:
+    """The only row as its CSV has it."""
     table = Csv(columns)
-    text = (table.head() + table.rows([row]) + table.tail()).decode()
+    text = (table.head() + table.rows(rows) + table.tail()).decode()
     [found] = csv.DictReader(io.StringIO(text))
     return found
 
 
 def test_a_charge_line_in_focus() -> None:
     """Quantities in the price's unit, costs exact, instants to the second and exact beside that."""
-    row = shown(focus.charged(BILL, LINE))
+    row = shown(charged(BILL, LINE))
     assert row["PricingQuantity"] == "2.000000000000"
     assert (row["PricingUnit"], row["ConsumedUnit"]) == ("GPU-Hours", "GPU-Seconds")
     assert row["ConsumedQuantity"] == "7200.000000000000"
@@ -67,17 +74,17 @@ def test_a_charge_line_in_focus() -> None:
 
 def test_an_accounts_own_price_and_the_list_price() -> None:
     """What it would have cost by the default price is another column; without one it is the same."""
-    dearer = shown(focus.charged(BILL, replace(LINE, list_pico=500_000_000_000)))
+    dearer = shown(charged(BILL, replace(LINE, list_pico=500_000_000_000)))
     assert (dearer["ListUnitPrice"], dearer["ListCost"]) == ("0.500000000000", "1.000000000000")
     assert dearer["ContractedCost"] == "0.700000000000"
-    none = shown(focus.charged(BILL, replace(LINE, list_pico=None)))
+    none = shown(charged(BILL, replace(LINE, list_pico=None)))
     assert (none["ListUnitPrice"], none["ListCost"]) == ("0.350000000000", "0.700000000000")
 
 
 def test_what_was_charged_too_much_before_is_a_correction() -> None:
     """A line of May that is booked in June says so, and may be negative."""
     late = replace(LINE, quantity=-LINE.quantity, amount_pico=-LINE.amount_pico)
-    row = shown(focus.charged(replace(BILL, period=JUNE), late))
+    row = shown(charged(replace(BILL, period=JUNE), late))
     assert (row["ChargeClass"], row["BilledCost"]) == ("Correction", "-0.700000000000")
     assert (row["BillingPeriodStart"], row["x_ServicePeriodId"]) == (
         "1970-01-30T04:00:00Z", "period-1",
@@ -86,9 +93,8 @@ def test_what_was_charged_too_much_before_is_a_correction() -> None:
 
 def test_lines_of_one_entry_have_each_their_own_unit_price() -> None:
     """Written together, in both forms: what tiers made of one is not what they made of the other."""
-    rows = [
-        focus.charged(BILL, replace(LINE, price_pico=unit, list_pico=7)) for unit in (300, 300, 500)
-    ]
+    units = (300, 300, 500)
+    rows = charged(BILL, *(replace(LINE, price_pico=unit, list_pico=7) for unit in units))
     column = [one for one in focus.COLUMNS if one.name == "ContractedUnitPrice"]
     assert Csv(column).rows(rows).split() == [
         b"0.000000000300", b"0.000000000300", b"0.000000000500",
@@ -105,19 +111,19 @@ def test_volumes_other_meters_and_erased_names() -> None:
         LINE, resource="volume-1", name=None, meter="storage.capacity", model="local",
         divisor=3_686_400_000_000, quantity=1024 * HOUR_US,
     )  # fmt: skip
-    row = shown(focus.charged(replace(BILL, projects={}), stored))
+    row = shown(charged(replace(BILL, projects={}), stored))
     assert (row["PricingQuantity"], row["PricingUnit"]) == ("1.000000000000", "GiB-Hours")
     assert (row["ResourceType"], row["ServiceCategory"]) == ("Volume", "Storage")
     assert (row["ResourceName"], row["SubAccountName"]) == ("", "project-1")
-    odd = shown(focus.charged(BILL, replace(stored, divisor=1000)))
+    odd = shown(charged(BILL, replace(stored, divisor=1000)))
     assert odd["PricingUnit"] == "1000 Units"
-    tokens = shown(focus.charged(BILL, replace(LINE, meter="llm.tokens", divisor=1_000_000)))
+    tokens = shown(charged(BILL, replace(LINE, meter="llm.tokens", divisor=1_000_000)))
     assert (tokens["ServiceName"], tokens["ServiceCategory"]) == ("llm.tokens", "Other")
 
 
 def test_the_rounding_of_an_invoice_is_an_adjustment() -> None:
     """Of the whole period, of no resource."""
-    row = shown(focus.beside(BILL, ROUNDED))
+    row = shown([focus.beside(BILL, ROUNDED)])
     assert (row["ChargeCategory"], row["BilledCost"]) == ("Adjustment", "-0.000000000003")
     assert (row["ResourceId"], row["PricingQuantity"], row["x_TransferIds"]) == ("", "", '["cc"]')
 
@@ -125,10 +131,10 @@ def test_the_rounding_of_an_invoice_is_an_adjustment() -> None:
 def test_what_a_credit_note_takes_back_is_a_correction() -> None:
     """Tax is tax and a credit a credit, with the number of the document that they are on."""
     credit, tax = Beside("dd", "credit", "N-C1", -5, 13), Beside("ee", "tax", None, 7, 14)
-    note = shown(focus.beside(replace(BILL, invoice="N-C1"), credit))
+    note = shown([focus.beside(replace(BILL, invoice="N-C1"), credit)])
     assert (note["ChargeCategory"], note["ChargeClass"]) == ("Credit", "Correction")
     assert (note["InvoiceId"], note["BilledCost"]) == ("N-C1", "-0.000000000005")
-    taxed = shown(focus.beside(BILL, tax))
+    taxed = shown([focus.beside(BILL, tax)])
     assert (taxed["ChargeCategory"], taxed["ChargeClass"], taxed["SkuId"]) == ("Tax", "", "")
 
 
@@ -136,13 +142,13 @@ def test_a_charge_line_in_focus_1_4() -> None:
     """Who provides, who hosts, and which line of the invoice; what 1.3 replaced is gone. Of an open
     period there is no line yet; a rounding runs nowhere.
     """
-    line = shown(focus.charged(BILL, LINE), focus14.COLUMNS)
+    line = shown(charged(BILL, LINE), focus14.COLUMNS)
     assert (line["ServiceProviderName"], line["HostProviderName"]) == (ISSUER, ISSUER)
     assert line["InvoiceDetailId"] == "project-1/gpu.time:T4/7/period-1"
     assert {"ProviderName", "PublisherName"}.isdisjoint(line)
-    unbilled = shown(focus.charged(replace(BILL, invoice=None), LINE), focus14.COLUMNS)
+    unbilled = shown(charged(replace(BILL, invoice=None), LINE), focus14.COLUMNS)
     assert unbilled["InvoiceDetailId"] == ""
-    rest = shown(focus.beside(BILL, ROUNDED), focus14.COLUMNS)
+    rest = shown([focus.beside(BILL, ROUNDED)], focus14.COLUMNS)
     assert (rest["HostProviderName"], rest["InvoiceDetailId"]) == ("Not Applicable", "cc")
 
 
@@ -150,20 +156,21 @@ def test_parquet_says_what_csv_says() -> None:
     """Column by column, exactly, with as many row groups as pages; nulls are nulls."""
     other = replace(LINE, price=8, price_pico=9, project="project-2", simulated=None, name=None)
     lines = [LINE, other, replace(LINE, start_us=5, amount_pico=-1), replace(other, period="p-2")]
-    rows = [
-        *(focus.charged(BILL, line) for line in lines),
-        *(focus.beside(BILL, Beside("cc", kind, None, 10**37, 1)) for kind in ("rounding", "tax")),
+    of_lines: list[Sequence[focus.Row]] = [charged(BILL, *lines[:3]), charged(BILL, *lines[3:])]
+    others = [
+        focus.beside(BILL, Beside("cc", kind, None, 10**37, 1)) for kind in ("rounding", "tax")
     ]
-    for columns, those in (
-        (focus.COLUMNS, rows), (focus14.COLUMNS, rows), (charges.COLUMNS, rows[:4]),
-    ):  # fmt: skip
+    for columns, pages in (
+        (focus.COLUMNS, [*of_lines, others]),
+        (focus14.COLUMNS, [*of_lines, others]),
+        (charges.COLUMNS, of_lines),
+    ):
         plain, packed = Csv(columns), Parquet(columns)
-        pages = [those[:3], those[3:]]
         head, pieces = packed.head(), [packed.rows(page) for page in pages]
         data = b"".join([head, *pieces, packed.tail()])
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
         assert file.num_row_groups == len(pages)
-        text = (plain.head() + plain.rows(those)).decode()
+        text = b"".join([plain.head(), *(plain.rows(page) for page in pages)]).decode()
         read = list(csv.DictReader(io.StringIO(text)))
         for kind, said, found in zip(columns, zip(*[r.values() for r in read], strict=True),
                                      file.read().to_pydict().values(), strict=True):  # fmt: skip
