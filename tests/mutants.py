@@ -1,31 +1,40 @@
 """`make mutants`: mutmut changes rating, ledger and invoices one place at a time; tests must notice.
 
 `python -m tests.mutants`: in a virtual environment of its own that stands on this one's packages,
-in `build/mutants`. Prints how many of how many mutants were killed (those that ran into their
-time's end included) and the names of those that lived; 1 when fewer than `FLOOR` percent were.
+in `build/mutants`. mutmut writes the mutants and finds which test reaches which function; the tests
+named here judge them (`judged_mutants.py`: collected once, a process a mutant). Prints the names of
+those that lived and how many were killed, by module, those that ran into their time's end included;
+1 when fewer than `FLOOR` percent were. `python -m tests.mutants 'domain.ledger.*' ...`: only those.
 `python -m tests.mutants show NAME`: what a mutant changed. Source: mutmut's manual, 3.x.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parent.parent
 PLACE: Final = ROOT / "build" / "mutants"
+VERDICTS: Final = PLACE / "verdicts.jsonl"
 VENV: Final = ROOT / "build" / "mutmut"
 WANTED: Final = "mutmut==3.8.1"
 FLOOR: Final = 90
 MUTATED: Final = tuple(
     f"domain/{name}.py"
     for name in (
-        *("rating", "charging", "rating_readings", "rerating", "tariff", "cover", "prepayment"),
-        *("ledger", "invoice", "taxing", "taxed", "crediting"),
+        *("rating", "charging", "rating_readings", "rerating", "tariff", "cover", "pooling"),
+        *("accrual", "prepayment", "ledger"),
+        *("invoice", "statement", "taxing", "taxed", "crediting"),
     )
+)
+_REPRICED: Final = (
+    "tests/property/test_repricing.py::"
+    "test_24_closed_months_of_late_voided_and_re_priced_use_are_what_scratch_makes_of_them"
 )
 JUDGES: Final = (
     "tests/unit/test_domain_money.py",
@@ -39,7 +48,9 @@ JUDGES: Final = (
     "tests/property/test_books_agree.py",
     "tests/property/test_books_tax.py",
     "tests/property/test_readings.py",
-    "tests/property/test_repricing.py",
+    f"{_REPRICED}[0]",
+    f"{_REPRICED}[10]",
+    "tests/property/test_repricing.py::test_pools_come_to_the_same_in_any_order_and_however_they_are_cut",
     "tests/property/test_wallets.py",
     "tests/museum",
 )
@@ -49,30 +60,54 @@ _COPIED: Final = (
     "evidence/verifier/gpuaas_verify",
 )  # fmt: skip
 _NO_BYTECODE: Final = shutil.ignore_patterns("__pycache__")
-_KILLED: Final = {"killed", "timeout", "segfault", "suspicious"}
+_ARGUMENTS: Final = [
+    *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "tests.judged_mutants", "--capture=no"),
+    f"--ignore={_SERVED}",
+]
+_FIRST: Final = "domain.ledger.x_post__mutmut_1"
+_KILLED: Final = ("killed", "time")
 
 
 def main(arguments: list[str]) -> int:
     """0 when enough were killed."""
     program = _installed()
-    if arguments:
+    if arguments[:1] == ["show"]:
         return subprocess.run([program, *arguments], cwd=PLACE, check=False).returncode
     _laid_out()
     env = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(PLACE / ".hypothesis")}
-    done = subprocess.run([program, "run"], cwd=PLACE, env=env, check=False)
-    if done.returncode:
-        return done.returncode
-    said = subprocess.run(
-        [program, "results", "--all", "true"], cwd=PLACE, check=True, capture_output=True, text=True
-    ).stdout
-    found = [line.strip().rsplit(": ", 1) for line in said.splitlines() if ": " in line]
-    counts = Counter(state for _, state in found)
-    killed, total = sum(counts[state] for state in _KILLED), len(found)
-    for name, state in found:
-        if state not in _KILLED:
-            print(f"{state}: {name}")
-    print(f"{killed} of {total} mutants killed ({dict(counts)})")
-    return 0 if total and 100 * killed >= FLOOR * total else 1
+    for variable in ("PYTEST_ADDOPTS", "HYPOTHESIS_PROFILE"):
+        env.pop(variable, None)
+    # It writes all mutants, and which test reaches which function; of judging it does one.
+    subprocess.run([program, "run", "--max-children", "1", _FIRST], cwd=PLACE, env=env, check=True)
+    env |= {"VERDICTS": str(VERDICTS), "PATTERNS": "\n".join(arguments)}
+    judge = [str(program.with_name("python")), "-m", "pytest", "--rootdir=.", "-q", *_ARGUMENTS]
+    subprocess.run([*judge, *JUDGES], cwd=PLACE / "mutants", env=env, check=True)
+    return told([json.loads(line) for line in VERDICTS.read_text().splitlines()])
+
+
+def told(verdicts: list[dict[str, Any]]) -> int:
+    """Prints who lived and the table by module; 0 when enough were killed."""
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in sorted(verdicts, key=lambda one: str(one["mutant"])):
+        name, verdict = one["mutant"], one["verdict"]
+        if verdict not in _KILLED:
+            print(f"{verdict}: {name}")
+        for line in (name.split(".")[1], "all"):
+            table[line][verdict] += 1
+    states = ["killed", "time", "lived", "no test"]
+    states += sorted(set(table["all"]) - set(states))
+    print(f"{'module':18}{'mutants':>9}" + "".join(f"{state:>9}" for state in states) + "   killed")
+    for line in (*sorted(set(table) - {"all"}), "all"):
+        found = table[line]
+        share = f"{100 * _killed(found) / max(found.total(), 1):8.1f}%"
+        counts = "".join(f"{found[state]:9}" for state in states)
+        print(f"{line:18}{found.total():9}{counts}{share}")
+    whole = table["all"]
+    return 0 if whole and 100 * _killed(whole) >= FLOOR * whole.total() else 1
+
+
+def _killed(found: Counter[str]) -> int:
+    return sum(found[state] for state in _KILLED)
 
 
 def _installed() -> Path:
@@ -100,7 +135,8 @@ def _laid_out() -> None:
         "source_paths": ["domain"],
         "only_mutate": list(MUTATED),
         "also_copy": [Path(name).name for name in _COPIED if name != "domain"],
-        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:xdist", f"--ignore={_SERVED}"],
+        "track_dependencies": False,
+        "pytest_add_cli_args": _ARGUMENTS,
         "pytest_add_cli_args_test_selection": list(JUDGES),
     }
     lines = [f"{name} = {value!r}" for name, value in settings.items()]
