@@ -244,7 +244,7 @@ def pay_commitments(tariff: Tariff, cause: int, owner: Payer, service: Service, 
 
 def _moved(it: Resource, line: Sum, new: int) -> int:
     """By how much its amount moves when the line costs `new`."""
-    if not (-LIMIT < new < LIMIT and -LIMIT < line.quantity < LIMIT):
+    if abs(new) >= LIMIT or abs(line.quantity) >= LIMIT:
         raise DomainError("rating.overflow", f"a charge line of {it.id} leaves 10^38")
     delta = new - line.amount_pico
     line.amount_pico = new
