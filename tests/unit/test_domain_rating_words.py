@@ -33,6 +33,7 @@ from domain.wallet_facts import Held, HoldPlaced, HoldsRenewed, VolumeRenewed
 from domain.words import Private
 from tests.unit.domain_world import NAME, word
 from tests.unit.test_domain_money import Told
+from tests.unit.test_domain_tax import sold
 
 KEY = ("default", "gpu.time", "T4", "-", "usable", "USD")
 SCOPE = gpu_scope("T4", "USD")
@@ -315,7 +316,7 @@ def test_what_a_plain_invoice_says_when_it_refuses() -> None:
         (invoice.Pay(0, WHO, 1, 2), "invoice.overpaid", "not as much of it is due", {"due_minor": 5}),
         (invoice.ReturnPayment(1, WHO, 1, 2), "invoice.not_paid", "not as much of it was paid", {"paid_minor": 0}),
         (invoice.Refund(1, WHO, 1, 2), "invoice.not_overpaid", "not as much was paid too much", {"overpaid_minor": 0}),
-        (invoice.OrderCredit("c", Any, (), "x", 1), "invoice.no_seller", "only a seller's invoice gets credit notes", {}),
+        (invoice.OrderCredit("c", sold()[1], (), "x", 1), "invoice.no_seller", "only a seller's invoice gets credit notes", {}),
     ):  # fmt: skip
         with pytest.raises(DomainError) as refused:
             invoice.decide(command, state)
