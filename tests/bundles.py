@@ -151,6 +151,9 @@ class LogDraft:
         with Books(None) as books:
             for position, draft in enumerate(self.drafts):
                 books.feed(position, draft)
+                if draft["stream"].startswith("usage-"):
+                    first = draft["fact"]["first_row"]
+                    books.read(strict.decode(row) for row in self.rows[f"bulk/reading/{first}"])
             for table in bulk.TABLES:
                 derived[table] = [salted(row) for row in books.expected_rows(table)]
         for table, rows in derived.items():

@@ -24,7 +24,7 @@ from contracts import usage
 from contracts.usage import Batch, Taken
 from domain.errors import DomainError
 from domain.reading import Mark, Reading, repeated, row_bytes
-from domain.sealing import ReadingsSealed
+from domain.sealing import ReadingsBatchSealed
 from evidence.append import Append, Bulk, Write
 from evidence.log import EventLog
 from gpuaas_verify.merkle import leaf_hash, root_hash
@@ -224,8 +224,7 @@ class Desk:
             for number, row in enumerate(group.rows)
         )
         root = root_hash(leaf_hash(row) for row in rows).hex()
-        total = sum(row.quantity for row in group.rows)
-        seal = ReadingsSealed(TABLE, at.next_row, len(rows), root, at.seal, total)
+        seal = ReadingsBatchSealed(TABLE, at.next_row, len(rows), root, at.seal)
         done = await self._log.append(
             Append(
                 writes=(Write(at.stream, "-", at.version, (seal,)),),

@@ -582,7 +582,7 @@ def audited(database: Database) -> None:
         for position, raw, _ in read_entries(conn, 0, 100_000):
             entry = json.loads(raw)
             books.feed(position, entry)
-            if entry["tag"] == "gpuaas.usage.batch_sealed.v1":
+            if entry["tag"] == "gpuaas.usage.batch_sealed.v2":
                 fact = entry["fact"]
                 rows = read_rows(conn, "reading", fact["first_row"], fact["count"])
                 books.read(json.loads(row) for _, row in rows)

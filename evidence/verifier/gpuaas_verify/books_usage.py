@@ -17,8 +17,10 @@ from gpuaas_verify.errors import Invalid
 type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
 type Piece = tuple[int, int, list[int], list[Any]]
+type Told = tuple[Row, int, Row]  # a row, its number, its source
 
-TABLE, SEAL, STATE = "reading", "gpuaas.usage.batch_sealed.v1", "read"
+TABLE, STATE = "reading", "read"
+SEALS = ("gpuaas.usage.batch_sealed.v1", "gpuaas.usage.batch_sealed.v2")
 AGGREGATIONS = ("sum", "max", "last", "time-weighted")
 
 
@@ -50,7 +52,7 @@ class Usage:
             "gpuaas.usage.reading_quarantined.v1": self._quarantined,
             "gpuaas.price.rerating_decided.v1": self.rereads.rerate,
             "gpuaas.price.rerating_decided.v2": self.rereads.rerate,
-            SEAL: self._sealed,
+            **dict.fromkeys(SEALS, self._sealed),
         }
 
     def _counted(self, _position: int, _entry: Row, fact: Row) -> None:
@@ -151,22 +153,35 @@ class Usage:
             raise Invalid("books.seal", "no seal of readings was fed", table=TABLE, row=self.count)
         position, fact = self.waiting
         self.waiting = None
-        changes: dict[str, list[Any]] = {}
         total, number = 0, self.count
-        open_of: list[Any] | None = None
-        for row in rows:
-            if open_of not in (None, [row["source"], row["epoch"]]):
-                raise _bad("signed", number, "a batch ends without a signature", "sig")
-            item, mark = self._next(row, number)
-            open_of = self._vouched(row, number, item, mark)
-            self._count_in(position, row, number, item, changes)
-            total += row["quantity"]
-            number += 1
-        if open_of is not None:
-            raise _bad("signed", number - 1, "the seal ends without a signature", "sig")
-        if total != fact["quantity_sum"] or number - self.count != fact["count"]:
-            raise Invalid("books.sum", "not the sum of its rows", position=position)
+
+        def believed() -> Iterator[Told]:
+            nonlocal total, number
+            open_of: list[Any] | None = None
+            for row in rows:
+                if open_of not in (None, [row["source"], row["epoch"]]):
+                    raise _bad("signed", number, "a batch ends without a signature", "sig")
+                item, mark = self._next(row, number)
+                open_of = self._vouched(row, number, item, mark)
+                yield row, number, item
+                total += row["quantity"]
+                number += 1
+            if open_of is not None:
+                raise _bad("signed", number - 1, "the seal ends without a signature", "sig")
+            if total != fact.get("quantity_sum", total) or number - self.count != fact["count"]:
+                raise Invalid("books.sum", "not the sum of its rows", position=position)
+
+        self.rate(position, believed())
         self.count = number
+
+    def rate(self, position: int, rows: Iterable[Told]) -> None:
+        """The rows of one seal, whose words they are being known, are charged, by line.
+
+        Raises: Invalid `books.meter`, `resource`, `reading`, and what charging raises.
+        """
+        changes: dict[str, list[Any]] = {}
+        for row, number, source in rows:
+            self._count_in(position, row, number, source, changes)
         for item, piece, change in changes.values():
             if change:
                 sign = 1 if change > 0 else -1
@@ -188,7 +203,7 @@ class Usage:
 
     def _vouched(self, row: Row, number: int, item: Row, mark: list[Any]) -> list[Any] | None:
         """None when the row is signed, else the source and epoch that must go on."""
-        names = self._dimensions(row, number)
+        names = self.dimensions(row, number)
         chain = linked(mark[2], row, names)
         if row["sig"] and not is_signed(row, chain, item["key"]):
             raise _bad("signed", number, "not signed by its source", "sig")
@@ -197,7 +212,8 @@ class Usage:
         self._spill.put("mark", "", row["source"], [row["epoch"], row["sequence"], chain])
         return None if row["sig"] else [row["source"], row["epoch"]]
 
-    def _dimensions(self, row: Row, number: int) -> dict[str, str]:
+    def dimensions(self, row: Row, number: int) -> dict[str, str]:
+        """Those of the row, its meter's. Raises: Invalid `books.meter`."""
         pairs = [part.split("=") for part in row["dimensions"].split(",")]
         meter = self._spill.get("meter", "", row["meter"])
         whole = all(len(pair) == 2 for pair in pairs)
@@ -241,7 +257,7 @@ class Usage:
             "account": payer["account"],
             "project": payer["project"],
             "meter": row["meter"],
-            "model": self._dimensions(row, number)["model"],
+            "model": self.dimensions(row, number)["model"],
             "state": STATE,
             "simulated": payer["simulated"],
             "resource": row["resource"],

@@ -21,6 +21,11 @@ def beginning(source: str, epoch: int) -> str:
 
 def linked(chain: str, row: dict[str, Any], dimensions: dict[str, str]) -> str:
     """The chain after the row's reading, hex."""
+    return sha256(bytes.fromhex(chain) + reading_digest(row, dimensions)).hexdigest()
+
+
+def reading_digest(row: dict[str, Any], dimensions: dict[str, str]) -> bytes:
+    """What the chain is told of the row's reading."""
     reading = {
         "meter": row["meter"],
         "resource": row["resource"],
@@ -29,7 +34,7 @@ def linked(chain: str, row: dict[str, Any], dimensions: dict[str, str]) -> str:
         "to_us": row["to_us"],
         "quantity": row["quantity"],
     }
-    return sha256(bytes.fromhex(chain) + sha256(strict.encode(reading)).digest()).hexdigest()
+    return sha256(strict.encode(reading)).digest()
 
 
 def is_signed(row: dict[str, Any], chain: str, key: str) -> bool:
