@@ -29,7 +29,8 @@ from gpuaas_verify.proof_streams import LAST, PLACED
 from projections.asof import fetch
 from projections.billing_read import Invoice, periods
 from projections.proving_notes import credited
-from projections.proving_pools import METERS, RERATED, Pools
+from projections.proving_pools import KIND, RERATED, Pools, kinds_asked
+from projections.proving_readings import Readings
 from projections.taxes_read import CreditNote
 
 RESOURCES_A_PAGE: Final = 500
@@ -52,8 +53,10 @@ class _File(Struct, frozen=True):
 
 
 class _Resource(Struct, frozen=True):
+    """`node`: null for a project, which is used by itself."""
+
     resource: str
-    node: str
+    node: str | None
 
 
 class _At(Struct, frozen=True):
@@ -79,9 +82,9 @@ SELECT u.resource, coalesce(q.node, o.node) AS node FROM (
   SELECT DISTINCT u.resource FROM views.rated_interval u
   LEFT JOIN views.runtime r ON r.runtime = u.resource AND [r]
   LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
-  WHERE u.booked = %(period)s AND [u] AND u.resource > %(after)s AND u.meter = ANY (%(meters)s)
+  WHERE u.booked = %(period)s AND [u] AND u.resource > %(after)s AND [kind]
     AND u.resource <> %(account)s AND (%(project)s::text IS NULL OR (u.price = %(price)s
-      AND u.period = %(service)s AND coalesce(r.project, o.project) = %(project)s))
+      AND u.period = %(service)s AND coalesce(r.project, o.project, u.resource) = %(project)s))
     AND (%(names)s::text[] IS NULL OR u.resource = ANY (%(names)s))
   UNION
   SELECT c.resource
@@ -95,7 +98,7 @@ SELECT u.resource, coalesce(q.node, o.node) AS node FROM (
 LEFT JOIN views.runtime_place q ON q.runtime = u.resource AND [q]
 LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
 ORDER BY u.resource
-"""
+""".replace("[kind]", KIND)
 _STREAMS: Final = """
 SELECT e.stream, e.position, e.entry FROM log.entry e
 WHERE e.stream = ANY (%(streams)s) AND e.position < %(size)s ORDER BY e.stream, e.version
@@ -104,19 +107,20 @@ WHERE e.stream = ANY (%(streams)s) AND e.position < %(size)s ORDER BY e.stream, 
 _PROJECTS: Final = """
 SELECT min(p.from_position) AS position FROM views.project p WHERE p.project IN (
   SELECT r.project FROM views.runtime r WHERE r.runtime = ANY (%(streams)s)
-  UNION SELECT o.project FROM views.volume o WHERE o.volume = ANY (%(streams)s))
+  UNION SELECT o.project FROM views.volume o WHERE o.volume = ANY (%(streams)s)
+  UNION SELECT x FROM unnest(%(streams)s::text[]) x)
 GROUP BY p.project
 """
 # By whatever charged them up to the close, and in which periods.
 _PRICES: Final = """
 SELECT DISTINCT u.price AS position FROM views.rated_interval u
-WHERE u.resource = ANY (%(streams)s) AND u.cause <= %(closed)s AND u.meter = ANY (%(meters)s)
-"""
+WHERE u.resource = ANY (%(streams)s) AND u.cause <= %(closed)s AND [kind]
+""".replace("[kind]", KIND)
 _USED: Final = """
 SELECT DISTINCT x.period FROM views.rated_interval u
 CROSS JOIN LATERAL (VALUES (u.period), (u.booked)) x (period)
-WHERE u.resource = ANY (%(streams)s) AND u.cause <= %(closed)s AND u.meter = ANY (%(meters)s)
-"""
+WHERE u.resource = ANY (%(streams)s) AND u.cause <= %(closed)s AND [kind]
+""".replace("[kind]", KIND)
 _LOST: Final = """
 SELECT s.runtime, q.node, l.from_position AS renewal FROM views.runtime_state s
 JOIN views.runtime_place q ON q.runtime = s.runtime
@@ -199,9 +203,12 @@ def prove(
         for (entry,) in conn.execute(_ENTRIES, asked, binary=True):
             yield entry
 
-    positions = _Chosen(conn, invoice, line, size).positions()
+    lines = file.lines if line is None else (line,)
+    kinds = sorted({(one.sku, one.service_period) for one in lines})
+    readings = Readings(conn, invoice, kinds)
+    positions = _Chosen(conn, invoice, line, size, readings, kinds).positions()
     head = {"format": FORMAT, "number": invoice.number, "line": number}
-    files = {MEMBER: data}
+    files = {MEMBER: data, **readings.files()}
     if credit is not None:
         head = {"format": NOTE_FORMAT, "number": credit.number, "invoice": invoice.number}
         files[NOTE] = sealed_content(storage, credit.sha256)
@@ -226,18 +233,21 @@ def _check_provable(
     if fetch(conn, _At, _IDLE, {"prices": [one.price for one in lines]}):
         detail = "what is reserved and idle rests on a quota, which only the whole bundle has"
         raise DomainError("invoice.not_provable", detail)
-    for one in lines:
-        if one.sku.partition(":")[0] not in METERS:
-            detail = f"{one.sku} rests on readings, which only the whole bundle has"
-            raise DomainError("invoice.not_provable", detail)
 
 
 class _Chosen:
     """Positions, gathered page by page: 8 bytes an entry, and what is asked of each node."""
 
     def __init__(
-        self, conn: psycopg.Connection[Any], invoice: Invoice, line: Line | None, size: int
+        self,
+        conn: psycopg.Connection[Any],
+        invoice: Invoice,
+        line: Line | None,
+        size: int,
+        readings: Readings,
+        kinds: list[tuple[str, str]],
     ) -> None:
+        self._readings = readings
         self._conn = conn
         self._invoice = invoice
         self._asked: dict[str, Any] = {
@@ -250,9 +260,10 @@ class _Chosen:
             "file": invoice.file,
             "size": size,
             "invoiced": invoice.from_position,
-            "meters": list(METERS),
+            **kinds_asked(kinds),
         }
-        pools = Pools(conn, invoice, None if line is None else (line.price, line.service_period))
+        about = None if line is None else (line.price, line.service_period)
+        pools = Pools(conn, invoice, about, kinds_asked(kinds))
         self._asked |= {"pool_periods": pools.periods, "pool_prices": pools.prices}
         self._found = array("q", [0, invoice.from_position, *pools.commitments()])
         self._periods = {invoice.period}
@@ -262,9 +273,10 @@ class _Chosen:
         """Ascending, each once."""
         volumes, lost = False, list[_Lost]()
         for page in self._resources():
-            of = {one.resource: one.node for one in page}
-            streams = list(of)
+            of = {one.resource: one.node for one in page if one.node is not None}
+            streams = [one.resource for one in page]
             self._streams(of)
+            self._readings.add(streams)
             self._add(_PROJECTS, streams=streams)
             self._add(_PRICES, streams=streams)
             self._add(RERATED, streams=streams)
@@ -277,6 +289,10 @@ class _Chosen:
             self._add(query)
         if self._invoice.seller is not None:
             self._add(_TAXED)
+        for position, node in self._readings.gather():
+            self._found.append(position)
+            if node is not None:
+                self._nodes[node].placed.append(position)
         self._of_periods()
         self._of_nodes()
         return array("q", sorted(set(self._found)))

@@ -16,6 +16,7 @@ from projections.billing_read import Invoice, periods
 METERS: Final = ("gpu.time", "storage.capacity")
 
 type Scope = tuple[str, ...]
+type Kinds = dict[str, list[str]]  # what `KIND` asks
 
 
 class _Pair(Struct, frozen=True):
@@ -57,11 +58,18 @@ class _Commitment(Struct, frozen=True):
         return scope == self.scope and self.from_us <= begins < self.until_us
 
 
+# Of a rated interval u: of what is metered by its life, or of a kind of reading in question.
+KIND: Final = """
+(u.meter = ANY (%(meters)s) OR EXISTS (
+  SELECT 1 FROM unnest(%(skus)s::text[], %(services)s::text[]) k (sku, period)
+  JOIN views.price v ON v.from_position = u.price AND v.kind = 'entry'
+  WHERE k.sku = u.meter || ':' || v.model AND k.period = u.period))
+"""
 # The prices at which something is booked in the invoice's period, by service period.
 _BOOKED: Final = """
 SELECT DISTINCT u.period, u.price FROM views.rated_interval u
-WHERE u.booked = %(period)s AND [u] AND u.resource <> %(account)s AND u.meter = ANY (%(meters)s)
-"""
+WHERE u.booked = %(period)s AND [u] AND u.resource <> %(account)s AND [kind]
+""".replace("[kind]", KIND)
 _USED: Final = """
 SELECT DISTINCT c.period, c.price FROM views.charge_line c
 WHERE c.period = ANY (%(periods)s) AND [c] AND c.resource <> %(account)s
@@ -85,13 +93,19 @@ WITH rerated AS (SELECT t.* FROM views.rerating t
   WHERE hashtextextended(t.account, 0) = hashtextextended(%(account)s, 0)
     AND t.account = %(account)s AND t.from_position < %(closed)s
     AND EXISTS (SELECT 1 FROM views.rated_interval u WHERE u.resource = ANY (%(streams)s)
-      AND u.cause <= %(closed)s AND u.meter = ANY (%(meters)s)
+      AND u.cause <= %(closed)s AND [kind]
       AND u.quantity > 0 AND u.start_us < t.until_us AND u.end_us > t.from_us))
 SELECT t.from_position AS position FROM rerated t
 UNION SELECT b.from_position FROM rerated t JOIN views.price_book b
   ON hashtextextended(b.name, 0) = hashtextextended(t.book, 0)
     AND (b.name, b.edition) = (t.book, t.edition)
-"""
+""".replace("[kind]", KIND)
+
+
+def kinds_asked(kinds: list[tuple[str, str]]) -> Kinds:
+    """Of (sku, service period)."""
+    skus, services = [sku for sku, _ in kinds], [service for _, service in kinds]
+    return {"meters": list(METERS), "skus": skus, "services": services}
 
 
 class Pools:
@@ -100,12 +114,16 @@ class Pools:
     """
 
     def __init__(
-        self, conn: psycopg.Connection[Any], invoice: Invoice, line: tuple[int, str] | None
+        self,
+        conn: psycopg.Connection[Any],
+        invoice: Invoice,
+        line: tuple[int, str] | None,
+        kinds: Kinds,
     ) -> None:
         self._invoice, self._line = invoice, line
         self._begins = {one.period: one.start_us for one in periods(conn, invoice.account)}
         asked: dict[str, Any] = {"account": invoice.account, "closed": invoice.closed}
-        asked |= {"period": invoice.period, "meters": list(METERS)}
+        asked |= {"period": invoice.period, **kinds}
         self._made = fetch(conn, _Commitment, _COMMITTED, asked)
         booked = fetch(conn, _Pair, _BOOKED, asked)
         if line is not None:

@@ -14,6 +14,7 @@ from gpuaas_verify.claims import CHECKED, UNCHECKED
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
 from tests import proof_notes as pn
 from tests import proof_pools as pp
+from tests import proof_readings as pr
 from tests.bundles import LOG_VKEY
 from tests.proof_world import ALONE, BESIDE, BRIEF, LATE, NEIGHBOUR, RUNNING, VOLUME, proof, world
 from tests.reached import Reached, line_of, reached
@@ -21,12 +22,14 @@ from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, as_they_are, c
 from tests.wrong_proof_entries import meaning_cases, shaped
 from tests.wrong_proof_notes import note_cases
 from tests.wrong_proof_pools import pool_cases
+from tests.wrong_proof_readings import reading_cases
 from tests.wrong_proof_taxes import tax_cases
 from tests.wrong_proofs import WrongProof, bytes_cases
 
 # In the order in which they import each other; all others are used as they are.
 MODULES = (
-    "proof_chunk", "proof_file", "proof_notes", "proof_streams", "proof_prices", "proof_books", "proof",
+    "proof_chunk", "proof_file", "proof_notes", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
+    "proof_books", "proof",
 )  # fmt: skip
 # Removed without consequence for the verdict, with the reason.
 REAL = {name: importlib.import_module(f"gpuaas_verify.{name}") for name in MODULES}
@@ -54,6 +57,7 @@ def cases() -> tuple[WrongProof, ...]:
         *tax_cases(),
         *pool_cases(),
         *note_cases(),
+        *reading_cases(),
     )
 
 
@@ -107,12 +111,14 @@ def test_nothing_of_a_neighbour_is_in_it() -> None:
     """Neither the organization, its account and runtime, nor its price, though they share node and price book; nor
     what it committed to, nor what it was re-rated to.
     """
-    made, shared, noted = world(), pp.pooled(), pn.noted()
+    made, shared, noted, read = world(), pp.pooled(), pn.noted(), pr.read()
     theirs = {draft["stream"] for draft in made.log.drafts if draft["org"] == NEIGHBOUR}
     assert len(theirs) == 3
     found = [proof(made, line=line) for line in (None, 3)]
     found += [pp.proof(shared, line=line) for line in (None, *pp.lines_of(shared).values())]
     found += [pn.proof(noted, number) for number in (0, 1)]
+    found += [pr.proof(read, name=name) for name in (None, *pr.LINES)]
+    theirs |= {pr.THEIRS, pr.ELSEWHERE}
     assert not [one for one in {NEIGHBOUR, *theirs} for data in found if one.encode() in data]
 
 

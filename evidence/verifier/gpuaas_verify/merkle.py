@@ -166,6 +166,20 @@ def sparse_root(
     Raises: Invalid `proof.hashes` when there are too few or too many.
     """
     rest = iter(hashes)
+    found = sparse_walk(positions, leaves, size, rest)
+    if next(rest, None) is not None:
+        raise Invalid("proof.hashes", "more hashes than are needed", member="hashes")
+    return found
+
+
+def sparse_walk(
+    positions: Sequence[int], leaves: Sequence[bytes], size: int, rest: Iterator[bytes],
+    member: str = "hashes",
+) -> bytes:  # fmt: skip
+    """As `sparse_root`, what it needs taken off the hashes of a member.
+
+    Raises: Invalid `proof.hashes` when there are too few.
+    """
 
     def root(start: int, end: int, low: int, high: int) -> bytes:
         if low == high:
@@ -178,12 +192,9 @@ def sparse_root(
         return sha256(b"\x01" + left + root(middle, end, cut, high)).digest()
 
     try:
-        found = root(0, size, 0, len(positions))
+        return root(0, size, 0, len(positions))
     except StopIteration:
-        raise Invalid("proof.hashes", "hashes are missing", member="hashes") from None
-    if next(rest, None) is not None:
-        raise Invalid("proof.hashes", "more hashes than are needed", member="hashes")
-    return found
+        raise Invalid("proof.hashes", "hashes are missing", member=member) from None
 
 
 def consistency_proof(size1: int, size2: int, node: NodeReader) -> list[bytes]:

@@ -29,6 +29,8 @@ from gpuaas_verify.proof_file import MEMBER as FILE
 from gpuaas_verify.proof_file import InvoiceFile, parse_file
 from gpuaas_verify.proof_notes import MEMBER as NOTE
 from gpuaas_verify.proof_notes import Notes
+from gpuaas_verify.proof_readings import MEMBERS as READ
+from gpuaas_verify.proof_readings import Readings
 from gpuaas_verify.proof_streams import Streams
 from gpuaas_verify.source import Place, framed
 from gpuaas_verify.tarball import TarSource
@@ -50,10 +52,12 @@ LIMITS: Final = {
     LEAVES: 1 << 28,
     HEAD: 1 << 10,
     NOTE: 1 << 28,
+    **dict.fromkeys(READ, 1 << 28),
 }
 STAGES: Final = (
     "container", "note", "witnesses", "members", "leaves", "root", "file", "entries",
-    "attestations", "streams", "lines", "ends", "losses", "silent", "credit note",
+    "attestations", "streams", "readings", "lines", "ends", "losses", "silent", "others",
+    "credit note",
 )  # fmt: skip
 NOT_SHOWN: Final = (
     "that no other price applied, that nothing was charged elsewhere or withheld, and what only the"
@@ -145,7 +149,10 @@ def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> 
     head = _head(_read(source, HEAD))
     noted = head["format"] == NOTE_FORMAT
     members = (*MEMBERS, NOTE) if noted else MEMBERS
+    if any(source.find(name) is not None for name in READ):
+        members = (*members, *READ)
     _check_names(source, members)
+    readings = Readings({name: _read(source, name) for name in READ if name in members})
     report.add("members", CHECKED, len(members))
     shown = _leaves(source, checkpoint)
     report.add("leaves", CHECKED, len(shown.leaves))
@@ -160,15 +167,22 @@ def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> 
     wanted = _wanted(head, invoice, file)
     report.add("file", CHECKED, len(file.lines))
     notes = Notes(invoice, head["number"] if noted else None)
-    streams = Streams(invoice, notes)
-    with Derivation(invoice) as books:
+    streams = Streams(invoice, notes, readings)
+    asked = file.lines if wanted is None else [file.lines[wanted]]
+    with Derivation(invoice, readings, {(line[1], line[3]) for line in asked}) as books:
         _check_entries(source, shown, trust, checkpoint, streams, books, jobs, report)
         stated = books.head(invoice)
         key = None if wanted is None else file.lines[wanted][:4]
         streams.finish(books.charged(key), books.prices(key), books.periods)
         report.add("streams", CHECKED, streams.resources)
+        report.add("readings", CHECKED if readings.count else ABSENT, readings.count)
         _check_lines(books, invoice, file, wanted, stated, report)
         _tell(books, streams, invoice, report)
+        detail = (
+            "readings of the same sources: that none of these, earlier or later ones is charged"
+        )
+        state, detail = (UNCHECKED, detail) if readings.count else (ABSENT, "")
+        report.add("others", state, readings.hidden, detail)
         if noted:
             note = notes.finish(_read(source, NOTE))
             books.credit(notes.entries)

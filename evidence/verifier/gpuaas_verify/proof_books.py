@@ -4,7 +4,8 @@ The same derivation as a whole log's (books_*.py), without what needs other tena
 else held a device, quota, sanitization. evidence/invoice-proof.md section 4.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -26,6 +27,8 @@ from gpuaas_verify.errors import Invalid
 from gpuaas_verify.proof_file import FORMATS, MEMBER, InvoiceFile
 from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED
 from gpuaas_verify.proof_prices import NOBODY, Key, Pricing
+from gpuaas_verify.proof_readings import Readings
+from gpuaas_verify.proof_usage import Read
 
 LOST: Final = "gpuaas.runtime.lost.v1"
 VOLUME_LOST: Final = "gpuaas.volume.lost.v1"
@@ -45,6 +48,9 @@ _START, _END = RATED.index("start_us"), RATED.index("end_us")
 _PERIOD, _BOOKED = RATED.index("period"), RATED.index("booked")
 
 
+type Handler = Callable[[int, dict[str, Any], dict[str, Any]], None]
+
+
 class Line(NamedTuple):
     """A line as derived, and the runtimes and volumes it rests on."""
 
@@ -57,7 +63,7 @@ class Line(NamedTuple):
 class Derivation:
     """Fed in order what `Streams.admit` lets count, up to the invoice."""
 
-    def __init__(self, invoice: Entry) -> None:
+    def __init__(self, invoice: Entry, readings: Readings, wanted: set[tuple[str, str]]) -> None:
         self.unshown = 0  # ends that rest on the platform's word
         self.missing = 0  # nodes that were silent, by the platform's word
         self.periods: set[str] = set()  # in which and for which something was charged
@@ -67,27 +73,33 @@ class Derivation:
         self._charging = Charging(self._spill)
         self._invoicing = Invoicing(self._spill, self._charging)
         self._taxing = Taxing(self._spill, self._charging, self._invoicing)
-        self._pricing = Pricing(self._spill, self._charging, invoice.fact["account"])
+        account: str = invoice.fact["account"]
+        read = Read(self._spill, self._charging, readings, account, wanted)
+        self._pricing = Pricing(self._spill, self._charging, account, read.rerate)
         taxes = self._taxing.handlers()
         metered = Metered(self._spill, self._charging)
         # Of prepaid accounts there are no proofs: what their holds cover is not fed.
         wallets = Wallets(self._spill, self._charging, metered)
         volumes = Volumes(self._spill, self._charging, metered, wallets).handlers()
-        self._handlers = {
-            **Lives(self._spill, self._charging, metered, wallets).handlers(),
-            **{
-                f"gpuaas.volume.{name}.v1": volumes[f"gpuaas.volume.{name}.v1"]
-                for name in OF_VOLUMES
-            },
+        self._handlers: dict[str, list[Handler]] = defaultdict(list)
+        own: dict[str, Handler] = {
             "gpuaas.meter.registered.v1": volumes["gpuaas.meter.registered.v1"],
-            **{tag: taxes[tag] for tag in OF_TAXES},
             NUMBERED: self._numbered,
             "gpuaas.account.opened.v1": self._charging.open_account,
             "gpuaas.period.opened.v1": self._charging.open_period,
             "gpuaas.period.sources_missing.v1": self._missing,
-            **self._pricing.handlers(),
             "gpuaas.evidence.file_sealed.v1": self._invoicing.file_sealed,
         }
+        for part in (
+            Lives(self._spill, self._charging, metered, wallets).handlers(),
+            {tag: volumes[tag] for name in OF_VOLUMES for tag in (f"gpuaas.volume.{name}.v1",)},
+            {tag: taxes[tag] for tag in OF_TAXES},
+            own,
+            self._pricing.handlers(),
+            read.handlers(),
+        ):
+            for tag, handle in part.items():
+                self._handlers[tag].append(handle)
         self._number = taxes[NUMBERED]
         self._resources: dict[Key, dict[str, None]] = {}
         self._projects: dict[str, str] = {invoice.fact["account"]: NOBODY}
@@ -105,15 +117,16 @@ class Derivation:
 
     def feed(self, entry: Entry) -> None:
         """The entry is taken into account. Raises: Invalid `books.*`, `rating.*`."""
-        handler = self._handlers.get(entry.tag)
-        if handler is None:
+        handlers = self._handlers.get(entry.tag)
+        if handlers is None:
             return
         fact = check_shape(entry.position, entry.tag, entry.fact)
         if entry.tag in {LOST, VOLUME_LOST}:
             self._take_word(entry)
         if "project" in fact:
             self._projects[entry.stream] = fact["project"]
-        handler(entry.position, entry._asdict(), fact)
+        for handle in handlers:
+            handle(entry.position, entry._asdict(), fact)
         if entry.tag in CAUSES:
             self._drain()
 
@@ -161,7 +174,8 @@ class Derivation:
             self._pricing.priced(resource, price, row[_START], row[_END])
             if row[_BOOKED] == self._period:
                 sku = self._pricing.skus[price]
-                key = (self._projects[resource], sku, price, row[_PERIOD])
+                project = self._projects.get(resource, resource)  # of itself: a project
+                key = (project, sku, price, row[_PERIOD])
                 self._resources.setdefault(key, {})[resource] = None
         while self._spill.peek("transfer") is not None:
             self._spill.pop("transfer")
@@ -172,8 +186,8 @@ class Derivation:
             self._spill, self._period
         ):
             key = (project, sku, price, service)
-            own = () if project == NOBODY else tuple(self._resources.get(key, ()))
-            yield Line(key, quantity, amount, own)
+            on = () if project == NOBODY else tuple(self._resources.get(key, ()))
+            yield Line(key, quantity, amount, on)
 
     def charged(self, key: Key | None) -> set[str]:
         """The runtimes and volumes with time booked in the period, and those of their pools; with

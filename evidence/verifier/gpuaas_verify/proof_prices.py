@@ -13,6 +13,7 @@ from gpuaas_verify.books_spill import Spill
 
 type Row = dict[str, Any]
 type Key = tuple[str, str, int, str]  # project, sku, price, service period
+type Handler = Callable[[int, Row, Row], None]
 
 NOBODY: Final = "-"  # the project of what an account pays whether it uses it or not
 SCOPE: Final = ("meter", "model", "region", "state", "currency")
@@ -33,11 +34,12 @@ class _Rerating(NamedTuple):
 class Pricing:
     """Fed the facts of `handlers`, and every row's price and time."""
 
-    def __init__(self, spill: Spill, charging: Charging, account: str) -> None:
+    def __init__(self, spill: Spill, charging: Charging, account: str, rerate: Handler) -> None:
         self.skus: dict[int, str] = {}  # by position of what has a price
         self._spill = spill
         self._charging = charging
         self._account = account
+        self._rerate = rerate
         self._scopes: dict[int, tuple[str, ...]] = {}
         self._commitments: dict[int, _Commitment] = {}
         self._reratings: dict[int, _Rerating] = {}
@@ -45,7 +47,7 @@ class Pricing:
         self._used: set[int] = set()
         self._times: set[tuple[int, int]] = set()  # of what was charged
 
-    def handlers(self) -> dict[str, Callable[[int, Row, Row], None]]:
+    def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
         return {
             "gpuaas.price.entry_published.v1": self._entry,
@@ -93,7 +95,7 @@ class Pricing:
     def _rerated(self, position: int, entry: Row, fact: Row) -> None:
         edition = (fact["book"], fact["edition"])
         self._reratings[position] = _Rerating(edition, fact["from_us"], fact["until_us"])
-        self._charging.rerate(position, entry, fact)
+        self._rerate(position, entry, fact)
 
     def priced(self, resource: str, price: int, start_us: int, end_us: int) -> None:
         """A row says so."""

@@ -7,10 +7,12 @@ evidence/invoice-proof.md section 2. Fed every entry in order; what only the end
 from collections.abc import Iterable
 from typing import Final
 
+from gpuaas_verify.books_usage import SEALS, TABLE
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
 from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED, Notes
+from gpuaas_verify.proof_readings import Readings
 
 ACCOUNT: Final = "gpuaas.account.opened.v1"
 ENROLLED: Final = "gpuaas.node.enrolled.v1"
@@ -27,6 +29,8 @@ RERATED: Final = frozenset({
     "gpuaas.price.rerating_decided.v2",
 })  # fmt: skip
 METERED: Final = "gpuaas.meter.registered.v1"
+REPORTED: Final = "gpuaas.meter.registered.v2"
+SOURCE: Final = "gpuaas.source.registered.v1"
 FINALIZED: Final = "gpuaas.invoice.finalized.v1"
 TAXED_INVOICE: Final = "gpuaas.invoice.finalized.v2"
 SILENT: Final = "gpuaas.period.sources_missing.v1"
@@ -44,7 +48,9 @@ MAY: Final = {
     "seller": frozenset({SELLER, RATE}),
     "files": frozenset({SEALED}),
     "pricebook": frozenset({PRICED, SHAPED, BOOK, COMMITTED}) | RERATED,
-    "meter": frozenset({METERED}),
+    "meter": frozenset({METERED, REPORTED}),
+    "source": frozenset({SOURCE}),
+    "usage": frozenset(SEALS),
     "node": frozenset({ENROLLED, ANCHORED, RENEWED}),
 }
 RESOURCES: Final = ("runtime", "volume")
@@ -60,7 +66,7 @@ LAST: Final = frozenset({
     "gpuaas.volume.lost.v1",
 })  # fmt: skip
 STORAGE: Final = ("storage.capacity", "MiB-us", "lifecycle")
-ONCE: Final = frozenset({ACCOUNT, SEALED, METERED, SILENT, TAXED, SELLER})
+ONCE: Final = frozenset({ACCOUNT, SEALED, SILENT, TAXED, SELLER})
 OF_NOTES: Final = frozenset({ORDERED, ISSUED, NUMBERED})
 # What only an invoice with a seller rests on.
 OF_SELLERS: Final = frozenset({SILENT, TAXED, SELLER, RATE})
@@ -69,14 +75,19 @@ OF_SELLERS: Final = frozenset({SILENT, TAXED, SELLER, RATE})
 class Streams:
     """Held against the invoice's fact; its period's close is the last that counts for it."""
 
-    def __init__(self, invoice: Entry, notes: Notes) -> None:
+    def __init__(self, invoice: Entry, notes: Notes, readings: Readings) -> None:
         self._notes = notes
-        self.projects: dict[str, str] = {}  # of each runtime and volume
+        self._readings = readings
+        self.projects: dict[str, str] = {}  # of each runtime and volume, and of a project itself
         self._ended: set[str] = set()  # streams that are over, or shown to go on beyond the close
         self._invoice = invoice
         self._last: int = invoice.fact["closed"]
+        self._account: str = invoice.fact["account"]
         self._versions: dict[str, tuple[int, int]] = {}  # shown version, and where it stands
-        self._made: set[str] = set()  # projects
+        self._made: dict[str, str] = {}  # projects, and who pays what begins in them
+        self._meters: dict[tuple[str, ...], int] = {}
+        self._read: set[str] = set()  # sources and meters of readings
+        self._sources: dict[str, int] = {}
         self._once: set[str] = set()
         self._prices: list[int] = []
         self._periods: dict[str, tuple[int, int]] = {}  # sequence, and where it was opened
@@ -93,7 +104,7 @@ class Streams:
     @property
     def open(self) -> int:
         """Of how many runtimes and volumes no later entry before the close is excluded."""
-        return len(self.projects) - len(self._ended)
+        return len(self._versions) - len(self._ended)
 
     def admit(self, entry: Entry) -> bool:
         """True when the entry counts, False for the one by which a stream is shown to go on and for
@@ -124,13 +135,17 @@ class Streams:
         elif kind == "period":
             self._period(entry)
         elif kind == "project":
-            self._made.add(entry.stream)
+            self._made[entry.stream] = fact["account"]
         elif kind == "pricebook":
             self._price(entry)
         elif tag == SEALED:
             self._check_sealed(entry)
-        elif tag == METERED and tuple(fact.values())[:3] != STORAGE:
-            raise _fail("needless", "nothing is charged by it", entry, "meter")
+        elif kind == "meter":
+            self._meter(entry)
+        elif kind == "usage":
+            self._sealed(entry)
+        elif kind == "source":
+            self._sources[entry.stream] = entry.position
         if tag in ONCE and tag in self._once:
             raise _fail("needless", "a second one", entry, "tag")
         self._once.add(tag)
@@ -191,6 +206,34 @@ class Streams:
         else:
             self._periods[entry.stream] = (entry.fact["sequence"], entry.position)
 
+    def _meter(self, entry: Entry) -> None:
+        name: tuple[str, ...] = (entry.fact["meter"],)
+        if entry.tag == METERED and entry.fact["source"] != "readings":
+            name = tuple(entry.fact.values())[:3]
+            if name != STORAGE:
+                raise _fail("needless", "nothing is charged by it", entry, "meter")
+        if name in self._meters:
+            raise _fail("needless", "a second one", entry, "tag")
+        self._meters[name] = entry.position
+
+    def _sealed(self, entry: Entry) -> None:
+        """A seal of readings, of which some are shown."""
+        if entry.position > self._last:
+            raise _fail("needless", "later than the close", entry, "position")
+        self._readings.take(entry)
+        for number, row in self._readings.at_hand:
+            self._read |= {row["source"], row["meter"]}
+            self._rest(row["source"], ENROLLED)
+            resource = row["resource"]
+            if resource in self._made:
+                self.projects[resource] = resource
+            if (
+                resource not in self.projects
+                or self._made.get(resource, self._account) != self._account
+            ):
+                detail = "of nobody here"
+                raise Invalid("proof.foreign", detail, table=TABLE, row=number, field="resource")
+
     def _check_seller(self, entry: Entry) -> None:
         """Of the invoice's seller, for what its account is, and of its period."""
         invoice, fact = self._invoice.fact, entry.fact
@@ -223,11 +266,12 @@ class Streams:
         Raises: Invalid `proof.foreign`, `proof.needless`, `proof.missing`.
         """
         at = self._invoice.position
+        self._readings.finish()
         if SEALED not in self._once:
             raise Invalid("proof.missing", f"no {SEALED}", position=at, field="file")
         for stream in self.projects:
             if stream not in charged:
-                where = self._versions[stream][1]
+                where = self._versions.get(stream, (0, at))[1]
                 raise Invalid("proof.needless", f"{stream} is not charged", position=where)
         for runtime, position in self._renewed.items():
             if runtime not in self.projects:
@@ -235,10 +279,14 @@ class Streams:
                 raise Invalid("proof.foreign", detail, position=position, field="runtimes")
         for position in [*self._vain, *(one for one in self._prices if one not in prices)]:
             raise Invalid("proof.needless", "nothing rests on it", position=position)
-        if self._made != set(self.projects.values()):
+        if set(self._made) != set(self.projects.values()):
             raise Invalid("proof.missing", "not the projects charged", position=at, field="project")
-        if (METERED in self._once) != any(one.startswith("volume-") for one in self.projects):
+        if (STORAGE in self._meters) != any(one.startswith("volume-") for one in self.projects):
             raise Invalid("proof.missing", "not the meters of what is charged", position=at)
+        named = [(one[0], at) for one, at in self._meters.items() if one != STORAGE]
+        for name, position in (*named, *self._sources.items()):
+            if name not in self._read:
+                raise Invalid("proof.needless", "no reading here is of it", position=position)
         for position, *treated in self._treated:
             if treated != list(self._treated[-1][1:]):
                 raise Invalid("proof.needless", "nobody here is taxed so", position=position)
