@@ -50,6 +50,24 @@ def extend(tariff: Tariff, cover: Cover, until_us: int) -> None:
     cover.until_us = max(cover.until_us, until_us)
 
 
+def first(
+    tariff: Tariff,
+    of: tuple[str, Scope, int],
+    from_us: int,
+    until_us: int,
+    period_starts: list[int],
+) -> int:
+    """As `quote`, of what nothing covers yet."""
+    price, change_us = tariff.at(of[0], of[1], from_us)
+    if price is not None and from_us < until_us <= change_us:
+        for since in period_starts:
+            if from_us < since < until_us:
+                break
+        else:
+            return most(price, of[2] * (until_us - from_us))
+    return quote(tariff, begun(tariff, of, from_us, until_us), from_us, until_us, period_starts)
+
+
 def quote(
     tariff: Tariff, cover: Cover, from_us: int, until_us: int, period_starts: list[int]
 ) -> int:

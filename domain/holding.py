@@ -109,6 +109,5 @@ def reads(state: AdmissionState, project_id: str) -> tuple[str, ...]:
 def _needed(state: AdmissionState, project: Project, of: tuple[Scope, int], now_us: int) -> int:
     """For so long as its first lease, of (scope, milli)."""
     until_us = hold_end(now_us + LEASE_US)
-    covered = cover.begun(state.tariff, (project.account, *of), now_us, until_us)
     starts = state.purses.starts(project.account)
-    return cover.quote(state.tariff, covered, now_us, until_us, starts)
+    return cover.first(state.tariff, (project.account, *of), now_us, until_us, starts)

@@ -3,7 +3,7 @@
 `lending.spare` says the same by going through the whole tree; an admission has no time for that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from domain.lending_facts import Lending, ShareSet, Sums, Use, Where
 from domain.storage_quota import WHOLE, scope_key
@@ -16,15 +16,18 @@ def least_milli(state: Lending, share: ShareSet, where: Where, *, claims: bool) 
     return kept if claim is None else max(kept, min(claim.gpu_milli, share.guaranteed_milli))
 
 
-def settle(state: Lending, used: Use, way: Iterable[str], model: str) -> None:
+def settle(state: Lending, used: Use, way: Sequence[str], model: str) -> None:
     """The sums after the use of these scopes has changed, from the project upwards."""
     for scope in way:
-        _lift(state, state.kept, used, (scope, model), claims=False)
+        _lift(state, state.kept, used, (scope, model), way, claims=False)
         if state.claims:
-            _lift(state, state.pledged, used, (scope, model), claims=True)
+            _lift(state, state.pledged, used, (scope, model), way, claims=True)
 
 
-def _lift(state: Lending, sums: Sums, used: Use, where: Where, *, claims: bool) -> None:
+def _lift(
+    state: Lending, sums: Sums, used: Use, where: Where, way: Sequence[str], *, claims: bool
+) -> None:
+    """The scope's own sum; what changes above it, too, unless `way` comes there later."""
     share = state.shares.get(where)
     if share is None:
         return
@@ -37,7 +40,8 @@ def _lift(state: Lending, sums: Sums, used: Use, where: Where, *, claims: bool) 
     if share.parent:
         above = (scope_key(share.parent), where[1])
         _put(sums.below, above, sums.below.get(above, 0) + change)
-        _lift(state, sums, used, above, claims=claims)
+        if above[0] not in way:
+            _lift(state, sums, used, above, way, claims=claims)
 
 
 def resum(state: Lending, used: Use, model: str) -> None:

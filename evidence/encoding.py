@@ -34,7 +34,6 @@ _DELETE: Final = 0x7F
 # A number of 38 digits, found ten times faster than by an expression: digits become zeros.
 _DIGITS: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _LONG_NUMBER: Final = b"0" * 38
-_IS_STREAM: Final = FIELD["stream"].fullmatch
 _IS_CAUSE: Final = FIELD["cause"].fullmatch
 _SEAL_FIELDS: Final = ("table", "first_row", "count", "root")
 _MAX_OPENERS: Final = strict.MAX_DEPTH - 1
@@ -43,6 +42,7 @@ _CELL: Final = Layout(">i").pack
 
 _salts: Final[list[bytes]] = []
 _orgs: Final[set[str]] = set()
+_streams: Final[set[str]] = set()
 # Facts whose kind of stream, of the platform or of an organization, was found right for them.
 _owned: Final[set[tuple[str, tuple[str, bool]]]] = set()
 _actors: Final[set[str]] = set()
@@ -107,8 +107,8 @@ def encode_append(append: Append) -> Encoded:
     if len(made.writes) > 1 and len({write[0] for write in made.writes}) < len(made.writes):
         raise DomainError("entry.refused", "an append writes each stream once")
     for stream, version in append.reads:
-        if not _IS_STREAM(stream):
-            raise _malformed("stream")
+        if stream not in _streams:
+            _learn(_streams, "stream", stream)
         if not 0 <= version <= MAX_VERSION:
             raise _malformed("version")
     if append.bulk or made.seals:
@@ -120,8 +120,8 @@ def encode_append(append: Append) -> Encoded:
 
 def _encode_write(made: Encoded, write: Write, tail: bytes) -> None:
     version = write.expected
-    if not _IS_STREAM(write.stream):
-        raise _malformed("stream")
+    if write.stream not in _streams:
+        _learn(_streams, "stream", write.stream)
     if not 0 <= version <= MAX_VERSION - MAX_ENTRIES:
         raise _malformed("version")
     made.writes.append((write.stream, version, len(write.facts), write.org))
