@@ -51,6 +51,7 @@ def _given(row: billing_read.Usage) -> Usage:
         period=row.period,
         runtimes=row.runtimes,
         volumes=row.volumes,
+        reservations=row.reservations,
         quantity=str(row.quantity),
         amount=money(row.amount_pico, row.currency),
     )

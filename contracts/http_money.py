@@ -89,8 +89,9 @@ class Price(Given, frozen=True):
 class Usage(Given, frozen=True):
     """What was charged for one (department, project, meter, model, price entry, period).
 
-    `quantity` in the meter's unit (milli-GPU-us, MiB-us, tokens); `runtimes`, `volumes`: of how
-    many. `department`: where the project was at the time; null for what an account pays by itself.
+    `quantity` in the meter's unit (milli-GPU-us, MiB-us, tokens); `runtimes`, `volumes`,
+    `reservations` (what of them was idle): of how many. `department`: where the project was at the
+    time; null for what an account pays by itself.
     """
 
     account: str
@@ -102,6 +103,7 @@ class Usage(Given, frozen=True):
     period: str
     runtimes: int
     volumes: int
+    reservations: int
     quantity: str
     amount: Money
 

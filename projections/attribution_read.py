@@ -152,6 +152,8 @@ class _Charged(Struct, frozen=True):
     amount_pico: int
 
 
+_COUNTED: Final = ("runtimes", "volumes", "reservations")
+_SUMMED: Final = ("quantity", "amount_pico")
 _CHARGED: Final = """
 SELECT s.project, c.resource, c.price, c.period, c.amount_pico FROM (
   SELECT r.project, r.runtime AS resource FROM views.runtime r
@@ -209,12 +211,11 @@ def _shares(
         of = found.setdefault((one.project, one.price, one.period), {})
         seen: set[str] = set()
         for part, amount in zip(mine, amounts, strict=True):
-            empty = {"runtimes": 0, "volumes": 0, "quantity": 0, "amount_pico": 0}
-            sums = of.setdefault(part.department, empty)
+            sums = of.setdefault(part.department, dict.fromkeys((*_COUNTED, *_SUMMED), 0))
             sums["quantity"] += part.quantity
             sums["amount_pico"] += amount
             if part.department not in seen:
-                sums["runtimes"] += one.resource.startswith("runtime-")
-                sums["volumes"] += one.resource.startswith("volume-")
+                for kind in _COUNTED:
+                    sums[kind] += one.resource.startswith(f"{kind[:-1]}-")
                 seen.add(part.department)
     return found

@@ -119,8 +119,9 @@ class InvoiceLine(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """What was charged for one (project, meter, model, price, service period): of how many runtimes
-    and volumes, by the units of the meter. `department`: `attribution_read.usage`.
+    """What was charged for one (project, meter, model, price, service period): of how many
+    runtimes, volumes and reservations, by the units of the meter. `department`:
+    `attribution_read.usage`.
     """
 
     organization: str
@@ -137,6 +138,7 @@ class Usage(Struct, frozen=True):
     currency: str
     runtimes: int
     volumes: int
+    reservations: int
     quantity: int
     amount_pico: int
     department: str | None = None
@@ -242,6 +244,7 @@ SELECT o.organization, o.project, p.account, c.meter, t.model, c.price, t.price_
   c.period, p.start_us, p.end_us, t.currency,
   count(*) FILTER (WHERE c.resource LIKE 'runtime-%%') AS runtimes,
   count(*) FILTER (WHERE c.resource LIKE 'volume-%%') AS volumes,
+  count(*) FILTER (WHERE c.resource LIKE 'reservation-%%') AS reservations,
   sum(c.quantity) AS quantity, sum(c.amount_pico) AS amount_pico
 FROM views.charge_line c
 JOIN resource o ON o.resource = c.resource

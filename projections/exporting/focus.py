@@ -6,14 +6,16 @@ total, and over a credit note's what it takes back: rounding and tax are rows of
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 from math import gcd
 from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
 
+from domain.pricebook import RESERVED
 from domain.tariff import round_half_even
 from projections.billing_read import Account, Period
 from projections.exporting.lines import Beside, Line, Lines
@@ -193,6 +195,20 @@ def _consumed(line: Line) -> tuple[str, int]:
     return _service(line).consumed
 
 
+def _resource_type(line: Line) -> str:
+    return "Reservation" if line.state == RESERVED else _service(line).resource
+
+
+def _idle(lines: Lines, values: Iterable[str]) -> Sequence[str | None]:
+    """The value of each line that is of what is reserved and idle; null of all others."""
+    if RESERVED not in lines.state:
+        return [None] * len(lines)
+    return [
+        value if resource.startswith("reservation-") else None
+        for resource, value in zip(lines.resource, values, strict=False)
+    ]
+
+
 def _category(row: Row) -> str:
     return "Usage" if row.line else _BESIDE[row.other.kind][0]
 
@@ -308,8 +324,8 @@ COLUMNS: Final = (
     _of_bill("BillingCurrency", _CURRENCY),
     _of_bill("BillingPeriodEnd", _ends, "second"),
     _of_bill("BillingPeriodStart", _starts, "second"),
-    _null("CapacityReservationId"),
-    _null("CapacityReservationStatus"),
+    own("CapacityReservationId", "text", lambda lines: _idle(lines, lines.resource)),
+    own("CapacityReservationStatus", "text", lambda lines: _idle(lines, repeat("Unused"))),
     _of_price("ChargeCategory", _category),
     _of_price("ChargeClass", _correction),
     _of_price("ChargeDescription", _description),
@@ -355,7 +371,7 @@ COLUMNS: Final = (
     _of_price("RegionName", _of(_region)),
     own("ResourceId", "text", attrgetter("resource")),
     own("ResourceName", "text", attrgetter("name")),
-    _of_price("ResourceType", _of(lambda line: _service(line).resource)),
+    _of_price("ResourceType", _of(_resource_type)),
     _of_price("ServiceCategory", _service_or("category", "Other")),
     _of_price("ServiceName", _service_or("name", "Billing")),
     _of_price("ServiceSubcategory", _service_or("subcategory", "Other (Other)")),
