@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import NoReturn
 
 from api.config import Settings
@@ -32,19 +33,34 @@ def run(
     Raises:
         DomainError: `stack.start_failed` when the API does not answer within a minute.
     """
-    state = settings.data / "agent"
     name = "node-0" if more else "simulated-0"
     env = settings.environment()
-    url = settings.api_url
     tls = None if settings.tls is None else believing(settings.ca)
+    if not enrolled(settings) and "GPUAAS_ENROL_TOKEN" not in env:
+        token = developer_token(settings)
+        env["GPUAAS_ENROL_TOKEN"] = invite(settings.api_url, token, name, model, tls)
+    argv = command(settings, model=model, gpus=gpus, more=more)
+    os.execve(sys.executable, argv, env)  # noqa: S606 - the agent replaces this process
+
+
+def _state(settings: Settings) -> Path:
+    return settings.data / "agent"
+
+
+def enrolled(settings: Settings) -> bool:
+    """Whether the embedded stack's node is: its agent needs no token to start."""
+    return (_state(settings) / "enrolment.json").exists()
+
+
+def command(
+    settings: Settings, *, model: str = _MODEL, gpus: int = 8, more: tuple[str, ...] = ()
+) -> list[str]:
+    """The agent process of that node."""
     trusted = [] if settings.ca is None else ["--ca", str(settings.ca)]
-    if not (state / "enrolment.json").exists() and "GPUAAS_ENROL_TOKEN" not in env:
-        env["GPUAAS_ENROL_TOKEN"] = invite(url, developer_token(settings), name, model, tls)
-    argv = [
-        sys.executable, "-m", "agent", "--state", str(state), "--api", url,
+    return [
+        sys.executable, "-m", "agent", "--state", str(_state(settings)), "--api", settings.api_url,
         "--nats", settings.nats_node_url, "--model", model, "--gpus", str(gpus), *trusted, *more,
     ]  # fmt: skip
-    os.execve(sys.executable, argv, env)  # noqa: S606 - the agent replaces this process
 
 
 def invite(url: str, token: str, name: str, model: str, tls: ssl.SSLContext | None = None) -> str:

@@ -8,15 +8,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
-
-import psycopg
 
 from api import options
 from api.config import Settings, from_environment, port
 from domain.errors import DomainError
 from gpuaas_verify.errors import Invalid
-from migrations.runner import SchemaMismatch, require_current
 
 type Verb = Callable[[argparse.Namespace], int]
 
@@ -36,6 +32,10 @@ def _of_this_version(settings: Settings) -> Settings:
     """The settings. Raises: SchemaMismatch when the database is of another version; DomainError
     config.missing when the data directory is not there: keys made anew would be nobody's.
     """
+    import psycopg
+
+    from migrations.runner import require_current
+
     # A database that is away is no mismatch: whoever is started meets it and waits or ends.
     with contextlib.suppress(psycopg.OperationalError):
         require_current(settings.database_url)
@@ -190,31 +190,9 @@ def _agent(args: argparse.Namespace) -> int:
 
 
 def _nats_config(args: argparse.Namespace) -> int:
-    from api.config import user_of
-    from api.embedded.nats_config import server_config
-    from api.fleet.keys import ed25519
-    from api.fleet.nats_certificates import give_platform, give_server
-    from api.fleet.node_ca import node_ca
-    from contracts import nkeys
+    from api.nats_verb import written
 
-    settings = from_environment()
-    _, password = user_of(settings.nats_url)
-    issuer = nkeys.public(ed25519(settings.account_key), nkeys.ACCOUNT)
-    tls = None
-    if urlsplit(settings.nats_url).scheme == "tls":
-        tls = args.tls or (args.out.parent if args.out else settings.data / "nats-server")
-        ca = node_ca(settings.node_ca)
-        give_server(ca, tls, tuple(args.name or (urlsplit(settings.nats_url).hostname or "nats",)))
-        give_platform(ca, settings.nats_files)
-    else:
-        _say("GPUAAS_NATS_URL is not tls://, so nobody is asked for a certificate")
-    text = server_config(args.listen, args.store, password, issuer, tls and tls.absolute())
-    if args.out is None:
-        print(text, end="")
-        return 0
-    args.out.touch(mode=0o600)
-    args.out.write_text(text)
-    return 0
+    return written(from_environment(), args)
 
 
 def _certificate(args: argparse.Namespace) -> int:
@@ -374,6 +352,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _of_databases() -> tuple[type[Exception], ...]:
+    """What refuses of a database; asked when something did: most verbs start without psycopg."""
+    import psycopg
+
+    from migrations.runner import SchemaMismatch
+
+    return SchemaMismatch, psycopg.OperationalError
+
+
+def _refused(error: Exception) -> int:
+    said = " ".join(str(error).split()) or type(error).__name__
+    print(f"gpuaas: {said}", file=sys.stderr)
+    return 1
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed with one sentence on stderr, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -384,13 +377,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     run: Verb = args.verb
     try:
         return run(args)
-    except (DomainError, SchemaMismatch, Invalid, psycopg.OperationalError, OSError) as refused:
-        said = " ".join(str(refused).split()) or type(refused).__name__
-        print(f"gpuaas: {said}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("gpuaas: interrupted", file=sys.stderr)
         return 130
+    except (DomainError, Invalid, OSError) as refused:
+        return _refused(refused)
+    except _of_databases() as refused:
+        return _refused(refused)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from api.fleet.nats_certificates import platform_tls
 from api.tls import Pair, ca_of, pair_of
 from api.urls import database_url, nats_url
 from domain.errors import DomainError
@@ -108,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
         Read anew each time. Raises: DomainError tls.unreadable.
         """
+        from api.fleet.nats_certificates import platform_tls
+
         return platform_tls(self.nats_url, self.nats_files)
 
     @property

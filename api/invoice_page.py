@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-import jinja2
 import msgspec
 from msgspec import Struct
 
@@ -15,21 +15,31 @@ from domain.tariff import round_half_even
 from projections.billing_read import Invoice, Price
 from projections.taxes_read import Party
 
+if TYPE_CHECKING:
+    import jinja2
+
 # What is shown runs nothing and asks nobody for anything.
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TEMPLATES: Final = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 # By meter: how many of its units a person calls one, and what they call it.
 _USED: Final = {
     "gpu.time": (3_600_000_000_000, "GPU-hours"),
     "storage.capacity": (3_686_400_000_000, "GiB-hours"),
 }
+
+
+@cache
+def _page() -> "jinja2.Template":
+    import jinja2  # the API starts without it: few processes ever show a page
+
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return templates.get_template("invoice.html.j2")
 
 
 class _Line(Struct):
@@ -132,7 +142,7 @@ def invoice_page(file: bytes, found: Invoice, names: Names) -> str:
 
 def page(data: Mapping[str, Any]) -> str:
     """As `invoice_page`, of data from `page_data`."""
-    return _TEMPLATES.get_template("invoice.html.j2").render(data)
+    return _page().render(data)
 
 
 def page_data(file: bytes, source: Source, names: Names) -> dict[str, Any]:

@@ -1,30 +1,18 @@
-"""Every refusal as RFC 9457 problem JSON; the HTTP status of a code is decided here alone."""
+"""Every refusal as the answer of a request: `api.refusals` says which."""
 
 import logging
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from contracts.http import FieldError, Problem
-from contracts.problems import PROBLEMS
+from api.refusals import MEDIA, problem_bytes
 from domain.errors import DomainError
 
-MEDIA: Final = "application/problem+json"
-DOCS: Final = "https://gpuaas.dev/problems/"
-RETRY_S: Final = 1
 _LOG: Final = logging.getLogger("gpuaas.api")
 
-# Refusals that the same request may pass a moment later.
-_SOON: Final = {
-    "idempotency_key.in_flight",
-    "receipt.not_signed",
-    "log.version_stale",
-    "export.not_signed",
-}
 _NO_BODY: Final = "'data'"  # how the framework names a handler's body that was not sent
 _OF_STATUS: Final = {
     400: "request.malformed",
@@ -35,38 +23,6 @@ _OF_STATUS: Final = {
     413: "request.too_large",
     415: "request.media_type",
 }
-
-
-def status_of(code: str) -> int:
-    """The HTTP status of a refusal, from contracts/problems.py; 409 for one it does not list."""
-    known = PROBLEMS.get(code)
-    return 409 if known is None else known.status
-
-
-def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dict[str, str]]:
-    """Status, body and headers of a refusal."""
-    known = PROBLEMS.get(error.code)
-    status = status_of(error.code)
-    facts: dict[str, int | str] = dict(error.facts)
-    pointer = facts.pop("pointer", None)
-    fields = [] if pointer is None else [FieldError(pointer=str(pointer), detail=error.detail)]
-    body = Problem(
-        type=DOCS + error.code,
-        title=error.code if known is None else known.title,
-        status=status,
-        code=error.code,
-        detail=error.detail,
-        remedy="" if known is None else known.remedy,
-        correlation_id=correlation,
-        errors=fields,
-        facts=facts,
-    )
-    headers = {}
-    if status == 503 or error.code in _SOON:
-        headers["Retry-After"] = str(RETRY_S)
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="gpuaas"'
-    return status, msgspec.json.encode(body), headers
 
 
 def _answer(error: DomainError, extra: Mapping[str, str] | None = None) -> Response[bytes]:

@@ -14,6 +14,7 @@ from api.admission.election import Admission
 from api.auth import Verifier
 from api.claims import Claims
 from api.config import Settings
+from api.connecting import connected
 from api.edge import now_us, whole
 from api.fleet import node_ca
 from api.fleet.keys import ed25519
@@ -25,7 +26,6 @@ from api.ssh.authority import Authority, authority
 from api.terminal.sessions import Terminals
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from api.turns import Turns
-from api.urls import connected
 from domain.errors import DomainError
 from evidence.log import EventLog
 from evidence.storage import Storage

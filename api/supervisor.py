@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from api import agents
 from api.config import (
     PRIVATE_NETWORKS,
     Settings,
@@ -56,7 +57,9 @@ class Stack:
         """Starts one process of the platform; its output goes to `<data>/<name>.log`."""
         argv = [sys.executable, "-m", "api.cli", name]
         if name == "agent":
-            argv.append("--simulated")
+            # Once enrolled it need not be invited: it starts in half the time.
+            known = agents.enrolled(self.settings)
+            argv = agents.command(self.settings) if known else [*argv, "--simulated"]
         log = self.settings.data / f"{name}.log"
         log.touch(mode=0o600)
         self.children[name] = children.start(argv, log, env=self.settings.environment())

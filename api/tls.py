@@ -8,16 +8,15 @@ import ssl
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from msgspec import Struct
 
 from domain.errors import DomainError
 
-_DER = serialization.Encoding.DER
-_SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
+if TYPE_CHECKING:  # where certificates are read: every verb of the command line starts through here
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 
 class Pair(Struct, frozen=True):
@@ -32,7 +31,7 @@ class Pair(Struct, frozen=True):
         Raises: DomainError tls.unreadable | tls.mismatched | tls.expired, naming the file.
         """
         found, key = self.leaf(), _public_of(self.key)
-        if found.public_key().public_bytes(_DER, _SPKI) != key:
+        if _spki(found.public_key()) != key:
             detail = f"{self.key} is not the key of {self.certificate}"
             raise DomainError("tls.mismatched", detail)
         now_s = time.time()
@@ -42,7 +41,7 @@ class Pair(Struct, frozen=True):
             raise DomainError("tls.expired", detail)
         return self
 
-    def leaf(self) -> x509.Certificate:
+    def leaf(self) -> "x509.Certificate":
         """What is shown. Raises: DomainError tls.unreadable."""
         return certificate(self.certificate)
 
@@ -96,8 +95,10 @@ def believing(ca: Path | None) -> ssl.SSLContext:
         raise DomainError("tls.unreadable", f"{ca} holds no CA certificate: {error}") from error
 
 
-def certificate(path: Path) -> x509.Certificate:
+def certificate(path: Path) -> "x509.Certificate":
     """The first one of a PEM file. Raises: DomainError tls.unreadable."""
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificates(_bytes(path))[0]
     except ValueError as error:
@@ -111,10 +112,19 @@ def _bytes(path: Path) -> bytes:
         raise DomainError("tls.unreadable", f"{path}: {error.strerror}") from error
 
 
+def _spki(key: "PublicKeyTypes") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def _public_of(path: Path) -> bytes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
     try:
         key = serialization.load_pem_private_key(_bytes(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         detail = f"{path} holds no PEM private key without a passphrase"
         raise DomainError("tls.unreadable", detail) from error
-    return key.public_key().public_bytes(_DER, _SPKI)
+    return _spki(key.public_key())

@@ -1,21 +1,10 @@
-"""URLs of servers as people write them, and the connection to NATS that one of them names."""
+"""URLs of servers as people write them."""
 
-import asyncio
-import contextlib
-import ssl
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-import nats.errors
-from nats.aio.client import Client
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
-
 from domain.errors import DomainError
-from evidence.line import client_with, with_tls
 
-PATIENCE_S: Final = 5
-_FOR_EVER: Final[dict[str, Any]] = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.2}
 _SCHEMES: Final = {"nats", "tls", "ws", "wss"}
 
 
@@ -23,6 +12,10 @@ def database_url(text: str, name: str) -> str:
     """The URL in setting `name`, as it is. Raises: DomainError config.malformed (never the text:
     a password may stand in it).
     """
+    # Half of what a verb that is told no such URL would take to start.
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         conninfo_to_dict(text)
     except ProgrammingError as error:
@@ -42,28 +35,3 @@ def nats_url(text: str, name: str) -> str:
         detail = f"{name} is no URL of NATS: nats://user:password@host:port"
         raise DomainError("config.malformed", detail)
     return text
-
-
-async def connected(url: str, tls: ssl.SSLContext | None = None) -> Client:
-    """A client that has reached NATS once; from then on it reconnects for ever, without a word.
-
-    Raises: DomainError nats.unavailable when it has not within 5 s.
-    """
-    client = client_with(tls)
-    last = "no answer"
-
-    async def note(error: Exception) -> None:
-        nonlocal last
-        last = str(error) or type(error).__name__
-
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await client.connect(url, error_cb=note, **with_tls(tls), **_FOR_EVER)
-    except (TimeoutError, OSError, nats.errors.Error) as error:
-        with contextlib.suppress(nats.errors.Error, OSError):
-            await client.close()
-        where = urlsplit(url)
-        place = f"{where.hostname}:{where.port or 4222}"
-        detail = f"NATS at {place} cannot be reached: {last}"
-        raise DomainError("nats.unavailable", detail) from error
-    return client

@@ -13,8 +13,8 @@ import uvloop
 from api.admission.election import Admission
 from api.admission.wire import SettleAsk
 from api.config import Settings
+from api.connecting import connected
 from api.stopping import until_signal
-from api.urls import connected
 from domain.errors import DomainError
 from domain.prepayment import Settlement
 from domain.wallet import Settle

@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
-from nats.aio.msg import Msg
 
 from domain.errors import DomainError
 from evidence.condition import Condition, Fault, be_nice, fault_of, now_us, report
 from evidence.heartbeat import Pulse, keep_beating, log_stream
 from evidence.integrator import Integrator
-from evidence.line import client_with, with_tls
 from evidence.scrubber import keep_scrubbing
 from evidence.signing import ask_status
 from evidence.storage import Storage
@@ -188,8 +186,10 @@ async def _listen(
     nats_url: str, wake: threading.Event, stop: asyncio.Event, tls: ssl.SSLContext | None
 ) -> None:
     """Sets `wake` at each new head until cancelled; a wake-up is a hint and may be lost."""
+    # The integrator of a replay listens to nobody, and starts sooner without a client.
+    from evidence.line import client_with, with_tls
 
-    async def woken(_message: Msg) -> None:
+    async def woken(_message: object) -> None:
         wake.set()
 
     async def quiet(_error: Exception) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from api.certificates import Said, reported, said
 from api.config import Settings
+from api.connecting import connected
 from api.edge import now_us
 from api.gateway.doors import Doors
 from api.gateway.flows import Flows, Limits
@@ -32,7 +33,6 @@ from api.ssh.desk import papers, passage
 from api.stopping import until_signal
 from api.terminal.tickets import Tickets
 from api.tokens import private_key
-from api.urls import connected
 from domain.errors import DomainError
 from evidence.storage import Storage
 from evidence.tail import gated

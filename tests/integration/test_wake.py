@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
+from api.connecting import connected
 from api.embedded.nats import Nats
-from api.urls import connected
 from evidence.wake import SUBJECT, HeadWake
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from api.edge import instant, money, parse_instant, pico_of, whole
 from api.paging import after, cursor, page_size
-from api.problems import problem_bytes, status_of
+from api.refusals import problem_bytes, status_of
 from contracts.http_money import MoneyNew
 from domain.errors import DomainError
 

@@ -29,7 +29,7 @@ from api.gateway.web.inside import Inside
 from api.gateway.web.knock import Knocking
 from api.gateway.web.ours import is_ours
 from api.gateway.web.peers import BROKEN, CHUNK, Peer
-from api.problems import MEDIA, problem_bytes
+from api.refusals import MEDIA, problem_bytes
 from api.terminal.tickets import Tickets
 from contracts import apps
 from domain.errors import DomainError

@@ -1,0 +1,52 @@
+"""Every refusal as RFC 9457 problem JSON; the HTTP status of a code is decided here alone."""
+
+from typing import Final
+
+import msgspec
+
+from contracts.http import FieldError, Problem
+from contracts.problems import PROBLEMS
+from domain.errors import DomainError
+
+MEDIA: Final = "application/problem+json"
+DOCS: Final = "https://gpuaas.dev/problems/"
+RETRY_S: Final = 1
+# Refusals that the same request may pass a moment later.
+_SOON: Final = {
+    "idempotency_key.in_flight",
+    "receipt.not_signed",
+    "log.version_stale",
+    "export.not_signed",
+}
+
+
+def status_of(code: str) -> int:
+    """The HTTP status of a refusal, from contracts/problems.py; 409 for one it does not list."""
+    known = PROBLEMS.get(code)
+    return 409 if known is None else known.status
+
+
+def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers of a refusal."""
+    known = PROBLEMS.get(error.code)
+    status = status_of(error.code)
+    facts: dict[str, int | str] = dict(error.facts)
+    pointer = facts.pop("pointer", None)
+    fields = [] if pointer is None else [FieldError(pointer=str(pointer), detail=error.detail)]
+    body = Problem(
+        type=DOCS + error.code,
+        title=error.code if known is None else known.title,
+        status=status,
+        code=error.code,
+        detail=error.detail,
+        remedy="" if known is None else known.remedy,
+        correlation_id=correlation,
+        errors=fields,
+        facts=facts,
+    )
+    headers = {}
+    if status == 503 or error.code in _SOON:
+        headers["Retry-After"] = str(RETRY_S)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="gpuaas"'
+    return status, msgspec.json.encode(body), headers
