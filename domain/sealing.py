@@ -54,21 +54,6 @@ class ReadingsSealed(
     quantity_sum: int
 
 
-class ReadingsBatchSealed(
-    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.usage.batch_sealed.v2"
-):
-    """Without what they are in sum: who may see one's own row of the batch sees nobody else's."""
-
-    table: str
-    first_row: int
-    count: int
-    root: str
-    prev_seal: int | None
-
-
-type SealOfReadings = ReadingsSealed | ReadingsBatchSealed
-
-
 class ReadingQuarantined(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.usage.reading_quarantined.v1"
 ):

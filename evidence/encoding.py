@@ -255,8 +255,7 @@ def _check_bulk(append: Append, seals: list[Struct]) -> None:
 
 def _check_rows(bulk: Bulk, tag: str, root: str, seal: Struct) -> None:
     table = TABLES.get(bulk.table)
-    sums = None if table is None else table.sums.get(tag)
-    if sums is None or not bulk.rows or bulk.first_row < 0:
+    if table is None or table.seal != tag or not bulk.rows or bulk.first_row < 0:
         raise DomainError("entry.refused", "rows need a table of this seal, a first row and a row")
     for row in bulk.rows:
         if len(row) > MAX_BYTES:
@@ -266,7 +265,7 @@ def _check_rows(bulk: Bulk, tag: str, root: str, seal: Struct) -> None:
     except Invalid as error:
         detail = f"{bulk.table} row {error.row}: {error.detail}"
         raise DomainError("entry.refused", detail, {"table": bulk.table}) from error
-    if found[0] != bytes.fromhex(root) or any(found[1] != getattr(seal, name) for name in sums):
+    if found != (bytes.fromhex(root), getattr(seal, table.sum_field)):
         detail = f"{bulk.table}: the seal's root or sum is not that of its rows"
         raise DomainError("entry.refused", detail, {"table": bulk.table})
 

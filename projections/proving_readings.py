@@ -48,7 +48,15 @@ _OPENED: Final = """
 SELECT o.account FROM views.project_place o WHERE o.project = %(project)s
 ORDER BY o.from_position LIMIT 1
 """
+_TENANTS: Final = """
+SELECT r.organization FROM views.runtime r WHERE r.runtime = ANY (%(resources)s)
+UNION SELECT p.organization FROM views.project p WHERE p.project = ANY (%(resources)s)
+"""
 _SEAL: Final = "SELECT entry FROM log.entry WHERE position = %(position)s"
+
+
+class _Tenant(Struct, frozen=True):
+    organization: str
 
 
 class _Meter(Struct, frozen=True):
@@ -204,12 +212,17 @@ class Readings:
                 raise DomainError("storage.missing", "an entry of the proof is not in the database")
             fact: Any = decode_entry(row[0]).fact
             places = [one.number - fact.first_row for one in shown]
-            if hasattr(fact, "quantity_sum") and len(places) < fact.count:
-                detail = "a seal of an earlier release says the sum of others' readings, too"
-                raise DomainError("invoice.not_provable", detail)
             rows = read_rows(self._conn, proof_readings.TABLE, fact.first_row, fact.count)
+            self._check_alone({_row(raw).resource for _, raw in rows})
             leaves = [leaf_hash(raw) for _, raw in rows]
             yield from sparse_proof(places, fact.count, nodes_of(leaves))
+
+    def _check_alone(self, resources: set[str]) -> None:
+        """A seal says what its readings come to: nobody is shown that of others."""
+        asked = {"resources": sorted(resources)}
+        if len(fetch(self._conn, _Tenant, _TENANTS, asked)) > 1:
+            detail = "readings of other tenants are sealed with its own: their sum would show"
+            raise DomainError("invoice.not_provable", detail)
 
     def _links(self) -> tuple[list[dict[str, Any]], bytes]:
         """In the order of the first rows shown; digests in the order in which they are used."""

@@ -13,13 +13,7 @@ from domain.errors import DomainError
 from domain.project import Moved
 from domain.rating import Books, RatedInterval, Transfer, row_bytes
 from domain.reading import Reading
-from domain.sealing import (
-    IntervalsSealed,
-    ReadingsBatchSealed,
-    ReadingsSealed,
-    SealOfReadings,
-    TransfersSealed,
-)
+from domain.sealing import IntervalsSealed, ReadingsSealed, TransfersSealed
 from evidence.append import Append, Bulk, Write
 from evidence.log import EventLog
 from evidence.reader import decode_entry, read_rows
@@ -89,7 +83,6 @@ _RATED: Final = duties.TAGS | {
 }
 RATED: Final = _RATED | {
     "gpuaas.meter.registered.v2",
-    "gpuaas.usage.batch_sealed.v2",
     "gpuaas.price.entry_published.v2",
     "gpuaas.price.rerating_decided.v2",
 }
@@ -138,7 +131,7 @@ class Rater:
         self._conn = conn
         self._log = log
         self._pending: list[_Cause] = []
-        self._readings: dict[int, SealOfReadings] = {}
+        self._readings: dict[int, ReadingsSealed] = {}
         self._intervals = Tail("")
         self._transfers = Tail("")
 
@@ -201,7 +194,7 @@ class Rater:
     def _rated(
         self, position: int, stream: str, fact: Struct
     ) -> tuple[list[RatedInterval], list[Transfer]]:
-        if isinstance(fact, ReadingsSealed | ReadingsBatchSealed):
+        if isinstance(fact, ReadingsSealed):
             self._readings[position] = fact
             readings = list(self._reread(position))
             self.sources.reported(readings)

@@ -59,7 +59,7 @@ def _revoked(b: Batch, e: Entry, f: source.Revoked) -> None:
     b["source_revocation"].open(e.stream, e.position, f"{e.stream}\t{e.position}", tail)
 
 
-def _sealed(b: Batch, e: Entry, f: sealing.SealOfReadings) -> None:
+def _sealed(b: Batch, e: Entry, f: sealing.ReadingsSealed) -> None:
     """One row per signed batch: its readings lie side by side, so it finds each of them."""
     first: ReadingRow | None = None
     for raw in b.sealed(f.table, f.first_row, f.count):
@@ -89,6 +89,5 @@ APPLY: Final[dict[type[Any], Apply]] = {
     source.Registered: _registered,
     source.Revoked: _revoked,
     sealing.ReadingsSealed: _sealed,
-    sealing.ReadingsBatchSealed: _sealed,
     sealing.ReadingQuarantined: _quarantined,
 }

@@ -53,12 +53,14 @@ PRICES = {
 SEALS = ("first seal", "late seal", "node's seal", "last seal")
 
 type Row = dict[str, Any]
+type Said = tuple[str, tuple[Reading, ...]]
 
 
 class Read:
-    """`summed`: the first seal, of ours alone, says its sum as earlier releases did."""
+    """`shared`: in seals with others' readings."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = True) -> None:
+        self.shared = shared
         self.apps: dict[str, Reporter] = {}
 
     def before(self, made: World) -> None:
@@ -96,7 +98,7 @@ class Read:
             self.apps[source] = Reporter(key, source, 1)
         self.apps[NODE] = Reporter(NODE_KEY, NODE, 1 << 23)
         first = (self.ours("tok", -10, 7), self.ours("tok", -5, 4))
-        at["first seal"] = sealed(made, [(APP, first)], self.apps, summed=True)
+        at["first seal"] = sealed(made, [(APP, first)], self.apps)
 
     def ours(self, meter: str, hour: int, quantity: int, to: int | None = None) -> Reading:
         return told(meter, PROJECT, hour, quantity, to)
@@ -105,7 +107,7 @@ class Read:
         at, apps = made.at, self.apps
         theirs = told("tok", ELSEWHERE, -3, 41), told("tok", ELSEWHERE, -2, 42)
         late = (self.ours("tok", -3, 5), self.ours("tok", 2, 10), self.ours("tok", 20, 6))
-        at["late seal"] = sealed(made, [(THEIRS, theirs), (APP, late)], apps)
+        at["late seal"] = self.beside(made, (THEIRS, theirs), (APP, late))
         sent = [
             told("egress", of, hour, quantity)
             for of, hour, quantity in (
@@ -115,13 +117,14 @@ class Read:
         ]
         again = {**made.log.drafts[at["node"]]["fact"]}
         at["enrolled again"] = made.log.add(NODE, "node.enrolled", again)
+        sent = [one for one in sent if self.shared or one.resource == RUNNING]
         at["node's seal"] = sealed(made, [(NODE, tuple(sent))], apps)
         ours = (
             *(self.ours("peak", 5, 9), self.ours("peak", 6, 4)),
             *(self.ours("seat", 5, 3, 6), self.ours("seat", 7, 2, 8)),
             *(self.ours("level", 98, 2, 102), self.ours("tok", 150, 8), self.ours("tok", 30, 1)),
         )
-        at["last seal"] = sealed(made, [(THEIRS, theirs), (APP, ours)], apps)
+        at["last seal"] = self.beside(made, (THEIRS, theirs), (APP, ours))
         fact: dict[str, Any] = {"book": "less", "edition": 1, "account": "default", "meter": "tok"}
         fact |= {"model": "m", "region": "-", "state": "read", "currency": "USD"}
         fact |= {"effective_from_us": EARLY_US, "published_us": EARLY_US, "divisor": 1, "free": 0}
@@ -135,6 +138,13 @@ class Read:
         fact |= {"decided_us": START_US + 50 * HOUR_US}
         at["tok rerated"] = made.log.add(BOOK, "price.rerating_decided", fact)
         made.log.drafts[-1]["tag"] = "gpuaas.price.rerating_decided.v2"
+
+    def beside(self, made: World, theirs: Said, ours: Said) -> int:
+        """The seal of ours."""
+        if self.shared:
+            return sealed(made, [theirs, ours], self.apps)
+        sealed(made, [theirs], self.apps)
+        return sealed(made, [ours], self.apps)
 
     def lines(self, made: World) -> list[tuple[Any, ...]]:
         """By hand: 6 of the tokens of hour 20 cost 1 cent instead of 2."""
@@ -163,10 +173,7 @@ def told(meter: str, resource: str, hour: int, quantity: int, to: int | None = N
     return Reading(meter, resource, dimensions, START_US + hour * HOUR_US, ends, quantity)
 
 
-def sealed(
-    made: World, said: list[tuple[str, tuple[Reading, ...]]], apps: dict[str, Reporter],
-    *, summed: bool = False,
-) -> int:  # fmt: skip
+def sealed(made: World, said: list[Said], apps: dict[str, Reporter]) -> int:
     """The position of the seal of these batches, in their order."""
     log, rows = made.log, list[bytes]()
     seals = [one for one in log.drafts if one["stream"] == USAGE]
@@ -185,16 +192,12 @@ def sealed(
     fact: dict[str, Any] = {"table": "reading", "first_row": first, "count": len(rows)}
     fact |= {"root": root_hash(map(leaf_hash, rows)).hex()}
     fact |= {"prev_seal": seals[-1]["position"] if seals else None}
-    if summed:
-        fact |= {"quantity_sum": sum(json.loads(row)["quantity"] for row in rows)}
-    position = log.add(USAGE, "usage.batch_sealed", fact)
-    if not summed:
-        log.drafts[-1]["tag"] = "gpuaas.usage.batch_sealed.v2"
-    return position
+    fact |= {"quantity_sum": sum(json.loads(row)["quantity"] for row in rows)}
+    return log.add(USAGE, "usage.batch_sealed", fact)
 
 
-def read(edit: Any = None, **more: Any) -> World:
-    return pw.world(edit, extra=Read(), **more)
+def read(edit: Any = None, *, shared: bool = True, **more: Any) -> World:
+    return pw.world(edit, extra=Read(shared=shared), **more)
 
 
 def rows_of(made: World) -> list[tuple[int, bytes, Row]]:

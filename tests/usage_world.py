@@ -27,7 +27,7 @@ from gpuaas_verify.books import Books as Auditor
 from projections.views import step
 from tests.agent_world import ORG, PRIVATE, World, now_us
 
-_SEALED = "gpuaas.usage.batch_sealed.v2"
+_SEALED = "gpuaas.usage.batch_sealed.v1"
 _MONTH_US = 30 * 86_400_000_000
 PICO = 3  # a byte
 

@@ -24,7 +24,7 @@ from contracts import usage
 from contracts.usage import Batch, Taken
 from domain.errors import DomainError
 from domain.reading import Mark, Reading, repeated, row_bytes
-from domain.sealing import ReadingsBatchSealed
+from domain.sealing import ReadingsSealed
 from evidence.append import Append, Bulk, Write
 from evidence.log import EventLog
 from gpuaas_verify.merkle import leaf_hash, root_hash
@@ -44,6 +44,13 @@ class _Waiting(Struct):
     dimensions: list[str]
     standing: readings_read.Standing
     answer: asyncio.Future[Taken]
+
+    @property
+    def whose(self) -> str:
+        """The project that the source is of, or the node that it is: a seal holds one's readings
+        alone, for it says what they come to (evidence/invoice-proof.md section 2).
+        """
+        return self.standing.project or self.batch.source
 
 
 class _Tail(Struct):
@@ -114,10 +121,15 @@ class Desk:
             self._queue.clear()
 
     async def _next_group(self) -> None:
-        group, rows = list[_Waiting](), 0
-        while self._queue and rows < MOST_ROWS:
-            group.append(self._queue.pop(0))
-            rows += len(group[-1].batch.readings)
+        group, rest, rows = list[_Waiting](), list[_Waiting](), 0
+        whose = self._queue[0].whose
+        for one in self._queue:
+            if one.whose == whose and rows < MOST_ROWS:
+                group.append(one)
+                rows += len(one.batch.readings)
+            else:
+                rest.append(one)
+        self._queue[:] = rest
         later: list[_Waiting] = []
         try:
             later = await self._settled(group)
@@ -224,7 +236,8 @@ class Desk:
             for number, row in enumerate(group.rows)
         )
         root = root_hash(leaf_hash(row) for row in rows).hex()
-        seal = ReadingsBatchSealed(TABLE, at.next_row, len(rows), root, at.seal)
+        total = sum(row.quantity for row in group.rows)
+        seal = ReadingsSealed(TABLE, at.next_row, len(rows), root, at.seal, total)
         done = await self._log.append(
             Append(
                 writes=(Write(at.stream, "-", at.version, (seal,)),),

@@ -18,7 +18,6 @@ SEALS: dict[str, tuple[str, type[Struct]]] = {
     "IntervalsSealed": ("rated_interval", IntervalRow),
     "TransfersSealed": ("transfer", TransferRow),
     "ReadingsSealed": ("reading", ReadingRow),
-    "ReadingsBatchSealed": ("reading", ReadingRow),
 }
 BIG = 10**38 - 1
 integers = st.one_of(st.integers(0, 5), st.integers(-BIG, BIG), st.sampled_from([BIG, -BIG, 2**63]))

@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from domain.errors import DomainError
 from projections.proving import prove
 from tests import proof_readings as pr
 from tests.conftest import Database
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_readings_are_chosen_as_by_hand(database: Database, tmp_path: Path) -> None:
-    """Of seals that others share the rows of ours alone, linked; of a line what its kind and period have."""
-    made = pr.read()
+    """The rows, linked; of a line what its kind and period have."""
+    made = pr.read(shared=False)
     with psycopg.connect(database.app_url, autocommit=True) as conn:
         storage, note, invoice = built(database, conn, tmp_path, made)
         for name in (None, *pr.LINES):
@@ -24,3 +25,14 @@ def test_readings_are_chosen_as_by_hand(database: Database, tmp_path: Path) -> N
             out = io.BytesIO()
             prove(conn, storage, note, invoice, line, out)
             assert out.getvalue() == pr.proof(made, name=name), name
+
+
+def test_a_seal_with_readings_of_others_is_shown_to_nobody(
+    database: Database, tmp_path: Path
+) -> None:
+    """It says what all of them come to."""
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        storage, note, invoice = built(database, conn, tmp_path, pr.read())
+        with pytest.raises(DomainError, match="their sum would show") as refused:
+            prove(conn, storage, note, invoice, None, io.BytesIO())
+        assert refused.value.code == "invoice.not_provable"

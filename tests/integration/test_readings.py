@@ -392,16 +392,18 @@ def test_another_reading_under_a_sealed_key_is_put_away(
 def test_many_processes_and_callers_seal_each_reading_once(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """Two desks, three sources, every batch sent four times at once and out of order."""
+    """Two desks, three sources of two tenants, every batch sent four times at once and out of
+    order. No seal has readings of both: it says what they come to.
+    """
 
     async def run() -> None:
         async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
-            own = await tenant(stage, HOUR)
+            own, other = await tenant(stage, HOUR), await tenant(stage, HOUR)
             services = stage.services
             desks = [Desk(services.log, services.reads, now_us) for _ in range(2)]
             apps = [TokenMeter(stage.client, stage.operator) for _ in range(3)]
-            for app in apps:
-                await app.open(own["project"])
+            for app, whose in zip(apps, (own, own, other), strict=True):
+                await app.open(whose["project"])
 
             async def insist(desk: Desk, batch: Batch) -> None:
                 """Until what is before it is there, as a source does."""
@@ -418,7 +420,7 @@ def test_many_processes_and_callers_seal_each_reading_once(
             await asyncio.gather(*(insist(desk, batch) for desk, batch in sent))
             await asyncio.gather(*(desk.close() for desk in desks))
             assert len(keys_of(database)) == 3 * 40
-            audited(database)
+            assert {len(told) for told in audited(database)} == {1}
 
     asyncio.run(run())
 
@@ -576,16 +578,22 @@ def keys_of(database: Database) -> list[tuple[str, int, int]]:
     return keys
 
 
-def audited(database: Database) -> None:
-    """The auditor's books believe every row, and derive what is charged for it."""
+def audited(database: Database) -> list[set[str]]:
+    """The auditor's books believe every row, and derive what is charged for it; the resources that
+    each seal is of.
+    """
+    told = list[set[str]]()
     with psycopg.connect(database.app_url, autocommit=True) as conn, Books(None) as books:
         for position, raw, _ in read_entries(conn, 0, 100_000):
             entry = json.loads(raw)
             books.feed(position, entry)
-            if entry["tag"] == "gpuaas.usage.batch_sealed.v2":
+            if entry["tag"] == "gpuaas.usage.batch_sealed.v1":
                 fact = entry["fact"]
-                rows = read_rows(conn, "reading", fact["first_row"], fact["count"])
-                books.read(json.loads(row) for _, row in rows)
+                found = read_rows(conn, "reading", fact["first_row"], fact["count"])
+                rows = [json.loads(row) for _, row in found]
+                books.read(rows)
+                told.append({row["resource"] for row in rows})
+    return told
 
 
 def verified(bundle: Path, vkey: str) -> dict[str, Any]:

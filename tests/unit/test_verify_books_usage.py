@@ -34,7 +34,6 @@ class Told(History):
     rows: dict[int, list[Row]] = field(default_factory=dict)
     sealed: int = 0
     last: int | None = None
-    silent: bool = False  # its seals say no sum
 
     def seal(self, rows: list[Row], **changed: Any) -> int:
         """The rows, numbered on, under their seal."""
@@ -42,12 +41,8 @@ class Told(History):
         total = sum(row["quantity"] for row in rows)
         names = ("table", "first_row", "count", "root", "prev_seal", "quantity_sum")
         said = ("reading", self.sealed, len(rows), "0" * 64, self.last, total)
-        told = {**dict(zip(names, said, strict=True)), **changed}
-        kind: Any = sealing.ReadingsSealed
-        if self.silent:
-            kind = sealing.ReadingsBatchSealed
-            del told["quantity_sum"]
-        self.last = self.add(USAGE, kind(**told))
+        fact = sealing.ReadingsSealed(**{**dict(zip(names, said, strict=True)), **changed})
+        self.last = self.add(USAGE, fact)
         self.rows[self.last] = rows
         self.sealed += len(rows)
         return self.last
@@ -387,19 +382,6 @@ def test_seals_of_readings_are_on_one_usage_stream() -> None:
         _, cause, fact = told.facts[-1]
         told.facts[-1] = (where, cause, fact)
         refused(told, "books.seal", "stream")
-
-
-def test_a_seal_that_says_no_sum_is_of_all_its_rows() -> None:
-    """What is charged is the same; a row more or less is refused as ever."""
-    told, silent = world(), world()
-    silent.silent = True
-    for one in (told, silent):
-        one.seal(said(reading(3), reading(4)))
-    assert charged(told) == charged(silent)
-    other = world()
-    other.silent = True
-    other.seal(said(reading(3), reading(4)), count=3)
-    refused(other, "books.sum", "")
 
 
 @pytest.mark.parametrize("changed", [{"count": 3}, {"quantity_sum": 4}])

@@ -6,7 +6,7 @@ from typing import Any
 from gpuaas_verify import bulk
 from gpuaas_verify.books import Books, BooksReport
 from gpuaas_verify.books_shape import SHAPES
-from gpuaas_verify.books_usage import SEALS as READINGS
+from gpuaas_verify.books_usage import SEAL as READINGS
 from gpuaas_verify.claims import ABSENT, CHECKED, UNCHECKED, Claim
 from gpuaas_verify.entry import parse_entry
 from gpuaas_verify.errors import Unreadable
@@ -50,7 +50,7 @@ def _feed(source: Source, size: int, books: Books) -> BooksReport:
         books.feed(position, entry._asdict())
         if tag in bulk.SEALS:
             fact = entry.fact
-            if tag in READINGS:
+            if tag == READINGS:
                 books.read(_rows(source, fact))
             else:
                 books.compare(fact["table"], fact["first_row"], _rows(source, fact))

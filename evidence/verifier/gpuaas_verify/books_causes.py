@@ -17,7 +17,6 @@ CAUSES = frozenset({
     "gpuaas.invoice.paid.v1",
     "gpuaas.credit_note.issued.v1",
     "gpuaas.usage.batch_sealed.v1",
-    "gpuaas.usage.batch_sealed.v2",
     "gpuaas.wallet.credit_granted.v1",
     "gpuaas.wallet.credit_expired.v1",
     "gpuaas.wallet.hold_placed.v1",

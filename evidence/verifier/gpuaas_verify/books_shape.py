@@ -31,9 +31,6 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "table first_row count root prev_seal quantity_sum",
         prev_seal=POSITION_OR_NULL,
     ),
-    "gpuaas.usage.batch_sealed.v2": _shape(
-        "first_row count", "table first_row count root prev_seal", prev_seal=POSITION_OR_NULL
-    ),
     "gpuaas.usage.reading_quarantined.v1": _shape(
         "epoch sequence decided_us", "source epoch sequence kept refused reading decided_us"
     ),

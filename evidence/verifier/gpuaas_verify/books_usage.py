@@ -19,8 +19,7 @@ type Handler = Callable[[int, Row, Row], None]
 type Piece = tuple[int, int, list[int], list[Any]]
 type Told = tuple[Row, int, Row]  # a row, its number, its source
 
-TABLE, STATE = "reading", "read"
-SEALS = ("gpuaas.usage.batch_sealed.v1", "gpuaas.usage.batch_sealed.v2")
+TABLE, SEAL, STATE = "reading", "gpuaas.usage.batch_sealed.v1", "read"
 AGGREGATIONS = ("sum", "max", "last", "time-weighted")
 
 
@@ -52,7 +51,7 @@ class Usage:
             "gpuaas.usage.reading_quarantined.v1": self._quarantined,
             "gpuaas.price.rerating_decided.v1": self.rereads.rerate,
             "gpuaas.price.rerating_decided.v2": self.rereads.rerate,
-            **dict.fromkeys(SEALS, self._sealed),
+            SEAL: self._sealed,
         }
 
     def _counted(self, _position: int, _entry: Row, fact: Row) -> None:
@@ -168,7 +167,7 @@ class Usage:
                 number += 1
             if open_of is not None:
                 raise _bad("signed", number - 1, "the seal ends without a signature", "sig")
-            if total != fact.get("quantity_sum", total) or number - self.count != fact["count"]:
+            if total != fact["quantity_sum"] or number - self.count != fact["count"]:
                 raise Invalid("books.sum", "not the sum of its rows", position=position)
 
         self.rate(position, believed())

@@ -17,19 +17,13 @@ _SALT = re.compile(r"[0-9a-f]{32}")
 
 class Table(NamedTuple):
     """One table of rows: the tag of its seals, their sum field, the factors of a row's share of it,
-    its fields; the tag of those of its seals that say no sum.
+    its fields.
     """
 
     seal: str
     sum_field: str
     factors: tuple[str, ...]
     fields: dict[str, tuple[type, ...]]
-    silent: str = ""
-
-    @property
-    def sums(self) -> dict[str, tuple[str, ...]]:
-        """By tag of its seals, the fields of their sums."""
-        return {self.seal: (self.sum_field,), self.silent: ()}
 
     def summand(self, row: dict[str, Any]) -> int:
         return prod(row[name] for name in self.factors)
@@ -69,12 +63,9 @@ TABLES: Final[dict[str, Table]] = {
             "row salt$ source$ epoch sequence meter$ resource$ dimensions$ from_us to_us quantity"
             " chain$ sig$"
         ),
-        "gpuaas.usage.batch_sealed.v2",
     ),
 }
-SEALS: Final = frozenset(
-    tag for table in TABLES.values() for tag in (table.seal, table.silent) if tag
-)
+SEALS: Final = frozenset(table.seal for table in TABLES.values())
 
 
 _INT = r"(?:0|-?[1-9][0-9]{0,37})"
@@ -168,9 +159,9 @@ def check_rows(items: Iterator[bytes], seal: Entry) -> int:
     root, total = weigh_rows(items, name, first, count)
     if root != bytes.fromhex(fact["root"]):
         raise _fail("seal.root", "the rows have another root", seal, "root", first)
-    for field in TABLES[name].sums.get(seal.tag, ()):
-        if total != fact[field]:
-            raise _fail("seal.sum", f"the sum is {total}", seal, field, first)
+    sum_field = TABLES[name].sum_field
+    if total != fact[sum_field]:
+        raise _fail("seal.sum", f"the sum is {total}", seal, sum_field, first)
     return count  # type: ignore[no-any-return]
 
 
@@ -199,7 +190,7 @@ class SealChain:
         """Nothing when the seal follows. Raises: Invalid `seal.*` with position and field."""
         fact = seal.fact
         table = TABLES.get(fact["table"])
-        if table is None or seal.tag not in table.sums:
+        if table is None or table.seal != seal.tag:
             raise _fail("seal.table", "not a table this tag seals", seal, "table")
         if not seal.actor.startswith("system-"):
             raise _fail("seal.actor", "a seal is made by a system- actor", seal, "actor")

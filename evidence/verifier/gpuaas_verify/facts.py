@@ -39,7 +39,6 @@ rating.batch_sealed.v1   rating        table$ first_row count root# prev_seal? t
 ledger.batch_sealed.v1   ledger        table$ first_row count root# prev_seal? through \
  amount_sum_pico
 usage.batch_sealed.v1    usage         table$ first_row count root# prev_seal? quantity_sum
-usage.batch_sealed.v2    usage         table$ first_row count root# prev_seal?
 usage.reading_quarantined.v1 usage     source$ epoch sequence kept# refused# reading$ decided_us
 usage.source_completed.v1 usage        source$ epoch sequence chain# until_us sig$ decided_us
 organization.created.v1      organization  name@ created_us

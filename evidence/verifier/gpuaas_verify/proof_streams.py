@@ -7,7 +7,7 @@ evidence/invoice-proof.md section 2. Fed every entry in order; what only the end
 from collections.abc import Iterable
 from typing import Final
 
-from gpuaas_verify.books_usage import SEALS, TABLE
+from gpuaas_verify.books_usage import SEAL, TABLE
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
@@ -50,7 +50,7 @@ MAY: Final = {
     "pricebook": frozenset({PRICED, SHAPED, BOOK, COMMITTED}) | RERATED,
     "meter": frozenset({METERED, REPORTED}),
     "source": frozenset({SOURCE}),
-    "usage": frozenset(SEALS),
+    "usage": frozenset({SEAL}),
     "node": frozenset({ENROLLED, ANCHORED, RENEWED}),
 }
 RESOURCES: Final = ("runtime", "volume")

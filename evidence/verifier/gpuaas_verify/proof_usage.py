@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from gpuaas_verify.books_rating import Charging
 from gpuaas_verify.books_spill import Spill
-from gpuaas_verify.books_usage import SEALS, TABLE, Told, Usage
+from gpuaas_verify.books_usage import SEAL, TABLE, Told, Usage
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.proof_readings import Readings
 
@@ -43,7 +43,7 @@ class Read:
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
         known = self._usage.handlers()
-        return {**{tag: known[tag] for tag in OF_READINGS}, **dict.fromkeys(SEALS, self._sealed)}
+        return {**{tag: known[tag] for tag in OF_READINGS}, SEAL: self._sealed}
 
     def _sealed(self, position: int, _entry: Row, _fact: Row) -> None:
         self._usage.rate(position, self._told(position))
