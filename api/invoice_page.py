@@ -106,7 +106,9 @@ class Names(Struct, frozen=True):
 
 
 class Source(Struct, frozen=True):
-    """Where a sealed file stands, and what it does not say itself; instants in us."""
+    """Where a sealed file stands, and what it does not say itself; instants in us. `missing`: who
+    had not told all when the period was closed; a file without a seller leaves that to the log.
+    """
 
     title: str
     file: str
@@ -116,6 +118,7 @@ class Source(Struct, frozen=True):
     at_us: int
     start_us: int
     end_us: int
+    missing: tuple[str, ...] = ()
 
 
 class _Span(Struct):
@@ -128,8 +131,13 @@ def source_of(file: bytes, found: Invoice) -> Source:
     span = msgspec.json.decode(file, type=_Span)
     return Source(
         *("Invoice", found.file, found.sha256, found.from_position, found.state),
-        *(found.finalized_us, span.start_us, span.end_us),
+        *(found.finalized_us, span.start_us, span.end_us, tuple(missing_of(found.missing))),
     )
+
+
+def missing_of(sources: str | None) -> list[str]:
+    """Of an invoice or a period, as views have it."""
+    return [] if sources is None else msgspec.json.decode(sources, type=list[str])
 
 
 def invoice_page(file: bytes, found: Invoice, names: Names) -> str:
@@ -160,7 +168,7 @@ def page_data(file: bytes, source: Source, names: Names) -> dict[str, Any]:
         "number": said.number,
         "of": said.invoice_number,
         "simulated": said.simulated,
-        "missing": ", ".join(said.missing),
+        "missing": ", ".join(said.missing or source.missing),
         "seller": _party(said.seller, names),
         "customer": _party(said.buyer, names) or names.organization,
         "account": said.account,

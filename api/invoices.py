@@ -11,7 +11,7 @@ from msgspec import Struct
 from api.auth import unknown, within
 from api.body import FrontRequest
 from api.edge import instant, money
-from api.invoice_page import POLICY, Names, invoice_page, local
+from api.invoice_page import POLICY, Names, invoice_page, local, missing_of
 from api.paging import before, page_size
 from api.services import Services
 from api.viewing import own_scope, page, tagged, viewed
@@ -168,4 +168,5 @@ def _given(row: billing_read.Invoice) -> Invoice:
         seller=row.seller,
         net=of(row.net_minor),
         tax=of(row.tax_minor),
+        missing=missing_of(row.missing),
     )

@@ -1,6 +1,5 @@
 """Billing periods: list, close."""
 
-import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
@@ -9,6 +8,7 @@ from api.auth import OPERATOR, require, unknown, within
 from api.body import FrontRequest
 from api.changing import Target, change, target
 from api.edge import instant, now_us
+from api.invoice_page import missing_of
 from api.services import Services, services_of
 from api.viewing import own_scope, viewed
 from contracts.http import Page
@@ -89,7 +89,7 @@ async def _after(services: Services, found: Target) -> period.Opened | None:
 
 
 def _given(row: billing_read.Period) -> Period:
-    missing = [] if row.missing is None else msgspec.json.decode(row.missing, type=list[str])
+    missing = missing_of(row.missing)
     return Period(
         id=row.period,
         account=row.account,

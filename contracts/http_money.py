@@ -141,7 +141,10 @@ class PeriodClosed(Given, frozen=True):
 
 
 class Invoice(Given, frozen=True):
-    """`exact`: before tax and rounding. Without a seller `seller`, `net` and `tax` are null."""
+    """`exact`: before tax and rounding. Without a seller `seller`, `net` and `tax` are null.
+    `missing`: nodes and sources that had not told all of it when its period was closed; what they
+    tell later is on a later invoice.
+    """
 
     id: str
     number: str
@@ -158,3 +161,4 @@ class Invoice(Given, frozen=True):
     seller: str | None
     net: Money | None
     tax: Money | None
+    missing: list[str]

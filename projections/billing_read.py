@@ -76,7 +76,8 @@ class Period(Struct, frozen=True):
 class Invoice(Struct, frozen=True):
     """`total_minor` in the currency's minor unit; `file` is the sealed file that says it all.
 
-    Of an invoice without a seller `seller`, `net_minor` and `tax_minor` are null.
+    Of an invoice without a seller `seller`, `net_minor` and `tax_minor` are null. `missing`: as of
+    its period.
     """
 
     invoice: str
@@ -101,6 +102,7 @@ class Invoice(Struct, frozen=True):
     seller: str | None = None
     net_minor: int | None = None
     tax_minor: int | None = None
+    missing: str | None = None
 
 
 class InvoiceLine(Struct, frozen=True):
@@ -191,10 +193,11 @@ _INVOICES: Final = """
 SELECT i.invoice, i.from_position, i.organization, i.number, i.account, i.period,
   p.start_us, p.end_us, i.currency, i.minor_digits, i.total_pico, i.total_minor, i.line_count,
   i.file, i.sha256, i.closed, i.finalized_us, s.state, s.since_us, t.seller, t.net_minor,
-  t.tax_minor
+  t.tax_minor, n.sources AS missing
 FROM views.invoice i
 JOIN views.invoice_state s ON s.invoice = i.invoice AND [s]
 LEFT JOIN views.invoice_tax t ON t.invoice = i.invoice AND [t]
+LEFT JOIN views.period_missing n ON n.period = i.period AND [n]
 LEFT JOIN views.period p ON p.period = i.period AND [p]
 WHERE [i]
 """

@@ -24,8 +24,6 @@ from typing import Any
 import psycopg
 import pyarrow.parquet
 import pytest
-from beancount import loader
-from beancount.core.data import Open, Transaction
 
 from api.bill import Order, export, fetch
 from api.tokens import issue
@@ -33,6 +31,7 @@ from domain.errors import DomainError
 from projections import billing_read
 from projections.exporting.forms import FORMS
 from tests.api_stage import Stage, staged
+from tests.bookkeepers import of_beancount, of_hledger, pico
 from tests.conftest import Database
 from tests.focus_judge import UPSTREAM, failures
 from tests.integration.replay_runs import ROOT, charged, invoices, run, sliced
@@ -89,10 +88,6 @@ def test_what_is_exported_is_what_was_billed(
     focus_adds_up(books, out)
     # Parquet says the same (unit/test_exporting.py), and the judge takes its time.
     assert failures(tmp_path / "focus.csv") == UPSTREAM
-
-
-def pico(amount: str) -> int:
-    return int(Decimal(amount).scaleb(12))
 
 
 async def exported(stage: Stage, account: str, form: str) -> bytes:
@@ -216,35 +211,6 @@ def cut_after(to_port: int, passes: int) -> Iterator[int]:
         threading.Thread(target=serve, daemon=True).start()
         yield int(door.getsockname()[1])
         door.shutdown(socket.SHUT_RDWR)
-
-
-def of_hledger(journal: Path) -> dict[str, int]:
-    """Balances that are not 0, by account; its own checks passed, each balance assertion included."""
-    checked = subprocess.run(
-        ["hledger", "-f", journal, "check", "--strict"], check=False, capture_output=True, text=True
-    )
-    assert checked.returncode == 0, checked.stderr[-1000:]
-    # Not as JSON: hledger rounds that to ten places.
-    said = subprocess.run(
-        ["hledger", "-f", journal, "balance", "--flat", "--no-total", "--layout=bare", "-O", "csv"],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    rows = csv.DictReader(io.StringIO(said))
-    return {row["account"].lower(): pico(row["balance"]) for row in rows}
-
-
-def of_beancount(journal: Path) -> dict[str, int]:
-    """The same, by beancount: its postings summed up here, its balance assertions checked there."""
-    entries, errors, _ = loader.load_file(str(journal))
-    assert not errors, errors[:3]
-    sums: dict[str, int] = defaultdict(int)
-    for entry in entries:
-        if isinstance(entry, Transaction):
-            for posting in entry.postings:
-                assert posting.units is not None
-                sums[posting.account.lower()] += pico(str(posting.units.number))
-    assert len([one for one in entries if isinstance(one, Open)]) == len(sums)
-    return {name: total for name, total in sums.items() if total}
 
 
 def focus_adds_up(books: dict[str, bytes], out: Path) -> None:

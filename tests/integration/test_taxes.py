@@ -29,11 +29,11 @@ from projections.periods import keep_periods
 from projections.rater import Rater
 from projections.runner import catch_up
 from tests.api_stage import Stage, play, staged
+from tests.bookkeepers import of_beancount, of_hledger
 from tests.conftest import Database
 from tests.focus_judge import UPSTREAM, failures
 from tests.integration.projections_world import HOUR_US, T0
 from tests.integration.tax_world import TaxedPlatform
-from tests.integration.test_exports import of_beancount, of_hledger
 from tests.integration.test_projections_reactions import audit
 
 pytestmark = pytest.mark.slow
@@ -372,6 +372,7 @@ def test_a_node_cut_off_over_the_months_end_is_named_and_told_later(
             await log.append(world.renewed(told))
             assert [one for one, _ in await kept(end + world.period_us)] == [1, 2]
             second, first = billing_read.invoices(conn)
+            assert (first.missing, second.missing) == (f'["{node}"]', None)
             files = [msgspec.json.decode(sealed_content(storage, one.sha256))
                      for one in (first, second)]  # fmt: skip
             assert (files[0]["missing"], files[1]["missing"]) == ([node], [])

@@ -44,7 +44,12 @@ class Page(HTMLParser):
 
 
 def drawn(
-    sums: dict[LineKey, Sum], digits: int = 2, name: str = "Chess Club", *, simulated: bool = False
+    sums: dict[LineKey, Sum],
+    digits: int = 2,
+    name: str = "Chess Club",
+    *,
+    simulated: bool = False,
+    missing: str | None = None,
 ) -> Page:
     lines, total_pico, total_minor = state_lines(sums, digits)
     rounding = total_minor * 10 ** (12 - digits) - total_pico
@@ -55,7 +60,7 @@ def drawn(
     found = Invoice(
         "invoice-1", 90, "organization-1", "G-7", "account-1", "period-1", None, None, "USD", digits,
         total_pico, total_minor, len(lines), "invoice-g-7.json", "ab" * 32, 80,
-        1_738_364_400_000_000, "issued", 0,
+        1_738_364_400_000_000, "issued", 0, missing=missing,
     )  # fmt: skip
     names = Names(name, "Europe/Berlin", {"project-1": name}, {7: PRICE}, {})
     return Page(invoice_page(invoice_file(draft, "G-7"), found, names))
@@ -82,6 +87,13 @@ def test_a_page_says_what_its_file_says() -> None:
 def test_what_is_simulated_says_so() -> None:
     """In front of everything else."""
     assert "SIMULATED: this invoice is for GPUs that do not exist" in drawn({}, simulated=True).text
+
+
+def test_who_had_not_told_all_is_named() -> None:
+    """An invoice without a seller does not say it in its file: the period's facts do."""
+    page = drawn({}, missing='["node-1","source-2"]')
+    assert "Not heard of yet node-1, source-2: what they tell later" in page.text
+    assert "Not heard of yet" not in drawn({}).text
 
 
 @given(
