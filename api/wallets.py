@@ -165,6 +165,7 @@ def _credit(lot: Lot, currency: str) -> Credit:
         reference=lot.reference,
         amount=money(lot.amount_pico, currency),
         left=money(lot.left_pico, currency),
+        returned=money(lot.gone_pico, currency),
         expires_at=_when(lot.expires_us),
     )
 

@@ -47,13 +47,14 @@ class Grant(Given, frozen=True):
 
 
 class Credit(Given, frozen=True):
-    """One grant: `left` of it is neither spent nor held."""
+    """One grant: `left` of it is neither spent nor held; `returned`: charged back or refunded."""
 
     id: str
     bucket: str
     reference: str
     amount: Money
     left: Money
+    returned: Money
     expires_at: Instant | None
 
 

@@ -24,7 +24,9 @@ ARREARS_MET: Final = "arrears.met"  # why an account goes on
 
 
 class Lot(Struct, frozen=True):
-    """Credit of one grant: `left_pico` of it is neither spent nor held."""
+    """Credit of one grant: `left_pico` of it is neither spent nor held, `gone_pico` was given back
+    or taken back.
+    """
 
     grant: str
     bucket: str
@@ -32,6 +34,7 @@ class Lot(Struct, frozen=True):
     amount_pico: int
     left_pico: int
     expires_us: int
+    gone_pico: int = 0
 
 
 class Kept(Struct, frozen=True):
@@ -287,7 +290,7 @@ def _kept(state: AdmissionState, purse: wallet.Wallet, account_id: str) -> Itera
 def _lot(fact: CreditGranted, lot: wallet_state.Lot) -> Lot:
     return Lot(
         *(fact.grant, fact.bucket, fact.reference),
-        *(fact.amount_pico, lot.left_pico, fact.expires_us),
+        *(fact.amount_pico, lot.left_pico, fact.expires_us, lot.gone_pico),
     )
 
 

@@ -4,6 +4,7 @@
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,19 @@ PICO_DIGITS = 12
 
 
 class Granted(Struct, frozen=True):
-    """Credit that names a payment of a provider."""
+    """Credit that names a payment of a provider; so much of it was charged back or refunded."""
 
     reference: str
     account: str
     amount_pico: int
     currency: str
+    returned_pico: int = 0
 
 
 class Report(Struct, frozen=True):
     """`lacking`: payments nobody was granted; `foreign`: credit without its payment; `differing`:
-    both, of other amounts; `returned`: payments that went back, each to be resolved by a person.
+    both, of other amounts; `returned`: payments of which more went back than was charged back and
+    refunded here, each to be resolved by a person.
     """
 
     matched: int
@@ -47,11 +50,11 @@ class Report(Struct, frozen=True):
 def compared(name: str, movements: Iterable[Movement], grants: Iterable[Granted]) -> Report:
     """Every payment of the provider `name`, and every grant that says it is one, once each."""
     known = {one.reference: one for one in grants if one.reference.startswith(f"{name}:")}
-    lacking, differing, returned = [], [], []
+    lacking, differing, back = [], [], list[Movement]()
     matched, seen = 0, set[str]()
     for one in movements:
         if one.kind == BACK:
-            returned.append(one)
+            back.append(one)
         if one.kind != IN or one.reference in seen:
             continue
         seen.add(one.reference)
@@ -63,7 +66,26 @@ def compared(name: str, movements: Iterable[Movement], grants: Iterable[Granted]
         else:
             matched += 1
     foreign = [one for one in known.values() if one.reference not in seen]
+    returned = _unexplained(back, known)
     return Report(matched, tuple(lacking), tuple(foreign), tuple(differing), tuple(returned))
+
+
+def _unexplained(back: list[Movement], known: Mapping[str, Granted]) -> list[Movement]:
+    """Of payments of which less was charged back and refunded than went back, all that did.
+
+    By payment, net: a dispute that was won brings back what it took.
+    """
+    gone: Counter[tuple[str, str]] = Counter()
+    for one in {one.number: one for one in back}.values():
+        gone[one.reference, one.currency] -= one.amount_pico
+    explained = {
+        of
+        for of, pico in gone.items()
+        if (granted := known.get(of[0])) is not None
+        and granted.currency == of[1]
+        and pico <= granted.returned_pico
+    }
+    return [one for one in back if (one.reference, one.currency) not in explained]
 
 
 def granted_in(api: Api) -> Iterator[Granted]:
@@ -75,7 +97,8 @@ def granted_in(api: Api) -> Iterator[Granted]:
             wallet = api.get(f"/v1/accounts/{account['id']}/wallet")
             for one in wallet["credits"]:
                 amount = one["amount"]
-                yield Granted(*(one["reference"], account["id"], _pico(amount), amount["currency"]))
+                of = (one["reference"], account["id"], _pico(amount), amount["currency"])
+                yield Granted(*of, _pico(one["returned"]))
         if not page["next"]:
             return
         cursor = f"?cursor={page['next']}"

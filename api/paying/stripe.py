@@ -265,9 +265,10 @@ def _movement(one: _Transaction) -> Movement:
     kind = _KINDS.get(one.type, BACK if one.type in _BACK else OUT)
     amount, currency, source = one.amount, one.currency.upper(), one.source
     paid = source.payment_intent if isinstance(source, _Source) else None
-    if kind == IN and isinstance(source, _Source):
-        # As the payer paid it: the balance may be of another currency.
-        amount, currency = source.amount, source.currency.upper()
+    if kind != OUT and isinstance(source, _Source) and source.currency:
+        # As the payer paid it, or was paid back: the balance may be of another currency.
+        amount = source.amount if amount >= 0 else -source.amount
+        currency = source.currency.upper()
     return Movement(
         *(one.id, reference(paid) if paid and kind != OUT else "", kind),
         *(pico_of(amount, currency), currency),

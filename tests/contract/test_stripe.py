@@ -18,7 +18,7 @@ import pytest
 from api.bank import Transfers
 from api.paying import stripe
 from api.paying.port import BACK, IN, OUT, Movement, TopUp
-from api.paying.reconciling import Granted, compared, told
+from api.paying.reconciling import Granted, Report, compared, told
 from api.paying.settings import secrets_of, stripe_of
 from api.paying.stripe import Stripe
 from contracts.payments import reference_of
@@ -242,6 +242,28 @@ def test_a_report_names_what_is_missing_on_either_side() -> None:
     assert [one.number for one in report.returned] == ["txn_a_back"]
     assert [line.split()[0] for line in told(report)] == ["NOT", "NOT", "DIFFERS", "WENT", "1"]
     assert compared("stripe", [moved("a", 5)], [grant("a", 5), grant("z", 1, "bank")]).agrees
+
+
+def test_what_was_charged_back_here_too_is_no_difference() -> None:
+    """Parts add up, and come again; a dispute that was won brings back; more than that is told."""
+
+    def back(number: str, amount: int, currency: str = "USD") -> Movement:
+        return Movement(number, "stripe:a", BACK, amount, currency)
+
+    paid = Movement("txn_a", "stripe:a", IN, 9, "USD")
+
+    def report(returned: int, *back: Movement) -> Report:
+        credit = Granted("stripe:a", ACCOUNT, 9, "USD", returned)
+        return compared("stripe", [paid, *back], [credit])
+
+    parts = (back("b", -4), back("c", -5))
+    assert report(9, *parts, parts[0]).agrees
+    assert report(8, *parts).returned == parts
+    assert report(5, *parts, back("won", 4)).agrees
+    assert report(0, *parts, back("won", 9)).agrees
+    assert report(9, back("b", -9, "EUR")).returned, "of another currency it explains nothing"
+    assert report(9, Movement("x", "stripe:none", BACK, -1, "USD")).returned
+    assert report(9, Movement("x", "", BACK, -1, "USD")).returned
 
 
 def test_a_bank_is_the_same_port() -> None:

@@ -118,6 +118,7 @@ def test_a_payment_that_its_bank_takes_back_is_charged_back_once(
         assert await became(stage, {**taken, "id": "evt_again"}) == "repeated"
         wallet = (await stage.get(f"/v1/accounts/{account}/wallet")).json()
         assert wallet["balance"]["amount"] == "0.000000000000"
+        assert wallet["credits"][0]["returned"] == wallet["credits"][0]["amount"]
         asked = await stage.post(
             f"/v1/accounts/{account}/top-ups",
             {"amount": {"amount": "25.000000000000", "currency": "USD"}},
