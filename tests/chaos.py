@@ -222,17 +222,20 @@ def invariants(_folder: Path, count: int, _first: int) -> Iterator[str]:
 
 
 def seeds(folder: Path, count: int, first: int) -> Iterator[str]:
-    """In processes of 25, on all cores; then each price book on the whole trace, twice."""
+    """In processes of 25, on all cores, a line each; then each price book on the whole trace, twice."""
     library, shared = compiled(folder), _shared()
     starts = range(first, first + count, _TOLD)
     sizes = [min(_TOLD, first + count - at) for at in starts]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         every = pool.map(lambda at, size: told(library, shared, at, size), starts, sizes)
-        found = agreed(list(every))
-        yield f"{count} seeds of {TASKS} tasks agree: {found}"
+        done = 0
+        for size, found in zip(sizes, agreed(every), strict=True):
+            done += size
+            yield f"{done} seeds of {TASKS} tasks agree: {found}"
         whole = range(first, first + 2 * len(BOOKS))
         every = pool.map(lambda at: told(library, shared, at, 1, "whole"), whole)
-        yield f"{len(whole)} seeds of the whole trace agree: {agreed(list(every))}"
+        for done, found in enumerate(agreed(every), 1):
+            yield f"{done} seeds of the whole trace agree: {found}"
 
 
 def schedules(_folder: Path, count: int, first: int) -> Iterator[str]:

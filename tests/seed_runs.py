@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,11 +33,13 @@ def told(library: Path, shared: Path, first: int, count: int, *more: str) -> Fou
     return found
 
 
-def agreed(every: list[Found]) -> dict[str, str]:
-    """The one digest of each price book."""
+def agreed(every: Iterable[Found]) -> Iterator[dict[str, str]]:
+    """The one digest of each price book so far, as each process has said its own; the last is that
+    of all. Fails where one differs from those before it.
+    """
     found: Found = defaultdict(set)
     for one in every:
         for book, digests in one.items():
             found[book] |= digests
-    assert all(len(digests) == 1 for digests in found.values()), found
-    return {book: digests.pop() for book, digests in sorted(found.items())}
+        assert all(len(digests) == 1 for digests in found.values()), found
+        yield {book: next(iter(digests)) for book, digests in sorted(found.items())}

@@ -19,4 +19,15 @@ def test_every_seed_comes_to_the_same_lines_amounts_and_balances(
     control plane or agents, wall clocks up to ten minutes off: each price book has one digest, the
     oracle's. More seeds, and the whole trace: `python -m tests.chaos seeds`.
     """
-    assert len(agreed([told(compiled(tmp_path), shared, 1000, SEEDS)])) == 3
+    [found] = agreed([told(compiled(tmp_path), shared, 1000, SEEDS)])
+    assert len(found) == 3
+
+
+def test_processes_that_differ_are_found() -> None:
+    """What one process says of a book is held against what every other one said of it."""
+    one, other = {"flat": {"aa"}, "tiers": {"bb"}}, {"flat": {"aa"}}
+    *_, last = agreed([one, other, one])
+    assert last == {"flat": "aa", "tiers": "bb"}
+    for wrong in ({"tiers": {"cc"}}, {"flat": {"aa", "ab"}}):
+        with pytest.raises(AssertionError):
+            list(agreed([one, other, wrong]))
