@@ -1,6 +1,8 @@
 """Dunning on a real log: each step once, whoever tries and whatever is killed; over when it is paid."""
 
 import asyncio
+import multiprocessing
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,18 +18,26 @@ from projections.invoicing import finalize_due
 from projections.rater import Rater
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
+from tests.dunning_life import WHEN, life
 from tests.integration.projections_world import T0
 from tests.integration.tax_world import TaxedPlatform
 from tests.integration.test_projections_reactions import audit
 
 pytestmark = pytest.mark.slow
 DAY = credit.DAY_US
+CLEAN = multiprocessing.get_context("forkserver")  # it has loaded what lives need, and no threads
+CLEAN.set_forkserver_preload(["tests.dunning_life"])
 
 
-async def again(stage: Stage, conns: list[psycopg.Connection[Any]], now: int) -> Counter[str]:
-    """Two workers that have just started look at once, each twice; what was appended, by tag."""
+async def again(
+    stage: Stage, conns: list[psycopg.Connection[Any]], now: int, *, due: bool = True
+) -> Counter[str]:
+    """If anything is due, workers are killed with -9 before, while and after they say it; then two
+    that have just started look at once, each twice; what was appended, by tag.
+    """
     log: EventLog = stage.services.log
     before = conns[0].execute("SELECT next_position FROM log.head").fetchone()
+    died = [await asyncio.to_thread(killed, stage, now, when) for when in WHEN if due]
     raters = [Rater(conn, log) for conn in conns]
     for rater in raters:
         await rater.catch_up()
@@ -43,7 +53,18 @@ async def again(stage: Stage, conns: list[psycopg.Connection[Any]], now: int) ->
         "SELECT convert_from(entry, 'UTF8')::json->>'tag' FROM log.entry WHERE position >= %s",
         (before[0],),
     )
-    return Counter(row[0].split(".")[2] for row in rows if "account" in row[0])
+    found = Counter(row[0].split(".")[2] for row in rows if "account" in row[0])
+    assert bool(found) == due == any(died[:1])
+    return found
+
+
+def killed(stage: Stage, now: int, when: str) -> bool:
+    """Whether a worker had something to say; it is dead then, by its own kill -9."""
+    one = CLEAN.Process(target=life, args=(stage.services.settings.database_url, now, when))
+    one.start()
+    one.join(60)
+    assert one.exitcode in {0, -signal.SIGKILL}
+    return one.exitcode != 0
 
 
 def test_an_overdue_invoice_is_dunned_once_a_step_until_it_is_paid(
@@ -77,7 +98,9 @@ async def told(
 ) -> None:
     [bill] = (await stage.get("/v1/invoices")).json()["items"]
     path = f"/v1/accounts/{world.account}/credit"
-    assert (await again(stage, conns, issued + 90 * DAY)) == Counter(), "no terms, no dunning"
+    assert (await again(stage, conns, issued + 90 * DAY, due=False)) == Counter(), (
+        "no terms, no dunning"
+    )
     limit = {"amount": "4.000000000000", "currency": "USD"}
     terms = {"limit": limit, "remind_days": [3], "suspend_days": 10, "stop_days": 20}
     answer = await stage.post(path, terms)
@@ -92,7 +115,8 @@ async def told(
         (due - 1, {"over_limit": 1}), (due, {"dunned": 1}), (due + DAY, {}),
         (due + 4 * DAY, {"dunned": 1}), (due + 21 * DAY, {"dunned": 2}), (due + 22 * DAY, {}),
     ):  # fmt: skip
-        assert await again(stage, conns, now) == Counter(expected), now
+        found = await again(stage, conns, now, due=bool(expected))
+        assert found == Counter(expected), now
     await stage.views()
     shown = (await stage.get(path)).json()
     assert [(one["step"], one["days"]) for one in shown["dunning"]] == [
