@@ -15,7 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.signing import public_hex
-from contracts.usage import Batch, Reading, Reporter
+from contracts.usage import Batch, Complete, Reading, Reporter
 
 METER = "llm.tokens"
 
@@ -104,6 +104,26 @@ class TokenMeter:
     async def send(self, batch: Batch) -> httpx.Response:
         """As often as one likes."""
         return await send(self.client, batch)
+
+    async def tell_all(self, until_us: int) -> httpx.Response:
+        """All that was taken is all until then: periods that end before wait for it no more."""
+        assert self.reporter is not None, "open it first"
+        return await complete(self.client, self.reporter.complete(until_us))
+
+    async def end(self, until_us: int) -> httpx.Response:
+        """Likewise, and its epoch is over; the next begins."""
+        answer = await self.tell_all(until_us)
+        if answer.status_code == 200:
+            assert self.reporter is not None, "it told all"
+            self.reporter = Reporter(self.key, self.reporter.source, self.reporter.epoch + 1)
+        return answer
+
+
+async def complete(client: httpx.AsyncClient, said: Complete) -> httpx.Response:
+    """The answer to a word that all is told; no token goes with it."""
+    headers = {"Content-Type": "application/json"}
+    raw = msgspec.json.encode(said)
+    return await client.post("/v1/readings/complete", content=raw, headers=headers)
 
 
 async def send(client: httpx.AsyncClient, batch: Batch) -> httpx.Response:

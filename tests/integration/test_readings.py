@@ -26,7 +26,7 @@ from api.metering.desk import Desk
 from api.metering.hearing import Ear, ensure_stream, hear
 from contracts import fleet, usage
 from contracts.signing import public_hex
-from contracts.usage import Batch, Complete, Reporter
+from contracts.usage import Batch, Reporter
 from domain.errors import DomainError
 from evidence.reader import read_entries, read_rows
 from evidence.storage import Storage
@@ -39,7 +39,7 @@ from tests.api_stage import Stage, staged
 from tests.conftest import Database
 from tests.integration.evidence_stack import EvidenceStack
 from tests.integration.served import Served, served
-from tests.token_meter import METER, TokenMeter, send
+from tests.token_meter import METER, TokenMeter, complete, send
 
 pytestmark = pytest.mark.slow
 
@@ -198,18 +198,13 @@ async def told_all(stage: Stage, app: TokenMeter) -> None:
         (replace(of.complete(now), sequence=-1), 400, "request.invalid"),
     ):
         await expect(await complete(stage.client, said), status, code)
-    word = of.complete(now)
-    both = await asyncio.gather(*(complete(stage.client, word) for _ in range(2)))
-    again = [*both, await complete(stage.client, of.complete(now - 1))]
+    both = await asyncio.gather(*(app.tell_all(now) for _ in range(2)))
+    again = [*both, await app.tell_all(now - 1), await app.end(now)]
     found = [one.json() for one in again]
     assert {one["until_us"] for one in found} == {now}
     assert [one["position"] is None for one in found].count(False) == 1
-
-
-async def complete(client: httpx.AsyncClient, said: Complete) -> httpx.Response:
-    headers = {"Content-Type": "application/json"}
-    raw = msgspec.json.encode(said)
-    return await client.post("/v1/readings/complete", content=raw, headers=headers)
+    assert app.reporter is not None
+    assert app.reporter.epoch == of.epoch + 1
 
 
 async def repriced(stage: Stage, account: str) -> None:
