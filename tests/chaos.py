@@ -10,6 +10,7 @@
 - `terminals`: stacks of 1,000 resumes each
 - `machines`: seeds of three agents in namespaces of their own (root)
 - `quotas`: turns of 256 clients at once on one quota, judged from the log
+- `deciders`: turns of 64 clients on one quota, without log and database
 - `purses`: living stacks of prepaid accounts, thirty seconds of kills each
 - `volumes`: living stacks with a prepaid volume, from its first hold to its wipe, kills meanwhile
 - `wallets`: prepaid accounts in the pure simulator, with credit for some twenty hours each
@@ -56,6 +57,7 @@ from tests.large_changes import CHANGES, require_refused
 from tests.netns_world import machines_hold
 from tests.proof_runs import proof_changes
 from tests.property.price_world import repriced
+from tests.property.test_quota_crowd import decided
 from tests.quota_crowd import crowded, require_held
 from tests.seed_runs import agreed, told
 from tests.skew import compiled
@@ -163,6 +165,15 @@ def quotas(folder: Path, count: int, first: int) -> Iterator[str]:
     finally:
         broker.close()
         server.close()
+
+
+def deciders(_folder: Path, count: int, first: int) -> Iterator[str]:
+    """In runs of 100,000, on all cores."""
+    seeds = range(first, first + -(-count // _TURNS))
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        every = pool.map(decided, seeds, repeat(min(count, _TURNS)))
+        for seed, (asked, lost, done) in zip(seeds, every, strict=True):
+            yield f"deciders seed {seed}: {asked} asks, {lost} lost once: {done}"
 
 
 def machines(_folder: Path, count: int, first: int) -> Iterator[str]:
@@ -275,6 +286,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "terminals": (terminals, 10),
     "machines": (machines, 1_000),
     "quotas": (quotas, 1_000_000),
+    "deciders": (deciders, 1_000_000),
     "purses": (purses, 20),
     "volumes": (volumes, 5),
     "wallets": (wallets, 10_000),

@@ -292,5 +292,5 @@ class Invariants(Sold):
         assert len({row.id for row in moved}) == len(moved)
 
 
-Invariants.TestCase.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+Invariants.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 test_invariants = Invariants.TestCase

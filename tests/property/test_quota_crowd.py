@@ -62,7 +62,8 @@ class Deciding:
             require_no_room(self.oracle, self.crowd, self.crowd.refusals.pop())
 
 
-async def crowded(seed: int) -> Deciding:
+async def crowded(seed: int, turns: int = TURNS) -> Deciding:
+    """A crowd that asks once a turn, and more; every ask and refusal is judged. Raises: as `ask`."""
     rng, crowd = random.Random(seed), Crowd()
     desk = Deciding(crowd, rng)
     house = House(crowd, desk, rng)
@@ -70,7 +71,7 @@ async def crowded(seed: int) -> Deciding:
         wanted = lending.SetShare(scope, parent, MODEL, sure, lent, most, time.time_ns() // 1000)
         await desk.ask(ShareAsk(crowd.org, wanted, "user-a", f"cmd:{rng.randbytes(32).hex()}"))
     many = [Client(crowd, desk, rng) for _ in range(CLIENTS)]
-    for turn in range(TURNS):
+    for turn in range(turns):
         await rng.choice(many).turn()
         desk.judge_refusals()
         if turn % 100 == 0:
@@ -78,6 +79,12 @@ async def crowded(seed: int) -> Deciding:
             await desk.tend()
             desk.judge_refusals()
     return desk
+
+
+def decided(seed: int, turns: int) -> tuple[int, int, dict[str, int]]:
+    """How much was asked, how much of it lost once, and what was answered."""
+    desk = asyncio.run(crowded(seed, turns))
+    return desk.asked, desk.lost, dict(desk.crowd.done)
 
 
 def test_never_above_a_limit_and_what_fits_is_never_refused_of_a_hundred_thousand_asks() -> None:
