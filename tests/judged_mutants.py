@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from time import process_time
@@ -64,6 +65,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Every mutant in turn, instead of the tests."""
     if "VERDICTS" not in os.environ:
         return None
+    session.config.option.tbstyle = "native"  # others read whole sources, and mutants' are long
     judged = _Judged(session)
     with Path(os.environ["VERDICTS"]).open("a") as verdicts:
         for line in judged.all(os.environ.get("PATTERNS", "").split()):
@@ -94,10 +96,11 @@ class _Judged:
         every = set().union(*self._reached.values())
         for name, wanted in ((FAILING, "killed"), (UNCHANGED, "lived")):
             self._begin(name, self._in_order("", every))
-            seen, self._takes = self._next()
+            seen, takes = self._next()
             if seen["verdict"] != wanted:
                 pytest.exit(f"the judges are wrong: {name or 'the unchanged program'} {seen}", 1)
             _bind(_unchanged())  # after the first: it is mutmut's trampolines that fail
+        self._takes = takes
         gc.collect()
         gc.freeze()
         for name in _mutants(patterns):
@@ -223,10 +226,11 @@ def _holders() -> Iterator[tuple[Any, list[tuple[str, Any]]]]:
 
 
 def _mutants(patterns: list[str]) -> list[str]:
-    """The names of all that match."""
-    return [
+    """The names of all that match, as if shuffled: a run broken off has judged a fair sample."""
+    names = [
         name
-        for path in sorted(Path("domain").glob("*.meta"))
+        for path in Path("domain").glob("*.meta")
         for name in json.loads(path.read_text())["exit_code_by_key"]
         if not patterns or any(fnmatch(name, pattern) for pattern in patterns)
     ]
+    return sorted(names, key=lambda name: sha256(name.encode()).digest())

@@ -28,7 +28,7 @@ MUTATED: Final = tuple(
     f"domain/{name}.py"
     for name in (
         *("rating", "charging", "rating_readings", "rerating", "tariff", "cover", "pooling"),
-        *("accrual", "prepayment", "ledger"),
+        *("accrual", "placed", "prepayment", "rating_reserved", "ledger"),
         *("invoice", "statement", "taxing", "taxed", "crediting"),
     )
 )
@@ -45,6 +45,7 @@ JUDGES: Final = (
     "tests/unit/test_domain_readings.py",
     "tests/unit/test_domain_tax.py",
     "tests/unit/test_verify_books_credited.py",
+    "tests/unit/test_verify_books_idle.py",
     "tests/unit/test_verify_books_regions.py",
     "tests/unit/test_verify_books_returns.py",
     "tests/unit/test_verify_books_tax.py",
@@ -140,6 +141,10 @@ def _laid_out() -> None:
     PLACE.mkdir(parents=True)
     for name in _COPIED:
         shutil.copytree(ROOT / name, PLACE / Path(name).name, ignore=_NO_BYTECODE)
+    _configured()
+
+
+def _configured() -> None:
     pytest = (ROOT / "pyproject.toml").read_text().split("[tool.pytest.ini_options]", 1)[1]
     settings = {
         "source_paths": ["domain"],

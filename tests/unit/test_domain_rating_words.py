@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
-from domain import invoice, pricebook, runtime
+from domain import account, invoice, period, pricebook, runtime
 from domain.cover import Cover, extend, most, quote
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Balance, Ledger, Order, post
@@ -90,6 +91,96 @@ def test_what_the_books_say_of_what_is_not_there(
     with pytest.raises(DomainError) as refused:
         told.say(stream, fact)
     assert said(refused) == (code, detail)
+
+
+OPENED = account.Opened("o", "USD", 12, "UTC", "x", 0)
+ODD = "opened twice or of odd digits"
+FOLLOWS = "period-9 does not follow the one before it"
+AS_OPENED = "period-1 is closed twice or not as opened"
+
+
+@pytest.mark.parametrize(
+    ("stream", "fact", "code", "detail"),
+    [
+        ("account-1", OPENED, "rating.account_invalid", f"account-1 {ODD}"),
+        ("account-9", replace(OPENED, minor_digits=13), "rating.account_invalid", f"account-9 {ODD}"),
+        ("account-9", replace(OPENED, minor_digits=-1), "rating.account_invalid", f"account-9 {ODD}"),
+        ("account-9", account.TermsSet("prepaid", 0, 0), "rating.account_invalid", "no account account-9"),
+        ("period-9", period.Opened("account-1", 3, 201, 300, "U", "x", 0), "rating.period_order", FOLLOWS),
+        ("period-9", period.Opened("account-1", 4, 200, 300, "U", "x", 0), "rating.period_order", FOLLOWS),
+        ("period-9", period.Opened("account-1", 3, 200, 200, "U", "x", 0), "rating.period_order", FOLLOWS),
+        ("period-1", period.Opened("account-1", 3, 200, 300, "U", "x", 0), "rating.period_order", FOLLOWS.replace("9", "1")),
+        ("period-9", period.Closed("account-1", 0, 100, 100), "rating.period_order", "no period period-9"),
+        ("period-1", period.Closed("account-1", 0, 99, 100), "rating.period_order", AS_OPENED),
+        ("period-1", period.Closed("account-1", 1, 100, 100), "rating.period_order", AS_OPENED),
+    ],
+)  # fmt: skip
+def test_what_the_books_say_of_what_does_not_follow(
+    stream: str, fact: Struct, code: str, detail: str
+) -> None:
+    """An account has at most twelve digits; a period begins where the one before it ends."""
+    with pytest.raises(DomainError) as refused:
+        Told().say(stream, fact)
+    assert said(refused) == (code, detail)
+
+
+def test_a_period_that_is_closed_is_closed() -> None:
+    """Once, whatever the order of closes; what is late is booked in the first that is open."""
+    told = Told()
+    told.say("period-3", period.Opened("account-1", 3, 200, 201, "U", "x", 0))
+    assert told.close(2) == [
+        (10, 100, 1, "period-1", "period-1"),
+        (100, 200, 1, "period-2", "period-2"),
+    ]
+    with pytest.raises(DomainError) as refused:
+        told.close(2)
+    assert said(refused) == ("rating.period_order", "period-2 is closed twice or not as opened")
+    assert told.stop(150) == [(150, 200, -1, "period-2", "period-1")]
+    told.close(1)
+    told.say("runtime-1", runtime.Usable(120, 120, 120, word()))
+    assert told.stop(130) == [(120, 130, 1, "period-2", "period-3")]
+    for digits in (0, 12):
+        told.say(f"account-{digits}", replace(OPENED, minor_digits=digits))
+    assert told.books.balances("account-12") == {}
+
+
+def test_an_invoice_that_is_not_as_booked_is_refused_field_by_field() -> None:
+    """Account, exact total, total, number of lines; and of a period that nobody opened."""
+    told = Told()
+    for act in (told.books.invoice_of, told.books.taxed_invoice_of):
+        with pytest.raises(DomainError) as refused:
+            act("period-9")
+        assert said(refused) == ("period.unknown", "no period period-9")
+    assert told.books.taxed_invoice_of("period-1") is None
+    told.close(1)
+    draft = told.books.invoice_of("period-1")
+    [final] = invoice.decide(invoice.Finalize("N-1", draft, "00", 0, 0), invoice.Missing())
+    assert isinstance(final, invoice.Finalized)
+    for wrong in (
+        replace(final, account="account-2"),
+        replace(final, total_pico=629),
+        replace(final, total_minor=629),
+        replace(final, line_count=2),
+    ):
+        with pytest.raises(DomainError) as refused:
+            told.books.apply(91, "invoice-1", wrong)
+        assert said(refused) == (
+            *("rating.invoice_differs", "invoice-1 differs from what is booked"),
+        )
+    [moved] = told.books.apply(92, "invoice-1", final)[1]
+    assert (moved.kind, moved.resource, moved.meter, moved.price) == (
+        "invoice",
+        "invoice-1",
+        "-",
+        None,
+    )
+    assert (moved.period, moved.booked) == ("period-1", "period-1")
+    for stream, of in (("invoice-2", final), ("invoice-3", replace(final, period="period-2"))):
+        with pytest.raises(DomainError) as refused:
+            told.books.apply(93, stream, of)
+        assert said(refused) == (
+            *("rating.invoice_order", f"{stream}: not closed, or invoiced twice"),
+        )
 
 
 def test_a_hold_is_of_a_runtime_of_its_wallets_account() -> None:
