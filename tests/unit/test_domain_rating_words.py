@@ -3,42 +3,22 @@
 A refusal names what it is about: whoever reads it finds the fact without a debugger.
 """
 
-from typing import Any
-
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import account, invoice, period, pricebook, runtime
-from domain.cover import Cover, extend, most, quote
+from domain.crediting import Part
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Balance, Ledger, Order, post
-from domain.meter import ReadingsRegistered
-from domain.price_facts import BookPublished, CommitmentMade, Rerated, ShapedEntry, Tier
-from domain.reading import Reading
 from domain.statement import LineKey, Sum, state_lines
-from domain.tariff import (
-    NEVER,
-    Commitment,
-    Price,
-    Shape,
-    Tariff,
-    cost,
-    gpu_scope,
-    least,
-    lowered,
-    price_of,
-    storage_scope,
-)
 from domain.wallet_facts import Held, HoldPlaced, HoldsRenewed, VolumeRenewed
 from domain.words import Private
 from tests.unit.domain_world import NAME, word
 from tests.unit.test_domain_money import Told
-from tests.unit.test_domain_tax import sold
+from tests.unit.test_domain_tax import applied, sold
 
 KEY = ("default", "gpu.time", "T4", "-", "usable", "USD")
-SCOPE = gpu_scope("T4", "USD")
-ONE = (Tier(None, 1),)
 WHO = Private("a" * 64)
 
 
@@ -217,7 +197,7 @@ def test_a_charge_line_stays_below_ten_to_the_38() -> None:
         (1, LIMIT - 1, True), (1, LIMIT, False), (LIMIT - 1, 0, True), (LIMIT, 0, False),
     ):  # fmt: skip
         told = Told()
-        entry = pricebook.EntryPublished(*(*KEY[:5], "USD"), 1, 0, pico, 1)
+        entry = pricebook.EntryPublished(*KEY, 1, 0, pico, 1)
         told.say("pricebook-1", entry)
         request = runtime.Requested("project-1", "d", "account-1", NAME, 1, milli, (), 0)
         told.say("runtime-2", request)
@@ -230,162 +210,6 @@ def test_a_charge_line_stays_below_ten_to_the_38() -> None:
             with pytest.raises(DomainError) as refused:
                 told.say("runtime-2", end)
             assert said(refused) == ("rating.overflow", "a charge line of runtime-2 leaves 10^38")
-
-
-def linear(since: int = 0, pico: int = 1, divisor: int = 1, published: int = 0) -> Any:
-    return pricebook.EntryPublished(*KEY, since, published, pico, divisor)
-
-
-def shaped(
-    book: str = "-", edition: int = 0, since: int = 1, divisor: int = 1, free: int = 0,
-    tiers: tuple[Tier, ...] = ONE, minimum: int = 0,
-) -> Any:  # fmt: skip
-    return ShapedEntry(book, edition, *KEY, since, 0, divisor, free, tiers, minimum)
-
-
-RISE = "tiers rise, the last has no end; prices are >= 0"
-WRONG: tuple[tuple[Any, str, str], ...] = (
-    (linear(), "price.duplicate", "two entries share the key ('-', 0, 'default', 'gpu.time', 'T4', '-', 'usable', 0)"),
-    (shaped("-", 1), "price.invalid", "('-', 1) is whole already, or not the next edition"),
-    (shaped("b", 1, 2), "price.invalid", "('b', 1) is whole already, or not the next edition"),
-    (shaped("b", 3), "price.invalid", "('b', 3) is whole already, or not the next edition"),
-    (linear(1, -1), "price.invalid", "a price is >= 0 and its divisor > 0"),
-    (linear(1, 1, 0), "price.invalid", "a price is >= 0 and its divisor > 0"),
-    (shaped(tiers=(Tier(2, 1),)), "price.invalid", RISE),
-    (shaped(tiers=()), "price.invalid", RISE),
-    (shaped(tiers=(Tier(0, 1), *ONE)), "price.invalid", RISE),
-    (shaped(tiers=(Tier(2, 1), Tier(2, 1), *ONE)), "price.invalid", RISE),
-    (shaped(tiers=(Tier(None, 1), *ONE)), "price.invalid", RISE),
-    (shaped(tiers=(Tier(2, 1), Tier(None, -1))), "price.invalid", RISE),
-    (shaped(divisor=0), "price.invalid", RISE),
-    (shaped(free=-1), "price.invalid", RISE),
-    (shaped(minimum=-1), "price.invalid", RISE),
-    (BookPublished("b", 1, 1, 0), "price.invalid", "('b', 1) has other entries, or is no next edition"),
-    (BookPublished("b", 2, 1, 0), "price.invalid", "('b', 2) has other entries, or is no next edition"),
-    (CommitmentMade(*KEY, 4, 9, 1, 1, 1, 5), "price.too_late", "it would begin before it was made"),
-    (CommitmentMade(*KEY, 5, 9, 0, 1, 1, 5), "price.invalid", "a price is >= 0, its divisor and quantity > 0"),
-    (CommitmentMade(*KEY, 5, 9, 1, -1, 1, 5), "price.invalid", "a price is >= 0, its divisor and quantity > 0"),
-    (CommitmentMade(*KEY, 5, 9, 1, 1, 0, 5), "price.invalid", "a price is >= 0, its divisor and quantity > 0"),
-    (Rerated("a", "b", 2, 0, 5, 0), "price.invalid", "no edition b 2, or never"),
-    (Rerated("a", "b", 0, 0, 5, 0), "price.invalid", "no edition b 0, or never"),
-    (Rerated("a", "c", 1, 0, 5, 0), "price.invalid", "no edition c 1, or never"),
-    (Rerated("a", "-", 1, 0, 5, 0), "price.invalid", "no edition - 1, or never"),
-    (Rerated("a", "b", 1, 5, 5, 0), "price.invalid", "no edition b 1, or never"),
-)  # fmt: skip
-
-
-def take(tariff: Tariff, fact: Any) -> None:
-    match fact:
-        case Rerated():
-            tariff.rerate(fact)
-        case BookPublished():
-            tariff.publish_book(fact)
-        case CommitmentMade():
-            tariff.commit(3, fact)
-        case _:
-            tariff.publish(3, fact)
-
-
-@pytest.mark.parametrize(("fact", "code", "detail"), WRONG, ids=repr)
-def test_what_a_tariff_says_when_it_refuses(fact: Any, code: str, detail: str) -> None:
-    """With one entry of the list and a book of one: the key, the edition or the rule it breaks."""
-    tariff = Tariff()
-    tariff.publish(0, linear())
-    tariff.publish(1, shaped("b", 1))
-    tariff.publish_book(BookPublished("b", 1, 1, 0))
-    with pytest.raises(DomainError) as refused:
-        take(tariff, fact)
-    assert said(refused) == (code, detail)
-
-
-def test_the_least_that_is_admitted() -> None:
-    """Free of charge, by the unit, from the instant at which it is said."""
-    tariff = Tariff()
-    tariff.publish(0, linear(5, 0, 1, 5))
-    assert tariff.at("a", SCOPE, 5) == (Price(0, 5, 0, 1), NEVER)
-    assert tariff.at("a", SCOPE, 4) == (None, 5)
-    tariff.commit(1, CommitmentMade(*KEY, 5, 9, 1, 0, 1, 5))
-    assert tariff.commitments("default", 5) == [Commitment(Price(1, 5, 0, 1), SCOPE, 5, 9, 1)]
-    tariff.publish(2, shaped("b", 1, 5, 1, 0, (Tier(None, 0),)))
-    tariff.publish_book(BookPublished("b", 1, 1, 0))
-    tariff.rerate(Rerated("a", "b", 1, 7, 8, 0))
-    assert [tariff.at("a", SCOPE, at) for at in (6, 7, 8)] == [
-        (Price(0, 5, 0, 1), 7), (Price(2, 5, 0, 1), 8), (Price(0, 5, 0, 1), NEVER),
-    ]  # fmt: skip
-    assert storage_scope("EUR", "eu") == ("storage.capacity", "local", "eu", "existing", "EUR")
-    assert gpu_scope("T4", "EUR", spot=True) == ("gpu.time", "T4", "-", "spot", "EUR")
-
-
-def test_an_entry_counts_over_its_pool_once_it_has_a_shape() -> None:
-    """One price of all units has none; a second tier, a free unit or a minimum each is one."""
-    assert price_of(3, shaped()) == Price(3, 1, 1, 1)
-    for entry, shape in (
-        (shaped(free=1), Shape(1, ((None, 1),), 0)),
-        (shaped(minimum=1), Shape(0, ((None, 1),), 1)),
-        (shaped(tiers=(Tier(1, 4), *ONE)), Shape(0, ((1, 4), (None, 1)), 0)),
-    ):
-        price = price_of(3, entry)
-        assert price.shape == shape
-        assert (price.position, price.effective_from_us, price.divisor) == (3, 1, 1)
-        assert price.price_pico == shape.tiers[0][1]
-    assert cost(Price(0, 0, 3, 2), 99, 5) == 8
-
-
-LINE, FREE = Price(0, 0, 4, 2), Price(1, 0, 4, 2, Shape(1, ((9, 5), (None, 4)), 0))
-
-
-@pytest.mark.parametrize(
-    ("held", "now", "is_now"),
-    [
-        (LINE, Price(2, 0, 2, 1), True), (LINE, Price(2, 0, 3, 1), False),
-        (LINE, Price(2, 0, 1, 1, Shape(0, ((None, 1),), 1)), False),
-        (LINE, Price(2, 0, 1, 1, Shape(5, ((3, 1), (None, 2)), 0)), True),
-        (LINE, Price(2, 0, 1, 1, Shape(5, ((3, 1), (None, 3)), 0)), False),
-        (Price(1, 0, 5, 2, Shape(0, ((9, 5), (None, 4)), 0)), Price(2, 0, 2, 1), True),
-        (Price(1, 0, 5, 2, Shape(0, ((9, 5), (None, 3)), 0)), Price(2, 0, 2, 1), False),
-        (FREE, Price(2, 0, 0, 1), True), (FREE, Price(2, 0, 1, 99), False),
-        (LINE, None, False), (None, LINE, False),
-    ],
-)  # fmt: skip
-def test_what_is_held_is_never_dearer_after_a_re_rating(
-    held: Price | None, now: Price | None, *, is_now: bool
-) -> None:
-    """The new price where its dearest unit costs no more than the cheapest that is held."""
-    assert least(held, now) is (now if is_now else held)
-
-
-def test_a_re_rating_lowers_what_is_held_within_its_range() -> None:
-    """Elsewhere what is held stays; neighbours of one price are one."""
-    held, cheap = Price(0, 0, 4, 2), Price(2, 0, 1, 1)
-    assert lowered(([0, 6], [held, held]), ([0, 3, 5], [None, cheap, None])) == (
-        [0, 3, 5],
-        [held, cheap, held],
-    )
-
-
-def test_what_a_hold_covers_is_priced_as_it_was_when_it_was_covered() -> None:
-    """A price that comes later holds from where the cover ended; a quote is rounded up a piece."""
-    tariff = Tariff()
-    tariff.publish(0, linear(0, 1, 3))
-    cover = Cover("a", SCOPE, 1, 10, [])
-    extend(tariff, cover, 20)
-    tariff.publish(1, linear(15, 2, 3))
-    extend(tariff, cover, 20)
-    assert (cover.until_us, [(at, one.position) for at, one in cover.prices]) == (20, [(10, 0)])
-    extend(tariff, cover, 30)
-    extend(tariff, cover, 25)
-    assert (cover.until_us, [(at, one.position) for at, one in cover.prices]) == (
-        *(30, [(10, 0), (20, 1)]),
-    )
-    found = [(one and one.position, until) for one, until in map(cover.at, (9, 10, 19, 20, 29, 30))]
-    assert found == [(None, 10), (0, 20), (0, 20), (1, 30), (1, 30), (1, 31)]
-    assert quote(tariff, cover, 10, 20, [10, 20]) == 4  # 10 at a third
-    assert quote(tariff, cover, 10, 30, []) == 4 + 7  # and 10 at two thirds
-    assert quote(tariff, cover, 10, 20, [14]) == 2 + 2  # 4 and 6, each rounded up
-    assert quote(tariff, cover, 5, 6, []) == 1
-    assert quote(tariff, cover, 20, 20, []) == 0
-    assert most(Price(0, 0, 9, 1, Shape(5, ((1, 2), (7, 3), (None, 1)), 4)), 1) == 4
-    assert most(Price(0, 0, 9, 2, Shape(5, ((1, 2), (7, 3), (None, 1)), 4)), 3) == 5
 
 
 def test_a_line_above_the_floor_gets_the_unit_that_is_over() -> None:
@@ -412,6 +236,9 @@ def test_what_a_plain_invoice_says_when_it_refuses() -> None:
         with pytest.raises(DomainError) as refused:
             invoice.decide(command, state)
         assert (*said(refused), refused.value.facts) == (code, detail, facts)
+    [sent] = invoice.decide(invoice.Issue(8), state)
+    assert sent == invoice.Issued(8)
+    assert invoice.decide(invoice.Issue(9), invoice.evolve(state, sent)) == []
     [paid] = invoice.decide(invoice.Pay(4, WHO, 6, 7), state)
     assert paid == invoice.Paid(4, 1, WHO, 6, 7)
     state = invoice.evolve(state, paid)
@@ -424,82 +251,25 @@ def test_what_a_plain_invoice_says_when_it_refuses() -> None:
     assert invoice.decide(invoice.Pay(5, WHO, 6, 7), invoice.evolve(state, back)) != []
 
 
-READ = ("default", "tok", "m", "-", "read", "USD")
-
-
-class Meter(Told):
-    """Readings of one meter of `aggregation`, 3 pico a unit from 0 on and 5 from 50 on."""
-
-    def __init__(self, aggregation: str) -> None:
-        super().__init__()
-        of = ("tok", "token", 1, aggregation, ("model",), 0)
-        self.say("meter-1", ReadingsRegistered(*of))
-        for since, pico in ((0, 3), (50, 5)):
-            self.say("pricebook-1", pricebook.EntryPublished(*READ, since, 0, pico, 1))
-
-    def read(self, *said: tuple[int, int, int], model: str = "m", what: str = "tok") -> list[Any]:
-        """(sign, from, to, quantity, what the line then costs) of each row that these cause."""
-        rows, _ = self.books.read(
-            self.position,
-            [
-                Reading("s", 1, n, what, "runtime-1", f"model={model}", start, end, much, "", "")
-                for n, (start, end, much) in enumerate(said, 1)
-            ],
-        )
-        self.position += 1
-        return [(r.sign, r.start_us, r.end_us, r.quantity, r.line_amount_pico) for r in rows]
-
-
-def test_readings_of_what_nobody_registered_or_priced_are_refused() -> None:
-    """By the meter's name, or by the resource and the instant."""
-    for what, model, code, detail in (
-        ("other", "m", "rating.no_meter", "no meter other of readings"),
-        ("tok", "x", "rating.no_price", "nothing prices runtime-1 at 5"),
-    ):
-        for aggregation in ("sum", "max", "time-weighted"):
-            with pytest.raises(DomainError) as refused:
-                Meter(aggregation).read((5, 6, 7), model=model, what=what)
-            assert said(refused) == (code, detail)
-
-
-def test_sums_of_one_line_are_one_row_from_the_first_to_the_last() -> None:
-    """An instant stands as the microsecond that begins there; a price change begins another row."""
-    told = Meter("sum")
-    assert told.read((30, 40, 1), (20, 20, 2), (49, 49, 4)) == [(1, 20, 50, 7, 21)]
-    assert told.read((49, 60, 1), (50, 50, 2), (49, 55, 1), (70, 80, 0)) == [
-        (1, 49, 60, 2, 27),
-        (1, 50, 80, 2, 10),
-    ]
-    assert told.read((10, 11, 0)) == []
-    assert told.read((45, 46, 1), (10, 12, 1), (99, 99, 1), (100, 100, 1)) == [
-        (1, 10, 46, 2, 33),
-        (1, 99, 100, 1, 15),
-        (1, 100, 101, 1, 5),
-    ]
-
-
-def test_the_most_and_the_last_of_a_period_stand_for_it() -> None:
-    """What they replace is taken back over the time of what replaces it; what counts no more moves
-    nothing.
-    """
-    told = Meter("max")
-    assert told.read((10, 20, 4), (30, 40, 4), (5, 6, 3)) == [(1, 10, 20, 4, 12)]
-    assert told.read((9, 12, 4)) == []
-    assert told.read((20, 30, 6)) == [(1, 20, 30, 2, 18)]
-    assert told.read((60, 70, 7)) == [(-1, 60, 70, 6, 0), (1, 60, 70, 7, 35)]
-    told = Meter("last")
-    assert told.read((10, 20, 4)) == [(1, 10, 20, 4, 12)]
-    assert told.read((12, 19, 9)) == []
-    assert told.read((60, 61, 2)) == [(-1, 60, 61, 4, 0), (1, 60, 61, 2, 10)]
-    assert told.read((100, 100, 2)) == [(1, 100, 101, 2, 10)]
-
-
-def test_a_level_counts_as_long_as_it_stands() -> None:
-    """Cut at prices and periods; of no time it is nothing."""
-    told = Meter("time-weighted")
-    assert told.read((40, 110, 2)) == [
-        (1, 40, 50, 20, 60),
-        (1, 50, 100, 100, 500),
-        (1, 100, 110, 20, 100),
-    ]
-    assert told.read((40, 40, 2)) == []
+def test_what_was_paid_too_much_goes_back_and_no_more() -> None:
+    """238 paid, 60 of it credited: 60, in parts; money that comes back is due again."""
+    state, left = sold()
+    draft = left.copy().take((Part(0, 50),), "outage")
+    state = applied(
+        state,
+        invoice.Pay(238, WHO, 6, 7),
+        invoice.OrderCredit("credit_note-1", left, (Part(0, 50),), "outage", 3),
+        invoice.Credit("credit_note-1", "ACME-C000001", draft, "ab", 4),
+    )
+    for minor in (0, 61):
+        with pytest.raises(DomainError) as refused:
+            invoice.decide(invoice.Refund(minor, WHO, 1, 2), state)
+        assert refused.value.facts == {"overpaid_minor": 60}
+    refund = invoice.Refund(20, WHO, 8, 9)
+    assert invoice.decide(refund, state) == [invoice.Refunded(20, -40, WHO, 8, 9)]
+    state = applied(state, refund, invoice.Issue(10), invoice.Refund(40, WHO, 8, 9))
+    with pytest.raises(DomainError) as refused:
+        invoice.decide(refund, state)
+    assert refused.value.facts == {"overpaid_minor": 0}
+    back = invoice.ReturnPayment(178, WHO, 8, 9)
+    assert invoice.decide(back, state) == [invoice.PaymentReturned(178, 178, WHO, 8, 9)]
