@@ -16,7 +16,8 @@ from domain.tariff import REGION, Covers, Price, Scope, cost
 
 type Place = tuple[int, str, int]  # a line's in its pool: its resource's start, its id, the price
 
-BLOCK: Final = 256  # places; twice as many are two blocks
+BLOCK: Final = 256  # places
+FULL: Final = 2 * BLOCK  # so many are two blocks
 FEW: Final = 16  # one line in so many found by itself costs as much as a walk over all
 
 
@@ -48,7 +49,7 @@ class Ranked:
             return
         block = self._blocks[at]
         insort(block, place)
-        if len(block) >= 2 * BLOCK:
+        if len(block) >= FULL:
             low, high = block[:BLOCK], block[BLOCK:]
             self._blocks[at : at + 1] = [low, high]
             self._tops.insert(at, low[-1])

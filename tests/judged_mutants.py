@@ -99,8 +99,9 @@ class _Judged:
             seen, takes = self._next()
             if seen["verdict"] != wanted:
                 pytest.exit(f"the judges are wrong: {name or 'the unchanged program'} {seen}", 1)
+            if name == UNCHANGED:
+                self._takes = takes
             _bind(_unchanged())  # after the first: it is mutmut's trampolines that fail
-        self._takes = takes
         gc.collect()
         gc.freeze()
         for name in _mutants(patterns):

@@ -96,8 +96,8 @@ def test_lines_that_came_to_nothing_vanish_and_others_stand_in_order() -> None:
 class Told:
     """Books with an account, two periods, a price and a runtime that is usable from 10 on."""
 
-    def __init__(self) -> None:
-        self.books = Books()
+    def __init__(self, books: Books | None = None) -> None:
+        self.books = books or Books()
         self.position = 0
         self.say("node-1", enrolled("T4", 1)[1])
         self.say("account-1", account.Opened("organization-1", "USD", 12, "UTC", "x", 0))

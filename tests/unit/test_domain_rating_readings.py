@@ -8,6 +8,7 @@ from domain import pricebook, project
 from domain.errors import DomainError
 from domain.meter import ReadingsRegistered
 from domain.price_facts import BookPublished, Rerated, ShapedEntry, Tier
+from domain.rating import Books
 from domain.reading import Reading
 from tests.unit.test_domain_money import Told
 
@@ -17,8 +18,8 @@ READ = ("default", "tok", "m", "-", "read", "USD")
 class Meter(Told):
     """Readings of one meter of `aggregation`, 3 pico a unit from 0 on and 5 from 50 on."""
 
-    def __init__(self, aggregation: str) -> None:
-        super().__init__()
+    def __init__(self, aggregation: str, books: Books | None = None) -> None:
+        super().__init__(books)
         of = ("tok", "token", 1, aggregation, ("model",), 0)
         self.say("meter-1", ReadingsRegistered(*of))
         for since, pico in ((0, 3), (50, 5)):
@@ -134,3 +135,25 @@ def test_what_is_read_is_priced_anew_where_it_counts() -> None:
             (r.sign, r.start_us, r.end_us, r.quantity, r.line_amount_pico) for r in found
         ] == then
         assert told.books.apply(told.position, "pricebook-1", decided) == ([], [])
+
+
+def test_what_was_read_is_asked_for_once_more_where_nobody_keeps_it() -> None:
+    """By the position of its seal, only where the range touches it."""
+    asked = list[int]()
+
+    def reread(position: int) -> list[Reading]:
+        asked.append(position)
+        return [Reading("s", 1, 1, "tok", "runtime-1", "model=m", 10, 11, 2, "", "")]
+
+    told = Meter("sum", Books(reread))
+    first = told.position
+    assert told.read((10, 11, 2)) == [(1, 10, 11, 2, 6)]
+    assert told.read((60, 61, 2)) == [(1, 60, 61, 2, 10)]
+    told.say("pricebook-1", ShapedEntry("b", 1, *READ, 0, 0, 1, 0, (Tier(None, 7),), 0))
+    told.say("pricebook-1", BookPublished("b", 1, 1, 0))
+    for start, end, rows in ((0, 10, 0), (11, 60, 0), (0, 11, 2)):
+        decided = Rerated("account-1", "b", 1, start, end, 0)
+        found, _ = told.books.apply(told.position, "pricebook-1", decided)
+        told.position += 1
+        assert len(found) == rows
+    assert asked == [first]

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import account, invoice, period, pricebook, runtime
-from domain.crediting import Part
+from domain.crediting import Left, Part
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Balance, Ledger, Order, post
 from domain.statement import LineKey, Sum, state_lines
@@ -249,6 +249,17 @@ def test_what_a_plain_invoice_says_when_it_refuses() -> None:
     [back] = invoice.decide(invoice.ReturnPayment(4, WHO, 8, 9), state)
     assert back == invoice.PaymentReturned(4, 5, WHO, 8, 9)
     assert invoice.decide(invoice.Pay(5, WHO, 6, 7), invoice.evolve(state, back)) != []
+
+
+def test_as_many_lines_are_credited_at_once_as_fit_in_an_entry() -> None:
+    """Five hundred."""
+    _, left = sold()
+    many = Left("invoice-1", "ACME-000001", replace(left._draft, lines=left._draft.lines * 501))
+    parts = tuple(Part(line, 1) for line in range(501))
+    assert many.copy().take(parts[:500], "x").net_minor == 500
+    with pytest.raises(DomainError) as refused:
+        many.take(parts, "x")
+    assert said(refused) == ("credit.too_many", "at most 500 lines, each once, in order")
 
 
 def test_what_was_paid_too_much_goes_back_and_no_more() -> None:
