@@ -58,6 +58,7 @@ async def place_block(request: FrontRequest, data: JSONBody[BlockNew]) -> Respon
                 now_us=now,
                 policy=data.policy,
                 reservation=data.reservation,
+                region=data.region,
             )
             for name, _ in named
         )
@@ -98,6 +99,7 @@ async def explain_placement(
     models: Annotated[list[str] | None, QueryParameter(name="model")] = None,
     policy: FromQuery[str] = "pack",
     reserved: Annotated[str, QueryParameter(name="reservation")] = "",
+    region: FromQuery[str] = "",
 ) -> Explanation:
     """Every node's answer to a launch that is not made, by the state that would decide it."""
     require(request.user, OPERATOR)
@@ -117,6 +119,7 @@ async def explain_placement(
         now_us=now_us(),
         policy=check_word(policy),
         reservation=check_word(reserved),
+        region=check_word(region),
     )
     verdicts, position = await services.admission.explain(launch)
     return Explanation(

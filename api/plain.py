@@ -57,6 +57,7 @@ _SENTENCES: Final[dict[str, str]] = {
     "runtime.networked": "it is in {network}",
     "runtime.egress_counted": "the node says {sent_bytes} bytes left it and {received_bytes} came "
     "(attested)",
+    "runtime.region_asked": "it was asked for in region {region}",
     "runtime.spot": "it is spot: it goes first when a claim takes back what is lent",
     "runtime.idle_limited": "it is stopped when idle for {stop_after_us} us",
     "runtime.idle": "the node says nobody used it for {idle_us} us (attested)",

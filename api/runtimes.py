@@ -67,6 +67,7 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
             network=_network(data),
             idle_stop_us=(data.idle_stop_after_s or 0) * _SECOND_US,
             spot=data.spot,
+            region=data.region,
         )
         ask = LaunchAsk(launch, request.user.actor, cause, (words,))
         admitted = await services.admission.ask(ask)
@@ -124,6 +125,7 @@ def launched(said: tuple[Said, ...], name: str) -> Runtime:
         idle_since=None,
         idle_stop_after_s=None if idle is None else idle.stop_after_us // _SECOND_US,
         spot=any(isinstance(one.fact, runtime.Spot) for one in own),
+        region=next((f.fact.region for f in own if isinstance(f.fact, runtime.RegionAsked)), None),
         version=own[-1].version,
     )
 
@@ -191,6 +193,7 @@ def _stopping(stream: str, org: str, version: int, fact: _Leaving) -> Runtime:
         idle_since=None,
         idle_stop_after_s=None,
         spot=None,
+        region=None,
         version=version,
     )
 
@@ -255,6 +258,7 @@ def _given(row: runtimes_read.Runtime) -> Runtime:
         idle_since=None if row.idle_since_us is None else instant(row.idle_since_us),
         idle_stop_after_s=None if row.idle_stop_us is None else row.idle_stop_us // _SECOND_US,
         spot=row.spot,
+        region=row.region,
         version=row.version,
     )
 

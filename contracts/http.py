@@ -188,7 +188,8 @@ class RuntimeNew(Taken, frozen=True):
     limits and volumes that follow it are refused. `restarts`: how often after a failure of its own.
     `volumes`: of one node, where the runtime is placed then. `idle_stop_after_s`: stopped when idle
     for so long, by its node's word; without it, never. `spot`: at the price of state `spot`; told
-    to stop first when somebody claims back what is lent, and never on a reservation.
+    to stop first when somebody claims back what is lent, and never on a reservation. `region`:
+    there and nowhere else; without it, wherever it fits.
     """
 
     project: ProjectId
@@ -206,6 +207,7 @@ class RuntimeNew(Taken, frozen=True):
     restarts: Annotated[int, Meta(ge=0, le=100)] | None = None
     idle_stop_after_s: Annotated[int, Meta(ge=1, le=2_592_000)] | None = None
     spot: bool = False
+    region: Annotated[str, Meta(max_length=60)] = ""
     volumes: Annotated[tuple[Mount, ...], Meta(max_length=8)] = ()
 
 
@@ -276,6 +278,7 @@ class Runtime(Given, frozen=True):
     idle_since: Instant | None
     idle_stop_after_s: int | None
     spot: bool | None
+    region: str | None
     version: int
 
 

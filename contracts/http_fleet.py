@@ -214,6 +214,7 @@ class BlockNew(Taken, frozen=True):
     models: Annotated[tuple[Word, ...], Meta(max_length=32)] = ()
     policy: Policy = "pack"
     reservation: Annotated[str, Meta(max_length=60)] = ""
+    region: Annotated[str, Meta(max_length=60)] = ""
 
 
 class Block(Given, frozen=True):

@@ -130,6 +130,7 @@ journal.missing|409|The agent's journal is gone|Enrol the node anew.
 journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
 jwt.malformed|400|Not a NATS JWT|Operator: check which nats-server asks.
 launch.policy_unknown|400|No such policy|Send pack, spread or topology.
+launch.region_invalid|400|Not a region|Send the name of one, as `eu-de-1`, or none.
 launch.spot_reserved|409|What is reserved is nobody else's|Launch it without a reservation, or not as spot.
 log.already_open|409|A log is open here|Operator: use an empty database, storage and signer folder.
 log.lost|503|Positions are missing|Operator: refill them from the entry bundles.

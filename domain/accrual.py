@@ -7,7 +7,7 @@ same pieces, lines, pools and rounding. Nothing here changes the books.
 from collections.abc import Iterator
 
 from domain.charging import Payer, Resource, Service, applicable
-from domain.pooling import Place, covered_there, take
+from domain.pooling import Place, take
 from domain.tariff import REGION, Covers, Price, Scope, Tariff, anywhere, cost, round_half_even
 
 
@@ -22,8 +22,7 @@ def accrued(
     moved: dict[str, int] = {}
     pools: dict[Scope, dict[Place, tuple[Price, int, str]]] = {}
     for it in owner.open_resources.values():
-        covers = tariff.covers(owner.ledger.account, it.scope, service.start_us)
-        committed = covered_there(covers, it.scope)
+        committed = bool(tariff.covers(owner.ledger.account, it.scope, service.start_us))
         for price, quantity in _used(tariff, it, service, until_us, beyond):
             if price.shape is None and not committed:
                 line = it.lines.get((price.position, service.id))

@@ -10,7 +10,7 @@ from domain import account
 from domain.cover import Cover, prices
 from domain.errors import DomainError
 from domain.ledger import LIMIT, Ledger, Order, Transfer, post
-from domain.pooling import Pool, Pooled, changes, covered_there, pool_of, touch
+from domain.pooling import Pool, Pooled, changes, pool_of, touch
 from domain.pricebook import RESERVED
 from domain.statement import LineKey, Sum
 from domain.tariff import (
@@ -194,7 +194,7 @@ def count(
     covers: Covers = {}
     if tariff.is_committed:
         covers = tariff.covers(owner.ledger.account, it.scope, service.start_us)
-    if price.shape is None and not covered_there(covers, it.scope):
+    if price.shape is None and not covers:
         new = round_half_even(line.quantity * price.price_pico, price.divisor)
         delta = _moved(it, line, new)
         _book(cause, it, piece, price.position, line, (sign, quantity, delta), rows)

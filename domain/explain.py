@@ -56,6 +56,8 @@ def _verdict(
         return "retired", {}
     if launch.models and serving.enrolled.model not in launch.models:
         return "model", {"model": serving.enrolled.model}
+    if launch.region not in {"", serving.claims.region}:
+        return "region", {"region": serving.claims.region}
     if serving.identity.barred:
         return "barred", {"identity": serving.identity.barred}
     if serving.unreachable:

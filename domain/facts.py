@@ -190,6 +190,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.runtime.networked.v1": runtime.Networked,
     "gpuaas.runtime.egress_counted.v1": runtime.EgressCounted,
     "gpuaas.runtime.idle_limited.v1": runtime.IdleLimited,
+    "gpuaas.runtime.region_asked.v1": runtime.RegionAsked,
     "gpuaas.runtime.spot.v1": runtime.Spot,
     "gpuaas.runtime.idle.v1": runtime.Idle,
     "gpuaas.runtime.busy.v1": runtime.Busy,

@@ -45,8 +45,7 @@ def admit(state: AdmissionState, launch: Launch) -> tuple[Emit, ...]:
             `quota.exceeded`, `capacity.none_fits`, `runtime.shape_invalid`,
             `runtime.limits_invalid`, `volume.*`, `network.unknown`, `network.deleted`,
             `wallet.insufficient`, `wallet.frozen`, `account.suspended`, `budget.exhausted`,
-            `launch.spot_reserved`; what
-            would fit is in its facts.
+            `launch.spot_reserved`, `launch.region_invalid`; what would fit is in its facts.
     """
     if launch.runtime in state.runtimes or launch.runtime in state.ended:
         return ()
@@ -95,7 +94,11 @@ def _configured(launch: Launch, allocated: runtime.Allocated) -> list[runtime.Ev
     idle; a SIMULATED plain start has the last one at most.
     """
     placed = runtime.Placed(allocated.allocation, allocated.node, allocated.allocated_us)
-    asked: list[runtime.Command] = [runtime.GoFirst(launch.now_us)] if launch.spot else []
+    asked: list[runtime.Command] = []
+    if launch.region:
+        asked.append(runtime.BeIn(launch.region, launch.now_us))
+    if launch.spot:
+        asked.append(runtime.GoFirst(launch.now_us))
     if launch.config is not None:
         asked.append(launch.config)
         if launch.network:

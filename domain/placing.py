@@ -19,7 +19,7 @@ from domain.reservation import Standing
 from domain.runtime import Configure
 from domain.stock import Kind, Place, Room, Shape
 from domain.tariff import gpu_scope
-from domain.words import ANY_MODEL, MILLI, Private, Share
+from domain.words import ANY_MODEL, MILLI, Private, Share, is_region
 
 PACK: Final = "pack"
 SPREAD: Final = "spread"
@@ -39,7 +39,8 @@ class Launch(Struct, frozen=True):
 
     `zone`: where its block has begun, of weight with the policy topology only. `network`: of the
     project, or empty for none: then it reaches nothing. `idle_stop_us`: 0 for never. `spot`:
-    it goes first when a claim takes back what is lent, at its own price.
+    it goes first when a claim takes back what is lent, at its own price. `region`: nowhere else;
+    empty: wherever it fits.
     """
 
     organization: str
@@ -59,6 +60,7 @@ class Launch(Struct, frozen=True):
     network: str = ""
     idle_stop_us: int = 0
     spot: bool = False
+    region: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -79,8 +81,11 @@ def choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str
     """The best place among accepted models and regions that price and quota allow.
 
     Raises: DomainError what barred the first kind that had room, else `capacity.none_fits`;
-        `launch.policy_unknown`, `reservation.unknown`, `reservation.ended`.
+        `launch.policy_unknown`, `launch.region_invalid`, `reservation.unknown`,
+        `reservation.ended`.
     """
+    if launch.region and not is_region(launch.region):
+        raise DomainError("launch.region_invalid", "a short name, such as eu-de-1")
     if launch.policy not in POLICIES:
         raise DomainError("launch.policy_unknown", "no such placement policy")
     best: Option | None = None
@@ -104,7 +109,8 @@ def kinds(state: AdmissionState, launch: Launch) -> Iterator[Kind]:
     """What it may be placed on: accepted models, each in the regions where its nodes are."""
     for model in launch.models or state.stock.models():
         for region in state.stock.regions(model):
-            yield model, region
+            if launch.region in {"", region}:
+                yield model, region
 
 
 def option(state: AdmissionState, launch: Launch, kind: Kind) -> Option | None:
@@ -307,14 +313,16 @@ def rooms(state: AdmissionState, organization_id: str) -> tuple[Room, ...]:
 def none_fits(state: AdmissionState, launch: Launch) -> DomainError:
     """The refusal, with what would fit."""
     found = [
-        room
-        for room in rooms(state, launch.organization)
-        if not launch.models or room.model in launch.models
+        state.stock.room(model, launch.organization, launch.region or None)
+        for model in state.stock.models()
+        if not launch.models or model in launch.models
     ]
+    where: dict[str, int | str] = {"region": launch.region} if launch.region else {}
     return DomainError(
         "capacity.none_fits",
         "no node has that free now",
         {
+            **where,
             "models": "|".join(launch.models) or ANY_MODEL,
             "wanted_devices": launch.devices,
             "wanted_milli": launch.gpu_milli,

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from domain.statement import Sum
-from domain.tariff import REGION, Covers, Price, Scope, cost
+from domain.tariff import REGION, Covers, Price, cost
 
 type Place = tuple[int, str, int]  # a line's in its pool: its resource's start, its id, the price
 
@@ -118,11 +118,6 @@ def pool_of[R](covers: Covers) -> Pool[R]:
     """
     beside = {region: units for region, units in covers.items() if region != REGION}
     return Pool(covers.get(REGION, 0), beside, is_odd=bool(beside))
-
-
-def covered_there(covers: Covers, scope: Scope) -> bool:
-    """Whether any of what is committed covers use in the scope's region."""
-    return REGION in covers or scope[2] in covers
 
 
 def take(left: Covers, region: str, quantity: int) -> int:

@@ -2,8 +2,8 @@
 
     (none) -Request-> Waiting -Allocate-> Placed -Start-> Booting
     Placed | Booting -ReportUsable-> Running <-ReportUsable/ReportDegraded-> Impaired
-    Placed -GoFirst | Configure | Join | LimitIdle-> Placed, in the admission; routes, egress
-        change nothing
+    Placed -BeIn | GoFirst | Configure | Join | LimitIdle-> Placed, in the admission; routes,
+        egress change nothing
     Running -ReportIdle-> Running, idle -ReportBusy-> Running
     Placed | Booting | Running | Impaired -Stop-> Ending
     Placed .. Ending -ReportStopped | ReportFailed | DeclareLost-> Ended
@@ -23,6 +23,7 @@ from domain.errors import DomainError
 from domain.instants import billable_instant, hold_end, lost_instant
 from domain.runtime_commands import (
     Allocate,
+    BeIn,
     Cancel,
     Command,
     Configure,
@@ -57,6 +58,7 @@ from domain.runtime_facts import (
     IdleLimited,
     Lost,
     Networked,
+    RegionAsked,
     Requested,
     Routed,
     Spot,
@@ -71,6 +73,7 @@ from domain.words import MILLI, MOST_DEVICES
 __all__ = [
     "Allocate",
     "Allocated",
+    "BeIn",
     "Busy",
     "Cancel",
     "Cancelled",
@@ -90,6 +93,7 @@ __all__ = [
     "LimitIdle",
     "Lost",
     "Networked",
+    "RegionAsked",
     "Report",
     "ReportBusy",
     "ReportDegraded",
@@ -182,7 +186,7 @@ def decide(command: Command, state: State) -> list[Event]:
             return [Allocated(*place, command.epoch, command.now_us)]
         case Allocate(allocation), Placed() if allocation == state.allocation:
             return []
-        case ((Configure() | Join() | LimitIdle() | GoFirst()), Placed()):
+        case ((BeIn() | Configure() | Join() | LimitIdle() | GoFirst()), Placed()):
             return [_made(command)]
         case ((ReportIdle() | ReportBusy()), Running()):
             return _idleness(command, state)
@@ -243,8 +247,8 @@ def _requested(command: Request) -> Requested:
 
 
 def _made(
-    command: Configure | Join | LimitIdle | GoFirst,
-) -> Configured | Networked | IdleLimited | Spot:
+    command: BeIn | Configure | Join | LimitIdle | GoFirst,
+) -> RegionAsked | Configured | Networked | IdleLimited | Spot:
     """What the launch asked for beside its devices."""
     match command:
         case Configure():
@@ -253,6 +257,8 @@ def _made(
             return Networked(command.network, command.now_us)
         case LimitIdle():
             return _limited(command)
+        case BeIn():
+            return RegionAsked(command.region, command.now_us)
         case GoFirst():
             return Spot(command.now_us)
         case _:
@@ -348,7 +354,9 @@ def evolve(state: State, event: Event) -> State:
             return Placed(event.allocation, event.node, event.allocated_us)
         case Stopped() | Failed() | Cancelled() | Lost():
             return Ended(type(event))
-        case Configured() | Networked() | IdleLimited() | Spot() | Routed() | EgressCounted():
+        case RegionAsked() | Spot() | Configured() | Networked() | IdleLimited():
+            return state
+        case Routed() | EgressCounted():
             return state
         case Idle() | Busy():
             # After an end was decided they tell nothing any more.

@@ -59,6 +59,13 @@ class LimitIdle(Struct, frozen=True):
     now_us: int
 
 
+class BeIn(Struct, frozen=True):
+    """It was asked for in this region."""
+
+    region: str
+    now_us: int
+
+
 class GoFirst(Struct, frozen=True):
     """It is spot."""
 
@@ -159,6 +166,6 @@ class DeclareLost(Struct, frozen=True):
 
 type Report = ReportUsable | ReportDegraded | ReportStopped | ReportFailed
 type Command = (
-    Request | Allocate | GoFirst | Configure | Join | LimitIdle | Start | ReportRouted
+    Request | Allocate | BeIn | GoFirst | Configure | Join | LimitIdle | Start | ReportRouted
     | ReportEgress | ReportIdle | ReportBusy | Report | Stop | Cancel | DeclareLost
 )  # fmt: skip

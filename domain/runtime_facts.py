@@ -78,6 +78,15 @@ class Spot(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.
     decided_us: int
 
 
+class RegionAsked(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.region_asked.v1"
+):
+    """It was to be placed in this region, and was."""
+
+    region: str
+    decided_us: int
+
+
 class Idle(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.idle.v1"):
     """Nothing was done in it for `idle_us` when the node said so."""
 
@@ -143,8 +152,8 @@ class Lost(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.runtime.
 
 
 type Event = (
-    Requested | Allocated | Spot | Configured | Networked | IdleLimited | Starting | Routed
-    | EgressCounted
+    Requested | Allocated | RegionAsked | Spot | Configured | Networked | IdleLimited | Starting
+    | Routed | EgressCounted
     | Usable | Idle | Busy | Degraded | Stopping | Stopped | Failed | Cancelled | Lost
 )  # fmt: skip
 type Final = Stopped | Failed | Cancelled | Lost

@@ -60,7 +60,8 @@ def _zone(state: AdmissionState, launches: tuple[Launch, ...]) -> str:
     first = launches[0]
     room: dict[str, int] = {}
     for model in first.models or state.stock.models():
-        for name, whole in state.stock.wholes(model, first.organization):
+        within = (first.organization, first.region or None)
+        for name, whole in state.stock.wholes(model, *within):
             zone = state.stock.states[name].claims.zone
             room[zone] = room.get(zone, 0) + len(whole) // first.devices
     enough = [zone for zone, many in room.items() if many >= len(launches)]

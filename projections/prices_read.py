@@ -101,8 +101,15 @@ FROM views.rerating t WHERE [t] AND t.account = %(account)s ORDER BY t.from_posi
 """
 # Of what is charged by its time; taken back is below 0. Of the piece's whole resource: its start.
 _PIECES: Final = """
-SELECT u.resource, coalesce(r.project, o.project, e.project) AS project, u.meter, l.model,
-  l.region, l.state, u.start_us, u.end_us, u.sign * u.quantity AS quantity, coalesce(
+SELECT u.resource, coalesce(r.project, o.project, e.project) AS project, u.meter, l.model, l.state,
+  (SELECT CASE WHEN count(DISTINCT g.region) = 1 THEN min(g.region) ELSE '-' END FROM (
+    SELECT coalesce(i.region, '-') AS region FROM
+      jsonb_array_elements_text(coalesce(e.nodes, jsonb_build_array(coalesce(q.node, o.node)))) m(node)
+    LEFT JOIN views.node_region i ON i.node = m.node
+      AND i.from_position < coalesce(q.from_position, o.from_position, e.from_position)
+      AND (i.to_position IS NULL
+        OR i.to_position > coalesce(q.from_position, o.from_position, e.from_position))) g) AS region,
+  u.start_us, u.end_us, u.sign * u.quantity AS quantity, coalesce(
     (SELECT min(s.since_us) FROM views.runtime_state s
       WHERE s.runtime = u.resource AND s.state = 'usable'),
     e.decided_us,
@@ -113,6 +120,7 @@ JOIN views.price l ON l.from_position = c.price AND l.kind = 'entry' AND l.state
 JOIN views.rated_interval u ON u.resource = c.resource AND u.price = c.price
   AND u.period = c.period AND u.quantity > 0 AND [u]
 LEFT JOIN views.runtime r ON r.runtime = u.resource AND [r]
+LEFT JOIN views.runtime_place q ON q.runtime = u.resource AND [q]
 LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
 LEFT JOIN views.reservation e ON e.reservation = u.resource AND [e]
 WHERE c.period = %(period)s AND [c] ORDER BY u.resource LIMIT %(limit)s

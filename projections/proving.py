@@ -133,6 +133,10 @@ _ENROLLED: Final = """
 SELECT n.node, n.from_position AS position FROM views.node_identity n
 WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
 """
+_STOOD: Final = """
+SELECT n.node, n.from_position AS position FROM views.node_region n
+WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
+"""
 _ANCHORED: Final = """
 SELECT n.node, n.from_position AS position FROM views.node_anchor n
 WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
@@ -364,15 +368,19 @@ class _Chosen:
                 self._found.append(one.from_position)
 
     def _of_nodes(self) -> None:
-        """What its word and its clock rest on: the latest enrolment and anchor before each."""
+        """What its word and its clock rest on: the latest enrolment and anchor before each; where
+        it stood when something was placed there.
+        """
         asked = {"nodes": list(self._nodes)}
         enrolled = _by_node(fetch(self._conn, _Of, _ENROLLED, asked))
         anchored = _by_node(fetch(self._conn, _Of, _ANCHORED, asked))
+        stood = _by_node(fetch(self._conn, _Of, _STOOD, asked))
         for name, node in self._nodes.items():
             anchors = _latest(anchored[name], node.spoke)
             self._found.extend(anchors)
             said = [*node.placed, *node.spoke, *anchors]
             self._found.extend(_latest(enrolled[name], said))
+            self._found.extend(_latest(stood[name], node.placed))
 
 
 class _Node:

@@ -30,21 +30,20 @@ class _Priced(Struct, frozen=True):
     price: int
     meter: str
     model: str
-    region: str
     state: str
     currency: str
     shaped: bool
 
     @property
     def scope(self) -> Scope:
-        return (self.meter, self.model, self.region, self.state, self.currency)
+        """Wherever it prices: a pool is of all regions."""
+        return (self.meter, self.model, self.state, self.currency)
 
 
 class _Commitment(Struct, frozen=True):
     position: int
     meter: str
     model: str
-    region: str
     state: str
     currency: str
     from_us: int
@@ -52,7 +51,7 @@ class _Commitment(Struct, frozen=True):
 
     @property
     def scope(self) -> Scope:
-        return (self.meter, self.model, self.region, self.state, self.currency)
+        return (self.meter, self.model, self.state, self.currency)
 
     def covers(self, scope: Scope, begins: int) -> bool:
         return scope == self.scope and self.from_us <= begins < self.until_us
@@ -75,13 +74,13 @@ SELECT DISTINCT c.period, c.price FROM views.charge_line c
 WHERE c.period = ANY (%(periods)s) AND [c] AND c.resource <> %(account)s
 """
 _PRICED: Final = """
-SELECT p.from_position AS price, p.meter, p.model, p.region, p.state, p.currency,
+SELECT p.from_position AS price, p.meter, p.model, p.state, p.currency,
   p.free <> 0 OR p.minimum_pico <> 0
     OR (p.tiers <> '' AND jsonb_array_length(p.tiers::jsonb) > 1) AS shaped
 FROM views.price p WHERE p.from_position = ANY (%(prices)s) AND p.kind = 'entry'
 """
 _COMMITTED: Final = """
-SELECT c.from_position AS position, c.meter, c.model, c.region, c.state, c.currency, c.from_us,
+SELECT c.from_position AS position, c.meter, c.model, c.state, c.currency, c.from_us,
   c.until_us
 FROM views.commitment c
 WHERE hashtextextended(c.account, 0) = hashtextextended(%(account)s, 0) AND c.account = %(account)s

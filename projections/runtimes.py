@@ -38,6 +38,7 @@ SHAPES: Final = (
         ("runtime",),
         "runtime, from_position, to_position, version, address, port, host_key",
     ),
+    Shape("runtime_region", ("runtime",), "runtime, from_position, to_position, version, region"),
     Shape("runtime_spot", ("runtime",), "runtime, from_position, to_position, version"),
     Shape(
         "image",
@@ -99,6 +100,12 @@ def _configured(b: Batch, e: Entry, f: runtime.Configured) -> None:
     b["runtime_config"].open(e.stream, e.position, head, tail, new=e.version == 1)
 
 
+def _asked(b: Batch, e: Entry, f: runtime.RegionAsked) -> None:
+    head = f"{e.stream}\t{e.position}"
+    tail = f"{e.version}\t{text(f.region)}"
+    b["runtime_region"].open(e.stream, e.position, head, tail, new=e.version == 1)
+
+
 def _spot(b: Batch, e: Entry, _: runtime.Spot) -> None:
     head = f"{e.stream}\t{e.position}"
     b["runtime_spot"].open(e.stream, e.position, head, str(e.version), new=e.version == 1)
@@ -151,6 +158,7 @@ def _lost(b: Batch, e: Entry, f: runtime.Lost) -> None:
 APPLY: Final[dict[type, Apply]] = {
     runtime.Requested: _requested,
     runtime.Allocated: _allocated,
+    runtime.RegionAsked: _asked,
     runtime.Spot: _spot,
     runtime.Configured: _configured,
     runtime.Starting: _starting,

@@ -60,6 +60,7 @@ class Runtime(Struct, frozen=True):
     idle_since_us: int | None
     idle_stop_us: int | None
     spot: bool
+    region: str | None
     next: str = ""
 
 
@@ -89,7 +90,7 @@ _RUNTIMES: Final = """
 SELECT r.runtime, r.from_position,
   greatest(s.version, coalesce(c.version, 0), coalesce(t.version, 0), coalesce(n.version, 0),
     coalesce(u.version, 0), coalesce(d.version, 0), coalesce(p.version, 0),
-    coalesce(o.version, 0)) AS version,
+    coalesce(o.version, 0), coalesce(b.version, 0)) AS version,
   r.organization, r.department, r.project, r.account,
   w.words AS name, r.devices, r.gpu_milli, r.models, r.requested_us, r.actor AS requested_by,
   s.state, s.since_us, s.why, s.actor AS changed_by, s.from_position AS changed_at,
@@ -98,7 +99,8 @@ SELECT r.runtime, r.from_position,
   t.address, t.port, t.host_key,
   n.network, u.sent_bytes, u.received_bytes, u.decided_us AS counted_us,
   d.decided_us - d.idle_us AS idle_since_us, p.stop_after_us AS idle_stop_us,
-  o.version IS NOT NULL AS spot
+  o.version IS NOT NULL AS spot,
+  CASE WHEN l.node IS NOT NULL THEN coalesce(e.region, '-') END AS region
 FROM views.runtime r
 JOIN LATERAL (SELECT * FROM views.runtime_state s WHERE s.runtime = r.runtime AND [s]
   ORDER BY s.from_position DESC LIMIT 1) s ON true
@@ -117,6 +119,9 @@ LEFT JOIN LATERAL (SELECT * FROM views.runtime_idle d WHERE d.runtime = r.runtim
 LEFT JOIN LATERAL (SELECT * FROM views.runtime_idle_limit p WHERE p.runtime = r.runtime AND [p]
   ORDER BY p.from_position DESC LIMIT 1) p ON true
 LEFT JOIN views.runtime_spot o ON o.runtime = r.runtime AND [o]
+LEFT JOIN views.runtime_region b ON b.runtime = r.runtime AND [b]
+LEFT JOIN views.node_region e ON e.node = l.node AND e.from_position < l.from_position
+  AND (e.to_position IS NULL OR e.to_position > l.from_position)
 LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
 LEFT JOIN log.private_value w ON w.digest =
   CASE WHEN r.name ~ '^[0-9a-f]{64}$' THEN decode(r.name, 'hex') END

@@ -134,24 +134,25 @@ class Stage:
         return {"org": org, "department": department, "account": account, "project": project}
 
     async def price(
-        self, model: str, account: str = "default", state: str = "usable"
+        self, model: str, account: str = "default", state: str = "usable", region: str = "-"
     ) -> httpx.Response:
         """The entry, in effect; published further ahead where the machine was too busy for less."""
-        answer, soon = await self._price(model, account, state, 100_000)
+        answer, soon = await self._price(model, account, (state, region), 100_000)
         if answer.json().get("code") == "price.too_late":
-            answer, soon = await self._price(model, account, state, 3_000_000)
+            answer, soon = await self._price(model, account, (state, region), 3_000_000)
         assert answer.status_code == 201, answer.text
         await asyncio.sleep(max(0, soon + 50_000 - time.time_ns() // 1000) / 1_000_000)
         return answer
 
     async def _price(
-        self, model: str, account: str, state: str, ahead_us: int
+        self, model: str, account: str, of: tuple[str, str], ahead_us: int
     ) -> tuple[httpx.Response, int]:
         soon = time.time_ns() // 1000 + ahead_us
         body = {
             "account": account,
             "model": model,
-            "state": state,
+            "state": of[0],
+            "region": of[1],
             "price": {"amount": "3.490000000000", "currency": "USD"},
             "effective_from": instant(soon),
         }

@@ -1,7 +1,8 @@
 """What proofs of pools, commitments and re-ratings hold, chosen and worked out by hand.
 
 Beside the world of proof_world: a node of A100s whose use has free hours, tiers, and 2 GPU hours
-committed; a model that is paid for without any use; T4s priced by a book between two hours.
+committed; a model that is paid for without any use; T4s priced by a book between two hours; L4s in
+a region, with a price of it from an hour on.
 """
 
 from typing import Any
@@ -15,6 +16,7 @@ BIG, SMALL = uid("node", 90), uid("node", 91)
 FIRST, SECOND, PAST, OLDER, MIXED, BEFORE = (uid("runtime", number) for number in range(90, 96))
 BOOKED = (BRIEF, BESIDE, pw.ALONE, pw.RUNNING, pw.LATE)
 SHARED = (FIRST, SECOND, PAST, OLDER, MIXED, BEFORE)
+REGION = "eu-de-1"
 PRICEBOOK = uid("pricebook", 6)
 
 
@@ -31,6 +33,9 @@ class Pooled:
             at[name] = log.add(node, "node.enrolled", {**fact, "enrolled_us": START_US})
             anchor = {"boot": BOOT, "boottime_us": 0, "anchor_us": START_US}
             at[f"{name} anchor"] = log.spoken(node, "node.anchored", anchor, node=node)
+        for name, region in (("small elsewhere", "ap-jp-1"), ("small stands", REGION)):
+            fact = {"region": region, "decided_us": START_US}
+            at[name] = log.add(SMALL, "node.region_set", fact)
         tiers: list[dict[str, Any]] = [
             {"up_to": 2 * GPU_HOUR, "price_pico": 10 * PICO},
             {"up_to": None, "price_pico": 6 * PICO},
@@ -38,7 +43,7 @@ class Pooled:
         at["tiers"] = self.shaped(made, "A100", tiers, free=GPU_HOUR)
         one: list[dict[str, Any]] = [{"up_to": None, "price_pico": 5 * PICO}]
         at["free"] = self.shaped(made, "L4", one, free=GPU_HOUR)
-        kind = {"account": ACCOUNT, "meter": "gpu.time", "model": "L4", "region": "-"}
+        kind = {"account": ACCOUNT, "meter": "gpu.time", "model": "L4", "region": REGION}
         late = START_US + 20 * HOUR_US
         fact = {**kind, "state": "usable", "currency": "USD", "effective_from_us": late}
         fact |= {"published_us": START_US, "price_pico": 3 * PICO, "divisor": GPU_HOUR}
@@ -175,8 +180,8 @@ def pooled(edit: Any = None, **more: Any) -> World:
 def chosen(made: World) -> list[int]:
     """What the whole invoice's proof holds."""
     names = (
-        *("big", "big anchor", "small", "small anchor", "tiers", "free", "plain", "committed"),
-        *("unused", "spring", "edition", "rerated", "rerated back"),
+        *("big", "big anchor", "small", "small anchor", "small stands", "tiers", "free", "plain"),
+        *("committed", "unused", "spring", "edition", "rerated", "rerated back"),
     )
     of = [draft["position"] for draft in made.log.drafts if draft["stream"] in SHARED]
     return sorted({*pw.chosen(made), *(made.at[name] for name in names), *of})
@@ -198,7 +203,7 @@ def of_line(made: World, line: int) -> list[int]:
             # Time that was priced anew, whatever came of it.
             names |= {"committed", OTHER_PROJECT, "rerated", "edition"}
     elif price == at["plain"]:
-        names |= {"small", "small anchor", "free", "plain", project}
+        names |= {"small", "small anchor", "small stands", "free", "plain", project}
         runtimes = (MIXED,)
     else:
         assert (price, project) == (at["spring"], OTHER_PROJECT)

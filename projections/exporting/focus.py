@@ -188,7 +188,7 @@ def _ends(bill: Bill) -> int:
 
 
 def _region(line: Line) -> str | None:
-    return None if line.region == "-" else line.region
+    return None if line.stood == "-" else line.stood
 
 
 def _consumed(line: Line) -> tuple[str, int]:
@@ -303,7 +303,7 @@ def _price_details(model: str, state: str) -> str:
 # How many of the meter's units a FOCUS unit is, where it is not 1.
 _SIZES: Final = {meter: service.consumed[1] for meter, service in _SERVICES.items()}
 _OF_ENTRY: Final = attrgetter(
-    "price", "price_pico", "list_pico", "period", "project", "simulated", "department"
+    "price", "price_pico", "list_pico", "period", "project", "simulated", "department", "stood"
 )
 _OF_OTHER: Final = attrgetter("kind", "document", "project", "price")
 _BILLED: Final = _owned(attrgetter("amount_pico"), attrgetter("beside.amount_pico"))

@@ -19,7 +19,9 @@ class Line(Struct, frozen=True, gc=False):
     at its start (None: there was none, or another divisor). `cause` is the last position that
     charged something of it, `transfers` the ids of what was posted, as JSON. `name` is null once
     erased. `simulated`: it was on SIMULATED GPUs, by what its node's latest enrolment said.
-    `department`: of a project that moved, where it was at the time (`attribution_read`).
+    `department`: of a project that moved, where it was at the time (`attribution_read`). `region`:
+    of its price; `stood`: that its node stood in when it was placed there (of what is no runtime or
+    volume: of its price), `-`: none.
     """
 
     resource: str
@@ -42,6 +44,7 @@ class Line(Struct, frozen=True, gc=False):
     transfers: str
     simulated: bool | None = None
     department: str | None = None
+    stood: str = "-"
 
 
 _FIELDS: Final = Line.__struct_fields__
@@ -74,6 +77,7 @@ class Lines(Struct, frozen=True):
     transfers: Sequence[str]
     simulated: Sequence[bool | None]
     department: Sequence[str | None]
+    stood: Sequence[str]
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> Self:
@@ -139,13 +143,13 @@ _ENTRIES: Final = """
 SELECT l.from_position, l.account, l.meter, l.model, l.region, l.state, l.price_pico, l.divisor
 FROM views.price l WHERE l.from_position = ANY(%(prices)s)
 """
-# The default prices beside an account's own, the latest first.
+# The default prices beside an account's own, of whatever region, the latest first.
 _LISTED: Final = """
-SELECT l.from_position AS price, x.from_position, x.effective_from_us::bigint AS from_us,
+SELECT l.from_position AS price, x.from_position, x.effective_from_us::bigint AS from_us, x.region,
   CASE WHEN x.divisor = l.divisor THEN x.price_pico END AS price_pico
 FROM views.price l
 JOIN views.price x ON x.account = 'default' AND x.meter = l.meter AND x.model = l.model
-  AND x.region = l.region AND x.state = l.state AND x.currency = l.currency
+  AND x.state = l.state AND x.currency = l.currency
 WHERE l.from_position = ANY(%(prices)s) AND l.account <> 'default'
   AND x.kind = 'entry' AND x.named = '-' AND x.published_us <= x.effective_from_us
 ORDER BY l.from_position, x.effective_from_us DESC
@@ -175,28 +179,38 @@ _PROJECTS: Final = """
 SELECT p.project, w.words, p.project FROM views.project p {words}
 WHERE p.project = {those} AND [p]
 """.replace("{words}", _WORDS.replace("{n}", "p.name")).replace("{those}", _THOSE)
-# Which of them were on SIMULATED GPUs, and which were not, by their node's enrolment of that time.
+# Which of them were on SIMULATED GPUs, and which were not, by their node's enrolment of that time;
+# and in which region it stood then.
 _RUNTIMES_ON: Final = """
-SELECT i.simulated, string_agg(q.runtime, ',') FROM views.runtime_place q
+SELECT i.simulated, coalesce(e.region, '-'), string_agg(q.runtime, ',') FROM views.runtime_place q
 JOIN views.node_identity i ON i.node = q.node AND i.from_position <= q.from_position
   AND (i.to_position IS NULL OR i.to_position > q.from_position)
-WHERE q.runtime = {those} AND [q] GROUP BY 1
+LEFT JOIN views.node_region e ON e.node = q.node AND e.from_position <= q.from_position
+  AND (e.to_position IS NULL OR e.to_position > q.from_position)
+WHERE q.runtime = {those} AND [q] GROUP BY 1, 2
 """.replace("{those}", _THOSE)
 _VOLUMES_ON: Final = """
-SELECT i.simulated, string_agg(o.volume, ',') FROM views.volume o
+SELECT i.simulated, coalesce(e.region, '-'), string_agg(o.volume, ',') FROM views.volume o
 JOIN views.node_identity i ON i.node = o.node AND i.from_position <= o.from_position
   AND (i.to_position IS NULL OR i.to_position > o.from_position)
-WHERE o.volume = {those} AND [o] GROUP BY 1
+LEFT JOIN views.node_region e ON e.node = o.node AND e.from_position <= o.from_position
+  AND (e.to_position IS NULL OR e.to_position > o.from_position)
+WHERE o.volume = {those} AND [o] GROUP BY 1, 2
 """.replace("{those}", _THOSE)
-# One on several nodes is on SIMULATED GPUs if one of them has such.
+# One on several nodes is on SIMULATED GPUs if one of them has such; in the region of all, if any.
 _RESERVATIONS_ON: Final = """
-SELECT s.simulated, string_agg(s.reservation, ',') FROM (
-  SELECT e.reservation, bool_or(i.simulated) AS simulated FROM views.reservation e
+SELECT s.simulated, s.region, string_agg(s.reservation, ',') FROM (
+  SELECT e.reservation, bool_or(i.simulated) AS simulated,
+    CASE WHEN count(DISTINCT coalesce(b.region, '-')) = 1 THEN min(coalesce(b.region, '-'))
+      ELSE '-' END AS region
+  FROM views.reservation e
   JOIN views.node_identity i ON i.node = ANY (ARRAY(SELECT jsonb_array_elements_text(e.nodes)))
     AND i.from_position <= e.from_position
     AND (i.to_position IS NULL OR i.to_position > e.from_position)
+  LEFT JOIN views.node_region b ON b.node = i.node AND b.from_position <= e.from_position
+    AND (b.to_position IS NULL OR b.to_position > e.from_position)
   WHERE e.reservation = {those} AND [e] GROUP BY 1) s
-GROUP BY 1
+GROUP BY 1, 2
 """.replace("{those}", _THOSE)
 _LOOKED_UP: Final = (
     ("runtime-", _RUNTIMES, _RUNTIMES_ON),
@@ -245,12 +259,13 @@ class _Listed(Struct, frozen=True):
     price: int
     from_position: int
     from_us: int
+    region: str
     price_pico: int | None
 
 
-# A resource's name, its project, whether it was on SIMULATED GPUs.
-type _Thing = tuple[str | None, str, bool | None]
-_NOTHING: Final[_Thing] = (None, "-", None)
+# A resource's name, its project, whether it was on SIMULATED GPUs, its region.
+type _Thing = tuple[str | None, str, bool | None, str | None]
+_NOTHING: Final[_Thing] = (None, "-", None, None)
 
 
 def page_end(
@@ -276,10 +291,16 @@ def lines(conn: psycopg.Connection[Any], booked: str, after: str, last: str, as_
         *rows, strict=True
     )
     things = _things(conn, list(dict.fromkeys(resources)), as_of)
-    names, projects, simulated = zip(*[things.get(one, _NOTHING) for one in resources], strict=True)
+    names, projects, simulated, regions = zip(
+        *[things.get(one, _NOTHING) for one in resources], strict=True
+    )
     known = {"prices": list(set(prices))}
     found = {one.from_position: one for one in fetch(conn, Entry, _ENTRIES, known)}
     entries = [found[price] for price in prices]
+    stood = [
+        entry.region if region is None else region
+        for entry, region in zip(entries, regions, strict=True)
+    ]
     quantities, amounts = list(map(int, measured)), list(map(int, posted))
     units = list(map(unit_price, entries, quantities, amounts))
     if None in starts:
@@ -295,8 +316,8 @@ def lines(conn: psycopg.Connection[Any], booked: str, after: str, last: str, as_
         [one.meter for one in entries], [one.model for one in entries],
         [one.region for one in entries], [one.state for one in entries],
         prices, units, [one.divisor for one in entries],
-        _listed(conn, entries, units, starts, causes), periods, starts, ends, quantities,
-        amounts, causes, transfers, simulated, (None,) * len(rows),
+        _listed(conn, entries, units, (stood, starts, causes)), periods, starts, ends, quantities,
+        amounts, causes, transfers, simulated, (None,) * len(rows), stood,
     )  # fmt: skip
 
 
@@ -307,11 +328,11 @@ def _things(conn: psycopg.Connection[Any], resources: list[str], as_of: int) -> 
         those = [one for one in resources if one.startswith(kind)]
         if those:
             asked = {"resources": ",".join(those)}
-            on: dict[str, bool] = {}
-            for simulated, placed in fetch_rows(conn, places, asked, as_of) if places else ():
-                on |= dict.fromkeys(placed.split(","), simulated)
+            on: dict[str, tuple[bool, str]] = {}
+            for *stood, placed in fetch_rows(conn, places, asked, as_of) if places else ():
+                on |= dict.fromkeys(placed.split(","), (stood[0], stood[1]))
             for name, words, project in fetch_rows(conn, things, asked, as_of):
-                found[name] = (words, project, on.get(name))
+                found[name] = (words, project, *on.get(name, (None, None)))
     return found
 
 
@@ -319,10 +340,12 @@ def _listed(
     conn: psycopg.Connection[Any],
     entries: Sequence[Entry],
     units: Sequence[int],
-    starts: Sequence[int],
-    causes: Sequence[int],
+    at: tuple[Sequence[str], Sequence[int], Sequence[int]],
 ) -> Sequence[int | None]:
-    """What the default price of each line was: its own unit price, unless the account has one."""
+    """What the default price of each line was: its own unit price, unless the account has one.
+
+    `at`: regions, starts and causes.
+    """
     own = {one.from_position for one in set(entries) if one.account != "default"}
     if not own:
         return units
@@ -330,18 +353,19 @@ def _listed(
     for found in fetch(conn, _Listed, _LISTED, {"prices": list(own)}):
         listed.setdefault(found.price, []).append(found)
     return [
-        _list_price(listed.get(one.from_position, []), start, cause)
-        if one.from_position in own
-        else unit
-        for one, unit, start, cause in zip(entries, units, starts, causes, strict=True)
+        _list_price(listed.get(one.from_position, []), *when) if one.from_position in own else unit
+        for one, unit, when in zip(entries, units, zip(*at, strict=True), strict=True)
     ]
 
 
-def _list_price(listed: list[_Listed], start_us: int, cause: int) -> int | None:
-    """The latest default price at that time that was published before the position."""
-    for one in listed:
-        if one.from_us <= start_us and one.from_position < cause:
-            return one.price_pico
+def _list_price(listed: list[_Listed], region: str, start_us: int, cause: int) -> int | None:
+    """The latest default price at that time that was published before the position; of the region
+    where there is one, else of none (rating.md section 16).
+    """
+    for where in dict.fromkeys((region, "-")):
+        for one in listed:
+            if one.region == where and one.from_us <= start_us and one.from_position < cause:
+                return one.price_pico
     return None
 
 

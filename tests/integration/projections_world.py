@@ -10,6 +10,7 @@ from domain import (
     department,
     meter,
     node,
+    node_facts,
     organization,
     period,
     pricebook,
@@ -137,6 +138,12 @@ class World:
             (new_id("pricebook"), "-", 0, (pricebook.EntryPublished(
                 "default", "storage.capacity", "local", "-", "existing", "USD", T0, T0, 3, 1),)),
         ])  # fmt: skip
+
+    def stands(self, node_id: str, region: str) -> Append:
+        """The node in a region, from now on."""
+        version = self.node_versions[node_id]
+        self.node_versions[node_id] += 1
+        return self._append([(node_id, "-", version, (node_facts.RegionSet(region, T0),))])
 
     def stored(self, node_id: str, size_mib: int, larger_mib: int, at: int) -> Append:
         """A volume made at `at`, grown an hour later, wiped an hour after that."""

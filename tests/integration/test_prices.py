@@ -41,7 +41,8 @@ def test_a_closed_month_is_previewed_and_re_rated_under_another_book(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """Under its own prices it is the invoice to the pico; under the book, what re-rating then
-    makes of it. Twice is once, and back is nothing; the closed invoice stays; the auditor agrees.
+    makes of it: its tiers count over regions. Twice is once, and back is nothing; the closed invoice
+    stays; the auditor agrees. Exported lines say the region, also where the price is of none.
     """
 
     async def run() -> None:
@@ -50,6 +51,8 @@ def test_a_closed_month_is_previewed_and_re_rated_under_another_book(
         await log.append(world.opening())
         await log.append(world.metering())
         for start, hours in ((0, 2), (1, 3), (2, 1)):
+            if start == 1:
+                await log.append(world.stands(world.nodes[0], "eu-de-1"))
             begin = T0 + start * HOUR_US
             for append in world.life(world.nodes[0], begin, begin + hours * HOUR_US):
                 await log.append(append)
@@ -78,6 +81,11 @@ async def _scene(stage: Stage, world: World, rater: Rater, conn: psycopg.Connect
     assert pico(bill["exact"]) == 6 * HALF + stored
     account = f"/v1/accounts/{world.account}"
     asked = {"period": world.period, "book": "-"}
+    there = lines(conn, world.period, "", "~", 10**9)
+    assert sorted((one.meter, one.region, one.stood) for one in there) == [
+        *(("gpu.time", "-", region) for region in ("-", "eu-de-1", "eu-de-1")),
+        ("storage.capacity", "-", "eu-de-1"),
+    ]
     size = await stage.size()
     same = (await stage.post(f"{account}/preview", asked)).json()
     assert (same["exact"], same["charged"], same["total"]) == (
@@ -120,6 +128,43 @@ async def _scene(stage: Stage, world: World, rater: Rater, conn: psycopg.Connect
     listed = (await stage.get(f"{account}/reratings")).json()["items"]
     assert [one["book"] for one in listed] == ["spring", "-"]
     assert audit(conn) == 1
+
+
+def test_a_launch_in_a_region_is_placed_there_at_its_price(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A node is told its region, twice the same is once; a price of it admits what nothing else does;
+    what asks for another region is refused by name, and the runtime shows where it is.
+    """
+
+    async def scene(stage: Stage) -> None:
+        us = await stage.tenant("A10")
+        node = await stage.node("T4")
+        where = f"/v1/nodes/{node}/region"
+        for region, did in (("eu-de-1", ["region_set"]), ("eu-de-1", [])):
+            told = await stage.post(where, {"region": region})
+            assert (told.status_code, told.json()["did"]) == (200, did), told.text
+        bad = await stage.post(where, {"region": "Eu"})
+        assert bad.json()["code"] == "node.region_invalid"
+        wanted = {"project": us["project"], "name": "r", "region": "eu-de-1"}
+        none = await stage.post("/v1/runtimes", wanted)
+        assert none.json()["code"] == "price.none"
+        await stage.price("T4", region="eu-de-1")
+        made = await stage.post("/v1/runtimes", wanted)
+        assert (made.status_code, made.json()["region"]) == (201, "eu-de-1"), made.text
+        away = await stage.post("/v1/runtimes", wanted | {"region": "us-va-1"})
+        assert (away.json()["code"], away.json()["facts"]["region"]) == (
+            "capacity.none_fits", "us-va-1",
+        )  # fmt: skip
+        await stage.views()
+        shown = (await stage.get(f"/v1/runtimes/{made.json()['id']}")).json()
+        assert (shown["region"], shown["version"]) == ("eu-de-1", made.json()["version"])
+        assert (await stage.get(f"/v1/nodes/{node}/upkeep")).json()["region"] == "eu-de-1"
+        asked = f"/v1/placement/explain?project={us['project']}&region=us-va-1"
+        [verdict] = (await stage.get(asked)).json()["nodes"]
+        assert (verdict["why"], verdict["facts"]) == ("region", {"region": "eu-de-1"})
+
+    play(database, nats_url, tmp_path, scene)
 
 
 def test_a_commitment_and_a_tiered_price_are_made_and_paid(

@@ -5,8 +5,9 @@ In both sets of books.
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from domain import claim, node_facts, pricebook, runtime, volume
+from domain import claim, explain, launch, node_facts, price_facts, pricebook, runtime, volume
 from domain.decider import fold
 from domain.errors import DomainError
 from tests.museum.house import DAY, GPU_HOUR, HOUR, MINUTE, SECOND, USD, House, Tenant, instant
@@ -178,3 +179,106 @@ def test_only_what_is_enrolled_stands_in_a_region() -> None:
     assert machine in orgs
     said = (other, f"cmd:{'e' * 64}", node_facts.RegionSet(HERE, 0))
     assert refused([*facts, said], orgs) == ("books.node", "node")
+
+
+def wish_in(house: House, us: Tenant, region: str, at: int = 0) -> launch.Launch:
+    return structs.replace(house.wish(us, at=at), region=region)
+
+
+def test_a_launch_that_asks_for_a_region_is_there_or_nowhere() -> None:
+    """On the machine of the region though another is the better fit; without room there it is refused
+    by that, and every node says why. Its asking is said in the admission, and of that region.
+    """
+    house = House()
+    us = house.tenant(0)
+    listed(house, "-", 4 * USD)
+    for number, region in ((1, "us-va-1"), (2, HERE), (3, "-")):
+        house.machine(number, "T4", gpus=number)
+        house.node_does(stream("node", number), claim.SetRegion(region, 0))
+    first, wanted = (wish_in(house, us, HERE) for _ in range(2))
+    for one in (first, wanted):
+        house.emitted(launch.admit(house.state, one))
+        live: Any = house.state.runtimes[one.runtime].state
+        assert live.node == stream("node", 2)
+    with pytest.raises(DomainError, match=r"capacity\.none_fits") as refusal:
+        launch.admit(house.state, wish_in(house, us, HERE))
+    assert (refusal.value.facts["region"], refusal.value.facts["most_devices"]) == (HERE, 0)
+    told = explain.explain(house.state, wish_in(house, us, "us-va-1"))
+    assert [(verdict.why, verdict.facts) for verdict in told] == [
+        ("chosen", {}), ("region", {"region": HERE}), ("region", {"region": "-"}),
+    ]  # fmt: skip
+    for rubbish in ("EU", "-", "e" * 33):
+        with pytest.raises(DomainError, match=r"launch\.region_invalid"):
+            launch.admit(house.state, wish_in(house, us, rubbish))
+    house.judged()
+    facts, orgs = list(house.history.facts), dict(house.history.orgs)
+    [cause] = {cause for name, cause, _ in facts if name == wanted.runtime}
+    other = (wanted.runtime, cause, runtime.RegionAsked("us-va-1", 0))
+    assert refused([*facts, other], orgs) == ("books.region", "region")
+    late = (wanted.runtime, f"cmd:{'e' * 64}", runtime.RegionAsked(HERE, 0))
+    assert refused([*facts, late], orgs) == ("books.lifecycle", "stream")
+
+
+def test_tiers_of_anywhere_count_over_all_regions() -> None:
+    """Two free hours of an account are two wherever they are used; those of a region's entry are used
+    up in it, and lie beside them.
+    """
+    house, us, machine = opened()
+    tiers = (price_facts.Tier(None, 2 * USD),)
+    for region, since in (("-", 0), ("ap-jp-1", 0)):
+        key = (us.account, "gpu.time", "T4", region, "usable", "USD", since, GPU_HOUR)
+        command = pricebook.PublishShaped(pricebook.Shaped(*key, 2 * GPU_HOUR, tiers, 0), since)
+        said = pricebook.decide(command, fold(pricebook.DECIDER, house.facts(BOOK)))
+        house.append((BOOK, "-", said))
+    due = []
+    for number, region in enumerate((HERE, "us-va-1", "-", "ap-jp-1", "ap-jp-1", "ap-jp-1")):
+        house.node_does(machine, claim.SetRegion(region, 0))
+        due.append(used(house, us, number * HOUR, (number + 1) * HOUR)[1] // USD)
+    assert due == [0, 0, 2, 0, 0, 2]
+    house.judged()
+
+
+def test_a_commitment_of_a_region_covers_there_before_one_of_anywhere() -> None:
+    """An hour is committed in a region and one anywhere, for 1 USD each: of three hours there and one
+    elsewhere two are paid for, in the order of their starts.
+    """
+    house, us, machine = opened()
+    start = instant("1970-02-01T00:00:00+00:00")
+    for region in (HERE, "-"):
+        key = (us.account, "gpu.time", "T4", region, "usable", "USD")
+        commit = pricebook.Commit(*key, start, 2 * start, GPU_HOUR, USD, GPU_HOUR, 0)
+        said = pricebook.decide(commit, fold(pricebook.DECIDER, house.facts(BOOK)))
+        house.append((BOOK, "-", said))
+    house.month(us, 1, start)
+    ran = []
+    for number, region in enumerate((HERE, "us-va-1", HERE, HERE)):
+        house.node_does(machine, claim.SetRegion(region, start))
+        ran.append(used(house, us, start + number * HOUR, start + (number + 1) * HOUR)[0])
+    assert [house.charged(one)[1] // USD for one in ran] == [0, 0, 4, 4]
+    draft = house.month(us, 2, instant("1970-03-01T00:00:00+00:00"))
+    assert draft.total_pico == 10 * USD
+    house.judged()
+
+
+def test_a_book_that_a_re_rating_names_comes_before_the_list_of_a_region() -> None:
+    """An edition with a price of anywhere moves what the list prices by region, one of another region
+    moves nothing, and back again is nothing.
+    """
+    house, us, _ = opened()
+    listed(house, HERE, 3 * USD)
+    one, _ = used(house, us, 0, HOUR)
+    for book, region in (("far", "us-va-1"), ("fair", "-")):
+        entry = pricebook.Shaped(
+            *("default", "gpu.time", "T4", region, "usable", "USD", 0, GPU_HOUR, 0),
+            *((price_facts.Tier(None, USD),), 0),
+        )
+        said = pricebook.decide(
+            pricebook.PublishBook(book, (entry,), HOUR), fold(pricebook.DECIDER, house.facts(BOOK))
+        )
+        house.append((BOOK, "-", said))
+    for book, due in (("far", 3), ("fair", 1), ("-", 3)):
+        again = pricebook.Rerate(us.account, "USD", book, 0, DAY, HOUR)
+        said = pricebook.decide(again, fold(pricebook.DECIDER, house.facts(BOOK)))
+        house.append((BOOK, "-", said))
+        assert house.charged(one)[1] == due * USD
+    house.judged()

@@ -51,6 +51,7 @@ class Lives:
             "gpuaas.node.lease_renewed.v1": self._lease_renewed,
             "gpuaas.runtime.requested.v1": self._requested,
             "gpuaas.runtime.allocated.v1": self._allocated,
+            "gpuaas.runtime.region_asked.v1": self._region_asked,
             "gpuaas.runtime.spot.v1": self._spot,
             "gpuaas.runtime.usable.v1": self._usable,
             "gpuaas.runtime.degraded.v1": self._degraded,
@@ -180,6 +181,15 @@ class Lives:
                 position=position, field=field,
             )  # fmt: skip
         return bounded(instant, position, field)
+
+    def _region_asked(self, position: int, entry: Row, fact: Row) -> None:
+        item = self._placed(position, entry)
+        if item["admitted"] != entry["cause"]:
+            raise Invalid("books.lifecycle", "admitted as it is", position=position, field="stream")
+        if self._metered.region(entry["stream"]) != fact["region"]:
+            raise Invalid(
+                "books.region", "its node is not there", position=position, field="region"
+            )
 
     def _spot(self, position: int, entry: Row, _fact: Row) -> None:
         item = self._placed(position, entry)

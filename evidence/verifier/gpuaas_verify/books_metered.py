@@ -41,6 +41,11 @@ class Metered:
         item["size"] = size
         self._spill.put("metered", "", stream, item)
 
+    def region(self, stream: str) -> str:
+        """Where its node stood when it was placed there."""
+        found: str = self._spill.get("metered", "", stream)["region"]
+        return found
+
     def restate(self, stream: str, state: str) -> None:
         """It is priced in another state; nothing of it was charged or held for."""
         item = self._spill.get("metered", "", stream)

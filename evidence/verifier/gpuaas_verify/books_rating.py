@@ -209,7 +209,7 @@ class Charging:
         owner, scope = item["account"], _scope(item, account)
         prepaid = item.get("covered") is not None
         covers = self.prices.covers(owner, scope, period[1])
-        if entry[4] is None and not covers.keys() & {scope[2], NOWHERE}:
+        if entry[4] is None and not covers:
             lines, name = item.get("lines", resource), f"{entry[1]}{NUL}{period[0]}"
             line = self._spill.get("line", lines, name) or [0, 0]
             total = bounded(line[0] + sign * quantity, position, "line_quantity")

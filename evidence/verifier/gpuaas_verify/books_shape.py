@@ -306,6 +306,7 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "allocation node model devices epoch allocated_us",
         devices=LIST,
     ),
+    "gpuaas.runtime.region_asked.v1": _shape("decided_us", "region decided_us"),
     "gpuaas.runtime.spot.v1": _shape("decided_us", "decided_us"),
     "gpuaas.runtime.usable.v1": _shape(
         "boottime_us usable_us decided_us",

@@ -7,7 +7,7 @@ shown, and no edition that nothing here names.
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from gpuaas_verify.books_prices import LIST
+from gpuaas_verify.books_prices import LIST, anywhere
 from gpuaas_verify.books_rating import NUL, Charging
 from gpuaas_verify.books_spill import Spill
 
@@ -40,7 +40,7 @@ class Pricing:
         self._charging = charging
         self._account = account
         self._rerate = rerate
-        self._scopes: dict[int, tuple[str, ...]] = {}
+        self._scopes: dict[int, tuple[str, ...]] = {}  # wherever it prices, as pools are
         self._commitments: dict[int, _Commitment] = {}
         self._reratings: dict[int, _Rerating] = {}
         self._editions: dict[tuple[str, int], int] = {}
@@ -70,7 +70,7 @@ class Pricing:
 
     def _scoped(self, position: int, fact: Row) -> None:
         self.skus[position] = f"{fact['meter']}:{fact['model']}"
-        self._scopes[position] = tuple(fact[name] for name in SCOPE)
+        self._scopes[position] = anywhere(tuple(fact[name] for name in SCOPE))
 
     def _follow(self, book: str, edition: int) -> None:
         """The editions before it are not shown."""

@@ -16,6 +16,7 @@ from gpuaas_verify.proof_readings import Readings
 
 ACCOUNT: Final = "gpuaas.account.opened.v1"
 ENROLLED: Final = "gpuaas.node.enrolled.v1"
+STOOD: Final = "gpuaas.node.region_set.v1"
 ANCHORED: Final = "gpuaas.node.anchored.v1"
 RENEWED: Final = "gpuaas.node.lease_renewed.v1"
 PERIOD: Final = "gpuaas.period.opened.v1"
@@ -51,7 +52,7 @@ MAY: Final = {
     "meter": frozenset({METERED, REPORTED}),
     "source": frozenset({SOURCE}),
     "usage": frozenset({SEAL}),
-    "node": frozenset({ENROLLED, ANCHORED, RENEWED}),
+    "node": frozenset({ENROLLED, STOOD, ANCHORED, RENEWED}),
 }
 RESOURCES: Final = ("runtime", "volume")
 FIRST: Final = ("gpuaas.runtime.requested.v1", "gpuaas.volume.created.v1")
@@ -168,7 +169,7 @@ class Streams:
         if entry.position > self._last:
             return False
         if entry.tag in PLACED:
-            self._rest(fact["node"], ENROLLED)
+            self._rest(fact["node"], ENROLLED, STOOD)
         if "attested" in fact:
             self._rest(fact["attested"]["node"], ENROLLED, ANCHORED)
         return True
