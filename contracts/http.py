@@ -188,8 +188,7 @@ class RuntimeNew(Taken, frozen=True):
     limits and volumes that follow it are refused. `restarts`: how often after a failure of its own.
     `volumes`: of one node, where the runtime is placed then. `idle_stop_after_s`: stopped when idle
     for so long, by its node's word; without it, never. `spot`: at the price of state `spot`; told
-    to stop first when somebody claims back what is lent, and never on a reservation. `region`:
-    there and nowhere else; without it, wherever it fits.
+    to stop first when somebody claims back what is lent. `region`: there or, without, anywhere.
     """
 
     project: ProjectId

@@ -102,13 +102,7 @@ FROM views.rerating t WHERE [t] AND t.account = %(account)s ORDER BY t.from_posi
 # Of what is charged by its time; taken back is below 0. Of the piece's whole resource: its start.
 _PIECES: Final = """
 SELECT u.resource, coalesce(r.project, o.project, e.project) AS project, u.meter, l.model, l.state,
-  (SELECT CASE WHEN count(DISTINCT g.region) = 1 THEN min(g.region) ELSE '-' END FROM (
-    SELECT coalesce(i.region, '-') AS region FROM
-      jsonb_array_elements_text(coalesce(e.nodes, jsonb_build_array(coalesce(q.node, o.node)))) m(node)
-    LEFT JOIN views.node_region i ON i.node = m.node
-      AND i.from_position < coalesce(q.from_position, o.from_position, e.from_position)
-      AND (i.to_position IS NULL
-        OR i.to_position > coalesce(q.from_position, o.from_position, e.from_position))) g) AS region,
+  g.region,
   u.start_us, u.end_us, u.sign * u.quantity AS quantity, coalesce(
     (SELECT min(s.since_us) FROM views.runtime_state s
       WHERE s.runtime = u.resource AND s.state = 'usable'),
@@ -123,6 +117,15 @@ LEFT JOIN views.runtime r ON r.runtime = u.resource AND [r]
 LEFT JOIN views.runtime_place q ON q.runtime = u.resource AND [q]
 LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
 LEFT JOIN views.reservation e ON e.reservation = u.resource AND [e]
+CROSS JOIN LATERAL (
+  SELECT coalesce(q.from_position, o.from_position, e.from_position) AS at,
+    coalesce(e.nodes, jsonb_build_array(coalesce(q.node, o.node))) AS nodes) p
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN count(DISTINCT coalesce(i.region, '-')) = 1 THEN min(coalesce(i.region, '-'))
+    ELSE '-' END AS region
+  FROM jsonb_array_elements_text(p.nodes) m(node)
+  LEFT JOIN views.node_region i ON i.node = m.node AND i.from_position < p.at
+    AND (i.to_position IS NULL OR i.to_position > p.at)) g
 WHERE c.period = %(period)s AND [c] ORDER BY u.resource LIMIT %(limit)s
 """
 _KEPT: Final = """
