@@ -1,6 +1,6 @@
 """Rating once more, from scratch, in fractions: what every charge line comes to in the end.
 
-Written from contracts/rating.md sections 4 and 10 for tests; shares nothing with either set of
+Written from contracts/rating.md sections 4, 10 and 16 for tests; shares nothing with either set of
 books. Everything is looked at anew for every piece, nothing is remembered, so it is slow and plain.
 """
 
@@ -27,6 +27,7 @@ class Entry:
     minimum: int = 0
     book: tuple[str, int] = ("-", 0)
     prices: bool = True  # False: of the list, effective before it was published
+    region: str = "-"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Use:
     model: str
     first: int
     spans: tuple[tuple[int, int, int], ...]  # start, end, size
+    region: str = "-"
 
 
 @dataclass
@@ -47,25 +49,28 @@ class Oracle:
     periods: list[tuple[int, int]]
     entries: list[Entry] = field(default_factory=list)
     reratings: list[tuple[int, int, tuple[str, int]]] = field(default_factory=list)
-    # position, model, from, until, quantity, pico, divisor
-    commitments: list[tuple[int, str, int, int, int, int, int]] = field(default_factory=list)
+    # position, (model, region), from, until, quantity, pico, divisor
+    commitments: list[tuple[int, tuple[str, str], int, int, int, int, int]] = field(
+        default_factory=list
+    )
 
-    def of_book(self, book: tuple[str, int], model: str, instant: int) -> Entry | None:
+    def of_book(self, book: tuple[str, int], use: Use, instant: int) -> Entry | None:
         found = [
-            (one.account == self.account, one.effective, one.position, one)
+            (one.account == self.account, one.region != "-", one.effective, one.position, one)
             for one in self.entries
-            if one.book == book and one.model == model and one.effective <= instant
+            if one.book == book and one.model == use.model and one.effective <= instant
             and one.account in {self.account, "default"} and one.prices
+            and one.region in {use.region, "-"}
         ]  # fmt: skip
-        return max(found)[3] if found else None
+        return max(found)[4] if found else None
 
-    def applicable(self, model: str, instant: int) -> Entry:
+    def applicable(self, use: Use, instant: int) -> Entry:
         """What prices the instant, after every decision there was."""
         covering = [book for start, end, book in self.reratings if start <= instant < end]
         found = None
         if covering and covering[-1][0] != "-":
-            found = self.of_book(covering[-1], model, instant)
-        found = found or self.of_book(("-", 0), model, instant)
+            found = self.of_book(covering[-1], use, instant)
+        found = found or self.of_book(("-", 0), use, instant)
         assert found is not None, "nothing prices it"
         return found
 
@@ -80,14 +85,16 @@ class Oracle:
                 cuts = sorted({start, end, *(mark for mark in marks if start < mark < end)})
                 for a, b in pairwise(cuts):
                     [period] = [n for n, (x, y) in enumerate(self.periods) if x <= a < y]
-                    entry = self.applicable(use.model, a)
+                    entry = self.applicable(use, a)
                     found[use.resource, entry.position, period] += size * (b - a)
         return found
 
-    def committed(self, model: str, period: int) -> int:
-        begins = self.periods[period][0]
-        made = (one for one in self.commitments if one[1] == model and one[2] <= begins < one[3])
-        return sum(one[4] for one in made)
+    def committed(self, model: str, period: int) -> dict[str, int]:
+        """By region."""
+        begins, found = self.periods[period][0], defaultdict[str, int](int)
+        for _, (of, region), start, end, quantity, *_ in self.commitments:
+            found[region] += quantity if of == model and start <= begins < end else 0
+        return found
 
     def lines(self, uses: list[Use], closed: int) -> dict[Key, tuple[int, int]]:
         """Quantity and amount of every line; commitments of the first `closed` periods are paid."""
@@ -101,14 +108,17 @@ class Oracle:
             pools[model, period].append((of[resource].first, resource, price))
         for (model, period), pool in pools.items():
             left = self.committed(model, period)
+            pooled = any(left.values())
             used: dict[int, int] = defaultdict(int)
             for _, resource, price in sorted(pool):
                 quantity = quantities[resource, price, period]
-                covered = min(left, quantity) if left or not plain(entries[price]) else 0
-                left -= covered
-                amount = cost(entries[price], used[price], quantity - covered)
-                if not plain(entries[price]) or self.committed(model, period):
-                    used[price] += quantity - covered
+                paid = quantity
+                for region in (of[resource].region, "-"):
+                    part = min(left[region], paid)
+                    left[region], paid = left[region] - part, paid - part
+                amount = cost(entries[price], used[price], paid)
+                if not plain(entries[price]) or pooled:
+                    used[price] += paid
                 found[resource, price, period] = (quantity, amount)
         for position, _, start, end, quantity, pico, divisor in self.commitments:
             for period in range(closed):

@@ -34,7 +34,7 @@ def priced(history: History, oracle: Oracle, name: str, models: list[str]) -> No
         if name == "committed":
             span, made = (0, 10**18), 25 * PER_GPU_HOUR
             at = history.commitment(oracle.account, *span, made, USD // 2, model=model)
-            oracle.commitments.append((at, model, *span, made, USD // 2, PER_GPU_HOUR))
+            oracle.commitments.append((at, (model, "-"), *span, made, USD // 2, PER_GPU_HOUR))
 
 
 def told(history: History, owner: str, tasks: Sequence[Task], model: str) -> list[Use]:

@@ -1,12 +1,12 @@
 """Months of one account's use under prices that change behind it, told to the platform's books."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from msgspec import Struct
 
-from domain import account, period, price_facts, runtime
+from domain import account, node_facts, period, price_facts, runtime
 from domain.price_facts import Tier
 from domain.rating import Books, RatedInterval, Transfer, invoice_file
 from tests.money_oracle import Entry, Key, Oracle, Use, plain
@@ -14,6 +14,7 @@ from tests.unit.domain_world import NAME, enrolled, word
 
 MONTH = 1_000_003  # us
 MODELS = ("T4", "A10")
+REGIONS = ("-", "eu-1", "-")
 A = word()
 type LineKey = tuple[str, int, str]
 
@@ -38,7 +39,9 @@ class Months:
         bounds = [(n * MONTH, (n + 1) * MONTH) for n in range(self.count + 1)]
         self.oracle = Oracle("account-1", bounds)
         self.say("account-1", account.Opened("organization-1", "USD", 2, "UTC", "x", 0))
-        self.say("node-1", enrolled("T4", 8)[1])
+        for region in sorted(set(REGIONS)):
+            self.say(f"node-{region}", enrolled("T4", 8)[1])
+            self.say(f"node-{region}", node_facts.RegionSet(region, 0))
         for number, (start, end) in enumerate(bounds, 1):
             opened = period.Opened("account-1", number, start, end, "UTC", "x", 0)
             self.say(f"period-{number}", opened)
@@ -57,21 +60,26 @@ class Months:
     def entry(
         self, model: str, effective: int, *, tiers: tuple[tuple[int | None, int], ...],
         divisor: int = 7, free: int = 0, minimum: int = 0, book: tuple[str, int] = ("-", 0),
-        of: str = "default", published: int = 0,
+        of: str = "default", published: int = 0, region: str = "-",
     ) -> None:  # fmt: skip
         """An entry, on either side."""
         fact = price_facts.ShapedEntry(
-            *(*book, of, "gpu.time", model, "-", "usable", "USD", effective, published, divisor),
-            *(free, tuple(Tier(*tier) for tier in tiers), minimum),
+            *(*book, of, "gpu.time", model, region, "usable", "USD", effective, published),
+            *(divisor, free, tuple(Tier(*tier) for tier in tiers), minimum),
         )
         position = self.say("pricebook-1", fact)
         prices = book[0] != "-" or effective >= published
         self.oracle.entries.append(
-            Entry(position, of, model, effective, divisor, tiers, free, minimum, book, prices)
+            Entry(
+                *(position, of, model, effective, divisor, tiers, free, minimum, book, prices),
+                region,
+            )
         )
 
-    def shape(self, model: str, effective: int, book: tuple[str, int], of: str) -> None:
-        """An entry of some tiers, perhaps free units, perhaps a minimum."""
+    def shape(
+        self, model: str, effective: int, book: tuple[str, int], of: str, region: str = ""
+    ) -> None:
+        """An entry of some tiers, perhaps free units, perhaps a minimum, perhaps of a region."""
         random, floor = self.random, 0
         tiers: list[tuple[int | None, int]] = []
         for _ in range(random.randrange(3)):
@@ -81,6 +89,7 @@ class Months:
         self.entry(
             model, effective, tiers=tuple(tiers), divisor=random.choice((1, 7, 1000)), book=book,
             of=of, free=random.choice((0, 0, 10**8)), minimum=random.choice((0, 0, 10**9)),
+            region=region or random.choice(REGIONS),
         )  # fmt: skip
 
     def listed(self) -> None:
@@ -94,7 +103,11 @@ class Months:
         """The next edition of a book."""
         edition = self.editions[name] + 1
         for model in MODELS:
-            self.shape(model, self.random.randrange(self.count * MONTH), (name, edition), "default")
+            since, region = (
+                self.random.randrange(self.count * MONTH),
+                "-" if name == "winter" else "",
+            )
+            self.shape(model, since, (name, edition), "default", region)
         self.say("pricebook-1", price_facts.BookPublished(name, edition, len(MODELS), 0))
         self.editions[name] = edition
 
@@ -102,12 +115,13 @@ class Months:
         """For all periods that begin from then on, for some of them."""
         until = start + self.random.randrange(1, 5) * MONTH
         quantity, pico = self.random.randrange(1, 10**10), self.random.randrange(10**6)
+        region = self.random.choice(REGIONS)
         made = price_facts.CommitmentMade(
-            *("account-1", "gpu.time", model, "-", "usable", "USD", start, until),
+            *("account-1", "gpu.time", model, region, "usable", "USD", start, until),
             *(quantity, pico, 9, start),
         )
         position = self.say("pricebook-1", made)
-        self.oracle.commitments.append((position, model, start, until, quantity, pico, 9))
+        self.oracle.commitments.append((position, (model, region), start, until, quantity, pico, 9))
 
     def rerate(self, name: str, start: int, end: int, edition: int | None = None) -> int:
         """Another book for a range; how many rows that made."""
@@ -119,22 +133,23 @@ class Months:
         return len(self.rated) - before
 
     def start(self, at: int) -> None:
-        """A runtime, usable from then on."""
+        """A runtime, usable from then on, in some region."""
+        region = self.random.choice(REGIONS)
         name, model = f"runtime-{len(self.uses)}", self.random.choice(MODELS)
         milli = self.random.choice((1, 250, 1000, 8000))
         fields = ("project-1", "department-1", "account-1", NAME, 1, milli, ())
         self.say(name, runtime.Requested(*fields, at))
-        self.say(name, runtime.Allocated("a-1", "node-1", model, (), 1, at))
+        self.say(name, runtime.Allocated("a-1", f"node-{region}", model, (), 1, at))
         self.say(name, runtime.Usable(at, at, at, A))
         self.open[name] = at
-        self.uses[name] = Use(name, model, at, ((at, at, milli),))
+        self.uses[name] = Use(name, model, at, ((at, at, milli),), region)
 
     def stop(self, name: str, at: int) -> None:
         """It ends, maybe before what closes have charged."""
         since, use = self.open.pop(name), self.uses[name]
         at = max(at, since)
         self.say(name, runtime.Stopped(at, at, at, A))
-        self.uses[name] = Use(name, use.model, use.first, ((since, at, use.spans[0][2]),))
+        self.uses[name] = replace(use, spans=((since, at, use.spans[0][2]),))
 
     def close(self) -> None:
         """The next month, over whatever runs; then nothing of it moves any more."""
