@@ -191,27 +191,27 @@ class History:
 
     def price(
         self, pico: int, effective: int, *, model: str = "T4", whose: str = "default",
-        published: int = 0, divisor: int = PER_GPU_HOUR, currency: str = "USD",
+        published: int = 0, divisor: int = PER_GPU_HOUR, currency: str = "USD", region: str = "-",
     ) -> int:  # fmt: skip
         """A price entry's position; of storage for its one model."""
         of = STORAGE if model == STORAGE[1] else ("gpu.time", model, "usable")
         return self.add(
             stream("pricebook", 1),
             pricebook.EntryPublished(
-                whose, *of[:2], "-", of[2], currency, effective, published, pico, divisor
+                whose, *of[:2], region, of[2], currency, effective, published, pico, divisor
             ),
         )
 
     def shaped(
         self, tiers: tuple[Tier, ...], effective: int, *, free: int = 0, minimum: int = 0,
         model: str = "T4", whose: str = "default", published: int = 0, divisor: int = PER_GPU_HOUR,
-        currency: str = "USD", named: tuple[str, int] = ("-", 0),
+        currency: str = "USD", named: tuple[str, int] = ("-", 0), region: str = "-",
     ) -> int:  # fmt: skip
         """The position of an entry of tiers, of the list or of an edition of a book."""
         of = STORAGE if model == STORAGE[1] else ("gpu.time", model, "usable")
         entry = price_facts.ShapedEntry(
-            *(*named, whose, *of[:2], "-", of[2], currency, effective, published, divisor, free),
-            *(tiers, minimum),
+            *(*named, whose, *of[:2], region, of[2], currency, effective, published, divisor),
+            *(free, tiers, minimum),
         )
         return self.add(stream("pricebook", 1), entry)
 
@@ -222,12 +222,12 @@ class History:
 
     def commitment(
         self, account_id: str, start: int, end: int, quantity: int, pico: int, *,
-        model: str = "T4", divisor: int = PER_GPU_HOUR, decided: int = 0,
+        model: str = "T4", divisor: int = PER_GPU_HOUR, decided: int = 0, region: str = "-",
     ) -> int:  # fmt: skip
         """The account commits itself."""
         of = STORAGE if model == STORAGE[1] else ("gpu.time", model, "usable")
         said = price_facts.CommitmentMade(
-            *(account_id, *of[:2], "-", of[2], "USD", start, end, quantity, pico, divisor),
+            *(account_id, *of[:2], region, of[2], "USD", start, end, quantity, pico, divisor),
             decided,
         )
         return self.add(stream("pricebook", 1), said)

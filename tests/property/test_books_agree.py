@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import attribution, rating, runtime, sealing
+from domain import attribution, node_facts, rating, runtime, sealing
 from domain.price_facts import ShapedEntry, Tier
 from domain.pricebook import EntryPublished
 from gpuaas_verify.books import Books
@@ -18,6 +18,7 @@ UNIT = 1_234_567  # us: boundaries that divide nothing evenly
 MODELS = ("T4", "G2")
 PRICED = (*MODELS, "local")
 BOOKS = ("spring", "autumn")
+REGIONS = ("-", "eu-de-1", "-", "us-va-1")
 TABLES = ("rated_interval", "transfer")
 
 
@@ -96,17 +97,25 @@ class World:
         """An entry of an account or the default; one effective before now prices nothing."""
         owner = "default" if whose == 0 else self.accounts[whose - 1]
         effective = max(0, self.now + ahead * UNIT)
-        key = (owner, PRICED[model], effective)
-        known = {
-            (fact.account, fact.model, fact.effective_from_us)
+        region = REGIONS[pico % 4]
+        if (owner, PRICED[model], region, effective) not in self.known():
+            self.history.price(
+                pico, effective, model=PRICED[model], whose=owner, published=self.now,
+                divisor=divisor, region=region,
+            )  # fmt: skip
+
+    def known(self) -> set[tuple[str, str, str, int]]:
+        """What of the list, or of any book, has an entry since when."""
+        return {
+            (fact.account, fact.model, fact.region, fact.effective_from_us)
             for _, _, fact in self.history.facts
             if isinstance(fact, EntryPublished | ShapedEntry)
         }
-        if key not in known:
-            self.history.price(
-                pico, effective, model=PRICED[model], whose=owner, published=self.now,
-                divisor=divisor,
-            )  # fmt: skip
+
+    def stand(self, node: int, region: int) -> None:
+        """A node is said to be in a region, whatever runs and lies there."""
+        fact = node_facts.RegionSet(REGIONS[region], self.now)
+        self.history.add(self.nodes[node], fact)
 
     def shape(
         self,
@@ -120,15 +129,11 @@ class World:
         """An entry of tiers on the list, of an account or the default."""
         owner = "default" if whose == 0 else self.accounts[whose - 1]
         effective = max(0, self.now + ahead * UNIT)
-        known = {
-            (fact.account, fact.model, fact.effective_from_us)
-            for _, _, fact in self.history.facts
-            if isinstance(fact, EntryPublished | ShapedEntry)
-        }
-        if (owner, PRICED[model], effective) not in known:
+        region = REGIONS[len(tiers)]
+        if (owner, PRICED[model], region, effective) not in self.known():
             self.history.shaped(
                 graduated(tiers), effective, free=free, minimum=least, model=PRICED[model],
-                whose=owner, published=self.now, divisor=7,
+                whose=owner, published=self.now, divisor=7, region=region,
             )  # fmt: skip
 
     def book(self, name: int, entries: list[tuple[int, int, int, int]]) -> None:
@@ -145,6 +150,7 @@ class World:
                     free=pico % 2 * 10**9, model=PRICED[model],
                     whose="default" if whose == 0 else self.accounts[whose - 1],
                     named=(book, edition), published=self.now, divisor=1 + pico % 5,
+                    region=REGIONS[pico % 4],
                 )  # fmt: skip
         if seen:
             self.history.book(book, edition, len(seen))
@@ -163,7 +169,7 @@ class World:
         begin = self.now + ahead * UNIT
         self.history.commitment(
             self.accounts[account], begin, begin + 300 * UNIT, quantity, pico,
-            model=PRICED[model], divisor=3, decided=self.now,
+            model=PRICED[model], divisor=3, decided=self.now, region=REGIONS[quantity % 4],
         )  # fmt: skip
 
     def start(self, account: int, node: int, milli: int, project: int) -> None:
@@ -350,7 +356,7 @@ small = st.integers(0, 40)
 WEIGHED = {
     "price": 2, "belated": 4, "start": 2, "job": 8, "usable": 3, "degraded": 3, "stopped": 4, "failed": 1,
     "lose": 3, "lease": 3, "close": 7, "invoice": 3, "seal": 2,
-    "move": 4, "shape": 2, "book": 2, "rerate": 4, "commit": 1,
+    "move": 4, "stand": 4, "shape": 2, "book": 2, "rerate": 4, "commit": 1,
     "meter": 1, "volume": 1, "store": 5, "format": 1, "grow": 3, "wipe": 3, "overdue": 4, "give_up": 2,
 }  # fmt: skip
 ARGUMENTS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
@@ -359,6 +365,7 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
         st.sampled_from([1, 7, 1000, 3_600_000_000_000]),
     ),
     "move": (st.integers(1, 3), st.integers(1, 3), st.integers(0, 1)),
+    "stand": (st.integers(0, 2), st.integers(0, 3)),
     "shape": (
         st.integers(0, 2), st.integers(0, 2), st.integers(-5, 80),
         st.lists(st.tuples(st.integers(0, 10**11), st.integers(0, 10**9)), max_size=3),
