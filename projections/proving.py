@@ -133,10 +133,7 @@ _ENROLLED: Final = """
 SELECT n.node, n.from_position AS position FROM views.node_identity n
 WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
 """
-_STOOD: Final = """
-SELECT n.node, n.from_position AS position FROM views.node_region n
-WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
-"""
+_STOOD: Final = _ENROLLED.replace("node_identity", "node_region")
 _ANCHORED: Final = """
 SELECT n.node, n.from_position AS position FROM views.node_anchor n
 WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
@@ -368,9 +365,7 @@ class _Chosen:
                 self._found.append(one.from_position)
 
     def _of_nodes(self) -> None:
-        """What its word and its clock rest on: the latest enrolment and anchor before each; where
-        it stood when something was placed there.
-        """
+        """What its word and its clock rest on, and what is placed there: the latest before each."""
         asked = {"nodes": list(self._nodes)}
         enrolled = _by_node(fetch(self._conn, _Of, _ENROLLED, asked))
         anchored = _by_node(fetch(self._conn, _Of, _ANCHORED, asked))
