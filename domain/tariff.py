@@ -169,7 +169,7 @@ class Tariff:
         Raises:
             DomainError: `price.invalid` when the range is empty or the edition is not whole.
         """
-        whole = 0 if fact.book == LIST else self._editions.get(fact.book, 0)
+        whole = self._editions.get(fact.book, 0)
         known = fact.edition == 0 if fact.book == LIST else 1 <= fact.edition <= whole
         if not known or fact.from_us >= fact.until_us:
             raise DomainError("price.invalid", f"no edition {fact.book} {fact.edition}, or never")

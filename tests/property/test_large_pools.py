@@ -3,7 +3,7 @@
 from random import Random
 from time import process_time
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.pooling import Place, Pool, Pooled, Ranked, changes, pool_of, touch
@@ -91,6 +91,9 @@ class Two:
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(COVERS), st.booleans())
+@example(seed=1, covers=COVERS[2], odd=False)
+@example(seed=2, covers=COVERS[3], odd=False)
+@example(seed=3, covers=COVERS[4], odd=False)
 def test_a_part_is_settled_as_the_whole(seed: int, covers: dict[str, int], odd: bool) -> None:
     """Whatever the order, the sizes, what is taken back or committed anywhere or in a region, and even
     what falls below zero.

@@ -185,3 +185,19 @@ def test_a_prepaid_volume_is_re_rated_within_its_hold(hours: tuple[int, ...]) ->
     assert balances["hold"].pico == 0
     assert balances["wallet"].pico == -house.wallet(us).balance_pico
     assert -balances["wallet"].pico <= 600 * USD - house.charged(name)[1]
+
+
+def test_what_is_met_is_not_met_again() -> None:
+    """A charge is settled once, though its hold goes on; a new price that is the old one moves and
+    settles nothing.
+    """
+    house, us, machine = prepaid()
+    book(house, "same", USD)
+    one = house.begin(us)
+    house.lease(machine, 2 * MINUTE)
+    house.report(runtime.ReportDegraded, one, 3 * MINUTE)
+    assert house.settle(3 * MINUTE) == 1
+    assert house.settle(4 * MINUTE) == 0
+    rerate(house, us, "same", 5 * MINUTE)
+    assert house.settle(5 * MINUTE) == 0
+    house.judged()

@@ -7,6 +7,8 @@ from random import Random
 import pytest
 
 from domain import runtime
+from domain.node_facts import RegionSet
+from domain.price_facts import CommitmentMade
 from domain.rating import Books
 from tests.museum.house import HOUR, MINUTE, USD
 from tests.property.price_world import MODELS, MONTH, Months
@@ -35,6 +37,11 @@ def test_what_open_use_would_cost_is_what_it_costs(seed: int) -> None:
     world = Months(3, Random(seed))
     random = world.random
     world.listed()
+    if seed > 3:
+        world.say("node-1", RegionSet("eu", 0))
+    for region in ("eu", "us") if seed > 5 else ():
+        of = ("account-1", "gpu.time", MODELS[0], region, "usable", "USD", MONTH, 2 * MONTH)
+        world.say("pricebook-1", CommitmentMade(*of, 10**8, 1, 1, 0))
     if seed % 2:
         world.commit(random.choice(MODELS), MONTH)
     for month in range(2):

@@ -247,13 +247,14 @@ def test_a_rate_holds_from_its_first_microsecond() -> None:
 
 
 def test_the_minor_unit_that_is_over_goes_to_the_largest_remainder() -> None:
-    """1.006 and 5.004 are 6.01 together: the smaller line shows 1.01."""
-    world = TaxWorld()
-    world.taxed()
-    world.use(0, 1_006 * HOUR_US // 1_000, project=1)
-    world.use(0, 5_004 * HOUR_US // 1_000, project=2)
-    lines = world.drafts[world.invoice()].copy().take((), "void").lines
-    assert sorted(line.amount_minor for line in lines) == [101, 500]
+    """1.006 and 5.004 are 6.01 together: the smaller line shows 1.01, wherever it stands."""
+    for small, large in ((1, 2), (2, 1)):
+        world = TaxWorld()
+        world.taxed()
+        world.use(0, 1_006 * HOUR_US // 1_000, project=small)
+        world.use(0, 5_004 * HOUR_US // 1_000, project=large)
+        lines = world.drafts[world.invoice()].copy().take((), "void").lines
+        assert sorted(line.amount_minor for line in lines) == [101, 500]
 
 
 def test_an_invoice_is_of_a_period_that_is_over_once() -> None:

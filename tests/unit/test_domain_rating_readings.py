@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from domain import pricebook, project
+from domain import account, period, pricebook, project, runtime, source
 from domain.errors import DomainError
 from domain.meter import ReadingsRegistered
-from domain.price_facts import BookPublished, Rerated, ShapedEntry, Tier
+from domain.price_facts import BookPublished, Rerated, ReratingDecided, ShapedEntry, Tier
 from domain.rating import Books
 from domain.reading import Reading
+from tests.unit.domain_world import NAME
 from tests.unit.test_domain_money import Told
 
 READ = ("default", "tok", "m", "-", "read", "USD")
@@ -157,3 +158,52 @@ def test_what_was_read_is_asked_for_once_more_where_nobody_keeps_it() -> None:
         told.position += 1
         assert len(found) == rows
     assert asked == [first]
+
+
+def test_a_source_reports_to_the_account_its_project_had_when_it_was_registered() -> None:
+    """What is read of a project by a source of before its move; by one of after; by one of a project
+    that nobody created, and of a runtime, whoever has it.
+    """
+    told = Meter("sum")
+    opened = account.Opened("organization-1", "USD", 12, "UTC", "x", 0)
+    told.say("account-2", opened)
+    told.say("period-3", period.Opened("account-2", 1, 0, 100, "UTC", "x", 0))
+    told.say("project-6", project.Created("organization-1", "d", "account-1", NAME, 0))
+    for source_id, of in (("source-1", "project-6"), ("source-3", "project-9")):
+        told.say(source_id, source.Registered("organization-1", of, "k", ("tok",), 0))
+    told.say("project-6", project.Moved("d", "account-2", 0))
+    told.say("source-2", source.Registered("organization-1", "project-6", "k", ("tok",), 0))
+    for where, by, pays in (
+        ("project-6", "source-1", "account-1"),
+        ("project-6", "source-2", "account-2"),
+        ("project-6", "source-3", "account-2"),
+        ("runtime-1", "source-2", "account-1"),
+        ("runtime-1", "source-3", "account-1"),
+    ):
+        one = Reading(by, 1, 1, "tok", where, "model=m", 5, 5, 7, "", "")
+        rows, [moved] = told.books.read(told.position, [one])
+        told.position += 1
+        assert (moved.account, moved.amount_pico, len(rows)) == (pays, 21, 1)
+
+
+def test_a_re_rating_moves_what_stands_for_its_own_account_only() -> None:
+    """And nothing that was sealed before a decision of earlier releases."""
+    told = Meter("last")
+    told.say("account-2", account.Opened("organization-1", "USD", 12, "UTC", "x", 0))
+    told.say("period-3", period.Opened("account-2", 1, 0, 100, "UTC", "x", 0))
+    told.say("runtime-2", runtime.Requested("project-2", "d", "account-2", NAME, 1, 7, (), 0))
+    said = [Reading("s", 1, n, "tok", f"runtime-{n}", "model=m", 5, 5, 7, "", "") for n in (1, 2)]
+    assert len(told.books.read(told.position, said)[0]) == 2
+    told.position += 1
+    told.say("pricebook-1", ShapedEntry("b", 1, *READ, 0, 0, 1, 0, (Tier(None, 7),), 0))
+    told.say("pricebook-1", BookPublished("b", 1, 1, 0))
+    moved = []
+    for decided in (
+        Rerated("account-2", "b", 1, 0, 10, 0),
+        ReratingDecided("account-1", "b", 1, 0, 10, 0),
+        Rerated("account-1", "b", 1, 0, 11, 0),
+    ):
+        rows, _ = told.books.apply(told.position, "pricebook-1", decided)
+        told.position += 1
+        moved.append([row.resource for row in rows])
+    assert moved == [["runtime-2", "runtime-2"], [], []]

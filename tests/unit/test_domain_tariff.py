@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from domain import pricebook
-from domain.cover import Cover, extend, most, quote
+from domain import pricebook, runtime
+from domain.cover import Cover, begun, extend, first, most, quote
 from domain.errors import DomainError
+from domain.node_facts import RegionSet
 from domain.price_facts import BookPublished, CommitmentMade, Rerated, ShapedEntry, Tier
 from domain.tariff import (
     NEVER,
@@ -21,6 +22,8 @@ from domain.tariff import (
     price_of,
     storage_scope,
 )
+from tests.unit.domain_world import NAME, enrolled, word
+from tests.unit.test_domain_money import Told
 
 KEY = ("default", "gpu.time", "T4", "-", "usable", "USD")
 SCOPE = gpu_scope("T4", "USD")
@@ -181,3 +184,50 @@ def test_what_a_hold_covers_is_priced_as_it_was_when_it_was_covered() -> None:
     assert quote(tariff, cover, 20, 20, []) == 0
     assert most(Price(0, 0, 9, 1, Shape(5, ((1, 2), (7, 3), (None, 1)), 4)), 1) == 4
     assert most(Price(0, 0, 9, 2, Shape(5, ((1, 2), (7, 3), (None, 1)), 4)), 3) == 5
+
+
+def test_a_first_hold_is_quoted_as_any_other() -> None:
+    """The same for a price, before and over its change, across a period's start, and for no time."""
+    tariff = Tariff()
+    tariff.publish(0, linear(10, 1, 3))
+    tariff.publish(1, linear(20, 2, 7))
+    of = ("a", SCOPE, 5)
+    for start in (10, 12, 19, 20, 30):
+        for end in {start, start + 1, max(start, 20), max(start, 21), 40}:
+            for starts in ([], [start], [start + 1], [20, end], [5, 40]):
+                cover = begun(tariff, of, start, end)
+                assert first(tariff, of, start, end, starts) == quote(
+                    tariff, cover, start, end, starts
+                )
+    assert first(tariff, of, 12, 18, []) == 10
+    assert first(tariff, of, 12, 18, [13]) == 2 + 9
+    assert first(tariff, of, 19, 21, []) == 2 + 2
+
+
+def test_the_list_is_asked_for_the_account_itself() -> None:
+    """An entry of one account lists nothing for another."""
+    tariff = Tariff()
+    tariff.publish(0, pricebook.EntryPublished("a", *KEY[1:], 0, 0, 1, 1))
+    assert [tariff.is_listed(who, SCOPE, 0) for who in ("a", "b")] == [True, False]
+
+
+def test_what_is_spot_is_priced_as_spot_where_it_is() -> None:
+    """By the region of its node when it was placed there, whatever is said of the node later."""
+    told = Told()
+    for region, state, pico in (("eu", "spot", 2), ("eu", "usable", 3), ("-", "spot", 4)):
+        of = ("default", "gpu.time", "T4", region, state, "USD", 0, 0, pico, 1)
+        told.say("pricebook-1", pricebook.EntryPublished(*of))
+    told.say("node-2", enrolled("T4", 1, simulated=False)[1])
+    told.say("node-2", RegionSet("eu", 0))
+    for number, node, spot in ((2, "node-2", True), (3, "node-2", False), (4, "node-1", True)):
+        name = f"runtime-{number}"
+        told.say(name, runtime.Requested("project-1", "d", "account-1", NAME, 1, 1, (), 0))
+        told.say(name, runtime.Allocated("a", node, "T4", (), 1, 0))
+        if spot:
+            told.say(name, runtime.Spot(0))
+        told.say(name, runtime.Usable(20, 20, 20, word()))
+    told.say("node-2", RegionSet("-", 0))
+    for number, pico in ((2, 2), (3, 3), (4, 4)):
+        end = runtime.Stopped(30, 30, 30, word())
+        rows, _ = told.books.apply(90 + number, f"runtime-{number}", end)
+        assert [row.line_amount_pico for row in rows] == [10 * pico]
