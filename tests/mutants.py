@@ -41,6 +41,7 @@ JUDGES: Final = (
     "tests/unit/test_domain_money.py",
     "tests/unit/test_domain_money_words.py",
     "tests/unit/test_domain_prices.py",
+    "tests/unit/test_domain_rating_lives.py",
     "tests/unit/test_domain_rating_readings.py",
     "tests/unit/test_domain_rating_words.py",
     "tests/unit/test_domain_tariff.py",

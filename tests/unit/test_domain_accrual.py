@@ -37,6 +37,7 @@ def test_what_open_use_would_cost_is_what_it_costs(seed: int) -> None:
     world = Months(3, Random(seed))
     random = world.random
     world.listed()
+    world.entry(MODELS[seed % 2], 1, tiers=((None, 10**6 + 1),), of="account-1")
     if seed > 3:
         world.say("node-1", RegionSet("eu", 0))
     for region in ("eu", "us") if seed > 5 else ():
@@ -50,8 +51,12 @@ def test_what_open_use_would_cost_is_what_it_costs(seed: int) -> None:
         if not month:
             world.close()
             world.stop(min(world.open), random.randrange(2 * MONTH))
+    paused = max(world.open, key=lambda name: world.open[name])
+    at = (world.open[paused] + 2 * MONTH) // 2
+    world.say(paused, runtime.Degraded(at, at, at, word()))
+    world.say(paused, runtime.Usable(at, at, at, word()))
     world.shape(MODELS[0], 2 * MONTH - 9, ("-", 0), "account-1")
-    first = max(world.open.values())
+    first = at
     for until in (first, first + 1, (first + 2 * MONTH) // 2, 2 * MONTH - 1, 2 * MONTH, 3 * MONTH):
         before = {name: one.pico for name, one in world.books.balances("account-1").items()}
         for beyond in (False, True):

@@ -160,6 +160,27 @@ def test_what_was_read_is_asked_for_once_more_where_nobody_keeps_it() -> None:
     assert asked == [first]
 
 
+def test_what_is_read_after_a_re_rating_follows_from_it() -> None:
+    """An instant stands as its microsecond; what a later reading replaces goes back at its new price."""
+    book = ShapedEntry("b", 1, *READ, 0, 0, 1, 0, (Tier(None, 7),), 0)
+    for aggregation, then in (
+        ("sum", [(1, 45, 46, 1, 3)]),
+        ("last", [(-1, 45, 46, 4, 0), (1, 45, 46, 1, 3)]),
+    ):
+        told = Meter(aggregation)
+        assert told.read((20, 20, 4)) == [(1, 20, 21, 4, 12)]
+        told.say("pricebook-1", book)
+        told.say("pricebook-1", BookPublished("b", 1, 1, 0))
+        decided = Rerated("account-1", "b", 1, 20, 21, 0)
+        found, _ = told.books.apply(told.position, "pricebook-1", decided)
+        told.position += 1
+        assert [(r.sign, r.start_us, r.end_us, r.line_amount_pico) for r in found] == [
+            (-1, 20, 21, 0),
+            (1, 20, 21, 28),
+        ]
+        assert told.read((45, 45, 1)) == then
+
+
 def test_a_source_reports_to_the_account_its_project_had_when_it_was_registered() -> None:
     """What is read of a project by a source of before its move; by one of after; by one of a project
     that nobody created, and of a runtime, whoever has it.
