@@ -5,9 +5,19 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from domain import account
-from domain.charging import Payer, Resource, Rows, Service, charge, pay_commitments, settle
+from domain.charging import (
+    Payer,
+    Resource,
+    Rows,
+    Service,
+    charge,
+    count,
+    pay_commitments,
+    settle,
+)
+from domain.errors import DomainError
 from domain.ledger import Ledger
-from domain.statement import InvoiceLine, LineKey, Sum, state_lines
+from domain.statement import InvoiceLine, state_lines
 from domain.tariff import Scope, Tariff
 
 
@@ -23,6 +33,17 @@ class Used(Struct, frozen=True):
     spans: tuple[tuple[int, int, int], ...]
 
 
+class Read(Struct, frozen=True):
+    """What of a resource is charged of readings: `(start, end, quantity)`, each begun at one price
+    and none across a change of it; taken back is below 0.
+    """
+
+    resource: str
+    project: str
+    scope: Scope
+    pieces: tuple[tuple[int, int, int], ...]
+
+
 class Estimate(Struct, frozen=True):
     lines: tuple[InvoiceLine, ...]
     total_pico: int
@@ -33,17 +54,17 @@ def estimate(
     tariff: Tariff,
     opened: account.Opened,
     period: tuple[str, str, int, int],
-    kept: dict[LineKey, Sum],
     uses: Iterable[Used],
+    read: Iterable[Read] = (),
 ) -> Estimate:
-    """What `uses` and commitments come to in the period (account, id, start, end), with the lines
-    that are `kept` as they are. Memory grows with lines, and with resources where tiers count.
+    """What `uses`, what was `read` and commitments come to in the period (account, id, start, end).
+    Memory grows with lines, and with resources where tiers count.
 
     Raises:
         DomainError: `rating.no_price`, `rating.overflow`.
     """
     name, period_id, start_us, end_us = period
-    service = Service(period_id, start_us, end_us, 1, dict(kept))
+    service = Service(period_id, start_us, end_us, 1, {})
     ledger = Ledger(name, opened.currency, {})
     payer = Payer(opened, ledger, [service], [start_us], {}, {}, {}, set())
     for used in uses:
@@ -54,6 +75,15 @@ def estimate(
             it.size = size
             charge(tariff, 0, it, since, until, 1, rows)
         payer.charged.clear()
+    for told in read:
+        it = Resource(told.resource, 0, payer, told.project, 0, {}, told.scope)
+        rows = ([], [])
+        for since, until, quantity in told.pieces:
+            price, _ = tariff.at(name, told.scope, since)
+            if price is None:
+                raise DomainError("rating.no_price", f"nothing prices {told.resource} at {since}")
+            sign = 1 if quantity >= 0 else -1
+            count(tariff, 0, it, (service, since, until), price, sign, abs(quantity), rows)
     rows = ([], [])
     pay_commitments(tariff, 0, payer, service, rows)
     settle(0, payer, rows)

@@ -288,7 +288,7 @@ class Meters:
             yield place, reading.quantity, start, end
             return
         group = (reading.resource, reading.meter, reading.dimensions, period.id)
-        rank = _rank(aggregation, reading)
+        rank = rank_of(aggregation, reading)
         best = self._best.get(group)
         if best is not None and rank <= best.rank:
             return
@@ -310,8 +310,10 @@ class Meters:
             at = end
 
 
-def _rank(aggregation: str, reading: Reading) -> tuple[int, ...]:
-    """Total but for readings that count the same: the order they come in decides nothing."""
+def rank_of(aggregation: str, reading: Reading) -> tuple[int, ...]:
+    """The higher one stands for its group. Total but for readings that count the same: the order
+    they come in decides nothing.
+    """
     if aggregation == "max":
         return (reading.quantity, -reading.from_us)
     return (reading.to_us, reading.from_us, reading.quantity)

@@ -9,6 +9,7 @@ import time
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -219,6 +220,66 @@ async def repriced(stage: Stage, account: str) -> None:
     always = {"start": instant(0), "end": instant(time.time_ns() // 1000 + HOUR), "book": "cheap"}
     decided = await stage.post(f"/v1/accounts/{account}/reratings", always)
     assert decided.status_code == 201, decided.text
+
+
+def test_a_preview_prices_readings_as_a_re_rating_then_does(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Sums, levels and largest values on both sides of a change of price in the book, in one batch
+    each: what the preview says is charged once it is decided, and again once it is taken back.
+    """
+    stack = EvidenceStack(database, tmp_path)
+    meters = {"sum.of": "sum", "level.of": "time-weighted", "most.of": "max"}
+
+    async def run() -> None:
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
+            own = await tenant(stage, HOUR)
+            apps = {name: TokenMeter(stage.client, stage.operator) for name in meters}
+            for name, app in apps.items():
+                await app.open(own["project"], aggregation=meters[name], meter=name)
+            since = max(app.since for app in apps.values())
+            await until(since + 150_000)
+            for name, app in apps.items():
+                said = [(n, since + 10_000 * n, since + 10_000 * (n + 2)) for n in range(1, 9)]
+                batch = app.batch(*(app.tokens(n, at, to_us=to, meter=name) for n, at, to in said))
+                assert (await app.send(batch)).status_code == 200
+            account = f"/v1/accounts/{own['account']}"
+            [period] = [
+                one["id"] for one in (await stage.get("/v1/periods")).json()["items"]
+                if one["sequence"] == 1
+            ]  # fmt: skip
+            entries = [
+                {"account": "default", "meter": name, "model": "llama-3", "state": "read",
+                 "currency": "USD", "effective_from": instant(at), "divisor": 1_000_000,
+                 "tiers": [{"price": price}]}
+                for name in meters
+                for at, price in ((0, "1.000000000000"), (since + 45_000, "3.000000000000"))
+            ]  # fmt: skip
+            made = await stage.post("/v1/price-books/steps", {"entries": entries})
+            assert made.status_code == 201, made.text
+            always = {"start": instant(0), "end": instant(since + HOUR)}
+
+            async def previewed(book: str) -> tuple[str, str]:
+                await settled(stage, stack.storage, database)
+                await stage.views()
+                asked = {"period": period, "book": book}
+                found = (await stage.post(f"{account}/preview", asked)).json()
+                return found["exact"]["amount"], found["charged"]["amount"]
+
+            listed, steps = await previewed("-"), await previewed("steps")
+            # 1 to 4 at 1 and 5 to 8 at 3; 8 at 3; levels of 20 ms, in us, the fourth's half at each.
+            weighted = sum(n * 20_000 * (1 if n < 3 else 3) for n in (1, 2, 5, 6, 7, 8))
+            weighted += 3 * (15_000 + 5_000 * 3) + 4 * (5_000 + 15_000 * 3)
+            assert Decimal(steps[0]) == Decimal(10 + 3 * 26 + 3 * 8 + weighted) / 10**6
+            assert listed[0] == listed[1] == steps[1]
+            for book in ("steps", "-"):
+                expected = (await previewed(book))[0]
+                decided = await stage.post(f"{account}/reratings", always | {"book": book})
+                assert decided.status_code == 201, decided.text
+                assert await previewed(book) == (expected, expected)
+
+    with stack.signing():
+        asyncio.run(run())
 
 
 def test_what_is_refused_is_named_and_seals_nothing(
