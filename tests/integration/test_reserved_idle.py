@@ -17,7 +17,7 @@ from domain.words import Private, Share
 from evidence.append import Append
 from evidence.ids import new_id
 from evidence.log import EventLog
-from projections import attribution_read, billing_read, journal_read, prices_read
+from projections import attribution_read, billing_read, journal_read, previews_read
 from projections.exporting import focus
 from projections.exporting.lines import lines
 from projections.invoicing import finalize_due
@@ -168,7 +168,7 @@ async def _found(stage: Stage, world: World, name: str, conn: psycopg.Connection
     posted = journal_read.posted(conn, world.account, -1, 100, 10**9)
     assert {one.simulated for one in posted if one.resource == name} == {True}
     [seen] = [
-        one for one in prices_read.uses(conn, world.period, "USD", None) if one.resource == name
+        one for one in previews_read.uses(conn, world.period, "USD", None) if one.resource == name
     ]
     assert (seen.project, seen.first_us) == (world.project, T0)
     assert seen.spans == (
