@@ -73,8 +73,11 @@ def post(ledger: Ledger, order: Order) -> Transfer:
     if amount < 0:
         amount, debit, credit = -amount, credit, debit
     balances = ledger.balances
-    to = balances.get(debit) or balances.setdefault(debit, Balance())
-    by = balances.get(credit) or balances.setdefault(credit, Balance())
+    to, by = balances.get(debit), balances.get(credit)
+    if to is None:
+        to = balances[debit] = Balance()
+    if by is None:
+        by = balances[credit] = Balance()
     if to.pico + amount >= LIMIT or by.pico - amount <= -LIMIT:
         raise DomainError("rating.overflow", f"a balance of {ledger.account} leaves 10^38")
     to.seq += 1

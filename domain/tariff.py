@@ -333,7 +333,7 @@ def _entries(entries: Entries, account: str, scope: Scope) -> Schedule:
     """Each entry until one goes before it: the account's own before default ones, of each those of
     the region before those of none.
     """
-    places = (scope,) if scope[2] == REGION else (scope, anywhere(scope))
+    places = (scope, anywhere(scope))  # the same two where it is in no region
     steps: list[Price] = []
     for key in ((whose, place) for whose in (account, DEFAULT) for place in places):
         first = steps[0].effective_from_us if steps else NEVER
