@@ -5,8 +5,6 @@ them, a page at a time; what they cost the verifier derives by itself.
 """
 
 from array import array
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
@@ -28,6 +26,8 @@ from gpuaas_verify.proof_notes import MEMBER as NOTE
 from gpuaas_verify.proof_streams import LAST, PLACED
 from projections.asof import fetch
 from projections.billing_read import Invoice, periods
+from projections.proving_holds import LISTED, holds_of, terms_of
+from projections.proving_nodes import Nodes
 from projections.proving_notes import credited
 from projections.proving_pools import KIND, RERATED, Pools, kinds_asked
 from projections.proving_readings import Readings
@@ -60,11 +60,6 @@ class _Resource(Struct, frozen=True):
 
 
 class _At(Struct, frozen=True):
-    position: int
-
-
-class _Of(Struct, frozen=True):
-    node: str
     position: int
 
 
@@ -129,15 +124,6 @@ JOIN views.node_lease l ON l.node = q.node AND l.renewed_us = s.since_us
 WHERE s.runtime = ANY (%(streams)s) AND s.state = 'lost' AND s.from_position <= %(closed)s
 ORDER BY s.runtime, l.from_position
 """
-_ENROLLED: Final = """
-SELECT n.node, n.from_position AS position FROM views.node_identity n
-WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
-"""
-_STOOD: Final = _ENROLLED.replace("node_identity", "node_region")
-_ANCHORED: Final = """
-SELECT n.node, n.from_position AS position FROM views.node_anchor n
-WHERE n.node = ANY (%(nodes)s) ORDER BY n.from_position
-"""
 _ACCOUNT: Final = """
 SELECT a.from_position AS position FROM views.account a WHERE a.account = %(account)s
 """
@@ -196,7 +182,7 @@ def prove(
     data = sealed_content(storage, invoice.sha256)
     file = msgspec.json.decode(data, type=_File)
     line = None if number is None else _line(file, number)
-    _check_provable(conn, invoice, file, line)
+    _check_provable(conn, file, line)
     size = parse_checkpoint(parse_note(note).text).size
 
     def read(positions: Sequence[int]) -> Iterator[bytes]:
@@ -223,11 +209,7 @@ def _line(file: _File, number: int) -> Line:
     return file.lines[number]
 
 
-def _check_provable(
-    conn: psycopg.Connection[Any], invoice: Invoice, file: _File, line: Line | None
-) -> None:
-    if fetch(conn, _At, _WALLET, {"account": invoice.account}):
-        raise DomainError("invoice.not_provable", "its account has a wallet, whose holds cut time")
+def _check_provable(conn: psycopg.Connection[Any], file: _File, line: Line | None) -> None:
     if file.format not in FORMATS:
         raise DomainError("invoice.not_provable", f"no proof of {file.format} yet")
     lines = file.lines if line is None else (line,)
@@ -268,7 +250,10 @@ class _Chosen:
         self._asked |= {"pool_periods": pools.periods, "pool_prices": pools.prices}
         self._found = array("q", [0, invoice.from_position, *pools.commitments()])
         self._periods = {invoice.period}
-        self._nodes: dict[str, _Node] = defaultdict(_Node)
+        self._nodes = Nodes()
+        self._lives: dict[str, list[int]] = {}  # of each resource the positions that count
+        self._placed = array("q")
+        self._changes = {*self._found[2:]}  # of the price book, and of closes
 
     def positions(self) -> array[int]:
         """Ascending, each once."""
@@ -279,8 +264,8 @@ class _Chosen:
             self._streams(of)
             self._readings.add(streams)
             self._add(_PROJECTS, streams=streams)
-            self._add(_PRICES, streams=streams)
-            self._add(RERATED, streams=streams)
+            for query in (_PRICES, RERATED):
+                self._changes.update(self._add(query, streams=streams))
             used = self._conn.execute(_USED, {**self._asked, "streams": streams})
             self._periods |= {period for (period,) in used}
             lost += fetch(self._conn, _Lost, _LOST, {**self._asked, "streams": streams})
@@ -293,14 +278,17 @@ class _Chosen:
         for position, node in self._readings.gather():
             self._found.append(position)
             if node is not None:
-                self._nodes[node].placed.append(position)
+                self._nodes.sealed(node, position)
         self._of_periods()
-        self._of_nodes()
+        self._of_wallet()
+        self._found.extend(self._nodes.rest_on(self._conn))
         return array("q", sorted(set(self._found)))
 
-    def _add(self, query: Any, **more: Any) -> None:
+    def _add(self, query: Any, **more: Any) -> list[int]:
         rows = fetch(self._conn, _At, query, {**self._asked, **more})
-        self._found.extend(one.position for one in rows)
+        found = [one.position for one in rows]
+        self._found.extend(found)
+        return found
 
     def _resources(self, names: list[str] | None = None) -> Iterator[list[_Resource]]:
         asked = {**self._asked, "after": "", "names": names, "limit": RESOURCES_A_PAGE}
@@ -320,11 +308,12 @@ class _Chosen:
             if position > closed or tag in LAST:
                 beyond.add(stream)
             if position <= closed:
-                node = self._nodes[of[stream]]
+                self._lives.setdefault(stream, []).append(position)
                 if tag in PLACED:
-                    node.placed.append(position)
+                    self._placed.append(position)
+                    self._nodes.placed(of[stream], position)
                 if _SPOKEN in entry:
-                    node.spoke.append(position)
+                    self._nodes.spoke(of[stream], position)
 
     def _renewals(self, lost: list[_Lost]) -> None:
         """Of each lost runtime the last renewal that says when, if it names no runtime but those of
@@ -338,7 +327,7 @@ class _Chosen:
             names = self._named(one.renewal)
             if sum(len(page) for page in self._resources(names)) == len(set(names)):
                 self._found.append(one.renewal)
-                self._nodes[one.node].spoke.append(one.renewal)
+                self._nodes.spoke(one.node, one.renewal)
 
     def _named(self, renewal: int) -> list[str]:
         row = self._conn.execute(_ENTRIES, {"positions": [renewal]}, binary=True).fetchone()
@@ -361,38 +350,22 @@ class _Chosen:
                 raise DomainError("invoice.not_provable", detail)
             if one.closed is not None and closed:
                 self._found.append(one.closed)
+                self._changes.add(one.closed)
             if one.sequence <= last:
                 self._found.append(one.from_position)
 
-    def _of_nodes(self) -> None:
-        """What its word and its clock rest on, and what is placed there: the latest before each."""
-        asked = {"nodes": list(self._nodes)}
-        enrolled = _by_node(fetch(self._conn, _Of, _ENROLLED, asked))
-        anchored = _by_node(fetch(self._conn, _Of, _ANCHORED, asked))
-        stood = _by_node(fetch(self._conn, _Of, _STOOD, asked))
-        for name, node in self._nodes.items():
-            anchors = _latest(anchored[name], node.spoke)
-            self._found.extend(anchors)
-            said = [*node.placed, *node.spoke, *anchors]
-            self._found.extend(_latest(enrolled[name], said))
-            self._found.extend(_latest(stood[name], node.placed))
+    def _of_wallet(self) -> None:
+        """What holds cover, where the account has a wallet."""
+        account, closed = self._invoice.account, self._invoice.closed
+        if not fetch(self._conn, _At, _WALLET, {"account": account}):
+            return
+        last = self._invoice.from_position
+        self._found.extend(terms_of(self._conn, account, self._placed, last))
 
+        def holds() -> list[tuple[int, str]]:
+            changes = sorted(self._changes)
+            return list(holds_of(self._conn, account, self._lives, changes, closed))
 
-class _Node:
-    """Positions at which something was placed on it, and at which its word counts."""
-
-    def __init__(self) -> None:
-        self.placed = array("q")
-        self.spoke = array("q")
-
-
-def _by_node(rows: list[_Of]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        found[row.node].append(row.position)
-    return found
-
-
-def _latest(of: list[int], before: Sequence[int]) -> set[int]:
-    places = (bisect_left(of, position) for position in before)
-    return {of[place - 1] for place in places if place}
+        asked = {"rerated": sorted(self._changes), "held": sorted({name for _, name in holds()})}
+        self._changes.update(self._add(LISTED, **asked))
+        self._found.extend(position for position, _ in holds())

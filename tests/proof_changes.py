@@ -29,7 +29,8 @@ type Members = dict[str, bytes]
 type Where = dict[str, Any]
 type Change = Callable[["Kept", random.Random], tuple[bytes, Where]]
 
-FINALIZED = "gpuaas.invoice.finalized.v1"
+FINALIZED = ("gpuaas.invoice.finalized.v1", "gpuaas.invoice.finalized.v2")
+RATE = 10_000
 PRICED = "gpuaas.price.entry_published.v1"
 AGREED = "gpuaas.price."
 NUMBERS = ("free", "divisor", "quantity", "price_pico", "entries", "from_us", "until_us")
@@ -66,20 +67,25 @@ def _cached(leaves: list[bytes]) -> NodeReader:
 
 
 class Kept:
-    """A proof taken apart."""
+    """A proof taken apart. `spare`: positions of entries at which nothing is charged, which it has all the same."""
 
-    def __init__(self, tar: bytes, log: Log, other: "Kept | None" = None) -> None:
+    def __init__(
+        self, tar: bytes, log: Log, other: "Kept | None" = None, spare: frozenset[int] = frozenset()
+    ) -> None:
+        self.spare = spare
         self.tar, self.log, self.other = tar, log, other
         self.members = members_of(tar)
         self.items = list(framed(iter((self.members["entries"],)), "", "entries"))
         self.entries = [strict.decode(item) for item in self.items]
         self.positions = [entry["position"] for entry in self.entries]
-        [self.invoice] = [entry for entry in self.entries if entry["tag"] == FINALIZED]
+        [self.invoice] = [entry for entry in self.entries if entry["tag"] in FINALIZED]
         self.file = json.loads(self.members["invoice.json"])
 
     def put(self, **changed: bytes) -> bytes:
         """The proof with other contents of members; `_` stands for the dot in a name."""
-        named = {name.replace("_", "."): data for name, data in changed.items()}
+        return self.putting({name.replace("_", "."): data for name, data in changed.items()})
+
+    def putting(self, named: Members) -> bytes:
         return tar_of({**self.members, **named})
 
     def told(self, items: list[bytes], **more: bytes) -> bytes:
@@ -103,7 +109,7 @@ class Kept:
         last = self.invoice["fact"]["closed"]
         return [
             at for at, entry in enumerate(self.entries)
-            if "lease_renewed" not in entry["tag"]
+            if "lease_renewed" not in entry["tag"] and entry["position"] not in self.spare
             and (entry["position"] <= last or not entry["stream"].startswith(("runtime-", "volume-")))
         ]  # fmt: skip
 
@@ -313,8 +319,11 @@ def line_asked_otherwise(kept: Kept, chance: random.Random) -> tuple[bytes, Wher
 def of_another(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
     """Some members, not all, are those of another invoice's proof."""
     assert kept.other is not None
+    other = kept.other.members
     names = [
-        name for name in sorted(kept.members) if kept.members[name] != kept.other.members[name]
+        one
+        for one in sorted(kept.members)
+        if kept.members[one] != other.get(one, kept.members[one])
     ]
     taken = chance.sample(names, chance.randrange(1, len(names)))
     return tar_of({**kept.members, **{name: kept.other.members[name] for name in taken}}), {}
@@ -340,20 +349,96 @@ CHANGES: tuple[Change, ...] = (
 )  # fmt: skip
 
 
+# ---------------------------------------------------------------- credit notes
+def parts_otherwise(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
+    """A credit note takes another part, was ordered for another reason, or has another number or place."""
+    of = ("credit_note.ordered", "credit_note.issued", "seller.credited", "seller.rate_set")
+    entry = chance.choice([one for one in kept.entries if one["tag"].partition(".")[2][:-3] in of])
+    fact = {**entry["fact"]}
+    name = chance.choice([name for name, value in fact.items() if type(value) is int])
+    fact[name] += chance.choice((-1, 1)) * chance.randrange(1, 1_000)
+    return _said(kept, {entry["position"]: {**entry, "fact": fact}}), {"code": "checkpoint.root"}
+
+
+NOTED: tuple[Change, ...] = (
+    _flipped_member("creditnote.json", {"code": "proof.file"}), parts_otherwise,
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- readings
+def _row_changed(
+    kept: Kept, chance: random.Random, change: Callable[[Any], bytes | None]
+) -> Members:
+    rows = list(framed(iter((kept.members["readings"],)), "", ""))
+    at = chance.randrange(len(rows))
+    changed = change(strict.decode(rows[at]))
+    rows[at : at + 1] = [] if changed is None else [changed]
+    return {"readings": frame(rows)}
+
+
+def read_otherwise(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
+    """A reading of more, of another time, number or resource."""
+
+    def change(row: Any) -> bytes:
+        name = chance.choice(("quantity", "from_us", "to_us", "sequence", "epoch", "resource"))
+        row[name] = chance.choice(kept.entries)["stream"] if name == "resource" else row[name] + 1
+        return strict.encode(row)
+
+    return kept.putting(_row_changed(kept, chance, change)), {}
+
+
+def read_resealed(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
+    """Likewise, and a seal says another root."""
+    seal = chance.choice([one for one in kept.entries if ".batch_sealed." in one["tag"]])
+    fact = {**seal["fact"], "root": sha256(b"%d" % chance.randrange(RATE)).hexdigest()}
+    said = members_of(_said(kept, {seal["position"]: {**seal, "fact": fact}}))
+    more = members_of(read_otherwise(kept, chance)[0])["readings"]
+    return tar_of({**said, "readings": more}), {"code": "checkpoint.root"}
+
+
+def reading_withheld(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
+    return kept.putting(_row_changed(kept, chance, lambda _row: None)), {}
+
+
+READ: tuple[Change, ...] = (
+    read_otherwise, read_resealed, reading_withheld,
+    *(_flipped_member(f"readings{more}", {}) for more in ("", ".hashes", ".links", ".digests")),
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- holds
+def held_otherwise(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
+    """A hold covers less or more, or is of another, or the account of other terms."""
+    tags = ("gpuaas.wallet.", "gpuaas.account.terms_set")
+    entry = chance.choice([one for one in kept.entries if one["tag"].startswith(tags)])
+    fact = {**entry["fact"]}
+    name = chance.choice([name for name, value in fact.items() if type(value) is int])
+    fact[name] += chance.choice((-1, 1)) * chance.randrange(1, RATE)
+    return _said(kept, {entry["position"]: {**entry, "fact": fact}}), {"code": "checkpoint.root"}
+
+
+HELD: tuple[Change, ...] = (held_otherwise,)
+
+
 def judged(tar: bytes, vkey: Vkey) -> Invalid | None:
     """The first failure, none when the proof is valid."""
     return verify_proof_bytes(tar, Trust((vkey,))).error
 
 
-def require_refused(kept: Kept, vkey: Vkey, count: int, seed: int) -> Iterator[str]:
-    """As many changes, one kind after the other, at random places, each refused where it is; a line each."""
+def require_refused(
+    kept: Kept, vkey: Vkey, count: int, seed: int, more: tuple[Change, ...] = ()
+) -> Iterator[str]:
+    """As many changes, one kind after the other, at random places, each refused where it is; a line each.
+    `more`: kinds of change that only this proof has.
+    """
+    kinds = CHANGES + more
     assert judged(kept.tar, vkey) is None, "else every refusal below would prove nothing"
     root = range_root(0, len(kept.log.leaves), kept.log.node)
     assert root == parse_checkpoint(parse_note(kept.members["checkpoint"]).text).root
     assert kept.proved(kept.positions) == kept.tar
     chance = random.Random(seed)
     for number in range(count):
-        change = CHANGES[number % len(CHANGES)]
+        change = kinds[number % len(kinds)]
         tar, where = change(kept, chance)
         what = f"change {number} ({change.__qualname__}) from seed {seed}"
         error = judged(tar, vkey)

@@ -21,7 +21,6 @@ from tests.bundles import (
     ACCOUNT,
     HOUR_US,
     NODE,
-    NODE_KEY,
     ORG,
     PERIOD,
     PICO,
@@ -38,6 +37,7 @@ from tests.proof_world import EARLIER, NEIGHBOUR, NEIGHBOURS, PROJECT, RUNNING, 
 CENT = PICO // 100
 APP, THEIRS, ELSEWHERE = uid("source", 70), uid("source", 71), uid("project", 62)
 APP_KEY, THEIR_KEY = private_key("app"), private_key("their app")
+NEW_KEY = private_key("node, again")
 USAGE, BOOK = uid("usage", 72), uid("pricebook", 6)
 EARLY_US = START_US - 100 * HOUR_US
 METERS = {"tok": "sum", "peak": "max", "seat": "last", "level": "time-weighted", "egress": "sum"}
@@ -96,7 +96,7 @@ class Read:
             fact |= {"meters": [*METERS], "registered_us": START_US}
             at[source] = log.add(source, "source.registered", fact, org=org)
             self.apps[source] = Reporter(key, source, 1)
-        self.apps[NODE] = Reporter(NODE_KEY, NODE, 1 << 23)
+        self.apps[NODE] = Reporter(NEW_KEY, NODE, 1 << 23)
         first = (self.ours("tok", -10, 7), self.ours("tok", -5, 4))
         at["first seal"] = sealed(made, [(APP, first)], self.apps)
 
@@ -115,7 +115,7 @@ class Read:
                 (NEIGHBOURS, -2, 44),
             )
         ]
-        again = {**made.log.drafts[at["node"]]["fact"]}
+        again = {**made.log.drafts[at["node"]]["fact"], "key": public_key(NEW_KEY).hex()}
         at["enrolled again"] = made.log.add(NODE, "node.enrolled", again)
         sent = [one for one in sent if self.shared or one.resource == RUNNING]
         at["node's seal"] = sealed(made, [(NODE, tuple(sent))], apps)

@@ -8,6 +8,7 @@ import pytest
 
 from domain.errors import DomainError
 from projections.proving import prove
+from tests import proof_prepaid as pd
 from tests import proof_readings as pr
 from tests.conftest import Database
 from tests.integration.test_invoice_proofs_built import built
@@ -36,3 +37,14 @@ def test_a_seal_with_readings_of_others_is_shown_to_nobody(
         with pytest.raises(DomainError, match="their sum would show") as refused:
             prove(conn, storage, note, invoice, None, io.BytesIO())
         assert refused.value.code == "invoice.not_provable"
+
+
+def test_what_is_prepaid_is_chosen_as_by_hand(database: Database, tmp_path: Path) -> None:
+    """Terms, holds and of the renewals the last before each change; no credit, no neighbour's wallet."""
+    made = pd.prepaid()
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        storage, note, invoice = built(database, conn, tmp_path, made)
+        for line in (None, pd.line_of(made)):
+            out = io.BytesIO()
+            prove(conn, storage, note, invoice, line, out)
+            assert out.getvalue() == pd.proof(made, line=line is not None)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Collection
 from functools import cache, partial
 from itertools import product
+from pathlib import Path
 from types import CodeType, ModuleType
 
 import pytest
@@ -14,21 +15,24 @@ from gpuaas_verify.claims import CHECKED, UNCHECKED
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
 from tests import proof_notes as pn
 from tests import proof_pools as pp
+from tests import proof_prepaid as pd
 from tests import proof_readings as pr
 from tests.bundles import LOG_VKEY
+from tests.proof_runs import by_hand_changes
 from tests.proof_world import ALONE, BESIDE, BRIEF, LATE, NEIGHBOUR, RUNNING, VOLUME, proof, world
 from tests.reached import Reached, line_of, reached
 from tests.unit.test_verify_checks import BREAKS, NAMES, PACKAGE, as_they_are, compiled, mutants
 from tests.wrong_proof_entries import meaning_cases, shaped
 from tests.wrong_proof_notes import note_cases
 from tests.wrong_proof_pools import pool_cases
+from tests.wrong_proof_prepaid import prepaid_cases
 from tests.wrong_proof_readings import reading_cases
 from tests.wrong_proof_taxes import tax_cases
 from tests.wrong_proofs import WrongProof, bytes_cases
 
 # In the order in which they import each other; all others are used as they are.
 MODULES = (
-    "proof_chunk", "proof_file", "proof_notes", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
+    "proof_chunk", "proof_file", "proof_holds", "proof_notes", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
     "proof_books", "proof",
 )  # fmt: skip
 # Removed without consequence for the verdict, with the reason.
@@ -58,6 +62,7 @@ def cases() -> tuple[WrongProof, ...]:
         *pool_cases(),
         *note_cases(),
         *reading_cases(),
+        *prepaid_cases(),
     )
 
 
@@ -118,8 +123,14 @@ def test_nothing_of_a_neighbour_is_in_it() -> None:
     found += [pp.proof(shared, line=line) for line in (None, *pp.lines_of(shared).values())]
     found += [pn.proof(noted, number) for number in (0, 1)]
     found += [pr.proof(read, name=name) for name in (None, *pr.LINES)]
-    theirs |= {pr.THEIRS, pr.ELSEWHERE}
+    found += [pd.proof(pd.prepaid(), line=line) for line in (False, True)]
+    theirs |= {pr.THEIRS, pr.ELSEWHERE, pd.THEIRS}
     assert not [one for one in {NEIGHBOUR, *theirs} for data in found if one.encode() in data]
+
+
+def test_changes_of_every_kind_of_proof_are_refused(tmp_path: Path) -> None:
+    """Of pools, credit notes, readings, what is prepaid, and of a project that moved; `make chaos` makes many more."""
+    assert len(list(by_hand_changes(tmp_path, 25, 7))) == 5
 
 
 @cache

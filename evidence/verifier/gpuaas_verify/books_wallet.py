@@ -74,6 +74,10 @@ class Wallets:
         """It has its hold in the same append."""
         self._promised["hold", entry["stream"]] = entry["cause"]
 
+    def promised(self, name: str) -> str | None:
+        """The cause of the append that must place its hold; asked once, it is placed."""
+        return self._promised.pop(("hold", name), None)
+
     def suspends(self, about: str, cause: str) -> None:
         """What was paid went back: its account is suspended for it in the same append."""
         self._promised["suspension", about] = cause
@@ -155,7 +159,7 @@ class Wallets:
     def _placed(self, position: int, entry: Row, fact: Row) -> None:
         account, wallet = self.account(position, entry), entry["stream"]
         field, runtime = _named(fact)
-        promised = self._promised.pop(("hold", runtime), None)
+        promised = self.promised(runtime)
         # What was promised was allocated just before, so it is metered.
         metered = self._spill.get("metered", "", runtime)
         if promised != entry["cause"] or metered["account"] != account:

@@ -25,6 +25,7 @@ from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.proof_file import FORMATS, MEMBER, InvoiceFile
+from gpuaas_verify.proof_holds import Holds
 from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED
 from gpuaas_verify.proof_prices import NOBODY, Key, Pricing
 from gpuaas_verify.proof_readings import Readings
@@ -33,7 +34,7 @@ from gpuaas_verify.proof_usage import Read
 LOST: Final = "gpuaas.runtime.lost.v1"
 VOLUME_LOST: Final = "gpuaas.volume.lost.v1"
 # Of a volume, only what is charged: who had it attached when, other streams would have to show.
-OF_VOLUMES: Final = ("created", "formatted", "grown", "wiped", "lost")
+OF_VOLUMES: Final = ("created", "formatted", "grown", "wiped", "lost", "locked", "unlocked")
 OF_TAXES: Final = (
     "gpuaas.seller.registered.v1",
     "gpuaas.seller.rate_set.v1",
@@ -78,8 +79,8 @@ class Derivation:
         self._pricing = Pricing(self._spill, self._charging, account, read.rerate)
         taxes = self._taxing.handlers()
         metered = Metered(self._spill, self._charging)
-        # Of prepaid accounts there are no proofs: what their holds cover is not fed.
-        wallets = Wallets(self._spill, self._charging, metered)
+        self._wallets = wallets = Wallets(self._spill, self._charging, metered)
+        self._holds = Holds(self._spill, self._charging, wallets)
         volumes = Volumes(self._spill, self._charging, metered, wallets).handlers()
         self._handlers: dict[str, list[Handler]] = defaultdict(list)
         own: dict[str, Handler] = {
@@ -95,6 +96,7 @@ class Derivation:
             {tag: volumes[tag] for name in OF_VOLUMES for tag in (f"gpuaas.volume.{name}.v1",)},
             {tag: taxes[tag] for tag in OF_TAXES},
             own,
+            self._holds.handlers(),
             self._pricing.handlers(),
             read.handlers(),
         ):
@@ -120,6 +122,7 @@ class Derivation:
         handlers = self._handlers.get(entry.tag)
         if handlers is None:
             return
+        self._wallets.entered(entry.position, entry.cause)
         fact = check_shape(entry.position, entry.tag, entry.fact)
         if entry.tag in {LOST, VOLUME_LOST}:
             self._take_word(entry)
@@ -199,7 +202,7 @@ class Derivation:
 
     def prices(self, key: Key | None) -> set[int]:
         """Positions of the entries of the price book that this rests on."""
-        return self._pricing.rested(self._keys(key))
+        return self._pricing.rested(self._keys(key), self._holds.scopes)
 
     def _keys(self, key: Key | None) -> list[Key]:
         return list(self._resources) if key is None else [key]

@@ -16,6 +16,7 @@ type Key = tuple[str, str, int, str]  # project, sku, price, service period
 type Handler = Callable[[int, Row, Row], None]
 
 NOBODY: Final = "-"  # the project of what an account pays whether it uses it or not
+DEFAULT: Final = "default"
 SCOPE: Final = ("meter", "model", "region", "state", "currency")
 
 
@@ -44,6 +45,7 @@ class Pricing:
         self._commitments: dict[int, _Commitment] = {}
         self._reratings: dict[int, _Rerating] = {}
         self._editions: dict[tuple[str, int], int] = {}
+        self._listed: dict[int, str] = {}  # entries of the list, by whose
         self._used: set[int] = set()
         self._times: set[tuple[int, int]] = set()  # of what was charged
 
@@ -61,10 +63,13 @@ class Pricing:
     def _entry(self, position: int, entry: Row, fact: Row) -> None:
         self._charging.prices.linear(position, entry, fact)
         self._scoped(position, fact)
+        self._listed[position] = fact["account"]
 
     def _shaped(self, position: int, entry: Row, fact: Row) -> None:
         if fact["book"] != LIST:
             self._follow(fact["book"], fact["edition"])
+        else:
+            self._listed[position] = fact["account"]
         self._charging.prices.shaped(position, entry, fact)
         self._scoped(position, fact)
 
@@ -119,10 +124,11 @@ class Pricing:
                 found[name] = pool
         return found
 
-    def rested(self, keys: list[Key]) -> set[int]:
+    def rested(self, keys: list[Key], held: set[tuple[str, ...]]) -> set[int]:
         """Positions of the entries that these lines rest on: every price used; re-ratings of time
         that was charged, and the editions they name; commitments that are paid in one of them, or
-        cover a pool of one.
+        cover a pool of one; of what was held for, which re-ratings may make no dearer than it was
+        held at, every price of the list.
         """
         pools = [(name[:-1], pool["begins"]) for name, pool in self._pools(keys).items()]
         paid = {price for project, _, price, _ in keys if project == NOBODY}
@@ -137,4 +143,8 @@ class Pricing:
             if any(start < one.until_us and one.from_us < end for start, end in self._times)
         }  # fmt: skip
         books = {self._editions[one] for one in rerated.values() if one[0] != LIST}
-        return self._used | paid | set(rerated) | books
+        bound = {
+            position for position, whose in self._listed.items()
+            if whose in {self._account, DEFAULT} and self._scopes[position] in held
+        } if rerated else set()  # fmt: skip
+        return self._used | paid | set(rerated) | books | bound

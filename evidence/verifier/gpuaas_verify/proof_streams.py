@@ -11,6 +11,7 @@ from gpuaas_verify.books_usage import SEAL, TABLE
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
+from gpuaas_verify.proof_holds import PLACED_HOLDS, RENEWED_HOLDS, TERMS, Kept
 from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED, Notes
 from gpuaas_verify.proof_readings import Readings
 
@@ -42,7 +43,8 @@ SEALED: Final = "gpuaas.evidence.file_sealed.v1"
 # By kind of stream: what a proof may hold of it. Of runtimes and volumes it holds everything.
 MAY: Final = {
     "log": frozenset({OPENED}),
-    "account": frozenset({ACCOUNT, TAXED}),
+    "account": frozenset({ACCOUNT, TAXED, TERMS}),
+    "wallet": PLACED_HOLDS | frozenset(RENEWED_HOLDS),
     "period": frozenset({PERIOD, CLOSED, SILENT}),
     "project": frozenset({"gpuaas.project.created.v1"}),
     "invoice": frozenset({FINALIZED, TAXED_INVOICE}),
@@ -80,6 +82,7 @@ class Streams:
         self._notes = notes
         self._readings = readings
         self.projects: dict[str, str] = {}  # of each runtime and volume, and of a project itself
+        self._kept = Kept(invoice.fact["account"])
         self._ended: set[str] = set()  # streams that are over, or shown to go on beyond the close
         self._invoice = invoice
         self._last: int = invoice.fact["closed"]
@@ -131,8 +134,12 @@ class Streams:
             self._check_seller(entry)
         elif kind == "node":
             self._node(entry)
-        elif kind == "account" and entry.stream != self._invoice.fact["account"]:
-            raise _fail("foreign", "another account", entry, "stream")
+        elif kind == "account":
+            self._own(entry)
+        elif kind == "wallet":
+            if entry.position > self._last:
+                raise _fail("needless", "later than the close", entry, "position")
+            self._kept.admit(entry, self._versions)
         elif kind == "period":
             self._period(entry)
         elif kind == "project":
@@ -169,6 +176,7 @@ class Streams:
         if entry.position > self._last:
             return False
         if entry.tag in PLACED:
+            self._kept.placed()
             self._rest(fact["node"], ENROLLED, STOOD)
         if "attested" in fact:
             self._rest(fact["attested"]["node"], ENROLLED, ANCHORED)
@@ -198,14 +206,22 @@ class Streams:
             if entry.position > self._last:
                 raise _fail("needless", "later than the close", entry, "position")
         self._prices.append(entry.position)
+        self._kept.changed()
 
     def _period(self, entry: Entry) -> None:
         if entry.fact["account"] != self._invoice.fact["account"]:
             raise _fail("foreign", "of another account", entry, "account")
         if entry.tag == CLOSED:
             self._closed[entry.stream] = entry.position
+            self._kept.changed()
         else:
             self._periods[entry.stream] = (entry.fact["sequence"], entry.position)
+
+    def _own(self, entry: Entry) -> None:
+        if entry.stream != self._account:
+            raise _fail("foreign", "another account", entry, "stream")
+        if entry.tag == TERMS:
+            self._kept.terms(entry)
 
     def _meter(self, entry: Entry) -> None:
         name: tuple[str, ...] = (entry.fact["meter"],)
@@ -268,6 +284,7 @@ class Streams:
         """
         at = self._invoice.position
         self._readings.finish()
+        self._kept.finish()
         if SEALED not in self._once:
             raise Invalid("proof.missing", f"no {SEALED}", position=at, field="file")
         for stream in self.projects:
