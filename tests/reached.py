@@ -9,6 +9,7 @@ from types import CodeType
 
 # Of the six a process has; 0 to 2 and 5 have names that debuggers and profilers use.
 _TOOL = 4
+_NEXT = 3
 
 type Reached = dict[tuple[str, int], list[int]]
 
@@ -42,3 +43,17 @@ def reached(folder: Path, calls: Sequence[Callable[[], object]]) -> Reached:
 def line_of(removed: str) -> int:
     """The line that a removal names first: `line 12: ...`."""
     return int(removed.partition(":")[0].removeprefix("line "))
+
+
+def rarely(found: Reached, name: str, line: int) -> dict[int, int]:
+    """Call -> of how many it is, for calls that execute the line: those that execute what comes
+    next, too, where few do, are of few. A check on the line decides who gets there.
+    """
+    after = sorted(at for module, at in found if module == name and line < at <= line + _NEXT)
+    rare = dict.fromkeys(found.get((name, line), ()), len(found))
+    for at in after:
+        calls = found[name, at]
+        for call in calls:
+            if call in rare:
+                rare[call] = min(rare[call], len(calls))
+    return rare

@@ -5,25 +5,22 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import pkgutil
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
-from pathlib import Path
 from types import CodeType, ModuleType
 
 import pytest
 
-import gpuaas_verify
 from tests.bundles import LOG_VKEY, small_log
 from tests.judging import VALID, judge
-from tests.reached import Reached, line_of, reached
+from tests.reached import Reached, line_of, rarely, reached
+from tests.removals import BREAKS, PACKAGE, SWITCH, unnoticed
 from tests.wrong_logs import Wrong, log_cases
 from tests.wrong_members import member_cases
 from tests.wrong_notes import note_and_proof_cases
 from tests.wrong_words import said_cases
 
-PACKAGE = Path(gpuaas_verify.__file__).parent
 NAMES = sorted(item.name for item in pkgutil.iter_modules([str(PACKAGE)]))
 # The books are in test_verify_books_checks, invoices' proofs in test_verify_proof, the tree's in test_verify_merkle; the others have no checks, or only those of a
 # command line and of processes.
@@ -31,10 +28,6 @@ LEFT_OUT = {"__main__", "cli", "pool", "errors", "claims", "spill", "merkle"}
 CHECKED = [
     name for name in NAMES if name not in LEFT_OUT and not name.startswith(("books", "proof"))
 ]
-# What is called for its refusal alone.
-CHECKING = re.compile(
-    "_?(check|verify|compare|raise|same|count_up|finish|named|own_account|node|bounded)(_[a-z_]+)?"
-)
 RIGHT = Wrong("right", *VALID, data=(small_log().tar(),), keys=(LOG_VKEY.format(),))
 
 
@@ -120,73 +113,6 @@ def copy_with(name: str, code: CodeType) -> dict[str, ModuleType]:
         sys.modules.update(kept)
 
 
-def nothing(node: ast.AST) -> ast.AST:
-    """A statement that does nothing, in its place."""
-    return ast.copy_location(ast.Pass(), node)
-
-
-def removals(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """(what is removed, what stands there then) for each check that a node is: a raise, a refusal
-    by return, a call that checks, one operand of a condition.
-    """
-    match node:
-        case ast.Raise(exc=ast.expr()):
-            yield said(node), nothing(node)
-        case ast.Return(value=value):
-            refuses = isinstance(value, ast.Constant) and value.value is False
-            last = value.elts[-1] if isinstance(value, ast.Tuple) else value
-            if isinstance(last, ast.Call) and isinstance(last.func, ast.Name):
-                refuses = last.func.id == "Invalid"
-            if refuses:
-                yield said(node), nothing(node)
-        case ast.Expr(value=ast.Call(func=called)):
-            name = getattr(called, "attr", "") or getattr(called, "id", "")
-            if CHECKING.fullmatch(name):
-                yield said(node), nothing(node)
-        case ast.BoolOp(values=values):
-            for at, operand in enumerate(values):
-                rest = values[:at] + values[at + 1 :]
-                left = rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
-                yield said(operand), ast.copy_location(left, node)
-
-
-def said(node: ast.AST) -> str:
-    return f"line {getattr(node, 'lineno', 0)}: {ast.unparse(node)}"
-
-
-def places(tree: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST], None]]]:
-    """Every node below a tree, but for what is inside of a raise, and what puts another there."""
-    for name, value in ast.iter_fields(tree):
-        for at, node in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(node, ast.AST):
-                put = (
-                    partial(value.__setitem__, at)
-                    if value is not node
-                    else partial(setattr, tree, name)
-                )
-                yield node, put
-                if not isinstance(node, ast.Raise):
-                    yield from places(node)
-
-
-def mutants(name: str) -> Iterator[tuple[str, CodeType]]:
-    """(what was removed, the module's code without it) for every check of a module."""
-    tree = ast.parse((PACKAGE / f"{name}.py").read_text())
-    for node, put in list(places(tree)):
-        for removed, other in removals(node):
-            put(other)
-            code = compile(tree, name, "exec")
-            put(node)
-            yield removed, code
-
-
-# A copy that breaks is noticed, however it breaks.
-BREAKS = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, OSError, RuntimeError, StopIteration,
-    TypeError, ValueError,
-)  # fmt: skip
-
-
 @cache
 def cases_at() -> Reached:
     """Numbers of the cases in which the verifier as it is executes a line."""
@@ -194,22 +120,35 @@ def cases_at() -> Reached:
     return reached(PACKAGE, [partial(judge, modules, wrong) for wrong in cases()])
 
 
-def is_noticed(name: str, removed: str, code: CodeType) -> bool:
-    """True when some case is judged otherwise, or the copy breaks."""
-    text = removed.replace("'", '"')
-    there = set(cases_at().get((name, line_of(removed)), ()))
+class Verifier:
+    """The cases, judged by copies of the verifier's modules."""
 
-    def cost(numbered: tuple[int, Wrong]) -> tuple[bool, bool, int]:
-        # Those that come to the line, those whose code it names, the small: most copies need one.
-        number, wrong = numbered
-        return number not in there, f'"{wrong.code}"' not in text, sum(map(len, wrong.data))
+    def __init__(self, name: str, code: CodeType) -> None:
+        self._name, self._modules = name, copy_with(name, code)
 
-    ordered = [wrong for _, wrong in sorted(enumerate(cases()), key=cost)]
-    try:
-        modules = copy_with(name, code)
-        return any(judge(modules, wrong) != (wrong.code, wrong.place) for wrong in ordered)
-    except BREAKS:
-        return True
+    def leave_out(self, number: int) -> None:
+        setattr(self._modules[self._name], SWITCH, number)
+
+    def noticing(self, removed: str) -> int | None:
+        text = removed.replace("'", '"')
+        rare, every = rarely(cases_at(), self._name, line_of(removed)), len(cases_at())
+
+        def cost(number: int) -> tuple[bool, bool, int, int]:
+            # Those that come to the line, those whose code it names, the rare, the small.
+            wrong = cases()[number]
+            size = sum(map(len, wrong.data))
+            unnamed = f'"{wrong.code}"' not in text
+            return number not in rare, unnamed, rare.get(number, every), size
+
+        ordered = sorted(range(len(cases())), key=cost)
+        return next((number for number in ordered if not self.agrees(number)), None)
+
+    def agrees(self, judgement: int) -> bool:
+        wrong = cases()[judgement]
+        try:
+            return judge(self._modules, wrong) == (wrong.code, wrong.place)
+        except BREAKS:
+            return False
 
 
 # Removed without consequence for the verdict, with the reason.
@@ -236,10 +175,4 @@ NEEDLESS = {
 @pytest.mark.parametrize("name", CHECKED)
 def test_each_check_removed_is_noticed(name: str) -> None:
     """A verifier that lacks one raise, one refusal or one operand of a condition judges some case otherwise."""
-    unnoticed = [
-        removed
-        for removed, code in mutants(name)
-        if f"{name} {removed.partition(': ')[2]}" not in NEEDLESS
-        and not is_noticed(name, removed, code)
-    ]
-    assert unnoticed == []
+    assert unnoticed(name, partial(Verifier, name), NEEDLESS) == []
