@@ -3,8 +3,8 @@
 `pytest -p tests.judged_mutants` where mutmut laid out its mutants (`tests.mutants` does). Examples
 are few and always the same, so a verdict can be had again: what only a longer search would notice
 counts as lived. Without `VERDICTS` in the environment tests run as ever, by those examples.
-`VERDICTS`: a file; one line of JSON a mutant comes into it. `PATTERNS`: of names, one a line; none:
-all. `CHILDREN`: how many at once. Ends with 1 when an unchanged program fails or a failing one
+`VERDICTS`: a file; one line of JSON a mutant comes into it, those in it already are not judged
+again. `PATTERNS`: of names, one a line; none: all. `CHILDREN`: how many at once. Ends with 1 when an unchanged program fails or a failing one
 does not.
 """
 
@@ -66,9 +66,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if "VERDICTS" not in os.environ:
         return None
     session.config.option.tbstyle = "native"  # others read whole sources, and mutants' are long
-    judged = _Judged(session)
-    with Path(os.environ["VERDICTS"]).open("a") as verdicts:
-        for line in judged.all(os.environ.get("PATTERNS", "").split()):
+    judged, path = _Judged(session), Path(os.environ["VERDICTS"])
+    with path.open("a") as verdicts:
+        known = {json.loads(line)["mutant"] for line in path.read_text().splitlines()}
+        names = _mutants(os.environ.get("PATTERNS", "").split())
+        for line in judged.all([name for name in names if name not in known]):
             print(json.dumps(line), file=verdicts, flush=True)
     return True
 
@@ -91,7 +93,7 @@ class _Judged:
         self._noticed: Counter[tuple[str, str]] = Counter()  # by function ("": any), test
         self._running: dict[int, tuple[str, int]] = {}  # process: mutant, what it tells
 
-    def all(self, patterns: list[str]) -> Iterator[dict[str, Any]]:
+    def all(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """What became of each, as it ends."""
         every = set().union(*self._reached.values())
         for name, wanted in ((FAILING, "killed"), (UNCHANGED, "lived")):
@@ -104,7 +106,7 @@ class _Judged:
             _bind(_unchanged())  # after the first: it is mutmut's trampolines that fail
         gc.collect()
         gc.freeze()
-        for name in _mutants(patterns):
+        for name in names:
             function = name.partition("__mutmut_")[0]
             tests = self._in_order(function, self._reached.get(function, set()))
             if not tests:

@@ -4,7 +4,8 @@
 in `build/mutants`. mutmut writes the mutants and finds which test reaches which function; the tests
 named here judge them (`judged_mutants.py`: collected once, a process a mutant). Prints the names of
 those that lived and how many were killed, by module, those that ran into their time's end included;
-1 when fewer than `FLOOR` percent were. `python -m tests.mutants 'domain.ledger.*' ...`: only those.
+1 when fewer than `FLOOR` percent were. What was judged stands until a file changes: a run that was
+broken off goes on. `python -m tests.mutants 'domain.ledger.*' ...`: only those.
 `python -m tests.mutants show NAME`: what a mutant changed. Source: mutmut's manual, 3.x.
 """
 
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 from collections import Counter, defaultdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,12 +89,16 @@ def main(arguments: list[str]) -> int:
     program = _installed()
     if arguments[:1] == ["show"]:
         return subprocess.run([program, *arguments], cwd=PLACE, check=False).returncode
-    _laid_out()
     env = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(PLACE / ".hypothesis")}
     for variable in ("PYTEST_ADDOPTS", "HYPOTHESIS_PROFILE"):
         env.pop(variable, None)
-    # It writes all mutants, and which test reaches which function; of judging it does one.
-    subprocess.run([program, "run", "--max-children", "1", _FIRST], cwd=PLACE, env=env, check=True)
+    whole, digest = PLACE / "whole", _digest()
+    if not whole.exists() or whole.read_text() != digest:
+        _laid_out()
+        # It writes all mutants, and which test reaches which function; of judging it does one.
+        first = [program, "run", "--max-children", "1", _FIRST]
+        subprocess.run(first, cwd=PLACE, env=env, check=True)
+        whole.write_text(digest)
     env |= {"VERDICTS": str(VERDICTS), "PATTERNS": "\n".join(arguments)}
     judge = [str(program.with_name("python")), "-m", "pytest", "--rootdir=.", "-q", *_ARGUMENTS]
     subprocess.run([*judge, *JUDGES], cwd=PLACE / "mutants", env=env, check=True)
@@ -136,6 +142,16 @@ def _installed() -> Path:
         (packages / "platform.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
         (VENV / "whole").touch()
     return VENV / "bin" / "mutmut"
+
+
+def _digest() -> str:
+    """Of all that a verdict follows from; a run that was broken off goes on while it is the same."""
+    found = sha256()
+    files = [path for name in _COPIED for path in (ROOT / name).rglob("*") if path.is_file()]
+    for path in sorted(set(files) | {ROOT / "pyproject.toml"}):
+        if "__pycache__" not in path.parts:
+            found.update(f"{path}\n".encode() + path.read_bytes())
+    return found.hexdigest()
 
 
 def _laid_out() -> None:

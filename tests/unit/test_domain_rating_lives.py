@@ -76,6 +76,23 @@ def test_a_volume_costs_what_its_region_costs() -> None:
     assert told.books.invoice_of("period-1").simulated
 
 
+@pytest.mark.parametrize(
+    ("end", "until"),
+    [
+        (runtime.Stopped(50, 50, 60, A), 50),
+        (runtime.Failed("agent.failed", 50, 50, 60, A), 50),
+        (runtime.Degraded(50, 50, 60, A), 50),
+        (runtime.Lost(50, 60), 50),
+        (runtime.Cancelled("x", 60), 60),
+    ],
+)
+def test_a_runtime_is_charged_until_it_ends_however_it_does(end: Struct, until: int) -> None:
+    """Up to the instant its fact says, or at which nobody wanted it any more."""
+    told = Told()
+    assert told.say("runtime-1", end) == [(10, until, 1, "period-1", "period-1")]
+    assert told.books.open_resources == {}
+
+
 def pieces(rows: Any) -> Lived:
     return [(row.sign, row.start_us, row.end_us, row.quantity) for row in rows]
 

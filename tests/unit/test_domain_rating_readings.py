@@ -3,17 +3,21 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from domain import account, period, pricebook, project, runtime, source
 from domain.errors import DomainError
 from domain.meter import ReadingsRegistered
+from domain.prepayment import Settlement
 from domain.price_facts import BookPublished, Rerated, ReratingDecided, ShapedEntry, Tier
 from domain.rating import Books
 from domain.reading import Reading
+from domain.wallet_facts import CreditGranted, UsageRecovered
 from tests.unit.domain_world import NAME
 from tests.unit.test_domain_money import Told
 
 READ = ("default", "tok", "m", "-", "read", "USD")
+BOOK = ShapedEntry("b", 1, *READ, 0, 0, 1, 0, (Tier(None, 7),), 0)
 
 
 class Meter(Told):
@@ -111,6 +115,10 @@ def test_what_is_read_is_cut_where_its_project_moved() -> None:
     assert told.read((20, 25, 4)) == [(1, 20, 25, 4, 12)]
     assert told.read((40, 44, 3)) == [(-1, 20, 21, 4, 0), (1, 40, 44, 3, 9)]
     assert told.read((41, 45, 5)) == [(1, 41, 45, 2, 15)]
+    told.say("pricebook-1", BOOK)
+    told.say("pricebook-1", BookPublished("b", 1, 1, 0))
+    assert told.say("pricebook-1", Rerated("account-1", "b", 1, 30, 42, 0)) != []
+    assert told.read((43, 46, 6)) == [(-1, 43, 46, 5, 0), (1, 43, 46, 6, 18)]
 
 
 def test_what_is_read_is_priced_anew_where_it_counts() -> None:
@@ -127,7 +135,7 @@ def test_what_is_read_is_priced_anew_where_it_counts() -> None:
         told = Meter(aggregation)
         levels, counts = ((10, 30, 1), (30, 50, 4)), ((10, 30, 1), (20, 31, 2), (40, 41, 4))
         assert told.read(*(levels if aggregation == "time-weighted" else counts)) == first
-        told.say("pricebook-1", ShapedEntry("b", 1, *READ, 0, 0, 1, 0, (Tier(None, 7),), 0))
+        told.say("pricebook-1", BOOK)
         told.say("pricebook-1", BookPublished("b", 1, 1, 0))
         decided = Rerated("account-1", "b", 1, 20, until, 0)
         found, _ = told.books.apply(told.position, "pricebook-1", decided)
@@ -150,7 +158,7 @@ def test_what_was_read_is_asked_for_once_more_where_nobody_keeps_it() -> None:
     first = told.position
     assert told.read((10, 11, 2)) == [(1, 10, 11, 2, 6)]
     assert told.read((60, 61, 2)) == [(1, 60, 61, 2, 10)]
-    told.say("pricebook-1", ShapedEntry("b", 1, *READ, 0, 0, 1, 0, (Tier(None, 7),), 0))
+    told.say("pricebook-1", BOOK)
     told.say("pricebook-1", BookPublished("b", 1, 1, 0))
     for start, end, rows in ((0, 10, 0), (11, 60, 0), (0, 11, 2)):
         decided = Rerated("account-1", "b", 1, start, end, 0)
@@ -162,14 +170,13 @@ def test_what_was_read_is_asked_for_once_more_where_nobody_keeps_it() -> None:
 
 def test_what_is_read_after_a_re_rating_follows_from_it() -> None:
     """An instant stands as its microsecond; what a later reading replaces goes back at its new price."""
-    book = ShapedEntry("b", 1, *READ, 0, 0, 1, 0, (Tier(None, 7),), 0)
     for aggregation, then in (
         ("sum", [(1, 45, 46, 1, 3)]),
         ("last", [(-1, 45, 46, 4, 0), (1, 45, 46, 1, 3)]),
     ):
         told = Meter(aggregation)
         assert told.read((20, 20, 4)) == [(1, 20, 21, 4, 12)]
-        told.say("pricebook-1", book)
+        told.say("pricebook-1", BOOK)
         told.say("pricebook-1", BookPublished("b", 1, 1, 0))
         decided = Rerated("account-1", "b", 1, 20, 21, 0)
         found, _ = told.books.apply(told.position, "pricebook-1", decided)
@@ -216,7 +223,7 @@ def test_a_re_rating_moves_what_stands_for_its_own_account_only() -> None:
     said = [Reading("s", 1, n, "tok", f"runtime-{n}", "model=m", 5, 5, 7, "", "") for n in (1, 2)]
     assert len(told.books.read(told.position, said)[0]) == 2
     told.position += 1
-    told.say("pricebook-1", ShapedEntry("b", 1, *READ, 0, 0, 1, 0, (Tier(None, 7),), 0))
+    told.say("pricebook-1", BOOK)
     told.say("pricebook-1", BookPublished("b", 1, 1, 0))
     moved = []
     for decided in (
@@ -228,3 +235,18 @@ def test_a_re_rating_moves_what_stands_for_its_own_account_only() -> None:
         told.position += 1
         moved.append([row.resource for row in rows])
     assert moved == [["runtime-2", "runtime-2"], [], []]
+
+
+def test_what_is_read_of_a_prepaid_account_is_to_be_met_from_its_wallet() -> None:
+    """As far as it has credit that nothing is held of; in all, whatever was met before."""
+    told = Meter("sum")
+    told.say("account-1", account.TermsSet("prepaid", 0, 0))
+    told.read((5, 6, 7))
+    assert told.books.prepayments.settlements() == []
+    told.say("wallet-1", CreditGranted("grant-1", "paid", 50, 0, "r", 0, 50, 0))
+    owed = Settlement("wallet-1", "usage", 21, 0, over=False)
+    assert told.books.prepayments.settlements() == [owed]
+    told.say("wallet-1", UsageRecovered(21, 0, 29, 0))
+    assert told.books.prepayments.settlements() == []
+    told.read((6, 7, 1))
+    assert told.books.prepayments.settlements() == [replace(owed, charged_pico=24)]
