@@ -96,8 +96,9 @@ def main(arguments: list[str]) -> int:
     if not whole.exists() or whole.read_text() != digest:
         _laid_out()
         # It writes all mutants, and which test reaches which function; of judging it does one.
-        first = [program, "run", "--max-children", "1", _FIRST]
-        subprocess.run(first, cwd=PLACE, env=env, check=True)
+        subprocess.run(
+            [program, "run", "--max-children", "1", _FIRST], cwd=PLACE, env=env, check=True
+        )
         whole.write_text(digest)
     env |= {"VERDICTS": str(VERDICTS), "PATTERNS": "\n".join(arguments)}
     judge = [str(program.with_name("python")), "-m", "pytest", "--rootdir=.", "-q", *_ARGUMENTS]
