@@ -16,7 +16,15 @@ from projections.billing_read import Account, Period
 from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger
 from projections.exporting.chart import Chart
-from projections.exporting.lines import Beside, Entry, Line, Lines, unit_price
+from projections.exporting.lines import (
+    Beside,
+    Entry,
+    Line,
+    Lines,
+    _list_price,
+    _Listed,
+    unit_price,
+)
 from projections.exporting.proof import Proof, decimal
 from projections.exporting.table import Column, Csv, Parquet
 from projections.journal_read import Posted
@@ -79,6 +87,34 @@ def test_an_accounts_own_price_and_the_list_price() -> None:
     assert dearer["ContractedCost"] == "0.700000000000"
     none = shown(charged(BILL, replace(LINE, list_pico=None)))
     assert (none["ListUnitPrice"], none["ListCost"]) == ("0.350000000000", "0.700000000000")
+
+
+def test_a_line_says_where_it_was_used_whatever_prices_it() -> None:
+    """RegionId and RegionName are those of its node, its price's key that of the entry; what a default
+    price of the region would have made of it goes before one of none.
+    """
+    row = shown(charged(BILL, replace(LINE, stood="eu-de-1")))
+    assert (row["RegionId"], row["RegionName"]) == ("eu-de-1", "eu-de-1")
+    assert row["SkuPriceId"] == "gpu.time:T4:-:usable"
+    listed = [
+        _Listed(7, at, since, region, pico)
+        for at, since, region, pico in (
+            (3, 60, "eu-de-1", 1),
+            (2, 50, "-", 2),
+            (1, 0, "us-va-1", 3),
+        )
+    ]
+    found = [
+        _list_price(listed, region, start, 9)
+        for region, start in (
+            ("eu-de-1", 60),
+            ("eu-de-1", 59),
+            ("us-va-1", 70),
+            ("-", 70),
+            ("-", 49),
+        )
+    ]
+    assert found == [1, 2, 3, 2, None]
 
 
 def test_what_was_charged_too_much_before_is_a_correction() -> None:
