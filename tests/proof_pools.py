@@ -1,7 +1,7 @@
 """What proofs of pools, commitments and re-ratings hold, chosen and worked out by hand.
 
 Beside the world of proof_world: a node of A100s whose use has free hours, tiers, and 2 GPU hours
-committed; a model that is paid for without any use; T4s priced by a book between two hours; L4s in
+committed in its region; a model that is paid for without any use; T4s priced by a book between two hours; L4s in
 a region, with a price of it from an hour on.
 """
 
@@ -16,7 +16,7 @@ BIG, SMALL = uid("node", 90), uid("node", 91)
 FIRST, SECOND, PAST, OLDER, MIXED, BEFORE = (uid("runtime", number) for number in range(90, 96))
 BOOKED = (BRIEF, BESIDE, pw.ALONE, pw.RUNNING, pw.LATE)
 SHARED = (FIRST, SECOND, PAST, OLDER, MIXED, BEFORE)
-REGION = "eu-de-1"
+REGION, FAR = "eu-de-1", "us-va-1"
 PRICEBOOK = uid("pricebook", 6)
 
 
@@ -33,9 +33,13 @@ class Pooled:
             at[name] = log.add(node, "node.enrolled", {**fact, "enrolled_us": START_US})
             anchor = {"boot": BOOT, "boottime_us": 0, "anchor_us": START_US}
             at[f"{name} anchor"] = log.spoken(node, "node.anchored", anchor, node=node)
-        for name, region in (("small elsewhere", "ap-jp-1"), ("small stands", REGION)):
+        for name, node, region in (
+            ("small elsewhere", SMALL, "ap-jp-1"),
+            ("small stands", SMALL, REGION),
+            ("big stands", BIG, FAR),
+        ):
             fact = {"region": region, "decided_us": START_US}
-            at[name] = log.add(SMALL, "node.region_set", fact)
+            at[name] = log.add(node, "node.region_set", fact)
         tiers: list[dict[str, Any]] = [
             {"up_to": 2 * GPU_HOUR, "price_pico": 10 * PICO},
             {"up_to": None, "price_pico": 6 * PICO},
@@ -54,7 +58,8 @@ class Pooled:
             ("committed beyond", ACCOUNT, "A100", 1, 1),
             ("theirs committed", pw.NEIGHBOURS_ACCOUNT, "A100", 9, 9),
         ):
-            kind = {"account": account, "meter": "gpu.time", "model": model, "region": "-"}
+            region = FAR if name == "committed" else "-"
+            kind = {"account": account, "meter": "gpu.time", "model": model, "region": region}
             said: dict[str, Any] = {
                 **kind,
                 "state": "usable",
@@ -180,7 +185,17 @@ def pooled(edit: Any = None, **more: Any) -> World:
 def chosen(made: World) -> list[int]:
     """What the whole invoice's proof holds."""
     names = (
-        *("big", "big anchor", "small", "small anchor", "small stands", "tiers", "free", "plain"),
+        *(
+            "big",
+            "big anchor",
+            "big stands",
+            "small",
+            "small anchor",
+            "small stands",
+            "tiers",
+            "free",
+            "plain",
+        ),
         *("committed", "unused", "spring", "edition", "rerated", "rerated back"),
     )
     of = [draft["position"] for draft in made.log.drafts if draft["stream"] in SHARED]
@@ -196,7 +211,7 @@ def of_line(made: World, line: int) -> list[int]:
     if price == at["unused"]:
         names |= {"unused"}
     elif price == at["tiers"]:
-        names |= {"big", "big anchor", "tiers", PROJECT}
+        names |= {"big", "big anchor", "big stands", "tiers", PROJECT}
         runtimes = (PAST, OLDER)
         if period == PERIOD:
             runtimes = (FIRST, SECOND)
