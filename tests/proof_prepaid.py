@@ -139,7 +139,8 @@ class Prepaid:
         fact = {"runtimes": runtimes, "boottime_us": (until - 5) * HOUR_US, "renewed_us": instant}
         fact["until_us"] = instant + 1
         said: dict[str, Any] = {"runtimes": runtimes}
-        made.log.spoken(MACHINE, "node.lease_renewed", fact, said, node=MACHINE)
+        lease = made.log.spoken(MACHINE, "node.lease_renewed", fact, said, node=MACHINE)
+        made.at[f"{name} lease"] = lease
         made.log.drafts[-1]["cause"] = cause
 
     def vault(self, made: World) -> None:

@@ -149,7 +149,7 @@ def _of_regions() -> Iterator[WrongProof]:
 
 
 def _of_renewals() -> Iterator[WrongProof]:
-    for name in ("renewed 1", "vault renewed 1", "renewed 5"):
+    for name in ("renewed 1", "vault renewed 1", "renewed 5", "renewed 2 lease", "renewed 6 lease"):
         yield logged(f"needless {name}", "proof.needless", select=with_(name), position=at(name))
     row: dict[str, Any] = {"table": "lines", "field": "quantity"}
     yield logged(

@@ -59,11 +59,12 @@ MAY: Final = {
 RESOURCES: Final = ("runtime", "volume")
 FIRST: Final = ("gpuaas.runtime.requested.v1", "gpuaas.volume.created.v1")
 PLACED: Final = ("gpuaas.runtime.allocated.v1", "gpuaas.volume.created.v1")
+LOST: Final = "gpuaas.runtime.lost.v1"
 # With these a runtime or volume is over: nothing that follows costs anything.
 LAST: Final = frozenset({
     "gpuaas.runtime.stopped.v1",
     "gpuaas.runtime.failed.v1",
-    "gpuaas.runtime.lost.v1",
+    LOST,
     "gpuaas.runtime.cancelled.v1",
     "gpuaas.volume.wiped.v1",
     "gpuaas.volume.lost.v1",
@@ -99,6 +100,7 @@ class Streams:
         self._latest: dict[tuple[str, str], int] = {}  # by node and tag
         self._vain: dict[int, str] = {}  # positions of nodes' entries that nothing rests on so far
         self._renewed: dict[str, int] = {}
+        self._leased: dict[str, int] = {}  # by the last renewal
         self._treated: list[tuple[int, str, str]] = []
 
     @property
@@ -178,6 +180,8 @@ class Streams:
         if entry.tag in PLACED:
             self._kept.placed()
             self._rest(fact["node"], ENROLLED, STOOD)
+        if entry.tag == LOST:
+            self._vain.pop(self._leased.get(stream, -1), None)
         if "attested" in fact:
             self._rest(fact["attested"]["node"], ENROLLED, ANCHORED)
         return True
@@ -186,8 +190,10 @@ class Streams:
         node, tag = entry.stream, entry.tag
         if tag == RENEWED:
             self._rest(node, ENROLLED, ANCHORED)
+            self._vain[entry.position] = node
             for runtime in entry.fact["runtimes"]:
                 self._renewed.setdefault(runtime, entry.position)
+                self._leased[runtime] = entry.position
             return
         if tag == ANCHORED:
             self._rest(node, ENROLLED)
