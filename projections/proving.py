@@ -254,6 +254,7 @@ class _Chosen:
         self._lives: dict[str, list[int]] = {}  # of each resource the positions that count
         self._placed = array("q")
         self._changes = {*self._found[2:]}  # of the price book, and of closes
+        self._rerated: set[int] = set()
 
     def positions(self) -> array[int]:
         """Ascending, each once."""
@@ -264,8 +265,8 @@ class _Chosen:
             self._streams(of)
             self._readings.add(streams)
             self._add(_PROJECTS, streams=streams)
-            for query in (_PRICES, RERATED):
-                self._changes.update(self._add(query, streams=streams))
+            self._changes.update(self._add(_PRICES, streams=streams))
+            self._rerated.update(self._add(RERATED, streams=streams))
             used = self._conn.execute(_USED, {**self._asked, "streams": streams})
             self._periods |= {period for (period,) in used}
             lost += fetch(self._conn, _Lost, _LOST, {**self._asked, "streams": streams})
@@ -356,16 +357,16 @@ class _Chosen:
 
     def _of_wallet(self) -> None:
         """What holds cover, where the account has a wallet."""
-        account, closed = self._invoice.account, self._invoice.closed
+        account, last = self._invoice.account, self._invoice.from_position
         if not fetch(self._conn, _At, _WALLET, {"account": account}):
             return
-        last = self._invoice.from_position
         self._found.extend(terms_of(self._conn, account, self._placed, last))
+        self._changes |= self._rerated
+        if self._rerated:
+            held = {name for _, name in self._holds()}
+            self._changes.update(self._add(LISTED, held=sorted(held)))
+        self._found.extend(position for position, _ in self._holds())
 
-        def holds() -> list[tuple[int, str]]:
-            changes = sorted(self._changes)
-            return list(holds_of(self._conn, account, self._lives, changes, closed))
-
-        asked = {"rerated": sorted(self._changes), "held": sorted({name for _, name in holds()})}
-        self._changes.update(self._add(LISTED, **asked))
-        self._found.extend(position for position, _ in holds())
+    def _holds(self) -> Iterator[tuple[int, str]]:
+        changes, closed = sorted(self._changes), self._invoice.closed
+        return holds_of(self._conn, self._invoice.account, self._lives, changes, closed)

@@ -24,8 +24,7 @@ SELECT l.from_position AS position FROM views.price l JOIN (
   WHERE u.resource = ANY (%(held)s) AND u.cause <= %(closed)s) k
     ON (l.meter, l.model, l.state, l.currency) = (k.meter, k.model, k.state, k.currency)
 WHERE l.kind = 'entry' AND l.named = '-' AND l.account IN (%(account)s, 'default')
-  AND l.from_position < %(closed)s AND EXISTS (SELECT 1 FROM views.rerating t
-    WHERE t.from_position = ANY (%(rerated)s))
+  AND l.from_position < %(closed)s
 """
 _STREAM: Final = """
 SELECT e.version, e.position, e.entry FROM log.entry e

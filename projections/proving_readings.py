@@ -20,9 +20,10 @@ from evidence.reader import decode_entry, read_rows
 from gpuaas_verify import proof_readings, strict
 from gpuaas_verify.merkle import HASH_BYTES, leaf_hash, nodes_of, sparse_proof
 from gpuaas_verify.source import frame
-from projections.asof import fetch
+from projections.asof import fetch, position_at
 from projections.billing_read import Invoice, periods
 
+SKEW_US: Final = 3_600_000_000  # far more than two clocks of the platform differ
 _row = msgspec.json.Decoder(Reading).decode
 
 _METERS: Final = """
@@ -42,7 +43,7 @@ _RUNS: Final = """
 SELECT n.first_row, n.from_position AS seal, n.source, n.epoch, n.first, n.last, n.chain
 FROM views.reading_run n WHERE n.source = ANY (%(sources)s)
   AND hashtextextended(n.source, 0) IN (SELECT hashtextextended(x, 0) FROM unnest(%(sources)s) x)
-  AND n.from_position <= %(closed)s ORDER BY n.first_row
+  AND n.from_position BETWEEN %(since)s AND %(closed)s ORDER BY n.first_row
 """
 _OPENED: Final = """
 SELECT o.account FROM views.project_place o WHERE o.project = %(project)s
@@ -145,7 +146,8 @@ class Readings:
 
         Raises: DomainError invoice.not_provable, storage.missing.
         """
-        asked = {"sources": sorted(self._sources), "closed": self._invoice.closed}
+        asked: dict[str, Any] = {"sources": sorted(self._sources), "since": self._since()}
+        asked |= {"closed": self._invoice.closed}
         runs = fetch(self._conn, _Run, _RUNS, asked) if self._resources else []
         spans: dict[tuple[str, int], list[int]] = {}
         for run in runs:
@@ -167,6 +169,16 @@ class Readings:
         for project in {one.row.resource for one in self._shown}:
             if project.startswith("project-"):
                 self._check_payer(project)
+
+    def _since(self) -> int:
+        """Where the log was when the first of these times began: nothing is sealed before it is."""
+        begins = min((start for times in self._times.values() for start, _ in times), default=0)
+        try:
+            return position_at(self._conn, begins - SKEW_US)
+        except DomainError as error:
+            if error.code != "as_of.before_log":
+                raise
+            return 0
 
     def _check_payer(self, project: str) -> None:
         """Who pays by the entries that a proof holds is who pays."""

@@ -25,6 +25,9 @@ def reading_cases() -> Iterator[WrongProof]:
     yield WrongProof("readings", "valid", {}, pr.proof(made))
     for name in pr.LINES:
         yield WrongProof(f"the line {name}", "valid", {}, pr.proof(made, name=name))
+    empty = dict.fromkeys(pr.read_members(made, lambda _row: False), b"")
+    yield WrongProof("readings of none", "proof.needless", {"member": "readings"},
+                     tar_of({**pw.members(pw.world()), **empty}))  # fmt: skip
     yield from _of_rows()
     yield from _of_seals()
     yield from _of_links()

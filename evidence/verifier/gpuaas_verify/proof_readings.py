@@ -45,6 +45,8 @@ class Readings:
         self.at_hand: list[tuple[int, Row]] = []
         self.hidden = 0
         self._raw = list(_items(members, ROWS))
+        if members and not self._raw:
+            raise Invalid("proof.needless", "no row is here", member=ROWS)
         self._numbers = [_number(raw) for raw in self._raw]
         for before, number in zip(self._numbers, self._numbers[1:], strict=False):
             if number <= before:
