@@ -143,7 +143,7 @@ async def make_reservation(
     async def do(cause: str) -> Done:
         org = await organization_of(services, request, data.project)
         ids = (new_id("reservation"), org, data.project, data.model)
-        wanted = Reserve(*ids, data.devices, until_us, now_us())
+        wanted = Reserve(*ids, data.devices, until_us, now_us(), data.region)
         admitted = await services.admission.ask(ReserveAsk(wanted, request.user.actor, cause))
         return Done(admitted.appended, admitted.writes)
 

@@ -59,6 +59,7 @@ async def create_volume(request: FrontRequest, data: JSONBody[VolumeNew]) -> Res
             now_us=now_us(),
             node=data.node or "",
             models=data.models,
+            region=data.region,
         )
         ask = VolumeAsk(wanted, request.user.actor, cause, (words,))
         admitted = await services.admission.ask(ask)

@@ -226,12 +226,13 @@ class Block(Given, frozen=True):
 
 
 class ReservationNew(Taken, frozen=True):
-    """Whole devices of one model that are the project's until `until`."""
+    """Whole devices of one model that are the project's until `until`; in `region`, if said."""
 
     project: ProjectId
     model: Word
     devices: Annotated[int, Meta(ge=1, le=4096)]
     until: Instant
+    region: Annotated[str, Meta(max_length=60)] = ""
 
 
 class ReservationEnd(Taken, frozen=True):

@@ -14,13 +14,16 @@ type Mib = Annotated[int, Meta(ge=16, le=16_777_216)]
 
 
 class VolumeNew(Taken, frozen=True):
-    """On `node`, else on the node of the accepted `models` (none = any) with the fewest volumes."""
+    """On `node`, else on the node of the accepted `models` (none = any) with the fewest volumes; in
+    `region`, if that is said.
+    """
 
     project: ProjectId
     name: Name
     size_mib: Mib
     node: NodeId | None = None
     models: Annotated[tuple[Word, ...], Meta(max_length=32)] = ()
+    region: Annotated[str, Meta(max_length=60)] = ""
 
 
 class VolumeGrow(Taken, frozen=True):

@@ -35,10 +35,10 @@ def short(
 
 
 def check_reserved(
-    state: AdmissionState, project: Project, model: str, milli: int, now_us: int
+    state: AdmissionState, project: Project, model: str, milli: int, now_us: int, asked: str = ""
 ) -> None:
     """Nothing when the account can pay for the first lease of what it would keep from others, in
-    some region.
+    the region asked for, or in some region.
 
     Raises: DomainError as `short`. What nothing prices cannot be launched, and keeps nothing.
     """
@@ -46,6 +46,7 @@ def check_reserved(
     errors = [
         short(state, project, model, milli, now_us, region=region)
         for region in state.stock.regions(model)
+        if asked in {"", region}
         if state.tariff.is_listed(
             project.account, gpu_scope(model, currency, region=region), now_us
         )

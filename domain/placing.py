@@ -84,8 +84,7 @@ def choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str
         `launch.policy_unknown`, `launch.region_invalid`, `reservation.unknown`,
         `reservation.ended`.
     """
-    if launch.region and not is_region(launch.region):
-        raise DomainError("launch.region_invalid", "a short name, such as eu-de-1")
+    check_region(launch.region)
     if launch.policy not in POLICIES:
         raise DomainError("launch.policy_unknown", "no such placement policy")
     best: Option | None = None
@@ -103,6 +102,12 @@ def choose(state: AdmissionState, launch: Launch, project: Project) -> tuple[str
     if best is not None:
         return chosen, best.place
     raise refused or none_fits(state, launch)
+
+
+def check_region(asked: str) -> None:
+    """Nothing for none, or the name of one. Raises: DomainError `launch.region_invalid`."""
+    if asked and not is_region(asked):
+        raise DomainError("launch.region_invalid", "a short name, such as eu-de-1")
 
 
 def kinds(state: AdmissionState, launch: Launch) -> Iterator[Kind]:

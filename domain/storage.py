@@ -20,7 +20,9 @@ type Writes = tuple[tuple[str, tuple[Struct, ...]], ...]
 
 
 class NewVolume(Struct, frozen=True):
-    """`volume`: a new id. `node`: where, empty = the emptiest one of the accepted `models`."""
+    """`volume`: a new id. `node`: where, empty = the emptiest one of the accepted `models`, in the
+    `region` if one is asked for.
+    """
 
     volume: str
     organization: str
@@ -30,6 +32,7 @@ class NewVolume(Struct, frozen=True):
     now_us: int
     node: str = ""
     models: tuple[str, ...] = ()
+    region: str = ""
 
 
 def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
@@ -37,23 +40,24 @@ def create(state: AdmissionState, wanted: NewVolume) -> tuple[Emit, ...]:
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
         `quota.exceeded`, `volume.no_node`, `volume.no_price`, `volume.size_invalid`,
-        `wallet.insufficient`, `wallet.frozen`, `account.suspended`, `budget.exhausted`.
+        `wallet.insufficient`, `wallet.frozen`, `account.suspended`, `budget.exhausted`,
+        `launch.region_invalid`.
     """
     if wanted.volume in state.volumes:
         return ()
     project = placing.project_of(state, wanted.organization, wanted.project, wanted.now_us)
     placing.affordable(state, project, wanted.project, wanted.now_us)
+    node = _node(state, wanted, project.account)
     command = volume.Create(
-        *(wanted.project, project.department, project.account, _node(state, wanted)),
+        *(wanted.project, project.department, project.account, node),
         *(wanted.name, wanted.size_mib, wanted.now_us),
     )
     facts = tuple(volume.decide(command, volume.Missing()))
-    _priced(state, project.account, command.node, wanted.now_us)
+    _priced(state, project.account, node, wanted.now_us)
     commit = storage_quota.Commit(
         *(wanted.volume, project.department, wanted.project, LOCAL),
         *(wanted.size_mib, wanted.now_us),
     )
-    node = command.node
     # It loses to a node that is being closed, and to an account that is suspended.
     rests = tuple((name, state.version(name)) for name in (node, project.account))
     [made] = facts
@@ -128,13 +132,18 @@ def _committed(
     return emits
 
 
+def _is_priced(state: AdmissionState, account: str, node: str, now_us: int) -> bool:
+    if not state.storage:
+        return True
+    scope = storage_scope(state.accounts[account].currency, state.stock.region(node))
+    return state.tariff.is_listed(account, scope, now_us)
+
+
 def _priced(state: AdmissionState, account: str, node: str, now_us: int) -> None:
     """What is metered has a price from the start; entries are never taken back, so for good."""
-    if not state.storage:
-        return
-    currency = state.accounts[account].currency
-    scope = storage_scope(currency, state.stock.region(node))
-    if not state.tariff.is_listed(account, scope, now_us):
+    if not _is_priced(state, account, node, now_us):
+        currency = state.accounts[account].currency
+        scope = storage_scope(currency, state.stock.region(node))
         name, model, region, existing, _ = scope
         facts: dict[str, int | str] = {
             "meter": name,
@@ -146,19 +155,26 @@ def _priced(state: AdmissionState, account: str, node: str, now_us: int) -> None
         raise DomainError("volume.no_price", "volumes are metered, and nothing prices them", facts)
 
 
-def _node(state: AdmissionState, wanted: NewVolume) -> str:
-    """The named node, or the one with the fewest volumes and then the most free devices."""
+def _node(state: AdmissionState, wanted: NewVolume, account: str) -> str:
+    """The named node, or the one with the fewest volumes and then the most free devices, of those
+    where something prices volumes if there are any.
+    """
+    placing.check_region(wanted.region)
     count: dict[str, int] = {}
     for stored in state.volumes.values():
         node = stored.state.created.node
         count[node] = count.get(node, 0) + 1
     fits = [
-        (count.get(name, 0), -sum(serving.free), order, name)
+        (
+            not _is_priced(state, account, name, wanted.now_us), count.get(name, 0),
+            -sum(serving.free), order, name,
+        )
         for order, (name, serving) in enumerate(state.stock.states.items())
         if placeable(serving)
         and wanted.node in {"", name}
+        and wanted.region in {"", serving.claims.region}
         and (not wanted.models or serving.enrolled.model in wanted.models)
-    ]
+    ]  # fmt: skip
     if not fits:
         raise DomainError("volume.no_node", "no such node takes new volumes now")
     return min(fits)[-1]

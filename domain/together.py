@@ -18,7 +18,10 @@ MOST_RUNTIMES: Final = 32
 
 
 class Reserve(Struct, frozen=True):
-    """`reservation`: a new id. `devices` whole ones of one model, on as few nodes as may be."""
+    """`reservation`: a new id. `devices` whole ones of one model, on as few nodes as may be.
+
+    `region`: all of them there; empty: wherever they are.
+    """
 
     reservation: str
     organization: str
@@ -27,6 +30,7 @@ class Reserve(Struct, frozen=True):
     devices: int
     until_us: int
     now_us: int
+    region: str = ""
 
 
 def admit_block(state: AdmissionState, name: str, launches: tuple[Launch, ...]) -> tuple[Emit, ...]:
@@ -92,14 +96,15 @@ def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
         `quota.exceeded`, `capacity.none_fits`, `wallet.insufficient`, `wallet.frozen`; of what
         costs while idle also `reservation.prepaid`, `account.suspended`, `account.over_limit`,
-        `budget.exhausted`.
+        `budget.exhausted`; `launch.region_invalid`.
     """
     if wanted.reservation in state.reservations:
         return ()
     org = wanted.organization
     project = placing.project_of(state, org, wanted.project, wanted.now_us)
     milli = wanted.devices * MILLI
-    holding.check_reserved(state, project, wanted.model, milli, wanted.now_us)
+    placing.check_region(wanted.region)
+    holding.check_reserved(state, project, wanted.model, milli, wanted.now_us, wanted.region)
     stream = quota.quota_stream(org)
     take = quota.Reserve(
         *(wanted.reservation, project.department, wanted.project, wanted.model),
@@ -126,14 +131,15 @@ def _picked(state: AdmissionState, wanted: Reserve) -> list[tuple[str, tuple[int
     """Nodes and their devices: one node that has them all, the tightest; else the fullest first."""
     left, picked = wanted.devices, list[tuple[str, tuple[int, ...]]]()
     taken: set[str] = set()
+    where = wanted.region or None
     while left:
-        rank = state.stock.rank(wanted.model, wanted.organization, Shape(left, MILLI))
+        rank = state.stock.rank(wanted.model, wanted.organization, Shape(left, MILLI), where)
         if not taken and rank is not None:
             place = state.stock.place(rank, wanted.organization, Shape(left, MILLI))
             return [(place.node, tuple(share.index for share in place.devices))]
         free = [
             (len(whole), name, whole)
-            for name, whole in state.stock.wholes(wanted.model, wanted.organization)
+            for name, whole in state.stock.wholes(wanted.model, wanted.organization, where)
             if name not in taken
         ]
         if not free:
@@ -143,7 +149,8 @@ def _picked(state: AdmissionState, wanted: Reserve) -> list[tuple[str, tuple[int
         taken.add(name)
         left -= len(picked[-1][1])
     if left:
-        facts: dict[str, int | str] = {
+        facts: dict[str, int | str] = {"region": wanted.region} if wanted.region else {}
+        facts |= {
             "models": wanted.model,
             "wanted_devices": wanted.devices,
             "most_devices": wanted.devices - left,

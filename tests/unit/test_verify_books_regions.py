@@ -7,10 +7,32 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from domain import claim, explain, launch, node_facts, price_facts, pricebook, runtime, volume
+from domain import (
+    claim,
+    explain,
+    launch,
+    node_facts,
+    price_facts,
+    pricebook,
+    runtime,
+    storage,
+    together,
+    volume,
+)
 from domain.decider import fold
 from domain.errors import DomainError
-from tests.museum.house import DAY, GPU_HOUR, HOUR, MINUTE, SECOND, USD, House, Tenant, instant
+from tests.museum.house import (
+    DAY,
+    GPU_HOUR,
+    HOUR,
+    MINUTE,
+    NAME,
+    SECOND,
+    USD,
+    House,
+    Tenant,
+    instant,
+)
 from tests.property.books_history import stream
 from tests.property.books_judged import refused
 from tests.unit.test_verify_books_states import agreed
@@ -282,3 +304,54 @@ def test_a_book_that_a_re_rating_names_comes_before_the_list_of_a_region() -> No
         house.append((BOOK, "-", said))
         assert house.charged(one)[1] == due * USD
     house.judged()
+
+
+def test_volumes_and_reservations_that_ask_for_a_region_are_there() -> None:
+    """Whatever is emptier elsewhere; where nothing of it is, they are refused. A volume that asks for
+    none goes where it has a price.
+    """
+    house, us, _ = opened()
+    house.meter_storage(USD)
+    listed(house, HERE, 2 * USD, meter="storage.capacity", model="local", state="existing")
+    house.node_does(house.machine(2, "T4"), claim.SetRegion("us-va-1", 0))
+
+    def stored(region: str) -> str:
+        name = stream("volume", 90 + len(house.state.volumes))
+        wanted = storage.NewVolume(name, us.organization, us.project, NAME, 1024, 0, region=region)
+        house.emitted(storage.create(house.state, wanted))
+        return house.state.volumes[name].state.created.node
+
+    assert [stored(HERE) for _ in range(3)] == [stream("node", 1)] * 3
+    with pytest.raises(DomainError, match=r"volume\.no_node"):
+        stored("ap-jp-1")
+
+    def reserved(number: int, devices: int, region: str) -> tuple[str, ...]:
+        name = stream("reservation", number)
+        ids = (name, us.organization, us.project, "T4")
+        wanted = together.Reserve(*ids, devices, HOUR, 0, region)
+        house.emitted(together.reserve(house.state, wanted))
+        return house.state.reservations[name].made.nodes
+
+    assert reserved(1, 2, "us-va-1") == (stream("node", 2),)
+    with pytest.raises(DomainError, match=r"capacity\.none_fits") as refusal:
+        reserved(2, 7, "us-va-1")
+    assert refusal.value.facts["region"] == "us-va-1"
+    assert reserved(2, 14, "") == (stream("node", 1), stream("node", 2))
+    for ask in (lambda: stored("EU"), lambda: reserved(3, 1, "EU")):
+        with pytest.raises(DomainError, match=r"launch\.region_invalid"):
+            ask()
+    agreed(house)
+
+
+def test_a_volume_goes_where_it_has_a_price() -> None:
+    """The emptier machine stands where nothing prices volumes."""
+    house, us, _ = opened()
+    house.meter_storage(USD, since=DAY)
+    listed(house, "us-va-1", USD, meter="storage.capacity", model="local", state="existing")
+    other = house.machine(2, "T4", gpus=1)
+    house.node_does(other, claim.SetRegion("us-va-1", 0))
+    kept = [house.store(us) for _ in range(2)]
+    assert {house.state.volumes[name].state.created.node for name in kept} == {other}
+    with pytest.raises(DomainError, match=r"volume\.no_price"):
+        house.store(us, node=stream("node", 1))
+    agreed(house)
