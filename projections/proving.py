@@ -27,6 +27,7 @@ from gpuaas_verify.proof_streams import LAST, PLACED
 from projections.asof import fetch
 from projections.billing_read import Invoice, periods
 from projections.proving_holds import LISTED, holds_of, terms_of
+from projections.proving_idle import reserved
 from projections.proving_nodes import Nodes
 from projections.proving_notes import credited
 from projections.proving_pools import KIND, RERATED, Pools, kinds_asked
@@ -77,9 +78,11 @@ SELECT u.resource, coalesce(q.node, o.node) AS node FROM (
   SELECT DISTINCT u.resource FROM views.rated_interval u
   LEFT JOIN views.runtime r ON r.runtime = u.resource AND [r]
   LEFT JOIN views.volume o ON o.volume = u.resource AND [o]
+  LEFT JOIN views.reservation s ON s.reservation = u.resource AND [s]
   WHERE u.booked = %(period)s AND [u] AND u.resource > %(after)s AND [kind]
     AND u.resource <> %(account)s AND (%(project)s::text IS NULL OR (u.price = %(price)s
-      AND u.period = %(service)s AND coalesce(r.project, o.project, u.resource) = %(project)s))
+      AND u.period = %(service)s
+      AND coalesce(r.project, o.project, s.project, u.resource) = %(project)s))
     AND (%(names)s::text[] IS NULL OR u.resource = ANY (%(names)s))
   UNION
   SELECT c.resource
@@ -103,6 +106,7 @@ _PROJECTS: Final = """
 SELECT min(p.from_position) AS position FROM views.project p WHERE p.project IN (
   SELECT r.project FROM views.runtime r WHERE r.runtime = ANY (%(streams)s)
   UNION SELECT o.project FROM views.volume o WHERE o.volume = ANY (%(streams)s)
+  UNION SELECT e.project FROM views.reservation e WHERE e.reservation = ANY (%(streams)s)
   UNION SELECT x FROM unnest(%(streams)s::text[]) x)
 GROUP BY p.project
 """
@@ -154,11 +158,6 @@ SELECT m.from_position AS position FROM views.meter m
 WHERE m.meter = 'storage.capacity' AND m.unit = 'MiB-us' AND m.source = 'lifecycle'
 ORDER BY m.from_position LIMIT 1
 """
-# What of a reservation nothing runs on: the organization's whole quota says what does.
-_IDLE: Final = """
-SELECT l.from_position AS position FROM views.price l
-WHERE l.from_position = ANY (%(prices)s) AND l.state = 'reserved'
-"""
 _ENTRIES: Final = """
 SELECT entry FROM log.entry WHERE position = ANY (%(positions)s) ORDER BY position
 """
@@ -182,7 +181,7 @@ def prove(
     data = sealed_content(storage, invoice.sha256)
     file = msgspec.json.decode(data, type=_File)
     line = None if number is None else _line(file, number)
-    _check_provable(conn, file, line)
+    _check_provable(file)
     size = parse_checkpoint(parse_note(note).text).size
 
     def read(positions: Sequence[int]) -> Iterator[bytes]:
@@ -209,13 +208,9 @@ def _line(file: _File, number: int) -> Line:
     return file.lines[number]
 
 
-def _check_provable(conn: psycopg.Connection[Any], file: _File, line: Line | None) -> None:
+def _check_provable(file: _File) -> None:
     if file.format not in FORMATS:
         raise DomainError("invoice.not_provable", f"no proof of {file.format} yet")
-    lines = file.lines if line is None else (line,)
-    if fetch(conn, _At, _IDLE, {"prices": [one.price for one in lines]}):
-        detail = "what is reserved and idle rests on a quota, which only the whole bundle has"
-        raise DomainError("invoice.not_provable", detail)
 
 
 class _Chosen:
@@ -264,6 +259,9 @@ class _Chosen:
             streams = [one.resource for one in page]
             self._streams(of)
             self._readings.add(streams)
+            for name, at in reserved(self._conn, self._asked, streams, self._found):
+                self._placed.append(at)
+                self._nodes.placed(name, at)
             self._add(_PROJECTS, streams=streams)
             self._changes.update(self._add(_PRICES, streams=streams))
             self._rerated.update(self._add(RERATED, streams=streams))

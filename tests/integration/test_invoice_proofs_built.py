@@ -16,11 +16,13 @@ from gpuaas_verify.merkle import leaf_hash
 from projections import billing_read, taxes_read
 from projections.proving import prove
 from projections.views import step
+from tests import proof_idle as pi
 from tests import proof_notes as pn
 from tests import proof_pools as pp
 from tests import proof_world as pw
 from tests.bundles import tree_members
 from tests.conftest import Database
+from tests.proof_world import OTHER_PROJECT, PROJECT
 
 pytestmark = pytest.mark.slow
 ENTRY = "INSERT INTO log.entry VALUES (%s, %s, 1, %s, NULL, %s)"
@@ -61,6 +63,17 @@ def test_pools_commitments_and_reratings_are_chosen_as_by_hand(
             out = io.BytesIO()
             prove(conn, storage, note, invoice, line, out)
             assert out.getvalue() == pp.proof(made, line=line), line
+
+
+def test_reservations_are_chosen_as_by_hand(database: Database, tmp_path: Path) -> None:
+    """With the quota while they stand, and no more of it: of one that goes on up to what shows it."""
+    made = pi.world()
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        storage, note, invoice = built(database, conn, tmp_path, made)
+        for line in (None, *(pi.line_of(made, name) for name in (PROJECT, OTHER_PROJECT))):
+            out = io.BytesIO()
+            prove(conn, storage, note, invoice, line, out)
+            assert out.getvalue() == pi.proof(made, line=line), line
 
 
 def test_a_credit_note_is_chosen_as_by_hand(database: Database, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from gpuaas_verify.bundle import Trust
 from gpuaas_verify.claims import CHECKED, UNCHECKED
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
+from tests import proof_idle as pi
 from tests import proof_notes as pn
 from tests import proof_pools as pp
 from tests import proof_prepaid as pd
@@ -23,6 +24,7 @@ from tests.reached import Reached, line_of, rarely, reached
 from tests.removals import BREAKS, PACKAGE, SWITCH, unnoticed
 from tests.unit.test_verify_checks import NAMES, as_they_are, compiled
 from tests.wrong_proof_entries import meaning_cases, shaped
+from tests.wrong_proof_idle import idle_cases, without_end
 from tests.wrong_proof_notes import note_cases
 from tests.wrong_proof_pools import pool_cases
 from tests.wrong_proof_prepaid import prepaid_cases
@@ -32,7 +34,7 @@ from tests.wrong_proofs import WrongProof, bytes_cases
 
 # In the order in which they import each other; all others are used as they are.
 MODULES = (
-    "proof_chunk", "proof_file", "proof_holds", "proof_notes", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
+    "proof_chunk", "proof_file", "proof_holds", "proof_notes", "proof_quota", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
     "proof_books", "proof",
 )  # fmt: skip
 # Removed without consequence for the verdict, with the reason.
@@ -61,6 +63,7 @@ def cases() -> tuple[WrongProof, ...]:
         *tax_cases(),
         *pool_cases(),
         *note_cases(),
+        *idle_cases(),
         *reading_cases(),
         *prepaid_cases(),
     )
@@ -110,6 +113,26 @@ def test_a_line_is_recomputed_alone() -> None:
     [(number, line)] = told(alone).told
     assert (number, line.resources, line.amount_pico) == (3, (BRIEF,), made.lines[3][5])
     assert len(alone) < len(whole)
+
+
+def test_what_is_idle_follows_from_the_quota() -> None:
+    """Each line is what was worked out by hand, of its reservations; an end that is not shown is said, of
+    the reservation and of its quota.
+    """
+    made = pi.world()
+    whole = told(pi.proof(made))
+    assert [(*line.key, line.quantity, line.amount_pico) for _, line in whole.told] == made.lines
+    rests = {
+        line.key[0]: line.resources for _, line in whole.told if line.key[2] == made.at["idle"]
+    }
+    assert {project: set(of) for project, of in rests.items()} == {
+        project: {name for name, its in pi.OF.items() if its == project} for project in pi.OF.values()
+    }  # fmt: skip
+    positions = pi.chosen(made)
+    without_end(made, positions)
+    for data, count in ((pi.proof(made), 1), (pi.proof(made, positions), 3)):
+        states = {claim.name: (claim.state, claim.count) for claim in told(data).claims}
+        assert states["ends"] == (UNCHECKED, count)
 
 
 def test_nothing_of_a_neighbour_is_in_it() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from gpuaas_verify import strict
 from gpuaas_verify.books import CAUSES
+from gpuaas_verify.books_idle import Idle
 from gpuaas_verify.books_invoice import Invoicing, derive_lines, invoice_bytes
 from gpuaas_verify.books_invoice import Line as Stated
 from gpuaas_verify.books_life import Lives
@@ -99,6 +100,7 @@ class Derivation:
             self._holds.handlers(),
             self._pricing.handlers(),
             read.handlers(),
+            Idle(self._spill, self._charging, metered).handlers(),
         ):
             for tag, handle in part.items():
                 self._handlers[tag].append(handle)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from gpuaas_verify.books_prices import LIST, anywhere
 from gpuaas_verify.books_rating import NUL, Charging
 from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.errors import Invalid
 
 type Row = dict[str, Any]
 type Key = tuple[str, str, int, str]  # project, sku, price, service period
@@ -116,6 +117,8 @@ class Pricing:
         """Pools with a line of these, by scope and period."""
         wanted: dict[tuple[str, ...], set[int]] = {}
         for _, _, price, service in keys:
+            if price not in self._scopes:
+                raise Invalid("proof.missing", "no such price is here", position=price)
             wanted.setdefault((*self._scopes[price], service), set()).add(price)
         found: dict[tuple[str, ...], Row] = {}
         for name, prices in wanted.items():

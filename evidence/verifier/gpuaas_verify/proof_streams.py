@@ -13,6 +13,7 @@ from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
 from gpuaas_verify.proof_holds import PLACED_HOLDS, RENEWED_HOLDS, TERMS, Kept
 from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED, Notes
+from gpuaas_verify.proof_quota import Quotas
 from gpuaas_verify.proof_readings import Readings
 
 ACCOUNT: Final = "gpuaas.account.opened.v1"
@@ -56,12 +57,14 @@ MAY: Final = {
     "usage": frozenset({SEAL}),
     "node": frozenset({ENROLLED, STOOD, ANCHORED, RENEWED}),
 }
-RESOURCES: Final = ("runtime", "volume")
-FIRST: Final = ("gpuaas.runtime.requested.v1", "gpuaas.volume.created.v1")
-PLACED: Final = ("gpuaas.runtime.allocated.v1", "gpuaas.volume.created.v1")
+RESOURCES: Final = ("runtime", "volume", "reservation")
+MADE: Final = "gpuaas.reservation.made.v1"
+FIRST: Final = ("gpuaas.runtime.requested.v1", "gpuaas.volume.created.v1", MADE)
+PLACED: Final = ("gpuaas.runtime.allocated.v1", "gpuaas.volume.created.v1", MADE)
 LOST: Final = "gpuaas.runtime.lost.v1"
-# With these a runtime or volume is over: nothing that follows costs anything.
+# With these a resource is over: nothing that follows costs anything.
 LAST: Final = frozenset({
+    "gpuaas.reservation.ended.v1",
     "gpuaas.runtime.stopped.v1",
     "gpuaas.runtime.failed.v1",
     LOST,
@@ -88,6 +91,7 @@ class Streams:
         self._invoice = invoice
         self._last: int = invoice.fact["closed"]
         self._account: str = invoice.fact["account"]
+        self._quotas = Quotas(self._last)
         self._versions: dict[str, tuple[int, int]] = {}  # shown version, and where it stands
         self._made: dict[str, str] = {}  # projects, and who pays what begins in them
         self._meters: dict[tuple[str, ...], int] = {}
@@ -109,8 +113,8 @@ class Streams:
 
     @property
     def open(self) -> int:
-        """Of how many runtimes and volumes no later entry before the close is excluded."""
-        return len(self._versions) - len(self._ended)
+        """Of how many resources no later entry before the close is excluded."""
+        return len(self._versions) - len(self._ended) + self._quotas.open
 
     def admit(self, entry: Entry) -> bool:
         """True when the entry counts, False for the one by which a stream is shown to go on and for
@@ -123,6 +127,8 @@ class Streams:
             raise _fail("foreign", f"of {entry.org}", entry, "org")
         if kind in RESOURCES:
             return self._resource(entry)
+        if kind == "quota":
+            return self._quotas.admit(entry)
         if tag in OF_NOTES:
             self._notes.admit(entry)
             return False
@@ -170,7 +176,8 @@ class Streams:
             raise _fail("version", f"version {version + 1} is next", entry, "version")
         self._versions[stream] = (entry.version, entry.position)
         if entry.tag in FIRST:
-            if fact["account"] != self._invoice.fact["account"]:
+            pays = self._made.get(fact["project"]) if entry.tag == MADE else fact["account"]
+            if pays != self._account:
                 raise _fail("foreign", "charged to another account", entry, "account")
             self.projects[stream] = fact["project"]
         if entry.position > self._last or entry.tag in LAST:
@@ -179,7 +186,10 @@ class Streams:
             return False
         if entry.tag in PLACED:
             self._kept.placed()
-            self._rest(fact["node"], ENROLLED, STOOD)
+            for node in fact["nodes"] if entry.tag == MADE else (fact["node"],):
+                self._rest(node, ENROLLED, STOOD)
+                if entry.tag == MADE and (node, ENROLLED) not in self._latest:
+                    raise _fail("missing", f"{node} is not here", entry, "nodes")
         if entry.tag == LOST:
             self._vain.pop(self._leased.get(stream, -1), None)
         if "attested" in fact:
@@ -297,6 +307,7 @@ class Streams:
             if stream not in charged:
                 where = self._versions.get(stream, (0, at))[1]
                 raise Invalid("proof.needless", f"{stream} is not charged", position=where)
+        self._quotas.finish(one for one in self.projects if one.startswith("reservation-"))
         for runtime, position in self._renewed.items():
             if runtime not in self.projects:
                 detail = f"names {runtime}"
