@@ -417,8 +417,26 @@ def arrears(house: PrepaidHouse, us: Tenant) -> int:
     return total
 
 
+def overtaken(house: PrepaidHouse) -> set[str]:
+    """Runtimes whose node said, after a renewal of their hold, that they were usable before it.
+
+    A hold of what is not usable covers what comes after the renewal; what the word brings before it
+    is met by what is available, and the rest is the provider's (rating.md section 9).
+    """
+    renewed, found = dict[str, int](), set[str]()
+    for name, _, fact in house.history.facts:
+        if isinstance(fact, wallet_facts.HoldsRenewed):
+            renewed.update(dict.fromkeys((one.runtime for one in fact.holds), fact.decided_us))
+        elif isinstance(fact, runtime.Usable) and fact.usable_us < renewed.get(name, 0):
+            found.add(name)
+    return found
+
+
 def judge(house: PrepaidHouse, tenants: list[Tenant]) -> None:
-    """Every hold resolved once, in full, and enough for every charge; nothing billed after it."""
+    """Every hold resolved once, in full, and enough for every charge of what was said in time;
+    nothing billed after it.
+    """
+    late = overtaken(house)
     for us in tenants:
         placed, resolved = dict[str, HoldPlaced](), list[str]()
         kept: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -443,7 +461,7 @@ def judge(house: PrepaidHouse, tenants: list[Tenant]) -> None:
                 case HoldCaptured():
                     spent[fact.runtime] += fact.amount_pico
                 case ChargeRecovered():
-                    assert fact.runtime in expired, "a hold covers its charges"
+                    assert fact.runtime in expired | late, "a hold covers its charges"
                     spent[fact.runtime] += fact.recovered_pico + fact.unrecovered_pico
                 case VolumeHeld():
                     kept[fact.volume].append((fact.from_us, fact.until_us))
