@@ -12,12 +12,13 @@ from typing import Final
 from msgspec import Struct
 
 from domain.statement import Sum
-from domain.tariff import REGION, Covers, Price, cost
+from domain.tariff import NEVER, REGION, Covers, Price, cost
 
 type Place = tuple[int, str, int]  # a line's in its pool: its resource's start, its id, the price
 
 BLOCK: Final = 256  # places
 FULL: Final = 2 * BLOCK  # so many are two blocks
+LAST: Final[Place] = (NEVER, "", 0)  # after every line
 FEW: Final = 16  # one line in so many found by itself costs as much as a walk over all
 
 
@@ -208,7 +209,7 @@ def _covered[R](pool: Pool[R], price: int) -> int:
     if pool.everything is None:
         return 0
     if pool.edge is None:
-        return pool.priced[price].lines.before((1 << 126, "", 0))
+        return pool.priced[price].lines.before(LAST)
     met = pool.priced[price].lines.before(pool.edge)
     if pool.edge[2] == price:
         met += pool.cover - pool.everything.before(pool.edge)

@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import resource
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -31,8 +32,8 @@ UNCHANGED: Final = ""  # mutmut's name for no mutant
 FAILING: Final = "fail"  # and for all at once
 STATS: Final = Path("mutmut-stats.json")
 _SETTINGS: Final = "_hypothesis_internal_use_settings"
-# A mutant that runs for ever is stopped after this many CPU seconds, and times those of its tests.
-_PATIENCE_S: Final = 3
+# A test that runs for ever is stopped after this many CPU seconds, and times those it takes.
+_PATIENCE_S: Final = 2
 _PATIENCE: Final = 8
 _MEMORY: Final = 4 << 30
 
@@ -128,7 +129,6 @@ class _Judged:
         return sorted(tests, key=dear)
 
     def _begin(self, name: str, tests: list[pytest.Item]) -> None:
-        takes = sum(self._takes.get(item.nodeid, 0) for item in tests) if self._takes else 600
         told = os.memfd_create("told")
         process = os.fork()
         if process:
@@ -137,8 +137,6 @@ class _Judged:
         try:
             os.environ["MUTANT_UNDER_TEST"] = name
             _bind(_changed(name))
-            limit = _PATIENCE_S + int(_PATIENCE * takes)
-            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, 1)
@@ -153,6 +151,8 @@ class _Judged:
         for item, following in pairwise([*tests, None]):
             if item is not None:
                 since = process_time()
+                takes = self._takes.get(item.nodeid, 600)
+                signal.setitimer(signal.ITIMER_PROF, _PATIENCE_S + _PATIENCE * takes)
                 protocol(item=item, nextitem=following)
                 os.write(told, f"{process_time() - since} {item.nodeid}\n".encode())
                 if self._session.testsfailed:

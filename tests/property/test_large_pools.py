@@ -91,7 +91,7 @@ class Two:
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(COVERS), st.booleans())
-@example(seed=1, covers=COVERS[2], odd=False)
+@example(seed=4, covers=COVERS[2], odd=False)
 @example(seed=2, covers=COVERS[3], odd=False)
 @example(seed=3, covers=COVERS[4], odd=False)
 def test_a_part_is_settled_as_the_whole(seed: int, covers: dict[str, int], odd: bool) -> None:

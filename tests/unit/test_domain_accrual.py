@@ -2,12 +2,12 @@
 
 from collections import Counter
 from fractions import Fraction
+from itertools import product
 from random import Random
 
 import pytest
 
 from domain import runtime
-from domain.node_facts import RegionSet
 from domain.price_facts import CommitmentMade
 from domain.rating import Books
 from tests.museum.house import HOUR, MINUTE, USD
@@ -38,10 +38,8 @@ def test_what_open_use_would_cost_is_what_it_costs(seed: int) -> None:
     random = world.random
     world.listed()
     world.entry(MODELS[seed % 2], 1, tiers=((None, 10**6 + 1),), of="account-1")
-    if seed > 3:
-        world.say("node-1", RegionSet("eu", 0))
-    for region in ("eu", "us") if seed > 5 else ():
-        of = ("account-1", "gpu.time", MODELS[0], region, "usable", "USD", MONTH, 2 * MONTH)
+    for model, region in product(MODELS, ("eu-1", "us")) if seed > 5 else ():
+        of = ("account-1", "gpu.time", model, region, "usable", "USD", MONTH, 2 * MONTH)
         world.say("pricebook-1", CommitmentMade(*of, 10**8, 1, 1, 0))
     if seed % 2:
         world.commit(random.choice(MODELS), MONTH)

@@ -48,6 +48,10 @@ def lived(*facts: Struct, metered: bool = True) -> Lived:
         ((CREATED, LOCKED, UNLOCKED, WIPED), []),
         ((CREATED, FORMATTED, v.Grown(0, 6, 25, 25, 25, A), WIPED), [(1, 10, 25, 60), (1, 25, 40, 90)]),
         (
+            (CREATED, FORMATTED, LOCKED, UNLOCKED, v.Grown(0, 6, 35, 35, 35, A), WIPED),
+            [(1, 10, 20, 40), (1, 30, 35, 20), (1, 35, 40, 30)],
+        ),
+        (
             (CREATED, FORMATTED, LOCKED, v.Grown(0, 6, 25, 25, 25, A), UNLOCKED, WIPED),
             [(1, 10, 20, 40), (1, 30, 40, 60)],
         ),
