@@ -4,7 +4,9 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -39,10 +41,40 @@ def python_files(*, tests: bool) -> list[Path]:
     ]
 
 
-def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+class Defined(NamedTuple):
+    """A function, or a class, as a module defines it; lines it is long."""
+
+    name: str
+    line: int
+    length: int
+    is_class: bool
+    says: bool
+
+
+@cache
+def defined(path: Path) -> tuple[Defined, ...]:
+    """Every function and class of a module, inner ones too; it is read once."""
+    return tuple(
+        Defined(
+            *(node.name, node.lineno, (node.end_lineno or 0) - node.lineno + 1),
+            isinstance(node, ast.ClassDef),
+            ast.get_docstring(node) is not None,
+        )
+        for node in statements(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    )
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below: definitions are nowhere else."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for below in getattr(node, part, ()):
+            yield below
+            yield from statements(below)
+
+
+def functions(path: Path) -> Iterator[Defined]:
+    return (one for one in defined(path) if not one.is_class)
 
 
 def name(path: Path) -> str:
@@ -57,9 +89,9 @@ def test_modules_and_functions_keep_their_budgets() -> None:
         if text.count("\n") > HARD_MODULE:
             over.append(f"{name(path)}: {text.count(chr(10))} lines")
         over += [
-            f"{name(path)}:{f.lineno} {f.name}: {length} lines"
-            for f in functions(ast.parse(text))
-            if (length := (f.end_lineno or 0) - f.lineno + 1) > HARD_FUNCTION
+            f"{name(path)}:{f.line} {f.name}: {f.length} lines"
+            for f in functions(path)
+            if f.length > HARD_FUNCTION
         ]
     assert not over, over
 
@@ -81,11 +113,10 @@ def test_names_say_what_a_thing_is() -> None:
     for path in python_files(tests=False):
         if banned.search(path.stem):
             odd.append(name(path))
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name).lower()
-                if banned.search(snake) and node.name not in IMPOSED:
-                    odd.append(f"{name(path)}:{node.lineno} {node.name}")
+        for one in defined(path):
+            snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", one.name).lower()
+            if banned.search(snake) and one.name not in IMPOSED:
+                odd.append(f"{name(path)}:{one.line} {one.name}")
     assert not odd, odd
 
 
@@ -137,10 +168,10 @@ def _divides(node: ast.AST, *, paths: bool) -> bool:
 def test_every_test_states_its_law() -> None:
     """A test's docstring is the law it enforces."""
     bare = [
-        f"{name(path)}:{f.lineno} {f.name}"
+        f"{name(path)}:{f.line} {f.name}"
         for path in python_files(tests=True)
-        for f in functions(ast.parse(path.read_text()))
-        if f.name.startswith("test_") and not ast.get_docstring(f)
+        for f in functions(path)
+        if f.name.startswith("test_") and not f.says
     ]
     assert not bare, bare
 
