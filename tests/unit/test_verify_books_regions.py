@@ -133,8 +133,8 @@ def test_what_runs_stays_in_the_region_that_it_was_placed_in() -> None:
 
 
 def test_prepaid_use_is_held_for_at_the_price_of_its_region() -> None:
-    """A fourth of what it would be held for elsewhere; a dearer one published since prices what is held
-    for after it, and a region set since nothing.
+    """A fourth of what it would be held for elsewhere; a dearer one published since raises nothing that
+    is held, and prices what is held for after it; a region set since does nothing.
     """
     house, us, machine = opened()
     listed(house, HERE, USD)
@@ -145,13 +145,20 @@ def test_prepaid_use_is_held_for_at_the_price_of_its_region() -> None:
     house.node_does(machine, claim.SetRegion("-", 0))
     usual = house.begin(us)
     assert abs(4 * held - (house.wallet(us).held_pico - held)) <= 4
-    for minute in (2, 4):
+    listed(house, HERE, 8 * USD, since=MINUTE)
+    until = house.wallet(us).holds[one].until_us
+    for minute in range(2, 20, 2):
         house.lease(machine, minute * MINUTE)
     for name in (one, usual):
-        house.report(runtime.ReportStopped, name, 6 * MINUTE)
-    house.settle(6 * MINUTE + SECOND)
-    assert house.charged(one)[1] == USD // 10
-    assert house.charged(usual)[1] == 4 * USD // 10
+        house.report(runtime.ReportStopped, name, 18 * MINUTE)
+    house.settle(18 * MINUTE + SECOND)
+    beyond = 18 * MINUTE - until
+    assert 0 < beyond < 18 * MINUTE
+    assert abs(house.charged(one)[1] - (until + 8 * beyond) * USD // HOUR) <= 1
+    assert house.charged(usual)[1] == 4 * 3 * USD // 10
+    assert house.wallet(us).balance_pico == 4 * USD - sum(
+        house.charged(name)[1] for name in (one, usual)
+    )
     agreed(house)
 
 
