@@ -139,7 +139,7 @@ class Prepayments:
         for line in lines:
             left = line.amount_pico
             for it in mine:
-                if it.project == line.project and line.sku == f"{it.scope[0]}:{it.scope[1]}":
+                if it.project == line.project:  # a price is of one sku
                     left -= self._less_by(it, (line.price, line.service_period), left)
             key = LineKey(line.project, line.sku, line.price, line.service_period)
             part = min(left, owner.owed.get(key, 0))

@@ -123,7 +123,7 @@ def _read(
         for service, at, stop, old, new in _pieces(
             one.it, one.start_us, until_us, changes[one.it.scope]
         ):
-            quantity = one.quantity * (stop - at) if one.is_level else one.quantity
+            quantity = one.quantity * (stop - at)  # all else is of one microsecond
             end_us = stop if one.is_level else one.end_us
             moves = bisect_right(one.it.cuts, at)
             kind = (

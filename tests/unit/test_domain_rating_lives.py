@@ -30,7 +30,9 @@ def lived(*facts: Struct, metered: bool = True) -> Lived:
     if metered:
         told.say("meter-1", COUNTED)
     for fact in facts:
-        rows += told.books.apply(told.position, "volume-1", fact)[0]
+        found, _ = told.books.apply(told.position, "volume-1", fact)
+        assert all(row.cause == told.position for row in found)
+        rows += found
         told.position += 1
     return [(row.sign, row.start_us, row.end_us, row.quantity) for row in rows]
 

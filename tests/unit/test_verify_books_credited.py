@@ -176,6 +176,26 @@ def test_resources_of_one_line_are_given_back_in_order() -> None:
     shop.agreed()
 
 
+def test_what_is_credited_of_one_project_comes_back_for_that_only() -> None:
+    """6 min in each of two: 5 of the second's 10 cents back."""
+    shop = Shop()
+    shop.runs(6)
+    project = shop.add_project(9, shop.us.organization, shop.us.account)
+    other = shop.begin(shop.us, at=HOUR, project=project)
+    for step in (2, 4):
+        shop.lease(shop.node, HOUR + step * MINUTE)
+    shop.report(runtime.ReportStopped, other, HOUR + 6 * MINUTE)
+    shop.settle(HOUR + 6 * MINUTE + SECOND)
+    assert sum(shop.lots()) == 10 * USD - 10 * USD // 100
+    draft = shop.invoiced()
+    [line] = [n for n, one in enumerate(draft.lines) if one.project == project]
+    shop.credit(1, (line, 5))
+    assert [one.runtime for one in shop.books.prepayments.settlements()] == [other]
+    shop.settle(40 * DAY)
+    assert sum(shop.lots()) == 10 * USD - 5 * USD // 100
+    shop.agreed()
+
+
 def test_a_runtime_in_two_intervals_has_one_line() -> None:
     """Degraded after 6 min, usable again for 6 more: all 20 cents come back, and no more."""
     shop = Shop()
