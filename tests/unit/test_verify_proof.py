@@ -10,7 +10,7 @@ from types import CodeType, ModuleType
 import pytest
 
 from gpuaas_verify.bundle import Trust
-from gpuaas_verify.claims import CHECKED, UNCHECKED
+from gpuaas_verify.claims import ABSENT, CHECKED, UNCHECKED
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
 from tests import proof_idle as pi
 from tests import proof_notes as pn
@@ -104,6 +104,17 @@ def test_an_invoice_is_recomputed_from_what_happened() -> None:
     # The volume goes on, nothing shows how; BESIDE's renewal names a neighbour.
     assert states["ends"] == (UNCHECKED, 1)
     assert states["losses"] == (UNCHECKED, 1)
+
+
+def test_what_cannot_be_shown_of_readings_and_holds_is_said() -> None:
+    """How many readings are hidden between those shown, and how many holds may have been renewed between."""
+    claims = {claim.name: claim for claim in told(pr.proof(pr.read())).claims}
+    assert (claims["readings"].state, claims["readings"].count) == (CHECKED, 13)
+    assert (claims["others"].state, claims["others"].count) == (UNCHECKED, 3)
+    assert claims["holds"].state == ABSENT
+    claims = {claim.name: claim for claim in told(pd.proof(pd.prepaid())).claims}
+    assert (claims["holds"].state, claims["holds"].count) == (UNCHECKED, 5)
+    assert {claims[name].state for name in ("readings", "others")} == {ABSENT}
 
 
 def test_a_line_is_recomputed_alone() -> None:

@@ -56,7 +56,7 @@ LIMITS: Final = {
 }
 STAGES: Final = (
     "container", "note", "witnesses", "members", "leaves", "root", "file", "entries",
-    "attestations", "streams", "readings", "lines", "ends", "losses", "silent", "others",
+    "attestations", "streams", "readings", "lines", "ends", "losses", "holds", "silent", "others",
     "credit note",
 )  # fmt: skip
 NOT_SHOWN: Final = (
@@ -370,6 +370,9 @@ def _tell(books: Derivation, streams: Streams, invoice: Entry, report: ProofRepo
     report.add("ends", UNCHECKED if streams.open else CHECKED, streams.open, detail)
     detail = "ends by loss, by the platform's word: renewals not shown" if books.unshown else ""
     report.add("losses", UNCHECKED if books.unshown else CHECKED, books.unshown, detail)
+    detail = "that no other renewal came between and held more at the prices before it"
+    state, detail = (UNCHECKED, detail) if streams.held else (ABSENT, "")
+    report.add("holds", state, streams.held, detail)
     detail = "who, the invoice says, was not heard, by the platform's word"
     state, detail = (UNCHECKED, detail) if books.missing else (ABSENT, "")
     report.add("silent", state, books.missing, detail)

@@ -97,6 +97,7 @@ class Kept:
         self._latest = -1
         self._vain: set[int] = set()  # terms that nothing was placed under so far
         self._changes = 0
+        self.count = 0  # holds that were placed
         self._renewed: list[int] = []
         self._last: dict[tuple[str, int, int], int] = {}
 
@@ -127,6 +128,7 @@ class Kept:
         if entry.tag in PLACED_HOLDS:
             if not names:
                 raise _fail("needless", "nothing here is held for by it", entry, "fact")
+            self.count += 1
             return
         self._renewed.append(entry.position)
         for name in names:

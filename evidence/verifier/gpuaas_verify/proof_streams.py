@@ -116,6 +116,11 @@ class Streams:
         """Of how many resources no later entry before the close is excluded."""
         return len(self._versions) - len(self._ended) + self._quotas.open
 
+    @property
+    def held(self) -> int:
+        """How many holds are here."""
+        return self._kept.count
+
     def admit(self, entry: Entry) -> bool:
         """True when the entry counts, False for the one by which a stream is shown to go on and for
         those of credit notes, which count once the invoice stands.
