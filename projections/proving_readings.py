@@ -45,9 +45,11 @@ FROM views.reading_run n WHERE n.source = ANY (%(sources)s)
   AND hashtextextended(n.source, 0) IN (SELECT hashtextextended(x, 0) FROM unnest(%(sources)s) x)
   AND n.from_position BETWEEN %(since)s AND %(closed)s ORDER BY n.first_row
 """
-_OPENED: Final = """
-SELECT o.account FROM views.project_place o WHERE o.project = %(project)s
-ORDER BY o.from_position LIMIT 1
+# Beyond the first place, which its creation is.
+_MOVED: Final = """
+SELECT o.from_position AS position FROM views.project_place o
+WHERE o.project = %(project)s AND o.from_position < %(registered)s
+ORDER BY o.from_position OFFSET 1
 """
 _TENANTS: Final = """
 SELECT r.organization FROM views.runtime r WHERE r.runtime = ANY (%(resources)s)
@@ -77,8 +79,8 @@ class _At(Struct, frozen=True):
     position: int
 
 
-class _Account(Struct, frozen=True):
-    account: str
+class _Moved(Struct, frozen=True):
+    position: int
 
 
 class _Run(Struct, frozen=True):
@@ -166,9 +168,11 @@ class Readings:
             yield self._meters[one.row.meter].position, None
             if registered is not None:
                 yield registered, None
-        for project in {one.row.resource for one in self._shown}:
+        for project, source in sorted({(one.row.resource, one.row.source) for one in self._shown}):
             if project.startswith("project-"):
-                self._check_payer(project)
+                moved = {"project": project, "registered": self._sources[source]}
+                for place in fetch(self._conn, _Moved, _MOVED, moved):
+                    yield place.position, None
 
     def _since(self) -> int:
         """Where the log was when the first of these times began: nothing is sealed before it is."""
@@ -179,13 +183,6 @@ class Readings:
             if error.code != "as_of.before_log":
                 raise
             return 0
-
-    def _check_payer(self, project: str) -> None:
-        """Who pays by the entries that a proof holds is who pays."""
-        opened = fetch(self._conn, _Account, _OPENED, {"project": project})
-        if [one.account for one in opened] != [self._invoice.account]:
-            detail = "its project was another account's before, and reports itself"
-            raise DomainError("invoice.not_provable", detail)
 
     def _rows(self, run: _Run) -> Iterator[_Shown]:
         found = read_rows(self._conn, proof_readings.TABLE, run.first_row, run.count)

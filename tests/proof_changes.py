@@ -381,7 +381,8 @@ def read_otherwise(kept: Kept, chance: random.Random) -> tuple[bytes, Where]:
 
     def change(row: Any) -> bytes:
         name = chance.choice(("quantity", "from_us", "to_us", "sequence", "epoch", "resource"))
-        row[name] = chance.choice(kept.entries)["stream"] if name == "resource" else row[name] + 1
+        others = [one["stream"] for one in kept.entries if one["stream"] != row["resource"]]
+        row[name] = chance.choice(others) if name == "resource" else row[name] + 1
         return strict.encode(row)
 
     return kept.putting(_row_changed(kept, chance, change)), {}

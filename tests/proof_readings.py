@@ -40,6 +40,9 @@ APP_KEY, THEIR_KEY = private_key("app"), private_key("their app")
 NEW_KEY = private_key("node, again")
 USAGE, BOOK = uid("usage", 72), uid("pricebook", 6)
 EARLY_US = START_US - 100 * HOUR_US
+# A project that was another account's until its source was registered, and is again.
+MOVER, MOVERS_APP, BEFORE = uid("project", 76), uid("source", 77), uid("account", 118)
+DEPARTMENTS = (uid("department", 119), uid("department", 120))
 METERS = {"tok": "sum", "peak": "max", "seat": "last", "level": "time-weighted", "egress": "sum"}
 # Price: its meter, cents, divisor, hour from which it applies.
 PRICES = {
@@ -50,6 +53,7 @@ PRICES = {
     "level1": ("level", 3, HOUR_US, -100),
     "egress1": ("egress", 1, 10, -100),
 }
+MOVED = ("mover", "mover moved", MOVERS_APP, "mover's seal")
 SEALS = ("first seal", "late seal", "node's seal", "last seal")
 
 type Row = dict[str, Any]
@@ -96,9 +100,41 @@ class Read:
             fact |= {"meters": [*METERS], "registered_us": START_US}
             at[source] = log.add(source, "source.registered", fact, org=org)
             self.apps[source] = Reporter(key, source, 1)
+        self.mover(made)
         self.apps[NODE] = Reporter(NEW_KEY, NODE, 1 << 23)
         first = (self.ours("tok", -10, 7), self.ours("tok", -5, 4))
         at["first seal"] = sealed(made, [(APP, first)], self.apps)
+
+    def mover(self, made: World) -> None:
+        """It comes to us, its source is registered, it goes back."""
+        log, at = made.log, made.at
+        fact: dict[str, Any] = {
+            "organization": ORG,
+            "currency": "USD",
+            "minor_digits": 2,
+            **pw.ZONE,
+        }
+        log.add(BEFORE, "account.opened", {**fact, "opened_us": EARLY_US}, org=ORG)
+        for department in DEPARTMENTS:
+            fact = {"organization": ORG, "name": private("d"), "created_us": EARLY_US}
+            log.add(department, "department.created", fact, org=ORG)
+        fact = {"organization": ORG, "department": DEPARTMENTS[0], "account": BEFORE}
+        fact |= {"name": private("m"), "created_us": EARLY_US}
+        at["mover"] = log.add(MOVER, "project.created", fact, org=ORG)
+        self.moves(made, "mover moved", 1, ACCOUNT)
+        fact = {"organization": ORG, "project": MOVER, "key": public_key(APP_KEY).hex()}
+        fact |= {"meters": ["tok"], "registered_us": START_US}
+        at[MOVERS_APP] = log.add(MOVERS_APP, "source.registered", fact, org=ORG)
+        self.apps[MOVERS_APP] = Reporter(APP_KEY, MOVERS_APP, 1)
+        self.moves(made, "mover moved back", 0, BEFORE)
+
+    def moves(self, made: World, name: str, department: int, account: str) -> None:
+        to, moved_us = DEPARTMENTS[department], EARLY_US + 2 - department
+        fact = {"department": to, "account": account, "moved_us": moved_us}
+        made.at[name] = made.log.add(MOVER, "project.moved", fact, org=ORG)
+        fact = {"project": MOVER, "department": to, "decided_us": moved_us}
+        quota, cause = ORG.replace("organization", "quota"), made.log.drafts[-1]["cause"]
+        made.log.add(quota, "quota.moved", fact, org=ORG, cause=cause)
 
     def ours(self, meter: str, hour: int, quantity: int, to: int | None = None) -> Reading:
         return told(meter, PROJECT, hour, quantity, to)
@@ -125,6 +161,8 @@ class Read:
             *(self.ours("level", 98, 2, 102), self.ours("tok", 150, 8), self.ours("tok", 30, 1)),
         )
         at["last seal"] = self.beside(made, (THEIRS, theirs), (APP, ours))
+        said = (told("tok", MOVER, 5, 3),)
+        at["mover's seal"] = sealed(made, [(MOVERS_APP, said)], apps)
         fact: dict[str, Any] = {"book": "less", "edition": 1, "account": "default", "meter": "tok"}
         fact |= {"model": "m", "region": "-", "state": "read", "currency": "USD"}
         fact |= {"effective_from_us": EARLY_US, "published_us": EARLY_US, "divisor": 1, "free": 0}
@@ -163,6 +201,7 @@ class Read:
             (PROJECT, f"{meter}:m", at[price], period, quantity, cents * CENT)
             for meter, price, period, quantity, cents in told
         ]
+        lines.append((MOVER, "tok:m", at["tok1"], PERIOD, 3, 3 * CENT))
         return sorted([*made.lines, *lines])
 
 
@@ -221,9 +260,12 @@ def of_lines(*skus: tuple[str, str]) -> Callable[[Row], bool]:
     return shown
 
 
-ALL = of_lines(
-    ("tok", EARLIER), *((meter, PERIOD) for meter in METERS)
-)  # fmt: skip
+OURS = of_lines(("tok", EARLIER), *((meter, PERIOD) for meter in METERS))
+
+
+def every(row: Row) -> bool:
+    """What the whole invoice's proof shows."""
+    return row["resource"] == MOVER or OURS(row)
 
 
 def read_members(made: World, shown: Callable[[Row], bool]) -> dict[str, bytes]:
@@ -282,7 +324,7 @@ def payload(row: Row) -> bytes:
 
 def chosen(made: World) -> list[int]:
     """What the whole invoice's proof holds."""
-    names = (*PRICES, *SEALS, APP, "less", "less edition", "tok rerated", "enrolled again")
+    names = (*PRICES, *SEALS, *MOVED, APP, "less", "less edition", "tok rerated", "enrolled again")
     meters = [f"{meter} meter" for meter in METERS]
     return sorted({*pw.chosen(made), *(made.at[name] for name in (*names, *meters))})
 
@@ -324,7 +366,7 @@ def members(
     if positions is None:
         positions = chosen(made) if name is None else of_line(made, name)
     if shown is None:
-        shown = ALL if name is None else LINES[name][2]
+        shown = every if name is None else LINES[name][2]
     number = None if name is None else number_of(made, name)
     return {**pw.members(made, positions, number), **read_members(made, shown)}
 

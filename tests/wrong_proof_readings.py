@@ -56,11 +56,11 @@ def logged(
     return WrongProof(name, code, found, data)
 
 
-def also(row: int, shown: Shown = pr.ALL) -> Shown:
+def also(row: int, shown: Shown = pr.every) -> Shown:
     return lambda said: said["row"] == row or shown(said)
 
 
-def but(row: int, shown: Shown = pr.ALL) -> Shown:
+def but(row: int, shown: Shown = pr.every) -> Shown:
     return lambda said: said["row"] != row and shown(said)
 
 
@@ -239,6 +239,13 @@ def _of_sources() -> Iterator[WrongProof]:
                  position=at("peak meter"))  # fmt: skip
     yield logged("a source of nothing here", "proof.needless", line="egress", select=with_(pr.APP),
                  position=at(pr.APP))  # fmt: skip
+    mover = row_of(pr.MOVERS_APP, 1)
+    yield logged("not that it had moved", "proof.foreign", select=without("mover moved"), row=mover,
+                 field="resource", **TABLE)  # fmt: skip
+    yield logged("moved, never created", "books.source", select=without("mover"), position=at(pr.MOVERS_APP),
+                 field="project")  # fmt: skip
+    yield logged("that it moved later", "proof.needless", select=with_("mover moved back"),
+                 position=at("mover moved back"))  # fmt: skip
     node = row_of(NODE, 1)
     stranger = fact("enrolled again", key="0" * 64)
     end = row_of(NODE, 3)

@@ -34,6 +34,7 @@ RERATED: Final = frozenset({
 METERED: Final = "gpuaas.meter.registered.v1"
 REPORTED: Final = "gpuaas.meter.registered.v2"
 SOURCE: Final = "gpuaas.source.registered.v1"
+MOVED: Final = "gpuaas.project.moved.v1"
 FINALIZED: Final = "gpuaas.invoice.finalized.v1"
 TAXED_INVOICE: Final = "gpuaas.invoice.finalized.v2"
 SILENT: Final = "gpuaas.period.sources_missing.v1"
@@ -47,7 +48,7 @@ MAY: Final = {
     "account": frozenset({ACCOUNT, TAXED, TERMS}),
     "wallet": PLACED_HOLDS | frozenset(RENEWED_HOLDS),
     "period": frozenset({PERIOD, CLOSED, SILENT}),
-    "project": frozenset({"gpuaas.project.created.v1"}),
+    "project": frozenset({"gpuaas.project.created.v1", MOVED}),
     "invoice": frozenset({FINALIZED, TAXED_INVOICE}),
     "seller": frozenset({SELLER, RATE}),
     "files": frozenset({SEALED}),
@@ -97,6 +98,8 @@ class Streams:
         self._meters: dict[tuple[str, ...], int] = {}
         self._read: set[str] = set()  # sources and meters of readings
         self._sources: dict[str, int] = {}
+        self._payers: dict[str, str | None] = {}  # of what a source says of its project
+        self._moves: dict[int, str] = {}  # of projects, that nothing rests on so far
         self._once: set[str] = set()
         self._prices: list[int] = []
         self._periods: dict[str, tuple[int, int]] = {}  # sequence, and where it was opened
@@ -157,6 +160,8 @@ class Streams:
             self._period(entry)
         elif kind == "project":
             self._made[entry.stream] = fact["account"]
+            if tag == MOVED:
+                self._moves[entry.position] = entry.stream
         elif kind == "pricebook":
             self._price(entry)
         elif tag == SEALED:
@@ -167,6 +172,7 @@ class Streams:
             self._sealed(entry)
         elif kind == "source":
             self._sources[entry.stream] = entry.position
+            self._payers[entry.stream] = self._made.get(fact["project"])
         if tag in ONCE and tag in self._once:
             raise _fail("needless", "a second one", entry, "tag")
         self._once.add(tag)
@@ -263,12 +269,14 @@ class Streams:
             self._read |= {row["source"], row["meter"]}
             self._rest(row["source"], ENROLLED)
             resource = row["resource"]
+            payer: str | None = self._account
             if resource in self._made:
                 self.projects[resource] = resource
-            if (
-                resource not in self.projects
-                or self._made.get(resource, self._account) != self._account
-            ):
+                payer = self._payers.get(row["source"], payer)
+                registered = self._sources.get(row["source"], -1)
+                moves = self._moves.items()
+                self._moves = {at: of for at, of in moves if of != resource or at > registered}
+            if resource not in self.projects or payer != self._account:
                 detail = "of nobody here"
                 raise Invalid("proof.foreign", detail, table=TABLE, row=number, field="resource")
 
@@ -317,7 +325,11 @@ class Streams:
             if runtime not in self.projects:
                 detail = f"names {runtime}"
                 raise Invalid("proof.foreign", detail, position=position, field="runtimes")
-        for position in [*self._vain, *(one for one in self._prices if one not in prices)]:
+        for position in [
+            *self._vain,
+            *self._moves,
+            *(one for one in self._prices if one not in prices),
+        ]:
             raise Invalid("proof.needless", "nothing rests on it", position=position)
         if set(self._made) != set(self.projects.values()):
             raise Invalid("proof.missing", "not the projects charged", position=at, field="project")

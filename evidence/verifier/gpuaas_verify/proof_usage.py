@@ -43,7 +43,14 @@ class Read:
     def handlers(self) -> dict[str, Handler]:
         """Tag -> what it does here."""
         known = self._usage.handlers()
-        return {**{tag: known[tag] for tag in OF_READINGS}, SEAL: self._sealed}
+        own = {SEAL: self._sealed, "gpuaas.project.moved.v1": self._moved}
+        return {**{tag: known[tag] for tag in OF_READINGS}, **own}
+
+    def _moved(self, _position: int, entry: Row, fact: Row) -> None:
+        """Who pays for what a source that is registered from now on says of the project."""
+        payer = self._spill.get("payer", "", entry["stream"])
+        if payer is not None:  # else no source of it is believed
+            self._spill.put("payer", "", entry["stream"], {**payer, "account": fact["account"]})
 
     def _sealed(self, position: int, _entry: Row, _fact: Row) -> None:
         self._usage.rate(position, self._told(position))
