@@ -29,7 +29,8 @@ from evidence.tail import BOUND_MS, gated
 from gpuaas_verify.errors import Invalid
 
 WAKE_SUBJECT: Final = "gpuaas.v1.log.head"
-POLL_MS: Final = 50  # without a wake-up
+POLL_MS: Final = 50  # without a wake-up, doubled while nothing comes
+IDLE_MS: Final = 250  # up to this: what a lost wake-up costs any reader of the log
 SPACING_MS: Final = 100  # signatures at most 10 times a second: each costs the disk a few syncs
 NICE: Final = 5  # of the integrator's thread
 # Thousands of rows come and go at each step, none in a cycle: at Python's default the collector
@@ -108,6 +109,7 @@ def keep_integrated(
 def _integrate(
     integrator: Integrator, reporter: Reporter, wake: threading.Event, stop: threading.Event
 ) -> None:
+    pause_ms = POLL_MS
     while not stop.is_set():
         began, before = time.monotonic(), integrator.signed.size
         behind = integrator.step()
@@ -115,8 +117,10 @@ def _integrate(
         if not behind:
             if integrator.signed.size != before:
                 stop.wait(max(0, SPACING_MS / 1000 - (time.monotonic() - began)))
+                pause_ms = POLL_MS
             else:
-                wake.wait(POLL_MS / 1000)
+                wake.wait(pause_ms / 1000)
+                pause_ms = min(2 * pause_ms, IDLE_MS)
             wake.clear()
 
 
