@@ -10,8 +10,8 @@ from gpuaas_verify.merkle import leaf_hash, root_hash
 from gpuaas_verify.source import frame, framed
 from tests import proof_readings as pr
 from tests import proof_world as pw
-from tests.bundles import NODE, tar_of
-from tests.proof_world import NEIGHBOURS, PROJECT, World
+from tests.bundles import ACCOUNT, NODE, ORG, tar_of
+from tests.proof_world import NEIGHBOURS, OTHER_PROJECT, PROJECT, World
 from tests.wrong_proofs import Change, Edit, Select, WrongProof, at, fact, nothing, with_, without
 
 type Row = dict[str, Any]
@@ -246,6 +246,7 @@ def _of_sources() -> Iterator[WrongProof]:
                  field="project")  # fmt: skip
     yield logged("that it moved later", "proof.needless", select=with_("mover moved back"),
                  position=at("mover moved back"))  # fmt: skip
+    yield _elsewhere()
     node = row_of(NODE, 1)
     stranger = fact("enrolled again", key="0" * 64)
     end = row_of(NODE, 3)
@@ -253,3 +254,19 @@ def _of_sources() -> Iterator[WrongProof]:
     yield logged(
         "another key", "books.signed", stranger, line="egress", row=end, field="sig", **TABLE
     )
+
+
+def _elsewhere() -> WrongProof:
+    """Another project had moved by the time when the mover's source was registered."""
+
+    class Moved(pr.Read):
+        def mover(self, made: World) -> None:
+            to: dict[str, Any] = {"department": pr.DEPARTMENTS[0], "account": ACCOUNT}
+            to |= {"moved_us": pr.EARLY_US}
+            made.at["another moved"] = made.log.add(OTHER_PROJECT, "project.moved", to, org=ORG)
+            super().mover(made)
+
+    made = pw.world(extra=Moved())
+    where = made.at["another moved"]
+    data = tar_of(pr.members(made, sorted([*pr.chosen(made), where])))
+    return WrongProof("a move that nothing rests on", "proof.needless", {"position": where}, data)
