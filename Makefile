@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests often wait for servers: two workers more than there are cores, each with servers of its own.
-WORKERS ?= $(shell echo $$(( $$(nproc) < 6 ? $$(nproc) + 2 : 8 )))
+# Tests often wait for servers: three workers more than there are cores, each with servers of its own.
+WORKERS ?= $(shell echo $$(( $$(nproc) < 5 ? $$(nproc) + 3 : 8 )))
 PYTEST := TMPDIR=$$(bash .ci/scratch) $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # A stack is six Python programs: without bytecode each compiles half of all packages first.
 unexport PYTHONDONTWRITEBYTECODE

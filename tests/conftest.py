@@ -149,12 +149,19 @@ _LONG = {
             "test_network_hostile.py",
             "test_verify_checks.py",
             "test_verify_books_checks.py",
+            "test_verify_proof.py",
+            "test_restore_verbs.py",
+            "test_quota_crowd.py",
+            "test_projections_machine.py",
+            "test_exports.py",
             "test_outage_version.py",
             "test_volumes_kept.py",
             "test_large_bundle.py",
             "test_projections_rebuild.py",
             "test_outage_stack.py",
             "test_agent_devices.py",
+            "test_wallets.py",
+            "test_seeds.py",
         )
     )
 }
