@@ -1,8 +1,9 @@
 """Real runtimes without an agent around them: one node's source, its keepers, its containers."""
 
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def is_in(source: KeptRuntimes, name: str, state: str, within_s: float = 60) -> 
 def keepers(folder: Path) -> list[int]:
     """Pids of the folder's keeper, outer and inner, whoever their parents are now."""
     return running("agent.keeper", folder)
+
+
+def kill_keepers(folder: Path) -> None:
+    """SIGKILL to the folder's keepers until none is left: an outer killed between its fork and its
+    listing leaves an inner that no list of before had.
+    """
+
+    def killed() -> bool:
+        left = keepers(folder)
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    until(killed, "no keeper is left")
 
 
 def running(module: str, folder: Path) -> list[int]:

@@ -23,7 +23,7 @@ from agent.walls import NAMESPACES, Walls, mark_of, names_of, table_of
 from contracts.network import Egress, Policy
 from contracts.signing import FleetError
 from tests.containers import podman, until
-from tests.kept_world import BOOT, Stage, is_in, keepers, restarts, seen, staged
+from tests.kept_world import BOOT, Stage, is_in, keepers, kill_keepers, restarts, seen, staged
 from tests.machine import PATH, need
 from tests.network_world import (
     ANYWHERE,
@@ -257,8 +257,7 @@ def test_the_wall_stands_without_keeper_and_is_raised_again_when_flushed(world: 
     mine = world.wide
     assert mine.reaches(f"{world.far.world}:{TCP}") != set()
     until(lambda: seen(world.source, mine.name).counted.sent_bytes > 0, "it is counted")
-    for pid in keepers(mine.folder):
-        os.kill(pid, signal.SIGKILL)
+    kill_keepers(mine.folder)
     assert mine.reaches(*forbidden(world)) == set()
     world.source.tend(boottime_us())
     until(lambda: len(keepers(mine.folder)) == 2, "its keeper is back")

@@ -28,7 +28,7 @@ from contracts.enrolment import EnrolReply
 from contracts.signing import FleetError
 from tests.agent_world import AgentProgram
 from tests.containers import Image, unpacked, until
-from tests.kept_world import S, Stage, alive, free, is_in, keepers, running, staged
+from tests.kept_world import S, Stage, alive, free, is_in, keepers, kill_keepers, running, staged
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(300)]
 TIMEOUT_S, GRACE_US = 1, 1 * S
@@ -190,8 +190,7 @@ def test_it_outlives_agents_and_keepers_and_is_closed_when_nothing_runs(
     dog.goes_on()
     pid = word(stage.state).pid
     agent.kill()
-    for one in keepers(source.folder / name):
-        os.kill(one, signal.SIGKILL)
+    kill_keepers(source.folder / name)
     (source.folder / name / "seen.json").unlink()
     lives = Lives(source.folder)
     first = stage.pid(name)

@@ -16,7 +16,7 @@ from agent.clock import boottime_us
 from agent.keeper import read_deadline, read_seen
 from agent.lives import Lives
 from tests.containers import Image, podman, until
-from tests.kept_world import S, Stage, alive, is_in, keepers, seen, staged
+from tests.kept_world import S, Stage, alive, is_in, keepers, kill_keepers, seen, staged
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -119,8 +119,7 @@ def test_a_container_that_no_keeper_saw_is_known_to_live(stage: Stage) -> None:
     name = stage.start(source)
     is_in(source, name, "usable")
     folder, pid = source.folder / name, stage.pid(name)
-    for one in keepers(folder):
-        os.kill(one, signal.SIGKILL)
+    kill_keepers(folder)
     held = read_seen(folder)
     assert held is not None
     lies = msgspec.json.encode(replace(held, pid=os.getpid()))

@@ -30,6 +30,7 @@ from tests.kept_world import (
     free,
     is_in,
     keepers,
+    kill_keepers,
     restarts,
     seen,
     staged,
@@ -170,8 +171,7 @@ def test_a_keeper_that_is_killed_is_followed_by_another(stage: Stage) -> None:
     outer, inner = keepers(folder)
     os.kill(inner, signal.SIGKILL)
     until(lambda: len(keepers(folder)) == 2 and inner not in keepers(folder), "another inner")
-    for one in keepers(folder):
-        os.kill(one, signal.SIGKILL)
+    kill_keepers(folder)
     # A killed process loses its command line before its lock.
     until(lambda: free(folder), "both are gone")
     source.tend(boottime_us())

@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -49,7 +48,7 @@ from tests.agent_world import ORG, PRIVATE, World, enrolled_program, now_us, sto
 from tests.conftest import Database
 from tests.containers import Image, podman, until
 from tests.crew import crew_of
-from tests.kept_world import WHOLE, S, Stage, is_in, keepers, seen, staged
+from tests.kept_world import WHOLE, S, Stage, is_in, keepers, kill_keepers, seen, staged
 from tests.machine import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine, pytest.mark.timeout(900)]
@@ -270,17 +269,13 @@ def test_kills_between_the_steps_of_attaching_and_detaching(stage: Stage) -> Non
     place = place_of(stage.state, volume)
     name = start(stage, source, volume, 1)
     is_in(source, name, "usable")
-    for pid in keepers(source.folder / name):
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: not keepers(source.folder / name), "both are gone")
+    kill_keepers(source.folder / name)
     again = stage.opened()
     again.tend(boottime_us())
     assert mounted(place)
     assert seen(again, name).state == "usable"
     until(lambda: both_after_a_round(again, source.folder / name), "both are there again")
-    for pid in keepers(source.folder / name):
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: not keepers(source.folder / name), "both are gone again")
+    kill_keepers(source.folder / name)
     (source.folder / name / "order.json").unlink()
     again.tend(boottime_us())
     assert (mounted(place), loops(place), holder_of(place)) == ("", [], Holder("", 1))
