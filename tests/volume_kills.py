@@ -18,7 +18,7 @@ from api.supervisor import Stack, running
 from domain import volume
 from domain.wallet_facts import VolumeHeld, VolumeReleased, VolumeRenewed
 from tests.crowd_stage import Hall
-from tests.integration.test_wallets import Prepaid, pico, usd
+from tests.prepaid_account import Prepaid, pico, usd
 from tests.terminal_stage import Office
 from tests.wallet_kills import bundle_verifies
 

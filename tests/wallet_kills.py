@@ -21,7 +21,8 @@ from domain.wallet_facts import (
     HoldsRenewed,
 )
 from tests.crowd_stage import Hall, gathered, hall
-from tests.integration.test_wallets import FIRST, SECOND, Prepaid, pico
+from tests.integration.test_wallets import FIRST, SECOND
+from tests.prepaid_account import Prepaid, pico
 
 _HABITS = Habits(gpus=4, usable_after_us=100_000, heartbeat_us=500_000, renew_us=1_500_000)
 _NODES, _ACCOUNTS, _CALLERS = 3, 4, 2

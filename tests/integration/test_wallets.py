@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,12 @@ from domain.wallet_facts import HoldPlaced, HoldReleased, HoldsRenewed, LevelRea
 from evidence.reader import Recorded
 from projections.readiness import readiness
 from tests.crowd_stage import Hall, gathered, hall
+from tests.prepaid_account import PICO, Prepaid, pico, usd
+from tests.prepaid_month import proved
 
 pytestmark = pytest.mark.slow
 
 HABITS = Habits(gpus=4, usable_after_us=100_000, heartbeat_us=500_000, renew_us=1_000_000)
-PICO = 10**12
 _INSERT = """
 INSERT INTO views.wallet (wallet, from_position, organization, account, balance_pico, held_pico,
   frozen, decided_us) VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
@@ -35,71 +35,12 @@ FIRST = -(-hold_end(LEASE_US) * PICO // 3_600_000_000)  # of one GPU at 1 USD an
 SECOND = PICO // 3_600
 
 
-def usd(pico: int) -> dict[str, str]:
-    return {"amount": f"{pico // PICO}.{pico % PICO:012d}", "currency": "USD"}
-
-
-def pico(money: dict[str, str]) -> int:
-    return int(money["amount"].replace(".", ""))
-
-
-class Prepaid:
-    """An organization of its own with a prepaid account, on a hall's stack."""
-
-    def __init__(self, here: Hall) -> None:
-        self.office = here.office
-        org = self.done("/v1/organizations", {"name": "Prepaid"})["id"]
-        made = {"organization": org}
-        department = self.done("/v1/departments", {**made, "name": "D"})["id"]
-        account = {**made, "currency": "USD", "zone": "UTC"}
-        self.account = self.done("/v1/accounts", account)["id"]
-        body = {"department": department, "account": self.account, "name": "P"}
-        self.project = self.done("/v1/projects", body)["id"]
-        self.path = f"/v1/accounts/{self.account}"
-        self.done(f"{self.path}/terms", {"terms": "prepaid"})
-
-    def done(self, path: str, body: Any) -> dict[str, Any]:
-        answer = self.office.post(path, body)
-        assert answer.status_code in (200, 201), answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def grant(self, amount: int, reference: str, **more: Any) -> dict[str, Any]:
-        body = {"amount": usd(amount), "reference": reference, **more}
-        return self.done(f"{self.path}/grants", body)
-
-    def launch(self) -> Any:
-        body = {"project": self.project, "name": "r", "devices": 1, "gpu_milli": 1000}
-        return self.office.post("/v1/runtimes", body)
-
-    def wallet(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.office.get(f"{self.path}/wallet").json()
-        return found
-
-    def state(self, name: str) -> str:
-        return str(self.office.get(f"/v1/runtimes/{name}").json().get("state"))
-
-    def journal(self) -> str:
-        """As a foreign bookkeeper reads it."""
-        return self.office.get(f"{self.path}/exports/beancount").text
-
-    def balances(self) -> dict[str, int]:
-        """By ledger account, as the views have them."""
-        found = self.office.get(self.path).json()["balances"]
-        return {one["ledger"]: pico(one["balance"]) for one in found}
-
-    def until(self, ready: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + 60
-        while not ready():
-            assert time.monotonic() < deadline, (what, self.wallet())
-            time.sleep(0.1)
-
-
 def test_credit_runs_out_and_the_runtime_with_it(tmp_path: Path) -> None:
     """No launch without the credit for its first lease. One that is admitted is held for, renewed
     with its node's lease, and told to stop by the renewal that its wallet cannot pay; it is charged
     for what the node attests, from the hold, and the rest is there again. At no position is the
-    wallet below zero, and an auditor derives every transfer.
+    wallet below zero, and an auditor derives every transfer. Beside it another account's period is
+    closed, invoiced, credited and proved over HTTP.
     """
     with hall() as here:
         asyncio.run(_story(here, tmp_path))
@@ -111,7 +52,8 @@ async def _story(here: Hall, tmp: Path) -> None:
     try:
         us = await asyncio.to_thread(Prepaid, here)
         assert await until(lambda: crowd.entered() == 1, 60)
-        await asyncio.to_thread(_spend, us)
+        month = asyncio.to_thread(proved, here, tmp)
+        await asyncio.gather(asyncio.to_thread(_spend, us), month)
     finally:
         crowd.stop()
     entries = here.entries()
