@@ -8,12 +8,12 @@ from tests.machine import need
 SOURCE = Path(__file__).parent / "skew.c"
 
 
-def compiled(folder: Path) -> Path:
+def compiled(folder: Path, source: Path = SOURCE) -> Path:
     """The library's absolute path, for LD_PRELOAD."""
     need("gcc")
-    library = folder.absolute() / "skew.so"
+    library = folder.absolute() / f"{source.stem}.so"
     flags = ("-shared", "-fPIC", "-O1", "-Wall", "-Werror")
-    subprocess.run(["gcc", *flags, "-o", str(library), str(SOURCE)], check=True)
+    subprocess.run(["gcc", *flags, "-o", str(library), str(source)], check=True)
     return library
 
 
