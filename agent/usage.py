@@ -5,6 +5,7 @@ has sealed it: all on disk, each step one transaction (contracts/rating.md secti
 """
 
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -57,9 +58,12 @@ WHERE id = (SELECT max(id) FROM usage_slice WHERE resource = :resource AND numbe
 _COUNT: Final = "SELECT count(*) FROM usage_slice"
 _NUMBERED: Final = """
 SELECT id, resource, from_us, to_us, quantity FROM usage_slice WHERE numbered = 1 ORDER BY id"""
+# Of one runtime: which of them are one customer's, a node does not know (ADR 44).
 _NUMBER: Final = """
-UPDATE usage_slice SET numbered = 1
-WHERE id IN (SELECT id FROM usage_slice ORDER BY id LIMIT :most)"""
+UPDATE usage_slice SET numbered = 1 WHERE id IN (
+  SELECT id FROM usage_slice
+  WHERE resource = (SELECT resource FROM usage_slice ORDER BY id LIMIT 1)
+  ORDER BY id LIMIT :most)"""
 _UNNUMBER: Final = "UPDATE usage_slice SET numbered = 0"
 _TOLD: Final = "SELECT until_us FROM usage_told"
 _TELL: Final = """
@@ -154,7 +158,9 @@ class Usage:
         return begun
 
     def batch(self) -> usage.Batch | None:
-        """What is to be sent now, the same until it is answered; None: everything is sealed."""
+        """What is to be sent now, of one runtime, the same until it is answered; None: everything
+        is sealed.
+        """
         with self._store.transaction() as conn:
             slices = self._numbered()
             if not slices:
@@ -162,7 +168,9 @@ class Usage:
                 slices = self._numbered()
         if not slices:
             return None
-        readings = tuple(one.reading() for one in slices[: 1 if self._alone else _BATCH])
+        # An earlier release numbered those of all runtimes: they keep their numbers.
+        same = list(takewhile(lambda one: one.resource == slices[0].resource, slices))
+        readings = tuple(one.reading() for one in same[: 1 if self._alone else _BATCH])
         return self._reporter().batch(readings)
 
     def complete(self, now_us: int) -> usage.Complete | None:

@@ -57,6 +57,7 @@ class Run(Struct, frozen=True):
 class Payer(Struct, frozen=True):
     """What pays for a reading; `node`: where it runs or ran, null for a project."""
 
+    organization: str
     project: str
     account: str
     node: str | None
@@ -116,12 +117,12 @@ WHERE i.node = %(source)s AND [i] AND s.node IS NULL
 """
 # A project's own is paid by the account that it had when the source was registered.
 _PAYER: Final = """
-SELECT r.project, r.account, p.node FROM views.runtime r
+SELECT r.organization, r.project, r.account, p.node FROM views.runtime r
 LEFT JOIN LATERAL (SELECT x.node FROM views.runtime_place x WHERE x.runtime = r.runtime
   ORDER BY x.from_position DESC LIMIT 1) p ON true
 WHERE r.runtime = %(resource)s
 UNION ALL
-(SELECT o.project, o.account, NULL FROM views.project_place o
+(SELECT o.organization, o.project, o.account, NULL FROM views.project_place o
 WHERE o.project = %(resource)s AND o.from_position < (
   SELECT min(n.from_position) FROM views.source n WHERE n.source = %(source)s)
 ORDER BY o.from_position DESC LIMIT 1)

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from api.metering.completing import Completions
-from api.metering.known import Known
+from api.metering.known import Judged, Known
 from api.metering.repeats import ACTOR, Repeats
 from api.reads import Reads, reached
 from contracts import usage
@@ -41,16 +41,17 @@ class _Waiting(Struct):
     """A batch that can be charged, and who waits for it."""
 
     batch: Batch
-    dimensions: list[str]
+    judged: Judged
     standing: readings_read.Standing
     answer: asyncio.Future[Taken]
 
     @property
     def whose(self) -> str:
-        """The project that the source is of, or the node that it is: a seal holds one's readings
-        alone, for it says what they come to (evidence/invoice-proof.md section 2).
+        """The organization that its readings are of: a seal holds one's alone, for it says what
+        they come to (evidence/invoice-proof.md section 2). The node, where its agent (of an earlier
+        release) signed several ones' at once: what is signed together is sealed together.
         """
-        return self.standing.project or self.batch.source
+        return self.judged.organization or self.batch.source
 
 
 class _Tail(Struct):
@@ -95,10 +96,10 @@ class Desk:
             DomainError: `source.unknown`, `reading.*` (nothing of the batch is sealed by this
                 call), `log.*`.
         """
-        dimensions = await self._known.judged(batch, self._now_us())
+        judged = await self._known.judged(batch, self._now_us())
         standing = await self._known.standing(batch.source)
         answer: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(batch, dimensions, standing, answer))
+        self._queue.append(_Waiting(batch, judged, standing, answer))
         if self._work is None:
             self._work = asyncio.create_task(self._drain())
         return await answer
@@ -122,13 +123,15 @@ class Desk:
 
     async def _next_group(self) -> None:
         group, rest, rows = list[_Waiting](), list[_Waiting](), 0
-        whose = self._queue[0].whose
+        whose, behind = self._queue[0].whose, set[str]()  # sources of which an earlier batch waits
         for one in self._queue:
-            if one.whose == whose and rows < MOST_ROWS:
+            source = one.batch.source
+            if one.whose == whose and rows < MOST_ROWS and source not in behind:
                 group.append(one)
                 rows += len(one.batch.readings)
             else:
                 rest.append(one)
+                behind.add(source)
         self._queue[:] = rest
         later: list[_Waiting] = []
         try:
@@ -318,7 +321,9 @@ def _taken(batch: Batch, mark: Mark, new: int) -> Taken:
 def _rows(one: _Waiting, skip: int) -> list[Reading]:
     batch, rows = one.batch, list[Reading]()
     number = batch.first + skip
-    for reading, dimensions in zip(batch.readings[skip:], one.dimensions[skip:], strict=True):
+    for reading, dimensions in zip(
+        batch.readings[skip:], one.judged.dimensions[skip:], strict=True
+    ):
         last = number == batch.last
         rows.append(
             Reading(

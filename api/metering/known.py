@@ -41,6 +41,7 @@ class _Plan(Struct):
 
     counting: meter.Counting
     dimensions: str
+    organization: str
     account: str
     currency: str
     model: str
@@ -48,6 +49,15 @@ class _Plan(Struct):
     known_us: int = 1 << 62  # from here on an entry prices it, and a period holds it up to `end_us`
     start_us: int = 0
     end_us: int = 0  # the account's periods cover [start_us, end_us)
+
+
+class Judged(Struct, frozen=True):
+    """A batch that can be charged: the dimensions of each reading as rows have them, and the one
+    organization that all of them are of, None where there are several.
+    """
+
+    dimensions: list[str]
+    organization: str | None
 
 
 class Known:
@@ -82,8 +92,8 @@ class Known:
             self._standings[source] = found
         return found
 
-    async def judged(self, batch: Batch, now_us: int) -> list[str]:
-        """The dimensions of each reading as rows have them, once all of them can be charged.
+    async def judged(self, batch: Batch, now_us: int) -> Judged:
+        """Once all of its readings can be charged.
 
         Judged again on all that the log holds before anything is refused for what is not there.
 
@@ -98,13 +108,13 @@ class Known:
         await reached(self._reads, size - 1)
         return await self._judged(batch, now_us)
 
-    async def _judged(self, batch: Batch, now_us: int) -> list[str]:
+    async def _judged(self, batch: Batch, now_us: int) -> Judged:
         standing = await self.standing(batch.source)
         try:
             check_signature(batch, standing.key)
         except FleetError as error:
             raise DomainError(error.code, error.detail) from error
-        found = []
+        found, owners = list[str](), set[str]()
         for reading in batch.readings:
             kind = (batch.source, reading.meter, reading.resource, *reading.dimensions.items())
             plan = self._plans.get(kind)
@@ -119,7 +129,8 @@ class Known:
             if reading.from_us < plan.known_us or last > plan.end_us:
                 await self._settle(plan, reading.from_us, last)
             found.append(plan.dimensions)
-        return found
+            owners.add(plan.organization)
+        return Judged(found, owners.pop() if len(owners) == 1 else None)
 
     async def _settle(self, plan: _Plan, from_us: int, last_us: int) -> None:
         """A price and the account's periods hold for that time. Raises: DomainError reading.*."""
@@ -145,7 +156,8 @@ class Known:
             raise DomainError("reading.no_resource", f"{reading.resource} is not the source's")
         model = reading.dimensions.get(meter.MODEL, "")
         weighted = counting.aggregation == WEIGHTED
-        plan = _Plan(counting, row_of(reading.dimensions), payer.account, "", model, weighted)
+        dimensions, owner = row_of(reading.dimensions), payer.organization
+        plan = _Plan(counting, dimensions, owner, payer.account, "", model, weighted)
         await self._cover(plan, 0, 0)
         return plan
 

@@ -273,29 +273,55 @@ def test_what_nothing_prices_is_given_up_alone(store: Store) -> None:
     platform, kept = Platform(), opened(store)
     platform.refuses[runtime(2)] = "reading.no_price"
     grown(kept, 1, 2, 3)
-    first = kept.batch()
+    sent = list[usage.Batch]()
     while (batch := kept.batch()) is not None:
+        sent.append(batch)
         assert kept.obey(platform.take(batch), MINUTE)
     assert [one.resource for one in platform.readings] == [runtime(1), runtime(3)]
-    assert first is not None
-    assert platform.take(first).code == "reading.no_price", "a copy of it stays refused"
+    assert platform.take(sent[1]).code == "reading.no_price", "a copy of it stays refused"
     assert platform.mark is not None
-    assert platform.mark.epoch == first.epoch + 1
+    assert platform.mark.epoch == sent[0].epoch + 1
     platform.refuses.clear()
     kept.read([seen(2, 150), seen(3, 150)], 2 * MINUTE)
     kept.read([seen(2, 170), seen(3, 150)], 12 * MINUTE)
-    batch = kept.batch()
-    assert batch is not None
-    assert [(one.resource[-1], one.quantity) for one in batch.readings] == [("3", 50), ("2", 70)]
+    while (batch := kept.batch()) is not None:
+        assert kept.obey(platform.take(batch), 12 * MINUTE)
+    assert [(one.resource[-1], one.quantity) for one in platform.readings[2:]] == [
+        ("3", 50), ("2", 70),
+    ]  # fmt: skip
+
+
+def test_a_batch_is_of_one_runtime(store: Store) -> None:
+    """Whose the others are, the node does not know; what an earlier release numbered, of all of
+    them at once, keeps its numbers and is sent in pieces of one.
+    """
+    platform, kept = Platform(), opened(store)
+    for minute in (1, 2, 3):
+        grown(kept, 1, 2, sent=100 * minute, at=minute * MINUTE)
+    grown(kept, 1, sent=400, at=4 * MINUTE)
+    store.conn.execute("UPDATE usage_slice SET numbered = 1 WHERE id <= 3")
+    said = list[list[tuple[int, str]]]()
+    while (batch := kept.batch()) is not None:
+        numbered = enumerate(batch.readings, batch.first)
+        said.append([(number, one.resource[-1]) for number, one in numbered])
+        assert kept.obey(platform.take(batch), 4 * MINUTE)
+    assert said == [
+        [(1, "1")], [(2, "2")], [(3, "1")],
+        [(4, "2"), (5, "2")],
+        [(6, "1"), (7, "1")],
+    ]  # fmt: skip
 
 
 def test_without_a_meter_a_batch_is_given_up_at_once(store: Store) -> None:
-    """Whatever it is of: no time that is past will ever have one."""
+    """However many times it is of: none that is past will ever have one."""
     kept = opened(store)
-    grown(kept, 1, 2)
-    batch = kept.batch()
-    assert batch is not None
-    assert kept.obey(answer(batch, "reading.no_meter"), MINUTE)
+    for minute in (1, 2):
+        grown(kept, 1, 2, sent=100 * minute, at=minute * MINUTE)
+    for _ in range(2):
+        batch = kept.batch()
+        assert batch is not None
+        assert len(batch.readings) == 2
+        assert kept.obey(answer(batch, "reading.no_meter"), 2 * MINUTE)
     assert kept.batch() is None
 
 
@@ -370,7 +396,8 @@ def test_a_platform_that_is_away_fills_no_disk(tmp_path: Path) -> None:
 def test_answers_of_others_change_nothing(store: Store) -> None:
     """Another epoch's, another node's, and of a batch that is no longer sent."""
     kept = opened(store)
-    grown(kept, 1, 2)
+    grown(kept, 1)
+    grown(kept, 1, sent=200, at=2 * MINUTE)
     batch = kept.batch()
     assert batch is not None
     known = (batch.first, batch.last, "", batch.last)
