@@ -255,6 +255,7 @@ def create_app(
         async with (open_services or (lambda: opened(settings)))() as services:
             app.state.services = services
             app.state.verifier = services.verifier
+            app.state.door = services.door
             yield
 
     return Litestar(

@@ -8,7 +8,6 @@ from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 
 from api.acting import Done, Said
-from api.auth import ADMIN, MEMBER, require
 from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import instant, now_us
@@ -30,7 +29,6 @@ async def issue_pass(
     """A grant and its pass in one append. Only the runtime's own organization enters; a token is
     shown once, the log holds its hash.
     """
-    require(request.user, ADMIN, MEMBER)
     services = services_of(request)
     secret = apps.TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
     tickets: list[str] = []

@@ -1,5 +1,6 @@
-"""Who is calling, from a bearer token, and whether the role allows it within its organization."""
+"""Who is calling, from a bearer token, and whether it may do what it asks, where it asks it."""
 
+import functools
 import re
 import time
 from typing import Any, Final
@@ -10,33 +11,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from msgspec import Struct
+from msgspec.structs import replace
 
+from api.authorization.cedar import PLATFORM
+from api.authorization.door import Door
+from api.authorization.principal import Principal
+from contracts.authorization.registry import BY_ROUTE
 from domain.errors import DomainError
 
 OPERATOR: Final = "platform-operator"
 AUDITOR: Final = "auditor"
 ADMIN: Final = "admin"
 MEMBER: Final = "member"
-PLATFORM: Final = "-"
 _ROLES: Final = {OPERATOR, AUDITOR, ADMIN, MEMBER}
+_PARAMETER: Final = re.compile(r":\w+}")
 _ACTOR: Final = re.compile(r"(?:user|service)-[A-Za-z0-9_.-]{1,92}")
+_SECOND_FACTORS: Final = frozenset({"mfa", "otp", "hwk", "swk"})  # RFC 8176
 _LEEWAY_S: Final = 5
 _CACHE: Final = 10_000
-
-
-class Principal(Struct, frozen=True, gc=False):
-    """`actor` is what the log records; `org` the organization the role is bound to, or `-`."""
-
-    actor: str
-    role: str
-    org: str
-
-    @property
-    def reads_all(self) -> bool:
-        return self.org == PLATFORM
-
-    def may_read(self, org: str) -> bool:
-        return self.org in (PLATFORM, org)
 
 
 class _Claims(Struct, frozen=True):
@@ -44,6 +36,7 @@ class _Claims(Struct, frozen=True):
     role: str
     exp: int
     org: str | None = None
+    amr: tuple[str, ...] = ()
 
 
 class Verifier:
@@ -104,33 +97,78 @@ def _principal(claims: _Claims) -> Principal:
     actor = claims.sub if claims.sub.startswith(("user-", "service-")) else f"user-{claims.sub}"
     if not _ACTOR.fullmatch(actor):
         raise DomainError("auth.invalid", "the token's subject is no opaque id")
-    return Principal(actor, claims.role, claims.org or PLATFORM)
+    mfa = not _SECOND_FACTORS.isdisjoint(claims.amr)
+    return Principal(actor, claims.role, claims.org or PLATFORM, mfa)
 
 
 async def authenticated(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """A guard: sets the principal, unless the route says it is public. Raises: auth.missing …"""
+    """A guard: sets the principal, if it may do what the route is anywhere at all.
+
+    Raises: DomainError auth.missing, auth.invalid, auth.expired, auth.forbidden.
+    """
     if handler.opt.get("public"):
         return
     kind, _, token = connection.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token:
         raise DomainError("auth.missing", "send Authorization: Bearer <token>")
-    connection.scope["user"] = connection.app.state.verifier.principal(token)
+    state = connection.app.state
+    found: Principal = state.verifier.principal(token)
+    action, door = action_of(handler), state.door
+    source = "" if connection.client is None else connection.client.host
+    principal = replace(found, source=source, action=action, door=door)
+    door.somewhere(principal, action)
+    connection.scope["user"] = principal
 
 
-def require(principal: Principal, *roles: str) -> None:
-    """Raises: DomainError auth.forbidden unless the role is one of `roles`."""
-    if principal.role not in roles:
-        raise DomainError(
-            "auth.forbidden", f"the role {principal.role} may not do this", {"role": principal.role}
-        )
+@functools.cache
+def action_of(handler: BaseRouteHandler) -> str:
+    """The action of a route: the table's, or what a route of a bench or a test names itself."""
+    named = handler.opt.get("action")
+    if named is not None:
+        return str(named)
+    [path] = handler.paths
+    [method] = handler.http_methods - {"HEAD", "OPTIONS"}  # type: ignore[attr-defined]
+    return BY_ROUTE[f"{method} {_PARAMETER.sub('}', path)}"].name
 
 
-def within(principal: Principal, org: str, what: str) -> None:
-    """Raises: DomainError resource.unknown: another organization's thing does not exist here."""
-    if not principal.may_read(org):
+def may(principal: Principal, action: str, org: str, scope: str = "") -> bool:
+    """Whether the caller may do that too, at the scope (the organization without one)."""
+    door = _door(principal)
+    return door.decide(principal, action, door.tenants.place(scope or org, org)).allowed
+
+
+def allow(principal: Principal, action: str, org: str, scope: str = "") -> None:
+    """Raises: DomainError auth.forbidden unless the caller `may`."""
+    if not may(principal, action, org, scope):
+        door = _door(principal)
+        raise door.refusal(principal, action, door.tenants.place(scope or org, org))
+
+
+def within(principal: Principal, org: str, what: str, scope: str = "") -> None:
+    """The caller may do what its route is at this scope (the organization without one).
+
+    Raises: DomainError resource.unknown where the caller has no authority at all: nothing exists
+    there; auth.forbidden.
+    """
+    door = _door(principal)
+    place = door.tenants.place(scope or org, org)
+    if door.decide(principal, principal.action, place).allowed:
+        return
+    if not door.sees(principal, place):
         raise unknown(what)
+    raise door.refusal(principal, principal.action, place)
+
+
+def may_read(principal: Principal, org: str) -> bool:
+    """Whether the caller may do what its route is in the organization as a whole."""
+    return may(principal, principal.action, org)
+
+
+def _door(principal: Principal) -> Door:
+    assert principal.door is not None, "the guard gives it"
+    return principal.door
 
 
 def unknown(what: str) -> DomainError:

@@ -9,7 +9,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.types import Empty
 
-from api.auth import Principal
+from api.authorization.principal import Principal
 from contracts.http import BODY_LIMIT, DEPTH_LIMIT
 from domain.errors import DomainError
 

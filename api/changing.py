@@ -7,7 +7,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from api.acting import Done, if_match
-from api.auth import Principal, unknown, within
+from api.auth import unknown, within
+from api.authorization.principal import Principal
 from api.services import Services
 from contracts.http import Given
 from domain.decider import Decider
@@ -39,9 +40,16 @@ async def target(services: Services, principal: Principal, stream: str, kind: st
     recorded: list[Recorded] = await services.log.read_stream(stream)
     if not recorded:
         raise unknown(kind)
-    within(principal, recorded[0].org, kind)
+    within(principal, recorded[0].org, kind, _scope(stream, recorded[0].fact))
     facts = tuple(one.fact for one in recorded)
     return Target(stream, recorded[0].org, recorded[-1].version, facts)
+
+
+def _scope(stream: str, first: Struct) -> str:
+    """Where in its organization's tree the thing lies, by its first fact; empty: nowhere below."""
+    if stream.startswith(("department-", "project-")):
+        return stream
+    return str(getattr(first, "project", ""))
 
 
 async def log_stream(services: Services) -> str:

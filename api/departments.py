@@ -4,7 +4,6 @@ from litestar import Response, get, post
 from litestar.params import FromQuery, JSONBody
 
 from api.acting import Done, Said
-from api.auth import ADMIN, OPERATOR, require
 from api.body import FrontRequest
 from api.changing import create, settled, target
 from api.edge import instant, now_us
@@ -22,7 +21,6 @@ from projections import tenancy_read
 async def create_department(
     request: FrontRequest, data: JSONBody[DepartmentNew]
 ) -> Response[Department]:
-    require(request.user, OPERATOR, ADMIN)
     services = services_of(request)
 
     async def do(cause: str) -> Done:

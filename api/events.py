@@ -10,7 +10,8 @@ from litestar import get
 from litestar.params import FromQuery
 from litestar.response import Stream
 
-from api.auth import Principal
+from api.auth import may_read
+from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.edge import instant, whole
 from api.services import Services, services_of
@@ -106,7 +107,7 @@ async def _stream(
 
 def _event(raw: bytes, principal: Principal) -> bytes:
     entry = _DECODE(raw)
-    if not principal.may_read(entry.org):
+    if not may_read(principal, entry.org):
         return b""
     event = _Event(
         specversion="1.0",

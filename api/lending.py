@@ -7,7 +7,8 @@ from litestar.params import FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.admission.wire import ClaimAsk, ShareAsk, UnclaimAsk
-from api.auth import ADMIN, OPERATOR, Principal, require
+from api.auth import allow
+from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import Target, target
 from api.edge import instant, now_us
@@ -47,7 +48,6 @@ async def set_share(request: FrontRequest, data: JSONBody[ShareNew]) -> Response
 @post("/v1/quotas/claims")
 async def claim_lent(request: FrontRequest, data: JSONBody[ClaimNew]) -> Response[Claim]:
     """From now on nobody borrows what is claimed; who does is told to stop, the newest first."""
-    require(request.user, OPERATOR, ADMIN)
 
     def asking(scope: Target, cause: str) -> ClaimAsk:
         now = now_us()
@@ -86,7 +86,6 @@ async def claim_lent(request: FrontRequest, data: JSONBody[ClaimNew]) -> Respons
 @post("/v1/quotas/claims/end", status_code=200)
 async def end_claim(request: FrontRequest, data: JSONBody[ClaimEnd]) -> Response[Claim]:
     """Given up before its time: whoever was named and not told to stop yet goes on."""
-    require(request.user, OPERATOR, ADMIN)
 
     def asking(scope: Target, cause: str) -> UnclaimAsk:
         wanted = lending.Unclaim(scope.stream, data.model, data.reason, now_us())
@@ -106,8 +105,7 @@ async def end_claim(request: FrontRequest, data: JSONBody[ClaimEnd]) -> Response
 def _allowed(principal: Principal, scope: str) -> None:
     """What a whole organization has the platform says; what it gives to whom within, itself."""
     if scope.startswith("organization-"):
-        require(principal, OPERATOR)
-    require(principal, OPERATOR, ADMIN)
+        allow(principal, "quota.set_share_of_organization", scope)
 
 
 def _above(scope: Target) -> str:

@@ -4,7 +4,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
-from api.auth import ADMIN, OPERATOR, require, unknown, within
+from api.auth import unknown, within
 from api.body import FrontRequest
 from api.changing import Target, change, create, target
 from api.edge import instant, now_us
@@ -23,7 +23,6 @@ from projections import networks_read
 @post("/v1/networks")
 async def create_network(request: FrontRequest, data: JSONBody[NetworkNew]) -> Response[Network]:
     """Of one project; launches of the project may name it."""
-    require(request.user, OPERATOR, ADMIN)
     services = services_of(request)
 
     async def do(cause: str) -> Done:
@@ -91,14 +90,13 @@ async def show_network(
     found = await services.reads.ask(networks_read.networks, network=network_id, as_of=position)
     if not found:
         raise unknown("network")
-    within(request.user, found[0].organization, "network")
+    within(request.user, found[0].organization, "network", found[0].project)
     return tagged(_given(found[0]), found[0].version)
 
 
 async def _changed(
     request: FrontRequest, network_id: str, command: network.SetPolicy | network.Delete
 ) -> Response[Network]:
-    require(request.user, OPERATOR, ADMIN)
     services = services_of(request)
 
     async def do(cause: str) -> Done:

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from api.acting import Acting
 from api.admission.election import Admission
 from api.auth import Verifier
+from api.authorization.door import Door, NoTenants
 from api.claims import Claims
 from api.config import Settings
 from api.connecting import connected
@@ -36,6 +37,7 @@ from evidence.wake import HeadWake
 class Services(Struct, frozen=True):
     settings: Settings
     verifier: Verifier
+    door: Door
     log: EventLog
     reads: Reads
     acting: Acting
@@ -109,6 +111,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         yield Services(
             settings=settings,
             verifier=verifier or Verifier(issuer_public(settings), ISSUER, AUDIENCE),
+            door=Door(NoTenants(), now_us),
             log=log,
             reads=reads,
             acting=Acting(claims, reads, WAIT_US),

@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
-from api.auth import OPERATOR, require, unknown
+from api.auth import may_read, unknown
 from api.body import FrontRequest
 from api.changing import change, create, target
 from api.edge import instant, now_us
@@ -25,7 +25,6 @@ from projections import readings_read
 @post("/v1/sources")
 async def register_source(request: FrontRequest, data: JSONBody[SourceNew]) -> Response[Source]:
     """Its key signs readings from here on; what they cost, the project's account pays."""
-    require(request.user, OPERATOR)
     services = services_of(request)
 
     async def do(cause: str) -> Done:
@@ -62,7 +61,6 @@ async def revoke_source(
     request: FrontRequest, source_id: FromPath[str], data: JSONBody[SourceRevocation]
 ) -> Response[Any]:
     """Nothing it sends is taken from here on; what is sealed stands and is charged."""
-    require(request.user, OPERATOR)
     services = services_of(request)
     if not STREAM.fullmatch(source_id):
         raise unknown("source")
@@ -103,7 +101,7 @@ async def show_source(request: FrontRequest, source_id: FromPath[str]) -> Source
     """With the number it goes on after: what an app that lost its state asks first."""
     services, _ = await viewed(request)
     rows = await services.reads.ask(readings_read.sources, source=source_id, limit=1)
-    if not rows or not request.user.may_read(rows[0].organization):
+    if not rows or not may_read(request.user, rows[0].organization):
         raise unknown("source")
     return _given(rows[0], await services.reads.ask(readings_read.last_run, source_id))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from litestar import Response
 
-from api.auth import Principal, unknown
+from api.auth import unknown, within
+from api.authorization.principal import Principal
 from api.edge import parse_instant, whole
 from api.paging import cursor as cursor_of
 from api.services import Services, services_of
@@ -20,12 +21,14 @@ from projections.asof import position_at
 def own_scope(principal: Principal, organization: str | None) -> str | None:
     """The organization to list: the caller's own, or any one (None: all) for the platform.
 
-    Raises: DomainError resource.unknown for another organization's.
+    Raises: DomainError resource.unknown for another organization's; auth.forbidden to whoever has
+    authority in parts of it only.
     """
     if principal.reads_all:
         return organization
     if organization not in (None, principal.org):
         raise unknown("organization")
+    within(principal, principal.org, "organization")
     return principal.org
 
 

@@ -20,6 +20,7 @@
   trace
 - `prices`: accounts of 24 closed months of late, voided and re-priced use, against the oracle
 - `schedules`: of leases, epochs and fences in the pure simulator
+- `authorizations`: decisions in random organizations, Cedar against the oracle
 - `softdog`: the node's watchdog on a user-mode Linux that the kernel resets (Debian:
   user-mode-linux), where that is installed
 
@@ -47,6 +48,7 @@ from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
 from api.replay.input import read_trace
 from gpuaas_verify.note import Vkey
+from tests.authority_worlds import agree
 from tests.bench.bench_log import fresh_database
 from tests.fleet_model import explored
 from tests.integration.replay_runs import grown, run, sliced
@@ -74,6 +76,7 @@ _PIECE, _SEEDS, _SIDE_BY_SIDE = 500, 20, 4
 _TURNS = 100_000
 _WORLD = 250
 _TOLD = 25
+_ASKED = 500  # of one organization
 _STRANDED = 0.01  # of credit for twenty hours: holds reach 632 s ahead
 
 
@@ -264,6 +267,17 @@ def schedules(_folder: Path, count: int, first: int) -> Iterator[str]:
     yield f"SIMULATED schedules: {dict(sums)}"
 
 
+def authorizations(_folder: Path, count: int, first: int) -> Iterator[str]:
+    """Each organization with as many questions; what was allowed is counted."""
+    worlds, allowed = -(-count // _ASKED), 0
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        numbers = range(first, first + worlds)
+        for done, found in enumerate(pool.map(agree, numbers, repeat(_ASKED), chunksize=20), 1):
+            allowed += found
+            if done % 200 == 0 or done == worlds:
+                yield f"{done * _ASKED} decisions agree, {allowed} of them allow"
+
+
 def softdog(folder: Path, count: int, _first: int) -> Iterator[str]:
     """Each scenario so often, one after the other."""
     machine = machine_of()
@@ -295,6 +309,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "seeds": (seeds, 1_000),
     "prices": (prices, 2_000),
     "schedules": (schedules, 1_000_000),
+    "authorizations": (authorizations, 1_000_000),
     "softdog": (softdog, 1),
 }
 

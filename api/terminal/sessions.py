@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 from nats.aio.client import Client
 
-from api.auth import Principal, unknown, within
+from api.auth import unknown, within
+from api.authorization.principal import Principal
 from api.config import Settings
 from api.edge import now_us
 from api.fleet.records import count_refusal

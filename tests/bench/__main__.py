@@ -16,6 +16,7 @@ from typing import Any
 from api.embedded.postgres import Postgres
 from tests.bench import (
     bench_api,
+    bench_authorization,
     bench_crowd,
     bench_domain,
     bench_evidence,
@@ -50,6 +51,7 @@ MODULES = (
     bench_crowd,
     bench_exports,
     bench_ledger,
+    bench_authorization,
 )
 
 

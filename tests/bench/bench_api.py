@@ -246,7 +246,7 @@ def admissions(server: Postgres) -> list[Measured]:
     return [row("admissions, one writer, 256 callers", value, "admissions/s", than, baseline)]
 
 
-@post("/v1/bench/nothing")
+@post("/v1/bench/nothing", opt={"action": "capacity.read"})
 async def nothing() -> None:
     """The empty handler, behind the same guard."""
 

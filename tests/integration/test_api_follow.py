@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from api import events
-from api.auth import Principal
+from api.authorization.principal import Principal
 from api.tokens import issue
 from tests.api_stage import Stage, play
 from tests.conftest import Database
@@ -136,7 +136,8 @@ def test_a_silent_stream_is_kept_alive(database: Database, nats_url: str, tmp_pa
 
     async def scene(stage: Stage) -> None:
         size = await stage.size()
-        principal = Principal("user-1", "platform-operator", "-")
+        door = stage.services.door
+        principal = Principal("user-1", "platform-operator", "-", action="event.stream", door=door)
         stream = events._stream(stage.services, principal, size, follow=True, until=0, quiet_s=0.2)
         async with asyncio.timeout(PATIENCE_S):
             assert await anext(stream) == b": gpuaas events\n\n"

@@ -10,7 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from api.auth import Principal, Verifier, require, within
+from api.auth import Verifier, allow, may, within
+from api.authorization.door import Door, NoTenants
+from api.authorization.principal import Principal
 from domain.errors import DomainError
 
 _KEY = Ed25519PrivateKey.generate()
@@ -111,9 +113,18 @@ def test_unknown_roles_and_strange_subjects_are_refused(changed: dict[str, Any])
 
 def test_a_foreign_organization_does_not_exist() -> None:
     """Another organization's thing and a missing one give one answer."""
-    member = Principal("user-1", "member", _ORG)
+    door = Door(NoTenants(), lambda: 0)
+    member = Principal("user-1", "member", _ORG, action="runtime.read", door=door)
     within(member, _ORG, "runtime")
     with pytest.raises(DomainError, match=r"resource\.unknown"):
         within(member, "organization-other", "runtime")
-    with pytest.raises(DomainError, match=r"auth\.forbidden"):
-        require(member, "platform-operator")
+
+
+def test_a_refusal_says_which_action_scope_and_policy() -> None:
+    """A member is refused what its role does not hold, in its own organization, by name."""
+    door = Door(NoTenants(), lambda: 0)
+    member = Principal("user-1", "member", _ORG, action="runtime.read", door=door)
+    assert not may(member, "quota.set", _ORG)
+    with pytest.raises(DomainError, match=r"auth\.forbidden") as refused:
+        allow(member, "quota.set", _ORG)
+    assert refused.value.facts == {"action": "quota.set", "scope": _ORG, "policy": ""}

@@ -1,0 +1,1 @@
+"""The one decision: may this principal do this action here."""

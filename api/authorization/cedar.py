@@ -1,0 +1,201 @@
+"""Bindings, guardrails and the tree as Cedar: policies parsed once, decided many times."""
+
+import json
+import re
+from typing import Any, Final
+
+import cedarpy
+from msgspec import Struct
+
+from contracts.authorization.registry import HERE
+from contracts.authorization.schema import parents_of
+from domain.binding import NEVER, Binding, Guardrail
+
+PLATFORM: Final = "-"
+STATIC: Final = (HERE / "policies.cedar").read_text()
+_SAFE: Final = re.compile(r"[A-Za-z0-9_.:*/-]{1,128}")
+_FOR_EVER: Final = 1 << 62
+_KINDS: Final = {
+    "user": "User",
+    "service": "Service",
+    "group": "Group",
+    "organization": "Organization",
+    "department": "Department",
+    "project": "Project",
+}
+
+type Place = tuple[str, ...]  # the scope asked about, then what it lies in, up to the platform
+
+
+class Call(Struct, frozen=True):
+    """What conditions look at. `scopes`: what an API key is for; None for what is no key."""
+
+    mfa: bool = False
+    source: str = ""
+    platform: bool = False
+    scopes: tuple[str, ...] | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """`policies`: the ids that decided, in order; empty when nothing permits."""
+
+    allowed: bool
+    policies: tuple[str, ...]
+
+
+def entity(name: str) -> dict[str, str]:
+    """The Cedar entity of an id. Raises AssertionError for text that no id of ours has."""
+    assert _SAFE.fullmatch(name), name
+    if name == PLATFORM:
+        return {"type": "GPUaaS::Platform", "id": PLATFORM}
+    return {"type": f"GPUaaS::{_KINDS[name.partition('-')[0]]}", "id": name}
+
+
+def _written(name: str) -> str:
+    one = entity(name)
+    return f'{one["type"]}::"{one["id"]}"'
+
+
+def _action(name: str) -> str:
+    assert _SAFE.fullmatch(name), name
+    return f'GPUaaS::Action::"{name}"'
+
+
+def _in_networks(networks: tuple[str, ...]) -> str:
+    assert all(_SAFE.fullmatch(one) for one in networks)
+    parts = " || ".join(f'context.source.isInRange(ip("{one}"))' for one in networks)
+    return f"context has source && ({parts})"
+
+
+def permit(binding: Binding) -> str:
+    """The policy of a binding, under its id."""
+    clauses = []
+    if binding.until_us != NEVER:
+        clauses.append(f"when {{ context.now_us < {binding.until_us:d} }}")
+    if binding.mfa:
+        clauses.append("when { context.mfa }")
+    if binding.networks:
+        clauses.append(f"when {{ {_in_networks(binding.networks)} }}")
+    head = (
+        f"principal in {_written(binding.principal)}, "
+        f"action in {_action(f'role:{binding.role}')}, resource in {_written(binding.scope)}"
+    )
+    return _policy(binding.id, f"permit ({head})", clauses)
+
+
+def forbid(guardrail: Guardrail) -> str:
+    """The policy of a guardrail, under its id; it does not bind the platform's own operators."""
+    actions = ", ".join(_action(name) for name in guardrail.actions)
+    head = f"principal, action in [{actions}], resource in {_written(guardrail.scope)}"
+    met = []
+    if guardrail.unless_mfa:
+        met.append("context.mfa")
+    if guardrail.unless_networks:
+        met.append(f"({_in_networks(guardrail.unless_networks)})")
+    clauses = ["unless { context.platform }"]
+    if met:
+        clauses.append(f"unless {{ {' && '.join(met)} }}")
+    return _policy(guardrail.id, f"forbid ({head})", clauses)
+
+
+def _policy(name: str, head: str, clauses: list[str]) -> str:
+    assert _SAFE.fullmatch(name), name
+    return "\n".join([f'@id("{name}")', head, *clauses]) + ";\n"
+
+
+class Policies:
+    """A set of policies, parsed once, and the groups of the principal whom it is for.
+
+    What it decided is remembered as long as nothing in it ends: it must be thrown away when any
+    binding, guardrail, membership of a group, or the tree changes.
+    """
+
+    def __init__(
+        self,
+        bindings: tuple[Binding, ...],
+        guardrails: tuple[Guardrail, ...],
+        groups: tuple[str, ...] = (),
+        *,
+        remembering: int = 256,
+    ) -> None:
+        self.bindings = bindings
+        self.guardrails = guardrails
+        text = [STATIC, *map(permit, bindings), *map(forbid, guardrails)]
+        self._set = cedarpy.PolicySet.from_str("\n".join(text))
+        self._groups = groups
+        self._ends = sorted({one.until_us for one in bindings} - {NEVER})
+        self._sourced = any(one.networks for one in bindings) or any(
+            one.unless_networks for one in guardrails
+        )
+        self._entities: dict[tuple[str, str, Place], cedarpy.Entities] = {}
+        self._known: dict[tuple[str, str, Place, Call], tuple[Verdict, int, int]] = {}
+        self._most = remembering
+
+    def decide(self, who: str, action: str, place: Place, call: Call, now_us: int) -> Verdict:
+        """May `who` do the action at the place."""
+        if not self._sourced and call.source:
+            call = Call(call.mfa, "", call.platform, call.scopes)
+        key = (who, action, place, call)
+        found = self._known.get(key)
+        if found is not None and found[1] <= now_us < found[2]:
+            return found[0]
+        verdict = self._asked(who, action, place, call, now_us)
+        until = next((one for one in self._ends if now_us < one), _FOR_EVER)
+        if len(self._known) >= self._most:
+            self._known.clear()
+        if self._most:
+            self._known[key] = (verdict, now_us, until)
+        return verdict
+
+    def _asked(self, who: str, action: str, place: Place, call: Call, now_us: int) -> Verdict:
+        context: dict[str, Any] = {
+            "now_us": now_us, "mfa": call.mfa, "platform": call.platform,
+        }  # fmt: skip
+        if call.source:
+            context["source"] = {"__extn": {"fn": "ip", "arg": call.source}}
+        if call.scopes is not None:
+            context["scopes"] = [{"__entity": _action_entity(name)} for name in call.scopes]
+        answer = cedarpy.is_authorized(
+            {
+                "principal": entity(who),
+                "action": _action_entity(action),
+                "resource": entity(place[0]),
+                "context": context,
+            },
+            self._set,
+            self._tree(who, action, place),
+        )
+        said = answer.diagnostics
+        named = tuple(sorted(said.id_annotations_by_reason.values()))
+        # A policy that cannot be evaluated is left out by Cedar: a forbid must not be.
+        return Verdict(answer.allowed and not said.errors, named)
+
+    def _tree(self, who: str, action: str, place: Place) -> cedarpy.Entities:
+        key = (who, action, place)
+        found = self._entities.get(key)
+        if found is None:
+            if len(self._entities) >= max(self._most, 1):
+                self._entities.clear()
+            found = cedarpy.Entities.from_json_str(json.dumps(entities(*key, self._groups)))
+            self._entities[key] = found
+        return found
+
+
+def _action_entity(name: str) -> dict[str, str]:
+    return {"type": "GPUaaS::Action", "id": name}
+
+
+def entities(who: str, action: str, place: Place, groups: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The part of the authority tree that one decision needs."""
+
+    def given(uid: dict[str, str], parents: list[dict[str, str]]) -> dict[str, Any]:
+        return {"uid": uid, "attrs": {}, "parents": parents}
+
+    found = [given(entity(who), [entity(name) for name in groups])]
+    for below, above in zip(place, (*place[1:], ""), strict=True):
+        found.append(given(entity(below), [entity(above)] if above else []))
+    area, *roles = parents_of(action)
+    everything = _action_entity("*")
+    found.append(given(_action_entity(action), [_action_entity(name) for name in (area, *roles)]))
+    found.append(given(_action_entity(area), [everything]))
+    return found

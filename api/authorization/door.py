@@ -1,0 +1,132 @@
+"""Where every request is decided: who calls, which action the route is, where the thing lies."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from api.authorization.cedar import PLATFORM, Call, Place, Policies, Verdict
+from api.authorization.principal import Principal
+from contracts.authorization.registry import ACTIONS
+from domain.binding import Binding, Guardrail
+from domain.errors import DomainError
+
+_SETS: Final = 10_000
+_REMEMBERED: Final = 256  # decisions of one principal
+_TOKEN_ROLES: Final = {"platform-operator": "operator"}
+
+
+class Tenants(Protocol):
+    """What organizations have decided; kept up to date in memory. Not concurrent: one loop asks."""
+
+    def version(self, org: str) -> int:
+        """Another number once anything below changed."""
+
+    def bindings(self, org: str, actor: str) -> tuple[Binding, ...]:
+        """Of the principal and of the groups it is in."""
+
+    def groups(self, org: str, actor: str) -> tuple[str, ...]: ...
+
+    def guardrails(self, org: str) -> tuple[Guardrail, ...]: ...
+
+    def place(self, scope: str, org: str) -> Place:
+        """The scope and what it lies in, up to the platform."""
+
+
+class NoTenants:
+    """Nobody has decided anything: only what tokens say."""
+
+    def version(self, _org: str) -> int:
+        return 0
+
+    def bindings(self, _org: str, _actor: str) -> tuple[Binding, ...]:
+        return ()
+
+    def groups(self, _org: str, _actor: str) -> tuple[str, ...]:
+        return ()
+
+    def guardrails(self, _org: str) -> tuple[Guardrail, ...]:
+        return ()
+
+    def place(self, scope: str, org: str) -> Place:
+        return _place(scope, org)
+
+
+def _place(scope: str, org: str) -> Place:
+    if scope == PLATFORM:
+        return (PLATFORM,)
+    return (org, PLATFORM) if scope == org else (scope, org, PLATFORM)
+
+
+class Door:
+    """Owned by one event loop. `clock_us` says now."""
+
+    def __init__(
+        self, tenants: Tenants, clock_us: Callable[[], int], *, remembering: int = _REMEMBERED
+    ) -> None:
+        self.tenants = tenants
+        self._remembering = remembering
+        self._clock_us = clock_us
+        self._sets: dict[tuple[str, str, str, str], tuple[int, Policies]] = {}
+
+    def policies(self, caller: Principal, org: str) -> Policies:
+        """All that is decided with when the caller acts in that organization."""
+        key = (caller.actor, caller.role, caller.org, org)
+        version = self.tenants.version(org)
+        found = self._sets.get(key)
+        if found is not None and found[0] == version:
+            return found[1]
+        if len(self._sets) >= _SETS:
+            self._sets.clear()
+        tenants, actor = self.tenants, caller.actor
+        bindings = (*implied(caller), *tenants.bindings(org, actor))
+        decided = (bindings, tenants.guardrails(org), tenants.groups(org, actor))
+        made = Policies(*decided, remembering=self._remembering)
+        self._sets[key] = (version, made)
+        return made
+
+    def decide(self, caller: Principal, action: str, place: Place) -> Verdict:
+        """May the caller do the action at the place."""
+        org = place[-2] if len(place) > 1 else PLATFORM
+        call = Call(caller.mfa, caller.source, caller.org == PLATFORM, caller.scopes)
+        policies = self.policies(caller, org)
+        return policies.decide(caller.actor, action, place, call, self._clock_us())
+
+    def sees(self, caller: Principal, place: Place) -> bool:
+        """Whether the caller has any authority at the place: to others it does not exist."""
+        org, now_us = place[-2] if len(place) > 1 else PLATFORM, self._clock_us()
+        return any(
+            one.scope in place and one.stands(now_us) for one in self.policies(caller, org).bindings
+        )
+
+    def somewhere(self, caller: Principal, action: str) -> Place:
+        """A place where the caller may do the action. Raises: DomainError auth.forbidden."""
+        places = self._places(caller, action)
+        for place in places:
+            if self.decide(caller, action, place).allowed:
+                return place
+        raise self.refusal(caller, action, places[0])
+
+    def _places(self, caller: Principal, action: str) -> list[Place]:
+        """Where it may be that the caller may: at the scopes of its bindings."""
+        if caller.org == PLATFORM or ACTIONS[action].level == "platform":
+            return [(PLATFORM,)]
+        bound = self.policies(caller, caller.org).bindings
+        scopes = dict.fromkeys((caller.org, *(one.scope for one in bound)))
+        return [self.tenants.place(scope, caller.org) for scope in scopes]
+
+    def refusal(self, caller: Principal, action: str, place: Place) -> DomainError:
+        """Which action, scope and policy said no."""
+        policies = self.decide(caller, action, place).policies
+        why = f"{', '.join(policies)} forbids it" if policies else "no binding of yours allows it"
+        return DomainError(
+            "auth.forbidden",
+            f"{action} at {place[0]}: {why}",
+            {"action": action, "scope": place[0], "policy": ",".join(policies)},
+        )
+
+
+def implied(caller: Principal) -> tuple[Binding, ...]:
+    """The binding that the token itself is."""
+    if not caller.role:
+        return ()
+    role = _TOKEN_ROLES.get(caller.role, caller.role)
+    return (Binding(f"token:{role}", caller.actor, role, caller.org),)

@@ -1,0 +1,35 @@
+"""Who calls, in one request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from api.authorization.cedar import PLATFORM
+
+if TYPE_CHECKING:
+    from api.authorization.door import Door
+
+
+class Principal(Struct, frozen=True):
+    """`actor` is what the log records, an opaque id of (issuer, subject).
+
+    `role` and `org` are a binding that the token itself implies (the embedded issuer's; `org` is
+    `-` for the platform's own); `role` is empty for whoever has only the bindings of the
+    organization. `mfa`: it signed in with a second factor. `scopes`: what an API key is for.
+    `action` and `door` are of the request: what its route is, and where it is decided.
+    """
+
+    actor: str
+    role: str
+    org: str
+    mfa: bool = False
+    source: str = ""
+    scopes: tuple[str, ...] | None = None
+    action: str = ""
+    door: Door | None = None
+
+    @property
+    def reads_all(self) -> bool:
+        return self.org == PLATFORM

@@ -1,0 +1,53 @@
+"""The Cedar schema of the actions: `python -m contracts.authorization.schema` writes it."""
+
+from typing import Final
+
+from contracts.authorization.registry import ACTIONS, AREAS, HERE, ROLES
+
+FILE: Final = HERE.joinpath("schema.cedarschema")
+_ANYWHERE: Final = "[Platform, Organization, Department, Project]"
+_HEAD: Final = """\
+// Made from actions.txt by `python -m contracts.authorization.schema`; a test compares it.
+namespace GPUaaS {
+  entity Platform;
+  entity Organization in [Platform];
+  entity Department in [Organization];
+  entity Project in [Department, Organization];
+  entity Group;
+  entity User in [Group];
+  entity Service in [Group];
+
+  type Call = {
+    now_us: Long,
+    mfa: Bool,
+    platform: Bool,
+    source?: ipaddr,
+    scopes?: Set<Action>,
+  };
+
+"""
+
+
+def text() -> str:
+    """The schema's exact text: a group of actions a role, an area, and all; then every action."""
+    lines = ['  action "*";']
+    lines += [f'  action "role:{role}";' for role in ROLES]
+    lines += [f'  action "{area}.*" in ["*"];' for area in AREAS]
+    for one in ACTIONS.values():
+        parents = ", ".join(f'"{name}"' for name in parents_of(one.name))
+        scopes = "Platform" if one.level == "platform" else _ANYWHERE
+        lines.append(
+            f'  action "{one.name}" in [{parents}] appliesTo '
+            f"{{ principal: [User, Service], resource: {scopes}, context: Call }};"
+        )
+    return _HEAD + "\n".join(lines) + "\n}\n"
+
+
+def parents_of(action: str) -> tuple[str, ...]:
+    """The groups that an action is in: its area, and its roles."""
+    one = ACTIONS[action]
+    return (f"{one.area}.*", *(f"role:{role}" for role in one.roles))
+
+
+if __name__ == "__main__":
+    FILE.write_text(text())

@@ -1,0 +1,65 @@
+"""What gives authority and what takes it: bindings and guardrails, as words that others decide on.
+
+A binding lets a principal (or a group) do what its role holds, in its scope and all below, while
+its condition is met. A guardrail forbids actions in its scope and all below; nothing below it, and
+no binding, allows again what it forbids.
+"""
+
+import ipaddress
+import re
+from typing import Final
+
+from msgspec import Struct
+
+OWNER: Final = "owner"
+SUPPORT: Final = "support"
+OPERATOR: Final = "operator"
+TENANT_ROLES: Final = ("admin", "auditor", "billing", "member", OWNER, "viewer")
+SCOPES: Final = ("organization", "department", "project")
+NEVER: Final = 0  # of `until_us`: it does not end by itself
+_PRINCIPAL: Final = re.compile(r"(?:user|service|group)-[A-Za-z0-9_.-]{1,92}")
+
+
+class Binding(Struct, frozen=True, forbid_unknown_fields=True):
+    """`scope`: the id of an organization, a department or a project. `networks`: the caller's
+    address is in one of them (empty: anywhere); `mfa`: it signed in with a second factor.
+    """
+
+    id: str
+    principal: str
+    role: str
+    scope: str
+    mfa: bool = False
+    networks: tuple[str, ...] = ()
+    until_us: int = NEVER
+
+    def stands(self, now_us: int) -> bool:
+        return self.until_us == NEVER or now_us < self.until_us
+
+
+class Guardrail(Struct, frozen=True, forbid_unknown_fields=True):
+    """`actions`: names, areas (`runtime.*`) or `*`. Without `unless_mfa` and `unless_networks` it
+    forbids always; with them it forbids unless all that is named is met.
+    """
+
+    id: str
+    actions: tuple[str, ...]
+    scope: str
+    unless_mfa: bool = False
+    unless_networks: tuple[str, ...] = ()
+
+    @property
+    def flat(self) -> bool:
+        return not self.unless_mfa and not self.unless_networks
+
+
+def is_principal(word: str) -> bool:
+    return _PRINCIPAL.fullmatch(word) is not None
+
+
+def is_network(word: str) -> bool:
+    """Whether the word is a network of IPv4 or IPv6, in the one form that names it."""
+    try:
+        return str(ipaddress.ip_network(word)) == word
+    except ValueError:
+        return False

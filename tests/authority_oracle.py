@@ -1,0 +1,91 @@
+"""Who may do what, told a second time: from contracts/authorization/README.md, without Cedar.
+
+Nothing of `api.authorization` is used here, and the table of actions is read by itself.
+"""
+
+import ipaddress
+from pathlib import Path
+
+from msgspec import Struct
+
+from domain.binding import Binding, Guardrail
+
+_TABLE = Path(__file__).parent.parent / "contracts" / "authorization" / "actions.txt"
+
+
+def _holders() -> dict[str, frozenset[str]]:
+    rows = [line.split("|") for line in _TABLE.read_text().splitlines() if line[0] != "#"]
+    return {row[0].strip(): frozenset(row[3].split()) for row in rows}
+
+
+HOLDERS = _holders()
+
+
+class Asked(Struct, frozen=True):
+    """One question; `place` from the scope asked about up to the platform."""
+
+    who: str
+    groups: frozenset[str]
+    action: str
+    place: tuple[str, ...]
+    now_us: int
+    mfa: bool
+    source: str
+    operator: bool  # of the platform
+    scopes: tuple[str, ...] | None
+
+
+def covers(word: str, action: str) -> bool:
+    """`*`, an area, an action itself, or what a role holds."""
+    if word.startswith("role:"):
+        return word[5:] in HOLDERS[action]
+    if word.endswith(".*"):
+        return action.split(".", maxsplit=1)[0] == word[:-2]
+    return word in {"*", action}
+
+
+def somewhere(source: str, networks: tuple[str, ...]) -> bool:
+    """The address is known, and in one of the networks."""
+    if not source:
+        return False
+    address = ipaddress.ip_address(source)
+    return any(address in ipaddress.ip_network(one) for one in networks)
+
+
+def gives(binding: Binding, asked: Asked) -> bool:
+    """This binding alone would let the caller."""
+    if binding.principal != asked.who and binding.principal not in asked.groups:
+        return False
+    if binding.role not in HOLDERS[asked.action] or binding.scope not in asked.place:
+        return False
+    if binding.until_us and asked.now_us >= binding.until_us:
+        return False
+    if binding.mfa and not asked.mfa:
+        return False
+    return not binding.networks or somewhere(asked.source, binding.networks)
+
+
+def takes(guardrail: Guardrail, asked: Asked) -> bool:
+    """This guardrail forbids it, whoever lets the caller."""
+    if asked.operator or guardrail.scope not in asked.place:
+        return False
+    if not any(covers(word, asked.action) for word in guardrail.actions):
+        return False
+    if not guardrail.unless_mfa and not guardrail.unless_networks:
+        return True
+    second = asked.mfa or not guardrail.unless_mfa
+    near = not guardrail.unless_networks or somewhere(asked.source, guardrail.unless_networks)
+    return not (second and near)
+
+
+def decided(
+    bindings: tuple[Binding, ...], guardrails: tuple[Guardrail, ...], asked: Asked
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether it is allowed, and the ids that decided."""
+    no = [one.id for one in guardrails if takes(one, asked)]
+    if asked.scopes is not None and not any(covers(one, asked.action) for one in asked.scopes):
+        no.append("key.scopes")
+    yes = [one.id for one in bindings if gives(one, asked)]
+    if no:
+        return False, tuple(sorted(no))
+    return bool(yes), tuple(sorted(yes))

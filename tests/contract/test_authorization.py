@@ -1,0 +1,74 @@
+"""One action a route, from the OpenAPI document: no route can be forgotten."""
+
+import json
+import re
+
+import cedarpy
+
+from api.app import ROUTES
+from api.auth import action_of
+from api.openapi import FILE
+from contracts.authorization import schema
+from contracts.authorization.registry import ACTIONS, AREAS, BY_ROUTE, HERE, ROLES, WITHIN
+
+
+def test_every_route_has_its_own_action() -> None:
+    """Each route of the document that needs a token is one action's, and no action has none."""
+    routes = {
+        f"{method.upper()} {path}"
+        for path, item in json.loads(FILE.read_text())["paths"].items()
+        for method, operation in item.items()
+        if operation.get("security") != [] and not _proves_itself(method, path)
+    }
+    assert routes == set(BY_ROUTE)
+    named = [one.route for one in ACTIONS.values() if one.route != WITHIN]
+    assert len(named) == len(set(named)) == len(BY_ROUTE)
+
+
+def _proves_itself(method: str, path: str) -> bool:
+    """Public by the handler's own word: a node's, or a WebSocket's ticket."""
+    return any(
+        route.opt.get("public") and method.upper() in getattr(route, "http_methods", ())
+        for route in ROUTES
+        if re.sub(r":\w+}", "}", next(iter(route.paths))) == path
+    )
+
+
+def test_the_server_finds_the_action_of_each_handler() -> None:
+    """What the guard asks for is in the table; a handler without an action would be a fault."""
+    found = {action_of(route) for route in ROUTES if not route.opt.get("public")}
+    assert found == {one.name for one in BY_ROUTE.values()}
+
+
+def test_the_table_is_sorted_and_knows_its_roles() -> None:
+    """Actions are `area.verb`, in order; each is held by roles that exist, and the operator's
+    are what it lacks where only tenants may enter.
+    """
+    assert list(ACTIONS) == sorted(ACTIONS)
+    for one in ACTIONS.values():
+        assert re.fullmatch(r"[a-z_]+\.[a-z_]+", one.name)
+        assert one.roles
+        assert set(one.roles) <= set(ROLES)
+        assert ("admin" in one.roles) <= ("owner" in one.roles), "an owner can do what an admin can"
+    inside = {one.name for one in ACTIONS.values() if "operator" not in one.roles}
+    assert inside == {
+        "access.issue_certificate", "access.issue_pass", "recording.play", "recording.play_any",
+        "runtime.read_logs", "terminal.enter", "terminal.open",
+    }  # fmt: skip
+
+
+def test_support_and_viewer_change_nothing() -> None:
+    """A role that reads holds reading actions only: GET routes."""
+    for one in ACTIONS.values():
+        if not one.route.startswith("GET"):
+            assert not {"viewer", "support"} & set(one.roles), one.name
+            assert "auditor" not in one.roles or one.name == "recording.play_any"
+
+
+def test_the_committed_schema_is_generated_and_valid() -> None:
+    """Run `python -m contracts.authorization.schema` when the table changes."""
+    assert schema.FILE.read_text() == schema.text()
+    cedarpy.Schema.from_str(schema.text())
+    found = cedarpy.validate_policies((HERE / "policies.cedar").read_text(), schema.text())
+    assert found.validation_passed, [str(error) for error in found.errors]
+    assert len(AREAS) > 20

@@ -1,0 +1,98 @@
+"""What Cedar decides is what the rules mean, and nothing below a guardrail widens it."""
+
+from itertools import product
+
+import cedarpy
+import pytest
+
+from api.authorization.cedar import PLATFORM, STATIC, Call, Policies, forbid, permit
+from contracts.authorization import schema
+from contracts.authorization.registry import ACTIONS
+from domain.binding import Binding, Guardrail
+from tests import authority_worlds
+from tests.authority_worlds import agree
+
+ORG, PART, PROJECT = "organization-1", "department-1", "project-1"
+PLACES = ((PROJECT, PART, ORG, PLATFORM), (PART, ORG, PLATFORM), (ORG, PLATFORM))
+CALLS = (Call(), Call(mfa=True))
+
+
+def test_both_evaluators_agree_on_random_worlds() -> None:
+    """Each decision, and the ids that made it, are those of the evaluator written from the page."""
+    allowed = [agree(seed, 50) for seed in range(120)]
+    assert 300 < sum(allowed) < 5_700, "the worlds allow some, and refuse some"
+
+
+def test_the_oracle_sees_a_forgotten_guardrail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that lost its guardrails would not agree: the comparison can fail."""
+    monkeypatch.setattr(
+        authority_worlds, "Policies", lambda bindings, _, groups: Policies(bindings, (), groups)
+    )
+    with pytest.raises(AssertionError):
+        sum(agree(seed, 50) for seed in range(120))
+
+
+def test_every_policy_is_valid_by_the_schema() -> None:
+    """Of each form that is compiled, beside those that hold for everybody."""
+    near = ("10.0.0.0/8", "::/0")
+    bindings = [
+        Binding("binding-1", "user-1", "member", ORG),
+        Binding("binding-2", "service-1", "owner", PART, until_us=5),
+        Binding("binding-3", "group-1", "viewer", PROJECT, mfa=True, networks=near, until_us=5),
+        Binding("binding-4", "user-1", "operator", PLATFORM, networks=near),
+    ]
+    guardrails = [
+        Guardrail("guardrail-1", ("*",), ORG),
+        Guardrail("guardrail-2", ("runtime.*", "volume.create"), PART, unless_mfa=True),
+        Guardrail("guardrail-3", ("runtime.launch",), PROJECT, True, near),
+    ]
+    text = "\n".join([STATIC, *map(permit, bindings), *map(forbid, guardrails)])
+    found = cedarpy.validate_policies(text, schema.text())
+    assert found.validation_passed, [str(error) for error in found.errors]
+
+
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("scope", [ORG, PART, PROJECT])
+def test_no_edit_below_a_guardrail_widens_it(scope: str, *, flat: bool) -> None:
+    """All small worlds: whatever binding or guardrail is added, what was forbidden stays so."""
+    for words in (("runtime.launch",), ("runtime.*",), ("*",)):
+        guardrail = Guardrail("guardrail-0", words, scope, unless_mfa=not flat)
+        owner = Binding("binding-0", "user-1", "owner", ORG)
+        before = Policies((owner,), (guardrail,))
+        forbidden = [
+            (action, place, call)
+            for action, place, call in product(("runtime.launch", "volume.create"), PLACES, CALLS)
+            if not before.decide("user-1", action, place, call, 0).allowed
+        ]
+        assert forbidden
+        more = [
+            Binding("binding-1", "user-1", role, where)
+            for role, where in product(("owner", "admin", "member"), (ORG, PART, PROJECT))
+        ]
+        others = [
+            Guardrail("guardrail-1", names, where, unless_mfa=True)
+            for names, where in product((("runtime.launch",), ("*",)), (ORG, PART, PROJECT))
+        ]
+        edited = [Policies((owner, one), (guardrail,)) for one in more]
+        edited += [Policies((owner,), (guardrail, one)) for one in others]
+        for after, asked in product(edited, forbidden):
+            assert not after.decide("user-1", *asked, 0).allowed, (guardrail, asked)
+
+
+def test_what_was_decided_is_remembered_until_a_binding_ends() -> None:
+    """The first instant at which a binding does not stand any more is refused, asked before or not."""
+    policies = Policies((Binding("binding-1", "user-1", "member", ORG, until_us=10),), ())
+    asked = ("user-1", "runtime.launch", (ORG, PLATFORM), Call())
+    assert [policies.decide(*asked, now).allowed for now in (8, 9, 10, 11)] == [
+        *(True, True, False, False),
+    ]
+
+
+def test_no_word_of_a_policy_breaks_out_of_it() -> None:
+    """Ids are checked before they are written into a policy, whoever chose them."""
+    for word in ('user-1" ', "user-1\n", 'group-"); permit(principal,action,resource); //'):
+        with pytest.raises(AssertionError):
+            permit(Binding("binding-1", word, "member", ORG))
+        with pytest.raises(AssertionError):
+            forbid(Guardrail(word, ("*",), ORG))
+    assert len(ACTIONS) > 100
