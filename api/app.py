@@ -25,6 +25,7 @@ from api import (
     incidents,
     invoice_proofs,
     invoices,
+    known_problems,
     lending,
     meters,
     metrics,
@@ -234,6 +235,8 @@ ROUTES: Final[tuple[Any, ...]] = (
     invoice_proofs.line_proof,
     invoice_proofs.credit_note_proof,
     events.events,
+    known_problems.list_problems,
+    known_problems.show_problem,
     metrics.metrics,
     readiness.health,
     readiness.ready,
@@ -266,7 +269,12 @@ def create_app(
         lifespan=[lifespan],
         request_max_body_size=BODY_LIMIT + 1,
         openapi_config=OpenAPIConfig(
-            title="gpuaas", version="1", create_examples=False, render_plugins=[], path="/v1/schema"
+            title="gpuaas",
+            version="1",
+            create_examples=False,
+            render_plugins=[],
+            path="/v1/schema",
+            use_handler_docstrings=True,
         ),
         logging_config=None,
     )

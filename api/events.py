@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-import msgspec
 from litestar import get
 from litestar.params import FromQuery
 from litestar.response import Stream
@@ -13,44 +12,16 @@ from litestar.response import Stream
 from api.auth import may_read
 from api.authorization.principal import Principal
 from api.body import FrontRequest
-from api.edge import instant, whole
+from api.edge import whole
 from api.services import Services, services_of
 from domain.errors import DomainError
 from evidence.reader import head, read_entries
+from projections.entries import envelope
+from projections.telling import cloud_event, origin_of
 
 _BATCH: Final = 500
 _QUIET_S: Final = 10.0
 _POLL_S: Final = 1.0
-
-
-class _Entry(msgspec.Struct):
-    position: int
-    at_us: int
-    stream: str
-    version: int
-    tag: str
-    org: str
-    actor: str
-    cause: str
-    fact: msgspec.Raw
-
-
-class _Event(msgspec.Struct):
-    specversion: str
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: str
-    datacontenttype: str
-    org: str
-    actor: str
-    cause: str
-    version: int
-    data: msgspec.Raw
-
-
-_DECODE: Final = msgspec.json.Decoder(_Entry).decode
 
 
 @get("/v1/events", media_type="text/event-stream")
@@ -83,12 +54,15 @@ async def _stream(
     quiet_s: float = _QUIET_S,
 ) -> AsyncIterator[bytes]:
     position = first
+    origin: str | None = None
     loop = asyncio.get_running_loop()
     spoke = loop.time()
     yield b": gpuaas events\n\n"
     while True:
         rows = await services.reads.ask(read_entries, position, _BATCH)
-        shown = b"".join([_event(entry, principal) for _, entry, _ in rows])
+        if rows and origin is None:
+            origin = await services.reads.ask(origin_of)
+        shown = b"".join([_event(entry, principal, origin or "-") for _, entry, _ in rows])
         if shown:
             yield shown
             spoke = loop.time()
@@ -105,26 +79,12 @@ async def _stream(
         await services.heads.wait(_POLL_S)
 
 
-def _event(raw: bytes, principal: Principal) -> bytes:
-    entry = _DECODE(raw)
+def _event(raw: bytes, principal: Principal, origin: str) -> bytes:
+    entry = envelope(raw)
     if not may_read(principal, entry.org):
         return b""
-    event = _Event(
-        specversion="1.0",
-        id=str(entry.position),
-        source="/v1/events",
-        type=entry.tag,
-        subject=entry.stream,
-        time=instant(entry.at_us),
-        datacontenttype="application/json",
-        org=entry.org,
-        actor=entry.actor,
-        cause=entry.cause,
-        version=entry.version,
-        data=entry.fact,
-    )
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (
         entry.position,
         entry.tag.encode(),
-        msgspec.json.encode(event),
+        cloud_event(origin, entry),
     )

@@ -9,7 +9,8 @@ from contracts.problems import PROBLEMS
 from domain.errors import DomainError
 
 MEDIA: Final = "application/problem+json"
-DOCS: Final = "https://gpuaas.dev/problems/"
+# RFC 9457 takes a relative `type`: each deployment serves the pages of its own release.
+DOCS: Final = "/v1/problems/"
 RETRY_S: Final = 1
 # Refusals that the same request may pass a moment later.
 _SOON: Final = {

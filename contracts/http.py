@@ -387,14 +387,11 @@ class Problem(Given, frozen=True):
     facts: dict[str, int | str] = {}
 
 
-class CloudEvent(Given, frozen=True):
-    """CloudEvents 1.0; `id` = log position, `data` = the entry's fact as logged."""
+class KnownProblem(Given, frozen=True):
+    """A refusal as the registry has it; `type` leads to its page."""
 
-    specversion: str
-    id: str
-    source: str
+    code: str
     type: str
-    subject: str
-    time: Instant
-    datacontenttype: str
-    data: dict[str, object]
+    status: int
+    title: str
+    remedy: str

@@ -11,7 +11,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from domain.errors import DomainError
-from domain.log import Opened
 from evidence.condition import PARTS, read_condition
 from evidence.log import EventLog
 from evidence.storage import Storage
@@ -19,14 +18,13 @@ from projections import live, publisher, runner
 from projections.budgeting import tell_due
 from projections.crediting import credit_due
 from projections.dunning import dun_due
-from projections.entries import envelope, fact_of
 from projections.invoicing import finalize_due
 from projections.losses import propose_due
 from projections.periods import GRACE_US, keep_periods
 from projections.rater import Rater
 from projections.settling import Settle, settle_due
+from projections.telling import origin_of
 from projections.tripwire import Wire, freeze_due
-from projections.views import read
 
 HEAD: Final = "gpuaas.v1.log.head"
 POLL_S: Final = 1.0
@@ -189,11 +187,9 @@ async def tell(app_url: str, nats: Client, storage: Storage, bell: Bell) -> None
 
 async def _origin(conn: psycopg.Connection[Any], bell: Bell) -> str:
     while not bell.stopping:
-        first = read(conn, 0, 1)
-        if first:
-            opened = fact_of(envelope(first[0][1]))
-            assert isinstance(opened, Opened), "append refuses anything else at position 0"
-            return opened.origin
+        found = origin_of(conn)
+        if found is not None:
+            return found
         await heard(bell.facts, POLL_S)
     return "-"
 

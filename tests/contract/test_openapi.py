@@ -7,7 +7,10 @@ from typing import Any
 
 from api.openapi import FILE, text
 
-NODES_OWN = {"/v1/enrol", "/v1/nodes/host-certificates", "/v1/readings", "/v1/payments/stripe"}
+NODES_OWN = {
+    *("/v1/enrol", "/v1/nodes/certificate", "/v1/nodes/host-certificates"),
+    *("/v1/readings", "/v1/readings/complete", "/v1/payments/stripe"),
+}
 
 
 def _document() -> dict[str, Any]:
@@ -47,11 +50,16 @@ def test_every_act_takes_a_key_and_every_route_tells_its_problems() -> None:
 
 
 def test_few_routes_need_no_token() -> None:
-    """Public: health, readiness, the checkpoint, and what nodes prove by keys of their own."""
+    """Public: health, readiness, the checkpoint, pages of refusals, the CA that nodes must know
+    first, and what nodes prove by keys of their own.
+    """
     public = [
         path
         for path, item in _document()["paths"].items()
         for operation in item.values()
         if operation.get("security") == []
     ]
-    assert set(public) == {"/v1/checkpoint", "/v1/health", "/v1/readiness", *NODES_OWN}
+    assert set(public) == {
+        *("/v1/checkpoint", "/v1/health", "/v1/readiness", "/v1/problems", "/v1/problems/{code}"),
+        *("/v1/enrol/ca", *NODES_OWN),
+    }
