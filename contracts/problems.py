@@ -35,6 +35,9 @@ admission.nothing|409|Already done|Read the runtime: what was asked is so.
 admission.unavailable|503|No admission writer answers|Repeat with the same key; it runs once.
 api.impostor|502|It is not the API|Name its CA in GPUAAS_CA, and an address its certificate has; else trust nobody there.
 api.unreachable|502|The API does not answer|Check GPUAAS_URL and that the API runs.
+api_key.not_possible|409|Not possible for this key|Create a new key.
+api_key.principal_invalid|400|Not who a key may act as|Name a user or a service account of the organization.
+api_key.until_invalid|400|Not an end of a key|Send a later time, or none.
 app.foreign_page|403|A page of another origin|Open the app by its own address.
 app.malformed|400|Not a request that is passed on|Send HTTP/1.1 with one framing, one Host and a path.
 app.no_pass|401|No pass for this app|Ask the API for a pass: `Authorization: Bearer` for programs, its address for a browser.
@@ -50,6 +53,16 @@ auth.expired|401|The token has expired|Get a new token.
 auth.forbidden|403|Not allowed|Ask an admin of this scope for the role.
 auth.invalid|401|Not a valid token|Sign in again.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
+authority.gone|409|It is gone|Create another one; ids are not used again.
+authority.last_owner|409|The last owner|Make somebody else an owner without end first.
+authority.locks_out|409|It would lock everybody out|Leave out `guardrail.lift`, set a condition, or a scope below.
+authority.network_invalid|400|Not a network|Send networks such as `10.0.0.0/8`, without host bits.
+authority.principal_unknown|409|Nobody of this organization|Add or invite it first.
+authority.role_unknown|400|Not a role of tenants|Send one that the detail names.
+authority.secret_wrong|403|No open invitation|Ask for a new invitation.
+authority.too_many|409|Too many|Remove some that are not used.
+authority.unknown|404|Not in this organization|List what there is.
+authority.until_invalid|400|Not an end|Send a later time, or none.
 beat.forged|403|Another node's heartbeat|Publish under the node's own subject only.
 ca.unreadable|500|No node CA|Operator: restore the file that is named.
 capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
