@@ -139,6 +139,10 @@ incident.unknown|404|No such incident|Check the id.
 ingest.not_alone|503|Another ingest runs|Operator: run one per database.
 integrator.second|503|Another integrator runs|Operator: run one per storage.
 integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.
+issuer.algorithm_unknown|400|Not a signature algorithm that is believed|Name some of ES256, ES384, EdDSA, PS256, RS256.
+issuer.invalid|400|Not an issuer|Send its identifier, beginning with https://, as its discovery document has it.
+issuer.unknown|404|No such issuer|Check its id and whether it is still trusted.
+issuer.unreachable|503|The issuer does not answer|Repeat; ask whoever runs the issuer.
 journal.missing|409|The agent's journal is gone|Enrol the node anew.
 journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
 jwt.malformed|400|Not a NATS JWT|Operator: check which nats-server asks.
@@ -270,6 +274,11 @@ runtime.shape_invalid|400|Not a shape|Ask for 1 to 1000 milli of one device, or 
 runtime.unknown|404|No such runtime|Check the id.
 runtime.vanished|409|Its container is gone|Launch a new one; the operator removed it.
 server.fault|500|The server failed|Repeat with the same key; report the correlation id.
+session.key_unknown|401|Signed with an unknown key|Sign in again; the issuer may have rotated its keys.
+session.token_expired|401|The identity token is over|Sign in again.
+session.token_invalid|401|Not an identity token for us|Sign in again at the issuer that your organization uses.
+session.token_used|409|The identity token was used|Sign in again: each opens one session.
+session.unknown|404|No such session|Check its id.
 signer.exists|500|A signer's folder is in use|Operator: use a new folder.
 signer.fork|503|Another tree of the same size|Operator: keep both notes; the log was rewritten.
 signer.inconsistent|503|The tree does not extend the last|Operator: keep both; the log was rewritten.
