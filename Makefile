@@ -17,7 +17,7 @@ export UV_NO_PROGRESS := 1
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-$(VENV)/.installed: requirements.lock pyproject.toml evidence/verifier/pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml client/pyproject.toml evidence/verifier/pyproject.toml
 	@bash .ci/bootstrap $(VENV)
 	@touch $@
 
@@ -56,7 +56,7 @@ mutants: install ## mutation testing of rating, ledger and invoices (mutmut, in 
 	@$(BIN)/python -m tests.mutants
 
 lock: ## pin dependencies with hashes (names no registry)
-	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.12 --extra embedded --extra parquet --extra dev --no-emit-package gpuaas-verify pyproject.toml build.in -o requirements.lock
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.12 --extra embedded --extra parquet --extra dev --no-emit-package gpuaas-client --no-emit-package gpuaas-verify pyproject.toml build.in -o requirements.lock
 
 clean: ## remove the virtual environment and build output
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,7 +2,7 @@
 
 Litestar leaves out what FRONT-DOOR.md promises: closed objects, the problem answers, the headers
 every route shares. `python -m api.openapi` writes it, and every other generated contract
-(`api/describing/written.py`); tests compare them.
+(`api/describing/written.py`) and the client's code (`api/client_code.py`); tests compare them.
 """
 
 import json
@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from api import client_code
 from api.app import ROUTES, create_app
 from api.config import Settings
 from api.describing import written
@@ -195,3 +196,5 @@ def text() -> str:
 if __name__ == "__main__":
     FILE.write_text(text())
     written.write()
+    for path, code in client_code.written(json.loads(text())).items():
+        path.write_text(code)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from api.calling import Api, api_of, unheard
-from api.node_verbs import plain
+from gpuaas_client.telling import plain
 from projections.readiness import CERTIFICATE
 
 _PATIENCE_S: Final = 30

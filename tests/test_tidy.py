@@ -11,12 +11,18 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("contracts", "domain", "evidence", "projections", "api", "agent", "migrations")
+ROOMS = ("contracts", "domain", "evidence", "projections", "api", "agent", "migrations", "client")
 HARD_MODULE, HARD_FUNCTION = 400, 60
 # The outermost loop of a process may catch everything, to say so and end (HOUSE.md rule 3).
 OUTERMOST_LOOPS = {
     "api/cli.py",
     "evidence/verifier/gpuaas_verify/cli.py",
+}
+
+# Written by `python -m api.openapi` and compared with it: as long as the API is.
+GENERATED = {
+    f"client/gpuaas_client/{name}.py"
+    for name in ("models", "operations", "methods", "async_methods")
 }
 
 # Names that a library's interface imposes.
@@ -86,7 +92,7 @@ def test_modules_and_functions_keep_their_budgets() -> None:
     over = []
     for path in python_files(tests=False):
         text = path.read_text()
-        if text.count("\n") > HARD_MODULE:
+        if text.count("\n") > HARD_MODULE and name(path) not in GENERATED:
             over.append(f"{name(path)}: {text.count(chr(10))} lines")
         over += [
             f"{name(path)}:{f.line} {f.name}: {f.length} lines"

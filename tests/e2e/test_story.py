@@ -17,6 +17,7 @@ from api.edge import now_us
 from api.ssh.authority import Ticket, sign_user
 from contracts import ssh
 from domain.grant import CertificateIssued
+from gpuaas_client import exits
 from tests.copy_world import copied_in_and_out
 from tests.kept_world import alive
 from tests.machine import need
@@ -164,7 +165,7 @@ def by_the_command_line(place: Scene, runtime: str) -> None:
         assert "usable" in text
     assert "stopped    never for being idle" in shown
     refused = said("--", "id", GPUAAS_TOKEN="nobody")
-    assert refused.returncode == 1
+    assert refused.returncode == exits.NOT_ALLOWED
     assert refused.stderr.startswith("gpuaas: auth.invalid"), refused.stderr
 
 

@@ -25,13 +25,13 @@ import psycopg
 import pyarrow.parquet
 import pytest
 
-from api.bill import Order, export, fetch
 from api.tokens import issue
-from domain.errors import DomainError
+from gpuaas_client import exits
 from projections import billing_read
 from projections.exporting.forms import FORMS
 from tests.api_stage import Stage, staged
 from tests.bookkeepers import of_beancount, of_hledger, pico
+from tests.commands import gpuaas
 from tests.conftest import Database
 from tests.focus_judge import UPSTREAM, failures
 from tests.integration.replay_runs import ROOT, charged, invoices, run, sliced
@@ -168,23 +168,23 @@ def by_command(database: Database, nats_url: str, out: Path, book: bytes, folder
             assert said in done.stderr
             assert target.exists() == (passes != len(book) // 2)
         assert target.read_bytes() == book
-        other = folder / "other.csv"
+        other, books = folder / "other.csv", ("--account", account.account)
         with Path(f"{other}.part").open("ab") as theirs:
             fcntl.flock(theirs, fcntl.LOCK_EX)
             env = {"GPUAAS_URL": api.url, "GPUAAS_TOKEN": token}
-            with pytest.raises(DomainError, match="another command is writing"):
-                export(Order("focus.csv", account.account), other, env)
+            told = gpuaas("bill", "export", "focus.csv", *books, "--out", str(other), env=env)
+            assert "another command is writing" in told.err
         Path(f"{other}.part").unlink()
-        with pytest.raises(DomainError, match="no such form"):
-            export(Order("focus.xls", account.account), other, env)
+        told = gpuaas("bill", "export", "focus.xls", *books, "--out", str(other), env=env)
+        assert "no such form" in told.err
         with psycopg.connect(database.app_url) as conn:
             number = billing_read.invoices(conn)[0].number
-        assert fetch(number, "file", folder / "one.json", env) == 0
+        one = ("bill", "get", number, "--as", "file", "--out", str(folder / "one.json"))
+        assert gpuaas(*one, env=env).status == exits.DONE
         assert json.loads((folder / "one.json").read_bytes())["number"] == number
-        with pytest.raises(DomainError, match=r"export\.exists"):
-            fetch(number, "file", folder / "one.json", env)
-        with pytest.raises(DomainError, match="a seller"):
-            fetch(number, "ubl", other, env)
+        assert "export.exists" in gpuaas(*one, env=env).err
+        told = gpuaas("bill", "get", number, "--as", "ubl", "--out", str(other), env=env)
+        assert "a seller" in told.err
         assert not list(folder.glob("other*"))
         assert sorted(one.name for one in folder.glob("by-command*")) == ["by-command.csv"]
 

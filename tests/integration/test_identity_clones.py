@@ -16,13 +16,13 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api import node_verbs
 from api.embedded.nats import Nats
 from api.tokens import developer_token
 from contracts import fleet
 from evidence.reader import Recorded, read_stream
 from projections.views import step
 from tests.agent_world import AgentProgram
+from tests.commands import gpuaas
 from tests.conftest import Database
 from tests.integration.served import Served, served
 
@@ -103,15 +103,16 @@ class Plant:
         ended = self.api.child.poll()
         return f"{agents=} api={ended} {refusals=} {said=}\n{self.api.said()}"
 
-    def shown(self, node: str, capsys: pytest.CaptureFixture[str]) -> str:
+    def shown(self, node: str) -> str:
         """What `gpuaas node show` prints of it, and `list` of all."""
         with psycopg.connect(self.api.settings.database_url) as conn:
             while step(conn, 1000):
                 pass
         env = {"GPUAAS_URL": self.api.url, "GPUAAS_TOKEN": self.token}
-        capsys.readouterr()
-        assert node_verbs.shown(node, env) == node_verbs.listed(env) == 0
-        return capsys.readouterr().out
+        one = gpuaas("node", "show", node, env=env)
+        every = gpuaas("node", "list", env=env)
+        assert one.status == every.status == 0
+        return one.out + every.out
 
 
 def _start_elsewhere(agent: AgentProgram, boot: str, beat_us: int) -> None:
@@ -168,7 +169,7 @@ def refused(plant: Plant, node: str) -> int:
 
 
 def test_a_copied_disk_bars_its_node_until_the_operator_lets_the_honest_one_in(
-    plant: Plant, capsys: pytest.CaptureFixture[str]
+    plant: Plant,
 ) -> None:
     """Whatever either says shows the other; what hears of it ends, and the operator reads why.
 
@@ -188,19 +189,19 @@ def test_a_copied_disk_bars_its_node_until_the_operator_lets_the_honest_one_in(
         asyncio.run(forged(plant.server.url(), node))
         return bool(doubled(plant, node))
 
-    assert "barred     no" in plant.shown(node, capsys)
+    assert "barred     no" in plant.shown(node)
     plant.until(told, "doubled")
     assert doubled(plant, node) == "event.seq_reused"
     plant.until(lambda: any(one.child and one.child.poll() == 1 for one in both), "one ends")
     ended = [one for one in both if one.child and one.child.poll() is not None]
     assert all("journal.rolled_back" in one.finished()[1] for one in ended)
-    said = plant.shown(node, capsys)
+    said = plant.shown(node)
     assert "barred     doubled (event.seq_reused) since 2" in said
     assert "  doubled since 2" in said
     plant.post(f"/v1/nodes/{node}/revoke")
     fresh = plant.post(f"/v1/nodes/{node}/reinvite")
     plant.entered(fresh, "honest")
-    assert "barred     no" in plant.shown(node, capsys)
+    assert "barred     no" in plant.shown(node)
     words = plant.tags(node)
     copy = plant.agent("b")
     plant.until(lambda: refused(plant, node) > 0, "refused at the door")

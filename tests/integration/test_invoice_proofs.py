@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from api.bill import proof as taken
 from api.tokens import issue
-from domain.errors import DomainError
 from evidence.storage import Storage
+from gpuaas_client import exits
 from gpuaas_verify.bundle import Trust
 from gpuaas_verify.checkpoint import parse_checkpoint
 from gpuaas_verify.note import Vkey, parse_note
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
 from tests.api_stage import Stage, staged
+from tests.commands import gpuaas
 from tests.conftest import Database
 from tests.integration.replay_runs import ROOT, charged, run, sliced
 from tests.integration.served import served
@@ -157,12 +157,14 @@ def by_command(
             env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert taken(number, None, folder / "whole", env) == 0
+        taken = ("bill", "proof", number)
+        assert gpuaas(*taken, str(folder / "whole"), env=env).status == exits.DONE
         assert (folder / "whole").read_bytes() == data
-        for name, again in (("whole", None), ("other", 10**6)):
-            with pytest.raises(DomainError) as refused:
-                taken(number, again, folder / name, env)
-            assert refused.value.code == ("resource.unknown" if again else "export.exists")
+        assert gpuaas(*taken, str(folder / "whole"), env=env).status == exits.FAILED, (
+            "it is there already"
+        )
+        other = (*taken, "--line", str(10**6), str(folder / "other"))
+        assert gpuaas(*other, env=env).status == exits.NOT_FOUND
     assert sorted(one.name for one in folder.iterdir()) == ["line", "whole"]
     program = Path(sys.executable).with_name("gpuaas-verify")
     (folder / "cut").write_bytes(data[:-1])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli import build_parser
+from api.cli import replay
 from api.replay.input import instant, month_starts, read_trace
 from api.replay.output import decimal
 from api.replay.plan import plan
@@ -32,7 +32,7 @@ def arguments(
         (folder / f"{name}.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
     given = [f"--{name}={folder / name}.csv" for name in ("nodes", "pods", "prices")]
     given += ["--start", start, "--zone", zone, "--out", str(folder / "out")]
-    return build_parser().parse_args(["replay", *given])
+    return argparse.Namespace(**replay.make_context("replay", given).params)
 
 
 BAD = [

@@ -20,16 +20,16 @@ from cryptography.x509.oid import NameOID
 
 from agent import certificate, identity
 from agent.config import Config
-from api import node_verbs
 from api.embedded.nats import Nats
 from api.fleet.node_ca import node_ca, server_certificate, written
 from api.status import status
 from api.tls import Pair, believing
 from api.tokens import developer_token
 from contracts.signing import FleetError
-from domain.errors import DomainError
 from evidence.reader import read_stream
+from gpuaas_client import exits
 from tests.agent_world import AgentProgram
+from tests.commands import gpuaas
 from tests.conftest import Database
 from tests.integration.served import Served, served
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_everybody_who_calls_the_api_verifies_it(
-    database: Database, nats_server: Nats, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database: Database, nats_server: Nats, tmp_path: Path
 ) -> None:
     """`gpuaas node`, an agent's enrolment and its renewal, a browser's socket: by the CA or not."""
     shutil.copyfile(nats_server.account_file, tmp_path / "nats-account.key")
@@ -46,7 +46,7 @@ def test_everybody_who_calls_the_api_verifies_it(
     pair, ca = Pair(*made[:2]), made[2]
     with served(database, nats_server.url(), tmp_path, pair, ca) as api:
         assert api.url.startswith("https://")
-        _commands(api, ca, foreign, capsys)
+        _commands(api, ca, foreign)
         node, state = _enrolled(api, nats_server, tmp_path)
         _renewed(api, state, node, foreign)
         asyncio.run(_socket(api, ca, foreign))
@@ -158,16 +158,20 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _commands(api: Served, ca: Path, foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _commands(api: Served, ca: Path, foreign: Path) -> None:
     env = {"GPUAAS_URL": api.url, "GPUAAS_TOKEN": developer_token(api.settings)}
-    assert node_verbs.listed({**env, "GPUAAS_CA": str(ca)}) == 0
-    assert capsys.readouterr().out.startswith("NODE")
-    for wrong in ({"GPUAAS_CA": str(foreign)}, {}):
-        with pytest.raises(DomainError, match=r"api\.impostor"):
-            node_verbs.listed({**env, **wrong})
+    done = gpuaas("node", "list", env={**env, "GPUAAS_CA": str(ca)})
+    assert done.status == exits.DONE
+    assert done.out.startswith("NODE")
     named = api.url.replace("127.0.0.1", "localhost")
-    with pytest.raises(DomainError, match=r"api\.impostor"):
-        node_verbs.listed({**env, "GPUAAS_CA": str(ca), "GPUAAS_URL": named})
+    for wrong in (
+        {"GPUAAS_CA": str(foreign)},
+        {},
+        {"GPUAAS_CA": str(ca), "GPUAAS_URL": named},
+    ):
+        done = gpuaas("node", "list", env={**env, **wrong})
+        assert done.status == exits.IMPOSTOR
+        assert "api.impostor" in done.err
 
 
 def _enrolled(api: Served, server: Nats, folder: Path) -> tuple[str, Path]:

@@ -1,4 +1,4 @@
-"""`gpuaas budget`, against a server of our own that says what the API says (contracts/openapi.json)."""
+"""`gpuaas budget` against a server of our own that says what the API says (contracts/openapi.json)."""
 
 import json
 from collections.abc import Iterator
@@ -7,10 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-import pytest
-
-from api import budget_verbs
-from domain.errors import DomainError
+from gpuaas_client import exits
+from tests.commands import gpuaas
 
 PROJECT = "project-00000000-0000-7000-8000-000000000001"
 USD = {"amount": "1200.500000000000", "currency": "USD"}
@@ -64,20 +62,21 @@ def serving(answers: dict[str, tuple[int, Any]]) -> Iterator[tuple[dict[str, str
         thread.join()
 
 
-def test_a_budget_is_set_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_budget_is_set_and_printed() -> None:
     """In the account's currency; what nobody has seen yet is a dash."""
+    wanted = ("budget", "set", PROJECT, "1200.50", "USD", "--mode", "refuse")
     with serving({"POST /v1/budgets": (201, NEW)}) as (env, asked):
-        assert budget_verbs.put(PROJECT, ("1200.50", "USD"), "refuse", "account-1", env) == 0
-        assert budget_verbs.put(PROJECT, ("1200.50", "USD"), "refuse", None, env) == 0
+        done = gpuaas(*wanted, "--account", "account-1", env=env)
+        assert gpuaas(*wanted, env=env).status == exits.DONE
     amount = {"amount": "1200.50", "currency": "USD"}
     body = {"scope": PROJECT, "amount": amount, "mode": "refuse"}
     assert [one for _, one in asked] == [{**body, "account": "account-1"}, body]
-    head, row, *_ = capsys.readouterr().out.splitlines()
+    head, row = done.out.splitlines()
     assert head.split() == ["SCOPE", "MODE", "AMOUNT", "SPENT", "FORECAST", "UNTIL", "ALERTS"]
     assert row.split() == [PROJECT, "refuse", "1200.50", "USD", "-", "-", "-", "-"]
 
 
-def test_budgets_are_listed_shown_and_cleared(capsys: pytest.CaptureFixture[str]) -> None:
+def test_budgets_are_listed_shown_and_cleared() -> None:
     """Page after page; one with what was told of it; exact amounts."""
     answers = {
         "GET /v1/budgets": (200, {"items": [NEW], "next": "c"}),
@@ -86,26 +85,23 @@ def test_budgets_are_listed_shown_and_cleared(capsys: pytest.CaptureFixture[str]
         "POST /v1/budgets/clear": (200, {**NEW, "amount": None, "mode": None, "account": None}),
     }
     with serving(answers) as (env, asked):
-        assert budget_verbs.listed(env) == 0
-        _, first, second = capsys.readouterr().out.splitlines()
+        _, first, second = gpuaas("budget", "list", env=env).out.splitlines()
         assert first.split()[-1] == "-"
         assert second.split()[-2:] == ["50", "forecast"]
-        assert budget_verbs.shown(PROJECT, env) == 0
-        shown = capsys.readouterr().out
+        assert json.loads(gpuaas("budget", "list", "--json", env=env).out) == [NEW, SEEN]
+        shown = gpuaas("budget", "show", PROJECT, env=env).out
         assert "spent      600.250000000001 USD" in shown
         assert "told       50% at 2026-11-26T00:00:00.000000Z: 600.250000000001 USD" in shown
         assert "told       forecast at" in shown
-        assert budget_verbs.cleared(PROJECT, env) == 0
-        assert capsys.readouterr().out == f"{PROJECT}: no budget\n"
+        assert gpuaas("budget", "clear", PROJECT, env=env).out == f"{PROJECT}: no budget\n"
     assert asked[-1] == ("POST /v1/budgets/clear", {"scope": PROJECT})
 
 
 def test_what_the_api_refuses_is_named() -> None:
-    """With its code and what to do about it."""
+    """With its code and what to do about it; for programs as JSON."""
+    wanted = ("budget", "set", PROJECT, "0", "USD")
     with serving({"POST /v1/budgets": (400, REFUSED)}) as (env, _):
-        with pytest.raises(DomainError) as caught:
-            budget_verbs.put(PROJECT, ("0", "USD"), "soft", None, env)
-        assert (caught.value.code, caught.value.detail) == (
-            "budget.invalid",
-            "no (Send an amount.)",
-        )
+        done = gpuaas(*wanted, env=env)
+        assert done == (exits.FAILED, "", "gpuaas: budget.invalid: no (Send an amount.)\n")
+        said = json.loads(gpuaas(*wanted, "--json", env=env).err)
+    assert (said["code"], said["remedy"]) == ("budget.invalid", "Send an amount.")

@@ -1,0 +1,144 @@
+"""The client of a program that awaits each answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from gpuaas_client import events, operations
+from gpuaas_client.async_methods import AsyncMethods
+from gpuaas_client.call import Call
+from gpuaas_client.errors import refusal, unheard
+from gpuaas_client.models import Page
+from gpuaas_client.place import Place, place
+from gpuaas_client.trial import AGENT, Headers, Patience, Trial
+
+
+class AsyncClient(AsyncMethods):
+    """Calls one API as one principal. Not shared between loops; closed by `async with`.
+
+    `position` is the last position that an answer named: each GET waits until the views have it,
+    so that a caller reads its own writes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        ca: str | Path | None = None,
+        *,
+        patience: Patience | None = None,
+    ) -> None:
+        self.place: Place = place(url, token, ca)
+        self.position = -1
+        self._patience = patience or Patience()
+        headers = {"User-Agent": AGENT}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        verify = self.place.tls() if self.place.url.startswith("https") else False
+        self._http = httpx.AsyncClient(base_url=self.place.url, headers=headers, verify=verify)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def do[T](
+        self, call: Call[T], *, key: str = "", if_match: str = "", at_least: int | None = None
+    ) -> T:
+        """What the call answers, repeated as long as that is safe and patience lasts.
+
+        Raises: Refused (its kinds by status), Unreachable, Impostor.
+        """
+        least = self.position if at_least is None else at_least
+        trial = Trial(call, self.place.url, Headers(key, if_match, least), self._patience)
+        while True:
+            try:
+                answer = await self._http.send(trial.request(self._http))
+            except httpx.TransportError as error:
+                await asyncio.sleep(trial.unheard(error))
+                continue
+            pause = trial.heard(answer)
+            if pause is None:
+                self.position = max(self.position, trial.position)
+                return trial.decoded(answer)
+            await asyncio.sleep(pause)
+
+    async def each[T](
+        self, call: Call[Page[T]], *, at_least: int | None = None
+    ) -> AsyncIterator[T]:
+        """Every item of a list, page after page. Raises: as `do`."""
+        turned = call
+        while True:
+            found = await self.do(turned, at_least=at_least)
+            for item in found.items:
+                yield item
+            if found.next is None:
+                return
+            turned = call.at(found.next)
+
+    async def events(self, after: int = -1, *, follow: bool = True) -> AsyncIterator[events.Event]:
+        """Facts after a position, and on as they are appended; resumed where a connection broke.
+
+        Raises: as `do`.
+        """
+        call = operations.events(follow=follow)
+        trial = Trial(call, self.place.url, Headers(), self._patience)
+        while True:
+            request = trial.request(self._http)
+            if after >= 0:
+                request.headers["Last-Event-ID"] = str(after)
+            try:
+                async with self._streamed(request) as answer:
+                    if not answer.is_success:
+                        await answer.aread()
+                        await asyncio.sleep(trial.heard(answer) or 0.0)
+                        continue
+                    lines = events.Lines()
+                    async for line in answer.aiter_lines():
+                        for event in lines.take(line):
+                            after = event.position
+                            trial = Trial(call, self.place.url, Headers(), self._patience)
+                            yield event
+            except httpx.TransportError as error:
+                await asyncio.sleep(trial.unheard(error))
+            else:
+                if not follow:
+                    return
+
+    @asynccontextmanager
+    async def streamed[T](
+        self, call: Call[T], headers: dict[str, str] | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """The answer of a GET, read as it comes; it is not repeated. Raises: as `do`."""
+        trial = Trial(call, self.place.url, Headers(at_least=self.position), self._patience)
+        request = trial.request(self._http)
+        request.headers.update(headers or {})
+        try:
+            async with self._streamed(request) as answer:
+                if not answer.is_success:
+                    raise refusal(answer.status_code, await answer.aread())
+                yield answer
+        except httpx.TransportError as error:
+            raise unheard(self.place.url, error) from error
+
+    @asynccontextmanager
+    async def _streamed(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+        answer = await self._http.send(request, stream=True)
+        try:
+            yield answer
+        finally:
+            await answer.aclose()

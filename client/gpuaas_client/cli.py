@@ -1,0 +1,107 @@
+"""GPUs as a service: launch, enter, watch and pay; every answer also as --json."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+import click
+import msgspec
+
+from gpuaas_client import exits, telling
+from gpuaas_client.command import Verbs
+from gpuaas_client.errors import GpuaasError, Refused
+from gpuaas_client.session import Session
+from gpuaas_client.verbs import (
+    books,
+    budgets,
+    capacity,
+    completion,
+    entering,
+    evidence,
+    nodes,
+    profiles,
+    runtimes,
+)
+
+GROUP: Final = "gpuaas.verbs"
+
+
+class Everything(Verbs):
+    """Our verbs, and those that other distributions add: an entry point each, loaded when it is
+    called or listed. Ours win where names meet.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All of them, in order."""
+        return sorted({*super().list_commands(context), *_added()})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """None for a verb that nobody has."""
+        own = super().get_command(context, name)
+        if own is not None or name not in _added():
+            return own
+        try:
+            found = _added()[name].load()
+        except ImportError as error:
+            raise click.ClickException(f"`gpuaas {name}` cannot be loaded: {error}") from error
+        assert isinstance(found, click.Command), f"{GROUP}: {name} is no click.Command"
+        return found
+
+
+def _added() -> dict[str, EntryPoint]:
+    return {one.name: one for one in entry_points(group=GROUP)}
+
+
+@click.group(
+    cls=Everything,
+    help=__doc__,
+    epilog="Exit status: 0 done, 1 failed, 2 usage, 3 not allowed, 4 not found, 5 conflict,"
+    " 6 no capacity or over a limit, 7 not now, 8 an impostor."
+    " `gpuaas completion` completes words.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="gpuaas-client", prog_name="gpuaas")
+def gpuaas() -> None: ...
+
+
+for _room in (profiles, capacity, runtimes, entering, books, evidence, budgets, nodes, completion):
+    for _verb in _room.VERBS:
+        gpuaas.add_command(_verb)
+
+
+def main(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ) -> int:
+    """Exit status, see gpuaas_client/exits.py; a refusal is one sentence on stderr."""
+    session = Session(env)
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = gpuaas.main(words, "gpuaas", standalone_mode=False, obj=session)
+    except click.exceptions.Abort:
+        print("gpuaas: interrupted", file=sys.stderr)
+        return exits.INTERRUPTED
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except GpuaasError as refused:
+        return _refused(refused, session)
+    except BrokenPipeError:
+        # Whoever read has enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.FAILED
+    except OSError as error:
+        print(f"gpuaas: {error}", file=sys.stderr)
+        return exits.FAILED
+    finally:
+        session.close()
+    return status if isinstance(status, int) else exits.DONE
+
+
+def _refused(refused: GpuaasError, session: Session) -> int:
+    if session.json:
+        said = {"code": refused.code, "detail": refused.detail, "remedy": refused.remedy}
+        more = {"facts": dict(refused.facts)} if isinstance(refused, Refused) else {}
+        print(msgspec.json.encode({**said, **more}).decode(), file=sys.stderr)
+    else:
+        print(f"gpuaas: {' '.join(telling.plain(refused).split())}", file=sys.stderr)
+    return exits.status_of(refused)

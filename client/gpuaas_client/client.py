@@ -1,0 +1,141 @@
+"""The client of a program that waits for each answer."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from gpuaas_client import events, operations
+from gpuaas_client.call import Call
+from gpuaas_client.errors import refusal, unheard
+from gpuaas_client.methods import Methods
+from gpuaas_client.models import Page
+from gpuaas_client.place import Place, place
+from gpuaas_client.trial import AGENT, Headers, Patience, Trial
+
+
+class Client(Methods):
+    """Calls one API as one principal. Not shared between threads; closed by `with`.
+
+    `position` is the last position that an answer named: each GET waits until the views have it,
+    so that a caller reads its own writes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        ca: str | Path | None = None,
+        *,
+        patience: Patience | None = None,
+    ) -> None:
+        self.place: Place = place(url, token, ca)
+        self.position = -1
+        self._patience = patience or Patience()
+        headers = {"User-Agent": AGENT}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        verify = self.place.tls() if self.place.url.startswith("https") else False
+        self._http = httpx.Client(base_url=self.place.url, headers=headers, verify=verify)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def do[T](
+        self, call: Call[T], *, key: str = "", if_match: str = "", at_least: int | None = None
+    ) -> T:
+        """What the call answers, repeated as long as that is safe and patience lasts.
+
+        Raises: Refused (its kinds by status), Unreachable, Impostor.
+        """
+        least = self.position if at_least is None else at_least
+        trial = Trial(call, self.place.url, Headers(key, if_match, least), self._patience)
+        while True:
+            try:
+                answer = self._http.send(trial.request(self._http))
+            except httpx.TransportError as error:
+                time.sleep(trial.unheard(error))
+                continue
+            pause = trial.heard(answer)
+            if pause is None:
+                self.position = max(self.position, trial.position)
+                return trial.decoded(answer)
+            time.sleep(pause)
+
+    def each[T](self, call: Call[Page[T]], *, at_least: int | None = None) -> Iterator[T]:
+        """Every item of a list, page after page. Raises: as `do`."""
+        turned = call
+        while True:
+            found = self.do(turned, at_least=at_least)
+            yield from found.items
+            if found.next is None:
+                return
+            turned = call.at(found.next)
+
+    def events(self, after: int = -1, *, follow: bool = True) -> Iterator[events.Event]:
+        """Facts after a position, and on as they are appended; resumed where a connection broke.
+
+        Raises: as `do`.
+        """
+        call = operations.events(follow=follow)
+        trial = Trial(call, self.place.url, Headers(), self._patience)
+        while True:
+            request = trial.request(self._http)
+            if after >= 0:
+                request.headers["Last-Event-ID"] = str(after)
+            try:
+                with self._streamed(request) as answer:
+                    if not answer.is_success:
+                        answer.read()
+                        time.sleep(trial.heard(answer) or 0.0)
+                        continue
+                    lines = events.Lines()
+                    for line in answer.iter_lines():
+                        for event in lines.take(line):
+                            after = event.position
+                            trial = Trial(call, self.place.url, Headers(), self._patience)
+                            yield event
+            except httpx.TransportError as error:
+                time.sleep(trial.unheard(error))
+            else:
+                if not follow:
+                    return
+
+    @contextmanager
+    def streamed[T](
+        self, call: Call[T], headers: dict[str, str] | None = None
+    ) -> Iterator[httpx.Response]:
+        """The answer of a GET, read as it comes; it is not repeated. Raises: as `do`."""
+        trial = Trial(call, self.place.url, Headers(at_least=self.position), self._patience)
+        request = trial.request(self._http)
+        request.headers.update(headers or {})
+        try:
+            with self._streamed(request) as answer:
+                if not answer.is_success:
+                    raise refusal(answer.status_code, answer.read())
+                yield answer
+        except httpx.TransportError as error:
+            raise unheard(self.place.url, error) from error
+
+    @contextmanager
+    def _streamed(self, request: httpx.Request) -> Iterator[httpx.Response]:
+        answer = self._http.send(request, stream=True)
+        try:
+            yield answer
+        finally:
+            answer.close()

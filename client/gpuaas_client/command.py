@@ -1,0 +1,59 @@
+"""The shape that all verbs share: `--json` and `--profile` wherever they are typed."""
+
+from typing import Any
+
+import click
+
+from gpuaas_client import profiles
+from gpuaas_client.session import Session
+
+
+def session_of(context: click.Context) -> Session:
+    """The one of this run."""
+    found: Session = context.find_root().ensure_object(Session)
+    return found
+
+
+def _json(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value:
+        session_of(context).json = True
+
+
+def _profile(context: click.Context, _option: click.Parameter, value: str) -> None:
+    if value:
+        session_of(context).profile = value
+
+
+def _profiles(context: click.Context, _option: click.Parameter, typed: str) -> list[str]:
+    return [name for name in profiles.names(session_of(context).env) if name.startswith(typed)]
+
+
+class Verb(click.Command):
+    """A command that asks an API."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params += [
+            click.Option(
+                ["--json"], is_flag=True, expose_value=False, callback=_json, help="For programs."
+            ),
+            click.Option(
+                ["--profile"],
+                metavar="NAME",
+                expose_value=False,
+                callback=_profile,
+                shell_complete=_profiles,
+                help="Whom to be, where (default: GPUAAS_URL and GPUAAS_TOKEN, else the current).",
+            ),
+        ]
+
+
+class Verbs(click.Group):
+    """Commands that ask an API, under one word."""
+
+    command_class = Verb
+
+
+Verbs.group_class = Verbs
+
+asked = click.make_pass_decorator(Session, ensure=True)

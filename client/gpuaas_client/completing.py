@@ -1,0 +1,62 @@
+"""Words that a shell completes by asking the API: quickly, or not at all."""
+
+from collections.abc import Callable, Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+from gpuaas_client import operations
+from gpuaas_client.client import Client
+from gpuaas_client.command import session_of
+from gpuaas_client.errors import GpuaasError
+from gpuaas_client.trial import Patience
+
+type Items = list[CompletionItem]
+_QUICKLY = Patience(whole_s=0.0, answer_s=2.0)
+
+
+def _completed(
+    context: click.Context, typed: str, ask: Callable[[Client], Iterable[tuple[str, str | None]]]
+) -> Items:
+    session = session_of(context)
+    session.patience = _QUICKLY
+    try:
+        return [
+            CompletionItem(word, help=what or None)
+            for word, what in ask(session.client)
+            if word.startswith(typed)
+        ]
+    except GpuaasError:
+        return []  # a shell that completes nothing says enough
+
+
+def runtime(context: click.Context, _: click.Parameter, typed: str) -> Items:
+    def ask(client: Client) -> Iterable[tuple[str, str | None]]:
+        found = client.do(operations.list_runtimes(limit=100)).items
+        return [(one.id, f"{one.name or '-'}, {one.state}") for one in found]
+
+    return _completed(context, typed, ask)
+
+
+def node(context: click.Context, _: click.Parameter, typed: str) -> Items:
+    def ask(client: Client) -> Iterable[tuple[str, str | None]]:
+        found = client.do(operations.list_nodes(limit=100)).items
+        return [(one.id, f"{one.name or '-'}, {one.model}, {one.state}") for one in found]
+
+    return _completed(context, typed, ask)
+
+
+def project(context: click.Context, _: click.Parameter, typed: str) -> Items:
+    def ask(client: Client) -> Iterable[tuple[str, str | None]]:
+        found = client.do(operations.list_projects(limit=100)).items
+        return [(one.id, one.name) for one in found]
+
+    return _completed(context, typed, ask)
+
+
+def volume(context: click.Context, _: click.Parameter, typed: str) -> Items:
+    def ask(client: Client) -> Iterable[tuple[str, str | None]]:
+        found = client.do(operations.list_volumes(limit=100)).items
+        return [(one.id, f"{one.name or '-'}, {one.state}") for one in found]
+
+    return _completed(context, typed, ask)

@@ -1,0 +1,127 @@
+"""What goes wrong, by whose turn it is: each has a permanent code and says what to do about it."""
+
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+
+class GpuaasError(Exception):
+    """`code`: permanent, dotted. `detail`: what happened. `remedy`: what the caller can do."""
+
+    def __init__(self, code: str, detail: str, remedy: str = "") -> None:
+        super().__init__(code, detail, remedy)
+        self.code = code
+        self.detail = detail
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        remedy = f" ({self.remedy})" if self.remedy else ""
+        return f"{self.code}: {self.detail}{remedy}"
+
+
+class Misconfigured(GpuaasError):
+    """The settings of this machine: where to, as whom, what is believed."""
+
+
+class Unreachable(GpuaasError):
+    """Nothing was heard, or nothing that the API says; whether it acted is not known."""
+
+
+class Impostor(GpuaasError):
+    """Whoever answered does not prove who it is. Nothing was sent to it."""
+
+
+class Refused(GpuaasError):
+    """The API's own refusal, RFC 9457. `facts` are its numbers, `errors` its fields' faults."""
+
+    def __init__(self, status: int, said: "Said") -> None:
+        super().__init__(said.code, said.detail, said.remedy)
+        self.status = status
+        self.title = said.title
+        self.facts = said.facts
+        self.errors = said.errors
+        self.correlation_id = said.correlation_id
+
+
+class Unauthenticated(Refused):
+    """401: sign in again."""
+
+
+class Forbidden(Refused):
+    """403: somebody else may."""
+
+
+class NotFound(Refused):
+    """404: nothing there that the caller may see."""
+
+
+class Conflict(Refused):
+    """409, 412, 428: the state of things does not allow it, or is not what the caller thinks."""
+
+
+class Invalid(Refused):
+    """400, 413, 415, 422: the request is wrong; sent again it will be."""
+
+
+class Unavailable(Refused):
+    """429, 5xx: not now; it was repeated as long as the caller's patience lasted."""
+
+
+class FieldFault(Struct, frozen=True):
+    pointer: str
+    detail: str
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """A problem's body; a proxy's answer has none of it but `code` would be missing."""
+
+    code: str
+    detail: str
+    remedy: str = ""
+    title: str = ""
+    correlation_id: str = ""
+    facts: Mapping[str, int | str] = {}
+    errors: tuple[FieldFault, ...] = ()
+
+
+_KINDS: Final[dict[int, type[Refused]]] = {
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    412: Conflict,
+    428: Conflict,
+    429: Unavailable,
+}
+
+
+def refusal(status: int, body: bytes) -> GpuaasError:
+    """The error of an answer that is none of 2xx."""
+    try:
+        said = msgspec.json.decode(body, type=Said)
+    except msgspec.MsgspecError:
+        return Unreachable(
+            "api.unreachable",
+            f"no API answered there: status {status}",
+            "Check GPUAAS_URL and that the API runs.",
+        )
+    kind = _KINDS.get(status, Invalid if status < 500 else Unavailable)
+    return kind(status, said)
+
+
+def unheard(url: str, error: httpx.HTTPError | OSError) -> GpuaasError:
+    """Why nothing was heard from there."""
+    cause: Any = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = f"{url} does not prove who it is: {cause.verify_message}"
+            what = "Name its CA in GPUAAS_CA, and an address its certificate has."
+            return Impostor("api.impostor", why, what)
+        cause = cause.__cause__ or cause.__context__
+    said = str(error) or type(error).__name__
+    what = "Check GPUAAS_URL and that the API runs."
+    return Unreachable("api.unreachable", f"{url} does not answer: {said}", what)

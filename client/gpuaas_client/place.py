@@ -1,0 +1,54 @@
+"""Where the API is, as whom it is called, and whose certificate is believed."""
+
+import ipaddress
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from gpuaas_client.errors import Misconfigured
+
+
+class Place(Struct, frozen=True):
+    """`ca`: a PEM file, None for the system's CAs."""
+
+    url: str
+    token: str
+    ca: Path | None = None
+
+    def tls(self) -> ssl.SSLContext:
+        """Raises: Misconfigured tls.unreadable."""
+        try:
+            return ssl.create_default_context(cafile=self.ca)
+        except (OSError, ssl.SSLError) as error:
+            detail = f"{self.ca} holds no CA certificate: {error}"
+            raise Misconfigured("tls.unreadable", detail) from error
+
+
+def place(url: str, token: str, ca: str | Path | None = None) -> Place:
+    """The place, checked. Raises: Misconfigured config.malformed.
+
+    Plain HTTP goes to this machine only: whoever stands between could hand out a host CA of their
+    own, and keep the token.
+    """
+    stripped = url.rstrip("/")
+    try:
+        parts = urlsplit(stripped)
+    except ValueError as error:
+        raise Misconfigured("config.malformed", f"not an address: {url!r}") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise Misconfigured("config.malformed", f"GPUAAS_URL is no http(s)://name: {url!r}")
+    if parts.scheme == "http" and not _here(parts.hostname):
+        detail = "GPUAAS_URL: http only to this machine, else https"
+        raise Misconfigured("config.malformed", detail)
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Misconfigured("config.malformed", "the token is not one word")
+    return Place(stripped, token, Path(ca).absolute() if ca else None)
+
+
+def _here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

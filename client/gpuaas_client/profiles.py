@@ -1,0 +1,134 @@
+"""Profiles: where the API is and as whom it is called, kept for the next command.
+
+`$XDG_CONFIG_HOME/gpuaas/profiles/NAME.json`, 0600 in a folder 0700, for each holds a token;
+`$XDG_CONFIG_HOME/gpuaas/current` names the one that counts where none is asked for.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from gpuaas_client.errors import Misconfigured
+from gpuaas_client.place import Place, place
+
+_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
+DEFAULT: Final = "default"
+
+
+class Profile(Struct, frozen=True):
+    """As its file says it; `ca` is a path, empty for the system's CAs."""
+
+    url: str
+    token: str
+    ca: str = ""
+
+
+def folder(env: Mapping[str, str]) -> Path:
+    """Ours within the XDG base directory for configuration; it need not be there."""
+    named = env.get("XDG_CONFIG_HOME", "")
+    home = Path(env.get("HOME") or Path.home())
+    # The specification: a relative path is to be ignored.
+    return (Path(named) if Path(named).is_absolute() else home / ".config") / "gpuaas"
+
+
+def file_of(env: Mapping[str, str], name: str) -> Path:
+    """Raises: Misconfigured profile.malformed."""
+    if not _NAME.fullmatch(name):
+        raise Misconfigured("profile.malformed", f"no name of a profile: {name!r}")
+    return folder(env) / "profiles" / f"{name}.json"
+
+
+def keep(env: Mapping[str, str], name: str, profile: Profile) -> Path:
+    """The file, whole or not there, readable by its owner only; it is the current one now.
+
+    Raises: Misconfigured profile.malformed, config.malformed.
+    """
+    path = file_of(env, name)
+    place(profile.url, profile.token, profile.ca or None)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(path, msgspec.json.encode(profile))
+    choose(env, name)
+    return path
+
+
+def choose(env: Mapping[str, str], name: str) -> None:
+    """That profile counts where none is asked for. Raises: Misconfigured profile.unknown."""
+    read(env, name)
+    _write(folder(env) / "current", name.encode())
+
+
+def forget(env: Mapping[str, str], name: str) -> None:
+    """It is gone, its token with it. Raises: Misconfigured profile.unknown."""
+    read(env, name)
+    file_of(env, name).unlink()
+    if current(env) == name:
+        (folder(env) / "current").unlink(missing_ok=True)
+
+
+def current(env: Mapping[str, str]) -> str:
+    """GPUAAS_PROFILE, else what was chosen last, else `default`."""
+    if env.get("GPUAAS_PROFILE"):
+        return env["GPUAAS_PROFILE"]
+    try:
+        return (folder(env) / "current").read_text().strip() or DEFAULT
+    except OSError:
+        return DEFAULT
+
+
+def names(env: Mapping[str, str]) -> list[str]:
+    """Those that are kept, in order."""
+    return sorted(path.stem for path in (folder(env) / "profiles").glob("*.json"))
+
+
+def read(env: Mapping[str, str], name: str) -> Profile:
+    """Raises: Misconfigured profile.unknown, profile.malformed, profile.exposed."""
+    path = file_of(env, name)
+    try:
+        raw, mode = path.read_bytes(), path.stat().st_mode
+    except OSError as error:
+        known = ", ".join(names(env)) or "none"
+        detail = f"no profile {name}; there are: {known}"
+        raise Misconfigured("profile.unknown", detail, f"gpuaas login --profile {name}") from error
+    if mode & 0o077:
+        what = f"chmod 600 {path}, and ask for another token"
+        raise Misconfigured("profile.exposed", f"others can read {path}", what)
+    try:
+        return msgspec.json.decode(raw, type=Profile)
+    except msgspec.MsgspecError as error:
+        raise Misconfigured("profile.malformed", f"{path}: {error}") from error
+
+
+def found(env: Mapping[str, str], name: str = "") -> Place:
+    """Where a command goes: the profile that was asked for; else GPUAAS_URL and GPUAAS_TOKEN (and
+    GPUAAS_CA); else the current profile, with GPUAAS_TOKEN in place of its own token.
+
+    Raises: Misconfigured config.missing, config.malformed, profile.*.
+    """
+    if not name and env.get("GPUAAS_URL"):
+        if not env.get("GPUAAS_TOKEN"):
+            # A token that is kept goes to the API that it is of, and nowhere else.
+            what = "Set both, or neither and `gpuaas login`; `gpuaas up` prints both."
+            raise Misconfigured("config.missing", "GPUAAS_TOKEN is not set", what)
+        return place(env["GPUAAS_URL"], env["GPUAAS_TOKEN"], env.get("GPUAAS_CA") or None)
+    chosen = name or current(env)
+    if not name and not env.get("GPUAAS_PROFILE") and chosen not in names(env):
+        what = "`gpuaas login`, or set GPUAAS_URL and GPUAAS_TOKEN; `gpuaas up` prints both."
+        raise Misconfigured("config.missing", "nobody is signed in here", what)
+    kept = read(env, chosen)
+    token = kept.token if name else env.get("GPUAAS_TOKEN") or kept.token
+    return place(kept.url, token, kept.ca or None)
+
+
+def _write(path: Path, raw: bytes) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}~")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as out:
+        out.write(raw)
+        out.flush()
+        os.fsync(handle)
+    fresh.replace(path)

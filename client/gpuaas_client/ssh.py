@@ -1,0 +1,95 @@
+"""A way into a runtime: a key of minutes with its certificate, and the ssh_config that uses them.
+
+Nothing is trusted on first use: the host CA comes from the API with the certificate. The formats
+are OpenSSH's: ssh_config(5), sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT".
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from gpuaas_client import models
+from gpuaas_client.client import Client
+from gpuaas_client.errors import GpuaasError
+
+# What the gateway's own host certificate names; never a valid allocation id.
+_GATEWAY: Final = "gateway"
+
+
+def entered(
+    client: Client, runtime: str, env: Mapping[str, str], folder: Path | None = None
+) -> tuple[Path, str]:
+    """An ssh_config with a fresh key's certificate beside it, and the host's name in it.
+
+    Raises: GpuaasError ssh.absent without OpenSSH's ssh-keygen, else what the API refuses with.
+    """
+    place = own_folder(env) if folder is None else folder
+    key = place / "key"
+    for left in (key, place / "key.pub"):
+        left.unlink(missing_ok=True)
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)]
+    try:
+        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        what = "Install OpenSSH's client."
+        raise GpuaasError("ssh.absent", "there is no ssh-keygen here", what) from error
+    public = " ".join((place / "key.pub").read_text().split()[:2])
+    given = client.issue_certificate(runtime, models.SshCertificateNew(public_key=public))
+    return written(place, given), given.runtime
+
+
+def own_folder(env: Mapping[str, str]) -> Path:
+    """A fresh folder, 0700, named by this process, whose number ssh will keep.
+
+    Those of processes that have ended go: their certificates are minutes old or dead.
+    """
+    home = Path(env.get("HOME") or Path.home()) / ".gpuaas" / "ssh"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in home.iterdir():
+        if left.name.isdigit() and not Path(f"/proc/{left.name}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = home / str(os.getpid())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def written(folder: Path, given: models.SshCertificate) -> Path:
+    """The ssh_config in the key's folder, with its certificate and known_hosts beside it."""
+    (folder / "key-cert.pub").write_text(f"{given.certificate}\n")
+    known = folder / "known_hosts"
+    known.write_text(given.known_hosts)
+    config = folder / "config"
+    config.write_text(config_text(given, str(folder / "key"), str(known)))
+    return config
+
+
+def config_text(given: models.SshCertificate, key: str, known_hosts: str) -> str:
+    """As contracts/ssh.py writes it: end to end encrypted, the runtime's own host certificate must
+    name the very allocation and epoch.
+    """
+    return (
+        f"Host gpuaas-gateway\n"
+        f"  HostName {given.gateway_host}\n"
+        f"  Port {given.gateway_port}\n"
+        f"  User {given.runtime}\n"
+        f"  HostKeyAlias {_GATEWAY}\n"
+        f"Host {given.runtime}\n"
+        f"  HostName {given.runtime}\n"
+        f"  Port 22\n"
+        f"  User root\n"
+        f"  HostKeyAlias {given.principal}\n"
+        f"  ProxyJump gpuaas-gateway\n"
+        f"Host *\n"
+        f"  IdentityFile {key}\n"
+        f"  CertificateFile {key}-cert.pub\n"
+        f"  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {known_hosts}\n"
+        f"  GlobalKnownHostsFile /dev/null\n"
+        f"  StrictHostKeyChecking yes\n"
+        f"  UpdateHostKeys no\n"
+        f"  PasswordAuthentication no\n"
+    )

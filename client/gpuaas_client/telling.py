@@ -1,0 +1,42 @@
+"""What a command says: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows in columns, a line each; the first is the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """One thing, a name and its value a line."""
+    return "".join(f"{name.lower():10} {text}\n" for name, text in pairs)
+
+
+def plain(text: object) -> str:
+    """People's and machines' words without what a terminal would obey; `-` for nothing."""
+    if text is None or text == "":
+        return "-"
+    return "".join(one if one.isprintable() else "?" for one in str(text))
+
+
+def money(found: Any) -> str:
+    """A `Money` without the zeros that only exactness needs; `-` for None."""
+    if found is None:
+        return "-"
+    whole, _, part = found.amount.partition(".")
+    return f"{whole}.{part.rstrip('0').ljust(2, '0')} {found.currency}"
+
+
+def as_json(value: Any) -> str:
+    """Structs, lists of them and plain values, indented, one line feed at the end."""
+    return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,139 @@
+"""One call with its repeats, without I/O: what to send, and after each answer whether to wait.
+
+A call that acts has one idempotency key for all of its repeats, so that it has one effect whatever
+got lost on the way. What has no such key is repeated only where it cannot have been heard.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, cast
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from gpuaas_client.call import Call
+from gpuaas_client.errors import GpuaasError, Impostor, Unreachable, refusal, unheard
+
+AGENT: Final = "gpuaas-client/0.1.0"
+_FIRST_S: Final = 0.2
+_MOST_S: Final = 8.0
+_SOON: Final = frozenset({429, 502, 503, 504})
+_CONFLICT: Final = 409
+_GOOD: Final = range(200, 300)
+
+
+class Patience(Struct, frozen=True):
+    """How long a call is repeated in all, and how long one answer is waited for; seconds."""
+
+    whole_s: float = 60.0
+    answer_s: float = 60.0
+    clock: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+
+
+class Headers(Struct, frozen=True):
+    """What the caller wants said beside the call; empty for nothing."""
+
+    key: str = ""
+    if_match: str = ""
+    at_least: int | None = None
+
+
+class Trial[T]:
+    """Of one call. `position`: the Log-Position of the last answer, -1 without one."""
+
+    def __init__(self, call: Call[T], url: str, said: Headers, patience: Patience) -> None:
+        self.call = call
+        self.position = -1
+        self._url = url
+        self._patience = patience
+        self._since = patience.clock()
+        self._tried = 0
+        self._headers = _headers(call, said)
+
+    def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        """The request, the same each time."""
+        call = self.call
+        content = None if call.body is None else msgspec.json.encode(call.body)
+        return http.build_request(
+            call.method,
+            call.path,
+            params=httpx.QueryParams(tuple(call.parameters())),
+            content=content,
+            headers=self._headers,
+            timeout=self._patience.answer_s,
+        )
+
+    def unheard(self, error: httpx.TransportError) -> float:
+        """Seconds to wait before the same again. Raises: Unreachable, Impostor: no more."""
+        why = unheard(self._url, error)
+        # A connection that never was carried nothing.
+        unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        if isinstance(why, Impostor) or not (self.call.repeatable or unsent):
+            raise why from error
+        return self._pause(why, "")
+
+    def heard(self, answer: httpx.Response) -> float | None:
+        """None for an answer to decode, else seconds to wait. Raises: Refused, Unreachable."""
+        status = answer.status_code
+        if status in _GOOD:
+            found = answer.headers.get("log-position", "")
+            self.position = int(found) if found.isdecimal() else -1
+            return None
+        why = refusal(status, answer.content)
+        later = answer.headers.get("retry-after", "")
+        soon = status in _SOON or (status == _CONFLICT and later)
+        if not soon or not (self.call.repeatable or status == 429):
+            raise why
+        return self._pause(why, later)
+
+    def _pause(self, why: GpuaasError, later: str) -> float:
+        spent = self._patience.clock() - self._since
+        ceiling = min(_MOST_S, _FIRST_S * 2.0**self._tried)
+        self._tried += 1
+        # Full jitter, so that many who were refused together do not come together again.
+        wait: float = _seconds(later) + ceiling * self._patience.chance()
+        if spent + wait > self._patience.whole_s:
+            raise why
+        return wait
+
+    def decoded(self, answer: httpx.Response) -> T:
+        """What the answer carries. Raises: Unreachable answer.malformed."""
+        kind: Any = self.call.answer
+        if kind in {bytes, str}:
+            return cast("T", answer.content if kind is bytes else answer.text)
+        try:
+            found: T = msgspec.json.decode(answer.content, type=kind)
+        except msgspec.MsgspecError as error:
+            detail = f"{self.call.method} {self.call.path} answered something else: {error}"
+            what = "Update the client to the API's version."
+            raise Unreachable("answer.malformed", detail, what) from error
+        return found
+
+
+def _headers(call: Call[Any], said: Headers) -> dict[str, str]:
+    found = {}
+    if call.body is not None:
+        found["Content-Type"] = "application/json"
+    if call.acts:
+        found["Idempotency-Key"] = said.key or secrets.token_hex(16)
+    if said.if_match:
+        found["If-Match"] = f'"{said.if_match.strip('"')}"'
+    if call.waits and said.at_least is not None and said.at_least >= 0:
+        found["Min-Log-Position"] = str(said.at_least)
+    return found
+
+
+def _seconds(text: str) -> float:
+    """Of a Retry-After: a number, or an HTTP date; 0 for neither."""
+    if text.isdecimal():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(0.0, at.timestamp() - time.time())

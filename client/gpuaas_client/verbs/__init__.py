@@ -1,0 +1,1 @@
+"""Verbs of the command, a module for what belongs together."""

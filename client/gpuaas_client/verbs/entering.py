@@ -1,0 +1,61 @@
+"""`gpuaas ssh`: a key and a certificate of minutes, then `ssh` through the gateway takes over.
+
+Needs an API's address and a token, no server of the platform's on this machine.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gpuaas_client import completing, ssh
+from gpuaas_client.command import Verb, asked
+from gpuaas_client.session import Session
+
+
+@click.command(
+    "ssh",
+    cls=Verb,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.option(
+    "--keep", type=click.Path(path_type=Path), metavar="DIR",
+    help="Write config, key and certificate there, for `scp -F DIR/config RUNTIME:...`.",
+)  # fmt: skip
+@click.argument("runtime", shell_complete=completing.runtime)
+@click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF SSH] [-- COMMAND]")
+@asked
+def enter(session: Session, runtime: str, keep: Path | None, more: Sequence[str]) -> None:
+    """A shell, a command or forwardings in a runtime.
+
+    After RUNTIME come options of ssh, then -- and a command; or a command at once.
+    """
+    if keep is not None:
+        keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config, name = ssh.entered(session.client, runtime, session.env, keep.absolute())
+        session.say({"config": str(config), "host": name}, str(config))
+        return
+    argv = _split(more)
+    config, name = ssh.entered(session.client, runtime, session.env)
+    sys.stdout.flush()
+    session.close()
+    # ssh replaces this process.
+    os.execvp("ssh", ["ssh", "-F", str(config), *argv[0], name, *argv[1]])  # noqa: S606
+
+
+def _split(more: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Options of ssh, and the command with its mark.
+
+    As with ssh, a word that is no option begins a command: so `rsync -e "gpuaas ssh"` works.
+    """
+    at = more.index("--") if "--" in more else len(more)
+    options, command = more[:at], more[at + 1 :]
+    if options and not options[0].startswith("-"):
+        options, command = (), (*options, *command)
+    return options, ("--", *command) if command else ()
+
+
+VERBS: Final = (enter,)

@@ -1,0 +1,118 @@
+"""`gpuaas evidence`: what proves it, fetched here and checked by a program of its own.
+
+The verifier is a process of its own, `gpuaas-verify` (extra `verify`): what checks the platform
+shares nothing with what asks it.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gpuaas_client import downloads, operations
+from gpuaas_client.command import Verbs, asked
+from gpuaas_client.errors import GpuaasError
+from gpuaas_client.session import Session
+
+_PATH: Final = click.Path(path_type=Path)
+_OUT: Final = click.option("--out", type=_PATH, required=True, metavar="FILE")
+_PROGRAM: Final = "gpuaas-verify"
+_RECEIPT: Final = ("entry.json", "receipt.txt")
+
+
+@click.group("evidence", cls=Verbs, help="What proves it: receipts, proofs, bundles; verified here")
+def evidence() -> None: ...
+
+
+@evidence.command("checkpoint", help="The newest signed note of the log, as witnesses keep it")
+@asked
+def checkpoint(session: Session) -> None:
+    note = session.client.checkpoint()
+    if session.json:
+        session.say({"note": note}, "")
+    else:
+        sys.stdout.write(note)
+
+
+@evidence.command("receipt")
+@click.argument("position", type=click.IntRange(0))
+@click.option("--out", type=_PATH, required=True, metavar="DIR", help="Made; gets both files.")
+@asked
+def receipt(session: Session, position: int, out: Path) -> None:
+    """One entry of the log with its proof: `entry.json` and `receipt.txt` in a folder.
+
+    `gpuaas evidence verify receipt DIR --key VKEY`. It waits until the entry is signed.
+    """
+    found = session.client.show_receipt(str(position))
+    out.mkdir(parents=True, exist_ok=True)
+    written = dict(zip(_RECEIPT, (found.entry, found.proof), strict=True))
+    for name in written:
+        if (out / name).exists():
+            raise GpuaasError("export.exists", f"{out / name} is there already")
+    for name, text in written.items():
+        (out / name).write_bytes(text.encode())
+    sentence = f"{out}: entry {position} under a log of {found.size} entries"
+    session.say({"folder": str(out), "position": position, "size": found.size}, sentence)
+
+
+@evidence.command("proof")
+@click.argument("number", metavar="NUMBER")
+@click.option("--line", type=click.IntRange(0), metavar="N", help="One line alone, from 0.")
+@_OUT
+@asked
+def proof(session: Session, number: str, line: int | None, out: Path) -> None:
+    """What an invoice, or one line of it, or a credit note rests on, to be recomputed offline."""
+    size = downloads.fetch(session.client, downloads.proof(number, line), out)
+    session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
+
+
+@evidence.command("bundle", help="The whole log as a file, for who may read all of it")
+@_OUT
+@asked
+def bundle(session: Session, out: Path) -> None:
+    size = downloads.fetch(session.client, operations.bundle(), out)
+    session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
+
+
+@evidence.command("verify")
+@click.argument("kind", type=click.Choice(("invoice", "receipt", "bundle")))
+@click.argument("what", type=click.Path(exists=True, path_type=Path), metavar="FILE|DIR")
+@click.option("--key", required=True, metavar="VKEY", help="The log's, or a file with it.")
+@click.option("--witness", multiple=True, metavar="VKEY", help="Of a witness; many.")
+@click.option("--quorum", type=click.IntRange(1), metavar="K", help="So many must have signed.")
+@asked
+def verify(
+    session: Session, kind: str, what: Path, key: str, witness: Sequence[str], quorum: int | None
+) -> int:
+    """Whether an invoice's proof, a receipt (its folder) or a bundle holds; offline. 1 when not.
+
+    The key comes from elsewhere than the API: who could forge the file could name the key.
+    """
+    words = {
+        "invoice": ("invoice", str(what)),
+        "receipt": ("receipt", *(str(what / name) for name in _RECEIPT)),
+        "bundle": (str(what),),
+    }
+    argv = [_program(), *words[kind], "--key", key]
+    argv += [word for one in witness for word in ("--witness", one)]
+    argv += ["--quorum", str(quorum)] if quorum is not None else []
+    argv += ["--json"] if session.json else []
+    sys.stdout.flush()
+    return subprocess.run(argv, check=False).returncode
+
+
+def _program() -> str:
+    """Beside this interpreter, else on PATH. Raises: GpuaasError verifier.absent."""
+    beside = Path(sys.executable).with_name(_PROGRAM)
+    found = str(beside) if beside.exists() else shutil.which(_PROGRAM)
+    if found is None:
+        what = "Install gpuaas-verify, best from an auditor of yours."
+        raise GpuaasError("verifier.absent", f"there is no {_PROGRAM} here", what)
+    return found
+
+
+VERBS: Final = (evidence,)

@@ -1,0 +1,207 @@
+"""`gpuaas list`, `show`, `launch`, `stop`, `logs`: runtimes as their owner reads and makes them."""
+
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import click
+from msgspec import UNSET
+
+from gpuaas_client import completing, exits, models, operations
+from gpuaas_client.command import Verb, asked
+from gpuaas_client.errors import GpuaasError, Misconfigured
+from gpuaas_client.session import Session
+from gpuaas_client.telling import plain
+from gpuaas_client.verbs.capacity import fits
+
+HEAD: Final = ("RUNTIME", "NAME", "STATE", "SINCE", "MODEL", "GPUS", "IDLE SINCE")
+_ENDED: Final = frozenset({"stopped", "failed", "lost", "cancelled"})
+_LOOK_S: Final = 0.5
+
+
+def row(one: models.Runtime) -> tuple[str, ...]:
+    return (
+        *(one.id, plain(one.name), one.state, plain(one.since)),
+        *(plain(one.model), str(len(one.devices)), plain(one.idle_since)),
+    )
+
+
+@click.command("list", cls=Verb, help="Every runtime, newest first, with since when nobody uses it")
+@click.option("--project", metavar="ID", shell_complete=completing.project)
+@click.option("--state", metavar="STATE", help="Only those in it, as `usable`.")
+@click.option("--organization", metavar="ID", help="For those who see several.")
+@asked
+def listed(
+    session: Session, project: str | None, state: str | None, organization: str | None
+) -> None:
+    call = operations.list_runtimes(project=project, state=state, organization=organization)
+    session.tell_all(session.client.each(call), HEAD, row)
+
+
+@click.command("show", cls=Verb, help="One runtime and what happens next")
+@click.argument("runtime", shell_complete=completing.runtime)
+@asked
+def shown(session: Session, runtime: str) -> None:
+    _tell(session, session.client.show_runtime(runtime))
+
+
+def _tell(session: Session, one: models.Runtime) -> None:
+    limit, simulated = one.idle_stop_after_s, {True: "yes", False: "no", None: "-"}
+    session.tell(
+        one,
+        (
+            *zip(HEAD, row(one), strict=True),
+            ("STOPPED", "never for being idle" if limit is None else f"when idle for {limit} s"),
+            ("NODE", plain(one.node)),
+            ("IMAGE", "-" if one.config is None else one.config.image),
+            ("NETWORK", plain(one.network)),
+            ("EGRESS", _egress(one.egress)),
+            ("SIMULATED", simulated[one.simulated]),
+            ("WHY", plain(one.why)),
+            ("NEXT", plain(one.next)),
+        ),
+    )
+
+
+def _egress(counted: models.RuntimeEgress | None) -> str:
+    """What passed by its network's policy, as its node counted it."""
+    if counted is None:
+        return "-"
+    return (
+        f"{counted.sent_bytes} bytes sent, {counted.received_bytes} received until "
+        f"{counted.counted_at} (the node's word; not priced)"
+    )
+
+
+@click.command("launch", cls=Verb)
+@click.argument("model", nargs=-1, metavar="[MODEL]...")
+@click.option("--gpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Whole.")
+@click.option("--milli", type=click.IntRange(1, 1000), help="A part of one GPU, in thousandths.")
+@click.option("--name", help="A word of yours (default: one made up).")
+@click.option(
+    "--project", metavar="ID", envvar="GPUAAS_PROJECT", shell_complete=completing.project,
+    help="Who pays (default: GPUAAS_PROJECT, else the only one).",
+)  # fmt: skip
+@click.option("--image", metavar="REFERENCE", help="One of the platform's images.")
+@click.option("--volume", metavar="ID:/PATH", multiple=True, help="A volume and where; many.")
+@click.option("--network", metavar="ID", help="Of the project.")
+@click.option("--region", metavar="NAME", help="Where it must be.")
+@click.option("--reservation", metavar="ID", help="Of the project's, whose devices it takes.")
+@click.option("--idle-stop", type=click.IntRange(1), metavar="SECONDS", help="Stop it when idle.")
+@click.option("--spot", is_flag=True, help="It goes first when a claim takes back what is lent.")
+@click.option("--wait", is_flag=True, help="Return when it is usable; 1 when it ends before.")
+@asked
+def launch(
+    session: Session, model: Sequence[str], gpus: int, milli: int | None, name: str | None,
+    project: str | None, image: str | None, volume: Sequence[str], network: str | None,
+    region: str | None, reservation: str | None, idle_stop: int | None, spot: bool, wait: bool,
+) -> int:  # fmt: skip
+    """A runtime on GPUs of one of the MODELs, the first that has room; any without one.
+
+    `gpuaas capacity` says what fits now and at what price. It is billed from when it is usable
+    until it stops.
+    """
+    if milli is not None and gpus != 1:
+        raise click.UsageError("--milli is a part of one GPU: leave --gpus out")
+    body = models.RuntimeNew(
+        project=project or only_project(session),
+        name=name or f"gpu-{secrets.token_hex(2)}",
+        models=list(model) or UNSET,
+        devices=gpus,
+        gpu_milli=1000 if milli is None else milli,
+        image=image or UNSET,
+        volumes=[_mount(one) for one in volume] or UNSET,
+        network=network or UNSET,
+        region=region or UNSET,
+        reservation=reservation or UNSET,
+        idle_stop_after_s=idle_stop or UNSET,
+        spot=spot or UNSET,
+    )
+    try:
+        made = session.client.launch_runtime(body)
+    except GpuaasError as refused:
+        if exits.status_of(refused) == exits.LIMIT and not session.json:
+            _instead(session, model)
+        raise
+    if wait:
+        made = _usable(session, made)
+    _tell(session, made)
+    if wait and made.state != "usable":
+        return exits.FAILED
+    if not session.json:
+        print(f"next: gpuaas ssh {made.id}" if wait else f"next: gpuaas show {made.id}")
+    return exits.DONE
+
+
+def _mount(text: str) -> models.Mount:
+    volume, colon, path = text.partition(":")
+    if not colon:
+        raise click.BadParameter(f"not ID:/PATH: {text!r}", param_hint="--volume")
+    return models.Mount(volume=volume, path=path)
+
+
+def only_project(session: Session) -> str:
+    """The one that the caller has. Raises: Misconfigured project.unclear."""
+    found = list(session.client.each(operations.list_projects()))
+    if len(found) == 1:
+        return found[0].id
+    which = ", ".join(f"{one.id} ({plain(one.name)})" for one in found[:5]) or "none"
+    what = "Say --project ID, or set GPUAAS_PROJECT."
+    raise Misconfigured("project.unclear", f"there are {len(found)} projects: {which}", what)
+
+
+def _instead(session: Session, wanted: Sequence[str]) -> None:
+    """What fits now, on standard error; nothing where that is not told."""
+    try:
+        found = session.client.capacity_now().models
+    except GpuaasError:
+        return
+    known = [one for one in found if not wanted or one.model in wanted]
+    others = [one for one in found if one not in known]
+    now = ", ".join(fits(one) for one in [*known, *others] if one.most_devices or one.most_milli)
+    print(f"  this would fit now, as far as there is quota: {now or 'nothing'}", file=sys.stderr)
+
+
+def _usable(session: Session, made: models.Runtime) -> models.Runtime:
+    """As it is once it is usable or has ended; each state on its way is told."""
+    state = ""
+    while True:
+        found = session.client.show_runtime(made.id)
+        if found.state != state:
+            state = found.state
+            session.progress(f"{made.id} is {state}: {plain(found.next)}")
+        if state == "usable" or state in _ENDED:
+            return found
+        time.sleep(_LOOK_S)
+
+
+@click.command("stop", cls=Verb, help="Ask a runtime's node to stop it; billed until it says so")
+@click.argument("runtime", shell_complete=completing.runtime)
+@click.option("--reason", default="requested", show_default=True, metavar="WORD")
+@click.option("--wait", is_flag=True, help="Return when it has ended.")
+@asked
+def stop(session: Session, runtime: str, reason: str, wait: bool) -> None:
+    found = session.client.stop_runtime(runtime, models.RuntimeStop(reason=reason))
+    while wait and found.state not in _ENDED:
+        time.sleep(_LOOK_S)
+        found = session.client.show_runtime(runtime)
+    session.say(found, f"{runtime} is {found.state}: {plain(found.next)}")
+
+
+@click.command("logs", cls=Verb, help="What a runtime said, asked of its node")
+@click.argument("runtime", shell_complete=completing.runtime)
+@click.option("--most", type=click.IntRange(1), metavar="BYTES", help="The last so many.")
+@asked
+def logs(session: Session, runtime: str, most: int | None) -> None:
+    text = session.client.show_logs(runtime, most=most)
+    if session.json:
+        session.say({"runtime": runtime, "text": text}, "")
+    else:
+        sys.stdout.write(
+            "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
+        )
+
+
+VERBS: Final = (listed, shown, launch, stop, logs)
