@@ -27,7 +27,7 @@ from contracts.http_prices import (
 from domain import account, price_facts, pricebook
 from domain.previewing import Estimate, estimate
 from evidence.reader import Recorded
-from projections import billing_read, previews_read, prices_read
+from projections import billing_read, previews_read, previews_readings, prices_read
 
 PICO_DIGITS = 12
 
@@ -167,7 +167,7 @@ def _previewed(
     )
     tariff = prices_read.tariff(conn, owner.account, *book, as_of)
     uses = previews_read.uses(conn, period.period, owner.currency, as_of)
-    read = previews_read.read(conn, tariff, owner, period, as_of)
+    read = previews_readings.read(conn, tariff, owner, period, as_of)
     span = (owner.account, period.period, period.start_us, period.end_us)
     charged = previews_read.charged(conn, period.period, as_of)
     return estimate(tariff, opened, span, uses, read), charged

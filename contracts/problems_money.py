@@ -63,7 +63,7 @@ price.invalid|400|Not a price|Send an integer price >= 0 and a divisor > 0.
 price.none|409|Nothing prices this|Ask for a model that has a price; operator: publish one.
 price.range_invalid|400|Not a range|Send a beginning before its end.
 price.region_invalid|400|Not a region|Send a short name of a-z, 0-9 and `-`, as `eu-de-1`, or `-` for anywhere.
-price.state_unsupported|400|Nothing is charged in this state|Use the state and region that the facts name.
+price.state_unsupported|400|Nothing is charged in this state|Use a state that the facts name.
 price.tiers_invalid|400|Not tiers|Send tiers that rise, the last one without `up_to`.
 price.too_large|400|Too large a price|Send at most what the facts say; a price is per `divisor` units.
 price.too_late|409|Effective before it is published|Use a later time; the past needs a re-rating.

@@ -75,15 +75,22 @@ def estimate(
             it.size = size
             charge(tariff, 0, it, since, until, 1, rows)
         payer.charged.clear()
+    lines: dict[tuple[str, Scope], Resource] = {}  # whose lines what is read is in
     for told in read:
-        it = Resource(told.resource, 0, payer, told.project, 0, {}, told.scope)
         rows = ([], [])
         for since, until, quantity in told.pieces:
             price, _ = tariff.at(name, told.scope, since)
             if price is None:
                 raise DomainError("rating.no_price", f"nothing prices {told.resource} at {since}")
+            meter, model, region, state, currency = told.scope
+            if told.resource == told.project:  # it stands nowhere: where its entry prices
+                region = price.region
+            key = (told.resource, (meter, model, region, state, currency))
+            if key not in lines:
+                lines[key] = Resource(told.resource, 0, payer, told.project, 0, {}, key[1])
             sign = 1 if quantity >= 0 else -1
-            count(tariff, 0, it, (service, since, until), price, sign, abs(quantity), rows)
+            piece = (service, since, until)
+            count(tariff, 0, lines[key], piece, price, sign, abs(quantity), rows)
     rows = ([], [])
     pay_commitments(tariff, 0, payer, service, rows)
     settle(0, payer, rows)

@@ -316,9 +316,8 @@ def require_state(meter: str, region: str, state: str) -> None:
     charged by it.
     """
     known = STATES.get(meter, (READ,))
-    located = region == NOWHERE or meter in STATES
-    if not located or state not in known:
-        facts: dict[str, int | str] = {"region": "-", "state": "|".join(known)}
+    if state not in known:
+        facts: dict[str, int | str] = {"state": "|".join(known)}
         raise DomainError("price.state_unsupported", f"{meter} is charged so only", facts)
     if region != NOWHERE and not is_region(region):
         raise DomainError("price.region_invalid", "a short name, such as eu-de-1, or -")

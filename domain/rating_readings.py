@@ -20,7 +20,7 @@ from domain.charging import (
 )
 from domain.errors import DomainError
 from domain.reading import WEIGHTED, Reading
-from domain.tariff import REGION, Price, Tariff
+from domain.tariff import REGION, Price, Scope, Tariff
 
 SUM: Final = "sum"
 
@@ -58,6 +58,7 @@ class _Best(Struct, frozen=True):
     place: Place
     at_us: int
     seal: int
+    read: Resource
 
 
 class Counted(Struct, frozen=True):
@@ -80,7 +81,7 @@ class _Seal(Struct):
 
 
 class _Slot(Struct, gc=False):
-    """Where readings of one name go that begin in `[since_us, until_us)`."""
+    """Where readings of one source and name go that begin in `[since_us, until_us)`."""
 
     since_us: int
     until_us: int
@@ -111,7 +112,7 @@ class Meters:
         self._aggregations: dict[str, str] = {}
         self._projects: dict[str, str] = {}  # their accounts
         self._paid_by: dict[str, str] = {}  # what a source reports of its project
-        self._payers: dict[tuple[str, str, str, str], Resource] = {}
+        self._payers: dict[tuple[str, str, Scope], Resource] = {}
         self._best: dict[Group, _Best] = {}
         self._kept: dict[int, tuple[Reading, ...]] = {}
         self._reread = reread or self._kept.__getitem__
@@ -187,7 +188,7 @@ class Meters:
                     level = aggregation == WEIGHTED
                     yield Counted(it, one.from_us, end, one.quantity, level)
         for group, best in list(self._best.items()):
-            it = best.place.it
+            it = best.read
             if it.account.ledger.account == account and best.seal > fixed:
                 yield Counted(
                     it, best.at_us, best.at_us + 1, best.quantity, is_level=False, stands=group
@@ -196,8 +197,9 @@ class Meters:
     def reprice(self, group: Group, price: Price) -> None:
         """What stands for the group is charged by that entry now."""
         best = self._best[group]
-        place = Place(best.place.it, price, best.place.period, best.place.moves)
-        self._best[group] = _Best(best.rank, best.quantity, place, best.at_us, best.seal)
+        it = self.charged_to(best.read, price)
+        place = Place(it, price, best.place.period, best.place.moves)
+        self._best[group] = _Best(best.rank, best.quantity, place, best.at_us, best.seal, best.read)
 
     def moved(self, project_id: str, account: str) -> None:
         """The account of what begins in the project from here on, sources included."""
@@ -210,22 +212,37 @@ class Meters:
         """What pays for the reading: a runtime, ended ones included, or a project itself, by the
         account that it had when the source was registered.
         """
-        account = self._paid_by.get(reading.source, "")
-        key = (reading.resource, reading.meter, reading.model, account)
+        name = reading.resource
+        if name in self._projects:
+            owner = self._account(self._paid_by.get(reading.source) or self._projects[name])
+            of, region, simulated = name, reading.region, False
+        else:
+            it = self._runtime(name)
+            owner, of, simulated = it.account, it.project, it.simulated
+            region = it.scope[2] or REGION
+        scope = (reading.meter, reading.model, region, READ, owner.opened.currency)
+        return self._known(name, owner, of, scope, simulated=simulated)
+
+    def _known(
+        self, name: str, owner: Payer, of: str, scope: Scope, *, simulated: bool
+    ) -> Resource:
+        key = (name, owner.ledger.account, scope)
         found = self._payers.get(key)
         if found is None:
-            name = reading.resource
-            if name in self._projects:
-                owner = self._account(account or self._projects[name])
-                of, simulated = name, False
-            else:
-                it = self._runtime(name)
-                owner, of, simulated = it.account, it.project, it.simulated
-            scope = (reading.meter, reading.model, REGION, READ, owner.opened.currency)
             found = self._payers[key] = Resource(
                 *(name, 0, owner, of, 1, {}, scope, simulated), cuts=self._cuts(of)
             )
         return found
+
+    def charged_to(self, it: Resource, price: Price) -> Resource:
+        """Whose line of that price it is, what is read of `it`: a project stands nowhere, so a line
+        of it is in the region of its entry.
+        """
+        meter, model, region, state, currency = it.scope
+        if region == price.region or it.id not in self._projects:
+            return it
+        scope = (meter, model, price.region, state, currency)
+        return self._known(it.id, it.account, it.project, scope, simulated=it.simulated)
 
     def _at(self, it: Resource, instant: int) -> tuple[Service, Price, int]:
         """The service period and the price that hold at the instant, and until when both do."""
@@ -242,9 +259,9 @@ class Meters:
             DomainError: `rating.*`.
         """
         found: dict[tuple[str, str, int, str, int], Use] = {}
-        slots: dict[tuple[str, str, str], _Slot] = {}
+        slots: dict[tuple[str, str, str, str], _Slot] = {}
         for reading in readings:
-            name = (reading.resource, reading.meter, reading.dimensions)
+            name = (reading.source, reading.resource, reading.meter, reading.dimensions)
             start = reading.from_us
             slot = slots.get(name)
             if slot is not None and slot.since_us <= start < slot.until_us:
@@ -268,7 +285,7 @@ class Meters:
                     use.start_us = min(use.start_us, start)
                     use.end_us = max(use.end_us, end)
                 if self._aggregations[reading.meter] == SUM:
-                    until = self._at(place.it, start)[2]
+                    until = self._at(self._payer(reading), start)[2]
                     slots[name] = _Slot(start, until, use)
         return list(found.values())
 
@@ -283,7 +300,7 @@ class Meters:
         # An instant stands as the microsecond that begins there.
         start, end = reading.from_us, max(reading.to_us, reading.from_us + 1)
         period, price, _ = self._at(it, start)
-        place = Place(it, price, period, bisect_right(it.cuts, start))
+        place = Place(self.charged_to(it, price), price, period, bisect_right(it.cuts, start))
         if aggregation == SUM:
             yield place, reading.quantity, start, end
             return
@@ -297,7 +314,7 @@ class Meters:
             if best.place.moves != place.moves:  # taken back from whom it was charged to
                 span = (best.at_us, best.at_us + 1)
             yield best.place, -best.quantity, *span
-        self._best[group] = _Best(rank, reading.quantity, place, start, self._position)
+        self._best[group] = _Best(rank, reading.quantity, place, start, self._position, it)
         yield place, reading.quantity, start, end
 
     def _weighted(self, it: Resource, reading: Reading) -> Iterator[Change]:
@@ -305,7 +322,7 @@ class Meters:
         while at < reading.to_us:
             period, price, until = self._at(it, at)
             end = min(reading.to_us, until)
-            place = Place(it, price, period, bisect_right(it.cuts, at))
+            place = Place(self.charged_to(it, price), price, period, bisect_right(it.cuts, at))
             yield place, reading.quantity * (end - at), at, end
             at = end
 

@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from domain.errors import DomainError
 from domain.meter import MODEL, Counting
+from domain.words import NOWHERE, is_region
 
 QUANTITY_LIMIT: Final = 10**18
 # Of a level times its time: with the most a unit may cost, 10^5 of them stay below 10^38.
 WEIGHTED_LIMIT: Final = 10**24
 WEIGHTED: Final = "time-weighted"
 _MODEL: Final = f"{MODEL}="
+_REGION: Final = "region="
 
 
 class Reading(Struct, frozen=True, gc=False):
@@ -41,6 +43,13 @@ class Reading(Struct, frozen=True, gc=False):
             part[len(_MODEL) :] for part in self.dimensions.split(",") if part.startswith(_MODEL)
         )
 
+    @property
+    def region(self) -> str:
+        """Where it says it is, by the dimension of that name; `-` without one."""
+        if _REGION not in self.dimensions:
+            return NOWHERE
+        return named_region(dict(part.split("=", 1) for part in self.dimensions.split(",")))
+
 
 class Mark(Struct, frozen=True, gc=False):
     """How far a source has come: the last reading sealed of its latest epoch, and its chain."""
@@ -48,6 +57,12 @@ class Mark(Struct, frozen=True, gc=False):
     epoch: int
     sequence: int
     chain: bytes
+
+
+def named_region(dimensions: dict[str, str]) -> str:
+    """The region that the dimension of that name names; `-` where none does."""
+    word = dimensions.get(_REGION[:-1], NOWHERE)
+    return word if is_region(word) else NOWHERE
 
 
 def row_of(dimensions: dict[str, str]) -> str:

@@ -65,8 +65,9 @@ def rerate(
     if isinstance(decided, Rerated):
         for one in _read(meters, name, decided, changes):
             piece = (one.service, one.start_us, one.end_us)
-            count(tariff, cause, one.it, piece, one.old, -1, one.quantity, rows)
-            count(tariff, cause, one.it, piece, one.new, 1, one.quantity, rows)
+            for price, sign in ((one.old, -1), (one.new, 1)):
+                it = meters.charged_to(one.it, price)
+                count(tariff, cause, it, piece, price, sign, one.quantity, rows)
     else:
         meters.fix(name, cause)
     settle(cause, owner, rows)

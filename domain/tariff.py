@@ -43,6 +43,7 @@ class Price(Struct, frozen=True, gc=False):
     price_pico: int
     divisor: int
     shape: Shape | None = None
+    region: str = REGION
 
 
 class Commitment(Struct, frozen=True, gc=False):
@@ -257,11 +258,11 @@ def price_of(position: int, entry: EntryPublished | ShapedEntry) -> Price:
     Raises:
         DomainError: `price.invalid`.
     """
-    effective = entry.effective_from_us
+    effective, region = entry.effective_from_us, entry.region
     if isinstance(entry, EntryPublished):
         if entry.divisor <= 0 or entry.price_pico < 0:
             raise DomainError("price.invalid", "a price is >= 0 and its divisor > 0")
-        return Price(position, effective, entry.price_pico, entry.divisor)
+        return Price(position, effective, entry.price_pico, entry.divisor, None, region)
     tiers = tuple((tier.up_to, tier.price_pico) for tier in entry.tiers)
     bounds = [0, *(up_to for up_to, _ in tiers[:-1])]
     rising = all(
@@ -272,9 +273,9 @@ def price_of(position: int, entry: EntryPublished | ShapedEntry) -> Price:
         raise DomainError("price.invalid", "tiers rise, the last has no end; prices are >= 0")
     first = tiers[0][1]
     if len(tiers) == 1 and not entry.free and not entry.minimum_pico:
-        return Price(position, effective, first, entry.divisor)
+        return Price(position, effective, first, entry.divisor, None, region)
     shape = Shape(entry.free, tiers, entry.minimum_pico)
-    return Price(position, effective, first, entry.divisor, shape)
+    return Price(position, effective, first, entry.divisor, shape, region)
 
 
 def cost(price: Price, before: int, quantity: int) -> int:

@@ -55,12 +55,15 @@ class Run(Struct, frozen=True):
 
 
 class Payer(Struct, frozen=True):
-    """What pays for a reading; `node`: where it runs or ran, null for a project."""
+    """What pays for a reading; `node`: where it runs or ran, `region`: in which that stood when it
+    was placed there; both null for a project.
+    """
 
     organization: str
     project: str
     account: str
     node: str | None
+    region: str | None
 
 
 class Purse(Struct, frozen=True):
@@ -117,12 +120,15 @@ WHERE i.node = %(source)s AND [i] AND s.node IS NULL
 """
 # A project's own is paid by the account that it had when the source was registered.
 _PAYER: Final = """
-SELECT r.organization, r.project, r.account, p.node FROM views.runtime r
-LEFT JOIN LATERAL (SELECT x.node FROM views.runtime_place x WHERE x.runtime = r.runtime
-  ORDER BY x.from_position DESC LIMIT 1) p ON true
+SELECT r.organization, r.project, r.account, p.node, coalesce(g.region, '-') AS region
+FROM views.runtime r
+LEFT JOIN LATERAL (SELECT x.node, x.from_position FROM views.runtime_place x
+  WHERE x.runtime = r.runtime ORDER BY x.from_position DESC LIMIT 1) p ON true
+LEFT JOIN views.node_region g ON g.node = p.node AND g.from_position < p.from_position
+  AND (g.to_position IS NULL OR g.to_position > p.from_position)
 WHERE r.runtime = %(resource)s
 UNION ALL
-(SELECT o.organization, o.project, o.account, NULL FROM views.project_place o
+(SELECT o.organization, o.project, o.account, NULL, NULL FROM views.project_place o
 WHERE o.project = %(resource)s AND o.from_position < (
   SELECT min(n.from_position) FROM views.source n WHERE n.source = %(source)s)
 ORDER BY o.from_position DESC LIMIT 1)

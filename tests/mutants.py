@@ -53,6 +53,7 @@ JUDGES: Final = (
     "tests/unit/test_verify_books_credited.py",
     "tests/unit/test_verify_books_idle.py",
     "tests/unit/test_verify_books_kept.py",
+    "tests/unit/test_verify_books_read_regions.py",
     "tests/unit/test_verify_books_regions.py",
     "tests/unit/test_verify_books_returns.py",
     "tests/unit/test_verify_books_tax.py",

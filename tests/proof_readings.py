@@ -43,16 +43,23 @@ EARLY_US = START_US - 100 * HOUR_US
 # A project that was another account's until its source was registered, and is again.
 MOVER, MOVERS_APP, BEFORE = uid("project", 76), uid("source", 77), uid("account", 118)
 DEPARTMENTS = (uid("department", 119), uid("department", 120))
-METERS = {"tok": "sum", "peak": "max", "seat": "last", "level": "time-weighted", "egress": "sum"}
-# Price: its meter, cents, divisor, hour from which it applies.
-PRICES = {
+METERS = {
+    "tok": "sum", "peak": "max", "seat": "last", "level": "time-weighted", "egress": "sum",
+    "far": "sum",
+}  # fmt: skip
+NAMED = {"tok": "zone", "far": "region"}  # dimensions beside the model
+HERE, AWAY = "eu-de-1", "us-va-1"  # where the node stands; what our app names
+# Price: its meter, cents, divisor, hour from which it applies; its region where it has one.
+PRICES: dict[str, tuple[Any, ...]] = {
     "tok1": ("tok", 1, 1, -100),
     "tok2": ("tok", 2, 1, 10),
     "peak1": ("peak", 5, 1, -100),
     "seat1": ("seat", 7, 1, -100),
     "level1": ("level", 3, HOUR_US, -100),
-    "egress1": ("egress", 1, 10, -100),
+    "egress1": ("egress", 1, 10, -100, HERE),
+    "far1": ("far", 4, 1, -100, AWAY),
 }
+ELSEWHERES: dict[str, tuple[Any, ...]] = {"egress0": ("egress", 9, 10, -100), "far0": ("far", 9, 1, -100)}  # price nothing here
 MOVED = ("mover", "mover moved", MOVERS_APP, "mover's seal")
 SEALS = ("first seal", "late seal", "node's seal", "last seal")
 
@@ -80,14 +87,16 @@ class Read:
                     uid("meter", 74), "meter.registered", {**said, "registered_us": START_US}
                 )
                 continue
-            dimensions = ["model", "zone"] if name == "tok" else ["model"]
+            dimensions = ["model", *([NAMED[name]] if name in NAMED else [])]
             said |= {"divisor": 1, "aggregation": aggregation, "dimensions": dimensions}
             at[f"{name} meter"] = log.add(
                 uid("meter", 75 + number), "meter.registered", {**said, "registered_us": START_US}
             )
             log.drafts[-1]["tag"] = "gpuaas.meter.registered.v2"
-        for name, (meter, cents, divisor, hour) in PRICES.items():
-            fact = {"account": "default", "meter": meter, "model": "m", "region": "-"}
+        at["stands"] = log.add(NODE, "node.region_set", {"region": HERE, "decided_us": START_US})
+        for name, (meter, cents, divisor, hour, *region) in (PRICES | ELSEWHERES).items():
+            fact = {"account": "default", "meter": meter, "model": "m"}
+            fact |= {"region": region[0] if region else "-"}
             fact |= {"state": "read", "currency": "USD"}
             fact |= {"effective_from_us": START_US + hour * HOUR_US, "published_us": EARLY_US}
             fact |= {"price_pico": cents * CENT, "divisor": divisor}
@@ -159,6 +168,7 @@ class Read:
             *(self.ours("peak", 5, 9), self.ours("peak", 6, 4)),
             *(self.ours("seat", 5, 3, 6), self.ours("seat", 7, 2, 8)),
             *(self.ours("level", 98, 2, 102), self.ours("tok", 150, 8), self.ours("tok", 30, 1)),
+            self.ours("far", 8, 5),
         )
         at["last seal"] = self.beside(made, (THEIRS, theirs), (APP, ours))
         said = (told("tok", MOVER, 5, 3),)
@@ -196,6 +206,7 @@ class Read:
             ("seat", "seat1", PERIOD, 2, 14),
             ("level", "level1", PERIOD, 4 * HOUR_US, 12),
             ("egress", "egress1", PERIOD, 150, 15),
+            ("far", "far1", PERIOD, 5, 20),
         )
         lines = [
             (PROJECT, f"{meter}:m", at[price], period, quantity, cents * CENT)
@@ -207,7 +218,9 @@ class Read:
 
 def told(meter: str, resource: str, hour: int, quantity: int, to: int | None = None) -> Reading:
     """Of an instant, or of the time from one hour to another."""
-    dimensions = {"model": "m", "zone": "a"} if meter == "tok" else {"model": "m"}
+    dimensions = {"model": "m"} | {
+        "tok": {"zone": "a"}, "far": {"region": AWAY}
+    }.get(meter, {})  # fmt: skip
     ends = START_US + (hour if to is None else to) * HOUR_US
     return Reading(meter, resource, dimensions, START_US + hour * HOUR_US, ends, quantity)
 
@@ -324,7 +337,17 @@ def payload(row: Row) -> bytes:
 
 def chosen(made: World) -> list[int]:
     """What the whole invoice's proof holds."""
-    names = (*PRICES, *SEALS, *MOVED, APP, "less", "less edition", "tok rerated", "enrolled again")
+    names = (
+        *PRICES,
+        *SEALS,
+        *MOVED,
+        APP,
+        "less",
+        "less edition",
+        "tok rerated",
+        "enrolled again",
+        "stands",
+    )
     meters = [f"{meter} meter" for meter in METERS]
     return sorted({*pw.chosen(made), *(made.at[name] for name in (*names, *meters))})
 
@@ -338,8 +361,9 @@ LINES: dict[str, tuple[tuple[str, str], str, Callable[[Row], bool], tuple[str, .
     "level": (("level1", PERIOD), "level", of_lines(("level", PERIOD)), ("level1", "last seal", APP)),
     "egress": (
         ("egress1", PERIOD), "egress", of_lines(("egress", PERIOD)),
-        ("egress1", "node's seal", "enrolled again", "node", "node anchor", "default", "own"),
+        ("egress1", "node's seal", "enrolled again", "node", "node anchor", "default", "own", "stands"),
     ),
+    "far": (("far1", PERIOD), "far", of_lines(("far", PERIOD)), ("far1", "last seal", APP)),
 }  # fmt: skip
 
 

@@ -54,13 +54,13 @@ class TokenMeter:
 
     async def open(
         self, project: str, *, per_million: str = "2.500000000000", aggregation: str = "sum",
-        meter: str = METER,
+        meter: str = METER, dimensions: tuple[str, ...] = ("direction", "model"),
     ) -> str:  # fmt: skip
         """Meter, key and price are registered, the price in effect from `self.since`; the source."""
         self.project = project
         new = {
             "meter": meter, "unit": "token", "source": "readings", "divisor": 1_000_000,
-            "aggregation": aggregation, "dimensions": ["direction", "model"],
+            "aggregation": aggregation, "dimensions": [*dimensions],
         }  # fmt: skip
         await granted(self.act("/v1/meters", new))
         source = {"project": project, "key": public_hex(self.key), "meters": [meter]}

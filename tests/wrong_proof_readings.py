@@ -141,8 +141,12 @@ def _of_rows() -> Iterator[WrongProof]:
     )
     yield logged("a neighbour's row", "proof.foreign", shown=also(theirs), row=theirs, field="resource",
                  **TABLE)  # fmt: skip
-    yield logged("a row withheld", "proof.line", shown=but(row_of(pr.APP, 12)), table="lines", row=9,
+    yield logged("a row withheld", "proof.line", shown=but(row_of(pr.APP, 12)), table="lines", row=10,
                  field="price")  # fmt: skip
+    yield logged("where the node stood, withheld", "rating.no_price", line="egress",
+                 select=without("stands"), position=at("node's seal"))  # fmt: skip
+    yield logged("an entry that prices nothing there", "proof.needless", line="far", select=with_("far0"),
+                 position=at("far0"))  # fmt: skip
     elsewhere = fact(PROJECT, account=pw.NEIGHBOURS_ACCOUNT)
     yield logged("of a project of another account", "proof.foreign", elsewhere, row=0, field="resource",
                  **TABLE)  # fmt: skip
@@ -215,7 +219,7 @@ def _of_links() -> Iterator[WrongProof]:
     yield changed("a reading passed over", "proof.links", fewer, row=last, **TABLE)
     yield changed("its digest is not here", "proof.links", shorter("readings.digests", 32), line="level",
                   row=first, **TABLE)  # fmt: skip
-    yield changed("more rows than shown", "proof.links", link(0, shown=12), member=member)
+    yield changed("more rows than shown", "proof.links", link(0, shown=13), member=member)
     signed = next(row for _, _, row in pr.rows_of(pr.read()) if row["sequence"] == 2)["sig"]
     yield changed("a row behind the link's end", "proof.links", link(0, shown=2, hidden=0, sig=signed),
                   row=row_of(pr.APP, 3), **TABLE)  # fmt: skip

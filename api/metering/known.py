@@ -17,8 +17,8 @@ from domain import meter, pricebook
 from domain.charging import READ
 from domain.errors import DomainError
 from domain.price_facts import BookPublished, ShapedEntry
-from domain.reading import WEIGHTED, require_countable, row_of
-from domain.tariff import REGION, Tariff
+from domain.reading import WEIGHTED, named_region, require_countable, row_of
+from domain.tariff import Tariff
 from evidence.log import EventLog
 from projections import readings_read
 from projections.readings_read import Standing
@@ -45,6 +45,7 @@ class _Plan(Struct):
     account: str
     currency: str
     model: str
+    region: str
     weighted: bool
     known_us: int = 1 << 62  # from here on an entry prices it, and a period holds it up to `end_us`
     start_us: int = 0
@@ -156,8 +157,9 @@ class Known:
             raise DomainError("reading.no_resource", f"{reading.resource} is not the source's")
         model = reading.dimensions.get(meter.MODEL, "")
         weighted = counting.aggregation == WEIGHTED
-        dimensions, owner = row_of(reading.dimensions), payer.organization
-        plan = _Plan(counting, dimensions, owner, payer.account, "", model, weighted)
+        region = payer.region or named_region(reading.dimensions)
+        of = (row_of(reading.dimensions), payer.organization, payer.account, "", model, region)
+        plan = _Plan(counting, *of, weighted)
         await self._cover(plan, 0, 0)
         return plan
 
@@ -175,7 +177,7 @@ class Known:
         return found
 
     async def _price(self, plan: _Plan, instant: int) -> None:
-        scope = (plan.counting.meter, plan.model, REGION, READ, plan.currency)
+        scope = (plan.counting.meter, plan.model, plan.region, READ, plan.currency)
         if not self._tariff.is_listed(plan.account, scope, instant):
             await self._read_book()
         if not self._tariff.is_listed(plan.account, scope, instant):

@@ -32,6 +32,7 @@ from domain.errors import DomainError
 from evidence.reader import read_entries, read_rows
 from evidence.storage import Storage
 from gpuaas_verify.books import Books
+from projections.exporting.lines import lines
 from projections.invoicing import finalize_due
 from projections.periods import keep_periods
 from projections.rater import Rater
@@ -280,6 +281,126 @@ def test_a_preview_prices_readings_as_a_re_rating_then_does(
 
     with stack.signing():
         asyncio.run(run())
+
+
+def test_a_preview_finds_where_a_reading_was_and_who_pays_it(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Two sources of one project, registered before and after it moved to another account, say sums,
+    levels and largest values of regions whose prices change at instants of their own: each account's
+    preview is what is charged, under a book with a price of another region what a re-rating then makes
+    of it, and what is priced in a region is exported so.
+    """
+    stack = EvidenceStack(database, tmp_path)
+    meters = {"sum.at": "sum", "level.at": "time-weighted", "most.at": "max", "last.of": "last"}
+
+    async def run() -> None:
+        async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
+            own = await tenant(stage, HOUR)
+            apps = [TokenMeter(stage.client, stage.operator) for _ in meters]
+            for app, name in zip(apps, meters, strict=True):
+                of = {"aggregation": meters[name], "meter": name}
+                await app.open(own["project"], **of, dimensions=tuple(said_of(name, "-")))
+            accounts = [own["account"], await moved_away(stage, own)]
+            since = now_us() + 400_000
+            for name in meters:
+                where = HERE if name.endswith(".at") else "-"
+                for at, price in ((since, "3.000000000000"), (since + 45_000, "5.000000000000")):
+                    new = listed(name, where, at, price)
+                    assert (await stage.post("/v1/prices", new)).is_success
+            later = TokenMeter(stage.client, stage.operator)
+            source = {"project": own["project"], "key": public_hex(later.key), "meters": [*meters]}
+            made = await stage.post("/v1/sources", source)
+            later.reporter, later.project = (
+                Reporter(later.key, made.json()["id"], 1),
+                own["project"],
+            )
+            await until(since + 150_000)
+            for number, name in enumerate(meters):
+                for app, more in ((apps[number], 0), (later, 100)):
+                    told = [
+                        app.tokens(n + more, since + 10_000 * n, to_us=since + 10_000 * (n + 2),
+                                   meter=name, dimensions=said_of(name, region))
+                        for n, region in enumerate((HERE, "-", "us-1", HERE, HERE, "us-1", HERE), 1)
+                    ]  # fmt: skip
+                    answer = await app.send(app.batch(*told))
+                    assert answer.status_code == 200, answer.text
+            await stage.views()
+            await as_previewed(stage, stack, database, accounts, (since, [*meters]))
+
+    with stack.signing():
+        asyncio.run(run())
+
+
+HERE = "eu-de-1"
+
+
+def said_of(meter: str, region: str) -> dict[str, str]:
+    return {"model": "llama-3"} | ({"region": region} if meter.endswith(".at") else {})
+
+
+def listed(meter: str, region: str, at: int, price: str) -> dict[str, Any]:
+    return {
+        "meter": meter, "model": "llama-3", "state": "read", "divisor": 1_000_000,
+        "region": region, "price": {"amount": price, "currency": "USD"},
+        "effective_from": instant(at),
+    }  # fmt: skip
+
+
+async def moved_away(stage: Stage, own: dict[str, str]) -> str:
+    """The account to which the project has moved, of the same organization."""
+    body = {
+        "organization": own["org"], "currency": "USD", "zone": "UTC",
+        "first_period_end": instant(now_us() + HOUR),
+    }  # fmt: skip
+    account = (await stage.post("/v1/accounts", body)).json()["id"]
+    gone = await stage.post(f"/v1/projects/{own['project']}/move", {"account": account})
+    assert gone.is_success, gone.text
+    return str(account)
+
+
+async def as_previewed(
+    stage: Stage,
+    stack: EvidenceStack,
+    database: Database,
+    accounts: list[str],
+    of: tuple[int, list[str]],
+) -> None:
+    since, meters = of
+    entries = [
+        {"account": "default", "meter": name, "model": "llama-3", "state": "read", "region": where,
+         "currency": "USD", "effective_from": instant(0), "divisor": 1_000_000,
+         "tiers": [{"price": price}]}
+        for name in meters for where, price in (("us-1", "7.000000000000"), ("-", "2.000000000000"))
+    ]  # fmt: skip
+    made = await stage.post("/v1/price-books/there", {"entries": entries})
+    assert made.status_code == 201, made.text
+    always = {"start": instant(0), "end": instant(since + HOUR)}
+    periods = (await stage.get("/v1/periods")).json()["items"]
+    first = {one["account"]: one["id"] for one in periods if one["sequence"] == 1}
+    for account in accounts:
+
+        async def previewed(book: str, account: str = account) -> tuple[str, str]:
+            await settled(stage, stack.storage, database)
+            await stage.views()
+            asked = {"period": first[account], "book": book}
+            found = (await stage.post(f"/v1/accounts/{account}/preview", asked)).json()
+            return found["exact"]["amount"], found["charged"]["amount"]
+
+        before = await previewed("-")
+        assert before[0] == before[1]
+        for book in ("there", "-"):
+            expected = (await previewed(book))[0]
+            assert (expected == before[0]) == (book == "-")
+            decided = await stage.post(f"/v1/accounts/{account}/reratings", always | {"book": book})
+            assert decided.status_code == 201, decided.text
+            assert await previewed(book) == (expected, expected)
+        with psycopg.connect(database.app_url) as conn:
+            found = lines(conn, first[account], "", "~", 10**9)
+        seen = {(one.meter, one.region, one.stood) for one in found if one.quantity}
+        assert {one for one in seen if one[0] != "last.of"} == {
+            (name, where, where) for name in meters[:3] for where in (HERE, "-")
+        }
 
 
 def test_what_is_refused_is_named_and_seals_nothing(

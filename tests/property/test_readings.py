@@ -23,6 +23,8 @@ from tests.unit.test_verify_books_usage import ACCOUNT, PROJECT, Told, rows_of
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3)]
 SOURCES = [stream("source", n) for n in (1, 2, 3)]
 MODELS = ("a", "b")
+HERE = "eu-de-1"
+REGIONS = (HERE, "us-1", "-", "No Region")  # of the last two nothing is named
 
 
 def world() -> Told:
@@ -37,10 +39,13 @@ def world() -> Told:
         made = project.Created(ORG, stream("department", 1), ACCOUNT, Private("0" * 64), 0)
         told.add(stream("project", number), made)
     for number, name in enumerate(meter.AGGREGATIONS):
-        counted = meter.ReadingsRegistered(name, "x", 1, name, ("model", "zone"), 0)
+        counted = meter.ReadingsRegistered(name, "x", 1, name, ("model", "region", "zone"), 0)
         told.add(stream("meter", number), counted)
-        for effective, pico in ((0, 7), (MONTH // 3, 11), (MONTH + HOUR_US, 5)):
-            scope = ("-", "read", "USD", effective, 0)
+        for effective, pico, region in (
+            *((0, 7, "-"), (MONTH // 3, 11, "-"), (MONTH + HOUR_US, 5, "-")),
+            *((MONTH // 3 - 1, 17, HERE), (MONTH, 3, HERE)),
+        ):
+            scope = (region, "read", "USD", effective, 0)
             plain = pricebook.EntryPublished("default", name, "a", *scope, pico, 3)
             told.add(stream("pricebook", 1), plain)
             tiers = (Tier(4, pico), Tier(None, 2 * pico))
@@ -64,7 +69,11 @@ def readings(draw: st.DrawFn) -> Reading:
     return Reading(
         meter=name,
         resource=PROJECT,
-        dimensions={"model": draw(st.sampled_from(MODELS)), "zone": draw(st.sampled_from("pq"))},
+        dimensions={
+            "model": draw(st.sampled_from(MODELS)),
+            "region": draw(st.sampled_from(REGIONS)),
+            "zone": draw(st.sampled_from("pq")),
+        },
         from_us=start,
         to_us=start + length,
         quantity=draw(st.integers(0, 9)),
@@ -183,7 +192,7 @@ def brute(some: list[Reading]) -> dict[tuple[str, str], int]:
             size = one.quantity * (span if one.meter == reading.WEIGHTED else 1)
             total[key] = total.get(key, 0) + size
         else:
-            part = (*key, one.dimensions["zone"], str(one.from_us < MONTH))
+            part = (*key, *one.dimensions.values(), str(one.from_us < MONTH))
             groups.setdefault(part, []).append(one)
     for (name, model, *_), members in groups.items():
         if name == "max":
@@ -227,9 +236,9 @@ def booked(told: Told) -> None:
     """A book: other prices from other instants on, for one model by tiers, for both only in parts."""
     count = 0
     for name in meter.AGGREGATIONS:
-        for effective, pico in ((2, 13), (MONTH // 3 - 1, 3)):
+        for effective, pico, region in ((2, 13, "-"), (MONTH // 3 - 1, 3, "-"), (5, 4, "us-1")):
             for model, tiers in (("a", (Tier(None, pico),)), ("b", (Tier(3, 1), Tier(None, pico)))):
-                what = ("spring", 1, "default", name, model, "-", "read", "USD")
+                what = ("spring", 1, "default", name, model, region, "read", "USD")
                 told.add(stream("pricebook", 1), ShapedEntry(*what, effective, 0, 2, 0, tiers, 0))
                 count += 1
     told.book("spring", 1, count)
@@ -282,7 +291,8 @@ def test_what_was_read_before_a_decision_of_earlier_releases_stays() -> None:
         one = reporter.batch(
             tuple(
                 Reading(
-                    meter=name, resource=PROJECT, dimensions={"model": "a", "zone": "p"},
+                    meter=name, resource=PROJECT,
+                    dimensions={"model": "a", "region": "-", "zone": "p"},
                     from_us=instant, to_us=instant + 1, quantity=moment + 5,
                 )
                 for name in meter.AGGREGATIONS

@@ -68,7 +68,7 @@ TABLE: tuple[tuple[str, Sequence[Any], pricebook.Command, list[Struct] | str], .
     ("so large a minimum", (), PublishShaped(entry(minimum_pico=10**21 + 1), 5), "price.invalid"),
     ("idle", (), PublishShaped(entry(state="idle"), 5), "price.state_unsupported"),
     ("a region", (), PublishShaped(entry(region="EU"), 5), "price.region_invalid"),
-    ("read in a region", (), PublishShaped(entry(meter="tokens", state="read", region="eu"), 5), "price.state_unsupported"),
+    ("read in a region", (), PublishShaped(entry(meter="tokens", state="read", region="eu"), 5), [ShapedEntry("-", 0, "default", "tokens", "T4", "eu", "read", "USD", 50, 5, 7, 4, TIERS, 9)]),
     ("a meter of readings", (), PublishShaped(entry(meter="app.tokens", state="read"), 50), [ShapedEntry("-", 0, "default", "app.tokens", "T4", "-", "read", "USD", 50, 50, 7, 4, TIERS, 9)]),
     ("a book", (), PublishBook("b", (entry(effective_from_us=1),), 5), [BOOKED, WHOLE]),
     ("the same book", (BOOKED, WHOLE), PublishBook("b", (entry(effective_from_us=1),), 8), []),

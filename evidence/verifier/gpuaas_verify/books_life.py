@@ -8,12 +8,11 @@ body's boot time is read again from its bytes and every billable instant compute
 import base64
 import binascii
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 from gpuaas_verify.books_metered import Metered
-from gpuaas_verify.books_prices import NOWHERE
+from gpuaas_verify.books_prices import NOWHERE, is_region
 from gpuaas_verify.books_rating import Charging, bounded
 from gpuaas_verify.books_spill import Spill
 from gpuaas_verify.books_wallet import Wallets
@@ -23,7 +22,6 @@ type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
 
 METER, STATE, SPOT = "gpu.time", "usable", "spot"
-REGION, LONGEST = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*"), 32
 ATTESTED_KEYS = ["node", "key", "boot", "seq", "body", "sig"]
 
 
@@ -81,7 +79,7 @@ class Lives:
 
     def _region_set(self, position: int, entry: Row, fact: Row) -> None:
         item, region = self._node(position, entry["stream"]), fact["region"]
-        if region != NOWHERE and not (len(region) <= LONGEST and REGION.fullmatch(region)):
+        if region != NOWHERE and not is_region(region):
             raise Invalid("books.region", "no region", position=position, field="region")
         self._spill.put("node", "", entry["stream"], {**item, "region": region})
 

@@ -4,6 +4,7 @@ An entry is `[effective, position, pico, divisor, shape]`; its shape is None for
 the quantity, else `[free, [[up to or null, pico], ...], minimum]`.
 """
 
+import re
 from bisect import bisect_left, bisect_right, insort
 from itertools import pairwise
 from operator import itemgetter
@@ -16,10 +17,16 @@ NOWHERE = "-"  # the region of what is in none, and of what counts in each
 LIST = "-"  # the book of what prices by itself
 RESERVED = "reserved"  # the state of what needs no price, and costs nothing without one
 EFFECTIVE = itemgetter(0)
+REGION, LONGEST = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*"), 32
 NUL = "\x00"  # joins keys; no string of an entry may contain it, and it sorts before all
 
 type Row = dict[str, Any]
 type Reratings = list[list[Any]]  # [from, until, book, edition, to all], the latest last
+
+
+def is_region(word: str) -> bool:
+    """Whether it is the name of one."""
+    return len(word) <= LONGEST and REGION.fullmatch(word) is not None
 
 
 def round_half_even(numerator: int, divisor: int) -> int:
@@ -188,12 +195,18 @@ class Prices:
             )  # fmt: skip
         self._spill.put("price_key", named, unique, 1)
         self._spill.put("entries", "", named, (self._spill.get("entries", "", named) or 0) + 1)
+        if fact["region"] != NOWHERE:
+            self._spill.put("located", "", str(position), fact["region"])
         if book[0] == LIST and effective < fact["published_us"]:
             return
         key = NUL.join([*kind, fact["currency"]])
         entries = self._spill.get("price", named, key) or []
         insort(entries, [effective, position, pico, fact["divisor"], shape], key=EFFECTIVE)
         self._spill.put("price", named, key, entries)
+
+    def region(self, position: int) -> str:
+        """Where the entry published there prices; `-`: anywhere."""
+        return self._spill.get("located", "", str(position)) or NOWHERE
 
     def _edition(self, book: str) -> int:
         return self._spill.get("edition", "", book) or 0

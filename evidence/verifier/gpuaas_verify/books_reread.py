@@ -27,7 +27,8 @@ class Rereads:
 
     def count(self, position: int, row: Row, about: Row, level: bool) -> None:
         """The reading is one of those that are summed; `sealed` follows."""
-        key = NUL.join((about["lines"], about["model"], f"{position:020d}"))
+        of = (about["lines"], about["model"], about["region"])
+        key = NUL.join((*of, f"{position:020d}"))
         kept = self._read.setdefault((about["account"], key), [about, level, []])
         kept[2].append([row["from_us"], row["to_us"], row["quantity"]])
 
@@ -52,7 +53,8 @@ class Rereads:
             return
         item, moved, quotes = self._charging.account(position, account), {}, {}
         for about, start, end, until, quantity, level, group in self._counted(account):
-            scope = (about["meter"], about["model"], "-", about["state"], item["currency"])
+            of = (about["meter"], about["model"], about["region"], about["state"])
+            scope = (*of, item["currency"])
             if scope not in quotes:
                 quotes[scope] = self._quotes(account, scope)
             then, now = quotes[scope]
@@ -71,8 +73,15 @@ class Rereads:
             about, period, old, new, quantity, start, end = moved[kind]
             for price, sign in ((old, -1), (new, 1)) if quantity else ():
                 piece = (start, end, price, period)
-                self._charging.add(position, kind[0], about, piece, (sign, quantity))
+                whose = self.charged_to(about, price)
+                self._charging.add(position, kind[0], whose, piece, (sign, quantity))
         self._charging.settle(position)
+
+    def charged_to(self, about: Row, price: list[Any]) -> Row:
+        """Whose line of that entry it is: a project's is in the region of its entry."""
+        if about["resource"] != about["project"]:
+            return about
+        return {**about, "region": self._charging.prices.region(price[1])}
 
     def _quotes(self, account: str, scope: tuple[str, ...]) -> tuple[Quotes, Quotes]:
         """What applied before the last decision, and what does now."""

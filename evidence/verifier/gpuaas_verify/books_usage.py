@@ -8,6 +8,7 @@ of an app's), projects and runtimes as payers, each source's last key and chain,
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from gpuaas_verify.books_prices import NOWHERE, is_region
 from gpuaas_verify.books_rating import NUL, Charging
 from gpuaas_verify.books_reread import Rereads
 from gpuaas_verify.books_spill import Spill
@@ -99,6 +100,7 @@ class Usage:
             "org": entry["org"],
             "node": None,
             "simulated": False,
+            "region": None,
         }
         self._spill.put("payer", "", entry["stream"], item)
 
@@ -109,15 +111,19 @@ class Usage:
             "org": entry["org"],
             "node": None,
             "simulated": False,
+            "region": NOWHERE,
         }
         self._spill.put("payer", "", entry["stream"], item)
 
     def _allocated(self, _position: int, entry: Row, fact: Row) -> None:
         item = self._spill.get("payer", "", entry["stream"])
-        simulated = self._spill.get("node", "", fact["node"])["simulated"]
-        self._spill.put(
-            "payer", "", entry["stream"], {**item, "node": fact["node"], "simulated": simulated}
-        )
+        node = self._spill.get("node", "", fact["node"])
+        placed = {
+            "node": fact["node"],
+            "simulated": node["simulated"],
+            "region": node.get("region", NOWHERE),
+        }
+        self._spill.put("payer", "", entry["stream"], {**item, **placed})
 
     def _quarantined(self, position: int, _entry: Row, fact: Row) -> None:
         mark = self._spill.get("mark", "", fact["source"])
@@ -184,7 +190,8 @@ class Usage:
         for item, piece, change in changes.values():
             if change:
                 sign = 1 if change > 0 else -1
-                self._charging.add(position, item["resource"], item, piece, (sign, abs(change)))
+                whose = self.rereads.charged_to(item, piece[2])
+                self._charging.add(position, item["resource"], whose, piece, (sign, abs(change)))
         self._charging.settle(position)
         self.rereads.sealed()
 
@@ -252,11 +259,16 @@ class Usage:
                 known[1:] = [(start, end, piece[2], piece[3]), known[2] + change]
 
     def _about(self, row: Row, number: int, payer: Row) -> Row:
+        dimensions, region = self.dimensions(row, number), payer["region"]
+        if region is None:  # of a project, which stands nowhere: as the reading says
+            said = dimensions.get("region", NOWHERE)
+            region = said if is_region(said) else NOWHERE
         return {
             "account": payer["account"],
             "project": payer["project"],
             "meter": row["meter"],
-            "model": self.dimensions(row, number)["model"],
+            "model": dimensions["model"],
+            "region": region,
             "state": STATE,
             "simulated": payer["simulated"],
             "resource": row["resource"],
