@@ -59,7 +59,10 @@ PRICES: dict[str, tuple[Any, ...]] = {
     "egress1": ("egress", 1, 10, -100, HERE),
     "far1": ("far", 4, 1, -100, AWAY),
 }
-ELSEWHERES: dict[str, tuple[Any, ...]] = {"egress0": ("egress", 9, 10, -100), "far0": ("far", 9, 1, -100)}  # price nothing here
+ELSEWHERES: dict[str, tuple[Any, ...]] = {
+    "egress0": ("egress", 9, 10, -100),
+    "far0": ("far", 9, 1, -100),
+}  # price nothing here
 MOVED = ("mover", "mover moved", MOVERS_APP, "mover's seal")
 SEALS = ("first seal", "late seal", "node's seal", "last seal")
 
