@@ -58,6 +58,7 @@ from api import (
 from api.auth import authenticated
 from api.body import FrontRequest
 from api.config import Settings
+from api.limiting import Limits, limited, say_limits
 from api.parameters import plain
 from api.paying import routes as paying
 from api.problems import HANDLERS
@@ -259,12 +260,14 @@ def create_app(
             app.state.services = services
             app.state.verifier = services.verifier
             app.state.door = services.door
+            app.state.limits = Limits(settings.rate)
             yield
 
     return Litestar(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
-        guards=[authenticated, plain],
+        guards=[authenticated, limited, plain],
+        before_send=[say_limits],
         exception_handlers=HANDLERS,
         lifespan=[lifespan],
         request_max_body_size=BODY_LIMIT + 1,

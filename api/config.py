@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from api.limits import RATE, Rate, rate_of
 from api.tls import Pair, ca_of, pair_of
 from api.urls import database_url, nats_url
 from domain.errors import DomainError
@@ -35,7 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
     `unsigned_bound_s`: appends are refused while an entry has waited longer for its signature.
-    `keeping`: how long prepaid volumes are held ahead, and locked before they are wiped.
+    `rate`: how often one principal may ask. `keeping`: how long prepaid volumes are held ahead, and
+    locked before they are wiped.
     """
 
     data: Path
@@ -59,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls: Pair | None = None
     ca: Path | None = None
     keeping: Keeping = KEEPING
+    rate: Rate = RATE
 
     @property
     def api_url(self) -> str:
@@ -141,6 +144,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_LOG_NAME": self.log_name,
             "GPUAAS_EMBEDDED": "1" if self.embedded else "0",
             "GPUAAS_UNSIGNED_BOUND_S": str(self.unsigned_bound_s),
+            "GPUAAS_RATE_PER_S": str(self.rate.per_second),
+            "GPUAAS_RATE_BURST": str(self.rate.burst),
             "GPUAAS_VOLUME_HOLD_S": str(self.keeping.hold_us // SECOND_US),
             "GPUAAS_VOLUME_WIPE_S": str(self.keeping.wipe_us // SECOND_US),
             "GPUAAS_GATEWAY_HOST": self.gateway_host,
@@ -209,6 +214,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         tls=tls,
         ca=ca_of(env),
         keeping=keeping_of(env),
+        rate=rate_of(env),
     )
 
 

@@ -217,6 +217,7 @@ quota.share_invalid|400|Not a share|Send 0 <= lendable <= guaranteed <= limit of
 rebuild.readers|409|Readers hold the views|Nothing was swapped; repeat when long questions have ended.
 rebuild.running|409|A rebuild is running|Wait for it to end.
 receipt.not_signed|409|Not signed yet|Ask again after a moment.
+rate.limited|429|Too many requests|Wait as many seconds as Retry-After says.
 recording.changed|409|The recording was changed|Operator: restore the file; the log says what was sealed.
 recording.malformed|409|Not a recording|Operator: restore the file.
 recording.none|404|Nothing was recorded|Open the session with `record`.

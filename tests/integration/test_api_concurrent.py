@@ -2,10 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from api.edge import instant, now_us
+from api.limiting import Limits
+from api.limits import Rate
 from tests.api_stage import Stage, play, staged
 from tests.conftest import Database
 from tests.integration.evidence_stack import EvidenceStack
@@ -133,5 +137,35 @@ def test_a_price_said_again_is_the_entry_it_was(
         assert (again.status_code, again.json()) == (201, first.json())
         assert str(again.json()["position"]) == first.headers["log-position"]
         assert await stage.size() == size
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_one_principal_is_slowed_and_others_are_not(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Beyond its burst a principal is told 429 and when to come back, on every route and whatever
+    token it has; nobody else is, and each answer says what is left.
+    """
+
+    async def scene(stage: Stage) -> None:
+        transport = stage.client._transport
+        assert isinstance(transport, httpx.ASGITransport)
+        app: Any = transport.app
+        app.state.limits = Limits(Rate(1, 3))
+        other = stage.token("platform-operator", None)
+        answers = [await stage.get("/v1/organizations") for _ in range(2)]
+        answers.append(await stage.post("/v1/organizations", {"nonsense": 1}, token=other))
+        assert [one.status_code for one in answers] == [200, 200, 400]
+        left = [int(one.headers["RateLimit"].split("r=")[1].split(";")[0]) for one in answers]
+        assert left == sorted(left, reverse=True)
+        assert all(one.headers["RateLimit-Policy"] == '"principal";q=3;w=3' for one in answers)
+        answer = await stage.post("/v1/organizations", {"name": "one too many"}, token=other)
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate.limited")
+        assert int(answer.headers["Retry-After"]) >= 1
+        another = stage.token("platform-operator", None, subject="user-2")
+        answer = await stage.get("/v1/organizations", token=another)
+        assert (answer.status_code, answer.json()["items"]) == (200, [])
+        assert "RateLimit" not in (await stage.client.get("/v1/health")).headers
 
     play(database, nats_url, tmp_path, scene)

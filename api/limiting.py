@@ -1,0 +1,70 @@
+"""How often one principal may ask: a bucket of requests each, of this process.
+
+Source: draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`, `RateLimit`), RFC 6585 (429).
+"""
+
+import math
+import time
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders
+from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Message, Scope
+
+from api.limits import Rate
+from domain.errors import DomainError
+
+_MOST: Final = 50_000  # principals; beyond it the full buckets, which say nothing, are let go
+_LEFT: Final = "gpuaas.limit"
+
+
+class Limits:
+    """Owned by one event loop. A bucket fills at `per_second` up to `burst`."""
+
+    def __init__(self, rate: Rate) -> None:
+        self.per_second, self.burst = rate.per_second, rate.burst
+        self._buckets: dict[str, tuple[float, float]] = {}  # what was left, and when
+
+    @property
+    def policy(self) -> str:
+        """So many requests in so many seconds, the header's value."""
+        return f'"principal";q={self.burst};w={-(-self.burst // self.per_second)}'
+
+    def take(self, actor: str, now_s: float) -> tuple[int, int]:
+        """How many are left, and in how many seconds the bucket is full again.
+
+        Raises: DomainError rate.limited, with the seconds until the next may be asked.
+        """
+        held, at_s = self._buckets.get(actor, (float(self.burst), now_s))
+        held = min(self.burst, held + (now_s - at_s) * self.per_second)
+        if held < 1:
+            wait = math.ceil((1 - held) / self.per_second)
+            detail = f"more than {self.per_second} requests a second"
+            raise DomainError("rate.limited", detail, {"retry_after_s": wait})
+        if len(self._buckets) >= _MOST:
+            self._forget(now_s)
+        self._buckets[actor] = (held - 1, now_s)
+        return int(held - 1), math.ceil((self.burst - held + 1) / self.per_second)
+
+    def _forget(self, now_s: float) -> None:
+        full_s = self.burst / self.per_second
+        kept = {one: was for one, was in self._buckets.items() if now_s - was[1] < full_s}
+        self._buckets = kept if len(kept) < _MOST else {}
+
+
+async def limited(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A guard behind that which knows who asks. Raises: DomainError rate.limited."""
+    principal = connection.scope.get("user")
+    if principal is not None:
+        limits: Limits = connection.app.state.limits
+        connection.scope["state"][_LEFT] = limits.take(principal.actor, time.monotonic())
+
+
+async def say_limits(message: Message, scope: Scope) -> None:
+    """Before an answer is sent: what is left, where somebody is known who asked."""
+    left = scope.get("state", {}).get(_LEFT) if message["type"] == "http.response.start" else None
+    if left is not None:
+        headers = MutableScopeHeaders.from_message(message)
+        headers["RateLimit-Policy"] = scope["litestar_app"].state.limits.policy
+        headers["RateLimit"] = f'"principal";r={left[0]};t={left[1]}'
