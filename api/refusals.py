@@ -49,7 +49,7 @@ def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dic
     if status == 503 or error.code in _SOON:
         headers["Retry-After"] = str(RETRY_S)
     if error.code == "rate.limited":
-        headers["Retry-After"] = str(error.facts["retry_after_s"])
+        headers["Retry-After"] = str(error.facts.get("retry_after_s", RETRY_S))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="gpuaas"'
     return status, msgspec.json.encode(body), headers

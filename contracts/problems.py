@@ -214,10 +214,10 @@ quota.guarantee_exceeded|409|Guaranteed to others already|Guarantee what the fac
 quota.lent|409|It is lent out|Claim it: whoever borrows it is told to stop.
 quota.limit_invalid|400|Not a limit|Send 0 or more.
 quota.share_invalid|400|Not a share|Send 0 <= lendable <= guaranteed <= limit of one model; first set the scope above.
+rate.limited|429|Too many requests|Wait as many seconds as Retry-After says.
 rebuild.readers|409|Readers hold the views|Nothing was swapped; repeat when long questions have ended.
 rebuild.running|409|A rebuild is running|Wait for it to end.
 receipt.not_signed|409|Not signed yet|Ask again after a moment.
-rate.limited|429|Too many requests|Wait as many seconds as Retry-After says.
 recording.changed|409|The recording was changed|Operator: restore the file; the log says what was sealed.
 recording.malformed|409|Not a recording|Operator: restore the file.
 recording.none|404|Nothing was recorded|Open the session with `record`.
