@@ -35,6 +35,9 @@ admission.nothing|409|Already done|Read the runtime: what was asked is so.
 admission.unavailable|503|No admission writer answers|Repeat with the same key; it runs once.
 api.impostor|502|It is not the API|Name its CA in GPUAAS_CA, and an address its certificate has; else trust nobody there.
 api.unreachable|502|The API does not answer|Check GPUAAS_URL and that the API runs.
+api_key.not_possible|409|Not possible for this key|Create a new key.
+api_key.principal_invalid|400|Not who a key may act as|Name a user or a service account of the organization.
+api_key.until_invalid|400|Not an end of a key|Send a later time, or none.
 app.foreign_page|403|A page of another origin|Open the app by its own address.
 app.malformed|400|Not a request that is passed on|Send HTTP/1.1 with one framing, one Host and a path.
 app.no_pass|401|No pass for this app|Ask the API for a pass: `Authorization: Bearer` for programs, its address for a browser.
@@ -50,6 +53,16 @@ auth.expired|401|The token has expired|Get a new token.
 auth.forbidden|403|Not allowed|Ask an admin of this scope for the role.
 auth.invalid|401|Not a valid token|Sign in again.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
+authority.gone|409|It is gone|Create another one; ids are not used again.
+authority.last_owner|409|The last owner|Make somebody else an owner without end first.
+authority.locks_out|409|It would lock everybody out|Leave out `guardrail.lift`, set a condition, or a scope below.
+authority.network_invalid|400|Not a network|Send networks such as `10.0.0.0/8`, without host bits.
+authority.principal_unknown|409|Nobody of this organization|Add or invite it first.
+authority.role_unknown|400|Not a role of tenants|Send one that the detail names.
+authority.secret_wrong|403|No open invitation|Ask for a new invitation.
+authority.too_many|409|Too many|Remove some that are not used.
+authority.unknown|404|Not in this organization|List what there is.
+authority.until_invalid|400|Not an end|Send a later time, or none.
 beat.forged|403|Another node's heartbeat|Publish under the node's own subject only.
 ca.unreadable|500|No node CA|Operator: restore the file that is named.
 capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
@@ -126,6 +139,10 @@ incident.unknown|404|No such incident|Check the id.
 ingest.not_alone|503|Another ingest runs|Operator: run one per database.
 integrator.second|503|Another integrator runs|Operator: run one per storage.
 integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.
+issuer.algorithm_unknown|400|Not a signature algorithm that is believed|Name some of ES256, ES384, EdDSA, PS256, RS256.
+issuer.invalid|400|Not an issuer|Send its identifier, beginning with https://, as its discovery document has it.
+issuer.unknown|404|No such issuer|Check its id and whether it is still trusted.
+issuer.unreachable|503|The issuer does not answer|Repeat; ask whoever runs the issuer.
 journal.missing|409|The agent's journal is gone|Enrol the node anew.
 journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
 jwt.malformed|400|Not a NATS JWT|Operator: check which nats-server asks.
@@ -258,6 +275,11 @@ runtime.shape_invalid|400|Not a shape|Ask for 1 to 1000 milli of one device, or 
 runtime.unknown|404|No such runtime|Check the id.
 runtime.vanished|409|Its container is gone|Launch a new one; the operator removed it.
 server.fault|500|The server failed|Repeat with the same key; report the correlation id.
+session.key_unknown|401|Signed with an unknown key|Sign in again; the issuer may have rotated its keys.
+session.token_expired|401|The identity token is over|Sign in again.
+session.token_invalid|401|Not an identity token for us|Sign in again at the issuer that your organization uses.
+session.token_used|409|The identity token was used|Sign in again: each opens one session.
+session.unknown|404|No such session|Check its id.
 signer.exists|500|A signer's folder is in use|Operator: use a new folder.
 signer.fork|503|Another tree of the same size|Operator: keep both notes; the log was rewritten.
 signer.inconsistent|503|The tree does not extend the last|Operator: keep both; the log was rewritten.

@@ -1,7 +1,9 @@
 """The page of each refusal: where a problem's `type` leads, and the same under docs/problems/."""
 
 from html import escape
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from contracts.problems import PROBLEMS, Problem
 
@@ -34,6 +36,11 @@ def markdown(code: str) -> str:
         f"# {one.title}\n\n`{code}`, HTTP status {one.status}\n\n"
         f"**What to do.** {one.remedy}\n\n**Again?** {again(one)}\n"
     )
+
+
+def registry() -> dict[str, Any]:
+    """Every code with its status, title and remedy, in order."""
+    return {code: msgspec.to_builtins(one) for code, one in sorted(PROBLEMS.items())}
 
 
 def html(code: str) -> str:

@@ -31,6 +31,7 @@ def files() -> Iterator[tuple[str, str]]:
     for code in PROBLEMS:
         yield f"docs/problems/{code}.md", pages.markdown(code)
     yield "contracts/asyncapi.json", json_text(asyncapi.document())
+    yield "contracts/problems.json", json_text(pages.registry())
     yield "contracts/effects.md", effects.page()
 
 

@@ -1,0 +1,97 @@
+"""Who an identity token says somebody is. Source: OpenID Connect Core 1.0 section 3.1.3.7."""
+
+from typing import Any, Final
+
+import jwt
+import msgspec
+from msgspec import Struct
+
+from api.oidc.provider import Provider
+from domain.errors import DomainError
+from domain.issuer import Trusted
+
+LEEWAY_S: Final = 30
+OLDEST_S: Final = 600  # a token that was issued longer ago opens no session
+_LONGEST: Final = 16 * 1024
+_REQUIRED: Final = ("iss", "aud", "sub", "exp", "iat")
+
+
+class Identity(Struct, frozen=True):
+    """`amr`, `acr`: how it was shown, as far as the issuer says."""
+
+    subject: str
+    amr: tuple[str, ...]
+    acr: str
+
+
+class _Claims(Struct, frozen=True):
+    sub: str
+    iat: float
+    aud: str | list[str]
+    amr: tuple[str, ...] = ()
+    acr: str = ""
+    azp: str = ""
+    nonce: str = ""
+
+
+async def identified(
+    token: str, trusted: Trusted, provider: Provider, nonce: str, now_s: float
+) -> Identity:
+    """Whom the issuer vouches for, in a token made for us, just now.
+
+    The algorithm is one the issuer was trusted with and one of the key's own kind, whatever the
+    token says. `nonce`: what its request had; both have one, or neither.
+
+    Raises: DomainError session.token_invalid (with why), session.token_expired,
+        session.key_unknown, issuer.unreachable, issuer.invalid.
+    """
+    if len(token) > _LONGEST:
+        raise _invalid("it is longer than 16 KiB")
+    header = _header(token)
+    algorithm = header.get("alg")
+    if algorithm not in trusted.algorithms:
+        raise _invalid("it is signed with an algorithm this issuer is not trusted with")
+    if "crit" in header:
+        raise _invalid("its header demands an extension")
+    kid = header.get("kid")
+    key = await provider.key(None if kid is None else str(kid))
+    claims = _checked(token, trusted, key, str(algorithm))
+    if now_s - claims.iat > OLDEST_S + LEEWAY_S:
+        raise DomainError("session.token_expired", "it was issued more than ten minutes ago")
+    if claims.nonce != nonce:
+        raise _invalid("its nonce is not the request's")
+    several = isinstance(claims.aud, list) and len(claims.aud) > 1
+    if (several or claims.azp) and claims.azp != trusted.audience:
+        raise _invalid("it was issued to somebody else")
+    if not claims.sub:
+        raise _invalid("it names nobody")
+    return Identity(claims.sub, claims.amr, claims.acr)
+
+
+def _header(token: str) -> dict[str, Any]:
+    try:
+        return jwt.get_unverified_header(token)
+    except jwt.InvalidTokenError as error:
+        raise _invalid("it is no signed token") from error
+
+
+def _checked(token: str, trusted: Trusted, key: jwt.PyJWK, algorithm: str) -> _Claims:
+    try:
+        raw = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=trusted.audience,
+            issuer=trusted.url,
+            leeway=LEEWAY_S,
+            options={"require": list(_REQUIRED)},
+        )
+        return msgspec.convert(raw, _Claims)
+    except jwt.ExpiredSignatureError as error:
+        raise DomainError("session.token_expired", "the identity token has expired") from error
+    except (jwt.InvalidTokenError, msgspec.ValidationError) as error:
+        raise _invalid(str(error)) from error
+
+
+def _invalid(why: str) -> DomainError:
+    return DomainError("session.token_invalid", f"the identity token is not accepted: {why}")

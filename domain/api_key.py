@@ -1,0 +1,121 @@
+"""An API key: a secret that acts as a principal of one organization, shown once.
+
+(none) -Create-> Standing -Revoke-> Revoked
+
+Only its hash is kept. It does what its scopes name and its principal may; it ends at `until_us`,
+when it is revoked, or when its principal is gone.
+"""
+
+import re
+from typing import Final, assert_never
+
+from msgspec import Struct
+
+from domain.binding import NEVER
+from domain.decider import Decider
+from domain.errors import DomainError
+from domain.words import Private
+
+PREFIX: Final = "gpuaas_"  # what secret scanners look for
+_PRINCIPAL: Final = re.compile(r"(?:user|service)-[A-Za-z0-9_.-]{1,92}")
+
+
+class Create(Struct, frozen=True):
+    principal: str
+    name: Private
+    prefix: str
+    secret_sha256: str
+    scopes: tuple[str, ...]
+    until_us: int
+    policies: tuple[str, ...]
+    now_us: int
+
+
+class Revoke(Struct, frozen=True):
+    reason: str
+    policies: tuple[str, ...]
+    now_us: int
+
+
+type Command = Create | Revoke
+
+
+class KeyCreated(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.key_created.v1"
+):
+    principal: str
+    name: Private
+    prefix: str
+    secret_sha256: str
+    scopes: tuple[str, ...]
+    until_us: int
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class KeyRevoked(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.key_revoked.v1"
+):
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+type Event = KeyCreated | KeyRevoked
+
+
+class Missing(Struct, frozen=True):
+    pass
+
+
+class Standing(Struct, frozen=True):
+    created: KeyCreated
+
+
+class Revoked(Struct, frozen=True):
+    created: KeyCreated
+    at_us: int
+
+
+type State = Missing | Standing | Revoked
+
+
+def decide(command: Command, state: State) -> list[Event]:
+    """The facts of the command; none when it was revoked already.
+
+    Raises:
+        DomainError: `api_key.until_invalid`, `api_key.principal_invalid`, `api_key.not_possible`.
+    """
+    match command, state:
+        case Create(), Missing():
+            if command.until_us != NEVER and command.until_us <= command.now_us:
+                raise DomainError("api_key.until_invalid", "it would have ended already")
+            if not _PRINCIPAL.fullmatch(command.principal):
+                raise DomainError("api_key.principal_invalid", "users and service accounts")
+            return [
+                KeyCreated(
+                    *(command.principal, command.name, command.prefix, command.secret_sha256),
+                    *(command.scopes, command.until_us, command.policies, command.now_us),
+                )
+            ]
+        case Revoke(reason, policies, now_us), Standing():
+            return [KeyRevoked(reason, policies, now_us)]
+        case Revoke(), Revoked():
+            return []
+        case _:
+            what, where = type(command).__name__, type(state).__name__
+            raise DomainError("api_key.not_possible", f"{what} while {where}", {"state": where})
+
+
+def evolve(state: State, event: Event) -> State:
+    match event:
+        case KeyCreated():
+            return Standing(event)
+        case KeyRevoked(decided_us=at_us):
+            assert isinstance(state, Standing | Revoked)
+            return Revoked(state.created, at_us)
+        case _:
+            assert_never(event)
+
+
+DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

@@ -1,0 +1,335 @@
+"""The authority of one organization: who belongs to it, and what they may do.
+
+One stream, `access-` with the organization's UUID, so that what must agree is decided together: a
+binding's principal belongs to the organization, who leaves loses every binding at once, and one
+owner stays who cannot be locked out. Commands carry `policies`, the ids that let their caller.
+
+invitation: (none) -Invite-> Open -Accept-> member, with a binding | -Withdraw-> gone
+member, group, service account, binding, guardrail: (none) -> there -> gone, for good by its id
+"""
+
+from collections.abc import Mapping
+from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.authority_commands import (
+    Accept,
+    AddMember,
+    Command,
+    CreateAccount,
+    CreateGroup,
+    DeleteAccount,
+    DeleteGroup,
+    Grant,
+    Invite,
+    JoinGroup,
+    LeaveGroup,
+    LiftGuardrail,
+    RemoveMember,
+    Revoke,
+    SetGuardrail,
+    Withdraw,
+)
+from domain.authority_facts import (
+    AccountCreated,
+    AccountDeleted,
+    BindingGranted,
+    BindingRevoked,
+    Event,
+    GroupCreated,
+    GroupDeleted,
+    GroupJoined,
+    GroupLeft,
+    GuardrailLifted,
+    GuardrailSet,
+    InvitationWithdrawn,
+    Invited,
+    MemberAdded,
+    MemberRemoved,
+)
+from domain.binding import NEVER, OWNER, TENANT_ROLES, Binding, Guardrail, is_network
+from domain.decider import Decider
+from domain.errors import DomainError
+
+MOST: Final = 2_000  # of each: members, groups, accounts, bindings, invitations, guardrails
+LIFTING: Final = "guardrail.lift"  # what no flat guardrail of a whole organization may forbid
+
+
+class Authority(Struct, frozen=True):
+    """What stands now; `gone` are ids that were there and are not."""
+
+    invitations: Mapping[str, Invited] = {}
+    members: frozenset[str] = frozenset()
+    groups: Mapping[str, frozenset[str]] = {}
+    accounts: frozenset[str] = frozenset()
+    bindings: Mapping[str, Binding] = {}
+    guardrails: Mapping[str, Guardrail] = {}
+    gone: frozenset[str] = frozenset()
+
+    def knows(self, principal: str) -> bool:
+        return principal in self.members | self.accounts or principal in self.groups
+
+    def groups_of(self, principal: str) -> tuple[str, ...]:
+        return tuple(name for name, members in self.groups.items() if principal in members)
+
+    def bound(self, principal: str) -> tuple[Binding, ...]:
+        """Its own bindings, not those of groups."""
+        return tuple(one for one in self.bindings.values() if one.principal == principal)
+
+    def owned(self, organization: str) -> bool:
+        """Somebody owns the whole of it, without condition and without end."""
+        owners = {
+            one.principal
+            for one in self.bindings.values()
+            if one == Binding(one.id, one.principal, OWNER, organization)
+        }
+        return any(owner in self.members or self.groups.get(owner) for owner in owners)
+
+
+def decide(command: Command, state: Authority) -> list[Event]:
+    """The facts of the wish; none when it is so already.
+
+    Raises:
+        DomainError: `authority.unknown`, `authority.gone`, `authority.principal_unknown`,
+            `authority.role_unknown`, `authority.network_invalid`, `authority.until_invalid`,
+            `authority.secret_wrong`, `authority.last_owner`, `authority.locks_out`,
+            `authority.too_many`.
+    """
+    facts = _wished(command, state)
+    after = state
+    for fact in facts:
+        after = evolve(after, fact)
+    if state.owned(command.organization) and not after.owned(command.organization):
+        raise DomainError("authority.last_owner", "an organization keeps an owner without end")
+    return facts
+
+
+def _wished(command: Command, state: Authority) -> list[Event]:
+    by = (command.policies, command.now_us)
+    match command.wish:
+        case Invite() | Withdraw() | Accept():
+            return _invited(command.wish, command, state)
+        case AddMember(principal):
+            _room(len(state.members))
+            return [] if principal in state.members else [MemberAdded(principal, "", *by)]
+        case RemoveMember(principal, reason):
+            if principal not in state.members:
+                return []
+            left = [GroupLeft(name, principal, *by) for name in state.groups_of(principal)]
+            lost = _unbound(state, principal, reason, command)
+            return [*lost, *left, MemberRemoved(principal, reason, *by)]
+        case Grant() | Revoke():
+            return _bound(command.wish, command, state)
+        case SetGuardrail() | LiftGuardrail():
+            return _guarded(command.wish, command, state)
+        case CreateAccount(account, name):
+            _room(len(state.accounts))
+            return [AccountCreated(account, name, *by)]
+        case DeleteAccount(account):
+            if _over(account, account in state.accounts, state):
+                return []
+            lost = _unbound(state, account, "its service account was deleted", command)
+            left = [GroupLeft(name, account, *by) for name in state.groups_of(account)]
+            return [*lost, *left, AccountDeleted(account, *by)]
+        case CreateGroup() | DeleteGroup() | JoinGroup() | LeaveGroup():
+            return _grouped(command.wish, command, state)
+        case _:
+            assert_never(command.wish)
+
+
+def _invited(wish: Invite | Withdraw | Accept, command: Command, state: Authority) -> list[Event]:
+    by = (command.policies, command.now_us)
+    match wish:
+        case Invite(invitation, email, role, scope, secret, until_us):
+            _room(len(state.invitations))
+            _role(role)
+            _until(until_us, command.now_us)
+            return [Invited(invitation, email, role, scope, secret, until_us, *by)]
+        case Withdraw(invitation):
+            if _over(invitation, invitation in state.invitations, state):
+                return []
+            return [InvitationWithdrawn(invitation, *by)]
+        case Accept(invitation, secret, principal, binding):
+            found = state.invitations.get(invitation)
+            if found is None or found.secret_sha256 != secret or command.now_us >= found.until_us:
+                raise DomainError("authority.secret_wrong", "no open invitation has this secret")
+            new = BindingGranted(
+                *(binding, principal, found.role, found.scope, False, (), NEVER), *by
+            )  # fmt: skip
+            return [MemberAdded(principal, invitation, *by), new]
+        case _:
+            assert_never(wish)
+
+
+def _grouped(
+    wish: CreateGroup | DeleteGroup | JoinGroup | LeaveGroup, command: Command, state: Authority
+) -> list[Event]:
+    by = (command.policies, command.now_us)
+    if isinstance(wish, CreateGroup):
+        _room(len(state.groups))
+        return [GroupCreated(wish.group, wish.name, *by)]
+    if _over(wish.group, wish.group in state.groups, state):
+        if isinstance(wish, JoinGroup):
+            raise DomainError("authority.gone", "the group was deleted")
+        return []
+    within = state.groups[wish.group]
+    match wish:
+        case DeleteGroup(group):
+            return [
+                *_unbound(state, group, "its group was deleted", command),
+                GroupDeleted(group, *by),
+            ]
+        case JoinGroup(group, principal):
+            if principal not in state.members | state.accounts:
+                raise DomainError("authority.principal_unknown", "no member, no service account")
+            _room(len(within))
+            return [] if principal in within else [GroupJoined(group, principal, *by)]
+        case LeaveGroup(group, principal):
+            return [GroupLeft(group, principal, *by)] if principal in within else []
+        case _:
+            assert_never(wish)
+
+
+def _bound(wish: Grant | Revoke, command: Command, state: Authority) -> list[Event]:
+    by = (command.policies, command.now_us)
+    match wish:
+        case Grant(binding):
+            if not state.knows(binding.principal):
+                raise DomainError("authority.principal_unknown", "it does not belong here")
+            _role(binding.role)
+            _networks(binding.networks)
+            _until(binding.until_us, command.now_us)
+            same = (replace(one, id=binding.id) for one in state.bound(binding.principal))
+            if binding in same:
+                return []
+            _room(len(state.bindings))
+            return [
+                BindingGranted(
+                    *(binding.id, binding.principal, binding.role, binding.scope, binding.mfa),
+                    *(binding.networks, binding.until_us),
+                    *by,
+                )
+            ]
+        case Revoke(binding=name, reason=reason):
+            if _over(name, name in state.bindings, state):
+                return []
+            return [BindingRevoked(name, reason, *by)]
+        case _:
+            assert_never(wish)
+
+
+def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Authority) -> list[Event]:
+    by = (command.policies, command.now_us)
+    match wish:
+        case SetGuardrail(rail, reason):
+            _networks(rail.unless_networks)
+            whole = rail.scope == command.organization
+            if whole and rail.flat and {"*", "guardrail.*", LIFTING} & set(rail.actions):
+                raise DomainError("authority.locks_out", "nobody could lift it again")
+            same = (replace(one, id=rail.id) for one in state.guardrails.values())
+            if rail in same:
+                return []
+            _room(len(state.guardrails))
+            return [
+                GuardrailSet(
+                    *(rail.id, rail.actions, rail.scope, rail.unless_mfa, rail.unless_networks),
+                    reason,
+                    *by,
+                )
+            ]
+        case LiftGuardrail(guardrail=name, reason=reason):
+            if _over(name, name in state.guardrails, state):
+                return []
+            return [GuardrailLifted(name, reason, *by)]
+        case _:
+            assert_never(wish)
+
+
+def _unbound(state: Authority, principal: str, reason: str, command: Command) -> list[Event]:
+    by = (command.policies, command.now_us)
+    return [BindingRevoked(one.id, reason, *by) for one in state.bound(principal)]
+
+
+def _over(name: str, there: bool, state: Authority) -> bool:  # one word, one answer
+    if there:
+        return False
+    if name in state.gone:
+        return True
+    raise DomainError("authority.unknown", "there is no such thing in this organization")
+
+
+def _room(taken: int) -> None:
+    if taken >= MOST:
+        raise DomainError("authority.too_many", f"at most {MOST} of one kind", {"most": MOST})
+
+
+def _role(role: str) -> None:
+    if role not in TENANT_ROLES:
+        raise DomainError("authority.role_unknown", f"one of {', '.join(sorted(TENANT_ROLES))}")
+
+
+def _networks(networks: tuple[str, ...]) -> None:
+    if not all(is_network(one) for one in networks):
+        raise DomainError("authority.network_invalid", "send networks such as 10.0.0.0/8")
+
+
+def _until(until_us: int, now_us: int) -> None:
+    if until_us != NEVER and until_us <= now_us:
+        raise DomainError("authority.until_invalid", "it would have ended already")
+
+
+def evolve(state: Authority, event: Event) -> Authority:
+    match event:
+        case Invited(invitation=name):
+            return replace(state, invitations={**state.invitations, name: event})
+        case InvitationWithdrawn(invitation=name):
+            return replace(
+                state, invitations=_but(state.invitations, name), gone=state.gone | {name}
+            )
+        case MemberAdded(principal, invitation):
+            left = _but(state.invitations, invitation)
+            gone = (state.gone | {invitation}) - {"", principal}
+            return replace(state, members=state.members | {principal}, invitations=left, gone=gone)
+        case MemberRemoved(principal):
+            return replace(state, members=state.members - {principal})
+        case GroupCreated(group=name):
+            return replace(state, groups={**state.groups, name: frozenset()})
+        case GroupDeleted(group=name):
+            return replace(state, groups=_but(state.groups, name), gone=state.gone | {name})
+        case GroupJoined(group, principal):
+            return replace(state, groups={**state.groups, group: state.groups[group] | {principal}})
+        case GroupLeft(group, principal):
+            return replace(state, groups={**state.groups, group: state.groups[group] - {principal}})
+        case AccountCreated(account=name):
+            return replace(state, accounts=state.accounts | {name})
+        case AccountDeleted(account=name):
+            return replace(state, accounts=state.accounts - {name}, gone=state.gone | {name})
+        case BindingGranted():
+            one = Binding(
+                *(event.binding, event.principal, event.role, event.scope, event.mfa),
+                *(event.networks, event.until_us),
+            )
+            return replace(state, bindings={**state.bindings, one.id: one})
+        case BindingRevoked(binding=name):
+            return replace(state, bindings=_but(state.bindings, name), gone=state.gone | {name})
+        case GuardrailSet(name, actions, scope, mfa, networks):
+            rail = Guardrail(name, actions, scope, mfa, networks)
+            return replace(state, guardrails={**state.guardrails, name: rail})
+        case GuardrailLifted(guardrail=name):
+            return replace(state, guardrails=_but(state.guardrails, name), gone=state.gone | {name})
+        case _:
+            assert_never(event)
+
+
+def _but[T](of: Mapping[str, T], name: str) -> dict[str, T]:
+    return {key: value for key, value in of.items() if key != name}
+
+
+def authority_stream(organization_id: str) -> str:
+    """Where the authority of an organization stands: of the same UUID."""
+    return "access-" + organization_id.split("-", 1)[1]
+
+
+DECIDER: Decider[Authority, Command, Event] = Decider(Authority(), decide, evolve)

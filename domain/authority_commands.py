@@ -1,0 +1,99 @@
+"""What may be wanted of an organization's authority; `authority.py` decides."""
+
+from msgspec import Struct
+
+from domain.binding import Binding, Guardrail
+from domain.words import Private
+
+
+class Invite(Struct, frozen=True):
+    invitation: str
+    email: Private
+    role: str
+    scope: str
+    secret_sha256: str
+    until_us: int
+
+
+class Withdraw(Struct, frozen=True):
+    invitation: str
+
+
+class Accept(Struct, frozen=True):
+    """By whoever has the secret, as whom it signed in; `binding` is the new binding's id."""
+
+    invitation: str
+    secret_sha256: str
+    principal: str
+    binding: str
+
+
+class AddMember(Struct, frozen=True):
+    principal: str
+
+
+class RemoveMember(Struct, frozen=True):
+    principal: str
+    reason: str
+
+
+class CreateGroup(Struct, frozen=True):
+    group: str
+    name: Private
+
+
+class DeleteGroup(Struct, frozen=True):
+    group: str
+
+
+class JoinGroup(Struct, frozen=True):
+    group: str
+    principal: str
+
+
+class LeaveGroup(Struct, frozen=True):
+    group: str
+    principal: str
+
+
+class CreateAccount(Struct, frozen=True):
+    account: str
+    name: Private
+
+
+class DeleteAccount(Struct, frozen=True):
+    account: str
+
+
+class Grant(Struct, frozen=True):
+    binding: Binding
+
+
+class Revoke(Struct, frozen=True):
+    binding: str
+    reason: str
+
+
+class SetGuardrail(Struct, frozen=True):
+    guardrail: Guardrail
+    reason: str
+
+
+class LiftGuardrail(Struct, frozen=True):
+    guardrail: str
+    reason: str
+
+
+type Wish = (
+    Invite | Withdraw | Accept | AddMember | RemoveMember | CreateGroup | DeleteGroup | JoinGroup
+    | LeaveGroup | CreateAccount | DeleteAccount | Grant | Revoke | SetGuardrail | LiftGuardrail
+)  # fmt: skip
+
+
+class Command(Struct, frozen=True):
+    """`organization`: whose authority it is, the scope above all others."""
+
+    wish: Wish
+    organization: str
+    policies: tuple[str, ...]
+    now_us: int

@@ -1,0 +1,147 @@
+"""Facts of an organization's authority: all on one stream, `access-` with its UUID.
+
+`policies`: the ids that decided that whoever did it may (contracts/authorization).
+"""
+
+from msgspec import Struct
+
+from domain.words import Private
+
+
+class Invited(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.invited.v1"):
+    invitation: str
+    email: Private
+    role: str
+    scope: str
+    secret_sha256: str
+    until_us: int
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class InvitationWithdrawn(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.invitation_withdrawn.v1"
+):
+    invitation: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class MemberAdded(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.member_added.v1"
+):
+    principal: str
+    invitation: str  # that was accepted; empty: added by somebody else
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class MemberRemoved(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.member_removed.v1"
+):
+    principal: str
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GroupCreated(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.group_created.v1"
+):
+    group: str
+    name: Private
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GroupDeleted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.group_deleted.v1"
+):
+    group: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GroupJoined(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.group_joined.v1"
+):
+    group: str
+    principal: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GroupLeft(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.group_left.v1"):
+    group: str
+    principal: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class AccountCreated(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.service_account_created.v1"
+):
+    account: str
+    name: Private
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class AccountDeleted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.service_account_deleted.v1"
+):
+    account: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class BindingGranted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.binding_granted.v1"
+):
+    binding: str
+    principal: str
+    role: str
+    scope: str
+    mfa: bool
+    networks: tuple[str, ...]
+    until_us: int
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class BindingRevoked(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.binding_revoked.v1"
+):
+    binding: str
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GuardrailSet(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.guardrail_set.v1"
+):
+    guardrail: str
+    actions: tuple[str, ...]
+    scope: str
+    unless_mfa: bool
+    unless_networks: tuple[str, ...]
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GuardrailLifted(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.guardrail_lifted.v1"
+):
+    guardrail: str
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+type Event = (
+    Invited | InvitationWithdrawn | MemberAdded | MemberRemoved | GroupCreated | GroupDeleted
+    | GroupJoined | GroupLeft | AccountCreated | AccountDeleted | BindingGranted | BindingRevoked
+    | GuardrailSet | GuardrailLifted
+)  # fmt: skip

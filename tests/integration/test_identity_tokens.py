@@ -1,0 +1,216 @@
+"""What a relying party must refuse (OpenID Connect Core 3.1.3.7, RFC 8725), each by its own test."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm
+
+from api.oidc import provider as providers
+from api.oidc.identity import Identity, identified
+from api.oidc.provider import Provider, require_reachable
+from domain.errors import DomainError
+from tests.issuer_stage import AUDIENCE, Issuer, issuer
+
+
+@pytest.fixture
+def here() -> Iterator[Issuer]:
+    with issuer() as made:
+        yield made
+
+
+def said(here: Issuer, token: str, *algorithms: str, nonce: str = "n-1") -> Identity:
+    provider = Provider(here.url, loopback=True)
+    return asyncio.run(identified(token, here.trusted(*algorithms), provider, nonce, time.time()))
+
+
+def refused(here: Issuer, token: str, *algorithms: str, nonce: str = "n-1") -> str:
+    with pytest.raises(DomainError) as found:
+        said(here, token, *algorithms, nonce=nonce)
+    return found.value.code
+
+
+def parts(token: str, at: int, value: dict[str, object]) -> str:
+    """The token with another header (0) or body (1), under its old signature."""
+    pieces = token.split(".")
+    pieces[at] = base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    return ".".join(pieces)
+
+
+def test_who_signed_in_is_known(here: Issuer) -> None:
+    """Subject and the means of the sign-in, as the issuer says."""
+    token = here.token(amr=["pwd", "otp"], acr="2")
+    assert said(here, token) == Identity("somebody", ("pwd", "otp"), "2")
+
+
+def test_no_signature(here: Issuer) -> None:
+    """`none` is no algorithm, in whatever letters; an empty signature is none."""
+    for name in ("none", "None", "NONE"):
+        bare = parts(here.token(), 0, {"alg": name, "kid": "key-1"})
+        assert refused(here, bare.rpartition(".")[0] + ".") == "session.token_invalid"
+    assert refused(here, here.token().rpartition(".")[0] + ".") == "session.token_invalid"
+
+
+def test_algorithm_confusion(here: Issuer) -> None:
+    """A public key is no secret to sign with, even where the issuer was trusted with too much."""
+    public = here.keys["key-1"].public_key()
+    for secret in (
+        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+    ):
+        body = here.token().rpartition(".")[0].split(".")[1]
+        head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"key-1"}').rstrip(b"=").decode()
+        mac = jwt.get_algorithm_by_name("HS256")
+        signature = mac.sign(f"{head}.{body}".encode(), secret)
+        forged = f"{head}.{body}." + base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
+        assert refused(here, forged) == "session.token_invalid"
+        assert refused(here, forged, "HS256", "ES256") == "session.token_invalid"
+
+
+def test_another_algorithm_than_trusted_with(here: Issuer) -> None:
+    """The list is ours, not the token's; nor does a key sign with another kind than its own."""
+    assert refused(here, here.token(), "RS256") == "session.token_invalid"
+    own = rsa.generate_private_key(65537, 2048)
+    forged = jwt.encode(here.claims(), own, "RS256", {"kid": "key-1"})
+    assert refused(here, forged, "RS256", "ES256") == "session.token_invalid"
+
+
+def test_a_key_that_the_token_brings(here: Issuer) -> None:
+    """`jwk`, `jku` and `x5u` of a header say nothing."""
+    with issuer() as other:
+        theirs = json.loads(ECAlgorithm.to_jwk(other.keys["key-1"].public_key()))
+        brought = {"jwk": theirs, "jku": f"{other.url}/keys", "x5u": f"{other.url}/keys"}
+        forged = other.token(brought, iss=here.url)
+        assert refused(here, forged) == "session.token_invalid"
+        assert other.asked == []
+
+
+def test_another_audience(here: Issuer) -> None:
+    """Made for another client of the same issuer, or for several without saying who asked."""
+    every: tuple[dict[str, Any], ...] = (
+        {"aud": "another"},
+        {"aud": None},
+        {"aud": []},
+        {"aud": [AUDIENCE, "another"]},
+        {"aud": [AUDIENCE, "another"], "azp": "another"},
+        {"azp": "another"},
+    )
+    for changes in every:
+        assert refused(here, here.token(**changes)) == "session.token_invalid"
+    both = here.token(aud=[AUDIENCE, "another"], azp=AUDIENCE)
+    assert said(here, both).subject == "somebody"
+
+
+def test_another_issuer(here: Issuer) -> None:
+    """The identifier is compared byte for byte."""
+    for other in (f"{here.url}/", here.url.upper(), "https://accounts.example", None):
+        assert refused(here, here.token(iss=other)) == "session.token_invalid"
+
+
+def test_out_of_its_time(here: Issuer) -> None:
+    """Expired, not valid yet, of the future, or of so long ago that somebody kept it: thirty
+    seconds of leeway either way.
+    """
+    now = int(time.time())
+    assert refused(here, here.token(exp=now - 40)) == "session.token_expired"
+    assert refused(here, here.token(iat=now - 700)) == "session.token_expired"
+    assert refused(here, here.token(nbf=now + 60)) == "session.token_invalid"
+    assert refused(here, here.token(iat=now + 60)) == "session.token_invalid"
+    assert said(here, here.token(exp=now - 20, iat=now - 320, nbf=now + 20)).subject == "somebody"
+
+
+def test_what_is_missing(here: Issuer) -> None:
+    """A token without one of the claims that it rests on says nothing."""
+    for name in ("iss", "aud", "sub", "exp", "iat", "nonce"):
+        assert refused(here, here.token(**{name: None})) == "session.token_invalid", name
+    assert refused(here, here.token(sub="")) == "session.token_invalid"
+
+
+def test_the_nonce_of_another_request(here: Issuer) -> None:
+    """A token that was asked for elsewhere does not sign in here."""
+    assert refused(here, here.token(nonce="n-2")) == "session.token_invalid"
+    assert refused(here, here.token(), nonce="") == "session.token_invalid"
+
+
+def test_what_is_no_token(here: Issuer) -> None:
+    """Rubbish, a changed body, a demanded extension, one that is too long."""
+    token = here.token()
+    for rubbish in ("", ".", "..", "a.b.c", "\0", "é", token + "x", token[:-4], token * 2):
+        assert refused(here, rubbish) == "session.token_invalid"
+    assert refused(here, parts(token, 1, here.claims(sub="other"))) == "session.token_invalid"
+    assert refused(here, here.token({"crit": ["exp"], "exp": 1})) == "session.token_invalid"
+    assert refused(here, here.token(extra="x" * 17_000)) == "session.token_invalid"
+
+
+def test_an_unknown_key_and_a_rotation(here: Issuer) -> None:
+    """A name nobody knows has the keys looked up, once in ten seconds however often it is asked;
+    after a rotation the new key counts and the old one does not.
+    """
+
+    async def story(monkey: pytest.MonkeyPatch) -> None:
+        provider, trusted = Provider(here.url, loopback=True), here.trusted()
+
+        async def subject(token: str) -> str:
+            return (await identified(token, trusted, provider, "n-1", time.time())).subject
+
+        before = here.token()
+        assert await subject(before) == "somebody"
+        here.new_key("key-2")
+        asked = len(here.asked)
+        for _ in range(20):
+            with pytest.raises(DomainError) as found:
+                await subject(here.token())
+            assert found.value.code == "session.key_unknown"
+        assert len(here.asked) == asked, "looked up a moment ago"
+        monkey.setattr(providers, "_PAUSE_S", 0.0)
+        assert await subject(here.token()) == "somebody"
+        with pytest.raises(DomainError) as found:
+            await subject(before)
+        assert found.value.code == "session.key_unknown"
+
+    with pytest.MonkeyPatch.context() as monkey:
+        asyncio.run(story(monkey))
+
+
+def test_an_issuer_that_is_away_or_not_itself(here: Issuer) -> None:
+    """Keys that were fetched stay in use while it fails; without any, or from a document of another
+    issuer, a redirect, or one that is too large, nobody signs in.
+    """
+    here.status = 503
+    assert refused(here, here.token()) == "issuer.unreachable"
+    here.status, here.location = 302, "http://127.0.0.1:9/"
+    assert refused(here, here.token()) == "issuer.unreachable"
+    here.status, here.location = 200, ""
+    here.document["issuer"] = "https://accounts.example"
+    assert refused(here, here.token()) == "issuer.invalid"
+    here.document["issuer"] = here.url
+    here.document["more"] = "x" * (256 * 1024)
+    assert refused(here, here.token()) == "issuer.invalid"
+
+    async def story() -> str:
+        del here.document["more"]
+        provider, token = Provider(here.url, loopback=True), here.token()
+        await identified(token, here.trusted(), provider, "n-1", time.time())
+        here.status = 503
+        with pytest.MonkeyPatch.context() as monkey:
+            monkey.setattr(providers, "_FRESH_S", 0.0)
+            return (await identified(token, here.trusted(), provider, "n-1", time.time())).subject
+
+    assert asyncio.run(story()) == "somebody"
+
+
+def test_where_an_issuer_may_be() -> None:
+    """Over https anywhere; http on loopback, of an embedded deployment only."""
+    for url in ("http://accounts.example", "ftp://a", "https://", "https://user@a", "file:///etc"):
+        with pytest.raises(DomainError):
+            require_reachable(url, loopback=True)
+    with pytest.raises(DomainError):
+        require_reachable("http://127.0.0.1:1", loopback=False)
+    require_reachable("https://accounts.example", loopback=False)

@@ -1,0 +1,196 @@
+"""An organization's authority: who belongs to it, what is bound, what is forbidden."""
+
+import pytest
+
+from domain import authority
+from domain.authority import DECIDER, Authority
+from domain.authority_commands import (
+    Accept,
+    AddMember,
+    Command,
+    CreateAccount,
+    CreateGroup,
+    DeleteAccount,
+    DeleteGroup,
+    Grant,
+    Invite,
+    JoinGroup,
+    LeaveGroup,
+    LiftGuardrail,
+    RemoveMember,
+    Revoke,
+    SetGuardrail,
+    Wish,
+    Withdraw,
+)
+from domain.authority_facts import (
+    BindingGranted,
+    BindingRevoked,
+    Event,
+    GroupLeft,
+    MemberAdded,
+    MemberRemoved,
+)
+from domain.binding import Binding, Guardrail
+from domain.decider import fold
+from tests.unit.domain_world import NAME, decided, refused
+
+ORG = "organization-1"
+NOW = 1_000
+
+
+def wish(what: Wish, now_us: int = NOW) -> Command:
+    return Command(what, ORG, ("token:owner",), now_us)
+
+
+def told(*wishes: Wish) -> list[Event]:
+    """The facts of these wishes, one after the other."""
+    facts: list[Event] = []
+    for one in wishes:
+        facts += decided(DECIDER, facts, wish(one))
+    return facts
+
+
+def binding(name: str = "1", who: str = "user-1", role: str = "owner", **more: object) -> Binding:
+    return Binding(f"binding-{name}", who, role, ORG, **more)  # type: ignore[arg-type]
+
+
+OWNED = (AddMember("user-1"), Grant(binding()))
+INVITED = Invite("invitation-1", NAME, "member", "project-1", "aa", NOW + 10)
+
+
+def test_who_leaves_loses_every_binding_and_group_at_once() -> None:
+    """One append: bindings, groups, then the member; what nobody holds any more gives nothing."""
+    given = told(
+        *OWNED,
+        AddMember("user-2"),
+        CreateGroup("group-1", NAME),
+        JoinGroup("group-1", "user-2"),
+        Grant(binding("2", "user-2", "member")),
+        Grant(binding("3", "user-2", "viewer")),
+    )
+    facts = decided(DECIDER, given, wish(RemoveMember("user-2", "left")))
+    kinds = [type(one) for one in facts]
+    assert kinds == [BindingRevoked, BindingRevoked, GroupLeft, MemberRemoved]
+    after = fold(DECIDER, [*given, *facts])
+    assert not after.knows("user-2")
+    assert [one.id for one in after.bindings.values()] == ["binding-1"]
+    assert decided(DECIDER, [*given, *facts], wish(RemoveMember("user-2", "again"))) == []
+
+
+def test_an_organization_keeps_an_owner() -> None:
+    """The last binding of owner without end or condition is not revoked, nor its principal removed."""
+    given = told(*OWNED)
+    assert refused(DECIDER, given, wish(Revoke("binding-1", ""))) == "authority.last_owner"
+    assert refused(DECIDER, given, wish(RemoveMember("user-1", ""))) == "authority.last_owner"
+    for weak in (binding("2", "user-2", until_us=NOW + 1), binding("2", "user-2", mfa=True)):
+        more = [*given, *told(AddMember("user-2"))]
+        more += decided(DECIDER, more, wish(Grant(weak)))
+        assert refused(DECIDER, more, wish(Revoke("binding-1", ""))) == "authority.last_owner"
+    strong = told(*OWNED, AddMember("user-2"), Grant(binding("2", "user-2")))
+    assert len(decided(DECIDER, strong, wish(Revoke("binding-1", "")))) == 1
+
+
+def test_a_group_of_owners_owns_while_somebody_is_in_it() -> None:
+    """The last one cannot leave the group that owns the organization."""
+    given = told(
+        *OWNED,
+        CreateGroup("group-1", NAME),
+        JoinGroup("group-1", "user-1"),
+        Grant(binding("2", "group-1")),
+        Revoke("binding-1", ""),
+    )
+    assert refused(DECIDER, given, wish(LeaveGroup("group-1", "user-1"))) == "authority.last_owner"
+    assert refused(DECIDER, given, wish(DeleteGroup("group-1"))) == "authority.last_owner"
+
+
+def test_only_who_belongs_is_bound() -> None:
+    """Members, groups and service accounts; roles of tenants; ends ahead; canonical networks."""
+    given = told(*OWNED, CreateAccount("service-1", NAME))
+    cases = [
+        (binding("2", "user-9"), "authority.principal_unknown"),
+        (binding("2", "service-1", "operator"), "authority.role_unknown"),
+        (binding("2", "service-1", "support"), "authority.role_unknown"),
+        (binding("2", "service-1", until_us=NOW), "authority.until_invalid"),
+        (binding("2", "service-1", networks=("10.0.0.1/8",)), "authority.network_invalid"),
+        (binding("2", "service-1", networks=("nowhere",)), "authority.network_invalid"),
+    ]
+    for wanted, code in cases:
+        assert refused(DECIDER, given, wish(Grant(wanted))) == code
+    [fact] = decided(DECIDER, given, wish(Grant(binding("2", "service-1", "member"))))
+    assert isinstance(fact, BindingGranted)
+    assert fact.policies == ("token:owner",)
+
+
+def test_the_same_binding_is_granted_once() -> None:
+    """Another id for the same words is no second binding; a revoked id is over for good."""
+    given = told(*OWNED, AddMember("user-2"), Grant(binding("2", "user-2")))
+    assert decided(DECIDER, given, wish(Grant(binding("9", "user-2")))) == []
+    over = [*given, *decided(DECIDER, given, wish(Revoke("binding-2", "")))]
+    assert decided(DECIDER, over, wish(Revoke("binding-2", ""))) == []
+    assert len(decided(DECIDER, over, wish(Grant(binding("9", "user-2"))))) == 1
+    assert refused(DECIDER, over, wish(Revoke("binding-8", ""))) == "authority.unknown"
+
+
+def test_an_invitation_is_accepted_once_with_its_secret_in_time() -> None:
+    """Then it is a member with the binding that was offered, and the invitation is over."""
+    given = told(*OWNED, INVITED)
+    accept = Accept("invitation-1", "aa", "user-2", "binding-2")
+    for bad in (
+        wish(Accept("invitation-1", "bb", "user-2", "binding-2")),
+        wish(Accept("invitation-2", "aa", "user-2", "binding-2")),
+        wish(accept, INVITED.until_us),
+    ):
+        assert refused(DECIDER, given, bad) == "authority.secret_wrong"
+    facts = decided(DECIDER, given, wish(accept, INVITED.until_us - 1))
+    assert [type(one) for one in facts] == [MemberAdded, BindingGranted]
+    after = [*given, *facts]
+    assert fold(DECIDER, after).bindings["binding-2"].scope == "project-1"
+    assert refused(DECIDER, after, wish(accept)) == "authority.secret_wrong"
+    withdrawn = told(*OWNED, INVITED, Withdraw("invitation-1"))
+    assert refused(DECIDER, withdrawn, wish(accept)) == "authority.secret_wrong"
+    assert decided(DECIDER, withdrawn, wish(Withdraw("invitation-1"))) == []
+
+
+def test_a_deleted_account_and_group_take_their_bindings_along() -> None:
+    """What is bound to nobody is not left standing for who might get the name."""
+    given = told(
+        *OWNED,
+        CreateAccount("service-1", NAME),
+        CreateGroup("group-1", NAME),
+        JoinGroup("group-1", "service-1"),
+        Grant(binding("2", "service-1", "member")),
+        Grant(binding("3", "group-1", "viewer")),
+        DeleteAccount("service-1"),
+        DeleteGroup("group-1"),
+    )
+    after = fold(DECIDER, given)
+    assert list(after.bindings) == ["binding-1"]
+    assert (after.accounts, dict(after.groups)) == (frozenset(), {})
+    assert refused(DECIDER, given, wish(JoinGroup("group-1", "user-1"))) == "authority.gone"
+    assert decided(DECIDER, given, wish(DeleteAccount("service-1"))) == []
+
+
+@pytest.mark.parametrize("word", ["*", "guardrail.*", "guardrail.lift"])
+def test_no_guardrail_of_the_whole_locks_everybody_out(word: str) -> None:
+    """One that could never be lifted is refused; with a condition, or below, it stands."""
+    given = told(*OWNED)
+    flat = Guardrail("guardrail-1", (word,), ORG)
+    assert refused(DECIDER, given, wish(SetGuardrail(flat, ""))) == "authority.locks_out"
+    for fits in (
+        Guardrail("guardrail-1", (word,), ORG, unless_mfa=True),
+        Guardrail("guardrail-1", (word,), "project-1"),
+    ):
+        facts = [*given, *decided(DECIDER, given, wish(SetGuardrail(fits, "")))]
+        assert fold(DECIDER, facts).guardrails == {"guardrail-1": fits}
+        lifted = [*facts, *decided(DECIDER, facts, wish(LiftGuardrail("guardrail-1", "")))]
+        assert fold(DECIDER, lifted).guardrails == {}
+        assert decided(DECIDER, lifted, wish(LiftGuardrail("guardrail-1", ""))) == []
+
+
+def test_there_is_room_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is folded for each decision stays small."""
+    monkeypatch.setattr(authority, "MOST", 2)
+    given = told(AddMember("user-1"), AddMember("user-2"))
+    assert refused(DECIDER, given, wish(AddMember("user-3"))) == "authority.too_many"
+    assert Authority().owned(ORG) is False
