@@ -173,7 +173,7 @@ class Books:
         return InvoiceDraft(
             *(opened.organization, owner.ledger.account, of.id, of.start_us, of.end_us),
             *(opened.currency, opened.minor_digits, of.simulated, lines),
-            *(total_pico, rounding, total_minor),
+            *(total_pico, rounding, total_minor, of.missing),
         )
 
     def taxed_invoice_of(self, period_id: str) -> TaxedDraft | None:

@@ -37,7 +37,10 @@ class InvoiceLine(Struct, frozen=True):
 
 
 class InvoiceDraft(Struct, frozen=True):
-    """All of an invoice but its number: `rounding_pico` = total_minor in pico - total_pico."""
+    """All of an invoice but its number: `rounding_pico` = total_minor in pico - total_pico.
+
+    `missing`: who had not told all when its period was closed.
+    """
 
     organization: str
     account: str
@@ -51,6 +54,7 @@ class InvoiceDraft(Struct, frozen=True):
     total_pico: int
     rounding_pico: int
     total_minor: int
+    missing: tuple[str, ...] = ()
 
 
 class _File(Struct, frozen=True):
@@ -68,6 +72,18 @@ class _File(Struct, frozen=True):
     total_pico: int
     rounding_pico: int
     total_minor: int
+
+
+# The same, and who had not told all.
+_Named: Final = msgspec.defstruct(
+    "_Named",
+    [
+        *((one.name, one.type) for one in msgspec.structs.fields(_File)[:10]),
+        ("missing", tuple[str, ...]),
+        *((one.name, one.type) for one in msgspec.structs.fields(_File)[10:]),
+    ],
+    frozen=True,
+)
 
 
 def state_lines(
@@ -102,5 +118,8 @@ def file_name(number: str) -> str:
 
 def invoice_file(draft: InvoiceDraft, number: str) -> bytes:
     """The canonical JSON that `evidence.file_sealed` binds under `file_name(number)`."""
-    fields = msgspec.structs.astuple(draft)
-    return msgspec.json.encode(_File("gpuaas-invoice/1", number, *fields))
+    said = msgspec.structs.asdict(draft)
+    missing = said.pop("missing")
+    if not missing:
+        return msgspec.json.encode(_File("gpuaas-invoice/1", number, **said))
+    return msgspec.json.encode(_Named("gpuaas-invoice/3", number, missing=missing, **said))

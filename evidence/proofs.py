@@ -1,4 +1,4 @@
-"""The file of an invoice's proof: `gpuaas-invoice-proof/1` (invoice-proof.md section 1)."""
+"""The file of an invoice's proof: `gpuaas-invoice-proof/2` (invoice-proof.md section 1)."""
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence

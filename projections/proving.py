@@ -17,6 +17,7 @@ from evidence.files import sealed_content
 from evidence.proofs import write_proof
 from evidence.reader import decode_entry, open_entry
 from evidence.storage import Storage
+from gpuaas_verify.books_invoice import PLAIN
 from gpuaas_verify.checkpoint import parse_checkpoint
 from gpuaas_verify.note import parse_note
 from gpuaas_verify.proof import FORMAT, NOTE_FORMAT
@@ -30,12 +31,13 @@ from projections.proving_holds import LISTED, holds_of, terms_of
 from projections.proving_idle import reserved
 from projections.proving_nodes import Nodes
 from projections.proving_notes import credited
+from projections.proving_numbers import numbers_of
 from projections.proving_pools import KIND, RERATED, Pools, kinds_asked
 from projections.proving_readings import Readings
 from projections.taxes_read import CreditNote
 
 RESOURCES_A_PAGE: Final = 500
-FORMATS: Final = frozenset(name for name, _ in STATED.values())
+FORMATS: Final = frozenset(name for names, _ in STATED.values() for name in names)
 _SPOKEN: Final = b'"attested":{'  # no text of a fact holds a bare quotation mark
 
 
@@ -135,7 +137,7 @@ _WALLET: Final = """
 SELECT w.from_position AS position FROM views.wallet w
 WHERE w.wallet = replace(%(account)s, 'account-', 'wallet-') LIMIT 1
 """
-# What taxed the account, who its seller is, every rate for such a buyer, who was silent.
+# What taxed the account, who its seller is, every rate for such a buyer.
 _TAXED: Final = """
 WITH buyer AS (
   SELECT t.* FROM views.account_tax t WHERE t.account = %(account)s
@@ -145,7 +147,10 @@ UNION ALL SELECT s.from_position FROM views.seller s JOIN buyer b ON b.seller = 
 UNION ALL SELECT r.from_position FROM views.tax_rate r JOIN buyer b
   ON (b.seller, b.treatment, b.country) = (r.seller, r.treatment, r.country)
   WHERE r.from_position < %(invoiced)s
-UNION ALL SELECT m.from_position FROM views.period_missing m WHERE m.period = %(period)s
+"""
+# Who was silent, where the file names them.
+_SILENT: Final = """
+SELECT m.from_position AS position FROM views.period_missing m WHERE m.period = %(period)s
 """
 _SEAL: Final = """
 SELECT t.from_position AS position FROM views.sealed_file t
@@ -192,7 +197,7 @@ def prove(
     lines = file.lines if line is None else (line,)
     kinds = sorted({(one.sku, one.service_period) for one in lines})
     readings = Readings(conn, invoice, kinds)
-    positions = _Chosen(conn, invoice, line, size, readings, kinds).positions()
+    positions = _Chosen(conn, invoice, line, size, readings, kinds, file.format).positions()
     head = {"format": FORMAT, "number": invoice.number, "line": number}
     files = {MEMBER: data, **readings.files()}
     if credit is not None:
@@ -224,7 +229,9 @@ class _Chosen:
         size: int,
         readings: Readings,
         kinds: list[tuple[str, str]],
+        form: str,
     ) -> None:
+        self._form = form
         self._readings = readings
         self._conn = conn
         self._invoice = invoice
@@ -274,10 +281,13 @@ class _Chosen:
             self._add(query)
         if self._invoice.seller is not None:
             self._add(_TAXED)
+        if self._form != PLAIN:
+            self._add(_SILENT)
         for position, node in self._readings.gather():
             self._found.append(position)
             if node is not None:
                 self._nodes.sealed(node, position)
+        self._found.extend(numbers_of(self._conn, self._invoice))
         self._of_periods()
         self._of_wallet()
         self._found.extend(self._nodes.rest_on(self._conn))

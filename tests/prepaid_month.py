@@ -67,6 +67,8 @@ def proved(here: Hall, folder: Path) -> None:
     _says_what_was_used(us, file, whole)
     states = {claim.name: claim.state for claim in whole.claims}
     assert (states["holds"], states["readings"]) == ("unchecked", "checked")
+    # What its seller counts are other customers', too.
+    assert states["numbering"] == "unchecked"
 
 
 def _items(us: Prepaid, what: str) -> list[dict[str, Any]]:

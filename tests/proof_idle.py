@@ -123,6 +123,7 @@ def of_line(made: World, line: int) -> list[int]:
         "closed",
         "invoice",
         "file",
+        "counted",
     )
     mine = [name for name, of in OF.items() if of == project]
     ends = (mine[0], FOLLOWS if project == PROJECT else STANDS)

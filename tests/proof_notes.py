@@ -100,7 +100,7 @@ def members(made: World, number: int, positions: list[int] | None = None) -> dic
     """Of the proof of the credit note."""
     found = pw.members(made, chosen(made, number) if positions is None else positions)
     said = {
-        "format": "gpuaas-credit-note-proof/1",
+        "format": "gpuaas-credit-note-proof/2",
         "number": named(made, number),
         "invoice": pw.NUMBER,
     }

@@ -205,7 +205,7 @@ def chosen(made: World) -> list[int]:
 def of_line(made: World, line: int) -> list[int]:
     """What a line's proof holds."""
     at = made.at
-    names = {"account", "earlier", "first", "shut", "closed", "invoice", "file"}
+    names = {"account", "earlier", "first", "shut", "closed", "invoice", "file", "counted"}
     runtimes: tuple[str, ...] = ()
     project, _, price, period = made.lines[line][:4]
     if price == at["unused"]:

@@ -262,7 +262,7 @@ def of_line(made: World) -> list[int]:
             "renewed 2",
             "renewed 3",
         ),
-        *("closed", "invoice", "file"),
+        *("closed", "invoice", "file", "counted"),
     )
     of = [draft["position"] for draft in made.log.drafts if draft["stream"] == PASSING]
     return sorted({0, *(made.at[name] for name in names), *of})

@@ -378,7 +378,18 @@ def number_of(made: World, name: str) -> int:
 def of_line(made: World, name: str) -> list[int]:
     """What the proof of the line holds."""
     _, meter, _, names = LINES[name]
-    names = (*names, "account", PROJECT, "earlier", "first", "shut", "closed", "invoice", "file")
+    names = (
+        *names,
+        "account",
+        PROJECT,
+        "earlier",
+        "first",
+        "shut",
+        "closed",
+        "invoice",
+        "file",
+        "counted",
+    )
     runtimes = [RUNNING] if name == "egress" else []
     of = [draft["position"] for draft in made.log.drafts if draft["stream"] in runtimes]
     if name == "egress":

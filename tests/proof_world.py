@@ -72,6 +72,7 @@ class World:
     lines: list[tuple[Any, ...]] = field(default_factory=list)
     simulated: bool = True
     taxed: bool = False
+    named: bool = False  # its file names who had not told all
 
 
 def world(
@@ -289,8 +290,19 @@ def sold(made: World) -> None:
         at[name] = log.add(SELLER, "seller.rate_set", {**said, "decided_us": START_US})
     buyer = {"seller": SELLER, "party": private("b"), "country": "DE", "treatment": "standard"}
     at["taxed"] = log.add(ACCOUNT, "account.taxed", {**buyer, "decided_us": START_US}, org=ORG)
-    silent = {"sources": [FAR], "decided_us": END_US}
-    at["silent"] = log.add(PERIOD, "period.sources_missing", silent, org=ORG)
+    silent(made)
+
+
+def silent(made: World, *more: str) -> None:
+    """The period is closed without the far node."""
+    fact = {"sources": [FAR, *more], "decided_us": END_US}
+    made.at["silent"] = made.log.add(PERIOD, "period.sources_missing", fact, org=ORG)
+
+
+def named(made: World) -> None:
+    """Likewise, and the file of an invoice without a seller says so."""
+    silent(made)
+    made.named = True
 
 
 def _closed(made: World) -> None:
@@ -327,10 +339,11 @@ def _rebooted(made: World) -> None:
 
 def head(made: World) -> dict[str, Any]:
     """What stands in the invoice's file before its lines."""
+    named = {"missing": [FAR]} if made.named else {}
     return {
-        "format": "gpuaas-invoice/1", "number": NUMBER, "organization": ORG, "account": ACCOUNT,
+        "format": f"gpuaas-invoice/{3 if made.named else 1}", "number": NUMBER, "organization": ORG, "account": ACCOUNT,
         "period": PERIOD, "start_us": START_US, "end_us": END_US, "currency": "USD",
-        "minor_digits": 2, "simulated": made.simulated,
+        "minor_digits": 2, "simulated": made.simulated, **named,
     }  # fmt: skip
 
 
@@ -359,11 +372,13 @@ def finish(made: World, data: bytes | None = None, **changes: Any) -> None:
         made.log.drafts[-1]["tag"] = "gpuaas.invoice.finalized.v2"
     made.at["file"] = made.log.seal_file(FILE, data)
     made.log.drafts[-1] |= {"stream": FILES, "version": 1, "cause": cause}
-    counted = {"invoice": INVOICE, "sequence": 1}
+    counted = {"invoice": INVOICE, "sequence": 1 + made.at.get("before", 0)}
     if made.taxed:
-        made.log.add(SELLER, "seller.invoiced", counted, cause=cause)
+        made.at["counted"] = made.log.add(SELLER, "seller.invoiced", counted, cause=cause)
     else:
-        made.log.add(ACCOUNT, "account.invoiced", counted, org=ORG, cause=cause)
+        made.at["counted"] = made.log.add(
+            ACCOUNT, "account.invoiced", counted, org=ORG, cause=cause
+        )
 
 
 def taxed_totals(made: World) -> dict[str, int]:
@@ -404,7 +419,7 @@ def chosen(made: World) -> list[int]:
     names = (
         *("account", PROJECT, OTHER_PROJECT, "earlier", "first", "next", "shut"),
         *("default", "own", "storage", "old"),
-        *("meter", "node", "node anchor", "renewed alone", "closed", "invoice", "file"),
+        *("meter", "node", "node anchor", "renewed alone", "closed", "invoice", "file", "counted"),
     )
     resources = {BRIEF, ALONE, BESIDE, RUNNING, LATE, VOLUME}
     of = [d["position"] for d in made.log.drafts if d["stream"] in resources]
@@ -412,7 +427,11 @@ def chosen(made: World) -> list[int]:
 
 
 def _tax(made: World) -> tuple[str, ...]:
-    return ("seller", "rate", "less", "taxed", "silent") if made.taxed else ()
+    return ("seller", "rate", "less", "taxed", "silent") if made.taxed else _silent(made)
+
+
+def _silent(made: World) -> tuple[str, ...]:
+    return ("silent",) if made.named else ()
 
 
 def of_line(made: World, line: int = 3) -> list[int]:
@@ -420,7 +439,7 @@ def of_line(made: World, line: int = 3) -> list[int]:
     runtime, price = (BRIEF, "default") if line == 3 else (LATE, "old")
     names = (
         *("account", OTHER_PROJECT, "earlier", "first", "shut", price, "node", "node anchor"),
-        *("closed", "invoice", "file"),
+        *("closed", "invoice", "file", "counted"),
     )
     of = [d["position"] for d in made.log.drafts if d["stream"] == runtime]
     return sorted({0, *(made.at[name] for name in (*names, *_tax(made))), *of})
@@ -435,7 +454,7 @@ def members(
     entries = made.log.entries()
     leaves = [leaf_hash(entry) for entry in entries]
     hashes = sparse_proof(positions, len(leaves), nodes_of(leaves))
-    said: dict[str, Any] = {"format": "gpuaas-invoice-proof/1", "number": NUMBER, "line": line}
+    said: dict[str, Any] = {"format": "gpuaas-invoice-proof/2", "number": NUMBER, "line": line}
     return {
         "checkpoint": signed_note(leaves, len(leaves)),
         "entries": frame([entries[at] for at in positions]),

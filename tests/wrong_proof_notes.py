@@ -59,14 +59,14 @@ def logged(
 
 
 def _of_members() -> Iterator[WrongProof]:
-    said: dict[str, Any] = {"format": "gpuaas-credit-note-proof/1", "number": pn.NUMBERS[1]}
+    said: dict[str, Any] = {"format": "gpuaas-credit-note-proof/2", "number": pn.NUMBERS[1]}
     for name, head, field in (
         ("of another invoice", {**said, "invoice": "INV-2"}, "invoice"),
         ("of a line", {**said, "line": 0}, "format"),
         ("of no text", {**said, "format": [], "invoice": pw.NUMBER}, "format"),
     ):
         yield changed(name, "proof.head", put(HEAD, strict.encode(head)), member=HEAD, field=field)
-    head = {"format": "gpuaas-invoice-proof/1", "number": pw.NUMBER, "line": None}
+    head = {"format": "gpuaas-invoice-proof/2", "number": pw.NUMBER, "line": None}
     yield changed("an invoice's with a credit note", "member.unexpected", put(HEAD, strict.encode(head)),
                   member="creditnote.json")  # fmt: skip
     yield changed(

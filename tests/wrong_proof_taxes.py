@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from tests import proof_world as pw
-from tests.bundles import START_US, uid
-from tests.proof_world import World
+from tests.bundles import NODE, START_US, uid
+from tests.proof_world import World, world
 from tests.wrong_proofs import WrongProof, at, draft, fact, nothing, refiled, with_, without
 from tests.wrong_proofs import logged as plain
 
@@ -17,6 +17,31 @@ def tax_cases() -> Iterator[WrongProof]:
     yield from _of_streams()
     yield from _of_rates()
     yield from _of_files()
+    yield from _of_silence()
+
+
+def _of_silence() -> Iterator[WrongProof]:
+    """Of an invoice without a seller."""
+    made = world(pw.named)
+    for line in (None, 3):
+        yield WrongProof(f"who was silent {line}", "valid", {}, pw.proof(made, line=line))
+    yield plain("who was silent, not shown", "proof.missing", nothing, base=pw.named, select=without("silent"),
+                position=at("invoice"), field="file")  # fmt: skip
+    elsewhere = draft("silent", stream=pw.NEXT, version=2)
+    yield plain("silent in another period, of no seller", "proof.foreign", elsewhere, base=pw.named,
+                position=at("silent"), field="stream")  # fmt: skip
+
+    def sold(made: World) -> None:
+        pw.sold(made)
+        made.named = True
+
+    yield plain("no seller, but one who is, and who was silent", "proof.needless", nothing, base=sold,
+                select=with_("seller"), position=at("seller"), field="tag")  # fmt: skip
+    for name, sources in (("others were silent", [pw.FAR, NODE]), ("nobody was silent", [])):
+        other = fact("silent", sources=sources)
+        for line in (None, 3):
+            yield plain(name, "proof.file_differs", other, base=pw.named, line=line, position=at("invoice"),
+                        member="invoice.json", field="sha256")  # fmt: skip
 
 
 def _of_streams() -> Iterator[WrongProof]:

@@ -109,9 +109,9 @@ def _of_container() -> Iterator[WrongProof]:
     yield member("one more", "member.unexpected", put("extra", b""), member="extra")
     long = put("proof.json", b" " * 2000)
     yield member("a long head", "proof.oversized", long, member="proof.json")
-    said: dict[str, Any] = {"format": "gpuaas-invoice-proof/1", "number": pw.NUMBER, "line": None}
+    said: dict[str, Any] = {"format": "gpuaas-invoice-proof/2", "number": pw.NUMBER, "line": None}
     for name, changed, where in (
-        ("another format", {"format": "gpuaas-invoice-proof/2"}, "format"),
+        ("another format", {"format": "gpuaas-invoice-proof/3"}, "format"),
         ("more in the head", {"more": 1}, "format"),
         ("another invoice", {"number": "INV-2"}, "number"),
         ("a line before the first", {"line": -1}, "line"),
@@ -211,7 +211,7 @@ def _of_file() -> Iterator[WrongProof]:
     true = right.replace(b'"shown_minor":2400', b'"shown_minor":true')
     yield case("true for an amount", "file", true, table="lines", row=0)
     wrong = fact("invoice", number="INV-2")
-    data = strict.encode({"format": "gpuaas-invoice-proof/1", "number": pw.NUMBER, "line": None})
+    data = strict.encode({"format": "gpuaas-invoice-proof/2", "number": pw.NUMBER, "line": None})
     assert data == members(world())["proof.json"]
     yield logged(
         "the fact has another number", "proof.head", wrong, member="proof.json", field="number"

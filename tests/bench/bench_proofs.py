@@ -71,7 +71,7 @@ def proof_of(lines: int) -> bytes:
     made.at["closed"] = _add(made, PERIOD, 2, "period.closed", fact, ORG)
     made.lines = stated
     pw.finish(made)
-    chosen |= {made.at[name] for name in ("closed", "invoice", "file")}
+    chosen |= {made.at[name] for name in ("closed", "invoice", "file", "counted")}
     return tar_of(pw.members(made, sorted(chosen)))
 
 

@@ -151,13 +151,13 @@ def test_a_few_renewals_give_what_all_of_them_do(steps: list[tuple[str, int, int
     resources = {
         row.resource for row in house.rows["rated_interval"] if row.booked == invoice.fact["period"]
     }
-    streams = Streams(invoice, Notes(invoice, None), Readings({}))
+    streams = Streams(invoice, "gpuaas-invoice/1", Notes(invoice, None), Readings({}), None)
     with Derivation(invoice, Readings({}), set()) as books:
         for position in sorted({*shown(house, us, resources, invoice.fact["closed"])}):
             entry = entry_of(house, position)
             if streams.admit(entry):
                 books.feed(entry)
-        books.head(invoice)
+        books.head(invoice, "gpuaas-invoice/1")
         streams.finish(books.charged(None), books.prices(None), books.periods)
         lines = [(*line.key, line.quantity, line.amount_pico) for line in books.lines()]
     assert lines == [

@@ -2,6 +2,7 @@ import json
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain import account, invoice, node, period, pricebook, runtime
 from domain.errors import DomainError
@@ -228,6 +229,22 @@ def test_the_invoice_file_has_the_keys_of_the_page_in_order() -> None:
         '"price":4,"service_period":"period-1","quantity":630,"amount_pico":630,'
         '"shown_minor":630}],"total_pico":630,"rounding_pico":0,"total_minor":630}'
     )
+
+
+def test_who_had_not_told_all_stands_in_the_file() -> None:
+    """Before the lines, in a format of its own; where nobody is, the file is as it ever was."""
+    told = Told()
+    told.say("period-1", period.SourcesMissing(("node-1",), 100))
+    told.close(1)
+    draft = told.books.invoice_of("period-1")
+    named, plain = (
+        json.loads(invoice_file(one, "INV-1")) for one in (draft, replace(draft, missing=()))
+    )
+    assert list(named)[9:12] == ["simulated", "missing", "lines"]
+    assert (named.pop("missing"), named.pop("format"), plain.pop("format")) == (
+        ["node-1"], "gpuaas-invoice/3", "gpuaas-invoice/1",
+    )  # fmt: skip
+    assert named == plain
 
 
 def test_rows_begin_with_row_and_salt_and_keep_the_order_of_the_page() -> None:

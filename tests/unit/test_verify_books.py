@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain import runtime, sealing
+from domain import period, runtime, sealing
 from gpuaas_verify.books import Books
 from gpuaas_verify.books_prices import round_half_even
 from gpuaas_verify.errors import Invalid
@@ -174,18 +174,24 @@ def test_degraded_time_is_not_billed() -> None:
     assert sum(row["quantity"] for row in rated) == 2 * 1000 * HOUR_US
 
 
-def invoiced() -> History:
-    """45 s of a T4 at 1 USD an hour: 1.25 cents, shown 1, with its file."""
+def invoiced(form: str = "gpuaas-invoice/1", silent: int | None = None) -> History:
+    """45 s of a T4 at 1 USD an hour: 1.25 cents, shown 1, with its file. `silent`: so many nodes had
+    not told all.
+    """
     history, account, first, node = simple()
     one = history.start(1, account, node, 0)
     history.say(runtime.Usable, one, 0)
     history.say(runtime.Stopped, one, 45_000_000)
+    names = [node][:silent]
+    if silent is not None:
+        history.add(first, period.SourcesMissing(tuple(names), 0))
     closed = history.close(account, first, 0, MONTH)
+    named = {"missing": names} if form != "gpuaas-invoice/1" else {}
     document = {
-        "format": "gpuaas-invoice/1", "number": "INV-1",
+        "format": form, "number": "INV-1",
         "organization": "organization-00000000-0000-7000-8000-000000000000",
         "account": account, "period": first, "start_us": 0, "end_us": MONTH, "currency": "USD",
-        "minor_digits": 2, "simulated": True,
+        "minor_digits": 2, "simulated": True, **named,
         "lines": [{
             "project": stream("project", 1), "sku": "gpu.time:T4", "price": 3,
             "service_period": first, "quantity": 45_000_000_000, "amount_pico": 12_500_000_000,
@@ -209,6 +215,15 @@ def test_an_invoice_and_its_file_follow_from_the_entries() -> None:
     assert moved[2]["debit_balance_pico"] == 2_500_000_000
     assert moved[2]["credit_balance_pico"] == 10_000_000_000
     assert moved[1]["price"] is None
+
+
+def test_who_was_silent_stands_in_the_file_or_in_none() -> None:
+    """As `gpuaas-invoice/3`, where somebody was; files of earlier releases name nobody, and stand."""
+    for right in (invoiced("gpuaas-invoice/3", 1), invoiced(silent=1)):
+        assert [one["kind"] for one in rows(right)[1]] == ["charge", "invoice", "rounding"]
+    for wrong in (invoiced("gpuaas-invoice/3"), invoiced("gpuaas-invoice/2", 1)):
+        with pytest.raises(Invalid, match="invoice_differs"):
+            rows(wrong)
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,25 @@ from tests import proof_prepaid as pd
 from tests import proof_readings as pr
 from tests.bundles import LOG_VKEY
 from tests.proof_runs import by_hand_changes
-from tests.proof_world import ALONE, BESIDE, BRIEF, LATE, NEIGHBOUR, RUNNING, VOLUME, proof, world
+from tests.proof_world import (
+    ALONE,
+    BESIDE,
+    BRIEF,
+    LATE,
+    NEIGHBOUR,
+    RUNNING,
+    VOLUME,
+    chosen,
+    proof,
+    world,
+)
 from tests.reached import Reached, line_of, rarely, reached
 from tests.removals import BREAKS, PACKAGE, SWITCH, unnoticed
 from tests.unit.test_verify_checks import NAMES, as_they_are, compiled
 from tests.wrong_proof_entries import meaning_cases, shaped
 from tests.wrong_proof_idle import idle_cases, without_end
 from tests.wrong_proof_notes import note_cases
+from tests.wrong_proof_numbers import EARLIER, counted, number_cases
 from tests.wrong_proof_pools import pool_cases
 from tests.wrong_proof_prepaid import prepaid_cases
 from tests.wrong_proof_readings import reading_cases
@@ -34,8 +46,8 @@ from tests.wrong_proofs import WrongProof, bytes_cases
 
 # In the order in which they import each other; all others are used as they are.
 MODULES = (
-    "proof_chunk", "proof_file", "proof_holds", "proof_notes", "proof_quota", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
-    "proof_books", "proof",
+    "proof_chunk", "proof_file", "proof_holds", "proof_notes", "proof_numbers", "proof_quota", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
+    "proof_books", "proof_claims", "proof",
 )  # fmt: skip
 # Removed without consequence for the verdict, with the reason.
 REAL = {name: importlib.import_module(f"gpuaas_verify.{name}") for name in MODULES}
@@ -64,6 +76,7 @@ def cases() -> tuple[WrongProof, ...]:
         *pool_cases(),
         *note_cases(),
         *idle_cases(),
+        *number_cases(),
         *reading_cases(),
         *prepaid_cases(),
     )
@@ -115,6 +128,18 @@ def test_what_cannot_be_shown_of_readings_and_holds_is_said() -> None:
     claims = {claim.name: claim for claim in told(pd.proof(pd.prepaid())).claims}
     assert (claims["holds"].state, claims["holds"].count) == (UNCHECKED, 5)
     assert {claims[name].state for name in ("readings", "others")} == {ABSENT}
+
+
+def test_an_accounts_own_count_is_shown_whole_and_of_a_sellers_one_number() -> None:
+    """What of a seller's is another customer's is not shown, and said; nor what an earlier release left out."""
+    made = world(counted(2))
+    whole = proof(made, sorted([*chosen(made), *(made.at[name] for name in EARLIER)]))
+    former = next(one for one in number_cases() if one.name == "an invoice's of an earlier release")
+    found = [
+        {claim.name: (claim.state, claim.count) for claim in told(data).claims}["numbering"]
+        for data in (whole, proof(world(), line=3), proof(world(taxed=True)), former.data)
+    ]
+    assert found == [(CHECKED, 3), (CHECKED, 1), (UNCHECKED, 1), (UNCHECKED, 0)]
 
 
 def test_a_line_is_recomputed_alone() -> None:

@@ -1,6 +1,6 @@
 """An invoice, or one line of it, derived again offline from the entries it rests on.
 
-`gpuaas-invoice-proof/1`: evidence/invoice-proof.md says which bytes, and what they show.
+`gpuaas-invoice-proof/2`: evidence/invoice-proof.md says which bytes, and what they show.
 """
 
 import io
@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from gpuaas_verify import attest, strict
 from gpuaas_verify.bundle import Report, Trust, check_signed
 from gpuaas_verify.checkpoint import Checkpoint, parse_decimal
-from gpuaas_verify.claims import ABSENT, CHECKED, UNCHECKED
+from gpuaas_verify.claims import ABSENT, CHECKED
 from gpuaas_verify.entry import Entry, parse_entry
 from gpuaas_verify.errors import Invalid, Unreadable
 from gpuaas_verify.facts import check_fact, check_opened_key, check_origin
@@ -25,23 +25,23 @@ from gpuaas_verify.note import MAX_NOTE_BYTES
 from gpuaas_verify.pool import Pool
 from gpuaas_verify.proof_books import Derivation, Line
 from gpuaas_verify.proof_chunk import ENTRIES, Chunk, check_chunk
+from gpuaas_verify.proof_claims import tell
 from gpuaas_verify.proof_file import MEMBER as FILE
 from gpuaas_verify.proof_file import InvoiceFile, parse_file
 from gpuaas_verify.proof_notes import MEMBER as NOTE
 from gpuaas_verify.proof_notes import Notes
+from gpuaas_verify.proof_numbers import Numbers
 from gpuaas_verify.proof_readings import MEMBERS as READ
 from gpuaas_verify.proof_readings import Readings
 from gpuaas_verify.proof_streams import Streams
 from gpuaas_verify.source import Place, framed
 from gpuaas_verify.tarball import TarSource
 
-FORMAT: Final = "gpuaas-invoice-proof/1"
-NOTE_FORMAT: Final = "gpuaas-credit-note-proof/1"
-# What says which proof it is: by its format, in this order.
-HEADS: Final = {
-    FORMAT: ("format", "number", "line"),
-    NOTE_FORMAT: ("format", "number", "invoice"),
-}
+FORMAT: Final = "gpuaas-invoice-proof/2"
+NOTE_FORMAT: Final = "gpuaas-credit-note-proof/2"
+# As earlier releases wrote them: nothing in them numbers the invoice.
+EARLIER: Final = frozenset({"gpuaas-invoice-proof/1", "gpuaas-credit-note-proof/1"})
+OF_NOTES: Final = frozenset({NOTE_FORMAT, "gpuaas-credit-note-proof/1"})
 CHECKPOINT, HASHES, LEAVES, HEAD = "checkpoint", "hashes", "leaves", "proof.json"
 MEMBERS: Final = (CHECKPOINT, ENTRIES, HASHES, FILE, LEAVES, HEAD)
 # What is read whole is bounded; entries are read in pieces.
@@ -57,7 +57,7 @@ LIMITS: Final = {
 STAGES: Final = (
     "container", "note", "witnesses", "members", "leaves", "root", "file", "entries",
     "attestations", "streams", "readings", "lines", "ends", "losses", "holds", "silent", "others",
-    "credit note",
+    "numbering", "credit note",
 )  # fmt: skip
 NOT_SHOWN: Final = (
     "that no other price applied, that nothing was charged elsewhere or withheld, and what only the"
@@ -147,7 +147,7 @@ def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> 
     checkpoint = check_signed(_read(source, CHECKPOINT), trust, report)
     report.checkpoint = checkpoint
     head = _head(_read(source, HEAD))
-    noted = head["format"] == NOTE_FORMAT
+    noted = head["format"] in OF_NOTES
     members = (*MEMBERS, NOTE) if noted else MEMBERS
     if any(source.find(name) is not None for name in READ):
         members = (*members, *READ)
@@ -167,22 +167,20 @@ def _verify(source: TarSource, trust: Trust, report: ProofReport, jobs: int) -> 
     wanted = _wanted(head, invoice, file)
     report.add("file", CHECKED, len(file.lines))
     notes = Notes(invoice, head["number"] if noted else None)
-    streams = Streams(invoice, notes, readings)
+    numbers = None if head["format"] in EARLIER else Numbers(invoice)
+    streams = Streams(invoice, file.form, notes, readings, numbers)
     asked = file.lines if wanted is None else [file.lines[wanted]]
     with Derivation(invoice, readings, {(line[1], line[3]) for line in asked}) as books:
         _check_entries(source, shown, trust, checkpoint, streams, books, jobs, report)
-        stated = books.head(invoice)
+        stated = books.head(invoice, file.form)
         key = None if wanted is None else file.lines[wanted][:4]
         streams.finish(books.charged(key), books.prices(key), books.periods)
         report.add("streams", CHECKED, streams.resources)
         report.add("readings", CHECKED if readings.count else ABSENT, readings.count)
         _check_lines(books, invoice, file, wanted, stated, report)
-        _tell(books, streams, invoice, report)
-        detail = (
-            "readings of the same sources: that none of these, earlier or later ones is charged"
-        )
-        state, detail = (UNCHECKED, detail) if readings.count else (ABSENT, "")
-        report.add("others", state, readings.hidden, detail)
+        names = ("number", "currency", "minor_digits", "total_pico", "total_minor", "line_count")
+        report.invoice = {name: invoice.fact[name] for name in names}
+        tell(report, books, streams, readings, numbers)
         if noted:
             note = notes.finish(_read(source, NOTE))
             books.credit(notes.entries)
@@ -211,7 +209,8 @@ def _check_names(source: TarSource, members: tuple[str, ...]) -> None:
 def _head(data: bytes) -> dict[str, Any]:
     head = strict.decode(data)
     form = head.get("format")
-    if type(form) is not str or tuple(head) != HEADS.get(form):
+    said = type(form) is str and form in EARLIER | {FORMAT, NOTE_FORMAT}
+    if not said or tuple(head) != ("format", "number", "invoice" if form in OF_NOTES else "line"):
         raise Invalid("proof.head", f"not {FORMAT}", member=HEAD, field="format")
     return head
 
@@ -361,18 +360,3 @@ def _same(number: int, line: Line | None, stated: tuple[Any, ...] | None) -> Non
         if mine != other:
             detail = f"{name} is {other}, derived {mine}"
             raise Invalid("proof.line", detail, table="lines", row=number, field=name)
-
-
-def _tell(books: Derivation, streams: Streams, invoice: Entry, report: ProofReport) -> None:
-    names = ("number", "currency", "minor_digits", "total_pico", "total_minor", "line_count")
-    report.invoice = {name: invoice.fact[name] for name in names}
-    detail = "that nothing of these came later and before the invoice" if streams.open else ""
-    report.add("ends", UNCHECKED if streams.open else CHECKED, streams.open, detail)
-    detail = "ends by loss, by the platform's word: renewals not shown" if books.unshown else ""
-    report.add("losses", UNCHECKED if books.unshown else CHECKED, books.unshown, detail)
-    detail = "that no other renewal came between and held more at the prices before it"
-    state, detail = (UNCHECKED, detail) if streams.held else (ABSENT, "")
-    report.add("holds", state, streams.held, detail)
-    detail = "who, the invoice says, was not heard, by the platform's word"
-    state, detail = (UNCHECKED, detail) if books.missing else (ABSENT, "")
-    report.add("silent", state, books.missing, detail)

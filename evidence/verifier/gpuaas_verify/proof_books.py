@@ -25,7 +25,7 @@ from gpuaas_verify.books_volumes import Volumes
 from gpuaas_verify.books_wallet import Wallets
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
-from gpuaas_verify.proof_file import FORMATS, MEMBER, InvoiceFile
+from gpuaas_verify.proof_file import MEMBER, InvoiceFile
 from gpuaas_verify.proof_holds import Holds
 from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED
 from gpuaas_verify.proof_prices import NOBODY, Key, Pricing
@@ -245,7 +245,7 @@ class Derivation:
         account = self._charging.account(entry.position, entry.fact["account"])
         return self._taxing.rates(entry.position, entry.fact, account, lines)
 
-    def head(self, entry: Entry) -> dict[str, Any]:
+    def head(self, entry: Entry, form: str) -> dict[str, Any]:
         """What stands in the file before its lines, by the entries; `simulated`: of what is shown.
 
         Raises: Invalid `books.org`, `books.account`, `books.period`, `books.invoice`.
@@ -256,7 +256,7 @@ class Derivation:
         if fact["closed"] != period[3]:
             detail = "its period was not closed there"
             raise Invalid("books.invoice", detail, position=position, field="closed")
-        return self._invoicing.head(FORMATS[entry.tag][0], fact, account, period)
+        return self._invoicing.head(form, fact, account, period)
 
     def check_whole(self, file: InvoiceFile, entry: Entry, head: dict[str, Any]) -> None:
         """Nothing when the file's totals, rounding, taxes and shown amounts follow from its own

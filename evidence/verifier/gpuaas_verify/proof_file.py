@@ -4,7 +4,7 @@ import json
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from gpuaas_verify.books_invoice import Line
+from gpuaas_verify.books_invoice import NAMED, PLAIN, Line
 from gpuaas_verify.books_shares import Rate
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
@@ -20,10 +20,10 @@ KEYS: Final = {
     "shown_minor": int,
 }
 TAXED: Final = {"category": str, "rate_bp": int, "reason": str}
-# By the tag of the fact that seals it: the file's format, and what a line of it has.
+# By the tag of the fact that seals it: the file's formats, and what a line of it has.
 FORMATS: Final = {
-    "gpuaas.invoice.finalized.v1": ("gpuaas-invoice/1", KEYS),
-    "gpuaas.invoice.finalized.v2": ("gpuaas-invoice/2", KEYS | TAXED),
+    "gpuaas.invoice.finalized.v1": ((PLAIN, NAMED), KEYS),
+    "gpuaas.invoice.finalized.v2": (("gpuaas-invoice/2",), KEYS | TAXED),
 }
 
 
@@ -31,6 +31,7 @@ class InvoiceFile(NamedTuple):
     """`lines` as stated, in order, with their `rates` where it bears tax; `data`: its bytes."""
 
     data: bytes
+    form: str
     lines: list[Line]
     rates: list[Rate]
     simulated: bool
@@ -47,9 +48,9 @@ def parse_file(data: bytes, invoice: Entry) -> InvoiceFile:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _fail("file", "not JSON", invoice) from error
-    name, keys = FORMATS[invoice.tag]
-    if type(document) is not dict or document.get("format") != name:
-        raise _fail("format", f"not {name}", invoice)
+    forms, keys = FORMATS[invoice.tag]
+    if type(document) is not dict or document.get("format") not in forms:
+        raise _fail("format", f"not {forms[0]}", invoice)
     lines, simulated = document.get("lines"), document.get("simulated")
     if type(lines) is not list or type(simulated) is not bool:
         raise _fail("file", "not an invoice", invoice)
@@ -65,7 +66,7 @@ def parse_file(data: bytes, invoice: Entry) -> InvoiceFile:
     ]
     taxed = lines if keys is not KEYS else []
     rates = [(one["category"], one["rate_bp"], one["reason"]) for one in taxed]
-    return InvoiceFile(data, stated, rates, simulated)
+    return InvoiceFile(data, document["format"], stated, rates, simulated)
 
 
 def _fail(code: str, detail: str, invoice: Entry, line: int | None = None) -> Invalid:

@@ -7,12 +7,15 @@ evidence/invoice-proof.md section 2. Fed every entry in order; what only the end
 from collections.abc import Iterable
 from typing import Final
 
+from gpuaas_verify.books_invoice import NAMED
 from gpuaas_verify.books_usage import SEAL, TABLE
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
 from gpuaas_verify.proof_holds import PLACED_HOLDS, RENEWED_HOLDS, TERMS, Kept
 from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED, Notes
+from gpuaas_verify.proof_numbers import TAGS as NUMBERING
+from gpuaas_verify.proof_numbers import Numbers
 from gpuaas_verify.proof_quota import Quotas
 from gpuaas_verify.proof_readings import Readings
 
@@ -83,8 +86,13 @@ OF_SELLERS: Final = frozenset({SILENT, TAXED, SELLER, RATE})
 class Streams:
     """Held against the invoice's fact; its period's close is the last that counts for it."""
 
-    def __init__(self, invoice: Entry, notes: Notes, readings: Readings) -> None:
+    def __init__(
+        self, invoice: Entry, form: str, notes: Notes, readings: Readings, numbers: Numbers | None
+    ) -> None:
+        """`form`: of its file; `numbers`: None in a proof of an earlier release, which has none."""
+        self._form = form
         self._notes = notes
+        self._numbers = numbers
         self._readings = readings
         self.projects: dict[str, str] = {}  # of each runtime and volume, and of a project itself
         self._kept = Kept(invoice.fact["account"])
@@ -125,8 +133,8 @@ class Streams:
         return self._kept.count
 
     def admit(self, entry: Entry) -> bool:
-        """True when the entry counts, False for the one by which a stream is shown to go on and for
-        those of credit notes, which count once the invoice stands.
+        """True when the entry counts, False for the one by which a stream is shown to go on, for
+        what numbers the invoice, and for credit notes, which count once the invoice stands.
 
         Raises: Invalid `proof.foreign`, `proof.needless`, `proof.version`.
         """
@@ -139,6 +147,9 @@ class Streams:
             return self._quotas.admit(entry)
         if tag in OF_NOTES:
             self._notes.admit(entry)
+            return False
+        if tag in NUMBERING and self._numbers is not None:
+            self._numbers.admit(entry)
             return False
         if tag not in MAY.get(kind, ()):
             raise _fail("foreign", f"no proof holds {tag}", entry, "tag")
@@ -283,11 +294,14 @@ class Streams:
     def _check_seller(self, entry: Entry) -> None:
         """Of the invoice's seller, for what its account is, and of its period."""
         invoice, fact = self._invoice.fact, entry.fact
-        if "seller" not in invoice:
+        named = entry.tag == SILENT and self._form == NAMED
+        if "seller" not in invoice and not named:
             raise _fail("needless", "the invoice has no seller", entry, "tag")
-        own = {"account": invoice["account"], "seller": invoice["seller"]}
+        own = {"account": invoice["account"], "seller": invoice.get("seller")}
         if entry.stream != own.get(entry.stream[:-37], invoice["period"]):
             raise _fail("foreign", "not the invoice's", entry, "stream")
+        if entry.tag == SELLER and self._numbers is not None:
+            self._numbers.sold(entry)
         if entry.tag in {RATE, TAXED}:
             self._treated.append((entry.position, fact["treatment"], fact["country"]))
 
@@ -314,8 +328,11 @@ class Streams:
         at = self._invoice.position
         self._readings.finish()
         self._kept.finish()
-        if SEALED not in self._once:
-            raise Invalid("proof.missing", f"no {SEALED}", position=at, field="file")
+        if self._numbers is not None:
+            self._numbers.finish()
+        for tag, needed in ((SEALED, True), (SILENT, self._form == NAMED)):
+            if needed and tag not in self._once:
+                raise Invalid("proof.missing", f"no {tag}", position=at, field="file")
         for stream in self.projects:
             if stream not in charged:
                 where = self._versions.get(stream, (0, at))[1]
