@@ -14,6 +14,9 @@ from psycopg import sql
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres, create_database
 from migrations.runner import migrate
+from tests import warm
+
+warm.install()
 
 
 class Database:
@@ -170,3 +173,9 @@ _LONG = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long modules first, in this order, all else as collected."""
     items.sort(key=lambda item: _LONG.get(item.path.name, len(_LONG)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The template is there before a thread of a test asks for it."""
+    if item.get_closest_marker("slow") is not None:
+        warm.ready()

@@ -41,11 +41,11 @@ from evidence.ids import new_id
 from tests.agent_world import ORG, PRIVATE, World, now_us, story
 from tests.bench.bench_log import fresh_database
 from tests.conftest import Database
+from tests.warm_machine import Inside
 
 FAULTS = ("cut", "kill", "stop", "reboot", "sleep")
 SLEEP_US = fleet.LEASE_US + fleet.DRIFT_US + fleet.STOP_LATENCY_US + 60_000_000
 ORPHAN_S = 60.0
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NETS = "10.213"
 
 
@@ -90,16 +90,8 @@ class Machine:
             *(sys.executable, "-m", "agent", "--state", str(self.state), "--gpus", "1"),
             *("--usable-after-us", "100000", "--nats", f"nats://{self.gate}:{self.relay.port}"),
         ]
-        inside = f'mount --bind "$0" {_BOOT_ID} && exec "$@"'
-        self.child = subprocess.Popen(
-            [
-                *("ip", "netns", "exec", self.space, "unshare", "--mount"),
-                # What is unmounted on the machine is not kept mounted by a copy in here.
-                *("--propagation", "slave", "--time"),
-                *("--boottime", str(self.clock_s), "sh", "-c", inside, str(boot_file), *agent),
-            ],
-            stderr=subprocess.DEVNULL,
-        )
+        program = Inside(self.space, boot_file, self.clock_s, agent)
+        self.child = subprocess.Popen(program, stderr=subprocess.DEVNULL)
 
     def send(self, number: signal.Signals) -> None:
         assert self.child is not None

@@ -142,15 +142,18 @@ def plant(database: Database, nats_server: Nats, tmp_path: Path) -> Iterator[Pla
 
 
 async def forged(url: str, node: str) -> None:
-    """A command that nobody signed: whichever agent gets it answers with a signed refusal."""
+    """Commands that nobody signed, all at once: whichever agent gets one answers with a signed
+    refusal. One after the other would do no harm: a receipt moves the numbers of both on.
+    """
     client = await nats.connect(url)
     order = fleet.StartRuntime("runtime-x", (fleet.Share(0, 1000),), 2**60)
-    number = secrets.randbelow(2**40)
-    command = fleet.Command(
-        "gpuaas-command/1", number, node, "0" * 32, "allocation-x", 1, "n", 2**60, order
-    )
-    sealed = fleet.seal(Ed25519PrivateKey.generate(), command)
-    await client.jetstream().publish(fleet.subject(node, "cmd"), sealed)
+    for _ in range(8):
+        number = secrets.randbelow(2**40)
+        command = fleet.Command(
+            "gpuaas-command/1", number, node, "0" * 32, "allocation-x", 1, "n", 2**60, order
+        )
+        sealed = fleet.seal(Ed25519PrivateKey.generate(), command)
+        await client.publish(fleet.subject(node, "cmd"), sealed)
     await client.close()
 
 
