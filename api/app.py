@@ -65,6 +65,7 @@ from api.problems import HANDLERS
 from api.services import Services, opened
 from api.ssh import granting, hosts
 from api.terminal import routes
+from api.webhooks import routes as webhooks
 from contracts.http import BODY_LIMIT
 
 ROUTES: Final[tuple[Any, ...]] = (
@@ -236,6 +237,13 @@ ROUTES: Final[tuple[Any, ...]] = (
     invoice_proofs.line_proof,
     invoice_proofs.credit_note_proof,
     events.events,
+    webhooks.register_webhook,
+    webhooks.rotate_secret,
+    webhooks.replay_webhook,
+    webhooks.delete_webhook,
+    webhooks.list_webhooks,
+    webhooks.show_webhook,
+    webhooks.list_dead_letters,
     known_problems.list_problems,
     known_problems.show_problem,
     metrics.metrics,

@@ -106,6 +106,7 @@ async def change[S, C, E: Struct](
     nothing: Given | Callable[[Target], Given],
     *,
     precise: bool = False,
+    private: tuple[PrivateValue, ...] = (),
 ) -> Done:
     """The command's facts on an existing stream, or `nothing` (of it) when it was done already.
 
@@ -127,7 +128,7 @@ async def change[S, C, E: Struct](
         if not facts:
             return Done(nothing=nothing(found) if callable(nothing) else nothing)
         write = Write(name, found.org, found.version, facts)
-        append = Append((write,), principal.actor, cause)
+        append = Append((write,), principal.actor, cause, private=private)
         return Done(await services.log.append(append), (write,))
 
     return await settled(services, name, attempt)

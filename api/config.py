@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     gateway_name: str = "gateway-1"
     gateway_networks: str = PRIVATE_NETWORKS
+    webhook_networks: str = ""
     apps_port: int = 8472
     apps_url: str = "http://apps.localhost:8472"
     tls: Pair | None = None
@@ -153,6 +154,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_ORIGINS": " ".join(self.origins),
             "GPUAAS_GATEWAY_NAME": self.gateway_name,
             "GPUAAS_GATEWAY_NETWORKS": self.gateway_networks,
+            "GPUAAS_WEBHOOK_NETWORKS": self.webhook_networks,
             "GPUAAS_APPS_PORT": str(self.apps_port),
             "GPUAAS_APPS_URL": self.apps_url,
             "GPUAAS_TLS_CERTIFICATE": "" if self.tls is None else str(self.tls.certificate),
@@ -209,6 +211,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         gateway_port=port(env.get("GPUAAS_GATEWAY_PORT") or "8471", "GPUAAS_GATEWAY_PORT"),
         gateway_name=gateway_name(env),
         gateway_networks=env.get("GPUAAS_GATEWAY_NETWORKS") or PRIVATE_NETWORKS,
+        webhook_networks=env.get("GPUAAS_WEBHOOK_NETWORKS") or "",
         apps_port=apps_port,
         apps_url=apps_url(env.get("GPUAAS_APPS_URL") or "", apps_port, secure=tls is not None),
         tls=tls,

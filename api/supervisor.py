@@ -247,6 +247,7 @@ def _servers(
         gateway_name=gateway_name(env),
         # Nodes of the embedded stack are this machine.
         gateway_networks=f"127.0.0.0/8,{PRIVATE_NETWORKS}",
+        webhook_networks=env.get("GPUAAS_WEBHOOK_NETWORKS") or "",
         keeping=keeping_of(env),
     )
     return settings, postgres, nats

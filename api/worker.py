@@ -15,6 +15,9 @@ from api.admission.wire import SettleAsk
 from api.config import Settings
 from api.connecting import connected
 from api.stopping import until_signal
+from api.webhooks import deliverer
+from api.webhooks.addresses import networks_of
+from api.webhooks.sending import Sender
 from domain.errors import DomainError
 from domain.prepayment import Settlement
 from domain.wallet import Settle
@@ -39,6 +42,7 @@ async def _working(settings: Settings, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as parts:
         parts.create_task(_evidence(settings, stop))
         parts.create_task(_downstream(settings, stop))
+        parts.create_task(_webhooks(settings, stop))
 
 
 async def _evidence(settings: Settings, stop: asyncio.Event) -> None:
@@ -68,6 +72,27 @@ async def _downstream(settings: Settings, stop: asyncio.Event) -> None:
             await _session(settings, stop)
         except (DomainError, psycopg.OperationalError, nats.errors.Error, OSError) as error:
             await _again("projections", error, stop)
+
+
+async def _webhooks(settings: Settings, stop: asyncio.Event) -> None:
+    """Facts to webhooks; a receiver's faults are its own, ours are tried again."""
+    while not stop.is_set():
+        try:
+            await _sending(settings, stop)
+        except (DomainError, psycopg.OperationalError, nats.errors.Error, OSError) as error:
+            await _again("webhooks", error, stop)
+
+
+async def _sending(settings: Settings, stop: asyncio.Event) -> None:
+    sender = Sender(networks_of(settings.webhook_networks))
+    client = await connected(settings.nats_url, settings.nats_tls)
+    try:
+        heads = HeadWake(client)
+        await heads.start()
+        await deliverer.run(settings.database_url, sender, stop, heads.wait)
+    finally:
+        await client.close()
+        await sender.close()
 
 
 async def _session(settings: Settings, stop: asyncio.Event) -> None:

@@ -376,6 +376,12 @@ watchdog.missing|500|No such watchdog device|Load its driver (softdog where ther
 watchdog.not_one|500|Not a watchdog device|Name one that the kernel's watchdog API answers on.
 watchdog.refused|500|The watchdog cannot be used|Read the reason; the agent needs root for it.
 watchdog.silent|500|The watchdog does not begin|Read its log beside the agent's state.
+webhook.deleted|409|The webhook is deleted|Register another one.
+webhook.exists|409|The webhook exists|Read it.
+webhook.invalid|400|Not a webhook|Send tags as the contracts name them, or areas as `gpuaas.runtime.*`.
+webhook.too_many|409|Too many webhooks|Delete one that is not needed.
+webhook.unknown|404|No such webhook|Check the id.
+webhook.url_refused|400|Not an address that is called|Send an https URL of a name that leads to public addresses only.
 """
 
 

@@ -47,6 +47,7 @@ from domain import (
     terminal,
     volume,
     wallet_facts,
+    webhook,
 )
 from domain.errors import DomainError
 
@@ -143,6 +144,10 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.network.created.v1": network.Created,
     "gpuaas.network.policy_changed.v1": network.PolicyChanged,
     "gpuaas.network.deleted.v1": network.Deleted,
+    "gpuaas.webhook.registered.v1": webhook.Registered,
+    "gpuaas.webhook.secret_rotated.v1": webhook.SecretRotated,
+    "gpuaas.webhook.replay_asked.v1": webhook.ReplayAsked,
+    "gpuaas.webhook.deleted.v1": webhook.Deleted,
     "gpuaas.quota.limit_set.v1": quota.LimitSet,
     "gpuaas.quota.committed.v1": quota.Committed,
     "gpuaas.quota.released.v1": quota.Released,

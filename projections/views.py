@@ -35,6 +35,7 @@ from projections import (
     upkeep,
     volumes,
     wallets,
+    webhooks,
 )
 from projections.batch import Apply, Batch, apply_entries
 from projections.table import Shape
@@ -66,6 +67,7 @@ ROOMS: Final = (
     wallets,
     budgets,
     aside,
+    webhooks,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

@@ -151,6 +151,12 @@ class AsyncMethods(ABC):
         """POST /v1/volumes/{volume_id}/delete"""
         return await self.do(operations.delete_volume(volume_id), key=key, if_match=if_match)
 
+    async def delete_webhook(
+        self, webhook_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/delete"""
+        return await self.do(operations.delete_webhook(webhook_id), key=key, if_match=if_match)
+
     async def drain_node(
         self, node_id: str, body: models.NodeDrain, *, key: str = "", if_match: str = ""
     ) -> models.NodeUpkept:
@@ -374,6 +380,19 @@ class AsyncMethods(ABC):
                 as_of=as_of,
             ),
             at_least=at_least,
+        )
+
+    async def list_dead_letters(
+        self,
+        webhook_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.DeadLetter]:
+        """GET /v1/webhooks/{webhook_id}/dead-letters"""
+        return await self.do(
+            operations.list_dead_letters(webhook_id, cursor=cursor, limit=limit), at_least=at_least
         )
 
     async def list_departments(
@@ -787,6 +806,23 @@ class AsyncMethods(ABC):
             at_least=at_least,
         )
 
+    async def list_webhooks(
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Webhook]:
+        """GET /v1/webhooks"""
+        return await self.do(
+            operations.list_webhooks(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
+        )
+
     async def lose_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""
     ) -> dict[str, Any]:
@@ -991,6 +1027,12 @@ class AsyncMethods(ABC):
         """POST /v1/sources"""
         return await self.do(operations.register_source(body), key=key, if_match=if_match)
 
+    async def register_webhook(
+        self, body: models.WebhookNew, *, key: str = "", if_match: str = ""
+    ) -> models.Webhook:
+        """POST /v1/webhooks"""
+        return await self.do(operations.register_webhook(body), key=key, if_match=if_match)
+
     async def reinvite_node(
         self, node_id: str, body: models.NodeReinvite, *, key: str = "", if_match: str = ""
     ) -> dict[str, Any]:
@@ -1007,6 +1049,14 @@ class AsyncMethods(ABC):
         """POST /v1/organizations/{organization_id}/reopen"""
         return await self.do(
             operations.reopen_organization(organization_id, body), key=key, if_match=if_match
+        )
+
+    async def replay_webhook(
+        self, webhook_id: str, body: models.WebhookReplay, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/replay"""
+        return await self.do(
+            operations.replay_webhook(webhook_id, body), key=key, if_match=if_match
         )
 
     async def require_sanitization(
@@ -1093,6 +1143,12 @@ class AsyncMethods(ABC):
     ) -> dict[str, Any]:
         """POST /v1/sources/{source_id}/revoke"""
         return await self.do(operations.revoke_source(source_id, body), key=key, if_match=if_match)
+
+    async def rotate_secret(
+        self, webhook_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookSecret:
+        """POST /v1/webhooks/{webhook_id}/rotate-secret"""
+        return await self.do(operations.rotate_secret(webhook_id), key=key, if_match=if_match)
 
     async def sanitize_node(
         self, node_id: str, body: models.NodeDevices, *, key: str = "", if_match: str = ""
@@ -1302,6 +1358,10 @@ class AsyncMethods(ABC):
     async def show_wallet(self, account_id: str, *, at_least: int | None = None) -> models.Wallet:
         """GET /v1/accounts/{account_id}/wallet"""
         return await self.do(operations.show_wallet(account_id), at_least=at_least)
+
+    async def show_webhook(self, webhook_id: str, *, at_least: int | None = None) -> models.Webhook:
+        """GET /v1/webhooks/{webhook_id}"""
+        return await self.do(operations.show_webhook(webhook_id), at_least=at_least)
 
     async def snapshot_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""

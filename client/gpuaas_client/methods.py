@@ -145,6 +145,12 @@ class Methods(ABC):
         """POST /v1/volumes/{volume_id}/delete"""
         return self.do(operations.delete_volume(volume_id), key=key, if_match=if_match)
 
+    def delete_webhook(
+        self, webhook_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/delete"""
+        return self.do(operations.delete_webhook(webhook_id), key=key, if_match=if_match)
+
     def drain_node(
         self, node_id: str, body: models.NodeDrain, *, key: str = "", if_match: str = ""
     ) -> models.NodeUpkept:
@@ -360,6 +366,19 @@ class Methods(ABC):
                 as_of=as_of,
             ),
             at_least=at_least,
+        )
+
+    def list_dead_letters(
+        self,
+        webhook_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.DeadLetter]:
+        """GET /v1/webhooks/{webhook_id}/dead-letters"""
+        return self.do(
+            operations.list_dead_letters(webhook_id, cursor=cursor, limit=limit), at_least=at_least
         )
 
     def list_departments(
@@ -769,6 +788,23 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def list_webhooks(
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Webhook]:
+        """GET /v1/webhooks"""
+        return self.do(
+            operations.list_webhooks(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
+        )
+
     def lose_volume(self, volume_id: str, *, key: str = "", if_match: str = "") -> dict[str, Any]:
         """POST /v1/volumes/{volume_id}/lost"""
         return self.do(operations.lose_volume(volume_id), key=key, if_match=if_match)
@@ -959,6 +995,12 @@ class Methods(ABC):
         """POST /v1/sources"""
         return self.do(operations.register_source(body), key=key, if_match=if_match)
 
+    def register_webhook(
+        self, body: models.WebhookNew, *, key: str = "", if_match: str = ""
+    ) -> models.Webhook:
+        """POST /v1/webhooks"""
+        return self.do(operations.register_webhook(body), key=key, if_match=if_match)
+
     def reinvite_node(
         self, node_id: str, body: models.NodeReinvite, *, key: str = "", if_match: str = ""
     ) -> dict[str, Any]:
@@ -976,6 +1018,12 @@ class Methods(ABC):
         return self.do(
             operations.reopen_organization(organization_id, body), key=key, if_match=if_match
         )
+
+    def replay_webhook(
+        self, webhook_id: str, body: models.WebhookReplay, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/replay"""
+        return self.do(operations.replay_webhook(webhook_id, body), key=key, if_match=if_match)
 
     def require_sanitization(
         self, node_id: str, *, key: str = "", if_match: str = ""
@@ -1053,6 +1101,12 @@ class Methods(ABC):
     ) -> dict[str, Any]:
         """POST /v1/sources/{source_id}/revoke"""
         return self.do(operations.revoke_source(source_id, body), key=key, if_match=if_match)
+
+    def rotate_secret(
+        self, webhook_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookSecret:
+        """POST /v1/webhooks/{webhook_id}/rotate-secret"""
+        return self.do(operations.rotate_secret(webhook_id), key=key, if_match=if_match)
 
     def sanitize_node(
         self, node_id: str, body: models.NodeDevices, *, key: str = "", if_match: str = ""
@@ -1248,6 +1302,10 @@ class Methods(ABC):
     def show_wallet(self, account_id: str, *, at_least: int | None = None) -> models.Wallet:
         """GET /v1/accounts/{account_id}/wallet"""
         return self.do(operations.show_wallet(account_id), at_least=at_least)
+
+    def show_webhook(self, webhook_id: str, *, at_least: int | None = None) -> models.Webhook:
+        """GET /v1/webhooks/{webhook_id}"""
+        return self.do(operations.show_webhook(webhook_id), at_least=at_least)
 
     def snapshot_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""

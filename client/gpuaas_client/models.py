@@ -357,6 +357,13 @@ class CreditTermsNew(Struct, frozen=True, kw_only=True):
     suspend_days: int | UnsetType = UNSET
 
 
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    attempts: int
+    detail: str
+    position: int
+    status: int | None
+
+
 class Department(Struct, frozen=True, kw_only=True):
     created_at: str | None
     id: str
@@ -1533,6 +1540,43 @@ class Wallet(Struct, frozen=True, kw_only=True):
     terms: str
     version: int
     volumes: list[KeptVolume]
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    dead: int | None
+    id: str
+    organization: str
+    registered_at: str
+    secret: str | None
+    secret_already_shown: bool
+    sent: int | None
+    state: str
+    tags: list[str]
+    url: str | None
+    version: int
+    waiting: int | None
+
+
+class WebhookChanged(Struct, frozen=True, kw_only=True):
+    id: str
+    version: int
+
+
+class WebhookNew(Struct, frozen=True, kw_only=True):
+    organization: str
+    tags: list[str] | UnsetType = UNSET
+    url: str
+
+
+class WebhookReplay(Struct, frozen=True, kw_only=True):
+    from_position: int
+
+
+class WebhookSecret(Struct, frozen=True, kw_only=True):
+    id: str
+    secret: str | None
+    secret_already_shown: bool
+    version: int
 
 
 class WipeReceipt(Struct, frozen=True, kw_only=True):

@@ -154,6 +154,13 @@ def delete_volume(volume_id: str) -> Call[dict[str, Any]]:
     return Call("POST", f"/v1/volumes/{quoted(volume_id)}/delete", dict[str, Any], acts=True)
 
 
+def delete_webhook(webhook_id: str) -> Call[models.WebhookChanged]:
+    """POST /v1/webhooks/{webhook_id}/delete"""
+    return Call(
+        "POST", f"/v1/webhooks/{quoted(webhook_id)}/delete", models.WebhookChanged, acts=True
+    )
+
+
 def drain_node(node_id: str, body: models.NodeDrain) -> Call[models.NodeUpkept]:
     """POST /v1/nodes/{node_id}/drain"""
     return Call(
@@ -415,6 +422,19 @@ def list_credit_notes(
             "limit": limit,
             "as_of": as_of,
         },
+        waits=True,
+    )
+
+
+def list_dead_letters(
+    webhook_id: str, *, cursor: str | None = None, limit: int | None = None
+) -> Call[models.Page[models.DeadLetter]]:
+    """GET /v1/webhooks/{webhook_id}/dead-letters"""
+    return Call(
+        "GET",
+        f"/v1/webhooks/{quoted(webhook_id)}/dead-letters",
+        models.Page[models.DeadLetter],
+        query={"cursor": cursor, "limit": limit},
         waits=True,
     )
 
@@ -896,6 +916,23 @@ def list_volumes(
     )
 
 
+def list_webhooks(
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.Webhook]]:
+    """GET /v1/webhooks"""
+    return Call(
+        "GET",
+        "/v1/webhooks",
+        models.Page[models.Webhook],
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        waits=True,
+    )
+
+
 def lose_volume(volume_id: str) -> Call[dict[str, Any]]:
     """POST /v1/volumes/{volume_id}/lost"""
     return Call("POST", f"/v1/volumes/{quoted(volume_id)}/lost", dict[str, Any], acts=True)
@@ -1099,6 +1136,11 @@ def register_source(body: models.SourceNew) -> Call[models.Source]:
     return Call("POST", "/v1/sources", models.Source, body=body, acts=True)
 
 
+def register_webhook(body: models.WebhookNew) -> Call[models.Webhook]:
+    """POST /v1/webhooks"""
+    return Call("POST", "/v1/webhooks", models.Webhook, body=body, acts=True)
+
+
 def reinvite_node(node_id: str, body: models.NodeReinvite) -> Call[dict[str, Any]]:
     """POST /v1/nodes/{node_id}/reinvite"""
     return Call(
@@ -1117,6 +1159,17 @@ def reopen_organization(organization_id: str, body: models.Standing) -> Call[dic
         "POST",
         f"/v1/organizations/{quoted(organization_id)}/reopen",
         dict[str, Any],
+        body=body,
+        acts=True,
+    )
+
+
+def replay_webhook(webhook_id: str, body: models.WebhookReplay) -> Call[models.WebhookChanged]:
+    """POST /v1/webhooks/{webhook_id}/replay"""
+    return Call(
+        "POST",
+        f"/v1/webhooks/{quoted(webhook_id)}/replay",
+        models.WebhookChanged,
         body=body,
         acts=True,
     )
@@ -1221,6 +1274,13 @@ def revoke_source(source_id: str, body: models.SourceRevocation) -> Call[dict[st
     """POST /v1/sources/{source_id}/revoke"""
     return Call(
         "POST", f"/v1/sources/{quoted(source_id)}/revoke", dict[str, Any], body=body, acts=True
+    )
+
+
+def rotate_secret(webhook_id: str) -> Call[models.WebhookSecret]:
+    """POST /v1/webhooks/{webhook_id}/rotate-secret"""
+    return Call(
+        "POST", f"/v1/webhooks/{quoted(webhook_id)}/rotate-secret", models.WebhookSecret, acts=True
     )
 
 
@@ -1487,6 +1547,11 @@ def show_volume(volume_id: str, *, as_of: str | None = None) -> Call[models.Volu
 def show_wallet(account_id: str) -> Call[models.Wallet]:
     """GET /v1/accounts/{account_id}/wallet"""
     return Call("GET", f"/v1/accounts/{quoted(account_id)}/wallet", models.Wallet, waits=True)
+
+
+def show_webhook(webhook_id: str) -> Call[models.Webhook]:
+    """GET /v1/webhooks/{webhook_id}"""
+    return Call("GET", f"/v1/webhooks/{quoted(webhook_id)}", models.Webhook, waits=True)
 
 
 def snapshot_volume(volume_id: str) -> Call[dict[str, Any]]:

@@ -180,6 +180,10 @@ runtime.egress_counted.v1 runtime      sent_bytes received_bytes boottime_us dec
 network.created.v1       network       project$ name@ internal! egress[r created_us
 network.policy_changed.v1 network      internal! egress[r decided_us
 network.deleted.v1       network       decided_us
+webhook.registered.v1    webhook       organization$ url@ tags[s secret@ registered_us
+webhook.secret_rotated.v1 webhook      secret@ decided_us
+webhook.replay_asked.v1  webhook       from_position decided_us
+webhook.deleted.v1       webhook       decided_us
 runtime.region_asked.v1  runtime       region$ decided_us
 runtime.spot.v1          runtime       decided_us
 runtime.idle_limited.v1  runtime       stop_after_us decided_us

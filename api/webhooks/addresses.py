@@ -1,0 +1,109 @@
+"""Where a webhook may lead: public addresses only, and exactly those that were looked at.
+
+An address is looked at each time before it is called, and the connection goes to that address, not
+to the name again: a name that leads elsewhere a moment later (DNS rebinding) leads nowhere.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from domain.errors import DomainError
+
+type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_PORTS: Final = {"https": 443, "http": 80}
+_LOOK_S: Final = 5
+# All that is assigned for the internet; site-local and IPv4-compatible addresses lie outside.
+_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+# What a gateway may turn into an IPv4 address: judged as that address.
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class Checked(Struct, frozen=True):
+    """`host` is what the URL names: of the Host header and the certificate; `address` is called."""
+
+    url: str
+    host: str
+    port: int
+    address: str
+
+
+def networks_of(text: str) -> tuple[Network, ...]:
+    """Networks that may be called although they are not public, from `10.1.0.0/16 ::1/128`.
+
+    Raises: DomainError config.malformed.
+    """
+    try:
+        return tuple(ipaddress.ip_network(one) for one in text.replace(",", " ").split())
+    except ValueError as error:
+        raise DomainError("config.malformed", f"GPUAAS_WEBHOOK_NETWORKS: {error}") from error
+
+
+async def checked(url: str, besides: tuple[Network, ...] = ()) -> Checked:
+    """The address that the URL leads to now, to be connected to as it is.
+
+    https only, and every address of the name is public; both may be otherwise within `besides`.
+
+    Raises: DomainError webhook.url_refused, in the same words for what is private, unknown or
+    cannot be looked up: nobody asks through us what there is inside.
+    """
+    host, port, scheme = _parts(url)
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
+    except (OSError, TimeoutError, UnicodeError):
+        found = []
+    addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
+    plain = all(_within(one, besides) for one in addresses)
+    if not addresses or not all(public(one) or _within(one, besides) for one in addresses):
+        raise _refused("it does not lead to public addresses only")
+    if scheme != "https" and not plain:
+        raise _refused("it is not https")
+    return Checked(url, host, port, str(addresses[0]))
+
+
+def public(address: Address) -> bool:
+    """Whether anybody on the internet may be meant by it, whatever it is wrapped in."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inside = address.ipv4_mapped or address.sixtofour or _translated(address)
+        if address.teredo is not None:
+            return False
+        if inside is not None:
+            return public(inside)
+        if address not in _UNICAST:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+
+
+def _within(address: Address, networks: tuple[Network, ...]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _parts(url: str) -> tuple[str, int, str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise _refused("it is no URL") from error
+    plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+    if not plain or parts.scheme not in _PORTS or not parts.hostname or parts.fragment:
+        raise _refused("it is no plain https URL")
+    if "@" in parts.netloc:
+        raise _refused("it names a user")
+    return parts.hostname, port or _PORTS[parts.scheme], parts.scheme
+
+
+def _refused(detail: str) -> DomainError:
+    return DomainError("webhook.url_refused", detail, {"pointer": "/url"})

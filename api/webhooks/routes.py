@@ -1,0 +1,216 @@
+"""Webhooks: register, rotate the secret, replay, delete; list, show, what was given up."""
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api.acting import Done, Said
+from api.auth import unknown, within
+from api.body import FrontRequest
+from api.changing import change, create, target
+from api.edge import instant, now_us
+from api.paging import after, page_size
+from api.services import services_of
+from api.viewing import own_scope, page, tagged, viewed
+from api.webhooks import places
+from api.webhooks.addresses import checked, networks_of
+from api.webhooks.signatures import new_secret
+from contracts.http import Page
+from contracts.http_webhooks import (
+    DeadLetter,
+    Webhook,
+    WebhookChanged,
+    WebhookNew,
+    WebhookReplay,
+    WebhookSecret,
+)
+from domain import webhook
+from domain.errors import DomainError
+from evidence.ids import new_id
+from evidence.private import private_value
+from evidence.reader import head
+from projections import webhooks_read
+
+_MOST = 20
+
+
+@post("/v1/webhooks")
+async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) -> Response[Webhook]:
+    """The organization's facts from here on are sent there, signed with a secret shown once."""
+    services = services_of(request)
+    secret = new_secret()
+
+    async def do(cause: str) -> Done:
+        org = await target(services, request.user, data.organization, "organization")
+        await checked(data.url, networks_of(services.settings.webhook_networks))
+        known = await services.reads.ask(
+            webhooks_read.webhooks, organization=org.stream, standing=True, limit=_MOST
+        )
+        if len(known) >= _MOST:
+            raise DomainError("webhook.too_many", f"an organization has at most {_MOST}")
+        url, words = private_value(org.stream, data.url)
+        key, hidden = private_value(org.stream, secret)
+        command = webhook.Register(org.stream, url, data.tags, key, now_us())
+        new = (new_id("webhook"), org.stream)
+        return await create(
+            *(services, request.user, cause, new, webhook.DECIDER, command),
+            private=(words, hidden),
+            reads=((org.stream, org.version),),
+        )
+
+    def answer(said: tuple[Said, ...], again: bool) -> Webhook:
+        fact = said[0].fact
+        assert isinstance(fact, webhook.Registered), "the outcome of this route"
+        return Webhook(
+            id=said[0].stream,
+            organization=said[0].org,
+            url=data.url,
+            tags=list(fact.tags),
+            state="standing",
+            secret=None if again else secret,
+            secret_already_shown=again,
+            sent=None,
+            waiting=None,
+            dead=None,
+            registered_at=instant(fact.registered_us),
+            version=said[0].version,
+        )
+
+    return await services.acting.perform(request, do, answer)
+
+
+@post("/v1/webhooks/{webhook_id:str}/rotate-secret", status_code=200)
+async def rotate_secret(
+    request: FrontRequest, webhook_id: FromPath[str]
+) -> Response[WebhookSecret]:
+    """A new secret, shown once; for 24 hours the one before signs too."""
+    services = services_of(request)
+    secret = new_secret()
+
+    async def do(cause: str) -> Done:
+        found = await target(services, request.user, webhook_id, "webhook")
+        key, hidden = private_value(found.org, secret)
+        command = webhook.RotateSecret(key, now_us())
+        return await change(
+            *(services, request, cause, ("webhook", webhook_id), webhook.DECIDER, command),
+            WebhookChanged(id=webhook_id, version=found.version),
+            private=(hidden,),
+        )
+
+    def answer(said: tuple[Said, ...], again: bool) -> WebhookSecret:
+        return WebhookSecret(
+            id=webhook_id,
+            secret=None if again else secret,
+            secret_already_shown=again,
+            version=said[0].version,
+        )
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+@post("/v1/webhooks/{webhook_id:str}/replay", status_code=200)
+async def replay_webhook(
+    request: FrontRequest, webhook_id: FromPath[str], data: JSONBody[WebhookReplay]
+) -> Response[WebhookChanged]:
+    """What there is from that position on is sent once more, with the ids it had."""
+    size = (await services_of(request).reads.ask(head)).size
+    if data.from_position > size:
+        raise DomainError("position.unknown", "the log has not reached that position")
+    command = webhook.AskReplay(data.from_position, now_us())
+    return await _changed(request, webhook_id, command)
+
+
+@post("/v1/webhooks/{webhook_id:str}/delete", status_code=200)
+async def delete_webhook(
+    request: FrontRequest, webhook_id: FromPath[str]
+) -> Response[WebhookChanged]:
+    """Nothing is sent to it any more, what waits neither."""
+    return await _changed(request, webhook_id, webhook.Delete(now_us()))
+
+
+async def _changed(
+    request: FrontRequest, webhook_id: str, command: webhook.Command
+) -> Response[WebhookChanged]:
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        return await change(
+            *(services, request, cause, ("webhook", webhook_id), webhook.DECIDER, command),
+            lambda found: WebhookChanged(id=webhook_id, version=found.version),
+        )
+
+    def answer(said: tuple[Said, ...], _: bool) -> WebhookChanged:
+        return WebhookChanged(id=webhook_id, version=said[0].version)
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+@get("/v1/webhooks")
+async def list_webhooks(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Webhook]:
+    """Oldest first; deleted ones too."""
+    size, start = page_size(limit), after(cursor)
+    scope = own_scope(request.user, organization)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        webhooks_read.webhooks, organization=scope, after=start, limit=size + 1, as_of=position
+    )
+    return page(rows, size, lambda row: _given(row, None), lambda row: row.from_position)
+
+
+@get("/v1/webhooks/{webhook_id:str}")
+async def show_webhook(request: FrontRequest, webhook_id: FromPath[str]) -> Response[Webhook]:
+    """With how far it has come."""
+    row = await _found(request, webhook_id)
+    place = await services_of(request).reads.ask(places.place, webhook_id)
+    return tagged(_given(row, place), row.version)
+
+
+@get("/v1/webhooks/{webhook_id:str}/dead-letters")
+async def list_dead_letters(
+    request: FrontRequest,
+    webhook_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+) -> Page[DeadLetter]:
+    """In order of their positions; a replay from one of them sends it again."""
+    size, start = page_size(limit), after(cursor)
+    await _found(request, webhook_id)
+    rows = await services_of(request).reads.ask(places.dead, webhook_id, start, size + 1)
+    return page(rows, size, _dead, lambda row: row.position)
+
+
+async def _found(request: FrontRequest, webhook_id: str) -> webhooks_read.Webhook:
+    services, _ = await viewed(request)
+    rows = await services.reads.ask(webhooks_read.webhooks, webhook=webhook_id, limit=1)
+    if not rows:
+        raise unknown("webhook")
+    within(request.user, rows[0].organization, "webhook")
+    return rows[0]
+
+
+def _given(row: webhooks_read.Webhook, place: places.Place | None) -> Webhook:
+    return Webhook(
+        id=row.webhook,
+        organization=row.organization,
+        url=row.url,
+        tags=list(row.tags),
+        state="standing" if row.deleted_us is None else "deleted",
+        secret=None,
+        secret_already_shown=True,
+        sent=None if place is None else place.position,
+        waiting=None if place is None else place.waiting,
+        dead=None if place is None else place.dead,
+        registered_at=instant(row.registered_us),
+        version=row.version,
+    )
+
+
+def _dead(row: places.Failed) -> DeadLetter:
+    return DeadLetter(
+        position=row.position, attempts=row.attempts, status=row.status, detail=row.detail
+    )

@@ -1,0 +1,98 @@
+"""One event to one receiver: to the address that was checked, and to nothing it is sent on to."""
+
+import asyncio
+import ssl
+from typing import Final
+
+import httpx
+from msgspec import Struct
+
+from api.webhooks.addresses import Network, checked
+from contracts.cloudevents import MEDIA
+from domain.errors import DomainError
+
+PATIENCE_S: Final = 10.0
+_LONGEST_RETRY_S: Final = 3600
+# A connection is of one receiver: kept, it could serve another name at the same address.
+_LIMITS: Final = httpx.Limits(max_keepalive_connections=0)
+
+
+class Outcome(Struct, frozen=True):
+    """`status` of the answer, None without one; `again_s`: not before; `gone`: never again."""
+
+    taken: bool
+    status: int | None
+    detail: str
+    again_s: int = 0
+    gone: bool = False
+
+
+class Sender:
+    """Sends for one process; no proxy of the environment is asked, no redirect followed."""
+
+    def __init__(
+        self,
+        besides: tuple[Network, ...] = (),
+        believing: ssl.SSLContext | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._besides = besides
+        self._patience_s = patience_s
+        self._client = httpx.AsyncClient(
+            verify=believing or ssl.create_default_context(),
+            trust_env=False,
+            follow_redirects=False,
+            limits=_LIMITS,
+            timeout=patience_s,
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> Outcome:
+        """What became of it, within the patience; the answer's body is not read."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await self._sent(url, headers, body)
+        except DomainError as error:
+            return Outcome(False, None, f"{error.code}: {error.detail}")
+        except (httpx.TimeoutException, TimeoutError):
+            return Outcome(False, None, f"no answer within {self._patience_s:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+            return Outcome(False, None, f"{type(error).__name__}: {error}"[:300])
+
+    async def _sent(self, url: str, headers: dict[str, str], body: bytes) -> Outcome:
+        to = await checked(url, self._besides)
+        named = httpx.URL(url)
+        request = self._client.build_request(
+            "POST",
+            named.copy_with(host=to.address),
+            content=body,
+            headers={
+                **headers,
+                "Host": named.netloc.decode("ascii"),
+                "Content-Type": MEDIA,
+                "User-Agent": "gpuaas-webhooks/1",
+            },
+            extensions={"sni_hostname": to.host},
+        )
+        answer = await self._client.send(request, stream=True)
+        try:
+            return _outcome(answer)
+        finally:
+            await answer.aclose()
+
+
+def _outcome(answer: httpx.Response) -> Outcome:
+    status = answer.status_code
+    if 200 <= status < 300:
+        return Outcome(True, status, "")
+    said = answer.headers.get("retry-after", "")
+    again_s = int(said) if said.isascii() and said.isdigit() and len(said) < 8 else 0
+    return Outcome(
+        False,
+        status,
+        f"answered {status}",
+        again_s=min(again_s, _LONGEST_RETRY_S),
+        gone=status == 410,
+    )

@@ -1,0 +1,70 @@
+"""Questions about webhooks; lists are stable while rows are inserted."""
+
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from projections.asof import fetch
+
+
+class Webhook(Struct, frozen=True):
+    """`url` and `secret`: the words, None once erased; `secret_before`: the one that was rotated
+    away, `rotated_us` when. `replay_at`: position of the last wish to replay, from `replay_from`.
+    """
+
+    webhook: str
+    from_position: int
+    version: int
+    organization: str
+    url: str | None
+    tags: tuple[str, ...]
+    registered_us: int
+    deleted_us: int | None
+    secret: str | None
+    secret_before: str | None
+    rotated_us: int
+    replay_at: int | None
+    replay_from: int | None
+
+
+_WEBHOOKS: Final = """
+SELECT t.webhook, t.from_position,
+  greatest(s.version, coalesce(r.version, 0), coalesce(e.version, 0)) AS version,
+  t.organization, u.words AS url, t.tags, t.registered_us, e.decided_us AS deleted_us,
+  w.words AS secret, b.words AS secret_before, s.decided_us AS rotated_us,
+  r.from_position AS replay_at, r.first AS replay_from
+FROM views.webhook t
+JOIN views.webhook_secret s ON s.webhook = t.webhook AND [s]
+LEFT JOIN views.webhook_secret o ON o.webhook = t.webhook AND o.to_position = s.from_position
+LEFT JOIN views.webhook_replay r ON r.webhook = t.webhook AND [r]
+LEFT JOIN views.webhook_end e ON e.webhook = t.webhook AND [e]
+LEFT JOIN log.private_value u ON u.digest =
+  CASE WHEN t.url ~ '^[0-9a-f]{64}$' THEN decode(t.url, 'hex') END
+LEFT JOIN log.private_value w ON w.digest =
+  CASE WHEN s.secret ~ '^[0-9a-f]{64}$' THEN decode(s.secret, 'hex') END
+LEFT JOIN log.private_value b ON b.digest =
+  CASE WHEN o.secret ~ '^[0-9a-f]{64}$' THEN decode(o.secret, 'hex') END
+WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND (%(webhook)s::text IS NULL OR t.webhook = %(webhook)s)
+  AND (e.decided_us IS NULL OR NOT %(standing)s)
+  AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
+"""
+
+
+def webhooks(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    webhook: str | None = None,
+    standing: bool = False,
+    after: int = -1,
+    limit: int = 1000,
+    as_of: int | None = None,
+) -> list[Webhook]:
+    """Oldest first after position `after`, the cursor; `standing`: without deleted ones."""
+    asked = {
+        "organization": organization, "webhook": webhook, "standing": standing, "after": after,
+        "limit": limit,
+    }  # fmt: skip
+    return fetch(conn, Webhook, _WEBHOOKS, asked, as_of)

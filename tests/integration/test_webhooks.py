@@ -1,0 +1,281 @@
+"""Webhooks on a real log, database and NATS, to real HTTP receivers."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from api.webhooks import deliverer
+from api.webhooks.addresses import networks_of
+from api.webhooks.deliverer import Options
+from api.webhooks.sending import Sender
+from tests.api_stage import Stage, staged
+from tests.conftest import Database
+from tests.webhook_receiver import Heard, Receiver, receiving
+
+pytestmark = pytest.mark.slow
+SPAWN = multiprocessing.get_context("spawn")
+PATIENCE_S = 30
+INSIDE = "127.0.0.0/8"
+QUICK = Options(schedule_s=(0.05, 0.1), poll_s=0.05, elect_s=0.1)
+
+
+@contextlib.asynccontextmanager
+async def stage_of(database: Database, nats_url: str, data: Path) -> AsyncIterator[Stage]:
+    async with staged(database, nats_url, data) as stage:
+        inside = msgspec.structs.replace(stage.services.settings, webhook_networks=INSIDE)
+        msgspec.structs.force_setattr(stage.services, "settings", inside)
+        yield stage
+
+
+@contextlib.asynccontextmanager
+async def delivering(stage: Stage, options: Options = QUICK) -> AsyncIterator[None]:
+    """As the worker does it, in this loop."""
+    stop, sender = asyncio.Event(), Sender(networks_of(INSIDE), patience_s=2)
+    url = stage.services.settings.database_url
+    running = asyncio.create_task(deliverer.run(url, sender, stop, options=options))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+        await sender.close()
+
+
+async def until(ready: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not ready():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.02)
+
+
+async def organization(stage: Stage) -> str:
+    return str((await stage.post("/v1/organizations", {"name": "Org"})).json()["id"])
+
+
+async def department(stage: Stage, org: str) -> int:
+    """A fact of the organization; its position."""
+    made = await stage.post("/v1/departments", {"organization": org, "name": "D"})
+    assert made.status_code == 201, made.text
+    return int(made.headers["Log-Position"])
+
+
+async def hooked(stage: Stage, org: str, url: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
+    body = {"organization": org, "url": url, "tags": list(tags)}
+    answer = await stage.post("/v1/webhooks", body)
+    assert answer.status_code == 201, answer.text
+    await stage.views()
+    found: dict[str, Any] = answer.json()
+    return {**found, "position": int(answer.headers["Log-Position"])}
+
+
+def test_facts_are_told_signed_filtered_and_in_order(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """What is registered is told of its own organization's facts alone, of the tags it asked for,
+    in order, as CloudEvents signed as Standard Webhooks verifies; two webhooks of two secrets.
+    After a rotation both secrets verify, and a deleted webhook hears nothing.
+    """
+
+    async def scene(everything: Receiver, some: Receiver) -> None:
+        async with stage_of(database, nats_url, tmp_path) as stage:
+            org, other = await organization(stage), await organization(stage)
+            await department(stage, org)
+            first = await hooked(stage, org, everything.url)
+            second = await hooked(stage, org, some.url, ("gpuaas.department.*",))
+            async with delivering(stage):
+                mine = [await department(stage, org) for _ in range(3)]
+                await department(stage, other)
+                await until(lambda: mine[-1] in some.positions(), "told")
+                assert some.positions() == mine
+                await until(lambda: mine[-1] in everything.positions(), "told")
+                assert everything.positions() == [second["position"], *mine]
+                _verified(everything.heard, first["secret"], second["secret"])
+                _verified(some.heard, second["secret"], first["secret"])
+                rotated = await stage.post(f"/v1/webhooks/{first['id']}/rotate-secret")
+                assert rotated.status_code == 200, rotated.text
+                await stage.views()
+                await until(lambda: len(everything.heard) == 5, "the rotation is told")
+                mine.append(await department(stage, org))
+                await until(lambda: mine[-1] in everything.positions(), "told")
+                last = everything.heard[-1]
+                for secret in (first["secret"], rotated.json()["secret"]):
+                    assert Webhook(secret).verify(last.body, last.headers)["id"] == str(mine[-1])
+                gone = await stage.post(f"/v1/webhooks/{first['id']}/delete")
+                assert gone.status_code == 200, gone.text
+                await stage.views()
+                await asyncio.sleep(0.2)
+                mine.append(await department(stage, org))
+                await until(lambda: mine[-1] in some.positions(), "told")
+                assert mine[-1] not in everything.positions()
+                await _shown(stage, first["id"], second["id"], mine[-1])
+
+    with receiving() as everything, receiving() as some:
+        asyncio.run(scene(everything, some))
+
+
+def _verified(heard: list[Heard], secret: str, foreign: str) -> None:
+    for one in heard:
+        event = Webhook(secret).verify(one.body, one.headers)
+        assert (event["specversion"], event["type"]) == ("1.0", one.event["type"])
+        assert one.headers["content-type"] == "application/cloudevents+json"
+        with pytest.raises(WebhookVerificationError):
+            Webhook(foreign).verify(one.body, one.headers)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(one.body + b" ", one.headers)
+
+
+async def _shown(stage: Stage, gone: str, standing: str, last: int) -> None:
+    shown = [(await stage.get(f"/v1/webhooks/{name}")).json() for name in (gone, standing)]
+    assert [one["state"] for one in shown] == ["deleted", "standing"]
+    assert (shown[1]["waiting"], shown[1]["dead"], shown[1]["secret"]) == (0, 0, None)
+    assert shown[1]["sent"] > last
+
+
+def test_what_is_not_taken_is_tried_again_given_up_and_replayed(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A fact that one answer refuses does not hold up the next; tried three times it is a dead
+    letter, said with the last answer. A replay sends it and all behind it once more, with the ids
+    they had. Five failures in a row, and nothing new is sent until one of those is given up.
+    """
+
+    async def scene(receiver: Receiver) -> None:
+        async with stage_of(database, nats_url, tmp_path) as stage:
+            org = await organization(stage)
+            hook = await hooked(stage, org, receiver.url, ("gpuaas.department.*",))
+            bad = await department(stage, org)
+            good = await department(stage, org)
+            receiver.answer = lambda heard: 500 if heard.position == bad else 200
+            path = f"/v1/webhooks/{hook['id']}"
+            async with delivering(stage):
+                await until(lambda: receiver.positions().count(bad) == 3, "given up")
+                assert receiver.positions().count(good) == 1
+                await asyncio.sleep(0.3)
+                letters = (await stage.get(f"{path}/dead-letters")).json()["items"]
+                assert letters == [
+                    {"position": bad, "attempts": 3, "status": 500, "detail": "answered 500"}
+                ]
+                receiver.answer = lambda _: 200
+                again = await stage.post(f"{path}/replay", {"from_position": bad})
+                assert again.status_code == 200, again.text
+                await stage.views()
+                await until(lambda: receiver.positions().count(good) == 2, "replayed")
+                assert receiver.positions()[-2:] == [bad, good]
+                ids = {one.headers["webhook-id"] for one in receiver.heard if one.position == bad}
+                assert len(ids) == 1
+                assert (await stage.get(f"{path}/dead-letters")).json()["items"] == []
+                await _held_back(stage, org, receiver, path)
+
+    with receiving() as receiver:
+        asyncio.run(scene(receiver))
+
+
+async def _held_back(stage: Stage, org: str, receiver: Receiver, path: str) -> None:
+    before = len(receiver.heard)
+    receiver.answer = lambda _: 503
+    receiver.more = {"Retry-After": "3600"}
+    many = [await department(stage, org) for _ in range(8)]
+    await until(lambda: len(receiver.heard) == before + 5, "five failed")
+    await asyncio.sleep(0.5)
+    assert receiver.positions()[before:] == many[:5]
+    shown = (await stage.get(path)).json()
+    assert (shown["waiting"], shown["dead"]) == (5, 0)
+    receiver.answer, receiver.more = (lambda _: 200), {}
+    await stage.post(f"{path}/replay", {"from_position": many[0]})
+    await stage.views()
+    await until(lambda: len(receiver.heard) == before + 13, "all of them")
+    assert receiver.positions()[-8:] == many
+
+
+def slowly(_: Heard) -> int:
+    time.sleep(0.03)
+    return 200
+
+
+def deliver_all(database_url: str) -> None:
+    """A process of its own, until it is killed."""
+
+    async def main() -> None:
+        sender = Sender(networks_of(INSIDE))
+        await deliverer.run(database_url, sender, asyncio.Event(), options=QUICK)
+
+    asyncio.run(main())
+
+
+def test_a_killed_deliverer_loses_nothing(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Killed with kill -9 while it sends: each fact arrives, in order but for a repeat of the one
+    under way; of two deliverers one sends.
+    """
+
+    async def scene(receiver: Receiver) -> None:
+        async with stage_of(database, nats_url, tmp_path) as stage:
+            org = await organization(stage)
+            await hooked(stage, org, receiver.url, ("gpuaas.department.*",))
+            facts = [await department(stage, org) for _ in range(12)]
+            receiver.answer = slowly
+            url = stage.services.settings.database_url
+            children = [SPAWN.Process(target=deliver_all, args=(url,)) for _ in range(2)]
+            for child in children:
+                child.start()
+            await until(lambda: len(receiver.heard) >= 3, "some are sent")
+            for child in children:
+                child.kill()
+                child.join()
+            async with delivering(stage):
+                await until(lambda: facts[-1] in receiver.positions(), "the rest")
+            found = receiver.positions()
+            assert sorted(set(found)) == facts
+            assert found == sorted(found)
+            assert len(found) <= len(facts) + 1, "a kill repeats at most the one under way"
+
+    with receiving() as receiver:
+        asyncio.run(scene(receiver))
+
+
+def test_a_webhook_that_leads_inside_is_refused_and_nothing_stored(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """At its registration as at each send; a repeat of one that was made shows no secret."""
+
+    async def scene() -> None:
+        async with staged(database, nats_url, tmp_path) as stage:
+            org = await organization(stage)
+            size = await stage.size()
+            for url in ("https://127.0.0.1/", "https://169.254.169.254/latest", "http://1.1.1.1/",
+                        "https://[::ffff:10.0.0.1]/", "https://localhost/"):  # fmt: skip
+                refused = await stage.post("/v1/webhooks", {"organization": org, "url": url})
+                said = refused.json()
+                assert (refused.status_code, said["code"]) == (400, "webhook.url_refused")
+                assert said["errors"][0]["pointer"] == "/url"
+            assert await stage.size() == size
+            key, body = uuid.uuid4().hex, {"organization": org, "url": "https://1.1.1.1/a"}
+            made = [(await stage.post("/v1/webhooks", body, key=key)).json() for _ in range(2)]
+            assert [one["secret_already_shown"] for one in made] == [False, True]
+            assert (made[0]["id"], made[1]["secret"]) == (made[1]["id"], None)
+            await stage.views()
+            foreign = stage.token("admin", await organization(stage))
+            for path in ("", "/dead-letters"):
+                hidden = await stage.get(f"/v1/webhooks/{made[0]['id']}{path}", token=foreign)
+                assert hidden.status_code == 404
+            raw = [bytes(one[1]) for one in await _entries(stage)]
+            secret = made[0]["secret"].encode()
+            assert not any(secret in one or b"1.1.1.1" in one for one in raw)
+
+    asyncio.run(scene())
+
+
+async def _entries(stage: Stage) -> list[Any]:
+    from evidence.reader import read_entries
+
+    return await stage.services.reads.ask(read_entries, 0, 100)

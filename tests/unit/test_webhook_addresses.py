@@ -1,0 +1,167 @@
+"""A webhook never leads inside: whatever its URL says, however its name is looked up."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.fleet.node_ca import written
+from api.tls import believing
+from api.webhooks.addresses import Network, checked, networks_of, public
+from api.webhooks.sending import Outcome, Sender
+from domain.errors import DomainError
+from tests.webhook_receiver import receiving
+
+LOCAL = networks_of("127.0.0.1/32")
+
+
+class Resolver(asyncio.SelectorEventLoop):
+    """A loop whose names lead where a test says, one answer after the other, the last for ever."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.asked: list[object] = []
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
+        self.asked.append(host)
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if not found:
+            raise socket.gaierror
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
+
+
+def asked(url: str, *answers: list[str], besides: tuple[Network, ...] = ()) -> str:
+    """The address that the URL leads to, its name looked up by a `Resolver` where there is one."""
+    loop = Resolver(*answers) if answers else None
+    with asyncio.Runner(loop_factory=None if loop is None else lambda: loop) as runner:
+        return runner.run(checked(url, besides)).address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.8.8.8", "0.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255",
+        "192.168.1.1", "169.254.169.254", "100.64.0.1", "192.0.2.1", "198.18.0.1", "203.0.113.9",
+        "224.0.0.1", "240.0.0.1", "255.255.255.255",
+        "::1", "::", "fe80::1", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1", "fec0::1",
+        "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1",
+        "2002:7f00:1::1", "2002:a00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "64:ff9b:1::1",
+    ],
+)  # fmt: skip
+def test_private_ranges_are_refused(address: str) -> None:
+    """No loopback, private, link-local, shared, reserved or multicast address, nor one inside
+    another: mapped, translated or tunnelled.
+    """
+    assert not public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "172.32.0.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
+)
+def test_public_addresses_are_called(address: str) -> None:
+    """What anybody on the internet may be meant by."""
+    assert public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/", "https://127.1/", "https://2130706433/", "https://0x7f000001/",
+        "https://0177.0.0.1/", "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://localhost/",
+        "http://1.1.1.1/", "ftp://1.1.1.1/", "file:///etc/passwd", "gopher://1.1.1.1/", "https://",
+        "https:///x", "//1.1.1.1/", "https://1.1.1.1@127.0.0.1/", "https://a:b@1.1.1.1/",
+        "https://1.1.1.1/#x", "https://1.1.1.1\\@127.0.0.1/", "https://1.1.1.1:99999/",
+        "https://1.1.1.1/a b", "https://1.1.1.1/\r\nHost: x", "https://xn--.invalid/", "https://\uff11.1.1.1/",
+    ],
+)  # fmt: skip
+def test_an_odd_url_is_refused(url: str) -> None:
+    """Only https, no user, no other spelling of an inner address; one refusal for all of them."""
+    with pytest.raises(DomainError) as refused:
+        asked(url)
+    assert refused.value.code == "webhook.url_refused"
+
+
+def test_one_private_address_among_public_ones_is_refused() -> None:
+    """A name with several addresses leads only to public ones, and one that leads nowhere or inside
+    is refused in the same words.
+    """
+    assert asked("https://hooks.test/", ["1.1.1.1", "1.0.0.1"]) == "1.1.1.1"
+    said = set()
+    for answer in (["1.1.1.1", "10.0.0.1"], ["10.0.0.1"], []):
+        with pytest.raises(DomainError) as refused:
+            asked("https://hooks.test/", answer)
+        said.add(refused.value.detail)
+    assert len(said) == 1
+
+
+def test_networks_besides_are_named_by_the_operator() -> None:
+    """Within them http is taken too; beyond them nothing changes."""
+    assert asked("http://inner.test/", ["127.0.0.1"], besides=LOCAL) == "127.0.0.1"
+    with pytest.raises(DomainError):
+        asked("http://inner.test/", ["127.0.0.2"], besides=LOCAL)
+    with pytest.raises(DomainError, match=r"config\.malformed"):
+        networks_of("10.0.0.1/8")
+
+
+def sent(loop: Resolver, url: str, **more: Any) -> Outcome:
+    async def main() -> Outcome:
+        sender = Sender(LOCAL, **more)
+        try:
+            return await sender.send(url, {"webhook-id": "a"}, b"{}")
+        finally:
+            await sender.close()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(main())
+
+
+def test_dns_rebinding_leads_to_the_address_that_was_checked() -> None:
+    """The name is looked up once a send, and what was looked at is connected to; a name that leads
+    inside by the time of a send is not called.
+    """
+    with receiving() as mine, receiving("127.0.0.2", mine.port) as inner:
+        url = f"http://hooks.test:{mine.port}/a"
+        loop = Resolver(["127.0.0.1"], ["127.0.0.2"])
+        assert sent(loop, url).status == 200
+        assert loop.asked == ["hooks.test"]
+        assert mine.heard[0].headers["host"] == f"hooks.test:{mine.port}"
+        refused = sent(Resolver(["127.0.0.2"]), url)
+        assert (refused.taken, refused.status) == (False, None)
+        assert "webhook.url_refused" in refused.detail
+        assert (len(mine.heard), inner.heard) == (1, [])
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """It is an answer that does not take the event; nobody is called on a receiver's word."""
+    with receiving() as mine, receiving("127.0.0.2") as inner:
+        mine.answer, mine.more = (lambda _: 307), {"Location": inner.url}
+        outcome = sent(Resolver(["127.0.0.1"]), f"http://hooks.test:{mine.port}/a")
+        assert (outcome.taken, outcome.status, inner.heard) == (False, 307, [])
+
+
+def test_a_receiver_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the patience, whatever it sends meanwhile; a proxy of the environment is not asked."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        outcome = sent(Resolver(["127.0.0.1"]), f"http://hooks.test:{port}/", patience_s=0.2)
+    assert outcome == Outcome(False, None, "no answer within 0.2 s")
+
+
+def test_a_receiver_proves_the_name_although_its_address_is_called(tmp_path: Path) -> None:
+    """Over TLS the certificate must be of the URL's name, from a CA that is believed."""
+    for name, taken in (("hooks.test", True), ("else.test", False)):
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate, key, ca = written(tmp_path, (name,), tmp_path / name)
+        server.load_cert_chain(certificate, key)
+        with receiving(tls=server) as receiver:
+            url = f"https://hooks.test:{receiver.port}/a"
+            known = sent(Resolver(["127.0.0.1"]), url, believing=believing(ca))
+            assert known.taken is taken, name
+            assert not sent(Resolver(["127.0.0.1"]), url).taken, "a CA that nobody believes"
+            assert len(receiver.heard) == taken
