@@ -13,10 +13,16 @@ from api.limits import RATE, Rate, rate_of
 from api.tls import Pair, ca_of, pair_of
 from api.urls import database_url, nats_url
 from domain.errors import DomainError
-from domain.instants import KEEPING, Keeping
+from domain.instants import KEEPING, LEASE_US, LEASING, Keeping, Leasing
 
 SECOND_US = 1_000_000
 KEEP_S = range(3, 366 * 86_400)
+# Agents renew a lease each 120 s, and hold none for longer than 600 s.
+LEASES = {
+    "GPUAAS_LEASE_S": (range(300, LEASE_US // SECOND_US + 1), LEASING.lease_us // SECOND_US),
+    "GPUAAS_DRIFT_PPM": (range(50, 10_001), LEASING.drift_ppm),
+    "GPUAAS_STOP_S": (range(10, 601), LEASING.stop_us // SECOND_US),
+}
 DEFAULT_DATA = ".gpuaas/data"
 # Where a gateway may find runtimes: a node says where, and a node may lie.
 PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
@@ -37,7 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
     `unsigned_bound_s`: appends are refused while an entry has waited longer for its signature.
     `rate`: how often one principal may ask. `keeping`: how long prepaid volumes are held ahead, and
-    locked before they are wiped.
+    locked before they are wiped. `leasing`: how long nodes' leases last, and after what time
+    nothing runs under one any more.
     """
 
     data: Path
@@ -62,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls: Pair | None = None
     ca: Path | None = None
     keeping: Keeping = KEEPING
+    leasing: Leasing = LEASING
     rate: Rate = RATE
 
     @property
@@ -149,6 +157,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_RATE_BURST": str(self.rate.burst),
             "GPUAAS_VOLUME_HOLD_S": str(self.keeping.hold_us // SECOND_US),
             "GPUAAS_VOLUME_WIPE_S": str(self.keeping.wipe_us // SECOND_US),
+            "GPUAAS_LEASE_S": str(self.leasing.lease_us // SECOND_US),
+            "GPUAAS_DRIFT_PPM": str(self.leasing.drift_ppm),
+            "GPUAAS_STOP_S": str(self.leasing.stop_us // SECOND_US),
             "GPUAAS_GATEWAY_HOST": self.gateway_host,
             "GPUAAS_GATEWAY_PORT": str(self.gateway_port),
             "GPUAAS_ORIGINS": " ".join(self.origins),
@@ -217,6 +228,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         tls=tls,
         ca=ca_of(env),
         keeping=keeping_of(env),
+        leasing=leasing_of(env),
         rate=rate_of(env),
     )
 
@@ -285,6 +297,23 @@ def keeping_of(env: Mapping[str, str] = os.environ) -> Keeping:
             raise DomainError("config.malformed", f"{name} is not 3 s to a year: {text!r}")
         found.append(int(text) * SECOND_US)
     return Keeping(*found)
+
+
+def leasing_of(env: Mapping[str, str] = os.environ) -> Leasing:
+    """GPUAAS_LEASE_S, GPUAAS_DRIFT_PPM and GPUAAS_STOP_S (api/README.md).
+
+    Raises:
+        DomainError: `config.malformed`, naming the variable and its bounds.
+    """
+    found = []
+    for name, (bounds, default) in LEASES.items():
+        text = env.get(name) or str(default)
+        if not text.isascii() or not text.isdigit() or len(text) > 8 or int(text) not in bounds:
+            detail = f"{name} is not {bounds.start} to {bounds.stop - 1}: {text!r}"
+            raise DomainError("config.malformed", detail)
+        found.append(int(text))
+    lease_s, drift_ppm, stop_s = found
+    return Leasing(lease_s * SECOND_US, drift_ppm, stop_s * SECOND_US)
 
 
 def gateway_name(env: Mapping[str, str] = os.environ) -> str:

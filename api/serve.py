@@ -118,4 +118,5 @@ async def _ingest(settings: Settings, services: Services) -> None:
         ssh_ca=(services.ssh.user_ca,),
         tls=settings.nats_tls,
         renews=renews,
+        leasing=settings.leasing,
     )

@@ -21,6 +21,7 @@ from api.config import (
     from_environment,
     gateway_name,
     keeping_of,
+    leasing_of,
     signer_directory,
     unsigned_bound,
     urls,
@@ -249,6 +250,7 @@ def _servers(
         gateway_networks=f"127.0.0.0/8,{PRIVATE_NETWORKS}",
         webhook_networks=env.get("GPUAAS_WEBHOOK_NETWORKS") or "",
         keeping=keeping_of(env),
+        leasing=leasing_of(env),
     )
     return settings, postgres, nats
 

@@ -38,7 +38,7 @@ from domain import (
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.held import Held, Stored
-from domain.instants import KEEPING, Keeping
+from domain.instants import KEEPING, LEASING, Keeping, Leasing
 from domain.places import Places
 from domain.purses import Purses
 from domain.stock import Stock
@@ -57,8 +57,9 @@ UNDOABLE: Final = 8  # earlier states of a runtime kept for `undo`
 class AdmissionState:
     """The mutable cache of one admission writer; not shared between threads."""
 
-    def __init__(self, keeping: Keeping = KEEPING) -> None:
+    def __init__(self, keeping: Keeping = KEEPING, leasing: Leasing = LEASING) -> None:
         self.keeping = keeping
+        self.leasing = leasing
         self.organizations: dict[str, organization.State] = {}
         self.places = Places()
         self.projects = self.places.now

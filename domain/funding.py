@@ -1,8 +1,8 @@
 """What prepaid runtimes need of their wallets: parts of the admission writer's decisions.
 
 A hold covers a runtime from its allocation to the end of its lease and a little more
-(`hold_end`): nothing after it is billed. It is extended together with the node's lease, or the
-runtime is told to stop. Source: MONEY.md section 5.
+(`Leasing.hold_end`): nothing after it is billed. It is extended together with the node's lease, or
+the runtime is told to stop. Source: MONEY.md section 5.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,6 @@ from domain import cover, credit, keeping, node, runtime, suspense, wallet, wall
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
-from domain.instants import hold_end
 from domain.launch import PLATFORM, emitted
 from domain.purses import GRACE_US, Prepaid, account_of, wallet_stream
 from domain.wallet_facts import EXHAUSTED, CreditGranted, HoldsRenewed
@@ -196,11 +195,12 @@ def renew(state: AdmissionState, asked: Renewal) -> tuple[Emit, ...]:
     serving = state.stock.states.get(asked.node)
     if serving is None:
         raise DomainError("node.unknown", "no such node")
-    command = node.RenewLease(asked.runtimes, asked.boottime_us, asked.attested, asked.now_us)
+    said = (asked.runtimes, asked.boottime_us, asked.attested, asked.now_us)
+    command = node.RenewLease(*said, state.leasing.lease_us)
     [lease] = node.decide(command, serving)
     assert isinstance(lease, node.LeaseRenewed), "what this command makes"
     wanted: dict[str, dict[str, int]] = {}
-    until_us = hold_end(lease.until_us)
+    until_us = state.leasing.hold_end(lease.until_us)
     for name in serving.held:
         known = state.purses.prepaid.get(name)
         held = state.runtimes.get(name)

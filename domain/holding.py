@@ -7,7 +7,6 @@ from msgspec import Struct
 from domain import cover, runtime, wallet
 from domain.admission import AdmissionState
 from domain.errors import DomainError
-from domain.instants import LEASE_US, hold_end
 from domain.project import Created as Project
 from domain.purses import wallet_stream
 from domain.tariff import REGION, Scope, gpu_scope, reserved_scope
@@ -91,7 +90,7 @@ def placed(
     currency, region = state.accounts[project.account].currency, state.stock.region(allocated.node)
     scope = gpu_scope(allocated.model, currency, spot=spot, region=region)
     needed = _needed(state, project, (scope, milli), now)
-    command = wallet.Place(stream, needed, now, hold_end(now + LEASE_US), now)
+    command = wallet.Place(stream, needed, now, _covered(state, now), now)
     facts = tuple(wallet.place(state.purses.wallet(project.account), command))
     return ((wallet_stream(project.account), facts),)
 
@@ -107,8 +106,13 @@ def reads(state: AdmissionState, project_id: str) -> tuple[str, ...]:
     return (project.account, *books)
 
 
+def _covered(state: AdmissionState, now_us: int) -> int:
+    """Until when the hold of a first lease lasts."""
+    return state.leasing.hold_end(now_us + state.leasing.lease_us)
+
+
 def _needed(state: AdmissionState, project: Project, of: tuple[Scope, int], now_us: int) -> int:
     """For so long as its first lease, of (scope, milli)."""
-    until_us = hold_end(now_us + LEASE_US)
+    until_us = _covered(state, now_us)
     starts = state.purses.starts(project.account)
     return cover.first(state.tariff, (project.account, *of), now_us, until_us, starts)

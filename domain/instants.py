@@ -28,6 +28,28 @@ class Keeping(Struct, frozen=True):
 KEEPING: Final = Keeping()
 
 
+class Leasing(Struct, frozen=True):
+    """How long a lease of a node lasts (at most `LEASE_US`), how far its clock may be off in it
+    (so many millionths, and a second), and how long a stop takes (MONEY.md section 5).
+    """
+
+    lease_us: int = LEASE_US
+    drift_ppm: int = 1000
+    stop_us: int = STOP_US
+
+    @property
+    def grace_us(self) -> int:
+        """So long after its lease nothing runs under it any more."""
+        return self.lease_us * self.drift_ppm // 1_000_000 + 1_000_000 + self.stop_us
+
+    def hold_end(self, until_us: int) -> int:
+        """The instant after which nothing runs under a lease that ended at `until_us`."""
+        return until_us + self.grace_us
+
+
+LEASING: Final = Leasing()
+
+
 class Anchor(Struct, frozen=True, gc=False):
     """One pair of instants of one boot: the node's boot clock and the platform's."""
 
@@ -52,5 +74,5 @@ def lost_instant(renewed_us: int | None, previous_us: int) -> int:
 
 
 def hold_end(until_us: int) -> int:
-    """The instant after which nothing runs under a lease that ended at `until_us`."""
-    return until_us + DRIFT_US + STOP_US
+    """As a deployment has it that sets nothing else."""
+    return LEASING.hold_end(until_us)

@@ -299,7 +299,7 @@ def lease_of(state: AdmissionState, stream: str, now_us: int) -> runtime.Declare
     serving = state.stock.states[live.node]
     lease = serving.leases.get(stream)
     if lease is None:
-        until = live.previous_us + LEASE_US
-        return runtime.DeclareLost(None, until, now_us)
+        until = live.previous_us + LEASE_US  # the longest: what it was given no fact says
+        return runtime.DeclareLost(None, until, now_us, state.leasing.grace_us)
     until = lease.until_us if lease.boot == serving.anchor.boot else 0
-    return runtime.DeclareLost(lease.renewed_us, until, now_us)
+    return runtime.DeclareLost(lease.renewed_us, until, now_us, state.leasing.grace_us)

@@ -93,12 +93,15 @@ class Release(Struct, frozen=True):
 
 
 class RenewLease(Struct, frozen=True):
-    """`boottime_us` was read before the node asked; `runtimes` are those usable on it."""
+    """`boottime_us` was read before the node asked; `runtimes` are those usable on it. It lasts
+    `lease_us`.
+    """
 
     runtimes: tuple[str, ...]
     boottime_us: int
     attested: Attested
     now_us: int
+    lease_us: int = LEASE_US
 
 
 class MarkUnreachable(Struct, frozen=True):
@@ -286,7 +289,8 @@ def _renewed(command: RenewLease, state: Serving) -> LeaseRenewed:
     if command.attested.boot != state.anchor.boot:
         raise DomainError("node.not_anchored", "this boot has no anchor yet")
     at = billable_instant(command.boottime_us, state.anchor, state.renewed_us, command.now_us)
-    return LeaseRenewed(command.runtimes, command.boottime_us, at, at + LEASE_US, command.attested)
+    until_us = at + command.lease_us
+    return LeaseRenewed(command.runtimes, command.boottime_us, at, until_us, command.attested)
 
 
 DECIDER: Decider[State, Command, Event] = Decider(Missing(), decide, evolve)

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from domain.decider import Decider
 from domain.errors import DomainError
-from domain.instants import billable_instant, hold_end, lost_instant
+from domain.instants import billable_instant, lost_instant
 from domain.runtime_commands import (
     Allocate,
     BeIn,
@@ -335,7 +335,7 @@ def _report(command: Report, state: Live) -> list[Event]:
 
 
 def _lost(command: DeclareLost, state: Live) -> Lost:
-    over_us = hold_end(command.until_us) if command.until_us else 0
+    over_us = command.until_us + command.grace_us if command.until_us else 0
     if command.now_us < over_us:
         raise DomainError(
             "runtime.lease_not_over",

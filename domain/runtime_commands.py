@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from domain.instants import Anchor
+from domain.instants import LEASING, Anchor
 from domain.words import Attested, Private, Share
 
 
@@ -154,7 +154,8 @@ class Cancel(Struct, frozen=True):
 
 
 class DeclareLost(Struct, frozen=True):
-    """`renewed_us`: of the last lease naming the runtime, None without one; `until_us`: its end.
+    """`renewed_us`: of the last lease naming the runtime, None without one; `until_us`: its end,
+    which is sure `grace_us` later.
 
     `until_us` 0 means that the machine is proven to be off: another boot of it has spoken.
     """
@@ -162,6 +163,7 @@ class DeclareLost(Struct, frozen=True):
     renewed_us: int | None
     until_us: int
     now_us: int
+    grace_us: int = LEASING.grace_us
 
 
 type Report = ReportUsable | ReportDegraded | ReportStopped | ReportFailed

@@ -36,7 +36,7 @@ from api.admission.writer import Writer
 from domain.errors import DomainError
 from domain.explain import Verdict
 from domain.funding import Purse
-from domain.instants import KEEPING, Keeping
+from domain.instants import KEEPING, LEASING, Keeping, Leasing
 from domain.launch import Launch
 from domain.stock import Room
 from evidence.log import EventLog
@@ -61,12 +61,13 @@ class Admission:
         client: Client,
         heads: HeadWake,
         keeping: Keeping = KEEPING,
+        leasing: Leasing = LEASING,
     ) -> None:
         self._url = app_url
         self._log = log
         self._client = client
         self._heads = heads
-        self._keeping = keeping
+        self._terms = (keeping, leasing)
         self._writer: Writer | None = None
         self._office = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -157,7 +158,7 @@ class Admission:
         row = await cursor.fetchone()
         if row is None or not row[0]:
             return
-        writer = Writer(self._url, self._log, self._heads, self._keeping)
+        writer = Writer(self._url, self._log, self._heads, *self._terms)
         try:
             await writer.load()
             await self._serve(conn, writer)

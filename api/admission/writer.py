@@ -32,7 +32,7 @@ from domain.decider import Emit
 from domain.errors import DomainError
 from domain.explain import Verdict, explain
 from domain.funding import Purse
-from domain.instants import KEEPING, Keeping
+from domain.instants import KEEPING, LEASING, Keeping, Leasing
 from domain.stock import Room
 from evidence.append import Append, Appended
 from evidence.log import EventLog
@@ -72,7 +72,12 @@ class Writer:
     """Owned by one event loop. Decides in the order in which it was asked."""
 
     def __init__(
-        self, app_url: str, log: EventLog, heads: HeadWake, keeping: Keeping = KEEPING
+        self,
+        app_url: str,
+        log: EventLog,
+        heads: HeadWake,
+        keeping: Keeping = KEEPING,
+        leasing: Leasing = LEASING,
     ) -> None:
         self._log = log
         self._heads = heads
@@ -81,7 +86,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._queue: deque[_Waiting] = deque()
         self._sent: deque[_Sent] = deque()
-        self._state = AdmissionState(keeping)
+        self._state = AdmissionState(keeping, leasing)
         self._position = 0  # entries below are in the state
         self._overtaken = False  # what is in flight loses: nothing is decided upon it
         self._own: dict[int, int] = {}  # first -> last of our own appends beyond `_position`

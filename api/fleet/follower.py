@@ -7,6 +7,7 @@ import psycopg
 
 from api.fleet.state import FleetState
 from api.fleet.words import Ending, Renewing
+from domain.instants import LEASING, Leasing
 from evidence.append import Append, Appended
 from evidence.following import Shared, fold_to_head, streams_of_kinds
 from evidence.reader import READ_OUTCOME, command_of, outcome_of
@@ -21,9 +22,9 @@ _STREAMS = streams_of_kinds("node", "runtime", "access", "volume", "network", "w
 class Follower:
     """`state` folded from the log; only `catch_up` changes it."""
 
-    def __init__(self, conn: psycopg.AsyncConnection[Any]) -> None:
+    def __init__(self, conn: psycopg.AsyncConnection[Any], leasing: Leasing = LEASING) -> None:
         self.conn = conn
-        self.state = FleetState()
+        self.state = FleetState(leasing)
         self._reading = Shared()
 
     async def catch_up(self) -> None:

@@ -256,7 +256,7 @@ class Ingest:
     ) -> Receipt:
         granted = position is not None and body.tag == fleet.LEASE_RENEWED
         anchored = position is not None and body.tag == fleet.ANCHORED
-        until = body.boottime_us + fleet.LEASE_US
+        until = body.boottime_us + known.lease_us  # as the log has it
         return Receipt(
             format="gpuaas-receipt/1",
             node=known.node,

@@ -11,6 +11,7 @@ from api.fleet.words import Ending
 from contracts import fleet
 from contracts.fleet import Command, Order
 from domain import node, runtime
+from domain.instants import LEASING, Leasing
 from evidence.append import Append, Write
 
 ACTOR = "system-ingest"
@@ -18,10 +19,18 @@ _BOOTS = 8
 
 
 class Timing(Struct, frozen=True):
-    """How long silence may last, us. A lapsed lease is only believed after `grace_us` more."""
+    """How long silence may last, us. A lapsed lease is only believed after `grace_us` more; the
+    decider holds that against `leasing`.
+    """
 
     unreachable_us: int = fleet.UNREACHABLE_US
-    grace_us: int = fleet.DRIFT_US + fleet.STOP_LATENCY_US
+    grace_us: int = LEASING.grace_us
+    leasing: Leasing = LEASING
+
+
+def timing_of(leasing: Leasing) -> Timing:
+    """That of a deployment with these leases."""
+    return Timing(grace_us=leasing.grace_us, leasing=leasing)
 
 
 def nonce_of(key: Ed25519PrivateKey, node_id: str, position: int) -> str:
@@ -101,17 +110,21 @@ def overdue(known: KnownNode, now_us: int, timing: Timing) -> list[Ending]:
     over = [live for live in known.live.values() if lapsed or is_of_old_boot(known, live)]
     over.sort(key=lambda one: one.allocated_at)
     return [
-        _gone(known, live, 0 if is_of_old_boot(known, live) else end_us, now_us) for live in over
+        _gone(known, live, 0 if is_of_old_boot(known, live) else end_us, now_us, timing.leasing)
+        for live in over
     ]
 
 
-def _gone(known: KnownNode, live: LiveRuntime, until_us: int, now_us: int) -> Ending:
+def _gone(
+    known: KnownNode, live: LiveRuntime, until_us: int, now_us: int, leasing: Leasing
+) -> Ending:
     cause = f"pos:{max(known.last_position, live.allocated_at)}"
     command: runtime.Command
     if live.starting_at < 0:
         command = runtime.Cancel("node.silent", now_us)
     else:
-        command = runtime.DeclareLost(known.renewed_us(live.runtime), until_us, now_us)
+        renewed_us = known.renewed_us(live.runtime)
+        command = runtime.DeclareLost(renewed_us, until_us, now_us, leasing.grace_us)
     (fact,) = runtime.decide(command, live.state)
     assert isinstance(fact, runtime.Cancelled | runtime.Lost)
     return Ending(live.runtime, fact, ACTOR, cause)

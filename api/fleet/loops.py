@@ -26,6 +26,7 @@ from contracts.network import SetPolicy
 from contracts.signing import FleetError
 from domain import runtime
 from domain.errors import DomainError
+from domain.instants import LEASING, Leasing
 from evidence.append import Append
 from evidence.line import client_with, with_tls
 from evidence.watched import Watched
@@ -55,6 +56,7 @@ class Ingested(Struct, frozen=True):
     ssh_ca: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
     renews: Renews | None = None
+    leasing: Leasing = LEASING
 
 
 async def run(
@@ -70,13 +72,14 @@ async def run(
     ssh_ca: tuple[str, ...] = (),
     tls: ssl.SSLContext | None = None,
     renews: Renews | None = None,
+    leasing: Leasing = LEASING,
 ) -> None:
     """Never returns; cancel it to stop. Nothing is lost whenever it ends.
 
     Waits for its turn while another ingest serves the database. A lost server ends the session,
     and a new one begins from the log.
     """
-    given = Ingested(key, account, append, ends, now_us, ssh_ca, tls, renews)
+    given = Ingested(key, account, append, ends, now_us, ssh_ca, tls, renews, leasing)
     while True:
         try:
             await _session(database_url, nats_url, given, pace)
@@ -90,7 +93,7 @@ async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace
     connection = await Watched.connect(database_url, autocommit=True)
     async with connection:
         parts = (given.append, given.ends, given.key, given.now_us, given.renews)
-        ingest = Ingest(Follower(connection), *parts)
+        ingest = Ingest(Follower(connection, given.leasing), *parts)
         await _opened(ingest)
         client = client_with(given.tls)
         try:
@@ -102,7 +105,8 @@ async def _session(database_url: str, nats_url: str, given: Ingested, pace: Pace
                 error_cb=_quiet,
                 **with_tls(given.tls),
             )
-            desk = Desk(ingest, client, pace or Pace(), given.ssh_ca)
+            kept = pace or Pace(timing=leases.timing_of(given.leasing))
+            desk = Desk(ingest, client, kept, given.ssh_ca)
             if given.account is not None:
                 desk.door = Door(ingest, client, given.account, certified=given.tls is not None)
                 await desk.door.open()

@@ -14,7 +14,7 @@ from contracts.network import Egress, Policy, Protocol
 from contracts.spec import VolumeMount
 from domain import device, network, node, node_facts, runtime, stray, upkeep, volume
 from domain.identity import Identity
-from domain.instants import Anchor
+from domain.instants import LEASING, Anchor, Leasing
 from domain.runtime_facts import Configured
 from domain.wallet_facts import EXHAUSTED, HoldPlaced
 from domain.words import Attested, Share
@@ -70,7 +70,7 @@ class KnownNode(Struct):
 
     `asked`: by position of the request. `unclean`: receipts without proof since the last clean
     one, by device. `wiping`: the position of the request by volume; `lying`: volumes that it
-    listed last.
+    listed last. `lease_us`: how long its last lease lasts.
     """
 
     node: str
@@ -80,6 +80,7 @@ class KnownNode(Struct):
     anchor_position: int = -1
     nonce_position: int = -1
     lease_until_us: int = 0
+    lease_us: int = 0
     since_us: int = 0
     seqs: dict[str, int] = field(default_factory=dict)
     live: dict[str, LiveRuntime] = field(default_factory=dict)
@@ -176,7 +177,8 @@ class FleetState:
     empties it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, leasing: Leasing = LEASING) -> None:
+        self.leasing = leasing
         self.applied = 0
         self.touched: set[str] = set()
         self.nodes: dict[str, KnownNode] = {}
@@ -210,6 +212,8 @@ class FleetState:
             live = self.runtimes.get(entry.fact.runtime)
             if live is not None:
                 live.prepaid = True
+                # Whatever leases last now, it was given what is held for.
+                live.granted_us = entry.fact.until_us - self.leasing.grace_us
         elif entry.stream.startswith("volume-"):
             lies = self.volumes.apply(entry)
             self.touched.add(lies)
@@ -250,11 +254,12 @@ class FleetState:
             case node.Anchored(anchor_us=anchor_us):
                 known.anchor_position = known.nonce_position = entry.position
                 known.lease_until_us, known.since_us = 0, anchor_us
-            case node.LeaseRenewed(until_us=until_us):
+            case node.LeaseRenewed(renewed_us=renewed_us, until_us=until_us):
                 known.nonce_position = entry.position
+                known.lease_us = until_us - renewed_us
                 # The node counts from before it asked, so from no later than this append: the
                 # anchor's instant may lie before the true one when its clock is slow.
-                lease_end = max(until_us, entry.at_us + fleet.LEASE_US)
+                lease_end = max(until_us, entry.at_us + known.lease_us)
                 known.lease_until_us = max(known.lease_until_us, lease_end)
             case node.Unreachable(since_us=since_us) | node.Reachable(since_us=since_us):
                 known.since_us = since_us

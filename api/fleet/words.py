@@ -88,7 +88,7 @@ def _meaning(state: FleetState, attested: Attested, body: Body, now_us: int) -> 
     if body.tag == fleet.COMMAND_REFUSED:
         return Nothing("command.refused")
     if body.tag == fleet.LEASE_RENEWED:
-        return _lease(known, attested, body, now_us)
+        return _lease(known, attested, body, now_us, state.leasing.lease_us)
     if body.tag in device_words.SHAPES or body.tag == STRAY_WIPED:
         read = volume_words.stray_of if body.tag == STRAY_WIPED else device_words.command_of
         command = read(known, body, _words(attested), now_us)
@@ -120,7 +120,7 @@ def _anchored(known: KnownNode, attested: Attested, body: Body, now_us: int) -> 
     return _on_node(known, command, attested)
 
 
-def _lease(known: KnownNode, attested: Attested, body: Body, now_us: int) -> Meaning:
+def _lease(known: KnownNode, attested: Attested, body: Body, now_us: int, lease_us: int) -> Meaning:
     named = body.said.get("runtimes")
     if set(body.said) != {"runtimes"} or not isinstance(named, list) or body.stream != known.node:
         return Nothing("event.malformed")
@@ -128,10 +128,10 @@ def _lease(known: KnownNode, attested: Attested, body: Body, now_us: int) -> Mea
         return Nothing("event.malformed")
     if revoked_of(known, body):
         return Nothing("lease.revoked")
-    command = node.RenewLease(tuple(named), body.boottime_us, _words(attested), now_us)
+    words = (tuple(named), body.boottime_us, _words(attested), now_us)
+    command = node.RenewLease(*words, lease_us)
     if known.holding():
         node.decide(command, known.state)  # what this state refuses, the writer need not look at
-        words = (command.runtimes, command.boottime_us, command.attested, now_us)
         return Renewing(Renewal(known.node, *words), known.node, cause_of(attested))
     return _on_node(known, command, attested)
 

@@ -4,7 +4,7 @@ import pytest
 
 from api.fleet.leases import Timing
 from api.gateway.flows import Limits
-from domain import runtime
+from domain.instants import Leasing
 from tests.fleet_model import Rules, Schedule, broken_by, explored
 
 SCHEDULES = 500
@@ -62,11 +62,12 @@ def test_each_rule_of_the_protocol_is_needed(mutant: str) -> None:
     assert broken_by(MUTANTS[mutant], range(first, first + SEARCHED)), mutant
 
 
-def test_the_bound_for_drift_and_stop_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bound_for_drift_and_stop_is_needed() -> None:
     """A device given away right at the deadline is given away too early: by the decider alone
     that is refused, and without the decider's bound a schedule shows two owners.
     """
     early = Rules(timing=Timing(grace_us=0))
     assert "may still run" in broken_by(early, range(SEARCHED))
-    monkeypatch.setattr(runtime, "hold_end", lambda until_us: until_us)
+    unbounded = Leasing(drift_ppm=0, stop_us=-1_000_000)
+    early = Rules(timing=Timing(grace_us=0, leasing=unbounded))
     assert "still runs" in broken_by(early, range(SEARCHED))

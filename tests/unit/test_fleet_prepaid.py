@@ -1,11 +1,15 @@
 """Leases of nodes that run prepaid runtimes, as ingest takes them: pure decisions."""
 
-from api.fleet import commands
+import pytest
+
+from api.fleet import commands, leases
+from api.fleet.leases import Timing
 from api.fleet.words import Renewing
 from contracts import fleet
 from contracts.fleet import Said, StartRuntime
-from domain import runtime
-from domain.instants import LEASE_US, hold_end
+from domain import node, runtime
+from domain.errors import DomainError
+from domain.instants import LEASE_US, Leasing, hold_end
 from domain.wallet_facts import EXHAUSTED, HoldPlaced
 from evidence.append import Append
 from tests.unit.test_agent_ingest_words import KEY, NODE, ONE, T0, WORDS, Log, S, said, serving
@@ -56,3 +60,38 @@ def test_a_late_start_gets_no_more_than_the_first_hold_covers() -> None:
     end = order.order.lease_boottime_us - 100 * S + T0  # boot time 100 s is T0
     assert end == T0 + S + fleet.LEASE_US
     assert hold_end(end) == HOLD.until_us
+
+
+def test_what_was_granted_under_other_settings_stays_what_the_log_says() -> None:
+    """A lease is as long as its fact; a first one as its hold lets it be, whatever leases last now."""
+    for now in (Leasing(300 * S), Leasing(stop_us=90 * S)):
+        log = prepaid(started=False)
+        log.state.leasing = now
+        log.add(WALLET, HOLD)
+        assert log.node.live[ONE].granted_us + now.grace_us == HOLD.until_us
+        log.add(
+            NODE, node.LeaseRenewed((ONE,), 120 * S, T0 + 20 * S, T0 + 20 * S + LEASE_US, WORDS)
+        )
+        assert log.node.lease_us == LEASE_US
+        asked = said(log, fleet.LEASE_RENEWED, LEASE, stream=NODE)
+        assert isinstance(asked, Renewing)
+
+
+def test_a_lease_lasts_as_long_as_is_set_and_is_sure_after_its_grace() -> None:
+    """Of the decider, and of what is declared lost: nothing ends before the setting's time."""
+    short = Leasing(300 * S, 50, 10 * S)
+    log = serving()
+    log.state.leasing = short
+    renewed = said(log, fleet.LEASE_RENEWED, LEASE, stream=NODE)
+    assert isinstance(renewed, Append)
+    [fact] = renewed.writes[0].facts
+    assert isinstance(fact, node.LeaseRenewed)
+    assert fact.until_us == fact.renewed_us + 300 * S
+    log.add(NODE, fact)
+    end = log.node.lease_end_us() + short.grace_us
+    timing = leases.timing_of(short)
+    assert leases.overdue(log.node, end, timing) == []
+    [lost] = leases.overdue(log.node, end + 1, timing)
+    assert lost.runtime == ONE
+    with pytest.raises(DomainError, match="may still run"):
+        leases.overdue(log.node, end + 1, Timing(grace_us=0))

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import account, node, runtime, wallet_facts
-from domain.instants import LEASE_US, hold_end
+from domain.instants import LEASE_US, Leasing, hold_end
 from domain.wallet_facts import Held
 from tests.museum.house import DAY, HOUR, MINUTE, SECOND, USD, Tenant
 from tests.property.books_history import stream
@@ -301,6 +301,40 @@ def short_hold() -> PrepaidHouse:
     house.settle(40 * DAY + SECOND)
     house.judged()
     return house
+
+
+def test_holds_end_as_the_deployments_leases_do() -> None:
+    """A launch is held for as long as its first lease may last, a renewal likewise; the auditor takes
+    the ends from the facts, so a change of the setting between two renewals moves nothing back.
+    """
+    house = PrepaidHouse()
+    us = house.tenant(0)
+    house.price("T4", USD)
+    machine = house.machine(1, "T4")
+    house.prepay(us)
+    house.grant(us, USD)
+    short, long = Leasing(300 * SECOND, 50, 10 * SECOND), Leasing()
+    house.state.leasing = short
+    name = house.begin(us)
+    for at, leasing in ((2, short), (4, long), (6, short)):
+        house.state.leasing = leasing
+        house.lease(machine, at * MINUTE)
+    house.report(runtime.ReportStopped, name, 7 * MINUTE)
+    house.settle(8 * MINUTE)
+    house.judged()
+    facts = [fact for _, _, fact in house.history.facts]
+    [placed] = [fact for fact in facts if isinstance(fact, W.HoldPlaced)]
+    assert placed.until_us - placed.from_us == 300 * SECOND + short.grace_us
+    leases = [one for one in facts if isinstance(one, node.LeaseRenewed)]
+    renewed = [one for one in facts if isinstance(one, W.HoldsRenewed)]
+    assert [one.until_us - one.renewed_us for one in leases] == [
+        300 * SECOND,
+        LEASE_US,
+        300 * SECOND,
+    ]
+    assert [hold.until_us - one.until_us for hold, one in zip(renewed, leases, strict=True)] == [
+        short.grace_us, long.grace_us, short.grace_us,
+    ]  # fmt: skip
 
 
 def test_what_is_taken_back_goes_where_it_came_from() -> None:
