@@ -15,6 +15,7 @@ from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.launch import PLATFORM, emitted
+from domain.node_facts import LeaseRenewed
 from domain.purses import GRACE_US, Prepaid, account_of, wallet_stream
 from domain.wallet_facts import EXHAUSTED, CreditGranted, HoldsRenewed
 from domain.words import Attested
@@ -205,7 +206,7 @@ def renew(state: AdmissionState, asked: Renewal) -> tuple[Emit, ...]:
         known = state.purses.prepaid.get(name)
         held = state.runtimes.get(name)
         if known is not None and held is not None and not isinstance(held.state, runtime.Ending):
-            need = _needed(state, name, known, lease.renewed_us, until_us)
+            need = _needed(state, name, known, lease, until_us)
             wanted.setdefault(known.wallet, {})[name] = need
     emits: tuple[Emit, ...] = ()
     for stream, needs in wanted.items():
@@ -238,18 +239,20 @@ def _renewed(
 
 
 def _needed(
-    state: AdmissionState, name: str, known: Prepaid, renewed_us: int, until_us: int
+    state: AdmissionState, name: str, known: Prepaid, lease: LeaseRenewed, until_us: int
 ) -> int:
     """All that the runtime's hold must be of, so that it covers it until then.
 
-    Only what was not charged and met yet counts, and only from when it was usable.
+    Only what was not charged and met yet counts, and only from when it was usable: a lease that
+    names it as usable may have overtaken its node's word of since when.
     """
     live = state.runtimes[name].state
     hold = state.purses.wallets[known.wallet].holds[name]
     from_us = hold.from_us
     if known.closed_us <= from_us:
-        usable = isinstance(live, runtime.Running)
-        from_us = max(from_us, live.previous_us if usable else renewed_us)  # type: ignore[union-attr]
+        usable = isinstance(live, runtime.Running) or name in lease.runtimes
+        since_us = live.previous_us if usable else lease.renewed_us  # type: ignore[union-attr]
+        from_us = max(from_us, since_us)
     until_us = max(until_us, known.cover.until_us)
     starts = state.purses.starts(known.cover.account)
     return cover.quote(state.tariff, known.cover, from_us, until_us, starts)

@@ -2,6 +2,7 @@
 days ahead, and who settles all of them.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from domain import (
@@ -70,14 +71,18 @@ class PrepaidHouse(House):
         """As the admission has it."""
         return self.state.purses.wallet(of.account)
 
-    def lease(self, name: str, at: int, told: int | None = None) -> None:
-        """The node's lease renewed for what is usable on it, with the holds of what is prepaid."""
+    def lease(
+        self, name: str, at: int, told: int | None = None, *, named: Collection[str] = ()
+    ) -> None:
+        """The node's lease renewed for what is usable on it, with the holds of what is prepaid;
+        `named`: of that, what the platform has not heard yet.
+        """
         serving = self.state.stock.states[name]
         usable = tuple(
             sorted(
                 one
                 for one in serving.held
-                if isinstance(self.state.runtimes[one].state, runtime.Running)
+                if one in named or isinstance(self.state.runtimes[one].state, runtime.Running)
             )
         )
         boottime = at - serving.anchor.anchor_us

@@ -15,7 +15,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from domain import account, credit, funding, launch, runtime, storage, volume, wallet, wallet_facts
+from domain import (
+    account,
+    credit,
+    funding,
+    launch,
+    node,
+    runtime,
+    storage,
+    volume,
+    wallet,
+    wallet_facts,
+)
 from domain.admission import AdmissionState
 from domain.decider import Emit, fold
 from domain.errors import DomainError
@@ -152,8 +163,9 @@ class Purses(RuleBasedStateMachine):
     def drift(self, which: int, off: int) -> None:
         self.skew[self.machines[which]] = off * SECOND
 
-    @rule(which=st.integers(0, 1), late=st.integers(0, 60), lost=st.booleans())
-    def lease(self, which: int, late: int, lost: bool) -> None:
+    @rule(which=st.integers(0, 1), late=st.integers(0, 60), lost=st.booleans(), named=st.booleans())
+    def lease(self, which: int, late: int, lost: bool, *, named: bool = False) -> None:
+        """`named`: what its node knows to be usable, all of it, heard of or not."""
         machine = self.machines[which]
         asked = max(0, self.spoken(machine) - late * SECOND)
         if lost:
@@ -162,7 +174,8 @@ class Purses(RuleBasedStateMachine):
             self.house.state.undo(funding.renew(self.house.state, self.renewal(machine, asked)))
             assert [self.seen(one) for one in self.us] == before
             assert self.house.state.stock.states[machine] == leases
-        self.house.lease(machine, asked, self.now)
+        held = self.house.state.stock.states[machine].held if named else ()
+        self.house.lease(machine, asked, self.now, named=held)
 
     def renewal(self, machine: str, asked: int) -> funding.Renewal:
         serving = self.house.state.stock.states[machine]
@@ -418,15 +431,21 @@ def arrears(house: PrepaidHouse, us: Tenant) -> int:
 
 
 def overtaken(house: PrepaidHouse) -> set[str]:
-    """Runtimes whose node said, after a renewal of their hold, that they were usable before it.
+    """Runtimes whose node said, after a renewal of their hold whose lease did not name them, that
+    they were usable before it.
 
     A hold of what is not usable covers what comes after the renewal; what the word brings before it
     is met by what is available, and the rest is the provider's (rating.md section 9).
     """
     renewed, found = dict[str, int](), set[str]()
+    waiting = dict[str, dict[str, int]]()  # by node, until the lease that goes with the renewal
     for name, _, fact in house.history.facts:
         if isinstance(fact, wallet_facts.HoldsRenewed):
-            renewed.update(dict.fromkeys((one.runtime for one in fact.holds), fact.decided_us))
+            holds = dict.fromkeys((one.runtime for one in fact.holds), fact.decided_us)
+            waiting.setdefault(fact.node, {}).update(holds)
+        elif isinstance(fact, node.LeaseRenewed):
+            held = waiting.pop(name, {})
+            renewed.update({one: at for one, at in held.items() if one not in fact.runtimes})
         elif isinstance(fact, runtime.Usable) and fact.usable_us < renewed.get(name, 0):
             found.add(name)
     return found

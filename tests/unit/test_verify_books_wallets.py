@@ -303,6 +303,34 @@ def short_hold() -> PrepaidHouse:
     return house
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_word_that_a_lease_overtakes_is_held_for_where_the_lease_names_it(*, named: bool) -> None:
+    """Usable since half a minute, which is heard after a renewal at two: named there, all of it is
+    met by the hold. Not named, the hold begins at the renewal, and the time before is met by what
+    is available.
+    """
+    house = PrepaidHouse()
+    us = house.tenant(0)
+    house.price("T4", USD)
+    machine = house.machine(1, "T4")
+    house.prepay(us)
+    over = hold_end(2 * MINUTE + LEASE_US)
+    house.grant(us, over * USD // HOUR + 1)
+    name = house.start(us)
+    house.lease(machine, 2 * MINUTE, named={name} if named else ())
+    left = house.wallet(us).available_pico(2 * MINUTE)
+    assert (left == 0) == named
+    house.report(runtime.ReportUsable, name, MINUTE // 2, 3 * MINUTE)
+    house.report(runtime.ReportStopped, name, over, 20 * MINUTE)
+    house.settle(20 * MINUTE)
+    house.judged()
+    facts = [fact for _, _, fact in house.history.facts]
+    [captured] = [fact.amount_pico for fact in facts if isinstance(fact, W.HoldCaptured)]
+    recovered = [fact for fact in facts if isinstance(fact, W.ChargeRecovered)]
+    assert [one.unrecovered_pico for one in recovered] == [0] * (not named)
+    assert captured + sum(one.recovered_pico for one in recovered) == house.charged(name)[1]
+
+
 def test_holds_end_as_the_deployments_leases_do() -> None:
     """A launch is held for as long as its first lease may last, a renewal likewise; the auditor takes
     the ends from the facts, so a change of the setting between two renewals moves nothing back.
