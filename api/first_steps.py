@@ -7,6 +7,7 @@ repeat makes nothing. Real GPUs get no price from us.
 
 import os
 import shlex
+import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ def first_steps(env: Mapping[str, str] = os.environ) -> int:
     Raises: DomainError node.unknown when no node of SIMULATED GPUs enrols; as `Api`'s.
     """
     api = api_of(env)
+    program = sys.argv[0] if Path(sys.argv[0]).name == "gpuaas" else "gpuaas"
     models = _simulated(api)
     print(f"SIMULATED GPUs: {', '.join(models)}")
     organization = _made(api, "organizations", name="Example")["id"]
@@ -40,10 +42,8 @@ def first_steps(env: Mapping[str, str] = os.environ) -> int:
     print(f"organization {organization}\naccount      {account}\nproject      {project}")
     _priced(api, models)
     print(
-        "launch one:\n"
-        f'  curl -X POST {api.url}/v1/runtimes -H "Authorization: Bearer $GPUAAS_TOKEN" \\\n'
-        '    -H "Content-Type: application/json" -H "Idempotency-Key: $RANDOM$RANDOM" \\\n'
-        f'    -d \'{{"project": "{project}", "name": "first", "models": ["{models[0]}"]}}\'\n'
+        "launch one, as whom and where you said this:\n"
+        f"  {shlex.quote(program)} launch {models[0]} --project {project} --name first\n"
         "then: gpuaas list"
     )
     return 0

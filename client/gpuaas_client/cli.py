@@ -21,8 +21,12 @@ from gpuaas_client.verbs import (
     entering,
     evidence,
     nodes,
+    prices,
     profiles,
+    raw,
     runtimes,
+    tenancy,
+    volumes,
 )
 
 GROUP: Final = "gpuaas.verbs"
@@ -66,7 +70,24 @@ def _added() -> dict[str, EntryPoint]:
 def gpuaas() -> None: ...
 
 
-for _room in (profiles, capacity, runtimes, entering, books, evidence, budgets, nodes, completion):
+_ROOMS: Final = (
+    *(
+        profiles,
+        raw,
+        capacity,
+        runtimes,
+        entering,
+        volumes,
+        books,
+        evidence,
+        budgets,
+        tenancy,
+        prices,
+        nodes,
+    ),
+    *(raw, completion),
+)
+for _room in _ROOMS:
     for _verb in _room.VERBS:
         gpuaas.add_command(_verb)
 

@@ -17,7 +17,6 @@ from gpuaas_client.call import Call
 from gpuaas_client.client import Client
 from gpuaas_client.errors import GpuaasError, Impostor, Refused, Unreachable
 
-_PIECE: Final = 1 << 20
 _SEEN_EVERY: Final = 16 << 20
 _CREDIT: Final = re.compile("^credit_note-|-C[0-9]+$")
 type Told = Callable[[str], None]
@@ -115,7 +114,7 @@ def _fetched(
             made = Begun(order, client.place.url, answer.headers["ETag"], position)
             note.write_bytes(msgspec.json.encode(made))
         seen = have
-        for piece in answer.iter_bytes(_PIECE):
+        for piece in answer.iter_bytes():
             file.write(piece)
             have += len(piece)
             if have - seen >= _SEEN_EVERY:
@@ -151,7 +150,7 @@ def fetch(client: Client, call: Call[bytes], out: Path) -> int:
             client.streamed(call) as answer,
             fresh.open("wb") as file,
         ):
-            for piece in answer.iter_bytes(_PIECE):
+            for piece in answer.iter_bytes():
                 file.write(piece)
             have, expected = file.tell(), _expected(answer)
         if expected is not None and have != expected:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+_PLACES: Final = 12
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -35,6 +37,17 @@ def money(found: Any) -> str:
         return "-"
     whole, _, part = found.amount.partition(".")
     return f"{whole}.{part.rstrip('0').ljust(2, '0')} {found.currency}"
+
+
+def exact(text: str) -> str:
+    """An amount as people write it, `1200.50`, with all the decimal places that money has here.
+
+    What is no such number is left as it is: the API says so.
+    """
+    whole, point, part = text.partition(".")
+    if not whole.removeprefix("-").isdecimal() or (point and not part.isdecimal()):
+        return text
+    return f"{whole}.{part.ljust(_PLACES, '0')}"
 
 
 def as_json(value: Any) -> str:

@@ -63,13 +63,14 @@ def serving(answers: dict[str, tuple[int, Any]]) -> Iterator[tuple[dict[str, str
 
 
 def test_a_budget_is_set_and_printed() -> None:
-    """In the account's currency; what nobody has seen yet is a dash."""
+    """In the account's currency, typed as people do and sent as the contract's pattern asks; what
+    nobody has seen yet is a dash.
+    """
     wanted = ("budget", "set", PROJECT, "1200.50", "USD", "--mode", "refuse")
     with serving({"POST /v1/budgets": (201, NEW)}) as (env, asked):
         done = gpuaas(*wanted, "--account", "account-1", env=env)
         assert gpuaas(*wanted, env=env).status == exits.DONE
-    amount = {"amount": "1200.50", "currency": "USD"}
-    body = {"scope": PROJECT, "amount": amount, "mode": "refuse"}
+    body = {"scope": PROJECT, "amount": USD, "mode": "refuse"}
     assert [one for _, one in asked] == [{**body, "account": "account-1"}, body]
     head, row = done.out.splitlines()
     assert head.split() == ["SCOPE", "MODE", "AMOUNT", "SPENT", "FORECAST", "UNTIL", "ALERTS"]

@@ -3,11 +3,6 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -30,73 +25,12 @@ from gpuaas_client import (
     operations,
 )
 from gpuaas_client.errors import unheard
+from tests.serving import Answer, problem, serving
 
 PROJECT = "project-00000000-0000-7000-8000-000000000001"
 NEW = models.DepartmentNew(name="a", organization="o")
 MADE = {"created_at": None, "id": "d", "name": "a", "organization": "o", "version": 1}
 QUICK = Patience(whole_s=5.0, chance=lambda: 0.0)
-
-
-class Answer(NamedTuple):
-    """`status` 0: the line is cut before a byte of an answer."""
-
-    status: int
-    body: Any = None
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-class Asked(NamedTuple):
-    what: str
-    headers: dict[str, str]
-    body: Any
-
-
-@contextmanager
-def serving(*answers: Answer) -> Iterator[tuple[str, list[Asked]]]:
-    """Gives them in order, each once."""
-    waiting, asked = list(answers), []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _answer(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            asked.append(
-                Asked(f"{self.command} {self.path}", headers, json.loads(raw) if raw else None)
-            )
-            given = waiting.pop(0)
-            if not given.status:
-                self.close_connection = True
-                return
-            data = given.body if isinstance(given.body, bytes) else json.dumps(given.body).encode()
-            self.send_response(given.status)
-            for name, value in given.headers:
-                self.send_header(name, value)
-            if "Transfer-Encoding" not in dict(given.headers):
-                self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = _answer  # noqa: N815 - the names that the server looks for
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-    assert not waiting, "all were asked for"
-
-
-def problem(code: str) -> dict[str, Any]:
-    return {"code": code, "detail": "no", "remedy": "do", "title": "t", "status": 0, "facts": {}}
 
 
 SOON = (("Retry-After", "0"),)
@@ -168,9 +102,8 @@ def test_a_refusal_is_not_repeated(
     status: int, code: str, kind: type[GpuaasError], exit_status: int
 ) -> None:
     """It is raised by its kind, with code, remedy and numbers; a command's status says whose turn."""
-    body = {**problem(code), "facts": {"left": 3}, "correlation_id": "c"}
     with (
-        serving(Answer(status, body)) as (url, _),
+        serving(Answer(status, problem(code, left=3))) as (url, _),
         Client(url, "t", patience=QUICK) as client,
         pytest.raises(kind) as told,
     ):

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from gpuaas_client import models, operations
 from gpuaas_client.command import Verbs, asked
 from gpuaas_client.session import Session
-from gpuaas_client.telling import money
+from gpuaas_client.telling import exact, money
 
 _HEAD: Final = ("SCOPE", "MODE", "AMOUNT", "SPENT", "FORECAST", "UNTIL", "ALERTS")
 
@@ -30,7 +30,7 @@ def budget() -> None: ...
 def put(
     session: Session, scope: str, amount: str, currency: str, mode: str, account: str | None
 ) -> None:
-    said = models.MoneyNew(amount=amount, currency=currency)
+    said = models.MoneyNew(amount=exact(amount), currency=currency)
     wanted = models.BudgetNew(scope=scope, amount=said, mode=mode, account=account or UNSET)
     session.tell_all([session.client.set_budget(wanted)], _HEAD, _row)
 

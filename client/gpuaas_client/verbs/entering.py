@@ -1,9 +1,11 @@
-"""`gpuaas ssh`: a key and a certificate of minutes, then `ssh` through the gateway takes over.
+"""`gpuaas ssh` and `terminal`: into a runtime.
 
+For `ssh` a key and a certificate of minutes are fetched, then it takes over, through the gateway.
 Needs an API's address and a token, no server of the platform's on this machine.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Final
 
 import click
 
-from gpuaas_client import completing, ssh
+from gpuaas_client import completing, exits, models, ssh
 from gpuaas_client.command import Verb, asked
 from gpuaas_client.session import Session
 
@@ -58,4 +60,37 @@ def _split(more: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return options, ("--", *command) if command else ()
 
 
-VERBS: Final = (enter,)
+@click.command("terminal", cls=Verb)
+@click.argument("runtime", shell_complete=completing.runtime)
+@click.option("--session", "entered", metavar="ID", help="One that goes on, entered again.")
+@click.option("--record", is_flag=True, help="What is shown and typed is kept as evidence.")
+@asked
+def open_terminal(session: Session, runtime: str, entered: str | None, record: bool) -> int:
+    """A shell in a runtime without ssh, over the API. `Enter ~ .` leaves it, and it goes on.
+
+    The exit status is the shell's.
+    """
+    import asyncio
+
+    from gpuaas_client import terminal
+
+    name, ticket = entered, None
+    if name is None:
+        size = shutil.get_terminal_size()
+        wanted = models.TerminalNew(columns=size.columns, rows=size.lines, record=record)
+        opened = session.client.open_terminal(runtime, wanted)
+        name, ticket = opened.id, opened.ticket
+
+    async def run() -> int | None:
+        return await terminal.Screen(session.client, name, ticket).run()
+
+    with terminal.raw():
+        status = asyncio.run(run())
+    if status is None:
+        again = f"gpuaas terminal {runtime} --session {name}"
+        print(f"\nleft; it goes on: {again}", file=sys.stderr)
+        return exits.DONE
+    return status
+
+
+VERBS: Final = (enter, open_terminal)

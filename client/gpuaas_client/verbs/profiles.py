@@ -1,5 +1,6 @@
 """`gpuaas login`, `logout`, `profiles`, `use`: who one is, where, kept for the next command."""
 
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ def login(session: Session, url: str | None, ca: Path | None, token_stdin: bool)
     at = url or str(click.prompt("URL", default=known.url if known else None, err=True))
     place(at, "")  # an address that is none is refused before the token is typed
     if token_stdin:
-        token = click.get_text_stream("stdin").readline().strip()
+        token = sys.stdin.readline().strip()
     else:
         token = str(click.prompt("token", hide_input=True, err=True)).strip()
     trust = str(ca.absolute()) if ca else known.ca if known and known.url == at else ""

@@ -1,0 +1,216 @@
+"""`gpuaas organization`, `department`, `project`, `account`, `quota`, `token`: who is who, who pays
+for what, and how much of it each may use.
+"""
+
+from typing import Any, Final
+
+import click
+from msgspec import UNSET
+
+from gpuaas_client import completing, models, operations
+from gpuaas_client.command import Verbs, asked
+from gpuaas_client.session import Session
+from gpuaas_client.telling import money, plain
+
+_NAMED: Final = ("ID", "NAME", "SINCE")
+_MILLI: Final = 1000
+
+
+def _named(one: Any) -> tuple[str, ...]:
+    return (one.id, plain(one.name), plain(one.created_at))
+
+
+@click.group("organization", cls=Verbs, help="Tenants of the platform")
+def organization() -> None: ...
+
+
+@organization.command("list", help="Those that the caller may see")
+@asked
+def organizations(session: Session) -> None:
+    found = session.client.each(operations.list_organizations())
+    session.tell_all(found, (*_NAMED, "STATE"), lambda one: (*_named(one), one.state))
+
+
+@organization.command("create", help="A tenant")
+@click.argument("name")
+@asked
+def organization_new(session: Session, name: str) -> None:
+    made = session.client.create_organization(models.OrganizationNew(name=name))
+    session.say(made, made.id)
+
+
+@organization.command("suspend", help="What runs is stopped; nothing new begins")
+@click.argument("organization")
+@click.option("--reason", required=True, metavar="WORD")
+@asked
+def suspend(session: Session, organization: str, reason: str) -> None:
+    done = session.client.suspend_organization(organization, models.Standing(reason=reason))
+    session.say(done, f"{organization} is {done.state}")
+
+
+@organization.command("reactivate", help="It may begin anew")
+@click.argument("organization")
+@click.option("--reason", required=True, metavar="WORD")
+@asked
+def reactivate(session: Session, organization: str, reason: str) -> None:
+    done = session.client.reactivate_organization(organization, models.Standing(reason=reason))
+    session.say(done, f"{organization} is {done.state}")
+
+
+@click.group("department", cls=Verbs, help="Parts of an organization")
+def department() -> None: ...
+
+
+@department.command("list", help="Those that the caller may see")
+@click.option("--organization", metavar="ID")
+@asked
+def departments(session: Session, organization: str | None) -> None:
+    found = session.client.each(operations.list_departments(organization=organization))
+    session.tell_all(found, (*_NAMED, "ORGANIZATION"), lambda one: (*_named(one), one.organization))
+
+
+@department.command("create", help="A part of an organization")
+@click.argument("name")
+@click.option("--organization", required=True, metavar="ID")
+@asked
+def department_new(session: Session, name: str, organization: str) -> None:
+    wanted = models.DepartmentNew(name=name, organization=organization)
+    made = session.client.create_department(wanted)
+    session.say(made, made.id)
+
+
+@click.group("project", cls=Verbs, help="Where things run, and which account pays for them")
+def project() -> None: ...
+
+
+@project.command("list", help="Those that the caller may see")
+@click.option("--organization", metavar="ID")
+@asked
+def projects(session: Session, organization: str | None) -> None:
+    found = session.client.each(operations.list_projects(organization=organization))
+    head = (*_NAMED, "DEPARTMENT", "ACCOUNT")
+    session.tell_all(found, head, lambda one: (*_named(one), one.department, one.account))
+
+
+@project.command("create", help="A project of a department, paid by an account")
+@click.argument("name")
+@click.option("--department", required=True, metavar="ID")
+@click.option("--account", required=True, metavar="ID")
+@asked
+def project_new(session: Session, name: str, department: str, account: str) -> None:
+    wanted = models.ProjectNew(name=name, department=department, account=account)
+    made = session.client.create_project(wanted)
+    session.say(made, made.id)
+
+
+@project.command("move", help="To another department or account, with its use, without its charges")
+@click.argument("project", shell_complete=completing.project)
+@click.option("--department", metavar="ID")
+@click.option("--account", metavar="ID")
+@asked
+def project_move(
+    session: Session, project: str, department: str | None, account: str | None
+) -> None:
+    if not department and not account:
+        raise click.UsageError("--department, --account, or both")
+    wanted = models.ProjectMove(department=department or UNSET, account=account or UNSET)
+    done = session.client.move_project(project, wanted)
+    session.say(done, f"{project} is of {done.department}, paid by {done.account}")
+
+
+@click.group("account", cls=Verbs, help="Billing accounts: currency, zone, balances")
+def account() -> None: ...
+
+
+@account.command("list", help="Those that the caller may see, with their balances")
+@click.option("--organization", metavar="ID")
+@asked
+def accounts(session: Session, organization: str | None) -> None:
+    def row(one: models.Account) -> tuple[str, ...]:
+        told = ", ".join(f"{held.ledger} {money(held.balance)}" for held in one.balances)
+        return (one.id, one.currency, one.zone, one.organization, told or "-")
+
+    found = session.client.each(operations.list_accounts(organization=organization))
+    session.tell_all(found, ("ID", "CURRENCY", "ZONE", "ORGANIZATION", "BALANCES"), row)
+
+
+@account.command("create", help="An account of an organization")
+@click.option("--organization", required=True, metavar="ID")
+@click.option("--currency", required=True, metavar="USD")
+@click.option("--zone", default="UTC", show_default=True, metavar="IANA", help="Of its months.")
+@click.option("--first-period-end", metavar="TIME", help="RFC 3339 (default: the month's end).")
+@asked
+def account_new(
+    session: Session, organization: str, currency: str, zone: str, first_period_end: str | None
+) -> None:
+    wanted = models.AccountNew(
+        organization=organization,
+        currency=currency,
+        zone=zone,
+        first_period_end=first_period_end or UNSET,
+    )
+    made = session.client.open_account(wanted)
+    session.say(made, made.id)
+
+
+@click.group("quota", cls=Verbs, help="How much of each model a scope may use")
+def quota() -> None: ...
+
+
+@quota.command("list", help="Limits and what is used of them")
+@click.option("--organization", metavar="ID")
+@asked
+def quotas(session: Session, organization: str | None) -> None:
+    def row(one: models.Quota) -> tuple[str, ...]:
+        return (
+            *(one.scope, one.model, _gpus(one.limit_milli)),
+            *(_gpus(one.used_milli), _gpus(one.reserved_milli)),
+        )
+
+    found = session.client.each(operations.list_quotas(organization=organization))
+    session.tell_all(found, ("SCOPE", "MODEL", "GPUS", "USED", "RESERVED"), row)
+
+
+def _gpus(milli: int | None) -> str:
+    return "-" if milli is None else f"{milli // _MILLI}.{milli % _MILLI:03d}"
+
+
+@quota.command("set", help="A limit in GPUs, as 4 or 0.5")
+@click.argument("scope")
+@click.argument("model")
+@click.argument("gpus")
+@asked
+def quota_new(session: Session, scope: str, model: str, gpus: str) -> None:
+    wanted = models.QuotaNew(scope=scope, model=model, limit_milli=_milli(gpus))
+    made = session.client.set_quota(wanted)
+    session.say(made, f"{scope}: {_gpus(made.limit_milli)} GPUs of {model}")
+
+
+def _milli(text: str) -> int:
+    whole, _, part = text.partition(".")
+    if not (whole.isdecimal() and (part or "0").isdecimal() and len(part) <= len("000")):
+        raise click.BadParameter(f"not a number of GPUs: {text!r}")
+    return int(whole) * _MILLI + int(part.ljust(3, "0"))
+
+
+@click.group("token", cls=Verbs, help="Tokens of the embedded issuer")
+def token() -> None: ...
+
+
+@token.command("create", help="A token, shown once")
+@click.option("--subject", required=True, metavar="WORD")
+@click.option("--role", required=True, metavar="ROLE")
+@click.option("--organization", metavar="ID")
+@click.option("--seconds", type=click.IntRange(1))
+@asked
+def token_new(
+    session: Session, subject: str, role: str, organization: str | None, seconds: int | None
+) -> None:
+    wanted = models.TokenNew(
+        subject=subject, role=role, organization=organization or UNSET, seconds=seconds or UNSET
+    )
+    made = session.client.issue_token(wanted)
+    session.say(made, made.token or "it was shown before")
+
+
+VERBS: Final = (organization, department, project, account, quota, token)

@@ -1,0 +1,104 @@
+"""`gpuaas volume`: durable storage of a project."""
+
+from typing import Final
+
+import click
+from msgspec import UNSET
+
+from gpuaas_client import completing, models, operations
+from gpuaas_client.command import Verbs, asked
+from gpuaas_client.session import Session
+from gpuaas_client.telling import plain
+from gpuaas_client.verbs.runtimes import only_project
+
+_HEAD: Final = ("VOLUME", "NAME", "STATE", "SINCE", "MIB", "NODE", "USED BY")
+_VOLUME: Final = click.argument("volume", shell_complete=completing.volume)
+
+
+@click.group("volume", cls=Verbs, help="Durable storage of a project")
+def volume() -> None: ...
+
+
+def _row(one: models.Volume) -> tuple[str, ...]:
+    used = "-" if one.used_by is None else f"{one.used_by.runtime} at {one.used_by.path}"
+    return (
+        *(one.id, plain(one.name), one.state, one.since, str(one.size_mib)),
+        *(one.node, used),
+    )
+
+
+@volume.command("list", help="Every volume, newest first")
+@click.option("--project", metavar="ID", shell_complete=completing.project)
+@asked
+def listed(session: Session, project: str | None) -> None:
+    found = session.client.each(operations.list_volumes(project=project))
+    session.tell_all(found, _HEAD, _row)
+
+
+@volume.command("show", help="One volume, what happens next, and its snapshots")
+@_VOLUME
+@asked
+def shown(session: Session, volume: str) -> None:
+    found = session.client.show_volume(volume)
+    one = found.volume
+    pairs = [
+        *zip(_HEAD, _row(one), strict=True),
+        ("WHY", plain(one.why)),
+        ("NEXT", plain(one.next)),
+        *(("SNAPSHOT", f"{snap.id} at {snap.at}, {snap.bytes} bytes") for snap in found.snapshots),
+    ]
+    session.tell(found, pairs)
+
+
+@volume.command("create", help="A volume of so many MiB")
+@click.argument("name")
+@click.argument("size_mib", type=click.IntRange(1), metavar="MIB")
+@click.option(
+    "--project", metavar="ID", envvar="GPUAAS_PROJECT", shell_complete=completing.project,
+    help="Default: GPUAAS_PROJECT, else the only one.",
+)  # fmt: skip
+@click.option("--model", multiple=True, help="It must be where such GPUs are; many.")
+@click.option("--region", metavar="NAME")
+@asked
+def create(
+    session: Session, name: str, size_mib: int, project: str | None, model: tuple[str, ...],
+    region: str | None,
+) -> None:  # fmt: skip
+    wanted = models.VolumeNew(
+        name=name,
+        size_mib=size_mib,
+        project=project or only_project(session),
+        models=list(model) or UNSET,
+        region=region or UNSET,
+    )
+    made = session.client.create_volume(wanted)
+    session.say(made, f"{made.id} is {made.state} on {made.node}: {plain(made.next)}")
+
+
+@volume.command("grow", help="It shall have so many MiB")
+@_VOLUME
+@click.argument("size_mib", type=click.IntRange(1), metavar="MIB")
+@asked
+def grow(session: Session, volume: str, size_mib: int) -> None:
+    done = session.client.grow_volume(volume, models.VolumeGrow(size_mib=size_mib))
+    session.say(done, f"{volume} grows to {size_mib} MiB; `gpuaas volume show {volume}`")
+
+
+@volume.command("snapshot", help="Its state now, kept beside it")
+@_VOLUME
+@asked
+def snapshot(session: Session, volume: str) -> None:
+    done = session.client.snapshot_volume(volume)
+    session.say(done, f"a snapshot of {volume} is taken; `gpuaas volume show {volume}`")
+
+
+@volume.command("delete", help="It is wiped, with a receipt; nothing brings it back")
+@_VOLUME
+@click.confirmation_option(prompt="What is on it will be gone. Delete it?")
+@asked
+def delete(session: Session, volume: str) -> None:
+    done = session.client.delete_volume(volume)
+    session.say(done, f"{volume} is deleted; its node wipes it")
+
+
+VERBS: Final = (volume,)

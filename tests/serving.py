@@ -1,0 +1,72 @@
+"""A server of our own that gives the answers it was told, in order, and keeps what was asked."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, NamedTuple
+
+
+class Answer(NamedTuple):
+    """`status` 0: the line is cut before a byte of an answer."""
+
+    status: int
+    body: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Asked(NamedTuple):
+    what: str
+    headers: dict[str, str]
+    body: Any
+
+
+@contextmanager
+def serving(*answers: Answer) -> Iterator[tuple[str, list[Asked]]]:
+    """Its URL, and what was asked so far; each answer is given once, and all of them are."""
+    waiting, asked = list(answers), []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            asked.append(
+                Asked(f"{self.command} {self.path}", headers, json.loads(raw) if raw else None)
+            )
+            given = waiting.pop(0)
+            if not given.status:
+                self.close_connection = True
+                return
+            data = given.body if isinstance(given.body, bytes) else json.dumps(given.body).encode()
+            self.send_response(given.status)
+            for name, value in given.headers:
+                self.send_header(name, value)
+            if "Transfer-Encoding" not in dict(given.headers):
+                self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = _answer  # noqa: N815 - the names that the server looks for
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert not waiting, "all were asked for"
+
+
+def problem(code: str, **facts: int | str) -> dict[str, Any]:
+    """A refusal's body."""
+    said = {"code": code, "detail": "no", "remedy": "do", "title": "t", "status": 0}
+    return {**said, "facts": facts, "correlation_id": "c", "errors": []}

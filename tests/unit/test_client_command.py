@@ -1,0 +1,253 @@
+"""The command as it is typed: profiles, refusals that help, JSON, completion, terminals."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import terminal_client as contract
+from contracts.terminal import MAX_SIDE
+from gpuaas_client import exits, profiles, terminal_wire
+from gpuaas_client.errors import Misconfigured
+from gpuaas_client.terminal import Leaving
+from gpuaas_client.terminal_wire import Exited, Line, Shown
+from tests.commands import gpuaas
+from tests.serving import Answer, problem, serving
+
+PROJECT = "project-00000000-0000-7000-8000-000000000001"
+EMPTY: dict[str, Any] = {"items": [], "next": None}
+URL, TOKEN = "http://127.0.0.1:9", "secret-token"
+
+
+def runtime(**changed: Any) -> dict[str, Any]:
+    return {
+        "id": "runtime-1", "organization": "o", "project": PROJECT, "name": "n", "state": "usable",
+        "since": None, "why": "", "next": "billed until it stops", "node": None, "model": "T4",
+        "devices": [], "gpu_milli": 1000, "simulated": True, "config": None, "route": None,
+        "network": None, "egress": None, "idle_since": None, "idle_stop_after_s": None,
+        "spot": False, "region": None, "version": 1, **changed,
+    }  # fmt: skip
+
+
+def test_a_profile_is_its_owners_alone(tmp_path: Path) -> None:
+    """0600 in 0700; one that others can read is refused; what is no name makes no file."""
+    env = {"HOME": str(tmp_path)}
+    kept = profiles.keep(env, "work", profiles.Profile(URL, TOKEN))
+    assert kept == tmp_path / ".config" / "gpuaas" / "profiles" / "work.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    assert profiles.found(env).token == TOKEN
+    for name in ("", "../x", "a/b", ".hidden", "a" * 61):
+        with pytest.raises(Misconfigured, match=r"profile\.malformed"):
+            profiles.keep(env, name, profiles.Profile(URL, TOKEN))
+    kept.chmod(0o640)
+    with pytest.raises(Misconfigured, match=r"profile\.exposed"):
+        profiles.found(env)
+
+
+def test_who_one_is_follows_what_was_said_last_and_nearest(tmp_path: Path) -> None:
+    """--profile, then both variables, then GPUAAS_PROFILE, then the current one; a kept token goes
+    to its own URL only.
+    """
+    env = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": str(tmp_path)}
+    profiles.keep(env, "a", profiles.Profile("https://a.example", "ta"))
+    profiles.keep(env, "b", profiles.Profile("https://b.example", "tb"))
+    assert profiles.found(env).url == "https://b.example", "the one that was kept last"
+    profiles.choose(env, "a")
+    assert profiles.found(env).url == "https://a.example"
+    assert profiles.found({**env, "GPUAAS_PROFILE": "b"}).token == "tb"
+    both = {**env, "GPUAAS_URL": "https://c.example", "GPUAAS_TOKEN": "tc"}
+    assert profiles.found(both).token == "tc"
+    assert profiles.found(both, "b").token == "tb"
+    assert profiles.found({**env, "GPUAAS_TOKEN": "other"}).url == "https://a.example"
+    with pytest.raises(Misconfigured, match="GPUAAS_TOKEN is not set"):
+        profiles.found({**env, "GPUAAS_URL": "https://c.example"})
+    with pytest.raises(Misconfigured, match=r"profile\.unknown: no profile z; there are: a, b"):
+        profiles.found(env, "z")
+    profiles.forget(env, "a")
+    with pytest.raises(Misconfigured, match="nobody is signed in here"):
+        profiles.found(env)
+
+
+def test_a_login_is_kept_once_the_api_has_taken_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From standard input, never an argument; a token that is refused is not kept."""
+    env = {"HOME": str(tmp_path)}
+    refused = Answer(401, problem("auth.invalid"))
+    for answer, status in ((refused, exits.NOT_ALLOWED), (Answer(200, EMPTY), exits.DONE)):
+        said = tmp_path / "said"
+        said.write_text(f"{TOKEN}\n")
+        with serving(answer) as (url, asked), said.open() as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            done = gpuaas("login", url, "--token-stdin", "--profile", "p", env=env)
+        assert done.status == status, done
+        assert asked[0].headers["authorization"] == f"Bearer {TOKEN}"
+        assert TOKEN not in done.out + done.err
+        assert profiles.names(env) == ([] if status else ["p"])
+
+
+def test_a_launch_that_is_refused_says_what_would_fit() -> None:
+    """From the admission's own state; the status is that of a limit; programs get the facts."""
+    fit = {"model": "A10", "devices": 8, "free_devices": 4, "most_devices": 4, "most_milli": 1000}
+    part = {**fit, "model": "T4", "most_devices": 0, "most_milli": 300}
+    none = Answer(409, problem("capacity.none_fits", asked=8))
+    told = Answer(
+        200, {"position": 1, "models": [fit, part, {**part, "model": "L4", "most_milli": 0}]}
+    )
+    launch = ("launch", "A10", "--gpus", "8", "--project", PROJECT)
+    with serving(none, told) as (url, asked):
+        done = gpuaas(*launch, env={"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
+    assert done.status == exits.LIMIT
+    first, second = done.err.splitlines()
+    assert first == ("  this would fit now, as far as there is quota: 4 x A10, 300 milli of a T4")
+    assert second == "gpuaas: capacity.none_fits: no (do)"
+    body = asked[0].body
+    assert body.pop("name").startswith("gpu-")
+    assert body == {"project": PROJECT, "models": ["A10"], "devices": 8, "gpu_milli": 1000}
+    with serving(none) as (url, _):
+        done = gpuaas(*launch, "--json", env={"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
+    assert json.loads(done.err)["facts"] == {"asked": 8}
+
+
+def test_a_launch_is_waited_for_and_its_states_told() -> None:
+    """On standard error, each once; standard output is the answer. One that failed is status 1."""
+    for last, status in (("usable", exits.DONE), ("failed", exits.FAILED)):
+        seen = [Answer(200, runtime(state=state)) for state in ("starting", "starting", last)]
+        launch = ("launch", "--project", PROJECT, "--wait", "--json")
+        with serving(Answer(201, runtime(state="allocated")), *seen) as (url, _):
+            done = gpuaas(*launch, env={"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
+        assert done.status == status
+        assert json.loads(done.out)["state"] == last
+        assert [line.split()[2] for line in done.err.splitlines()] == ["starting:", f"{last}:"]
+
+
+def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:
+    """The account's own price before the default one, none that begins later; the least quota."""
+    fit = {"model": "A10", "devices": 8, "free_devices": 4, "most_devices": 4, "most_milli": 1000}
+    free = {"most_devices": 0, "most_milli": 0, "free_devices": 0}
+    models = [fit, {**fit, **free, "model": "T4"}, {**fit, "model": "L4"}]
+    own = {"account": "account-1", "department": "d", "organization": "o", "id": PROJECT}
+    limit = {"model": "A10", "organization": "o", "used_milli": 500, "reserved_milli": 0}
+    prices = [
+        priced("A10", "2"), priced("A10", "1.5", account="account-1"), priced("T4", "9"),
+        priced("A10", "7", effective_from="2999-01-01T00:00:00Z"),
+        priced("A10", "3", account="account-2"),
+    ]  # fmt: skip
+    answers = (
+        {"position": 1, "models": models},
+        {"items": prices, "next": None},
+        {"items": [{**own, "name": "P", "created_at": None, "version": 1}], "next": None},
+        {"items": [{**limit, "scope": "o", "limit_milli": 4500}, {**limit, "scope": PROJECT, "limit_milli": 2500}], "next": None},
+    )  # fmt: skip
+    with serving(*(Answer(200, one) for one in answers)) as (url, _):
+        env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
+        done = gpuaas("capacity", "--project", PROJECT, env=env)
+    _, a10, t4, l4 = (line.split("  ") for line in done.out.splitlines())
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in (a10, t4, l4)]
+    assert cells == [
+        ["A10", "4 x A10", "4", "8", "2.000 GPUs", "1.50 USD", "-"],
+        ["T4", "-", "0", "8", "-", "9.00 USD", "nothing is free"],
+        ["L4", "4 x L4", "4", "8", "-", "-", "it has no price"],
+    ]
+
+
+def priced(model: str, amount: str, **changed: str) -> dict[str, Any]:
+    return {
+        "account": "default", "divisor": "3600000000000", "meter": "gpu.time", "model": model,
+        "effective_from": "2020-01-01T00:00:00Z", "position": 1, "region": "", "state": "",
+        "published_at": "2020-01-01T00:00:00Z",
+        "price": {"amount": f"{amount.ljust(2, '.').ljust(14, '0')}", "currency": "USD"}, **changed,
+    }  # fmt: skip
+
+
+def test_wrong_usage_and_unknown_verbs_are_status_2() -> None:
+    """With what would be right."""
+    for words in (("launch", "--gpus", "2", "--milli", "5"), ("lst",), ("show",), ("--nope",)):
+        done = gpuaas(*words, env={})
+        assert done.status == exits.USAGE
+        assert "gpuaas" in done.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_verbs_options_and_ids(shell: str, tmp_path: Path) -> None:
+    """By the script that `completion` prints, and by asking the API for ids."""
+    done = gpuaas("completion", shell, env={})
+    assert "_GPUAAS_COMPLETE" in done.out
+    page = {"items": [runtime(), runtime(id="runtime-2"), runtime(id="other")], "next": None}
+    for typed, answers, found in (
+        ("gpuaas la", (), ["launch"]),
+        ("gpuaas launch --gp", (), ["--gpus"]),
+        ("gpuaas show runtime-", (Answer(200, page),), ["runtime-1", "runtime-2"]),
+    ):
+        with serving(*answers) as (url, _):
+            last = typed.rpartition(" ")[2]
+            env = {
+                **os.environ, "GPUAAS_URL": url, "GPUAAS_TOKEN": "t", "HOME": str(tmp_path),
+                "_GPUAAS_COMPLETE": f"{shell}_complete", "COMP_WORDS": typed,
+                "COMP_CWORD": last if shell == "fish" else str(typed.count(" ")),
+            }  # fmt: skip
+            said = subprocess.run(
+                [sys.executable, "-m", "gpuaas_client"], env=env, capture_output=True, text=True,
+                check=False, timeout=60,
+            )  # fmt: skip
+        for one in found:
+            assert one in said.stdout, said
+        assert "other" not in said.stdout
+
+
+def test_a_pipe_that_is_closed_ends_the_command_quietly(tmp_path: Path) -> None:
+    """`gpuaas list | head -0`: no traceback."""
+    page = {"items": [runtime() for _ in range(500)], "next": None}
+    with serving(Answer(200, page)) as (url, _):
+        env = {**os.environ, "GPUAAS_URL": url, "GPUAAS_TOKEN": "t", "HOME": str(tmp_path)}
+        argv = f"{sys.executable} -m gpuaas_client list --json | head -c 1"
+        done = subprocess.run(
+            ["bash", "-c", argv], env=env, capture_output=True, text=True, check=False, timeout=60
+        )
+    assert (done.stdout, done.stderr) == ("[", "")
+
+
+def test_the_terminals_wire_is_the_contracts() -> None:
+    """Both write the same bytes, and each reads what the other wrote."""
+    names = ("INPUT", "ACK", "RESIZE", "CLOSE", "HELLO", "OUTPUT", "TYPED", "GAP", "EXIT",
+             "OVER", "TAKEN", "RULES", "UNREACHABLE", "WINDOW", "PIECE", "MAX_SIDE")  # fmt: skip
+    for name in names:
+        assert getattr(terminal_wire, name) == getattr(contract, name), name
+    assert terminal_wire.resize(80, 24) == contract.resize(80, 24)
+    assert terminal_wire.resize(0, 10**6) == contract.resize(1, MAX_SIDE)
+    line = Line()
+    assert line.take(contract.hello(5, 0, 4)) is None
+    assert line.take(contract.message(contract.OUTPUT, 5, b"abc")) == Shown(b"abc")
+    assert line.ack() == contract.ack(8)
+    line.type(b"123456")
+    assert list(line.sends()) == [contract.message(contract.INPUT, 0, b"1234")]
+    assert list(line.sends()) == []
+    line.take(contract.typed(2, 100))
+    assert list(line.sends()) == [contract.message(contract.INPUT, 4, b"56")]
+    assert line.take(contract.hello(8, 3, 100)) is None, (
+        "after a loss: what was not taken goes again"
+    )
+    assert list(line.sends()) == [contract.message(contract.INPUT, 3, b"456")]
+    assert line.take(contract.gap(8, 20)) == Shown(b"", 12)
+    assert line.take(contract.exited(20, -9)) == Exited(-9)
+    for wrong in (b"", contract.message(contract.OUTPUT, 3, b"x"), contract.message(contract.HELLO), contract.typed(9, 1)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"."):
+            line.take(wrong)
+
+
+def test_a_person_leaves_by_enter_tilde_dot() -> None:
+    """Only at the beginning of a line, however the keys come; anything else is typed as it is."""
+    assert Leaving().take(b"ls\r~.rest") == (b"ls\r", True)
+    assert Leaving().take(b"~.") == (b"", True)
+    assert Leaving().take(b"a~.b") == (b"a~.b", False)
+    slow = Leaving()
+    assert [slow.take(one) for one in (b"\r", b"~", b"x", b"\r~", b"~", b".")] == [
+        (b"\r", False), (b"", False), (b"~x", False), (b"\r", False), (b"~~", False), (b".", False),
+    ]  # fmt: skip
+    slow.take(b"\r~")
+    assert slow.take(b".") == (b"", True)
