@@ -16,7 +16,7 @@ from domain.access import TokenIssued
 from domain.errors import DomainError
 from evidence.append import Append, Write
 
-_TENANT: Final = frozenset({"admin", "member"})
+_TENANT: Final = frozenset({"admin", "member", "user"})
 
 
 @post("/v1/tokens")
@@ -27,7 +27,7 @@ async def issue_token(request: FrontRequest, data: JSONBody[TokenNew]) -> Respon
     if not settings.embedded:
         raise DomainError("token.not_embedded", "this deployment has an issuer of its own")
     if (data.role in _TENANT) != (data.organization is not None):
-        raise DomainError("request.invalid", "admin and member are bound to an organization")
+        raise DomainError("request.invalid", "admin, member and user are bound to an organization")
     shown: list[str] = []
 
     async def do(cause: str) -> Done:

@@ -10,7 +10,9 @@ from litestar.openapi import OpenAPIConfig
 from api import (
     access,
     accounts,
+    api_keys,
     apps,
+    bindings,
     budgets,
     capacity,
     credit,
@@ -19,7 +21,9 @@ from api import (
     devices,
     enrol,
     events,
+    explain,
     exports,
+    groups,
     identities,
     images,
     incidents,
@@ -27,6 +31,7 @@ from api import (
     invoices,
     known_problems,
     lending,
+    members,
     meters,
     metrics,
     networks,
@@ -55,7 +60,7 @@ from api import (
     volumes,
     wallets,
 )
-from api.auth import authenticated
+from api.auth import authenticated, permitted
 from api.body import FrontRequest
 from api.config import Settings
 from api.limiting import Limits, limited, say_limits
@@ -76,6 +81,32 @@ ROUTES: Final[tuple[Any, ...]] = (
     organizations.close_organization,
     organizations.reopen_organization,
     organizations.list_effects,
+    members.add_member,
+    members.list_members,
+    members.remove_member,
+    members.create_invitation,
+    members.list_invitations,
+    members.withdraw_invitation,
+    members.accept_invitation,
+    groups.create_group,
+    groups.list_groups,
+    groups.delete_group,
+    groups.add_group_member,
+    groups.remove_group_member,
+    groups.create_service_account,
+    groups.list_service_accounts,
+    groups.delete_service_account,
+    bindings.grant_binding,
+    bindings.list_bindings,
+    bindings.revoke_binding,
+    bindings.set_guardrail,
+    bindings.list_guardrails,
+    bindings.lift_guardrail,
+    bindings.list_actions,
+    api_keys.create_api_key,
+    api_keys.list_api_keys,
+    api_keys.revoke_api_key,
+    explain.explain,
     departments.create_department,
     departments.list_departments,
     projects.create_project,
@@ -266,7 +297,7 @@ def create_app(
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with (open_services or (lambda: opened(settings)))() as services:
             app.state.services = services
-            app.state.verifier = services.verifier
+            app.state.tokens = services.tokens
             app.state.door = services.door
             app.state.limits = Limits(settings.rate)
             yield
@@ -274,7 +305,7 @@ def create_app(
     return Litestar(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
-        guards=[authenticated, limited, plain],
+        guards=[authenticated, limited, plain, permitted],
         before_send=[say_limits],
         exception_handlers=HANDLERS,
         lifespan=[lifespan],

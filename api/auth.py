@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from api.authorization.cedar import PLATFORM
 from api.authorization.door import Door
 from api.authorization.principal import Principal
+from api.authorization.tokens import TokenKind, bearer
 from contracts.authorization.registry import BY_ROUTE
 from domain.errors import DomainError
 
@@ -23,7 +24,8 @@ OPERATOR: Final = "platform-operator"
 AUDITOR: Final = "auditor"
 ADMIN: Final = "admin"
 MEMBER: Final = "member"
-_ROLES: Final = {OPERATOR, AUDITOR, ADMIN, MEMBER}
+USER: Final = "user"  # no role of the token: what the organization has bound it to
+_ROLES: Final = {OPERATOR, AUDITOR, ADMIN, MEMBER, USER}
 _PARAMETER: Final = re.compile(r":\w+}")
 _ACTOR: Final = re.compile(r"(?:user|service)-[A-Za-z0-9_.-]{1,92}")
 _SECOND_FACTORS: Final = frozenset({"mfa", "otp", "hwk", "swk"})  # RFC 8176
@@ -46,6 +48,8 @@ class Verifier:
     event loop.
     """
 
+    told_late = False
+
     def __init__(self, key: Ed25519PublicKey, issuer: str, audience: str) -> None:
         self._key = key
         self._issuer = issuer
@@ -66,10 +70,18 @@ class Verifier:
         self._known[token] = (principal, expires)
         return principal
 
-    def expires(self, authorization: str) -> float:
-        """When the bearer token just accepted ends, in seconds; 0 when it is not remembered."""
-        found = self._known.get(authorization.partition(" ")[2])
+    def takes(self, token: str) -> bool:  # a TokenKind
+        """The form of last resort: what is no token at all is refused as one of this kind."""
+        return bool(token)
+
+    def ends(self, token: str) -> float:
+        """When the token just accepted ends, in seconds; 0 when it is not remembered."""
+        found = self._known.get(token)
         return 0.0 if found is None else found[1]
+
+    def stands(self, token: str) -> bool:
+        """Until it expires: the embedded issuer takes no token back."""
+        return time.time() < self.ends(token)
 
     def _verify(self, token: str) -> tuple[Principal, float]:
         try:
@@ -91,35 +103,60 @@ class Verifier:
 
 
 def _principal(claims: _Claims) -> Principal:
-    bound = claims.role in {ADMIN, MEMBER}
+    bound = claims.role in {ADMIN, MEMBER, USER}
     if claims.role not in _ROLES or (bound and not claims.org):
         raise DomainError("auth.invalid", "the token names no role this server knows")
     actor = claims.sub if claims.sub.startswith(("user-", "service-")) else f"user-{claims.sub}"
     if not _ACTOR.fullmatch(actor):
         raise DomainError("auth.invalid", "the token's subject is no opaque id")
     mfa = not _SECOND_FACTORS.isdisjoint(claims.amr)
-    return Principal(actor, claims.role, claims.org or PLATFORM, mfa)
+    role = "" if claims.role == USER else claims.role
+    return Principal(actor, role, claims.org or PLATFORM, mfa)
 
 
 async def authenticated(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """A guard: sets the principal, if it may do what the route is anywhere at all.
+    """A guard: sets the principal, unless the route says it is public.
 
-    Raises: DomainError auth.missing, auth.invalid, auth.expired, auth.forbidden.
+    Raises: DomainError auth.missing, auth.invalid, auth.expired.
     """
     if handler.opt.get("public"):
         return
-    kind, _, token = connection.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
+    token = bearer(connection.headers.get("authorization", ""))
+    if not token:
         raise DomainError("auth.missing", "send Authorization: Bearer <token>")
     state = connection.app.state
-    found: Principal = state.verifier.principal(token)
-    action, door = action_of(handler), state.door
+    kind: TokenKind = state.tokens.kind(token)
+    try:
+        found = kind.principal(token)
+    except DomainError as error:
+        if error.code != "auth.invalid" or not kind.told_late:
+            raise
+        # It may be that another process made it a moment ago, and its wake has not come.
+        await state.services.following.catch_up()
+        found = kind.principal(token)
     source = "" if connection.client is None else connection.client.host
-    principal = replace(found, source=source, action=action, door=door)
-    door.somewhere(principal, action)
-    connection.scope["user"] = principal
+    action = action_of(handler)
+    connection.scope["user"] = replace(found, source=source, action=action, door=state.door)
+
+
+async def permitted(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """A guard: the principal may do what the route is, anywhere at all. Where the thing is known,
+    `within` decides. Raises: DomainError auth.forbidden.
+    """
+    if handler.opt.get("public"):
+        return
+    principal: Principal = connection.scope["user"]
+    try:
+        _door(principal).somewhere(principal, principal.action)
+    except DomainError:
+        if principal.reads_all:
+            raise
+        await connection.app.state.services.following.catch_up()
+        _door(principal).somewhere(principal, principal.action)
 
 
 @functools.cache

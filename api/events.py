@@ -1,7 +1,6 @@
 """The log as a stream of CloudEvents over SSE; resumed by position, filtered by authorization."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -11,6 +10,7 @@ from litestar.response import Stream
 
 from api.auth import may_read
 from api.authorization.principal import Principal
+from api.authorization.tokens import bearer
 from api.body import FrontRequest
 from api.edge import whole
 from api.services import Services, services_of
@@ -38,9 +38,9 @@ async def events(request: FrontRequest, follow: FromQuery[bool] = True) -> Strea
     services = services_of(request)
     if first > (await services.reads.ask(head)).size:
         raise DomainError("position.unknown", "the log has not reached that position")
-    until = services.verifier.expires(request.headers.get("authorization", ""))
+    token = bearer(request.headers.get("authorization", ""))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    stream = _stream(services, request.user, first, follow=follow, until=until)
+    stream = _stream(services, request.user, first, follow=follow, token=token)
     return Stream(stream, media_type="text/event-stream", headers=headers)
 
 
@@ -50,7 +50,7 @@ async def _stream(
     first: int,
     *,
     follow: bool,
-    until: float,
+    token: str,
     quiet_s: float = _QUIET_S,
 ) -> AsyncIterator[bytes]:
     position = first
@@ -58,7 +58,7 @@ async def _stream(
     loop = asyncio.get_running_loop()
     spoke = loop.time()
     yield b": gpuaas events\n\n"
-    while True:
+    while _stands(services, principal, token):
         rows = await services.reads.ask(read_entries, position, _BATCH)
         if rows and origin is None:
             origin = await services.reads.ask(origin_of)
@@ -70,13 +70,20 @@ async def _stream(
             position = rows[-1][0] + 1
         if len(rows) == _BATCH:
             continue
-        if not follow or (until and time.time() >= until):
+        if not follow or not _stands(services, principal, token):
             return
         if loop.time() - spoke > quiet_s:
             # Proxies close silent streams; the comment also shows a reader that is gone.
             yield b": quiet\n\n"
             spoke = loop.time()
         await services.heads.wait(_POLL_S)
+
+
+def _stands(services: Services, principal: Principal, token: str) -> bool:
+    """Neither the token nor the right to read ended, or was taken, since the stream began."""
+    if token and not services.tokens.kind(token).stands(token):
+        return False
+    return services.door.stands(principal)
 
 
 def _event(raw: bytes, principal: Principal, origin: str) -> bytes:

@@ -69,7 +69,7 @@ async def list_networks(
 ) -> Page[Network]:
     """Oldest first; deleted ones too."""
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization)
+    scope = own_scope(request.user, organization, project)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         networks_read.networks,

@@ -122,7 +122,9 @@ def _problem() -> dict[str, Any]:
 
 
 # No act: nothing of it is kept.
-_TICKETS: Final = "/v1/terminals/{session_id}/tickets"
+_NOTHING_KEPT: Final = frozenset(
+    {"/v1/terminals/{session_id}/tickets", "/v1/authorization/explain"}
+)
 # Acts that must name the version they were decided on.
 _PRECISE: Final = frozenset(("/v1/periods/{period_id}/close",))
 
@@ -163,7 +165,7 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
     if path == "/v1/readiness":
         answers["503"] = {**answers["200"], "description": "Not ready, and why"}
     parameters = operation.setdefault("parameters", [])
-    if acting and not public and path != _TICKETS:
+    if acting and not public and path not in _NOTHING_KEPT:
         parameters.append(_header("Idempotency-Key", required=True))
         parameters.append(_header("If-Match", required=path in _PRECISE))
         for status, answer in answers.items():

@@ -129,7 +129,7 @@ async def list_projects(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Project]:
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization)
+    scope = own_scope(request.user, organization, department)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         tenancy_read.projects,

@@ -208,7 +208,7 @@ async def list_runtimes(
 ) -> Page[Runtime]:
     """Newest first."""
     size, start = page_size(limit), before(cursor)
-    scope = own_scope(request.user, organization)
+    scope = own_scope(request.user, organization, project)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         runtimes_read.runtimes,

@@ -12,7 +12,12 @@ from nats.aio.client import Client
 from api.acting import Acting
 from api.admission.election import Admission
 from api.auth import Verifier
-from api.authorization.door import Door, NoTenants
+from api.authorization.directory import Directory
+from api.authorization.door import Door
+from api.authorization.following import Following
+from api.authorization.keys import KeyRing
+from api.authorization.tokens import Tokens
+from api.authorization.use import KeyUse
 from api.claims import Claims
 from api.config import Settings
 from api.connecting import connected
@@ -36,7 +41,9 @@ from evidence.wake import HeadWake
 
 class Services(Struct, frozen=True):
     settings: Settings
-    verifier: Verifier
+    tokens: Tokens
+    directory: Directory
+    following: Following
     door: Door
     log: EventLog
     reads: Reads
@@ -97,6 +104,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         )
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
+        tokens, following = await _let_in(settings, reads, heads, verifier, exits)
         claims = Claims(settings.database_url)
         claims.start()
         exits.push_async_callback(claims.close)
@@ -111,8 +119,10 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         exits.push_async_callback(desk.close)
         yield Services(
             settings=settings,
-            verifier=verifier or Verifier(issuer_public(settings), ISSUER, AUDIENCE),
-            door=Door(NoTenants(), now_us),
+            tokens=tokens,
+            directory=following.directory,
+            following=following,
+            door=Door(following.directory, now_us),
             log=log,
             reads=reads,
             acting=Acting(claims, reads, WAIT_US),
@@ -130,3 +140,22 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             desk=desk,
             payments=payments_of(),
         )
+
+
+async def _let_in(
+    settings: Settings,
+    reads: Reads,
+    heads: HeadWake,
+    verifier: Verifier | None,
+    exits: contextlib.AsyncExitStack,
+) -> tuple[Tokens, Following]:
+    """The kinds of tokens, and what organizations decided, followed."""
+    directory = Directory()
+    following = Following(settings.database_url, directory)
+    await following.start(reads, heads)
+    exits.push_async_callback(following.close)
+    keys = KeyRing(directory)
+    use = KeyUse(settings.database_url, keys)
+    use.start()
+    exits.push_async_callback(use.close)
+    return Tokens(keys, verifier or Verifier(issuer_public(settings), ISSUER, AUDIENCE)), following

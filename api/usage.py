@@ -23,7 +23,7 @@ async def list_usage(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Usage]:
     """Time is charged when a runtime ends, a volume grows or is wiped, or a period closes."""
-    scope = own_scope(request.user, organization)
+    scope = own_scope(request.user, organization, project)
     begin = None if start is None else parse_instant(start)
     until = None if end is None else parse_instant(end)
     services, position = await viewed(request, as_of)

@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Response
 
-from api.auth import unknown, within
+from api.auth import allow, unknown
 from api.authorization.principal import Principal
 from api.edge import parse_instant, whole
 from api.paging import cursor as cursor_of
@@ -18,17 +18,21 @@ from evidence.reader import head
 from projections.asof import position_at
 
 
-def own_scope(principal: Principal, organization: str | None) -> str | None:
+def own_scope(
+    principal: Principal, organization: str | None, below: str | None = None
+) -> str | None:
     """The organization to list: the caller's own, or any one (None: all) for the platform.
 
-    Raises: DomainError resource.unknown for another organization's; auth.forbidden to whoever has
-    authority in parts of it only.
+    `below`: the project or department that the list is of, where one is named: whoever has
+    authority only there lists it there.
+
+    Raises: DomainError resource.unknown for another organization's; auth.forbidden.
     """
     if principal.reads_all:
         return organization
     if organization not in (None, principal.org):
         raise unknown("organization")
-    within(principal, principal.org, "organization")
+    allow(principal, principal.action, principal.org, below or "")
     return principal.org
 
 

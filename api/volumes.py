@@ -221,7 +221,7 @@ async def list_volumes(
 ) -> Page[Volume]:
     """Newest first."""
     size, start = page_size(limit), before(cursor)
-    scope = own_scope(request.user, organization)
+    scope = own_scope(request.user, organization, project)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         volumes_read.volumes,

@@ -10,10 +10,13 @@ type Subject = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[A-Za-
 
 
 class TokenNew(Taken, frozen=True, kw_only=True):
-    """Embedded deployments only: a developer token. `organization` null = platform scope."""
+    """Embedded deployments only: a developer token. `organization` null = platform scope.
+
+    `user`: no role by itself, only what the organization bound it to.
+    """
 
     subject: Subject
-    role: Annotated[str, Meta(pattern="^(platform-operator|auditor|admin|member)$")]
+    role: Annotated[str, Meta(pattern="^(platform-operator|auditor|admin|member|user)$")]
     organization: OrganizationId | None = None
     seconds: Annotated[int, Meta(ge=1, le=2_592_000)] = 86_400
 

@@ -35,6 +35,7 @@ admission.nothing|409|Already done|Read the runtime: what was asked is so.
 admission.unavailable|503|No admission writer answers|Repeat with the same key; it runs once.
 api.impostor|502|It is not the API|Name its CA in GPUAAS_CA, and an address its certificate has; else trust nobody there.
 api.unreachable|502|The API does not answer|Check GPUAAS_URL and that the API runs.
+api_key.by_key|403|A key makes no keys|Sign in as yourself, then create the key.
 api_key.not_possible|409|Not possible for this key|Create a new key.
 api_key.principal_invalid|400|Not who a key may act as|Name a user or a service account of the organization.
 api_key.until_invalid|400|Not an end of a key|Send a later time, or none.

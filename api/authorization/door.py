@@ -9,6 +9,7 @@ from contracts.authorization.registry import ACTIONS
 from domain.binding import Binding, Guardrail
 from domain.errors import DomainError
 
+_NOWHERE: Final = Verdict(allowed=False, policies=())
 _SETS: Final = 10_000
 _REMEMBERED: Final = 256  # decisions of one principal
 _TOKEN_ROLES: Final = {"platform-operator": "operator"}
@@ -84,8 +85,10 @@ class Door:
         return made
 
     def decide(self, caller: Principal, action: str, place: Place) -> Verdict:
-        """May the caller do the action at the place."""
+        """May the caller do the action at the place; in another organization never."""
         org = place[-2] if len(place) > 1 else PLATFORM
+        if caller.org not in (PLATFORM, org):
+            return _NOWHERE
         call = Call(caller.mfa, caller.source, caller.org == PLATFORM, caller.scopes)
         policies = self.policies(caller, org)
         return policies.decide(caller.actor, action, place, call, self._clock_us())
@@ -93,17 +96,28 @@ class Door:
     def sees(self, caller: Principal, place: Place) -> bool:
         """Whether the caller has any authority at the place: to others it does not exist."""
         org, now_us = place[-2] if len(place) > 1 else PLATFORM, self._clock_us()
+        if caller.org not in (PLATFORM, org):
+            return False
         return any(
             one.scope in place and one.stands(now_us) for one in self.policies(caller, org).bindings
         )
 
     def somewhere(self, caller: Principal, action: str) -> Place:
         """A place where the caller may do the action. Raises: DomainError auth.forbidden."""
+        if ACTIONS[action].level == "anyone":
+            return (PLATFORM,)
         places = self._places(caller, action)
         for place in places:
             if self.decide(caller, action, place).allowed:
                 return place
         raise self.refusal(caller, action, places[0])
+
+    def stands(self, caller: Principal) -> bool:
+        """Whether the caller would still be let in to its route."""
+        return any(
+            self.decide(caller, caller.action, place).allowed
+            for place in self._places(caller, caller.action)
+        )
 
     def _places(self, caller: Principal, action: str) -> list[Place]:
         """Where it may be that the caller may: at the scopes of its bindings."""

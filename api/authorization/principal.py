@@ -18,6 +18,7 @@ class Principal(Struct, frozen=True):
     `role` and `org` are a binding that the token itself implies (the embedded issuer's; `org` is
     `-` for the platform's own); `role` is empty for whoever has only the bindings of the
     organization. `mfa`: it signed in with a second factor. `scopes`: what an API key is for.
+    `key`: the API key it came with.
     `action` and `door` are of the request: what its route is, and where it is decided.
     """
 
@@ -27,6 +28,7 @@ class Principal(Struct, frozen=True):
     mfa: bool = False
     source: str = ""
     scopes: tuple[str, ...] | None = None
+    key: str = ""
     action: str = ""
     door: Door | None = None
 

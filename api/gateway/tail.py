@@ -6,9 +6,8 @@ from typing import Any, Final
 
 import psycopg
 
-from api.gateway.doors import Doors
 from domain.errors import DomainError
-from evidence.following import Shared, fold_to_head, streams_of_kinds
+from evidence.following import Folded, Shared, fold_to_head, streams_of_kinds
 from evidence.wake import POLL_S, HeadWake
 from evidence.watched import Watched
 
@@ -19,10 +18,17 @@ _STREAMS: Final = streams_of_kinds("access", "runtime", "organization")
 class Tail:
     """`doors` brought up to the log's head; `changed` is called after each step that read any."""
 
-    def __init__(self, url: str, doors: Doors, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        doors: Folded,
+        changed: Callable[[], None],
+        streams: tuple[bytes, ...] = _STREAMS,
+    ) -> None:
         self._url = url
         self._doors = doors
         self._changed = changed
+        self._streams = streams
         self._conn: psycopg.AsyncConnection[Any] | None = None
         self._reading = Shared()
         self._told = doors.applied
@@ -58,7 +64,7 @@ class Tail:
             async with asyncio.timeout(_ASK_S):
                 if self._conn is None:
                     self._conn = await Watched.connect(self._url, autocommit=True)
-                await fold_to_head(self._conn, self._doors, _STREAMS)
+                await fold_to_head(self._conn, self._doors, self._streams)
         except (psycopg.OperationalError, TimeoutError) as error:
             await self._drop()
             raise DomainError("log.unavailable", "the database does not answer") from error

@@ -13,6 +13,33 @@ class AsyncMethods(ABC):
         self, call: Call[T], *, key: str = "", if_match: str = "", at_least: int | None = None
     ) -> T: ...
 
+    async def accept_invitation(
+        self,
+        invitation_id: str,
+        body: models.InvitationAccept,
+        *,
+        key: str = "",
+        if_match: str = "",
+    ) -> models.Member:
+        """POST /v1/invitations/{invitation_id}/accept"""
+        return await self.do(
+            operations.accept_invitation(invitation_id, body), key=key, if_match=if_match
+        )
+
+    async def add_group_member(
+        self, group_id: str, body: models.GroupMember, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/groups/{group_id}/members"""
+        return await self.do(
+            operations.add_group_member(group_id, body), key=key, if_match=if_match
+        )
+
+    async def add_member(
+        self, body: models.MemberNew, *, key: str = "", if_match: str = ""
+    ) -> models.Member:
+        """POST /v1/members"""
+        return await self.do(operations.add_member(body), key=key, if_match=if_match)
+
     async def ask_top_up(
         self, account_id: str, body: models.TopUpNew, *, key: str = "", if_match: str = ""
     ) -> models.TopUpAsked:
@@ -83,11 +110,29 @@ class AsyncMethods(ABC):
         """POST /v1/nodes/{node_id}/cordon"""
         return await self.do(operations.cordon_node(node_id), key=key, if_match=if_match)
 
+    async def create_api_key(
+        self, body: models.ApiKeyNew, *, key: str = "", if_match: str = ""
+    ) -> models.ApiKey:
+        """POST /v1/api-keys"""
+        return await self.do(operations.create_api_key(body), key=key, if_match=if_match)
+
     async def create_department(
         self, body: models.DepartmentNew, *, key: str = "", if_match: str = ""
     ) -> models.Department:
         """POST /v1/departments"""
         return await self.do(operations.create_department(body), key=key, if_match=if_match)
+
+    async def create_group(
+        self, body: models.GroupNew, *, key: str = "", if_match: str = ""
+    ) -> models.Group:
+        """POST /v1/groups"""
+        return await self.do(operations.create_group(body), key=key, if_match=if_match)
+
+    async def create_invitation(
+        self, body: models.InvitationNew, *, key: str = "", if_match: str = ""
+    ) -> models.Invitation:
+        """POST /v1/invitations"""
+        return await self.do(operations.create_invitation(body), key=key, if_match=if_match)
 
     async def create_network(
         self, body: models.NetworkNew, *, key: str = "", if_match: str = ""
@@ -106,6 +151,12 @@ class AsyncMethods(ABC):
     ) -> models.Project:
         """POST /v1/projects"""
         return await self.do(operations.create_project(body), key=key, if_match=if_match)
+
+    async def create_service_account(
+        self, body: models.GroupNew, *, key: str = "", if_match: str = ""
+    ) -> models.ServiceAccount:
+        """POST /v1/service-accounts"""
+        return await self.do(operations.create_service_account(body), key=key, if_match=if_match)
 
     async def create_volume(
         self, body: models.VolumeNew, *, key: str = "", if_match: str = ""
@@ -139,11 +190,25 @@ class AsyncMethods(ABC):
         """GET /v1/credit-notes/{credit_note_id}/ubl"""
         return await self.do(operations.credit_note_ubl(credit_note_id), at_least=at_least)
 
+    async def delete_group(
+        self, group_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/groups/{group_id}/delete"""
+        return await self.do(operations.delete_group(group_id, body), key=key, if_match=if_match)
+
     async def delete_network(
         self, network_id: str, *, key: str = "", if_match: str = ""
     ) -> models.Network:
         """POST /v1/networks/{network_id}/delete"""
         return await self.do(operations.delete_network(network_id), key=key, if_match=if_match)
+
+    async def delete_service_account(
+        self, account_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/service-accounts/{account_id}/delete"""
+        return await self.do(
+            operations.delete_service_account(account_id, body), key=key, if_match=if_match
+        )
 
     async def delete_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""
@@ -180,6 +245,10 @@ class AsyncMethods(ABC):
     async def enrol_node(self, body: models.EnrolRequest) -> models.EnrolReply:
         """POST /v1/enrol"""
         return await self.do(operations.enrol_node(body))
+
+    async def explain(self, body: models.ExplainNew) -> models.Explained:
+        """POST /v1/authorization/explain"""
+        return await self.do(operations.explain(body))
 
     async def explain_placement(
         self,
@@ -225,6 +294,12 @@ class AsyncMethods(ABC):
             ),
             at_least=at_least,
         )
+
+    async def grant_binding(
+        self, body: models.BindingNew, *, key: str = "", if_match: str = ""
+    ) -> models.RoleBinding:
+        """POST /v1/role-bindings"""
+        return await self.do(operations.grant_binding(body), key=key, if_match=if_match)
 
     async def grant_credit(
         self, account_id: str, body: models.GrantNew, *, key: str = "", if_match: str = ""
@@ -302,6 +377,14 @@ class AsyncMethods(ABC):
         """POST /v1/runtimes"""
         return await self.do(operations.launch_runtime(body), key=key, if_match=if_match)
 
+    async def lift_guardrail(
+        self, guardrail_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/guardrails/{guardrail_id}/lift"""
+        return await self.do(
+            operations.lift_guardrail(guardrail_id, body), key=key, if_match=if_match
+        )
+
     async def line_proof(
         self, invoice_id: str, number: str, *, at_least: int | None = None
     ) -> bytes:
@@ -318,6 +401,33 @@ class AsyncMethods(ABC):
         """GET /v1/accounts"""
         return await self.do(
             operations.list_accounts(organization=organization, as_of=as_of), at_least=at_least
+        )
+
+    async def list_actions(self, *, at_least: int | None = None) -> models.Page[models.KnownAction]:
+        """GET /v1/authorization/actions"""
+        return await self.do(operations.list_actions(), at_least=at_least)
+
+    async def list_api_keys(
+        self, *, organization: str | None = None, at_least: int | None = None
+    ) -> models.Page[models.ApiKey]:
+        """GET /v1/api-keys"""
+        return await self.do(operations.list_api_keys(organization=organization), at_least=at_least)
+
+    async def list_bindings(
+        self,
+        *,
+        organization: str | None = None,
+        scope: str | None = None,
+        principal: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.RoleBinding]:
+        """GET /v1/role-bindings"""
+        return await self.do(
+            operations.list_bindings(
+                organization=organization, scope=scope, principal=principal, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_books(
@@ -450,6 +560,30 @@ class AsyncMethods(ABC):
             at_least=at_least,
         )
 
+    async def list_groups(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Group]:
+        """GET /v1/groups"""
+        return await self.do(
+            operations.list_groups(organization=organization, as_of=as_of), at_least=at_least
+        )
+
+    async def list_guardrails(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.GuardrailGiven]:
+        """GET /v1/guardrails"""
+        return await self.do(
+            operations.list_guardrails(organization=organization, as_of=as_of), at_least=at_least
+        )
+
     async def list_images(
         self,
         *,
@@ -478,6 +612,18 @@ class AsyncMethods(ABC):
             operations.list_incidents(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
         )
 
+    async def list_invitations(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Invitation]:
+        """GET /v1/invitations"""
+        return await self.do(
+            operations.list_invitations(organization=organization, as_of=as_of), at_least=at_least
+        )
+
     async def list_invoices(
         self,
         *,
@@ -494,6 +640,18 @@ class AsyncMethods(ABC):
                 organization=organization, account=account, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
+        )
+
+    async def list_members(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Member]:
+        """GET /v1/members"""
+        return await self.do(
+            operations.list_members(organization=organization, as_of=as_of), at_least=at_least
         )
 
     async def list_meters(
@@ -689,6 +847,19 @@ class AsyncMethods(ABC):
     ) -> models.Page[models.Seller]:
         """GET /v1/sellers"""
         return await self.do(operations.list_sellers(as_of=as_of), at_least=at_least)
+
+    async def list_service_accounts(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.ServiceAccount]:
+        """GET /v1/service-accounts"""
+        return await self.do(
+            operations.list_service_accounts(organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     async def list_shares(
         self,
@@ -1039,6 +1210,20 @@ class AsyncMethods(ABC):
         """POST /v1/nodes/{node_id}/reinvite"""
         return await self.do(operations.reinvite_node(node_id, body), key=key, if_match=if_match)
 
+    async def remove_group_member(
+        self, group_id: str, body: models.GroupMember, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/groups/{group_id}/members/remove"""
+        return await self.do(
+            operations.remove_group_member(group_id, body), key=key, if_match=if_match
+        )
+
+    async def remove_member(
+        self, principal: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/members/{principal}/remove"""
+        return await self.do(operations.remove_member(principal, body), key=key, if_match=if_match)
+
     async def renew_certificate(self, body: models.RenewalRequest) -> models.RenewalReply:
         """POST /v1/nodes/certificate"""
         return await self.do(operations.renew_certificate(body))
@@ -1121,6 +1306,20 @@ class AsyncMethods(ABC):
             operations.return_payment(invoice_id, body), key=key, if_match=if_match
         )
 
+    async def revoke_api_key(
+        self, key_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/api-keys/{key_id}/revoke"""
+        return await self.do(operations.revoke_api_key(key_id, body), key=key, if_match=if_match)
+
+    async def revoke_binding(
+        self, binding_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/role-bindings/{binding_id}/revoke"""
+        return await self.do(
+            operations.revoke_binding(binding_id, body), key=key, if_match=if_match
+        )
+
     async def revoke_grant(
         self,
         grant_id: str,
@@ -1175,6 +1374,12 @@ class AsyncMethods(ABC):
     ) -> models.CreditTerms:
         """POST /v1/accounts/{account_id}/credit"""
         return await self.do(operations.set_credit(account_id, body), key=key, if_match=if_match)
+
+    async def set_guardrail(
+        self, body: models.GuardrailNew, *, key: str = "", if_match: str = ""
+    ) -> models.GuardrailGiven:
+        """POST /v1/guardrails"""
+        return await self.do(operations.set_guardrail(body), key=key, if_match=if_match)
 
     async def set_network_policy(
         self, network_id: str, body: models.NetworkPolicy, *, key: str = "", if_match: str = ""
@@ -1417,3 +1622,11 @@ class AsyncMethods(ABC):
     ) -> models.NodeUpkept:
         """POST /v1/nodes/{node_id}/undrain"""
         return await self.do(operations.undrain_node(node_id, body), key=key, if_match=if_match)
+
+    async def withdraw_invitation(
+        self, invitation_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/invitations/{invitation_id}/withdraw"""
+        return await self.do(
+            operations.withdraw_invitation(invitation_id, body), key=key, if_match=if_match
+        )

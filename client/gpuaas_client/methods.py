@@ -13,6 +13,31 @@ class Methods(ABC):
         self, call: Call[T], *, key: str = "", if_match: str = "", at_least: int | None = None
     ) -> T: ...
 
+    def accept_invitation(
+        self,
+        invitation_id: str,
+        body: models.InvitationAccept,
+        *,
+        key: str = "",
+        if_match: str = "",
+    ) -> models.Member:
+        """POST /v1/invitations/{invitation_id}/accept"""
+        return self.do(
+            operations.accept_invitation(invitation_id, body), key=key, if_match=if_match
+        )
+
+    def add_group_member(
+        self, group_id: str, body: models.GroupMember, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/groups/{group_id}/members"""
+        return self.do(operations.add_group_member(group_id, body), key=key, if_match=if_match)
+
+    def add_member(
+        self, body: models.MemberNew, *, key: str = "", if_match: str = ""
+    ) -> models.Member:
+        """POST /v1/members"""
+        return self.do(operations.add_member(body), key=key, if_match=if_match)
+
     def ask_top_up(
         self, account_id: str, body: models.TopUpNew, *, key: str = "", if_match: str = ""
     ) -> models.TopUpAsked:
@@ -81,11 +106,29 @@ class Methods(ABC):
         """POST /v1/nodes/{node_id}/cordon"""
         return self.do(operations.cordon_node(node_id), key=key, if_match=if_match)
 
+    def create_api_key(
+        self, body: models.ApiKeyNew, *, key: str = "", if_match: str = ""
+    ) -> models.ApiKey:
+        """POST /v1/api-keys"""
+        return self.do(operations.create_api_key(body), key=key, if_match=if_match)
+
     def create_department(
         self, body: models.DepartmentNew, *, key: str = "", if_match: str = ""
     ) -> models.Department:
         """POST /v1/departments"""
         return self.do(operations.create_department(body), key=key, if_match=if_match)
+
+    def create_group(
+        self, body: models.GroupNew, *, key: str = "", if_match: str = ""
+    ) -> models.Group:
+        """POST /v1/groups"""
+        return self.do(operations.create_group(body), key=key, if_match=if_match)
+
+    def create_invitation(
+        self, body: models.InvitationNew, *, key: str = "", if_match: str = ""
+    ) -> models.Invitation:
+        """POST /v1/invitations"""
+        return self.do(operations.create_invitation(body), key=key, if_match=if_match)
 
     def create_network(
         self, body: models.NetworkNew, *, key: str = "", if_match: str = ""
@@ -104,6 +147,12 @@ class Methods(ABC):
     ) -> models.Project:
         """POST /v1/projects"""
         return self.do(operations.create_project(body), key=key, if_match=if_match)
+
+    def create_service_account(
+        self, body: models.GroupNew, *, key: str = "", if_match: str = ""
+    ) -> models.ServiceAccount:
+        """POST /v1/service-accounts"""
+        return self.do(operations.create_service_account(body), key=key, if_match=if_match)
 
     def create_volume(
         self, body: models.VolumeNew, *, key: str = "", if_match: str = ""
@@ -135,11 +184,25 @@ class Methods(ABC):
         """GET /v1/credit-notes/{credit_note_id}/ubl"""
         return self.do(operations.credit_note_ubl(credit_note_id), at_least=at_least)
 
+    def delete_group(
+        self, group_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/groups/{group_id}/delete"""
+        return self.do(operations.delete_group(group_id, body), key=key, if_match=if_match)
+
     def delete_network(
         self, network_id: str, *, key: str = "", if_match: str = ""
     ) -> models.Network:
         """POST /v1/networks/{network_id}/delete"""
         return self.do(operations.delete_network(network_id), key=key, if_match=if_match)
+
+    def delete_service_account(
+        self, account_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/service-accounts/{account_id}/delete"""
+        return self.do(
+            operations.delete_service_account(account_id, body), key=key, if_match=if_match
+        )
 
     def delete_volume(self, volume_id: str, *, key: str = "", if_match: str = "") -> dict[str, Any]:
         """POST /v1/volumes/{volume_id}/delete"""
@@ -172,6 +235,10 @@ class Methods(ABC):
     def enrol_node(self, body: models.EnrolRequest) -> models.EnrolReply:
         """POST /v1/enrol"""
         return self.do(operations.enrol_node(body))
+
+    def explain(self, body: models.ExplainNew) -> models.Explained:
+        """POST /v1/authorization/explain"""
+        return self.do(operations.explain(body))
 
     def explain_placement(
         self,
@@ -217,6 +284,12 @@ class Methods(ABC):
             ),
             at_least=at_least,
         )
+
+    def grant_binding(
+        self, body: models.BindingNew, *, key: str = "", if_match: str = ""
+    ) -> models.RoleBinding:
+        """POST /v1/role-bindings"""
+        return self.do(operations.grant_binding(body), key=key, if_match=if_match)
 
     def grant_credit(
         self, account_id: str, body: models.GrantNew, *, key: str = "", if_match: str = ""
@@ -292,6 +365,12 @@ class Methods(ABC):
         """POST /v1/runtimes"""
         return self.do(operations.launch_runtime(body), key=key, if_match=if_match)
 
+    def lift_guardrail(
+        self, guardrail_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/guardrails/{guardrail_id}/lift"""
+        return self.do(operations.lift_guardrail(guardrail_id, body), key=key, if_match=if_match)
+
     def line_proof(self, invoice_id: str, number: str, *, at_least: int | None = None) -> bytes:
         """GET /v1/invoices/{invoice_id}/lines/{number}/proof"""
         return self.do(operations.line_proof(invoice_id, number), at_least=at_least)
@@ -306,6 +385,33 @@ class Methods(ABC):
         """GET /v1/accounts"""
         return self.do(
             operations.list_accounts(organization=organization, as_of=as_of), at_least=at_least
+        )
+
+    def list_actions(self, *, at_least: int | None = None) -> models.Page[models.KnownAction]:
+        """GET /v1/authorization/actions"""
+        return self.do(operations.list_actions(), at_least=at_least)
+
+    def list_api_keys(
+        self, *, organization: str | None = None, at_least: int | None = None
+    ) -> models.Page[models.ApiKey]:
+        """GET /v1/api-keys"""
+        return self.do(operations.list_api_keys(organization=organization), at_least=at_least)
+
+    def list_bindings(
+        self,
+        *,
+        organization: str | None = None,
+        scope: str | None = None,
+        principal: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.RoleBinding]:
+        """GET /v1/role-bindings"""
+        return self.do(
+            operations.list_bindings(
+                organization=organization, scope=scope, principal=principal, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_books(
@@ -436,6 +542,30 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def list_groups(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Group]:
+        """GET /v1/groups"""
+        return self.do(
+            operations.list_groups(organization=organization, as_of=as_of), at_least=at_least
+        )
+
+    def list_guardrails(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.GuardrailGiven]:
+        """GET /v1/guardrails"""
+        return self.do(
+            operations.list_guardrails(organization=organization, as_of=as_of), at_least=at_least
+        )
+
     def list_images(
         self,
         *,
@@ -464,6 +594,18 @@ class Methods(ABC):
             operations.list_incidents(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
         )
 
+    def list_invitations(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Invitation]:
+        """GET /v1/invitations"""
+        return self.do(
+            operations.list_invitations(organization=organization, as_of=as_of), at_least=at_least
+        )
+
     def list_invoices(
         self,
         *,
@@ -480,6 +622,18 @@ class Methods(ABC):
                 organization=organization, account=account, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
+        )
+
+    def list_members(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Member]:
+        """GET /v1/members"""
+        return self.do(
+            operations.list_members(organization=organization, as_of=as_of), at_least=at_least
         )
 
     def list_meters(
@@ -671,6 +825,19 @@ class Methods(ABC):
     ) -> models.Page[models.Seller]:
         """GET /v1/sellers"""
         return self.do(operations.list_sellers(as_of=as_of), at_least=at_least)
+
+    def list_service_accounts(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.ServiceAccount]:
+        """GET /v1/service-accounts"""
+        return self.do(
+            operations.list_service_accounts(organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     def list_shares(
         self,
@@ -1007,6 +1174,18 @@ class Methods(ABC):
         """POST /v1/nodes/{node_id}/reinvite"""
         return self.do(operations.reinvite_node(node_id, body), key=key, if_match=if_match)
 
+    def remove_group_member(
+        self, group_id: str, body: models.GroupMember, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/groups/{group_id}/members/remove"""
+        return self.do(operations.remove_group_member(group_id, body), key=key, if_match=if_match)
+
+    def remove_member(
+        self, principal: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/members/{principal}/remove"""
+        return self.do(operations.remove_member(principal, body), key=key, if_match=if_match)
+
     def renew_certificate(self, body: models.RenewalRequest) -> models.RenewalReply:
         """POST /v1/nodes/certificate"""
         return self.do(operations.renew_certificate(body))
@@ -1079,6 +1258,18 @@ class Methods(ABC):
         """POST /v1/invoices/{invoice_id}/returned-payments"""
         return self.do(operations.return_payment(invoice_id, body), key=key, if_match=if_match)
 
+    def revoke_api_key(
+        self, key_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/api-keys/{key_id}/revoke"""
+        return self.do(operations.revoke_api_key(key_id, body), key=key, if_match=if_match)
+
+    def revoke_binding(
+        self, binding_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/role-bindings/{binding_id}/revoke"""
+        return self.do(operations.revoke_binding(binding_id, body), key=key, if_match=if_match)
+
     def revoke_grant(
         self,
         grant_id: str,
@@ -1131,6 +1322,12 @@ class Methods(ABC):
     ) -> models.CreditTerms:
         """POST /v1/accounts/{account_id}/credit"""
         return self.do(operations.set_credit(account_id, body), key=key, if_match=if_match)
+
+    def set_guardrail(
+        self, body: models.GuardrailNew, *, key: str = "", if_match: str = ""
+    ) -> models.GuardrailGiven:
+        """POST /v1/guardrails"""
+        return self.do(operations.set_guardrail(body), key=key, if_match=if_match)
 
     def set_network_policy(
         self, network_id: str, body: models.NetworkPolicy, *, key: str = "", if_match: str = ""
@@ -1359,3 +1556,11 @@ class Methods(ABC):
     ) -> models.NodeUpkept:
         """POST /v1/nodes/{node_id}/undrain"""
         return self.do(operations.undrain_node(node_id, body), key=key, if_match=if_match)
+
+    def withdraw_invitation(
+        self, invitation_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Ended:
+        """POST /v1/invitations/{invitation_id}/withdraw"""
+        return self.do(
+            operations.withdraw_invitation(invitation_id, body), key=key, if_match=if_match
+        )

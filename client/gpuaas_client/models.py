@@ -87,6 +87,30 @@ class AccountTaxNew(Struct, frozen=True, kw_only=True):
     vat_id: str | UnsetType = UNSET
 
 
+class ApiKey(Struct, frozen=True, kw_only=True):
+    created_at: str
+    id: str
+    key: str | None
+    last_used_at: str | None
+    name: str | None
+    organization: str
+    prefix: str
+    principal: str
+    revoked: bool
+    scopes: list[str]
+    secret_already_shown: bool
+    until: str | None
+    version: int | None
+
+
+class ApiKeyNew(Struct, frozen=True, kw_only=True):
+    days: int | UnsetType | None = UNSET
+    name: str
+    organization: str | UnsetType | None = UNSET
+    principal: str | UnsetType | None = UNSET
+    scopes: list[str] | UnsetType = UNSET
+
+
 class AppPass(Struct, frozen=True, kw_only=True):
     enter: str | None
     grant: str
@@ -122,6 +146,11 @@ class AsideNew(Struct, frozen=True, kw_only=True):
     why: str | UnsetType = UNSET
 
 
+class AuthorityEnd(Struct, frozen=True, kw_only=True):
+    organization: str | UnsetType | None = UNSET
+    reason: str | UnsetType = UNSET
+
+
 class Balance(Struct, frozen=True, kw_only=True):
     balance: Money
     ledger: str
@@ -141,6 +170,15 @@ class Batch(Struct, frozen=True, kw_only=True):
     readings: list[Reading]
     sig: str
     source: str
+
+
+class BindingNew(Struct, frozen=True, kw_only=True):
+    mfa: bool | UnsetType = UNSET
+    networks: list[str] | UnsetType = UNSET
+    principal: str
+    role: str
+    scope: str
+    until: str | UnsetType | None = UNSET
 
 
 class Block(Struct, frozen=True, kw_only=True):
@@ -453,6 +491,11 @@ class EgressRule(Struct, frozen=True, kw_only=True):
     protocol: str | UnsetType = UNSET
 
 
+class Ended(Struct, frozen=True, kw_only=True):
+    id: str
+    version: int | None
+
+
 class EnrolReply(Struct, frozen=True, kw_only=True):
     ca: str | None = None
     certificate: str | None = None
@@ -480,6 +523,23 @@ class EnrolRequest(Struct, frozen=True, kw_only=True):
 class EventHeard(Struct, frozen=True, kw_only=True):
     became: str
     event: str
+
+
+class ExplainNew(Struct, frozen=True, kw_only=True):
+    action: str
+    mfa: bool | UnsetType = UNSET
+    principal: str | UnsetType | None = UNSET
+    scope: str
+    source: str | UnsetType = UNSET
+
+
+class Explained(Struct, frozen=True, kw_only=True):
+    action: str
+    allowed: bool
+    policies: list[Reasoned]
+    principal: str
+    scope: str
+    would_allow: list[str]
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -531,6 +591,46 @@ class GrantNew(Struct, frozen=True, kw_only=True):
     bucket: str | UnsetType = UNSET
     expires_at: str | UnsetType | None = UNSET
     reference: str
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    id: str
+    members: list[str]
+    name: str | None
+    organization: str
+    version: int | None
+
+
+class GroupMember(Struct, frozen=True, kw_only=True):
+    organization: str | UnsetType | None = UNSET
+    principal: str
+
+
+class GroupNew(Struct, frozen=True, kw_only=True):
+    name: str
+    organization: str | UnsetType | None = UNSET
+
+
+class GuardrailGiven(Struct, frozen=True, kw_only=True):
+    actions: list[str]
+    id: str
+    organization: str
+    policies: list[str]
+    reason: str
+    scope: str
+    set_at: str
+    set_by: str
+    unless_mfa: bool
+    unless_networks: list[str]
+    version: int | None
+
+
+class GuardrailNew(Struct, frozen=True, kw_only=True):
+    actions: list[str]
+    reason: str | UnsetType = UNSET
+    scope: str
+    unless_mfa: bool | UnsetType = UNSET
+    unless_networks: list[str] | UnsetType = UNSET
 
 
 class Happened(Struct, frozen=True, kw_only=True):
@@ -627,6 +727,30 @@ class IncidentTie(Struct, frozen=True, kw_only=True):
     position: int
 
 
+class Invitation(Struct, frozen=True, kw_only=True):
+    email: str | None
+    id: str
+    organization: str
+    role: str
+    scope: str
+    secret: str | None
+    until: str
+    version: int | None
+
+
+class InvitationAccept(Struct, frozen=True, kw_only=True):
+    organization: str
+    secret: str
+
+
+class InvitationNew(Struct, frozen=True, kw_only=True):
+    days: int | UnsetType = UNSET
+    email: str
+    organization: str | UnsetType | None = UNSET
+    role: str
+    scope: str | UnsetType | None = UNSET
+
+
 class Invoice(Struct, frozen=True, kw_only=True):
     account: str
     exact: Money
@@ -659,12 +783,31 @@ class KeptVolume(Struct, frozen=True, kw_only=True):
     wipe_at: str | None
 
 
+class KnownAction(Struct, frozen=True, kw_only=True):
+    action: str
+    level: str
+    roles: list[str]
+    route: str
+
+
 class KnownProblem(Struct, frozen=True, kw_only=True):
     code: str
     remedy: str
     status: int
     title: str
     type: str
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    organization: str
+    principal: str
+    roles: list[str]
+    version: int | None
+
+
+class MemberNew(Struct, frozen=True, kw_only=True):
+    organization: str | UnsetType | None = UNSET
+    principal: str
 
 
 class Meter(Struct, frozen=True, kw_only=True):
@@ -1013,6 +1156,16 @@ class Reading(Struct, frozen=True, kw_only=True):
     to_us: int
 
 
+class Reasoned(Struct, frozen=True, kw_only=True):
+    decides: bool
+    effect: str
+    id: str
+    principal: str | None
+    role: str | None
+    scope: str
+    why: str
+
+
 class Receipt(Struct, frozen=True, kw_only=True):
     entry: str
     position: int
@@ -1104,6 +1257,21 @@ class ReturnNew(Struct, frozen=True, kw_only=True):
     at: str
     minor: int
     reference: str | UnsetType = UNSET
+
+
+class RoleBinding(Struct, frozen=True, kw_only=True):
+    granted_at: str
+    granted_by: str
+    id: str
+    mfa: bool
+    networks: list[str]
+    organization: str
+    policies: list[str]
+    principal: str
+    role: str
+    scope: str
+    until: str | None
+    version: int | None
 
 
 class Runtime(Struct, frozen=True, kw_only=True):
@@ -1209,6 +1377,13 @@ class SellerNew(Struct, frozen=True, kw_only=True):
     street: str | UnsetType = UNSET
     terms_days: int | UnsetType = UNSET
     vat_id: str
+
+
+class ServiceAccount(Struct, frozen=True, kw_only=True):
+    id: str
+    name: str | None
+    organization: str
+    version: int | None
 
 
 class ShareNew(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,29 @@ from gpuaas_client import models
 from gpuaas_client.call import Call, quoted
 
 
+def accept_invitation(invitation_id: str, body: models.InvitationAccept) -> Call[models.Member]:
+    """POST /v1/invitations/{invitation_id}/accept"""
+    return Call(
+        "POST",
+        f"/v1/invitations/{quoted(invitation_id)}/accept",
+        models.Member,
+        body=body,
+        acts=True,
+    )
+
+
+def add_group_member(group_id: str, body: models.GroupMember) -> Call[models.Ended]:
+    """POST /v1/groups/{group_id}/members"""
+    return Call(
+        "POST", f"/v1/groups/{quoted(group_id)}/members", models.Ended, body=body, acts=True
+    )
+
+
+def add_member(body: models.MemberNew) -> Call[models.Member]:
+    """POST /v1/members"""
+    return Call("POST", "/v1/members", models.Member, body=body, acts=True)
+
+
 def ask_top_up(account_id: str, body: models.TopUpNew) -> Call[models.TopUpAsked]:
     """POST /v1/accounts/{account_id}/top-ups"""
     return Call(
@@ -89,9 +112,24 @@ def cordon_node(node_id: str) -> Call[models.NodeChanged]:
     return Call("POST", f"/v1/nodes/{quoted(node_id)}/cordon", models.NodeChanged, acts=True)
 
 
+def create_api_key(body: models.ApiKeyNew) -> Call[models.ApiKey]:
+    """POST /v1/api-keys"""
+    return Call("POST", "/v1/api-keys", models.ApiKey, body=body, acts=True)
+
+
 def create_department(body: models.DepartmentNew) -> Call[models.Department]:
     """POST /v1/departments"""
     return Call("POST", "/v1/departments", models.Department, body=body, acts=True)
+
+
+def create_group(body: models.GroupNew) -> Call[models.Group]:
+    """POST /v1/groups"""
+    return Call("POST", "/v1/groups", models.Group, body=body, acts=True)
+
+
+def create_invitation(body: models.InvitationNew) -> Call[models.Invitation]:
+    """POST /v1/invitations"""
+    return Call("POST", "/v1/invitations", models.Invitation, body=body, acts=True)
 
 
 def create_network(body: models.NetworkNew) -> Call[models.Network]:
@@ -107,6 +145,11 @@ def create_organization(body: models.OrganizationNew) -> Call[models.Organizatio
 def create_project(body: models.ProjectNew) -> Call[models.Project]:
     """POST /v1/projects"""
     return Call("POST", "/v1/projects", models.Project, body=body, acts=True)
+
+
+def create_service_account(body: models.GroupNew) -> Call[models.ServiceAccount]:
+    """POST /v1/service-accounts"""
+    return Call("POST", "/v1/service-accounts", models.ServiceAccount, body=body, acts=True)
 
 
 def create_volume(body: models.VolumeNew) -> Call[models.Volume]:
@@ -144,9 +187,25 @@ def credit_note_ubl(credit_note_id: str) -> Call[bytes]:
     return Call("GET", f"/v1/credit-notes/{quoted(credit_note_id)}/ubl", bytes, waits=True)
 
 
+def delete_group(group_id: str, body: models.AuthorityEnd) -> Call[models.Ended]:
+    """POST /v1/groups/{group_id}/delete"""
+    return Call("POST", f"/v1/groups/{quoted(group_id)}/delete", models.Ended, body=body, acts=True)
+
+
 def delete_network(network_id: str) -> Call[models.Network]:
     """POST /v1/networks/{network_id}/delete"""
     return Call("POST", f"/v1/networks/{quoted(network_id)}/delete", models.Network, acts=True)
+
+
+def delete_service_account(account_id: str, body: models.AuthorityEnd) -> Call[models.Ended]:
+    """POST /v1/service-accounts/{account_id}/delete"""
+    return Call(
+        "POST",
+        f"/v1/service-accounts/{quoted(account_id)}/delete",
+        models.Ended,
+        body=body,
+        acts=True,
+    )
 
 
 def delete_volume(volume_id: str) -> Call[dict[str, Any]]:
@@ -194,6 +253,11 @@ def events(*, follow: bool | None = None) -> Call[bytes]:
     return Call("GET", "/v1/events", bytes, query={"follow": follow}, waits=True)
 
 
+def explain(body: models.ExplainNew) -> Call[models.Explained]:
+    """POST /v1/authorization/explain"""
+    return Call("POST", "/v1/authorization/explain", models.Explained, body=body)
+
+
 def explain_placement(
     *,
     project: str,
@@ -239,6 +303,11 @@ def export_books(
         query={"start": start, "end": end, "as_of": as_of, "offset": offset},
         waits=True,
     )
+
+
+def grant_binding(body: models.BindingNew) -> Call[models.RoleBinding]:
+    """POST /v1/role-bindings"""
+    return Call("POST", "/v1/role-bindings", models.RoleBinding, body=body, acts=True)
 
 
 def grant_credit(account_id: str, body: models.GrantNew) -> Call[models.Grant]:
@@ -334,6 +403,13 @@ def launch_runtime(body: models.RuntimeNew) -> Call[models.Runtime]:
     return Call("POST", "/v1/runtimes", models.Runtime, body=body, acts=True)
 
 
+def lift_guardrail(guardrail_id: str, body: models.AuthorityEnd) -> Call[models.Ended]:
+    """POST /v1/guardrails/{guardrail_id}/lift"""
+    return Call(
+        "POST", f"/v1/guardrails/{quoted(guardrail_id)}/lift", models.Ended, body=body, acts=True
+    )
+
+
 def line_proof(invoice_id: str, number: str) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/lines/{number}/proof"""
     return Call(
@@ -350,6 +426,44 @@ def list_accounts(
         "/v1/accounts",
         models.Page[models.Account],
         query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
+def list_actions() -> Call[models.Page[models.KnownAction]]:
+    """GET /v1/authorization/actions"""
+    return Call("GET", "/v1/authorization/actions", models.Page[models.KnownAction], waits=True)
+
+
+def list_api_keys(*, organization: str | None = None) -> Call[models.Page[models.ApiKey]]:
+    """GET /v1/api-keys"""
+    return Call(
+        "GET",
+        "/v1/api-keys",
+        models.Page[models.ApiKey],
+        query={"organization": organization},
+        waits=True,
+    )
+
+
+def list_bindings(
+    *,
+    organization: str | None = None,
+    scope: str | None = None,
+    principal: str | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.RoleBinding]]:
+    """GET /v1/role-bindings"""
+    return Call(
+        "GET",
+        "/v1/role-bindings",
+        models.Page[models.RoleBinding],
+        query={
+            "organization": organization,
+            "scope": scope,
+            "principal": principal,
+            "as_of": as_of,
+        },
         waits=True,
     )
 
@@ -506,6 +620,32 @@ def list_grants(
     )
 
 
+def list_groups(
+    *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Page[models.Group]]:
+    """GET /v1/groups"""
+    return Call(
+        "GET",
+        "/v1/groups",
+        models.Page[models.Group],
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
+def list_guardrails(
+    *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Page[models.GuardrailGiven]]:
+    """GET /v1/guardrails"""
+    return Call(
+        "GET",
+        "/v1/guardrails",
+        models.Page[models.GuardrailGiven],
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
 def list_images(
     *,
     reference: str | None = None,
@@ -536,6 +676,19 @@ def list_incidents(
     )
 
 
+def list_invitations(
+    *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Page[models.Invitation]]:
+    """GET /v1/invitations"""
+    return Call(
+        "GET",
+        "/v1/invitations",
+        models.Page[models.Invitation],
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
 def list_invoices(
     *,
     organization: str | None = None,
@@ -556,6 +709,19 @@ def list_invoices(
             "limit": limit,
             "as_of": as_of,
         },
+        waits=True,
+    )
+
+
+def list_members(
+    *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Page[models.Member]]:
+    """GET /v1/members"""
+    return Call(
+        "GET",
+        "/v1/members",
+        models.Page[models.Member],
+        query={"organization": organization, "as_of": as_of},
         waits=True,
     )
 
@@ -784,6 +950,19 @@ def list_sellers(*, as_of: str | None = None) -> Call[models.Page[models.Seller]
     """GET /v1/sellers"""
     return Call(
         "GET", "/v1/sellers", models.Page[models.Seller], query={"as_of": as_of}, waits=True
+    )
+
+
+def list_service_accounts(
+    *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Page[models.ServiceAccount]]:
+    """GET /v1/service-accounts"""
+    return Call(
+        "GET",
+        "/v1/service-accounts",
+        models.Page[models.ServiceAccount],
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
     )
 
 
@@ -1148,6 +1327,20 @@ def reinvite_node(node_id: str, body: models.NodeReinvite) -> Call[dict[str, Any
     )
 
 
+def remove_group_member(group_id: str, body: models.GroupMember) -> Call[models.Ended]:
+    """POST /v1/groups/{group_id}/members/remove"""
+    return Call(
+        "POST", f"/v1/groups/{quoted(group_id)}/members/remove", models.Ended, body=body, acts=True
+    )
+
+
+def remove_member(principal: str, body: models.AuthorityEnd) -> Call[models.Ended]:
+    """POST /v1/members/{principal}/remove"""
+    return Call(
+        "POST", f"/v1/members/{quoted(principal)}/remove", models.Ended, body=body, acts=True
+    )
+
+
 def renew_certificate(body: models.RenewalRequest) -> Call[models.RenewalReply]:
     """POST /v1/nodes/certificate"""
     return Call("POST", "/v1/nodes/certificate", models.RenewalReply, body=body)
@@ -1252,6 +1445,18 @@ def return_payment(invoice_id: str, body: models.ReturnNew) -> Call[models.Payme
     )
 
 
+def revoke_api_key(key_id: str, body: models.AuthorityEnd) -> Call[models.Ended]:
+    """POST /v1/api-keys/{key_id}/revoke"""
+    return Call("POST", f"/v1/api-keys/{quoted(key_id)}/revoke", models.Ended, body=body, acts=True)
+
+
+def revoke_binding(binding_id: str, body: models.AuthorityEnd) -> Call[models.Ended]:
+    """POST /v1/role-bindings/{binding_id}/revoke"""
+    return Call(
+        "POST", f"/v1/role-bindings/{quoted(binding_id)}/revoke", models.Ended, body=body, acts=True
+    )
+
+
 def revoke_grant(
     grant_id: str, body: models.AccessRevoke | None = None
 ) -> Call[models.AccessRevoked]:
@@ -1312,6 +1517,11 @@ def set_credit(account_id: str, body: models.CreditTermsNew) -> Call[models.Cred
         body=body,
         acts=True,
     )
+
+
+def set_guardrail(body: models.GuardrailNew) -> Call[models.GuardrailGiven]:
+    """POST /v1/guardrails"""
+    return Call("POST", "/v1/guardrails", models.GuardrailGiven, body=body, acts=True)
 
 
 def set_network_policy(network_id: str, body: models.NetworkPolicy) -> Call[models.Network]:
@@ -1609,4 +1819,15 @@ def undrain_node(node_id: str, body: models.NodeUndrain) -> Call[models.NodeUpke
     """POST /v1/nodes/{node_id}/undrain"""
     return Call(
         "POST", f"/v1/nodes/{quoted(node_id)}/undrain", models.NodeUpkept, body=body, acts=True
+    )
+
+
+def withdraw_invitation(invitation_id: str, body: models.AuthorityEnd) -> Call[models.Ended]:
+    """POST /v1/invitations/{invitation_id}/withdraw"""
+    return Call(
+        "POST",
+        f"/v1/invitations/{quoted(invitation_id)}/withdraw",
+        models.Ended,
+        body=body,
+        acts=True,
     )

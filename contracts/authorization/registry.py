@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 HERE: Final = Path(__file__).parent
@@ -12,12 +13,17 @@ ROLES: Final = (
 WITHIN: Final = "-"  # the route of an action that is asked within another route
 
 
+type Level = Literal["anyone", "platform", "tenant"]
+
+
 class Action(Struct, frozen=True):
-    """`level`: decided at the platform itself, or where in a tenant's tree the thing lies."""
+    """`level`: decided at the platform itself, or where in a tenant's tree the thing lies; or by
+    what else the caller brings (`anyone`).
+    """
 
     name: str
     route: str
-    level: Literal["platform", "tenant"]
+    level: Level
     roles: tuple[str, ...]
 
     @property
@@ -31,10 +37,8 @@ def _read() -> dict[str, Action]:
         if line.startswith("#"):
             continue
         name, route, level, roles = (part.strip() for part in line.split("|"))
-        assert level in {"platform", "tenant"}, line
         assert name not in found, line
-        kind: Literal["platform", "tenant"] = "platform" if level == "platform" else "tenant"
-        found[name] = Action(name, route, kind, tuple(roles.split()))
+        found[name] = Action(name, route, msgspec.convert(level, Level), tuple(roles.split()))
     return found
 
 

@@ -138,7 +138,7 @@ def test_a_silent_stream_is_kept_alive(database: Database, nats_url: str, tmp_pa
         size = await stage.size()
         door = stage.services.door
         principal = Principal("user-1", "platform-operator", "-", action="event.stream", door=door)
-        stream = events._stream(stage.services, principal, size, follow=True, until=0, quiet_s=0.2)
+        stream = events._stream(stage.services, principal, size, follow=True, token="", quiet_s=0.2)
         async with asyncio.timeout(PATIENCE_S):
             assert await anext(stream) == b": gpuaas events\n\n"
             assert [await anext(stream) for _ in range(2)] == [b": quiet\n\n"] * 2

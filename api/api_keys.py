@@ -1,0 +1,167 @@
+"""API keys: made and shown once, listed by their first characters, revoked."""
+
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api.acting import Done, Said
+from api.auth import allow, may, unknown, within
+from api.authorization.directory import Key
+from api.authorization.keys import SHOWN, hash_of, minted
+from api.authorization.listing import words
+from api.authorization.use import last_used
+from api.authorization.wishing import organization_of
+from api.body import FrontRequest
+from api.changing import create, settled
+from api.edge import instant, maybe_instant, now_us
+from api.services import services_of
+from api.viewing import viewed
+from contracts.authorization.registry import known
+from contracts.http import Page
+from contracts.http_authority import ApiKey, ApiKeyNew, AuthorityEnd, Ended
+from domain import api_key
+from domain.authority import DECIDER, authority_stream
+from domain.decider import fold
+from domain.errors import DomainError
+from evidence.append import Append, Write
+from evidence.ids import new_id
+from evidence.private import private_value
+
+_KEY: Final = "token-"
+_DAY_US: Final = 86_400_000_000
+
+
+@post("/v1/api-keys")
+async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Response[ApiKey]:
+    """For oneself, or for a service account by whoever may. A key makes no further keys."""
+    org = organization_of(request.user, data.organization)
+    if request.user.key:
+        raise DomainError("api_key.by_key", "sign in to make a key")
+    if data.principal is not None:
+        allow(request.user, "api_key.create_for_account", org)
+    for word in data.scopes:
+        if not known(word):
+            raise DomainError("request.invalid", f"no action {word}", {"pointer": "/scopes"})
+    services, who = services_of(request), data.principal or request.user.actor
+    token, stream = minted(), new_id("token")
+    name, private = private_value(org, data.name)
+    until_us = 0 if data.days is None else now_us() + data.days * _DAY_US
+
+    async def do(cause: str) -> Done:
+        async def attempt() -> Done:
+            belonging = authority_stream(org)
+            recorded = await services.log.read_stream(belonging)
+            state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
+            if not state.knows(who):
+                raise DomainError("authority.principal_unknown", "it does not belong here")
+            command = api_key.Create(
+                *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
+                *(_deciding(request), now_us()),
+            )
+            reads = ((belonging, recorded[-1].version),)
+            new = (stream, org)
+            return await create(
+                *(services, request.user, cause, new, api_key.DECIDER, command),
+                private=(private,),
+                reads=reads,
+            )
+
+        return await settled(services, authority_stream(org), attempt)
+
+    def answer(said: tuple[Said, ...], again: bool) -> ApiKey:  # an Answer
+        fact = said[0].fact
+        assert isinstance(fact, api_key.KeyCreated), "the outcome of this route"
+        key = Key(said[0].stream, org, fact)
+        return _given(key, data.name, None, None if again else token, said[0].version)
+
+    response = await services.acting.perform(request, do, answer)
+    await services.following.catch_up()
+    return response
+
+
+def _deciding(request: FrontRequest) -> tuple[str, ...]:
+    """The ids that let the caller, wherever it may: a key belongs to no scope below."""
+    caller, door = request.user, services_of(request).door
+    place = door.somewhere(caller, caller.action)
+    return door.decide(caller, caller.action, place).policies
+
+
+def _given(
+    key: Key, name: str | None, used_us: int | None, token: str | None, version: int | None
+) -> ApiKey:
+    made = key.created
+    return ApiKey(
+        id=key.stream,
+        organization=key.org,
+        principal=made.principal,
+        name=name,
+        prefix=made.prefix,
+        scopes=list(made.scopes),
+        created_at=instant(made.decided_us),
+        until=maybe_instant(made.until_us or None),
+        last_used_at=maybe_instant(used_us),
+        revoked=key.revoked,
+        key=token,
+        secret_already_shown=token is None,
+        version=version,
+    )
+
+
+@get("/v1/api-keys")
+async def list_api_keys(
+    request: FrontRequest, organization: FromQuery[str | None] = None
+) -> Page[ApiKey]:
+    """One's own; all of the organization for whoever may. Revoked ones too, in order of making."""
+    org = organization_of(request.user, organization)
+    services, _ = await viewed(request)
+    await services.following.catch_up()
+    every = may(request.user, "api_key.list_any", org)
+    keys = [
+        one
+        for one in services.directory.keys(org)
+        if every or one.created.principal == request.user.actor
+    ]
+    texts = await words(request, [one.created.name.private for one in keys])
+    used = await services.reads.ask(last_used, [one.stream for one in keys])
+    items = [
+        _given(one, texts.get(one.created.name.private), used.get(one.stream), None, None)
+        for one in keys
+    ]
+    return Page(items=items, next=None)
+
+
+@post("/v1/api-keys/{key_id:str}/revoke", status_code=200)
+async def revoke_api_key(
+    request: FrontRequest, key_id: FromPath[str], data: JSONBody[AuthorityEnd]
+) -> Response[Ended]:
+    """One's own, or any for whoever may. Over within a second everywhere, streams included."""
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        async def attempt() -> Done:
+            recorded = await services.log.read_stream(key_id) if key_id.startswith(_KEY) else []
+            made = recorded[0].fact if recorded else None
+            if not isinstance(made, api_key.KeyCreated):
+                raise unknown("key")
+            org = recorded[0].org
+            if made.principal != request.user.actor or request.user.org != org:
+                within(request.user, org, "key")
+                allow(request.user, "api_key.revoke_any", org)
+            facts: list[api_key.Event] = [one.fact for one in recorded]  # type: ignore[misc]
+            command = api_key.Revoke(data.reason, _deciding(request), now_us())
+            new = api_key.decide(command, fold(api_key.DECIDER, facts))
+            if not new:
+                return Done(nothing=Ended(id=key_id, version=None))
+            write = Write(key_id, org, recorded[-1].version, tuple(new))
+            append = Append((write,), request.user.actor, cause)
+            return Done(await services.log.append(append), (write,))
+
+        return await settled(services, key_id, attempt)
+
+    def answer(said: tuple[Said, ...], _: bool) -> Ended:  # an Answer
+        return Ended(id=key_id, version=said[0].version)
+
+    response = await services.acting.perform(request, do, answer, status=200)
+    await services.following.catch_up()
+    return response

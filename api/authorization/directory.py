@@ -1,0 +1,123 @@
+"""What all organizations have decided, in memory, folded from the log and kept at its head."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from api.authorization.cedar import PLATFORM, Place
+from domain import api_key, authority, authority_facts, department, project
+from domain.authority import Authority
+from domain.binding import Binding, Guardrail
+from evidence.following import streams_of_kinds
+from evidence.reader import Recorded, decode_entry, head
+
+STREAMS: Final = streams_of_kinds("access", "department", "project", "token")
+# Streams of a kind stand together in the index: `.` follows `-`.
+_LOAD: Final = """
+SELECT entry FROM log.entry
+WHERE (stream >= 'department-' AND stream < 'department.')
+   OR (stream >= 'project-' AND stream < 'project.')
+   OR (stream >= 'token-' AND stream < 'token.')
+   OR stream IN (SELECT 'access-' || substr(stream, 14) FROM log.entry
+     WHERE stream >= 'organization-' AND stream < 'organization.' AND version = 1)
+ORDER BY position"""
+_NOBODY: Final = Authority()
+
+
+class Key(Struct, frozen=True):
+    """An API key as it stands; `stream` is its id."""
+
+    stream: str
+    org: str
+    created: api_key.KeyCreated
+    revoked: bool = False
+
+
+class Directory:
+    """Folded in the order of the log; owned by one event loop. `heard` is told of each change."""
+
+    def __init__(self, heard: Callable[[str], None] = lambda _org: None) -> None:
+        self.applied = 0
+        self.heard = heard
+        self._authorities: dict[str, Authority] = {}
+        self._departments: dict[str, str] = {}
+        self._projects: dict[str, str] = {}
+        self._keys: dict[str, Key] = {}
+        self._secrets: dict[str, str] = {}
+        self._versions: dict[str, int] = {}
+
+    def apply(self, entry: Recorded) -> None:
+        match entry.fact:
+            case department.Created():
+                self._departments[entry.stream] = entry.org
+            case project.Created(department=above) | project.Moved(department=above):
+                self._projects[entry.stream] = above
+            case api_key.KeyCreated() as created:
+                self._keys[entry.stream] = Key(entry.stream, entry.org, created)
+                self._secrets[created.secret_sha256] = entry.stream
+            case api_key.KeyRevoked():
+                found = self._keys[entry.stream]
+                self._keys[entry.stream] = Key(found.stream, found.org, found.created, revoked=True)
+            case fact if isinstance(fact, authority_facts.Event.__value__):
+                before = self._authorities.get(entry.org, _NOBODY)
+                self._authorities[entry.org] = authority.evolve(before, fact)
+            case _:
+                return
+        self._versions[entry.org] = entry.position + 1
+        self.heard(entry.org)
+
+    def authority(self, org: str) -> Authority:
+        return self._authorities.get(org, _NOBODY)
+
+    def key(self, token: str) -> Key | None:
+        """The key whose secret this is."""
+        stream = self._secrets.get(hashlib.sha256(token.encode()).hexdigest())
+        return None if stream is None else self._keys[stream]
+
+    def keys(self, org: str) -> list[Key]:
+        """Of the organization, in order of making."""
+        return [one for one in self._keys.values() if one.org == org]
+
+    def version(self, org: str) -> int:
+        return self._versions.get(org, 0)
+
+    def bindings(self, org: str, actor: str) -> tuple[Binding, ...]:
+        found = self.authority(org)
+        if not found.knows(actor):
+            return ()
+        whose = {actor, *found.groups_of(actor)}
+        return tuple(one for one in found.bindings.values() if one.principal in whose)
+
+    def groups(self, org: str, actor: str) -> tuple[str, ...]:
+        return self.authority(org).groups_of(actor)
+
+    def guardrails(self, org: str) -> tuple[Guardrail, ...]:
+        return tuple(self.authority(org).guardrails.values())
+
+    def place(self, scope: str, org: str) -> Place:
+        """A scope that nobody knows lies in its organization, where no narrower binding reaches."""
+        if scope == PLATFORM:
+            return (PLATFORM,)
+        if scope == org:
+            return (org, PLATFORM)
+        above = self._projects.get(scope)
+        if above is not None:
+            return (scope, above, org, PLATFORM)
+        return (scope, org, PLATFORM)
+
+    def org_of(self, scope: str) -> str | None:
+        """The organization that the scope is in; None for one that nobody knows."""
+        if scope.startswith("organization-"):
+            return scope
+        return self._departments.get(self._projects.get(scope, scope))
+
+
+def load(conn: psycopg.Connection[Any], directory: Directory) -> None:
+    """The directory as of the head. One snapshot: nothing between what is read and the head."""
+    size = head(conn).size
+    for (entry,) in conn.execute(_LOAD, binary=True):
+        directory.apply(decode_entry(bytes(entry)))
+    directory.applied = size

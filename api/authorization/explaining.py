@@ -1,0 +1,92 @@
+"""Why somebody may, or may not: each policy that concerns the question, and what would allow it."""
+
+import ipaddress
+
+from msgspec import Struct
+
+from api.authorization.cedar import Call, Place, Policies
+from contracts.authorization.registry import ACTIONS
+from contracts.http_authority import Reasoned
+from domain.binding import TENANT_ROLES, Binding, Guardrail
+
+
+class Question(Struct, frozen=True):
+    who: str
+    action: str
+    place: Place
+    call: Call
+    now_us: int
+
+
+def reasons(policies: Policies, asked: Question) -> tuple[bool, list[Reasoned]]:
+    """Cedar's answer; then each binding of the principal, each guardrail of the action there."""
+    verdict = policies.decide(asked.who, asked.action, asked.place, asked.call, asked.now_us)
+    found = [_permit(one, asked, verdict.policies) for one in policies.bindings]
+    found += [
+        _forbid(one, verdict.policies)
+        for one in policies.guardrails
+        if one.scope in asked.place and _concerns(one, asked.action)
+    ]
+    return verdict.allowed, found
+
+
+def would_allow(action: str) -> list[str]:
+    """Roles of tenants that hold the action."""
+    return [role for role in sorted(TENANT_ROLES) if role in ACTIONS[action].roles]
+
+
+def _permit(one: Binding, asked: Question, decided: tuple[str, ...]) -> Reasoned:
+    return Reasoned(
+        id=one.id,
+        effect="permit",
+        decides=one.id in decided,
+        principal=one.principal,
+        role=one.role,
+        scope=one.scope,
+        why=_missing(one, asked) or "it gives this",
+    )
+
+
+def _missing(one: Binding, asked: Question) -> str:
+    """What keeps the binding from giving it; empty when nothing does."""
+    if one.role not in ACTIONS[asked.action].roles:
+        return f"the role {one.role} does not hold {asked.action}"
+    if one.scope not in asked.place:
+        return f"{asked.place[0]} does not lie in its scope"
+    if not one.stands(asked.now_us):
+        return "it has ended"
+    if one.mfa and not asked.call.mfa:
+        return "it asks for a second factor"
+    if one.networks and not _from(asked.call.source, one.networks):
+        return "it asks for a call from its networks"
+    return ""
+
+
+def _forbid(one: Guardrail, decided: tuple[str, ...]) -> Reasoned:
+    asks = []
+    if one.unless_mfa:
+        asks.append("a second factor")
+    if one.unless_networks:
+        asks.append(f"a call from {', '.join(one.unless_networks)}")
+    unless = f" without {' and '.join(asks)}" if asks else ""
+    decides = one.id in decided
+    return Reasoned(
+        id=one.id,
+        effect="forbid",
+        decides=decides,
+        principal=None,
+        role=None,
+        scope=one.scope,
+        why=f"it forbids this{unless}" if decides or not asks else "what it asks for is met",
+    )
+
+
+def _concerns(one: Guardrail, action: str) -> bool:
+    return not {"*", action, f"{ACTIONS[action].area}.*"}.isdisjoint(one.actions)
+
+
+def _from(source: str, networks: tuple[str, ...]) -> bool:
+    if not source:
+        return False
+    address = ipaddress.ip_address(source)
+    return any(address in ipaddress.ip_network(one) for one in networks)

@@ -1,0 +1,36 @@
+"""The directory at the log's head: loaded once, followed by a wake, asked before a refusal."""
+
+import asyncio
+import contextlib
+
+from api.authorization.directory import STREAMS, Directory, load
+from api.gateway.tail import Tail
+from api.reads import Reads
+from evidence.wake import HeadWake
+
+
+class Following:
+    """What another process decided is known here as soon as its wake comes; with no wake, after
+    the poll of one. `close` before the connections it reads with.
+    """
+
+    def __init__(self, url: str, directory: Directory) -> None:
+        self.directory = directory
+        self._tail = Tail(url, directory, lambda: None, STREAMS)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, reads: Reads, heads: HeadWake) -> None:
+        """Raises: DomainError log.unavailable."""
+        await reads.ask(load, self.directory)
+        self._task = asyncio.get_running_loop().create_task(self._tail.follow(heads))
+
+    async def catch_up(self) -> None:
+        """The directory has everything committed before the call. Raises: log.unavailable."""
+        await self._tail.catch_up()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._tail.close()

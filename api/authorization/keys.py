@@ -1,0 +1,85 @@
+"""API keys as bearer tokens: made, recognised, and shown by their first characters."""
+
+import hashlib
+import secrets
+import string
+import time
+import zlib
+from typing import Final
+
+from api.authorization.directory import Directory, Key
+from api.authorization.principal import Principal
+from domain.api_key import PREFIX
+from domain.binding import NEVER
+from domain.errors import DomainError
+
+_LETTERS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_SECRET, _SUM, SHOWN = 43, 6, 12  # 256 bits; a checksum of 32
+
+
+def minted() -> str:
+    """`gpuaas_`, 43 letters of secret, 6 of a checksum, by which scanners drop what is no key."""
+    secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET))
+    return PREFIX + secret + _checksum(secret)
+
+
+def _checksum(secret: str) -> str:
+    rest, letters = zlib.crc32(secret.encode()), ""
+    for _ in range(_SUM):
+        rest, digit = divmod(rest, len(_LETTERS))
+        letters = _LETTERS[digit] + letters
+    return letters
+
+
+def well_formed(token: str) -> bool:
+    secret = token.removeprefix(PREFIX)[:-_SUM]
+    return len(token) == len(PREFIX) + _SECRET + _SUM and token.endswith(_checksum(secret))
+
+
+def hash_of(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class KeyRing:
+    """A kind of token: the keys of the directory, as they stand now."""
+
+    told_late = True
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self.used: dict[str, int] = {}  # key -> when last, until it is written
+
+    def takes(self, token: str) -> bool:
+        return token.startswith(PREFIX)
+
+    def principal(self, token: str) -> Principal:
+        """Raises: DomainError auth.invalid, auth.expired."""
+        key = self._standing(token)
+        made = key.created
+        self.used[key.stream] = time.time_ns() // 1000
+        # A key for all that its principal may is still a key: what it is for is said.
+        return Principal(made.principal, "", key.org, scopes=made.scopes or ("*",), key=key.stream)
+
+    def ends(self, token: str) -> float:
+        """In seconds; 0: not by itself."""
+        key = self._directory.key(token)
+        return 0.0 if key is None else key.created.until_us / 1_000_000
+
+    def stands(self, token: str) -> bool:
+        """Whether it would be let in now: asked again while a stream is open."""
+        try:
+            self._standing(token)
+        except DomainError:
+            return False
+        return True
+
+    def _standing(self, token: str) -> Key:
+        key = self._directory.key(token) if well_formed(token) else None
+        if key is None or key.revoked:
+            raise DomainError("auth.invalid", "no key that stands")
+        made = key.created
+        if made.until_us != NEVER and time.time_ns() // 1000 >= made.until_us:
+            raise DomainError("auth.expired", "the key has ended")
+        if not self._directory.authority(key.org).knows(made.principal):
+            raise DomainError("auth.invalid", "whom the key is for is gone")
+        return key

@@ -1,0 +1,60 @@
+"""What stands, or stood at a position, of an organization's authority; and people's words."""
+
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from api.authorization.wishing import organization_of
+from api.body import FrontRequest
+from api.services import services_of
+from api.viewing import own_scope, viewed
+from domain import authority
+from domain.authority import DECIDER, Authority
+from domain.authority_facts import Event
+from domain.decider import fold
+from evidence.reader import Recorded
+
+_WORDS: Final = """
+SELECT encode(digest, 'hex'), words FROM log.private_value
+WHERE digest = ANY(%(digests)s) AND sha256(salt || convert_to(words, 'UTF8')) = digest"""
+
+
+class Seen(Struct, frozen=True):
+    """`made`: the entry that each standing thing began with, by its id."""
+
+    org: str
+    state: Authority
+    made: dict[str, Recorded]
+    version: int
+
+
+async def seen(request: FrontRequest, organization: str | None, as_of: str | None) -> Seen:
+    """Of one organization. Raises: DomainError resource.unknown, auth.forbidden, as_of.*."""
+    org = organization_of(request.user, organization)
+    own_scope(request.user, org)
+    services, position = await viewed(request, as_of)
+    recorded = await services.log.read_stream(authority.authority_stream(org))
+    if position is not None:
+        recorded = [one for one in recorded if one.position <= position]
+    facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
+    made = {_id(one.fact): one for one in recorded}
+    return Seen(org, fold(DECIDER, facts), made, len(recorded))
+
+
+def _id(fact: Struct) -> str:
+    """Of what a fact is about; facts that begin nothing have none that is asked for."""
+    first = fact.__struct_fields__[0]
+    ends = type(fact).__name__.endswith(("Revoked", "Lifted", "Deleted", "Removed", "Left"))
+    joined = type(fact).__name__ == "GroupJoined"
+    return "" if ends or joined else str(getattr(fact, first))
+
+
+async def words(request: FrontRequest, digests: list[str]) -> dict[str, str]:
+    """People's words by their digest; those that were erased are left out."""
+    wanted = [bytes.fromhex(one) for one in digests]
+    return await services_of(request).reads.ask(_words, wanted) if wanted else {}
+
+
+def _words(conn: psycopg.Connection[Any], digests: list[bytes]) -> dict[str, str]:
+    return dict(conn.execute(_WORDS, {"digests": digests}).fetchall())

@@ -1,0 +1,45 @@
+"""Kinds of bearer tokens, each with who it lets in; a further kind is one more in the list."""
+
+from typing import Protocol
+
+from api.authorization.principal import Principal
+
+
+class TokenKind(Protocol):
+    """What a token of this kind says of its bearer. An identity is (issuer, subject), known by one
+    opaque id that the kind gives: `user-…` or `service-…`; never an e-mail.
+    """
+
+    told_late: bool  # it is made by a fact: a process may not have heard of it yet
+
+    def takes(self, token: str) -> bool:
+        """Whether the token is of this kind, by its form alone."""
+
+    def principal(self, token: str) -> Principal:
+        """Raises: DomainError auth.invalid, auth.expired."""
+
+    def ends(self, token: str) -> float:
+        """When it ends by itself, in seconds; 0: not, or not known."""
+
+    def stands(self, token: str) -> bool:
+        """Whether it would be let in now: asked again while a stream is open."""
+
+
+class Tokens:
+    """The first kind that takes a token decides about it."""
+
+    def __init__(self, *kinds: TokenKind) -> None:
+        self._kinds = kinds
+
+    def kind(self, token: str) -> TokenKind:
+        return next(one for one in self._kinds if one.takes(token))
+
+    def principal(self, token: str) -> Principal:
+        """Raises: DomainError auth.invalid, auth.expired."""
+        return self.kind(token).principal(token)
+
+
+def bearer(header: str) -> str:
+    """The token of an Authorization header; empty without one."""
+    kind, _, token = header.partition(" ")
+    return token if kind.lower() == "bearer" else ""

@@ -1,0 +1,122 @@
+"""One administrative act on an organization's authority: decided, appended, known here at once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Response
+from msgspec import Struct
+
+from api.acting import Answer, Done
+from api.auth import may, unknown
+from api.authorization.principal import Principal
+from api.body import FrontRequest
+from api.changing import settled, target
+from api.edge import now_us
+from api.services import Services, services_of
+from contracts.http import Given
+from domain import authority
+from domain.authority import DECIDER, Authority
+from domain.authority_commands import Command, Wish
+from domain.authority_facts import Event
+from domain.decider import fold
+from domain.errors import DomainError
+from evidence.append import Append, Write
+from evidence.private import PrivateValue
+
+
+class Wanted(Struct, frozen=True):
+    """`scope`: where the caller must be allowed to do it; empty: the wish has a proof of its own.
+    `nothing`: the answer if it is so.
+    """
+
+    wish: Wish
+    scope: str
+    nothing: Given
+    private: tuple[PrivateValue, ...] = ()
+
+
+type Want = Callable[[Authority], Wanted]
+
+
+def organization_of(principal: Principal, named: str | None) -> str:
+    """The one named, or the caller's own. Raises: DomainError request.invalid, resource.unknown."""
+    if principal.reads_all:
+        if named is None:
+            at: dict[str, int | str] = {"pointer": "/organization"}
+            raise DomainError("request.invalid", "name the organization", at)
+        return named
+    if named not in (None, principal.org):
+        raise unknown("organization")
+    return principal.org
+
+
+async def wished(
+    request: FrontRequest, org: str, want: Want, answer: Answer, *, status: int = 200
+) -> Response[Any]:
+    """What the wish came to. It loses to a change of the organization and of its authority.
+
+    Raises: DomainError resource.unknown, auth.forbidden, authority.*.
+    """
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        async def attempt() -> Done:
+            return await _attempt(services, request, org, want, cause)
+
+        return await settled(services, authority.authority_stream(org), attempt)
+
+    response = await services.acting.perform(request, do, answer, status)
+    await services.following.catch_up()
+    return response
+
+
+async def _attempt(
+    services: Services, request: FrontRequest, org: str, want: Want, cause: str
+) -> Done:
+    stream = authority.authority_stream(org)
+    recorded = await services.log.read_stream(stream)
+    facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
+    state = fold(DECIDER, facts)
+    wanted = want(state)
+    reads: tuple[tuple[str, int], ...] = ()
+    policies: tuple[str, ...] = ("invitation",)  # what lets whoever has its secret
+    if wanted.scope:
+        reads = (await scope_of(services, request.user, wanted.scope, org),)
+        policies = deciding(request.user, wanted.scope, org)
+    new = DECIDER.decide(Command(wanted.wish, org, policies, now_us()), state)
+    if not new:
+        return Done(nothing=wanted.nothing)
+    version = recorded[-1].version if recorded else 0
+    write = Write(stream, org, version, tuple(new))
+    append = Append((write,), request.user.actor, cause, reads, wanted.private)
+    return Done(await services.log.append(append), (write,))
+
+
+async def scope_of(
+    services: Services, principal: Principal, scope: str, org: str
+) -> tuple[str, int]:
+    """The scope's stream and version, if it is of the organization and the caller may act there.
+
+    Raises: DomainError resource.unknown, auth.forbidden.
+    """
+    found = await target(services, principal, scope, scope.partition("-")[0])
+    if found.org != org:
+        raise unknown("scope")
+    return scope, found.version
+
+
+def deciding(principal: Principal, scope: str, org: str) -> tuple[str, ...]:
+    """The ids of the policies that let the caller do what its route is there."""
+    assert principal.door is not None, "the guard gives it"
+    door = principal.door
+    return door.decide(principal, principal.action, door.tenants.place(scope, org)).policies
+
+
+def may_own(principal: Principal, role: str, org: str) -> None:
+    """Raises: DomainError auth.forbidden: only who may make owners gives or takes that role."""
+    if role == "owner" and not may(principal, "binding.grant_owner", org):
+        raise DomainError(
+            "auth.forbidden",
+            f"binding.grant_owner at {org}: no binding of yours allows it",
+            {"action": "binding.grant_owner", "scope": org, "policy": ""},
+        )

@@ -1,0 +1,214 @@
+"""Role bindings and guardrails: what gives authority in an organization, and what takes it."""
+
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec.structs import replace
+
+from api.acting import Said
+from api.authorization.listing import seen
+from api.authorization.wishing import Wanted, may_own, organization_of, wished
+from api.body import FrontRequest
+from api.edge import instant, maybe_instant, parse_instant
+from api.services import services_of
+from contracts.authorization.registry import ACTIONS, known
+from contracts.http import Page
+from contracts.http_authority import (
+    AuthorityEnd,
+    BindingNew,
+    Ended,
+    GuardrailGiven,
+    GuardrailNew,
+    KnownAction,
+    RoleBinding,
+)
+from domain.authority import Authority
+from domain.authority_commands import Grant, LiftGuardrail, Revoke, SetGuardrail
+from domain.authority_facts import BindingGranted, GuardrailSet
+from domain.binding import Binding, Guardrail
+from domain.errors import DomainError
+from evidence.ids import new_id
+
+
+def _org_of(request: FrontRequest, scope: str) -> str:
+    """Where the scope is; what nobody knows is looked for, and not found, at home."""
+    return services_of(request).directory.org_of(scope) or request.user.org
+
+
+@post("/v1/role-bindings")
+async def grant_binding(request: FrontRequest, data: JSONBody[BindingNew]) -> Response[RoleBinding]:
+    """At once in every process; refused to whoever may not grant at that scope."""
+    org = _org_of(request, data.scope)
+    until_us = 0 if data.until is None else parse_instant(data.until)
+    one = Binding(
+        *(new_id("binding"), data.principal, data.role, data.scope, data.mfa, data.networks),
+        until_us,
+    )
+    may_own(request.user, data.role, org)
+
+    def want(state: Authority) -> Wanted:
+        return Wanted(Grant(one), data.scope, _same(state, one, org))
+
+    def answer(said: tuple[Said, ...], _: bool) -> RoleBinding:  # an Answer
+        fact = said[0].fact
+        assert isinstance(fact, BindingGranted), "the outcome of this route"
+        return _given(fact, org, request.user.actor, said[0].version)
+
+    return await wished(request, org, want, answer, status=201)
+
+
+def _same(state: Authority, wanted: Binding, org: str) -> RoleBinding:
+    """The binding that says the same already, where there is one."""
+    for one in state.bound(wanted.principal):
+        if replace(one, id=wanted.id) == wanted:
+            wanted = one
+    fact = BindingGranted(
+        *(wanted.id, wanted.principal, wanted.role, wanted.scope, wanted.mfa, wanted.networks),
+        *(wanted.until_us, (), 0),
+    )
+    return _given(fact, org, "", None)
+
+
+def _given(fact: BindingGranted, org: str, by: str, version: int | None) -> RoleBinding:
+    return RoleBinding(
+        id=fact.binding,
+        organization=org,
+        principal=fact.principal,
+        role=fact.role,
+        scope=fact.scope,
+        mfa=fact.mfa,
+        networks=list(fact.networks),
+        until=maybe_instant(fact.until_us or None),
+        granted_by=by,
+        granted_at=instant(fact.decided_us),
+        policies=list(fact.policies),
+        version=version,
+    )
+
+
+@get("/v1/role-bindings")
+async def list_bindings(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    of_scope: Annotated[str | None, QueryParameter(name="scope")] = None,
+    principal: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[RoleBinding]:
+    """Those that stand, expired ones too, in order of granting."""
+    found = await seen(request, organization, as_of)
+    items = []
+    for one in found.state.bindings.values():
+        made = found.made[one.id]
+        if of_scope not in (None, one.scope) or principal not in (None, one.principal):
+            continue
+        assert isinstance(made.fact, BindingGranted), "the fact it began with"
+        items.append(_given(made.fact, found.org, made.actor, found.version))
+    return Page(items=items, next=None)
+
+
+@post("/v1/role-bindings/{binding_id:str}/revoke", status_code=200)
+async def revoke_binding(
+    request: FrontRequest, binding_id: FromPath[str], data: JSONBody[AuthorityEnd]
+) -> Response[Ended]:
+    """Within a second in every process, open streams included."""
+    org = organization_of(request.user, data.organization)
+
+    def want(state: Authority) -> Wanted:
+        one = state.bindings.get(binding_id)
+        if one is not None:
+            may_own(request.user, one.role, org)
+        scope = org if one is None else one.scope
+        return Wanted(Revoke(binding_id, data.reason), scope, Ended(id=binding_id, version=None))
+
+    return await wished(
+        request, org, want, lambda said, _: Ended(id=binding_id, version=said[0].version)
+    )
+
+
+@post("/v1/guardrails")
+async def set_guardrail(
+    request: FrontRequest, data: JSONBody[GuardrailNew]
+) -> Response[GuardrailGiven]:
+    """No binding and nothing below it allows again what it forbids."""
+    org = _org_of(request, data.scope)
+    for word in data.actions:
+        if not known(word):
+            raise DomainError("request.invalid", f"no action {word}", {"pointer": "/actions"})
+    rail = Guardrail(
+        *(new_id("guardrail"), data.actions, data.scope, data.unless_mfa, data.unless_networks)
+    )
+
+    def want(_: Authority) -> Wanted:
+        fact = GuardrailSet(
+            *(rail.id, rail.actions, rail.scope, rail.unless_mfa, rail.unless_networks),
+            *(data.reason, (), 0),
+        )
+        return Wanted(SetGuardrail(rail, data.reason), data.scope, _rail(fact, org, "", None))
+
+    def answer(said: tuple[Said, ...], _: bool) -> GuardrailGiven:  # an Answer
+        fact = said[0].fact
+        assert isinstance(fact, GuardrailSet), "the outcome of this route"
+        return _rail(fact, org, request.user.actor, said[0].version)
+
+    return await wished(request, org, want, answer, status=201)
+
+
+def _rail(fact: GuardrailSet, org: str, by: str, version: int | None) -> GuardrailGiven:
+    return GuardrailGiven(
+        id=fact.guardrail,
+        organization=org,
+        actions=list(fact.actions),
+        scope=fact.scope,
+        unless_mfa=fact.unless_mfa,
+        unless_networks=list(fact.unless_networks),
+        reason=fact.reason,
+        set_by=by,
+        set_at=instant(fact.decided_us),
+        policies=list(fact.policies),
+        version=version,
+    )
+
+
+@get("/v1/guardrails")
+async def list_guardrails(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[GuardrailGiven]:
+    """Those that stand, in order of setting."""
+    found = await seen(request, organization, as_of)
+    items = []
+    for name in found.state.guardrails:
+        made = found.made[name]
+        assert isinstance(made.fact, GuardrailSet), "the fact it began with"
+        items.append(_rail(made.fact, found.org, made.actor, found.version))
+    return Page(items=items, next=None)
+
+
+@post("/v1/guardrails/{guardrail_id:str}/lift", status_code=200)
+async def lift_guardrail(
+    request: FrontRequest, guardrail_id: FromPath[str], data: JSONBody[AuthorityEnd]
+) -> Response[Ended]:
+    """What it forbade, bindings allow again."""
+    org = organization_of(request.user, data.organization)
+
+    def want(state: Authority) -> Wanted:
+        rail = state.guardrails.get(guardrail_id)
+        nothing = Ended(id=guardrail_id, version=None)
+        scope = org if rail is None else rail.scope
+        return Wanted(LiftGuardrail(guardrail_id, data.reason), scope, nothing)
+
+    return await wished(
+        request, org, want, lambda said, _: Ended(id=guardrail_id, version=said[0].version)
+    )
+
+
+@get("/v1/authorization/actions")
+async def list_actions() -> Page[KnownAction]:
+    """Every action, its route, and the roles that hold it: one table."""
+    items = [
+        KnownAction(action=one.name, route=one.route, level=one.level, roles=list(one.roles))
+        for one in ACTIONS.values()
+    ]
+    return Page(items=items, next=None)

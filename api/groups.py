@@ -1,0 +1,171 @@
+"""Groups of an organization, and service accounts: programs that act as themselves."""
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api.acting import Said
+from api.authorization.listing import seen, words
+from api.authorization.wishing import Wanted, may_own, organization_of, wished
+from api.body import FrontRequest
+from contracts.http import Page
+from contracts.http_authority import (
+    AuthorityEnd,
+    Ended,
+    Group,
+    GroupMember,
+    GroupNew,
+    ServiceAccount,
+)
+from domain.authority import Authority
+from domain.authority_commands import (
+    CreateAccount,
+    CreateGroup,
+    DeleteAccount,
+    DeleteGroup,
+    JoinGroup,
+    LeaveGroup,
+    Wish,
+)
+from domain.authority_facts import AccountCreated, GroupCreated
+from evidence.ids import new_id
+from evidence.private import private_value
+
+
+@post("/v1/groups")
+async def create_group(request: FrontRequest, data: JSONBody[GroupNew]) -> Response[Group]:
+    """A group that nobody is in yet."""
+    org = organization_of(request.user, data.organization)
+    name, private = private_value(org, data.name)
+    new = new_id("group")
+
+    def given(group: str, version: int | None) -> Group:
+        return Group(id=group, organization=org, name=data.name, members=[], version=version)
+
+    def want(_: Authority) -> Wanted:
+        return Wanted(CreateGroup(new, name), org, given(new, None), (private,))
+
+    def answer(said: tuple[Said, ...], _: bool) -> Group:  # an Answer
+        fact = said[0].fact
+        assert isinstance(fact, GroupCreated), "the outcome of this route"
+        return given(fact.group, said[0].version)
+
+    return await wished(request, org, want, answer, status=201)
+
+
+@get("/v1/groups")
+async def list_groups(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Group]:
+    """With who is in them, in order of making."""
+    found = await seen(request, organization, as_of)
+    facts = {name: found.made[name].fact for name in found.state.groups}
+    names = {name: one.name.private for name, one in facts.items() if isinstance(one, GroupCreated)}
+    texts = await words(request, list(names.values()))
+    items = [
+        Group(
+            id=name,
+            organization=found.org,
+            name=texts.get(names[name]),
+            members=sorted(within),
+            version=found.version,
+        )
+        for name, within in found.state.groups.items()
+    ]
+    return Page(items=items, next=None)
+
+
+async def _changed(
+    request: FrontRequest, named: str | None, wish: Wish, about: str
+) -> Response[Ended]:
+    """What a group that owns something gains or loses, only who may make owners changes."""
+    org = organization_of(request.user, named)
+
+    def want(state: Authority) -> Wanted:
+        for one in state.bound(about):
+            may_own(request.user, one.role, org)
+        return Wanted(wish, org, Ended(id=about, version=None))
+
+    return await wished(
+        request, org, want, lambda said, _: Ended(id=about, version=said[-1].version)
+    )
+
+
+@post("/v1/groups/{group_id:str}/delete", status_code=200)
+async def delete_group(
+    request: FrontRequest, group_id: FromPath[str], data: JSONBody[AuthorityEnd]
+) -> Response[Ended]:
+    """Its bindings are over with it."""
+    return await _changed(request, data.organization, DeleteGroup(group_id), group_id)
+
+
+@post("/v1/groups/{group_id:str}/members", status_code=200)
+async def add_group_member(
+    request: FrontRequest, group_id: FromPath[str], data: JSONBody[GroupMember]
+) -> Response[Ended]:
+    """It has the group's bindings from now on."""
+    return await _changed(request, data.organization, JoinGroup(group_id, data.principal), group_id)
+
+
+@post("/v1/groups/{group_id:str}/members/remove", status_code=200)
+async def remove_group_member(
+    request: FrontRequest, group_id: FromPath[str], data: JSONBody[GroupMember]
+) -> Response[Ended]:
+    """It loses the group's bindings within a second."""
+    wish = LeaveGroup(group_id, data.principal)
+    return await _changed(request, data.organization, wish, group_id)
+
+
+@post("/v1/service-accounts")
+async def create_service_account(
+    request: FrontRequest, data: JSONBody[GroupNew]
+) -> Response[ServiceAccount]:
+    """A program of the organization; it may nothing before it is bound, and enters by API keys."""
+    org = organization_of(request.user, data.organization)
+    name, private = private_value(org, data.name)
+    new = new_id("service")
+
+    def given(account: str, version: int | None) -> ServiceAccount:
+        return ServiceAccount(id=account, organization=org, name=data.name, version=version)
+
+    def want(_: Authority) -> Wanted:
+        return Wanted(CreateAccount(new, name), org, given(new, None), (private,))
+
+    def answer(said: tuple[Said, ...], _: bool) -> ServiceAccount:  # an Answer
+        fact = said[0].fact
+        assert isinstance(fact, AccountCreated), "the outcome of this route"
+        return given(fact.account, said[0].version)
+
+    return await wished(request, org, want, answer, status=201)
+
+
+@get("/v1/service-accounts")
+async def list_service_accounts(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[ServiceAccount]:
+    """In order of making."""
+    found = await seen(request, organization, as_of)
+    made = [found.made[name].fact for name in sorted(found.state.accounts)]
+    facts = [one for one in made if isinstance(one, AccountCreated)]
+    texts = await words(request, [one.name.private for one in facts])
+    items = [
+        ServiceAccount(
+            id=one.account,
+            organization=found.org,
+            name=texts.get(one.name.private),
+            version=found.version,
+        )
+        for one in facts
+    ]
+    return Page(items=items, next=None)
+
+
+@post("/v1/service-accounts/{account_id:str}/delete", status_code=200)
+async def delete_service_account(
+    request: FrontRequest, account_id: FromPath[str], data: JSONBody[AuthorityEnd]
+) -> Response[Ended]:
+    """Its bindings are over with it, and its keys open nothing any more."""
+    return await _changed(request, data.organization, DeleteAccount(account_id), account_id)

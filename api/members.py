@@ -1,0 +1,186 @@
+"""Who belongs to an organization: members, and who is invited."""
+
+import hashlib
+import secrets
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api.acting import Said
+from api.authorization.listing import seen, words
+from api.authorization.wishing import Wanted, may_own, organization_of, wished
+from api.body import FrontRequest
+from api.edge import instant, now_us
+from contracts.http import Page
+from contracts.http_authority import (
+    AuthorityEnd,
+    Ended,
+    Invitation,
+    InvitationAccept,
+    InvitationNew,
+    Member,
+    MemberNew,
+)
+from domain.authority import Authority
+from domain.authority_commands import Accept, AddMember, Invite, RemoveMember, Withdraw
+from domain.authority_facts import Invited
+from evidence.ids import new_id
+from evidence.private import private_value
+
+_DAY_US: Final = 86_400_000_000
+
+
+@post("/v1/members", status_code=200)
+async def add_member(request: FrontRequest, data: JSONBody[MemberNew]) -> Response[Member]:
+    """It belongs to the organization from now on; what it may do, bindings say."""
+    org = organization_of(request.user, data.organization)
+
+    def given(version: int | None) -> Member:
+        return Member(principal=data.principal, organization=org, roles=[], version=version)
+
+    def want(_: Authority) -> Wanted:
+        return Wanted(AddMember(data.principal), org, given(None))
+
+    return await wished(request, org, want, lambda said, _: given(said[0].version))
+
+
+@get("/v1/members")
+async def list_members(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Member]:
+    """By id, with the roles that each has in the organization as a whole."""
+    found = await seen(request, organization, as_of)
+
+    def roles(who: str) -> list[str]:
+        whose = {who, *found.state.groups_of(who)}
+        bound = found.state.bindings.values()
+        return sorted(
+            {one.role for one in bound if one.principal in whose and one.scope == found.org}
+        )
+
+    items = [
+        Member(principal=who, organization=found.org, roles=roles(who), version=found.version)
+        for who in sorted(found.state.members)
+    ]
+    return Page(items=items, next=None)
+
+
+@post("/v1/members/{principal:str}/remove", status_code=200)
+async def remove_member(
+    request: FrontRequest, principal: FromPath[str], data: JSONBody[AuthorityEnd]
+) -> Response[Ended]:
+    """Its bindings, groups and keys are over with it, in every process within a second."""
+    org = organization_of(request.user, data.organization)
+
+    def want(state: Authority) -> Wanted:
+        for one in state.bound(principal):
+            may_own(request.user, one.role, org)
+        wish = RemoveMember(principal, data.reason)
+        return Wanted(wish, org, Ended(id=principal, version=None))
+
+    return await wished(
+        request, org, want, lambda said, _: Ended(id=principal, version=said[-1].version)
+    )
+
+
+@post("/v1/invitations")
+async def create_invitation(
+    request: FrontRequest, data: JSONBody[InvitationNew]
+) -> Response[Invitation]:
+    """The secret is shown once; an address is where a link goes, never who somebody is."""
+    org = organization_of(request.user, data.organization)
+    scope, role, secret = data.scope or org, data.role, secrets.token_urlsafe(24)
+    email, private = private_value(org, data.email)
+    name, until_us = new_id("invitation"), now_us() + data.days * _DAY_US
+    may_own(request.user, role, org)
+
+    def given(fact: Invited, version: int | None, *, again: bool) -> Invitation:
+        return Invitation(
+            id=fact.invitation,
+            organization=org,
+            email=data.email,
+            role=fact.role,
+            scope=fact.scope,
+            until=instant(fact.until_us),
+            secret=None if again else secret,
+            version=version,
+        )
+
+    def want(_: Authority) -> Wanted:
+        wish = Invite(name, email, role, scope, _hash(secret), until_us)
+        fact = Invited(name, email, role, scope, "", until_us, (), 0)
+        return Wanted(wish, scope, given(fact, None, again=True), (private,))
+
+    def answer(said: tuple[Said, ...], again: bool) -> Invitation:  # an Answer
+        fact = said[0].fact
+        assert isinstance(fact, Invited), "the outcome of this route"
+        return given(fact, said[0].version, again=again)
+
+    return await wished(request, org, want, answer, status=201)
+
+
+@get("/v1/invitations")
+async def list_invitations(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Invitation]:
+    """Those that are open, in order of making."""
+    found = await seen(request, organization, as_of)
+    open_ones = found.state.invitations.values()
+    texts = await words(request, [one.email.private for one in open_ones])
+    items = [
+        Invitation(
+            id=one.invitation,
+            organization=found.org,
+            email=texts.get(one.email.private),
+            role=one.role,
+            scope=one.scope,
+            until=instant(one.until_us),
+            secret=None,
+            version=found.version,
+        )
+        for one in open_ones
+    ]
+    return Page(items=items, next=None)
+
+
+@post("/v1/invitations/{invitation_id:str}/withdraw", status_code=200)
+async def withdraw_invitation(
+    request: FrontRequest, invitation_id: FromPath[str], data: JSONBody[AuthorityEnd]
+) -> Response[Ended]:
+    """Its secret opens nothing any more."""
+    org = organization_of(request.user, data.organization)
+
+    def want(_: Authority) -> Wanted:
+        return Wanted(Withdraw(invitation_id), org, Ended(id=invitation_id, version=None))
+
+    return await wished(
+        request, org, want, lambda said, _: Ended(id=invitation_id, version=said[0].version)
+    )
+
+
+@post("/v1/invitations/{invitation_id:str}/accept", status_code=200)
+async def accept_invitation(
+    request: FrontRequest, invitation_id: FromPath[str], data: JSONBody[InvitationAccept]
+) -> Response[Member]:
+    """Whoever is signed in and has the secret belongs to it from now on, with the role offered."""
+    who, binding = request.user.actor, new_id("binding")
+
+    def want(_: Authority) -> Wanted:
+        wish = Accept(invitation_id, _hash(data.secret), who, binding)
+        nothing = Member(principal=who, organization=data.organization, roles=[], version=None)
+        return Wanted(wish, "", nothing)
+
+    def answer(said: tuple[Said, ...], _: bool) -> Member:  # an Answer
+        version = said[-1].version
+        return Member(principal=who, organization=data.organization, roles=[], version=version)
+
+    return await wished(request, data.organization, want, answer)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

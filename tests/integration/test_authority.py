@@ -1,0 +1,340 @@
+"""Who may do what, over HTTP: granted, bound, forbidden, explained, taken back, in every process."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from api import events
+from api.auth import action_of
+from api.authorization.directory import Directory, load
+from domain.api_key import KeyCreated
+from tests.api_stage import Stage, staged
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+type Scene = Callable[[Stage, Stage], Awaitable[None]]
+
+
+def both(database: Database, nats_url: str, data: Path, scene: Scene) -> None:
+    """Runs a scene on two API processes of one deployment."""
+
+    async def run() -> None:
+        async with (
+            staged(database, nats_url, data) as first,
+            staged(database, nats_url, data, elect=False) as second,
+        ):
+            await scene(first, second)
+
+    asyncio.run(run())
+
+
+def ok(answer: httpx.Response) -> Any:
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json()
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+class Owned:
+    """An organization with an owner, `user-boss`, and its tenant's things."""
+
+    def __init__(self, tenant: dict[str, str], boss: str) -> None:
+        self.org, self.project, self.department = (
+            tenant["org"], tenant["project"], tenant["department"],
+        )  # fmt: skip
+        self.account = tenant["account"]
+        self.boss = boss
+
+
+async def owned(stage: Stage) -> Owned:
+    tenant = await stage.tenant()
+    org = tenant["org"]
+    for path, body in (
+        ("/v1/members", {"principal": "user-boss", "organization": org}),
+        ("/v1/role-bindings", {"principal": "user-boss", "role": "owner", "scope": org}),
+    ):
+        ok(await stage.post(path, body))
+    return Owned(tenant, stage.token("user", org, "user-boss"))
+
+
+async def member(stage: Stage, of: Owned, name: str, role: str, scope: str) -> tuple[str, str]:
+    """A member with one binding: its token, and the binding's id."""
+    ok(await stage.post("/v1/members", {"principal": name}, token=of.boss))
+    body = {"principal": name, "role": role, "scope": scope}
+    bound = ok(await stage.post("/v1/role-bindings", body, token=of.boss))
+    return stage.token("user", of.org, name), bound["id"]
+
+
+def test_from_an_organization_to_a_key_that_works(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """An owner invites, groups, binds and makes a key; the key does what its scopes name, in the
+    project it is bound to, in another process at once; every act names the policies that let it.
+    """
+
+    async def scene(first: Stage, second: Stage) -> None:
+        of = await owned(first)
+        other = ok(
+            await first.post(
+                "/v1/projects",
+                {"department": of.department, "account": of.account, "name": "Other"},
+                token=of.boss,
+            )
+        )["id"]
+        account = ok(await first.post("/v1/service-accounts", {"name": "ci"}, token=of.boss))["id"]
+        bound = ok(
+            await first.post(
+                "/v1/role-bindings",
+                {"principal": account, "role": "member", "scope": of.project},
+                token=of.boss,
+            )
+        )
+        assert bound["policies"] == [_owner(first, of)]
+        body = {"name": "ci", "principal": account, "scopes": ["runtime.*"], "days": 1}
+        made = await first.post("/v1/api-keys", body, token=of.boss, key="once")
+        key = ok(made)["key"]
+        again = ok(await first.post("/v1/api-keys", body, token=of.boss, key="once"))
+        assert (again["key"], again["secret_already_shown"]) == (None, True)
+        assert (again["id"], key[:7], len(key)) == (made.json()["id"], "gpuaas_", 56)
+        await first.node()
+        launched = await second.post(
+            "/v1/runtimes", {"project": of.project, "name": "r"}, token=key
+        )
+        runtime = ok(launched)["id"]
+        await first.views()
+        assert ok(await second.get(f"/v1/runtimes/{runtime}", token=key))["id"] == runtime
+        refused = await second.post("/v1/runtimes", {"project": other, "name": "r"}, token=key)
+        assert code(refused) == (404, "resource.unknown")
+        volume = await second.post("/v1/volumes", {"project": of.project}, token=key)
+        assert volume.status_code in (400, 403)
+        listed = await second.get("/v1/volumes", token=key)
+        assert code(listed) == (403, "auth.forbidden")
+        assert listed.json()["facts"]["policy"] == "key.scopes"
+        rows = ok(await second.get("/v1/api-keys", token=of.boss))["items"]
+        assert [(row["prefix"], row["key"], row["name"]) for row in rows] == [
+            (key[:12], None, "ci")
+        ]
+        with psycopg.connect(first.services.settings.database_url) as conn:
+            found = conn.execute(
+                "SELECT string_agg(convert_from(entry, 'UTF8'), '') FROM log.entry"
+            )
+            assert key not in str(found.fetchone()), "only its hash is kept"
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def _owner(stage: Stage, of: Owned) -> str:
+    [one] = stage.services.directory.bindings(of.org, "user-boss")
+    return one.id
+
+
+def test_what_is_taken_is_over_everywhere_within_a_second(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A revoked key, a revoked binding, a removed member: refused by the other process, and its open
+    stream of events ended there, within a second.
+    """
+
+    async def scene(first: Stage, second: Stage) -> None:
+        of = await owned(first)
+        for number, taking in enumerate(("key", "binding", "member")):
+            name = f"user-{number}"
+            token, binding = await member(first, of, name, "viewer", of.org)
+            key = ok(await first.post("/v1/api-keys", {"name": "mine"}, token=token))
+            assert (await second.get("/v1/runtimes", token=key["key"])).status_code == 200
+            stream = await _streaming(second, key["key"])
+            path = {
+                "key": f"/v1/api-keys/{key['id']}/revoke",
+                "binding": f"/v1/role-bindings/{binding}/revoke",
+                "member": f"/v1/members/{name}/remove",
+            }[taking]
+            ok(await first.post(path, {}, token=of.boss))
+            began = time.monotonic()
+            while (await second.get("/v1/runtimes", token=key["key"])).status_code == 200:
+                assert time.monotonic() - began < 1, taking
+            async with asyncio.timeout(10):
+                async for _ in stream:
+                    pass
+            assert time.monotonic() - began < 1, taking
+
+    both(database, nats_url, tmp_path, scene)
+
+
+async def _streaming(stage: Stage, key: str) -> Any:
+    principal = stage.services.tokens.principal(key)
+    with_door = type(principal)(
+        *(principal.actor, "", principal.org),
+        scopes=principal.scopes,
+        action=action_of(events.events),
+        door=stage.services.door,
+    )
+    stream = events._stream(
+        stage.services, with_door, await stage.size(), follow=True, token=key
+    )  # fmt: skip
+    assert await anext(stream) == b": gpuaas events\n\n"
+    return stream
+
+
+def test_guardrails_bind_owners_and_explain_says_so(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """What a guardrail forbids the owner may not either, by its id; a narrower binding changes
+    nothing; the platform's operator still may; lifted, it is allowed again.
+    """
+
+    async def scene(stage: Stage, _: Stage) -> None:
+        of = await owned(stage)
+        rail = {"actions": ["network.*"], "scope": of.department, "unless_mfa": True}
+        made = ok(await stage.post("/v1/guardrails", rail, token=of.boss))
+        network = {"project": of.project, "name": "n", "egress": []}
+        refused = await stage.post("/v1/networks", network, token=of.boss)
+        assert code(refused) == (403, "auth.forbidden")
+        facts = refused.json()["facts"]
+        assert facts == {
+            "action": "network.create", "scope": of.project, "policy": made["id"],
+        }  # fmt: skip
+        asked = {"action": "network.create", "scope": of.project}
+        told = ok(await stage.post("/v1/authorization/explain", asked, token=of.boss))
+        assert told["allowed"] is False
+        decides = [(one["id"], one["effect"]) for one in told["policies"] if one["decides"]]
+        assert decides == [(made["id"], "forbid")]
+        met = ok(
+            await stage.post("/v1/authorization/explain", {**asked, "mfa": True}, token=of.boss)
+        )
+        assert met["allowed"] is True
+        assert {"admin", "owner"} == set(met["would_allow"])
+        more = {"principal": "user-boss", "role": "admin", "scope": of.project}
+        ok(await stage.post("/v1/role-bindings", more, token=of.boss))
+        assert code(await stage.post("/v1/networks", network, token=of.boss))[0] == 403
+        assert (await stage.post("/v1/networks", {**network, "name": "o"})).status_code == 201
+        ok(await stage.post(f"/v1/guardrails/{made['id']}/lift", {}, token=of.boss))
+        assert (await stage.post("/v1/networks", network, token=of.boss)).status_code == 201
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def test_nobody_grants_what_is_not_theirs(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """An admin makes no owner and takes none; a project's admin grants in its project only; a
+    stranger's scope does not exist; an owner stays; no key makes keys.
+    """
+
+    async def scene(stage: Stage, _: Stage) -> None:
+        of, foreign = await owned(stage), await owned(stage)
+        admin, _binding = await member(stage, of, "user-admin", "admin", of.org)
+        local, _binding = await member(stage, of, "user-local", "admin", of.project)
+
+        async def grant(role: str, scope: str, token: str) -> tuple[int, str]:
+            body = {"principal": "user-local", "role": role, "scope": scope}
+            answer = await stage.post("/v1/role-bindings", body, token=token)
+            return answer.status_code, answer.json().get("code", "")
+
+        assert await grant("owner", of.org, admin) == (403, "auth.forbidden")
+        owner = _owner(stage, of)
+        taking = await stage.post(f"/v1/role-bindings/{owner}/revoke", {}, token=admin)
+        assert code(taking) == (403, "auth.forbidden")
+        last = await stage.post(f"/v1/role-bindings/{owner}/revoke", {}, token=of.boss)
+        assert code(last) == (409, "authority.last_owner")
+        assert await grant("viewer", of.project, local) == (201, "")
+        assert await grant("viewer", of.department, local) == (404, "resource.unknown")
+        assert await grant("viewer", of.org, local) == (404, "resource.unknown")
+        assert await grant("viewer", foreign.project, of.boss) == (404, "resource.unknown")
+        assert await grant("viewer", "project-01890000-0000-7000-8000-000000000000", of.boss) == (
+            404, "resource.unknown",
+        )  # fmt: skip
+        key = ok(await stage.post("/v1/api-keys", {"name": "mine"}, token=admin))["key"]
+        assert code(await stage.post("/v1/api-keys", {"name": "x"}, token=key)) == (
+            403, "api_key.by_key",
+        )  # fmt: skip
+        peeked = {"action": "runtime.launch", "scope": foreign.project}
+        hidden = await stage.post("/v1/authorization/explain", peeked, token=of.boss)
+        assert code(hidden) == (404, "resource.unknown")
+        for path in ("/v1/members", "/v1/role-bindings", "/v1/api-keys", "/v1/guardrails"):
+            other = await stage.get(f"{path}?organization={foreign.org}", token=of.boss)
+            assert code(other) == (404, "resource.unknown"), path
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def test_invited_grouped_listed_as_it_was(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """An invitation is accepted once by who has its secret; groups give what they are bound to; a
+    list as of a position shows what stood then; what is gone cannot be used.
+    """
+
+    async def scene(stage: Stage, _: Stage) -> None:
+        of = await owned(stage)
+        body = {"email": "Zoë@example.org", "role": "viewer", "scope": of.project}
+        invited = ok(await stage.post("/v1/invitations", body, token=of.boss))
+        assert (
+            ok(await stage.get("/v1/invitations", token=of.boss))["items"][0]["email"]
+            == body["email"]
+        )
+        zoe = stage.token("user", of.org, "user-zoe")
+        assert code(await stage.get("/v1/runtimes", token=zoe)) == (403, "auth.forbidden")
+        accept = {"organization": of.org, "secret": invited["secret"]}
+        path = f"/v1/invitations/{invited['id']}/accept"
+        wrong = await stage.post(path, {**accept, "secret": "x"}, token=zoe)
+        assert code(wrong) == (403, "authority.secret_wrong")
+        ok(await stage.post(path, accept, token=zoe))
+        assert code(await stage.post(path, accept, token=zoe)) == (403, "authority.secret_wrong")
+        group = ok(await stage.post("/v1/groups", {"name": "Readers"}, token=of.boss))["id"]
+        bound = {"principal": group, "role": "viewer", "scope": of.org}
+        ok(await stage.post("/v1/role-bindings", bound, token=of.boss))
+        assert code(await stage.get("/v1/runtimes", token=zoe)) == (403, "auth.forbidden")
+        who = {"principal": "user-zoe"}
+        ok(await stage.post(f"/v1/groups/{group}/members", who, token=of.boss))
+        assert (await stage.get("/v1/runtimes", token=zoe)).status_code == 200
+        position = await stage.size() - 1
+        await stage.views()
+        ok(await stage.post(f"/v1/groups/{group}/delete", {}, token=of.boss))
+        assert code(await stage.get("/v1/runtimes", token=zoe)) == (403, "auth.forbidden")
+        await stage.views()
+        now = ok(await stage.get("/v1/role-bindings", token=of.boss))["items"]
+        then = ok(await stage.get(f"/v1/role-bindings?as_of={position}", token=of.boss))["items"]
+        assert [one["principal"] for one in now] == ["user-boss", "user-zoe"]
+        assert [one["principal"] for one in then] == ["user-boss", "user-zoe", group]
+        groups = ok(await stage.get(f"/v1/groups?as_of={position}", token=of.boss))["items"]
+        assert [(one["name"], one["members"]) for one in groups] == [("Readers", ["user-zoe"])]
+        people = ok(await stage.get("/v1/members", token=of.boss))["items"]
+        assert [one["principal"] for one in people] == ["user-boss", "user-zoe"]
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def test_a_process_that_starts_knows_what_the_others_know(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """What is loaded at a start is what a process that followed the log has."""
+
+    async def scene(first: Stage, second: Stage) -> None:
+        of = await owned(first)
+        await member(first, of, "user-1", "viewer", of.project)
+        ok(await first.post("/v1/service-accounts", {"name": "ci"}, token=of.boss))
+        token = first.token("user", of.org, "user-1")
+        key = ok(await first.post("/v1/api-keys", {"name": "k"}, token=token))
+        ok(await first.post(f"/v1/api-keys/{key['id']}/revoke", {}, token=token))
+        fresh = Directory()
+        await first.services.reads.ask(load, fresh)
+        await second.services.following.catch_up()
+        for known in (first.services.directory, second.services.directory):
+            assert known.authority(of.org) == fresh.authority(of.org)
+            assert known.keys(of.org) == fresh.keys(of.org)
+            assert known.place(of.project, of.org) == fresh.place(of.project, of.org)
+            assert known.applied == fresh.applied
+        [one] = fresh.keys(of.org)
+        assert one.revoked
+        assert isinstance(one.created, KeyCreated)
+
+    both(database, nats_url, tmp_path, scene)
