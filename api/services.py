@@ -16,6 +16,7 @@ from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.following import Following
 from api.authorization.keys import KeyRing
+from api.authorization.sessions import Sessions
 from api.authorization.tokens import Tokens
 from api.authorization.use import KeyUse
 from api.claims import Claims
@@ -26,6 +27,7 @@ from api.fleet import node_ca
 from api.fleet.keys import ed25519
 from api.fleet.node_ca import NodeCa
 from api.metering.desk import Desk
+from api.oidc.provider import Providers
 from api.paying.settings import Payments, payments_of
 from api.reads import WAIT_US, Reads, reached
 from api.ssh.authority import Authority, authority
@@ -44,6 +46,7 @@ class Services(Struct, frozen=True):
     tokens: Tokens
     directory: Directory
     following: Following
+    providers: Providers
     door: Door
     log: EventLog
     reads: Reads
@@ -122,6 +125,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             tokens=tokens,
             directory=following.directory,
             following=following,
+            providers=Providers(loopback=settings.embedded),
             door=Door(following.directory, now_us),
             log=log,
             reads=reads,
@@ -158,4 +162,5 @@ async def _let_in(
     use = KeyUse(settings.database_url, keys)
     use.start()
     exits.push_async_callback(use.close)
-    return Tokens(keys, verifier or Verifier(issuer_public(settings), ISSUER, AUDIENCE)), following
+    signed = verifier or Verifier(issuer_public(settings), ISSUER, AUDIENCE)
+    return Tokens(Sessions(following.directory), keys, signed), following

@@ -14,6 +14,7 @@ from projections import (
     access,
     aside,
     attestations,
+    audit,
     billing,
     budgets,
     devices,
@@ -68,6 +69,7 @@ ROOMS: Final = (
     budgets,
     aside,
     webhooks,
+    audit,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

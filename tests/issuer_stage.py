@@ -1,6 +1,7 @@
 """An issuer of identities over real HTTP on loopback, that also makes the tokens nobody should."""
 
 import json
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ class Issuer:
             "iat": now,
             "exp": now + 300,
             "nonce": "n-1",
+            "jti": secrets.token_hex(8),
             **changes,
         }
         return {name: value for name, value in said.items() if value is not None}

@@ -1,16 +1,11 @@
 """`@asyncapi/parser` and Spectral, from npm: foreign judges of the committed documents."""
 
-import fcntl
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests import npm
 
-ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "build" / "spec-judge"
 WANTED = ("@asyncapi/parser@3.6.3", "@stoplight/spectral-cli@6.16.3")
 # What is turned off: the document is AsyncAPI 3.0 by decision; an operator's e-mail is not ours to say.
 _RULES = """\
@@ -30,33 +25,7 @@ console.log(JSON.stringify({ accepted: !!document, wrong, tags }));
 
 
 def _installed() -> Path:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of two workers one installs
-        return _whole()
-
-
-def _whole() -> Path:
-    if not (FOLDER / "whole").exists():
-        npm = shutil.which("npm")
-        said = "there is no npm"
-        if npm is not None:
-            (FOLDER / "package.json").write_text('{"private": true, "type": "module"}\n')
-            done = subprocess.run(
-                [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", *WANTED],
-                cwd=FOLDER, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            said = done.stderr[-500:]
-            if done.returncode == 0:
-                (FOLDER / "rules.yaml").write_text(_RULES)
-                (FOLDER / "parse.mjs").write_text(_PARSE)
-                (FOLDER / "whole").touch()
-                return FOLDER
-        message = f"the judges of the documents could not be installed: {said}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return FOLDER
+    return npm.installed("spec-judge", WANTED, {"rules.yaml": _RULES, "parse.mjs": _PARSE})
 
 
 def spectral(document: Path) -> list[str]:

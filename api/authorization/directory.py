@@ -8,7 +8,7 @@ import psycopg
 from msgspec import Struct
 
 from api.authorization.cedar import PLATFORM, Place
-from domain import api_key, authority, authority_facts, department, project
+from domain import api_key, authority, authority_facts, department, issuer, project, session
 from domain.authority import Authority
 from domain.binding import Binding, Guardrail
 from evidence.following import streams_of_kinds
@@ -36,6 +36,23 @@ class Key(Struct, frozen=True):
     revoked: bool = False
 
 
+class Signed(Struct, frozen=True):
+    """A session as it stands; `stream` is its id."""
+
+    stream: str
+    opened: session.Opened
+    ended: bool = False
+
+
+class Vouching(Struct, frozen=True):
+    """An issuer of identities as it stands; `stream` is its id."""
+
+    stream: str
+    version: int
+    trusted: issuer.Trusted
+    stands: bool = True
+
+
 class Directory:
     """Folded in the order of the log; owned by one event loop. `heard` is told of each change."""
 
@@ -47,6 +64,9 @@ class Directory:
         self._projects: dict[str, str] = {}
         self._keys: dict[str, Key] = {}
         self._secrets: dict[str, str] = {}
+        self._sessions: dict[str, Signed] = {}
+        self._bearers: dict[str, str] = {}
+        self._issuers: dict[str, Vouching] = {}
         self._versions: dict[str, int] = {}
 
     def apply(self, entry: Recorded) -> None:
@@ -61,6 +81,16 @@ class Directory:
             case api_key.KeyRevoked():
                 found = self._keys[entry.stream]
                 self._keys[entry.stream] = Key(found.stream, found.org, found.created, revoked=True)
+            case session.Opened() as opened:
+                self._sessions[entry.stream] = Signed(entry.stream, opened)
+                self._bearers[opened.token_sha256] = entry.stream
+            case session.Ended():
+                signed = self._sessions[entry.stream]
+                self._sessions[entry.stream] = Signed(entry.stream, signed.opened, ended=True)
+            case issuer.Trusted() as trusted:
+                self._issuers[entry.stream] = Vouching(entry.stream, entry.version, trusted)
+            case issuer.Distrusted():
+                self._distrust(entry)
             case fact if isinstance(fact, authority_facts.Event.__value__):
                 before = self._authorities.get(entry.org, _NOBODY)
                 self._authorities[entry.org] = authority.evolve(before, fact)
@@ -68,6 +98,14 @@ class Directory:
                 return
         self._versions[entry.org] = entry.position + 1
         self.heard(entry.org)
+
+    def _distrust(self, entry: Recorded) -> None:
+        """Its sessions are over, also when it is trusted again."""
+        of = self._issuers[entry.stream].trusted
+        self._issuers[entry.stream] = Vouching(entry.stream, entry.version, of, stands=False)
+        for one in self._sessions.values():
+            if one.opened.issuer == entry.stream:
+                self._sessions[one.stream] = Signed(one.stream, one.opened, ended=True)
 
     def authority(self, org: str) -> Authority:
         return self._authorities.get(org, _NOBODY)
@@ -80,6 +118,26 @@ class Directory:
     def keys(self, org: str) -> list[Key]:
         """Of the organization, in order of making."""
         return [one for one in self._keys.values() if one.org == org]
+
+    def session(self, token: str) -> Signed | None:
+        """The session whose secret this is."""
+        stream = self._bearers.get(hashlib.sha256(token.encode()).hexdigest())
+        return None if stream is None else self._sessions[stream]
+
+    def sessions(self, org: str) -> list[Signed]:
+        """Of the organization, in order of opening."""
+        return [one for one in self._sessions.values() if one.opened.organization == org]
+
+    def session_of(self, stream: str) -> Signed | None:
+        return self._sessions.get(stream)
+
+    def issuer(self, stream: str) -> Vouching | None:
+        """Whether it is trusted still or was once."""
+        return self._issuers.get(stream)
+
+    def issuers(self) -> list[Vouching]:
+        """In order of first trust."""
+        return list(self._issuers.values())
 
     def version(self, org: str) -> int:
         return self._versions.get(org, 0)

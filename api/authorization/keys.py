@@ -17,10 +17,13 @@ _LETTERS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercas
 _SECRET, _SUM, SHOWN = 43, 6, 12  # 256 bits; a checksum of 32
 
 
-def minted() -> str:
+SECRET: Final = _SECRET + _SUM
+
+
+def minted(prefix: str = PREFIX) -> str:
     """`gpuaas_`, 43 letters of secret, 6 of a checksum, by which scanners drop what is no key."""
     secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET))
-    return PREFIX + secret + _checksum(secret)
+    return prefix + secret + _checksum(secret)
 
 
 def _checksum(secret: str) -> str:
@@ -32,8 +35,12 @@ def _checksum(secret: str) -> str:
 
 
 def well_formed(token: str) -> bool:
-    secret = token.removeprefix(PREFIX)[:-_SUM]
-    return len(token) == len(PREFIX) + _SECRET + _SUM and token.endswith(_checksum(secret))
+    return len(token) == len(PREFIX) + SECRET and secret_stands(token[len(PREFIX) :])
+
+
+def secret_stands(text: str) -> bool:
+    """Whether the end of the text is the checksum of the rest."""
+    return text.endswith(_checksum(text[:-_SUM]))
 
 
 def hash_of(token: str) -> str:

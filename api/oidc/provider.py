@@ -143,3 +143,20 @@ def _keys_of(body: bytes) -> dict[str, PyJWK]:
         except jwt.PyJWTError:
             continue
     return found
+
+
+class Providers:
+    """One `Provider` for each issuer that was asked for."""
+
+    def __init__(self, *, loopback: bool) -> None:
+        self._loopback = loopback
+        self._known: dict[str, Provider] = {}
+
+    def of(self, url: str) -> Provider:
+        if url not in self._known:
+            self._known[url] = Provider(url, loopback=self._loopback)
+        return self._known[url]
+
+    def require(self, url: str) -> None:
+        """Raises: DomainError issuer.invalid for an address that this deployment does not ask."""
+        require_reachable(url, loopback=self._loopback)

@@ -222,6 +222,14 @@ class AsyncMethods(ABC):
         """POST /v1/webhooks/{webhook_id}/delete"""
         return await self.do(operations.delete_webhook(webhook_id), key=key, if_match=if_match)
 
+    async def distrust_issuer(
+        self, issuer_id: str, body: models.IssuerEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Issuer:
+        """POST /v1/issuers/{issuer_id}/distrust"""
+        return await self.do(
+            operations.distrust_issuer(issuer_id, body), key=key, if_match=if_match
+        )
+
     async def drain_node(
         self, node_id: str, body: models.NodeDrain, *, key: str = "", if_match: str = ""
     ) -> models.NodeUpkept:
@@ -241,6 +249,12 @@ class AsyncMethods(ABC):
         return await self.do(
             operations.end_reservation(reservation_id, body), key=key, if_match=if_match
         )
+
+    async def end_session(
+        self, session_id: str, body: models.SessionEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Session:
+        """POST /v1/sessions/{session_id}/end"""
+        return await self.do(operations.end_session(session_id, body), key=key, if_match=if_match)
 
     async def enrol_node(self, body: models.EnrolRequest) -> models.EnrolReply:
         """POST /v1/enrol"""
@@ -272,6 +286,36 @@ class AsyncMethods(ABC):
                 policy=policy,
                 reservation=reservation,
                 region=region,
+            ),
+            at_least=at_least,
+        )
+
+    async def export_acts(
+        self,
+        *,
+        organization: str | None = None,
+        actor: str | None = None,
+        resource: str | None = None,
+        action: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> bytes:
+        """GET /v1/audit/ocsf"""
+        return await self.do(
+            operations.export_acts(
+                organization=organization,
+                actor=actor,
+                resource=resource,
+                action=action,
+                since=since,
+                until=until,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -406,6 +450,36 @@ class AsyncMethods(ABC):
     async def list_actions(self, *, at_least: int | None = None) -> models.Page[models.KnownAction]:
         """GET /v1/authorization/actions"""
         return await self.do(operations.list_actions(), at_least=at_least)
+
+    async def list_acts(
+        self,
+        *,
+        organization: str | None = None,
+        actor: str | None = None,
+        resource: str | None = None,
+        action: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.AuditEntry]:
+        """GET /v1/audit"""
+        return await self.do(
+            operations.list_acts(
+                organization=organization,
+                actor=actor,
+                resource=resource,
+                action=action,
+                since=since,
+                until=until,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
+            ),
+            at_least=at_least,
+        )
 
     async def list_api_keys(
         self, *, organization: str | None = None, at_least: int | None = None
@@ -642,6 +716,12 @@ class AsyncMethods(ABC):
             at_least=at_least,
         )
 
+    async def list_issuers(
+        self, *, organization: str | None = None, at_least: int | None = None
+    ) -> models.Page[models.Issuer]:
+        """GET /v1/issuers"""
+        return await self.do(operations.list_issuers(organization=organization), at_least=at_least)
+
     async def list_members(
         self,
         *,
@@ -861,6 +941,12 @@ class AsyncMethods(ABC):
             at_least=at_least,
         )
 
+    async def list_sessions(
+        self, *, organization: str | None = None, at_least: int | None = None
+    ) -> models.Page[models.Session]:
+        """GET /v1/sessions"""
+        return await self.do(operations.list_sessions(organization=organization), at_least=at_least)
+
     async def list_shares(
         self,
         *,
@@ -1076,6 +1162,10 @@ class AsyncMethods(ABC):
     ) -> models.IncidentChanged:
         """POST /v1/incidents"""
         return await self.do(operations.open_incident(body), key=key, if_match=if_match)
+
+    async def open_session(self, body: models.SessionNew) -> models.Session:
+        """POST /v1/sessions"""
+        return await self.do(operations.open_session(body))
 
     async def open_terminal(
         self,
@@ -1496,6 +1586,10 @@ class AsyncMethods(ABC):
         """GET /v1/runtimes/{runtime_id}/logs"""
         return await self.do(operations.show_logs(runtime_id, most=most), at_least=at_least)
 
+    async def show_me(self, *, at_least: int | None = None) -> models.Me:
+        """GET /v1/me"""
+        return await self.do(operations.show_me(), at_least=at_least)
+
     async def show_network(
         self, network_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Network:
@@ -1611,6 +1705,12 @@ class AsyncMethods(ABC):
         """POST /v1/incidents/{incident_id}/tie"""
         return await self.do(operations.tie_fact(incident_id, body), key=key, if_match=if_match)
 
+    async def trust_issuer(
+        self, body: models.IssuerNew, *, key: str = "", if_match: str = ""
+    ) -> models.Issuer:
+        """POST /v1/issuers"""
+        return await self.do(operations.trust_issuer(body), key=key, if_match=if_match)
+
     async def uncordon_node(
         self, node_id: str, *, key: str = "", if_match: str = ""
     ) -> models.NodeChanged:
@@ -1622,6 +1722,12 @@ class AsyncMethods(ABC):
     ) -> models.NodeUpkept:
         """POST /v1/nodes/{node_id}/undrain"""
         return await self.do(operations.undrain_node(node_id, body), key=key, if_match=if_match)
+
+    async def where_to_sign_in(
+        self, *, domain: str | None = None, issuer: str | None = None
+    ) -> models.SignIn:
+        """GET /v1/sign-in"""
+        return await self.do(operations.where_to_sign_in(domain=domain, issuer=issuer))
 
     async def withdraw_invitation(
         self, invitation_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""

@@ -35,6 +35,15 @@ class Impostor(GpuaasError):
     """Whoever answered does not prove who it is. Nothing was sent to it."""
 
 
+class NotSignedIn(GpuaasError):
+    """The issuer of identities, or whoever was asked there, said no; `word` is OAuth's for it."""
+
+    def __init__(self, word: str, detail: str) -> None:
+        said = f"{word}: {detail}" if detail else word
+        super().__init__("sign_in.failed", said, "Sign in again, or ask whoever runs the issuer.")
+        self.word = word
+
+
 class Refused(GpuaasError):
     """The API's own refusal, RFC 9457. `facts` are its numbers, `errors` its fields' faults."""
 

@@ -8,6 +8,7 @@ from gpuaas_client.errors import (
     GpuaasError,
     Impostor,
     NotFound,
+    NotSignedIn,
     Unauthenticated,
     Unavailable,
     Unreachable,
@@ -39,6 +40,7 @@ LIMITS: Final = frozenset(
 )
 _KINDS: Final[tuple[tuple[type[GpuaasError], int], ...]] = (
     (Unauthenticated, NOT_ALLOWED),
+    (NotSignedIn, NOT_ALLOWED),
     (Forbidden, NOT_ALLOWED),
     (NotFound, NOT_FOUND),
     (Conflict, CONFLICT),

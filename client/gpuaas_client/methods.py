@@ -214,6 +214,12 @@ class Methods(ABC):
         """POST /v1/webhooks/{webhook_id}/delete"""
         return self.do(operations.delete_webhook(webhook_id), key=key, if_match=if_match)
 
+    def distrust_issuer(
+        self, issuer_id: str, body: models.IssuerEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Issuer:
+        """POST /v1/issuers/{issuer_id}/distrust"""
+        return self.do(operations.distrust_issuer(issuer_id, body), key=key, if_match=if_match)
+
     def drain_node(
         self, node_id: str, body: models.NodeDrain, *, key: str = "", if_match: str = ""
     ) -> models.NodeUpkept:
@@ -231,6 +237,12 @@ class Methods(ABC):
     ) -> models.Reservation:
         """POST /v1/reservations/{reservation_id}/end"""
         return self.do(operations.end_reservation(reservation_id, body), key=key, if_match=if_match)
+
+    def end_session(
+        self, session_id: str, body: models.SessionEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Session:
+        """POST /v1/sessions/{session_id}/end"""
+        return self.do(operations.end_session(session_id, body), key=key, if_match=if_match)
 
     def enrol_node(self, body: models.EnrolRequest) -> models.EnrolReply:
         """POST /v1/enrol"""
@@ -262,6 +274,36 @@ class Methods(ABC):
                 policy=policy,
                 reservation=reservation,
                 region=region,
+            ),
+            at_least=at_least,
+        )
+
+    def export_acts(
+        self,
+        *,
+        organization: str | None = None,
+        actor: str | None = None,
+        resource: str | None = None,
+        action: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> bytes:
+        """GET /v1/audit/ocsf"""
+        return self.do(
+            operations.export_acts(
+                organization=organization,
+                actor=actor,
+                resource=resource,
+                action=action,
+                since=since,
+                until=until,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -390,6 +432,36 @@ class Methods(ABC):
     def list_actions(self, *, at_least: int | None = None) -> models.Page[models.KnownAction]:
         """GET /v1/authorization/actions"""
         return self.do(operations.list_actions(), at_least=at_least)
+
+    def list_acts(
+        self,
+        *,
+        organization: str | None = None,
+        actor: str | None = None,
+        resource: str | None = None,
+        action: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.AuditEntry]:
+        """GET /v1/audit"""
+        return self.do(
+            operations.list_acts(
+                organization=organization,
+                actor=actor,
+                resource=resource,
+                action=action,
+                since=since,
+                until=until,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
+            ),
+            at_least=at_least,
+        )
 
     def list_api_keys(
         self, *, organization: str | None = None, at_least: int | None = None
@@ -624,6 +696,12 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def list_issuers(
+        self, *, organization: str | None = None, at_least: int | None = None
+    ) -> models.Page[models.Issuer]:
+        """GET /v1/issuers"""
+        return self.do(operations.list_issuers(organization=organization), at_least=at_least)
+
     def list_members(
         self,
         *,
@@ -839,6 +917,12 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def list_sessions(
+        self, *, organization: str | None = None, at_least: int | None = None
+    ) -> models.Page[models.Session]:
+        """GET /v1/sessions"""
+        return self.do(operations.list_sessions(organization=organization), at_least=at_least)
+
     def list_shares(
         self,
         *,
@@ -1048,6 +1132,10 @@ class Methods(ABC):
     ) -> models.IncidentChanged:
         """POST /v1/incidents"""
         return self.do(operations.open_incident(body), key=key, if_match=if_match)
+
+    def open_session(self, body: models.SessionNew) -> models.Session:
+        """POST /v1/sessions"""
+        return self.do(operations.open_session(body))
 
     def open_terminal(
         self,
@@ -1434,6 +1522,10 @@ class Methods(ABC):
         """GET /v1/runtimes/{runtime_id}/logs"""
         return self.do(operations.show_logs(runtime_id, most=most), at_least=at_least)
 
+    def show_me(self, *, at_least: int | None = None) -> models.Me:
+        """GET /v1/me"""
+        return self.do(operations.show_me(), at_least=at_least)
+
     def show_network(
         self, network_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Network:
@@ -1545,6 +1637,12 @@ class Methods(ABC):
         """POST /v1/incidents/{incident_id}/tie"""
         return self.do(operations.tie_fact(incident_id, body), key=key, if_match=if_match)
 
+    def trust_issuer(
+        self, body: models.IssuerNew, *, key: str = "", if_match: str = ""
+    ) -> models.Issuer:
+        """POST /v1/issuers"""
+        return self.do(operations.trust_issuer(body), key=key, if_match=if_match)
+
     def uncordon_node(
         self, node_id: str, *, key: str = "", if_match: str = ""
     ) -> models.NodeChanged:
@@ -1556,6 +1654,12 @@ class Methods(ABC):
     ) -> models.NodeUpkept:
         """POST /v1/nodes/{node_id}/undrain"""
         return self.do(operations.undrain_node(node_id, body), key=key, if_match=if_match)
+
+    def where_to_sign_in(
+        self, *, domain: str | None = None, issuer: str | None = None
+    ) -> models.SignIn:
+        """GET /v1/sign-in"""
+        return self.do(operations.where_to_sign_in(domain=domain, issuer=issuer))
 
     def withdraw_invitation(
         self, invitation_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""

@@ -146,6 +146,17 @@ class AsideNew(Struct, frozen=True, kw_only=True):
     why: str | UnsetType = UNSET
 
 
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    action: str
+    actor: str
+    at: str
+    authority: list[str]
+    organization: str
+    position: int
+    receipt: str
+    resource: str
+
+
 class AuthorityEnd(Struct, frozen=True, kw_only=True):
     organization: str | UnsetType | None = UNSET
     reason: str | UnsetType = UNSET
@@ -217,6 +228,11 @@ class BookListed(Struct, frozen=True, kw_only=True):
 
 class BookNew(Struct, frozen=True, kw_only=True):
     entries: list[TieredNew]
+
+
+class BoundRole(Struct, frozen=True, kw_only=True):
+    role: str
+    scope: str
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -776,6 +792,29 @@ class InvoiceDepartment(Struct, frozen=True, kw_only=True):
     project: str
 
 
+class Issuer(Struct, frozen=True, kw_only=True):
+    algorithms: list[str]
+    client_id: str
+    domains: list[str]
+    id: str
+    organization: str
+    trusted: bool
+    url: str
+    version: int | None
+
+
+class IssuerEnd(Struct, frozen=True, kw_only=True):
+    reason: str | UnsetType = UNSET
+
+
+class IssuerNew(Struct, frozen=True, kw_only=True):
+    algorithms: list[str] | UnsetType = UNSET
+    client_id: str
+    domains: list[str] | UnsetType = UNSET
+    organization: str
+    url: str
+
+
 class KeptVolume(Struct, frozen=True, kw_only=True):
     held: Money
     held_until: str | None
@@ -796,6 +835,13 @@ class KnownProblem(Struct, frozen=True, kw_only=True):
     status: int
     title: str
     type: str
+
+
+class Me(Struct, frozen=True, kw_only=True):
+    mfa: bool
+    organization: str | None
+    principal: str
+    roles: list[BoundRole]
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -1386,12 +1432,43 @@ class ServiceAccount(Struct, frozen=True, kw_only=True):
     version: int | None
 
 
+class Session(Struct, frozen=True, kw_only=True):
+    ended: bool
+    expires_at: str
+    id: str
+    issuer: str
+    mfa: bool
+    opened_at: str
+    organization: str
+    principal: str
+    token: str | None
+
+
+class SessionEnd(Struct, frozen=True, kw_only=True):
+    reason: str | UnsetType = UNSET
+
+
+class SessionNew(Struct, frozen=True, kw_only=True):
+    id_token: str
+    issuer: str
+    nonce: str | UnsetType = UNSET
+
+
 class ShareNew(Struct, frozen=True, kw_only=True):
     guaranteed_milli: int
     lendable_milli: int
     limit_milli: int
     model: str
     scope: str
+
+
+class SignIn(Struct, frozen=True, kw_only=True):
+    authorization_endpoint: str
+    client_id: str
+    device_authorization_endpoint: str
+    issuer: str
+    token_endpoint: str
+    url: str
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

@@ -220,6 +220,13 @@ def delete_webhook(webhook_id: str) -> Call[models.WebhookChanged]:
     )
 
 
+def distrust_issuer(issuer_id: str, body: models.IssuerEnd) -> Call[models.Issuer]:
+    """POST /v1/issuers/{issuer_id}/distrust"""
+    return Call(
+        "POST", f"/v1/issuers/{quoted(issuer_id)}/distrust", models.Issuer, body=body, acts=True
+    )
+
+
 def drain_node(node_id: str, body: models.NodeDrain) -> Call[models.NodeUpkept]:
     """POST /v1/nodes/{node_id}/drain"""
     return Call(
@@ -240,6 +247,13 @@ def end_reservation(reservation_id: str, body: models.ReservationEnd) -> Call[mo
         models.Reservation,
         body=body,
         acts=True,
+    )
+
+
+def end_session(session_id: str, body: models.SessionEnd) -> Call[models.Session]:
+    """POST /v1/sessions/{session_id}/end"""
+    return Call(
+        "POST", f"/v1/sessions/{quoted(session_id)}/end", models.Session, body=body, acts=True
     )
 
 
@@ -281,6 +295,38 @@ def explain_placement(
             "policy": policy,
             "reservation": reservation,
             "region": region,
+        },
+        waits=True,
+    )
+
+
+def export_acts(
+    *,
+    organization: str | None = None,
+    actor: str | None = None,
+    resource: str | None = None,
+    action: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[bytes]:
+    """GET /v1/audit/ocsf"""
+    return Call(
+        "GET",
+        "/v1/audit/ocsf",
+        bytes,
+        query={
+            "organization": organization,
+            "actor": actor,
+            "resource": resource,
+            "action": action,
+            "since": since,
+            "until": until,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
         },
         waits=True,
     )
@@ -433,6 +479,38 @@ def list_accounts(
 def list_actions() -> Call[models.Page[models.KnownAction]]:
     """GET /v1/authorization/actions"""
     return Call("GET", "/v1/authorization/actions", models.Page[models.KnownAction], waits=True)
+
+
+def list_acts(
+    *,
+    organization: str | None = None,
+    actor: str | None = None,
+    resource: str | None = None,
+    action: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.AuditEntry]]:
+    """GET /v1/audit"""
+    return Call(
+        "GET",
+        "/v1/audit",
+        models.Page[models.AuditEntry],
+        query={
+            "organization": organization,
+            "actor": actor,
+            "resource": resource,
+            "action": action,
+            "since": since,
+            "until": until,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
+        waits=True,
+    )
 
 
 def list_api_keys(*, organization: str | None = None) -> Call[models.Page[models.ApiKey]]:
@@ -713,6 +791,17 @@ def list_invoices(
     )
 
 
+def list_issuers(*, organization: str | None = None) -> Call[models.Page[models.Issuer]]:
+    """GET /v1/issuers"""
+    return Call(
+        "GET",
+        "/v1/issuers",
+        models.Page[models.Issuer],
+        query={"organization": organization},
+        waits=True,
+    )
+
+
 def list_members(
     *, organization: str | None = None, as_of: str | None = None
 ) -> Call[models.Page[models.Member]]:
@@ -966,6 +1055,17 @@ def list_service_accounts(
     )
 
 
+def list_sessions(*, organization: str | None = None) -> Call[models.Page[models.Session]]:
+    """GET /v1/sessions"""
+    return Call(
+        "GET",
+        "/v1/sessions",
+        models.Page[models.Session],
+        query={"organization": organization},
+        waits=True,
+    )
+
+
 def list_shares(
     *, organization: str | None = None, as_of: str | None = None
 ) -> Call[models.Page[models.HttpQuotasShare]]:
@@ -1191,6 +1291,11 @@ def open_account(body: models.AccountNew) -> Call[models.Account]:
 def open_incident(body: models.IncidentNew) -> Call[models.IncidentChanged]:
     """POST /v1/incidents"""
     return Call("POST", "/v1/incidents", models.IncidentChanged, body=body, acts=True)
+
+
+def open_session(body: models.SessionNew) -> Call[models.Session]:
+    """POST /v1/sessions"""
+    return Call("POST", "/v1/sessions", models.Session, body=body)
 
 
 def open_terminal(
@@ -1663,6 +1768,11 @@ def show_logs(runtime_id: str, *, most: int | None = None) -> Call[str]:
     )
 
 
+def show_me() -> Call[models.Me]:
+    """GET /v1/me"""
+    return Call("GET", "/v1/me", models.Me, waits=True)
+
+
 def show_network(network_id: str, *, as_of: str | None = None) -> Call[models.Network]:
     """GET /v1/networks/{network_id}"""
     return Call(
@@ -1810,6 +1920,11 @@ def tie_fact(incident_id: str, body: models.IncidentTie) -> Call[dict[str, Any]]
     )
 
 
+def trust_issuer(body: models.IssuerNew) -> Call[models.Issuer]:
+    """POST /v1/issuers"""
+    return Call("POST", "/v1/issuers", models.Issuer, body=body, acts=True)
+
+
 def uncordon_node(node_id: str) -> Call[models.NodeChanged]:
     """POST /v1/nodes/{node_id}/uncordon"""
     return Call("POST", f"/v1/nodes/{quoted(node_id)}/uncordon", models.NodeChanged, acts=True)
@@ -1820,6 +1935,13 @@ def undrain_node(node_id: str, body: models.NodeUndrain) -> Call[models.NodeUpke
     return Call(
         "POST", f"/v1/nodes/{quoted(node_id)}/undrain", models.NodeUpkept, body=body, acts=True
     )
+
+
+def where_to_sign_in(
+    *, domain: str | None = None, issuer: str | None = None
+) -> Call[models.SignIn]:
+    """GET /v1/sign-in"""
+    return Call("GET", "/v1/sign-in", models.SignIn, query={"domain": domain, "issuer": issuer})
 
 
 def withdraw_invitation(invitation_id: str, body: models.AuthorityEnd) -> Call[models.Ended]:

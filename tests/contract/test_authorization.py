@@ -60,8 +60,14 @@ def test_the_table_is_sorted_and_knows_its_roles() -> None:
 
 def test_support_and_viewer_change_nothing() -> None:
     """A role that reads holds reading actions only: GET routes, and what is one's own."""
-    own = {"api_key.create", "api_key.revoke", "authorization.explain", "invitation.accept"}
-    any_of = {"recording.play_any", "api_key.list_any", "authorization.explain_any"}
+    own = {
+        *("api_key.create", "api_key.revoke", "authorization.explain", "invitation.accept"),
+        "session.end",
+    }
+    any_of = {
+        *("recording.play_any", "api_key.list_any", "authorization.explain_any"),
+        "session.list_any",
+    }
     for one in ACTIONS.values():
         if not one.route.startswith("GET") and one.name not in own:
             assert not {"viewer", "support"} & set(one.roles), one.name

@@ -37,9 +37,13 @@ def test_objects_are_closed() -> None:
 def test_every_act_takes_a_key_and_every_route_tells_its_problems() -> None:
     """POST needs Idempotency-Key; refusals are problem+json.
 
-    Nodes prove themselves otherwise; a terminal's ticket and an explanation change nothing that is kept.
+    Nodes prove themselves otherwise; a terminal's ticket and an explanation change nothing that is
+    kept; an identity token opens one session by itself.
     """
-    free = {*NODES_OWN, "/v1/terminals/{session_id}/tickets", "/v1/authorization/explain"}
+    free = {
+        *(*NODES_OWN, "/v1/terminals/{session_id}/tickets", "/v1/authorization/explain"),
+        "/v1/sessions",
+    }
     for path, item in _document()["paths"].items():
         for method, operation in item.items():
             names = {one["name"] for one in operation["parameters"] if one["in"] == "header"}
@@ -51,7 +55,7 @@ def test_every_act_takes_a_key_and_every_route_tells_its_problems() -> None:
 
 def test_few_routes_need_no_token() -> None:
     """Public: health, readiness, the checkpoint, pages of refusals, the CA that nodes must know
-    first, and what nodes prove by keys of their own.
+    first, what nodes prove by keys of their own, and signing in.
     """
     public = [
         path
@@ -61,5 +65,5 @@ def test_few_routes_need_no_token() -> None:
     ]
     assert set(public) == {
         *("/v1/checkpoint", "/v1/health", "/v1/readiness", "/v1/problems", "/v1/problems/{code}"),
-        *("/v1/enrol/ca", *NODES_OWN),
+        *("/v1/enrol/ca", *NODES_OWN, "/v1/sign-in", "/v1/sessions"),
     }

@@ -1,16 +1,20 @@
 """`gpuaas login`, `logout`, `profiles`, `use`: who one is, where, kept for the next command."""
 
 import sys
+import threading
+import webbrowser
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from gpuaas_client import profiles
+from gpuaas_client import profiles, telling
 from gpuaas_client.client import Client
 from gpuaas_client.command import Verb, asked
+from gpuaas_client.models import SessionNew
 from gpuaas_client.place import place
 from gpuaas_client.session import Session
+from gpuaas_client.sign_in import in_browser, on_device
 
 _HEAD: Final = ("PROFILE", "URL", "CA", "CURRENT")
 
@@ -24,27 +28,64 @@ def _known(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
 @click.argument("url", required=False, envvar="GPUAAS_URL")
 @click.option("--ca", type=click.Path(path_type=Path), envvar="GPUAAS_CA", help="A CA, PEM.")
 @click.option("--token-stdin", is_flag=True, help="Read the token from standard input.")
+@click.option("--domain", help="Sign in where the addresses of this domain do, in a browser.")
+@click.option("--issuer", help="Sign in at this issuer of identities, by its id, in a browser.")
+@click.option("--device", is_flag=True, help="With either: by a code that is typed elsewhere.")
 @asked
-def login(session: Session, url: str | None, ca: Path | None, token_stdin: bool) -> None:
+def login(
+    session: Session,
+    url: str | None,
+    ca: Path | None,
+    token_stdin: bool,
+    domain: str | None,
+    issuer: str | None,
+    device: bool,
+) -> None:
     """Keep URL and a token as a profile, once the API has accepted them.
 
-    The token is asked for without showing it; it is in no argument, so that neither history nor
-    the list of processes has it. `--profile NAME` names the profile (default: the current one).
+    With `--domain` or `--issuer` the organization's own issuer says who one is. Otherwise the token
+    is asked for without showing it; it is in no argument, so that neither history nor the list of
+    processes has it. `--profile NAME` names the profile (default: the current one).
     """
+    if device and not (domain or issuer):
+        raise click.UsageError("--device goes with --domain or --issuer")
     name = session.profile or profiles.current(session.env)
     known = profiles.read(session.env, name) if name in profiles.names(session.env) else None
     at = url or str(click.prompt("URL", default=known.url if known else None, err=True))
     place(at, "")  # an address that is none is refused before the token is typed
-    if token_stdin:
+    trust = str(ca.absolute()) if ca else known.ca if known and known.url == at else ""
+    if domain or issuer:
+        with Client(at, "", trust or None, patience=session.patience) as client:
+            token = _signed_in(client, domain, issuer, device)
+    elif token_stdin:
         token = sys.stdin.readline().strip()
     else:
         token = str(click.prompt("token", hide_input=True, err=True)).strip()
-    trust = str(ca.absolute()) if ca else known.ca if known and known.url == at else ""
     with Client(at, token, trust or None, patience=session.patience) as client:
-        client.list_runtimes(limit=1)  # what everybody may ask who is somebody
+        client.show_me()  # what everybody may ask who is somebody
     path = profiles.keep(session.env, name, profiles.Profile(at.rstrip("/"), token, trust))
     said = {"profile": name, "url": at, "file": str(path)}
     session.say(said, f"signed in at {at} as profile {name}; kept in {path}")
+
+
+def _signed_in(client: Client, domain: str | None, issuer: str | None, device: bool) -> str:
+    """The token of a session that was opened just now. Raises: NotSignedIn, GpuaasError."""
+    at = client.where_to_sign_in(domain=domain, issuer=issuer)
+    said = on_device(at, _tell_code) if device else in_browser(at, _tell_address)
+    wanted = SessionNew(issuer=at.issuer, id_token=said.id_token, nonce=said.nonce)
+    opened = client.open_session(wanted)
+    assert opened.token is not None, "it was opened just now"
+    return opened.token
+
+
+def _tell_code(address: str, code: str) -> None:
+    click.echo(f"Open {address} in a browser, on any device, and type the code {code}", err=True)
+
+
+def _tell_address(address: str) -> None:
+    click.echo(f"Open this address in a browser on this machine:\n{address}", err=True)
+    # Its return is not waited for: a browser without a window ends when its page is there.
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 @click.command("logout", cls=Verb, help="Forget a profile and its token")
@@ -78,4 +119,18 @@ def use(session: Session, name: str) -> None:
     session.say({"profile": name}, f"profile {name} counts now")
 
 
-VERBS: Final = (login, logout, listed, use)
+@click.command("whoami", cls=Verb, help="Who one is there, and what for")
+@asked
+def whoami(session: Session) -> None:
+    me = session.client.show_me()
+    roles = ", ".join(f"{one.role} at {one.scope}" for one in me.roles)
+    pairs = [
+        ("PRINCIPAL", me.principal),
+        ("IN", me.organization or "the platform"),
+        ("ROLES", telling.plain(roles)),
+        ("TWO-FACTOR", "yes" if me.mfa else "no"),
+    ]
+    session.tell(me, pairs)
+
+
+VERBS: Final = (login, logout, whoami, listed, use)

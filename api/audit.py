@@ -1,0 +1,110 @@
+"""Who did what to which resource, when, on whose authority."""
+
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Response, get
+from litestar.params import FromQuery
+from msgspec import Struct
+
+from api.body import FrontRequest
+from api.edge import instant, parse_instant
+from api.ocsf import event
+from api.paging import before, page_size
+from api.paging import cursor as cursor_of
+from api.services import services_of
+from api.viewing import own_scope, page, viewed
+from contracts.http import Page
+from contracts.http_audit import AuditEntry
+from projections import audit_read
+from projections.audit_read import Act, Wanted
+
+_NDJSON = "application/x-ndjson"
+
+
+class _Asked(Struct, frozen=True):
+    """What both forms are asked for. Raises: DomainError request.invalid, resource.unknown."""
+
+    of: tuple[str | None, str | None, str | None, str | None]
+    since: str | None
+    until: str | None
+    cursor: str | None
+    limit: int | None
+    as_of: str | None
+
+    async def found(self, request: FrontRequest) -> tuple[list[Act], int]:
+        """The acts, one more than a page where there is one, and how many a page has."""
+        size, start = page_size(self.limit), before(self.cursor)
+        organization, actor, resource, action = self.of
+        wanted = Wanted(
+            organization=own_scope(request.user, organization),
+            actor=actor,
+            resource=resource,
+            tag=action,
+            since_us=None if self.since is None else parse_instant(self.since),
+            until_us=None if self.until is None else parse_instant(self.until),
+        )
+        services, position = await viewed(request, self.as_of)
+        rows = await services.reads.ask(
+            audit_read.acts, wanted, before=start, limit=size + 1, as_of=position
+        )
+        return rows, size
+
+
+@get("/v1/audit")
+async def list_acts(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    actor: FromQuery[str | None] = None,
+    resource: FromQuery[str | None] = None,
+    action: FromQuery[str | None] = None,
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[AuditEntry]:
+    """Newest first: entries of people and service accounts, operators' acts in the organization
+    too. `action`: a fact's tag, or its beginning up to a dot.
+    """
+    asked = _Asked((organization, actor, resource, action), since, until, cursor, limit, as_of)
+    rows, size = await asked.found(request)
+    return page(rows, size, _given, lambda row: row.from_position)
+
+
+def _given(row: Act) -> AuditEntry:
+    return AuditEntry(
+        position=row.from_position,
+        at=instant(row.at_us),
+        actor=row.actor,
+        action=row.tag,
+        resource=row.stream,
+        organization=row.organization,
+        authority=row.authority,
+        receipt=f"/v1/receipts/{row.from_position}",
+    )
+
+
+@get("/v1/audit/ocsf", media_type=_NDJSON)
+async def export_acts(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    actor: FromQuery[str | None] = None,
+    resource: FromQuery[str | None] = None,
+    action: FromQuery[str | None] = None,
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[bytes]:
+    """The same as OCSF events (API Activity), one a line; `Link` names the next page."""
+    asked = _Asked((organization, actor, resource, action), since, until, cursor, limit, as_of)
+    rows, size = await asked.found(request)
+    log = services_of(request).settings.log_name
+    lines = b"".join(msgspec.json.encode(event(one, log)) + b"\n" for one in rows[:size])
+    headers = {}
+    if len(rows) > size:
+        asked_for = {**request.query_params, "cursor": cursor_of(rows[size - 1].from_position)}
+        headers["Link"] = f'<{request.url.path}?{urlencode(asked_for)}>; rel="next"'
+    return Response(lines, media_type=_NDJSON, headers=headers)

@@ -1,0 +1,162 @@
+"""Issuers of identities that are trusted, and where people sign in."""
+
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from api.acting import Done, Said
+from api.auth import unknown, within
+from api.authorization.directory import Vouching
+from api.body import FrontRequest
+from api.changing import settled, target
+from api.edge import now_us
+from api.services import Services, services_of
+from api.viewing import own_scope, viewed
+from contracts.http import Page
+from contracts.http_sessions import Issuer, IssuerEnd, IssuerNew, SignIn
+from domain import issuer
+from domain.decider import fold
+from domain.errors import DomainError
+from domain.issuer import DECIDER, Distrust, Trust, Trusted
+from evidence.append import Append, Write
+from projections.months import derived_id
+
+_SEPARATOR = "\n"
+
+
+@post("/v1/issuers")
+async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Response[Issuer]:
+    """Its people may sign in with it from now on; what each may do, bindings say. Its document is
+    fetched once before, so that a slip of the pen is refused.
+    """
+    services = services_of(request)
+    services.providers.require(data.url)
+    await services.providers.of(data.url).published()
+    stream = derived_id(
+        "token", data.organization, _SEPARATOR.join(("issuer", data.url, data.client_id))
+    )
+    command = Trust(
+        *(data.url, data.client_id, data.organization, data.algorithms, data.domains, now_us())
+    )
+
+    async def do(cause: str) -> Done:
+        async def attempt() -> Done:
+            org = await target(services, request.user, data.organization, "organization")
+            recorded = await services.log.read_stream(stream)
+            facts = tuple(DECIDER.decide(command, fold(DECIDER, (one.fact for one in recorded))))  # type: ignore[misc]
+            if not facts:
+                return Done(nothing=_given(stream, command, None))
+            write = Write(stream, org.org, len(recorded), facts)
+            reads = ((data.organization, org.version),)
+            append = Append((write,), request.user.actor, cause, reads)
+            return Done(await services.log.append(append), (write,))
+
+        return await settled(services, stream, attempt)
+
+    def answer(said: tuple[Said, ...], _: bool) -> Issuer:  # an Answer
+        return _given(stream, command, said[0].version)
+
+    response = await services.acting.perform(request, do, answer)
+    await services.following.catch_up()
+    return response
+
+
+def _given(
+    stream: str, said: Trust | Trusted, version: int | None, *, stands: bool = True
+) -> Issuer:
+    return Issuer(
+        id=stream,
+        organization=said.organization,
+        url=said.url,
+        client_id=said.audience,
+        algorithms=sorted(said.algorithms),
+        domains=sorted(said.domains),
+        trusted=stands,
+        version=version,
+    )
+
+
+@get("/v1/issuers")
+async def list_issuers(
+    request: FrontRequest, organization: FromQuery[str | None] = None
+) -> Page[Issuer]:
+    """In order of first trust; those that are trusted no more too."""
+    services, _ = await viewed(request)
+    scope = own_scope(request.user, organization)
+    await services.following.catch_up()
+    items = [
+        _given(one.stream, one.trusted, one.version, stands=one.stands)
+        for one in services.directory.issuers()
+        if scope in (None, one.trusted.organization)
+    ]
+    return Page(items=items, next=None)
+
+
+@post("/v1/issuers/{issuer_id:str}/distrust", status_code=200)
+async def distrust_issuer(
+    request: FrontRequest, issuer_id: FromPath[str], data: JSONBody[IssuerEnd]
+) -> Response[Issuer]:
+    """Nobody signs in there any more; its sessions are over within a second, streams included."""
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        async def attempt() -> Done:
+            recorded = await services.log.read_stream(issuer_id)
+            made = recorded[0].fact if recorded else None
+            if not isinstance(made, Trusted):
+                raise unknown("issuer")
+            within(request.user, made.organization, "issuer")
+            state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
+            facts = tuple(DECIDER.decide(Distrust(data.reason, now_us()), state))
+            assert not isinstance(state, issuer.Missing)
+            if not facts:
+                return Done(nothing=_given(issuer_id, state.trusted, None, stands=False))
+            write = Write(issuer_id, recorded[0].org, recorded[-1].version, facts)
+            append = Append((write,), request.user.actor, cause)
+            return Done(await services.log.append(append), (write,))
+
+        return await settled(services, issuer_id, attempt)
+
+    def answer(said: tuple[Said, ...], _: bool) -> Issuer:  # an Answer
+        found = services.directory.issuer(issuer_id)
+        assert found is not None, "it was distrusted"
+        return _given(issuer_id, found.trusted, said[0].version, stands=False)
+
+    response = await services.acting.perform(request, do, answer, status=200)
+    await services.following.catch_up()
+    return response
+
+
+@get("/v1/sign-in", opt={"public": True})
+async def where_to_sign_in(
+    request: FrontRequest,
+    domain: Annotated[str | None, QueryParameter(max_length=253)] = None,
+    issuer_id: Annotated[str | None, QueryParameter(name="issuer", max_length=50)] = None,
+) -> Response[SignIn]:
+    """For an address's domain, or for an issuer by its id. An address only says where to go, never
+    who somebody is.
+    """
+    services = services_of(request)
+    await services.following.catch_up()
+    found = _meant(services, domain, issuer_id)
+    published = await services.providers.of(found.trusted.url).published()
+    body = SignIn(
+        issuer=found.stream,
+        url=found.trusted.url,
+        client_id=found.trusted.audience,
+        authorization_endpoint=published.authorization_endpoint,
+        token_endpoint=published.token_endpoint,
+        device_authorization_endpoint=published.device_authorization_endpoint,
+    )
+    return Response(body)
+
+
+def _meant(services: Services, domain: str | None, issuer_id: str | None) -> Vouching:
+    if (domain is None) == (issuer_id is None):
+        raise DomainError("request.invalid", "name a domain, or an issuer")
+    for one in services.directory.issuers():
+        named = one.stream == issuer_id or (domain or "").lower() in one.trusted.domains
+        if one.stands and named:
+            return one
+    raise DomainError("issuer.unknown", "nobody signs in there")

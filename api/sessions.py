@@ -1,0 +1,169 @@
+"""Sessions: opened with an identity token, listed, ended."""
+
+import hashlib
+import secrets
+import time
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api.acting import Done, Said
+from api.auth import allow, may, unknown, within
+from api.authorization.cedar import PLATFORM
+from api.authorization.directory import Signed
+from api.authorization.keys import hash_of, minted
+from api.authorization.sessions import HOURS, PREFIX, by_two_factors
+from api.authorization.wishing import organization_of
+from api.body import FrontRequest
+from api.changing import settled
+from api.edge import instant, now_us
+from api.oidc.identity import identified
+from api.services import Services, services_of
+from api.viewing import viewed
+from contracts.http import Page
+from contracts.http_sessions import BoundRole, Me, Session, SessionEnd, SessionNew
+from domain import session
+from domain.decider import fold
+from domain.errors import DomainError
+from domain.issuer import principal
+from domain.session import DECIDER, End, Open
+from evidence.append import Append, Write
+from projections.months import derived_id
+
+_HOUR_US: Final = 3_600_000_000
+
+
+@post("/v1/sessions", opt={"public": True})
+async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Response[Session]:
+    """What whoever signed in acts with for twelve hours. The identity token opens one session: its
+    repeat is refused, and whoever lost the answer signs in again.
+    """
+    services = services_of(request)
+    await services.following.catch_up()
+    found = services.directory.issuer(data.issuer)
+    if found is None or not found.stands:
+        raise DomainError("issuer.unknown", "nobody signs in there")
+    trusted = found.trusted
+    provider = services.providers.of(trusted.url)
+    who = await identified(data.id_token, trusted, provider, data.nonce, time.time())
+    token, now = minted(PREFIX), now_us()
+    command = Open(
+        issuer=data.issuer,
+        principal=principal(trusted.url, who.subject),
+        organization=trusted.organization,
+        token_sha256=hash_of(token),
+        amr=who.amr,
+        acr=who.acr,
+        expires_us=now + HOURS * _HOUR_US,
+        now_us=now,
+    )
+    # The signature is left out: another one over the same words is the same token.
+    signed = data.id_token.rpartition(".")[0].encode()
+    stream = derived_id("token", data.issuer, hashlib.sha256(signed).hexdigest())
+    reads = ((data.issuer, found.version),)
+    await _opened(services, stream, command, reads)
+    await services.following.catch_up()
+    [fact] = session.decide(command, session.Missing())
+    assert isinstance(fact, session.Opened), "it was missing"
+    return Response(_given(Signed(stream, fact), token))
+
+
+async def _opened(
+    services: Services, stream: str, command: Open, reads: tuple[tuple[str, int], ...]
+) -> None:
+    recorded = await services.log.read_stream(stream)
+    state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
+    write = Write(stream, command.organization, 0, tuple(DECIDER.decide(command, state)))
+    append = Append((write,), command.principal, f"cmd:{secrets.token_hex(32)}", reads)
+    try:
+        await services.log.append(append)
+    except DomainError as error:
+        if error.code != "log.version_stale":
+            raise
+        # Of two at once one opens it; or the issuer was distrusted meanwhile.
+        raise DomainError("session.token_used", "this identity token has opened one") from error
+
+
+def _given(signed: Signed, token: str | None = None) -> Session:
+    opened = signed.opened
+    return Session(
+        id=signed.stream,
+        issuer=opened.issuer,
+        principal=opened.principal,
+        organization=opened.organization,
+        mfa=by_two_factors(signed),
+        opened_at=instant(opened.opened_us),
+        expires_at=instant(opened.expires_us),
+        ended=signed.ended,
+        token=token,
+    )
+
+
+@get("/v1/me")
+async def show_me(request: FrontRequest) -> Response[Me]:
+    """Whose token it is, and the roles that it has; `organization` null: the platform's."""
+    services = services_of(request)
+    await services.following.catch_up()
+    caller = request.user
+    org = None if caller.org == PLATFORM else caller.org
+    bound = services.door.policies(caller, caller.org).bindings
+    now = now_us()
+    roles = [BoundRole(role=one.role, scope=one.scope) for one in bound if one.stands(now)]
+    body = Me(principal=caller.actor, organization=org, mfa=caller.mfa, roles=roles)
+    return Response(body)
+
+
+@get("/v1/sessions")
+async def list_sessions(
+    request: FrontRequest, organization: FromQuery[str | None] = None
+) -> Page[Session]:
+    """One's own that are not over; all of the organization's for whoever may."""
+    org = organization_of(request.user, organization)
+    services, _ = await viewed(request)
+    await services.following.catch_up()
+    every, now = may(request.user, "session.list_any", org), now_us()
+    items = [
+        _given(one)
+        for one in services.directory.sessions(org)
+        if (every or one.opened.principal == request.user.actor)
+        and not one.ended
+        and now < one.opened.expires_us
+    ]
+    return Page(items=items, next=None)
+
+
+@post("/v1/sessions/{session_id:str}/end", status_code=200)
+async def end_session(
+    request: FrontRequest, session_id: FromPath[str], data: JSONBody[SessionEnd]
+) -> Response[Session]:
+    """One's own, or any for whoever may. Over within a second everywhere, streams included."""
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        async def attempt() -> Done:
+            recorded = await services.log.read_stream(session_id)
+            made = recorded[0].fact if recorded else None
+            if not isinstance(made, session.Opened):
+                raise unknown("session")
+            if made.principal != request.user.actor or request.user.org != made.organization:
+                within(request.user, made.organization, "session")
+                allow(request.user, "session.end_any", made.organization)
+            state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
+            facts = tuple(DECIDER.decide(End(data.reason, now_us()), state))
+            if not facts:
+                return Done(nothing=_given(Signed(session_id, made, ended=True)))
+            write = Write(session_id, recorded[0].org, recorded[-1].version, facts)
+            append = Append((write,), request.user.actor, cause)
+            return Done(await services.log.append(append), (write,))
+
+        return await settled(services, session_id, attempt)
+
+    def answer(_: tuple[Said, ...], __: bool) -> Session:  # an Answer
+        found = services.directory.session_of(session_id)
+        assert found is not None, "it was ended"
+        return _given(Signed(session_id, found.opened, ended=True))
+
+    response = await services.acting.perform(request, do, answer, status=200)
+    await services.following.catch_up()
+    return response

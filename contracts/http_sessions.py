@@ -1,0 +1,103 @@
+"""What the front door takes and gives about signing in at an organization's issuer."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from contracts.http import Given, Instant, OrganizationId, Reason, Taken
+
+type Url = Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^https?://[!-~]+$")]
+type ClientId = Annotated[str, Meta(min_length=1, max_length=200, pattern="^[!-~]+$")]
+type Algorithm = Annotated[str, Meta(pattern="^(ES256|ES384|EdDSA|PS256|RS256)$")]
+type Domain = Annotated[
+    str, Meta(min_length=3, max_length=253, pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
+]
+type IssuerId = Annotated[str, Meta(max_length=50, pattern="^token-[0-9a-f-]+$")]
+type IdToken = Annotated[str, Meta(min_length=1, max_length=16_384)]
+type Nonce = Annotated[str, Meta(max_length=200, pattern="^[!-~]*$")]
+
+
+class IssuerNew(Taken, frozen=True, kw_only=True):
+    """An OpenID Connect provider. `url`: its issuer identifier, as its discovery document has it.
+    `client_id`: ours there, a public client's. `domains`: of addresses that are sent to it.
+    """
+
+    organization: OrganizationId
+    url: Url
+    client_id: ClientId
+    algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1, max_length=5)] = ("RS256",)
+    domains: Annotated[tuple[Domain, ...], Meta(max_length=20)] = ()
+
+
+class Issuer(Given, frozen=True):
+    id: str
+    organization: str
+    url: str
+    client_id: str
+    algorithms: list[str]
+    domains: list[str]
+    trusted: bool
+    version: int | None
+
+
+class IssuerEnd(Taken, frozen=True):
+    """Nobody signs in there any more, and its sessions are over."""
+
+    reason: Reason = "removed"
+
+
+class SignIn(Given, frozen=True):
+    """Where to sign in: by the code flow with PKCE, or by a code on another device (empty: the
+    issuer has no such flow).
+    """
+
+    issuer: str
+    url: str
+    client_id: str
+    authorization_endpoint: str
+    token_endpoint: str
+    device_authorization_endpoint: str
+
+
+class SessionNew(Taken, frozen=True, kw_only=True):
+    """`id_token`: what the issuer gave, less than ten minutes ago, used for nothing else before.
+    `nonce`: what was asked for with it; empty where the flow has none.
+    """
+
+    issuer: IssuerId
+    id_token: IdToken
+    nonce: Nonce = ""
+
+
+class Session(Given, frozen=True):
+    """`token` is shown once, to whoever signed in. `mfa`: with a second factor."""
+
+    id: str
+    issuer: str
+    principal: str
+    organization: str
+    mfa: bool
+    opened_at: Instant
+    expires_at: Instant
+    ended: bool
+    token: str | None
+
+
+class SessionEnd(Taken, frozen=True):
+    reason: Reason = "signed_out"
+
+
+class BoundRole(Given, frozen=True):
+    """`scope`: where, and all below; `-` the platform."""
+
+    role: str
+    scope: str
+
+
+class Me(Given, frozen=True):
+    """Whose token it is. `mfa`: signed in with a second factor."""
+
+    principal: str
+    organization: str | None
+    mfa: bool
+    roles: list[BoundRole]

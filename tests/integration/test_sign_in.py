@@ -1,0 +1,183 @@
+"""Signing in at an organization's own issuer: trusted, a session opened, used, ended."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.issuer import principal
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+from tests.issuer_stage import AUDIENCE, Issuer, issuer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def here() -> Iterator[Issuer]:
+    with issuer() as made:
+        yield made
+
+
+async def trusted(stage: Stage, here: Issuer, org: str) -> str:
+    body = {"organization": org, "url": here.url, "client_id": AUDIENCE,
+            "algorithms": ["ES256"], "domains": ["acme.example"]}  # fmt: skip
+    answer = await stage.post("/v1/issuers", body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def session_of(stage: Stage, at: str, token: str, nonce: str = "n-1") -> httpx.Response:
+    body = {"issuer": at, "id_token": token, "nonce": nonce}
+    return await stage.client.post("/v1/sessions", json=body)
+
+
+async def signed_in(stage: Stage, here: Issuer, at: str, **claims: Any) -> dict[str, Any]:
+    answer = await session_of(stage, at, here.token(**claims))
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+async def code(answering: Any) -> tuple[int, str]:
+    answer = await answering
+    return answer.status_code, answer.json()["code"]
+
+
+async def bound(stage: Stage, org: str, who: str, role: str) -> None:
+    body = {"principal": who, "organization": org}
+    assert (await stage.post("/v1/members", body)).status_code == 200
+    body = {"principal": who, "role": role, "scope": org}
+    assert (await stage.post("/v1/role-bindings", body)).status_code == 201
+
+
+def test_from_an_address_to_what_a_binding_allows(
+    database: Database, nats_url: str, tmp_path: Path, here: Issuer
+) -> None:
+    """A domain says where to sign in; who signed in is known by an opaque id and may nothing until
+    somebody says so; the second factor that the issuer tells of counts.
+    """
+
+    async def scene(stage: Stage) -> None:
+        org = (await stage.tenant())["org"]
+        at = await trusted(stage, here, org)
+        again = await stage.post("/v1/issuers", {
+            "organization": org, "url": here.url, "client_id": AUDIENCE,
+            "algorithms": ["ES256"], "domains": ["acme.example"]})  # fmt: skip
+        assert (again.json()["id"], again.json()["version"]) == (at, None)
+        here.document["token_endpoint"] = "https://elsewhere.example/token"
+        place = (await stage.client.get("/v1/sign-in?domain=Acme.Example")).json()
+        assert (place["issuer"], place["url"], place["client_id"]) == (at, here.url, AUDIENCE)
+        mine = await signed_in(stage, here, at, amr=["pwd", "otp"])
+        assert mine["principal"] == principal(here.url, "somebody")
+        assert (mine["organization"], mine["mfa"]) == (org, True)
+        token = mine["token"]
+        assert await code(stage.get("/v1/projects", token=token)) == (403, "auth.forbidden")
+        await bound(stage, org, mine["principal"], "admin")
+        await stage.views()
+        seen = await stage.get("/v1/projects", token=token)
+        assert (seen.status_code, len(seen.json()["items"])) == (200, 1)
+        assert (await signed_in(stage, here, at, amr=["pwd"]))["mfa"] is False
+        assert token not in (await stage.get("/v1/sessions", token=token)).text
+        unknown = stage.client.get("/v1/sign-in?domain=other.example")
+        assert await code(unknown) == (404, "issuer.unknown")
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_an_identity_token_opens_one_session(
+    database: Database, nats_url: str, tmp_path: Path, here: Issuer
+) -> None:
+    """Its repeat is refused, five at once open one, and so does another signature over the same
+    words; what the issuer did not sign, or signed for another request, stores nothing.
+    """
+
+    async def scene(stage: Stage) -> None:
+        org = (await stage.tenant())["org"]
+        at = await trusted(stage, here, org)
+        claims = here.claims()
+        token = here.token(**claims)
+        answers = await asyncio.gather(*(session_of(stage, at, token) for _ in range(5)))
+        assert sorted(one.status_code for one in answers) == [201, 409, 409, 409, 409]
+        before = await stage.size()
+        assert await code(session_of(stage, at, token)) == (409, "session.token_used")
+        words = token.rpartition(".")[0]
+        same = here.token(**claims)
+        assert same != token
+        assert same.rpartition(".")[0] == words
+        assert await code(session_of(stage, at, same)) == (409, "session.token_used")
+        other = here.token(sub="somebody else").rpartition(".")[2]
+        forged = await code(session_of(stage, at, f"{words}.{other}"))
+        assert forged == (401, "session.token_invalid")
+        wrong = await code(session_of(stage, at, here.token(), "n-2"))
+        assert wrong == (401, "session.token_invalid")
+        nowhere = "token-00000000-0000-7000-8000-000000000000"
+        assert await code(session_of(stage, nowhere, token)) == (404, "issuer.unknown")
+        assert await stage.size() == before
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_sessions_end(database: Database, nats_url: str, tmp_path: Path, here: Issuer) -> None:
+    """By whoever has it, by an administrator, and with the trust in their issuer, for good; nobody
+    of another organization sees or ends one.
+    """
+
+    async def scene(stage: Stage) -> None:
+        org = (await stage.tenant())["org"]
+        at = await trusted(stage, here, org)
+        one, two, three = [await signed_in(stage, here, at, sub=name) for name in "abc"]
+        end = f"/v1/sessions/{one['id']}/end"
+        other = (await stage.post("/v1/organizations", {"name": "Other"})).json()["id"]
+        foreign = stage.token("admin", other)
+        for caller, said in ((foreign, "resource.unknown"), (two["token"], "resource.unknown")):
+            assert (await code(stage.post(end, {}, token=caller)))[1] == said
+        assert (await stage.get("/v1/sessions", token=foreign)).json()["items"] == []
+        assert (await stage.post(end, {}, token=one["token"])).json()["ended"] is True
+        gone = (401, "auth.invalid")
+        assert await code(stage.get("/v1/sessions", token=one["token"])) == gone
+        assert (await stage.get("/v1/sessions", token=two["token"])).status_code == 200
+        admin = stage.token("admin", org)
+        answer = await stage.post(f"/v1/sessions/{two['id']}/end", {}, token=admin)
+        assert answer.status_code == 200
+        assert await code(stage.get("/v1/sessions", token=two["token"])) == gone
+        left = (await stage.get("/v1/sessions", token=admin)).json()["items"]
+        assert [item["id"] for item in left] == [three["id"]]
+        assert (await stage.post(f"/v1/issuers/{at}/distrust", {})).json()["trusted"] is False
+        assert await code(stage.get("/v1/sessions", token=three["token"])) == gone
+        assert await code(session_of(stage, at, here.token())) == (404, "issuer.unknown")
+        assert await trusted(stage, here, org) == at
+        assert await code(stage.get("/v1/sessions", token=three["token"])) == gone
+        assert (await signed_in(stage, here, at, sub="c"))["principal"] == three["principal"]
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_an_issuer_that_is_none_is_not_trusted(
+    database: Database, nats_url: str, tmp_path: Path, here: Issuer
+) -> None:
+    """Its document is read first: another's name, no answer, a plain address elsewhere, a shared
+    secret as signature: refused by name, and nothing is stored. Tenants trust nobody by themselves.
+    """
+
+    async def scene(stage: Stage) -> None:
+        org = (await stage.tenant())["org"]
+        before = await stage.size()
+        body = {"organization": org, "url": here.url, "client_id": AUDIENCE}
+        owner = stage.token("admin", org)
+        forbidden = await code(stage.post("/v1/issuers", body, token=owner))
+        assert forbidden == (403, "auth.forbidden")
+        plain = {**body, "url": "http://accounts.example"}
+        assert await code(stage.post("/v1/issuers", plain)) == (400, "issuer.invalid")
+        shared = {**body, "algorithms": ["HS256"]}
+        assert await code(stage.post("/v1/issuers", shared)) == (400, "request.invalid")
+        here.document["issuer"] = "https://accounts.example"
+        assert await code(stage.post("/v1/issuers", body)) == (400, "issuer.invalid")
+        here.status = 500
+        away = {**body, "client_id": "another"}
+        assert (await code(stage.post("/v1/issuers", away)))[0] in {400, 503}
+        assert await stage.size() == before
+
+    play(database, nats_url, tmp_path, scene)

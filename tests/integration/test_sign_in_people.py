@@ -1,0 +1,88 @@
+"""A person signs in from a terminal at an issuer that nobody here wrote."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.tokens import developer_token
+from domain.issuer import principal
+from tests.conftest import Database
+from tests.foreign_issuer import CLIENT, serving, signs_in
+from tests.integration.served import Served, served
+
+pytestmark = pytest.mark.slow
+
+
+def env_of(home: Path, **more: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return {**kept, "HOME": str(home), **more}
+
+
+def gpuaas(env: dict[str, str], *words: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "gpuaas_client", *words]
+    return subprocess.Popen(
+        argv, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def done(env: dict[str, str], *words: str) -> Any:
+    said, wrong = gpuaas(env, *words, "--json").communicate(timeout=60)
+    assert said, wrong
+    return json.loads(said)
+
+
+def organization(api: Served, issuer: str) -> str:
+    """Whose addresses at `acme.example` sign in there."""
+    headers = {"Authorization": f"Bearer {developer_token(api.settings)}"}
+    with httpx.Client(base_url=api.url, headers=headers) as operator:
+
+        def post(path: str, body: dict[str, Any]) -> str:
+            answer = operator.post(path, json=body, headers={"Idempotency-Key": path})
+            assert answer.status_code == 201, answer.text
+            return str(answer.json()["id"])
+
+        org = post("/v1/organizations", {"name": "Acme"})
+        wanted = {"organization": org, "url": issuer, "client_id": CLIENT}
+        post("/v1/issuers", {**wanted, "domains": ["acme.example"]})
+    return org
+
+
+def test_in_a_browser_and_on_another_device(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """By the code flow with PKCE and by the device flow of `oidc-provider`: each is somebody, known
+    by an opaque id of the organization, and signs out; a code that nobody typed signs nobody in.
+    """
+    with serving() as issuer, served(database, nats_url, tmp_path) as api:
+        org = organization(api, issuer)
+        browser = f"{sys.executable} -m tests.foreign_issuer %s alice &"
+        alice = env_of(tmp_path / "alice", BROWSER=browser)
+        login = ("login", api.url, "--domain", "acme.example")
+        said = done(alice, *login)
+        assert said["url"] == api.url, said
+        me = done(alice, "whoami")
+        assert (me["principal"], me["organization"]) == (principal(issuer, "alice"), org)
+        kept = Path(said["file"])
+        assert kept.stat().st_mode & 0o777 == 0o600
+        bob = env_of(tmp_path / "bob")
+        with gpuaas(bob, *login, "--device") as waiting:
+            assert waiting.stderr is not None
+            found = re.search(
+                r"Open (\S+) in a browser.* code ([A-Z-]+)", waiting.stderr.readline()
+            )
+            assert found is not None
+            assert "Success" in signs_in(found[1], "bob")
+            assert waiting.wait(60) == 0
+        assert done(bob, "whoami")["principal"] == principal(issuer, "bob")
+        token = json.loads(kept.read_text())["token"]
+        assert token not in (tmp_path / "serve.log").read_text()
+        refused = gpuaas(bob, "login", api.url, "--domain", "other.example")
+        _, wrong = refused.communicate(timeout=60)
+        assert (refused.returncode, "issuer.unknown" in wrong) == (4, True)
