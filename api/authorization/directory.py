@@ -115,6 +115,14 @@ class Directory:
         stream = self._secrets.get(hashlib.sha256(token.encode()).hexdigest())
         return None if stream is None else self._keys[stream]
 
+    def over(self, key: str) -> bool:
+        """Whether the key of this id is revoked, or its principal gone."""
+        found = self._keys.get(key)
+        return found is None or found.revoked or not self._stands(found)
+
+    def _stands(self, key: Key) -> bool:
+        return self.authority(key.org).knows(key.created.principal)
+
     def keys(self, org: str) -> list[Key]:
         """Of the organization, in order of making."""
         return [one for one in self._keys.values() if one.org == org]

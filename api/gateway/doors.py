@@ -100,7 +100,7 @@ class Doors:
                     if token:
                         self.tokens[token] = entry.stream
             case grant.Revoked():
-                self._revoked(entry.stream)
+                self.revoke(entry.stream)
             case organization.Suspended():
                 self.suspended.add(entry.stream)
             case organization.Reactivated():
@@ -118,7 +118,8 @@ class Doors:
             door.grants.add(entry.stream)
             self.passes[entry.stream] = Pass(entry.org, fact.runtime, fact.user, fact.until_us)
 
-    def _revoked(self, stream: str) -> None:
+    def revoke(self, stream: str) -> None:
+        """Nobody is behind a door by that grant any more."""
         gone = self._dropped(stream)
         door = None if gone is None else self.doors.get(gone.runtime)
         if door is not None:
@@ -138,7 +139,7 @@ class Doors:
     def forget(self, now_us: int) -> None:
         """Drops the grants that are over; whoever came in by them is told `grant_over` first."""
         for name in [name for name, one in self.passes.items() if one.until_us <= now_us]:
-            self._revoked(name)
+            self.revoke(name)
 
     def admit(self, runtime_id: str, grant_id: str, serial: int, way: str) -> Entry | None:
         """Who the holder of that certificate is; None when the log knows no such certificate."""

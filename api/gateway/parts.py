@@ -4,6 +4,7 @@ import ipaddress
 
 from msgspec import Struct
 
+from api.gateway.authority import Authorized
 from api.gateway.doors import Doors
 from api.gateway.flows import Flows, Limits
 from api.gateway.sessions import Sessions
@@ -16,6 +17,7 @@ class Parts(Struct, frozen=True):
     """`user_ca`, `host_ca` are OpenSSH public keys; `networks` are where runtimes may be."""
 
     doors: Doors
+    authorized: Authorized
     tail: Tail
     flows: Flows
     sessions: Sessions

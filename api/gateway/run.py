@@ -18,6 +18,7 @@ from api.certificates import Said, reported, said
 from api.config import Settings
 from api.connecting import connected
 from api.edge import now_us
+from api.gateway.authority import FOLLOWED, Authorized
 from api.gateway.doors import Doors
 from api.gateway.flows import Flows, Limits
 from api.gateway.parts import Networks, Parts
@@ -152,7 +153,13 @@ async def _opened(
         )
         doors = Doors(settings.gateway_name)
         flows = Flows(doors, limits)
-        tail = Tail(settings.database_url, doors, lambda: flows.check(now_us()))
+        authorized = Authorized(doors, now_us)
+
+        def changed() -> None:
+            authorized.look(every=False)
+            flows.check(now_us())
+
+        tail = Tail(settings.database_url, authorized, changed, FOLLOWED)
         exits.push_async_callback(tail.close)
         await tail.catch_up()
         sessions = Sessions(log, settings.gateway_name)
@@ -161,6 +168,7 @@ async def _opened(
         got = await papers(client, public_text(key.public_key()))
         parts = Parts(
             doors=doors,
+            authorized=authorized,
             tail=tail,
             flows=flows,
             sessions=sessions,
@@ -228,6 +236,7 @@ async def _sweep(parts: Parts, front: Front) -> None:
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_SWEEP_S)
+        parts.authorized.look(every=True)
         parts.flows.check(now_us())
         parts.flows.sweep(loop.time(), parts.tail.fresh_at)
         parts.doors.forget(now_us())

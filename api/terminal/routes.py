@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.acting import Done, Said
 from api.auth import allow
+from api.authorization.holding import Entered, Holds, holding
 from api.body import FrontRequest
 from api.changing import target
 from api.edge import instant, now_us
@@ -51,7 +52,7 @@ async def open_terminal(
                 continue
             session = append.writes[0].stream
             issue = services.terminals.tickets.issue
-            tickets.append(await issue(session, request.user.actor, now_us()))
+            tickets.append(await issue(session, request.user.actor, now_us(), request.user.key))
             return Done(appended, append.writes)
         raise DomainError("log.version_stale", "the runtime keeps changing; repeat the request")
 
@@ -107,7 +108,8 @@ async def issue_ticket(
     if isinstance(found.state, terminal.Over):
         raise DomainError("terminal.over", found.state.closed.reason)
     now = now_us()
-    ticket = await terminals.tickets.issue(session_id, request.user.actor, now)
+    user = request.user
+    ticket = await terminals.tickets.issue(session_id, user.actor, now, user.key)
     return Response(TerminalTicket(ticket=ticket, expires_at=instant(now + LIFETIME_US)))
 
 
@@ -184,16 +186,25 @@ async def terminal_socket(socket: WebSocket, session_id: FromPath[str]) -> None:
         _check_origin(services, socket.headers.get("origin"))
         start = _offset(socket.query_params.get("from", "0"))
         ticket = socket.query_params.get("ticket", "")
-        await services.terminals.tickets.spend(ticket, session_id, now_us())
+        spent = await services.terminals.tickets.spend(ticket, session_id, now_us())
         found = await services.terminals.session(session_id)
+        holds = await _holding(services, found, spent.key)
     except DomainError as error:
         # Before it is accepted a WebSocket is refused with 403, and no words.
         await socket.close(reason=error.code)
         return
     await socket.accept()
-    closed = await Show(services.terminals, found, _Line(socket), start).run()
+    closed = await Show(services.terminals, found, _Line(socket), start, holds).run()
     if closed.code:
         await socket.close(closed.code, closed.reason)
+
+
+async def _holding(services: Services, found: Session, key: str) -> Holds:
+    """Whether its user still may be inside, by its key and what the organization bound it to."""
+    recorded = await services.log.read_stream(found.opened.runtime)
+    project = getattr(recorded[0].fact, "project", found.org)
+    entered = Entered(found.user, found.org, "terminal.open", project, key)
+    return holding(services.directory, services.door, entered, now_us)
 
 
 class _Line:

@@ -5,6 +5,7 @@ import contextlib
 import time
 from typing import Any, Final, Protocol
 
+from api.authorization.holding import Holds
 from api.edge import now_us
 from api.terminal.far import GAP, EndedError, Far, Place
 from api.terminal.recorder import LOGGED_US, Recorder
@@ -44,7 +45,14 @@ class Socket(Protocol):
 class Show:
     """From an accepted connection to its end; the session goes on unless something ends it."""
 
-    def __init__(self, shared: Terminals, found: Session, socket: Socket, start: int) -> None:
+    def __init__(
+        self,
+        shared: Terminals,
+        found: Session,
+        socket: Socket,
+        start: int,
+        holds: Holds = lambda: True,
+    ) -> None:
         self.shared = shared
         self.found = found
         self.socket = socket
@@ -55,7 +63,7 @@ class Show:
         self.told_typed = (-1, -1)
         opened = found.opened
         self.watched = Watched(
-            *(found.session, opened.runtime, found.org, opened.epoch, self._ends)
+            *(found.session, opened.runtime, found.org, opened.epoch, self._ends, holds)
         )
         self.far: Far
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
+from api.authorization.holding import Holds
 from api.reads import Reads
 from domain import grant, organization, runtime, terminal
 from domain.errors import DomainError
@@ -27,13 +28,17 @@ type Ends = Callable[[str], None]
 
 
 class Watched(Struct, frozen=True, eq=False):
-    """One open terminal; `ends(reason)` is called at most once for each thing that ends it."""
+    """One open terminal; `ends(reason)` is called at most once for each thing that ends it.
+
+    `holds`: whether its user may still be inside.
+    """
 
     session: str
     runtime: str
     org: str
     epoch: int
     ends: Ends
+    holds: Holds
 
 
 class Watch:
@@ -71,8 +76,15 @@ class Watch:
             # A database that does not answer tells nothing: the node ends what is over itself.
             with contextlib.suppress(DomainError):
                 await self._look()
+            self._ask()
             await self._heads.wait(_POLL_S)
             await asyncio.sleep(_GATHER_S)
+
+    def _ask(self) -> None:
+        """Ends those whose user lost the right to be there; a binding ends without a fact, too."""
+        for watched in {one for watching in self._streams.values() for one in watching}:
+            if not watched.holds():
+                watched.ends("revoked")
 
     async def _look(self) -> None:
         end = (await self._reads.ask(head)).size

@@ -355,7 +355,7 @@ def test_a_crowd_of_slow_heads_is_bounded() -> None:
         doors = Doors("gateway-a")
         nothing: Any = None
         parts = Parts(
-            doors=doors, tail=nothing, flows=Flows(doors, limits), sessions=nothing, limits=limits,
+            doors=doors, authorized=nothing, tail=nothing, flows=Flows(doors, limits), sessions=nothing, limits=limits,
             networks=(), user_ca="", host_ca="", apps_url="http://apps.localhost",
         )  # fmt: skip
         front, port = Front(parts, nothing, nothing, nothing), free_port()

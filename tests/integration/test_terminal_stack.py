@@ -222,6 +222,43 @@ def test_an_end_in_the_log_ends_the_connection_at_once(place: tuple[Office, str]
     play(story)
 
 
+@pytest.mark.parametrize("way", ["binding", "key", "member"])
+def test_who_loses_the_right_is_out_within_a_second(place: tuple[Office, str], way: str) -> None:
+    """What the organization bound its user to, taken back: the binding, the API key it came with,
+    or the member as a whole. The shell on the node ends, and the log says `revoked`.
+    """
+    made, runtime = place
+    before, user = made.member, f"user-{way}"
+    made.post("/v1/members", {"principal": user, "organization": made.org})
+    bound = {"principal": user, "role": "member", "scope": made.project}
+    binding = made.post("/v1/role-bindings", bound).json()["id"]
+    token = made.token("user", user)
+    key = made.post("/v1/api-keys", {"name": "k"}, token).json()
+    made.member = key["key"] if way == "key" else token
+    path = {
+        "binding": f"/v1/role-bindings/{binding}/revoke",
+        "key": f"/v1/api-keys/{key['id']}/revoke",
+        "member": f"/v1/members/{user}/remove",
+    }[way]
+
+    async def story() -> None:
+        async with shown(made, runtime) as screen:
+            host = hosts(made.stack)[screen.session]
+            answer = made.post(path, {"organization": made.org})
+            assert answer.status_code == 200, answer.text
+            began = time.monotonic()
+            assert await screen.closed() == (wire.OVER, "revoked")
+            assert time.monotonic() - began < 1
+            while lives(host):
+                assert time.monotonic() - began < 60
+                await asyncio.sleep(0.1)
+
+    try:
+        play(story)
+    finally:
+        made.member = before
+
+
 def lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 

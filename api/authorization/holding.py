@@ -1,0 +1,53 @@
+"""Whether what somebody entered with still lets them: asked as long as they are inside."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from api.authorization.cedar import Call
+from api.authorization.directory import Directory
+from api.authorization.door import Door
+from api.authorization.principal import Principal
+
+type Holds = Callable[[], bool]
+
+
+class Entered(Struct, frozen=True):
+    """Who is inside, by which action, where; `key`: the API key it came with, if it did."""
+
+    user: str
+    org: str
+    action: str
+    scope: str
+    key: str = ""
+
+
+def allowed(door: Door, of: Entered, now_us: int) -> bool:
+    """By bindings alone, as after a sign-in with a second factor: what else it came with, its token
+    said, and ends with that.
+    """
+    who = Principal(of.user, "", of.org)
+    place = door.tenants.place(of.scope, of.org)
+    policies = door.policies(who, of.org)
+    return policies.decide(of.user, of.action, place, Call(mfa=True), now_us).allowed
+
+
+def holding(directory: Directory, door: Door, of: Entered, clock_us: Callable[[], int]) -> Holds:
+    """False once a key is revoked or bindings that let the user in do not any more.
+
+    Whoever was let in by what its token implies, and never by a binding, is left inside.
+    """
+    had = False
+
+    def holds() -> bool:
+        nonlocal had
+        if of.key and directory.over(of.key):
+            return False
+        now = allowed(door, of, clock_us())
+        if had and not now:
+            return False
+        had = had or now
+        return True
+
+    holds()
+    return holds
