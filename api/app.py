@@ -64,6 +64,7 @@ from api import (
     wallets,
 )
 from api.auth import authenticated, permitted
+from api.authorization import denials
 from api.body import FrontRequest
 from api.config import Settings
 from api.limiting import Limits, limited, say_limits
@@ -321,6 +322,7 @@ def create_app(
         guards=[authenticated, limited, plain, permitted],
         before_send=[say_limits],
         exception_handlers=HANDLERS,
+        after_exception=[denials.tell],
         lifespan=[lifespan],
         request_max_body_size=BODY_LIMIT + 1,
         openapi_config=OpenAPIConfig(

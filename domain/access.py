@@ -1,4 +1,4 @@
-"""Facts of access that no state decides: tokens, host certificates, sessions at a gateway."""
+"""Facts of access that no state decides: tokens, host certificates, sessions, denials."""
 
 from msgspec import Struct
 
@@ -11,6 +11,19 @@ class TokenIssued(
     principal: str
     role: str
     expires_us: int
+
+
+class Denied(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.denied.v1"):
+    """An administrative act that was refused, on a stream of its own; the envelope says to whom.
+
+    `policies` that forbade it; none when nothing gives it. `key`: the API key it came with.
+    """
+
+    action: str
+    scope: str
+    policies: tuple[str, ...]
+    key: str
+    decided_us: int
 
 
 class HostCertificateIssued(

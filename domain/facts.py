@@ -66,6 +66,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.token.issuer_distrusted.v1": issuer.Distrusted,
     "gpuaas.token.session_opened.v1": session.Opened,
     "gpuaas.token.session_ended.v1": session.Ended,
+    "gpuaas.access.denied.v1": access.Denied,
     "gpuaas.access.granted.v1": grant.Granted,
     "gpuaas.access.certificate_issued.v1": grant.CertificateIssued,
     "gpuaas.access.pass_issued.v1": grant.PassIssued,

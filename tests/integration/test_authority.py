@@ -13,7 +13,9 @@ import pytest
 from api import events
 from api.auth import action_of
 from api.authorization.directory import Directory, load
+from domain.access import Denied
 from domain.api_key import KeyCreated
+from evidence.reader import decode_entry, read_entries
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
 
@@ -262,6 +264,47 @@ def test_nobody_grants_what_is_not_theirs(
         for path in ("/v1/members", "/v1/role-bindings", "/v1/api-keys", "/v1/guardrails"):
             other = await stage.get(f"{path}?organization={foreign.org}", token=of.boss)
             assert code(other) == (404, "resource.unknown"), path
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def test_an_administrative_denial_is_a_fact(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Who was refused which administrative act, where, by which policy, with which key; what is
+    no such act, or somebody else's place, is none.
+    """
+
+    async def scene(stage: Stage, _: Stage) -> None:
+        of, foreign = await owned(stage), await owned(stage)
+        admin, _binding = await member(stage, of, "user-admin", "admin", of.org)
+        key = ok(
+            await stage.post("/v1/api-keys", {"name": "k", "scopes": ["runtime.*"]}, token=admin)
+        )
+        size = await stage.size()
+        owner = {"principal": "user-admin", "role": "owner", "scope": of.org}
+        body = {"principal": "user-admin", "role": "viewer", "scope": of.project}
+        for token, asked, status in (
+            (admin, owner, 403),
+            (key["key"], body, 403),
+            (of.boss, {**body, "scope": foreign.project}, 404),
+        ):
+            answer = await stage.post("/v1/role-bindings", asked, token=token)
+            assert answer.status_code == status, answer.text
+        quota = {"scope": of.project, "model": "*", "limit_milli": 1}
+        assert (await stage.post("/v1/quotas", quota, token=admin)).status_code == 403
+        assert (await stage.get("/v1/nodes", token=admin)).status_code == 403
+        rows = await stage.services.reads.ask(read_entries, size, 100)
+        told = [decode_entry(entry) for _, entry, _ in rows]
+        assert [
+            (one.actor, one.org, one.fact.action, one.fact.scope, one.fact.policies, one.fact.key)
+            for one in told
+            if isinstance(one.fact, Denied)
+        ] == [
+            ("user-admin", of.org, "binding.grant_owner", of.org, (), ""),
+            ("user-admin", of.org, "binding.grant", of.org, ("key.scopes",), key["id"]),
+        ]
+        assert len(told) == 2
 
     both(database, nats_url, tmp_path, scene)
 
