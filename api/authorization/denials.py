@@ -37,9 +37,7 @@ async def tell(error: Exception, scope: Scope) -> None:
             await _append(scope["litestar_app"].state.services, principal, action, error.facts)
 
 
-async def _append(
-    services: Any, principal: Principal, action: str, facts: dict[str, Any]
-) -> None:
+async def _append(services: Any, principal: Principal, action: str, facts: dict[str, Any]) -> None:
     where = str(facts["scope"])
     org: str | None = principal.org
     if org == PLATFORM:
