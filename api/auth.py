@@ -1,6 +1,7 @@
 """Who is calling, from a bearer token, and whether it may do what it asks, where it asks it."""
 
 import functools
+import ipaddress
 import re
 import time
 from typing import Any, Final
@@ -136,9 +137,21 @@ async def authenticated(
         # It may be that another process made it a moment ago, and its wake has not come.
         await state.services.following.catch_up()
         found = kind.principal(token)
-    source = "" if connection.client is None else connection.client.host
+    source = "" if connection.client is None else address(connection.client.host)
     action = action_of(handler)
     connection.scope["user"] = replace(found, source=source, action=action, door=state.door)
+
+
+def address(host: str) -> str:
+    """The caller's address as policies compare it: IPv4 also where it came mapped into IPv6; empty
+    for what is none.
+    """
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)
 
 
 async def permitted(

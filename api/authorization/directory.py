@@ -164,15 +164,13 @@ class Directory:
         return tuple(self.authority(org).guardrails.values())
 
     def place(self, scope: str, org: str) -> Place:
-        """A scope that nobody knows lies in its organization, where no narrower binding reaches."""
+        """Of a scope that the organization does not have: the organization itself."""
         if scope == PLATFORM:
             return (PLATFORM,)
-        if scope == org:
+        above = self._projects.get(scope, scope)
+        if self._departments.get(above) != org:
             return (org, PLATFORM)
-        above = self._projects.get(scope)
-        if above is not None:
-            return (scope, above, org, PLATFORM)
-        return (scope, org, PLATFORM)
+        return (scope, org, PLATFORM) if above == scope else (scope, above, org, PLATFORM)
 
     def org_of(self, scope: str) -> str | None:
         """The organization that the scope is in; None for one that nobody knows."""

@@ -44,6 +44,8 @@ def organization_of(principal: Principal, named: str | None) -> str:
         if named is None:
             at: dict[str, int | str] = {"pointer": "/organization"}
             raise DomainError("request.invalid", "name the organization", at)
+        if not named.startswith("organization-"):
+            raise unknown("organization")
         return named
     if named not in (None, principal.org):
         raise unknown("organization")

@@ -356,6 +356,26 @@ def test_invited_grouped_listed_as_it_was(
     both(database, nats_url, tmp_path, scene)
 
 
+def test_strange_scopes_are_nobodys(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """A scope that is no id, or no scope, is the organization's: a list of it is empty, and whoever
+    has authority in a project only may not ask; no organization of that name has anything.
+    """
+
+    async def scene(stage: Stage, _: Stage) -> None:
+        of = await owned(stage)
+        local, _binding = await member(stage, of, "user-local", "viewer", of.project)
+        for strange in ("x", "project-", "user-1", "%22%29", "a" * 300):
+            path = f"/v1/volumes?project={strange}"
+            assert ok(await stage.get(path, token=of.boss))["items"] == []
+            assert code(await stage.get(path, token=local)) == (403, "auth.forbidden")
+            for token in (of.boss, stage.operator):
+                listed = await stage.get(f"/v1/members?organization={strange}", token=token)
+                assert code(listed) == (404, "resource.unknown"), strange
+        assert (await stage.get("/v1/members")).status_code == 400, "operators name it"
+
+    both(database, nats_url, tmp_path, scene)
+
+
 def test_a_process_that_starts_knows_what_the_others_know(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:

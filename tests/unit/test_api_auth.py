@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from api.auth import Verifier, allow, may, within
+from api.auth import Verifier, address, allow, may, within
 from api.authorization.door import Door, NoTenants
 from api.authorization.principal import Principal
 from domain.errors import DomainError
@@ -118,6 +118,15 @@ def test_a_foreign_organization_does_not_exist() -> None:
     within(member, _ORG, "runtime")
     with pytest.raises(DomainError, match=r"resource\.unknown"):
         within(member, "organization-other", "runtime")
+
+
+def test_an_address_is_the_one_that_policies_compare() -> None:
+    """Mapped IPv4 is IPv4; a scope or a name is no address, and matches no network."""
+    cases = {
+        "10.1.2.3": "10.1.2.3", "::ffff:10.1.2.3": "10.1.2.3", "2001:DB8::1": "2001:db8::1",
+        "localhost": "", "": "", "/run/socket": "",
+    }  # fmt: skip
+    assert {host: address(host) for host in cases} == cases
 
 
 def test_a_refusal_says_which_action_scope_and_policy() -> None:

@@ -6,7 +6,7 @@ from msgspec import Struct
 from api.gateway.authority import Authorized
 from api.gateway.doors import Doors
 from domain import authority_facts as facts
-from domain import project
+from domain import department, project
 from evidence.reader import Recorded
 from tests.unit.domain_world import NAME
 from tests.unit.test_gateway_doors import HERE, LIVE, NOW, ORG
@@ -14,6 +14,7 @@ from tests.unit.test_gateway_doors import HERE, LIVE, NOW, ORG
 STREAM = "access-org"
 BY = ((), NOW)
 MEMBER = facts.MemberAdded("user-1", "", *BY)
+PART = ("department-1", department.Created(ORG, NAME, NOW))
 PROJECT = ("project-1", project.Created(ORG, "department-1", "account-1", NAME, NOW))
 
 
@@ -34,7 +35,7 @@ def after(clock: list[int], *told: tuple[str, Struct]) -> Authorized:
 
 
 def granted(until_us: int = 0) -> tuple[tuple[str, Struct], ...]:
-    return (PROJECT, (STREAM, MEMBER), (STREAM, bound(until_us)), *LIVE)
+    return (PART, PROJECT, (STREAM, MEMBER), (STREAM, bound(until_us)), *LIVE)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_who_came_by_a_token_alone_stays() -> None:
     """A grant that no binding gave is not ended by what bindings do; another binding keeps one."""
     viewer = bound(role="viewer")
     lost = (STREAM, facts.BindingRevoked("binding-1", "", *BY))
-    made = after([NOW], PROJECT, (STREAM, MEMBER), (STREAM, viewer), *LIVE, lost)
+    made = after([NOW], PART, PROJECT, (STREAM, MEMBER), (STREAM, viewer), *LIVE, lost)
     assert made.doors.why_not(HERE, NOW) is None
     second = facts.BindingGranted(*("binding-2", "user-1", "admin", "project-1", False, (), 0), *BY)
     made = after([NOW], *granted(), (STREAM, second), lost)
