@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from litestar import Litestar
 
 from api.app import create_app
 from api.config import Settings
@@ -186,15 +187,44 @@ async def staged(
             await open_log(services.log)
         assert not elect or await services.admission.elected(5)
 
-        @asynccontextmanager
-        async def ready() -> AsyncIterator[Services]:
-            yield services
-
-        app = create_app(settings, open_services=ready)
-        async with app.lifespan():
+        async with _application(settings, services) as app:
             transport = httpx.ASGITransport(app=cast("Any", app), raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
                 yield Stage(services, client)
+
+
+class _Application:
+    """The API without services of its own, for one stage after the other: to build its routes takes
+    longer than many a test that plays on it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.services: Services | None = None
+        self.app = create_app(settings, open_services=self._ready)
+
+    @asynccontextmanager
+    async def _ready(self) -> AsyncIterator[Services]:
+        assert self.services is not None
+        yield self.services
+        self.services = None
+
+
+_FREE: list[_Application] = []
+
+
+@asynccontextmanager
+async def _application(settings: Settings, services: Services) -> AsyncIterator[Litestar]:
+    """One that nobody else plays on meanwhile, with all state of its own new."""
+    ours = next((one for one in _FREE if one.settings.rate == settings.rate), None)
+    if ours is None:
+        ours = _Application(settings)
+    else:
+        _FREE.remove(ours)
+    ours.services = services
+    async with ours.app.lifespan():
+        yield ours.app
+    _FREE.append(ours)
 
 
 def play(
