@@ -16,13 +16,15 @@ type Reached = dict[tuple[str, int], list[int]]
 
 def reached(folder: Path, calls: Sequence[Callable[[], object]]) -> Reached:
     """(module's last name, line) of a package's folder -> numbers of the calls that execute it."""
-    monitoring, place = sys.monitoring, f"{folder}/"
+    monitoring = sys.monitoring
+    names = {str(path): path.stem for path in folder.glob("*.py")}
     found: Reached = defaultdict(list)
     number = 0
 
     def at_line(code: CodeType, line: int) -> object:
-        if code.co_filename.startswith(place):
-            found[Path(code.co_filename).stem, line].append(number)
+        name = names.get(code.co_filename)
+        if name is not None:
+            found[name, line].append(number)
         return monitoring.DISABLE  # once a call is enough
 
     monitoring.use_tool_id(_TOOL, "reached")
