@@ -123,4 +123,4 @@ def wait(ready: Callable[[], Any], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not ready():
         assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}"
-        time.sleep(0.1)
+        time.sleep(0.2)  # half of what a living stack did was answering those who wait
