@@ -46,7 +46,7 @@ from tests.wrong_proofs import WrongProof, bytes_cases
 
 # In the order in which they import each other; all others are used as they are.
 MODULES = (
-    "proof_chunk", "proof_file", "proof_holds", "proof_notes", "proof_numbers", "proof_quota", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
+    "proof_chunk", "proof_file", "proof_holds", "proof_nodes", "proof_notes", "proof_numbers", "proof_quota", "proof_readings", "proof_streams", "proof_prices", "proof_usage",
     "proof_books", "proof_claims", "proof",
 )  # fmt: skip
 # Removed without consequence for the verdict, with the reason.

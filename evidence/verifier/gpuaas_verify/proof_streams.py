@@ -13,6 +13,8 @@ from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 from gpuaas_verify.facts import OPENED
 from gpuaas_verify.proof_holds import PLACED_HOLDS, RENEWED_HOLDS, TERMS, Kept
+from gpuaas_verify.proof_nodes import ANCHORED, ENROLLED, STOOD, Nodes
+from gpuaas_verify.proof_nodes import TAGS as NODES
 from gpuaas_verify.proof_notes import ISSUED, NUMBERED, ORDERED, Notes
 from gpuaas_verify.proof_numbers import TAGS as NUMBERING
 from gpuaas_verify.proof_numbers import Numbers
@@ -20,10 +22,6 @@ from gpuaas_verify.proof_quota import Quotas
 from gpuaas_verify.proof_readings import Readings
 
 ACCOUNT: Final = "gpuaas.account.opened.v1"
-ENROLLED: Final = "gpuaas.node.enrolled.v1"
-STOOD: Final = "gpuaas.node.region_set.v1"
-ANCHORED: Final = "gpuaas.node.anchored.v1"
-RENEWED: Final = "gpuaas.node.lease_renewed.v1"
 PERIOD: Final = "gpuaas.period.opened.v1"
 CLOSED: Final = "gpuaas.period.closed.v1"
 PRICED: Final = "gpuaas.price.entry_published.v1"
@@ -59,7 +57,7 @@ MAY: Final = {
     "meter": frozenset({METERED, REPORTED}),
     "source": frozenset({SOURCE}),
     "usage": frozenset({SEAL}),
-    "node": frozenset({ENROLLED, STOOD, ANCHORED, RENEWED}),
+    "node": NODES,
 }
 RESOURCES: Final = ("runtime", "volume", "reservation")
 MADE: Final = "gpuaas.reservation.made.v1"
@@ -112,10 +110,7 @@ class Streams:
         self._prices: list[int] = []
         self._periods: dict[str, tuple[int, int]] = {}  # sequence, and where it was opened
         self._closed: dict[str, int] = {}
-        self._latest: dict[tuple[str, str], int] = {}  # by node and tag
-        self._vain: dict[int, str] = {}  # positions of nodes' entries that nothing rests on so far
-        self._renewed: dict[str, int] = {}
-        self._leased: dict[str, int] = {}  # by the last renewal
+        self._nodes = Nodes()
         self._treated: list[tuple[int, str, str]] = []
 
     @property
@@ -160,7 +155,7 @@ class Streams:
         if tag in OF_SELLERS:
             self._check_seller(entry)
         elif kind == "node":
-            self._node(entry)
+            self._nodes.admit(entry)
         elif kind == "account":
             self._own(entry)
         elif kind == "wallet":
@@ -209,33 +204,14 @@ class Streams:
         if entry.tag in PLACED:
             self._kept.placed()
             for node in fact["nodes"] if entry.tag == MADE else (fact["node"],):
-                self._rest(node, ENROLLED, STOOD)
-                if entry.tag == MADE and (node, ENROLLED) not in self._latest:
+                self._nodes.rest(node, ENROLLED, STOOD)
+                if entry.tag == MADE and not self._nodes.is_enrolled(node):
                     raise _fail("missing", f"{node} is not here", entry, "nodes")
         if entry.tag == LOST:
-            self._vain.pop(self._leased.get(stream, -1), None)
+            self._nodes.lost(stream)
         if "attested" in fact:
-            self._rest(fact["attested"]["node"], ENROLLED, ANCHORED)
+            self._nodes.rest(fact["attested"]["node"], ENROLLED, ANCHORED)
         return True
-
-    def _node(self, entry: Entry) -> None:
-        node, tag = entry.stream, entry.tag
-        if tag == RENEWED:
-            self._rest(node, ENROLLED, ANCHORED)
-            self._vain[entry.position] = node
-            for runtime in entry.fact["runtimes"]:
-                self._renewed.setdefault(runtime, entry.position)
-                self._leased[runtime] = entry.position
-            return
-        if tag == ANCHORED:
-            self._rest(node, ENROLLED)
-        self._latest[node, tag] = entry.position
-        self._vain[entry.position] = node
-
-    def _rest(self, node: str, *tags: str) -> None:
-        """What follows rests on the node's latest entries of these tags."""
-        for tag in tags:
-            self._vain.pop(self._latest.get((node, tag), -1), None)
 
     def _price(self, entry: Entry) -> None:
         if entry.tag == COMMITTED or entry.tag in RERATED:
@@ -278,7 +254,7 @@ class Streams:
         self._readings.take(entry)
         for number, row in self._readings.at_hand:
             self._read |= {row["source"], row["meter"]}
-            self._rest(row["source"], ENROLLED)
+            self._nodes.rest(row["source"], ENROLLED)
             resource = row["resource"]
             payer: str | None = self._account
             if resource in self._made:
@@ -338,15 +314,8 @@ class Streams:
                 where = self._versions.get(stream, (0, at))[1]
                 raise Invalid("proof.needless", f"{stream} is not charged", position=where)
         self._quotas.finish(one for one in self.projects if one.startswith("reservation-"))
-        for runtime, position in self._renewed.items():
-            if runtime not in self.projects:
-                detail = f"names {runtime}"
-                raise Invalid("proof.foreign", detail, position=position, field="runtimes")
-        for position in [
-            *self._vain,
-            *self._moves,
-            *(one for one in self._prices if one not in prices),
-        ]:
+        self._nodes.finish(self.projects)
+        for position in [*self._moves, *(one for one in self._prices if one not in prices)]:
             raise Invalid("proof.needless", "nothing rests on it", position=position)
         if set(self._made) != set(self.projects.values()):
             raise Invalid("proof.missing", "not the projects charged", position=at, field="project")
