@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import cedarpy
@@ -14,6 +15,7 @@ from domain.binding import NEVER, Binding, Guardrail
 PLATFORM: Final = "-"
 STATIC: Final = (HERE / "policies.cedar").read_text()
 _SAFE: Final = re.compile(r"[A-Za-z0-9_.:*/-]{1,128}")
+_PLACES, _PRINCIPALS = 100_000, 20_000  # of the tree, remembered
 _FOR_EVER: Final = 1 << 62
 _KINDS: Final = {
     "user": "User",
@@ -127,7 +129,6 @@ class Policies:
         self._sourced = any(one.networks for one in bindings) or any(
             one.unless_networks for one in guardrails
         )
-        self._entities: dict[tuple[str, str, Place], cedarpy.Entities] = {}
         self._known: dict[tuple[str, str, Place, Call], tuple[Verdict, int, int]] = {}
         self._most = remembering
 
@@ -171,31 +172,37 @@ class Policies:
         return Verdict(answer.allowed and not said.errors, named)
 
     def _tree(self, who: str, action: str, place: Place) -> cedarpy.Entities:
-        key = (who, action, place)
-        found = self._entities.get(key)
-        if found is None:
-            if len(self._entities) >= max(self._most, 1):
-                self._entities.clear()
-            found = cedarpy.Entities.from_json_str(json.dumps(entities(*key, self._groups)))
-            self._entities[key] = found
-        return found
+        """What lies above the place, parsed once for everybody; the caller and the action added."""
+        delta = f"[{_principal(who, self._groups)},{_action_json(action)}]"
+        return _above(place).with_added_json_str(delta)
+
+
+@lru_cache(_PLACES)
+def _above(place: Place) -> cedarpy.Entities:
+    chain = [
+        _given(entity(below), [entity(above)] if above else [])
+        for below, above in zip(place, (*place[1:], ""), strict=True)
+    ]
+    return cedarpy.Entities.from_json_str(json.dumps(chain))
+
+
+@lru_cache(_PRINCIPALS)
+def _principal(who: str, groups: tuple[str, ...]) -> str:
+    return json.dumps(_given(entity(who), [entity(name) for name in groups]))
+
+
+@lru_cache(None)
+def _action_json(action: str) -> str:
+    """The action in its area and the roles that hold it; the area in what has all."""
+    area, *roles = parents_of(action)
+    parents = [_action_entity(name) for name in (area, *roles)]
+    above = _given(_action_entity(area), [_action_entity("*")])
+    return f"{json.dumps(_given(_action_entity(action), parents))},{json.dumps(above)}"
+
+
+def _given(uid: dict[str, str], parents: list[dict[str, str]]) -> dict[str, Any]:
+    return {"uid": uid, "attrs": {}, "parents": parents}
 
 
 def _action_entity(name: str) -> dict[str, str]:
     return {"type": "GPUaaS::Action", "id": name}
-
-
-def entities(who: str, action: str, place: Place, groups: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The part of the authority tree that one decision needs."""
-
-    def given(uid: dict[str, str], parents: list[dict[str, str]]) -> dict[str, Any]:
-        return {"uid": uid, "attrs": {}, "parents": parents}
-
-    found = [given(entity(who), [entity(name) for name in groups])]
-    for below, above in zip(place, (*place[1:], ""), strict=True):
-        found.append(given(entity(below), [entity(above)] if above else []))
-    area, *roles = parents_of(action)
-    everything = _action_entity("*")
-    found.append(given(_action_entity(action), [_action_entity(name) for name in (area, *roles)]))
-    found.append(given(_action_entity(area), [everything]))
-    return found
