@@ -5,11 +5,11 @@ from typing import Final
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
 from api.authorization.directory import Key
 from api.authorization.keys import SHOWN, hash_of, minted
-from api.authorization.listing import words
+from api.authorization.listing import paged, words
 from api.authorization.use import last_used
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest
@@ -110,7 +110,10 @@ def _given(
 
 @get("/v1/api-keys")
 async def list_api_keys(
-    request: FrontRequest, organization: FromQuery[str | None] = None
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
 ) -> Page[ApiKey]:
     """One's own; all of the organization for whoever may. Revoked ones too, in order of making."""
     org = organization_of(request.user, organization)
@@ -124,11 +127,12 @@ async def list_api_keys(
     ]
     texts = await words(request, [one.created.name.private for one in keys])
     used = await services.reads.ask(last_used, [one.stream for one in keys])
-    items = [
-        _given(one, texts.get(one.created.name.private), used.get(one.stream), None, None)
-        for one in keys
-    ]
-    return Page(items=items, next=None)
+
+    def given(one: Key) -> ApiKey:
+        name = texts.get(one.created.name.private)
+        return _given(one, name, used.get(one.stream), None, None)
+
+    return paged([(one.position, one) for one in keys], (cursor, limit), given)
 
 
 @post("/v1/api-keys/{key_id:str}/revoke", status_code=200)
@@ -148,6 +152,7 @@ async def revoke_api_key(
             if made.principal != request.user.actor or request.user.org != org:
                 within(request.user, org, "key")
                 allow(request.user, "api_key.revoke_any", org)
+            if_match(request, recorded[-1].version)
             facts: list[api_key.Event] = [one.fact for one in recorded]  # type: ignore[misc]
             command = api_key.Revoke(data.reason, _deciding(request), now_us())
             new = api_key.decide(command, fold(api_key.DECIDER, facts))

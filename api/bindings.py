@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec.structs import replace
 
 from api.acting import Said
-from api.authorization.listing import seen
+from api.authorization.listing import paged, seen
 from api.authorization.wishing import Wanted, may_own, organization_of, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, parse_instant
@@ -29,6 +29,7 @@ from domain.authority_facts import BindingGranted, GuardrailSet
 from domain.binding import Binding, Guardrail
 from domain.errors import DomainError
 from evidence.ids import new_id
+from evidence.reader import Recorded
 
 
 def _org_of(request: FrontRequest, scope: str) -> str:
@@ -93,18 +94,23 @@ async def list_bindings(
     organization: FromQuery[str | None] = None,
     of_scope: Annotated[str | None, QueryParameter(name="scope")] = None,
     principal: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[RoleBinding]:
     """Those that stand, expired ones too, in order of granting."""
     found = await seen(request, organization, as_of)
-    items = []
-    for one in found.state.bindings.values():
-        made = found.made[one.id]
-        if of_scope not in (None, one.scope) or principal not in (None, one.principal):
-            continue
+    rows = [
+        (found.made[one.id].position, found.made[one.id])
+        for one in found.state.bindings.values()
+        if of_scope in (None, one.scope) and principal in (None, one.principal)
+    ]
+
+    def given(made: Recorded) -> RoleBinding:
         assert isinstance(made.fact, BindingGranted), "the fact it began with"
-        items.append(_given(made.fact, found.org, made.actor, found.version))
-    return Page(items=items, next=None)
+        return _given(made.fact, found.org, made.actor, found.version)
+
+    return paged(rows, (cursor, limit), given)
 
 
 @post("/v1/role-bindings/{binding_id:str}/revoke", status_code=200)
@@ -174,16 +180,19 @@ def _rail(fact: GuardrailSet, org: str, by: str, version: int | None) -> Guardra
 async def list_guardrails(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[GuardrailGiven]:
     """Those that stand, in order of setting."""
     found = await seen(request, organization, as_of)
-    items = []
-    for name in found.state.guardrails:
-        made = found.made[name]
+    rows = [(found.made[name].position, found.made[name]) for name in found.state.guardrails]
+
+    def given(made: Recorded) -> GuardrailGiven:
         assert isinstance(made.fact, GuardrailSet), "the fact it began with"
-        items.append(_rail(made.fact, found.org, made.actor, found.version))
-    return Page(items=items, next=None)
+        return _rail(made.fact, found.org, made.actor, found.version)
+
+    return paged(rows, (cursor, limit), given)
 
 
 @post("/v1/guardrails/{guardrail_id:str}/lift", status_code=200)

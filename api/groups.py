@@ -4,7 +4,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
-from api.authorization.listing import seen, words
+from api.authorization.listing import paged, seen, words
 from api.authorization.wishing import Wanted, may_own, organization_of, wished
 from api.body import FrontRequest
 from contracts.http import Page
@@ -56,6 +56,8 @@ async def create_group(request: FrontRequest, data: JSONBody[GroupNew]) -> Respo
 async def list_groups(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Group]:
     """With who is in them, in order of making."""
@@ -63,17 +65,18 @@ async def list_groups(
     facts = {name: found.made[name].fact for name in found.state.groups}
     names = {name: one.name.private for name, one in facts.items() if isinstance(one, GroupCreated)}
     texts = await words(request, list(names.values()))
-    items = [
-        Group(
+
+    def given(name: str) -> Group:
+        return Group(
             id=name,
             organization=found.org,
             name=texts.get(names[name]),
-            members=sorted(within),
+            members=sorted(found.state.groups[name]),
             version=found.version,
         )
-        for name, within in found.state.groups.items()
-    ]
-    return Page(items=items, next=None)
+
+    rows = [(found.made[name].position, name) for name in found.state.groups]
+    return paged(rows, (cursor, limit), given)
 
 
 async def _changed(
@@ -144,23 +147,23 @@ async def create_service_account(
 async def list_service_accounts(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[ServiceAccount]:
     """In order of making."""
     found = await seen(request, organization, as_of)
-    made = [found.made[name].fact for name in sorted(found.state.accounts)]
-    facts = [one for one in made if isinstance(one, AccountCreated)]
-    texts = await words(request, [one.name.private for one in facts])
-    items = [
-        ServiceAccount(
-            id=one.account,
-            organization=found.org,
-            name=texts.get(one.name.private),
-            version=found.version,
+    made = [found.made[name] for name in found.state.accounts]
+    rows = [(one.position, one.fact) for one in made if isinstance(one.fact, AccountCreated)]
+    texts = await words(request, [fact.name.private for _, fact in rows])
+
+    def given(fact: AccountCreated) -> ServiceAccount:
+        name = texts.get(fact.name.private)
+        return ServiceAccount(
+            id=fact.account, organization=found.org, name=name, version=found.version
         )
-        for one in facts
-    ]
-    return Page(items=items, next=None)
+
+    return paged(rows, (cursor, limit), given)
 
 
 @post("/v1/service-accounts/{account_id:str}/delete", status_code=200)

@@ -8,7 +8,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
-from api.authorization.listing import seen, words
+from api.authorization.listing import paged, seen, words
 from api.authorization.wishing import Wanted, may_own, organization_of, wished
 from api.body import FrontRequest
 from api.edge import instant, now_us
@@ -49,6 +49,8 @@ async def add_member(request: FrontRequest, data: JSONBody[MemberNew]) -> Respon
 async def list_members(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Member]:
     """By id, with the roles that each has in the organization as a whole."""
@@ -61,11 +63,13 @@ async def list_members(
             {one.role for one in bound if one.principal in whose and one.scope == found.org}
         )
 
-    items = [
-        Member(principal=who, organization=found.org, roles=roles(who), version=found.version)
-        for who in sorted(found.state.members)
-    ]
-    return Page(items=items, next=None)
+    def given(who: str) -> Member:
+        return Member(
+            principal=who, organization=found.org, roles=roles(who), version=found.version
+        )
+
+    rows = [(found.made[who].position, who) for who in found.state.members]
+    return paged(rows, (cursor, limit), given)
 
 
 @post("/v1/members/{principal:str}/remove", status_code=200)
@@ -126,14 +130,17 @@ async def create_invitation(
 async def list_invitations(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Invitation]:
     """Those that are open, in order of making."""
     found = await seen(request, organization, as_of)
     open_ones = found.state.invitations.values()
     texts = await words(request, [one.email.private for one in open_ones])
-    items = [
-        Invitation(
+
+    def given(one: Invited) -> Invitation:
+        return Invitation(
             id=one.invitation,
             organization=found.org,
             email=texts.get(one.email.private),
@@ -143,9 +150,9 @@ async def list_invitations(
             secret=None,
             version=found.version,
         )
-        for one in open_ones
-    ]
-    return Page(items=items, next=None)
+
+    rows = [(found.made[one.invitation].position, one) for one in open_ones]
+    return paged(rows, (cursor, limit), given)
 
 
 @post("/v1/invitations/{invitation_id:str}/withdraw", status_code=200)

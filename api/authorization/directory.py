@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM, Place
 from domain import api_key, authority, authority_facts, department, issuer, project, session
@@ -33,6 +34,7 @@ class Key(Struct, frozen=True):
     stream: str
     org: str
     created: api_key.KeyCreated
+    position: int = 0
     revoked: bool = False
 
 
@@ -76,11 +78,11 @@ class Directory:
             case project.Created(department=above) | project.Moved(department=above):
                 self._projects[entry.stream] = above
             case api_key.KeyCreated() as created:
-                self._keys[entry.stream] = Key(entry.stream, entry.org, created)
+                self._keys[entry.stream] = Key(entry.stream, entry.org, created, entry.position)
                 self._secrets[created.secret_sha256] = entry.stream
             case api_key.KeyRevoked():
                 found = self._keys[entry.stream]
-                self._keys[entry.stream] = Key(found.stream, found.org, found.created, revoked=True)
+                self._keys[entry.stream] = replace(found, revoked=True)
             case session.Opened() as opened:
                 self._sessions[entry.stream] = Signed(entry.stream, opened)
                 self._bearers[opened.token_sha256] = entry.stream

@@ -1,5 +1,6 @@
 """What stands, or stood at a position, of an organization's authority; and people's words."""
 
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import psycopg
@@ -7,8 +8,10 @@ from msgspec import Struct
 
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest
+from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import own_scope, viewed
+from api.viewing import own_scope, page, viewed
+from contracts.http import Given, Page
 from domain import authority
 from domain.authority import DECIDER, Authority
 from domain.authority_facts import Event
@@ -48,6 +51,15 @@ def _id(fact: Struct) -> str:
     ends = type(fact).__name__.endswith(("Revoked", "Lifted", "Deleted", "Removed", "Left"))
     joined = type(fact).__name__ == "GroupJoined"
     return "" if ends or joined else str(getattr(fact, first))
+
+
+def paged[T, G: Given](
+    things: Iterable[tuple[int, T]], asked: tuple[str | None, int | None], make: Callable[[T], G]
+) -> Page[G]:
+    """In the order of the positions at which they began; `asked` = (cursor, limit)."""
+    start, size = after(asked[0]), page_size(asked[1])
+    rows = sorted((one for one in things if one[0] > start), key=lambda one: one[0])
+    return page(rows[: size + 1], size, lambda row: make(row[1]), lambda row: row[0])
 
 
 async def words(request: FrontRequest, digests: list[str]) -> dict[str, str]:

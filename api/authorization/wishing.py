@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Response
 from msgspec import Struct
 
-from api.acting import Answer, Done
+from api.acting import Answer, Done, if_match
 from api.auth import may, unknown
 from api.authorization.principal import Principal
 from api.body import FrontRequest
@@ -57,7 +57,7 @@ async def wished(
 ) -> Response[Any]:
     """What the wish came to. It loses to a change of the organization and of its authority.
 
-    Raises: DomainError resource.unknown, auth.forbidden, authority.*.
+    Raises: DomainError resource.unknown, auth.forbidden, authority.*, if_match.stale.
     """
     services = services_of(request)
 
@@ -77,6 +77,7 @@ async def _attempt(
 ) -> Done:
     stream = authority.authority_stream(org)
     recorded = await services.log.read_stream(stream)
+    if_match(request, recorded[-1].version if recorded else 0)
     facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
     state = fold(DECIDER, facts)
     wanted = want(state)

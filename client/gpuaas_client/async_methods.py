@@ -482,10 +482,18 @@ class AsyncMethods(ABC):
         )
 
     async def list_api_keys(
-        self, *, organization: str | None = None, at_least: int | None = None
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.ApiKey]:
         """GET /v1/api-keys"""
-        return await self.do(operations.list_api_keys(organization=organization), at_least=at_least)
+        return await self.do(
+            operations.list_api_keys(organization=organization, cursor=cursor, limit=limit),
+            at_least=at_least,
+        )
 
     async def list_bindings(
         self,
@@ -493,13 +501,20 @@ class AsyncMethods(ABC):
         organization: str | None = None,
         scope: str | None = None,
         principal: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.RoleBinding]:
         """GET /v1/role-bindings"""
         return await self.do(
             operations.list_bindings(
-                organization=organization, scope=scope, principal=principal, as_of=as_of
+                organization=organization,
+                scope=scope,
+                principal=principal,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -638,24 +653,34 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Group]:
         """GET /v1/groups"""
         return await self.do(
-            operations.list_groups(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_groups(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_guardrails(
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.GuardrailGiven]:
         """GET /v1/guardrails"""
         return await self.do(
-            operations.list_guardrails(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_guardrails(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_images(
@@ -690,12 +715,17 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Invitation]:
         """GET /v1/invitations"""
         return await self.do(
-            operations.list_invitations(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_invitations(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_invoices(
@@ -726,12 +756,17 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Member]:
         """GET /v1/members"""
         return await self.do(
-            operations.list_members(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_members(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_meters(
@@ -932,12 +967,16 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.ServiceAccount]:
         """GET /v1/service-accounts"""
         return await self.do(
-            operations.list_service_accounts(organization=organization, as_of=as_of),
+            operations.list_service_accounts(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
             at_least=at_least,
         )
 

@@ -464,10 +464,18 @@ class Methods(ABC):
         )
 
     def list_api_keys(
-        self, *, organization: str | None = None, at_least: int | None = None
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.ApiKey]:
         """GET /v1/api-keys"""
-        return self.do(operations.list_api_keys(organization=organization), at_least=at_least)
+        return self.do(
+            operations.list_api_keys(organization=organization, cursor=cursor, limit=limit),
+            at_least=at_least,
+        )
 
     def list_bindings(
         self,
@@ -475,13 +483,20 @@ class Methods(ABC):
         organization: str | None = None,
         scope: str | None = None,
         principal: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.RoleBinding]:
         """GET /v1/role-bindings"""
         return self.do(
             operations.list_bindings(
-                organization=organization, scope=scope, principal=principal, as_of=as_of
+                organization=organization,
+                scope=scope,
+                principal=principal,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -618,24 +633,34 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Group]:
         """GET /v1/groups"""
         return self.do(
-            operations.list_groups(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_groups(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_guardrails(
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.GuardrailGiven]:
         """GET /v1/guardrails"""
         return self.do(
-            operations.list_guardrails(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_guardrails(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_images(
@@ -670,12 +695,17 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Invitation]:
         """GET /v1/invitations"""
         return self.do(
-            operations.list_invitations(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_invitations(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_invoices(
@@ -706,12 +736,17 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Member]:
         """GET /v1/members"""
         return self.do(
-            operations.list_members(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_members(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_meters(
@@ -908,12 +943,16 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.ServiceAccount]:
         """GET /v1/service-accounts"""
         return self.do(
-            operations.list_service_accounts(organization=organization, as_of=as_of),
+            operations.list_service_accounts(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
             at_least=at_least,
         )
 

@@ -513,13 +513,15 @@ def list_acts(
     )
 
 
-def list_api_keys(*, organization: str | None = None) -> Call[models.Page[models.ApiKey]]:
+def list_api_keys(
+    *, organization: str | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[models.Page[models.ApiKey]]:
     """GET /v1/api-keys"""
     return Call(
         "GET",
         "/v1/api-keys",
         models.Page[models.ApiKey],
-        query={"organization": organization},
+        query={"organization": organization, "cursor": cursor, "limit": limit},
         waits=True,
     )
 
@@ -529,6 +531,8 @@ def list_bindings(
     organization: str | None = None,
     scope: str | None = None,
     principal: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
     as_of: str | None = None,
 ) -> Call[models.Page[models.RoleBinding]]:
     """GET /v1/role-bindings"""
@@ -540,6 +544,8 @@ def list_bindings(
             "organization": organization,
             "scope": scope,
             "principal": principal,
+            "cursor": cursor,
+            "limit": limit,
             "as_of": as_of,
         },
         waits=True,
@@ -699,27 +705,35 @@ def list_grants(
 
 
 def list_groups(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Group]]:
     """GET /v1/groups"""
     return Call(
         "GET",
         "/v1/groups",
         models.Page[models.Group],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
 
 def list_guardrails(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.GuardrailGiven]]:
     """GET /v1/guardrails"""
     return Call(
         "GET",
         "/v1/guardrails",
         models.Page[models.GuardrailGiven],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -755,14 +769,18 @@ def list_incidents(
 
 
 def list_invitations(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Invitation]]:
     """GET /v1/invitations"""
     return Call(
         "GET",
         "/v1/invitations",
         models.Page[models.Invitation],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -803,14 +821,18 @@ def list_issuers(*, organization: str | None = None) -> Call[models.Page[models.
 
 
 def list_members(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Member]]:
     """GET /v1/members"""
     return Call(
         "GET",
         "/v1/members",
         models.Page[models.Member],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1043,14 +1065,18 @@ def list_sellers(*, as_of: str | None = None) -> Call[models.Page[models.Seller]
 
 
 def list_service_accounts(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.ServiceAccount]]:
     """GET /v1/service-accounts"""
     return Call(
         "GET",
         "/v1/service-accounts",
         models.Page[models.ServiceAccount],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 

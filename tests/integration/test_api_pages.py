@@ -77,6 +77,17 @@ def test_walks_of_what_tenants_make(database: Database, nats_url: str, tmp_path:
         for path, make, forwards in walks:
             there, met = await walked(stage, path, "id", make)
             require_walk(there, met, forwards=forwards)
+        of = f"organization={org}"
+        for kind in ("groups", "service-accounts"):
+            make = posts(f"/v1/{kind}", organization=org)
+            require_walk(*await walked(stage, f"/v1/{kind}?{of}", "id", make), forwards=True)
+
+        async def joined(number: int) -> object:
+            body = {"organization": org, "principal": f"user-{number}"}
+            return await stage.post("/v1/members", body)
+
+        met_members = await walked(stage, f"/v1/members?{of}", "principal", joined)
+        require_walk(*met_members, forwards=True)
 
     play(database, nats_url, tmp_path, scene)
 

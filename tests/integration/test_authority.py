@@ -254,6 +254,11 @@ def test_nobody_grants_what_is_not_theirs(
         assert await grant("viewer", "project-01890000-0000-7000-8000-000000000000", of.boss) == (
             404, "resource.unknown",
         )  # fmt: skip
+        body = {"principal": "user-local", "role": "auditor", "scope": of.project}
+        stale = await stage.post("/v1/role-bindings", body, token=of.boss, If_Match='"1"')
+        assert code(stale) == (412, "if_match.stale")
+        fresh = f'"{stale.json()["facts"]["version"]}"'
+        ok(await stage.post("/v1/role-bindings", body, token=of.boss, If_Match=fresh))
         key = ok(await stage.post("/v1/api-keys", {"name": "mine"}, token=admin))["key"]
         assert code(await stage.post("/v1/api-keys", {"name": "x"}, token=key)) == (
             403, "api_key.by_key",
