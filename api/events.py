@@ -14,12 +14,10 @@ from api.authorization.tokens import bearer
 from api.body import FrontRequest
 from api.edge import whole
 from api.services import Services, services_of
+from api.tailing import Told
 from domain.errors import DomainError
-from evidence.reader import head, read_entries
-from projections.entries import envelope
-from projections.telling import cloud_event, origin_of
+from evidence.reader import head
 
-_BATCH: Final = 500
 _QUIET_S: Final = 10.0
 _POLL_S: Final = 1.0
 
@@ -54,21 +52,17 @@ async def _stream(
     quiet_s: float = _QUIET_S,
 ) -> AsyncIterator[bytes]:
     position = first
-    origin: str | None = None
     loop = asyncio.get_running_loop()
     spoke = loop.time()
     yield b": gpuaas events\n\n"
     while _stands(services, principal, token):
-        rows = await services.reads.ask(read_entries, position, _BATCH)
-        if rows and origin is None:
-            origin = await services.reads.ask(origin_of)
-        shown = b"".join([_event(entry, principal, origin or "-") for _, entry, _ in rows])
+        told = await services.tail.after(position)
+        shown = _shown(told, principal)
         if shown:
             yield shown
             spoke = loop.time()
-        if rows:
-            position = rows[-1][0] + 1
-        if len(rows) == _BATCH:
+        if told:
+            position = told[-1].position + 1
             continue
         if not follow or not _stands(services, principal, token):
             return
@@ -86,12 +80,7 @@ def _stands(services: Services, principal: Principal, token: str) -> bool:
     return services.door.stands(principal)
 
 
-def _event(raw: bytes, principal: Principal, origin: str) -> bytes:
-    entry = envelope(raw)
-    if not may_read(principal, entry.org):
-        return b""
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (
-        entry.position,
-        entry.tag.encode(),
-        cloud_event(origin, entry),
-    )
+def _shown(told: list[Told], principal: Principal) -> bytes:
+    """The events that the principal may read; each organization is decided once."""
+    allowed = {org: may_read(principal, org) for org in {one.org for one in told}}
+    return b"".join([one.chunk for one in told if allowed[one.org]])

@@ -31,6 +31,7 @@ from api.oidc.provider import Providers
 from api.paying.settings import Payments, payments_of
 from api.reads import WAIT_US, Reads, reached
 from api.ssh.authority import Authority, authority
+from api.tailing import Tail
 from api.terminal.sessions import Terminals
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from api.turns import Turns
@@ -64,6 +65,7 @@ class Services(Struct, frozen=True):
     turns: Turns
     desk: Desk
     payments: Payments
+    tail: Tail
 
     async def fresh(self, request: Any) -> None:
         """Returns when the views hold the caller's Min-Log-Position.
@@ -143,6 +145,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             turns=Turns(),
             desk=desk,
             payments=payments_of(),
+            tail=Tail(reads, heads),
         )
 
 

@@ -10,6 +10,7 @@ from domain.facts import TAGS
 _PARAMETERS: Final = {
     "org": "The organization's stream id; `-` for the platform's own facts",
     "tag": "The fact's tag, dots and all: it is the rest of the subject",
+    "path": "Path and query of the registered URL",
     "node": "The node's stream id",
     "session": "The terminal's stream id",
 }
@@ -20,6 +21,12 @@ _SERVERS: Final = {
         "description": "The REST API of a deployment",
         "variables": {"host": {"default": "localhost:8471", "description": "Host and port"}},
         "security": [{"$ref": "#/components/securitySchemes/bearer"}],
+    },
+    "receivers": {
+        "host": "{host}",
+        "protocol": "https",
+        "description": "A receiver that an organization registered; signed per Standard Webhooks",
+        "variables": {"host": {"default": "hooks.example.com", "description": "Its own"}},
     },
     "nats": {
         "host": "{host}",
@@ -34,7 +41,7 @@ of the log. `id` is the log position: whoever has seen position N asks for what 
 is at least once; drop what was seen by `id`."""
 
 
-_FACTS: Final = ("facts", "events")
+_FACTS: Final = ("facts", "events", "webhooks")
 
 
 def document() -> dict[str, Any]:
@@ -44,6 +51,7 @@ def document() -> dict[str, Any]:
     channels = {
         "facts": _facts_channel("gpuaas.v1.facts.{org}.{tag}", "nats"),
         "events": _facts_channel("/v1/events", "api"),
+        "webhooks": _facts_channel("{path}", "receivers"),
         **_nodes_channels(said),
     }
     return {

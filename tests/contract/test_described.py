@@ -85,7 +85,7 @@ def test_channels_are_the_subjects_of_the_code() -> None:
     assert facts_subject("organization-1", "t") in said
     assert {one["address"] for one in document()["channels"].values()} == {
         one.subject for one in MESSAGES.values()
-    } | {"/v1/events"}
+    } | {"/v1/events", "{path}"}
 
 
 def test_every_refusal_has_its_page_and_its_type_leads_there() -> None:

@@ -8,13 +8,16 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from api import events
+from api import events, tailing
 from api.authorization.principal import Principal
+from api.reads import Reads
 from api.tokens import issue
+from evidence.reader import read_entries
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 from tests.integration.served import Served, served
@@ -149,5 +152,46 @@ def test_a_silent_stream_is_kept_alive(database: Database, nats_url: str, tmp_pa
         assert told.startswith(b"id: %d\nevent: gpuaas.organization.created.v1\n" % size)
         assert made.json()["id"].encode() in told
         await stream.aclose()  # type: ignore[attr-defined]
+
+    play(database, nats_url, tmp_path, scene)
+
+
+class Counted(Reads):
+    """Counts the questions that it is asked."""
+
+    asked = 0
+
+    async def ask[T](self, question: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        self.asked += 1
+        return await super().ask(question, *args, **kwargs)
+
+
+def test_followers_at_the_head_share_one_reading(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """However many ask, what is new is read once, and nothing is read while there is nothing new;
+    from wherever one goes on, it is told exactly what the log holds, past what is kept too.
+    """
+
+    async def scene(stage: Stage) -> None:
+        reads = Counted(stage.services.settings.database_url)
+        tail = tailing.Tail(reads, stage.services.heads)
+        size = await stage.size()
+        found = await asyncio.gather(*(tail.after(size) for _ in range(50)))
+        assert found == [[]] * 50
+        for _ in range(3):
+            await stage.post("/v1/organizations", {"name": "Org"})
+        head, before = await stage.size(), reads.asked
+        found = await asyncio.gather(*(tail.after(size) for _ in range(50)))
+        assert [[one.position for one in each] for each in found] == [list(range(size, head))] * 50
+        assert reads.asked - before <= 2, "the entries, and whose log it is"
+        assert await asyncio.gather(*(tail.after(head) for _ in range(50))) == [[]] * 50
+        assert reads.asked - before <= 2
+        rows = await reads.ask(read_entries, 0, 500)
+        for first in range(head + 1):
+            for one, told in zip(rows[first:], await tail.after(first), strict=True):
+                assert told.position == one[0]
+                assert one[1].rpartition(b'"fact":')[2][:-1] in told.chunk
+        reads.close()
 
     play(database, nats_url, tmp_path, scene)
