@@ -154,6 +154,8 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
     operation["tags"] = [_tag(path)]
     answers = operation["responses"]
     statuses = _PUBLIC if public else _EVERYWHERE
+    if path == "/v1/events":
+        statuses = (*statuses, "429")
     if "{" in path and "404" not in statuses:
         statuses = (*statuses, "404")
     for status in (*statuses, *(_ACTING if acting else ())):

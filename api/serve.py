@@ -30,6 +30,10 @@ from evidence.append import Appended
 # The states of admission and ingest are large, live for ever and hold no cycles: at the default
 # the collector walks them again after every few launches.
 _COLLECT: Final = (20_000, 50, 50)
+# Followers of events and terminals last: the server's own default of 128 requests at once is
+# that many of them, and then nobody is answered any more.
+_WAITING: Final = 1_024
+_AT_ONCE: Final = 16_384
 
 
 def calm_collector() -> None:
@@ -63,6 +67,8 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
                 address=settings.http_host,
                 port=settings.http_port,
                 interface=Interfaces.ASGI,
+                backlog=_WAITING,
+                backpressure=_AT_ONCE,
                 log_access=False,
                 ssl_cert=None if settings.tls is None else settings.tls.certificate,
                 ssl_key=None if settings.tls is None else settings.tls.key,

@@ -1,17 +1,22 @@
 """The end of the log as server-sent events: read and written once for all who follow it."""
 
 import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
 
 from api.reads import Reads
+from domain.errors import DomainError
 from evidence.reader import read_entries
 from evidence.wake import HeadWake
 from projections.entries import envelope
 from projections.telling import cloud_event, origin_of
 
 BATCH: Final = 500
+MOST: Final = 100  # streams that one principal may have open in one process
 _KEPT: Final = 4_096
 # A hint of the head may be lost: so often it is looked at without one.
 _LOOK_S: Final = 0.25
@@ -36,6 +41,23 @@ class Tail:
         self._told: list[Told] = []
         self._looked_s = float("-inf")
         self._filling = asyncio.Lock()
+        self._following: Counter[str] = Counter()
+
+    def admit(self, who: str) -> None:
+        """Raises: DomainError events.too_many when `who` has as many streams as one may have."""
+        if self._following[who] >= MOST:
+            raise DomainError("events.too_many", f"at most {MOST} streams at once in a process")
+
+    @contextlib.contextmanager
+    def followed(self, who: str) -> Iterator[None]:
+        """A stream of `who` is open for the length of the block."""
+        self._following[who] += 1
+        try:
+            yield
+        finally:
+            self._following[who] -= 1
+            if not self._following[who]:
+                del self._following[who]
 
     async def after(self, first: int) -> list[Told]:
         """Entries from `first` on, in order, at most BATCH; [] at the head."""

@@ -107,6 +107,7 @@ enrol.refused|409|The enrolment was refused|Read the reason; invite the node aga
 enrol.unreachable|503|The platform cannot be reached|Check the address and try again.
 entry.oversized|413|Too large for one fact|Send less in one request.
 entry.refused|400|Not a valid fact|Leave out control characters and out-of-range numbers.
+events.too_many|429|Too many streams of events|Close one, or let one stream feed all who want to know.
 export.broken|502|The export broke off|Run the same command again: it goes on where it stopped.
 export.exists|409|The file exists|Name another file, or remove it.
 export.no_parquet|501|No Parquet here|Ask for the CSV form, or have pyarrow installed on the server.

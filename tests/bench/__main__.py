@@ -19,6 +19,7 @@ from tests.bench import (
     bench_authorization,
     bench_crowd,
     bench_domain,
+    bench_events,
     bench_evidence,
     bench_exports,
     bench_ledger,
@@ -52,6 +53,7 @@ MODULES = (
     bench_exports,
     bench_ledger,
     bench_authorization,
+    bench_events,
 )
 
 

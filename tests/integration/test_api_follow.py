@@ -195,3 +195,44 @@ def test_followers_at_the_head_share_one_reading(
         reads.close()
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_many_followers_leave_room_for_others(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Two hundred streams are open and the API answers everybody else; of one principal's the
+    hundred and first is refused, until one of them is closed.
+    """
+
+    async def scene(api: Served) -> None:
+        async with world(api) as of, contextlib.AsyncExitStack() as exits:
+            tokens = [of.token("member", f"organization-{uuid.uuid4()}") for _ in range(2)]
+            streams = [await opened(api, tokens[n % 2]) for n in range(2 * tailing.MOST)]
+            for stream in streams:
+                exits.callback(stream[1].close)
+            async with httpx.AsyncClient(base_url=api.url, timeout=10) as other:
+                assert (await other.get("/v1/health")).status_code == 200
+                path, headers = "/v1/events", {"Authorization": f"Bearer {tokens[0]}"}
+                refused = await other.get(path, headers=headers)
+                assert (refused.status_code, refused.json()["code"]) == (429, "events.too_many")
+                streams[0][1].close()
+                deadline = time.monotonic() + PATIENCE_S
+                ended = {"follow": "false"}
+                while (await other.get(path, headers=headers, params=ended)).status_code != 200:
+                    assert time.monotonic() < deadline, "its place is free again"
+                    await asyncio.sleep(0.5)
+
+    with served(database, nats_url, tmp_path) as api:
+        asyncio.run(scene(api))
+
+
+async def opened(api: Served, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A stream that has begun."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.settings.http_port)
+    head = f"GET /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"
+    writer.write(head.encode())
+    async with asyncio.timeout(PATIENCE_S):
+        assert b" 200 " in await reader.readline()
+        while await reader.readline() != b": gpuaas events\n":
+            pass
+    return reader, writer
