@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from api.authorization.cedar import PLATFORM, Place
 from domain import api_key, authority, authority_facts, department, issuer, project, session
 from domain.authority import Authority
-from domain.binding import Binding, Guardrail
+from domain.binding import NEVER, Binding, Guardrail
 from evidence.following import streams_of_kinds
 from evidence.reader import Recorded, decode_entry, head
 
@@ -117,10 +117,15 @@ class Directory:
         stream = self._secrets.get(hashlib.sha256(token.encode()).hexdigest())
         return None if stream is None else self._keys[stream]
 
-    def over(self, key: str) -> bool:
-        """Whether the key of this id is revoked, or its principal gone."""
-        found = self._keys.get(key)
-        return found is None or found.revoked or not self._stands(found)
+    def over(self, credential: str, now_us: int) -> bool:
+        """Whether the API key or session of this id is over, or whom the key is for gone."""
+        signed = self._sessions.get(credential)
+        if signed is not None:
+            return signed.ended or now_us >= signed.opened.expires_us
+        key = self._keys.get(credential)
+        if key is None or key.revoked or not self._stands(key):
+            return True
+        return key.created.until_us != NEVER and now_us >= key.created.until_us
 
     def _stands(self, key: Key) -> bool:
         return self.authority(key.org).knows(key.created.principal)

@@ -13,13 +13,15 @@ type Holds = Callable[[], bool]
 
 
 class Entered(Struct, frozen=True):
-    """Who is inside, by which action, where; `key`: the API key it came with, if it did."""
+    """Who is inside, by which action, where; `credential`: the id of the API key or session
+    it came with, if it did.
+    """
 
     user: str
     org: str
     action: str
     scope: str
-    key: str = ""
+    credential: str = ""
 
 
 def allowed(door: Door, of: Entered, now_us: int) -> bool:
@@ -33,7 +35,7 @@ def allowed(door: Door, of: Entered, now_us: int) -> bool:
 
 
 def holding(directory: Directory, door: Door, of: Entered, clock_us: Callable[[], int]) -> Holds:
-    """False once a key is revoked or bindings that let the user in do not any more.
+    """False once what it came with is over, or bindings that let the user in do not any more.
 
     Whoever was let in by what its token implies, and never by a binding, is left inside.
     """
@@ -41,9 +43,10 @@ def holding(directory: Directory, door: Door, of: Entered, clock_us: Callable[[]
 
     def holds() -> bool:
         nonlocal had
-        if of.key and directory.over(of.key):
+        now_us = clock_us()
+        if of.credential and directory.over(of.credential, now_us):
             return False
-        now = allowed(door, of, clock_us())
+        now = allowed(door, of, now_us)
         if had and not now:
             return False
         had = had or now

@@ -18,7 +18,7 @@ class Principal(Struct, frozen=True):
     `role` and `org` are a binding that the token itself implies (the embedded issuer's; `org` is
     `-` for the platform's own); `role` is empty for whoever has only the bindings of the
     organization. `mfa`: it signed in with a second factor. `scopes`: what an API key is for.
-    `key`: the API key it came with.
+    `key`, `session`: the API key, or the session, that it came with.
     `action` and `door` are of the request: what its route is, and where it is decided.
     """
 
@@ -29,8 +29,14 @@ class Principal(Struct, frozen=True):
     source: str = ""
     scopes: tuple[str, ...] | None = None
     key: str = ""
+    session: str = ""
     action: str = ""
     door: Door | None = None
+
+    @property
+    def credential(self) -> str:
+        """The id of what can be taken back of it; empty for what ends only by its time."""
+        return self.key or self.session
 
     @property
     def reads_all(self) -> bool:

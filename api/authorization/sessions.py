@@ -36,7 +36,9 @@ class Sessions:
         """Raises: DomainError auth.invalid, auth.expired."""
         signed = self._standing(token)
         opened = signed.opened
-        return Principal(opened.principal, "", opened.organization, by_two_factors(signed))
+        return Principal(
+            opened.principal, "", opened.organization, by_two_factors(signed), session=signed.stream
+        )
 
     def ends(self, token: str) -> float:
         """In seconds."""

@@ -52,7 +52,9 @@ async def open_terminal(
                 continue
             session = append.writes[0].stream
             issue = services.terminals.tickets.issue
-            tickets.append(await issue(session, request.user.actor, now_us(), request.user.key))
+            tickets.append(
+                await issue(session, request.user.actor, now_us(), request.user.credential)
+            )
             return Done(appended, append.writes)
         raise DomainError("log.version_stale", "the runtime keeps changing; repeat the request")
 
@@ -109,7 +111,7 @@ async def issue_ticket(
         raise DomainError("terminal.over", found.state.closed.reason)
     now = now_us()
     user = request.user
-    ticket = await terminals.tickets.issue(session_id, user.actor, now, user.key)
+    ticket = await terminals.tickets.issue(session_id, user.actor, now, user.credential)
     return Response(TerminalTicket(ticket=ticket, expires_at=instant(now + LIFETIME_US)))
 
 

@@ -1,0 +1,88 @@
+"""Whoever is inside stays as long as what it came with, and what let it in, stand."""
+
+import pytest
+from msgspec import Struct
+
+from api.authorization.directory import Directory
+from api.authorization.door import Door
+from api.authorization.holding import Entered, Holds, holding
+from domain import api_key, department, issuer, project, session
+from domain import authority_facts as facts
+from evidence.reader import Recorded
+from tests.unit.domain_world import NAME
+
+ORG, USER, ISSUER = "organization-1", "user-1", "token-issuer"
+BY = ((), 5)
+KEY = api_key.KeyCreated(USER, NAME, "gpuaas_", "aa", (), 50, *BY)
+SESSION = session.Opened(ISSUER, USER, ORG, "bb", (), "", 50, 5)
+BEFORE: tuple[tuple[str, Struct], ...] = (
+    ("department-1", department.Created(ORG, NAME, 5)),
+    ("project-1", project.Created(ORG, "department-1", "account-1", NAME, 5)),
+    ("access-1", facts.MemberAdded(USER, "", *BY)),
+    ("access-1", facts.BindingGranted("binding-1", USER, "member", "project-1", False, (), 0, *BY)),
+    ("token-key", KEY),
+    ("token-session", SESSION),
+)
+
+
+class Inside:
+    """A directory, its clock, and somebody who entered with a credential."""
+
+    def __init__(self, credential: str, *told: tuple[str, Struct]) -> None:
+        self.directory = Directory()
+        self.now_us = 10
+        self.position = 0
+        for stream, fact in told:
+            self.tell(stream, fact)
+        door = Door(self.directory, lambda: self.now_us)
+        entered = Entered(USER, ORG, "terminal.open", "project-1", credential)
+        self.holds: Holds = holding(self.directory, door, entered, lambda: self.now_us)
+
+    def tell(self, stream: str, fact: Struct) -> None:
+        self.directory.apply(Recorded(self.position, stream, 1, "", ORG, USER, "", 5, fact))
+        self.position += 1
+
+
+@pytest.mark.parametrize(
+    ("credential", "over"),
+    [
+        ("token-key", ("token-key", api_key.KeyRevoked("", *BY))),
+        ("token-session", ("token-session", session.Ended("", 6))),
+        ("", ("access-1", facts.BindingRevoked("binding-1", "", *BY))),
+        ("", ("access-1", facts.MemberRemoved(USER, "", *BY))),
+        ("", ("access-1", facts.GuardrailSet("g", ("*",), "project-1", False, (), "", *BY))),
+    ],
+)
+def test_what_is_taken_back_ends_it(credential: str, over: tuple[str, Struct]) -> None:
+    """The key, the session, or what the organization bound the user to."""
+    inside = Inside(credential, *BEFORE)
+    assert inside.holds()
+    inside.tell(*over)
+    assert not inside.holds()
+
+
+@pytest.mark.parametrize("credential", ["token-key", "token-session"])
+def test_what_ends_by_its_time_ends_it(credential: str) -> None:
+    """At the first instant at which it is over."""
+    inside = Inside(credential, *BEFORE)
+    inside.now_us = 49
+    assert inside.holds()
+    inside.now_us = 50
+    assert not inside.holds()
+
+
+def test_a_distrusted_issuers_sessions_are_over() -> None:
+    """Whom nobody vouches for any more is not inside."""
+    trusted = issuer.Trusted("https://id.example", "app", ORG, ("RS256",), (), 5)
+    inside = Inside("token-session", (ISSUER, trusted), *BEFORE)
+    assert inside.holds()
+    inside.tell(ISSUER, issuer.Distrusted("", 6))
+    assert not inside.holds()
+
+
+def test_who_was_never_let_in_by_a_binding_stays() -> None:
+    """What a token alone implied is not the organization's to take back this way."""
+    inside = Inside("", *BEFORE[:2])
+    assert inside.holds()
+    inside.tell("access-1", facts.GuardrailSet("g", ("*",), "project-1", False, (), "", *BY))
+    assert inside.holds()
