@@ -14,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -181,7 +182,10 @@ class _Still(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_OPEN: Final = urllib.request.build_opener(_Still).open
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Made when it is first needed: it reads the certificates that this machine believes."""
+    return urllib.request.build_opener(_Still)
 
 
 class Stripe(Struct, frozen=True):
@@ -252,7 +256,7 @@ class Stripe(Struct, frozen=True):
             headers={"Authorization": f"Bearer {self.key}", "Stripe-Version": VERSION, **headers},
         )
         try:
-            with _OPEN(request, timeout=_PATIENCE_S) as answer:
+            with _opener().open(request, timeout=_PATIENCE_S) as answer:
                 found: bytes = answer.read()
                 return found
         except urllib.error.HTTPError as refused:
