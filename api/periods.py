@@ -3,10 +3,10 @@
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.body import FrontRequest
-from api.changing import Target, change, target
+from api.changing import Target, settled, target
 from api.edge import instant, now_us
 from api.invoice_page import missing_of
 from api.services import Services, services_of
@@ -14,8 +14,10 @@ from api.viewing import own_scope, viewed
 from contracts.http import Page
 from contracts.http_money import Period, PeriodClosed
 from domain import period
+from domain.decider import fold
+from evidence.append import Append, Write
 from evidence.reader import Recorded
-from projections import billing_read
+from projections import billing_read, sources_read
 from projections.months import period_id as id_of
 
 
@@ -45,36 +47,50 @@ async def list_periods(
 async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Response[PeriodClosed]:
     """Refused until the next period is open. Closing is not undone: If-Match names the version the
     caller decided on. Closed by the platform meanwhile, it is as asked (RFC 9110 section 13.1.1).
+
+    Whoever may still say something of it is named, as where the platform closes it out of grace:
+    on its invoice, and by `missing` of the period.
     """
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        nothing = PeriodClosed(id=period_id, closed_at=None, version=None)
         found = await target(services, request.user, period_id, "period")
         for version, fact in enumerate(found.facts, 1):
             if isinstance(fact, period.Closed) and "if-match" in request.headers:
                 at = instant(fact.closed_us)
                 return Done(nothing=PeriodClosed(id=period_id, closed_at=at, version=version))
-        later = await _after(services, found)
-        return await change(
-            services,
-            request,
-            cause,
-            ("period", period_id),
-            period.DECIDER,
-            period.Close(later, now_us()),
-            nothing,
-            precise=True,
+        return await settled(
+            services, period_id, lambda: _close(services, request, cause, period_id)
         )
 
     def answer(said: tuple[Said, ...], _: bool) -> PeriodClosed:
-        fact = said[0].fact
+        fact = said[-1].fact
         assert isinstance(fact, period.Closed), "the outcome of this route"
         return PeriodClosed(
-            id=period_id, closed_at=instant(fact.closed_us), version=said[0].version
+            id=period_id, closed_at=instant(fact.closed_us), version=said[-1].version
         )
 
     return await services.acting.perform(request, do, answer, status=200)
+
+
+async def _close(services: Services, request: FrontRequest, cause: str, period_id: str) -> Done:
+    found = await target(services, request.user, period_id, "period")
+    if_match(request, found.version, needed=True)
+    state = fold(period.DECIDER, list(found.facts))  # type: ignore[misc]
+    opened = found.facts[0]
+    assert isinstance(opened, period.Opened), "the first fact of a period's stream"
+    asked = (opened.account, opened.start_us, opened.end_us)
+    missing = await services.reads.ask(sources_read.silent, *asked)
+    names = tuple(one.name for one in missing)
+    command = period.Close(await _after(services, found), now_us(), names)
+    facts = tuple(period.decide(command, state))
+    if not facts:
+        return Done(nothing=PeriodClosed(id=period_id, closed_at=None, version=None))
+    write = Write(period_id, found.org, found.version, facts)
+    # Who speaks meanwhile is asked again.
+    reads = tuple((one.stream, one.version) for one in missing)
+    append = Append((write,), request.user.actor, cause, reads)
+    return Done(await services.log.append(append), (write,))
 
 
 async def _after(services: Services, found: Target) -> period.Opened | None:

@@ -46,8 +46,10 @@ def proved(here: Hall, folder: Path) -> None:
     _closed(us, early)
     us.until(lambda: _items(us, "invoices"), "the invoice")
     [invoice] = _items(us, "invoices")
+    [app] = [one for one in invoice["missing"] if one.startswith("source-")]
+    assert file_of(us, invoice)["missing"] == invoice["missing"], app
     path = f"/v1/invoices/{invoice['id']}"
-    file = us.office.get(f"{path}/file").json()
+    file = file_of(us, invoice)
     part = [{"line": at, "minor": 9} for at, one in enumerate(file["lines"]) if one["shown_minor"]]
     us.done(f"{path}/credit-notes", {"why": "outage", "lines": part})
     us.until(lambda: _items(us, "credit-notes"), "the credit note")
@@ -69,6 +71,12 @@ def proved(here: Hall, folder: Path) -> None:
     assert (states["holds"], states["readings"]) == ("unchecked", "checked")
     # What its seller counts are other customers', too.
     assert states["numbering"] == "unchecked"
+
+
+def file_of(us: Prepaid, invoice: dict[str, Any]) -> dict[str, Any]:
+    """As it is sealed."""
+    found: dict[str, Any] = us.office.get(f"/v1/invoices/{invoice['id']}/file").json()
+    return found
 
 
 def _items(us: Prepaid, what: str) -> list[dict[str, Any]]:

@@ -32,10 +32,12 @@ from domain.errors import DomainError
 from evidence.reader import read_entries, read_rows
 from evidence.storage import Storage
 from gpuaas_verify.books import Books
+from projections import billing_read, sources_read
 from projections.exporting.lines import lines
 from projections.invoicing import finalize_due
 from projections.periods import keep_periods
 from projections.rater import Rater
+from projections.sources import Silent
 from projections.views import step
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
@@ -122,7 +124,10 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
             assert shown.json()["reached"]["sequence"] == 80
             await until(began + lives + 500_000)
             await settled(stage, stack.storage, database)
+            await stage.views()
+            assert [one.name for one in waited_for(database, own["account"])] == [source]
             await told_all(stage, app)
+            assert waited_for(database, own["account"]) == ()
             await settled(stage, stack.storage, database)
             await stage.views()
             [first, _, _] = (await stage.get("/v1/periods")).json()["items"]
@@ -177,6 +182,13 @@ async def resumed(stage: Stage, path: str, book: httpx.Response, project: str) -
     assert "Chat" not in anew.text
     again = await stage.get(asked, If_Match=anew.headers["etag"])
     assert again.content == anew.content
+
+
+def waited_for(database: Database, account: str) -> tuple[Silent, ...]:
+    """Of the account's first period, by the views."""
+    with psycopg.connect(database.app_url, autocommit=True) as conn:
+        [first, *_] = billing_read.periods(conn, account)
+        return sources_read.silent(conn, account, first.start_us, first.end_us)
 
 
 async def told_all(stage: Stage, app: TokenMeter) -> None:

@@ -19,7 +19,7 @@ from evidence.storage import Storage
 from gpuaas_verify.entry import parse_entry
 from gpuaas_verify.facts import check_fact
 from gpuaas_verify.files import SEALED, LiveFiles
-from projections import billing_read, taxes_read, views
+from projections import billing_read, sources_read, taxes_read, views
 from projections.crediting import credit_due
 from projections.exporting.forms import FORMS, Span, written
 from projections.exporting.lines import beside
@@ -358,6 +358,9 @@ def test_a_node_cut_off_over_the_months_end_is_named_and_told_later(
                 await react(rater, storage, world)
                 catch_up(conn)
                 periods = billing_read.periods(conn, world.account)
+                for one in periods:  # the views say what the fold does
+                    span = (world.account, one.start_us, one.end_us)
+                    assert sources_read.silent(conn, *span) == rater.sources.silent(*span)
                 return [(one.sequence, one.missing or "") for one in periods if one.closed]
 
             assert await kept(end + HOUR_US - 1) == []
