@@ -79,7 +79,8 @@ def test_a_login_is_kept_once_the_api_has_taken_it(
     """From standard input, never an argument; a token that is refused is not kept."""
     env = {"HOME": str(tmp_path)}
     refused = Answer(401, problem("auth.invalid"))
-    for answer, status in ((refused, exits.NOT_ALLOWED), (Answer(200, EMPTY), exits.DONE)):
+    known = Answer(200, {"principal": "user-1", "organization": None, "mfa": False, "roles": []})
+    for answer, status in ((refused, exits.NOT_ALLOWED), (known, exits.DONE)):
         said = tmp_path / "said"
         said.write_text(f"{TOKEN}\n")
         with serving(answer) as (url, asked), said.open() as stdin:
