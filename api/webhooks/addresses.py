@@ -7,6 +7,8 @@ to the name again: a name that leads elsewhere a moment later (DNS rebinding) le
 import asyncio
 import ipaddress
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,6 +21,8 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PORTS: Final = {"https": 443, "http": 80}
 _LOOK_S: Final = 5
+# Of their own: a name server that never answers keeps no thread of anything else.
+_LOOKUPS: Final = ThreadPoolExecutor(max_workers=16, thread_name_prefix="webhook-lookup")
 # All that is assigned for the internet; site-local and IPv4-compatible addresses lie outside.
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 # What a gateway may turn into an IPv4 address: judged as that address.
@@ -56,9 +60,8 @@ async def checked(url: str, besides: tuple[Network, ...] = ()) -> Checked:
     host, port, scheme = _parts(url)
     try:
         async with asyncio.timeout(_LOOK_S):
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
-            )
+            look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, look)
     except (OSError, TimeoutError, UnicodeError):
         found = []
     addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]

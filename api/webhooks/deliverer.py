@@ -9,13 +9,14 @@ five in a row have failed: then nothing new is sent before one of those is taken
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import psycopg
 from msgspec import Struct
 
 from api.edge import now_us
+from api.reads import Reads
 from api.webhooks import places
 from api.webhooks.sending import Outcome, Sender
 from api.webhooks.signatures import headers
@@ -35,6 +36,7 @@ _BATCHES: Final = 8  # then other words of the webhook are looked at: it may be 
 _AT_ONCE: Final = 128
 _POLL_S: Final = 1.0
 _ELECT_S: Final = 5.0
+_GATHER_S: Final = 0.1
 _LOCK: Final = "SELECT pg_try_advisory_lock(7214036825)"
 
 
@@ -55,13 +57,13 @@ class Deliverer:
     def __init__(
         self,
         conn: psycopg.AsyncConnection[Any],
-        url: str,
+        reads: Reads,
         sender: Sender,
         stop: asyncio.Event,
         options: Options,
     ) -> None:
         self._conn = conn
-        self._url = url
+        self._reads = reads
         self._sender = sender
         self._stop = stop
         self._options = options
@@ -79,7 +81,7 @@ class Deliverer:
         """Starts to serve every webhook that is not being served. Raises: what serving one met."""
         for hook in [hook for hook, task in self._serving.items() if task.done()]:
             self._serving.pop(hook).result()
-        standing = await asyncio.to_thread(self._standing)
+        standing = await self._standing()
         self._read = (-1, [])
         if not self._origin:
             return
@@ -94,14 +96,15 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*self._serving.values(), return_exceptions=True)
 
-    def _standing(self) -> list[Webhook]:
+    async def _standing(self) -> list[Webhook]:
+        if not self._origin:
+            origin: str | None = await self._reads.ask(origin_of)
+            self._origin = origin or ""
         found: list[Webhook] = []
-        with psycopg.connect(self._url) as conn:
-            self._origin = self._origin or origin_of(conn) or ""
-            while part := webhooks(
-                conn, standing=True, after=found[-1].from_position if found else -1
-            ):
-                found += part
+        while part := await self._reads.ask(
+            webhooks, standing=True, after=found[-1].from_position if found else -1
+        ):
+            found += part
         return found
 
     async def _serve(self, hook: Webhook) -> None:
@@ -114,6 +117,8 @@ class Deliverer:
                 await places.replay(self._conn, hook.webhook, *asked)
                 place = await places.begun(self._conn, hook.webhook, 0)
             failing = await self._again(hook, place.failing)
+            if failing != place.failing:
+                await places.advance(self._conn, hook.webhook, place.position, failing)
             for _ in range(_BATCHES):
                 place = await places.begun(self._conn, hook.webhook, 0)
                 if failing >= FAILING and place.waiting:
@@ -125,7 +130,7 @@ class Deliverer:
     async def _again(self, hook: Webhook, failing: int) -> int:
         """What is due of what was not taken; how many attempts in a row have failed then."""
         for one in await places.due(self._conn, hook.webhook, self._options.now_us()):
-            rows = await asyncio.to_thread(self._entries, one.position, 1)
+            rows = await self._entries(one.position, 1)
             outcome = await self._send(hook, *rows[0])
             if outcome.taken:
                 failing = 0
@@ -159,12 +164,12 @@ class Deliverer:
     async def _batch(self, first: int) -> list[tuple[int, bytes]]:
         """Webhooks that stand at the same place read the log once."""
         if self._read[0] != first:
-            self._read = (first, await asyncio.to_thread(self._entries, first, _BATCH))
+            self._read = (first, await self._entries(first, _BATCH))
         return self._read[1]
 
-    def _entries(self, first: int, limit: int) -> list[tuple[int, bytes]]:
-        with psycopg.connect(self._url) as conn:
-            return [(position, raw) for position, raw, _ in read_entries(conn, first, limit)]
+    async def _entries(self, first: int, limit: int) -> list[tuple[int, bytes]]:
+        rows = await self._reads.ask(read_entries, first, limit)
+        return [(position, raw) for position, raw, _ in rows]
 
     async def _send(self, hook: Webhook, position: int, raw: bytes) -> Outcome:
         body = cloud_event(self._origin, envelope(raw))
@@ -198,8 +203,11 @@ async def run(
     Raises: psycopg.OperationalError: the database went away; places are in it.
     """
     chosen = options or Options()
-    async with await Watched.connect(database_url, autocommit=True) as conn:
-        deliverer = Deliverer(conn, database_url, sender, stop, chosen)
+    async with (
+        await Watched.connect(database_url, autocommit=True) as conn,
+        _reading(database_url) as reads,
+    ):
+        deliverer = Deliverer(conn, reads, sender, stop, chosen)
         while not await deliverer.elected():
             await _stopped(stop, chosen.elect_s)
             if stop.is_set():
@@ -211,8 +219,18 @@ async def run(
                     await _stopped(stop, chosen.poll_s)
                 else:
                     await wake(chosen.poll_s)
+                    await _stopped(stop, _GATHER_S)  # a busy log wakes without end
         finally:
             await deliverer.close()
+
+
+@contextlib.asynccontextmanager
+async def _reading(database_url: str) -> AsyncIterator[Reads]:
+    reads = Reads(database_url, threads=2)
+    try:
+        yield reads
+    finally:
+        await asyncio.to_thread(reads.close)
 
 
 async def _stopped(stop: asyncio.Event, seconds: float) -> None:

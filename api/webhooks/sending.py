@@ -58,7 +58,8 @@ class Sender:
             return Outcome(False, None, f"{error.code}: {error.detail}")
         except (httpx.TimeoutException, TimeoutError):
             return Outcome(False, None, f"no answer within {self._patience_s:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            # Whatever a stranger's URL or answer makes of itself is its own fault, not ours.
             return Outcome(False, None, f"{type(error).__name__}: {error}"[:300])
 
     async def _sent(self, url: str, headers: dict[str, str], body: bytes) -> Outcome:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-import multiprocessing
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from tests.conftest import Database
 from tests.webhook_receiver import Heard, Receiver, receiving
 
 pytestmark = pytest.mark.slow
-SPAWN = multiprocessing.get_context("spawn")
 PATIENCE_S = 30
 INSIDE = "127.0.0.0/8"
 QUICK = Options(schedule_s=(0.05, 0.1), poll_s=0.05, elect_s=0.1)
@@ -144,7 +144,7 @@ def test_what_is_not_taken_is_tried_again_given_up_and_replayed(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """A fact that one answer refuses does not hold up the next; tried three times it is a dead
-    letter, said with the last answer. A replay sends it and all behind it once more, with the ids
+    letter, said with the last answer; 410 makes it one at once. A replay sends it and all behind it once more, with the ids
     they had. Five failures in a row, and nothing new is sent until one of those is given up.
     """
 
@@ -173,6 +173,15 @@ def test_what_is_not_taken_is_tried_again_given_up_and_replayed(
                 ids = {one.headers["webhook-id"] for one in receiver.heard if one.position == bad}
                 assert len(ids) == 1
                 assert (await stage.get(f"{path}/dead-letters")).json()["items"] == []
+                receiver.answer = lambda _: 410
+                gone = await department(stage, org)
+                await until(lambda: gone in receiver.positions(), "told")
+                await asyncio.sleep(0.3)
+                letters = (await stage.get(f"{path}/dead-letters")).json()["items"]
+                assert [(one["position"], one["attempts"]) for one in letters] == [(gone, 1)]
+                receiver.answer = lambda _: 200
+                well = await department(stage, org)
+                await until(lambda: well in receiver.positions(), "told")
                 await _held_back(stage, org, receiver, path)
 
     with receiving() as receiver:
@@ -188,7 +197,7 @@ async def _held_back(stage: Stage, org: str, receiver: Receiver, path: str) -> N
     await asyncio.sleep(0.5)
     assert receiver.positions()[before:] == many[:5]
     shown = (await stage.get(path)).json()
-    assert (shown["waiting"], shown["dead"]) == (5, 0)
+    assert (shown["waiting"], shown["dead"]) == (5, 1)
     receiver.answer, receiver.more = (lambda _: 200), {}
     await stage.post(f"{path}/replay", {"from_position": many[0]})
     await stage.views()
@@ -197,25 +206,30 @@ async def _held_back(stage: Stage, org: str, receiver: Receiver, path: str) -> N
 
 
 def slowly(_: Heard) -> int:
-    time.sleep(0.03)
+    time.sleep(0.1)
     return 200
 
 
-def deliver_all(database_url: str) -> None:
-    """A process of its own, until it is killed."""
+@contextlib.contextmanager
+def workers(stage: Stage, number: int, data: Path) -> Iterator[None]:
+    """Worker processes as a deployment has them; kill -9 ends them."""
+    settings, started = stage.services.settings, []
+    with (data / "workers.log").open("ab") as out:
+        for _ in range(number):
+            argv = [sys.executable, "-m", "api.cli", "worker"]
+            env = settings.environment()
+            started.append(subprocess.Popen(argv, env=env, stdout=out, stderr=out))
+    try:
+        yield
+    finally:
+        for child in started:
+            child.kill()
+            child.wait()
 
-    async def main() -> None:
-        sender = Sender(networks_of(INSIDE))
-        await deliverer.run(database_url, sender, asyncio.Event(), options=QUICK)
 
-    asyncio.run(main())
-
-
-def test_a_killed_deliverer_loses_nothing(
-    database: Database, nats_url: str, tmp_path: Path
-) -> None:
-    """Killed with kill -9 while it sends: each fact arrives, in order but for a repeat of the one
-    under way; of two deliverers one sends.
+def test_killed_workers_lose_nothing(database: Database, nats_url: str, tmp_path: Path) -> None:
+    """Of two workers one sends. Both killed with kill -9 while it does, another goes on: each fact
+    arrives, in order but for a repeat of the one under way.
     """
 
     async def scene(receiver: Receiver) -> None:
@@ -224,15 +238,10 @@ def test_a_killed_deliverer_loses_nothing(
             await hooked(stage, org, receiver.url, ("gpuaas.department.*",))
             facts = [await department(stage, org) for _ in range(12)]
             receiver.answer = slowly
-            url = stage.services.settings.database_url
-            children = [SPAWN.Process(target=deliver_all, args=(url,)) for _ in range(2)]
-            for child in children:
-                child.start()
-            await until(lambda: len(receiver.heard) >= 3, "some are sent")
-            for child in children:
-                child.kill()
-                child.join()
-            async with delivering(stage):
+            with workers(stage, 2, tmp_path):
+                await until(lambda: len(receiver.heard) >= 3, "some are sent")
+            assert len(receiver.heard) < len(facts)
+            with workers(stage, 1, tmp_path):
                 await until(lambda: facts[-1] in receiver.positions(), "the rest")
             found = receiver.positions()
             assert sorted(set(found)) == facts
@@ -246,7 +255,9 @@ def test_a_killed_deliverer_loses_nothing(
 def test_a_webhook_that_leads_inside_is_refused_and_nothing_stored(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """At its registration as at each send; a repeat of one that was made shows no secret."""
+    """At its registration as at each send; a repeat of one that was made shows no secret, another
+    organization does not see it, the log holds neither URL nor secret; the 21st is refused.
+    """
 
     async def scene() -> None:
         async with staged(database, nats_url, tmp_path) as stage:
@@ -268,6 +279,11 @@ def test_a_webhook_that_leads_inside_is_refused_and_nothing_stored(
             for path in ("", "/dead-letters"):
                 hidden = await stage.get(f"/v1/webhooks/{made[0]['id']}{path}", token=foreign)
                 assert hidden.status_code == 404
+            many = [await stage.post("/v1/webhooks", body) for _ in range(19)]
+            assert {one.status_code for one in many} == {201}
+            await stage.views()
+            refused = await stage.post("/v1/webhooks", body)
+            assert (refused.status_code, refused.json()["code"]) == (409, "webhook.too_many")
             raw = [bytes(one[1]) for one in await _entries(stage)]
             secret = made[0]["secret"].encode()
             assert not any(secret in one or b"1.1.1.1" in one for one in raw)
