@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from agent.simulator.crowd import until
 from agent.simulator.member import Habits
+from domain.instants import LEASE_US, hold_end
 from domain.wallet_facts import (
     ChargeRecovered,
     HoldExpired,
@@ -21,13 +22,14 @@ from domain.wallet_facts import (
     HoldsRenewed,
 )
 from tests.crowd_stage import Hall, gathered, hall
-from tests.integration.test_wallets import FIRST, SECOND
-from tests.prepaid_account import Prepaid, pico
+from tests.prepaid_account import PICO, Prepaid, pico
 
 _HABITS = Habits(gpus=4, usable_after_us=100_000, heartbeat_us=500_000, renew_us=1_500_000)
 _NODES, _ACCOUNTS, _CALLERS = 3, 4, 2
 _TARGETS = ("serve", "serve", "worker", "signer")
 _PATIENCE_S = 120.0
+FIRST = -(-hold_end(LEASE_US) * PICO // 3_600_000_000)  # of one GPU at 1 USD an hour
+SECOND = PICO // 3_600
 
 
 class Fight(Struct, frozen=True):

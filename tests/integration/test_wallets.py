@@ -16,7 +16,7 @@ from api.bank import imported
 from api.calling import Api
 from domain import runtime
 from domain.errors import DomainError
-from domain.instants import LEASE_US, hold_end
+from domain.node_facts import LeaseRenewed
 from domain.wallet_facts import HoldPlaced, HoldReleased, HoldsRenewed, LevelReached
 from evidence.reader import Recorded
 from projections.readiness import readiness
@@ -31,17 +31,24 @@ _INSERT = """
 INSERT INTO views.wallet (wallet, from_position, organization, account, balance_pico, held_pico,
   frozen, decided_us) VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
 """
-FIRST = -(-hold_end(LEASE_US) * PICO // 3_600_000_000)  # of one GPU at 1 USD an hour
+# Other leases than are the default: what is held follows the deployment's.
+GIVEN = {"GPUAAS_LEASE_S": "300", "GPUAAS_DRIFT_PPM": "500", "GPUAAS_STOP_S": "20"}
+HELD_US = 300_000_000 + 150_000 + 1_000_000 + 20_000_000
+FIRST = -(-HELD_US * PICO // 3_600_000_000)  # of one GPU at 1 USD an hour
 SECOND = PICO // 3_600
 
 
-def test_credit_runs_out_and_the_runtime_with_it(tmp_path: Path) -> None:
+def test_credit_runs_out_and_the_runtime_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No launch without the credit for its first lease. One that is admitted is held for, renewed
     with its node's lease, and told to stop by the renewal that its wallet cannot pay; it is charged
     for what the node attests, from the hold, and the rest is there again. At no position is the
     wallet below zero, and an auditor derives every transfer. Beside it another account's period is
     closed, invoiced, credited and proved over HTTP.
     """
+    for name, value in GIVEN.items():
+        monkeypatch.setenv(name, value)
     with hall() as here:
         asyncio.run(_story(here, tmp_path))
 
@@ -194,6 +201,9 @@ def _judge(entries: list[Recorded], us: Prepaid) -> None:
     name = placed.fact.runtime
     own = [one for one in entries if one.stream == name]
     assert placed.cause == own[0].cause, "one append with its admission"
+    assert placed.fact.until_us - placed.fact.from_us == HELD_US
+    leases = [one.fact for one in entries if isinstance(one.fact, LeaseRenewed)]
+    assert {lease.until_us - lease.renewed_us for lease in leases} == {300_000_000}
     [stop] = [one.fact for one in own if isinstance(one.fact, runtime.Stopping)]
     assert stop.reason == "wallet.exhausted"
     assert [one.fact.percent for one in said if isinstance(one.fact, LevelReached)] == [50, 80, 100]
