@@ -77,8 +77,6 @@ def public(address: Address) -> bool:
     """Whether anybody on the internet may be meant by it, whatever it is wrapped in."""
     if isinstance(address, ipaddress.IPv6Address):
         inside = address.ipv4_mapped or address.sixtofour or _translated(address)
-        if address.teredo is not None:
-            return False
         if inside is not None:
             return public(inside)
         if address not in _UNICAST:
