@@ -256,7 +256,6 @@ request.too_large|413|Too large|Send less in one request.
 reservation.ended|409|The reservation has ended|Launch without it, or have another made.
 reservation.invalid|400|Not a reservation|Send an end in the future and at least one device.
 reservation.not_over|409|It still stands|Give it back for another reason, or wait.
-reservation.prepaid|409|No credit is held for what is reserved and idle|Launch it instead, or reserve with an account that pays afterwards.
 reservation.unknown|404|No such reservation|Check the id and the project.
 resource.unknown|404|Not found|Check the id and your organization.
 restore.differs|500|The storage differs from the log|Operator: keep both; do not overwrite either.

@@ -29,6 +29,7 @@ from domain import (
     pricebook,
     project,
     quota,
+    quota_limits,
     reservation,
     runtime,
     storage_quota,
@@ -86,7 +87,7 @@ class AdmissionState:
         ] = {}
         self._lending_before: dict[tuple[str, lending.Event], lending.Before] = {}
         self._open_before: dict[str, organization.State] = {}
-        self._reserved_before: dict[str, quota.Reserved] = {}
+        self._reserved_before: dict[str, tuple[quota.Reserved, int]] = {}
         self.versions: dict[str, int] = {}
         self._on: dict[type, Callable[[str, Any], None]] = {
             log.Opened: self._opened,
@@ -194,7 +195,7 @@ class AdmissionState:
                 self.reservations[stream] = reservation.Standing(self.reservations[stream].made)
             case quota.LimitSet():
                 before = self._limits_before.pop((stream, fact))
-                quota.restore_limit(self.quotas[stream], fact, before)
+                quota_limits.restore_limit(self.quotas[stream], fact, before)
             case storage_quota.LimitSet():
                 before = self._limits_before.pop((stream, fact))
                 storage_quota.restore_limit(self.quotas[stream].shelf, fact, before)
@@ -216,12 +217,13 @@ class AdmissionState:
             case quota.Reserved(reservation=name):
                 quota.remember(self.quotas[stream], quota.Unreserved(name, fact.decided_us))
             case quota.Unreserved(reservation=name):
-                quota.remember(self.quotas[stream], self._reserved_before.pop(name))
+                quota.restore(self.quotas[stream], *self._reserved_before.pop(name))
             case quota.Released(runtime=name):
                 held = self.runtimes[name] if name in self.runtimes else self.ended[name]
                 assert held.committed is not None
                 if held.drawn:
                     self.quotas[stream].drawn[name] = held.drawn
+                    quota.ease(self.quotas[stream], held.drawn, held.eased_us)
                 quota.remember(self.quotas[stream], held.committed)
             case _:
                 held = self.ended.pop(stream) if stream in self.ended else self.runtimes[stream]
@@ -297,10 +299,12 @@ class AdmissionState:
             if held is not None:
                 held.committed = tree.live[fact.runtime]
                 held.drawn = tree.drawn.get(fact.runtime, "")
+                held.eased_us = tree.eased.get(held.drawn, 0)
         elif isinstance(fact, quota.Unreserved):
-            self._reserved_before[fact.reservation] = tree.reserved[fact.reservation]
+            name = fact.reservation
+            self._reserved_before[name] = (tree.reserved[name], tree.eased.get(name, 0))
         elif isinstance(fact, quota.LimitSet):
-            self._limits_before[stream, fact] = quota.limit_of(tree, fact)
+            self._limits_before[stream, fact] = quota_limits.limit_of(tree, fact)
         elif isinstance(fact, storage_quota.LimitSet):
             self._limits_before[stream, fact] = storage_quota.limit_of(tree.shelf, fact)
         elif isinstance(fact, lending.Event.__value__):
@@ -316,6 +320,9 @@ class AdmissionState:
         after = reservation.evolve(before, fact)
         assert not isinstance(after, reservation.Missing)
         self.reservations[stream] = after
+        if isinstance(fact, reservation.Made) and fact.project in self.projects:
+            there = {self.stock.region(name) for name in fact.nodes}
+            self.purses.reserves(stream, self.projects[fact.project].account, there, fact)
 
     def _volume(self, stream: str, fact: volume.Event) -> None:
         if isinstance(fact, volume.Created):

@@ -314,7 +314,7 @@ def covered(it: Resource, end_us: int) -> int:
     """
     if it.started_us is None:
         return end_us
-    last_us = it.until_us if it.cover is None else it.cover.until_us
+    last_us = it.until_us if it.cover is None else min(it.until_us, it.cover.until_us)
     return end_us if last_us == NEVER else max(it.started_us, min(end_us, last_us))
 
 

@@ -77,6 +77,8 @@ def quote(
     rounded up.
     """
     prices = [*cover.prices, *_beyond(tariff, cover, until_us)]
+    if not prices:  # only what is reserved may stand without a price
+        return 0
     inner = [since for since, _ in prices if from_us < since < until_us]
     inner += [since for since in period_starts if from_us < since < until_us]
     if not inner and from_us < until_us:  # one piece: what nearly every lease is
@@ -88,6 +90,7 @@ def quote(
 
 
 def _price_at(prices: list[tuple[int, Price]], instant: int) -> Price:
+    """What is dearer than nothing counts from the beginning: a bound, where it comes later."""
     begun_by_then = [price for since, price in prices if since <= instant]
     return begun_by_then[-1] if begun_by_then else prices[0][1]
 

@@ -22,7 +22,7 @@ class Effect(Struct, frozen=True):
 
 STATES: Final = (
     *("active", "low balance", "zero balance", "over limit", "overdue", "long overdue"),
-    *("suspended", "closing", "closed"),
+    *("budget spent", "suspended", "closing", "closed"),
 )
 OBJECTS: Final = (
     "running runtime",
@@ -44,7 +44,9 @@ OBJECTS: Final = (
 # active and suspended: `organization`, `placing.standing`, the gateway's `Doors`, terminals' watch;
 # closing and closed: those and `closing`; low and zero balance (of a prepaid account):
 # `launch.admit`, `together.reserve` and `funding.renew`, with the hold of each lease; `storage` and
-# `locking`, with the holds of volumes.
+# `locking`, with the holds of volumes; `together.hold_on`, with those of what is reserved and costs
+# while idle. Budget spent: one in mode `stop`, of all that lies below its scope: `budgeting` (there
+# a reservation that costs nothing while idle goes on).
 _TABLE: Final = """\
 active|running runtime|goes on|none|gpu.time|
 active|stopped runtime|kept as a record|none|0|
@@ -61,7 +63,7 @@ low balance|running runtime|goes on|a low-balance fact|gpu.time|
 low balance|stopped runtime|kept as a record|none|0|
 low balance|volume|goes on|a low-balance fact|storage.capacity|
 low balance|snapshot|goes on|none|0|
-low balance|reservation|goes on|none|0|
+low balance|reservation|goes on|a low-balance fact|gpu.time (reserved)|
 low balance|terminal or SSH|goes on|none|0|
 low balance|route of an app|goes on|none|0|
 low balance|network|goes on|none|0|
@@ -72,7 +74,7 @@ zero balance|running runtime|told to stop|until its hold ends|gpu.time|
 zero balance|stopped runtime|kept as a record|none|0|
 zero balance|volume|locked, then wiped|a date, as a fact|0|
 zero balance|snapshot|wiped with its volume|a date, as a fact|0|
-zero balance|reservation|no new|none|0|
+zero balance|reservation|ended|until its hold ends|gpu.time (reserved)|
 zero balance|terminal or SSH|ends with its runtime|until its hold ends|0|
 zero balance|route of an app|ends with its runtime|until its hold ends|0|
 zero balance|network|goes on|none|0|
@@ -105,13 +107,24 @@ long overdue|running runtime|told to stop|reminders, as facts|gpu.time|
 long overdue|stopped runtime|kept as a record|none|0|
 long overdue|volume|locked|reminders, as facts|storage.capacity|
 long overdue|snapshot|goes on|none|0|
-long overdue|reservation|goes on|none|gpu.time (reserved)|
+long overdue|reservation|ended|reminders, as facts|0|
 long overdue|terminal or SSH|ends with its runtime|none|0|
 long overdue|route of an app|ends with its runtime|none|0|
 long overdue|network|goes on|none|0|
 long overdue|API write|nothing new|none|0|
 long overdue|API read|allowed|none|0|
 long overdue|invoice|goes on|none|0|
+budget spent|running runtime|told to stop|budget facts|gpu.time|
+budget spent|stopped runtime|kept as a record|none|0|
+budget spent|volume|locked|budget facts|storage.capacity|
+budget spent|snapshot|goes on|none|0|
+budget spent|reservation|ended|budget facts|0|
+budget spent|terminal or SSH|ends with its runtime|budget facts|0|
+budget spent|route of an app|ends with its runtime|budget facts|0|
+budget spent|network|goes on|none|0|
+budget spent|API write|nothing new|none|0|
+budget spent|API read|allowed|none|0|
+budget spent|invoice|goes on|none|0|
 suspended|running runtime|goes on|none|gpu.time|
 suspended|stopped runtime|kept as a record|none|0|
 suspended|volume|locked|none|storage.capacity|
@@ -153,7 +166,9 @@ _PAGE: Final = """\
 Generated from `domain/effects.py` by `python -m api.openapi`, compared by a test; served by
 `GET /v1/effects`. A state holds for all that the organization has, a balance for what a prepaid
 account pays. *Nothing new*: launches, reservations, new and larger volumes are refused with the
-state's own code (of a balance: what it does not cover). A row that waits for something is not
+state's own code (of a balance: what it does not cover).
+*Budget spent*: one in mode `stop`, for what lies below its scope; a reservation that costs nothing
+while it is idle goes on there. A row that waits for something is not
 obeyed by anything yet. Between a closing's dates things go on as before it.
 
 | state | object | effect | notice | price | waits for |

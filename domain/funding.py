@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain import cover, credit, keeping, node, runtime, suspense, wallet, wallet_state
+from domain import cover, credit, keeping, node, reserving, runtime, suspense, wallet, wallet_state
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -308,6 +308,7 @@ def _burn(state: AdmissionState, purse: wallet.Wallet, now_us: int) -> tuple[int
         price, _ = state.tariff.at(known.cover.account, known.cover.scope, now_us)
         rate += 0 if price is None else cover.per_hour(price, known.cover.size)
     rate += sum(keeping.per_hour(state, name, now_us) for name in purse.holds)
+    rate += sum(reserving.per_hour(state, name, now_us) for name in purse.holds)
     return rate, count
 
 

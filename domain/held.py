@@ -17,6 +17,7 @@ class Held(Struct):
     kept: tuple[str, ...] = ()  # likewise, of its node
     committed: quota.Committed | None = None
     drawn: str = ""  # the reservation of that commitment, if any
+    eased_us: int = 0
     spot: bool = False
 
 

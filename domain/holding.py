@@ -57,18 +57,11 @@ def check_reserved(
 def costs_idle(
     state: AdmissionState, project: Project, model: str, nodes: Iterable[str], until_us: int
 ) -> bool:
-    """Whether devices of the model that are reserved there until then cost before that, if idle.
-
-    Raises: DomainError `reservation.prepaid` when they do and its account pays in advance, for
-        nothing is held for what is reserved and idle.
-    """
+    """Whether devices of the model that are reserved there until then cost before that, if idle."""
     region = one_of({state.stock.region(name) for name in nodes})
     scope = reserved_scope(model, state.accounts[project.account].currency, region)
     # What the list prices once it prices ever after.
-    costs = state.tariff.is_listed(project.account, scope, until_us - 1)
-    if costs and state.purses.is_prepaid(project.account):
-        raise DomainError("reservation.prepaid", f"{model} costs while it is reserved and idle")
-    return costs
+    return state.tariff.is_listed(project.account, scope, until_us - 1)
 
 
 def placed(

@@ -34,7 +34,7 @@ def grown(state: AdmissionState, stream: str, size_mib: int, now_us: int) -> Wri
     purse = state.purses.wallets[known.wallet]
     hold = purse.holds[stream]
     amount = max(hold.amount_pico, needed(state, stream, known, size_mib, hold.until_us))
-    facts = wallet.renew_volume(purse, stream, amount, hold.until_us, now_us)
+    facts = wallet.renew_one(purse, stream, amount, hold.until_us, now_us)
     return ((known.wallet, tuple(facts)),)
 
 

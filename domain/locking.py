@@ -31,7 +31,7 @@ def carry_out(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ..
             known = state.purses.prepaid[stream]
             purse, until_us = state.purses.wallets[known.wallet], now_us + terms.hold_us
             amount = keeping.needed(state, stream, known, keeping.size_of(held), until_us)
-            facts = wallet.renew_volume(purse, stream, amount, until_us, now_us)
+            facts = wallet.renew_one(purse, stream, amount, until_us, now_us)
             return emitted(state, org, (known.wallet, tuple(facts)))
         case "notice":
             known = state.purses.prepaid[stream]

@@ -30,6 +30,12 @@ from domain.wallet_facts import (
     HoldReleased,
     HoldsRenewed,
     LevelReached,
+    Released,
+    ReservationCaptured,
+    ReservationHeld,
+    ReservationRecovered,
+    ReservationReleased,
+    ReservationRenewed,
     UsageRecovered,
     VolumeCaptured,
     VolumeHeld,
@@ -99,7 +105,7 @@ class Prepayments:
         legs = self._legs(purse, stream, fact)
         self._cover(stream, fact, held)
         wallet.remember(purse, fact)
-        if isinstance(fact, HoldReleased | VolumeReleased):
+        if isinstance(fact, Released.__value__):
             name = held_for(fact)
             self._released[name] = self._held.pop(name)
             self._due.pop(name, None)
@@ -192,22 +198,23 @@ class Prepayments:
                 return [(GRANT if fact.bucket == PAID else PROMOTION, fact.grant, fact.amount_pico)]
             case CreditExpired():
                 return [(BREAKAGE, fact.grant, fact.amount_pico)]
-            case HoldPlaced() | VolumeHeld():
+            case HoldPlaced() | VolumeHeld() | ReservationHeld():
                 return [(HOLD, held_for(fact), fact.amount_pico)]
-            case VolumeRenewed(volume=name):
+            case VolumeRenewed() | ReservationRenewed():
+                name = held_for(fact)
                 return [(HOLD, name, fact.amount_pico - _held(purse, name))]
             case HoldsRenewed():
                 return [
                     (HOLD, one.runtime, one.amount_pico - _held(purse, one.runtime))
                     for one in fact.holds
                 ]
-            case HoldCaptured() | VolumeCaptured():
+            case HoldCaptured() | VolumeCaptured() | ReservationCaptured():
                 return [(CAPTURE, held_for(fact), fact.amount_pico)]
-            case HoldReleased() | VolumeReleased():
+            case HoldReleased() | VolumeReleased() | ReservationReleased():
                 return [(RELEASE, held_for(fact), fact.amount_pico)]
             case HoldExpired():
                 return [(RELEASE, fact.runtime, fact.amount_pico)]
-            case ChargeRecovered() | VolumeRecovered():
+            case ChargeRecovered() | VolumeRecovered() | ReservationRecovered():
                 return [
                     (RECOVER, held_for(fact), fact.recovered_pico),
                     (UNRECOVERED, held_for(fact), fact.unrecovered_pico),
@@ -226,7 +233,7 @@ class Prepayments:
 
     def _cover(self, stream: str, fact: Event, held: dict[str, Resource]) -> None:
         match fact:
-            case HoldPlaced() | VolumeHeld():
+            case HoldPlaced() | VolumeHeld() | ReservationHeld():
                 name = held_for(fact)
                 it = held.get(name)
                 if it is None or it.account.ledger.account != account_of(stream):
@@ -241,8 +248,8 @@ class Prepayments:
             case HoldsRenewed():
                 for one in fact.holds:
                     self._extend(held[one.runtime], fact.until_us)
-            case VolumeRenewed():
-                self._extend(held[fact.volume], fact.until_us)
+            case VolumeRenewed() | ReservationRenewed():
+                self._extend(held[held_for(fact)], fact.until_us)
             case _:
                 pass
 

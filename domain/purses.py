@@ -8,13 +8,13 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import account, cover, credit, period, runtime, wallet
+from domain import account, cover, credit, period, reservation, runtime, wallet
 from domain.cover import Cover
 from domain.instants import LEASE_US
 from domain.node_facts import LeaseRenewed
 from domain.node_state import Lease, Serving
 from domain.stock import Kind
-from domain.tariff import Tariff, gpu_scope, storage_scope
+from domain.tariff import Scope, Tariff, gpu_scope, reserved_scope, storage_scope
 from domain.wallet import Before, Wallet
 from domain.wallet_facts import (
     ArrearsMet,
@@ -26,12 +26,18 @@ from domain.wallet_facts import (
     HoldPlaced,
     HoldReleased,
     HoldsRenewed,
+    ReservationCaptured,
+    ReservationHeld,
+    ReservationReleased,
+    ReservationRenewed,
     VolumeCaptured,
     VolumeHeld,
     VolumeReleased,
     VolumeRenewed,
     held_for,
+    is_reservation,
 )
+from domain.words import MILLI, one_of
 
 UNDOABLE: Final = 16_384  # changes of all wallets kept for `undo`: far more than are in flight
 UNDOABLE_LEASES: Final = 4  # of one node
@@ -73,8 +79,10 @@ class Purses:
         self.wallets: dict[str, Wallet] = {}
         self.prepaid: dict[str, Prepaid] = {}
         self.kept: dict[str, str] = {}  # accounts of prepaid volumes; of some that are over, too
+        self.idle: set[str] = set()  # reservations that are held for
         self._tariff = tariff
         self._coming: dict[str, runtime.Requested] = {}
+        self._made: dict[str, tuple[Scope, int]] = {}  # reservations that may be held for at once
         self._region = region
         self._kinds: dict[str, Kind] = {}
         self._spot: set[str] = set()  # of those that are coming
@@ -136,6 +144,14 @@ class Purses:
             case _:
                 pass
 
+    def reserves(
+        self, stream: str, account_id: str, nodes: set[str], fact: reservation.Made
+    ) -> None:
+        """A reservation of the account, which stands in these regions, before its hold."""
+        self._made.clear()  # what has no hold in its own append has none
+        scope = reserved_scope(fact.model, self.currencies[account_id], one_of(nodes))
+        self._made[stream] = (scope, fact.devices * MILLI)
+
     def renewing(self, stream: str, before: Serving, fact: LeaseRenewed) -> None:
         """Keeps what `unrenewed` would need of a lease that is decided here."""
         leases = {name: before.leases[name] for name in fact.runtimes if name in before.leases}
@@ -163,16 +179,19 @@ class Purses:
                 self._place(stream, fact)
             case VolumeHeld():
                 self._keep_volume(stream, fact)
+            case ReservationHeld():
+                self._keep_reserved(stream, fact)
             case HoldsRenewed():
                 for one in fact.holds:
                     self._extend(one.runtime, fact.until_us)
-            case VolumeRenewed():
-                self._extend(fact.volume, fact.until_us)
-            case HoldCaptured() | HoldExpired() | VolumeCaptured():
+            case VolumeRenewed() | ReservationRenewed():
+                self._extend(held_for(fact), fact.until_us)
+            case HoldCaptured() | HoldExpired() | VolumeCaptured() | ReservationCaptured():
                 self.arm(stream, fact.decided_us)
             case CreditChargedBack() | ArrearsMet():
                 self.arm(stream, fact.decided_us)
-            case HoldReleased() | VolumeReleased():
+            case HoldReleased() | VolumeReleased() | ReservationReleased():
+                self.idle.discard(held_for(fact))
                 self.arm(stream, fact.decided_us)  # what came back may be of a lot that is over
                 self._over[held_for(fact)] = self.prepaid.pop(held_for(fact))
                 if len(self._over) > UNDOABLE:
@@ -213,7 +232,7 @@ class Purses:
             times += [
                 one.until_us + GRACE_US
                 for name, one in purse.holds.items()
-                if one.until_us and name not in self.kept
+                if one.until_us and name not in self.kept and name not in self.idle
             ]
             if purse.arrears_pico and purse.paid(now_us):
                 times.append(now_us)
@@ -239,6 +258,12 @@ class Purses:
         self.prepaid[fact.volume] = Prepaid(stream, covered)
         self.kept[fact.volume] = of
 
+    def _keep_reserved(self, stream: str, fact: ReservationHeld) -> None:
+        of = (account_of(stream), *self._made.pop(fact.reservation))
+        covered = cover.begun(self._tariff, of, fact.from_us, fact.until_us)
+        self.prepaid[fact.reservation] = Prepaid(stream, covered)
+        self.idle.add(fact.reservation)
+
     def _extend(self, name: str, until_us: int) -> None:
         known = self.prepaid[name]
         known.reached = (*known.reached[1 - UNDOABLE_ENDS :], known.cover.until_us)
@@ -254,15 +279,18 @@ class Purses:
         """The wallet before the fact, which was its last."""
         wallet.restore(self.wallets[stream], fact, self._before[stream].pop())
         match fact:
-            case HoldPlaced() | VolumeHeld():
+            case HoldPlaced() | VolumeHeld() | ReservationHeld():
                 del self.prepaid[held_for(fact)]
+                self.idle.discard(held_for(fact))
             case HoldsRenewed():
                 for one in fact.holds:
                     self._unextend(one.runtime)
-            case VolumeRenewed():
-                self._unextend(fact.volume)
-            case HoldReleased() | VolumeReleased():
+            case VolumeRenewed() | ReservationRenewed():
+                self._unextend(held_for(fact))
+            case HoldReleased() | VolumeReleased() | ReservationReleased():
                 self.prepaid[held_for(fact)] = self._over.pop(held_for(fact))
+                if is_reservation(held_for(fact)):
+                    self.idle.add(held_for(fact))
             case _:
                 pass
 

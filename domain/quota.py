@@ -123,7 +123,8 @@ type Where = tuple[str, str]  # scope, model or `*`
 class Tree(Struct, frozen=True):
     """Limits and use by (scope, model), and what each live runtime holds; likewise of volumes.
 
-    `drawn`: the reservation of a live runtime that drew on one, standing or over.
+    `drawn`: the reservation of a live runtime that drew on one, standing or over. `eased`: when
+    something that ran on a reservation last gave back what it had of it.
     """
 
     limits: dict[Where, int]
@@ -133,6 +134,7 @@ class Tree(Struct, frozen=True):
     reserved: dict[str, Reserved] = field(default_factory=dict)
     drawn: dict[str, str] = field(default_factory=dict)
     lent: lending.Lending = field(default_factory=lending.new_lending)
+    eased: dict[str, int] = field(default_factory=dict)
 
 
 type State = Tree
@@ -280,7 +282,7 @@ def _beyond(
 
 
 def _overdrawn(state: Tree, of: Reserved, want_milli: int) -> DomainError | None:
-    drawn = sum(one.gpu_milli for one in _drawing(state, of.reservation))
+    drawn = sum(one.gpu_milli for one in drawing(state, of.reservation))
     left = of.gpu_milli - drawn
     if want_milli <= left:
         return None
@@ -295,7 +297,7 @@ def _overdrawn(state: Tree, of: Reserved, want_milli: int) -> DomainError | None
     return DomainError("quota.exceeded", f"the reservation leaves {left} milli-GPU", facts)
 
 
-def _drawing(tree: Tree, reservation: str) -> list[Committed]:
+def drawing(tree: Tree, reservation: str) -> list[Committed]:
     return [
         tree.live[runtime]
         for runtime, of in tree.drawn.items()
@@ -314,7 +316,8 @@ def remember(tree: Tree, event: Event) -> None:
         case Released():
             gone = tree.live.pop(event.runtime)
             _count(tree, gone, -_own_milli(tree, gone))
-            tree.drawn.pop(event.runtime, None)
+            if (of := tree.drawn.pop(event.runtime, "")) in tree.reserved:
+                ease(tree, of, max(tree.eased.get(of, 0), event.decided_us))
         case Drawn():
             tree.drawn[event.runtime] = event.reservation
         case Reserved():
@@ -323,6 +326,7 @@ def remember(tree: Tree, event: Event) -> None:
         case Unreserved():
             # What still runs on it counts by itself from here on: no more than it did as a whole.
             _swap(tree, tree.reserved.pop(event.reservation), -1)
+            tree.eased.pop(event.reservation, None)
         case storage_quota.LimitSet() | storage_quota.Committed():
             storage_quota.remember(tree.shelf, event)
         case (
@@ -330,10 +334,22 @@ def remember(tree: Tree, event: Event) -> None:
         ):
             lending.remember(tree.lent, event, tree.used)
         case moving.Moved():
-            things = (tree.live, tree.reserved)
-            moving.remember(event, tree.used, things, tree.shelf, tree.lent)
+            moving.remember(event, tree.used, (tree.live, tree.reserved), tree.shelf, tree.lent)
         case _:
             assert_never(event)
+
+
+def ease(tree: Tree, reservation: str, at_us: int) -> None:
+    """Of a reservation something was given back then; 0: nothing ever was."""
+    tree.eased.pop(reservation, None)
+    if at_us:
+        tree.eased[reservation] = at_us
+
+
+def restore(tree: Tree, reserved: Reserved, eased_us: int) -> None:
+    """Undo `remember` of an end of a reservation whose append was refused."""
+    remember(tree, reserved)
+    ease(tree, reserved.reservation, eased_us)
 
 
 def forget_commit(tree: Tree, event: Committed) -> None:
@@ -347,20 +363,6 @@ def forget_drawn(tree: Tree, event: Drawn) -> None:
     del tree.drawn[event.runtime]
 
 
-def limit_of(tree: Tree, event: LimitSet) -> int | None:
-    """The limit that stands where this event sets one, None without."""
-    return tree.limits.get((scope_key(event.scope), event.model))
-
-
-def restore_limit(tree: Tree, event: LimitSet, before: int | None) -> None:
-    """Undo `remember` of a limit whose append was refused."""
-    where = (scope_key(event.scope), event.model)
-    if before is None:
-        del tree.limits[where]
-    else:
-        tree.limits[where] = before
-
-
 def _own_milli(tree: Tree, of: Committed) -> int:
     return 0 if tree.drawn.get(of.runtime) in tree.reserved else of.gpu_milli
 
@@ -368,7 +370,7 @@ def _own_milli(tree: Tree, of: Committed) -> int:
 def _swap(tree: Tree, of: Reserved, sign: int) -> None:
     """The reservation begins (1) or ceases (-1) to count instead of what draws on it."""
     _count(tree, of, sign * of.gpu_milli)
-    for one in _drawing(tree, of.reservation):
+    for one in drawing(tree, of.reservation):
         _count(tree, one, -sign * one.gpu_milli)
 
 
@@ -382,14 +384,13 @@ def _count(tree: Tree, event: Committed | Reserved, milli: int) -> None:
             else:
                 used.pop(where, None)
     if tree.lent.shares:
-        way = (event.project, event.department, WHOLE)
-        lending.settle(tree.lent, used, way, event.model)
+        lending.settle(tree.lent, used, (event.project, event.department, WHOLE), event.model)
 
 
 def evolve(state: State, event: Event) -> State:
     tree = Tree(
         *(dict(state.limits), dict(state.used), dict(state.live), copied(state.shelf)),
-        *(dict(state.reserved), dict(state.drawn), lending.copied(state.lent)),
+        *(dict(state.reserved), dict(state.drawn), lending.copied(state.lent), dict(state.eased)),
     )
     remember(tree, event)
     return tree

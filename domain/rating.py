@@ -75,6 +75,8 @@ class Books:
         self._meters = Meters(
             self.tariff, self._account, self._runtime, self._cuts.__getitem__, reread
         )
+        of_all = (self._nodes, self._cuts, self.prepayments, self._resources)
+        self._reservations = Reservations(self.tariff, self._payer_of, *of_all)
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             runtime.Requested: self._requested,
             runtime.Allocated: self._allocated,
@@ -113,7 +115,7 @@ class Books:
             **self._nodes.on,
             **self.taxes.on,
             **self._meters.on,
-            **Reservations(self.tariff, self._payer_of, self._nodes, self._cuts).on,
+            **self._reservations.on,
             **dict.fromkeys(get_args(wallet_facts.Event.__value__), self._prepaid),
         }
 
@@ -187,7 +189,10 @@ class Books:
 
     def _prepaid(self, position: int, stream: str, fact: wallet_facts.Event) -> Rows:
         ledger = self._account(account_of(stream)).ledger
-        return [], self.prepayments.apply(position, stream, fact, ledger, self._resources)
+        posted = self.prepayments.apply(position, stream, fact, ledger, self._resources)
+        if isinstance(fact, wallet_facts.ReservationHeld):
+            self._reservations.held(fact.reservation)
+        return [], posted
 
     def _rerated(self, position: int, _: str, fact: price_facts.Decided) -> Rows:
         rows: Rows = ([], [])

@@ -8,6 +8,7 @@ from msgspec import Struct
 from domain import quota, reservation
 from domain.charging import Payer, Resource, Rows, begin, cease
 from domain.placed import Nodes
+from domain.prepayment import Prepayments
 from domain.tariff import Tariff, reserved_scope
 from domain.words import MILLI, one_of
 
@@ -32,11 +33,16 @@ class Reservations:
         payer: Callable[[str], Payer | None],
         nodes: Nodes,
         cuts: dict[str, list[int]],
+        prepayments: Prepayments,
+        resources: dict[str, Resource],
     ) -> None:
         self._tariff = tariff
         self._payer = payer
         self._nodes = nodes
         self._cuts = cuts
+        self._prepayments = prepayments
+        self._resources = resources  # those that holds may be of
+        self._offered: dict[str, tuple[Resource, reservation.Made]] = {}  # prepaid, and not held
         self._counted: set[str] = set()  # what the quota has and was not made yet
         self._standing: dict[str, _Standing] = {}
         self._draws: dict[str, str] = {}  # runtime -> its reservation, until it is released
@@ -57,8 +63,6 @@ class Reservations:
         if stream not in self._counted or owner is None:
             return
         self._counted.remove(stream)
-        if owner.prepaid:  # nothing is held for it, so it costs nothing
-            return
         milli, there = fact.devices * MILLI, {self._nodes.region(name) for name in fact.nodes}
         it = Resource(
             *(stream, position, owner, fact.project, milli, {}),
@@ -67,7 +71,18 @@ class Reservations:
             cuts=self._cuts[fact.project],
             until_us=fact.until_us,
         )
-        self._standing[stream] = _Standing(it, milli, {}, fact.decided_us)
+        if owner.prepaid:  # where nothing is held for it, it costs nothing
+            self._offered, self._resources[stream] = {stream: (it, fact)}, it
+            return
+        self._stands(stream, it, fact)
+
+    def held(self, name: str) -> None:
+        """It has a hold: what of it is idle from its beginning on is charged."""
+        if name in self._offered:
+            self._stands(name, *self._offered.pop(name))
+
+    def _stands(self, name: str, it: Resource, fact: reservation.Made) -> None:
+        self._standing[name] = _Standing(it, it.size, {}, fact.decided_us)
         begin(it, fact.decided_us)
 
     def _drawn(self, _: int, __: str, fact: quota.Drawn) -> None:
@@ -99,12 +114,17 @@ class Reservations:
     def _unreserved(self, position: int, _: str, fact: quota.Unreserved) -> Rows | None:
         self._counted.discard(fact.reservation)
         one = self._standing.pop(fact.reservation, None)
-        return None if one is None else self._until(position, one, fact.decided_us)
+        if one is None:
+            return None
+        rows = self._until(position, one, fact.decided_us)
+        self._prepayments.ended(one.it)
+        return rows
 
     def _until(self, position: int, one: _Standing, decided_us: int) -> Rows:
         """Facts of a quota stand in its order whoever's clock they are of: none goes back."""
         one.since_us = max(one.since_us, min(decided_us, one.it.until_us))
         rows: Rows = ([], [])
         if one.it.started_us is not None:
-            cease(self._tariff, position, one.it, one.since_us, rows)
+            end = cease(self._tariff, position, one.it, one.since_us, rows)
+            self._prepayments.charged(one.it, end)
         return rows

@@ -5,13 +5,25 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import block, claim, holding, lending, node, placing, quota, reservation, runtime
+from domain import (
+    block,
+    claim,
+    holding,
+    lending,
+    node,
+    placing,
+    quota,
+    reservation,
+    reserving,
+    runtime,
+)
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.launch import admit, emitted
 from domain.placing import Launch
 from domain.stock import Shape
+from domain.wallet_facts import EXHAUSTED
 from domain.words import MILLI
 
 MOST_RUNTIMES: Final = 32
@@ -95,8 +107,8 @@ def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
 
     Raises: DomainError `project.unknown`, `organization.suspended`, `period.none`,
         `quota.exceeded`, `capacity.none_fits`, `wallet.insufficient`, `wallet.frozen`; of what
-        costs while idle also `reservation.prepaid`, `account.suspended`, `account.over_limit`,
-        `budget.exhausted`; `launch.region_invalid`.
+        costs while idle also `account.suspended`, `account.over_limit`, `budget.exhausted`;
+        `launch.region_invalid`.
     """
     if wanted.reservation in state.reservations:
         return ()
@@ -113,18 +125,21 @@ def reserve(state: AdmissionState, wanted: Reserve) -> tuple[Emit, ...]:
     taken = tuple(quota.decide(take, state.quotas.get(stream, quota.DECIDER.initial)))
     picked = _picked(state, wanted)
     nodes = [name for name, _ in picked]
-    if holding.costs_idle(state, project, wanted.model, nodes, wanted.until_us):
-        placing.affordable(state, project, wanted.project, wanted.now_us)
-    writes = []
-    for name, devices in picked:
-        command = claim.Reserve(wanted.reservation, org, devices, wanted.until_us, wanted.now_us)
-        writes.append((name, tuple(node.decide(command, state.stock.states[name]))))
     make = reservation.Make(
         *(wanted.project, wanted.model, wanted.devices, tuple(nodes)),
         *(wanted.until_us, wanted.now_us),
     )
-    made = tuple(reservation.decide(make, reservation.Missing()))
-    return emitted(state, org, (stream, taken), (wanted.reservation, made), *writes)
+    [made] = reservation.decide(make, reservation.Missing())
+    assert isinstance(made, reservation.Made), "what this command makes"
+    held: reserving.Writes = ()
+    if holding.costs_idle(state, project, wanted.model, nodes, wanted.until_us):
+        placing.affordable(state, project, wanted.project, wanted.now_us)
+        held = reserving.placed(state, project.account, wanted.reservation, made)
+    writes = []
+    for name, devices in picked:
+        command = claim.Reserve(wanted.reservation, org, devices, wanted.until_us, wanted.now_us)
+        writes.append((name, tuple(node.decide(command, state.stock.states[name]))))
+    return emitted(state, org, (stream, taken), (wanted.reservation, (made,)), *held, *writes)
 
 
 def _picked(state: AdmissionState, wanted: Reserve) -> list[tuple[str, tuple[int, ...]]]:
@@ -182,6 +197,16 @@ def end_reservation(
         freed = tuple(node.decide(command, state.stock.states[name]))
         writes += [(name, freed)] if freed else []
     return emitted(state, org, *writes, by="" if given else stream)
+
+
+def hold_on(state: AdmissionState, stream: str, now_us: int) -> tuple[Emit, ...]:
+    """What is due of a prepaid reservation: held on, told of, ended with its hold; `()`: nothing.
+
+    Raises: DomainError as `wallet.lacking`.
+    """
+    if reserving.due_of(state, stream, now_us) == reserving.END:
+        return end_reservation(state, stream, EXHAUSTED, now_us)
+    return reserving.renew(state, stream, now_us)
 
 
 def due_claims(state: AdmissionState, now_us: int) -> list[tuple[str, lending.Claimed]]:

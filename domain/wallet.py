@@ -20,33 +20,27 @@ from domain.wallet_facts import (
     USAGE,
     USED_UP,
     ArrearsMet,
-    ChargeRecovered,
     CreditChargedBack,
     CreditExpired,
     CreditGranted,
     CreditRefunded,
     Event,
     Held,
-    HoldCaptured,
     HoldExpired,
-    HoldPlaced,
-    HoldReleased,
     HoldsRenewed,
     LevelReached,
+    ReservationRenewed,
     UsageRecovered,
-    VolumeCaptured,
-    VolumeHeld,
-    VolumeRecovered,
-    VolumeReleased,
     VolumeRenewed,
-    is_volume,
+    is_reservation,
+    words_of,
 )
 from domain.wallet_state import Before, Lot, Wallet, remember, restore, usable
 
 __all__ = [
     "Before", "Event", "GiveBack", "Grant", "Place", "Settle", "Wallet", "charge_back", "expire",
     "expire_hold", "grant", "lacking", "meet_arrears", "place", "refund", "remember", "renew",
-    "renew_volume", "restore", "settle", "used_up",
+    "renew_one", "restore", "settle", "used_up",
 ]  # fmt: skip
 
 LIMIT: Final = 10**30  # of one grant, in pico: sums of a million of them stay below 10^38
@@ -76,7 +70,7 @@ class GiveBack(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
-    """`runtime`: or the volume."""
+    """`runtime`: or the volume, or the reservation."""
 
     runtime: str
     amount_pico: int
@@ -86,8 +80,8 @@ class Place(Struct, frozen=True):
 
 
 class Settle(Struct, frozen=True):
-    """`charged_pico`: for the runtime or volume in all, so far; for `USAGE`, for what nothing is
-    held for. `over`: it has ended, nothing more comes.
+    """`charged_pico`: for the runtime, volume or reservation in all, so far; for `USAGE`, for what
+    nothing is held for. `over`: it has ended, nothing more comes.
     """
 
     runtime: str
@@ -207,7 +201,7 @@ def place(wallet: Wallet, command: Place) -> list[Event]:
     error = lacking(wallet, command.amount_pico, command.now_us)
     if error is not None:
         raise error
-    placed = (VolumeHeld if is_volume(command.runtime) else HoldPlaced)(
+    placed = words_of(command.runtime).placed(
         *(command.runtime, command.amount_pico, command.from_us, command.until_us),
         *(command.now_us, wallet.balance_pico, wallet.held_pico + command.amount_pico),
     )
@@ -254,16 +248,20 @@ def renew(
     return [*facts, *_levels(wallet, held, now_us, refused=refused)]
 
 
-def renew_volume(
+def renew_one(
     wallet: Wallet, name: str, amount_pico: int, until_us: int, now_us: int
 ) -> list[Event]:
-    """The volume's hold of that amount in all, until then. Raises: DomainError as `lacking`."""
+    """The hold of a volume, or a reservation, of that amount in all, until then.
+
+    Raises: DomainError as `lacking`.
+    """
     more = amount_pico - wallet.holds[name].amount_pico
     error = lacking(wallet, more, now_us) if more > 0 else None
     if error is not None:
         raise error
     held = wallet.held_pico + more
-    renewed = VolumeRenewed(name, amount_pico, until_us, now_us, wallet.balance_pico, held)
+    said = (name, amount_pico, until_us, now_us, wallet.balance_pico, held)
+    renewed = ReservationRenewed(*said) if is_reservation(name) else VolumeRenewed(*said)
     return [renewed, *_levels(wallet, held, now_us, refused=False)]
 
 
@@ -293,7 +291,7 @@ def settle(wallet: Wallet, command: Settle) -> list[Event]:
     hold = wallet.holds.get(command.runtime)
     if hold is None:
         return _given_back(wallet, command)
-    kept = is_volume(command.runtime)
+    words = words_of(command.runtime)
     facts: list[Event] = []
     due = command.charged_pico - hold.met_pico
     balance, held = wallet.balance_pico, wallet.held_pico
@@ -304,7 +302,7 @@ def settle(wallet: Wallet, command: Settle) -> list[Event]:
     if captured or onward:
         balance, held = balance - captured, held - captured
         facts.append(
-            (VolumeCaptured if kept else HoldCaptured)(
+            words.captured(
                 *(command.runtime, captured, command.from_us, command.now_us, balance, held)
             )
         )
@@ -313,15 +311,14 @@ def settle(wallet: Wallet, command: Settle) -> list[Event]:
         recovered = max(min(due - captured, most), -spent if captured >= 0 else -spent - captured)
         balance -= recovered
         facts.append(
-            (VolumeRecovered if kept else ChargeRecovered)(
+            words.recovered(
                 *(command.runtime, recovered, due - captured - recovered),
                 *(command.now_us, balance, held),
             )
         )
     if command.over and hold.until_us:
         rest = hold.amount_pico - captured
-        released = VolumeReleased if kept else HoldReleased
-        facts.append(released(command.runtime, rest, command.now_us, balance, held - rest))
+        facts.append(words.released(command.runtime, rest, command.now_us, balance, held - rest))
     return facts
 
 
@@ -346,8 +343,7 @@ def _given_back(wallet: Wallet, command: Settle) -> list[Event]:
         return []
     back = max(due, -sum([pico for _, pico in hold.spent]))
     said = (command.now_us, wallet.balance_pico - back, wallet.held_pico)
-    recovered = VolumeRecovered if is_volume(command.runtime) else ChargeRecovered
-    return [recovered(command.runtime, back, due - back, *said)]
+    return [words_of(command.runtime).recovered(command.runtime, back, due - back, *said)]
 
 
 def expire_hold(wallet: Wallet, runtime: str, now_us: int) -> list[Event]:

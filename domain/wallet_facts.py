@@ -4,7 +4,7 @@ Every fact ends with what stands after it: `balance_pico`, all credit that is no
 `held_pico` is held for runtimes. Both are >= 0 and `held_pico <= balance_pico`, always.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -196,6 +196,71 @@ class VolumeRecovered(
     held_pico: int
 
 
+class ReservationHeld(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.reservation_held.v1"
+):
+    """With the reservation, for `[from_us, until_us)`: all of it, idle or not, for a lease."""
+
+    reservation: str
+    amount_pico: int
+    from_us: int
+    until_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class ReservationRenewed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.reservation_renewed.v1"
+):
+    """Its hold is of that much in all, until later."""
+
+    reservation: str
+    amount_pico: int
+    until_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class ReservationCaptured(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.reservation_captured.v1"
+):
+    """As `HoldCaptured`."""
+
+    reservation: str
+    amount_pico: int
+    from_us: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class ReservationReleased(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.reservation_released.v1"
+):
+    """The reservation is over, and all its charges are met: the rest of the hold."""
+
+    reservation: str
+    amount_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
+class ReservationRecovered(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.reservation_recovered.v1"
+):
+    """As `ChargeRecovered`."""
+
+    reservation: str
+    recovered_pico: int
+    unrecovered_pico: int
+    decided_us: int
+    balance_pico: int
+    held_pico: int
+
+
 class UsageRecovered(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.wallet.usage_recovered.v1"
 ):
@@ -267,22 +332,44 @@ type Event = (
     CreditGranted | CreditExpired | HoldPlaced | HoldsRenewed | HoldCaptured | HoldReleased
     | HoldExpired | ChargeRecovered | LevelReached | VolumeHeld | VolumeRenewed | VolumeCaptured
     | VolumeReleased | VolumeRecovered | UsageRecovered | CreditChargedBack | CreditRefunded
-    | ArrearsMet
+    | ArrearsMet | ReservationHeld | ReservationRenewed | ReservationCaptured
+    | ReservationReleased | ReservationRecovered
 )  # fmt: skip
-type Placed = HoldPlaced | VolumeHeld
-type Captured = HoldCaptured | VolumeCaptured
-type Released = HoldReleased | VolumeReleased
-type Recovered = ChargeRecovered | VolumeRecovered
+type Placed = HoldPlaced | VolumeHeld | ReservationHeld
+type Renewed = VolumeRenewed | ReservationRenewed
+type Captured = HoldCaptured | VolumeCaptured | ReservationCaptured
+type Released = HoldReleased | VolumeReleased | ReservationReleased
+type Recovered = ChargeRecovered | VolumeRecovered | ReservationRecovered
 
 
-def held_for(fact: Placed | Captured | Released | Recovered) -> str:
-    """The runtime or volume that the hold is of."""
-    match fact:
-        case VolumeHeld() | VolumeCaptured() | VolumeReleased() | VolumeRecovered():
-            return fact.volume
-        case _:
-            return fact.runtime
+class Words(NamedTuple):
+    """The facts of a hold of one kind."""
+
+    placed: type[Placed]
+    captured: type[Captured]
+    recovered: type[Recovered]
+    released: type[Released]
 
 
-def is_volume(name: str) -> bool:
-    return name.startswith("volume-")
+_OF_RUNTIMES: Final = Words(HoldPlaced, HoldCaptured, ChargeRecovered, HoldReleased)
+_OF: Final = {
+    "volume": Words(VolumeHeld, VolumeCaptured, VolumeRecovered, VolumeReleased),
+    "reservation": Words(
+        ReservationHeld, ReservationCaptured, ReservationRecovered, ReservationReleased
+    ),
+}
+
+
+def words_of(name: str) -> Words:
+    """Of holds of what has that id."""
+    return _OF.get(name.partition("-")[0], _OF_RUNTIMES)
+
+
+def held_for(fact: Placed | Renewed | Captured | Released | Recovered) -> str:
+    """The runtime, volume or reservation that the hold is of."""
+    name: str = getattr(fact, fact.__struct_fields__[0])
+    return name
+
+
+def is_reservation(name: str) -> bool:
+    return name.startswith("reservation-")

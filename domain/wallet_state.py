@@ -31,6 +31,11 @@ from domain.wallet_facts import (
     HoldsRenewed,
     LevelReached,
     Recovered,
+    ReservationCaptured,
+    ReservationHeld,
+    ReservationRecovered,
+    ReservationReleased,
+    ReservationRenewed,
     UsageRecovered,
     VolumeCaptured,
     VolumeHeld,
@@ -148,22 +153,22 @@ def remember(wallet: Wallet, event: Event) -> Before:
             wallet.level = 0
         case CreditExpired():
             change.move(event.grant, -event.amount_pico)
-        case HoldPlaced() | VolumeHeld():
+        case HoldPlaced() | VolumeHeld() | ReservationHeld():
             parts = change.take(event.amount_pico, event.decided_us)
             change.hold(held_for(event), Hold(event.from_us, event.until_us, parts))
         case HoldsRenewed():
             for one in event.holds:
                 change.resize(one.runtime, one.amount_pico, event.until_us, event.decided_us)
-        case VolumeRenewed(volume=name, amount_pico=amount):
-            change.resize(name, amount, event.until_us, event.decided_us)
-        case HoldCaptured() | VolumeCaptured():
+        case VolumeRenewed() | ReservationRenewed():
+            change.resize(held_for(event), event.amount_pico, event.until_us, event.decided_us)
+        case HoldCaptured() | VolumeCaptured() | ReservationCaptured():
             change.capture(event)
-        case ChargeRecovered() | VolumeRecovered():
+        case ChargeRecovered() | VolumeRecovered() | ReservationRecovered():
             change.recover(event)
         case UsageRecovered():
             wanted = wallet.holds.get(USAGE, Hold(0, 0, ()))
             change.spend(USAGE, wanted, (event.recovered_pico, 0), event.decided_us)
-        case HoldReleased() | VolumeReleased():
+        case HoldReleased() | VolumeReleased() | ReservationReleased():
             released = wallet.holds[held_for(event)]
             change.give(released.parts)
             change.hold(held_for(event), None)

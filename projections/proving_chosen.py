@@ -198,7 +198,8 @@ class Chosen:
             streams = [one.resource for one in page]
             self._streams(of)
             self._readings.add(streams)
-            for name, at in reserved(self._conn, self._asked, streams, self._found):
+            into = (self._found, self._changes, self._lives)
+            for name, at in reserved(self._conn, self._asked, streams, *into):
                 self._placed.append(at)
                 self._nodes.placed(name, at)
             self._add(_PROJECTS, streams=streams)

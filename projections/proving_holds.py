@@ -11,6 +11,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
+from domain.wallet_facts import held_for
 from evidence.reader import decode_entry, open_entry
 from gpuaas_verify.proof_holds import PLACED_HOLDS, PREPAID, RENEWED_HOLDS, TERMS
 
@@ -65,8 +66,8 @@ def holds_of(
     """Positions of what placed the resources' holds, and of each the last renewal between any two
     changes; beside the first the resource's name.
 
-    `lives`: of each resource the positions of its stream, ascending. `changes`: those of closes and
-    of the price book, ascending. What is later than `closed` counts for nothing.
+    `lives`: of each resource the positions of its stream, ascending. `changes`: those of closes, of
+    the price book and of the quota, ascending. What is later than `closed` counts for nothing.
     """
     if not lives:
         return
@@ -90,10 +91,10 @@ def holds_of(
 
 
 def held_by(tag: str, fact: Any) -> list[str]:
-    """The runtimes or the volume that it is of."""
+    """The runtimes, the volume or the reservation that it is of."""
     if tag == RENEWED_HOLDS[0]:
         return [one.runtime for one in fact.holds]
-    return [fact.volume if ".volume_" in tag else fact.runtime]
+    return [held_for(fact)]
 
 
 def _entries(

@@ -21,8 +21,9 @@ CROSS JOIN LATERAL (SELECT p.account FROM views.project p WHERE p.project = e.pr
 WHERE e.reservation = ANY (%(streams)s)
 """
 _OWN: Final = """
-SELECT e.position FROM log.entry e
+SELECT e.stream, e.position FROM log.entry e
 WHERE e.stream = ANY (%(streams)s) AND e.stream LIKE 'reservation-%%' AND e.position < %(size)s
+ORDER BY e.stream, e.version
 """
 # Up to its end, or the first after the close.
 _QUOTA: Final = """
@@ -43,10 +44,16 @@ class _Made(Struct, frozen=True):
 
 
 def reserved(
-    conn: psycopg.Connection[Any], asked: dict[str, Any], streams: list[str], found: array[int]
+    conn: psycopg.Connection[Any],
+    asked: dict[str, Any],
+    streams: list[str],
+    found: array[int],
+    changes: set[int],
+    lives: dict[str, list[int]],
 ) -> list[tuple[str, int]]:
     """Of the reservations among `streams` each node, and the position that names it; the positions
-    of what their proof holds are added to `found`.
+    of what their proof holds are added to `found`, those of the quota to `changes` too, those of
+    their own streams to `lives`.
 
     Raises: DomainError invoice.not_provable where another account than that of the project's
         creation pays: where a project was moved to is not in a proof.
@@ -56,6 +63,11 @@ def reserved(
     if any(one.account != asked["account"] for one in made):
         detail = "what is reserved and idle is of a project that had changed its account"
         raise DomainError("invoice.not_provable", detail)
-    for query in (_OWN, _QUOTA) if made else ():
-        found.extend(at for (at,) in conn.execute(query, asked))
+    if made:
+        for stream, at in conn.execute(_OWN, asked):
+            found.append(at)
+            lives.setdefault(stream, []).append(at)
+        moved = [at for (at,) in conn.execute(_QUOTA, asked)]
+        found.extend(moved)
+        changes.update(moved)
     return [(node, one.position) for one in made for node in one.nodes]

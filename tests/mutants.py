@@ -49,6 +49,7 @@ JUDGES: Final = (
     "tests/unit/test_domain_tariff.py",
     "tests/unit/test_domain_readings.py",
     "tests/unit/test_domain_tax.py",
+    "tests/unit/test_kept_reservations.py",
     "tests/unit/test_kept_volumes.py",
     "tests/unit/test_verify_books_credited.py",
     "tests/unit/test_verify_books_idle.py",

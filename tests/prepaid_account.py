@@ -47,8 +47,8 @@ class Prepaid:
         body = {"amount": usd(amount), "reference": reference, **more}
         return self.done(f"{self.path}/grants", body)
 
-    def launch(self) -> Any:
-        body = {"project": self.project, "name": "r", "devices": 1, "gpu_milli": 1000}
+    def launch(self, **more: str) -> Any:
+        body = {"project": self.project, "name": "r", "devices": 1, "gpu_milli": 1000, **more}
         return self.office.post("/v1/runtimes", body)
 
     def wallet(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A prepaid account's period over HTTP, from its bank transfer to proofs that an auditor verifies.
 
-Topped up, two runtimes held for (one stopped, one across the end), an app's readings, a re-rating;
-closed, invoiced with tax, credited in part; each proof as it was mailed, and with a byte of it
+Topped up, two runtimes held for (one stopped, one across the end), a reservation that is held for
+while nothing runs on it, an app's readings, a re-rating; closed, invoiced with tax, credited in part; each proof as it was mailed, and with a byte of it
 turned.
 """
 
@@ -23,9 +23,10 @@ from gpuaas_verify.bundle import Trust
 from gpuaas_verify.note import Vkey
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
 from tests.crowd_stage import Hall
-from tests.prepaid_account import PICO, Prepaid, pico
+from tests.prepaid_account import PICO, Prepaid, pico, usd
 from tests.token_meter import METER, TokenMeter
 
+IDLE: Final = 3 * PICO // 10  # an hour of a device that is reserved
 LIVES_US: Final = 30_000_000
 TOKENS: Final = (70_000, 110_000, 130_001)
 TURNED: Final = 60
@@ -122,7 +123,15 @@ def _topped_up(us: Prepaid) -> None:
 
 def _used(us: Prepaid) -> None:
     """One runtime is stopped and settled, one goes on; an app has sold tokens."""
-    first, second = us.launch(), us.launch()
+    price = {
+        "meter": "gpu.time", "model": "T4", "state": "reserved", "divisor": 3_600_000_000_000,
+        "price": usd(IDLE), "effective_from": instant(now_us() + 500_000),
+    }  # fmt: skip
+    us.done("/v1/prices", price)
+    ends = instant(now_us() + 3_600_000_000)
+    wanted = {"project": us.project, "model": "T4", "devices": 2, "until": ends}
+    reserved = us.done("/v1/reservations", wanted)["id"]
+    first, second = us.launch(reservation=reserved), us.launch()
     assert (first.status_code, second.status_code) == (201, 201), first.text + second.text
     names = [one.json()["id"] for one in (first, second)]
     asyncio.run(_read(us))
@@ -131,6 +140,7 @@ def _used(us: Prepaid) -> None:
     us.done(f"/v1/runtimes/{names[0]}/stop", None)
     us.until(lambda: us.state(names[0]) == "stopped", "the stop")
     us.until(lambda: us.wallet()["runtimes"] == 1, "the release")
+    us.done(f"/v1/reservations/{reserved}/end", {"reason": "done"})
 
 
 async def _read(us: Prepaid) -> None:
@@ -194,11 +204,13 @@ def _report(data: bytes, vkey: str) -> ProofReport:
 def _says_what_was_used(us: Prepaid, file: dict[str, Any], whole: ProofReport) -> None:
     """Tokens and GPU time at the book's price; nothing is left at the list's."""
     skus = [line["sku"] for line in file["lines"]]
-    assert sorted(skus) == ["gpu.time:T4", f"{METER}:llama-3"]
-    [gpu] = [line for line in file["lines"] if line["sku"] == "gpu.time:T4"]
-    assert gpu["quantity"] > 1000 * 2_000_000
-    exact = gpu["quantity"] * PICO // 2 // 3_600_000_000_000
-    assert gpu["amount_pico"] - exact in {0, 1, 2}
+    assert sorted(skus) == ["gpu.time:T4", "gpu.time:T4", f"{METER}:llama-3"]
+    gpus = [line for line in file["lines"] if line["sku"] == "gpu.time:T4"]
+    idle, gpu = sorted(gpus, key=lambda one: int(one["amount_pico"] / one["quantity"] * 10**9))
+    for line, price in ((gpu, PICO // 2), (idle, IDLE)):
+        assert line["quantity"] > 1000 * 2_000_000
+        exact = line["quantity"] * price // 3_600_000_000_000
+        assert line["amount_pico"] - exact in {0, 1, 2}
     [tokens] = [line for line in file["lines"] if line["sku"] != "gpu.time:T4"]
     assert (tokens["quantity"], tokens["project"]) == (sum(TOKENS), us.project)
     rests = [set(line.resources) for _, line in whole.told]

@@ -47,6 +47,7 @@ from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
 from domain.meter import STORAGE
+from domain.wallet_facts import is_reservation
 from evidence.append import Append, Write
 from evidence.private import PrivateValue
 from projections.months import derived_id
@@ -85,7 +86,8 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = storage.grow(state, larger)
             reads = _grown(state, larger.organization, larger.volume)
         case KeepAsk(volume=kept):
-            emits = locking.carry_out(state, kept, ask.now_us)
+            carry_out = together.hold_on if is_reservation(kept) else locking.carry_out
+            emits = carry_out(state, kept, ask.now_us)
             reads = _at(state, *_prices(state, kept))
         case BlockAsk():
             emits = together.admit_block(state, ask.block, ask.launches)
@@ -175,9 +177,12 @@ def _fenced(state: AdmissionState, named: str) -> tuple[tuple[str, int], ...]:
 
 def _budgeted(state: AdmissionState, spending: str) -> tuple[tuple[str, int], ...]:
     """Its organization's budgets: its stop must lose to one that is raised or cleared."""
-    held = state.runtimes.get(spending)
-    stream = "" if held is None else budget.budget_stream(held.org)
-    return ((stream, state.version(stream)),) if stream else ()
+    held, reserved = state.runtimes.get(spending), state.reservations.get(spending)
+    org = "" if held is None else held.org
+    if reserved is not None:
+        org = state.projects[reserved.made.project].organization
+    stream = budget.budget_stream(org)
+    return ((stream, state.version(stream)),) if org else ()
 
 
 def _storage_meter(state: AdmissionState) -> str:

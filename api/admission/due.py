@@ -14,7 +14,7 @@ from api.admission.wire import (
     UnclaimAsk,
     UnreserveAsk,
 )
-from domain import budgeting, closing, dunning, funding, locking, together
+from domain import budgeting, closing, dunning, funding, locking, reserving, together
 from domain.admission import AdmissionState
 from domain.lending_facts import Unclaim
 from domain.purses import wallet_stream
@@ -52,6 +52,10 @@ def due(state: AdmissionState, now: int) -> list[Ask]:
         of = (name, wallet_stream(state.purses.kept[name]))
         as_of = [str(state.version(one)) for one in of]
         asks.append(KeepAsk(name, now, ACTOR, _cause("gpuaas-keeping/1", name, *as_of)))
+    for name in reserving.due(state, now):
+        of = (name, state.purses.prepaid[name].wallet)
+        as_of = [str(state.version(one)) for one in of]
+        asks.append(KeepAsk(name, now, ACTOR, _cause("gpuaas-reserving/1", name, *as_of)))
     for org, stream in closing.due(state, now):
         told = str(state.version(stream))
         cause = _cause("gpuaas-closing/1", org, stream, told)

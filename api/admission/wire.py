@@ -113,7 +113,7 @@ class ClosingAsk(Struct, frozen=True, tag="closing"):
 
 
 class OverspentAsk(Struct, frozen=True, tag="overspent"):
-    """Tell a runtime to stop whose budget is spent."""
+    """Tell a runtime to stop whose budget is spent, or end such a reservation."""
 
     runtime: str
     now_us: int
@@ -122,7 +122,7 @@ class OverspentAsk(Struct, frozen=True, tag="overspent"):
 
 
 class OverdueAsk(Struct, frozen=True, tag="overdue"):
-    """Tell a runtime to stop whose account has not paid for so long."""
+    """Tell a runtime to stop, or end a reservation, whose account has not paid for so long."""
 
     runtime: str
     now_us: int
@@ -243,7 +243,9 @@ class RenewAsk(Struct, frozen=True, tag="renew"):
 
 
 class KeepAsk(Struct, frozen=True, tag="keep"):
-    """Carry out what is due of a prepaid volume: held on, told of, locked, unlocked, wiped."""
+    """Carry out what is due of a prepaid volume: held on, told of, locked, unlocked, wiped; or of a
+    prepaid reservation: held on, told of, ended.
+    """
 
     volume: str
     now_us: int

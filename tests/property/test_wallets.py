@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
 
 from domain import (
     account,
@@ -21,8 +22,12 @@ from domain import (
     funding,
     launch,
     node,
+    pricebook,
+    reservation,
+    reserving,
     runtime,
     storage,
+    together,
     volume,
     wallet,
     wallet_facts,
@@ -41,6 +46,11 @@ from domain.wallet_facts import (
     HoldExpired,
     HoldPlaced,
     HoldReleased,
+    ReservationCaptured,
+    ReservationHeld,
+    ReservationRecovered,
+    ReservationReleased,
+    ReservationRenewed,
     VolumeCaptured,
     VolumeHeld,
     VolumeReleased,
@@ -71,6 +81,10 @@ class Purses(RuleBasedStateMachine):
         self.closed: set[str] = set()
         self.returned = 0
         self.house.meter_storage(USD // 100)
+        self.reserved = 0
+        key = ("default", "gpu.time", "T4", "-", "reserved", "USD")
+        entry = pricebook.EntryPublished(*key, 0, 0, 3 * USD // 7, 1000 * HOUR)
+        self.house.append((stream("pricebook", 1), "-", [entry]))
         for one in self.us:
             self.house.prepay(one)
             if credit:
@@ -304,6 +318,85 @@ class Purses(RuleBasedStateMachine):
                 codes = {"wallet.insufficient", "volume.locked", "volume.not_ready", BARRED}
                 assert refused is None or refused.code in codes
 
+    def standing(self) -> list[str]:
+        found = self.house.state.reservations.items()
+        return [name for name, one in found if isinstance(one, reservation.Standing)]
+
+    @rule(which=st.integers(0, 1), devices=st.integers(1, 4), minutes=st.integers(1, 90))
+    def reserve(self, which: int, devices: int, minutes: int) -> None:
+        """Devices that cost while nothing runs on them, if a lease of them can be held for; once as if
+        its append had lost.
+        """
+        us, state = self.us[which], self.house.state
+        ids = (stream("reservation", self.reserved), us.organization, us.project, "T4")
+        wanted = together.Reserve(*ids, devices, self.now + minutes * MINUTE, self.now)
+        before = self.seen(us)
+        emits, refused = self.tried(lambda: together.reserve(state, wanted))
+        if refused is not None:
+            assert self.may_refuse(us, 1000 * devices, refused.code)
+            assert self.seen(us) == before
+            return
+        state.undo(emits)
+        assert self.seen(us) == before
+        self.house.emitted(together.reserve(state, wanted))
+        self.reserved += 1
+
+    @rule(pick=st.integers(0, 3), milli=st.sampled_from([333, 1000]))
+    def draw(self, pick: int, milli: int) -> None:
+        """A runtime on a reservation."""
+        if not (standing := self.standing()):
+            return
+        name = standing[pick % len(standing)]
+        us = next(
+            one
+            for one in self.us
+            if one.project == self.house.state.reservations[name].made.project
+        )
+        wanted = replace(self.house.wish(us, milli, at=self.now), reservation=name)
+        emits, refused = self.tried(lambda: launch.admit(self.house.state, wanted))
+        if refused is None:
+            self.house.emitted(emits)
+            return
+        codes = {"wallet.insufficient", "capacity.none_fits", "quota.exceeded", BARRED}
+        assert refused.code in codes | {"reservation.ended"}
+
+    @rule(more=st.integers(0, 5), lost=st.booleans())
+    def hold_on(self, more: int, lost: bool) -> None:
+        """What is due of reservations, minutes later."""
+        self.now += more * 2 * MINUTE
+        state = self.house.state
+        for name in reserving.due(state, self.now):
+            if lost:
+                before = [self.seen(one) for one in self.us]
+                state.undo(together.hold_on(state, name, self.now))
+                assert [self.seen(one) for one in self.us] == before
+            self.house.emitted(together.hold_on(state, name, self.now))
+        for name in together.due(state, self.now):
+            self.house.emitted(together.end_reservation(state, name, "expired", self.now))
+
+    @rule(which=st.integers(0, 1), devices=st.integers(1, 3), times=st.integers(1, 8))
+    def lodge(self, which: int, devices: int, times: int) -> None:
+        """A reservation that is held on in time, something on it now and then."""
+        self.house.grant(self.us[which], USD, at=self.now)
+        self.reserve(which, devices, 30 * times)
+        for turn in range(times):
+            if turn % 3 == 1:
+                self.draw(turn, 1000)
+                for pick in range(len(self.live())):
+                    self.usable(pick, 0)
+            if turn % 3 == 0:
+                self.settle(again=False)
+                self.stopped(turn, 0)
+            self.hold_on(1, lost=turn == 1)
+            for machine in (0, 1):
+                self.lease(machine, 1, lost=False)
+
+    @rule(pick=st.integers(0, 3))
+    def give_up(self, pick: int) -> None:
+        if standing := self.standing():
+            name = standing[pick % len(standing)]
+            self.house.emitted(together.end_reservation(self.house.state, name, "asked", self.now))
+
     @rule(
         which=st.integers(0, 1), pick=st.integers(0, 5), taken=st.booleans(), part=st.integers(0, 3)
     )
@@ -362,6 +455,7 @@ class Purses(RuleBasedStateMachine):
             assert (mine.balance_pico, mine.held_pico) == (other.balance_pico, other.held_pico)
         known = {name: one.cover for name, one in self.house.state.purses.prepaid.items()}
         assert {name: one.cover for name, one in fresh.purses.prepaid.items()} == known
+        assert fresh.purses.idle == self.house.state.purses.idle
 
     @invariant()
     def never_below_zero(self) -> None:
@@ -385,6 +479,8 @@ class Purses(RuleBasedStateMachine):
         self.now += 3 * HOUR
         for name in self.live():
             house.lose(name, self.now)
+        for name in self.standing():
+            house.emitted(together.end_reservation(house.state, name, "over", self.now))
         house.settle(self.now)
         for name in self.volumes():
             if not isinstance(house.state.volumes[name].state.asked, volume.WipeRequested):
@@ -406,7 +502,7 @@ def sums(house: PrepaidHouse, us: Tenant) -> int:
         match fact:
             case CreditGranted():
                 total += fact.amount_pico
-            case CreditExpired() | HoldCaptured() | VolumeCaptured():
+            case CreditExpired() | HoldCaptured() | VolumeCaptured() | ReservationCaptured():
                 total -= fact.amount_pico
             case ChargeRecovered():
                 total -= fact.recovered_pico
@@ -489,6 +585,15 @@ def judge(house: PrepaidHouse, tenants: list[Tenant]) -> None:
                     kept[fact.volume][-1] = (since, max(until, fact.until_us))
                 case VolumeCaptured():
                     spent[fact.volume] += fact.amount_pico
+                case ReservationHeld():
+                    kept[fact.reservation].append((fact.from_us, fact.until_us))
+                case ReservationRenewed():
+                    since, until = kept[fact.reservation][-1]
+                    kept[fact.reservation][-1] = (since, max(until, fact.until_us))
+                case ReservationCaptured():
+                    spent[fact.reservation] += fact.amount_pico
+                case ReservationRecovered():
+                    raise AssertionError("a hold covers what is idle")
                 case HoldReleased() | HoldExpired():
                     resolved.append(fact.runtime)
                     expired |= {fact.runtime} if isinstance(fact, HoldExpired) else set()
@@ -498,7 +603,7 @@ def judge(house: PrepaidHouse, tenants: list[Tenant]) -> None:
         released = [
             held_for(fact)
             for fact in house.facts(wallet_stream(us.account))
-            if isinstance(fact, VolumeReleased)
+            if isinstance(fact, VolumeReleased | ReservationReleased)
         ]
         assert sorted(released) == sorted(name for name, spans in kept.items() for _ in spans)
         for name, spans in kept.items():

@@ -52,6 +52,8 @@ class Tree(Purses):
         self.limits: dict[str, dict[Place, int]] = defaultdict(dict)  # by organization
         self.allowed: dict[str, dict[Place, int]] = defaultdict(dict)
         self.asked: dict[str, tuple[str, int]] = {}  # of each runtime: project, milli
+        self.kept: dict[str, tuple[str, int]] = {}  # of each reservation that stands
+        self.drew: dict[str, str] = {}  # runtimes, on which one
         self.counted = 0
         for us in self.tenants:
             for name in self.departments(us):
@@ -145,10 +147,16 @@ class Tree(Purses):
         for name, _, fact in facts[self.counted :]:
             if isinstance(fact, runtime.Requested):
                 self.asked[name] = (fact.project, fact.gpu_milli)
+            elif isinstance(fact, quota.Reserved):
+                self.kept[fact.reservation] = (fact.project, fact.gpu_milli)
+            elif isinstance(fact, quota.Unreserved):
+                del self.kept[fact.reservation]
+            elif isinstance(fact, quota.Drawn):
+                self.drew[fact.runtime] = fact.reservation
         self.counted = len(facts)
         found: dict[Place, int] = defaultdict(int)
-        for name in self.live():
-            of, milli = self.asked[name]
+        apart = [self.asked[one] for one in self.live() if self.drew.get(one) not in self.kept]
+        for of, milli in (*apart, *self.kept.values()):
             if of in self.mine(us):
                 for scope in (WHOLE, self.stays[of][-1].department, of):
                     for model in MODELS:
@@ -197,7 +205,7 @@ class Tree(Purses):
         of = {
             name: fact.project
             for name, _, fact in self.house.history.facts
-            if name.startswith(("runtime-", "volume-")) and hasattr(fact, "project")
+            if name.startswith(("runtime-", "volume-", "reservation-")) and hasattr(fact, "project")
         }
         for us in self.tenants:
             total = 0

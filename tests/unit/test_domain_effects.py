@@ -11,18 +11,23 @@ from api.openapi import FILE
 from api.terminal.watch import ends_by
 from domain import (
     account,
+    budget,
+    budgeting,
     closing,
     credit,
     dunning,
     network,
     organization,
     period,
+    pricebook,
     reservation,
+    reserving,
     runtime,
     storage,
     together,
     volume,
 )
+from domain.decider import fold
 from domain.effects import EFFECTS, OBJECTS, STATES, Effect, page
 from domain.errors import DomainError
 from domain.launch import admit, end
@@ -30,7 +35,7 @@ from domain.placing import Mount
 from domain.wallet_facts import LevelReached
 from projections.duties import Duties
 from projections.entries import Entry
-from tests.museum.house import DAY, SECOND, USD
+from tests.museum.house import DAY, GPU_HOUR, SECOND, USD
 from tests.property.books_history import stream
 from tests.unit.domain_world import ACCOUNT, NAME, ORG, PROJECT, World, launch, word
 from tests.unit.test_domain_volume import FORMATTED
@@ -198,6 +203,10 @@ class Prepaid(Stand):
         house.price("T4", USD)
         house.meter_storage(USD // 1000)
         machine = house.machine(1, "T4", gpus=4)
+        key = ("default", "gpu.time", "T4", "-", "reserved", "USD", 0, USD // 2, GPU_HOUR, 0)
+        entry, book = pricebook.PublishEntry(*key), stream("pricebook", 1)
+        said = pricebook.decide(entry, fold(pricebook.DECIDER, house.facts(book)))
+        house.append((book, "-", said))
         house.prepay(self.us)
         house.grant(self.us, credit)
         self.state = house.state
@@ -215,7 +224,7 @@ class Prepaid(Stand):
 
     def reserve(self, number: int, at: int = 181 * SECOND) -> None:
         ids = (stream("reservation", number), self.us.organization, self.us.project, "T4")
-        together.reserve(self.state, together.Reserve(*ids, 1, 10**15, at))
+        self.house.emitted(together.reserve(self.state, together.Reserve(*ids, 1, 10**15, at)))
 
     def allows(self, act: Callable[[], object]) -> bool:
         """Whether it is not refused for what the balance is."""
@@ -264,10 +273,17 @@ class Prepaid(Stand):
         return "wiped with its volume" if wiping else "goes on"
 
     def reservation(self) -> str:
-        more = self.allows(lambda: self.reserve(2))
-        made = self.state.reservations[stream("reservation", 1)]
-        assert isinstance(made, reservation.Standing), "what was made stands"
-        return "goes on" if more else "no new"
+        more, one = self.allows(lambda: self.reserve(2)), stream("reservation", 1)
+        until = self.house.wallet(self.us).holds[one].until_us
+        for at in (181 * SECOND, until - 1):
+            for name in reserving.due(self.state, at):
+                self.house.emitted(together.hold_on(self.state, name, at))
+        assert isinstance(self.state.reservations[one], reservation.Standing)
+        for name in reserving.due(self.state, until):
+            self.house.emitted(together.hold_on(self.state, name, until))
+        stands = isinstance(self.state.reservations[one], reservation.Standing)
+        assert stands == more
+        return "goes on" if stands else "ended"
 
     def world_facts(self) -> list[Struct]:
         return []
@@ -286,14 +302,14 @@ class Prepaid(Stand):
 
 def low() -> Stand:
     """Half of it is used or held, and a low-balance fact says so; there is more than a lease's."""
-    stand = Prepaid(55 * USD // 100)
+    stand = Prepaid(70 * USD // 100)
     assert stand.levels() == [50]
     return stand
 
 
 def empty() -> Stand:
     """It was just enough for the first leases."""
-    stand = Prepaid(18 * USD // 100 + 72 * USD // 1000)
+    stand = Prepaid((180 + 72 + 88) * USD // 1000)
     assert stand.levels()[-1] == 100
     return stand
 
@@ -317,6 +333,11 @@ class Owing(Stand):
         self.world.say(ACCOUNT, terms, *over, *late)
         for name in dunning.due_stops(self.state):
             assert dunning.stop(self.state, name, 10**12)
+        assert dunning.due_stops(self.state) == []
+
+    def reservation(self) -> str:
+        stands = isinstance(self.state.reservations["reservation-1"], reservation.Standing)
+        return "goes on" if stands else "ended"
 
     def allows(self, act: Callable[[], object]) -> bool:
         """Whether it is not refused for what the account owes."""
@@ -328,7 +349,40 @@ class Owing(Stand):
             return False
 
 
+class Spent(Stand):
+    """All of it lies below a budget that is spent and says `stop`; idle devices cost."""
+
+    def __init__(self) -> None:
+        super().__init__("active")
+        key = ("default", "gpu.time", "T4", "-", "reserved", "USD")
+        self.world.say("pricebook-1", pricebook.EntryPublished(*key, 0, 0, 1, 1))
+        of = budget.budget_stream(ORG)
+        self.world.say(of, budget.BudgetSet(ORG, ACCOUNT, "USD", 100, budget.STOP, 0))
+        self.world.say(of, budget.Reached(ORG, "period-1", 10**15, 100, 100, 5))
+        due = budgeting.due_stops(self.state, 6)
+        assert {*due} == {"runtime-1", "reservation-1"}
+        for name in due:
+            assert budgeting.stop(self.state, name, 6)
+        assert budgeting.due_stops(self.state, 7) == []
+
+    def allows(self, act: Callable[[], object]) -> bool:
+        """Whether it is not refused for what was spent."""
+        try:
+            return super().allows(act)
+        except DomainError as error:
+            if error.code != "budget.exhausted":
+                raise
+            return False
+
+    def reservation(self) -> str:
+        assert not self.allows(lambda: self.reserve(2))
+        stands = isinstance(self.state.reservations["reservation-1"], reservation.Standing)
+        return "goes on" if stands else "ended"
+
+
 def stand(state: str) -> Stand:
+    if state == "budget spent":
+        return Spent()
     balances = {"low balance": low, "zero balance": empty}
     if state in {"over limit", "overdue", "long overdue"}:
         return Owing(state)

@@ -15,6 +15,7 @@ from tests.property import books_history, books_judged, tax_history
 from tests.reached import Reached, line_of, rarely, reached
 from tests.removals import BREAKS, PACKAGE, SWITCH, unnoticed
 from tests.unit import (
+    test_kept_reservations,
     test_verify_books,
     test_verify_books_budgets,
     test_verify_books_claims,
@@ -26,6 +27,7 @@ from tests.unit import (
     test_verify_books_lending,
     test_verify_books_moves,
     test_verify_books_prices,
+    test_verify_books_read_regions,
     test_verify_books_refusals,
     test_verify_books_regions,
     test_verify_books_rereads,
@@ -50,7 +52,8 @@ TESTS = (
     test_verify_books_usage, test_verify_books_wallets, test_verify_books_rereads,
     test_verify_books_kept, test_verify_books_returns, test_verify_books_dunning,
     test_verify_books_credited,
-    test_verify_books_states, test_verify_books_regions, test_verify_books_idle,
+    test_verify_books_states, test_verify_books_regions, test_verify_books_idle, test_kept_reservations,
+    test_verify_books_read_regions,
 )  # fmt: skip
 BOOKS = [name for name in NAMES if name.startswith("books")]
 # Removed without consequence for the verdict, with the reason.

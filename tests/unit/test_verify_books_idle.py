@@ -317,17 +317,13 @@ def test_what_is_used_and_not_charged_yet_is_seen() -> None:
     assert hotel.books.accrued(period, DAY, beyond=True) == {ONE: 4 * USD}
 
 
-def test_a_prepaid_account_is_refused_what_costs_while_idle_and_charged_for_nothing() -> None:
-    """No hold covers it, so it is refused by name where a price stands or will; one that was made
-    before there was a price costs nothing, whatever is published after it.
-    """
+def test_what_a_prepaid_account_reserved_before_there_was_a_price_costs_nothing() -> None:
+    """Nothing is held for it, whatever is published after it; nor for one that ends before a price."""
     hotel = Hotel(idle=None)
     hotel.prepay(hotel.us)
     hotel.grant(hotel.us, 100 * USD)
     hotel.reserve(1, DAY)
     hotel.idle_price(USD, since=HOUR)
-    with pytest.raises(DomainError, match=r"reservation\.prepaid"):
-        hotel.reserve(1, HOUR + 1, name=stream("reservation", 2))
     hotel.reserve(1, HOUR, name=stream("reservation", 2))
     for name in (ONE, stream("reservation", 2)):
         hotel.ends(HOUR + SECOND, name=name)

@@ -140,7 +140,7 @@ class Books:
             Credits(self._spill, self._charging, self._wallets),
         )
         self._moves = Moves(self._spill, self._charging, self._lending)
-        self._idle = Idle(self._spill, self._charging, metered)
+        self._idle = Idle(self._spill, self._charging, metered, self._wallets)
         parts = (self._usage, budgets, credit, self._moves, self._idle)
         for tag, handle in chain(*(part.handlers().items() for part in parts)):
             known = self._handlers.get(tag)

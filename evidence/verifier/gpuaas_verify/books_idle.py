@@ -1,7 +1,8 @@
 """Reservations as metered resources: what of each nothing runs on (contracts/rating.md section 15).
 
 State, in the spill: per reservation that is metered its size, its end and the instant of its last
-change (`idle`), what draws on it (`idle_draw`), and per runtime the one it draws on (`idle_of`).
+change (`idle`, at first `idle_made`), what draws on it (`idle_draw`), and per runtime the one it
+draws on (`idle_of`).
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from gpuaas_verify.books_metered import Metered
 from gpuaas_verify.books_prices import NOWHERE, RESERVED
 from gpuaas_verify.books_rating import Charging
 from gpuaas_verify.books_spill import Spill
+from gpuaas_verify.books_wallet import Wallets
 
 type Row = dict[str, Any]
 type Handler = Callable[[int, Row, Row], None]
@@ -21,7 +23,10 @@ METER, DEVICE_MILLI = "gpu.time", 1000
 class Idle:
     """Fed the facts of `handlers`, each after what the quota makes of it."""
 
-    def __init__(self, spill: Spill, charging: Charging, metered: Metered) -> None:
+    def __init__(
+        self, spill: Spill, charging: Charging, metered: Metered, wallets: Wallets
+    ) -> None:
+        self._wallets = wallets
         self._spill = spill
         self._charging = charging
         self._metered = metered
@@ -36,6 +41,7 @@ class Idle:
             "gpuaas.quota.committed.v1": self._committed,
             "gpuaas.quota.released.v1": self._released,
             "gpuaas.quota.unreserved.v1": self._unreserved,
+            "gpuaas.wallet.reservation_held.v1": self._held,
         }
 
     def _reserved(self, _position: int, _entry: Row, fact: Row) -> None:
@@ -46,8 +52,6 @@ class Idle:
         if self._spill.get("idle_named", "", name) is None or payer is None:
             return
         self._spill.delete("idle_named", "", name)
-        if self._spill.get("terms", "", payer["account"]) == "prepaid":
-            return
         nodes = [self._spill.get("node", "", node) or {} for node in fact["nodes"]]
         there = {node.get("region", NOWHERE) for node in nodes}
         milli, begins, ends = fact["devices"] * DEVICE_MILLI, fact["decided_us"], fact["until_us"]
@@ -64,8 +68,20 @@ class Idle:
             "until": ends,
         }
         self._metered.add(name, about)
-        self._metered.begin(name, begins)
-        self._spill.put("idle", "", name, [milli, ends, begins])
+        self._spill.put("idle_made", "", name, [milli, ends, begins])
+        if self._spill.get("terms", "", payer["account"]) == "prepaid":
+            self._wallets.offer(name, entry["cause"])
+        else:
+            self._stands(name)
+
+    def _held(self, _position: int, _entry: Row, fact: Row) -> None:
+        """It is held for: what of it is idle is charged from its beginning on."""
+        self._stands(fact["reservation"])
+
+    def _stands(self, name: str) -> None:
+        made = self._spill.get("idle_made", "", name)
+        self._metered.begin(name, made[2])
+        self._spill.put("idle", "", name, made)
 
     def _drawn(self, _position: int, _entry: Row, fact: Row) -> None:
         if self._spill.get("idle", "", fact["reservation"]) is not None:

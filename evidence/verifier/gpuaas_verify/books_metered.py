@@ -135,6 +135,7 @@ def _within(item: Row, end: int) -> int:
     """The instant, or the end of the holds of what is prepaid, or of a reservation: nothing after
     it is charged.
     """
-    covered = item.get("covered")
-    last = item.get("until") if covered is None else covered[0]
+    covered, last = item.get("covered"), item.get("until")
+    if covered is not None:
+        last = covered[0] if last is None else min(last, covered[0])
     return end if last is None else max(item["start"], min(end, last))

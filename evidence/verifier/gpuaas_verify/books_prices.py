@@ -123,10 +123,12 @@ class Held(Quotes):
 
     def __init__(self, fixed: list[list[Any]], said: Quotes) -> None:
         super().__init__([one for one in said.reratings if one[4]], said.books)
+        self.optional = said.optional
         self._fixed = fixed
 
     def before(self, reratings: Reratings) -> "Held":
-        return Held(self._fixed, Quotes(reratings, self.books))
+        kind = Listed if self.optional else Quotes
+        return Held(self._fixed, kind(reratings, self.books))
 
     def at(self, instant: int) -> list[Any] | None:
         index = bisect_right(self._fixed, instant, key=EFFECTIVE)
@@ -195,8 +197,7 @@ class Prices:
             )  # fmt: skip
         self._spill.put("price_key", named, unique, 1)
         self._spill.put("entries", "", named, (self._spill.get("entries", "", named) or 0) + 1)
-        if fact["region"] != NOWHERE:
-            self._spill.put("located", "", str(position), fact["region"])
+        self._spill.put("located", "", str(position), fact["region"])
         if book[0] == LIST and effective < fact["published_us"]:
             return
         key = NUL.join([*kind, fact["currency"]])
@@ -206,7 +207,8 @@ class Prices:
 
     def region(self, position: int) -> str:
         """Where the entry published there prices; `-`: anywhere."""
-        return self._spill.get("located", "", str(position)) or NOWHERE
+        found: str = self._spill.get("located", "", str(position))
+        return found
 
     def _edition(self, book: str) -> int:
         return self._spill.get("edition", "", book) or 0

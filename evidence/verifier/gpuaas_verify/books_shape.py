@@ -100,7 +100,8 @@ SHAPES: dict[str, dict[str, frozenset[type]]] = {
         "runtime recovered_pico unrecovered_pico decided_us balance_pico held_pico",
     ),
     **{
-        f"gpuaas.wallet.volume_{name}.v1": _shape(f"{fields} {_SUMS}", f"volume {fields} {_SUMS}")
+        f"gpuaas.wallet.{of}_{name}.v1": _shape(f"{fields} {_SUMS}", f"{of} {fields} {_SUMS}")
+        for of in ("volume", "reservation")
         for name, fields in (
             ("held", "amount_pico from_us until_us"),
             ("renewed", "amount_pico until_us"),

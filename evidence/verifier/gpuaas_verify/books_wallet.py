@@ -27,6 +27,7 @@ class Wallets:
         self._charging = charging
         self._metered = metered
         self._promised: dict[tuple[str, str], str] = {}
+        self._offered: tuple[str, str] = ("", "")  # a reservation that its append may hold for
         # The last credit that was paid for: its append's cause, grant, currency and amount.
         self.came: tuple[str, list[Any]] = ("", [])
 
@@ -42,13 +43,12 @@ class Wallets:
             "hold_expired": self._hold_expired,
             "charge_recovered": self._recovered,
             "level_reached": self._level_reached,
-            "volume_held": self._placed,
-            "volume_renewed": self._volume_renewed,
-            "volume_captured": self._captured,
-            "volume_released": self._released,
-            "volume_recovered": self._recovered,
             "usage_recovered": self._usage_recovered,
         }
+        for kind in ("volume", "reservation"):
+            facts[f"{kind}_held"], facts[f"{kind}_renewed"] = self._placed, self._held_on
+            facts[f"{kind}_captured"], facts[f"{kind}_released"] = self._captured, self._released
+            facts[f"{kind}_recovered"] = self._recovered
         return {
             "gpuaas.account.terms_set.v1": self._terms_set,
             **{f"gpuaas.wallet.{name}.v1": handler for name, handler in facts.items()},
@@ -74,8 +74,14 @@ class Wallets:
         """It has its hold in the same append."""
         self._promised["hold", entry["stream"]] = entry["cause"]
 
+    def offer(self, name: str, cause: str) -> None:
+        """A reservation of a prepaid account: not held for in that append, it costs nothing."""
+        self._offered = (name, cause)
+
     def promised(self, name: str) -> str | None:
-        """The cause of the append that must place its hold; asked once, it is placed."""
+        """The cause of the append that may place its hold; asked once, it is placed."""
+        if self._offered[0] == name:
+            return self._offered[1]
         return self._promised.pop(("hold", name), None)
 
     def suspends(self, about: str, cause: str) -> None:
@@ -158,9 +164,9 @@ class Wallets:
 
     def _placed(self, position: int, entry: Row, fact: Row) -> None:
         account, wallet = self.account(position, entry), entry["stream"]
-        field, runtime = _named(fact)
+        field, runtime = named(fact)
         promised = self.promised(runtime)
-        # What was promised was allocated just before, so it is metered.
+        # What was promised was allocated, or reserved, just before: it is metered.
         metered = self._spill.get("metered", "", runtime)
         if promised != entry["cause"] or metered["account"] != account:
             raise fail("books.hold", "not of an admission of its account", position, field)
@@ -189,12 +195,11 @@ class Wallets:
             more += self._resize(position, (account, wallet), said, fact)
         self.stands(position, entry, fact, 0, more)
 
-    def _volume_renewed(self, position: int, entry: Row, fact: Row) -> None:
-        owner = (self.account(position, entry), entry["stream"])
-        item = self._spill.get("volume", fact["volume"], "")
-        if item is None or item["locked"] is not None:
-            raise fail("books.hold", "it is over, or locked", position, "volume")
-        said = (fact["volume"], fact["amount_pico"], "volume")
+    def _held_on(self, position: int, entry: Row, fact: Row) -> None:
+        owner, (field, name) = (self.account(position, entry), entry["stream"]), named(fact)
+        if not self._stands(name):
+            raise fail("books.hold", "it is over, or locked", position, field)
+        said = (name, fact["amount_pico"], field)
         self.stands(position, entry, fact, 0, self._resize(position, owner, said, fact))
 
     def _resize(
@@ -220,13 +225,11 @@ class Wallets:
 
     def _captured(self, position: int, entry: Row, fact: Row) -> None:
         account, wallet = self.account(position, entry), entry["stream"]
-        field, runtime = _named(fact)
+        field, runtime = named(fact)
         hold, amount = self._open(position, wallet, runtime, field), fact["amount_pico"]
         due = self._metered.charged(runtime) - hold["met"]
-        least, most = (
-            min(0, max(due, -total(hold["spent"]))),
-            max(0, min(due, total(hold["parts"]))),
-        )
+        least = min(0, max(due, -total(hold["spent"])))
+        most = max(0, min(due, total(hold["parts"])))
         if not least <= amount <= most:
             raise fail("books.hold", f"{due} is due", position, "amount_pico")
         if amount >= 0:
@@ -242,11 +245,10 @@ class Wallets:
 
     def _released(self, position: int, entry: Row, fact: Row) -> None:
         account, wallet = self.account(position, entry), entry["stream"]
-        field, runtime = _named(fact)
+        field, runtime = named(fact)
         hold = self._open(position, wallet, runtime, field)
-        kept = self._spill.get("volume", runtime, "")
-        if kept is not None and kept["locked"] is None:
-            raise fail("books.hold", "its volume stands", position, field)
+        if self._stands(runtime):
+            raise fail("books.hold", "it stands", position, field)
         if self._spill.get("runtime", "", runtime) is not None:
             raise fail("books.hold", "its runtime has not ended", position, field)
         if self._metered.charged(runtime) != hold["met"]:
@@ -270,10 +272,10 @@ class Wallets:
             raise fail("books.hold", f"it is of {amount}", position, "amount_pico")
         self._give(entry["stream"], hold["parts"])
         self.stands(position, entry, fact, 0, -amount)
-        self.post(position, account, "release", ("hold", "wallet"), _named(fact)[1], amount)
+        self.post(position, account, "release", ("hold", "wallet"), named(fact)[1], amount)
 
     def _recovered(self, position: int, entry: Row, fact: Row) -> None:
-        account, wallet, runtime = self.account(position, entry), entry["stream"], _named(fact)[1]
+        account, wallet, runtime = self.account(position, entry), entry["stream"], named(fact)[1]
         hold = self._spill.get("hold", wallet, runtime)
         got, lost = fact["recovered_pico"], fact["unrecovered_pico"]
         due = 0 if hold is None else self._metered.charged(runtime) - hold["met"]
@@ -292,9 +294,7 @@ class Wallets:
         if lost > 0 and self._available(wallet, fact["decided_us"]):
             raise fail("books.hold", "the wallet has it", position, "unrecovered_pico")
         if lost < 0 and hold["spent"]:
-            raise fail(
-                "books.hold", "what was spent comes back first", position, "unrecovered_pico"
-            )
+            raise fail("books.hold", "spent comes back first", position, "unrecovered_pico")
         hold["met"] += got + lost
         self._spill.put("hold", wallet, runtime, hold)
         self.stands(position, entry, fact, -got, 0)
@@ -348,6 +348,13 @@ class Wallets:
         lots = [(lot, grant) for grant, lot in self._spill.scan("lot", wallet) if lot[2] > now]
         return sorted(lots, key=lambda one: (BUCKETS.index(one[0][1]), one[0][2], one[0][0]))
 
+    def _stands(self, name: str) -> bool:
+        """Whether it is a volume that is not locked, or a reservation, that is not over."""
+        kept = self._spill.get("volume", name, "")
+        if kept is None:
+            return self._spill.get("idle", "", name) is not None
+        return kept["locked"] is None
+
     def _available(self, wallet: str, now: int) -> int:
         return sum(lot[3] for lot, _ in self.lots(wallet, now))
 
@@ -387,7 +394,7 @@ class Wallets:
         )  # fmt: skip
 
 
-def _named(fact: Row) -> tuple[str, str]:
-    """(field, name) of the runtime or volume that is held for."""
-    field = "volume" if "volume" in fact else "runtime"
+def named(fact: Row) -> tuple[str, str]:
+    """(field, name) of the runtime, volume or reservation that is held for."""
+    [field] = {"runtime", "volume", "reservation"} & fact.keys()
     return field, fact[field]

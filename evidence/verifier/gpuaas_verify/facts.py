@@ -240,6 +240,17 @@ wallet.volume_captured.v1 wallet       volume$ amount_pico from_us decided_us \
 wallet.volume_released.v1 wallet       volume$ amount_pico decided_us balance_pico held_pico
 wallet.volume_recovered.v1 wallet      volume$ recovered_pico unrecovered_pico decided_us \
  balance_pico held_pico
+wallet.reservation_held.v1    wallet        reservation$ amount_pico from_us until_us decided_us \
+ balance_pico held_pico
+wallet.reservation_renewed.v1 wallet        reservation$ amount_pico until_us decided_us \
+ balance_pico held_pico
+wallet.reservation_captured.v1 wallet       reservation$ amount_pico from_us decided_us \
+ balance_pico held_pico
+wallet.reservation_released.v1 wallet       reservation$ amount_pico decided_us \
+ balance_pico held_pico
+wallet.reservation_recovered.v1 wallet      reservation$ recovered_pico unrecovered_pico \
+ decided_us \
+ balance_pico held_pico
 wallet.usage_recovered.v1 wallet       recovered_pico decided_us balance_pico held_pico
 wallet.level_reached.v1  wallet        percent decided_us balance_pico held_pico
 wallet.credit_charged_back.v1 wallet   grant$ amount_pico taken_pico reference$ decided_us \

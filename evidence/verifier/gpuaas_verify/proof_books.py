@@ -100,7 +100,7 @@ class Derivation:
             self._holds.handlers(),
             self._pricing.handlers(),
             read.handlers(),
-            Idle(self._spill, self._charging, metered).handlers(),
+            Idle(self._spill, self._charging, metered, wallets).handlers(),
         ):
             for tag, handle in part.items():
                 self._handlers[tag].append(handle)

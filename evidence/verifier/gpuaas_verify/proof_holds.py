@@ -1,4 +1,4 @@
-"""What holds cover of a prepaid account's runtimes and volumes: rating.md section 9, less its sums.
+"""What holds of a prepaid account cover: rating.md section 9, less its sums.
 
 What an invoice charges rests on when each hold ends and on which prices it was placed and renewed
 at: of its account's wallet nothing else is needed, and of its renewals the last before each change.
@@ -11,7 +11,7 @@ from gpuaas_verify.books_parts import fail
 from gpuaas_verify.books_prices import NOWHERE, anywhere
 from gpuaas_verify.books_rating import Charging
 from gpuaas_verify.books_spill import Spill
-from gpuaas_verify.books_wallet import Wallets
+from gpuaas_verify.books_wallet import Wallets, named
 from gpuaas_verify.entry import Entry
 from gpuaas_verify.errors import Invalid
 
@@ -19,8 +19,13 @@ TERMS: Final = "gpuaas.account.terms_set.v1"
 PLACED_HOLDS: Final = frozenset({
     "gpuaas.wallet.hold_placed.v1",
     "gpuaas.wallet.volume_held.v1",
+    "gpuaas.wallet.reservation_held.v1",
 })  # fmt: skip
-RENEWED_HOLDS: Final = ("gpuaas.wallet.holds_renewed.v1", "gpuaas.wallet.volume_renewed.v1")
+RENEWED_HOLDS: Final = (
+    "gpuaas.wallet.holds_renewed.v1",
+    "gpuaas.wallet.volume_renewed.v1",
+    "gpuaas.wallet.reservation_renewed.v1",
+)
 PREPAID: Final = "prepaid"
 
 type Row = dict[str, Any]
@@ -45,8 +50,7 @@ class Holds:
         }
 
     def _placed(self, position: int, entry: Row, fact: Row) -> None:
-        [name] = held_by(fact)
-        field = "volume" if "volume" in fact else "runtime"
+        field, name = named(fact)
         if self._wallets.promised(name) != entry["cause"]:
             raise fail("books.hold", "not of an admission of its account", position, field)
         if fact["from_us"] >= fact["until_us"]:
@@ -114,7 +118,7 @@ class Kept:
         self._vain.discard(self._latest)
 
     def changed(self) -> None:
-        """A period is closed, or the price book has more: what is held then counts."""
+        """A period is closed, the price book or a quota has more: what is held then counts."""
         self._changes += 1
 
     def admit(self, entry: Entry, lives: dict[str, tuple[int, int]]) -> None:
@@ -145,10 +149,10 @@ class Kept:
 
 
 def held_by(fact: Row) -> list[str]:
-    """The runtimes, or the volume, that it holds for."""
+    """The runtimes, the volume or the reservation that it holds for."""
     if "holds" in fact:
         return [one["runtime"] for one in fact["holds"]]
-    return [fact["volume"] if "volume" in fact else fact["runtime"]]
+    return [named(fact)[1]]
 
 
 def _fail(code: str, detail: str, entry: Entry, field: str) -> Invalid:

@@ -139,6 +139,7 @@ class Streams:
         if kind in RESOURCES:
             return self._resource(entry)
         if kind == "quota":
+            self._kept.changed()
             return self._quotas.admit(entry)
         if tag in OF_NOTES:
             self._notes.admit(entry)
