@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from domain import account, invoice, meter, pricebook, runtime
+from domain import (
+    account,
+    invoice,
+    meter,
+    pricebook,
+    project,
+    quota,
+    reservation,
+    runtime,
+)
 from domain import volume_facts as v
 from domain.errors import DomainError
 from domain.price_facts import BookPublished, Rerated, ShapedEntry, Tier
@@ -65,6 +74,36 @@ def test_a_volume_costs_what_it_is_while_it_is_made_and_not_locked(
     """By its size then; from its making or unlocking on; where nobody meters storage, nothing."""
     assert lived(*facts) == rows
     assert lived(*facts, metered=False) == []
+
+
+def test_what_lies_and_runs_is_cut_where_its_project_moved() -> None:
+    """A volume, a runtime and what is reserved and idle: two pieces of one line, by whom it was then."""
+    told, rows = Told(), []
+    told.say("meter-1", COUNTED)
+    idle = ("default", "gpu.time", "T4", "-", "reserved", "USD")
+    for key in (STORED, idle):
+        told.say("pricebook-1", pricebook.EntryPublished(*key, 0, 0, 3, 1))
+    told.say("project-1", project.Created("organization-1", "d", "account-1", NAME, 0))
+    told.say("volume-1", CREATED)
+    told.say("volume-1", FORMATTED)
+    told.say("quota-1", quota.Reserved("reservation-1", "d", "project-1", "T4", 1000, 0))
+    made = reservation.Made("project-1", "T4", 1, ("node-1",), 90, 10)
+    told.say("reservation-1", made)
+    told.say("runtime-1", runtime.Usable(10, 10, 10, A))
+    told.say("project-1", project.Moved("e", "account-1", 25))
+    for stream, fact in (
+        ("volume-1", WIPED),
+        ("quota-1", quota.Unreserved("reservation-1", 40)),
+        ("runtime-1", runtime.Stopped(40, 40, 40, A)),
+    ):
+        found, _ = told.books.apply(told.position, stream, fact)
+        told.position += 1
+        rows += [(row.resource, row.start_us, row.end_us) for row in found]
+    assert rows == [
+        (name, *span)
+        for name in ("volume-1", "reservation-1", "runtime-1")
+        for span in ((10, 25), (25, 40))
+    ]
 
 
 def test_a_volume_costs_what_its_region_costs() -> None:

@@ -185,6 +185,24 @@ def test_only_a_sellers_invoice_is_credited() -> None:
     assert invoice.decide(invoice.Pay(5, WHO, 6, 7), state) == [invoice.Paid(5, 0, WHO, 6, 7)]
 
 
+def test_the_smallest_payment_goes_back_and_no_more_than_was_paid() -> None:
+    """One minor unit of it, all of it, and then nothing; of what was paid too much likewise."""
+    plain = invoice.Finalized(
+        *("INV-1", "account-1", "period-1", "EUR", 2, 0, 5, 0, "f", "ab", 1, 2)
+    )
+    state = applied(fold(invoice.DECIDER, [plain]), invoice.Pay(5, WHO, 6, 7))
+    for wrong in (0, -1, 6):
+        refused(invoice.decide, invoice.ReturnPayment(wrong, WHO, 8, 9), state, "invoice.not_paid")
+    one = invoice.ReturnPayment(1, WHO, 8, 9)
+    assert invoice.decide(one, state) == [invoice.PaymentReturned(1, 1, WHO, 8, 9)]
+    assert invoice.decide(invoice.ReturnPayment(5, WHO, 8, 9), state) == [
+        invoice.PaymentReturned(5, 5, WHO, 8, 9)
+    ]
+    state = applied(state, one)
+    refused(invoice.decide, invoice.ReturnPayment(5, WHO, 8, 9), state, "invoice.not_paid")
+    assert invoice.decide(invoice.Pay(1, WHO, 10, 11), state) == [invoice.Paid(1, 0, WHO, 10, 11)]
+
+
 def test_a_period_closes_without_those_it_names() -> None:
     """The names stand before the close; without any there are none."""
     opened = period.Opened("account-1", 1, 0, 10, "UTC", "2025b", 0)

@@ -116,6 +116,20 @@ def test_what_runs_on_it_is_not_idle() -> None:
     assert hotel.charged(two) == (6 * GPU_HOUR, 24 * USD)
 
 
+def test_the_last_thousandth_of_a_device_is_idle_too() -> None:
+    """One milli-GPU is left of it for an hour: charged; nothing is left of another: no interval."""
+    hotel = Hotel(idle=1000 * USD)
+    hotel.reserve(1, DAY)
+    wanted = structs.replace(hotel.wish(hotel.us, 999), reservation=ONE)
+    hotel.emitted(launch.admit(hotel.state, wanted))
+    hotel.ends(HOUR)
+    assert hotel.idle() == (HOUR, USD)
+    whole = hotel.reserve(1, DAY, at=HOUR, name=stream("reservation", 2))
+    hotel.draw(HOUR, name=whole)
+    hotel.ends(2 * HOUR, name=whole)
+    assert hotel.idle(whole) == (0, 0)
+
+
 def test_without_a_price_nothing_is_charged_and_one_begins_when_it_takes_effect() -> None:
     """No price, no row; one that takes effect at 2:00 prices the third hour and no time before it."""
     hotel = Hotel(idle=None)
