@@ -40,7 +40,9 @@ async def target(services: Services, principal: Principal, stream: str, kind: st
     recorded: list[Recorded] = await services.log.read_stream(stream)
     if not recorded:
         raise unknown(kind)
-    within(principal, recorded[0].org, kind, _scope(stream, recorded[0].fact))
+    scope = _scope(stream, recorded[0].fact)
+    await services.following.locate(scope)
+    within(principal, recorded[0].org, kind, scope)
     facts = tuple(one.fact for one in recorded)
     return Target(stream, recorded[0].org, recorded[-1].version, facts)
 

@@ -90,6 +90,7 @@ async def organization_of(services: Services, request: FrontRequest, project: st
         if not recorded or not isinstance(recorded[0].fact, ProjectCreated):
             raise unknown("project")
         known = services.project_orgs[project] = recorded[0].org
+    await services.following.locate(project)
     within(request.user, known, "project", project)
     return known
 

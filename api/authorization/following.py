@@ -28,6 +28,13 @@ class Following:
         """The directory has everything committed before the call. Raises: log.unavailable."""
         await self._tail.catch_up()
 
+    async def locate(self, scope: str) -> None:
+        """Returns when it is known where the scope lies, if it lies anywhere: a department or a
+        project may have been made by another process a moment ago. Raises: log.unavailable.
+        """
+        if scope.startswith(("department-", "project-")) and self.directory.org_of(scope) is None:
+            await self.catch_up()
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()

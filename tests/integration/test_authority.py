@@ -361,6 +361,30 @@ def test_invited_grouped_listed_as_it_was(
     both(database, nats_url, tmp_path, scene)
 
 
+def test_what_another_process_made_just_now_is_where_it_is(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A process that has not heard of a new project, of a new binding or of a new key looks before
+    it says that there is none: what one process answered, the next one takes.
+    """
+
+    async def scene(first: Stage, second: Stage) -> None:
+        of = await owned(first)
+        local, _binding = await member(first, of, "user-local", "admin", of.department)
+        await second.services.following.catch_up()
+        task = second.services.following._task
+        assert task is not None
+        task.cancel()  # it hears of nothing any more by itself
+        body = {"department": of.department, "account": of.account, "name": "New"}
+        project = ok(await first.post("/v1/projects", body, token=of.boss))["id"]
+        network = {"project": project, "name": "n", "egress": []}
+        assert (await second.post("/v1/networks", network, token=local)).status_code == 201
+        key = ok(await first.post("/v1/api-keys", {"name": "k"}, token=local))["key"]
+        ok(await second.post("/v1/networks", {**network, "name": "o"}, token=key))
+
+    both(database, nats_url, tmp_path, scene)
+
+
 def test_strange_scopes_are_nobodys(database: Database, nats_url: str, tmp_path: Path) -> None:
     """A scope that is no id, or no scope, is the organization's: a list of it is empty, and whoever
     has authority in a project only may not ask; no organization of that name has anything.
