@@ -16,7 +16,8 @@ class Done(NamedTuple):
 
 def gpuaas(*words: str, env: Mapping[str, str]) -> Done:
     """What it said and its exit status."""
-    out, err = io.StringIO(), io.StringIO()
+    raw, err = io.BytesIO(), io.StringIO()
+    out = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(words, env)
-    return Done(status, out.getvalue(), err.getvalue())
+    return Done(status, raw.getvalue().decode(), err.getvalue())

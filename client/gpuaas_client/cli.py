@@ -14,22 +14,27 @@ from gpuaas_client.command import Verbs
 from gpuaas_client.errors import GpuaasError, Refused
 from gpuaas_client.session import Session
 from gpuaas_client.verbs import (
+    access,
     books,
     budgets,
     capacity,
     completion,
     entering,
     evidence,
+    members,
     nodes,
     prices,
     profiles,
     raw,
     runtimes,
+    sessions,
     tenancy,
     volumes,
+    webhooks,
 )
 
 GROUP: Final = "gpuaas.verbs"
+_LONGEST: Final = 80
 
 
 class Everything(Verbs):
@@ -53,6 +58,23 @@ class Everything(Verbs):
         assert isinstance(found, click.Command), f"{GROUP}: {name} is no click.Command"
         return found
 
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """In sections, by what people come for."""
+        own = {str(one.name): (title, one) for title, verbs in SECTIONS for one in verbs}
+        width = max(map(len, self.list_commands(context)))
+        more = [("Of this installation", name) for name in _added() if name not in own]
+        titles = [*(title for title, _ in SECTIONS), *dict.fromkeys(title for title, _ in more)]
+        for title in titles:
+            names = [name for name, (of, _) in own.items() if of == title]
+            names += sorted(name for of, name in more if of == title)
+            rows = []
+            for name in names:
+                found = self.get_command(context, name)
+                assert found is not None, name
+                rows.append((name.ljust(width), found.get_short_help_str(_LONGEST)))
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
 
 def _added() -> dict[str, EntryPoint]:
     return {one.name: one for one in entry_points(group=GROUP)}
@@ -70,25 +92,19 @@ def _added() -> dict[str, EntryPoint]:
 def gpuaas() -> None: ...
 
 
-_ROOMS: Final = (
-    *(
-        profiles,
-        raw,
-        capacity,
-        runtimes,
-        entering,
-        volumes,
-        books,
-        evidence,
-        budgets,
-        tenancy,
-        prices,
-        nodes,
-    ),
-    *(raw, completion),
+# What `gpuaas --help` says, in this order; what others add comes last.
+SECTIONS: Final = (
+    ("Runtimes", (*capacity.VERBS, *runtimes.VERBS, *entering.VERBS, *volumes.VERBS)),
+    ("Money", (*books.VERBS, *budgets.VERBS, *prices.VERBS)),
+    ("Tenants", tenancy.VERBS),
+    ("Who may", (*members.VERBS, *access.VERBS, *sessions.VERBS)),
+    ("Evidence", evidence.VERBS),
+    ("Nodes", nodes.VERBS),
+    ("You, here", (*profiles.VERBS, *completion.VERBS)),
+    ("Anything else", (*webhooks.VERBS, *raw.VERBS)),
 )
-for _room in _ROOMS:
-    for _verb in _room.VERBS:
+for _, _verbs in SECTIONS:
+    for _verb in _verbs:
         gpuaas.add_command(_verb)
 
 

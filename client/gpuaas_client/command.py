@@ -56,4 +56,8 @@ class Verbs(click.Group):
 
 Verbs.group_class = Verbs
 
+as_of = click.option(
+    "--as-of", metavar="POSITION|TIME", help="As it stood then, by today's permissions."
+)
+
 asked = click.make_pass_decorator(Session, ensure=True)

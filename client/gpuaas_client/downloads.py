@@ -137,7 +137,7 @@ def _broken(size: Callable[[], int]) -> Iterator[None]:
         raise GpuaasError("export.broken", detail, "Repeat the same command.") from error
 
 
-def fetch(client: Client, call: Call[bytes], out: Path) -> int:
+def fetch(client: Client, call: Call[bytes], out: Path, told: Told) -> int:
     """Bytes written to `out`, which appears once it is whole.
 
     Raises: GpuaasError export.exists, export.broken, api.*, and what the API refuses with.
@@ -150,8 +150,12 @@ def fetch(client: Client, call: Call[bytes], out: Path) -> int:
             client.streamed(call) as answer,
             fresh.open("wb") as file,
         ):
+            seen = 0
             for piece in answer.iter_bytes():
                 file.write(piece)
+                if file.tell() - seen >= _SEEN_EVERY:
+                    seen = file.tell()
+                    told(f"{seen >> 20} MiB")
             have, expected = file.tell(), _expected(answer)
         if expected is not None and have != expected:
             raise GpuaasError("export.broken", f"after {have} of {expected} bytes", "Repeat it.")

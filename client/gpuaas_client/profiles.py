@@ -21,11 +21,14 @@ DEFAULT: Final = "default"
 
 
 class Profile(Struct, frozen=True):
-    """As its file says it; `ca` is a path, empty for the system's CAs."""
+    """As its file says it; `ca` is a path, empty for the system's CAs. `session`: the one whose
+    token it is, empty for a token that somebody gave.
+    """
 
     url: str
     token: str
     ca: str = ""
+    session: str = ""
 
 
 def folder(env: Mapping[str, str]) -> Path:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gpuaas_client import profiles, telling
+from gpuaas_client import profiles, remembering, telling
 from gpuaas_client.client import Client
 from gpuaas_client.trial import Patience
 
@@ -22,6 +22,7 @@ class Session:
         self.profile = ""
         self.patience = Patience(whole_s=30.0)
         self._client: Client | None = None
+        self._began = -1
 
     @property
     def client(self) -> Client:
@@ -29,10 +30,14 @@ class Session:
         if self._client is None:
             at = profiles.found(self.env, self.profile)
             self._client = Client(at.url, at.token, at.ca, patience=self.patience)
+            self._client.position = self._began = remembering.position(self.env, at.url)
         return self._client
 
     def close(self) -> None:
         if self._client is not None:
+            if self._client.position > self._began:
+                url = self._client.place.url
+                remembering.keep(self.env, url, self._client.position)
             self._client.close()
 
     def tell(self, value: Any, pairs: Sequence[tuple[str, str]]) -> None:

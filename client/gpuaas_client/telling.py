@@ -31,6 +31,11 @@ def plain(text: object) -> str:
     return "".join(one if one.isprintable() else "?" for one in str(text))
 
 
+def listed(found: Sequence[object]) -> str:
+    """Words in a row; `-` for none."""
+    return ", ".join(map(plain, found)) or "-"
+
+
 def money(found: Any) -> str:
     """A `Money` without the zeros that only exactness needs; `-` for None."""
     if found is None:

@@ -1,5 +1,6 @@
 """The client's code against the document: written from it, and true of it."""
 
+import ast
 import inspect
 import json
 import typing
@@ -100,3 +101,48 @@ def _kind(hint: Any) -> str:
         return plain[hint]
     origin = typing.get_origin(hint)
     return {list: "array", dict: "object"}.get(origin, getattr(hint, "__name__", ""))
+
+
+_AWAITED = (
+    ("The client of a program that waits for", "The client of a program that awaits"),
+    ("import time\n", "import asyncio\n"),
+    ("Iterator", "AsyncIterator"),
+    ("import contextmanager", "import asynccontextmanager"),
+    ("@contextmanager", "@asynccontextmanager"),
+    ("from gpuaas_client.methods import Methods", "from gpuaas_client.async_methods import AsyncMethods"),
+    ("class Client(Methods)", "class AsyncClient(AsyncMethods)"),
+    ("Not shared between threads; closed by `with`.", "Not shared between loops; closed by `async with`."),
+    ("httpx.Client(", "httpx.AsyncClient("),
+    ("    def ", "    async def "),
+    ("async def __init__", "def __init__"),
+    ("__enter__", "__aenter__"),
+    ("__exit__", "__aexit__"),
+    ("time.sleep(", "await asyncio.sleep("),
+    ("self._http.send(", "await self._http.send("),
+    ("self._http.close()", "await self._http.aclose()"),
+    ("        self.close()", "        await self.close()"),
+    ("answer.close()", "await answer.aclose()"),
+    ("answer.read()", "await answer.aread()"),
+    ("= self.do(", "= await self.do("),
+    ("with self._streamed", "async with self._streamed"),
+    ("for line in answer.iter_lines", "async for line in answer.aiter_lines"),
+    ("            yield from found.items\n", "            for item in found.items:\n                yield item\n"),
+)  # fmt: skip
+
+
+def test_the_two_callers_do_the_same() -> None:
+    """The one that awaits is the one that waits, word for word, with its waits awaited."""
+    folder = ROOT / "client" / "gpuaas_client"
+    text = (folder / "client.py").read_text()
+    for waits, awaits in _AWAITED:
+        assert waits in text, waits
+        text = text.replace(waits, awaits)
+    assert _meant(text) == _meant((folder / "async_client.py").read_text())
+
+
+def _meant(text: str) -> str:
+    """Without layout and without the order of imports."""
+    tree = ast.parse(text)
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    rest = [node for node in tree.body if node not in imports]
+    return "\n".join([*sorted(map(ast.dump, imports)), *map(ast.dump, rest)])

@@ -1,21 +1,32 @@
 """A newcomer's way: up, first steps, a launch; then a session as a person has it in a terminal."""
 
+import asyncio
+import itertools
 import json
 import os
 import re
+import select
 import shutil
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api.calling import Api
+from gpuaas_client import AsyncClient, Client, Unauthenticated, exits, models, operations
 from gpuaas_client.verbs.prices import after
+from tests.commands import gpuaas
 from tests.machine import need
 from tests.tmux import Terminal
 
@@ -165,3 +176,145 @@ def invoiced(person: Terminal, account: str) -> str:
     finds = f"gpuaas invoice list --account {account}"
     told = person.run(f"until {finds} | grep -q INV-; do sleep 1; done; {finds}")
     return str(re.findall("^(INV-[^ ]+)", told, re.MULTILINE)[0])
+
+
+@contextmanager
+def losing(port: int, answers: int) -> Iterator[str]:
+    """An address whose first connections lose the answer that the API at `port` has given."""
+    left = itertools.count()
+
+    class Way(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            mine: socket.socket = self.request
+            lost = next(left) < answers
+            with socket.create_connection(("127.0.0.1", port)) as api:
+                while ready := select.select([mine, api], [], [], 60)[0]:
+                    for one in ready:
+                        data = one.recv(65536)
+                        if not data or (one is api and lost):
+                            return
+                        (api if one is mine else mine).sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_client_acts_once_whatever_answers_are_lost(said: str) -> None:
+    """Against the API as it runs: an act whose answers were lost twice has one effect and reads
+    itself back; waited for and awaited; facts follow from where one was, over a lost connection.
+    """
+    url, token = (
+        re.findall(rf"^{name} +(\S+)$", said, re.MULTILINE)[0] for name in ("URL", "token")
+    )
+    port = int(url.rpartition(":")[2])
+
+    async def awaited(way: str) -> tuple[int, list[str]]:
+        async with AsyncClient(way, token) as client:
+            made = await client.create_organization(models.OrganizationNew(name="awaited"))
+            call = operations.list_organizations(limit=1)
+            names = [str(one.name) async for one in client.each(call)]
+            assert (await client.show_receipt(str(client.position))).position == client.position
+            follows = [one async for one in client.events(client.position - 1, follow=False)]
+            assert follows[0].subject == made.id
+            return client.position, names
+
+    with losing(port, 2) as way, Client(way, token) as client:
+        client.create_organization(models.OrganizationNew(name="waited"))
+        before = client.position
+        names = [str(one.name) for one in client.each(operations.list_organizations(limit=1))]
+        assert names.count("waited") == 1
+    with losing(port, 2) as way:
+        position, names = asyncio.run(awaited(way))
+    assert position > before
+    assert names.count("awaited") == names.count("waited") == 1
+    with losing(port, 1) as way, Client(way, token) as client:
+        types = [one.type for one in client.events(before - 1, follow=False)]
+    assert types[0] == "gpuaas.organization.created.v1"
+    with Client(url, "nobody") as client, pytest.raises(Unauthenticated) as told:
+        client.list_organizations()
+    assert (told.value.code, bool(told.value.remedy)) == ("auth.invalid", True)
+
+
+def test_the_other_verbs_do_what_they_say(said: str, tmp_path: Path) -> None:
+    """In this process, as an operator: who may do what, quotas, budgets, volumes, nodes, receipts."""
+    url, token, vkey = (
+        re.findall(rf"^{name} +(\S+)$", said, re.MULTILINE)[0] for name in ("URL", "token", "vkey")
+    )
+    env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": token, "HOME": str(tmp_path)}
+
+    def run(*words: str, status: int = exits.DONE, **other: str) -> str:
+        done = gpuaas(*words, env={**env, **other})
+        assert done.status == status, (words, done)
+        return done.out
+
+    def first(*words: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = json.loads(run(*words, "--json"))
+        return found[-1]
+
+    project = first("project", "list")
+    org, scope = str(project["organization"]), str(project["id"])
+    admin = run("token", "create", "--subject", "eve", "--role", "admin", "--organization", org)
+    who_may(partial(run, GPUAAS_TOKEN=admin.strip()), org, scope)
+    own = ("--organization", org)
+    rail = run("guardrail", "set", scope, "volume.delete", "--reason", "kept").strip()
+    assert rail in run("guardrail", "list", *own)
+    run("guardrail", "lift", rail, *own)
+    assert "4.000 GPUs of T4" in run("quota", "set", scope, "T4", "4")
+    assert re.search(rf"{scope} +T4 +4\.000 +\d", run("quota", "list"))
+    assert "1200.50 USD" in run("budget", "set", scope, "1200.50", "USD")
+    assert "1200.50 USD" in run("budget", "list")
+    volume = first("volume", "list") if "volume-" in run("volume", "list") else {"id": ""}
+    assert volume["id"] == ""
+    assert "T4" in run("price", "list")
+    assert "organization.created" in run("audit", "--resource", org)
+    assert run("issuer", "list", *own).startswith("ISSUER")
+    assert run("session", "list", *own).startswith("SESSION")
+    inward = ("webhook", "create", "https://127.0.0.1/in", *own)
+    run(*inward, status=exits.FAILED)
+    assert run("webhook", "list", *own).startswith("WEBHOOK")
+    node = first("node", "list")["id"]
+    for words in (("cordon",), ("uncordon",), ("drain", "--reason", "test"), ("undrain", "--reason", "test")):  # fmt: skip
+        run("node", words[0], node, *words[1:])
+    assert "cordoned" in run("node", "timeline", node) or "drain" in run("node", "timeline", node)
+    assert "do         " in run("explain", "quota.exceeded")
+    position = [line.split()[0] for line in run("events").splitlines()][3]
+    run("evidence", "receipt", position, "--out", str(tmp_path / "receipt"))
+    run("evidence", "verify", "receipt", str(tmp_path / "receipt"), "--key", vkey)
+    assert org in run("api", "GET", "/v1/organizations")
+    run("api", "POST", "/v1/organizations", "--data", "{", status=exits.USAGE)
+    run("show", "runtime-00000000-0000-7000-8000-000000000001", status=exits.NOT_FOUND)
+
+
+def who_may(run: Callable[..., str], org: str, project: str) -> None:
+    """A program's principal with a key that may what its role says, until it is revoked."""
+    own = ("--organization", org)
+    bot = run("service-account", "create", "bot", *own).strip()
+    assert bot in run("service-account", "list", *own)
+    group = run("group", "create", "programs", *own).strip()
+    run("group", "add", group, bot, *own)
+    assert re.search(f"{group} +programs +{bot}", run("group", "list", *own))
+    run("why", "runtime.launch", project, "--principal", bot, status=exits.NOT_ALLOWED)
+    bound = run("role", "grant", group, "member", project).partition(":")[0]
+    assert bound in run("role", "list", *own)
+    why = run("why", "runtime.launch", project, "--principal", bot)
+    assert "allowed    yes" in why
+    key = run("key", "create", "ci", "--for", bot, *own).strip()
+    listed = json.loads(run("key", "list", *own, "--json"))
+    [told] = [one for one in listed if one["principal"] == bot]
+    assert key.startswith(told["prefix"])
+    assert told["key"] is None
+    run("key", "revoke", told["id"], *own)
+    run("role", "revoke", bound, *own)
+    run("why", "runtime.launch", project, "--principal", bot, status=exits.NOT_ALLOWED)
+    run("group", "delete", group, *own)
+    run("service-account", "delete", bot, *own)
+    assert "PRINCIPAL" in run("member", "list", *own)
+    invited = run("member", "invite", "ada@example.org", "viewer", *own)
+    assert "secret     " in invited

@@ -38,6 +38,13 @@ def done(env: dict[str, str], *words: str) -> Any:
     return json.loads(said)
 
 
+def ended(env: dict[str, str], *words: str) -> int:
+    """The exit status."""
+    with gpuaas(env, *words) as running:
+        running.communicate(timeout=60)
+    return running.returncode
+
+
 def organization(api: Served, issuer: str) -> str:
     """Whose addresses at `acme.example` sign in there."""
     headers = {"Authorization": f"Bearer {developer_token(api.settings)}"}
@@ -81,6 +88,13 @@ def test_in_a_browser_and_on_another_device(
             assert "Success" in signs_in(found[1], "bob")
             assert waiting.wait(60) == 0
         assert done(bob, "whoami")["principal"] == principal(issuer, "bob")
+        [mine] = done(bob, "session", "list")
+        kept_by_bob = tmp_path / "bob" / ".config" / "gpuaas" / "profiles" / "default.json"
+        his = {"GPUAAS_URL": api.url, "GPUAAS_TOKEN": json.loads(kept_by_bob.read_text())["token"]}
+        assert ended({**bob, **his}, "whoami") == 0
+        assert done(bob, "logout")["session"] == mine["id"]
+        assert not kept_by_bob.exists()
+        assert ended({**bob, **his}, "whoami") == 3, "signed out everywhere"
         token = json.loads(kept.read_text())["token"]
         assert token not in (tmp_path / "serve.log").read_text()
         refused = gpuaas(bob, "login", api.url, "--domain", "other.example")

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from contracts import terminal_client as contract
 from contracts.terminal import MAX_SIDE
 from gpuaas_client import exits, profiles, terminal_wire
+from gpuaas_client.cli import GROUP, SECTIONS
 from gpuaas_client.errors import Misconfigured
 from gpuaas_client.terminal import Leaving
 from gpuaas_client.terminal_wire import Exited, Line, Shown
@@ -19,7 +22,7 @@ from tests.commands import gpuaas
 from tests.serving import Answer, problem, serving
 
 PROJECT = "project-00000000-0000-7000-8000-000000000001"
-EMPTY: dict[str, Any] = {"items": [], "next": None}
+ME: dict[str, Any] = {"principal": "user-1", "organization": "o", "mfa": False, "roles": []}
 URL, TOKEN = "http://127.0.0.1:9", "secret-token"
 
 
@@ -79,8 +82,7 @@ def test_a_login_is_kept_once_the_api_has_taken_it(
     """From standard input, never an argument; a token that is refused is not kept."""
     env = {"HOME": str(tmp_path)}
     refused = Answer(401, problem("auth.invalid"))
-    known = Answer(200, {"principal": "user-1", "organization": None, "mfa": False, "roles": []})
-    for answer, status in ((refused, exits.NOT_ALLOWED), (known, exits.DONE)):
+    for answer, status in ((refused, exits.NOT_ALLOWED), (Answer(200, ME), exits.DONE)):
         said = tmp_path / "said"
         said.write_text(f"{TOKEN}\n")
         with serving(answer) as (url, asked), said.open() as stdin:
@@ -166,12 +168,57 @@ def priced(model: str, amount: str, **changed: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def test_a_command_sees_what_the_one_before_it_did(tmp_path: Path) -> None:
+    """For half a minute, at the same address; then nothing is waited for."""
+    made = {"id": "organization-1", "name": "a", "created_at": None, "state": "open", "version": 1}
+    acted = Answer(201, made, (("Log-Position", "41"),))
+    page = Answer(200, {"items": [], "next": None})
+    with serving(acted, page, page) as (url, asked):
+        env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t", "HOME": str(tmp_path)}
+        assert gpuaas("organization", "create", "a", env=env).out == "organization-1\n"
+        gpuaas("list", env=env)
+        [kept] = (tmp_path / ".local" / "state" / "gpuaas").iterdir()
+        os.utime(kept, (0, 0))
+        gpuaas("list", env=env)
+    told = [one.headers.get("min-log-position") for one in asked]
+    assert told == [None, "41", None]
+
+
 def test_wrong_usage_and_unknown_verbs_are_status_2() -> None:
     """With what would be right."""
     for words in (("launch", "--gpus", "2", "--milli", "5"), ("lst",), ("show",), ("--nope",)):
         done = gpuaas(*words, env={})
         assert done.status == exits.USAGE
         assert "gpuaas" in done.err
+
+
+def test_a_refusal_is_explained_by_its_code() -> None:
+    """What to do about it; for a word that is no code, those that are near."""
+    known = {
+        "code": "quota.exceeded", "title": "Over the limit", "status": 409, "remedy": "Less.",
+        "type": "/v1/problems/quota.exceeded",
+    }  # fmt: skip
+    page = Answer(200, {"items": [known], "next": None})
+    with serving(page, page) as (url, _):
+        env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
+        said = gpuaas("explain", "quota.exceeded", env=env)
+        assert f"page       {url}/v1/problems/quota.exceeded" in said.out
+        assert "do         Less." in said.out
+        wrong = gpuaas("explain", "quota.exeded", env=env)
+    assert (wrong.status, "Near it: quota.exceeded." in wrong.err) == (exits.FAILED, True)
+
+
+def test_help_shows_every_verb_once_in_its_section() -> None:
+    """Those of others last, by entry points; `gpuaas COMMAND --help` exists for each."""
+    done = gpuaas("--help", env={})
+    assert done.status == exits.DONE
+    listed = [line.split()[0] for line in done.out.splitlines() if re.match("  [a-z]", line)]
+    verbs = {str(one.name) for _, section in SECTIONS for one in section}
+    others = {one.name for one in entry_points(group=GROUP)}
+    assert sorted(set(listed) & (verbs | others)) == sorted(verbs | others)
+    assert done.out.index("Runtimes:") < done.out.index("Of this installation:")
+    for name in sorted(verbs):
+        assert gpuaas(name, "--help", env={}).status == exits.DONE
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from gpuaas_client import downloads, models, operations
-from gpuaas_client.command import Verb, Verbs, asked
+from gpuaas_client.command import Verb, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import money, plain
 
@@ -42,9 +42,10 @@ def invoice() -> None: ...
 
 @invoice.command("list", help="Every invoice, newest first")
 @click.option("--account", metavar="ID")
+@as_of
 @asked
-def listed(session: Session, account: str | None) -> None:
-    found = session.client.each(operations.list_invoices(account=account))
+def listed(session: Session, account: str | None, as_of: str | None) -> None:
+    found = session.client.each(operations.list_invoices(account=account, as_of=as_of))
     session.tell_all(found, _INVOICES, _row)
 
 
@@ -57,9 +58,10 @@ def _row(one: models.Invoice) -> tuple[str, ...]:
 
 @invoice.command("show", help="One invoice, by number or id")
 @click.argument("number")
+@as_of
 @asked
-def shown(session: Session, number: str) -> None:
-    one = session.client.show_invoice(number)
+def shown(session: Session, number: str, as_of: str | None) -> None:
+    one = session.client.show_invoice(number, as_of=as_of)
     pairs = [
         *zip(_INVOICES, _row(one), strict=True),
         ("EXACT", money(one.exact)),
@@ -82,7 +84,7 @@ def shown(session: Session, number: str) -> None:
 @click.option("--out", type=_PATH, required=True, metavar="FILE")
 @asked
 def get(session: Session, number: str, form: str, out: Path) -> None:
-    size = downloads.fetch(session.client, downloads.paper(number, form), out)
+    size = downloads.fetch(session.client, downloads.paper(number, form), out, session.progress)
     session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
 
 
@@ -99,7 +101,7 @@ def proof(session: Session, number: str, file: Path, line: int | None) -> None:
 
     `gpuaas-verify invoice FILE --key VKEY`, or `gpuaas evidence verify invoice FILE --key VKEY`.
     """
-    size = downloads.fetch(session.client, downloads.proof(number, line), file)
+    size = downloads.fetch(session.client, downloads.proof(number, line), file, session.progress)
     sentence = f"{file}: {size} bytes; gpuaas-verify invoice {file} --key VKEY"
     session.say({"file": str(file), "bytes": size}, sentence)
 

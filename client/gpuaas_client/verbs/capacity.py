@@ -36,7 +36,7 @@ def fits(one: models.Fit) -> str:
     return f"{one.most_milli} milli of a {one.model}" if one.most_milli else "-"
 
 
-@click.command("capacity", cls=Verb)
+@click.command("capacity", cls=Verb, short_help="What fits now, at what price, and why not")
 @click.argument("model", nargs=-1, metavar="[MODEL]...")
 @click.option(
     "--project", metavar="ID", envvar="GPUAAS_PROJECT", shell_complete=completing.project,

@@ -16,7 +16,9 @@ fish  gpuaas completion fish > ~/.config/fish/completions/gpuaas.fish
 """
 
 
-@click.command("completion", cls=Verb, help=_HELP)
+@click.command(
+    "completion", cls=Verb, help=_HELP, short_help="The script by which a shell completes words"
+)
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -8,15 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import click
 
-from gpuaas_client import downloads, operations
-from gpuaas_client.command import Verbs, asked
+from gpuaas_client import downloads, models, operations
+from gpuaas_client.command import Verb, Verbs, as_of, asked
 from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
+from gpuaas_client.telling import listed
 
 _PATH: Final = click.Path(path_type=Path)
 _OUT: Final = click.option("--out", type=_PATH, required=True, metavar="FILE")
@@ -66,7 +68,7 @@ def receipt(session: Session, position: int, out: Path) -> None:
 @asked
 def proof(session: Session, number: str, line: int | None, out: Path) -> None:
     """What an invoice, or one line of it, or a credit note rests on, to be recomputed offline."""
-    size = downloads.fetch(session.client, downloads.proof(number, line), out)
+    size = downloads.fetch(session.client, downloads.proof(number, line), out, session.progress)
     session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
 
 
@@ -74,7 +76,7 @@ def proof(session: Session, number: str, line: int | None, out: Path) -> None:
 @_OUT
 @asked
 def bundle(session: Session, out: Path) -> None:
-    size = downloads.fetch(session.client, operations.bundle(), out)
+    size = downloads.fetch(session.client, operations.bundle(), out, session.progress)
     session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
 
 
@@ -115,4 +117,42 @@ def _program() -> str:
     return found
 
 
-VERBS: Final = (evidence,)
+@click.command("audit", cls=Verb, short_help="Who did what to which resource, on whose authority")
+@click.option("--actor", metavar="ID")
+@click.option("--resource", metavar="ID")
+@click.option("--action", metavar="TAG", help="A fact's tag, or its beginning up to a dot.")
+@click.option("--since", metavar="TIME", help="RFC 3339.")
+@click.option("--until", metavar="TIME", help="RFC 3339.")
+@click.option("--organization", metavar="ID", help="For who sees several.")
+@click.option("--most", type=click.IntRange(1), default=100, show_default=True)
+@as_of
+@asked
+def audit(
+    session: Session, actor: str | None, resource: str | None, action: str | None,
+    since: str | None, until: str | None, organization: str | None, most: int, as_of: str | None,
+) -> None:  # fmt: skip
+    """Acts of people and service accounts, newest first; each with the position that proves it.
+
+    `gpuaas evidence receipt POSITION --out DIR` fetches the proof.
+    """
+    call = operations.list_acts(
+        actor=actor,
+        resource=resource,
+        action=action,
+        since=since,
+        until=until,
+        organization=organization,
+        as_of=as_of,
+    )
+    head = ("AT", "POSITION", "ACTOR", "ACTION", "RESOURCE", "AUTHORITY")
+    session.tell_all(islice(session.client.each(call), most), head, _acted)
+
+
+def _acted(one: models.AuditEntry) -> tuple[str, ...]:
+    return (
+        *(one.at, str(one.position), one.actor, one.action, one.resource),
+        listed(one.authority),
+    )
+
+
+VERBS: Final = (evidence, audit)

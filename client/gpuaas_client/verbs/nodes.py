@@ -7,7 +7,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, models, operations, telling
-from gpuaas_client.command import Verbs, asked
+from gpuaas_client.command import Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 
@@ -21,9 +21,10 @@ def node() -> None: ...
 
 
 @node.command("list", help="Every node, oldest first, barred ones with since when")
+@as_of
 @asked
-def listed(session: Session) -> None:
-    session.tell_all(session.client.each(operations.list_nodes()), _HEAD, _row)
+def listed(session: Session, as_of: str | None) -> None:
+    session.tell_all(session.client.each(operations.list_nodes(as_of=as_of)), _HEAD, _row)
 
 
 @node.command("show", help="One node, its devices, why it is barred")

@@ -11,7 +11,8 @@ import click
 from gpuaas_client import profiles, telling
 from gpuaas_client.client import Client
 from gpuaas_client.command import Verb, asked
-from gpuaas_client.models import SessionNew
+from gpuaas_client.errors import Unauthenticated
+from gpuaas_client.models import SessionEnd, SessionNew
 from gpuaas_client.place import place
 from gpuaas_client.session import Session
 from gpuaas_client.sign_in import in_browser, on_device
@@ -24,7 +25,7 @@ def _known(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
     return [name for name in profiles.names(session.env) if name.startswith(typed)]
 
 
-@click.command("login", cls=Verb)
+@click.command("login", cls=Verb, short_help="Keep an address and a token for what follows")
 @click.argument("url", required=False, envvar="GPUAAS_URL")
 @click.option("--ca", type=click.Path(path_type=Path), envvar="GPUAAS_CA", help="A CA, PEM.")
 @click.option("--token-stdin", is_flag=True, help="Read the token from standard input.")
@@ -53,29 +54,34 @@ def login(
     known = profiles.read(session.env, name) if name in profiles.names(session.env) else None
     at = url or str(click.prompt("URL", default=known.url if known else None, err=True))
     place(at, "")  # an address that is none is refused before the token is typed
+    name_of_session = ""
     trust = str(ca.absolute()) if ca else known.ca if known and known.url == at else ""
     if domain or issuer:
         with Client(at, "", trust or None, patience=session.patience) as client:
-            token = _signed_in(client, domain, issuer, device)
+            name_of_session, token = _signed_in(client, domain, issuer, device)
     elif token_stdin:
         token = sys.stdin.readline().strip()
     else:
         token = str(click.prompt("token", hide_input=True, err=True)).strip()
     with Client(at, token, trust or None, patience=session.patience) as client:
         client.show_me()  # what everybody may ask who is somebody
-    path = profiles.keep(session.env, name, profiles.Profile(at.rstrip("/"), token, trust))
+    path = profiles.keep(
+        session.env, name, profiles.Profile(at.rstrip("/"), token, trust, name_of_session)
+    )
     said = {"profile": name, "url": at, "file": str(path)}
     session.say(said, f"signed in at {at} as profile {name}; kept in {path}")
 
 
-def _signed_in(client: Client, domain: str | None, issuer: str | None, device: bool) -> str:
-    """The token of a session that was opened just now. Raises: NotSignedIn, GpuaasError."""
+def _signed_in(
+    client: Client, domain: str | None, issuer: str | None, device: bool
+) -> tuple[str, str]:
+    """A session that was opened just now, and its token. Raises: NotSignedIn, GpuaasError."""
     at = client.where_to_sign_in(domain=domain, issuer=issuer)
     said = on_device(at, _tell_code) if device else in_browser(at, _tell_address)
     wanted = SessionNew(issuer=at.issuer, id_token=said.id_token, nonce=said.nonce)
     opened = client.open_session(wanted)
     assert opened.token is not None, "it was opened just now"
-    return opened.token
+    return opened.id, opened.token
 
 
 def _tell_code(address: str, code: str) -> None:
@@ -88,12 +94,24 @@ def _tell_address(address: str) -> None:
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-@click.command("logout", cls=Verb, help="Forget a profile and its token")
+@click.command("logout", cls=Verb, short_help="End the session and forget the profile")
 @asked
 def logout(session: Session) -> None:
+    """Forget a profile and its token. A session that `login` opened is ended, too, everywhere; a
+    token that somebody gave lives until it expires or is revoked.
+    """
     name = session.profile or profiles.current(session.env)
+    kept = profiles.read(session.env, name)
+    said = "its token lives until it expires"
+    if kept.session:
+        said = "its session is over"
+        with Client(kept.url, kept.token, kept.ca or None, patience=session.patience) as client:
+            try:
+                client.end_session(kept.session, SessionEnd())
+            except Unauthenticated:
+                said = "its session was over already"
     profiles.forget(session.env, name)
-    session.say({"profile": name}, f"profile {name} is forgotten; its token lives until it expires")
+    session.say({"profile": name, "session": kept.session}, f"profile {name} is forgotten; {said}")
 
 
 @click.command("profiles", cls=Verb, help="The profiles that are kept here")

@@ -1,18 +1,21 @@
-"""`gpuaas api`, `events`: what has no verb of its own, with everything that verbs have."""
+"""`gpuaas api`, `events`, `explain`: what has no verb of its own, with all that verbs have."""
 
 import sys
+from difflib import get_close_matches
 from typing import Any, Final
 
 import click
 import msgspec
 
+from gpuaas_client import operations
 from gpuaas_client.call import Call
 from gpuaas_client.command import Verb, asked
+from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 
 
-@click.command("api", cls=Verb)
+@click.command("api", cls=Verb, short_help="Any call of the API, as it is answered")
 @click.argument("method", type=click.Choice(("GET", "POST"), case_sensitive=False))
 @click.argument("path")
 @click.option("--data", metavar="JSON", help="The body; `-` reads it from standard input.")
@@ -22,7 +25,7 @@ from gpuaas_client.telling import plain
 def api(
     session: Session, method: str, path: str, data: str | None, key: str, if_match: str
 ) -> None:
-    """Any call of the API, as it is answered: `gpuaas api GET /v1/wallets`.
+    """Any call of the API, as it is answered: `gpuaas api GET /v1/webhooks`.
 
     A POST is sent under an idempotency key and repeated as verbs are.
     """
@@ -42,7 +45,7 @@ def api(
     sys.stdout.flush()
 
 
-@click.command("events", cls=Verb)
+@click.command("events", cls=Verb, short_help="Facts of the log, a line each")
 @click.option("--after", type=click.IntRange(-1), default=-1, metavar="POSITION", help="From then.")
 @click.option("--follow", is_flag=True, help="Go on as facts are appended.")
 @asked
@@ -56,4 +59,18 @@ def events(session: Session, after: int, follow: bool) -> None:
         print(line, flush=follow)
 
 
-VERBS: Final = (api, events)
+@click.command("explain", cls=Verb, short_help="What a refusal means and what to do about it")
+@click.argument("code")
+@asked
+def explain(session: Session, code: str) -> None:
+    """What a refusal's CODE means and what to do about it."""
+    known = {one.code: one for one in session.client.each(operations.list_problems())}
+    if code not in known:
+        near = ", ".join(get_close_matches(code, known)) or "`gpuaas api GET /v1/problems`"
+        raise GpuaasError("problem.unknown", f"nothing is refused as {code}", f"Near it: {near}.")
+    one = known[code]
+    pairs = [("CODE", one.code), ("TITLE", one.title), ("STATUS", str(one.status))]
+    session.tell(one, [*pairs, ("DO", one.remedy), ("PAGE", session.client.place.url + one.type)])
+
+
+VERBS: Final = (api, events, explain)

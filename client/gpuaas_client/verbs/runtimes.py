@@ -10,7 +10,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, exits, models, operations
-from gpuaas_client.command import Verb, asked
+from gpuaas_client.command import Verb, as_of, asked
 from gpuaas_client.errors import GpuaasError, Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
@@ -32,19 +32,24 @@ def row(one: models.Runtime) -> tuple[str, ...]:
 @click.option("--project", metavar="ID", shell_complete=completing.project)
 @click.option("--state", metavar="STATE", help="Only those in it, as `usable`.")
 @click.option("--organization", metavar="ID", help="For those who see several.")
+@as_of
 @asked
 def listed(
-    session: Session, project: str | None, state: str | None, organization: str | None
-) -> None:
-    call = operations.list_runtimes(project=project, state=state, organization=organization)
+    session: Session, project: str | None, state: str | None, organization: str | None,
+    as_of: str | None,
+) -> None:  # fmt: skip
+    call = operations.list_runtimes(
+        project=project, state=state, organization=organization, as_of=as_of
+    )
     session.tell_all(session.client.each(call), HEAD, row)
 
 
 @click.command("show", cls=Verb, help="One runtime and what happens next")
 @click.argument("runtime", shell_complete=completing.runtime)
+@as_of
 @asked
-def shown(session: Session, runtime: str) -> None:
-    _tell(session, session.client.show_runtime(runtime))
+def shown(session: Session, runtime: str, as_of: str | None) -> None:
+    _tell(session, session.client.show_runtime(runtime, as_of=as_of))
 
 
 def _tell(session: Session, one: models.Runtime) -> None:
@@ -75,7 +80,7 @@ def _egress(counted: models.RuntimeEgress | None) -> str:
     )
 
 
-@click.command("launch", cls=Verb)
+@click.command("launch", cls=Verb, short_help="A runtime on the first MODEL that has room")
 @click.argument("model", nargs=-1, metavar="[MODEL]...")
 @click.option("--gpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Whole.")
 @click.option("--milli", type=click.IntRange(1, 1000), help="A part of one GPU, in thousandths.")

@@ -8,7 +8,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, models, operations
-from gpuaas_client.command import Verbs, asked
+from gpuaas_client.command import Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import money, plain
 
@@ -85,9 +85,11 @@ def project() -> None: ...
 
 @project.command("list", help="Those that the caller may see")
 @click.option("--organization", metavar="ID")
+@as_of
 @asked
-def projects(session: Session, organization: str | None) -> None:
-    found = session.client.each(operations.list_projects(organization=organization))
+def projects(session: Session, organization: str | None, as_of: str | None) -> None:
+    call = operations.list_projects(organization=organization, as_of=as_of)
+    found = session.client.each(call)
     head = (*_NAMED, "DEPARTMENT", "ACCOUNT")
     session.tell_all(found, head, lambda one: (*_named(one), one.department, one.account))
 
@@ -124,13 +126,14 @@ def account() -> None: ...
 
 @account.command("list", help="Those that the caller may see, with their balances")
 @click.option("--organization", metavar="ID")
+@as_of
 @asked
-def accounts(session: Session, organization: str | None) -> None:
+def accounts(session: Session, organization: str | None, as_of: str | None) -> None:
     def row(one: models.Account) -> tuple[str, ...]:
         told = ", ".join(f"{held.ledger} {money(held.balance)}" for held in one.balances)
         return (one.id, one.currency, one.zone, one.organization, told or "-")
 
-    found = session.client.each(operations.list_accounts(organization=organization))
+    found = session.client.each(operations.list_accounts(organization=organization, as_of=as_of))
     session.tell_all(found, ("ID", "CURRENCY", "ZONE", "ORGANIZATION", "BALANCES"), row)
 
 
@@ -159,15 +162,16 @@ def quota() -> None: ...
 
 @quota.command("list", help="Limits and what is used of them")
 @click.option("--organization", metavar="ID")
+@as_of
 @asked
-def quotas(session: Session, organization: str | None) -> None:
+def quotas(session: Session, organization: str | None, as_of: str | None) -> None:
     def row(one: models.Quota) -> tuple[str, ...]:
         return (
             *(one.scope, one.model, _gpus(one.limit_milli)),
             *(_gpus(one.used_milli), _gpus(one.reserved_milli)),
         )
 
-    found = session.client.each(operations.list_quotas(organization=organization))
+    found = session.client.each(operations.list_quotas(organization=organization, as_of=as_of))
     session.tell_all(found, ("SCOPE", "MODEL", "GPUS", "USED", "RESERVED"), row)
 
 

@@ -6,7 +6,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, models, operations
-from gpuaas_client.command import Verbs, asked
+from gpuaas_client.command import Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 from gpuaas_client.verbs.runtimes import only_project
@@ -29,9 +29,10 @@ def _row(one: models.Volume) -> tuple[str, ...]:
 
 @volume.command("list", help="Every volume, newest first")
 @click.option("--project", metavar="ID", shell_complete=completing.project)
+@as_of
 @asked
-def listed(session: Session, project: str | None) -> None:
-    found = session.client.each(operations.list_volumes(project=project))
+def listed(session: Session, project: str | None, as_of: str | None) -> None:
+    found = session.client.each(operations.list_volumes(project=project, as_of=as_of))
     session.tell_all(found, _HEAD, _row)
 
 

@@ -1,0 +1,218 @@
+"""`gpuaas role`, `guardrail`, `key`, `why`: who may do what, on whose word, and why not."""
+
+from typing import Final
+
+import click
+from msgspec import UNSET
+
+from gpuaas_client import exits, models, operations
+from gpuaas_client.command import Verb, Verbs, as_of, asked
+from gpuaas_client.session import Session
+from gpuaas_client.telling import listed, plain
+from gpuaas_client.verbs.members import ORGANIZATION, REASON, end
+
+
+@click.group("role", cls=Verbs, help="Who has which role where, and until when")
+def role() -> None: ...
+
+
+@role.command("list", help="Bindings of roles")
+@click.option("--scope", metavar="ID")
+@click.option("--principal", metavar="ID")
+@ORGANIZATION
+@as_of
+@asked
+def roles(
+    session: Session, scope: str | None, principal: str | None, organization: str | None,
+    as_of: str | None,
+) -> None:  # fmt: skip
+    call = operations.list_bindings(
+        scope=scope, principal=principal, organization=organization, as_of=as_of
+    )
+    head = ("BINDING", "PRINCIPAL", "ROLE", "SCOPE", "ONLY", "UNTIL", "BY")
+    session.tell_all(session.client.each(call), head, _bound)
+
+
+def _bound(one: models.RoleBinding) -> tuple[str, ...]:
+    only = [*(["with a second factor"] if one.mfa else []), *one.networks]
+    return (
+        *(one.id, one.principal, one.role, one.scope, listed(only)),
+        *(plain(one.until), one.granted_by),
+    )
+
+
+@role.command("grant", help="A role to a principal or a group, for a scope")
+@click.argument("principal")
+@click.argument("role")
+@click.argument("scope")
+@click.option("--mfa", is_flag=True, help="Only with a second factor.")
+@click.option("--network", multiple=True, metavar="CIDR", help="Only from there; many.")
+@click.option("--until", metavar="TIME", help="RFC 3339.")
+@asked
+def grant(
+    session: Session, principal: str, role: str, scope: str, mfa: bool, network: tuple[str, ...],
+    until: str | None,
+) -> None:  # fmt: skip
+    wanted = models.BindingNew(
+        principal=principal,
+        role=role,
+        scope=scope,
+        mfa=mfa or UNSET,
+        networks=list(network) or UNSET,
+        until=until or UNSET,
+    )
+    made = session.client.grant_binding(wanted)
+    session.say(made, f"{made.id}: {principal} is {role} of {scope}")
+
+
+@role.command("revoke", help="A binding, with effect within a second")
+@click.argument("binding")
+@ORGANIZATION
+@REASON
+@asked
+def revoke(session: Session, binding: str, organization: str | None, reason: str | None) -> None:
+    done = session.client.revoke_binding(binding, end(organization, reason))
+    session.say(done, f"{binding} is revoked")
+
+
+@click.group("guardrail", cls=Verbs, help="What nobody below a scope may do, whatever its roles")
+def guardrail() -> None: ...
+
+
+@guardrail.command("list", help="Those of an organization")
+@ORGANIZATION
+@as_of
+@asked
+def guardrails(session: Session, organization: str | None, as_of: str | None) -> None:
+    def row(one: models.GuardrailGiven) -> tuple[str, ...]:
+        unless = [*(["a second factor"] if one.unless_mfa else []), *one.unless_networks]
+        return (one.id, one.scope, listed(one.actions), listed(unless))
+
+    call = operations.list_guardrails(organization=organization, as_of=as_of)
+    session.tell_all(session.client.each(call), ("GUARDRAIL", "SCOPE", "FORBIDS", "UNLESS"), row)
+
+
+@guardrail.command("set", help="Forbid actions below a scope")
+@click.argument("scope")
+@click.argument("actions", nargs=-1, required=True, metavar="ACTION...")
+@click.option("--unless-mfa", is_flag=True, help="But with a second factor.")
+@click.option("--unless-network", multiple=True, metavar="CIDR", help="But from there; many.")
+@REASON
+@asked
+def forbid(
+    session: Session, scope: str, actions: tuple[str, ...], unless_mfa: bool,
+    unless_network: tuple[str, ...], reason: str | None,
+) -> None:  # fmt: skip
+    wanted = models.GuardrailNew(
+        scope=scope,
+        actions=list(actions),
+        reason=reason or UNSET,
+        unless_mfa=unless_mfa or UNSET,
+        unless_networks=list(unless_network) or UNSET,
+    )
+    made = session.client.set_guardrail(wanted)
+    session.say(made, made.id)
+
+
+@guardrail.command("lift", help="It forbids no more")
+@click.argument("guardrail")
+@ORGANIZATION
+@REASON
+@asked
+def lift(session: Session, guardrail: str, organization: str | None, reason: str | None) -> None:
+    done = session.client.lift_guardrail(guardrail, end(organization, reason))
+    session.say(done, f"{guardrail} is lifted")
+
+
+@click.group("key", cls=Verbs, help="API keys, one's own or of service accounts")
+def key() -> None: ...
+
+
+@key.command("list", help="Keys by their first characters, and when each was used last")
+@ORGANIZATION
+@asked
+def keys(session: Session, organization: str | None) -> None:
+    def row(one: models.ApiKey) -> tuple[str, ...]:
+        state = "revoked" if one.revoked else plain(one.until)
+        return (
+            *(one.id, plain(one.name), one.prefix, one.principal, listed(one.scopes)),
+            *(state, plain(one.last_used_at)),
+        )
+
+    call = operations.list_api_keys(organization=organization)
+    head = ("KEY", "NAME", "PREFIX", "PRINCIPAL", "SCOPES", "UNTIL", "LAST USED")
+    session.tell_all(session.client.each(call), head, row)
+
+
+@key.command("create", help="A key, shown once")
+@click.argument("name")
+@click.option("--for", "principal", metavar="ID", help="A service account (default: oneself).")
+@click.option("--scope", multiple=True, metavar="ACTION", help="It may this alone; many.")
+@click.option("--days", type=click.IntRange(1), help="Until then.")
+@ORGANIZATION
+@asked
+def key_new(
+    session: Session, name: str, principal: str | None, scope: tuple[str, ...], days: int | None,
+    organization: str | None,
+) -> None:  # fmt: skip
+    wanted = models.ApiKeyNew(
+        name=name,
+        principal=principal or UNSET,
+        scopes=list(scope) or UNSET,
+        days=days or UNSET,
+        organization=organization or UNSET,
+    )
+    made = session.client.create_api_key(wanted)
+    session.say(made, made.key or f"{made.id} was shown before")
+
+
+@key.command("revoke", help="With effect within a second everywhere")
+@click.argument("key")
+@ORGANIZATION
+@REASON
+@asked
+def key_revoke(session: Session, key: str, organization: str | None, reason: str | None) -> None:
+    done = session.client.revoke_api_key(key, end(organization, reason))
+    session.say(done, f"{key} is revoked")
+
+
+@click.command(
+    "why", cls=Verb, short_help="Whether one may, by which policy, or what would let one"
+)
+@click.argument("action")
+@click.argument("scope")
+@click.option("--principal", metavar="ID", help="Somebody else, for who may ask that.")
+@click.option("--mfa", is_flag=True, help="As with a second factor.")
+@click.option("--source", metavar="ADDRESS", help="As from there.")
+@asked
+def why(
+    session: Session, action: str, scope: str, principal: str | None, mfa: bool, source: str | None
+) -> int:
+    """Whether a principal may do ACTION on SCOPE, which policies say so, and what would allow it.
+
+    The exit status is 0 for allowed, 3 for denied. `gpuaas api GET /v1/authorization/actions`
+    lists the actions.
+    """
+    wanted = models.ExplainNew(
+        action=action,
+        scope=scope,
+        principal=principal or UNSET,
+        mfa=mfa or UNSET,
+        source=source or UNSET,
+    )
+    found = session.client.explain(wanted)
+    pairs = [
+        ("PRINCIPAL", found.principal),
+        ("ACTION", f"{found.action} on {found.scope}"),
+        ("ALLOWED", "yes" if found.allowed else "no"),
+        *(
+            ("DECIDES" if one.decides else "CONCERNS", f"{one.id} ({one.effect}): {plain(one.why)}")
+            for one in found.policies
+        ),
+        *(("WOULD DO", plain(one)) for one in found.would_allow),
+    ]
+    session.tell(found, pairs)
+    return exits.DONE if found.allowed else exits.NOT_ALLOWED
+
+
+VERBS: Final = (role, guardrail, key, why)

@@ -1,0 +1,94 @@
+"""`gpuaas session`, `issuer`: who is signed in, and which issuers of identities say who one is."""
+
+from typing import Final
+
+import click
+from msgspec import UNSET
+
+from gpuaas_client import models, operations
+from gpuaas_client.command import Verbs, asked
+from gpuaas_client.session import Session
+from gpuaas_client.telling import listed
+
+_ORGANIZATION: Final = click.option("--organization", metavar="ID", help="For who sees several.")
+
+
+@click.group("session", cls=Verbs, help="Who is signed in, and since when")
+def session_() -> None: ...
+
+
+@session_.command("list", help="One's own; all of an organization's for whoever may")
+@_ORGANIZATION
+@asked
+def sessions(session: Session, organization: str | None) -> None:
+    def row(one: models.Session) -> tuple[str, ...]:
+        return (
+            *(one.id, one.principal, one.issuer, "yes" if one.mfa else "no"),
+            *(one.opened_at, one.expires_at),
+        )
+
+    call = operations.list_sessions(organization=organization)
+    head = ("SESSION", "PRINCIPAL", "ISSUER", "TWO-FACTOR", "OPENED", "EXPIRES")
+    session.tell_all(session.client.each(call), head, row)
+
+
+@session_.command("end", help="Over within a second everywhere")
+@click.argument("name", metavar="SESSION")
+@click.option("--reason", metavar="WORD", help="For the log.")
+@asked
+def session_end(session: Session, name: str, reason: str | None) -> None:
+    done = session.client.end_session(name, models.SessionEnd(reason=reason or UNSET))
+    session.say(done, f"{name} is over")
+
+
+@click.group("issuer", cls=Verbs, help="Whose word an organization takes for who one is")
+def issuer() -> None: ...
+
+
+@issuer.command("list", help="In order of first trust; those trusted no more too")
+@_ORGANIZATION
+@asked
+def issuers(session: Session, organization: str | None) -> None:
+    def row(one: models.Issuer) -> tuple[str, ...]:
+        return (
+            *(one.id, one.url, one.client_id, listed(one.domains)),
+            *("yes" if one.trusted else "no", one.organization),
+        )
+
+    call = operations.list_issuers(organization=organization)
+    head = ("ISSUER", "URL", "CLIENT", "DOMAINS", "TRUSTED", "ORGANIZATION")
+    session.tell_all(session.client.each(call), head, row)
+
+
+@issuer.command("trust", help="Its people may sign in; what each may do, roles say")
+@click.argument("url")
+@click.option("--organization", required=True, metavar="ID")
+@click.option("--client-id", required=True, help="Ours there, a public client's.")
+@click.option("--domain", multiple=True, help="Of addresses that are sent to it; many.")
+@click.option("--algorithm", multiple=True, help="It signs with; many (default: RS256).")
+@asked
+def trust(
+    session: Session, url: str, organization: str, client_id: str, domain: tuple[str, ...],
+    algorithm: tuple[str, ...],
+) -> None:  # fmt: skip
+    wanted = models.IssuerNew(
+        url=url,
+        organization=organization,
+        client_id=client_id,
+        domains=list(domain) or UNSET,
+        algorithms=list(algorithm) or UNSET,
+    )
+    made = session.client.trust_issuer(wanted)
+    session.say(made, made.id)
+
+
+@issuer.command("distrust", help="Nobody signs in there any more; its sessions are over")
+@click.argument("issuer")
+@click.option("--reason", metavar="WORD", help="For the log.")
+@asked
+def distrust(session: Session, issuer: str, reason: str | None) -> None:
+    done = session.client.distrust_issuer(issuer, models.IssuerEnd(reason=reason or UNSET))
+    session.say(done, f"{issuer} is trusted no more")
+
+
+VERBS: Final = (session_, issuer)

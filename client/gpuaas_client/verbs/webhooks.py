@@ -1,0 +1,79 @@
+"""`gpuaas webhook`: where an organization's facts are sent, and what did not arrive."""
+
+from typing import Final
+
+import click
+from msgspec import UNSET
+
+from gpuaas_client import models, operations
+from gpuaas_client.command import Verbs, asked
+from gpuaas_client.session import Session
+from gpuaas_client.telling import listed, plain
+
+_HEAD: Final = ("WEBHOOK", "URL", "STATE", "TAGS", "SENT", "WAITING", "DEAD")
+
+
+@click.group("webhook", cls=Verbs, help="Where an organization's facts are sent")
+def webhook() -> None: ...
+
+
+def _row(one: models.Webhook) -> tuple[str, ...]:
+    counts = (one.sent, one.waiting, one.dead)
+    return (one.id, plain(one.url), one.state, listed(one.tags), *map(plain, counts))
+
+
+@webhook.command("list", help="Those of an organization, with what waits and what is dead")
+@click.option("--organization", metavar="ID", help="For who sees several.")
+@asked
+def webhooks(session: Session, organization: str | None) -> None:
+    call = operations.list_webhooks(organization=organization)
+    session.tell_all(session.client.each(call), _HEAD, _row)
+
+
+@webhook.command("create", help="An address over https; its secret is shown once")
+@click.argument("url")
+@click.option("--organization", required=True, metavar="ID")
+@click.option("--tag", multiple=True, help="Facts of this tag, or of all that begin so; many.")
+@asked
+def webhook_new(session: Session, url: str, organization: str, tag: tuple[str, ...]) -> None:
+    wanted = models.WebhookNew(url=url, organization=organization, tags=list(tag) or UNSET)
+    made = session.client.register_webhook(wanted)
+    session.tell(made, (("WEBHOOK", made.id), ("SECRET", made.secret or "was shown before")))
+
+
+@webhook.command("dead", help="Facts that were given up, and why")
+@click.argument("webhook")
+@asked
+def dead(session: Session, webhook: str) -> None:
+    def row(one: models.DeadLetter) -> tuple[str, ...]:
+        return (str(one.position), str(one.attempts), plain(one.status), plain(one.detail))
+
+    call = operations.list_dead_letters(webhook)
+    session.tell_all(session.client.each(call), ("POSITION", "TRIED", "STATUS", "WHY"), row)
+
+
+@webhook.command("replay", help="All facts from a position on, again")
+@click.argument("webhook")
+@click.option("--from", "position", type=click.IntRange(0), required=True, metavar="POSITION")
+@asked
+def replay(session: Session, webhook: str, position: int) -> None:
+    wanted = models.WebhookReplay(from_position=position)
+    session.say(session.client.replay_webhook(webhook, wanted), f"{webhook} goes on at {position}")
+
+
+@webhook.command("rotate", help="Another secret, shown once; the old one signs beside it a while")
+@click.argument("webhook")
+@asked
+def rotate(session: Session, webhook: str) -> None:
+    made = session.client.rotate_secret(webhook)
+    session.say(made, made.secret or "it was shown before")
+
+
+@webhook.command("delete", help="Nothing is sent there any more")
+@click.argument("webhook")
+@asked
+def delete(session: Session, webhook: str) -> None:
+    session.say(session.client.delete_webhook(webhook), f"{webhook} is deleted")
+
+
+VERBS: Final = (webhook,)
