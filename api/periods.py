@@ -54,11 +54,6 @@ async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Respo
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        found = await target(services, request.user, period_id, "period")
-        for version, fact in enumerate(found.facts, 1):
-            if isinstance(fact, period.Closed) and "if-match" in request.headers:
-                at = instant(fact.closed_us)
-                return Done(nothing=PeriodClosed(id=period_id, closed_at=at, version=version))
         return await settled(
             services, period_id, lambda: _close(services, request, cause, period_id)
         )
@@ -75,6 +70,10 @@ async def close_period(request: FrontRequest, period_id: FromPath[str]) -> Respo
 
 async def _close(services: Services, request: FrontRequest, cause: str, period_id: str) -> Done:
     found = await target(services, request.user, period_id, "period")
+    for version, fact in enumerate(found.facts, 1):
+        if isinstance(fact, period.Closed) and "if-match" in request.headers:
+            at = instant(fact.closed_us)
+            return Done(nothing=PeriodClosed(id=period_id, closed_at=at, version=version))
     if_match(request, found.version, needed=True)
     state = fold(period.DECIDER, list(found.facts))  # type: ignore[misc]
     opened = found.facts[0]

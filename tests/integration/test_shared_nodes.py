@@ -69,6 +69,8 @@ async def told(stage: Stage, stack: EvidenceStack) -> None:
         await line.say(batch)
         assert kept.obey(await answered(line), 0)
     await until(over)
+    for one in both:
+        await closed(stage, one)
     for _ in range(2):
         await settled(stage, stack.storage, stack.database, grace_us=0)
     await asyncio.to_thread(stack.integrate)
@@ -124,6 +126,17 @@ async def answered(line: Line) -> usage.Answer:
         said = await line.heard.get()
     assert said.code == "", said
     return said
+
+
+async def closed(stage: Stage, own: dict[str, str]) -> None:
+    """By several at once: all are told of the one close, which names the node that is silent."""
+    asked = f"/v1/periods?account={own['account']}"
+    first = next(one for one in (await stage.get(asked)).json()["items"] if one["sequence"] == 1)
+    path = f"/v1/periods/{first['id']}/close"
+    answers = await asyncio.gather(*(stage.post(path, If_Match='"1"') for _ in range(4)))
+    assert {one.status_code for one in answers} == {200}, [one.text for one in answers]
+    assert len({one.json()["closed_at"] for one in answers}) == 1
+    assert {one.json()["version"] for one in answers} == {3}
 
 
 async def proved(
