@@ -15,7 +15,6 @@ from domain import (
     pricebook,
     project,
     runtime,
-    volume_facts,
     wallet_facts,
 )
 from domain.accrual import accrued
@@ -43,10 +42,11 @@ from domain.prepayment import Prepayments
 from domain.purses import account_of
 from domain.rating_readings import Meters
 from domain.rating_reserved import Reservations
+from domain.rating_volumes import Volumes
 from domain.reading import Reading
 from domain.rerating import rerate
 from domain.statement import PICO_DIGITS, InvoiceDraft, invoice_file, state_lines
-from domain.tariff import Tariff, gpu_scope, storage_scope
+from domain.tariff import Tariff, gpu_scope
 from domain.taxed import TaxedDraft, taxed_file
 from domain.taxing import Payment, Taxes, paid
 
@@ -71,12 +71,14 @@ class Books:
         self._invoices: dict[str, tuple[Payer, str]] = {}  # by stream, with its period
         self._nodes = Nodes()
         self._cuts: dict[str, list[int]] = defaultdict(list)  # by project, when it moved
-        self._storage = False  # volumes created from now on are metered
         self._meters = Meters(
             self.tariff, self._account, self._runtime, self._cuts.__getitem__, reread
         )
         of_all = (self._nodes, self._cuts, self.prepayments, self._resources)
         self._reservations = Reservations(self.tariff, self._payer_of, *of_all)
+        self._volumes = Volumes(
+            self._resources, self._account, self._nodes, self._cuts, (self._until, self._over)
+        )
         self._on: dict[type, Callable[[int, str, Any], Rows | None]] = {
             runtime.Requested: self._requested,
             runtime.Allocated: self._allocated,
@@ -88,13 +90,6 @@ class Books:
             runtime.Lost: lambda at, of, fact: self._over(at, of, fact.lost_us),
             runtime.Cancelled: lambda at, of, fact: self._over(at, of, fact.decided_us),
             meter.Registered: self._registered,
-            volume_facts.Created: self._volume_created,
-            volume_facts.Formatted: self._volume_formatted,
-            volume_facts.Grown: self._volume_grown,
-            volume_facts.Locked: self._volume_locked,
-            volume_facts.Unlocked: self._volume_unlocked,
-            volume_facts.Wiped: lambda at, of, fact: self._volume_over(at, of, fact.wiped_us),
-            volume_facts.Lost: lambda at, of, fact: self._volume_over(at, of, fact.lost_us),
             account.Opened: self._account_opened,
             account.TermsSet: self._terms_set,
             period.Opened: self._period_opened,
@@ -116,6 +111,7 @@ class Books:
             **self.taxes.on,
             **self._meters.on,
             **self._reservations.on,
+            **self._volumes.on,
             **dict.fromkeys(get_args(wallet_facts.Event.__value__), self._prepaid),
         }
 
@@ -244,52 +240,8 @@ class Books:
         begin(self._runtime(stream), fact.usable_us)
 
     def _registered(self, _: int, __: str, fact: meter.Registered) -> None:
-        self._storage |= meter.bills_storage(fact)
+        self._volumes.metered |= meter.bills_storage(fact)
         self._meters.register(fact)
-
-    def _volume_created(self, position: int, stream: str, fact: volume_facts.Created) -> None:
-        if self._storage:
-            owner = self._account(fact.account)
-            self._resources[stream] = Resource(
-                *(stream, position, owner, fact.project, fact.size_mib, {}),
-                storage_scope(owner.opened.currency, self._nodes.region(fact.node)),
-                self._nodes.simulated(fact.node),
-                cuts=self._cuts[fact.project],
-            )
-
-    def _volume_formatted(self, _: int, stream: str, fact: volume_facts.Formatted) -> None:
-        it = self._resources.get(stream)
-        if it is not None:
-            it.made = True
-            if not it.locked:
-                begin(it, fact.formatted_us)
-
-    def _volume_grown(self, position: int, stream: str, fact: volume_facts.Grown) -> Rows | None:
-        it = self._resources.get(stream)
-        if it is None:
-            return None
-        rows = self._until(position, stream, fact.grown_us)
-        it.size = fact.size_mib
-        if not it.locked:
-            begin(it, fact.grown_us)
-        return rows
-
-    def _volume_locked(self, position: int, stream: str, fact: volume_facts.Locked) -> Rows | None:
-        it = self._resources.get(stream)
-        if it is None:
-            return None
-        it.locked = True
-        return self._volume_over(position, stream, fact.locked_us)
-
-    def _volume_unlocked(self, _: int, stream: str, fact: volume_facts.Unlocked) -> None:
-        it = self._resources.get(stream)
-        if it is not None:
-            it.locked = False
-            if it.made:
-                begin(it, fact.unlocked_us)
-
-    def _volume_over(self, position: int, stream: str, end_us: int) -> Rows | None:
-        return self._over(position, stream, end_us) if stream in self._resources else None
 
     def _until(self, position: int, stream: str, end_us: int) -> Rows | None:
         """Close the open interval: charge what is missing, or take back what never happened."""

@@ -30,7 +30,7 @@ MUTATED: Final = tuple(
     f"domain/{name}.py"
     for name in (
         *("rating", "charging", "rating_readings", "rerating", "tariff", "cover", "pooling"),
-        *("accrual", "placed", "prepayment", "rating_reserved", "ledger"),
+        *("accrual", "placed", "prepayment", "rating_reserved", "rating_volumes", "ledger"),
         *("invoice", "statement", "taxing", "taxed", "crediting"),
     )
 )
