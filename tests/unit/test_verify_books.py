@@ -175,10 +175,10 @@ def test_degraded_time_is_not_billed() -> None:
 
 
 def invoiced(
-    form: str = "gpuaas-invoice/1", silent: int | None = None, said: int | None = None
+    form: str = "gpuaas-invoice/1", silent: int | None = None, *, null: bool = False
 ) -> History:
     """45 s of a T4 at 1 USD an hour: 1.25 cents, shown 1, with its file. `silent`: so many nodes had
-    not told all; `said`: the file names so many, where not as many.
+    not told all; `null`: the file says that of nobody it knows.
     """
     history, account, first, node = simple()
     one = history.start(1, account, node, 0)
@@ -188,9 +188,7 @@ def invoiced(
     if silent is not None:
         history.add(first, period.SourcesMissing(tuple(names), 0))
     closed = history.close(account, first, 0, MONTH)
-    named = (
-        {"missing": names if said is None else [node][:said]} if form != "gpuaas-invoice/1" else {}
-    )
+    named = {"missing": None if null else names} if form != "gpuaas-invoice/1" else {}
     document = {
         "format": form, "number": "INV-1",
         "organization": "organization-00000000-0000-7000-8000-000000000000",
@@ -225,7 +223,7 @@ def test_who_was_silent_stands_in_the_file_or_in_none() -> None:
     """As `gpuaas-invoice/3`, where somebody was; files of earlier releases name nobody, and stand."""
     for right in (invoiced("gpuaas-invoice/3", 1), invoiced(silent=1)):
         assert [one["kind"] for one in rows(right)[1]] == ["charge", "invoice", "rounding"]
-    nobody = invoiced("gpuaas-invoice/3", said=0)
+    nobody = invoiced("gpuaas-invoice/3", null=True)
     for wrong in (invoiced("gpuaas-invoice/3"), nobody, invoiced("gpuaas-invoice/2", 1)):
         with pytest.raises(Invalid, match="invoice_differs"):
             rows(wrong)

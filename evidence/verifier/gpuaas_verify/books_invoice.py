@@ -213,7 +213,7 @@ class Invoicing:
         self, form: str, fact: dict[str, Any], account: dict[str, Any], period: list[Any]
     ) -> dict[str, Any]:
         """What stands before the lines of an invoice file."""
-        silent = self._spill.get("missing", "", period[0]) or []
+        silent = self._spill.get("missing", "", period[0])
         return {
             "format": form,
             "number": fact["number"],
