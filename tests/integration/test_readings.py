@@ -111,7 +111,7 @@ def test_an_app_brings_its_own_meter_and_its_tokens_are_billed(
     async def run() -> None:
         async with staged(database, nats_url, tmp_path, elect=False) as stage, viewing(database):
             began = time.time_ns() // 1000
-            lives = 3_000_000
+            lives = 6_000_000
             own = await tenant(stage, lives)
             app = TokenMeter(stage.client, stage.operator)
             source = await app.open(own["project"])
@@ -314,7 +314,7 @@ def test_a_preview_finds_where_a_reading_was_and_who_pays_it(
                 of = {"aggregation": meters[name], "meter": name}
                 await app.open(own["project"], **of, dimensions=tuple(said_of(name, "-")))
             accounts = [own["account"], await moved_away(stage, own)]
-            since = now_us() + 400_000
+            since = now_us() + 2_000_000
             for name in meters:
                 where = HERE if name.endswith(".at") else "-"
                 for at, price in ((since, "3.000000000000"), (since + 45_000, "5.000000000000")):
