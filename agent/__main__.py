@@ -13,6 +13,7 @@ import msgspec
 from agent.config import Config
 from agent.engine import Settings
 from agent.idle_bounds import Bounds
+from agent.line import forget_lost
 from agent.run import run
 from agent.usage import SLICE_US
 from agent.watchdog_device import Watchdog
@@ -202,6 +203,7 @@ def _cidr(text: str) -> str:
 async def _until_signal(config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    forget_lost(loop)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await run(config, stop)

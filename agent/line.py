@@ -51,3 +51,19 @@ def with_tls(tls: ssl.SSLContext | None) -> dict[str, Any]:
     take it away by saying that the server has none.
     """
     return {} if tls is None else {"tls": tls, "tls_handshake_first": True}
+
+
+def forget_lost(loop: asyncio.AbstractEventLoop) -> None:
+    """A server that goes while nats-py takes leave of it is no event, as any lost server.
+
+    The task in which it does so is nobody's: asyncio would print its error when it is collected.
+    """
+
+    def said(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        task = context.get("future")
+        of = task.get_coro() if isinstance(task, asyncio.Task) else None
+        lost = isinstance(context.get("exception"), OSError)
+        if not lost or getattr(of, "__qualname__", "") != Client._close.__qualname__:  # noqa: SLF001
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(said)
