@@ -11,7 +11,7 @@ from api.authorization.directory import Key
 from api.authorization.keys import SHOWN, hash_of, minted
 from api.authorization.listing import paged, words
 from api.authorization.use import last_used
-from api.authorization.wishing import organization_of
+from api.authorization.wishing import may_own, organization_of
 from api.body import FrontRequest
 from api.changing import create, settled
 from api.edge import instant, maybe_instant, now_us
@@ -55,6 +55,8 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             if not state.knows(who):
                 raise DomainError("authority.principal_unknown", "it does not belong here")
+            for one in state.rights_of(who) if data.principal is not None else ():
+                may_own(request.user, one.role, org)
             command = api_key.Create(
                 *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
                 *(_deciding(request), now_us()),

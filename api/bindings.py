@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from api.acting import Said
 from api.authorization.listing import paged, seen
-from api.authorization.wishing import Wanted, may_own, organization_of, wished
+from api.authorization.wishing import Wanted, organization_of, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, parse_instant
 from api.services import services_of
@@ -46,10 +46,10 @@ async def grant_binding(request: FrontRequest, data: JSONBody[BindingNew]) -> Re
         *(new_id("binding"), data.principal, data.role, data.scope, data.mfa, data.networks),
         until_us,
     )
-    may_own(request.user, data.role, org)
 
     def want(state: Authority) -> Wanted:
-        return Wanted(Grant(one), data.scope, _same(state, one, org))
+        nothing = _same(state, one, org)
+        return Wanted(Grant(one), data.scope, nothing, roles=(one.role,), gives=one)
 
     def answer(said: tuple[Said, ...], _: bool) -> RoleBinding:  # an Answer
         fact = said[0].fact
@@ -122,10 +122,10 @@ async def revoke_binding(
 
     def want(state: Authority) -> Wanted:
         one = state.bindings.get(binding_id)
-        if one is not None:
-            may_own(request.user, one.role, org)
-        scope = org if one is None else one.scope
-        return Wanted(Revoke(binding_id, data.reason), scope, Ended(id=binding_id, version=None))
+        wish, nothing = Revoke(binding_id, data.reason), Ended(id=binding_id, version=None)
+        if one is None:
+            return Wanted(wish, org, nothing)
+        return Wanted(wish, one.scope, nothing, roles=(one.role,))
 
     return await wished(
         request, org, want, lambda said, _: Ended(id=binding_id, version=said[0].version)
@@ -202,11 +202,10 @@ async def lift_guardrail(
     """What it forbade, bindings allow again."""
     org = organization_of(request.user, data.organization)
 
-    def want(state: Authority) -> Wanted:
-        rail = state.guardrails.get(guardrail_id)
+    def want(_: Authority) -> Wanted:
+        # At the organization: what a guardrail below forbids cannot keep it there for ever.
         nothing = Ended(id=guardrail_id, version=None)
-        scope = org if rail is None else rail.scope
-        return Wanted(LiftGuardrail(guardrail_id, data.reason), scope, nothing)
+        return Wanted(LiftGuardrail(guardrail_id, data.reason), org, nothing)
 
     return await wished(
         request, org, want, lambda said, _: Ended(id=guardrail_id, version=said[0].version)

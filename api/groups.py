@@ -5,7 +5,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
 from api.authorization.listing import paged, seen, words
-from api.authorization.wishing import Wanted, may_own, organization_of, wished
+from api.authorization.wishing import Wanted, organization_of, roles_of, wished
 from api.body import FrontRequest
 from contracts.http import Page
 from contracts.http_authority import (
@@ -86,9 +86,8 @@ async def _changed(
     org = organization_of(request.user, named)
 
     def want(state: Authority) -> Wanted:
-        for one in state.bound(about):
-            may_own(request.user, one.role, org)
-        return Wanted(wish, org, Ended(id=about, version=None))
+        nothing = Ended(id=about, version=None)
+        return Wanted(wish, org, nothing, roles=roles_of(state, about))
 
     return await wished(
         request, org, want, lambda said, _: Ended(id=about, version=said[-1].version)

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
 from api.authorization.listing import paged, seen, words
-from api.authorization.wishing import Wanted, may_own, organization_of, wished
+from api.authorization.wishing import Wanted, organization_of, roles_of, wished
 from api.body import FrontRequest
 from api.edge import instant, now_us
 from contracts.http import Page
@@ -25,6 +25,7 @@ from contracts.http_authority import (
 from domain.authority import Authority
 from domain.authority_commands import Accept, AddMember, Invite, RemoveMember, Withdraw
 from domain.authority_facts import Invited
+from domain.binding import Binding
 from evidence.ids import new_id
 from evidence.private import private_value
 
@@ -76,14 +77,14 @@ async def list_members(
 async def remove_member(
     request: FrontRequest, principal: FromPath[str], data: JSONBody[AuthorityEnd]
 ) -> Response[Ended]:
-    """Its bindings, groups and keys are over with it, in every process within a second."""
+    """Its bindings, groups, keys and sessions are over with it, in every process within a second;
+    so are the invitations that are open, where it could have made them.
+    """
     org = organization_of(request.user, data.organization)
 
     def want(state: Authority) -> Wanted:
-        for one in state.bound(principal):
-            may_own(request.user, one.role, org)
-        wish = RemoveMember(principal, data.reason)
-        return Wanted(wish, org, Ended(id=principal, version=None))
+        wish, nothing = RemoveMember(principal, data.reason), Ended(id=principal, version=None)
+        return Wanted(wish, org, nothing, roles=roles_of(state, principal))
 
     return await wished(
         request, org, want, lambda said, _: Ended(id=principal, version=said[-1].version)
@@ -99,7 +100,6 @@ async def create_invitation(
     scope, role, secret = data.scope or org, data.role, secrets.token_urlsafe(24)
     email, private = private_value(org, data.email)
     name, until_us = new_id("invitation"), now_us() + data.days * _DAY_US
-    may_own(request.user, role, org)
 
     def given(fact: Invited, version: int | None, *, again: bool) -> Invitation:
         return Invitation(
@@ -116,7 +116,9 @@ async def create_invitation(
     def want(_: Authority) -> Wanted:
         wish = Invite(name, email, role, scope, _hash(secret), until_us)
         fact = Invited(name, email, role, scope, "", until_us, (), 0)
-        return Wanted(wish, scope, given(fact, None, again=True), (private,))
+        offered = Binding(name, "", role, scope)
+        nothing = given(fact, None, again=True)
+        return Wanted(wish, scope, nothing, (private,), roles=(role,), gives=offered)
 
     def answer(said: tuple[Said, ...], again: bool) -> Invitation:  # an Answer
         fact = said[0].fact

@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.params import PathParameter
 from litestar.response import Stream
 
-from api.auth import unknown
+from api.auth import unknown, within
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import settled
@@ -79,12 +79,15 @@ async def _pieces(source: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _may_see(services: Services, principal: Principal, position: int) -> None:
-    """Raises: DomainError resource.unknown for an entry of another organization."""
+    """Raises: DomainError resource.unknown for an entry of another organization; auth.forbidden to
+    whoever has authority in parts of it only.
+    """
     if principal.reads_all:
         return
     rows = await services.reads.ask(read_entries, position, 1)
     if not rows or decode_entry(rows[0][1]).org != principal.org:
         raise unknown("receipt")
+    within(principal, principal.org, "receipt")
 
 
 async def record(

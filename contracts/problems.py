@@ -57,6 +57,7 @@ auth.missing|401|No token|Send `Authorization: Bearer` and a token.
 authority.gone|409|It is gone|Create another one; ids are not used again.
 authority.last_owner|409|The last owner|Make somebody else an owner without end first.
 authority.locks_out|409|It would lock everybody out|Leave out `guardrail.lift`, set a condition, or a scope below.
+authority.looser|403|Looser than what lets you|Give it your binding's conditions and end at most, or ask somebody who has none.
 authority.network_invalid|400|Not a network|Send networks such as `10.0.0.0/8`, without host bits.
 authority.principal_unknown|409|Nobody of this organization|Add or invite it first.
 authority.role_unknown|400|Not a role of tenants|Send one that the detail names.

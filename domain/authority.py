@@ -54,7 +54,8 @@ from domain.decider import Decider
 from domain.errors import DomainError
 
 MOST: Final = 2_000  # of each: members, groups, accounts, bindings, invitations, guardrails
-LIFTING: Final = "guardrail.lift"  # what no flat guardrail of a whole organization may forbid
+_INVITING: Final = frozenset({OWNER, "admin"})  # roles that hold `invitation.create`
+LIFTING: Final = "guardrail.lift"  # what no guardrail of a whole organization may forbid
 
 
 class Authority(Struct, frozen=True):
@@ -78,6 +79,11 @@ class Authority(Struct, frozen=True):
         """Its own bindings, not those of groups."""
         return tuple(one for one in self.bindings.values() if one.principal == principal)
 
+    def rights_of(self, principal: str) -> tuple[Binding, ...]:
+        """Its own bindings and those of the groups it is in."""
+        whose = {principal, *self.groups_of(principal)}
+        return tuple(one for one in self.bindings.values() if one.principal in whose)
+
     def owned(self, organization: str) -> bool:
         """Somebody owns the whole of it, without condition and without end."""
         owners = {
@@ -85,7 +91,10 @@ class Authority(Struct, frozen=True):
             for one in self.bindings.values()
             if one == Binding(one.id, one.principal, OWNER, organization)
         }
-        return any(owner in self.members or self.groups.get(owner) for owner in owners)
+        return any(
+            owner in self.members or self.groups.get(owner, frozenset()) & self.members
+            for owner in owners
+        )
 
 
 def decide(command: Command, state: Authority) -> list[Event]:
@@ -112,14 +121,17 @@ def _wished(command: Command, state: Authority) -> list[Event]:
         case Invite() | Withdraw() | Accept():
             return _invited(command.wish, command, state)
         case AddMember(principal):
+            if principal in state.members:
+                return []
             _room(len(state.members))
-            return [] if principal in state.members else [MemberAdded(principal, "", *by)]
+            return [MemberAdded(principal, "", *by)]
         case RemoveMember(principal, reason):
             if principal not in state.members:
                 return []
             left = [GroupLeft(name, principal, *by) for name in state.groups_of(principal)]
             lost = _unbound(state, principal, reason, command)
-            return [*lost, *left, MemberRemoved(principal, reason, *by)]
+            open_ones = _uninvited(state, principal, command)
+            return [*lost, *left, *open_ones, MemberRemoved(principal, reason, *by)]
         case Grant() | Revoke():
             return _bound(command.wish, command, state)
         case SetGuardrail() | LiftGuardrail():
@@ -155,6 +167,8 @@ def _invited(wish: Invite | Withdraw | Accept, command: Command, state: Authorit
             found = state.invitations.get(invitation)
             if found is None or found.secret_sha256 != secret or command.now_us >= found.until_us:
                 raise DomainError("authority.secret_wrong", "no open invitation has this secret")
+            _room(len(state.members))
+            _room(len(state.bindings))
             new = BindingGranted(
                 *(binding, principal, found.role, found.scope, False, (), NEVER), *by
             )  # fmt: skip
@@ -184,8 +198,10 @@ def _grouped(
         case JoinGroup(group, principal):
             if principal not in state.members | state.accounts:
                 raise DomainError("authority.principal_unknown", "no member, no service account")
+            if principal in within:
+                return []
             _room(len(within))
-            return [] if principal in within else [GroupJoined(group, principal, *by)]
+            return [GroupJoined(group, principal, *by)]
         case LeaveGroup(group, principal):
             return [GroupLeft(group, principal, *by)] if principal in within else []
         case _:
@@ -225,8 +241,11 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
     match wish:
         case SetGuardrail(rail, reason):
             _networks(rail.unless_networks)
+            # Lifting is decided at the organization, so what is below may forbid it and be lifted.
             whole = rail.scope == command.organization
-            if whole and rail.flat and {"*", "guardrail.*", LIFTING} & set(rail.actions):
+            # A second factor anybody may get; an address perhaps nobody has.
+            kept = rail.flat or bool(rail.unless_networks)
+            if whole and kept and {"*", "guardrail.*", LIFTING} & set(rail.actions):
                 raise DomainError("authority.locks_out", "nobody could lift it again")
             same = (replace(one, id=rail.id) for one in state.guardrails.values())
             if rail in same:
@@ -245,6 +264,14 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
             return [GuardrailLifted(name, reason, *by)]
         case _:
             assert_never(wish)
+
+
+def _uninvited(state: Authority, principal: str, command: Command) -> list[Event]:
+    """Who could invite may have the secret of any invitation that is open, and would be back."""
+    if not any(one.role in _INVITING for one in state.rights_of(principal)):
+        return []
+    by = (command.policies, command.now_us)
+    return [InvitationWithdrawn(name, *by) for name in state.invitations]
 
 
 def _unbound(state: Authority, principal: str, reason: str, command: Command) -> list[Event]:

@@ -20,6 +20,9 @@ NEVER: Final = 0  # of `until_us`: it does not end by itself
 _PRINCIPAL: Final = re.compile(r"(?:user|service|group)-[A-Za-z0-9_.-]{1,92}")
 
 
+type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 class Binding(Struct, frozen=True, forbid_unknown_fields=True):
     """`scope`: the id of an organization, a department or a project. `networks`: the caller's
     address is in one of them (empty: anywhere); `mfa`: it signed in with a second factor.
@@ -32,6 +35,12 @@ class Binding(Struct, frozen=True, forbid_unknown_fields=True):
     mfa: bool = False
     networks: tuple[str, ...] = ()
     until_us: int = NEVER
+
+    def covers(self, other: "Binding") -> bool:
+        """The other holds at no time, without no factor and from no address that this one bars."""
+        ends = self.until_us == NEVER or NEVER < other.until_us <= self.until_us
+        factor = other.mfa or not self.mfa
+        return ends and factor and _within(other.networks, self.networks)
 
     def stands(self, now_us: int) -> bool:
         return self.until_us == NEVER or now_us < self.until_us
@@ -51,6 +60,25 @@ class Guardrail(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def flat(self) -> bool:
         return not self.unless_mfa and not self.unless_networks
+
+
+def _within(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    if not outer:
+        return True
+    around = [ipaddress.ip_network(one) for one in outer]
+    return bool(inner) and all(
+        any(_in(ipaddress.ip_network(one), other) for other in around) for one in inner
+    )
+
+
+def _in(one: Network, other: Network) -> bool:
+    match one, other:
+        case ipaddress.IPv4Network(), ipaddress.IPv4Network():
+            return one.subnet_of(other)
+        case ipaddress.IPv6Network(), ipaddress.IPv6Network():
+            return one.subnet_of(other)
+        case _:
+            return False
 
 
 def is_principal(word: str) -> bool:

@@ -22,6 +22,7 @@ from api.edge import instant, now_us
 from gpuaas_verify.bundle import Trust
 from gpuaas_verify.note import Vkey
 from gpuaas_verify.proof import ProofReport, verify_proof_bytes
+from tests.containers import until
 from tests.crowd_stage import Hall
 from tests.prepaid_account import PICO, Prepaid, pico, usd
 from tests.token_meter import METER, TokenMeter
@@ -81,7 +82,18 @@ def file_of(us: Prepaid, invoice: dict[str, Any]) -> dict[str, Any]:
 
 
 def _items(us: Prepaid, what: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = us.office.get(f"/v1/{what}?account={us.account}").json()["items"]
+    """Once the views know the account, and what the story beside this one does meanwhile."""
+    found: list[dict[str, Any]] = []
+
+    def told() -> bool:
+        answer = us.office.get(f"/v1/{what}?account={us.account}")
+        if answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE}:
+            return False
+        assert answer.status_code == httpx.codes.OK, answer.text
+        found[:] = answer.json()["items"]
+        return True
+
+    until(told, f"{what} are told")
     return found
 
 

@@ -96,6 +96,7 @@ class Directory:
             case fact if isinstance(fact, authority_facts.Event.__value__):
                 before = self._authorities.get(entry.org, _NOBODY)
                 self._authorities[entry.org] = authority.evolve(before, fact)
+                self._gone(entry.org, fact)
             case _:
                 return
         self._versions[entry.org] = entry.position + 1
@@ -108,6 +109,22 @@ class Directory:
         for one in self._sessions.values():
             if one.opened.issuer == entry.stream:
                 self._sessions[one.stream] = Signed(one.stream, one.opened, ended=True)
+
+    def _gone(self, org: str, fact: authority_facts.Event) -> None:
+        """Who left has no keys and no sessions there, also when it comes back."""
+        match fact:
+            case authority_facts.MemberRemoved(principal=who):
+                pass
+            case authority_facts.AccountDeleted(account=who):
+                pass
+            case _:
+                return
+        for key in self.keys(org):
+            if key.created.principal == who:
+                self._keys[key.stream] = replace(key, revoked=True)
+        for signed in self.sessions(org):
+            if signed.opened.principal == who:
+                self._sessions[signed.stream] = replace(signed, ended=True)
 
     def authority(self, org: str) -> Authority:
         return self._authorities.get(org, _NOBODY)

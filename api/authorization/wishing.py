@@ -7,7 +7,7 @@ from litestar import Response
 from msgspec import Struct
 
 from api.acting import Answer, Done, if_match
-from api.auth import may, unknown
+from api.auth import allow, unknown
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import settled, target
@@ -18,6 +18,7 @@ from domain import authority
 from domain.authority import DECIDER, Authority
 from domain.authority_commands import Command, Wish
 from domain.authority_facts import Event
+from domain.binding import OWNER, Binding
 from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
@@ -26,13 +27,16 @@ from evidence.private import PrivateValue
 
 class Wanted(Struct, frozen=True):
     """`scope`: where the caller must be allowed to do it; empty: the wish has a proof of its own.
-    `nothing`: the answer if it is so.
+    `nothing`: the answer if it is so. `roles`: that are given or taken by it; `gives`: the binding
+    that comes of it, no looser than what lets the caller.
     """
 
     wish: Wish
     scope: str
     nothing: Given
     private: tuple[PrivateValue, ...] = ()
+    roles: tuple[str, ...] = ()
+    gives: Binding | None = None
 
 
 type Want = Callable[[Authority], Wanted]
@@ -77,7 +81,6 @@ async def _attempt(
 ) -> Done:
     stream = authority.authority_stream(org)
     recorded = await services.log.read_stream(stream)
-    if_match(request, recorded[-1].version if recorded else 0)
     facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
     state = fold(DECIDER, facts)
     wanted = want(state)
@@ -86,7 +89,13 @@ async def _attempt(
     if wanted.scope:
         reads = (await scope_of(services, request.user, wanted.scope, org),)
         policies = deciding(request.user, wanted.scope, org)
+        for role in wanted.roles:
+            may_own(request.user, role, org)
+        if wanted.gives is not None:
+            _no_looser(request.user, wanted.gives, policies, org)
     new = DECIDER.decide(Command(wanted.wish, org, policies, now_us()), state)
+    # Only who may, or has the secret, is told what version it is at.
+    if_match(request, recorded[-1].version if recorded else 0)
     if not new:
         return Done(nothing=wanted.nothing)
     version = recorded[-1].version if recorded else 0
@@ -115,11 +124,22 @@ def deciding(principal: Principal, scope: str, org: str) -> tuple[str, ...]:
     return door.decide(principal, principal.action, door.tenants.place(scope, org)).policies
 
 
+def _no_looser(principal: Principal, gives: Binding, policies: tuple[str, ...], org: str) -> None:
+    """Raises: DomainError authority.looser where every binding that lets the caller has conditions
+    that the new one has not.
+    """
+    assert principal.door is not None, "the guard gives it"
+    mine = [one for one in principal.door.policies(principal, org).bindings if one.id in policies]
+    if not any(one.covers(gives) for one in mine):
+        raise DomainError("authority.looser", "your own binding ends, or asks for more")
+
+
+def roles_of(state: Authority, principal: str) -> tuple[str, ...]:
+    """What it has by itself and by its groups."""
+    return tuple(one.role for one in state.rights_of(principal))
+
+
 def may_own(principal: Principal, role: str, org: str) -> None:
     """Raises: DomainError auth.forbidden: only who may make owners gives or takes that role."""
-    if role == "owner" and not may(principal, "binding.grant_owner", org):
-        raise DomainError(
-            "auth.forbidden",
-            f"binding.grant_owner at {org}: no binding of yours allows it",
-            {"action": "binding.grant_owner", "scope": org, "policy": ""},
-        )
+    if role == OWNER:
+        allow(principal, "binding.grant_owner", org)

@@ -40,7 +40,10 @@ class AsyncClient(AsyncMethods):
         if token:
             headers["Authorization"] = f"Bearer {token}"
         verify = self.place.tls() if self.place.url.startswith("https") else False
-        self._http = httpx.AsyncClient(base_url=self.place.url, headers=headers, verify=verify)
+        # A proxy of the environment would read the token of a plain connection.
+        self._http = httpx.AsyncClient(
+            base_url=self.place.url, headers=headers, verify=verify, trust_env=bool(verify)
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -40,7 +40,10 @@ class Client(Methods):
         if token:
             headers["Authorization"] = f"Bearer {token}"
         verify = self.place.tls() if self.place.url.startswith("https") else False
-        self._http = httpx.Client(base_url=self.place.url, headers=headers, verify=verify)
+        # A proxy of the environment would read the token of a plain connection.
+        self._http = httpx.Client(
+            base_url=self.place.url, headers=headers, verify=verify, trust_env=bool(verify)
+        )
 
     def __enter__(self) -> Self:
         return self

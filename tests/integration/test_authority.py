@@ -13,6 +13,7 @@ import pytest
 from api import events
 from api.auth import action_of
 from api.authorization.directory import Directory, load
+from api.edge import instant
 from domain.access import Denied
 from domain.api_key import KeyCreated
 from evidence.reader import decode_entry, read_entries
@@ -428,5 +429,98 @@ def test_a_process_that_starts_knows_what_the_others_know(
         [one] = fresh.keys(of.org)
         assert one.revoked
         assert isinstance(one.created, KeyCreated)
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def test_nobody_climbs_by_what_others_hold(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """An admin takes no key of a program that owns, removes nobody who owns by a group, grants
+    nothing looser than its own binding; a scoped viewer reads no receipt of the whole; nobody learns
+    versions or ids of another organization by asking for owners or by If-Match.
+    """
+
+    async def scene(stage: Stage, _: Stage) -> None:
+        of = await owned(stage)
+        admin, _binding = await member(stage, of, "user-admin", "admin", of.org)
+        program = ok(await stage.post("/v1/service-accounts", {"name": "p"}, token=of.boss))["id"]
+        group = ok(await stage.post("/v1/groups", {"name": "g"}, token=of.boss))["id"]
+        joined = {"principal": program}
+        ok(await stage.post(f"/v1/groups/{group}/members", joined, token=of.boss))
+        body = {"principal": group, "role": "owner", "scope": of.org}
+        ok(await stage.post("/v1/role-bindings", body, token=of.boss))
+        no = (403, "auth.forbidden")
+        key = {"name": "k", "principal": program}
+        assert code(await stage.post("/v1/api-keys", key, token=admin)) == no
+        ok(await stage.post("/v1/api-keys", key, token=of.boss))
+        gone = f"/v1/service-accounts/{program}/delete"
+        assert code(await stage.post(gone, {}, token=admin)) == no
+        soon = instant(time.time_ns() // 1000 + 3_600_000_000)
+        ok(await stage.post("/v1/members", {"principal": "user-soon"}, token=of.boss))
+        body = {"principal": "user-soon", "role": "admin", "scope": of.org, "until": soon}
+        ok(await stage.post("/v1/role-bindings", body, token=of.boss))
+        until = stage.token("user", of.org, "user-soon")
+        for_ever = {"principal": "user-soon", "role": "admin", "scope": of.org}
+        looser = (403, "authority.looser")
+        assert code(await stage.post("/v1/role-bindings", for_ever, token=until)) == looser
+        invited = {"email": "a@b", "role": "viewer", "days": 1}
+        assert code(await stage.post("/v1/invitations", invited, token=until)) == looser
+        ok(await stage.post("/v1/role-bindings", {**for_ever, "role": "viewer", "until": soon},
+                            token=until))  # fmt: skip
+        viewer, _binding = await member(stage, of, "user-part", "viewer", of.project)
+        size = await stage.size()
+        missing = (404, "resource.unknown")
+        assert code(await stage.get(f"/v1/receipts/{size - 1}", token=viewer)) == missing
+        other = await owned(stage)
+        foreign = {"principal": "user-boss", "role": "owner", "scope": other.project}
+        answer = await stage.post("/v1/role-bindings", foreign, token=of.boss)
+        assert code(answer) == (404, "resource.unknown")
+        assert other.org not in answer.text
+        answer = await stage.post("/v1/role-bindings", foreign, token=of.boss, If_Match='"0"')
+        assert code(answer) == (404, "resource.unknown")
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def test_who_comes_back_has_nothing_of_before(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Keys of a member that was removed stay over when it is added and bound again."""
+
+    async def scene(first: Stage, second: Stage) -> None:
+        of = await owned(first)
+        token, _binding = await member(first, of, "user-2", "viewer", of.org)
+        key = ok(await first.post("/v1/api-keys", {"name": "k"}, token=token))["key"]
+        ok(await first.get("/v1/projects", token=key))
+        ok(await first.post("/v1/members/user-2/remove", {}, token=of.boss))
+        token, _binding = await member(first, of, "user-2", "viewer", of.org)
+        ok(await second.get("/v1/projects", token=token))
+        for stage in (first, second):
+            answer = await stage.get("/v1/projects", token=key)
+            assert code(answer) == (401, "auth.invalid")
+        [shown] = ok(await first.get("/v1/api-keys", token=token))["items"]
+        assert shown["revoked"] is True
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def test_a_guardrail_below_is_lifted_from_above(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Whoever owns one project may forbid everything there; the organization's owner lifts it."""
+
+    async def scene(stage: Stage, _: Stage) -> None:
+        of = await owned(stage)
+        part, _binding = await member(stage, of, "user-part", "owner", of.project)
+        body = {"actions": ["*"], "scope": of.project, "reason": "mine"}
+        rail = ok(await stage.post("/v1/guardrails", body, token=part))["id"]
+        budget = {"principal": "user-part", "role": "viewer", "scope": of.project}
+        refused = code(await stage.post("/v1/role-bindings", budget, token=of.boss))
+        assert refused == (403, "auth.forbidden")
+        lift = f"/v1/guardrails/{rail}/lift"
+        assert code(await stage.post(lift, {}, token=part)) == (403, "auth.forbidden")
+        ok(await stage.post(lift, {}, token=of.boss))
+        ok(await stage.post("/v1/role-bindings", budget, token=of.boss))
 
     both(database, nats_url, tmp_path, scene)

@@ -1,5 +1,7 @@
 """An organization's authority: who belongs to it, what is bound, what is forbidden."""
 
+from typing import Any
+
 import pytest
 
 from domain import authority
@@ -194,3 +196,66 @@ def test_there_is_room_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     given = told(AddMember("user-1"), AddMember("user-2"))
     assert refused(DECIDER, given, wish(AddMember("user-3"))) == "authority.too_many"
     assert Authority().owned(ORG) is False
+
+
+def test_who_could_invite_leaves_no_invitation_behind() -> None:
+    """Its secret would bring it back: all that are open are withdrawn; a viewer's leaving does not."""
+    open_one = (*OWNED, INVITED, AddMember("user-2"))
+    for role, kept in (("admin", False), ("viewer", True)):
+        facts = told(*open_one, Grant(binding("2", "user-2", role)), RemoveMember("user-2", "x"))
+        assert bool(fold(DECIDER, facts).invitations) is kept
+    grouped = told(
+        *open_one,
+        CreateGroup("group-1", NAME),
+        JoinGroup("group-1", "user-2"),
+        Grant(binding("2", "group-1", "admin")),
+        RemoveMember("user-2", "x"),
+    )
+    assert not fold(DECIDER, grouped).invitations
+
+
+def test_a_program_alone_owns_nothing_for_people() -> None:
+    """A group of service accounts is no owner that stays."""
+    facts = told(
+        *OWNED,
+        CreateAccount("service-1", NAME),
+        CreateGroup("group-1", NAME),
+        JoinGroup("group-1", "service-1"),
+        Grant(binding("2", "group-1")),
+    )
+    assert refused(DECIDER, facts, wish(RemoveMember("user-1", "x"))) == "authority.last_owner"
+
+
+def test_no_guardrail_of_the_whole_keeps_itself_there() -> None:
+    """Nor one that only an impossible address would get past."""
+    rail = Guardrail("guardrail-1", ("*",), ORG, unless_networks=("192.0.2.1/32",))
+    assert refused(DECIDER, told(*OWNED), wish(SetGuardrail(rail, "x"))) == "authority.locks_out"
+
+
+def test_what_is_so_already_is_told_at_the_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repeat says nothing, also when there is no room for one more; an acceptance needs room."""
+    facts = told(*OWNED, INVITED, CreateGroup("group-1", NAME), JoinGroup("group-1", "user-1"))
+    monkeypatch.setattr(authority, "MOST", 1)
+    assert decided(DECIDER, facts, wish(AddMember("user-1"))) == []
+    assert decided(DECIDER, facts, wish(JoinGroup("group-1", "user-1"))) == []
+    accept = wish(Accept("invitation-1", "aa", "user-2", "binding-9"))
+    assert refused(DECIDER, facts, accept) == "authority.too_many"
+
+
+def test_a_binding_covers_what_is_no_looser() -> None:
+    """In time, by a second factor, by address; the same covers itself."""
+    free, tight = binding(), binding(mfa=True, networks=("10.0.0.0/8",), until_us=9)
+    assert free.covers(tight)
+    assert free.covers(free)
+    assert tight.covers(tight)
+    assert tight.covers(binding(mfa=True, networks=("10.1.0.0/16",), until_us=8))
+    looser: tuple[dict[str, Any], ...] = (
+        {"networks": ("10.0.0.0/8",), "until_us": 9},
+        {"mfa": True, "until_us": 9},
+        {"mfa": True, "networks": ("10.0.0.0/8",)},
+        {"mfa": True, "networks": ("10.0.0.0/8",), "until_us": 10},
+        {"mfa": True, "networks": ("10.0.0.0/8", "11.0.0.0/8"), "until_us": 9},
+        {"mfa": True, "networks": ("fd00::/8",), "until_us": 9},
+    )
+    for one in looser:
+        assert not tight.covers(binding(**one))
