@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
@@ -23,13 +23,18 @@ AUDIENCE: Final = "gpuaas-client"
 
 
 class Issuer:
-    """What it publishes may be changed at any time; `asked` are the paths it was asked for."""
+    """What it publishes may be changed at any time; `asked` are the paths it was asked for.
+
+    `more`: members of its key set besides, or in place of, `keys`. `drip_s`: between two bytes.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.keys: dict[str, EllipticCurvePrivateKey] = {}
         self.document: dict[str, Any] = {"issuer": url, "jwks_uri": f"{url}/keys"}
+        self.more: dict[str, Any] = {}
         self.status = 200
+        self.drip_s = 0.0
         self.location = ""
         self.asked: list[str] = []
         self.new_key("key-1")
@@ -43,7 +48,7 @@ class Issuer:
         for kid, key in self.keys.items():
             said = json.loads(ECAlgorithm.to_jwk(key.public_key()))
             every.append({**said, "kid": kid, "use": "sig", "alg": "ES256"})
-        return {"keys": every}
+        return {"keys": every, **self.more}
 
     def claims(self, **changes: object) -> dict[str, Any]:
         """Of a token made just now; a change to None leaves the claim out."""
@@ -82,7 +87,11 @@ def issuer() -> Iterator[Issuer]:
                 self.send_header("Location", made.location)
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
-            self.wfile.write(said)
+            with suppress(OSError):  # whoever asked has gone
+                step = 1 if made.drip_s else len(said)
+                for at in range(0, len(said), step):
+                    self.wfile.write(said[at : at + step])
+                    time.sleep(made.drip_s)
 
         def log_message(self, *_: object) -> None:
             """Silent."""

@@ -4,15 +4,17 @@ from typing import Any, Final
 
 import jwt
 import msgspec
+from jwt import PyJWK
 from msgspec import Struct
 
-from api.oidc.provider import Provider
+from api.oidc.provider import Jwk, Provider
 from domain.errors import DomainError
 from domain.issuer import Trusted
 
 LEEWAY_S: Final = 30
 OLDEST_S: Final = 600  # a token that was issued longer ago opens no session
 _LONGEST: Final = 16 * 1024
+_OF_RSA: Final = frozenset({"PS256", "RS256"})
 _REQUIRED: Final = ("iss", "aud", "sub", "exp", "iat")
 
 
@@ -39,8 +41,8 @@ async def identified(
 ) -> Identity:
     """Whom the issuer vouches for, in a token made for us, just now.
 
-    The algorithm is one the issuer was trusted with and one of the key's own kind, whatever the
-    token says. `nonce`: what its request had; both have one, or neither.
+    The algorithm is one the issuer was trusted with and one of the key's own, whatever the token
+    says. `nonce`: what its request had; both have one, or neither.
 
     Raises: DomainError session.token_invalid (with why), session.token_expired,
         session.key_unknown, issuer.unreachable, issuer.invalid.
@@ -75,11 +77,23 @@ def _header(token: str) -> dict[str, Any]:
         raise _invalid("it is no signed token") from error
 
 
-def _checked(token: str, trusted: Trusted, key: jwt.PyJWK, algorithm: str) -> _Claims:
+def _key(jwk: Jwk, algorithm: str) -> PyJWK:
+    """Raises: jwt.InvalidTokenError. An RSA key that names no algorithm signs with either padding;
+    what every other key signs with, it says or its curve does.
+    """
+    key = PyJWK(jwk)
+    if not jwk.get("alg") and jwk.get("kty") == "RSA" and algorithm in _OF_RSA:
+        return PyJWK(jwk, algorithm)
+    if key.algorithm_name != algorithm:
+        raise jwt.InvalidAlgorithmError("its key signs with another algorithm")
+    return key
+
+
+def _checked(token: str, trusted: Trusted, jwk: Jwk, algorithm: str) -> _Claims:
     try:
         raw = jwt.decode(
             token,
-            key,
+            _key(jwk, algorithm),
             algorithms=[algorithm],
             audience=trusted.audience,
             issuer=trusted.url,

@@ -2,10 +2,12 @@
 Discovery 1.0 section 4, RFC 7517.
 
 Fetched with a bound on time and size, never through a redirect; from `https` only, from `http` on
-loopback in an embedded deployment.
+loopback in an embedded deployment. What the document names on another host than the issuer's own
+is public, and called at the address that was looked at.
 """
 
 import asyncio
+import contextlib
 import time
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,13 +17,18 @@ import jwt
 import msgspec
 from jwt import PyJWK
 
+from api.webhooks.addresses import checked, networks_of
 from domain.errors import DomainError
 
-_TIMEOUT_S: Final = 5.0
+_TIMEOUT_S: Final = 5.0  # of one connection, one reading
+_WHOLE_S: Final = 10.0  # of all of it
 _MOST_BYTES: Final = 256 * 1024
 _FRESH_S: Final = 600.0  # keys are looked up again after so long
 _PAUSE_S: Final = 10.0  # and for a kid nobody knows no more often than that
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_LOOPBACK_NETWORKS: Final = networks_of("127.0.0.0/8 ::1/128")
+
+type Jwk = dict[str, object]
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -32,6 +39,10 @@ class Published(msgspec.Struct, frozen=True):
     authorization_endpoint: str = ""
     token_endpoint: str = ""
     device_authorization_endpoint: str = ""
+
+
+class _KeySet(msgspec.Struct, frozen=True):
+    keys: list[Jwk]
 
 
 class Provider:
@@ -46,8 +57,9 @@ class Provider:
         self._loopback = loopback
         self._busy = asyncio.Lock()
         self._published: Published | None = None
-        self._keys: dict[str, PyJWK] = {}
-        self._fetched = self._tried = -_FRESH_S
+        self._keys: dict[str, Jwk] = {}
+        self._fetched = self._tried = self._failed = -_FRESH_S
+        self._why = ("", "")  # it failed last
 
     async def published(self) -> Published:
         """Raises: DomainError issuer.unreachable, issuer.invalid."""
@@ -56,7 +68,7 @@ class Provider:
         assert self._published is not None
         return self._published
 
-    async def key(self, kid: str | None) -> PyJWK:
+    async def key(self, kid: str | None) -> Jwk:
         """The key that is called so; without a name, the only one there is.
 
         Raises: DomainError issuer.unreachable, issuer.invalid, session.key_unknown.
@@ -75,7 +87,7 @@ class Provider:
             raise DomainError("session.key_unknown", "the issuer publishes no key of that name")
         return found
 
-    def _key(self, kid: str | None) -> PyJWK | None:
+    def _key(self, kid: str | None) -> Jwk | None:
         if kid is None:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(kid)
@@ -83,24 +95,60 @@ class Provider:
     async def _refresh(self) -> None:
         asked = time.monotonic()
         async with self._busy:
-            if self._tried > asked:
-                return  # somebody fetched while this one waited
+            if self._tried > asked:  # somebody else asked while this one waited
+                if self._fetched >= self._tried:
+                    return
+                if self._failed >= self._tried:
+                    raise DomainError(*self._why)
             self._tried = time.monotonic()
-            async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
-                base = self._url.rstrip("/")
-                body = await self._fetched_from(client, f"{base}/.well-known/openid-configuration")
-                published = _decoded(body, Published)
-                if published.issuer != self._url:
-                    raise DomainError("issuer.invalid", "its document names another issuer")
-                body = await self._fetched_from(client, published.jwks_uri)
-            self._keys = _keys_of(body)
-            self._published = published
+            try:
+                async with asyncio.timeout(_WHOLE_S):
+                    self._published, self._keys = await self._asked()
+            except TimeoutError as error:
+                why = _away(self._url, f"no whole answer within {_WHOLE_S:g} s")
+                raise self._refused(why) from error
+            except DomainError as error:
+                self._refused(error)
+                raise
             self._fetched = time.monotonic()
 
-    async def _fetched_from(self, client: httpx.AsyncClient, url: str) -> bytes:
+    def _refused(self, error: DomainError) -> DomainError:
+        self._failed = time.monotonic()
+        self._why = (error.code, error.detail)
+        return error
+
+    async def _asked(self) -> tuple[Published, dict[str, Jwk]]:
+        require_reachable(self._url, loopback=self._loopback)
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+            base = self._url.rstrip("/")
+            body = await self._fetched_from(client, f"{base}/.well-known/openid-configuration")
+            published = _decoded(body, Published)
+            if published.issuer != self._url:
+                raise DomainError("issuer.invalid", "its document names another issuer")
+            return published, _keys_of(await self._fetched_from(client, published.jwks_uri))
+
+    async def _request(self, client: httpx.AsyncClient, url: str) -> httpx.Request:
+        """The issuer's own host is as whoever trusted it named it; another one is looked at."""
         require_reachable(url, loopback=self._loopback)
+        named = httpx.URL(url)
+        if named.host == httpx.URL(self._url).host:
+            return client.build_request("GET", named)
         try:
-            async with client.stream("GET", url) as answer:
+            to = await checked(url, _LOOPBACK_NETWORKS if self._loopback else ())
+        except DomainError as error:
+            raise DomainError("issuer.invalid", f"{url}: {error.detail}") from error
+        return client.build_request(
+            "GET",
+            named.copy_with(host=to.address),
+            headers={"Host": named.netloc.decode("ascii")},
+            extensions={"sni_hostname": to.host},
+        )
+
+    async def _fetched_from(self, client: httpx.AsyncClient, url: str) -> bytes:
+        request = await self._request(client, url)
+        try:
+            answer = await client.send(request, stream=True)
+            async with contextlib.aclosing(answer):
                 if answer.status_code != httpx.codes.OK:
                     raise DomainError(
                         "issuer.unreachable", f"it answered {answer.status_code} for {url}"
@@ -112,14 +160,22 @@ class Provider:
                         raise DomainError("issuer.invalid", "its document is larger than 256 KiB")
                 return body
         except httpx.HTTPError as error:
-            raise DomainError("issuer.unreachable", f"{url}: {type(error).__name__}") from error
+            raise _away(url, type(error).__name__) from error
+
+
+def _away(url: str, why: str) -> DomainError:
+    return DomainError("issuer.unreachable", f"{url}: {why}")
 
 
 def require_reachable(url: str, *, loopback: bool) -> None:
     """Raises: DomainError issuer.invalid unless it is https, or on loopback where allowed."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        host = httpx.URL(url).host
+    except (ValueError, httpx.InvalidURL) as error:
+        raise DomainError("issuer.invalid", "an issuer's address is no URL") from error
     plain = parts.scheme == "http" and loopback and parts.hostname in _LOOPBACK
-    if not parts.hostname or parts.username or (parts.scheme != "https" and not plain):
+    if not host or parts.username or (parts.scheme != "https" and not plain):
         raise DomainError("issuer.invalid", "an issuer's addresses begin with https://")
 
 
@@ -132,16 +188,17 @@ def _decoded[T](body: bytes, kind: type[T]) -> T:
         ) from error
 
 
-def _keys_of(body: bytes) -> dict[str, PyJWK]:
+def _keys_of(body: bytes) -> dict[str, Jwk]:
     """Those that sign; others, and what nobody can read, are left out."""
     found = {}
-    for one in _decoded(body, dict[str, list[dict[str, object]]]).get("keys", []):
-        if one.get("use", "sig") != "sig" or one.get("kty") not in {"RSA", "EC", "OKP"}:
+    for one in _decoded(body, _KeySet).keys:
+        if one.get("use", "sig") != "sig" or one.get("kty") not in ("RSA", "EC", "OKP"):
             continue
         try:
-            found[str(one.get("kid", ""))] = PyJWK(one)
-        except jwt.PyJWTError:
+            PyJWK(one)
+        except (jwt.PyJWTError, TypeError, ValueError):
             continue
+        found[str(one.get("kid", ""))] = one
     return found
 
 

@@ -11,13 +11,14 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import ECAlgorithm
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from api.oidc import provider as providers
 from api.oidc.identity import Identity, identified
 from api.oidc.provider import Provider, require_reachable
 from domain.errors import DomainError
 from tests.issuer_stage import AUDIENCE, Issuer, issuer
+from tests.unit.test_webhook_addresses import Resolver
 
 
 @pytest.fixture
@@ -80,6 +81,22 @@ def test_another_algorithm_than_trusted_with(here: Issuer) -> None:
     own = rsa.generate_private_key(65537, 2048)
     forged = jwt.encode(here.claims(), own, "RS256", {"kid": "key-1"})
     assert refused(here, forged, "RS256", "ES256") == "session.token_invalid"
+
+
+def test_an_rsa_key_that_names_no_algorithm(here: Issuer) -> None:
+    """It signs with the padding that the issuer was trusted with, and a key that names one with
+    that alone.
+    """
+    own = rsa.generate_private_key(65537, 2048)
+    key = json.loads(RSAAlgorithm.to_jwk(own.public_key()))
+    pss, pkcs = (jwt.encode(here.claims(), own, name, {"kid": "r"}) for name in ("PS256", "RS256"))
+    here.more["keys"] = [{**key, "kid": "r"}]
+    assert said(here, pss, "PS256").subject == "somebody"
+    assert said(here, pkcs, "RS256").subject == "somebody"
+    assert refused(here, pkcs, "PS256") == "session.token_invalid"
+    here.more["keys"] = [{**key, "kid": "r", "alg": "RS256"}]
+    assert refused(here, pss, "PS256", "RS256") == "session.token_invalid"
+    assert said(here, pkcs, "PS256", "RS256").subject == "somebody"
 
 
 def test_a_key_that_the_token_brings(here: Issuer) -> None:
@@ -206,9 +223,80 @@ def test_an_issuer_that_is_away_or_not_itself(here: Issuer) -> None:
     assert asyncio.run(story()) == "somebody"
 
 
+def test_many_ask_while_an_issuer_is_away(here: Issuer) -> None:
+    """Those who waited for somebody else's vain try are told what that one was; they ask no more."""
+
+    async def story() -> None:
+        here.status = 503
+        provider = Provider(here.url, loopback=True)
+        answers = await asyncio.gather(
+            *(provider.published() for _ in range(6)), return_exceptions=True
+        )
+        codes = [one.code for one in answers if isinstance(one, DomainError)]
+        assert codes == ["issuer.unreachable"] * 6, answers
+        assert len(here.asked) == 2, "who came first, and for those who came while it asked"
+        here.status = 200
+        assert (await provider.published()).issuer == here.url
+
+    asyncio.run(story())
+
+
+def test_an_issuer_that_drips(here: Issuer) -> None:
+    """A byte now and then, for ever: it is given up as a whole."""
+    here.drip_s = 0.03
+    with pytest.MonkeyPatch.context() as monkey:
+        monkey.setattr(providers, "_WHOLE_S", 0.15)
+        assert refused(here, here.token()) == "issuer.unreachable"
+
+
+def test_a_key_set_says_more_than_keys(here: Issuer) -> None:
+    """Members and keys that nobody knows are left out (RFC 7517 section 5)."""
+    here.more = {"version": 1, "more": {"a": []}}
+    assert said(here, here.token()).subject == "somebody"
+    strange: list[dict[str, object]] = [{}, {"kty": []}, {"kty": "EC", "crv": []}, {"kty": "RSA"}]
+    strange += [{"kty": "RSA", "alg": ["RS256"], "n": 1, "e": 2}, {"kty": "OKP", "crv": "x"}]
+    here.more = {"keys": [*strange, *here.published()["keys"]]}
+    assert said(here, here.token()).subject == "somebody"
+    wrong: tuple[object, ...] = ({}, ["a"], None)
+    for keys in wrong:
+        here.more = {"keys": keys}
+        assert refused(here, here.token()) == "issuer.invalid"
+
+
+def keys_at(here: Issuer, url: str, *answers: str) -> str:
+    """What becomes of a sign-in whose keys are there, its name leading to those addresses."""
+    here.document["jwks_uri"] = url
+    provider, token = Provider(here.url, loopback=True), here.token()
+    with asyncio.Runner(loop_factory=lambda: Resolver(list(answers))) as runner:
+        try:
+            found = identified(token, here.trusted(), provider, "n-1", time.time())
+            return runner.run(found).subject
+        except DomainError as error:
+            return error.code
+
+
+def test_keys_are_not_inside(here: Issuer) -> None:
+    """A document that names a private address, or a name that leads to one, has nothing asked
+    there; nor what is no URL. A name elsewhere is called at the address it was found at.
+    """
+    for address in ("10.0.0.1", "169.254.169.254", "100.64.0.1"):
+        assert keys_at(here, f"https://{address}/keys", address) == "issuer.invalid", address
+    for url in (
+        "https://[x", "https://h:99999/", "https://h:x/", "https://a\nb/", "/keys", "",
+        "https://xn--zzzzzz999/", f"https://{'a' * 64}.example/",
+    ):  # fmt: skip
+        assert keys_at(here, url) == "issuer.invalid", url
+    assert keys_at(here, "https://keys.example/keys", "10.0.0.1") == "issuer.invalid"
+    assert keys_at(here, "https://keys.example/keys", "8.8.8.8", "10.0.0.1") == "issuer.invalid"
+    assert here.asked.count("/keys") == 0
+    port = here.url.rpartition(":")[2]
+    assert keys_at(here, f"http://localhost:{port}/keys", "127.0.0.1") == "somebody"
+
+
 def test_where_an_issuer_may_be() -> None:
     """Over https anywhere; http on loopback, of an embedded deployment only."""
-    for url in ("http://accounts.example", "ftp://a", "https://", "https://user@a", "file:///etc"):
+    for url in ("http://accounts.example", "ftp://a", "https://", "https://user@a", "file:///etc",
+                "https://[x", "https://a:b", "https://xn--zzzzzz999/"):  # fmt: skip
         with pytest.raises(DomainError):
             require_reachable(url, loopback=True)
     with pytest.raises(DomainError):
