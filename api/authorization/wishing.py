@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from litestar import Response
 from msgspec import Struct
 
@@ -13,7 +14,7 @@ from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import now_us
 from api.services import Services, services_of
-from contracts.http import Given
+from contracts.http import Given, OrganizationId
 from domain import authority
 from domain.authority import DECIDER, Authority
 from domain.authority_commands import Command, Wish
@@ -48,9 +49,11 @@ def organization_of(principal: Principal, named: str | None) -> str:
         if named is None:
             at: dict[str, int | str] = {"pointer": "/organization"}
             raise DomainError("request.invalid", "name the organization", at)
-        if not named.startswith("organization-"):
-            raise unknown("organization")
-        return named
+        try:
+            found: str = msgspec.convert(named, OrganizationId)
+        except msgspec.ValidationError as error:
+            raise unknown("organization") from error
+        return found
     if named not in (None, principal.org):
         raise unknown("organization")
     return principal.org
