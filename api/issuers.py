@@ -99,6 +99,7 @@ async def distrust_issuer(
 ) -> Response[Issuer]:
     """Nobody signs in there any more; its sessions are over within a second, streams included."""
     services = services_of(request)
+    await services.following.catch_up()  # another process may have trusted it a moment ago
 
     async def do(cause: str) -> Done:
         async def attempt() -> Done:

@@ -40,6 +40,23 @@ async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Res
     repeat is refused, and whoever lost the answer signs in again.
     """
     services = services_of(request)
+    token = minted(PREFIX)
+    # The signature is left out: another one over the same words is the same token.
+    signed = data.id_token.rpartition(".")[0].encode()
+    stream = derived_id("token", data.issuer, hashlib.sha256(signed).hexdigest())
+
+    async def attempt() -> session.Opened:
+        return await _opened(services, data, stream, hash_of(token))
+
+    opened = await settled(services, stream, attempt)
+    await services.following.catch_up()
+    return Response(_given(Signed(stream, opened), token))
+
+
+async def _opened(
+    services: Services, data: SessionNew, stream: str, token_sha256: str
+) -> session.Opened:
+    """Loses to a change of the trust in the issuer: then the token is looked at anew."""
     await services.following.catch_up()
     found = services.directory.issuer(data.issuer)
     if found is None or not found.stands:
@@ -47,42 +64,26 @@ async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Res
     trusted = found.trusted
     provider = services.providers.of(trusted.url)
     who = await identified(data.id_token, trusted, provider, data.nonce, time.time())
-    token, now = minted(PREFIX), now_us()
+    now = now_us()
     command = Open(
         issuer=data.issuer,
         principal=principal(trusted.url, who.subject),
         organization=trusted.organization,
-        token_sha256=hash_of(token),
+        token_sha256=token_sha256,
         amr=who.amr,
         acr=who.acr,
         expires_us=now + HOURS * _HOUR_US,
         now_us=now,
     )
-    # The signature is left out: another one over the same words is the same token.
-    signed = data.id_token.rpartition(".")[0].encode()
-    stream = derived_id("token", data.issuer, hashlib.sha256(signed).hexdigest())
-    reads = ((data.issuer, found.version),)
-    await _opened(services, stream, command, reads)
-    await services.following.catch_up()
-    [fact] = session.decide(command, session.Missing())
-    assert isinstance(fact, session.Opened), "it was missing"
-    return Response(_given(Signed(stream, fact), token))
-
-
-async def _opened(
-    services: Services, stream: str, command: Open, reads: tuple[tuple[str, int], ...]
-) -> None:
     recorded = await services.log.read_stream(stream)
     state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
-    write = Write(stream, command.organization, 0, tuple(DECIDER.decide(command, state)))
-    append = Append((write,), command.principal, f"cmd:{secrets.token_hex(32)}", reads)
-    try:
-        await services.log.append(append)
-    except DomainError as error:
-        if error.code != "log.version_stale":
-            raise
-        # Of two at once one opens it; or the issuer was distrusted meanwhile.
-        raise DomainError("session.token_used", "this identity token has opened one") from error
+    [fact] = DECIDER.decide(command, state)
+    assert isinstance(fact, session.Opened), "it was missing"
+    write = Write(stream, command.organization, 0, (fact,))
+    reads = ((data.issuer, found.version),)
+    cause = f"cmd:{secrets.token_hex(32)}"
+    await services.log.append(Append((write,), command.principal, cause, reads))
+    return fact
 
 
 def _given(signed: Signed, token: str | None = None) -> Session:
@@ -139,13 +140,14 @@ async def end_session(
 ) -> Response[Session]:
     """One's own, or any for whoever may. Over within a second everywhere, streams included."""
     services = services_of(request)
+    first = await services.log.read_stream(session_id)
+    made = first[0].fact if first else None
+    if not isinstance(made, session.Opened):
+        raise unknown("session")
 
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
             recorded = await services.log.read_stream(session_id)
-            made = recorded[0].fact if recorded else None
-            if not isinstance(made, session.Opened):
-                raise unknown("session")
             if made.principal != request.user.actor or request.user.org != made.organization:
                 within(request.user, made.organization, "session")
                 allow(request.user, "session.end_any", made.organization)
@@ -160,9 +162,7 @@ async def end_session(
         return await settled(services, session_id, attempt)
 
     def answer(_: tuple[Said, ...], __: bool) -> Session:  # an Answer
-        found = services.directory.session_of(session_id)
-        assert found is not None, "it was ended"
-        return _given(Signed(session_id, found.opened, ended=True))
+        return _given(Signed(session_id, made, ended=True))
 
     response = await services.acting.perform(request, do, answer, status=200)
     await services.following.catch_up()

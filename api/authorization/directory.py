@@ -1,6 +1,7 @@
 """What all organizations have decided, in memory, folded from the log and kept at its head."""
 
 import hashlib
+import heapq
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM, Place
+from api.edge import now_us
 from domain import api_key, authority, authority_facts, department, issuer, project, session
 from domain.authority import Authority
 from domain.binding import NEVER, Binding, Guardrail
@@ -68,6 +70,7 @@ class Directory:
         self._secrets: dict[str, str] = {}
         self._sessions: dict[str, Signed] = {}
         self._bearers: dict[str, str] = {}
+        self._expiries: list[tuple[int, str]] = []
         self._issuers: dict[str, Vouching] = {}
         self._versions: dict[str, int] = {}
 
@@ -84,11 +87,14 @@ class Directory:
                 found = self._keys[entry.stream]
                 self._keys[entry.stream] = replace(found, revoked=True)
             case session.Opened() as opened:
+                self.forget(opened.opened_us)
                 self._sessions[entry.stream] = Signed(entry.stream, opened)
                 self._bearers[opened.token_sha256] = entry.stream
+                heapq.heappush(self._expiries, (opened.expires_us, entry.stream))
             case session.Ended():
-                signed = self._sessions[entry.stream]
-                self._sessions[entry.stream] = Signed(entry.stream, signed.opened, ended=True)
+                signed = self._sessions.get(entry.stream)
+                if signed is not None:  # one whose time was over before is forgotten
+                    self._sessions[entry.stream] = Signed(entry.stream, signed.opened, ended=True)
             case issuer.Trusted() as trusted:
                 self._issuers[entry.stream] = Vouching(entry.stream, entry.version, trusted)
             case issuer.Distrusted():
@@ -101,6 +107,12 @@ class Directory:
                 return
         self._versions[entry.org] = entry.position + 1
         self.heard(entry.org)
+
+    def forget(self, at_us: int) -> None:
+        """Sessions whose time is over then: their tokens are unknown, their ids `over`."""
+        while self._expiries and self._expiries[0][0] <= at_us:
+            signed = self._sessions.pop(heapq.heappop(self._expiries)[1])
+            del self._bearers[signed.opened.token_sha256]
 
     def _distrust(self, entry: Recorded) -> None:
         """Its sessions are over, also when it is trusted again."""
@@ -157,11 +169,10 @@ class Directory:
         return None if stream is None else self._sessions[stream]
 
     def sessions(self, org: str) -> list[Signed]:
-        """Of the organization, in order of opening."""
+        """Of the organization, in order of opening; those that were over before the last opening
+        are forgotten.
+        """
         return [one for one in self._sessions.values() if one.opened.organization == org]
-
-    def session_of(self, stream: str) -> Signed | None:
-        return self._sessions.get(stream)
 
     def issuer(self, stream: str) -> Vouching | None:
         """Whether it is trusted still or was once."""
@@ -208,4 +219,5 @@ def load(conn: psycopg.Connection[Any], directory: Directory) -> None:
     size = head(conn).size
     for (entry,) in conn.execute(_LOAD, binary=True):
         directory.apply(decode_entry(bytes(entry)))
+    directory.forget(now_us())
     directory.applied = size

@@ -1,14 +1,22 @@
 """Signing in at an organization's own issuer: trusted, a session opened, used, ended."""
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
+from api.authorization.directory import Directory, load
+from api.edge import now_us
+from domain import issuer as trust
+from domain import session
 from domain.issuer import principal
+from evidence.append import Append, Appended, Write
+from evidence.ids import new_id
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 from tests.issuer_stage import AUDIENCE, Issuer, issuer
@@ -44,6 +52,21 @@ async def signed_in(stage: Stage, here: Issuer, at: str, **claims: Any) -> dict[
 async def code(answering: Any) -> tuple[int, str]:
     answer = await answering
     return answer.status_code, answer.json()["code"]
+
+
+def between(stage: Stage, path: str, body: dict[str, Any]) -> None:
+    """Before the next session is appended, and after it was decided on, somebody posts this."""
+    log = stage.services.log
+    at_once = log.append
+
+    async def late(append: Append) -> Appended:
+        if isinstance(append.writes[0].facts[0], session.Opened):
+            log.append = at_once  # type: ignore[method-assign]
+            answer = await stage.post(path, body)
+            assert answer.status_code < 300, answer.text
+        return await at_once(append)
+
+    log.append = late  # type: ignore[method-assign]
 
 
 async def bound(stage: Stage, org: str, who: str, role: str) -> None:
@@ -91,7 +114,8 @@ def test_an_identity_token_opens_one_session(
     database: Database, nats_url: str, tmp_path: Path, here: Issuer
 ) -> None:
     """Its repeat is refused, five at once open one, and so does another signature over the same
-    words; what the issuer did not sign, or signed for another request, stores nothing.
+    words; what the issuer did not sign, or signed for another request, stores nothing. When the
+    trust in the issuer changes meanwhile, what it is then decides.
     """
 
     async def scene(stage: Stage) -> None:
@@ -116,6 +140,12 @@ def test_an_identity_token_opens_one_session(
         nowhere = "token-00000000-0000-7000-8000-000000000000"
         assert await code(session_of(stage, nowhere, token)) == (404, "issuer.unknown")
         assert await stage.size() == before
+        other_domains = {"organization": org, "url": here.url, "client_id": AUDIENCE,
+                         "algorithms": ["ES256"], "domains": ["b.example"]}  # fmt: skip
+        between(stage, "/v1/issuers", other_domains)
+        assert (await session_of(stage, at, here.token())).status_code == 201
+        between(stage, f"/v1/issuers/{at}/distrust", {})
+        assert await code(session_of(stage, at, here.token())) == (404, "issuer.unknown")
 
     play(database, nats_url, tmp_path, scene)
 
@@ -151,8 +181,38 @@ def test_sessions_end(database: Database, nats_url: str, tmp_path: Path, here: I
         assert await trusted(stage, here, org) == at
         assert await code(stage.get("/v1/sessions", token=three["token"])) == gone
         assert (await signed_in(stage, here, at, sub="c"))["principal"] == three["principal"]
+        strange = stage.get("/v1/sessions?organization=organization-a%20b")
+        assert await code(strange) == (404, "resource.unknown")
+        await known_late(stage, org, at)
 
     play(database, nats_url, tmp_path, scene)
+
+
+async def known_late(stage: Stage, org: str, at: str) -> None:
+    """What another process appended a moment ago, before its wake came, is ended like the rest; a
+    process that starts knows of no session whose time is over.
+    """
+    await stage.services.following.close()  # no wake comes any more
+    log, now = stage.services.log, now_us()
+    fact = session.Opened(at, "user-1", org, "00" * 32, (), "", now + 1_000_000_000, now)
+    made = trust.Trusted("https://accounts.example", AUDIENCE, org, ("ES256",), (), now)
+    past = replace(fact, token_sha256="11" * 32, expires_us=now)
+    opened, issued, old = new_id("token"), new_id("token"), new_id("token")
+    for stream, one in ((opened, fact), (issued, made), (old, past)):
+        write = Write(stream, org, 0, (one,))
+        await log.append(Append((write,), "user-1", f"cmd:{secrets.token_hex(32)}"))
+    for _ in range(2):  # its repeat says the same
+        over = await stage.post(f"/v1/issuers/{issued}/distrust", {}, key="over")
+        assert (over.json()["id"], over.json()["trusted"]) == (issued, False)
+        ended = await stage.post(f"/v1/sessions/{opened}/end", {}, key="end")
+        assert (ended.json()["id"], ended.json()["ended"]) == (opened, True)
+    fresh = Directory()
+    await stage.services.reads.ask(load, fresh)
+    known = {one.stream for one in fresh.sessions(org)}
+    assert opened in known
+    assert old not in known
+    late = await stage.post(f"/v1/sessions/{old}/end", {})
+    assert (late.status_code, late.json()["ended"]) == (200, True)
 
 
 def test_an_issuer_that_is_none_is_not_trusted(
@@ -169,8 +229,9 @@ def test_an_issuer_that_is_none_is_not_trusted(
         owner = stage.token("admin", org)
         forbidden = await code(stage.post("/v1/issuers", body, token=owner))
         assert forbidden == (403, "auth.forbidden")
-        plain = {**body, "url": "http://accounts.example"}
-        assert await code(stage.post("/v1/issuers", plain)) == (400, "issuer.invalid")
+        for url in ("http://accounts.example", "https://[x"):
+            answer = await code(stage.post("/v1/issuers", {**body, "url": url}))
+            assert answer == (400, "issuer.invalid"), url
         shared = {**body, "algorithms": ["HS256"]}
         assert await code(stage.post("/v1/issuers", shared)) == (400, "request.invalid")
         here.document["issuer"] = "https://accounts.example"
