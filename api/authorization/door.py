@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from api.authorization.cedar import PLATFORM, Call, Place, Policies, Verdict
 from api.authorization.principal import Principal
 from contracts.authorization.registry import ACTIONS
@@ -66,11 +68,15 @@ class Door:
         self.tenants = tenants
         self._remembering = remembering
         self._clock_us = clock_us
-        self._sets: dict[tuple[str, str, str, str], tuple[int, Policies]] = {}
+        self._sets: dict[tuple[str, str, str, str, bool], tuple[int, Policies]] = {}
 
-    def policies(self, caller: Principal, org: str) -> Policies:
-        """All that is decided with when the caller acts in that organization."""
-        key = (caller.actor, caller.role, caller.org, org)
+    def policies(self, caller: Principal, org: str, *, inside: bool = False) -> Policies:
+        """All that is decided with when the caller acts in that organization.
+
+        `inside`: the caller has entered, so conditions of an entrance (a second factor, networks)
+        are taken as met.
+        """
+        key = (caller.actor, caller.role, caller.org, org, inside)
         version = self.tenants.version(org)
         found = self._sets.get(key)
         if found is not None and found[0] == version:
@@ -79,8 +85,12 @@ class Door:
             self._sets.clear()
         tenants, actor = self.tenants, caller.actor
         bindings = (*implied(caller), *tenants.bindings(org, actor))
-        decided = (bindings, tenants.guardrails(org), tenants.groups(org, actor))
-        made = Policies(*decided, remembering=self._remembering)
+        guardrails = tenants.guardrails(org)
+        if inside:
+            bindings = tuple(replace(one, mfa=False, networks=()) for one in bindings)
+            guardrails = tuple(one for one in guardrails if one.flat)
+        groups = tenants.groups(org, actor)
+        made = Policies(bindings, guardrails, groups, remembering=self._remembering)
         self._sets[key] = (version, made)
         return made
 

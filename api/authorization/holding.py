@@ -25,13 +25,13 @@ class Entered(Struct, frozen=True):
 
 
 def allowed(door: Door, of: Entered, now_us: int) -> bool:
-    """By bindings alone, as after a sign-in with a second factor: what else it came with, its token
-    said, and ends with that.
+    """By bindings alone, each condition of an entrance (a second factor, networks) taken as met:
+    what else it came with, its token said, and ends with that.
     """
     who = Principal(of.user, "", of.org)
     place = door.tenants.place(of.scope, of.org)
-    policies = door.policies(who, of.org)
-    return policies.decide(of.user, of.action, place, Call(mfa=True), now_us).allowed
+    policies = door.policies(who, of.org, inside=True)
+    return policies.decide(of.user, of.action, place, Call(), now_us).allowed
 
 
 def holding(directory: Directory, door: Door, of: Entered, clock_us: Callable[[], int]) -> Holds:

@@ -61,6 +61,39 @@ def test_what_is_taken_back_ends_it(credential: str, over: tuple[str, Struct]) -
     assert not inside.holds()
 
 
+@pytest.mark.parametrize(
+    ("near", "over"),
+    [
+        (
+            facts.BindingGranted("near", USER, "member", ORG, False, ("10.0.0.0/8",), 0, *BY),
+            facts.BindingRevoked("near", "", *BY),
+        ),
+        (
+            facts.BindingGranted("strict", USER, "member", ORG, True, ("10.0.0.0/8",), 0, *BY),
+            facts.MemberRemoved(USER, "", *BY),
+        ),
+    ],
+)
+def test_a_binding_from_networks_keeps_who_is_inside_and_ends_it(
+    near: facts.BindingGranted, over: Struct
+) -> None:
+    """Where it came from was asked at the door; gone, the binding is gone for it as well."""
+    inside = Inside("", *BEFORE[:3], ("access-1", near))
+    assert inside.holds()
+    inside.tell("access-1", over)
+    assert not inside.holds()
+
+
+def test_a_guardrail_with_networks_ends_nothing_and_hides_no_revocation() -> None:
+    """It stands when somebody enters and comes while it is inside: the binding still decides."""
+    rail = facts.GuardrailSet("g", ("*",), "project-1", False, ("10.0.0.0/8",), "", *BY)
+    inside = Inside("", *BEFORE, ("access-1", rail))
+    inside.tell("access-1", facts.GuardrailSet("h", ("*",), ORG, True, ("::/0",), "", *BY))
+    assert inside.holds()
+    inside.tell("access-1", facts.BindingRevoked("binding-1", "", *BY))
+    assert not inside.holds()
+
+
 @pytest.mark.parametrize("credential", ["token-key", "token-session"])
 def test_what_ends_by_its_time_ends_it(credential: str) -> None:
     """At the first instant at which it is over."""
