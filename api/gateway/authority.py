@@ -7,7 +7,7 @@ from api.authorization.directory import STREAMS, Directory
 from api.authorization.door import Door
 from api.authorization.holding import Entered, allowed
 from api.gateway.doors import Doors
-from domain import grant
+from domain import authority_facts, grant
 from evidence.following import streams_of_kinds
 from evidence.reader import Recorded
 
@@ -16,8 +16,9 @@ _ENTERING: Final = {grant.SSH: "access.issue_certificate", grant.HTTP: "access.i
 
 
 class Authorized:
-    """A grant that a binding gave ends when no binding gives it any more; what only a token implied
-    goes on until the grant ends. Owned by one event loop.
+    """A grant to who ever belonged to the organization ends when no binding gives it any more, even
+    if none did when it was written; to anybody else only a token can have given it, and it goes on
+    until it ends. Owned by one event loop.
     """
 
     def __init__(self, doors: Doors, clock_us: Callable[[], int]) -> None:
@@ -25,7 +26,8 @@ class Authorized:
         self._directory = Directory(self._heard)
         self._door = Door(self._directory, clock_us)
         self._clock_us = clock_us
-        self._bound: dict[str, Entered] = {}  # grants that bindings gave
+        self._known: set[tuple[str, str]] = set()  # organizations, and who ever belonged to them
+        self._bound: dict[str, Entered] = {}  # grants that are bindings' to give
         self._changed: set[str] = set()  # organizations, since the last look
 
     @property
@@ -42,11 +44,20 @@ class Authorized:
     def apply(self, entry: Recorded) -> None:
         self._directory.apply(entry)
         self.doors.apply(entry)
-        if isinstance(entry.fact, grant.Granted):
-            fact = entry.fact
+        match entry.fact:
+            case (
+                authority_facts.MemberAdded(principal=who)
+                | authority_facts.AccountCreated(account=who)
+            ):
+                self._known.add((entry.org, who))
+            case grant.Granted() as fact:
+                self._granted(entry, fact)
+
+    def _granted(self, entry: Recorded, fact: grant.Granted) -> None:
+        if entry.stream in self.doors.passes and (entry.org, fact.user) in self._known:
             entered = Entered(fact.user, entry.org, _ENTERING[fact.way], fact.project)
-            if entry.stream in self.doors.passes and allowed(self._door, entered, entry.at_us):
-                self._bound[entry.stream] = entered
+            self._bound[entry.stream] = entered
+            self._changed.add(entry.org)  # whoever wrote it may have known less than the log
 
     def look(self, *, every: bool) -> None:
         """Revokes what lost its binding, in organizations that changed something, or in all."""

@@ -66,12 +66,37 @@ def test_a_binding_that_ends_by_itself_ends_the_grant_at_the_next_sweep() -> Non
     assert made.doors.why_not(HERE, NOW) == "revoked"
 
 
+LOST = (STREAM, facts.BindingRevoked("binding-1", "", *BY))
+GONE = (STREAM, facts.MemberRemoved("user-1", "", *BY))
+
+
+def test_networks_are_the_doors_and_a_revocation_is_still_one() -> None:
+    """A binding from networks and a guardrail outside of some let stay who was let in, and no more:
+    the grant ends with the binding.
+    """
+    rail = facts.GuardrailSet("guardrail-1", ("*",), ORG, False, ("10.0.0.0/8",), "", *BY)
+    near = facts.BindingGranted(
+        *("binding-1", "user-1", "member", "project-1", True, ("10.0.0.0/8",), 0), *BY
+    )
+    told = (PART, PROJECT, (STREAM, MEMBER), (STREAM, near), (STREAM, rail), *LIVE)
+    assert after([NOW], *told).doors.why_not(HERE, NOW) is None
+    assert after([NOW], *told, LOST).doors.why_not(HERE, NOW) == "revoked"
+
+
+@pytest.mark.parametrize("lost", [(LOST,), (LOST, GONE)])
+def test_a_grant_written_after_its_binding_was_gone_opens_nothing(
+    lost: tuple[tuple[str, Struct], ...],
+) -> None:
+    """Whoever granted it had not heard of the revocation; the log has, from the same step on."""
+    told = (PART, PROJECT, (STREAM, MEMBER), (STREAM, bound()), *lost, *LIVE)
+    assert after([NOW], *told).doors.why_not(HERE, NOW) == "revoked"
+
+
 def test_who_came_by_a_token_alone_stays() -> None:
-    """A grant that no binding gave is not ended by what bindings do; another binding keeps one."""
-    viewer = bound(role="viewer")
-    lost = (STREAM, facts.BindingRevoked("binding-1", "", *BY))
-    made = after([NOW], PART, PROJECT, (STREAM, MEMBER), (STREAM, viewer), *LIVE, lost)
+    """A grant to nobody's member is not ended by what bindings do; another binding keeps one."""
+    rail = facts.GuardrailSet("guardrail-1", ("*",), ORG, False, (), "", *BY)
+    made = after([NOW], PART, PROJECT, *LIVE, (STREAM, MEMBER), (STREAM, rail))
     assert made.doors.why_not(HERE, NOW) is None
     second = facts.BindingGranted(*("binding-2", "user-1", "admin", "project-1", False, (), 0), *BY)
-    made = after([NOW], *granted(), (STREAM, second), lost)
+    made = after([NOW], *granted(), (STREAM, second), LOST)
     assert made.doors.why_not(HERE, NOW) is None
