@@ -6,15 +6,16 @@ from msgspec import Struct
 
 from api.authorization.cedar import Call
 from api.authorization.directory import Directory
-from api.authorization.door import Door
+from api.authorization.door import Door, implied
 from api.authorization.principal import Principal
+from contracts.authorization.registry import ACTIONS
 
 type Holds = Callable[[], bool]
 
 
 class Entered(Struct, frozen=True):
     """Who is inside, by which action, where; `credential`: the id of the API key or session
-    it came with, if it did.
+    it came with, if it did; `implied`: the token that it asked with gives the action by itself.
     """
 
     user: str
@@ -22,6 +23,12 @@ class Entered(Struct, frozen=True):
     action: str
     scope: str
     credential: str = ""
+    implied: bool = False
+
+
+def by_token(caller: Principal, action: str) -> bool:
+    """Whether the token gives the action by itself, whatever the organization bound its user to."""
+    return any(one.role in ACTIONS[action].roles for one in implied(caller))
 
 
 def allowed(door: Door, of: Entered, now_us: int) -> bool:
@@ -35,11 +42,12 @@ def allowed(door: Door, of: Entered, now_us: int) -> bool:
 
 
 def holding(directory: Directory, door: Door, of: Entered, clock_us: Callable[[], int]) -> Holds:
-    """False once what it came with is over, or bindings that let the user in do not any more.
+    """False once what it came with is over, or no binding lets the user in any more: from the first
+    question on, since between the right to enter and the entrance it may have been taken.
 
     Whoever was let in by what its token implies, and never by a binding, is left inside.
     """
-    had = False
+    had = not of.implied
 
     def holds() -> bool:
         nonlocal had

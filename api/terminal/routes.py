@@ -9,7 +9,8 @@ from litestar.params import FromPath, JSONBody
 
 from api.acting import Done, Said
 from api.auth import allow
-from api.authorization.holding import Entered, Holds, holding
+from api.authorization.holding import Entered, Holds, by_token, holding
+from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import target
 from api.edge import instant, now_us
@@ -17,7 +18,7 @@ from api.services import Services, services_of
 from api.terminal import playback
 from api.terminal.sessions import Session
 from api.terminal.show import ClosedError, Show
-from api.terminal.tickets import LIFETIME_US
+from api.terminal.tickets import LIFETIME_US, Spent
 from api.viewing import tagged
 from contracts import recording, terminal_client
 from contracts.http_terminal import Terminal, TerminalNew, TerminalOpened, TerminalTicket
@@ -29,6 +30,7 @@ from evidence.append import Append, Write
 from evidence.ids import new_id
 
 _TRIES: Final = 8
+_ENTERING: Final = "terminal.open"
 _OFFSET_DIGITS: Final = 18
 
 
@@ -51,10 +53,7 @@ async def open_terminal(
                     raise
                 continue
             session = append.writes[0].stream
-            issue = services.terminals.tickets.issue
-            tickets.append(
-                await issue(session, request.user.actor, now_us(), request.user.credential)
-            )
+            tickets.append(await _ticket(services, request.user, session, now_us()))
             return Done(appended, append.writes)
         raise DomainError("log.version_stale", "the runtime keeps changing; repeat the request")
 
@@ -103,16 +102,21 @@ async def issue_ticket(
     request: FrontRequest, session_id: FromPath[str]
 ) -> Response[TerminalTicket]:
     """For whoever opened it: nobody types in another's name. No fact, no idempotency key."""
-    terminals = services_of(request).terminals
-    found = await terminals.session(session_id, request.user)
+    services = services_of(request)
+    found = await services.terminals.session(session_id, request.user)
     if found.user != request.user.actor:
         raise DomainError("auth.forbidden", "another user's terminal")
     if isinstance(found.state, terminal.Over):
         raise DomainError("terminal.over", found.state.closed.reason)
     now = now_us()
-    user = request.user
-    ticket = await terminals.tickets.issue(session_id, user.actor, now, user.credential)
+    ticket = await _ticket(services, request.user, session_id, now)
     return Response(TerminalTicket(ticket=ticket, expires_at=instant(now + LIFETIME_US)))
+
+
+async def _ticket(services: Services, user: Principal, session: str, now: int) -> str:
+    own = by_token(user, _ENTERING)
+    issue = services.terminals.tickets.issue
+    return await issue(session, user.actor, now, user.credential, implied=own)
 
 
 @post("/v1/terminals/{session_id:str}/close", status_code=200)
@@ -190,7 +194,7 @@ async def terminal_socket(socket: WebSocket, session_id: FromPath[str]) -> None:
         ticket = socket.query_params.get("ticket", "")
         spent = await services.terminals.tickets.spend(ticket, session_id, now_us())
         found = await services.terminals.session(session_id)
-        holds = await _holding(services, found, spent.key)
+        holds = await _holding(services, found, spent)
     except DomainError as error:
         # Before it is accepted a WebSocket is refused with 403, and no words.
         await socket.close(reason=error.code)
@@ -201,12 +205,21 @@ async def terminal_socket(socket: WebSocket, session_id: FromPath[str]) -> None:
         await socket.close(closed.code, closed.reason)
 
 
-async def _holding(services: Services, found: Session, key: str) -> Holds:
-    """Whether its user still may be inside, by its key and what the organization bound it to."""
+async def _holding(services: Services, found: Session, spent: Spent) -> Holds:
+    """Whether its user still may be inside, by its key and what the organization bound it to.
+
+    Raises: DomainError auth.forbidden: it may not enter now, whatever it might with that ticket;
+    log.unavailable.
+    """
     recorded = await services.log.read_stream(found.opened.runtime)
     project = getattr(recorded[0].fact, "project", found.org)
-    entered = Entered(found.user, found.org, "terminal.open", project, key)
-    return holding(services.directory, services.door, entered, now_us)
+    entered = Entered(found.user, found.org, _ENTERING, project, spent.key, spent.implied)
+    holds = holding(services.directory, services.door, entered, now_us)
+    if not holds():
+        await services.following.catch_up()  # another process may have let it in a moment ago
+    if not holds():
+        raise DomainError("auth.forbidden", "what it got the ticket by has been taken back")
+    return holds
 
 
 class _Line:

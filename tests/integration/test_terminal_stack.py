@@ -225,7 +225,8 @@ def test_an_end_in_the_log_ends_the_connection_at_once(place: tuple[Office, str]
 @pytest.mark.parametrize("way", ["binding", "key", "member"])
 def test_who_loses_the_right_is_out_within_a_second(place: tuple[Office, str], way: str) -> None:
     """What the organization bound its user to, taken back: the binding, the API key it came with,
-    or the member as a whole. The shell on the node ends, and the log says `revoked`.
+    or the member as a whole. The shell on the node ends, and the log says `revoked`; a ticket from
+    before opens nothing.
     """
     made, runtime = place
     before, user = made.member, f"user-{way}"
@@ -244,11 +245,14 @@ def test_who_loses_the_right_is_out_within_a_second(place: tuple[Office, str], w
     async def story() -> None:
         async with shown(made, runtime) as screen:
             host = hosts(made.stack)[screen.session]
+            late = made.open(runtime)
             answer = made.post(path, {"organization": made.org})
             assert answer.status_code == 200, answer.text
             began = time.monotonic()
             assert await screen.closed() == (wire.OVER, "revoked")
             assert time.monotonic() - began < 1
+            with pytest.raises(websockets.InvalidStatus):
+                await late.connect()
             while lives(host):
                 assert time.monotonic() - began < 60
                 await asyncio.sleep(0.1)

@@ -5,7 +5,8 @@ from msgspec import Struct
 
 from api.authorization.directory import Directory
 from api.authorization.door import Door
-from api.authorization.holding import Entered, Holds, holding
+from api.authorization.holding import Entered, Holds, by_token, holding
+from api.authorization.principal import Principal
 from domain import api_key, department, issuer, project, session
 from domain import authority_facts as facts
 from evidence.reader import Recorded
@@ -28,14 +29,14 @@ BEFORE: tuple[tuple[str, Struct], ...] = (
 class Inside:
     """A directory, its clock, and somebody who entered with a credential."""
 
-    def __init__(self, credential: str, *told: tuple[str, Struct]) -> None:
+    def __init__(self, credential: str, *told: tuple[str, Struct], implied: bool = False) -> None:
         self.directory = Directory()
         self.now_us = 10
         self.position = 0
         for stream, fact in told:
             self.tell(stream, fact)
         door = Door(self.directory, lambda: self.now_us)
-        entered = Entered(USER, ORG, "terminal.open", "project-1", credential)
+        entered = Entered(USER, ORG, "terminal.open", "project-1", credential, implied)
         self.holds: Holds = holding(self.directory, door, entered, lambda: self.now_us)
 
     def tell(self, stream: str, fact: Struct) -> None:
@@ -115,7 +116,25 @@ def test_a_distrusted_issuers_sessions_are_over() -> None:
 
 def test_who_was_never_let_in_by_a_binding_stays() -> None:
     """What a token alone implied is not the organization's to take back this way."""
-    inside = Inside("", *BEFORE[:2])
+    inside = Inside("", *BEFORE[:2], implied=True)
     assert inside.holds()
     inside.tell("access-1", facts.GuardrailSet("g", ("*",), "project-1", False, (), "", *BY))
     assert inside.holds()
+
+
+@pytest.mark.parametrize(
+    "over", [facts.BindingRevoked("binding-1", "", *BY), facts.MemberRemoved(USER, "", *BY)]
+)
+def test_a_right_that_was_taken_before_the_entrance_opens_nothing(over: Struct) -> None:
+    """A ticket, a revocation, and then the ticket is used: out at the first look, for ever."""
+    inside = Inside("token-session", *BEFORE, ("access-1", over))
+    assert not inside.holds()
+    assert not Inside("", *BEFORE[:2]).holds(), "nor was there ever a binding"
+
+
+@pytest.mark.parametrize(
+    ("role", "given"), [("", False), ("auditor", False), ("admin", True), ("member", True)]
+)
+def test_a_token_gives_what_its_role_holds(role: str, *, given: bool) -> None:
+    """Only then is its bearer left inside without a binding."""
+    assert by_token(Principal(USER, role, ORG), "terminal.open") is given
