@@ -79,10 +79,17 @@ def test_who_one_is_follows_what_was_said_last_and_nearest(tmp_path: Path) -> No
 def test_a_login_is_kept_once_the_api_has_taken_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From standard input, never an argument; a token that is refused is not kept."""
+    """From standard input, never an argument; a token that is refused is not kept; a key that is
+    for something else is no refused one.
+    """
     env = {"HOME": str(tmp_path)}
-    refused = Answer(401, problem("auth.invalid"))
-    for answer, status in ((refused, exits.NOT_ALLOWED), (Answer(200, ME), exits.DONE)):
+    answers = (
+        (Answer(401, problem("auth.invalid")), exits.NOT_ALLOWED),
+        (Answer(403, problem("auth.forbidden", policy="")), exits.NOT_ALLOWED),
+        (Answer(200, ME), exits.DONE),
+        (Answer(403, problem("auth.forbidden", policy="key.scopes")), exits.DONE),
+    )
+    for answer, status in answers:
         said = tmp_path / "said"
         said.write_text(f"{TOKEN}\n")
         with serving(answer) as (url, asked), said.open() as stdin:
@@ -92,6 +99,8 @@ def test_a_login_is_kept_once_the_api_has_taken_it(
         assert asked[0].headers["authorization"] == f"Bearer {TOKEN}"
         assert TOKEN not in done.out + done.err
         assert profiles.names(env) == ([] if status else ["p"])
+        if not status:
+            profiles.forget(env, "p")
 
 
 def test_a_launch_that_is_refused_says_what_would_fit() -> None:

@@ -11,7 +11,7 @@ import click
 from gpuaas_client import profiles, telling
 from gpuaas_client.client import Client
 from gpuaas_client.command import Verb, asked
-from gpuaas_client.errors import Unauthenticated
+from gpuaas_client.errors import Forbidden, Unauthenticated
 from gpuaas_client.models import SessionEnd, SessionNew
 from gpuaas_client.place import place
 from gpuaas_client.session import Session
@@ -64,12 +64,23 @@ def login(
     else:
         token = str(click.prompt("token", hide_input=True, err=True)).strip()
     with Client(at, token, trust or None, patience=session.patience) as client:
-        client.show_me()  # what everybody may ask who is somebody
+        _accepted(client)
     path = profiles.keep(
         session.env, name, profiles.Profile(at.rstrip("/"), token, trust, name_of_session)
     )
     said = {"profile": name, "url": at, "file": str(path)}
     session.say(said, f"signed in at {at} as profile {name}; kept in {path}")
+
+
+def _accepted(client: Client) -> None:
+    """By what everybody may ask who is somebody. An API key that is for something else was known,
+    too. Raises: GpuaasError.
+    """
+    try:
+        client.show_me()
+    except Forbidden as refused:
+        if refused.facts.get("policy") != "key.scopes":
+            raise
 
 
 def _signed_in(
