@@ -14,6 +14,7 @@ from domain.errors import DomainError
 _NOWHERE: Final = Verdict(allowed=False, policies=())
 _SETS: Final = 10_000
 _REMEMBERED: Final = 256  # decisions of one principal
+_KEY: Final = "key.scopes"  # the policy of policies.cedar that keeps keys to their scopes
 _TOKEN_ROLES: Final = {"platform-operator": "operator"}
 
 
@@ -115,12 +116,19 @@ class Door:
     def somewhere(self, caller: Principal, action: str) -> Place:
         """A place where the caller may do the action. Raises: DomainError auth.forbidden."""
         if ACTIONS[action].level == "anyone":
-            return (PLATFORM,)
+            return self._anyones(caller, action)
         places = self._places(caller, action)
         for place in places:
             if self.decide(caller, action, place).allowed:
                 return place
         raise self.refusal(caller, action, places[0])
+
+    def _anyones(self, caller: Principal, action: str) -> Place:
+        """Nobody needs a binding; an API key does what its scopes name all the same."""
+        place = self.tenants.place(caller.org, caller.org)
+        if caller.scopes is not None and _KEY in self.decide(caller, action, place).policies:
+            raise _refused(action, place, (_KEY,))
+        return (PLATFORM,)
 
     def stands(self, caller: Principal) -> bool:
         """Whether the caller would still be let in to its route."""
@@ -139,13 +147,16 @@ class Door:
 
     def refusal(self, caller: Principal, action: str, place: Place) -> DomainError:
         """Which action, scope and policy said no."""
-        policies = self.decide(caller, action, place).policies
-        why = f"{', '.join(policies)} forbids it" if policies else "no binding of yours allows it"
-        return DomainError(
-            "auth.forbidden",
-            f"{action} at {place[0]}: {why}",
-            {"action": action, "scope": place[0], "policy": ",".join(policies)},
-        )
+        return _refused(action, place, self.decide(caller, action, place).policies)
+
+
+def _refused(action: str, place: Place, policies: tuple[str, ...]) -> DomainError:
+    why = f"{', '.join(policies)} forbids it" if policies else "no binding of yours allows it"
+    return DomainError(
+        "auth.forbidden",
+        f"{action} at {place[0]}: {why}",
+        {"action": action, "scope": place[0], "policy": ",".join(policies)},
+    )
 
 
 def implied(caller: Principal) -> tuple[Binding, ...]:

@@ -137,3 +137,30 @@ def test_a_refusal_says_which_action_scope_and_policy() -> None:
     with pytest.raises(DomainError, match=r"auth\.forbidden") as refused:
         allow(member, "quota.set", _ORG)
     assert refused.value.facts == {"action": "quota.set", "scope": _ORG, "policy": ""}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "may_ask"),
+    [
+        (None, True),
+        (("*",), True),
+        (("runtime.*", "session.*"), True),
+        (("session.read_me",), True),
+        (("runtime.*", "session.list"), False),
+        ((), False),
+    ],
+)
+def test_a_key_is_kept_to_its_scopes_where_anyone_may(
+    scopes: tuple[str, ...] | None, *, may_ask: bool
+) -> None:
+    """What needs no binding still needs the key to be for it: the action, its area or all."""
+    door = Door(NoTenants(), lambda: 0)
+    caller = Principal("user-1", "", _ORG, scopes=scopes)
+    if may_ask:
+        assert door.somewhere(caller, "session.read_me") == ("-",)
+        return
+    with pytest.raises(DomainError, match=r"auth\.forbidden") as refused:
+        door.somewhere(caller, "session.read_me")
+    assert refused.value.facts == {
+        "action": "session.read_me", "scope": _ORG, "policy": "key.scopes",
+    }  # fmt: skip
