@@ -9,10 +9,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.authorization import sessions
 from api.gateway.web import heads
 from api.gateway.web.ours import is_ours
 from api.tokens import AUDIENCE, ISSUER
 from contracts import apps
+from domain import api_key
 from domain.errors import DomainError
 
 ORIGIN = "http://80-r.apps.localhost"
@@ -56,6 +58,7 @@ def test_an_apps_own_authorization_passes_once() -> None:
 
 
 PASS = "A" * 43
+KEY, SESSION = api_key.PREFIX + "A" * 49, sessions.PREFIX + "A" * 49
 KNOWN = {hashlib.sha256(PASS.encode()).hexdigest()}
 
 
@@ -84,6 +87,11 @@ def basic(text: str) -> str:
         f"Bearer {api_token(aud=['else', AUDIENCE], iss='else')}",
         f"Bearer {api_token(aud=AUDIENCE).replace('.', '%2E')}",
         basic(f"x:{api_token(iss=ISSUER)}"),
+        f"Bearer {KEY}",
+        f"bearer {SESSION}",
+        f"Bearer {KEY.replace('_', '%5F')}",
+        basic(f"x:{KEY}"),
+        basic(f"{SESSION}:"),
         "Bearer " + "a " * 65,
         basic("a:" * 65),
     ],
@@ -99,6 +107,8 @@ def test_a_secret_of_the_platform_is_known_wherever_it_stands(value: str) -> Non
         f"Bearer {'B' * 43}",
         f"Bearer {api_token(iss='mine', aud='mine')}",
         "Bearer a.b.c",
+        "Bearer gpuaas",
+        basic("user:my_gpuaas_password"),
         "Bearer a.W10.c",
         basic("user:password"),
         'Digest username="u", realm="r", nonce="n", uri="/", response="0"',

@@ -1,8 +1,8 @@
 """Whether a word that a client sent holds a secret of the platform's: no app is ever given one.
 
 Told by what a secret is, not by where it stands: a pass by its prefix or its hash in the log, an
-API token by the claims of its JWT, alone or inside `Basic`. What is too much to be looked at whole
-counts as ours.
+API key or a session by its prefix, an API token by the claims of its JWT, alone or inside `Basic`.
+What is too much to be looked at whole counts as ours.
 """
 
 import base64
@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from api.tokens import AUDIENCE, ISSUER
 from contracts import apps
+from domain import api_key
 
 _PIECE: Final = re.compile(rb"[^\s,;:=\"'&]+")
 _MOST: Final = 64
@@ -35,7 +36,9 @@ def is_ours(value: bytes, passes: Container[str]) -> bool:
     inner = [one for piece in pieces[:_MOST] for one in _pieces(_unbase64(piece))]
     if max(len(pieces), len(inner)) > _MOST:
         return True
-    return any(_is_pass(one, passes) or _is_api_token(one) for one in pieces + inner)
+    return any(
+        _is_pass(one, passes) or _is_key(one) or _is_api_token(one) for one in pieces + inner
+    )
 
 
 def _pieces(value: bytes) -> list[bytes]:
@@ -45,6 +48,11 @@ def _pieces(value: bytes) -> list[bytes]:
 
 def _is_pass(piece: bytes, passes: Container[str]) -> bool:
     return apps.TOKEN_PREFIX.encode() in piece or hashlib.sha256(piece).hexdigest() in passes
+
+
+def _is_key(piece: bytes) -> bool:
+    """An API key, or a session, whose prefix begins alike."""
+    return piece.startswith(api_key.PREFIX.encode())
 
 
 def _is_api_token(piece: bytes) -> bool:
