@@ -239,14 +239,6 @@ def environment() -> dict[str, str]:
     return {**found, "PATH": found.get("PATH", "/usr/bin:/bin") + _SBIN}
 
 
-def engine_of(settings: Settings, run: Run = run_plain) -> Engine:
-    """The engine that these settings name."""
-    from agent.bubblewrap import Bubblewrap
-    from agent.podman import Podman
-
-    return Podman(settings, run) if settings.kind == "podman" else Bubblewrap(settings, run)
-
-
 def read_order(folder: Path) -> Order | None:
     """The order in the folder; None when there is none (any more)."""
     try:

@@ -33,10 +33,10 @@ from agent.engine import (
     EngineError,
     Order,
     State,
-    engine_of,
     read_order,
     run_watched,
 )
+from agent.engines import engine_of
 from agent.files import replace_file
 from agent.probing import banner, devices_visible
 from agent.rule_watch import RuleWatch

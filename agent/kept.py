@@ -19,7 +19,8 @@ import msgspec
 
 from agent import cdi, sshd, volume_mounts
 from agent.cdi import Device
-from agent.engine import EngineError, Order, Settings, detached, engine_of, environment, read_order
+from agent.engine import EngineError, Order, Settings, detached, environment, read_order
+from agent.engines import engine_of
 from agent.files import replace_file
 from agent.keeper import Seen, locked, read_deadline, read_seen
 from agent.runtimes import Observed, Route

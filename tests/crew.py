@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from agent import cdi, identity
-from agent.engine import engine_of
+from agent.engines import engine_of
 from agent.simulated import inventory
 from contracts.signing import public_hex
 from tests.agent_world import AgentProgram, World, enrolled_program

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.cdi import Device
 from agent.clock import boottime_us
-from agent.engine import engine_of
+from agent.engines import engine_of
 from agent.keeper import locked, read_seen
 from agent.kept import KeptRuntimes, end_all
 from agent.runtimes import Observed

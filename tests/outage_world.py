@@ -13,7 +13,7 @@ import psycopg
 from msgspec import Struct
 
 from agent.clock import boottime_us
-from agent.engine import engine_of
+from agent.engines import engine_of
 from agent.keeper import read_deadline
 from api.agents import invite
 from api.edge import instant, now_us

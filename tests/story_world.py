@@ -20,7 +20,7 @@ import pytest
 from msgspec import Struct
 
 from agent import cdi, identity
-from agent.engine import engine_of
+from agent.engines import engine_of
 from agent.simulated import inventory
 from api.edge import instant, now_us
 from api.embedded import children

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.engine import engine_of
+from agent.engines import engine_of
 from api.embedded.nats import Nats
 from contracts import usage
 from contracts.network import Egress, Policy

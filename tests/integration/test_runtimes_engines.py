@@ -19,7 +19,8 @@ from agent import idleness, probing, sshd, watch
 from agent.cdi import Device
 from agent.clock import boottime_us
 from agent.device_watch import Desk
-from agent.engine import EngineError, Order, engine_of
+from agent.engine import EngineError, Order
+from agent.engines import engine_of
 from agent.idle_bounds import Bounds
 from agent.simulated_devices import SimulatedDevices
 from contracts import fleet
