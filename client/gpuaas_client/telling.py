@@ -1,22 +1,30 @@
 """What a command says: tables for people, JSON for programs."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 _PLACES: Final = 12
+_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """The rows in columns, a line each; the first is the head."""
+    """The rows in columns, a line each; the first is the head. Instants are cut to the second."""
+    rows = [[_second(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
     return "".join(f"{line}\n" for line in lines)
+
+
+def _second(text: str) -> str:
+    found = _INSTANT.fullmatch(text)
+    return f"{found[1]}Z" if found else text
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:

@@ -146,7 +146,7 @@ def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:
     own = {"account": "account-1", "department": "d", "organization": "o", "id": PROJECT}
     limit = {"model": "A10", "organization": "o", "used_milli": 500, "reserved_milli": 0}
     prices = [
-        priced("A10", "2"), priced("A10", "1.5", account="account-1"), priced("T4", "9"),
+        priced("A10", "2"), priced("A10", "1.5", account="account-1"), priced("T4", "9", region="eu-1"),
         priced("A10", "7", effective_from="2999-01-01T00:00:00Z"),
         priced("A10", "3", account="account-2"),
     ]  # fmt: skip
@@ -163,7 +163,7 @@ def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:
     cells = [[cell.strip() for cell in row if cell.strip()] for row in (a10, t4, l4)]
     assert cells == [
         ["A10", "4 x A10", "4", "8", "2.000 GPUs", "1.50 USD", "-"],
-        ["T4", "-", "0", "8", "-", "9.00 USD", "nothing is free"],
+        ["T4", "-", "0", "8", "-", "9.00 USD in eu-1", "nothing is free"],
         ["L4", "4 x L4", "4", "8", "-", "-", "it has no price"],
     ]
 
@@ -171,7 +171,7 @@ def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:
 def priced(model: str, amount: str, **changed: str) -> dict[str, Any]:
     return {
         "account": "default", "divisor": "3600000000000", "meter": "gpu.time", "model": model,
-        "effective_from": "2020-01-01T00:00:00Z", "position": 1, "region": "", "state": "",
+        "effective_from": "2020-01-01T00:00:00Z", "position": 1, "region": "-", "state": "-",
         "published_at": "2020-01-01T00:00:00Z",
         "price": {"amount": f"{amount.ljust(2, '.').ljust(14, '0')}", "currency": "USD"}, **changed,
     }  # fmt: skip
@@ -308,3 +308,19 @@ def test_a_person_leaves_by_enter_tilde_dot() -> None:
     ]  # fmt: skip
     slow.take(b"\r~")
     assert slow.take(b".") == (b"", True)
+
+
+def test_tables_show_instants_to_the_second_and_json_exactly() -> None:
+    """People compare seconds; programs get what was said."""
+    project = {
+        "id": PROJECT,
+        "name": "p",
+        "created_at": "2026-05-01T10:00:00.123456Z",
+        "version": 1,
+    }
+    made = {**project, "account": "a", "department": "d", "organization": "o"}
+    page = Answer(200, {"items": [made], "next": None})
+    with serving(page, page) as (url, _):
+        env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
+        assert "2026-05-01T10:00:00Z" in gpuaas("project", "list", env=env).out
+        assert "10:00:00.123456Z" in gpuaas("project", "list", "--json", env=env).out

@@ -15,6 +15,7 @@ from gpuaas_client.telling import money
 _HEAD: Final = ("MODEL", "FITS NOW", "FREE", "GPUS", "QUOTA LEFT", "PER GPU-HOUR", "WHY NOT")
 _GPU_HOUR: Final = str(1000 * 3_600_000_000)  # of milli-GPU-microseconds
 _MILLI: Final = 1000
+_ANYWHERE: Final = "-"
 
 
 class Offer(Struct, frozen=True):
@@ -113,7 +114,8 @@ def _row(one: Offer) -> tuple[str, ...]:
 
 def _priced(one: models.Price) -> str:
     per = "" if one.divisor == _GPU_HOUR else f" per {one.divisor} milli-GPU-us"
-    return f"{money(one.price)}{per}{f' in {one.region}' if one.region else ''}"
+    where = "" if one.region == _ANYWHERE else f" in {one.region}"
+    return f"{money(one.price)}{per}{where}"
 
 
 VERBS: Final = (capacity,)
