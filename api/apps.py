@@ -12,7 +12,7 @@ from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import instant, now_us
 from api.services import Services, services_of
-from api.ssh.granting import entrance
+from api.ssh.granting import ends_us, entrance, granted, of_kind
 from contracts import apps
 from contracts.http_access import AppPass, AppPassNew
 from domain import grant
@@ -46,10 +46,8 @@ async def issue_pass(
         return await settled(services, runtime_id, attempt)
 
     def answer(said: tuple[Said, ...], again: bool) -> AppPass:
-        granted, passed = said[0].fact, said[1].fact
-        assert isinstance(granted, grant.Granted), "the outcome of this route"
-        assert isinstance(passed, grant.PassIssued), "both in one append"
-        origin = apps.origin(services.settings.apps_url, granted.runtime, passed.port)
+        given, passed = of_kind(said, grant.Granted), of_kind(said, grant.PassIssued)
+        origin = apps.origin(services.settings.apps_url, given.runtime, passed.port)
         shown = not again and bool(passed.token_sha256)
         enter = (
             f"{origin}{apps.ENTER}?grant={said[0].stream}&ticket={tickets[-1]}"
@@ -58,13 +56,13 @@ async def issue_pass(
         )
         return AppPass(
             grant=said[0].stream,
-            runtime=granted.runtime,
+            runtime=given.runtime,
             port=passed.port,
             principal=passed.principal,
             origin=origin,
             token=secret if shown else None,
             enter=enter,
-            until=instant(granted.until_us),
+            until=instant(given.until_us),
         )
 
     return await services.acting.perform(request, do, answer)
@@ -81,18 +79,11 @@ async def _passing(
     """Grant and pass, which lose to any change of the runtime."""
     entry = entrance(await target(services, request.user, runtime_id, "runtime"))
     now = now_us()
-    until = now + data.hours * 60 * grant.MINUTE_US
+    least, wanted = now + grant.MINUTE_US, now + data.hours * 60 * grant.MINUTE_US
+    until = ends_us(services, request.user, least, wanted)
     token = "" if data.browser else hashlib.sha256(secret.encode()).hexdigest()
     actor = request.user.actor
-    commands: tuple[grant.Command, ...] = (
-        grant.Grant(runtime_id, entry.project, actor, grant.HTTP, until, now),
-        grant.IssuePass(entry.principal, data.port, token, now),
-    )
-    state: grant.State = grant.DECIDER.initial
-    facts: list[grant.Event] = []
-    for command in commands:
-        for fact in grant.decide(command, state):
-            facts.append(fact)
-            state = grant.evolve(state, fact)
-    write = Write(new_id("access"), entry.found.org, 0, tuple(facts))
+    asked = grant.Grant(runtime_id, entry.project, actor, grant.HTTP, until, now)
+    issue = grant.IssuePass(entry.principal, data.port, token, now)
+    write = Write(new_id("access"), entry.found.org, 0, granted(request.user, asked, issue))
     return Append((write,), actor, cause, ((runtime_id, entry.found.version),))

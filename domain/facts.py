@@ -68,6 +68,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.token.session_ended.v1": session.Ended,
     "gpuaas.access.denied.v1": access.Denied,
     "gpuaas.access.granted.v1": grant.Granted,
+    "gpuaas.access.obtained.v1": grant.Obtained,
     "gpuaas.access.certificate_issued.v1": grant.CertificateIssued,
     "gpuaas.access.pass_issued.v1": grant.PassIssued,
     "gpuaas.access.revoked.v1": grant.Revoked,

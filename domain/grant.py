@@ -1,6 +1,6 @@
 """An access grant: who may enter which runtime, by which way, until when.
 
-(none) -Grant-> Open -IssueCertificate | IssuePass-> Open -Revoke-> Revoked
+(none) -Grant-> Open -Obtain | IssueCertificate | IssuePass-> Open -Revoke-> Revoked
 
 A certificate is a ticket of minutes to begin with; the grant bounds how long what it began lives.
 A pass opens one port of the runtime to HTTP, as long as its grant stands.
@@ -31,6 +31,16 @@ class Grant(Struct, frozen=True):
     now_us: int
 
 
+class Obtain(Struct, frozen=True):
+    """How it was asked for: `credential` is the API key or session (empty: a token of no record),
+    `implied`: the token gave the right by itself, whatever bindings say.
+    """
+
+    credential: str
+    implied: bool
+    now_us: int
+
+
 class IssueCertificate(Struct, frozen=True):
     """`before_us`: the first instant at which it is no longer valid; it is valid from now on."""
 
@@ -56,7 +66,7 @@ class Revoke(Struct, frozen=True):
     now_us: int
 
 
-type Command = Grant | IssueCertificate | IssuePass | Revoke
+type Command = Grant | Obtain | IssueCertificate | IssuePass | Revoke
 
 
 class Granted(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.granted.v1"):
@@ -66,6 +76,14 @@ class Granted(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.acces
     way: str
     until_us: int
     granted_us: int
+
+
+class Obtained(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.obtained.v1"):
+    """Grants of before it was written have none."""
+
+    credential: str
+    implied: bool
+    obtained_us: int
 
 
 class CertificateIssued(
@@ -93,7 +111,7 @@ class Revoked(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.acces
     decided_us: int
 
 
-type Event = Granted | CertificateIssued | PassIssued | Revoked
+type Event = Granted | Obtained | CertificateIssued | PassIssued | Revoked
 
 
 class Missing(Struct, frozen=True):
@@ -120,11 +138,13 @@ def decide(command: Command, state: State) -> list[Event]:
             return [_granted(command)]
         case Grant(), Open(granted) if granted == _granted(command):
             return []
+        case Obtain(credential, implied, now), Open():
+            return [Obtained(credential, implied, now)]
         case IssueCertificate(), Open(granted):
             return [_issued(command, granted)]
         case IssuePass(), Open():
             return [_passed(command)]
-        case IssueCertificate() | IssuePass(), Closed():
+        case Obtain() | IssueCertificate() | IssuePass(), Closed():
             raise DomainError("access.revoked", "the grant was revoked")
         case Revoke(), Open():
             return [Revoked(command.reason, command.now_us)]
@@ -170,7 +190,7 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case Granted():
             return Open(event)
-        case CertificateIssued() | PassIssued():
+        case Obtained() | CertificateIssued() | PassIssued():
             return state
         case Revoked():
             assert isinstance(state, Open | Closed)

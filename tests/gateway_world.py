@@ -13,14 +13,17 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from api.authorization import sessions
+from api.authorization.keys import hash_of, minted
 from api.embedded.children import free_port
 from api.ssh import desk
 from api.tls import Pair
 from contracts import ssh
-from domain import runtime
+from domain import runtime, session
 from domain.facts import TAGS
 from domain.words import Attested
 from evidence.append import Append, Write
+from evidence.ids import new_id
 from evidence.reader import decode_entry
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
@@ -137,6 +140,33 @@ class World:
         given: dict[str, Any] = answer.json()
         key.certify(given["certificate"])
         return given
+
+    async def credential(self, kind: str) -> tuple[str, str]:
+        """An API key, or a session, of a member bound to the project: its token and its id."""
+        boss, who = self.stage.operator, f"user-{uuid.uuid4().hex[:8]}"
+        org = self.tenant["org"]
+        bound = {"principal": who, "role": "member", "scope": self.tenant["project"]}
+        for path, body in (
+            ("/v1/members", {"principal": who, "organization": org}),
+            ("/v1/role-bindings", bound),
+        ):
+            answer = await self.stage.post(path, body, token=boss)
+            assert answer.status_code in (200, 201), answer.text
+        if kind == "key":
+            user = self.stage.token("user", org, who)
+            made = (await self.stage.post("/v1/api-keys", {"name": "k"}, token=user)).json()
+            return made["key"], made["id"]
+        token, stream, now = minted(sessions.PREFIX), new_id("token"), time.time_ns() // 1000
+        facts = (session.Opened("", who, org, hash_of(token), (), "", now + 600_000_000, now),)
+        append = Append((Write(stream, org, 0, facts),), who, f"cmd:{uuid.uuid4().hex * 2}")
+        await self.stage.services.log.append(append)
+        return token, stream
+
+    async def over(self, credential: str, kind: str) -> None:
+        """The key is revoked, the session ended."""
+        path = "/v1/api-keys/{}/revoke" if kind == "key" else "/v1/sessions/{}/end"
+        answer = await self.stage.post(path.format(credential), {})
+        assert answer.status_code == 200, answer.text
 
     def config(self, key: Key, gateway: Gateway) -> list[str]:
         """`ssh` options: the file that a client would be given."""

@@ -156,6 +156,14 @@ class Directory:
             return True
         return key.created.until_us != NEVER and now_us >= key.created.until_us
 
+    def until_us(self, credential: str) -> int:
+        """When the API key or session of this id ends by itself; 0: not, or not known."""
+        signed = self._sessions.get(credential)
+        if signed is not None:
+            return signed.opened.expires_us
+        key = self._keys.get(credential)
+        return NEVER if key is None else key.created.until_us
+
     def _stands(self, key: Key) -> bool:
         return self.authority(key.org).knows(key.created.principal)
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from api.authorization.directory import STREAMS, Directory
 from api.authorization.door import Door
-from api.authorization.holding import Entered, allowed
+from api.authorization.holding import Entered, Holds, holding
 from api.gateway.doors import Doors
 from domain import authority_facts, grant
 from evidence.following import streams_of_kinds
@@ -16,9 +18,12 @@ _ENTERING: Final = {grant.SSH: "access.issue_certificate", grant.HTTP: "access.i
 
 
 class Authorized:
-    """A grant to who ever belonged to the organization ends when no binding gives it any more, even
-    if none did when it was written; to anybody else only a token can have given it, and it goes on
-    until it ends. Owned by one event loop.
+    """A grant ends with the API key or session that it was obtained with, and when no binding gives
+    it any more, even if none did when it was written; one that a token gave by itself goes on until
+    it ends, unless a binding gave it too and is gone. Owned by one event loop.
+
+    Grants of before `access.obtained` do not say how: what was granted to who ever belonged to the
+    organization was a binding's, to anybody else a token's.
     """
 
     def __init__(self, doors: Doors, clock_us: Callable[[], int]) -> None:
@@ -27,7 +32,9 @@ class Authorized:
         self._door = Door(self._directory, clock_us)
         self._clock_us = clock_us
         self._known: set[tuple[str, str]] = set()  # organizations, and who ever belonged to them
-        self._bound: dict[str, Entered] = {}  # grants that are bindings' to give
+        self._granted: dict[str, Entered] = {}  # grants under which nothing is issued yet
+        self._issued: dict[str, Entered] = {}  # and those that nobody has looked at
+        self._held: dict[str, tuple[str, Holds]] = {}  # grants: the organization, whether it holds
         self._changed: set[str] = set()  # organizations, since the last look
 
     @property
@@ -50,23 +57,37 @@ class Authorized:
                 | authority_facts.AccountCreated(account=who)
             ):
                 self._known.add((entry.org, who))
-            case grant.Granted() as fact:
-                self._granted(entry, fact)
-
-    def _granted(self, entry: Recorded, fact: grant.Granted) -> None:
-        if entry.stream in self.doors.passes and (entry.org, fact.user) in self._known:
-            entered = Entered(fact.user, entry.org, _ENTERING[fact.way], fact.project)
-            self._bound[entry.stream] = entered
-            self._changed.add(entry.org)  # whoever wrote it may have known less than the log
+            case grant.Granted(user=user, way=way, project=project):
+                if entry.stream in self.doors.passes:
+                    alone = (entry.org, user) not in self._known
+                    self._granted[entry.stream] = Entered(
+                        user, entry.org, _ENTERING[way], project, implied=alone
+                    )
+            case grant.Obtained(credential=credential, implied=implied):
+                entered = self._granted.get(entry.stream)
+                if entered is not None:
+                    entered = replace(entered, credential=credential, implied=implied)
+                    self._granted[entry.stream] = entered
+            case grant.CertificateIssued() | grant.PassIssued():
+                entered = self._granted.pop(entry.stream, None)
+                if entered is not None:
+                    self._issued[entry.stream] = entered
+            case _:
+                pass
 
     def look(self, *, every: bool) -> None:
-        """Revokes what lost its binding, in organizations that changed something, or in all."""
+        """Revokes what lost its right: of what is new, and of organizations that changed something,
+        or of all. Nobody enters by a grant before it was looked at.
+        """
         changed, self._changed = self._changed, set()
-        for name, entered in list(self._bound.items()):
+        new, self._issued = self._issued, {}
+        for name, entered in new.items():
+            if name in self.doors.passes:
+                holds = holding(self._directory, self._door, entered, self._clock_us)
+                self._held[name] = (entered.org, holds)
+        for name, (org, holds) in list(self._held.items()):
             if name not in self.doors.passes:
-                del self._bound[name]
-            elif (every or entered.org in changed) and not allowed(
-                self._door, entered, self._clock_us()
-            ):
-                del self._bound[name]
+                del self._held[name]
+            elif (every or org in changed or name in new) and not holds():
+                del self._held[name]
                 self.doors.revoke(name)

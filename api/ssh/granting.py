@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from api.acting import Done, Said
 from api.auth import allow, unknown
+from api.authorization.holding import by_token
+from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import Target, change, settled, target
 from api.edge import instant, maybe_instant, now_us
@@ -27,9 +29,9 @@ from contracts.http_access import (
     SshTrust,
 )
 from domain import grant, runtime
+from domain.binding import NEVER
 from domain.decider import fold
 from domain.errors import DomainError
-from domain.words import Private
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from evidence.private import PrivateValue, private_value
@@ -99,36 +101,47 @@ async def _grant(services: Services, request: FrontRequest, cause: str, asked: _
     entry = entrance(await target(services, request.user, asked.runtime, "runtime"))
     org, now = entry.found.org, now_us()
     sources, words = private_value(org, asked.sources)
-    commands = _commands(entry, request.user.actor, asked, sources, now)
-    state: grant.State = grant.DECIDER.initial
-    facts: list[grant.Event] = []
-    for command in commands:
-        new = grant.decide(command, state)
-        facts += new
-        for fact in new:
-            state = grant.evolve(state, fact)
-    write = Write(new_id("access"), org, 0, tuple(facts))
+    serial = int.from_bytes(os.urandom(_SERIAL_BYTES)) >> 1
+    valid = now + asked.minutes * grant.MINUTE_US
+    issue = grant.IssueCertificate(serial, entry.principal, asked.digest, sources, valid, now)
+    until = ends_us(services, request.user, valid, now + asked.hours * 60 * grant.MINUTE_US)
+    asking = grant.Grant(asked.runtime, entry.project, request.user.actor, grant.SSH, until, now)
+    write = Write(new_id("access"), org, 0, granted(request.user, asking, issue))
     reads = ((asked.runtime, entry.found.version),)
     private: tuple[PrivateValue, ...] = (words,)
     return Append((write,), request.user.actor, cause, reads, private)
 
 
-def _commands(
-    entry: Entrance, user: str, asked: _Asked, sources: Private, now: int
-) -> tuple[grant.Command, ...]:
-    until = now + asked.hours * 60 * grant.MINUTE_US
-    serial = int.from_bytes(os.urandom(_SERIAL_BYTES)) >> 1
-    valid = now + asked.minutes * grant.MINUTE_US
-    return (
-        grant.Grant(asked.runtime, entry.project, user, grant.SSH, until, now),
-        grant.IssueCertificate(serial, entry.principal, asked.digest, sources, valid, now),
-    )
+def ends_us(services: Services, caller: Principal, least_us: int, wanted_us: int) -> int:
+    """Until when a grant lasts: as long as wanted, but not beyond what the caller came with, which
+    ends it; never less than `least_us`.
+    """
+    end = services.directory.until_us(caller.credential)
+    return wanted_us if end == NEVER else max(least_us, min(wanted_us, end))
+
+
+def granted(
+    caller: Principal, asked: grant.Grant, issue: grant.IssueCertificate | grant.IssuePass
+) -> tuple[grant.Event, ...]:
+    """The facts of a new grant: what it is, how it was obtained, what is issued under it."""
+    implied = by_token(caller, caller.action)
+    state: grant.State = grant.DECIDER.initial
+    facts: list[grant.Event] = []
+    for command in (asked, grant.Obtain(caller.credential, implied, asked.now_us), issue):
+        for fact in grant.decide(command, state):
+            facts.append(fact)
+            state = grant.evolve(state, fact)
+    return tuple(facts)
+
+
+def of_kind[E: Struct](said: tuple[Said, ...], kind: type[E]) -> E:
+    """The one fact of that kind in an append: old ones said less beside it."""
+    [found] = [one.fact for one in said if isinstance(one.fact, kind)]
+    return found
 
 
 def _certificate(services: Services, said: tuple[Said, ...], asked: _Asked) -> SshCertificate:
-    granted, issued = said[0].fact, said[1].fact
-    assert isinstance(granted, grant.Granted), "the outcome of this route"
-    assert isinstance(issued, grant.CertificateIssued), "both in one append"
+    given, issued = of_kind(said, grant.Granted), of_kind(said, grant.CertificateIssued)
     stream = said[0].stream
     ticket = Ticket(
         *(issued.serial, stream, issued.principal, issued.after_us, issued.before_us),
@@ -136,12 +149,12 @@ def _certificate(services: Services, said: tuple[Said, ...], asked: _Asked) -> S
     )
     return SshCertificate(
         grant=stream,
-        runtime=granted.runtime,
+        runtime=given.runtime,
         certificate=sign_user(services.ssh, asked.key, ticket),
         principal=issued.principal,
         serial=str(issued.serial),
         valid_before=instant(issued.before_us),
-        until=instant(granted.until_us),
+        until=instant(given.until_us),
         gateway_host=services.settings.gateway_host,
         gateway_port=services.settings.gateway_port,
         known_hosts=ssh.known_hosts_line(services.ssh.host_ca),

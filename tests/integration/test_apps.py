@@ -276,7 +276,7 @@ async def piling(gateway: Gateway, name: str, bearer: str) -> None:
 def test_what_flows_is_cut_with_its_right(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """A revoked grant, a stopped runtime, a moved epoch, a suspension: each ends what flows, within seconds, and
+    """A revoked grant, the end of the key that asked for it, a stopped runtime, a moved epoch, a suspension: each ends what flows, within seconds, and
     its session is closed in the log with the reason and what had passed.
     """
     need("sshd", "ssh")
@@ -293,6 +293,9 @@ def test_what_flows_is_cut_with_its_right(
         async def revoke(grant: str) -> None:
             path = f"/v1/access-grants/{grant}/revoke"
             assert (await world.stage.post(path, token=world.token)).status_code == 200
+
+        async def end(_: str) -> None:
+            await world.over(keyed[1], "key")
 
         async def move(_: str) -> None:
             [placed] = [
@@ -314,15 +317,22 @@ def test_what_flows_is_cut_with_its_right(
             path = f"/v1/organizations/{world.tenant['org']}/suspend"
             assert (await world.stage.post(path, {"reason": "unpaid"})).status_code == 200
 
+        keyed = await world.credential("key")
         harms = (
-            *((revoke, "revoked"), (move, "epoch_moved"), (stop, "runtime_ended")),
+            *(
+                (revoke, "revoked"),
+                (end, "revoked"),
+                (move, "epoch_moved"),
+                (stop, "runtime_ended"),
+            ),
             (suspend, "suspended"),
         )
         async with app(ticking) as port, gateways(world, "gateway-a") as [gateway]:
             for number, (harm, reason) in enumerate(harms):
                 if number:
                     await world.launch()
-                passed = await given(world, port)
+                token = keyed[0] if harm is end else ""
+                passed = await given(world, port, token=token)
                 name = host(gateway, world.runtime, port)
                 field = f"Authorization: Bearer {passed['token']}"
                 async with asyncio.timeout(60), wire(gateway) as line:

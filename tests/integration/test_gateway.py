@@ -16,7 +16,7 @@ from domain import runtime
 from domain.access import SessionClosed, SessionOpened
 from domain.grant import CertificateIssued
 from tests.conftest import Database
-from tests.gateway_world import Live, World, gateways, play
+from tests.gateway_world import MEMBER, Live, World, gateways, play
 from tests.machine import need
 from tests.ssh_world import Key, authority, run_ssh
 
@@ -147,22 +147,26 @@ async def refused(world: World, key: Key, port: int) -> bool:
 
 
 def test_live_sessions_end_at_once(database: Database, nats_url: str, tmp_path: Path) -> None:
-    """Revocation, stop, loss and a newer epoch each cut a live session, at two gateways, within a
-    second on a quiet machine; the fact says why.
+    """Revocation, also of the API key or session that asked, stop, loss and a newer epoch each cut a
+    live session, at two gateways, within a second on a quiet machine; the fact says why.
     """
     need("sshd", "ssh")
 
     async def scene(world: World) -> None:
         me = Key(tmp_path, "me")
         async with gateways(world, "gateway-a", "gateway-b") as both:
-            for number, why in enumerate(("revoked", "stopped", "lost", "epoch_moved")):
+            whys = ("revoked", "key", "session", "stopped", "lost", "epoch_moved")
+            for number, why in enumerate(whys):
+                credential = ""
+                if why in ("key", "session"):
+                    world.token, credential = await world.credential(why)
                 given = await world.enter(me)
                 live = [Live(world, me, one) for one in both]
                 try:
                     for one in live:
                         assert await asyncio.to_thread(one.first_line) == b"alive\n", why
                     began = time.monotonic()
-                    await end(world, why, given["grant"])
+                    await end(world, why, credential or given["grant"])
                     for one in live:
                         assert await asyncio.to_thread(one.wait) != 0
                     took = time.monotonic() - began
@@ -172,9 +176,13 @@ def test_live_sessions_end_at_once(database: Database, nats_url: str, tmp_path: 
                 print(f"{why}: both sessions ended {took * 1000:.0f} ms after the request")
                 assert took < SOON_S, why
                 closed = await world.until_facts(SessionClosed, 2 * number + 2)
-                reason = {"stopped": "runtime_ended", "lost": "runtime_ended"}.get(why, why)
+                ended = {"stopped": "runtime_ended", "lost": "runtime_ended"}
+                reason = "revoked" if credential else ended.get(why, why)
                 assert {one.reason for one in closed[2 * number :]} == {reason}
-                if why != "epoch_moved":
+                if credential:
+                    assert await refused(world, me, both[0].port), "its certificate, too"
+                    world.token = world.stage.token("member", world.tenant["org"], MEMBER)
+                elif why != "epoch_moved":
                     await world.launch()
 
     play(database, nats_url, tmp_path, scene)
@@ -185,6 +193,8 @@ async def end(world: World, why: str, grant: str) -> None:
         case "revoked":
             path = f"/v1/access-grants/{grant}/revoke"
             assert (await world.stage.post(path, token=world.token)).status_code == 200
+        case "key" | "session":
+            await world.over(grant, why)
         case "stopped":
             path = f"/v1/runtimes/{world.runtime}/stop"
             assert (await world.stage.post(path, token=world.token)).status_code == 200

@@ -55,6 +55,18 @@ def test_a_certificate_is_valid_for_5_to_15_minutes(minutes: int) -> None:
     assert code(late, state) == "access.validity_invalid"
 
 
+def test_how_it_was_obtained_stands_beside_the_grant() -> None:
+    """Said of a grant that is open, and of nothing else; it changes no state."""
+    state = fold(grant.DECIDER, [granted()])
+    how = grant.Obtain("token-1", implied=False, now_us=NOW)
+    [fact] = grant.decide(how, state)
+    assert fact == grant.Obtained("token-1", implied=False, obtained_us=NOW)
+    assert grant.evolve(state, fact) == state
+    assert code(how, grant.Missing()) == "access.not_possible"
+    revoked = grant.Revoked("requested", NOW)
+    assert code(how, grant.evolve(state, revoked)) == "access.revoked"
+
+
 def test_a_revoked_grant_stays_revoked() -> None:
     """Revoking twice is one fact; nothing is issued afterwards."""
     [revoked] = grant.decide(grant.Revoke("requested", NOW), fold(grant.DECIDER, [granted()]))

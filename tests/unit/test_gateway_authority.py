@@ -5,11 +5,11 @@ from msgspec import Struct
 
 from api.gateway.authority import Authorized
 from api.gateway.doors import Doors
+from domain import api_key, department, grant, project, session
 from domain import authority_facts as facts
-from domain import department, project
 from evidence.reader import Recorded
 from tests.unit.domain_world import NAME
-from tests.unit.test_gateway_doors import HERE, LIVE, NOW, ORG
+from tests.unit.test_gateway_doors import GRANT, HERE, LIVE, NOW, ORG
 
 STREAM = "access-org"
 BY = ((), NOW)
@@ -90,6 +90,62 @@ def test_a_grant_written_after_its_binding_was_gone_opens_nothing(
     """Whoever granted it had not heard of the revocation; the log has, from the same step on."""
     told = (PART, PROJECT, (STREAM, MEMBER), (STREAM, bound()), *lost, *LIVE)
     assert after([NOW], *told).doors.why_not(HERE, NOW) == "revoked"
+
+
+KEY, SESSION = "token-key", "token-session"
+KEYED = (
+    KEY,
+    api_key.KeyCreated("user-1", NAME, "gpuaas_abcde", "cd" * 32, (), NOW + 5, (), NOW),
+)
+SIGNED = (
+    SESSION,
+    session.Opened("token-i", "user-1", ORG, "ef" * 32, (), "", NOW + 5, NOW),
+)
+
+
+def obtained(credential: str, *, implied: bool = False) -> tuple[tuple[str, Struct], ...]:
+    how = (GRANT, grant.Obtained(credential, implied, NOW))
+    return (*LIVE[:3], how, LIVE[3])
+
+
+@pytest.mark.parametrize(
+    ("made", "over"),
+    [
+        (KEYED, (KEY, api_key.KeyRevoked("stolen", *BY))),
+        (SIGNED, (SESSION, session.Ended("stolen", NOW))),
+    ],
+)
+def test_a_grant_ends_with_what_it_was_obtained_with(
+    made: tuple[str, Struct], over: tuple[str, Struct]
+) -> None:
+    """A revoked key and an ended session, from the step that read it on; also by their own time;
+    what was obtained with another credential of the same person stays.
+    """
+    bindings = granted()[:4]
+    clock = [NOW]
+    told = (*bindings, made, *obtained(made[0]))
+    gateway = after(clock, *told)
+    assert gateway.doors.why_not(HERE, NOW) is None
+    clock[0] = NOW + 5
+    gateway.look(every=True)
+    assert gateway.doors.why_not(HERE, NOW) == "revoked"
+    assert after([NOW], *told, over).doors.why_not(HERE, NOW) == "revoked"
+    assert after([NOW], *bindings, made, over, *obtained(made[0])).doors.why_not(HERE, NOW)
+    other = KEYED if made is SIGNED else SIGNED
+    both = (*bindings, made, other, *obtained(other[0]), over)
+    assert after([NOW], *both).doors.why_not(HERE, NOW) is None
+
+
+def test_whom_its_own_token_let_in_needs_no_binding() -> None:
+    """A member by name only whose token gives the right stays in; one whom a binding let in as well
+    goes with that; and one whose token gives nothing never enters.
+    """
+    nameless = (PART, PROJECT, (STREAM, MEMBER))
+    assert after([NOW], *nameless, *obtained("", implied=True)).doors.why_not(HERE, NOW) is None
+    assert after([NOW], *nameless, *obtained("")).doors.why_not(HERE, NOW) == "revoked"
+    both = (*granted()[:4], *obtained("", implied=True))
+    assert after([NOW], *both).doors.why_not(HERE, NOW) is None
+    assert after([NOW], *both, LOST).doors.why_not(HERE, NOW) == "revoked"
 
 
 def test_who_came_by_a_token_alone_stays() -> None:

@@ -261,6 +261,7 @@ wallet.arrears_met.v1    wallet        amount_pico decided_us balance_pico held_
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
 access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us
+access.obtained.v1       access        credential$ implied! obtained_us
 access.certificate_issued.v1 access    serial principal$ key_sha256# sources@ after_us before_us
 access.pass_issued.v1    access        principal$ port token_sha256$ issued_us
 access.revoked.v1        access        reason$ decided_us
