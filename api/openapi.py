@@ -13,7 +13,7 @@ from typing import Any, Final
 from api import client_code
 from api.app import ROUTES, create_app
 from api.config import Settings
-from api.describing import written
+from api.describing import links, written
 from contracts import http
 
 FILE: Final = Path(__file__).parent.parent / "contracts" / "openapi.json"
@@ -59,6 +59,7 @@ def document() -> dict[str, Any]:
     for path, item in found["paths"].items():
         for method, operation in item.items():
             _complete(path, method, operation, public=(path, method) in public)
+    links.link(found)
     return found
 
 

@@ -3,6 +3,7 @@ FRONT-DOOR.md promises.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from api.openapi import FILE, text
@@ -67,3 +68,47 @@ def test_few_routes_need_no_token() -> None:
         *("/v1/checkpoint", "/v1/health", "/v1/readiness", "/v1/problems", "/v1/problems/{code}"),
         *("/v1/enrol/ca", *NODES_OWN, "/v1/sign-in", "/v1/sessions"),
     }
+
+
+def _answers() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in _document()["paths"].items():
+        for method, operation in item.items():
+            yield from ((f"{method} {path}", one) for one in operation["responses"].values())
+
+
+def test_every_link_leads_from_a_field_of_its_answer_to_a_parameter() -> None:
+    """A link names an operation and a parameter of it that there are, and a field of its answer."""
+    document = _document()
+    operations = {
+        one["operationId"]: one for item in document["paths"].values() for one in item.values()
+    }
+    schemas = document["components"]["schemas"]
+    for where, answer in _answers():
+        for link in answer.get("links", {}).values():
+            told = document["components"]["links"][link["$ref"].rpartition("/")[2]]
+            [(parameter, expression)] = told["parameters"].items()
+            asked = operations[told["operationId"]]["parameters"]
+            assert parameter in {f"{one['in']}.{one['name']}" for one in asked}, (where, told)
+            schema = answer["content"]["application/json"]["schema"]
+            for step in expression.removeprefix("$response.body#/").split("/"):
+                schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+                schema = schema["items"] if step == "0" else schema["properties"][step]
+
+
+def test_whatever_is_asked_about_by_id_is_led_to() -> None:
+    """Each operation on one thing is linked from an answer that names such a thing; what only the
+    caller knows is in the short list.
+    """
+    told = _document()["components"]["links"].values()
+    led = {
+        one["operationId"]
+        for one in told
+        if any(at.startswith("path.") for at in one["parameters"])
+    }
+    alone = {
+        path
+        for path, item in _document()["paths"].items()
+        for one in item.values()
+        if "{" in path and one["operationId"] not in led
+    }
+    assert alone == {"/v1/receipts/{position}"}, "the position is a header of every act"
