@@ -38,6 +38,8 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     org = organization_of(request.user, data.organization)
     if request.user.key:
         raise DomainError("api_key.by_key", "sign in to make a key")
+    if data.mfa and not request.user.mfa:
+        raise services_of(request).door.stronger(request.user, request.user.action, org)
     if data.principal is not None:
         allow(request.user, "api_key.create_for_account", org)
     for word in data.scopes:
@@ -59,7 +61,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
                 may_own(request.user, one.role, org)
             command = api_key.Create(
                 *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
-                *(_deciding(request), now_us()),
+                *(_deciding(request), now_us(), data.mfa),
             )
             reads = ((belonging, recorded[-1].version),)
             new = (stream, org)
@@ -74,7 +76,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     def answer(said: tuple[Said, ...], again: bool) -> ApiKey:  # an Answer
         fact = said[0].fact
         assert isinstance(fact, api_key.KeyCreated), "the outcome of this route"
-        key = Key(said[0].stream, org, fact)
+        key = Key(said[0].stream, org, fact, mfa=data.mfa)
         return _given(key, data.name, None, None if again else token, said[0].version)
 
     response = await services.acting.perform(request, do, answer)
@@ -104,6 +106,7 @@ def _given(
         until=maybe_instant(made.until_us or None),
         last_used_at=maybe_instant(used_us),
         revoked=key.revoked,
+        mfa=key.mfa,
         key=token,
         secret_already_shown=token is None,
         version=version,

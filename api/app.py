@@ -116,6 +116,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     issuers.trust_issuer,
     issuers.list_issuers,
     issuers.distrust_issuer,
+    issuers.set_factors,
     issuers.where_to_sign_in,
     sessions.open_session,
     sessions.show_me,

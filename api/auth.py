@@ -30,6 +30,7 @@ _ROLES: Final = {OPERATOR, AUDITOR, ADMIN, MEMBER, USER}
 _PARAMETER: Final = re.compile(r":\w+}")
 _ACTOR: Final = re.compile(r"(?:user|service)-[A-Za-z0-9_.-]{1,92}")
 _SECOND_FACTORS: Final = frozenset({"mfa", "otp", "hwk", "swk"})  # RFC 8176
+STEP_UP: Final = "aal2"  # the `acr` of a token of the embedded issuer with a second factor
 _LEEWAY_S: Final = 5
 _CACHE: Final = 10_000
 
@@ -112,7 +113,7 @@ def _principal(claims: _Claims) -> Principal:
         raise DomainError("auth.invalid", "the token's subject is no opaque id")
     mfa = not _SECOND_FACTORS.isdisjoint(claims.amr)
     role = "" if claims.role == USER else claims.role
-    return Principal(actor, role, claims.org or PLATFORM, mfa)
+    return Principal(actor, role, claims.org or PLATFORM, mfa, step_up=STEP_UP)
 
 
 async def authenticated(

@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `unsigned_bound_s`: appends are refused while an entry has waited longer for its signature.
     `rate`: how often one principal may ask. `keeping`: how long prepaid volumes are held ahead, and
     locked before they are wiped. `leasing`: how long nodes' leases last, and after what time
-    nothing runs under one any more.
+    nothing runs under one any more. `mfa_demanded`: of administrative actions, of everybody.
     """
 
     data: Path
@@ -71,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keeping: Keeping = KEEPING
     leasing: Leasing = LEASING
     rate: Rate = RATE
+    mfa_demanded: bool = False
 
     @property
     def api_url(self) -> str:
@@ -171,6 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_TLS_CERTIFICATE": "" if self.tls is None else str(self.tls.certificate),
             "GPUAAS_TLS_KEY": "" if self.tls is None else str(self.tls.key),
             "GPUAAS_CA": str(self.ca or ""),
+            "GPUAAS_ADMIN_MFA": "1" if self.mfa_demanded else "0",
         }
 
 
@@ -230,6 +232,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         keeping=keeping_of(env),
         leasing=leasing_of(env),
         rate=rate_of(env),
+        mfa_demanded=env.get("GPUAAS_ADMIN_MFA") == "1",
     )
 
 

@@ -4,9 +4,9 @@ import ipaddress
 
 from litestar import post
 from litestar.params import JSONBody
+from msgspec.structs import replace
 
 from api.auth import allow, unknown
-from api.authorization.cedar import PLATFORM, Call
 from api.authorization.explaining import Question, reasons, would_allow
 from api.authorization.principal import Principal
 from api.body import FrontRequest
@@ -38,7 +38,7 @@ async def explain(request: FrontRequest, data: JSONBody[ExplainNew]) -> Explaine
     if data.principal not in (None, caller.actor):
         allow(caller, "authorization.explain_any", org, data.scope)
         asked = Principal(data.principal or "", "", org)
-    call = Call(data.mfa, data.source, asked.org == PLATFORM, asked.scopes)
+    call = services.door.call(replace(asked, mfa=data.mfa, source=data.source))
     question = Question(asked.actor, data.action, place, call, now_us())
     allowed, policies = reasons(services.door.policies(asked, org), question)
     return Explained(

@@ -1,5 +1,6 @@
 """Issuers of identities that are trusted, and where people sign in."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from litestar import Response, get, post
@@ -8,17 +9,27 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from api.acting import Done, Said
 from api.auth import unknown, within
 from api.authorization.directory import Vouching
+from api.authorization.wishing import deciding
 from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import now_us
 from api.services import Services, services_of
 from api.viewing import own_scope, viewed
 from contracts.http import Page
-from contracts.http_sessions import Issuer, IssuerEnd, IssuerNew, SignIn
+from contracts.http_sessions import Issuer, IssuerEnd, IssuerFactors, IssuerNew, SignIn
 from domain import issuer
 from domain.decider import fold
 from domain.errors import DomainError
-from domain.issuer import DECIDER, Distrust, Trust, Trusted
+from domain.issuer import (
+    DECIDER,
+    Distrust,
+    Distrusted,
+    Factors,
+    FactorsSet,
+    SetFactors,
+    Trust,
+    Trusted,
+)
 from evidence.append import Append, Write
 from projections.months import derived_id
 
@@ -46,7 +57,7 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
             recorded = await services.log.read_stream(stream)
             facts = tuple(DECIDER.decide(command, fold(DECIDER, (one.fact for one in recorded))))  # type: ignore[misc]
             if not facts:
-                return Done(nothing=_given(stream, command, None))
+                return Done(nothing=_given(stream, command, _factors(services, stream), None))
             write = Write(stream, org.org, len(recorded), facts)
             reads = ((data.organization, org.version),)
             append = Append((write,), request.user.actor, cause, reads)
@@ -55,15 +66,25 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
         return await settled(services, stream, attempt)
 
     def answer(said: tuple[Said, ...], _: bool) -> Issuer:  # an Answer
-        return _given(stream, command, said[0].version)
+        return _given(stream, command, _factors(services, stream), said[0].version)
 
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
     return response
 
 
+def _factors(services: Services, stream: str) -> Factors:
+    found = services.directory.issuer(stream)
+    return found.factors if found is not None and found.stands else Factors()
+
+
 def _given(
-    stream: str, said: Trust | Trusted, version: int | None, *, stands: bool = True
+    stream: str,
+    said: Trust | Trusted,
+    factors: Factors,
+    version: int | None,
+    *,
+    stands: bool = True,
 ) -> Issuer:
     return Issuer(
         id=stream,
@@ -72,6 +93,8 @@ def _given(
         client_id=said.audience,
         algorithms=sorted(said.algorithms),
         domains=sorted(said.domains),
+        amr=list(factors.amr),
+        acr=list(factors.acr),
         trusted=stands,
         version=version,
     )
@@ -86,7 +109,7 @@ async def list_issuers(
     scope = own_scope(request.user, organization)
     await services.following.catch_up()
     items = [
-        _given(one.stream, one.trusted, one.version, stands=one.stands)
+        _given(one.stream, one.trusted, one.factors, one.version, stands=one.stands)
         for one in services.directory.issuers()
         if scope in (None, one.trusted.organization)
     ]
@@ -98,6 +121,27 @@ async def distrust_issuer(
     request: FrontRequest, issuer_id: FromPath[str], data: JSONBody[IssuerEnd]
 ) -> Response[Issuer]:
     """Nobody signs in there any more; its sessions are over within a second, streams included."""
+    command = Distrust(data.reason, now_us())
+    return await _changed(request, issuer_id, lambda _: command)
+
+
+@post("/v1/issuers/{issuer_id:str}/factors", status_code=200)
+async def set_factors(
+    request: FrontRequest, issuer_id: FromPath[str], data: JSONBody[IssuerFactors]
+) -> Response[Issuer]:
+    """Which of its words (`amr`, `acr`) are a second factor, in sessions that are open too."""
+
+    def command(org: str) -> SetFactors:
+        policies = deciding(request.user, org, org)
+        return SetFactors(Factors(data.amr, data.acr), policies, now_us())
+
+    return await _changed(request, issuer_id, command)
+
+
+type Deciding = Callable[[str], SetFactors | Distrust]  # by whose issuer it is
+
+
+async def _changed(request: FrontRequest, issuer_id: str, command: Deciding) -> Response[Issuer]:
     services = services_of(request)
     await services.following.catch_up()  # another process may have trusted it a moment ago
 
@@ -109,10 +153,9 @@ async def distrust_issuer(
                 raise unknown("issuer")
             within(request.user, made.organization, "issuer")
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
-            facts = tuple(DECIDER.decide(Distrust(data.reason, now_us()), state))
-            assert not isinstance(state, issuer.Missing)
+            facts = tuple(DECIDER.decide(command(made.organization), state))
             if not facts:
-                return Done(nothing=_given(issuer_id, state.trusted, None, stands=False))
+                return Done(nothing=_stands(state, issuer_id, None))
             write = Write(issuer_id, recorded[0].org, recorded[-1].version, facts)
             append = Append((write,), request.user.actor, cause)
             return Done(await services.log.append(append), (write,))
@@ -121,12 +164,25 @@ async def distrust_issuer(
 
     def answer(said: tuple[Said, ...], _: bool) -> Issuer:  # an Answer
         found = services.directory.issuer(issuer_id)
-        assert found is not None, "it was distrusted"
-        return _given(issuer_id, found.trusted, said[0].version, stands=False)
+        assert found is not None, "it was trusted once"
+        state = issuer.Believed(found.trusted, found.factors)
+        fact = said[0].fact
+        assert isinstance(fact, FactorsSet | Distrusted), "the outcome of these routes"
+        return _stands(issuer.evolve(state, fact), issuer_id, said[0].version)
 
     response = await services.acting.perform(request, do, answer, status=200)
     await services.following.catch_up()
     return response
+
+
+def _stands(state: issuer.State, issuer_id: str, version: int | None) -> Issuer:
+    match state:
+        case issuer.Believed(trusted, factors):
+            return _given(issuer_id, trusted, factors, version)
+        case issuer.Rejected(trusted):
+            return _given(issuer_id, trusted, Factors(), version, stands=False)
+        case _:
+            raise AssertionError("it was trusted once")
 
 
 @get("/v1/sign-in", opt={"public": True})
@@ -149,6 +205,7 @@ async def where_to_sign_in(
         authorization_endpoint=published.authorization_endpoint,
         token_endpoint=published.token_endpoint,
         device_authorization_endpoint=published.device_authorization_endpoint,
+        acr_values=list(found.factors.acr),
     )
     return Response(body)
 

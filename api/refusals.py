@@ -50,6 +50,17 @@ def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dic
         headers["Retry-After"] = str(RETRY_S)
     if error.code == "rate.limited":
         headers["Retry-After"] = str(error.facts.get("retry_after_s", RETRY_S))
+    if error.code == "auth.mfa_required":
+        headers["WWW-Authenticate"] = _step_up(str(error.facts.get("acr_values", "")))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="gpuaas"'
     return status, msgspec.json.encode(body), headers
+
+
+def _step_up(acr_values: str) -> str:
+    """The challenge of RFC 9470 section 3. No age is demanded beyond that of any session."""
+    said = (
+        'Bearer realm="gpuaas", error="insufficient_user_authentication", '
+        'error_description="a second factor is asked for"'
+    )
+    return f'{said}, acr_values="{acr_values}"' if acr_values else said

@@ -128,7 +128,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             directory=following.directory,
             following=following,
             providers=Providers(loopback=settings.embedded),
-            door=Door(following.directory, now_us),
+            door=Door(following.directory, now_us, mfa_demanded=settings.mfa_demanded),
             log=log,
             reads=reads,
             acting=Acting(claims, reads, WAIT_US),

@@ -50,7 +50,7 @@ async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Res
 
     opened = await settled(services, stream, attempt)
     await services.following.catch_up()
-    return Response(_given(Signed(stream, opened), token))
+    return Response(_given(services, Signed(stream, opened), token))
 
 
 async def _opened(
@@ -86,14 +86,14 @@ async def _opened(
     return fact
 
 
-def _given(signed: Signed, token: str | None = None) -> Session:
+def _given(services: Services, signed: Signed, token: str | None = None) -> Session:
     opened = signed.opened
     return Session(
         id=signed.stream,
         issuer=opened.issuer,
         principal=opened.principal,
         organization=opened.organization,
-        mfa=by_two_factors(signed),
+        mfa=by_two_factors(services.directory, signed),
         opened_at=instant(opened.opened_us),
         expires_at=instant(opened.expires_us),
         ended=signed.ended,
@@ -125,7 +125,7 @@ async def list_sessions(
     await services.following.catch_up()
     every, now = may(request.user, "session.list_any", org), now_us()
     items = [
-        _given(one)
+        _given(services, one)
         for one in services.directory.sessions(org)
         if (every or one.opened.principal == request.user.actor)
         and not one.ended
@@ -154,7 +154,7 @@ async def end_session(
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             facts = tuple(DECIDER.decide(End(data.reason, now_us()), state))
             if not facts:
-                return Done(nothing=_given(Signed(session_id, made, ended=True)))
+                return Done(nothing=_given(services, Signed(session_id, made, ended=True)))
             write = Write(session_id, recorded[0].org, recorded[-1].version, facts)
             append = Append((write,), request.user.actor, cause)
             return Done(await services.log.append(append), (write,))
@@ -162,7 +162,7 @@ async def end_session(
         return await settled(services, session_id, attempt)
 
     def answer(_: tuple[Said, ...], __: bool) -> Session:  # an Answer
-        return _given(Signed(session_id, made, ended=True))
+        return _given(services, Signed(session_id, made, ended=True))
 
     response = await services.acting.perform(request, do, answer, status=200)
     await services.following.catch_up()

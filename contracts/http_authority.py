@@ -17,7 +17,7 @@ type Role = Annotated[str, Meta(pattern="^(owner|admin|billing|member|viewer|aud
 type Network = Annotated[str, Meta(min_length=1, max_length=50)]
 type Networks = Annotated[tuple[Network, ...], Meta(max_length=16)]
 type ActionWord = Annotated[
-    str, Meta(min_length=1, max_length=60, pattern=r"^(\*|[a-z_]+\.(\*|[a-z_]+))$")
+    str, Meta(min_length=1, max_length=60, pattern=r"^(\*|administrative|[a-z_]+\.(\*|[a-z_]+))$")
 ]
 type ActionWords = Annotated[tuple[ActionWord, ...], Meta(max_length=32)]
 
@@ -161,7 +161,8 @@ class GuardrailGiven(Given, frozen=True):
 
 class ApiKeyNew(Taken, frozen=True, kw_only=True):
     """`principal`: a service account; oneself without it. `scopes`: actions, areas, or empty: all
-    that the principal may.
+    that the principal may. `mfa`: it stands for the second factor of whoever makes it, for actions
+    that it names and at most 90 days.
     """
 
     name: Name
@@ -169,6 +170,7 @@ class ApiKeyNew(Taken, frozen=True, kw_only=True):
     organization: OrganizationId | None = None
     scopes: ActionWords = ()
     days: KeyDays | None = None
+    mfa: bool = False
 
 
 class ApiKey(Given, frozen=True):
@@ -184,6 +186,7 @@ class ApiKey(Given, frozen=True):
     until: Instant | None
     last_used_at: Instant | None
     revoked: bool
+    mfa: bool
     key: str | None
     secret_already_shown: bool
     version: int | None

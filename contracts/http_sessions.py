@@ -12,6 +12,7 @@ type Algorithm = Annotated[str, Meta(pattern="^(ES256|ES384|EdDSA|PS256|RS256)$"
 type Domain = Annotated[
     str, Meta(min_length=3, max_length=253, pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
 ]
+type FactorWord = Annotated[str, Meta(min_length=1, max_length=100, pattern="^[!#-\\[\\]-~]+$")]
 type IssuerId = Annotated[str, Meta(max_length=50, pattern="^token-[0-9a-f-]+$")]
 type IdToken = Annotated[str, Meta(min_length=1, max_length=16_384)]
 type Nonce = Annotated[str, Meta(max_length=200, pattern="^[!-~]*$")]
@@ -30,12 +31,16 @@ class IssuerNew(Taken, frozen=True, kw_only=True):
 
 
 class Issuer(Given, frozen=True):
+    """`amr`, `acr`: by which of its words it says that there was a second factor."""
+
     id: str
     organization: str
     url: str
     client_id: str
     algorithms: list[str]
     domains: list[str]
+    amr: list[str]
+    acr: list[str]
     trusted: bool
     version: int | None
 
@@ -46,9 +51,18 @@ class IssuerEnd(Taken, frozen=True):
     reason: Reason = "removed"
 
 
+class IssuerFactors(Taken, frozen=True, kw_only=True):
+    """Means (RFC 8176) and contexts of a sign-in there that are a second factor; with neither none
+    of its is.
+    """
+
+    amr: Annotated[tuple[FactorWord, ...], Meta(max_length=20)]
+    acr: Annotated[tuple[FactorWord, ...], Meta(max_length=20)]
+
+
 class SignIn(Given, frozen=True):
     """Where to sign in: by the code flow with PKCE, or by a code on another device (empty: the
-    issuer has no such flow).
+    issuer has no such flow). `acr_values`: what to ask for to sign in with a second factor.
     """
 
     issuer: str
@@ -57,6 +71,7 @@ class SignIn(Given, frozen=True):
     authorization_endpoint: str
     token_endpoint: str
     device_authorization_endpoint: str
+    acr_values: list[str]
 
 
 class SessionNew(Taken, frozen=True, kw_only=True):

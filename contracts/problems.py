@@ -36,6 +36,7 @@ admission.unavailable|503|No admission writer answers|Repeat with the same key; 
 api.impostor|502|It is not the API|Name its CA in GPUAAS_CA, and an address its certificate has; else trust nobody there.
 api.unreachable|502|The API does not answer|Check GPUAAS_URL and that the API runs.
 api_key.by_key|403|A key makes no keys|Sign in as yourself, then create the key.
+api_key.mfa_unbounded|400|It would stand for a second factor without bounds|Name its actions (not `*`), and an end within 90 days.
 api_key.not_possible|409|Not possible for this key|Create a new key.
 api_key.principal_invalid|400|Not who a key may act as|Name a user or a service account of the organization.
 api_key.until_invalid|400|Not an end of a key|Send a later time, or none.
@@ -53,6 +54,7 @@ attest.wrong_node|403|Another node's word|Publish under the node's own subject o
 auth.expired|401|The token has expired|Get a new token.
 auth.forbidden|403|Not allowed|Ask an admin of this scope for the role.
 auth.invalid|401|Not a valid token|Sign in again.
+auth.mfa_required|403|A second factor is asked for|Sign in with one: `gpuaas login --mfa`, or `gpuaas mfa verify` with a token of the embedded issuer.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
 authority.gone|409|It is gone|Create another one; ids are not used again.
 authority.last_owner|409|The last owner|Make somebody else an owner without end first.

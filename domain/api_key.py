@@ -3,7 +3,8 @@
 (none) -Create-> Standing -Revoke-> Revoked
 
 Only its hash is kept. It does what its scopes name and its principal may; it ends at `until_us`,
-when it is revoked, or when its principal is gone.
+when it is revoked, or when its principal is gone. Made by somebody with a second factor, for named
+actions and to an end that is near, it may stand for that factor.
 """
 
 import re
@@ -17,6 +18,7 @@ from domain.errors import DomainError
 from domain.words import Private
 
 PREFIX: Final = "gpuaas_"  # what secret scanners look for
+LONGEST_US: Final = 90 * 86_400_000_000  # that a key stands for a second factor
 _PRINCIPAL: Final = re.compile(r"(?:user|service)-[A-Za-z0-9_.-]{1,92}")
 
 
@@ -29,6 +31,9 @@ class Create(Struct, frozen=True):
     until_us: int
     policies: tuple[str, ...]
     now_us: int
+    mfa: bool = (
+        False  # whoever makes it signed in with a second factor, and wants it to stand for it
+    )
 
 
 class Revoke(Struct, frozen=True):
@@ -53,6 +58,15 @@ class KeyCreated(
     decided_us: int
 
 
+class KeySteppedUp(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.key_stepped_up.v1"
+):
+    """Until its end the key is as if with a second factor: that of whoever made it."""
+
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 class KeyRevoked(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.key_revoked.v1"
 ):
@@ -61,7 +75,7 @@ class KeyRevoked(
     decided_us: int
 
 
-type Event = KeyCreated | KeyRevoked
+type Event = KeyCreated | KeySteppedUp | KeyRevoked
 
 
 class Missing(Struct, frozen=True):
@@ -84,7 +98,8 @@ def decide(command: Command, state: State) -> list[Event]:
     """The facts of the command; none when it was revoked already.
 
     Raises:
-        DomainError: `api_key.until_invalid`, `api_key.principal_invalid`, `api_key.not_possible`.
+        DomainError: `api_key.until_invalid`, `api_key.principal_invalid`, `api_key.not_possible`,
+            `api_key.mfa_unbounded`.
     """
     match command, state:
         case Create(), Missing():
@@ -92,12 +107,11 @@ def decide(command: Command, state: State) -> list[Event]:
                 raise DomainError("api_key.until_invalid", "it would have ended already")
             if not _PRINCIPAL.fullmatch(command.principal):
                 raise DomainError("api_key.principal_invalid", "users and service accounts")
-            return [
-                KeyCreated(
-                    *(command.principal, command.name, command.prefix, command.secret_sha256),
-                    *(command.scopes, command.until_us, command.policies, command.now_us),
-                )
-            ]
+            made = KeyCreated(
+                *(command.principal, command.name, command.prefix, command.secret_sha256),
+                *(command.scopes, command.until_us, command.policies, command.now_us),
+            )
+            return [made, *_stepped_up(command)]
         case Revoke(reason, policies, now_us), Standing():
             return [KeyRevoked(reason, policies, now_us)]
         case Revoke(), Revoked():
@@ -107,10 +121,21 @@ def decide(command: Command, state: State) -> list[Event]:
             raise DomainError("api_key.not_possible", f"{what} while {where}", {"state": where})
 
 
+def _stepped_up(command: Create) -> list[Event]:
+    if not command.mfa:
+        return []
+    ends = NEVER < command.until_us <= command.now_us + LONGEST_US
+    if not ends or not command.scopes or "*" in command.scopes:
+        raise DomainError("api_key.mfa_unbounded", "name its actions, and an end within 90 days")
+    return [KeySteppedUp(command.policies, command.now_us)]
+
+
 def evolve(state: State, event: Event) -> State:
     match event:
         case KeyCreated():
             return Standing(event)
+        case KeySteppedUp():
+            return state
         case KeyRevoked(decided_us=at_us):
             assert isinstance(state, Standing | Revoked)
             return Revoked(state.created, at_us)

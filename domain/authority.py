@@ -245,7 +245,11 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
             whole = rail.scope == command.organization
             # A second factor anybody may get; an address perhaps nobody has.
             kept = rail.flat or bool(rail.unless_networks)
-            if whole and kept and {"*", "guardrail.*", LIFTING} & set(rail.actions):
+            if (
+                whole
+                and kept
+                and {"*", "administrative", "guardrail.*", LIFTING} & set(rail.actions)
+            ):
                 raise DomainError("authority.locks_out", "nobody could lift it again")
             same = (replace(one, id=rail.id) for one in state.guardrails.values())
             if rail in same:

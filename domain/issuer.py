@@ -1,6 +1,6 @@
 """An issuer of identities that is believed: whom an organization's people sign in with.
 
-(none) -Trust-> Trusted -Distrust-> Distrusted -Trust-> Trusted
+(none) -Trust-> Trusted -SetFactors-> Trusted -Distrust-> Distrusted -Trust-> Trusted
 A principal is (issuer, subject): the same subject of another issuer is another principal.
 """
 
@@ -14,6 +14,10 @@ from domain.errors import DomainError
 
 # What a signature may be made with; each issuer is believed by those it was trusted with only.
 ALGORITHMS: Final = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
+# Means and contexts of a sign-in that are a second factor, until somebody says otherwise of an
+# issuer (RFC 8176; NIST's levels; REFEDS).
+_MEANS: Final = ("hwk", "mfa", "otp", "swk")
+_CONTEXTS: Final = ("aal2", "aal3", "https://refeds.org/profile/mfa")
 _PRINCIPAL: Final = b"gpuaas/principal/v1"
 
 
@@ -26,12 +30,28 @@ class Trust(Struct, frozen=True):
     now_us: int
 
 
+class Factors(Struct, frozen=True):
+    """By which of its words an issuer says that there was a second factor. In order."""
+
+    amr: tuple[str, ...] = _MEANS
+    acr: tuple[str, ...] = _CONTEXTS
+
+    def second(self, amr: tuple[str, ...], acr: str) -> bool:
+        return not set(self.amr).isdisjoint(amr) or acr.lower() in {one.lower() for one in self.acr}
+
+
+class SetFactors(Struct, frozen=True):
+    factors: Factors
+    policies: tuple[str, ...]
+    now_us: int
+
+
 class Distrust(Struct, frozen=True):
     reason: str
     now_us: int
 
 
-type Command = Trust | Distrust
+type Command = Trust | SetFactors | Distrust
 
 
 class Trusted(
@@ -50,6 +70,17 @@ class Trusted(
     decided_us: int
 
 
+class FactorsSet(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.issuer_factors_set.v1"
+):
+    """Which of its words are a second factor from now on, in sessions that are open too."""
+
+    amr: tuple[str, ...]
+    acr: tuple[str, ...]
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 class Distrusted(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.issuer_distrusted.v1"
 ):
@@ -59,7 +90,7 @@ class Distrusted(
     decided_us: int
 
 
-type Event = Trusted | Distrusted
+type Event = Trusted | FactorsSet | Distrusted
 
 
 class Missing(Struct, frozen=True):
@@ -68,6 +99,7 @@ class Missing(Struct, frozen=True):
 
 class Believed(Struct, frozen=True):
     trusted: Trusted
+    factors: Factors = Factors()
 
 
 class Rejected(Struct, frozen=True):
@@ -82,6 +114,13 @@ def decide(command: Command, state: State) -> list[Event]:
     match command, state:
         case Trust(), _:
             return _trusted(command, state)
+        case SetFactors(factors, policies, now_us), Believed():
+            said = (tuple(sorted(set(factors.amr))), tuple(sorted(set(factors.acr))))
+            if Factors(*said) == state.factors:
+                return []
+            return [FactorsSet(*said, policies, now_us)]
+        case SetFactors(), _:
+            raise DomainError("issuer.unknown", "no issuer that is trusted")
         case Distrust(), Believed():
             return [Distrusted(command.reason, command.now_us)]
         case Distrust(), Rejected():
@@ -115,7 +154,10 @@ def _trusted(command: Trust, state: State) -> list[Event]:
 def evolve(state: State, event: Event) -> State:
     match event:
         case Trusted():
-            return Believed(event)
+            return Believed(event, state.factors if isinstance(state, Believed) else Factors())
+        case FactorsSet(amr, acr):
+            assert isinstance(state, Believed), "decided on an issuer that is trusted"
+            return Believed(state.trusted, Factors(amr, acr))
         case Distrusted():
             assert not isinstance(state, Missing), "decided on an issuer"
             return Rejected(state.trusted)

@@ -19,6 +19,8 @@ def _holders() -> dict[str, frozenset[str]]:
 
 
 HOLDERS = _holders()
+_LISTED = _TABLE.with_name("administrative.txt").read_text().splitlines()
+ADMINISTRATIVE = frozenset(line for line in _LISTED if line[0] != "#")
 
 
 class Asked(Struct, frozen=True):
@@ -33,12 +35,15 @@ class Asked(Struct, frozen=True):
     source: str
     operator: bool  # of the platform
     scopes: tuple[str, ...] | None
+    mfa_demanded: bool = False  # by the platform
 
 
 def covers(word: str, action: str) -> bool:
-    """`*`, an area, an action itself, or what a role holds."""
+    """`*`, an area, an action itself, the administrative, or what a role holds."""
     if word.startswith("role:"):
         return word[5:] in HOLDERS[action]
+    if word == "administrative":
+        return action in ADMINISTRATIVE
     if word.endswith(".*"):
         return action.split(".", maxsplit=1)[0] == word[:-2]
     return word in {"*", action}
@@ -85,6 +90,8 @@ def decided(
     no = [one.id for one in guardrails if takes(one, asked)]
     if asked.scopes is not None and not any(covers(one, asked.action) for one in asked.scopes):
         no.append("key.scopes")
+    if asked.mfa_demanded and asked.action in ADMINISTRATIVE and not asked.mfa:
+        no.append("mfa.administrative")
     yes = [one.id for one in bindings if gives(one, asked)]
     if no:
         return False, tuple(sorted(no))

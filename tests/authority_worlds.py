@@ -46,7 +46,8 @@ def world(rng: random.Random) -> World:
         )
         for number in range(rng.randrange(9))
     )
-    words = (*rng.sample(list(ACTIONS), 6), *(f"{area}.*" for area in rng.sample(AREAS, 3)), "*")
+    words = (*rng.sample(list(ACTIONS), 6), *(f"{area}.*" for area in rng.sample(AREAS, 3)))
+    words = (*words, "administrative", "*")
     guardrails = tuple(
         Guardrail(
             f"guardrail-{number}",
@@ -72,7 +73,17 @@ def question(rng: random.Random, of: World) -> Asked:
     scopes = None
     if rng.random() < 0.2:
         scopes = tuple(
-            rng.sample((action, "*", "runtime.*", "volume.create", f"role:{rng.choice(ROLES)}"), 2)
+            rng.sample(
+                (
+                    action,
+                    "*",
+                    "runtime.*",
+                    "volume.create",
+                    "administrative",
+                    f"role:{rng.choice(ROLES)}",
+                ),
+                2,
+            )
         )
     return Asked(
         who,
@@ -84,6 +95,7 @@ def question(rng: random.Random, of: World) -> Asked:
         rng.choice(_SOURCES),
         rng.random() < 0.1,
         scopes,
+        rng.random() < 0.3,
     )
 
 
@@ -102,7 +114,7 @@ def agree(seed: int, questions: int) -> int:
     allowed = 0
     for _ in range(questions):
         asked = question(rng, one)
-        call = Call(asked.mfa, asked.source, asked.operator, asked.scopes)
+        call = Call(*(asked.mfa, asked.source, asked.operator, asked.scopes), asked.mfa_demanded)
         found = sets[asked.who].decide(asked.who, asked.action, asked.place, call, asked.now_us)
         wanted = decided(one.bindings, one.guardrails, asked)
         assert (found.allowed, found.policies) == wanted, (seed, asked, found, wanted)

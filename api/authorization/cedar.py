@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import cedarpy
 from msgspec import Struct
+from msgspec.structs import replace
 
 from contracts.authorization.registry import HERE
 from contracts.authorization.schema import parents_of
@@ -30,12 +31,15 @@ type Place = tuple[str, ...]  # the scope asked about, then what it lies in, up 
 
 
 class Call(Struct, frozen=True):
-    """What conditions look at. `scopes`: what an API key is for; None for what is no key."""
+    """What conditions look at. `scopes`: what an API key is for; None for what is no key.
+    `mfa_demanded`: by the platform, of administrative actions.
+    """
 
     mfa: bool = False
     source: str = ""
     platform: bool = False
     scopes: tuple[str, ...] | None = None
+    mfa_demanded: bool = False
 
 
 class Verdict(Struct, frozen=True):
@@ -135,7 +139,7 @@ class Policies:
     def decide(self, who: str, action: str, place: Place, call: Call, now_us: int) -> Verdict:
         """May `who` do the action at the place."""
         if not self._sourced and call.source:
-            call = Call(call.mfa, "", call.platform, call.scopes)
+            call = replace(call, source="")
         key = (who, action, place, call)
         found = self._known.get(key)
         if found is not None and found[1] <= now_us < found[2]:
@@ -151,6 +155,7 @@ class Policies:
     def _asked(self, who: str, action: str, place: Place, call: Call, now_us: int) -> Verdict:
         context: dict[str, Any] = {
             "now_us": now_us, "mfa": call.mfa, "platform": call.platform,
+            "mfa_demanded": call.mfa_demanded,
         }  # fmt: skip
         if call.source:
             context["source"] = {"__extn": {"fn": "ip", "arg": call.source}}
@@ -193,9 +198,9 @@ def _principal(who: str, groups: tuple[str, ...]) -> str:
 
 @lru_cache(None)
 def _action_json(action: str) -> str:
-    """The action in its area and the roles that hold it; the area in what has all."""
-    area, *roles = parents_of(action)
-    parents = [_action_entity(name) for name in (area, *roles)]
+    """The action in its area and its other groups; the area in what has all."""
+    area, *others = parents_of(action)
+    parents = [_action_entity(name) for name in (area, *others)]
     above = _given(_action_entity(area), [_action_entity("*")])
     return f"{json.dumps(_given(_action_entity(action), parents))},{json.dumps(above)}"
 

@@ -30,7 +30,7 @@ async def tell(error: Exception, scope: Scope) -> None:
     if not isinstance(error, DomainError) or not isinstance(principal, Principal):
         return
     action = str(error.facts.get("action", ""))
-    if error.code != "auth.forbidden" or action not in ACTIONS:
+    if error.code not in {"auth.forbidden", "auth.mfa_required"} or action not in ACTIONS:
         return
     if ACTIONS[action].area in ADMINISTRATIVE:
         with contextlib.suppress(DomainError):

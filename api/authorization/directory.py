@@ -38,6 +38,7 @@ class Key(Struct, frozen=True):
     created: api_key.KeyCreated
     position: int = 0
     revoked: bool = False
+    mfa: bool = False
 
 
 class Signed(Struct, frozen=True):
@@ -55,6 +56,7 @@ class Vouching(Struct, frozen=True):
     version: int
     trusted: issuer.Trusted
     stands: bool = True
+    factors: issuer.Factors = issuer.Factors()
 
 
 class Directory:
@@ -83,6 +85,8 @@ class Directory:
             case api_key.KeyCreated() as created:
                 self._keys[entry.stream] = Key(entry.stream, entry.org, created, entry.position)
                 self._secrets[created.secret_sha256] = entry.stream
+            case api_key.KeySteppedUp():
+                self._keys[entry.stream] = replace(self._keys[entry.stream], mfa=True)
             case api_key.KeyRevoked():
                 found = self._keys[entry.stream]
                 self._keys[entry.stream] = replace(found, revoked=True)
@@ -96,7 +100,11 @@ class Directory:
                 if signed is not None:  # one whose time was over before is forgotten
                     self._sessions[entry.stream] = Signed(entry.stream, signed.opened, ended=True)
             case issuer.Trusted() as trusted:
-                self._issuers[entry.stream] = Vouching(entry.stream, entry.version, trusted)
+                self._trust(entry, trusted)
+            case issuer.FactorsSet(amr, acr):
+                known = self._issuers[entry.stream]
+                said = issuer.Factors(amr, acr)
+                self._issuers[entry.stream] = replace(known, version=entry.version, factors=said)
             case issuer.Distrusted():
                 self._distrust(entry)
             case fact if isinstance(fact, authority_facts.Event.__value__):
@@ -113,6 +121,14 @@ class Directory:
         while self._expiries and self._expiries[0][0] <= at_us:
             signed = self._sessions.pop(heapq.heappop(self._expiries)[1])
             del self._bearers[signed.opened.token_sha256]
+
+    def _trust(self, entry: Recorded, trusted: issuer.Trusted) -> None:
+        """What counts as a second factor there goes on, unless it was distrusted meanwhile."""
+        made = Vouching(entry.stream, entry.version, trusted)
+        found = self._issuers.get(entry.stream)
+        if found is not None and found.stands:
+            made = replace(made, factors=found.factors)
+        self._issuers[entry.stream] = made
 
     def _distrust(self, entry: Recorded) -> None:
         """Its sessions are over, also when it is trusted again."""

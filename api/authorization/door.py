@@ -64,9 +64,15 @@ class Door:
     """Owned by one event loop. `clock_us` says now."""
 
     def __init__(
-        self, tenants: Tenants, clock_us: Callable[[], int], *, remembering: int = _REMEMBERED
+        self,
+        tenants: Tenants,
+        clock_us: Callable[[], int],
+        *,
+        remembering: int = _REMEMBERED,
+        mfa_demanded: bool = False,
     ) -> None:
         self.tenants = tenants
+        self.mfa_demanded = mfa_demanded
         self._remembering = remembering
         self._clock_us = clock_us
         self._sets: dict[tuple[str, str, str, str, bool], tuple[int, Policies]] = {}
@@ -100,9 +106,13 @@ class Door:
         org = place[-2] if len(place) > 1 else PLATFORM
         if caller.org not in (PLATFORM, org):
             return _NOWHERE
-        call = Call(caller.mfa, caller.source, caller.org == PLATFORM, caller.scopes)
-        policies = self.policies(caller, org)
+        policies, call = self.policies(caller, org), self.call(caller)
         return policies.decide(caller.actor, action, place, call, self._clock_us())
+
+    def call(self, caller: Principal) -> Call:
+        """What conditions look at, of the caller."""
+        platform = caller.org == PLATFORM
+        return Call(caller.mfa, caller.source, platform, caller.scopes, self.mfa_demanded)
 
     def sees(self, caller: Principal, place: Place) -> bool:
         """Whether the caller has any authority at the place: to others it does not exist."""
@@ -121,7 +131,16 @@ class Door:
         for place in places:
             if self.decide(caller, action, place).allowed:
                 return place
-        raise self.refusal(caller, action, places[0])
+        raise self.refusal(caller, action, self._nearest(caller, action, places))
+
+    def _nearest(self, caller: Principal, action: str, places: list[Place]) -> Place:
+        """Where nothing but a second factor is missing; else the first."""
+        return next((one for one in places if self._mfa_lacks(caller, action, one)), places[0])
+
+    def _mfa_lacks(self, caller: Principal, action: str, place: Place) -> bool:
+        """Whether the same call with a second factor would be allowed."""
+        stronger = replace(caller, mfa=True)
+        return not caller.mfa and self.decide(stronger, action, place).allowed
 
     def _anyones(self, caller: Principal, action: str) -> Place:
         """Nobody needs a binding; an API key does what its scopes name all the same."""
@@ -145,9 +164,30 @@ class Door:
         scopes = dict.fromkeys((caller.org, *(one.scope for one in bound)))
         return [self.tenants.place(scope, caller.org) for scope in scopes]
 
+    def stronger(self, caller: Principal, action: str, org: str) -> DomainError:
+        """That a second factor is asked for, by something else than a policy."""
+        return _stronger(caller, action, self.tenants.place(org, org), ())
+
     def refusal(self, caller: Principal, action: str, place: Place) -> DomainError:
-        """Which action, scope and policy said no."""
-        return _refused(action, place, self.decide(caller, action, place).policies)
+        """Which action, scope and policy said no; and whether a second factor is all that lacks."""
+        policies = self.decide(caller, action, place).policies
+        if self._mfa_lacks(caller, action, place):
+            return _stronger(caller, action, place, policies)
+        return _refused(action, place, policies)
+
+
+def _stronger(
+    caller: Principal, action: str, place: Place, policies: tuple[str, ...]
+) -> DomainError:
+    facts: dict[str, int | str] = {
+        "action": action, "scope": place[0], "policy": ",".join(policies),
+    }  # fmt: skip
+    if caller.step_up:
+        facts["acr_values"] = caller.step_up
+    how = "a key brings one only if it was made with one" if caller.key else "sign in with one"
+    return DomainError(
+        "auth.mfa_required", f"{action} at {place[0]} asks for a second factor: {how}", facts
+    )
 
 
 def _refused(action: str, place: Place, policies: tuple[str, ...]) -> DomainError:

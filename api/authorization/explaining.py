@@ -1,13 +1,24 @@
 """Why somebody may, or may not: each policy that concerns the question, and what would allow it."""
 
 import ipaddress
+from typing import Final
 
 from msgspec import Struct
 
-from api.authorization.cedar import Call, Place, Policies
-from contracts.authorization.registry import ACTIONS
+from api.authorization.cedar import PLATFORM, Call, Place, Policies
+from contracts.authorization.registry import (
+    ACTIONS,
+    ADMINISTRATIVE,
+    ADMINISTRATIVE_ACTIONS,
+)
 from contracts.http_authority import Reasoned
 from domain.binding import TENANT_ROLES, Binding, Guardrail
+
+# Policies of policies.cedar, and what each means to whom it refuses.
+_ALWAYS: Final = {
+    "key.scopes": "the API key is for something else",
+    "mfa.administrative": "the platform asks for a second factor for administrative actions",
+}
 
 
 class Question(Struct, frozen=True):
@@ -27,7 +38,21 @@ def reasons(policies: Policies, asked: Question) -> tuple[bool, list[Reasoned]]:
         for one in policies.guardrails
         if one.scope in asked.place and _concerns(one, asked.action)
     ]
+    found += [_always(name) for name in verdict.policies if name in _ALWAYS and not verdict.allowed]
     return verdict.allowed, found
+
+
+def _always(name: str) -> Reasoned:
+    """A policy that holds for everybody, and forbade."""
+    return Reasoned(
+        id=name,
+        effect="forbid",
+        decides=True,
+        principal=None,
+        role=None,
+        scope=PLATFORM,
+        why=_ALWAYS[name],
+    )
 
 
 def would_allow(action: str) -> list[str]:
@@ -82,7 +107,8 @@ def _forbid(one: Guardrail, decided: tuple[str, ...]) -> Reasoned:
 
 
 def _concerns(one: Guardrail, action: str) -> bool:
-    return not {"*", action, f"{ACTIONS[action].area}.*"}.isdisjoint(one.actions)
+    groups = {ADMINISTRATIVE} if action in ADMINISTRATIVE_ACTIONS else set()
+    return not ({"*", action, f"{ACTIONS[action].area}.*"} | groups).isdisjoint(one.actions)
 
 
 def _from(source: str, networks: tuple[str, ...]) -> bool:

@@ -65,7 +65,8 @@ class KeyRing:
         made = key.created
         self.used[key.stream] = time.time_ns() // 1000
         # A key for all that its principal may is still a key: what it is for is said.
-        return Principal(made.principal, "", key.org, scopes=made.scopes or ("*",), key=key.stream)
+        scopes = made.scopes or ("*",)
+        return Principal(made.principal, "", key.org, key.mfa, scopes=scopes, key=key.stream)
 
     def ends(self, token: str) -> float:
         """In seconds; 0: not by itself."""

@@ -18,7 +18,8 @@ class Principal(Struct, frozen=True):
     `role` and `org` are a binding that the token itself implies (the embedded issuer's; `org` is
     `-` for the platform's own); `role` is empty for whoever has only the bindings of the
     organization. `mfa`: it signed in with a second factor. `scopes`: what an API key is for.
-    `key`, `session`: the API key, or the session, that it came with.
+    `key`, `session`: the API key, or the session, that it came with. `step_up`: what to ask its
+    issuer for (`acr_values`) to sign in with a second factor; empty where there is nothing to ask.
     `action` and `door` are of the request: what its route is, and where it is decided.
     """
 
@@ -30,6 +31,7 @@ class Principal(Struct, frozen=True):
     scopes: tuple[str, ...] | None = None
     key: str = ""
     session: str = ""
+    step_up: str = ""
     action: str = ""
     door: Door | None = None
 

@@ -7,18 +7,22 @@ from api.authorization.directory import Directory, Signed
 from api.authorization.keys import SECRET, secret_stands
 from api.authorization.principal import Principal
 from domain.errors import DomainError
+from domain.issuer import Factors
 
 PREFIX: Final = "gpuaas_session_"
 HOURS: Final = 12
-# Means and contexts of a sign-in that are a second factor (RFC 8176; NIST's levels; REFEDS).
-_MEANS: Final = frozenset({"mfa", "otp", "hwk", "swk"})
-_CONTEXTS: Final = frozenset({"aal2", "aal3", "https://refeds.org/profile/mfa"})
 
 
-def by_two_factors(signed: Signed) -> bool:
-    """Whether the issuer says so, by `amr` or `acr`."""
+def factors_of(directory: Directory, issuer: str) -> Factors:
+    """Which words of an issuer that was ever trusted are a second factor."""
+    found = directory.issuer(issuer)
+    return Factors() if found is None else found.factors
+
+
+def by_two_factors(directory: Directory, signed: Signed) -> bool:
+    """Whether its issuer says so, by `amr` or `acr`, in words that count now."""
     opened = signed.opened
-    return not _MEANS.isdisjoint(opened.amr) or opened.acr.lower() in _CONTEXTS
+    return factors_of(directory, opened.issuer).second(opened.amr, opened.acr)
 
 
 class Sessions:
@@ -37,7 +41,9 @@ class Sessions:
         signed = self._standing(token)
         opened = signed.opened
         return Principal(
-            opened.principal, "", opened.organization, by_two_factors(signed), session=signed.stream
+            *(opened.principal, "", opened.organization, by_two_factors(self._directory, signed)),
+            session=signed.stream,
+            step_up=" ".join(factors_of(self._directory, opened.issuer).acr),
         )
 
     def ends(self, token: str) -> float:

@@ -1504,6 +1504,12 @@ class AsyncMethods(ABC):
         """POST /v1/accounts/{account_id}/credit"""
         return await self.do(operations.set_credit(account_id, body), key=key, if_match=if_match)
 
+    async def set_factors(
+        self, issuer_id: str, body: models.IssuerFactors, *, key: str = "", if_match: str = ""
+    ) -> models.Issuer:
+        """POST /v1/issuers/{issuer_id}/factors"""
+        return await self.do(operations.set_factors(issuer_id, body), key=key, if_match=if_match)
+
     async def set_guardrail(
         self, body: models.GuardrailNew, *, key: str = "", if_match: str = ""
     ) -> models.GuardrailGiven:

@@ -1450,6 +1450,12 @@ class Methods(ABC):
         """POST /v1/accounts/{account_id}/credit"""
         return self.do(operations.set_credit(account_id, body), key=key, if_match=if_match)
 
+    def set_factors(
+        self, issuer_id: str, body: models.IssuerFactors, *, key: str = "", if_match: str = ""
+    ) -> models.Issuer:
+        """POST /v1/issuers/{issuer_id}/factors"""
+        return self.do(operations.set_factors(issuer_id, body), key=key, if_match=if_match)
+
     def set_guardrail(
         self, body: models.GuardrailNew, *, key: str = "", if_match: str = ""
     ) -> models.GuardrailGiven:

@@ -92,6 +92,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     id: str
     key: str | None
     last_used_at: str | None
+    mfa: bool
     name: str | None
     organization: str
     prefix: str
@@ -105,6 +106,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
 class ApiKeyNew(Struct, frozen=True, kw_only=True):
     days: int | UnsetType | None = UNSET
+    mfa: bool | UnsetType = UNSET
     name: str
     organization: str | UnsetType | None = UNSET
     principal: str | UnsetType | None = UNSET
@@ -793,7 +795,9 @@ class InvoiceDepartment(Struct, frozen=True, kw_only=True):
 
 
 class Issuer(Struct, frozen=True, kw_only=True):
+    acr: list[str]
     algorithms: list[str]
+    amr: list[str]
     client_id: str
     domains: list[str]
     id: str
@@ -805,6 +809,11 @@ class Issuer(Struct, frozen=True, kw_only=True):
 
 class IssuerEnd(Struct, frozen=True, kw_only=True):
     reason: str | UnsetType = UNSET
+
+
+class IssuerFactors(Struct, frozen=True, kw_only=True):
+    acr: list[str]
+    amr: list[str]
 
 
 class IssuerNew(Struct, frozen=True, kw_only=True):
@@ -1463,6 +1472,7 @@ class ShareNew(Struct, frozen=True, kw_only=True):
 
 
 class SignIn(Struct, frozen=True, kw_only=True):
+    acr_values: list[str]
     authorization_endpoint: str
     client_id: str
     device_authorization_endpoint: str

@@ -1650,6 +1650,13 @@ def set_credit(account_id: str, body: models.CreditTermsNew) -> Call[models.Cred
     )
 
 
+def set_factors(issuer_id: str, body: models.IssuerFactors) -> Call[models.Issuer]:
+    """POST /v1/issuers/{issuer_id}/factors"""
+    return Call(
+        "POST", f"/v1/issuers/{quoted(issuer_id)}/factors", models.Issuer, body=body, acts=True
+    )
+
+
 def set_guardrail(body: models.GuardrailNew) -> Call[models.GuardrailGiven]:
     """POST /v1/guardrails"""
     return Call("POST", "/v1/guardrails", models.GuardrailGiven, body=body, acts=True)

@@ -32,7 +32,7 @@ class Vouched(Struct, frozen=True):
     nonce: str
 
 
-def in_browser(at: SignIn, show: Callable[[str], object]) -> Vouched:
+def in_browser(at: SignIn, show: Callable[[str], object], *, mfa: bool = False) -> Vouched:
     """By the code flow with PKCE; `show` is given the address that the browser opens.
 
     Raises: NotSignedIn.
@@ -50,6 +50,7 @@ def in_browser(at: SignIn, show: Callable[[str], object]) -> Vouched:
             "nonce": nonce,
             "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
+            **_stronger(at, mfa=mfa),
         }
         show(f"{at.authorization_endpoint}?{urlencode(asked)}")
         said = back.wait(state)
@@ -68,7 +69,7 @@ def in_browser(at: SignIn, show: Callable[[str], object]) -> Vouched:
         return Vouched(_id_token(*_posted(client, at.token_endpoint, form)), nonce)
 
 
-def on_device(at: SignIn, show: Callable[[str, str], object]) -> Vouched:
+def on_device(at: SignIn, show: Callable[[str, str], object], *, mfa: bool = False) -> Vouched:
     """By a code that is typed in any browser; `show` is given the address and the code.
 
     Raises: NotSignedIn.
@@ -76,7 +77,7 @@ def on_device(at: SignIn, show: Callable[[str, str], object]) -> Vouched:
     if not at.device_authorization_endpoint:
         raise NotSignedIn("no_device_flow", "the issuer has none: sign in with a browser")
     with _client(at.token_endpoint) as client:
-        form = {"client_id": at.client_id, "scope": _SCOPE}
+        form = {"client_id": at.client_id, "scope": _SCOPE, **_stronger(at, mfa=mfa)}
         status, said = _posted(client, at.device_authorization_endpoint, form)
         if status != httpx.codes.OK:
             raise NotSignedIn(said.get("error", str(status)), said.get("error_description", ""))
@@ -99,6 +100,14 @@ def on_device(at: SignIn, show: Callable[[str, str], object]) -> Vouched:
                 case _:
                     return Vouched(_id_token(status, said), "")
     raise NotSignedIn("expired_token", "nobody typed the code in time")
+
+
+def _stronger(at: SignIn, *, mfa: bool) -> dict[str, str]:
+    """What asks the issuer for a second factor now, whoever is signed in there (RFC 9470)."""
+    if not mfa:
+        return {}
+    asked = {"acr_values": " ".join(at.acr_values)} if at.acr_values else {}
+    return {**asked, "max_age": "0"}
 
 
 def _client(url: str) -> httpx.Client:

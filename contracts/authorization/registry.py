@@ -10,6 +10,7 @@ HERE: Final = Path(__file__).parent
 ROLES: Final = (
     *("admin", "auditor", "billing", "member", "operator", "owner", "support", "viewer"),
 )
+ADMINISTRATIVE: Final = "administrative"  # the group of administrative actions
 WITHIN: Final = "-"  # the route of an action that is asked within another route
 
 
@@ -42,11 +43,17 @@ def _read() -> dict[str, Action]:
     return found
 
 
+def _administrative() -> frozenset[str]:
+    lines = HERE.joinpath("administrative.txt").read_text().splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
 ACTIONS: Final = _read()
+ADMINISTRATIVE_ACTIONS: Final = _administrative()
 BY_ROUTE: Final = {one.route: one for one in ACTIONS.values() if one.route != WITHIN}
 AREAS: Final = tuple(sorted({one.area for one in ACTIONS.values()}))
 
 
 def known(word: str) -> bool:
-    """Whether the word names an action, all actions of an area (`runtime.*`), or all (`*`)."""
-    return word == "*" or word in ACTIONS or word.removesuffix(".*") in AREAS
+    """Whether the word names an action, an area (`runtime.*`), the administrative, or all."""
+    return word in {"*", ADMINISTRATIVE} or word in ACTIONS or word.removesuffix(".*") in AREAS

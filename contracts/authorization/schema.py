@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from contracts.authorization.registry import ACTIONS, AREAS, HERE, ROLES
+from contracts.authorization.registry import (
+    ACTIONS,
+    ADMINISTRATIVE,
+    ADMINISTRATIVE_ACTIONS,
+    AREAS,
+    HERE,
+    ROLES,
+)
 
 FILE: Final = HERE.joinpath("schema.cedarschema")
 _ANYWHERE: Final = "[Platform, Organization, Department, Project]"
@@ -20,6 +27,7 @@ namespace GPUaaS {
   type Call = {
     now_us: Long,
     mfa: Bool,
+    mfa_demanded: Bool,
     platform: Bool,
     source?: ipaddr,
     scopes?: Set<Action>,
@@ -30,7 +38,7 @@ namespace GPUaaS {
 
 def text() -> str:
     """The schema's exact text: a group of actions a role, an area, and all; then every action."""
-    lines = ['  action "*";']
+    lines = ['  action "*";', f'  action "{ADMINISTRATIVE}";']
     lines += [f'  action "role:{role}";' for role in ROLES]
     lines += [f'  action "{area}.*" in ["*"];' for area in AREAS]
     for one in ACTIONS.values():
@@ -44,9 +52,10 @@ def text() -> str:
 
 
 def parents_of(action: str) -> tuple[str, ...]:
-    """The groups that an action is in: its area, and its roles."""
+    """The groups that an action is in: its area, its roles, and the administrative."""
     one = ACTIONS[action]
-    return (f"{one.area}.*", *(f"role:{role}" for role in one.roles))
+    more = (ADMINISTRATIVE,) if action in ADMINISTRATIVE_ACTIONS else ()
+    return (f"{one.area}.*", *(f"role:{role}" for role in one.roles), *more)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,15 @@ from api.app import ROUTES
 from api.auth import action_of
 from api.openapi import FILE
 from contracts.authorization import schema
-from contracts.authorization.registry import ACTIONS, AREAS, BY_ROUTE, HERE, ROLES, WITHIN
+from contracts.authorization.registry import (
+    ACTIONS,
+    ADMINISTRATIVE_ACTIONS,
+    AREAS,
+    BY_ROUTE,
+    HERE,
+    ROLES,
+    WITHIN,
+)
 
 
 def test_every_route_has_its_own_action() -> None:
@@ -56,6 +64,18 @@ def test_the_table_is_sorted_and_knows_its_roles() -> None:
         "api_key.create_for_account", "recording.play", "recording.play_any",
         "runtime.read_logs", "terminal.enter", "terminal.open",
     }  # fmt: skip
+
+
+def test_the_administrative_actions_are_in_order_and_none_reads() -> None:
+    """Each is in the table; of what gives or takes authority, all that acts is administrative."""
+    listed = HERE.joinpath("administrative.txt").read_text().splitlines()[2:]
+    assert listed == sorted(ADMINISTRATIVE_ACTIONS)
+    assert set(listed) <= set(ACTIONS)
+    of_authority = {"binding", "group", "guardrail", "issuer", "member", "service_account"}
+    for one in ACTIONS.values():
+        reads = one.route.startswith("GET")
+        assert not (reads and one.name in ADMINISTRATIVE_ACTIONS), one.name
+        assert reads or one.area not in of_authority or one.name in ADMINISTRATIVE_ACTIONS
 
 
 def test_support_and_viewer_change_nothing() -> None:

@@ -200,10 +200,11 @@ def test_guardrails_bind_owners_and_explain_says_so(
         made = ok(await stage.post("/v1/guardrails", rail, token=of.boss))
         network = {"project": of.project, "name": "n", "egress": []}
         refused = await stage.post("/v1/networks", network, token=of.boss)
-        assert code(refused) == (403, "auth.forbidden")
+        assert code(refused) == (403, "auth.mfa_required")
         facts = refused.json()["facts"]
         assert facts == {
             "action": "network.create", "scope": of.project, "policy": made["id"],
+            "acr_values": "aal2",
         }  # fmt: skip
         asked = {"action": "network.create", "scope": of.project}
         told = ok(await stage.post("/v1/authorization/explain", asked, token=of.boss))

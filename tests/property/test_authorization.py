@@ -14,7 +14,7 @@ from tests.authority_worlds import agree
 
 ORG, PART, PROJECT = "organization-1", "department-1", "project-1"
 PLACES = ((PROJECT, PART, ORG, PLATFORM), (PART, ORG, PLATFORM), (ORG, PLATFORM))
-CALLS = (Call(), Call(mfa=True))
+CALLS = (Call(), Call(mfa=True), Call(mfa_demanded=True))
 
 
 def test_both_evaluators_agree_on_random_worlds() -> None:
@@ -44,6 +44,7 @@ def test_every_policy_is_valid_by_the_schema() -> None:
     guardrails = [
         Guardrail("guardrail-1", ("*",), ORG),
         Guardrail("guardrail-2", ("runtime.*", "volume.create"), PART, unless_mfa=True),
+        Guardrail("guardrail-4", ("administrative",), ORG, unless_mfa=True),
         Guardrail("guardrail-3", ("runtime.launch",), PROJECT, True, near),
     ]
     text = "\n".join([STATIC, *map(permit, bindings), *map(forbid, guardrails)])
@@ -55,13 +56,15 @@ def test_every_policy_is_valid_by_the_schema() -> None:
 @pytest.mark.parametrize("scope", [ORG, PART, PROJECT])
 def test_no_edit_below_a_guardrail_widens_it(scope: str, *, flat: bool) -> None:
     """All small worlds: whatever binding or guardrail is added, what was forbidden stays so."""
-    for words in (("runtime.launch",), ("runtime.*",), ("*",)):
+    for words in (("runtime.launch",), ("runtime.*",), ("*",), ("administrative",)):
         guardrail = Guardrail("guardrail-0", words, scope, unless_mfa=not flat)
         owner = Binding("binding-0", "user-1", "owner", ORG)
         before = Policies((owner,), (guardrail,))
         forbidden = [
             (action, place, call)
-            for action, place, call in product(("runtime.launch", "volume.create"), PLACES, CALLS)
+            for action, place, call in product(
+                ("runtime.launch", "volume.create", "binding.grant"), PLACES, CALLS
+            )
             if not before.decide("user-1", action, place, call, 0).allowed
         ]
         assert forbidden

@@ -149,17 +149,21 @@ def keys(session: Session, organization: str | None) -> None:
 @click.option("--for", "principal", metavar="ID", help="A service account (default: oneself).")
 @click.option("--scope", multiple=True, metavar="ACTION", help="It may this alone; many.")
 @click.option("--days", type=click.IntRange(1), help="Until then.")
+@click.option(
+    "--mfa", is_flag=True, help="It stands for one's second factor: with --scope, --days."
+)
 @ORGANIZATION
 @asked
 def key_new(
     session: Session, name: str, principal: str | None, scope: tuple[str, ...], days: int | None,
-    organization: str | None,
+    mfa: bool, organization: str | None,
 ) -> None:  # fmt: skip
     wanted = models.ApiKeyNew(
         name=name,
         principal=principal or UNSET,
         scopes=list(scope) or UNSET,
         days=days or UNSET,
+        mfa=mfa or UNSET,
         organization=organization or UNSET,
     )
     made = session.client.create_api_key(wanted)

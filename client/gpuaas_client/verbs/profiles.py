@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import click
 
-from gpuaas_client import profiles, telling
+from gpuaas_client import models, profiles, telling
 from gpuaas_client.client import Client
 from gpuaas_client.command import Verb, asked
-from gpuaas_client.errors import Forbidden, Unauthenticated
+from gpuaas_client.errors import Forbidden, NotSignedIn, Unauthenticated
 from gpuaas_client.models import SessionEnd, SessionNew
 from gpuaas_client.place import place
 from gpuaas_client.session import Session
@@ -32,6 +32,7 @@ def _known(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
 @click.option("--domain", help="Sign in where the addresses of this domain do, in a browser.")
 @click.option("--issuer", help="Sign in at this issuer of identities, by its id, in a browser.")
 @click.option("--device", is_flag=True, help="With either: by a code that is typed elsewhere.")
+@click.option("--mfa", is_flag=True, help="With either: with a second factor, or not at all.")
 @asked
 def login(
     session: Session,
@@ -41,6 +42,7 @@ def login(
     domain: str | None,
     issuer: str | None,
     device: bool,
+    mfa: bool,
 ) -> None:
     """Keep URL and a token as a profile, once the API has accepted them.
 
@@ -48,23 +50,28 @@ def login(
     is asked for without showing it; it is in no argument, so that neither history nor the list of
     processes has it. `--profile NAME` names the profile (default: the current one).
     """
-    if device and not (domain or issuer):
-        raise click.UsageError("--device goes with --domain or --issuer")
+    if (device or mfa) and not (domain or issuer):
+        raise click.UsageError("--device and --mfa go with --domain or --issuer")
     name = session.profile or profiles.current(session.env)
     known = profiles.read(session.env, name) if name in profiles.names(session.env) else None
     at = url or str(click.prompt("URL", default=known.url if known else None, err=True))
     place(at, "")  # an address that is none is refused before the token is typed
-    name_of_session = ""
+    opened: models.Session | None = None
     trust = str(ca.absolute()) if ca else known.ca if known and known.url == at else ""
     if domain or issuer:
         with Client(at, "", trust or None, patience=session.patience) as client:
-            name_of_session, token = _signed_in(client, domain, issuer, device)
+            opened = _signed_in(client, domain, issuer, device=device, mfa=mfa)
+        token = opened.token or ""
     elif token_stdin:
         token = sys.stdin.readline().strip()
     else:
         token = str(click.prompt("token", hide_input=True, err=True)).strip()
     with Client(at, token, trust or None, patience=session.patience) as client:
         _accepted(client)
+        if mfa and opened is not None and not opened.mfa:
+            client.end_session(opened.id, SessionEnd())
+            raise NotSignedIn("no_second_factor", "the issuer does not say that there was one")
+    name_of_session = "" if opened is None else opened.id
     path = profiles.keep(
         session.env, name, profiles.Profile(at.rstrip("/"), token, trust, name_of_session)
     )
@@ -84,15 +91,13 @@ def _accepted(client: Client) -> None:
 
 
 def _signed_in(
-    client: Client, domain: str | None, issuer: str | None, device: bool
-) -> tuple[str, str]:
-    """A session that was opened just now, and its token. Raises: NotSignedIn, GpuaasError."""
+    client: Client, domain: str | None, issuer: str | None, *, device: bool, mfa: bool
+) -> models.Session:
+    """A session that was opened just now, with its token. Raises: NotSignedIn, GpuaasError."""
     at = client.where_to_sign_in(domain=domain, issuer=issuer)
-    said = on_device(at, _tell_code) if device else in_browser(at, _tell_address)
+    said = on_device(at, _tell_code, mfa=mfa) if device else in_browser(at, _tell_address, mfa=mfa)
     wanted = SessionNew(issuer=at.issuer, id_token=said.id_token, nonce=said.nonce)
-    opened = client.open_session(wanted)
-    assert opened.token is not None, "it was opened just now"
-    return opened.id, opened.token
+    return client.open_session(wanted)
 
 
 def _tell_code(address: str, code: str) -> None:

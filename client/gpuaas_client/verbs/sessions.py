@@ -91,4 +91,15 @@ def distrust(session: Session, issuer: str, reason: str | None) -> None:
     session.say(done, f"{issuer} is trusted no more")
 
 
+@issuer.command("factors", help="Which of its words are a second factor; none: none of its is")
+@click.argument("issuer")
+@click.option("--amr", multiple=True, metavar="WORD", help="A means (RFC 8176); many.")
+@click.option("--acr", multiple=True, metavar="WORD", help="A context; many.")
+@asked
+def factors(session: Session, issuer: str, amr: tuple[str, ...], acr: tuple[str, ...]) -> None:
+    wanted = models.IssuerFactors(amr=list(amr), acr=list(acr))
+    done = session.client.set_factors(issuer, wanted)
+    session.say(done, f"{issuer}: {listed(done.amr)}; {listed(done.acr)}")
+
+
 VERBS: Final = (session_, issuer)

@@ -57,6 +57,21 @@ def reactivate(session: Session, organization: str, reason: str) -> None:
     session.say(done, f"{organization} is {done.state}")
 
 
+@organization.command("require-mfa", help="Administrative actions are for who has a second factor")
+@click.argument("organization")
+@click.option("--reason", metavar="WORD", help="For the log.")
+@asked
+def require_mfa(session: Session, organization: str, reason: str | None) -> None:
+    wanted = models.GuardrailNew(
+        scope=organization,
+        actions=["administrative"],
+        unless_mfa=True,
+        reason=reason or UNSET,
+    )
+    made = session.client.set_guardrail(wanted)
+    session.say(made, f"demanded by {made.id}; `gpuaas guardrail lift {made.id}` takes it back")
+
+
 @click.group("department", cls=Verbs, help="Parts of an organization")
 def department() -> None: ...
 

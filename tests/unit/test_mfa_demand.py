@@ -1,0 +1,170 @@
+"""A second factor where administrative actions ask for one: who is refused, and how it is told."""
+
+import pytest
+
+from api.authorization.cedar import Policies
+from api.authorization.directory import Directory, Signed
+from api.authorization.door import Door, NoTenants
+from api.authorization.explaining import Question, reasons
+from api.authorization.principal import Principal
+from api.authorization.sessions import by_two_factors
+from api.refusals import problem_bytes
+from domain import api_key, issuer, session
+from domain.binding import Binding, Guardrail
+from domain.decider import fold
+from domain.errors import DomainError
+from domain.words import Private
+
+ORG = "organization-1"
+ADMIN = Principal("user-1", "admin", ORG, step_up="aal2")
+OPERATOR = Principal("user-1", "platform-operator", "-", step_up="aal2")
+PLACE = (ORG, "-")
+NAME = Private("0" * 64)
+DAY_US = 86_400_000_000
+
+
+class Railed(NoTenants):
+    """One organization, with a guardrail on administrative actions."""
+
+    def guardrails(self, _org: str) -> tuple[Guardrail, ...]:
+        return (Guardrail("guardrail-1", ("administrative",), ORG, unless_mfa=True),)
+
+
+def strong(caller: Principal) -> Principal:
+    return Principal(caller.actor, caller.role, caller.org, mfa=True)
+
+
+def test_by_default_nobody_is_asked() -> None:
+    """The embedded stack's developer, and any admin, act as before."""
+    door = Door(NoTenants(), lambda: 0)
+    assert door.decide(ADMIN, "binding.grant", PLACE).allowed
+    assert door.decide(OPERATOR, "token.issue", ("-",)).allowed
+
+
+@pytest.mark.parametrize("caller", [ADMIN, OPERATOR])
+def test_the_platform_demands_it_of_everybody(caller: Principal) -> None:
+    """Operators too; with one it is allowed, and what is not administrative always was."""
+    door = Door(NoTenants(), lambda: 0, mfa_demanded=True)
+    refused = door.decide(caller, "binding.grant", PLACE)
+    assert (refused.allowed, refused.policies) == (False, ("mfa.administrative",))
+    assert door.decide(strong(caller), "binding.grant", PLACE).allowed
+    assert door.decide(caller, "project.create", PLACE).allowed
+
+
+def test_an_organization_demands_it_of_its_own() -> None:
+    """By a guardrail under its own id; the platform's operators are not bound by it."""
+    door = Door(Railed(), lambda: 0)
+    refused = door.decide(ADMIN, "member.add", PLACE)
+    assert (refused.allowed, refused.policies) == (False, ("guardrail-1",))
+    assert door.decide(strong(ADMIN), "member.add", PLACE).allowed
+    assert door.decide(ADMIN, "runtime.launch", PLACE).allowed
+    assert door.decide(OPERATOR, "member.add", PLACE).allowed
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    """403 with the challenge of RFC 9470, and the words to ask the issuer for."""
+    door = Door(Railed(), lambda: 0)
+    error = door.refusal(ADMIN, "member.add", PLACE)
+    assert error.code == "auth.mfa_required"
+    status, _, headers = problem_bytes(error, "0")
+    assert status == 403
+    assert headers["WWW-Authenticate"] == (
+        'Bearer realm="gpuaas", error="insufficient_user_authentication", '
+        'error_description="a second factor is asked for", acr_values="aal2"'
+    )
+    by_key = Principal("user-1", "admin", ORG, key="token-1", scopes=("*",))
+    _, _, headers = problem_bytes(door.refusal(by_key, "member.add", PLACE), "0")
+    assert "acr_values" not in headers["WWW-Authenticate"], "a key signs in nowhere"
+
+
+def test_who_lacks_more_learns_nothing_of_factors() -> None:
+    """A viewer would be refused with a second factor as well."""
+    viewer = Principal("user-1", "viewer", ORG)
+    assert Door(Railed(), lambda: 0).refusal(viewer, "member.add", PLACE).code == "auth.forbidden"
+
+
+def test_the_guard_names_it_where_a_binding_asks() -> None:
+    """Of several places the one where nothing else lacks."""
+
+    class Bound(NoTenants):
+        def bindings(self, _org: str, _actor: str) -> tuple[Binding, ...]:
+            return (Binding("binding-1", "user-2", "admin", ORG, mfa=True),)
+
+    door = Door(Bound(), lambda: 0)
+    with pytest.raises(DomainError, match=r"auth\.mfa_required"):
+        door.somewhere(Principal("user-2", "", ORG), "project.create")
+
+
+def test_explain_names_the_platforms_demand() -> None:
+    """As what decides, beside the bindings."""
+    door = Door(NoTenants(), lambda: 0, mfa_demanded=True)
+    one = Binding("binding-1", "user-1", "owner", ORG)
+    asked = Question("user-1", "guardrail.set", PLACE, door.call(ADMIN), 0)
+    allowed, told = reasons(Policies((one,), ()), asked)
+    assert not allowed
+    assert [(row.id, row.effect, row.decides) for row in told] == [
+        ("binding-1", "permit", False), ("mfa.administrative", "forbid", True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("amr", "acr", "second"),
+    [
+        ((), "", False),
+        (("pwd",), "", False),
+        (("otp",), "", True),
+        ((), "AAL2", True),
+        ((), "urn:ours:strong", False),
+    ],
+)
+def test_what_counts_until_somebody_says_otherwise(
+    amr: tuple[str, ...], acr: str, *, second: bool
+) -> None:
+    """RFC 8176's words of more than one factor, NIST's levels."""
+    assert issuer.Factors().second(amr, acr) is second
+
+
+def test_what_counts_at_an_issuer_is_said_of_it() -> None:
+    """Its own words, and those alone; trusted anew it says the usual again."""
+    trusted = issuer.Trusted("https://i", "c", ORG, ("RS256",), (), 0)
+    told: list[issuer.Event] = [trusted, issuer.FactorsSet((), ("urn:ours:strong",), (), 1)]
+    state = fold(issuer.DECIDER, told)
+    assert isinstance(state, issuer.Believed)
+    assert state.factors.second((), "urn:ours:strong")
+    assert not state.factors.second(("otp",), "aal2")
+    same = issuer.SetFactors(state.factors, (), 2)
+    assert issuer.decide(same, state) == []
+    state = fold(issuer.DECIDER, [*told, issuer.Distrusted("x", 2), trusted])
+    assert isinstance(state, issuer.Believed)
+    assert state.factors == issuer.Factors()
+    with pytest.raises(DomainError, match=r"issuer\.unknown"):
+        issuer.decide(same, issuer.Rejected(trusted))
+
+
+def test_a_session_is_as_strong_as_its_words_count_now() -> None:
+    """Of an issuer that the directory does not know, the usual words."""
+    opened = session.Opened("token-1", "user-1", ORG, "0" * 64, ("otp",), "", 9, 0)
+    assert by_two_factors(Directory(), Signed("token-2", opened))
+
+
+@pytest.mark.parametrize(
+    ("scopes", "until_us", "code"),
+    [
+        (("binding.grant",), 90 * DAY_US, ""),
+        (("binding.grant",), 90 * DAY_US + 1, "api_key.mfa_unbounded"),
+        (("binding.grant",), 0, "api_key.mfa_unbounded"),
+        ((), DAY_US, "api_key.mfa_unbounded"),
+        (("binding.grant", "*"), DAY_US, "api_key.mfa_unbounded"),
+    ],
+)
+def test_a_key_stands_for_a_factor_within_bounds(
+    scopes: tuple[str, ...], until_us: int, code: str
+) -> None:
+    """For actions that it names, and for 90 days at most."""
+    wanted = api_key.Create("user-1", NAME, "gpuaas_x", "0" * 64, scopes, until_us, (), 0, mfa=True)
+    if code:
+        with pytest.raises(DomainError, match=code):
+            api_key.decide(wanted, api_key.Missing())
+        return
+    _, stepped = api_key.decide(wanted, api_key.Missing())
+    assert stepped == api_key.KeySteppedUp((), 0)
