@@ -48,7 +48,7 @@ def _refused(token: str) -> str:
 
 def test_a_good_token_names_its_principal() -> None:
     """Subject, role and organization come from the signed claims alone."""
-    assert _verifier().principal(_token()) == Principal("user-1", "member", _ORG)
+    assert _verifier().principal(_token()) == Principal("user-1", "member", _ORG, step_up="aal2")
 
 
 def test_expired_is_expired_also_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
