@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
-from api.authorization.directory import Key
+from api.authorization.directory import Key, credentials_at
 from api.authorization.keys import SHOWN, hash_of, minted
 from api.authorization.listing import paged, words
 from api.authorization.use import last_used
@@ -119,19 +119,22 @@ async def list_api_keys(
     organization: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
 ) -> Page[ApiKey]:
-    """One's own; all of the organization for whoever may. Revoked ones too, in order of making."""
+    """One's own; all of the organization for whoever may. Revoked ones too, in order of making.
+    When one was last used is no fact of the log: null where `as_of` is asked.
+    """
     org = organization_of(request.user, organization)
-    services, _ = await viewed(request)
+    services, at = await viewed(request, as_of)
     await services.following.catch_up()
+    known = services.directory
+    if at is not None:
+        known = await services.reads.ask(credentials_at, org, at)
     every = may(request.user, "api_key.list_any", org)
-    keys = [
-        one
-        for one in services.directory.keys(org)
-        if every or one.created.principal == request.user.actor
-    ]
+    keys = [one for one in known.keys(org) if every or one.created.principal == request.user.actor]
     texts = await words(request, [one.created.name.private for one in keys])
-    used = await services.reads.ask(last_used, [one.stream for one in keys])
+    names = [one.stream for one in keys if at is None]
+    used = await services.reads.ask(last_used, names)
 
     def given(one: Key) -> ApiKey:
         name = texts.get(one.created.name.private)

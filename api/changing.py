@@ -30,14 +30,18 @@ class Target(Struct, frozen=True):
     facts: tuple[Struct, ...]
 
 
-async def target(services: Services, principal: Principal, stream: str, kind: str) -> Target:
-    """The stream, if it is of that kind and the caller may know of it.
+async def target(
+    services: Services, principal: Principal, stream: str, kind: str, as_of: int | None = None
+) -> Target:
+    """The stream, if it is of that kind and the caller may know of it; as it was at a position.
 
     Raises: DomainError resource.unknown (404).
     """
     if not stream.startswith(f"{kind}-"):
         raise unknown(kind)
     recorded: list[Recorded] = await services.log.read_stream(stream)
+    if as_of is not None:
+        recorded = [one for one in recorded if one.position <= as_of]
     if not recorded:
         raise unknown(kind)
     scope = _scope(stream, recorded[0].fact)

@@ -1,14 +1,14 @@
 """Credit of accounts that pay afterwards: limits, when they are due, and what was told of them."""
 
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.body import FrontRequest
 from api.changing import Target, change, target
 from api.edge import instant, money, now_us, pico_of
 from api.services import services_of
-from api.viewing import viewed
+from api.viewing import tagged, viewed
 from contracts.http_credit import AccountCredit, CreditTerms, CreditTermsNew, DunningStep
 from contracts.http_wallet import Suspension
 from domain import account, credit
@@ -52,15 +52,17 @@ async def set_credit(
 
 
 @get("/v1/accounts/{account_id:str}/credit")
-async def show_credit(request: FrontRequest, account_id: FromPath[str]) -> AccountCredit:
+async def show_credit(
+    request: FrontRequest, account_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[AccountCredit]:
     """As its stream says now; what is used as the views have it."""
-    services, _ = await viewed(request)
-    found = await target(services, request.user, account_id, "account")
+    services, position = await viewed(request, as_of)
+    found = await target(services, request.user, account_id, "account", position)
     billing = _billing(found)
     currency, state = billing.opened.currency, billing.standing
-    rows = await services.reads.ask(billing_read.balances, account_id, None)
+    rows = await services.reads.ask(billing_read.balances, account_id, position)
     used = sum(row.balance_pico for row in rows if row.ledger in _SIDES)
-    return AccountCredit(
+    body = AccountCredit(
         account=account_id,
         terms=None if state.terms is None else _terms(state.terms, currency),
         used=money(used, currency),
@@ -82,6 +84,7 @@ async def show_credit(request: FrontRequest, account_id: FromPath[str]) -> Accou
         ],
         version=found.version,
     )
+    return tagged(body, found.version)
 
 
 def _billing(found: Target) -> account.Billing:

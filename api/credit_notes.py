@@ -123,9 +123,11 @@ async def show_credit_note(
 
 
 @get(f"{_PATH}/file", media_type="application/json")
-async def credit_note_file(request: FrontRequest, credit_note_id: FromPath[str]) -> Response[bytes]:
+async def credit_note_file(
+    request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[bytes]:
     """The canonical file, byte for byte as the log seals it."""
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     found = await credit_note_of(services, request, credit_note_id, position)
     data = sealed_file(services, found.sha256)
     return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})

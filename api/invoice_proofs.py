@@ -7,7 +7,7 @@ from typing import IO, Annotated, Any, Final
 
 import psycopg
 from litestar import get
-from litestar.params import FromPath, PathParameter
+from litestar.params import FromPath, FromQuery, PathParameter
 from litestar.response import Stream
 
 from api.body import FrontRequest
@@ -27,31 +27,44 @@ _Number = Annotated[str, PathParameter(pattern="^(0|[1-9][0-9]{0,8})$")]
 
 
 @get("/v1/invoices/{invoice_id:str}/proof", media_type=MEDIA)
-async def invoice_proof(request: FrontRequest, invoice_id: FromPath[str]) -> Stream:
+async def invoice_proof(
+    request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Stream:
     """Everything the invoice rests on, with its place in the signed log; 409 with Retry-After while
     the invoice is not signed yet.
     """
-    return await _answer(request, invoice_id, None)
+    return await _answer(request, invoice_id, None, as_of)
 
 
 @get("/v1/invoices/{invoice_id:str}/lines/{number:str}/proof", media_type=MEDIA)
-async def line_proof(request: FrontRequest, invoice_id: FromPath[str], number: _Number) -> Stream:
+async def line_proof(
+    request: FrontRequest,
+    invoice_id: FromPath[str],
+    number: _Number,
+    as_of: FromQuery[str | None] = None,
+) -> Stream:
     """Likewise of one line, counted from 0 in the order of the invoice's file."""
-    return await _answer(request, invoice_id, int(number))
+    return await _answer(request, invoice_id, int(number), as_of)
 
 
 @get("/v1/credit-notes/{credit_note_id:str}/proof", media_type=MEDIA)
-async def credit_note_proof(request: FrontRequest, credit_note_id: FromPath[str]) -> Stream:
+async def credit_note_proof(
+    request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Stream:
     """Its invoice's, and the credit notes up to it: what it takes back follows from both."""
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     credit = await credit_note_of(services, request, credit_note_id, position)
-    return await _answer(request, credit.invoice, None, credit)
+    return await _answer(request, credit.invoice, None, as_of, credit)
 
 
 async def _answer(
-    request: FrontRequest, invoice_id: str, number: int | None, credit: CreditNote | None = None
+    request: FrontRequest,
+    invoice_id: str,
+    number: int | None,
+    as_of: str | None,
+    credit: CreditNote | None = None,
 ) -> Stream:
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     last = found.from_position if credit is None else credit.from_position
     note, checkpoint = signed(services.storage, last)

@@ -58,9 +58,11 @@ async def show_invoice(
 
 
 @get("/v1/invoices/{invoice_id:str}/file", media_type="application/json")
-async def invoice_file(request: FrontRequest, invoice_id: FromPath[str]) -> Response[bytes]:
+async def invoice_file(
+    request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[bytes]:
     """The canonical file, byte for byte as the log seals it."""
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     data = sealed_file(services, found.sha256)
     return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})
@@ -68,10 +70,10 @@ async def invoice_file(request: FrontRequest, invoice_id: FromPath[str]) -> Resp
 
 @get("/v1/invoices/{invoice_id:str}/departments")
 async def list_departments(
-    request: FrontRequest, invoice_id: FromPath[str]
+    request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Page[InvoiceDepartment]:
     """Its exact total among departments and projects, by where each project was at the time."""
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     sums = await services.reads.ask(
         attribution_read.by_department, found.organization, found.period, position
@@ -84,9 +86,11 @@ async def list_departments(
 
 
 @get("/v1/invoices/{invoice_id:str}/page", media_type="text/html")
-async def show_page(request: FrontRequest, invoice_id: FromPath[str]) -> Response[str]:
+async def show_page(
+    request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[str]:
     """The sealed file as a page for people, to be read or printed; its numbers are the file's."""
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     data = sealed_file(services, found.sha256)
     names = await services.reads.ask(names_of, data, found)

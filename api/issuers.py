@@ -8,7 +8,8 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said
 from api.auth import unknown, within
-from api.authorization.directory import Vouching
+from api.authorization.directory import Vouching, credentials_at
+from api.authorization.listing import paged
 from api.authorization.wishing import deciding
 from api.body import FrontRequest
 from api.changing import settled, target
@@ -102,18 +103,25 @@ def _given(
 
 @get("/v1/issuers")
 async def list_issuers(
-    request: FrontRequest, organization: FromQuery[str | None] = None
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
 ) -> Page[Issuer]:
     """In order of first trust; those that are trusted no more too."""
-    services, _ = await viewed(request)
+    services, at = await viewed(request, as_of)
     scope = own_scope(request.user, organization)
     await services.following.catch_up()
-    items = [
-        _given(one.stream, one.trusted, one.factors, one.version, stands=one.stands)
-        for one in services.directory.issuers()
-        if scope in (None, one.trusted.organization)
-    ]
-    return Page(items=items, next=None)
+    known = services.directory
+    if at is not None:
+        known = await services.reads.ask(credentials_at, scope, at)
+    found = [one for one in known.issuers() if scope in (None, one.trusted.organization)]
+
+    def given(one: Vouching) -> Issuer:
+        return _given(one.stream, one.trusted, one.factors, one.version, stands=one.stands)
+
+    return paged([(one.position, one) for one in found], (cursor, limit), given)
 
 
 @post("/v1/issuers/{issuer_id:str}/distrust", status_code=200)

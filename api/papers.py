@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import psycopg
 from litestar import Response, get
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from api.body import FrontRequest
 from api.credit_notes import credit_note_of
@@ -23,33 +23,43 @@ PDF: Final = "application/pdf"
 
 
 @get("/v1/invoices/{invoice_id:str}/ubl", media_type=XML)
-async def invoice_ubl(request: FrontRequest, invoice_id: FromPath[str]) -> Response[bytes]:
+async def invoice_ubl(
+    request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[bytes]:
     """UBL 2.1 Invoice; its amounts are the sealed file's."""
-    return await _invoice(request, invoice_id, ubl)
+    return await _invoice(request, invoice_id, ubl, as_of)
 
 
 @get("/v1/invoices/{invoice_id:str}/cii", media_type=XML)
-async def invoice_cii(request: FrontRequest, invoice_id: FromPath[str]) -> Response[bytes]:
+async def invoice_cii(
+    request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[bytes]:
     """UN/CEFACT Cross Industry Invoice; its amounts are the sealed file's."""
-    return await _invoice(request, invoice_id, cii)
+    return await _invoice(request, invoice_id, cii, as_of)
 
 
 @get("/v1/credit-notes/{credit_note_id:str}/ubl", media_type=XML)
-async def credit_note_ubl(request: FrontRequest, credit_note_id: FromPath[str]) -> Response[bytes]:
+async def credit_note_ubl(
+    request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[bytes]:
     """UBL 2.1 CreditNote; its amounts are the sealed file's."""
-    return await _credit_note(request, credit_note_id, ubl)
+    return await _credit_note(request, credit_note_id, ubl, as_of)
 
 
 @get("/v1/credit-notes/{credit_note_id:str}/cii", media_type=XML)
-async def credit_note_cii(request: FrontRequest, credit_note_id: FromPath[str]) -> Response[bytes]:
+async def credit_note_cii(
+    request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[bytes]:
     """UN/CEFACT Cross Industry Invoice of a credit note; its amounts are the sealed file's."""
-    return await _credit_note(request, credit_note_id, cii)
+    return await _credit_note(request, credit_note_id, cii, as_of)
 
 
 @get("/v1/invoices/{invoice_id:str}/pdf", media_type=PDF)
-async def invoice_as_pdf(request: FrontRequest, invoice_id: FromPath[str]) -> Response[bytes]:
+async def invoice_as_pdf(
+    request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[bytes]:
     """What the page says, on paper."""
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     file = sealed_file(services, found.sha256)
     data = await services.reads.ask(_page_data, file, found, None)
@@ -57,19 +67,21 @@ async def invoice_as_pdf(request: FrontRequest, invoice_id: FromPath[str]) -> Re
 
 
 @get("/v1/credit-notes/{credit_note_id:str}/page", media_type="text/html")
-async def credit_note_page(request: FrontRequest, credit_note_id: FromPath[str]) -> Response[str]:
+async def credit_note_page(
+    request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[str]:
     """The sealed file as a page for people; its numbers are the file's."""
-    data = await _note_data(request, credit_note_id)
+    data = await _note_data(request, credit_note_id, as_of)
     headers = {"Content-Security-Policy": POLICY}
     return Response(page(data), media_type="text/html", headers=headers)
 
 
 @get("/v1/credit-notes/{credit_note_id:str}/pdf", media_type=PDF)
 async def credit_note_as_pdf(
-    request: FrontRequest, credit_note_id: FromPath[str]
+    request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[bytes]:
     """What the page says, on paper."""
-    data = await _note_data(request, credit_note_id)
+    data = await _note_data(request, credit_note_id, as_of)
     return Response(await asyncio.to_thread(_on_paper, data), media_type=PDF)
 
 
@@ -82,8 +94,10 @@ def _on_paper(data: dict[str, Any]) -> bytes:
     return invoice_pdf(data)
 
 
-async def _note_data(request: FrontRequest, credit_note_id: str) -> dict[str, Any]:
-    services, position = await viewed(request)
+async def _note_data(
+    request: FrontRequest, credit_note_id: str, as_of: str | None
+) -> dict[str, Any]:
+    services, position = await viewed(request, as_of)
     note = await credit_note_of(services, request, credit_note_id, position)
     found = await invoice_of(services, request, note.invoice, position)
     file = sealed_file(services, note.sha256)
@@ -115,9 +129,9 @@ def _span(found: billing_read.Invoice) -> tuple[int, int]:
 
 
 async def _invoice(
-    request: FrontRequest, invoice_id: str, written: Callable[[Paper], bytes]
+    request: FrontRequest, invoice_id: str, written: Callable[[Paper], bytes], as_of: str | None
 ) -> Response[bytes]:
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     file = sealed_file(services, found.sha256)
     made = await services.reads.ask(_paper, file, found, None)
@@ -125,9 +139,9 @@ async def _invoice(
 
 
 async def _credit_note(
-    request: FrontRequest, credit_note_id: str, written: Callable[[Paper], bytes]
+    request: FrontRequest, credit_note_id: str, written: Callable[[Paper], bytes], as_of: str | None
 ) -> Response[bytes]:
-    services, position = await viewed(request)
+    services, position = await viewed(request, as_of)
     note = await credit_note_of(services, request, credit_note_id, position)
     found = await invoice_of(services, request, note.invoice, position)
     file = sealed_file(services, note.sha256)

@@ -148,6 +148,8 @@ async def list_rates(
 ) -> Page[TaxRate]:
     """By treatment, country, meter and instant."""
     services, position = await viewed(request, as_of)
+    if not await services.reads.ask(taxes_read.sellers, seller_id, position):
+        raise unknown("seller")
     rows = await services.reads.ask(taxes_read.rates, seller_id, position)
     return Page(
         items=[

@@ -11,8 +11,9 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.acting import Done, Said
 from api.auth import allow, may, unknown, within
 from api.authorization.cedar import PLATFORM
-from api.authorization.directory import Signed
+from api.authorization.directory import Directory, Signed, credentials_at
 from api.authorization.keys import hash_of, minted
+from api.authorization.listing import paged
 from api.authorization.sessions import HOURS, PREFIX, by_two_factors
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest
@@ -29,6 +30,7 @@ from domain.errors import DomainError
 from domain.issuer import principal
 from domain.session import DECIDER, End, Open
 from evidence.append import Append, Write
+from projections.asof import time_of
 from projections.months import derived_id
 
 _HOUR_US: Final = 3_600_000_000
@@ -50,7 +52,7 @@ async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Res
 
     opened = await settled(services, stream, attempt)
     await services.following.catch_up()
-    return Response(_given(services, Signed(stream, opened), token))
+    return Response(_given(services.directory, Signed(stream, opened), token))
 
 
 async def _opened(
@@ -86,14 +88,14 @@ async def _opened(
     return fact
 
 
-def _given(services: Services, signed: Signed, token: str | None = None) -> Session:
+def _given(directory: Directory, signed: Signed, token: str | None = None) -> Session:
     opened = signed.opened
     return Session(
         id=signed.stream,
         issuer=opened.issuer,
         principal=opened.principal,
         organization=opened.organization,
-        mfa=by_two_factors(services.directory, signed),
+        mfa=by_two_factors(directory, signed),
         opened_at=instant(opened.opened_us),
         expires_at=instant(opened.expires_us),
         ended=signed.ended,
@@ -117,21 +119,33 @@ async def show_me(request: FrontRequest) -> Response[Me]:
 
 @get("/v1/sessions")
 async def list_sessions(
-    request: FrontRequest, organization: FromQuery[str | None] = None
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
 ) -> Page[Session]:
-    """One's own that are not over; all of the organization's for whoever may."""
+    """One's own that are not over, in order of opening; the organization's for whoever may."""
     org = organization_of(request.user, organization)
-    services, _ = await viewed(request)
+    services, at = await viewed(request, as_of)
     await services.following.catch_up()
-    every, now = may(request.user, "session.list_any", org), now_us()
-    items = [
-        _given(services, one)
-        for one in services.directory.sessions(org)
+    known, now = services.directory, now_us()
+    if at is not None:
+        known = await services.reads.ask(credentials_at, org, at)
+        now = await services.reads.ask(time_of, at)
+    every = may(request.user, "session.list_any", org)
+    found = [
+        one
+        for one in known.sessions(org)
         if (every or one.opened.principal == request.user.actor)
         and not one.ended
         and now < one.opened.expires_us
     ]
-    return Page(items=items, next=None)
+
+    def given(one: Signed) -> Session:
+        return _given(known, one)
+
+    return paged([(one.position, one) for one in found], (cursor, limit), given)
 
 
 @post("/v1/sessions/{session_id:str}/end", status_code=200)
@@ -154,7 +168,7 @@ async def end_session(
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             facts = tuple(DECIDER.decide(End(data.reason, now_us()), state))
             if not facts:
-                return Done(nothing=_given(services, Signed(session_id, made, ended=True)))
+                return Done(nothing=_given(services.directory, Signed(session_id, made, ended=True)))
             write = Write(session_id, recorded[0].org, recorded[-1].version, facts)
             append = Append((write,), request.user.actor, cause)
             return Done(await services.log.append(append), (write,))
@@ -162,7 +176,7 @@ async def end_session(
         return await settled(services, session_id, attempt)
 
     def answer(_: tuple[Said, ...], __: bool) -> Session:  # an Answer
-        return _given(services, Signed(session_id, made, ended=True))
+        return _given(services.directory, Signed(session_id, made, ended=True))
 
     response = await services.acting.perform(request, do, answer, status=200)
     await services.following.catch_up()

@@ -97,13 +97,18 @@ async def list_sources(
 
 
 @get("/v1/sources/{source_id:str}")
-async def show_source(request: FrontRequest, source_id: FromPath[str]) -> Source:
+async def show_source(
+    request: FrontRequest, source_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Source:
     """With the number it goes on after: what an app that lost its state asks first."""
-    services, _ = await viewed(request)
-    rows = await services.reads.ask(readings_read.sources, source=source_id, limit=1)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        readings_read.sources, source=source_id, limit=1, as_of=position
+    )
     if not rows or not may_read(request.user, rows[0].organization):
         raise unknown("source")
-    return _given(rows[0], await services.reads.ask(readings_read.last_run, source_id))
+    run = await services.reads.ask(readings_read.last_run, source_id, position)
+    return _given(rows[0], run)
 
 
 def _given(row: readings_read.Source, run: readings_read.Run | None) -> Source:

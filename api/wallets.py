@@ -3,14 +3,16 @@
 from typing import Final
 
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
+from api.admission.then import purse_at
 from api.admission.wire import GrantAsk
 from api.body import FrontRequest
 from api.changing import Target, change, target
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import services_of
+from api.viewing import tagged, viewed
 from contracts.http_wallet import (
     Credit,
     Grant,
@@ -27,6 +29,7 @@ from domain.errors import DomainError
 from domain.funding import Lot, Purse
 from domain.wallet_facts import CreditGranted
 from evidence.ids import new_id
+from projections.asof import time_of
 
 _NEVER: Final = 0
 
@@ -98,12 +101,25 @@ async def grant_credit(
 
 
 @get("/v1/accounts/{account_id:str}/wallet")
-async def show_wallet(request: FrontRequest, account_id: FromPath[str]) -> Wallet:
-    """As it stands at the writer that decides on it, not in the views."""
-    services = services_of(request)
-    await target(services, request.user, account_id, "account")
-    purse, _ = await services.admission.purse(account_id)
-    lasts = None if purse.lasts_us < 0 else instant(now_us() + purse.lasts_us)
+async def show_wallet(
+    request: FrontRequest, account_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Wallet]:
+    """As it stands at the writer that decides on it, not in the views. `as_of`: what the same
+    arithmetic said at that entry and its time.
+    """
+    services, at = await viewed(request, as_of)
+    found = await target(services, request.user, account_id, "account")
+    if at is None:
+        purse, _ = await services.admission.purse(account_id)
+        now = now_us()
+    else:
+        purse = await services.reads.ask(purse_at, account_id, found.org, at)
+        now = await services.reads.ask(time_of, at)
+    return tagged(_wallet(account_id, purse, now), purse.version)
+
+
+def _wallet(account_id: str, purse: Purse, now: int) -> Wallet:
+    lasts = None if purse.lasts_us < 0 else instant(now + purse.lasts_us)
     return Wallet(
         account=account_id,
         terms=purse.terms,

@@ -96,7 +96,7 @@ def position_at(conn: psycopg.Connection[Any], at_us: int) -> int:
     low, high = -1, (0 if row is None else int(row[0])) - 1
     while low < high:
         middle = (low + high + 1) // 2
-        if _at_us(conn, middle) <= at_us:
+        if time_of(conn, middle) <= at_us:
             low = middle
         else:
             high = middle - 1
@@ -105,7 +105,8 @@ def position_at(conn: psycopg.Connection[Any], at_us: int) -> int:
     return low
 
 
-def _at_us(conn: psycopg.Connection[Any], position: int) -> int:
+def time_of(conn: psycopg.Connection[Any], position: int) -> int:
+    """When the entry was written."""
     row = conn.execute(_AT, {"position": position}, binary=True).fetchone()
     assert row is not None, "positions have no gaps"
     return msgspec.json.decode(row[0], type=_At).at_us

@@ -145,6 +145,7 @@ SELECT entry FROM log.entry WHERE stream = %(stream)s ORDER BY version DESC LIMI
 _LAST_RUN: Final = """
 SELECT n.first_row, n.epoch, n.first, n.last, n.chain FROM views.reading_run n
 WHERE hashtextextended(n.source, 0) = hashtextextended(%(source)s, 0) AND n.source = %(source)s
+  AND [n]
 ORDER BY n.epoch DESC, n.last DESC LIMIT 1
 """
 _RUN_OF: Final = """
@@ -220,9 +221,9 @@ def last_seal(conn: psycopg.Connection[Any], stream: str) -> Recorded | None:
     return None if row is None else decode_entry(row[0])
 
 
-def last_run(conn: psycopg.Connection[Any], source: str) -> Run | None:
+def last_run(conn: psycopg.Connection[Any], source: str, as_of: int | None = None) -> Run | None:
     """How far the source has come, in its latest epoch."""
-    return fetch_one(conn, Run, _LAST_RUN, {"source": source})
+    return fetch_one(conn, Run, _LAST_RUN, {"source": source}, as_of)
 
 
 def runs_from(

@@ -27,6 +27,12 @@ WHERE (stream >= 'department-' AND stream < 'department.')
    OR stream IN (SELECT 'access-' || substr(stream, 14) FROM log.entry
      WHERE stream >= 'organization-' AND stream < 'organization.' AND version = 1)
 ORDER BY position"""
+_THEN: Final = """
+SELECT entry FROM log.entry
+WHERE position <= %(at)s AND (stream = %(authority)s
+  OR stream >= 'token-' AND stream < 'token.'
+    AND (%(org)s::text IS NULL OR log.org_of(entry) = %(org)s))
+ORDER BY position"""
 _NOBODY: Final = Authority()
 
 
@@ -42,21 +48,23 @@ class Key(Struct, frozen=True):
 
 
 class Signed(Struct, frozen=True):
-    """A session as it stands; `stream` is its id."""
+    """A session as it stands; `stream` is its id, `position` where it was opened."""
 
     stream: str
     opened: session.Opened
     ended: bool = False
+    position: int = 0
 
 
 class Vouching(Struct, frozen=True):
-    """An issuer of identities as it stands; `stream` is its id."""
+    """An issuer of identities as it stands; `stream` is its id, `position` its first trust."""
 
     stream: str
     version: int
     trusted: issuer.Trusted
     stands: bool = True
     factors: issuer.Factors = issuer.Factors()
+    position: int = 0
 
 
 class Directory:
@@ -92,13 +100,13 @@ class Directory:
                 self._keys[entry.stream] = replace(found, revoked=True)
             case session.Opened() as opened:
                 self.forget(opened.opened_us)
-                self._sessions[entry.stream] = Signed(entry.stream, opened)
+                self._sessions[entry.stream] = Signed(entry.stream, opened, position=entry.position)
                 self._bearers[opened.token_sha256] = entry.stream
                 heapq.heappush(self._expiries, (opened.expires_us, entry.stream))
             case session.Ended():
                 signed = self._sessions.get(entry.stream)
                 if signed is not None:  # one whose time was over before is forgotten
-                    self._sessions[entry.stream] = Signed(entry.stream, signed.opened, ended=True)
+                    self._sessions[entry.stream] = replace(signed, ended=True)
             case issuer.Trusted() as trusted:
                 self._trust(entry, trusted)
             case issuer.FactorsSet(amr, acr):
@@ -124,19 +132,21 @@ class Directory:
 
     def _trust(self, entry: Recorded, trusted: issuer.Trusted) -> None:
         """What counts as a second factor there goes on, unless it was distrusted meanwhile."""
-        made = Vouching(entry.stream, entry.version, trusted)
+        made = Vouching(entry.stream, entry.version, trusted, position=entry.position)
         found = self._issuers.get(entry.stream)
+        if found is not None:
+            made = replace(made, position=found.position)
         if found is not None and found.stands:
             made = replace(made, factors=found.factors)
         self._issuers[entry.stream] = made
 
     def _distrust(self, entry: Recorded) -> None:
         """Its sessions are over, also when it is trusted again."""
-        of = self._issuers[entry.stream].trusted
-        self._issuers[entry.stream] = Vouching(entry.stream, entry.version, of, stands=False)
+        before = self._issuers[entry.stream]
+        self._issuers[entry.stream] = replace(before, version=entry.version, stands=False)
         for one in self._sessions.values():
             if one.opened.issuer == entry.stream:
-                self._sessions[one.stream] = Signed(one.stream, one.opened, ended=True)
+                self._sessions[one.stream] = replace(one, ended=True)
 
     def _gone(self, org: str, fact: authority_facts.Event) -> None:
         """Who left has no keys and no sessions there, also when it comes back."""
@@ -245,3 +255,22 @@ def load(conn: psycopg.Connection[Any], directory: Directory) -> None:
         directory.apply(decode_entry(bytes(entry)))
     directory.forget(now_us())
     directory.applied = size
+
+
+def credentials_at(conn: psycopg.Connection[Any], org: str | None, at: int) -> Directory:
+    """Keys, sessions and issuers of the organization (None: of all) once entry `at` was known, with
+    every session that was ever opened: whether its time was over is the caller's to say.
+    """
+    found = _Unforgetting()
+    authority_of = "" if org is None else authority.authority_stream(org)
+    asked = {"at": at, "org": org, "authority": authority_of}
+    for (entry,) in conn.execute(_THEN, asked, binary=True):
+        found.apply(decode_entry(bytes(entry)))
+    return found
+
+
+class _Unforgetting(Directory):
+    """Of the past: what was forgotten since was there."""
+
+    def forget(self, at_us: int) -> None:
+        del at_us

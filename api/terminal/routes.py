@@ -5,7 +5,7 @@ from typing import Final
 
 from litestar import Response, WebSocket, get, post, websocket
 from litestar.exceptions import WebSocketDisconnect
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.auth import allow
@@ -19,7 +19,7 @@ from api.terminal import playback
 from api.terminal.sessions import Session
 from api.terminal.show import ClosedError, Show
 from api.terminal.tickets import LIFETIME_US, Spent
-from api.viewing import tagged
+from api.viewing import tagged, viewed
 from contracts import recording, terminal_client
 from contracts.http_terminal import Terminal, TerminalNew, TerminalOpened, TerminalTicket
 from contracts.signing import FleetError
@@ -92,8 +92,11 @@ async def _opening(
 
 
 @get("/v1/terminals/{session_id:str}")
-async def show_terminal(request: FrontRequest, session_id: FromPath[str]) -> Response[Terminal]:
-    found = await services_of(request).terminals.session(session_id, request.user)
+async def show_terminal(
+    request: FrontRequest, session_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Terminal]:
+    services, at = await viewed(request, as_of)
+    found = await services.terminals.session(session_id, request.user, at)
     return tagged(_given(found), found.version)
 
 

@@ -82,9 +82,13 @@ class Terminals:
         if self._counting is None or self._counting.done():
             self._counting = asyncio.get_running_loop().create_task(self._keep_counts())
 
-    async def session(self, session: str, principal: Principal | None = None) -> Session:
+    async def session(
+        self, session: str, principal: Principal | None = None, as_of: int | None = None
+    ) -> Session:
         """Raises: DomainError resource.unknown when the caller may not know of it."""
         recorded = await self.log.read_stream(session) if session.startswith("access-") else []
+        if as_of is not None:
+            recorded = [one for one in recorded if one.position <= as_of]
         if not recorded or not isinstance(recorded[0].fact, terminal.Opened):
             raise unknown("terminal")
         if principal is not None:

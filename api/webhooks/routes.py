@@ -163,10 +163,14 @@ async def list_webhooks(
 
 
 @get("/v1/webhooks/{webhook_id:str}")
-async def show_webhook(request: FrontRequest, webhook_id: FromPath[str]) -> Response[Webhook]:
-    """With how far it has come."""
-    row = await _found(request, webhook_id)
-    place = await services_of(request).reads.ask(places.place, webhook_id)
+async def show_webhook(
+    request: FrontRequest, webhook_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Webhook]:
+    """With how far it has come; of that nothing is known any more where `as_of` is asked."""
+    row = await _found(request, webhook_id, as_of)
+    place = None
+    if as_of is None:
+        place = await services_of(request).reads.ask(places.place, webhook_id)
     return tagged(_given(row, place), row.version)
 
 
@@ -184,9 +188,13 @@ async def list_dead_letters(
     return page(rows, size, _dead, lambda row: row.position)
 
 
-async def _found(request: FrontRequest, webhook_id: str) -> webhooks_read.Webhook:
-    services, _ = await viewed(request)
-    rows = await services.reads.ask(webhooks_read.webhooks, webhook=webhook_id, limit=1)
+async def _found(
+    request: FrontRequest, webhook_id: str, as_of: str | None = None
+) -> webhooks_read.Webhook:
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        webhooks_read.webhooks, webhook=webhook_id, limit=1, as_of=position
+    )
     if not rows:
         raise unknown("webhook")
     within(request.user, rows[0].organization, "webhook")
