@@ -168,7 +168,9 @@ async def end_session(
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             facts = tuple(DECIDER.decide(End(data.reason, now_us()), state))
             if not facts:
-                return Done(nothing=_given(services.directory, Signed(session_id, made, ended=True)))
+                return Done(
+                    nothing=_given(services.directory, Signed(session_id, made, ended=True))
+                )
             write = Write(session_id, recorded[0].org, recorded[-1].version, facts)
             append = Append((write,), request.user.actor, cause)
             return Done(await services.log.append(append), (write,))

@@ -50,9 +50,11 @@ class AsyncMethods(ABC):
         """GET /v1/bundle"""
         return await self.do(operations.bundle(), at_least=at_least)
 
-    async def capacity_now(self, *, at_least: int | None = None) -> models.Capacity:
+    async def capacity_now(
+        self, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Capacity:
         """GET /v1/capacity"""
-        return await self.do(operations.capacity_now(), at_least=at_least)
+        return await self.do(operations.capacity_now(as_of=as_of), at_least=at_least)
 
     async def certify_host(self, body: models.HostCertificateAsk) -> models.HostCertificate:
         """POST /v1/nodes/host-certificates"""
@@ -165,30 +167,52 @@ class AsyncMethods(ABC):
         return await self.do(operations.create_volume(body), key=key, if_match=if_match)
 
     async def credit_note_as_pdf(
-        self, credit_note_id: str, *, at_least: int | None = None
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/pdf"""
-        return await self.do(operations.credit_note_as_pdf(credit_note_id), at_least=at_least)
+        return await self.do(
+            operations.credit_note_as_pdf(credit_note_id, as_of=as_of), at_least=at_least
+        )
 
-    async def credit_note_cii(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    async def credit_note_cii(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/cii"""
-        return await self.do(operations.credit_note_cii(credit_note_id), at_least=at_least)
+        return await self.do(
+            operations.credit_note_cii(credit_note_id, as_of=as_of), at_least=at_least
+        )
 
-    async def credit_note_file(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    async def credit_note_file(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/file"""
-        return await self.do(operations.credit_note_file(credit_note_id), at_least=at_least)
+        return await self.do(
+            operations.credit_note_file(credit_note_id, as_of=as_of), at_least=at_least
+        )
 
-    async def credit_note_page(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    async def credit_note_page(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/page"""
-        return await self.do(operations.credit_note_page(credit_note_id), at_least=at_least)
+        return await self.do(
+            operations.credit_note_page(credit_note_id, as_of=as_of), at_least=at_least
+        )
 
-    async def credit_note_proof(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    async def credit_note_proof(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/proof"""
-        return await self.do(operations.credit_note_proof(credit_note_id), at_least=at_least)
+        return await self.do(
+            operations.credit_note_proof(credit_note_id, as_of=as_of), at_least=at_least
+        )
 
-    async def credit_note_ubl(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    async def credit_note_ubl(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/ubl"""
-        return await self.do(operations.credit_note_ubl(credit_note_id), at_least=at_least)
+        return await self.do(
+            operations.credit_note_ubl(credit_note_id, as_of=as_of), at_least=at_least
+        )
 
     async def delete_group(
         self, group_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
@@ -371,25 +395,35 @@ class AsyncMethods(ABC):
         """POST /v1/nodes"""
         return await self.do(operations.invite_node(body), key=key, if_match=if_match)
 
-    async def invoice_as_pdf(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    async def invoice_as_pdf(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/pdf"""
-        return await self.do(operations.invoice_as_pdf(invoice_id), at_least=at_least)
+        return await self.do(operations.invoice_as_pdf(invoice_id, as_of=as_of), at_least=at_least)
 
-    async def invoice_cii(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    async def invoice_cii(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/cii"""
-        return await self.do(operations.invoice_cii(invoice_id), at_least=at_least)
+        return await self.do(operations.invoice_cii(invoice_id, as_of=as_of), at_least=at_least)
 
-    async def invoice_file(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    async def invoice_file(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/file"""
-        return await self.do(operations.invoice_file(invoice_id), at_least=at_least)
+        return await self.do(operations.invoice_file(invoice_id, as_of=as_of), at_least=at_least)
 
-    async def invoice_proof(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    async def invoice_proof(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/proof"""
-        return await self.do(operations.invoice_proof(invoice_id), at_least=at_least)
+        return await self.do(operations.invoice_proof(invoice_id, as_of=as_of), at_least=at_least)
 
-    async def invoice_ubl(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    async def invoice_ubl(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/ubl"""
-        return await self.do(operations.invoice_ubl(invoice_id), at_least=at_least)
+        return await self.do(operations.invoice_ubl(invoice_id, as_of=as_of), at_least=at_least)
 
     async def issue_certificate(
         self, runtime_id: str, body: models.SshCertificateNew, *, key: str = "", if_match: str = ""
@@ -430,10 +464,12 @@ class AsyncMethods(ABC):
         )
 
     async def line_proof(
-        self, invoice_id: str, number: str, *, at_least: int | None = None
+        self, invoice_id: str, number: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> bytes:
         """GET /v1/invoices/{invoice_id}/lines/{number}/proof"""
-        return await self.do(operations.line_proof(invoice_id, number), at_least=at_least)
+        return await self.do(
+            operations.line_proof(invoice_id, number, as_of=as_of), at_least=at_least
+        )
 
     async def list_accounts(
         self,
@@ -487,11 +523,14 @@ class AsyncMethods(ABC):
         organization: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
+        as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.ApiKey]:
         """GET /v1/api-keys"""
         return await self.do(
-            operations.list_api_keys(organization=organization, cursor=cursor, limit=limit),
+            operations.list_api_keys(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
             at_least=at_least,
         )
 
@@ -612,10 +651,12 @@ class AsyncMethods(ABC):
         )
 
     async def list_departments_of_invoices(
-        self, invoice_id: str, *, at_least: int | None = None
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Page[models.InvoiceDepartment]:
         """GET /v1/invoices/{invoice_id}/departments"""
-        return await self.do(operations.list_departments_of_invoices(invoice_id), at_least=at_least)
+        return await self.do(
+            operations.list_departments_of_invoices(invoice_id, as_of=as_of), at_least=at_least
+        )
 
     async def list_devices(
         self, node_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -747,10 +788,21 @@ class AsyncMethods(ABC):
         )
 
     async def list_issuers(
-        self, *, organization: str | None = None, at_least: int | None = None
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Issuer]:
         """GET /v1/issuers"""
-        return await self.do(operations.list_issuers(organization=organization), at_least=at_least)
+        return await self.do(
+            operations.list_issuers(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
+        )
 
     async def list_members(
         self,
@@ -981,10 +1033,21 @@ class AsyncMethods(ABC):
         )
 
     async def list_sessions(
-        self, *, organization: str | None = None, at_least: int | None = None
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Session]:
         """GET /v1/sessions"""
-        return await self.do(operations.list_sessions(organization=organization), at_least=at_least)
+        return await self.do(
+            operations.list_sessions(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
+        )
 
     async def list_shares(
         self,
@@ -1600,10 +1663,10 @@ class AsyncMethods(ABC):
         return await self.do(operations.show_budget(scope_id, as_of=as_of), at_least=at_least)
 
     async def show_credit(
-        self, account_id: str, *, at_least: int | None = None
+        self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.AccountCredit:
         """GET /v1/accounts/{account_id}/credit"""
-        return await self.do(operations.show_credit(account_id), at_least=at_least)
+        return await self.do(operations.show_credit(account_id, as_of=as_of), at_least=at_least)
 
     async def show_credit_note(
         self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -1651,9 +1714,11 @@ class AsyncMethods(ABC):
         """GET /v1/enrol/ca"""
         return await self.do(operations.show_node_ca())
 
-    async def show_page(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    async def show_page(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/page"""
-        return await self.do(operations.show_page(invoice_id), at_least=at_least)
+        return await self.do(operations.show_page(invoice_id, as_of=as_of), at_least=at_least)
 
     async def show_problem(self, code: str) -> bytes:
         """GET /v1/problems/{code}"""
@@ -1673,15 +1738,17 @@ class AsyncMethods(ABC):
         """GET /v1/runtimes/{runtime_id}"""
         return await self.do(operations.show_runtime(runtime_id, as_of=as_of), at_least=at_least)
 
-    async def show_source(self, source_id: str, *, at_least: int | None = None) -> models.Source:
+    async def show_source(
+        self, source_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Source:
         """GET /v1/sources/{source_id}"""
-        return await self.do(operations.show_source(source_id), at_least=at_least)
+        return await self.do(operations.show_source(source_id, as_of=as_of), at_least=at_least)
 
     async def show_terminal(
-        self, session_id: str, *, at_least: int | None = None
+        self, session_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Terminal:
         """GET /v1/terminals/{session_id}"""
-        return await self.do(operations.show_terminal(session_id), at_least=at_least)
+        return await self.do(operations.show_terminal(session_id, as_of=as_of), at_least=at_least)
 
     async def show_trust(self, *, at_least: int | None = None) -> models.SshTrust:
         """GET /v1/ssh/ca"""
@@ -1699,13 +1766,17 @@ class AsyncMethods(ABC):
         """GET /v1/volumes/{volume_id}"""
         return await self.do(operations.show_volume(volume_id, as_of=as_of), at_least=at_least)
 
-    async def show_wallet(self, account_id: str, *, at_least: int | None = None) -> models.Wallet:
+    async def show_wallet(
+        self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Wallet:
         """GET /v1/accounts/{account_id}/wallet"""
-        return await self.do(operations.show_wallet(account_id), at_least=at_least)
+        return await self.do(operations.show_wallet(account_id, as_of=as_of), at_least=at_least)
 
-    async def show_webhook(self, webhook_id: str, *, at_least: int | None = None) -> models.Webhook:
+    async def show_webhook(
+        self, webhook_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Webhook:
         """GET /v1/webhooks/{webhook_id}"""
-        return await self.do(operations.show_webhook(webhook_id), at_least=at_least)
+        return await self.do(operations.show_webhook(webhook_id, as_of=as_of), at_least=at_least)
 
     async def snapshot_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""

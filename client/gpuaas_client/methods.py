@@ -48,9 +48,11 @@ class Methods(ABC):
         """GET /v1/bundle"""
         return self.do(operations.bundle(), at_least=at_least)
 
-    def capacity_now(self, *, at_least: int | None = None) -> models.Capacity:
+    def capacity_now(
+        self, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Capacity:
         """GET /v1/capacity"""
-        return self.do(operations.capacity_now(), at_least=at_least)
+        return self.do(operations.capacity_now(as_of=as_of), at_least=at_least)
 
     def certify_host(self, body: models.HostCertificateAsk) -> models.HostCertificate:
         """POST /v1/nodes/host-certificates"""
@@ -160,29 +162,43 @@ class Methods(ABC):
         """POST /v1/volumes"""
         return self.do(operations.create_volume(body), key=key, if_match=if_match)
 
-    def credit_note_as_pdf(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    def credit_note_as_pdf(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/pdf"""
-        return self.do(operations.credit_note_as_pdf(credit_note_id), at_least=at_least)
+        return self.do(
+            operations.credit_note_as_pdf(credit_note_id, as_of=as_of), at_least=at_least
+        )
 
-    def credit_note_cii(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    def credit_note_cii(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/cii"""
-        return self.do(operations.credit_note_cii(credit_note_id), at_least=at_least)
+        return self.do(operations.credit_note_cii(credit_note_id, as_of=as_of), at_least=at_least)
 
-    def credit_note_file(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    def credit_note_file(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/file"""
-        return self.do(operations.credit_note_file(credit_note_id), at_least=at_least)
+        return self.do(operations.credit_note_file(credit_note_id, as_of=as_of), at_least=at_least)
 
-    def credit_note_page(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    def credit_note_page(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/page"""
-        return self.do(operations.credit_note_page(credit_note_id), at_least=at_least)
+        return self.do(operations.credit_note_page(credit_note_id, as_of=as_of), at_least=at_least)
 
-    def credit_note_proof(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    def credit_note_proof(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/proof"""
-        return self.do(operations.credit_note_proof(credit_note_id), at_least=at_least)
+        return self.do(operations.credit_note_proof(credit_note_id, as_of=as_of), at_least=at_least)
 
-    def credit_note_ubl(self, credit_note_id: str, *, at_least: int | None = None) -> bytes:
+    def credit_note_ubl(
+        self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/credit-notes/{credit_note_id}/ubl"""
-        return self.do(operations.credit_note_ubl(credit_note_id), at_least=at_least)
+        return self.do(operations.credit_note_ubl(credit_note_id, as_of=as_of), at_least=at_least)
 
     def delete_group(
         self, group_id: str, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
@@ -359,25 +375,35 @@ class Methods(ABC):
         """POST /v1/nodes"""
         return self.do(operations.invite_node(body), key=key, if_match=if_match)
 
-    def invoice_as_pdf(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    def invoice_as_pdf(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/pdf"""
-        return self.do(operations.invoice_as_pdf(invoice_id), at_least=at_least)
+        return self.do(operations.invoice_as_pdf(invoice_id, as_of=as_of), at_least=at_least)
 
-    def invoice_cii(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    def invoice_cii(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/cii"""
-        return self.do(operations.invoice_cii(invoice_id), at_least=at_least)
+        return self.do(operations.invoice_cii(invoice_id, as_of=as_of), at_least=at_least)
 
-    def invoice_file(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    def invoice_file(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/file"""
-        return self.do(operations.invoice_file(invoice_id), at_least=at_least)
+        return self.do(operations.invoice_file(invoice_id, as_of=as_of), at_least=at_least)
 
-    def invoice_proof(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    def invoice_proof(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/proof"""
-        return self.do(operations.invoice_proof(invoice_id), at_least=at_least)
+        return self.do(operations.invoice_proof(invoice_id, as_of=as_of), at_least=at_least)
 
-    def invoice_ubl(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    def invoice_ubl(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/ubl"""
-        return self.do(operations.invoice_ubl(invoice_id), at_least=at_least)
+        return self.do(operations.invoice_ubl(invoice_id, as_of=as_of), at_least=at_least)
 
     def issue_certificate(
         self, runtime_id: str, body: models.SshCertificateNew, *, key: str = "", if_match: str = ""
@@ -413,9 +439,11 @@ class Methods(ABC):
         """POST /v1/guardrails/{guardrail_id}/lift"""
         return self.do(operations.lift_guardrail(guardrail_id, body), key=key, if_match=if_match)
 
-    def line_proof(self, invoice_id: str, number: str, *, at_least: int | None = None) -> bytes:
+    def line_proof(
+        self, invoice_id: str, number: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/lines/{number}/proof"""
-        return self.do(operations.line_proof(invoice_id, number), at_least=at_least)
+        return self.do(operations.line_proof(invoice_id, number, as_of=as_of), at_least=at_least)
 
     def list_accounts(
         self,
@@ -469,11 +497,14 @@ class Methods(ABC):
         organization: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
+        as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.ApiKey]:
         """GET /v1/api-keys"""
         return self.do(
-            operations.list_api_keys(organization=organization, cursor=cursor, limit=limit),
+            operations.list_api_keys(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
             at_least=at_least,
         )
 
@@ -592,10 +623,12 @@ class Methods(ABC):
         )
 
     def list_departments_of_invoices(
-        self, invoice_id: str, *, at_least: int | None = None
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Page[models.InvoiceDepartment]:
         """GET /v1/invoices/{invoice_id}/departments"""
-        return self.do(operations.list_departments_of_invoices(invoice_id), at_least=at_least)
+        return self.do(
+            operations.list_departments_of_invoices(invoice_id, as_of=as_of), at_least=at_least
+        )
 
     def list_devices(
         self, node_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -727,10 +760,21 @@ class Methods(ABC):
         )
 
     def list_issuers(
-        self, *, organization: str | None = None, at_least: int | None = None
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Issuer]:
         """GET /v1/issuers"""
-        return self.do(operations.list_issuers(organization=organization), at_least=at_least)
+        return self.do(
+            operations.list_issuers(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
+        )
 
     def list_members(
         self,
@@ -957,10 +1001,21 @@ class Methods(ABC):
         )
 
     def list_sessions(
-        self, *, organization: str | None = None, at_least: int | None = None
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Session]:
         """GET /v1/sessions"""
-        return self.do(operations.list_sessions(organization=organization), at_least=at_least)
+        return self.do(
+            operations.list_sessions(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
+        )
 
     def list_shares(
         self,
@@ -1539,9 +1594,11 @@ class Methods(ABC):
         """GET /v1/budgets/{scope_id}"""
         return self.do(operations.show_budget(scope_id, as_of=as_of), at_least=at_least)
 
-    def show_credit(self, account_id: str, *, at_least: int | None = None) -> models.AccountCredit:
+    def show_credit(
+        self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.AccountCredit:
         """GET /v1/accounts/{account_id}/credit"""
-        return self.do(operations.show_credit(account_id), at_least=at_least)
+        return self.do(operations.show_credit(account_id, as_of=as_of), at_least=at_least)
 
     def show_credit_note(
         self, credit_note_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -1587,9 +1644,11 @@ class Methods(ABC):
         """GET /v1/enrol/ca"""
         return self.do(operations.show_node_ca())
 
-    def show_page(self, invoice_id: str, *, at_least: int | None = None) -> bytes:
+    def show_page(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> bytes:
         """GET /v1/invoices/{invoice_id}/page"""
-        return self.do(operations.show_page(invoice_id), at_least=at_least)
+        return self.do(operations.show_page(invoice_id, as_of=as_of), at_least=at_least)
 
     def show_problem(self, code: str) -> bytes:
         """GET /v1/problems/{code}"""
@@ -1609,13 +1668,17 @@ class Methods(ABC):
         """GET /v1/runtimes/{runtime_id}"""
         return self.do(operations.show_runtime(runtime_id, as_of=as_of), at_least=at_least)
 
-    def show_source(self, source_id: str, *, at_least: int | None = None) -> models.Source:
+    def show_source(
+        self, source_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Source:
         """GET /v1/sources/{source_id}"""
-        return self.do(operations.show_source(source_id), at_least=at_least)
+        return self.do(operations.show_source(source_id, as_of=as_of), at_least=at_least)
 
-    def show_terminal(self, session_id: str, *, at_least: int | None = None) -> models.Terminal:
+    def show_terminal(
+        self, session_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Terminal:
         """GET /v1/terminals/{session_id}"""
-        return self.do(operations.show_terminal(session_id), at_least=at_least)
+        return self.do(operations.show_terminal(session_id, as_of=as_of), at_least=at_least)
 
     def show_trust(self, *, at_least: int | None = None) -> models.SshTrust:
         """GET /v1/ssh/ca"""
@@ -1633,13 +1696,17 @@ class Methods(ABC):
         """GET /v1/volumes/{volume_id}"""
         return self.do(operations.show_volume(volume_id, as_of=as_of), at_least=at_least)
 
-    def show_wallet(self, account_id: str, *, at_least: int | None = None) -> models.Wallet:
+    def show_wallet(
+        self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Wallet:
         """GET /v1/accounts/{account_id}/wallet"""
-        return self.do(operations.show_wallet(account_id), at_least=at_least)
+        return self.do(operations.show_wallet(account_id, as_of=as_of), at_least=at_least)
 
-    def show_webhook(self, webhook_id: str, *, at_least: int | None = None) -> models.Webhook:
+    def show_webhook(
+        self, webhook_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Webhook:
         """GET /v1/webhooks/{webhook_id}"""
-        return self.do(operations.show_webhook(webhook_id), at_least=at_least)
+        return self.do(operations.show_webhook(webhook_id, as_of=as_of), at_least=at_least)
 
     def snapshot_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""

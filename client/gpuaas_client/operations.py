@@ -45,9 +45,9 @@ def bundle() -> Call[bytes]:
     return Call("GET", "/v1/bundle", bytes, waits=True)
 
 
-def capacity_now() -> Call[models.Capacity]:
+def capacity_now(*, as_of: str | None = None) -> Call[models.Capacity]:
     """GET /v1/capacity"""
-    return Call("GET", "/v1/capacity", models.Capacity, waits=True)
+    return Call("GET", "/v1/capacity", models.Capacity, query={"as_of": as_of}, waits=True)
 
 
 def certify_host(body: models.HostCertificateAsk) -> Call[models.HostCertificate]:
@@ -157,34 +157,70 @@ def create_volume(body: models.VolumeNew) -> Call[models.Volume]:
     return Call("POST", "/v1/volumes", models.Volume, body=body, acts=True)
 
 
-def credit_note_as_pdf(credit_note_id: str) -> Call[bytes]:
+def credit_note_as_pdf(credit_note_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/credit-notes/{credit_note_id}/pdf"""
-    return Call("GET", f"/v1/credit-notes/{quoted(credit_note_id)}/pdf", bytes, waits=True)
+    return Call(
+        "GET",
+        f"/v1/credit-notes/{quoted(credit_note_id)}/pdf",
+        bytes,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
-def credit_note_cii(credit_note_id: str) -> Call[bytes]:
+def credit_note_cii(credit_note_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/credit-notes/{credit_note_id}/cii"""
-    return Call("GET", f"/v1/credit-notes/{quoted(credit_note_id)}/cii", bytes, waits=True)
+    return Call(
+        "GET",
+        f"/v1/credit-notes/{quoted(credit_note_id)}/cii",
+        bytes,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
-def credit_note_file(credit_note_id: str) -> Call[bytes]:
+def credit_note_file(credit_note_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/credit-notes/{credit_note_id}/file"""
-    return Call("GET", f"/v1/credit-notes/{quoted(credit_note_id)}/file", bytes, waits=True)
+    return Call(
+        "GET",
+        f"/v1/credit-notes/{quoted(credit_note_id)}/file",
+        bytes,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
-def credit_note_page(credit_note_id: str) -> Call[bytes]:
+def credit_note_page(credit_note_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/credit-notes/{credit_note_id}/page"""
-    return Call("GET", f"/v1/credit-notes/{quoted(credit_note_id)}/page", bytes, waits=True)
+    return Call(
+        "GET",
+        f"/v1/credit-notes/{quoted(credit_note_id)}/page",
+        bytes,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
-def credit_note_proof(credit_note_id: str) -> Call[bytes]:
+def credit_note_proof(credit_note_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/credit-notes/{credit_note_id}/proof"""
-    return Call("GET", f"/v1/credit-notes/{quoted(credit_note_id)}/proof", bytes, waits=True)
+    return Call(
+        "GET",
+        f"/v1/credit-notes/{quoted(credit_note_id)}/proof",
+        bytes,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
-def credit_note_ubl(credit_note_id: str) -> Call[bytes]:
+def credit_note_ubl(credit_note_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/credit-notes/{credit_note_id}/ubl"""
-    return Call("GET", f"/v1/credit-notes/{quoted(credit_note_id)}/ubl", bytes, waits=True)
+    return Call(
+        "GET",
+        f"/v1/credit-notes/{quoted(credit_note_id)}/ubl",
+        bytes,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
 def delete_group(group_id: str, body: models.AuthorityEnd) -> Call[models.Ended]:
@@ -385,29 +421,39 @@ def invite_node(body: models.NodeInvite) -> Call[models.NodeInvited]:
     return Call("POST", "/v1/nodes", models.NodeInvited, body=body, acts=True)
 
 
-def invoice_as_pdf(invoice_id: str) -> Call[bytes]:
+def invoice_as_pdf(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/pdf"""
-    return Call("GET", f"/v1/invoices/{quoted(invoice_id)}/pdf", bytes, waits=True)
+    return Call(
+        "GET", f"/v1/invoices/{quoted(invoice_id)}/pdf", bytes, query={"as_of": as_of}, waits=True
+    )
 
 
-def invoice_cii(invoice_id: str) -> Call[bytes]:
+def invoice_cii(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/cii"""
-    return Call("GET", f"/v1/invoices/{quoted(invoice_id)}/cii", bytes, waits=True)
+    return Call(
+        "GET", f"/v1/invoices/{quoted(invoice_id)}/cii", bytes, query={"as_of": as_of}, waits=True
+    )
 
 
-def invoice_file(invoice_id: str) -> Call[bytes]:
+def invoice_file(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/file"""
-    return Call("GET", f"/v1/invoices/{quoted(invoice_id)}/file", bytes, waits=True)
+    return Call(
+        "GET", f"/v1/invoices/{quoted(invoice_id)}/file", bytes, query={"as_of": as_of}, waits=True
+    )
 
 
-def invoice_proof(invoice_id: str) -> Call[bytes]:
+def invoice_proof(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/proof"""
-    return Call("GET", f"/v1/invoices/{quoted(invoice_id)}/proof", bytes, waits=True)
+    return Call(
+        "GET", f"/v1/invoices/{quoted(invoice_id)}/proof", bytes, query={"as_of": as_of}, waits=True
+    )
 
 
-def invoice_ubl(invoice_id: str) -> Call[bytes]:
+def invoice_ubl(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/ubl"""
-    return Call("GET", f"/v1/invoices/{quoted(invoice_id)}/ubl", bytes, waits=True)
+    return Call(
+        "GET", f"/v1/invoices/{quoted(invoice_id)}/ubl", bytes, query={"as_of": as_of}, waits=True
+    )
 
 
 def issue_certificate(
@@ -456,10 +502,14 @@ def lift_guardrail(guardrail_id: str, body: models.AuthorityEnd) -> Call[models.
     )
 
 
-def line_proof(invoice_id: str, number: str) -> Call[bytes]:
+def line_proof(invoice_id: str, number: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/lines/{number}/proof"""
     return Call(
-        "GET", f"/v1/invoices/{quoted(invoice_id)}/lines/{quoted(number)}/proof", bytes, waits=True
+        "GET",
+        f"/v1/invoices/{quoted(invoice_id)}/lines/{quoted(number)}/proof",
+        bytes,
+        query={"as_of": as_of},
+        waits=True,
     )
 
 
@@ -514,14 +564,18 @@ def list_acts(
 
 
 def list_api_keys(
-    *, organization: str | None = None, cursor: str | None = None, limit: int | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.ApiKey]]:
     """GET /v1/api-keys"""
     return Call(
         "GET",
         "/v1/api-keys",
         models.Page[models.ApiKey],
-        query={"organization": organization, "cursor": cursor, "limit": limit},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -654,12 +708,15 @@ def list_departments(
     )
 
 
-def list_departments_of_invoices(invoice_id: str) -> Call[models.Page[models.InvoiceDepartment]]:
+def list_departments_of_invoices(
+    invoice_id: str, *, as_of: str | None = None
+) -> Call[models.Page[models.InvoiceDepartment]]:
     """GET /v1/invoices/{invoice_id}/departments"""
     return Call(
         "GET",
         f"/v1/invoices/{quoted(invoice_id)}/departments",
         models.Page[models.InvoiceDepartment],
+        query={"as_of": as_of},
         waits=True,
     )
 
@@ -809,13 +866,19 @@ def list_invoices(
     )
 
 
-def list_issuers(*, organization: str | None = None) -> Call[models.Page[models.Issuer]]:
+def list_issuers(
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.Issuer]]:
     """GET /v1/issuers"""
     return Call(
         "GET",
         "/v1/issuers",
         models.Page[models.Issuer],
-        query={"organization": organization},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1081,13 +1144,19 @@ def list_service_accounts(
     )
 
 
-def list_sessions(*, organization: str | None = None) -> Call[models.Page[models.Session]]:
+def list_sessions(
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.Session]]:
     """GET /v1/sessions"""
     return Call(
         "GET",
         "/v1/sessions",
         models.Page[models.Session],
-        query={"organization": organization},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1754,10 +1823,14 @@ def show_budget(scope_id: str, *, as_of: str | None = None) -> Call[models.Budge
     )
 
 
-def show_credit(account_id: str) -> Call[models.AccountCredit]:
+def show_credit(account_id: str, *, as_of: str | None = None) -> Call[models.AccountCredit]:
     """GET /v1/accounts/{account_id}/credit"""
     return Call(
-        "GET", f"/v1/accounts/{quoted(account_id)}/credit", models.AccountCredit, waits=True
+        "GET",
+        f"/v1/accounts/{quoted(account_id)}/credit",
+        models.AccountCredit,
+        query={"as_of": as_of},
+        waits=True,
     )
 
 
@@ -1829,9 +1902,11 @@ def show_node_ca() -> Call[bytes]:
     return Call("GET", "/v1/enrol/ca", bytes)
 
 
-def show_page(invoice_id: str) -> Call[bytes]:
+def show_page(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/page"""
-    return Call("GET", f"/v1/invoices/{quoted(invoice_id)}/page", bytes, waits=True)
+    return Call(
+        "GET", f"/v1/invoices/{quoted(invoice_id)}/page", bytes, query={"as_of": as_of}, waits=True
+    )
 
 
 def show_problem(code: str) -> Call[bytes]:
@@ -1860,14 +1935,22 @@ def show_runtime(runtime_id: str, *, as_of: str | None = None) -> Call[models.Ru
     )
 
 
-def show_source(source_id: str) -> Call[models.Source]:
+def show_source(source_id: str, *, as_of: str | None = None) -> Call[models.Source]:
     """GET /v1/sources/{source_id}"""
-    return Call("GET", f"/v1/sources/{quoted(source_id)}", models.Source, waits=True)
+    return Call(
+        "GET", f"/v1/sources/{quoted(source_id)}", models.Source, query={"as_of": as_of}, waits=True
+    )
 
 
-def show_terminal(session_id: str) -> Call[models.Terminal]:
+def show_terminal(session_id: str, *, as_of: str | None = None) -> Call[models.Terminal]:
     """GET /v1/terminals/{session_id}"""
-    return Call("GET", f"/v1/terminals/{quoted(session_id)}", models.Terminal, waits=True)
+    return Call(
+        "GET",
+        f"/v1/terminals/{quoted(session_id)}",
+        models.Terminal,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
 def show_trust() -> Call[models.SshTrust]:
@@ -1897,14 +1980,26 @@ def show_volume(volume_id: str, *, as_of: str | None = None) -> Call[models.Volu
     )
 
 
-def show_wallet(account_id: str) -> Call[models.Wallet]:
+def show_wallet(account_id: str, *, as_of: str | None = None) -> Call[models.Wallet]:
     """GET /v1/accounts/{account_id}/wallet"""
-    return Call("GET", f"/v1/accounts/{quoted(account_id)}/wallet", models.Wallet, waits=True)
+    return Call(
+        "GET",
+        f"/v1/accounts/{quoted(account_id)}/wallet",
+        models.Wallet,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
-def show_webhook(webhook_id: str) -> Call[models.Webhook]:
+def show_webhook(webhook_id: str, *, as_of: str | None = None) -> Call[models.Webhook]:
     """GET /v1/webhooks/{webhook_id}"""
-    return Call("GET", f"/v1/webhooks/{quoted(webhook_id)}", models.Webhook, waits=True)
+    return Call(
+        "GET",
+        f"/v1/webhooks/{quoted(webhook_id)}",
+        models.Webhook,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
 def snapshot_volume(volume_id: str) -> Call[dict[str, Any]]:
