@@ -63,6 +63,7 @@ from api import (
     volumes,
     wallets,
 )
+from api.allowing import saying
 from api.auth import authenticated, permitted
 from api.authorization import denials
 from api.body import FrontRequest
@@ -321,7 +322,7 @@ def create_app(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
         guards=[authenticated, limited, plain, permitted],
-        before_send=[say_limits],
+        before_send=[say_limits, saying((*ROUTES, *more))],
         exception_handlers=HANDLERS,
         after_exception=[denials.tell],
         lifespan=[lifespan],

@@ -119,11 +119,12 @@ def _principal(claims: _Claims) -> Principal:
 async def authenticated(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """A guard: sets the principal, unless the route says it is public.
+    """A guard: sets the principal, unless the route says it is public, or is only asked what may
+    be asked of it (OPTIONS), which the public document says as well.
 
     Raises: DomainError auth.missing, auth.invalid, auth.expired.
     """
-    if handler.opt.get("public"):
+    if _open(connection, handler):
         return
     token = bearer(connection.headers.get("authorization", ""))
     if not token:
@@ -141,6 +142,10 @@ async def authenticated(
     source = "" if connection.client is None else address(connection.client.host)
     action = action_of(handler)
     connection.scope["user"] = replace(found, source=source, action=action, door=state.door)
+
+
+def _open(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> bool:
+    return bool(handler.opt.get("public")) or connection.scope.get("method") == "OPTIONS"
 
 
 def address(host: str) -> str:
@@ -161,7 +166,7 @@ async def permitted(
     """A guard: the principal may do what the route is, anywhere at all. Where the thing is known,
     `within` decides. Raises: DomainError auth.forbidden.
     """
-    if handler.opt.get("public"):
+    if _open(connection, handler):
         return
     principal: Principal = connection.scope["user"]
     try:

@@ -27,7 +27,7 @@ _LONGEST: Final = 200
 _TRIES: Final = 8
 
 
-@get("/v1/enrol/ca", opt={"public": True})
+@get("/v1/enrol/ca", opt={"public": True}, media_type="application/x-pem-file")
 async def show_node_ca(request: FrontRequest) -> Response[str]:
     """The node CA's certificate (PEM). A token's holder compares its hash before trusting it."""
     return Response(services_of(request).node_ca.pem, media_type="application/x-pem-file")

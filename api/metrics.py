@@ -22,7 +22,7 @@ from projections import devices_read, metrics_read
 from projections.readiness import Readiness, readiness
 
 # The text format 0.0.4: what every scraper reads.
-MEDIA: Final = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA: Final = "text/plain; version=0.0.4"  # the framework names the charset
 _MIB: Final = 2**20
 _DEVICE: Final = ("gpu", "UUID", "modelName", "Hostname", "simulated")
 _OTEL: Final = ("hw_id", "hw_name", "hw_type", "simulated")
@@ -41,7 +41,7 @@ class Known(Struct, frozen=True):
     xids: list[devices_read.XidCount]
 
 
-@get("/v1/metrics")
+@get("/v1/metrics", media_type=MEDIA)
 async def metrics(request: FrontRequest) -> Response[bytes]:
     """For a scraper with a token of the platform: it names nodes and devices, no tenant."""
     known = await services_of(request).reads.ask(_known, now_us())

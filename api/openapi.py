@@ -15,6 +15,7 @@ from api.app import ROUTES, create_app
 from api.config import Settings
 from api.describing import links, written
 from contracts import http
+from projections.exporting.forms import FORMS
 
 FILE: Final = Path(__file__).parent.parent / "contracts" / "openapi.json"
 _INFO: Final = """\
@@ -23,9 +24,16 @@ answers with its Log-Position, and a GET with Min-Log-Position reads what was wr
 RFC 9457 problems whose `type` leads to a page that says what to do."""
 _CONTACT: Final = {"name": "The operator of the deployment"}
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
-_EVERYWHERE: Final = ("400", "401", "403", "404", "500", "503")
-_ACTING: Final = ("409", "412", "413", "415", "422", "428")
+_EVERYWHERE: Final = ("400", "401", "403", "404", "429", "500", "503")
+_ACTING: Final = ("402", "409", "412", "413", "415", "422", "428")
 _PUBLIC: Final = ("400", "500", "503")
+# Where somebody proves by other means than a token who they are.
+_PROVING: Final = ("401", "403", "404", "409", "413", "415", "422")
+_ALSO: Final = {
+    "/v1/accounts/{account_id}/exports/{form}": ("412", "501"),
+    "/v1/accounts/{account_id}/top-ups": ("502",),
+    "/v1/sign-in": ("404",),
+}
 
 
 def document() -> dict[str, Any]:
@@ -154,17 +162,17 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
     operation["summary"] = _spoken(operation["summary"])
     operation["tags"] = [_tag(path)]
     answers = operation["responses"]
-    statuses = _PUBLIC if public else _EVERYWHERE
-    if path == "/v1/events":
-        statuses = (*statuses, "429")
-    if "{" in path and "404" not in statuses:
-        statuses = (*statuses, "404")
-    for status in (*statuses, *(_ACTING if acting else ())):
+    for status in _refusals(path, acting=acting, public=public):
         if path != "/v1/readiness" or status != "503":
             answers[status] = {
                 "description": "Refused: application/problem+json",
                 "content": {"application/problem+json": {"schema": _PROBLEM}},
             }
+    if path.endswith("/exports/{form}"):
+        given = answers["200"]["content"].popitem()[1]
+        answers["200"]["content"] = dict.fromkeys(
+            sorted({one.media for one in FORMS.values()}), given
+        )
     if path == "/v1/readiness":
         answers["503"] = {**answers["200"], "description": "Not ready, and why"}
     parameters = operation.setdefault("parameters", [])
@@ -181,6 +189,16 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
         parameters.append(_header("Min-Log-Position", required=False))
     if path == "/v1/events":
         parameters.append(_header("Last-Event-ID", required=False))
+
+
+def _refusals(path: str, *, acting: bool, public: bool) -> tuple[str, ...]:
+    """Statuses of every refusal that the operation may answer with."""
+    found = (*(_PUBLIC if public else _EVERYWHERE), *_ALSO.get(path, ()))
+    if "{" in path and "404" not in found:
+        found = (*found, "404")
+    if acting:
+        found = (*found, *(_PROVING if public else _ACTING))
+    return found
 
 
 def _spoken(name: str) -> str:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from domain.errors import DomainError
+from evidence.reader import head
 from projections.live import position
 
 WAIT_US: Final = 5_000_000
@@ -96,10 +97,17 @@ async def until[T](ask: Callable[[], Any], done: Callable[[T], bool], wait_us: i
 
 
 async def reached(reads: Reads, wanted: int, wait_us: int = WAIT_US) -> int:
-    """How many entries the views hold, once that is more than `wanted`. Raises: view.behind."""
+    """How many entries the views hold, once that is more than `wanted`.
+
+    Raises: DomainError view.behind; position.unknown, at once, where the log itself has no such.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_us / 1_000_000
+    known = False
     while (held := await reads.ask(position)) <= wanted:
+        known = known or wanted < (await reads.ask(head)).size
+        if not known:
+            raise DomainError("position.unknown", "the log has not reached that position")
         if loop.time() >= deadline:
             raise DomainError(
                 "view.behind",

@@ -29,6 +29,7 @@ from api.config import (
 from api.embedded import children
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
+from api.limits import rate_of
 from api.tls import believing, ca_of, pair_of
 from domain.errors import DomainError
 from evidence.opening import open_log
@@ -251,6 +252,7 @@ def _servers(
         webhook_networks=env.get("GPUAAS_WEBHOOK_NETWORKS") or "",
         keeping=keeping_of(env),
         leasing=leasing_of(env),
+        rate=rate_of(env),
     )
     return settings, postgres, nats
 

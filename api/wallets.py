@@ -34,7 +34,7 @@ from projections.asof import time_of
 _NEVER: Final = 0
 
 
-@post("/v1/accounts/{account_id:str}/terms")
+@post("/v1/accounts/{account_id:str}/terms", status_code=200)
 async def set_terms(
     request: FrontRequest, account_id: FromPath[str], data: JSONBody[TermsNew]
 ) -> Response[Terms]:

@@ -228,7 +228,9 @@ def _is_problem(answer: Any) -> None:
 
 
 def test_versions_and_positions(database: Database, nats_url: str, tmp_path: Path) -> None:
-    """Closing needs If-Match (428), a stale one is 412; a position not reached is 503."""
+    """Closing needs If-Match (428), a stale one is 412; a position that the views have
+    not reached is 503, one that the log has not is refused at once.
+    """
 
     async def scene(stage: Stage) -> None:
         tenant = await stage.tenant()
@@ -239,8 +241,12 @@ def test_versions_and_positions(database: Database, nats_url: str, tmp_path: Pat
         assert (await stage.post(path, If_Match='"7"')).status_code == 412
         early = await stage.post(path, If_Match='"1"')
         assert (early.status_code, early.json()["code"]) == (409, "period.not_over")
-        far = await stage.get("/v1/organizations", Min_Log_Position=str(await stage.size()))
+        size = await stage.size()
+        await stage.tenant()
+        far = await stage.get("/v1/organizations", Min_Log_Position=str(size))
         assert (far.status_code, far.headers["retry-after"]) == (503, "1")
+        nowhere = await stage.get("/v1/organizations", Min_Log_Position=str(await stage.size()))
+        assert (nowhere.status_code, nowhere.json()["code"]) == (400, "position.unknown")
         first = await stage.get("/v1/organizations?as_of=0")
         assert first.json()["items"] == []
         future = await stage.get("/v1/organizations?as_of=999999")

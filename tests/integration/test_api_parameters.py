@@ -111,3 +111,24 @@ def test_what_is_not_as_documented_is_refused(
         assert used.status_code == 200
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_every_path_says_which_methods_it_takes(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """OPTIONS, with a token and without one, lists what the document lists, and so does a 405."""
+    document = json.loads(FILE.read_text())
+
+    async def scene(stage: Stage) -> None:
+        for path, item in document["paths"].items():
+            asked = re.sub(r"\{\w+\}", "x", path)
+            wanted = {"OPTIONS", *(method.upper() for method in item)}
+            for headers in ({}, {"Authorization": f"Bearer {stage.operator}"}):
+                said = await stage.client.options(asked, headers=headers)
+                assert said.status_code == 204, (path, said.text)
+                assert set(said.headers["allow"].split(", ")) == wanted, path
+            wrong = await stage.client.delete(asked)
+            assert wrong.status_code == 405, path
+            assert set(wrong.headers["allow"].split(", ")) >= wanted - {"OPTIONS"}, path
+
+    play(database, nats_url, tmp_path, scene)
