@@ -57,6 +57,9 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             if not state.knows(who):
                 raise DomainError("authority.principal_unknown", "it does not belong here")
+            if state.sso is not None and state.sso.bars(who, ""):
+                detail = "no key of a person counts while the organization requires its issuer"
+                raise DomainError("auth.sso_required", detail, {"issuer": state.sso.issuer})
             for one in state.rights_of(who) if data.principal is not None else ():
                 may_own(request.user, one.role, org)
             command = api_key.Create(

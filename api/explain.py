@@ -39,6 +39,8 @@ async def explain(request: FrontRequest, data: JSONBody[ExplainNew]) -> Explaine
         allow(caller, "authorization.explain_any", org, data.scope)
         asked = Principal(data.principal or "", "", org)
     call = services.door.call(replace(asked, mfa=data.mfa, source=data.source))
+    if asked is not caller:
+        call = replace(call, elsewhere=False)  # as it would sign in
     question = Question(asked.actor, data.action, place, call, now_us())
     allowed, policies = reasons(services.door.policies(asked, org), question)
     return Explained(

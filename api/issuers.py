@@ -218,10 +218,15 @@ async def where_to_sign_in(
     return Response(body)
 
 
+def _required(services: Services, one: Vouching) -> bool:
+    sso = services.directory.authority(one.trusted.organization).sso
+    return sso is not None and sso.issuer == one.stream
+
+
 def _meant(services: Services, domain: str | None, issuer_id: str | None) -> Vouching:
     if (domain is None) == (issuer_id is None):
         raise DomainError("request.invalid", "name a domain, or an issuer")
-    for one in services.directory.issuers():
+    for one in sorted(services.directory.issuers(), key=lambda one: not _required(services, one)):
         named = one.stream == issuer_id or (domain or "").lower() in one.trusted.domains
         if one.stands and named:
             return one

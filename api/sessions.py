@@ -66,10 +66,13 @@ async def _opened(
     trusted = found.trusted
     provider = services.providers.of(trusted.url)
     who = await identified(data.id_token, trusted, provider, data.nonce, time.time())
-    now = now_us()
+    now, person = now_us(), principal(trusted.url, who.subject)
+    sso = services.directory.authority(trusted.organization).sso
+    if sso is not None and sso.bars(person, data.issuer):
+        raise DomainError("auth.sso_required", "sign in at the issuer that is required there")
     command = Open(
         issuer=data.issuer,
-        principal=principal(trusted.url, who.subject),
+        principal=person,
         organization=trusted.organization,
         token_sha256=token_sha256,
         amr=who.amr,

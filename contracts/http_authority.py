@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from contracts.http import Given, Instant, Name, OrganizationId, Reason, ScopeId, Taken
+from contracts.http_sessions import IssuerId
 
 type PrincipalId = Annotated[
     str, Meta(max_length=100, pattern="^(user|service|group)-[A-Za-z0-9_.-]+$")
@@ -189,6 +190,26 @@ class ApiKey(Given, frozen=True):
     mfa: bool
     key: str | None
     secret_already_shown: bool
+    version: int | None
+
+
+class SsoNew(Taken, frozen=True, kw_only=True):
+    """`issuer`: of the organization, trusted. `exempt`: members who may come in another way, one of
+    them its owner without condition.
+    """
+
+    issuer: IssuerId
+    exempt: Annotated[tuple[ActorId, ...], Meta(min_length=1, max_length=10)]
+    organization: OrganizationId | None = None
+
+
+class Sso(Given, frozen=True):
+    """`issuer`: where people must sign in; null: wherever they may."""
+
+    organization: str
+    issuer: str | None
+    exempt: list[str]
+    policies: list[str]
     version: int | None
 
 

@@ -56,6 +56,7 @@ auth.forbidden|403|Not allowed|Ask an admin of this scope for the role.
 auth.invalid|401|Not a valid token|Sign in again.
 auth.mfa_required|403|A second factor is asked for|Sign in with one: `gpuaas login --mfa`, or `gpuaas mfa verify` with a token of the embedded issuer.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
+auth.sso_required|403|Sign in at the organization's issuer|`gpuaas login --issuer ID` (its id is in the facts); programs use a service account's key.
 authority.gone|409|It is gone|Create another one; ids are not used again.
 authority.last_owner|409|The last owner|Make somebody else an owner without end first.
 authority.locks_out|409|It would lock everybody out|Leave out `guardrail.lift`, set a condition, or a scope below.
@@ -64,6 +65,7 @@ authority.network_invalid|400|Not a network|Send networks such as `10.0.0.0/8`, 
 authority.principal_unknown|409|Nobody of this organization|Add or invite it first.
 authority.role_unknown|400|Not a role of tenants|Send one that the detail names.
 authority.secret_wrong|403|No open invitation|Ask for a new invitation.
+authority.sso_locks_out|409|No owner could come in another way|Exempt a member who owns the organization without condition, or lift the requirement first.
 authority.too_many|409|Too many|Remove some that are not used.
 authority.unknown|404|Not in this organization|List what there is.
 authority.until_invalid|400|Not an end|Send a later time, or none.

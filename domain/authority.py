@@ -27,7 +27,9 @@ from domain.authority_commands import (
     JoinGroup,
     LeaveGroup,
     LiftGuardrail,
+    LiftSso,
     RemoveMember,
+    RequireSso,
     Revoke,
     SetGuardrail,
     Withdraw,
@@ -48,8 +50,10 @@ from domain.authority_facts import (
     Invited,
     MemberAdded,
     MemberRemoved,
+    SsoLifted,
+    SsoRequired,
 )
-from domain.binding import NEVER, OWNER, TENANT_ROLES, Binding, Guardrail, is_network
+from domain.binding import NEVER, OWNER, TENANT_ROLES, Binding, Guardrail, Sso, is_network
 from domain.decider import Decider
 from domain.errors import DomainError
 
@@ -67,6 +71,7 @@ class Authority(Struct, frozen=True):
     accounts: frozenset[str] = frozenset()
     bindings: Mapping[str, Binding] = {}
     guardrails: Mapping[str, Guardrail] = {}
+    sso: Sso | None = None
     gone: frozenset[str] = frozenset()
 
     def knows(self, principal: str) -> bool:
@@ -84,17 +89,19 @@ class Authority(Struct, frozen=True):
         whose = {principal, *self.groups_of(principal)}
         return tuple(one for one in self.bindings.values() if one.principal in whose)
 
-    def owned(self, organization: str) -> bool:
-        """Somebody owns the whole of it, without condition and without end."""
+    def owners(self, organization: str) -> set[str]:
+        """Members who own the whole of it, without condition and without end."""
         owners = {
             one.principal
             for one in self.bindings.values()
             if one == Binding(one.id, one.principal, OWNER, organization)
         }
-        return any(
-            owner in self.members or self.groups.get(owner, frozenset()) & self.members
-            for owner in owners
-        )
+        by_groups = (self.groups.get(owner, frozenset()) for owner in owners)
+        return {*owners, *(who for group in by_groups for who in group)} & self.members
+
+    def locked(self, organization: str) -> bool:
+        """No owner may come in but by the issuer that is required."""
+        return self.sso is not None and not self.owners(organization) & set(self.sso.exempt)
 
 
 def decide(command: Command, state: Authority) -> list[Event]:
@@ -104,14 +111,16 @@ def decide(command: Command, state: Authority) -> list[Event]:
         DomainError: `authority.unknown`, `authority.gone`, `authority.principal_unknown`,
             `authority.role_unknown`, `authority.network_invalid`, `authority.until_invalid`,
             `authority.secret_wrong`, `authority.last_owner`, `authority.locks_out`,
-            `authority.too_many`.
+            `authority.sso_locks_out`, `authority.too_many`.
     """
     facts = _wished(command, state)
     after = state
     for fact in facts:
         after = evolve(after, fact)
-    if state.owned(command.organization) and not after.owned(command.organization):
+    if state.owners(command.organization) and not after.owners(command.organization):
         raise DomainError("authority.last_owner", "an organization keeps an owner without end")
+    if after.locked(command.organization):
+        raise DomainError("authority.sso_locks_out", "an owner is exempt as long as it stands")
     return facts
 
 
@@ -136,6 +145,13 @@ def _wished(command: Command, state: Authority) -> list[Event]:
             return _bound(command.wish, command, state)
         case SetGuardrail() | LiftGuardrail():
             return _guarded(command.wish, command, state)
+        case RequireSso(issuer, exempt):
+            if not set(exempt) <= state.members:
+                raise DomainError("authority.principal_unknown", "exempt are members")
+            same = state.sso == Sso(issuer, exempt)
+            return [] if same else [SsoRequired(issuer, exempt, *by)]
+        case LiftSso(reason):
+            return [] if state.sso is None else [SsoLifted(reason, *by)]
         case CreateAccount(account, name):
             _room(len(state.accounts))
             return [AccountCreated(account, name, *by)]
@@ -348,6 +364,10 @@ def evolve(state: Authority, event: Event) -> Authority:
         case GuardrailSet(name, actions, scope, mfa, networks):
             rail = Guardrail(name, actions, scope, mfa, networks)
             return replace(state, guardrails={**state.guardrails, name: rail})
+        case SsoRequired(issuer, exempt):
+            return replace(state, sso=Sso(issuer, exempt))
+        case SsoLifted():
+            return replace(state, sso=None)
         case GuardrailLifted(guardrail=name):
             return replace(state, guardrails=_but(state.guardrails, name), gone=state.gone | {name})
         case _:

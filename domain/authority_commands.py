@@ -84,9 +84,21 @@ class LiftGuardrail(Struct, frozen=True):
     reason: str
 
 
+class RequireSso(Struct, frozen=True):
+    """`exempt`: people who may come in another way, one of them an owner."""
+
+    issuer: str
+    exempt: tuple[str, ...]
+
+
+class LiftSso(Struct, frozen=True):
+    reason: str
+
+
 type Wish = (
     Invite | Withdraw | Accept | AddMember | RemoveMember | CreateGroup | DeleteGroup | JoinGroup
     | LeaveGroup | CreateAccount | DeleteAccount | Grant | Revoke | SetGuardrail | LiftGuardrail
+    | RequireSso | LiftSso
 )  # fmt: skip
 
 

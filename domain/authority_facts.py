@@ -140,8 +140,25 @@ class GuardrailLifted(
     decided_us: int
 
 
+class SsoRequired(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.sso_required.v1"
+):
+    """People act there only in sessions of this issuer; `exempt` may come in another way."""
+
+    issuer: str
+    exempt: tuple[str, ...]
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class SsoLifted(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.sso_lifted.v1"):
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 type Event = (
     Invited | InvitationWithdrawn | MemberAdded | MemberRemoved | GroupCreated | GroupDeleted
     | GroupJoined | GroupLeft | AccountCreated | AccountDeleted | BindingGranted | BindingRevoked
-    | GuardrailSet | GuardrailLifted
+    | GuardrailSet | GuardrailLifted | SsoRequired | SsoLifted
 )  # fmt: skip

@@ -46,6 +46,17 @@ class Binding(Struct, frozen=True, forbid_unknown_fields=True):
         return self.until_us == NEVER or now_us < self.until_us
 
 
+class Sso(Struct, frozen=True):
+    """People act in sessions of this issuer alone, but for the `exempt`; programs are no people."""
+
+    issuer: str
+    exempt: tuple[str, ...]
+
+    def bars(self, actor: str, issuer: str) -> bool:
+        """Who came in by that issuer; by none of them, where it is empty."""
+        return actor.startswith("user-") and actor not in self.exempt and issuer != self.issuer
+
+
 class Guardrail(Struct, frozen=True, forbid_unknown_fields=True):
     """`actions`: names, areas (`runtime.*`) or `*`. Without `unless_mfa` and `unless_networks` it
     forbids always; with them it forbids unless all that is named is met.

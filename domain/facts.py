@@ -94,6 +94,8 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.access.binding_revoked.v1": authority_facts.BindingRevoked,
     "gpuaas.access.guardrail_set.v1": authority_facts.GuardrailSet,
     "gpuaas.access.guardrail_lifted.v1": authority_facts.GuardrailLifted,
+    "gpuaas.access.sso_required.v1": authority_facts.SsoRequired,
+    "gpuaas.access.sso_lifted.v1": authority_facts.SsoLifted,
     "gpuaas.token.key_created.v1": api_key.KeyCreated,
     "gpuaas.token.key_stepped_up.v1": api_key.KeySteppedUp,
     "gpuaas.token.key_revoked.v1": api_key.KeyRevoked,

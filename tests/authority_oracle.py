@@ -36,6 +36,7 @@ class Asked(Struct, frozen=True):
     operator: bool  # of the platform
     scopes: tuple[str, ...] | None
     mfa_demanded: bool = False  # by the platform
+    elsewhere: bool = False  # than where the organization requires its people to sign in
 
 
 def covers(word: str, action: str) -> bool:
@@ -92,6 +93,8 @@ def decided(
         no.append("key.scopes")
     if asked.mfa_demanded and asked.action in ADMINISTRATIVE and not asked.mfa:
         no.append("mfa.administrative")
+    if asked.elsewhere:
+        no.append("sso.required")
     yes = [one.id for one in bindings if gives(one, asked)]
     if no:
         return False, tuple(sorted(no))

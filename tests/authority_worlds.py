@@ -96,6 +96,7 @@ def question(rng: random.Random, of: World) -> Asked:
         rng.random() < 0.1,
         scopes,
         rng.random() < 0.3,
+        rng.random() < 0.1,
     )
 
 
@@ -114,7 +115,10 @@ def agree(seed: int, questions: int) -> int:
     allowed = 0
     for _ in range(questions):
         asked = question(rng, one)
-        call = Call(*(asked.mfa, asked.source, asked.operator, asked.scopes), asked.mfa_demanded)
+        call = Call(
+            *(asked.mfa, asked.source, asked.operator, asked.scopes),
+            *(asked.mfa_demanded, asked.elsewhere),
+        )
         found = sets[asked.who].decide(asked.who, asked.action, asked.place, call, asked.now_us)
         wanted = decided(one.bindings, one.guardrails, asked)
         assert (found.allowed, found.policies) == wanted, (seed, asked, found, wanted)

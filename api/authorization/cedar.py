@@ -32,7 +32,8 @@ type Place = tuple[str, ...]  # the scope asked about, then what it lies in, up 
 
 class Call(Struct, frozen=True):
     """What conditions look at. `scopes`: what an API key is for; None for what is no key.
-    `mfa_demanded`: by the platform, of administrative actions.
+    `mfa_demanded`: by the platform, of administrative actions. `elsewhere`: than where the
+    organization requires it, it signed in.
     """
 
     mfa: bool = False
@@ -40,6 +41,7 @@ class Call(Struct, frozen=True):
     platform: bool = False
     scopes: tuple[str, ...] | None = None
     mfa_demanded: bool = False
+    elsewhere: bool = False
 
 
 class Verdict(Struct, frozen=True):
@@ -155,7 +157,7 @@ class Policies:
     def _asked(self, who: str, action: str, place: Place, call: Call, now_us: int) -> Verdict:
         context: dict[str, Any] = {
             "now_us": now_us, "mfa": call.mfa, "platform": call.platform,
-            "mfa_demanded": call.mfa_demanded,
+            "mfa_demanded": call.mfa_demanded, "elsewhere": call.elsewhere,
         }  # fmt: skip
         if call.source:
             context["source"] = {"__extn": {"fn": "ip", "arg": call.source}}

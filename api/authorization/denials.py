@@ -14,6 +14,7 @@ from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.ids import new_id
 
+_REFUSED: Final = frozenset({"auth.forbidden", "auth.mfa_required", "auth.sso_required"})
 ADMINISTRATIVE: Final = frozenset(
     {"api_key", "binding", "group", "guardrail", "invitation", "member", "service_account"}
 )
@@ -30,7 +31,7 @@ async def tell(error: Exception, scope: Scope) -> None:
     if not isinstance(error, DomainError) or not isinstance(principal, Principal):
         return
     action = str(error.facts.get("action", ""))
-    if error.code not in {"auth.forbidden", "auth.mfa_required"} or action not in ACTIONS:
+    if error.code not in _REFUSED or action not in ACTIONS:
         return
     if ACTIONS[action].area in ADMINISTRATIVE:
         with contextlib.suppress(DomainError):

@@ -216,6 +216,14 @@ class Directory:
         """In order of first trust."""
         return list(self._issuers.values())
 
+    def elsewhere(self, org: str, actor: str, session: str) -> str:
+        """The issuer that the organization requires, if the actor is in no session of it."""
+        sso = self.authority(org).sso
+        if sso is None:
+            return ""
+        signed = self._sessions.get(session)
+        return sso.issuer if sso.bars(actor, signed.opened.issuer if signed else "") else ""
+
     def version(self, org: str) -> int:
         return self._versions.get(org, 0)
 

@@ -15,6 +15,7 @@ _NOWHERE: Final = Verdict(allowed=False, policies=())
 _SETS: Final = 10_000
 _REMEMBERED: Final = 256  # decisions of one principal
 _KEY: Final = "key.scopes"  # the policy of policies.cedar that keeps keys to their scopes
+SSO: Final = "sso.required"  # the one that keeps people to the issuer that is required
 _TOKEN_ROLES: Final = {"platform-operator": "operator"}
 
 
@@ -30,6 +31,9 @@ class Tenants(Protocol):
     def groups(self, org: str, actor: str) -> tuple[str, ...]: ...
 
     def guardrails(self, org: str) -> tuple[Guardrail, ...]: ...
+
+    def elsewhere(self, org: str, actor: str, session: str) -> str:
+        """The issuer that the organization requires, if that is not where the actor signed in."""
 
     def place(self, scope: str, org: str) -> Place:
         """The scope and what it lies in, up to the platform."""
@@ -49,6 +53,9 @@ class NoTenants:
 
     def guardrails(self, _org: str) -> tuple[Guardrail, ...]:
         return ()
+
+    def elsewhere(self, _org: str, _actor: str, _session: str) -> str:
+        return ""
 
     def place(self, scope: str, org: str) -> Place:
         return _place(scope, org)
@@ -111,8 +118,15 @@ class Door:
 
     def call(self, caller: Principal) -> Call:
         """What conditions look at, of the caller."""
-        platform = caller.org == PLATFORM
-        return Call(caller.mfa, caller.source, platform, caller.scopes, self.mfa_demanded)
+        return Call(
+            *(caller.mfa, caller.source, caller.org == PLATFORM, caller.scopes),
+            mfa_demanded=self.mfa_demanded,
+            elsewhere=bool(self.elsewhere(caller)),
+        )
+
+    def elsewhere(self, caller: Principal) -> str:
+        """The issuer at which the caller must sign in to do anything; empty where it may so."""
+        return self.tenants.elsewhere(caller.org, caller.actor, caller.session)
 
     def sees(self, caller: Principal, place: Place) -> bool:
         """Whether the caller has any authority at the place: to others it does not exist."""
@@ -143,8 +157,12 @@ class Door:
         return not caller.mfa and self.decide(stronger, action, place).allowed
 
     def _anyones(self, caller: Principal, action: str) -> Place:
-        """Nobody needs a binding; an API key does what its scopes name all the same."""
+        """Nobody needs a binding; an API key does what its scopes name all the same, and who must
+        sign in elsewhere does nothing.
+        """
         place = self.tenants.place(caller.org, caller.org)
+        if self.elsewhere(caller):
+            raise self.refusal(caller, action, place)
         if caller.scopes is not None and _KEY in self.decide(caller, action, place).policies:
             raise _refused(action, place, (_KEY,))
         return (PLATFORM,)
@@ -170,7 +188,13 @@ class Door:
 
     def refusal(self, caller: Principal, action: str, place: Place) -> DomainError:
         """Which action, scope and policy said no; and whether a second factor is all that lacks."""
-        policies = self.decide(caller, action, place).policies
+        policies, issuer = self.decide(caller, action, place).policies, self.elsewhere(caller)
+        if issuer:
+            return DomainError(
+                "auth.sso_required",
+                "the organization requires that people sign in at its issuer",
+                {"action": action, "scope": place[0], "policy": SSO, "issuer": issuer},
+            )
         if self._mfa_lacks(caller, action, place):
             return _stronger(caller, action, place, policies)
         return _refused(action, place, policies)

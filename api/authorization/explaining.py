@@ -17,6 +17,7 @@ from domain.binding import TENANT_ROLES, Binding, Guardrail
 # Policies of policies.cedar, and what each means to whom it refuses.
 _ALWAYS: Final = {
     "key.scopes": "the API key is for something else",
+    "sso.required": "the organization requires that people sign in at its issuer",
     "mfa.administrative": "the platform asks for a second factor for administrative actions",
 }
 

@@ -54,6 +54,8 @@ def holding(directory: Directory, door: Door, of: Entered, clock_us: Callable[[]
         now_us = clock_us()
         if of.credential and directory.over(of.credential, now_us):
             return False
+        if directory.elsewhere(of.org, of.user, of.credential):
+            return False
         now = allowed(door, of, now_us)
         if had and not now:
             return False

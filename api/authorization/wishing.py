@@ -29,7 +29,7 @@ from evidence.private import PrivateValue
 class Wanted(Struct, frozen=True):
     """`scope`: where the caller must be allowed to do it; empty: the wish has a proof of its own.
     `nothing`: the answer if it is so. `roles`: that are given or taken by it; `gives`: the binding
-    that comes of it, no looser than what lets the caller.
+    that comes of it, no looser than what lets the caller. `reads`: what else it rests on.
     """
 
     wish: Wish
@@ -38,6 +38,7 @@ class Wanted(Struct, frozen=True):
     private: tuple[PrivateValue, ...] = ()
     roles: tuple[str, ...] = ()
     gives: Binding | None = None
+    reads: tuple[tuple[str, int], ...] = ()
 
 
 type Want = Callable[[Authority], Wanted]
@@ -103,6 +104,7 @@ async def _attempt(
         return Done(nothing=wanted.nothing)
     version = recorded[-1].version if recorded else 0
     write = Write(stream, org, version, tuple(new))
+    reads = (*reads, *wanted.reads)
     append = Append((write,), request.user.actor, cause, reads, wanted.private)
     return Done(await services.log.append(append), (write,))
 

@@ -1535,6 +1535,20 @@ class SshTrust(Struct, frozen=True, kw_only=True):
     user_ca: str
 
 
+class Sso(Struct, frozen=True, kw_only=True):
+    exempt: list[str]
+    issuer: str | None
+    organization: str
+    policies: list[str]
+    version: int | None
+
+
+class SsoNew(Struct, frozen=True, kw_only=True):
+    exempt: list[str]
+    issuer: str
+    organization: str | UnsetType | None = UNSET
+
+
 class Standing(Struct, frozen=True, kw_only=True):
     reason: str
 

@@ -28,6 +28,7 @@ namespace GPUaaS {
     now_us: Long,
     mfa: Bool,
     mfa_demanded: Bool,
+    elsewhere: Bool,
     platform: Bool,
     source?: ipaddr,
     scopes?: Set<Action>,

@@ -49,6 +49,9 @@ class Many:
             Guardrail(f"guardrail-{org}-3", ("account.*",), org, False, ("10.0.0.0/8",)),
         )
 
+    def elsewhere(self, _org: str, _actor: str, _session: str) -> str:
+        return ""
+
     def place(self, scope: str, org: str) -> Place:
         return (org, PLATFORM) if scope == org else (scope, f"department-{org}", org, PLATFORM)
 

@@ -19,7 +19,9 @@ from domain.authority_commands import (
     JoinGroup,
     LeaveGroup,
     LiftGuardrail,
+    LiftSso,
     RemoveMember,
+    RequireSso,
     Revoke,
     SetGuardrail,
     Wish,
@@ -32,6 +34,7 @@ from domain.authority_facts import (
     GroupLeft,
     MemberAdded,
     MemberRemoved,
+    SsoRequired,
 )
 from domain.binding import Binding, Guardrail
 from domain.decider import fold
@@ -173,7 +176,55 @@ def test_a_deleted_account_and_group_take_their_bindings_along() -> None:
     assert decided(DECIDER, given, wish(DeleteAccount("service-1"))) == []
 
 
-@pytest.mark.parametrize("word", ["*", "guardrail.*", "guardrail.lift"])
+REQUIRED = RequireSso("token-1", ("user-1",))
+
+
+def test_an_issuer_is_required_once_and_lifted_once() -> None:
+    """A repeat says nothing; who is exempt, and programs, may come in another way."""
+    facts = told(*OWNED, AddMember("user-2"), REQUIRED)
+    assert isinstance(facts[-1], SsoRequired)
+    assert decided(DECIDER, facts, wish(REQUIRED)) == []
+    sso = fold(DECIDER, facts).sso
+    assert sso is not None
+    assert sso.bars("user-2", "")
+    assert sso.bars("user-2", "token-2")
+    assert not sso.bars("user-2", "token-1")
+    assert not sso.bars("user-1", "token-2")
+    assert not sso.bars("service-1", "")
+    lifted = [*facts, *decided(DECIDER, facts, wish(LiftSso("x")))]
+    assert fold(DECIDER, lifted).sso is None
+    assert decided(DECIDER, lifted, wish(LiftSso("x"))) == []
+
+
+@pytest.mark.parametrize(
+    ("exempt", "code"),
+    [
+        (("user-9",), "authority.principal_unknown"),
+        ((), "authority.sso_locks_out"),
+        (("user-2",), "authority.sso_locks_out"),
+        (("user-1", "user-2"), ""),
+    ],
+)
+def test_an_owner_is_exempt(exempt: tuple[str, ...], code: str) -> None:
+    """A member that owns the whole without condition; others may be as well."""
+    facts = told(*OWNED, AddMember("user-2"), Grant(binding("2", "user-2", role="admin")))
+    wanted = wish(RequireSso("token-1", exempt))
+    if code:
+        assert refused(DECIDER, facts, wanted) == code
+    else:
+        assert len(decided(DECIDER, facts, wanted)) == 1
+
+
+def test_the_exempt_owner_stays_while_the_requirement_stands() -> None:
+    """Another owner is not enough; another exempt owner is."""
+    facts = told(*OWNED, AddMember("user-2"), Grant(binding("2", "user-2")), REQUIRED)
+    for taking in (RemoveMember("user-1", "x"), Revoke("binding-1", "x")):
+        assert refused(DECIDER, facts, wish(taking)) == "authority.sso_locks_out"
+    facts += decided(DECIDER, facts, wish(RequireSso("token-1", ("user-1", "user-2"))))
+    assert decided(DECIDER, facts, wish(Revoke("binding-1", "x")))
+
+
+@pytest.mark.parametrize("word", ["*", "guardrail.*", "guardrail.lift", "administrative"])
 def test_no_guardrail_of_the_whole_locks_everybody_out(word: str) -> None:
     """One that could never be lifted is refused; with a condition, or below, it stands."""
     given = told(*OWNED)
@@ -195,7 +246,7 @@ def test_there_is_room_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authority, "MOST", 2)
     given = told(AddMember("user-1"), AddMember("user-2"))
     assert refused(DECIDER, given, wish(AddMember("user-3"))) == "authority.too_many"
-    assert Authority().owned(ORG) is False
+    assert Authority().owners(ORG) == set()
 
 
 def test_who_could_invite_leaves_no_invitation_behind() -> None:

@@ -62,6 +62,34 @@ def test_what_is_taken_back_ends_it(credential: str, over: tuple[str, Struct]) -
     assert not inside.holds()
 
 
+REQUIRED = facts.SsoRequired("token-other", ("user-9",), *BY)
+
+
+@pytest.mark.parametrize("credential", ["token-key", "token-session", ""])
+@pytest.mark.parametrize("implied", [True, False])
+def test_a_required_issuer_ends_what_was_entered_in_another_way(
+    credential: str, *, implied: bool
+) -> None:
+    """By a key, a session of another issuer, a token of the embedded one; lifted, whoever is
+    outside enters again.
+    """
+    inside = Inside(credential, *BEFORE, implied=implied)
+    assert inside.holds()
+    inside.tell("access-1", REQUIRED)
+    assert not inside.holds()
+    inside.tell("access-1", facts.SsoLifted("", *BY))
+    assert inside.holds()
+
+
+def test_a_required_issuer_leaves_its_own_sessions_inside() -> None:
+    """And whoever is exempt."""
+    own, exempt = Inside("token-session", *BEFORE), Inside("", *BEFORE)
+    own.tell("access-1", facts.SsoRequired(ISSUER, ("user-9",), *BY))
+    exempt.tell("access-1", facts.SsoRequired("token-other", (USER,), *BY))
+    assert own.holds()
+    assert exempt.holds()
+
+
 @pytest.mark.parametrize(
     ("near", "over"),
     [

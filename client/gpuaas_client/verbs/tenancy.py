@@ -10,7 +10,7 @@ from msgspec import UNSET
 from gpuaas_client import completing, models, operations
 from gpuaas_client.command import Verbs, as_of, asked
 from gpuaas_client.session import Session
-from gpuaas_client.telling import money, plain
+from gpuaas_client.telling import listed, money, plain
 
 _NAMED: Final = ("ID", "NAME", "SINCE")
 _MILLI: Final = 1000
@@ -70,6 +70,36 @@ def require_mfa(session: Session, organization: str, reason: str | None) -> None
     )
     made = session.client.set_guardrail(wanted)
     session.say(made, f"demanded by {made.id}; `gpuaas guardrail lift {made.id}` takes it back")
+
+
+@organization.command("require-sso", help="People act in sessions of its issuer alone")
+@click.argument("organization")
+@click.argument("issuer")
+@click.option("--except", "exempt", multiple=True, required=True, metavar="PRINCIPAL",
+              help="May come in another way, an owner among them; many.")  # fmt: skip
+@asked
+def require_sso(session: Session, organization: str, issuer: str, exempt: tuple[str, ...]) -> None:
+    wanted = models.SsoNew(issuer=issuer, exempt=list(exempt), organization=organization)
+    done = session.client.require_sso(wanted)
+    session.say(done, f"people of {organization} sign in at {issuer}")
+
+
+@organization.command("lift-sso", help="People sign in wherever they may")
+@click.argument("organization")
+@click.option("--reason", metavar="WORD", help="For the log.")
+@asked
+def lift_sso(session: Session, organization: str, reason: str | None) -> None:
+    wanted = models.AuthorityEnd(organization=organization, reason=reason or UNSET)
+    session.say(session.client.lift_sso(wanted), f"people of {organization} sign in anywhere")
+
+
+@organization.command("sso", help="Where its people must sign in")
+@click.argument("organization")
+@as_of
+@asked
+def sso(session: Session, organization: str, as_of: str | None) -> None:
+    found = session.client.show_sso(organization=organization, as_of=as_of)
+    session.tell(found, (("ISSUER", plain(found.issuer)), ("EXEMPT", listed(found.exempt))))
 
 
 @click.group("department", cls=Verbs, help="Parts of an organization")
