@@ -439,6 +439,12 @@ class Methods(ABC):
         """POST /v1/guardrails/{guardrail_id}/lift"""
         return self.do(operations.lift_guardrail(guardrail_id, body), key=key, if_match=if_match)
 
+    def lift_sso(
+        self, body: models.AuthorityEnd, *, key: str = "", if_match: str = ""
+    ) -> models.Sso:
+        """POST /v1/sso/lift"""
+        return self.do(operations.lift_sso(body), key=key, if_match=if_match)
+
     def line_proof(
         self, invoice_id: str, number: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> bytes:
@@ -1392,6 +1398,10 @@ class Methods(ABC):
         """POST /v1/nodes/{node_id}/require-sanitization"""
         return self.do(operations.require_sanitization(node_id), key=key, if_match=if_match)
 
+    def require_sso(self, body: models.SsoNew, *, key: str = "", if_match: str = "") -> models.Sso:
+        """POST /v1/sso"""
+        return self.do(operations.require_sso(body), key=key, if_match=if_match)
+
     def rerate_account(
         self, account_id: str, body: models.RepricingNew, *, key: str = "", if_match: str = ""
     ) -> models.Repricing:
@@ -1673,6 +1683,18 @@ class Methods(ABC):
     ) -> models.Source:
         """GET /v1/sources/{source_id}"""
         return self.do(operations.show_source(source_id, as_of=as_of), at_least=at_least)
+
+    def show_sso(
+        self,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Sso:
+        """GET /v1/sso"""
+        return self.do(
+            operations.show_sso(organization=organization, as_of=as_of), at_least=at_least
+        )
 
     def show_terminal(
         self, session_id: str, *, as_of: str | None = None, at_least: int | None = None

@@ -502,6 +502,11 @@ def lift_guardrail(guardrail_id: str, body: models.AuthorityEnd) -> Call[models.
     )
 
 
+def lift_sso(body: models.AuthorityEnd) -> Call[models.Sso]:
+    """POST /v1/sso/lift"""
+    return Call("POST", "/v1/sso/lift", models.Sso, body=body, acts=True)
+
+
 def line_proof(invoice_id: str, number: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/lines/{number}/proof"""
     return Call(
@@ -1575,6 +1580,11 @@ def require_sanitization(node_id: str) -> Call[models.NodeUpkept]:
     )
 
 
+def require_sso(body: models.SsoNew) -> Call[models.Sso]:
+    """POST /v1/sso"""
+    return Call("POST", "/v1/sso", models.Sso, body=body, acts=True)
+
+
 def rerate_account(account_id: str, body: models.RepricingNew) -> Call[models.Repricing]:
     """POST /v1/accounts/{account_id}/reratings"""
     return Call(
@@ -1939,6 +1949,17 @@ def show_source(source_id: str, *, as_of: str | None = None) -> Call[models.Sour
     """GET /v1/sources/{source_id}"""
     return Call(
         "GET", f"/v1/sources/{quoted(source_id)}", models.Source, query={"as_of": as_of}, waits=True
+    )
+
+
+def show_sso(*, organization: str | None = None, as_of: str | None = None) -> Call[models.Sso]:
+    """GET /v1/sso"""
+    return Call(
+        "GET",
+        "/v1/sso",
+        models.Sso,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
     )
 
 
