@@ -65,12 +65,11 @@ from api import (
     wallets,
 )
 from api.allowing import saying
-from api.auth import authenticated, permitted
 from api.authorization import denials
 from api.body import FrontRequest
 from api.config import Settings
-from api.limiting import Limits, limited, say_limits
-from api.parameters import plain
+from api.front import Front
+from api.limiting import Limits, say_limits
 from api.paying import routes as paying
 from api.problems import HANDLERS
 from api.services import Services, opened
@@ -325,7 +324,7 @@ def create_app(
     return Litestar(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
-        guards=[authenticated, limited, plain, permitted],
+        middleware=[Front],
         before_send=[say_limits, saying((*ROUTES, *more))],
         exception_handlers=HANDLERS,
         after_exception=[denials.tell],

@@ -148,6 +148,7 @@ def _open(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     return bool(handler.opt.get("public")) or connection.scope.get("method") == "OPTIONS"
 
 
+@functools.lru_cache(_CACHE)
 def address(host: str) -> str:
     """The caller's address as policies compare it: IPv4 also where it came mapped into IPv6; empty
     for what is none.

@@ -8,7 +8,6 @@ import time
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
-from litestar.datastructures import MutableScopeHeaders
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Message, Scope
 
@@ -24,12 +23,10 @@ class Limits:
 
     def __init__(self, rate: Rate) -> None:
         self.per_second, self.burst = rate.per_second, rate.burst
+        seconds = -(-self.burst // self.per_second)
+        # So many requests in so many seconds, the header's value.
+        self.policy = f'"principal";q={self.burst};w={seconds}'
         self._buckets: dict[str, tuple[float, float]] = {}  # what was left, and when
-
-    @property
-    def policy(self) -> str:
-        """So many requests in so many seconds, the header's value."""
-        return f'"principal";q={self.burst};w={-(-self.burst // self.per_second)}'
 
     def take(self, actor: str, now_s: float) -> tuple[int, int]:
         """How many are left, and in how many seconds the bucket is full again.
@@ -63,8 +60,10 @@ async def limited(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHa
 
 async def say_limits(message: Message, scope: Scope) -> None:
     """Before an answer is sent: what is left, where somebody is known who asked."""
-    left = scope.get("state", {}).get(_LEFT) if message["type"] == "http.response.start" else None
+    if message["type"] != "http.response.start":
+        return
+    left = scope.get("state", {}).get(_LEFT)
     if left is not None:
-        headers = MutableScopeHeaders.from_message(message)
-        headers["RateLimit-Policy"] = scope["litestar_app"].state.limits.policy
-        headers["RateLimit"] = f'"principal";r={left[0]};t={left[1]}'
+        policy = scope["litestar_app"].state.limits.policy.encode()
+        said = ((b"ratelimit-policy", policy), (b"ratelimit", b'"principal";r=%d;t=%d' % left))
+        message["headers"] = [*message["headers"], *said]

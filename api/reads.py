@@ -18,10 +18,9 @@ _POLL_S: Final = 0.02
 _BEHIND_S: Final = 0.01
 # The lock comes before the snapshot, which the first SELECT takes: views that are rebuilt are not
 # swapped under a question, and what it sees of them is all there (migrations/0019_swap.sql).
-_BEGIN: Final = """
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-LOCK TABLE live.serving IN ACCESS SHARE MODE
-"""
+SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+LOCK: Final = "LOCK TABLE live.serving IN ACCESS SHARE MODE"
+_BEGIN: Final = f"{SNAPSHOT}; {LOCK}"
 
 
 class Reads:

@@ -30,5 +30,5 @@ class Ready(Response[bytes]):
         return self
 
     async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
-        await send(self._head)
+        await send({**self._head})  # whoever is on its way adds headers of one request
         await send(self._body)

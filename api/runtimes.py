@@ -228,7 +228,10 @@ async def show_runtime(
     request: FrontRequest, runtime_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[Runtime]:
     services, position = await viewed(request, as_of)
-    found = await services.reads.ask(runtimes_read.runtime, runtime_id, position)
+    if position is None:
+        found = await services.runtimes.of(runtime_id)
+    else:
+        found = await services.reads.ask(runtimes_read.runtime, runtime_id, position)
     if found is None:
         raise unknown("runtime")
     within(request.user, found.organization, "runtime", found.project)

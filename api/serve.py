@@ -12,6 +12,7 @@ from typing import Any, Final
 import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from litestar.types import ASGIApp
 
 from api.admission.wire import RenewAsk, end_ask
 from api.app import create_app
@@ -62,17 +63,7 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
         await desk.attend(services.nats, services.ssh)
 
         def server() -> Server:
-            return Server(
-                create_app(settings, open_services=ready, more=more),
-                address=settings.http_host,
-                port=settings.http_port,
-                interface=Interfaces.ASGI,
-                backlog=_WAITING,
-                backpressure=_AT_ONCE,
-                log_access=False,
-                ssl_cert=None if settings.tls is None else settings.tls.certificate,
-                ssl_key=None if settings.tls is None else settings.tls.key,
-            )
+            return front(settings, create_app(settings, open_services=ready, more=more))
 
         renewal = _renewal(settings)
         listener = Listener(server, (settings.http_host, settings.http_port), renewal)
@@ -97,6 +88,21 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
             await asyncio.gather(
                 *(http, saying, ingest, metering, broken, stopped), return_exceptions=True
             )
+
+
+def front(settings: Settings, app: ASGIApp) -> Server:
+    """The server of HTTP in front of an application, not yet begun."""
+    return Server(
+        app,
+        address=settings.http_host,
+        port=settings.http_port,
+        interface=Interfaces.ASGI,
+        backlog=_WAITING,
+        backpressure=_AT_ONCE,
+        log_access=False,
+        ssl_cert=None if settings.tls is None else settings.tls.certificate,
+        ssl_key=None if settings.tls is None else settings.tls.key,
+    )
 
 
 def _renewal(settings: Settings) -> Renewal | None:

@@ -33,6 +33,7 @@ from api.reads import WAIT_US, Reads, reached
 from api.ssh.authority import Authority, authority
 from api.tailing import Tail
 from api.terminal.sessions import Terminals
+from api.together import Together
 from api.tokens import AUDIENCE, ISSUER, issuer_public
 from api.turns import Turns
 from domain.errors import DomainError
@@ -40,6 +41,7 @@ from evidence.log import EventLog
 from evidence.storage import Storage
 from evidence.tail import gated
 from evidence.wake import HeadWake
+from projections.runtimes_read import RUNTIMES, Runtime
 
 
 class Services(Struct, frozen=True):
@@ -66,6 +68,7 @@ class Services(Struct, frozen=True):
     desk: Desk
     payments: Payments
     tail: Tail
+    runtimes: Together[Runtime]
 
     async def fresh(self, request: Any) -> None:
         """Returns when the views hold the caller's Min-Log-Position.
@@ -109,6 +112,8 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         )
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
+        runtimes = Together(settings.database_url, RUNTIMES)
+        exits.push_async_callback(runtimes.close)
         tokens, following = await _let_in(settings, reads, heads, verifier, exits)
         claims = Claims(settings.database_url)
         claims.start()
@@ -146,6 +151,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             desk=desk,
             payments=payments_of(),
             tail=Tail(reads, heads),
+            runtimes=runtimes,
         )
 
 

@@ -5,12 +5,14 @@ opaque cursor.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from litestar import Response
 
 from api.auth import allow, unknown
 from api.authorization.principal import Principal
 from api.edge import parse_instant, whole
 from api.paging import cursor as cursor_of
+from api.ready import Ready
 from api.services import Services, services_of
 from contracts.http import Given, Page
 from domain.errors import DomainError
@@ -67,4 +69,4 @@ def page[T, G: Given](
 
 def tagged(body: Given, version: int) -> Response[Any]:
     """One thing with its ETag: the version of its aggregate."""
-    return Response(body, headers={"ETag": f'"{version}"'})
+    return Ready(msgspec.json.encode(body), 200, [(b"etag", b'"%d"' % version)])

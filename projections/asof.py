@@ -4,8 +4,8 @@ from typing import Any, Final, LiteralString
 
 import msgspec
 import psycopg
-from psycopg.adapt import Loader
 from psycopg.rows import dict_row
+from psycopg.types.numeric import IntLoader
 
 from domain.errors import DomainError
 
@@ -18,13 +18,6 @@ LEFT JOIN log.private_value {p} ON {p}.digest =
 """
 _AT: Final = "SELECT entry FROM log.entry WHERE position = %(position)s"
 _SIZE: Final = "SELECT next_position FROM log.head"
-
-
-class _Whole(Loader):
-    """Numeric columns hold whole numbers here; Python's int has room for all of them."""
-
-    def load(self, data: Any) -> int:
-        return int(bytes(data))
 
 
 class _At(msgspec.Struct):
@@ -57,7 +50,7 @@ def fetch[T](
 ) -> list[T]:
     """The rows as structs, columns by name. Marks `[x]` in the query are resolved for `as_of`."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        cursor.adapters.register_loader("numeric", _Whole)
+        cursor.adapters.register_loader("numeric", IntLoader)  # all are whole numbers here
         cursor.execute(held(query, as_of), {**asked, "as_of": as_of})
         return msgspec.convert(cursor.fetchall(), list[kind])  # type: ignore[valid-type]
 
@@ -70,7 +63,7 @@ def fetch_rows(
 ) -> list[tuple[Any, ...]]:
     """The rows as tuples, for questions with very many of them. Marks as for `fetch`."""
     with conn.cursor() as cursor:
-        cursor.adapters.register_loader("numeric", _Whole)
+        cursor.adapters.register_loader("numeric", IntLoader)  # all are whole numbers here
         return cursor.execute(held(query, as_of), {**asked, "as_of": as_of}).fetchall()
 
 
@@ -84,6 +77,22 @@ def fetch_one[T](
     """The only row, or None."""
     rows = fetch(conn, kind, query, asked, as_of)
     return rows[0] if rows else None
+
+
+class Several[T: msgspec.Struct](msgspec.Struct, frozen=True):
+    """How things of one kind are read as they are now, many at once: `query` selects the fields of
+    `kind`, in order, of those whose ids are in `$1`; the first field is the id.
+    """
+
+    kind: type[T]
+    query: LiteralString
+
+    def read(self, rows: list[tuple[Any, ...]]) -> dict[str, T]:
+        """By id."""
+        fields = self.kind.__struct_fields__
+        named = [dict(zip(fields, row, strict=False)) for row in rows]
+        found = msgspec.convert(named, list[self.kind])  # type: ignore[name-defined]
+        return {row[0]: one for row, one in zip(rows, found, strict=True)}
 
 
 def position_at(conn: psycopg.Connection[Any], at_us: int) -> int:

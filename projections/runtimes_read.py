@@ -2,12 +2,11 @@
 
 from typing import Any, Final
 
-import msgspec
 import psycopg
 from msgspec import Struct
 
 from domain.words import Share
-from projections.asof import fetch, fetch_one
+from projections.asof import Several, fetch, fetch_one, held
 from projections.runtimes import NEXT
 
 
@@ -61,7 +60,11 @@ class Runtime(Struct, frozen=True):
     idle_stop_us: int | None
     spot: bool
     region: str | None
-    next: str = ""
+
+    @property
+    def next(self) -> str:
+        """What a person is told to expect."""
+        return NEXT[self.state]
 
 
 class Image(Struct, frozen=True):
@@ -155,12 +158,14 @@ ORDER BY s.from_position
 """
 
 
+RUNTIMES: Final = Several(Runtime, held(_RUNTIMES + " AND r.runtime = ANY ($1)", None))
+
+
 def runtime(
     conn: psycopg.Connection[Any], runtime_id: str, as_of: int | None = None
 ) -> Runtime | None:
     """The runtime, or None when none was requested under this id."""
-    found = fetch_one(conn, Runtime, _RUNTIMES + _ONE, {"runtime": runtime_id}, as_of)
-    return None if found is None else _told(found)
+    return fetch_one(conn, Runtime, _RUNTIMES + _ONE, {"runtime": runtime_id}, as_of)
 
 
 def runtimes(
@@ -183,7 +188,7 @@ def runtimes(
         "organization": organization, "department": department, "project": project, "node": node,
         "states": None if states is None else list(states), "before": before, "limit": limit,
     }  # fmt: skip
-    return [_told(found) for found in fetch(conn, Runtime, _RUNTIMES + _PAGE, asked, as_of)]
+    return fetch(conn, Runtime, _RUNTIMES + _PAGE, asked, as_of)
 
 
 def history(
@@ -204,7 +209,3 @@ def images(
     """Registered images in order of registration, one a reference; `after`: the cursor."""
     asked = {"reference": reference, "after": after, "limit": limit}
     return fetch(conn, Image, _IMAGES, asked, as_of)
-
-
-def _told(found: Runtime) -> Runtime:
-    return msgspec.structs.replace(found, next=NEXT[found.state])

@@ -57,6 +57,9 @@ class Template:
         self._end.close()
 
 
+_PLAIN = subprocess.Popen
+
+
 class Popen(subprocess.Popen[Any]):
     """As the standard library's; of our programs, forked where nothing stands against it."""
 
@@ -158,3 +161,8 @@ def _made() -> Template:
 def install() -> None:
     """From now on whoever starts a program of ours in this process has it forked."""
     subprocess.Popen = Popen  # type: ignore[misc]
+
+
+def uninstall() -> None:
+    """From now on programs begin the plain way again."""
+    subprocess.Popen = _PLAIN  # type: ignore[misc]

@@ -34,6 +34,7 @@ _RATIOS: Final = (
     ("offline verification", 0.4, 0.7),
     ("rebuild of all views", 0.3, 0.7),
     ("HTTP launches, durable", 0.15, 0.35),
+    ("authorized GET of one runtime", 0.3, 0.6),
     ("readings ingested, deduplicated, sealed", 0.3, 0.8),
     ("readings rated, one core", 0.3, 0.8),
     ("runtimes rated, one core", 0.3, 0.8),

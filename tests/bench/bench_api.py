@@ -319,14 +319,14 @@ def launches(server: Postgres) -> list[Measured]:
         folder.chmod(0o711)
         broker = Nats(folder)
         log, world = uvloop.run(_closed(urls["app"]))
-        port, env = _free_port(), _environment(urls, broker, folder)
+        port, env = free_port(), _environment(urls, broker, folder)
         argv = [sys.executable, "-m", "tests.bench.bench_api", "serve"]
         with (folder / "serve.log").open("wb") as out:
             child = subprocess.Popen(
                 argv, env={**env, "GPUAAS_HTTP_PORT": str(port)}, stdout=out, stderr=out
             )
         try:
-            _answers(port, folder)
+            answers(port, folder / "serve.log")
             token = developer_token(from_environment(env))
             body = b'{"project":"%s","name":"r","gpu_milli":%d}' % (world.project.encode(), MILLI)
             # The first round is not counted: ingest still makes a consumer for each new node.
@@ -360,13 +360,13 @@ def _environment(urls: Urls, broker: Nats, folder: Path) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
 
-def _answers(port: int, folder: Path) -> None:
+def answers(port: int, log: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
@@ -374,7 +374,7 @@ def _answers(port: int, folder: Path) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise AssertionError((folder / "serve.log").read_text()[-2000:])
+    raise AssertionError(log.read_text()[-2000:])
 
 
 BENCHES: list[Callable[[Postgres], list[Measured]]] = [admissions, launches]

@@ -1,0 +1,123 @@
+"""One question to the views for all who ask for the same kind of thing at the same time."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from msgspec import Struct
+from psycopg import sql
+from psycopg.types.json import set_json_loads
+from psycopg.types.numeric import IntLoader
+
+from api.reads import LOCK, SNAPSHOT
+from domain.errors import DomainError
+from evidence.watched import Watched
+from projections.asof import Several
+
+MOST: Final = 200  # things of one question
+_IDS: Final = re.compile(r"[a-z]{1,20}-[0-9a-f-]{36}")
+# A few rows by their ids, by index: the plan is made once, and does not rest on what the server
+# knows of the tables, which may be nothing yet.
+_SETTINGS: Final = """
+SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
+SET enable_mergejoin = off
+"""
+_PREPARE: Final = sql.SQL("PREPARE several (text[]) AS {query}")
+_ASK: Final = sql.SQL(f"{SNAPSHOT}; {LOCK}; EXECUTE several ({{keys}}); COMMIT")
+
+
+class Together[T: Struct]:
+    """The things of one kind as they are now. Owned by one event loop; `close` it.
+
+    Who comes while no question is under way is asked for at once, who comes meanwhile with the
+    next: no answer is older than its asking, and each question is one snapshot. A question that
+    fails fails for all in it. A lost connection is opened again once.
+    """
+
+    def __init__(self, url: str, several: Several[T]) -> None:
+        self._url = url
+        self._several = several
+        self._waiting: dict[str, list[asyncio.Future[T | None]]] = {}
+        self._asking: asyncio.Task[None] | None = None
+        self._conn: Watched | None = None
+
+    async def of(self, key: str) -> T | None:
+        """What there is under the key. Raises: DomainError log.unavailable."""
+        if not _IDS.fullmatch(key):
+            return None  # no id of ours
+        found: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(found)
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
+        return await found
+
+    async def close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+        await self._drop()
+
+    async def _ask(self) -> None:
+        """Until nobody waits. When it begins all are here that came in one turn of the loop."""
+        asked: dict[str, list[asyncio.Future[T | None]]] = {}
+        try:
+            while self._waiting:
+                asked = {key: self._waiting.pop(key) for key in list(self._waiting)[:MOST]}
+                try:
+                    found = await self._answers(list(asked))
+                except (psycopg.Error, DomainError) as error:
+                    _tell(asked, error)
+                else:
+                    for key, waiting in asked.items():
+                        for one in waiting:
+                            if not one.done():
+                                one.set_result(found.get(key))
+        finally:
+            self._asking = None
+            _tell(asked, DomainError("log.unavailable", "the question was given up"))
+
+    async def _answers(self, keys: list[str]) -> dict[str, T]:
+        for last in (False, True):
+            try:
+                return await self._asked(await self._connected(), keys)
+            except psycopg.OperationalError as error:
+                await self._drop()
+                if last:
+                    raise DomainError("log.unavailable", "the database does not answer") from error
+            except BaseException:
+                await self._drop()
+                raise
+        raise AssertionError("the loop returns or raises")
+
+    async def _connected(self) -> Watched:
+        if self._conn is None:
+            self._conn = conn = await Watched.connect(self._url, autocommit=True)
+            conn.adapters.register_loader("numeric", IntLoader)  # all are whole numbers here
+            set_json_loads(msgspec.json.decode, conn)
+            await conn.execute(_SETTINGS)
+            await conn.execute(_PREPARE.format(query=sql.SQL(self._several.query)))
+        return self._conn
+
+    async def _asked(self, conn: Watched, keys: list[str]) -> dict[str, T]:
+        """Four statements in one message: as in `Reads`, the lock comes before the snapshot."""
+        ids = sql.Literal(f"{{{','.join(keys)}}}")
+        cursor = await conn.execute(_ASK.format(keys=ids), prepare=False)
+        cursor.nextset()
+        cursor.nextset()
+        return self._several.read(await cursor.fetchall())
+
+    async def _drop(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            with contextlib.suppress(psycopg.Error):
+                await conn.close()
+
+
+def _tell(asked: Mapping[str, list[asyncio.Future[Any]]], error: Exception) -> None:
+    for one in (one for waiting in asked.values() for one in waiting):
+        if not one.done():
+            one.set_exception(error)
