@@ -1,0 +1,96 @@
+"""The routes of the committed document, and requests that its schemas take."""
+
+import json
+import re
+import uuid
+from typing import Any
+
+from api.openapi import FILE
+
+DOCUMENT = json.loads(FILE.read_text())
+SCHEMAS = DOCUMENT["components"]["schemas"]
+ROUTES = [
+    (path, method, operation)
+    for path, item in sorted(DOCUMENT["paths"].items())
+    for method, operation in sorted(item.items())
+]
+_KINDS = {
+    "scope": "project", "group": "group", "binding": "binding", "guardrail": "guardrail",
+    "invitation": "invitation", "key": "token", "session": "access", "grant": "access",
+    "credit_note": "invoice", "principal": "user",
+}  # fmt: skip
+# Text that some pattern of the document takes.
+_WORDS = (
+    "a", "USD", "US", "UTC", "1.000000000000", "2999-01-01T00:00:00Z", "10.0.0.0/8", "user-x",
+    "service-x", "member", "a@b.c", "T4", "0" * 64, "sha256:" + "0" * 64, "runtime.*", "prepaid",
+    "/a/b", "https://example.org/x", "2026-01", "1" * 32,
+)  # fmt: skip
+
+
+def missing(kind: str) -> str:
+    """The id of a thing of that kind which never was."""
+    return f"{kind}-01890000-0000-7000-8000-{uuid.uuid4().hex[:12]}"
+
+
+def is_public(operation: dict[str, Any]) -> bool:
+    """Whether it asks for no token of ours."""
+    return operation.get("security") == []
+
+
+def body_schema(operation: dict[str, Any]) -> dict[str, Any] | None:
+    """Of the JSON that the route takes; None where it takes none."""
+    content = operation.get("requestBody", {}).get("content", {})
+    found: dict[str, Any] | None = content.get("application/json", {}).get("schema")
+    return found
+
+
+class Named:
+    """Ids by kind, for paths, queries and bodies."""
+
+    def __init__(self, known: dict[str, str]) -> None:
+        self.known = known
+
+    def id(self, name: str) -> str | None:
+        name = name.removesuffix("_id")
+        kind = _KINDS.get(name, name)
+        return self.known.get(kind)
+
+    def path(self, path: str, operation: dict[str, Any]) -> str:
+        """The path with its ids, and with a query of those that it names."""
+        path = re.sub(r"\{(\w+)\}", lambda found: self.id(found[1]) or "x", path)
+        query = [
+            f"{one['name']}={self.id(one['name'])}"
+            for one in operation.get("parameters", [])
+            if one["in"] == "query" and self.id(one["name"])
+        ]
+        return path + ("?" + "&".join(query) if query else "")
+
+    def body(self, schema: dict[str, Any], name: str = "") -> Any:
+        """A body that the schema takes, with these ids wherever it names one."""
+        if "$ref" in schema:
+            return self.body(SCHEMAS[schema["$ref"].rsplit("/", 1)[1]], name)
+        for choice in ("oneOf", "anyOf"):
+            if choice in schema:
+                return self.body(next(s for s in schema[choice] if s.get("type") != "null"), name)
+        match schema.get("type"):
+            case "object":
+                fields = schema.get("properties", {})
+                wanted = set(schema.get("required", [])) | {f for f in fields if self.id(f)}
+                return {f: self.body(fields[f], f) for f in fields if f in wanted}
+            case "array":
+                return [self.body(schema["items"], name)] * max(1, schema.get("minItems", 1))
+            case "integer":
+                return schema.get("minimum", 1)
+            case "boolean":
+                return False
+            case _:
+                return self._text(schema, name)
+
+    def _text(self, schema: dict[str, Any], name: str) -> str:
+        if schema.get("enum"):
+            return str(schema["enum"][0])
+        pattern = schema.get("pattern", "")
+        for word in (self.id(name), *_WORDS):
+            if word is not None and re.search(pattern, word):
+                return word
+        return "x"
