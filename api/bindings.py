@@ -32,15 +32,17 @@ from evidence.ids import new_id
 from evidence.reader import Recorded
 
 
-def _org_of(request: FrontRequest, scope: str) -> str:
+async def _org_of(request: FrontRequest, scope: str) -> str:
     """Where the scope is; what nobody knows is looked for, and not found, at home."""
-    return services_of(request).directory.org_of(scope) or request.user.org
+    services = services_of(request)
+    await services.following.locate(scope)
+    return services.directory.org_of(scope) or request.user.org
 
 
 @post("/v1/role-bindings")
 async def grant_binding(request: FrontRequest, data: JSONBody[BindingNew]) -> Response[RoleBinding]:
     """At once in every process; refused to whoever may not grant at that scope."""
-    org = _org_of(request, data.scope)
+    org = await _org_of(request, data.scope)
     until_us = 0 if data.until is None else parse_instant(data.until)
     one = Binding(
         *(new_id("binding"), data.principal, data.role, data.scope, data.mfa, data.networks),
@@ -137,7 +139,7 @@ async def set_guardrail(
     request: FrontRequest, data: JSONBody[GuardrailNew]
 ) -> Response[GuardrailGiven]:
     """No binding and nothing below it allows again what it forbids."""
-    org = _org_of(request, data.scope)
+    org = await _org_of(request, data.scope)
     for word in data.actions:
         if not known(word):
             raise DomainError("request.invalid", f"no action {word}", {"pointer": "/actions"})
