@@ -6,7 +6,7 @@ from typing import Annotated
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.authorization.directory import Vouching, credentials_at
 from api.authorization.listing import paged
@@ -43,8 +43,6 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
     fetched once before, so that a slip of the pen is refused.
     """
     services = services_of(request)
-    services.providers.require(data.url)
-    await services.providers.of(data.url).published()
     stream = derived_id(
         "token", data.organization, _SEPARATOR.join(("issuer", data.url, data.client_id))
     )
@@ -53,6 +51,9 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
     )
 
     async def do(cause: str) -> Done:
+        services.providers.require(data.url)
+        await services.providers.of(data.url).published()
+
         async def attempt() -> Done:
             org = await target(services, request.user, data.organization, "organization")
             recorded = await services.log.read_stream(stream)
@@ -160,6 +161,7 @@ async def _changed(request: FrontRequest, issuer_id: str, command: Deciding) -> 
             if not isinstance(made, Trusted):
                 raise unknown("issuer")
             within(request.user, made.organization, "issuer")
+            if_match(request, recorded[-1].version)
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             facts = tuple(DECIDER.decide(command(made.organization), state))
             if not facts:
