@@ -25,7 +25,10 @@ from evidence.reader import decode_entry, outcome, read_entries
 
 _KEY: Final = re.compile(r"[!-~]{1,200}")
 _POLL_S: Final = 0.05
-_ETAG: Final = re.compile(r'"([0-9]{1,18})"')
+_LONGEST: Final = 1000
+# RFC 9110 section 8.8.3; a weak one is well formed and matches nothing (13.1.1).
+_ETAG: Final = r'(?:W/)?"[!#-~\x80-\xff]*"'
+_ETAGS: Final = re.compile(rf"\*|{_ETAG}(?:[ \t]*,[ \t]*{_ETAG})*")
 
 
 class Said(Struct, frozen=True):
@@ -60,13 +63,25 @@ class Acting:
         self._running: dict[bytes, tuple[bytes, asyncio.Future[Response[Any]]]] = {}
 
     async def perform(
-        self, request: FrontRequest, do: Do, answer: Answer, status: int = 201
+        self,
+        request: FrontRequest,
+        do: Do,
+        answer: Answer,
+        status: int = 201,
+        *,
+        versioned: bool | None = None,
     ) -> Response[Any]:
         """The response of the first such request, whoever sends it and however often.
 
-        Raises: DomainError idempotency_key.required | reused | in_flight, and what `do` raises.
+        `versioned`: whether `do` holds If-Match against a version; by default where the path names
+        a thing. Elsewhere there is none that it could match.
+
+        Raises: DomainError idempotency_key.required | reused | in_flight, if_match.malformed |
+        stale, and what `do` raises.
         """
         command = _command_id(request)
+        if etags(request) and not (bool(request.path_params) if versioned is None else versioned):
+            raise DomainError("if_match.stale", "what this makes has no version yet")
         fingerprint = hashlib.sha256(await request.body()).digest()
         running = self._running.get(command)
         if running is not None:
@@ -199,15 +214,24 @@ def _answered(
     return Ready(msgspec.json.encode(body), status, headers)
 
 
-def if_match(request: Any, version: int, *, needed: bool = False) -> None:
-    """Raises: DomainError if_match.required (428), if_match.stale (412)."""
+def etags(request: Any) -> tuple[str, ...]:
+    """Those of If-Match, `*` as itself; none where it is not sent. Raises: if_match.malformed."""
     header = request.headers.get("if-match")
     if header is None:
+        return ()
+    if len(header) > _LONGEST or not _ETAGS.fullmatch(header):
+        raise DomainError("if_match.malformed", "If-Match is an ETag in its quotes, or *")
+    return tuple(one.strip() for one in header.split(","))
+
+
+def if_match(request: Any, version: int, *, needed: bool = False) -> None:
+    """Raises: DomainError if_match.required (428), if_match.stale (412), if_match.malformed."""
+    asked = etags(request)
+    if not asked:
         if needed:
             raise DomainError("if_match.required", "send If-Match: the ETag you decided on")
         return
-    found = _ETAG.fullmatch(header)
-    if header != "*" and (found is None or int(found[1]) != version):
+    if not {"*", f'"{version}"'} & set(asked):
         raise DomainError("if_match.stale", "it has changed since you looked", {"version": version})
 
 

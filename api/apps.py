@@ -7,7 +7,7 @@ from typing import Final
 from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import instant, now_us
@@ -78,6 +78,7 @@ async def _passing(
 ) -> Append:
     """Grant and pass, which lose to any change of the runtime."""
     entry = entrance(await target(services, request.user, runtime_id, "runtime"))
+    if_match(request, entry.found.version)
     now = now_us()
     least, wanted = now + grant.MINUTE_US, now + data.hours * 60 * grant.MINUTE_US
     until = ends_us(services, request.user, least, wanted)

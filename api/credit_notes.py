@@ -5,7 +5,7 @@ from typing import Final
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.body import FrontRequest
 from api.changing import settled, target
@@ -61,6 +61,7 @@ async def _order(
     services: Services, request: FrontRequest, cause: str, invoice_id: str, data: CreditNoteNew
 ) -> Done:
     found = await target(services, request.user, invoice_id, "invoice")
+    if_match(request, found.version)
     state = fold(invoice.DECIDER, list(found.facts))  # type: ignore[misc]
     assert isinstance(state, invoice.Final | invoice.Sent), "its stream begins with it"
     number = len(state.orders) + 1

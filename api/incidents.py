@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import unknown
 from api.body import FrontRequest
 from api.changing import change, create, settled, target
@@ -81,6 +81,7 @@ async def note_incident(
 
         async def attempt() -> Done:
             found = await target(services, request.user, incident_id, "incident")
+            if_match(request, found.version)
             state = incident.DECIDER.initial
             for fact in found.facts:
                 state = incident.evolve(state, fact)  # type: ignore[arg-type]  # its own kind

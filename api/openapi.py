@@ -132,7 +132,11 @@ def _problem() -> dict[str, Any]:
 
 # No act: nothing of it is kept.
 _NOTHING_KEPT: Final = frozenset(
-    {"/v1/terminals/{session_id}/tickets", "/v1/authorization/explain"}
+    {
+        "/v1/terminals/{session_id}/tickets",
+        "/v1/authorization/explain",
+        "/v1/accounts/{account_id}/preview",
+    }
 )
 # Acts that must name the version they were decided on.
 _PRECISE: Final = frozenset(("/v1/periods/{period_id}/close",))

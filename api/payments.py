@@ -3,7 +3,7 @@
 from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import instant, now_us, parse_instant
@@ -55,6 +55,7 @@ async def _moved(
 
     async def attempt(cause: str) -> Done:
         found = await target(services, request.user, invoice_id, "invoice")
+        if_match(request, found.version)
         state = fold(invoice.DECIDER, list(found.facts))  # type: ignore[misc]
         reference, words = private_value(found.org, said[1])
         command = kind(said[0], reference, said[2], now_us())

@@ -5,7 +5,7 @@ from typing import Annotated
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.admission.wire import BlockAsk, ReserveAsk, UnreserveAsk
 from api.body import FrontRequest, check_word
 from api.changing import target
@@ -155,6 +155,7 @@ async def end_reservation(
 
     async def do(cause: str) -> Done:
         found = await target(services, request.user, reservation_id, "reservation")
+        if_match(request, found.version)
         over = found.facts[-1]
         if isinstance(over, reservation.Over):
             return Done(nothing=_ended(found.stream, found.org, over.reason, found.version))

@@ -106,7 +106,7 @@ async def publish_book(
             name=fact.book, edition=fact.edition, entries=fact.entries, published_at=at
         )
 
-    return await services.acting.perform(request, do, answer)
+    return await services.acting.perform(request, do, answer, versioned=False)
 
 
 @get("/v1/price-books")

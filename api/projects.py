@@ -5,7 +5,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 from msgspec.structs import replace
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.admission.wire import MoveAsk
 from api.auth import unknown
 from api.body import FrontRequest
@@ -77,6 +77,7 @@ async def move_project(
 
     async def do(cause: str) -> Done:
         found = await target(services, request.user, project_id, "project")
+        if_match(request, found.version)
         is_at = _place(found.facts)
         to = (data.department or is_at[0], data.account or is_at[1])
         for stream, kind in zip(to, ("department", "account"), strict=True):

@@ -6,7 +6,7 @@ import psycopg
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.body import FrontRequest
 from api.changing import target
@@ -174,9 +174,11 @@ def _previewed(
 
 
 async def _opened(services: Services, request: FrontRequest, name: str) -> account.Opened:
-    found = (await target(services, request.user, name, "account")).facts[0]
-    assert isinstance(found, account.Opened), "the first fact of an account's stream"
-    return found
+    found = await target(services, request.user, name, "account")
+    if_match(request, found.version)
+    opened = found.facts[0]
+    assert isinstance(opened, account.Opened), "the first fact of an account's stream"
+    return opened
 
 
 async def _seen(

@@ -3,7 +3,7 @@
 from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.admission.wire import GiveBackAsk
 from api.body import FrontRequest
 from api.changing import change, target
@@ -41,6 +41,7 @@ async def _gave_back(
     currency = _currency(found.facts[0])
 
     async def do(cause: str) -> Done:
+        if_match(request, found.version)
         if data.amount is not None and data.amount.currency != currency:
             raise DomainError("wallet.grant_invalid", f"the account is in {currency}")
         amount = 0 if data.amount is None else pico_of(data.amount)

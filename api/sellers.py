@@ -5,7 +5,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.accounts import account_of
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import unknown
 from api.body import FrontRequest
 from api.changing import change, create, log_stream, settled, target
@@ -200,6 +200,7 @@ async def _tax(
 ) -> Done:
     """Together with the table as it was read: the buyer's rate is there for good."""
     found = await target(services, request.user, account_id, "account")
+    if_match(request, found.version)
     recorded = await services.log.read_stream(data.seller)
     if not recorded:
         raise unknown("seller")

@@ -8,7 +8,7 @@ from typing import Final
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
 from api.authorization.cedar import PLATFORM
 from api.authorization.directory import Directory, Signed, credentials_at
@@ -168,6 +168,7 @@ async def end_session(
             if made.principal != request.user.actor or request.user.org != made.organization:
                 within(request.user, made.organization, "session")
                 allow(request.user, "session.end_any", made.organization)
+            if_match(request, recorded[-1].version)
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             facts = tuple(DECIDER.decide(End(data.reason, now_us()), state))
             if not facts:

@@ -3,7 +3,7 @@
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.admission.wire import GrantAsk
 from api.body import FrontRequest
 from api.changing import Target, log_stream, settled, target
@@ -85,6 +85,7 @@ async def resolve_suspense(
 
     async def do(cause: str) -> Done:
         found = await target(services, request.user, suspense_id, "suspense")
+        if_match(request, found.version)
         state = fold(suspense.DECIDER, list(found.facts))  # type: ignore[misc]
         if isinstance(state, suspense.Over):
             raise DomainError("suspense.resolved", "it was resolved before", _became(state))

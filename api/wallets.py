@@ -5,7 +5,7 @@ from typing import Final
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.admission.then import purse_at
 from api.admission.wire import GrantAsk
 from api.body import FrontRequest
@@ -65,6 +65,7 @@ async def grant_credit(
 
     async def do(cause: str) -> Done:
         found = await target(services, request.user, account_id, "account")
+        if_match(request, found.version)
         currency = _currency(found)
         if data.amount.currency != currency:
             raise DomainError("wallet.grant_invalid", f"the account is in {currency}")

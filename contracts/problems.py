@@ -132,6 +132,7 @@ host_certificate.refused|502|No host certificate|The node asks again; read the c
 idempotency_key.in_flight|409|Still being worked on|Repeat the same request a little later.
 idempotency_key.required|400|No idempotency key|Send `Idempotency-Key`, new for each intent.
 idempotency_key.reused|422|The key was used for another body|Use a new key for a new intent.
+if_match.malformed|400|Not an ETag|Send If-Match as ETag gave it: "3", or *.
 if_match.required|428|No `If-Match`|Send the ETag of what you decided on.
 if_match.stale|412|Changed since you looked|Read again, decide again.
 image.digest|409|Another image under this name|Operator: the node holds another digest; bring the right one.

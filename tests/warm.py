@@ -23,7 +23,8 @@ from typing import Any
 from tests.warm_machine import Inside
 
 PROGRAMS = frozenset({
-    "agent", "api.cli", "api.replay.integrator", "evidence.signer", "tests.warm_told",
+    "agent", "api.cli", "api.replay.integrator", "evidence.signer", "tests.held_api",
+    "tests.warm_told",
 })  # fmt: skip
 # Read before a line of the program runs, by Python, the loader or libc.
 _EARLY = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OPENSSL_", "PSYCOPG_")

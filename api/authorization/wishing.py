@@ -75,7 +75,7 @@ async def wished(
 
         return await settled(services, authority.authority_stream(org), attempt)
 
-    response = await services.acting.perform(request, do, answer, status)
+    response = await services.acting.perform(request, do, answer, status, versioned=True)
     await services.following.catch_up()
     return response
 

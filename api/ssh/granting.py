@@ -7,7 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import allow, unknown
 from api.authorization.holding import by_token
 from api.authorization.principal import Principal
@@ -99,6 +99,7 @@ async def issue_certificate(
 async def _grant(services: Services, request: FrontRequest, cause: str, asked: _Asked) -> Append:
     """Grant and certificate in one append, which loses to any change of the runtime."""
     entry = entrance(await target(services, request.user, asked.runtime, "runtime"))
+    if_match(request, entry.found.version)
     org, now = entry.found.org, now_us()
     sources, words = private_value(org, asked.sources)
     serial = int.from_bytes(os.urandom(_SERIAL_BYTES)) >> 1

@@ -7,7 +7,7 @@ from litestar import Response, WebSocket, get, post, websocket
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import allow
 from api.authorization.holding import Entered, Holds, by_token, holding
 from api.authorization.principal import Principal
@@ -70,6 +70,7 @@ async def _opening(
 ) -> Append:
     """The session's first fact, which loses to any change of the runtime."""
     found = await target(services, request.user, runtime_id, "runtime")
+    if_match(request, found.version)
     facts = [fact for fact in found.facts if isinstance(fact, runtime.Event.__value__)]
     state = fold(runtime.DECIDER, facts)
     placed = next((one for one in reversed(facts) if isinstance(one, runtime.Allocated)), None)
@@ -134,6 +135,7 @@ async def close_terminal(request: FrontRequest, session_id: FromPath[str]) -> Re
 
     async def do(cause: str) -> Done:
         now_found = await services.terminals.session(session_id)
+        if_match(request, now_found.version)
         facts = tuple(
             terminal.decide(terminal.Close(reason, None, None, now_us()), now_found.state)
         )
