@@ -1300,13 +1300,9 @@ class AsyncMethods(ABC):
         """POST /v1/blocks"""
         return await self.do(operations.place_block(body), key=key, if_match=if_match)
 
-    async def preview_period(
-        self, account_id: str, body: models.PreviewNew, *, key: str = "", if_match: str = ""
-    ) -> models.Preview:
+    async def preview_period(self, account_id: str, body: models.PreviewNew) -> models.Preview:
         """POST /v1/accounts/{account_id}/preview"""
-        return await self.do(
-            operations.preview_period(account_id, body), key=key, if_match=if_match
-        )
+        return await self.do(operations.preview_period(account_id, body))
 
     async def publish_book(
         self, name: str, body: models.BookNew, *, key: str = "", if_match: str = ""

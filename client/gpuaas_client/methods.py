@@ -1260,11 +1260,9 @@ class Methods(ABC):
         """POST /v1/blocks"""
         return self.do(operations.place_block(body), key=key, if_match=if_match)
 
-    def preview_period(
-        self, account_id: str, body: models.PreviewNew, *, key: str = "", if_match: str = ""
-    ) -> models.Preview:
+    def preview_period(self, account_id: str, body: models.PreviewNew) -> models.Preview:
         """POST /v1/accounts/{account_id}/preview"""
-        return self.do(operations.preview_period(account_id, body), key=key, if_match=if_match)
+        return self.do(operations.preview_period(account_id, body))
 
     def publish_book(
         self, name: str, body: models.BookNew, *, key: str = "", if_match: str = ""

@@ -1429,9 +1429,7 @@ def place_block(body: models.BlockNew) -> Call[models.Block]:
 
 def preview_period(account_id: str, body: models.PreviewNew) -> Call[models.Preview]:
     """POST /v1/accounts/{account_id}/preview"""
-    return Call(
-        "POST", f"/v1/accounts/{quoted(account_id)}/preview", models.Preview, body=body, acts=True
-    )
+    return Call("POST", f"/v1/accounts/{quoted(account_id)}/preview", models.Preview, body=body)
 
 
 def publish_book(name: str, body: models.BookNew) -> Call[models.BookListed]:
