@@ -38,12 +38,12 @@ def test_objects_are_closed() -> None:
 def test_every_act_takes_a_key_and_every_route_tells_its_problems() -> None:
     """POST needs Idempotency-Key; refusals are problem+json.
 
-    Nodes prove themselves otherwise; a terminal's ticket and an explanation change nothing that is
-    kept; an identity token opens one session by itself.
+    Nodes prove themselves otherwise; a terminal's ticket, an explanation and a preview change nothing
+    that is kept; an identity token opens one session by itself.
     """
     free = {
         *(*NODES_OWN, "/v1/terminals/{session_id}/tickets", "/v1/authorization/explain"),
-        "/v1/sessions",
+        *("/v1/sessions", "/v1/accounts/{account_id}/preview"),
     }
     for path, item in _document()["paths"].items():
         for method, operation in item.items():
