@@ -20,6 +20,7 @@ from api.reads import Reads
 from api.ready import Ready
 from contracts.http import Given
 from domain.errors import DomainError
+from domain.operation import begins
 from evidence.append import Appended, Write
 from evidence.reader import decode_entry, outcome, read_entries
 
@@ -206,11 +207,16 @@ def _answered(
     body: Given, appended: Appended, said: tuple[Said, ...], status: int
 ) -> Response[Any]:
     version = max(one.version for one in said if one.stream == said[0].stream)
+    begun = [
+        f"/v1/operations/operation-{one.position}" for one in said if begins(one.stream, one.fact)
+    ]
     headers = [
         (b"log-position", b"%d" % appended.last),
         (b"log-leaf", appended.leaf.hex().encode()),
         (b"etag", b'"%d"' % version),
     ]
+    if begun:
+        headers.append((b"operation-location", ", ".join(begun).encode()))
     return Ready(msgspec.json.encode(body), status, headers)
 
 

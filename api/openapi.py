@@ -138,6 +138,16 @@ _NOTHING_KEPT: Final = frozenset(
         "/v1/accounts/{account_id}/preview",
     }
 )
+# Acts that begin what takes longer than the answer: it says where that is followed.
+LONG: Final = frozenset(
+    {
+        *("/v1/runtimes", "/v1/runtimes/{runtime_id}/stop", "/v1/blocks", "/v1/volumes"),
+        *(f"/v1/volumes/{{volume_id}}/{one}" for one in ("delete", "grow", "restore", "snapshot")),
+        *("/v1/nodes/{node_id}/drain", "/v1/nodes/{node_id}/sanitize"),
+        *("/v1/organizations/{organization_id}/close", "/v1/periods/{period_id}/close"),
+        "/v1/invoices/{invoice_id}/credit-notes",
+    }
+)
 # Acts that must name the version they were decided on.
 _PRECISE: Final = frozenset(("/v1/periods/{period_id}/close",))
 
@@ -189,6 +199,8 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
                     name: {"schema": {"type": "string"}}
                     for name in ("ETag", "Log-Leaf", "Log-Position")
                 }
+                if path in LONG:
+                    answer["headers"]["Operation-Location"] = _LOCATION
     if not acting and not public:
         parameters.append(_header("Min-Log-Position", required=False))
     if path == "/v1/events":
@@ -203,6 +215,12 @@ def _refusals(path: str, *, acting: bool, public: bool) -> tuple[str, ...]:
     if acting:
         found = (*found, *(_PROVING if public else _ACTING))
     return found
+
+
+_LOCATION: Final = {
+    "description": "Where the work that began is followed; several, of a block, with commas.",
+    "schema": {"type": "string", "example": "/v1/operations/operation-12"},
+}
 
 
 def _spoken(name: str) -> str:

@@ -27,17 +27,16 @@ def status_of(code: str) -> int:
     return 409 if known is None else known.status
 
 
-def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dict[str, str]]:
-    """Status, body and headers of a refusal."""
+def problem_of(error: DomainError, correlation: str) -> Problem:
+    """What stands in a refusal's body; the same words where an answer tells of one."""
     known = PROBLEMS.get(error.code)
-    status = status_of(error.code)
     facts: dict[str, int | str] = dict(error.facts)
     pointer = facts.pop("pointer", None)
     fields = [] if pointer is None else [FieldError(pointer=str(pointer), detail=error.detail)]
-    body = Problem(
+    return Problem(
         type=DOCS + error.code,
         title=error.code if known is None else known.title,
-        status=status,
+        status=status_of(error.code),
         code=error.code,
         detail=error.detail,
         remedy="" if known is None else known.remedy,
@@ -45,6 +44,11 @@ def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dic
         errors=fields,
         facts=facts,
     )
+
+
+def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers of a refusal."""
+    status, body = status_of(error.code), problem_of(error, correlation)
     headers = {}
     if status == 503 or error.code in _SOON:
         headers["Retry-After"] = str(RETRY_S)

@@ -211,6 +211,7 @@ nvml.library|400|Not an NVML library|Operator: give the absolute path of libnvid
 nvml.refused|403|The driver refuses us|Operator: run the agent as a user the driver admits.
 nvml.silent|503|The driver does not answer|Operator: its devices are suspect; look at the machine.
 nvml.unavailable|503|No driver|Operator: load a driver that fits the library.
+operation.failed|409|It ended otherwise|Read the detail, and ask for the work again when its cause is gone.
 organization.closed|403|The organization is closed|Nothing: it is closed for good; what it was billed stays readable.
 organization.closing|403|The organization is being closed|Fetch your data before the dates in the facts, or ask support to withdraw the closing.
 organization.dates_invalid|400|Not dates of a closing|Stop runtimes before volumes are wiped, neither before now.
@@ -274,6 +275,7 @@ runtime.foreign_boot|409|A word of another boot|Anchor the new boot first.
 runtime.foreign_node|403|Not this node's runtime|Report only what runs here.
 runtime.lease_not_over|409|It may still run|Wait until the instant that is named.
 runtime.limits_invalid|400|Not limits|Ask for at least something of each.
+runtime.lost|409|Its node is gone|Launch a new one: time is billed up to the last attestation.
 runtime.may_run|409|It was started|Stop it instead of cancelling it.
 runtime.never_ready|409|It never became usable|Read its log: sshd must answer, the GPU be inside.
 runtime.not_possible|409|Not possible in this state|Read its state and send what it allows.

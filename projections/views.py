@@ -27,6 +27,7 @@ from projections import (
     lending,
     moves,
     networks,
+    operations,
     placing,
     price_books,
     readings,
@@ -70,6 +71,7 @@ ROOMS: Final = (
     aside,
     webhooks,
     audit,
+    operations,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

@@ -21,6 +21,7 @@ from gpuaas_client.verbs import (
     completion,
     entering,
     evidence,
+    long_work,
     members,
     nodes,
     prices,
@@ -94,7 +95,10 @@ def gpuaas() -> None: ...
 
 # What `gpuaas --help` says, in this order; what others add comes last.
 SECTIONS: Final = (
-    ("Runtimes", (*capacity.VERBS, *runtimes.VERBS, *entering.VERBS, *volumes.VERBS)),
+    (
+        "Runtimes",
+        (*capacity.VERBS, *runtimes.VERBS, *entering.VERBS, *volumes.VERBS, *long_work.VERBS),
+    ),
     ("Money", (*books.VERBS, *budgets.VERBS, *prices.VERBS)),
     ("Tenants", tenancy.VERBS),
     ("Who may", (*members.VERBS, *access.VERBS, *sessions.VERBS)),

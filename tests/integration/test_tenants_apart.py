@@ -48,6 +48,9 @@ async def _furnished(stage: Stage, user: str) -> dict[str, str]:
         answer = await stage.post(path, body)
         assert answer.status_code in (200, 201), (path, answer.text)
         known[kind] = answer.json()["id"]
+        work = answer.headers.get("operation-location")
+        if work is not None:
+            known["operation"] = work.rpartition("/")[2]
 
     await stage.post("/v1/members", {"principal": user, "organization": org})
     known["user"] = user

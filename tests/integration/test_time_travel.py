@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from api.edge import instant
-from api.openapi import FILE
+from api.openapi import FILE, LONG
 from domain import issuer, session
 from domain import terminal as shell
 from evidence.append import Append, Write
@@ -91,6 +91,11 @@ def _told(answer: httpx.Response) -> Told:
     return Told(answer.status_code, body, answer.headers.get("etag"))
 
 
+def _shape(path: str) -> str:
+    """The document's path of one that was asked."""
+    return next((one for one in LONG if re.fullmatch(re.sub(r"{\w+}", "[^/]+", one), path)), "none")
+
+
 class Story:
     """Plays; after each part it asks everything that can be asked by then, and keeps the answers."""
 
@@ -104,6 +109,9 @@ class Story:
     async def post(self, path: str, body: Any = None, *, token: str | None = None) -> Any:
         answer = await self.stage.post(path, body, token=token)
         assert answer.status_code in (200, 201), (path, answer.text)
+        where = answer.headers.get("operation-location", "")
+        assert ("operation-location" in answer.headers) == (_shape(path) in LONG), path
+        self.ids.setdefault("operation_id", where.rpartition("/")[2]) if where else None
         return answer.json()
 
     async def made(self, name: str, path: str, body: Any = None) -> str:

@@ -126,16 +126,49 @@ def test_a_launch_that_is_refused_says_what_would_fit() -> None:
     assert json.loads(done.err)["facts"] == {"asked": 8}
 
 
-def test_a_launch_is_waited_for_and_its_states_told() -> None:
-    """On standard error, each once; standard output is the answer. One that failed is status 1."""
-    for last, status in (("usable", exits.DONE), ("failed", exits.FAILED)):
-        seen = [Answer(200, runtime(state=state)) for state in ("starting", "starting", last)]
+def operation(*steps: str, state: str = "running") -> dict[str, Any]:
+    said = [{"what": one, "position": 1, "at": "2025-01-01T00:00:00Z"} for one in steps]
+    return {
+        "id": "operation-1", "kind": "runtime.launch", "resource": "runtime-1", "state": state,
+        "organization": "o", "project": PROJECT, "began_at": "2025-01-01T00:00:00Z",
+        "ended_at": None, "steps": said, "error": None, "version": len(said),
+    }  # fmt: skip
+
+
+def test_a_launch_is_waited_for_and_its_steps_told() -> None:
+    """By its operation; on standard error, each once; standard output is the answer. One that
+    failed is status 1.
+    """
+    for last, ends, status in (("usable", "succeeded", 0), ("failed", "failed", exits.FAILED)):
         launch = ("launch", "--project", PROJECT, "--wait", "--json")
-        with serving(Answer(201, runtime(state="allocated")), *seen) as (url, _):
+        seen = [operation("requested"), operation("requested", "starting")]
+        seen = [*seen, seen[1], operation("requested", "starting", last, state=ends)]
+        answers = [{"items": seen[:1], "next": None}, *seen, runtime(state=last)]
+        made = Answer(201, runtime(state="allocated"))
+        with serving(made, *(Answer(200, one) for one in answers)) as (url, _):
             done = gpuaas(*launch, env={"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
         assert done.status == status
         assert json.loads(done.out)["state"] == last
-        assert [line.split()[2] for line in done.err.splitlines()] == ["starting:", f"{last}:"]
+        told = [line.split()[1] for line in done.err.splitlines()]
+        assert told == ["requested", "starting", last, "is"]
+
+
+def test_operations_are_listed_and_waited_for() -> None:
+    """One that does not succeed is status 1, and says why in a registered word."""
+    error = problem("runtime.never_ready") | {"type": "t"}
+    failed = operation("requested", "failed", state="failed") | {"error": error}
+    for verb, answer in (("wait", failed), ("show", failed)):
+        with serving(Answer(200, answer)) as (url, _):
+            env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
+            done = gpuaas("operations", verb, "operation-1", env=env)
+        assert done.status == (exits.FAILED if verb == "wait" else exits.DONE)
+        assert "runtime.never_ready" in done.out
+    page = {"items": [failed], "next": None}
+    with serving(Answer(200, page)) as (url, asked):
+        env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
+        done = gpuaas("operations", "list", "--resource", "runtime-1", "--state", "failed", env=env)
+    assert "runtime.launch" in done.out
+    assert asked[0].what.endswith("resource=runtime-1&state=failed")
 
 
 def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:

@@ -15,6 +15,7 @@ from gpuaas_client.errors import GpuaasError, Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 from gpuaas_client.verbs.capacity import fits
+from gpuaas_client.verbs.long_work import followed, newest
 
 HEAD: Final = ("RUNTIME", "NAME", "STATE", "SINCE", "MODEL", "GPUS", "IDLE SINCE")
 _ENDED: Final = frozenset({"stopped", "failed", "lost", "cancelled"})
@@ -170,16 +171,13 @@ def _instead(session: Session, wanted: Sequence[str]) -> None:
 
 
 def _usable(session: Session, made: models.Runtime) -> models.Runtime:
-    """As it is once it is usable or has ended; each state on its way is told."""
-    state = ""
-    while True:
-        found = session.client.show_runtime(made.id)
-        if found.state != state:
-            state = found.state
-            session.progress(f"{made.id} is {state}: {plain(found.next)}")
-        if state == "usable" or state in _ENDED:
-            return found
-        time.sleep(_LOOK_S)
+    """As it is once its launch is over; each step on its way is told."""
+    launch = newest(session, made.id, "runtime.launch")
+    if launch is not None:
+        followed(session, launch.id)
+    found = session.client.show_runtime(made.id)
+    session.progress(f"{made.id} is {found.state}: {plain(found.next)}")
+    return found
 
 
 @click.command("stop", cls=Verb, help="Ask a runtime's node to stop it; billed until it says so")

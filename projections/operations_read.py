@@ -1,0 +1,110 @@
+"""Questions about long work; all accept a position, pages are stable while rows are inserted."""
+
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+
+from projections.asof import fetch
+
+
+class Step(Struct, frozen=True):
+    """What was said of it, where and when."""
+
+    what: str
+    position: int
+    at_us: int
+
+
+class Operation(Struct, frozen=True):
+    """`from_position`: of the fact that began it, its name and cursor. `ended_us` and `ends` are
+    null while it is under way; `code`: why it failed, else empty.
+    """
+
+    from_position: int
+    organization: str
+    project: str
+    kind: str
+    resource: str
+    began_us: int
+    ends: str | None
+    ended_us: int | None
+    ended_at: int | None
+    code: str
+    steps: tuple[Step, ...]
+
+    @property
+    def state(self) -> str:
+        """Pending until something is said of it, running, or how it ended."""
+        if self.ends is not None:
+            return self.ends
+        return "running" if len(self.steps) > 1 else "pending"
+
+
+# The project is said where a resource begins; what follows is of the same one.
+_OPERATIONS: Final = """
+SELECT b.from_position, b.organization, b.kind, b.resource, b.at_us AS began_us,
+  coalesce(q.project, '') AS project,
+  e.ends, e.at_us AS ended_us, e.from_position AS ended_at, coalesce(e.code, '') AS code,
+  s.steps
+FROM views.operation_mark b
+LEFT JOIN LATERAL (SELECT p.project FROM views.operation_mark p
+  WHERE hashtextextended(p.resource, 0) = hashtextextended(b.resource, 0)
+    AND p.resource = b.resource AND p.project <> '' AND p.from_position <= b.from_position
+  ORDER BY p.from_position LIMIT 1) q ON true
+LEFT JOIN LATERAL (SELECT * FROM views.operation_mark e
+  WHERE hashtextextended(e.resource, 0) = hashtextextended(b.resource, 0)
+    AND e.resource = b.resource AND e.kind = b.kind AND e.ends <> ''
+    AND e.from_position > b.from_position AND [e]
+  ORDER BY e.from_position LIMIT 1) e ON true
+JOIN LATERAL (SELECT count(*) AS count, jsonb_agg(jsonb_build_object('what', s.what,
+    'position', s.from_position, 'at_us', s.at_us) ORDER BY s.from_position) AS steps
+  FROM views.operation_mark s
+  WHERE hashtextextended(s.resource, 0) = hashtextextended(b.resource, 0)
+    AND s.resource = b.resource AND s.kind = b.kind AND s.from_position >= b.from_position
+    AND (e.from_position IS NULL OR s.from_position <= e.from_position) AND [s]) s ON true
+WHERE b.begins AND [b]
+"""
+_ONE: Final = " AND b.from_position = %(position)s"
+_PAGE: Final = """
+  AND (%(organization)s::text IS NULL
+    OR (hashtextextended(b.organization, 0) = hashtextextended(%(organization)s, 0)
+      AND b.organization = %(organization)s))
+  AND (%(resource)s::text IS NULL
+    OR (hashtextextended(b.resource, 0) = hashtextextended(%(resource)s, 0)
+      AND b.resource = %(resource)s))
+  AND (%(kind)s::text IS NULL OR b.kind = %(kind)s)
+  AND (%(before)s::bigint IS NULL OR b.from_position < %(before)s)
+  AND (%(project)s::text IS NULL OR q.project = %(project)s)
+  AND (%(state)s::text IS NULL OR %(state)s = coalesce(e.ends,
+    CASE WHEN s.count > 1 THEN 'running' ELSE 'pending' END))
+ORDER BY b.from_position DESC LIMIT %(limit)s
+"""
+
+
+def operation(
+    conn: psycopg.Connection[Any], position: int, as_of: int | None = None
+) -> Operation | None:
+    """The operation that the fact at this position began; None where none did."""
+    rows = fetch(conn, Operation, _OPERATIONS + _ONE, {"position": position}, as_of)
+    return rows[0] if rows else None
+
+
+def operations(
+    conn: psycopg.Connection[Any],
+    *,
+    organization: str | None = None,
+    project: str | None = None,
+    resource: str | None = None,
+    kind: str | None = None,
+    state: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    as_of: int | None = None,
+) -> list[Operation]:
+    """Newest first, those that began before position `before` (the cursor)."""
+    asked = {
+        "organization": organization, "project": project, "resource": resource, "kind": kind,
+        "state": state, "before": before, "limit": limit,
+    }  # fmt: skip
+    return fetch(conn, Operation, _OPERATIONS + _PAGE, asked, as_of)
