@@ -864,6 +864,34 @@ class AsyncMethods(ABC):
             operations.list_nodes(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
         )
 
+    async def list_operations(
+        self,
+        *,
+        organization: str | None = None,
+        project: str | None = None,
+        resource: str | None = None,
+        kind: str | None = None,
+        state: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Operation]:
+        """GET /v1/operations"""
+        return await self.do(
+            operations.list_operations(
+                organization=organization,
+                project=project,
+                resource=resource,
+                kind=kind,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
+            ),
+            at_least=at_least,
+        )
+
     async def list_organizations(
         self,
         *,
@@ -1721,6 +1749,14 @@ class AsyncMethods(ABC):
     async def show_node_ca(self) -> bytes:
         """GET /v1/enrol/ca"""
         return await self.do(operations.show_node_ca())
+
+    async def show_operation(
+        self, operation_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Operation:
+        """GET /v1/operations/{operation_id}"""
+        return await self.do(
+            operations.show_operation(operation_id, as_of=as_of), at_least=at_least
+        )
 
     async def show_page(
         self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None

@@ -836,6 +836,34 @@ class Methods(ABC):
             operations.list_nodes(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
         )
 
+    def list_operations(
+        self,
+        *,
+        organization: str | None = None,
+        project: str | None = None,
+        resource: str | None = None,
+        kind: str | None = None,
+        state: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Operation]:
+        """GET /v1/operations"""
+        return self.do(
+            operations.list_operations(
+                organization=organization,
+                project=project,
+                resource=resource,
+                kind=kind,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
+            ),
+            at_least=at_least,
+        )
+
     def list_organizations(
         self,
         *,
@@ -1651,6 +1679,12 @@ class Methods(ABC):
     def show_node_ca(self) -> bytes:
         """GET /v1/enrol/ca"""
         return self.do(operations.show_node_ca())
+
+    def show_operation(
+        self, operation_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Operation:
+        """GET /v1/operations/{operation_id}"""
+        return self.do(operations.show_operation(operation_id, as_of=as_of), at_least=at_least)
 
     def show_page(
         self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None

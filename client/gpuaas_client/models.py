@@ -565,6 +565,11 @@ class Explanation(Struct, frozen=True, kw_only=True):
     position: int
 
 
+class FieldError(Struct, frozen=True, kw_only=True):
+    detail: str
+    pointer: str
+
+
 class Fit(Struct, frozen=True, kw_only=True):
     devices: int
     free_devices: int
@@ -1010,6 +1015,26 @@ class NodeUpkept(Struct, frozen=True, kw_only=True):
     did: list[str]
     id: str
     version: int | None
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    began_at: str
+    ended_at: str | None
+    error: Problem | None
+    id: str
+    kind: str
+    organization: str
+    project: str | None
+    resource: str
+    state: str
+    steps: list[OperationStep]
+    version: int
+
+
+class OperationStep(Struct, frozen=True, kw_only=True):
+    at: str
+    position: int
+    what: str
 
 
 class Organization(Struct, frozen=True, kw_only=True):

@@ -947,6 +947,36 @@ def list_nodes(
     )
 
 
+def list_operations(
+    *,
+    organization: str | None = None,
+    project: str | None = None,
+    resource: str | None = None,
+    kind: str | None = None,
+    state: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.Operation]]:
+    """GET /v1/operations"""
+    return Call(
+        "GET",
+        "/v1/operations",
+        models.Page[models.Operation],
+        query={
+            "organization": organization,
+            "project": project,
+            "resource": resource,
+            "kind": kind,
+            "state": state,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
+        waits=True,
+    )
+
+
 def list_organizations(
     *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
 ) -> Call[models.Page[models.Organization]]:
@@ -1908,6 +1938,17 @@ def show_node(node_id: str, *, as_of: str | None = None) -> Call[models.Node]:
 def show_node_ca() -> Call[bytes]:
     """GET /v1/enrol/ca"""
     return Call("GET", "/v1/enrol/ca", bytes)
+
+
+def show_operation(operation_id: str, *, as_of: str | None = None) -> Call[models.Operation]:
+    """GET /v1/operations/{operation_id}"""
+    return Call(
+        "GET",
+        f"/v1/operations/{quoted(operation_id)}",
+        models.Operation,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
 def show_page(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
