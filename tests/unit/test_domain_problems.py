@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.problems import _TABLE, PROBLEMS
+from contracts.problems_fleet import FLEET
 from contracts.problems_money import MONEY
 
 ROOT = Path(__file__).parents[2]
@@ -42,10 +43,11 @@ def test_the_scan_finds_codes() -> None:
 
 def test_the_table_is_ordered_unique_and_says_what_to_do() -> None:
     """One row per code, in order; a 4xx or 5xx; a title and a remedy that are sentences."""
-    for table in (_TABLE, MONEY):
+    for table in (_TABLE, FLEET, MONEY):
         codes = [line.split("|")[0] for line in table.splitlines()]
         assert codes == sorted(set(codes))
-    assert len(PROBLEMS) == len(_TABLE.splitlines()) + len(MONEY.splitlines())
+    rows = [one for table in (_TABLE, FLEET, MONEY) for one in table.splitlines()]
+    assert len(PROBLEMS) == len(rows)
     for code, problem in PROBLEMS.items():
         assert CODE.fullmatch(code)
         assert 400 <= problem.status < 600
