@@ -14,6 +14,7 @@ from api import (
     apps,
     audit,
     bindings,
+    break_glass,
     budgets,
     capacity,
     credit,
@@ -67,6 +68,7 @@ from api import (
 )
 from api.allowing import saying
 from api.authorization import denials
+from api.authorization.using import told_before
 from api.body import FrontRequest
 from api.config import Settings
 from api.front import Front
@@ -109,6 +111,11 @@ ROUTES: Final[tuple[Any, ...]] = (
     bindings.list_guardrails,
     bindings.lift_guardrail,
     bindings.list_actions,
+    break_glass.request_break_glass,
+    break_glass.approve_break_glass,
+    break_glass.refuse_break_glass,
+    break_glass.revoke_break_glass,
+    break_glass.list_break_glass,
     api_keys.create_api_key,
     api_keys.list_api_keys,
     api_keys.revoke_api_key,
@@ -328,7 +335,7 @@ def create_app(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
         middleware=[Front],
-        before_send=[say_limits, saying((*ROUTES, *more))],
+        before_send=[say_limits, saying((*ROUTES, *more)), told_before],
         exception_handlers=HANDLERS,
         after_exception=[denials.tell],
         lifespan=[lifespan],

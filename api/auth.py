@@ -26,7 +26,8 @@ AUDITOR: Final = "auditor"
 ADMIN: Final = "admin"
 MEMBER: Final = "member"
 USER: Final = "user"  # no role of the token: what the organization has bound it to
-_ROLES: Final = {OPERATOR, AUDITOR, ADMIN, MEMBER, USER}
+STAFF: Final = "staff"  # likewise: what the platform has bound it to
+_ROLES: Final = {OPERATOR, AUDITOR, ADMIN, MEMBER, USER, STAFF}
 _PARAMETER: Final = re.compile(r":\w+}")
 _ACTOR: Final = re.compile(r"(?:user|service)-[A-Za-z0-9_.-]{1,92}")
 _SECOND_FACTORS: Final = frozenset({"mfa", "otp", "hwk", "swk"})  # RFC 8176
@@ -112,8 +113,9 @@ def _principal(claims: _Claims) -> Principal:
     if not _ACTOR.fullmatch(actor):
         raise DomainError("auth.invalid", "the token's subject is no opaque id")
     mfa = not _SECOND_FACTORS.isdisjoint(claims.amr)
-    role = "" if claims.role == USER else claims.role
-    return Principal(actor, role, claims.org or PLATFORM, mfa, step_up=STEP_UP)
+    role = "" if claims.role in {USER, STAFF} else claims.role
+    org = PLATFORM if claims.role == STAFF else claims.org or PLATFORM
+    return Principal(actor, role, org, mfa, step_up=STEP_UP)
 
 
 async def authenticated(

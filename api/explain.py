@@ -38,7 +38,7 @@ async def explain(request: FrontRequest, data: JSONBody[ExplainNew]) -> Explaine
     if data.principal not in (None, caller.actor):
         allow(caller, "authorization.explain_any", org, data.scope)
         asked = Principal(data.principal or "", "", org)
-    call = services.door.call(replace(asked, mfa=data.mfa, source=data.source))
+    call = services.door.call(replace(asked, mfa=data.mfa, source=data.source), data.action, org)
     if asked is not caller:
         call = replace(call, elsewhere=False)  # as it would sign in
     question = Question(asked.actor, data.action, place, call, now_us())

@@ -10,9 +10,9 @@ from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.authorization.directory import Vouching, credentials_at
 from api.authorization.listing import paged
-from api.authorization.wishing import deciding
+from api.authorization.wishing import deciding, scope_of
 from api.body import FrontRequest
-from api.changing import settled, target
+from api.changing import settled
 from api.edge import now_us
 from api.services import Services, services_of
 from api.viewing import own_scope, viewed
@@ -55,13 +55,12 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
         await services.providers.of(data.url).published()
 
         async def attempt() -> Done:
-            org = await target(services, request.user, data.organization, "organization")
+            reads = await scope_of(services, request.user, data.organization, data.organization)
             recorded = await services.log.read_stream(stream)
             facts = tuple(DECIDER.decide(command, fold(DECIDER, (one.fact for one in recorded))))  # type: ignore[misc]
             if not facts:
                 return Done(nothing=_given(stream, command, _factors(services, stream), None))
-            write = Write(stream, org.org, len(recorded), facts)
-            reads = ((data.organization, org.version),)
+            write = Write(stream, data.organization, len(recorded), facts)
             append = Append((write,), request.user.actor, cause, reads)
             return Done(await services.log.append(append), (write,))
 

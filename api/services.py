@@ -19,6 +19,7 @@ from api.authorization.keys import KeyRing
 from api.authorization.sessions import Sessions
 from api.authorization.tokens import Tokens
 from api.authorization.use import KeyUse
+from api.authorization.using import GlassUse
 from api.claims import Claims
 from api.config import Settings
 from api.connecting import connected
@@ -51,6 +52,7 @@ class Services(Struct, frozen=True):
     following: Following
     providers: Providers
     door: Door
+    glass: GlassUse
     log: EventLog
     reads: Reads
     acting: Acting
@@ -127,13 +129,15 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         exits.push_async_callback(admission.close)
         desk = Desk(log, reads, now_us)
         exits.push_async_callback(desk.close)
+        door, glass = _door(settings, log, following, exits)
         yield Services(
             settings=settings,
             tokens=tokens,
             directory=following.directory,
             following=following,
             providers=Providers(loopback=settings.embedded),
-            door=Door(following.directory, now_us, mfa_demanded=settings.mfa_demanded),
+            door=door,
+            glass=glass,
             log=log,
             reads=reads,
             acting=Acting(claims, reads, WAIT_US),
@@ -153,6 +157,18 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             tail=Tail(reads, heads),
             runtimes=runtimes,
         )
+
+
+def _door(
+    settings: Settings, log: EventLog, following: Following, exits: contextlib.AsyncExitStack
+) -> tuple[Door, GlassUse]:
+    """Where requests are decided, and what writes down what staff is let to do."""
+    glass = GlassUse(log, following.directory, now_us)
+    glass.start()
+    exits.push_async_callback(glass.close)
+    door = Door(following.directory, now_us, mfa_demanded=settings.mfa_demanded)
+    door.used = glass.note
+    return door, glass
 
 
 async def _let_in(

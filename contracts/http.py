@@ -15,10 +15,12 @@ PAGE_LIMIT: Final = 500
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 type OrganizationId = Annotated[str, Meta(pattern=f"^organization-{_UUID}$")]
+type AuthorityId = Annotated[str, Meta(pattern=f"^(-|organization-{_UUID})$")]
 type DepartmentId = Annotated[str, Meta(pattern=f"^department-{_UUID}$")]
 type ProjectId = Annotated[str, Meta(pattern=f"^project-{_UUID}$")]
 type AccountId = Annotated[str, Meta(pattern=f"^account-{_UUID}$")]
 type ScopeId = Annotated[str, Meta(pattern=f"^(organization|department|project)-{_UUID}$")]
+type BindingScope = Annotated[str, Meta(pattern=f"^(-|(organization|department|project)-{_UUID})$")]
 type PriceAccount = Annotated[str, Meta(pattern=f"^(default|account-{_UUID})$")]
 type Name = Annotated[str, Meta(min_length=1, max_length=200)]
 type Reason = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[a-z0-9_.-]+$")]

@@ -12,11 +12,11 @@ type Subject = Annotated[str, Meta(min_length=1, max_length=60, pattern="^[A-Za-
 class TokenNew(Taken, frozen=True, kw_only=True):
     """Embedded deployments only: a developer token. `organization` null = platform scope.
 
-    `user`: no role by itself, only what the organization bound it to.
+    `user`, `staff`: no role by itself, only what the organization, or the platform, bound it to.
     """
 
     subject: Subject
-    role: Annotated[str, Meta(pattern="^(platform-operator|auditor|admin|member|user)$")]
+    role: Annotated[str, Meta(pattern="^(platform-operator|auditor|admin|member|user|staff)$")]
     organization: OrganizationId | None = None
     seconds: Annotated[int, Meta(ge=1, le=2_592_000)] = 86_400
 

@@ -4,7 +4,17 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, Name, OrganizationId, Reason, ScopeId, Taken
+from contracts.http import (
+    AuthorityId,
+    BindingScope,
+    Given,
+    Instant,
+    Name,
+    OrganizationId,
+    Reason,
+    ScopeId,
+    Taken,
+)
 from contracts.http_sessions import IssuerId
 
 type PrincipalId = Annotated[
@@ -15,6 +25,9 @@ type ServiceId = Annotated[str, Meta(max_length=100, pattern="^service-[A-Za-z0-
 type ActorId = Annotated[str, Meta(max_length=100, pattern="^(user|service)-[A-Za-z0-9_.-]+$")]
 type KeyDays = Annotated[int, Meta(ge=1, le=3_650)]
 type Role = Annotated[str, Meta(pattern="^(owner|admin|billing|member|viewer|auditor)$")]
+type BoundRole = Annotated[
+    str, Meta(pattern="^(owner|admin|billing|member|viewer|auditor|operator|support)$")
+]
 type Network = Annotated[str, Meta(min_length=1, max_length=50)]
 type Networks = Annotated[tuple[Network, ...], Meta(max_length=16)]
 type ActionWord = Annotated[
@@ -31,17 +44,21 @@ class Ended(Given, frozen=True):
 
 
 class AuthorityEnd(Taken, frozen=True, kw_only=True):
-    """`organization`: the caller's own without it; the platform's operators name it."""
+    """`organization`: the caller's own without it; the platform's operators name it (`-`: that of
+    the platform's own staff).
+    """
 
-    organization: OrganizationId | None = None
+    organization: AuthorityId | None = None
     reason: Reason = "removed"
 
 
 class MemberNew(Taken, frozen=True, kw_only=True):
-    """A user by its opaque id: it belongs to the organization and may nothing yet."""
+    """A user by its opaque id: it belongs to the organization (`-`: the staff) and may
+    nothing yet.
+    """
 
     principal: MemberId
-    organization: OrganizationId | None = None
+    organization: AuthorityId | None = None
 
 
 class Member(Given, frozen=True):
@@ -107,11 +124,13 @@ class ServiceAccount(Given, frozen=True):
 
 
 class BindingNew(Taken, frozen=True, kw_only=True):
-    """`mfa`: only while signed in with a second factor. `networks`: only from there."""
+    """`mfa`: only while signed in with a second factor. `networks`: only from there. Of the staff
+    (`-`) the roles are operator, support and auditor.
+    """
 
     principal: PrincipalId
-    role: Role
-    scope: ScopeId
+    role: BoundRole
+    scope: BindingScope
     mfa: bool = False
     networks: Networks = ()
     until: Instant | None = None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from contracts.http import Given, Instant, OrganizationId, Reason, Taken
+from contracts.http import AuthorityId, Given, Instant, Reason, Taken
 
 type Url = Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^https?://[!-~]+$")]
 type ClientId = Annotated[str, Meta(min_length=1, max_length=200, pattern="^[!-~]+$")]
@@ -21,9 +21,10 @@ type Nonce = Annotated[str, Meta(max_length=200, pattern="^[!-~]*$")]
 class IssuerNew(Taken, frozen=True, kw_only=True):
     """An OpenID Connect provider. `url`: its issuer identifier, as its discovery document has it.
     `client_id`: ours there, a public client's. `domains`: of addresses that are sent to it.
+    `organization`: whose people it knows; `-`: the platform's own staff.
     """
 
-    organization: OrganizationId
+    organization: AuthorityId
     url: Url
     client_id: ClientId
     algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1, max_length=5)] = ("RS256",)

@@ -60,18 +60,22 @@ auth.mfa_required|403|A second factor is asked for|Sign in with one: `gpuaas log
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
 auth.sso_required|403|Sign in at the organization's issuer|`gpuaas login --issuer ID` (its id is in the facts); programs use a service account's key.
 authority.gone|409|It is gone|Create another one; ids are not used again.
-authority.last_owner|409|The last owner|Make somebody else an owner without end first.
+authority.last_owner|409|The last owner, or operator|Make somebody else one without end first.
 authority.locks_out|409|It would lock everybody out|Leave out `guardrail.lift`, set a condition, or a scope below.
 authority.looser|403|Looser than what lets you|Give it your binding's conditions and end at most, or ask somebody who has none.
 authority.network_invalid|400|Not a network|Send networks such as `10.0.0.0/8`, without host bits.
 authority.principal_unknown|409|Nobody of this organization|Add or invite it first.
-authority.role_unknown|400|Not a role of tenants|Send one that the detail names.
+authority.role_unknown|400|Not a role that is bound there|Send one that the detail names.
 authority.secret_wrong|403|No open invitation|Ask for a new invitation.
 authority.sso_locks_out|409|No owner could come in another way|Exempt a member who owns the organization without condition, or lift the requirement first.
 authority.too_many|409|Too many|Remove some that are not used.
 authority.unknown|404|Not in this organization|List what there is.
 authority.until_invalid|400|Not an end|Send a later time, or none.
 beat.forged|403|Another node's heartbeat|Publish under the node's own subject only.
+break_glass.duration_invalid|400|Not a length of break-glass|Ask for as many seconds as the facts allow.
+break_glass.over|409|It is over|Ask for another one.
+break_glass.same_person|403|Whose own request it is|Let another person of the staff approve it.
+break_glass.ticket_invalid|400|Not a ticket|Send one word: letters, digits and `._#/:-`.
 ca.unreadable|500|No node CA|Operator: restore the file that is named.
 capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
 certificate.foreign|401|Not this node's certificate|Prove the certificate this platform gave last.

@@ -6,6 +6,8 @@ owner stays who cannot be locked out. Commands carry `policies`, the ids that le
 
 invitation: (none) -Invite-> Open -Accept-> member, with a binding | -Withdraw-> gone
 member, group, service account, binding, guardrail: (none) -> there -> gone, for good by its id
+
+The platform's own staff (`-`) is one more, with roles of its own, and an operator that stays.
 """
 
 from collections.abc import Mapping
@@ -14,9 +16,13 @@ from typing import Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain import break_glass
+from domain.authority_checks import PLATFORM, known_role, networks, over, room, until
 from domain.authority_commands import (
     Accept,
     AddMember,
+    Approve,
+    Ask,
     Command,
     CreateAccount,
     CreateGroup,
@@ -28,10 +34,13 @@ from domain.authority_commands import (
     LeaveGroup,
     LiftGuardrail,
     LiftSso,
+    Put,
+    Refuse,
     RemoveMember,
     RequireSso,
     Revoke,
     SetGuardrail,
+    Use,
     Withdraw,
 )
 from domain.authority_facts import (
@@ -40,6 +49,11 @@ from domain.authority_facts import (
     BindingGranted,
     BindingRevoked,
     Event,
+    GlassApproved,
+    GlassEnded,
+    GlassRefused,
+    GlassRequested,
+    GlassUsed,
     GroupCreated,
     GroupDeleted,
     GroupJoined,
@@ -53,12 +67,19 @@ from domain.authority_facts import (
     SsoLifted,
     SsoRequired,
 )
-from domain.binding import NEVER, OWNER, TENANT_ROLES, Binding, Guardrail, Sso, is_network
+from domain.binding import (
+    NEVER,
+    OPERATOR,
+    OWNER,
+    Binding,
+    Guardrail,
+    Sso,
+)
 from domain.decider import Decider
 from domain.errors import DomainError
 
-MOST: Final = 2_000  # of each: members, groups, accounts, bindings, invitations, guardrails
 _INVITING: Final = frozenset({OWNER, "admin"})  # roles that hold `invitation.create`
+STAFF_STREAM: Final = "access-00000000-0000-7000-8000-000000000000"
 LIFTING: Final = "guardrail.lift"  # what no guardrail of a whole organization may forbid
 
 
@@ -72,6 +93,7 @@ class Authority(Struct, frozen=True):
     bindings: Mapping[str, Binding] = {}
     guardrails: Mapping[str, Guardrail] = {}
     sso: Sso | None = None
+    glass: Mapping[str, break_glass.Grant] = {}
     gone: frozenset[str] = frozenset()
 
     def knows(self, principal: str) -> bool:
@@ -90,11 +112,12 @@ class Authority(Struct, frozen=True):
         return tuple(one for one in self.bindings.values() if one.principal in whose)
 
     def owners(self, organization: str) -> set[str]:
-        """Members who own the whole of it, without condition and without end."""
+        """Members who own the whole of it (operate the platform), without condition or end."""
+        role = OPERATOR if organization == PLATFORM else OWNER
         owners = {
             one.principal
             for one in self.bindings.values()
-            if one == Binding(one.id, one.principal, OWNER, organization)
+            if one == Binding(one.id, one.principal, role, organization)
         }
         by_groups = (self.groups.get(owner, frozenset()) for owner in owners)
         return {*owners, *(who for group in by_groups for who in group)} & self.members
@@ -118,7 +141,7 @@ def decide(command: Command, state: Authority) -> list[Event]:
     for fact in facts:
         after = evolve(after, fact)
     if state.owners(command.organization) and not after.owners(command.organization):
-        raise DomainError("authority.last_owner", "an organization keeps an owner without end")
+        raise DomainError("authority.last_owner", "an owner (operator) without end has to stay")
     if after.locked(command.organization):
         raise DomainError("authority.sso_locks_out", "an owner is exempt as long as it stands")
     return facts
@@ -132,7 +155,7 @@ def _wished(command: Command, state: Authority) -> list[Event]:
         case AddMember(principal):
             if principal in state.members:
                 return []
-            _room(len(state.members))
+            room(len(state.members))
             return [MemberAdded(principal, "", *by)]
         case RemoveMember(principal, reason):
             if principal not in state.members:
@@ -152,11 +175,13 @@ def _wished(command: Command, state: Authority) -> list[Event]:
             return [] if same else [SsoRequired(issuer, exempt, *by)]
         case LiftSso(reason):
             return [] if state.sso is None else [SsoLifted(reason, *by)]
+        case Ask() | Approve() | Refuse() | Use() | Put():
+            return [*break_glass.decide(command.wish, by, state.glass)]
         case CreateAccount(account, name):
-            _room(len(state.accounts))
+            room(len(state.accounts))
             return [AccountCreated(account, name, *by)]
         case DeleteAccount(account):
-            if _over(account, account in state.accounts, state):
+            if over(account, account in state.accounts, state):
                 return []
             lost = _unbound(state, account, "its service account was deleted", command)
             left = [GroupLeft(name, account, *by) for name in state.groups_of(account)]
@@ -171,20 +196,20 @@ def _invited(wish: Invite | Withdraw | Accept, command: Command, state: Authorit
     by = (command.policies, command.now_us)
     match wish:
         case Invite(invitation, email, role, scope, secret, until_us):
-            _room(len(state.invitations))
-            _role(role)
-            _until(until_us, command.now_us)
+            room(len(state.invitations))
+            known_role(role, command)
+            until(until_us, command.now_us)
             return [Invited(invitation, email, role, scope, secret, until_us, *by)]
         case Withdraw(invitation):
-            if _over(invitation, invitation in state.invitations, state):
+            if over(invitation, invitation in state.invitations, state):
                 return []
             return [InvitationWithdrawn(invitation, *by)]
         case Accept(invitation, secret, principal, binding):
             found = state.invitations.get(invitation)
             if found is None or found.secret_sha256 != secret or command.now_us >= found.until_us:
                 raise DomainError("authority.secret_wrong", "no open invitation has this secret")
-            _room(len(state.members))
-            _room(len(state.bindings))
+            room(len(state.members))
+            room(len(state.bindings))
             new = BindingGranted(
                 *(binding, principal, found.role, found.scope, False, (), NEVER), *by
             )  # fmt: skip
@@ -198,9 +223,9 @@ def _grouped(
 ) -> list[Event]:
     by = (command.policies, command.now_us)
     if isinstance(wish, CreateGroup):
-        _room(len(state.groups))
+        room(len(state.groups))
         return [GroupCreated(wish.group, wish.name, *by)]
-    if _over(wish.group, wish.group in state.groups, state):
+    if over(wish.group, wish.group in state.groups, state):
         if isinstance(wish, JoinGroup):
             raise DomainError("authority.gone", "the group was deleted")
         return []
@@ -216,7 +241,7 @@ def _grouped(
                 raise DomainError("authority.principal_unknown", "no member, no service account")
             if principal in within:
                 return []
-            _room(len(within))
+            room(len(within))
             return [GroupJoined(group, principal, *by)]
         case LeaveGroup(group, principal):
             return [GroupLeft(group, principal, *by)] if principal in within else []
@@ -230,13 +255,13 @@ def _bound(wish: Grant | Revoke, command: Command, state: Authority) -> list[Eve
         case Grant(binding):
             if not state.knows(binding.principal):
                 raise DomainError("authority.principal_unknown", "it does not belong here")
-            _role(binding.role)
-            _networks(binding.networks)
-            _until(binding.until_us, command.now_us)
+            known_role(binding.role, command)
+            networks(binding.networks)
+            until(binding.until_us, command.now_us)
             same = (replace(one, id=binding.id) for one in state.bound(binding.principal))
             if binding in same:
                 return []
-            _room(len(state.bindings))
+            room(len(state.bindings))
             return [
                 BindingGranted(
                     *(binding.id, binding.principal, binding.role, binding.scope, binding.mfa),
@@ -245,7 +270,7 @@ def _bound(wish: Grant | Revoke, command: Command, state: Authority) -> list[Eve
                 )
             ]
         case Revoke(binding=name, reason=reason):
-            if _over(name, name in state.bindings, state):
+            if over(name, name in state.bindings, state):
                 return []
             return [BindingRevoked(name, reason, *by)]
         case _:
@@ -256,7 +281,7 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
     by = (command.policies, command.now_us)
     match wish:
         case SetGuardrail(rail, reason):
-            _networks(rail.unless_networks)
+            networks(rail.unless_networks)
             # Lifting is decided at the organization, so what is below may forbid it and be lifted.
             whole = rail.scope == command.organization
             # A second factor anybody may get; an address perhaps nobody has.
@@ -270,7 +295,7 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
             same = (replace(one, id=rail.id) for one in state.guardrails.values())
             if rail in same:
                 return []
-            _room(len(state.guardrails))
+            room(len(state.guardrails))
             return [
                 GuardrailSet(
                     *(rail.id, rail.actions, rail.scope, rail.unless_mfa, rail.unless_networks),
@@ -279,7 +304,7 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
                 )
             ]
         case LiftGuardrail(guardrail=name, reason=reason):
-            if _over(name, name in state.guardrails, state):
+            if over(name, name in state.guardrails, state):
                 return []
             return [GuardrailLifted(name, reason, *by)]
         case _:
@@ -297,34 +322,6 @@ def _uninvited(state: Authority, principal: str, command: Command) -> list[Event
 def _unbound(state: Authority, principal: str, reason: str, command: Command) -> list[Event]:
     by = (command.policies, command.now_us)
     return [BindingRevoked(one.id, reason, *by) for one in state.bound(principal)]
-
-
-def _over(name: str, there: bool, state: Authority) -> bool:  # one word, one answer
-    if there:
-        return False
-    if name in state.gone:
-        return True
-    raise DomainError("authority.unknown", "there is no such thing in this organization")
-
-
-def _room(taken: int) -> None:
-    if taken >= MOST:
-        raise DomainError("authority.too_many", f"at most {MOST} of one kind", {"most": MOST})
-
-
-def _role(role: str) -> None:
-    if role not in TENANT_ROLES:
-        raise DomainError("authority.role_unknown", f"one of {', '.join(sorted(TENANT_ROLES))}")
-
-
-def _networks(networks: tuple[str, ...]) -> None:
-    if not all(is_network(one) for one in networks):
-        raise DomainError("authority.network_invalid", "send networks such as 10.0.0.0/8")
-
-
-def _until(until_us: int, now_us: int) -> None:
-    if until_us != NEVER and until_us <= now_us:
-        raise DomainError("authority.until_invalid", "it would have ended already")
 
 
 def evolve(state: Authority, event: Event) -> Authority:
@@ -370,6 +367,8 @@ def evolve(state: Authority, event: Event) -> Authority:
             return replace(state, sso=None)
         case GuardrailLifted(guardrail=name):
             return replace(state, guardrails=_but(state.guardrails, name), gone=state.gone | {name})
+        case GlassRequested() | GlassApproved() | GlassRefused() | GlassUsed() | GlassEnded():
+            return replace(state, glass=break_glass.evolve(state.glass, event))
         case _:
             assert_never(event)
 
@@ -379,7 +378,9 @@ def _but[T](of: Mapping[str, T], name: str) -> dict[str, T]:
 
 
 def authority_stream(organization_id: str) -> str:
-    """Where the authority of an organization stands: of the same UUID."""
+    """Where the authority of an organization stands: of the same UUID; or the platform's own."""
+    if organization_id == PLATFORM:
+        return STAFF_STREAM
     return "access-" + organization_id.split("-", 1)[1]
 
 

@@ -95,10 +95,48 @@ class LiftSso(Struct, frozen=True):
     reason: str
 
 
+class Ask(Struct, frozen=True):
+    """For break-glass, by whoever would act with it (domain/break_glass.py)."""
+
+    grant: str
+    principal: str
+    role: str
+    scope: str
+    reason: Private
+    ticket: str
+    seconds: int
+
+
+class Approve(Struct, frozen=True):
+    grant: str
+    approver: str
+
+
+class Refuse(Struct, frozen=True):
+    grant: str
+    reason: str
+
+
+class Use(Struct, frozen=True):
+    """The first time that an action was let by the grant."""
+
+    grant: str
+    action: str
+    scope: str
+
+
+class Put(Struct, frozen=True):
+    """The grant back: by whoever may, or because its time is over."""
+
+    grant: str
+    reason: str
+
+
+type Glass = Ask | Approve | Refuse | Use | Put
 type Wish = (
     Invite | Withdraw | Accept | AddMember | RemoveMember | CreateGroup | DeleteGroup | JoinGroup
     | LeaveGroup | CreateAccount | DeleteAccount | Grant | Revoke | SetGuardrail | LiftGuardrail
-    | RequireSso | LiftSso
+    | RequireSso | LiftSso | Ask | Approve | Refuse | Use | Put
 )  # fmt: skip
 
 

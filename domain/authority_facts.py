@@ -157,8 +157,70 @@ class SsoLifted(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.acc
     decided_us: int
 
 
+class GlassRequested(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.break_glass_requested.v1"
+):
+    """`principal` of the platform's staff asks to act with the role at the scope for `seconds`."""
+
+    grant: str
+    principal: str
+    role: str
+    scope: str
+    reason: Private
+    ticket: str
+    seconds: int
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GlassApproved(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.break_glass_approved.v1"
+):
+    """By another person; it stands from now on until, and without, `until_us`."""
+
+    grant: str
+    approver: str
+    until_us: int
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GlassRefused(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.break_glass_refused.v1"
+):
+    grant: str
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GlassUsed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.break_glass_used.v1"
+):
+    """The first time that an action was let by it; `scope`: where."""
+
+    grant: str
+    action: str
+    scope: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class GlassEnded(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.break_glass_ended.v1"
+):
+    """`reason`: `expired`, `lapsed` (nobody approved it), or why it was revoked."""
+
+    grant: str
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+type GlassEvent = GlassRequested | GlassApproved | GlassRefused | GlassUsed | GlassEnded
 type Event = (
     Invited | InvitationWithdrawn | MemberAdded | MemberRemoved | GroupCreated | GroupDeleted
     | GroupJoined | GroupLeft | AccountCreated | AccountDeleted | BindingGranted | BindingRevoked
     | GuardrailSet | GuardrailLifted | SsoRequired | SsoLifted
+    | GlassRequested | GlassApproved | GlassRefused | GlassUsed | GlassEnded
 )  # fmt: skip

@@ -15,6 +15,7 @@ OWNER: Final = "owner"
 SUPPORT: Final = "support"
 OPERATOR: Final = "operator"
 TENANT_ROLES: Final = ("admin", "auditor", "billing", "member", OWNER, "viewer")
+STAFF_ROLES: Final = ("auditor", OPERATOR, SUPPORT)
 SCOPES: Final = ("organization", "department", "project")
 NEVER: Final = 0  # of `until_us`: it does not end by itself
 _PRINCIPAL: Final = re.compile(r"(?:user|service|group)-[A-Za-z0-9_.-]{1,92}")
@@ -25,7 +26,8 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 class Binding(Struct, frozen=True, forbid_unknown_fields=True):
     """`scope`: the id of an organization, a department or a project. `networks`: the caller's
-    address is in one of them (empty: anywhere); `mfa`: it signed in with a second factor.
+    address is in one of them (empty: anywhere); `mfa`: it signed in with a second factor. `desk`:
+    of the platform's staff; in tenants it gives what staff does at its desk, and nothing else.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Binding(Struct, frozen=True, forbid_unknown_fields=True):
     mfa: bool = False
     networks: tuple[str, ...] = ()
     until_us: int = NEVER
+    desk: bool = False
 
     def covers(self, other: "Binding") -> bool:
         """The other holds at no time, without no factor and from no address that this one bars."""

@@ -21,6 +21,18 @@ def _holders() -> dict[str, frozenset[str]]:
 HOLDERS = _holders()
 _LISTED = _TABLE.with_name("administrative.txt").read_text().splitlines()
 ADMINISTRATIVE = frozenset(line for line in _LISTED if line[0] != "#")
+_DESK = Path(__file__).parent.parent / "contracts" / "authorization" / "desk.txt"
+
+
+def _alone() -> dict[str, set[str]]:
+    """What staff does in tenants without break-glass, by kind."""
+    found: dict[str, set[str]] = {"desk": set(), "founding": set()}
+    for line in _DESK.read_text().splitlines():
+        if not line.startswith("#"):
+            word, kind, why = line.split(" | ")
+            assert why
+            found[kind] |= {name for name in HOLDERS if covers(word, name)}
+    return found
 
 
 class Asked(Struct, frozen=True):
@@ -37,6 +49,8 @@ class Asked(Struct, frozen=True):
     scopes: tuple[str, ...] | None
     mfa_demanded: bool = False  # by the platform
     elsewhere: bool = False  # than where the organization requires its people to sign in
+    owned: bool = True  # somebody owns the organization
+    requester: str = ""  # who asked for the break-glass that is to be approved
 
 
 def covers(word: str, action: str) -> bool:
@@ -58,9 +72,31 @@ def somewhere(source: str, networks: tuple[str, ...]) -> bool:
     return any(address in ipaddress.ip_network(one) for one in networks)
 
 
+ALONE = _alone()
+
+
+def at_desk(asked: Asked) -> bool:
+    """Staff does it in a tenant without a grant of break-glass."""
+    return asked.action in ALONE["desk"] or (asked.action in ALONE["founding"] and not asked.owned)
+
+
+def persons(asked: Asked) -> list[str]:
+    """What break-glass asks of whoever asks for it, or approves it."""
+    no = []
+    approving = asked.action == "break_glass.approve"
+    program = asked.scopes is not None or asked.who.startswith("service-")
+    if program and (approving or asked.action == "break_glass.request"):
+        no.append("break_glass.persons")
+    if approving and asked.requester == asked.who and asked.who.startswith("user-"):
+        no.append("break_glass.two_persons")
+    return no
+
+
 def gives(binding: Binding, asked: Asked) -> bool:
     """This binding alone would let the caller."""
     if binding.principal != asked.who and binding.principal not in asked.groups:
+        return False
+    if binding.desk and asked.place[0] != "-" and not at_desk(asked):
         return False
     if binding.role not in HOLDERS[asked.action] or binding.scope not in asked.place:
         return False
@@ -88,7 +124,7 @@ def decided(
     bindings: tuple[Binding, ...], guardrails: tuple[Guardrail, ...], asked: Asked
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether it is allowed, and the ids that decided."""
-    no = [one.id for one in guardrails if takes(one, asked)]
+    no = [*persons(asked), *(one.id for one in guardrails if takes(one, asked))]
     if asked.scopes is not None and not any(covers(one, asked.action) for one in asked.scopes):
         no.append("key.scopes")
     if asked.mfa_demanded and asked.action in ADMINISTRATIVE and not asked.mfa:

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from api.authorization.cedar import PLATFORM, Call, Place, Policies
 from contracts.authorization.registry import ACTIONS, AREAS, ROLES
-from domain.binding import Binding, Guardrail
+from domain.binding import STAFF_ROLES, Binding, Guardrail
+from domain.break_glass import ROLES as GLASS_ROLES
 from tests.authority_oracle import Asked, decided
 
 _NETWORKS = ("10.0.0.0/8", "192.168.1.0/24", "2001:db8::/32", "0.0.0.0/0", "10.1.2.3/32")
@@ -46,6 +47,7 @@ def world(rng: random.Random) -> World:
         )
         for number in range(rng.randrange(9))
     )
+    bindings += tuple(_of_staff(rng, number, scopes) for number in range(rng.randrange(4)))
     words = (*rng.sample(list(ACTIONS), 6), *(f"{area}.*" for area in rng.sample(AREAS, 3)))
     words = (*words, "administrative", "*")
     guardrails = tuple(
@@ -61,6 +63,18 @@ def world(rng: random.Random) -> World:
     return World(tuple(places), groups, bindings, guardrails)
 
 
+def _of_staff(rng: random.Random, number: int, scopes: list[str]) -> Binding:
+    """At the platform, or by a grant of break-glass in the organization."""
+    who = rng.choice((*_PEOPLE, *_GROUPS))
+    if rng.random() < 0.6:
+        mfa = rng.random() < 0.2
+        role = rng.choice(STAFF_ROLES)
+        return Binding(f"binding-staff-{number}", who, role, PLATFORM, mfa, desk=True)
+    until_us = 1 + rng.randrange(_LATEST)
+    who, role = rng.choice(_PEOPLE), rng.choice(GLASS_ROLES)
+    return Binding(f"break_glass-{number}", who, role, rng.choice(scopes), until_us=until_us)
+
+
 def _some(rng: random.Random, words: tuple[str, ...], chance: float) -> tuple[str, ...]:
     return tuple(rng.sample(words, 1 + rng.randrange(2))) if rng.random() < chance else ()
 
@@ -70,6 +84,8 @@ def question(rng: random.Random, of: World) -> Asked:
     who = rng.choice(_PEOPLE)
     named = [word for one in of.guardrails for word in one.actions if word in ACTIONS]
     action = rng.choice(named if named and rng.random() < 0.5 else list(ACTIONS))
+    if rng.random() < 0.1:
+        action = rng.choice([name for name in ACTIONS if name.startswith("break_glass.")])
     scopes = None
     if rng.random() < 0.2:
         scopes = tuple(
@@ -89,7 +105,7 @@ def question(rng: random.Random, of: World) -> Asked:
         who,
         frozenset(of.groups[who]),
         action,
-        rng.choice(of.places),
+        rng.choice((*of.places, (PLATFORM,))),
         rng.randrange(_LATEST),
         rng.random() < 0.5,
         rng.choice(_SOURCES),
@@ -97,6 +113,8 @@ def question(rng: random.Random, of: World) -> Asked:
         scopes,
         rng.random() < 0.3,
         rng.random() < 0.1,
+        rng.random() < 0.7,
+        rng.choice(("", "user-a", "user-b")),
     )
 
 
@@ -117,7 +135,7 @@ def agree(seed: int, questions: int) -> int:
         asked = question(rng, one)
         call = Call(
             *(asked.mfa, asked.source, asked.operator, asked.scopes),
-            *(asked.mfa_demanded, asked.elsewhere),
+            *(asked.mfa_demanded, asked.elsewhere, asked.owned, asked.requester),
         )
         found = sets[asked.who].decide(asked.who, asked.action, asked.place, call, asked.now_us)
         wanted = decided(one.bindings, one.guardrails, asked)

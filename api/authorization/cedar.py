@@ -18,6 +18,10 @@ STATIC: Final = (HERE / "policies.cedar").read_text()
 _SAFE: Final = re.compile(r"[A-Za-z0-9_.:*/-]{1,128}")
 _PLACES, _PRINCIPALS = 100_000, 20_000  # of the tree, remembered
 _FOR_EVER: Final = 1 << 62
+_DESK: Final = (
+    'when { resource == GPUaaS::Platform::"-" || action in GPUaaS::Action::"desk" || '
+    '(!context.owned && action in GPUaaS::Action::"founding") }'
+)
 _KINDS: Final = {
     "user": "User",
     "service": "Service",
@@ -33,7 +37,8 @@ type Place = tuple[str, ...]  # the scope asked about, then what it lies in, up 
 class Call(Struct, frozen=True):
     """What conditions look at. `scopes`: what an API key is for; None for what is no key.
     `mfa_demanded`: by the platform, of administrative actions. `elsewhere`: than where the
-    organization requires it, it signed in.
+    organization requires it, it signed in. `owned`: somebody owns the organization. `requester`:
+    who asked for what is to be approved.
     """
 
     mfa: bool = False
@@ -42,6 +47,8 @@ class Call(Struct, frozen=True):
     scopes: tuple[str, ...] | None = None
     mfa_demanded: bool = False
     elsewhere: bool = False
+    owned: bool = True
+    requester: str = ""
 
 
 class Verdict(Struct, frozen=True):
@@ -84,6 +91,8 @@ def permit(binding: Binding) -> str:
         clauses.append("when { context.mfa }")
     if binding.networks:
         clauses.append(f"when {{ {_in_networks(binding.networks)} }}")
+    if binding.desk:
+        clauses.append(_DESK)
     head = (
         f"principal in {_written(binding.principal)}, "
         f"action in {_action(f'role:{binding.role}')}, resource in {_written(binding.scope)}"
@@ -156,9 +165,11 @@ class Policies:
 
     def _asked(self, who: str, action: str, place: Place, call: Call, now_us: int) -> Verdict:
         context: dict[str, Any] = {
-            "now_us": now_us, "mfa": call.mfa, "platform": call.platform,
+            "now_us": now_us, "mfa": call.mfa, "platform": call.platform, "owned": call.owned,
             "mfa_demanded": call.mfa_demanded, "elsewhere": call.elsewhere,
         }  # fmt: skip
+        if call.requester:
+            context["requester"] = {"__entity": entity(call.requester)}
         if call.source:
             context["source"] = {"__extn": {"fn": "ip", "arg": call.source}}
         if call.scopes is not None:

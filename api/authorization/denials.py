@@ -16,7 +16,16 @@ from evidence.ids import new_id
 
 _REFUSED: Final = frozenset({"auth.forbidden", "auth.mfa_required", "auth.sso_required"})
 ADMINISTRATIVE: Final = frozenset(
-    {"api_key", "binding", "group", "guardrail", "invitation", "member", "service_account"}
+    {
+        "api_key",
+        "binding",
+        "break_glass",
+        "group",
+        "guardrail",
+        "invitation",
+        "member",
+        "service_account",
+    }
 )
 
 

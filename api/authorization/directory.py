@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM, Place
+from api.authorization.glass import Grants
 from api.edge import now_us
 from domain import api_key, authority, authority_facts, department, issuer, project, session
 from domain.authority import Authority
@@ -24,6 +25,7 @@ SELECT entry FROM log.entry
 WHERE (stream >= 'department-' AND stream < 'department.')
    OR (stream >= 'project-' AND stream < 'project.')
    OR (stream >= 'token-' AND stream < 'token.')
+   OR stream = 'access-00000000-0000-7000-8000-000000000000'
    OR stream IN (SELECT 'access-' || substr(stream, 14) FROM log.entry
      WHERE stream >= 'organization-' AND stream < 'organization.' AND version = 1)
 ORDER BY position"""
@@ -83,6 +85,8 @@ class Directory:
         self._expiries: list[tuple[int, str]] = []
         self._issuers: dict[str, Vouching] = {}
         self._versions: dict[str, int] = {}
+        self.grants = Grants()
+        self._staff: set[str] = set()  # whoever was of the platform's staff once
 
     def apply(self, entry: Recorded) -> None:
         match entry.fact:
@@ -118,7 +122,10 @@ class Directory:
             case fact if isinstance(fact, authority_facts.Event.__value__):
                 before = self._authorities.get(entry.org, _NOBODY)
                 self._authorities[entry.org] = authority.evolve(before, fact)
+                self.grants.apply(entry.org, fact)
                 self._gone(entry.org, fact)
+                if entry.org == PLATFORM:
+                    self._staffed(entry, fact)
             case _:
                 return
         self._versions[entry.org] = entry.position + 1
@@ -163,6 +170,14 @@ class Directory:
         for signed in self.sessions(org):
             if signed.opened.principal == who:
                 self._sessions[signed.stream] = replace(signed, ended=True)
+
+    def _staffed(self, entry: Recorded, fact: authority_facts.Event) -> None:
+        """Who is no staff any more has no grants either, wherever they are."""
+        if isinstance(fact, authority_facts.MemberAdded):
+            self._staff.add(fact.principal)
+        for org in {org for _, org in self.grants.every()}:
+            self._versions[org] = entry.position + 1
+            self.heard(org)
 
     def authority(self, org: str) -> Authority:
         return self._authorities.get(org, _NOBODY)
@@ -228,11 +243,32 @@ class Directory:
         return self._versions.get(org, 0)
 
     def bindings(self, org: str, actor: str) -> tuple[Binding, ...]:
+        if org == PLATFORM:
+            return ()  # its staff's are `staff`
         found = self.authority(org)
-        if not found.knows(actor):
+        given = self._given(found, actor) if found.glass else ()
+        return (*found.rights_of(actor), *given) if found.knows(actor) else given
+
+    def _given(self, found: Authority, actor: str) -> tuple[Binding, ...]:
+        """By grants of break-glass; none to who was of the staff and is no more."""
+        if actor in self._staff and not self.staff(actor):
             return ()
-        whose = {actor, *found.groups_of(actor)}
-        return tuple(one for one in found.bindings.values() if one.principal in whose)
+        mine = (one for one in found.glass.values() if one.asked.principal == actor)
+        return tuple(one.binding() for one in mine if one.approver and not one.over)
+
+    def staff(self, actor: str) -> tuple[Binding, ...]:
+        found = self.authority(PLATFORM)
+        rights = found.rights_of(actor) if found.knows(actor) else ()
+        return tuple(replace(one, desk=True) for one in rights)
+
+    def entered(self, actor: str) -> tuple[Place, ...]:
+        return tuple(
+            self.place(self.authority(org).glass[grant].asked.scope, org)
+            for grant, org in self.grants.of(actor)
+        )
+
+    def owned(self, org: str) -> bool:
+        return bool(self.authority(org).owners(org))
 
     def groups(self, org: str, actor: str) -> tuple[str, ...]:
         return self.authority(org).groups_of(actor)
@@ -251,7 +287,7 @@ class Directory:
 
     def org_of(self, scope: str) -> str | None:
         """The organization that the scope is in; None for one that nobody knows."""
-        if scope.startswith("organization-"):
+        if scope.startswith("organization-") or scope == PLATFORM:
             return scope
         return self._departments.get(self._projects.get(scope, scope))
 

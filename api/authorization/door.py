@@ -7,13 +7,14 @@ from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM, Call, Place, Policies, Verdict
 from api.authorization.principal import Principal
-from contracts.authorization.registry import ACTIONS
+from contracts.authorization.registry import ACTIONS, DESK, FOUNDING
 from domain.binding import Binding, Guardrail
 from domain.errors import DomainError
 
 _NOWHERE: Final = Verdict(allowed=False, policies=())
 _SETS: Final = 10_000
 _REMEMBERED: Final = 256  # decisions of one principal
+EACH: Final = "organization-00000000-0000-7000-8000-000000000000"  # one that has no bindings
 _KEY: Final = "key.scopes"  # the policy of policies.cedar that keeps keys to their scopes
 SSO: Final = "sso.required"  # the one that keeps people to the issuer that is required
 _TOKEN_ROLES: Final = {"platform-operator": "operator"}
@@ -26,7 +27,16 @@ class Tenants(Protocol):
         """Another number once anything below changed."""
 
     def bindings(self, org: str, actor: str) -> tuple[Binding, ...]:
-        """Of the principal and of the groups it is in."""
+        """Of the principal and of the groups it is in; and what grants of break-glass give it."""
+
+    def staff(self, actor: str) -> tuple[Binding, ...]:
+        """What the principal, and its groups, are bound to at the platform."""
+
+    def entered(self, actor: str) -> tuple[Place, ...]:
+        """Where grants of break-glass of the principal are for."""
+
+    def owned(self, org: str) -> bool:
+        """Somebody owns the organization, without condition and without end."""
 
     def groups(self, org: str, actor: str) -> tuple[str, ...]: ...
 
@@ -48,6 +58,15 @@ class NoTenants:
     def bindings(self, _org: str, _actor: str) -> tuple[Binding, ...]:
         return ()
 
+    def staff(self, _actor: str) -> tuple[Binding, ...]:
+        return ()
+
+    def entered(self, _actor: str) -> tuple[Place, ...]:
+        return ()
+
+    def owned(self, _org: str) -> bool:
+        return True
+
     def groups(self, _org: str, _actor: str) -> tuple[str, ...]:
         return ()
 
@@ -68,7 +87,9 @@ def _place(scope: str, org: str) -> Place:
 
 
 class Door:
-    """Owned by one event loop. `clock_us` says now."""
+    """Owned by one event loop. `clock_us` says now. `used` is told what staff was let to do."""
+
+    used: Callable[[Principal, str, Place, Verdict], None] | None = None
 
     def __init__(
         self,
@@ -91,37 +112,57 @@ class Door:
         are taken as met.
         """
         key = (caller.actor, caller.role, caller.org, org, inside)
-        version = self.tenants.version(org)
+        tenants, actor = self.tenants, caller.actor
+        version = tenants.version(org)
+        if caller.org == PLATFORM:
+            version = max(version, tenants.version(PLATFORM))
         found = self._sets.get(key)
         if found is not None and found[0] == version:
             return found[1]
         if len(self._sets) >= _SETS:
             self._sets.clear()
-        tenants, actor = self.tenants, caller.actor
         bindings = (*implied(caller), *tenants.bindings(org, actor))
         guardrails = tenants.guardrails(org)
         if inside:
             bindings = tuple(replace(one, mfa=False, networks=()) for one in bindings)
             guardrails = tuple(one for one in guardrails if one.flat)
         groups = tenants.groups(org, actor)
+        if caller.org == PLATFORM:
+            bindings = (*bindings, *tenants.staff(actor))
+            groups = (*groups, *tenants.groups(PLATFORM, actor)) if org != PLATFORM else groups
         made = Policies(bindings, guardrails, groups, remembering=self._remembering)
         self._sets[key] = (version, made)
         return made
 
     def decide(self, caller: Principal, action: str, place: Place) -> Verdict:
         """May the caller do the action at the place; in another organization never."""
+        verdict = self._decided(caller, action, place)
+        staff = caller.org == PLATFORM and not caller.role
+        if staff and verdict.allowed and len(place) > 1 and self.used is not None:
+            self.used(caller, action, place, verdict)
+        return verdict
+
+    def _decided(self, caller: Principal, action: str, place: Place) -> Verdict:
         org = place[-2] if len(place) > 1 else PLATFORM
         if caller.org not in (PLATFORM, org):
             return _NOWHERE
-        policies, call = self.policies(caller, org), self.call(caller)
+        policies = self.policies(caller, org)
+        call = self.call(caller, action, org)
         return policies.decide(caller.actor, action, place, call, self._clock_us())
 
-    def call(self, caller: Principal) -> Call:
-        """What conditions look at, of the caller."""
+    def call(self, caller: Principal, action: str, org: str) -> Call:
+        """What conditions look at, of the caller in the organization."""
+        platform, owned = caller.org == PLATFORM, True
+        if platform and not caller.role and org != PLATFORM:
+            # Staff acts as the platform at its desk; else by a grant, which guardrails bind.
+            owned = self.tenants.owned(org)
+            platform = action in DESK or (action in FOUNDING and not owned)
         return Call(
-            *(caller.mfa, caller.source, caller.org == PLATFORM, caller.scopes),
+            *(caller.mfa, caller.source, platform, caller.scopes),
             mfa_demanded=self.mfa_demanded,
             elsewhere=bool(self.elsewhere(caller)),
+            owned=owned,
+            requester=caller.requester,
         )
 
     def elsewhere(self, caller: Principal) -> str:
@@ -143,18 +184,21 @@ class Door:
             return self._anyones(caller, action)
         places = self._places(caller, action)
         for place in places:
-            if self.decide(caller, action, place).allowed:
+            if self._decided(caller, action, place).allowed:
                 return place
         raise self.refusal(caller, action, self._nearest(caller, action, places))
 
     def _nearest(self, caller: Principal, action: str, places: list[Place]) -> Place:
-        """Where nothing but a second factor is missing; else the first."""
-        return next((one for one in places if self._mfa_lacks(caller, action, one)), places[0])
+        """Where nothing but a second factor is missing; else the first, but staff in a tenant
+        by break-glass is told what forbids it there.
+        """
+        otherwise = places[-1 if caller.org == PLATFORM else 0]
+        return next((one for one in places if self._mfa_lacks(caller, action, one)), otherwise)
 
     def _mfa_lacks(self, caller: Principal, action: str, place: Place) -> bool:
         """Whether the same call with a second factor would be allowed."""
         stronger = replace(caller, mfa=True)
-        return not caller.mfa and self.decide(stronger, action, place).allowed
+        return not caller.mfa and self._decided(stronger, action, place).allowed
 
     def _anyones(self, caller: Principal, action: str) -> Place:
         """Nobody needs a binding; an API key does what its scopes name all the same, and who must
@@ -163,21 +207,23 @@ class Door:
         place = self.tenants.place(caller.org, caller.org)
         if self.elsewhere(caller):
             raise self.refusal(caller, action, place)
-        if caller.scopes is not None and _KEY in self.decide(caller, action, place).policies:
+        if caller.scopes is not None and _KEY in self._decided(caller, action, place).policies:
             raise _refused(action, place, (_KEY,))
         return (PLATFORM,)
 
     def stands(self, caller: Principal) -> bool:
         """Whether the caller would still be let in to its route."""
         return any(
-            self.decide(caller, caller.action, place).allowed
+            self._decided(caller, caller.action, place).allowed
             for place in self._places(caller, caller.action)
         )
 
     def _places(self, caller: Principal, action: str) -> list[Place]:
         """Where it may be that the caller may: at the scopes of its bindings."""
-        if caller.org == PLATFORM or ACTIONS[action].level == "platform":
+        if ACTIONS[action].level == "platform":
             return [(PLATFORM,)]
+        if caller.org == PLATFORM:
+            return [(PLATFORM,), *self.tenants.entered(caller.actor)]
         bound = self.policies(caller, caller.org).bindings
         scopes = dict.fromkeys((caller.org, *(one.scope for one in bound)))
         return [self.tenants.place(scope, caller.org) for scope in scopes]
@@ -186,9 +232,13 @@ class Door:
         """That a second factor is asked for, by something else than a policy."""
         return _stronger(caller, action, self.tenants.place(org, org), ())
 
+    def everywhere(self, caller: Principal, action: str) -> bool:
+        """Whether the caller may do it in each organization, those to come too."""
+        return bool(caller.role) or self._decided(caller, action, (EACH, PLATFORM)).allowed
+
     def refusal(self, caller: Principal, action: str, place: Place) -> DomainError:
         """Which action, scope and policy said no; and whether a second factor is all that lacks."""
-        policies, issuer = self.decide(caller, action, place).policies, self.elsewhere(caller)
+        policies, issuer = self._decided(caller, action, place).policies, self.elsewhere(caller)
         if issuer:
             return DomainError(
                 "auth.sso_required",

@@ -14,7 +14,14 @@ from api.viewing import own_scope, page, viewed
 from contracts.http import Given, Page
 from domain import authority
 from domain.authority import DECIDER, Authority
-from domain.authority_facts import Event
+from domain.authority_facts import (
+    Event,
+    GlassApproved,
+    GlassEnded,
+    GlassRefused,
+    GlassUsed,
+    GroupJoined,
+)
 from domain.decider import fold
 from evidence.reader import Recorded
 
@@ -49,8 +56,8 @@ def _id(fact: Struct) -> str:
     """Of what a fact is about; facts that begin nothing have none that is asked for."""
     first = fact.__struct_fields__[0]
     ends = type(fact).__name__.endswith(("Revoked", "Lifted", "Deleted", "Removed", "Left"))
-    joined = type(fact).__name__ == "GroupJoined"
-    return "" if ends or joined else str(getattr(fact, first))
+    later = isinstance(fact, GroupJoined | GlassApproved | GlassRefused | GlassUsed | GlassEnded)
+    return "" if ends or later else str(getattr(fact, first))
 
 
 def paged[T, G: Given](

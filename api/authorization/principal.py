@@ -20,6 +20,7 @@ class Principal(Struct, frozen=True):
     organization. `mfa`: it signed in with a second factor. `scopes`: what an API key is for.
     `key`, `session`: the API key, or the session, that it came with. `step_up`: what to ask its
     issuer for (`acr_values`) to sign in with a second factor; empty where there is nothing to ask.
+    `requester`: who asked for what this request is to approve.
     `action` and `door` are of the request: what its route is, and where it is decided.
     """
 
@@ -32,6 +33,7 @@ class Principal(Struct, frozen=True):
     key: str = ""
     session: str = ""
     step_up: str = ""
+    requester: str = ""
     action: str = ""
     door: Door | None = None
 

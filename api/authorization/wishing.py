@@ -8,7 +8,8 @@ from litestar import Response
 from msgspec import Struct
 
 from api.acting import Answer, Done, if_match
-from api.auth import allow, unknown
+from api.auth import allow, unknown, within
+from api.authorization.cedar import PLATFORM
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import settled, target
@@ -50,6 +51,8 @@ def organization_of(principal: Principal, named: str | None) -> str:
         if named is None:
             at: dict[str, int | str] = {"pointer": "/organization"}
             raise DomainError("request.invalid", "name the organization", at)
+        if named == PLATFORM:
+            return PLATFORM
         try:
             found: str = msgspec.convert(named, OrganizationId)
         except msgspec.ValidationError as error:
@@ -91,7 +94,7 @@ async def _attempt(
     reads: tuple[tuple[str, int], ...] = ()
     policies: tuple[str, ...] = ("invitation",)  # what lets whoever has its secret
     if wanted.scope:
-        reads = (await scope_of(services, request.user, wanted.scope, org),)
+        reads = await scope_of(services, request.user, wanted.scope, org)
         policies = deciding(request.user, wanted.scope, org)
         for role in wanted.roles:
             may_own(request.user, role, org)
@@ -111,15 +114,19 @@ async def _attempt(
 
 async def scope_of(
     services: Services, principal: Principal, scope: str, org: str
-) -> tuple[str, int]:
-    """The scope's stream and version, if it is of the organization and the caller may act there.
+) -> tuple[tuple[str, int], ...]:
+    """The scope's stream and version (the platform has none), if it is of the organization and the
+    caller may act there.
 
     Raises: DomainError resource.unknown, auth.forbidden.
     """
+    if scope == org == PLATFORM:
+        within(principal, PLATFORM, "scope")
+        return ()
     found = await target(services, principal, scope, scope.partition("-")[0])
     if found.org != org:
         raise unknown("scope")
-    return scope, found.version
+    return ((scope, found.version),)
 
 
 def deciding(principal: Principal, scope: str, org: str) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class Authorized:
             case (
                 authority_facts.MemberAdded(principal=who)
                 | authority_facts.AccountCreated(account=who)
+                | authority_facts.GlassRequested(principal=who)
             ):
                 self._known.add((entry.org, who))
             case grant.Granted(user=user, way=way, project=project):

@@ -40,6 +40,12 @@ class AsyncMethods(ABC):
         """POST /v1/members"""
         return await self.do(operations.add_member(body), key=key, if_match=if_match)
 
+    async def approve_break_glass(
+        self, grant_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.BreakGlassDone:
+        """POST /v1/break-glass/{grant_id}/approve"""
+        return await self.do(operations.approve_break_glass(grant_id), key=key, if_match=if_match)
+
     async def ask_top_up(
         self, account_id: str, body: models.TopUpNew, *, key: str = "", if_match: str = ""
     ) -> models.TopUpAsked:
@@ -569,6 +575,23 @@ class AsyncMethods(ABC):
     ) -> models.Page[models.BookListed]:
         """GET /v1/price-books"""
         return await self.do(operations.list_books(as_of=as_of), at_least=at_least)
+
+    async def list_break_glass(
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.BreakGlass]:
+        """GET /v1/break-glass"""
+        return await self.do(
+            operations.list_break_glass(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
+        )
 
     async def list_budgets(
         self,
@@ -1396,6 +1419,14 @@ class AsyncMethods(ABC):
             operations.refund_invoice(invoice_id, body), key=key, if_match=if_match
         )
 
+    async def refuse_break_glass(
+        self, grant_id: str, body: models.BreakGlassEnd, *, key: str = "", if_match: str = ""
+    ) -> models.BreakGlassDone:
+        """POST /v1/break-glass/{grant_id}/refuse"""
+        return await self.do(
+            operations.refuse_break_glass(grant_id, body), key=key, if_match=if_match
+        )
+
     async def register_image(
         self, body: models.ImageNew, *, key: str = "", if_match: str = ""
     ) -> models.Image:
@@ -1465,6 +1496,12 @@ class AsyncMethods(ABC):
         return await self.do(
             operations.replay_webhook(webhook_id, body), key=key, if_match=if_match
         )
+
+    async def request_break_glass(
+        self, body: models.BreakGlassNew, *, key: str = "", if_match: str = ""
+    ) -> models.BreakGlass:
+        """POST /v1/break-glass"""
+        return await self.do(operations.request_break_glass(body), key=key, if_match=if_match)
 
     async def require_sanitization(
         self, node_id: str, *, key: str = "", if_match: str = ""
@@ -1546,6 +1583,14 @@ class AsyncMethods(ABC):
         """POST /v1/role-bindings/{binding_id}/revoke"""
         return await self.do(
             operations.revoke_binding(binding_id, body), key=key, if_match=if_match
+        )
+
+    async def revoke_break_glass(
+        self, grant_id: str, body: models.BreakGlassEnd, *, key: str = "", if_match: str = ""
+    ) -> models.BreakGlassDone:
+        """POST /v1/break-glass/{grant_id}/revoke"""
+        return await self.do(
+            operations.revoke_break_glass(grant_id, body), key=key, if_match=if_match
         )
 
     async def revoke_grant(

@@ -16,6 +16,7 @@ from gpuaas_client.session import Session
 from gpuaas_client.verbs import (
     access,
     books,
+    break_glass,
     budgets,
     capacity,
     completion,
@@ -101,7 +102,7 @@ SECTIONS: Final = (
     ),
     ("Money", (*books.VERBS, *budgets.VERBS, *prices.VERBS)),
     ("Tenants", tenancy.VERBS),
-    ("Who may", (*members.VERBS, *access.VERBS, *sessions.VERBS)),
+    ("Who may", (*members.VERBS, *access.VERBS, *break_glass.VERBS, *sessions.VERBS)),
     ("Evidence", evidence.VERBS),
     ("Nodes", nodes.VERBS),
     ("You, here", (*profiles.VERBS, *completion.VERBS)),

@@ -38,6 +38,12 @@ class Methods(ABC):
         """POST /v1/members"""
         return self.do(operations.add_member(body), key=key, if_match=if_match)
 
+    def approve_break_glass(
+        self, grant_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.BreakGlassDone:
+        """POST /v1/break-glass/{grant_id}/approve"""
+        return self.do(operations.approve_break_glass(grant_id), key=key, if_match=if_match)
+
     def ask_top_up(
         self, account_id: str, body: models.TopUpNew, *, key: str = "", if_match: str = ""
     ) -> models.TopUpAsked:
@@ -543,6 +549,23 @@ class Methods(ABC):
     ) -> models.Page[models.BookListed]:
         """GET /v1/price-books"""
         return self.do(operations.list_books(as_of=as_of), at_least=at_least)
+
+    def list_break_glass(
+        self,
+        *,
+        organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.BreakGlass]:
+        """GET /v1/break-glass"""
+        return self.do(
+            operations.list_break_glass(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
+        )
 
     def list_budgets(
         self,
@@ -1352,6 +1375,12 @@ class Methods(ABC):
         """POST /v1/invoices/{invoice_id}/refunds"""
         return self.do(operations.refund_invoice(invoice_id, body), key=key, if_match=if_match)
 
+    def refuse_break_glass(
+        self, grant_id: str, body: models.BreakGlassEnd, *, key: str = "", if_match: str = ""
+    ) -> models.BreakGlassDone:
+        """POST /v1/break-glass/{grant_id}/refuse"""
+        return self.do(operations.refuse_break_glass(grant_id, body), key=key, if_match=if_match)
+
     def register_image(
         self, body: models.ImageNew, *, key: str = "", if_match: str = ""
     ) -> models.Image:
@@ -1417,6 +1446,12 @@ class Methods(ABC):
     ) -> models.WebhookChanged:
         """POST /v1/webhooks/{webhook_id}/replay"""
         return self.do(operations.replay_webhook(webhook_id, body), key=key, if_match=if_match)
+
+    def request_break_glass(
+        self, body: models.BreakGlassNew, *, key: str = "", if_match: str = ""
+    ) -> models.BreakGlass:
+        """POST /v1/break-glass"""
+        return self.do(operations.request_break_glass(body), key=key, if_match=if_match)
 
     def require_sanitization(
         self, node_id: str, *, key: str = "", if_match: str = ""
@@ -1487,6 +1522,12 @@ class Methods(ABC):
     ) -> models.Ended:
         """POST /v1/role-bindings/{binding_id}/revoke"""
         return self.do(operations.revoke_binding(binding_id, body), key=key, if_match=if_match)
+
+    def revoke_break_glass(
+        self, grant_id: str, body: models.BreakGlassEnd, *, key: str = "", if_match: str = ""
+    ) -> models.BreakGlassDone:
+        """POST /v1/break-glass/{grant_id}/revoke"""
+        return self.do(operations.revoke_break_glass(grant_id, body), key=key, if_match=if_match)
 
     def revoke_grant(
         self,

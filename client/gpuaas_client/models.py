@@ -237,6 +237,45 @@ class BoundRole(Struct, frozen=True, kw_only=True):
     scope: str
 
 
+class BreakGlass(Struct, frozen=True, kw_only=True):
+    approver: str | None
+    id: str
+    organization: str
+    policies: list[str]
+    principal: str
+    reason: str | None
+    requested_at: str
+    role: str
+    scope: str
+    seconds: int
+    state: str
+    ticket: str
+    until: str | None
+    used: list[str]
+    version: int | None
+    why_ended: str | None
+
+
+class BreakGlassDone(Struct, frozen=True, kw_only=True):
+    id: str
+    organization: str
+    state: str
+    until: str | None
+    version: int | None
+
+
+class BreakGlassEnd(Struct, frozen=True, kw_only=True):
+    reason: str | UnsetType = UNSET
+
+
+class BreakGlassNew(Struct, frozen=True, kw_only=True):
+    reason: str
+    role: str | UnsetType = UNSET
+    scope: str
+    seconds: int | UnsetType = UNSET
+    ticket: str
+
+
 class Budget(Struct, frozen=True, kw_only=True):
     account: str | None
     alerts: list[BudgetAlert]

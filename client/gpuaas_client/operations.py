@@ -29,6 +29,13 @@ def add_member(body: models.MemberNew) -> Call[models.Member]:
     return Call("POST", "/v1/members", models.Member, body=body, acts=True)
 
 
+def approve_break_glass(grant_id: str) -> Call[models.BreakGlassDone]:
+    """POST /v1/break-glass/{grant_id}/approve"""
+    return Call(
+        "POST", f"/v1/break-glass/{quoted(grant_id)}/approve", models.BreakGlassDone, acts=True
+    )
+
+
 def ask_top_up(account_id: str, body: models.TopUpNew) -> Call[models.TopUpAsked]:
     """POST /v1/accounts/{account_id}/top-ups"""
     return Call(
@@ -615,6 +622,23 @@ def list_books(*, as_of: str | None = None) -> Call[models.Page[models.BookListe
     """GET /v1/price-books"""
     return Call(
         "GET", "/v1/price-books", models.Page[models.BookListed], query={"as_of": as_of}, waits=True
+    )
+
+
+def list_break_glass(
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.BreakGlass]]:
+    """GET /v1/break-glass"""
+    return Call(
+        "GET",
+        "/v1/break-glass",
+        models.Page[models.BreakGlass],
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        waits=True,
     )
 
 
@@ -1528,6 +1552,17 @@ def refund_invoice(invoice_id: str, body: models.ReturnNew) -> Call[models.Payme
     )
 
 
+def refuse_break_glass(grant_id: str, body: models.BreakGlassEnd) -> Call[models.BreakGlassDone]:
+    """POST /v1/break-glass/{grant_id}/refuse"""
+    return Call(
+        "POST",
+        f"/v1/break-glass/{quoted(grant_id)}/refuse",
+        models.BreakGlassDone,
+        body=body,
+        acts=True,
+    )
+
+
 def register_image(body: models.ImageNew) -> Call[models.Image]:
     """POST /v1/images"""
     return Call("POST", "/v1/images", models.Image, body=body, acts=True)
@@ -1599,6 +1634,11 @@ def replay_webhook(webhook_id: str, body: models.WebhookReplay) -> Call[models.W
         body=body,
         acts=True,
     )
+
+
+def request_break_glass(body: models.BreakGlassNew) -> Call[models.BreakGlass]:
+    """POST /v1/break-glass"""
+    return Call("POST", "/v1/break-glass", models.BreakGlass, body=body, acts=True)
 
 
 def require_sanitization(node_id: str) -> Call[models.NodeUpkept]:
@@ -1692,6 +1732,17 @@ def revoke_binding(binding_id: str, body: models.AuthorityEnd) -> Call[models.En
     """POST /v1/role-bindings/{binding_id}/revoke"""
     return Call(
         "POST", f"/v1/role-bindings/{quoted(binding_id)}/revoke", models.Ended, body=body, acts=True
+    )
+
+
+def revoke_break_glass(grant_id: str, body: models.BreakGlassEnd) -> Call[models.BreakGlassDone]:
+    """POST /v1/break-glass/{grant_id}/revoke"""
+    return Call(
+        "POST",
+        f"/v1/break-glass/{quoted(grant_id)}/revoke",
+        models.BreakGlassDone,
+        body=body,
+        acts=True,
     )
 
 

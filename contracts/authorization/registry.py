@@ -57,3 +57,15 @@ AREAS: Final = tuple(sorted({one.area for one in ACTIONS.values()}))
 def known(word: str) -> bool:
     """Whether the word names an action, an area (`runtime.*`), the administrative, or all."""
     return word in {"*", ADMINISTRATIVE} or word in ACTIONS or word.removesuffix(".*") in AREAS
+
+
+def _staff(kind: str) -> frozenset[str]:
+    """The actions of `desk.txt` of that kind."""
+    lines = (line for line in HERE.joinpath("desk.txt").read_text().splitlines() if line[0] != "#")
+    rows = [[part.strip() for part in line.split("|")] for line in lines]
+    words = {word for word, of, why in rows if of == kind and why}
+    return frozenset(one.name for one in ACTIONS.values() if {one.name, f"{one.area}.*"} & words)
+
+
+DESK: Final = _staff("desk")
+FOUNDING: Final = _staff("founding")

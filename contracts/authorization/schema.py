@@ -7,12 +7,15 @@ from contracts.authorization.registry import (
     ADMINISTRATIVE,
     ADMINISTRATIVE_ACTIONS,
     AREAS,
+    DESK,
+    FOUNDING,
     HERE,
     ROLES,
 )
 
 FILE: Final = HERE.joinpath("schema.cedarschema")
 _ANYWHERE: Final = "[Platform, Organization, Department, Project]"
+_GROUPS: Final = {ADMINISTRATIVE: ADMINISTRATIVE_ACTIONS, "desk": DESK, "founding": FOUNDING}
 _HEAD: Final = """\
 // Made from actions.txt by `python -m contracts.authorization.schema`; a test compares it.
 namespace GPUaaS {
@@ -32,14 +35,18 @@ namespace GPUaaS {
     platform: Bool,
     source?: ipaddr,
     scopes?: Set<Action>,
+    owned: Bool,
+    requester?: User,
   };
 
 """
 
 
 def text() -> str:
-    """The schema's exact text: a group of actions a role, an area, and all; then every action."""
-    lines = ['  action "*";', f'  action "{ADMINISTRATIVE}";']
+    """The schema's exact text: groups of actions (a role's, an area's, the administrative, what
+    staff does at its desk, all), then every action.
+    """
+    lines = [f'  action "{name}";' for name in ("*", *_GROUPS)]
     lines += [f'  action "role:{role}";' for role in ROLES]
     lines += [f'  action "{area}.*" in ["*"];' for area in AREAS]
     for one in ACTIONS.values():
@@ -53,9 +60,9 @@ def text() -> str:
 
 
 def parents_of(action: str) -> tuple[str, ...]:
-    """The groups that an action is in: its area, its roles, and the administrative."""
+    """The groups that an action is in: its area, its roles, and those that are lists."""
     one = ACTIONS[action]
-    more = (ADMINISTRATIVE,) if action in ADMINISTRATIVE_ACTIONS else ()
+    more = [name for name, of in _GROUPS.items() if action in of]
     return (f"{one.area}.*", *(f"role:{role}" for role in one.roles), *more)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import cedarpy
 
 from api.authorization.cedar import PLATFORM, STATIC, Place, _above, forbid, permit
-from api.authorization.door import Door
+from api.authorization.door import Door, NoTenants
 from api.authorization.principal import Principal
 from contracts.authorization.registry import ACTIONS
 from domain.binding import Binding, Guardrail
@@ -22,7 +22,7 @@ ORGANIZATIONS, PRINCIPALS, PROJECTS, ASKED = 1_000, 4, 8, 20_000
 _ROLES = ("owner", "admin", "member", "viewer", "billing")
 
 
-class Many:
+class Many(NoTenants):
     """1,000 organizations: each principal has three bindings, each organization three guardrails."""
 
     def __init__(self) -> None:

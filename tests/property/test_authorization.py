@@ -7,8 +7,8 @@ import pytest
 
 from api.authorization.cedar import PLATFORM, STATIC, Call, Policies, forbid, permit
 from contracts.authorization import schema
-from contracts.authorization.registry import ACTIONS
-from domain.binding import Binding, Guardrail
+from contracts.authorization.registry import ACTIONS, DESK, FOUNDING
+from domain.binding import STAFF_ROLES, Binding, Guardrail
 from tests import authority_worlds
 from tests.authority_worlds import agree
 
@@ -40,6 +40,8 @@ def test_every_policy_is_valid_by_the_schema() -> None:
         Binding("binding-2", "service-1", "owner", PART, until_us=5),
         Binding("binding-3", "group-1", "viewer", PROJECT, mfa=True, networks=near, until_us=5),
         Binding("binding-4", "user-1", "operator", PLATFORM, networks=near),
+        Binding("binding-5", "user-1", "support", PLATFORM, desk=True),
+        Binding("break_glass-1", "user-1", "member", ORG, until_us=5),
     ]
     guardrails = [
         Guardrail("guardrail-1", ("*",), ORG),
@@ -50,6 +52,30 @@ def test_every_policy_is_valid_by_the_schema() -> None:
     text = "\n".join([STATIC, *map(permit, bindings), *map(forbid, guardrails)])
     found = cedarpy.validate_policies(text, schema.text())
     assert found.validation_passed, [str(error) for error in found.errors]
+
+
+def test_staff_has_in_tenants_what_its_desk_has_and_no_more() -> None:
+    """Every action of every staff role at an organization: the table, or a grant of break-glass; a
+    founding act only while nobody owns it.
+    """
+    here = (ORG, PLATFORM)
+    for role, (name, action) in product(STAFF_ROLES, ACTIONS.items()):
+        if action.level != "tenant":
+            continue
+        desk = Binding("binding-1", "user-1", role, PLATFORM, desk=True)
+        alone = Policies((desk,), ())
+        held = role in action.roles
+        owned = alone.decide("user-1", name, here, Call(owned=True), 0).allowed
+        unowned = alone.decide("user-1", name, here, Call(owned=False), 0).allowed
+        assert owned == (held and name in DESK), name
+        assert unowned == (held and name in DESK | FOUNDING), name
+        assert alone.decide("user-1", name, (PLATFORM,), Call(), 0).allowed == held
+        glass = Binding("break_glass-1", "user-1", "member", ORG, until_us=9)
+        given = Policies((desk, glass), ())
+        found = given.decide("user-1", name, here, Call(), 8)
+        assert found.allowed == (owned or "member" in action.roles), name
+        assert given.decide("user-1", name, here, Call(), 9).allowed == owned
+    assert not DESK & FOUNDING
 
 
 @pytest.mark.parametrize("flat", [True, False])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain import authority
+from domain import authority_checks
 from domain.authority import DECIDER, Authority
 from domain.authority_commands import (
     Accept,
@@ -243,7 +243,7 @@ def test_no_guardrail_of_the_whole_locks_everybody_out(word: str) -> None:
 
 def test_there_is_room_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that is folded for each decision stays small."""
-    monkeypatch.setattr(authority, "MOST", 2)
+    monkeypatch.setattr(authority_checks, "MOST", 2)
     given = told(AddMember("user-1"), AddMember("user-2"))
     assert refused(DECIDER, given, wish(AddMember("user-3"))) == "authority.too_many"
     assert Authority().owners(ORG) == set()
@@ -286,7 +286,7 @@ def test_no_guardrail_of_the_whole_keeps_itself_there() -> None:
 def test_what_is_so_already_is_told_at_the_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A repeat says nothing, also when there is no room for one more; an acceptance needs room."""
     facts = told(*OWNED, INVITED, CreateGroup("group-1", NAME), JoinGroup("group-1", "user-1"))
-    monkeypatch.setattr(authority, "MOST", 1)
+    monkeypatch.setattr(authority_checks, "MOST", 1)
     assert decided(DECIDER, facts, wish(AddMember("user-1"))) == []
     assert decided(DECIDER, facts, wish(JoinGroup("group-1", "user-1"))) == []
     accept = wish(Accept("invitation-1", "aa", "user-2", "binding-9"))

@@ -99,7 +99,7 @@ def test_explain_names_the_platforms_demand() -> None:
     """As what decides, beside the bindings."""
     door = Door(NoTenants(), lambda: 0, mfa_demanded=True)
     one = Binding("binding-1", "user-1", "owner", ORG)
-    asked = Question("user-1", "guardrail.set", PLACE, door.call(ADMIN), 0)
+    asked = Question("user-1", "guardrail.set", PLACE, door.call(ADMIN, "guardrail.set", ORG), 0)
     allowed, told = reasons(Policies((one,), ()), asked)
     assert not allowed
     assert [(row.id, row.effect, row.decides) for row in told] == [

@@ -1,0 +1,111 @@
+"""What break-glass is used for, and when it is over, as facts on the organization's own stream."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from litestar.types import Message, Scope
+
+from api.authorization.cedar import PLATFORM, Place, Verdict
+from api.authorization.directory import Directory
+from api.authorization.principal import Principal
+from domain import authority
+from domain.authority import DECIDER
+from domain.authority_commands import Command, Glass, Put, Use
+from domain.authority_facts import Event
+from domain.decider import fold
+from domain.errors import DomainError
+from evidence.append import Append, Write
+from evidence.log import EventLog
+
+ACTOR: Final = "system-authority"
+GRANT: Final = "break_glass-"
+_EVERY_S: Final = 1.0
+_TRIES: Final = 8
+
+type _Used = tuple[str, str, str, str, str]  # actor, organization, grant, action, scope
+
+
+class GlassUse:
+    """One a process, one task. The first use of each action of a grant is in the log before its
+    answer goes out; a stream of events, which goes on meanwhile, within a second.
+    """
+
+    def __init__(self, log: EventLog, directory: Directory, clock_us: Callable[[], int]) -> None:
+        self._log = log
+        self._directory = directory
+        self._clock_us = clock_us
+        self._noted: dict[_Used, tuple[str, ...]] = {}
+        self._writing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, caller: Principal, action: str, place: Place, verdict: Verdict) -> None:
+        """That the caller was let there by nothing but grants."""
+        if not all(one.startswith(GRANT) for one in verdict.policies):
+            return
+        org = place[-2]
+        for grant in verdict.policies:
+            found = self._directory.authority(org).glass.get(grant)
+            if found is not None and action not in found.used:
+                self._noted[caller.actor, org, grant, action, place[0]] = verdict.policies
+
+    async def written(self) -> None:
+        """What was noted until now is in the log. Raises: DomainError log.unavailable."""
+        if not self._noted:
+            return
+        async with self._writing:
+            for used, policies in list(self._noted.items()):
+                actor, org, grant, action, scope = used
+                await self._put(Use(grant, action, scope), org, actor, policies)
+                self._noted.pop(used, None)
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            with contextlib.suppress(DomainError):  # repeated in a second
+                await self.written()
+                await self._end()
+
+    async def _end(self) -> None:
+        """Those whose time is over say so; nothing rests on when."""
+        for grant, org in self._directory.grants.every():
+            why = self._directory.authority(org).glass[grant].due(self._clock_us())
+            if why:
+                await self._put(Put(grant, why), org, ACTOR, ())
+
+    async def _put(self, wish: Glass, org: str, actor: str, policies: tuple[str, ...]) -> None:
+        stream = authority.authority_stream(org)
+        for _ in range(_TRIES):
+            recorded = await self._log.read_stream(stream)
+            facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its kind
+            command = Command(wish, org, policies, self._clock_us())
+            new = DECIDER.decide(command, fold(DECIDER, facts))
+            if not new:
+                return
+            write = Write(stream, org, recorded[-1].version, tuple(new))
+            with contextlib.suppress(DomainError):
+                cause = f"pos:{recorded[-1].position}"
+                await self._log.append(Append((write,), actor, cause))
+                return
+        raise DomainError("log.unavailable", "the use of break-glass could not be written down")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            with contextlib.suppress(DomainError):
+                await self.written()
+
+
+async def told_before(message: Message, scope: Scope) -> None:
+    """A hook: no answer to the platform's staff goes out before what let them is in the log."""
+    principal = scope.get("user")
+    if message["type"] != "http.response.start" or not isinstance(principal, Principal):
+        return
+    if principal.org == PLATFORM and not principal.role:
+        services: Any = scope["litestar_app"].state.services
+        await services.glass.written()

@@ -1,0 +1,183 @@
+"""Break-glass: the platform's staff in a tenant, for a time, by two persons; the tenant sees it."""
+
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec.structs import replace
+
+from api.acting import Said
+from api.auth import unknown
+from api.authorization.listing import Seen, paged, seen, words
+from api.authorization.wishing import Wanted, wished
+from api.body import FrontRequest
+from api.edge import instant, maybe_instant, now_us
+from api.services import services_of
+from api.viewing import own_scope
+from contracts.http import Given, Page
+from contracts.http_break_glass import BreakGlass, BreakGlassDone, BreakGlassEnd, BreakGlassNew
+from domain.authority import Authority
+from domain.authority_commands import Approve, Ask, Put, Refuse, Wish
+from domain.authority_facts import GlassApproved, GlassRequested
+from domain.break_glass import Grant
+from evidence.ids import new_id
+from evidence.private import private_value
+
+_WAITING: Final = "requested"
+_STANDING: Final = "approved"
+_REFUSED: Final = "refused"
+_ENDED: Final = "ended"
+
+
+@post("/v1/break-glass")
+async def request_break_glass(
+    request: FrontRequest, data: JSONBody[BreakGlassNew]
+) -> Response[BreakGlass]:
+    """Asked for by somebody of the platform's staff, for themselves; the tenant sees it at once.
+    Nothing may be done with it until another person approves it.
+    """
+    services = services_of(request)
+    await services.following.catch_up()
+    org = services.directory.org_of(data.scope)
+    if org is None:
+        raise unknown("scope")
+    who, reason = request.user.actor, private_value(org, data.reason)
+    said = (data.role, data.scope, reason[0], data.ticket, data.seconds)
+    wish = Ask(new_id("break_glass"), who, *said)
+
+    def given(fact: GlassRequested, version: int | None) -> BreakGlass:
+        return _given(org, Grant(fact), data.reason, version)
+
+    def want(_: Authority) -> Wanted:
+        nothing = given(GlassRequested(wish.grant, who, *said, (), 0), None)
+        return Wanted(wish, data.scope, nothing, (reason[1],))
+
+    def answer(said: tuple[Said, ...], _: bool) -> BreakGlass:  # an Answer
+        fact = said[0].fact
+        assert isinstance(fact, GlassRequested), "the outcome of this route"
+        return given(fact, said[0].version)
+
+    return await wished(request, org, want, answer, status=201)
+
+
+@post("/v1/break-glass/{grant_id:str}/approve", status_code=200)
+async def approve_break_glass(
+    request: FrontRequest, grant_id: FromPath[str]
+) -> Response[BreakGlassDone]:
+    """By another person of the staff than asked for it. It stands from now on, everywhere."""
+    org = await _org_of(request, grant_id)
+    grant = services_of(request).directory.authority(org).glass[grant_id]
+    # Whose it is decides, too: nobody approves what they asked for, by whatever they are signed in.
+    asked = replace(request.user, requester=grant.asked.principal)
+    request.scope["user"] = asked
+    return await _done(request, org, Approve(grant_id, asked.actor), grant.asked.scope, _STANDING)
+
+
+@post("/v1/break-glass/{grant_id:str}/refuse", status_code=200)
+async def refuse_break_glass(
+    request: FrontRequest, grant_id: FromPath[str], data: JSONBody[BreakGlassEnd]
+) -> Response[BreakGlassDone]:
+    """By the staff, or by the tenant's own owners and admins, before it was approved."""
+    org = await _org_of(request, grant_id)
+    return await _done(request, org, Refuse(grant_id, data.reason), org, _REFUSED)
+
+
+@post("/v1/break-glass/{grant_id:str}/revoke", status_code=200)
+async def revoke_break_glass(
+    request: FrontRequest, grant_id: FromPath[str], data: JSONBody[BreakGlassEnd]
+) -> Response[BreakGlassDone]:
+    """By the staff, or by the tenant's own owners and admins: over within a second everywhere, open
+    streams and terminals included.
+    """
+    org = await _org_of(request, grant_id)
+    return await _done(request, org, Put(grant_id, data.reason), org, _ENDED)
+
+
+async def _done(
+    request: FrontRequest, org: str, wish: Wish, scope: str, state: str
+) -> Response[BreakGlassDone]:
+    assert isinstance(wish, Approve | Refuse | Put)
+    name = wish.grant
+
+    def given(until_us: int, version: int | None) -> BreakGlassDone:
+        until = maybe_instant(until_us or None)
+        return BreakGlassDone(id=name, organization=org, state=state, until=until, version=version)
+
+    def want(authority: Authority) -> Wanted:
+        until_us = authority.glass[name].until_us if state == _STANDING else 0
+        return Wanted(wish, scope, given(until_us, None))
+
+    def answer(said: tuple[Said, ...], _: bool) -> Given:  # an Answer
+        fact = said[0].fact
+        until_us = fact.until_us if isinstance(fact, GlassApproved) else 0
+        return given(until_us, said[0].version)
+
+    return await wished(request, org, want, answer)
+
+
+async def _org_of(request: FrontRequest, grant: str) -> str:
+    """Raises: DomainError resource.unknown, to a tenant for what is another one's, too."""
+    services = services_of(request)
+    await services.following.catch_up()
+    org = services.directory.grants.org_of(grant)
+    if org is None or not (request.user.reads_all or request.user.org == org):
+        raise unknown("grant")
+    return org
+
+
+@get("/v1/break-glass")
+async def list_break_glass(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[BreakGlass]:
+    """Of an organization, over ones too, in order of asking; the staff, without naming one: those
+    of all that are not over.
+    """
+    if organization is None and request.user.reads_all:
+        own_scope(request.user, None)
+        directory = services_of(request).directory
+        every = sorted({org for _, org in directory.grants.every()})
+        found = [await seen(request, org, as_of) for org in every]
+    else:
+        found = [await seen(request, organization, as_of)]
+    rows = [
+        (one.made[grant.asked.grant].position, (one, grant))
+        for one in found
+        for grant in one.state.glass.values()
+        if organization is not None or not request.user.reads_all or not grant.over
+    ]
+    texts = await words(request, [grant.asked.reason.private for _, (_, grant) in rows])
+
+    def given(row: tuple[Seen, Grant]) -> BreakGlass:
+        one, grant = row
+        return _given(one.org, grant, texts.get(grant.asked.reason.private), one.version)
+
+    return paged(rows, (cursor, limit), given)
+
+
+def _given(org: str, grant: Grant, reason: str | None, version: int | None) -> BreakGlass:
+    asked = grant.asked
+    due = grant.due(now_us())
+    ended = _REFUSED if grant.refused else _ENDED
+    state = ended if grant.over or due else _STANDING if grant.approver else _WAITING
+    return BreakGlass(
+        id=asked.grant,
+        organization=org,
+        principal=asked.principal,
+        role=asked.role,
+        scope=asked.scope,
+        reason=reason,
+        ticket=asked.ticket,
+        seconds=asked.seconds,
+        state=state,
+        requested_at=instant(asked.decided_us),
+        approver=grant.approver or None,
+        until=maybe_instant(grant.until_us or None),
+        why_ended=grant.why or due or None,
+        used=sorted(grant.used),
+        policies=list(asked.policies),
+        version=version,
+    )

@@ -1,0 +1,209 @@
+"""The platform's staff in a tenant: by break-glass only, seen by the tenant, over by itself."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api import events
+from api.authorization.principal import Principal
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+
+async def staff(stage: Stage, who: str, role: str) -> str:
+    """A token of somebody whom the platform has bound to the role."""
+    body = {"principal": f"user-{who}", "organization": "-"}
+    assert (await stage.post("/v1/members", body)).status_code == 200
+    body = {"principal": f"user-{who}", "role": role, "scope": "-"}
+    made = await stage.post("/v1/role-bindings", body)
+    assert made.status_code == 201, made.text
+    return stage.token("staff", None, subject=f"user-{who}")
+
+
+async def asked(stage: Stage, token: str, scope: str, **more: Any) -> dict[str, Any]:
+    body = {"scope": scope, "reason": "It hangs.", "ticket": "T-1", **more}
+    answer = await stage.post("/v1/break-glass", body, token=token)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+async def approve(stage: Stage, token: str, grant: str) -> httpx.Response:
+    return await stage.post(f"/v1/break-glass/{grant}/approve", token=token)
+
+
+async def code(answering: Any) -> tuple[int, str]:
+    answer = await answering
+    return answer.status_code, answer.json().get("code", "")
+
+
+def test_support_is_in_a_tenant_by_break_glass_alone(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Nothing of a tenant before, another tenant's never; asked, approved by another person, used,
+    revoked by the tenant's owner: each a fact of the tenant's own, and in its auditor's view; what
+    was never approved, or is over, gives nothing.
+    """
+
+    async def scene(stage: Stage) -> None:
+        org, other = (await stage.tenant())["org"], (await stage.tenant())["org"]
+        first = await staff(stage, "first", "support")
+        second = await staff(stage, "second", "support")
+        owner = stage.token("admin", org, subject="user-owner")
+        here = f"/v1/runtimes?organization={org}"
+        for path in (here, "/v1/runtimes", f"/v1/members?organization={org}"):
+            assert await code(stage.get(path, token=first)) == (403, "auth.forbidden"), path
+        projects = await stage.get(f"/v1/projects?organization={org}", token=first)
+        assert projects.status_code == 200  # at the desk
+        made = await asked(stage, first, org, seconds=60)
+        grant = made["id"]
+        assert (made["state"], made["organization"], made["policies"][0][:8]) == (
+            *("requested", org),
+            "binding-",
+        )
+        assert await code(stage.get(here, token=first)) == (403, "auth.forbidden")
+        own = await approve(stage, first, grant)
+        assert (own.status_code, own.json()["facts"]["policy"]) == (403, "break_glass.two_persons")
+        assert await code(approve(stage, owner, grant)) == (403, "auth.forbidden")
+        done = await approve(stage, second, grant)
+        assert (done.status_code, done.json()["state"]) == (200, "approved"), done.text
+        await stage.views()
+        assert (await stage.get(here, token=first)).status_code == 200
+        assert (await stage.get(here, token=first)).status_code == 200
+        assert await code(stage.get(here, token=second)) == (403, "auth.forbidden")
+        there = f"/v1/runtimes?organization={other}"
+        assert await code(stage.get(there, token=first)) == (403, "auth.forbidden")
+        logs = stage.get(f"/v1/webhooks?organization={org}", token=first)
+        assert await code(logs) == (403, "auth.forbidden")
+        ended = await stage.post(
+            f"/v1/break-glass/{grant}/revoke", {"reason": "enough"}, token=owner
+        )
+        assert (ended.status_code, ended.json()["state"]) == (200, "ended"), ended.text
+        assert await code(stage.get(here, token=first)) == (403, "auth.forbidden")
+        [shown] = (await stage.get("/v1/break-glass", token=owner)).json()["items"]
+        assert (shown["state"], shown["why_ended"], shown["used"], shown["approver"]) == (
+            *("ended", "enough", ["runtime.list"]),
+            "user-second",
+        )
+        assert shown["reason"] == "It hangs."
+        assert (await stage.get("/v1/break-glass", token=first)).json()["items"] == []
+        foreign = stage.token("admin", other)
+        assert (await stage.get("/v1/break-glass", token=foreign)).json()["items"] == []
+        revoking = stage.post(f"/v1/break-glass/{grant}/revoke", {}, token=foreign)
+        assert await code(revoking) == (404, "resource.unknown")
+        await stage.views()
+        acts = (await stage.get("/v1/audit?action=gpuaas.access", token=owner)).json()["items"]
+        told = [(one["action"].split(".")[2], one["actor"]) for one in reversed(acts)]
+        assert told == [
+            ("break_glass_requested", "user-first"),
+            ("denied", "user-first"),
+            ("denied", "user-owner"),
+            ("break_glass_approved", "user-second"),
+            ("break_glass_used", "user-first"),
+            ("break_glass_ended", "user-owner"),
+        ]
+        used = acts[1]
+        assert (used["authority"], used["organization"]) == ([grant], org)
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_a_grant_is_over_by_itself_streams_included(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Within a second of its end nothing is read, and a stream that is open tells nothing more of
+    the tenant; the fact that it expired follows. Whoever leaves the staff has no grant, either; its
+    acts as a member are its own; guardrails of the tenant bind it.
+    """
+
+    async def scene(stage: Stage) -> None:
+        mine = await stage.tenant()
+        org = mine["org"]
+        first = await staff(stage, "first", "support")
+        second = await staff(stage, "second", "operator")
+        clock = _Ahead(stage)
+        made = await asked(stage, first, org, role="member", seconds=60)
+        assert (await approve(stage, second, made["id"])).status_code == 200
+        wanted = {"project": mine["project"], "name": "n", "internal": True}
+        refused = await stage.post("/v1/networks", wanted, token=first)
+        assert refused.json()["code"] == "auth.forbidden"  # no member may
+        volume = {"project": mine["project"], "name": "v", "size_mib": 64, "node": "x"}
+        assert (await stage.post("/v1/volumes", volume, token=first)).status_code != 403
+        stopped = stage.token("admin", org, subject="user-owner")
+        rail = {"actions": ["volume.*"], "scope": org}
+        assert (await stage.post("/v1/guardrails", rail)).status_code == 201
+        held = await stage.post("/v1/volumes", volume, token=first)
+        assert (held.status_code, held.json()["facts"]["policy"][:9]) == (403, "guardrail")
+        assert (await stage.get(f"/v1/volumes?organization={org}")).status_code == 200
+        heard: list[bytes] = []
+        task = asyncio.create_task(_listens(stage, "user-first", heard))
+        await _until(lambda: any(org.encode() in one for one in heard))
+        clock.ahead_us = 60_000_000
+        listing = f"/v1/networks?organization={org}"
+        assert (await stage.get(listing, token=first)).status_code == 403
+        heard.clear()
+        body = {"organization": org, "name": "D2"}
+        assert (await stage.post("/v1/departments", body)).status_code == 201
+        body = {"name": "n", "model": "T4"}
+        assert (await stage.post("/v1/nodes", body)).status_code == 201
+        await _until(lambda: any(b"gpuaas.node" in one for one in heard))
+        assert not any(b"department.created" in one for one in heard)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+        async def shown() -> dict[str, Any]:
+            found = (await stage.get("/v1/break-glass", token=stopped)).json()["items"]
+            return dict(found[0])
+
+        authority = f"access-{org.partition('-')[2]}"
+        facts = await stage.services.log.read_stream(authority)
+        while type(facts[-1].fact).__name__ != "GlassEnded":
+            await asyncio.sleep(0.05)
+            facts = await stage.services.log.read_stream(authority)
+        assert facts[-1].actor == "system-authority"
+        assert (await shown())["why_ended"] == "expired"
+        clock.ahead_us = 0
+        again = await asked(stage, first, org)
+        assert (await approve(stage, second, again["id"])).status_code == 200
+        assert (await stage.get(listing, token=first)).status_code == 200
+        body = {"reason": "left", "organization": "-"}
+        left = await stage.post("/v1/members/user-first/remove", body)
+        assert left.status_code == 200, left.text
+        assert (await stage.get(listing, token=first)).status_code == 403
+        last = await stage.post("/v1/members/user-second/remove", body)
+        assert last.json()["code"] == "authority.last_owner"
+
+    play(database, nats_url, tmp_path, scene)
+
+
+async def _listens(stage: Stage, who: str, heard: list[bytes]) -> None:
+    """The events that a token of the staff member is told."""
+    door = stage.services.door
+    caller = Principal(who, "", "-", action="event.stream", door=door)
+    async for chunk in events._stream(stage.services, caller, 0, follow=True, token=""):
+        heard += [chunk]
+
+
+class _Ahead:
+    """The clock of the door and of what ends by itself, moved."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.ahead_us = 0
+        stage.services.door._clock_us = self
+        stage.services.glass._clock_us = self
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1000 + self.ahead_us
+
+
+async def _until(so: Any) -> None:
+    for _ in range(200):
+        if so():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come")
