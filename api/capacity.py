@@ -5,15 +5,16 @@ from litestar.params import FromQuery
 
 from api.admission.then import rooms_at
 from api.body import FrontRequest
+from api.edge import now_us
+from api.soon import fit, fits_soon, observed
 from api.viewing import viewed
-from contracts.http_fleet import Capacity, Fit
-from domain.stock import Room
+from contracts.http_fleet import Capacity
 
 
 @get("/v1/capacity")
 async def capacity_now(request: FrontRequest, as_of: FromQuery[str | None] = None) -> Capacity:
     """Parts of shared devices count for the caller's own organization only. `as_of`: what the same
-    arithmetic said then.
+    arithmetic said then, but for what was to come: a forecast of then is not kept.
     """
     services, at = await viewed(request, as_of)
     organization = "" if request.user.reads_all else request.user.org
@@ -21,14 +22,6 @@ async def capacity_now(request: FrontRequest, as_of: FromQuery[str | None] = Non
         rooms, position = await services.admission.capacity(organization)
     else:
         rooms, position = await services.reads.ask(rooms_at, organization, at), at + 1
-    return Capacity(position=position, models=[_fit(room) for room in rooms])
-
-
-def _fit(room: Room) -> Fit:
-    return Fit(
-        model=room.model,
-        devices=room.devices,
-        free_devices=room.free_devices,
-        most_devices=room.most_devices,
-        most_milli=room.most_milli,
-    )
+    seen, now = await services.reads.ask(observed), now_us()
+    models = [fit(room, fits_soon(room, seen, now) if at is None else ()) for room in rooms]
+    return Capacity(position=position, models=models)

@@ -13,6 +13,7 @@ from api.edge import instant, now_us, parse_instant
 from api.paging import after, page_size
 from api.runtimes import launched, organization_of
 from api.services import services_of
+from api.soon import asked, fit, fits_soon, observed
 from api.viewing import own_scope, page, viewed
 from contracts.http import Page
 from contracts.http_fleet import (
@@ -62,7 +63,7 @@ async def place_block(request: FrontRequest, data: JSONBody[BlockNew]) -> Respon
         )
         words = tuple(text for _, text in named)
         ask = BlockAsk(new_id("block"), launches, request.user.actor, cause, words)
-        admitted = await services.admission.ask(ask)
+        admitted = await asked(services, ask, launches[0])
         return Done(admitted.appended, admitted.writes)
 
     return await services.acting.perform(request, do, lambda said, _: _placed(said, data))
@@ -119,7 +120,14 @@ async def explain_placement(
         region=check_word(region),
     )
     verdicts, position = await services.admission.explain(launch)
+    rooms, _ = await services.admission.capacity(org)
+    seen = await services.reads.ask(observed)
     return Explanation(
+        fits=tuple(
+            fit(room, fits_soon(room, seen, launch.now_us))
+            for room in rooms
+            if not launch.models or room.model in launch.models
+        ),
         position=position,
         nodes=[
             Verdict(node=one.node, model=one.model, why=one.why, facts=one.facts)

@@ -14,6 +14,7 @@ from api.edge import instant, now_us
 from api.images import configured
 from api.paging import before, page_size
 from api.services import Services, services_of
+from api.soon import asked
 from api.viewing import own_scope, page, tagged, viewed
 from contracts.http import (
     Page,
@@ -69,7 +70,7 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
             region=data.region,
         )
         ask = LaunchAsk(launch, request.user.actor, cause, (words,))
-        admitted = await services.admission.ask(ask)
+        admitted = await asked(services, ask, launch)
         return Done(admitted.appended, admitted.writes)
 
     return await services.acting.perform(request, do, lambda said, _: launched(said, data.name))

@@ -170,14 +170,28 @@ class Discrepancy(Given, frozen=True):
 
 
 # ---------------------------------------------------------------- placement
+class FitSoon(Given, frozen=True):
+    """About when so many whole devices of one node are free, and because of what: runtimes that are
+    stopping, devices that are being wiped (each as long as the last twenty took, their median), a
+    reservation that ends. Nothing is promised; where nothing is known, nothing is said.
+    """
+
+    devices: int
+    in_about_s: int
+    because: list[str]
+
+
 class Fit(Given, frozen=True):
-    """What fits now on one model: at most so many whole devices, or so large a part of one."""
+    """What fits now on one model: at most so many whole devices, or so large a part of one. `soon`:
+    when one launch would get more.
+    """
 
     model: str
     devices: int
     free_devices: int
     most_devices: int
     most_milli: int
+    soon: tuple[FitSoon, ...] = ()
 
 
 class Capacity(Given, frozen=True):
@@ -197,10 +211,13 @@ class Verdict(Given, frozen=True):
 
 
 class Explanation(Given, frozen=True):
-    """Admission's own verdict on every node, once `position` entries were known."""
+    """Admission's own verdict on every node, once `position` entries were known. `fits`: what fits
+    now and soon, of each model that was asked for, as `GET /v1/capacity` says it.
+    """
 
     position: int
     nodes: list[Verdict]
+    fits: tuple[Fit, ...] = ()
 
 
 class BlockNew(Taken, frozen=True):

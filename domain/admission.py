@@ -76,6 +76,7 @@ class AdmissionState:
         self.budgets: dict[str, budget.State] = {}
         self.runtimes: dict[str, Held] = {}
         self.ended: dict[str, Held] = {}
+        self.stopping: set[str] = set()  # runtimes; some of them have ended
         self.reservations: dict[str, reservation.Standing | reservation.Ended] = {}
         self.volumes: dict[str, Stored] = {}
         self.attached: dict[str, tuple[str, ...]] = {}  # runtime -> its volumes
@@ -380,8 +381,11 @@ class AdmissionState:
         held.past = (*held.past[1 - UNDOABLE :], held.state)
         held.state = runtime.evolve(held.state, fact)
         held.spot |= isinstance(fact, runtime.Spot)
+        if isinstance(held.state, runtime.Ending):
+            self.stopping.add(stream)
         if isinstance(held.state, runtime.Ended):
             self.ended[stream] = self.runtimes.pop(stream)
+            self.stopping.discard(stream)
             self._prune()
 
     def _prune(self) -> None:

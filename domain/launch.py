@@ -24,6 +24,7 @@ from domain.fencing import chained, fenced
 from domain.held import Held
 from domain.instants import LEASE_US, lost_instant
 from domain.placing import Launch, choose, project_of
+from domain.soon import coming
 from domain.stock import Room
 
 __all__ = [
@@ -248,7 +249,10 @@ def capacity(state: AdmissionState, organization_id: str = "") -> tuple[Room, ..
 
     Parts of shared devices count for the organization that shares them only.
     """
-    return placing.rooms(state, organization_id)
+    return tuple(
+        replace(room, coming=coming(state, room.model, organization_id))
+        for room in placing.rooms(state, organization_id)
+    )
 
 
 def _live(held: Held) -> runtime.Live:

@@ -33,14 +33,30 @@ type Kind = tuple[str, str]  # model, region
 type Rank = tuple[int, int, int]
 
 
+class Coming(Struct, frozen=True):
+    """Whole devices of one node: `free` now, and what comes: (since when, how many, whether
+    they are wiped first) of what stops, how many are being wiped, (until when, how many) of
+    what is reserved.
+    """
+
+    node: str
+    free: int
+    stopping: tuple[tuple[int, int, bool], ...]
+    wiping: int
+    reserved: tuple[tuple[int, int], ...]
+
+
 class Room(Struct, frozen=True):
-    """What fits now on one model: the most whole devices, or the largest part of one device."""
+    """What fits now on one model: the most whole devices, or the largest part of one device; and by
+    node what is coming.
+    """
 
     model: str
     devices: int
     free_devices: int
     most_devices: int
     most_milli: int
+    coming: tuple[Coming, ...] = ()
 
 
 class _Levels(Struct):

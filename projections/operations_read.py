@@ -108,3 +108,23 @@ def operations(
         "state": state, "before": before, "limit": limit,
     }  # fmt: skip
     return fetch(conn, Operation, _OPERATIONS + _PAGE, asked, as_of)
+
+
+# Of the last twenty; in no time at all is no observation.
+_MEDIAN: Final = """
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY l.took)::bigint AS took FROM (
+  SELECT e.at_us - b.at_us AS took FROM views.operation_mark e
+  JOIN LATERAL (SELECT b.at_us FROM views.operation_mark b
+    WHERE hashtextextended(b.resource, 0) = hashtextextended(e.resource, 0)
+      AND b.resource = e.resource AND b.kind = e.kind AND b.begins
+      AND b.from_position < e.from_position
+    ORDER BY b.from_position DESC LIMIT 1) b ON true
+  WHERE e.ends = 'succeeded' AND e.kind = %(kind)s AND e.what = %(what)s AND e.at_us > b.at_us
+  ORDER BY e.from_position DESC LIMIT 20) l
+"""
+
+
+def median_us(conn: psycopg.Connection[Any], kind: str, what: str) -> int | None:
+    """Their median, us, of the last twenty of the kind that ended so; None without any."""
+    row = conn.execute(_MEDIAN, {"kind": kind, "what": what}).fetchone()
+    return None if row is None or row[0] is None else int(row[0])

@@ -107,6 +107,8 @@ def test_a_launch_that_is_refused_says_what_would_fit() -> None:
     """From the admission's own state; the status is that of a limit; programs get the facts."""
     fit = {"model": "A10", "devices": 8, "free_devices": 4, "most_devices": 4, "most_milli": 1000}
     part = {**fit, "model": "T4", "most_devices": 0, "most_milli": 300}
+    later = [{"devices": 8, "in_about_s": 1190, "because": ["runtimes.stopping"]}]
+    fit = {**fit, "soon": later}
     none = Answer(409, problem("capacity.none_fits", asked=8))
     told = Answer(
         200, {"position": 1, "models": [fit, part, {**part, "model": "L4", "most_milli": 0}]}
@@ -116,7 +118,10 @@ def test_a_launch_that_is_refused_says_what_would_fit() -> None:
         done = gpuaas(*launch, env={"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
     assert done.status == exits.LIMIT
     first, second = done.err.splitlines()
-    assert first == ("  this would fit now, as far as there is quota: 4 x A10, 300 milli of a T4")
+    assert first == (
+        "  this would fit now, as far as there is quota: 4 x A10, 300 milli of a T4; "
+        "8 x A10 in about 20 min"
+    )
     assert second == "gpuaas: capacity.none_fits: no (do)"
     body = asked[0].body
     assert body.pop("name").startswith("gpu-")
@@ -176,6 +181,7 @@ def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:
     fit = {"model": "A10", "devices": 8, "free_devices": 4, "most_devices": 4, "most_milli": 1000}
     free = {"most_devices": 0, "most_milli": 0, "free_devices": 0}
     models = [fit, {**fit, **free, "model": "T4"}, {**fit, "model": "L4"}]
+    models[0] = {**fit, "soon": [{"devices": 8, "in_about_s": 40, "because": ["devices.wiped"]}]}
     own = {"account": "account-1", "department": "d", "organization": "o", "id": PROJECT}
     limit = {"model": "A10", "organization": "o", "used_milli": 500, "reserved_milli": 0}
     prices = [
@@ -195,9 +201,18 @@ def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:
     _, a10, t4, l4 = (line.split("  ") for line in done.out.splitlines())
     cells = [[cell.strip() for cell in row if cell.strip()] for row in (a10, t4, l4)]
     assert cells == [
-        ["A10", "4 x A10", "4", "8", "2.000 GPUs", "1.50 USD", "-"],
-        ["T4", "-", "0", "8", "-", "9.00 USD in eu-1", "nothing is free"],
-        ["L4", "4 x L4", "4", "8", "-", "-", "it has no price"],
+        [
+            "A10",
+            "4 x A10",
+            "8 x A10 in less than a minute",
+            "4",
+            "8",
+            "2.000 GPUs",
+            "1.50 USD",
+            "-",
+        ],
+        ["T4", "-", "-", "0", "8", "-", "9.00 USD in eu-1", "nothing is free"],
+        ["L4", "4 x L4", "-", "4", "8", "-", "-", "it has no price"],
     ]
 
 

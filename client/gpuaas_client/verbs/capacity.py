@@ -12,7 +12,11 @@ from gpuaas_client.command import Verb, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import money
 
-_HEAD: Final = ("MODEL", "FITS NOW", "FREE", "GPUS", "QUOTA LEFT", "PER GPU-HOUR", "WHY NOT")
+_HEAD: Final = (
+    *("MODEL", "FITS NOW", "SOON", "FREE", "GPUS", "QUOTA LEFT", "PER GPU-HOUR", "WHY NOT"),
+)
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
 _GPU_HOUR: Final = str(1000 * 3_600_000_000)  # of milli-GPU-microseconds
 _MILLI: Final = 1000
 _ANYWHERE: Final = "-"
@@ -23,6 +27,7 @@ class Offer(Struct, frozen=True):
 
     model: str
     fits: str
+    soon: list[models.FitSoon]
     free: int
     gpus: int
     quota_left_milli: int | None
@@ -37,6 +42,21 @@ def fits(one: models.Fit) -> str:
     return f"{one.most_milli} milli of a {one.model}" if one.most_milli else "-"
 
 
+def soon(one: models.Fit | Offer) -> str:
+    """As `8 x A10 in about 20 min`, in order; `-` where nothing is known."""
+    told = [f"{later.devices} x {one.model} in {about(later.in_about_s)}" for later in one.soon]
+    return ", ".join(told) or "-"
+
+
+def about(seconds: int) -> str:
+    """As `about 20 min`: no more exact than it is."""
+    if seconds < _MINUTE_S:
+        return "less than a minute"
+    if seconds < 2 * _HOUR_S:
+        return f"about {round(seconds / _MINUTE_S)} min"
+    return f"about {round(seconds / _HOUR_S)} h"
+
+
 @click.command("capacity", cls=Verb, short_help="What fits now, at what price, and why not")
 @click.argument("model", nargs=-1, metavar="[MODEL]...")
 @click.option(
@@ -47,7 +67,8 @@ def fits(one: models.Fit) -> str:
 def capacity(session: Session, model: Sequence[str], project: str | None) -> None:
     """What would be admitted now, by the admission's own state, at what price, and why not.
 
-    FITS NOW is the most that one launch gets: whole GPUs of one node, else a part of one.
+    FITS NOW is the most that one launch gets: whole GPUs of one node, else a part of one. SOON:
+    when it would get more, from what is stopping, being wiped, or reserved until then.
     """
     found = session.client.capacity_now().models
     chosen = [one for one in found if not model or one.model in model]
@@ -78,7 +99,7 @@ def _offer(
         why = "it has no price"
     elif left is not None and left <= 0:
         why = "the quota is used up"
-    return Offer(one.model, fits(one), one.free_devices, one.devices, left, priced, why)
+    return Offer(one.model, fits(one), one.soon, one.free_devices, one.devices, left, priced, why)
 
 
 def _left(model: str, own: models.Project, limits: Iterable[models.Quota]) -> int | None:
@@ -107,7 +128,7 @@ def _row(one: Offer) -> tuple[str, ...]:
     left = one.quota_left_milli
     said = "-" if left is None else f"{left // _MILLI}.{left % _MILLI:03d} GPUs"
     return (
-        *(one.model, one.fits, str(one.free), str(one.gpus), said),
+        *(one.model, one.fits, soon(one), str(one.free), str(one.gpus), said),
         *(", ".join(map(_priced, one.prices)) or "-", one.why or "-"),
     )
 

@@ -14,7 +14,7 @@ from gpuaas_client.command import Verb, as_of, asked
 from gpuaas_client.errors import GpuaasError, Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
-from gpuaas_client.verbs.capacity import fits
+from gpuaas_client.verbs.capacity import fits, soon
 from gpuaas_client.verbs.long_work import followed, newest
 
 HEAD: Final = ("RUNTIME", "NAME", "STATE", "SINCE", "MODEL", "GPUS", "IDLE SINCE")
@@ -167,7 +167,9 @@ def _instead(session: Session, wanted: Sequence[str]) -> None:
     known = [one for one in found if not wanted or one.model in wanted]
     others = [one for one in found if one not in known]
     now = ", ".join(fits(one) for one in [*known, *others] if one.most_devices or one.most_milli)
-    print(f"  this would fit now, as far as there is quota: {now or 'nothing'}", file=sys.stderr)
+    later = "".join(f"; {soon(one)}" for one in [*known, *others] if one.soon)
+    said = f"this would fit now, as far as there is quota: {now or 'nothing'}{later}"
+    print(f"  {said}", file=sys.stderr)
 
 
 def _usable(session: Session, made: models.Runtime) -> models.Runtime:
