@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 
 class Page[T](Struct, frozen=True, kw_only=True):
@@ -600,6 +600,7 @@ class Explained(Struct, frozen=True, kw_only=True):
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
+    fits: list[Fit] = field(default_factory=list)
     nodes: list[Verdict]
     position: int
 
@@ -615,6 +616,13 @@ class Fit(Struct, frozen=True, kw_only=True):
     model: str
     most_devices: int
     most_milli: int
+    soon: list[FitSoon] = field(default_factory=list)
+
+
+class FitSoon(Struct, frozen=True, kw_only=True):
+    because: list[str]
+    devices: int
+    in_about_s: int
 
 
 class GaveBack(Struct, frozen=True, kw_only=True):
