@@ -117,6 +117,9 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         runtimes = Together(settings.database_url, RUNTIMES)
         exits.push_async_callback(runtimes.close)
         tokens, following = await _let_in(settings, reads, heads, verifier, exits)
+        tail = Tail(reads, heads)
+        exits.push_async_callback(tail.close)
+        following.directory.heard = tail.wake
         claims = Claims(settings.database_url)
         claims.start()
         exits.push_async_callback(claims.close)
@@ -154,7 +157,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             turns=Turns(),
             desk=desk,
             payments=payments_of(),
-            tail=Tail(reads, heads),
+            tail=tail,
             runtimes=runtimes,
         )
 

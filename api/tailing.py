@@ -1,9 +1,11 @@
-"""The end of the log as server-sent events: read and written once for all who follow it."""
+"""The end of the log as server-sent events: read and written once, handed to whom it concerns."""
 
 import asyncio
 import contextlib
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
@@ -20,6 +22,8 @@ MOST: Final = 100  # streams that one principal may have open in one process
 _KEPT: Final = 4_096
 # A hint of the head may be lost: so often it is looked at without one.
 _LOOK_S: Final = 0.25
+_POSITION: Final = attrgetter("position")
+ALL: Final = "*"  # whose news: everybody's
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -30,18 +34,31 @@ class Told(Struct, frozen=True, gc=False):
     chunk: bytes
 
 
+class News(Struct, frozen=True):
+    """What concerns a follower, in order, and the position from which it goes on.
+
+    `end`: nothing is there yet from there on.
+    """
+
+    told: list[Told]
+    then: int
+    end: bool
+
+
 class Tail:
-    """Owned by one event loop. The last few thousand entries stay; what is older is read anew."""
+    """Owned by one event loop. While anybody follows, one task reads what is new, and wakes those
+    whom it concerns; the last few thousand entries stay, what is older is read anew.
+    """
 
     def __init__(self, reads: Reads, heads: HeadWake) -> None:
         self._reads = reads
         self._heads = heads
         self._origin = ""
-        self._start = 0
-        self._told: list[Told] = []
-        self._looked_s = float("-inf")
-        self._filling = asyncio.Lock()
+        self._start = self._end = 0
+        self._told: dict[str, list[Told]] = {ALL: []}  # of each organization, and of all
+        self._sleeping: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._following: Counter[str] = Counter()
+        self._task: asyncio.Task[None] | None = None
 
     def admit(self, who: str) -> None:
         """Raises: DomainError events.too_many when `who` has as many streams as one may have."""
@@ -49,9 +66,13 @@ class Tail:
             raise DomainError("events.too_many", f"at most {MOST} streams at once in a process")
 
     @contextlib.contextmanager
-    def followed(self, who: str) -> Iterator[None]:
-        """A stream of `who` is open for the length of the block."""
+    def followed(self, who: str, size: int) -> Iterator[None]:
+        """A stream of `who` is open for the length of the block; the log had `size` entries."""
         self._following[who] += 1
+        if self._task is None or self._task.done():
+            self._start = self._end = size
+            self._told = {ALL: []}
+            self._task = asyncio.get_running_loop().create_task(self._run())
         try:
             yield
         finally:
@@ -59,31 +80,71 @@ class Tail:
             if not self._following[who]:
                 del self._following[who]
 
-    async def after(self, first: int) -> list[Told]:
-        """Entries from `first` on, in order, at most BATCH; [] at the head."""
+    async def news(self, whose: str, first: int) -> News:
+        """Of the organization (ALL: of all) from `first` on, of at most BATCH entries."""
         if first < self._start:
-            return await self._read(first)
-        if first >= self._start + len(self._told):
-            await self._fill(first)
-        at = first - self._start
-        return self._told[at : at + BATCH] if at >= 0 else await self._read(first)
+            rows = await self._read(first)
+            told = [one for one in rows if whose in (ALL, one.org)]
+            return News(told, rows[-1].position + 1 if rows else first, not rows)
+        kept = self._told.get(whose, ())
+        at = bisect_left(kept, first, key=_POSITION)
+        told = list(kept[at : at + BATCH])
+        if len(told) == BATCH:
+            return News(told, told[-1].position + 1, end=False)
+        return News(told, max(first, self._end), end=True)
 
-    async def _fill(self, first: int) -> None:
-        async with self._filling:
-            now_s = asyncio.get_running_loop().time()
-            end = self._start + len(self._told)
-            if first < end:
-                return  # somebody else has just read it
-            if first >= end + BATCH or (first > end and not self._told):
-                self._start, self._told, end = first, [], first
-            elif self._heads.size <= end and now_s - self._looked_s < _LOOK_S:
-                return
-            self._looked_s = now_s
-            self._told += await self._read(end)
-            extra = len(self._told) - _KEPT
-            if extra > 0:
-                self._start += extra
-                del self._told[:extra]
+    async def wait(self, whose: str, first: int, seconds: float) -> None:
+        """Until there may be news of the organization from `first` on, its authority changed, or
+        the time has passed.
+        """
+        if first < self._end:
+            return
+        woken = asyncio.get_running_loop().create_future()
+        self._sleeping[whose].add(woken)
+        timer = asyncio.get_running_loop().call_later(seconds, _wake, woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            self._sleeping[whose].discard(woken)
+            if not self._sleeping[whose]:
+                del self._sleeping[whose]
+
+    def wake(self, org: str) -> None:
+        """Whoever follows the organization looks again at what it may."""
+        for woken in self._sleeping.get(org, ()):
+            _wake(woken)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while self._following:
+            rows: list[Told] = []
+            with contextlib.suppress(DomainError):  # a database that is away tells nothing
+                rows = await self._read(self._end)
+            if rows:
+                self._keep(rows)
+            if not rows or self._heads.size <= self._end:
+                await self._heads.wait(_LOOK_S)
+
+    def _keep(self, rows: list[Told]) -> None:
+        for one in rows:
+            self._told[ALL].append(one)
+            self._told.setdefault(one.org, []).append(one)
+        self._end = rows[-1].position + 1
+        extra = len(self._told[ALL]) - _KEPT
+        if extra > 0:
+            self._start = self._told[ALL][extra].position
+            for org in {one.org for one in self._told[ALL][:extra]} | {ALL}:
+                kept = self._told[org]
+                del kept[: bisect_left(kept, self._start, key=_POSITION)]
+                if not kept and org != ALL:
+                    del self._told[org]
+        for org in {one.org for one in rows} | {ALL}:
+            self.wake(org)
 
     async def _read(self, first: int) -> list[Told]:
         rows = await self._reads.ask(read_entries, first, BATCH)
@@ -91,6 +152,11 @@ class Tail:
             origin: str | None = await self._reads.ask(origin_of)
             self._origin = origin or "-"
         return [_told(raw, self._origin) for _, raw, _ in rows]
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 def _told(raw: bytes, origin: str) -> Told:

@@ -97,7 +97,7 @@ class Authority(Struct, frozen=True):
     gone: frozenset[str] = frozenset()
 
     def knows(self, principal: str) -> bool:
-        return principal in self.members | self.accounts or principal in self.groups
+        return any(principal in known for known in (self.members, self.accounts, self.groups))
 
     def groups_of(self, principal: str) -> tuple[str, ...]:
         return tuple(name for name, members in self.groups.items() if principal in members)

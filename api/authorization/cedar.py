@@ -123,8 +123,8 @@ def _policy(name: str, head: str, clauses: list[str]) -> str:
 class Policies:
     """A set of policies, parsed once, and the groups of the principal whom it is for.
 
-    What it decided is remembered as long as nothing in it ends: it must be thrown away when any
-    binding, guardrail, membership of a group, or the tree changes.
+    What it decided is remembered as long as nothing in it ends. It rests on nothing but what it is
+    made of and is asked: it stays right for as long as these bindings, guardrails and groups stand.
     """
 
     def __init__(

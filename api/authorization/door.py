@@ -20,6 +20,9 @@ SSO: Final = "sso.required"  # the one that keeps people to the issuer that is r
 _TOKEN_ROLES: Final = {"platform-operator": "operator"}
 
 
+type _Of = tuple[tuple[Binding, ...], tuple[Guardrail, ...], tuple[str, ...]]
+
+
 class Tenants(Protocol):
     """What organizations have decided; kept up to date in memory. Not concurrent: one loop asks."""
 
@@ -103,7 +106,7 @@ class Door:
         self.mfa_demanded = mfa_demanded
         self._remembering = remembering
         self._clock_us = clock_us
-        self._sets: dict[tuple[str, str, str, str, bool], tuple[int, Policies]] = {}
+        self._sets: dict[tuple[str, str, str, str, bool], tuple[int, _Of, Policies]] = {}
 
     def policies(self, caller: Principal, org: str, *, inside: bool = False) -> Policies:
         """All that is decided with when the caller acts in that organization.
@@ -112,15 +115,25 @@ class Door:
         are taken as met.
         """
         key = (caller.actor, caller.role, caller.org, org, inside)
-        tenants, actor = self.tenants, caller.actor
-        version = tenants.version(org)
+        version = self.tenants.version(org)
         if caller.org == PLATFORM:
-            version = max(version, tenants.version(PLATFORM))
+            version = max(version, self.tenants.version(PLATFORM))
         found = self._sets.get(key)
         if found is not None and found[0] == version:
-            return found[1]
+            return found[2]
         if len(self._sets) >= _SETS:
             self._sets.clear()
+        of = self._of(caller, org, inside=inside)
+        # Most of what an organization decides is of somebody else, and changes nothing here.
+        if found is not None and found[1] == of:
+            made = found[2]
+        else:
+            made = Policies(*of, remembering=self._remembering)
+        self._sets[key] = (version, of, made)
+        return made
+
+    def _of(self, caller: Principal, org: str, *, inside: bool) -> _Of:
+        tenants, actor = self.tenants, caller.actor
         bindings = (*implied(caller), *tenants.bindings(org, actor))
         guardrails = tenants.guardrails(org)
         if inside:
@@ -130,9 +143,7 @@ class Door:
         if caller.org == PLATFORM:
             bindings = (*bindings, *tenants.staff(actor))
             groups = (*groups, *tenants.groups(PLATFORM, actor)) if org != PLATFORM else groups
-        made = Policies(bindings, guardrails, groups, remembering=self._remembering)
-        self._sets[key] = (version, made)
-        return made
+        return bindings, guardrails, groups
 
     def decide(self, caller: Principal, action: str, place: Place) -> Verdict:
         """May the caller do the action at the place; in another organization never."""

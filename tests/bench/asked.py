@@ -48,6 +48,7 @@ _MOST: Final = (
     ("lease asked until granted, p99", 5, 1),
     ("reconnect storm after kill -9 of NATS", 60, 15),
     ("1,000 followers of", 1_000, 250),
+    ("followers while authority changes", 1_000, 250),
     ("terminal echo added latency p99", 50, 15),
     ("authorization decision p99", 500, 250),
     ("1,000,000 charge lines to FOCUS Parquet", 20, 8),

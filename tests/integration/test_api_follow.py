@@ -169,29 +169,77 @@ class Counted(Reads):
 def test_followers_at_the_head_share_one_reading(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """However many ask, what is new is read once, and nothing is read while there is nothing new;
+    """However many follow, what is new is read once, and told to those whom it concerns alone;
     from wherever one goes on, it is told exactly what the log holds, past what is kept too.
     """
 
     async def scene(stage: Stage) -> None:
         reads = Counted(stage.services.settings.database_url)
         tail = tailing.Tail(reads, stage.services.heads)
+        orgs = [await _organization(stage) for _ in range(2)]
         size = await stage.size()
-        found = await asyncio.gather(*(tail.after(size) for _ in range(50)))
-        assert found == [[]] * 50
-        for _ in range(3):
-            await stage.post("/v1/organizations", {"name": "Org"})
-        head, before = await stage.size(), reads.asked
-        found = await asyncio.gather(*(tail.after(size) for _ in range(50)))
-        assert [[one.position for one in each] for each in found] == [list(range(size, head))] * 50
-        assert reads.asked - before <= 2, "the entries, and whose log it is"
-        assert await asyncio.gather(*(tail.after(head) for _ in range(50))) == [[]] * 50
-        assert reads.asked - before <= 2
-        rows = await reads.ask(read_entries, 0, 500)
-        for first in range(head + 1):
-            for one, told in zip(rows[first:], await tail.after(first), strict=True):
-                assert told.position == one[0]
+        with tail.followed("user-1", size):
+            assert await tail.news(orgs[0], size) == tailing.News([], size, end=True)
+            waiting = [asyncio.create_task(tail.wait(orgs[0], size, 60)) for _ in range(50)]
+            others = asyncio.create_task(tail.wait(orgs[1], size, 60))
+            await until(lambda: reads.asked > 0, "the first look")
+            before = reads.asked
+            await stage.post("/v1/departments", {"organization": orgs[0], "name": "d"})
+            await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_S)
+            assert reads.asked - before <= 3, "the entries, whose log it is, and what is after them"
+            assert not others.done()
+            told = (await tail.news(orgs[0], size)).told
+            assert [one.org for one in told] == [orgs[0]] * len(told) != []
+            assert await tail.news(orgs[1], size) == tailing.News([], size + len(told), end=True)
+            await _all_is_told(tail, reads, orgs)
+            tail.wake(orgs[1])
+            await asyncio.wait_for(others, PATIENCE_S)
+        await tail.close()
+        reads.close()
+
+    play(database, nats_url, tmp_path, scene)
+
+
+async def _organization(stage: Stage) -> str:
+    return str((await stage.post("/v1/organizations", {"name": "Org"})).json()["id"])
+
+
+async def _all_is_told(tail: tailing.Tail, reads: Reads, orgs: list[str]) -> None:
+    rows = await reads.ask(read_entries, 0, 500)
+    for whose in (tailing.ALL, *orgs):
+        for first in range(len(rows) + 1):
+            heard, news = [], tailing.News([], first, end=False)
+            while not news.end:
+                news = await tail.news(whose, news.then)
+                heard += news.told
+            mine = [one for one in rows[first:] if whose == tailing.ALL or whose.encode() in one[1]]
+            assert [one.position for one in heard] == [one[0] for one in mine]
+            for one, told in zip(mine, heard, strict=True):
                 assert one[1].rpartition(b'"fact":')[2][:-1] in told.chunk
+
+
+def test_what_is_kept_is_bounded(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest entries are let go, of each organization and of all; a follower that is behind
+    them is told them all the same.
+    """
+
+    async def scene(stage: Stage) -> None:
+        monkeypatch.setattr(tailing, "_KEPT", 4)
+        reads = Reads(stage.services.settings.database_url)
+        tail = tailing.Tail(reads, stage.services.heads)
+        size = await stage.size()
+        with tail.followed("user-1", size):
+            orgs = [await _organization(stage) for _ in range(6)]
+            head = await stage.size()
+            async with asyncio.timeout(PATIENCE_S):
+                while (await tail.news(tailing.ALL, head)).then < head or tail._end < head:
+                    await tail.wait(tailing.ALL, head, 0.05)
+            assert len(tail._told[tailing.ALL]) == 4
+            assert sum(map(len, tail._told.values())) == 8
+            await _all_is_told(tail, reads, orgs)
+        await tail.close()
         reads.close()
 
     play(database, nats_url, tmp_path, scene)

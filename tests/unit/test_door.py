@@ -1,0 +1,109 @@
+"""Policies of a principal are parsed again when something of that principal changed, and only then."""
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from api.authorization.directory import Directory
+from api.authorization.door import Door
+from api.authorization.principal import Principal
+from domain import authority_facts, department
+from domain.binding import NEVER
+from domain.words import Private
+from evidence.reader import Recorded
+
+ORG = "organization-00000000-0000-7000-8000-000000000001"
+ACCESS = "access-00000000-0000-7000-8000-000000000001"
+DEPARTMENT = "department-00000000-0000-7000-8000-000000000002"
+READER = Principal("user-reader", "", ORG)
+NAME = Private("0" * 64)
+
+
+class World:
+    def __init__(self) -> None:
+        self.directory = Directory()
+        self.door = Door(self.directory, lambda: 5)
+        self.tell(authority_facts.MemberAdded("user-reader", "", (), 1))
+        self.tell(bound("binding-1", "user-reader"))
+
+    def tell(self, fact: Struct, stream: str = ACCESS) -> None:
+        at = self.directory.applied
+        self.directory.apply(Recorded(at, stream, at + 1, "", ORG, "user-1", "", 1, fact))
+        self.directory.applied = at + 1
+
+    def may(self, action: str = "runtime.read", scope: str = ORG) -> bool:
+        place = self.directory.place(scope, ORG)
+        return self.door.decide(READER, action, place).allowed
+
+
+def bound(name: str, who: str, role: str = "viewer", scope: str = ORG) -> Struct:
+    return authority_facts.BindingGranted(name, who, role, scope, False, (), NEVER, (), 1)
+
+
+OTHERS = [
+    authority_facts.MemberAdded("user-other", "", (), 1),
+    bound("binding-2", "user-other"),
+    authority_facts.BindingRevoked("binding-2", "why", (), 1),
+    authority_facts.GroupCreated("group-1", NAME, (), 1),
+    bound("binding-3", "group-1", "owner"),
+    authority_facts.MemberRemoved("user-other", "why", (), 1),
+]
+
+
+def test_what_is_decided_of_others_changes_nothing() -> None:
+    """Members, groups and bindings of others, and new departments, leave the parsed policies, and a
+    decision in the department made meanwhile counts at once.
+    """
+    world = World()
+    assert world.may()
+    before = world.door.policies(READER, ORG)
+    for fact in OTHERS:
+        world.tell(fact)
+        assert world.door.policies(READER, ORG) is before
+    world.tell(department.Created(ORG, NAME, 1), DEPARTMENT)
+    assert world.door.policies(READER, ORG) is before
+    assert world.may(scope=DEPARTMENT)
+
+
+@pytest.mark.parametrize(
+    ("fact", "allowed"),
+    [
+        (bound("binding-9", "user-reader", "owner"), (True, True)),
+        (bound("binding-1", "user-reader", "billing"), (False, False)),
+        (bound("binding-1", "user-reader", "viewer", DEPARTMENT), (False, False)),
+        (authority_facts.BindingRevoked("binding-1", "why", (), 1), (False, False)),
+        (authority_facts.MemberRemoved("user-reader", "why", (), 1), (False, False)),
+        (authority_facts.GroupJoined("group-1", "user-reader", (), 1), (True, True)),
+        (
+            authority_facts.GuardrailSet(
+                "guardrail-1", ("runtime.*",), ORG, False, (), "why", (), 1
+            ),
+            (False, False),
+        ),
+    ],
+)
+def test_what_is_decided_of_oneself_counts_at_once(
+    fact: Struct, allowed: tuple[bool, bool]
+) -> None:
+    """Each kind of change that may give or take: the next decision knows it."""
+    world = World()
+    for other in OTHERS:
+        world.tell(other)
+    assert world.may()
+    assert not world.may("runtime.stop")
+    before = world.door.policies(READER, ORG)
+    world.tell(fact)
+    assert (world.may(), world.may("runtime.stop")) == allowed
+    assert world.door.policies(READER, ORG) is not before
+
+
+def test_bindings_keep_their_order() -> None:
+    """A principal's own and its groups' come as they were granted, whoever else was granted some."""
+    world = World()
+    for fact in (*OTHERS, authority_facts.GroupJoined("group-1", "user-reader", (), 1)):
+        world.tell(fact)
+    world.tell(bound("binding-4", "user-reader"))
+    found = world.directory.bindings(ORG, "user-reader")
+    assert [one.id for one in found] == ["binding-1", "binding-3", "binding-4"]
+    assert world.directory.bindings(ORG, "user-nobody") == ()
+    assert replace(found[0], id="") == replace(found[2], id="")
