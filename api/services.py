@@ -114,12 +114,8 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         )
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
-        runtimes = Together(settings.database_url, RUNTIMES)
-        exits.push_async_callback(runtimes.close)
         tokens, following = await _let_in(settings, reads, heads, verifier, exits)
-        tail = Tail(reads, heads)
-        exits.push_async_callback(tail.close)
-        following.directory.heard = tail.wake
+        tail, runtimes = _seen(settings, reads, heads, following, exits)
         claims = Claims(settings.database_url)
         claims.start()
         exits.push_async_callback(claims.close)
@@ -160,6 +156,22 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             tail=tail,
             runtimes=runtimes,
         )
+
+
+def _seen(
+    settings: Settings,
+    reads: Reads,
+    heads: HeadWake,
+    following: Following,
+    exits: contextlib.AsyncExitStack,
+) -> tuple[Tail, Together[Runtime]]:
+    """What many ask at once: followers of events, and who reads one runtime."""
+    tail = Tail(reads, heads)
+    exits.push_async_callback(tail.close)
+    following.directory.heard = tail.wake
+    runtimes = Together(settings.database_url, RUNTIMES)
+    exits.push_async_callback(runtimes.close)
+    return tail, runtimes
 
 
 def _door(
