@@ -71,6 +71,7 @@ from api.authorization import denials
 from api.authorization.using import told_before
 from api.body import FrontRequest
 from api.config import Settings
+from api.factors import routes as factors
 from api.front import Front
 from api.limiting import Limits, say_limits
 from api.paying import routes as paying
@@ -127,6 +128,12 @@ ROUTES: Final[tuple[Any, ...]] = (
     issuers.distrust_issuer,
     issuers.set_factors,
     issuers.where_to_sign_in,
+    factors.enrol_totp,
+    factors.confirm_totp,
+    factors.replace_recovery_codes,
+    factors.verify_factor,
+    factors.remove_totp,
+    factors.show_factor,
     sso.require_sso,
     sso.lift_sso,
     sso.show_sso,

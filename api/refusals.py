@@ -52,7 +52,7 @@ def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dic
     headers = {}
     if status == 503 or error.code in _SOON:
         headers["Retry-After"] = str(RETRY_S)
-    if error.code == "rate.limited":
+    if error.code in {"rate.limited", "mfa.locked"}:
         headers["Retry-After"] = str(error.facts.get("retry_after_s", RETRY_S))
     if error.code == "auth.mfa_required":
         headers["WWW-Authenticate"] = _step_up(str(error.facts.get("acr_values", "")))

@@ -17,13 +17,15 @@ from api.authorization.door import Door
 from api.authorization.following import Following
 from api.authorization.keys import KeyRing
 from api.authorization.sessions import Sessions
-from api.authorization.tokens import Tokens
+from api.authorization.tokens import NoToken, TokenKind, Tokens
 from api.authorization.use import KeyUse
 from api.authorization.using import GlassUse
 from api.claims import Claims
 from api.config import Settings
 from api.connecting import connected
 from api.edge import now_us, whole
+from api.factors.codes import Sealer
+from api.factors.store import Factors
 from api.fleet import node_ca
 from api.fleet.keys import ed25519
 from api.fleet.node_ca import NodeCa
@@ -35,7 +37,7 @@ from api.ssh.authority import Authority, authority
 from api.tailing import Tail
 from api.terminal.sessions import Terminals
 from api.together import Together
-from api.tokens import AUDIENCE, ISSUER, issuer_public
+from api.tokens import AUDIENCE, ISSUER, issuer_key, issuer_public
 from api.turns import Turns
 from domain.errors import DomainError
 from evidence.log import EventLog
@@ -52,6 +54,7 @@ class Services(Struct, frozen=True):
     following: Following
     providers: Providers
     door: Door
+    factors: Factors
     glass: GlassUse
     log: EventLog
     reads: Reads
@@ -114,6 +117,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         )
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
+        factors = _factors(settings, exits)
         tokens, following = await _let_in(settings, reads, heads, verifier, exits)
         tail, runtimes = _seen(settings, reads, heads, following, exits)
         claims = Claims(settings.database_url)
@@ -137,6 +141,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             providers=Providers(loopback=settings.embedded),
             door=door,
             glass=glass,
+            factors=factors,
             log=log,
             reads=reads,
             acting=Acting(claims, reads, WAIT_US),
@@ -186,6 +191,14 @@ def _door(
     return door, glass
 
 
+def _factors(settings: Settings, exits: contextlib.AsyncExitStack) -> Factors:
+    """Sealed with the embedded issuer's key; nobody's elsewhere."""
+    sealer = Sealer(issuer_key(settings)) if settings.embedded else None
+    made = Factors(settings.database_url, sealer)
+    exits.push_async_callback(made.close)
+    return made
+
+
 async def _let_in(
     settings: Settings,
     reads: Reads,
@@ -202,5 +215,8 @@ async def _let_in(
     use = KeyUse(settings.database_url, keys)
     use.start()
     exits.push_async_callback(use.close)
-    signed = verifier or Verifier(issuer_public(settings), ISSUER, AUDIENCE)
-    return Tokens(Sessions(following.directory), keys, signed), following
+    kinds: list[TokenKind] = [Sessions(following.directory), keys]
+    if verifier is None and settings.embedded:
+        verifier = Verifier(issuer_public(settings), ISSUER, AUDIENCE)
+    kinds.append(verifier or NoToken())
+    return Tokens(*kinds), following

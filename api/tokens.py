@@ -24,6 +24,7 @@ from evidence.storage import sync_folder
 ALGORITHM: Final = "EdDSA"
 ISSUER: Final = "gpuaas-embedded"
 AUDIENCE: Final = "gpuaas"
+AMR_MFA: Final = ("pwd", "otp", "mfa")  # RFC 8176; a token by itself is what its bearer was given
 _DEVELOPER_S: Final = 30 * 86_400
 _MODE: Final = 0o600
 
@@ -62,9 +63,18 @@ def issuer_public(settings: Settings) -> Ed25519PublicKey:
 
 
 def issue(
-    settings: Settings, subject: str, role: str, organization: str | None, at_us: int, seconds: int
+    settings: Settings,
+    subject: str,
+    role: str,
+    organization: str | None,
+    at_us: int,
+    seconds: int,
+    *,
+    mfa: bool = False,
 ) -> str:
-    """A bearer token for `subject`; the caller logs that it was issued."""
+    """A bearer token for `subject`; the caller logs that it was issued. `mfa`: it is asked for with
+    another one and a second factor, and says so.
+    """
     assert settings.embedded, "the embedded issuer serves the embedded deployment only"
     now = at_us // 1_000_000
     claims = {
@@ -75,6 +85,8 @@ def issue(
         "iat": now,
         "nbf": now,
         "exp": now + seconds,
+        "amr": list(AMR_MFA if mfa else AMR_MFA[:1]),
+        "acr": "aal2" if mfa else "aal1",
     }
     if organization is not None:
         claims["org"] = organization

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from contracts.problems_fleet import FLEET
+from contracts.problems_identity import IDENTITY
 from contracts.problems_money import MONEY
 
 
@@ -22,7 +23,7 @@ class Problem(Struct, frozen=True):
 
 
 # code | status | title | remedy; those of money in problems_money.py,
-# of nodes and runtimes in problems_fleet.py
+# of nodes and runtimes in problems_fleet.py, of sign-in in problems_identity.py
 _TABLE: Final = """\
 access.not_possible|409|Not possible for this grant|Read its state and send what it allows.
 access.not_running|409|The runtime is not running|Launch one, or wait until it is placed.
@@ -153,10 +154,6 @@ incident.unknown|404|No such incident|Check the id.
 ingest.not_alone|503|Another ingest runs|Operator: run one per database.
 integrator.second|503|Another integrator runs|Operator: run one per storage.
 integrator.storage_damaged|503|The evidence storage is damaged|Operator: run fsck, then restore.
-issuer.algorithm_unknown|400|Not a signature algorithm that is believed|Name some of ES256, ES384, EdDSA, PS256, RS256.
-issuer.invalid|400|Not an issuer|Send its identifier, beginning with https://, as its discovery document has it.
-issuer.unknown|404|No such issuer|Check its id and whether it is still trusted.
-issuer.unreachable|503|The issuer does not answer|Repeat; ask whoever runs the issuer.
 journal.missing|409|The agent's journal is gone|Enrol the node anew.
 journal.rolled_back|409|The agent's state is older than its words|Enrol the node anew.
 jwt.malformed|400|Not a NATS JWT|Operator: check which nats-server asks.
@@ -250,11 +247,6 @@ restore.differs|500|The storage differs from the log|Operator: keep both; do not
 restore.range_invalid|400|Not a range of the old log|Name a position that its note covers.
 restore.storage_invalid|500|The storage does not verify|Operator: restore from another copy.
 server.fault|500|The server failed|Repeat with the same key; report the correlation id.
-session.key_unknown|401|Signed with an unknown key|Sign in again; the issuer may have rotated its keys.
-session.token_expired|401|The identity token is over|Sign in again.
-session.token_invalid|401|Not an identity token for us|Sign in again at the issuer that your organization uses.
-session.token_used|409|The identity token was used|Sign in again: each opens one session.
-session.unknown|404|No such session|Check its id.
 signer.exists|500|A signer's folder is in use|Operator: use a new folder.
 signer.fork|503|Another tree of the same size|Operator: keep both notes; the log was rewritten.
 signer.inconsistent|503|The tree does not extend the last|Operator: keep both; the log was rewritten.
@@ -365,4 +357,4 @@ def _read(table: str) -> dict[str, Problem]:
     return {code: Problem(title, int(status), remedy) for code, status, title, remedy in rows}
 
 
-PROBLEMS: Final = _read(_TABLE) | _read(FLEET) | _read(MONEY)
+PROBLEMS: Final = _read(_TABLE) | _read(FLEET) | _read(MONEY) | _read(IDENTITY)

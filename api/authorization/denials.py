@@ -8,7 +8,7 @@ from litestar.types import Scope
 from api.authorization.cedar import PLATFORM
 from api.authorization.principal import Principal
 from api.edge import now_us
-from contracts.authorization.registry import ACTIONS
+from contracts.authorization.registry import ACTIONS, ADMINISTRATIVE_ACTIONS
 from domain.access import Denied
 from domain.errors import DomainError
 from evidence.append import Append, Write
@@ -42,7 +42,7 @@ async def tell(error: Exception, scope: Scope) -> None:
     action = str(error.facts.get("action", ""))
     if error.code not in _REFUSED or action not in ACTIONS:
         return
-    if ACTIONS[action].area in ADMINISTRATIVE:
+    if ACTIONS[action].area in ADMINISTRATIVE or action in ADMINISTRATIVE_ACTIONS:
         with contextlib.suppress(DomainError):
             await _append(scope["litestar_app"].state.services, principal, action, error.facts)
 

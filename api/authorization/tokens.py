@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from api.authorization.principal import Principal
+from domain.errors import DomainError
 
 
 class TokenKind(Protocol):
@@ -23,6 +24,25 @@ class TokenKind(Protocol):
 
     def stands(self, token: str) -> bool:
         """Whether it would be let in now: asked again while a stream is open."""
+
+
+class NoToken:
+    """The form of last resort where there is no embedded issuer: nobody."""
+
+    told_late = False
+
+    def takes(self, token: str) -> bool:
+        return bool(token)
+
+    def principal(self, _token: str) -> Principal:
+        """Raises: DomainError auth.invalid."""
+        raise DomainError("auth.invalid", "neither a session nor an API key: sign in")
+
+    def ends(self, _token: str) -> float:
+        return 0.0
+
+    def stands(self, _token: str) -> bool:
+        return False
 
 
 class Tokens:

@@ -129,11 +129,12 @@ async def scope_of(
     return ((scope, found.version),)
 
 
-def deciding(principal: Principal, scope: str, org: str) -> tuple[str, ...]:
-    """The ids of the policies that let the caller do what its route is there."""
+def deciding(principal: Principal, scope: str, org: str, action: str = "") -> tuple[str, ...]:
+    """The ids of the policies that let the caller do that there, or what its route is."""
     assert principal.door is not None, "the guard gives it"
     door = principal.door
-    return door.decide(principal, principal.action, door.tenants.place(scope, org)).policies
+    place = door.tenants.place(scope, org)
+    return door.decide(principal, action or principal.action, place).policies
 
 
 def _no_looser(principal: Principal, gives: Binding, policies: tuple[str, ...], org: str) -> None:

@@ -112,6 +112,12 @@ class AsyncMethods(ABC):
         """POST /v1/readings/complete"""
         return await self.do(operations.complete_readings(body))
 
+    async def confirm_totp(
+        self, body: models.Code, *, key: str = "", if_match: str = ""
+    ) -> models.RecoveryCodes:
+        """POST /v1/mfa/totp/confirm"""
+        return await self.do(operations.confirm_totp(body), key=key, if_match=if_match)
+
     async def cordon_node(
         self, node_id: str, *, key: str = "", if_match: str = ""
     ) -> models.NodeChanged:
@@ -289,6 +295,12 @@ class AsyncMethods(ABC):
     async def enrol_node(self, body: models.EnrolRequest) -> models.EnrolReply:
         """POST /v1/enrol"""
         return await self.do(operations.enrol_node(body))
+
+    async def enrol_totp(
+        self, body: models.TotpNew, *, key: str = "", if_match: str = ""
+    ) -> models.FactorSecret:
+        """POST /v1/mfa/totp"""
+        return await self.do(operations.enrol_totp(body), key=key, if_match=if_match)
 
     async def explain(self, body: models.ExplainNew) -> models.Explained:
         """POST /v1/authorization/explain"""
@@ -1477,6 +1489,12 @@ class AsyncMethods(ABC):
         """POST /v1/members/{principal}/remove"""
         return await self.do(operations.remove_member(principal, body), key=key, if_match=if_match)
 
+    async def remove_totp(
+        self, body: models.FactorEnd, *, key: str = "", if_match: str = ""
+    ) -> models.FactorEnded:
+        """POST /v1/mfa/totp/remove"""
+        return await self.do(operations.remove_totp(body), key=key, if_match=if_match)
+
     async def renew_certificate(self, body: models.RenewalRequest) -> models.RenewalReply:
         """POST /v1/nodes/certificate"""
         return await self.do(operations.renew_certificate(body))
@@ -1488,6 +1506,12 @@ class AsyncMethods(ABC):
         return await self.do(
             operations.reopen_organization(organization_id, body), key=key, if_match=if_match
         )
+
+    async def replace_recovery_codes(
+        self, body: models.Code, *, key: str = "", if_match: str = ""
+    ) -> models.RecoveryCodes:
+        """POST /v1/mfa/recovery-codes"""
+        return await self.do(operations.replace_recovery_codes(body), key=key, if_match=if_match)
 
     async def replay_webhook(
         self, webhook_id: str, body: models.WebhookReplay, *, key: str = "", if_match: str = ""
@@ -1757,6 +1781,10 @@ class AsyncMethods(ABC):
             operations.show_credit_note(credit_note_id, as_of=as_of), at_least=at_least
         )
 
+    async def show_factor(self, *, at_least: int | None = None) -> models.SecondFactor:
+        """GET /v1/mfa"""
+        return await self.do(operations.show_factor(), at_least=at_least)
+
     async def show_incident(
         self, incident_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.IncidentShown:
@@ -1939,6 +1967,12 @@ class AsyncMethods(ABC):
     ) -> models.NodeUpkept:
         """POST /v1/nodes/{node_id}/undrain"""
         return await self.do(operations.undrain_node(node_id, body), key=key, if_match=if_match)
+
+    async def verify_factor(
+        self, body: models.Code, *, key: str = "", if_match: str = ""
+    ) -> models.SteppedUp:
+        """POST /v1/mfa/verify"""
+        return await self.do(operations.verify_factor(body), key=key, if_match=if_match)
 
     async def where_to_sign_in(
         self, *, domain: str | None = None, issuer: str | None = None

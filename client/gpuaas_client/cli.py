@@ -22,6 +22,7 @@ from gpuaas_client.verbs import (
     completion,
     entering,
     evidence,
+    factors,
     long_work,
     members,
     nodes,
@@ -105,7 +106,7 @@ SECTIONS: Final = (
     ("Who may", (*members.VERBS, *access.VERBS, *break_glass.VERBS, *sessions.VERBS)),
     ("Evidence", evidence.VERBS),
     ("Nodes", nodes.VERBS),
-    ("You, here", (*profiles.VERBS, *completion.VERBS)),
+    ("You, here", (*profiles.VERBS, *factors.VERBS, *completion.VERBS)),
     ("Anything else", (*webhooks.VERBS, *raw.VERBS)),
 )
 for _, _verbs in SECTIONS:

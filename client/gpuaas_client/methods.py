@@ -110,6 +110,12 @@ class Methods(ABC):
         """POST /v1/readings/complete"""
         return self.do(operations.complete_readings(body))
 
+    def confirm_totp(
+        self, body: models.Code, *, key: str = "", if_match: str = ""
+    ) -> models.RecoveryCodes:
+        """POST /v1/mfa/totp/confirm"""
+        return self.do(operations.confirm_totp(body), key=key, if_match=if_match)
+
     def cordon_node(self, node_id: str, *, key: str = "", if_match: str = "") -> models.NodeChanged:
         """POST /v1/nodes/{node_id}/cordon"""
         return self.do(operations.cordon_node(node_id), key=key, if_match=if_match)
@@ -269,6 +275,12 @@ class Methods(ABC):
     def enrol_node(self, body: models.EnrolRequest) -> models.EnrolReply:
         """POST /v1/enrol"""
         return self.do(operations.enrol_node(body))
+
+    def enrol_totp(
+        self, body: models.TotpNew, *, key: str = "", if_match: str = ""
+    ) -> models.FactorSecret:
+        """POST /v1/mfa/totp"""
+        return self.do(operations.enrol_totp(body), key=key, if_match=if_match)
 
     def explain(self, body: models.ExplainNew) -> models.Explained:
         """POST /v1/authorization/explain"""
@@ -1429,6 +1441,12 @@ class Methods(ABC):
         """POST /v1/members/{principal}/remove"""
         return self.do(operations.remove_member(principal, body), key=key, if_match=if_match)
 
+    def remove_totp(
+        self, body: models.FactorEnd, *, key: str = "", if_match: str = ""
+    ) -> models.FactorEnded:
+        """POST /v1/mfa/totp/remove"""
+        return self.do(operations.remove_totp(body), key=key, if_match=if_match)
+
     def renew_certificate(self, body: models.RenewalRequest) -> models.RenewalReply:
         """POST /v1/nodes/certificate"""
         return self.do(operations.renew_certificate(body))
@@ -1440,6 +1458,12 @@ class Methods(ABC):
         return self.do(
             operations.reopen_organization(organization_id, body), key=key, if_match=if_match
         )
+
+    def replace_recovery_codes(
+        self, body: models.Code, *, key: str = "", if_match: str = ""
+    ) -> models.RecoveryCodes:
+        """POST /v1/mfa/recovery-codes"""
+        return self.do(operations.replace_recovery_codes(body), key=key, if_match=if_match)
 
     def replay_webhook(
         self, webhook_id: str, body: models.WebhookReplay, *, key: str = "", if_match: str = ""
@@ -1683,6 +1707,10 @@ class Methods(ABC):
         """GET /v1/credit-notes/{credit_note_id}"""
         return self.do(operations.show_credit_note(credit_note_id, as_of=as_of), at_least=at_least)
 
+    def show_factor(self, *, at_least: int | None = None) -> models.SecondFactor:
+        """GET /v1/mfa"""
+        return self.do(operations.show_factor(), at_least=at_least)
+
     def show_incident(
         self, incident_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.IncidentShown:
@@ -1861,6 +1889,12 @@ class Methods(ABC):
     ) -> models.NodeUpkept:
         """POST /v1/nodes/{node_id}/undrain"""
         return self.do(operations.undrain_node(node_id, body), key=key, if_match=if_match)
+
+    def verify_factor(
+        self, body: models.Code, *, key: str = "", if_match: str = ""
+    ) -> models.SteppedUp:
+        """POST /v1/mfa/verify"""
+        return self.do(operations.verify_factor(body), key=key, if_match=if_match)
 
     def where_to_sign_in(
         self, *, domain: str | None = None, issuer: str | None = None

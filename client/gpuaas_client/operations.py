@@ -114,6 +114,11 @@ def complete_readings(body: models.Complete) -> Call[models.Completed]:
     return Call("POST", "/v1/readings/complete", models.Completed, body=body)
 
 
+def confirm_totp(body: models.Code) -> Call[models.RecoveryCodes]:
+    """POST /v1/mfa/totp/confirm"""
+    return Call("POST", "/v1/mfa/totp/confirm", models.RecoveryCodes, body=body, acts=True)
+
+
 def cordon_node(node_id: str) -> Call[models.NodeChanged]:
     """POST /v1/nodes/{node_id}/cordon"""
     return Call("POST", f"/v1/nodes/{quoted(node_id)}/cordon", models.NodeChanged, acts=True)
@@ -303,6 +308,11 @@ def end_session(session_id: str, body: models.SessionEnd) -> Call[models.Session
 def enrol_node(body: models.EnrolRequest) -> Call[models.EnrolReply]:
     """POST /v1/enrol"""
     return Call("POST", "/v1/enrol", models.EnrolReply, body=body)
+
+
+def enrol_totp(body: models.TotpNew) -> Call[models.FactorSecret]:
+    """POST /v1/mfa/totp"""
+    return Call("POST", "/v1/mfa/totp", models.FactorSecret, body=body, acts=True)
 
 
 def events(*, follow: bool | None = None) -> Call[bytes]:
@@ -1609,6 +1619,11 @@ def remove_member(principal: str, body: models.AuthorityEnd) -> Call[models.Ende
     )
 
 
+def remove_totp(body: models.FactorEnd) -> Call[models.FactorEnded]:
+    """POST /v1/mfa/totp/remove"""
+    return Call("POST", "/v1/mfa/totp/remove", models.FactorEnded, body=body, acts=True)
+
+
 def renew_certificate(body: models.RenewalRequest) -> Call[models.RenewalReply]:
     """POST /v1/nodes/certificate"""
     return Call("POST", "/v1/nodes/certificate", models.RenewalReply, body=body)
@@ -1623,6 +1638,11 @@ def reopen_organization(organization_id: str, body: models.Standing) -> Call[dic
         body=body,
         acts=True,
     )
+
+
+def replace_recovery_codes(body: models.Code) -> Call[models.RecoveryCodes]:
+    """POST /v1/mfa/recovery-codes"""
+    return Call("POST", "/v1/mfa/recovery-codes", models.RecoveryCodes, body=body, acts=True)
 
 
 def replay_webhook(webhook_id: str, body: models.WebhookReplay) -> Call[models.WebhookChanged]:
@@ -1934,6 +1954,11 @@ def show_credit_note(credit_note_id: str, *, as_of: str | None = None) -> Call[m
     )
 
 
+def show_factor() -> Call[models.SecondFactor]:
+    """GET /v1/mfa"""
+    return Call("GET", "/v1/mfa", models.SecondFactor, waits=True)
+
+
 def show_incident(incident_id: str, *, as_of: str | None = None) -> Call[models.IncidentShown]:
     """GET /v1/incidents/{incident_id}"""
     return Call(
@@ -2174,6 +2199,11 @@ def undrain_node(node_id: str, body: models.NodeUndrain) -> Call[models.NodeUpke
     return Call(
         "POST", f"/v1/nodes/{quoted(node_id)}/undrain", models.NodeUpkept, body=body, acts=True
     )
+
+
+def verify_factor(body: models.Code) -> Call[models.SteppedUp]:
+    """POST /v1/mfa/verify"""
+    return Call("POST", "/v1/mfa/verify", models.SteppedUp, body=body, acts=True)
 
 
 def where_to_sign_in(

@@ -1,18 +1,22 @@
 """A person signs in from a terminal at an issuer that nobody here wrote."""
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from api.factors.codes import code_at
 from api.tokens import developer_token
 from domain.issuer import principal
+from gpuaas_client import profiles
 from tests.conftest import Database
 from tests.foreign_issuer import CLIENT, serving, signs_in
 from tests.integration.served import Served, served
@@ -61,6 +65,27 @@ def organization(api: Served, issuer: str) -> str:
     return org
 
 
+def a_second_factor(api: Served, env: dict[str, str]) -> None:
+    """With a token of the embedded issuer: enrolled, confirmed, used, removed, by command."""
+    profiles.keep(env, "default", profiles.Profile(api.url, developer_token(api.settings)))
+    made = done(env, "mfa", "enrol", "--label", "Carol")
+    assert made["address"].startswith("otpauth://totp/GPUaaS%3ACarol?secret=" + made["secret"])
+    secret = base64.b32decode(made["secret"])
+    assert ended(env, "mfa", "verify", "--code", "000000") == 5
+
+    def code(ahead: int) -> str:
+        return code_at(secret, int(time.time()) // 30 + ahead)
+
+    codes = done(env, "mfa", "confirm", "--code", code(0))["recovery_codes"]
+    assert done(env, "whoami")["mfa"] is False
+    said = done(env, "mfa", "verify", "--code", code(1))
+    assert said["means"] == "totp"
+    assert done(env, "whoami")["mfa"] is True
+    assert done(env, "mfa", "show")["recovery_codes_left"] == len(codes) == 10
+    assert done(env, "mfa", "remove", "--code", codes[0])["principal"] == "user-developer"
+    assert done(env, "mfa", "show")["state"] == "none"
+
+
 def test_in_a_browser_and_on_another_device(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
@@ -97,6 +122,11 @@ def test_in_a_browser_and_on_another_device(
         assert ended({**bob, **his}, "whoami") == 3, "signed out everywhere"
         token = json.loads(kept.read_text())["token"]
         assert token not in (tmp_path / "serve.log").read_text()
+        strong = gpuaas(alice, *login, "--mfa")
+        _, wrong = strong.communicate(timeout=60)
+        assert (strong.returncode, "no_second_factor" in wrong) == (3, True), wrong
+        assert done(alice, "whoami")["principal"] == me["principal"], "the profile is as it was"
+        a_second_factor(api, env_of(tmp_path / "carol"))
         refused = gpuaas(bob, "login", api.url, "--domain", "other.example")
         _, wrong = refused.communicate(timeout=60)
         assert (refused.returncode, "issuer.unknown" in wrong) == (4, True)

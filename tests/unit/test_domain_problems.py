@@ -7,6 +7,7 @@ import pytest
 
 from contracts.problems import _TABLE, PROBLEMS
 from contracts.problems_fleet import FLEET
+from contracts.problems_identity import IDENTITY
 from contracts.problems_money import MONEY
 
 ROOT = Path(__file__).parents[2]
@@ -43,10 +44,10 @@ def test_the_scan_finds_codes() -> None:
 
 def test_the_table_is_ordered_unique_and_says_what_to_do() -> None:
     """One row per code, in order; a 4xx or 5xx; a title and a remedy that are sentences."""
-    for table in (_TABLE, FLEET, MONEY):
+    for table in (_TABLE, FLEET, MONEY, IDENTITY):
         codes = [line.split("|")[0] for line in table.splitlines()]
         assert codes == sorted(set(codes))
-    rows = [one for table in (_TABLE, FLEET, MONEY) for one in table.splitlines()]
+    rows = [one for table in (_TABLE, FLEET, MONEY, IDENTITY) for one in table.splitlines()]
     assert len(PROBLEMS) == len(rows)
     for code, problem in PROBLEMS.items():
         assert CODE.fullmatch(code)

@@ -1,0 +1,1 @@
+"""Second factors of those whom the embedded issuer knows."""

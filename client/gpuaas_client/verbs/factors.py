@@ -1,0 +1,113 @@
+"""`gpuaas mfa`: a second factor at the embedded issuer, and tokens that say it was used."""
+
+from typing import Final
+
+import click
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from gpuaas_client import models, profiles
+from gpuaas_client.command import Verbs, asked
+from gpuaas_client.session import Session
+from gpuaas_client.telling import plain
+
+_CODE: Final = click.option(
+    "--code", prompt=True, help="Six digits, or a recovery code; asked for without it."
+)
+
+
+@click.group("mfa", cls=Verbs, help="A second factor for tokens of the embedded issuer")
+def mfa() -> None: ...
+
+
+@mfa.command("show", help="Whether there is one")
+@asked
+def show(session: Session) -> None:
+    found = session.client.show_factor()
+    session.tell(
+        found,
+        (
+            ("STATE", found.state),
+            ("RECOVERY CODES", str(found.recovery_codes_left)),
+            ("LOCKED UNTIL", plain(found.locked_until)),
+        ),
+    )
+
+
+@mfa.command("enrol", help="A secret for an authenticator, shown once; then `gpuaas mfa confirm`")
+@click.option("--label", help="What the authenticator shows beside it.")
+@asked
+def enrol(session: Session, label: str | None) -> None:
+    made = session.client.enrol_totp(models.TotpNew(label=label or UNSET))
+    session.tell(
+        made,
+        (
+            ("SECRET", made.secret or "was shown before"),
+            ("ADDRESS", made.address or "was shown before"),
+            ("THEN", "gpuaas mfa confirm"),
+        ),
+    )
+
+
+def _codes(session: Session, made: models.RecoveryCodes) -> None:
+    rows = made.recovery_codes or ["were shown before"]
+    session.tell(made, [("RECOVERY CODE", one) for one in rows])
+
+
+@mfa.command("confirm", help="By a first code; its recovery codes are shown once")
+@_CODE
+@asked
+def confirm(session: Session, code: str) -> None:
+    _codes(session, session.client.confirm_totp(models.Code(code=code)))
+
+
+@mfa.command("recovery", help="Other recovery codes, shown once")
+@_CODE
+@asked
+def recovery(session: Session, code: str) -> None:
+    _codes(session, session.client.replace_recovery_codes(models.Code(code=code)))
+
+
+@mfa.command("verify", help="A token that says a second factor was used, kept in the profile")
+@_CODE
+@asked
+def verify(session: Session, code: str) -> None:
+    """Without a profile, as where GPUAAS_TOKEN names the token, it is printed."""
+    name = session.profile or profiles.current(session.env)
+    by_env = not session.profile and bool(session.env.get("GPUAAS_TOKEN"))
+    made = session.client.verify_factor(models.Code(code=code))
+    assert made.token is not None, "its key is of this call"
+    if by_env:
+        session.say(made, made.token)
+        return
+    kept = profiles.read(session.env, name)
+    profiles.keep(session.env, name, replace(kept, token=made.token))
+    left = f"; {made.recovery_codes_left} recovery codes are left"
+    more = left if made.means == "recovery_code" else ""
+    said = {"profile": name, "expires_at": made.expires_at, "means": made.means}
+    session.say(said, f"profile {name} has a second factor until {made.expires_at}{more}")
+
+
+@mfa.command("remove", help="One's own by a code; with --principal somebody's, by an owner")
+@click.option("--code", help="Six digits, or a recovery code; asked for where it is needed.")
+@click.option("--principal", metavar="ID", help="Somebody who lost theirs.")
+@click.option("--organization", metavar="ID", help="For who sees several.")
+@click.option("--reason", metavar="WORD", help="For the log.")
+@asked
+def remove(
+    session: Session, code: str | None, principal: str | None, organization: str | None,
+    reason: str | None,
+) -> None:  # fmt: skip
+    if code is None and principal is None:
+        code = str(click.prompt("Code", err=True))
+    wanted = models.FactorEnd(
+        code=code or UNSET,
+        principal=principal or UNSET,
+        organization=organization or UNSET,
+        reason=reason or UNSET,
+    )
+    done = session.client.remove_totp(wanted)
+    session.say(done, f"{done.principal} has no second factor here any more")
+
+
+VERBS: Final = (mfa,)

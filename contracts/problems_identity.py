@@ -1,0 +1,23 @@
+"""Refusal codes of issuers, sessions and second factors: rows of the table in problems.py."""
+
+from typing import Final
+
+# code | status | title | remedy
+IDENTITY: Final = """\
+issuer.algorithm_unknown|400|Not a signature algorithm that is believed|Name some of ES256, ES384, EdDSA, PS256, RS256.
+issuer.invalid|400|Not an issuer|Send its identifier, beginning with https://, as its discovery document has it.
+issuer.unknown|404|No such issuer|Check its id and whether it is still trusted.
+issuer.unreachable|503|The issuer does not answer|Repeat; ask whoever runs the issuer.
+mfa.code_used|403|The code was used|Wait for the next one: each counts once.
+mfa.code_wrong|403|Not a code of now|Check the clock of the device that shows it; a recovery code is used once.
+mfa.enrolled|409|There is a second factor|Remove it with a code first, or ask an owner to.
+mfa.locked|403|Too many wrong codes|Wait as long as Retry-After says.
+mfa.not_enrolled|409|There is no second factor|`gpuaas mfa enrol`, then `gpuaas mfa confirm`.
+mfa.not_here|403|Not a second factor of ours|Sign in anew at your issuer with one; use a token of the embedded issuer for this.
+mfa.unreadable|409|It was enrolled under another key|Ask an owner to remove it, and enrol anew.
+session.key_unknown|401|Signed with an unknown key|Sign in again; the issuer may have rotated its keys.
+session.token_expired|401|The identity token is over|Sign in again.
+session.token_invalid|401|Not an identity token for us|Sign in again at the issuer that your organization uses.
+session.token_used|409|The identity token was used|Sign in again: each opens one session.
+session.unknown|404|No such session|Check its id.
+"""

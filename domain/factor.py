@@ -1,0 +1,66 @@
+"""Facts of second factors at the embedded issuer: that one is there, never what it is.
+
+(none) -Enrolled-> pending -Confirmed-> there -Used-> there -Removed-> (none)
+They decide nothing: what a code is checked against lies sealed in a table of the API.
+"""
+
+from msgspec import Struct
+
+TOTP, RECOVERY = "totp", "recovery_code"
+
+
+class Enrolled(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.factor_enrolled.v1"
+):
+    """It counts once it is confirmed."""
+
+    principal: str
+    means: str
+    decided_us: int
+
+
+class Confirmed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.factor_confirmed.v1"
+):
+    principal: str
+    means: str
+    recovery_codes: int  # that were made with it
+    decided_us: int
+
+
+class Used(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.factor_used.v1"):
+    """For a token that says so, until `expires_us`."""
+
+    principal: str
+    means: str
+    expires_us: int
+    decided_us: int
+
+
+class Locked(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.factor_locked.v1"):
+    """After so many wrong codes no code is looked at until then."""
+
+    principal: str
+    failures: int
+    until_us: int
+    decided_us: int
+
+
+class Replaced(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.recovery_codes_replaced.v1"
+):
+    principal: str
+    recovery_codes: int
+    decided_us: int
+
+
+class Removed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.factor_removed.v1"
+):
+    """By a code of it (no policies), or by who may for others."""
+
+    principal: str
+    means: str
+    reason: str
+    policies: tuple[str, ...]
+    decided_us: int
