@@ -120,9 +120,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         factors = _factors(settings, exits)
         tokens, following = await _let_in(settings, reads, heads, verifier, exits)
         tail, runtimes = _seen(settings, reads, heads, following, exits)
-        claims = Claims(settings.database_url)
-        claims.start()
-        exits.push_async_callback(claims.close)
+        claims = _claims(settings, exits)
         key = ed25519(settings.command_key)
         terminals = Terminals(settings, log, reads, client, heads, key)
         exits.push_async_callback(terminals.close)
@@ -189,6 +187,13 @@ def _door(
     door = Door(following.directory, now_us, mfa_demanded=settings.mfa_demanded)
     door.used = glass.note
     return door, glass
+
+
+def _claims(settings: Settings, exits: contextlib.AsyncExitStack) -> Claims:
+    made = Claims(settings.database_url)
+    made.start()
+    exits.push_async_callback(made.close)
+    return made
 
 
 def _factors(settings: Settings, exits: contextlib.AsyncExitStack) -> Factors:
