@@ -59,7 +59,7 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
             recorded = await services.log.read_stream(stream)
             facts = tuple(DECIDER.decide(command, fold(DECIDER, (one.fact for one in recorded))))  # type: ignore[misc]
             if not facts:
-                return Done(nothing=_given(stream, command, _factors(services, stream), None))
+                return Done(nothing=_given(stream, command, None, None))
             write = Write(stream, data.organization, len(recorded), facts)
             append = Append((write,), request.user.actor, cause, reads)
             return Done(await services.log.append(append), (write,))
@@ -67,22 +67,17 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
         return await settled(services, stream, attempt)
 
     def answer(said: tuple[Said, ...], _: bool) -> Issuer:  # an Answer
-        return _given(stream, command, _factors(services, stream), said[0].version)
+        return _given(stream, command, None, said[0].version)
 
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
     return response
 
 
-def _factors(services: Services, stream: str) -> Factors:
-    found = services.directory.issuer(stream)
-    return found.factors if found is not None and found.stands else Factors()
-
-
 def _given(
     stream: str,
     said: Trust | Trusted,
-    factors: Factors,
+    factors: Factors | None,
     version: int | None,
     *,
     stands: bool = True,
@@ -94,8 +89,8 @@ def _given(
         client_id=said.audience,
         algorithms=sorted(said.algorithms),
         domains=sorted(said.domains),
-        amr=list(factors.amr),
-        acr=list(factors.acr),
+        amr=None if factors is None else list(factors.amr),
+        acr=None if factors is None else list(factors.acr),
         trusted=stands,
         version=version,
     )

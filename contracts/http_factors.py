@@ -49,7 +49,6 @@ class SteppedUp(Given, frozen=True):
     amr: list[str]
     acr: str
     expires_at: Instant
-    recovery_codes_left: int | None
     secret_already_shown: bool
 
 

@@ -32,7 +32,9 @@ class IssuerNew(Taken, frozen=True, kw_only=True):
 
 
 class Issuer(Given, frozen=True):
-    """`amr`, `acr`: by which of its words it says that there was a second factor."""
+    """`amr`, `acr`: by which of its words it says that there was a second factor; null where that
+    was not asked for.
+    """
 
     id: str
     organization: str
@@ -40,8 +42,8 @@ class Issuer(Given, frozen=True):
     client_id: str
     algorithms: list[str]
     domains: list[str]
-    amr: list[str]
-    acr: list[str]
+    amr: list[str] | None
+    acr: list[str] | None
     trusted: bool
     version: int | None
 

@@ -9,7 +9,9 @@ from tests.acting_recipes import Call
 from tests.api_stage import Stage
 
 # Shown once: a repeat's answer is without them, or has another of the same.
-_SECRET: Final = frozenset(("token", "key", "secret", "ticket", "enter"))
+_SECRET: Final = frozenset(
+    ("token", "key", "secret", "ticket", "enter", "address", "recovery_codes")
+)
 _SIGNED_ANEW: Final = frozenset(("certificate",))
 _SHOWN: Final = "secret_already_shown"
 

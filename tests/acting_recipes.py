@@ -1,5 +1,6 @@
 """Requests that act, each time on something new; `acting_calls.py` says which route has which."""
 
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from api.edge import instant
+from api.factors.codes import STEP_US, code_at
 from tests.acting_world import MEMBER, World, now_us, usd
 
 DAY_US = 86_400_000_000
@@ -116,6 +118,40 @@ async def given_back(w: World, verb: str) -> Call:
 
 async def own_key(w: World) -> Call:
     return Call("/v1/api-keys", {"name": f"k{w.number()}"}, w.token("user"))
+
+
+async def enrolling(w: World) -> Call:
+    return Call("/v1/mfa/totp", {}, w.token("user", f"user-f{w.number()}"))
+
+
+def by_recovery_code(verb: str) -> Recipe:
+    """Of somebody who has a second factor: a code that does not end by itself."""
+
+    async def recipe(w: World) -> Call:
+        one = await enrolling(w)
+        secret = base64.b32decode((await w.made(one.path, one.body, one.token))["secret"])
+        now = {"code": code_at(secret, now_us() // STEP_US)}
+        made = await w.made("/v1/mfa/totp/confirm", now, one.token)
+        return Call(f"/v1/mfa/{verb}", {"code": made["recovery_codes"][0]}, one.token)
+
+    return recipe
+
+
+async def requiring_sso(w: World) -> Call:
+    """Of another organization, whose people nobody else of this world is."""
+    org = await w.make_organization()
+    boss = {"principal": f"user-s{w.number()}"}
+    await w.made("/v1/members", {**boss, "organization": org})
+    await w.made("/v1/role-bindings", {**boss, "role": "owner", "scope": org})
+    at = await w.new("/v1/issuers", {**w.issuer(), "organization": org})
+    body = {"issuer": at, "exempt": [boss["principal"]], "organization": org}
+    return Call("/v1/sso", body)
+
+
+async def lifting_sso(w: World) -> Call:
+    one = await requiring_sso(w)
+    await w.made(one.path, one.body)
+    return Call("/v1/sso/lift", {"organization": one.body["organization"]})
 
 
 def public_key() -> str:

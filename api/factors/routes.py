@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from api.acting import Answer, Done, Said
+from api.acting import Answer, Done, Said, if_match
 from api.auth import STEP_UP, allow
 from api.authorization.cedar import PLATFORM
 from api.authorization.principal import Principal
@@ -58,6 +58,13 @@ async def _stream(services: Services, whose: Whose) -> str:
     return derived_id("token", source, f"factor\n{whose.principal}")
 
 
+async def _ready(request: FrontRequest, whose: Whose) -> None:
+    """Before a code is used up. Raises: DomainError if_match.*."""
+    services = services_of(request)
+    recorded = await services.log.read_stream(await _stream(services, whose))
+    if_match(request, recorded[-1].version if recorded else 0)
+
+
 async def _told(
     services: Services, caller: Principal, whose: Whose, cause: str, fact: Struct
 ) -> Done:
@@ -96,6 +103,7 @@ async def enrol_totp(request: FrontRequest, data: JSONBody[TotpNew]) -> Response
     shown: list[bytes] = []
 
     async def do(cause: str) -> Done:
+        await _ready(request, whose)
         secret = fresh_secret()
         await services.factors.enrol(whose, secret)
         shown.append(secret)
@@ -121,6 +129,7 @@ async def confirm_totp(request: FrontRequest, data: JSONBody[Code]) -> Response[
     shown: list[str] = []
 
     async def do(cause: str) -> Done:
+        await _ready(request, whose)
         await _taken(request, whose, data.code, confirming=True)
         await _renewed(services, whose, shown)
         fact = Confirmed(whose.principal, TOTP, len(shown), now_us())
@@ -138,6 +147,7 @@ async def replace_recovery_codes(
     shown: list[str] = []
 
     async def do(cause: str) -> Done:
+        await _ready(request, whose)
         await _taken(request, whose, data.code)
         await _renewed(services, whose, shown)
         fact = Replaced(whose.principal, len(shown), now_us())
@@ -170,9 +180,9 @@ async def verify_factor(request: FrontRequest, data: JSONBody[Code]) -> Response
     services, whose = _mine(request)
     caller, shown = request.user, list[str]()
     token = bearer(request.headers.get("authorization", ""))
-    left = list[int]()
 
     async def do(cause: str) -> Done:
+        await _ready(request, whose)
         taken = await _taken(request, whose, data.code)
         now = now_us()
         ends = int(services.tokens.kind(token).ends(token))
@@ -183,7 +193,6 @@ async def verify_factor(request: FrontRequest, data: JSONBody[Code]) -> Response
         role = caller.role or "user"
         settings = services.settings
         shown.append(issue(settings, caller.actor, role, org, now, seconds, mfa=True))
-        left.append(taken.left)
         return done
 
     def answer(said: tuple[Said, ...], again: bool) -> SteppedUp:  # an Answer
@@ -196,7 +205,6 @@ async def verify_factor(request: FrontRequest, data: JSONBody[Code]) -> Response
             amr=list(AMR_MFA),
             acr=STEP_UP,
             expires_at=instant(fact.expires_us),
-            recovery_codes_left=None if again else left[-1],
             secret_already_shown=again,
         )
 
@@ -210,6 +218,7 @@ async def remove_totp(request: FrontRequest, data: JSONBody[FactorEnd]) -> Respo
     whose, policies = _meant(request, data)
 
     async def do(cause: str) -> Done:
+        await _ready(request, whose)
         if not policies:
             if data.code is None:
                 raise DomainError("request.invalid", "send a code of it", {"pointer": "/code"})

@@ -33,12 +33,12 @@ RETURNING sealed, failures, locked_until_us"""
 _TAKE: Final = """
 UPDATE api.factor SET last_step = %(step)s, failures = 0, locked_until_us = 0, confirmed = true
 WHERE organization = %(organization)s AND principal = %(principal)s AND last_step < %(step)s
-RETURNING cardinality(recovery)"""
+RETURNING 1"""
 _SPEND: Final = """
 UPDATE api.factor SET recovery = array_remove(recovery, %(hash)s),
   failures = 0, locked_until_us = 0
 WHERE organization = %(organization)s AND principal = %(principal)s AND %(hash)s = ANY(recovery)
-RETURNING cardinality(recovery)"""
+RETURNING 1"""
 _REPLACE: Final = """
 UPDATE api.factor SET recovery = %(hashes)s
 WHERE organization = %(organization)s AND principal = %(principal)s"""
@@ -64,10 +64,9 @@ class Standing(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """A code that was right; `left`: recovery codes."""
+    """A code that was right."""
 
     means: str
-    left: int
 
 
 class WrongCodeError(DomainError):
@@ -126,7 +125,7 @@ class Factors:
         row = await self._statements.run(_TAKE, {**whose.said(), "step": step})
         if row is None:
             raise DomainError("mfa.code_used", "each code counts once: wait for the next one")
-        return Taken(TOTP, int(row[0]))
+        return Taken(TOTP)
 
     async def _spent(
         self, whose: Whose, code: str, wrong: WrongCodeError, *, confirming: bool
@@ -135,7 +134,7 @@ class Factors:
         row = None if confirming else await self._statements.run(_SPEND, said)
         if row is None:
             raise wrong
-        return Taken(RECOVERY, int(row[0]))
+        return Taken(RECOVERY)
 
     async def _why(self, whose: Whose, now_us: int, *, confirming: bool) -> DomainError:
         found = await self.standing(whose)

@@ -36,6 +36,7 @@ OTHERS: Final = {
     "/v1/accounts/{account_id}/top-ups": "nothing of ours: the provider is given the key",
     "/v1/authorization/explain": _QUESTION,
     "/v1/enrol": _OWN_PROOF + "the node's token (test_identity_api.py)",
+    "/v1/mfa/totp/confirm": _OWN_PROOF + "a code of the moment (test_mfa_totp.py)",
     "/v1/nodes/certificate": "by the node's key; the certificate is all that comes of it",
     "/v1/nodes/host-certificates": "by the node's key; the certificate is all that comes of it",
     "/v1/payments/stripe": _OWN_PROOF + "the provider's payment (test_top_ups.py)",

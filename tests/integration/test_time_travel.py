@@ -50,6 +50,7 @@ _TIMELESS = {
     "/v1/health": "of the process",
     "/v1/me": "whose token it is",
     "/v1/metrics": "of the process",
+    "/v1/mfa": "what is kept beside the log, of oneself",
     "/v1/placement/explain": "of a launch that would be made now",
     "/v1/problems": "a table of the release",
     "/v1/problems/{code}": "a table of the release",

@@ -82,10 +82,8 @@ def verify(session: Session, code: str) -> None:
         return
     kept = profiles.read(session.env, name)
     profiles.keep(session.env, name, replace(kept, token=made.token))
-    left = f"; {made.recovery_codes_left} recovery codes are left"
-    more = left if made.means == "recovery_code" else ""
     said = {"profile": name, "expires_at": made.expires_at, "means": made.means}
-    session.say(said, f"profile {name} has a second factor until {made.expires_at}{more}")
+    session.say(said, f"profile {name} has a second factor until {made.expires_at}")
 
 
 @mfa.command("remove", help="One's own by a code; with --principal somebody's, by an owner")

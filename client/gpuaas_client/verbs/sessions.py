@@ -99,7 +99,7 @@ def distrust(session: Session, issuer: str, reason: str | None) -> None:
 def factors(session: Session, issuer: str, amr: tuple[str, ...], acr: tuple[str, ...]) -> None:
     wanted = models.IssuerFactors(amr=list(amr), acr=list(acr))
     done = session.client.set_factors(issuer, wanted)
-    session.say(done, f"{issuer}: {listed(done.amr)}; {listed(done.acr)}")
+    session.say(done, f"{issuer}: {listed(done.amr or [])}; {listed(done.acr or [])}")
 
 
 VERBS: Final = (session_, issuer)
