@@ -354,6 +354,10 @@ class ClosingNew(Struct, frozen=True, kw_only=True):
     wipe_after_s: int | UnsetType = UNSET
 
 
+class Code(Struct, frozen=True, kw_only=True):
+    code: str
+
+
 class Commitment(Struct, frozen=True, kw_only=True):
     account: str
     divisor: str
@@ -605,6 +609,25 @@ class Explanation(Struct, frozen=True, kw_only=True):
     position: int
 
 
+class FactorEnd(Struct, frozen=True, kw_only=True):
+    code: str | UnsetType | None = UNSET
+    organization: str | UnsetType | None = UNSET
+    principal: str | UnsetType | None = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class FactorEnded(Struct, frozen=True, kw_only=True):
+    principal: str
+    version: int | None
+
+
+class FactorSecret(Struct, frozen=True, kw_only=True):
+    address: str | None
+    principal: str
+    secret: str | None
+    secret_already_shown: bool
+
+
 class FieldError(Struct, frozen=True, kw_only=True):
     detail: str
     pointer: str
@@ -847,9 +870,9 @@ class InvoiceDepartment(Struct, frozen=True, kw_only=True):
 
 
 class Issuer(Struct, frozen=True, kw_only=True):
-    acr: list[str]
+    acr: list[str] | None
     algorithms: list[str]
-    amr: list[str]
+    amr: list[str] | None
     client_id: str
     domains: list[str]
     id: str
@@ -1309,6 +1332,12 @@ class Reclaim(Struct, frozen=True, kw_only=True):
     stop_at: str
 
 
+class RecoveryCodes(Struct, frozen=True, kw_only=True):
+    principal: str
+    recovery_codes: list[str] | None
+    secret_already_shown: bool
+
+
 class RenewalReply(Struct, frozen=True, kw_only=True):
     ca: str
     certificate: str
@@ -1486,6 +1515,13 @@ class SanitizationReceipt(Struct, frozen=True, kw_only=True):
     residual_processes: int
 
 
+class SecondFactor(Struct, frozen=True, kw_only=True):
+    locked_until: str | None
+    principal: str
+    recovery_codes_left: int
+    state: str
+
+
 class Seller(Struct, frozen=True, kw_only=True):
     country: str
     id: str
@@ -1623,6 +1659,16 @@ class SsoNew(Struct, frozen=True, kw_only=True):
 
 class Standing(Struct, frozen=True, kw_only=True):
     reason: str
+
+
+class SteppedUp(Struct, frozen=True, kw_only=True):
+    acr: str
+    amr: list[str]
+    expires_at: str
+    means: str
+    principal: str
+    secret_already_shown: bool
+    token: str | None
 
 
 class StorageQuota(Struct, frozen=True, kw_only=True):
@@ -1786,6 +1832,10 @@ class TopUpAsked(Struct, frozen=True, kw_only=True):
 
 class TopUpNew(Struct, frozen=True, kw_only=True):
     amount: MoneyNew
+
+
+class TotpNew(Struct, frozen=True, kw_only=True):
+    label: str | UnsetType = UNSET
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
