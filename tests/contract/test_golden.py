@@ -18,7 +18,10 @@ OF_NO_AGGREGATE: Final = {
     "gpuaas.access.host_certificate_issued.v1", "gpuaas.access.session_closed.v1",
     "gpuaas.access.session_opened.v1", "gpuaas.block.placed.v1", "gpuaas.evidence.downloaded.v1",
     "gpuaas.evidence.file_sealed.v1", "gpuaas.ledger.batch_sealed.v1", "gpuaas.log.heartbeat.v1",
-    "gpuaas.log.opened.v1", "gpuaas.rating.batch_sealed.v1", "gpuaas.usage.batch_sealed.v1",
+    "gpuaas.log.opened.v1", "gpuaas.rating.batch_sealed.v1", "gpuaas.token.factor_confirmed.v1",
+    "gpuaas.token.factor_enrolled.v1", "gpuaas.token.factor_locked.v1",
+    "gpuaas.token.factor_removed.v1", "gpuaas.token.factor_used.v1",
+    "gpuaas.token.recovery_codes_replaced.v1", "gpuaas.usage.batch_sealed.v1",
     "gpuaas.usage.reading_quarantined.v1", "gpuaas.usage.source_completed.v1",
 }  # fmt: skip
 
