@@ -208,7 +208,7 @@ async def list_runtimes(
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Runtime]:
-    """Newest first."""
+    """Newest first; with a state, the last to come into it first."""
     size, start = page_size(limit), before(cursor)
     scope = own_scope(request.user, organization, project)
     services, position = await viewed(request, as_of)
@@ -216,12 +216,12 @@ async def list_runtimes(
         runtimes_read.runtimes,
         organization=scope,
         project=project,
-        states=None if in_state is None else (in_state,),
+        state=in_state,
         before=start,
         limit=size + 1,
         as_of=position,
     )
-    return page(rows, size, _given, lambda row: row.from_position)
+    return page(rows, size, _given, lambda row: runtimes_read.cursor(row, in_state))
 
 
 @get("/v1/runtimes/{runtime_id:str}")

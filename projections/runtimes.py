@@ -25,7 +25,7 @@ SHAPES: Final = (
     Shape(
         "runtime_state",
         ("runtime",),
-        "runtime, from_position, to_position, version, state, since_us, why, actor",
+        "runtime, from_position, to_position, version, state, since_us, why, actor, organization",
     ),
     Shape(
         "runtime_config",
@@ -64,7 +64,7 @@ NEXT: Final[dict[str, str]] = {
 
 
 def _state(b: Batch, e: Entry, state: str, since_us: int, why: str = "") -> None:
-    tail = f"{e.version}\t{state}\t{since_us}\t{text(why)}\t{text(e.actor)}"
+    tail = f"{e.version}\t{state}\t{since_us}\t{text(why)}\t{text(e.actor)}\t{e.org}"
     head = f"{e.stream}\t{e.position}"
     b["runtime_state"].open(e.stream, e.position, head, tail, new=e.version == 1)
 

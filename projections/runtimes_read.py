@@ -1,6 +1,6 @@
 """Questions about runtimes; all accept a position, lists are stable while rows are inserted."""
 
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from msgspec import Struct
@@ -89,7 +89,7 @@ class Change(Struct, frozen=True):
     actor: str
 
 
-_RUNTIMES: Final = """
+_FIELDS: Final[LiteralString] = """
 SELECT r.runtime, r.from_position,
   greatest(s.version, coalesce(c.version, 0), coalesce(t.version, 0), coalesce(n.version, 0),
     coalesce(u.version, 0), coalesce(d.version, 0), coalesce(p.version, 0),
@@ -104,9 +104,12 @@ SELECT r.runtime, r.from_position,
   d.decided_us - d.idle_us AS idle_since_us, p.stop_after_us AS idle_stop_us,
   o.version IS NOT NULL AS spot,
   CASE WHEN l.node IS NOT NULL THEN coalesce(e.region, '-') END AS region
-FROM views.runtime r
+"""
+_STATE: Final[LiteralString] = """
 JOIN LATERAL (SELECT * FROM views.runtime_state s WHERE s.runtime = r.runtime AND [s]
   ORDER BY s.from_position DESC LIMIT 1) s ON true
+"""
+_REST: Final[LiteralString] = """
 LEFT JOIN LATERAL (SELECT * FROM views.runtime_place l WHERE l.runtime = r.runtime AND [l]
   ORDER BY l.from_position DESC LIMIT 1) l ON true
 LEFT JOIN LATERAL (SELECT * FROM views.runtime_config c WHERE c.runtime = r.runtime AND [c]
@@ -129,18 +132,28 @@ LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
 LEFT JOIN log.private_value w ON w.digest =
   CASE WHEN r.name ~ '^[0-9a-f]{64}$' THEN decode(r.name, 'hex') END
   AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
-WHERE [r]
 """
+_RUNTIMES: Final = f"{_FIELDS} FROM views.runtime r {_STATE} {_REST} WHERE [r]"
 _ONE: Final = " AND r.runtime = %(runtime)s"
-_PAGE: Final = """
-  AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
-  AND (%(department)s::text IS NULL OR r.department = %(department)s)
-  AND (%(project)s::text IS NULL OR r.project = %(project)s)
-  AND (%(node)s::text IS NULL OR l.node = %(node)s)
-  AND (%(states)s::text[] IS NULL OR s.state = ANY (%(states)s))
-  AND (%(before)s::bigint IS NULL OR r.from_position < %(before)s)
-ORDER BY r.from_position DESC LIMIT %(limit)s
+# The page is found first, by an index in its order; the rest is read for its rows alone.
+_NEWEST: Final[LiteralString] = """[fields]
+FROM (SELECT * FROM views.runtime r WHERE [r] [which]
+  ORDER BY r.from_position DESC LIMIT %(limit)s) r
+[state] [rest] ORDER BY r.from_position DESC
 """
+_IN_STATE: Final[LiteralString] = """[fields]
+FROM (SELECT s.* FROM views.runtime_state s
+  JOIN views.runtime r ON r.runtime = s.runtime AND [r]
+  WHERE [s] AND s.state = %(state)s [which]
+  ORDER BY s.from_position DESC LIMIT %(limit)s) s
+JOIN views.runtime r ON r.runtime = s.runtime AND [r]
+[rest] ORDER BY s.from_position DESC
+"""
+_WHICH: Final[dict[str, LiteralString]] = {
+    "organization": " AND [of].organization = %(organization)s",
+    "project": " AND r.project = %(project)s",
+    "before": " AND [of].from_position < %(before)s",
+}
 _IMAGES: Final = """
 SELECT c.image, c.from_position, c.reference, c.digest, c.registered_us
 FROM views.image c WHERE [c]
@@ -172,23 +185,36 @@ def runtimes(
     conn: psycopg.Connection[Any],
     *,
     organization: str | None = None,
-    department: str | None = None,
     project: str | None = None,
-    node: str | None = None,
-    states: tuple[str, ...] | None = None,
+    state: str | None = None,
     before: int | None = None,
     limit: int = 50,
     as_of: int | None = None,
 ) -> list[Runtime]:
-    """Newest request first, those requested before position `before` (the cursor).
+    """Newest request first; with a `state`, the last to come into it first. `before`: the `cursor`
+    of the last of the page before this.
 
-    Runtimes requested meanwhile have larger positions, so following pages neither repeat nor skip.
+    Whatever happens meanwhile gets larger positions, so following pages neither repeat nor skip.
     """
     asked = {
-        "organization": organization, "department": department, "project": project, "node": node,
-        "states": None if states is None else list(states), "before": before, "limit": limit,
+        "organization": organization, "project": project, "before": before,
+        "state": state, "limit": limit,
     }  # fmt: skip
-    return fetch(conn, Runtime, _RUNTIMES + _PAGE, asked, as_of)
+    of: LiteralString = "r" if state is None else "s"
+    which: LiteralString = ""
+    for name, text in _WHICH.items():
+        if asked[name] is not None:
+            which += text.replace("[of]", of)
+    query = _NEWEST if state is None else _IN_STATE
+    parts = (("[fields]", _FIELDS), ("[state]", _STATE), ("[rest]", _REST), ("[which]", which))
+    for mark, text in parts:
+        query = query.replace(mark, text)
+    return fetch(conn, Runtime, query, asked, as_of)
+
+
+def cursor(row: Runtime, state: str | None) -> int:
+    """Where the page after the row begins, in the list of this state (None: of all)."""
+    return row.from_position if state is None else row.changed_at
 
 
 def history(

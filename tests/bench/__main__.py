@@ -25,6 +25,7 @@ from tests.bench import (
     bench_exports,
     bench_gets,
     bench_ledger,
+    bench_lists,
     bench_log,
     bench_projections,
     bench_proofs,
@@ -56,6 +57,7 @@ MODULES = (
     bench_ledger,
     bench_authorization,
     bench_gets,
+    bench_lists,
     bench_events,
 )
 

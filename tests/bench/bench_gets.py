@@ -62,11 +62,12 @@ def empty() -> None:
 
 
 class Tenant:
-    """An organization with runtimes in use, and people in it, each of whom may see its project
-    with an API key.
+    """An organization with runtimes in use, and people in it, each of whom may see its project, or
+    all of it, with an API key.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, everything: bool = False) -> None:
+        self._everything = everything
         self.world = World(nodes=20)
         self.tokens = [minted() for _ in range(PEOPLE)]
         self.runtimes: list[str] = []
@@ -84,17 +85,18 @@ class Tenant:
             who = f"user-{number}"
             access += [MemberAdded(who, "", (), T0), self._bound(who)]
             named = (who, Private("0" * 64), token[:12], hash_of(token))
-            key = KeyCreated(*named, ("runtime.read",), NEVER, (), T0)
+            key = KeyCreated(*named, ("runtime.read", "runtime.list"), NEVER, (), T0)
             keys.append(Write(new_id("token"), org, 0, (key,)))
         told = Write(authority_stream(org), org, 0, tuple(access))
         return Append((told, *keys), "system-bench", command())
 
     def _bound(self, who: str) -> BindingGranted:
-        held = (new_id("binding"), who, "viewer", self.world.project)
+        scope = self.world.org if self._everything else self.world.project
+        held = (new_id("binding"), who, "viewer", scope)
         return BindingGranted(*held, False, (), NEVER, (), T0)
 
 
-async def _told(url: str, tenant: Tenant) -> None:
+async def told(url: str, tenant: Tenant) -> None:
     log = await EventLog.open(url)
     for append in tenant.appends():
         await log.append(append)
@@ -148,7 +150,7 @@ def gets(server: Postgres) -> list[Measured]:
     with fresh_database(server) as urls, TemporaryDirectory(prefix="gpuaas-gets-") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        asyncio.run(_told(urls["app"], tenant))
+        asyncio.run(told(urls["app"], tenant))
         with psycopg.connect(urls["app"], autocommit=True) as conn:
             catch_up(conn)
         paths = [f"/v1/runtimes/{one}" for one in tenant.runtimes]

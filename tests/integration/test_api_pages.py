@@ -67,12 +67,14 @@ def test_walks_of_what_tenants_make(database: Database, nats_url: str, tmp_path:
 
         org, department = tenant["org"], tenant["department"]
         projects = posts("/v1/projects", department=department, account=tenant["account"])
+        launches = posts("/v1/runtimes", project=tenant["project"])
         walks: list[tuple[str, Make, bool]] = [
             ("/v1/organizations", posts("/v1/organizations"), True),
             ("/v1/departments", posts("/v1/departments", organization=org), True),
             ("/v1/projects", projects, True),
             ("/v1/nodes", posts("/v1/nodes", model="T4"), True),
-            ("/v1/runtimes", posts("/v1/runtimes", project=tenant["project"]), False),
+            ("/v1/runtimes", launches, False),
+            ("/v1/runtimes?state=allocated", launches, False),
         ]
         for path, make, forwards in walks:
             there, met = await walked(stage, path, "id", make)
