@@ -157,7 +157,8 @@ def _row(
         elif key != "all":
             asked[key] = value
     last = {**asked, "cursor": cursor(_before_last(conn, tenant, _LISTS[name]))}
-    head, tail = [], []
+    head: list[float] = []
+    tail: list[float] = []
     for _ in range(ROUNDS + 1):
         for found, which in ((head, asked), (tail, last)):
             took, answer = asking.page(**which)
