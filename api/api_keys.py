@@ -55,6 +55,8 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
             belonging = authority_stream(org)
             recorded = await services.log.read_stream(belonging)
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
+            if services.directory.closed(org):
+                raise DomainError("organization.closed", "nobody acts for it any more")
             if not state.knows(who):
                 raise DomainError("authority.principal_unknown", "it does not belong here")
             if state.sso is not None and state.sso.bars(who, ""):

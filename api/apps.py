@@ -12,7 +12,7 @@ from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import instant, now_us
 from api.services import Services, services_of
-from api.ssh.granting import ends_us, entrance, granted, of_kind
+from api.ssh.granting import ends_us, enterable, entrance, granted, of_kind
 from contracts import apps
 from contracts.http_access import AppPass, AppPassNew
 from domain import grant
@@ -77,7 +77,9 @@ async def _passing(
     secret: str,
 ) -> Append:
     """Grant and pass, which lose to any change of the runtime."""
-    entry = entrance(await target(services, request.user, runtime_id, "runtime"))
+    found = await target(services, request.user, runtime_id, "runtime")
+    enterable(services, found.org)
+    entry = entrance(found)
     if_match(request, entry.found.version)
     now = now_us()
     least, wanted = now + grant.MINUTE_US, now + data.hours * 60 * grant.MINUTE_US

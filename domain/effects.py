@@ -36,6 +36,13 @@ OBJECTS: Final = (
     "API write",
     "API read",
     "invoice",
+    "API key",
+    "service account",
+    "session",
+    "SSH certificate",
+    "event stream",
+    "webhook",
+    "app pass",
 )
 
 # state | object | effect | notice | price | waits for
@@ -59,6 +66,13 @@ active|network|goes on|none|0|
 active|API write|allowed|none|0|
 active|API read|allowed|none|0|
 active|invoice|goes on|none|0|
+active|API key|goes on|none|0|
+active|service account|goes on|none|0|
+active|session|goes on|none|0|
+active|SSH certificate|goes on|none|0|
+active|event stream|goes on|none|0|
+active|webhook|goes on|none|0|
+active|app pass|goes on|none|0|
 low balance|running runtime|goes on|a low-balance fact|gpu.time|
 low balance|stopped runtime|kept as a record|none|0|
 low balance|volume|goes on|a low-balance fact|storage.capacity|
@@ -70,6 +84,13 @@ low balance|network|goes on|none|0|
 low balance|API write|allowed|none|0|
 low balance|API read|allowed|none|0|
 low balance|invoice|goes on|none|0|
+low balance|API key|goes on|none|0|
+low balance|service account|goes on|none|0|
+low balance|session|goes on|none|0|
+low balance|SSH certificate|goes on|none|0|
+low balance|event stream|goes on|none|0|
+low balance|webhook|goes on|none|0|
+low balance|app pass|goes on|none|0|
 zero balance|running runtime|told to stop|until its hold ends|gpu.time|
 zero balance|stopped runtime|kept as a record|none|0|
 zero balance|volume|locked, then wiped|a date, as a fact|0|
@@ -81,6 +102,13 @@ zero balance|network|goes on|none|0|
 zero balance|API write|nothing new|none|0|
 zero balance|API read|allowed|none|0|
 zero balance|invoice|goes on|none|0|
+zero balance|API key|goes on|none|0|
+zero balance|service account|goes on|none|0|
+zero balance|session|goes on|none|0|
+zero balance|SSH certificate|ends with its runtime|until its hold ends|0|
+zero balance|event stream|goes on|none|0|
+zero balance|webhook|goes on|none|0|
+zero balance|app pass|ends with its runtime|until its hold ends|0|
 over limit|running runtime|goes on|an over-limit fact|gpu.time|
 over limit|stopped runtime|kept as a record|none|0|
 over limit|volume|locked|an over-limit fact|storage.capacity|
@@ -92,6 +120,13 @@ over limit|network|goes on|none|0|
 over limit|API write|nothing new|none|0|
 over limit|API read|allowed|none|0|
 over limit|invoice|goes on|none|0|
+over limit|API key|goes on|none|0|
+over limit|service account|goes on|none|0|
+over limit|session|goes on|none|0|
+over limit|SSH certificate|goes on|none|0|
+over limit|event stream|goes on|none|0|
+over limit|webhook|goes on|none|0|
+over limit|app pass|goes on|none|0|
 overdue|running runtime|goes on|reminders, as facts|gpu.time|
 overdue|stopped runtime|kept as a record|none|0|
 overdue|volume|locked|reminders, as facts|storage.capacity|
@@ -103,6 +138,13 @@ overdue|network|goes on|none|0|
 overdue|API write|nothing new|none|0|
 overdue|API read|allowed|none|0|
 overdue|invoice|goes on|none|0|
+overdue|API key|goes on|none|0|
+overdue|service account|goes on|none|0|
+overdue|session|goes on|none|0|
+overdue|SSH certificate|goes on|none|0|
+overdue|event stream|goes on|none|0|
+overdue|webhook|goes on|none|0|
+overdue|app pass|goes on|none|0|
 long overdue|running runtime|told to stop|reminders, as facts|gpu.time|
 long overdue|stopped runtime|kept as a record|none|0|
 long overdue|volume|locked|reminders, as facts|storage.capacity|
@@ -114,6 +156,13 @@ long overdue|network|goes on|none|0|
 long overdue|API write|nothing new|none|0|
 long overdue|API read|allowed|none|0|
 long overdue|invoice|goes on|none|0|
+long overdue|API key|goes on|none|0|
+long overdue|service account|goes on|none|0|
+long overdue|session|goes on|none|0|
+long overdue|SSH certificate|ends with its runtime|none|0|
+long overdue|event stream|goes on|none|0|
+long overdue|webhook|goes on|none|0|
+long overdue|app pass|ends with its runtime|none|0|
 budget spent|running runtime|told to stop|budget facts|gpu.time|
 budget spent|stopped runtime|kept as a record|none|0|
 budget spent|volume|locked|budget facts|storage.capacity|
@@ -125,6 +174,13 @@ budget spent|network|goes on|none|0|
 budget spent|API write|nothing new|none|0|
 budget spent|API read|allowed|none|0|
 budget spent|invoice|goes on|none|0|
+budget spent|API key|goes on|none|0|
+budget spent|service account|goes on|none|0|
+budget spent|session|goes on|none|0|
+budget spent|SSH certificate|ends with its runtime|budget facts|0|
+budget spent|event stream|goes on|none|0|
+budget spent|webhook|goes on|none|0|
+budget spent|app pass|ends with its runtime|budget facts|0|
 suspended|running runtime|goes on|none|gpu.time|
 suspended|stopped runtime|kept as a record|none|0|
 suspended|volume|locked|none|storage.capacity|
@@ -136,6 +192,13 @@ suspended|network|goes on|none|0|
 suspended|API write|nothing new|none|0|
 suspended|API read|allowed|none|0|
 suspended|invoice|goes on|none|0|
+suspended|API key|goes on|none|0|
+suspended|service account|goes on|none|0|
+suspended|session|goes on|none|0|
+suspended|SSH certificate|opens nothing|none|0|
+suspended|event stream|goes on|none|0|
+suspended|webhook|goes on|none|0|
+suspended|app pass|opens nothing|none|0|
 closing|running runtime|told to stop|until stop_at|gpu.time|
 closing|stopped runtime|kept as a record|none|0|
 closing|volume|locked, then wiped|until wipe_at|storage.capacity|
@@ -147,6 +210,13 @@ closing|network|goes on|none|0|
 closing|API write|nothing new|none|0|
 closing|API read|allowed|none|0|
 closing|invoice|goes on|none|0|
+closing|API key|goes on|none|0|
+closing|service account|goes on|none|0|
+closing|session|goes on|none|0|
+closing|SSH certificate|ends with its runtime|until stop_at|0|
+closing|event stream|goes on|none|0|
+closing|webhook|goes on|none|0|
+closing|app pass|ends with its runtime|until stop_at|0|
 closed|running runtime|none left|none|0|
 closed|stopped runtime|kept as a record|none|0|
 closed|volume|none left|none|0|
@@ -158,6 +228,13 @@ closed|network|goes on|none|0|
 closed|API write|nothing new|none|0|
 closed|API read|allowed|none|0|
 closed|invoice|goes on|none|0|
+closed|API key|revoked|none|0|
+closed|service account|has no key|none|0|
+closed|session|ended|none|0|
+closed|SSH certificate|none left|none|0|
+closed|event stream|ended|none|0|
+closed|webhook|goes on|none|0|
+closed|app pass|none left|none|0|
 """
 
 _PAGE: Final = """\
@@ -167,6 +244,10 @@ Generated from `domain/effects.py` by `python -m api.openapi`, compared by a tes
 `GET /v1/effects`. A state holds for all that the organization has, a balance for what a prepaid
 account pays. *Nothing new*: launches, reservations, new and larger volumes are refused with the
 state's own code (of a balance: what it does not cover).
+*Goes on*, of what one acts with (keys, accounts, sessions): it does what the other rows leave.
+Nothing of it is revoked before *closed*, so a reactivation, or a closing that is withdrawn, brings
+all of it back, certificates and passes too as far as they have not ended by themselves. *Closed*
+revokes every key and every session for good; who signs in anew reads what was billed.
 *Budget spent*: one in mode `stop`, for what lies below its scope; a reservation that costs nothing
 while it is idle goes on there. A row that waits for something is not
 obeyed by anything yet. Between a closing's dates things go on as before it.

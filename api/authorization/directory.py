@@ -12,17 +12,27 @@ from msgspec.structs import replace
 from api.authorization.cedar import PLATFORM, Place
 from api.authorization.glass import Grants
 from api.edge import now_us
-from domain import api_key, authority, authority_facts, department, issuer, project, session
+from domain import (
+    api_key,
+    authority,
+    authority_facts,
+    department,
+    issuer,
+    organization,
+    project,
+    session,
+)
 from domain.authority import Authority
 from domain.binding import NEVER, Binding, Guardrail
 from evidence.following import streams_of_kinds
 from evidence.reader import Recorded, decode_entry, head
 
-STREAMS: Final = streams_of_kinds("access", "department", "project", "token")
+STREAMS: Final = streams_of_kinds("access", "department", "organization", "project", "token")
 # Streams of a kind stand together in the index: `.` follows `-`.
 _LOAD: Final = """
 SELECT entry FROM log.entry
 WHERE (stream >= 'department-' AND stream < 'department.')
+   OR (stream >= 'organization-' AND stream < 'organization.')
    OR (stream >= 'project-' AND stream < 'project.')
    OR (stream >= 'token-' AND stream < 'token.')
    OR stream = 'access-00000000-0000-7000-8000-000000000000'
@@ -32,10 +42,13 @@ ORDER BY position"""
 _THEN: Final = """
 SELECT entry FROM log.entry
 WHERE position <= %(at)s AND (stream = %(authority)s
+  OR stream >= 'organization-' AND stream < 'organization.'
+    AND (%(org)s::text IS NULL OR stream = %(org)s)
   OR stream >= 'token-' AND stream < 'token.'
     AND (%(org)s::text IS NULL OR log.org_of(entry) = %(org)s))
 ORDER BY position"""
 _NOBODY: Final = Authority()
+_CLOSED: Final = "organization.closed"
 
 
 class Key(Struct, frozen=True):
@@ -85,6 +98,7 @@ class Directory:
         self._expiries: list[tuple[int, str]] = []
         self._issuers: dict[str, Vouching] = {}
         self._versions: dict[str, int] = {}
+        self._stopped: dict[str, str] = {}  # organizations: the code of why they begin nothing
         self.grants = Grants()
         self._staff: set[str] = set()  # whoever was of the platform's staff once
 
@@ -95,7 +109,8 @@ class Directory:
             case project.Created(department=above) | project.Moved(department=above):
                 self._projects[entry.stream] = above
             case api_key.KeyCreated() as created:
-                self._keys[entry.stream] = Key(entry.stream, entry.org, created, entry.position)
+                made = Key(entry.stream, entry.org, created, entry.position, self.closed(entry.org))
+                self._keys[entry.stream] = made
                 self._secrets[created.secret_sha256] = entry.stream
             case api_key.KeySteppedUp():
                 self._keys[entry.stream] = replace(self._keys[entry.stream], mfa=True)
@@ -119,6 +134,13 @@ class Directory:
                 self._issuers[entry.stream] = replace(known, version=entry.version, factors=said)
             case issuer.Distrusted():
                 self._distrust(entry)
+            case organization.Suspended():
+                self._stopped[entry.org] = "organization.suspended"
+            case organization.Reactivated():
+                self._stopped.pop(entry.org, None)
+            case organization.ClosedForGood():
+                self._stopped[entry.org] = _CLOSED
+                self._over(entry.org)
             case fact if isinstance(fact, authority_facts.Event.__value__):
                 before = self._authorities.get(entry.org, _NOBODY)
                 self._authorities[entry.org] = authority.evolve(before, fact)
@@ -164,12 +186,24 @@ class Directory:
                 pass
             case _:
                 return
+        self._over(org, who)
+
+    def _over(self, org: str, who: str = "") -> None:
+        """Keys and sessions of the organization, or of one of its principals."""
         for key in self.keys(org):
-            if key.created.principal == who:
+            if who in ("", key.created.principal):
                 self._keys[key.stream] = replace(key, revoked=True)
         for signed in self.sessions(org):
-            if signed.opened.principal == who:
+            if who in ("", signed.opened.principal):
                 self._sessions[signed.stream] = replace(signed, ended=True)
+
+    def stopped(self, org: str) -> str:
+        """How whoever would enter what is the organization's is refused; empty when it is not."""
+        return self._stopped.get(org, "")
+
+    def closed(self, org: str) -> bool:
+        """For good: no key of it stands, nor does one that is made."""
+        return self.stopped(org) == _CLOSED
 
     def _staffed(self, entry: Recorded, fact: authority_facts.Event) -> None:
         """Who is no staff any more has no grants either, wherever they are."""

@@ -13,7 +13,7 @@ from domain import authority_facts, grant
 from evidence.following import streams_of_kinds
 from evidence.reader import Recorded
 
-FOLLOWED: Final = (*streams_of_kinds("runtime", "organization"), *STREAMS)
+FOLLOWED: Final = (*streams_of_kinds("runtime"), *STREAMS)
 _ENTERING: Final = {grant.SSH: "access.issue_certificate", grant.HTTP: "access.issue_pass"}
 
 

@@ -98,7 +98,9 @@ async def issue_certificate(
 
 async def _grant(services: Services, request: FrontRequest, cause: str, asked: _Asked) -> Append:
     """Grant and certificate in one append, which loses to any change of the runtime."""
-    entry = entrance(await target(services, request.user, asked.runtime, "runtime"))
+    found = await target(services, request.user, asked.runtime, "runtime")
+    enterable(services, found.org)
+    entry = entrance(found)
     if_match(request, entry.found.version)
     org, now = entry.found.org, now_us()
     sources, words = private_value(org, asked.sources)
@@ -111,6 +113,13 @@ async def _grant(services: Services, request: FrontRequest, cause: str, asked: _
     reads = ((asked.runtime, entry.found.version),)
     private: tuple[PrivateValue, ...] = (words,)
     return Append((write,), request.user.actor, cause, reads, private)
+
+
+def enterable(services: Services, org: str) -> None:
+    """Raises: DomainError organization.suspended, organization.closed: nothing of it is entered."""
+    refused = services.directory.stopped(org)
+    if refused:
+        raise DomainError(refused, "nobody enters what is its, until it is reactivated")
 
 
 def ends_us(services: Services, caller: Principal, least_us: int, wanted_us: int) -> int:

@@ -15,6 +15,7 @@ from api.body import FrontRequest
 from api.changing import target
 from api.edge import instant, now_us
 from api.services import Services, services_of
+from api.ssh.granting import enterable
 from api.terminal import playback
 from api.terminal.sessions import Session
 from api.terminal.show import ClosedError, Show
@@ -70,6 +71,7 @@ async def _opening(
 ) -> Append:
     """The session's first fact, which loses to any change of the runtime."""
     found = await target(services, request.user, runtime_id, "runtime")
+    enterable(services, found.org)
     if_match(request, found.version)
     facts = [fact for fact in found.facts if isinstance(fact, runtime.Event.__value__)]
     state = fold(runtime.DECIDER, facts)
@@ -214,8 +216,9 @@ async def _holding(services: Services, found: Session, spent: Spent) -> Holds:
     """Whether its user still may be inside, by its key and what the organization bound it to.
 
     Raises: DomainError auth.forbidden: it may not enter now, whatever it might with that ticket;
-    log.unavailable.
+    organization.suspended, log.unavailable.
     """
+    enterable(services, found.org)
     recorded = await services.log.read_stream(found.opened.runtime)
     project = getattr(recorded[0].fact, "project", found.org)
     entered = Entered(found.user, found.org, _ENTERING, project, spent.key, spent.implied)

@@ -1,5 +1,6 @@
 """The table of effects against the deciders that obey it: one case a row."""
 
+import time
 from collections.abc import Callable
 from itertools import product
 
@@ -7,10 +8,15 @@ import pytest
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from api.authorization.directory import Directory
+from api.authorization.keys import KeyRing, hash_of, minted
+from api.authorization.sessions import PREFIX, Sessions
 from api.openapi import FILE
 from api.terminal.watch import ends_by
 from domain import (
     account,
+    api_key,
+    authority_facts,
     budget,
     budgeting,
     closing,
@@ -23,6 +29,7 @@ from domain import (
     reservation,
     reserving,
     runtime,
+    session,
     storage,
     together,
     volume,
@@ -33,6 +40,7 @@ from domain.errors import DomainError
 from domain.launch import admit, end
 from domain.placing import Mount
 from domain.wallet_facts import LevelReached
+from evidence.reader import Recorded
 from projections.duties import Duties
 from projections.entries import Entry
 from tests.museum.house import DAY, GPU_HOUR, SECOND, USD
@@ -171,6 +179,10 @@ class Stand:
                 return [CLOSING, CLOSED]
             case _:
                 return []
+
+    def acts_with(self) -> "Acting":
+        """Who acts for the organization, as the API knows it after these facts."""
+        return Acting(*self.world_facts())
 
     def network(self) -> str:
         network.joined(self.state.networks["network-1"], PROJECT)
@@ -380,6 +392,74 @@ class Spent(Stand):
         return "goes on" if stands else "ended"
 
 
+class Acting:
+    """A person's key and session, and a service account's key, of an organization."""
+
+    def __init__(self, *facts: Struct) -> None:
+        self.directory, self.position = Directory(), 0
+        self.keys, self.sessions = KeyRing(self.directory), Sessions(self.directory)
+        mine, its = minted(), minted()
+        self.mine, self.its, self.signed = mine, its, minted(PREFIX)
+        now = time.time_ns() // 1000
+        for name, one in (
+            ("access-1", authority_facts.MemberAdded("user-1", "", (), 5)),
+            ("access-1", authority_facts.AccountCreated("service-1", NAME, (), 5)),
+            ("token-1", made_key("user-1", mine)),
+            ("token-2", made_key("service-1", its)),
+            ("token-3", opened_session(self.signed, now)),
+            *((ORG, fact) for fact in facts),
+        ):
+            self.tell(name, one)
+
+    def tell(self, stream: str, fact: Struct) -> None:
+        self.directory.apply(Recorded(self.position, stream, 1, "", ORG, "user-1", "", 5, fact))
+        self.position += 1
+
+    def stands(self, kind: KeyRing | Sessions, token: str) -> bool:
+        """By what lets a request in, and what an open stream is asked."""
+        if kind.stands(token):
+            kind.principal(token)
+            return True
+        with pytest.raises(DomainError, match=r"auth\.invalid"):
+            kind.principal(token)
+        return False
+
+    def key(self) -> str:
+        now = self.stands(self.keys, self.mine)
+        later = minted()
+        self.tell("token-9", made_key("user-1", later))
+        assert self.stands(self.keys, later) == now, "as the next one"
+        return "goes on" if now else "revoked"
+
+    def account(self) -> str:
+        return "goes on" if self.stands(self.keys, self.its) else "has no key"
+
+    def session(self) -> str:
+        now, anew = self.stands(self.sessions, self.signed), minted(PREFIX)
+        self.tell("token-9", opened_session(anew, time.time_ns() // 1000))
+        assert self.stands(self.sessions, anew), "who signs in anew reads"
+        return "goes on" if now else "ended"
+
+    def stream(self) -> str:
+        held = {self.keys.stands(self.mine), self.keys.stands(self.its)}
+        [one] = {*held, self.sessions.stands(self.signed)}
+        return "goes on" if one else "ended"
+
+
+def made_key(who: str, token: str) -> api_key.KeyCreated:
+    return api_key.KeyCreated(who, NAME, "gpuaas_", hash_of(token), (), 0, (), 5)
+
+
+def opened_session(token: str, now_us: int) -> session.Opened:
+    until = now_us + 3_600_000_000
+    return session.Opened("token-i", "user-1", ORG, hash_of(token), (), "", until, now_us)
+
+
+def opens(inside: str) -> str:
+    """What was issued to enter with, where whoever is inside is cut."""
+    return "opens nothing" if inside == "cut" else inside
+
+
 def stand(state: str) -> Stand:
     if state == "budget spent":
         return Spent()
@@ -409,8 +489,14 @@ ASKED: dict[str, Callable[[Stand], str]] = {
     "network": lambda one: one.network(),
     "API write": lambda one: one.api_write(),
     "invoice": lambda one: one.invoice(),
+    "API key": lambda one: one.acts_with().key(),
+    "service account": lambda one: one.acts_with().account(),
+    "session": lambda one: one.acts_with().session(),
+    "event stream": lambda one: one.acts_with().stream(),
+    "SSH certificate": lambda one: opens(one.inside()),
+    "app pass": lambda one: opens(one.inside()),
 }
-OVER_HTTP = {"API read"}  # tests/integration/test_closing.py
+OVER_HTTP = {"API read", "webhook"}  # tests/integration/test_closing.py
 
 
 def test_the_table_says_one_thing_of_each_object_in_each_state() -> None:
@@ -427,6 +513,21 @@ def test_the_table_says_one_thing_of_each_object_in_each_state() -> None:
 def test_each_row_is_what_the_deciders_do(row: Effect) -> None:
     """Asked of them, not of the table."""
     assert ASKED[row.object](stand(row.state)) == row.effect
+
+
+def test_reactivated_all_stands_that_stood() -> None:
+    """Nothing was revoked: what is suspended, or closing, is as it was before."""
+    back = organization.Reactivated("paid", 101)
+    for facts in (
+        (SUSPENDED, back),
+        (CLOSING, organization.ClosingWithdrawn("stays", "active", 9)),
+    ):
+        acting = Acting(*facts)
+        assert acting.directory.stopped(ORG) == ""
+        assert (acting.key(), acting.account(), acting.stream()) == ("goes on",) * 3
+        assert doors(*LIVE, *((ORG, fact) for fact in facts)).why_not(HERE, NOW) is None
+    assert Acting(SUSPENDED).directory.stopped(ORG) == "organization.suspended"
+    assert Acting(CLOSING, CLOSED).directory.stopped(ORG) == "organization.closed"
 
 
 def test_the_page_is_the_table() -> None:
