@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install machine demo up test check format bench chaos mutants lock clean
+.PHONY: help install machine demo up test check format bench chaos soak mutants lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -51,6 +51,9 @@ bench: install ## measured ratios into build/bench.json
 
 chaos: install ## the long seeded runs
 	@$(BIN)/python -m tests.chaos
+
+soak: install ## schemathesis against a living stack, 100,000 cases (CASES, SEED)
+	@$(BIN)/python -m tests.soak
 
 mutants: install ## mutation testing of rating, ledger and invoices (mutmut, in a venv of its own)
 	@$(BIN)/python -m tests.mutants

@@ -32,8 +32,11 @@ _PROVING: Final = ("401", "403", "404", "409", "413", "415", "422")
 _ALSO: Final = {
     "/v1/accounts/{account_id}/exports/{form}": ("412", "501"),
     "/v1/accounts/{account_id}/top-ups": ("502",),
+    "/v1/placement/explain": ("402", "409"),
     "/v1/sign-in": ("404",),
 }
+# Papers of a seller: none without one, none of names that were erased.
+_PAPER: Final = re.compile(r"/v1/(invoices|credit-notes)/\{\w+\}/(ubl|cii|pdf|page)")
 
 
 def document() -> dict[str, Any]:
@@ -187,6 +190,10 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
         answers["200"]["content"] = dict.fromkeys(
             sorted({one.media for one in FORMS.values()}), given
         )
+    for answer in answers.values():
+        content = answer.get("content", {}).get("application/json", {})
+        if content.get("schema") == {"type": "string"}:  # bytes that are JSON already
+            content["schema"] = client_code.SEALED
     if path == "/v1/readiness":
         answers["503"] = {**answers["200"], "description": "Not ready, and why"}
     parameters = operation.setdefault("parameters", [])
@@ -212,6 +219,8 @@ def _refusals(path: str, *, acting: bool, public: bool) -> tuple[str, ...]:
     found = (*(_PUBLIC if public else _EVERYWHERE), *_ALSO.get(path, ()))
     if "{" in path and "404" not in found:
         found = (*found, "404")
+    if _PAPER.fullmatch(path):
+        found = (*found, "409", "410")
     if acting:
         found = (*found, *(_PROVING if public else _ACTING))
     return found

@@ -142,6 +142,7 @@ _LONG = {
             "test_runtimes_attacked.py",
             "test_three_machines.py",
             "test_bundle_mutation.py",
+            "test_contract_running.py",
             "test_terminal_stack.py",
             "test_terminal_resumes.py",
             "test_runtimes_kept.py",

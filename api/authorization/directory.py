@@ -340,7 +340,8 @@ def credentials_at(conn: psycopg.Connection[Any], org: str | None, at: int) -> D
     every session that was ever opened: whether its time was over is the caller's to say.
     """
     found = _Unforgetting()
-    authority_of = "" if org is None else authority.authority_stream(org)
+    # What is no id has no stream, and nothing is found.
+    authority_of = authority.authority_stream(org) if org and "-" in org else ""
     asked = {"at": at, "org": org, "authority": authority_of}
     for (entry,) in conn.execute(_THEN, asked, binary=True):
         found.apply(decode_entry(bytes(entry)))

@@ -159,7 +159,7 @@ async def close_terminal(request: FrontRequest, session_id: FromPath[str]) -> Re
     return await services.acting.perform(request, do, answer, status=200)
 
 
-@get("/v1/terminals/{session_id:str}/recording")
+@get("/v1/terminals/{session_id:str}/recording", media_type=playback.MEDIA)
 async def show_recording(request: FrontRequest, session_id: FromPath[str]) -> Response[bytes]:
     """Asciicast v3, checked against the heads in the log; that it was played is a fact.
 

@@ -1,0 +1,16 @@
+"""Operations that a made-up request cannot succeed at, and why; each is tested by name elsewhere."""
+
+from typing import Final
+
+_SIGNED = "whoever asks proves it by a key or token that no schema makes up"
+ALONE: Final = {
+    "POST /v1/enrol": _SIGNED,
+    "POST /v1/nodes/certificate": _SIGNED,
+    "POST /v1/nodes/host-certificates": _SIGNED,
+    "POST /v1/payments/stripe": _SIGNED,
+    "POST /v1/readings": _SIGNED,
+    "POST /v1/readings/complete": _SIGNED,
+    "POST /v1/sessions": _SIGNED,
+    "POST /v1/sessions/{session_id}/end": "there is no session without POST /v1/sessions",
+    "POST /v1/invitations/{invitation_id}/accept": "it takes the secret that was mailed",
+}
