@@ -146,6 +146,10 @@ def _asked(schemas: Mapping[str, Any], found: list[Operation]) -> set[str]:
     return seen
 
 
+# Sent to receivers, not answered; who follows has gpuaas_client.events.
+EVENTS: Final = frozenset({"CloudEvent"})
+
+
 def models_text(document: Mapping[str, Any]) -> str:
     """A struct for each schema; unknown names in answers are passed over."""
     schemas = document["components"]["schemas"]
@@ -158,7 +162,7 @@ def models_text(document: Mapping[str, Any]) -> str:
         "    items: list[T]\n    next: str | None\n",
     ]
     for schema, body in sorted(schemas.items()):
-        if not schema.startswith("Page_"):
+        if not schema.startswith("Page_") and schema not in EVENTS:
             lines.append(f"\n\nclass {name_of(schema)}(Struct, frozen=True, kw_only=True):\n")
             lines += _fields(body, asked=schema in asked)
     return _formatted("".join(lines), "models.py")

@@ -13,7 +13,7 @@ from typing import Any, Final
 from api import client_code
 from api.app import ROUTES, create_app
 from api.config import Settings
-from api.describing import links, written
+from api.describing import links, told, written
 from contracts import http
 from projections.exporting.forms import FORMS
 
@@ -56,6 +56,9 @@ def document() -> dict[str, Any]:
     found: dict[str, Any] = create_app(nowhere).openapi_schema.to_schema()
     schemas = found["components"]["schemas"]
     schemas["Problem"] = _problem()
+    schemas.pop("FieldError")  # it stands inside
+    schemas["CloudEvent"] = told.schema()
+    found["webhooks"] = told.section()
     for schema in schemas.values():
         _close(schema)
         _exact(schema)

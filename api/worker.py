@@ -89,7 +89,9 @@ async def _sending(settings: Settings, stop: asyncio.Event) -> None:
     try:
         heads = HeadWake(client)
         await heads.start()
-        await deliverer.run(settings.database_url, sender, stop, heads.wait)
+        bound_ms = settings.unsigned_bound_s * 1000
+        async with gated(settings.database_url, Storage(settings.storage), bound_ms) as log:
+            await deliverer.run(settings.database_url, log, sender, stop, heads.wait)
     finally:
         await client.close()
         await sender.close()

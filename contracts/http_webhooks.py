@@ -20,7 +20,8 @@ class WebhookNew(Taken, frozen=True):
 class Webhook(Given, frozen=True):
     """`secret`: shown once, when it is made. `sent`: every fact before this position was sent,
     `waiting`: those that are tried again, `dead`: those that were given up; null in answers of
-    acts. `url` is null once erased.
+    acts. `url` is null once erased. `state`: standing; disabled, since it answered 410, until a
+    replay is asked for; deleted.
     """
 
     id: str

@@ -165,6 +165,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.webhook.registered.v1": webhook.Registered,
     "gpuaas.webhook.secret_rotated.v1": webhook.SecretRotated,
     "gpuaas.webhook.replay_asked.v1": webhook.ReplayAsked,
+    "gpuaas.webhook.disabled.v1": webhook.Disabled,
     "gpuaas.webhook.deleted.v1": webhook.Deleted,
     "gpuaas.quota.limit_set.v1": quota.LimitSet,
     "gpuaas.quota.committed.v1": quota.Committed,

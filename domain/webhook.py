@@ -1,6 +1,7 @@
 """A webhook: an organization's own facts, sent to an address of its choice.
 
 (none) -Register-> Standing -RotateSecret, AskReplay-> Standing -Delete-> Gone
+  Standing -Disable-> Off -AskReplay-> Standing, Off -Delete-> Gone
 """
 
 import re
@@ -39,11 +40,18 @@ class AskReplay(Struct, frozen=True):
     now_us: int
 
 
+class Disable(Struct, frozen=True):
+    """It said that it is gone for good: nothing more is sent until a replay is asked for."""
+
+    reason: str
+    now_us: int
+
+
 class Delete(Struct, frozen=True):
     now_us: int
 
 
-type Command = Register | RotateSecret | AskReplay | Delete
+type Command = Register | RotateSecret | AskReplay | Disable | Delete
 
 
 class Registered(
@@ -70,11 +78,16 @@ class ReplayAsked(
     decided_us: int
 
 
+class Disabled(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.webhook.disabled.v1"):
+    reason: str
+    decided_us: int
+
+
 class Deleted(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.webhook.deleted.v1"):
     decided_us: int
 
 
-type Event = Registered | SecretRotated | ReplayAsked | Deleted
+type Event = Registered | SecretRotated | ReplayAsked | Disabled | Deleted
 
 
 class Missing(Struct, frozen=True):
@@ -85,11 +98,15 @@ class Standing(Struct, frozen=True):
     registered: Registered
 
 
+class Off(Struct, frozen=True):
+    registered: Registered
+
+
 class Gone(Struct, frozen=True):
     registered: Registered
 
 
-type State = Missing | Standing | Gone
+type State = Missing | Standing | Off | Gone
 
 
 def decide(command: Command, state: State) -> list[Event]:
@@ -99,12 +116,16 @@ def decide(command: Command, state: State) -> list[Event]:
     match command, state:
         case Register(), Missing():
             return [_registered(command)]
-        case RotateSecret(secret=secret, now_us=now_us), Standing():
+        case RotateSecret(secret=secret, now_us=now_us), Standing() | Off():
             return [SecretRotated(secret, now_us)]
-        case AskReplay(from_position=first, now_us=now_us), Standing():
+        case AskReplay(from_position=first, now_us=now_us), Standing() | Off():
             return [ReplayAsked(first, now_us)]
-        case Delete(now_us=now_us), Standing():
+        case Disable(reason=reason, now_us=now_us), Standing():
+            return [Disabled(reason, now_us)]
+        case Delete(now_us=now_us), Standing() | Off():
             return [Deleted(now_us)]
+        case Disable(), Off() | Gone():
+            return []
         case Delete(), Gone():
             return []
         case Register(), _:
@@ -137,10 +158,16 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case Registered():
             return Standing(event)
-        case SecretRotated() | ReplayAsked():
+        case SecretRotated():
             return state
+        case ReplayAsked():
+            assert isinstance(state, Standing | Off), "asked while it stands"
+            return Standing(state.registered)
+        case Disabled():
+            assert isinstance(state, Standing), "disabled while it stands"
+            return Off(state.registered)
         case Deleted():
-            assert isinstance(state, Standing | Gone), "deleted after it was registered"
+            assert isinstance(state, Standing | Off | Gone), "deleted after it was registered"
             return Gone(state.registered)
         case _:
             assert_never(event)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from contracts.cloudevents import SPECVERSION, CloudEvent
+from contracts.cloudevents import SCHEMA, SPECVERSION, CloudEvent
 from domain.log import Opened
 from projections.entries import Entry, envelope, fact_of
 from projections.views import read
@@ -31,6 +31,7 @@ def cloud_event(origin: str, entry: Entry) -> bytes:
         cause=entry.cause,
         version=entry.version,
         data=entry.fact,
+        dataschema=SCHEMA + entry.tag,
     )
     return _ENCODE(event)
 

@@ -23,6 +23,11 @@ SHAPES: Final = (
         ("webhook",),
         "webhook, from_position, to_position, version, first, decided_us",
     ),
+    Shape(
+        "webhook_disabled",
+        ("webhook",),
+        "webhook, from_position, to_position, version, reason, decided_us",
+    ),
     Shape("webhook_end", ("webhook",), "webhook, from_position, to_position, version, decided_us"),
 )
 
@@ -42,6 +47,12 @@ def _rotated(b: Batch, e: Entry, f: webhook.SecretRotated) -> None:
 def _replayed(b: Batch, e: Entry, f: webhook.ReplayAsked) -> None:
     tail = f"{e.version}\t{f.from_position}\t{f.decided_us}"
     b["webhook_replay"].open(e.stream, e.position, _head(e), tail)
+    b["webhook_disabled"].close(e.stream, e.position)
+
+
+def _disabled(b: Batch, e: Entry, f: webhook.Disabled) -> None:
+    tail = f"{e.version}\t{text(f.reason)}\t{f.decided_us}"
+    b["webhook_disabled"].open(e.stream, e.position, _head(e), tail)
 
 
 def _deleted(b: Batch, e: Entry, f: webhook.Deleted) -> None:
@@ -56,5 +67,6 @@ APPLY: Final[dict[type, Apply]] = {
     webhook.Registered: _registered,
     webhook.SecretRotated: _rotated,
     webhook.ReplayAsked: _replayed,
+    webhook.Disabled: _disabled,
     webhook.Deleted: _deleted,
 }

@@ -21,6 +21,7 @@ class Webhook(Struct, frozen=True):
     tags: tuple[str, ...]
     registered_us: int
     deleted_us: int | None
+    disabled_us: int | None
     secret: str | None
     secret_before: str | None
     rotated_us: int
@@ -30,8 +31,10 @@ class Webhook(Struct, frozen=True):
 
 _WEBHOOKS: Final = """
 SELECT t.webhook, t.from_position,
-  greatest(s.version, coalesce(r.version, 0), coalesce(e.version, 0)) AS version,
+  greatest(s.version, coalesce(r.version, 0), coalesce(e.version, 0),
+    coalesce(d.version, 0)) AS version,
   t.organization, u.words AS url, t.tags, t.registered_us, e.decided_us AS deleted_us,
+  d.decided_us AS disabled_us,
   w.words AS secret, b.words AS secret_before, s.decided_us AS rotated_us,
   r.from_position AS replay_at, r.first AS replay_from
 FROM views.webhook t
@@ -39,6 +42,7 @@ JOIN views.webhook_secret s ON s.webhook = t.webhook AND [s]
 LEFT JOIN views.webhook_secret o ON o.webhook = t.webhook AND o.to_position = s.from_position
 LEFT JOIN views.webhook_replay r ON r.webhook = t.webhook AND [r]
 LEFT JOIN views.webhook_end e ON e.webhook = t.webhook AND [e]
+LEFT JOIN views.webhook_disabled d ON d.webhook = t.webhook AND [d]
 LEFT JOIN log.private_value u ON u.digest =
   CASE WHEN t.url ~ '^[0-9a-f]{64}$' THEN decode(t.url, 'hex') END
 LEFT JOIN log.private_value w ON w.digest =
@@ -47,7 +51,7 @@ LEFT JOIN log.private_value b ON b.digest =
   CASE WHEN o.secret ~ '^[0-9a-f]{64}$' THEN decode(o.secret, 'hex') END
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND (%(webhook)s::text IS NULL OR t.webhook = %(webhook)s)
-  AND (e.decided_us IS NULL OR NOT %(standing)s)
+  AND (e.decided_us IS NULL AND d.decided_us IS NULL OR NOT %(standing)s)
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
 """
 
@@ -62,7 +66,7 @@ def webhooks(
     limit: int = 1000,
     as_of: int | None = None,
 ) -> list[Webhook]:
-    """Oldest first after position `after`, the cursor; `standing`: without deleted ones."""
+    """Oldest first after position `after`, the cursor; `standing`: those that are sent to."""
     asked = {
         "organization": organization, "webhook": webhook, "standing": standing, "after": after,
         "limit": limit,

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from api.describing.messages import MESSAGES, Message
+from contracts.cloudevents import SCHEMA
 from domain.facts import TAGS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -17,7 +18,7 @@ def fact_schema(tag: str) -> dict[str, Any]:
     root["properties"].pop("type")
     root["required"] = [name for name in root.get("required", ()) if name != "type"]
     root["title"] = tag
-    return _whole(f"urn:gpuaas:fact:{tag}", root, below)
+    return _whole(f"{SCHEMA}{tag}", root, below)
 
 
 def message_schema(name: str) -> dict[str, Any]:

@@ -4,6 +4,10 @@ One process of a deployment delivers (an advisory lock). A webhook's place moves
 after it was taken, or stands among those that are tried again: a crash before that sends it once
 more under the same `webhook-id`. A fact that is not taken does not hold up those behind it, until
 five in a row have failed: then nothing new is sent before one of those is taken or given up.
+
+Nobody's slow receivers hold up others: an organization has few of the slots, and a webhook gives
+its own up after a short turn. One that answers 410 is disabled at once, by a fact, before its place
+moves.
 """
 
 import asyncio
@@ -20,7 +24,11 @@ from api.reads import Reads
 from api.webhooks import places
 from api.webhooks.sending import Outcome, Sender
 from api.webhooks.signatures import headers
+from domain import webhook
+from domain.decider import fold
 from domain.webhook import wanted
+from evidence.append import Append, Write
+from evidence.log import EventLog
 from evidence.reader import read_entries
 from evidence.watched import Watched
 from projections.entries import envelope
@@ -30,10 +38,14 @@ from projections.webhooks_read import Webhook, webhooks
 # Seconds after the first, second, … attempt that failed (Standard Webhooks); then it is given up.
 SCHEDULE_S: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 FAILING: Final = 5
+GONE: Final = "answered.410"
+_ACTOR: Final = "system-webhooks"
 BOTH_US: Final = 86_400_000_000  # for so long the secret before signs too
 _BATCH: Final = 256
 _BATCHES: Final = 8  # then other words of the webhook are looked at: it may be deleted
 _AT_ONCE: Final = 128
+_OF_ONE: Final = 8  # of one organization
+_TURN_S: Final = 2.0
 _POLL_S: Final = 1.0
 _ELECT_S: Final = 5.0
 _GATHER_S: Final = 0.1
@@ -44,6 +56,9 @@ class Options(Struct, frozen=True):
     """What a test makes shorter."""
 
     schedule_s: tuple[float, ...] = SCHEDULE_S
+    at_once: int = _AT_ONCE
+    of_one: int = _OF_ONE
+    turn_s: float = _TURN_S
     poll_s: float = _POLL_S
     elect_s: float = _ELECT_S
     now_us: Callable[[], int] = now_us
@@ -61,7 +76,9 @@ class Deliverer:
         sender: Sender,
         stop: asyncio.Event,
         options: Options,
+        log: EventLog,
     ) -> None:
+        self._log = log
         self._conn = conn
         self._reads = reads
         self._sender = sender
@@ -69,7 +86,10 @@ class Deliverer:
         self._options = options
         self._origin = ""
         self._serving: dict[str, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(options.at_once)
+        self._of_org: dict[str, asyncio.Semaphore] = {}
+        # Where the log says that it is disabled, before the views do; -1: it was looked at.
+        self._disabled: dict[str, int] = {}
         self._read: tuple[int, list[tuple[int, bytes]]] = (-1, [])
 
     async def elected(self) -> bool:
@@ -108,28 +128,51 @@ class Deliverer:
         return found
 
     async def _serve(self, hook: Webhook) -> None:
-        async with self._slots:
+        few = asyncio.Semaphore(self._options.of_one)
+        async with self._of_org.setdefault(hook.organization, few), self._slots:
             if hook.url is None or hook.secret is None:
                 return  # its words were erased: there is nobody to send to
+            if not await self._stands(hook):
+                return
+            turn = asyncio.get_running_loop().time() + self._options.turn_s
             place = await places.begun(self._conn, hook.webhook, hook.from_position + 1)
             if hook.replay_at is not None and hook.replay_at > place.replayed:
                 asked = (hook.replay_from or 0, hook.replay_at)
                 await places.replay(self._conn, hook.webhook, *asked)
                 place = await places.begun(self._conn, hook.webhook, 0)
-            failing = await self._again(hook, place.failing)
+            failing = await self._again(hook, place.failing, turn)
             if failing != place.failing:
                 await places.advance(self._conn, hook.webhook, place.position, failing)
             for _ in range(_BATCHES):
                 place = await places.begun(self._conn, hook.webhook, 0)
-                if failing >= FAILING and place.waiting:
+                if self._over(hook, turn) or (failing >= FAILING and place.waiting):
                     return
-                failing, more = await self._onward(hook, place.position, failing)
+                failing, more = await self._onward(hook, place.position, failing, turn)
                 if not more:
                     return
 
-    async def _again(self, hook: Webhook, failing: int) -> int:
+    async def _stands(self, hook: Webhook) -> bool:
+        """Whether it is not disabled: as the log says when it is first served here, which the views
+        may not know yet.
+        """
+        at = self._disabled.get(hook.webhook)
+        if at is None:
+            recorded = await self._log.read_stream(hook.webhook)
+            facts: list[webhook.Event] = [one.fact for one in recorded]  # type: ignore[misc]
+            off = isinstance(fold(webhook.DECIDER, facts), webhook.Off)
+            at = self._disabled[hook.webhook] = recorded[-1].position if off else -1
+        return at < 0 or (hook.replay_at or -1) > at
+
+    def _over(self, hook: Webhook, turn: float) -> bool:
+        """Whether it is others' turn, or it has just been disabled."""
+        late = asyncio.get_running_loop().time() > turn
+        return late or self._disabled[hook.webhook] > (hook.replay_at or -1)
+
+    async def _again(self, hook: Webhook, failing: int, turn: float) -> int:
         """What is due of what was not taken; how many attempts in a row have failed then."""
         for one in await places.due(self._conn, hook.webhook, self._options.now_us()):
+            if self._over(hook, turn):
+                break
             rows = await self._entries(one.position, 1)
             outcome = await self._send(hook, *rows[0])
             if outcome.taken:
@@ -141,7 +184,9 @@ class Deliverer:
                 await self._failed(hook, one.position, one.attempts + 1, outcome)
         return failing
 
-    async def _onward(self, hook: Webhook, first: int, failing: int) -> tuple[int, bool]:
+    async def _onward(
+        self, hook: Webhook, first: int, failing: int, turn: float
+    ) -> tuple[int, bool]:
         """One batch of what is new: attempts that failed in a row, and whether there is more."""
         rows = await self._batch(first)
         for position, raw in rows:
@@ -155,7 +200,7 @@ class Deliverer:
             if not outcome.taken:
                 await self._failed(hook, position, 1, outcome)
             await places.advance(self._conn, hook.webhook, position + 1, failing)
-            if failing >= FAILING:
+            if failing >= FAILING or self._over(hook, turn):
                 return failing, False
         if rows:
             await places.advance(self._conn, hook.webhook, rows[-1][0] + 1, failing)
@@ -184,15 +229,30 @@ class Deliverer:
 
     async def _failed(self, hook: Webhook, position: int, attempts: int, said: Outcome) -> None:
         schedule = self._options.schedule_s
+        if said.gone:
+            await self._disable(hook, position)
         dead = said.gone or attempts > len(schedule)
         wait_s = 0.0 if dead else max(schedule[attempts - 1] * random.uniform(1, 1.2), said.again_s)  # noqa: S311 - spreads receivers' load
         again = places.Again(self._options.now_us() + round(wait_s * 1_000_000), dead)
         what = places.Failed(position, attempts, said.status, said.detail)
         await places.failed(self._conn, hook.webhook, what, again)
 
+    async def _disable(self, hook: Webhook, position: int) -> None:
+        """A crash before this is durable sends the same fact again, and no other."""
+        recorded = await self._log.read_stream(hook.webhook)
+        facts: list[webhook.Event] = [one.fact for one in recorded]  # type: ignore[misc]
+        command = webhook.Disable(GONE, self._options.now_us())
+        new = tuple(webhook.decide(command, fold(webhook.DECIDER, facts)))
+        self._disabled[hook.webhook] = recorded[-1].position
+        if new:
+            write = Write(hook.webhook, hook.organization, recorded[-1].version, new)
+            append = Append((write,), _ACTOR, f"pos:{position}")
+            self._disabled[hook.webhook] = (await self._log.append(append)).last
+
 
 async def run(
     database_url: str,
+    log: EventLog,
     sender: Sender,
     stop: asyncio.Event,
     wake: Callable[[float], Any] | None = None,
@@ -207,7 +267,7 @@ async def run(
         await Watched.connect(database_url, autocommit=True) as conn,
         _reading(database_url) as reads,
     ):
-        deliverer = Deliverer(conn, reads, sender, stop, chosen)
+        deliverer = Deliverer(conn, reads, sender, stop, chosen, log)
         while not await deliverer.elected():
             await _stopped(stop, chosen.elect_s)
             if stop.is_set():

@@ -6,10 +6,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.acting import Done, Said
 from api.auth import unknown, within
 from api.body import FrontRequest
-from api.changing import change, create, target
+from api.changing import change, create, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
-from api.services import services_of
+from api.services import Services, services_of
 from api.viewing import own_scope, page, tagged, viewed
 from api.webhooks import places
 from api.webhooks.addresses import checked, networks_of
@@ -25,12 +25,13 @@ from contracts.http_webhooks import (
 )
 from domain import webhook
 from domain.errors import DomainError
-from evidence.ids import new_id
 from evidence.private import private_value
 from evidence.reader import head
 from projections import webhooks_read
+from projections.months import derived_id
 
 _MOST = 20
+_ALL = 100_000
 
 
 @post("/v1/webhooks")
@@ -42,20 +43,19 @@ async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) ->
     async def do(cause: str) -> Done:
         org = await target(services, request.user, data.organization, "organization")
         await checked(data.url, networks_of(services.settings.webhook_networks))
-        known = await services.reads.ask(
-            webhooks_read.webhooks, organization=org.stream, standing=True, limit=_MOST
-        )
-        if len(known) >= _MOST:
-            raise DomainError("webhook.too_many", f"an organization has at most {_MOST}")
         url, words = private_value(org.stream, data.url)
         key, hidden = private_value(org.stream, secret)
         command = webhook.Register(org.stream, url, data.tags, key, now_us())
-        new = (new_id("webhook"), org.stream)
-        return await create(
-            *(services, request.user, cause, new, webhook.DECIDER, command),
-            private=(words, hidden),
-            reads=((org.stream, org.version),),
-        )
+
+        async def attempt() -> Done:
+            new = (await _next(services, org.stream), org.stream)
+            return await create(
+                *(services, request.user, cause, new, webhook.DECIDER, command),
+                private=(words, hidden),
+                reads=((org.stream, org.version),),
+            )
+
+        return await settled(services, org.stream, attempt)
 
     def answer(said: tuple[Said, ...], again: bool) -> Webhook:
         fact = said[0].fact
@@ -76,6 +76,26 @@ async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) ->
         )
 
     return await services.acting.perform(request, do, answer)
+
+
+async def _next(services: Services, org: str) -> str:
+    """The stream of the organization's next webhook: they are numbered, so that of two that are
+    registered at once one loses and counts again. Raises: DomainError webhook.too_many.
+    """
+    known = await services.reads.ask(webhooks_read.webhooks, organization=org, limit=_ALL)
+    names, number = {one.webhook for one in known}, 0
+    standing = {one.webhook for one in known if one.deleted_us is None}
+    while (name := derived_id("webhook", org, number)) in names:
+        number += 1
+    while await services.log.read_stream(name):  # registered since the views were written
+        standing.add(name)
+        number += 1
+        name = derived_id("webhook", org, number)
+    if len(standing) >= _MOST:
+        ends = [(await services.log.read_stream(one))[-1].fact for one in standing]
+        if sum(not isinstance(fact, webhook.Deleted) for fact in ends) >= _MOST:
+            raise DomainError("webhook.too_many", f"an organization has at most {_MOST}")
+    return name
 
 
 @post("/v1/webhooks/{webhook_id:str}/rotate-secret", status_code=200)
@@ -111,7 +131,9 @@ async def rotate_secret(
 async def replay_webhook(
     request: FrontRequest, webhook_id: FromPath[str], data: JSONBody[WebhookReplay]
 ) -> Response[WebhookChanged]:
-    """What there is from that position on is sent once more, with the ids it had."""
+    """What there is from that position on is sent once more, with the ids it had; a webhook that
+    was disabled, since it answered 410, is sent to again.
+    """
     size = (await services_of(request).reads.ask(head)).size
     if data.from_position > size:
         raise DomainError("position.unknown", "the log has not reached that position")
@@ -207,7 +229,7 @@ def _given(row: webhooks_read.Webhook, place: places.Place | None) -> Webhook:
         organization=row.organization,
         url=row.url,
         tags=list(row.tags),
-        state="standing" if row.deleted_us is None else "deleted",
+        state=_state(row),
         secret=None,
         secret_already_shown=True,
         sent=None if place is None else place.position,
@@ -216,6 +238,12 @@ def _given(row: webhooks_read.Webhook, place: places.Place | None) -> Webhook:
         registered_at=instant(row.registered_us),
         version=row.version,
     )
+
+
+def _state(row: webhooks_read.Webhook) -> str:
+    if row.deleted_us is not None:
+        return "deleted"
+    return "standing" if row.disabled_us is None else "disabled"
 
 
 def _dead(row: places.Failed) -> DeadLetter:

@@ -16,6 +16,7 @@ from gpuaas_client import async_methods, methods, models, operations
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "contracts" / "openapi.json").read_text())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+SENT = set(SCHEMAS) - client_code.EVENTS
 OPERATIONS = client_code.operations(DOCUMENT)
 
 
@@ -61,7 +62,7 @@ def test_a_call_sends_what_the_document_takes(one: client_code.Operation) -> Non
     assert call.waits == ("Min-Log-Position" in parameters)
 
 
-@pytest.mark.parametrize("name", sorted(n for n in SCHEMAS if not n.startswith("Page_")))
+@pytest.mark.parametrize("name", sorted(SENT - {n for n in SCHEMAS if n.startswith("Page_")}))
 def test_a_struct_has_the_fields_of_its_schema(name: str) -> None:
     """By msgspec's own reading of the struct: names, types and what may be left out."""
     struct = getattr(models, client_code.name_of(name))

@@ -55,7 +55,7 @@ def test_every_act_takes_a_key_and_every_route_tells_its_problems() -> None:
 
 
 def test_few_routes_need_no_token() -> None:
-    """Public: health, readiness, the checkpoint, pages of refusals, the CA that nodes must know
+    """Public: health, readiness, the checkpoint, pages of refusals, schemas of facts, the CA that nodes must know
     first, what nodes prove by keys of their own, and signing in.
     """
     public = [
@@ -66,6 +66,7 @@ def test_few_routes_need_no_token() -> None:
     ]
     assert set(public) == {
         *("/v1/checkpoint", "/v1/health", "/v1/readiness", "/v1/problems", "/v1/problems/{code}"),
+        *("/v1/schemas", "/v1/schemas/{tag}"),
         *("/v1/enrol/ca", *NODES_OWN, "/v1/sign-in", "/v1/sessions"),
     }
 

@@ -58,6 +58,8 @@ _TIMELESS = {
     "/v1/receipts/{position}": "of one position",
     "/v1/runtimes/{runtime_id}/logs": "what the node holds: no fact",
     "/v1/sign-in": "where to sign in now",
+    "/v1/schemas": "a table of the release",
+    "/v1/schemas/{tag}": "a table of the release",
     "/v1/ssh/ca": "a key of the deployment",
     "/v1/terminals/{session_id}/recording": "bytes that the log binds once",
     "/v1/webhooks/{webhook_id}/dead-letters": "deliveries are no facts",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -18,6 +20,8 @@ from api.webhooks import deliverer
 from api.webhooks.addresses import networks_of
 from api.webhooks.deliverer import Options
 from api.webhooks.sending import Sender
+from domain import webhook
+from domain.facts import TAGS
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
 from tests.webhook_receiver import Heard, Receiver, receiving
@@ -25,6 +29,7 @@ from tests.webhook_receiver import Heard, Receiver, receiving
 pytestmark = pytest.mark.slow
 PATIENCE_S = 30
 INSIDE = "127.0.0.0/8"
+SCHEMAS = Path(__file__).parents[2] / "contracts" / "schemas" / "facts"
 QUICK = Options(schedule_s=(0.05, 0.1), poll_s=0.05, elect_s=0.1)
 
 
@@ -40,8 +45,8 @@ async def stage_of(database: Database, nats_url: str, data: Path) -> AsyncIterat
 async def delivering(stage: Stage, options: Options = QUICK) -> AsyncIterator[None]:
     """As the worker does it, in this loop."""
     stop, sender = asyncio.Event(), Sender(networks_of(INSIDE), patience_s=2)
-    url = stage.services.settings.database_url
-    running = asyncio.create_task(deliverer.run(url, sender, stop, options=options))
+    url, log = stage.services.settings.database_url, stage.services.log
+    running = asyncio.create_task(deliverer.run(url, log, sender, stop, options=options))
     try:
         yield
     finally:
@@ -144,8 +149,8 @@ def test_what_is_not_taken_is_tried_again_given_up_and_replayed(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """A fact that one answer refuses does not hold up the next; tried three times it is a dead
-    letter, said with the last answer; 410 makes it one at once. A replay sends it and all behind it once more, with the ids
-    they had. Five failures in a row, and nothing new is sent until one of those is given up.
+    letter, said with the last answer. A replay sends it and all behind it once more, with the ids
+    they had. One that answers 410 is disabled by a fact, and gets nothing more until a replay is asked for. Five failures in a row, and nothing new is sent until one of those is given up.
     """
 
     async def scene(receiver: Receiver) -> None:
@@ -180,12 +185,33 @@ def test_what_is_not_taken_is_tried_again_given_up_and_replayed(
                 letters = (await stage.get(f"{path}/dead-letters")).json()["items"]
                 assert [(one["position"], one["attempts"]) for one in letters] == [(gone, 1)]
                 receiver.answer = lambda _: 200
-                well = await department(stage, org)
-                await until(lambda: well in receiver.positions(), "told")
+                await _disabled(stage, org, receiver, path)
                 await _held_back(stage, org, receiver, path)
 
     with receiving() as receiver:
         asyncio.run(scene(receiver))
+
+
+async def _disabled(stage: Stage, org: str, receiver: Receiver, path: str) -> None:
+    """Whatever the views know; a deliverer that begins anew knows it from the log."""
+    before = len(receiver.heard)
+    well = await department(stage, org)
+    await asyncio.sleep(0.3)
+    [fact] = [one for one in await _facts(stage, path) if isinstance(one, webhook.Disabled)]
+    assert fact.reason == "answered.410"
+    await stage.views()
+    assert (await stage.get(path)).json()["state"] == "disabled"
+    await asyncio.sleep(0.3)
+    assert len(receiver.heard) == before
+    again = await stage.post(f"{path}/replay", {"from_position": well})
+    assert again.status_code == 200, again.text
+    await stage.views()
+    await until(lambda: well in receiver.positions(), "told again")
+    assert (await stage.get(path)).json()["state"] == "standing"
+
+
+async def _facts(stage: Stage, path: str) -> list[Any]:
+    return [one.fact for one in await stage.services.log.read_stream(path.rpartition("/")[2])]
 
 
 async def _held_back(stage: Stage, org: str, receiver: Receiver, path: str) -> None:
@@ -295,3 +321,102 @@ async def _entries(stage: Stage) -> list[Any]:
     from evidence.reader import read_entries
 
     return await stage.services.reads.ask(read_entries, 0, 100)
+
+
+def test_slow_receivers_of_one_tenant_hold_up_nobody_else(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """More slow webhooks of one organization than there are slots: another's facts arrive as if they
+    were alone; and a webhook that has long work gives its slot up to those that wait.
+    """
+    few = msgspec.structs.replace(QUICK, at_once=3, of_one=2, turn_s=0.2)
+
+    async def scene(slow: Receiver, quick: Receiver, other: Receiver) -> None:
+        async with stage_of(database, nats_url, tmp_path) as stage:
+            greedy, modest = await organization(stage), await organization(stage)
+            tags = ("gpuaas.department.*",)
+            for _ in range(6):
+                await hooked(stage, greedy, slow.url, tags)
+            await hooked(stage, greedy, other.url, tags)
+            await hooked(stage, modest, quick.url, tags)
+            slow.answer = slowly
+            many = [await department(stage, greedy) for _ in range(8)]
+            async with delivering(stage, few):
+                await until(lambda: slow.heard, "the slow ones are at work")
+                began = time.monotonic()
+                mine = await department(stage, modest)
+                await until(lambda: mine in quick.positions(), "told beside them")
+                assert time.monotonic() - began < 1.0
+                assert len(slow.heard) < 6 * len(many), "they are still at work"
+                await until(lambda: many[-1] in other.positions(), "its own turn comes")
+                assert len(slow.heard) < 6 * len(many), "before they are done"
+
+    with receiving() as slow, receiving() as quick, receiving() as other:
+        asyncio.run(scene(slow, quick, other))
+
+
+def test_the_limit_of_webhooks_holds_against_many_at_once(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Of thirty registered at once by two processes twenty stand, whatever the views know; one that
+    is deleted makes room for one.
+    """
+
+    async def scene() -> None:
+        async with (
+            staged(database, nats_url, tmp_path / "a") as one,
+            staged(database, nats_url, tmp_path / "b", elect=False) as two,
+        ):
+            org = await organization(one)
+            body = {"organization": org, "url": "https://1.1.1.1/a"}
+            asked = (stage.post("/v1/webhooks", body) for _ in range(15) for stage in (one, two))
+            answers = await asyncio.gather(*asked)
+            codes = sorted(one.status_code for one in answers)
+            assert codes == [201] * 20 + [409] * 10, [one.text for one in answers]
+            gone = next(one.json()["id"] for one in answers if one.status_code == 201)
+            assert (await one.post(f"/v1/webhooks/{gone}/delete")).status_code == 200
+            more = await asyncio.gather(*(one.post("/v1/webhooks", body) for _ in range(3)))
+            assert sorted(one.status_code for one in more) == [201, 409, 409]
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    asyncio.run(scene())
+
+
+def test_schemas_of_facts_are_served_to_anybody(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """What an event's `dataschema` names is the committed schema, and what it says is valid by it."""
+
+    async def scene(receiver: Receiver) -> None:
+        async with stage_of(database, nats_url, tmp_path) as stage:
+            org = await organization(stage)
+            await hooked(stage, org, receiver.url)
+            async with delivering(stage):
+                await department(stage, org)
+                await until(lambda: len(receiver.heard) == 1, "told")
+            event = receiver.heard[0].event
+            path = "/v1/schemas/" + event["dataschema"].removeprefix("urn:gpuaas:fact:")
+            answer = await stage.client.get(path)
+            assert answer.headers["content-type"] == "application/schema+json"
+            assert answer.json() == json.loads((SCHEMAS / f"{event['type']}.json").read_text())
+            assert answer.json()["$id"] == event["dataschema"]
+            jsonschema.validate(event["data"], answer.json())
+            missing = await stage.client.get("/v1/schemas/gpuaas.no.such.v1")
+            assert (missing.status_code, missing.json()["code"]) == (404, "resource.unknown")
+            listed = [one["tag"] for one in (await _all(stage, "/v1/schemas?limit=100"))]
+            assert listed == sorted(TAGS)
+
+    with receiving() as receiver:
+        asyncio.run(scene(receiver))
+
+
+async def _all(stage: Stage, path: str) -> list[Any]:
+    found: list[Any] = []
+    cursor = ""
+    while True:
+        page = (await stage.client.get(path + cursor)).json()
+        found += page["items"]
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"

@@ -9,6 +9,7 @@ URL, KEY, NEW = Private("11"), Private("22"), Private("33")
 REGISTERED = webhook.Registered("organization-1", URL, ("gpuaas.runtime.*",), KEY, 1)
 REGISTER = webhook.Register("organization-1", URL, ("gpuaas.runtime.*",), KEY, 1)
 GONE = webhook.Deleted(2)
+OFF = webhook.Disabled("answered.410", 2)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,14 @@ GONE = webhook.Deleted(2)
         ([REGISTERED], webhook.RotateSecret(NEW, 3), [webhook.SecretRotated(NEW, 3)]),
         ([REGISTERED], webhook.AskReplay(7, 3), [webhook.ReplayAsked(7, 3)]),
         ([REGISTERED, webhook.SecretRotated(NEW, 2)], webhook.Delete(2), [GONE]),
+        ([REGISTERED], webhook.Disable("answered.410", 2), [OFF]),
+        ([REGISTERED, OFF], webhook.Disable("answered.410", 3), []),
+        ([REGISTERED, OFF], webhook.AskReplay(7, 3), [webhook.ReplayAsked(7, 3)]),
+        ([REGISTERED, OFF, webhook.ReplayAsked(7, 3)], webhook.Disable("answered.410", 2), [OFF]),
+        ([REGISTERED, OFF], webhook.RotateSecret(NEW, 3), [webhook.SecretRotated(NEW, 3)]),
+        ([REGISTERED, OFF], webhook.Delete(2), [GONE]),
+        ([REGISTERED, GONE], webhook.Disable("answered.410", 3), []),
+        ([], webhook.Disable("answered.410", 3), "webhook.unknown"),
         ([REGISTERED, GONE], webhook.Delete(3), []),
         ([REGISTERED], REGISTER, "webhook.exists"),
         ([REGISTERED, GONE], REGISTER, "webhook.exists"),

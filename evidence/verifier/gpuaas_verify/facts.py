@@ -183,6 +183,7 @@ network.deleted.v1       network       decided_us
 webhook.registered.v1    webhook       organization$ url@ tags[s secret@ registered_us
 webhook.secret_rotated.v1 webhook      secret@ decided_us
 webhook.replay_asked.v1  webhook       from_position decided_us
+webhook.disabled.v1      webhook       reason$ decided_us
 webhook.deleted.v1       webhook       decided_us
 runtime.region_asked.v1  runtime       region$ decided_us
 runtime.spot.v1          runtime       decided_us
