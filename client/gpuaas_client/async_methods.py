@@ -1078,6 +1078,12 @@ class AsyncMethods(ABC):
             at_least=at_least,
         )
 
+    async def list_schemas(
+        self, *, cursor: str | None = None, limit: int | None = None
+    ) -> models.Page[models.KnownSchema]:
+        """GET /v1/schemas"""
+        return await self.do(operations.list_schemas(cursor=cursor, limit=limit))
+
     async def list_sellers(
         self, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Page[models.Seller]:
@@ -1854,6 +1860,10 @@ class AsyncMethods(ABC):
     ) -> models.Runtime:
         """GET /v1/runtimes/{runtime_id}"""
         return await self.do(operations.show_runtime(runtime_id, as_of=as_of), at_least=at_least)
+
+    async def show_schema(self, tag: str) -> bytes:
+        """GET /v1/schemas/{tag}"""
+        return await self.do(operations.show_schema(tag))
 
     async def show_source(
         self, source_id: str, *, as_of: str | None = None, at_least: int | None = None

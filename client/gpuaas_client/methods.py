@@ -1046,6 +1046,12 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def list_schemas(
+        self, *, cursor: str | None = None, limit: int | None = None
+    ) -> models.Page[models.KnownSchema]:
+        """GET /v1/schemas"""
+        return self.do(operations.list_schemas(cursor=cursor, limit=limit))
+
     def list_sellers(
         self, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Page[models.Seller]:
@@ -1778,6 +1784,10 @@ class Methods(ABC):
     ) -> models.Runtime:
         """GET /v1/runtimes/{runtime_id}"""
         return self.do(operations.show_runtime(runtime_id, as_of=as_of), at_least=at_least)
+
+    def show_schema(self, tag: str) -> bytes:
+        """GET /v1/schemas/{tag}"""
+        return self.do(operations.show_schema(tag))
 
     def show_source(
         self, source_id: str, *, as_of: str | None = None, at_least: int | None = None

@@ -628,11 +628,6 @@ class FactorSecret(Struct, frozen=True, kw_only=True):
     secret_already_shown: bool
 
 
-class FieldError(Struct, frozen=True, kw_only=True):
-    detail: str
-    pointer: str
-
-
 class Fit(Struct, frozen=True, kw_only=True):
     devices: int
     free_devices: int
@@ -919,6 +914,12 @@ class KnownProblem(Struct, frozen=True, kw_only=True):
     status: int
     title: str
     type: str
+
+
+class KnownSchema(Struct, frozen=True, kw_only=True):
+    id: str
+    path: str
+    tag: str
 
 
 class Me(Struct, frozen=True, kw_only=True):

@@ -1189,6 +1189,18 @@ def list_runtimes(
     )
 
 
+def list_schemas(
+    *, cursor: str | None = None, limit: int | None = None
+) -> Call[models.Page[models.KnownSchema]]:
+    """GET /v1/schemas"""
+    return Call(
+        "GET",
+        "/v1/schemas",
+        models.Page[models.KnownSchema],
+        query={"cursor": cursor, "limit": limit},
+    )
+
+
 def list_sellers(*, as_of: str | None = None) -> Call[models.Page[models.Seller]]:
     """GET /v1/sellers"""
     return Call(
@@ -2058,6 +2070,11 @@ def show_runtime(runtime_id: str, *, as_of: str | None = None) -> Call[models.Ru
         query={"as_of": as_of},
         waits=True,
     )
+
+
+def show_schema(tag: str) -> Call[bytes]:
+    """GET /v1/schemas/{tag}"""
+    return Call("GET", f"/v1/schemas/{quoted(tag)}", bytes)
 
 
 def show_source(source_id: str, *, as_of: str | None = None) -> Call[models.Source]:
