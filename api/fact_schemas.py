@@ -12,7 +12,8 @@ from api.describing.schemas import fact_schema
 from api.paging import after, page_size
 from api.viewing import page
 from contracts.cloudevents import SCHEMA
-from contracts.http import KnownSchema, Page
+from contracts.http import Page
+from contracts.http_schemas import KnownSchema
 from domain.errors import DomainError
 from domain.facts import TAGS
 

@@ -389,14 +389,6 @@ class Problem(Given, frozen=True):
     facts: dict[str, int | str] = {}
 
 
-class KnownSchema(Given, frozen=True):
-    """A fact's JSON Schema: `id` is what an event names, `path` where it is served."""
-
-    tag: str
-    id: str
-    path: str
-
-
 class KnownProblem(Given, frozen=True):
     """A refusal as the registry has it; `type` leads to its page."""
 
