@@ -64,12 +64,13 @@ async def list_acts(
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[AuditEntry]:
-    """Newest first: entries of people and service accounts, operators' acts in the organization
-    too. `action`: a fact's tag, or its beginning up to a dot.
+    """Newest first: entries of people and service accounts, acts of the platform's staff in the
+    organization too; and calls that were refused, or let by break-glass, counted by the minute.
+    `action`: a fact's tag, of counted calls their action, or its beginning up to a dot.
     """
     asked = _Asked((organization, actor, resource, action), since, until, cursor, limit, as_of)
     rows, size = await asked.found(request)
-    return page(rows, size, _given, lambda row: row.from_position)
+    return page(rows, size, _given, lambda row: row.place)
 
 
 def _given(row: Act) -> AuditEntry:
@@ -78,9 +79,14 @@ def _given(row: Act) -> AuditEntry:
         at=instant(row.at_us),
         actor=row.actor,
         action=row.tag,
-        resource=row.stream,
+        resource=row.stream or None,
         organization=row.organization,
         authority=row.authority,
+        outcome=row.outcome,
+        calls=row.calls,
+        since=instant(row.since_us),
+        credential=row.credential or None,
+        reason=row.reason or None,
         receipt=f"/v1/receipts/{row.from_position}",
     )
 
@@ -105,6 +111,6 @@ async def export_acts(
     lines = b"".join(msgspec.json.encode(event(one, log)) + b"\n" for one in rows[:size])
     headers = {}
     if len(rows) > size:
-        asked_for = {**request.query_params, "cursor": cursor_of(rows[size - 1].from_position)}
+        asked_for = {**request.query_params, "cursor": cursor_of(rows[size - 1].place)}
         headers["Link"] = f'<{request.url.path}?{urlencode(asked_for)}>; rel="next"'
     return Response(lines, media_type=_NDJSON, headers=headers)

@@ -10,8 +10,10 @@ from projections.audit_read import Act
 VERSION: Final = "1.3.0"
 _CLASS, _CATEGORY = 6003, 6
 _CREATE, _UPDATE, _DELETE = 1, 3, 4
-_INFORMATIONAL, _SUCCESS = 1, 1
-_NAMES: Final = {_CREATE: "Create", _UPDATE: "Update", _DELETE: "Delete"}
+_INFORMATIONAL, _LOW = 1, 2
+_SUCCESS, _FAILURE = 1, 2
+_OTHER = 99
+_NAMES: Final = {_CREATE: "Create", _UPDATE: "Update", _DELETE: "Delete", _OTHER: "Other"}
 # By the last word of a tag before its version: what begins a thing, and what ends one.
 _BEGINS: Final = frozenset(
     {"created", "registered", "requested", "opened", "granted", "invited", "published", "made"}
@@ -23,7 +25,12 @@ _ENDS: Final = frozenset(
 
 def event(act: Act, log: str) -> dict[str, Any]:
     """One event, ready for JSON. `log`: the log's name, of which `metadata.uid` is the position."""
-    activity = _activity(act.tag)
+    counted = not act.stream
+    denied = act.outcome == "denied"
+    activity = _OTHER if counted else _activity(act.tag)
+    resource = {"uid": act.stream, "type": act.stream.partition("-")[0]}
+    if counted:
+        resource = {"uid": act.organization, "type": "organization"}
     return {
         "activity_id": activity,
         "activity_name": _NAMES[activity],
@@ -32,21 +39,29 @@ def event(act: Act, log: str) -> dict[str, Any]:
         "class_uid": _CLASS,
         "class_name": "API Activity",
         "type_uid": _CLASS * 100 + activity,
-        "severity_id": _INFORMATIONAL,
-        "status_id": _SUCCESS,
+        "severity_id": _LOW if denied else _INFORMATIONAL,
+        "status_id": _FAILURE if denied else _SUCCESS,
+        "status_code": act.reason,
         "time": act.at_us // 1000,
+        "start_time": act.since_us // 1000,
+        "end_time": act.at_us // 1000,
+        "count": act.calls,
         "actor": {"user": {"uid": act.actor, "type_id": 1}},
         "api": {"operation": act.tag, "service": {"name": "gpuaas"}},
         "src_endpoint": {"name": "not recorded"},
-        "resources": [{"uid": act.stream, "type": act.stream.partition("-")[0]}],
+        "resources": [resource],
         "metadata": {
             "version": VERSION,
-            "uid": str(act.from_position),
+            "uid": f"{act.from_position}-{act.place}" if counted else str(act.from_position),
             "log_name": log,
             "product": {"name": "GPUaaS", "vendor_name": "GPUaaS"},
             "tenant_uid": act.organization,
         },
-        "unmapped": {"authority": act.authority},
+        "unmapped": {
+            "authority": act.authority,
+            "outcome": act.outcome,
+            "credential": act.credential,
+        },
     }
 
 

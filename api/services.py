@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from api.acting import Acting
 from api.admission.election import Admission
 from api.auth import Verifier
+from api.authorization.calls import Calls
 from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.following import Following
@@ -55,6 +56,7 @@ class Services(Struct, frozen=True):
     providers: Providers
     door: Door
     factors: Factors
+    calls: Calls
     glass: GlassUse
     log: EventLog
     reads: Reads
@@ -130,7 +132,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         exits.push_async_callback(admission.close)
         desk = Desk(log, reads, now_us)
         exits.push_async_callback(desk.close)
-        door, glass = _door(settings, log, following, exits)
+        door, glass, calls = _door(settings, log, reads, following, exits)
         yield Services(
             settings=settings,
             tokens=tokens,
@@ -138,6 +140,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             following=following,
             providers=Providers(loopback=settings.embedded),
             door=door,
+            calls=calls,
             glass=glass,
             factors=factors,
             log=log,
@@ -178,15 +181,22 @@ def _seen(
 
 
 def _door(
-    settings: Settings, log: EventLog, following: Following, exits: contextlib.AsyncExitStack
-) -> tuple[Door, GlassUse]:
-    """Where requests are decided, and what writes down what staff is let to do."""
-    glass = GlassUse(log, following.directory, now_us)
+    settings: Settings,
+    log: EventLog,
+    reads: Reads,
+    following: Following,
+    exits: contextlib.AsyncExitStack,
+) -> tuple[Door, GlassUse, Calls]:
+    """Where requests are decided; what writes down what staff was let to do; what counts calls."""
+    calls = Calls(log, reads, now_us)
+    calls.start()
+    exits.push_async_callback(calls.close)
+    glass = GlassUse(log, following.directory, calls, now_us)
     glass.start()
     exits.push_async_callback(glass.close)
     door = Door(following.directory, now_us, mfa_demanded=settings.mfa_demanded)
     door.used = glass.note
-    return door, glass
+    return door, glass, calls
 
 
 def _claims(settings: Settings, exits: contextlib.AsyncExitStack) -> Claims:

@@ -4,17 +4,24 @@ from contracts.http import Given, Instant
 
 
 class AuditEntry(Given, frozen=True):
-    """One entry of the log that a person or a service account caused.
+    """One entry of the log that a person or a service account caused, or calls that it counts.
 
-    `resource`: the stream that the fact is in. `action`: the fact's tag. `authority`: the ids of
-    the policies that decided, where the fact names them. `receipt`: where its proof is.
+    `resource`: the stream that the fact is in; null of counted calls. `action`: the fact's tag, or
+    what was called. `authority`: the ids of the policies that decided, where it is said. `outcome`:
+    `done`; `denied`, by `reason` where it is counted; `let` by break-glass. `calls` of them from
+    `since` to `at`, by the API key or session `credential`. `receipt`: where the entry's proof is.
     """
 
     position: int
     at: Instant
     actor: str
     action: str
-    resource: str
+    resource: str | None
     organization: str
     authority: list[str]
+    outcome: str
+    calls: int
+    since: Instant
+    credential: str | None
+    reason: str | None
     receipt: str

@@ -60,6 +60,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.rating.batch_sealed.v1": sealing.IntervalsSealed,
     "gpuaas.ledger.batch_sealed.v1": sealing.TransfersSealed,
     "gpuaas.usage.batch_sealed.v1": sealing.ReadingsSealed,
+    "gpuaas.access.batch_sealed.v1": sealing.CallsSealed,
     "gpuaas.usage.reading_quarantined.v1": sealing.ReadingQuarantined,
     "gpuaas.usage.source_completed.v1": sealing.SourceCompleted,
     "gpuaas.access.token_issued.v1": access.TokenIssued,

@@ -54,6 +54,19 @@ class ReadingsSealed(
     quantity_sum: int
 
 
+class CallsSealed(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.batch_sealed.v1"
+):
+    """Refused calls of who was signed in, and those that break-glass let, counted by the minute."""
+
+    table: str
+    first_row: int
+    count: int
+    root: str
+    prev_seal: int | None
+    calls_sum: int
+
+
 class ReadingQuarantined(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.usage.reading_quarantined.v1"
 ):

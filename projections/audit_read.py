@@ -1,4 +1,6 @@
-"""Who did what to which resource, when, on whose authority; pages stay stable as entries come."""
+"""Who did what to which resource, when, on whose authority, and what was refused to whom; pages
+stay stable as entries come.
+"""
 
 from typing import Any, Final
 
@@ -22,8 +24,11 @@ class Wanted(Struct, frozen=True):
 
 
 class Act(Struct, frozen=True):
-    """One entry of the log; `from_position` is its position, and a cursor."""
+    """One entry of the log, or a row of counted calls that the entry at `from_position` seals;
+    `place` in that order, and a cursor. `tag`: of rows, the action. `stream`: of rows, empty.
+    """
 
+    place: int
     from_position: int
     stream: str
     tag: str
@@ -31,12 +36,23 @@ class Act(Struct, frozen=True):
     organization: str
     at_us: int
     authority: list[str]
+    outcome: str
+    calls: int
+    since_us: int
+    credential: str
+    reason: str
 
 
+# Rows of one seal share its position: 2^16 places each, the last one its own.
 _ACTS: Final = """
-SELECT a.from_position, a.stream, a.tag, a.actor, a.organization, a.at_us, a.authority
+SELECT * FROM (
+SELECT a.from_position * 65536 + 65535 AS place, a.from_position, a.stream, a.tag, a.actor,
+  a.organization, a.at_us, a.authority,
+  CASE a.tag WHEN 'gpuaas.access.denied.v1' THEN 'denied' ELSE 'done' END AS outcome,
+  1::numeric AS calls, a.at_us AS since_us, '' AS credential, '' AS reason
 FROM views.act a
-WHERE [a] AND (%(before)s::bigint IS NULL OR a.from_position < %(before)s)
+WHERE [a] AND (%(before)s::numeric IS NULL OR a.from_position * 65536 + 65535 < %(before)s)
+  AND (%(before)s::numeric IS NULL OR a.from_position <= %(position)s)
   AND (%(organization)s::text IS NULL OR (a.organization = %(organization)s
     AND hashtextextended(a.organization, 0) = hashtextextended(%(organization)s, 0)))
   AND (%(actor)s::text IS NULL OR (a.actor = %(actor)s
@@ -46,7 +62,24 @@ WHERE [a] AND (%(before)s::bigint IS NULL OR a.from_position < %(before)s)
   AND (%(tag)s::text IS NULL OR a.tag = %(tag)s OR starts_with(a.tag, %(tag)s || '.'))
   AND (%(since)s::numeric IS NULL OR a.at_us >= %(since)s)
   AND (%(until)s::numeric IS NULL OR a.at_us < %(until)s)
-ORDER BY a.from_position DESC LIMIT %(limit)s
+ORDER BY a.from_position DESC LIMIT %(limit)s) a
+UNION ALL SELECT * FROM (
+SELECT c.from_position * 65536 + 65534 - c.place AS place, c.from_position, '', c.action,
+  c.principal, c.organization, c.last_us, c.authority, c.outcome, c.calls, c.first_us,
+  c.credential, c.reason
+FROM views.call c
+WHERE [c] AND %(resource)s::text IS NULL
+  AND (%(before)s::numeric IS NULL OR c.from_position * 65536 + 65534 - c.place < %(before)s)
+  AND (%(before)s::numeric IS NULL OR c.from_position <= %(position)s)
+  AND (%(organization)s::text IS NULL OR (c.organization = %(organization)s
+    AND hashtextextended(c.organization, 0) = hashtextextended(%(organization)s, 0)))
+  AND (%(actor)s::text IS NULL OR (c.principal = %(actor)s
+    AND hashtextextended(c.principal, 0) = hashtextextended(%(actor)s, 0)))
+  AND (%(tag)s::text IS NULL OR c.action = %(tag)s OR starts_with(c.action, %(tag)s || '.'))
+  AND (%(since)s::numeric IS NULL OR c.last_us >= %(since)s)
+  AND (%(until)s::numeric IS NULL OR c.first_us < %(until)s)
+ORDER BY c.from_position DESC, c.place LIMIT %(limit)s) c
+ORDER BY place DESC LIMIT %(limit)s
 """
 
 
@@ -58,7 +91,7 @@ def acts(
     limit: int = 50,
     as_of: int | None = None,
 ) -> list[Act]:
-    """Newest first, those before position `before` (the cursor)."""
+    """Newest first, those before the place `before` (the cursor)."""
     asked = {
         "organization": wanted.organization,
         "actor": wanted.actor,
@@ -67,6 +100,7 @@ def acts(
         "since": wanted.since_us,
         "until": wanted.until_us,
         "before": before,
+        "position": None if before is None else before >> 16,
         "limit": limit,
     }
     return fetch(conn, Act, _ACTS, asked, as_of)

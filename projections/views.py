@@ -17,6 +17,7 @@ from projections import (
     audit,
     billing,
     budgets,
+    calls,
     devices,
     evidence_view,
     identities,
@@ -71,6 +72,7 @@ ROOMS: Final = (
     aside,
     webhooks,
     audit,
+    calls,
     operations,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)

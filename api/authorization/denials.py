@@ -1,10 +1,11 @@
-"""Administrative acts that were refused: each is a fact, with what refused it."""
+"""What was refused to who is signed in: administrative acts are facts, everything is counted."""
 
 import contextlib
 from typing import Any, Final
 
 from litestar.types import Scope
 
+from api.authorization.calls import DENIED, Kind
 from api.authorization.cedar import PLATFORM
 from api.authorization.principal import Principal
 from api.edge import now_us
@@ -15,48 +16,55 @@ from evidence.append import Append, Write
 from evidence.ids import new_id
 
 _REFUSED: Final = frozenset({"auth.forbidden", "auth.mfa_required", "auth.sso_required"})
+# What a caller may not know of and what does not exist are counted alike, so nobody learns which.
+_COUNTED: Final = _REFUSED | {"resource.unknown", "break_glass.same_person"}
 ADMINISTRATIVE: Final = frozenset(
-    {
-        "api_key",
-        "binding",
-        "break_glass",
-        "group",
-        "guardrail",
-        "invitation",
-        "member",
+    [
+        *("api_key", "binding", "break_glass", "group", "guardrail", "invitation", "member"),
         "service_account",
-    }
+    ]
 )
 
 
 async def tell(error: Exception, scope: Scope) -> None:
-    """Before the refusal is answered. So often as a principal may ask at all (its rate).
-
-    A refusal stays one when the log does not answer.
+    """Before the refusal is answered: a fact of its own for the first few administrative acts of a
+    principal in a minute, a count for everything else. A refusal stays one when the log does not
+    answer.
     """
-    if scope.get("method", "GET") == "GET":
-        return
     principal = scope.get("user")
     if not isinstance(error, DomainError) or not isinstance(principal, Principal):
         return
-    action = str(error.facts.get("action", ""))
-    if error.code not in _REFUSED or action not in ACTIONS:
+    if error.code not in _COUNTED:
         return
-    if ACTIONS[action].area in ADMINISTRATIVE or action in ADMINISTRATIVE_ACTIONS:
+    services = scope["litestar_app"].state.services
+    action = str(error.facts.get("action", principal.action))
+    org = _org(services, principal, str(error.facts.get("scope", "")))
+    policies = str(error.facts.get("policy", ""))
+    acting = scope.get("method", "GET") != "GET" and error.code in _REFUSED
+    single = acting and action in ACTIONS and _administrative(action)
+    if single and services.calls.alone(principal.actor):
+        told = tuple(one for one in policies.split(",") if one)
+        denied = Denied(action, str(error.facts["scope"]), told, principal.key, now_us())
         with contextlib.suppress(DomainError):
-            await _append(scope["litestar_app"].state.services, principal, action, error.facts)
-
-
-async def _append(services: Any, principal: Principal, action: str, facts: dict[str, Any]) -> None:
-    where = str(facts["scope"])
-    org: str | None = principal.org
-    if org == PLATFORM:
-        org = services.directory.org_of(where)
-    if org is None:
+            await _append(services, principal.actor, org, denied)
         return
-    policies = tuple(one for one in str(facts["policy"]).split(",") if one)
-    denied = Denied(action, where, policies, principal.key, now_us())
+    said = (principal.credential, action, DENIED, error.code, policies)
+    services.calls.count(Kind(org, principal.actor, *said))
+
+
+def _administrative(action: str) -> bool:
+    return ACTIONS[action].area in ADMINISTRATIVE or action in ADMINISTRATIVE_ACTIONS
+
+
+def _org(services: Any, principal: Principal, where: str) -> str:
+    """Whose auditors are told: the caller's organization's; of staff, those of where it asked."""
+    if principal.org != PLATFORM:
+        return principal.org
+    return services.directory.org_of(where) or PLATFORM
+
+
+async def _append(services: Any, actor: str, org: str, denied: Denied) -> None:
     write = Write(new_id("access"), org, 0, (denied,))
     # What it rests on: everything that the directory had read.
     cause = f"pos:{max(0, services.directory.applied - 1)}"
-    await services.log.append(Append((write,), principal.actor, cause))
+    await services.log.append(Append((write,), actor, cause))

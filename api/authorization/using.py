@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from litestar.types import Message, Scope
 
+from api.authorization.calls import LET, Calls, Kind
 from api.authorization.cedar import PLATFORM, Place, Verdict
 from api.authorization.directory import Directory
 from api.authorization.principal import Principal
@@ -32,8 +33,12 @@ class GlassUse:
     answer goes out; a stream of events, which goes on meanwhile, within a second.
     """
 
-    def __init__(self, log: EventLog, directory: Directory, clock_us: Callable[[], int]) -> None:
+    def __init__(
+        self, log: EventLog, directory: Directory, calls: Calls, clock_us: Callable[[], int]
+    ) -> None:
         self._log = log
+        self._calls = calls
+        self._last: tuple[Principal, str, str] | None = None
         self._directory = directory
         self._clock_us = clock_us
         self._noted: dict[_Used, tuple[str, ...]] = {}
@@ -45,6 +50,11 @@ class GlassUse:
         if not all(one.startswith(GRANT) for one in verdict.policies):
             return
         org = place[-2]
+        if self._last is None or self._last[0] is not caller or self._last[1:] != (action, org):
+            # Once a request, however often it is decided.
+            self._last = (caller, action, org)
+            said = (caller.credential, action, LET, "", ",".join(verdict.policies))
+            self._calls.count(Kind(org, caller.actor, *said))
         for grant in verdict.policies:
             found = self._directory.authority(org).glass.get(grant)
             if found is not None and action not in found.used:

@@ -11,6 +11,7 @@ from msgspec import Struct, inspect
 
 from domain.facts import TAGS, encode_fact
 from domain.words import Private
+from projections.calls import CallRow
 from projections.journal import IntervalRow, TransferRow
 from projections.readings import ReadingRow
 
@@ -18,6 +19,7 @@ SEALS: dict[str, tuple[str, type[Struct]]] = {
     "IntervalsSealed": ("rated_interval", IntervalRow),
     "TransfersSealed": ("transfer", TransferRow),
     "ReadingsSealed": ("reading", ReadingRow),
+    "CallsSealed": ("call", CallRow),
 }
 BIG = 10**38 - 1
 integers = st.one_of(st.integers(0, 5), st.integers(-BIG, BIG), st.sampled_from([BIG, -BIG, 2**63]))
@@ -130,7 +132,7 @@ class RawLog:
         self.owner = owner
         self.position = 0
         self.versions: dict[str, int] = {}
-        self.next_row = {"rated_interval": 0, "transfer": 0, "reading": 0}
+        self.next_row = {"rated_interval": 0, "transfer": 0, "reading": 0, "call": 0}
 
     def append(self, facts: Iterable[Told]) -> None:
         entries: list[tuple[int, int, int, str, bytes]] = []

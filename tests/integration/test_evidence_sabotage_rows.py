@@ -11,6 +11,8 @@ import msgspec
 import psycopg
 import pytest
 
+from api.authorization.calls import DENIED, Calls, Kind
+from api.reads import Reads
 from evidence import fsck
 from evidence.log import EventLog
 from evidence.scrubber import Scrubber
@@ -43,7 +45,9 @@ NO_WORDS = Scope(attestations=False)  # the world's nodes do not sign
 
 @pytest.fixture
 def stack(database: Database, tmp_path: Path) -> Iterator[EvidenceStack]:
-    """Six runtimes' lives, charged, and six readings, sealed in two batches of three; not signed."""
+    """Six runtimes' lives, charged, six readings and six counts of calls, sealed in two batches of
+    three; not signed.
+    """
     stack = EvidenceStack(database, tmp_path)
     asyncio.run(_live(database))
     with stack.signing():
@@ -52,7 +56,7 @@ def stack(database: Database, tmp_path: Path) -> Iterator[EvidenceStack]:
 
 async def _live(database: Database) -> None:
     world = World()
-    log = await EventLog.open(database.app_url)
+    log, reads = await EventLog.open(database.app_url), Reads(database.app_url)
     try:
         opening = world.opening()
         # The log is open already: the world's own entry 0 is left out.
@@ -61,6 +65,7 @@ async def _live(database: Database) -> None:
         assert opened is not None
         speaker = Speaker(world, opened.stream)
         await log.append(speaker.opening())
+        counted = Calls(log, reads, lambda: T0)
         with psycopg.connect(database.app_url, autocommit=True) as conn:
             rater = Rater(conn, log)
             for number in range(2 * ROWS):
@@ -70,7 +75,12 @@ async def _live(database: Database) -> None:
                 if number % ROWS == ROWS - 1:
                     speaker.last_seal = (await log.append(speaker.sealed(ROWS))).last
                     await rater.catch_up()
+                    for who in range(ROWS):
+                        of = (world.org, f"user-{who}", "", "member.add", DENIED)
+                        counted.count(Kind(*of, "auth.forbidden", ""))
+                    await counted.seal()
     finally:
+        reads.close()
         await log.close()
 
 
@@ -274,12 +284,16 @@ def _seal_of(entries: list[bytes], table: str) -> int:
 def test_rows_and_seal_rewritten_before_they_are_signed(stack: EvidenceStack, table: str) -> None:
     """Every hash and sum agrees, so it is signed; the books are derived anew from the entries, so
     the auditor refuses the row all the same. Of readings it is the source's own signature, behind
-    the last of the batch, that does not fit.
+    the last of the batch, that does not fit. Calls follow from nothing: what the platform counts is
+    its word until it is signed, and cannot be changed afterwards.
     """
     sabotage(stack, reseal, table)
     stack.integrate()
     assert scrubbed(stack).condition.fault is None
     error = judged(published_members(stack), stack.vkey, scope=NO_WORDS)
+    if table == "call":
+        assert error is None
+        return
     assert error is not None
     named = ("books.signed", 2 * ROWS - 1) if table == "reading" else ("books.row_differs", BAD)
     assert (error.table, error.code, error.row) == (table, *named)

@@ -64,6 +64,15 @@ TABLES: Final[dict[str, Table]] = {
             " chain$ sig$"
         ),
     ),
+    "call": Table(
+        "gpuaas.access.batch_sealed.v1",
+        "calls_sum",
+        ("calls",),
+        _fields(
+            "row salt$ org$ principal$ credential$ action$ outcome$ reason$ policies$ calls"
+            " first_us last_us"
+        ),
+    ),
 }
 SEALS: Final = frozenset(table.seal for table in TABLES.values())
 

@@ -20,7 +20,7 @@ OPEN_AREAS = frozenset(
 PLATFORM_KINDS = frozenset(
     {
         *("incident", "log", "node", "meter", "pricebook", "ledger", "rating", "files", "image"),
-        *("seller", "suspense", "usage"),
+        *("seller", "suspense", "usage", "call"),
     }
 )
 LOG_FORMAT = "gpuaas-log/1"
@@ -261,6 +261,7 @@ wallet.credit_refunded.v1 wallet       grant$ amount_pico reference$ decided_us 
 wallet.arrears_met.v1    wallet        amount_pico decided_us balance_pico held_pico
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
+access.batch_sealed.v1   call          table$ first_row count root# prev_seal? calls_sum
 access.granted.v1        access        runtime$ project$ user$ way$ until_us granted_us
 access.obtained.v1       access        credential$ implied! obtained_us
 access.certificate_issued.v1 access    serial principal$ key_sha256# sources@ after_us before_us
