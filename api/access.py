@@ -6,6 +6,7 @@ from litestar import Response, post
 from litestar.params import JSONBody
 
 from api.acting import Done, Said
+from api.authorization.decided import beside
 from api.body import FrontRequest
 from api.changing import log_stream, settled, target
 from api.edge import instant, now_us
@@ -40,8 +41,9 @@ async def issue_token(request: FrontRequest, data: JSONBody[TokenNew]) -> Respon
             kind = stream.partition("-")[0]
             found = await target(services, request.user, stream, kind)
             write = Write(found.stream, found.org, found.version, (fact,))
-            append = Append((write,), request.user.actor, cause)
-            return Done(await services.log.append(append), (write,))
+            writes = beside(request.user, (write,), "")
+            append = Append(writes, request.user.actor, cause)
+            return Done(await services.log.append(append), writes)
 
         done = await settled(services, stream, attempt)
         shown.append(issue(settings, subject, data.role, data.organization, now, data.seconds))

@@ -19,6 +19,7 @@ from api.claims import Claim, Claims
 from api.reads import Reads
 from api.ready import Ready
 from contracts.http import Given
+from domain.access import Decided
 from domain.errors import DomainError
 from domain.operation import begins
 from evidence.append import Appended, Write
@@ -33,7 +34,7 @@ _ETAGS: Final = re.compile(rf"\*|{_ETAG}(?:[ \t]*,[ \t]*{_ETAG})*")
 
 
 class Said(Struct, frozen=True):
-    """One fact as the log holds it."""
+    """One fact as the log holds it; what decided is beside the facts, not among them."""
 
     position: int
     stream: str
@@ -175,7 +176,11 @@ class Acting:
         count = appended.last - appended.first + 1
         rows = await self._reads.ask(read_entries, appended.first, count)
         recorded = [decode_entry(entry) for _, entry, _ in rows]
-        said = tuple(Said(r.position, r.stream, r.version, r.org, r.fact) for r in recorded)
+        said = tuple(
+            Said(r.position, r.stream, r.version, r.org, r.fact)
+            for r in recorded
+            if not isinstance(r.fact, Decided)
+        )
         return _answered(answer(said, True), appended, said, status)
 
 
@@ -200,6 +205,7 @@ def _said(writes: tuple[Write, ...], appended: Appended) -> tuple[Said, ...]:
     return tuple(
         Said(appended.first + number, write.stream, version, write.org, fact)
         for number, (write, version, fact) in enumerate(facts)
+        if not isinstance(fact, Decided)
     )
 
 

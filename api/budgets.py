@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.auth import unknown
+from api.authorization.decided import beside
 from api.body import FrontRequest
 from api.changing import Target, settled, target
 from api.edge import instant, money, now_us, pico_of
@@ -73,8 +74,9 @@ async def _changed(
             if not facts:
                 return Done(nothing=_given(scope.org, named, told.of.get(named)))
             write = Write(stream, scope.org, len(recorded), facts)
-            append = Append((write,), request.user.actor, cause)
-            return Done(await services.log.append(append), (write,))
+            writes = beside(request.user, (write,), named)
+            append = Append(writes, request.user.actor, cause)
+            return Done(await services.log.append(append), writes)
 
         return await settled(services, stream, attempt)
 

@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said, if_match
 from api.auth import unknown, within
+from api.authorization.decided import beside
 from api.authorization.directory import Vouching, credentials_at
 from api.authorization.listing import paged
 from api.authorization.wishing import deciding, scope_of
@@ -61,8 +62,9 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
             if not facts:
                 return Done(nothing=_given(stream, command, None, None))
             write = Write(stream, data.organization, len(recorded), facts)
-            append = Append((write,), request.user.actor, cause, reads)
-            return Done(await services.log.append(append), (write,))
+            writes = beside(request.user, (write,), "")
+            append = Append(writes, request.user.actor, cause, reads)
+            return Done(await services.log.append(append), writes)
 
         return await settled(services, stream, attempt)
 
@@ -161,8 +163,9 @@ async def _changed(request: FrontRequest, issuer_id: str, command: Deciding) -> 
             if not facts:
                 return Done(nothing=_stands(state, issuer_id, None))
             write = Write(issuer_id, recorded[0].org, recorded[-1].version, facts)
-            append = Append((write,), request.user.actor, cause)
-            return Done(await services.log.append(append), (write,))
+            writes = beside(request.user, (write,), "")
+            append = Append(writes, request.user.actor, cause)
+            return Done(await services.log.append(append), writes)
 
         return await settled(services, issuer_id, attempt)
 

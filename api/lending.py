@@ -8,6 +8,7 @@ from litestar.params import FromQuery, JSONBody
 from api.acting import Done, Said
 from api.admission.wire import ClaimAsk, ShareAsk, UnclaimAsk
 from api.auth import allow
+from api.authorization.decided import asked
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import Target, target
@@ -32,7 +33,8 @@ async def set_share(request: FrontRequest, data: JSONBody[ShareNew]) -> Response
     def asking(scope: Target, cause: str) -> ShareAsk:
         terms = (data.guaranteed_milli, data.lendable_milli, data.limit_milli)
         wanted = lending.SetShare(scope.stream, _above(scope), data.model, *terms, now_us())
-        return ShareAsk(scope.org, wanted, request.user.actor, cause)
+        by = asked(request.user, scope.stream, scope.org)
+        return ShareAsk(scope.org, wanted, request.user.actor, cause, by)
 
     def given(scope: Target) -> Share:
         return _share(scope.org, _above(scope), data)
@@ -55,7 +57,8 @@ async def claim_lent(request: FrontRequest, data: JSONBody[ClaimNew]) -> Respons
         until_us = stop_us + data.hold_s * 1_000_000
         terms = (data.gpu_milli, stop_us, until_us, now)
         wanted = lending.Claim(scope.stream, data.model, *terms)
-        return ClaimAsk(scope.org, wanted, request.user.actor, cause)
+        by = asked(request.user, scope.stream, scope.org)
+        return ClaimAsk(scope.org, wanted, request.user.actor, cause, by)
 
     def given(scope: Target) -> Claim:
         return _claim(scope.org, data.scope, data.model)
@@ -89,7 +92,8 @@ async def end_claim(request: FrontRequest, data: JSONBody[ClaimEnd]) -> Response
 
     def asking(scope: Target, cause: str) -> UnclaimAsk:
         wanted = lending.Unclaim(scope.stream, data.model, data.reason, now_us())
-        return UnclaimAsk(scope.org, wanted, request.user.actor, cause)
+        by = asked(request.user, scope.stream, scope.org)
+        return UnclaimAsk(scope.org, wanted, request.user.actor, cause, by)
 
     def given(scope: Target) -> Claim:
         return _claim(scope.org, data.scope, data.model)

@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
 from api.authorization.cedar import PLATFORM
+from api.authorization.decided import fact_of, said
 from api.authorization.directory import Directory, Signed, credentials_at
 from api.authorization.keys import hash_of, minted
 from api.authorization.listing import paged
@@ -87,7 +88,9 @@ async def _opened(
     write = Write(stream, command.organization, 0, (fact,))
     reads = ((data.issuer, found.version),)
     cause = f"cmd:{secrets.token_hex(32)}"
-    await services.log.append(Append((write,), command.principal, cause, reads))
+    # By the word of whom the organization trusts for its people.
+    writes = (write, fact_of((write,), "session.open", command.organization, (data.issuer,)))
+    await services.log.append(Append(writes, command.principal, cause, reads))
     return fact
 
 
@@ -165,7 +168,9 @@ async def end_session(
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
             recorded = await services.log.read_stream(session_id)
-            if made.principal != request.user.actor or request.user.org != made.organization:
+            who = (request.user.actor, request.user.org)
+            own = who == (made.principal, made.organization)
+            if not own:
                 within(request.user, made.organization, "session")
                 allow(request.user, "session.end_any", made.organization)
             if_match(request, recorded[-1].version)
@@ -176,8 +181,10 @@ async def end_session(
                     nothing=_given(services.directory, Signed(session_id, made, ended=True))
                 )
             write = Write(session_id, recorded[0].org, recorded[-1].version, facts)
-            append = Append((write,), request.user.actor, cause)
-            return Done(await services.log.append(append), (write,))
+            by = "session.end" if own else "session.end_any"
+            writes = (write, said(request.user, by, (write,), "", own=own))
+            append = Append(writes, request.user.actor, cause)
+            return Done(await services.log.append(append), writes)
 
         return await settled(services, session_id, attempt)
 

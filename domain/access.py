@@ -26,6 +26,20 @@ class Denied(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access
     decided_us: int
 
 
+class Decided(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.decided.v1"):
+    """What let whoever did it, of the `entries` before it in its append, on a stream of its own.
+
+    `about`: the first of their streams. `policies`: the ids that decided the action at the scope.
+    """
+
+    about: str
+    entries: int
+    action: str
+    scope: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 class HostCertificateIssued(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.host_certificate_issued.v1"
 ):

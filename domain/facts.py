@@ -76,6 +76,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.token.session_opened.v1": session.Opened,
     "gpuaas.token.session_ended.v1": session.Ended,
     "gpuaas.access.denied.v1": access.Denied,
+    "gpuaas.access.decided.v1": access.Decided,
     "gpuaas.access.granted.v1": grant.Granted,
     "gpuaas.access.obtained.v1": grant.Obtained,
     "gpuaas.access.certificate_issued.v1": grant.CertificateIssued,

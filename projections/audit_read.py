@@ -47,10 +47,13 @@ class Act(Struct, frozen=True):
 _ACTS: Final = """
 SELECT * FROM (
 SELECT a.from_position * 65536 + 65535 AS place, a.from_position, a.stream, a.tag, a.actor,
-  a.organization, a.at_us, a.authority,
+  a.organization, a.at_us,
+  CASE WHEN d.number IS NULL THEN a.authority ELSE d.authority END AS authority,
   CASE a.tag WHEN 'gpuaas.access.denied.v1' THEN 'denied' ELSE 'done' END AS outcome,
   1::numeric AS calls, a.at_us AS since_us, '' AS credential, '' AS reason
-FROM views.act a
+FROM views.act a LEFT JOIN LATERAL (
+  SELECT o.number, o.authority FROM views.decision o WHERE o.number = a.from_position
+  ORDER BY o.from_position LIMIT 1) d ON true
 WHERE [a] AND (%(before)s::numeric IS NULL OR a.from_position * 65536 + 65535 < %(before)s)
   AND (%(before)s::numeric IS NULL OR a.from_position <= %(position)s)
   AND (%(organization)s::text IS NULL OR (a.organization = %(organization)s

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from api.admission.wire import (
     Ask,
+    Beside,
     BlockAsk,
     ClaimAsk,
     ClosingAsk,
@@ -43,6 +44,7 @@ from domain import (
     storage,
     together,
 )
+from domain.access import Decided
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -143,7 +145,25 @@ def _append(
     written = {emit.stream for emit in emits}
     reads += tuple(read for emit in emits for read in emit.reads if read[0] not in written)
     unique = tuple(dict.fromkeys(reads))
-    return Append(writes, ask.actor, ask.cause, unique, private)
+    return Append(_beside(ask, writes), ask.actor, ask.cause, unique, private)
+
+
+def _beside(ask: Ask, writes: tuple[Write, ...]) -> tuple[Write, ...]:
+    """With what let whoever asked, where an ask says that."""
+    match ask:
+        case (
+            LimitAsk(beside=Beside() as said)
+            | StorageLimitAsk(beside=Beside() as said)
+            | ShareAsk(beside=Beside() as said)
+            | ClaimAsk(beside=Beside() as said)
+            | UnclaimAsk(beside=Beside() as said)
+        ):
+            entries = sum(len(one.facts) for one in writes)
+            by = (said.action, said.scope, said.policies, said.decided_us)
+            fact = Decided(writes[0].stream, entries, *by)
+            return (*writes, Write(said.stream, writes[0].org, 0, (fact,)))
+        case _:
+            return writes
 
 
 def _at(state: AdmissionState, *streams: str) -> tuple[tuple[str, int], ...]:

@@ -34,6 +34,16 @@ class LaunchAsk(Struct, frozen=True, tag="launch"):
     private: tuple[PrivateValue, ...] = ()
 
 
+class Beside(Struct, frozen=True):
+    """What let whoever asks, to be written beside what comes of it, on this new stream."""
+
+    stream: str
+    action: str
+    scope: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 class LimitAsk(Struct, frozen=True, tag="limit"):
     """Set one limit of an organization's quota."""
 
@@ -44,6 +54,7 @@ class LimitAsk(Struct, frozen=True, tag="limit"):
     now_us: int
     actor: str
     cause: str
+    beside: Beside | None = None
 
     def limit(self) -> tuple[str, str, int, int]:
         return self.scope, self.model, self.limit_milli, self.now_us
@@ -56,6 +67,7 @@ class StorageLimitAsk(Struct, frozen=True, tag="storage_limit"):
     limit: SetLimit
     actor: str
     cause: str
+    beside: Beside | None = None
 
 
 class MoveAsk(Struct, frozen=True, tag="move"):
@@ -73,6 +85,7 @@ class ShareAsk(Struct, frozen=True, tag="share"):
     wanted: SetShare
     actor: str
     cause: str
+    beside: Beside | None = None
 
 
 class ClaimAsk(Struct, frozen=True, tag="claim"):
@@ -82,6 +95,7 @@ class ClaimAsk(Struct, frozen=True, tag="claim"):
     wanted: Claim
     actor: str
     cause: str
+    beside: Beside | None = None
 
 
 class UnclaimAsk(Struct, frozen=True, tag="unclaim"):
@@ -91,6 +105,7 @@ class UnclaimAsk(Struct, frozen=True, tag="unclaim"):
     wanted: Unclaim
     actor: str
     cause: str
+    beside: Beside | None = None
 
 
 class ReclaimAsk(Struct, frozen=True, tag="reclaim"):

@@ -27,6 +27,7 @@ from api.admission.wire import (
 from api.edge import now_us
 from api.reads import Reads
 from domain import funding, launch
+from domain.access import Decided
 from domain.admission import AdmissionState
 from domain.decider import Emit
 from domain.errors import DomainError
@@ -320,7 +321,9 @@ class Writer:
                 for emit in sent.emits[index]
                 for number, fact in enumerate(emit.facts, 1)
             }
-            if {(one.stream, one.version): one.fact for one in held} != believed:
+            facts = {(one.stream, one.version): one.fact for one in held}
+            told = {at: fact for at, fact in facts.items() if not isinstance(fact, Decided)}
+            if told != believed:
                 return False
         self._own[answer.first] = answer.last
         writes = () if answer.repeated else sent.appends[index].writes

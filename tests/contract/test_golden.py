@@ -14,7 +14,7 @@ from tests import golden
 
 # Facts that no decider folds: views, verifier, rater and gateways read them.
 OF_NO_AGGREGATE: Final = {
-    "gpuaas.access.batch_sealed.v1", "gpuaas.access.denied.v1",
+    "gpuaas.access.batch_sealed.v1", "gpuaas.access.decided.v1", "gpuaas.access.denied.v1",
     "gpuaas.access.host_certificate_issued.v1", "gpuaas.access.session_closed.v1",
     "gpuaas.access.session_opened.v1", "gpuaas.block.placed.v1", "gpuaas.evidence.downloaded.v1",
     "gpuaas.evidence.file_sealed.v1", "gpuaas.ledger.batch_sealed.v1", "gpuaas.log.heartbeat.v1",
