@@ -153,10 +153,15 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     actor: str
     at: str
     authority: list[str]
+    calls: int
+    credential: str | None
     organization: str
+    outcome: str
     position: int
+    reason: str | None
     receipt: str
-    resource: str
+    resource: str | None
+    since: str
 
 
 class AuthorityEnd(Struct, frozen=True, kw_only=True):
