@@ -24,8 +24,8 @@ _AREAS: Final = ("credit_note", "invoice", "node", "organization", "period", "ru
 def _marked(b: Batch, e: Entry, fact: Struct) -> None:
     for number, one in enumerate(marks(e.stream, fact)):
         tail = (
-            f"{text(e.org)}\t{one.kind}\t{text(one.resource)}\t{text(one.project)}\t{one.what}\t"
-            f"{one.at_us}\t{'t' if one.begins else 'f'}\t{one.ends}\t{text(one.code)}"
+            f"{text(e.org)}\t{text(one.kind)}\t{text(one.resource)}\t{text(one.project)}\t{text(one.what)}\t"
+            f"{one.at_us}\t{'t' if one.begins else 'f'}\t{text(one.ends)}\t{text(one.code)}"
         )
         b["operation_mark"].add(f"{e.position}\t{number}", tail)
 
