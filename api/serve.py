@@ -38,8 +38,10 @@ _AT_ONCE: Final = 16_384
 
 
 def calm_collector() -> None:
-    """The process's collector looks less often."""
+    """The process's collector looks less often, and never again at what is there already."""
     gc.set_threshold(*_COLLECT)
+    gc.collect()
+    gc.freeze()
 
 
 def run(settings: Settings) -> int:
@@ -53,8 +55,8 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
 
     A part that fails ends the process: it is started again and resumes from the log.
     """
-    calm_collector()
     async with opened(settings) as services:
+        calm_collector()
 
         @contextlib.asynccontextmanager
         async def ready() -> AsyncIterator[Services]:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import cedarpy
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ PLATFORM: Final = "-"
 STATIC: Final = (HERE / "policies.cedar").read_text()
 _SAFE: Final = re.compile(r"[A-Za-z0-9_.:*/-]{1,128}")
 _PLACES, _PRINCIPALS = 100_000, 20_000  # of the tree, remembered
+_ORGANIZATIONS: Final = 10_000
 _FOR_EVER: Final = 1 << 62
 _DESK: Final = (
     'when { resource == GPUaaS::Platform::"-" || action in GPUaaS::Action::"desk" || '
@@ -58,8 +60,12 @@ class Verdict(Struct, frozen=True):
     policies: tuple[str, ...]
 
 
+@lru_cache(_PRINCIPALS)
 def entity(name: str) -> dict[str, str]:
-    """The Cedar entity of an id. Raises AssertionError for text that no id of ours has."""
+    """The Cedar entity of an id, not to be changed.
+
+    Raises AssertionError for text that no id of ours has.
+    """
     assert _SAFE.fullmatch(name), name
     if name == PLATFORM:
         return {"type": "GPUaaS::Platform", "id": PLATFORM}
@@ -137,8 +143,9 @@ class Policies:
     ) -> None:
         self.bindings = bindings
         self.guardrails = guardrails
-        text = [STATIC, *map(permit, bindings), *map(forbid, guardrails)]
-        self._set = cedarpy.PolicySet.from_str("\n".join(text))
+        self._set = _ruled(guardrails)
+        if bindings:
+            self._set = self._set.with_added_str("\n".join(map(permit, bindings)))
         self._groups = groups
         self._ends = sorted({one.until_us for one in bindings} - {NEVER})
         self._sourced = any(one.networks for one in bindings) or any(
@@ -179,7 +186,7 @@ class Policies:
                 "principal": entity(who),
                 "action": _action_entity(action),
                 "resource": entity(place[0]),
-                "context": context,
+                "context": msgspec.json.encode(context).decode(),
             },
             self._set,
             self._tree(who, action, place),
@@ -193,6 +200,14 @@ class Policies:
         """What lies above the place, parsed once for everybody; the caller and the action added."""
         delta = f"[{_principal(who, self._groups)},{_action_json(action)}]"
         return _above(place).with_added_json_str(delta)
+
+
+@lru_cache(_ORGANIZATIONS)
+def _ruled(guardrails: tuple[Guardrail, ...]) -> cedarpy.PolicySet:
+    """What holds for everybody and what an organization forbids: shared by all whom it is for."""
+    if guardrails:
+        return _ruled(()).with_added_str("\n".join(map(forbid, guardrails)))
+    return cedarpy.PolicySet.from_str(STATIC)
 
 
 @lru_cache(_PLACES)
@@ -211,11 +226,9 @@ def _principal(who: str, groups: tuple[str, ...]) -> str:
 
 @lru_cache(None)
 def _action_json(action: str) -> str:
-    """The action in its area and its other groups; the area in what has all."""
-    area, *others = parents_of(action)
-    parents = [_action_entity(name) for name in (area, *others)]
-    above = _given(_action_entity(area), [_action_entity("*")])
-    return f"{json.dumps(_given(_action_entity(action), parents))},{json.dumps(above)}"
+    """The action in its area and its other groups, and in what all areas are in."""
+    parents = [_action_entity(name) for name in (*parents_of(action), "*")]
+    return json.dumps(_given(_action_entity(action), parents))
 
 
 def _given(uid: dict[str, str], parents: list[dict[str, str]]) -> dict[str, Any]:

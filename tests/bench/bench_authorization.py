@@ -67,6 +67,8 @@ def decisions() -> list[Result]:
     ]
     for org, caller in callers:
         door.policies(caller, org)
+        for scope in (org, *(f"project-{org}-{number}" for number in range(PROJECTS))):
+            _above(tenants.place(scope, org))  # as whoever asked first in a project had it parsed
     actions = list(ACTIONS)
     asked = []
     for _ in range(ASKED):
