@@ -11,7 +11,7 @@ from api.currencies import minor_digits
 from api.edge import money, now_us, parse_instant
 from api.paging import after, page_size
 from api.services import Services, services_of
-from api.viewing import own_scope, page, tagged, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Account, AccountNew, Balance, Page, Transfer
 from domain import account, period
 from domain.errors import DomainError
@@ -94,7 +94,7 @@ async def list_accounts(
     organization: FromQuery[str | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Account]:
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(billing_read.accounts, organization=scope, as_of=position)
     return Page(items=[_given(row, []) for row in rows], next=None)

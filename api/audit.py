@@ -13,7 +13,7 @@ from api.ocsf import event
 from api.paging import before, page_size
 from api.paging import cursor as cursor_of
 from api.services import services_of
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Page
 from contracts.http_audit import AuditEntry
 from projections import audit_read
@@ -37,7 +37,7 @@ class _Asked(Struct, frozen=True):
         size, start = page_size(self.limit), before(self.cursor)
         organization, actor, resource, action = self.of
         wanted = Wanted(
-            organization=own_scope(request.user, organization),
+            organization=await reachable(request, organization),
             actor=actor,
             resource=resource,
             tag=action,

@@ -20,6 +20,7 @@ from api.authorization.principal import Principal
 from api.authorization.tokens import TokenKind, bearer
 from contracts.authorization.registry import BY_ROUTE
 from domain.errors import DomainError
+from projections.reach import Reach
 
 OPERATOR: Final = "platform-operator"
 AUDITOR: Final = "auditor"
@@ -192,32 +193,40 @@ def action_of(handler: BaseRouteHandler) -> str:
     return BY_ROUTE[f"{method} {_PARAMETER.sub('}', path)}"].name
 
 
-def may(principal: Principal, action: str, org: str, scope: str = "") -> bool:
-    """Whether the caller may do that too, at the scope (the organization without one)."""
+def may(principal: Principal, action: str, org: str, scope: str = "", resource: str = "") -> bool:
+    """Whether the caller may do that too, at the scope (the organization without one), to the
+    resource there that it is about.
+    """
     door = _door(principal)
-    return door.decide(principal, action, door.tenants.place(scope or org, org)).allowed
+    return door.decide(principal, action, door.tenants.place(scope or org, org, resource)).allowed
 
 
-def allow(principal: Principal, action: str, org: str, scope: str = "") -> None:
+def allow(principal: Principal, action: str, org: str, scope: str = "", resource: str = "") -> None:
     """Raises: DomainError auth.forbidden unless the caller `may`."""
-    if not may(principal, action, org, scope):
+    if not may(principal, action, org, scope, resource):
         door = _door(principal)
-        raise door.refusal(principal, action, door.tenants.place(scope or org, org))
+        raise door.refusal(principal, action, door.tenants.place(scope or org, org, resource))
 
 
-def within(principal: Principal, org: str, what: str, scope: str = "") -> None:
-    """The caller may do what its route is at this scope (the organization without one).
+def within(principal: Principal, org: str, what: str, scope: str = "", resource: str = "") -> None:
+    """The caller may do what its route is at this scope (the organization without one), to the
+    resource there that it is about.
 
     Raises: DomainError resource.unknown where the caller has no authority at all: nothing exists
     there; auth.forbidden.
     """
     door = _door(principal)
-    place = door.tenants.place(scope or org, org)
+    place = door.tenants.place(scope or org, org, resource)
     if door.decide(principal, principal.action, place).allowed:
         return
     if not door.sees(principal, place):
         raise unknown(what)
     raise door.refusal(principal, principal.action, place)
+
+
+def reach_of(principal: Principal, org: str) -> Reach:
+    """Where in the organization the caller may do what its route is."""
+    return _door(principal).reach(principal, principal.action, org)
 
 
 def may_read(principal: Principal, org: str) -> bool:

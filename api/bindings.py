@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from api.acting import Said
 from api.authorization.listing import paged, seen
-from api.authorization.wishing import Wanted, organization_of, wished
+from api.authorization.wishing import Wanted, located, organization_of, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, parse_instant
 from api.services import services_of
@@ -32,17 +32,10 @@ from evidence.ids import new_id
 from evidence.reader import Recorded
 
 
-async def _org_of(request: FrontRequest, scope: str) -> str:
-    """Where the scope is; what nobody knows is looked for, and not found, at home."""
-    services = services_of(request)
-    await services.following.locate(scope)
-    return services.directory.org_of(scope) or request.user.org
-
-
 @post("/v1/role-bindings")
 async def grant_binding(request: FrontRequest, data: JSONBody[BindingNew]) -> Response[RoleBinding]:
     """At once in every process; refused to whoever may not grant at that scope."""
-    org = await _org_of(request, data.scope)
+    org, project = await located(services_of(request), request.user, data.scope)
     until_us = 0 if data.until is None else parse_instant(data.until)
     one = Binding(
         *(new_id("binding"), data.principal, data.role, data.scope, data.mfa, data.networks),
@@ -51,12 +44,13 @@ async def grant_binding(request: FrontRequest, data: JSONBody[BindingNew]) -> Re
 
     def want(state: Authority) -> Wanted:
         nothing = _same(state, one, org)
-        return Wanted(Grant(one), data.scope, nothing, roles=(one.role,), gives=one)
+        wish = Grant(one, project)
+        return Wanted(wish, data.scope, nothing, roles=(one.role,), gives=one, project=project)
 
     def answer(said: tuple[Said, ...], _: bool) -> RoleBinding:  # an Answer
-        fact = said[0].fact
-        assert isinstance(fact, BindingGranted), "the outcome of this route"
-        return _given(fact, org, request.user.actor, said[0].version)
+        last = said[-1]  # before it a resource may have been placed
+        assert isinstance(last.fact, BindingGranted), "the outcome of this route"
+        return _given(last.fact, org, request.user.actor, last.version)
 
     return await wished(request, org, want, answer, status=201)
 
@@ -105,7 +99,9 @@ async def list_bindings(
     rows = [
         (found.made[one.id].position, found.made[one.id])
         for one in found.state.bindings.values()
-        if of_scope in (None, one.scope) and principal in (None, one.principal)
+        if of_scope in (None, one.scope)
+        and principal in (None, one.principal)
+        and found.shows(one.scope)
     ]
 
     def given(made: Recorded) -> RoleBinding:
@@ -127,7 +123,8 @@ async def revoke_binding(
         wish, nothing = Revoke(binding_id, data.reason), Ended(id=binding_id, version=None)
         if one is None:
             return Wanted(wish, org, nothing)
-        return Wanted(wish, one.scope, nothing, roles=(one.role,))
+        project = state.resources.get(one.scope, "")
+        return Wanted(wish, one.scope, nothing, roles=(one.role,), project=project)
 
     return await wished(
         request, org, want, lambda said, _: Ended(id=binding_id, version=said[0].version)
@@ -139,7 +136,7 @@ async def set_guardrail(
     request: FrontRequest, data: JSONBody[GuardrailNew]
 ) -> Response[GuardrailGiven]:
     """No binding and nothing below it allows again what it forbids."""
-    org = await _org_of(request, data.scope)
+    org, project = await located(services_of(request), request.user, data.scope)
     for word in data.actions:
         if not known(word):
             raise DomainError("request.invalid", f"no action {word}", {"pointer": "/actions"})
@@ -152,12 +149,13 @@ async def set_guardrail(
             *(rail.id, rail.actions, rail.scope, rail.unless_mfa, rail.unless_networks),
             *(data.reason, (), 0),
         )
-        return Wanted(SetGuardrail(rail, data.reason), data.scope, _rail(fact, org, "", None))
+        wish = SetGuardrail(rail, data.reason, project)
+        return Wanted(wish, data.scope, _rail(fact, org, "", None), project=project)
 
     def answer(said: tuple[Said, ...], _: bool) -> GuardrailGiven:  # an Answer
-        fact = said[0].fact
-        assert isinstance(fact, GuardrailSet), "the outcome of this route"
-        return _rail(fact, org, request.user.actor, said[0].version)
+        last = said[-1]  # before it a resource may have been placed
+        assert isinstance(last.fact, GuardrailSet), "the outcome of this route"
+        return _rail(last.fact, org, request.user.actor, last.version)
 
     return await wished(request, org, want, answer, status=201)
 
@@ -188,7 +186,11 @@ async def list_guardrails(
 ) -> Page[GuardrailGiven]:
     """Those that stand, in order of setting."""
     found = await seen(request, organization, as_of)
-    rows = [(found.made[name].position, found.made[name]) for name in found.state.guardrails]
+    rows = [
+        (found.made[one.id].position, found.made[one.id])
+        for one in found.state.guardrails.values()
+        if found.shows(one.scope)
+    ]
 
     def given(made: Recorded) -> GuardrailGiven:
         assert isinstance(made.fact, GuardrailSet), "the fact it began with"

@@ -13,7 +13,7 @@ from api.authorization.wishing import Wanted, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, now_us
 from api.services import services_of
-from api.viewing import own_scope
+from api.viewing import reachable
 from contracts.http import Given, Page
 from contracts.http_break_glass import BreakGlass, BreakGlassDone, BreakGlassEnd, BreakGlassNew
 from domain.authority import Authority
@@ -137,7 +137,7 @@ async def list_break_glass(
     of all that are not over.
     """
     if organization is None and request.user.reads_all:
-        own_scope(request.user, None)
+        await reachable(request)
         directory = services_of(request).directory
         every = sorted({org for _, org in directory.grants.every()})
         found = [await seen(request, org, as_of) for org in every]
@@ -147,7 +147,8 @@ async def list_break_glass(
         (one.made[grant.asked.grant].position, (one, grant))
         for one in found
         for grant in one.state.glass.values()
-        if organization is not None or not request.user.reads_all or not grant.over
+        if (organization is not None or not request.user.reads_all or not grant.over)
+        and one.shows(grant.asked.scope)
     ]
     texts = await words(request, [grant.asked.reason.private for _, (_, grant) in rows])
 

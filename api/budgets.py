@@ -12,7 +12,7 @@ from api.body import FrontRequest
 from api.changing import Target, settled, target
 from api.edge import instant, money, now_us, pico_of
 from api.services import services_of
-from api.viewing import own_scope, viewed
+from api.viewing import reachable, viewed
 from contracts.http import Money, Page
 from contracts.http_budgets import Budget, BudgetAlert, BudgetEnd, BudgetNew
 from domain import budget, project
@@ -20,6 +20,7 @@ from domain.errors import DomainError
 from evidence.append import Append, Write
 from projections import billing_read, budgets_read
 from projections.budgets import FORECAST
+from projections.reach import Reach
 
 type _Wanting = Callable[[budget.State], Awaitable[budget.Command]]
 
@@ -123,7 +124,7 @@ async def list_budgets(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Budget]:
     """By scope. What is spent and forecast is always as the worker saw it last."""
-    mine = own_scope(request.user, organization)
+    mine = await reachable(request, organization)
     return Page(items=await _listed(request, mine, None, as_of), next=None)
 
 
@@ -131,14 +132,14 @@ async def list_budgets(
 async def show_budget(
     request: FrontRequest, scope_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Budget:
-    found = await _listed(request, own_scope(request.user, None), scope_id, as_of)
+    found = await _listed(request, await reachable(request), scope_id, as_of)
     if not found:
         raise DomainError("budget.unknown", "no budget is set there")
     return found[0]
 
 
 async def _listed(
-    request: FrontRequest, organization: str | None, scope: str | None, as_of: str | None
+    request: FrontRequest, organization: Reach, scope: str | None, as_of: str | None
 ) -> list[Budget]:
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(budgets_read.budgets, organization, scope, position)

@@ -12,6 +12,7 @@ from api.authorization.decided import beside
 from api.authorization.principal import Principal
 from api.services import Services
 from contracts.http import Given
+from domain.binding import is_resource
 from domain.decider import Decider
 from domain.errors import DomainError
 from evidence.append import Append, Write
@@ -45,18 +46,21 @@ async def target(
         recorded = [one for one in recorded if one.position <= as_of]
     if not recorded:
         raise unknown(kind)
-    scope = _scope(stream, recorded[0].fact)
+    scope, resource = _place(stream, recorded[0].fact)
     await services.following.locate(scope)
-    within(principal, recorded[0].org, kind, scope)
+    within(principal, recorded[0].org, kind, scope, resource)
     facts = tuple(one.fact for one in recorded)
     return Target(stream, recorded[0].org, recorded[-1].version, facts)
 
 
-def _scope(stream: str, first: Struct) -> str:
-    """Where in its organization's tree the thing lies, by its first fact; empty: nowhere below."""
+def _place(stream: str, first: Struct) -> tuple[str, str]:
+    """Where in its organization's tree the thing lies, by its first fact (empty: nowhere below),
+    and the resource that it is, or that it is about (empty: none).
+    """
     if stream.startswith(("department-", "project-")):
-        return stream
-    return str(getattr(first, "project", ""))
+        return stream, ""
+    of = stream if is_resource(stream) else str(getattr(first, "runtime", ""))
+    return str(getattr(first, "project", "")), of
 
 
 async def log_stream(services: Services) -> str:

@@ -13,7 +13,7 @@ from api.edge import instant, money, now_us
 from api.invoices import sealed_file
 from api.paging import before, page_size
 from api.services import Services, services_of
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Page
 from contracts.http_tax import CreditNote, CreditNoteNew, CreditOrder
 from domain import invoice
@@ -100,7 +100,7 @@ async def list_credit_notes(
 ) -> Page[CreditNote]:
     """Those that are issued, newest first."""
     size, start = page_size(limit), before(cursor)
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         taxes_read.credit_notes,

@@ -9,7 +9,7 @@ from api.changing import create, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Department, DepartmentNew, Page
 from domain import department
 from evidence.ids import new_id
@@ -65,7 +65,7 @@ async def list_departments(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Department]:
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         tenancy_read.departments, organization=scope, after=start, limit=size + 1, as_of=position

@@ -8,7 +8,7 @@ from litestar import get
 from litestar.params import FromQuery
 from litestar.response import Stream
 
-from api.auth import may_read
+from api.auth import reach_of
 from api.authorization.principal import Principal
 from api.authorization.tokens import bearer
 from api.body import FrontRequest
@@ -17,6 +17,7 @@ from api.services import Services, services_of
 from api.tailing import ALL, Told
 from domain.errors import DomainError
 from evidence.reader import head
+from projections.reach import Place, Reach
 
 _QUIET_S: Final = 10.0
 _POLL_S: Final = 0.5  # what was taken back ends a stream within a second, woken or not
@@ -26,7 +27,8 @@ _POLL_S: Final = 0.5  # what was taken back ends a stream within a second, woken
 async def events(request: FrontRequest, follow: FromQuery[bool] = True) -> Stream:
     """From the entry after Last-Event-ID (the start without one), and on as they are appended.
 
-    `follow=false` ends at the head. An organization's member sees its organization's entries.
+    `follow=false` ends at the head. Who may read a part of an organization only sees what lies
+    there: its runtimes, volumes, networks and access to them, its quotas and budgets.
     """
     asked = request.headers.get("last-event-id", "")
     last = whole(asked) if asked else -1
@@ -63,7 +65,7 @@ async def _stream(
         while _stands(services, principal, token):
             news = await tail.news(whose, position)
             position = news.then
-            shown = _shown(news.told, principal)
+            shown = await _shown(services, news.told, principal)
             if shown:
                 yield shown
                 spoke = loop.time()
@@ -89,7 +91,21 @@ def _stands(services: Services, principal: Principal, token: str) -> bool:
     return services.door.stands(principal)
 
 
-def _shown(told: list[Told], principal: Principal) -> bytes:
-    """The events that the principal may read; each organization is decided once."""
-    allowed = {org: may_read(principal, org) for org in {one.org for one in told}}
-    return b"".join([one.chunk for one in told if allowed[one.org]])
+async def _shown(services: Services, told: list[Told], principal: Principal) -> bytes:
+    """The events that the principal may read: each organization is decided once, and where what
+    is told lies is asked for where the principal may read parts of it only.
+    """
+    reach = {org: reach_of(principal, org) for org in {one.org for one in told}}
+    partly = [one.position for one in told if _partly(reach[one.org])]
+    at = await services.tail.places(partly) if partly else {}
+    return b"".join([one.chunk for one in told if _within(reach[one.org], at.get(one.position))])
+
+
+def _partly(reach: Reach) -> bool:
+    return not reach.whole and (reach.everywhere or bool(reach.scopes))
+
+
+def _within(reach: Reach, at: Place | None) -> bool:
+    if at is None:
+        return reach.whole
+    return reach.covers(at.scope or str(reach.organization), at.resource)

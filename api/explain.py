@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from api.auth import allow, unknown
 from api.authorization.explaining import Question, reasons, would_allow
 from api.authorization.principal import Principal
+from api.authorization.wishing import located
 from api.body import FrontRequest
 from api.edge import now_us
 from api.services import services_of
@@ -28,15 +29,16 @@ async def explain(request: FrontRequest, data: JSONBody[ExplainNew]) -> Explaine
         raise DomainError("request.invalid", f"no action {data.action}", {"pointer": "/action"})
     _address(data.source)
     await services.following.catch_up()
-    org = services.directory.org_of(data.scope)
-    if org is None:
-        raise unknown("scope")
-    place = services.directory.place(data.scope, org)
-    if not services.door.sees(caller, place):
+    org, project = await located(services, caller, data.scope)
+    if project:
+        place = services.directory.place(project, org, data.scope)
+    else:
+        place = services.directory.place(data.scope, org)
+    if place[0] not in (data.scope, project) or not services.door.sees(caller, place):
         raise unknown("scope")
     asked = caller
     if data.principal not in (None, caller.actor):
-        allow(caller, "authorization.explain_any", org, data.scope)
+        allow(caller, "authorization.explain_any", org, project or data.scope, data.scope)
         asked = Principal(data.principal or "", "", org)
     call = services.door.call(replace(asked, mfa=data.mfa, source=data.source), data.action, org)
     if asked is not caller:

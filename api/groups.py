@@ -62,7 +62,8 @@ async def list_groups(
 ) -> Page[Group]:
     """With who is in them, in order of making."""
     found = await seen(request, organization, as_of)
-    facts = {name: found.made[name].fact for name in found.state.groups}
+    shown = [name for name in found.state.groups if found.shows()]
+    facts = {name: found.made[name].fact for name in shown}
     names = {name: one.name.private for name, one in facts.items() if isinstance(one, GroupCreated)}
     texts = await words(request, list(names.values()))
 
@@ -75,7 +76,7 @@ async def list_groups(
             version=found.version,
         )
 
-    rows = [(found.made[name].position, name) for name in found.state.groups]
+    rows = [(found.made[name].position, name) for name in shown]
     return paged(rows, (cursor, limit), given)
 
 
@@ -152,7 +153,7 @@ async def list_service_accounts(
 ) -> Page[ServiceAccount]:
     """In order of making."""
     found = await seen(request, organization, as_of)
-    made = [found.made[name] for name in found.state.accounts]
+    made = [found.made[name] for name in found.state.accounts if found.shows()]
     rows = [(one.position, one.fact) for one in made if isinstance(one.fact, AccountCreated)]
     texts = await words(request, [fact.name.private for _, fact in rows])
 

@@ -14,7 +14,7 @@ from api.edge import instant, money
 from api.invoice_page import POLICY, Names, invoice_page, local, missing_of
 from api.paging import before, page_size
 from api.services import Services
-from api.viewing import own_scope, page, tagged, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Money, Page
 from contracts.http_money import Invoice, InvoiceDepartment
 from domain.errors import DomainError
@@ -35,7 +35,7 @@ async def list_invoices(
 ) -> Page[Invoice]:
     """Newest first."""
     size, start = page_size(limit), before(cursor)
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         billing_read.invoices,

@@ -16,7 +16,7 @@ from api.body import FrontRequest
 from api.changing import settled
 from api.edge import now_us
 from api.services import Services, services_of
-from api.viewing import own_scope, viewed
+from api.viewing import reachable, viewed
 from contracts.http import Page
 from contracts.http_sessions import Issuer, IssuerEnd, IssuerFactors, IssuerNew, SignIn
 from domain import issuer
@@ -108,12 +108,17 @@ async def list_issuers(
 ) -> Page[Issuer]:
     """In order of first trust; those that are trusted no more too."""
     services, at = await viewed(request, as_of)
-    scope = own_scope(request.user, organization)
+    reach = await reachable(request, organization)
     await services.following.catch_up()
     known = services.directory
     if at is not None:
-        known = await services.reads.ask(credentials_at, scope, at)
-    found = [one for one in known.issuers() if scope in (None, one.trusted.organization)]
+        known = await services.reads.ask(credentials_at, reach.organization, at)
+    found = [
+        one
+        for one in known.issuers()
+        if reach.organization in (None, one.trusted.organization)
+        and reach.covers(one.trusted.organization)
+    ]
 
     def given(one: Vouching) -> Issuer:
         return _given(one.stream, one.trusted, one.factors, one.version, stands=one.stands)

@@ -15,7 +15,7 @@ from api.changing import Target, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Given, Page
 from contracts.http_quotas import Claim, ClaimEnd, ClaimNew, Reclaim, Share, ShareNew
 from domain import department, lending, project
@@ -182,7 +182,7 @@ async def list_shares(
     organization: FromQuery[str | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Share]:
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(lending_read.shares, scope, position)
     items = [
@@ -210,7 +210,7 @@ async def list_claims(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Claim]:
     """Claims that stand, oldest first."""
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(lending_read.claims, scope, position)
     items = [
@@ -239,7 +239,7 @@ async def list_reclaims(
 ) -> Page[Reclaim]:
     """Decisions to take back what was lent, oldest first."""
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         lending_read.reclaims, organization=scope, after=start, limit=size + 1, as_of=position

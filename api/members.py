@@ -69,7 +69,7 @@ async def list_members(
             principal=who, organization=found.org, roles=roles(who), version=found.version
         )
 
-    rows = [(found.made[who].position, who) for who in found.state.members]
+    rows = [(found.made[who].position, who) for who in found.state.members if found.shows()]
     return paged(rows, (cursor, limit), given)
 
 
@@ -138,7 +138,7 @@ async def list_invitations(
 ) -> Page[Invitation]:
     """Those that are open, in order of making."""
     found = await seen(request, organization, as_of)
-    open_ones = found.state.invitations.values()
+    open_ones = [one for one in found.state.invitations.values() if found.shows(one.scope)]
     texts = await words(request, [one.email.private for one in open_ones])
 
     def given(one: Invited) -> Invitation:

@@ -10,7 +10,7 @@ from api.changing import Target, change, create, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import own_scope, page, tagged, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Page
 from contracts.http_network import EgressRule, Network, NetworkNew, NetworkPolicy
 from domain import network, project
@@ -69,7 +69,7 @@ async def list_networks(
 ) -> Page[Network]:
     """Oldest first; deleted ones too."""
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization, project)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         networks_read.networks,
@@ -90,7 +90,8 @@ async def show_network(
     found = await services.reads.ask(networks_read.networks, network=network_id, as_of=position)
     if not found:
         raise unknown("network")
-    within(request.user, found[0].organization, "network", found[0].project)
+    one = found[0]
+    within(request.user, one.organization, "network", one.project, one.network)
     return tagged(_given(found[0]), found[0].version)
 
 

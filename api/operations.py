@@ -10,7 +10,7 @@ from api.body import FrontRequest
 from api.edge import instant, maybe_instant, whole
 from api.paging import before, page_size
 from api.refusals import problem_of
-from api.viewing import own_scope, page, tagged, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Page, Problem
 from contracts.http_operations import Operation, OperationStep
 from contracts.problems import PROBLEMS
@@ -35,7 +35,7 @@ async def list_operations(
 ) -> Page[Operation]:
     """Newest first; the nodes' own for the platform only."""
     size, start = page_size(limit), before(cursor)
-    scope = own_scope(request.user, organization, project)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         operations_read.operations,
@@ -64,7 +64,7 @@ async def show_operation(
     if found is None:
         raise unknown("operation")
     await services.following.locate(found.project)
-    within(request.user, found.organization, "operation", found.project)
+    within(request.user, found.organization, "operation", found.project, found.resource)
     body = _given(found)
     return tagged(body, body.version)
 

@@ -12,7 +12,7 @@ from api.changing import Target, change, create
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Organization, OrganizationNew, Page, Standing
 from contracts.http_closing import ClosingNew, Effect
 from domain import effects, organization
@@ -152,7 +152,7 @@ async def list_organizations(
 ) -> Page[Organization]:
     size, start = page_size(limit), after(cursor)
     services, position = await viewed(request, as_of)
-    scope = own_scope(request.user, None)
+    scope = await reachable(request)
     rows = await services.reads.ask(
         tenancy_read.organizations, organization=scope, after=start, limit=size + 1, as_of=position
     )

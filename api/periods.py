@@ -10,7 +10,7 @@ from api.changing import Target, settled, target
 from api.edge import instant, now_us
 from api.invoice_page import missing_of
 from api.services import Services, services_of
-from api.viewing import own_scope, viewed
+from api.viewing import reachable, viewed
 from contracts.http import Page
 from contracts.http_money import Period, PeriodClosed
 from domain import period
@@ -29,7 +29,7 @@ async def list_periods(
 ) -> Page[Period]:
     """Of one billing account, or of all the caller may see; in order."""
     services, position = await viewed(request, as_of)
-    scope = own_scope(request.user, None)
+    scope = await reachable(request)
     seen = await services.reads.ask(
         billing_read.accounts, organization=scope, account=account, as_of=position
     )

@@ -14,7 +14,7 @@ from api.paging import after, page_size
 from api.runtimes import launched, organization_of
 from api.services import services_of
 from api.soon import asked, fit, fits_soon, observed
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Page
 from contracts.http_fleet import (
     Block,
@@ -224,7 +224,7 @@ async def list_reservations(
 ) -> Page[Reservation]:
     """Oldest first; those that have ended say why."""
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         upkeep_read.reservations, organization=scope, after=start, limit=size + 1, as_of=position

@@ -14,7 +14,7 @@ from api.changing import settled, target
 from api.currencies import minor_digits
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import Services, services_of
-from api.viewing import viewed
+from api.viewing import reachable, viewed
 from contracts.http import Page
 from contracts.http_money import Price, PriceNew
 from contracts.http_prices import Tier
@@ -23,9 +23,10 @@ from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.reader import Recorded
-from projections import billing_read
+from projections import billing_read, tenancy_read
 
 # The one price book: the one the log has, else the one that shares the log stream's UUID.
+_PROJECTS: Final = 100_000  # more than an organization has
 _BOOK: Final = """
 SELECT coalesce(
   (SELECT stream FROM log.entry WHERE stream > 'pricebook-' AND stream < 'pricebook.' LIMIT 1),
@@ -69,15 +70,19 @@ async def list_prices(
     account: FromQuery[str | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Price]:
-    """In order of publication; tenants see the default entries and those of their own accounts."""
+    """In order of publication; tenants see the default entries and those of their own accounts,
+    whoever may see parts of an organization only those of the accounts that pay for them.
+    """
+    reach = await reachable(request)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(billing_read.prices, account, position)
     rows = [row for row in rows if row.named == price_facts.LIST]
     if not request.user.reads_all:
-        own = await services.reads.ask(
-            billing_read.accounts, organization=request.user.org, as_of=position
+        own = await services.reads.ask(billing_read.accounts, organization=reach, as_of=position)
+        paying = await services.reads.ask(
+            tenancy_read.projects, organization=reach, limit=_PROJECTS, as_of=position
         )
-        names = {"default", *(one.account for one in own)}
+        names = {"default", *(one.account for one in own), *(one.account for one in paying)}
         rows = [row for row in rows if row.account in names]
     return Page(items=[_listed(row) for row in rows], next=None)
 

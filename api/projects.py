@@ -13,7 +13,7 @@ from api.changing import create, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Page, Project, ProjectNew
 from contracts.http_moves import ProjectMove, ProjectMoved
 from domain import account, department, project
@@ -130,7 +130,7 @@ async def list_projects(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Project]:
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization, department)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         tenancy_read.projects,

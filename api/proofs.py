@@ -21,6 +21,7 @@ from evidence.bundle import StorageSource, stream_tar, tar_size
 from evidence.reader import decode_entry, head, read_entries
 from evidence.receipts import downloaded, receipt
 from evidence.storage import CHECKPOINT
+from projections.reach import places
 
 # Downloads are facts of one stream that shares the log stream's UUID.
 _DOWNLOADS: Final = "SELECT replace(stream, 'log-', 'files-') FROM log.entry WHERE position = 0"
@@ -79,15 +80,16 @@ async def _pieces(source: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _may_see(services: Services, principal: Principal, position: int) -> None:
-    """Raises: DomainError resource.unknown for an entry of another organization; auth.forbidden to
-    whoever has authority in parts of it only.
+    """Raises: DomainError resource.unknown for an entry of another organization, or of a part of it
+    that the caller has no authority in; auth.forbidden.
     """
     if principal.reads_all:
         return
     rows = await services.reads.ask(read_entries, position, 1)
     if not rows or decode_entry(rows[0][1]).org != principal.org:
         raise unknown("receipt")
-    within(principal, principal.org, "receipt")
+    place = (await services.reads.ask(places, [position]))[position]
+    within(principal, principal.org, "receipt", place.scope, place.resource)
 
 
 async def record(

@@ -13,7 +13,7 @@ from api.body import FrontRequest
 from api.changing import Target, target
 from api.edge import now_us
 from api.services import services_of
-from api.viewing import own_scope, viewed
+from api.viewing import reachable, viewed
 from contracts.http import Given, Page, Quota, QuotaNew
 from contracts.http_volumes import StorageQuota, StorageQuotaNew
 from domain import quota, storage_quota
@@ -96,7 +96,7 @@ async def list_quotas(
     organization: FromQuery[str | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Quota]:
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(tenancy_read.quotas, scope, position)
     items = [
@@ -119,7 +119,7 @@ async def list_storage_quotas(
     organization: FromQuery[str | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[StorageQuota]:
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(tenancy_read.storage_quotas, scope, position)
     items = [

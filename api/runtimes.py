@@ -15,7 +15,7 @@ from api.images import configured
 from api.paging import before, page_size
 from api.services import Services, services_of
 from api.soon import asked
-from api.viewing import own_scope, page, tagged, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import (
     Page,
     Runtime,
@@ -210,7 +210,7 @@ async def list_runtimes(
 ) -> Page[Runtime]:
     """Newest first; with a state, the last to come into it first."""
     size, start = page_size(limit), before(cursor)
-    scope = own_scope(request.user, organization, project)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         runtimes_read.runtimes,
@@ -235,7 +235,7 @@ async def show_runtime(
         found = await services.reads.ask(runtimes_read.runtime, runtime_id, position)
     if found is None:
         raise unknown("runtime")
-    within(request.user, found.organization, "runtime", found.project)
+    within(request.user, found.organization, "runtime", found.project, found.runtime)
     return tagged(_given(found), found.version)
 
 

@@ -6,14 +6,14 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
-from api.auth import may_read, unknown
+from api.auth import unknown, within
 from api.body import FrontRequest
 from api.changing import change, create, target
 from api.edge import instant, now_us
 from api.meters import counting
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Page
 from contracts.http_usage import Reached, Source, SourceNew, SourceRevocation, SourceRevoked
 from domain import meter, project, source
@@ -88,7 +88,7 @@ async def list_sources(
 ) -> Page[Source]:
     """In order of registration, revoked ones too; how far each has come: ask for one."""
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         readings_read.sources, organization=scope, after=start, limit=size + 1, as_of=position
@@ -105,8 +105,9 @@ async def show_source(
     rows = await services.reads.ask(
         readings_read.sources, source=source_id, limit=1, as_of=position
     )
-    if not rows or not may_read(request.user, rows[0].organization):
+    if not rows:
         raise unknown("source")
+    within(request.user, rows[0].organization, "source", rows[0].project)
     run = await services.reads.ask(readings_read.last_run, source_id, position)
     return _given(rows[0], run)
 

@@ -6,6 +6,7 @@ from litestar import Response, get, post
 from litestar.params import FromQuery, JSONBody
 
 from api.acting import Said
+from api.auth import allow
 from api.authorization.listing import seen
 from api.authorization.wishing import Wanted, organization_of, wished
 from api.body import FrontRequest
@@ -84,6 +85,7 @@ async def show_sso(
 ) -> Sso:
     """What is required now, or was then."""
     found = await seen(request, organization, as_of)
+    allow(request.user, request.user.action, found.org)
     sso = found.state.sso
     if sso is None:
         return _given(found.org, None, (), (), found.version)

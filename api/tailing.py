@@ -15,6 +15,7 @@ from domain.errors import DomainError
 from evidence.reader import read_entries
 from evidence.wake import HeadWake
 from projections.entries import envelope
+from projections.reach import Place, places
 from projections.telling import cloud_event, origin_of
 
 BATCH: Final = 500
@@ -58,6 +59,8 @@ class Tail:
         self._told: dict[str, list[Told]] = {ALL: []}  # of each organization, and of all
         self._sleeping: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._following: Counter[str] = Counter()
+        self._places: dict[int, Place] = {}
+        self._placing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def admit(self, who: str) -> None:
@@ -92,6 +95,17 @@ class Tail:
         if len(told) == BATCH:
             return News(told, told[-1].position + 1, end=False)
         return News(told, max(first, self._end), end=True)
+
+    async def places(self, positions: list[int]) -> dict[int, Place]:
+        """Where in the tree what these entries say lies; asked once for all followers."""
+        if any(one not in self._places for one in positions):
+            async with self._placing:
+                missing = [one for one in positions if one not in self._places]
+                if len(self._places) > _KEPT:
+                    self._places, missing = {}, positions
+                if missing:
+                    self._places |= await self._reads.ask(places, missing)
+        return {one: self._places[one] for one in positions}
 
     async def wait(self, whose: str, first: int, seconds: float) -> None:
         """Until there may be news of the organization from `first` on, its authority changed, or

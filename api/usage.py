@@ -5,7 +5,7 @@ from litestar.params import FromQuery
 
 from api.body import FrontRequest
 from api.edge import money, parse_instant
-from api.viewing import own_scope, viewed
+from api.viewing import reachable, viewed
 from contracts.http import Page
 from contracts.http_money import Usage
 from projections import attribution_read, billing_read
@@ -23,7 +23,7 @@ async def list_usage(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Usage]:
     """Time is charged when a runtime ends, a volume grows or is wiped, or a period closes."""
-    scope = own_scope(request.user, organization, project)
+    scope = await reachable(request, organization)
     begin = None if start is None else parse_instant(start)
     until = None if end is None else parse_instant(end)
     services, position = await viewed(request, as_of)

@@ -9,10 +9,11 @@ from typing import Any, Final
 import msgspec
 from litestar import Response
 
-from api.auth import allow, unknown
+from api.auth import allow, reach_of, unknown
 from api.authorization.cedar import PLATFORM
 from api.authorization.door import EACH
 from api.authorization.principal import Principal
+from api.body import FrontRequest
 from api.edge import parse_instant, whole
 from api.paging import cursor as cursor_of
 from api.ready import Ready
@@ -21,40 +22,43 @@ from contracts.http import Given, Page
 from domain.errors import DomainError
 from evidence.reader import head
 from projections.asof import position_at
+from projections.reach import Reach
 
 _ORGANIZATION: Final = re.compile(r"organization-[0-9a-f-]{36}")
 
 
-def own_scope(
-    principal: Principal, organization: str | None, below: str | None = None
-) -> str | None:
-    """The organization to list: the caller's own, or any one (None: all) for the platform.
+async def reachable(request: FrontRequest, organization: str | None = None) -> Reach:
+    """What the list that is asked for may show: what a decision about each thing would, of the
+    caller's own organization, or of any one (None: all) for the platform.
 
-    `below`: the project or department that the list is of, where one is named: whoever has
-    authority only there lists it there.
-
-    Raises: DomainError resource.unknown for another organization's; auth.forbidden.
+    Raises: DomainError resource.unknown for another organization's; log.unavailable.
     """
+    principal = request.user
     if principal.reads_all:
-        return _anybodys(principal, organization, below)
+        return _anybodys(principal, organization)
     if organization not in (None, principal.org):
         raise unknown("organization")
-    allow(principal, principal.action, principal.org, below or "")
-    return principal.org
+    found = reach_of(principal, principal.org)
+    if not found.whole:  # another process may have made a project in it a moment ago
+        await services_of(request).following.catch_up()
+        found = reach_of(principal, principal.org)
+    return found
 
 
-def _anybodys(principal: Principal, organization: str | None, below: str | None) -> str | None:
+def _anybodys(principal: Principal, organization: str | None) -> Reach:
     """Of the platform's own. Its staff names an organization to see what it sees by break-glass."""
     door = principal.door
     assert door is not None, "the guard gives it"
     if principal.role or (organization is None and door.everywhere(principal, principal.action)):
-        return organization
+        return Reach(organization)
     if organization is None:
         raise door.refusal(principal, principal.action, door.tenants.place(EACH, EACH))
     if organization != PLATFORM and not _ORGANIZATION.fullmatch(organization):
         raise unknown("organization")
-    allow(principal, principal.action, organization, below or "")
-    return organization
+    found = reach_of(principal, organization)
+    if not found.everywhere and not found.scopes:
+        allow(principal, principal.action, organization)
+    return found
 
 
 async def viewed(request: Any, as_of: str | None = None) -> tuple[Services, int | None]:

@@ -14,7 +14,7 @@ from api.edge import instant, now_us
 from api.paging import before, page_size
 from api.runtimes import organization_of
 from api.services import Services, services_of
-from api.viewing import own_scope, page, tagged, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Page
 from contracts.http_volumes import (
     Snapshot,
@@ -221,7 +221,7 @@ async def list_volumes(
 ) -> Page[Volume]:
     """Newest first."""
     size, start = page_size(limit), before(cursor)
-    scope = own_scope(request.user, organization, project)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         volumes_read.volumes,
@@ -244,7 +244,7 @@ async def show_volume(
     found = await ask(volumes_read.volume, volume_id, position)
     if found is None:
         raise unknown("volume")
-    within(request.user, found.organization, "volume", found.project)
+    within(request.user, found.organization, "volume", found.project, found.volume)
     snapshots = await ask(volumes_read.snapshots, volume_id, position)
     receipts = await ask(volumes_read.receipts, volume_id, position)
     body = VolumeShown(

@@ -1,12 +1,11 @@
 """What the front door takes and gives about who may do what."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
 from contracts.http import (
     AuthorityId,
-    BindingScope,
     Given,
     Instant,
     Name,
@@ -17,6 +16,11 @@ from contracts.http import (
 )
 from contracts.http_sessions import IssuerId
 
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SCOPE: Final = f"(organization|department|project|runtime|volume|network)-{_UUID}"
+
+type GrantScopeId = Annotated[str, Meta(pattern=f"^{_SCOPE}$")]
+type BindingScope = Annotated[str, Meta(pattern=f"^(-|{_SCOPE})$")]
 type PrincipalId = Annotated[
     str, Meta(max_length=100, pattern="^(user|service|group)-[A-Za-z0-9_.-]+$")
 ]
@@ -124,8 +128,9 @@ class ServiceAccount(Given, frozen=True):
 
 
 class BindingNew(Taken, frozen=True, kw_only=True):
-    """`mfa`: only while signed in with a second factor. `networks`: only from there. Of the staff
-    (`-`) the roles are operator, support and auditor.
+    """`scope`: also one runtime, volume or network, for a member or a viewer. `mfa`: only while
+    signed in with a second factor. `networks`: only from there. Of the staff (`-`) the roles are
+    operator, support and auditor.
     """
 
     principal: PrincipalId
@@ -159,7 +164,7 @@ class GuardrailNew(Taken, frozen=True, kw_only=True):
     """
 
     actions: Annotated[tuple[ActionWord, ...], Meta(min_length=1, max_length=32)]
-    scope: ScopeId
+    scope: GrantScopeId
     unless_mfa: bool = False
     unless_networks: Networks = ()
     reason: Reason = "policy"
@@ -236,7 +241,7 @@ class ExplainNew(Taken, frozen=True, kw_only=True):
     """`principal`: oneself without it. `mfa`, `source`: what a call would come with."""
 
     action: ActionWord
-    scope: ScopeId
+    scope: GrantScopeId
     principal: ActorId | None = None
     mfa: bool = False
     source: Annotated[str, Meta(max_length=50)] = ""

@@ -66,6 +66,7 @@ authority.locks_out|409|It would lock everybody out|Leave out `guardrail.lift`, 
 authority.looser|403|Looser than what lets you|Give it your binding's conditions and end at most, or ask somebody who has none.
 authority.network_invalid|400|Not a network|Send networks such as `10.0.0.0/8`, without host bits.
 authority.principal_unknown|409|Nobody of this organization|Add or invite it first.
+authority.role_scope|400|Not a role for one thing|Give `member` or `viewer` for a runtime, volume or network; others for its project.
 authority.role_unknown|400|Not a role that is bound there|Send one that the detail names.
 authority.secret_wrong|403|No open invitation|Ask for a new invitation.
 authority.sso_locks_out|409|No owner could come in another way|Exempt a member who owns the organization without condition, or lift the requirement first.

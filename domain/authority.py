@@ -64,6 +64,7 @@ from domain.authority_facts import (
     Invited,
     MemberAdded,
     MemberRemoved,
+    ResourcePlaced,
     SsoLifted,
     SsoRequired,
 )
@@ -74,6 +75,7 @@ from domain.binding import (
     Binding,
     Guardrail,
     Sso,
+    is_resource,
 )
 from domain.decider import Decider
 from domain.errors import DomainError
@@ -84,7 +86,7 @@ LIFTING: Final = "guardrail.lift"  # what no guardrail of a whole organization m
 
 
 class Authority(Struct, frozen=True):
-    """What stands now; `gone` are ids that were there and are not."""
+    """What stands now; `gone` are ids that were there and are not; `resources`: their projects."""
 
     invitations: Mapping[str, Invited] = {}
     members: frozenset[str] = frozenset()
@@ -95,6 +97,7 @@ class Authority(Struct, frozen=True):
     sso: Sso | None = None
     glass: Mapping[str, break_glass.Grant] = {}
     gone: frozenset[str] = frozenset()
+    resources: Mapping[str, str] = {}
 
     def knows(self, principal: str) -> bool:
         return any(principal in known for known in (self.members, self.accounts, self.groups))
@@ -132,9 +135,9 @@ def decide(command: Command, state: Authority) -> list[Event]:
 
     Raises:
         DomainError: `authority.unknown`, `authority.gone`, `authority.principal_unknown`,
-            `authority.role_unknown`, `authority.network_invalid`, `authority.until_invalid`,
-            `authority.secret_wrong`, `authority.last_owner`, `authority.locks_out`,
-            `authority.sso_locks_out`, `authority.too_many`.
+            `authority.role_unknown`, `authority.role_scope`, `authority.network_invalid`,
+            `authority.until_invalid`, `authority.secret_wrong`, `authority.last_owner`,
+            `authority.locks_out`, `authority.sso_locks_out`, `authority.too_many`.
     """
     facts = _wished(command, state)
     after = state
@@ -252,10 +255,10 @@ def _grouped(
 def _bound(wish: Grant | Revoke, command: Command, state: Authority) -> list[Event]:
     by = (command.policies, command.now_us)
     match wish:
-        case Grant(binding):
+        case Grant(binding, project):
             if not state.knows(binding.principal):
                 raise DomainError("authority.principal_unknown", "it does not belong here")
-            known_role(binding.role, command)
+            known_role(binding.role, command, binding.scope)
             networks(binding.networks)
             until(binding.until_us, command.now_us)
             same = (replace(one, id=binding.id) for one in state.bound(binding.principal))
@@ -263,11 +266,12 @@ def _bound(wish: Grant | Revoke, command: Command, state: Authority) -> list[Eve
                 return []
             room(len(state.bindings))
             return [
+                *_placed(binding.scope, project, command, state),
                 BindingGranted(
                     *(binding.id, binding.principal, binding.role, binding.scope, binding.mfa),
                     *(binding.networks, binding.until_us),
                     *by,
-                )
+                ),
             ]
         case Revoke(binding=name, reason=reason):
             if over(name, name in state.bindings, state):
@@ -280,7 +284,7 @@ def _bound(wish: Grant | Revoke, command: Command, state: Authority) -> list[Eve
 def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Authority) -> list[Event]:
     by = (command.policies, command.now_us)
     match wish:
-        case SetGuardrail(rail, reason):
+        case SetGuardrail(rail, reason, project):
             networks(rail.unless_networks)
             # Lifting is decided at the organization, so what is below may forbid it and be lifted.
             whole = rail.scope == command.organization
@@ -297,11 +301,12 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
                 return []
             room(len(state.guardrails))
             return [
+                *_placed(rail.scope, project, command, state),
                 GuardrailSet(
                     *(rail.id, rail.actions, rail.scope, rail.unless_mfa, rail.unless_networks),
                     reason,
                     *by,
-                )
+                ),
             ]
         case LiftGuardrail(guardrail=name, reason=reason):
             if over(name, name in state.guardrails, state):
@@ -309,6 +314,11 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
             return [GuardrailLifted(name, reason, *by)]
         case _:
             assert_never(wish)
+
+
+def _placed(scope: str, project: str, command: Command, state: Authority) -> list[Event]:
+    new = is_resource(scope) and scope not in state.resources
+    return [ResourcePlaced(scope, project, command.policies, command.now_us)] if new else []
 
 
 def _uninvited(state: Authority, principal: str, command: Command) -> list[Event]:
@@ -361,6 +371,8 @@ def evolve(state: Authority, event: Event) -> Authority:
         case GuardrailSet(name, actions, scope, mfa, networks):
             rail = Guardrail(name, actions, scope, mfa, networks)
             return replace(state, guardrails={**state.guardrails, name: rail})
+        case ResourcePlaced(resource, project):
+            return replace(state, resources={**state.resources, resource: project})
         case SsoRequired(issuer, exempt):
             return replace(state, sso=Sso(issuer, exempt))
         case SsoLifted():

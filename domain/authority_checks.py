@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 from domain.authority_commands import Command
-from domain.binding import NEVER, STAFF_ROLES, TENANT_ROLES, is_network
+from domain.binding import NEVER, RESOURCE_ROLES, STAFF_ROLES, TENANT_ROLES, is_network, is_resource
 from domain.errors import DomainError
 
 PLATFORM: Final = "-"
@@ -30,10 +30,12 @@ def room(taken: int) -> None:
         raise DomainError("authority.too_many", f"at most {MOST} of one kind", {"most": MOST})
 
 
-def known_role(role: str, command: Command) -> None:
+def known_role(role: str, command: Command, scope: str = "") -> None:
     known = STAFF_ROLES if command.organization == PLATFORM else TENANT_ROLES
     if role not in known:
         raise DomainError("authority.role_unknown", f"one of {', '.join(sorted(known))}")
+    if is_resource(scope) and role not in RESOURCE_ROLES:
+        raise DomainError("authority.role_scope", f"one of {', '.join(RESOURCE_ROLES)}")
 
 
 def networks(networks: tuple[str, ...]) -> None:

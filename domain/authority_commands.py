@@ -66,7 +66,10 @@ class DeleteAccount(Struct, frozen=True):
 
 
 class Grant(Struct, frozen=True):
+    """`project`: where the scope lies if it is a resource."""
+
     binding: Binding
+    project: str = ""
 
 
 class Revoke(Struct, frozen=True):
@@ -75,8 +78,11 @@ class Revoke(Struct, frozen=True):
 
 
 class SetGuardrail(Struct, frozen=True):
+    """`project`: where the scope lies if it is a resource."""
+
     guardrail: Guardrail
     reason: str
+    project: str = ""
 
 
 class LiftGuardrail(Struct, frozen=True):

@@ -95,6 +95,17 @@ class AccountDeleted(
     decided_us: int
 
 
+class ResourcePlaced(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.resource_placed.v1"
+):
+    """Where a resource lies that is the scope of a binding or a guardrail; it never moves."""
+
+    resource: str
+    project: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 class BindingGranted(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.binding_granted.v1"
 ):
@@ -221,6 +232,6 @@ type GlassEvent = GlassRequested | GlassApproved | GlassRefused | GlassUsed | Gl
 type Event = (
     Invited | InvitationWithdrawn | MemberAdded | MemberRemoved | GroupCreated | GroupDeleted
     | GroupJoined | GroupLeft | AccountCreated | AccountDeleted | BindingGranted | BindingRevoked
-    | GuardrailSet | GuardrailLifted | SsoRequired | SsoLifted
+    | GuardrailSet | GuardrailLifted | ResourcePlaced | SsoRequired | SsoLifted
     | GlassRequested | GlassApproved | GlassRefused | GlassUsed | GlassEnded
 )  # fmt: skip

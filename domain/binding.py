@@ -16,7 +16,8 @@ SUPPORT: Final = "support"
 OPERATOR: Final = "operator"
 TENANT_ROLES: Final = ("admin", "auditor", "billing", "member", OWNER, "viewer")
 STAFF_ROLES: Final = ("auditor", OPERATOR, SUPPORT)
-SCOPES: Final = ("organization", "department", "project")
+RESOURCES: Final = ("runtime", "volume", "network")  # kinds of one thing that may be a scope
+RESOURCE_ROLES: Final = ("member", "viewer")  # what may be given for one
 NEVER: Final = 0  # of `until_us`: it does not end by itself
 _PRINCIPAL: Final = re.compile(r"(?:user|service|group)-[A-Za-z0-9_.-]{1,92}")
 
@@ -25,9 +26,10 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Binding(Struct, frozen=True, forbid_unknown_fields=True):
-    """`scope`: the id of an organization, a department or a project. `networks`: the caller's
-    address is in one of them (empty: anywhere); `mfa`: it signed in with a second factor. `desk`:
-    of the platform's staff; in tenants it gives what staff does at its desk, and nothing else.
+    """`scope`: the id of an organization, a department, a project, or one resource. `networks`: the
+    caller's address is in one of them (empty: anywhere); `mfa`: it signed in with a second factor.
+    `desk`: of the platform's staff; in tenants it gives what staff does at its desk, and nothing
+    else.
     """
 
     id: str
@@ -97,6 +99,10 @@ def _in(one: Network, other: Network) -> bool:
 
 def is_principal(word: str) -> bool:
     return _PRINCIPAL.fullmatch(word) is not None
+
+
+def is_resource(scope: str) -> bool:
+    return scope.partition("-")[0] in RESOURCES
 
 
 def is_network(word: str) -> bool:

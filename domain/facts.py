@@ -102,6 +102,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.access.binding_granted.v1": authority_facts.BindingGranted,
     "gpuaas.access.binding_revoked.v1": authority_facts.BindingRevoked,
     "gpuaas.access.guardrail_set.v1": authority_facts.GuardrailSet,
+    "gpuaas.access.resource_placed.v1": authority_facts.ResourcePlaced,
     "gpuaas.access.guardrail_lifted.v1": authority_facts.GuardrailLifted,
     "gpuaas.access.sso_required.v1": authority_facts.SsoRequired,
     "gpuaas.access.sso_lifted.v1": authority_facts.SsoLifted,

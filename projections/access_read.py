@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch
+from projections.reach import Of
 
 
 class Granted(Struct, frozen=True):
@@ -39,6 +40,7 @@ SELECT a.access, a.from_position, a.organization, a.runtime, a.project, a.user_i
 FROM views.access_grant a
 LEFT JOIN views.access_revocation r ON r.access = a.access AND [r]
 WHERE [a] AND (%(organization)s::text IS NULL OR a.organization = %(organization)s)
+  AND [reach a.project a.runtime]
   AND (%(runtime)s::text IS NULL OR (a.runtime = %(runtime)s
     AND hashtextextended(a.runtime, 0) = hashtextextended(%(runtime)s, 0)))
   AND (%(before)s::bigint IS NULL OR a.from_position < %(before)s)
@@ -49,7 +51,7 @@ ORDER BY a.from_position DESC LIMIT %(limit)s
 def grants(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     runtime: str | None = None,
     before: int | None = None,
     limit: int = 50,

@@ -8,6 +8,7 @@ from psycopg.rows import dict_row
 from psycopg.types.numeric import IntLoader
 
 from domain.errors import DomainError
+from projections.reach import reached, terms
 
 # The words behind a digest; null once erased, or when the fact's digest is none: 64 hex digits
 # (a regular expression that counts them takes twenty times as long).
@@ -25,7 +26,13 @@ class _At(msgspec.Struct):
 
 
 def held(query: LiteralString, as_of: int | None) -> LiteralString:
-    """The query with each `[x]` as "x's row held": now, or just after position `as_of`."""
+    """The query with each `[x]` as "x's row held": now, or just after position `as_of`; and each
+    `[reach s r]` as "within reach, by the columns of its scope and of what it is about".
+    """
+    while "[reach " in query:
+        before, _, rest = query.partition("[reach ")
+        columns, _, after = rest.partition("]")
+        query = before + reached(*columns.split(" ")) + after
     for alias in ("a", "b", "c", "d", "e", "i", "l", "n", "o", "p", "q", "r", "s", "t", "u"):
         mark: LiteralString = "[" + alias + "]"
         if mark not in query:
@@ -48,11 +55,17 @@ def fetch[T](
     asked: dict[str, Any],
     as_of: int | None = None,
 ) -> list[T]:
-    """The rows as structs, columns by name. Marks `[x]` in the query are resolved for `as_of`."""
+    """The rows as structs, columns by name. Marks `[x]` in the query are resolved for `as_of`,
+    `organization` (a `projections.reach.Of`) for `[reach …]`.
+    """
     with conn.cursor(row_factory=dict_row) as cursor:
         cursor.adapters.register_loader("numeric", IntLoader)  # all are whole numbers here
-        cursor.execute(held(query, as_of), {**asked, "as_of": as_of})
+        cursor.execute(held(query, as_of), _terms(asked, as_of))
         return msgspec.convert(cursor.fetchall(), list[kind])  # type: ignore[valid-type]
+
+
+def _terms(asked: dict[str, Any], as_of: int | None) -> dict[str, Any]:
+    return {**asked, **terms(asked.get("organization")), "as_of": as_of}
 
 
 def fetch_rows(

@@ -12,6 +12,7 @@ from projections import billing_read
 from projections.asof import fetch, fetch_rows
 from projections.billing_read import Usage
 from projections.exporting.lines import Line, Lines, lines, page_end
+from projections.reach import Of
 
 
 class Place(Struct, frozen=True):
@@ -172,7 +173,7 @@ JOIN views.charge_line c ON c.resource = s.resource AND [c]
 def usage(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     department: str | None = None,
     as_of: int | None = None,
     **asked: Any,

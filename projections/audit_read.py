@@ -8,6 +8,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch
+from projections.reach import Of
 
 
 class Wanted(Struct, frozen=True):
@@ -15,7 +16,7 @@ class Wanted(Struct, frozen=True):
     to a dot.
     """
 
-    organization: str | None = None
+    organization: Of = None
     actor: str | None = None
     resource: str | None = None
     tag: str | None = None
@@ -58,6 +59,10 @@ WHERE [a] AND (%(before)s::numeric IS NULL OR a.from_position * 65536 + 65535 < 
   AND (%(before)s::numeric IS NULL OR a.from_position <= %(position)s)
   AND (%(organization)s::text IS NULL OR (a.organization = %(organization)s
     AND hashtextextended(a.organization, 0) = hashtextextended(%(organization)s, 0)))
+  AND (%(whole)s::boolean OR EXISTS (
+    SELECT FROM (SELECT coalesce(nullif(at[1], ''), a.organization) AS scope, at[2] AS resource
+      FROM log.place(a.from_position) at) p
+    WHERE [reach p.scope p.resource]))
   AND (%(actor)s::text IS NULL OR (a.actor = %(actor)s
     AND hashtextextended(a.actor, 0) = hashtextextended(%(actor)s, 0)))
   AND (%(resource)s::text IS NULL OR (a.stream = %(resource)s
@@ -76,6 +81,7 @@ WHERE [c] AND %(resource)s::text IS NULL
   AND (%(before)s::numeric IS NULL OR c.from_position <= %(position)s)
   AND (%(organization)s::text IS NULL OR (c.organization = %(organization)s
     AND hashtextextended(c.organization, 0) = hashtextextended(%(organization)s, 0)))
+  AND [reach c.organization]
   AND (%(actor)s::text IS NULL OR (c.principal = %(actor)s
     AND hashtextextended(c.principal, 0) = hashtextextended(%(actor)s, 0)))
   AND (%(tag)s::text IS NULL OR c.action = %(tag)s OR starts_with(c.action, %(tag)s || '.'))

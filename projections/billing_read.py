@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch, fetch_one
+from projections.reach import Of
 
 
 class Price(Struct, frozen=True):
@@ -170,6 +171,7 @@ _ACCOUNTS: Final = """
 SELECT t.account, t.from_position, t.organization, t.currency, t.minor_digits, t.zone, t.opened_us
 FROM views.account t
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND [reach t.organization]
   AND (%(account)s::text IS NULL OR t.account = %(account)s)
 ORDER BY t.from_position
 """
@@ -204,6 +206,7 @@ WHERE [i]
 _ONE_INVOICE: Final = " AND (i.invoice = %(invoice)s OR i.number = %(invoice)s) LIMIT 1"
 _INVOICE_PAGE: Final = """
   AND (%(organization)s::text IS NULL OR i.organization = %(organization)s)
+  AND [reach i.organization]
   AND (%(account)s::text IS NULL OR i.account = %(account)s)
   AND (%(before)s::bigint IS NULL OR i.from_position < %(before)s)
 ORDER BY i.from_position DESC LIMIT %(limit)s
@@ -234,15 +237,16 @@ ORDER BY 1, 2, 3, 4
 """
 _USAGE: Final = """
 WITH resource AS (
-  SELECT r.runtime AS resource, r.organization, r.project FROM views.runtime r WHERE [r]
+  SELECT r.runtime AS resource, r.organization, r.project, r.project AS scope
+  FROM views.runtime r WHERE [r]
   UNION ALL
-  SELECT s.volume, s.organization, s.project FROM views.volume s WHERE [s]
+  SELECT s.volume, s.organization, s.project, s.project FROM views.volume s WHERE [s]
   UNION ALL
-  SELECT e.reservation, e.organization, e.project FROM views.reservation e WHERE [e]
+  SELECT e.reservation, e.organization, e.project, e.project FROM views.reservation e WHERE [e]
   UNION ALL
-  SELECT q.project, q.organization, q.project FROM views.project q WHERE [q]
+  SELECT q.project, q.organization, q.project, q.project FROM views.project q WHERE [q]
   UNION ALL
-  SELECT a.account, a.organization, '-' FROM views.account a WHERE [a])
+  SELECT a.account, a.organization, '-', a.organization FROM views.account a WHERE [a])
 SELECT o.organization, o.project, p.account, c.meter, t.model, c.price, t.price_pico, t.divisor,
   c.period, p.start_us, p.end_us, t.currency,
   count(*) FILTER (WHERE c.resource LIKE 'runtime-%%') AS runtimes,
@@ -255,6 +259,7 @@ JOIN views.price t ON t.from_position = c.price
 JOIN views.period p ON p.period = c.period AND [p]
 WHERE [c]
   AND (%(organization)s::text IS NULL OR o.organization = %(organization)s)
+  AND [reach o.scope]
   AND (%(project)s::text IS NULL OR o.project = %(project)s)
   AND (%(account)s::text IS NULL OR p.account = %(account)s)
   AND (%(from_us)s::numeric IS NULL OR p.end_us > %(from_us)s)
@@ -295,7 +300,7 @@ def prices(
 def accounts(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     account: str | None = None,
     as_of: int | None = None,
 ) -> list[Account]:
@@ -321,7 +326,7 @@ def periods(
 def invoices(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     account: str | None = None,
     before: int | None = None,
     limit: int = 50,
@@ -362,7 +367,7 @@ def invoice_lines(
 def usage(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     project: str | None = None,
     account: str | None = None,
     from_us: int | None = None,
@@ -384,7 +389,7 @@ def usage(
 def running(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     project: str | None = None,
     as_of: int | None = None,
 ) -> list[Running]:

@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch
+from projections.reach import Of
 
 
 class Alert(Struct, frozen=True):
@@ -42,6 +43,7 @@ SELECT b.scope, b.from_position, b.organization, b.account, b.currency, b.amount
   v.until_us, v.spent_pico, v.forecast_pico, v.seen_us
 FROM views.budget b LEFT JOIN live.budget v ON v.scope = b.scope AND v.seen_us >= b.decided_us
 WHERE [b] AND (%(organization)s::text IS NULL OR b.organization = %(organization)s)
+  AND [reach b.scope]
   AND (%(scope)s::text IS NULL OR b.scope = %(scope)s)
 ORDER BY b.organization, b.scope
 """
@@ -49,6 +51,7 @@ _ALERTS: Final = """
 SELECT a.scope, a.what, a.period, a.until_us, a.amount_pico, a.decided_us
 FROM views.budget_alert a
 WHERE [a] AND (%(organization)s::text IS NULL OR a.organization = %(organization)s)
+  AND [reach a.scope]
   AND (%(scope)s::text IS NULL OR a.scope = %(scope)s)
 ORDER BY a.scope, a.from_position, a.what
 """
@@ -56,7 +59,7 @@ ORDER BY a.scope, a.from_position, a.what
 
 def budgets(
     conn: psycopg.Connection[Any],
-    organization: str | None = None,
+    organization: Of = None,
     scope: str | None = None,
     as_of: int | None = None,
 ) -> list[Budget]:
@@ -66,7 +69,7 @@ def budgets(
 
 def alerts(
     conn: psycopg.Connection[Any],
-    organization: str | None = None,
+    organization: Of = None,
     scope: str | None = None,
     as_of: int | None = None,
 ) -> list[Alert]:

@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch
+from projections.reach import Of
 
 
 class Share(Struct, frozen=True):
@@ -68,6 +69,7 @@ LATERAL (SELECT coalesce(sum(s.gpu_milli), 0) AS milli FROM views.quota_reservat
   WHERE [s] AND q.scope IN (s.organization, coalesce(p.department, s.department), s.project)
     AND q.model = s.model) whole
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
+  AND [reach q.scope]
 ORDER BY q.organization, q.model, parent, q.scope
 """
 _CLAIMS: Final = """
@@ -75,25 +77,27 @@ SELECT l.scope, l.model, l.from_position, l.organization, l.gpu_milli, l.stop_us
   l.decided_us
 FROM views.quota_claim l
 WHERE [l] AND (%(organization)s::text IS NULL OR l.organization = %(organization)s)
+  AND [reach l.scope]
 ORDER BY l.from_position
 """
 _RECLAIMS: Final = """
 SELECT n.from_position, n.organization, n.scope, n.model, n.runtimes, n.stop_us, n.decided_us
 FROM views.quota_reclaim n
 WHERE [n] AND (%(organization)s::text IS NULL OR n.organization = %(organization)s)
+  AND [reach n.scope]
   AND n.from_position > %(after)s ORDER BY n.from_position LIMIT %(limit)s
 """
 
 
 def shares(
-    conn: psycopg.Connection[Any], organization: str | None = None, as_of: int | None = None
+    conn: psycopg.Connection[Any], organization: Of = None, as_of: int | None = None
 ) -> list[Share]:
     """Every share in force and its use, of one organization or of all."""
     return fetch(conn, Share, _SHARES, {"organization": organization}, as_of)
 
 
 def claims(
-    conn: psycopg.Connection[Any], organization: str | None = None, as_of: int | None = None
+    conn: psycopg.Connection[Any], organization: Of = None, as_of: int | None = None
 ) -> list[Claim]:
     """Every claim that stands, oldest first."""
     return fetch(conn, Claim, _CLAIMS, {"organization": organization}, as_of)
@@ -102,7 +106,7 @@ def claims(
 def reclaims(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     after: int = -1,
     limit: int = 1000,
     as_of: int | None = None,

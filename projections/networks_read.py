@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from domain.network import Rule
 from projections.asof import fetch
+from projections.reach import Of
 
 
 class Network(Struct, frozen=True):
@@ -41,6 +42,7 @@ LEFT JOIN log.private_value w ON w.digest =
   CASE WHEN t.name ~ '^[0-9a-f]{64}$' THEN decode(t.name, 'hex') END
   AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND [reach t.project t.network]
   AND (%(project)s::text IS NULL OR t.project = %(project)s)
   AND (%(network)s::text IS NULL OR t.network = %(network)s)
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
@@ -50,7 +52,7 @@ WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization
 def networks(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     project: str | None = None,
     network: str | None = None,
     after: int = -1,

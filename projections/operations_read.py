@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch
+from projections.reach import Of
 
 
 class Step(Struct, frozen=True):
@@ -70,6 +71,7 @@ _PAGE: Final = """
   AND (%(organization)s::text IS NULL
     OR (hashtextextended(b.organization, 0) = hashtextextended(%(organization)s, 0)
       AND b.organization = %(organization)s))
+  AND [reach coalesce(q.project,b.organization) b.resource]
   AND (%(resource)s::text IS NULL
     OR (hashtextextended(b.resource, 0) = hashtextextended(%(resource)s, 0)
       AND b.resource = %(resource)s))
@@ -93,7 +95,7 @@ def operation(
 def operations(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     project: str | None = None,
     resource: str | None = None,
     kind: str | None = None,

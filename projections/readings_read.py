@@ -8,6 +8,7 @@ from msgspec import Struct
 from domain.errors import DomainError
 from evidence.reader import Recorded, decode_entry, read_rows
 from projections.asof import fetch, fetch_one, held
+from projections.reach import Of
 
 
 class Meter(Struct, frozen=True):
@@ -104,6 +105,7 @@ SELECT s.source, s.from_position, s.organization, s.project, s.key, s.meters, s.
 FROM views.source s LEFT JOIN views.source_revocation r ON r.source = s.source AND [r]
 WHERE [s] AND s.from_position > %(after)s
   AND s.organization = coalesce(%(organization)s::text, s.organization)
+  AND [reach s.project]
   AND s.source = coalesce(%(source)s::text, s.source)
 ORDER BY s.from_position LIMIT %(limit)s
 """
@@ -179,7 +181,7 @@ def book(conn: psycopg.Connection[Any]) -> str:
 def sources(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     source: str | None = None,
     after: int = -1,
     limit: int = 100,

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from domain.words import Share
 from projections.asof import Several, fetch, fetch_one, held
+from projections.reach import Of, reach_of
 from projections.runtimes import NEXT
 
 
@@ -153,6 +154,7 @@ _WHICH: Final[dict[str, LiteralString]] = {
     "organization": " AND [of].organization = %(organization)s",
     "project": " AND r.project = %(project)s",
     "before": " AND [of].from_position < %(before)s",
+    "partly": " AND [reach r.project r.runtime]",
 }
 _IMAGES: Final = """
 SELECT c.image, c.from_position, c.reference, c.digest, c.registered_us
@@ -184,7 +186,7 @@ def runtime(
 def runtimes(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     project: str | None = None,
     state: str | None = None,
     before: int | None = None,
@@ -196,14 +198,13 @@ def runtimes(
 
     Whatever happens meanwhile gets larger positions, so following pages neither repeat nor skip.
     """
-    asked = {
-        "organization": organization, "project": project, "before": before,
-        "state": state, "limit": limit,
-    }  # fmt: skip
+    reach = reach_of(organization)
+    asked = {"organization": reach, "project": project, "before": before, "limit": limit}
+    asked |= {"state": state, "partly": None if reach.whole else True}
     of: LiteralString = "r" if state is None else "s"
     which: LiteralString = ""
     for name, text in _WHICH.items():
-        if asked[name] is not None:
+        if (reach.organization if name == "organization" else asked[name]) is not None:
             which += text.replace("[of]", of)
     query = _NEWEST if state is None else _IN_STATE
     parts = (("[fields]", _FIELDS), ("[state]", _STATE), ("[rest]", _REST), ("[which]", which))

@@ -7,6 +7,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch, fetch_one
+from projections.reach import Of
 
 
 class Party(Struct, frozen=True):
@@ -126,6 +127,7 @@ WHERE [c]
 _ONE: Final = " AND (c.credit_note = %(credit_note)s OR c.number = %(credit_note)s) LIMIT 1"
 _PAGE: Final = """
   AND (%(organization)s::text IS NULL OR c.organization = %(organization)s)
+  AND [reach c.organization]
   AND (%(account)s::text IS NULL OR c.account = %(account)s)
   AND (%(invoice)s::text IS NULL OR c.invoice = %(invoice)s)
   AND (%(before)s::bigint IS NULL OR c.from_position < %(before)s)
@@ -182,7 +184,7 @@ def credit_note(
 def credit_notes(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     account: str | None = None,
     invoice: str | None = None,
     before: int | None = None,

@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch
+from projections.reach import Of
 
 
 class Organization(Struct, frozen=True):
@@ -99,6 +100,7 @@ LEFT JOIN views.organization_closing c ON c.organization = t.organization AND [c
 """
     + _NAME
     + "WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)"
+    + " AND [reach t.organization]"
     + _PAGE
 )
 _DEPARTMENTS: Final[LiteralString] = (
@@ -109,6 +111,7 @@ FROM views.department t
     + _NAME
     + """
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND [reach t.department]
   AND (%(department)s::text IS NULL OR t.department = %(department)s)
 """
     + _PAGE
@@ -122,6 +125,7 @@ FROM views.project t JOIN views.project_place p ON p.project = t.project AND [p]
     + _NAME
     + """
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND [reach t.project]
   AND (%(department)s::text IS NULL OR p.department = %(department)s)
   AND (%(project)s::text IS NULL OR t.project = %(project)s)
 """
@@ -145,6 +149,7 @@ LATERAL (SELECT coalesce(sum(s.gpu_milli), 0) AS milli FROM views.quota_reservat
   WHERE [s] AND q.scope IN (s.organization, coalesce(p.department, s.department), s.project)
     AND q.model IN ('*', s.model)) whole
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
+  AND [reach q.scope]
 ORDER BY q.organization, q.scope, q.model
 """
 # A volume counts what it has, or is asked to grow to, until it is deleted.
@@ -159,6 +164,7 @@ SELECT q.scope, q.model, q.from_position, q.organization, q.limit_mib, q.decided
       AND q.scope IN (c.organization, coalesce(p.department, c.department), c.project)) AS used_mib
 FROM views.storage_limit q
 WHERE [q] AND (%(organization)s::text IS NULL OR q.organization = %(organization)s)
+  AND [reach q.scope]
 ORDER BY q.organization, q.scope, q.model
 """
 _TOKENS: Final = """
@@ -172,7 +178,7 @@ ORDER BY t.from_position DESC LIMIT %(limit)s
 def organizations(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     after: int = -1,
     limit: int = 1000,
     as_of: int | None = None,
@@ -185,7 +191,7 @@ def organizations(
 def departments(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     department: str | None = None,
     after: int = -1,
     limit: int = 1000,
@@ -201,7 +207,7 @@ def departments(
 def projects(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     department: str | None = None,
     project: str | None = None,
     after: int = -1,
@@ -229,14 +235,14 @@ def project_names(
 
 
 def quotas(
-    conn: psycopg.Connection[Any], organization: str | None = None, as_of: int | None = None
+    conn: psycopg.Connection[Any], organization: Of = None, as_of: int | None = None
 ) -> list[Quota]:
     """Every limit in force and its use, of one organization or of all."""
     return fetch(conn, Quota, _QUOTAS, {"organization": organization}, as_of)
 
 
 def storage_quotas(
-    conn: psycopg.Connection[Any], organization: str | None = None, as_of: int | None = None
+    conn: psycopg.Connection[Any], organization: Of = None, as_of: int | None = None
 ) -> list[StorageQuota]:
     """Every limit of storage in force and its use, of one organization or of all."""
     return fetch(conn, StorageQuota, _STORAGE_QUOTAS, {"organization": organization}, as_of)

@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch, fetch_one
+from projections.reach import Of
 
 
 class Standing(Struct, frozen=True):
@@ -159,6 +160,7 @@ FROM views.reservation r
 LEFT JOIN views.reservation_end e ON e.reservation = r.reservation AND [e]
 WHERE [r] AND r.from_position > %(after)s
   AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
+  AND [reach r.project]
 ORDER BY r.from_position LIMIT %(limit)s
 """
 # Leases are renewed for ever: they are left out unless asked for.
@@ -212,7 +214,7 @@ def canaries(
 def reservations(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     after: int = -1,
     limit: int = 1000,
     as_of: int | None = None,

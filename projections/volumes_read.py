@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch, fetch_one
+from projections.reach import Of
 
 
 class Volume(Struct, frozen=True):
@@ -66,6 +67,7 @@ WHERE [o]
 _ONE: Final = " AND o.volume = %(volume)s"
 _PAGE: Final = """
   AND (%(organization)s::text IS NULL OR o.organization = %(organization)s)
+  AND [reach o.project o.volume]
   AND (%(project)s::text IS NULL OR o.project = %(project)s)
   AND (%(before)s::bigint IS NULL OR o.from_position < %(before)s)
 ORDER BY o.from_position DESC LIMIT %(limit)s
@@ -83,7 +85,7 @@ FROM views.volume_receipt r WHERE r.volume = %(volume)s AND [r] ORDER BY r.from_
 def volumes(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     project: str | None = None,
     before: int | None = None,
     limit: int = 1000,

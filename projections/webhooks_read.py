@@ -6,6 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from projections.asof import fetch
+from projections.reach import Of
 
 
 class Webhook(Struct, frozen=True):
@@ -50,6 +51,7 @@ LEFT JOIN log.private_value w ON w.digest =
 LEFT JOIN log.private_value b ON b.digest =
   CASE WHEN o.secret ~ '^[0-9a-f]{64}$' THEN decode(o.secret, 'hex') END
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND [reach t.organization]
   AND (%(webhook)s::text IS NULL OR t.webhook = %(webhook)s)
   AND (e.decided_us IS NULL AND d.decided_us IS NULL OR NOT %(standing)s)
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
@@ -59,7 +61,7 @@ WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization
 def webhooks(
     conn: psycopg.Connection[Any],
     *,
-    organization: str | None = None,
+    organization: Of = None,
     webhook: str | None = None,
     standing: bool = False,
     after: int = -1,

@@ -31,6 +31,9 @@ _KINDS: Final = {
     "organization": "Organization",
     "department": "Department",
     "project": "Project",
+    "runtime": "Runtime",
+    "volume": "Volume",
+    "network": "Network",
 }
 
 type Place = tuple[str, ...]  # the scope asked about, then what it lies in, up to the platform

@@ -2,7 +2,7 @@
 
 import hashlib
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import psycopg
@@ -91,6 +91,8 @@ class Directory:
         self._authorities: dict[str, Authority] = {}
         self._departments: dict[str, str] = {}
         self._projects: dict[str, str] = {}
+        self._resources: dict[str, str] = {}  # the projects of those that are scopes
+        self._below: dict[str, dict[str, None]] = {}  # what lies directly in a scope
         self._keys: dict[str, Key] = {}
         self._secrets: dict[str, str] = {}
         self._sessions: dict[str, Signed] = {}
@@ -106,7 +108,10 @@ class Directory:
         match entry.fact:
             case department.Created():
                 self._departments[entry.stream] = entry.org
+                self._below.setdefault(entry.org, {})[entry.stream] = None
             case project.Created(department=above) | project.Moved(department=above):
+                self._below.get(self._projects.get(entry.stream, ""), {}).pop(entry.stream, None)
+                self._below.setdefault(above, {})[entry.stream] = None
                 self._projects[entry.stream] = above
             case api_key.KeyCreated() as created:
                 made = Key(entry.stream, entry.org, created, entry.position, self.closed(entry.org))
@@ -145,6 +150,8 @@ class Directory:
                 before = self._authorities.get(entry.org, _NOBODY)
                 self._authorities[entry.org] = authority.evolve(before, fact)
                 self.grants.apply(entry.org, fact)
+                if isinstance(fact, authority_facts.ResourcePlaced):
+                    self._resources[fact.resource] = fact.project
                 self._gone(entry.org, fact)
                 if entry.org == PLATFORM:
                     self._staffed(entry, fact)
@@ -310,19 +317,35 @@ class Directory:
     def guardrails(self, org: str) -> tuple[Guardrail, ...]:
         return tuple(self.authority(org).guardrails.values())
 
-    def place(self, scope: str, org: str) -> Place:
-        """Of a scope that the organization does not have: the organization itself."""
+    def place(self, scope: str, org: str, resource: str = "") -> Place:
+        """Of a scope that the organization does not have: the organization itself. A resource that
+        is no scope of a binding or a guardrail is where its project is.
+        """
         if scope == PLATFORM:
             return (PLATFORM,)
+        known = resource or scope
+        if known in self._resources:
+            project = self._resources[known]
+            around = self.place(project, org)
+            return (known, *around) if around[0] == project else around
         above = self._projects.get(scope, scope)
         if self._departments.get(above) != org:
             return (org, PLATFORM)
         return (scope, org, PLATFORM) if above == scope else (scope, above, org, PLATFORM)
 
+    def resources(self, org: str) -> Mapping[str, str]:
+        """Those that are scopes, with their projects."""
+        return self.authority(org).resources
+
+    def below(self, scope: str) -> Iterable[str]:
+        """Departments of an organization, projects of a department, in order of coming there."""
+        return self._below.get(scope, {})
+
     def org_of(self, scope: str) -> str | None:
         """The organization that the scope is in; None for one that nobody knows."""
         if scope.startswith("organization-") or scope == PLATFORM:
             return scope
+        scope = self._resources.get(scope, scope)
         return self._departments.get(self._projects.get(scope, scope))
 
 

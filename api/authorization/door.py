@@ -1,6 +1,6 @@
 """Where every request is decided: who calls, which action the route is, where the thing lies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from msgspec.structs import replace
@@ -10,6 +10,7 @@ from api.authorization.principal import Principal
 from contracts.authorization.registry import ACTIONS, DESK, FOUNDING
 from domain.binding import Binding, Guardrail
 from domain.errors import DomainError
+from projections.reach import Reach
 
 _NOWHERE: Final = Verdict(allowed=False, policies=())
 _SETS: Final = 10_000
@@ -48,45 +49,14 @@ class Tenants(Protocol):
     def elsewhere(self, org: str, actor: str, session: str) -> str:
         """The issuer that the organization requires, if that is not where the actor signed in."""
 
-    def place(self, scope: str, org: str) -> Place:
-        """The scope and what it lies in, up to the platform."""
+    def place(self, scope: str, org: str, resource: str = "") -> Place:
+        """The resource or else the scope, and what it lies in, up to the platform."""
 
+    def resources(self, org: str) -> Mapping[str, str]:
+        """Those that are scopes of bindings or guardrails, with their projects."""
 
-class NoTenants:
-    """Nobody has decided anything: only what tokens say."""
-
-    def version(self, _org: str) -> int:
-        return 0
-
-    def bindings(self, _org: str, _actor: str) -> tuple[Binding, ...]:
-        return ()
-
-    def staff(self, _actor: str) -> tuple[Binding, ...]:
-        return ()
-
-    def entered(self, _actor: str) -> tuple[Place, ...]:
-        return ()
-
-    def owned(self, _org: str) -> bool:
-        return True
-
-    def groups(self, _org: str, _actor: str) -> tuple[str, ...]:
-        return ()
-
-    def guardrails(self, _org: str) -> tuple[Guardrail, ...]:
-        return ()
-
-    def elsewhere(self, _org: str, _actor: str, _session: str) -> str:
-        return ""
-
-    def place(self, scope: str, org: str) -> Place:
-        return _place(scope, org)
-
-
-def _place(scope: str, org: str) -> Place:
-    if scope == PLATFORM:
-        return (PLATFORM,)
-    return (org, PLATFORM) if scope == org else (scope, org, PLATFORM)
+    def below(self, scope: str) -> Iterable[str]:
+        """What lies directly in the organization or the department."""
 
 
 class Door:
@@ -203,8 +173,12 @@ class Door:
         """Where nothing but a second factor is missing; else the first, but staff in a tenant
         by break-glass is told what forbids it there.
         """
-        otherwise = places[-1 if caller.org == PLATFORM else 0]
-        return next((one for one in places if self._mfa_lacks(caller, action, one)), otherwise)
+        lacking = [one for one in places if self._mfa_lacks(caller, action, one)]
+        if lacking or caller.org == PLATFORM:
+            return lacking[0] if lacking else places[-1]
+        # What a guardrail forbids is said of there, rather than that nothing gives it elsewhere.
+        named = (one for one in places if self._decided(caller, action, one).policies)
+        return next(named, places[0])
 
     def _mfa_lacks(self, caller: Principal, action: str, place: Place) -> bool:
         """Whether the same call with a second factor would be allowed."""
@@ -221,6 +195,47 @@ class Door:
         if caller.scopes is not None and _KEY in self._decided(caller, action, place).policies:
             raise _refused(action, place, (_KEY,))
         return (PLATFORM,)
+
+    def reach(self, caller: Principal, action: str, org: str) -> Reach:
+        """Where in the organization the caller may do the action: as `decide` says of each scope.
+
+        A decision changes only where a binding or a guardrail begins; in between it is inherited.
+        """
+        policies = self.policies(caller, org)
+        whole = self._at(caller, action, org, org)
+        marks = {one.scope for one in policies.bindings}
+        marks |= {one.scope for one in policies.guardrails}
+        if marks <= {org, PLATFORM}:
+            return self._told(Reach(org, everywhere=whole), caller, action)
+        found = {org: whole}
+        for department in self.tenants.below(org):
+            above = found[org]
+            if department in marks:
+                above = self._at(caller, action, department, org)
+            found[department] = above
+            for project in self.tenants.below(department):
+                found[project] = above
+                if project in marks:
+                    found[project] = self._at(caller, action, project, org)
+        scopes, but = {name for name, may in found.items() if may}, set[str]()
+        for resource, project in self.tenants.resources(org).items():
+            above = found.get(project, whole)
+            if resource in marks and self._at(caller, action, resource, org) != above:
+                (but if above else scopes).add(resource)
+        everywhere = all(found.values())
+        within = frozenset() if everywhere else frozenset(scopes)
+        return self._told(Reach(org, everywhere, within, frozenset(but)), caller, action)
+
+    def _told(self, reach: Reach, caller: Principal, action: str) -> Reach:
+        """What staff was let to see of a tenant is told, once for all of a list."""
+        org, some = str(reach.organization), sorted(reach.scopes)
+        if caller.org == PLATFORM and not caller.role and (reach.everywhere or some):
+            scope = org if reach.everywhere else some[0]
+            self.decide(caller, action, self.tenants.place(scope, org))
+        return reach
+
+    def _at(self, caller: Principal, action: str, scope: str, org: str) -> bool:
+        return self._decided(caller, action, self.tenants.place(scope, org)).allowed
 
     def stands(self, caller: Principal) -> bool:
         """Whether the caller would still be let in to its route."""

@@ -14,8 +14,9 @@ type Holds = Callable[[], bool]
 
 
 class Entered(Struct, frozen=True):
-    """Who is inside, by which action, where; `credential`: the id of the API key or session
-    it came with, if it did; `implied`: the token that it asked with gives the action by itself.
+    """Who is inside, by which action, where, of which resource; `credential`: the id of the API key
+    or session it came with, if it did; `implied`: the token that it asked with gives the action by
+    itself.
     """
 
     user: str
@@ -24,6 +25,7 @@ class Entered(Struct, frozen=True):
     scope: str
     credential: str = ""
     implied: bool = False
+    resource: str = ""
 
 
 def by_token(caller: Principal, action: str) -> bool:
@@ -36,7 +38,7 @@ def allowed(door: Door, of: Entered, now_us: int) -> bool:
     what else it came with, its token said, and ends with that.
     """
     who = Principal(of.user, "", of.org)
-    place = door.tenants.place(of.scope, of.org)
+    place = door.tenants.place(of.scope, of.org, of.resource)
     policies = door.policies(who, of.org, inside=True)
     return policies.decide(of.user, of.action, place, Call(), now_us).allowed
 

@@ -10,7 +10,7 @@ from api.authorization.wishing import organization_of
 from api.body import FrontRequest
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts.http import Given, Page
 from domain import authority
 from domain.authority import DECIDER, Authority
@@ -24,6 +24,7 @@ from domain.authority_facts import (
 )
 from domain.decider import fold
 from evidence.reader import Recorded
+from projections.reach import Reach
 
 _WORDS: Final = """
 SELECT encode(digest, 'hex'), words FROM log.private_value
@@ -31,25 +32,33 @@ WHERE digest = ANY(%(digests)s) AND sha256(salt || convert_to(words, 'UTF8')) = 
 
 
 class Seen(Struct, frozen=True):
-    """`made`: the entry that each standing thing began with, by its id."""
+    """`made`: the entry that each standing thing began with, by its id. `reach`: what of it may be
+    shown.
+    """
 
     org: str
     state: Authority
     made: dict[str, Recorded]
     version: int
+    reach: Reach
+
+    def shows(self, scope: str | None = None) -> bool:
+        """Whether the caller may be shown what is of the scope (the organization without one)."""
+        scope = scope or self.org
+        return self.reach.covers(self.state.resources.get(scope, scope), scope)
 
 
 async def seen(request: FrontRequest, organization: str | None, as_of: str | None) -> Seen:
-    """Of one organization. Raises: DomainError resource.unknown, auth.forbidden, as_of.*."""
+    """Of one organization. Raises: DomainError resource.unknown, as_of.*."""
     org = organization_of(request.user, organization)
-    own_scope(request.user, org)
+    reach = await reachable(request, org)
     services, position = await viewed(request, as_of)
     recorded = await services.log.read_stream(authority.authority_stream(org))
     if position is not None:
         recorded = [one for one in recorded if one.position <= position]
     facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
     made = {_id(one.fact): one for one in recorded}
-    return Seen(org, fold(DECIDER, facts), made, len(recorded))
+    return Seen(org, fold(DECIDER, facts), made, len(recorded), reach)
 
 
 def _id(fact: Struct) -> str:

@@ -20,7 +20,7 @@ from domain import authority
 from domain.authority import DECIDER, Authority
 from domain.authority_commands import Command, Wish
 from domain.authority_facts import Event
-from domain.binding import OWNER, Binding
+from domain.binding import OWNER, Binding, is_resource
 from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
@@ -29,8 +29,9 @@ from evidence.private import PrivateValue
 
 class Wanted(Struct, frozen=True):
     """`scope`: where the caller must be allowed to do it; empty: the wish has a proof of its own.
-    `nothing`: the answer if it is so. `roles`: that are given or taken by it; `gives`: the binding
-    that comes of it, no looser than what lets the caller. `reads`: what else it rests on.
+    `project`: where that lies if it is a resource. `nothing`: the answer if it is so. `roles`: that
+    are given or taken by it; `gives`: the binding that comes of it, no looser than what lets the
+    caller. `reads`: what else it rests on.
     """
 
     wish: Wish
@@ -39,6 +40,7 @@ class Wanted(Struct, frozen=True):
     private: tuple[PrivateValue, ...] = ()
     roles: tuple[str, ...] = ()
     gives: Binding | None = None
+    project: str = ""
     reads: tuple[tuple[str, int], ...] = ()
 
 
@@ -95,7 +97,7 @@ async def _attempt(
     policies: tuple[str, ...] = ("invitation",)  # what lets whoever has its secret
     if wanted.scope:
         reads = await scope_of(services, request.user, wanted.scope, org)
-        policies = deciding(request.user, wanted.scope, org)
+        policies = deciding(request.user, wanted.scope, org, project=wanted.project)
         for role in wanted.roles:
             may_own(request.user, role, org)
         if wanted.gives is not None:
@@ -110,6 +112,20 @@ async def _attempt(
     reads = (*reads, *wanted.reads)
     append = Append((write,), request.user.actor, cause, reads, wanted.private)
     return Done(await services.log.append(append), (write,))
+
+
+async def located(services: Services, principal: Principal, scope: str) -> tuple[str, str]:
+    """Whose the scope is, and the project that it lies in if it is a resource; what nobody knows is
+    looked for, and not found, at home.
+    """
+    if not is_resource(scope):
+        await services.following.locate(scope)
+        return services.directory.org_of(scope) or principal.org, ""
+    recorded = await services.log.read_stream(scope)
+    if not recorded:
+        return principal.org, ""
+    org = recorded[0].org if principal.reads_all else principal.org
+    return org, str(getattr(recorded[0].fact, "project", ""))
 
 
 async def scope_of(
@@ -129,11 +145,15 @@ async def scope_of(
     return ((scope, found.version),)
 
 
-def deciding(principal: Principal, scope: str, org: str, action: str = "") -> tuple[str, ...]:
-    """The ids of the policies that let the caller do that there, or what its route is."""
+def deciding(
+    principal: Principal, scope: str, org: str, action: str = "", *, project: str = ""
+) -> tuple[str, ...]:
+    """The ids of the policies that let the caller do that there, or what its route is; `project`:
+    where the scope lies if it is a resource.
+    """
     assert principal.door is not None, "the guard gives it"
     door = principal.door
-    place = door.tenants.place(scope, org)
+    place = door.tenants.place(project or scope, org, scope)
     return door.decide(principal, action or principal.action, place).policies
 
 

@@ -58,12 +58,9 @@ class Authorized:
                 | authority_facts.GlassRequested(principal=who)
             ):
                 self._known.add((entry.org, who))
-            case grant.Granted(user=user, way=way, project=project):
+            case grant.Granted():
                 if entry.stream in self.doors.passes:
-                    alone = (entry.org, user) not in self._known
-                    self._granted[entry.stream] = Entered(
-                        user, entry.org, _ENTERING[way], project, implied=alone
-                    )
+                    self._granted[entry.stream] = self._entered(entry.org, entry.fact)
             case grant.Obtained(credential=credential, implied=implied):
                 entered = self._granted.get(entry.stream)
                 if entered is not None:
@@ -75,6 +72,11 @@ class Authorized:
                     self._issued[entry.stream] = entered
             case _:
                 pass
+
+    def _entered(self, org: str, fact: grant.Granted) -> Entered:
+        alone = (org, fact.user) not in self._known
+        action, where = _ENTERING[fact.way], fact.project
+        return Entered(fact.user, org, action, where, implied=alone, resource=fact.runtime)
 
     def look(self, *, every: bool) -> None:
         """Revokes what lost its right: of what is new, and of organizations that changed something,

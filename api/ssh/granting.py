@@ -17,7 +17,7 @@ from api.edge import instant, maybe_instant, now_us
 from api.paging import before, page_size
 from api.services import Services, services_of
 from api.ssh.authority import HostKey, Ticket, networks, sign_user, user_key
-from api.viewing import own_scope, page, viewed
+from api.viewing import page, reachable, viewed
 from contracts import ssh
 from contracts.http import Page
 from contracts.http_access import (
@@ -184,7 +184,7 @@ async def revoke_grant(
     if not isinstance(first, grant.Granted):
         raise unknown("access")
     if first.user != request.user.actor:
-        allow(request.user, "access.revoke_any", found.org, first.project)
+        allow(request.user, "access.revoke_any", found.org, first.project, first.runtime)
 
     async def do(cause: str) -> Done:
         command = grant.Revoke((data or AccessRevoke()).reason, now_us())
@@ -209,7 +209,7 @@ async def list_grants(
 ) -> Page[AccessGrant]:
     """Newest first, with what each is used for."""
     size, start = page_size(limit), before(cursor)
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         access_read.grants,

@@ -99,7 +99,7 @@ async def show_terminal(
     request: FrontRequest, session_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[Terminal]:
     services, at = await viewed(request, as_of)
-    found = await services.terminals.session(session_id, request.user, at)
+    found, _ = await services.terminals.seen(session_id, request.user, at)
     return tagged(_given(found), found.version)
 
 
@@ -109,7 +109,7 @@ async def issue_ticket(
 ) -> Response[TerminalTicket]:
     """For whoever opened it: nobody types in another's name. No fact, no idempotency key."""
     services = services_of(request)
-    found = await services.terminals.session(session_id, request.user)
+    found, _ = await services.terminals.seen(session_id, request.user)
     if found.user != request.user.actor:
         raise DomainError("auth.forbidden", "another user's terminal")
     if isinstance(found.state, terminal.Over):
@@ -129,10 +129,10 @@ async def _ticket(services: Services, user: Principal, session: str, now: int) -
 async def close_terminal(request: FrontRequest, session_id: FromPath[str]) -> Response[Terminal]:
     """Its user ends it, or an admin or operator revokes it; whoever shows it stops at once."""
     services = services_of(request)
-    found = await services.terminals.session(session_id, request.user)
+    found, place = await services.terminals.seen(session_id, request.user)
     own = found.user == request.user.actor
     if not own:
-        allow(request.user, "terminal.close_any", found.org)
+        allow(request.user, "terminal.close_any", found.org, place.scope, place.resource)
     reason = "closed" if own else "revoked"
 
     async def do(cause: str) -> Done:
@@ -166,9 +166,9 @@ async def show_recording(request: FrontRequest, session_id: FromPath[str]) -> Re
     For its own user, admins and auditors. One that a kill cut off ends in a marker that says so.
     """
     terminals = services_of(request).terminals
-    found = await terminals.session(session_id, request.user)
+    found, place = await terminals.seen(session_id, request.user)
     if found.user != request.user.actor:
-        allow(request.user, "recording.play_any", found.org)
+        allow(request.user, "recording.play_any", found.org, place.scope, place.resource)
     recorded = await terminals.log.read_stream(session_id)
     seals = [
         recording.Seal(fact.chunk, fact.head, fact.size_bytes, fact.final)
@@ -221,7 +221,10 @@ async def _holding(services: Services, found: Session, spent: Spent) -> Holds:
     enterable(services, found.org)
     recorded = await services.log.read_stream(found.opened.runtime)
     project = getattr(recorded[0].fact, "project", found.org)
-    entered = Entered(found.user, found.org, _ENTERING, project, spent.key, spent.implied)
+    inside = found.opened.runtime
+    entered = Entered(
+        *(found.user, found.org, _ENTERING, project, spent.key, spent.implied), inside
+    )
     holds = holding(services.directory, services.door, entered, now_us)
     if not holds():
         await services.following.catch_up()  # another process may have let it in a moment ago

@@ -28,6 +28,7 @@ from evidence.append import Append, Write
 from evidence.log import EventLog
 from evidence.wake import HeadWake
 from evidence.watched import Watched
+from projections.reach import Place, places
 
 ACTOR: Final = "system-terminal"
 _TRIES: Final = 8
@@ -67,6 +68,7 @@ class Terminals:
         self.command_key = command_key
         self.tickets = Tickets(settings.database_url)
         self.watch = Watch(reads, heads)
+        self._reads = reads
         self.refused: Counter[tuple[str, str]] = Counter()
         self._counting: asyncio.Task[None] | None = None
 
@@ -82,17 +84,25 @@ class Terminals:
         if self._counting is None or self._counting.done():
             self._counting = asyncio.get_running_loop().create_task(self._keep_counts())
 
-    async def session(
-        self, session: str, principal: Principal | None = None, as_of: int | None = None
-    ) -> Session:
-        """Raises: DomainError resource.unknown when the caller may not know of it."""
+    async def seen(
+        self, session: str, principal: Principal, as_of: int | None = None
+    ) -> tuple[Session, Place]:
+        """A session that the caller may do its route on, and where it is.
+
+        Raises: DomainError resource.unknown when the caller may not know of it; auth.forbidden.
+        """
+        found = await self.session(session, as_of)
+        place = (await self._reads.ask(places, [found.position]))[found.position]
+        within(principal, found.org, "terminal", place.scope, place.resource)
+        return found, place
+
+    async def session(self, session: str, as_of: int | None = None) -> Session:
+        """Raises: DomainError resource.unknown."""
         recorded = await self.log.read_stream(session) if session.startswith("access-") else []
         if as_of is not None:
             recorded = [one for one in recorded if one.position <= as_of]
         if not recorded or not isinstance(recorded[0].fact, terminal.Opened):
             raise unknown("terminal")
-        if principal is not None:
-            within(principal, recorded[0].org, "terminal")
         facts = [one.fact for one in recorded if isinstance(one.fact, terminal.Event.__value__)]
         state = fold(terminal.DECIDER, facts)
         assert isinstance(state, terminal.Live | terminal.Over), "its first fact opened it"

@@ -10,7 +10,7 @@ from api.changing import change, create, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import Services, services_of
-from api.viewing import own_scope, page, tagged, viewed
+from api.viewing import page, reachable, tagged, viewed
 from api.webhooks import places
 from api.webhooks.addresses import checked, networks_of
 from api.webhooks.signatures import new_secret
@@ -176,7 +176,7 @@ async def list_webhooks(
 ) -> Page[Webhook]:
     """Oldest first; deleted ones too."""
     size, start = page_size(limit), after(cursor)
-    scope = own_scope(request.user, organization)
+    scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
         webhooks_read.webhooks, organization=scope, after=start, limit=size + 1, as_of=position

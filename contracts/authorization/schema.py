@@ -14,7 +14,7 @@ from contracts.authorization.registry import (
 )
 
 FILE: Final = HERE.joinpath("schema.cedarschema")
-_ANYWHERE: Final = "[Platform, Organization, Department, Project]"
+_ANYWHERE: Final = "[Platform, Organization, Department, Project, Runtime, Volume, Network]"
 _GROUPS: Final = {ADMINISTRATIVE: ADMINISTRATIVE_ACTIONS, "desk": DESK, "founding": FOUNDING}
 _HEAD: Final = """\
 // Made from actions.txt by `python -m contracts.authorization.schema`; a test compares it.
@@ -23,6 +23,9 @@ namespace GPUaaS {
   entity Organization in [Platform];
   entity Department in [Organization];
   entity Project in [Department, Organization];
+  entity Runtime in [Project];
+  entity Volume in [Project];
+  entity Network in [Project];
   entity Group;
   entity User in [Group];
   entity Service in [Group];

@@ -12,11 +12,12 @@ from collections.abc import Callable
 import cedarpy
 
 from api.authorization.cedar import PLATFORM, STATIC, Place, _above, forbid, permit
-from api.authorization.door import Door, NoTenants
+from api.authorization.door import Door
 from api.authorization.principal import Principal
 from contracts.authorization.registry import ACTIONS
 from domain.binding import Binding, Guardrail
 from tests.bench.bench_domain import Result, row
+from tests.no_tenants import NoTenants
 
 ORGANIZATIONS, PRINCIPALS, PROJECTS, ASKED = 1_000, 4, 8, 20_000
 _ROLES = ("owner", "admin", "member", "viewer", "billing")
@@ -49,10 +50,11 @@ class Many(NoTenants):
             Guardrail(f"guardrail-{org}-3", ("account.*",), org, False, ("10.0.0.0/8",)),
         )
 
-    def elsewhere(self, _org: str, _actor: str, _session: str) -> str:
-        return ""
+    def below(self, scope: str) -> list[str]:
+        return [] if scope.startswith("department-") else [f"department-{scope}"]
 
-    def place(self, scope: str, org: str) -> Place:
+    def place(self, scope: str, org: str, resource: str = "") -> Place:
+        del resource
         return (org, PLATFORM) if scope == org else (scope, f"department-{org}", org, PLATFORM)
 
 

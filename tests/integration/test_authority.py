@@ -342,14 +342,14 @@ def test_invited_grouped_listed_as_it_was(
         group = ok(await stage.post("/v1/groups", {"name": "Readers"}, token=of.boss))["id"]
         bound = {"principal": group, "role": "viewer", "scope": of.org}
         ok(await stage.post("/v1/role-bindings", bound, token=of.boss))
-        assert code(await stage.get("/v1/runtimes", token=zoe)) == (403, "auth.forbidden")
+        assert ok(await stage.get("/v1/members", token=zoe))["items"] == [], "a project's viewer"
         who = {"principal": "user-zoe"}
         ok(await stage.post(f"/v1/groups/{group}/members", who, token=of.boss))
-        assert (await stage.get("/v1/runtimes", token=zoe)).status_code == 200
+        assert len(ok(await stage.get("/v1/members", token=zoe))["items"]) == 2
         position = await stage.size() - 1
         await stage.views()
         ok(await stage.post(f"/v1/groups/{group}/delete", {}, token=of.boss))
-        assert code(await stage.get("/v1/runtimes", token=zoe)) == (403, "auth.forbidden")
+        assert ok(await stage.get("/v1/members", token=zoe))["items"] == []
         await stage.views()
         now = ok(await stage.get("/v1/role-bindings", token=of.boss))["items"]
         then = ok(await stage.get(f"/v1/role-bindings?as_of={position}", token=of.boss))["items"]
@@ -388,8 +388,8 @@ def test_what_another_process_made_just_now_is_where_it_is(
 
 
 def test_strange_scopes_are_nobodys(database: Database, nats_url: str, tmp_path: Path) -> None:
-    """A scope that is no id, or no scope, is the organization's: a list of it is empty, and whoever
-    has authority in a project only may not ask; no organization of that name has anything.
+    """A scope that is no id, or no scope, has nothing to list, whoever asks; no organization of that
+    name has anything.
     """
 
     async def scene(stage: Stage, _: Stage) -> None:
@@ -397,8 +397,8 @@ def test_strange_scopes_are_nobodys(database: Database, nats_url: str, tmp_path:
         local, _binding = await member(stage, of, "user-local", "viewer", of.project)
         for strange in ("x", "project-", "user-1", "%22%29", "a" * 300):
             path = f"/v1/volumes?project={strange}"
-            assert ok(await stage.get(path, token=of.boss))["items"] == []
-            assert code(await stage.get(path, token=local)) == (403, "auth.forbidden")
+            for token in (of.boss, local):
+                assert ok(await stage.get(path, token=token))["items"] == []
             for token in (of.boss, stage.operator):
                 listed = await stage.get(f"/v1/members?organization={strange}", token=token)
                 assert code(listed) == (404, "resource.unknown"), strange
@@ -472,7 +472,7 @@ def test_nobody_climbs_by_what_others_hold(
         viewer, _binding = await member(stage, of, "user-part", "viewer", of.project)
         size = await stage.size()
         missing = (404, "resource.unknown")
-        assert code(await stage.get(f"/v1/receipts/{size - 1}", token=viewer)) == missing
+        assert code(await stage.get(f"/v1/receipts/{size - 2}", token=viewer)) == missing
         other = await owned(stage)
         foreign = {"principal": "user-boss", "role": "owner", "scope": other.project}
         answer = await stage.post("/v1/role-bindings", foreign, token=of.boss)

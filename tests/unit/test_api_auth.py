@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.auth import Verifier, address, allow, may, within
-from api.authorization.door import Door, NoTenants
+from api.authorization.directory import Directory
+from api.authorization.door import Door
 from api.authorization.principal import Principal
 from domain.errors import DomainError
 
@@ -113,7 +114,7 @@ def test_unknown_roles_and_strange_subjects_are_refused(changed: dict[str, Any])
 
 def test_a_foreign_organization_does_not_exist() -> None:
     """Another organization's thing and a missing one give one answer."""
-    door = Door(NoTenants(), lambda: 0)
+    door = Door(Directory(), lambda: 0)
     member = Principal("user-1", "member", _ORG, action="runtime.read", door=door)
     within(member, _ORG, "runtime")
     with pytest.raises(DomainError, match=r"resource\.unknown"):
@@ -131,7 +132,7 @@ def test_an_address_is_the_one_that_policies_compare() -> None:
 
 def test_a_refusal_says_which_action_scope_and_policy() -> None:
     """A member is refused what its role does not hold, in its own organization, by name."""
-    door = Door(NoTenants(), lambda: 0)
+    door = Door(Directory(), lambda: 0)
     member = Principal("user-1", "member", _ORG, action="runtime.read", door=door)
     assert not may(member, "quota.set", _ORG)
     with pytest.raises(DomainError, match=r"auth\.forbidden") as refused:
@@ -154,7 +155,7 @@ def test_a_key_is_kept_to_its_scopes_where_anyone_may(
     scopes: tuple[str, ...] | None, *, may_ask: bool
 ) -> None:
     """What needs no binding still needs the key to be for it: the action, its area or all."""
-    door = Door(NoTenants(), lambda: 0)
+    door = Door(Directory(), lambda: 0)
     caller = Principal("user-1", "", _ORG, scopes=scopes)
     if may_ask:
         assert door.somewhere(caller, "session.read_me") == ("-",)

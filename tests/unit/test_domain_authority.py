@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from domain import authority_checks
 from domain.authority import DECIDER, Authority
@@ -34,6 +35,7 @@ from domain.authority_facts import (
     GroupLeft,
     MemberAdded,
     MemberRemoved,
+    ResourcePlaced,
     SsoRequired,
 )
 from domain.binding import Binding, Guardrail
@@ -310,3 +312,27 @@ def test_a_binding_covers_what_is_no_looser() -> None:
     )
     for one in looser:
         assert not tight.covers(binding(**one))
+
+
+def test_one_resource_is_a_scope_for_those_who_read_it_or_work_in_it() -> None:
+    """Where it lies is said once, before what is first bound or forbidden there; it stays known
+    when nothing is; other roles are for more than one thing.
+    """
+    thing = replace(binding("2", "user-1", "member"), scope="runtime-1")
+    facts = told(*OWNED, Grant(thing, "project-1"))
+    assert facts[-2:] == [
+        ResourcePlaced("runtime-1", "project-1", ("token:owner",), NOW),
+        BindingGranted(
+            *("binding-2", "user-1", "member", "runtime-1", False, (), 0), ("token:owner",), NOW
+        ),
+    ]
+    rail = SetGuardrail(Guardrail("guardrail-1", ("*",), "runtime-1"), "", "project-1")
+    other = SetGuardrail(Guardrail("guardrail-2", ("*",), "volume-1"), "", "project-2")
+    facts = told(*OWNED, Grant(thing, "project-1"), rail, other, Revoke("binding-2", ""))
+    placed = [one.resource for one in facts if isinstance(one, ResourcePlaced)]
+    assert placed == ["runtime-1", "volume-1"]
+    state = fold(DECIDER, facts)
+    assert dict(state.resources) == {"runtime-1": "project-1", "volume-1": "project-2"}
+    for role in ("owner", "admin", "billing", "auditor"):
+        wide = Grant(replace(thing, role=role), "project-1")
+        assert refused(DECIDER, told(*OWNED), wish(wide)) == "authority.role_scope"

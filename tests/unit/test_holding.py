@@ -29,14 +29,20 @@ BEFORE: tuple[tuple[str, Struct], ...] = (
 class Inside:
     """A directory, its clock, and somebody who entered with a credential."""
 
-    def __init__(self, credential: str, *told: tuple[str, Struct], implied: bool = False) -> None:
+    def __init__(
+        self,
+        credential: str,
+        *told: tuple[str, Struct],
+        implied: bool = False,
+        resource: str = "",
+    ) -> None:
         self.directory = Directory()
         self.now_us = 10
         self.position = 0
         for stream, fact in told:
             self.tell(stream, fact)
         door = Door(self.directory, lambda: self.now_us)
-        entered = Entered(USER, ORG, "terminal.open", "project-1", credential, implied)
+        entered = Entered(*(USER, ORG, "terminal.open", "project-1", credential, implied), resource)
         self.holds: Holds = holding(self.directory, door, entered, lambda: self.now_us)
 
     def tell(self, stream: str, fact: Struct) -> None:
@@ -166,3 +172,18 @@ def test_a_right_that_was_taken_before_the_entrance_opens_nothing(over: Struct) 
 def test_a_token_gives_what_its_role_holds(role: str, *, given: bool) -> None:
     """Only then is its bearer left inside without a binding."""
     assert by_token(Principal(USER, role, ORG), "terminal.open") is given
+
+
+def test_a_binding_at_the_one_resource_holds_whoever_is_inside() -> None:
+    """Until it is revoked, or a guardrail of what the resource lies in forbids it; at no other."""
+    placed = facts.ResourcePlaced("runtime-1", "project-1", *BY)
+    at = facts.BindingGranted("binding-2", USER, "member", "runtime-1", False, (), 0, *BY)
+    before = (*BEFORE[:3], ("access-1", placed), ("access-1", at))
+    rail = facts.GuardrailSet("g", ("terminal.*",), "department-1", False, (), "", *BY)
+    for over in (facts.BindingRevoked("binding-2", "", *BY), rail):
+        inside = Inside("", *before, resource="runtime-1")
+        assert inside.holds()
+        inside.tell("access-1", over)
+        assert not inside.holds()
+    assert not Inside("", *before, resource="runtime-2").holds()
+    assert not Inside("", *before).holds(), "the rest of its project"

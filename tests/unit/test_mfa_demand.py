@@ -4,7 +4,7 @@ import pytest
 
 from api.authorization.cedar import Policies
 from api.authorization.directory import Directory, Signed
-from api.authorization.door import Door, NoTenants
+from api.authorization.door import Door
 from api.authorization.explaining import Question, reasons
 from api.authorization.principal import Principal
 from api.authorization.sessions import by_two_factors
@@ -14,6 +14,7 @@ from domain.binding import Binding, Guardrail
 from domain.decider import fold
 from domain.errors import DomainError
 from domain.words import Private
+from tests.no_tenants import NoTenants
 
 ORG = "organization-1"
 ADMIN = Principal("user-1", "admin", ORG, step_up="aal2")
