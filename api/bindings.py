@@ -12,7 +12,7 @@ from api.authorization.wishing import Wanted, located, organization_of, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, parse_instant
 from api.services import services_of
-from contracts.authorization.registry import ACTIONS, known
+from contracts.authorization.registry import ACTIONS, ADMINISTRATIVE_ACTIONS, known
 from contracts.http import Page
 from contracts.http_authority import (
     AuthorityEnd,
@@ -220,7 +220,13 @@ async def lift_guardrail(
 async def list_actions() -> Page[KnownAction]:
     """Every action, its route, and the roles that hold it: one table."""
     items = [
-        KnownAction(action=one.name, route=one.route, level=one.level, roles=list(one.roles))
+        KnownAction(
+            action=one.name,
+            route=one.route,
+            level=one.level,
+            roles=list(one.roles),
+            administrative=one.name in ADMINISTRATIVE_ACTIONS,
+        )
         for one in ACTIONS.values()
     ]
     return Page(items=items, next=None)

@@ -232,7 +232,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         keeping=keeping_of(env),
         leasing=leasing_of(env),
         rate=rate_of(env),
-        mfa_demanded=env.get("GPUAAS_ADMIN_MFA") == "1",
+        mfa_demanded=mfa_demanded(env),
     )
 
 
@@ -248,6 +248,16 @@ def urls(env: Mapping[str, str] = os.environ) -> tuple[str, str, str, str]:
         check(env[name], name) if env.get(name) else "" for name, check in kinds.items()
     )
     return app, owner or app, platform, without_user(node or platform)
+
+
+def mfa_demanded(env: Mapping[str, str]) -> bool:
+    """GPUAAS_ADMIN_MFA: 1 or 0. Raises: DomainError config.malformed: a demand that somebody only
+    believes to be made is worse than none.
+    """
+    said = env.get("GPUAAS_ADMIN_MFA") or "0"
+    if said not in {"0", "1"}:
+        raise DomainError("config.malformed", "GPUAAS_ADMIN_MFA is 1 or 0")
+    return said == "1"
 
 
 def user_of(url: str) -> tuple[str, str]:

@@ -106,7 +106,7 @@ async def reactivate_organization(
 @post("/v1/organizations/{organization_id:str}/close", status_code=200)
 async def close_organization(
     request: FrontRequest, organization_id: FromPath[str], data: JSONBody[ClosingNew]
-) -> Response[Any]:
+) -> Response[Organization]:
     """From now on nothing new begins; runtimes stop, then volumes are wiped, then it is closed.
 
     Withdrawn until the wipe. Nothing is wiped that its node does not give a receipt for.
@@ -120,7 +120,7 @@ async def close_organization(
 @post("/v1/organizations/{organization_id:str}/reopen", status_code=200)
 async def reopen_organization(
     request: FrontRequest, organization_id: FromPath[str], data: JSONBody[Standing]
-) -> Response[Any]:
+) -> Response[Organization]:
     """The closing withdrawn; runtimes that were told to stop stop all the same."""
     command = organization.Withdraw(data.reason, now_us())
     return await _standing(request, organization_id, command, "active")

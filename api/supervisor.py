@@ -22,6 +22,7 @@ from api.config import (
     gateway_name,
     keeping_of,
     leasing_of,
+    mfa_demanded,
     signer_directory,
     unsigned_bound,
     urls,
@@ -253,6 +254,7 @@ def _servers(
         keeping=keeping_of(env),
         leasing=leasing_of(env),
         rate=rate_of(env),
+        mfa_demanded=mfa_demanded(env),
     )
     return settings, postgres, nats
 

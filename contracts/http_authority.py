@@ -273,7 +273,10 @@ class Explained(Given, frozen=True):
 
 
 class KnownAction(Given, frozen=True):
+    """`administrative`: of those that a second factor may be demanded for."""
+
     action: str
     route: str
     level: str
     roles: list[str]
+    administrative: bool

@@ -68,6 +68,14 @@ def organization(api: Served, issuer: str) -> str:
 def a_second_factor(api: Served, env: dict[str, str]) -> None:
     """With a token of the embedded issuer: enrolled, confirmed, used, removed, by command."""
     profiles.keep(env, "default", profiles.Profile(api.url, developer_token(api.settings)))
+    org = done(env, "organization", "create", "Carol's")["id"]
+    assert done(env, "organization", "require-mfa", org)["actions"] == ["administrative"]
+    said = done(env, "organization", "close", org, "--reason", "x", "--notice", "60",
+                "--wipe-after", "60")  # fmt: skip
+    assert said["state"] == "closing"
+    assert done(env, "organization", "reopen", org, "--reason", "x")["state"] == "active"
+    rows = done(env, "organization", "effects", "--state", "closed")
+    assert {"API key": "revoked"}.items() <= {one["object"]: one["effect"] for one in rows}.items()
     made = done(env, "mfa", "enrol", "--label", "Carol")
     assert made["address"].startswith("otpauth://totp/GPUaaS%3ACarol?secret=" + made["secret"])
     secret = base64.b32decode(made["secret"])

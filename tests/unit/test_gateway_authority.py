@@ -92,6 +92,7 @@ def test_a_grant_written_after_its_binding_was_gone_opens_nothing(
     assert after([NOW], *told).doors.why_not(HERE, NOW) == "revoked"
 
 
+REQUIRED = (STREAM, facts.SsoRequired("token-i", ("user-9",), *BY))
 KEY, SESSION = "token-key", "token-session"
 KEYED = (
     KEY,
@@ -156,3 +157,15 @@ def test_who_came_by_a_token_alone_stays() -> None:
     second = facts.BindingGranted(*("binding-2", "user-1", "admin", "project-1", False, (), 0), *BY)
     made = after([NOW], *granted(), (STREAM, second), LOST)
     assert made.doors.why_not(HERE, NOW) is None
+
+
+@pytest.mark.parametrize(("credential", "stays"), [(KEY, False), ("", False), (SESSION, True)])
+def test_a_required_issuer_lets_its_own_sessions_grants_stand(
+    credential: str, *, stays: bool
+) -> None:
+    """What was granted to a key, or to a token of the embedded issuer, opens nothing any more."""
+    before = (PART, PROJECT, (STREAM, MEMBER), (STREAM, bound()), KEYED, SIGNED)
+    told = (*before, *obtained(credential))
+    assert after([NOW], *told).doors.why_not(HERE, NOW) is None
+    made = after([NOW], *told, REQUIRED)
+    assert made.doors.why_not(HERE, NOW) == (None if stays else "revoked")

@@ -8,6 +8,7 @@ from api.authorization.door import Door
 from api.authorization.explaining import Question, reasons
 from api.authorization.principal import Principal
 from api.authorization.sessions import by_two_factors
+from api.config import mfa_demanded
 from api.refusals import problem_bytes
 from domain import api_key, issuer, session
 from domain.binding import Binding, Guardrail
@@ -169,3 +170,16 @@ def test_a_key_stands_for_a_factor_within_bounds(
         return
     _, stepped = api_key.decide(wanted, api_key.Missing())
     assert stepped == api_key.KeySteppedUp((), 0)
+
+
+def test_the_setting_is_said_plainly() -> None:
+    """1 or 0, unset 0; anything else starts nothing."""
+    assert [mfa_demanded({"GPUAAS_ADMIN_MFA": one}) for one in ("1", "0", "")] == [
+        True,
+        False,
+        False,
+    ]
+    assert mfa_demanded({}) is False
+    for wrong in ("yes", "true", "2"):
+        with pytest.raises(DomainError, match=r"config\.malformed"):
+            mfa_demanded({"GPUAAS_ADMIN_MFA": wrong})

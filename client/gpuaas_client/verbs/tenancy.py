@@ -57,6 +57,46 @@ def reactivate(session: Session, organization: str, reason: str) -> None:
     session.say(done, f"{organization} is {done.state}")
 
 
+@organization.command("close", help="For good: runtimes stop, volumes are wiped, keys are revoked")
+@click.argument("organization")
+@click.option("--reason", required=True, metavar="WORD")
+@click.option("--notice", type=click.IntRange(0), metavar="S", help="Before runtimes stop.")
+@click.option("--wipe-after", type=click.IntRange(0), metavar="S", help="Before volumes are wiped.")
+@asked
+def close(
+    session: Session, organization: str, reason: str, notice: int | None, wipe_after: int | None
+) -> None:
+    wanted = models.ClosingNew(
+        reason=reason,
+        notice_s=UNSET if notice is None else notice,
+        wipe_after_s=UNSET if wipe_after is None else wipe_after,
+    )
+    done = session.client.close_organization(organization, wanted)
+    dates = f"; stops {plain(done.stop_at)}, wiped {plain(done.wipe_at)}" if done.stop_at else ""
+    session.say(done, f"{organization} is {done.state}{dates}")
+
+
+@organization.command("reopen", help="The closing withdrawn, until volumes are wiped")
+@click.argument("organization")
+@click.option("--reason", required=True, metavar="WORD")
+@asked
+def reopen(session: Session, organization: str, reason: str) -> None:
+    done = session.client.reopen_organization(organization, models.Standing(reason=reason))
+    session.say(done, f"{organization} is {done.state}")
+
+
+@organization.command("effects", help="What becomes of each thing in each state: one table")
+@click.option("--state", metavar="WORD", help="Of that state only.")
+@asked
+def effects(session: Session, state: str | None) -> None:
+    found = session.client.each(operations.list_effects())
+    rows = [one for one in found if state in (None, one.state)]
+    head = ("STATE", "OBJECT", "EFFECT", "NOTICE", "PRICE")
+    session.tell_all(
+        rows, head, lambda one: (one.state, one.object, one.effect, one.notice, one.price)
+    )
+
+
 @organization.command("require-mfa", help="Administrative actions are for who has a second factor")
 @click.argument("organization")
 @click.option("--reason", metavar="WORD", help="For the log.")
