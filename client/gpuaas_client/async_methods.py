@@ -90,7 +90,7 @@ class AsyncMethods(ABC):
 
     async def close_organization(
         self, organization_id: str, body: models.ClosingNew, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.Organization:
         """POST /v1/organizations/{organization_id}/close"""
         return await self.do(
             operations.close_organization(organization_id, body), key=key, if_match=if_match
@@ -1507,7 +1507,7 @@ class AsyncMethods(ABC):
 
     async def reopen_organization(
         self, organization_id: str, body: models.Standing, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.Organization:
         """POST /v1/organizations/{organization_id}/reopen"""
         return await self.do(
             operations.reopen_organization(organization_id, body), key=key, if_match=if_match

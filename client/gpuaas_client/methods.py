@@ -88,7 +88,7 @@ class Methods(ABC):
 
     def close_organization(
         self, organization_id: str, body: models.ClosingNew, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.Organization:
         """POST /v1/organizations/{organization_id}/close"""
         return self.do(
             operations.close_organization(organization_id, body), key=key, if_match=if_match
@@ -1459,7 +1459,7 @@ class Methods(ABC):
 
     def reopen_organization(
         self, organization_id: str, body: models.Standing, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.Organization:
         """POST /v1/organizations/{organization_id}/reopen"""
         return self.do(
             operations.reopen_organization(organization_id, body), key=key, if_match=if_match

@@ -908,6 +908,7 @@ class KeptVolume(Struct, frozen=True, kw_only=True):
 
 class KnownAction(Struct, frozen=True, kw_only=True):
     action: str
+    administrative: bool
     level: str
     roles: list[str]
     route: str

@@ -88,12 +88,12 @@ def clear_budget(body: models.BudgetEnd) -> Call[models.Budget]:
     return Call("POST", "/v1/budgets/clear", models.Budget, body=body, acts=True)
 
 
-def close_organization(organization_id: str, body: models.ClosingNew) -> Call[dict[str, Any]]:
+def close_organization(organization_id: str, body: models.ClosingNew) -> Call[models.Organization]:
     """POST /v1/organizations/{organization_id}/close"""
     return Call(
         "POST",
         f"/v1/organizations/{quoted(organization_id)}/close",
-        dict[str, Any],
+        models.Organization,
         body=body,
         acts=True,
     )
@@ -1641,12 +1641,12 @@ def renew_certificate(body: models.RenewalRequest) -> Call[models.RenewalReply]:
     return Call("POST", "/v1/nodes/certificate", models.RenewalReply, body=body)
 
 
-def reopen_organization(organization_id: str, body: models.Standing) -> Call[dict[str, Any]]:
+def reopen_organization(organization_id: str, body: models.Standing) -> Call[models.Organization]:
     """POST /v1/organizations/{organization_id}/reopen"""
     return Call(
         "POST",
         f"/v1/organizations/{quoted(organization_id)}/reopen",
-        dict[str, Any],
+        models.Organization,
         body=body,
         acts=True,
     )
