@@ -1,5 +1,6 @@
 """A request body as its struct, or a refusal: size, depth, JSON, text and types, in that order."""
 
+import asyncio
 import json
 import re
 from typing import Any, Final
@@ -10,7 +11,7 @@ from litestar.datastructures import State
 from litestar.types import Empty
 
 from api.authorization.principal import Principal
-from contracts.http import BODY_LIMIT, DEPTH_LIMIT
+from contracts.http import BODY_LIMIT, BODY_S, DEPTH_LIMIT
 from domain.errors import DomainError
 
 # EVIDENCE.md section 1: what no string of an entry may hold, refused before anything is stored.
@@ -34,30 +35,44 @@ class FrontRequest(Request[Principal, Any, State]):
     """A request whose JSON is decoded once, strictly, into the handler's `data` type."""
 
     async def body(self) -> bytes:
-        """The whole body. Raises: DomainError request.too_large as soon as it is."""
+        """The whole body. Raises: DomainError request.too_large as soon as it is,
+        request.encoding, request.too_slow.
+        """
         if self._body is Empty:
             self._check_head()
             # Litestar's own way through a generator costs as much as all our decoding.
-            parts: list[bytes] = []
-            size, more = 0, True
-            while more:
-                event = await self.receive()
-                if event["type"] != "http.request":
-                    raise DomainError("request.malformed", "the client went away")
-                parts.append(event["body"])
-                size += len(parts[-1])
-                _check_size(size)
-                more = event.get("more_body", False)
-            if size:
+            try:
+                async with asyncio.timeout(BODY_S):
+                    found = await self._parts()
+            except TimeoutError as error:
+                detail = f"a body comes within {BODY_S} s"
+                raise DomainError("request.too_slow", detail) from error
+            if found:
                 self._check_media()
-            self._body = self._connection_state.body = b"".join(parts)
+            self._body = self._connection_state.body = found
         return self._body
+
+    async def _parts(self) -> bytes:
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            event = await self.receive()
+            if event["type"] != "http.request":
+                raise DomainError("request.malformed", "the client went away")
+            parts.append(event["body"])
+            size += len(parts[-1])
+            _check_size(size)
+            more = event.get("more_body", False)
+        return b"".join(parts)
 
     def _check_head(self) -> None:
         """A length said ahead is believed when it is too much: nobody waits for such a body."""
         said = self.headers.get("content-length", "")
         if len(said) > _LENGTH_DIGITS or (said.isdigit() and int(said) > BODY_LIMIT):
             _check_size(BODY_LIMIT + 1)
+        for name, taken in (("content-encoding", "identity"), ("transfer-encoding", "chunked")):
+            if self.headers.get(name, taken).lower() != taken:
+                raise DomainError("request.encoding", "a body is sent as it is, chunked or not")
 
     def _check_media(self) -> None:
         if not _JSON.fullmatch(self.headers.get("content-type", "")):

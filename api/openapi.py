@@ -25,7 +25,7 @@ RFC 9457 problems whose `type` leads to a page that says what to do."""
 _CONTACT: Final = {"name": "The operator of the deployment"}
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE: Final = ("400", "401", "403", "404", "429", "500", "503")
-_ACTING: Final = ("402", "409", "412", "413", "415", "422", "428")
+_ACTING: Final = ("402", "408", "409", "412", "413", "415", "422", "428")
 _PUBLIC: Final = ("400", "500", "503")
 # Where somebody proves by other means than a token who they are.
 _PROVING: Final = ("401", "403", "404", "409", "413", "415", "422")

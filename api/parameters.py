@@ -18,7 +18,8 @@ _LONGEST: Final = 2000
 
 
 async def plain(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raises: DomainError request.text, request.invalid."""
+    """Raises: DomainError request.text, request.invalid, request.malformed."""
+    _check_host(connection)
     check_word(connection.scope["path"], _LONGEST)
     if not connection.scope["query_string"]:
         return
@@ -29,6 +30,13 @@ async def plain(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
             raise DomainError(
                 "request.invalid", f"{name} is a whole number", {"pointer": f"/{name}"}
             )
+
+
+def _check_host(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """RFC 9112 section 3.2: with HTTP/1.1 exactly one; the server puts an empty one for none."""
+    named = [value for name, value in connection.scope["headers"] if name == b"host"]
+    if len(named) > 1 or (connection.scope["http_version"] == "1.1" and not any(named)):
+        raise DomainError("request.malformed", "send one Host")
 
 
 @cache

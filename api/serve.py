@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import uvloop
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from litestar.types import ASGIApp
 
@@ -26,6 +27,7 @@ from api.renewal import Renewal
 from api.services import Services, opened
 from api.ssh import desk
 from api.stopping import until_signal
+from contracts.http import HEAD_LIMIT, HEAD_S
 from evidence.append import Appended
 
 # The states of admission and ingest are large, live for ever and hold no cycles: at the default
@@ -35,6 +37,8 @@ _COLLECT: Final = (20_000, 50, 50)
 # that many of them, and then nobody is answered any more.
 _WAITING: Final = 1_024
 _AT_ONCE: Final = 16_384
+# HTTP/2 too would be told from it by the first bytes, for which the server waits without end.
+_HTTP1: Final = HTTP1Settings(header_read_timeout=HEAD_S * 1000, max_buffer_size=HEAD_LIMIT)
 
 
 def calm_collector() -> None:
@@ -101,6 +105,8 @@ def front(settings: Settings, app: ASGIApp) -> Server:
         interface=Interfaces.ASGI,
         backlog=_WAITING,
         backpressure=_AT_ONCE,
+        http=HTTPModes.http1,
+        http1_settings=_HTTP1,
         log_access=False,
         ssl_cert=None if settings.tls is None else settings.tls.certificate,
         ssl_key=None if settings.tls is None else settings.tls.key,

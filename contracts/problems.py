@@ -232,6 +232,7 @@ replay.database|500|The replay's database failed|Start it again: it resumes.
 replay.diverged|409|Another input or release|Use a new folder for other input.
 replay.input|400|A malformed input file|Fix the line that is named.
 replay.not_signed|503|The checkpoint does not come|Start it again: it resumes.
+request.encoding|415|An encoded body|Send the body as it is: no Content-Encoding, no Transfer-Encoding but chunked.
 request.invalid|400|Not a valid request|Fix the fields that are named.
 request.malformed|400|Not a JSON request|Send one JSON object of the documented form.
 request.media_type|415|Another media type|Send `application/json`.
@@ -239,6 +240,7 @@ request.method|405|Another method|Use a method that `Allow` names.
 request.text|400|Not a plain text|Leave out control characters; shorten it.
 request.too_deep|400|Nested too deep|Send a flatter body.
 request.too_large|413|Too large|Send less in one request.
+request.too_slow|408|A body that does not come|Send it at once; a body has 20 s.
 reservation.ended|409|The reservation has ended|Launch without it, or have another made.
 reservation.invalid|400|Not a reservation|Send an end in the future and at least one device.
 reservation.not_over|409|It still stands|Give it back for another reason, or wait.

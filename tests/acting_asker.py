@@ -9,7 +9,7 @@ from tests.acting_recipes import Call
 from tests.api_stage import Stage
 
 # Shown once: a repeat's answer is without them, or has another of the same.
-_SECRET: Final = frozenset(
+SECRET: Final = frozenset(
     ("token", "key", "secret", "ticket", "enter", "address", "recovery_codes")
 )
 _SIGNED_ANEW: Final = frozenset(("certificate",))
@@ -67,7 +67,7 @@ def differs(first: httpx.Response, again: httpx.Response) -> dict[str, Any]:
     one, other = said(first), said(again)
     found = {}
     for name in one.keys() | other.keys():
-        hidden = name in _SECRET and other.get(name) is None
+        hidden = name in SECRET and other.get(name) is None
         if one.get(name) != other.get(name) and not hidden:
             found[name] = (one.get(name), other.get(name))
     return found

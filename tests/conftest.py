@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -86,9 +87,8 @@ def _spent(pg: Postgres) -> _Spent:
     return _Spent(pg)
 
 
-@pytest.fixture
-def database(pg: Postgres, _template: str, _spent: _Spent) -> Iterator[Database]:
-    """A fresh, migrated, empty database."""
+@contextmanager
+def _fresh(pg: Postgres, _template: str, _spent: _Spent) -> Iterator[Database]:
     name = f"t_{uuid.uuid4().hex}"
     database = sql.Identifier(name)
     with psycopg.connect(pg.url("superuser", "postgres"), autocommit=True) as conn:
@@ -105,6 +105,20 @@ def database(pg: Postgres, _template: str, _spent: _Spent) -> Iterator[Database]
         )
     yield Database(pg, name)
     _spent.add(name)
+
+
+@pytest.fixture
+def database(pg: Postgres, _template: str, _spent: _Spent) -> Iterator[Database]:
+    """A fresh, migrated, empty database."""
+    with _fresh(pg, _template, _spent) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def module_database(pg: Postgres, _template: str, _spent: _Spent) -> Iterator[Database]:
+    """One for all tests of a module."""
+    with _fresh(pg, _template, _spent) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

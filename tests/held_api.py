@@ -5,14 +5,14 @@ Each line of its output that begins with `TOLD` is one of them: its status, its 
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import uvloop
-from granian.constants import Interfaces
-from granian.server.embed import Server
+from litestar.types import ASGIApp
 
 from api.app import create_app
 from api.config import from_environment
+from api.serve import front
 
 TOLD = "held "
 
@@ -43,14 +43,7 @@ class Held:
 
 async def main() -> None:
     settings = from_environment()
-    server = Server(
-        Held(create_app(settings)),
-        address=settings.http_host,
-        port=settings.http_port,
-        interface=Interfaces.ASGI,
-        backpressure=1024,  # every act of the document waits at once
-        log_access=False,
-    )
+    server = front(settings, cast("ASGIApp", Held(create_app(settings))))
     await server.serve()
 
 

@@ -44,6 +44,33 @@ def body_schema(operation: dict[str, Any]) -> dict[str, Any] | None:
     return found
 
 
+def places(schema: dict[str, Any], kind: str) -> list[tuple[str | int, ...]]:
+    """Where in a body of the schema a `string`, an `integer`, … stands or may stand."""
+    if "$ref" in schema:
+        return places(SCHEMAS[schema["$ref"].rsplit("/", 1)[1]], kind)
+    chosen = [one for name in ("oneOf", "anyOf") for one in schema.get(name, ())]
+    if chosen:
+        return sorted({at for one in chosen for at in places(one, kind)}, key=str)
+    if schema.get("type") == "object":
+        return [(name, *at) for name, one in schema.get("properties", {}).items()
+                for at in places(one, kind)]  # fmt: skip
+    if schema.get("type") == "array":
+        return [(0, *at) for at in places(schema["items"], kind)]
+    return [()] if schema.get("type") == kind else []
+
+
+def put(body: Any, at: tuple[str | int, ...], value: Any) -> Any:
+    """The body with the value at that place; what leads there is made."""
+    if not at:
+        return value
+    first, rest = at[0], at[1:]
+    if isinstance(first, int):
+        return [put(body[0] if body else None, rest, value)]
+    found = dict(body or {})
+    found[first] = put(found.get(first), rest, value)
+    return found
+
+
 class Named:
     """Ids by kind, for paths, queries and bodies."""
 

@@ -25,6 +25,9 @@ _LOOK_S: Final = 5
 _LOOKUPS: Final = ThreadPoolExecutor(max_workers=16, thread_name_prefix="webhook-lookup")
 # All that is assigned for the internet; site-local and IPv4-compatible addresses lie outside.
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+# Of the registries of special purpose what this Python takes for public: protocols' own, relays of
+# 6to4, documentation.
+_SPECIAL: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
 # What a gateway may turn into an IPv4 address: judged as that address.
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -81,6 +84,8 @@ def public(address: Address) -> bool:
             return public(inside)
         if address not in _UNICAST:
             return False
+    if _within(address, _SPECIAL):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

@@ -36,7 +36,12 @@ class Served:
 
 @contextmanager
 def served(
-    database: Database, nats_url: str, folder: Path, tls: Pair | None = None, ca: Path | None = None
+    database: Database,
+    nats_url: str,
+    folder: Path,
+    tls: Pair | None = None,
+    ca: Path | None = None,
+    webhook_networks: str = "",
 ) -> Iterator[Served]:
     """Killed at the end, where the block has not ended it. `tls`: over HTTPS, as `ca` believes."""
     asyncio.run(_opened(database.app_url))
@@ -46,6 +51,7 @@ def served(
         http_port=port,
         tls=tls,
         ca=ca,
+        webhook_networks=webhook_networks,
         apps_url=apps_url("", 8472, secure=tls is not None),
     )
     env = settings.environment()
