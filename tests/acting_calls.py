@@ -27,6 +27,7 @@ from tests.acting_recipes import (
     Recipe,
     accepted,
     after,
+    asking_in,
     booked,
     bound,
     budgeted,
@@ -36,6 +37,7 @@ from tests.acting_recipes import (
     committed,
     ended,
     enrolling,
+    entering,
     entry,
     given_back,
     guarded,
@@ -91,6 +93,10 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/api-keys": own_key,
     "/v1/api-keys/{key_id}/revoke": after(own_key, "/v1/api-keys/{}/revoke", ended),
     "/v1/blocks": made_new("/v1/blocks", lambda w: of_project(w, name="b", count=2, gpu_milli=100)),
+    "/v1/break-glass": asking_in,
+    "/v1/break-glass/{grant_id}/approve": entering("approve"),
+    "/v1/break-glass/{grant_id}/refuse": entering("refuse", {}),
+    "/v1/break-glass/{grant_id}/revoke": entering("revoke", {}, approved=True),
     "/v1/budgets": budgeted,
     "/v1/budgets/clear": cleared,
     "/v1/departments": made_new("/v1/departments", lambda w: of_org(w, name=f"D{w.number()}")),
@@ -219,4 +225,22 @@ CALLS: Final[dict[str, Recipe]] = {
         WEBHOOK, "/v1/webhooks/{}/replay", lambda _: {"from_position": 1}
     ),
     "/v1/webhooks/{webhook_id}/rotate-secret": after(WEBHOOK, "/v1/webhooks/{}/rotate-secret"),
+}
+
+# What takes no Idempotency-Key, and why.
+_QUESTION: Final = "a question: nothing is kept"
+_OWN_PROOF: Final = "by a proof of its own, which is good once: "
+OTHERS: Final = {
+    "/v1/accounts/{account_id}/preview": _QUESTION,
+    "/v1/accounts/{account_id}/top-ups": "nothing of ours: the provider is given the key",
+    "/v1/authorization/explain": _QUESTION,
+    "/v1/enrol": _OWN_PROOF + "the node's token (test_identity_api.py)",
+    "/v1/mfa/totp/confirm": _OWN_PROOF + "a code of the moment (test_mfa_totp.py)",
+    "/v1/nodes/certificate": "by the node's key; the certificate is all that comes of it",
+    "/v1/nodes/host-certificates": "by the node's key; the certificate is all that comes of it",
+    "/v1/payments/stripe": _OWN_PROOF + "the provider's payment (test_top_ups.py)",
+    "/v1/readings": _OWN_PROOF + "the source's sequence (test_readings.py)",
+    "/v1/readings/complete": _OWN_PROOF + "the source's sequence (test_readings.py)",
+    "/v1/sessions": _OWN_PROOF + "an identity token (test_sign_in.py)",
+    "/v1/terminals/{session_id}/tickets": "in memory, for half a minute; each is another",
 }

@@ -257,6 +257,24 @@ async def period_closed(w: World) -> Call:
     return Call(f"/v1/periods/{period}/close", version=version)
 
 
+async def asking_in(w: World) -> Call:
+    body = {"scope": await w.make_project(), "reason": "It hangs.", "ticket": "T-1"}
+    return Call("/v1/break-glass", body, await w.staff("first"))
+
+
+def entering(verb: str, body: Any = None, *, approved: bool = False) -> Recipe:
+    """On what one of the staff asked for, by another."""
+
+    async def recipe(w: World) -> Call:
+        one, second = await asking_in(w), await w.staff("second")
+        path = f"/v1/break-glass/{await w.new(one.path, one.body, one.token)}"
+        if approved:
+            await w.made(f"{path}/approve", None, second)
+        return Call(f"{path}/{verb}", body, second)
+
+    return recipe
+
+
 def on_account(verb: str, body: Callable[[World], Any]) -> Recipe:
     """On the account of the tenant."""
 

@@ -58,6 +58,7 @@ class World:
         self.org = self.department = self.account = self.project = ""
         self.host = ""
         self._numbers = itertools.count(1)
+        self._staff: set[str] = set()
 
     def number(self) -> int:
         """One that nothing in this world has yet."""
@@ -105,6 +106,16 @@ class World:
     def meter(source: str, name: str) -> dict[str, Any]:
         body = {"meter": name, "unit": "word", "source": source, "aggregation": "sum"}
         return body | {"dimensions": ["model"]}
+
+    async def staff(self, who: str) -> str:
+        """A token of somebody whom the platform has bound to support, once."""
+        if who not in self._staff:
+            body = {"principal": f"user-{who}", "organization": "-"}
+            await self.made("/v1/members", body)
+            bound = {"principal": f"user-{who}", "role": "support", "scope": "-"}
+            await self.made("/v1/role-bindings", bound)
+            self._staff.add(who)
+        return self.stage.token("staff", None, f"user-{who}", 3600)
 
     async def _seller(self) -> None:
         new = {"name": "Verkauf AG", "vat_id": "DE123456789", "country": "DE", "prefix": "VK"}

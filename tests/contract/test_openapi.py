@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from api.openapi import FILE, text
+from tests.acting_calls import CALLS, OTHERS
 
 NODES_OWN = {
     *("/v1/enrol", "/v1/nodes/certificate", "/v1/nodes/host-certificates"),
@@ -52,6 +53,17 @@ def test_every_act_takes_a_key_and_every_route_tells_its_problems() -> None:
                 assert "Idempotency-Key" in names, path
             problem = operation["responses"]["400"]["content"]
             assert list(problem) == ["application/problem+json"], path
+
+
+def test_every_act_has_a_request_that_acts() -> None:
+    """By which `integration/test_acts.py` shows that it is done once; or it stands among the few
+    others with its reason.
+    """
+    paths = _document()["paths"]
+    assert {method for item in paths.values() for method in item} == {"get", "post"}
+    acts = {path for path, item in paths.items() if "post" in item}
+    assert acts == CALLS.keys() | OTHERS.keys()
+    assert not CALLS.keys() & OTHERS.keys()
 
 
 def test_few_routes_need_no_token() -> None:

@@ -23,28 +23,9 @@ from tests.api_stage import Stage, staged
 from tests.conftest import Database
 from tests.held_api import TOLD
 from tests.issuer_stage import issuer
-from tests.routes import ROUTES
 
 ROOT: Final = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
-
-# What takes no Idempotency-Key, and why.
-_QUESTION: Final = "a question: nothing is kept"
-_OWN_PROOF: Final = "by a proof of its own, which is good once: "
-OTHERS: Final = {
-    "/v1/accounts/{account_id}/preview": _QUESTION,
-    "/v1/accounts/{account_id}/top-ups": "nothing of ours: the provider is given the key",
-    "/v1/authorization/explain": _QUESTION,
-    "/v1/enrol": _OWN_PROOF + "the node's token (test_identity_api.py)",
-    "/v1/mfa/totp/confirm": _OWN_PROOF + "a code of the moment (test_mfa_totp.py)",
-    "/v1/nodes/certificate": "by the node's key; the certificate is all that comes of it",
-    "/v1/nodes/host-certificates": "by the node's key; the certificate is all that comes of it",
-    "/v1/payments/stripe": _OWN_PROOF + "the provider's payment (test_top_ups.py)",
-    "/v1/readings": _OWN_PROOF + "the source's sequence (test_readings.py)",
-    "/v1/readings/complete": _OWN_PROOF + "the source's sequence (test_readings.py)",
-    "/v1/sessions": _OWN_PROOF + "an identity token (test_sign_in.py)",
-    "/v1/terminals/{session_id}/tickets": "in memory, for half a minute; each is another",
-}
 
 
 class Two:
@@ -83,14 +64,6 @@ async def both(database: Database, nats_url: str, data: Path) -> AsyncIterator[T
             two = Two(first, second, world)
             yield two
         assert not two.broken, "\n".join(two.broken)
-
-
-def test_no_mutating_route_is_left_out() -> None:
-    """Each has a request that acts, or stands among the few others with its reason."""
-    mutating = {path for path, method, _ in ROUTES if method not in ("get", "head")}
-    assert {method for _, method, _ in ROUTES} == {"get", "post"}
-    assert mutating == CALLS.keys() | OTHERS.keys()
-    assert not CALLS.keys() & OTHERS.keys()
 
 
 def test_each_act_is_done_once(database: Database, nats_url: str, tmp_path: Path) -> None:

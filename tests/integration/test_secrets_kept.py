@@ -66,10 +66,12 @@ class Birds:
             self.refused.append(answer.text)
             return
         body = answer.json() if answer.headers["content-type"] == "application/json" else {}
+        asked = answer.request.content.decode()
         for name in SECRET & body.keys():
-            if isinstance(body[name], str) and body[name] not in answer.request.content.decode():
-                kept = self.signing if body[name].startswith("whsec_") else self.sent
-                kept.add(body[name].rpartition("ticket=")[2])
+            every = body[name] if isinstance(body[name], list) else [body[name] or asked]
+            for one in every:
+                kept = self.signing if one.startswith("whsec_") else self.sent
+                kept |= {one.rpartition("ticket=")[2]} if one not in asked else set()
 
 
 @contextlib.contextmanager
