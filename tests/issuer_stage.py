@@ -26,6 +26,7 @@ class Issuer:
     """What it publishes may be changed at any time; `asked` are the paths it was asked for.
 
     `more`: members of its key set besides, or in place of, `keys`. `drip_s`: between two bytes.
+    `packed`: sent in place of the document, in that `encoding`.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,6 +37,7 @@ class Issuer:
         self.status = 200
         self.drip_s = 0.0
         self.location = ""
+        self.packed, self.encoding = b"", ""
         self.asked: list[str] = []
         self.new_key("key-1")
 
@@ -80,9 +82,12 @@ def issuer() -> Iterator[Issuer]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             made.asked.append(self.path)
-            body = made.published() if self.path == "/keys" else made.document
-            said = json.dumps(body).encode()
+            keys = self.path == "/keys"
+            packed = b"" if keys else made.packed
+            said = packed or json.dumps(made.published() if keys else made.document).encode()
             self.send_response(made.status)
+            if packed:
+                self.send_header("Content-Encoding", made.encoding)
             if made.location:
                 self.send_header("Location", made.location)
             self.send_header("Content-Length", str(len(said)))

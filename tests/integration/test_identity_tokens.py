@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import json
 import time
 from collections.abc import Iterator
@@ -239,6 +240,16 @@ def test_many_ask_while_an_issuer_is_away(here: Issuer) -> None:
         assert (await provider.published()).issuer == here.url
 
     asyncio.run(story())
+
+
+def test_an_issuer_that_sends_a_bomb(here: Issuer) -> None:
+    """Packed twice, 64 MiB in a few KiB: it is refused and not unpacked, as is any packing."""
+    inner = gzip.compress(bytes(1 << 26), 1)
+    here.packed, here.encoding = gzip.compress(inner, 9), "gzip, gzip"
+    assert len(here.packed) < 16 * 1024
+    assert refused(here, here.token()) == "issuer.invalid"
+    here.packed, here.encoding = gzip.compress(json.dumps(here.document).encode()), "gzip"
+    assert refused(here, here.token()) == "issuer.invalid"
 
 
 def test_an_issuer_that_drips(here: Issuer) -> None:
