@@ -11,7 +11,8 @@ from litestar.datastructures import State
 from litestar.types import Empty
 
 from api.authorization.principal import Principal
-from contracts.http import BODY_LIMIT, BODY_S, DEPTH_LIMIT
+from contracts.http import BODY_LIMIT, DEPTH_LIMIT
+from contracts.http_limits import BODY_S
 from domain.errors import DomainError
 
 # EVIDENCE.md section 1: what no string of an entry may hold, refused before anything is stored.

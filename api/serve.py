@@ -27,7 +27,7 @@ from api.renewal import Renewal
 from api.services import Services, opened
 from api.ssh import desk
 from api.stopping import until_signal
-from contracts.http import HEAD_LIMIT, HEAD_S
+from contracts.http_limits import HEAD_LIMIT, HEAD_S
 from evidence.append import Appended
 
 # The states of admission and ingest are large, live for ever and hold no cycles: at the default

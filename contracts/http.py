@@ -10,9 +10,6 @@ from msgspec import Meta, Struct
 
 DEPTH_LIMIT: Final = 32
 BODY_LIMIT: Final = 65_536
-HEAD_LIMIT: Final = 32_768  # bytes of a head are taken, of twice as many none; 100 fields
-HEAD_S: Final = 20  # within which a head has come whole, or the connection is closed
-BODY_S: Final = 20  # within which a body has
 PAGE_LIMIT: Final = 500
 
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from contracts.http import BODY_LIMIT, BODY_S, DEPTH_LIMIT, HEAD_LIMIT, HEAD_S
+from contracts.http import BODY_LIMIT, DEPTH_LIMIT
+from contracts.http_limits import BODY_S, HEAD_LIMIT, HEAD_S
 from tests.attacked import Attacked, refused
 from tests.raw_http import head
 
