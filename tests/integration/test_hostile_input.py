@@ -108,8 +108,8 @@ NAMES: Final = frozenset(("/v1/organizations", "/v1/nodes", "/v1/incidents", "/v
 SQL: Final = (
     "x'); DROP TABLE log.entry CASCADE; --",
     "x' UNION SELECT rolpassword FROM pg_authid --",
-    "x'||(SELECT pg_sleep(5))||'",
-    "\\'; SELECT pg_sleep(5); --",
+    "x'||(SELECT pg_sleep(60))||'",
+    "\\'; SELECT pg_sleep(60); --",
     "%(stream)s %s {0} %d",
 )
 
@@ -123,7 +123,7 @@ def test_sql_in_any_text_is_text(attacked: Attacked) -> None:
 
     def look(one: Asked, answer: httpx.Response) -> None:
         assert answer.status_code < 500, (one, answer.text)
-        assert answer.elapsed.total_seconds() < 4, one
+        assert answer.elapsed.total_seconds() < 25, one
         assert "rolpassword" not in answer.text or "rolpassword" in str(one)
         if one.method == "post" and answer.status_code in (200, 201):
             kept.append(one.path)
