@@ -184,12 +184,18 @@ class Acting:
         return _answered(answer(said, True), appended, said, status)
 
 
-def _command_id(request: FrontRequest) -> bytes:
+def key_of(request: FrontRequest) -> str:
+    """Raises: DomainError idempotency_key.required."""
     key = request.headers.get("idempotency-key", "")
     if not _KEY.fullmatch(key):
         raise DomainError(
             "idempotency_key.required", "send Idempotency-Key: 1 to 200 visible ASCII characters"
         )
+    return key
+
+
+def _command_id(request: FrontRequest) -> bytes:
+    key = key_of(request)
     who = request.user
     route = f"{request.method} {request.scope['path']}"
     text = f"gpuaas-command/1\n{who.org}\n{who.actor}\n{route}\n{key}"

@@ -9,6 +9,7 @@ from typing import Final
 from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 
+from api.acting import if_match, key_of
 from api.admission.wire import GiveBackAsk, GrantAsk
 from api.body import FrontRequest
 from api.changing import target
@@ -40,10 +41,9 @@ async def ask_top_up(
     a provider: the reference that a bank transfer must name.
     """
     services = services_of(request)
-    key = request.headers.get("idempotency-key", "")
-    if not key:
-        raise DomainError("idempotency_key.required", "send Idempotency-Key with every POST")
+    key = key_of(request)
     found = await target(services, request.user, account_id, "account")
+    if_match(request, found.version)
     opened = found.facts[0]
     assert isinstance(opened, account.Opened), "the first fact of an account opens it"
     if data.amount.currency != opened.currency:

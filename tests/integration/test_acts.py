@@ -18,6 +18,7 @@ from api.embedded.children import free_port
 from evidence.reader import decode_entry, read_entries
 from tests.acting_asker import Asker, differs, in_flight
 from tests.acting_calls import CALLS
+from tests.acting_recipes import Call
 from tests.acting_world import MEMBER, World, prepared, usd
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
@@ -273,6 +274,10 @@ def test_what_takes_no_key_keeps_nothing(database: Database, nats_url: str, tmp_
                 for _ in range(2):
                     answer = await two.second.post(path, body, token=token or None, key="same")
                     two.hold(path, "answers", answer.status_code < 300, answer.text)
+            top_up = Asker(Call(f"/v1/accounts/{world.account}/top-ups", {"amount": usd(25)}))
+            for key, asked, status in (("", "", 400), ("k" * 201, "", 400), ("k", "3", 400), ("k", '"9"', 412)):  # fmt: skip
+                answer = await top_up.ask(two.first, key, if_match=asked)
+                two.hold("top-ups", "refused", answer.status_code == status, answer.text)
             two.hold("these", "append", await two.first.size() == size)
 
     asyncio.run(run())
