@@ -35,13 +35,21 @@ _MAY: Final = 0.5
 
 
 class Soak:
-    """One run: owned by one thread. `heard` is told after each case how many there were."""
+    """One run: owned by one thread. `heard` is told after each case how many there were,
+    `failed` of each new kind of failure.
+    """
 
     def __init__(
-        self, world: World, first_seed: int, heard: Callable[[int], None] = lambda _: None
+        self,
+        world: World,
+        first_seed: int,
+        *,
+        heard: Callable[[int], None] = lambda _: None,
+        failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.world = world
         self._heard = heard
+        self._failed_so = failed
         self.cases = 0
         self.statuses: dict[str, Counter[int]] = defaultdict(Counter)
         self.failures: dict[tuple[str, str], str] = {}
@@ -202,9 +210,9 @@ class Soak:
         )
         if response.status_code >= 500:
             about += "\n" + self.world.log.read_text(errors="replace")[-_SHOWN * 3 :]
-        self.failures[label, kind] = (
-            f"{told}  {response.status_code} {said}\n  {about}\n  {command[:_SHOWN]}\n"
-        )
+        report = f"{told}  {response.status_code} {said}\n  {about}\n  {command[:_SHOWN]}\n"
+        self.failures[label, kind] = report
+        self._failed_so(report)
 
     def table(self) -> str:
         """Cases of each operation, by status."""
