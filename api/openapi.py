@@ -13,7 +13,7 @@ from typing import Any, Final
 from api import client_code
 from api.app import ROUTES, create_app
 from api.config import Settings
-from api.describing import links, told, written
+from api.describing import bounds, links, told, written
 from contracts import http
 from projections.exporting.forms import FORMS
 
@@ -59,6 +59,7 @@ def document() -> dict[str, Any]:
     schemas.pop("FieldError")  # it stands inside
     schemas["CloudEvent"] = told.schema()
     found["webhooks"] = told.section()
+    bounds.bound(schemas)
     for schema in schemas.values():
         _close(schema)
         _exact(schema)
@@ -181,6 +182,9 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
     operation["description"] = words or _spoken(operation["summary"])
     operation["summary"] = _spoken(operation["summary"])
     operation["tags"] = [_tag(path)]
+    body = operation.get("requestBody")
+    if body is not None and "null" in str(body["content"].get("application/json")):
+        body["required"] = False
     answers = operation["responses"]
     for status in _refusals(path, acting=acting, public=public):
         if path != "/v1/readiness" or status != "503":

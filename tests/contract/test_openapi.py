@@ -125,3 +125,17 @@ def test_whatever_is_asked_about_by_id_is_led_to() -> None:
         if "{" in path and one["operationId"] not in led
     }
     assert alone == {"/v1/receipts/{position}"}, "the position is a header of every act"
+
+
+def test_what_stands_in_a_list_of_a_body_is_bounded_as_decoding_bounds_it() -> None:
+    """The document refuses an element of a list that the server refuses, and a word that is none."""
+    schemas = _document()["components"]["schemas"]
+    models = schemas["RuntimeNew"]["properties"]["models"]["items"]
+    assert models == {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_.:-]+$",
+        "minLength": 1,
+        "maxLength": 60,
+    }
+    assert schemas["CreditTermsNew"]["properties"]["remind_days"]["items"]["maximum"] == 3650
+    assert schemas["Batch"]["properties"]["format"]["enum"] == ["gpuaas-usage/1"]
