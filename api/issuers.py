@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said, if_match
 from api.auth import unknown, within
+from api.authorization.cedar import PLATFORM
 from api.authorization.decided import beside
 from api.authorization.directory import Vouching, credentials_at
 from api.authorization.listing import paged
@@ -20,6 +21,7 @@ from api.viewing import reachable, viewed
 from contracts.http import Page
 from contracts.http_sessions import Issuer, IssuerEnd, IssuerFactors, IssuerNew, SignIn
 from domain import issuer
+from domain.authority import authority_stream
 from domain.decider import fold
 from domain.errors import DomainError
 from domain.issuer import (
@@ -44,9 +46,9 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
     fetched once before, so that a slip of the pen is refused.
     """
     services = services_of(request)
-    stream = derived_id(
-        "token", data.organization, _SEPARATOR.join(("issuer", data.url, data.client_id))
-    )
+    # Of the platform's own staff as of an organization's people: by where its authority stands.
+    of = data.organization if data.organization != PLATFORM else authority_stream(PLATFORM)
+    stream = derived_id("token", of, _SEPARATOR.join(("issuer", data.url, data.client_id)))
     command = Trust(
         *(data.url, data.client_id, data.organization, data.algorithms, data.domains, now_us())
     )

@@ -215,6 +215,23 @@ async def known_late(stage: Stage, org: str, at: str) -> None:
     assert (late.status_code, late.json()["ended"]) == (200, True)
 
 
+def test_the_platforms_own_staff_signs_in_at_an_issuer_of_its_own(
+    database: Database, nats_url: str, tmp_path: Path, here: Issuer
+) -> None:
+    """Trusted once for the platform, as for an organization; whoever signs in there belongs to it."""
+
+    async def scene(stage: Stage) -> None:
+        at = await trusted(stage, here, "-")
+        assert await trusted(stage, here, "-") == at
+        listed = (await stage.get("/v1/issuers?organization=-")).json()["items"]
+        assert [one["id"] for one in listed] == [at]
+        assert (await signed_in(stage, here, at, amr=["otp"]))["organization"] == "-"
+        ended = await stage.post(f"/v1/issuers/{at}/distrust", {"reason": "left"})
+        assert (ended.status_code, ended.json()["trusted"]) == (200, False)
+
+    play(database, nats_url, tmp_path, scene)
+
+
 def test_an_issuer_that_is_none_is_not_trusted(
     database: Database, nats_url: str, tmp_path: Path, here: Issuer
 ) -> None:
@@ -224,11 +241,11 @@ def test_an_issuer_that_is_none_is_not_trusted(
 
     async def scene(stage: Stage) -> None:
         org = (await stage.tenant())["org"]
-        before = await stage.size()
         body = {"organization": org, "url": here.url, "client_id": AUDIENCE}
         owner = stage.token("admin", org)
         forbidden = await code(stage.post("/v1/issuers", body, token=owner))
         assert forbidden == (403, "auth.forbidden")
+        before = await stage.size()  # that an administrative act was denied is a fact
         for url in ("http://accounts.example", "https://[x"):
             answer = await code(stage.post("/v1/issuers", {**body, "url": url}))
             assert answer == (400, "issuer.invalid"), url
