@@ -142,9 +142,28 @@ async def authenticated(
         # It may be that another process made it a moment ago, and its wake has not come.
         await state.services.following.catch_up()
         found = kind.principal(token)
+    named = connection.headers.get("organization", "")
+    if named and named != found.org:
+        found = await _acting_in(found, named, state.services)
     source = "" if connection.client is None else address(connection.client.host)
     action = action_of(handler)
     connection.scope["user"] = replace(found, source=source, action=action, door=state.door)
+
+
+async def _acting_in(found: Principal, named: str, services: Any) -> Principal:
+    """The same person in another organization that it belongs to, with what it is bound to there:
+    what its token implies at home is left behind, and an API key stays where it is.
+
+    Raises: DomainError resource.unknown, as of an organization that there is not.
+    """
+    if found.key or found.reads_all:
+        raise unknown("organization")
+    for last in (False, True):
+        if named != PLATFORM and services.directory.authority(named).knows(found.actor):
+            return replace(found, org=named, role="")
+        if not last:
+            await services.following.catch_up()
+    raise unknown("organization")
 
 
 def _open(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> bool:

@@ -21,7 +21,9 @@ FILE: Final = Path(__file__).parent.parent / "contracts" / "openapi.json"
 _INFO: Final = """\
 GPU as a Service on one append-only, hash-chained log. Acts are POSTs with an Idempotency-Key; each
 answers with its Log-Position, and a GET with Min-Log-Position reads what was written. Refusals are
-RFC 9457 problems whose `type` leads to a page that says what to do."""
+RFC 9457 problems whose `type` leads to a page that says what to do. Who belongs to several
+organizations names the one to act in by the header `Organization` (its id; without it: where the
+session was opened); API keys are of one."""
 _CONTACT: Final = {"name": "The operator of the deployment"}
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE: Final = ("400", "401", "403", "404", "429", "500", "503")

@@ -119,7 +119,14 @@ async def show_me(request: FrontRequest) -> Response[Me]:
     bound = services.door.policies(caller, caller.org).bindings
     now = now_us()
     roles = [BoundRole(role=one.role, scope=one.scope) for one in bound if one.stands(now)]
-    body = Me(principal=caller.actor, organization=org, mfa=caller.mfa, roles=roles)
+    several = {} if org is None else {org, *services.directory.belonging(caller.actor)}
+    body = Me(
+        principal=caller.actor,
+        organization=org,
+        mfa=caller.mfa,
+        roles=roles,
+        organizations=[org or ""] if caller.key else sorted(several),
+    )
     return Response(body)
 
 

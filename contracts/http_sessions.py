@@ -113,9 +113,12 @@ class BoundRole(Given, frozen=True):
 
 
 class Me(Given, frozen=True):
-    """Whose token it is. `mfa`: signed in with a second factor."""
+    """Whose token it is, in which organization it acts now. `mfa`: signed in with a second factor.
+    `organizations`: which the header `Organization` may name.
+    """
 
     principal: str
     organization: str | None
     mfa: bool
     roles: list[BoundRole]
+    organizations: list[str]

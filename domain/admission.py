@@ -322,8 +322,8 @@ class AdmissionState:
         assert not isinstance(after, reservation.Missing)
         self.reservations[stream] = after
         if isinstance(fact, reservation.Made) and fact.project in self.projects:
-            there = {self.stock.region(name) for name in fact.nodes}
-            self.purses.reserves(stream, self.projects[fact.project].account, there, fact)
+            region = self.stock.region_of(fact.nodes)
+            self.purses.reserves(stream, self.projects[fact.project].account, region, fact)
 
     def _volume(self, stream: str, fact: volume.Event) -> None:
         if isinstance(fact, volume.Created):

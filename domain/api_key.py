@@ -48,6 +48,8 @@ type Command = Create | Revoke
 class KeyCreated(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.key_created.v1"
 ):
+    """`scopes` empty: for all that its principal may; `until_us` 0: it does not end by itself."""
+
     principal: str
     name: Private
     prefix: str

@@ -10,7 +10,6 @@ from domain.errors import DomainError
 from domain.project import Created as Project
 from domain.purses import wallet_stream
 from domain.tariff import REGION, Scope, gpu_scope, reserved_scope
-from domain.words import one_of
 
 
 def short(
@@ -58,7 +57,7 @@ def costs_idle(
     state: AdmissionState, project: Project, model: str, nodes: Iterable[str], until_us: int
 ) -> bool:
     """Whether devices of the model that are reserved there until then cost before that, if idle."""
-    region = one_of({state.stock.region(name) for name in nodes})
+    region = state.stock.region_of(nodes)
     scope = reserved_scope(model, state.accounts[project.account].currency, region)
     # What the list prices once it prices ever after.
     return state.tariff.is_listed(project.account, scope, until_us - 1)

@@ -37,7 +37,7 @@ from domain.wallet_facts import (
     held_for,
     is_reservation,
 )
-from domain.words import MILLI, one_of
+from domain.words import MILLI
 
 UNDOABLE: Final = 16_384  # changes of all wallets kept for `undo`: far more than are in flight
 UNDOABLE_LEASES: Final = 4  # of one node
@@ -144,12 +144,10 @@ class Purses:
             case _:
                 pass
 
-    def reserves(
-        self, stream: str, account_id: str, nodes: set[str], fact: reservation.Made
-    ) -> None:
-        """A reservation of the account, which stands in these regions, before its hold."""
+    def reserves(self, stream: str, account_id: str, region: str, fact: reservation.Made) -> None:
+        """A reservation of the account, which stands in this region, before its hold."""
         self._made.clear()  # what has no hold in its own append has none
-        scope = reserved_scope(fact.model, self.currencies[account_id], one_of(nodes))
+        scope = reserved_scope(fact.model, self.currencies[account_id], region)
         self._made[stream] = (scope, fact.devices * MILLI)
 
     def renewing(self, stream: str, before: Serving, fact: LeaseRenewed) -> None:

@@ -17,7 +17,7 @@ from domain.errors import DomainError
 from domain.launch import emitted
 from domain.purses import Prepaid, wallet_stream
 from domain.tariff import reserved_scope
-from domain.words import MILLI, one_of
+from domain.words import MILLI
 
 END: Final = "end"
 
@@ -32,7 +32,7 @@ def placed(state: AdmissionState, account: str, stream: str, made: reservation.M
     if not state.purses.is_prepaid(account):
         return ()
     now_us, until_us = made.decided_us, _until(state, made.until_us, made.decided_us)
-    region = one_of({state.stock.region(name) for name in made.nodes})
+    region = state.stock.region_of(made.nodes)
     scope = reserved_scope(made.model, state.accounts[account].currency, region)
     covered = cover.begun(state.tariff, (account, scope, made.devices * MILLI), now_us, until_us)
     starts = state.purses.starts(account)

@@ -8,12 +8,12 @@ Bit masks: bit i of a level mask says that level i has someone; the lowest set b
 """
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from domain.node import Serving, placeable
-from domain.words import MILLI, NOWHERE, Share
+from domain.words import MILLI, NOWHERE, Share, one_of
 
 
 class Shape(Struct, frozen=True, gc=False):
@@ -119,6 +119,10 @@ class Stock:
     def regions(self, model: str) -> list[str]:
         """In which its nodes are, or were, in order."""
         return [region for _, region in self._kinds.get(model, ())]
+
+    def region_of(self, nodes: Iterable[str]) -> str:
+        """Where all of them stand now; nowhere when they stand apart."""
+        return one_of({self.region(name) for name in nodes})
 
     def region(self, node: str) -> str:
         """Where it stands now."""

@@ -223,6 +223,11 @@ class Directory:
     def authority(self, org: str) -> Authority:
         return self._authorities.get(org, _NOBODY)
 
+    def belonging(self, actor: str) -> list[str]:
+        """Organizations that it is a member, or a service account, of; in order."""
+        known = self._authorities.items()
+        return sorted(org for org, one in known if org != PLATFORM and one.knows(actor))
+
     def key(self, token: str) -> Key | None:
         """The key whose secret this is."""
         stream = self._secrets.get(hashlib.sha256(token.encode()).hexdigest())

@@ -1,7 +1,7 @@
 """Where every request is decided: who calls, which action the route is, where the thing lies."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
@@ -14,6 +14,7 @@ from projections.reach import Reach
 
 _NOWHERE: Final = Verdict(allowed=False, policies=())
 _SETS: Final = 10_000
+_FOR_EVER: Final = 1 << 62
 _REMEMBERED: Final = 256  # decisions of one principal
 EACH: Final = "organization-00000000-0000-7000-8000-000000000000"  # one that has no bindings
 _KEY: Final = "key.scopes"  # the policy of policies.cedar that keeps keys to their scopes
@@ -76,6 +77,7 @@ class Door:
         self.mfa_demanded = mfa_demanded
         self._remembering = remembering
         self._clock_us = clock_us
+        self._reaches: dict[tuple[Any, ...], tuple[int, int, int, Reach]] = {}
         self._sets: dict[tuple[str, str, str, str, bool], tuple[int, _Of, Policies]] = {}
 
     def policies(self, caller: Principal, org: str, *, inside: bool = False) -> Policies:
@@ -201,12 +203,26 @@ class Door:
 
         A decision changes only where a binding or a guardrail begins; in between it is inherited.
         """
+        now_us, bound = self._clock_us(), self.policies(caller, org).bindings
+        key = (caller.actor, caller.role, caller.org, action, org, self.call(caller, action, org))
+        version = max(self.tenants.version(org), self.tenants.version(PLATFORM))
+        known = self._reaches.get(key)
+        if known is None or known[0] != version or not known[1] <= now_us < known[2]:
+            ends = [one.until_us for one in bound if one.until_us > now_us]
+            made = self._reached(caller, action, org)
+            known = (version, now_us, min(ends, default=_FOR_EVER), made)
+            if len(self._reaches) >= _SETS:
+                self._reaches.clear()
+            self._reaches[key] = known
+        return self._told(known[3], caller, action)
+
+    def _reached(self, caller: Principal, action: str, org: str) -> Reach:
         policies = self.policies(caller, org)
         whole = self._at(caller, action, org, org)
         marks = {one.scope for one in policies.bindings}
         marks |= {one.scope for one in policies.guardrails}
         if marks <= {org, PLATFORM}:
-            return self._told(Reach(org, everywhere=whole), caller, action)
+            return Reach(org, everywhere=whole)
         found = {org: whole}
         for department in self.tenants.below(org):
             above = found[org]
@@ -224,7 +240,7 @@ class Door:
                 (but if above else scopes).add(resource)
         everywhere = all(found.values())
         within = frozenset() if everywhere else frozenset(scopes)
-        return self._told(Reach(org, everywhere, within, frozenset(but)), caller, action)
+        return Reach(org, everywhere, within, frozenset(but))
 
     def _told(self, reach: Reach, caller: Principal, action: str) -> Reach:
         """What staff was let to see of a tenant is told, once for all of a list."""

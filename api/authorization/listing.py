@@ -1,6 +1,6 @@
 """What stands, or stood at a position, of an organization's authority; and people's words."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import psycopg
@@ -15,12 +15,15 @@ from contracts.http import Given, Page
 from domain import authority
 from domain.authority import DECIDER, Authority
 from domain.authority_facts import (
+    AccountCreated,
+    BindingGranted,
     Event,
-    GlassApproved,
-    GlassEnded,
-    GlassRefused,
-    GlassUsed,
-    GroupJoined,
+    GlassRequested,
+    GroupCreated,
+    GuardrailSet,
+    Invited,
+    MemberAdded,
+    SsoRequired,
 )
 from domain.decider import fold
 from evidence.reader import Recorded
@@ -61,12 +64,23 @@ async def seen(request: FrontRequest, organization: str | None, as_of: str | Non
     return Seen(org, fold(DECIDER, facts), made, len(recorded), reach)
 
 
+# What begins something that is listed, and the field that names it.
+_BEGINS: Final[Mapping[type[Struct], str]] = {
+    AccountCreated: "account",
+    BindingGranted: "binding",
+    GlassRequested: "grant",
+    GroupCreated: "group",
+    GuardrailSet: "guardrail",
+    Invited: "invitation",
+    MemberAdded: "principal",
+    SsoRequired: "issuer",
+}
+
+
 def _id(fact: Struct) -> str:
-    """Of what a fact is about; facts that begin nothing have none that is asked for."""
-    first = fact.__struct_fields__[0]
-    ends = type(fact).__name__.endswith(("Revoked", "Lifted", "Deleted", "Removed", "Left"))
-    later = isinstance(fact, GroupJoined | GlassApproved | GlassRefused | GlassUsed | GlassEnded)
-    return "" if ends or later else str(getattr(fact, first))
+    """Of what the fact begins; empty for one that begins nothing."""
+    named = _BEGINS.get(type(fact))
+    return "" if named is None else str(getattr(fact, named))
 
 
 def paged[T, G: Given](

@@ -9,7 +9,7 @@ from api.authorization.directory import STREAMS, Directory
 from api.authorization.door import Door
 from api.authorization.holding import Entered, Holds, holding
 from api.gateway.doors import Doors
-from domain import authority_facts, grant
+from domain import api_key, authority_facts, grant, issuer, session
 from evidence.following import streams_of_kinds
 from evidence.reader import Recorded
 
@@ -36,6 +36,7 @@ class Authorized:
         self._issued: dict[str, Entered] = {}  # and those that nobody has looked at
         self._held: dict[str, tuple[str, Holds]] = {}  # grants: the organization, whether it holds
         self._changed: set[str] = set()  # organizations, since the last look
+        self._every = False  # of all organizations
 
     @property
     def applied(self) -> int:
@@ -58,6 +59,8 @@ class Authorized:
                 | authority_facts.GlassRequested(principal=who)
             ):
                 self._known.add((entry.org, who))
+            case api_key.KeyRevoked() | session.Ended() | issuer.Distrusted():
+                self._every = True  # a session acts in any organization of its person
             case grant.Granted():
                 if entry.stream in self.doors.passes:
                     self._granted[entry.stream] = self._entered(entry.org, entry.fact)
@@ -83,6 +86,7 @@ class Authorized:
         or of all. Nobody enters by a grant before it was looked at.
         """
         changed, self._changed = self._changed, set()
+        every, self._every = every or self._every, False
         new, self._issued = self._issued, {}
         for name, entered in new.items():
             if name in self.doors.passes:

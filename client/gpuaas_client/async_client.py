@@ -22,7 +22,8 @@ class AsyncClient(AsyncMethods):
     """Calls one API as one principal. Not shared between loops; closed by `async with`.
 
     `position` is the last position that an answer named: each GET waits until the views have it,
-    so that a caller reads its own writes.
+    so that a caller reads its own writes. `organization`: the one to act in, for who belongs to
+    several; without it the one that the token is of.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class AsyncClient(AsyncMethods):
         ca: str | Path | None = None,
         *,
         patience: Patience | None = None,
+        organization: str = "",
     ) -> None:
         self.place: Place = place(url, token, ca)
         self.position = -1
@@ -39,6 +41,8 @@ class AsyncClient(AsyncMethods):
         headers = {"User-Agent": AGENT}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        if organization:
+            headers["Organization"] = organization
         verify = self.place.tls() if self.place.url.startswith("https") else False
         # A proxy of the environment would read the token of a plain connection.
         self._http = httpx.AsyncClient(

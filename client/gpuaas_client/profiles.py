@@ -22,13 +22,15 @@ DEFAULT: Final = "default"
 
 class Profile(Struct, frozen=True):
     """As its file says it; `ca` is a path, empty for the system's CAs. `session`: the one whose
-    token it is, empty for a token that somebody gave.
+    token it is, empty for a token that somebody gave. `organization`: the one to act in, empty for
+    the token's own.
     """
 
     url: str
     token: str
     ca: str = ""
     session: str = ""
+    organization: str = ""
 
 
 def folder(env: Mapping[str, str]) -> Path:
@@ -57,6 +59,12 @@ def keep(env: Mapping[str, str], name: str, profile: Profile) -> Path:
     _write(path, msgspec.json.encode(profile))
     choose(env, name)
     return path
+
+
+def update(env: Mapping[str, str], name: str, profile: Profile) -> None:
+    """As `keep`, of one that is there; which one is current stays. Raises: as `read`."""
+    read(env, name)
+    _write(file_of(env, name), msgspec.json.encode(profile))
 
 
 def choose(env: Mapping[str, str], name: str) -> None:
@@ -125,6 +133,17 @@ def found(env: Mapping[str, str], name: str = "") -> Place:
     kept = read(env, chosen)
     token = kept.token if name else env.get("GPUAAS_TOKEN") or kept.token
     return place(kept.url, token, kept.ca or None)
+
+
+def acting_in(env: Mapping[str, str], name: str = "") -> str:
+    """GPUAAS_ORGANIZATION, else the organization of the profile that a command goes by; else empty:
+    the token's own. Raises: Misconfigured profile.*.
+    """
+    if env.get("GPUAAS_ORGANIZATION"):
+        return env["GPUAAS_ORGANIZATION"]
+    chosen = name or current(env)
+    given = not name and (env.get("GPUAAS_URL") or env.get("GPUAAS_TOKEN"))
+    return "" if given or chosen not in names(env) else read(env, chosen).organization
 
 
 def _write(path: Path, raw: bytes) -> None:

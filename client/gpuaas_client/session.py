@@ -29,7 +29,10 @@ class Session:
         """Raises: Misconfigured."""
         if self._client is None:
             at = profiles.found(self.env, self.profile)
-            self._client = Client(at.url, at.token, at.ca, patience=self.patience)
+            acting = profiles.acting_in(self.env, self.profile)
+            self._client = Client(
+                *(at.url, at.token, at.ca), patience=self.patience, organization=acting
+            )
             self._client.position = self._began = remembering.position(self.env, at.url)
         return self._client
 

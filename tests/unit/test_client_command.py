@@ -22,7 +22,9 @@ from tests.commands import gpuaas
 from tests.serving import Answer, problem, serving
 
 PROJECT = "project-00000000-0000-7000-8000-000000000001"
-ME: dict[str, Any] = {"principal": "user-1", "organization": "o", "mfa": False, "roles": []}
+ME: dict[str, Any] = {
+    "principal": "user-1", "organization": "o", "mfa": False, "roles": [], "organizations": ["o"],
+}  # fmt: skip
 URL, TOKEN = "http://127.0.0.1:9", "secret-token"
 
 
@@ -101,6 +103,31 @@ def test_a_login_is_kept_once_the_api_has_taken_it(
         assert profiles.names(env) == ([] if status else ["p"])
         if not status:
             profiles.forget(env, "p")
+
+
+def test_another_organization_is_acted_in_until_told_otherwise(tmp_path: Path) -> None:
+    """Kept with the profile once the API agrees; a variable does it for one command; where there is
+    a token of its own the profile's counts for nothing.
+    """
+    env = {"HOME": str(tmp_path)}
+    there = {**ME, "organization": "o2", "organizations": ["o", "o2"]}
+    answers = (
+        Answer(404, problem("resource.unknown")), Answer(200, there), Answer(200, there),
+        Answer(200, ME), Answer(200, ME), Answer(200, ME), Answer(200, ME),
+    )  # fmt: skip
+    with serving(*answers) as (url, asked):
+        profiles.keep(env, "p", profiles.Profile(url, TOKEN))
+        assert gpuaas("act-in", "o3", env=env).status == exits.NOT_FOUND
+        assert profiles.acting_in(env) == ""
+        assert gpuaas("act-in", "o2", env=env).out == "profile p acts in o2 now\n"
+        said = gpuaas("whoami", env=env).out
+        assert re.search(r"in +o2\nalso +o\n", said), said
+        gpuaas("whoami", env={**env, "GPUAAS_ORGANIZATION": "o4"})
+        gpuaas("whoami", env={**env, "GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
+        assert gpuaas("act-in", env=env).status == exits.DONE
+        gpuaas("whoami", env=env)
+    named = [one.headers.get("organization") for one in asked]
+    assert named == ["o3", "o2", "o2", "o4", None, None, None]
 
 
 def test_a_launch_that_is_refused_says_what_would_fit() -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.principal import Principal
-from domain import authority_facts, department
+from domain import authority_facts, department, project
 from domain.binding import NEVER
 from domain.words import Private
 from evidence.reader import Recorded
@@ -95,6 +95,36 @@ def test_what_is_decided_of_oneself_counts_at_once(
     world.tell(fact)
     assert (world.may(), world.may("runtime.stop")) == allowed
     assert world.door.policies(READER, ORG) is not before
+
+
+def test_a_reach_is_remembered_until_it_may_be_another() -> None:
+    """Asked again it is the same thing; a project made meanwhile, a binding, a guardrail and an end
+    in time count at once.
+    """
+    clock, world = [5], World()
+    world.door = Door(world.directory, lambda: clock[0])
+    part = authority_facts.BindingGranted(
+        *("binding-1", "user-reader", "viewer", DEPARTMENT, False, (), 9), (), 1
+    )
+
+    def scopes() -> set[str]:
+        reach = world.door.reach(READER, "runtime.list", ORG)
+        assert reach == world.door.reach(READER, "runtime.list", ORG)
+        return {ORG} if reach.everywhere else set(reach.scopes)
+
+    assert scopes() == {ORG}
+    world.tell(department.Created(ORG, NAME, 1), DEPARTMENT)
+    world.tell(part)
+    before = world.door.reach(READER, "runtime.list", ORG)
+    assert world.door.reach(READER, "runtime.list", ORG) is before
+    assert scopes() == {DEPARTMENT}
+    world.tell(project.Created(ORG, DEPARTMENT, "account-1", NAME, 1), "project-1")
+    assert scopes() == {DEPARTMENT, "project-1"}
+    rail = authority_facts.GuardrailSet("g", ("runtime.*",), "project-1", False, (), "", (), 1)
+    world.tell(rail)
+    assert scopes() == {DEPARTMENT}
+    clock[0] = 9
+    assert scopes() == set()
 
 
 def test_bindings_keep_their_order() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from msgspec.structs import replace
 
 from gpuaas_client import models, profiles, telling
 from gpuaas_client.client import Client
@@ -161,10 +162,29 @@ def whoami(session: Session) -> None:
     pairs = [
         ("PRINCIPAL", me.principal),
         ("IN", me.organization or "the platform"),
+        ("ALSO", telling.listed([one for one in me.organizations if one != me.organization])),
         ("ROLES", telling.plain(roles)),
         ("TWO-FACTOR", "yes" if me.mfa else "no"),
     ]
     session.tell(me, pairs)
 
 
-VERBS: Final = (login, logout, whoami, listed, use)
+@click.command("act-in", cls=Verb, short_help="The organization to act in from now on")
+@click.argument("organization", metavar="ID", required=False)
+@asked
+def act_in(session: Session, organization: str | None) -> None:
+    """Act in another organization that one belongs to, by this profile, until told otherwise;
+    without ID in the one where the session was opened. GPUAAS_ORGANIZATION does it for one command.
+    """
+    name = session.profile or profiles.current(session.env)
+    kept = profiles.read(session.env, name)
+    acting = organization or ""
+    with Client(
+        kept.url, kept.token, kept.ca or None, patience=session.patience, organization=acting
+    ) as client:
+        me = client.show_me()
+    profiles.update(session.env, name, replace(kept, organization=acting))
+    session.say(me, f"profile {name} acts in {me.organization} now")
+
+
+VERBS: Final = (login, logout, whoami, listed, use, act_in)

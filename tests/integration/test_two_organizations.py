@@ -1,0 +1,138 @@
+"""One person of two organizations: acts in the one it names, with what it has there, in no other."""
+
+import json
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.authorization import sessions
+from api.authorization.keys import hash_of, minted
+from api.openapi import FILE
+from domain import session
+from evidence.append import Append, Write
+from evidence.ids import new_id
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+WHO = "user-both"
+MISSING = (404, "resource.unknown")
+
+
+async def signed_in(stage: Stage, org: str) -> tuple[str, str]:
+    """A session of that organization's issuer: its token and its id."""
+    token, stream, now = minted(sessions.PREFIX), new_id("token"), time.time_ns() // 1000
+    facts = (session.Opened("", WHO, org, hash_of(token), (), "", now + 600_000_000, now),)
+    append = Append((Write(stream, org, 0, facts),), WHO, f"cmd:{uuid.uuid4().hex * 2}")
+    await stage.services.log.append(append)
+    return token, stream
+
+
+async def belongs(stage: Stage, tenant: dict[str, str], role: str, scope: str) -> None:
+    for path, body in (
+        ("/v1/members", {"principal": WHO, "organization": tenant["org"]}),
+        ("/v1/role-bindings", {"principal": WHO, "role": role, "scope": scope}),
+    ):
+        assert (await stage.post(path, body)).is_success
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json().get("code", "")
+
+
+def ids(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [one["id"] for one in answer.json()["items"]]
+
+
+def test_one_session_acts_in_each_organization_it_belongs_to(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """By the header alone, with the roles of there; the others do not exist; an API key stays where
+    it is; a membership that is gone ends it within a second, a session everywhere.
+    """
+
+    async def scene(stage: Stage) -> None:
+        home, away, foreign = [await stage.tenant() for _ in range(3)]
+        await belongs(stage, home, "member", home["org"])
+        await belongs(stage, away, "viewer", away["project"])
+        token, stream = await signed_in(stage, home["org"])
+        await stage.views()
+
+        async def get(path: str, org: str = "", by: str = token) -> httpx.Response:
+            more = {"Organization": org} if org else {}
+            return await stage.get(path, token=by, **more)
+
+        for tenant in (home, away):
+            assert ids(await get("/v1/projects", tenant["org"])) == [tenant["project"]]
+        assert ids(await get("/v1/projects")) == [home["project"]], "where the session is of"
+        for org in (foreign["org"], "organization-" + str(uuid.uuid4()), "-", "x", away["project"]):
+            assert code(await get("/v1/projects", org)) == MISSING, org
+        assert code(await get(f"/v1/projects?organization={home['org']}", away["org"])) == MISSING
+        me = (await get("/v1/me", away["org"])).json()
+        assert me["organization"] == away["org"]
+        assert me["organizations"] == sorted((home["org"], away["org"]))
+        assert [(one["role"], one["scope"]) for one in me["roles"]] == [
+            ("viewer", away["project"]),
+        ]
+        network = {"name": "n", "egress": []}
+        for tenant, status in ((home, 403), (away, 403)):
+            body = {**network, "project": tenant["project"]}
+            answer = await stage.post("/v1/networks", body, token=token, Organization=tenant["org"])
+            assert answer.status_code == status, answer.text
+        volume = {"project": away["project"], "name": "v", "size_mib": 64}
+        crossed = await stage.post("/v1/volumes", volume, token=token)
+        assert code(crossed) == MISSING, "another organization's project, from home"
+        implied = stage.token("admin", home["org"], WHO)
+        made = {**network, "project": away["project"]}
+        answer = await stage.post("/v1/networks", made, token=implied, Organization=away["org"])
+        assert code(answer) == (403, "auth.forbidden"), "what a token implies stays at home"
+        made_key = await stage.post("/v1/api-keys", {"name": "k"}, token=token)
+        key = made_key.json()["key"]
+        assert (await get("/v1/projects", home["org"], key)).status_code == 200
+        assert code(await get("/v1/projects", away["org"], key)) == MISSING
+        gone = {"organization": away["org"]}
+        removed = await stage.post(f"/v1/members/{WHO}/remove", gone)
+        assert removed.status_code == 200
+        assert code(await get("/v1/projects", away["org"])) == MISSING
+        assert (await get("/v1/projects")).status_code == 200
+        ended = await stage.post(f"/v1/sessions/{stream}/end", {})
+        assert ended.status_code == 200
+        assert (await get("/v1/projects")).status_code == 401
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_no_route_tells_a_foreign_organization_from_a_missing_one(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Named by the header, at every route of the document: the same refusal, before anything else."""
+    document: dict[str, Any] = json.loads(FILE.read_text())
+
+    async def scene(stage: Stage) -> None:
+        home, foreign = [await stage.tenant() for _ in range(2)]
+        await belongs(stage, home, "owner", home["org"])
+        token, _ = await signed_in(stage, home["org"])
+        missing = f"organization-{uuid.uuid4()}"
+        asked = 0
+        for path, item in document["paths"].items():
+            for method, operation in item.items():
+                if operation.get("security") == []:
+                    continue
+                for org in (foreign["org"], missing):
+                    answer = await stage.client.request(
+                        method,
+                        path.replace("{", "").replace("}", ""),
+                        headers={"Authorization": f"Bearer {token}", "Organization": org},
+                    )
+                    assert code(answer) == MISSING, (method, path, answer.text)
+                    assert org not in answer.text
+                    asked += 1
+        assert asked > 300
+
+    play(database, nats_url, tmp_path, scene)
