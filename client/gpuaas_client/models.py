@@ -931,6 +931,7 @@ class KnownSchema(Struct, frozen=True, kw_only=True):
 class Me(Struct, frozen=True, kw_only=True):
     mfa: bool
     organization: str | None
+    organizations: list[str]
     principal: str
     roles: list[BoundRole]
 
