@@ -7,6 +7,7 @@ from typing import Final
 from litestar import get
 from litestar.params import FromQuery
 from litestar.response import Stream
+from msgspec.structs import replace
 
 from api.auth import reach_of
 from api.authorization.principal import Principal
@@ -62,10 +63,10 @@ async def _stream(
     end = first if size is None else size
     with tail.followed(_who(principal), end):
         yield b": gpuaas events\n\n"
-        while _stands(services, principal, token):
+        while (now := _now(services, principal, token)) is not None:
             news = await tail.news(whose, position)
             position = news.then
-            shown = await _shown(services, news.told, principal)
+            shown = await _shown(services, news.told, now)
             if shown:
                 yield shown
                 spoke = loop.time()
@@ -84,11 +85,18 @@ def _who(principal: Principal) -> str:
     return f"{principal.org} {principal.actor}"
 
 
-def _stands(services: Services, principal: Principal, token: str) -> bool:
-    """Neither the token nor the right to read ended, or was taken, since the stream began."""
-    if token and not services.tokens.kind(token).stands(token):
-        return False
-    return services.door.stands(principal)
+def _now(services: Services, opener: Principal, token: str) -> Principal | None:
+    """Who opened the stream, as its token says now (a second factor may count no more); None when
+    the token or the right to read ended, or was taken, since.
+    """
+    found = opener
+    if token:
+        try:
+            said = services.tokens.principal(token)
+        except DomainError:
+            return None
+        found = replace(said, source=opener.source, action=opener.action, door=opener.door)
+    return found if services.door.stands(found) else None
 
 
 async def _shown(services: Services, told: list[Told], principal: Principal) -> bytes:

@@ -19,6 +19,7 @@ from domain.words import Private
 
 PREFIX: Final = "gpuaas_"  # what secret scanners look for
 LONGEST_US: Final = 90 * 86_400_000_000  # that a key stands for a second factor
+_ACTION: Final = re.compile(r"[a-z_]+\.[a-z_0-9]+")  # no area, role or group of them
 _PRINCIPAL: Final = re.compile(r"(?:user|service)-[A-Za-z0-9_.-]{1,92}")
 
 
@@ -127,7 +128,8 @@ def _stepped_up(command: Create) -> list[Event]:
     if not command.mfa:
         return []
     ends = NEVER < command.until_us <= command.now_us + LONGEST_US
-    if not ends or not command.scopes or "*" in command.scopes:
+    named = command.scopes and all(_ACTION.fullmatch(one) for one in command.scopes)
+    if not ends or not named:
         raise DomainError("api_key.mfa_unbounded", "name its actions, and an end within 90 days")
     return [KeySteppedUp(command.policies, command.now_us)]
 

@@ -39,6 +39,11 @@ def secret_stands(text: str) -> bool:
     return text.endswith(_checksum(text[:-_SUM]))
 
 
+def formed(token: str, prefix: str = PREFIX) -> bool:
+    """Whether it looks like what is minted with that prefix."""
+    return len(token) == len(prefix) + SECRET and secret_stands(token[len(prefix) :])
+
+
 def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
@@ -46,14 +51,15 @@ def hash_of(token: str) -> str:
 class KeyRing:
     """A kind of token: the keys of the directory, as they stand now."""
 
-    told_late = True
-
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self.used: dict[str, int] = {}  # key -> when last, until it is written
 
     def takes(self, token: str) -> bool:
         return token.startswith(PREFIX)
+
+    def told_late(self, token: str) -> bool:
+        return formed(token)
 
     def principal(self, token: str) -> Principal:
         """Raises: DomainError auth.invalid, auth.expired."""
@@ -68,14 +74,6 @@ class KeyRing:
         """In seconds; 0: not by itself."""
         key = self._directory.key(token)
         return 0.0 if key is None else key.created.until_us / 1_000_000
-
-    def stands(self, token: str) -> bool:
-        """Whether it would be let in now: asked again while a stream is open."""
-        try:
-            self._standing(token)
-        except DomainError:
-            return False
-        return True
 
     def _standing(self, token: str) -> Key:
         key = self._directory.key(token)

@@ -4,7 +4,7 @@ import time
 from typing import Final
 
 from api.authorization.directory import Directory, Signed
-from api.authorization.keys import SECRET, secret_stands
+from api.authorization.keys import formed
 from api.authorization.principal import Principal
 from domain.errors import DomainError
 from domain.issuer import Factors
@@ -28,13 +28,14 @@ def by_two_factors(directory: Directory, signed: Signed) -> bool:
 class Sessions:
     """A kind of token: the sessions of the directory, as they stand now."""
 
-    told_late = True
-
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
     def takes(self, token: str) -> bool:
         return token.startswith(PREFIX)
+
+    def told_late(self, token: str) -> bool:
+        return formed(token, PREFIX)
 
     def principal(self, token: str) -> Principal:
         """Raises: DomainError auth.invalid, auth.expired."""
@@ -51,17 +52,8 @@ class Sessions:
         signed = self._directory.session(token)
         return 0.0 if signed is None else signed.opened.expires_us / 1_000_000
 
-    def stands(self, token: str) -> bool:
-        """Whether it would be let in now: asked again while a stream is open."""
-        try:
-            self._standing(token)
-        except DomainError:
-            return False
-        return True
-
     def _standing(self, token: str) -> Signed:
-        formed = len(token) == len(PREFIX) + SECRET and secret_stands(token[len(PREFIX) :])
-        signed = self._directory.session(token) if formed else None
+        signed = self._directory.session(token) if self.told_late(token) else None
         if signed is None or signed.ended:
             raise DomainError("auth.invalid", "no session that stands")
         if time.time_ns() // 1000 >= signed.opened.expires_us:

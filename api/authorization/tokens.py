@@ -11,10 +11,13 @@ class TokenKind(Protocol):
     opaque id that the kind gives: `user-…` or `service-…`; never an e-mail.
     """
 
-    told_late: bool  # it is made by a fact: a process may not have heard of it yet
-
     def takes(self, token: str) -> bool:
         """Whether the token is of this kind, by its form alone."""
+
+    def told_late(self, token: str) -> bool:
+        """Whether a fact may have made it that this process has not heard of yet: what the form
+        alone shows to be no token is not asked for.
+        """
 
     def principal(self, token: str) -> Principal:
         """Raises: DomainError auth.invalid, auth.expired."""
@@ -22,17 +25,15 @@ class TokenKind(Protocol):
     def ends(self, token: str) -> float:
         """When it ends by itself, in seconds; 0: not, or not known."""
 
-    def stands(self, token: str) -> bool:
-        """Whether it would be let in now: asked again while a stream is open."""
-
 
 class NoToken:
     """The form of last resort where there is no embedded issuer: nobody."""
 
-    told_late = False
-
     def takes(self, token: str) -> bool:
         return bool(token)
+
+    def told_late(self, _token: str) -> bool:
+        return False
 
     def principal(self, _token: str) -> Principal:
         """Raises: DomainError auth.invalid."""
@@ -40,9 +41,6 @@ class NoToken:
 
     def ends(self, _token: str) -> float:
         return 0.0
-
-    def stands(self, _token: str) -> bool:
-        return False
 
 
 class Tokens:

@@ -7,7 +7,7 @@ from litestar.params import JSONBody
 from msgspec import Struct
 
 from api.acting import Answer, Done, Said, if_match
-from api.auth import STEP_UP, allow
+from api.auth import STAFF, STEP_UP, USER, allow
 from api.authorization.cedar import PLATFORM
 from api.authorization.principal import Principal
 from api.authorization.tokens import bearer
@@ -190,7 +190,7 @@ async def verify_factor(request: FrontRequest, data: JSONBody[Code]) -> Response
         fact = Used(whose.principal, taken.means, now + seconds * 1_000_000, now)
         done = await _told(services, caller, whose, cause, fact)
         org = None if caller.org == PLATFORM else caller.org
-        role = caller.role or "user"
+        role = caller.role or (STAFF if org is None else USER)
         settings = services.settings
         shown.append(issue(settings, caller.actor, role, org, now, seconds, mfa=True))
         return done

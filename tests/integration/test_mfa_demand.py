@@ -1,10 +1,13 @@
 """A second factor for administrative actions, over HTTP: an organization's, the platform's."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from api import events
 from domain.access import Denied
 from evidence.reader import decode_entry, read_entries
 from tests.api_stage import Stage, play
@@ -81,6 +84,8 @@ async def keys(stage: Stage, weak: str, strong: str) -> None:
     made = await stage.post("/v1/api-keys", wanted, token=strong)
     assert (made.status_code, made.json()["mfa"]) == (201, True)
     assert (await stage.post("/v1/groups", group, token=made.json()["key"])).status_code == 201
+    forever = stage.post("/v1/api-keys", {"name": "mine"}, token=weak)
+    assert await code(forever) == WANTED, "a key outlives the session that made it"
     unbounded = stage.post("/v1/api-keys", {"name": "x", "mfa": True}, token=strong)
     assert await code(unbounded) == (400, "api_key.mfa_unbounded")
 
@@ -97,5 +102,34 @@ def test_the_platform_demands_a_second_factor(
         assert await code(stage.post("/v1/tokens", wanted)) == WANTED
         assert (await stage.get("/v1/organizations")).status_code == 200
         assert (await stage.get("/v1/nodes")).status_code == 200
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_an_open_stream_ends_with_the_factor_that_let_it_in(
+    database: Database, nats_url: str, tmp_path: Path, here: Issuer
+) -> None:
+    """Words of an issuer that count no more end what was opened by them, within a second."""
+
+    async def scene(stage: Stage) -> None:
+        org = (await stage.tenant())["org"]
+        at = await trusted(stage, here, org)
+        token = (await signed_in(stage, here, at, amr=["pwd", "otp"]))["token"]
+        services = stage.services
+        said = services.tokens.principal(token)
+        await bound(stage, org, said.actor, "owner")
+        rail = {"scope": org, "actions": ["event.*"], "unless_mfa": True}
+        made = await stage.post("/v1/guardrails", rail, token=token)
+        assert made.status_code == 201, made.text
+        caller = replace(said, action="event.stream", door=services.door)
+        size = await stage.size()
+        stream = events._stream(services, caller, size, follow=True, token=token)
+        await anext(stream)
+        words = {"amr": [], "acr": ["urn:ours:strong"]}
+        set_ = await stage.post(f"/v1/issuers/{at}/factors", words, token=token)
+        assert set_.status_code == 200, set_.text
+        async with asyncio.timeout(10):
+            told = b"".join([chunk async for chunk in stream])
+        assert b"issuer_factors_set" not in told
 
     play(database, nats_url, tmp_path, scene)

@@ -18,6 +18,7 @@ from domain.errors import DomainError
 from tests.api_stage import Stage, play, settings_for
 from tests.conftest import Database
 from tests.integration.test_authority import code, ok, owned
+from tests.integration.test_break_glass import staff
 
 pytestmark = pytest.mark.slow
 
@@ -153,6 +154,23 @@ async def told(stage: Stage, boss: str) -> None:
     assert sorted(of_factors) == [
         "factor_confirmed", "factor_enrolled", "factor_used", "factor_used",
     ]  # fmt: skip
+
+
+def test_staff_steps_up_as_staff(
+    database: Database, nats_url: str, tmp_path: Path, clock: Clock
+) -> None:
+    """What a code gives somebody of the platform's own staff is let in, with the same bindings."""
+
+    async def scene(stage: Stage) -> None:
+        token = await staff(stage, "first", "support")
+        app = await enrolled(stage, token, clock)
+        ok(await stage.post("/v1/mfa/totp/confirm", {"code": app.code()}, token=token))
+        better = ok(await stage.post("/v1/mfa/verify", {"code": app.code()}, token=token))["token"]
+        me = ok(await stage.get("/v1/me", token=token))
+        stepped = ok(await stage.get("/v1/me", token=better))
+        assert (stepped["mfa"], {**stepped, "mfa": False}) == (True, me)
+
+    play(database, nats_url, tmp_path, scene)
 
 
 def test_guesses_are_bounded(

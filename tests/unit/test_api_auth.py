@@ -11,9 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.auth import Verifier, address, allow, may, within
+from api.authorization import sessions
 from api.authorization.directory import Directory
 from api.authorization.door import Door
+from api.authorization.keys import KeyRing, minted
 from api.authorization.principal import Principal
+from api.authorization.sessions import Sessions
+from domain.api_key import PREFIX
 from domain.errors import DomainError
 
 _KEY = Ed25519PrivateKey.generate()
@@ -165,3 +169,16 @@ def test_a_key_is_kept_to_its_scopes_where_anyone_may(
     assert refused.value.facts == {
         "action": "session.read_me", "scope": _ORG, "policy": "key.scopes",
     }  # fmt: skip
+
+
+def test_what_was_never_minted_is_not_asked_for() -> None:
+    """Only what has the form and the checksum of a key or a session may be one that another
+    process made a moment ago.
+    """
+    for kind, prefix in ((KeyRing(Directory()), PREFIX), (Sessions(Directory()), sessions.PREFIX)):
+        good = minted(prefix)
+        worse = good[:-1] + ("0" if good[-1] != "0" else "1")
+        assert [kind.told_late(one) for one in (good, worse, prefix, f"{good}0")] == [
+            True, False, False, False,
+        ]  # fmt: skip
+    assert not _verifier().told_late(_token())

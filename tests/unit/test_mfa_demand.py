@@ -157,6 +157,9 @@ def test_a_session_is_as_strong_as_its_words_count_now() -> None:
         (("binding.grant",), 0, "api_key.mfa_unbounded"),
         ((), DAY_US, "api_key.mfa_unbounded"),
         (("binding.grant", "*"), DAY_US, "api_key.mfa_unbounded"),
+        (("binding.*",), DAY_US, "api_key.mfa_unbounded"),
+        (("administrative",), DAY_US, "api_key.mfa_unbounded"),
+        (("role:owner",), DAY_US, "api_key.mfa_unbounded"),
     ],
 )
 def test_a_key_stands_for_a_factor_within_bounds(
