@@ -139,7 +139,7 @@ async def authenticated(
         # It may be that another process made it a moment ago, and its wake has not come.
         await state.services.following.catch_up()
         found = kind.principal(token)
-    named = connection.headers.get("organization", "")
+    named = _header(connection, b"organization")
     if named and named != found.org:
         found = await _acting_in(found, named, state.services)
     source = "" if connection.client is None else address(connection.client.host)

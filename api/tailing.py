@@ -111,6 +111,8 @@ class Tail:
         """Until there may be news of the organization from `first` on, its authority changed, or
         the time has passed.
         """
+        if self._task is not None and self._task.done():
+            self._task.result()  # whoever follows ends with what reads for it
         if first < self._end:
             return
         woken = asyncio.get_running_loop().create_future()

@@ -78,7 +78,10 @@ class Together[T: Struct]:
                                 one.set_result(found.get(key))
         finally:
             self._asking = None
-            _tell(asked, DomainError("log.unavailable", "the question was given up"))
+            given_up = DomainError("log.unavailable", "the question was given up")
+            for left in (asked, self._waiting):
+                _tell(left, given_up)
+            self._waiting.clear()
 
     async def _answers(self, keys: list[str]) -> dict[str, T]:
         for last in (False, True):

@@ -128,3 +128,22 @@ def test_who_leaves_takes_nobodys_answer(
             await leaving
 
     acted(database, views, scene)
+
+
+def test_whoever_waits_when_it_closes_is_told(
+    database: Database, views: psycopg.Connection[Any]
+) -> None:
+    """Nobody waits for ever for an answer that does not come."""
+
+    async def scene(together: Together[Runtime], ids: list[str]) -> None:
+        assert await together.of(ids[0])
+        asked = asyncio.create_task(together.of(ids[1]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        later = asyncio.create_task(together.of(ids[2]))
+        await asyncio.sleep(0)
+        await together.close()
+        found = await asyncio.wait_for(asyncio.gather(asked, later, return_exceptions=True), 10)
+        assert [type(one) for one in found] == [DomainError] * 2
+
+    acted(database, views, scene)
