@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from api.factors.codes import code_at
 from api.tokens import developer_token
 from domain.issuer import principal
 from gpuaas_client import profiles
+from projections.views import step
+from tests import commands
 from tests.conftest import Database
 from tests.foreign_issuer import CLIENT, serving, signs_in
 from tests.integration.served import Served, served
@@ -94,6 +97,54 @@ def a_second_factor(api: Served, env: dict[str, str]) -> None:
     assert done(env, "mfa", "show")["state"] == "none"
 
 
+def typed(api: Served, env: dict[str, str], *words: str) -> tuple[int, Any]:
+    """As `done`, in this process, once the views are at the head; and the exit status."""
+    with psycopg.connect(api.settings.database_url) as conn:
+        while step(conn, 1000):
+            pass
+    said = commands.gpuaas(*words, "--json", env=env)
+    return said.status, json.loads(said.out) if said.out else said.err
+
+
+def staff(api: Served, issuer: str, org: str, home: Path) -> None:
+    """The platform's own people by an issuer it trusts, all of it by command: bound by a fact, they
+    act with their session, are in a tenant by break-glass that another one approves, and have
+    nothing within a second after their binding is revoked.
+    """
+    boot = env_of(home / "developer")
+    profiles.keep(boot, "default", profiles.Profile(api.url, developer_token(api.settings)))
+    trust = ("issuer", "trust", issuer, "--organization", "-", "--client-id", CLIENT)
+    assert typed(api, boot, *trust, "--domain", "platform.example")[1]["organization"] == "-"
+    bound, envs = {}, {}
+    for who, role in (("olga", "operator"), ("sam", "support")):
+        browser = f"{sys.executable} -m tests.foreign_issuer %s {who} &"
+        mine = envs[who] = env_of(home / who, BROWSER=browser)
+        done(mine, "login", api.url, "--domain", "platform.example")
+        me = typed(api, mine, "whoami")[1]
+        name = principal(issuer, who)
+        assert (me["principal"], me["organization"], me["roles"]) == (name, None, [])
+        assert typed(api, mine, "node", "list")[0] == 3
+        assert typed(api, boot, "member", "add", name, "--organization", "-")[0] == 0
+        bound[who] = typed(api, boot, "role", "grant", name, role, "-")[1]["id"]
+    olga, sam = envs["olga"], envs["sam"]
+    listing = ("list", "--organization", org)
+    assert typed(api, olga, "node", "list") == (0, [])
+    assert typed(api, sam, *listing)[0] == 3
+    ask = ("break-glass", "request", org, "--ticket", "T-7", "--reason", "It hangs.")
+    grant = typed(api, sam, *ask)[1]["id"]
+    assert typed(api, sam, "break-glass", "approve", grant)[0] == 3
+    assert typed(api, olga, "break-glass", "approve", grant)[1]["state"] == "approved"
+    assert typed(api, sam, *listing) == (0, [])
+    [shown] = typed(api, boot, "break-glass", "list", "--organization", org)[1]
+    assert (shown["used"], shown["reason"]) == (["runtime.list"], "It hangs.")
+    assert typed(api, olga, "break-glass", "revoke", grant)[1]["state"] == "ended"
+    assert typed(api, sam, *listing)[0] == 3
+    revoke = ("--organization", "-")
+    assert typed(api, boot, "role", "revoke", bound["sam"], *revoke)[0] == 0
+    assert typed(api, sam, "organization", "list")[0] == 3
+    assert typed(api, boot, "role", "revoke", bound["olga"], *revoke)[0] == 5, "the last operator"
+
+
 def test_in_a_browser_and_on_another_device(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
@@ -135,6 +186,7 @@ def test_in_a_browser_and_on_another_device(
         assert (strong.returncode, "no_second_factor" in wrong) == (3, True), wrong
         assert done(alice, "whoami")["principal"] == me["principal"], "the profile is as it was"
         a_second_factor(api, env_of(tmp_path / "carol"))
+        staff(api, issuer, org, tmp_path)
         refused = gpuaas(bob, "login", api.url, "--domain", "other.example")
         _, wrong = refused.communicate(timeout=60)
         assert (refused.returncode, "issuer.unknown" in wrong) == (4, True)

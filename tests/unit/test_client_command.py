@@ -332,6 +332,18 @@ def test_shells_complete_verbs_options_and_ids(shell: str, tmp_path: Path) -> No
         assert "other" not in said.stdout
 
 
+def test_the_audit_is_exported_for_a_siem_page_by_page() -> None:
+    """Lines as the API gives them, at most as many as were asked for, over its Link."""
+    lines = [json.dumps({"metadata": {"uid": str(number)}}).encode() + b"\n" for number in range(4)]
+    more = (("Link", '</v1/audit/ocsf?limit=3&cursor=abc>; rel="next"'),)
+    with serving(Answer(200, b"".join(lines[:2]), more), Answer(200, lines[2])) as (url, asked):
+        env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": TOKEN, "HOME": "/nonexistent"}
+        told = gpuaas("audit", "--ocsf", "--actor", "user-1", "--most", "3", env=env)
+    assert (told.status, told.out.encode()) == (exits.DONE, b"".join(lines[:3]))
+    assert "cursor=abc" in asked[1].what
+    assert "actor=user-1" in asked[1].what
+
+
 def test_a_pipe_that_is_closed_ends_the_command_quietly(tmp_path: Path) -> None:
     """`gpuaas list | head -0`: no traceback."""
     page = {"items": [runtime() for _ in range(500)], "next": None}

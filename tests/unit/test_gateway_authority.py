@@ -92,6 +92,28 @@ def test_a_grant_written_after_its_binding_was_gone_opens_nothing(
     assert after([NOW], *told).doors.why_not(HERE, NOW) == "revoked"
 
 
+ASKED = facts.GlassRequested("break_glass-1", "user-1", "member", ORG, NAME, "T-1", 60, *BY)
+GLASS = (
+    (STREAM, ASKED),
+    (STREAM, facts.GlassApproved("break_glass-1", "user-2", NOW + 5, *BY)),
+)
+
+
+def test_a_grant_by_break_glass_ends_with_it() -> None:
+    """By itself, and when it is revoked: whoever came in by it belongs to no organization."""
+    clock = [NOW]
+    told = (PART, PROJECT, *GLASS, *LIVE)
+    made = after(clock, *told)
+    clock[0] = NOW + 4
+    made.look(every=True)
+    assert made.doors.why_not(HERE, NOW) is None
+    clock[0] = NOW + 5
+    made.look(every=True)
+    assert made.doors.why_not(HERE, NOW) == "revoked"
+    ended = (STREAM, facts.GlassEnded("break_glass-1", "enough", *BY))
+    assert after([NOW], *told, ended).doors.why_not(HERE, NOW) == "revoked"
+
+
 REQUIRED = (STREAM, facts.SsoRequired("token-i", ("user-9",), *BY))
 KEY, SESSION = "token-key", "token-session"
 KEYED = (

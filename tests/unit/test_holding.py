@@ -129,6 +129,73 @@ def test_a_guardrail_with_networks_ends_nothing_and_hides_no_revocation() -> Non
     assert not inside.holds()
 
 
+STAFF = "user-staff"
+GLASS = "break_glass-1"
+ASKED = facts.GlassRequested(GLASS, STAFF, "member", ORG, NAME, "T-1", 60, *BY)
+STANDING = facts.GlassApproved(GLASS, "user-second", 50, *BY)
+
+
+class Helping(Inside):
+    """Somebody of the staff in a terminal of a tenant, by break-glass until 50."""
+
+    def __init__(self, *told: tuple[str, Struct]) -> None:
+        self.directory, self.now_us, self.position = Directory(), 10, 0
+        self.platform(facts.MemberAdded(STAFF, "", *BY))
+        self.platform(facts.BindingGranted("b", STAFF, "support", "-", False, (), 0, *BY))
+        for stream, fact in (*BEFORE, ("access-1", ASKED), ("access-1", STANDING), *told):
+            self.tell(stream, fact)
+        door = Door(self.directory, lambda: self.now_us)
+        entered = Entered(STAFF, ORG, "terminal.open", "project-1")
+        self.holds = holding(self.directory, door, entered, lambda: self.now_us)
+
+    def platform(self, fact: Struct) -> None:
+        self.directory.apply(Recorded(self.position, "access-0", 1, "", "-", USER, "", 5, fact))
+        self.position += 1
+
+
+def test_break_glass_lets_nobody_stay_beyond_its_end() -> None:
+    """At the first instant after it, whether a fact says so or not."""
+    inside = Helping()
+    inside.now_us = 49
+    assert inside.holds()
+    inside.now_us = 50
+    assert not inside.holds()
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        facts.GlassEnded(GLASS, "enough", *BY),
+        facts.GuardrailSet("g", ("terminal.*",), ORG, False, (), "", *BY),
+    ],
+)
+def test_the_tenant_ends_break_glass_and_what_it_opened(over: Struct) -> None:
+    """By revoking it, and by a guardrail, which binds staff there."""
+    inside = Helping()
+    assert inside.holds()
+    inside.tell("access-1", over)
+    assert not inside.holds()
+
+
+@pytest.mark.parametrize(
+    "over",
+    [facts.BindingRevoked("b", "", *BY), facts.MemberRemoved(STAFF, "", *BY)],
+)
+def test_who_is_no_staff_any_more_is_in_no_tenant(over: Struct) -> None:
+    """Its grant gives nothing from then on, though it stands."""
+    inside = Helping()
+    assert inside.holds()
+    if isinstance(over, facts.MemberRemoved):
+        inside.platform(facts.BindingRevoked("b", "", *BY))
+    inside.platform(over)
+    assert not inside.holds()
+
+
+def test_a_required_issuer_is_of_the_tenants_people_not_of_staff() -> None:
+    """Who is there by break-glass signed in at the platform's."""
+    assert Helping(("access-1", REQUIRED)).holds()
+
+
 @pytest.mark.parametrize("credential", ["token-key", "token-session"])
 def test_what_ends_by_its_time_ends_it(credential: str) -> None:
     """At the first instant at which it is over."""

@@ -7,10 +7,11 @@ shares nothing with what asks it.
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 import click
 
@@ -18,10 +19,11 @@ from gpuaas_client import downloads, models, operations
 from gpuaas_client.command import Verb, Verbs, as_of, asked
 from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
-from gpuaas_client.telling import listed
+from gpuaas_client.telling import listed, plain
 
 _PATH: Final = click.Path(path_type=Path)
 _OUT: Final = click.option("--out", type=_PATH, required=True, metavar="FILE")
+_PAGE: Final = 500
 _PROGRAM: Final = "gpuaas-verify"
 _RECEIPT: Final = ("entry.json", "receipt.txt")
 
@@ -125,33 +127,42 @@ def _program() -> str:
 @click.option("--until", metavar="TIME", help="RFC 3339.")
 @click.option("--organization", metavar="ID", help="For who sees several.")
 @click.option("--most", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--ocsf", is_flag=True, help="As OCSF events, one a line, for a SIEM.")
 @as_of
 @asked
-def audit(
-    session: Session, actor: str | None, resource: str | None, action: str | None,
-    since: str | None, until: str | None, organization: str | None, most: int, as_of: str | None,
-) -> None:  # fmt: skip
+def audit(session: Session, most: int, ocsf: bool, **of: str | None) -> None:
     """Acts of people and service accounts, newest first; each with the position that proves it.
+    Refused calls, and those that break-glass let, are counted by the minute.
 
     `gpuaas evidence receipt POSITION --out DIR` fetches the proof.
     """
-    call = operations.list_acts(
-        actor=actor,
-        resource=resource,
-        action=action,
-        since=since,
-        until=until,
-        organization=organization,
-        as_of=as_of,
-    )
-    head = ("AT", "POSITION", "ACTOR", "ACTION", "RESOURCE", "AUTHORITY")
+    if ocsf:
+        for line in islice(_events(session, of, most), most):
+            sys.stdout.write(line + "\n")
+        return
+    head = ("AT", "POSITION", "ACTOR", "ACTION", "RESOURCE", "OUTCOME", "AUTHORITY")
+    call = operations.list_acts(**of)
     session.tell_all(islice(session.client.each(call), most), head, _acted)
+
+
+def _events(session: Session, of: dict[str, str | None], most: int) -> Iterator[str]:
+    """Lines of page after page; the next one is in the answer's Link."""
+    cursor: str | None = None
+    while True:
+        call = operations.export_acts(**of, cursor=cursor, limit=min(most, _PAGE))
+        with session.client.streamed(call) as answer:
+            yield from answer.iter_lines()
+            following = answer.links.get("next", {}).get("url", "")
+        if not following:
+            return
+        [cursor] = parse_qs(urlsplit(following).query)["cursor"]
 
 
 def _acted(one: models.AuditEntry) -> tuple[str, ...]:
     return (
-        *(one.at, str(one.position), one.actor, one.action, one.resource),
-        listed(one.authority),
+        *(one.at, str(one.position), one.actor, one.action, plain(one.resource)),
+        one.outcome if one.calls == 1 else f"{one.outcome} x {one.calls}",
+        listed(one.authority) or plain(one.reason),
     )
 
 
