@@ -102,13 +102,15 @@ def test_facts_are_told_signed_filtered_and_in_order(
                 await until(lambda: mine[-1] in some.positions(), "told")
                 assert some.positions() == mine
                 await until(lambda: mine[-1] in everything.positions(), "told")
-                assert everything.positions() == [second["position"], *mine]
+                # Beside each registration stands what let whoever made it.
+                beside, last = first["position"], second["position"]
+                assert everything.positions() == [beside, last - 1, last, *mine]
                 _verified(everything.heard, first["secret"], second["secret"])
                 _verified(some.heard, second["secret"], first["secret"])
                 rotated = await stage.post(f"/v1/webhooks/{first['id']}/rotate-secret")
                 assert rotated.status_code == 200, rotated.text
                 await stage.views()
-                await until(lambda: len(everything.heard) == 5, "the rotation is told")
+                await until(lambda: len(everything.heard) == 8, "the rotation is told")
                 mine.append(await department(stage, org))
                 await until(lambda: mine[-1] in everything.positions(), "told")
                 last = everything.heard[-1]
@@ -394,8 +396,8 @@ def test_schemas_of_facts_are_served_to_anybody(
             await hooked(stage, org, receiver.url)
             async with delivering(stage):
                 await department(stage, org)
-                await until(lambda: len(receiver.heard) == 1, "told")
-            event = receiver.heard[0].event
+                await until(lambda: len(receiver.heard) == 2, "told, and what let its webhook")
+            event = receiver.heard[-1].event
             path = "/v1/schemas/" + event["dataschema"].removeprefix("urn:gpuaas:fact:")
             answer = await stage.client.get(path)
             assert answer.headers["content-type"] == "application/schema+json"
