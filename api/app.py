@@ -123,6 +123,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     api_keys.revoke_api_key,
     explain.explain,
     audit.list_acts,
+    audit.show_counted,
     audit.export_acts,
     issuers.trust_issuer,
     issuers.list_issuers,

@@ -4,19 +4,20 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 from msgspec import Struct
 
+from api.auth import unknown, within
 from api.body import FrontRequest
-from api.edge import instant, parse_instant
+from api.edge import instant, parse_instant, whole
 from api.ocsf import event
 from api.paging import before, page_size
 from api.paging import cursor as cursor_of
 from api.services import services_of
 from api.viewing import page, reachable, viewed
 from contracts.http import Page
-from contracts.http_audit import AuditEntry
-from projections import audit_read
+from contracts.http_audit import AuditEntry, CountedCalls
+from projections import audit_read, calls_read
 from projections.audit_read import Act, Wanted
 
 _NDJSON = "application/x-ndjson"
@@ -88,6 +89,27 @@ def _given(row: Act) -> AuditEntry:
         credential=row.credential or None,
         reason=row.reason or None,
         receipt=f"/v1/receipts/{row.from_position}",
+        proof=None if row.number is None else f"/v1/audit/calls/{row.number}",
+    )
+
+
+@get("/v1/audit/calls/{number:str}")
+async def show_counted(request: FrontRequest, number: FromPath[str]) -> CountedCalls:
+    """One row of counted calls with its path to the root that its seal binds."""
+    services, _ = await viewed(request)
+    place = whole(number)
+    found = None if place is None else await services.reads.ask(calls_read.sealed, place)
+    if found is None or not (request.user.reads_all or request.user.org == found.organization):
+        raise unknown("row")
+    within(request.user, found.organization, "row")
+    proved = await services.reads.ask(calls_read.proved, found)
+    return CountedCalls(
+        row=proved.row.decode(),
+        index=proved.index,
+        count=proved.count,
+        path=[one.hex() for one in proved.path],
+        position=found.from_position,
+        receipt=f"/v1/receipts/{found.from_position}",
     )
 
 

@@ -17,10 +17,12 @@ from api.edge import whole
 from api.services import Services, services_of
 from contracts.http import Receipt
 from domain.errors import DomainError
+from domain.sealing import CallsSealed
 from evidence.bundle import StorageSource, stream_tar, tar_size
-from evidence.reader import decode_entry, head, read_entries
+from evidence.reader import Recorded, decode_entry, head, read_entries
 from evidence.receipts import downloaded, receipt
 from evidence.storage import CHECKPOINT
+from projections.calls_read import has_row
 from projections.reach import places
 
 # Downloads are facts of one stream that shares the log stream's UUID.
@@ -86,10 +88,20 @@ async def _may_see(services: Services, principal: Principal, position: int) -> N
     if principal.reads_all:
         return
     rows = await services.reads.ask(read_entries, position, 1)
-    if not rows or decode_entry(rows[0][1]).org != principal.org:
+    entry = decode_entry(rows[0][1]) if rows else None
+    if entry is not None and await _sealed(services, entry, principal):
+        within(principal, principal.org, "receipt")
+        return
+    if entry is None or entry.org != principal.org:
         raise unknown("receipt")
     place = (await services.reads.ask(places, [position]))[position]
     within(principal, principal.org, "receipt", place.scope, place.resource)
+
+
+async def _sealed(services: Services, entry: Recorded, principal: Principal) -> bool:
+    """Whether it seals counted calls, some of them of the caller's organization."""
+    counted = isinstance(entry.fact, CallsSealed)
+    return counted and await services.reads.ask(has_row, entry.position, principal.org)
 
 
 async def record(

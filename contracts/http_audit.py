@@ -9,7 +9,8 @@ class AuditEntry(Given, frozen=True):
     `resource`: the stream that the fact is in; null of counted calls. `action`: the fact's tag, or
     what was called. `authority`: the ids of the policies that decided, where it is said. `outcome`:
     `done`; `denied`, by `reason` where it is counted; `let` by break-glass. `calls` of them from
-    `since` to `at`, by the API key or session `credential`. `receipt`: where the entry's proof is.
+    `since` to `at`, by the API key or session `credential`. `receipt`: where the entry's proof is;
+    `proof`: where a counted row's is.
     """
 
     position: int
@@ -24,4 +25,19 @@ class AuditEntry(Given, frozen=True):
     since: Instant
     credential: str | None
     reason: str | None
+    receipt: str
+    proof: str | None
+
+
+class CountedCalls(Given, frozen=True):
+    """A row of counted calls as it is sealed: the leaf `index` of a tree of `count` (RFC 6962:
+    SHA-256 of a zero byte and the row); `path` leads to the `root` in the fact of the entry at
+    `position`, whose receipt proves that entry.
+    """
+
+    row: str
+    index: int
+    count: int
+    path: list[str]
+    position: int
     receipt: str

@@ -42,6 +42,7 @@ class Act(Struct, frozen=True):
     since_us: int
     credential: str
     reason: str
+    number: int | None
 
 
 # Rows of one seal share its position: 2^16 places each, the last one its own.
@@ -51,7 +52,7 @@ SELECT a.from_position * 65536 + 65535 AS place, a.from_position, a.stream, a.ta
   a.organization, a.at_us,
   CASE WHEN d.number IS NULL THEN a.authority ELSE d.authority END AS authority,
   CASE a.tag WHEN 'gpuaas.access.denied.v1' THEN 'denied' ELSE 'done' END AS outcome,
-  1::numeric AS calls, a.at_us AS since_us, '' AS credential, '' AS reason
+  1::numeric AS calls, a.at_us AS since_us, '' AS credential, '' AS reason, NULL::bigint AS number
 FROM views.act a LEFT JOIN LATERAL (
   SELECT o.number, o.authority FROM views.decision o WHERE o.number = a.from_position
   ORDER BY o.from_position LIMIT 1) d ON true
@@ -74,7 +75,7 @@ ORDER BY a.from_position DESC LIMIT %(limit)s) a
 UNION ALL SELECT * FROM (
 SELECT c.from_position * 65536 + 65534 - c.place AS place, c.from_position, '', c.action,
   c.principal, c.organization, c.last_us, c.authority, c.outcome, c.calls, c.first_us,
-  c.credential, c.reason
+  c.credential, c.reason, c.number
 FROM views.call c
 WHERE [c] AND %(resource)s::text IS NULL
   AND (%(before)s::numeric IS NULL OR c.from_position * 65536 + 65534 - c.place < %(before)s)

@@ -1701,6 +1701,10 @@ class Methods(ABC):
         """GET /v1/budgets/{scope_id}"""
         return self.do(operations.show_budget(scope_id, as_of=as_of), at_least=at_least)
 
+    def show_counted(self, number: str, *, at_least: int | None = None) -> models.CountedCalls:
+        """GET /v1/audit/calls/{number}"""
+        return self.do(operations.show_counted(number), at_least=at_least)
+
     def show_credit(
         self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.AccountCredit:

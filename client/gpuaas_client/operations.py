@@ -1944,6 +1944,11 @@ def show_budget(scope_id: str, *, as_of: str | None = None) -> Call[models.Budge
     )
 
 
+def show_counted(number: str) -> Call[models.CountedCalls]:
+    """GET /v1/audit/calls/{number}"""
+    return Call("GET", f"/v1/audit/calls/{quoted(number)}", models.CountedCalls, waits=True)
+
+
 def show_credit(account_id: str, *, as_of: str | None = None) -> Call[models.AccountCredit]:
     """GET /v1/accounts/{account_id}/credit"""
     return Call(

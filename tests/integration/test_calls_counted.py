@@ -11,7 +11,7 @@ import pytest
 from api.authorization import calls
 from api.authorization.calls import DENIED, MOST_KINDS, OTHERS, SINGLE, Kind
 from domain.sealing import CallsSealed
-from gpuaas_verify.merkle import leaf_hash, root_hash
+from gpuaas_verify.merkle import leaf_hash, root_hash, verify_inclusion
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 
@@ -99,6 +99,13 @@ def test_a_stolen_token_does_not_flood_the_log(
         assert by_action["audit.list"]["calls"] == counted["audit.list", "auth.forbidden"]
         assert by_action["audit.list"]["since"] < by_action["audit.list"]["at"]
         assert by_action["audit.list"]["receipt"] == f"/v1/receipts/{position}"
+        proof = (await stage.get(by_action["audit.list"]["proof"], token=owner)).json()
+        leaf, path = leaf_hash(proof["row"].encode()), list(map(bytes.fromhex, proof["path"]))
+        root = bytes.fromhex(fact.root)
+        verify_inclusion(proof["index"], proof["count"], leaf, path, root)
+        assert json.loads(proof["row"])["calls"] == by_action["audit.list"]["calls"]
+        seal = await stage.get(proof["receipt"], token=owner)
+        assert seal.json()["code"] == "receipt.not_signed"  # nobody signs on a stage
         paged, query = [], "?actor=user-thief&limit=2"
         while query:
             answer = (await stage.get(f"/v1/audit{query}", token=owner)).json()
@@ -112,6 +119,10 @@ def test_a_stolen_token_does_not_flood_the_log(
         assert sum(one["count"] for one in events) == sum(one["calls"] for one in shown)
         assert len({one["metadata"]["uid"] for one in events}) == len(events)
         foreigner = stage.token("admin", other["org"])
+        for path in (by_action["audit.list"]["proof"], by_action["audit.list"]["receipt"]):
+            assert (await stage.get(path, token=foreigner)).status_code == 404
+        assert (await stage.get("/v1/audit/calls/99", token=owner)).status_code == 404
+        assert (await stage.get("/v1/audit/calls/0", token=thief)).status_code == 403
         assert (await stage.get("/v1/audit?actor=user-thief", token=foreigner)).json()[
             "items"
         ] == []

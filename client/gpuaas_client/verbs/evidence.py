@@ -63,6 +63,21 @@ def receipt(session: Session, position: int, out: Path) -> None:
     session.say({"folder": str(out), "position": position, "size": found.size}, sentence)
 
 
+@evidence.command("calls", help="A row of counted calls, with its path to its seal's root")
+@click.argument("number", type=click.IntRange(0))
+@asked
+def calls(session: Session, number: int) -> None:
+    found = session.client.show_counted(str(number))
+    pairs = (
+        ("ROW", found.row),
+        ("INDEX", f"{found.index} of {found.count}"),
+        ("PATH", listed(found.path)),
+        ("SEAL", found.position),
+        ("THEN", f"gpuaas evidence receipt {found.position} --out DIR"),
+    )
+    session.tell(found, pairs)
+
+
 @evidence.command("proof")
 @click.argument("number", metavar="NUMBER")
 @click.option("--line", type=click.IntRange(0), metavar="N", help="One line alone, from 0.")
