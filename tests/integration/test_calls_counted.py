@@ -65,6 +65,9 @@ def test_a_stolen_token_does_not_flood_the_log(
         mine, other = await stage.tenant(), await stage.tenant()
         org = mine["org"]
         thief = stage.token("member", org, subject="user-thief")
+        minutes = stage.services.calls._task  # noqa: SLF001
+        assert minutes is not None
+        minutes.cancel()  # how long a flood takes is this machine's affair
         before = await stage.size()
         await flood(stage, thief, "/v1/audit", FLOOD)
         body = {"principal": "user-x", "organization": org}
