@@ -158,6 +158,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     organization: str
     outcome: str
     position: int
+    proof: str | None
     reason: str | None
     receipt: str
     resource: str | None
@@ -410,6 +411,15 @@ class Component(Struct, frozen=True, kw_only=True):
     name: str
     ok: bool
     since: str
+
+
+class CountedCalls(Struct, frozen=True, kw_only=True):
+    count: int
+    index: int
+    path: list[str]
+    position: int
+    receipt: str
+    row: str
 
 
 class CreditNote(Struct, frozen=True, kw_only=True):
