@@ -65,7 +65,7 @@ def test_a_stolen_token_does_not_flood_the_log(
         mine, other = await stage.tenant(), await stage.tenant()
         org = mine["org"]
         thief = stage.token("member", org, subject="user-thief")
-        minutes = stage.services.calls._task  # noqa: SLF001
+        minutes = stage.services.calls._task
         assert minutes is not None
         minutes.cancel()  # how long a flood takes is this machine's affair
         before = await stage.size()
