@@ -152,12 +152,16 @@ class World:
         return await self.new("/v1/accounts", body)
 
     async def make_period(self) -> tuple[str, int]:
-        """One that is over, and its version."""
-        over = now_us() + 60_000
+        """One that is over, and its version; later where the machine was too busy for less."""
         body = {"organization": self.org, "currency": "USD", "zone": "UTC"}
-        account = await self.new("/v1/accounts", body | {"first_period_end": instant(over)})
-        await asyncio.sleep(max(0, over + 1000 - now_us()) / 1_000_000)
-        return period_id(account, 1), 1
+        for ahead_us in (60_000, 3_000_000, 20_000_000):
+            over = now_us() + ahead_us
+            asked = body | {"first_period_end": instant(over)}
+            answer = await self.stage.post("/v1/accounts", asked)
+            if answer.status_code == 201:
+                await asyncio.sleep(max(0, over + 1000 - now_us()) / 1_000_000)
+                return period_id(answer.json()["id"], 1), 1
+        raise AssertionError("the machine is too busy")
 
     async def make_project(self) -> str:
         body = {"department": self.department, "account": self.account, "name": "P"}
