@@ -191,3 +191,13 @@ def test_a_required_issuer_lets_its_own_sessions_grants_stand(
     assert after([NOW], *told).doors.why_not(HERE, NOW) is None
     made = after([NOW], *told, REQUIRED)
     assert made.doors.why_not(HERE, NOW) == (None if stays else "revoked")
+
+
+def test_a_session_of_another_organization_ends_what_it_obtained_here_at_once() -> None:
+    """A person acts with one session in each organization it belongs to; the fact is the other's."""
+    made = after([NOW], *granted()[:4], SIGNED, *obtained(SESSION))
+    assert made.doors.why_not(HERE, NOW) is None
+    over = session.Ended("stolen", NOW)
+    made.apply(Recorded(99, SESSION, 2, "", "organization-2", "user-1", "", NOW, over))
+    made.look(every=False)
+    assert made.doors.why_not(HERE, NOW) == "revoked"

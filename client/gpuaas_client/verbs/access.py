@@ -41,7 +41,7 @@ def _bound(one: models.RoleBinding) -> tuple[str, ...]:
     )
 
 
-@role.command("grant", help="A role to a principal or a group, for a scope")
+@role.command("grant", help="A role to a principal or a group, for a scope or one resource")
 @click.argument("principal")
 @click.argument("role")
 @click.argument("scope")
