@@ -253,11 +253,6 @@ def reach_of(principal: Principal, org: str) -> Reach:
     return _door(principal).reach(principal, principal.action, org)
 
 
-def may_read(principal: Principal, org: str) -> bool:
-    """Whether the caller may do what its route is in the organization as a whole."""
-    return may(principal, principal.action, org)
-
-
 def _door(principal: Principal) -> Door:
     assert principal.door is not None, "the guard gives it"
     return principal.door
