@@ -37,6 +37,11 @@ _ALSO: Final = {
     "/v1/placement/explain": ("402", "409"),
     "/v1/sign-in": ("404",),
 }
+# What bytes are that are JSON already.
+_JSON: Final = {
+    "application/json": client_code.SEALED,
+    "application/schema+json": {"type": "object", "additionalProperties": True},
+}
 # Papers of a seller: none without one, none of names that were erased.
 _PAPER: Final = re.compile(r"/v1/(invoices|credit-notes)/\{\w+\}/(ubl|cii|pdf|page)")
 
@@ -200,9 +205,9 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
             sorted({one.media for one in FORMS.values()}), given
         )
     for answer in answers.values():
-        content = answer.get("content", {}).get("application/json", {})
-        if content.get("schema") == {"type": "string"}:  # bytes that are JSON already
-            content["schema"] = client_code.SEALED
+        for media, content in answer.get("content", {}).items():
+            if content.get("schema") == {"type": "string"} and media in _JSON:
+                content["schema"] = _JSON[media]
     if path == "/v1/readiness":
         answers["503"] = {**answers["200"], "description": "Not ready, and why"}
     parameters = operation.setdefault("parameters", [])
