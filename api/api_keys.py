@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
 from api.authorization.directory import Key, credentials_at
+from api.authorization.door import SSO
 from api.authorization.keys import SHOWN, hash_of, minted
 from api.authorization.listing import paged, words
 from api.authorization.use import last_used
@@ -61,7 +62,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
                 raise DomainError("authority.principal_unknown", "it does not belong here")
             if state.sso is not None and state.sso.bars(who, ""):
                 detail = "no key of a person counts while the organization requires its issuer"
-                raise DomainError("auth.sso_required", detail, {"issuer": state.sso.issuer})
+                raise DomainError("auth.sso_required", detail, _elsewhere(org, state.sso.issuer))
             for one in state.rights_of(who) if data.principal is not None else ():
                 may_own(request.user, one.role, org)
             command = api_key.Create(
@@ -87,6 +88,11 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
     return response
+
+
+def _elsewhere(org: str, issuer: str) -> dict[str, int | str]:
+    """What a refusal for the sake of a required issuer tells."""
+    return {"action": "api_key.create", "scope": org, "policy": SSO, "issuer": issuer}
 
 
 def _deciding(request: FrontRequest) -> tuple[str, ...]:

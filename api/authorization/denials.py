@@ -44,7 +44,7 @@ async def tell(error: Exception, scope: Scope) -> None:
     single = acting and action in ACTIONS and _administrative(action)
     if single and services.calls.alone(principal.actor):
         told = tuple(one for one in policies.split(",") if one)
-        denied = Denied(action, str(error.facts["scope"]), told, principal.key, now_us())
+        denied = Denied(action, str(error.facts.get("scope", org)), told, principal.key, now_us())
         with contextlib.suppress(DomainError):
             await _append(services, principal.actor, org, denied)
         return
