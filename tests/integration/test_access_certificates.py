@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from api.ssh.authority import Authority, Ticket, networks, sign_user, user_key
 from contracts import ssh
 from domain.errors import DomainError
-from domain.grant import CertificateIssued, Granted, Revoked
+from domain.grant import CertificateIssued, Granted, Obtained, Revoked
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 from tests.machine import need
@@ -139,13 +139,16 @@ def test_a_certificate_is_granted_once_and_revoked(
         again = (await stage.post(path, body, token=member, key="k")).json()
         for name in set(given) - {"certificate"}:
             assert given[name] == again[name], name
-        granted, issued = [one.fact for one in await stage.services.log.read_stream(given["grant"])]
+        facts = [one.fact for one in await stage.services.log.read_stream(given["grant"])]
+        granted, obtained, issued = facts
         assert isinstance(granted, Granted)
         assert isinstance(issued, CertificateIssued)
+        assert isinstance(obtained, Obtained)
+        assert (obtained.credential, obtained.implied) == ("", True)
         assert (granted.user, granted.runtime, granted.way) == ("user-7", runtime, "ssh")
         assert issued.principal == given["principal"]
         assert issued.before_us - issued.after_us == 5 * MINUTE
-        assert await stage.size() == before + 2
+        assert await stage.size() == before + 3
         assert given["gateway_port"] == stage.services.settings.gateway_port
 
         foreign = stage.token("member", "organization-01900000-0000-7000-8000-00000000000f")
