@@ -11,7 +11,7 @@ from api.currencies import minor_digits
 from api.edge import money, now_us, parse_instant
 from api.paging import after, page_size
 from api.services import Services, services_of
-from api.viewing import page, reachable, tagged, viewed
+from api.viewing import page, reachable, tagged, viewed, sliced
 from contracts.http import Account, AccountNew, Balance, Page, Transfer
 from domain import account, period
 from domain.errors import DomainError
@@ -92,12 +92,14 @@ def _first_period(data: AccountNew, now: int) -> tuple[int, int]:
 async def list_accounts(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Account]:
     scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(billing_read.accounts, organization=scope, as_of=position)
-    return Page(items=[_given(row, []) for row in rows], next=None)
+    return sliced([_given(row, []) for row in rows], ("id",), (cursor, limit))
 
 
 @get("/v1/accounts/{account_id:str}")

@@ -340,6 +340,7 @@ def create_app(
             app.state.tokens = services.tokens
             app.state.door = services.door
             app.state.limits = Limits(settings.rate)
+            app.state.public_limits = Limits(settings.public_rate, "address")
             yield
 
     return Litestar(

@@ -1,7 +1,6 @@
 """Who is calling, from a bearer token, and whether it may do what it asks, where it asks it."""
 
 import functools
-import ipaddress
 import re
 import time
 from typing import Any, Final
@@ -18,6 +17,7 @@ from api.authorization.cedar import PLATFORM
 from api.authorization.door import Door
 from api.authorization.principal import Principal
 from api.authorization.tokens import TokenKind, bearer
+from api.origin import origin
 from contracts.authorization.registry import BY_ROUTE
 from domain.errors import DomainError
 from projections.reach import Reach
@@ -142,7 +142,7 @@ async def authenticated(
     named = _header(connection, b"organization")
     if named and named != found.org:
         found = await _acting_in(found, named, state.services)
-    source = "" if connection.client is None else address(connection.client.host)
+    source = origin(connection, state.services.settings.proxies)
     action = action_of(handler)
     connection.scope["user"] = replace(found, source=source, action=action, door=state.door)
 
@@ -176,18 +176,6 @@ def _open(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
 
 
 @functools.lru_cache(_CACHE)
-def address(host: str) -> str:
-    """The caller's address as policies compare it: IPv4 also where it came mapped into IPv6; empty
-    for what is none.
-    """
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return ""
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return str(mapped or found)
-
-
 async def permitted(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:

@@ -12,7 +12,7 @@ from api.body import FrontRequest
 from api.changing import Target, settled, target
 from api.edge import instant, money, now_us, pico_of
 from api.services import services_of
-from api.viewing import reachable, viewed
+from api.viewing import reachable, viewed, sliced
 from contracts.http import Money, Page
 from contracts.http_budgets import Budget, BudgetAlert, BudgetEnd, BudgetNew
 from domain import budget, project
@@ -121,11 +121,13 @@ async def _account(
 async def list_budgets(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Budget]:
     """By scope. What is spent and forecast is always as the worker saw it last."""
     mine = await reachable(request, organization)
-    return Page(items=await _listed(request, mine, None, as_of), next=None)
+    return sliced(await _listed(request, mine, None, as_of), ("scope",), (cursor, limit))
 
 
 @get("/v1/budgets/{scope_id:str}")

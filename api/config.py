@@ -9,7 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from api.limits import RATE, Rate, rate_of
+from api.limits import PUBLIC_RATE, RATE, Rate, public_rate_of, rate_of, variables
+from api.origin import proxies_of
 from api.tls import Pair, ca_of, pair_of
 from api.urls import database_url, nats_url
 from domain.errors import DomainError
@@ -42,8 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
     `unsigned_bound_s`: appends are refused while an entry has waited longer for its signature.
-    `rate`: how often one principal may ask. `keeping`: how long prepaid volumes are held ahead, and
-    locked before they are wiped. `leasing`: how long nodes' leases last, and after what time
+    `rate`: how often one principal may ask, `public_rate` one address that shows no token;
+    `proxies`: whose word counts for the address. `keeping`: how long prepaid volumes are held
+    ahead, and locked before they are wiped. `leasing`: how long leases last, and after what time
     nothing runs under one any more. `mfa_demanded`: of administrative actions, of everybody.
     """
 
@@ -71,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keeping: Keeping = KEEPING
     leasing: Leasing = LEASING
     rate: Rate = RATE
+    public_rate: Rate = PUBLIC_RATE
+    proxies: str = ""
     mfa_demanded: bool = False
 
     @property
@@ -154,8 +158,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_LOG_NAME": self.log_name,
             "GPUAAS_EMBEDDED": "1" if self.embedded else "0",
             "GPUAAS_UNSIGNED_BOUND_S": str(self.unsigned_bound_s),
-            "GPUAAS_RATE_PER_S": str(self.rate.per_second),
-            "GPUAAS_RATE_BURST": str(self.rate.burst),
+            **variables(self.rate, self.public_rate),
+            "GPUAAS_TRUSTED_PROXIES": self.proxies,
             "GPUAAS_VOLUME_HOLD_S": str(self.keeping.hold_us // SECOND_US),
             "GPUAAS_VOLUME_WIPE_S": str(self.keeping.wipe_us // SECOND_US),
             "GPUAAS_LEASE_S": str(self.leasing.lease_us // SECOND_US),
@@ -232,6 +236,8 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         keeping=keeping_of(env),
         leasing=leasing_of(env),
         rate=rate_of(env),
+        public_rate=public_rate_of(env),
+        proxies=proxies_of(env),
         mfa_demanded=mfa_demanded(env),
     )
 

@@ -1,7 +1,7 @@
 """A node's identity, as the operator sees to it: revoke it, invite the machine again."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from litestar import Response, post
 from litestar.params import FromPath, JSONBody
@@ -25,7 +25,7 @@ _REASON: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 @post("/v1/nodes/{node_id:str}/revoke", status_code=200)
 async def revoke_node(
     request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeRevocation]
-) -> Response[Any]:
+) -> Response[NodeRevoked]:
     """Its word counts for nothing from here on, it is cut off NATS, and gets no lease.
 
     What runs there ends with its leases. Only an invitation lets the machine in again.
@@ -53,7 +53,7 @@ async def revoke_node(
 @post("/v1/nodes/{node_id:str}/reinvite")
 async def reinvite_node(
     request: FrontRequest, node_id: FromPath[str], data: JSONBody[NodeReinvite]
-) -> Response[Any]:
+) -> Response[NodeInvited]:
     """A new single-use token for a revoked node, or in place of one that was not used yet.
 
     The machine enrols by it with a new event key, once all that its old identity held has ended.

@@ -1,7 +1,5 @@
 """Incidents: opened, facts tied by position, notes, resolved; who is affected, what is proposed."""
 
-from typing import Any
-
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -56,7 +54,7 @@ async def open_incident(
 @post("/v1/incidents/{incident_id:str}/tie", status_code=200)
 async def tie_fact(
     request: FrontRequest, incident_id: FromPath[str], data: JSONBody[IncidentTie]
-) -> Response[Any]:
+) -> Response[IncidentChanged]:
     """A fact of the log belongs to it."""
     size = (await services_of(request).reads.ask(head)).size
     if data.position >= size:
@@ -65,14 +63,16 @@ async def tie_fact(
 
 
 @post("/v1/incidents/{incident_id:str}/resolve", status_code=200)
-async def resolve_incident(request: FrontRequest, incident_id: FromPath[str]) -> Response[Any]:
+async def resolve_incident(
+    request: FrontRequest, incident_id: FromPath[str]
+) -> Response[IncidentChanged]:
     return await _told(request, incident_id, incident.Resolve(now_us()))
 
 
 @post("/v1/incidents/{incident_id:str}/note", status_code=200)
 async def note_incident(
     request: FrontRequest, incident_id: FromPath[str], data: JSONBody[IncidentNote]
-) -> Response[Any]:
+) -> Response[IncidentChanged]:
     """A person's words: the fact carries their digest, the words may be erased."""
     services = services_of(request)
 
@@ -97,7 +97,7 @@ async def note_incident(
 
 async def _told(
     request: FrontRequest, stream: str, command: incident.Tie | incident.Resolve
-) -> Response[Any]:
+) -> Response[IncidentChanged]:
     services = services_of(request)
     nothing = IncidentChanged(id=stream, did=[], version=None)
 

@@ -15,7 +15,7 @@ from api.changing import Target, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, viewed, sliced
 from contracts.http import Given, Page
 from contracts.http_quotas import Claim, ClaimEnd, ClaimNew, Reclaim, Share, ShareNew
 from domain import department, lending, project
@@ -180,6 +180,8 @@ def _claim(org: str, scope: str, model: str, ended: str | None = None) -> Claim:
 async def list_shares(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Share]:
     scope = await reachable(request, organization)
@@ -200,7 +202,14 @@ async def list_shares(
         )
         for row in rows
     ]
-    return Page(items=items, next=None)
+    return sliced(
+        items,
+        (
+            "scope",
+            "model",
+        ),
+        (cursor, limit),
+    )
 
 
 @get("/v1/quotas/claims")

@@ -1,4 +1,4 @@
-"""How often one principal may ask: a bucket of requests each, of this process.
+"""How often one principal may ask, or one address without a token: a bucket each, of this process.
 
 Source: draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`, `RateLimit`), RFC 6585 (429).
 """
@@ -12,6 +12,7 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Message, Scope
 
 from api.limits import Rate
+from api.origin import origin
 from domain.errors import DomainError
 
 _MOST: Final = 50_000  # principals; beyond it the full buckets, which say nothing, are let go
@@ -21,11 +22,12 @@ _LEFT: Final = "gpuaas.limit"
 class Limits:
     """Owned by one event loop. A bucket fills at `per_second` up to `burst`."""
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: Rate, of: str = "principal") -> None:
+        self.of = of
         self.per_second, self.burst = rate.per_second, rate.burst
         seconds = -(-self.burst // self.per_second)
         # So many requests in so many seconds, the header's value.
-        self.policy = f'"principal";q={self.burst};w={seconds}'
+        self.policy = f'"{of}";q={self.burst};w={seconds}'
         self._buckets: dict[str, tuple[float, float]] = {}  # what was left, and when
 
     def take(self, actor: str, now_s: float) -> tuple[int, int]:
@@ -53,17 +55,25 @@ class Limits:
 async def limited(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """A guard behind that which knows who asks. Raises: DomainError rate.limited."""
     principal = connection.scope.get("user")
-    if principal is not None:
-        limits: Limits = connection.app.state.limits
-        connection.scope["state"][_LEFT] = limits.take(principal.actor, time.monotonic())
+    state = connection.app.state
+    limits: Limits = state.public_limits if principal is None else state.limits
+    if principal is None:
+        actor = origin(connection, state.services.settings.proxies)
+    else:
+        actor = principal.actor
+    connection.scope["state"][_LEFT] = (limits, *limits.take(actor, time.monotonic()))
 
 
 async def say_limits(message: Message, scope: Scope) -> None:
-    """Before an answer is sent: what is left, where somebody is known who asked."""
+    """Before an answer is sent: what is left of whose share it came from."""
     if message["type"] != "http.response.start":
         return
     left = scope.get("state", {}).get(_LEFT)
     if left is not None:
-        policy = scope["litestar_app"].state.limits.policy.encode()
-        said = ((b"ratelimit-policy", policy), (b"ratelimit", b'"principal";r=%d;t=%d' % left))
+        limits, remaining, until = left
+        rest = f'"{limits.of}";r={remaining};t={until}'
+        said = (
+            (b"ratelimit-policy", limits.policy.encode()),
+            (b"ratelimit", rest.encode()),
+        )
         message["headers"] = [*message["headers"], *said]

@@ -8,7 +8,7 @@ from api.body import FrontRequest
 from api.changing import log_stream, settled
 from api.edge import now_us
 from api.services import Services, services_of
-from api.viewing import viewed
+from api.viewing import sliced, viewed
 from contracts.http import Page
 from contracts.http_money import Meter, MeterNew
 from domain import meter
@@ -61,7 +61,12 @@ async def register_meter(request: FrontRequest, data: JSONBody[MeterNew]) -> Res
 
 
 @get("/v1/meters")
-async def list_meters(request: FrontRequest, as_of: FromQuery[str | None] = None) -> Page[Meter]:
+async def list_meters(
+    request: FrontRequest,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Meter]:
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(readings_read.meters, None, position)
     items = [
@@ -74,7 +79,7 @@ async def list_meters(request: FrontRequest, as_of: FromQuery[str | None] = None
         )
         for row in rows
     ]
-    return Page(items=items, next=None)
+    return sliced(items, ("id",), (cursor, limit))
 
 
 async def counting(services: Services, name: str) -> meter.Counting | None:

@@ -28,7 +28,7 @@ _CONTACT: Final = {"name": "The operator of the deployment"}
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE: Final = ("400", "401", "403", "404", "429", "500", "503")
 _ACTING: Final = ("402", "408", "409", "412", "413", "415", "422", "428")
-_PUBLIC: Final = ("400", "500", "503")
+_PUBLIC: Final = ("400", "429", "500", "503")
 # Where somebody proves by other means than a token who they are.
 _PROVING: Final = ("401", "403", "404", "409", "413", "415", "422")
 _ALSO: Final = {
@@ -210,13 +210,16 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
                 content["schema"] = _JSON[media]
     if path == "/v1/readiness":
         answers["503"] = {**answers["200"], "description": "Not ready, and why"}
+    for status, answer in answers.items():
+        if status.startswith("2"):
+            answer["headers"] = {**answer.get("headers", {}), **_LIMITS}
     parameters = operation.setdefault("parameters", [])
     if acting and not public and path not in _NOTHING_KEPT:
         parameters.append(_header("Idempotency-Key", required=True))
         parameters.append(_header("If-Match", required=path in _PRECISE))
         for status, answer in answers.items():
             if status.startswith("2"):
-                answer["headers"] = {
+                answer["headers"] |= {
                     name: {"schema": {"type": "string"}}
                     for name in ("ETag", "Log-Leaf", "Log-Position")
                 }
@@ -240,6 +243,9 @@ def _refusals(path: str, *, acting: bool, public: bool) -> tuple[str, ...]:
     return found
 
 
+_LIMITS: Final = {
+    name: {"schema": {"type": "string"}} for name in ("RateLimit", "RateLimit-Policy")
+}
 _LOCATION: Final = {
     "description": "Where the work that began is followed; several, of a block, with commas.",
     "schema": {"type": "string", "example": "/v1/operations/operation-12"},

@@ -1,6 +1,6 @@
 """Organizations: create, list, suspend, reactivate, close; what becomes of their things."""
 
-from typing import Any, Final
+from typing import Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -60,7 +60,7 @@ async def create_organization(
 
 async def _standing(
     request: FrontRequest, stream: str, command: organization.Command, state: str
-) -> Response[Any]:
+) -> Response[Organization]:
     services = services_of(request)
 
     def given(version: int) -> Organization:

@@ -12,6 +12,7 @@ from domain.errors import DomainError
 _DEFAULT: Final = 100
 _GREATEST: Final = 2**63 - 1
 _LONGEST: Final = 100
+_LONGEST_WORDS: Final = 2000
 
 
 def page_size(limit: int | None) -> int:
@@ -44,6 +45,21 @@ def _no_cursor() -> DomainError:
 def before(cursor: str | None) -> int | None:
     """The key the page ends before, newest first; None for the first page."""
     return None if cursor is None else after(cursor)
+
+
+def after_words(cursor: str) -> list[str]:
+    """The key of words that the page begins after. Raises: DomainError request.invalid."""
+    try:
+        raw = base64.b64decode(
+            cursor[:_LONGEST_WORDS].encode("ascii"), altchars=b"-_", validate=True
+        )
+        return msgspec.json.decode(raw, type=list[str])
+    except (binascii.Error, UnicodeError, msgspec.MsgspecError) as error:
+        raise _no_cursor() from error
+
+
+def cursor_of_words(key: list[str]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode("ascii")
 
 
 def cursor(key: int) -> str:

@@ -10,7 +10,7 @@ from api.changing import Target, settled, target
 from api.edge import instant, now_us
 from api.invoice_page import missing_of
 from api.services import Services, services_of
-from api.viewing import reachable, viewed
+from api.viewing import reachable, viewed, sliced
 from contracts.http import Page
 from contracts.http_money import Period, PeriodClosed
 from domain import period
@@ -25,6 +25,8 @@ from projections.months import period_id as id_of
 async def list_periods(
     request: FrontRequest,
     account: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Period]:
     """Of one billing account, or of all the caller may see; in order."""
@@ -40,7 +42,7 @@ async def list_periods(
         if not seen:
             raise unknown("account")
     rows = await services.reads.ask(billing_read.periods, account, position)
-    return Page(items=[_given(row) for row in rows if row.account in names], next=None)
+    return sliced([_given(row) for row in rows if row.account in names], ("id",), (cursor, limit))
 
 
 @post("/v1/periods/{period_id:str}/close", status_code=200)

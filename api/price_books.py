@@ -14,7 +14,7 @@ from api.currencies import minor_digits
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.prices import book_stream, same_currency, shown_tiers
 from api.services import Services, services_of
-from api.viewing import viewed
+from api.viewing import sliced, viewed
 from contracts.http import Given, Page
 from contracts.http_money import MoneyNew
 from contracts.http_prices import Book, BookListed, BookNew, Tiered, TieredNew
@@ -111,7 +111,10 @@ async def publish_book(
 
 @get("/v1/price-books")
 async def list_books(
-    request: FrontRequest, as_of: FromQuery[str | None] = None
+    request: FrontRequest,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
 ) -> Page[BookListed]:
     """Every edition of every book, in order of publication."""
     services, position = await viewed(request, as_of)
@@ -123,7 +126,14 @@ async def list_books(
         )
         for row in rows
     ]  # fmt: skip
-    return Page(items=items, next=None)
+    return sliced(
+        items,
+        (
+            "name",
+            "edition",
+        ),
+        (cursor, limit),
+    )
 
 
 @get("/v1/price-books/{name:str}")

@@ -14,7 +14,7 @@ from api.changing import settled, target
 from api.currencies import minor_digits
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import Services, services_of
-from api.viewing import reachable, viewed
+from api.viewing import reachable, viewed, sliced
 from contracts.http import Page
 from contracts.http_money import Price, PriceNew
 from contracts.http_prices import Tier
@@ -68,6 +68,8 @@ async def publish_price(request: FrontRequest, data: JSONBody[PriceNew]) -> Resp
 async def list_prices(
     request: FrontRequest,
     account: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Price]:
     """In order of publication; tenants see the default entries and those of their own accounts,
@@ -84,7 +86,7 @@ async def list_prices(
         )
         names = {"default", *(one.account for one in own), *(one.account for one in paying)}
         rows = [row for row in rows if row.account in names]
-    return Page(items=[_listed(row) for row in rows], next=None)
+    return sliced([_listed(row) for row in rows], ("position",), (cursor, limit))
 
 
 def book_stream(conn: psycopg.Connection[Any]) -> str:

@@ -13,7 +13,7 @@ from api.body import FrontRequest
 from api.changing import Target, target
 from api.edge import now_us
 from api.services import services_of
-from api.viewing import reachable, viewed
+from api.viewing import reachable, viewed, sliced
 from contracts.http import Given, Page, Quota, QuotaNew
 from contracts.http_volumes import StorageQuota, StorageQuotaNew
 from domain import quota, storage_quota
@@ -94,6 +94,8 @@ async def _limited[T: Given](
 async def list_quotas(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[Quota]:
     scope = await reachable(request, organization)
@@ -110,13 +112,22 @@ async def list_quotas(
         )
         for row in rows
     ]
-    return Page(items=items, next=None)
+    return sliced(
+        items,
+        (
+            "scope",
+            "model",
+        ),
+        (cursor, limit),
+    )
 
 
 @get("/v1/storage-quotas")
 async def list_storage_quotas(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[StorageQuota]:
     scope = await reachable(request, organization)
@@ -131,4 +142,4 @@ async def list_storage_quotas(
         )
         for row in rows
     ]
-    return Page(items=items, next=None)
+    return sliced(items, ("scope",), (cursor, limit))

@@ -13,7 +13,7 @@ from api.changing import target
 from api.edge import instant, money, now_us, parse_instant
 from api.price_books import amount, edition_of, priced
 from api.services import Services, services_of
-from api.viewing import viewed
+from api.viewing import sliced, viewed
 from contracts.http import Given, Page
 from contracts.http_prices import (
     Commitment,
@@ -68,13 +68,19 @@ async def make_commitment(
 
 @get("/v1/accounts/{account_id:str}/commitments")
 async def list_commitments(
-    request: FrontRequest, account_id: FromPath[str], as_of: FromQuery[str | None] = None
+    request: FrontRequest,
+    account_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
 ) -> Page[Commitment]:
     """Oldest first."""
     services, position = await viewed(request, as_of)
     await _seen(services, request, account_id, position)
     rows = await services.reads.ask(prices_read.commitments, account_id, position)
-    return Page(items=[_committed(row.from_position, row) for row in rows], next=None)
+    return sliced(
+        [_committed(row.from_position, row) for row in rows], ("position",), (cursor, limit)
+    )
 
 
 @post("/v1/accounts/{account_id:str}/reratings")
@@ -107,13 +113,19 @@ async def rerate_account(
 
 @get("/v1/accounts/{account_id:str}/reratings")
 async def list_reratings(
-    request: FrontRequest, account_id: FromPath[str], as_of: FromQuery[str | None] = None
+    request: FrontRequest,
+    account_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
 ) -> Page[Repricing]:
     """Oldest first."""
     services, position = await viewed(request, as_of)
     await _seen(services, request, account_id, position)
     rows = await services.reads.ask(prices_read.reratings, account_id, position)
-    return Page(items=[_repriced(row.from_position, row) for row in rows], next=None)
+    return sliced(
+        [_repriced(row.from_position, row) for row in rows], ("position",), (cursor, limit)
+    )
 
 
 @post("/v1/accounts/{account_id:str}/preview", status_code=200)

@@ -13,7 +13,7 @@ from api.countries import require_country, require_vat_id
 from api.edge import instant, now_us, parse_instant
 from api.exemptions import require_reason
 from api.services import Services, services_of
-from api.viewing import viewed
+from api.viewing import sliced, viewed
 from contracts.http import Page
 from contracts.http_tax import (
     AccountTax,
@@ -86,12 +86,17 @@ async def register_seller(request: FrontRequest, data: JSONBody[SellerNew]) -> R
 
 
 @get("/v1/sellers")
-async def list_sellers(request: FrontRequest, as_of: FromQuery[str | None] = None) -> Page[Seller]:
+async def list_sellers(
+    request: FrontRequest,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[Seller]:
     """Oldest first. What stands on an invoice is no secret."""
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(taxes_read.sellers, None, position)
-    return Page(
-        items=[
+    return sliced(
+        [
             Seller(
                 id=row.seller,
                 country=row.country,
@@ -102,7 +107,8 @@ async def list_sellers(request: FrontRequest, as_of: FromQuery[str | None] = Non
             )
             for row in rows
         ],
-        next=None,
+        ("id",),
+        (cursor, limit),
     )
 
 
@@ -144,15 +150,19 @@ def _rate(stream: str, data: TaxRateNew, since: int | None) -> TaxRate:
 
 @get("/v1/sellers/{seller_id:str}/rates")
 async def list_rates(
-    request: FrontRequest, seller_id: FromPath[str], as_of: FromQuery[str | None] = None
+    request: FrontRequest,
+    seller_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
 ) -> Page[TaxRate]:
     """By treatment, country, meter and instant."""
     services, position = await viewed(request, as_of)
     if not await services.reads.ask(taxes_read.sellers, seller_id, position):
         raise unknown("seller")
     rows = await services.reads.ask(taxes_read.rates, seller_id, position)
-    return Page(
-        items=[
+    return sliced(
+        [
             TaxRate(
                 seller=row.seller,
                 treatment=row.treatment,
@@ -167,7 +177,13 @@ async def list_rates(
             )
             for row in rows
         ],
-        next=None,
+        (
+            "treatment",
+            "country",
+            "meter",
+            "effective_from",
+        ),
+        (cursor, limit),
     )
 
 

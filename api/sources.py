@@ -1,7 +1,5 @@
 """Sources of readings: register, revoke, list, show how far each has come."""
 
-from typing import Any
-
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -59,7 +57,7 @@ async def register_source(request: FrontRequest, data: JSONBody[SourceNew]) -> R
 @post("/v1/sources/{source_id:str}/revoke", status_code=200)
 async def revoke_source(
     request: FrontRequest, source_id: FromPath[str], data: JSONBody[SourceRevocation]
-) -> Response[Any]:
+) -> Response[SourceRevoked]:
     """Nothing it sends is taken from here on; what is sealed stands and is charged."""
     services = services_of(request)
     if not STREAM.fullmatch(source_id):

@@ -15,10 +15,11 @@ from api.authorization.door import EACH
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.edge import parse_instant, whole
+from api.paging import after_words, cursor_of_words, page_size
 from api.paging import cursor as cursor_of
 from api.ready import Ready
 from api.services import Services, services_of
-from contracts.http import Given, Page
+from contracts.http import PAGE_LIMIT, Given, Page
 from domain.errors import DomainError
 from evidence.reader import head
 from projections.asof import position_at
@@ -88,6 +89,29 @@ def page[T, G: Given](
     shown = rows[:limit]
     following = cursor_of(key(shown[-1])) if len(rows) > limit else None
     return Page(items=[make(row) for row in shown], next=following)
+
+
+def sliced[G: Given](
+    items: Sequence[G], key: tuple[str, ...], asked: tuple[str | None, int | None]
+) -> Page[G]:
+    """A page of a list that is short enough to be read whole, in its order; `asked` = (cursor,
+    limit). `key`: the fields that nothing else in the list has the same of. Goes on behind the last
+    one, or, where that is gone, behind where it would stand.
+    """
+    size = PAGE_LIMIT if asked[1] is None else page_size(asked[1])
+
+    def named(one: G) -> list[str]:
+        return [str(getattr(one, name)) for name in key]
+
+    start = 0
+    if asked[0] is not None:
+        last = after_words(asked[0])
+        names = [named(one) for one in items]
+        behind = (place for place, one in enumerate(names) if one > last)
+        start = names.index(last) + 1 if last in names else next(behind, len(names))
+    shown = list(items[start : start + size])
+    more = start + size < len(items)
+    return Page(items=shown, next=cursor_of_words(named(shown[-1])) if more else None)
 
 
 def tagged(body: Given, version: int) -> Response[Any]:

@@ -1,7 +1,5 @@
 """Volumes: create, list, show, grow, snapshot, restore, delete. A launch names those it has."""
 
-from typing import Any
-
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -97,7 +95,7 @@ def _made(said: tuple[Said, ...], name: str) -> Volume:
 @post("/v1/volumes/{volume_id:str}/grow", status_code=200)
 async def grow_volume(
     request: FrontRequest, volume_id: FromPath[str], data: JSONBody[VolumeGrow]
-) -> Response[Any]:
+) -> Response[VolumeChanged]:
     """It has the new size when its node says so: at once, or, while a runtime has it on a node that
     may not resize what is mounted, when that has ended; no other order about it is taken till then.
     """
@@ -132,7 +130,9 @@ async def _grown(services: Services, ask: GrowAsk, nothing: VolumeChanged) -> Do
 
 
 @post("/v1/volumes/{volume_id:str}/snapshot", status_code=200)
-async def snapshot_volume(request: FrontRequest, volume_id: FromPath[str]) -> Response[Any]:
+async def snapshot_volume(
+    request: FrontRequest, volume_id: FromPath[str]
+) -> Response[VolumeChanged]:
     """Attached or not: writers are held while it is copied."""
     return await _told(request, volume_id, volume.Snapshot(new_id("snapshot"), now_us()))
 
@@ -140,19 +140,19 @@ async def snapshot_volume(request: FrontRequest, volume_id: FromPath[str]) -> Re
 @post("/v1/volumes/{volume_id:str}/restore", status_code=200)
 async def restore_volume(
     request: FrontRequest, volume_id: FromPath[str], data: JSONBody[VolumeRestore]
-) -> Response[Any]:
+) -> Response[VolumeChanged]:
     """Only while no runtime has it. What was written since the snapshot is lost."""
     return await _told(request, volume_id, volume.Restore(data.snapshot, now_us()))
 
 
 @post("/v1/volumes/{volume_id:str}/delete", status_code=200)
-async def delete_volume(request: FrontRequest, volume_id: FromPath[str]) -> Response[Any]:
+async def delete_volume(request: FrontRequest, volume_id: FromPath[str]) -> Response[VolumeChanged]:
     """Only while no runtime has it: its node wipes it and its snapshots, and gives a receipt."""
     return await _told(request, volume_id, volume.Wipe(now_us()))
 
 
 @post("/v1/volumes/{volume_id:str}/lost", status_code=200)
-async def lose_volume(request: FrontRequest, volume_id: FromPath[str]) -> Response[Any]:
+async def lose_volume(request: FrontRequest, volume_id: FromPath[str]) -> Response[VolumeChanged]:
     """Given up: its node is unreachable, barred or retired, or says that it has it no more.
 
     It costs nothing from the last that its node said, and is wiped should its disk ever come back.
@@ -187,7 +187,7 @@ async def _told(
     request: FrontRequest,
     stream: str,
     command: volume.Snapshot | volume.Restore | volume.Wipe,
-) -> Response[Any]:
+) -> Response[VolumeChanged]:
     services = services_of(request)
     nothing = VolumeChanged(id=stream, did=[], snapshot=None, version=None)
 

@@ -18,6 +18,7 @@ from gpuaas_client.verbs import (
     books,
     break_glass,
     budgets,
+    calls,
     capacity,
     completion,
     entering,
@@ -107,7 +108,7 @@ SECTIONS: Final = (
     ("Evidence", evidence.VERBS),
     ("Nodes", nodes.VERBS),
     ("You, here", (*profiles.VERBS, *factors.VERBS, *completion.VERBS)),
-    ("Anything else", (*webhooks.VERBS, *raw.VERBS)),
+    ("Anything else", (*webhooks.VERBS, *calls.VERBS, *raw.VERBS)),
 )
 for _, _verbs in SECTIONS:
     for _verb in _verbs:

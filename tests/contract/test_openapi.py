@@ -140,3 +140,57 @@ def test_what_stands_in_a_list_of_a_body_is_bounded_as_decoding_bounds_it() -> N
     }
     assert schemas["CreditTermsNew"]["properties"]["remind_days"]["items"]["maximum"] == 3650
     assert schemas["Batch"]["properties"]["format"]["enum"] == ["gpuaas-usage/1"]
+
+
+def test_every_answer_in_json_has_a_shape() -> None:
+    """Nobody is told `any`: each 2xx of media type application/json names a struct."""
+    shapeless = [
+        f"{method.upper()} {path} {status}"
+        for path, item in _document()["paths"].items()
+        for method, operation in item.items()
+        for status, answer in operation["responses"].items()
+        if status.startswith("2")
+        and not answer.get("content", {}).get("application/json", {"schema": "other"})["schema"]
+    ]
+    assert shapeless == []
+
+
+# Lists that no cursor walks, and what bounds them.
+_BOUNDED = {
+    "/v1/accounts/{account_id}/exports/{form}": "a file",
+    "/v1/authorization/actions": "the release's own table",
+    "/v1/effects": "the release's own table",
+    "/v1/invoices/{invoice_id}/departments": "the projects of one organization, in one sum each",
+    "/v1/problems": "the release's own table",
+    "/v1/quotas/claims": "one that stands a scope and model",
+    "/v1/usage": "sums, of what the query names",
+}
+
+
+def test_every_list_comes_in_pages_or_is_bounded() -> None:
+    """A list takes `cursor` and `limit` and answers `next`, or stands in the table of those that
+    something else bounds.
+    """
+    paged: set[str] = set()
+    whole: set[str] = set()
+    for path, item in _document()["paths"].items():
+        if "get" not in item:
+            continue
+        names = {one["name"] for one in item["get"]["parameters"]}
+        content = item["get"]["responses"]["200"].get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        listed = "Page_" in str(schema) or {"cursor", "limit"} & names
+        if listed:
+            (paged if {"cursor", "limit"} <= names else whole).add(path)
+    assert whole == {path for path, why in _BOUNDED.items() if why != "a file"}
+    assert len(paged) > 40
+
+
+def test_every_answer_tells_of_the_limits() -> None:
+    """Whoever is limited is told what is left, and 429 is an answer of every route."""
+    for path, item in _document()["paths"].items():
+        for operation in item.values():
+            assert "429" in operation["responses"], path
+            for status, answer in operation["responses"].items():
+                if status.startswith("2"):
+                    assert {"RateLimit", "RateLimit-Policy"} <= set(answer["headers"]), path

@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
 import pytest
 
+from api.limiting import Limits
+from api.limits import Rate
 from evidence.storage import Storage
 from projections.invoicing import finalize_due
 from projections.rater import Rater
@@ -137,5 +140,65 @@ def test_walks_of_money(database: Database, nats_url: str, tmp_path: Path) -> No
 
             there, met = await walked(stage, "/v1/invoices", "number", invoice)
             require_walk(there, met, forwards=False)
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_short_lists_are_walked_as_long_ones_are(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Accounts, periods, meters and prices in pages of two, each once and in the order of the whole
+    list; what was cleared while somebody walks is gone behind as before it; a cursor of ours alone.
+    """
+
+    async def scene(stage: Stage) -> None:
+        tenant = await stage.tenant()
+        org = tenant["org"]
+        for number in range(4):
+            body = {"organization": org, "currency": "USD", "zone": "UTC"}
+            assert (await stage.post("/v1/accounts", body)).status_code == 201
+            counted = {"meter": f"tok.{number}", "unit": "token", "source": "readings"}
+            assert (await stage.post("/v1/meters", counted)).status_code == 201
+            quota = {"scope": tenant["project"], "model": f"M{number}", "limit_milli": 1}
+            assert (await stage.post("/v1/quotas", quota)).status_code == 201
+        await stage.views()
+        for path in (f"/v1/accounts?organization={org}", "/v1/periods?", "/v1/meters?",
+                     f"/v1/quotas?organization={org}", "/v1/prices?"):  # fmt: skip
+            whole = (await stage.get(path)).json()
+            assert whole["next"] is None
+            met, cursor, pages = [], "", 0
+            while pages == 0 or cursor:
+                asked = f"{path}&limit=2" + (f"&cursor={cursor}" if cursor else "")
+                page = (await stage.get(asked)).json()
+                met += page["items"]
+                cursor, pages = page["next"] or "", pages + 1
+            assert met == whole["items"], path
+            assert pages == max(1, -(-len(met) // 2))
+            for wrong in ("x", "bnVsbA==", "WzFd"):
+                refused = await stage.get(f"{path}&cursor={wrong}")
+                assert (refused.status_code, refused.json()["code"]) == (400, "request.invalid")
+        first = (await stage.get(f"/v1/quotas?organization={org}&limit=2")).json()
+        gone = await stage.get(f"/v1/quotas?organization={org}&limit=500&cursor={first['next']}")
+        assert len(gone.json()["items"]) == 2
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_who_shows_no_token_is_limited_by_address(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """What is left is said; a bucket of its own beside those of principals."""
+
+    async def scene(stage: Stage) -> None:
+        transport: Any = stage.client._transport
+        transport.app.state.public_limits = Limits(Rate(1, 3), "address")
+        seen = [await stage.client.get("/v1/health") for _ in range(4)]
+        assert [one.status_code for one in seen] == [200, 200, 200, 429]
+        left = [one.headers.get("RateLimit", "").partition(";t")[0] for one in seen[:3]]
+        assert left == ['"address";r=2', '"address";r=1', '"address";r=0']
+        assert seen[0].headers["RateLimit-Policy"] == '"address";q=3;w=3'
+        assert (seen[3].json()["code"], seen[3].headers["Retry-After"]) == ("rate.limited", "1")
+        known = await stage.get("/v1/me")
+        assert known.headers["RateLimit-Policy"].startswith('"principal"')
 
     play(database, nats_url, tmp_path, scene)

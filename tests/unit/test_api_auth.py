@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from api.auth import Verifier, address, allow, may, within
+from api.auth import Verifier, allow, may, within
 from api.authorization import sessions
 from api.authorization.directory import Directory
 from api.authorization.door import Door
@@ -18,6 +18,7 @@ from api.authorization.keys import KeyRing, minted
 from api.authorization.principal import Principal
 from api.authorization.sessions import Sessions
 from domain.api_key import PREFIX
+from api.origin import address
 from domain.errors import DomainError
 
 _KEY = Ed25519PrivateKey.generate()

@@ -1,9 +1,13 @@
 """How often one principal may ask."""
 
+from typing import Any
+
 import pytest
+from litestar.connection import ASGIConnection
 
 from api.limiting import Limits
-from api.limits import RATE, Rate, rate_of
+from api.limits import PUBLIC_RATE, RATE, Rate, public_rate_of, rate_of
+from api.origin import origin, proxies_of
 from domain.errors import DomainError
 
 
@@ -45,8 +49,53 @@ def test_full_buckets_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", ["0", "-1", "1e3", "x", "1000001", "99999999", "٣"])
 def test_a_rate_that_is_none(text: str) -> None:
     """Whoever starts a process is told which variable is wrong."""
-    assert rate_of({}) == RATE
+    assert (rate_of({}), public_rate_of({})) == (RATE, PUBLIC_RATE)
     assert rate_of({"GPUAAS_RATE_PER_S": "5", "GPUAAS_RATE_BURST": "7"}) == Rate(5, 7)
     for name in ("GPUAAS_RATE_PER_S", "GPUAAS_RATE_BURST"):
         with pytest.raises(DomainError, match=name):
             rate_of({name: text})
+    assert public_rate_of({"GPUAAS_PUBLIC_RATE_BURST": "7"}) == Rate(PUBLIC_RATE.per_second, 7)
+    with pytest.raises(DomainError, match="GPUAAS_PUBLIC_RATE_PER_S"):
+        public_rate_of({"GPUAAS_PUBLIC_RATE_PER_S": text})
+
+
+def asked(peer: str | None, *said: str) -> Any:
+    """A connection as an ASGI server tells of one."""
+    headers = [(b"x-forwarded-for", one.encode()) for one in said]
+    client = None if peer is None else (peer, 1)
+    return ASGIConnection({"type": "http", "client": client, "headers": headers})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "expected"),
+    [
+        ("192.0.2.1", [], "192.0.2.1"),
+        ("::ffff:192.0.2.1", [], "192.0.2.1"),
+        ("192.0.2.1", ["203.0.113.9"], "192.0.2.1"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", ["203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", ["1.2.3.4, 203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", ["1.2.3.4", "203.0.113.9, 10.0.0.2"], "203.0.113.9"),
+        ("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        ("10.0.0.1", ["203.0.113.9, x"], "10.0.0.1"),
+        ("10.0.0.1", ["x, 203.0.113.9"], "203.0.113.9"),
+        (None, ["203.0.113.9"], ""),
+        ("testclient", [], ""),
+    ],
+)
+def test_only_a_trusted_proxy_says_where_a_call_comes_from(
+    peer: str | None, said: list[str], expected: str
+) -> None:
+    """The last address that is no trusted proxy's: what a caller writes before it counts for nothing;
+    without trusted proxies only the connection does.
+    """
+    assert origin(asked(peer, *said), "10.0.0.0/8, ::1/128") == expected
+    if said:
+        assert origin(asked(peer, *said), "") == origin(asked(peer), "")
+
+
+def test_proxies_that_are_no_networks_start_nothing() -> None:
+    """The variable is named."""
+    assert proxies_of({"GPUAAS_TRUSTED_PROXIES": "10.0.0.0/8"}) == "10.0.0.0/8"
+    with pytest.raises(DomainError, match="GPUAAS_TRUSTED_PROXIES"):
+        proxies_of({"GPUAAS_TRUSTED_PROXIES": "10.0.0.1/8"})
