@@ -11,7 +11,7 @@ from api.currencies import minor_digits
 from api.edge import money, now_us, parse_instant
 from api.paging import after, page_size
 from api.services import Services, services_of
-from api.viewing import page, reachable, tagged, viewed, sliced
+from api.viewing import page, reachable, sliced, tagged, viewed
 from contracts.http import Account, AccountNew, Balance, Page, Transfer
 from domain import account, period
 from domain.errors import DomainError

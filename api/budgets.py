@@ -12,7 +12,7 @@ from api.body import FrontRequest
 from api.changing import Target, settled, target
 from api.edge import instant, money, now_us, pico_of
 from api.services import services_of
-from api.viewing import reachable, viewed, sliced
+from api.viewing import reachable, sliced, viewed
 from contracts.http import Money, Page
 from contracts.http_budgets import Budget, BudgetAlert, BudgetEnd, BudgetNew
 from domain import budget, project

@@ -15,7 +15,7 @@ from api.changing import Target, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import page, reachable, viewed, sliced
+from api.viewing import page, reachable, sliced, viewed
 from contracts.http import Given, Page
 from contracts.http_quotas import Claim, ClaimEnd, ClaimNew, Reclaim, Share, ShareNew
 from domain import department, lending, project

@@ -10,7 +10,7 @@ from api.changing import Target, settled, target
 from api.edge import instant, now_us
 from api.invoice_page import missing_of
 from api.services import Services, services_of
-from api.viewing import reachable, viewed, sliced
+from api.viewing import reachable, sliced, viewed
 from contracts.http import Page
 from contracts.http_money import Period, PeriodClosed
 from domain import period

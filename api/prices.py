@@ -14,7 +14,7 @@ from api.changing import settled, target
 from api.currencies import minor_digits
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import Services, services_of
-from api.viewing import reachable, viewed, sliced
+from api.viewing import reachable, sliced, viewed
 from contracts.http import Page
 from contracts.http_money import Price, PriceNew
 from contracts.http_prices import Tier

@@ -13,7 +13,7 @@ from api.body import FrontRequest
 from api.changing import Target, target
 from api.edge import now_us
 from api.services import services_of
-from api.viewing import reachable, viewed, sliced
+from api.viewing import reachable, sliced, viewed
 from contracts.http import Given, Page, Quota, QuotaNew
 from contracts.http_volumes import StorageQuota, StorageQuotaNew
 from domain import quota, storage_quota

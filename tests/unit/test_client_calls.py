@@ -63,7 +63,16 @@ def test_a_call_sends_what_was_typed() -> None:
     made = {"id": "network-1"}
     project = "project-00000000-0000-7000-8000-000000000001"
     rule = {"cidr": "10.0.0.0/8", "protocol": "tcp", "first_port": 1, "last_port": 2}
-    words = ("--project", project, "--name", "n", "--egress", json.dumps([rule]), "--idempotency-key", "once")
+    words = (
+        "--project",
+        project,
+        "--name",
+        "n",
+        "--egress",
+        json.dumps([rule]),
+        "--idempotency-key",
+        "once",
+    )
     with serving(Answer(201, {**_network(), **made})) as (url, asked):
         env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
         done = gpuaas("call", "create-network", *words, env=env)
