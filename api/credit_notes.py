@@ -13,7 +13,7 @@ from api.edge import instant, money, now_us
 from api.invoices import sealed_file
 from api.paging import before, page_size
 from api.services import Services, services_of
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, sealed, viewed
 from contracts.http import Page
 from contracts.http_tax import CreditNote, CreditNoteNew, CreditOrder
 from domain import invoice
@@ -131,7 +131,7 @@ async def credit_note_file(
     services, position = await viewed(request, as_of)
     found = await credit_note_of(services, request, credit_note_id, position)
     data = sealed_file(services, found.sha256)
-    return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})
+    return sealed(request, data, "application/json", found.sha256)
 
 
 async def credit_note_of(

@@ -1,5 +1,6 @@
 """JSON Schemas of facts, for anybody: what `dataschema` of an event names."""
 
+import hashlib
 from functools import cache
 from typing import Final
 
@@ -10,7 +11,7 @@ from litestar.params import FromPath, FromQuery
 from api.body import FrontRequest
 from api.describing.schemas import fact_schema
 from api.paging import after, page_size
-from api.viewing import page
+from api.viewing import page, sealed
 from contracts.cloudevents import SCHEMA
 from contracts.http import Page
 from contracts.http_schemas import KnownSchema
@@ -39,14 +40,15 @@ def _known(tag: str) -> KnownSchema:
 
 
 @get("/v1/schemas/{tag:str}", media_type=MEDIA, opt={"public": True})
-async def show_schema(request: FrontRequest, tag: FromPath[str]) -> Response[bytes]:  # noqa: ARG001
+async def show_schema(request: FrontRequest, tag: FromPath[str]) -> Response[bytes]:
     """JSON Schema 2020-12 of the fact: `data` of its event. Raises: resource.unknown."""
     if tag not in TAGS:
         raise DomainError("resource.unknown", "no fact of this release has this tag")
     headers = {"Cache-Control": f"max-age={_SHOWN_S}"}
-    return Response(_written(tag), media_type=MEDIA, headers=headers)
+    return sealed(request, *_written(tag), headers)
 
 
 @cache
-def _written(tag: str) -> bytes:
-    return msgspec.json.encode(fact_schema(tag))
+def _written(tag: str) -> tuple[bytes, str, str]:
+    data = msgspec.json.encode(fact_schema(tag))
+    return data, MEDIA, hashlib.sha256(data).hexdigest()

@@ -14,7 +14,7 @@ from api.edge import instant, money
 from api.invoice_page import POLICY, Names, invoice_page, local, missing_of
 from api.paging import before, page_size
 from api.services import Services
-from api.viewing import page, reachable, tagged, viewed
+from api.viewing import page, reachable, sealed, tagged, viewed
 from contracts.http import Money, Page
 from contracts.http_money import Invoice, InvoiceDepartment
 from domain.errors import DomainError
@@ -65,7 +65,7 @@ async def invoice_file(
     services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     data = sealed_file(services, found.sha256)
-    return Response(data, media_type="application/json", headers={"ETag": f'"{found.sha256}"'})
+    return sealed(request, data, "application/json", found.sha256)
 
 
 @get("/v1/invoices/{invoice_id:str}/departments")

@@ -1,5 +1,6 @@
 """The registry of refusals, for anybody: `type` of every problem leads here."""
 
+import hashlib
 from typing import Final
 
 from litestar import Response, get
@@ -8,6 +9,7 @@ from litestar.params import FromPath
 from api.body import FrontRequest
 from api.describing.pages import POLICY, html
 from api.refusals import DOCS
+from api.viewing import sealed
 from contracts.http import KnownProblem, Page
 from contracts.problems import PROBLEMS
 from domain.errors import DomainError
@@ -32,9 +34,11 @@ async def list_problems(request: FrontRequest) -> Page[KnownProblem]:  # noqa: A
 
 
 @get("/v1/problems/{code:str}", media_type="text/html", opt={"public": True})
-async def show_problem(request: FrontRequest, code: FromPath[str]) -> Response[str]:  # noqa: ARG001
+async def show_problem(request: FrontRequest, code: FromPath[str]) -> Response[bytes]:
     """What a code means and what to do about it, as a page. Raises: problem.unknown."""
     if code not in PROBLEMS:
         raise DomainError("problem.unknown", "no refusal has this code")
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": f"max-age={_SHOWN_S}"}
-    return Response(html(code), media_type="text/html", headers=headers)
+    data = html(code).encode()
+    tag = hashlib.sha256(data).hexdigest()
+    return sealed(request, data, "text/html; charset=utf-8", tag, headers)

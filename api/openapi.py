@@ -162,6 +162,13 @@ LONG: Final = frozenset(
         "/v1/invoices/{invoice_id}/credit-notes",
     }
 )
+# What never changes: whoever has it is told so by 304.
+SEALED: Final = frozenset(
+    {
+        *("/v1/invoices/{invoice_id}/file", "/v1/credit-notes/{credit_note_id}/file"),
+        *("/v1/schemas/{tag}", "/v1/problems/{code}"),
+    }
+)
 # Acts that must name the version they were decided on.
 _PRECISE: Final = frozenset(("/v1/periods/{period_id}/close",))
 
@@ -214,6 +221,13 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
         if status.startswith("2"):
             answer["headers"] = {**answer.get("headers", {}), **_LIMITS}
     parameters = operation.setdefault("parameters", [])
+    if path in SEALED:
+        parameters.append(_header("If-None-Match", required=False))
+        answers["200"]["headers"] = {
+            **answers["200"].get("headers", {}),
+            "ETag": {"schema": {"type": "string"}},
+        }
+        answers["304"] = {"description": "It is the one that If-None-Match names"}
     if acting and not public and path not in _NOTHING_KEPT:
         parameters.append(_header("Idempotency-Key", required=True))
         parameters.append(_header("If-Match", required=path in _PRECISE))

@@ -114,6 +114,24 @@ def sliced[G: Given](
     return Page(items=shown, next=cursor_of_words(named(shown[-1])) if more else None)
 
 
+def sealed(
+    request: Any, data: bytes, media: str, tag: str, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    """Bytes that never change, under a tag of their own; 304 for whoever has them already.
+
+    Source: RFC 9110 sections 13.1.2 and 15.4.5.
+    """
+    etag = f'"{tag}"'
+    known = [
+        one.strip().removeprefix("W/")
+        for one in request.headers.get("if-none-match", "").split(",")
+    ]
+    said = {"ETag": etag, **(headers or {})}
+    if etag in known or known == ["*"]:
+        return Response(b"", status_code=304, media_type=media, headers=said)
+    return Response(data, media_type=media, headers=said)
+
+
 def tagged(body: Given, version: int) -> Response[Any]:
     """One thing with its ETag: the version of its aggregate."""
     return Ready(msgspec.json.encode(body), 200, [(b"etag", b'"%d"' % version)])

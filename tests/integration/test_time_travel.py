@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from api.edge import instant
-from api.openapi import FILE, LONG
+from api.openapi import FILE, LONG, SEALED
 from domain import issuer, session
 from domain import terminal as shell
 from evidence.append import Append, Write
@@ -353,11 +353,22 @@ def test_as_of_answers_what_was_answered_then(
         for path, route in story.questions().items():
             first = await stage.get(f"{path}&as_of=0")
             assert (first.status_code == 404) == ("{" in route), (path, first.text)
+            await _sealed(stage, path, route)
             for when, code in _NEVER.items():
                 refused = await stage.get(f"{path}&as_of={when}")
                 assert (refused.status_code, refused.json()["code"]) == (400, code), path
 
     play(database, nats_url, tmp_path, scene)
+
+
+async def _sealed(stage: Stage, path: str, route: str) -> None:
+    """Bytes that never change are sent once to whoever says that it has them."""
+    if route in SEALED:
+        tag = (await stage.get(path)).headers["etag"]
+        for known, status in ((tag, 304), (f'"x", W/{tag}', 304), ("*", 304), ('"x"', 200)):
+            again = await stage.get(path, If_None_Match=known)
+            assert (again.status_code, again.headers["etag"]) == (status, tag)
+            assert bool(again.content) == (status == 200)
 
 
 def test_the_past_is_seen_with_todays_permissions(
