@@ -13,7 +13,7 @@ from api.edge import instant, money, now_us
 from api.invoices import sealed_file
 from api.paging import before, page_size
 from api.services import Services, services_of
-from api.viewing import page, reachable, sealed, viewed
+from api.viewing import page, reachable, sealed, tagged, viewed
 from contracts.http import Page
 from contracts.http_tax import CreditNote, CreditNoteNew, CreditOrder
 from domain import invoice
@@ -117,10 +117,10 @@ async def list_credit_notes(
 @get(_PATH)
 async def show_credit_note(
     request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
-) -> CreditNote:
+) -> Response[CreditNote]:
     """By its id or its number; 404 until it is issued."""
     services, position = await viewed(request, as_of)
-    return _given(await credit_note_of(services, request, credit_note_id, position))
+    return tagged(_given(await credit_note_of(services, request, credit_note_id, position)), 1)
 
 
 @get(f"{_PATH}/file", media_type="application/json")

@@ -11,7 +11,7 @@ from api.edge import instant, now_us
 from api.meters import counting
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Page
 from contracts.http_usage import Reached, Source, SourceNew, SourceRevocation, SourceRevoked
 from domain import meter, project, source
@@ -97,7 +97,7 @@ async def list_sources(
 @get("/v1/sources/{source_id:str}")
 async def show_source(
     request: FrontRequest, source_id: FromPath[str], as_of: FromQuery[str | None] = None
-) -> Source:
+) -> Response[Source]:
     """With the number it goes on after: what an app that lost its state asks first."""
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
@@ -107,7 +107,7 @@ async def show_source(
         raise unknown("source")
     within(request.user, rows[0].organization, "source", rows[0].project)
     run = await services.reads.ask(readings_read.last_run, source_id, position)
-    return _given(rows[0], run)
+    return tagged(_given(rows[0], run), 1 if rows[0].reason is None else 2)
 
 
 def _given(row: readings_read.Source, run: readings_read.Run | None) -> Source:
