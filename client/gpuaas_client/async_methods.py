@@ -1,7 +1,6 @@
 """Every call of the API as a method; written by `python -m api.openapi`."""
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 from gpuaas_client import models, operations
 from gpuaas_client.call import Call
@@ -248,7 +247,7 @@ class AsyncMethods(ABC):
 
     async def delete_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/delete"""
         return await self.do(operations.delete_volume(volume_id), key=key, if_match=if_match)
 
@@ -395,7 +394,7 @@ class AsyncMethods(ABC):
 
     async def grow_volume(
         self, volume_id: str, body: models.VolumeGrow, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/grow"""
         return await self.do(operations.grow_volume(volume_id, body), key=key, if_match=if_match)
 
@@ -499,12 +498,17 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Account]:
         """GET /v1/accounts"""
         return await self.do(
-            operations.list_accounts(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_accounts(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_actions(self, *, at_least: int | None = None) -> models.Page[models.KnownAction]:
@@ -583,10 +587,17 @@ class AsyncMethods(ABC):
         )
 
     async def list_books(
-        self, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.BookListed]:
         """GET /v1/price-books"""
-        return await self.do(operations.list_books(as_of=as_of), at_least=at_least)
+        return await self.do(
+            operations.list_books(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+        )
 
     async def list_break_glass(
         self,
@@ -609,12 +620,17 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Budget]:
         """GET /v1/budgets"""
         return await self.do(
-            operations.list_budgets(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_budgets(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_claims(
@@ -630,11 +646,18 @@ class AsyncMethods(ABC):
         )
 
     async def list_commitments(
-        self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        account_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Commitment]:
         """GET /v1/accounts/{account_id}/commitments"""
         return await self.do(
-            operations.list_commitments(account_id, as_of=as_of), at_least=at_least
+            operations.list_commitments(account_id, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
         )
 
     async def list_credit_notes(
@@ -863,10 +886,17 @@ class AsyncMethods(ABC):
         )
 
     async def list_meters(
-        self, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Meter]:
         """GET /v1/meters"""
-        return await self.do(operations.list_meters(as_of=as_of), at_least=at_least)
+        return await self.do(
+            operations.list_meters(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+        )
 
     async def list_networks(
         self,
@@ -942,19 +972,33 @@ class AsyncMethods(ABC):
         )
 
     async def list_periods(
-        self, *, account: str | None = None, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        account: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Period]:
         """GET /v1/periods"""
         return await self.do(
-            operations.list_periods(account=account, as_of=as_of), at_least=at_least
+            operations.list_periods(account=account, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
         )
 
     async def list_prices(
-        self, *, account: str | None = None, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        account: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Price]:
         """GET /v1/prices"""
         return await self.do(
-            operations.list_prices(account=account, as_of=as_of), at_least=at_least
+            operations.list_prices(account=account, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
         )
 
     async def list_problems(self) -> models.Page[models.KnownProblem]:
@@ -1000,19 +1044,33 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Quota]:
         """GET /v1/quotas"""
         return await self.do(
-            operations.list_quotas(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_quotas(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_rates(
-        self, seller_id: str, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        seller_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.TaxRate]:
         """GET /v1/sellers/{seller_id}/rates"""
-        return await self.do(operations.list_rates(seller_id, as_of=as_of), at_least=at_least)
+        return await self.do(
+            operations.list_rates(seller_id, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
+        )
 
     async def list_reclaims(
         self,
@@ -1032,10 +1090,19 @@ class AsyncMethods(ABC):
         )
 
     async def list_reratings(
-        self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        account_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Repricing]:
         """GET /v1/accounts/{account_id}/reratings"""
-        return await self.do(operations.list_reratings(account_id, as_of=as_of), at_least=at_least)
+        return await self.do(
+            operations.list_reratings(account_id, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
+        )
 
     async def list_reservations(
         self,
@@ -1085,10 +1152,17 @@ class AsyncMethods(ABC):
         return await self.do(operations.list_schemas(cursor=cursor, limit=limit))
 
     async def list_sellers(
-        self, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Seller]:
         """GET /v1/sellers"""
-        return await self.do(operations.list_sellers(as_of=as_of), at_least=at_least)
+        return await self.do(
+            operations.list_sellers(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+        )
 
     async def list_service_accounts(
         self,
@@ -1128,12 +1202,17 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.HttpQuotasShare]:
         """GET /v1/quotas/shares"""
         return await self.do(
-            operations.list_shares(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_shares(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     async def list_sources(
@@ -1157,12 +1236,16 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.StorageQuota]:
         """GET /v1/storage-quotas"""
         return await self.do(
-            operations.list_storage_quotas(organization=organization, as_of=as_of),
+            operations.list_storage_quotas(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
             at_least=at_least,
         )
 
@@ -1259,7 +1342,7 @@ class AsyncMethods(ABC):
 
     async def lose_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/lost"""
         return await self.do(operations.lose_volume(volume_id), key=key, if_match=if_match)
 
@@ -1322,7 +1405,7 @@ class AsyncMethods(ABC):
 
     async def note_incident(
         self, incident_id: str, body: models.IncidentNote, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.IncidentChanged:
         """POST /v1/incidents/{incident_id}/note"""
         return await self.do(
             operations.note_incident(incident_id, body), key=key, if_match=if_match
@@ -1477,7 +1560,7 @@ class AsyncMethods(ABC):
 
     async def reinvite_node(
         self, node_id: str, body: models.NodeReinvite, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.NodeInvited:
         """POST /v1/nodes/{node_id}/reinvite"""
         return await self.do(operations.reinvite_node(node_id, body), key=key, if_match=if_match)
 
@@ -1555,7 +1638,7 @@ class AsyncMethods(ABC):
 
     async def resolve_incident(
         self, incident_id: str, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.IncidentChanged:
         """POST /v1/incidents/{incident_id}/resolve"""
         return await self.do(operations.resolve_incident(incident_id), key=key, if_match=if_match)
 
@@ -1569,7 +1652,7 @@ class AsyncMethods(ABC):
 
     async def restore_volume(
         self, volume_id: str, body: models.VolumeRestore, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/restore"""
         return await self.do(operations.restore_volume(volume_id, body), key=key, if_match=if_match)
 
@@ -1636,13 +1719,13 @@ class AsyncMethods(ABC):
 
     async def revoke_node(
         self, node_id: str, body: models.NodeRevocation, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.NodeRevoked:
         """POST /v1/nodes/{node_id}/revoke"""
         return await self.do(operations.revoke_node(node_id, body), key=key, if_match=if_match)
 
     async def revoke_source(
         self, source_id: str, body: models.SourceRevocation, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.SourceRevoked:
         """POST /v1/sources/{source_id}/revoke"""
         return await self.do(operations.revoke_source(source_id, body), key=key, if_match=if_match)
 
@@ -1925,7 +2008,7 @@ class AsyncMethods(ABC):
 
     async def snapshot_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/snapshot"""
         return await self.do(operations.snapshot_volume(volume_id), key=key, if_match=if_match)
 
@@ -1962,7 +2045,7 @@ class AsyncMethods(ABC):
 
     async def tie_fact(
         self, incident_id: str, body: models.IncidentTie, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.IncidentChanged:
         """POST /v1/incidents/{incident_id}/tie"""
         return await self.do(operations.tie_fact(incident_id, body), key=key, if_match=if_match)
 

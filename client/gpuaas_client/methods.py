@@ -1,7 +1,6 @@
 """Every call of the API as a method; written by `python -m api.openapi`."""
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 from gpuaas_client import models, operations
 from gpuaas_client.call import Call
@@ -232,7 +231,9 @@ class Methods(ABC):
             operations.delete_service_account(account_id, body), key=key, if_match=if_match
         )
 
-    def delete_volume(self, volume_id: str, *, key: str = "", if_match: str = "") -> dict[str, Any]:
+    def delete_volume(
+        self, volume_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/delete"""
         return self.do(operations.delete_volume(volume_id), key=key, if_match=if_match)
 
@@ -375,7 +376,7 @@ class Methods(ABC):
 
     def grow_volume(
         self, volume_id: str, body: models.VolumeGrow, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/grow"""
         return self.do(operations.grow_volume(volume_id, body), key=key, if_match=if_match)
 
@@ -473,12 +474,17 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Account]:
         """GET /v1/accounts"""
         return self.do(
-            operations.list_accounts(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_accounts(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_actions(self, *, at_least: int | None = None) -> models.Page[models.KnownAction]:
@@ -557,10 +563,17 @@ class Methods(ABC):
         )
 
     def list_books(
-        self, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.BookListed]:
         """GET /v1/price-books"""
-        return self.do(operations.list_books(as_of=as_of), at_least=at_least)
+        return self.do(
+            operations.list_books(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+        )
 
     def list_break_glass(
         self,
@@ -583,12 +596,17 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Budget]:
         """GET /v1/budgets"""
         return self.do(
-            operations.list_budgets(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_budgets(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_claims(
@@ -604,10 +622,19 @@ class Methods(ABC):
         )
 
     def list_commitments(
-        self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        account_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Commitment]:
         """GET /v1/accounts/{account_id}/commitments"""
-        return self.do(operations.list_commitments(account_id, as_of=as_of), at_least=at_least)
+        return self.do(
+            operations.list_commitments(account_id, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
+        )
 
     def list_credit_notes(
         self,
@@ -835,10 +862,17 @@ class Methods(ABC):
         )
 
     def list_meters(
-        self, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Meter]:
         """GET /v1/meters"""
-        return self.do(operations.list_meters(as_of=as_of), at_least=at_least)
+        return self.do(
+            operations.list_meters(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+        )
 
     def list_networks(
         self,
@@ -914,16 +948,34 @@ class Methods(ABC):
         )
 
     def list_periods(
-        self, *, account: str | None = None, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        account: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Period]:
         """GET /v1/periods"""
-        return self.do(operations.list_periods(account=account, as_of=as_of), at_least=at_least)
+        return self.do(
+            operations.list_periods(account=account, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
+        )
 
     def list_prices(
-        self, *, account: str | None = None, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        account: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Price]:
         """GET /v1/prices"""
-        return self.do(operations.list_prices(account=account, as_of=as_of), at_least=at_least)
+        return self.do(
+            operations.list_prices(account=account, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
+        )
 
     def list_problems(self) -> models.Page[models.KnownProblem]:
         """GET /v1/problems"""
@@ -968,19 +1020,33 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.Quota]:
         """GET /v1/quotas"""
         return self.do(
-            operations.list_quotas(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_quotas(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_rates(
-        self, seller_id: str, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        seller_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.TaxRate]:
         """GET /v1/sellers/{seller_id}/rates"""
-        return self.do(operations.list_rates(seller_id, as_of=as_of), at_least=at_least)
+        return self.do(
+            operations.list_rates(seller_id, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
+        )
 
     def list_reclaims(
         self,
@@ -1000,10 +1066,19 @@ class Methods(ABC):
         )
 
     def list_reratings(
-        self, account_id: str, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        account_id: str,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Repricing]:
         """GET /v1/accounts/{account_id}/reratings"""
-        return self.do(operations.list_reratings(account_id, as_of=as_of), at_least=at_least)
+        return self.do(
+            operations.list_reratings(account_id, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
+        )
 
     def list_reservations(
         self,
@@ -1053,10 +1128,17 @@ class Methods(ABC):
         return self.do(operations.list_schemas(cursor=cursor, limit=limit))
 
     def list_sellers(
-        self, *, as_of: str | None = None, at_least: int | None = None
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
     ) -> models.Page[models.Seller]:
         """GET /v1/sellers"""
-        return self.do(operations.list_sellers(as_of=as_of), at_least=at_least)
+        return self.do(
+            operations.list_sellers(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+        )
 
     def list_service_accounts(
         self,
@@ -1096,12 +1178,17 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.HttpQuotasShare]:
         """GET /v1/quotas/shares"""
         return self.do(
-            operations.list_shares(organization=organization, as_of=as_of), at_least=at_least
+            operations.list_shares(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
+            at_least=at_least,
         )
 
     def list_sources(
@@ -1125,12 +1212,16 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
         as_of: str | None = None,
         at_least: int | None = None,
     ) -> models.Page[models.StorageQuota]:
         """GET /v1/storage-quotas"""
         return self.do(
-            operations.list_storage_quotas(organization=organization, as_of=as_of),
+            operations.list_storage_quotas(
+                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+            ),
             at_least=at_least,
         )
 
@@ -1225,7 +1316,9 @@ class Methods(ABC):
             at_least=at_least,
         )
 
-    def lose_volume(self, volume_id: str, *, key: str = "", if_match: str = "") -> dict[str, Any]:
+    def lose_volume(
+        self, volume_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/lost"""
         return self.do(operations.lose_volume(volume_id), key=key, if_match=if_match)
 
@@ -1286,7 +1379,7 @@ class Methods(ABC):
 
     def note_incident(
         self, incident_id: str, body: models.IncidentNote, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.IncidentChanged:
         """POST /v1/incidents/{incident_id}/note"""
         return self.do(operations.note_incident(incident_id, body), key=key, if_match=if_match)
 
@@ -1431,7 +1524,7 @@ class Methods(ABC):
 
     def reinvite_node(
         self, node_id: str, body: models.NodeReinvite, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.NodeInvited:
         """POST /v1/nodes/{node_id}/reinvite"""
         return self.do(operations.reinvite_node(node_id, body), key=key, if_match=if_match)
 
@@ -1501,7 +1594,7 @@ class Methods(ABC):
 
     def resolve_incident(
         self, incident_id: str, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.IncidentChanged:
         """POST /v1/incidents/{incident_id}/resolve"""
         return self.do(operations.resolve_incident(incident_id), key=key, if_match=if_match)
 
@@ -1513,7 +1606,7 @@ class Methods(ABC):
 
     def restore_volume(
         self, volume_id: str, body: models.VolumeRestore, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/restore"""
         return self.do(operations.restore_volume(volume_id, body), key=key, if_match=if_match)
 
@@ -1572,13 +1665,13 @@ class Methods(ABC):
 
     def revoke_node(
         self, node_id: str, body: models.NodeRevocation, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.NodeRevoked:
         """POST /v1/nodes/{node_id}/revoke"""
         return self.do(operations.revoke_node(node_id, body), key=key, if_match=if_match)
 
     def revoke_source(
         self, source_id: str, body: models.SourceRevocation, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.SourceRevoked:
         """POST /v1/sources/{source_id}/revoke"""
         return self.do(operations.revoke_source(source_id, body), key=key, if_match=if_match)
 
@@ -1847,7 +1940,7 @@ class Methods(ABC):
 
     def snapshot_volume(
         self, volume_id: str, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.VolumeChanged:
         """POST /v1/volumes/{volume_id}/snapshot"""
         return self.do(operations.snapshot_volume(volume_id), key=key, if_match=if_match)
 
@@ -1882,7 +1975,7 @@ class Methods(ABC):
 
     def tie_fact(
         self, incident_id: str, body: models.IncidentTie, *, key: str = "", if_match: str = ""
-    ) -> dict[str, Any]:
+    ) -> models.IncidentChanged:
         """POST /v1/incidents/{incident_id}/tie"""
         return self.do(operations.tie_fact(incident_id, body), key=key, if_match=if_match)
 

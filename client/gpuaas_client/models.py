@@ -1076,6 +1076,11 @@ class NodeRevocation(Struct, frozen=True, kw_only=True):
     reason: str | UnsetType = UNSET
 
 
+class NodeRevoked(Struct, frozen=True, kw_only=True):
+    id: str
+    version: int | None
+
+
 class NodeTopology(Struct, frozen=True, kw_only=True):
     group: int | UnsetType = UNSET
     zone: str
@@ -1635,6 +1640,11 @@ class SourceRevocation(Struct, frozen=True, kw_only=True):
     reason: str | UnsetType = UNSET
 
 
+class SourceRevoked(Struct, frozen=True, kw_only=True):
+    id: str
+    version: int | None
+
+
 class SshCertificate(Struct, frozen=True, kw_only=True):
     certificate: str
     gateway_host: str
@@ -1909,6 +1919,13 @@ class Volume(Struct, frozen=True, kw_only=True):
     used_by: VolumeUse | None
     version: int
     why: str
+
+
+class VolumeChanged(Struct, frozen=True, kw_only=True):
+    did: list[str]
+    id: str
+    snapshot: str | None
+    version: int | None
 
 
 class VolumeGrow(Struct, frozen=True, kw_only=True):

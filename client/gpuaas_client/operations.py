@@ -1,7 +1,5 @@
 """Every call of the API as a value, typed by its answer; written by `python -m api.openapi`."""
 
-from typing import Any
-
 from gpuaas_client import models
 from gpuaas_client.call import Call, quoted
 
@@ -256,9 +254,9 @@ def delete_service_account(account_id: str, body: models.AuthorityEnd) -> Call[m
     )
 
 
-def delete_volume(volume_id: str) -> Call[dict[str, Any]]:
+def delete_volume(volume_id: str) -> Call[models.VolumeChanged]:
     """POST /v1/volumes/{volume_id}/delete"""
-    return Call("POST", f"/v1/volumes/{quoted(volume_id)}/delete", dict[str, Any], acts=True)
+    return Call("POST", f"/v1/volumes/{quoted(volume_id)}/delete", models.VolumeChanged, acts=True)
 
 
 def delete_webhook(webhook_id: str) -> Call[models.WebhookChanged]:
@@ -416,10 +414,10 @@ def grant_credit(account_id: str, body: models.GrantNew) -> Call[models.Grant]:
     )
 
 
-def grow_volume(volume_id: str, body: models.VolumeGrow) -> Call[dict[str, Any]]:
+def grow_volume(volume_id: str, body: models.VolumeGrow) -> Call[models.VolumeChanged]:
     """POST /v1/volumes/{volume_id}/grow"""
     return Call(
-        "POST", f"/v1/volumes/{quoted(volume_id)}/grow", dict[str, Any], body=body, acts=True
+        "POST", f"/v1/volumes/{quoted(volume_id)}/grow", models.VolumeChanged, body=body, acts=True
     )
 
 
@@ -536,14 +534,18 @@ def line_proof(invoice_id: str, number: str, *, as_of: str | None = None) -> Cal
 
 
 def list_accounts(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Account]]:
     """GET /v1/accounts"""
     return Call(
         "GET",
         "/v1/accounts",
         models.Page[models.Account],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -628,10 +630,16 @@ def list_bindings(
     )
 
 
-def list_books(*, as_of: str | None = None) -> Call[models.Page[models.BookListed]]:
+def list_books(
+    *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
+) -> Call[models.Page[models.BookListed]]:
     """GET /v1/price-books"""
     return Call(
-        "GET", "/v1/price-books", models.Page[models.BookListed], query={"as_of": as_of}, waits=True
+        "GET",
+        "/v1/price-books",
+        models.Page[models.BookListed],
+        query={"cursor": cursor, "limit": limit, "as_of": as_of},
+        waits=True,
     )
 
 
@@ -653,14 +661,18 @@ def list_break_glass(
 
 
 def list_budgets(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Budget]]:
     """GET /v1/budgets"""
     return Call(
         "GET",
         "/v1/budgets",
         models.Page[models.Budget],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -679,14 +691,18 @@ def list_claims(
 
 
 def list_commitments(
-    account_id: str, *, as_of: str | None = None
+    account_id: str,
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Commitment]]:
     """GET /v1/accounts/{account_id}/commitments"""
     return Call(
         "GET",
         f"/v1/accounts/{quoted(account_id)}/commitments",
         models.Page[models.Commitment],
-        query={"as_of": as_of},
+        query={"cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -939,9 +955,17 @@ def list_members(
     )
 
 
-def list_meters(*, as_of: str | None = None) -> Call[models.Page[models.Meter]]:
+def list_meters(
+    *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
+) -> Call[models.Page[models.Meter]]:
     """GET /v1/meters"""
-    return Call("GET", "/v1/meters", models.Page[models.Meter], query={"as_of": as_of}, waits=True)
+    return Call(
+        "GET",
+        "/v1/meters",
+        models.Page[models.Meter],
+        query={"cursor": cursor, "limit": limit, "as_of": as_of},
+        waits=True,
+    )
 
 
 def list_networks(
@@ -1025,27 +1049,35 @@ def list_organizations(
 
 
 def list_periods(
-    *, account: str | None = None, as_of: str | None = None
+    *,
+    account: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Period]]:
     """GET /v1/periods"""
     return Call(
         "GET",
         "/v1/periods",
         models.Page[models.Period],
-        query={"account": account, "as_of": as_of},
+        query={"account": account, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
 
 def list_prices(
-    *, account: str | None = None, as_of: str | None = None
+    *,
+    account: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Price]]:
     """GET /v1/prices"""
     return Call(
         "GET",
         "/v1/prices",
         models.Page[models.Price],
-        query={"account": account, "as_of": as_of},
+        query={"account": account, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1093,25 +1125,31 @@ def list_quarantined(
 
 
 def list_quotas(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Quota]]:
     """GET /v1/quotas"""
     return Call(
         "GET",
         "/v1/quotas",
         models.Page[models.Quota],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
 
-def list_rates(seller_id: str, *, as_of: str | None = None) -> Call[models.Page[models.TaxRate]]:
+def list_rates(
+    seller_id: str, *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
+) -> Call[models.Page[models.TaxRate]]:
     """GET /v1/sellers/{seller_id}/rates"""
     return Call(
         "GET",
         f"/v1/sellers/{quoted(seller_id)}/rates",
         models.Page[models.TaxRate],
-        query={"as_of": as_of},
+        query={"cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1134,14 +1172,18 @@ def list_reclaims(
 
 
 def list_reratings(
-    account_id: str, *, as_of: str | None = None
+    account_id: str,
+    *,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Repricing]]:
     """GET /v1/accounts/{account_id}/reratings"""
     return Call(
         "GET",
         f"/v1/accounts/{quoted(account_id)}/reratings",
         models.Page[models.Repricing],
-        query={"as_of": as_of},
+        query={"cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1201,10 +1243,16 @@ def list_schemas(
     )
 
 
-def list_sellers(*, as_of: str | None = None) -> Call[models.Page[models.Seller]]:
+def list_sellers(
+    *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
+) -> Call[models.Page[models.Seller]]:
     """GET /v1/sellers"""
     return Call(
-        "GET", "/v1/sellers", models.Page[models.Seller], query={"as_of": as_of}, waits=True
+        "GET",
+        "/v1/sellers",
+        models.Page[models.Seller],
+        query={"cursor": cursor, "limit": limit, "as_of": as_of},
+        waits=True,
     )
 
 
@@ -1243,14 +1291,18 @@ def list_sessions(
 
 
 def list_shares(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.HttpQuotasShare]]:
     """GET /v1/quotas/shares"""
     return Call(
         "GET",
         "/v1/quotas/shares",
         models.Page[models.HttpQuotasShare],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1273,14 +1325,18 @@ def list_sources(
 
 
 def list_storage_quotas(
-    *, organization: str | None = None, as_of: str | None = None
+    *,
+    organization: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.StorageQuota]]:
     """GET /v1/storage-quotas"""
     return Call(
         "GET",
         "/v1/storage-quotas",
         models.Page[models.StorageQuota],
-        query={"organization": organization, "as_of": as_of},
+        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1388,9 +1444,9 @@ def list_webhooks(
     )
 
 
-def lose_volume(volume_id: str) -> Call[dict[str, Any]]:
+def lose_volume(volume_id: str) -> Call[models.VolumeChanged]:
     """POST /v1/volumes/{volume_id}/lost"""
-    return Call("POST", f"/v1/volumes/{quoted(volume_id)}/lost", dict[str, Any], acts=True)
+    return Call("POST", f"/v1/volumes/{quoted(volume_id)}/lost", models.VolumeChanged, acts=True)
 
 
 def make_commitment(account_id: str, body: models.CommitmentNew) -> Call[models.Commitment]:
@@ -1452,10 +1508,14 @@ def node_timeline(
     )
 
 
-def note_incident(incident_id: str, body: models.IncidentNote) -> Call[dict[str, Any]]:
+def note_incident(incident_id: str, body: models.IncidentNote) -> Call[models.IncidentChanged]:
     """POST /v1/incidents/{incident_id}/note"""
     return Call(
-        "POST", f"/v1/incidents/{quoted(incident_id)}/note", dict[str, Any], body=body, acts=True
+        "POST",
+        f"/v1/incidents/{quoted(incident_id)}/note",
+        models.IncidentChanged,
+        body=body,
+        acts=True,
     )
 
 
@@ -1610,10 +1670,10 @@ def register_webhook(body: models.WebhookNew) -> Call[models.Webhook]:
     return Call("POST", "/v1/webhooks", models.Webhook, body=body, acts=True)
 
 
-def reinvite_node(node_id: str, body: models.NodeReinvite) -> Call[dict[str, Any]]:
+def reinvite_node(node_id: str, body: models.NodeReinvite) -> Call[models.NodeInvited]:
     """POST /v1/nodes/{node_id}/reinvite"""
     return Call(
-        "POST", f"/v1/nodes/{quoted(node_id)}/reinvite", dict[str, Any], body=body, acts=True
+        "POST", f"/v1/nodes/{quoted(node_id)}/reinvite", models.NodeInvited, body=body, acts=True
     )
 
 
@@ -1696,9 +1756,11 @@ def rerate_account(account_id: str, body: models.RepricingNew) -> Call[models.Re
     )
 
 
-def resolve_incident(incident_id: str) -> Call[dict[str, Any]]:
+def resolve_incident(incident_id: str) -> Call[models.IncidentChanged]:
     """POST /v1/incidents/{incident_id}/resolve"""
-    return Call("POST", f"/v1/incidents/{quoted(incident_id)}/resolve", dict[str, Any], acts=True)
+    return Call(
+        "POST", f"/v1/incidents/{quoted(incident_id)}/resolve", models.IncidentChanged, acts=True
+    )
 
 
 def resolve_suspense(suspense_id: str, body: models.ResolveNew) -> Call[models.Resolution]:
@@ -1712,10 +1774,14 @@ def resolve_suspense(suspense_id: str, body: models.ResolveNew) -> Call[models.R
     )
 
 
-def restore_volume(volume_id: str, body: models.VolumeRestore) -> Call[dict[str, Any]]:
+def restore_volume(volume_id: str, body: models.VolumeRestore) -> Call[models.VolumeChanged]:
     """POST /v1/volumes/{volume_id}/restore"""
     return Call(
-        "POST", f"/v1/volumes/{quoted(volume_id)}/restore", dict[str, Any], body=body, acts=True
+        "POST",
+        f"/v1/volumes/{quoted(volume_id)}/restore",
+        models.VolumeChanged,
+        body=body,
+        acts=True,
     )
 
 
@@ -1791,15 +1857,21 @@ def revoke_grant(
     )
 
 
-def revoke_node(node_id: str, body: models.NodeRevocation) -> Call[dict[str, Any]]:
+def revoke_node(node_id: str, body: models.NodeRevocation) -> Call[models.NodeRevoked]:
     """POST /v1/nodes/{node_id}/revoke"""
-    return Call("POST", f"/v1/nodes/{quoted(node_id)}/revoke", dict[str, Any], body=body, acts=True)
+    return Call(
+        "POST", f"/v1/nodes/{quoted(node_id)}/revoke", models.NodeRevoked, body=body, acts=True
+    )
 
 
-def revoke_source(source_id: str, body: models.SourceRevocation) -> Call[dict[str, Any]]:
+def revoke_source(source_id: str, body: models.SourceRevocation) -> Call[models.SourceRevoked]:
     """POST /v1/sources/{source_id}/revoke"""
     return Call(
-        "POST", f"/v1/sources/{quoted(source_id)}/revoke", dict[str, Any], body=body, acts=True
+        "POST",
+        f"/v1/sources/{quoted(source_id)}/revoke",
+        models.SourceRevoked,
+        body=body,
+        acts=True,
     )
 
 
@@ -2160,9 +2232,11 @@ def show_webhook(webhook_id: str, *, as_of: str | None = None) -> Call[models.We
     )
 
 
-def snapshot_volume(volume_id: str) -> Call[dict[str, Any]]:
+def snapshot_volume(volume_id: str) -> Call[models.VolumeChanged]:
     """POST /v1/volumes/{volume_id}/snapshot"""
-    return Call("POST", f"/v1/volumes/{quoted(volume_id)}/snapshot", dict[str, Any], acts=True)
+    return Call(
+        "POST", f"/v1/volumes/{quoted(volume_id)}/snapshot", models.VolumeChanged, acts=True
+    )
 
 
 def stop_runtime(runtime_id: str, body: models.RuntimeStop | None = None) -> Call[models.Runtime]:
@@ -2199,10 +2273,14 @@ def take_readings(body: models.Batch) -> Call[models.Taken]:
     return Call("POST", "/v1/readings", models.Taken, body=body)
 
 
-def tie_fact(incident_id: str, body: models.IncidentTie) -> Call[dict[str, Any]]:
+def tie_fact(incident_id: str, body: models.IncidentTie) -> Call[models.IncidentChanged]:
     """POST /v1/incidents/{incident_id}/tie"""
     return Call(
-        "POST", f"/v1/incidents/{quoted(incident_id)}/tie", dict[str, Any], body=body, acts=True
+        "POST",
+        f"/v1/incidents/{quoted(incident_id)}/tie",
+        models.IncidentChanged,
+        body=body,
+        acts=True,
     )
 
 

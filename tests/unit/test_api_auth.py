@@ -17,8 +17,8 @@ from api.authorization.door import Door
 from api.authorization.keys import KeyRing, minted
 from api.authorization.principal import Principal
 from api.authorization.sessions import Sessions
-from domain.api_key import PREFIX
 from api.origin import address
+from domain.api_key import PREFIX
 from domain.errors import DomainError
 
 _KEY = Ed25519PrivateKey.generate()
