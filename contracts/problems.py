@@ -60,11 +60,13 @@ auth.invalid|401|Not a valid token|Sign in again.
 auth.mfa_required|403|A second factor is asked for|Sign in with one: `gpuaas login --mfa`, or `gpuaas mfa verify` with a token of the embedded issuer.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
 auth.sso_required|403|Sign in at the organization's issuer|`gpuaas login --issuer ID` (its id is in the facts); programs use a service account's key.
+authority.founding|409|Not how an organization is founded|Make somebody of its own its owner, without condition or end; afterwards use break-glass.
 authority.gone|409|It is gone|Create another one; ids are not used again.
 authority.last_owner|409|The last owner, or operator|Make somebody else one without end first.
 authority.locks_out|409|It would lock everybody out|Leave out `guardrail.lift`, set a condition, or a scope below.
 authority.looser|403|Looser than what lets you|Give it your binding's conditions and end at most, or ask somebody who has none.
 authority.network_invalid|400|Not a network|Send networks such as `10.0.0.0/8`, without host bits.
+authority.of_staff|403|Of the platform's staff|Name, or sign in as, somebody of the organization; staff enters by break-glass.
 authority.principal_unknown|409|Nobody of this organization|Add or invite it first.
 authority.role_scope|400|Not a role for one thing|Give `member` or `viewer` for a runtime, volume or network; others for its project.
 authority.role_unknown|400|Not a role that is bound there|Send one that the detail names.

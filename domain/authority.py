@@ -16,7 +16,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import break_glass
+from domain import break_glass, inviting
 from domain.authority_checks import PLATFORM, known_role, networks, over, room, until
 from domain.authority_commands import (
     Accept,
@@ -69,7 +69,6 @@ from domain.authority_facts import (
     SsoRequired,
 )
 from domain.binding import (
-    NEVER,
     OPERATOR,
     OWNER,
     Binding,
@@ -80,13 +79,14 @@ from domain.binding import (
 from domain.decider import Decider
 from domain.errors import DomainError
 
-_INVITING: Final = frozenset({OWNER, "admin"})  # roles that hold `invitation.create`
 STAFF_STREAM: Final = "access-00000000-0000-7000-8000-000000000000"
 LIFTING: Final = "guardrail.lift"  # what no guardrail of a whole organization may forbid
 
 
 class Authority(Struct, frozen=True):
-    """What stands now; `gone` are ids that were there and are not; `resources`: their projects."""
+    """What stands now; `gone` are ids that were there and are not; `resources`: their projects;
+    `founded`: somebody has, or ever had, a binding.
+    """
 
     invitations: Mapping[str, Invited] = {}
     members: frozenset[str] = frozenset()
@@ -98,6 +98,7 @@ class Authority(Struct, frozen=True):
     glass: Mapping[str, break_glass.Grant] = {}
     gone: frozenset[str] = frozenset()
     resources: Mapping[str, str] = {}
+    founded: bool = False
 
     def knows(self, principal: str) -> bool:
         return any(principal in known for known in (self.members, self.accounts, self.groups))
@@ -137,9 +138,12 @@ def decide(command: Command, state: Authority) -> list[Event]:
         DomainError: `authority.unknown`, `authority.gone`, `authority.principal_unknown`,
             `authority.role_unknown`, `authority.role_scope`, `authority.network_invalid`,
             `authority.until_invalid`, `authority.secret_wrong`, `authority.last_owner`,
-            `authority.locks_out`, `authority.sso_locks_out`, `authority.too_many`.
+            `authority.locks_out`, `authority.sso_locks_out`, `authority.too_many`,
+            `authority.of_staff`, `authority.founding`.
     """
+    inviting.may_found(command, state)
     facts = _wished(command, state)
+    facts = [*inviting.left(command, state, facts), *facts]
     after = state
     for fact in facts:
         after = evolve(after, fact)
@@ -154,7 +158,7 @@ def _wished(command: Command, state: Authority) -> list[Event]:
     by = (command.policies, command.now_us)
     match command.wish:
         case Invite() | Withdraw() | Accept():
-            return _invited(command.wish, command, state)
+            return inviting.invited(command.wish, command, state)
         case AddMember(principal):
             if principal in state.members:
                 return []
@@ -165,7 +169,7 @@ def _wished(command: Command, state: Authority) -> list[Event]:
                 return []
             left = [GroupLeft(name, principal, *by) for name in state.groups_of(principal)]
             lost = _unbound(state, principal, reason, command)
-            open_ones = _uninvited(state, principal, command)
+            open_ones = inviting.uninvited(state, principal, command)
             return [*lost, *left, *open_ones, MemberRemoved(principal, reason, *by)]
         case Grant() | Revoke():
             return _bound(command.wish, command, state)
@@ -193,32 +197,6 @@ def _wished(command: Command, state: Authority) -> list[Event]:
             return _grouped(command.wish, command, state)
         case _:
             assert_never(command.wish)
-
-
-def _invited(wish: Invite | Withdraw | Accept, command: Command, state: Authority) -> list[Event]:
-    by = (command.policies, command.now_us)
-    match wish:
-        case Invite(invitation, email, role, scope, secret, until_us):
-            room(len(state.invitations))
-            known_role(role, command)
-            until(until_us, command.now_us)
-            return [Invited(invitation, email, role, scope, secret, until_us, *by)]
-        case Withdraw(invitation):
-            if over(invitation, invitation in state.invitations, state):
-                return []
-            return [InvitationWithdrawn(invitation, *by)]
-        case Accept(invitation, secret, principal, binding):
-            found = state.invitations.get(invitation)
-            if found is None or found.secret_sha256 != secret or command.now_us >= found.until_us:
-                raise DomainError("authority.secret_wrong", "no open invitation has this secret")
-            room(len(state.members))
-            room(len(state.bindings))
-            new = BindingGranted(
-                *(binding, principal, found.role, found.scope, False, (), NEVER), *by
-            )  # fmt: skip
-            return [MemberAdded(principal, invitation, *by), new]
-        case _:
-            assert_never(wish)
 
 
 def _grouped(
@@ -321,14 +299,6 @@ def _placed(scope: str, project: str, command: Command, state: Authority) -> lis
     return [ResourcePlaced(scope, project, command.policies, command.now_us)] if new else []
 
 
-def _uninvited(state: Authority, principal: str, command: Command) -> list[Event]:
-    """Who could invite may have the secret of any invitation that is open, and would be back."""
-    if not any(one.role in _INVITING for one in state.rights_of(principal)):
-        return []
-    by = (command.policies, command.now_us)
-    return [InvitationWithdrawn(name, *by) for name in state.invitations]
-
-
 def _unbound(state: Authority, principal: str, reason: str, command: Command) -> list[Event]:
     by = (command.policies, command.now_us)
     return [BindingRevoked(one.id, reason, *by) for one in state.bound(principal)]
@@ -365,7 +335,7 @@ def evolve(state: Authority, event: Event) -> Authority:
                 *(event.binding, event.principal, event.role, event.scope, event.mfa),
                 *(event.networks, event.until_us),
             )
-            return replace(state, bindings={**state.bindings, one.id: one})
+            return replace(state, bindings={**state.bindings, one.id: one}, founded=True)
         case BindingRevoked(binding=name):
             return replace(state, bindings=_but(state.bindings, name), gone=state.gone | {name})
         case GuardrailSet(name, actions, scope, mfa, networks):

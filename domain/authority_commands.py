@@ -147,9 +147,13 @@ type Wish = (
 
 
 class Command(Struct, frozen=True):
-    """`organization`: whose authority it is, the scope above all others."""
+    """`organization`: whose authority it is, the scope above all others. `founding`: the platform's
+    staff wishes it, since nobody else could yet; `staff`: who that is, where it matters.
+    """
 
     wish: Wish
     organization: str
     policies: tuple[str, ...]
     now_us: int
+    founding: bool = False
+    staff: frozenset[str] = frozenset()

@@ -24,7 +24,7 @@ from domain.authority_facts import (
     GlassRequested,
     GlassUsed,
 )
-from domain.binding import SUPPORT, Binding
+from domain.binding import NEVER, SUPPORT, Binding
 from domain.errors import DomainError
 
 # None by which something would be left behind when it ends: no admin, no owner.
@@ -51,10 +51,16 @@ class Grant(Struct, frozen=True):
     def stands(self, now_us: int) -> bool:
         return not self.over and now_us < self.until_us
 
-    def binding(self) -> Binding:
-        """What it gives while it stands."""
+    def binding(self, base: Binding | None = None) -> Binding:
+        """What it gives while it stands, to whom the `base` binds to the staff: under the same
+        conditions, and no longer.
+        """
         said = self.asked
-        return Binding(said.grant, said.principal, said.role, said.scope, until_us=self.until_us)
+        given = Binding(said.grant, said.principal, said.role, said.scope, until_us=self.until_us)
+        if base is None:
+            return given
+        until_us = min(one for one in (self.until_us, base.until_us) if one != NEVER)
+        return replace(given, mfa=base.mfa, networks=base.networks, until_us=until_us)
 
     def due(self, now_us: int) -> str:
         """Why it is over by itself by now, and no fact says so yet; empty when it is not."""

@@ -26,7 +26,7 @@ _DESK = Path(__file__).parent.parent / "contracts" / "authorization" / "desk.txt
 
 def _alone() -> dict[str, set[str]]:
     """What staff does in tenants without break-glass, by kind."""
-    found: dict[str, set[str]] = {"desk": set(), "founding": set()}
+    found: dict[str, set[str]] = {"desk": set(), "founding": set(), "embedded": set()}
     for line in _DESK.read_text().splitlines():
         if not line.startswith("#"):
             word, kind, why = line.split(" | ")
@@ -49,7 +49,7 @@ class Asked(Struct, frozen=True):
     scopes: tuple[str, ...] | None
     mfa_demanded: bool = False  # by the platform
     elsewhere: bool = False  # than where the organization requires its people to sign in
-    owned: bool = True  # somebody owns the organization
+    owned: bool = True  # somebody besides the staff has, or had, a say in the organization
     requester: str = ""  # who asked for the break-glass that is to be approved
 
 
@@ -75,9 +75,10 @@ def somewhere(source: str, networks: tuple[str, ...]) -> bool:
 ALONE = _alone()
 
 
-def at_desk(asked: Asked) -> bool:
-    """Staff does it in a tenant without a grant of break-glass."""
-    return asked.action in ALONE["desk"] or (asked.action in ALONE["founding"] and not asked.owned)
+def in_reach(asked: Asked) -> bool:
+    """Staff does it without a grant of break-glass: at the platform, and some in a tenant."""
+    founding = asked.action in ALONE["founding"] and not asked.owned
+    return asked.place[0] == "-" or asked.action in ALONE["desk"] or founding
 
 
 def persons(asked: Asked) -> list[str]:
@@ -96,7 +97,7 @@ def gives(binding: Binding, asked: Asked) -> bool:
     """This binding alone would let the caller."""
     if binding.principal != asked.who and binding.principal not in asked.groups:
         return False
-    if binding.desk and asked.place[0] != "-" and not at_desk(asked):
+    if binding.desk and (asked.action in ALONE["embedded"] or not in_reach(asked)):
         return False
     if binding.role not in HOLDERS[asked.action] or binding.scope not in asked.place:
         return False
@@ -131,7 +132,7 @@ def decided(
         no.append("mfa.administrative")
     if asked.elsewhere:
         no.append("sso.required")
-    yes = [one.id for one in bindings if gives(one, asked)]
+    yes = {one.id for one in bindings if gives(one, asked)}
     if no:
         return False, tuple(sorted(no))
     return bool(yes), tuple(sorted(yes))

@@ -10,8 +10,11 @@ from api.authorization.cedar import PLATFORM, Call, Place, Policies
 from api.authorization.door import Door
 from api.authorization.principal import Principal
 from contracts.authorization.registry import ACTIONS, AREAS, ROLES
+from domain.authority_facts import GlassRequested
 from domain.binding import STAFF_ROLES, Binding, Guardrail
 from domain.break_glass import ROLES as GLASS_ROLES
+from domain.break_glass import Grant
+from domain.words import Private
 from projections.reach import Reach
 from tests.authority_oracle import Asked, decided
 from tests.no_tenants import NoTenants
@@ -65,7 +68,8 @@ def world(rng: random.Random) -> World:
         )
         for number in range(rng.randrange(9))
     )
-    bindings += tuple(_of_staff(rng, number, scopes) for number in range(rng.randrange(4)))
+    for number in range(rng.randrange(4)):
+        bindings += _of_staff(rng, number, scopes)
     words = (*rng.sample(list(ACTIONS), 6), *(f"{area}.*" for area in rng.sample(AREAS, 3)))
     words = (*words, "administrative", "*")
     guardrails = tuple(
@@ -81,16 +85,29 @@ def world(rng: random.Random) -> World:
     return World(tuple(places), groups, bindings, guardrails)
 
 
-def _of_staff(rng: random.Random, number: int, scopes: list[str]) -> Binding:
-    """At the platform, or by a grant of break-glass in the organization."""
+def _of_staff(rng: random.Random, number: int, scopes: list[str]) -> tuple[Binding, ...]:
+    """At the platform, or by a grant of break-glass in the organization: under the conditions of
+    one or two bindings at the platform.
+    """
     who = rng.choice((*_PEOPLE, *_GROUPS))
     if rng.random() < 0.6:
         mfa = rng.random() < 0.2
         role = rng.choice(STAFF_ROLES)
-        return Binding(f"binding-staff-{number}", who, role, PLATFORM, mfa, desk=True)
+        return (Binding(f"binding-staff-{number}", who, role, PLATFORM, mfa, desk=True),)
     until_us = 1 + rng.randrange(_LATEST)
     who, role = rng.choice(_PEOPLE), rng.choice(GLASS_ROLES)
-    return Binding(f"break_glass-{number}", who, role, rng.choice(scopes), until_us=until_us)
+    asked = GlassRequested(
+        *(f"break_glass-{number}", who, role, rng.choice(scopes), Private(""), "T", 60, (), 0)
+    )
+    bases = [
+        Binding(
+            f"binding-base-{number}",
+            *(who, "support", PLATFORM, rng.random() < 0.3, _some(rng, _NETWORKS, 0.3)),
+            until_us=rng.randrange(_LATEST) if rng.random() < 0.3 else 0,
+        )
+        for _ in range(1 + rng.randrange(2))
+    ]
+    return tuple(Grant(asked, "user-z", until_us).binding(base) for base in bases)
 
 
 def _some(rng: random.Random, words: tuple[str, ...], chance: float) -> tuple[str, ...]:
@@ -141,6 +158,8 @@ def question(rng: random.Random, of: World) -> Asked:
     action = rng.choice(named if named and rng.random() < 0.5 else list(ACTIONS))
     if rng.random() < 0.1:
         action = rng.choice([name for name in ACTIONS if name.startswith("break_glass.")])
+    if rng.random() < 0.05:
+        action = "token.issue"
     scopes = None
     if rng.random() < 0.2:
         scopes = tuple(

@@ -13,6 +13,9 @@ class NoTenants:
     def bindings(self, _org: str, _actor: str) -> tuple[Binding, ...]:
         return ()
 
+    def glass(self, _org: str, _actor: str) -> tuple[Binding, ...]:
+        return ()
+
     def staff(self, _actor: str) -> tuple[Binding, ...]:
         return ()
 

@@ -22,7 +22,8 @@ _ORGANIZATIONS: Final = 10_000
 _FOR_EVER: Final = 1 << 62
 _DESK: Final = (
     'when { resource == GPUaaS::Platform::"-" || action in GPUaaS::Action::"desk" || '
-    '(!context.owned && action in GPUaaS::Action::"founding") }'
+    '(!context.owned && action in GPUaaS::Action::"founding") } '
+    'unless { action in GPUaaS::Action::"embedded" }'
 )
 _KINDS: Final = {
     "user": "User",
@@ -195,7 +196,7 @@ class Policies:
             self._tree(who, action, place),
         )
         said = answer.diagnostics
-        named = tuple(sorted(said.id_annotations_by_reason.values()))
+        named = tuple(sorted(set(said.id_annotations_by_reason.values())))
         # A policy that cannot be evaluated is left out by Cedar: a forbid must not be.
         return Verdict(answer.allowed and not said.errors, named)
 

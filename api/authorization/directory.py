@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM, Place
 from api.authorization.glass import Grants
+from api.authorization.staff import Staff
 from api.edge import now_us
+from contracts.authorization.registry import ACTIONS
 from domain import (
     api_key,
     authority,
@@ -48,6 +50,7 @@ WHERE position <= %(at)s AND (stream = %(authority)s
     AND (%(org)s::text IS NULL OR log.org_of(entry) = %(org)s))
 ORDER BY position"""
 _NOBODY: Final = Authority()
+ASKING: Final = ACTIONS["break_glass.request"].roles
 _CLOSED: Final = "organization.closed"
 
 
@@ -102,9 +105,10 @@ class Directory:
         self._versions: dict[str, int] = {}
         self._stopped: dict[str, str] = {}  # organizations: the code of why they begin nothing
         self.grants = Grants()
-        self._staff: set[str] = set()  # whoever was of the platform's staff once
+        self.people = Staff()
 
     def apply(self, entry: Recorded) -> None:
+        self.people.apply(entry)
         match entry.fact:
             case department.Created():
                 self._departments[entry.stream] = entry.org
@@ -154,7 +158,7 @@ class Directory:
                     self._resources[fact.resource] = fact.project
                 self._gone(entry.org, fact)
                 if entry.org == PLATFORM:
-                    self._staffed(entry, fact)
+                    self._staffed(entry)
             case _:
                 return
         self._versions[entry.org] = entry.position + 1
@@ -212,10 +216,8 @@ class Directory:
         """For good: no key of it stands, nor does one that is made."""
         return self.stopped(org) == _CLOSED
 
-    def _staffed(self, entry: Recorded, fact: authority_facts.Event) -> None:
+    def _staffed(self, entry: Recorded) -> None:
         """Who is no staff any more has no grants either, wherever they are."""
-        if isinstance(fact, authority_facts.MemberAdded):
-            self._staff.add(fact.principal)
         for org in {org for _, org in self.grants.every()}:
             self._versions[org] = entry.position + 1
             self.heard(org)
@@ -253,6 +255,11 @@ class Directory:
 
     def _stands(self, key: Key) -> bool:
         return self.authority(key.org).knows(key.created.principal)
+
+    def home(self, credential: str) -> str:
+        """Which organization's the API key or session of this id is; empty where not known."""
+        signed, key = self._sessions.get(credential), self._keys.get(credential)
+        return signed.opened.organization if signed else key.org if key else ""
 
     def keys(self, org: str) -> list[Key]:
         """Of the organization, in order of making."""
@@ -295,15 +302,19 @@ class Directory:
         if org == PLATFORM:
             return ()  # its staff's are `staff`
         found = self.authority(org)
-        given = self._given(found, actor) if found.glass else ()
-        return (*found.rights_of(actor), *given) if found.knows(actor) else given
+        return found.rights_of(actor) if found.knows(actor) else ()
 
-    def _given(self, found: Authority, actor: str) -> tuple[Binding, ...]:
-        """By grants of break-glass; none to who was of the staff and is no more."""
-        if actor in self._staff and not self.staff(actor):
-            return ()
-        mine = (one for one in found.glass.values() if one.asked.principal == actor)
-        return tuple(one.binding() for one in mine if one.approver and not one.over)
+    def glass(self, org: str, actor: str) -> tuple[Binding, ...]:
+        """Under the conditions of what binds the actor to the staff now; who was of it once and is
+        no more has none.
+        """
+        every = self.authority(org).glass.values()
+        mine = [one for one in every if one.asked.principal == actor and one.approver]
+        open_ones = [one for one in mine if not one.over]
+        if actor not in self.people.ever:  # of the embedded issuer's operator
+            return tuple(one.binding() for one in open_ones)
+        bases = [one for one in self.staff(actor) if one.role in ASKING]
+        return tuple(dict.fromkeys(one.binding(base) for one in open_ones for base in bases))
 
     def staff(self, actor: str) -> tuple[Binding, ...]:
         found = self.authority(PLATFORM)
@@ -317,7 +328,7 @@ class Directory:
         )
 
     def owned(self, org: str) -> bool:
-        return bool(self.authority(org).owners(org))
+        return not self.people.founding(org)
 
     def groups(self, org: str, actor: str) -> tuple[str, ...]:
         return self.authority(org).groups_of(actor)

@@ -32,7 +32,10 @@ class Tenants(Protocol):
         """Another number once anything below changed."""
 
     def bindings(self, org: str, actor: str) -> tuple[Binding, ...]:
-        """Of the principal and of the groups it is in; and what grants of break-glass give it."""
+        """Of the principal and of the groups it is in, as one of the organization's own."""
+
+    def glass(self, org: str, actor: str) -> tuple[Binding, ...]:
+        """What grants of break-glass give to one of the staff there."""
 
     def staff(self, actor: str) -> tuple[Binding, ...]:
         """What the principal, and its groups, are bound to at the platform."""
@@ -41,7 +44,7 @@ class Tenants(Protocol):
         """Where grants of break-glass of the principal are for."""
 
     def owned(self, org: str) -> bool:
-        """Somebody owns the organization, without condition and without end."""
+        """Somebody besides the platform's staff has, or ever had, a say in the organization."""
 
     def groups(self, org: str, actor: str) -> tuple[str, ...]: ...
 
@@ -105,17 +108,20 @@ class Door:
         return made
 
     def _of(self, caller: Principal, org: str, *, inside: bool) -> _Of:
-        tenants, actor = self.tenants, caller.actor
-        bindings = (*implied(caller), *tenants.bindings(org, actor))
-        guardrails = tenants.guardrails(org)
+        tenants, actor, own = self.tenants, caller.actor, caller.org != PLATFORM
+        rights = tenants.bindings(org, actor) if own else self._as_staff(org, actor)
+        bindings, guardrails = (*implied(caller), *rights), tenants.guardrails(org)
         if inside:
             bindings = tuple(replace(one, mfa=False, networks=()) for one in bindings)
             guardrails = tuple(one for one in guardrails if one.flat)
-        groups = tenants.groups(org, actor)
-        if caller.org == PLATFORM:
-            bindings = (*bindings, *tenants.staff(actor))
-            groups = (*groups, *tenants.groups(PLATFORM, actor)) if org != PLATFORM else groups
-        return bindings, guardrails, groups
+        return bindings, guardrails, tenants.groups(org if own else PLATFORM, actor)
+
+    def _as_staff(self, org: str, actor: str) -> tuple[Binding, ...]:
+        """At the platform, and by grants; never what a tenant bound the same person to."""
+        glass = self.tenants.glass(org, actor) if org != PLATFORM else ()
+        if self.mfa_demanded:
+            glass = tuple(replace(one, mfa=True) for one in glass)
+        return (*glass, *self.tenants.staff(actor))
 
     def decide(self, caller: Principal, action: str, place: Place) -> Verdict:
         """May the caller do the action at the place; in another organization never."""

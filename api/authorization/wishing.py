@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Response
 from msgspec import Struct
+from msgspec.structs import replace
 
 from api.acting import Answer, Done, if_match
 from api.auth import allow, unknown, within
@@ -15,10 +16,11 @@ from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import now_us
 from api.services import Services, services_of
+from contracts.authorization.registry import FOUNDING
 from contracts.http import Given, OrganizationId
 from domain import authority
 from domain.authority import DECIDER, Authority
-from domain.authority_commands import Command, Wish
+from domain.authority_commands import Accept, Command, Wish
 from domain.authority_facts import Event
 from domain.binding import OWNER, Binding, is_resource
 from domain.decider import fold
@@ -102,16 +104,39 @@ async def _attempt(
             may_own(request.user, role, org)
         if wanted.gives is not None:
             _no_looser(request.user, wanted.gives, policies, org)
-    new = DECIDER.decide(Command(wanted.wish, org, policies, now_us()), state)
+    command, more = await _told(
+        services, request.user, Command(wanted.wish, org, policies, now_us())
+    )
+    new = DECIDER.decide(command, state)
     # Only who may, or has the secret, is told what version it is at.
     if_match(request, recorded[-1].version if recorded else 0)
     if not new:
         return Done(nothing=wanted.nothing)
     version = recorded[-1].version if recorded else 0
     write = Write(stream, org, version, tuple(new))
-    reads = (*reads, *wanted.reads)
+    reads = (*reads, *wanted.reads, *more)
     append = Append((write,), request.user.actor, cause, reads, wanted.private)
     return Done(await services.log.append(append), (write,))
+
+
+async def _told(
+    services: Services, principal: Principal, command: Command
+) -> tuple[Command, tuple[tuple[str, int], ...]]:
+    """The wish with what it takes to know of the platform's staff, and what that was read from."""
+    founding = (
+        principal.org == PLATFORM
+        and not principal.role
+        and command.organization != PLATFORM
+        and principal.action in FOUNDING
+    )
+    if not (founding or isinstance(command.wish, Accept)):
+        return command, ()
+    stream = authority.authority_stream(PLATFORM)
+    recorded = await services.log.read_stream(stream)
+    facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
+    state = fold(DECIDER, facts)
+    command = replace(command, founding=founding, staff=state.members | state.accounts)
+    return command, ((stream, recorded[-1].version),) if recorded else ()
 
 
 async def located(services: Services, principal: Principal, scope: str) -> tuple[str, str]:

@@ -69,3 +69,4 @@ def _staff(kind: str) -> frozenset[str]:
 
 DESK: Final = _staff("desk")
 FOUNDING: Final = _staff("founding")
+EMBEDDED: Final = _staff("embedded")

@@ -8,6 +8,7 @@ from contracts.authorization.registry import (
     ADMINISTRATIVE_ACTIONS,
     AREAS,
     DESK,
+    EMBEDDED,
     FOUNDING,
     HERE,
     ROLES,
@@ -15,7 +16,12 @@ from contracts.authorization.registry import (
 
 FILE: Final = HERE.joinpath("schema.cedarschema")
 _ANYWHERE: Final = "[Platform, Organization, Department, Project, Runtime, Volume, Network]"
-_GROUPS: Final = {ADMINISTRATIVE: ADMINISTRATIVE_ACTIONS, "desk": DESK, "founding": FOUNDING}
+_GROUPS: Final = {
+    ADMINISTRATIVE: ADMINISTRATIVE_ACTIONS,
+    "desk": DESK,
+    "founding": FOUNDING,
+    "embedded": EMBEDDED,
+}
 _HEAD: Final = """\
 // Made from actions.txt by `python -m contracts.authorization.schema`; a test compares it.
 namespace GPUaaS {

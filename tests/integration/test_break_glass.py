@@ -10,6 +10,8 @@ import pytest
 
 from api import events
 from api.authorization.principal import Principal
+from api.edge import instant
+from api.tokens import issue
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 
@@ -179,6 +181,133 @@ def test_a_grant_is_over_by_itself_streams_included(
         assert last.json()["code"] == "authority.last_owner"
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_founding_is_of_one_owner_who_is_none_of_the_staff(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """The staff makes an owner without condition, and neither itself nor any other role; with the
+    first binding it is over for good, its other invitations are gone, and none of the staff accepts.
+    """
+
+    async def scene(stage: Stage) -> None:
+        op = await staff(stage, "op", "operator")
+        org = (await stage.post("/v1/organizations", {"name": "Org"}, token=op)).json()["id"]
+        other = await staff(stage, "other", "support")
+
+        async def member(who: str) -> tuple[int, str]:
+            body = {"principal": who, "organization": org}
+            return await code(stage.post("/v1/members", body, token=op))
+
+        async def bind(who: str, role: str, **more: Any) -> tuple[int, str]:
+            body = {"principal": who, "role": role, "scope": org, **more}
+            return await code(stage.post("/v1/role-bindings", body, token=op))
+
+        async def invite(role: str) -> httpx.Response:
+            body = {"email": "a@b.c", "role": role, "organization": org, "days": 30}
+            return await stage.post("/v1/invitations", body, token=op)
+
+        async def accept(made: dict[str, Any], token: str) -> tuple[int, str]:
+            body = {"organization": org, "secret": made["secret"]}
+            return await code(stage.post(f"/v1/invitations/{made['id']}/accept", body, token=token))
+
+        assert await member("user-op") == (403, "authority.of_staff")
+        assert await member("user-boss") == (200, "")
+        assert await bind("user-boss", "admin") == (409, "authority.founding")
+        assert await bind("user-boss", "owner", mfa=True) == (409, "authority.founding")
+        assert await bind("user-op", "owner") == (403, "authority.of_staff")
+        assert await code(invite("admin")) == (409, "authority.founding")
+        kept, used = (await invite("owner")).json(), (await invite("owner")).json()
+        assert await accept(kept, other) == (403, "authority.of_staff")
+        boss = stage.token("user", org, subject="user-boss")
+        assert await accept(used, boss) == (200, "")
+        someone = stage.token("user", org, subject="user-someone")
+        assert await accept(kept, someone) == (403, "authority.secret_wrong")
+        for over in (bind("user-boss", "owner"), member("user-else"), code(invite("owner"))):
+            assert await over == (403, "auth.forbidden")
+
+        async def boss_adds(who: str, role: str) -> None:
+            body = {"principal": who, "organization": org}
+            assert (await stage.post("/v1/members", body, token=boss)).status_code == 200
+            body = {"principal": who, "role": role, "scope": org}
+            assert (await stage.post("/v1/role-bindings", body, token=boss)).status_code == 201
+
+        await boss_adds("user-op", "admin")
+        here = f"/v1/runtimes?organization={org}"
+        assert await code(stage.get(here, token=op)) == (403, "auth.forbidden")
+        own = stage.token("user", org, subject="user-op")
+        assert (await stage.get("/v1/runtimes", token=own)).status_code == 200
+        body = {"subject": "anybody", "role": "platform-operator"}
+        assert await code(stage.post("/v1/tokens", body, token=op)) == (403, "auth.forbidden")
+        assert (await stage.post("/v1/tokens", body)).status_code == 201
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_a_tenant_without_an_owner_is_not_founded_anew(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Whose only owner is bound with a condition, or who works by the embedded issuer's tokens."""
+
+    async def scene(stage: Stage) -> None:
+        op = await staff(stage, "op", "operator")
+        strict = (await stage.post("/v1/organizations", {"name": "A"}, token=op)).json()["id"]
+        body: dict[str, Any] = {"principal": "user-boss", "organization": strict}
+        assert (await stage.post("/v1/members", body)).status_code == 200
+        body = {"principal": "user-boss", "role": "owner", "scope": strict, "mfa": True}
+        assert (await stage.post("/v1/role-bindings", body)).status_code == 201
+        worked = (await stage.post("/v1/organizations", {"name": "B"}, token=op)).json()["id"]
+        admin = stage.token("admin", worked, subject="user-admin")
+        body = {"organization": worked, "name": "D"}
+        assert (await stage.post("/v1/departments", body, token=op)).status_code == 201
+        assert (await stage.post("/v1/departments", body, token=admin)).status_code == 201
+        for org in (strict, worked):
+            body = {"principal": "user-sock", "organization": org}
+            found = await code(stage.post("/v1/members", body, token=op))
+            assert found == (403, "auth.forbidden"), org
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_a_grant_is_no_looser_than_what_binds_to_the_staff(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A second factor and networks that the binding at the platform asks for, its end, and the
+    factor that the platform demands of administrative actions.
+    """
+
+    async def scene(stage: Stage) -> None:
+        org = (await stage.tenant())["org"]
+        second = await staff(stage, "second", "support")
+        body = {"principal": "user-first", "organization": "-"}
+        assert (await stage.post("/v1/members", body)).status_code == 200
+        until = instant(time.time_ns() // 1000 + 120_000_000)
+        body = {"principal": "user-first", "role": "support", "scope": "-", "until": until}
+        strict = {"mfa": True, "networks": ["127.0.0.0/8"]}
+        assert (await stage.post("/v1/role-bindings", body | strict)).status_code == 201
+        weak, strong = (
+            issue(*(stage.services.settings, "user-first", "staff", None), _now(), 600, mfa=mfa)
+            for mfa in (False, True)
+        )
+        granted = [await asked(stage, strong, org, role="member", seconds=600)]
+        granted += [await asked(stage, second, org, seconds=600)]
+        for one, by in zip(granted, (second, strong), strict=True):
+            assert (await approve(stage, by, one["id"])).status_code == 200
+        here = f"/v1/runtimes?organization={org}"
+        assert (await stage.get(here, token=strong)).status_code == 200
+        assert await code(stage.get(here, token=weak)) == (403, "auth.mfa_required")
+        assert (await stage.get(here, token=second)).status_code == 200
+        stage.services.door.mfa_demanded = True
+        stage.services.door._sets.clear()  # as in a process that began with it
+        assert await code(stage.get(here, token=second)) == (403, "auth.mfa_required")
+        _Ahead(stage).ahead_us = 121_000_000
+        assert await code(stage.get(here, token=strong)) == (403, "auth.forbidden")
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
 
 
 async def _listens(stage: Stage, who: str, heard: list[bytes]) -> None:

@@ -66,6 +66,17 @@ def test_from_a_request_to_its_end() -> None:
     assert not fold(DECIDER, facts).glass[GLASS].stands(3_000)
 
 
+@pytest.mark.parametrize(
+    ("base", "until"), [(0, 2_000 + MINUTE), (5_000, 5_000), (3 * MINUTE, 2_000 + MINUTE)]
+)
+def test_a_grant_is_under_the_conditions_of_a_binding_to_the_staff(base: int, until: int) -> None:
+    """Its factor, its networks, and the end of the two that is first."""
+    grant = fold(DECIDER, told(*APPROVED)).glass[GLASS]
+    near = ("10.0.0.0/8",)
+    found = grant.binding(Binding("binding-1", STAFF, "operator", "-", True, near, base))
+    assert found == Binding(GLASS, STAFF, "support", ORG, True, near, until)
+
+
 def test_nobody_approves_their_own() -> None:
     """Whatever the policies said before."""
     facts = told(ASKED)

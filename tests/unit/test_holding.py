@@ -35,18 +35,19 @@ class Inside:
         *told: tuple[str, Struct],
         implied: bool = False,
         resource: str = "",
+        at: tuple[tuple[str, Struct, str], ...] = (),
     ) -> None:
         self.directory = Directory()
         self.now_us = 10
         self.position = 0
-        for stream, fact in told:
-            self.tell(stream, fact)
+        for stream, fact, org in (*at, *((*one, ORG) for one in told)):
+            self.tell(stream, fact, org)
         door = Door(self.directory, lambda: self.now_us)
         entered = Entered(*(USER, ORG, "terminal.open", "project-1", credential, implied), resource)
         self.holds: Holds = holding(self.directory, door, entered, lambda: self.now_us)
 
-    def tell(self, stream: str, fact: Struct) -> None:
-        self.directory.apply(Recorded(self.position, stream, 1, "", ORG, USER, "", 5, fact))
+    def tell(self, stream: str, fact: Struct, org: str = ORG) -> None:
+        self.directory.apply(Recorded(self.position, stream, 1, "", org, USER, "", 5, fact))
         self.position += 1
 
 
@@ -94,6 +95,33 @@ def test_a_required_issuer_leaves_its_own_sessions_inside() -> None:
     exempt.tell("access-1", facts.SsoRequired("token-other", (USER,), *BY))
     assert own.holds()
     assert exempt.holds()
+
+
+def test_staff_is_inside_by_its_grant_whatever_issuer_is_required() -> None:
+    """As at the door; not by what the tenant bound the same person to, once it came as staff."""
+    session_of_staff = session.Opened(ISSUER, USER, "-", "cc", (), "", 50, 5)
+    asked = facts.GlassRequested("glass-1", USER, "member", ORG, NAME, "T", 60, *BY)
+    approved = facts.GlassApproved("glass-1", "user-9", 40, *BY)
+    at_platform = (
+        ("access-0", facts.MemberAdded(USER, "", *BY), "-"),
+        ("access-0", facts.BindingGranted("b", USER, "support", "-", False, (), 0, *BY), "-"),
+        ("token-staff", session_of_staff, "-"),
+    )
+    for over in (
+        ("access-1", facts.GlassEnded("glass-1", "", *BY), ORG),
+        ("access-0", facts.BindingRevoked("b", "", *BY), "-"),
+    ):
+        inside = Inside("token-staff", *BEFORE, at=at_platform)
+        assert not inside.holds(), "a binding of its own, but no grant"
+        inside = Inside(
+            "token-staff",
+            *BEFORE,
+            *(("access-1", REQUIRED), ("access-1", asked), ("access-1", approved)),
+            at=at_platform,
+        )
+        assert inside.holds()
+        inside.tell(*over)
+        assert not inside.holds()
 
 
 @pytest.mark.parametrize(
