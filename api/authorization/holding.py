@@ -59,7 +59,7 @@ def holding(directory: Directory, door: Door, of: Entered, clock_us: Callable[[]
         if of.credential and directory.over(of.credential, now_us):
             return False
         home = directory.home(of.credential)
-        if home != of.org and allowed(door, of, now_us, PLATFORM):
+        if home in {"", PLATFORM} and allowed(door, of, now_us, PLATFORM):
             had = True
             return True
         if directory.elsewhere(of.org, of.user, of.credential):

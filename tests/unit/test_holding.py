@@ -122,6 +122,9 @@ def test_staff_is_inside_by_its_grant_whatever_issuer_is_required() -> None:
         assert inside.holds()
         inside.tell(*over)
         assert not inside.holds()
+    own = ("token-session", session.Opened(ISSUER, USER, "organization-2", "dd", (), "", 50, 5))
+    granted = (*BEFORE[:2], own, ("access-1", asked), ("access-1", approved))
+    assert not Inside("token-session", *granted, at=at_platform).holds(), "not as staff"
 
 
 @pytest.mark.parametrize(
