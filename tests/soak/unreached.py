@@ -18,7 +18,7 @@ ALONE: Final = {
     "POST /v1/mfa/verify": "it takes the code of the moment",
     "POST /v1/break-glass/{grant_id}/approve": "another person of the staff approves, in time",
     "GET /v1/terminals/{session_id}/recording": "a SIMULATED node's terminal says nothing",
-    "POST /v1/terminals/{session_id}/tickets": "a SIMULATED node opens no terminal",
+    "POST /v1/terminals/{session_id}/tickets": "walks close a terminal sooner than they ask for one",
     "POST /v1/volumes/{volume_id}/restore": "a SIMULATED node takes no snapshot",
     "POST /v1/invitations/{invitation_id}/accept": "it takes the secret that was mailed",
 }

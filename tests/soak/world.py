@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -76,7 +77,17 @@ def world() -> Iterator[World]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+        _end_terminals(place)
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _end_terminals(place: Path) -> None:
+    """Those that walks opened: a terminal outlives its agent, for one that comes back."""
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = one.read_bytes().split(b"\0")
+            if b"agent.terminal" in words and any(str(place).encode() in word for word in words):
+                os.kill(int(one.parent.name), signal.SIGKILL)
 
 
 @contextmanager
