@@ -41,6 +41,7 @@ _ROUTES = {
 _SIGNED = {path for path in _ROUTES if path.endswith("/proof") or "/exports/" in path}
 # GETs that tell of no state of the log, or of an immutable part of it that a position names itself.
 _TIMELESS = {
+    "/v1/audit/calls/{number}": "one sealed row: its number names it for good",
     "/v1/authorization/actions": "a table of the release",
     "/v1/bundle": "the signed log as it is, up to a checkpoint",
     "/v1/checkpoint": "the newest signed state",
