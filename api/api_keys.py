@@ -140,7 +140,7 @@ async def list_api_keys(
     await services.following.catch_up()
     known = services.directory
     if at is not None:
-        known = await services.reads.ask(credentials_at, org, at)
+        known = await services.reads.past(credentials_at, org, at)
     every = may(request.user, "api_key.list_any", org)
     keys = [one for one in known.keys(org) if every or one.created.principal == request.user.actor]
     texts = await words(request, [one.created.name.private for one in keys])

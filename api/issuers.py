@@ -114,7 +114,7 @@ async def list_issuers(
     await services.following.catch_up()
     known = services.directory
     if at is not None:
-        known = await services.reads.ask(credentials_at, reach.organization, at)
+        known = await services.reads.past(credentials_at, reach.organization, at)
     found = [
         one
         for one in known.issuers()

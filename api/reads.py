@@ -16,6 +16,7 @@ from projections.live import position
 WAIT_US: Final = 5_000_000
 _POLL_S: Final = 0.02
 _BEHIND_S: Final = 0.01
+_PAST: Final = 16  # questions to the past that wait in one process
 # The lock comes before the snapshot, which the first SELECT takes: views that are rebuilt are not
 # swapped under a question, and what it sees of them is all there (migrations/0019_swap.sql).
 SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -33,12 +34,27 @@ class Reads:
     def __init__(self, app_url: str, threads: int = 4) -> None:
         self._url = app_url
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reads")
+        self._past = ThreadPoolExecutor(1, thread_name_prefix="reads-past")
+        self._asked_past = 0
         self._free: queue.SimpleQueue[psycopg.Connection[Any]] = queue.SimpleQueue()
 
     async def ask[T](self, question: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """`question(conn, *args)`. Raises: DomainError log.unavailable, and what it raises."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: self._run(question, args, kwargs))
+
+    async def past[T](self, question: Callable[..., T], /, *args: Any) -> T:
+        """`question(conn, *args)`, which folds the log anew: one at a time, and in nobody's way
+        whose question the views answer. Raises: DomainError rate.limited, and as `ask`.
+        """
+        if self._asked_past >= _PAST:
+            raise DomainError("rate.limited", "too many ask of the past", {"retry_after_s": 1})
+        self._asked_past += 1
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._past, lambda: self._run(question, args, {}))
+        finally:
+            self._asked_past -= 1
 
     async def rows(self, query: LiteralString, **values: Any) -> list[dict[str, Any]]:
         """The rows of a SELECT, by column name."""
@@ -76,6 +92,7 @@ class Reads:
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
+        self._past.shutdown(wait=True)
         while not self._free.empty():
             self._free.get_nowait().close()
 

@@ -144,7 +144,7 @@ async def list_sessions(
     await services.following.catch_up()
     known, now = services.directory, now_us()
     if at is not None:
-        known = await services.reads.ask(credentials_at, org, at)
+        known = await services.reads.past(credentials_at, org, at)
         now = await services.reads.ask(time_of, at)
     every = may(request.user, "session.list_any", org)
     found = [

@@ -15,6 +15,7 @@ from domain.stock import Room
 from projections.operations_read import median_us
 
 _SECOND_US: Final = 1_000_000
+_MINUTE_US: Final = 60 * _SECOND_US
 _NOTICE_US: Final = 60_000_000  # of a claim that names no other
 
 
@@ -30,11 +31,19 @@ def fits_soon(room: Room, seen: soon.Observed, now: int) -> tuple[FitSoon, ...]:
     return tuple(
         FitSoon(
             devices=one.devices,
-            in_about_s=max(1, -(-(one.at_us - now) // _SECOND_US)),
+            in_about_s=_about(one.at_us - now),
             because=list(one.because),
         )
         for one in soon.soon(room.coming, room.most_devices, seen, now)
     )
+
+
+def _about(us: int) -> int:
+    """Seconds, of whole minutes, from ten minutes on of five: it is no more exact than that, and
+    when somebody else's reservation ends is not for everybody to know.
+    """
+    step = _MINUTE_US if us <= 10 * _MINUTE_US else 5 * _MINUTE_US
+    return max(1, -(-us // step)) * step // _SECOND_US
 
 
 def fit(room: Room, soon: tuple[FitSoon, ...]) -> Fit:

@@ -114,7 +114,7 @@ async def show_wallet(
         purse, _ = await services.admission.purse(account_id)
         now = now_us()
     else:
-        purse = await services.reads.ask(purse_at, account_id, found.org, at)
+        purse = await services.reads.past(purse_at, account_id, found.org, at)
         now = await services.reads.ask(time_of, at)
     return tagged(_wallet(account_id, purse, now), purse.version)
 

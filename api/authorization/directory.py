@@ -45,10 +45,16 @@ _THEN: Final = """
 SELECT entry FROM log.entry
 WHERE position <= %(at)s AND (stream = %(authority)s
   OR stream >= 'organization-' AND stream < 'organization.'
-    AND (%(org)s::text IS NULL OR stream = %(org)s)
-  OR stream >= 'token-' AND stream < 'token.'
-    AND (%(org)s::text IS NULL OR log.org_of(entry) = %(org)s))
+  OR stream >= 'token-' AND stream < 'token.')
 ORDER BY position"""
+# By the index of migration 0116.
+_THEN_OF: Final = """
+SELECT entry FROM (
+  SELECT position, entry FROM log.entry WHERE stream IN (%(authority)s, %(org)s)
+  UNION ALL
+  SELECT position, entry FROM log.entry
+  WHERE stream >= 'token-' AND stream < 'token.' AND log.org_of(entry) = %(org)s
+) AS found WHERE position <= %(at)s ORDER BY position"""
 _NOBODY: Final = Authority()
 ASKING: Final = ACTIONS["break_glass.request"].roles
 _CLOSED: Final = "organization.closed"
@@ -385,7 +391,7 @@ def credentials_at(conn: psycopg.Connection[Any], org: str | None, at: int) -> D
     # What is no id has no stream, and nothing is found.
     authority_of = authority.authority_stream(org) if org and "-" in org else ""
     asked = {"at": at, "org": org, "authority": authority_of}
-    for (entry,) in conn.execute(_THEN, asked, binary=True):
+    for (entry,) in conn.execute(_THEN if org is None else _THEN_OF, asked, binary=True):
         found.apply(decode_entry(bytes(entry)))
     return found
 

@@ -26,7 +26,7 @@ _MOST_BYTES: Final = 256 * 1024
 # A compressed document is as large as whoever packed it likes, long before it can be measured.
 _PLAIN: Final = {"Accept-Encoding": "identity"}
 _FRESH_S: Final = 600.0  # keys are looked up again after so long
-_PAUSE_S: Final = 10.0  # and for a kid nobody knows no more often than that
+_PAUSE_S: Final = 10.0  # for a kid nobody knows, or while it does not answer, no more often
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _LOOPBACK_NETWORKS: Final = networks_of("127.0.0.0/8 ::1/128")
 
@@ -97,11 +97,10 @@ class Provider:
     async def _refresh(self) -> None:
         asked = time.monotonic()
         async with self._busy:
-            if self._tried > asked:  # somebody else asked while this one waited
-                if self._fetched >= self._tried:
-                    return
-                if self._failed >= self._tried:
-                    raise DomainError(*self._why)
+            if self._fetched > asked:  # by somebody else, while this one waited
+                return
+            if time.monotonic() - self._failed < _PAUSE_S:
+                raise DomainError(*self._why)
             self._tried = time.monotonic()
             try:
                 async with asyncio.timeout(_WHOLE_S):
@@ -112,7 +111,7 @@ class Provider:
             except DomainError as error:
                 self._refused(error)
                 raise
-            self._fetched = time.monotonic()
+            self._fetched, self._failed = time.monotonic(), -_PAUSE_S
 
     def _refused(self, error: DomainError) -> DomainError:
         self._failed = time.monotonic()

@@ -225,7 +225,9 @@ def test_an_issuer_that_is_away_or_not_itself(here: Issuer) -> None:
 
 
 def test_many_ask_while_an_issuer_is_away(here: Issuer) -> None:
-    """Those who waited for somebody else's vain try are told what that one was; they ask no more."""
+    """Who waited for somebody else's vain try, or comes within the pause after it, is told what that
+    one was, and asks no more.
+    """
 
     async def story() -> None:
         here.status = 503
@@ -235,9 +237,13 @@ def test_many_ask_while_an_issuer_is_away(here: Issuer) -> None:
         )
         codes = [one.code for one in answers if isinstance(one, DomainError)]
         assert codes == ["issuer.unreachable"] * 6, answers
-        assert len(here.asked) == 2, "who came first, and for those who came while it asked"
+        with pytest.raises(DomainError, match=r"issuer\.unreachable"):
+            await provider.key("key-1")
+        assert len(here.asked) == 1, "by who came first"
         here.status = 200
-        assert (await provider.published()).issuer == here.url
+        with pytest.MonkeyPatch.context() as monkey:
+            monkey.setattr(providers, "_PAUSE_S", 0.0)
+            assert (await provider.published()).issuer == here.url
 
     asyncio.run(story())
 
