@@ -7,10 +7,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
-from api.authorization.directory import Key, credentials_at
+from api.authorization.directory import Key
 from api.authorization.door import SSO
 from api.authorization.keys import SHOWN, hash_of, minted
 from api.authorization.listing import paged, words
+from api.authorization.loading import credentials_at
 from api.authorization.use import last_used
 from api.authorization.wishing import may_own, organization_of
 from api.body import FrontRequest

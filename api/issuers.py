@@ -10,8 +10,9 @@ from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.authorization.cedar import PLATFORM
 from api.authorization.decided import beside
-from api.authorization.directory import Vouching, credentials_at
+from api.authorization.directory import Vouching
 from api.authorization.listing import paged
+from api.authorization.loading import credentials_at
 from api.authorization.wishing import deciding, scope_of
 from api.body import FrontRequest
 from api.changing import settled

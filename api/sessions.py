@@ -12,9 +12,10 @@ from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
 from api.authorization.cedar import PLATFORM
 from api.authorization.decided import fact_of, said
-from api.authorization.directory import Directory, Signed, credentials_at
+from api.authorization.directory import Directory, Signed
 from api.authorization.keys import hash_of, minted
 from api.authorization.listing import paged
+from api.authorization.loading import credentials_at
 from api.authorization.sessions import HOURS, PREFIX, by_two_factors
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest

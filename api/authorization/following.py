@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 
-from api.authorization.directory import STREAMS, Directory, load
+from api.authorization.directory import STREAMS, Directory
+from api.authorization.loading import load
 from api.gateway.tail import Tail
 from api.reads import Reads
 from evidence.wake import HeadWake

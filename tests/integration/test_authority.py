@@ -12,7 +12,8 @@ import pytest
 
 from api import events
 from api.auth import action_of
-from api.authorization.directory import Directory, load
+from api.authorization.directory import Directory
+from api.authorization.loading import load
 from api.edge import instant
 from domain.access import Denied
 from domain.api_key import KeyCreated

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from api.authorization.directory import Directory, load
+from api.authorization.directory import Directory
+from api.authorization.loading import load
 from api.edge import now_us
 from domain import issuer as trust
 from domain import session

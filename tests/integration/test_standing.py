@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from api.authorization.directory import Directory, load
+from api.authorization.directory import Directory
+from api.authorization.loading import load
 from domain import organization
 from evidence.append import Append, Write
 from projections.webhooks_read import webhooks
