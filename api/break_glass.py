@@ -1,5 +1,6 @@
 """Break-glass: the platform's staff in a tenant, for a time, by two persons; the tenant sees it."""
 
+from collections.abc import Callable
 from typing import Final
 
 from litestar import Response, get, post
@@ -7,9 +8,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec.structs import replace
 
 from api.acting import Said
-from api.auth import unknown
+from api.auth import may, unknown
 from api.authorization.listing import Seen, paged, seen, words
-from api.authorization.wishing import Wanted, wished
+from api.authorization.second import apart
+from api.authorization.wishing import Wanted, deciding, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, now_us
 from api.services import services_of
@@ -70,7 +72,17 @@ async def approve_break_glass(
     # Whose it is decides, too: nobody approves what they asked for, by whatever they are signed in.
     asked = replace(request.user, requester=grant.asked.principal)
     request.scope["user"] = asked
-    return await _done(request, org, Approve(grant_id, asked.actor), grant.asked.scope, _STANDING)
+    services, scope = services_of(request), grant.asked.scope
+    age_s = services.settings.glass_age_s
+
+    def two() -> None:
+        if not may(asked, asked.action, org, scope):
+            return  # and is told why by what decides it
+        policies = deciding(asked, scope, org)
+        when = (now_us(), age_s)
+        apart(services.directory, asked, policies, grant.asked.principal, when)
+
+    return await _done(request, org, Approve(grant_id, asked.actor), scope, _STANDING, two)
 
 
 @post("/v1/break-glass/{grant_id:str}/refuse", status_code=200)
@@ -94,7 +106,12 @@ async def revoke_break_glass(
 
 
 async def _done(
-    request: FrontRequest, org: str, wish: Wish, scope: str, state: str
+    request: FrontRequest,
+    org: str,
+    wish: Wish,
+    scope: str,
+    state: str,
+    first: Callable[[], None] = lambda: None,
 ) -> Response[BreakGlassDone]:
     assert isinstance(wish, Approve | Refuse | Put)
     name = wish.grant
@@ -104,6 +121,7 @@ async def _done(
         return BreakGlassDone(id=name, organization=org, state=state, until=until, version=version)
 
     def want(authority: Authority) -> Wanted:
+        first()
         until_us = authority.glass[name].until_us if state == _STANDING else 0
         return Wanted(wish, scope, given(until_us, None))
 

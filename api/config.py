@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `proxies`: whose word counts for the address. `keeping`: how long prepaid volumes are held
     ahead, and locked before they are wiped. `leasing`: how long leases last, and after what time
     nothing runs under one any more. `mfa_demanded`: of administrative actions, of everybody.
+    `glass_age_s`: how long both persons of break-glass are of the staff before it is approved.
     """
 
     data: Path
@@ -76,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_rate: Rate = PUBLIC_RATE
     proxies: str = ""
     mfa_demanded: bool = False
+    glass_age_s: int = 86_400
 
     @property
     def api_url(self) -> str:
@@ -177,6 +179,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_TLS_KEY": "" if self.tls is None else str(self.tls.key),
             "GPUAAS_CA": str(self.ca or ""),
             "GPUAAS_ADMIN_MFA": "1" if self.mfa_demanded else "0",
+            "GPUAAS_BREAK_GLASS_AGE_S": str(self.glass_age_s),
         }
 
 
@@ -239,6 +242,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         public_rate=public_rate_of(env),
         proxies=proxies_of(env),
         mfa_demanded=mfa_demanded(env),
+        glass_age_s=glass_age_s(env, embedded=env.get("GPUAAS_EMBEDDED") == "1"),
     )
 
 
@@ -264,6 +268,16 @@ def mfa_demanded(env: Mapping[str, str]) -> bool:
     if said not in {"0", "1"}:
         raise DomainError("config.malformed", "GPUAAS_ADMIN_MFA is 1 or 0")
     return said == "1"
+
+
+def glass_age_s(env: Mapping[str, str], *, embedded: bool) -> int:
+    """GPUAAS_BREAK_GLASS_AGE_S: seconds, by default a day; none at all in an embedded deployment
+    only, whose key makes anybody anyway. Raises: DomainError config.malformed.
+    """
+    said = env.get("GPUAAS_BREAK_GLASS_AGE_S") or "86400"
+    if not said.isdecimal() or not said.isascii() or (int(said) == 0 and not embedded):
+        raise DomainError("config.malformed", "GPUAAS_BREAK_GLASS_AGE_S is a number of seconds")
+    return int(said)
 
 
 def user_of(url: str) -> tuple[str, str]:

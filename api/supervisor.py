@@ -20,6 +20,7 @@ from api.config import (
     data_directory,
     from_environment,
     gateway_name,
+    glass_age_s,
     keeping_of,
     leasing_of,
     mfa_demanded,
@@ -255,6 +256,7 @@ def _servers(
         leasing=leasing_of(env),
         rate=rate_of(env),
         mfa_demanded=mfa_demanded(env),
+        glass_age_s=glass_age_s(env, embedded=True),
     )
     return settings, postgres, nats
 

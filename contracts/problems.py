@@ -77,9 +77,11 @@ authority.unknown|404|Not in this organization|List what there is.
 authority.until_invalid|400|Not an end|Send a later time, or none.
 beat.forged|403|Another node's heartbeat|Publish under the node's own subject only.
 break_glass.duration_invalid|400|Not a length of break-glass|Ask for as many seconds as the facts allow.
+break_glass.not_independent|403|One of the two made the other of the staff|Let somebody approve it whom somebody else bound to the staff.
 break_glass.over|409|It is over|Ask for another one.
 break_glass.same_person|403|Whose own request it is|Let another person of the staff approve it.
 break_glass.ticket_invalid|400|Not a ticket|Send one word: letters, digits and `._#/:-`.
+break_glass.too_new|403|Not long enough of the staff|Wait until both are so for as long as the platform asks, or let another person act.
 ca.unreadable|500|No node CA|Operator: restore the file that is named.
 capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
 certificate.foreign|401|Not this node's certificate|Prove the certificate this platform gave last.

@@ -46,6 +46,7 @@ def settings_for(database: Database, nats_url: str, data: Path) -> Settings:
         log_name="test",
         embedded=True,
         unsigned_bound_s=3600,
+        glass_age_s=0,
     )
 
 

@@ -2,15 +2,25 @@
 
 from typing import Final
 
-from domain import api_key, authority_facts, department, project
+from msgspec import Struct
+
+from domain import api_key, authority_facts, department, issuer, project, session
 from domain.authority_checks import PLATFORM
+from domain.binding import Binding
 from evidence.reader import Recorded
 
+NOT_INDEPENDENT: Final = "break_glass.not_independent"
+TOO_NEW: Final = "break_glass.too_new"
 _PEOPLE: Final = ("user-", "service-")
 _ACTS: Final = (
     *authority_facts.Event.__value__.__args__,
     *(department.Created, project.Created, api_key.KeyCreated),
 )
+
+
+class _Given(Struct, frozen=True):
+    by: str
+    at_us: int
 
 
 class Staff:
@@ -19,13 +29,38 @@ class Staff:
     def __init__(self) -> None:
         self.ever: set[str] = set()  # whoever was of the platform's staff once
         self._begun: set[str] = set()
+        self._granted: dict[tuple[str, str], _Given] = {}  # bindings; principals in groups; issuers
+        self._issuers: dict[str, set[str]] = {}  # whose people signed in with which
 
     def apply(self, entry: Recorded) -> None:
-        fact = entry.fact
         if entry.org != PLATFORM:
             self._begins(entry)
-        elif isinstance(fact, authority_facts.MemberAdded):
-            self.ever.add(fact.principal)
+            return
+        match entry.fact:
+            case authority_facts.MemberAdded(principal=who):
+                self.ever.add(who)
+            case authority_facts.BindingGranted(binding=name, decided_us=at_us):
+                self._granted[name, ""] = _Given(entry.actor, at_us)
+            case authority_facts.GroupJoined(group, principal, decided_us=at_us):
+                self._granted[group, principal] = _Given(entry.actor, at_us)
+            case issuer.Trusted(decided_us=at_us):
+                self._granted[entry.stream, ""] = _Given(entry.actor, at_us)
+            case session.Opened(issuer=name, principal=who):
+                self._issuers.setdefault(who, set()).add(name)
+            case _:
+                pass
+
+    def unsettled(self, who: str, other: str, by: Binding, before_us: int) -> str:
+        """Why the binding does not make `who` a second person beside the other: by whom and since
+        when it, the place in its group and the word of an issuer were given. Empty when it does.
+        """
+        names = [(by.id, ""), *((name, "") for name in self._issuers.get(who, ()))]
+        if by.principal != who:
+            names.append((by.principal, who))
+        given = [self._granted[name] for name in names if name in self._granted]
+        if any(one.by == other for one in given):
+            return NOT_INDEPENDENT
+        return TOO_NEW if any(one.at_us > before_us for one in given) else ""
 
     def _begins(self, entry: Recorded) -> None:
         """By a binding, whatever its role and conditions; or as soon as somebody did something

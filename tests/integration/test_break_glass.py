@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import force_setattr
 
 from api import events
 from api.authorization.principal import Principal
@@ -302,6 +303,33 @@ def test_a_grant_is_no_looser_than_what_binds_to_the_staff(
         assert await code(stage.get(here, token=second)) == (403, "auth.mfa_required")
         _Ahead(stage).ahead_us = 121_000_000
         assert await code(stage.get(here, token=strong)) == (403, "auth.forbidden")
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_nobody_makes_their_own_second_person(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Neither of the two bound the other to the staff, whichever of them asks; nor is either of the
+    staff for less than the platform's time.
+    """
+
+    async def scene(stage: Stage) -> None:
+        org = (await stage.tenant())["org"]
+        op, third = await staff(stage, "op", "operator"), await staff(stage, "third", "support")
+        body = {"principal": "user-sock", "organization": "-"}
+        assert (await stage.post("/v1/members", body, token=op)).status_code == 200
+        body = {"principal": "user-sock", "role": "support", "scope": "-"}
+        assert (await stage.post("/v1/role-bindings", body, token=op)).status_code == 201
+        sock = stage.token("staff", None, subject="user-sock")
+        for asking, approving in ((op, sock), (sock, op)):
+            grant = (await asked(stage, asking, org))["id"]
+            own = (403, "break_glass.not_independent")
+            assert await code(approve(stage, approving, grant)) == own
+            force_setattr(stage.services.settings, "glass_age_s", 3_600)
+            assert await code(approve(stage, third, grant)) == (403, "break_glass.too_new")
+            force_setattr(stage.services.settings, "glass_age_s", 0)
+            assert await code(approve(stage, third, grant)) == (200, "")
 
     play(database, nats_url, tmp_path, scene)
 
