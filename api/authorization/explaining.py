@@ -10,6 +10,9 @@ from contracts.authorization.registry import (
     ACTIONS,
     ADMINISTRATIVE,
     ADMINISTRATIVE_ACTIONS,
+    DESK,
+    EMBEDDED,
+    FOUNDING,
 )
 from contracts.http_authority import Reasoned
 from domain.binding import TENANT_ROLES, Binding, Guardrail
@@ -79,6 +82,8 @@ def _missing(one: Binding, asked: Question) -> str:
         return f"the role {one.role} does not hold {asked.action}"
     if one.scope not in asked.place:
         return f"{asked.place[0]} does not lie in its scope"
+    if one.desk and not _at_desk(asked):
+        return "staff does it by break-glass, or not at all"
     if not one.stands(asked.now_us):
         return "it has ended"
     if one.mfa and not asked.call.mfa:
@@ -86,6 +91,13 @@ def _missing(one: Binding, asked: Question) -> str:
     if one.networks and not _from(asked.call.source, one.networks):
         return "it asks for a call from its networks"
     return ""
+
+
+def _at_desk(asked: Question) -> bool:
+    """What a binding to the platform's staff gives there by itself."""
+    founding = asked.action in FOUNDING and not asked.call.owned
+    there = asked.place[0] == PLATFORM or asked.action in DESK or founding
+    return there and asked.action not in EMBEDDED
 
 
 def _forbid(one: Guardrail, decided: tuple[str, ...]) -> Reasoned:

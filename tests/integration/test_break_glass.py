@@ -79,6 +79,11 @@ def test_support_is_in_a_tenant_by_break_glass_alone(
         assert (await stage.get(here, token=first)).status_code == 200
         assert (await stage.get(here, token=first)).status_code == 200
         assert await code(stage.get(here, token=second)) == (403, "auth.forbidden")
+        body = {"action": "runtime.list", "scope": org}
+        why = await stage.post("/v1/authorization/explain", body, token=second)
+        assert [(one["decides"], one["why"]) for one in why.json()["policies"]] == [
+            (False, "staff does it by break-glass, or not at all"),
+        ]
         there = f"/v1/runtimes?organization={other}"
         assert await code(stage.get(there, token=first)) == (403, "auth.forbidden")
         logs = stage.get(f"/v1/webhooks?organization={org}", token=first)
