@@ -14,9 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM
+from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.principal import Principal
 from api.authorization.tokens import TokenKind, bearer
+from api.limiting import unknown_caller
 from api.origin import origin
 from contracts.authorization.registry import BY_ROUTE
 from domain.errors import DomainError
@@ -122,18 +124,21 @@ async def authenticated(
     """A guard: sets the principal, unless the route says it is public, or is only asked what may
     be asked of it (OPTIONS), which the public document says as well.
 
-    Raises: DomainError auth.missing, auth.invalid, auth.expired.
+    Raises: DomainError auth.missing, auth.invalid, auth.expired; rate.limited, of an address from
+    which too many came with no token that counts.
     """
     if _open(connection, handler):
         return
     token = bearer(_header(connection, b"authorization"))
     if not token:
+        unknown_caller(connection)
         raise DomainError("auth.missing", "send Authorization: Bearer <token>")
     state = connection.app.state
     kind: TokenKind = state.tokens.kind(token)
     try:
         found = kind.principal(token)
     except DomainError as error:
+        unknown_caller(connection)
         if error.code != "auth.invalid" or not kind.told_late(token):
             raise
         # It may be that another process made it a moment ago, and its wake has not come.
@@ -155,12 +160,22 @@ async def _acting_in(found: Principal, named: str, services: Any) -> Principal:
     """
     if found.key or found.reads_all:
         raise unknown("organization")
-    for last in (False, True):
-        if named != PLATFORM and services.directory.authority(named).knows(found.actor):
-            return replace(found, org=named, role="")
-        if not last:
-            await services.following.catch_up()
-    raise unknown("organization")
+    there = acting_in(services.directory, found, named)
+    if there is None:
+        await services.following.catch_up()
+        there = acting_in(services.directory, found, named)
+    if there is None:
+        raise unknown("organization")
+    return there
+
+
+def acting_in(directory: Directory, found: Principal, org: str) -> Principal | None:
+    """In that organization, which it belongs to now; None where it does not."""
+    if org == found.org:
+        return found
+    if org == PLATFORM or not directory.authority(org).knows(found.actor):
+        return None
+    return replace(found, org=org, role="")
 
 
 def _header(connection: ASGIConnection[Any, Any, Any, Any], name: bytes) -> str:
@@ -175,7 +190,6 @@ def _open(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     return bool(handler.opt.get("public")) or connection.scope.get("method") == "OPTIONS"
 
 
-@functools.lru_cache(_CACHE)
 async def permitted(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:

@@ -9,7 +9,7 @@ from litestar.params import FromQuery
 from litestar.response import Stream
 from msgspec.structs import replace
 
-from api.auth import reach_of
+from api.auth import acting_in, reach_of
 from api.authorization.principal import Principal
 from api.authorization.tokens import bearer
 from api.body import FrontRequest
@@ -95,7 +95,10 @@ def _now(services: Services, opener: Principal, token: str) -> Principal | None:
             said = services.tokens.principal(token)
         except DomainError:
             return None
-        found = replace(said, source=opener.source, action=opener.action, door=opener.door)
+        there = acting_in(services.directory, said, opener.org)
+        if there is None:
+            return None
+        found = replace(there, source=opener.source, action=opener.action, door=opener.door)
     return found if services.door.stands(found) else None
 
 

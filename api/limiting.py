@@ -3,6 +3,7 @@
 Source: draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`, `RateLimit`), RFC 6585 (429).
 """
 
+import ipaddress
 import math
 import time
 from typing import Any, Final
@@ -15,7 +16,7 @@ from api.limits import Rate
 from api.origin import origin
 from domain.errors import DomainError
 
-_MOST: Final = 50_000  # principals; beyond it the full buckets, which say nothing, are let go
+_MOST: Final = 50_000  # buckets; beyond it the one that asked longest ago is let go
 _LEFT: Final = "gpuaas.limit"
 
 
@@ -28,7 +29,8 @@ class Limits:
         seconds = -(-self.burst // self.per_second)
         # So many requests in so many seconds, the header's value.
         self.policy = f'"{of}";q={self.burst};w={seconds}'
-        self._buckets: dict[str, tuple[float, float]] = {}  # what was left, and when
+        # What was left, and when; who asked last stands last.
+        self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, actor: str, now_s: float) -> tuple[int, int]:
         """How many are left, and in how many seconds the bucket is full again.
@@ -41,15 +43,11 @@ class Limits:
             wait = math.ceil((1 - held) / self.per_second)
             detail = f"more than {self.per_second} requests a second"
             raise DomainError("rate.limited", detail, {"retry_after_s": wait})
+        self._buckets.pop(actor, None)
         if len(self._buckets) >= _MOST:
-            self._forget(now_s)
+            del self._buckets[next(iter(self._buckets))]
         self._buckets[actor] = (held - 1, now_s)
         return int(held - 1), math.ceil((self.burst - held + 1) / self.per_second)
-
-    def _forget(self, now_s: float) -> None:
-        full_s = self.burst / self.per_second
-        kept = {one: was for one, was in self._buckets.items() if now_s - was[1] < full_s}
-        self._buckets = kept if len(kept) < _MOST else {}
 
 
 async def limited(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -57,11 +55,21 @@ async def limited(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHa
     principal = connection.scope.get("user")
     state = connection.app.state
     limits: Limits = state.public_limits if principal is None else state.limits
-    if principal is None:
-        actor = origin(connection, state.services.settings.proxies)
-    else:
-        actor = principal.actor
+    actor = _place(connection) if principal is None else principal.actor
     connection.scope["state"][_LEFT] = (limits, *limits.take(actor, time.monotonic()))
+
+
+def unknown_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Counts one who shows no token that counts, by address. Raises: DomainError rate.limited."""
+    connection.app.state.public_limits.take(_place(connection), time.monotonic())
+
+
+def _place(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The address; of IPv6 what one customer has at the least (a /64, RFC 6177)."""
+    found = origin(connection, connection.app.state.services.settings.proxies)
+    if ":" not in found:
+        return found
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 async def say_limits(message: Message, scope: Scope) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import psycopg
 import pytest
 
+from api.authorization.keys import minted
 from api.limiting import Limits
 from api.limits import Rate
 from evidence.storage import Storage
@@ -200,5 +201,13 @@ def test_who_shows_no_token_is_limited_by_address(
         assert (seen[3].json()["code"], seen[3].headers["Retry-After"]) == ("rate.limited", "1")
         known = await stage.get("/v1/me")
         assert known.headers["RateLimit-Policy"].startswith('"principal"')
+        transport.app.state.public_limits = Limits(Rate(1, 3), "address")
+        tokens = ("", "x", minted(), minted())
+        bad = [
+            await stage.client.get("/v1/me", headers={"Authorization": f"Bearer {one}"})
+            for one in tokens
+        ]
+        assert [one.status_code for one in bad] == [401, 401, 401, 429]
+        assert (await stage.get("/v1/me")).status_code == 200, "who is known is not held to it"
 
     play(database, nats_url, tmp_path, scene)

@@ -74,6 +74,10 @@ def test_one_session_acts_in_each_organization_it_belongs_to(
         for org in (foreign["org"], "organization-" + str(uuid.uuid4()), "-", "x", away["project"]):
             assert code(await get("/v1/projects", org)) == MISSING, org
         assert code(await get(f"/v1/projects?organization={home['org']}", away["org"])) == MISSING
+        for tenant, other in ((home, away), (away, home)):
+            told = await get("/v1/events?follow=false", tenant["org"])
+            assert tenant["project"] in told.text
+            assert other["project"] not in told.text
         me = (await get("/v1/me", away["org"])).json()
         assert me["organization"] == away["org"]
         assert me["organizations"] == sorted((home["org"], away["org"]))

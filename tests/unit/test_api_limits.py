@@ -1,10 +1,12 @@
 """How often one principal may ask."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from litestar.connection import ASGIConnection
 
+from api import limiting
 from api.limiting import Limits
 from api.limits import PUBLIC_RATE, RATE, Rate, public_rate_of, rate_of
 from api.origin import origin, proxies_of
@@ -33,17 +35,16 @@ def test_a_burst_then_the_rate_each_for_itself() -> None:
     assert limits.take("user-a", 99.0)[0] == 2
 
 
-def test_full_buckets_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is bounded by principals that asked a moment ago; who is spent stays spent."""
+def test_who_asked_longest_ago_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded; who is spent and asked a moment ago stays spent, however many come."""
     monkeypatch.setattr("api.limiting._MOST", 4)
     limits = Limits(Rate(1, 2))
     for number in range(4):
         limits.take(f"user-{number}", 0.0)
-    limits.take("user-3", 5.0)
-    limits.take("user-3", 5.0)
-    limits.take("user-9", 5.0)
-    assert set(limits._buckets) == {"user-3", "user-9"}
-    assert refused(limits, "user-3", 5.0) == 1
+    limits.take("user-0", 0.0)
+    limits.take("user-9", 0.0)
+    assert list(limits._buckets) == ["user-2", "user-3", "user-0", "user-9"]
+    assert refused(limits, "user-0", 0.5) == 1
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1e3", "x", "1000001", "99999999", "٣"])
@@ -99,3 +100,18 @@ def test_proxies_that_are_no_networks_start_nothing() -> None:
     assert proxies_of({"GPUAAS_TRUSTED_PROXIES": "10.0.0.0/8"}) == "10.0.0.0/8"
     with pytest.raises(DomainError, match="GPUAAS_TRUSTED_PROXIES"):
         proxies_of({"GPUAAS_TRUSTED_PROXIES": "10.0.0.1/8"})
+
+
+def test_one_customer_of_ipv6_is_one_bucket() -> None:
+    """Whoever has a /64 has all of its addresses."""
+    place = limiting._place
+    app = SimpleNamespace(
+        state=SimpleNamespace(services=SimpleNamespace(settings=SimpleNamespace(proxies="")))
+    )
+
+    def at(peer: str) -> Any:
+        return SimpleNamespace(client=SimpleNamespace(host=peer), app=app)
+
+    assert place(at("2001:db8:1:2::5")) == place(at("2001:db8:1:2:ffff::1")) == "2001:db8:1:2::/64"
+    assert place(at("2001:db8:1:3::5")) != place(at("2001:db8:1:2::5"))
+    assert (place(at("192.0.2.1")), place(at("::ffff:192.0.2.1"))) == ("192.0.2.1", "192.0.2.1")

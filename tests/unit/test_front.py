@@ -1,14 +1,16 @@
 """What a request meets before its route."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from litestar import Litestar, get
+from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.testing import TestClient
 
 from api import front
-from api.auth import action_of
+from api.auth import action_of, authenticated, permitted
 from api.problems import HANDLERS
 from domain.errors import DomainError
 
@@ -43,3 +45,20 @@ def test_guards_are_asked_in_turn_of_the_route_itself(monkeypatch: pytest.Monkey
     assert [name for name, _ in seen] == ["capacity.read", "second"] * 4
     assert len({of for name, of in seen if name != "second"}) == 1
     assert action_of.cache_info().currsize == known + 1
+
+
+def test_a_guard_keeps_nothing_of_a_request() -> None:
+    """Each is asked anew: what a guard remembered of a request would hold its token and its body,
+    and an answer that was awaited once.
+    """
+    scope: Any = {"type": "http", "method": "OPTIONS", "headers": []}
+    connection: Any = ASGIConnection(scope)
+
+    async def twice() -> None:
+        for guard in front.GUARDS:
+            assert not hasattr(guard, "cache_info")
+        for guard in (authenticated, permitted):
+            for _ in range(2):
+                await guard(connection, here)
+
+    asyncio.run(twice())
