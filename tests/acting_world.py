@@ -86,10 +86,15 @@ class World:
     async def furnish(self, stage: Stage, database: Database) -> None:
         """Once, before anything is called."""
         self.stage = stage
+        self.host = await self.stage.node(gpus=64)
+        await self.furnish_tenant()
+        await self._invoiced(database)
+
+    async def furnish_tenant(self) -> None:
+        """All but the invoices."""
         tenant = await self.stage.tenant()
         self.org, self.department = tenant["org"], tenant["department"]
         self.account, self.project = tenant["account"], tenant["project"]
-        self.host = await self.stage.node(gpus=64)
         await self.made("/v1/members", {"principal": USER, "organization": self.org})
         owner = {"principal": USER, "role": "owner", "scope": self.org}
         await self.made("/v1/role-bindings", owner)
@@ -100,7 +105,6 @@ class World:
         entry = {"model": "T4", "currency": "USD", "effective_from": soon,
                  "tiers": [{"price": "1.000000000000"}]}  # fmt: skip
         await self.made("/v1/price-books/spring", {"entries": [entry]})
-        await self._invoiced(database)
 
     @staticmethod
     def meter(source: str, name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`make soak`: CASES (default 100,000) of schemathesis against a living stack, from SEED.
 
-First every deterministic case, then rounds of made-up ones and of walks along links. A new kind of
+First an example of each act, then every deterministic case, then rounds of made-up ones and of walks along links. A new kind of
 failure is told at once. Ends with a table; fails where a check failed, an operation took nothing
 that is not in `ALONE`, or the run was ended (SIGTERM) before its count was full.
 """
@@ -11,6 +11,7 @@ import sys
 import time
 from functools import partial
 
+from tests.soak.examples import exemplify
 from tests.soak.run import Soak
 from tests.soak.unreached import ALONE
 from tests.soak.world import world
@@ -27,6 +28,7 @@ def main() -> int:
     _say(f"soak: {cases} cases, SEED={seed}")
     with world() as made:
         soak = Soak(made, seed, heard=partial(_heard, began), failed=_say)
+        signal.signal(signal.SIGTERM, partial(_end, soak))
         try:
             _run(soak, cases, seed)
         except KeyboardInterrupt:
@@ -40,7 +42,13 @@ def main() -> int:
     return 1 if soak.failures or unreached or soak.cases < cases else 0
 
 
+def _end(soak: Soak, *_: object) -> None:
+    """Before its next case: what is raised in the midst of anything, a finalizer may swallow."""
+    soak.ended = True
+
+
 def _run(soak: Soak, cases: int, seed: int) -> None:
+    exemplify(soak)
     soak.cover(max(1, cases // len(soak.operations) // 2))
     turn = seed * 1_000_000
     while soak.cases < cases:

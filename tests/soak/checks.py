@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import msgspec
+import requests
 from schemathesis import Case, CheckContext, Response, checks
 
 from contracts.http import Problem
@@ -39,6 +40,16 @@ def registered_problem(_: CheckContext, response: Response, case: Case[Any]) -> 
     assert problem.type == f"/v1/problems/{problem.code}", problem.type
     assert problem.title == known.title, problem.title
     assert len(problem.correlation_id) == 32, problem.correlation_id
+
+
+def found_by_its_maker(
+    response: Response, url: str, headers: dict[str, str], session: requests.Session
+) -> None:
+    """What somebody made is there for them as soon as they have the answer."""
+    position = response.headers["log-position"][0]
+    asked = {**headers, "Min-Log-Position": position}
+    found = session.get(url, headers=asked, timeout=30)
+    assert found.status_code == 200, f"not found by its maker: {found.status_code} {found.text}"
 
 
 def nobody_is_let_in(response: Response, case: Case[Any]) -> None:

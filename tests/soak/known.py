@@ -19,6 +19,14 @@ def kind_of(text: str) -> str:
     return "" if found is None else found[1]
 
 
+def parts(template: str, path: str) -> dict[str, Any]:
+    """What stands in the path where the template has names."""
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
+    found = re.fullmatch(pattern, path)
+    assert found is not None, (template, path)
+    return found.groupdict()
+
+
 class Known:
     """The newest ids of each kind, and of each collection that has paths of its own.
 
@@ -27,6 +35,7 @@ class Known:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._named = collections(document["paths"])
+        self._read = {path for path, item in document["paths"].items() if "get" in item}
         self._kinds: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_MOST))
         self._things: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_MOST))
         self.kept: dict[str, list[str]] = defaultdict(list)
@@ -46,14 +55,25 @@ class Known:
             self.position = max(self.position, int(said))
         self._ids(body)
         collection = path.rpartition("/")[2]
-        parameter = self._named.get(collection)
-        if parameter is None or not isinstance(body, dict):
+        if collection not in self._named or not isinstance(body, dict):
             return
-        names = ("id", parameter.removesuffix("_id")) if parameter.endswith("_id") else (parameter,)
         for one in body.get("items", [body]):
-            found = next((one[name] for name in names if isinstance(one.get(name), str)), None)
+            found = self._name(collection, one)
             if found is not None:
                 self._add(self._things[collection], found)
+
+    def made(self, path: str, body: Any) -> str | None:
+        """Where that, answered to a POST of the path, is read; None where nowhere."""
+        parameter = self._named.get(path.rpartition("/")[2])
+        if f"{path}/{{{parameter}}}" not in self._read or not isinstance(body, dict):
+            return None
+        found = self._name(path.rpartition("/")[2], body)
+        return None if found is None else f"{path}/{found}"
+
+    def _name(self, collection: str, one: dict[str, Any]) -> str | None:
+        parameter = self._named[collection]
+        names = ("id", parameter.removesuffix("_id")) if parameter.endswith("_id") else (parameter,)
+        return next((one[name] for name in names if isinstance(one.get(name), str)), None)
 
     def _ids(self, value: Any) -> None:
         if isinstance(value, dict):

@@ -6,6 +6,7 @@ failure is kept once per kind with the command that repeats it: a run finds all 
 
 import random
 import re
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -15,6 +16,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import FlakyStrategyDefinition, Unsatisfiable
 from schemathesis import Case, GenerationMode, Response, checks
+from schemathesis.core import NOT_SET
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.result import Ok
@@ -22,12 +24,15 @@ from schemathesis.engine.recorder import ScenarioRecorder
 from schemathesis.generation.meta import CoveragePhaseData
 
 from contracts.authorization.registry import BY_ROUTE
-from tests.soak.checks import OFF, nobody_is_let_in, registered_problem
+from tests.acting_recipes import Call
+from tests.soak.checks import OFF, found_by_its_maker, nobody_is_let_in, registered_problem
 from tests.soak.filling import Filling
+from tests.soak.known import parts
 from tests.soak.world import Caller, World
 
 STEPS: Final = 10
 _PROBED: Final = 2  # answers of each operation whose credentials are taken away as a check
+_FOUND: Final = 10  # things made by each operation that their maker asks for
 _SELDOM: Final = {"GET /v1/bundle": 25, "GET /v1/metrics": 40}
 _MODES: Final = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 _SHOWN: Final = 700
@@ -51,6 +56,7 @@ class Soak:
         self._heard = heard
         self._failed_so = failed
         self.cases = 0
+        self.ended = False  # by whoever sets it: before the next case
         self.statuses: dict[str, Counter[int]] = defaultdict(Counter)
         self.reached: set[str] = set()  # operations that took something
         self.failures: dict[tuple[str, str], str] = {}
@@ -59,6 +65,7 @@ class Soak:
         self._filling = Filling(world.known, self._rng, world.receiver)
         self._walk: Any = None
         self._probed: Counter[str] = Counter()
+        self.found: Counter[str] = Counter()  # how often what it made was asked for
         self._session = requests.Session()
         self._session.trust_env = False
         config = schemathesis.Config()
@@ -146,8 +153,41 @@ class Soak:
         label = str(case.operation.label)
         return sum(self.statuses[label].values()) >= _SELDOM.get(label, 1 << 60)
 
+    def example(self, label: str, call: Call) -> None:
+        """A request made by hand, counted and judged like any other; it has to succeed."""
+        operation = next(one for one in self.operations if one.label == label)
+        case = operation.Case(
+            path_parameters=parts(operation.path, call.path),
+            headers={"Idempotency-Key": uuid.UUID(int=self._rng.getrandbits(128)).hex}
+            | ({"If-Match": f'"{call.version}"'} if call.version else {}),
+            body=NOT_SET if call.body is None else call.body,
+            media_type=None if call.body is None else "application/json",
+        )
+        token = call.token or self.world.callers[0].token
+        caller = Caller("example", token, "operator", 0)
+        response = self._sent(case, caller)
+        self.judge(response, case, caller)
+        if not 200 <= response.status_code < 300:
+            error = AssertionError("an act that is possible was refused")
+            self._failed(case, response, caller, error)
+
+    def not_furnished(self, label: str, error: AssertionError) -> None:
+        """What an example needs could not be made."""
+        self._go_on()
+        report = f"{label}: its example cannot be asked: {str(error)[:_SHOWN]}\n"
+        self.failures[label, "not furnished"] = report
+        self._failed_so(report)
+
+    def _go_on(self) -> None:
+        if self.ended:
+            raise KeyboardInterrupt
+
     def send(self, case: Case[Any], caller: Caller) -> Response:
         self._filling.fill(case)
+        return self._sent(case, caller)
+
+    def _sent(self, case: Case[Any], caller: Caller) -> Response:
+        self._go_on()
         headers = None if _unsigned(case) or caller.token is None else _bearer(caller.token)
         if headers is None and not _unsigned(case):
             case.headers.pop("Authorization", None)
@@ -188,11 +228,21 @@ class Soak:
             )  # fmt: skip
             if not caller.role and not _unsigned(case):
                 nobody_is_let_in(response, case)
+            if response.status_code == 201:
+                self._found(response, case, headers)
         except FailureGroup as group:
             for one in group.exceptions:
                 self._failed(case, response, caller, one)
         except AssertionError as error:
             self._failed(case, response, caller, error)
+
+    def _found(self, response: Response, case: Case[Any], headers: dict[str, str] | None) -> None:
+        """Asks for what was made, a few times of each operation."""
+        path = self.world.known.made(case.path, response.json())
+        label = str(case.operation.label)
+        if path is not None and self.found[label] < _FOUND:
+            self.found[label] += 1
+            found_by_its_maker(response, self.world.url + path, headers or {}, self._session)
 
     def _failed(
         self, case: Case[Any], response: Response, caller: Caller, error: BaseException

@@ -18,6 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
+from api.config import Settings
 from api.edge import instant, now_us
 from api.openapi import FILE
 from api.supervisor import Stack, running
@@ -29,6 +30,7 @@ from tests.terminal_stage import Office
 
 _PARTS: Final = ("signer", "worker", "serve", "agent")
 _DAY_S: Final = 86_400
+_PERIOD_US, _INVOICED = 10_000_000, 2
 _PRICE: Final = {"amount": "3600.000000000000", "currency": "USD"}
 
 
@@ -52,6 +54,8 @@ class World(Struct):
     document: dict[str, Any]
     known: Known
     callers: tuple[Caller, ...]
+    settings: Settings
+    invoices: tuple[str, str]  # of everything that is due
 
 
 @contextmanager
@@ -64,6 +68,7 @@ def world() -> Iterator[World]:
         "GPUAAS_EMBEDDED_NATS_TLS": "0", "GPUAAS_WEBHOOK_NETWORKS": "127.0.0.0/8",
         "GPUAAS_UNSIGNED_BOUND_S": "3600", "GPUAAS_RATE_PER_S": "1000000",
         "GPUAAS_RATE_BURST": "1000000", "GPUAAS_STRIPE_SECRETS": "whsec_soak",
+        "GPUAAS_BREAK_GLASS_AGE_S": "0",
     }  # fmt: skip
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
@@ -154,16 +159,18 @@ def _furnished(office: Office, stack: Stack, receiver: str) -> World:
     known.keep(
         made("/v1/role-bindings", principal="user-viewer", role="viewer", scope=homes[0])["id"]
     )
-    ends_us = now_us() + 6_000_000
-    billed = made(
-        "/v1/accounts", organization=homes[0], currency="USD", zone="UTC",
-        first_period_end=instant(ends_us),
-    )["id"]  # fmt: skip
+    ends_us = now_us() + _PERIOD_US
+    billed = [
+        made("/v1/accounts", organization=homes[0], currency="USD", zone="UTC",
+             first_period_end=instant(ends_us))["id"]
+        for _ in range(_INVOICED)
+    ]  # fmt: skip
     seller = made("/v1/sellers", name="S", vat_id="DE123456789", country="DE", prefix="MON")["id"]
     rate = {"treatment": "standard", "country": "DE", "category": "S", "rate_bp": 1900}
     made(f"/v1/sellers/{seller}/rates", **rate, effective_from=None)
     buyer = {"name": "B", "country": "DE", "treatment": "standard"}
-    made(f"/v1/accounts/{billed}/tax", seller=seller, **buyer)
+    for one in billed:
+        made(f"/v1/accounts/{one}/tax", seller=seller, **buyer)
     made("/v1/meters", meter="app.tokens", unit="token", source="readings", aggregation="sum", dimensions=["model"])  # fmt: skip
     share = {"model": "T4", "guaranteed_milli": 4000, "lendable_milli": 0, "limit_milli": 8000}
     for kind in ("organization", "department", "project"):
@@ -171,11 +178,14 @@ def _furnished(office: Office, stack: Stack, receiver: str) -> World:
     for _ in range(2):
         _enrolled(office, made("/v1/nodes", name="n", model="A10"))
     department = known.kept["department"][0]
-    project = made("/v1/projects", department=department, account=billed, name="Q")["id"]
+    projects = [
+        made("/v1/projects", department=department, account=one, name="Q")["id"] for one in billed
+    ]
     _priced(office, known, homes[0])
-    made("/v1/runtimes", project=project, name="r", gpu_milli=100)
+    for one in projects:
+        made("/v1/runtimes", project=one, name="r", gpu_milli=100)
     time.sleep(max(0, ends_us - now_us()) / 1_000_000)
-    _invoiced(office, known, billed)
+    first, second = [_invoiced(office, known, one) for one in billed]
     return World(
         stack.url,
         stack.settings.data / "serve.log",
@@ -183,6 +193,8 @@ def _furnished(office: Office, stack: Stack, receiver: str) -> World:
         document,
         known,
         _callers(office, homes),
+        stack.settings,
+        (first, second),
     )
 
 
@@ -220,8 +232,8 @@ def _enrolled(office: Office, invited: dict[str, Any]) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def _invoiced(office: Office, known: Known, account: str) -> None:
-    """An invoice of a period that is over."""
+def _invoiced(office: Office, known: Known, account: str) -> str:
+    """The invoice of a period that is over."""
     periods = office.get(f"/v1/periods?account={account}").json()["items"]
     [period] = [one for one in periods if one["sequence"] == 1]
     headers = {
@@ -235,6 +247,7 @@ def _invoiced(office: Office, known: Known, account: str) -> None:
         assert time.monotonic() < deadline, "no invoice"
         time.sleep(0.1)
     known.learn("/v1/invoices", {}, found)
+    return str(found["items"][0]["id"])
 
 
 def _callers(office: Office, homes: list[str]) -> tuple[Caller, ...]:
