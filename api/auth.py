@@ -149,7 +149,9 @@ async def authenticated(
         found = await _acting_in(found, named, state.services)
     source = origin(connection, state.services.settings.proxies)
     action = action_of(handler)
-    connection.scope["user"] = replace(found, source=source, action=action, door=state.door)
+    connection.scope["user"] = replace(
+        found, source=source, action=action, door=state.door, counted=set()
+    )
 
 
 async def _acting_in(found: Principal, named: str, services: Any) -> Principal:

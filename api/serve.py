@@ -78,21 +78,24 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
         ingest = asyncio.ensure_future(_ingest(settings, services))
         heard = Ear(services.nats, services.desk, services.command_key)
         metering = asyncio.ensure_future(hear(heard))
-        broken = asyncio.ensure_future(services.log.broken())
+        broken = [
+            asyncio.ensure_future(part.broken())
+            for part in (services.log, services.calls, services.glass)
+        ]
         stopped = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait(
-                {http, saying, ingest, metering, broken, stopped},
+                {http, saying, ingest, metering, *broken, stopped},
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in done:
                 task.result()
         finally:
-            for task in (stopped, http, saying, ingest, metering, broken):
+            for task in (stopped, http, saying, ingest, metering, *broken):
                 task.cancel()
             await listener.close()
             await asyncio.gather(
-                *(http, saying, ingest, metering, broken, stopped), return_exceptions=True
+                *(http, saying, ingest, metering, *broken, stopped), return_exceptions=True
             )
 
 

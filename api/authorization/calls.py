@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import os
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -26,8 +28,13 @@ MINUTE_S: Final = 60.0
 MOST_KINDS: Final = 200  # of one organization in a minute, each a row; others are counted together
 MOST_ORGANIZATIONS: Final = 200  # likewise: the rest of a minute is the platform's
 OTHERS: Final = "others"
+CLOSE_S: Final = 5.0  # within the grace of a process that is told to stop (api/stopping.py)
+# Refusals of the log that pass by themselves; any other one is a fault of ours, and is raised.
+AWAY: Final = frozenset({"log.unavailable", "log.unsigned_tail", "clock.disagrees"})
 SINGLE: Final = 5  # facts of their own of one principal in a minute
 _TRIES: Final = 12
+_AGAIN_S: Final = 0.2
+_LOG: Final = logging.getLogger("gpuaas.api")
 _LAST: Final = "SELECT entry FROM log.entry WHERE stream = %(stream)s ORDER BY version DESC LIMIT 1"
 
 
@@ -51,6 +58,16 @@ class _Count(Struct):
     last_us: int
 
 
+class _Batch(Struct):
+    """Rows on their way: under one command, so that they are in the log once, however often they
+    are sent. `append`: what was sent, and is sent again as it is until its fate is known.
+    """
+
+    cause: str
+    rows: list[tuple[Kind, _Count]]
+    append: Append | None = None
+
+
 class _Tail(Struct):
     stream: str
     version: int = 0
@@ -59,7 +76,10 @@ class _Tail(Struct):
 
 
 class Calls:
-    """One a process, one task. A kill -9 loses what was counted since the last seal: a minute."""
+    """One a process, one task. A kill -9 loses what was counted since the last seal: a minute.
+
+    At most one batch waits for the log; counting goes on beside it, in the same bounds.
+    """
 
     def __init__(self, log: EventLog, reads: Reads, clock_us: Callable[[], int]) -> None:
         self._log = log
@@ -67,7 +87,9 @@ class Calls:
         self._clock_us = clock_us
         self._counts: dict[str, dict[Kind, _Count]] = {}
         self._singles: dict[str, int] = {}
+        self._batch: _Batch | None = None
         self._sealing = asyncio.Lock()
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def count(self, kind: Kind) -> None:
@@ -97,64 +119,104 @@ class Calls:
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
+    async def broken(self) -> None:
+        """Returns once closed. Raises: what ended its task before that."""
+        await ended(self._task)
+
     async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(MINUTE_S)
-            with contextlib.suppress(DomainError):  # sealed with the next minute's
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), MINUTE_S)
+                return
+            with passing():  # sealed with the next minute's
                 await self.seal()
 
     async def seal(self) -> None:
-        """What was counted until now is in the log: one fact, whoever it is of. Raises: DomainError
-        log.unavailable; then it is counted still.
+        """What was counted until now is in the log: a fact for all, whoever it is of, and one for a
+        batch that was left over. Raises: DomainError of AWAY; then it is counted still.
         """
         async with self._sealing:
-            counted, self._counts = self._counts, {}
             self._singles.clear()
+            if self._batch is not None:
+                await self._store(self._batch)
+            counted, self._counts = self._counts, {}
             rows = [(kind, n) for of in counted.values() for kind, n in of.items()]
-            try:
-                if rows:
-                    await self._append(rows)
-            except BaseException:
-                self._again(rows)
-                raise
+            if rows:
+                self._batch = _Batch(f"cmd:{secrets.token_hex(32)}", rows)
+                await self._store(self._batch)
 
-    def _again(self, rows: list[tuple[Kind, _Count]]) -> None:
-        for kind, before in rows:
-            now = self._counts.setdefault(kind.org, {}).get(kind)
-            if now is not None:
-                before.calls, before.last_us = before.calls + now.calls, now.last_us
-            self._counts[kind.org][kind] = before
-
-    async def _append(self, rows: list[tuple[Kind, _Count]]) -> None:
+    async def _store(self, batch: _Batch) -> None:
         """Again when another process sealed meanwhile: a table's seals are one chain."""
         for tries in range(_TRIES):
-            tail = await self._reads.ask(_tail)
-            encoded = tuple(
-                row_bytes(kind, counted, tail.next_row + number)
-                for number, (kind, counted) in enumerate(rows)
-            )
-            root = root_hash(leaf_hash(row) for row in encoded).hex()
-            total = sum(counted.calls for _, counted in rows)
-            place = (TABLE, tail.next_row, len(rows), root, tail.seal)
-            write = Write(tail.stream, PLATFORM, tail.version, (CallsSealed(*place, total),))
-            bulk = (Bulk(TABLE, tail.next_row, encoded),)
+            if batch.append is None:
+                batch.append = _append(batch, await self._reads.ask(_tail))
             try:
-                await self._log.append(Append((write,), ACTOR, f"pos:{tail.seal or 0}", bulk=bulk))
+                await self._log.append(batch.append)
             except DomainError as error:
                 if error.code != "log.version_stale":
                     raise
-                await asyncio.sleep(0.01 * tries)
             else:
+                self._batch = None
                 return
+            if await self._log.outcome(batch.cause) is not None:
+                self._batch = None
+                return
+            batch.append = None  # not stored: its rows get other numbers
+            await asyncio.sleep(0.01 * tries)
         raise DomainError("log.unavailable", "other processes seal all the time")
 
     async def close(self) -> None:
-        """What was counted is sealed first."""
-        if self._task is not None:
+        """What was counted is sealed first, after a seal that is under way; a log that is away is
+        waited for, CLOSE_S at most, and what is lost then is said.
+        """
+        if self._task is None:
+            return
+        self._stopping.set()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.wait({self._task})
+                while self._batch or self._counts:
+                    with passing():
+                        await self.seal()
+                        return
+                    await asyncio.sleep(_AGAIN_S)
+        except TimeoutError:
+            waiting = [] if self._batch is None else [n.calls for _, n in self._batch.rows]
+            waiting += [n.calls for of in self._counts.values() for n in of.values()]
+            _LOG.error("the log is away: %d counted calls may not be in it", sum(waiting))
+        finally:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            with contextlib.suppress(DomainError):
-                await self.seal()
+
+
+@contextlib.contextmanager
+def passing() -> Iterator[None]:
+    """A log that is away now is no fault of who asked it; every other refusal is raised."""
+    try:
+        yield
+    except DomainError as error:
+        if error.code not in AWAY:
+            raise
+
+
+async def ended(task: asyncio.Task[None] | None) -> None:
+    """Once the task is over. Raises: what ended it; nothing for one that was cancelled."""
+    assert task is not None, "it was started"
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+def _append(batch: _Batch, tail: _Tail) -> Append:
+    encoded = tuple(
+        row_bytes(kind, counted, tail.next_row + number)
+        for number, (kind, counted) in enumerate(batch.rows)
+    )
+    root = root_hash(leaf_hash(row) for row in encoded).hex()
+    total = sum(counted.calls for _, counted in batch.rows)
+    place = (TABLE, tail.next_row, len(encoded), root, tail.seal)
+    write = Write(tail.stream, PLATFORM, tail.version, (CallsSealed(*place, total),))
+    return Append((write,), ACTOR, batch.cause, bulk=(Bulk(TABLE, tail.next_row, encoded),))
 
 
 def row_bytes(kind: Kind, counted: _Count, number: int) -> bytes:

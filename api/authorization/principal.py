@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from api.authorization.cedar import PLATFORM
 
@@ -21,7 +21,8 @@ class Principal(Struct, frozen=True):
     `key`, `session`: the API key, or the session, that it came with. `step_up`: what to ask its
     issuer for (`acr_values`) to sign in with a second factor; empty where there is nothing to ask.
     `requester`: who asked for what this request is to approve.
-    `action` and `door` are of the request: what its route is, and where it is decided.
+    `action` and `door` are of the request: what its route is, and where it is decided; `counted`
+    too: what break-glass let it do (action, organization) that is counted already.
     """
 
     actor: str
@@ -36,6 +37,7 @@ class Principal(Struct, frozen=True):
     requester: str = ""
     action: str = ""
     door: Door | None = None
+    counted: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def credential(self) -> str:

@@ -1,13 +1,12 @@
 """What break-glass is used for, and when it is over, as facts on the organization's own stream."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
 from litestar.types import Message, Scope
 
-from api.authorization.calls import LET, Calls, Kind
+from api.authorization.calls import LET, Calls, Kind, ended, passing
 from api.authorization.cedar import PLATFORM, Place, Verdict
 from api.authorization.directory import Directory
 from api.authorization.principal import Principal
@@ -38,7 +37,6 @@ class GlassUse:
     ) -> None:
         self._log = log
         self._calls = calls
-        self._last: tuple[Principal, str, str] | None = None
         self._directory = directory
         self._clock_us = clock_us
         self._noted: dict[_Used, tuple[str, ...]] = {}
@@ -46,13 +44,14 @@ class GlassUse:
         self._task: asyncio.Task[None] | None = None
 
     def note(self, caller: Principal, action: str, place: Place, verdict: Verdict) -> None:
-        """That the caller was let there by nothing but grants."""
+        """That the caller was let there by nothing but grants: counted once a request, however
+        often it is decided.
+        """
         if not all(one.startswith(GRANT) for one in verdict.policies):
             return
         org = place[-2]
-        if self._last is None or self._last[0] is not caller or self._last[1:] != (action, org):
-            # Once a request, however often it is decided.
-            self._last = (caller, action, org)
+        if (action, org) not in caller.counted:
+            caller.counted.add((action, org))
             said = (caller.credential, action, LET, "", ",".join(verdict.policies))
             self._calls.count(Kind(org, caller.actor, *said))
         for grant in verdict.policies:
@@ -61,7 +60,7 @@ class GlassUse:
                 self._noted[caller.actor, org, grant, action, place[0]] = verdict.policies
 
     async def written(self) -> None:
-        """What was noted until now is in the log. Raises: DomainError log.unavailable."""
+        """What was noted until now is in the log. Raises: DomainError, as an append does."""
         if not self._noted:
             return
         async with self._writing:
@@ -73,10 +72,14 @@ class GlassUse:
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
+    async def broken(self) -> None:
+        """Returns once closed. Raises: what ended its task before that."""
+        await ended(self._task)
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(_EVERY_S)
-            with contextlib.suppress(DomainError):  # repeated in a second
+            with passing():  # repeated in a second
                 await self.written()
                 await self._end()
 
@@ -89,7 +92,7 @@ class GlassUse:
 
     async def _put(self, wish: Glass, org: str, actor: str, policies: tuple[str, ...]) -> None:
         stream = authority.authority_stream(org)
-        for _ in range(_TRIES):
+        for tries in range(_TRIES):
             recorded = await self._log.read_stream(stream)
             facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its kind
             command = Command(wish, org, policies, self._clock_us())
@@ -97,9 +100,14 @@ class GlassUse:
             if not new:
                 return
             write = Write(stream, org, recorded[-1].version, tuple(new))
-            with contextlib.suppress(DomainError):
-                cause = f"pos:{recorded[-1].position}"
+            cause = f"pos:{recorded[-1].position}"
+            try:
                 await self._log.append(Append((write,), actor, cause))
+            except DomainError as error:
+                if error.code != "log.version_stale":
+                    raise
+                await asyncio.sleep(0.01 * tries)
+            else:
                 return
         raise DomainError("log.unavailable", "the use of break-glass could not be written down")
 
@@ -107,7 +115,7 @@ class GlassUse:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            with contextlib.suppress(DomainError):
+            with passing():
                 await self.written()
 
 

@@ -1,13 +1,20 @@
 """The API process as it runs: granian, admission, ingest; a port, a token, a clean stop."""
 
+import asyncio
 import signal
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
+from api.authorization import calls, using
+from api.serve import serving
 from api.tokens import developer_token
+from domain.errors import DomainError
+from tests.api_stage import settings_for
 from tests.conftest import Database
+from tests.integration import served as child
 from tests.integration.served import served
 
 pytestmark = pytest.mark.slow
@@ -28,3 +35,30 @@ def test_serves_and_stops(database: Database, nats_url: str, tmp_path: Path) -> 
             assert client.get("/v1/capacity", headers=headers).json()["models"] == []
         api.child.send_signal(signal.SIGTERM)
         assert api.child.wait(15) == 0, api.said()
+
+
+@pytest.mark.parametrize("part", [(calls.Calls, "seal"), (using.GlassUse, "_end")])
+def test_a_part_that_breaks_ends_it(
+    database: Database,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part: tuple[type, str],
+) -> None:
+    """What counts calls, and what writes down the use of break-glass, are no exception."""
+
+    async def refused(_: object) -> None:
+        raise DomainError("entry.refused", "a fault of ours")
+
+    async def scene() -> None:
+        await child._opened(database.app_url)
+        settings = msgspec.structs.replace(
+            settings_for(database, nats_url, tmp_path), http_port=child._free_port()
+        )
+        await asyncio.wait_for(serving(settings, asyncio.Event()), 60)
+
+    monkeypatch.setattr(calls, "MINUTE_S", 0.05)
+    monkeypatch.setattr(using, "_EVERY_S", 0.05)
+    monkeypatch.setattr(*part, refused)
+    with pytest.raises(DomainError, match=r"entry\.refused"):
+        asyncio.run(scene())

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ import pytest
 
 from api.authorization import calls
 from api.authorization.calls import DENIED, MOST_KINDS, OTHERS, SINGLE, Kind
+from domain.errors import DomainError
 from domain.sealing import CallsSealed
+from evidence.append import Append, Appended
+from evidence.log import EventLog
 from gpuaas_verify.merkle import leaf_hash, root_hash, verify_inclusion
 from tests.api_stage import Stage, play
 from tests.conftest import Database
@@ -136,9 +141,7 @@ def test_a_stolen_token_does_not_flood_the_log(
 def test_what_is_counted_is_bounded_and_two_processes_share_one_chain(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """Kinds beyond the bound are one row of others; nothing is lost when the log is away, or when
-    two seal at once.
-    """
+    """Kinds beyond the bound are one row of others; nothing is lost when two seal at once."""
 
     async def scene(stage: Stage) -> None:
         mine = stage.services.calls
@@ -160,13 +163,149 @@ def test_what_is_counted_is_bounded_and_two_processes_share_one_chain(
         others = [row for row in told if row["principal"] == OTHERS]
         assert [row["calls"] for row in others] == [10, 10]
         assert [row["calls"] for row in told if row["org"] == "organization-2"] == [2]
-        mine.count(one)
-        log, stage.services.calls._log = mine._log, None  # type: ignore[assignment]
-        with pytest.raises(AttributeError):
+
+    play(database, nats_url, tmp_path, scene)
+
+
+class Away:
+    """The log behind a network that loses answers: before the append arrives, or after it."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.before = self.after = 0
+        self.arrived = asyncio.Event()
+        self.refusal = "log.unavailable"
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def append(self, append: Append) -> Appended:
+        self.arrived.set()
+        self.meanwhile()
+        if self.before:
+            self.before -= 1
+            raise DomainError(self.refusal, "it did not arrive")
+        found = await self._log.append(append)
+        if self.after:
+            self.after -= 1
+            raise DomainError(self.refusal, "whether it was stored is not known")
+        return found
+
+    async def outcome(self, cause: str) -> Appended | None:
+        return await self._log.outcome(cause)
+
+
+ONE = Kind("organization-2", "user-1", "", "a.b", DENIED, "auth.forbidden", "")
+
+
+def away(stage: Stage) -> tuple[calls.Calls, Away]:
+    """A counter of its own on a log that may be away; not started."""
+    log = Away(stage.services.log)
+    log_port: Any = log
+    return calls.Calls(log_port, stage.services.reads, lambda: 7), log
+
+
+async def sums(stage: Stage) -> list[int]:
+    return [fact.calls_sum for _, fact in await seals(stage)]
+
+
+def test_what_is_counted_is_sealed_once_whatever_the_log_answers(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A batch whose fate is unknown is sent again as it was and is in the log once: after an answer
+    that was lost, a cancelled caller, another's seal in between, and a close during a seal.
+    """
+
+    async def scene(stage: Stage) -> None:
+        mine, log = away(stage)
+        mine.count(ONE)
+        log.after = 1
+        with pytest.raises(DomainError, match=r"log\.unavailable"):
             await mine.seal()
-        mine._log = log
-        mine.count(one)
+        mine.count(ONE)
+        mine.count(ONE)
         await mine.seal()
-        assert (await seals(stage))[-1][1].calls_sum == 2
+        assert await sums(stage) == [1, 2]
+        mine.count(ONE)
+        log.arrived.clear()
+        sealing = asyncio.create_task(mine.seal())
+        await log.arrived.wait()
+        sealing.cancel()
+        await asyncio.gather(sealing, return_exceptions=True)
+        await mine.seal()
+        assert await sums(stage) == [1, 2, 1]
+        mine.count(ONE)
+        log.before = 1
+        with pytest.raises(DomainError, match=r"log\.unavailable"):
+            await mine.seal()
+        other, _ = away(stage)
+        for _ in range(5):
+            other.count(ONE)
+        await other.seal()
+        await mine.seal()
+        assert await sums(stage) == [1, 2, 1, 5, 1]
+        mine.start()
+        mine.count(ONE)
+        log.arrived.clear()
+        sealing = asyncio.create_task(mine.seal())
+        await log.arrived.wait()
+        await mine.close()
+        await sealing
+        assert await sums(stage) == [1, 2, 1, 5, 1, 1]
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_counters_wait_for_a_log_that_is_away(
+    database: Database,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Closing waits for it, but not longer than it says, and then says what is lost; meanwhile no
+    more is kept than two minutes' bounds, however many seals fail; a refusal that is no absence
+    ends the task, and whoever waits on it hears.
+    """
+
+    async def scene(stage: Stage) -> None:
+        mine, log = away(stage)
+        minutes = count()
+
+        def flooded() -> None:
+            minute = next(minutes)
+            for number in range(MOST_KINDS + 1):
+                user = f"user-{minute}-{number}"
+                mine.count(Kind("organization-1", user, "", "a.b", DENIED, "auth.forbidden", ""))
+
+        flooded()
+        log.before, log.meanwhile = 10, flooded
+        for _ in range(10):
+            with pytest.raises(DomainError, match=r"log\.unavailable"):
+                await mine.seal()
+        log.meanwhile = lambda: None
+        await mine.seal()
+        found = [fact for _, fact in await seals(stage)]
+        assert [fact.count for fact in found] == [MOST_KINDS + 1] * 2
+        assert sum(fact.calls_sum for fact in found) == 11 * (MOST_KINDS + 1)
+        mine.start()
+        mine.count(ONE)
+        log.before = 2
+        await mine.close()
+        assert (await sums(stage))[2:] == [1]
+        mine, log = away(stage)
+        mine.start()
+        mine.count(ONE)
+        mine.count(ONE)
+        log.before = 1_000
+        monkeypatch.setattr(calls, "CLOSE_S", 0.3)
+        await asyncio.wait_for(mine.close(), 5)
+        assert "2 counted calls may not be in it" in caplog.text
+        await asyncio.wait_for(mine.broken(), 5)
+        monkeypatch.setattr(calls, "MINUTE_S", 0.01)
+        mine, log = away(stage)
+        mine.count(ONE)
+        log.before, log.refusal = 1, "entry.refused"
+        mine.start()
+        with pytest.raises(DomainError, match=r"entry\.refused"):
+            await asyncio.wait_for(mine.broken(), 5)
 
     play(database, nats_url, tmp_path, scene)
