@@ -1,12 +1,14 @@
 """The log as a stream of CloudEvents over SSE; resumed by position, filtered by authorization."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
 from litestar import get
 from litestar.params import FromQuery
 from litestar.response import Stream
+from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec.structs import replace
 
 from api.auth import acting_in, reach_of
@@ -24,7 +26,24 @@ _QUIET_S: Final = 10.0
 _POLL_S: Final = 0.5  # what was taken back ends a stream within a second, woken or not
 
 
-@get("/v1/events", media_type="text/event-stream")
+_HELD: Final = "held"
+
+
+class Held:
+    """Around a route: what its request holds is let go when the call is over, whether its answer
+    was begun, ended or never sent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.ExitStack() as held:
+            scope["state"][_HELD] = held
+            await self._app(scope, receive, send)
+
+
+@get("/v1/events", media_type="text/event-stream", middleware=[Held])
 async def events(request: FrontRequest, follow: FromQuery[bool] = True) -> Stream:
     """From the entry after Last-Event-ID (the start without one), and on as they are appended.
 
@@ -40,7 +59,8 @@ async def events(request: FrontRequest, follow: FromQuery[bool] = True) -> Strea
     size = (await services.reads.ask(head)).size
     if first > size:
         raise DomainError("position.unknown", "the log has not reached that position")
-    services.tail.admit(_who(request.user))
+    held: contextlib.ExitStack = request.scope["state"][_HELD]
+    held.enter_context(services.tail.admitted(_who(request.user)))
     token = bearer(request.headers.get("authorization", ""))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     stream = _stream(services, request.user, first, follow=follow, token=token, size=size)
@@ -61,7 +81,7 @@ async def _stream(
     loop, tail = asyncio.get_running_loop(), services.tail
     position, spoke = first, loop.time()
     end = first if size is None else size
-    with tail.followed(_who(principal), end):
+    with tail.followed(end):
         yield b": gpuaas events\n\n"
         while (now := _now(services, principal, token)) is not None:
             news = await tail.news(whose, position)
@@ -98,7 +118,13 @@ def _now(services: Services, opener: Principal, token: str) -> Principal | None:
         there = acting_in(services.directory, said, opener.org)
         if there is None:
             return None
-        found = replace(there, source=opener.source, action=opener.action, door=opener.door)
+        found = replace(
+            there,
+            source=opener.source,
+            action=opener.action,
+            door=opener.door,
+            counted=opener.counted,
+        )
     return found if services.door.stands(found) else None
 
 

@@ -58,20 +58,31 @@ class Tail:
         self._start = self._end = 0
         self._told: dict[str, list[Told]] = {ALL: []}  # of each organization, and of all
         self._sleeping: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
-        self._following: Counter[str] = Counter()
+        self._admitted: Counter[str] = Counter()
+        self._following = 0
         self._places: dict[int, Place] = {}
         self._placing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
-    def admit(self, who: str) -> None:
-        """Raises: DomainError events.too_many when `who` has as many streams as one may have."""
-        if self._following[who] >= MOST:
+    @contextlib.contextmanager
+    def admitted(self, who: str) -> Iterator[None]:
+        """`who` has one stream more for the length of the block, begun or not. Raises: DomainError
+        events.too_many when it has as many as one may have.
+        """
+        if self._admitted[who] >= MOST:
             raise DomainError("events.too_many", f"at most {MOST} streams at once in a process")
+        self._admitted[who] += 1
+        try:
+            yield
+        finally:
+            self._admitted[who] -= 1
+            if not self._admitted[who]:
+                del self._admitted[who]
 
     @contextlib.contextmanager
-    def followed(self, who: str, size: int) -> Iterator[None]:
-        """A stream of `who` is open for the length of the block; the log had `size` entries."""
-        self._following[who] += 1
+    def followed(self, size: int) -> Iterator[None]:
+        """A stream has begun, for the length of the block; the log had `size` entries."""
+        self._following += 1
         if self._task is None or self._task.done():
             self._start = self._end = size
             self._told = {ALL: []}
@@ -79,9 +90,7 @@ class Tail:
         try:
             yield
         finally:
-            self._following[who] -= 1
-            if not self._following[who]:
-                del self._following[who]
+            self._following -= 1
 
     async def news(self, whose: str, first: int) -> News:
         """Of the organization (ALL: of all) from `first` on, of at most BATCH entries."""

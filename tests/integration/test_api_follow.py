@@ -178,7 +178,7 @@ def test_followers_at_the_head_share_one_reading(
         tail = tailing.Tail(reads, stage.services.heads)
         orgs = [await _organization(stage) for _ in range(2)]
         size = await stage.size()
-        with tail.followed("user-1", size):
+        with tail.followed(size):
             assert await tail.news(orgs[0], size) == tailing.News([], size, end=True)
             waiting = [asyncio.create_task(tail.wait(orgs[0], size, 60)) for _ in range(50)]
             others = asyncio.create_task(tail.wait(orgs[1], size, 60))
@@ -230,7 +230,7 @@ def test_what_is_kept_is_bounded(
         reads = Reads(stage.services.settings.database_url)
         tail = tailing.Tail(reads, stage.services.heads)
         size = await stage.size()
-        with tail.followed("user-1", size):
+        with tail.followed(size):
             orgs = [await _organization(stage) for _ in range(6)]
             head = await stage.size()
             async with asyncio.timeout(PATIENCE_S):
@@ -272,6 +272,54 @@ def test_many_followers_leave_room_for_others(
 
     with served(database, nats_url, tmp_path) as api:
         asyncio.run(scene(api))
+
+
+class GoneError(Exception):
+    """Stands for a follower that is gone before its answer begins."""
+
+
+def test_places_are_taken_before_streams_begin(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Of many that one principal asks for at once, none begun yet, as many as it may have are let;
+    each place is free again although its stream never began.
+    """
+    most, more = tailing.MOST, 5
+
+    async def scene(stage: Stage) -> None:
+        app: Any = stage.client._transport.app  # type: ignore[attr-defined]
+        token = stage.token("member", f"organization-{uuid.uuid4()}")
+        headers = [(b"authorization", f"Bearer {token}".encode()), (b"host", b"api")]
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
+            "scheme": "http", "path": "/v1/events", "raw_path": b"/v1/events", "query_string": b"",
+            "client": ("10.0.0.1", 1), "server": ("api", 80), "root_path": "",
+        }  # fmt: skip
+        said: list[int] = []
+        gone = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(PATIENCE_S)
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                said.append(message["status"])
+                await gone.wait()
+                raise GoneError
+
+        async def ask() -> None:
+            await app({**scope, "headers": list(headers)}, receive, send)
+
+        asking = [asyncio.create_task(ask()) for _ in range(most + more)]
+        await until(lambda: len(said) == most + more, "every answer's beginning")
+        assert (said.count(200), said.count(429)) == (most, more)
+        gone.set()
+        await asyncio.gather(*asking, return_exceptions=True)
+        assert not stage.services.tail._admitted
+        assert not stage.services.tail._following
+
+    play(database, nats_url, tmp_path, scene)
 
 
 async def opened(api: Served, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
