@@ -1,10 +1,13 @@
 """Facts of second factors at the embedded issuer: that one is there, never what it is.
 
 (none) -Enrolled-> pending -Confirmed-> there -Used-> there -Removed-> (none)
-They decide nothing: what a code is checked against lies sealed in a table of the API.
+What a code is checked against lies sealed in a table of the API, whose row follows these facts.
 """
 
+from collections.abc import Iterable
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 TOTP, RECOVERY = "totp", "recovery_code"
 
@@ -64,3 +67,30 @@ class Removed(
     reason: str
     policies: tuple[str, ...]
     decided_us: int
+
+
+class Told(Struct, frozen=True):
+    """What its stream says: the versions of the facts that count, 0 for none."""
+
+    enrolled: int = 0  # of the one that is there or pending
+    confirmed: int = 0
+    codes: int = 0  # that its recovery codes are of
+    removed: int = 0
+
+
+def told(facts: Iterable[tuple[int, Struct]]) -> Told:
+    """Of (version, fact) in their order."""
+    said = Told()
+    for version, fact in facts:
+        match fact:
+            case Enrolled():
+                said = Told(enrolled=version, removed=said.removed)
+            case Confirmed():
+                said = replace(said, confirmed=version, codes=version)
+            case Replaced():
+                said = replace(said, codes=version)
+            case Removed():
+                said = Told(removed=version)
+            case _:
+                pass
+    return said

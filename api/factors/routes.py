@@ -4,16 +4,13 @@ from typing import Final
 
 from litestar import Response, get, post
 from litestar.params import JSONBody
-from msgspec import Struct
 
-from api.acting import Answer, Done, Said, if_match
+from api.acting import Answer, Done, Said
 from api.auth import STAFF, STEP_UP, USER, allow
 from api.authorization.cedar import PLATFORM
-from api.authorization.principal import Principal
 from api.authorization.tokens import bearer
 from api.authorization.wishing import deciding, organization_of
 from api.body import FrontRequest
-from api.changing import log_stream, settled
 from api.edge import instant, maybe_instant, now_us
 from api.factors.codes import (
     RECOVERY_CODES,
@@ -22,7 +19,8 @@ from api.factors.codes import (
     fresh_secret,
     recovery_code,
 )
-from api.factors.store import Taken, Whose, WrongCodeError, locked
+from api.factors.store import Taken, Use, Whose, WrongCodeError, locked
+from api.factors.telling import Allowed, hear, once, tell
 from api.services import Services, services_of
 from api.tokens import AMR_MFA, issue
 from contracts.http_factors import (
@@ -36,9 +34,7 @@ from contracts.http_factors import (
     TotpNew,
 )
 from domain.errors import DomainError
-from domain.factor import TOTP, Confirmed, Enrolled, Locked, Removed, Replaced, Used
-from evidence.append import Append, Write
-from projections.months import derived_id
+from domain.factor import TOTP, Confirmed, Enrolled, Locked, Removed, Replaced, Told, Used
 
 _LONGEST_S: Final = 12 * 3600  # of a token with a second factor
 
@@ -53,47 +49,33 @@ def _mine(request: FrontRequest) -> tuple[Services, Whose]:
     return services, Whose(caller.org, caller.actor)
 
 
-async def _stream(services: Services, whose: Whose) -> str:
-    source = whose.organization if whose.organization != PLATFORM else await log_stream(services)
-    return derived_id("token", source, f"factor\n{whose.principal}")
-
-
-async def _ready(request: FrontRequest, whose: Whose) -> None:
-    """Before a code is used up. Raises: DomainError if_match.*."""
-    services = services_of(request)
-    recorded = await services.log.read_stream(await _stream(services, whose))
-    if_match(request, recorded[-1].version if recorded else 0)
-
-
-async def _told(
-    services: Services, caller: Principal, whose: Whose, cause: str, fact: Struct
-) -> Done:
-    stream = await _stream(services, whose)
-
-    async def attempt() -> Done:
-        recorded = await services.log.read_stream(stream)
-        version = recorded[-1].version if recorded else 0
-        write = Write(stream, whose.organization, version, (fact,))
-        append = Append((write,), caller.actor, cause)
-        return Done(await services.log.append(append), (write,))
-
-    return await settled(services, stream, attempt)
-
-
 async def _taken(
-    request: FrontRequest, whose: Whose, code: str, *, confirming: bool = False
+    request: FrontRequest, whose: Whose, code: str, use: Use, *, confirming: bool = False
 ) -> Taken:
-    """A right code, used up. A lock is told before its refusal. Raises: as Factors.take."""
+    """A right code, used up by this command. A lock is told before its refusal.
+
+    Raises: as Factors.take.
+    """
     services, now = services_of(request), now_us()
     try:
-        return await services.factors.take(whose, code, now, confirming=confirming)
+        return await services.factors.take(whose, code, now, use, confirming=confirming)
     except WrongCodeError as wrong:
         if not wrong.until_us:
             raise
         fact = Locked(whose.principal, wrong.failures, wrong.until_us, now)
         cause = f"pos:{max(0, services.directory.applied - 1)}"
-        await _told(services, request.user, whose, cause, fact)
+        await tell(services, request.user, whose, cause, fact)
         raise locked(wrong.until_us, now) from wrong
+
+
+def _still(use: Use) -> Allowed:
+    """The secret whose code it was is there where the fact is appended."""
+
+    async def allowed(said: Told) -> None:
+        if said.enrolled != use.made:
+            raise DomainError("mfa.not_enrolled", "it was removed meanwhile")
+
+    return allowed
 
 
 @post("/v1/mfa/totp")
@@ -102,13 +84,19 @@ async def enrol_totp(request: FrontRequest, data: JSONBody[TotpNew]) -> Response
     services, whose = _mine(request)
     shown: list[bytes] = []
 
-    async def do(cause: str) -> Done:
-        await _ready(request, whose)
+    async def allowed(_: Told) -> None:
+        found = await services.factors.standing(whose)
+        if found is not None and found.confirmed:
+            raise DomainError("mfa.enrolled", "there is one: remove it first")
+
+    async def do(cause: str, _: Told) -> Done:
         secret = fresh_secret()
-        await services.factors.enrol(whose, secret)
-        shown.append(secret)
         fact = Enrolled(whose.principal, TOTP, now_us())
-        return await _told(services, request.user, whose, cause, fact)
+        done, version = await tell(services, request.user, whose, cause, fact, allowed)
+        if version:
+            await services.factors.enrol(whose, secret, version)
+            shown.append(secret)
+        return done
 
     def answer(_: tuple[Said, ...], again: bool) -> FactorSecret:  # an Answer
         secret = None if again else shown[-1]
@@ -119,7 +107,7 @@ async def enrol_totp(request: FrontRequest, data: JSONBody[TotpNew]) -> Response
             secret_already_shown=again,
         )
 
-    return await services.acting.perform(request, do, answer)
+    return await once(request, whose, do, answer)
 
 
 @post("/v1/mfa/totp/confirm", status_code=200)
@@ -128,14 +116,20 @@ async def confirm_totp(request: FrontRequest, data: JSONBody[Code]) -> Response[
     services, whose = _mine(request)
     shown: list[str] = []
 
-    async def do(cause: str) -> Done:
-        await _ready(request, whose)
-        await _taken(request, whose, data.code, confirming=True)
-        await _renewed(services, whose, shown)
-        fact = Confirmed(whose.principal, TOTP, len(shown), now_us())
-        return await _told(services, request.user, whose, cause, fact)
+    async def do(cause: str, said: Told) -> Done:
+        use = Use(cause, said.enrolled)
+        await _taken(request, whose, data.code, use, confirming=True)
+        fact = Confirmed(whose.principal, TOTP, RECOVERY_CODES, now_us())
 
-    return await services.acting.perform(request, do, _recovery(whose, shown), status=200)
+        async def allowed(now: Told) -> None:
+            if now.confirmed:
+                raise DomainError("mfa.enrolled", "it is confirmed already")
+            await _still(use)(now)
+
+        told = await tell(services, request.user, whose, cause, fact, allowed)
+        return await _renewed(services, whose, use, told, shown)
+
+    return await once(request, whose, do, _recovery(whose, shown), 200)
 
 
 @post("/v1/mfa/recovery-codes", status_code=200)
@@ -146,19 +140,24 @@ async def replace_recovery_codes(
     services, whose = _mine(request)
     shown: list[str] = []
 
-    async def do(cause: str) -> Done:
-        await _ready(request, whose)
-        await _taken(request, whose, data.code)
-        await _renewed(services, whose, shown)
-        fact = Replaced(whose.principal, len(shown), now_us())
-        return await _told(services, request.user, whose, cause, fact)
+    async def do(cause: str, said: Told) -> Done:
+        use = Use(cause, said.enrolled)
+        await _taken(request, whose, data.code, use)
+        fact = Replaced(whose.principal, RECOVERY_CODES, now_us())
+        told = await tell(services, request.user, whose, cause, fact, _still(use))
+        return await _renewed(services, whose, use, told, shown)
 
-    return await services.acting.perform(request, do, _recovery(whose, shown), status=200)
+    return await once(request, whose, do, _recovery(whose, shown), 200)
 
 
-async def _renewed(services: Services, whose: Whose, shown: list[str]) -> None:
-    shown[:] = [recovery_code() for _ in range(RECOVERY_CODES)]
-    await services.factors.replace(whose, shown)
+async def _renewed(
+    services: Services, whose: Whose, use: Use, told: tuple[Done, int], shown: list[str]
+) -> Done:
+    done, version = told
+    if version:
+        shown[:] = [recovery_code() for _ in range(RECOVERY_CODES)]
+        await services.factors.replace(whose, shown, use.made, version)
+    return done
 
 
 def _recovery(whose: Whose, shown: list[str]) -> Answer:
@@ -181,14 +180,14 @@ async def verify_factor(request: FrontRequest, data: JSONBody[Code]) -> Response
     caller, shown = request.user, list[str]()
     token = bearer(request.headers.get("authorization", ""))
 
-    async def do(cause: str) -> Done:
-        await _ready(request, whose)
-        taken = await _taken(request, whose, data.code)
+    async def do(cause: str, said: Told) -> Done:
+        use = Use(cause, said.enrolled)
+        taken = await _taken(request, whose, data.code, use)
         now = now_us()
         ends = int(services.tokens.kind(token).ends(token))
         seconds = max(1, min(ends - now // 1_000_000, _LONGEST_S))
         fact = Used(whose.principal, taken.means, now + seconds * 1_000_000, now)
-        done = await _told(services, caller, whose, cause, fact)
+        done, _ = await tell(services, caller, whose, cause, fact, _still(use))
         org = None if caller.org == PLATFORM else caller.org
         role = caller.role or (STAFF if org is None else USER)
         settings = services.settings
@@ -208,7 +207,7 @@ async def verify_factor(request: FrontRequest, data: JSONBody[Code]) -> Response
             secret_already_shown=again,
         )
 
-    return await services.acting.perform(request, do, answer, status=200)
+    return await once(request, whose, do, answer, 200)
 
 
 @post("/v1/mfa/totp/remove", status_code=200)
@@ -217,21 +216,27 @@ async def remove_totp(request: FrontRequest, data: JSONBody[FactorEnd]) -> Respo
     services, caller = services_of(request), request.user
     whose, policies = _meant(request, data)
 
-    async def do(cause: str) -> Done:
-        await _ready(request, whose)
+    async def there(said: Told) -> None:
+        if not said.enrolled and await services.factors.standing(whose) is None:
+            raise DomainError("mfa.not_enrolled", "there is none")
+
+    async def do(cause: str, said: Told) -> Done:
+        allowed: Allowed = there
         if not policies:
             if data.code is None:
                 raise DomainError("request.invalid", "send a code of it", {"pointer": "/code"})
-            await _taken(request, whose, data.code)
-        if not await services.factors.remove(whose):
-            raise DomainError("mfa.not_enrolled", "there is none")
+            use = Use(cause, said.enrolled)
+            await _taken(request, whose, data.code, use)
+            allowed = _still(use)
         fact = Removed(whose.principal, TOTP, data.reason, policies, now_us())
-        return await _told(services, caller, whose, cause, fact)
+        done, version = await tell(services, caller, whose, cause, fact, allowed)
+        await services.factors.follow(whose, Told(removed=version))
+        return done
 
     def answer(said: tuple[Said, ...], _: bool) -> FactorEnded:  # an Answer
         return FactorEnded(principal=whose.principal, version=said[0].version)
 
-    return await services.acting.perform(request, do, answer, status=200)
+    return await once(request, whose, do, answer, 200)
 
 
 def _meant(request: FrontRequest, data: FactorEnd) -> tuple[Whose, tuple[str, ...]]:
@@ -251,6 +256,7 @@ def _meant(request: FrontRequest, data: FactorEnd) -> tuple[Whose, tuple[str, ..
 async def show_factor(request: FrontRequest) -> SecondFactor:
     """One's own second factor, as far as it is ours."""
     services, whose = _mine(request)
+    await hear(services, whose)
     found = await services.factors.standing(whose)
     state = "none" if found is None else "confirmed" if found.confirmed else "pending"
     later = found is not None and found.locked_until_us > now_us()

@@ -1,5 +1,6 @@
 """Second factors as codes are checked against them: one row each, one statement a step."""
 
+import hashlib
 from typing import Any, Final
 
 from msgspec import Struct
@@ -7,17 +8,17 @@ from msgspec import Struct
 from api.factors.codes import Sealer, is_totp, matching, recovery_hash
 from api.statements import Statements
 from domain.errors import DomainError
-from domain.factor import RECOVERY, TOTP
+from domain.factor import RECOVERY, TOTP, Told
 
 FREE: Final = 4  # wrong codes in a row before any wait
 FIRST_S, LONGEST_S = 30, 900
-# Not over one that is confirmed; wrong codes of before still count.
+# Of the fact at version `made`; an earlier one does not undo it. Wrong codes of before still count.
 _ENROL: Final = """
-INSERT INTO api.factor (organization, principal, sealed)
-VALUES (%(organization)s, %(principal)s, %(sealed)s)
-ON CONFLICT (organization, principal) DO UPDATE SET sealed = excluded.sealed, last_step = 0
-WHERE NOT factor.confirmed
-RETURNING 1"""
+INSERT INTO api.factor (organization, principal, sealed, made, recovered)
+VALUES (%(organization)s, %(principal)s, %(sealed)s, %(made)s, 0)
+ON CONFLICT (organization, principal) DO UPDATE SET sealed = excluded.sealed, last_step = 0,
+  made = excluded.made, recovered = 0, recovery = '{}', taken = '{}', confirmed = false
+WHERE factor.made IS NULL OR factor.made < excluded.made"""
 _READ: Final = """
 SELECT confirmed, locked_until_us, cardinality(recovery), failures FROM api.factor
 WHERE organization = %(organization)s AND principal = %(principal)s"""
@@ -28,23 +29,41 @@ UPDATE api.factor SET failures = failures + 1,
     * least(%(longest_s)s, %(first_s)s * (1 << least(failures - %(free)s, 10))) END
 WHERE organization = %(organization)s AND principal = %(principal)s
   AND confirmed = %(confirmed)s AND locked_until_us <= %(now_us)s
+  AND (made IS NULL OR made = %(made)s)
 RETURNING sealed, failures, locked_until_us"""
-# Of two that come with the same code, one finds its step unused.
+# Of two commands with the same code, one finds its step unused; the repeat of that one passes.
 _TAKE: Final = """
-UPDATE api.factor SET last_step = %(step)s, failures = 0, locked_until_us = 0, confirmed = true
-WHERE organization = %(organization)s AND principal = %(principal)s AND last_step < %(step)s
+UPDATE api.factor SET last_step = greatest(last_step, %(step)s), failures = 0,
+  locked_until_us = 0, taken = (%(by)s::bytea || array_remove(taken, %(by)s))[1:8]
+WHERE organization = %(organization)s AND principal = %(principal)s
+  AND (last_step < %(step)s OR %(by)s = ANY(taken)) AND (made IS NULL OR made = %(made)s)
 RETURNING 1"""
 _SPEND: Final = """
 UPDATE api.factor SET recovery = array_remove(recovery, %(hash)s),
-  failures = 0, locked_until_us = 0
-WHERE organization = %(organization)s AND principal = %(principal)s AND %(hash)s = ANY(recovery)
+  failures = 0, locked_until_us = 0, taken = (%(by)s::bytea || array_remove(taken, %(by)s))[1:8]
+WHERE organization = %(organization)s AND principal = %(principal)s
+  AND (%(hash)s = ANY(recovery) OR %(by)s = ANY(taken)) AND (made IS NULL OR made = %(made)s)
 RETURNING 1"""
+_TAKEN: Final = """
+SELECT 1 FROM api.factor
+WHERE organization = %(organization)s AND principal = %(principal)s AND %(by)s = ANY(taken)
+  AND confirmed = %(confirmed)s AND (made IS NULL OR made = %(made)s)"""
 _REPLACE: Final = """
-UPDATE api.factor SET recovery = %(hashes)s
-WHERE organization = %(organization)s AND principal = %(principal)s"""
+UPDATE api.factor SET recovery = %(hashes)s, recovered = %(version)s, confirmed = true
+WHERE organization = %(organization)s AND principal = %(principal)s
+  AND (recovered IS NULL OR recovered <= %(version)s) AND (made IS NULL OR made = %(made)s)"""
+# Codes that a fact names and nobody was shown are nobody's: none counts.
+_FOLLOW: Final = """
+UPDATE api.factor SET confirmed = confirmed OR %(confirmed)s,
+  recovery = CASE WHEN recovered < %(codes)s THEN '{}' ELSE recovery END,
+  recovered = greatest(recovered, %(codes)s)
+WHERE organization = %(organization)s AND principal = %(principal)s
+  AND (made IS NULL OR made = %(enrolled)s)
+  AND (recovered IS NULL OR recovered < %(codes)s OR (%(confirmed)s AND NOT confirmed))"""
 _REMOVE: Final = """
 DELETE FROM api.factor
-WHERE organization = %(organization)s AND principal = %(principal)s RETURNING 1"""
+WHERE organization = %(organization)s AND principal = %(principal)s
+  AND (made IS NULL OR made < %(removed)s)"""
 
 
 class Whose(Struct, frozen=True):
@@ -61,6 +80,13 @@ class Standing(Struct, frozen=True):
     confirmed: bool
     locked_until_us: int
     recovery_codes: int
+
+
+class Use(Struct, frozen=True):
+    """What a code is used for: by the command `cause`, of the secret that was `made` there."""
+
+    cause: str
+    made: int
 
 
 class Taken(Struct, frozen=True):
@@ -93,48 +119,57 @@ class Factors:
     async def close(self) -> None:
         await self._statements.close()
 
-    async def enrol(self, whose: Whose, secret: bytes) -> None:
-        """Not there before it is confirmed. Raises: DomainError mfa.enrolled, log.unavailable."""
+    async def enrol(self, whose: Whose, secret: bytes, made: int) -> None:
+        """Of the fact at that version. Raises: DomainError log.unavailable."""
         sealed = self._sealer.seal(secret, _named(whose))
-        if await self._statements.run(_ENROL, {**whose.said(), "sealed": sealed}) is None:
-            raise DomainError("mfa.enrolled", "there is one: remove it first")
+        await self._statements.run(_ENROL, {**whose.said(), "sealed": sealed, "made": made})
+
+    async def follow(self, whose: Whose, told: Told) -> None:
+        """The row as the log says, also where a crash cut off who was to write it.
+
+        Raises: DomainError log.unavailable.
+        """
+        said = {**whose.said(), "enrolled": told.enrolled, "codes": told.codes}
+        if told.enrolled:
+            confirmed = {"confirmed": told.confirmed > 0}
+            await self._statements.run(_FOLLOW, said | confirmed)
+        elif told.removed:
+            await self._statements.run(_REMOVE, {**whose.said(), "removed": told.removed})
 
     async def standing(self, whose: Whose) -> Standing | None:
         row = await self._statements.run(_READ, whose.said())
         return None if row is None else Standing(bool(row[0]), int(row[1]), int(row[2]))
 
     async def take(
-        self, whose: Whose, code: str, now_us: int, *, confirming: bool = False
+        self, whose: Whose, code: str, now_us: int, use: Use, *, confirming: bool = False
     ) -> Taken:
-        """The code is used from now on. `confirming`: of one that is not confirmed yet.
+        """The code is used up by that command from now on; its repeat is let through, uncounted.
+        `confirming`: of one that is not confirmed yet.
 
         Raises: DomainError mfa.not_enrolled, mfa.enrolled, mfa.locked, mfa.code_used,
             mfa.unreadable, log.unavailable; WrongCodeError mfa.code_wrong.
         """
-        said = {**whose.said(), "now_us": now_us, "confirmed": not confirming}
-        said |= {"free": FREE, "first_s": FIRST_S, "longest_s": LONGEST_S}
+        by = hashlib.sha256(f"{use.cause}\n{code}".encode()).digest()
+        mine = {**whose.said(), "by": by, "made": use.made, "confirmed": not confirming}
+        means = TOTP if is_totp(code) else RECOVERY
+        if await self._statements.run(_TAKEN, mine) is not None:
+            return Taken(means)
+        said = mine | {"now_us": now_us, "free": FREE, "first_s": FIRST_S, "longest_s": LONGEST_S}
         tried = await self._statements.run(_TRY, said)
         if tried is None:
             raise await self._why(whose, now_us, confirming=confirming)
         wrong = WrongCodeError("mfa.code_wrong", int(tried[1]), int(tried[2]))
-        if not is_totp(code):
-            return await self._spent(whose, code, wrong, confirming=confirming)
+        if means == RECOVERY:
+            hashed = mine | {"hash": recovery_hash(code)}
+            if confirming or await self._statements.run(_SPEND, hashed) is None:
+                raise wrong
+            return Taken(means)
         step = matching(self._sealer.opened(bytes(tried[0]), _named(whose)), code, now_us)
         if step is None:
             raise wrong
-        row = await self._statements.run(_TAKE, {**whose.said(), "step": step})
-        if row is None:
+        if await self._statements.run(_TAKE, mine | {"step": step}) is None:
             raise DomainError("mfa.code_used", "each code counts once: wait for the next one")
-        return Taken(TOTP)
-
-    async def _spent(
-        self, whose: Whose, code: str, wrong: WrongCodeError, *, confirming: bool
-    ) -> Taken:
-        said = {**whose.said(), "hash": recovery_hash(code)}
-        row = None if confirming else await self._statements.run(_SPEND, said)
-        if row is None:
-            raise wrong
-        return Taken(RECOVERY)
+        return Taken(means)
 
     async def _why(self, whose: Whose, now_us: int, *, confirming: bool) -> DomainError:
         found = await self.standing(whose)
@@ -142,16 +177,15 @@ class Factors:
             return DomainError("mfa.not_enrolled", "enrol and confirm one first")
         if confirming and found.confirmed:
             return DomainError("mfa.enrolled", "it is confirmed already")
+        if found.locked_until_us <= now_us:
+            return DomainError("mfa.not_enrolled", "another was enrolled: confirm that one")
         return locked(found.locked_until_us, now_us)
 
-    async def replace(self, whose: Whose, codes: list[str]) -> None:
-        """These are the recovery codes from now on, and no others."""
+    async def replace(self, whose: Whose, codes: list[str], made: int, version: int) -> None:
+        """These are the recovery codes by the fact at that version, and it is confirmed."""
+        said = {**whose.said(), "made": made, "version": version}
         hashes = [recovery_hash(one) for one in codes]
-        await self._statements.run(_REPLACE, {**whose.said(), "hashes": hashes})
-
-    async def remove(self, whose: Whose) -> bool:
-        """Whether there was one, with its recovery codes."""
-        return await self._statements.run(_REMOVE, whose.said()) is not None
+        await self._statements.run(_REPLACE, said | {"hashes": hashes})
 
 
 def _named(whose: Whose) -> str:
