@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from gpuaas_client import models, profiles
 from gpuaas_client.command import Verbs, asked
+from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 
@@ -76,7 +77,12 @@ def verify(session: Session, code: str) -> None:
     name = session.profile or profiles.current(session.env)
     by_env = not session.profile and bool(session.env.get("GPUAAS_TOKEN"))
     made = session.client.verify_factor(models.Code(code=code))
-    assert made.token is not None, "its key is of this call"
+    if made.token is None:
+        raise GpuaasError(
+            "mfa.token_unheard",
+            "the code was used, and the answer with the token was lost on its way",
+            "Run the same command with the next code: a token is shown once.",
+        )
     if by_env:
         session.say(made, made.token)
         return
