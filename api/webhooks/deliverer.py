@@ -12,6 +12,7 @@ moves.
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -26,6 +27,7 @@ from api.webhooks.sending import Outcome, Sender
 from api.webhooks.signatures import headers
 from domain import webhook
 from domain.decider import fold
+from domain.errors import DomainError
 from domain.webhook import wanted
 from evidence.append import Append, Write
 from evidence.log import EventLog
@@ -47,6 +49,7 @@ _AT_ONCE: Final = 128
 _OF_ONE: Final = 8  # of one organization
 _TURN_S: Final = 2.0
 _POLL_S: Final = 1.0
+_PAUSE_S: Final = 0.002
 _ELECT_S: Final = 5.0
 _GATHER_S: Final = 0.1
 _LOCK: Final = "SELECT pg_try_advisory_lock(7214036825)"
@@ -238,7 +241,20 @@ class Deliverer:
         await places.failed(self._conn, hook.webhook, what, again)
 
     async def _disable(self, hook: Webhook, position: int) -> None:
-        """A crash before this is durable sends the same fact again, and no other."""
+        """A crash before this is durable sends the same fact again, and no other. Once more where
+        its owner changed it meanwhile, however often: nobody else's webhooks wait for that.
+        """
+        for tries in itertools.count():
+            try:
+                await self._disabled_now(hook, position)
+            except DomainError as error:
+                if error.code != "log.version_stale":
+                    raise
+            else:
+                return
+            await asyncio.sleep(min(_PAUSE_S * tries, _POLL_S))
+
+    async def _disabled_now(self, hook: Webhook, position: int) -> None:
         recorded = await self._log.read_stream(hook.webhook)
         facts: list[webhook.Event] = [one.fact for one in recorded]  # type: ignore[misc]
         command = webhook.Disable(GONE, self._options.now_us())

@@ -22,6 +22,7 @@ from api.webhooks.deliverer import Options
 from api.webhooks.sending import Sender
 from domain import webhook
 from domain.facts import TAGS
+from evidence.append import Append, Appended
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
 from tests.webhook_receiver import Heard, Receiver, receiving
@@ -192,6 +193,45 @@ def test_what_is_not_taken_is_tried_again_given_up_and_replayed(
 
     with receiving() as receiver:
         asyncio.run(scene(receiver))
+
+
+def test_one_that_is_gone_while_its_owner_changes_it(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its secret is rotated twice between the 410 that it answers and the fact of it: it is disabled
+    all the same, and others are told on.
+    """
+
+    async def scene(receiver: Receiver, well: Receiver) -> None:
+        async with stage_of(database, nats_url, tmp_path) as stage:
+            org = await organization(stage)
+            hook = await hooked(stage, org, receiver.url, ("gpuaas.department.*",))
+            await hooked(stage, org, well.url, ("gpuaas.department.*",))
+            path, log = f"/v1/webhooks/{hook['id']}", stage.services.log
+            receiver.answer = lambda _: 410
+            append, rotations = log.append, list[int]()
+
+            async def beaten(asked: Append) -> Appended:
+                fact = asked.writes[0].facts[0]
+                if isinstance(fact, webhook.Disabled) and len(rotations) < 2:
+                    rotations.append(0)
+                    answer = await stage.post(f"{path}/rotate-secret")
+                    assert answer.status_code == 200, answer.text
+                return await append(asked)
+
+            monkeypatch.setattr(log, "append", beaten)
+            first = await department(stage, org)
+            async with delivering(stage):
+                await until(lambda: first in well.positions(), "told")
+                await asyncio.sleep(0.5)
+                last = await department(stage, org)
+                await until(lambda: last in well.positions(), "told on")
+            kinds = [type(one) for one in await _facts(stage, path)]
+            assert kinds[-3:] == [webhook.SecretRotated] * 2 + [webhook.Disabled]
+            assert receiver.positions() == [first]
+
+    with receiving() as receiver, receiving() as well:
+        asyncio.run(scene(receiver, well))
 
 
 async def _disabled(stage: Stage, org: str, receiver: Receiver, path: str) -> None:
