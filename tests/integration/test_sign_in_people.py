@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 import time
+import webbrowser
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -17,7 +19,7 @@ import pytest
 from api.factors.codes import code_at
 from api.tokens import developer_token
 from domain.issuer import principal
-from gpuaas_client import profiles
+from gpuaas_client import profiles, sign_in
 from projections.views import step
 from tests import commands
 from tests.conftest import Database
@@ -143,6 +145,43 @@ def staff(api: Served, issuer: str, org: str, home: Path) -> None:
     assert typed(api, boot, "role", "revoke", bound["sam"], *revoke)[0] == 0
     assert typed(api, sam, "organization", "list")[0] == 3
     assert typed(api, boot, "role", "revoke", bound["olga"], *revoke)[0] == 5, "the last operator"
+
+
+def test_a_code_that_somebody_else_exchanged_first(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An authorization code counts once (RFC 6749 4.1.2): the issuer refuses its second exchange,
+    the command says so by its status and the issuer's word, and there is neither profile nor session.
+    """
+    posted, first = sign_in._posted, list[int]()
+
+    def twice(client: httpx.Client, url: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        if form.get("grant_type") == "authorization_code" and not first:
+            status, said = posted(client, url, form)
+            assert isinstance(said.get("id_token"), str), "whoever came first has it"
+            first.append(status)
+        return posted(client, url, form)
+
+    def opened(address: str) -> None:
+        Thread(target=signs_in, args=(address, "alice"), daemon=True).start()
+
+    with serving() as issuer, served(database, nats_url, tmp_path) as api:
+        organization(api, issuer)
+        alice = env_of(tmp_path / "alice")
+        monkeypatch.setattr(webbrowser, "open", opened)
+        login = ("login", api.url, "--domain", "acme.example")
+        with monkeypatch.context() as way:
+            way.setattr(sign_in, "_posted", twice)
+            refused = commands.gpuaas(*login, env=alice)
+        assert (first, refused.status, "invalid_grant" in refused.err) == ([200], 3, True), refused
+        assert "Sign in again" in refused.err
+        assert not (tmp_path / "alice" / ".config").exists()
+        with psycopg.connect(api.settings.database_url) as conn:
+            rows = conn.execute("SELECT convert_from(entry, 'UTF8') FROM log.entry").fetchall()
+        assert not any(principal(issuer, "alice") in row[0] for row in rows), "no session"
+        said = commands.gpuaas(*login, env=alice)
+        assert said.status == 0, said
+        assert typed(api, alice, "whoami")[1]["principal"] == principal(issuer, "alice")
 
 
 def test_in_a_browser_and_on_another_device(
