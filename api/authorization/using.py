@@ -1,6 +1,8 @@
 """What break-glass is used for, and when it is over, as facts on the organization's own stream."""
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,7 +24,9 @@ from evidence.log import EventLog
 ACTOR: Final = "system-authority"
 GRANT: Final = "break_glass-"
 _EVERY_S: Final = 1.0
+_CLOSE_S: Final = 2.0  # with what counted calls wait for, within the grace of a stop
 _TRIES: Final = 8
+_LOG: Final = logging.getLogger("gpuaas.api")
 
 type _Used = tuple[str, str, str, str, str]  # actor, organization, grant, action, scope
 
@@ -112,11 +116,16 @@ class GlassUse:
         raise DomainError("log.unavailable", "the use of break-glass could not be written down")
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            with passing():
+        """What was noted is written down first, if the log answers soon; else it is said."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        with contextlib.suppress(TimeoutError), passing():
+            async with asyncio.timeout(_CLOSE_S):
                 await self.written()
+        if self._noted:
+            _LOG.error("the log is away: %d uses of break-glass may not be in it", len(self._noted))
 
 
 async def told_before(message: Message, scope: Scope) -> None:

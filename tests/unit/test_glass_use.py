@@ -7,7 +7,8 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from api.authorization import using
+from api import stopping
+from api.authorization import calls, using
 from api.authorization.calls import LET, Calls, Kind
 from api.authorization.cedar import PLATFORM, Verdict
 from api.authorization.directory import Directory
@@ -41,6 +42,8 @@ class Log:
     def __init__(self, *refusals: str) -> None:
         self.refusals = list(refusals)
         self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
         asked = facts.GlassRequested(GRANT, WHO, "member", ORG, NAME, "T-1", 60, (), 1)
         approved = facts.GlassApproved(GRANT, "user-other", NOW_US + 1, (), 1)
         self.facts: list[Struct] = [asked, approved]
@@ -53,6 +56,7 @@ class Log:
 
     async def append(self, append: Append) -> Appended:
         self.asked += 1
+        await self.answers.wait()
         if self.refusals:
             raise DomainError(self.refusals.pop(0), "")
         [write] = append.writes
@@ -109,5 +113,34 @@ def test_a_fault_ends_the_task_and_is_heard(monkeypatch: pytest.MonkeyPatch) -> 
             await asyncio.wait_for(glass.broken(), 5)
         assert log.asked == 3
         await glass.close()
+
+    asyncio.run(scene())
+
+
+def test_a_stop_does_not_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is noted is written down first; of a log that does not answer it is said what may lack,
+    so that what is stopped after it has its time too (api/stopping.py).
+    """
+    assert using._CLOSE_S + calls.CLOSE_S < stopping._GRACE_S
+    monkeypatch.setattr(using, "_CLOSE_S", 0.05)
+
+    async def scene() -> None:
+        log = Log()
+        glass = used(log)
+        glass.start()
+        await glass.close()
+        assert len(log.facts) == 3
+        assert not caplog.text
+        for refusal in ((), ("log.unavailable",)):
+            log = Log(*refusal)
+            if not refusal:
+                log.answers.clear()
+            glass = used(log)
+            glass.start()
+            caplog.clear()
+            await asyncio.wait_for(glass.close(), 5)
+            assert "1 uses of break-glass may not be in it" in caplog.text
 
     asyncio.run(scene())
