@@ -45,9 +45,14 @@ def registered_problem(_: CheckContext, response: Response, case: Case[Any]) -> 
 def found_by_its_maker(
     response: Response, url: str, headers: dict[str, str], session: requests.Session
 ) -> None:
-    """What somebody made is there for them as soon as they have the answer."""
-    position = response.headers["log-position"][0]
-    asked = {**headers, "Min-Log-Position": position}
+    """What somebody made is there for them as soon as they have the answer.
+
+    Where nothing was new, no position is answered, and nothing is asked.
+    """
+    said = response.headers.get("log-position")
+    if said is None:
+        return
+    asked = {**headers, "Min-Log-Position": said[0]}
     found = session.get(url, headers=asked, timeout=30)
     assert found.status_code == 200, f"not found by its maker: {found.status_code} {found.text}"
 
