@@ -76,7 +76,7 @@ class AdmissionState:
         self.budgets: dict[str, budget.State] = {}
         self.runtimes: dict[str, Held] = {}
         self.ended: dict[str, Held] = {}
-        self.stopping: set[str] = set()  # runtimes; some of them have ended
+        self.stopping: set[str] = set()  # runtimes that are ending
         self.reservations: dict[str, reservation.Standing | reservation.Ended] = {}
         self.volumes: dict[str, Stored] = {}
         self.attached: dict[str, tuple[str, ...]] = {}  # runtime -> its volumes
@@ -230,6 +230,7 @@ class AdmissionState:
                 held = self.ended.pop(stream) if stream in self.ended else self.runtimes[stream]
                 self.runtimes[stream] = held
                 held.state, held.past = held.past[-1], held.past[:-1]
+                self._note_stopping(stream, held)
 
     def _unlend(self, tree: quota.Tree, stream: str, fact: Any) -> None:
         stood = self._lending_before.pop((stream, fact))
@@ -381,12 +382,16 @@ class AdmissionState:
         held.past = (*held.past[1 - UNDOABLE :], held.state)
         held.state = runtime.evolve(held.state, fact)
         held.spot |= isinstance(fact, runtime.Spot)
-        if isinstance(held.state, runtime.Ending):
-            self.stopping.add(stream)
+        self._note_stopping(stream, held)
         if isinstance(held.state, runtime.Ended):
             self.ended[stream] = self.runtimes.pop(stream)
-            self.stopping.discard(stream)
             self._prune()
+
+    def _note_stopping(self, stream: str, held: Held) -> None:
+        if isinstance(held.state, runtime.Ending):
+            self.stopping.add(stream)
+        else:
+            self.stopping.discard(stream)
 
     def _prune(self) -> None:
         if len(self.ended) > REMEMBERED:

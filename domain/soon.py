@@ -65,10 +65,8 @@ def _stopping(
     """(since when, how many devices it leaves empty, whether they are wiped for this caller)."""
     found = []
     for name in serving.held.keys() & state.stopping:
-        held, mine = state.runtimes.get(name), serving.held[name]
-        if held is None or not isinstance(held.state, runtime.Ending):
-            state.stopping.discard(name)
-            continue
+        ending, mine = state.runtimes[name].state, serving.held[name]
+        assert isinstance(ending, runtime.Ending), "what is stopping"
         empty = [
             share.index
             for share in mine.devices
@@ -76,7 +74,7 @@ def _stopping(
         ]
         wiped = serving.upkeep.strict and mine.organization != organization
         if empty:
-            found.append((held.state.previous_us, len(empty), wiped))
+            found.append((ending.previous_us, len(empty), wiped))
     return tuple(sorted(found))
 
 

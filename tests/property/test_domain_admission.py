@@ -367,6 +367,14 @@ class Admissions(RuleBasedStateMachine):
                     assert used == self.plain.used(f"{kind}-{org}", model)
 
     @invariant()
+    def what_is_stopping_is_every_runtime_that_ends(self) -> None:
+        state = self.world.state
+        ending = [
+            one for one, held in state.runtimes.items() if isinstance(held.state, runtime.Ending)
+        ]
+        assert state.stopping == set(ending)
+
+    @invariant()
     def capacity_says_what_admit_would_do(self) -> None:
         for org in ORGS:
             for room in capacity(self.world.state, f"organization-{org}"):

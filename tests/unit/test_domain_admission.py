@@ -329,6 +329,20 @@ def test_an_undone_end_leaves_the_lease_as_it_was() -> None:
     assert fact_of(lose(world.state, "runtime-1", over), runtime.Lost).lost_us == 70
 
 
+def test_what_is_stopping_follows_what_is_undone() -> None:
+    """A stop that was not written stops nothing; an end that was not leaves it stopping."""
+    world = World(T4X2)
+    world.say("node-1", node.Anchored("b1", 0, 0, word()))
+    admit(world.state, launch(1))
+    world.state.undo(step(world.state, "runtime-1", runtime.Stop("asked", 5)))
+    assert world.state.stopping == set()
+    step(world.state, "runtime-1", runtime.Stop("asked", 5))
+    lost = end(world.state, "runtime-1", runtime.Stopped(80, 80, 80, word()))
+    assert world.state.stopping == set()
+    world.state.undo(lost)
+    assert world.state.stopping == {"runtime-1"}
+
+
 def test_equal_fits_go_to_the_model_named_first() -> None:
     """The caller's order of models decides between places that are equally tight."""
     world = World((("T4", 1), ("A10", 1)))
