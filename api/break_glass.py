@@ -15,7 +15,7 @@ from api.authorization.wishing import Wanted, deciding, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, now_us
 from api.services import services_of
-from api.viewing import reachable
+from api.viewing import reachable, viewed
 from contracts.http import Given, Page
 from contracts.http_break_glass import BreakGlass, BreakGlassDone, BreakGlassEnd, BreakGlassNew
 from domain.authority import Authority
@@ -24,6 +24,7 @@ from domain.authority_facts import GlassApproved, GlassRequested
 from domain.break_glass import Grant
 from evidence.ids import new_id
 from evidence.private import private_value
+from projections.asof import time_of
 
 _WAITING: Final = "requested"
 _STANDING: Final = "approved"
@@ -48,7 +49,7 @@ async def request_break_glass(
     wish = Ask(new_id("break_glass"), who, *said)
 
     def given(fact: GlassRequested, version: int | None) -> BreakGlass:
-        return _given(org, Grant(fact), data.reason, version)
+        return _given(org, Grant(fact), data.reason, (version, now_us()))
 
     def want(_: Authority) -> Wanted:
         nothing = given(GlassRequested(wish.grant, who, *said, (), 0), None)
@@ -152,34 +153,43 @@ async def list_break_glass(
     as_of: FromQuery[str | None] = None,
 ) -> Page[BreakGlass]:
     """Of an organization, over ones too, in order of asking; the staff, without naming one: those
-    of all that are not over.
+    of all that are not over. As of a time: as it was then.
     """
-    if organization is None and request.user.reads_all:
+    everywhere = organization is None and request.user.reads_all
+    if everywhere:
         await reachable(request)
-        directory = services_of(request).directory
-        every = sorted({org for _, org in directory.grants.every()})
-        found = [await seen(request, org, as_of) for org in every]
+        grants = services_of(request).directory.grants
+        every = {org for _, org in grants.every()} if as_of is None else grants.organizations()
+        found = [await seen(request, org, as_of) for org in sorted(every)]
     else:
         found = [await seen(request, organization, as_of)]
+    at_us = await _instant_of(request, as_of)
     rows = [
         (one.made[grant.asked.grant].position, (one, grant))
         for one in found
         for grant in one.state.glass.values()
-        if (organization is not None or not request.user.reads_all or not grant.over)
-        and one.shows(grant.asked.scope)
+        if not (everywhere and (grant.over or grant.due(at_us))) and one.shows(grant.asked.scope)
     ]
     texts = await words(request, [grant.asked.reason.private for _, (_, grant) in rows])
 
     def given(row: tuple[Seen, Grant]) -> BreakGlass:
         one, grant = row
-        return _given(one.org, grant, texts.get(grant.asked.reason.private), one.version)
+        return _given(one.org, grant, texts.get(grant.asked.reason.private), (one.version, at_us))
 
     return paged(rows, (cursor, limit), given)
 
 
-def _given(org: str, grant: Grant, reason: str | None, version: int | None) -> BreakGlass:
+async def _instant_of(request: FrontRequest, as_of: str | None) -> int:
+    """By which it is judged what is over by itself: when the last entry then was written."""
+    services, position = await viewed(request, as_of)
+    return now_us() if position is None else await services.reads.ask(time_of, position)
+
+
+def _given(org: str, grant: Grant, reason: str | None, known: tuple[int | None, int]) -> BreakGlass:
+    """`known`: the version of what it is told from, and the instant by which it is judged."""
     asked = grant.asked
-    due = grant.due(now_us())
+    version, at_us = known
+    due = grant.due(at_us)
     ended = _REFUSED if grant.refused else _ENDED
     state = ended if grant.over or due else _STANDING if grant.approver else _WAITING
     return BreakGlass(

@@ -31,3 +31,7 @@ class Grants:
     def every(self) -> list[tuple[str, str]]:
         """Those that are not over, of everybody."""
         return [one for who in self._open for one in self.of(who)]
+
+    def organizations(self) -> set[str]:
+        """In which one was ever asked for."""
+        return set(self._orgs.values())

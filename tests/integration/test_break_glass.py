@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from api import events
 from api.authorization.principal import Principal
 from api.edge import instant
 from api.tokens import issue
+from domain.authority import authority_stream
+from domain.authority_facts import GlassApproved
+from evidence.append import Append, Write
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 
@@ -349,6 +353,37 @@ async def _listens(stage: Stage, who: str, heard: list[bytes]) -> None:
     caller = Principal(who, "", "-", action="event.stream", door=door)
     async for chunk in events._stream(stage.services, caller, 0, follow=True, token=""):
         heard += [chunk]
+
+
+def test_what_was_said_of_a_grant_is_said_as_of_then(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """One that ended by itself stood while it stood: as of then it is listed as approved, in its
+    organization and among all; as of before it was approved, as requested; now it is over.
+    """
+
+    async def scene(stage: Stage) -> None:
+        org = (await stage.tenant())["org"]
+        first = await staff(stage, "first", "support")
+        grant = (await asked(stage, first, org))["id"]
+        requested = await stage.size() - 1
+        log, stream = stage.services.log, authority_stream(org)
+        version = (await log.read_stream(stream))[-1].version
+        now = time.time_ns() // 1000
+        given = GlassApproved(grant, "user-second", now + 1_500_000, (), now)
+        write = Write(stream, org, version, (given,))
+        await log.append(Append((write,), "user-second", f"cmd:{uuid.uuid4().hex * 2}"))
+        approved = await stage.size() - 1
+        await asyncio.sleep(1.6)
+        await stage.views()
+        for of, later in ((f"organization={org}&", [("ended", "expired")]), ("", [])):
+            told = []
+            for when in (f"as_of={requested}", f"as_of={approved}", ""):
+                items = (await stage.get(f"/v1/break-glass?{of}{when}")).json()["items"]
+                told.append([(one["state"], one["why_ended"]) for one in items])
+            assert told == [[("requested", None)], [("approved", None)], later], of
+
+    play(database, nats_url, tmp_path, scene)
 
 
 class _Ahead:

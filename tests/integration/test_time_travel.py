@@ -114,6 +114,7 @@ def _shape(path: str) -> str:
     return next((one for one in LONG if re.fullmatch(re.sub(r"{\w+}", "[^/]+", one), path)), "none")
 
 
+_GLASS = "/v1/break-glass?"  # of all organizations
 _PAPER = re.compile("/(ubl|cii|pdf|page)$")  # written for each reader, from what never changes
 
 
@@ -149,7 +150,7 @@ class Story:
             path = re.sub(r"{(\w+)}", lambda one: self.ids[one[1]], route)
             of = f"?organization={self.ids['organization']}" if "organization" in names else "?"
             found[path + of] = route
-        return found
+        return found | {_GLASS: "/v1/break-glass"}
 
     async def look(self) -> None:
         """Everything, as it is now."""
@@ -211,6 +212,7 @@ async def _tenancy(story: Story) -> None:
     key = await story.post("/v1/api-keys", {"name": "k"}, token=story.stage.token("user", org, "a"))
     await _signed_in(story, org)
     await story.look()
+    await _entered(story, project)
     await story.post(f"/v1/api-keys/{key['id']}/revoke", {"reason": "lost"})
     await story.post("/v1/members/user-a/remove", {"organization": org, "reason": "left"})
     await story.post(
@@ -221,6 +223,30 @@ async def _tenancy(story: Story) -> None:
     )
     await story.post(f"/v1/issuers/{story.ids['issuer']}/distrust", {"reason": "no"})
     await story.look()
+
+
+async def _entered(story: Story, scope: str) -> None:
+    """The platform's staff by break-glass: asked for, approved, and over."""
+    tokens = []
+    for who in ("user-first", "user-second"):
+        await story.post("/v1/members", {"principal": who, "organization": "-"})
+        await story.post("/v1/role-bindings", {"principal": who, "role": "support", "scope": "-"})
+        tokens.append(story.stage.token("staff", None, subject=who))
+    asking = {"scope": scope, "reason": "It hangs.", "ticket": "T-1"}
+    made = await story.post("/v1/break-glass", asking, token=tokens[0])
+    await story.look()
+    path = f"/v1/break-glass/{made['id']}"
+    await story.post(f"{path}/approve", token=tokens[1])
+    await story.look()
+    await story.post(f"{path}/revoke", {"reason": "enough"})
+    await story.look()
+    told = {position: answers[_GLASS] for position, answers in story.seen.items()}
+    states = [json.loads(one.body)["items"] for one in told.values()][-3:]
+    assert [[one["state"] for one in items] for items in states] == [
+        ["requested"],
+        ["approved"],
+        [],
+    ]
 
 
 async def _signed_in(story: Story, org: str) -> None:
