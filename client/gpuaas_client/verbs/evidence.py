@@ -18,6 +18,7 @@ import click
 from gpuaas_client import downloads, models, operations
 from gpuaas_client.command import Verb, Verbs, as_of, asked
 from gpuaas_client.errors import GpuaasError
+from gpuaas_client.sealing import checked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 
@@ -63,16 +64,23 @@ def receipt(session: Session, position: int, out: Path) -> None:
     session.say({"folder": str(out), "position": position, "size": found.size}, sentence)
 
 
-@evidence.command("calls", help="A row of counted calls, with its path to its seal's root")
+@evidence.command("calls")
 @click.argument("number", type=click.IntRange(0))
 @asked
 def calls(session: Session, number: int) -> None:
+    """A row of counted calls; its path to the root that its seal names is checked here.
+
+    Exit status 1 when it leads elsewhere. That the seal is in the log is for `gpuaas evidence
+    receipt` and `evidence verify receipt` to check; the verifier sees no row in a receipt.
+    """
     found = session.client.show_counted(str(number))
+    root = checked(number, found, session.client.show_receipt(str(found.position)).entry)
     pairs = (
         ("ROW", found.row),
         ("INDEX", f"{found.index} of {found.count}"),
         ("PATH", listed(found.path)),
-        ("SEAL", found.position),
+        ("ROOT", f"{root}: the path leads to it, checked here"),
+        ("SEAL", f"entry {found.position} names that root"),
         ("THEN", f"gpuaas evidence receipt {found.position} --out DIR"),
     )
     session.tell(found, pairs)
