@@ -227,10 +227,12 @@ class AdmissionState:
                     quota.ease(self.quotas[stream], held.drawn, held.eased_us)
                 quota.remember(self.quotas[stream], held.committed)
             case _:
-                held = self.ended.pop(stream) if stream in self.ended else self.runtimes[stream]
-                self.runtimes[stream] = held
-                held.state, held.past = held.past[-1], held.past[:-1]
-                self._note_stopping(stream, held)
+                self._undo_runtime(stream)
+
+    def _undo_runtime(self, stream: str) -> None:
+        self.runtimes[stream] = held = self.ended.pop(stream, None) or self.runtimes[stream]
+        held.state, held.past = held.past[-1], held.past[:-1]
+        self._note_stopping(stream, held)
 
     def _unlend(self, tree: quota.Tree, stream: str, fact: Any) -> None:
         stood = self._lending_before.pop((stream, fact))
@@ -388,10 +390,8 @@ class AdmissionState:
             self._prune()
 
     def _note_stopping(self, stream: str, held: Held) -> None:
-        if isinstance(held.state, runtime.Ending):
-            self.stopping.add(stream)
-        else:
-            self.stopping.discard(stream)
+        ends = isinstance(held.state, runtime.Ending)
+        (self.stopping.add if ends else self.stopping.discard)(stream)
 
     def _prune(self) -> None:
         if len(self.ended) > REMEMBERED:
