@@ -17,7 +17,13 @@ ROUTES = [
 _KINDS = {
     "scope": "project", "group": "group", "binding": "binding", "guardrail": "guardrail",
     "invitation": "invitation", "key": "token", "session": "access", "grant": "access",
-    "credit_note": "invoice", "principal": "user",
+    "credit_note": "invoice", "principal": "user", "actor": "user", "resource": "runtime",
+}  # fmt: skip
+# What a name means below one path alone, where it is known as such.
+_BELOW = {
+    ("service-accounts", "account"): "service", ("sessions", "session"): "signed_in",
+    ("terminals", "session"): "terminal", ("break-glass", "grant"): "break_glass",
+    ("audit", "number"): "counted", ("credit-notes", "credit_note"): "credit_note",
 }  # fmt: skip
 # Text that some pattern of the document takes.
 _WORDS = (
@@ -76,15 +82,20 @@ class Named:
 
     def __init__(self, known: dict[str, str]) -> None:
         self.known = known
+        self.used: set[str] = set()  # kinds that something was named of
 
-    def id(self, name: str) -> str | None:
+    def id(self, name: str, below: str = "") -> str | None:
         name = name.removesuffix("_id")
-        kind = _KINDS.get(name, name)
-        return self.known.get(kind)
+        for kind in (_BELOW.get((below, name)), _KINDS.get(name, name)):
+            if kind in self.known:
+                self.used.add(kind)
+                return self.known[kind]
+        return None
 
     def path(self, path: str, operation: dict[str, Any]) -> str:
         """The path with its ids, and with a query of those that it names."""
-        path = re.sub(r"\{(\w+)\}", lambda found: self.id(found[1]) or "x", path)
+        below = path.split("/")[2]
+        path = re.sub(r"\{(\w+)\}", lambda found: self.id(found[1], below) or "x", path)
         query = [
             f"{one['name']}={self.id(one['name'])}"
             for one in operation.get("parameters", [])
@@ -102,7 +113,9 @@ class Named:
         match schema.get("type"):
             case "object":
                 fields = schema.get("properties", {})
-                wanted = set(schema.get("required", [])) | {f for f in fields if self.id(f)}
+                wanted = set(schema.get("required", [])) | {
+                    f for f in fields if self.id(f) or self._names(fields[f])
+                }
                 return {f: self.body(fields[f], f) for f in fields if f in wanted}
             case "array":
                 return [self.body(schema["items"], name)] * max(1, schema.get("minItems", 1))
@@ -112,6 +125,10 @@ class Named:
                 return False
             case _:
                 return self._text(schema, name)
+
+    def _names(self, schema: dict[str, Any]) -> bool:
+        """Whether some part of such a value names one of these ids."""
+        return any(self.id(str(at[-1])) for at in places(schema, "string") if at)
 
     def _text(self, schema: dict[str, Any], name: str) -> str:
         if schema.get("enum"):

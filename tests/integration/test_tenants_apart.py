@@ -1,104 +1,275 @@
 """Two tenants, every route of the document: a foreign id and a missing one cannot be told apart."""
 
+import asyncio
+import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
+from msgspec import Struct
 
+from tests.acting_calls import CALLS
+from tests.acting_world import MEMBER, World, prepared, usd
 from tests.api_stage import Stage, play
 from tests.conftest import Database
+from tests.issuer_stage import issuer
 from tests.routes import ROUTES, Named, body_schema, is_public, missing
 
 pytestmark = pytest.mark.slow
 
+# What a caller can make of each kind, by the route that makes it (tests/acting_calls.py).
+_MADE: Final = {
+    "access": "/v1/runtimes/{runtime_id}/ssh-certificates",
+    "binding": "/v1/role-bindings",
+    "break_glass": "/v1/break-glass",
+    "group": "/v1/groups",
+    "guardrail": "/v1/guardrails",
+    "incident": "/v1/incidents",
+    "invitation": "/v1/invitations",
+    "issuer": "/v1/issuers",
+    "network": "/v1/networks",
+    "reservation": "/v1/reservations",
+    "runtime": "/v1/runtimes",
+    "service": "/v1/service-accounts",
+    "source": "/v1/sources",
+    "suspense": "/v1/suspense",
+    "terminal": "/v1/runtimes/{runtime_id}/terminals",
+    "token": "/v1/api-keys",
+    "webhook": "/v1/webhooks",
+}
+# No tenant owns them: their ids may be read by others.
+_PLATFORMS: Final = frozenset({"incident", "node", "seller", "suspense"})
+# Words that a request needs, and no ids.
+_WORDS: Final = {
+    "number": "0",
+    "form": "focus.csv",
+    "start": "2025-01-01T00:00:00Z",
+    "end": "2025-02-01T00:00:00Z",
+}
+# Routes that name nothing that one tenant has and another has not, and what they are about.
+_NAMELESS: Final = {
+    "of the release or the deployment": {
+        "get /v1/authorization/actions", "get /v1/effects", "get /v1/metrics", "get /v1/ssh/ca",
+    },
+    "of whoever asks": {
+        "get /v1/events", "get /v1/me", "get /v1/mfa", "post /v1/mfa/recovery-codes",
+        "post /v1/mfa/totp", "post /v1/mfa/totp/confirm", "post /v1/mfa/verify",
+    },
+    "of the platform": {
+        "get /v1/bundle", "get /v1/capacity", "get /v1/images", "post /v1/images",
+        "get /v1/incidents", "post /v1/incidents", "get /v1/meters", "post /v1/meters",
+        "get /v1/nodes", "post /v1/nodes", "get /v1/organizations", "post /v1/organizations",
+        "get /v1/price-books", "get /v1/price-books/{name}", "get /v1/readings/quarantined",
+        "get /v1/sellers", "post /v1/sellers", "get /v1/suspense", "post /v1/suspense",
+    },
+}  # fmt: skip
+# What may be told apart: (route, kind), and why.
+_OPEN: Final = {
+    ("get /v1/sellers/{seller_id}/rates", "seller"): "whoever pays reads the platform's rates",
+    ("post /v1/accounts/{account_id}/tax", "seller"): "whoever pays names who invoices them",
+}
+# What the platform itself is not told apart of them, and why.
+_UNSEEN: Final = {
+    "get /v1/price-books/{name}": "it names nothing of a tenant",
+    "get /v1/runtimes/{runtime_id}/logs": "no node is there to be asked for them",
+    "get /v1/terminals/{session_id}/recording": "nothing was recorded",
+}
+# Of each answer its own, or of how much its caller has asked.
+_OWN: Final = re.compile("correlation|date$|ratelimit")
 
-async def _sent(
-    stage: Stage, route: tuple[str, str, Any], ids: Named, token: str
-) -> httpx.Response:
+
+class Sent(Struct, frozen=True):
+    """A request; `used`: the kinds of what it names."""
+
+    method: str
+    path: str
+    body: Any
+    used: frozenset[str]
+
+
+def _name(route: tuple[str, str, Any]) -> str:
+    return f"{route[1]} {route[0]}"
+
+
+def _request(route: tuple[str, str, Any], known: dict[str, str]) -> Sent:
     plain, method, operation = route
+    ids = Named(known | _WORDS)
     path = ids.path(plain, operation)
     if plain == "/v1/events":
         path += ("&" if "?" in path else "?") + "follow=false"
-    if method == "get":
-        return await stage.get(path, token=token)
-    schema = body_schema(operation)
-    return await stage.post(path, None if schema is None else ids.body(schema), token=token)
+    schema = None if method == "get" else body_schema(operation)
+    body = None if schema is None else ids.body(schema)
+    return Sent(method, path, body, frozenset(ids.used - set(_WORDS)))
 
 
-def _said(answer: httpx.Response, ids: Named) -> str:
+async def _sent(stage: Stage, asked: Sent, token: str) -> httpx.Response:
+    if asked.method == "get":
+        return await stage.get(asked.path, token=token)
+    return await stage.post(asked.path, asked.body, token=token)
+
+
+def _said(answer: httpx.Response, known: dict[str, str]) -> str:
     """What the answer says, whatever ids were asked with."""
-    text = answer.text
-    for one in ids.known.values():
+    headers = {k: v for k, v in sorted(answer.headers.items()) if not _OWN.search(k)}
+    text = f"{answer.status_code} {json.dumps(headers)} {answer.text}"
+    for one in sorted((one for one in known.values() if "-" in one), key=len, reverse=True):
         text = text.replace(one, "ID")
-    return f"{answer.status_code} " + re.sub(r'"correlation_id":"[0-9a-f]+"', "", text)
+    text = re.sub('"content-length": "[0-9]+"', "", text)
+    return re.sub(r'"correlation_id":"[0-9a-f]+"', "", text)
 
 
-async def _furnished(stage: Stage, user: str) -> dict[str, str]:
-    """An organization's things, one of each kind that a caller can make without a node's word."""
+async def _theirs(w: World) -> dict[str, str]:
+    """An organization's things, one of each kind that a route of the document names."""
+    stage, user = w.stage, "user-theirs"
+    known = {
+        "organization": w.org,
+        "department": w.department,
+        "account": w.account,
+        "project": w.project,
+        "user": user,
+        "node": w.host,
+        "seller": w.seller,
+        "invoice": w.invoice,
+        "volume": await w.make_volume(),
+        "period": (await w.make_period())[0],
+        "signed_in": await w.make_session(),
+    }
+    await w.made("/v1/members", {"principal": user, "organization": w.org})
+    for kind, route in _MADE.items():
+        call = await CALLS[route](w)
+        made = await w.made(call.path, call.body, call.token or None)
+        known[kind] = str(made.get("id") or made["grant"])
+    await w.made("/v1/budgets", {"scope": w.project, "amount": usd(1000)})
+    refused = await stage.get("/v1/audit", token=w.token(MEMBER, user))
+    assert refused.status_code == 403, refused.text
+    await stage.services.calls.seal()
+    await stage.views()
+    known["position"] = str(await stage.size() - 1)
+    of = f"?organization={w.org}"
+    audited = (await stage.get(f"/v1/audit{of}")).json()["items"]
+    known["counted"] = next(one["proof"] for one in audited if one["proof"]).rpartition("/")[2]
+    known["operation"] = (await stage.get(f"/v1/operations{of}")).json()["items"][0]["id"]
+    known["credit_note"] = (await stage.get("/v1/credit-notes")).json()["items"][0]["id"]
+    return known
+
+
+async def _mine(stage: Stage, user: str) -> dict[str, str]:
+    """Of who asks, whatever a route may need besides."""
     tenant = await stage.tenant()
     org, project = tenant["org"], tenant["project"]
-    known = {
-        "organization": org,
-        **{name: tenant[name] for name in ("department", "account", "project")},
-    }
-
-    async def made(kind: str, path: str, body: Any) -> None:
-        answer = await stage.post(path, body)
-        assert answer.status_code in (200, 201), (path, answer.text)
-        known[kind] = answer.json()["id"]
-        work = answer.headers.get("operation-location")
-        if work is not None:
-            known["operation"] = work.rpartition("/")[2]
-
+    known = {"organization": org, "user": user}
+    known |= {name: tenant[name] for name in ("department", "account", "project")}
     await stage.post("/v1/members", {"principal": user, "organization": org})
-    known["user"] = user
-    await stage.node()
-    await made("runtime", "/v1/runtimes", {"project": project, "name": "r", "gpu_milli": 100})
-    await made("network", "/v1/networks", {"project": project, "name": "n", "egress": []})
-    await made("group", "/v1/groups", {"organization": org, "name": "g"})
-    await made("service", "/v1/service-accounts", {"organization": org, "name": "s"})
-    binding = {"principal": user, "role": "owner", "scope": org}
-    await made("binding", "/v1/role-bindings", binding)
-    await made("guardrail", "/v1/guardrails", {"actions": ["network.*"], "scope": project})
-    invited = {"organization": org, "email": "a@b.c", "role": "viewer"}
-    await made("invitation", "/v1/invitations", invited)
-    key = await stage.post("/v1/api-keys", {"name": "k"}, token=stage.token("user", org, user))
-    known["token"] = key.json()["id"]
+    for kind, path, body in (
+        ("runtime", "/v1/runtimes", {"project": project, "name": "r", "gpu_milli": 100}),
+        ("network", "/v1/networks", {"project": project, "name": "n", "egress": []}),
+        ("group", "/v1/groups", {"organization": org, "name": "g"}),
+        ("binding", "/v1/role-bindings", {"principal": user, "role": "owner", "scope": org}),
+    ):
+        answer = await stage.post(path, body)
+        assert answer.status_code == 201, (path, answer.text)
+        known[kind] = answer.json()["id"]
     return known
+
+
+def _never(theirs: dict[str, str]) -> dict[str, str]:
+    """Of each kind one that never was, of the same form."""
+    said = {"user": "user-nobody", "counted": "99999", "position": "999999999"}
+    return {kind: said.get(kind) or missing(one.split("-")[0]) for kind, one in theirs.items()}
+
+
+class Apart:
+    """Asks for what is theirs and for what never was."""
+
+    def __init__(self, stage: Stage, theirs: dict[str, str], mine: dict[str, str]) -> None:
+        self.stage, self.theirs, self.mine = stage, theirs, mine
+        self.never = _never(theirs)
+        self.tokens = [
+            stage.token("user", mine["organization"], "user-mine", 3600),
+            stage.token("admin", mine["organization"], "user-b", 3600),
+        ]
+        self.broken: list[str] = []
+        self.open: set[tuple[str, str]] = set()
+        self.hidden = 0
+
+    async def ask(
+        self, route: tuple[str, str, Any], kind: str, foreign: dict[str, str], never: dict[str, str]
+    ) -> None:
+        one, other, name = _request(route, foreign), _request(route, never), (_name(route), kind)
+        for token in self.tokens:
+            said = await _sent(self.stage, one, token)
+            gone = await _sent(self.stage, other, token)
+            self.hidden += said.status_code == 404
+            if one.method == "post" and said.status_code == gone.status_code in (200, 201):
+                continue  # it acted on the caller's own
+            what = (_said(said, foreign), _said(gone, never))
+            if said.status_code >= 500 or said.status_code == 429:
+                self.broken.append(f"{one} {what[0]}")
+            elif what[0] != what[1] and name in _OPEN:
+                self.open.add(name)
+            elif what[0] != what[1]:
+                self.broken.append(f"{one} {what[0]} {what[1]}")
+
+    async def alone(self, route: tuple[str, str, Any]) -> bool:
+        """Whether it names anything that could be theirs. All that it names is."""
+        foreign, never = _request(route, self.theirs), _request(route, self.never)
+        if (foreign.path, foreign.body) == (never.path, never.body):
+            return False
+        await self.ask(route, "+".join(sorted(foreign.used)), self.theirs, self.never)
+        return True
+
+    async def there(self, route: tuple[str, str, Any]) -> bool:
+        """Whether the platform is told apart what is theirs and what never was."""
+        foreign, never = _request(route, self.theirs), _request(route, self.never)
+        one = await _sent(self.stage, foreign, self.stage.operator)
+        other = await _sent(self.stage, never, self.stage.operator)
+        return _said(one, self.theirs) != _said(other, self.never)
+
+    async def beside(self, route: tuple[str, str, Any]) -> None:
+        """One thing is theirs, all others are the caller's own."""
+        used = _request(route, self.theirs).used
+        for kind in sorted(used) if len(used) > 1 else ():
+            foreign = self.mine | {kind: self.theirs[kind]}
+            await self.ask(route, kind, foreign, self.mine | {kind: self.never[kind]})
+
+    async def bare(self, route: tuple[str, str, Any]) -> None:
+        secret = [one for kind, one in self.theirs.items() if kind not in _PLATFORMS and "-" in one]
+        for token in self.tokens:
+            text = (await _sent(self.stage, _request(route, {}), token)).text
+            self.broken += [f"{_name(route)} names {one}" for one in secret if one in text]
 
 
 def test_no_route_tells_a_foreign_thing_from_a_missing_one(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """Asked by another organization's owner, each route answers the same for what is somebody
-    else's and for what never was; and nothing that it answers names anything of theirs.
+    """Asked by another organization's owner, each route answers the same, headers too, for what is
+    somebody else's and for what never was, alone and beside what is the caller's own; and nothing
+    that it answers names anything of theirs. Every route but the nameless ones is asked with two
+    requests that differ.
     """
 
     async def scene(stage: Stage) -> None:
-        theirs = await _furnished(stage, "user-theirs")
-        mine = await _furnished(stage, "user-mine")
+        await world.furnish(stage, database)
+        theirs = await _theirs(world)
+        apart = Apart(stage, theirs, await _mine(stage, "user-mine"))
         await stage.views()
-        tokens = [
-            stage.token("user", mine["organization"], "user-mine"),
-            stage.token("admin", mine["organization"], "user-b"),
-        ]
-        never = {kind: "user-nobody" if kind == "user" else missing(kind) for kind in theirs}
-        secret = list(theirs.values())
-        hidden = 0
-        for route in (one for one in ROUTES if not is_public(one[2])):
-            for token in tokens:
-                foreign = await _sent(stage, route, Named(theirs), token)
-                nobody = await _sent(stage, route, Named(never), token)
-                where = (route[1], route[0])
-                assert foreign.status_code < 500, (where, foreign.text)
-                # They name nothing; one grows meanwhile, the other makes a secret.
-                if route[0] not in {"/v1/events", "/v1/mfa/totp"}:
-                    assert _said(foreign, Named(theirs)) == _said(nobody, Named(never)), where
-                bare = await _sent(stage, route, Named({}), token)
-                assert not [one for one in secret if one in bare.text], where
-                hidden += foreign.status_code == 404
-        assert hidden > 60, "most routes get as far as the thing they name"
+        routes = [one for one in ROUTES if not is_public(one[2])]
+        nameless = {_name(one) for one in routes if not await apart.alone(one)}
+        shown = [one for one in routes if one[1] == "get" and "{" in one[0]]
+        unseen = {_name(one) for one in shown if not await apart.there(one)}
+        assert unseen == set(_UNSEEN), unseen
+        for act in (apart.bare, apart.beside):
+            for route in routes:
+                await act(route)
+        assert not apart.broken, "\n".join(apart.broken)
+        assert apart.open == set(_OPEN)
+        table = {one for every in _NAMELESS.values() for one in every}
+        assert nameless == table, (sorted(nameless - table), sorted(table - nameless))
+        assert apart.hidden > 60, "most routes get as far as the thing they name"
 
-    play(database, nats_url, tmp_path, scene)
+    with issuer() as trusted:
+        world = World(trusted.url)
+        asyncio.run(prepared(database, world.taxed))
+        play(database, nats_url, tmp_path, scene)
