@@ -1,7 +1,7 @@
 """Issuers of identities that are trusted, and where people sign in."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -38,7 +38,7 @@ from domain.issuer import (
 from evidence.append import Append, Write
 from projections.months import derived_id
 
-_SEPARATOR = "\n"
+_SEPARATOR: Final = "\n"
 
 
 @post("/v1/issuers")

@@ -2,7 +2,8 @@
 
 Until anybody has a binding there, only the platform's staff could give one (`founding`): it makes
 one owner of the whole, without condition and end, who is none of the staff. With the first binding
-founding is over, and the other invitations that the staff made are gone.
+founding is over, and the other invitations that the staff made are gone. (For the staff it is over
+sooner where somebody else has acted there: api/authorization/staff.py, which folds all streams.)
 """
 
 from typing import TYPE_CHECKING, Final, assert_never
