@@ -144,9 +144,11 @@ async def set_guardrail(
         *(new_id("guardrail"), data.actions, data.scope, data.unless_mfa, data.unless_networks)
     )
 
-    def want(_: Authority) -> Wanted:
+    def want(state: Authority) -> Wanted:
+        every = state.guardrails.values()
+        same = next((one.id for one in every if replace(one, id=rail.id) == rail), rail.id)
         fact = GuardrailSet(
-            *(rail.id, rail.actions, rail.scope, rail.unless_mfa, rail.unless_networks),
+            *(same, rail.actions, rail.scope, rail.unless_mfa, rail.unless_networks),
             *(data.reason, (), 0),
         )
         wish = SetGuardrail(rail, data.reason, project)

@@ -55,7 +55,7 @@ attest.differs|400|The fact is not what was signed|Fix the agent: fields follow 
 attest.key_unknown|401|Not the node's key|Enrol the node again.
 attest.wrong_node|403|Another node's word|Publish under the node's own subject only.
 auth.expired|401|The token has expired|Get a new token.
-auth.forbidden|403|Not allowed|Ask an admin of this scope for the role.
+auth.forbidden|403|Not allowed|`gpuaas why ACTION SCOPE` says what would allow it: a role, a lifted guardrail, another key or person.
 auth.invalid|401|Not a valid token|Sign in again.
 auth.mfa_required|403|A second factor is asked for|Sign in with one: `gpuaas login --mfa`, or `gpuaas mfa verify` with a token of the embedded issuer.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
@@ -81,7 +81,7 @@ break_glass.not_independent|403|One of the two made the other of the staff|Let s
 break_glass.over|409|It is over|Ask for another one.
 break_glass.same_person|403|Whose own request it is|Let another person of the staff approve it.
 break_glass.ticket_invalid|400|Not a ticket|Send one word: letters, digits and `._#/:-`.
-break_glass.too_new|403|Not long enough of the staff|Wait until both are so for as long as the platform asks, or let another person act.
+break_glass.too_new|403|Not long enough of the staff|Wait until both are so for `age_s` seconds, or let another person act.
 ca.unreadable|500|No node CA|Operator: restore the file that is named.
 capacity.none_fits|409|Nothing free fits|Ask for what the facts say fits, more models, or later.
 certificate.foreign|401|Not this node's certificate|Prove the certificate this platform gave last.

@@ -47,4 +47,5 @@ def _settled(
     ]  # fmt: skip
     if "" not in why:
         code = next(iter(why), TOO_NEW)
-        raise DomainError(code, _DETAILS[code])
+        age_s = (now_us - before_us) // 1_000_000
+        raise DomainError(code, _DETAILS[code], {"age_s": age_s} if code == TOO_NEW else {})

@@ -199,6 +199,8 @@ def test_guardrails_bind_owners_and_explain_says_so(
         of = await owned(stage)
         rail = {"actions": ["network.*"], "scope": of.department, "unless_mfa": True}
         made = ok(await stage.post("/v1/guardrails", rail, token=of.boss))
+        again = ok(await stage.post("/v1/guardrails", rail, token=of.boss))
+        assert again["id"] == made["id"], "the one that says it already"
         network = {"project": of.project, "name": "n", "egress": []}
         refused = await stage.post("/v1/networks", network, token=of.boss)
         assert code(refused) == (403, "auth.mfa_required")
