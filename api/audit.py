@@ -1,5 +1,6 @@
 """Who did what to which resource, when, on whose authority."""
 
+from itertools import chain
 from urllib.parse import urlencode
 
 import msgspec
@@ -15,8 +16,11 @@ from api.paging import before, page_size
 from api.paging import cursor as cursor_of
 from api.services import services_of
 from api.viewing import page, reachable, viewed
+from contracts.authorization.registry import ACTIONS
 from contracts.http import Page
 from contracts.http_audit import AuditEntry, CountedCalls
+from domain.errors import DomainError
+from domain.facts import TAGS
 from projections import audit_read, calls_read
 from projections.audit_read import Act, Wanted
 
@@ -41,7 +45,7 @@ class _Asked(Struct, frozen=True):
             organization=await reachable(request, organization),
             actor=actor,
             resource=resource,
-            tag=action,
+            tag=None if action is None else _known(action),
             since_us=None if self.since is None else parse_instant(self.since),
             until_us=None if self.until is None else parse_instant(self.until),
         )
@@ -50,6 +54,15 @@ class _Asked(Struct, frozen=True):
             audit_read.acts, wanted, before=start, limit=size + 1, as_of=position
         )
         return rows, size
+
+
+def _known(action: str) -> str:
+    """Raises: DomainError request.invalid for what is no tag, no action and no beginning of one."""
+    names = chain(TAGS, ACTIONS)
+    if any(name == action or name.startswith(f"{action}.") for name in names):
+        return action
+    sentence = "action is no fact's tag, no action, and no beginning of one up to a dot"
+    raise DomainError("request.invalid", sentence, {"pointer": "/action"})
 
 
 @get("/v1/audit")
@@ -81,13 +94,14 @@ def _given(row: Act) -> AuditEntry:
         actor=row.actor,
         action=row.tag,
         resource=row.stream or None,
+        fact=row.fact,
         organization=row.organization,
         authority=row.authority,
         outcome=row.outcome,
         calls=row.calls,
         since=instant(row.since_us),
         credential=row.credential or None,
-        reason=row.reason or None,
+        reason=row.why or None,
         receipt=f"/v1/receipts/{row.from_position}",
         proof=None if row.number is None else f"/v1/audit/calls/{row.number}",
     )

@@ -42,6 +42,7 @@ def event(act: Act, log: str) -> dict[str, Any]:
         "severity_id": _LOW if denied else _INFORMATIONAL,
         "status_id": _FAILURE if denied else _SUCCESS,
         "status_code": act.reason,
+        "status_detail": act.why,
         "time": act.at_us // 1000,
         "start_time": act.since_us // 1000,
         "end_time": act.at_us // 1000,
@@ -61,6 +62,7 @@ def event(act: Act, log: str) -> dict[str, Any]:
             "authority": act.authority,
             "outcome": act.outcome,
             "credential": act.credential,
+            "fact": act.fact,
         },
     }
 

@@ -1,5 +1,7 @@
 """What the front door gives about who did what."""
 
+from typing import Any
+
 from contracts.http import Given, Instant
 
 
@@ -7,10 +9,13 @@ class AuditEntry(Given, frozen=True):
     """One entry of the log that a person or a service account caused, or calls that it counts.
 
     `resource`: the stream that the fact is in; null of counted calls. `action`: the fact's tag, or
-    what was called. `authority`: the ids of the policies that decided, where it is said. `outcome`:
-    `done`; `denied`, by `reason` where it is counted; `let` by break-glass. `calls` of them from
-    `since` to `at`, by the API key or session `credential`. `receipt`: where the entry's proof is;
-    `proof`: where a counted row's is.
+    what was called. `fact`: what the log says at `position`, as it is there (`contracts/facts.md`
+    by its tag; people's words are digests): whom and what it is about, of a denied act its action
+    and scope; null of counted calls. `authority`: the ids of the policies that decided, where it is
+    said. `outcome`: `done`; `denied`; `let` by break-glass. `reason` of what was denied: of counted
+    calls the refusal's code, else the policies that forbade it, or `not granted`. `calls` of them
+    from `since` to `at`, by the API key or session `credential`. `receipt`: where the entry's proof
+    is; `proof`: where a counted row's is.
     """
 
     position: int
@@ -18,6 +23,7 @@ class AuditEntry(Given, frozen=True):
     actor: str
     action: str
     resource: str | None
+    fact: dict[str, Any] | None
     organization: str
     authority: list[str]
     outcome: str

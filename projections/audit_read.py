@@ -10,6 +10,8 @@ from msgspec import Struct
 from projections.asof import fetch
 from projections.reach import Of
 
+NOT_GRANTED: Final = "not granted"
+
 
 class Wanted(Struct, frozen=True):
     """What acts are asked for; None: any. `[since_us, until_us)`. `tag`: whole, or its beginning up
@@ -27,6 +29,7 @@ class Wanted(Struct, frozen=True):
 class Act(Struct, frozen=True):
     """One entry of the log, or a row of counted calls that the entry at `from_position` seals;
     `place` in that order, and a cursor. `tag`: of rows, the action. `stream`: of rows, empty.
+    `fact`: of entries, what the log has there; private words are digests in it.
     """
 
     place: int
@@ -43,6 +46,16 @@ class Act(Struct, frozen=True):
     credential: str
     reason: str
     number: int | None
+    fact: dict[str, Any] | None
+
+    @property
+    def why(self) -> str:
+        """Of what was denied: of counted calls the refusal's code, else the policies that forbade
+        it; `not granted` where nothing gives it.
+        """
+        if self.outcome != "denied" or self.fact is None:
+            return self.reason
+        return ",".join(self.fact["policies"]) or NOT_GRANTED
 
 
 # Rows of one seal share its position: 2^16 places each, the last one its own.
@@ -52,7 +65,9 @@ SELECT a.from_position * 65536 + 65535 AS place, a.from_position, a.stream, a.ta
   a.organization, a.at_us,
   CASE WHEN d.number IS NULL THEN a.authority ELSE d.authority END AS authority,
   CASE a.tag WHEN 'gpuaas.access.denied.v1' THEN 'denied' ELSE 'done' END AS outcome,
-  1::numeric AS calls, a.at_us AS since_us, '' AS credential, '' AS reason, NULL::bigint AS number
+  1::numeric AS calls, a.at_us AS since_us, '' AS credential, '' AS reason, NULL::bigint AS number,
+  (SELECT convert_from(e.entry, 'UTF8')::json -> 'fact' FROM log.entry e
+    WHERE e.position = a.from_position) AS fact
 FROM views.act a LEFT JOIN LATERAL (
   SELECT o.number, o.authority FROM views.decision o WHERE o.number = a.from_position
   ORDER BY o.from_position LIMIT 1) d ON true
@@ -75,7 +90,7 @@ ORDER BY a.from_position DESC LIMIT %(limit)s) a
 UNION ALL SELECT * FROM (
 SELECT c.from_position * 65536 + 65534 - c.place AS place, c.from_position, '', c.action,
   c.principal, c.organization, c.last_us, c.authority, c.outcome, c.calls, c.first_us,
-  c.credential, c.reason, c.number
+  c.credential, c.reason, c.number, NULL::json
 FROM views.call c
 WHERE [c] AND %(resource)s::text IS NULL
   AND (%(before)s::numeric IS NULL OR c.from_position * 65536 + 65534 - c.place < %(before)s)

@@ -155,6 +155,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     authority: list[str]
     calls: int
     credential: str | None
+    fact: dict[str, Any] | None
     organization: str
     outcome: str
     position: int

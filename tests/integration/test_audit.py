@@ -70,6 +70,54 @@ def test_an_auditor_finds_each_act_with_its_authority(
     play(database, nats_url, tmp_path, scene)
 
 
+def test_an_act_says_to_whom_and_a_denied_one_what(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Of a granted binding its principal, role and scope, of a denied act its action, scope and
+    reason, as the log has them, in the list, as OCSF and as of before; a kind that is none refused.
+    """
+
+    async def scene(stage: Stage) -> None:
+        mine = await stage.tenant()
+        org = mine["org"]
+        admin = stage.token("admin", org, subject="user-admin")
+        body = {"principal": "user-new", "organization": org}
+        assert (await stage.post("/v1/members", body, token=admin)).status_code == 200
+        bound = {"principal": "user-new", "role": "viewer", "scope": mine["project"]}
+        assert (await stage.post("/v1/role-bindings", bound, token=admin)).status_code == 201
+        rail = {"scope": mine["project"], "actions": ["volume.delete"], "reason": "kept"}
+        assert (await stage.post("/v1/guardrails", rail)).status_code == 201
+        member = stage.token("member", org, subject="user-member")
+        theirs = {"principal": "user-member", "role": "owner", "scope": org}
+        assert (await stage.post("/v1/role-bindings", theirs, token=member)).status_code == 403
+        await stage.views()
+        denied, railed, granted, added = (await acts(stage, "?action=gpuaas.access", admin))[:4]
+        assert granted["fact"].items() >= {**bound, "policies": ["token:admin"]}.items()
+        assert added["fact"]["principal"] == "user-new"
+        assert (
+            railed["fact"].items()
+            >= {"actions": ["volume.delete"], "scope": mine["project"]}.items()
+        )
+        assert denied["fact"].items() >= {"action": "binding.grant", "scope": org}.items()
+        assert (denied["actor"], denied["outcome"]) == ("user-member", "denied")
+        assert denied["reason"] == "not granted"
+        assert granted["reason"] is None
+        lines = (await stage.get("/v1/audit/ocsf?action=gpuaas.access&limit=4", token=admin)).text
+        events = [json.loads(line) for line in lines.splitlines()]
+        assert [one["unmapped"]["fact"] for one in events] == [
+            one["fact"] for one in (denied, railed, granted, added)
+        ]
+        assert (events[0]["status_detail"], events[2]["status_detail"]) == ("not granted", "")
+        then = await acts(stage, f"?as_of={granted['position']}&limit=1", admin)
+        assert then == [granted]
+        for path in ("/v1/audit", "/v1/audit/ocsf"):
+            answer = await stage.get(f"{path}?action=binding_granted", token=admin)
+            assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
+        assert await acts(stage, "?action=binding", admin) == []
+
+    play(database, nats_url, tmp_path, scene)
+
+
 def test_acts_as_ocsf(database: Database, nats_url: str, tmp_path: Path) -> None:
     """Every event has what OCSF 1.3 requires of API Activity, and `Link` leads through all."""
 

@@ -344,6 +344,33 @@ def test_the_audit_is_exported_for_a_siem_page_by_page() -> None:
     assert "actor=user-1" in asked[1].what
 
 
+def test_the_audit_says_to_whom_and_what_was_denied() -> None:
+    """A column has whom and what the fact is about, and why it was denied where no policy did it."""
+    act = {
+        "position": 7, "at": "2026-01-01T00:00:00.000000Z", "actor": "user-1",
+        "action": "gpuaas.access.binding_granted.v1", "resource": "access-1",
+        "organization": "organization-1", "authority": ["token:admin"], "outcome": "done",
+        "calls": 1, "since": "2026-01-01T00:00:00.000000Z", "credential": None, "reason": None,
+        "receipt": "/v1/receipts/7", "proof": None,
+        "fact": {"binding": "binding-1", "principal": "user-2", "role": "viewer",
+                 "scope": "project-1", "networks": [], "until_us": 0, "policies": ["token:admin"]},
+    }  # fmt: skip
+    denied = {**act, "outcome": "denied", "authority": [], "reason": "not granted",
+              "fact": {"action": "binding.grant", "scope": "organization-1", "policies": [],
+                       "key": "\x1b[2J"}}  # fmt: skip
+    counted = {**act, "fact": None, "resource": None}
+    page = {"items": [act, denied, counted], "next": None}
+    with serving(Answer(200, page)) as (url, _):
+        env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": TOKEN, "HOME": "/nonexistent"}
+        told = gpuaas("audit", env=env)
+    head, granted, refused, last = told.out.splitlines()
+    assert head.split()[4:] == ["RESOURCE", "DETAIL", "OUTCOME", "AUTHORITY"]
+    assert "principal=user-2 role=viewer scope=project-1 binding=binding-1  " in granted
+    assert "action=binding.grant scope=organization-1 key=?[2J  " in refused
+    assert refused.endswith("denied   not granted")
+    assert last.split()[4:] == ["-", "-", "done", "token:admin"]
+
+
 def test_a_pipe_that_is_closed_ends_the_command_quietly(tmp_path: Path) -> None:
     """`gpuaas list | head -0`: no traceback."""
     page = {"items": [runtime() for _ in range(500)], "next": None}

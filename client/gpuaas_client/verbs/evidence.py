@@ -7,10 +7,10 @@ shares nothing with what asks it.
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -26,6 +26,12 @@ _PATH: Final = click.Path(path_type=Path)
 _OUT: Final = click.option("--out", type=_PATH, required=True, metavar="FILE")
 _PAGE: Final = 500
 _PROGRAM: Final = "gpuaas-verify"
+# What a fact says of whom and what it is about, in the order in which a table shows it.
+_DETAIL: Final = (
+    *("action", "actions", "principal", "user", "approver", "role", "scope", "scopes", "resource"),
+    *("project", "runtime", "account", "organization", "group", "binding", "guardrail"),
+    *("invitation", "grant", "key", "issuer", "credential", "entries", "size", "what"),
+)
 _RECEIPT: Final = ("entry.json", "receipt.txt")
 
 
@@ -155,6 +161,7 @@ def _program() -> str:
 @asked
 def audit(session: Session, most: int, ocsf: bool, **of: str | None) -> None:
     """Acts of people and service accounts, newest first; each with the position that proves it.
+    DETAIL: whom and what within the resource; of a denied act its action and scope.
     Refused calls, and those that break-glass let, are counted by the minute.
 
     `gpuaas evidence receipt POSITION --out DIR` fetches the proof.
@@ -163,7 +170,7 @@ def audit(session: Session, most: int, ocsf: bool, **of: str | None) -> None:
         for line in islice(_events(session, of, most), most):
             sys.stdout.write(line + "\n")
         return
-    head = ("AT", "POSITION", "ACTOR", "ACTION", "RESOURCE", "OUTCOME", "AUTHORITY")
+    head = ("AT", "POSITION", "ACTOR", "ACTION", "RESOURCE", "DETAIL", "OUTCOME", "AUTHORITY")
     call = operations.list_acts(**of)
     session.tell_all(islice(session.client.each(call), most), head, _acted)
 
@@ -184,9 +191,21 @@ def _events(session: Session, of: dict[str, str | None], most: int) -> Iterator[
 def _acted(one: models.AuditEntry) -> tuple[str, ...]:
     return (
         *(one.at, str(one.position), one.actor, one.action, plain(one.resource)),
+        _detail(one.fact or {}),
         one.outcome if one.calls == 1 else f"{one.outcome} x {one.calls}",
-        listed(one.authority) or plain(one.reason),
+        listed(one.authority) if one.authority else plain(one.reason),
     )
+
+
+def _detail(fact: Mapping[str, Any]) -> str:
+    """`principal=user-… role=viewer scope=project-…`: what of it is there and not empty."""
+    found = ((name, fact.get(name)) for name in _DETAIL)
+    told = (
+        (name, ",".join(map(str, value)) if isinstance(value, list) else value)
+        for name, value in found
+        if value not in (None, "", "-", [])
+    )
+    return " ".join(f"{name}={plain(value)}" for name, value in told) or "-"
 
 
 VERBS: Final = (evidence, audit)
