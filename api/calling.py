@@ -107,7 +107,7 @@ def unheard(url: str, error: Exception) -> DomainError:
     why = getattr(error, "reason", error)
     if isinstance(why, ssl.SSLCertVerificationError):
         return DomainError("api.impostor", f"{url} does not prove who it is: {why.verify_message}")
-    return DomainError("api.unreachable", f"{url} does not answer: {error}")
+    return DomainError("api.unreachable", f"{url} does not answer: {why}")
 
 
 def refusal(refused: urllib.error.HTTPError) -> DomainError:

@@ -27,7 +27,9 @@ def _say(text: str) -> None:
 
 
 class ServerVerb(click.Command):
-    """A verb whose refusals are one sentence on stderr and exit status 1."""
+    """A verb whose refusals are one sentence on stderr and exit status 1; 7 and 8 as the client's
+    where it asks an API that does not answer, or is none.
+    """
 
     def invoke(self, context: click.Context) -> Any:
         """The verb's exit status."""
@@ -49,9 +51,14 @@ def _of_databases() -> tuple[type[Exception], ...]:
 
 
 def _refused(error: Exception) -> int:
+    from gpuaas_client import exits
+
     said = " ".join(str(error).split()) or type(error).__name__
     print(f"gpuaas: {said}", file=sys.stderr)
-    return 1
+    if not isinstance(error, DomainError):
+        return exits.FAILED
+    asked = {"api.unreachable": exits.NOT_NOW, "api.impostor": exits.IMPOSTOR}
+    return asked.get(error.code, exits.FAILED)
 
 
 class ServerVerbs(click.Group):

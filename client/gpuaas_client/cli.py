@@ -144,7 +144,9 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ)
 def _refused(refused: GpuaasError, session: Session) -> int:
     if session.json:
         said = {"code": refused.code, "detail": refused.detail, "remedy": refused.remedy}
-        more = {"facts": dict(refused.facts)} if isinstance(refused, Refused) else {}
+        more: dict[str, object] = {}
+        if isinstance(refused, Refused):
+            more = {"facts": dict(refused.facts), "errors": refused.errors}
         print(msgspec.json.encode({**said, **more}).decode(), file=sys.stderr)
     else:
         print(f"gpuaas: {' '.join(telling.plain(refused).split())}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """What goes wrong, by whose turn it is: each has a permanent code and says what to do about it."""
 
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,6 +8,10 @@ from typing import Any, Final
 import httpx
 import msgspec
 from msgspec import Struct
+
+# As msgspec says that a text has another form; of a pattern of words alone, the words.
+_FORM: Final = re.compile(r"Expected `[^`]*` matching regex '(.*)'")
+_ONE_OF: Final = re.compile(r"\^\(([a-z_.|-]+)\)\$")
 
 
 class GpuaasError(Exception):
@@ -55,6 +60,12 @@ class Refused(GpuaasError):
         self.errors = said.errors
         self.correlation_id = said.correlation_id
 
+    def __str__(self) -> str:
+        if not self.errors:
+            return super().__str__()
+        said = "; ".join(map(str, self.errors))
+        return f"{self.code}: {said}" + (f" ({self.remedy})" if self.remedy else "")
+
 
 class Unauthenticated(Refused):
     """401: sign in again."""
@@ -81,8 +92,21 @@ class Unavailable(Refused):
 
 
 class FieldFault(Struct, frozen=True):
+    """`pointer`: RFC 6901, into the body that was sent; empty for all of it."""
+
     pointer: str
     detail: str
+
+    def __str__(self) -> str:
+        form = _FORM.fullmatch(self.detail)
+        words = "" if form is None else _ONE_OF.fullmatch(form[1])
+        said = self.detail
+        if words:
+            said = f"one of {words[1].replace('|', ', ')}"
+        elif form is not None:
+            said = f"not of the form {form[1]}"
+        field = self.pointer.removeprefix("/")
+        return f"{field}: {said}" if field else said
 
 
 class Said(Struct, frozen=True, kw_only=True):

@@ -3,11 +3,15 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gpuaas_client import profiles, remembering, telling
 from gpuaas_client.client import Client
+from gpuaas_client.errors import GpuaasError
+from gpuaas_client.telling import plain
 from gpuaas_client.trial import Patience
+
+_UNSENT_S: Final = 3.0
 
 
 class Session:
@@ -20,7 +24,7 @@ class Session:
         self.env = env
         self.json = False
         self.profile = ""
-        self.patience = Patience(whole_s=30.0)
+        self.patience = Patience(whole_s=30.0, unsent_s=_UNSENT_S, told=self._unheard)
         self._client: Client | None = None
         self._began = -1
 
@@ -58,6 +62,9 @@ class Session:
     def say(self, value: Any, sentence: str) -> None:
         """What was done: the answer as JSON, or a sentence."""
         sys.stdout.write(telling.as_json(value) if self.json else f"{sentence}\n")
+
+    def _unheard(self, why: GpuaasError) -> None:
+        self.progress(f"{plain(why.detail)}; trying again for {_UNSENT_S:.0f} s")
 
     @staticmethod
     def progress(sentence: str) -> None:

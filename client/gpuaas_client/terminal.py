@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import sys
 import termios
 import tty
@@ -199,6 +200,16 @@ def socket_code(error: Exception) -> int:
     """With which the API closed; 0 where it did not."""
     closed = error.rcvd if isinstance(error, websockets.ConnectionClosed) else None
     return 0 if closed is None else closed.code
+
+
+def can_type() -> bool:
+    """Standard input is a terminal, a pipe or a socket; the loop waits for no file, nor for
+    /dev/null.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        return False
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    return sys.stdin.isatty() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 @contextlib.contextmanager

@@ -26,11 +26,20 @@ _CONFLICT: Final = 409
 _GOOD: Final = range(200, 300)
 
 
+def _quietly(_why: GpuaasError) -> None: ...
+
+
 class Patience(Struct, frozen=True):
-    """How long a call is repeated in all, and how long one answer is waited for; seconds."""
+    """How long a call is repeated in all, and how long one answer is waited for; seconds.
+
+    `unsent_s`: how long it is repeated while there is no connection at all and never was one
+    (`whole_s` once anything was heard). `told` hears once of a call why it is repeated so.
+    """
 
     whole_s: float = 60.0
     answer_s: float = 60.0
+    unsent_s: float = 60.0
+    told: Callable[[GpuaasError], None] = _quietly
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
 
@@ -53,6 +62,7 @@ class Trial[T]:
         self._patience = patience
         self._since = patience.clock()
         self._tried = 0
+        self._told = False
         self._headers = _headers(call, said)
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
@@ -75,7 +85,12 @@ class Trial[T]:
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         if isinstance(why, Impostor) or not (self.call.repeatable or unsent):
             raise why from error
-        return self._pause(why, "")
+        most = self._patience.unsent_s if unsent else self._patience.whole_s
+        wait = self._pause(why, "", most)
+        if unsent and not self._told:
+            self._told = True
+            self._patience.told(why)
+        return wait
 
     def heard(self, answer: httpx.Response) -> float | None:
         """None for an answer to decode, else seconds to wait. Raises: Refused, Unreachable."""
@@ -89,15 +104,15 @@ class Trial[T]:
         soon = status in _SOON or (status == _CONFLICT and later)
         if not soon or not (self.call.repeatable or status == 429):
             raise why
-        return self._pause(why, later)
+        return self._pause(why, later, self._patience.whole_s)
 
-    def _pause(self, why: GpuaasError, later: str) -> float:
+    def _pause(self, why: GpuaasError, later: str, most_s: float) -> float:
         spent = self._patience.clock() - self._since
         ceiling = min(_MOST_S, _FIRST_S * 2.0**self._tried)
         self._tried += 1
         # Full jitter, so that many who were refused together do not come together again.
         wait: float = _seconds(later) + ceiling * self._patience.chance()
-        if spent + wait > self._patience.whole_s:
+        if spent + wait > min(most_s, self._patience.whole_s):
             raise why
         return wait
 

@@ -19,6 +19,7 @@ from gpuaas_client.errors import Misconfigured
 from gpuaas_client.terminal import Leaving
 from gpuaas_client.terminal_wire import Exited, Line, Shown
 from tests.commands import gpuaas
+from tests.runtime_answers import runtime
 from tests.serving import Answer, problem, serving
 
 PROJECT = "project-00000000-0000-7000-8000-000000000001"
@@ -26,16 +27,6 @@ ME: dict[str, Any] = {
     "principal": "user-1", "organization": "o", "mfa": False, "roles": [], "organizations": ["o"],
 }  # fmt: skip
 URL, TOKEN = "http://127.0.0.1:9", "secret-token"
-
-
-def runtime(**changed: Any) -> dict[str, Any]:
-    return {
-        "id": "runtime-1", "organization": "o", "project": PROJECT, "name": "n", "state": "usable",
-        "since": None, "why": "", "next": "billed until it stops", "node": None, "model": "T4",
-        "devices": [], "gpu_milli": 1000, "simulated": True, "config": None, "route": None,
-        "network": None, "egress": None, "idle_since": None, "idle_stop_after_s": None,
-        "spot": False, "region": None, "version": 1, **changed,
-    }  # fmt: skip
 
 
 def test_a_profile_is_its_owners_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`gpuaas role`, `guardrail`, `key`, `why`: who may do what, on whose word, and why not."""
 
+import sys
 from typing import Final
 
 import click
@@ -9,7 +10,7 @@ from gpuaas_client import exits, models, operations
 from gpuaas_client.command import Verb, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
-from gpuaas_client.verbs.members import ORGANIZATION, REASON, end
+from gpuaas_client.verbs.members import ORGANIZATION, REASON, ROLES, end
 
 
 @click.group("role", cls=Verbs, help="Who has which role where, and until when")
@@ -41,9 +42,9 @@ def _bound(one: models.RoleBinding) -> tuple[str, ...]:
     )
 
 
-@role.command("grant", help="A role to a principal or a group, for a scope or one resource")
+@role.command("grant", short_help="A role to a principal or a group, for a scope or one resource")
 @click.argument("principal")
-@click.argument("role")
+@click.argument("role", type=click.Choice(ROLES), metavar="ROLE")
 @click.argument("scope")
 @click.option("--mfa", is_flag=True, help="Only with a second factor.")
 @click.option("--network", multiple=True, metavar="CIDR", help="Only from there; many.")
@@ -53,6 +54,11 @@ def grant(
     session: Session, principal: str, role: str, scope: str, mfa: bool, network: tuple[str, ...],
     until: str | None,
 ) -> None:  # fmt: skip
+    """A role to a principal or a group, for a scope or one resource.
+
+    ROLE of a tenant's scope: admin, auditor, billing, member, owner, viewer. Of the platform's
+    staff, with - as SCOPE: auditor, operator, support.
+    """
     wanted = models.BindingNew(
         principal=principal,
         role=role,
@@ -167,6 +173,10 @@ def key_new(
         organization=organization or UNSET,
     )
     made = session.client.create_api_key(wanted)
+    if not session.json:
+        until = f"ends {made.until}" if made.until else "has no end"
+        shown = "it is shown this once" if made.key else "it was shown before"
+        print(f"  {made.id} {until}; {shown}", file=sys.stderr)
     session.say(made, made.key or f"{made.id} was shown before")
 
 

@@ -11,9 +11,18 @@ from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 from gpuaas_client.verbs.members import ORGANIZATION, REASON
 
+ROLES: Final = ("auditor", "billing", "member", "support", "viewer")
 
-@click.group("break-glass", cls=Verbs, help="The platform's staff in an organization, for a time")
-def break_glass() -> None: ...
+
+@click.group(
+    "break-glass", cls=Verbs, short_help="The platform's staff in an organization, for a time"
+)
+def break_glass() -> None:
+    """The platform's staff in an organization, for a time.
+
+    Who is of the staff: `gpuaas member add PRINCIPAL --organization -`, then
+    `gpuaas role grant PRINCIPAL support -` (or operator, auditor).
+    """
 
 
 @break_glass.command("list", help="What was asked for, by whom, and what it was used for")
@@ -36,7 +45,13 @@ def grants(session: Session, organization: str | None, as_of: str | None) -> Non
 @click.argument("scope")
 @click.option("--ticket", required=True, metavar="WORD", help="What it is for, elsewhere.")
 @click.option("--reason", required=True, metavar="TEXT", help="For the tenant to read.")
-@click.option("--role", default="support", show_default=True, help="What it gives there.")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default="support",
+    show_default=True,
+    help="What it gives there.",
+)
 @click.option("--seconds", type=click.IntRange(60, 14_400), default=3_600, show_default=True)
 @asked
 def request(

@@ -4,9 +4,11 @@ For `ssh` a key and a certificate of minutes are fetched, then it takes over, th
 Needs an API's address and a token, no server of the platform's on this machine.
 """
 
+import contextlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,7 +17,12 @@ import click
 
 from gpuaas_client import completing, exits, models, ssh
 from gpuaas_client.command import Verb, asked
+from gpuaas_client.errors import GpuaasError, Unreachable
 from gpuaas_client.session import Session
+from gpuaas_client.verbs.runtimes import named
+
+_LOOK_S: Final = 0.5
+_ROUTE_LOOKS: Final = 4
 
 
 @click.command(
@@ -35,17 +42,36 @@ def enter(session: Session, runtime: str, keep: Path | None, more: Sequence[str]
 
     After RUNTIME come options of ssh, then -- and a command; or a command at once.
     """
+    runtime = named(session, runtime)
     if keep is not None:
         keep.mkdir(mode=0o700, parents=True, exist_ok=True)
         config, name = ssh.entered(session.client, runtime, session.env, keep.absolute())
         session.say({"config": str(config), "host": name}, str(config))
         return
     argv = _split(more)
+    _has_ssh(session, runtime)
     config, name = ssh.entered(session.client, runtime, session.env)
     sys.stdout.flush()
     session.close()
     # ssh replaces this process.
     os.execvp("ssh", ["ssh", "-F", str(config), *argv[0], name, *argv[1]])  # noqa: S606
+
+
+def _has_ssh(session: Session, runtime: str) -> None:
+    """Raises: GpuaasError ssh.simulated: what is SIMULATED as a whole has nothing that listens.
+
+    SIMULATED GPUs in a real container have a route, told soon after it is usable.
+    """
+    looks = 0
+    while True:
+        found = session.client.show_runtime(runtime)
+        if not found.simulated or found.route is not None or found.state != "usable":
+            return
+        looks += 1
+        if looks > _ROUTE_LOOKS:
+            why = f"{runtime} is SIMULATED: no ssh answers there"
+            raise GpuaasError("ssh.simulated", why, f"Use `gpuaas terminal {runtime}`.")
+        time.sleep(_LOOK_S)
 
 
 def _split(more: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
@@ -74,6 +100,9 @@ def open_terminal(session: Session, runtime: str, entered: str | None, record: b
 
     from gpuaas_client import terminal
 
+    if not terminal.can_type():
+        raise click.UsageError("standard input is no terminal and no pipe: nothing can be typed")
+    runtime = named(session, runtime)
     name, ticket = entered, None
     if name is None:
         size = shutil.get_terminal_size()
@@ -84,8 +113,16 @@ def open_terminal(session: Session, runtime: str, entered: str | None, record: b
     async def run() -> int | None:
         return await terminal.Screen(session.client, name, ticket).run()
 
-    with terminal.raw():
-        status = asyncio.run(run())
+    try:
+        with terminal.raw():
+            status = asyncio.run(run())
+    except BaseException as error:
+        # What cannot be reached, or is entered from another place, goes on.
+        goes_on = isinstance(error, Unreachable) or getattr(error, "code", "") == "terminal.taken"
+        if entered is None and not goes_on:
+            with contextlib.suppress(GpuaasError):
+                session.client.close_terminal(name)
+        raise
     if status is None:
         again = f"gpuaas terminal {runtime} --session {name}"
         print(f"\nleft; it goes on: {again}", file=sys.stderr)

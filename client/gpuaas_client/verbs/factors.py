@@ -1,5 +1,6 @@
 """`gpuaas mfa`: a second factor at the embedded issuer, and tokens that say it was used."""
 
+import sys
 from typing import Final
 
 import click
@@ -12,8 +13,27 @@ from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 
+_NOBODY: Final = "there is nobody to ask for the code: give --code"
+
+
+def _asked_for() -> str:
+    """Raises: click.UsageError where nobody answers."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise click.UsageError(_NOBODY)
+    try:
+        return str(click.prompt("Code", err=True))
+    except click.Abort as over:
+        if isinstance(over.__context__, EOFError):
+            raise click.UsageError(_NOBODY) from over
+        raise
+
+
+def _typed(_context: click.Context, _option: click.Parameter, code: str | None) -> str:
+    return _asked_for() if code is None else code
+
+
 _CODE: Final = click.option(
-    "--code", prompt=True, help="Six digits, or a recovery code; asked for without it."
+    "--code", callback=_typed, help="Six digits, or a recovery code; asked for without it."
 )
 
 
@@ -103,7 +123,7 @@ def remove(
     reason: str | None,
 ) -> None:  # fmt: skip
     if code is None and principal is None:
-        code = str(click.prompt("Code", err=True))
+        code = _asked_for()
     wanted = models.FactorEnd(
         code=code or UNSET,
         principal=principal or UNSET,

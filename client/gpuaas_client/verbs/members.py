@@ -11,6 +11,8 @@ from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 
 ORGANIZATION: Final = click.option("--organization", metavar="ID", help="For who sees several.")
+TENANT_ROLES: Final = ("admin", "auditor", "billing", "member", "owner", "viewer")
+ROLES: Final = (*TENANT_ROLES, "operator", "support")
 REASON: Final = click.option("--reason", metavar="WORD", help="For the log.")
 
 
@@ -35,7 +37,7 @@ def members(session: Session, organization: str | None, as_of: str | None) -> No
 
 @member.command("invite", help="A secret for an e-mail's owner, shown once")
 @click.argument("email")
-@click.argument("role")
+@click.argument("role", type=click.Choice(TENANT_ROLES))
 @click.option("--scope", metavar="ID", help="What the role is for (default: the organization).")
 @click.option("--days", type=click.IntRange(1, 30))
 @ORGANIZATION

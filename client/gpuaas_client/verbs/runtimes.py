@@ -20,6 +20,24 @@ from gpuaas_client.verbs.long_work import followed, newest
 HEAD: Final = ("RUNTIME", "NAME", "STATE", "SINCE", "MODEL", "GPUS", "IDLE SINCE")
 _ENDED: Final = frozenset({"stopped", "failed", "lost", "cancelled"})
 _LOOK_S: Final = 0.5
+_PAGE: Final = 500
+
+
+def named(session: Session, runtime: str) -> str:
+    """The id of a runtime by its id or its name; of many of one name, the one that has not ended.
+
+    Raises: GpuaasError runtime.ambiguous; what is no name either is left, for the API to judge.
+    """
+    if runtime.startswith("runtime-"):
+        return runtime
+    call = operations.list_runtimes(limit=_PAGE)
+    found = [one for one in session.client.each(call) if one.name == runtime]
+    there = [one for one in found if one.state not in _ENDED] or found
+    if len(there) > 1:
+        which = ", ".join(f"{one.id} ({one.state})" for one in there[:5])
+        why = f"{len(there)} runtimes are named {runtime}: {which}"
+        raise GpuaasError("runtime.ambiguous", why, "Say which, by its id.")
+    return there[0].id if there else runtime
 
 
 def row(one: models.Runtime) -> tuple[str, ...]:
@@ -50,7 +68,7 @@ def listed(
 @as_of
 @asked
 def shown(session: Session, runtime: str, as_of: str | None) -> None:
-    _tell(session, session.client.show_runtime(runtime, as_of=as_of))
+    _tell(session, session.client.show_runtime(named(session, runtime), as_of=as_of))
 
 
 def _tell(session: Session, one: models.Runtime) -> None:
@@ -137,7 +155,8 @@ def launch(
     if wait and made.state != "usable":
         return exits.FAILED
     if not session.json:
-        print(f"next: gpuaas ssh {made.id}" if wait else f"next: gpuaas show {made.id}")
+        enter = "terminal" if made.simulated and made.route is None else "ssh"
+        print(f"next: gpuaas {enter if wait else 'show'} {made.id}")
     return exits.DONE
 
 
@@ -188,6 +207,7 @@ def _usable(session: Session, made: models.Runtime) -> models.Runtime:
 @click.option("--wait", is_flag=True, help="Return when it has ended.")
 @asked
 def stop(session: Session, runtime: str, reason: str, wait: bool) -> None:
+    runtime = named(session, runtime)
     found = session.client.stop_runtime(runtime, models.RuntimeStop(reason=reason))
     while wait and found.state not in _ENDED:
         time.sleep(_LOOK_S)
@@ -200,6 +220,7 @@ def stop(session: Session, runtime: str, reason: str, wait: bool) -> None:
 @click.option("--most", type=click.IntRange(1), metavar="BYTES", help="The last so many.")
 @asked
 def logs(session: Session, runtime: str, most: int | None) -> None:
+    runtime = named(session, runtime)
     text = session.client.show_logs(runtime, most=most)
     if session.json:
         session.say({"runtime": runtime, "text": text}, "")

@@ -1,0 +1,145 @@
+"""What a newcomer meets: a wrong field, nobody there, names for ids, what is SIMULATED."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain import binding, break_glass
+from gpuaas_client import exits, terminal
+from gpuaas_client.errors import FieldFault
+from gpuaas_client.verbs import break_glass as break_glass_verbs
+from gpuaas_client.verbs import members
+from tests.commands import gpuaas
+from tests.runtime_answers import runtime
+from tests.serving import Answer, problem, serving
+
+OPENED = {"id": "access-1", "path": "/v1/terminals/access-1", "ticket": "x"}
+
+
+def env_of(url: str) -> dict[str, str]:
+    return {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t", "HOME": "/nonexistent"}
+
+
+def test_a_refusal_names_the_fields_that_are_wrong() -> None:
+    """By their pointers; of a pattern of words, the words; programs get all of it."""
+    form = "Expected `str` matching regex '^(owner|viewer)$'"
+    faults = [{"pointer": "/role", "detail": form}, {"pointer": "/days", "detail": "too many"}]
+    refused = Answer(400, problem("request.invalid") | {"errors": faults})
+    words = ("key", "create", "a")
+    with serving(refused, refused) as (url, _):
+        done = gpuaas(*words, env=env_of(url))
+        told = gpuaas(*words, "--json", env=env_of(url))
+    said = "gpuaas: request.invalid: role: one of owner, viewer; days: too many (do)\n"
+    assert (done.status, done.err) == (exits.FAILED, said)
+    assert '"errors":[{"pointer":"/role","detail":"Expected' in told.err
+    other = FieldFault("/name", "Expected `str` matching regex '^[a-z]+$'")
+    assert str(other) == "name: not of the form ^[a-z]+$"
+    assert str(FieldFault("", "no object")) == "no object"
+
+
+def test_nobody_there_is_said_at_once_and_given_up_soon() -> None:
+    """In seconds, with one line meanwhile; the same status for a verb of the server's."""
+    began = time.monotonic()
+    done = gpuaas("list", env=env_of("http://127.0.0.1:1"))
+    assert time.monotonic() - began < 10
+    assert done.status == exits.NOT_NOW
+    assert done.err.count("trying again for 3 s") == 1, done.err
+    began_steps = subprocess.run(
+        [sys.executable, "-m", "api.cli", "first-steps"], capture_output=True, text=True,
+        env=env_of("http://127.0.0.1:1") | {"PYTHONPATH": ":".join(sys.path)}, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert began_steps.returncode == exits.NOT_NOW, began_steps.stderr
+    assert "urlopen" not in began_steps.stderr
+
+
+def test_no_session_is_opened_where_nothing_can_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file, /dev/null or nothing as standard input is wrong usage, before anything is asked."""
+    (tmp_path / "keys").touch()
+    for name in (str(tmp_path / "keys"), "/dev/null"):
+        with Path(name).open() as stdin, serving() as (url, asked):
+            monkeypatch.setattr(sys, "stdin", stdin)
+            done = gpuaas("terminal", "runtime-1", env=env_of(url))
+            assert (done.status, asked) == (exits.USAGE, []), done.err
+    monkeypatch.setattr(sys, "stdin", None)
+    assert gpuaas("terminal", "runtime-1", env={}).status == exits.USAGE
+
+
+def test_a_session_is_closed_where_the_client_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this command opened, it does not leave behind."""
+
+    async def broken(_: terminal.Screen) -> int:
+        raise OSError("broken")
+
+    monkeypatch.setattr(terminal, "can_type", lambda: True)
+    monkeypatch.setattr(terminal.Screen, "run", broken)
+    with serving(Answer(201, OPENED), Answer(200, {})) as (url, asked):
+        done = gpuaas("terminal", "runtime-1", env=env_of(url))
+    assert done.status == exits.FAILED, done.err
+    assert asked[1].what == "POST /v1/terminals/access-1/close"
+
+
+def test_what_is_simulated_is_entered_by_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No ssh answers there: that is said before a key is made; one with a route has a way in."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with serving(*[Answer(200, runtime())] * 5) as (url, _):
+        done = gpuaas("ssh", "runtime-1", env=env_of(url))
+    assert done.status == exits.FAILED
+    assert "ssh.simulated" in done.err
+    assert "gpuaas terminal runtime-1" in done.err
+
+
+def test_a_runtime_is_named_by_its_name() -> None:
+    """Of those of one name, the one that has not ended; many of them are told with their ids."""
+    own = [runtime(id="runtime-2", state="stopped"), runtime(id="runtime-3"), runtime(name="b")]
+
+    def page(*found: dict[str, Any]) -> Answer:
+        return Answer(200, {"items": list(found), "next": None})
+
+    with serving(page(*own), Answer(200, own[1])) as (url, asked):
+        assert gpuaas("show", "n", env=env_of(url)).status == exits.DONE
+    assert asked[1].what == "GET /v1/runtimes/runtime-3"
+    with serving(page(*own, runtime(id="runtime-4"))) as (url, _):
+        done = gpuaas("stop", "n", env=env_of(url))
+    assert done.status == exits.FAILED
+    assert "runtime-3 (usable), runtime-4 (usable)" in done.err
+
+
+def test_a_key_is_told_with_its_end_beside_it() -> None:
+    """Standard output is the key alone."""
+    made: dict[str, Any] = {
+        "created_at": "c", "id": "key-1", "key": "secret", "last_used_at": None, "mfa": False,
+        "name": "a", "organization": "o", "prefix": "s", "principal": "user-1", "revoked": False,
+        "scopes": [], "secret_already_shown": False, "until": "2027-01-01T00:00:00Z", "version": 1,
+    }  # fmt: skip
+    with serving(Answer(201, made)) as (url, _):
+        done = gpuaas("key", "create", "a", env=env_of(url))
+    assert done.out == "secret\n"
+    assert done.err == "  key-1 ends 2027-01-01T00:00:00Z; it is shown this once\n"
+
+
+def test_roles_are_chosen_from_those_there_are() -> None:
+    """The command's are the platform's; another is wrong usage, with what there is."""
+    assert set(members.TENANT_ROLES) == set(binding.TENANT_ROLES)
+    assert set(members.ROLES) == {*binding.TENANT_ROLES, *binding.STAFF_ROLES}
+    assert set(break_glass_verbs.ROLES) == set(break_glass.ROLES)
+    done = gpuaas("member", "invite", "a@b.example", "boss", env={})
+    assert (done.status, "'viewer'" in done.err) == (exits.USAGE, True)
+
+
+def test_a_code_that_nobody_can_be_asked_for_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where standard input is closed or at its end: it says which option."""
+    with Path("/dev/null").open() as empty:
+        for stdin in (None, empty):
+            monkeypatch.setattr(sys, "stdin", stdin)
+            for words in (("confirm",), ("remove",)):
+                done = gpuaas("mfa", *words, env={})
+                assert (done.status, "give --code" in done.err) == (exits.USAGE, True), done
