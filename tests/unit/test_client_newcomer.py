@@ -95,6 +95,15 @@ def test_what_is_simulated_is_entered_by_the_terminal(monkeypatch: pytest.Monkey
     assert "gpuaas terminal runtime-1" in done.err
 
 
+def test_who_may_enter_but_not_look_enters(tmp_path: Path) -> None:
+    """A key for entering alone asks for its certificate, whatever it may not see."""
+    no = Answer(403, problem("auth.forbidden"))
+    with serving(no, no) as (url, asked):
+        done = gpuaas("ssh", "runtime-1", env=env_of(url) | {"HOME": str(tmp_path)})
+    assert done.status == exits.NOT_ALLOWED
+    assert asked[1].what.startswith("POST ")
+
+
 def test_a_runtime_is_named_by_its_name() -> None:
     """Of those of one name, the one that has not ended; many of them are told with their ids."""
     own = [runtime(id="runtime-2", state="stopped"), runtime(id="runtime-3"), runtime(name="b")]

@@ -17,7 +17,7 @@ import click
 
 from gpuaas_client import completing, exits, models, ssh
 from gpuaas_client.command import Verb, asked
-from gpuaas_client.errors import GpuaasError, Unreachable
+from gpuaas_client.errors import Forbidden, GpuaasError, Unreachable
 from gpuaas_client.session import Session
 from gpuaas_client.verbs.runtimes import named
 
@@ -64,7 +64,10 @@ def _has_ssh(session: Session, runtime: str) -> None:
     """
     looks = 0
     while True:
-        found = session.client.show_runtime(runtime)
+        try:
+            found = session.client.show_runtime(runtime)
+        except Forbidden:
+            return  # a key may be for entering alone
         if not found.simulated or found.route is not None or found.state != "usable":
             return
         looks += 1
