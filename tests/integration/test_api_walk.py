@@ -18,8 +18,11 @@ def test_launch_stop_show(database: Database, nats_url: str, tmp_path: Path) -> 
         await stage.node()
         room = (await stage.get("/v1/capacity")).json()["models"]
         assert room == [
-            {"model": "T4", "devices": 8, "free_devices": 8, "most_devices": 8, "most_milli": 1000}
-        ]
+            {
+                "model": "T4", "devices": 8, "free_devices": 8, "most_devices": 8,
+                "most_milli": 1000, "soon": [],
+            }
+        ]  # fmt: skip
         body = {"project": tenant["project"], "name": "train", "devices": 2}
         launched = await stage.post("/v1/runtimes", body)
         assert launched.status_code == 201, launched.text
