@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+from msgspec.structs import replace
 
 from gpuaas_client import events, operations
 from gpuaas_client.async_methods import AsyncMethods
@@ -78,6 +79,8 @@ class AsyncClient(AsyncMethods):
             except httpx.TransportError as error:
                 await asyncio.sleep(trial.unheard(error))
                 continue
+            # Who was there before comes back: a restart is waited for as any other fault.
+            self._patience = replace(self._patience, unsent_s=self._patience.whole_s)
             pause = trial.heard(answer)
             if pause is None:
                 self.position = max(self.position, trial.position)
