@@ -12,7 +12,7 @@ from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
 from api.authorization.cedar import PLATFORM
 from api.authorization.decided import fact_of, said
-from api.authorization.directory import Directory, Signed
+from api.authorization.directory import Directory, Signed, Vouching
 from api.authorization.keys import hash_of, minted
 from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
@@ -47,6 +47,8 @@ async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Res
     token = minted(PREFIX)
     # The signature is left out: another one over the same words is the same token.
     signed = data.id_token.rpartition(".")[0].encode()
+    await services.following.catch_up()
+    _vouching(services, data.issuer)
     stream = derived_id("token", data.issuer, hashlib.sha256(signed).hexdigest())
 
     async def attempt() -> session.Opened:
@@ -57,14 +59,20 @@ async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Res
     return Response(_given(services.directory, Signed(stream, opened), token))
 
 
+def _vouching(services: Services, issuer: str) -> Vouching:
+    """Raises: DomainError issuer.unknown."""
+    found = services.directory.issuer(issuer)
+    if found is None or not found.stands:
+        raise DomainError("issuer.unknown", "nobody signs in there")
+    return found
+
+
 async def _opened(
     services: Services, data: SessionNew, stream: str, token_sha256: str
 ) -> session.Opened:
     """Loses to a change of the trust in the issuer: then the token is looked at anew."""
     await services.following.catch_up()
-    found = services.directory.issuer(data.issuer)
-    if found is None or not found.stands:
-        raise DomainError("issuer.unknown", "nobody signs in there")
+    found = _vouching(services, data.issuer)
     trusted = found.trusted
     provider = services.providers.of(trusted.url)
     who = await identified(data.id_token, trusted, provider, data.nonce, time.time())

@@ -140,6 +140,8 @@ def test_an_identity_token_opens_one_session(
         assert wrong == (401, "session.token_invalid")
         nowhere = "token-00000000-0000-7000-8000-000000000000"
         assert await code(session_of(stage, nowhere, token)) == (404, "issuer.unknown")
+        for odd in ("token--", "token-0-", "token-f"):
+            assert await code(session_of(stage, odd, token)) == (404, "issuer.unknown"), odd
         assert await stage.size() == before
         other_domains = {"organization": org, "url": here.url, "client_id": AUDIENCE,
                          "algorithms": ["ES256"], "domains": ["b.example"]}  # fmt: skip
