@@ -13,7 +13,7 @@ from api.changing import target
 from api.edge import instant, money, now_us, parse_instant
 from api.price_books import amount, edition_of, priced
 from api.services import Services, services_of
-from api.viewing import sliced, viewed
+from api.viewing import sliced, slicing, viewed
 from contracts.http import Given, Page
 from contracts.http_prices import (
     Commitment,
@@ -75,6 +75,7 @@ async def list_commitments(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Commitment]:
     """Oldest first."""
+    slicing(cursor, limit)
     services, position = await viewed(request, as_of)
     await _seen(services, request, account_id, position)
     rows = await services.reads.ask(prices_read.commitments, account_id, position)
@@ -120,6 +121,7 @@ async def list_reratings(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Repricing]:
     """Oldest first."""
+    slicing(cursor, limit)
     services, position = await viewed(request, as_of)
     await _seen(services, request, account_id, position)
     rows = await services.reads.ask(prices_read.reratings, account_id, position)

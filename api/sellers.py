@@ -13,7 +13,7 @@ from api.countries import require_country, require_vat_id
 from api.edge import instant, now_us, parse_instant
 from api.exemptions import require_reason
 from api.services import Services, services_of
-from api.viewing import sliced, viewed
+from api.viewing import sliced, slicing, viewed
 from contracts.http import Page
 from contracts.http_tax import (
     AccountTax,
@@ -157,6 +157,7 @@ async def list_rates(
     as_of: FromQuery[str | None] = None,
 ) -> Page[TaxRate]:
     """By treatment, country, meter and instant."""
+    slicing(cursor, limit)
     services, position = await viewed(request, as_of)
     if not await services.reads.ask(taxes_read.sellers, seller_id, position):
         raise unknown("seller")

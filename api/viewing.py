@@ -91,6 +91,14 @@ def page[T, G: Given](
     return Page(items=[make(row) for row in shown], next=following)
 
 
+def slicing(cursor: str | None, limit: int | None) -> tuple[list[str] | None, int]:
+    """Behind which one a page of `sliced` begins (None: the first), and its size; asked before
+    anything is looked for. Raises: DomainError request.invalid.
+    """
+    size = PAGE_LIMIT if limit is None else page_size(limit)
+    return (None if cursor is None else after_words(cursor)), size
+
+
 def sliced[G: Given](
     items: Sequence[G], key: tuple[str, ...], asked: tuple[str | None, int | None]
 ) -> Page[G]:
@@ -98,14 +106,13 @@ def sliced[G: Given](
     limit). `key`: the fields that nothing else in the list has the same of. Goes on behind the last
     one, or, where that is gone, behind where it would stand.
     """
-    size = PAGE_LIMIT if asked[1] is None else page_size(asked[1])
+    last, size = slicing(*asked)
 
     def named(one: G) -> list[str]:
         return [str(getattr(one, name)) for name in key]
 
     start = 0
-    if asked[0] is not None:
-        last = after_words(asked[0])
+    if last is not None:
         names = [named(one) for one in items]
         behind = (place for place, one in enumerate(names) if one > last)
         start = names.index(last) + 1 if last in names else next(behind, len(names))
