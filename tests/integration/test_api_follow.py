@@ -186,7 +186,8 @@ def test_followers_at_the_head_share_one_reading(
             before = reads.asked
             await stage.post("/v1/departments", {"organization": orgs[0], "name": "d"})
             await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_S)
-            assert reads.asked - before <= 3, "the entries, whose log it is, and what is after them"
+            # Each look without a hint asks once too, four times a second.
+            assert reads.asked - before < len(waiting) / 2, "no follower asks for itself"
             assert not others.done()
             told = (await tail.news(orgs[0], size)).told
             assert [one.org for one in told] == [orgs[0]] * len(told) != []
