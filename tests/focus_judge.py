@@ -1,18 +1,14 @@
 """`focus-validator`, in a virtual environment of its own: it pins what the platform must not."""
 
 import json
-import os
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.fetched import environment
 
-ROOT = Path(__file__).parent.parent
-VENV = ROOT / "build" / "focus-validator"
 WANTED = ("focus-validator==2.2.1", "pyarrow<20", "numpy<2", "duckdb<2")
 # All but names of billing accounts and virtual currencies, of which there are none.
 CRITERIA = (
@@ -58,21 +54,13 @@ def _tables(node: Any) -> Iterator[dict[str, Any]]:
         yield from _tables(one)
 
 
+def _home() -> Path:
+    return environment("focus-validator", WANTED)
+
+
 def _installed() -> Path:
     """Its site-packages: it opens one of its files relative to the working directory."""
-    if not (VENV / "whole").exists():
-        uv = Path(sys.executable).with_name("uv")
-        env = {**os.environ, "VIRTUAL_ENV": str(VENV)}
-        for step in (["venv", "-q", "--clear", "--python", sys.executable, str(VENV)],
-                     ["pip", "install", "-q", *WANTED]):  # fmt: skip
-            done = subprocess.run([uv, *step], env=env, capture_output=True, text=True, check=False)
-            if done.returncode:
-                message = f"focus-validator could not be installed: {done.stderr[-500:]}"
-                if os.environ.get("CI") == "true":
-                    pytest.fail(message)
-                pytest.skip(message)
-        (VENV / "whole").touch()
-    [found] = (VENV / "lib").glob("python3*/site-packages")
+    [found] = (_home() / "lib").glob("python3*/site-packages")
     return found
 
 
@@ -82,7 +70,7 @@ def failures(data: Path) -> set[str]:
     report = data.with_name(f"{data.name}.report.xml")
     done = subprocess.run(
         [
-            VENV / "bin" / "focus-validator", "--data-file", data, "--validate-version", "1.2.0.1",
+            _home() / "bin" / "focus-validator", "--data-file", data, "--validate-version", "1.2.0.1",
             "--focus-dataset", "CostAndUsage", "--block-download",
             "--applicability-criteria", ",".join(CRITERIA),
             "--output-type", "unittest", "--output-destination", report,

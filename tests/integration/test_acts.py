@@ -166,8 +166,9 @@ async def _raced(two: Two, route: str) -> None:
     two.hold(route, "somebody acts", good, [one.text for one in answers])
     later = await asker.ask(two.first, "later", if_match=at)
     if later.status_code == 412:
-        causes = set(await causes_of(two.first, size))
-        two.hold(route, "one of them acts", len(causes) == 1, causes)
+        # What follows of earlier acts by itself may be appended meanwhile.
+        acts = {one for one in await causes_of(two.first, size) if one.startswith("cmd:")}
+        two.hold(route, "one of them acts", len(acts) == 1, acts)
 
 
 def test_an_act_whose_process_was_killed_before_it_answered_is_answered_by_the_next(
