@@ -58,7 +58,7 @@ def _refused(error: Exception) -> int:
     if not isinstance(error, DomainError):
         return exits.FAILED
     asked = {"api.unreachable": exits.NOT_NOW, "api.impostor": exits.IMPOSTOR}
-    return asked.get(error.code, exits.FAILED)
+    return (asked | {"platform.founded": exits.CONFLICT}).get(error.code, exits.FAILED)
 
 
 class ServerVerbs(click.Group):
@@ -259,6 +259,15 @@ def migrate() -> int:
     return 0
 
 
+@_verb("the first operator, by an issuer that is trusted with it; beside the database")
+@options.found
+def found(issuer: str, client_id: str, subject: str, **words: tuple[str, ...]) -> int:
+    from api.found import run
+
+    settings = _of_this_version(from_environment(with_nats=False))
+    return run(settings, (issuer, client_id, subject), **words)
+
+
 @_verb("re-read log and storage whole, name the first bad position")
 def fsck() -> int:
     from api.supervisor import database_alone
@@ -360,7 +369,19 @@ def replay(**given: Any) -> int:
 
 VERBS: Final[tuple[click.Command, ...]] = (
     *(up, serve, worker, signer, gateway, bank, payments, agent, nats_config, certificate),
-    *(migrate, fsck, rebuild, restore, erase, continue_log, first_steps, status, demo, replay),
+    *(
+        migrate,
+        found,
+        fsck,
+        rebuild,
+        restore,
+        erase,
+        continue_log,
+        first_steps,
+        status,
+        demo,
+        replay,
+    ),
 )
 
 

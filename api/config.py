@@ -38,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     whose name each app of a runtime has an origin of its own; a gateway serves them at `apps_port`.
 
     `tls`: what API and apps prove themselves with, None for plain HTTP; `ca`: whom a caller of
-    the API believes, None for the system's CAs.
+    the API believes, None for the system's CAs; `issuer_ca`: who is believed of issuers besides
+    the web's CAs.
 
     `data` holds what the embedded stack and the evidence storage write; `signer_state` lies
     apart from it, or a restore of one would roll back the other (EVIDENCE.md section 4).
@@ -71,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     apps_url: str = "http://apps.localhost:8472"
     tls: Pair | None = None
     ca: Path | None = None
+    issuer_ca: Path | None = None
     keeping: Keeping = KEEPING
     leasing: Leasing = LEASING
     rate: Rate = RATE
@@ -178,6 +180,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_TLS_CERTIFICATE": "" if self.tls is None else str(self.tls.certificate),
             "GPUAAS_TLS_KEY": "" if self.tls is None else str(self.tls.key),
             "GPUAAS_CA": str(self.ca or ""),
+            "GPUAAS_ISSUER_CA": str(self.issuer_ca or ""),
             "GPUAAS_ADMIN_MFA": "1" if self.mfa_demanded else "0",
             "GPUAAS_BREAK_GLASS_AGE_S": str(self.glass_age_s),
         }
@@ -236,6 +239,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         apps_url=apps_url(env.get("GPUAAS_APPS_URL") or "", apps_port, secure=tls is not None),
         tls=tls,
         ca=ca_of(env),
+        issuer_ca=ca_of(env, "GPUAAS_ISSUER_CA"),
         keeping=keeping_of(env),
         leasing=leasing_of(env),
         rate=rate_of(env),

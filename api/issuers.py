@@ -47,9 +47,7 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
     fetched once before, so that a slip of the pen is refused.
     """
     services = services_of(request)
-    # Of the platform's own staff as of an organization's people: by where its authority stands.
-    of = data.organization if data.organization != PLATFORM else authority_stream(PLATFORM)
-    stream = derived_id("token", of, _SEPARATOR.join(("issuer", data.url, data.client_id)))
+    stream = issuer_stream(data.organization, data.url, data.client_id)
     command = Trust(
         *(data.url, data.client_id, data.organization, data.algorithms, data.domains, now_us())
     )
@@ -77,6 +75,13 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
     return response
+
+
+def issuer_stream(organization: str, url: str, client_id: str) -> str:
+    """The id of an issuer of the organization: the same whoever trusts it, whenever."""
+    # Of the platform's own staff as of an organization's people: by where its authority stands.
+    of = organization if organization != PLATFORM else authority_stream(PLATFORM)
+    return derived_id("token", of, _SEPARATOR.join(("issuer", url, client_id)))
 
 
 def _given(

@@ -51,6 +51,13 @@ def _option(name: str, text: str | None = None, **more: Any) -> Callable[[Run], 
     return click.option(name, help=text, **more)
 
 
+found: Final = _all(
+    _option("--issuer", "its identifier, as its discovery document has it", required=True),
+    _option("--client-id", "ours there, a public client's", required=True),
+    _option("--subject", "`sub` of the first operator there", required=True),
+    _option("--domain", "of addresses that are sent to it; many", multiple=True),
+    _option("--algorithm", "it signs with; many (default: RS256)", multiple=True),
+)
 agent: Final = _all(
     _option("--devices", "SIMULATED or real GPUs", type=click.Choice(("simulated", "nvml"))),
     click.option("--simulated", is_flag=True, help="the same as --devices simulated"),

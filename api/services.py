@@ -138,7 +138,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             tokens=tokens,
             directory=following.directory,
             following=following,
-            providers=Providers(loopback=settings.embedded),
+            providers=Providers(loopback=settings.embedded, ca=settings.issuer_ca),
             door=door,
             calls=calls,
             glass=glass,

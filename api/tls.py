@@ -79,9 +79,9 @@ def pair_of(env: Mapping[str, str]) -> Pair | None:
     return Pair(Path(certificate).absolute(), Path(key).absolute())
 
 
-def ca_of(env: Mapping[str, str]) -> Path | None:
-    """GPUAAS_CA, a PEM file; None for the system's CAs. It is not looked at."""
-    return Path(env["GPUAAS_CA"]).absolute() if env.get("GPUAAS_CA") else None
+def ca_of(env: Mapping[str, str], name: str = "GPUAAS_CA") -> Path | None:
+    """The variable's PEM file; None for the system's CAs. It is not looked at."""
+    return Path(env[name]).absolute() if env.get(name) else None
 
 
 def believing(ca: Path | None) -> ssl.SSLContext:

@@ -15,6 +15,8 @@ mfa.locked|403|Too many wrong codes|Wait as long as Retry-After says.
 mfa.not_enrolled|409|There is no second factor|`gpuaas mfa enrol`, then `gpuaas mfa confirm`.
 mfa.not_here|403|Not a second factor of ours|Sign in anew at your issuer with one; use a token of the embedded issuer for this.
 mfa.unreadable|409|It was enrolled under another key|Ask an owner to remove it, and enrol anew.
+platform.embedded|409|An embedded stack has its operator|Sign in with the token that `gpuaas up` prints.
+platform.founded|409|The platform has an operator|Ask an operator to bind you; `gpuaas found` is for a platform that nobody operates.
 session.key_unknown|401|Signed with an unknown key|Sign in again; the issuer may have rotated its keys.
 session.token_expired|401|The identity token is over|Sign in again.
 session.token_invalid|401|Not an identity token for us|Sign in again at the issuer that your organization uses.

@@ -16,7 +16,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain import break_glass, inviting
+from domain import break_glass, founding, inviting
 from domain.authority_checks import PLATFORM, known_role, networks, over, room, until
 from domain.authority_commands import (
     Accept,
@@ -28,6 +28,7 @@ from domain.authority_commands import (
     CreateGroup,
     DeleteAccount,
     DeleteGroup,
+    Found,
     Grant,
     Invite,
     JoinGroup,
@@ -64,6 +65,7 @@ from domain.authority_facts import (
     Invited,
     MemberAdded,
     MemberRemoved,
+    PlatformFounded,
     ResourcePlaced,
     SsoLifted,
     SsoRequired,
@@ -139,11 +141,11 @@ def decide(command: Command, state: Authority) -> list[Event]:
             `authority.role_unknown`, `authority.role_scope`, `authority.network_invalid`,
             `authority.until_invalid`, `authority.secret_wrong`, `authority.last_owner`,
             `authority.locks_out`, `authority.sso_locks_out`, `authority.too_many`,
-            `authority.of_staff`, `authority.founding`.
+            `authority.of_staff`, `authority.founding`, `platform.founded`.
     """
-    inviting.may_found(command, state)
+    founding.may_found(command, state)
     facts = _wished(command, state)
-    facts = [*inviting.left(command, state, facts), *facts]
+    facts = [*founding.left(command, state, facts), *facts]
     after = state
     for fact in facts:
         after = evolve(after, fact)
@@ -184,6 +186,8 @@ def _wished(command: Command, state: Authority) -> list[Event]:
             return [] if state.sso is None else [SsoLifted(reason, *by)]
         case Ask() | Approve() | Refuse() | Use() | Put():
             return [*break_glass.decide(command.wish, by, state.glass)]
+        case Found():
+            return founding.founded(command.wish, command, state)
         case CreateAccount(account, name):
             room(len(state.accounts))
             return [AccountCreated(account, name, *by)]
@@ -351,6 +355,8 @@ def evolve(state: Authority, event: Event) -> Authority:
             return replace(state, guardrails=_but(state.guardrails, name), gone=state.gone | {name})
         case GlassRequested() | GlassApproved() | GlassRefused() | GlassUsed() | GlassEnded():
             return replace(state, glass=break_glass.evolve(state.glass, event))
+        case PlatformFounded():
+            return state  # what it gives is a binding beside it
         case _:
             assert_never(event)
 

@@ -138,11 +138,22 @@ class Put(Struct, frozen=True):
     reason: str
 
 
+class Found(Struct, frozen=True):
+    """The platform, by whoever holds its database: `principal`, who signs in at the `issuer` (its
+    stream), operates it by the `binding`. `alone`: nobody can sign in at any other issuer of it.
+    """
+
+    principal: str
+    binding: str
+    issuer: str
+    alone: bool
+
+
 type Glass = Ask | Approve | Refuse | Use | Put
 type Wish = (
     Invite | Withdraw | Accept | AddMember | RemoveMember | CreateGroup | DeleteGroup | JoinGroup
     | LeaveGroup | CreateAccount | DeleteAccount | Grant | Revoke | SetGuardrail | LiftGuardrail
-    | RequireSso | LiftSso | Ask | Approve | Refuse | Use | Put
+    | RequireSso | LiftSso | Ask | Approve | Refuse | Use | Put | Found
 )  # fmt: skip
 
 

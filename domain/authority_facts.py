@@ -228,10 +228,24 @@ class GlassEnded(
     decided_us: int
 
 
+class PlatformFounded(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.platform_founded.v1"
+):
+    """By whoever holds the database, beside the binding that `principal`, who signs in at the
+    `issuer` (its stream), operates the platform by. `recovered`: it had operators before.
+    """
+
+    principal: str
+    issuer: str
+    recovered: bool
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 type GlassEvent = GlassRequested | GlassApproved | GlassRefused | GlassUsed | GlassEnded
 type Event = (
     Invited | InvitationWithdrawn | MemberAdded | MemberRemoved | GroupCreated | GroupDeleted
     | GroupJoined | GroupLeft | AccountCreated | AccountDeleted | BindingGranted | BindingRevoked
     | GuardrailSet | GuardrailLifted | ResourcePlaced | SsoRequired | SsoLifted
-    | GlassRequested | GlassApproved | GlassRefused | GlassUsed | GlassEnded
+    | GlassRequested | GlassApproved | GlassRefused | GlassUsed | GlassEnded | PlatformFounded
 )  # fmt: skip

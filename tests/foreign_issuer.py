@@ -11,14 +11,18 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from api.embedded.children import free_port
+from api.tls import Pair
 from tests import npm
 
 CLIENT: Final = "gpuaas"
 _WANTED: Final = ("oidc-provider@8.8.1",)
 _SERVE: Final = """\
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
 import Provider from "oidc-provider";
-const [port, client] = process.argv.slice(2);
-const provider = new Provider(`http://127.0.0.1:${port}`, {
+const [port, client, cert, key] = process.argv.slice(2);
+const provider = new Provider(`http${cert ? "s" : ""}://127.0.0.1:${port}`, {
   clients: [{
     client_id: client, application_type: "native", token_endpoint_auth_method: "none",
     redirect_uris: ["http://127.0.0.1/"], response_types: ["code"],
@@ -27,23 +31,27 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   features: { deviceFlow: { enabled: true }, devInteractions: { enabled: true } },
   pkce: { required: () => true, methods: ["S256"] },
 });
-provider.listen(Number(port), "127.0.0.1", () => console.log("ready"));
+const server = cert
+  ? https.createServer({ cert: readFileSync(cert), key: readFileSync(key) }, provider.callback())
+  : http.createServer(provider.callback());
+server.listen(Number(port), "127.0.0.1", () => console.log("ready"));
 """
 _FIELD: Final = re.compile(r'<input[^>]*name="([^"]+)"[^>]*?(?:value="([^"]*)")?\s*/?>')
 _ACTION: Final = re.compile(r'<form[^>]*action="([^"]+)"')
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Its issuer identifier, for as long as the block."""
+def serving(tls: Pair | None = None) -> Iterator[str]:
+    """Its issuer identifier, for as long as the block; with a pair over HTTPS."""
     folder = npm.installed("foreign-issuer", _WANTED, {"serve.mjs": _SERVE})
     port = free_port()
-    argv = ["node", str(folder / "serve.mjs"), str(port), CLIENT]
+    pair = [] if tls is None else [str(tls.certificate), str(tls.key)]
+    argv = ["node", str(folder / "serve.mjs"), str(port), CLIENT, *pair]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=folder) as program:
         try:
             assert program.stdout is not None
             assert any(line == "ready\n" for line in program.stdout)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{port}"
         finally:
             program.kill()
 

@@ -4,18 +4,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain import api_key, authority_facts, department, issuer, project, session
+from domain import authority_facts, founding, issuer, session
 from domain.authority_checks import PLATFORM
 from domain.binding import Binding
 from evidence.reader import Recorded
 
 NOT_INDEPENDENT: Final = "break_glass.not_independent"
 TOO_NEW: Final = "break_glass.too_new"
-_PEOPLE: Final = ("user-", "service-")
-_ACTS: Final = (
-    *authority_facts.Event.__value__.__args__,
-    *(department.Created, project.Created, api_key.KeyCreated),
-)
 
 
 class _Given(Struct, frozen=True):
@@ -34,7 +29,8 @@ class Staff:
 
     def apply(self, entry: Recorded) -> None:
         if entry.org != PLATFORM:
-            self._begins(entry)
+            if founding.begins(entry.fact, entry.actor, self.ever):
+                self._begun.add(entry.org)
             return
         match entry.fact:
             case authority_facts.MemberAdded(principal=who):
@@ -61,15 +57,6 @@ class Staff:
         if any(one.by == other for one in given):
             return NOT_INDEPENDENT
         return TOO_NEW if any(one.at_us > before_us for one in given) else ""
-
-    def _begins(self, entry: Recorded) -> None:
-        """By a binding, whatever its role and conditions; or as soon as somebody did something
-        there who was never of the staff: by the embedded issuer's tokens nobody needs a binding.
-        """
-        by_itself = entry.actor.startswith(_PEOPLE) and entry.actor not in self.ever
-        bound = isinstance(entry.fact, authority_facts.BindingGranted)
-        if bound or (by_itself and isinstance(entry.fact, _ACTS)):
-            self._begun.add(entry.org)
 
     def founding(self, org: str) -> bool:
         """Nobody but the staff ever had a say there. Once it is over, it is so for good."""

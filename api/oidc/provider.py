@@ -8,7 +8,9 @@ is public, and called at the address that was looked at.
 
 import asyncio
 import contextlib
+import ssl
 import time
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -54,9 +56,10 @@ class Provider:
     use while the issuer does not answer.
     """
 
-    def __init__(self, url: str, *, loopback: bool) -> None:
+    def __init__(self, url: str, *, loopback: bool, ca: Path | None = None) -> None:
         self._url = url
         self._loopback = loopback
+        self._ca = ca
         self._busy = asyncio.Lock()
         self._published: Published | None = None
         self._keys: dict[str, Jwk] = {}
@@ -120,7 +123,8 @@ class Provider:
 
     async def _asked(self) -> tuple[Published, dict[str, Jwk]]:
         require_reachable(self._url, loopback=self._loopback)
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+        verify = _believing(self._ca)
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, verify=verify) as client:
             base = self._url.rstrip("/")
             body = await self._fetched_from(client, f"{base}/.well-known/openid-configuration")
             published = _decoded(body, Published)
@@ -205,16 +209,28 @@ def _keys_of(body: bytes) -> dict[str, Jwk]:
     return found
 
 
-class Providers:
-    """One `Provider` for each issuer that was asked for."""
+def _believing(ca: Path | None) -> ssl.SSLContext:
+    """The CAs of the web, and those of the file. Raises: DomainError tls.unreadable."""
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except (OSError, ssl.SSLError) as error:
+            raise DomainError("tls.unreadable", f"{ca} holds no CA certificate: {error}") from error
+    return context
 
-    def __init__(self, *, loopback: bool) -> None:
+
+class Providers:
+    """One `Provider` for each issuer that was asked for. `ca`: believed besides the web's."""
+
+    def __init__(self, *, loopback: bool, ca: Path | None = None) -> None:
         self._loopback = loopback
+        self._ca = ca
         self._known: dict[str, Provider] = {}
 
     def of(self, url: str) -> Provider:
         if url not in self._known:
-            self._known[url] = Provider(url, loopback=self._loopback)
+            self._known[url] = Provider(url, loopback=self._loopback, ca=self._ca)
         return self._known[url]
 
     def require(self, url: str) -> None:

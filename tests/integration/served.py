@@ -42,8 +42,11 @@ def served(
     tls: Pair | None = None,
     ca: Path | None = None,
     webhook_networks: str = "",
+    issuer_ca: Path | None = None,
 ) -> Iterator[Served]:
-    """Killed at the end, where the block has not ended it. `tls`: over HTTPS, as `ca` believes."""
+    """Killed at the end, where the block has not ended it. `tls`: over HTTPS, as `ca` believes.
+    `issuer_ca`: a deployment of its own, whose people sign in at issuers that show its certificates.
+    """
     asyncio.run(_opened(database.app_url))
     port = _free_port()
     settings = msgspec.structs.replace(
@@ -52,6 +55,9 @@ def served(
         tls=tls,
         ca=ca,
         webhook_networks=webhook_networks,
+        issuer_ca=issuer_ca,
+        embedded=issuer_ca is None,
+        glass_age_s=0 if issuer_ca is None else 86_400,
         apps_url=apps_url("", 8472, secure=tls is not None),
     )
     env = settings.environment()

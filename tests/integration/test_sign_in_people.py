@@ -15,8 +15,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 
+from api import cli
 from api.factors.codes import code_at
+from api.fleet.node_ca import written
+from api.tls import Pair
 from api.tokens import developer_token
 from domain.issuer import principal
 from gpuaas_client import profiles, sign_in
@@ -54,9 +58,9 @@ def ended(env: dict[str, str], *words: str) -> int:
     return running.returncode
 
 
-def organization(api: Served, issuer: str) -> str:
+def organization(api: Served, issuer: str, token: str) -> str:
     """Whose addresses at `acme.example` sign in there."""
-    headers = {"Authorization": f"Bearer {developer_token(api.settings)}"}
+    headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=api.url, headers=headers) as operator:
 
         def post(path: str, body: dict[str, Any]) -> str:
@@ -147,13 +151,48 @@ def staff(api: Served, issuer: str, org: str, home: Path) -> None:
     assert typed(api, boot, "role", "revoke", bound["olga"], *revoke)[0] == 5, "the last operator"
 
 
-def test_a_code_that_somebody_else_exchanged_first(
+def found(api: Served, issuer: str, who: str) -> Result:
+    """`gpuaas found`, beside the database."""
+    asked = ["--issuer", issuer, "--client-id", CLIENT, "--subject", who]
+    env = api.settings.environment()
+    runner = CliRunner(env=env)
+    return runner.invoke(cli.found, [*asked, "--domain", "x.example"], standalone_mode=False)
+
+
+def entries(api: Served) -> list[str]:
+    with psycopg.connect(api.settings.database_url) as conn:
+        rows = conn.execute("SELECT convert_from(entry, 'UTF8') FROM log.entry ORDER BY position")
+        return [str(one[0]) for one in rows]
+
+
+def founded(api: Served, issuer: str, env: dict[str, str]) -> str:
+    """The token of the operator of a deployment that is not embedded."""
+    done = found(api, issuer, "olga")
+    assert (done.return_value, principal(issuer, "olga") in done.output) == (0, True), done.output
+    before = entries(api)
+    again, other = found(api, issuer, "olga"), found(api, issuer, "eve")
+    assert (again.return_value, "(as before)" in again.output) == (0, True), again.output
+    assert (other.return_value, "platform.founded" in other.output) == (5, True), other.output
+    plain = found(api, issuer.replace("https:", "http:"), "olga")
+    assert (plain.return_value, "issuer.invalid" in plain.output) == (1, True), plain.output
+    assert entries(api) == before
+    said = commands.gpuaas("login", api.url, "--domain", "x.example", env=env)
+    assert said.status == 0, said
+    me = typed(api, env, "whoami")[1]
+    assert me["roles"] == [{"role": "operator", "scope": "-"}]
+    return profiles.read(env, "default").token
+
+
+def test_a_deployment_of_its_own_and_a_code_that_somebody_else_exchanged_first(
     database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An authorization code counts once (RFC 6749 4.1.2): the issuer refuses its second exchange,
-    the command says so by its status and the issuer's word, and there is neither profile nor session.
+    """A deployment that is not embedded is founded beside its database, by an issuer of a company's
+    own CA: whoever that names signs in there and operates it; said again it is so, of anybody else
+    it is refused, and nothing changes. An authorization code counts once (RFC 6749 4.1.2): the
+    issuer refuses its second exchange, the command says so by its status and the issuer's word, and
+    there is neither profile nor session.
     """
-    posted, first = sign_in._posted, list[int]()
+    posted, first, signing = sign_in._posted, list[int](), ["olga"]
 
     def twice(client: httpx.Client, url: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if form.get("grant_type") == "authorization_code" and not first:
@@ -163,12 +202,17 @@ def test_a_code_that_somebody_else_exchanged_first(
         return posted(client, url, form)
 
     def opened(address: str) -> None:
-        Thread(target=signs_in, args=(address, "alice"), daemon=True).start()
+        Thread(target=signs_in, args=(address, signing[0]), daemon=True).start()
 
-    with serving() as issuer, served(database, nats_url, tmp_path) as api:
-        organization(api, issuer)
-        alice = env_of(tmp_path / "alice")
-        monkeypatch.setattr(webbrowser, "open", opened)
+    certificate, key, ca = written(tmp_path, ("127.0.0.1",), tmp_path / "issuer")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+    monkeypatch.setattr(webbrowser, "open", opened)
+    with (
+        serving(Pair(certificate, key)) as issuer,
+        served(database, nats_url, tmp_path, issuer_ca=ca) as api,
+    ):
+        organization(api, issuer, founded(api, issuer, env_of(tmp_path / "olga")))
+        alice, signing[0] = env_of(tmp_path / "alice"), "alice"
         login = ("login", api.url, "--domain", "acme.example")
         with monkeypatch.context() as way:
             way.setattr(sign_in, "_posted", twice)
@@ -176,9 +220,7 @@ def test_a_code_that_somebody_else_exchanged_first(
         assert (first, refused.status, "invalid_grant" in refused.err) == ([200], 3, True), refused
         assert "Sign in again" in refused.err
         assert not (tmp_path / "alice" / ".config").exists()
-        with psycopg.connect(api.settings.database_url) as conn:
-            rows = conn.execute("SELECT convert_from(entry, 'UTF8') FROM log.entry").fetchall()
-        assert not any(principal(issuer, "alice") in row[0] for row in rows), "no session"
+        assert not any(principal(issuer, "alice") in one for one in entries(api)), "no session"
         said = commands.gpuaas(*login, env=alice)
         assert said.status == 0, said
         assert typed(api, alice, "whoami")[1]["principal"] == principal(issuer, "alice")
@@ -191,7 +233,7 @@ def test_in_a_browser_and_on_another_device(
     by an opaque id of the organization, and signs out; a code that nobody typed signs nobody in.
     """
     with serving() as issuer, served(database, nats_url, tmp_path) as api:
-        org = organization(api, issuer)
+        org = organization(api, issuer, developer_token(api.settings))
         browser = f"{sys.executable} -m tests.foreign_issuer %s alice &"
         alice = env_of(tmp_path / "alice", BROWSER=browser)
         login = ("login", api.url, "--domain", "acme.example")

@@ -1,10 +1,16 @@
-"""How an organization gets its first owner: by the staff, which belongs to none, and once."""
+"""How an organization gets its first owner, and the platform its first operator: once."""
 
 import pytest
 
 from domain.authority import DECIDER
-from domain.authority_commands import Accept, AddMember, Command, Grant, Invite, Wish
-from domain.authority_facts import BindingGranted, Event, InvitationWithdrawn, MemberAdded
+from domain.authority_commands import Accept, AddMember, Command, Found, Grant, Invite, Wish
+from domain.authority_facts import (
+    BindingGranted,
+    Event,
+    InvitationWithdrawn,
+    MemberAdded,
+    PlatformFounded,
+)
 from domain.binding import Binding
 from tests.unit.domain_world import NAME, decided, refused
 
@@ -89,3 +95,53 @@ def test_with_the_first_binding_the_staffs_other_invitations_are_gone() -> None:
     again = Grant(Binding("binding-9", BOSS, "viewer", ORG))
     third = decided(DECIDER, [*facts, *accepted, *later], founding(again, so=False))
     assert [type(one) for one in third] == [BindingGranted]
+
+
+PLATFORM = "-"
+FIRST, SECOND = "user-first", "user-second"
+
+
+def found(who: str, *, alone: bool = True) -> Command:
+    return Command(Found(who, f"binding-{who}", "token-issuer", alone), PLATFORM, ("founding",), 10)
+
+
+def operating(who: str, *, recovered: bool = False) -> list[Event]:
+    by = (("founding",), 10)
+    return [
+        PlatformFounded(who, "token-issuer", recovered, *by),
+        MemberAdded(who, "", *by),
+        BindingGranted(f"binding-{who}", who, "operator", PLATFORM, False, (), 0, *by),
+    ]
+
+
+def test_the_platform_is_founded_once() -> None:
+    """Its first operator; again it is so, and nobody else is, whatever binds the one there is."""
+    facts = decided(DECIDER, [], found(FIRST))
+    assert facts == operating(FIRST)
+    assert decided(DECIDER, facts, found(FIRST, alone=False)) == []
+    assert refused(DECIDER, facts, found(SECOND, alone=False)) == "platform.founded"
+    ends = Binding("binding-1", FIRST, "operator", PLATFORM, mfa=True, until_us=11)
+    bound = [MemberAdded(FIRST, "", (), 1), *told_of(ends)]
+    assert refused(DECIDER, bound, found(SECOND, alone=False)) == "platform.founded"
+    assert refused(DECIDER, bound, found(FIRST, alone=False)) == "platform.founded"
+
+
+def test_a_platform_that_nobody_can_operate_any_more_is_recovered() -> None:
+    """No operator's binding stands, or no issuer at which one signs in: the fact says so, and who
+    is bound already is not bound twice.
+    """
+    over = Binding("binding-1", FIRST, "operator", PLATFORM, until_us=10)
+    bound = [MemberAdded(FIRST, "", (), 1), *told_of(over)]
+    assert decided(DECIDER, bound, found(SECOND, alone=False)) == operating(SECOND, recovered=True)
+    facts = decided(DECIDER, [], found(FIRST))
+    assert decided(DECIDER, facts, found(SECOND)) == operating(SECOND, recovered=True)
+    assert decided(DECIDER, facts, found(FIRST)) == operating(FIRST, recovered=True)[:1]
+
+
+def told_of(one: Binding) -> list[Event]:
+    return [
+        BindingGranted(
+            *(one.id, one.principal, one.role, one.scope, one.mfa, one.networks, one.until_us),
+            *((), 1),
+        )
+    ]
