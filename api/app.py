@@ -67,7 +67,7 @@ from api import (
     volumes,
     wallets,
 )
-from api.allowing import saying
+from api.allowing import Api, saying
 from api.authorization import denials
 from api.authorization.using import told_before
 from api.body import FrontRequest
@@ -343,7 +343,7 @@ def create_app(
             app.state.public_limits = Limits(settings.public_rate, "address")
             yield
 
-    return Litestar(
+    return Api(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
         middleware=[Front],

@@ -20,10 +20,10 @@ from projections.exporting.forms import FORMS
 FILE: Final = Path(__file__).parent.parent / "contracts" / "openapi.json"
 _INFO: Final = """\
 GPU as a Service on one append-only, hash-chained log. Acts are POSTs with an Idempotency-Key; each
-answers with its Log-Position, and a GET with Min-Log-Position reads what was written. Refusals are
-RFC 9457 problems whose `type` leads to a page that says what to do. Who belongs to several
-organizations names the one to act in by the header `Organization` (its id; without it: where the
-session was opened); API keys are of one."""
+answers with its Log-Position, and a GET with Min-Log-Position reads what was written; a GET may be
+asked as HEAD. Refusals are RFC 9457 problems whose `type` leads to a page that says what to do. Who
+belongs to several organizations names the one to act in by the header `Organization`; API keys are
+of one."""
 _CONTACT: Final = {"name": "The operator of the deployment"}
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE: Final = ("400", "401", "403", "404", "429", "500", "503")
@@ -239,6 +239,8 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
                 }
                 if path in LONG:
                     answer["headers"]["Operation-Location"] = _LOCATION
+    if not public:
+        parameters.append(_ORGANIZATION)
     if not acting and not public:
         parameters.append(_header("Min-Log-Position", required=False))
     if path == "/v1/events":
@@ -259,6 +261,13 @@ def _refusals(path: str, *, acting: bool, public: bool) -> tuple[str, ...]:
 
 _LIMITS: Final = {
     name: {"schema": {"type": "string"}} for name in ("RateLimit", "RateLimit-Policy")
+}
+_ORGANIZATION: Final = {
+    "name": "Organization",
+    "in": "header",
+    "required": False,
+    "description": "The id of the one to act in, of those the caller belongs to.",
+    "schema": {"type": "string", "pattern": "^(-|organization-[0-9a-f-]+)$"},
 }
 _LOCATION: Final = {
     "description": "Where the work that began is followed; several, of a block, with commas.",

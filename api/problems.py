@@ -8,6 +8,7 @@ from typing import Any, Final
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from api.allowing import listed
 from api.refusals import MEDIA, problem_bytes
 from domain.errors import DomainError
 
@@ -54,7 +55,8 @@ def framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes
     if detail == _NO_BODY:
         code, detail = "request.malformed", "there is no body: send one JSON object"
     allow = (error.headers or {}).get("allow")
-    return _answer(DomainError(code, detail), None if allow is None else {"Allow": allow})
+    allowed = None if allow is None else {"Allow": listed(allow.split(", "))}
+    return _answer(DomainError(code, detail), allowed)
 
 
 def _fault(error: Exception) -> DomainError:

@@ -116,19 +116,43 @@ def test_what_is_not_as_documented_is_refused(
 def test_every_path_says_which_methods_it_takes(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """OPTIONS, with a token and without one, lists what the document lists, and so does a 405."""
+    """OPTIONS, with a token and without one, and a 405 list what the document lists, and HEAD where
+    there is GET. HEAD is answered as GET is, refusals included, without a body: a stream ends.
+    """
     document = json.loads(FILE.read_text())
 
     async def scene(stage: Stage) -> None:
+        mine = {"Authorization": f"Bearer {stage.operator}"}
         for path, item in document["paths"].items():
             asked = re.sub(r"\{\w+\}", "x", path)
             wanted = {"OPTIONS", *(method.upper() for method in item)}
-            for headers in ({}, {"Authorization": f"Bearer {stage.operator}"}):
+            wanted |= {"HEAD"} if "get" in item else set()
+            for headers in ({}, mine):
                 said = await stage.client.options(asked, headers=headers)
                 assert said.status_code == 204, (path, said.text)
                 assert set(said.headers["allow"].split(", ")) == wanted, path
             wrong = await stage.client.delete(asked)
             assert wrong.status_code == 405, path
             assert set(wrong.headers["allow"].split(", ")) >= wanted - {"OPTIONS"}, path
+            for headers in ({}, mine) if "get" in item else ():
+                head = await stage.client.head(asked, headers=headers)
+                assert head.content == b"", path
+                if asked == "/v1/events" and headers:
+                    assert (head.status_code, head.headers["content-type"]) == _STREAM
+                else:
+                    got = await stage.client.get(asked, headers=headers)
+                    assert _alike(head) == _alike(got), path
+                    assert (got.status_code == 401) <= (not headers), path
+            if "get" not in item:
+                assert (await stage.client.head(asked, headers=mine)).status_code == 405, path
 
     play(database, nats_url, tmp_path, scene)
+
+
+_STREAM = (200, "text/event-stream; charset=utf-8")
+
+
+def _alike(answer: httpx.Response) -> tuple[int, dict[str, str]]:
+    """What GET and HEAD have in common: all but what counts requests and the length of a number."""
+    own = {"ratelimit", "content-length", "etag"} if answer.is_success else {"ratelimit"}
+    return answer.status_code, {k: v for k, v in answer.headers.items() if k not in own}

@@ -174,6 +174,8 @@ def test_one_host_and_one_protocol(untouched: Attacked) -> None:
     for raw in (f"GET {path} HTTP/1.1\r\n\r\n", f"GET {path} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
                 f"GET {path} HTTP/1.1\r\nHost:\r\n\r\n"):  # fmt: skip
         refused(untouched.ask(raw.encode()), 400, "request.malformed")
+    known = untouched.ask(f"HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), wait_s=0.3)
+    assert (known.status, known.body, "content-length" in known.headers) == (200, b"", True), known
     old = untouched.ask(f"GET {path} HTTP/1.0\r\n\r\n".encode())
     assert (old.status, old.open) == (200, False)
     for odd in (f"GET {path}\r\n\r\n", f"GET {path} HTTP/2.0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

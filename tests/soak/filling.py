@@ -151,6 +151,8 @@ class Filling:
                 del case.headers["If-Match"]
             else:
                 case.headers["If-Match"] = f'"{version}"'
+        if "Organization" in case.headers and self._chance(0.95):
+            del case.headers["Organization"]
         for name in ("Min-Log-Position", "Last-Event-ID"):
             if name in case.headers and self._chance(0.95):
                 last = self._known.position
