@@ -60,7 +60,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
             if services.directory.closed(org):
                 raise DomainError("organization.closed", "nobody acts for it any more")
             if not state.knows(who):
-                raise DomainError("authority.principal_unknown", "it does not belong here")
+                raise _no_member(who, org, own=data.principal is None)
             if state.sso is not None and state.sso.bars(who, ""):
                 detail = "no key of a person counts while the organization requires its issuer"
                 raise DomainError("auth.sso_required", detail, _elsewhere(org, state.sso.issuer))
@@ -89,6 +89,14 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
     return response
+
+
+def _no_member(who: str, org: str, *, own: bool) -> DomainError:
+    """Who acts by what the token says alone is nobody whom a key could stand for."""
+    if not own:
+        return DomainError("authority.principal_unknown", "it does not belong here")
+    detail = f"{who} acts by its token's role and is no member of {org}: a key would be nobody's"
+    return DomainError("api_key.no_member", detail)
 
 
 def _elsewhere(org: str, issuer: str) -> dict[str, int | str]:

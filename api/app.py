@@ -269,6 +269,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     lending.end_claim,
     lending.list_claims,
     lending.list_reclaims,
+    usage.list_running_usage,
     usage.list_usage,
     periods.list_periods,
     periods.close_period,

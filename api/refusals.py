@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from contracts.forms import told
 from contracts.http import FieldError, Problem
 from contracts.problems import PROBLEMS
 from domain.errors import DomainError
@@ -32,7 +33,7 @@ def problem_of(error: DomainError, correlation: str) -> Problem:
     known = PROBLEMS.get(error.code)
     facts: dict[str, int | str] = dict(error.facts)
     pointer = facts.pop("pointer", None)
-    fields = [] if pointer is None else [FieldError(pointer=str(pointer), detail=error.detail)]
+    field = FieldError(pointer=str(pointer), detail=error.detail, form=told(error.detail))
     return Problem(
         type=DOCS + error.code,
         title=error.code if known is None else known.title,
@@ -41,7 +42,7 @@ def problem_of(error: DomainError, correlation: str) -> Problem:
         detail=error.detail,
         remedy="" if known is None else known.remedy,
         correlation_id=correlation,
-        errors=fields,
+        errors=[] if pointer is None else [field],
         facts=facts,
     )
 

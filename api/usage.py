@@ -1,14 +1,16 @@
-"""Usage: what was charged, by department, project, model, price and period."""
+"""Usage: what was charged, by department, project, model, price and period; what runs uncharged."""
 
 from litestar import get
 from litestar.params import FromQuery
 
 from api.body import FrontRequest
-from api.edge import money, parse_instant
-from api.viewing import reachable, viewed
+from api.edge import instant, money, now_us, parse_instant
+from api.paging import before, page_size
+from api.viewing import page, reachable, viewed
 from contracts.http import Page
-from contracts.http_money import Usage
-from projections import attribution_read, billing_read
+from contracts.http_money import Usage, UsageRunning
+from domain.meter import GPU_TIME
+from projections import attribution_read, billing_read, running_read
 
 
 @get("/v1/usage")
@@ -54,4 +56,47 @@ def _given(row: billing_read.Usage) -> Usage:
         reservations=row.reservations,
         quantity=str(row.quantity),
         amount=money(row.amount_pico, row.currency),
+    )
+
+
+@get("/v1/usage/running")
+async def list_running_usage(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    department: FromQuery[str | None] = None,
+    project: FromQuery[str | None] = None,
+    account: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+) -> Page[UsageRunning]:
+    """What runs and is not charged yet, newest first, with an estimate of what it costs."""
+    size, start = page_size(limit), before(cursor)
+    scope = await reachable(request, organization)
+    services, _ = await viewed(request)
+    rows = await services.reads.ask(
+        running_read.estimates,
+        now_us(),
+        organization=scope,
+        department=department,
+        project=project,
+        account=account,
+        before=start,
+        limit=size + 1,
+    )
+    return page(rows, size, _uncharged, lambda row: row.running.from_position)
+
+
+def _uncharged(row: running_read.Estimate) -> UsageRunning:
+    one = row.running
+    return UsageRunning(
+        runtime=one.runtime,
+        account=one.account,
+        department=one.department,
+        project=one.project,
+        meter=GPU_TIME,
+        model=one.model,
+        since=instant(one.since_us),
+        until=instant(row.until_us),
+        quantity=str(row.quantity),
+        estimate=None if row.amount_pico is None else money(row.amount_pico, one.currency),
     )

@@ -372,10 +372,11 @@ class Health(Given, frozen=True):
 class FieldError(Given, frozen=True):
     pointer: str
     detail: str
+    form: str = ""
 
 
 class Problem(Given, frozen=True):
-    """RFC 9457, `application/problem+json`."""
+    """RFC 9457, `application/problem+json`. An error's `form`: its pattern in words."""
 
     type: str
     title: str

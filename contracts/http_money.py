@@ -108,6 +108,26 @@ class Usage(Given, frozen=True):
     amount: Money
 
 
+class UsageRunning(Given, frozen=True):
+    """What a runtime used from `since`, when it was charged last or became usable, until `until`.
+
+    `quantity` in the meter's unit (milli-GPU-us). Nothing of it is charged yet. `estimate`: what
+    the price list makes of it by itself, without tiers that others fill, commitments and holds;
+    null where nothing prices it.
+    """
+
+    runtime: str
+    account: str
+    department: str | None
+    project: str
+    meter: str
+    model: str
+    since: Instant
+    until: Instant
+    quantity: str
+    estimate: Money | None
+
+
 class InvoiceDepartment(Given, frozen=True):
     """What of an invoice's exact total is of a project while it was in the department; null and
     `-`: what the account pays by itself.

@@ -40,6 +40,7 @@ api.impostor|502|It is not the API|Name its CA in GPUAAS_CA, and an address its 
 api.unreachable|502|The API does not answer|Check GPUAAS_URL and that the API runs.
 api_key.by_key|403|A key makes no keys|Sign in as yourself, then create the key.
 api_key.mfa_unbounded|400|It would stand for a second factor without bounds|Name its actions (not `*`), and an end within 90 days.
+api_key.no_member|409|A key stands for a member|Become one (`gpuaas member invite`, then `gpuaas member accept`), or make it for a service account (`gpuaas key create NAME --for ID`).
 api_key.not_possible|409|Not possible for this key|Create a new key.
 api_key.principal_invalid|400|Not who a key may act as|Name a user or a service account of the organization.
 api_key.until_invalid|400|Not an end of a key|Send a later time, or none.
@@ -353,9 +354,12 @@ watchdog.silent|500|The watchdog does not begin|Read its log beside the agent's 
 webhook.deleted|409|The webhook is deleted|Register another one.
 webhook.exists|409|The webhook exists|Read it.
 webhook.invalid|400|Not a webhook|Send tags as the contracts name them, or areas as `gpuaas.runtime.*`.
+webhook.not_https|400|Not over https|Send a URL that begins with https://.
+webhook.not_public|400|Not a public address|Send an https URL of a name that leads to public addresses only.
 webhook.too_many|409|Too many webhooks|Delete one that is not needed.
 webhook.unknown|404|No such webhook|Check the id.
-webhook.url_refused|400|Not an address that is called|Send an https URL of a name that leads to public addresses only.
+webhook.unresolved|400|No public address of this name|Check the name; every address of it must be public.
+webhook.url_refused|400|Not an address that is called|Send a plain https URL, without a user and without a fragment.
 """
 
 

@@ -40,6 +40,26 @@ def accrued(
     return moved
 
 
+def listed(
+    tariff: Tariff, account: str, scope: Scope, size: int, span: tuple[int, int]
+) -> int | None:
+    """What the list makes of `size` units used through `[start, end)`, by itself, in pico; None:
+    nothing prices it.
+    """
+    used: dict[int, tuple[Price, int]] = {}
+    at, end = span
+    known = tariff.at(account, scope, at)[0] is not None
+    while at < end:
+        price, change = tariff.at(account, scope, at)
+        change = min(change, end)
+        if price is not None:
+            known = True
+            before = used.get(price.position, (price, 0))[1]
+            used[price.position] = (price, before + size * (change - at))
+        at = change
+    return sum(cost(price, 0, quantity) for price, quantity in used.values()) if known else None
+
+
 def _used(
     tariff: Tariff, it: Resource, service: Service, until_us: int, beyond: bool
 ) -> list[tuple[Price, int]]:

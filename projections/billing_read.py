@@ -147,18 +147,6 @@ class Usage(Struct, frozen=True):
     department: str | None = None
 
 
-class Running(Struct, frozen=True):
-    """A runtime that is being billed and how far it has been charged; not yet charged since."""
-
-    runtime: str
-    project: str
-    account: str
-    model: str
-    gpu_milli: int
-    usable_us: int
-    charged_until_us: int | None
-
-
 _PRICES: Final = """
 SELECT t.from_position, t.book, t.account, t.meter, t.model, t.region, t.state, t.currency,
   t.effective_from_us, t.published_us, t.price_pico, t.divisor,
@@ -267,25 +255,6 @@ WHERE [c]
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 ORDER BY 2, 10, 4, 5, 6
 """
-# From the live allocations, which are few, not from all states ever reached.
-_RUNNING: Final = """
-SELECT r.runtime, r.project, r.account, l.model, r.gpu_milli, e.since_us AS usable_us,
-  (SELECT max(u.end_us) FROM views.rated_interval u
-    WHERE u.resource = r.runtime AND u.meter = 'gpu.time' AND u.sign > 0 AND [u])
-    AS charged_until_us
-FROM views.allocation a
-JOIN views.runtime_state s ON s.runtime = a.runtime AND [s]
-JOIN views.runtime r ON r.runtime = s.runtime AND [r]
-JOIN views.runtime_place l ON l.runtime = s.runtime AND [l]
-JOIN LATERAL (SELECT x.state, x.since_us FROM views.runtime_state x
-  WHERE x.runtime = s.runtime AND x.state IN ('usable', 'degraded')
-    AND x.from_position <= s.from_position
-  ORDER BY x.from_position DESC LIMIT 1) e ON e.state = 'usable'
-WHERE [a] AND s.state IN ('usable', 'stopping')
-  AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
-  AND (%(project)s::text IS NULL OR r.project = %(project)s)
-ORDER BY r.from_position
-"""
 PICO_DIGITS: Final = 12
 
 
@@ -376,22 +345,11 @@ def usage(
 ) -> list[Usage]:
     """What was charged, by project, model, price and service period, in that order of time.
 
-    Time is charged when a runtime ends, a volume grows or is wiped, or a period closes; `running`
-    says what is still to come of runtimes.
+    Time is charged when a runtime ends, a volume grows or is wiped, or a period closes;
+    `running_read` says what is still to come of runtimes.
     """
     asked = {
         "organization": organization, "project": project, "account": account,
         "from_us": from_us, "to_us": to_us,
     }  # fmt: skip
     return fetch(conn, Usage, _USAGE, asked, as_of)
-
-
-def running(
-    conn: psycopg.Connection[Any],
-    *,
-    organization: Of = None,
-    project: str | None = None,
-    as_of: int | None = None,
-) -> list[Running]:
-    """Runtimes whose time is being billed, oldest first, and how far each is charged."""
-    return fetch(conn, Running, _RUNNING, {"organization": organization, "project": project}, as_of)

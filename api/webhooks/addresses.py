@@ -57,10 +57,13 @@ async def checked(url: str, besides: tuple[Network, ...] = ()) -> Checked:
 
     https only, and every address of the name is public; both may be otherwise within `besides`.
 
-    Raises: DomainError webhook.url_refused, in the same words for what is private, unknown or
-    cannot be looked up: nobody asks through us what there is inside.
+    Raises: DomainError webhook.url_refused, webhook.not_https, webhook.not_public of an address
+    that the URL itself names, webhook.unresolved: in the same words for a name that leads inside,
+    that nobody knows or that cannot be looked up: nobody asks through us what there is inside.
     """
     host, port, scheme = _parts(url)
+    if scheme != "https" and not besides:
+        raise _not_https(scheme)
     try:
         async with asyncio.timeout(_LOOK_S):
             look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
@@ -68,11 +71,10 @@ async def checked(url: str, besides: tuple[Network, ...] = ()) -> Checked:
     except (OSError, TimeoutError, UnicodeError):
         found = []
     addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
-    plain = all(_within(one, besides) for one in addresses)
+    if scheme != "https" and not all(_within(one, besides) for one in addresses):
+        raise _not_https(scheme)
     if not addresses or not all(public(one) or _within(one, besides) for one in addresses):
-        raise _refused("it does not lead to public addresses only")
-    if scheme != "https" and not plain:
-        raise _refused("it is not https")
+        raise _inward(host)
     return Checked(url, host, port, str(addresses[0]))
 
 
@@ -104,12 +106,28 @@ def _parts(url: str) -> tuple[str, int, str]:
     except ValueError as error:
         raise _refused("it is no URL") from error
     plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
-    if not plain or parts.scheme not in _PORTS or not parts.hostname or parts.fragment:
-        raise _refused("it is no plain https URL")
+    if plain and parts.scheme and parts.scheme not in _PORTS:
+        raise _not_https(parts.scheme)
+    if not plain or not parts.scheme or not parts.hostname or parts.fragment:
+        raise _refused("it is no plain https URL: a name, no fragment, ASCII without spaces")
     if "@" in parts.netloc:
         raise _refused("it names a user")
     return parts.hostname, port or _PORTS[parts.scheme], parts.scheme
 
 
-def _refused(detail: str) -> DomainError:
-    return DomainError("webhook.url_refused", detail, {"pointer": "/url"})
+def _inward(host: str) -> DomainError:
+    """Of an address that the URL names everything is known already; of a name nothing is told."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        detail = f"{host} is not found, or leads to addresses that are not public"
+        return _refused(detail, "webhook.unresolved")
+    return _refused(f"{host} is not a public address", "webhook.not_public")
+
+
+def _not_https(scheme: str) -> DomainError:
+    return _refused(f"it begins with {scheme}:, not https:", "webhook.not_https")
+
+
+def _refused(detail: str, code: str = "webhook.url_refused") -> DomainError:
+    return DomainError(code, detail, {"pointer": "/url"})

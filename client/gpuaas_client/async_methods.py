@@ -1121,6 +1121,30 @@ class AsyncMethods(ABC):
             at_least=at_least,
         )
 
+    async def list_running_usage(
+        self,
+        *,
+        organization: str | None = None,
+        department: str | None = None,
+        project: str | None = None,
+        account: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.UsageRunning]:
+        """GET /v1/usage/running"""
+        return await self.do(
+            operations.list_running_usage(
+                organization=organization,
+                department=department,
+                project=project,
+                account=account,
+                cursor=cursor,
+                limit=limit,
+            ),
+            at_least=at_least,
+        )
+
     async def list_runtimes(
         self,
         *,

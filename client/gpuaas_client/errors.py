@@ -9,9 +9,8 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-# As msgspec says that a text has another form; of a pattern of words alone, the words.
+# As an API that does not say it in words tells that a text has another form.
 _FORM: Final = re.compile(r"Expected `[^`]*` matching regex '(.*)'")
-_ONE_OF: Final = re.compile(r"\^\(([a-z_.|-]+)\)\$")
 
 
 class GpuaasError(Exception):
@@ -92,19 +91,19 @@ class Unavailable(Refused):
 
 
 class FieldFault(Struct, frozen=True):
-    """`pointer`: RFC 6901, into the body that was sent; empty for all of it."""
+    """`pointer`: RFC 6901, into the body that was sent; empty for all of it. `form`: what it must
+    be, in words, where there are any.
+    """
 
     pointer: str
     detail: str
+    form: str = ""
 
     def __str__(self) -> str:
-        form = _FORM.fullmatch(self.detail)
-        words = "" if form is None else _ONE_OF.fullmatch(form[1])
-        said = self.detail
-        if words:
-            said = f"one of {words[1].replace('|', ', ')}"
-        elif form is not None:
-            said = f"not of the form {form[1]}"
+        pattern = _FORM.fullmatch(self.detail)
+        said = self.detail if pattern is None else f"not of the form {pattern[1]}"
+        if self.form:
+            said = f"must be {self.form}"
         field = self.pointer.removeprefix("/")
         return f"{field}: {said}" if field else said
 

@@ -1097,6 +1097,30 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def list_running_usage(
+        self,
+        *,
+        organization: str | None = None,
+        department: str | None = None,
+        project: str | None = None,
+        account: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.UsageRunning]:
+        """GET /v1/usage/running"""
+        return self.do(
+            operations.list_running_usage(
+                organization=organization,
+                department=department,
+                project=project,
+                account=account,
+                cursor=cursor,
+                limit=limit,
+            ),
+            at_least=at_least,
+        )
+
     def list_runtimes(
         self,
         *,

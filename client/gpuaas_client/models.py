@@ -1898,6 +1898,19 @@ class Usage(Struct, frozen=True, kw_only=True):
     volumes: int
 
 
+class UsageRunning(Struct, frozen=True, kw_only=True):
+    account: str
+    department: str | None
+    estimate: Money | None
+    meter: str
+    model: str
+    project: str
+    quantity: str
+    runtime: str
+    since: str
+    until: str
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
     facts: dict[str, int | str]
     model: str

@@ -1205,6 +1205,32 @@ def list_reservations(
     )
 
 
+def list_running_usage(
+    *,
+    organization: str | None = None,
+    department: str | None = None,
+    project: str | None = None,
+    account: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Call[models.Page[models.UsageRunning]]:
+    """GET /v1/usage/running"""
+    return Call(
+        "GET",
+        "/v1/usage/running",
+        models.Page[models.UsageRunning],
+        query={
+            "organization": organization,
+            "department": department,
+            "project": project,
+            "account": account,
+            "cursor": cursor,
+            "limit": limit,
+        },
+        waits=True,
+    )
+
+
 def list_runtimes(
     *,
     organization: str | None = None,

@@ -8,6 +8,13 @@ from typing import Any, Final
 import msgspec
 
 _PLACES: Final = 12
+_SHOWN: Final = 4
+_HOUR_US: Final = 3_600_000_000
+# How people count what meters count: the unit, how much of it is one, and its name.
+_UNITS: Final = {
+    "milli-GPU-us": (1000 * _HOUR_US, "GPU-hours"),
+    "MiB-us": (1024 * _HOUR_US, "GiB-hours"),
+}
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
 
 
@@ -50,6 +57,31 @@ def money(found: Any) -> str:
         return "-"
     whole, _, part = found.amount.partition(".")
     return f"{whole}.{part.rstrip('0').ljust(2, '0')} {found.currency}"
+
+
+def rounded(found: Any) -> str:
+    """A `Money` to four decimal places; `< 0.0001` for what is there and less, `-` for None."""
+    if found is None:
+        return "-"
+    return f"{_rounded(int(found.amount.replace('.', '')))} {found.currency}"
+
+
+def quantity(count: str, unit: str) -> str:
+    """What a meter counted, in the unit that people count by, to four decimal places."""
+    one, name = _UNITS.get(unit, (0, unit))
+    if not one:
+        return f"{count} {name}"
+    pico = int(count) * 10**_PLACES // one
+    return f"{_rounded(pico or int(int(count) > 0))} {name}"
+
+
+def _rounded(pico: int) -> str:
+    last = 10 ** (_PLACES - _SHOWN)
+    count = (abs(pico) + last // 2) // last
+    if pico and not count:
+        return f"< 0.{1:0{_SHOWN}}"
+    sign = "-" if pico < 0 else ""
+    return f"{sign}{count // 10**_SHOWN}.{count % 10**_SHOWN:0{_SHOWN}}"
 
 
 def exact(text: str) -> str:

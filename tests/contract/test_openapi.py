@@ -6,7 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from api.body import decode
 from api.openapi import FILE, text
+from api.refusals import problem_of
+from contracts.forms import FORMS, form
+from contracts.http import RuntimeStop
+from domain.errors import DomainError
 from tests.acting_calls import CALLS, OTHERS
 
 NODES_OWN = {
@@ -153,6 +160,30 @@ def test_every_answer_in_json_has_a_shape() -> None:
         and not answer.get("content", {}).get("application/json", {"schema": "other"})["schema"]
     ]
     assert shapeless == []
+
+
+def test_every_pattern_is_said_in_words() -> None:
+    """Whoever is refused for the form of a field reads words: of each pattern of the document, and
+    of none that is no more there.
+    """
+    patterns: set[str] = set()
+
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            pattern = part.get("pattern")
+            patterns.update({pattern} if isinstance(pattern, str) else ())
+        for one in part.values() if isinstance(part, dict) else part:
+            if isinstance(one, dict | list):
+                walk(one)
+
+    walk(_document())
+    assert [one for one in sorted(patterns) if not form(one)] == []
+    assert set(FORMS) <= patterns
+    with pytest.raises(DomainError) as refused:
+        decode(b'{"reason":"No!"}', RuntimeStop)
+    [field] = problem_of(refused.value, "").errors
+    assert field.form == form("^[a-z0-9_.-]+$") != ""
+    assert form("^(default|account-0)$") == "one of default, account-0"
 
 
 # Lists that no cursor walks, and what bounds them.

@@ -22,6 +22,7 @@ from projections import (
     inventory_read,
     journal_read,
     live,
+    running_read,
     runtimes_read,
     tenancy_read,
     views,
@@ -301,8 +302,12 @@ def test_views_answer_now_and_as_of(database: Database) -> None:
             owner.execute("DELETE FROM log.private_value")
         (org,) = tenancy_read.organizations(conn)
         assert org.name is None
-        (running,) = billing_read.running(conn)
+        (running,) = running_read.running(conn)
         assert running.charged_until_us is None
+        (told_use,) = running_read.estimates(conn, T0 + 2 * HOUR_US)
+        quantity = 500 * 2 * HOUR_US
+        assert (told_use.running, told_use.quantity) == (running, quantity)
+        assert told_use.amount_pico == round_half_even(quantity * PRICE_PICO, DIVISOR)
         assert live.wait_for(conn, before, 0.1) > before
 
     in_world(database, body)

@@ -13,6 +13,7 @@ from projections import (
     billing_read,
     inventory_read,
     journal_read,
+    running_read,
     runtimes_read,
     tenancy_read,
 )
@@ -78,7 +79,7 @@ def ask_everything(conn: psycopg.Connection, as_of: int | None) -> None:
         tenancy_read.quotas, tenancy_read.tokens, inventory_read.nodes, inventory_read.devices,
         inventory_read.capacity_use, inventory_read.allocations, runtimes_read.runtimes,
         billing_read.prices, billing_read.accounts, billing_read.balances, billing_read.periods,
-        billing_read.usage, billing_read.running, journal_read.transfers, journal_read.intervals,
+        billing_read.usage, running_read.running, journal_read.transfers, journal_read.intervals,
         journal_read.charge_lines, journal_read.seals, journal_read.files,
     ):  # fmt: skip
         ask(conn, as_of=as_of)

@@ -8,8 +8,10 @@ from random import Random
 import pytest
 
 from domain import runtime
+from domain.accrual import listed
 from domain.price_facts import CommitmentMade
 from domain.rating import Books
+from domain.tariff import gpu_scope
 from tests.museum.house import HOUR, MINUTE, USD
 from tests.property.price_world import MODELS, MONTH, Months
 from tests.unit.domain_world import word
@@ -87,3 +89,18 @@ def test_what_is_prepaid_goes_on_after_its_hold_only_where_it_is_asked() -> None
     assert least == {one: covered}
     assert most == {one: covered + rest}
     assert house.books.accrued(of, MINUTE) == {one: round(Fraction(MINUTE * USD, HOUR))}
+
+
+def test_what_the_list_makes_of_use_is_its_prices_one_after_the_other() -> None:
+    """Over a change of price each part at its own; what nothing ever priced has no estimate, and
+    no time costs nothing.
+    """
+    house = PrepaidHouse()
+    house.price("T4", USD)
+    house.price("T4", 3 * USD, since=MINUTE)
+    tariff, t4 = house.books.tariff, gpu_scope("T4", "USD")
+    assert listed(tariff, "account-1", t4, 500, (0, MINUTE)) == round(Fraction(USD, 120))
+    both = sum(round(Fraction(MINUTE * pico, 2 * HOUR)) for pico in (USD, 3 * USD))
+    assert listed(tariff, "account-1", t4, 500, (0, 2 * MINUTE)) == both
+    assert listed(tariff, "account-1", t4, 500, (MINUTE, MINUTE)) == 0
+    assert listed(tariff, "account-1", gpu_scope("L4", "USD"), 500, (0, MINUTE)) is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -17,6 +18,7 @@ from domain.errors import DomainError
 from tests.webhook_receiver import receiving
 
 LOCAL = networks_of("127.0.0.1/32")
+REFUSED = {f"webhook.{name}" for name in ("not_https", "not_public", "unresolved", "url_refused")}
 
 
 class Resolver(asyncio.SelectorEventLoop):
@@ -92,10 +94,31 @@ def test_public_addresses_are_called(address: str) -> None:
     ],
 )  # fmt: skip
 def test_an_odd_url_is_refused(url: str) -> None:
-    """Only https, no user, no other spelling of an inner address; one refusal for all of them."""
+    """Only https, no user, no other spelling of an inner address; what is wrong with it is told."""
     with pytest.raises(DomainError) as refused:
         asked(url)
-    assert refused.value.code == "webhook.url_refused"
+    assert refused.value.code in REFUSED
+    assert refused.value.facts["pointer"] == "/url"
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "said"),
+    [
+        ("http://1.1.1.1/", "webhook.not_https", "http:"),
+        ("ftp://1.1.1.1/", "webhook.not_https", "ftp:"),
+        ("http://10.0.0.1/", "webhook.not_https", "http:"),
+        ("https://10.0.0.1/", "webhook.not_public", "10.0.0.1 is not"),
+        ("https://[::ffff:a9fe:a9fe]/", "webhook.not_public", "is not a public address"),
+        ("https://hooks.test/", "webhook.unresolved", "hooks.test is not found"),
+        ("https://a@1.1.1.1/", "webhook.url_refused", "names a user"),
+    ],
+)
+def test_a_refused_url_is_told_what_is_wrong_with_it(url: str, code: str, said: str) -> None:
+    """Its scheme, the address that it names, or its name: each by a code of its own."""
+    answers = [] if "10.0" in url or "[" in url or "1.1" in url else [["10.0.0.1"]]
+    with pytest.raises(DomainError, match=re.escape(said)) as refused:
+        asked(url, *answers)
+    assert refused.value.code == code
 
 
 def test_one_private_address_among_public_ones_is_refused() -> None:
@@ -107,7 +130,7 @@ def test_one_private_address_among_public_ones_is_refused() -> None:
     for answer in (["1.1.1.1", "10.0.0.1"], ["10.0.0.1"], []):
         with pytest.raises(DomainError) as refused:
             asked("https://hooks.test/", answer)
-        said.add(refused.value.detail)
+        said.add((refused.value.code, refused.value.detail))
     assert len(said) == 1
 
 
@@ -144,7 +167,7 @@ def test_dns_rebinding_leads_to_the_address_that_was_checked() -> None:
         assert mine.heard[0].headers["host"] == f"hooks.test:{mine.port}"
         refused = sent(Resolver(["127.0.0.2"]), url)
         assert (refused.taken, refused.status) == (False, None)
-        assert "webhook.url_refused" in refused.detail
+        assert "webhook.not_https" in refused.detail, "http is for networks besides"
         assert (len(mine.heard), inner.heard) == (1, [])
 
 

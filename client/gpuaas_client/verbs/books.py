@@ -1,5 +1,7 @@
 """`gpuaas usage`, `invoice`, `bill`: what was used, what it costs, and papers that prove it."""
 
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -7,33 +9,77 @@ import click
 
 from gpuaas_client import downloads, models, operations
 from gpuaas_client.command import Verb, Verbs, as_of, asked
+from gpuaas_client.errors import Forbidden, NotFound
 from gpuaas_client.session import Session
-from gpuaas_client.telling import money, plain
+from gpuaas_client.telling import money, plain, quantity, rounded
 
-_USAGE: Final = ("PROJECT", "METER", "MODEL", "QUANTITY", "AMOUNT", "PERIOD")
+_USAGE: Final = ("PROJECT", "METER", "MODEL", "USED", "CHARGED", "PERIOD")
+_RUNNING: Final = ("PROJECT", "RUNTIME", "MODEL", "USED", "ESTIMATE", "SINCE")
+_OWN: Final = {"gpu.time": "milli-GPU-us", "storage.capacity": "MiB-us"}
 _INVOICES: Final = ("NUMBER", "STATE", "TOTAL", "FINALIZED", "LINES", "ID")
 _PATH: Final = click.Path(path_type=Path)
 
 
-@click.command("usage", cls=Verb, help="What was charged, by project, meter and model")
-@click.option("--project", metavar="ID")
-@click.option("--department", metavar="ID")
-@click.option("--account", metavar="ID")
-@click.option("--start", metavar="TIME", help="RFC 3339.")
-@click.option("--end", metavar="TIME", help="RFC 3339.")
+@click.command("usage", cls=Verb, short_help="What was charged, and what runs uncharged as yet")
+@click.option("--project", metavar="ID", help="Of this project alone.")
+@click.option("--department", metavar="ID", help="While projects were in this department.")
+@click.option("--account", metavar="ID", help="Paid by this account alone.")
+@click.option("--start", metavar="TIME", help="Periods that end after then, RFC 3339.")
+@click.option("--end", metavar="TIME", help="Periods that begin before then, RFC 3339.")
+@click.option("--running", is_flag=True, help="Only what runs and is not charged yet.")
 @asked
 def usage(
     session: Session, project: str | None, department: str | None, account: str | None,
-    start: str | None, end: str | None,
+    start: str | None, end: str | None, running: bool,
 ) -> None:  # fmt: skip
-    call = operations.list_usage(
-        project=project, department=department, account=account, start=start, end=end
-    )
-    session.tell_all(session.client.each(call), _USAGE, _used)
+    """What was charged, by project, meter and model; below it what runs and is not charged yet.
+
+    A runtime is charged when it ends and when a billing period closes; what it costs until then is
+    an estimate by the price list. Tables are rounded. --json is exact, and tells what was charged;
+    with --running what runs.
+    """
+    if running and (start or end):
+        raise click.UsageError("--running is of now: leave --start and --end out")
+    of = {"project": project, "department": department, "account": account}
+    if not running:
+        charged = list(session.client.each(operations.list_usage(**of, start=start, end=end)))
+        units = {} if session.json else _units(session, charged)
+        session.tell_all(charged, _USAGE, lambda one: _used(one, units))
+    if running or not (start or end or session.json):
+        _uncharged(session, of, alone=running)
 
 
-def _used(one: models.Usage) -> tuple[str, ...]:
-    return (one.project, one.meter, one.model, one.quantity, money(one.amount), one.period)
+def _units(session: Session, charged: Sequence[models.Usage]) -> dict[str, str]:
+    """What each meter counts in; that of the platform's own is fixed, others are asked for."""
+    if {one.meter for one in charged} <= _OWN.keys():
+        return _OWN
+    found = session.client.each(operations.list_meters())
+    return {**{one.meter: one.unit for one in found}, **_OWN}
+
+
+def _used(one: models.Usage, units: Mapping[str, str]) -> tuple[str, ...]:
+    used = quantity(one.quantity, units.get(one.meter, "of its unit"))
+    return (one.project, one.meter, one.model, used, rounded(one.amount), one.period)
+
+
+def _uncharged(session: Session, of: Mapping[str, str | None], *, alone: bool) -> None:
+    try:
+        found = list(session.client.each(operations.list_running_usage(**of)))
+    except (Forbidden, NotFound) as refused:
+        if alone:
+            raise
+        session.progress(f"what runs and is not charged yet is not shown: {refused.code}")
+        return
+    if not alone and found:
+        sys.stdout.write("\nrunning, not charged yet: an estimate by the price list\n")
+    if alone or found:
+        session.tell_all(found, _RUNNING, _runs)
+
+
+def _runs(one: models.UsageRunning) -> tuple[str, ...]:
+    used = quantity(one.quantity, _OWN[one.meter])
+    cost = "no price" if one.estimate is None else f"about {rounded(one.estimate)}"
+    return (one.project, one.runtime, one.model, used, cost, one.since)
 
 
 @click.group("invoice", cls=Verbs, help="Invoices: listed, shown, fetched, proved")
