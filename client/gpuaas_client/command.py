@@ -59,5 +59,21 @@ Verbs.group_class = Verbs
 as_of = click.option(
     "--as-of", metavar="POSITION|TIME", help="As it stood then, by today's permissions."
 )
+REASON = click.option(
+    "--reason", metavar="WORD", help="For the log: lower-case letters, digits, _ . and -."
+)
+REASON_NEEDED = click.option(
+    "--reason", required=True, metavar="WORD",
+    help="For the log: lower-case letters, digits, _ . and -.",
+)  # fmt: skip
+# Of what is an organization's: staff of the platform has none of its own.
+ORGANIZATION = click.option(
+    "--organization", metavar="ID",
+    help="Default: the one that you act in; the platform's staff names one.",
+)  # fmt: skip
+# Of lists that show all that the caller sees.
+OF_ORGANIZATION = click.option(
+    "--organization", metavar="ID", help="Of this one alone, for who sees several."
+)
 
 asked = click.make_pass_decorator(Session, ensure=True)

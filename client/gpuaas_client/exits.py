@@ -9,6 +9,7 @@ from gpuaas_client.errors import (
     Impostor,
     NotFound,
     NotSignedIn,
+    Refused,
     Unauthenticated,
     Unavailable,
     Unreachable,
@@ -38,6 +39,17 @@ LIMITS: Final = frozenset(
         "wallet.insufficient",
     }
 )
+# What the command itself finds out, by the rows of the same table.
+_OWN: Final = {
+    "config.missing": NOT_ALLOWED,
+    "organization.unclear": USAGE,
+    "period.unknown": NOT_FOUND,
+    "problem.unknown": NOT_FOUND,
+    "profile.unknown": NOT_FOUND,
+    "project.unclear": USAGE,
+    "runtime.ambiguous": USAGE,
+    "ssh.simulated": CONFLICT,
+}
 _KINDS: Final[tuple[tuple[type[GpuaasError], int], ...]] = (
     (Unauthenticated, NOT_ALLOWED),
     (NotSignedIn, NOT_ALLOWED),
@@ -54,4 +66,6 @@ def status_of(error: GpuaasError) -> int:
     """Of a command that ended so."""
     if error.code in LIMITS:
         return LIMIT
+    if not isinstance(error, Refused) and error.code in _OWN:
+        return _OWN[error.code]
     return next((status for kind, status in _KINDS if isinstance(error, kind)), FAILED)

@@ -280,7 +280,7 @@ def test_a_refusal_is_explained_by_its_code() -> None:
         assert f"page       {url}/v1/problems/quota.exceeded" in said.out
         assert "do         Less." in said.out
         wrong = gpuaas("explain", "quota.exeded", env=env)
-    assert (wrong.status, "Near it: quota.exceeded." in wrong.err) == (exits.FAILED, True)
+    assert (wrong.status, "Near it: quota.exceeded." in wrong.err) == (exits.NOT_FOUND, True)
 
 
 def test_help_shows_every_verb_once_in_its_section() -> None:

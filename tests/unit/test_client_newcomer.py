@@ -25,19 +25,22 @@ def env_of(url: str) -> dict[str, str]:
 
 
 def test_a_refusal_names_the_fields_that_are_wrong() -> None:
-    """By their pointers; of a pattern of words, the words; programs get all of it."""
-    form = "Expected `str` matching regex '^(owner|viewer)$'"
-    faults = [{"pointer": "/role", "detail": form}, {"pointer": "/days", "detail": "too many"}]
+    """By their pointers, in the API's words where it has any; programs get all of it."""
+    pattern = "Expected `str` matching regex '^(owner|viewer)$'"
+    faults = [
+        {"pointer": "/role", "detail": pattern, "form": "one of owner, viewer"},
+        {"pointer": "/days", "detail": "too many", "form": ""},
+    ]
     refused = Answer(400, problem("request.invalid") | {"errors": faults})
     words = ("key", "create", "a")
     with serving(refused, refused) as (url, _):
         done = gpuaas(*words, env=env_of(url))
         told = gpuaas(*words, "--json", env=env_of(url))
-    said = "gpuaas: request.invalid: role: one of owner, viewer; days: too many (do)\n"
+    said = "gpuaas: request.invalid: role: must be one of owner, viewer; days: too many (do)\n"
     assert (done.status, done.err) == (exits.FAILED, said)
     assert '"errors":[{"pointer":"/role","detail":"Expected' in told.err
     other = FieldFault("/name", "Expected `str` matching regex '^[a-z]+$'")
-    assert str(other) == "name: not of the form ^[a-z]+$"
+    assert str(other) == "name: not of the form ^[a-z]+$", "of an API that has no words for it"
     assert str(FieldFault("", "no object")) == "no object"
 
 
@@ -90,7 +93,7 @@ def test_what_is_simulated_is_entered_by_the_terminal(monkeypatch: pytest.Monkey
     monkeypatch.setattr(time, "sleep", lambda _: None)
     with serving(*[Answer(200, runtime())] * 5) as (url, _):
         done = gpuaas("ssh", "runtime-1", env=env_of(url))
-    assert done.status == exits.FAILED
+    assert done.status == exits.CONFLICT
     assert "ssh.simulated" in done.err
     assert "gpuaas terminal runtime-1" in done.err
 
@@ -108,15 +111,12 @@ def test_a_runtime_is_named_by_its_name() -> None:
     """Of those of one name, the one that has not ended; many of them are told with their ids."""
     own = [runtime(id="runtime-2", state="stopped"), runtime(id="runtime-3"), runtime(name="b")]
 
-    def page(*found: dict[str, Any]) -> Answer:
-        return Answer(200, {"items": list(found), "next": None})
-
     with serving(page(*own), Answer(200, own[1])) as (url, asked):
         assert gpuaas("show", "n", env=env_of(url)).status == exits.DONE
     assert asked[1].what == "GET /v1/runtimes/runtime-3"
     with serving(page(*own, runtime(id="runtime-4"))) as (url, _):
         done = gpuaas("stop", "n", env=env_of(url))
-    assert done.status == exits.FAILED
+    assert done.status == exits.USAGE
     assert "runtime-3 (usable), runtime-4 (usable)" in done.err
 
 
@@ -152,3 +152,115 @@ def test_a_code_that_nobody_can_be_asked_for_is_wrong_usage(
             for words in (("confirm",), ("remove",)):
                 done = gpuaas("mfa", *words, env={})
                 assert (done.status, "give --code" in done.err) == (exits.USAGE, True), done
+
+
+def test_the_way_in_is_told_to_who_may_go_it() -> None:
+    """After a launch that was waited for: the terminal or ssh where a decision allows it, else who
+    enters; where nothing is decided nothing is promised.
+    """
+    made = Answer(201, runtime(state="allocated"))
+    none = Answer(200, {"items": [], "next": None})
+    route = {"allocation": "a", "address": "1", "epoch": 1, "host_key": "k", "port": 22}
+    routed = runtime(route=route)
+    for seen, answer, said in (
+        (runtime(), explained(allowed=True), "next: gpuaas terminal runtime-1\n"),
+        (routed, explained(allowed=True), "next: gpuaas ssh runtime-1\n"),
+        (runtime(), explained(allowed=False), "next: gpuaas show runtime-1; entering it is for"),
+        (runtime(), Answer(403, problem("auth.forbidden")), "next: gpuaas show runtime-1; "),
+    ):
+        with serving(made, none, Answer(200, seen), answer) as (url, asked):
+            done = gpuaas("launch", "--project", "p", "--wait", env=env_of(url))
+        assert done.status == exits.DONE, done.err
+        assert said in done.out
+        assert asked[-1].body["action"] == (
+            "access.issue_certificate" if seen is routed else "terminal.open"
+        )
+
+
+def explained(*, allowed: bool) -> Answer:
+    said = {"action": "a", "scope": "s", "principal": "p", "policies": [], "would_allow": []}
+    return Answer(200, {**said, "allowed": allowed})
+
+
+def used(**changed: Any) -> dict[str, Any]:
+    return {
+        "account": "account-1", "department": None, "project": "project-1", "meter": "gpu.time",
+        "model": "T4", "price": 1, "period": "period-1", "runtimes": 1, "volumes": 0,
+        "reservations": 0, "quantity": "5400000000000", "amount":
+        {"amount": "1.500049999999", "currency": "USD"}, **changed,
+    }  # fmt: skip
+
+
+def test_usage_is_told_as_people_count_with_what_runs_below() -> None:
+    """In GPU-hours and GiB-hours, rounded, a meter of one's own in its unit; what is not charged
+    yet is an estimate and says so; programs get one list, exact.
+    """
+    small = {"amount": "0.000000000001", "currency": "USD"}
+    stored = used(meter="storage.capacity", model="local", quantity="1", amount=small)
+    tokens = used(meter="tokens", model="m", quantity="42")
+    meter = {
+        "aggregation": "sum", "dimensions": ["model"], "divisor": "1", "id": "m", "meter": "tokens",
+        "source": "readings", "unit": "token",
+    }  # fmt: skip
+    runs = {
+        "runtime": "runtime-1", "account": "account-1", "department": None, "project": "project-1",
+        "meter": "gpu.time", "model": "T4", "since": "s", "until": "u", "quantity": "900000000000",
+        "estimate": {"amount": "0.250000000000", "currency": "USD"},
+    }  # fmt: skip
+    charged, running = page(used(), stored, tokens), page(runs, {**runs, "estimate": None})
+    with serving(charged, page(meter), running) as (url, _):
+        done = gpuaas("usage", env=env_of(url))
+    table, _, below = done.out.partition(
+        "\nrunning, not charged yet: an estimate by the price list\n"
+    )
+    rows = [
+        [cell.strip() for cell in line.split("  ") if cell.strip()] for line in table.splitlines()
+    ]
+    assert [row[3:5] for row in rows] == [
+        ["USED", "CHARGED"], ["1.5000 GPU-hours", "1.5000 USD"],
+        ["< 0.0001 GiB-hours", "< 0.0001 USD"], ["42 token", "1.5000 USD"],
+    ]  # fmt: skip
+    assert "0.2500 GPU-hours  about 0.2500 USD" in below
+    assert "no price" in below
+    with serving(charged) as (url, _):
+        assert '"amount": "1.500049999999"' in gpuaas("usage", "--json", env=env_of(url)).out
+    with serving(running) as (url, asked):
+        assert '"estimate": {' in gpuaas("usage", "--running", "--json", env=env_of(url)).out
+    assert asked[0].what.startswith("GET /v1/usage/running")
+    with serving(page(), Answer(403, problem("auth.forbidden"))) as (url, _):
+        done = gpuaas("usage", env=env_of(url))
+    assert (done.status, "not shown: auth.forbidden" in done.err) == (exits.DONE, True)
+    assert gpuaas("usage", "--running", "--end", "x", env={}).status == exits.USAGE
+
+
+def page(*found: dict[str, Any]) -> Answer:
+    return Answer(200, {"items": list(found), "next": None})
+
+
+def test_the_organization_is_the_one_that_one_acts_in() -> None:
+    """Without --organization; the only one that is seen for who acts in none; of many, which is
+    asked for, as wrong usage.
+    """
+    hook = {
+        "id": "webhook-1", "secret": "s", "url": "u", "organization": "o", "tags": [], "state": "s",
+        "secret_already_shown": False, "sent": None, "waiting": None, "dead": None,
+        "registered_at": "r", "version": 1,
+    }  # fmt: skip
+    org = {"id": "o1", "name": "A", "created_at": None, "state": "open", "version": 1}
+    create = ("webhook", "create", "https://hooks.example/a")
+    for found, named in (((ME,), "o"), (({**ME, "organization": None}, org), "o1")):
+        me, *seen = found
+        answers = [Answer(200, me), *([page(*seen)] if seen else []), Answer(201, hook)]
+        with serving(*answers) as (url, asked):
+            assert gpuaas(*create, env=env_of(url)).status == exits.DONE
+        assert asked[-1].body["organization"] == named
+    nobody = {**ME, "organization": None}
+    with serving(Answer(200, nobody), page(org, {**org, "id": "o2"})) as (url, _):
+        done = gpuaas("issuer", "trust", "https://id", "--client-id", "c", env=env_of(url))
+    assert (done.status, "o1 (A), o2 (A)" in done.err) == (exits.USAGE, True)
+    assert "--organization ID" in done.err
+
+
+ME: dict[str, Any] = {
+    "principal": "user-1", "organization": "o", "mfa": False, "roles": [], "organizations": ["o"],
+}  # fmt: skip

@@ -7,10 +7,10 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import exits, models, operations
-from gpuaas_client.command import Verb, Verbs, as_of, asked
+from gpuaas_client.command import ORGANIZATION, REASON, Verb, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
-from gpuaas_client.verbs.members import ORGANIZATION, REASON, ROLES, end
+from gpuaas_client.verbs.members import ROLES, end
 
 
 @click.group("role", cls=Verbs, help="Who has which role where, and until when")

@@ -6,10 +6,9 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import models, operations
-from gpuaas_client.command import Verbs, as_of, asked
+from gpuaas_client.command import OF_ORGANIZATION, REASON, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
-from gpuaas_client.verbs.members import ORGANIZATION, REASON
 
 ROLES: Final = ("auditor", "billing", "member", "support", "viewer")
 
@@ -26,7 +25,7 @@ def break_glass() -> None:
 
 
 @break_glass.command("list", help="What was asked for, by whom, and what it was used for")
-@ORGANIZATION
+@OF_ORGANIZATION
 @as_of
 @asked
 def grants(session: Session, organization: str | None, as_of: str | None) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import click
 
 from gpuaas_client import downloads, models, operations
-from gpuaas_client.command import Verb, Verbs, as_of, asked
+from gpuaas_client.command import OF_ORGANIZATION, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import GpuaasError
 from gpuaas_client.sealing import checked
 from gpuaas_client.session import Session
@@ -154,7 +154,7 @@ def _program() -> str:
 @click.option("--action", metavar="TAG", help="A fact's tag, or its beginning up to a dot.")
 @click.option("--since", metavar="TIME", help="RFC 3339.")
 @click.option("--until", metavar="TIME", help="RFC 3339.")
-@click.option("--organization", metavar="ID", help="For who sees several.")
+@OF_ORGANIZATION
 @click.option("--most", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--ocsf", is_flag=True, help="As OCSF events, one a line, for a SIEM.")
 @as_of

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from gpuaas_client import models, profiles
-from gpuaas_client.command import Verbs, asked
+from gpuaas_client.command import ORGANIZATION, REASON, Verbs, asked
 from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
@@ -115,8 +115,8 @@ def verify(session: Session, code: str) -> None:
 @mfa.command("remove", help="One's own by a code; with --principal somebody's, by an owner")
 @click.option("--code", help="Six digits, or a recovery code; asked for where it is needed.")
 @click.option("--principal", metavar="ID", help="Somebody who lost theirs.")
-@click.option("--organization", metavar="ID", help="For who sees several.")
-@click.option("--reason", metavar="WORD", help="For the log.")
+@ORGANIZATION
+@REASON
 @asked
 def remove(
     session: Session, code: str | None, principal: str | None, organization: str | None,

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from gpuaas_client import exits, models, operations
-from gpuaas_client.command import Verbs, as_of, asked
+from gpuaas_client.command import OF_ORGANIZATION, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 
@@ -31,7 +31,7 @@ def _row(one: models.Operation) -> tuple[str, ...]:
 @click.option("--project", metavar="ID")
 @click.option("--resource", metavar="ID", help="Of one runtime, volume, node or period.")
 @click.option("--state", type=click.Choice(["pending", "running", *sorted(_OVER)]))
-@click.option("--organization", metavar="ID", help="For those who see several.")
+@OF_ORGANIZATION
 @as_of
 @asked
 def listed(

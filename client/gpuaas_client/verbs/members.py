@@ -6,14 +6,31 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import models, operations
-from gpuaas_client.command import Verbs, as_of, asked
+from gpuaas_client.command import ORGANIZATION, REASON, Verbs, as_of, asked
+from gpuaas_client.errors import Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 
-ORGANIZATION: Final = click.option("--organization", metavar="ID", help="For who sees several.")
 TENANT_ROLES: Final = ("admin", "auditor", "billing", "member", "owner", "viewer")
 ROLES: Final = (*TENANT_ROLES, "operator", "support")
-REASON: Final = click.option("--reason", metavar="WORD", help="For the log.")
+
+
+def own(session: Session, named: str | None) -> str:
+    """The organization named, or the one that the caller acts in, or the only one it sees.
+
+    Raises: Misconfigured organization.unclear.
+    """
+    if named:
+        return named
+    acting = session.client.show_me().organization
+    if acting:
+        return acting
+    found = list(session.client.each(operations.list_organizations()))
+    if len(found) == 1:
+        return found[0].id
+    which = ", ".join(f"{one.id} ({plain(one.name)})" for one in found[:5]) or "none"
+    why = f"there are {len(found)} organizations: {which}"
+    raise Misconfigured("organization.unclear", why, "Say --organization ID.")
 
 
 def end(organization: str | None, reason: str | None) -> models.AuthorityEnd:

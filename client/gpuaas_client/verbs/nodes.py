@@ -7,13 +7,12 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, models, operations, telling
-from gpuaas_client.command import Verbs, as_of, asked
+from gpuaas_client.command import REASON_NEEDED, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 
 _HEAD: Final = ("NODE", "NAME", "MODEL", "STATE", "UPKEEP", "GPUS", "BARRED")
 _NODE: Final = click.argument("node", shell_complete=completing.node)
-_REASON: Final = click.option("--reason", required=True, metavar="WORD", help="For the log.")
 
 
 @click.group("node", cls=Verbs, help="Nodes as an operator reads and keeps them")
@@ -98,7 +97,7 @@ def uncordon(session: Session, node: str) -> None:
 
 @node.command("drain", help="Cordon it, and let what runs there end")
 @_NODE
-@_REASON
+@REASON_NEEDED
 @asked
 def drain(session: Session, node: str, reason: str) -> None:
     done = session.client.drain_node(node, models.NodeDrain(reason=reason))
@@ -107,7 +106,7 @@ def drain(session: Session, node: str, reason: str) -> None:
 
 @node.command("undrain", help="End the drain")
 @_NODE
-@_REASON
+@REASON_NEEDED
 @asked
 def undrain(session: Session, node: str, reason: str) -> None:
     done = session.client.undrain_node(node, models.NodeUndrain(reason=reason))

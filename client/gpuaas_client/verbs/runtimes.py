@@ -10,7 +10,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, exits, models, operations
-from gpuaas_client.command import Verb, as_of, asked
+from gpuaas_client.command import OF_ORGANIZATION, Verb, as_of, asked
 from gpuaas_client.errors import GpuaasError, Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
@@ -50,7 +50,7 @@ def row(one: models.Runtime) -> tuple[str, ...]:
 @click.command("list", cls=Verb, help="Every runtime, newest first, with since when nobody uses it")
 @click.option("--project", metavar="ID", shell_complete=completing.project)
 @click.option("--state", metavar="STATE", help="Only those in it, as `usable`.")
-@click.option("--organization", metavar="ID", help="For those who see several.")
+@OF_ORGANIZATION
 @as_of
 @asked
 def listed(
@@ -108,13 +108,39 @@ def _egress(counted: models.RuntimeEgress | None) -> str:
     "--project", metavar="ID", envvar="GPUAAS_PROJECT", shell_complete=completing.project,
     help="Who pays (default: GPUAAS_PROJECT, else the only one).",
 )  # fmt: skip
-@click.option("--image", metavar="REFERENCE", help="One of the platform's images.")
-@click.option("--volume", metavar="ID:/PATH", multiple=True, help="A volume and where; many.")
-@click.option("--network", metavar="ID", help="Of the project.")
-@click.option("--region", metavar="NAME", help="Where it must be.")
-@click.option("--reservation", metavar="ID", help="Of the project's, whose devices it takes.")
-@click.option("--idle-stop", type=click.IntRange(1), metavar="SECONDS", help="Stop it when idle.")
-@click.option("--spot", is_flag=True, help="It goes first when a claim takes back what is lent.")
+@click.option(
+    "--image",
+    metavar="REFERENCE",
+    help="One of the platform's images (`gpuaas call list-images`; default: its node's own).",
+)
+@click.option(
+    "--volume",
+    metavar="ID:/PATH",
+    multiple=True,
+    help="A volume of the project (`gpuaas volume list`) and the path where it is mounted, as"
+    " volume-0190...:/data; once for each.",
+)
+@click.option(
+    "--network", metavar="ID", help="A network of the project (`gpuaas call list-networks`)."
+)
+@click.option("--region", metavar="NAME", help="Only there, as eu-de-1 (default: anywhere).")
+@click.option(
+    "--reservation",
+    metavar="ID",
+    help="Take GPUs that are reserved for the project (`gpuaas call list-reservations`).",
+)
+@click.option(
+    "--idle-stop",
+    type=click.IntRange(1),
+    metavar="SECONDS",
+    help="Stop it once nobody has used it for so long (default: never).",
+)
+@click.option(
+    "--spot",
+    is_flag=True,
+    help="At the spot price, on GPUs that others may claim back: it is among the first to be"
+    " stopped, after the notice that the claim gives.",
+)
 @click.option("--wait", is_flag=True, help="Return when it is usable; 1 when it ends before.")
 @asked
 def launch(
@@ -155,9 +181,25 @@ def launch(
     if wait and made.state != "usable":
         return exits.FAILED
     if not session.json:
-        enter = "terminal" if made.simulated and made.route is None else "ssh"
-        print(f"next: gpuaas {enter if wait else 'show'} {made.id}")
+        print(f"next: {_next(session, made) if wait else f'gpuaas show {made.id}'}")
     return exits.DONE
+
+
+def _next(session: Session, made: models.Runtime) -> str:
+    """How the caller enters it, who else does where the caller may not."""
+    ssh = made.route is not None or not made.simulated
+    action = "access.issue_certificate" if ssh else "terminal.open"
+    try:
+        found = session.client.explain(models.ExplainNew(action=action, scope=made.id))
+        may = found.allowed
+    except GpuaasError:
+        may = False  # nothing is promised that is not known
+    if may:
+        return f"gpuaas {'ssh' if ssh else 'terminal'} {made.id}"
+    return (
+        f"gpuaas show {made.id}; entering it is for members of its organization"
+        f" (`gpuaas why {action} {made.id}`)"
+    )
 
 
 def _mount(text: str) -> models.Mount:
@@ -203,7 +245,13 @@ def _usable(session: Session, made: models.Runtime) -> models.Runtime:
 
 @click.command("stop", cls=Verb, help="Ask a runtime's node to stop it; billed until it says so")
 @click.argument("runtime", shell_complete=completing.runtime)
-@click.option("--reason", default="requested", show_default=True, metavar="WORD")
+@click.option(
+    "--reason",
+    default="requested",
+    show_default=True,
+    metavar="WORD",
+    help="For the log: lower-case letters, digits, _ . and -.",
+)
 @click.option("--wait", is_flag=True, help="Return when it has ended.")
 @asked
 def stop(session: Session, runtime: str, reason: str, wait: bool) -> None:

@@ -6,11 +6,10 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import models, operations
-from gpuaas_client.command import Verbs, asked
+from gpuaas_client.command import OF_ORGANIZATION, ORGANIZATION, REASON, Verbs, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed
-
-_ORGANIZATION: Final = click.option("--organization", metavar="ID", help="For who sees several.")
+from gpuaas_client.verbs.members import own
 
 
 @click.group("session", cls=Verbs, help="Who is signed in, and since when")
@@ -18,7 +17,7 @@ def session_() -> None: ...
 
 
 @session_.command("list", help="One's own; all of an organization's for whoever may")
-@_ORGANIZATION
+@OF_ORGANIZATION
 @asked
 def sessions(session: Session, organization: str | None) -> None:
     def row(one: models.Session) -> tuple[str, ...]:
@@ -34,7 +33,7 @@ def sessions(session: Session, organization: str | None) -> None:
 
 @session_.command("end", help="Over within a second everywhere")
 @click.argument("name", metavar="SESSION")
-@click.option("--reason", metavar="WORD", help="For the log.")
+@REASON
 @asked
 def session_end(session: Session, name: str, reason: str | None) -> None:
     done = session.client.end_session(name, models.SessionEnd(reason=reason or UNSET))
@@ -46,7 +45,7 @@ def issuer() -> None: ...
 
 
 @issuer.command("list", help="In order of first trust; those trusted no more too")
-@_ORGANIZATION
+@OF_ORGANIZATION
 @asked
 def issuers(session: Session, organization: str | None) -> None:
     def row(one: models.Issuer) -> tuple[str, ...]:
@@ -62,18 +61,18 @@ def issuers(session: Session, organization: str | None) -> None:
 
 @issuer.command("trust", help="Its people may sign in; what each may do, roles say")
 @click.argument("url")
-@click.option("--organization", required=True, metavar="ID")
+@ORGANIZATION
 @click.option("--client-id", required=True, help="Ours there, a public client's.")
 @click.option("--domain", multiple=True, help="Of addresses that are sent to it; many.")
 @click.option("--algorithm", multiple=True, help="It signs with; many (default: RS256).")
 @asked
 def trust(
-    session: Session, url: str, organization: str, client_id: str, domain: tuple[str, ...],
+    session: Session, url: str, organization: str | None, client_id: str, domain: tuple[str, ...],
     algorithm: tuple[str, ...],
 ) -> None:  # fmt: skip
     wanted = models.IssuerNew(
         url=url,
-        organization=organization,
+        organization=own(session, organization),
         client_id=client_id,
         domains=list(domain) or UNSET,
         algorithms=list(algorithm) or UNSET,
@@ -84,7 +83,7 @@ def trust(
 
 @issuer.command("distrust", help="Nobody signs in there any more; its sessions are over")
 @click.argument("issuer")
-@click.option("--reason", metavar="WORD", help="For the log.")
+@REASON
 @asked
 def distrust(session: Session, issuer: str, reason: str | None) -> None:
     done = session.client.distrust_issuer(issuer, models.IssuerEnd(reason=reason or UNSET))

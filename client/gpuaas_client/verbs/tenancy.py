@@ -8,9 +8,18 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, models, operations
-from gpuaas_client.command import Verbs, as_of, asked
+from gpuaas_client.command import (
+    OF_ORGANIZATION,
+    ORGANIZATION,
+    REASON,
+    REASON_NEEDED,
+    Verbs,
+    as_of,
+    asked,
+)
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, money, plain
+from gpuaas_client.verbs.members import own
 
 _NAMED: Final = ("ID", "NAME", "SINCE")
 _MILLI: Final = 1000
@@ -41,7 +50,7 @@ def organization_new(session: Session, name: str) -> None:
 
 @organization.command("suspend", help="What runs is stopped; nothing new begins")
 @click.argument("organization")
-@click.option("--reason", required=True, metavar="WORD")
+@REASON_NEEDED
 @asked
 def suspend(session: Session, organization: str, reason: str) -> None:
     done = session.client.suspend_organization(organization, models.Standing(reason=reason))
@@ -50,7 +59,7 @@ def suspend(session: Session, organization: str, reason: str) -> None:
 
 @organization.command("reactivate", help="It may begin anew")
 @click.argument("organization")
-@click.option("--reason", required=True, metavar="WORD")
+@REASON_NEEDED
 @asked
 def reactivate(session: Session, organization: str, reason: str) -> None:
     done = session.client.reactivate_organization(organization, models.Standing(reason=reason))
@@ -59,7 +68,7 @@ def reactivate(session: Session, organization: str, reason: str) -> None:
 
 @organization.command("close", help="For good: runtimes stop, volumes are wiped, keys are revoked")
 @click.argument("organization")
-@click.option("--reason", required=True, metavar="WORD")
+@REASON_NEEDED
 @click.option("--notice", type=click.IntRange(0), metavar="S", help="Before runtimes stop.")
 @click.option("--wipe-after", type=click.IntRange(0), metavar="S", help="Before volumes are wiped.")
 @asked
@@ -78,7 +87,7 @@ def close(
 
 @organization.command("reopen", help="The closing withdrawn, until volumes are wiped")
 @click.argument("organization")
-@click.option("--reason", required=True, metavar="WORD")
+@REASON_NEEDED
 @asked
 def reopen(session: Session, organization: str, reason: str) -> None:
     done = session.client.reopen_organization(organization, models.Standing(reason=reason))
@@ -99,7 +108,7 @@ def effects(session: Session, state: str | None) -> None:
 
 @organization.command("require-mfa", help="Administrative actions are for who has a second factor")
 @click.argument("organization")
-@click.option("--reason", metavar="WORD", help="For the log.")
+@REASON
 @asked
 def require_mfa(session: Session, organization: str, reason: str | None) -> None:
     wanted = models.GuardrailNew(
@@ -126,7 +135,7 @@ def require_sso(session: Session, organization: str, issuer: str, exempt: tuple[
 
 @organization.command("lift-sso", help="People sign in wherever they may")
 @click.argument("organization")
-@click.option("--reason", metavar="WORD", help="For the log.")
+@REASON
 @asked
 def lift_sso(session: Session, organization: str, reason: str | None) -> None:
     wanted = models.AuthorityEnd(organization=organization, reason=reason or UNSET)
@@ -147,7 +156,7 @@ def department() -> None: ...
 
 
 @department.command("list", help="Those that the caller may see")
-@click.option("--organization", metavar="ID")
+@OF_ORGANIZATION
 @asked
 def departments(session: Session, organization: str | None) -> None:
     found = session.client.each(operations.list_departments(organization=organization))
@@ -156,10 +165,10 @@ def departments(session: Session, organization: str | None) -> None:
 
 @department.command("create", help="A part of an organization")
 @click.argument("name")
-@click.option("--organization", required=True, metavar="ID")
+@ORGANIZATION
 @asked
-def department_new(session: Session, name: str, organization: str) -> None:
-    wanted = models.DepartmentNew(name=name, organization=organization)
+def department_new(session: Session, name: str, organization: str | None) -> None:
+    wanted = models.DepartmentNew(name=name, organization=own(session, organization))
     made = session.client.create_department(wanted)
     session.say(made, made.id)
 
@@ -169,7 +178,7 @@ def project() -> None: ...
 
 
 @project.command("list", help="Those that the caller may see")
-@click.option("--organization", metavar="ID")
+@OF_ORGANIZATION
 @as_of
 @asked
 def projects(session: Session, organization: str | None, as_of: str | None) -> None:
@@ -210,7 +219,7 @@ def account() -> None: ...
 
 
 @account.command("list", help="Those that the caller may see, with their balances")
-@click.option("--organization", metavar="ID")
+@OF_ORGANIZATION
 @as_of
 @asked
 def accounts(session: Session, organization: str | None, as_of: str | None) -> None:
@@ -223,16 +232,20 @@ def accounts(session: Session, organization: str | None, as_of: str | None) -> N
 
 
 @account.command("create", help="An account of an organization")
-@click.option("--organization", required=True, metavar="ID")
+@ORGANIZATION
 @click.option("--currency", required=True, metavar="USD")
 @click.option("--zone", default="UTC", show_default=True, metavar="IANA", help="Of its months.")
 @click.option("--first-period-end", metavar="TIME", help="RFC 3339 (default: the month's end).")
 @asked
 def account_new(
-    session: Session, organization: str, currency: str, zone: str, first_period_end: str | None
+    session: Session,
+    organization: str | None,
+    currency: str,
+    zone: str,
+    first_period_end: str | None,
 ) -> None:
     wanted = models.AccountNew(
-        organization=organization,
+        organization=own(session, organization),
         currency=currency,
         zone=zone,
         first_period_end=first_period_end or UNSET,
@@ -246,7 +259,7 @@ def quota() -> None: ...
 
 
 @quota.command("list", help="Limits and what is used of them")
-@click.option("--organization", metavar="ID")
+@OF_ORGANIZATION
 @as_of
 @asked
 def quotas(session: Session, organization: str | None, as_of: str | None) -> None:

@@ -6,9 +6,10 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import models, operations
-from gpuaas_client.command import Verbs, asked
+from gpuaas_client.command import OF_ORGANIZATION, ORGANIZATION, Verbs, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
+from gpuaas_client.verbs.members import own
 
 _HEAD: Final = ("WEBHOOK", "URL", "STATE", "TAGS", "SENT", "WAITING", "DEAD")
 
@@ -23,7 +24,7 @@ def _row(one: models.Webhook) -> tuple[str, ...]:
 
 
 @webhook.command("list", help="Those of an organization, with what waits and what is dead")
-@click.option("--organization", metavar="ID", help="For who sees several.")
+@OF_ORGANIZATION
 @asked
 def webhooks(session: Session, organization: str | None) -> None:
     call = operations.list_webhooks(organization=organization)
@@ -32,11 +33,19 @@ def webhooks(session: Session, organization: str | None) -> None:
 
 @webhook.command("create", help="An address over https; its secret is shown once")
 @click.argument("url")
-@click.option("--organization", required=True, metavar="ID")
-@click.option("--tag", multiple=True, help="Facts of this tag, or of all that begin so; many.")
+@ORGANIZATION
+@click.option(
+    "--tag",
+    multiple=True,
+    metavar="TAG",
+    help="Only facts of this tag (gpuaas.runtime.usable.v1) or of an area (gpuaas.runtime.*);"
+    " once for each (default: all).",
+)
 @asked
-def webhook_new(session: Session, url: str, organization: str, tag: tuple[str, ...]) -> None:
-    wanted = models.WebhookNew(url=url, organization=organization, tags=list(tag) or UNSET)
+def webhook_new(session: Session, url: str, organization: str | None, tag: tuple[str, ...]) -> None:
+    wanted = models.WebhookNew(
+        url=url, organization=own(session, organization), tags=list(tag) or UNSET
+    )
     made = session.client.register_webhook(wanted)
     session.tell(made, (("WEBHOOK", made.id), ("SECRET", made.secret or "was shown before")))
 

@@ -186,7 +186,7 @@ def _tell(report: Report) -> None:
         detail = f"  {claim.detail}" if claim.detail else ""
         print(f"  {claim.name:<13} {claim.state}{number}{detail}")
     for tag, count in sorted(report.unknown_tags.items()):
-        print(f"  not known to this verifier: {count} x {tag}")
+        print(f"  checked in the chain, not interpreted: {count} x {tag}")
     if isinstance(report, ProofReport):
         _tell_invoice(report)
     for note in report.notes:

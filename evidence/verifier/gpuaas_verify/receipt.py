@@ -78,7 +78,7 @@ def _verify(entry_bytes: bytes, proof_bytes: bytes, trust: Trust, report: Report
             check_opened_key(entry, trust.keys)
     except Invalid as error:
         raise error.at(position=entry.position) from None
-    report.add("entry", CHECKED, 1, "" if known else f"{entry.tag} is not known to this verifier")
+    report.add("entry", CHECKED, 1, "" if known else f"{entry.tag} is not interpreted")
     if entry.tag in attest.SAID:
         attest.check_words(entry)
         # Whose key it is, only the node's earlier entries can tell: the full bundle has them.
