@@ -18,6 +18,7 @@ from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.principal import Principal
 from api.authorization.tokens import TokenKind, bearer
+from api.header import header
 from api.limiting import unknown_caller
 from api.origin import origin
 from contracts.authorization.registry import BY_ROUTE
@@ -129,7 +130,7 @@ async def authenticated(
     """
     if _open(connection, handler):
         return
-    token = bearer(_header(connection, b"authorization"))
+    token = bearer(header(connection, b"authorization") or "")
     if not token:
         unknown_caller(connection)
         raise DomainError("auth.missing", "send Authorization: Bearer <token>")
@@ -144,7 +145,7 @@ async def authenticated(
         # It may be that another process made it a moment ago, and its wake has not come.
         await state.services.following.catch_up()
         found = kind.principal(token)
-    named = _header(connection, b"organization")
+    named = header(connection, b"organization")
     if named and named != found.org:
         found = await _acting_in(found, named, state.services)
     source = origin(connection, state.services.settings.proxies)
@@ -178,14 +179,6 @@ def acting_in(directory: Directory, found: Principal, org: str) -> Principal | N
     if org == PLATFORM or not directory.authority(org).knows(found.actor):
         return None
     return replace(found, org=org, role="")
-
-
-def _header(connection: ASGIConnection[Any, Any, Any, Any], name: bytes) -> str:
-    """The header's first value; empty without one. The framework's own look-up builds a mapping of
-    them all, which costs as much as the rest of this guard.
-    """
-    raw = connection.scope["headers"]
-    return next((value.decode("latin-1") for one, value in raw if one == name), "")
 
 
 def _open(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> bool:

@@ -185,6 +185,7 @@ def _invalid(message: str) -> DomainError:
 
 def check_word(text: str, limit: int = 200) -> str:
     """A header or query text free of what no log may hold. Raises: DomainError request.text."""
-    if len(text) > limit or _FORBIDDEN.search(text):
+    clean = (text.isascii() and text.isprintable()) or _FORBIDDEN.search(text) is None
+    if len(text) > limit or not clean:
         raise DomainError("request.text", "a text is too long or has control characters")
     return text

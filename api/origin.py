@@ -3,7 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
@@ -12,6 +12,8 @@ from domain.errors import DomainError
 
 type _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAME: Final = "GPUAAS_TRUSTED_PROXIES"
+_ADDRESSES: Final = 10_000  # remembered: to read one takes longer than to know a key
+_LONGEST: Final = 45  # an IPv6 address that says an IPv4 one
 
 
 def proxies_of(env: Mapping[str, str] = os.environ) -> str:
@@ -35,12 +37,19 @@ def networks(text: str) -> tuple[_Network, ...]:
 
 def address(host: str) -> str:
     """As policies compare it: IPv4 also where it came mapped into IPv6; empty for what is none."""
+    return _known(host) if len(host) <= _LONGEST else _read(host)
+
+
+def _read(host: str) -> str:
     try:
         found = ipaddress.ip_address(host)
     except ValueError:
         return ""
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return str(mapped or found)
+
+
+_known: Final = lru_cache(_ADDRESSES)(_read)
 
 
 def origin(connection: ASGIConnection[Any, Any, Any, Any], proxies: str) -> str:

@@ -30,6 +30,7 @@ from api.factors.store import Factors
 from api.fleet import node_ca
 from api.fleet.keys import ed25519
 from api.fleet.node_ca import NodeCa
+from api.header import header
 from api.metering.desk import Desk
 from api.oidc.provider import Providers
 from api.paying.settings import Payments, payments_of
@@ -82,7 +83,7 @@ class Services(Struct, frozen=True):
 
         Raises: DomainError view.behind (503, Retry-After) after a bounded wait.
         """
-        asked = request.headers.get("min-log-position")
+        asked = header(request, b"min-log-position")
         if asked is None:
             return
         wanted = whole(asked)

@@ -6,12 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
 import psycopg
 from msgspec import Struct
 from psycopg import sql
-from psycopg.types.json import set_json_loads
-from psycopg.types.numeric import IntLoader
 
 from api.reads import LOCK, SNAPSHOT
 from domain.errors import DomainError
@@ -99,10 +96,8 @@ class Together[T: Struct]:
     async def _connected(self) -> Watched:
         if self._conn is None:
             self._conn = conn = await Watched.connect(self._url, autocommit=True)
-            conn.adapters.register_loader("numeric", IntLoader)  # all are whole numbers here
-            set_json_loads(msgspec.json.decode, conn)
             await conn.execute(_SETTINGS)
-            await conn.execute(_PREPARE.format(query=sql.SQL(self._several.query)))
+            await conn.execute(_PREPARE.format(query=sql.SQL(self._several.asked)))
         return self._conn
 
     async def _asked(self, conn: Watched, keys: list[str]) -> dict[str, T]:
@@ -111,7 +106,9 @@ class Together[T: Struct]:
         cursor = await conn.execute(_ASK.format(keys=ids), prepare=False)
         cursor.nextset()
         cursor.nextset()
-        return self._several.read(await cursor.fetchall())
+        row = await cursor.fetchone()
+        assert row is not None, "an aggregate has one row"
+        return self._several.read(row[0])
 
     async def _drop(self) -> None:
         conn, self._conn = self._conn, None

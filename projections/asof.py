@@ -17,6 +17,7 @@ LEFT JOIN log.private_value {p} ON {p}.digest =
   CASE WHEN length({n}) = 64 AND {n} ~ '^[0-9a-f]*$' THEN decode({n}, 'hex') END
   AND sha256({p}.salt || convert_to({p}.words, 'UTF8')) = {p}.digest
 """
+_AS_JSON: Final = "SELECT coalesce(json_agg(found), '[]')::text FROM ([query]) found"
 _AT: Final = "SELECT entry FROM log.entry WHERE position = %(position)s"
 _SIZE: Final = "SELECT next_position FROM log.head"
 
@@ -94,18 +95,22 @@ def fetch_one[T](
 
 class Several[T: msgspec.Struct](msgspec.Struct, frozen=True):
     """How things of one kind are read as they are now, many at once: `query` selects the fields of
-    `kind`, in order, of those whose ids are in `$1`; the first field is the id.
+    `kind` of those whose ids are in `$1`; the first field is the id.
     """
 
     kind: type[T]
     query: LiteralString
 
-    def read(self, rows: list[tuple[Any, ...]]) -> dict[str, T]:
+    @property
+    def asked(self) -> LiteralString:
+        """One text of JSON: it is read much faster than forty fields of each row, one by one."""
+        return _AS_JSON.replace("[query]", self.query)
+
+    def read(self, said: str) -> dict[str, T]:
         """By id."""
-        fields = self.kind.__struct_fields__
-        named = [dict(zip(fields, row, strict=False)) for row in rows]
-        found = msgspec.convert(named, list[self.kind])  # type: ignore[name-defined]
-        return {row[0]: one for row, one in zip(rows, found, strict=True)}
+        key = self.kind.__struct_fields__[0]
+        found = msgspec.json.decode(said, type=list[self.kind])  # type: ignore[name-defined]
+        return {getattr(one, key): one for one in found}
 
 
 def position_at(conn: psycopg.Connection[Any], at_us: int) -> int:

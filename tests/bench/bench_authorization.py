@@ -1,11 +1,13 @@
 """How long one authorization decision takes with the policies of 1,000 organizations loaded.
 
-CPU time of its thread: other work on the machine does not count.
+CPU time of its thread: other work on the machine does not count, but what interrupts it and what it
+leaves in the caches does, so the median of what each round found is told.
 """
 
 import gc
 import json
 import random
+import statistics
 import time
 from collections.abc import Callable
 
@@ -14,12 +16,14 @@ import cedarpy
 from api.authorization.cedar import PLATFORM, STATIC, Place, _above, forbid, permit
 from api.authorization.door import Door
 from api.authorization.principal import Principal
+from api.serve import calm_collector
 from contracts.authorization.registry import ACTIONS
 from domain.binding import Binding, Guardrail
 from tests.bench.bench_domain import Result, row
 from tests.no_tenants import NoTenants
 
 ORGANIZATIONS, PRINCIPALS, PROJECTS, ASKED = 1_000, 4, 8, 20_000
+ROUNDS = 5
 _ROLES = ("owner", "admin", "member", "viewer", "billing")
 
 
@@ -59,7 +63,7 @@ class Many(NoTenants):
 
 
 def decisions() -> list[Result]:
-    """p99 with nothing remembered, against parsing the same policies for each decision."""
+    """p99 with nothing remembered, of some rounds, against parsing the same policies for each decision."""
     tenants, rng = Many(), random.Random(7)
     door = Door(tenants, lambda: 5, remembering=0)
     callers = [
@@ -69,27 +73,30 @@ def decisions() -> list[Result]:
     ]
     for org, caller in callers:
         door.policies(caller, org)
-        for scope in (org, *(f"project-{org}-{number}" for number in range(PROJECTS))):
-            _above(tenants.place(scope, org))  # as whoever asked first in a project had it parsed
     actions = list(ACTIONS)
     asked = []
     for _ in range(ASKED):
         org, caller = rng.choice(callers)
         scope = rng.choice((org, f"project-{org}-{rng.randrange(PROJECTS)}"))
         asked.append((caller, rng.choice(actions), tenants.place(scope, org)))
-    gc.collect()
-    gc.freeze()  # as a serving process does with what it loaded
+    calm_collector()  # as a serving process does with what it loaded
+    found = [_deciding(door, asked) for _ in range(ROUNDS)]
+    parsed = [_parsing(tenants, *one) for one in asked[:1_000]]
+    gc.unfreeze()
+    name = "authorization decision p99, 1,000 organizations, none remembered"
+    than = "policies parsed for each decision, p99"
+    return [row(name, statistics.median(found), "us", than, _p99(parsed))]
+
+
+def _deciding(door: Door, asked: list[tuple[Principal, str, Place]]) -> float:
+    """The p99 of one round of all that is asked."""
     found, allowed = [], 0
     for caller, action, place in asked:
         began = time.thread_time()
         allowed += door.decide(caller, action, place).allowed
         found.append((time.thread_time() - began) * 1e6)
     assert ASKED // 10 < allowed < ASKED, "some are refused"
-    parsed = [_parsing(tenants, *one) for one in asked[:1_000]]
-    gc.unfreeze()
-    name = "authorization decision p99, 1,000 organizations, none remembered"
-    than = "policies parsed for each decision, p99"
-    return [row(name, _p99(found), "us", than, _p99(parsed))]
+    return _p99(found)
 
 
 def _parsing(tenants: Many, caller: Principal, action: str, place: Place) -> float:
@@ -100,7 +107,7 @@ def _parsing(tenants: Many, caller: Principal, action: str, place: Place) -> flo
         *map(forbid, tenants.guardrails(org)),
     ]
     policies = "\n".join(texts)
-    tree = _above(place).with_added_json_str("[]")
+    tree = cedarpy.Entities.from_json_str(f"[{_above(place)}]")
     began = time.thread_time()
     cedarpy.is_authorized(
         {

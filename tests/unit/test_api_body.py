@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.body import _plain, _scan, decode
+from api.body import _FORBIDDEN, _plain, _scan, check_word, decode
 from contracts.http import BODY_LIMIT, DEPTH_LIMIT, OrganizationNew, RuntimeNew
 from contracts.http_money import PriceNew
 from domain.errors import DomainError
@@ -121,3 +121,17 @@ def test_the_quick_look_sees_each_fault(raw: bytes) -> None:
 def _agree(raw: bytes) -> None:
     if _plain(raw):
         _scan(raw)
+
+
+def test_a_word_is_refused_for_each_forbidden_character_and_for_no_other() -> None:
+    """What is passed at a glance, ASCII that is printed, holds nothing of what no log may hold."""
+    passed = set()
+    for code in (*range(0x300), 0xD800, 0xFDD0, 0xFFFD, 0xFFFE, 0x1F600, 0x10FFFF):
+        try:
+            check_word(f"a{chr(code)}b")
+        except DomainError as error:
+            assert error.code == "request.text"
+        else:
+            passed.add(code)
+        assert (code in passed) == (_FORBIDDEN.search(chr(code)) is None), hex(code)
+    assert {0x20, 0x7E, 0xE9, 0xFFFD, 0x1F600} <= passed
