@@ -18,10 +18,11 @@ from projections.asof import Several
 MOST: Final = 200  # things of one question
 _IDS: Final = re.compile(r"[a-z]{1,20}-[0-9a-f-]{36}")
 # A few rows by their ids, by index: the plan is made once, and does not rest on what the server
-# knows of the tables, which may be nothing yet.
+# knows of the tables, which may be nothing yet. Without that it takes an index of all current rows
+# for one that finds few, and reads it whole for each id beside the one that finds it (a bitmap).
 _SETTINGS: Final = """
 SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
-SET enable_mergejoin = off
+SET enable_mergejoin = off; SET enable_bitmapscan = off
 """
 _PREPARE: Final = sql.SQL("PREPARE several (text[]) AS {query}")
 _ASK: Final = sql.SQL(f"{SNAPSHOT}; {LOCK}; EXECUTE several ({{keys}}); COMMIT")

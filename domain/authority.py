@@ -103,7 +103,8 @@ class Authority(Struct, frozen=True):
     founded: bool = False
 
     def knows(self, principal: str) -> bool:
-        return any(principal in known for known in (self.members, self.accounts, self.groups))
+        known = principal in self.members or principal in self.accounts
+        return known or principal in self.groups
 
     def groups_of(self, principal: str) -> tuple[str, ...]:
         return tuple(name for name, members in self.groups.items() if principal in members)

@@ -6,7 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from domain.words import Share
-from projections.asof import Several, fetch, fetch_one, held
+from projections.asof import PRIVATE_JOIN, Several, fetch, fetch_one, held
 from projections.reach import Of, reach_of
 from projections.runtimes import NEXT
 
@@ -130,10 +130,7 @@ LEFT JOIN views.runtime_region b ON b.runtime = r.runtime AND [b]
 LEFT JOIN views.node_region e ON e.node = l.node AND e.from_position < l.from_position
   AND (e.to_position IS NULL OR e.to_position > l.from_position)
 LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN r.name ~ '^[0-9a-f]{64}$' THEN decode(r.name, 'hex') END
-  AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
-"""
+""" + PRIVATE_JOIN.replace("{p}", "w").replace("{n}", "r.name")
 _RUNTIMES: Final = f"{_FIELDS} FROM views.runtime r {_STATE} {_REST} WHERE [r]"
 _ONE: Final = " AND r.runtime = %(runtime)s"
 # The page is found first, by an index in its order; the rest is read for its rows alone.

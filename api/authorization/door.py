@@ -22,6 +22,8 @@ SSO: Final = "sso.required"  # the one that keeps people to the issuer that is r
 _TOKEN_ROLES: Final = {"platform-operator": "operator"}
 
 
+# Of what version, from when, until when, and what.
+type _Known[T] = dict[tuple[Any, ...], tuple[int, int, int, T]]
 type _Of = tuple[tuple[Binding, ...], tuple[Guardrail, ...], tuple[str, ...]]
 
 
@@ -80,7 +82,8 @@ class Door:
         self.mfa_demanded = mfa_demanded
         self._remembering = remembering
         self._clock_us = clock_us
-        self._reaches: dict[tuple[Any, ...], tuple[int, int, int, Reach]] = {}
+        self._reaches: _Known[Reach] = {}
+        self._firsts: _Known[Place] = {}
         self._sets: dict[tuple[str, str, str, str, bool], tuple[int, _Of, Policies]] = {}
 
     def policies(self, caller: Principal, org: str, *, inside: bool = False) -> Policies:
@@ -171,6 +174,13 @@ class Door:
         """A place where the caller may do the action. Raises: DomainError auth.forbidden."""
         if ACTIONS[action].level == "anyone":
             return self._anyones(caller, action)
+        if caller.org == PLATFORM:
+            return self._first(caller, action)
+        return self._while_so(
+            *(self._firsts, caller, action, caller.org), lambda: self._first(caller, action)
+        )
+
+    def _first(self, caller: Principal, action: str) -> Place:
         places = self._places(caller, action)
         for place in places:
             if self._decided(caller, action, place).allowed:
@@ -209,18 +219,33 @@ class Door:
 
         A decision changes only where a binding or a guardrail begins; in between it is inherited.
         """
-        now_us, bound = self._clock_us(), self.policies(caller, org).bindings
+        found = self._while_so(
+            *(self._reaches, caller, action, org), lambda: self._reached(caller, action, org)
+        )
+        return self._told(found, caller, action)
+
+    def _while_so[T](
+        self,
+        known: _Known[T],
+        caller: Principal,
+        action: str,
+        org: str,
+        make: Callable[[], T],
+    ) -> T:
+        """What was made of the caller, as it calls, and the action in the organization: until
+        anything changes there or at the platform, or a binding of the caller's ends.
+        """
         key = (caller.actor, caller.role, caller.org, action, org, self.call(caller, action, org))
         version = max(self.tenants.version(org), self.tenants.version(PLATFORM))
-        known = self._reaches.get(key)
-        if known is None or known[0] != version or not known[1] <= now_us < known[2]:
+        now_us, found = self._clock_us(), known.get(key)
+        if found is None or found[0] != version or not found[1] <= now_us < found[2]:
+            bound = self.policies(caller, org).bindings
             ends = [one.until_us for one in bound if one.until_us > now_us]
-            made = self._reached(caller, action, org)
-            known = (version, now_us, min(ends, default=_FOR_EVER), made)
-            if len(self._reaches) >= _SETS:
-                self._reaches.clear()
-            self._reaches[key] = known
-        return self._told(known[3], caller, action)
+            found = (version, now_us, min(ends, default=_FOR_EVER), make())
+            if len(known) >= _SETS:
+                known.clear()
+            known[key] = found
+        return found[3]
 
     def _reached(self, caller: Principal, action: str, org: str) -> Reach:
         policies = self.policies(caller, org)

@@ -66,6 +66,20 @@ def test_each_gets_its_own(database: Database, views: psycopg.Connection[Any]) -
     acted(database, views, scene)
 
 
+def test_each_is_found_by_its_own_index(database: Database, views: psycopg.Connection[Any]) -> None:
+    """The plan looks each up where its id stands, and reads nothing whole: no table, no index."""
+
+    async def scene(together: Together[Runtime], ids: list[str]) -> None:
+        await together.of(ids[0])
+        conn = await together._connected()
+        asked = await conn.execute("EXPLAIN EXECUTE several ('{x}')")
+        plan = "\n".join(row[0] for row in await asked.fetchall())
+        scans = plan.count("Scan")
+        assert scans == plan.count("Index Scan") == plan.count("Index Cond") > 10, plan
+
+    acted(database, views, scene)
+
+
 def test_no_answer_is_older_than_its_asking(
     database: Database, views: psycopg.Connection[Any]
 ) -> None:
