@@ -60,10 +60,11 @@ class Together[T: Struct]:
         await self._drop()
 
     async def _ask(self) -> None:
-        """Until nobody waits. When it begins all are here that came in one turn of the loop."""
+        """Until nobody waits."""
         asked: dict[str, list[asyncio.Future[T | None]]] = {}
         try:
             while self._waiting:
+                await asyncio.sleep(0)  # whoever comes in this turn of the loop comes along
                 asked = {key: self._waiting.pop(key) for key in list(self._waiting)[:MOST]}
                 try:
                     found = await self._answers(list(asked))

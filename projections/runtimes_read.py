@@ -110,7 +110,7 @@ _STATE: Final[LiteralString] = """
 JOIN LATERAL (SELECT * FROM views.runtime_state s WHERE s.runtime = r.runtime AND [s]
   ORDER BY s.from_position DESC LIMIT 1) s ON true
 """
-_REST: Final[LiteralString] = """
+_PARTS: Final[LiteralString] = """
 LEFT JOIN LATERAL (SELECT * FROM views.runtime_place l WHERE l.runtime = r.runtime AND [l]
   ORDER BY l.from_position DESC LIMIT 1) l ON true
 LEFT JOIN LATERAL (SELECT * FROM views.runtime_config c WHERE c.runtime = r.runtime AND [c]
@@ -130,7 +130,9 @@ LEFT JOIN views.runtime_region b ON b.runtime = r.runtime AND [b]
 LEFT JOIN views.node_region e ON e.node = l.node AND e.from_position < l.from_position
   AND (e.to_position IS NULL OR e.to_position > l.from_position)
 LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
-""" + PRIVATE_JOIN.replace("{p}", "w").replace("{n}", "r.name")
+"""
+_NAME: Final = PRIVATE_JOIN.replace("{p}", "w").replace("{n}", "r.name")
+_REST: Final[LiteralString] = f"{_PARTS}{_NAME}"
 _RUNTIMES: Final = f"{_FIELDS} FROM views.runtime r {_STATE} {_REST} WHERE [r]"
 _ONE: Final = " AND r.runtime = %(runtime)s"
 # The page is found first, by an index in its order; the rest is read for its rows alone.
