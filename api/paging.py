@@ -32,13 +32,13 @@ def after(cursor: str | None) -> int:
         raw = base64.b64decode(cursor[:_LONGEST].encode("ascii"), altchars=b"-_", validate=True)
         key = msgspec.json.decode(raw, type=tuple[int])[0]
     except (binascii.Error, UnicodeError, msgspec.MsgspecError) as error:
-        raise _no_cursor() from error
+        raise no_cursor() from error
     if not 0 <= key <= _GREATEST:
-        raise _no_cursor()
+        raise no_cursor()
     return key
 
 
-def _no_cursor() -> DomainError:
+def no_cursor() -> DomainError:
     return DomainError("request.invalid", "not a cursor we gave", {"pointer": "/cursor"})
 
 
@@ -55,7 +55,7 @@ def after_words(cursor: str) -> list[str]:
         )
         return msgspec.json.decode(raw, type=list[str])
     except (binascii.Error, UnicodeError, msgspec.MsgspecError) as error:
-        raise _no_cursor() from error
+        raise no_cursor() from error
 
 
 def cursor_of_words(key: list[str]) -> str:

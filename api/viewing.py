@@ -15,7 +15,7 @@ from api.authorization.door import EACH
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.edge import parse_instant, whole
-from api.paging import after_words, cursor_of_words, page_size
+from api.paging import after_words, cursor_of_words, no_cursor, page_size
 from api.paging import cursor as cursor_of
 from api.ready import Ready
 from api.services import Services, services_of
@@ -108,17 +108,32 @@ def sliced[G: Given](
     """
     last, size = slicing(*asked)
 
-    def named(one: G) -> list[str]:
-        return [str(getattr(one, name)) for name in key]
+    def named(one: G) -> list[str | int]:
+        values = [getattr(one, name) for name in key]
+        return [value if isinstance(value, int) else str(value) for value in values]
 
     start = 0
-    if last is not None:
+    if last is not None and items:
         names = [named(one) for one in items]
-        behind = (place for place, one in enumerate(names) if one > last)
-        start = names.index(last) + 1 if last in names else next(behind, len(names))
+        known = _typed(last, names[0])
+        behind = (place for place, one in enumerate(names) if one > known)
+        start = names.index(known) + 1 if known in names else next(behind, len(names))
     shown = list(items[start : start + size])
     more = start + size < len(items)
-    return Page(items=shown, next=cursor_of_words(named(shown[-1])) if more else None)
+    following = cursor_of_words([*map(str, named(shown[-1]))]) if more else None
+    return Page(items=shown, next=following)
+
+
+def _typed(words: list[str], like: list[str | int]) -> list[str | int]:
+    """A cursor's words as a key of the list has them. Raises: DomainError request.invalid."""
+    found = [
+        whole(word) if isinstance(value, int) else word
+        for word, value in zip(words, like, strict=False)
+    ]
+    known = [value for value in found if value is not None]
+    if not len(words) == len(like) == len(known):
+        raise no_cursor()
+    return known
 
 
 def sealed(

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from api.edge import instant, money, parse_instant, pico_of, whole
 from api.paging import after, cursor, page_size
 from api.refusals import problem_bytes, status_of
+from api.viewing import sliced
+from contracts.http import Given
 from contracts.http_money import MoneyNew
 from domain.errors import DomainError
 
@@ -67,3 +69,26 @@ def test_a_whole_number_is_written_one_way(text: str) -> None:
     """No sign, no space, no leading zero, no other script, nothing that no log position reaches."""
     assert whole(text) is None
     assert [whole("0"), whole("10"), whole("9" * 18)] == [0, 10, 10**18 - 1]
+
+
+class Book(Given, frozen=True):
+    name: str
+    edition: int
+
+
+def test_a_list_goes_on_where_its_last_one_stood() -> None:
+    """Behind the place of the last one shown, gone or not: editions are numbers, so 9 is before 10;
+    a cursor of another list is refused, and one of a list that is empty by now ends it.
+    """
+    key = ("name", "edition")
+    books = [Book(name=name, edition=edition) for name in "ab" for edition in (8, 9, 10, 11)]
+    for size in range(1, 9):
+        cursor = sliced(books, key, (None, size)).next
+        rest = sliced(books, key, (cursor, 100)).items if cursor else []
+        assert rest == books[size:]
+        left = [*books[: size - 1], *books[size:]]
+        assert not cursor or sliced(left, key, (cursor, 100)).items == rest
+    assert sliced([], key, (sliced(books, key, (None, 1)).next, 1)).items == []
+    for other in (("name",), ("edition", "name")):
+        with pytest.raises(DomainError, match=r"request\.invalid"):
+            sliced(books, key, (sliced(books, other, (None, 1)).next, 1))
