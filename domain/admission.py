@@ -38,11 +38,12 @@ from domain import (
 )
 from domain.decider import Emit
 from domain.errors import DomainError
-from domain.held import Held, Stored
+from domain.held import UNDOABLE, Held
 from domain.instants import KEEPING, LEASING, Keeping, Leasing
 from domain.places import Places
 from domain.purses import Purses
 from domain.stock import Stock
+from domain.stored import Volumes
 from domain.tariff import Tariff
 
 KINDS: Final = frozenset(
@@ -52,7 +53,6 @@ KINDS: Final = frozenset(
     }
 )
 REMEMBERED: Final = 262_144  # ended runtimes kept, so that a repeated end is known as one
-UNDOABLE: Final = 8  # earlier states of a runtime kept for `undo`
 
 
 class AdmissionState:
@@ -78,8 +78,9 @@ class AdmissionState:
         self.ended: dict[str, Held] = {}
         self.stopping: set[str] = set()  # runtimes that are ending
         self.reservations: dict[str, reservation.Standing | reservation.Ended] = {}
-        self.volumes: dict[str, Stored] = {}
-        self.attached: dict[str, tuple[str, ...]] = {}  # runtime -> its volumes
+        self.stored = Volumes(self.stock.region, self._tree_of)
+        self.volumes = self.stored.now
+        self.attached = self.stored.attached
         self.networks: dict[str, network.State] = {}
         self.chain: dict[str, str] = {}  # quota stream -> what its last decision wrote first
         self.fence: dict[str, str] = {}  # node -> quota stream of the last decision on it
@@ -110,7 +111,7 @@ class AdmissionState:
             **dict.fromkeys(get_args(quota.Event.__value__), self._quota),
             **dict.fromkeys(get_args(budget.Event.__value__), self._budget),
             **dict.fromkeys(get_args(reservation.Event.__value__), self._reservation),
-            **dict.fromkeys(volume.EVENTS, self._volume),
+            **dict.fromkeys(volume.EVENTS, self.stored.remember),
             **dict.fromkeys(get_args(network.Event.__value__), self._network),
             **dict.fromkeys(get_args(wallet_facts.Event.__value__), self.purses.remember),
         }
@@ -119,6 +120,9 @@ class AdmissionState:
         """Where a node stands now, or where a volume was created."""
         stored = self.volumes.get(name)
         return self.stock.region(name) if stored is None else stored.region
+
+    def _tree_of(self, project_id: str) -> quota.Tree | None:
+        return self.quotas.get(quota.quota_stream(self.projects[project_id].organization))
 
     def version(self, stream: str) -> int:
         """The stream's version as far as this state knows; 0 for a new or forgotten one."""
@@ -162,7 +166,7 @@ class AdmissionState:
                 del self.versions[emit.stream]
             for fact in reversed(emit.facts):
                 if emit.stream.startswith("volume-"):
-                    self._undo_volume(emit.stream, fact)
+                    self.stored.undo(emit.stream, fact)
                 elif isinstance(fact, wallet_facts.Event.__value__):
                     self.purses.undo(emit.stream, fact)
                 elif isinstance(fact, credit.Event.__value__):
@@ -237,16 +241,6 @@ class AdmissionState:
     def _unlend(self, tree: quota.Tree, stream: str, fact: Any) -> None:
         stood = self._lending_before.pop((stream, fact))
         lending.restore(tree.lent, fact, stood, tree.used)
-
-    def _undo_volume(self, stream: str, fact: Struct) -> None:
-        if isinstance(fact, volume.Created):
-            del self.volumes[stream]
-            return
-        stored = self.volumes.get(stream)
-        if stored is None:
-            return  # its end was read from the log before this decision was known to have lost
-        self._note_volume(stream, stored.state, stored.past[-1])
-        stored.state, stored.past = stored.past[-1], stored.past[:-1]
 
     def _opened(self, stream: str, _: log.Opened) -> None:
         self.log = stream
@@ -327,48 +321,6 @@ class AdmissionState:
         if isinstance(fact, reservation.Made) and fact.project in self.projects:
             region = self.stock.region_of(fact.nodes)
             self.purses.reserves(stream, self.projects[fact.project].account, region, fact)
-
-    def _volume(self, stream: str, fact: volume.Event) -> None:
-        if isinstance(fact, volume.Created):
-            made = volume.evolve(volume.Missing(), fact)
-            assert isinstance(made, volume.Held)
-            self.volumes[stream] = Stored(made, self.stock.region(fact.node))
-            return
-        stored = self.volumes.get(stream)
-        if stored is None:
-            return  # it is over; read again after a decision on it was undone
-        self._shelve(stream, stored.state, fact)
-        after = volume.evolve(stored.state, fact)
-        if not isinstance(after, volume.Held):
-            del self.volumes[stream]
-            return
-        self._note_volume(stream, stored.state, after)
-        stored.past = (*stored.past[1 - UNDOABLE :], stored.state)
-        stored.state = after
-
-    def _shelve(self, stream: str, held: volume.Held, fact: volume.Event) -> None:
-        """What the volume counts against its quota falls with what its node says."""
-        if not isinstance(fact, volume.Deleted | volume.Lost | volume.OrderRefused):
-            return
-        org = self.projects[held.created.project].organization
-        tree = self.quotas.get(quota.quota_stream(org))
-        if tree is None:
-            return
-        if isinstance(fact, volume.Deleted | volume.Lost):
-            storage_quota.release(tree.shelf, stream)
-        else:
-            storage_quota.settle(tree.shelf, stream, held.size_mib)
-
-    def _note_volume(self, stream: str, before: volume.Held, after: volume.Held) -> None:
-        """Which runtime has which volumes, in the order of their attachments."""
-        if before.attached is not None:
-            mine = self.attached.pop(before.attached.runtime, ())
-            left = tuple([name for name in mine if name != stream])
-            if left:
-                self.attached[before.attached.runtime] = left
-        if after.attached is not None:
-            runtime_id = after.attached.runtime
-            self.attached[runtime_id] = (*self.attached.get(runtime_id, ()), stream)
 
     def _network(self, stream: str, fact: network.Event) -> None:
         before = self.networks.get(stream, network.Missing())

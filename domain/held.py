@@ -1,8 +1,12 @@
 """What the admission remembers of a runtime and of a volume, and of their states before."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from domain import node, quota, runtime, volume
+
+UNDOABLE: Final = 8  # earlier states of one kept for `undo`
 
 
 class Held(Struct):
