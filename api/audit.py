@@ -18,7 +18,7 @@ from api.services import services_of
 from api.viewing import page, reachable, viewed
 from contracts.authorization.registry import ACTIONS
 from contracts.http import Page
-from contracts.http_audit import AuditEntry, CountedCalls
+from contracts.http_audit import AuditEntry, CountedCalls, EarlierFact
 from domain.errors import DomainError
 from domain.facts import TAGS
 from projections import audit_read, calls_read
@@ -81,6 +81,7 @@ async def list_acts(
     """Newest first: entries of people and service accounts, acts of the platform's staff in the
     organization too; and calls that were refused, or let by break-glass, counted by the minute.
     `action`: a fact's tag, of counted calls their action, or its beginning up to a dot.
+    `resource`: any id that the fact names, or that the fact of what it ends named.
     """
     asked = _Asked((organization, actor, resource, action), since, until, cursor, limit, as_of)
     rows, size = await asked.found(request)
@@ -94,7 +95,9 @@ def _given(row: Act) -> AuditEntry:
         actor=row.actor,
         action=row.tag,
         resource=row.stream or None,
+        resources=row.resources,
         fact=row.fact,
+        earlier=_earlier(row),
         organization=row.organization,
         authority=row.authority,
         outcome=row.outcome,
@@ -105,6 +108,12 @@ def _given(row: Act) -> AuditEntry:
         receipt=f"/v1/receipts/{row.from_position}",
         proof=None if row.number is None else f"/v1/audit/calls/{row.number}",
     )
+
+
+def _earlier(row: Act) -> EarlierFact | None:
+    if row.earlier is None:
+        return None
+    return EarlierFact(position=row.earlier.position, action=row.earlier.tag, fact=row.earlier.fact)
 
 
 @get("/v1/audit/calls/{number:str}")

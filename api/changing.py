@@ -12,7 +12,6 @@ from api.authorization.decided import beside
 from api.authorization.principal import Principal
 from api.services import Services
 from contracts.http import Given
-from domain.binding import is_resource
 from domain.decider import Decider
 from domain.errors import DomainError
 from evidence.append import Append, Write
@@ -46,21 +45,12 @@ async def target(
         recorded = [one for one in recorded if one.position <= as_of]
     if not recorded:
         raise unknown(kind)
-    scope, resource = _place(stream, recorded[0].fact)
-    await services.following.locate(scope)
-    within(principal, recorded[0].org, kind, scope, resource)
+    first = recorded[0].position
+    place = (await services.tail.places([first]))[first]
+    await services.following.locate(place.scope)
+    within(principal, recorded[0].org, kind, place.scope, place.resource)
     facts = tuple(one.fact for one in recorded)
     return Target(stream, recorded[0].org, recorded[-1].version, facts)
-
-
-def _place(stream: str, first: Struct) -> tuple[str, str]:
-    """Where in its organization's tree the thing lies, by its first fact (empty: nowhere below),
-    and the resource that it is, or that it is about (empty: none).
-    """
-    if stream.startswith(("department-", "project-")):
-        return stream, ""
-    of = stream if is_resource(stream) else str(getattr(first, "runtime", ""))
-    return str(getattr(first, "project", "")), of
 
 
 async def log_stream(services: Services) -> str:

@@ -5,6 +5,8 @@ The log keeps no addresses of callers, so `src_endpoint`, which the class requir
 
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
 from projections.audit_read import Act
 
 VERSION: Final = "1.3.0"
@@ -28,9 +30,7 @@ def event(act: Act, log: str) -> dict[str, Any]:
     counted = not act.stream
     denied = act.outcome == "denied"
     activity = _OTHER if counted else _activity(act.tag)
-    resource = {"uid": act.stream, "type": act.stream.partition("-")[0]}
-    if counted:
-        resource = {"uid": act.organization, "type": "organization"}
+    about = act.resources or [act.organization]
     return {
         "activity_id": activity,
         "activity_name": _NAMES[activity],
@@ -50,7 +50,7 @@ def event(act: Act, log: str) -> dict[str, Any]:
         "actor": {"user": {"uid": act.actor, "type_id": 1}},
         "api": {"operation": act.tag, "service": {"name": "gpuaas"}},
         "src_endpoint": {"name": "not recorded"},
-        "resources": [resource],
+        "resources": [{"uid": one, "type": one.partition("-")[0]} for one in about],
         "metadata": {
             "version": VERSION,
             "uid": f"{act.from_position}-{act.place}" if counted else str(act.from_position),
@@ -63,6 +63,7 @@ def event(act: Act, log: str) -> dict[str, Any]:
             "outcome": act.outcome,
             "credential": act.credential,
             "fact": act.fact,
+            "earlier": None if act.earlier is None else asdict(act.earlier),
         },
     }
 

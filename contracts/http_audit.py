@@ -5,11 +5,23 @@ from typing import Any
 from contracts.http import Given, Instant
 
 
+class EarlierFact(Given, frozen=True):
+    """What the log says at `position`, as there (`contracts/facts.md`, by its tag `action`)."""
+
+    position: int
+    action: str
+    fact: dict[str, Any]
+
+
 class AuditEntry(Given, frozen=True):
     """One entry of the log that a person or a service account caused, or calls that it counts.
 
-    `resource`: the stream that the fact is in; null of counted calls. `action`: the fact's tag, or
-    what was called. `fact`: what the log says at `position`, as it is there (`contracts/facts.md`
+    `resource`: the stream that the fact is in; null of counted calls. `resources`: the ids of what
+    it is about, the nearest first (the binding, then whose it is, then where), those that `earlier`
+    names behind; any of them is what `resource=` finds it by. `earlier` of what ends or decides on
+    something: the fact that began it, so of a revoked binding its principal, role and scope. For
+    whoever may not know of that one it is null. `action`: the fact's tag, or what was called.
+    `fact`: what the log says at `position`, as it is there (`contracts/facts.md`
     by its tag; people's words are digests): whom and what it is about, of a denied act its action
     and scope; null of counted calls. `authority`: the ids of the policies that decided, where it is
     said. `outcome`: `done`; `denied`; `let` by break-glass. `reason` of what was denied: of counted
@@ -23,7 +35,9 @@ class AuditEntry(Given, frozen=True):
     actor: str
     action: str
     resource: str | None
+    resources: list[str]
     fact: dict[str, Any] | None
+    earlier: EarlierFact | None
     organization: str
     authority: list[str]
     outcome: str

@@ -43,10 +43,14 @@ class Batch:
             )
         return [row for _, row in rows]
 
-    def write(self, cursor: psycopg.Cursor) -> None:
-        """Sends all changes over the cursor's transaction."""
+    def write(self, cursor: psycopg.Cursor, first: int, after: int) -> None:
+        """Sends all changes, made by entries in `[first, after)`, over the cursor's transaction."""
+        grown = [table for table in self.tables.values() if table.rows and table.shape.follow]
         for table in self.tables.values():
             table.write(cursor)
+        for table in grown:
+            for query in table.follow:
+                cursor.execute(query, {"first": first, "after": after})
 
 
 type Apply = Callable[[Batch, Entry, Any], None]

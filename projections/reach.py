@@ -71,15 +71,10 @@ class Place(Struct, frozen=True):
     resource: str
 
 
-# One question for many entries; of each what `log.place` says.
-_PLACES: Final = """
-SELECT position, place[1], place[2]
-FROM (SELECT position, log.place(position) AS place FROM unnest(%(positions)s::bigint[]) position) p
-WHERE place IS NOT NULL
-"""
+_PLACES: Final = "SELECT at, scope, resource FROM log.places(%(positions)s)"
 
 
 def places(conn: psycopg.Connection[Any], positions: list[int]) -> dict[int, Place]:
-    """By position; entries that there are."""
+    """By position; entries that there are. One question for many (`log.places`)."""
     rows = conn.execute(_PLACES, {"positions": positions})
     return {position: Place(scope, resource) for position, scope, resource in rows}

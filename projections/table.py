@@ -38,6 +38,8 @@ class Shape(msgspec.Struct, frozen=True):
     `keys` name what at most one current row may have (none: rows never end); `types` are their SQL
     types. With `hashed`, current rows are found through the hash of the first key, which may be
     longer than an index holds. `columns` is the order in which `Pending.open` is given its fields.
+    `follow`: what follows in `{schema}` from its new rows, those of entries in `[%(first)s,
+    %(after)s)`, and from the log, once all tables were written, wherever batches are cut.
     """
 
     name: LiteralString
@@ -45,6 +47,7 @@ class Shape(msgspec.Struct, frozen=True):
     columns: LiteralString
     types: tuple[LiteralString, ...] = ("text",)
     hashed: bool = False
+    follow: tuple[LiteralString, ...] = ()
 
 
 _COPY = "COPY {schema}.{table} ({columns}) FROM STDIN"
@@ -80,6 +83,9 @@ class Pending:
         self.closing: dict[Key, str] = {}
         self._copy = _copy(shape, schema)
         self._close = _close(shape, schema) if shape.keys else None
+        self.follow = [
+            sql.SQL(query).format(schema=sql.Identifier(schema)) for query in shape.follow
+        ]
 
     def open(self, key: Key, position: int, head: str, tail: str, *, new: bool = False) -> None:
         """Opens a row at `position`; the key's current row, if any, ends there.

@@ -127,7 +127,7 @@ def store(
     """
     with conn.cursor() as cursor:
         cursor.execute(_BY_INDEX)
-        batch.write(cursor)
+        batch.write(cursor, first, after)
         advance = sql.SQL(_ADVANCE).format(sql.Identifier(schema))
         cursor.execute(advance, {"from": first, "to": after})
         if cursor.rowcount != 1:

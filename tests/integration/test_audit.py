@@ -47,7 +47,10 @@ def test_an_auditor_finds_each_act_with_its_authority(
         assert bound["receipt"] == f"/v1/receipts/{bound['position']}"
         assert {one["actor"] for one in every} == {"user-admin", "user-1"}
         made = await acts(stage, f"?resource={mine['project']}", auditor)
-        assert [one["action"] for one in made] == ["gpuaas.project.created.v1"]
+        assert [one["action"] for one in made] == [
+            "gpuaas.access.binding_granted.v1",
+            "gpuaas.project.created.v1",
+        ]
         theirs = await acts(stage, f"?resource={other['project']}", auditor)
         assert theirs == []
         by_admin = await acts(stage, "?actor=user-admin&action=gpuaas.access", auditor)
@@ -114,6 +117,70 @@ def test_an_act_says_to_whom_and_a_denied_one_what(
             answer = await stage.get(f"{path}?action=binding_granted", token=admin)
             assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
         assert await acts(stage, "?action=binding", admin) == []
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_what_was_taken_back_says_what_it_was(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """The end of a binding or a key names whose it was, as what, and where, and is found by each of
+    these ids as the beginning is, as OCSF too; not by whoever may not know of that one.
+    """
+
+    async def scene(stage: Stage) -> None:
+        mine = await stage.tenant()
+        org, project = mine["org"], mine["project"]
+        admin = stage.token("admin", org, subject="user-admin")
+        for who in ("user-new", "user-auditor"):
+            body = {"principal": who, "organization": org}
+            assert (await stage.post("/v1/members", body, token=admin)).status_code == 200
+        auditing = {"principal": "user-auditor", "role": "auditor", "scope": org}
+        assert (await stage.post("/v1/role-bindings", auditing, token=admin)).status_code == 201
+        body = {"principal": "user-new", "role": "viewer", "scope": project}
+        made = (await stage.post("/v1/role-bindings", body, token=admin)).json()["id"]
+        new = stage.token("user", org, subject="user-new")
+        key = (await stage.post("/v1/api-keys", {"name": "k"}, token=new)).json()["id"]
+        for path in (f"/v1/role-bindings/{made}/revoke", f"/v1/api-keys/{key}/revoke"):
+            answer = await stage.post(path, {"reason": "left"}, token=admin)
+            assert answer.status_code == 200, answer.text
+        await stage.views()
+        found = await acts(stage, f"?resource={made}", admin)
+        assert [one["action"].split(".")[2] for one in found] == [
+            "binding_revoked",
+            "binding_granted",
+        ]
+        ended, begun = found
+        assert begun["resources"][:3] == [made, "user-new", project]
+        assert ended["resources"][0] == made
+        assert {"user-new", project, org} <= set(ended["resources"])
+        assert ended["earlier"] == {
+            "position": begun["position"], "action": begun["action"], "fact": begun["fact"],
+        }  # fmt: skip
+        assert begun["earlier"] is None
+        told = await acts(stage, "?resource=user-new&action=gpuaas.access", admin)
+        assert [one["position"] for one in told[:2]] == [one["position"] for one in found]
+        [revoked, created] = await acts(stage, f"?resource={key}", admin)
+        assert revoked["earlier"]["fact"]["principal"] == "user-new"
+        assert (revoked["earlier"]["position"], revoked["resources"][0]) == (
+            created["position"],
+            key,
+        )
+        line = (await stage.get(f"/v1/audit/ocsf?resource={made}&limit=1", token=admin)).text
+        event = json.loads(line)
+        assert [one["uid"] for one in event["resources"]] == ended["resources"]
+        assert event["resources"][0]["type"] == "binding"
+        assert event["unmapped"]["earlier"]["fact"] == begun["fact"]
+        at = f"resource={project}&as_of={begun['position']}"
+        assert begun in await acts(stage, f"?{at}", admin)
+        assert ended not in await acts(stage, f"?{at}", admin)
+        rail = {"scope": project, "actions": ["audit.*"], "reason": "kept"}
+        assert (await stage.post("/v1/guardrails", rail)).status_code == 201
+        auditor = stage.token("user", org, subject="user-auditor")
+        [seen] = await acts(stage, f"?resource={made}", auditor)
+        assert (seen["position"], seen["earlier"]) == (ended["position"], None)
+        assert not {"user-new", project} & set(seen["resources"])
+        assert seen not in await acts(stage, "?resource=user-new", auditor)
 
     play(database, nats_url, tmp_path, scene)
 

@@ -1,6 +1,8 @@
 """Whatever the facts and wherever batches are cut, the views are the same bytes."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from domain import organization
 from domain.errors import DomainError
+from migrations import runner
 from projections import (
     billing_read,
     inventory_read,
@@ -24,6 +27,7 @@ from tests.integration.projections_facts import RawLog, Told, told, uuid
 
 pytestmark = pytest.mark.slow
 
+FOLDER = Path(runner.__file__).parent
 WIPE = """
 DO $$ DECLARE t regclass; BEGIN
   FOR t IN SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
@@ -68,8 +72,21 @@ def test_any_facts_in_any_batches_give_the_rebuilt_views(
     app.execute("SELECT live.views_shadow()")
     assert fill(app, owner) == len(facts)
     assert differences(app) == []
+    told_again(owner)
+    assert differences(app) == [], "of entries of before, the migration says the same"
     for as_of in (None, len(facts) // 2):
         ask_everything(app, as_of)
+
+
+def told_again(owner: psycopg.Connection) -> None:
+    """What acts are about, as the migration fills it for the entries that it finds."""
+    text = (FOLDER / "0123_audit_about.sql").read_text()
+    text = text[text.index("-- The entries of before") : text.index("-- Found by")]
+    fill = re.sub(r"^(ALTER TABLE|CREATE INDEX|ANALYZE).*\n", "", text, flags=re.MULTILINE)
+    with owner.transaction():
+        for wipe in ("UPDATE views.act SET ends = ''", "DELETE FROM views.act_about",
+                     "DELETE FROM views.act_place", fill.encode()):  # fmt: skip
+            owner.execute(wipe)
 
 
 def ask_everything(conn: psycopg.Connection, as_of: int | None) -> None:

@@ -161,7 +161,9 @@ def _program() -> str:
 @asked
 def audit(session: Session, most: int, ocsf: bool, **of: str | None) -> None:
     """Acts of people and service accounts, newest first; each with the position that proves it.
-    DETAIL: whom and what within the resource; of a denied act its action and scope.
+    RESOURCE: what it is of, a binding, key or runtime; DETAIL: whom, what and where, of a
+    revocation of what it revoked, of a denied act its action and scope. `--resource` finds any id
+    that either names.
     Refused calls, and those that break-glass let, are counted by the minute.
 
     `gpuaas evidence receipt POSITION --out DIR` fetches the proof.
@@ -190,8 +192,8 @@ def _events(session: Session, of: dict[str, str | None], most: int) -> Iterator[
 
 def _acted(one: models.AuditEntry) -> tuple[str, ...]:
     return (
-        *(one.at, str(one.position), one.actor, one.action, plain(one.resource)),
-        _detail(one.fact or {}),
+        *(one.at, str(one.position), one.actor, one.action, plain(next(iter(one.resources), None))),
+        _detail({**(one.earlier.fact if one.earlier else {}), **(one.fact or {})}),
         one.outcome if one.calls == 1 else f"{one.outcome} x {one.calls}",
         listed(one.authority) if one.authority else plain(one.reason),
     )
