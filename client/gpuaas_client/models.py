@@ -155,6 +155,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     authority: list[str]
     calls: int
     credential: str | None
+    earlier: EarlierFact | None
     fact: dict[str, Any] | None
     organization: str
     outcome: str
@@ -163,6 +164,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     reason: str | None
     receipt: str
     resource: str | None
+    resources: list[str]
     since: str
 
 
@@ -550,6 +552,12 @@ class DunningStep(Struct, frozen=True, kw_only=True):
     due_minor: int
     invoice: str
     step: str
+
+
+class EarlierFact(Struct, frozen=True, kw_only=True):
+    action: str
+    fact: dict[str, Any]
+    position: int
 
 
 class Effect(Struct, frozen=True, kw_only=True):
