@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import jwt
 import msgspec
+from gpuaas_verify.strict import FORBIDDEN
 from jwt import PyJWK
 from msgspec import Struct
 
@@ -14,6 +15,8 @@ from domain.issuer import Trusted
 LEEWAY_S: Final = 30
 OLDEST_S: Final = 600  # a token that was issued longer ago opens no session
 _LONGEST: Final = 16 * 1024
+_SUBJECT: Final = 255  # letters: OpenID Connect Core 1.0 section 2
+_WORDS, _WORD = 20, 255  # means of a sign-in; letters of one, and of its context
 _OF_RSA: Final = frozenset({"PS256", "RS256"})
 _REQUIRED: Final = ("iss", "aud", "sub", "exp", "iat")
 
@@ -67,6 +70,11 @@ async def identified(
         raise _invalid("it was issued to somebody else")
     if not claims.sub:
         raise _invalid("it names nobody")
+    words = (*claims.amr, claims.acr)
+    if len(claims.sub) > _SUBJECT or len(words) > _WORDS or any(len(one) > _WORD for one in words):
+        raise _invalid("its words are too long, or too many")
+    if any(FORBIDDEN.search(one) for one in (claims.sub, *words)):
+        raise _invalid("it says what is no text")
     return Identity(claims.sub, claims.amr, claims.acr)
 
 

@@ -25,6 +25,11 @@ from domain.errors import DomainError
 _TIMEOUT_S: Final = 5.0  # of one connection, one reading
 _WHOLE_S: Final = 10.0  # of all of it
 _MOST_BYTES: Final = 256 * 1024
+_MOST_KEYS: Final = 100
+# In letters of base64url: a modulus of 8,192 bits, an exponent of 64.
+_LONGEST: Final = {"n": 1366, "e": 11}
+# Whoever publishes one of these publishes no public key; to read it may take a processor for hours.
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # A compressed document is as large as whoever packed it likes, long before it can be measured.
 _PLAIN: Final = {"Accept-Encoding": "identity"}
 _FRESH_S: Final = 600.0  # keys are looked up again after so long
@@ -189,17 +194,27 @@ def require_reachable(url: str, *, loopback: bool) -> None:
 def _decoded[T](body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise DomainError(
             "issuer.invalid", "its document is not what OpenID Connect says"
         ) from error
 
 
 def _keys_of(body: bytes) -> dict[str, Jwk]:
-    """Those that sign; others, and what nobody can read, are left out."""
+    """Those that sign; others, and what nobody can read, are left out.
+
+    Raises: DomainError issuer.invalid.
+    """
+    every = _decoded(body, _KeySet).keys
+    if len(every) > _MOST_KEYS:
+        raise DomainError("issuer.invalid", f"it publishes more than {_MOST_KEYS} keys")
     found = {}
-    for one in _decoded(body, _KeySet).keys:
+    for one in every:
         if one.get("use", "sig") != "sig" or one.get("kty") not in ("RSA", "EC", "OKP"):
+            continue
+        if not _PRIVATE.isdisjoint(one) or any(
+            len(str(one.get(name, ""))) > most for name, most in _LONGEST.items()
+        ):
             continue
         try:
             PyJWK(one)

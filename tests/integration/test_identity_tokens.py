@@ -52,6 +52,18 @@ def test_who_signed_in_is_known(here: Issuer) -> None:
     assert said(here, token) == Identity("somebody", ("pwd", "otp"), "2")
 
 
+def test_words_that_are_no_words(here: Issuer) -> None:
+    """What no entry of the log could hold, is longer than a subject may be, or is a crowd of words:
+    a token that is not accepted, and no fault.
+    """
+    for claims in (
+        {"sub": "a\ud800"}, {"sub": "a\0"}, {"sub": "z" * 256}, {"amr": ["\0"]}, {"acr": "\udfff"},
+        {"amr": ["pwd"] * 20}, {"acr": "x" * 256}, {"iat": float("inf")}, {"exp": float("inf")},
+    ):  # fmt: skip
+        assert refused(here, here.token(**claims)) == "session.token_invalid", claims
+    assert said(here, here.token(sub="z" * 255)).subject == "z" * 255
+
+
 def test_no_signature(here: Issuer) -> None:
     """`none` is no algorithm, in whatever letters; an empty signature is none."""
     for name in ("none", "None", "NONE"):
@@ -296,6 +308,31 @@ def test_a_key_set_says_more_than_keys(here: Issuer) -> None:
     wrong: tuple[object, ...] = ({}, ["a"], None)
     for keys in wrong:
         here.more = {"keys": keys}
+        assert refused(here, here.token()) == "issuer.invalid"
+
+
+def test_keys_that_only_cost(here: Issuer) -> None:
+    """A private key's parts that do not belong together take a processor hours to see through, and
+    are not looked at; nor are moduli and exponents beyond any use, sets beyond any rotation, or
+    documents nested without end. The honest key beside them counts.
+    """
+    number = base64.urlsafe_b64encode(b"\x81" * 4096).decode().rstrip("=")
+    costly = [
+        {"kty": "RSA", "n": number, "e": "AQAB", "d": number},
+        {"kty": "RSA", "n": number[:1366], "e": "AQAB", "p": number},
+        {"kty": "RSA", "n": number, "e": "AQAB"},
+        {"kty": "RSA", "n": number[:400], "e": number[:400]},
+    ]
+    here.more = {"keys": [*costly, *here.published()["keys"]]}
+    begun = time.process_time()
+    provider = Provider(here.url, loopback=True)
+    assert asyncio.run(provider.key("key-1"))["kid"] == "key-1"
+    assert list(provider._keys) == ["key-1"]
+    assert time.process_time() - begun < 2, "in no time"
+    here.more = {"keys": here.published()["keys"] * 101}
+    assert refused(here, here.token()) == "issuer.invalid"
+    for nested in ("[" * 50_000, '{"a":' * 50_000):
+        here.packed, here.encoding = f'{{"issuer":{nested}'.encode(), "identity"
         assert refused(here, here.token()) == "issuer.invalid"
 
 
