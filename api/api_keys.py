@@ -12,8 +12,9 @@ from api.authorization.door import SSO
 from api.authorization.keys import SHOWN, hash_of, minted
 from api.authorization.listing import paged, words
 from api.authorization.loading import credentials_at
+from api.authorization.principal import Principal
 from api.authorization.use import last_used
-from api.authorization.wishing import may_own, organization_of
+from api.authorization.wishing import deciding, may_own, no_looser, organization_of
 from api.body import FrontRequest
 from api.changing import create, settled
 from api.edge import instant, maybe_instant, now_us
@@ -24,6 +25,7 @@ from contracts.http import Page
 from contracts.http_authority import ApiKey, ApiKeyNew, AuthorityEnd, Ended
 from domain import api_key
 from domain.authority import DECIDER, authority_stream
+from domain.binding import Binding
 from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
@@ -64,8 +66,8 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
             if state.sso is not None and state.sso.bars(who, ""):
                 detail = "no key of a person counts while the organization requires its issuer"
                 raise DomainError("auth.sso_required", detail, _elsewhere(org, state.sso.issuer))
-            for one in state.rights_of(who) if data.principal is not None else ():
-                may_own(request.user, one.role, org)
+            if data.principal is not None:
+                _for_account(request.user, org, state.rights_of(who), until_us)
             command = api_key.Create(
                 *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
                 *(_deciding(request), now_us(), data.mfa),
@@ -97,6 +99,17 @@ def _no_member(who: str, org: str, *, own: bool) -> DomainError:
         return DomainError("authority.principal_unknown", "it does not belong here")
     detail = f"{who} acts by its token's role and is no member of {org}: a key would be nobody's"
     return DomainError("api_key.no_member", detail)
+
+
+def _for_account(caller: Principal, org: str, rights: tuple[Binding, ...], until_us: int) -> None:
+    """Whoever makes its key holds what the account may, as long as the key lasts.
+
+    Raises: DomainError auth.forbidden, authority.looser.
+    """
+    for one in rights:
+        may_own(caller, one.role, org)
+    policies = deciding(caller, org, org, "api_key.create_for_account")
+    no_looser(caller, (one.ending(until_us) for one in rights), policies, org)
 
 
 def _elsewhere(org: str, issuer: str) -> dict[str, int | str]:

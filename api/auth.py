@@ -17,6 +17,7 @@ from api.authorization.cedar import PLATFORM
 from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.principal import Principal
+from api.authorization.sessions import elsewhere
 from api.authorization.tokens import TokenKind, bearer
 from api.header import header
 from api.limiting import unknown_caller
@@ -173,11 +174,15 @@ async def _acting_in(found: Principal, named: str, services: Any) -> Principal:
 
 
 def acting_in(directory: Directory, found: Principal, org: str) -> Principal | None:
-    """In that organization, which it belongs to now; None where it does not."""
+    """In that organization, which it belongs to now; None where it does not, or where the session
+    that it came in says nothing.
+    """
     if org == found.org:
         return found
     if org == PLATFORM or not directory.authority(org).knows(found.actor):
         return None
+    if found.session:
+        return elsewhere(directory, found, org)
     return replace(found, org=org, role="")
 
 

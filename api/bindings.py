@@ -45,7 +45,7 @@ async def grant_binding(request: FrontRequest, data: JSONBody[BindingNew]) -> Re
     def want(state: Authority) -> Wanted:
         nothing = _same(state, one, org)
         wish = Grant(one, project)
-        return Wanted(wish, data.scope, nothing, roles=(one.role,), gives=one, project=project)
+        return Wanted(wish, data.scope, nothing, roles=(one.role,), gives=(one,), project=project)
 
     def answer(said: tuple[Said, ...], _: bool) -> RoleBinding:  # an Answer
         last = said[-1]  # before it a resource may have been placed
@@ -127,7 +127,7 @@ async def revoke_binding(
         return Wanted(wish, one.scope, nothing, roles=(one.role,), project=project)
 
     return await wished(
-        request, org, want, lambda said, _: Ended(id=binding_id, version=said[0].version)
+        request, org, want, lambda said, _: Ended(id=binding_id, version=said[-1].version)
     )
 
 

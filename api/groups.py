@@ -83,12 +83,15 @@ async def list_groups(
 async def _changed(
     request: FrontRequest, named: str | None, wish: Wish, about: str
 ) -> Response[Ended]:
-    """What a group that owns something gains or loses, only who may make owners changes."""
+    """What a group that owns something gains or loses, only who may make owners changes; who joins
+    is given what the group has, no looser than what lets the caller.
+    """
     org = organization_of(request.user, named)
 
     def want(state: Authority) -> Wanted:
         nothing = Ended(id=about, version=None)
-        return Wanted(wish, org, nothing, roles=roles_of(state, about))
+        gives = state.bound(about) if isinstance(wish, JoinGroup) else ()
+        return Wanted(wish, org, nothing, roles=roles_of(state, about), gives=gives)
 
     return await wished(
         request, org, want, lambda said, _: Ended(id=about, version=said[-1].version)

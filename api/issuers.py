@@ -57,7 +57,9 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
         await services.providers.of(data.url).published()
 
         async def attempt() -> Done:
+            await services.following.catch_up()
             reads = await scope_of(services, request.user, data.organization, data.organization)
+            _free(services, data)
             recorded = await services.log.read_stream(stream)
             facts = tuple(DECIDER.decide(command, fold(DECIDER, (one.fact for one in recorded))))  # type: ignore[misc]
             if not facts:
@@ -230,16 +232,23 @@ async def where_to_sign_in(
     return Response(body)
 
 
-def _required(services: Services, one: Vouching) -> bool:
-    sso = services.directory.authority(one.trusted.organization).sso
-    return sso is not None and sso.issuer == one.stream
-
-
 def _meant(services: Services, domain: str | None, issuer_id: str | None) -> Vouching:
-    if (domain is None) == (issuer_id is None):
+    if domain is not None and issuer_id is None:
+        found = services.directory.vouching(domain.lower())
+    elif issuer_id is not None and domain is None:
+        one = services.directory.issuer(issuer_id)
+        found = [] if one is None or not one.stands else [one]
+    else:
         raise DomainError("request.invalid", "name a domain, or an issuer")
-    for one in sorted(services.directory.issuers(), key=lambda one: not _required(services, one)):
-        named = one.stream == issuer_id or (domain or "").lower() in one.trusted.domains
-        if one.stands and named:
-            return one
-    raise DomainError("issuer.unknown", "nobody signs in there")
+    if not found:
+        raise DomainError("issuer.unknown", "nobody signs in there")
+    return found[0]
+
+
+def _free(services: Services, data: IssuerNew) -> None:
+    """Raises: DomainError issuer.domain_taken."""
+    for one in services.directory.issuers():
+        others = one.stands and one.trusted.organization != data.organization
+        if others and not set(data.domains).isdisjoint(one.trusted.domains):
+            detail = "another organization's people are sent elsewhere by that domain"
+            raise DomainError("issuer.domain_taken", detail, {"pointer": "/domains"})

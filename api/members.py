@@ -118,7 +118,7 @@ async def create_invitation(
         fact = Invited(name, email, role, scope, "", until_us, (), 0)
         offered = Binding(name, "", role, scope)
         nothing = given(fact, None, again=True)
-        return Wanted(wish, scope, nothing, (private,), roles=(role,), gives=offered)
+        return Wanted(wish, scope, nothing, (private,), roles=(role,), gives=(offered,))
 
     def answer(said: tuple[Said, ...], again: bool) -> Invitation:  # an Answer
         fact = said[0].fact

@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said, if_match
-from api.auth import allow, may, unknown, within
+from api.auth import acting_in, allow, may, unknown, within
 from api.authorization.cedar import PLATFORM
 from api.authorization.decided import fact_of, said
 from api.authorization.directory import Directory, Signed, Vouching
@@ -128,13 +128,16 @@ async def show_me(request: FrontRequest) -> Response[Me]:
     bound = services.door.policies(caller, caller.org).bindings
     now = now_us()
     roles = [BoundRole(role=one.role, scope=one.scope) for one in bound if one.stands(now)]
-    several = {} if org is None else {org, *services.directory.belonging(caller.actor)}
+    known = services.directory
+    others = [] if org is None or caller.key else known.belonging(caller.actor)
+    several = {one for one in others if acting_in(known, caller, one) is not None}
+    several |= set() if org is None else {org}
     body = Me(
         principal=caller.actor,
         organization=org,
         mfa=caller.mfa,
         roles=roles,
-        organizations=[org or ""] if caller.key else sorted(several),
+        organizations=sorted(several),
     )
     return Response(body)
 

@@ -5,6 +5,7 @@ from typing import Final
 # code | status | title | remedy
 IDENTITY: Final = """\
 issuer.algorithm_unknown|400|Not a signature algorithm that is believed|Name some of ES256, ES384, EdDSA, PS256, RS256.
+issuer.domain_taken|409|The domain is another organization's|Leave it out, or distrust the issuer that has it first.
 issuer.invalid|400|Not an issuer|Send its identifier, beginning with https://, as its discovery document has it.
 issuer.unknown|404|No such issuer|Check its id and whether it is still trusted.
 issuer.unreachable|503|The issuer does not answer|Repeat; ask whoever runs the issuer.

@@ -146,7 +146,11 @@ def decide(command: Command, state: Authority) -> list[Event]:
     """
     founding.may_found(command, state)
     facts = _wished(command, state)
-    facts = [*founding.left(command, state, facts), *facts]
+    facts = [
+        *founding.left(command, state, facts),
+        *inviting.unfounded(state, facts, command),
+        *facts,
+    ]
     after = state
     for fact in facts:
         after = evolve(after, fact)

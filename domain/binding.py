@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 OWNER: Final = "owner"
 SUPPORT: Final = "support"
@@ -46,6 +47,11 @@ class Binding(Struct, frozen=True, forbid_unknown_fields=True):
         ends = self.until_us == NEVER or NEVER < other.until_us <= self.until_us
         factor = other.mfa or not self.mfa
         return ends and factor and _within(other.networks, self.networks)
+
+    def ending(self, until_us: int) -> "Binding":
+        """The same, and over by then; NEVER: as it is."""
+        ends = [one for one in (self.until_us, until_us) if one != NEVER]
+        return replace(self, until_us=min(ends, default=NEVER))
 
     def stands(self, now_us: int) -> bool:
         return self.until_us == NEVER or now_us < self.until_us

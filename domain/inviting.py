@@ -6,7 +6,9 @@ from domain.authority_checks import known_role, over, room, until
 from domain.authority_commands import Accept, Command, Invite, Withdraw
 from domain.authority_facts import (
     BindingGranted,
+    BindingRevoked,
     Event,
+    GroupLeft,
     InvitationWithdrawn,
     Invited,
     MemberAdded,
@@ -52,3 +54,26 @@ def uninvited(state: "Authority", principal: str, command: Command) -> list[Even
         return []
     by = (command.policies, command.now_us)
     return [InvitationWithdrawn(name, *by) for name in state.invitations]
+
+
+def unfounded(state: "Authority", facts: list[Event], command: Command) -> list[Event]:
+    """Invitations by a binding that somebody loses: who made them may have their secret, and would
+    have by that what was taken.
+    """
+    lost, over = set[str](), set[str]()
+    for fact in facts:
+        match fact:
+            case BindingRevoked(binding=name):
+                lost.add(name)
+            case GroupLeft(group=group):
+                lost |= {one.id for one in state.bound(group)}
+            case InvitationWithdrawn(invitation=name):
+                over.add(name)
+            case _:
+                pass
+    by = (command.policies, command.now_us)
+    return [
+        InvitationWithdrawn(name, *by)
+        for name, one in state.invitations.items()
+        if name not in over and not lost.isdisjoint(one.policies)
+    ]

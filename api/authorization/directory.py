@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM, Place
+from api.authorization.clients import Clients
 from api.authorization.glass import Grants
 from api.authorization.staff import Staff
 from contracts.authorization.registry import ACTIONS
@@ -81,10 +82,12 @@ class Directory:
         self._bearers: dict[str, str] = {}
         self._expiries: list[tuple[int, str]] = []
         self._issuers: dict[str, Vouching] = {}
+        self._domains: dict[str, dict[str, None]] = {}  # who was ever trusted with their addresses
         self._versions: dict[str, int] = {}
         self._stopped: dict[str, str] = {}  # organizations: the code of why they begin nothing
         self.grants = Grants()
         self.people = Staff()
+        self.clients = Clients()
 
     def apply(self, entry: Recorded) -> None:
         self.people.apply(entry)
@@ -152,12 +155,15 @@ class Directory:
     def _trust(self, entry: Recorded, trusted: issuer.Trusted) -> None:
         """What counts as a second factor there goes on, unless it was distrusted meanwhile."""
         made = Vouching(entry.stream, entry.version, trusted, position=entry.position)
+        self.clients.apply(entry.stream, trusted)
         found = self._issuers.get(entry.stream)
         if found is not None:
             made = replace(made, position=found.position)
         if found is not None and found.stands:
             made = replace(made, factors=found.factors)
         self._issuers[entry.stream] = made
+        for domain in trusted.domains:
+            self._domains.setdefault(domain, {})[entry.stream] = None
 
     def _distrust(self, entry: Recorded) -> None:
         """Its sessions are over, also when it is trusted again."""
@@ -255,6 +261,10 @@ class Directory:
         """
         return [one for one in self._sessions.values() if one.opened.organization == org]
 
+    def signed(self, stream: str) -> Signed | None:
+        """The session of this id."""
+        return self._sessions.get(stream)
+
     def issuer(self, stream: str) -> Vouching | None:
         """Whether it is trusted still or was once."""
         return self._issuers.get(stream)
@@ -262,6 +272,21 @@ class Directory:
     def issuers(self) -> list[Vouching]:
         """In order of first trust."""
         return list(self._issuers.values())
+
+    def vouching(self, domain: str) -> list[Vouching]:
+        """Those that addresses of the domain are sent to, in order of claiming it; the one that
+        their organization requires comes first. All are of the organization that claimed it first,
+        whatever another one requires of its people.
+        """
+        known = (self._issuers[stream] for stream in self._domains.get(domain, ()))
+        found = [one for one in known if one.stands and domain in one.trusted.domains]
+        whose = {one.trusted.organization for one in found[:1]}
+        mine = [one for one in found if one.trusted.organization in whose]
+        return sorted(mine, key=lambda one: not self._required(one))
+
+    def _required(self, one: Vouching) -> bool:
+        sso = self.authority(one.trusted.organization).sso
+        return sso is not None and sso.issuer == one.stream
 
     def elsewhere(self, org: str, actor: str, session: str) -> str:
         """The issuer that the organization requires, if the actor is in no session of it. The

@@ -3,6 +3,8 @@
 import time
 from typing import Final
 
+from msgspec.structs import replace
+
 from api.authorization.directory import Directory, Signed
 from api.authorization.keys import formed
 from api.authorization.principal import Principal
@@ -23,6 +25,31 @@ def by_two_factors(directory: Directory, signed: Signed) -> bool:
     """Whether its issuer says so, by `amr` or `acr`, in words that count now."""
     opened = signed.opened
     return factors_of(directory, opened.issuer).second(opened.amr, opened.acr)
+
+
+def elsewhere(directory: Directory, found: Principal, org: str) -> Principal | None:
+    """Who came in a session, in another organization that it belongs to; None where the session
+    says nothing there: that one trusts its issuer as other clients, or not at all and another
+    client was trusted first (ADR 72).
+
+    A second factor is what counts there: where that one trusts the same client of the issuer, its
+    words; else what anybody's would, and the session's own organization's too.
+    """
+    signed = directory.signed(found.session)
+    home = None if signed is None else directory.issuer(signed.opened.issuer)
+    if signed is None or home is None:
+        return None
+    url, client = home.trusted.url, home.trusted.audience
+    every = [directory.issuer(name) for name in directory.clients.of(org, url)]
+    same = [one for one in every if one and one.stands and one.trusted.audience == client]
+    if not same and (every or directory.clients.first(url) != client):
+        return None
+    trusting = next(iter(same), None)
+    factors = Factors() if trusting is None else trusting.factors
+    second = factors.second(signed.opened.amr, signed.opened.acr)
+    if trusting is None:
+        second = second and by_two_factors(directory, signed)
+    return replace(found, org=org, role="", mfa=second, step_up=" ".join(factors.acr))
 
 
 class Sessions:

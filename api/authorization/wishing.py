@@ -1,6 +1,6 @@
 """One administrative act on an organization's authority: decided, appended, known here at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -41,7 +41,7 @@ class Wanted(Struct, frozen=True):
     nothing: Given
     private: tuple[PrivateValue, ...] = ()
     roles: tuple[str, ...] = ()
-    gives: Binding | None = None
+    gives: tuple[Binding, ...] = ()
     project: str = ""
     reads: tuple[tuple[str, int], ...] = ()
 
@@ -102,8 +102,7 @@ async def _attempt(
         policies = deciding(request.user, wanted.scope, org, project=wanted.project)
         for role in wanted.roles:
             may_own(request.user, role, org)
-        if wanted.gives is not None:
-            _no_looser(request.user, wanted.gives, policies, org)
+        no_looser(request.user, wanted.gives, policies, org)
     command, more = await _told(
         services, request.user, Command(wanted.wish, org, policies, now_us())
     )
@@ -182,13 +181,15 @@ def deciding(
     return door.decide(principal, action or principal.action, place).policies
 
 
-def _no_looser(principal: Principal, gives: Binding, policies: tuple[str, ...], org: str) -> None:
+def no_looser(
+    principal: Principal, gives: Iterable[Binding], policies: tuple[str, ...], org: str
+) -> None:
     """Raises: DomainError authority.looser where every binding that lets the caller has conditions
-    that the new one has not.
+    that one of those it gives has not.
     """
     assert principal.door is not None, "the guard gives it"
     mine = [one for one in principal.door.policies(principal, org).bindings if one.id in policies]
-    if not any(one.covers(gives) for one in mine):
+    if not all(any(one.covers(given) for one in mine) for given in gives):
         raise DomainError("authority.looser", "your own binding ends, or asks for more")
 
 

@@ -46,6 +46,10 @@ def _mine(request: FrontRequest) -> tuple[Services, Whose]:
         raise DomainError("token.not_embedded", "second factors are your issuer's")
     if caller.credential:
         raise DomainError("mfa.not_here", "a session's factor is its issuer's; a key has none")
+    token = bearer(request.headers.get("authorization", ""))
+    if services.tokens.principal(token).org != caller.org:
+        # Whoever has the token alone would give it a factor where its owner has none yet.
+        raise DomainError("mfa.not_here", "it is enrolled and used in the token's own organization")
     return services, Whose(caller.org, caller.actor)
 
 

@@ -4,13 +4,13 @@ from typing import Any, Final
 
 import jwt
 import msgspec
-from gpuaas_verify.strict import FORBIDDEN
 from jwt import PyJWK
 from msgspec import Struct
 
 from api.oidc.provider import Jwk, Provider
 from domain.errors import DomainError
 from domain.issuer import Trusted
+from gpuaas_verify.strict import FORBIDDEN
 
 LEEWAY_S: Final = 30
 OLDEST_S: Final = 600  # a token that was issued longer ago opens no session

@@ -440,8 +440,8 @@ def test_a_process_that_starts_knows_what_the_others_know(
 def test_nobody_climbs_by_what_others_hold(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """An admin takes no key of a program that owns, removes nobody who owns by a group, grants
-    nothing looser than its own binding; a scoped viewer reads no receipt of the whole; nobody learns
+    """An admin takes no key of a program that owns, removes nobody who owns by a group, gives
+    nothing looser than its own binding by a binding, a group or a key; a scoped viewer reads no receipt of the whole; nobody learns
     versions or ids of another organization by asking for owners or by If-Match.
     """
 
@@ -472,6 +472,7 @@ def test_nobody_climbs_by_what_others_hold(
         assert code(await stage.post("/v1/invitations", invited, token=until)) == looser
         ok(await stage.post("/v1/role-bindings", {**for_ever, "role": "viewer", "until": soon},
                             token=until))  # fmt: skip
+        await _neither_by_group_nor_by_key(stage, of, until)
         viewer, _binding = await member(stage, of, "user-part", "viewer", of.project)
         size = await stage.size()
         missing = (404, "resource.unknown")
@@ -485,6 +486,28 @@ def test_nobody_climbs_by_what_others_hold(
         assert code(answer) == (404, "resource.unknown")
 
     both(database, nats_url, tmp_path, scene)
+
+
+async def _neither_by_group_nor_by_key(stage: Stage, of: Owned, until: str) -> None:
+    """An admin of an hour puts nobody where there is no end, and takes no key that outlives it."""
+    looser = (403, "authority.looser")
+    group = ok(await stage.post("/v1/groups", {"name": "admins"}, token=of.boss))["id"]
+    program = ok(await stage.post("/v1/service-accounts", {"name": "ci"}, token=of.boss))["id"]
+    into = f"/v1/groups/{group}/members"
+    ok(await stage.post(into, {"principal": "user-soon"}, token=until))
+    ok(await stage.post(f"{into}/remove", {"principal": "user-soon"}, token=until))
+    for who in (group, program):
+        body = {"principal": who, "role": "admin", "scope": of.org}
+        ok(await stage.post("/v1/role-bindings", body, token=of.boss))
+    assert code(await stage.post(into, {"principal": "user-soon"}, token=until)) == looser
+    ok(await stage.post(into, {"principal": "user-soon"}, token=of.boss))
+    key = {"name": "k", "principal": program}
+    ok(await stage.post("/v1/api-keys", key, token=of.boss))
+    # By the group it may now what the group may, without end.
+    ok(await stage.post("/v1/api-keys", key, token=until))
+    ok(await stage.post(f"{into}/remove", {"principal": "user-soon"}, token=of.boss))
+    assert code(await stage.post("/v1/api-keys", key, token=until)) == looser
+    assert code(await stage.post("/v1/api-keys", {**key, "days": 1}, token=until)) == looser
 
 
 def test_who_comes_back_has_nothing_of_before(

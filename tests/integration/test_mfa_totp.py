@@ -239,6 +239,13 @@ def test_who_removes_a_factor(
         assert code(gone) == (409, "mfa.not_enrolled")
         key = ok(await stage.post("/v1/api-keys", {"name": "k"}, token=mine))["key"]
         assert code(await stage.post("/v1/mfa/totp", {}, token=key)) == (403, "mfa.not_here")
+        both = {"principal": "user-2", "organization": foreign.org}
+        ok(await stage.post("/v1/members", both, token=foreign.boss))
+        for asking in (
+            stage.post("/v1/mfa/totp", {}, token=mine, Organization=foreign.org),
+            stage.get("/v1/mfa", token=mine, Organization=foreign.org),
+        ):
+            assert code(await asking) == (403, "mfa.not_here"), "a thief's of the token alone"
         app = await enrolled(stage, stage.operator, clock)
         ok(await stage.post("/v1/mfa/totp/confirm", {"code": app.code()}))
         stage.services.door.mfa_demanded = True

@@ -107,6 +107,22 @@ def test_from_an_address_to_what_a_binding_allows(
         assert token not in (await stage.get("/v1/sessions", token=token)).text
         unknown = stage.client.get("/v1/sign-in?domain=other.example")
         assert await code(unknown) == (404, "issuer.unknown")
+        other = (await stage.tenant())["org"]
+        rival = {"organization": other, "url": here.url, "client_id": "rival",
+                 "algorithms": ["ES256"]}  # fmt: skip
+        claim = stage.post("/v1/issuers", {**rival, "domains": ["x.example", "acme.example"]})
+        assert await code(claim) == (409, "issuer.domain_taken")
+        claims = trust.Trusted(here.url, "late", other, ("ES256",), ("acme.example",), 1)
+        stream = new_id("token")
+        await stage.services.log.append(
+            Append((Write(stream, other, 0, (claims,)),), "user-1", "cmd:" + "7" * 64)
+        )
+        await bound(stage, other, "user-rival", "owner")
+        requires = {"issuer": stream, "exempt": ["user-rival"]}
+        by = stage.token("user", other, "user-rival")
+        assert (await stage.post("/v1/sso", requires, token=by)).status_code == 200
+        place = (await stage.client.get("/v1/sign-in?domain=acme.example")).json()
+        assert place["issuer"] == at, "who claimed it first, whatever another one requires"
 
     play(database, nats_url, tmp_path, scene)
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import Struct
 
 from api.authorization import sessions
 from api.authorization.keys import hash_of, minted
 from api.openapi import FILE
-from domain import session
+from domain import issuer, session
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from tests.api_stage import Stage, play
@@ -24,13 +25,30 @@ WHO = "user-both"
 MISSING = (404, "resource.unknown")
 
 
-async def signed_in(stage: Stage, org: str) -> tuple[str, str]:
+async def signed_in(
+    stage: Stage, org: str, at: str = "", amr: tuple[str, ...] = ()
+) -> tuple[str, str]:
     """A session of that organization's issuer: its token and its id."""
+    at = at or await trusting(stage, org)
     token, stream, now = minted(sessions.PREFIX), new_id("token"), time.time_ns() // 1000
-    facts = (session.Opened("", WHO, org, hash_of(token), (), "", now + 600_000_000, now),)
-    append = Append((Write(stream, org, 0, facts),), WHO, f"cmd:{uuid.uuid4().hex * 2}")
-    await stage.services.log.append(append)
+    opened = session.Opened(at, WHO, org, hash_of(token), amr, "", now + 600_000_000, now)
+    await said(stage, stream, org, opened)
     return token, stream
+
+
+async def trusting(stage: Stage, org: str, client: str = "gpuaas") -> str:
+    """An issuer that many trust, as that client."""
+    stream = new_id("token")
+    trusted = issuer.Trusted("https://many.example", client, org, ("ES256",), (), 1)
+    await said(stage, stream, org, trusted)
+    return stream
+
+
+async def said(stage: Stage, stream: str, org: str, *facts: Struct) -> None:
+    expected = len(await stage.services.log.read_stream(stream))
+    append = Append((Write(stream, org, expected, facts),), WHO, f"cmd:{uuid.uuid4().hex * 2}")
+    await stage.services.log.append(append)
+    await stage.services.following.catch_up()
 
 
 async def belongs(stage: Stage, tenant: dict[str, str], role: str, scope: str) -> None:
@@ -108,6 +126,49 @@ def test_one_session_acts_in_each_organization_it_belongs_to(
         ended = await stage.post(f"/v1/sessions/{stream}/end", {})
         assert ended.status_code == 200
         assert (await get("/v1/projects")).status_code == 401
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_a_sign_in_speaks_where_its_own_client_is_trusted(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Of one issuer for many: who has tokens for another client of it (an application of their own)
+    acts with them in the organization that trusts that client, and nowhere else, also where no
+    client is; what counts as a second factor, the organization says in which somebody acts.
+    """
+
+    async def scene(stage: Stage) -> None:
+        home, away, third, evil = [(await stage.tenant())["org"] for _ in range(4)]
+        for org in (home, away, third):
+            await belongs(stage, {"org": org}, "owner", org)
+        first, other = await trusting(stage, home), await trusting(stage, evil, "evil")
+        await said(stage, first, home, issuer.FactorsSet(("pwd",), (), (), 2))
+        await said(stage, other, evil, issuer.FactorsSet(("pwd",), (), (), 2))
+        token, _ = await signed_in(stage, home, first, ("pwd",))
+        stolen, _ = await signed_in(stage, evil, other, ("pwd", "otp"))
+
+        async def me(org: str, by: str) -> tuple[int, bool | None]:
+            answer = await stage.get("/v1/me", token=by, Organization=org)
+            return answer.status_code, answer.json().get("mfa")
+
+        assert await me(evil, stolen) == (200, True)
+        for org in (home, away, third):
+            assert await me(org, stolen) == (404, None), "another client's"
+        known = (await stage.get("/v1/me", token=stolen)).json()["organizations"]
+        assert known == [evil], "nor where else that person is"
+        assert await me(home, token) == (200, True)
+        assert await me(away, token) == (200, False), "a word of home is nobody else's"
+        strong, _ = await signed_in(stage, home, first, ("pwd", "otp"))
+        assert await me(away, strong) == (200, True)
+        mine = await trusting(stage, away)
+        assert await me(away, strong) == (200, True)
+        await said(stage, mine, away, issuer.FactorsSet(("hwk",), (), (), 2))
+        assert await me(away, strong) == (200, False), "its own words, where it trusts that client"
+        await trusting(stage, third, "third")
+        assert await me(third, strong) == (404, None), "it trusts the issuer as another client"
+        await said(stage, mine, away, issuer.Distrusted("", 3))
+        assert await me(away, strong) == (404, None)
 
     play(database, nats_url, tmp_path, scene)
 

@@ -267,6 +267,34 @@ def test_who_could_invite_leaves_no_invitation_behind() -> None:
     assert not fold(DECIDER, grouped).invitations
 
 
+def test_whose_right_to_invite_is_taken_keeps_no_secret_that_counts() -> None:
+    """By its binding or by its group's, as a person or a program: what was offered by that binding
+    is withdrawn, and what by another one stays.
+    """
+    by = {"binding-2": "invitation-2", "binding-1": "invitation-1", "binding-3": "invitation-3"}
+    given = told(
+        *OWNED,
+        AddMember("user-2"),
+        Grant(binding("2", "user-2", "admin")),
+        CreateGroup("group-1", NAME),
+        JoinGroup("group-1", "user-2"),
+        Grant(binding("3", "group-1", "admin")),
+    )
+    for ruling, name in by.items():
+        offer = Invite(name, NAME, "admin", ORG, "aa", NOW + 10)
+        given += decided(DECIDER, given, Command(offer, ORG, (ruling,), NOW))
+    for taking, lost in (
+        (Revoke("binding-2", "x"), "invitation-2"),
+        (LeaveGroup("group-1", "user-2"), "invitation-3"),
+        (DeleteGroup("group-1"), "invitation-3"),
+    ):
+        facts = [*given, *decided(DECIDER, given, wish(taking))]
+        left = set(fold(DECIDER, facts).invitations)
+        assert left == set(by.values()) - {lost}, taking
+        back = wish(Accept(lost, "aa", "user-2", "binding-9"))
+        assert refused(DECIDER, facts, back) == "authority.secret_wrong"
+
+
 def test_a_program_alone_owns_nothing_for_people() -> None:
     """A group of service accounts is no owner that stays."""
     facts = told(
