@@ -49,6 +49,11 @@ class Published(msgspec.Struct, frozen=True):
     token_endpoint: str = ""
     device_authorization_endpoint: str = ""
 
+    def endpoints(self) -> list[str]:
+        """Where people and their programs are sent."""
+        every = (self.authorization_endpoint, self.token_endpoint)
+        return [one for one in (*every, self.device_authorization_endpoint) if one]
+
 
 class _KeySet(msgspec.Struct, frozen=True):
     keys: list[Jwk]
@@ -135,6 +140,8 @@ class Provider:
             published = _decoded(body, Published)
             if published.issuer != self._url:
                 raise DomainError("issuer.invalid", "its document names another issuer")
+            for url in published.endpoints():
+                require_reachable(url, loopback=self._loopback)
             return published, _keys_of(await self._fetched_from(client, published.jwks_uri))
 
     async def _request(self, client: httpx.AsyncClient, url: str) -> httpx.Request:

@@ -64,6 +64,35 @@ def test_words_that_are_no_words(here: Issuer) -> None:
     assert said(here, here.token(sub="z" * 255)).subject == "z" * 255
 
 
+def test_another_kind_of_token(here: Issuer) -> None:
+    """What an API is called with, or told a logout by, opens no session, although the same key signed
+    it for the same client (RFC 8725 section 3.11).
+    """
+    for kind in ("at+jwt", "application/at+jwt", "logout+jwt", "dpop+jwt"):
+        assert refused(here, here.token({"typ": kind})) == "session.token_invalid", kind
+    wrong: tuple[dict[str, Any], ...] = (
+        {"typ": "Bearer"}, {"token_use": "access"}, {"events": {"logout": {}}},
+    )  # fmt: skip
+    for claims in wrong:
+        assert refused(here, here.token(**claims)) == "session.token_invalid", claims
+    assert said(here, here.token(typ="ID", token_use="id")).subject == "somebody"
+
+
+def test_where_people_are_sent_is_https(here: Issuer) -> None:
+    """A document whose endpoints are a file, a script or in the clear sends nobody anywhere."""
+    for name in ("authorization_endpoint", "token_endpoint", "device_authorization_endpoint"):
+        for url in (
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "http://a.example/",
+            "//a.example",
+        ):
+            here.document[name] = url
+            assert refused(here, here.token()) == "issuer.invalid", (name, url)
+        here.document[name] = "https://a.example/"
+    assert said(here, here.token()).subject == "somebody"
+
+
 def test_no_signature(here: Issuer) -> None:
     """`none` is no algorithm, in whatever letters; an empty signature is none."""
     for name in ("none", "None", "NONE"):
