@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import ssl
+import subprocess
 import sys
 import time
 import urllib.error
@@ -61,6 +62,16 @@ def command(
         sys.executable, "-m", "agent", "--state", str(_state(settings)), "--api", settings.api_url,
         "--nats", settings.nats_node_url, "--model", model, "--gpus", str(gpus), *trusted, *more,
     ]  # fmt: skip
+
+
+def end_terminals(settings: Settings) -> None:
+    """No terminal of the embedded stack's node lives on: they outlive their agent, which is right
+    where it comes back. Nothing where there is none.
+    """
+    folder = _state(settings) / "terminals"
+    if folder.is_dir() and any(one.is_dir() for one in folder.iterdir()):
+        argv = [sys.executable, "-m", "agent.terminal", "--end", str(folder)]
+        subprocess.run(argv, check=False, stdin=subprocess.DEVNULL)
 
 
 def invite(url: str, token: str, name: str, model: str, tls: ssl.SSLContext | None = None) -> str:

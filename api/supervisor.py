@@ -135,10 +135,14 @@ class Stack:
         return ended
 
     def close(self) -> None:
-        """Ends every process in the order in which nothing is lost, then the servers."""
+        """Ends every process in the order in which nothing is lost, with what the agent left, then
+        the servers.
+        """
         for name in reversed(PROCESSES):
             if name in self.children:
                 children.stop(self.children[name], signal.SIGTERM, timeout_s=10)
+            if name == "agent":
+                agents.end_terminals(self.settings)
         if self.nats is not None:
             self.nats.close()
         if self.postgres is not None:

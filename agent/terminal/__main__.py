@@ -8,7 +8,14 @@ from agent.terminal.host import Host
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the terminal is over and its folder is empty again."""
+    """`FOLDER`: 0 when the terminal is over and its folder is empty again. `--end FOLDER`: 0 when
+    all terminals are over that have a folder in that one.
+    """
+    if arguments[0] == "--end":
+        from agent.terminal.desk import Terminals  # no host carries it
+
+        Terminals(Path(arguments[1]), "").end()
+        return 0
     folder = Path(arguments[0])
     # The agent's stop, a closed terminal above it, and a Ctrl-C there are no end of this one.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):

@@ -17,6 +17,8 @@ from contracts.terminal import MAX_SIDE, SESSION, OpenTerminal
 
 MOST: Final = 1_024  # terminals of one node
 _BEGINS_S: Final = 60.0
+_ENDS_S: Final = 10.0
+_LOOK_S: Final = 0.02
 _KEPT: Final = ("PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "LANG")
 
 
@@ -95,6 +97,18 @@ class Terminals:
             (place / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             place.rmdir()
+
+    def end(self, within_s: float = _ENDS_S) -> None:
+        """Every session is over, whoever has it open; one that does not end by itself is ended."""
+        for session in self.sessions():
+            self.close(session)
+        deadline = time.monotonic() + within_s
+        while left := self.sessions():
+            if time.monotonic() > deadline:
+                for session in left:
+                    self.forget(session)
+                return
+            time.sleep(_LOOK_S)
 
     def is_dead(self, session: str) -> bool:
         """True when the host has ended without leaving its folder, or never began in a minute."""
