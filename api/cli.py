@@ -94,7 +94,7 @@ def _of_this_version(settings: Settings) -> Settings:
 @_verb("the embedded stack until Ctrl-C")
 @click.option("--port", type=options.PORT, help="HTTP port (default: a free one)")
 def up(port: int | None) -> int:
-    from api.first_steps import hint
+    from api.first_steps import hint, on_path
     from api.supervisor import running
     from api.tokens import developer_token
 
@@ -113,6 +113,7 @@ def up(port: int | None) -> int:
         print(f"vkey   {vkey}")
         print(f"ssh    {stack.settings.gateway_host}:{stack.settings.gateway_port}")
         print(f"apps   {stack.settings.apps_url}")
+        print(on_path(sys.argv[0]), end="")
         print(hint(stack.url, token, stack.settings.ca, sys.argv[0]), end="")
         print("Ctrl-C stops it.", flush=True)
         while not stopping.wait(0.5):
@@ -337,7 +338,7 @@ def continue_log(note: Path, key: str, first_lost: int) -> int:
 
 
 @_verb(
-    "organization, project and an example price on SIMULATED GPUs, and how to launch", "first-steps"
+    "an organization, its owner and an example price on SIMULATED GPUs; what to type", "first-steps"
 )
 def first_steps() -> int:
     from api.first_steps import first_steps as taken

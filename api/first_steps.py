@@ -1,13 +1,13 @@
-"""`gpuaas first-steps`: on SIMULATED GPUs, all that a first launch needs, and its command.
+"""`gpuaas first-steps`: on SIMULATED GPUs, all that a first launch needs, and what to type then.
 
-An organization with a department, an account and a project, and an example price for each SIMULATED
-model that has none. What was done by an earlier call is found again by its idempotency keys, so a
-repeat makes nothing. Real GPUs get no price from us.
+An organization with a department, an account, a project and an owner whose token is shown once, and
+an example price for each SIMULATED model that has none. What was done by an earlier call is found
+again by its idempotency keys, so a repeat makes nothing. Real GPUs get no price from us.
 """
 
 import os
 import shlex
-import sys
+import shutil
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -22,15 +22,15 @@ _PAUSE_S: Final = 0.5
 _CURRENCY: Final = "USD"
 _PER_GPU_HOUR: Final = "1.000000000000"
 _KEY: Final = "gpuaas-first-steps"
+_OWNER: Final = "you"
 
 
 def first_steps(env: Mapping[str, str] = os.environ) -> int:
-    """Prints what is there and how to launch; 0.
+    """Prints what is there and how to go on; 0.
 
     Raises: DomainError node.unknown when no node of SIMULATED GPUs enrols; as `Api`'s.
     """
     api = api_of(env)
-    program = sys.argv[0] if Path(sys.argv[0]).name == "gpuaas" else "gpuaas"
     models = _simulated(api)
     print(f"SIMULATED GPUs: {', '.join(models)}")
     organization = _made(api, "organizations", name="Example")["id"]
@@ -41,12 +41,49 @@ def first_steps(env: Mapping[str, str] = os.environ) -> int:
     project = _made(api, "projects", **named)["id"]
     print(f"organization {organization}\naccount      {account}\nproject      {project}")
     _priced(api, models)
-    print(
-        "launch one, as whom and where you said this:\n"
-        f"  {shlex.quote(program)} launch {models[0]} --project {project} --name first\n"
-        "then: gpuaas list"
-    )
+    token = _owner(api, organization)
+    print(_way(env, organization, token, models[0]))
     return 0
+
+
+def _owner(api: Api, organization: str) -> str | None:
+    """The token of somebody who owns the organization, a day long; None: it was shown before."""
+    _made(api, "members", principal=f"user-{_OWNER}", organization=organization)
+    bound = {"principal": f"user-{_OWNER}", "role": "owner", "scope": organization}
+    _made(api, "role-bindings", **bound)
+    said = {"subject": _OWNER, "role": "user", "organization": organization}
+    token: str | None = _made(api, "tokens", **said)["token"]
+    return token
+
+
+def _way(env: Mapping[str, str], organization: str, token: str | None, model: str) -> str:
+    """What is typed from here on, in a shell of that person's."""
+    if token is None:
+        create = f"token create --subject {_OWNER} --role user --organization {organization}"
+        first = f"its owner's token was shown before; another one: gpuaas {create}"
+    else:
+        said = {name: env[name] for name in ("GPUAAS_URL", "GPUAAS_CA") if env.get(name)}
+        words = (f"{name}={shlex.quote(value)}" for name, value in said.items())
+        first = (
+            f"as its owner, user-{_OWNER}, whose token is shown this once and counts for a day:\n"
+            f"  export {' '.join(words)} GPUAAS_TOKEN={token}"
+        )
+    return (
+        f"{first}\nthen, in that shell:\n"
+        f"  gpuaas launch {model} --name first --wait\n"
+        "  gpuaas terminal first\n"
+        "  gpuaas usage\n"
+        "  gpuaas stop first"
+    )
+
+
+def on_path(program: str, env: Mapping[str, str] = os.environ) -> str:
+    """How `gpuaas` comes to be found by its name, where this one is not; else nothing."""
+    here = Path(program).absolute()
+    known = shutil.which("gpuaas", path=env.get("PATH"))
+    if here.name != "gpuaas" or (known is not None and Path(known).absolute() == here):
+        return ""
+    return f"In another terminal: export PATH={shlex.quote(str(here.parent))}:$PATH\n"
 
 
 def hint(url: str, token: str, ca: Path | None, program: str) -> str:

@@ -1,6 +1,7 @@
 """A newcomer's way: up, first steps, a launch; then a session as a person has it in a terminal."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -16,7 +17,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,22 +66,51 @@ def said() -> Iterator[str]:
             time.sleep(0.1)
         yield told.read_text()
     finally:
-        up.send_signal(signal.SIGINT)
+        up.send_signal(signal.SIGTERM)
         up.wait(60)
+        left = living(home)
         shutil.rmtree(home)
+    assert left == [], "what the stack started ends with it"
+
+
+def living(home: Path) -> list[str]:
+    """Programs that name the folder, in their words or their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            if os.fsencode(home) in words + (entry / "environ").read_bytes():
+                found.append(f"{entry.name}: {words!r}")
+    return found
 
 
 def test_what_up_prints_leads_to_a_launch(said: str) -> None:
-    """A fresh log prices nothing; the command that is printed makes what a launch needs, once."""
+    """A fresh log prices nothing; the command that is printed makes what a launch needs, once, and
+    says what its owner types then. A terminal that nobody closes ends with the stack.
+    """
+    assert f"In another terminal: export PATH={GPUAAS.parent}:$PATH" in said.splitlines()
     [command] = [line for line in said.splitlines() if line.endswith("first-steps")]
     told = shell(command)
     assert "T4 at 1 USD per GPU-hour: an example, for SIMULATED GPUs" in told
     url, token = (re.findall(rf"{name}=(\S+)", command)[0] for name in ("URL", "TOKEN"))
-    launch = told.partition("you said this:")[2].partition("then:")[0]
-    answer = json.loads(shell(f"{launch.strip()} --json", GPUAAS_URL=url, GPUAAS_TOKEN=token))
-    assert answer["state"] == "allocated"
+    assert f"  export GPUAAS_URL={url} GPUAAS_TOKEN=" in told
+    [owner] = re.findall(r"GPUAAS_TOKEN=(\S+)", told)
+    launch, *then = told.partition("in that shell:\n")[2].splitlines()
+    env = {
+        "GPUAAS_URL": url,
+        "GPUAAS_TOKEN": owner,
+        "PATH": f"{GPUAAS.parent}:{os.environ['PATH']}",
+    }
+    assert json.loads(shell(f"{launch} --json", **env))["state"] == "usable"
+    assert [line.split()[1] for line in then] == ["terminal", "usage", "stop"]
+    used = shell(then[1], **env)
+    assert re.search(r"running, not charged yet.*T4 .* GPU-hours +(about|<)", used, re.DOTALL)
+    with Client(url, owner) as client:
+        [runs] = client.list_runtimes().items
+        client.open_terminal(runs.id, models.TerminalNew(columns=80, rows=24))
     again = shell(command)
     assert "T4 has a price already" in again
+    assert "its owner's token was shown before" in again
     assert re.findall(r"project +(\S+)", told) == re.findall(r"project +(\S+)", again)
     api = Api(url, token)
     for what in ("organizations", "projects", "meters", "prices"):
@@ -178,7 +207,7 @@ def invoiced(person: Terminal, account: str) -> str:
     return str(re.findall("^(INV-[^ ]+)", told, re.MULTILINE)[0])
 
 
-@contextmanager
+@contextlib.contextmanager
 def losing(port: int, answers: int) -> Iterator[str]:
     """An address whose first connections lose the answer that the API at `port` has given."""
     left = itertools.count()
