@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from gpuaas_client import exits, telling
-from gpuaas_client.command import Verbs
+from gpuaas_client.command import SHORT, STAFF, Verbs
 from gpuaas_client.errors import GpuaasError, Refused
 from gpuaas_client.session import Session
 from gpuaas_client.verbs import (
@@ -38,7 +38,6 @@ from gpuaas_client.verbs import (
 )
 
 GROUP: Final = "gpuaas.verbs"
-_LONGEST: Final = 80
 
 
 class Everything(Verbs):
@@ -66,7 +65,7 @@ class Everything(Verbs):
         """In sections, by what people come for."""
         own = {str(one.name): (title, one) for title, verbs in SECTIONS for one in verbs}
         width = max(map(len, self.list_commands(context)))
-        more = [("Of this installation", name) for name in _added() if name not in own]
+        more = [("For who runs this installation", name) for name in _added() if name not in own]
         titles = [*(title for title, _ in SECTIONS), *dict.fromkeys(title for title, _ in more)]
         for title in titles:
             names = [name for name, (of, _) in own.items() if of == title]
@@ -75,7 +74,7 @@ class Everything(Verbs):
             for name in names:
                 found = self.get_command(context, name)
                 assert found is not None, name
-                rows.append((name.ljust(width), found.get_short_help_str(_LONGEST)))
+                rows.append((name.ljust(width), found.get_short_help_str(SHORT)))
             with formatter.section(title):
                 formatter.write_dl(rows)
 
@@ -99,16 +98,19 @@ def gpuaas() -> None: ...
 # What `gpuaas --help` says, in this order; what others add comes last.
 SECTIONS: Final = (
     (
-        "Runtimes",
+        "Every day",
         (*capacity.VERBS, *runtimes.VERBS, *entering.VERBS, *volumes.VERBS, *long_work.VERBS),
     ),
-    ("Money", (*books.VERBS, *budgets.VERBS, *prices.VERBS)),
-    ("Tenants", tenancy.VERBS),
-    ("Who may", (*members.VERBS, *access.VERBS, *break_glass.VERBS, *sessions.VERBS)),
-    ("Evidence", evidence.VERBS),
-    ("Nodes", nodes.VERBS),
-    ("You, here", (*profiles.VERBS, *factors.VERBS, *completion.VERBS)),
-    ("Anything else", (*webhooks.VERBS, *calls.VERBS, *raw.VERBS)),
+    ("Who you are", (*profiles.VERBS, *factors.VERBS)),
+    (
+        "Your organization",
+        (*tenancy.VERBS, *members.VERBS, *access.VERBS, *sessions.VERBS, *webhooks.VERBS),
+    ),
+    ("Money", (*books.VERBS, *budgets.VERBS, *tenancy.MONEY, *prices.VERBS)),
+    ("Evidence", (*evidence.VERBS, *raw.EVIDENCE, *break_glass.VERBS)),
+    ("When something is refused", (*raw.REFUSED, *access.REFUSED)),
+    ("Programs and shells", (*calls.VERBS, *raw.VERBS, *completion.VERBS)),
+    (STAFF, (*nodes.VERBS, *tenancy.STAFF)),
 )
 for _, _verbs in SECTIONS:
     for _verb in _verbs:

@@ -1,11 +1,13 @@
 """The shape that all verbs share: `--json` and `--profile` wherever they are typed."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from gpuaas_client import profiles
 from gpuaas_client.session import Session
+
+SHORT: Final = 80  # of a line in a list of commands
 
 
 def session_of(context: click.Context) -> Session:
@@ -29,10 +31,11 @@ def _profiles(context: click.Context, _option: click.Parameter, typed: str) -> l
 
 
 class Verb(click.Command):
-    """A command that asks an API."""
+    """A command that asks an API. `staff`: only the platform's may, whatever else one is."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    def __init__(self, *args: Any, staff: bool = False, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.staff = staff
         self.params += [
             click.Option(
                 ["--json"], is_flag=True, expose_value=False, callback=_json, help="For programs."
@@ -48,10 +51,27 @@ class Verb(click.Command):
         ]
 
 
+STAFF: Final = "For the platform's staff"
+
+
 class Verbs(click.Group):
-    """Commands that ask an API, under one word."""
+    """Commands that ask an API, under one word; what is the platform's staff's is told apart."""
 
     command_class = Verb
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """In two sections, where there is something for either."""
+        found = [(name, self.get_command(context, name)) for name in self.list_commands(context)]
+        width = max((len(name) for name, _ in found), default=0)
+        for title, staff in (("Commands", False), (STAFF, True)):
+            rows = [
+                (name.ljust(width), one.get_short_help_str(SHORT))
+                for name, one in found
+                if one is not None and getattr(one, "staff", False) is staff
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
 
 Verbs.group_class = Verbs

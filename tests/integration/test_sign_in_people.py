@@ -112,6 +112,41 @@ def typed(api: Served, env: dict[str, str], *words: str) -> tuple[int, Any]:
     return said.status, json.loads(said.out) if said.out else said.err
 
 
+def an_owner(api: Served, org: str, home: Path) -> None:
+    """By command: where people must sign in, whose words are a second factor, other recovery codes,
+    a key that stands for one, and the end of a factor that was lost, by the operator.
+    """
+    boot, own = env_of(home / "boot"), env_of(home / "own")
+    profiles.keep(boot, "default", profiles.Profile(api.url, developer_token(api.settings)))
+    for words in (("member", "add", "user-own"), ("role", "grant", "user-own", "owner", org)):
+        more = ("--organization", org) if words[0] == "member" else ()
+        assert typed(api, boot, *words, *more)[0] == 0, words
+    subject = ("--subject", "own", "--role", "user", "--organization", org)
+    token = typed(api, boot, "token", "create", *subject)[1]["token"]
+    profiles.keep(own, "default", profiles.Profile(api.url, token))
+    [trusted] = typed(api, own, "issuer", "list")[1]
+    said = typed(api, own, "issuer", "factors", trusted["id"], "--amr", "hwk", "--acr", "high")[1]
+    assert (said["amr"], said["acr"]) == (["hwk"], ["high"])
+    required = ("organization", "require-sso", org, trusted["id"], "--except", "user-own")
+    assert typed(api, own, *required)[0] == 0
+    assert typed(api, own, "organization", "sso", org)[1]["issuer"] == trusted["id"]
+    assert typed(api, own, "organization", "lift-sso", org, "--reason", "tried")[0] == 0
+    assert typed(api, own, "organization", "sso", org)[1]["issuer"] is None
+    secret = base64.b32decode(typed(api, own, "mfa", "enrol")[1]["secret"])
+    steps = int(time.time()) // 30
+    key = ("key", "create", "deploy", "--mfa", "--scope", "runtime.list", "--days", "3")
+    codes = typed(api, own, "mfa", "confirm", "--code", code_at(secret, steps))[1]["recovery_codes"]
+    assert typed(api, own, *key)[0] == 3, "its maker has used none yet"
+    assert typed(api, own, "mfa", "verify", "--code", code_at(secret, steps + 1))[0] == 0
+    assert typed(api, own, *key)[1]["mfa"] is True
+    others = typed(api, own, "mfa", "recovery", "--code", codes[0])[1]["recovery_codes"]
+    assert len(others) == 10
+    assert not set(others) & set(codes)
+    gone = ("mfa", "remove", "--principal", "user-own", "--organization", org, "--reason", "lost")
+    assert typed(api, boot, *gone)[1]["principal"] == "user-own"
+    assert typed(api, own, "mfa", "show")[1]["state"] == "none"
+
+
 def staff(api: Served, issuer: str, org: str, home: Path) -> None:
     """The platform's own people by an issuer it trusts, all of it by command: bound by a fact, they
     act with their session, are in a tenant by break-glass that another one approves, and have
@@ -267,6 +302,7 @@ def test_in_a_browser_and_on_another_device(
         assert (strong.returncode, "no_second_factor" in wrong) == (3, True), wrong
         assert done(alice, "whoami")["principal"] == me["principal"], "the profile is as it was"
         a_second_factor(api, env_of(tmp_path / "carol"))
+        an_owner(api, org, tmp_path)
         staff(api, issuer, org, tmp_path)
         refused = gpuaas(bob, "login", api.url, "--domain", "other.example")
         _, wrong = refused.communicate(timeout=60)

@@ -291,7 +291,7 @@ def test_help_shows_every_verb_once_in_its_section() -> None:
     verbs = {str(one.name) for _, section in SECTIONS for one in section}
     others = {one.name for one in entry_points(group=GROUP)}
     assert sorted(set(listed) & (verbs | others)) == sorted(verbs | others)
-    assert done.out.index("Runtimes:") < done.out.index("Of this installation:")
+    assert done.out.index("Every day:") < done.out.index("For who runs this installation:")
     for name in sorted(verbs):
         assert gpuaas(name, "--help", env={}).status == exits.DONE
 

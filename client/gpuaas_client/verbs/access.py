@@ -18,8 +18,8 @@ def role() -> None: ...
 
 
 @role.command("list", help="Bindings of roles")
-@click.option("--scope", metavar="ID")
-@click.option("--principal", metavar="ID")
+@click.option("--scope", metavar="ID", help="For this scope alone.")
+@click.option("--principal", metavar="ID", help="Of this one alone.")
 @ORGANIZATION
 @as_of
 @asked
@@ -48,7 +48,10 @@ def _bound(one: models.RoleBinding) -> tuple[str, ...]:
 @click.argument("scope")
 @click.option("--mfa", is_flag=True, help="Only with a second factor.")
 @click.option("--network", multiple=True, metavar="CIDR", help="Only from there; many.")
-@click.option("--until", metavar="TIME", help="RFC 3339.")
+@click.option(
+    "--until", metavar="TIME",
+    help="It ends by itself then: RFC 3339 in UTC, as 2026-05-01T10:00:00Z (default: never).",
+)  # fmt: skip
 @asked
 def grant(
     session: Session, principal: str, role: str, scope: str, mfa: bool, network: tuple[str, ...],
@@ -154,9 +157,11 @@ def keys(session: Session, organization: str | None) -> None:
 @click.argument("name")
 @click.option("--for", "principal", metavar="ID", help="A service account (default: oneself).")
 @click.option("--scope", multiple=True, metavar="ACTION", help="It may this alone; many.")
-@click.option("--days", type=click.IntRange(1), help="Until then.")
+@click.option("--days", type=click.IntRange(1), help="It ends after so many days (default: never).")
 @click.option(
-    "--mfa", is_flag=True, help="It stands for one's second factor: with --scope, --days."
+    "--mfa",
+    is_flag=True,
+    help="It stands for your second factor: with --scope and --days, made by who has used one.",
 )
 @ORGANIZATION
 @asked
@@ -223,10 +228,11 @@ def why(
             ("DECIDES" if one.decides else "CONCERNS", f"{one.id} ({one.effect}): {plain(one.why)}")
             for one in found.policies
         ),
-        *(("WOULD DO", plain(one)) for one in found.would_allow),
+        ("ROLES", listed(found.would_allow)),
     ]
     session.tell(found, pairs)
     return exits.DONE if found.allowed else exits.NOT_ALLOWED
 
 
-VERBS: Final = (role, guardrail, key, why)
+VERBS: Final = (role, guardrail, key)
+REFUSED: Final = (why,)

@@ -77,7 +77,7 @@ def _uncharged(session: Session, of: Mapping[str, str | None], *, alone: bool) -
 
 
 def _runs(one: models.UsageRunning) -> tuple[str, ...]:
-    used = quantity(one.quantity, _OWN[one.meter])
+    used = quantity(one.quantity, _OWN.get(one.meter, "of its unit"))
     cost = "no price" if one.estimate is None else f"about {rounded(one.estimate)}"
     return (one.project, one.runtime, one.model, used, cost, one.since)
 
@@ -87,7 +87,7 @@ def invoice() -> None: ...
 
 
 @invoice.command("list", help="Every invoice, newest first")
-@click.option("--account", metavar="ID")
+@click.option("--account", metavar="ID", help="Of this one alone.")
 @as_of
 @asked
 def listed(session: Session, account: str | None, as_of: str | None) -> None:
@@ -134,7 +134,7 @@ def get(session: Session, number: str, form: str, out: Path) -> None:
     session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
 
 
-@click.command("proof", cls=Verb)
+@click.command("proof", cls=Verb, short_help="What an invoice or a credit note rests on")
 @click.argument("number", metavar="NUMBER")
 @click.argument("file", type=_PATH, metavar="FILE")
 @click.option(
@@ -156,7 +156,7 @@ def proof(session: Session, number: str, file: Path, line: int | None) -> None:
 def bill() -> None: ...
 
 
-@bill.command("export")
+@bill.command("export", short_help="For an accountant: hledger, beancount, FOCUS, charge lines")
 @click.argument("form")
 @click.option("--account", required=True, metavar="ID")
 @click.option("--out", type=_PATH, required=True, metavar="FILE")

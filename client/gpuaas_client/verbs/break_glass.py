@@ -40,7 +40,9 @@ def grants(session: Session, organization: str | None, as_of: str | None) -> Non
     session.tell_all(session.client.each(call), head, row)
 
 
-@break_glass.command("request", help="Ask to act in a tenant; another person has to approve it")
+@break_glass.command(
+    "request", staff=True, help="Ask to act in a tenant; another person has to approve it"
+)
 @click.argument("scope")
 @click.option("--ticket", required=True, metavar="WORD", help="What it is for, elsewhere.")
 @click.option("--reason", required=True, metavar="TEXT", help="For the tenant to read.")
@@ -63,7 +65,9 @@ def request(
     session.say(made, f"{made.id}: another person has to approve it within an hour")
 
 
-@break_glass.command("approve", help="What another person asked for; it stands from now on")
+@break_glass.command(
+    "approve", staff=True, help="What another person asked for; it stands from now on"
+)
 @click.argument("grant")
 @asked
 def approve(session: Session, grant: str) -> None:

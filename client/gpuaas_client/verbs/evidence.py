@@ -49,7 +49,7 @@ def checkpoint(session: Session) -> None:
         sys.stdout.write(note)
 
 
-@evidence.command("receipt")
+@evidence.command("receipt", short_help="One entry of the log with its proof, in a folder")
 @click.argument("position", type=click.IntRange(0))
 @click.option("--out", type=_PATH, required=True, metavar="DIR", help="Made; gets both files.")
 @asked
@@ -70,7 +70,7 @@ def receipt(session: Session, position: int, out: Path) -> None:
     session.say({"folder": str(out), "position": position, "size": found.size}, sentence)
 
 
-@evidence.command("calls")
+@evidence.command("calls", short_help="A row of counted calls, and its path to its seal")
 @click.argument("number", type=click.IntRange(0))
 @asked
 def calls(session: Session, number: int) -> None:
@@ -92,7 +92,7 @@ def calls(session: Session, number: int) -> None:
     session.tell(found, pairs)
 
 
-@evidence.command("proof")
+@evidence.command("proof", short_help="What an invoice or a credit note rests on")
 @click.argument("number", metavar="NUMBER")
 @click.option("--line", type=click.IntRange(0), metavar="N", help="One line alone, from 0.")
 @_OUT
@@ -103,7 +103,7 @@ def proof(session: Session, number: str, line: int | None, out: Path) -> None:
     session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
 
 
-@evidence.command("bundle", help="The whole log as a file, for who may read all of it")
+@evidence.command("bundle", staff=True, help="The whole log as a file, for who may read all of it")
 @_OUT
 @asked
 def bundle(session: Session, out: Path) -> None:
@@ -111,7 +111,7 @@ def bundle(session: Session, out: Path) -> None:
     session.say({"file": str(out), "bytes": size}, f"{out}: {size} bytes")
 
 
-@evidence.command("verify")
+@evidence.command("verify", short_help="Whether a proof, a receipt or a bundle holds; offline")
 @click.argument("kind", type=click.Choice(("invoice", "receipt", "bundle")))
 @click.argument("what", type=click.Path(exists=True, path_type=Path), metavar="FILE|DIR")
 @click.option("--key", required=True, metavar="VKEY", help="The log's, or a file with it.")
@@ -149,8 +149,8 @@ def _program() -> str:
 
 
 @click.command("audit", cls=Verb, short_help="Who did what to which resource, on whose authority")
-@click.option("--actor", metavar="ID")
-@click.option("--resource", metavar="ID")
+@click.option("--actor", metavar="ID", help="By this one alone.")
+@click.option("--resource", metavar="ID", help="To this one alone.")
 @click.option("--action", metavar="TAG", help="A fact's tag, or its beginning up to a dot.")
 @click.option("--since", metavar="TIME", help="RFC 3339.")
 @click.option("--until", metavar="TIME", help="RFC 3339.")

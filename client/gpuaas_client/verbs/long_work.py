@@ -28,7 +28,7 @@ def _row(one: models.Operation) -> tuple[str, ...]:
 
 
 @long_work.command("list", help="Newest first")
-@click.option("--project", metavar="ID")
+@click.option("--project", metavar="ID", help="Of this one alone.")
 @click.option("--resource", metavar="ID", help="Of one runtime, volume, node or period.")
 @click.option("--state", type=click.Choice(["pending", "running", *sorted(_OVER)]))
 @OF_ORGANIZATION

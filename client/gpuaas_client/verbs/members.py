@@ -52,11 +52,15 @@ def members(session: Session, organization: str | None, as_of: str | None) -> No
     session.tell_all(found, head, lambda one: (one.principal, listed(one.roles), one.organization))
 
 
-@member.command("invite", help="A secret for an e-mail's owner, shown once")
+@member.command(
+    "invite",
+    help="A secret for an e-mail's owner, shown once. ROLE: " + ", ".join(TENANT_ROLES) + ".",
+    short_help="A secret for an e-mail's owner, shown once",
+)
 @click.argument("email")
-@click.argument("role", type=click.Choice(TENANT_ROLES))
+@click.argument("role", type=click.Choice(TENANT_ROLES), metavar="ROLE")
 @click.option("--scope", metavar="ID", help="What the role is for (default: the organization).")
-@click.option("--days", type=click.IntRange(1, 30))
+@click.option("--days", type=click.IntRange(1, 30), help="It counts so long (default: 7).")
 @ORGANIZATION
 @asked
 def invite(
@@ -115,7 +119,7 @@ def member_remove(
     session.say(done, f"{principal} is no member any more")
 
 
-@click.group("group", cls=Verbs, help="Principals under one name")
+@click.group("group", cls=Verbs, help="Users and service accounts under one name")
 def group() -> None: ...
 
 

@@ -21,7 +21,9 @@ def price() -> None: ...
 
 
 @price.command("list", help="Every entry, in order of publication")
-@click.option("--account", metavar="ID", help="Its own entries alone.")
+@click.option(
+    "--account", metavar="ID", help="What may apply to it: its own entries and everybody's."
+)
 @asked
 def listed(session: Session, account: str | None) -> None:
     found = session.client.each(operations.list_prices(account=account))
@@ -35,12 +37,12 @@ def _price(one: models.Price) -> tuple[str, ...]:
     )
 
 
-@price.command("set", help="A price per GPU-hour from a time on")
+@price.command("set", staff=True, help="A price per GPU-hour from a time on")
 @click.argument("model")
 @click.argument("amount")
 @click.argument("currency")
 @click.option("--account", metavar="ID", help="Of this account alone (default: everybody's).")
-@click.option("--region", metavar="NAME")
+@click.option("--region", metavar="NAME", help="There alone (default: wherever no other is).")
 @click.option("--from", "since", metavar="TIME", help="RFC 3339 (default: in two seconds).")
 @asked
 def put(
@@ -69,7 +71,7 @@ def period() -> None: ...
 
 
 @period.command("list", help="Periods of an account")
-@click.option("--account", metavar="ID")
+@click.option("--account", metavar="ID", help="Of this one alone.")
 @asked
 def periods(session: Session, account: str | None) -> None:
     found = session.client.each(operations.list_periods(account=account))
@@ -80,7 +82,7 @@ def _period(one: models.Period) -> tuple[str, ...]:
     return (one.id, one.account, one.start, one.end, one.state, str(one.version))
 
 
-@period.command("close", help="Close a period that has ended; its invoice follows")
+@period.command("close", staff=True, help="Close a period that has ended; its invoice follows")
 @click.argument("period")
 @click.option("--account", required=True, metavar="ID")
 @asked

@@ -170,7 +170,7 @@ def whoami(session: Session) -> None:
 
 
 @click.command("act-in", cls=Verb, short_help="The organization to act in from now on")
-@click.argument("organization", metavar="ID", required=False)
+@click.argument("organization", metavar="[ID]", required=False)
 @asked
 def act_in(session: Session, organization: str | None) -> None:
     """Act in another organization that one belongs to, by this profile, until told otherwise;

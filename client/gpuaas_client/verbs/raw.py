@@ -63,7 +63,10 @@ def events(session: Session, after: int, follow: bool) -> None:
 @click.argument("code")
 @asked
 def explain(session: Session, code: str) -> None:
-    """What a refusal's CODE means and what to do about it."""
+    """What a refusal's CODE (as quota.exceeded) means and what to do about it.
+
+    Whether one may do something: `gpuaas why ACTION SCOPE`.
+    """
     known = {one.code: one for one in session.client.each(operations.list_problems())}
     if code not in known:
         near = ", ".join(get_close_matches(code, known)) or "`gpuaas api GET /v1/problems`"
@@ -73,4 +76,6 @@ def explain(session: Session, code: str) -> None:
     session.tell(one, [*pairs, ("DO", one.remedy), ("PAGE", session.client.place.url + one.type)])
 
 
-VERBS: Final = (api, events, explain)
+VERBS: Final = (api,)
+EVIDENCE: Final = (events,)
+REFUSED: Final = (explain,)

@@ -48,7 +48,9 @@ def row(one: models.Runtime) -> tuple[str, ...]:
 
 
 @click.command("list", cls=Verb, help="Every runtime, newest first, with since when nobody uses it")
-@click.option("--project", metavar="ID", shell_complete=completing.project)
+@click.option(
+    "--project", metavar="ID", shell_complete=completing.project, help="Of this one alone."
+)
 @click.option("--state", metavar="STATE", help="Only those in it, as `usable`.")
 @OF_ORGANIZATION
 @as_of
@@ -101,7 +103,10 @@ def _egress(counted: models.RuntimeEgress | None) -> str:
 
 @click.command("launch", cls=Verb, short_help="A runtime on the first MODEL that has room")
 @click.argument("model", nargs=-1, metavar="[MODEL]...")
-@click.option("--gpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Whole.")
+@click.option(
+    "--gpus", type=click.IntRange(1, 64), default=1, show_default=True,
+    help="So many whole GPUs, on one node.",
+)  # fmt: skip
 @click.option("--milli", type=click.IntRange(1, 1000), help="A part of one GPU, in thousandths.")
 @click.option("--name", help="A word of yours (default: one made up).")
 @click.option(

@@ -59,11 +59,11 @@ def issuers(session: Session, organization: str | None) -> None:
     session.tell_all(session.client.each(call), head, row)
 
 
-@issuer.command("trust", help="Its people may sign in; what each may do, roles say")
+@issuer.command("trust", staff=True, help="Its people may sign in; what each may do, roles say")
 @click.argument("url")
 @ORGANIZATION
-@click.option("--client-id", required=True, help="Ours there, a public client's.")
-@click.option("--domain", multiple=True, help="Of addresses that are sent to it; many.")
+@click.option("--client-id", required=True, help="The platform's there, as a public client.")
+@click.option("--domain", multiple=True, help="Whose addresses sign in there; once for each.")
 @click.option("--algorithm", multiple=True, help="It signs with; many (default: RS256).")
 @asked
 def trust(
@@ -90,7 +90,9 @@ def distrust(session: Session, issuer: str, reason: str | None) -> None:
     session.say(done, f"{issuer} is trusted no more")
 
 
-@issuer.command("factors", help="Which of its words are a second factor; none: none of its is")
+@issuer.command(
+    "factors", help="Which of its words count as a second factor; none named: none does"
+)
 @click.argument("issuer")
 @click.option("--amr", multiple=True, metavar="WORD", help="A means (RFC 8176); many.")
 @click.option("--acr", multiple=True, metavar="WORD", help="A context; many.")

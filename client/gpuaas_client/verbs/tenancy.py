@@ -23,24 +23,25 @@ from gpuaas_client.verbs.members import own
 
 _NAMED: Final = ("ID", "NAME", "SINCE")
 _MILLI: Final = 1000
+TOKEN_ROLES: Final = ("admin", "auditor", "member", "platform-operator", "staff", "user")
 
 
 def _named(one: Any) -> tuple[str, ...]:
     return (one.id, plain(one.name), plain(one.created_at))
 
 
-@click.group("organization", cls=Verbs, help="Tenants of the platform")
+@click.group("organization", cls=Verbs, help="What an organization is, and how its people sign in")
 def organization() -> None: ...
 
 
-@organization.command("list", help="Those that the caller may see")
+@organization.command("list", help="Those that you see")
 @asked
 def organizations(session: Session) -> None:
     found = session.client.each(operations.list_organizations())
     session.tell_all(found, (*_NAMED, "STATE"), lambda one: (*_named(one), one.state))
 
 
-@organization.command("create", help="A tenant")
+@organization.command("create", staff=True, help="Another tenant")
 @click.argument("name")
 @asked
 def organization_new(session: Session, name: str) -> None:
@@ -48,7 +49,7 @@ def organization_new(session: Session, name: str) -> None:
     session.say(made, made.id)
 
 
-@organization.command("suspend", help="What runs is stopped; nothing new begins")
+@organization.command("suspend", staff=True, help="What runs is stopped; nothing new begins")
 @click.argument("organization")
 @REASON_NEEDED
 @asked
@@ -57,7 +58,7 @@ def suspend(session: Session, organization: str, reason: str) -> None:
     session.say(done, f"{organization} is {done.state}")
 
 
-@organization.command("reactivate", help="It may begin anew")
+@organization.command("reactivate", staff=True, help="It may begin anew")
 @click.argument("organization")
 @REASON_NEEDED
 @asked
@@ -66,11 +67,23 @@ def reactivate(session: Session, organization: str, reason: str) -> None:
     session.say(done, f"{organization} is {done.state}")
 
 
-@organization.command("close", help="For good: runtimes stop, volumes are wiped, keys are revoked")
+@organization.command(
+    "close", staff=True, help="For good: runtimes stop, volumes are wiped, keys are revoked"
+)
 @click.argument("organization")
 @REASON_NEEDED
-@click.option("--notice", type=click.IntRange(0), metavar="S", help="Before runtimes stop.")
-@click.option("--wipe-after", type=click.IntRange(0), metavar="S", help="Before volumes are wiped.")
+@click.option(
+    "--notice",
+    type=click.IntRange(0),
+    metavar="SECONDS",
+    help="Until runtimes are stopped (default: a day).",
+)
+@click.option(
+    "--wipe-after",
+    type=click.IntRange(0),
+    metavar="SECONDS",
+    help="Until volumes are wiped (default: 30 days).",
+)
 @asked
 def close(
     session: Session, organization: str, reason: str, notice: int | None, wipe_after: int | None
@@ -85,7 +98,7 @@ def close(
     session.say(done, f"{organization} is {done.state}{dates}")
 
 
-@organization.command("reopen", help="The closing withdrawn, until volumes are wiped")
+@organization.command("reopen", staff=True, help="The closing withdrawn, until volumes are wiped")
 @click.argument("organization")
 @REASON_NEEDED
 @asked
@@ -190,8 +203,8 @@ def projects(session: Session, organization: str | None, as_of: str | None) -> N
 
 @project.command("create", help="A project of a department, paid by an account")
 @click.argument("name")
-@click.option("--department", required=True, metavar="ID")
-@click.option("--account", required=True, metavar="ID")
+@click.option("--department", required=True, metavar="ID", help="`gpuaas department list`")
+@click.option("--account", required=True, metavar="ID", help="`gpuaas account list`")
 @asked
 def project_new(session: Session, name: str, department: str, account: str) -> None:
     wanted = models.ProjectNew(name=name, department=department, account=account)
@@ -201,8 +214,8 @@ def project_new(session: Session, name: str, department: str, account: str) -> N
 
 @project.command("move", help="To another department or account, with its use, without its charges")
 @click.argument("project", shell_complete=completing.project)
-@click.option("--department", metavar="ID")
-@click.option("--account", metavar="ID")
+@click.option("--department", metavar="ID", help="Default: where it is.")
+@click.option("--account", metavar="ID", help="Default: who pays now.")
 @asked
 def project_move(
     session: Session, project: str, department: str | None, account: str | None
@@ -277,7 +290,9 @@ def _gpus(milli: int | None) -> str:
     return "-" if milli is None else f"{milli // _MILLI}.{milli % _MILLI:03d}"
 
 
-@quota.command("set", help="A limit in GPUs, as 4 or 0.5")
+@quota.command(
+    "set", staff=True, help="A limit for a scope in GPUs of a model (* for all), as 4 or 0.5"
+)
 @click.argument("scope")
 @click.argument("model")
 @click.argument("gpus")
@@ -295,19 +310,25 @@ def _milli(text: str) -> int:
     return int(whole) * _MILLI + int(part.ljust(3, "0"))
 
 
-@click.group("token", cls=Verbs, help="Tokens of the embedded issuer")
+@click.group("token", cls=Verbs, help="Tokens for anybody, where the stack is an embedded one")
 def token() -> None: ...
 
 
-@token.command("create", help="A token, shown once")
-@click.option("--subject", required=True, metavar="WORD")
-@click.option("--role", required=True, metavar="ROLE")
-@click.option("--organization", metavar="ID")
-@click.option("--seconds", type=click.IntRange(1))
+@token.command("create", short_help="A token, shown once")
+@click.option("--subject", required=True, metavar="WORD", help="Who: it acts as user-WORD.")
+@click.option("--role", required=True, type=click.Choice(TOKEN_ROLES), metavar="ROLE", help="As.")
+@click.option("--organization", metavar="ID", help="Of admin, member and user.")
+@click.option("--seconds", type=click.IntRange(1, 2_592_000), help="Default: a day.")
 @asked
 def token_new(
     session: Session, subject: str, role: str, organization: str | None, seconds: int | None
 ) -> None:
+    """A token, shown once, of the embedded issuer.
+
+    ROLE by the token itself: admin or member of --organization; auditor or platform-operator of
+    the platform. user: what the organization bound user-WORD to (`gpuaas member add`, then `gpuaas
+    role grant`), and only so it can have keys; staff: likewise of the platform's staff.
+    """
     wanted = models.TokenNew(
         subject=subject, role=role, organization=organization or UNSET, seconds=seconds or UNSET
     )
@@ -315,4 +336,6 @@ def token_new(
     session.say(made, made.token or "it was shown before")
 
 
-VERBS: Final = (organization, department, project, account, quota, token)
+VERBS: Final = (organization, department, project, quota)
+MONEY: Final = (account,)
+STAFF: Final = (token,)

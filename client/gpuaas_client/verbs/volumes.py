@@ -28,7 +28,9 @@ def _row(one: models.Volume) -> tuple[str, ...]:
 
 
 @volume.command("list", help="Every volume, newest first")
-@click.option("--project", metavar="ID", shell_complete=completing.project)
+@click.option(
+    "--project", metavar="ID", shell_complete=completing.project, help="Of this one alone."
+)
 @as_of
 @asked
 def listed(session: Session, project: str | None, as_of: str | None) -> None:
@@ -58,8 +60,11 @@ def shown(session: Session, volume: str) -> None:
     "--project", metavar="ID", envvar="GPUAAS_PROJECT", shell_complete=completing.project,
     help="Default: GPUAAS_PROJECT, else the only one.",
 )  # fmt: skip
-@click.option("--model", multiple=True, help="It must be where such GPUs are; many.")
-@click.option("--region", metavar="NAME")
+@click.option(
+    "--model", multiple=True, metavar="MODEL",
+    help="Where such GPUs are: a runtime runs where its volumes are. Once for each.",
+)  # fmt: skip
+@click.option("--region", metavar="NAME", help="Only there (default: anywhere).")
 @asked
 def create(
     session: Session, name: str, size_mib: int, project: str | None, model: tuple[str, ...],

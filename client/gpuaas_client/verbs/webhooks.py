@@ -63,7 +63,10 @@ def dead(session: Session, webhook: str) -> None:
 
 @webhook.command("replay", help="All facts from a position on, again")
 @click.argument("webhook")
-@click.option("--from", "position", type=click.IntRange(0), required=True, metavar="POSITION")
+@click.option(
+    "--from", "position", type=click.IntRange(0), required=True, metavar="POSITION",
+    help="Of the log, as `gpuaas events` and `webhook dead` show it.",
+)  # fmt: skip
 @asked
 def replay(session: Session, webhook: str, position: int) -> None:
     wanted = models.WebhookReplay(from_position=position)

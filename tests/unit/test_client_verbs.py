@@ -1,0 +1,321 @@
+"""Every verb of the client once, against answers as the document describes them."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, Final
+
+import click
+
+from api.openapi import FILE
+from contracts.authorization.registry import ACTIONS
+from gpuaas_client import exits, profiles
+from gpuaas_client.cli import SECTIONS
+from gpuaas_client.command import STAFF as STAFF_TITLE
+from gpuaas_client.verbs.calls import Calls
+from tests.commands import gpuaas
+
+_DOCUMENT = json.loads(FILE.read_text())
+_TENANTS = {"owner", "admin", "billing", "member", "viewer"}
+# How each is typed. What needs more than answers has a test of its own, named there.
+TYPED: Final = """
+account create --currency USD
+account list --as-of 3
+act-in id-1
+api GET /v1/me
+api POST /v1/organizations --data {"name":"a"}
+audit --since 2026-01-01T00:00:00Z --most 3
+bill export hledger --account id-1 --out FILE | tests/integration/test_exports.py
+bill get id-1 --as pdf --out FILE | tests/integration/test_exports.py
+bill proof id-1 FILE | tests/integration/test_invoice_proofs.py
+break-glass approve id-1
+break-glass list
+break-glass refuse id-1 --reason no
+break-glass request id-1 --ticket t-1 --reason why
+break-glass revoke id-1
+budget clear id-1
+budget list
+budget set id-1 12.5 USD --mode refuse
+budget show id-1
+call list-meters --limit 3
+capacity --project id-1
+completion bash
+department create a
+department list
+events --after 3
+evidence bundle --out FILE | tests/integration/test_first_steps.py
+evidence calls 3 | tests/unit/test_counted_calls.py
+evidence checkpoint
+evidence proof id-1 --out FILE | tests/integration/test_invoice_proofs.py
+evidence receipt 3 --out FILE
+evidence verify receipt FILE --key k | tests/integration/test_first_steps.py
+explain quota.exceeded
+group add id-1 user-1
+group create a
+group delete id-1
+group list
+group remove id-1 user-1
+guardrail lift id-1
+guardrail list
+guardrail set id-1 runtime.launch --unless-mfa --unless-network 10.0.0.0/8
+invoice get id-1 --as pdf --out FILE | tests/integration/test_first_steps.py
+invoice list
+invoice proof id-1 FILE | tests/integration/test_invoice_proofs.py
+invoice show id-1
+issuer distrust id-1
+issuer factors id-1 --amr otp --acr high
+issuer list
+issuer trust https://id.example --client-id c --domain a.example --algorithm ES256
+key create a --scope runtime.list --days 3 --mfa
+key list
+key revoke id-1
+launch T4 --spot --volume id-1:/data
+list --state usable
+login URL --token-stdin | tests/unit/test_client_command.py
+logout --profile p | tests/integration/test_sign_in_people.py
+logs runtime-1
+member accept id-1 id-2 --secret s
+member add user-1
+member invite a@b.example viewer --days 3
+member list
+member remove user-1
+mfa confirm --code 123456
+mfa enrol --label a
+mfa recovery --code 123456
+mfa remove --principal user-1 --reason lost
+mfa show
+mfa verify --code 123456
+node cordon id-1
+node drain id-1 --reason repair
+node enrol --name n --model T4
+node list
+node show id-1
+node timeline id-1
+node uncordon id-1
+node undrain id-1 --reason done
+operations list --state failed
+operations show id-1
+operations wait id-1
+organization close id-1 --reason left --notice 3 --wipe-after 4
+organization create a
+organization effects --state suspended
+organization lift-sso id-1
+organization list
+organization reactivate id-1 --reason paid
+organization reopen id-1 --reason stays
+organization require-mfa id-1
+organization require-sso id-1 id-2 --except user-1
+organization sso id-1
+organization suspend id-1 --reason unpaid
+period close id-1 --account id-1
+period list
+price list
+price set T4 1.5 USD --region eu-1
+profiles
+project create a --department id-1 --account id-2
+project list
+project move id-1 --account id-2
+quota list
+quota set id-1 T4 4
+role grant user-1 member id-1 --mfa --network 10.0.0.0/8 --until 2027-01-01T00:00:00Z
+role list --scope id-1
+role revoke id-1
+service-account create a
+service-account delete id-1
+service-account list
+session end id-1
+session list
+show runtime-1
+ssh runtime-1 | tests/e2e/test_story.py
+stop runtime-1
+terminal runtime-1 | tests/integration/test_first_steps.py
+token create --subject a --role member --organization id-1
+usage
+use p
+volume create a 64 --region eu-1
+volume delete id-1 --yes
+volume grow id-1 128
+volume list
+volume show id-1
+volume snapshot id-1
+webhook create https://hooks.example/a --tag gpuaas.runtime.*
+webhook dead id-1
+webhook delete id-1
+webhook list
+webhook replay id-1 --from 3
+webhook rotate id-1
+whoami
+why runtime.launch id-1
+"""
+_ITSELF: Final = {"logs", "node timeline", "evidence checkpoint", "evidence receipt", "usage"}
+# Whose action is for the platform's staff alone; of the rest no tenant is told to pass on.
+STAFF: Final = {
+    "break-glass approve": "break_glass.approve",
+    "break-glass request": "break_glass.request",
+    "evidence bundle": "evidence.download_bundle",
+    "issuer trust": "issuer.trust",
+    "organization close": "organization.close",
+    "organization create": "organization.create",
+    "organization reactivate": "organization.reactivate",
+    "organization reopen": "organization.reopen",
+    "organization suspend": "organization.suspend",
+    "period close": "period.close",
+    "price set": "price.publish",
+    "quota set": "quota.set",
+}
+
+
+def typed() -> dict[str, tuple[list[str], str]]:
+    """By verb the words, and the file that tests it where answers are not enough."""
+    lines = (line.partition(" | ") for line in TYPED.split("\n") if line)
+    return {_verb(words.split()): (words.split(), where) for words, _, where in lines}
+
+
+def verbs() -> dict[str, click.Command]:
+    """All of the client's own, those under one word by both."""
+    found: dict[str, click.Command] = {}
+    for _, section in SECTIONS:
+        for one in section:
+            under = one.commands if isinstance(one, click.Group) else {}
+            if isinstance(one, Calls) or not under:
+                found[str(one.name)] = one
+            found |= {f"{one.name} {name}": command for name, command in under.items()}
+    return found
+
+
+def _verb(words: list[str]) -> str:
+    return next(name for name in (" ".join(words[:2]), words[0]) if name in verbs())
+
+
+def example(schema: dict[str, Any], name: str = "") -> Any:
+    """A value of the schema; a page is the last one, and work has succeeded."""
+    if "$ref" in schema:
+        part = schema["$ref"].rsplit("/", 1)[-1]
+        return example(_DOCUMENT["components"]["schemas"][part], name)
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return example(schema[several][0], name) if name != "next" else None
+    if "properties" in schema:
+        return {key: example(of, key) for key, of in schema["properties"].items()}
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = kind[0] if name != "next" else "null"
+    if kind == "array":
+        return [example(schema["items"])]
+    texts = {
+        "id": "id-1",
+        "state": "succeeded",
+        "code": "quota.exceeded",
+        "amount": "1.500000000000",
+    }
+    if name in ("at", "end", "effective_from"):
+        return "2026-01-01T00:00:00Z"
+    values: dict[Any, Any] = {"integer": 1, "number": 1, "boolean": True, "object": {}}
+    return texts.get(name, "1") if kind == "string" else values.get(kind)
+
+
+def operation(method: str, path: str) -> dict[str, Any]:
+    """The one of the document that is asked for so."""
+    for known, item in _DOCUMENT["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", known), path) and method in item:
+            found: dict[str, Any] = item[method]
+            return found
+    raise AssertionError(f"no {method} {path} in the document")
+
+
+@contextmanager
+def described() -> Iterator[tuple[str, list[str]]]:
+    """A server of all that the document has; what was asked that it does not take."""
+    wrong: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path, _, query = self.path.partition("?")
+            found = operation(self.command.lower(), path)
+            names = {one["name"] for one in found.get("parameters", ())}
+            said = {one.partition("=")[0] for one in query.split("&") if one}
+            wrong.extend(f"{path}: no {one}" for one in said - names)
+            if raw:
+                schema = found["requestBody"]["content"]["application/json"]["schema"]
+                fields = set(json.loads(raw))
+                known = example(schema)
+                wrong.extend(f"{path}: no field {one}" for one in fields - set(known))
+            status, answer = next(
+                (code, one) for code, one in found["responses"].items() if code.startswith("2")
+            )
+            content: dict[str, Any] = answer.get("content", {"text/plain": {}})
+            media = next(iter(content))
+            value = example(content[media].get("schema", {}))
+            data = json.dumps(value).encode() if "json" in media else b"text\n"
+            self.send_response(int(status))
+            self.send_header("Content-Type", media)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = _answer  # noqa: N815 - the names that the server looks for
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", wrong
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_no_verb_is_forgotten() -> None:
+    """Each is typed here; what runs elsewhere is typed in the file that is named."""
+    assert set(typed()) == set(verbs())
+    for verb, (_, where) in typed().items():
+        if where:
+            text = Path(__file__).parents[2].joinpath(where).read_text()
+            asked = verb.split()[-1]
+            assert re.search(rf'"{asked}"|gpuaas [a-z -]*{asked}\b', text), (verb, where)
+
+
+def test_every_verb_asks_what_the_document_has_and_tells_the_answer(tmp_path: Path) -> None:
+    """No parameter and no field that the API does not know, and all of the answer is understood. What
+    a verb tells programs by itself is JSON, too.
+    """
+    with described() as (url, wrong):
+        env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t", "HOME": str(tmp_path), "PATH": ""}
+        profiles.keep(env, "p", profiles.Profile(url, "t"))
+        for verb, (words, where) in typed().items():
+            for more in () if where else ((), ("--json",)) if verb in _ITSELF else ((),):
+                argv = [
+                    str(tmp_path / f"out{len(more)}") if one == "FILE" else one for one in words
+                ]
+                done = gpuaas(*argv, *more, env=env)
+                assert (done.status, wrong) == (exits.DONE, []), (verb, done)
+                if more:
+                    json.loads(done.out)
+
+
+def test_the_staffs_verbs_are_told_apart() -> None:
+    """Of these, and of what stands in its own section, no role of a tenant holds the action; the
+    help of the command, and of each word, says so.
+    """
+    [own] = [section for title, section in SECTIONS if title == STAFF_TITLE]
+    marked = {name for name, one in verbs().items() if getattr(one, "staff", False)}
+    assert marked == set(STAFF)
+    for verb, action in STAFF.items():
+        assert not _TENANTS & set(ACTIONS[action].roles), verb
+        assert f"{STAFF_TITLE}:" in gpuaas(verb.split()[0], "--help", env={}).out
+    assert {one.name for one in own} == {"node", "token"}
+    for name in ("node.list", "node.drain", "token.issue"):
+        assert not _TENANTS & set(ACTIONS[name].roles)
