@@ -268,6 +268,10 @@ def test_nobody_grants_what_is_not_theirs(
         assert code(await stage.post("/v1/api-keys", {"name": "x"}, token=key)) == (
             403, "api_key.by_key",
         )  # fmt: skip
+        implied = await stage.post(
+            "/v1/api-keys", {"name": "x"}, token=stage.token("admin", of.org, "user-implied")
+        )
+        assert code(implied) == (409, "api_key.no_member"), "a token's role is no membership"
         peeked = {"action": "runtime.launch", "scope": foreign.project}
         hidden = await stage.post("/v1/authorization/explain", peeked, token=of.boss)
         assert code(hidden) == (404, "resource.unknown")

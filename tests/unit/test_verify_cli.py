@@ -23,6 +23,7 @@ from tests.bundles import (
     small_log,
     tar_of,
     tree_members,
+    uid,
 )
 from tests.wrong_logs import put
 from tests.wrong_notes import WITNESS, WITNESS_KEY
@@ -76,6 +77,23 @@ def test_rows_that_wait_for_a_seal_are_told(
     assert status == 0
     assert claims["books"]["state"] == "absent"
     assert (claims["unsealed"]["state"], claims["unsealed"]["count"]) == ("unchecked", 2)
+
+
+def test_what_is_only_counted_is_told_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tag of an open area is checked in the chain like every entry; nobody is alarmed by it."""
+    path = tmp_path / "bundle.tar"
+
+    def opened(log: LogDraft) -> None:
+        log.add(uid("access", 5), "access.of_tomorrow", {"x": 1})
+
+    path.write_bytes(small_log(opened).tar())
+    assert run([str(path), "--key", KEY]) == 0
+    said = capsys.readouterr().out
+    tag = "gpuaas.access.of_tomorrow.v1"
+    assert f"\n  checked in the chain, not interpreted: 1 x {tag}\n" in said
+    assert "not known" not in said
 
 
 def test_an_invalid_bundle_is_1_and_names_the_place(
