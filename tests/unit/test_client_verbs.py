@@ -62,6 +62,9 @@ group remove id-1 user-1
 guardrail lift id-1
 guardrail list
 guardrail set id-1 runtime.launch --unless-mfa --unless-network 10.0.0.0/8
+identity link p
+identity list
+identity unlink id-1 --reason gone
 invoice get id-1 --as pdf --out FILE | tests/integration/test_first_steps.py
 invoice list
 invoice proof id-1 FILE | tests/integration/test_invoice_proofs.py
@@ -170,9 +173,12 @@ STAFF: Final = {
 
 
 def typed() -> dict[str, tuple[list[str], str]]:
-    """By verb the words, and the file that tests it where answers are not enough."""
-    lines = (line.partition(" | ") for line in TYPED.split("\n") if line)
-    return {_verb(words.split()): (words.split(), where) for words, _, where in lines}
+    """By verb the words, and the file that tests it where answers are not enough; of those that
+    there are.
+    """
+    lines = [line.partition(" | ") for line in TYPED.split("\n") if line]
+    found = {_verb(words.split()): (words.split(), where) for words, _, where in lines}
+    return {name: line for name, line in found.items() if name}
 
 
 def verbs() -> dict[str, click.Command]:
@@ -188,7 +194,8 @@ def verbs() -> dict[str, click.Command]:
 
 
 def _verb(words: list[str]) -> str:
-    return next(name for name in (" ".join(words[:2]), words[0]) if name in verbs())
+    """Empty for none."""
+    return next((name for name in (" ".join(words[:2]), words[0]) if name in verbs()), "")
 
 
 def example(schema: dict[str, Any], name: str = "") -> Any:
