@@ -340,7 +340,7 @@ def test_the_audit_says_to_whom_and_what_was_denied() -> None:
     act = {
         "position": 7, "at": "2026-01-01T00:00:00.000000Z", "actor": "user-1",
         "action": "gpuaas.access.binding_granted.v1", "resource": "access-1",
-        "organization": "organization-1", "authority": ["token:admin"], "outcome": "done",
+        "resources": ["binding-1"], "earlier": None, "organization": "organization-1", "authority": ["token:admin"], "outcome": "done",
         "calls": 1, "since": "2026-01-01T00:00:00.000000Z", "credential": None, "reason": None,
         "receipt": "/v1/receipts/7", "proof": None,
         "fact": {"binding": "binding-1", "principal": "user-2", "role": "viewer",
@@ -349,7 +349,7 @@ def test_the_audit_says_to_whom_and_what_was_denied() -> None:
     denied = {**act, "outcome": "denied", "authority": [], "reason": "not granted",
               "fact": {"action": "binding.grant", "scope": "organization-1", "policies": [],
                        "key": "\x1b[2J"}}  # fmt: skip
-    counted = {**act, "fact": None, "resource": None}
+    counted = {**act, "fact": None, "resource": None, "resources": []}
     page = {"items": [act, denied, counted], "next": None}
     with serving(Answer(200, page)) as (url, _):
         env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": TOKEN, "HOME": "/nonexistent"}
