@@ -6,7 +6,6 @@ from litestar import Response, post
 from litestar.params import JSONBody
 
 from api.acting import Done, Said
-from api.authorization.decided import beside
 from api.body import FrontRequest
 from api.changing import log_stream, settled, target
 from api.edge import instant, now_us
@@ -40,8 +39,7 @@ async def issue_token(request: FrontRequest, data: JSONBody[TokenNew]) -> Respon
         async def attempt() -> Done:
             kind = stream.partition("-")[0]
             found = await target(services, request.user, stream, kind)
-            write = Write(found.stream, found.org, found.version, (fact,))
-            writes = beside(request.user, (write,), "")
+            writes = (Write(found.stream, found.org, found.version, (fact,)),)
             append = Append(writes, request.user.actor, cause)
             return Done(await services.log.append(append), writes)
 

@@ -14,6 +14,7 @@ import msgspec
 from litestar import Response
 from msgspec import Struct
 
+from api.authorization.decided import Acts
 from api.body import FrontRequest
 from api.claims import Claim, Claims
 from api.reads import Reads
@@ -58,9 +59,10 @@ type Answer = Callable[[tuple[Said, ...], bool], Given]
 class Acting:
     """`answer(said, again)` must be a pure function: it also answers repeats, from the log."""
 
-    def __init__(self, claims: Claims, reads: Reads, wait_us: int) -> None:
+    def __init__(self, claims: Claims, reads: Reads, acts: Acts, wait_us: int) -> None:
         self._claims = claims
         self._reads = reads
+        self._acts = acts
         self._wait_s = wait_us / 1_000_000
         self._running: dict[bytes, tuple[bytes, asyncio.Future[Response[Any]]]] = {}
 
@@ -91,7 +93,8 @@ class Acting:
         future: asyncio.Future[Response[Any]] = asyncio.get_running_loop().create_future()
         self._running[command] = (fingerprint, future)
         try:
-            response = await self._first(command, fingerprint, do, answer, status)
+            with self._acts.of(request.user, _cause(command)):
+                response = await self._first(command, fingerprint, do, answer, status)
         except BaseException as error:
             if isinstance(error, DomainError):
                 future.set_exception(error)
@@ -121,7 +124,7 @@ class Acting:
     async def _first(
         self, command: bytes, fingerprint: bytes, do: Do, answer: Answer, status: int
     ) -> Response[Any]:
-        cause = f"cmd:{command.hex()}"
+        cause = _cause(command)
         claim = await self._claims.take(command, fingerprint)
         if not claim.mine:
             before = await self._before(command, fingerprint, claim, cause, answer, status)
@@ -200,6 +203,10 @@ def _command_id(request: FrontRequest) -> bytes:
     route = f"{request.method} {request.scope['path']}"
     text = f"gpuaas-command/1\n{who.org}\n{who.actor}\n{route}\n{key}"
     return hashlib.sha256(text.encode()).digest()
+
+
+def _cause(command: bytes) -> str:
+    return f"cmd:{command.hex()}"
 
 
 def _said(writes: tuple[Write, ...], appended: Appended) -> tuple[Said, ...]:

@@ -152,7 +152,12 @@ async def authenticated(
     source = origin(connection, state.services.settings.proxies)
     action = action_of(handler)
     connection.scope["user"] = replace(
-        found, source=source, action=action, door=state.door, counted=set()
+        found,
+        source=source,
+        action=action,
+        door=state.door,
+        counted=set(),
+        let={} if connection.scope.get("method") != "GET" else None,
     )
 
 

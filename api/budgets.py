@@ -7,7 +7,6 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.auth import unknown
-from api.authorization.decided import beside
 from api.body import FrontRequest
 from api.changing import Target, settled, target
 from api.edge import instant, money, now_us, pico_of
@@ -74,8 +73,7 @@ async def _changed(
             facts = tuple(budget.decide(await wanted(told), told))
             if not facts:
                 return Done(nothing=_given(scope.org, named, told.of.get(named)))
-            write = Write(stream, scope.org, len(recorded), facts)
-            writes = beside(request.user, (write,), named)
+            writes = (Write(stream, scope.org, len(recorded), facts),)
             append = Append(writes, request.user.actor, cause)
             return Done(await services.log.append(append), writes)
 

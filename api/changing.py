@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from api.acting import Done, if_match
 from api.auth import unknown, within
-from api.authorization.decided import beside
 from api.authorization.principal import Principal
 from api.services import Services
 from contracts.http import Given
@@ -92,7 +91,7 @@ async def create[S, C, E: Struct](
 ) -> Done:
     """The first facts of a new stream; `new` = (stream, org). Raises: what the decider refuses."""
     facts = tuple(decider.decide(command, decider.initial))
-    writes = beside(principal, (Write(new[0], new[1], 0, facts),), "")
+    writes = (Write(new[0], new[1], 0, facts),)
     append = Append(writes, principal.actor, cause, reads, private)
     return Done(await services.log.append(append), writes)
 
@@ -128,7 +127,7 @@ async def change[S, C, E: Struct](
         facts = tuple(decider.decide(command, state))
         if not facts:
             return Done(nothing=nothing(found) if callable(nothing) else nothing)
-        writes = beside(principal, (Write(name, found.org, found.version, facts),), "")
+        writes = (Write(name, found.org, found.version, facts),)
         append = Append(writes, principal.actor, cause, private=private)
         return Done(await services.log.append(append), writes)
 

@@ -9,7 +9,6 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.authorization.cedar import PLATFORM
-from api.authorization.decided import beside
 from api.authorization.directory import Vouching
 from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
@@ -64,8 +63,7 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
             facts = tuple(DECIDER.decide(command, fold(DECIDER, (one.fact for one in recorded))))  # type: ignore[misc]
             if not facts:
                 return Done(nothing=_given(stream, command, None, None))
-            write = Write(stream, data.organization, len(recorded), facts)
-            writes = beside(request.user, (write,), "")
+            writes = (Write(stream, data.organization, len(recorded), facts),)
             append = Append(writes, request.user.actor, cause, reads)
             return Done(await services.log.append(append), writes)
 
@@ -177,8 +175,7 @@ async def _changed(request: FrontRequest, issuer_id: str, command: Deciding) -> 
             facts = tuple(DECIDER.decide(command(made.organization), state))
             if not facts:
                 return Done(nothing=_stands(state, issuer_id, None))
-            write = Write(issuer_id, recorded[0].org, recorded[-1].version, facts)
-            writes = beside(request.user, (write,), "")
+            writes = (Write(issuer_id, recorded[0].org, recorded[-1].version, facts),)
             append = Append(writes, request.user.actor, cause)
             return Done(await services.log.append(append), writes)
 

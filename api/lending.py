@@ -8,7 +8,6 @@ from litestar.params import FromQuery, JSONBody
 from api.acting import Done, Said
 from api.admission.wire import ClaimAsk, ShareAsk, UnclaimAsk
 from api.auth import allow
-from api.authorization.decided import asked
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import Target, target
@@ -33,8 +32,7 @@ async def set_share(request: FrontRequest, data: JSONBody[ShareNew]) -> Response
     def asking(scope: Target, cause: str) -> ShareAsk:
         terms = (data.guaranteed_milli, data.lendable_milli, data.limit_milli)
         wanted = lending.SetShare(scope.stream, _above(scope), data.model, *terms, now_us())
-        by = asked(request.user, scope.stream, scope.org)
-        return ShareAsk(scope.org, wanted, request.user.actor, cause, by)
+        return ShareAsk(scope.org, wanted, request.user.actor, cause)
 
     def given(scope: Target) -> Share:
         return _share(scope.org, _above(scope), data)
@@ -57,8 +55,7 @@ async def claim_lent(request: FrontRequest, data: JSONBody[ClaimNew]) -> Respons
         until_us = stop_us + data.hold_s * 1_000_000
         terms = (data.gpu_milli, stop_us, until_us, now)
         wanted = lending.Claim(scope.stream, data.model, *terms)
-        by = asked(request.user, scope.stream, scope.org)
-        return ClaimAsk(scope.org, wanted, request.user.actor, cause, by)
+        return ClaimAsk(scope.org, wanted, request.user.actor, cause)
 
     def given(scope: Target) -> Claim:
         return _claim(scope.org, data.scope, data.model)
@@ -92,8 +89,7 @@ async def end_claim(request: FrontRequest, data: JSONBody[ClaimEnd]) -> Response
 
     def asking(scope: Target, cause: str) -> UnclaimAsk:
         wanted = lending.Unclaim(scope.stream, data.model, data.reason, now_us())
-        by = asked(request.user, scope.stream, scope.org)
-        return UnclaimAsk(scope.org, wanted, request.user.actor, cause, by)
+        return UnclaimAsk(scope.org, wanted, request.user.actor, cause)
 
     def given(scope: Target) -> Claim:
         return _claim(scope.org, data.scope, data.model)

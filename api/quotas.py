@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from api.acting import Done, Said
 from api.admission.wire import LimitAsk, StorageLimitAsk
-from api.authorization.decided import asked
 from api.body import FrontRequest
 from api.changing import Target, target
 from api.edge import now_us
@@ -28,8 +27,7 @@ async def set_quota(request: FrontRequest, data: JSONBody[QuotaNew]) -> Response
 
     def asking(scope: Target, cause: str) -> LimitAsk:
         limit = (scope.stream, data.model, data.limit_milli, now_us())
-        by = asked(request.user, scope.stream, scope.org)
-        return LimitAsk(scope.org, *limit, request.user.actor, cause, by)
+        return LimitAsk(scope.org, *limit, request.user.actor, cause)
 
     def given(org: str) -> Quota:
         return Quota(
@@ -52,8 +50,7 @@ async def set_storage_quota(
 
     def asking(scope: Target, cause: str) -> StorageLimitAsk:
         limit = storage_quota.SetLimit(scope.stream, LOCAL, data.limit_mib, now_us())
-        by = asked(request.user, scope.stream, scope.org)
-        return StorageLimitAsk(scope.org, limit, request.user.actor, cause, by)
+        return StorageLimitAsk(scope.org, limit, request.user.actor, cause)
 
     def given(org: str) -> StorageQuota:
         return StorageQuota(

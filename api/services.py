@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +13,7 @@ from api.acting import Acting
 from api.admission.election import Admission
 from api.auth import Verifier
 from api.authorization.calls import Calls
+from api.authorization.decided import Acts
 from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.following import Following
@@ -114,10 +115,8 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         heads = HeadWake(client)
         await heads.start()
         exits.push_async_callback(heads.close)
-        storage = Storage(settings.storage)
-        log = await exits.enter_async_context(
-            gated(settings.database_url, storage, settings.unsigned_bound_s * 1000, heads.publish)
-        )
+        storage, acts = Storage(settings.storage), Acts()
+        log = await exits.enter_async_context(_log(settings, storage, heads, acts))
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
         factors = _factors(settings, exits)
@@ -127,7 +126,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         key = ed25519(settings.command_key)
         terminals = Terminals(settings, log, reads, client, heads, key)
         exits.push_async_callback(terminals.close)
-        terms = (settings.keeping, settings.leasing)
+        terms = (settings.keeping, settings.leasing, acts.asking)
         admission = Admission(settings.database_url, log, client, heads, *terms)
         await admission.start()
         exits.push_async_callback(admission.close)
@@ -146,7 +145,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             factors=factors,
             log=log,
             reads=reads,
-            acting=Acting(claims, reads, WAIT_US),
+            acting=Acting(claims, reads, acts, WAIT_US),
             admission=admission,
             storage=storage,
             command_key=key,
@@ -163,6 +162,13 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             tail=tail,
             runtimes=runtimes,
         )
+
+
+def _log(
+    settings: Settings, storage: Storage, heads: HeadWake, acts: Acts
+) -> AbstractAsyncContextManager[EventLog]:
+    bound_ms = settings.unsigned_bound_s * 1000
+    return gated(settings.database_url, storage, bound_ms, heads.publish, acts.beside)
 
 
 def _seen(

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.acting import Done, Said, if_match
 from api.auth import acting_in, allow, may, unknown, within
 from api.authorization.cedar import PLATFORM
-from api.authorization.decided import fact_of, said
+from api.authorization.decided import fact_of
 from api.authorization.directory import Directory, Signed, Vouching
 from api.authorization.keys import hash_of, minted
 from api.authorization.listing import paged
@@ -199,9 +199,7 @@ async def end_session(
                 return Done(
                     nothing=_given(services.directory, Signed(session_id, made, ended=True))
                 )
-            write = Write(session_id, recorded[0].org, recorded[-1].version, facts)
-            by = "session.end" if own else "session.end_any"
-            writes = (write, said(request.user, by, (write,), "", own=own))
+            writes = (Write(session_id, recorded[0].org, recorded[-1].version, facts),)
             append = Append(writes, request.user.actor, cause)
             return Done(await services.log.append(append), writes)
 

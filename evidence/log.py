@@ -4,7 +4,7 @@ EVIDENCE.md sections 1 to 3 and 5. One `EventLog` per process; any number of pro
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -42,11 +42,26 @@ def _silent(_size: int) -> None:
     return None
 
 
+def alone(append: Append) -> Append:
+    """With nothing beside it."""
+    return append
+
+
+type Beside = Callable[[Append], Append]
+
+
 class EventLog:
     """The append and read port. Owned by one event loop; `close` before leaving it."""
 
-    def __init__(self, committer: Committer, conn: psycopg.AsyncConnection[Any], url: str) -> None:
+    def __init__(
+        self,
+        committer: Committer,
+        conn: psycopg.AsyncConnection[Any],
+        url: str,
+        beside: Beside = alone,
+    ) -> None:
         self._committer = committer
+        self._beside = beside
         self._conn = conn
         self._url = url
         self._reading = asyncio.Lock()
@@ -59,6 +74,7 @@ class EventLog:
         clock: Clock | None = None,
         wake: Wake = _silent,
         gate: Gate = _open_gate,
+        beside: Beside = alone,
         allow_unsafe: frozenset[str] = frozenset(),
     ) -> Self:
         """The log behind a URL of the application role.
@@ -68,6 +84,7 @@ class EventLog:
             clock: whose clocks to stamp and compare with; the machine's by default.
             wake: told the new size after each commit; must not block.
             gate: asked before each batch; its refusal answers the appends (`log.unsigned_tail`).
+            beside: what each append that is asked for by itself is sent as; must not block.
             allow_unsafe: server settings that may be off, by name; for tests only.
 
         Raises:
@@ -86,7 +103,7 @@ class EventLog:
             raise DomainError(
                 "log.unavailable", f"the database does not answer: {error}"
             ) from error
-        return cls(committer, conn, app_url)
+        return cls(committer, conn, app_url, beside)
 
     async def append(self, append: Append) -> Appended:
         """Committed and on disk when it returns; concurrent appends share a transaction.
@@ -105,7 +122,7 @@ class EventLog:
             if not future.done():
                 future.set_result(answer)
 
-        self._committer.put([Pending(encode_append(append), deliver)])
+        self._committer.put([Pending(encode_append(self._beside(append)), deliver)])
         answer = await future
         if isinstance(answer, DomainError):
             raise answer

@@ -9,7 +9,7 @@ from typing import Final
 from domain.errors import DomainError
 from evidence.commit import Wake
 from evidence.condition import now_us
-from evidence.log import EventLog
+from evidence.log import Beside, EventLog, alone
 from evidence.storage import CHECKPOINT, Storage
 
 BOUND_MS: Final = 60_000
@@ -54,7 +54,11 @@ class UnsignedTail:
 
 @asynccontextmanager
 async def gated(
-    database_url: str, storage: Storage, bound_ms: int = BOUND_MS, wake: Wake = lambda _size: None
+    database_url: str,
+    storage: Storage,
+    bound_ms: int = BOUND_MS,
+    wake: Wake = lambda _size: None,
+    beside: Beside = alone,
 ) -> AsyncIterator[EventLog]:
     """The log, refusing appends while its tail has waited too long for a signature; closed with
     the block.
@@ -62,7 +66,7 @@ async def gated(
     Raises: as `EventLog.open`.
     """
     tail = UnsignedTail(storage, bound_ms)
-    log = await EventLog.open(database_url, wake=wake, gate=tail)
+    log = await EventLog.open(database_url, wake=wake, gate=tail, beside=beside)
     try:
         await tail.look(log.appended_us)
         looking = asyncio.create_task(_keep_looking(tail, log))

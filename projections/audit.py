@@ -69,8 +69,7 @@ def _acted(b: Batch, e: Entry, fact: Struct) -> None:
 def _decided(b: Batch, e: Entry, f: Decided) -> None:
     tail = f"{text(f.action)}\t{text(f.scope)}\t{json(f.policies)}"
     first = e.position - min(max(f.entries, 0), MAX_ENTRIES)
-    for number in range(max(0, first), e.position):
-        b["decision"].add(f"{number}\t{e.position}", tail)
+    b["decision"].add(f"{max(0, first)}\t{e.position}", tail)
 
 
 APPLY: Final[dict[type[Struct], Apply]] = {

@@ -4,7 +4,6 @@ from typing import assert_never
 
 from api.admission.wire import (
     Ask,
-    Beside,
     BlockAsk,
     ClaimAsk,
     ClosingAsk,
@@ -150,20 +149,14 @@ def _append(
 
 def _beside(ask: Ask, writes: tuple[Write, ...]) -> tuple[Write, ...]:
     """With what let whoever asked, where an ask says that."""
-    match ask:
-        case (
-            LimitAsk(beside=Beside() as said)
-            | StorageLimitAsk(beside=Beside() as said)
-            | ShareAsk(beside=Beside() as said)
-            | ClaimAsk(beside=Beside() as said)
-            | UnclaimAsk(beside=Beside() as said)
-        ):
-            entries = sum(len(one.facts) for one in writes)
-            by = (said.action, said.scope, said.policies, said.decided_us)
-            fact = Decided(writes[0].stream, entries, *by)
-            return (*writes, Write(said.stream, writes[0].org, 0, (fact,)))
-        case _:
-            return writes
+    said = ask.beside
+    if said is None:
+        return writes
+    entries = sum(len(one.facts) for one in writes)
+    fact = Decided(
+        writes[0].stream, entries, said.action, said.scope, said.policies, said.decided_us
+    )
+    return (*writes, Write(said.stream, writes[0].org, 0, (fact,)))
 
 
 def _at(state: AdmissionState, *streams: str) -> tuple[tuple[str, int], ...]:

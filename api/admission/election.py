@@ -7,6 +7,7 @@ know it has lost the lock can only lose its appends.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -52,7 +53,9 @@ _LOG: Final = logging.getLogger("gpuaas.admission")
 
 
 class Admission:
-    """Owned by one event loop. `ask` works in every process of the deployment."""
+    """Owned by one event loop. `ask` works in every process of the deployment; `asking`: as what
+    something is asked.
+    """
 
     def __init__(
         self,
@@ -62,12 +65,14 @@ class Admission:
         heads: HeadWake,
         keeping: Keeping = KEEPING,
         leasing: Leasing = LEASING,
+        asking: Callable[[Ask], Ask] = lambda ask: ask,
     ) -> None:
         self._url = app_url
         self._log = log
         self._client = client
         self._heads = heads
         self._terms = (keeping, leasing)
+        self._asking = asking
         self._writer: Writer | None = None
         self._office = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +95,7 @@ class Admission:
         Raises: DomainError: what said no; admission.unavailable when no writer answers in time
         (the outcome may be unknown: repeat the command).
         """
+        ask = self._asking(ask)
         if self._writer is not None:
             return await self._writer.ask(ask)
         return decode_answer(await self._elsewhere(msgspec.json.encode(ask)))

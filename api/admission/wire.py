@@ -25,15 +25,6 @@ from evidence.private import PrivateValue
 SUBJECT: Final = "gpuaas.v1.admission"
 
 
-class LaunchAsk(Struct, frozen=True, tag="launch"):
-    """Admit a runtime; its ids and private words were made by whoever asks."""
-
-    launch: Launch
-    actor: str
-    cause: str
-    private: tuple[PrivateValue, ...] = ()
-
-
 class Beside(Struct, frozen=True):
     """What let whoever asks, to be written beside what comes of it, on this new stream."""
 
@@ -44,7 +35,22 @@ class Beside(Struct, frozen=True):
     decided_us: int
 
 
-class LimitAsk(Struct, frozen=True, tag="limit"):
+class Asked(Struct, frozen=True, kw_only=True):
+    """What every ask may say: on whose authority, where somebody asks through the door."""
+
+    beside: Beside | None = None
+
+
+class LaunchAsk(Asked, frozen=True, tag="launch"):
+    """Admit a runtime; its ids and private words were made by whoever asks."""
+
+    launch: Launch
+    actor: str
+    cause: str
+    private: tuple[PrivateValue, ...] = ()
+
+
+class LimitAsk(Asked, frozen=True, tag="limit"):
     """Set one limit of an organization's quota."""
 
     organization: str
@@ -54,23 +60,21 @@ class LimitAsk(Struct, frozen=True, tag="limit"):
     now_us: int
     actor: str
     cause: str
-    beside: Beside | None = None
 
     def limit(self) -> tuple[str, str, int, int]:
         return self.scope, self.model, self.limit_milli, self.now_us
 
 
-class StorageLimitAsk(Struct, frozen=True, tag="storage_limit"):
+class StorageLimitAsk(Asked, frozen=True, tag="storage_limit"):
     """Set one limit of an organization's storage."""
 
     organization: str
     limit: SetLimit
     actor: str
     cause: str
-    beside: Beside | None = None
 
 
-class MoveAsk(Struct, frozen=True, tag="move"):
+class MoveAsk(Asked, frozen=True, tag="move"):
     """Move a project within its organization."""
 
     wanted: MoveProject
@@ -78,37 +82,34 @@ class MoveAsk(Struct, frozen=True, tag="move"):
     cause: str
 
 
-class ShareAsk(Struct, frozen=True, tag="share"):
+class ShareAsk(Asked, frozen=True, tag="share"):
     """Set what a scope of an organization is guaranteed, lends and may have of one model."""
 
     organization: str
     wanted: SetShare
     actor: str
     cause: str
-    beside: Beside | None = None
 
 
-class ClaimAsk(Struct, frozen=True, tag="claim"):
+class ClaimAsk(Asked, frozen=True, tag="claim"):
     """Claim what a scope has lent."""
 
     organization: str
     wanted: Claim
     actor: str
     cause: str
-    beside: Beside | None = None
 
 
-class UnclaimAsk(Struct, frozen=True, tag="unclaim"):
+class UnclaimAsk(Asked, frozen=True, tag="unclaim"):
     """End a claim: `expired`, or given up."""
 
     organization: str
     wanted: Unclaim
     actor: str
     cause: str
-    beside: Beside | None = None
 
 
-class ReclaimAsk(Struct, frozen=True, tag="reclaim"):
+class ReclaimAsk(Asked, frozen=True, tag="reclaim"):
     """Tell a runtime to stop that a claim has named."""
 
     runtime: str
@@ -117,7 +118,7 @@ class ReclaimAsk(Struct, frozen=True, tag="reclaim"):
     cause: str
 
 
-class ClosingAsk(Struct, frozen=True, tag="closing"):
+class ClosingAsk(Asked, frozen=True, tag="closing"):
     """Carry out what the closing of an organization asks of this stream of its own."""
 
     organization: str
@@ -127,7 +128,7 @@ class ClosingAsk(Struct, frozen=True, tag="closing"):
     cause: str
 
 
-class OverspentAsk(Struct, frozen=True, tag="overspent"):
+class OverspentAsk(Asked, frozen=True, tag="overspent"):
     """Tell a runtime to stop whose budget is spent, or end such a reservation."""
 
     runtime: str
@@ -136,7 +137,7 @@ class OverspentAsk(Struct, frozen=True, tag="overspent"):
     cause: str
 
 
-class OverdueAsk(Struct, frozen=True, tag="overdue"):
+class OverdueAsk(Asked, frozen=True, tag="overdue"):
     """Tell a runtime to stop, or end a reservation, whose account has not paid for so long."""
 
     runtime: str
@@ -145,7 +146,7 @@ class OverdueAsk(Struct, frozen=True, tag="overdue"):
     cause: str
 
 
-class BlockAsk(Struct, frozen=True, tag="block"):
+class BlockAsk(Asked, frozen=True, tag="block"):
     """Admit all of these runtimes or none, as the block of this new id."""
 
     block: str
@@ -155,7 +156,7 @@ class BlockAsk(Struct, frozen=True, tag="block"):
     private: tuple[PrivateValue, ...] = ()
 
 
-class ReserveAsk(Struct, frozen=True, tag="reserve"):
+class ReserveAsk(Asked, frozen=True, tag="reserve"):
     """Make a reservation; its id was made by whoever asks."""
 
     wanted: Reserve
@@ -163,7 +164,7 @@ class ReserveAsk(Struct, frozen=True, tag="reserve"):
     cause: str
 
 
-class UnreserveAsk(Struct, frozen=True, tag="unreserve"):
+class UnreserveAsk(Asked, frozen=True, tag="unreserve"):
     """End a reservation: `expired`, or given back."""
 
     reservation: str
@@ -173,7 +174,7 @@ class UnreserveAsk(Struct, frozen=True, tag="unreserve"):
     cause: str
 
 
-class VolumeAsk(Struct, frozen=True, tag="volume"):
+class VolumeAsk(Asked, frozen=True, tag="volume"):
     """Create a volume; its id and private words were made by whoever asks."""
 
     wanted: NewVolume
@@ -182,7 +183,7 @@ class VolumeAsk(Struct, frozen=True, tag="volume"):
     private: tuple[PrivateValue, ...] = ()
 
 
-class GrowAsk(Struct, frozen=True, tag="grow"):
+class GrowAsk(Asked, frozen=True, tag="grow"):
     """Order a volume grown, within its quota."""
 
     wanted: GrowVolume
@@ -190,7 +191,7 @@ class GrowAsk(Struct, frozen=True, tag="grow"):
     cause: str
 
 
-class EndAsk(Struct, frozen=True, tag="end"):
+class EndAsk(Asked, frozen=True, tag="end"):
     """Append a runtime's last fact with the releases it implies; the fact travels as stored."""
 
     runtime: str
@@ -207,7 +208,7 @@ class EndAsk(Struct, frozen=True, tag="end"):
         return fact
 
 
-class GrantAsk(Struct, frozen=True, tag="grant"):
+class GrantAsk(Asked, frozen=True, tag="grant"):
     """Credit for an account's wallet; its id was made by whoever asks. `aside`: the money that it
     resolves, none when empty.
     """
@@ -220,7 +221,7 @@ class GrantAsk(Struct, frozen=True, tag="grant"):
     aside: str = ""
 
 
-class GiveBackAsk(Struct, frozen=True, tag="give_back"):
+class GiveBackAsk(Asked, frozen=True, tag="give_back"):
     """A payment of an account's credit refunded, or `taken` back by the payer's bank."""
 
     organization: str
@@ -231,7 +232,7 @@ class GiveBackAsk(Struct, frozen=True, tag="give_back"):
     cause: str
 
 
-class SettleAsk(Struct, frozen=True, tag="settle"):
+class SettleAsk(Asked, frozen=True, tag="settle"):
     """Meet what was charged for a prepaid runtime."""
 
     wallet: str
@@ -240,7 +241,7 @@ class SettleAsk(Struct, frozen=True, tag="settle"):
     cause: str
 
 
-class ExpireAsk(Struct, frozen=True, tag="expire"):
+class ExpireAsk(Asked, frozen=True, tag="expire"):
     """Lots and holds of a wallet whose time is over."""
 
     wallet: str
@@ -249,7 +250,7 @@ class ExpireAsk(Struct, frozen=True, tag="expire"):
     cause: str
 
 
-class RenewAsk(Struct, frozen=True, tag="renew"):
+class RenewAsk(Asked, frozen=True, tag="renew"):
     """A node's lease, with the holds of the prepaid runtimes on it."""
 
     wanted: Renewal
@@ -257,7 +258,7 @@ class RenewAsk(Struct, frozen=True, tag="renew"):
     cause: str
 
 
-class KeepAsk(Struct, frozen=True, tag="keep"):
+class KeepAsk(Asked, frozen=True, tag="keep"):
     """Carry out what is due of a prepaid volume: held on, told of, locked, unlocked, wiped; or of a
     prepaid reservation: held on, told of, ended.
     """

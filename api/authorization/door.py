@@ -129,13 +129,17 @@ class Door:
     def decide(self, caller: Principal, action: str, place: Place) -> Verdict:
         """May the caller do the action at the place; in another organization never."""
         verdict = self._decided(caller, action, place)
+        if caller.let is not None and verdict.allowed:
+            key = (action, _org_of(place))
+            if caller.let.setdefault(key, (place, verdict.policies))[0] == place:
+                caller.let[key] = (place, verdict.policies)
         staff = caller.org == PLATFORM and not caller.role
         if staff and verdict.allowed and len(place) > 1 and self.used is not None:
             self.used(caller, action, place, verdict)
         return verdict
 
     def _decided(self, caller: Principal, action: str, place: Place) -> Verdict:
-        org = place[-2] if len(place) > 1 else PLATFORM
+        org = _org_of(place)
         if caller.org not in (PLATFORM, org):
             return _NOWHERE
         policies = self.policies(caller, org)
@@ -163,7 +167,7 @@ class Door:
 
     def sees(self, caller: Principal, place: Place) -> bool:
         """Whether the caller has any authority at the place: to others it does not exist."""
-        org, now_us = place[-2] if len(place) > 1 else PLATFORM, self._clock_us()
+        org, now_us = _org_of(place), self._clock_us()
         if caller.org not in (PLATFORM, org):
             return False
         return any(
@@ -321,6 +325,10 @@ class Door:
         if self._mfa_lacks(caller, action, place):
             return _stronger(caller, action, place, policies)
         return _refused(action, place, policies)
+
+
+def _org_of(place: Place) -> str:
+    return place[-2] if len(place) > 1 else PLATFORM
 
 
 def _stronger(

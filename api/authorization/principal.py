@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from api.authorization.cedar import PLATFORM
+from api.authorization.cedar import PLATFORM, Place
 
 if TYPE_CHECKING:
     from api.authorization.door import Door
@@ -22,7 +22,9 @@ class Principal(Struct, frozen=True):
     issuer for (`acr_values`) to sign in with a second factor; empty where there is nothing to ask.
     `requester`: who asked for what this request is to approve.
     `action` and `door` are of the request: what its route is, and where it is decided; `counted`
-    too: what break-glass let it do (action, organization) that is counted already.
+    too: what break-glass let it do (action, organization) that is counted already; and `let`, where
+    something is written down of it: what was decided for it (action, organization), where it was
+    asked first, and by which policies.
     """
 
     actor: str
@@ -38,6 +40,7 @@ class Principal(Struct, frozen=True):
     action: str = ""
     door: Door | None = None
     counted: set[tuple[str, str]] = field(default_factory=set)
+    let: dict[tuple[str, str], tuple[Place, tuple[str, ...]]] | None = None
 
     @property
     def credential(self) -> str:

@@ -24,7 +24,7 @@ import uvloop
 from litestar import post
 
 from api.admission.deciding import decide
-from api.admission.wire import LaunchAsk
+from api.admission.wire import Beside, LaunchAsk
 from api.admission.writer import Writer
 from api.config import from_environment
 from api.embedded.nats import Nats
@@ -140,7 +140,10 @@ class World:
             *(self.org, self.project, new_id("runtime"), new_id("allocation"), name),
             *(1, MILLI, (), time.time_ns() // 1000),
         )
-        return LaunchAsk(launch, "user-bench", f"cmd:{secrets.token_hex(32)}", (words,))
+        said = ("runtime.launch", self.project, ("binding-bench",), launch.now_us)
+        by = Beside(new_id("access"), *said)
+        cause = f"cmd:{secrets.token_hex(32)}"
+        return LaunchAsk(launch, "user-bench", cause, (words,), beside=by)
 
 
 async def _begun(url: str) -> tuple[EventLog, World]:
@@ -209,6 +212,7 @@ async def optimistic_rate(url: str) -> float:
                 Write(runtime, world.org, 0, model[0].facts),
                 Write(stream, "-", known[stream], model[1].facts),
                 Write(names[1], world.org, known.get(names[1], 0), model[2].facts),
+                Write(new_id("access"), world.org, 0, model[3].facts),
             )
             try:
                 await log.append(Append(writes, "user-bench", f"cmd:{secrets.token_hex(32)}"))

@@ -15,7 +15,8 @@ import pytest
 
 from api.config import Settings
 from api.embedded.children import free_port
-from evidence.reader import decode_entry, read_entries
+from domain.access import Decided
+from evidence.reader import Recorded, decode_entry, read_entries
 from tests.acting_asker import Asker, differs, in_flight
 from tests.acting_calls import CALLS
 from tests.acting_recipes import Call
@@ -45,11 +46,28 @@ class Two:
         return Asker(await CALLS[route](self.world))
 
 
-async def causes_of(stage: Stage, since: int) -> list[str]:
-    """Of each entry from there on."""
+async def entries_of(stage: Stage, since: int) -> list[Recorded]:
+    """From there on."""
     size = await stage.size()
     rows = await stage.services.reads.ask(read_entries, since, max(1, size - since))
-    return [decode_entry(entry).cause for _, entry, _ in rows]
+    return [decode_entry(entry) for _, entry, _ in rows]
+
+
+async def causes_of(stage: Stage, since: int) -> list[str]:
+    """Of each entry from there on."""
+    return [one.cause for one in await entries_of(stage, since)]
+
+
+def on_whose_authority(entries: list[Recorded]) -> dict[int, tuple[str, ...]]:
+    """Of one append, by position: the ids of the policies that decided, in the fact or in the one
+    beside it.
+    """
+    found = {one.position: tuple(getattr(one.fact, "policies", ())) for one in entries}
+    for one in entries:
+        if isinstance(one.fact, Decided):
+            assert [one.fact.about, one.fact.entries] == [entries[0].stream, len(entries) - 1]
+            found |= {at: found[at] or one.fact.policies for at in found}
+    return found
 
 
 @contextlib.asynccontextmanager
@@ -70,8 +88,8 @@ async def both(database: Database, nats_url: str, data: Path) -> AsyncIterator[T
 def test_each_act_is_done_once(database: Database, nats_url: str, tmp_path: Path) -> None:
     """Without a key, with an If-Match that is none or of another version: refused, and nothing is
     appended. Four at once at two processes, and again: one append, one answer. Another body by the
-    same key: refused. Long after, in the opposite order, when everything has changed: the old
-    answers, and the log is as it was.
+    same key: refused. Each entry says which policies decided. Long after, in the opposite order,
+    when everything has changed: the old answers, and the log is as it was.
     """
 
     async def run() -> None:
@@ -120,8 +138,11 @@ async def _once(two: Two, route: str) -> None:
         two.hold(route, "another answer", not found, found)
     other = await asker.ask(two.second, key, more=asker.more)
     two.hold(route, "another body", other.status_code == 422, other.text)
-    causes = await causes_of(two.first, size)
+    entries = await entries_of(two.first, size)
+    causes = [one.cause for one in entries]
     two.hold(route, "one append", causes and len(set(causes)) == 1, causes)
+    by = on_whose_authority(entries)
+    two.hold(route, "on whose authority", all(by.values()), by)
     position = first.headers.get("log-position")
     two.hold(route, "position", position == str(size + len(causes) - 1), position)
 
