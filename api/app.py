@@ -69,6 +69,7 @@ from api import (
 )
 from api.allowing import Api, saying
 from api.authorization import denials
+from api.authorization.reading import read_told
 from api.authorization.using import told_before
 from api.body import FrontRequest
 from api.config import Settings
@@ -348,7 +349,7 @@ def create_app(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
         middleware=[Front],
-        before_send=[say_limits, saying((*ROUTES, *more)), told_before],
+        before_send=[say_limits, saying((*ROUTES, *more)), told_before, read_told],
         exception_handlers=HANDLERS,
         after_exception=[denials.tell],
         lifespan=[lifespan],

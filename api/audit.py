@@ -8,7 +8,9 @@ from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 from msgspec import Struct
 
-from api.auth import unknown, within
+from api.auth import may, unknown, within
+from api.authorization.calls import READ
+from api.authorization.reading import of_reads
 from api.body import FrontRequest
 from api.edge import instant, parse_instant, whole
 from api.ocsf import event
@@ -23,6 +25,7 @@ from domain.errors import DomainError
 from domain.facts import TAGS
 from projections import audit_read, calls_read
 from projections.audit_read import Act, Wanted
+from projections.reach import Reach
 
 _NDJSON = "application/x-ndjson"
 
@@ -42,7 +45,7 @@ class _Asked(Struct, frozen=True):
         size, start = page_size(self.limit), before(self.cursor)
         organization, actor, resource, action = self.of
         wanted = Wanted(
-            organization=await reachable(request, organization),
+            organization=await _reachable(request, organization),
             actor=actor,
             resource=resource,
             tag=None if action is None else _known(action),
@@ -53,7 +56,17 @@ class _Asked(Struct, frozen=True):
         rows = await services.reads.ask(
             audit_read.acts, wanted, before=start, limit=size + 1, as_of=position
         )
+        if all(row.outcome == READ for row in rows[:size]):
+            of_reads(request)
         return rows, size
+
+
+async def _reachable(request: FrontRequest, organization: str | None) -> Reach:
+    """As reachable; whose acts are asked for is decided even for the platform's own, to be told."""
+    found = await reachable(request, organization)
+    if organization is not None:
+        may(request.user, request.user.action, organization)
+    return found
 
 
 def _known(action: str) -> str:
@@ -79,9 +92,10 @@ async def list_acts(
     as_of: FromQuery[str | None] = None,
 ) -> Page[AuditEntry]:
     """Newest first: entries of people and service accounts, acts of the platform's staff in the
-    organization too; and calls that were refused, or let by break-glass, counted by the minute.
-    `action`: a fact's tag, of counted calls their action, or its beginning up to a dot.
-    `resource`: any id that the fact names, or that the fact of what it ends named.
+    organization too; and calls that were refused, let by break-glass, or read evidence, counted by
+    the minute. `action`: a fact's tag, of counted calls their action, or its beginning up to a dot.
+    `resource`: any id that the fact names, or that the fact of what it ends named; or whose evidence
+    was read.
     """
     asked = _Asked((organization, actor, resource, action), since, until, cursor, limit, as_of)
     rows, size = await asked.found(request)
@@ -125,6 +139,8 @@ async def show_counted(request: FrontRequest, number: FromPath[str]) -> CountedC
     if found is None or not (request.user.reads_all or request.user.org == found.organization):
         raise unknown("row")
     within(request.user, found.organization, "row")
+    if found.outcome == READ:
+        of_reads(request)
     proved = await services.reads.ask(calls_read.proved, found)
     return CountedCalls(
         row=proved.row.decode(),

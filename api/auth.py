@@ -22,7 +22,7 @@ from api.authorization.tokens import TokenKind, bearer
 from api.header import header
 from api.limiting import unknown_caller
 from api.origin import origin
-from contracts.authorization.registry import BY_ROUTE
+from contracts.authorization.registry import BY_ROUTE, EVIDENCE
 from domain.errors import DomainError
 from projections.reach import Reach
 
@@ -157,7 +157,7 @@ async def authenticated(
         action=action,
         door=state.door,
         counted=set(),
-        let={} if connection.scope.get("method") != "GET" else None,
+        let={} if connection.scope.get("method") != "GET" or action in EVIDENCE else None,
     )
 
 

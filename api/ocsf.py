@@ -11,11 +11,13 @@ from projections.audit_read import Act
 
 VERSION: Final = "1.3.0"
 _CLASS, _CATEGORY = 6003, 6
-_CREATE, _UPDATE, _DELETE = 1, 3, 4
+_CREATE, _READ, _UPDATE, _DELETE = 1, 2, 3, 4
 _INFORMATIONAL, _LOW = 1, 2
 _SUCCESS, _FAILURE = 1, 2
 _OTHER = 99
-_NAMES: Final = {_CREATE: "Create", _UPDATE: "Update", _DELETE: "Delete", _OTHER: "Other"}
+_NAMES: Final = {
+    _CREATE: "Create", _READ: "Read", _UPDATE: "Update", _DELETE: "Delete", _OTHER: "Other",
+}  # fmt: skip
 # By the last word of a tag before its version: what begins a thing, and what ends one.
 _BEGINS: Final = frozenset(
     {"created", "registered", "requested", "opened", "granted", "invited", "published", "made"}
@@ -27,9 +29,11 @@ _ENDS: Final = frozenset(
 
 def event(act: Act, log: str) -> dict[str, Any]:
     """One event, ready for JSON. `log`: the log's name, of which `metadata.uid` is the position."""
-    counted = not act.stream
+    counted = act.number is not None
     denied = act.outcome == "denied"
-    activity = _OTHER if counted else _activity(act.tag)
+    activity = _activity(act.tag)
+    if counted:
+        activity = _READ if act.outcome == "read" else _OTHER
     about = act.resources or [act.organization]
     return {
         "activity_id": activity,

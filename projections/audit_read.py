@@ -1,5 +1,5 @@
-"""Who did what to which resource, when, on whose authority, and what was refused to whom; pages
-stay stable as entries come.
+"""Who did what to which resource, when, on whose authority, what was refused to whom, and who read
+evidence; pages stay stable as entries come.
 """
 
 from typing import Any, Final, LiteralString
@@ -36,9 +36,10 @@ class Earlier(Struct, frozen=True):
 
 class Act(Struct, frozen=True):
     """One entry of the log, or a row of counted calls that the entry at `from_position` seals;
-    `place` in that order, and a cursor. `tag`: of rows, the action. `stream`: of rows, empty.
-    `resources`: what it is about, the nearest first, and what `earlier` was about; of rows, none.
-    `fact`: of entries, what the log has there; private words are digests in it.
+    `place` in that order, and a cursor. `tag`: of rows, the action. `stream`: of rows, what was
+    read, if anything. `resources`: what it is about, the nearest first, and what `earlier` was
+    about; of rows, what was read. `fact`: of entries, what the log has there; private words are
+    digests in it.
     """
 
     place: int
@@ -72,10 +73,11 @@ class Act(Struct, frozen=True):
 # Rows of one seal share its position: 2^16 places each, the last one its own.
 _ACTS: Final[LiteralString] = """
 SELECT r.*,
-  ARRAY(SELECT o.about FROM views.act_about o
-    WHERE o.from_position = r.from_position AND r.number IS NULL AND strpos(o.about, ' ') = 0
+  CASE WHEN r.number IS NULL THEN ARRAY(SELECT o.about FROM views.act_about o
+    WHERE o.from_position = r.from_position AND strpos(o.about, ' ') = 0
       AND (o.via IS NULL OR o.via = t.from_position)
-    ORDER BY o.number) AS resources,
+    ORDER BY o.number)
+  ELSE array_remove(ARRAY[split_part(r.stream, '/', 1)], '') END AS resources,
   CASE WHEN r.number IS NULL THEN (
     SELECT convert_from(e.entry, 'UTF8')::json -> 'fact' FROM log.entry e
     WHERE e.position = r.from_position) END AS fact,
@@ -87,13 +89,14 @@ FROM (
 SELECT * FROM (
 SELECT a.from_position * 65536 + 65535 AS place, a.from_position, a.stream, a.tag, a.actor,
   a.organization, a.at_us,
-  CASE WHEN d.number IS NULL THEN a.authority ELSE d.authority END AS authority,
+  CASE WHEN d.number IS NULL OR a.authority <> '[]' THEN a.authority ELSE d.authority END
+    AS authority,
   CASE a.tag WHEN 'gpuaas.access.denied.v1' THEN 'denied' ELSE 'done' END AS outcome,
   1::numeric AS calls, a.at_us AS since_us, '' AS credential, '' AS reason, NULL::bigint AS number,
   a.ends
 FROM {acts} LEFT JOIN LATERAL (
-  SELECT o.number, o.authority FROM views.decision o WHERE o.number = a.from_position
-  ORDER BY o.from_position LIMIT 1) d ON true
+  SELECT o.number, o.authority FROM views.decision o WHERE o.from_position > a.from_position
+  ORDER BY o.from_position LIMIT 1) d ON d.number <= a.from_position
 WHERE [a] AND {about}
   AND (%(before)s::numeric IS NULL OR a.from_position * 65536 + 65535 < %(before)s)
   AND (%(before)s::numeric IS NULL OR {at} <= %(position)s)
@@ -110,11 +113,13 @@ WHERE [a] AND {about}
   AND (%(until)s::numeric IS NULL OR a.at_us < %(until)s)
 ORDER BY {at} DESC LIMIT %(limit)s) a
 UNION ALL SELECT * FROM (
-SELECT c.from_position * 65536 + 65534 - c.place AS place, c.from_position, '', c.action,
+SELECT c.from_position * 65536 + 65534 - c.place AS place, c.from_position,
+  CASE c.outcome WHEN 'read' THEN c.reason ELSE '' END, c.action,
   c.principal, c.organization, c.last_us, c.authority, c.outcome, c.calls, c.first_us,
-  c.credential, c.reason, c.number, ''
+  c.credential, CASE c.outcome WHEN 'read' THEN '' ELSE c.reason END, c.number, ''
 FROM views.call c
-WHERE [c] AND %(resource)s::text IS NULL
+WHERE [c] AND (%(resource)s::text IS NULL OR (c.outcome = 'read'
+    AND (c.reason = %(resource)s OR starts_with(c.reason, %(resource)s || '/'))))
   AND (%(before)s::numeric IS NULL OR c.from_position * 65536 + 65534 - c.place < %(before)s)
   AND (%(before)s::numeric IS NULL OR c.from_position <= %(position)s)
   AND (%(organization)s::text IS NULL OR (c.organization = %(organization)s

@@ -1,4 +1,4 @@
-"""Calls that were refused, or let by break-glass: a row a sealed row."""
+"""Calls that were refused, let by break-glass, or read evidence: a row a sealed row."""
 
 from typing import Final
 

@@ -10,9 +10,10 @@ from gpuaas_verify.merkle import inclusion_proof, leaf_hash, nodes_of
 from projections.asof import fetch_one
 
 _ROW: Final = """
-SELECT c.number, c.from_position, c.organization FROM views.call c WHERE c.number = %(number)s"""
+SELECT c.number, c.from_position, c.organization, c.outcome FROM views.call c
+WHERE c.number = %(number)s"""
 _ANY: Final = """
-SELECT c.number, c.from_position, c.organization FROM views.call c
+SELECT c.number, c.from_position, c.organization, c.outcome FROM views.call c
 WHERE c.from_position = %(position)s AND c.organization = %(organization)s LIMIT 1"""
 
 
@@ -22,6 +23,7 @@ class Sealed(Struct, frozen=True):
     number: int
     from_position: int
     organization: str
+    outcome: str
 
 
 class Proved(Struct, frozen=True):

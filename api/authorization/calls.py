@@ -1,4 +1,6 @@
-"""Calls that were refused, and those that break-glass let: counted, sealed as rows each minute."""
+"""Calls that were refused, that break-glass let, or that read evidence: counted, and sealed as rows
+each minute.
+"""
 
 import asyncio
 import contextlib
@@ -11,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM
 from api.reads import Reads
@@ -23,9 +26,10 @@ from gpuaas_verify.merkle import leaf_hash, root_hash
 
 TABLE: Final = "call"
 ACTOR: Final = "system-authority"
-DENIED, LET = "denied", "let"
+DENIED, LET, READ = "denied", "let", "read"
 MINUTE_S: Final = 60.0
 MOST_KINDS: Final = 200  # of one organization in a minute, each a row; others are counted together
+MOST_READERS: Final = 100  # besides: reads of evidence that say no more of what
 MOST_ORGANIZATIONS: Final = 200  # likewise: the rest of a minute is the platform's
 OTHERS: Final = "others"
 CLOSE_S: Final = 5.0  # within the grace of a process that is told to stop (api/stopping.py)
@@ -40,7 +44,7 @@ _LAST: Final = "SELECT entry FROM log.entry WHERE stream = %(stream)s ORDER BY v
 
 class Kind(Struct, frozen=True):
     """What is counted together. `credential`: the API key or session, where it came with one.
-    `reason`: the refusal's code. `policies`: that decided, with commas.
+    `reason`: the refusal's code; of a read, what was read. `policies`: that decided, with commas.
     """
 
     org: str
@@ -100,7 +104,10 @@ class Calls:
         if kind.org not in self._counts and len(self._counts) >= MOST_ORGANIZATIONS:
             kind = Kind(PLATFORM, OTHERS, "", OTHERS, kind.outcome, OTHERS, "")
         of = self._counts.setdefault(kind.org, {})
-        if kind not in of and len(of) >= MOST_KINDS:
+        if kind not in of and len(of) >= MOST_KINDS and kind.outcome == READ:
+            kind = replace(kind, reason="")  # who read what kind of thing is told all the same
+        most = MOST_KINDS + MOST_READERS if kind.outcome == READ else MOST_KINDS
+        if kind not in of and len(of) >= most:
             kind = Kind(kind.org, OTHERS, "", OTHERS, kind.outcome, OTHERS, "")
         found = of.get(kind)
         if found is None:

@@ -67,6 +67,14 @@ def _staff(kind: str) -> frozenset[str]:
     return frozenset(one.name for one in ACTIONS.values() if {one.name, f"{one.area}.*"} & words)
 
 
+def _evidence() -> dict[str, str]:
+    """How each read of evidence is in the log: `row`, or its fact's tag."""
+    lines = HERE.joinpath("evidence.txt").read_text().splitlines()
+    rows = [[part.strip() for part in line.split("|")] for line in lines if line[0] != "#"]
+    return {action: how for action, how, what in rows if what}
+
+
+EVIDENCE: Final = _evidence()
 DESK: Final = _staff("desk")
 FOUNDING: Final = _staff("founding")
 EMBEDDED: Final = _staff("embedded")

@@ -15,6 +15,7 @@ from contracts.authorization.registry import (
     AREAS,
     BY_ROUTE,
     DESK,
+    EVIDENCE,
     FOUNDING,
     HERE,
     ROLES,
@@ -22,6 +23,7 @@ from contracts.authorization.registry import (
     known,
 )
 from domain.binding import STAFF_ROLES
+from domain.facts import TAGS
 
 
 def test_every_route_has_its_own_action() -> None:
@@ -130,6 +132,34 @@ def test_the_desk_is_sorted_and_has_a_reason_for_each_line() -> None:
         "access.read_ca", "access.revoke", "access.revoke_any", "runtime.stop", "terminal.close",
         "terminal.close_any", "volume.give_up",
     }  # fmt: skip
+
+
+# Answers that are no JSON and no evidence, and why.
+_NO_EVIDENCE = {
+    "event.stream": "what happens, as it happens: whoever follows is told, and goes on",
+    "metric.read": "of the process",
+    "runtime.read_logs": "what a tenant's own program wrote: not in the log",
+}
+
+
+def test_what_hands_out_evidence_is_listed_with_how_it_is_told() -> None:
+    """Each GET that answers with a file of any form, or is about who did what or a place in the log,
+    is a read of evidence; each of those is a row of counted calls or a fact with its own tag.
+    """
+    lines = (HERE / "evidence.txt").read_text().splitlines()
+    rows = [line.split(" | ") for line in lines if not line.startswith("#")]
+    assert [row[0] for row in rows] == sorted({row[0] for row in rows}) == list(EVIDENCE)
+    assert all(how == "row" or how in TAGS for how in EVIDENCE.values())
+    found = set()
+    for path, item in json.loads(FILE.read_text())["paths"].items():
+        action = BY_ROUTE.get(f"GET {path}")
+        if action is not None:
+            forms = set(item["get"]["responses"]["200"]["content"])
+            word = action.name.partition(".")[2]
+            told = action.area in {"audit", "evidence"} or "proof" in word or "file" in word
+            found |= {action.name} if forms != {"application/json"} or told else set()
+    assert found - set(_NO_EVIDENCE) == set(EVIDENCE)
+    assert set(_NO_EVIDENCE) <= found
 
 
 def test_the_committed_schema_is_generated_and_valid() -> None:

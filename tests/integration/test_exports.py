@@ -78,6 +78,7 @@ def test_what_is_exported_is_what_was_billed(
                 balances[one["ledger"]] = pico(one["balance"]["amount"])
             for form in FORMS:
                 books[form] = await exported(stage, account["id"], form)
+            await told(stage, account["id"])
             await refusals(stage, account["id"])
             await pages(stage)
 
@@ -113,6 +114,17 @@ async def exported(stage: Stage, account: str, form: str) -> bytes:
     stale = await stage.get(f"{path}?as_of={int(position) - 1}", If_Match=tag)
     assert (stale.status_code, stale.json()["code"]) == (412, "if_match.stale")
     return data
+
+
+async def told(stage: Stage, account: str) -> None:
+    """Who took which form, and how often, is sealed in the log."""
+    await stage.services.calls.seal()
+    await stage.views()
+    items = (await stage.get(f"/v1/audit?resource={account}&action=account.export")).json()["items"]
+    assert {one["resource"] for one in items} == {f"{account}/{form}" for form in FORMS}
+    assert {(one["outcome"], one["calls"], *one["authority"]) for one in items} == {
+        ("read", 3, "token:operator")
+    }
 
 
 async def pages(stage: Stage) -> None:

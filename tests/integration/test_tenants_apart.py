@@ -1,4 +1,7 @@
-"""Two tenants, every route of the document: a foreign id and a missing one cannot be told apart."""
+"""Two tenants, every route of the document: a foreign id and a missing one cannot be told apart.
+
+And every route by which evidence is read: who read it is told to its own tenant.
+"""
 
 import asyncio
 import json
@@ -10,6 +13,8 @@ import httpx
 import pytest
 from msgspec import Struct
 
+from api.authorization.reading import COUNTED
+from contracts.authorization.registry import ACTIONS
 from tests.acting_calls import CALLS
 from tests.acting_world import MEMBER, World, prepared, usd
 from tests.api_stage import Stage, play
@@ -241,18 +246,73 @@ class Apart:
             self.broken += [f"{_name(route)} names {one}" for one in secret if one in text]
 
 
+async def _reads_are_told(w: World, theirs: dict[str, str]) -> None:
+    """Each counted read of evidence is a sealed row of the tenant's own, with what was read by whom
+    and by which policies; what tells of reads alone is told of no further, however often it is asked.
+    """
+    stage, unsigned = w.stage, set()
+    named = {one[0]: one for one in ROUTES if one[1] == "get"}
+    [payer] = {one["organization"] for one in (await stage.get("/v1/invoices")).json()["items"]}
+    desk = stage.token("platform-operator", None, "user-desk")
+    for action in sorted(COUNTED):
+        route = named[ACTIONS[action].route.partition(" ")[2]]
+        org = payer if "/invoices/" in route[0] or "/credit-notes/" in route[0] else w.org
+        for token in (stage.token("auditor", org, "user-auditor"), desk):
+            answer = await stage.get(_of(route, theirs), token=token)
+            assert answer.status_code in (200, 503), answer.text
+            unsigned |= {action} if answer.status_code == 503 else set()
+    assert unsigned == {"account.export"}, "nobody signs on a stage; test_exports.py"
+    await stage.services.calls.seal()
+    await stage.views()
+    readers = {"user-auditor": "token:auditor", "user-desk": "token:operator"}
+    shown = [
+        one
+        for org in (w.org, payer)
+        for one in (await stage.get(f"/v1/audit?organization={org}&limit=500")).json()["items"]
+        if one["outcome"] == "read"
+    ]
+    reads = {(one["actor"], one["action"]): one for one in shown}
+    assert set(reads) == {(who, action) for who in readers for action in COUNTED - unsigned}
+    for (who, action), one in reads.items():
+        of = re.findall(r"\{(\w+)_id}", ACTIONS[action].route)
+        assert (one["resource"] or "").startswith(theirs[of[0]] if of else ""), one
+        assert one["authority"] == [readers[who]], one
+    auditor = stage.token("auditor", payer, "user-auditor")
+    await _told_no_further(stage, auditor, reads["user-desk", "invoice.read_pdf"])
+
+
+def _of(route: tuple[str, str, Any], theirs: dict[str, str]) -> str:
+    """A question of all that is theirs, or of the one thing that the route names."""
+    whole = f"{route[0]}?organization={theirs['organization']}"
+    return _request(route, theirs).path if "{" in route[0] else whole
+
+
+async def _told_no_further(stage: Stage, auditor: str, read: dict[str, Any]) -> None:
+    await stage.services.calls.seal()  # what was asked for until now
+    size = await stage.size()
+    here = f"?resource={read['resource']}&action=invoice.read_pdf"
+    items = (await stage.get(f"/v1/audit{here}", token=auditor)).json()["items"]
+    assert items[-1]["calls"] == read["calls"]
+    lines = (await stage.get(f"/v1/audit/ocsf{here}", token=auditor)).text.splitlines()
+    assert {json.loads(one)["activity_name"] for one in lines} == {"Read"}
+    assert json.loads((await stage.get(read["proof"], token=auditor)).json()["row"])["calls"]
+    await stage.services.calls.seal()
+    assert await stage.size() == size
+
+
 def test_no_route_tells_a_foreign_thing_from_a_missing_one(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """Asked by another organization's owner, each route answers the same, headers too, for what is
     somebody else's and for what never was, alone and beside what is the caller's own; and nothing
     that it answers names anything of theirs. Every route but the nameless ones is asked with two
-    requests that differ.
+    requests that differ. Their own auditor is told who read which evidence.
     """
 
     async def scene(stage: Stage) -> None:
         await world.furnish(stage, database)
         theirs = await _theirs(world)
+        await _reads_are_told(world, theirs)
         apart = Apart(stage, theirs, await _mine(stage, "user-mine"))
         await stage.views()
         routes = [one for one in ROUTES if not is_public(one[2])]
