@@ -94,8 +94,8 @@ async def list_acts(
     """Newest first: entries of people and service accounts, acts of the platform's staff in the
     organization too; and calls that were refused, let by break-glass, or read evidence, counted by
     the minute. `action`: a fact's tag, of counted calls their action, or its beginning up to a dot.
-    `resource`: any id that the fact names, or that the fact of what it ends named; or whose evidence
-    was read.
+    `resource`: any id that the fact names, or that the fact of what it ends named; or of what was
+    read.
     """
     asked = _Asked((organization, actor, resource, action), since, until, cursor, limit, as_of)
     rows, size = await asked.found(request)

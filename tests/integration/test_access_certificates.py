@@ -148,7 +148,7 @@ def test_a_certificate_is_granted_once_and_revoked(
         assert (granted.user, granted.runtime, granted.way) == ("user-7", runtime, "ssh")
         assert issued.principal == given["principal"]
         assert issued.before_us - issued.after_us == 5 * MINUTE
-        assert await stage.size() == before + 3
+        assert await stage.size() == before + 4
         assert given["gateway_port"] == stage.services.settings.gateway_port
 
         foreign = stage.token("member", "organization-01900000-0000-7000-8000-00000000000f")

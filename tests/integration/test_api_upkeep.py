@@ -174,7 +174,7 @@ def test_blocks_and_reservations(database: Database, nats_url: str, tmp_path: Pa
         assert block.status_code == 201, block.text
         again = await stage.post("/v1/blocks", wanted, key="k")
         assert again.text == block.text
-        assert await stage.size() == before + 4 * 3 + 1
+        assert await stage.size() == before + 4 * 3 + 2
         runtimes = block.json()["runtimes"]
         assert [one["name"] for one in runtimes] == ["b-0", "b-1", "b-2"]
         assert {one["node"] for one in runtimes} == set(nodes)

@@ -68,10 +68,10 @@ async def organization(stage: Stage) -> str:
 
 
 async def department(stage: Stage, org: str) -> int:
-    """A fact of the organization; its position."""
+    """A fact of the organization; its position, before that of what let it."""
     made = await stage.post("/v1/departments", {"organization": org, "name": "D"})
     assert made.status_code == 201, made.text
-    return int(made.headers["Log-Position"])
+    return int(made.headers["Log-Position"]) - 1
 
 
 async def hooked(stage: Stage, org: str, url: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -102,19 +102,20 @@ def test_facts_are_told_signed_filtered_and_in_order(
                 await department(stage, other)
                 await until(lambda: mine[-1] in some.positions(), "told")
                 assert some.positions() == mine
-                await until(lambda: mine[-1] in everything.positions(), "told")
-                # Beside each registration stands what let whoever made it.
+                await until(lambda: mine[-1] + 1 in everything.positions(), "told")
+                # Beside each act stands what let whoever did it.
                 beside, last = first["position"], second["position"]
-                assert everything.positions() == [beside, last - 1, last, *mine]
+                acts = [at + more for at in (last - 1, *mine) for more in (0, 1)]
+                assert everything.positions() == [beside, *acts]
                 _verified(everything.heard, first["secret"], second["secret"])
                 _verified(some.heard, second["secret"], first["secret"])
                 rotated = await stage.post(f"/v1/webhooks/{first['id']}/rotate-secret")
                 assert rotated.status_code == 200, rotated.text
                 await stage.views()
-                await until(lambda: len(everything.heard) == 8, "the rotation is told")
+                await until(lambda: len(everything.heard) == 11, "the rotation is told")
                 mine.append(await department(stage, org))
                 await until(lambda: mine[-1] in everything.positions(), "told")
-                last = everything.heard[-1]
+                [last] = [one for one in everything.heard if one.position == mine[-1]]
                 for secret in (first["secret"], rotated.json()["secret"]):
                     assert Webhook(secret).verify(last.body, last.headers)["id"] == str(mine[-1])
                 gone = await stage.post(f"/v1/webhooks/{first['id']}/delete")
@@ -441,7 +442,7 @@ def test_schemas_of_facts_are_served_to_anybody(
             await hooked(stage, org, receiver.url)
             async with delivering(stage):
                 await department(stage, org)
-                await until(lambda: len(receiver.heard) == 2, "told, and what let its webhook")
+                await until(lambda: len(receiver.heard) == 3, "told, with what let it")
             event = receiver.heard[-1].event
             path = "/v1/schemas/" + event["dataschema"].removeprefix("urn:gpuaas:fact:")
             answer = await stage.client.get(path)
