@@ -17,7 +17,7 @@ from api.edge import whole
 from api.services import Services, services_of
 from contracts.http import Receipt
 from domain.errors import DomainError
-from domain.sealing import CallsSealed
+from domain.sealing import CallsSealed, Downloaded
 from evidence.bundle import StorageSource, stream_tar, tar_size
 from evidence.reader import Recorded, decode_entry, head, read_entries
 from evidence.receipts import downloaded, receipt
@@ -45,14 +45,17 @@ async def checkpoint(request: FrontRequest) -> Response[str]:
 
 @get("/v1/receipts/{position:str}")
 async def show_receipt(request: FrontRequest, position: _Position) -> Response[Receipt]:
-    """The entry's bytes and its proof; 409 with Retry-After while it is not signed yet."""
+    """The entry's bytes and its proof; 409 with Retry-After while it is not signed yet. That it was
+    taken is a fact, but for one that says so itself: whoever takes them all comes to an end.
+    """
     services = services_of(request)
     index = whole(position)
     if index is None or index >= (await services.log.head()).size:
         raise unknown("receipt")
     await _may_see(services, request.user, index)
     found = receipt(services.storage, index)
-    await record(services, request, "receipt", found.size, index)
+    if not isinstance(decode_entry(found.entry).fact, Downloaded):
+        await record(services, request, "receipt", found.size, index)
     body = Receipt(
         position=found.position,
         size=found.size,

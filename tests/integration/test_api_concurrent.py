@@ -10,6 +10,7 @@ import pytest
 from api.edge import instant, now_us
 from api.limiting import Limits
 from api.limits import Rate
+from domain.sealing import Downloaded
 from tests.api_stage import Stage, play, staged
 from tests.conftest import Database
 from tests.integration.evidence_stack import EvidenceStack
@@ -20,7 +21,9 @@ pytestmark = pytest.mark.slow
 def test_downloads_side_by_side_are_all_served(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """60 receipts, 30 bundles and 20 tokens at once: none is refused, each is a fact."""
+    """60 receipts, 30 bundles and 20 tokens at once: none is refused, each is a fact; the receipts of
+    those facts are none, so whoever takes the receipt of each entry comes to an end.
+    """
     stack = EvidenceStack(database, tmp_path)
 
     async def run() -> None:
@@ -38,6 +41,14 @@ def test_downloads_side_by_side_are_all_served(
             assert {answer.status_code for answer in answers} == {200, 201}
             decided = 21  # what let whoever acts stands beside each token, and the department
             assert await stage.size() == before + len(answers) + decided
+            await asyncio.to_thread(stack.integrate)
+            size = await stage.size()
+            entries = [await stage.services.log.entry(at) for at in range(before, size)]
+            taken = [one.position for one in entries if one and isinstance(one.fact, Downloaded)]
+            assert len(taken) == 90
+            for at in taken[:3]:
+                assert (await stage.get(f"/v1/receipts/{at}")).status_code == 200
+            assert await stage.size() == size
 
     with stack.signing():
         asyncio.run(run())
