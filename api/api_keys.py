@@ -14,7 +14,7 @@ from api.authorization.listing import paged, words
 from api.authorization.loading import credentials_at
 from api.authorization.principal import Principal
 from api.authorization.use import last_used
-from api.authorization.wishing import deciding, may_own, no_looser, organization_of
+from api.authorization.wishing import deciding, may_own, no_looser, organization_of, still
 from api.body import FrontRequest
 from api.changing import create, settled
 from api.edge import instant, maybe_instant, now_us
@@ -44,8 +44,6 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
         raise DomainError("api_key.by_key", "sign in to make a key")
     if data.mfa and not request.user.mfa:
         raise services_of(request).door.stronger(request.user, request.user.action, org)
-    if data.principal is not None:
-        allow(request.user, "api_key.create_for_account", org)
     for word in data.scopes:
         if not known(word):
             raise DomainError("request.invalid", f"no action {word}", {"pointer": "/scopes"})
@@ -57,6 +55,9 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
             belonging = authority_stream(org)
+            await still(services, request.user)
+            if data.principal is not None:
+                allow(request.user, "api_key.create_for_account", org)
             recorded = await services.log.read_stream(belonging)
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             if services.directory.closed(org):

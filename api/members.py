@@ -26,6 +26,7 @@ from domain.authority import Authority
 from domain.authority_commands import Accept, AddMember, Invite, RemoveMember, Withdraw
 from domain.authority_facts import Invited
 from domain.binding import Binding
+from domain.errors import DomainError
 from evidence.ids import new_id
 from evidence.private import private_value
 
@@ -176,8 +177,12 @@ async def withdraw_invitation(
 async def accept_invitation(
     request: FrontRequest, invitation_id: FromPath[str], data: JSONBody[InvitationAccept]
 ) -> Response[Member]:
-    """Whoever is signed in and has the secret belongs to it from now on, with the role offered."""
+    """Whoever is signed in and has the secret belongs to it from now on, with the role offered: a
+    person, and not by a key that somebody may have found.
+    """
     who, binding = request.user.actor, new_id("binding")
+    if request.user.key:
+        raise DomainError("invitation.by_key", "sign in to accept it")
 
     def want(_: Authority) -> Wanted:
         wish = Accept(invitation_id, _hash(data.secret), who, binding)

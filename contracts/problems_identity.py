@@ -4,6 +4,7 @@ from typing import Final
 
 # code | status | title | remedy
 IDENTITY: Final = """\
+invitation.by_key|403|A key accepts no invitations|Sign in as yourself, then accept it.
 issuer.algorithm_unknown|400|Not a signature algorithm that is believed|Name some of ES256, ES384, EdDSA, PS256, RS256.
 issuer.domain_taken|409|The domain is another organization's|Leave it out, or distrust the issuer that has it first.
 issuer.invalid|400|Not an issuer|Send its identifier, beginning with https://, as its discovery document has it.

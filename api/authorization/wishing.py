@@ -91,6 +91,7 @@ async def _attempt(
     services: Services, request: FrontRequest, org: str, want: Want, cause: str
 ) -> Done:
     stream = authority.authority_stream(org)
+    await still(services, request.user)
     recorded = await services.log.read_stream(stream)
     facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
     state = fold(DECIDER, facts)
@@ -116,6 +117,15 @@ async def _attempt(
     reads = (*reads, *wanted.reads, *more)
     append = Append((write,), request.user.actor, cause, reads, wanted.private)
     return Done(await services.log.append(append), (write,))
+
+
+async def still(services: Services, caller: Principal) -> None:
+    """Whatever was taken from the caller before now counts here: what is decided next would outlast
+    the second in which other processes hear of it. Raises: DomainError auth.invalid.
+    """
+    await services.following.catch_up()
+    if caller.credential and services.directory.over(caller.credential, now_us()):
+        raise DomainError("auth.invalid", "what you came with has been taken back")
 
 
 async def _told(

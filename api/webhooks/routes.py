@@ -5,6 +5,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.auth import unknown, within
+from api.authorization.wishing import still
 from api.body import FrontRequest
 from api.changing import change, create, settled, target
 from api.edge import instant, now_us
@@ -41,6 +42,7 @@ async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) ->
     secret = new_secret()
 
     async def do(cause: str) -> Done:
+        await still(services, request.user)
         org = await target(services, request.user, data.organization, "organization")
         await checked(data.url, networks_of(services.settings.webhook_networks))
         url, words = private_value(org.stream, data.url)

@@ -20,6 +20,7 @@ from domain.api_key import KeyCreated
 from evidence.reader import decode_entry, read_entries
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
+from tests.integration.test_two_organizations import WHO, signed_in
 
 pytestmark = pytest.mark.slow
 
@@ -344,6 +345,9 @@ def test_invited_grouped_listed_as_it_was(
         path = f"/v1/invitations/{invited['id']}/accept"
         wrong = await stage.post(path, {**accept, "secret": "x"}, token=zoe)
         assert code(wrong) == (403, "authority.secret_wrong")
+        found = ok(await stage.post("/v1/api-keys", {"name": "found"}, token=of.boss))["key"]
+        by_key = await stage.post(path, accept, token=found)
+        assert code(by_key) == (403, "invitation.by_key")
         ok(await stage.post(path, accept, token=zoe))
         assert code(await stage.post(path, accept, token=zoe)) == (403, "authority.secret_wrong")
         group = ok(await stage.post("/v1/groups", {"name": "Readers"}, token=of.boss))["id"]
@@ -390,6 +394,43 @@ def test_what_another_process_made_just_now_is_where_it_is(
         assert (await second.post("/v1/networks", network, token=local)).status_code == 201
         key = ok(await first.post("/v1/api-keys", {"name": "k"}, token=local))["key"]
         ok(await second.post("/v1/networks", {**network, "name": "o"}, token=key))
+
+    both(database, nats_url, tmp_path, scene)
+
+
+def test_nobody_leaves_a_way_back_in_their_last_second(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """At a process that has not heard yet of what was taken elsewhere, who lost it invites nobody,
+    binds nobody and makes no key: that would outlast the second in which it hears.
+    """
+
+    async def scene(first: Stage, second: Stage) -> None:
+        of = await owned(first)
+        admins = [await member(first, of, f"user-{n}", "admin", of.org) for n in range(3)]
+        program = ok(await first.post("/v1/service-accounts", {"name": "ci"}, token=of.boss))["id"]
+        session, stream = await signed_in(first, of.org)
+        ok(await first.post("/v1/members", {"principal": WHO}, token=of.boss))
+        viewer = {"principal": WHO, "role": "viewer", "scope": of.org}
+        ok(await first.post("/v1/role-bindings", viewer, token=of.boss))
+        await second.services.following.catch_up()
+        task = second.services.following._task
+        assert task is not None
+        task.cancel()  # it hears of nothing any more by itself
+        invited = {"email": "a@b.example", "role": "admin", "days": 1}
+        hook = {"organization": of.org, "url": "https://8.8.8.8/"}
+        taken = [(f"/v1/sessions/{stream}/end", session)]
+        taken += [(f"/v1/role-bindings/{binding}/revoke", token) for token, binding in admins]
+        asked = (
+            ("/v1/api-keys", {"name": "k"}, (401, "auth.invalid")),
+            ("/v1/invitations", invited, (404, "resource.unknown")),
+            ("/v1/webhooks", hook, (404, "resource.unknown")),
+            ("/v1/api-keys", {"name": "k", "principal": program}, (403, "auth.forbidden")),
+        )
+        for (taking, token), (path, body, refused) in zip(taken, asked, strict=True):
+            ok(await first.post(taking, {}, token=of.boss))
+            answer = await second.post(path, body, token=token)
+            assert (answer.status_code, answer.json().get("code")) == refused, answer.text
 
     both(database, nats_url, tmp_path, scene)
 
