@@ -68,7 +68,8 @@ async def configured(services: Services, data: RuntimeNew) -> Configure | None:
     limits = (data.cpu_milli, data.memory_bytes, data.pids, data.restarts)
     if data.image is None:
         if limits != (None, None, None, None) or data.volumes:
-            raise DomainError("request.invalid", "limits and volumes are an image's: name one")
+            at: dict[str, int | str] = {"pointer": "/image"}
+            raise DomainError("request.invalid", "limits and volumes are an image's: name one", at)
         return None
     found = await services.reads.ask(runtimes_read.images, reference=data.image)
     if not found:

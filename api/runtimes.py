@@ -79,7 +79,8 @@ async def launch_runtime(request: FrontRequest, data: JSONBody[RuntimeNew]) -> R
 def _network(data: RuntimeNew) -> str:
     """Raises: DomainError request.invalid for a network of a plain start."""
     if data.network and data.image is None:
-        raise DomainError("request.invalid", "a network is an image's: name one")
+        at: dict[str, int | str] = {"pointer": "/image"}
+        raise DomainError("request.invalid", "a network is an image's: name one", at)
     return data.network
 
 

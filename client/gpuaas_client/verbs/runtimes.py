@@ -116,17 +116,17 @@ def _egress(counted: models.RuntimeEgress | None) -> str:
 @click.option(
     "--image",
     metavar="REFERENCE",
-    help="One of the platform's images (`gpuaas call list-images`; default: its node's own).",
+    help="One of the platform's images (`gpuaas call list-images`); volumes and networks need one.",
 )
 @click.option(
     "--volume",
     metavar="ID:/PATH",
     multiple=True,
-    help="A volume of the project (`gpuaas volume list`) and the path where it is mounted, as"
+    help="With --image: a volume (`gpuaas volume list`) and the path where it is mounted, as"
     " volume-0190...:/data; once for each.",
 )
 @click.option(
-    "--network", metavar="ID", help="A network of the project (`gpuaas call list-networks`)."
+    "--network", metavar="ID", help="With --image: a network (`gpuaas call list-networks`)."
 )
 @click.option("--region", metavar="NAME", help="Only there, as eu-de-1 (default: anywhere).")
 @click.option(
