@@ -260,6 +260,15 @@ def if_match(request: Any, version: int, *, needed: bool = False) -> None:
         raise DomainError("if_match.stale", "it has changed since you looked", {"version": version})
 
 
+def held(request: Any, stream: str, version: int) -> tuple[tuple[str, int], ...]:
+    """`if_match`, and what an append to other streams must still find for it: the stream at that
+    version where a version was named, nothing where none was.
+    """
+    if_match(request, version)
+    asked = etags(request)
+    return ((stream, version),) if asked and "*" not in asked else ()
+
+
 def _reused() -> DomainError:
     return DomainError("idempotency_key.reused", "this key was used with another body")
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from api.acting import Done, if_match
+from api.admission.wire import Admitted, Ask, Held
 from api.auth import unknown, within
 from api.authorization.principal import Principal
 from api.services import Services
@@ -76,6 +77,25 @@ async def settled[T](services: Services, stream: str, attempt: Callable[[], Awai
                     raise
             await asyncio.sleep(_PAUSE_S * tries)
     raise DomainError("log.version_stale", "the stream keeps changing; repeat the request")
+
+
+async def still(services: Services, held: Held) -> None:
+    """Raises: DomainError if_match.stale where one of them moved since it was compared."""
+    for stream, version in held:
+        newer = await services.log.read_stream(stream, version)
+        if newer:
+            facts: dict[str, int | str] = {"version": newer[-1].version}
+            raise DomainError("if_match.stale", "it has changed since you looked", facts)
+
+
+async def admitted(services: Services, ask: Ask) -> Admitted:
+    """As Admission.ask. Raises: also DomainError if_match.stale."""
+    try:
+        return await services.admission.ask(ask)
+    except DomainError as error:
+        if error.code == "log.version_stale":
+            await still(services, ask.held)
+        raise
 
 
 async def create[S, C, E: Struct](

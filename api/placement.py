@@ -5,10 +5,10 @@ from typing import Annotated
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from api.acting import Done, Said, if_match
+from api.acting import Done, Said, held
 from api.admission.wire import BlockAsk, ReserveAsk, UnreserveAsk
 from api.body import FrontRequest, check_word
-from api.changing import target
+from api.changing import admitted, target
 from api.edge import instant, now_us, parse_instant
 from api.paging import after, page_size
 from api.runtimes import launched, organization_of
@@ -163,14 +163,14 @@ async def end_reservation(
 
     async def do(cause: str) -> Done:
         found = await target(services, request.user, reservation_id, "reservation")
-        if_match(request, found.version)
+        rests = held(request, reservation_id, found.version)
         over = found.facts[-1]
         if isinstance(over, reservation.Over):
             return Done(nothing=_ended(found.stream, found.org, over.reason, found.version))
         now = now_us()
-        ask = UnreserveAsk(reservation_id, data.reason, now, request.user.actor, cause)
-        admitted = await services.admission.ask(ask)
-        return Done(admitted.appended, admitted.writes)
+        ask = UnreserveAsk(reservation_id, data.reason, now, request.user.actor, cause, held=rests)
+        done = await admitted(services, ask)
+        return Done(done.appended, done.writes)
 
     def answer(said: tuple[Said, ...], _: bool) -> Reservation:
         fact = said[0].fact

@@ -7,9 +7,10 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
+from api.admission.wire import Held
 from api.auth import unknown
 from api.body import FrontRequest
-from api.changing import settled
+from api.changing import settled, still
 from api.currencies import minor_digits
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.prices import book_stream, same_currency, shown_tiers
@@ -33,18 +34,22 @@ async def priced(
     cause: str,
     command: pricebook.Command,
     nothing: Nothing,
+    rests: Held = (),
 ) -> Done:
-    """The command's facts on the one stream of prices, or what there is of them already."""
+    """The command's facts on the one stream of prices, or what there is of them already; `rests`:
+    what If-Match named. Raises: DomainError if_match.stale, what the decider refuses.
+    """
     stream = await services.reads.ask(book_stream)
 
     async def attempt() -> Done:
+        await still(services, rests)
         recorded = await services.log.read_stream(stream)
         state = fold(pricebook.DECIDER, [one.fact for one in recorded])  # type: ignore[misc]
         facts = tuple(pricebook.decide(command, state))
         if not facts:
             return Done(nothing=nothing(recorded, state))
         write = Write(stream, "-", len(recorded), facts)
-        append = Append((write,), request.user.actor, cause)
+        append = Append((write,), request.user.actor, cause, rests)
         return Done(await services.log.append(append), (write,))
 
     return await settled(services, stream, attempt)

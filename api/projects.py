@@ -5,11 +5,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 from msgspec.structs import replace
 
-from api.acting import Done, Said, if_match
+from api.acting import Done, Said, held
 from api.admission.wire import MoveAsk
 from api.auth import unknown
 from api.body import FrontRequest
-from api.changing import create, target
+from api.changing import admitted, create, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
@@ -77,7 +77,7 @@ async def move_project(
 
     async def do(cause: str) -> Done:
         found = await target(services, request.user, project_id, "project")
-        if_match(request, found.version)
+        rests = held(request, project_id, found.version)
         is_at = _place(found.facts)
         to = (data.department or is_at[0], data.account or is_at[1])
         for stream, kind in zip(to, ("department", "account"), strict=True):
@@ -86,12 +86,12 @@ async def move_project(
                 raise unknown(kind)
         wanted = MoveProject(found.org, project_id, *to, now_us())
         try:
-            admitted = await services.admission.ask(MoveAsk(wanted, request.user.actor, cause))
+            done = await admitted(services, MoveAsk(wanted, request.user.actor, cause, held=rests))
         except DomainError as error:
             if error.code == "admission.nothing":
                 return Done(nothing=_moved(project_id, found.org, to))
             raise
-        return Done(admitted.appended, admitted.writes)
+        return Done(done.appended, done.writes)
 
     def answer(said: tuple[Said, ...], _: bool) -> ProjectMoved:
         [one] = [one for one in said if isinstance(one.fact, project.Moved)]

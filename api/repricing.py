@@ -6,7 +6,8 @@ import psycopg
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said, if_match
+from api.acting import Done, Said, held
+from api.admission.wire import Held
 from api.auth import unknown, within
 from api.body import FrontRequest
 from api.changing import target
@@ -40,7 +41,7 @@ async def make_commitment(
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        opened = await _opened(services, request, account_id)
+        opened, rests = await _opened(services, request, account_id)
         command = pricebook.Commit(
             *(account_id, data.meter, data.model, data.region, data.state, opened.currency),
             *(parse_instant(data.start), parse_instant(data.end), int(data.quantity)),
@@ -56,7 +57,7 @@ async def make_commitment(
                     return _committed(one.position, fact)
             raise AssertionError("what was made before stands in its stream")
 
-        return await priced(services, request, cause, command, known)
+        return await priced(services, request, cause, command, known, rests)
 
     def answer(said: tuple[Said, ...], _: bool) -> Commitment:
         fact = said[0].fact
@@ -94,14 +95,14 @@ async def rerate_account(
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        opened = await _opened(services, request, account_id)
+        opened, rests = await _opened(services, request, account_id)
         command = pricebook.Rerate(
             *(account_id, opened.currency, data.book),
             *(parse_instant(data.start), parse_instant(data.end), now_us()),
         )
         return await priced(
             services, request, cause, command,
-            lambda _, state: _repriced(None, state.reratings[account_id]),
+            lambda _, state: _repriced(None, state.reratings[account_id]), rests,
         )  # fmt: skip
 
     def answer(said: tuple[Said, ...], _: bool) -> Repricing:
@@ -187,12 +188,14 @@ def _previewed(
     return estimate(tariff, opened, span, uses, read), charged
 
 
-async def _opened(services: Services, request: FrontRequest, name: str) -> account.Opened:
+async def _opened(
+    services: Services, request: FrontRequest, name: str
+) -> tuple[account.Opened, Held]:
     found = await target(services, request.user, name, "account")
-    if_match(request, found.version)
+    rests = held(request, name, found.version)
     opened = found.facts[0]
     assert isinstance(opened, account.Opened), "the first fact of an account's stream"
-    return opened
+    return opened, rests
 
 
 async def _seen(

@@ -3,10 +3,10 @@
 from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 
-from api.acting import Done, Said, if_match
+from api.acting import Done, Said, held
 from api.admission.wire import GiveBackAsk
 from api.body import FrontRequest
-from api.changing import change, target
+from api.changing import admitted, change, target
 from api.edge import money, now_us, pico_of
 from api.services import services_of
 from contracts.http_wallet import AccountStanding, GaveBack, GiveBackNew, ResumeNew, SuspendNew
@@ -41,14 +41,17 @@ async def _gave_back(
     currency = _currency(found.facts[0])
 
     async def do(cause: str) -> Done:
-        if_match(request, found.version)
+        now = await target(services, request.user, account_id, "account")
+        rests = held(request, account_id, now.version)
         if data.amount is not None and data.amount.currency != currency:
             raise DomainError("wallet.grant_invalid", f"the account is in {currency}")
         amount = 0 if data.amount is None else pico_of(data.amount)
         command = wallet.GiveBack(data.payment, amount, data.reference, now_us())
-        ask = GiveBackAsk(found.org, account_id, command, taken, request.user.actor, cause)
+        ask = GiveBackAsk(
+            found.org, account_id, command, taken, request.user.actor, cause, held=rests
+        )
         try:
-            admitted = await services.admission.ask(ask)
+            done = await admitted(services, ask)
         except DomainError as error:
             if error.code != "admission.nothing":
                 raise
@@ -60,7 +63,7 @@ async def _gave_back(
                 and one.fact.reference == data.reference
             )
             return Done(nothing=_given(account_id, currency, before, again=True))
-        return Done(admitted.appended, admitted.writes)
+        return Done(done.appended, done.writes)
 
     def answer(said: tuple[Said, ...], _: bool) -> GaveBack:
         fact = said[0].fact

@@ -83,7 +83,7 @@ async def resolve_suspense(
         raise DomainError("request.invalid", "name an account, or an invoice, or that it went back")
     services = services_of(request)
 
-    async def do(cause: str) -> Done:
+    async def attempt(cause: str) -> Done:
         found = await target(services, request.user, suspense_id, "suspense")
         if_match(request, found.version)
         state = fold(suspense.DECIDER, list(found.facts))  # type: ignore[misc]
@@ -93,14 +93,13 @@ async def resolve_suspense(
         if data.account:
             return await _as_credit(services, request, cause, found, state, data.account)
         if data.invoice:
-            return await settled(
-                services,
-                data.invoice,
-                lambda: _as_payment(services, request, cause, found, state, data.invoice),
-            )
+            return await _as_payment(services, request, cause, found, state, data.invoice)
         write = _resolving(found, suspense.RETURNED, "", state)
         append = Append((write,), request.user.actor, cause)
         return Done(await services.log.append(append), (write,))
+
+    async def do(cause: str) -> Done:
+        return await settled(services, data.invoice or suspense_id, lambda: attempt(cause))
 
     def answer(said: tuple[Said, ...], _: bool) -> Resolution:
         fact = said[-1].fact

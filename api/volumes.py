@@ -3,11 +3,11 @@
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said, if_match
+from api.acting import Done, Said, held, if_match
 from api.admission.wire import GrowAsk, VolumeAsk
 from api.auth import unknown, within
 from api.body import FrontRequest
-from api.changing import change, settled, target
+from api.changing import admitted, change, settled, target
 from api.edge import instant, now_us
 from api.paging import before, page_size
 from api.runtimes import organization_of
@@ -106,13 +106,14 @@ async def grow_volume(
         async def attempt() -> Done:
             # Looked at here for whose it is; decided by the admission, for its quota.
             found = await target(services, request.user, volume_id, "volume")
-            if_match(request, found.version)
+            rests = held(request, volume_id, found.version)
             facts: tuple[volume.Event, ...] = found.facts  # type: ignore[assignment]
             grow = volume.Grow(data.size_mib, now_us())
             if not volume.decide(grow, fold(volume.DECIDER, facts)):
                 return Done(nothing=nothing)
             wanted = GrowVolume(volume_id, found.org, data.size_mib, grow.now_us)
-            return await _grown(services, GrowAsk(wanted, request.user.actor, cause), nothing)
+            ask = GrowAsk(wanted, request.user.actor, cause, held=rests)
+            return await _grown(services, ask, nothing)
 
         return await settled(services, volume_id, attempt)
 
@@ -121,12 +122,12 @@ async def grow_volume(
 
 async def _grown(services: Services, ask: GrowAsk, nothing: VolumeChanged) -> Done:
     try:
-        admitted = await services.admission.ask(ask)
+        done = await admitted(services, ask)
     except DomainError as error:
         if error.code == "admission.nothing":
             return Done(nothing=nothing)
         raise
-    return Done(admitted.appended, admitted.writes)
+    return Done(done.appended, done.writes)
 
 
 @post("/v1/volumes/{volume_id:str}/snapshot", status_code=200)

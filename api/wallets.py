@@ -5,11 +5,11 @@ from typing import Final
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.acting import Done, Said, if_match
+from api.acting import Done, Said, held
 from api.admission.then import purse_at
 from api.admission.wire import GrantAsk
 from api.body import FrontRequest
-from api.changing import Target, change, target
+from api.changing import Target, admitted, change, target
 from api.edge import instant, money, now_us, parse_instant, pico_of
 from api.services import services_of
 from api.viewing import tagged, viewed
@@ -65,7 +65,7 @@ async def grant_credit(
 
     async def do(cause: str) -> Done:
         found = await target(services, request.user, account_id, "account")
-        if_match(request, found.version)
+        rests = held(request, account_id, found.version)
         currency = _currency(found)
         if data.amount.currency != currency:
             raise DomainError("wallet.grant_invalid", f"the account is in {currency}")
@@ -73,15 +73,15 @@ async def grant_credit(
             *(new_id("grant"), data.bucket, pico_of(data.amount), expires),
             *(data.reference, now_us()),
         )
-        ask = GrantAsk(found.org, account_id, command, request.user.actor, cause)
+        ask = GrantAsk(found.org, account_id, command, request.user.actor, cause, held=rests)
         try:
-            admitted = await services.admission.ask(ask)
+            done = await admitted(services, ask)
         except DomainError as error:
             if error.code != "admission.nothing":
                 raise
             purse, _ = await services.admission.purse(account_id)
             return Done(nothing=_known(account_id, purse, data.reference))
-        return Done(admitted.appended, admitted.writes)
+        return Done(done.appended, done.writes)
 
     def answer(said: tuple[Said, ...], _: bool) -> Grant:
         fact = said[0].fact

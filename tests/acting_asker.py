@@ -31,8 +31,11 @@ class Asker:
         *,
         if_match: str | None = None,
         more: bytes = b"",
+        body: Any = None,
     ) -> httpx.Response:
-        """`if_match`: in place of what the call names, empty for none. `more`: after the body."""
+        """`if_match`: in place of what the call names, empty for none. `more`: after the body.
+        `body`: in its place.
+        """
         headers = {"Authorization": f"Bearer {self.call.token or operator}"}
         if key:
             headers["Idempotency-Key"] = key
@@ -40,9 +43,10 @@ class Asker:
         asked = version if if_match is None else if_match
         if asked:
             headers["If-Match"] = asked
-        if self.raw or more:
+        raw = (self.raw if body is None else msgspec.json.encode(body)) + more
+        if raw:
             headers["Content-Type"] = "application/json"
-        return await client.post(self.call.path, content=self.raw + more, headers=headers)
+        return await client.post(self.call.path, content=raw, headers=headers)
 
     async def ask(self, stage: Stage, key: str, **more: Any) -> httpx.Response:
         """At a stage, as `send`."""

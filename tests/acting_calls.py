@@ -2,6 +2,16 @@
 
 from typing import Final
 
+from tests.acting_proofs import (
+    Proving,
+    certifying_host,
+    enrolling_node,
+    paying,
+    reading,
+    renewing,
+    signing_in,
+    telling_all,
+)
 from tests.acting_recipes import (
     ACCOUNT,
     ASIDE,
@@ -35,6 +45,7 @@ from tests.acting_recipes import (
     claimed,
     cleared,
     committed,
+    confirming,
     ended,
     enrolling,
     entering,
@@ -143,6 +154,7 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/meters": made_new("/v1/meters", lambda w: w.meter("readings", f"app.m{w.number()}")),
     "/v1/mfa/recovery-codes": by_recovery_code("recovery-codes"),
     "/v1/mfa/totp": enrolling,
+    "/v1/mfa/totp/confirm": confirming,
     "/v1/mfa/totp/remove": by_recovery_code("totp/remove"),
     "/v1/mfa/verify": by_recovery_code("verify"),
     "/v1/networks": NETWORK,
@@ -227,20 +239,42 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/webhooks/{webhook_id}/rotate-secret": after(WEBHOOK, "/v1/webhooks/{}/rotate-secret"),
 }
 
-# What takes no Idempotency-Key, and why.
-_QUESTION: Final = "a question: nothing is kept"
-_OWN_PROOF: Final = "by a proof of its own, which is good once: "
+# By a proof of their own, which is good once, in place of an Idempotency-Key.
+PROVED: Final[dict[str, Proving]] = {
+    "/v1/enrol": enrolling_node,
+    "/v1/nodes/certificate": renewing,
+    "/v1/nodes/host-certificates": certifying_host,
+    "/v1/payments/stripe": paying,
+    "/v1/readings": reading,
+    "/v1/readings/complete": telling_all,
+    "/v1/sessions": signing_in,
+}
+
+# What does nothing that is kept, so that there is no effect to be had once: why, and its test.
+_KEEPS_NOTHING: Final = "integration/test_acts.py::test_what_takes_no_key_keeps_nothing"
 OTHERS: Final = {
-    "/v1/accounts/{account_id}/preview": _QUESTION,
-    "/v1/accounts/{account_id}/top-ups": "nothing of ours: the provider is given the key",
-    "/v1/authorization/explain": _QUESTION,
-    "/v1/enrol": _OWN_PROOF + "the node's token (test_identity_api.py)",
-    "/v1/mfa/totp/confirm": _OWN_PROOF + "a code of the moment (test_mfa_totp.py)",
-    "/v1/nodes/certificate": "by the node's key; the certificate is all that comes of it",
-    "/v1/nodes/host-certificates": "by the node's key; the certificate is all that comes of it",
-    "/v1/payments/stripe": _OWN_PROOF + "the provider's payment (test_top_ups.py)",
-    "/v1/readings": _OWN_PROOF + "the source's sequence (test_readings.py)",
-    "/v1/readings/complete": _OWN_PROOF + "the source's sequence (test_readings.py)",
-    "/v1/sessions": _OWN_PROOF + "an identity token (test_sign_in.py)",
-    "/v1/terminals/{session_id}/tickets": "in memory, for half a minute; each is another",
+    "/v1/accounts/{account_id}/preview": ("a question", _KEEPS_NOTHING),
+    "/v1/accounts/{account_id}/top-ups": (
+        "the payment is the provider's, who is given the key: contract/test_stripe.py",
+        _KEEPS_NOTHING,
+    ),
+    "/v1/authorization/explain": ("a question", _KEEPS_NOTHING),
+    "/v1/terminals/{session_id}/tickets": (
+        "in memory, for half a minute, spent by its first use; each is another",
+        _KEEPS_NOTHING,
+    ),
+}
+
+# What names something that has no version to decide on.
+VERSIONLESS: Final = frozenset({"/v1/price-books/{name}"})
+# What makes something beside the thing in its path, which stays at its version: whether each is
+# another, or, said again, the same one.
+BESIDE: Final = {
+    "/v1/accounts/{account_id}/commitments": False,
+    "/v1/accounts/{account_id}/grants": False,
+    "/v1/accounts/{account_id}/refunds": False,
+    "/v1/accounts/{account_id}/reratings": False,
+    "/v1/runtimes/{runtime_id}/app-passes": True,
+    "/v1/runtimes/{runtime_id}/ssh-certificates": True,
+    "/v1/runtimes/{runtime_id}/terminals": True,
 }

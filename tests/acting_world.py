@@ -9,6 +9,7 @@ import time
 import uuid
 from typing import Any
 
+import httpx
 import psycopg
 from msgspec import Struct
 
@@ -26,6 +27,7 @@ from tests.api_stage import Stage
 from tests.conftest import Database
 from tests.integration.projections_world import T0
 from tests.integration.tax_world import TaxedPlatform
+from tests.issuer_stage import Issuer
 
 USER = "user-1"
 MEMBER = "member"
@@ -46,13 +48,31 @@ def word(node_id: str) -> Attested:
     return Attested(node_id, "0" * 64, "0" * 32, 1, "e30=", "AA==")
 
 
+class Act(Struct):
+    """One that this world asked for, by its own key; `answer` is None while it is withheld."""
+
+    path: str
+    body: Any
+    token: str | None
+    key: str
+    answer: httpx.Response | None = None
+
+    async def ask(self, stage: Stage) -> httpx.Response:
+        return await stage.post(self.path, self.body, token=self.token, key=self.key)
+
+
 class World:
-    """One tenant with everything; each `make_*` is another new thing. `stage` may change."""
+    """One tenant with everything; each `make_*` is another new thing. `stage` may change. `acts`:
+    what it asked for so far; the one at `withheld` it does not ask for.
+    """
 
     stage: Stage
 
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, identities: Issuer | None = None) -> None:
         self.issuer_url = issuer
+        self.identities = identities
+        self.acts: list[Act] = []
+        self.withheld = -1
         self.taxed = TaxedPlatform(_INVOICED)
         self.invoice = self.over_paid = self.seller = ""
         self.org = self.department = self.account = self.project = ""
@@ -68,7 +88,11 @@ class World:
         return self.stage.token(role, self.org, subject, 3600)
 
     async def made(self, path: str, body: Any = None, token: str | None = None) -> dict[str, Any]:
-        answer = await self.stage.post(path, body, token=token)
+        act = Act(path, body, token, uuid.uuid4().hex)
+        self.acts.append(act)
+        if len(self.acts) - 1 == self.withheld:
+            return {}
+        act.answer = answer = await act.ask(self.stage)
         assert answer.status_code in (200, 201), (path, body, answer.text)
         found: dict[str, Any] = answer.json()
         return found
@@ -189,9 +213,9 @@ class World:
         body = {"project": self.project, "name": "r", "gpu_milli": 100, **more}
         return await self.new("/v1/runtimes", body, self.token(MEMBER))
 
-    async def make_usable(self) -> str:
+    async def make_usable(self, **more: Any) -> str:
         """A runtime that its node says it has started."""
-        made = await self.make_runtime()
+        made = await self.make_runtime(**more)
         now = now_us()
         await self.says(made, runtime.Starting(1, now))
         await self.says(made, runtime.Usable(1, now, now, word(self.host)))

@@ -50,12 +50,14 @@ from domain.errors import DomainError
 from domain.meter import STORAGE
 from domain.wallet_facts import is_reservation
 from evidence.append import Append, Write
+from evidence.batch import stale
 from evidence.private import PrivateValue
 from projections.months import derived_id
 
 
 def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
     """What the ask wants appended; the state has remembered it. Raises: what said no."""
+    held = _held(state, ask)
     reads: tuple[tuple[str, int], ...] = ()
     private: tuple[PrivateValue, ...] = ()
     match ask:
@@ -78,8 +80,7 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = launch.reclaim(state, named, ask.now_us)
             reads = _fenced(state, named)
         case OverspentAsk(runtime=spending):
-            emits = budgeting.stop(state, spending, ask.now_us)
-            reads = _budgeted(state, spending)
+            emits, reads = budgeting.stop(state, spending, ask.now_us), _budgeted(state, spending)
         case OverdueAsk(runtime=unpaid):
             reads = _at(state, dunning.payer_of(state, unpaid))
             emits = dunning.stop(state, unpaid, ask.now_us)
@@ -113,7 +114,16 @@ def decide(state: AdmissionState, ask: Ask) -> tuple[tuple[Emit, ...], Append]:
             emits = launch.end(state, ask.runtime, ask.ended())
         case _:
             assert_never(ask)
-    return emits, _append(ask, emits, reads, private)
+    return emits, _append(ask, emits, held + reads, private)
+
+
+def _held(state: AdmissionState, ask: Ask) -> tuple[tuple[str, int], ...]:
+    """Before anything is remembered. Raises: DomainError log.version_stale."""
+    for stream, version in ask.held:
+        known = state.version(stream)
+        if known != version:
+            raise stale(stream, version, known)
+    return ask.held
 
 
 def _funded(
@@ -142,8 +152,8 @@ def _append(
     writes = tuple(Write(emit.stream, emit.org, emit.expected, emit.facts) for emit in emits)
     # A node's emit reads what the decision before it on that node wrote, to lose with it.
     written = {emit.stream for emit in emits}
-    reads += tuple(read for emit in emits for read in emit.reads if read[0] not in written)
-    unique = tuple(dict.fromkeys(reads))
+    reads += tuple(read for emit in emits for read in emit.reads)
+    unique = tuple(dict.fromkeys(read for read in reads if read[0] not in written))
     return Append(_beside(ask, writes), ask.actor, ask.cause, unique, private)
 
 

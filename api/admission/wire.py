@@ -35,10 +35,16 @@ class Beside(Struct, frozen=True):
     decided_us: int
 
 
+type Held = tuple[tuple[str, int], ...]
+
+
 class Asked(Struct, frozen=True, kw_only=True):
-    """What every ask may say: on whose authority, where somebody asks through the door."""
+    """What every ask may say: on whose authority, where somebody asks through the door. `held`:
+    streams that whoever asks named by a version (If-Match); the append loses where one moved.
+    """
 
     beside: Beside | None = None
+    held: Held = ()
 
 
 class LaunchAsk(Asked, frozen=True, tag="launch"):

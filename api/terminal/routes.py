@@ -12,7 +12,7 @@ from api.auth import allow
 from api.authorization.holding import Entered, Holds, by_token, holding
 from api.authorization.principal import Principal
 from api.body import FrontRequest
-from api.changing import target
+from api.changing import settled, target
 from api.edge import instant, now_us
 from api.services import Services, services_of
 from api.ssh.granting import enterable
@@ -135,7 +135,7 @@ async def close_terminal(request: FrontRequest, session_id: FromPath[str]) -> Re
         allow(request.user, "terminal.close_any", found.org, place.scope, place.resource)
     reason = "closed" if own else "revoked"
 
-    async def do(cause: str) -> Done:
+    async def attempt(cause: str) -> Done:
         now_found = await services.terminals.session(session_id)
         if_match(request, now_found.version)
         facts = tuple(
@@ -147,6 +147,9 @@ async def close_terminal(request: FrontRequest, session_id: FromPath[str]) -> Re
         return Done(
             await services.log.append(Append((write,), request.user.actor, cause)), (write,)
         )
+
+    async def do(cause: str) -> Done:
+        return await settled(services, session_id, lambda: attempt(cause))
 
     def answer(said: tuple[Said, ...], _: bool) -> Terminal:
         closed = said[0].fact

@@ -31,10 +31,16 @@ def paid(account: str, event: str, **more: Any) -> dict[str, Any]:
     return {**said, "id": event}
 
 
-async def tell(stage: Stage, event: dict[str, Any], secret: str = SECRET) -> httpx.Response:
-    body, now = json.dumps(event).encode(), int(time.time())
+def signature(body: bytes, now: int, secret: str = SECRET) -> str:
+    """The header by which Stripe signs an event at that second."""
     sign = hmac.new(secret.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
-    headers = {"Stripe-Signature": f"t={now},v1={sign}", "Content-Type": "application/json"}
+    return f"t={now},v1={sign}"
+
+
+async def tell(stage: Stage, event: dict[str, Any], secret: str = SECRET) -> httpx.Response:
+    body = json.dumps(event).encode()
+    signed = signature(body, int(time.time()), secret)
+    headers = {"Stripe-Signature": signed, "Content-Type": "application/json"}
     return await stage.client.post("/v1/payments/stripe", content=body, headers=headers)
 
 

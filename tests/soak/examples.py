@@ -5,19 +5,17 @@ chance only; these meet it once, in the same count and under the same checks.
 """
 
 import asyncio
-import base64
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 from api.config import Settings
-from api.factors.codes import STEP_US, code_at
 from api.tokens import issue
 from tests.acting_calls import CALLS
-from tests.acting_recipes import TERMINAL, Call, Recipe, after, enrolling, member
+from tests.acting_recipes import TERMINAL, Call, Recipe, after, member
 from tests.acting_world import World as Acting
 from tests.acting_world import now_us
 from tests.api_stage import Stage
@@ -67,8 +65,8 @@ class Living(Acting):
 
         await _until(credited)
 
-    async def make_usable(self) -> str:
-        return await self._becomes("runtimes", await self.make_runtime(), "usable")
+    async def make_usable(self, **more: Any) -> str:
+        return await self._becomes("runtimes", await self.make_runtime(**more), "usable")
 
     async def make_volume(self) -> str:
         body = {"project": self.project, "name": "v", "size_mib": 64, "models": ["T4"]}
@@ -101,15 +99,7 @@ async def _until(held: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _confirming(w: Acting) -> Call:
-    one = await enrolling(w)
-    secret = base64.b32decode((await w.made(one.path, one.body, one.token))["secret"])
-    code = code_at(secret, now_us() // STEP_US)
-    return Call("/v1/mfa/totp/confirm", {"code": code}, one.token)
-
-
 _MORE: Final[dict[str, Recipe]] = {
-    "/v1/mfa/totp/confirm": _confirming,
     "/v1/terminals/{session_id}/tickets": after(member(TERMINAL), "/v1/terminals/{}/tickets"),
 }
 EXAMPLES: Final[dict[str, Recipe]] = {
