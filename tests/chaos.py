@@ -21,6 +21,8 @@
 - `prices`: accounts of 24 closed months of late, voided and re-priced use, against the oracle
 - `schedules`: of leases, epochs and fences in the pure simulator
 - `authorizations`: decisions in random organizations, Cedar against the oracle
+- `edits`: small organizations with a guardrail, every edit from below, every question to both
+  evaluators before and after it
 - `softdog`: the node's watchdog on a user-mode Linux that the kernel resets (Debian:
   user-mode-linux), where that is installed
 
@@ -48,6 +50,7 @@ from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
 from api.replay.input import read_trace
 from gpuaas_verify.note import Vkey
+from tests.authority_edits import WORLDS, hold
 from tests.authority_worlds import agree
 from tests.bench.bench_log import fresh_database
 from tests.fleet_model import explored
@@ -278,6 +281,17 @@ def authorizations(_folder: Path, count: int, first: int) -> Iterator[str]:
                 yield f"{done * _ASKED} decisions agree, {allowed} of them allow"
 
 
+def edits(_folder: Path, count: int, first: int) -> Iterator[str]:
+    """All of them, in order, from the first one on."""
+    pieces = [range(at, min(at + 20, first + count)) for at in range(first, first + count, 20)]
+    tried = allowed = 0
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for done, (more, let) in enumerate(pool.map(hold, pieces), 1):
+            tried, allowed = tried + more, allowed + let
+            if done % 20 == 0 or done == len(pieces):
+                yield f"{pieces[done - 1].stop} organizations: {tried} edits, {allowed} of them let"
+
+
 def softdog(folder: Path, count: int, _first: int) -> Iterator[str]:
     """Each scenario so often, one after the other."""
     machine = machine_of()
@@ -310,6 +324,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "prices": (prices, 2_000),
     "schedules": (schedules, 1_000_000),
     "authorizations": (authorizations, 1_000_000),
+    "edits": (edits, WORLDS),
     "softdog": (softdog, 1),
 }
 
