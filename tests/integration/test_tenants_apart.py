@@ -16,7 +16,7 @@ from msgspec import Struct
 from api.authorization.reading import COUNTED
 from contracts.authorization.registry import ACTIONS
 from tests.acting_calls import CALLS
-from tests.acting_world import MEMBER, World, prepared, usd
+from tests.acting_world import MEMBER, Act, World, prepared, usd
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 from tests.issuer_stage import issuer
@@ -109,10 +109,15 @@ def _request(route: tuple[str, str, Any], known: dict[str, str]) -> Sent:
     return Sent(method, path, body, frozenset(ids.used - set(_WORDS)))
 
 
-async def _sent(stage: Stage, asked: Sent, token: str) -> httpx.Response:
+async def _sent(stage: Stage, asked: Sent, token: str, **more: str) -> httpx.Response:
+    """`more`: header fields."""
     if asked.method == "get":
-        return await stage.get(asked.path, token=token)
-    return await stage.post(asked.path, asked.body, token=token)
+        return await stage.get(asked.path, token=token, **more)
+    return await stage.post(asked.path, asked.body, token=token, **more)
+
+
+async def _head(stage: Stage, asked: Sent, token: str) -> httpx.Response:
+    return await stage.client.head(asked.path, headers={"Authorization": f"Bearer {token}"})
 
 
 def _said(answer: httpx.Response, known: dict[str, str]) -> str:
@@ -190,6 +195,7 @@ class Apart:
 
     def __init__(self, stage: Stage, theirs: dict[str, str], mine: dict[str, str]) -> None:
         self.stage, self.theirs, self.mine = stage, theirs, mine
+        self.words: frozenset[str] = frozenset()  # addresses of theirs
         self.never = _never(theirs)
         self.tokens = [
             stage.token("user", mine["organization"], "user-mine", 3600),
@@ -210,12 +216,45 @@ class Apart:
             if one.method == "post" and said.status_code == gone.status_code in (200, 201):
                 continue  # it acted on the caller's own
             what = (_said(said, foreign), _said(gone, never))
+            if what[0] == what[1] and foreign is self.theirs and token == self.tokens[0]:
+                what = await self._otherwise(one, other, token, foreign, never)
             if said.status_code >= 500 or said.status_code == 429:
                 self.broken.append(f"{one} {what[0]}")
             elif what[0] != what[1] and name in _OPEN:
                 self.open.add(name)
             elif what[0] != what[1]:
                 self.broken.append(f"{one} {what[0]} {what[1]}")
+
+    async def _otherwise(
+        self, one: Sent, other: Sent, token: str, foreign: dict[str, str], never: dict[str, str]
+    ) -> tuple[str, str]:
+        """By HEAD; or with an ETag that theirs may be at."""
+        if one.method == "get":
+            said, gone = [await _head(self.stage, which, token) for which in (one, other)]
+        else:
+            said, gone = [
+                await _sent(self.stage, which, token, If_Match='"1"') for which in (one, other)
+            ]
+        return _said(said, foreign), _said(gone, never)
+
+    async def by_their_keys(self, acts: list[Act]) -> int:
+        """How many of their requests the caller repeats: by the key that they were made with, and
+        by one that nobody used, it comes to the same.
+        """
+        every = {re.sub(r"-[0-9a-f-]{36}", "", one.path): one for one in acts}
+        for act in every.values():
+            asked = Sent("post", act.path, act.body, frozenset())
+            for token in self.tokens:
+                said = await self.stage.post(act.path, act.body, token=token, key=act.key)
+                gone = await _sent(self.stage, asked, token)
+                if said.is_success and gone.is_success:
+                    said = await self.stage.post(act.path, act.body, token=token, key=act.key)
+                    assert act.answer is not None
+                    if said.json().get("id", "") == act.answer.json().get("id"):
+                        self.broken.append(f"{act.path} answers what they were answered")
+                elif _said(said, self.theirs) != _said(gone, self.theirs):
+                    self.broken.append(f"{act.path} {said.text} {gone.text}")
+        return len(every)
 
     async def alone(self, route: tuple[str, str, Any]) -> bool:
         """Whether it names anything that could be theirs. All that it names is."""
@@ -242,8 +281,10 @@ class Apart:
     async def bare(self, route: tuple[str, str, Any]) -> None:
         secret = [one for kind, one in self.theirs.items() if kind not in _PLATFORMS and "-" in one]
         for token in self.tokens:
-            text = (await _sent(self.stage, _request(route, {}), token)).text
-            self.broken += [f"{_name(route)} names {one}" for one in secret if one in text]
+            answer = await _sent(self.stage, _request(route, {}), token)
+            text = f"{answer.headers} {answer.text}"
+            told = [one for one in (*secret, *self.words) if one in text]
+            self.broken += [f"{_name(route)} names {one}" for one in told]
 
 
 async def _reads_are_told(w: World, theirs: dict[str, str]) -> None:
@@ -304,9 +345,11 @@ def test_no_route_tells_a_foreign_thing_from_a_missing_one(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """Asked by another organization's owner, each route answers the same, headers too, for what is
-    somebody else's and for what never was, alone and beside what is the caller's own; and nothing
-    that it answers names anything of theirs. Every route but the nameless ones is asked with two
-    requests that differ. Their own auditor is told who read which evidence.
+    somebody else's and for what never was, alone (by HEAD, and with an ETag, too) and beside what is
+    the caller's own; and nothing that it answers names anything of theirs. What they once asked,
+    asked again by their Idempotency-Key, comes to what it comes to by any other. Every route but
+    the nameless ones is asked with two requests that differ. Their own auditor is told who read
+    which evidence.
     """
 
     async def scene(stage: Stage) -> None:
@@ -314,6 +357,10 @@ def test_no_route_tells_a_foreign_thing_from_a_missing_one(
         theirs = await _theirs(world)
         await _reads_are_told(world, theirs)
         apart = Apart(stage, theirs, await _mine(stage, "user-mine"))
+        acts = [one for one in world.acts if one.answer is not None]
+        said = json.dumps([one.body for one in acts])
+        apart.words = frozenset(re.findall(r'"([^"]+@example.org|https://8[^"]+)"', said))
+        assert len(apart.words) > 1, "mail and webhooks of theirs"
         await stage.views()
         routes = [one for one in ROUTES if not is_public(one[2])]
         nameless = {_name(one) for one in routes if not await apart.alone(one)}
@@ -323,6 +370,7 @@ def test_no_route_tells_a_foreign_thing_from_a_missing_one(
         for act in (apart.bare, apart.beside):
             for route in routes:
                 await act(route)
+        assert await apart.by_their_keys(acts) > 25
         assert not apart.broken, "\n".join(apart.broken)
         assert apart.open == set(_OPEN)
         table = {one for every in _NAMELESS.values() for one in every}
