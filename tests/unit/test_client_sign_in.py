@@ -1,0 +1,110 @@
+"""A browser that comes back: with our state, from our issuer, for whoever holds the verifier."""
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+import pytest
+
+from gpuaas_client.errors import NotSignedIn
+from gpuaas_client.models import SignIn
+from gpuaas_client.sign_in import in_browser
+
+type Said = dict[str, str]
+
+
+@contextmanager
+def exchange() -> Iterator[tuple[str, list[Said]]]:
+    """A token endpoint that gives anybody a token, and what it was sent."""
+    sent: list[Said] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            sent.append({name: values[0] for name, values in form.items()})
+            body = json.dumps({"id_token": "a.b.c"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/token", sent
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def signed_in(token_endpoint: str, *returns: Said) -> tuple[Said, str]:
+    """What the browser was asked for, and the nonce, when it comes back with each of these; `state`
+    is ours where none is named.
+    """
+    asked: Said = {}
+    at = SignIn(
+        issuer="token-1",
+        url="https://issuer.example",
+        client_id="client-1",
+        token_endpoint=token_endpoint,
+        authorization_endpoint="https://issuer.example/authorize",
+        device_authorization_endpoint="",
+        acr_values=[],
+    )
+
+    def come_back() -> None:
+        for one in returns:
+            said = {"state": asked["state"], **one}
+            httpx.get(f"{asked['redirect_uri']}?{urlencode(said)}", timeout=10)
+
+    def show(address: str) -> None:
+        every = parse_qs(urlsplit(address).query)
+        asked.update({name: values[0] for name, values in every.items()})
+        threading.Thread(target=come_back, daemon=True).start()
+
+    return asked, in_browser(at, show).nonce
+
+
+def test_the_code_is_exchanged_by_whoever_asked_for_it() -> None:
+    """PKCE (RFC 7636): the verifier is sent with the code, its hash was in the address; the nonce
+    that the token must have was there too.
+    """
+    with exchange() as (url, sent):
+        asked, nonce = signed_in(url, {"code": "c-1"})
+    [form] = sent
+    digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+    assert asked["code_challenge"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    assert (asked["code_challenge_method"], asked["nonce"]) == ("S256", nonce)
+    assert (form["code"], form["redirect_uri"]) == ("c-1", asked["redirect_uri"])
+
+
+def test_what_comes_with_another_state_is_nobodys_answer() -> None:
+    """A page that sends the browser to our port with a code of its own signs nobody in."""
+    with exchange() as (url, sent):
+        signed_in(url, {"code": "theirs", "state": "x"}, {"code": "ours"})
+    assert [one["code"] for one in sent] == ["ours"]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"code": "c-1", "iss": "https://other.example"}, "issuer_mismatch"),
+        ({"error": "access_denied", "error_description": "no"}, "access_denied"),
+        ({}, "no_code"),
+    ],
+)
+def test_an_answer_that_is_none_is_refused(said: Said, code: str) -> None:
+    """Another issuer's (RFC 9207), a refusal, nothing: no code is exchanged."""
+    with exchange() as (url, sent), pytest.raises(NotSignedIn, match=code):
+        signed_in(url, said)
+    assert not sent
