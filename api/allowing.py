@@ -6,12 +6,13 @@ names the methods of the path's first handler alone.
 
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
 from litestar import Litestar
 from litestar.datastructures import MutableScopeHeaders
 from litestar.types import (
+    HTTPResponseStartEvent,
     LifeSpanReceive,
     LifeSpanScope,
     LifeSpanSend,
@@ -69,15 +70,15 @@ def listed(methods: Iterable[str]) -> str:
     return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
 
 
-def saying(handlers: Iterable[Any]) -> Callable[[Message, Scope], Awaitable[None]]:
-    """Before an answer is sent: all methods of the path, where they are asked for."""
+def saying(handlers: Iterable[Any]) -> Callable[[HTTPResponseStartEvent, Scope], None]:
+    """All methods of the path, into the head of an answer to whoever asks for them."""
     methods: dict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
     for handler in handlers:
         for path in handler.paths:
             methods[_TYPE.sub("}", path)] |= getattr(handler, "http_methods", set())
 
-    async def say(message: Message, scope: Scope) -> None:
-        if message["type"] != "http.response.start" or scope.get("method") != "OPTIONS":
+    def say(message: HTTPResponseStartEvent, scope: Scope) -> None:
+        if scope.get("method") != "OPTIONS":
             return
         found = methods.get(_TYPE.sub("}", scope["path_template"]))
         if found is not None and message["status"] == 204:

@@ -67,15 +67,13 @@ from api import (
     volumes,
     wallets,
 )
-from api.allowing import Api, saying
+from api.allowing import Api
 from api.authorization import denials
-from api.authorization.reading import read_told
-from api.authorization.using import told_before
 from api.body import FrontRequest
 from api.config import Settings
 from api.factors import routes as factors
-from api.front import Front
-from api.limiting import Limits, say_limits
+from api.front import all_judged, judged, telling
+from api.limiting import Limits
 from api.paying import routes as paying
 from api.problems import HANDLERS
 from api.services import Services, opened
@@ -345,11 +343,11 @@ def create_app(
             app.state.public_limits = Limits(settings.public_rate, "address")
             yield
 
-    return Api(
+    app = Api(
         route_handlers=[*ROUTES, *more],
         request_class=FrontRequest,
-        middleware=[Front],
-        before_send=[say_limits, saying((*ROUTES, *more)), told_before, read_told],
+        before_request=judged,
+        before_send=[telling((*ROUTES, *more))],
         exception_handlers=HANDLERS,
         after_exception=[denials.tell],
         lifespan=[lifespan],
@@ -364,3 +362,5 @@ def create_app(
         ),
         logging_config=None,
     )
+    all_judged(app)
+    return app

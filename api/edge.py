@@ -3,6 +3,7 @@
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from contracts.http import Money
@@ -10,6 +11,8 @@ from contracts.http_money import MoneyNew
 from domain.errors import DomainError
 
 PICO: Final = 10**12
+_MINUTE_US: Final = 60_000_000
+_MINUTES: Final = 10_000  # of the calendar, remembered
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - writes no offset, as the edge wants it
 _WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -33,11 +36,18 @@ def whole(text: str) -> int | None:
 
 def instant(us: int) -> str:
     """`2025-01-01T00:00:00.000000Z`. Raises: DomainError request.invalid outside years 1..9999."""
+    minute, rest = divmod(us, _MINUTE_US)
+    second, part = divmod(rest, 1_000_000)
     try:
-        moment = _PLAIN_EPOCH + timedelta(microseconds=us)
+        return f"{_minute(minute)}:{second:02d}.{part:06d}Z"
     except OverflowError as error:
         raise DomainError("request.invalid", f"{us} us is no calendar instant") from error
-    return moment.isoformat(timespec="microseconds") + "Z"
+
+
+@lru_cache(_MINUTES)
+def _minute(number: int) -> str:
+    """Since the epoch. Raises: OverflowError."""
+    return (_PLAIN_EPOCH + timedelta(minutes=number)).isoformat(timespec="minutes")
 
 
 def maybe_instant(us: int | None) -> str | None:

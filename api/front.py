@@ -1,34 +1,73 @@
-"""What every request meets between its routing and its route.
+"""What every request meets between its routing and its route, and every answer on its way out.
 
-Middleware and not guards: for each guard Litestar copies the route's handler, which costs as much
-as a quarter of an empty request, and what is remembered of a copy is never found again.
+A hook and not guards: for each guard Litestar copies the route's handler, which costs as much as a
+quarter of an empty request, and what is remembered of a copy is never found again. Nor middleware,
+which is wrapped in the framework's handler of exceptions once more.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
+from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.allowing import saying
 from api.auth import authenticated, permitted
-from api.limiting import limited
+from api.authorization.reading import read_told
+from api.authorization.using import told_before
+from api.limiting import limited, say_limits
 from api.parameters import plain
 
-type Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
+_BEGINS: Final = "http.response.start"
 
-GUARDS: Final[tuple[Guard, ...]] = (authenticated, limited, plain, permitted)
+
+async def judged(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Before a route of HTTP, and before its body is read. Raises: what its parts raise."""
+    handler: BaseRouteHandler = connection.scope["route_handler"]
+    await authenticated(connection, handler)
+    limited(connection)
+    plain(connection, handler)
+    await permitted(connection, handler)
 
 
 class Front:
-    """Around each route: asks the guards in turn. Raises: what they raise."""
+    """Likewise around a route that is no HTTP: a WebSocket's."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handler: BaseRouteHandler = scope["route_handler"]
-        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope, receive, send)
-        for guard in GUARDS:
-            await guard(connection, handler)
+        await judged(ASGIConnection(scope, receive, send))
         await self._app(scope, receive, send)
+
+
+def telling(handlers: Iterable[Any]) -> Callable[[Message, Scope], Awaitable[None]]:
+    """Before the head of an answer is sent: what is left of whose share, which methods there are,
+    that what let staff in is in the log, and that evidence is handed out is counted.
+    """
+    say_methods = saying(handlers)
+
+    async def tell(message: Message, scope: Scope) -> None:
+        if message["type"] == _BEGINS:
+            say_limits(message, scope)
+            say_methods(message, scope)
+            await told_before(scope)
+            await read_told(message, scope)
+
+    return tell
+
+
+def all_judged(app: Litestar) -> None:
+    """Raises AssertionError for a route that nothing is asked of: one with a hook of its own in
+    place of ours, one whose answers are kept, or one that is no HTTP and not behind `Front`.
+    """
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                assert handler.resolve_before_request() is judged, route.path
+                assert not handler.cache, route.path
+        else:
+            assert Front in route.route_handler.resolve_middleware(), route.path

@@ -9,8 +9,7 @@ import time
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
-from litestar.handlers.base import BaseRouteHandler
-from litestar.types import Message, Scope
+from litestar.types import HTTPResponseStartEvent, Scope
 
 from api.limits import Rate
 from api.origin import origin
@@ -50,7 +49,7 @@ class Limits:
         return int(held - 1), math.ceil((self.burst - held + 1) / self.per_second)
 
 
-async def limited(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def limited(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """A guard behind that which knows who asks. Raises: DomainError rate.limited."""
     principal = connection.scope.get("user")
     state = connection.app.state
@@ -72,10 +71,8 @@ def _place(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     return str(ipaddress.ip_network((found, 64), strict=False))
 
 
-async def say_limits(message: Message, scope: Scope) -> None:
-    """Before an answer is sent: what is left of whose share it came from."""
-    if message["type"] != "http.response.start":
-        return
+def say_limits(message: HTTPResponseStartEvent, scope: Scope) -> None:
+    """What is left of whose share the answer came from."""
     left = scope.get("state", {}).get(_LEFT)
     if left is not None:
         limits, remaining, until = left

@@ -17,7 +17,7 @@ from domain.errors import DomainError
 _LONGEST: Final = 2000
 
 
-async def plain(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+def plain(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Raises: DomainError request.text, request.invalid, request.malformed."""
     _check_host(connection)
     check_word(connection.scope["path"], _LONGEST)

@@ -9,10 +9,11 @@ type Headers = list[tuple[bytes, bytes]]
 
 
 class Ready(Response[bytes]):
-    """Has no background task and no cookie: all that Litestar's own response prepares for."""
+    """Has no background task and no cookie: all that Litestar's own response prepares for, which
+    is therefore not begun, and is nobody's to ask.
+    """
 
     def __init__(self, body: bytes, status: int, headers: Headers | None = None) -> None:
-        super().__init__(body, status_code=status, media_type="application/json")
         length = (b"content-length", b"%d" % len(body))
         self._head: HTTPResponseStartEvent = {
             "type": "http.response.start",

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from litestar.types import Message, Scope
+from litestar.types import Scope
 
 from api.authorization.calls import LET, Calls, Kind, ended, passing
 from api.authorization.cedar import PLATFORM, Place, Verdict
@@ -128,10 +128,10 @@ class GlassUse:
             _LOG.error("the log is away: %d uses of break-glass may not be in it", len(self._noted))
 
 
-async def told_before(message: Message, scope: Scope) -> None:
-    """A hook: no answer to the platform's staff goes out before what let them is in the log."""
+async def told_before(scope: Scope) -> None:
+    """No answer to the platform's staff goes out before what let them is in the log."""
     principal = scope.get("user")
-    if message["type"] != "http.response.start" or not isinstance(principal, Principal):
+    if not isinstance(principal, Principal):
         return
     if principal.org == PLATFORM and not principal.role:
         services: Any = scope["litestar_app"].state.services

@@ -14,6 +14,7 @@ from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import instant, now_us
+from api.front import Front
 from api.services import Services, services_of
 from api.ssh.granting import enterable
 from api.terminal import playback
@@ -194,7 +195,7 @@ async def show_recording(request: FrontRequest, session_id: FromPath[str]) -> Re
     return Response(body, media_type=playback.MEDIA)
 
 
-@websocket("/v1/terminals/{session_id:str}", opt={"public": True})
+@websocket("/v1/terminals/{session_id:str}", opt={"public": True}, middleware=[Front])
 async def terminal_socket(socket: WebSocket, session_id: FromPath[str]) -> None:  # type: ignore[type-arg]
     """The ticket is the caller's right; a web page's origin must be ours. `from`: output it has."""
     services = services_of(socket)
