@@ -17,7 +17,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import break_glass, founding, inviting
-from domain.authority_checks import PLATFORM, known_role, networks, over, room, until
+from domain.authority_checks import (
+    MOST_GUARDRAILS,
+    PLATFORM,
+    few_rights,
+    known_role,
+    networks,
+    over,
+    room,
+    until,
+)
 from domain.authority_commands import (
     Accept,
     AddMember,
@@ -232,6 +241,8 @@ def _grouped(
             if principal in within:
                 return []
             room(len(within))
+            joined = {**state.groups, group: within | {principal}}
+            few_rights(principal, state.bindings.values(), joined)
             return [GroupJoined(group, principal, *by)]
         case LeaveGroup(group, principal):
             return [GroupLeft(group, principal, *by)] if principal in within else []
@@ -252,6 +263,7 @@ def _bound(wish: Grant | Revoke, command: Command, state: Authority) -> list[Eve
             if binding in same:
                 return []
             room(len(state.bindings))
+            few_rights(binding.principal, (*state.bindings.values(), binding), state.groups)
             return [
                 *_placed(binding.scope, project, command, state),
                 BindingGranted(
@@ -286,7 +298,7 @@ def _guarded(wish: SetGuardrail | LiftGuardrail, command: Command, state: Author
             same = (replace(one, id=rail.id) for one in state.guardrails.values())
             if rail in same:
                 return []
-            room(len(state.guardrails))
+            room(len(state.guardrails), MOST_GUARDRAILS)
             return [
                 *_placed(rail.scope, project, command, state),
                 GuardrailSet(

@@ -1,13 +1,26 @@
 """What every wish about an organization's authority is held against, whatever it is about."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from domain.authority_commands import Command
-from domain.binding import NEVER, RESOURCE_ROLES, STAFF_ROLES, TENANT_ROLES, is_network, is_resource
+from domain.binding import (
+    NEVER,
+    RESOURCE_ROLES,
+    STAFF_ROLES,
+    TENANT_ROLES,
+    Binding,
+    is_network,
+    is_resource,
+)
 from domain.errors import DomainError
 
 PLATFORM: Final = "-"
-MOST: Final = 2_000  # of each: members, groups, accounts, bindings, invitations, guardrails
+MOST: Final = 2_000  # of each: members, groups, accounts, bindings, invitations
+# What one decision looks at, however many an organization makes: it keeps all others waiting.
+MOST_RIGHTS: Final = 200  # bindings of one principal, its groups' included
+MOST_GUARDRAILS: Final = 100
 
 
 class Gone(Protocol):
@@ -25,9 +38,26 @@ def over(name: str, there: bool, state: Gone) -> bool:  # one word, one answer
     raise DomainError("authority.unknown", "there is no such thing in this organization")
 
 
-def room(taken: int) -> None:
-    if taken >= MOST:
-        raise DomainError("authority.too_many", f"at most {MOST} of one kind", {"most": MOST})
+def room(taken: int, most: int | None = None) -> None:
+    least = MOST if most is None else most
+    if taken >= least:
+        raise DomainError("authority.too_many", f"at most {least} of one kind", {"most": least})
+
+
+def few_rights(
+    principal: str, bindings: Iterable[Binding], groups: Mapping[str, frozenset[str]]
+) -> None:
+    """Nobody is bound more often than one decision may look at: neither the principal, nor, if it
+    is a group, anybody in it. Raises: DomainError authority.too_many.
+    """
+    bound = Counter(one.principal for one in bindings)
+    whose = groups.get(principal, {principal})
+    every = Counter({who: bound[who] for who in whose})
+    for name, members in groups.items():
+        every.update(dict.fromkeys(members & whose, bound[name]))
+    if max(every.values(), default=0) > MOST_RIGHTS or bound[principal] > MOST_RIGHTS:
+        detail = f"at most {MOST_RIGHTS} bindings of one principal, its groups' included"
+        raise DomainError("authority.too_many", detail, {"most": MOST_RIGHTS})
 
 
 def known_role(role: str, command: Command, scope: str = "") -> None:

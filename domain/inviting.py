@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from domain.authority_checks import known_role, over, room, until
+from domain.authority_checks import few_rights, known_role, over, room, until
 from domain.authority_commands import Accept, Command, Invite, Withdraw
 from domain.authority_facts import (
     BindingGranted,
@@ -13,7 +13,7 @@ from domain.authority_facts import (
     Invited,
     MemberAdded,
 )
-from domain.binding import NEVER, OWNER
+from domain.binding import NEVER, OWNER, Binding
 from domain.errors import DomainError
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def invited(wish: Invite | Withdraw | Accept, command: Command, state: "Authorit
                 raise DomainError("authority.secret_wrong", "no open invitation has this secret")
             room(len(state.members))
             room(len(state.bindings))
+            offered = Binding(binding, principal, found.role, found.scope)
+            few_rights(principal, (*state.bindings.values(), offered), state.groups)
             new = BindingGranted(
                 *(binding, principal, found.role, found.scope, False, (), NEVER), *by
             )  # fmt: skip

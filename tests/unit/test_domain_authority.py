@@ -295,6 +295,36 @@ def test_whose_right_to_invite_is_taken_keeps_no_secret_that_counts() -> None:
         assert refused(DECIDER, facts, back) == "authority.secret_wrong"
 
 
+def test_one_decision_looks_at_few_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns an organization keeps nobody else waiting: a principal has so many bindings and
+    no more, by itself and by its groups, however it comes to them; and so many guardrails.
+    """
+    monkeypatch.setattr(authority_checks, "MOST_RIGHTS", 3)
+    facts = told(
+        *OWNED,
+        Invite("invitation-1", NAME, "viewer", "project-9", "aa", NOW + 10),
+        Grant(binding("2", "user-1", "viewer")),
+        CreateGroup("group-1", NAME),
+        JoinGroup("group-1", "user-1"),
+        Grant(binding("3", "group-1", "viewer")),
+        CreateGroup("group-2", NAME),
+        Grant(binding("4", "group-2", "viewer")),
+    )
+    for one in (
+        Grant(binding("5", "user-1", "billing")),
+        Grant(binding("5", "group-1", "billing")),
+        JoinGroup("group-2", "user-1"),
+        Accept("invitation-1", "aa", "user-1", "binding-5"),
+    ):
+        assert refused(DECIDER, facts, wish(one)) == "authority.too_many", one
+    assert decided(DECIDER, facts, wish(Grant(binding("5", "group-2", "billing"))))
+    for number in range(authority_checks.MOST_GUARDRAILS):
+        rail = Guardrail(f"guardrail-{number}", ("runtime.launch",), f"project-{number}")
+        facts += decided(DECIDER, facts, wish(SetGuardrail(rail, "x")))
+    more = Guardrail("guardrail-x", ("runtime.launch",), ORG)
+    assert refused(DECIDER, facts, wish(SetGuardrail(more, "x"))) == "authority.too_many"
+
+
 def test_a_program_alone_owns_nothing_for_people() -> None:
     """A group of service accounts is no owner that stays."""
     facts = told(
