@@ -147,11 +147,13 @@ class Screen:
                 return found.status
             if isinstance(found, wire.Shown):
                 self._show(found)
-            if first:
-                first = False
-                await socket.send(wire.resize(*shutil.get_terminal_size()))
-            await socket.send(self._line.ack())
-            await self._push(socket)
+            # It may be closed while what came before its end, an exit status above all, is unread.
+            with contextlib.suppress(websockets.ConnectionClosed):
+                if first:
+                    first = False
+                    await socket.send(wire.resize(*shutil.get_terminal_size()))
+                await socket.send(self._line.ack())
+                await self._push(socket)
 
     @staticmethod
     def _show(found: wire.Shown) -> None:
