@@ -266,8 +266,8 @@ _ORGANIZATION: Final = {
     "name": "Organization",
     "in": "header",
     "required": False,
-    "description": "The id of the one to act in, of those the caller belongs to.",
-    "schema": {"type": "string", "pattern": "^(-|organization-[0-9a-f-]+)$"},
+    "description": "The id of the one to act in, of those the caller belongs to; empty is none.",
+    "schema": {"type": "string", "pattern": "^(-|organization-[0-9a-f-]+)?$"},
 }
 _LOCATION: Final = {
     "description": "Where the work that began is followed; several, of a block, with commas.",

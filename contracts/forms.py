@@ -48,7 +48,7 @@ FORMS: Final = {
     r"^user-[A-Za-z0-9_.-]+$": "an id that begins with user-",
     r"^user-[A-Za-z0-9_.-]{1,92}$": "an id that begins with user-",
     r"^service-[A-Za-z0-9_.-]+$": "an id that begins with service-",
-    r"^(-|organization-[0-9a-f-]+)$": "the id of an organization, or - for the platform",
+    r"^(-|organization-[0-9a-f-]+)?$": "the id of an organization, - for the platform, or nothing",
     r"^token-[0-9a-f-]+$": "an id that begins with token-",
     r"^((node|runtime)-[0-9a-f-]{36})?$": "an id that begins with node- or runtime-, or empty",
     r"^(operator|system-[a-z0-9_.-]{1,50})$": "operator, or a name that begins with system-",
