@@ -127,7 +127,9 @@ def _problem() -> dict[str, Any]:
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                "properties": {
+                    name: {"type": "string"} for name in ("pointer", "detail", "form")
+                },
                 "required": ["pointer", "detail"],
                 "additionalProperties": False,
             },
