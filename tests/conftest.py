@@ -1,5 +1,6 @@
 """Real servers for the tests: one PostgreSQL and one NATS a session, a fresh database a test."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -18,6 +19,10 @@ from migrations.runner import migrate
 from tests import warm
 
 warm.install()
+# Until everything is collected nothing becomes garbage: to look for it is a fifth of collecting.
+gc.disable()
+# As the programs themselves have it (api/serve.py).
+_COLLECT = (20_000, 50, 50)
 
 
 class Database:
@@ -188,6 +193,14 @@ _LONG = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long modules first, in this order, all else as collected."""
     items.sort(key=lambda item: _LONG.get(item.path.name, len(_LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: it is no longer walked through for what does not."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
