@@ -127,9 +127,7 @@ def _problem() -> dict[str, Any]:
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {
-                    name: {"type": "string"} for name in ("pointer", "detail", "form")
-                },
+                "properties": {name: {"type": "string"} for name in ("pointer", "detail", "form")},
                 "required": ["pointer", "detail"],
                 "additionalProperties": False,
             },

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.property import books_history, books_judged, tax_history
-from tests.reached import Reached, line_of, rarely, reached
+from tests.reached import Reached, line_of, rarely, reached, refused
 from tests.removals import BREAKS, PACKAGE, SWITCH, unnoticed
 from tests.unit import (
     test_kept_reservations,
@@ -173,8 +173,14 @@ class Books:
         self._left_out = number
 
     def noticing(self, removed: str) -> int | None:
-        rare, every = rarely(judged_at(), self._name, line_of(removed)), len(judged_at())
-        ordered = sorted(range(len(judged())), key=lambda number: rare.get(number, every + 1))
+        line, every = line_of(removed), len(judged_at().lines)
+        rare = rarely(judged_at(), self._name, line)
+        there = refused(judged_at(), self._name, line)
+
+        def cost(number: int) -> tuple[int, int]:
+            return there.get(number, every), rare.get(number, every + 1)
+
+        ordered = sorted(range(len(judged())), key=cost)
         return next((number for number in ordered if not self.agrees(number)), None)
 
     def agrees(self, judgement: int) -> bool:

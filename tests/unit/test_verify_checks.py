@@ -14,7 +14,7 @@ import pytest
 
 from tests.bundles import LOG_VKEY, small_log
 from tests.judging import VALID, judge
-from tests.reached import Reached, line_of, rarely, reached
+from tests.reached import Reached, line_of, rarely, reached, refused
 from tests.removals import BREAKS, PACKAGE, SWITCH, unnoticed
 from tests.wrong_logs import Wrong, log_cases
 from tests.wrong_members import member_cases
@@ -130,15 +130,18 @@ class Verifier:
         setattr(self._modules[self._name], SWITCH, number)
 
     def noticing(self, removed: str) -> int | None:
-        text = removed.replace("'", '"')
-        rare, every = rarely(cases_at(), self._name, line_of(removed)), len(cases_at())
+        text, line, every = removed.replace("'", '"'), line_of(removed), len(cases_at().lines)
+        rare = rarely(cases_at(), self._name, line)
+        there = refused(cases_at(), self._name, line)
 
-        def cost(number: int) -> tuple[bool, bool, int, int]:
-            # Those that come to the line, those whose code it names, the rare, the small.
+        def cost(number: int) -> tuple[bool, int, bool, int, int]:
+            # Those that come to the line, those that it refuses, those whose code it names, the
+            # rare, the small.
             wrong = cases()[number]
             size = sum(map(len, wrong.data))
             unnamed = f'"{wrong.code}"' not in text
-            return number not in rare, unnamed, rare.get(number, every), size
+            away = there.get(number, every)
+            return number not in rare, away, unnamed, rare.get(number, every), size
 
         ordered = sorted(range(len(cases())), key=cost)
         return next((number for number in ordered if not self.agrees(number)), None)

@@ -31,7 +31,7 @@ from tests.proof_world import (
     proof,
     world,
 )
-from tests.reached import Reached, line_of, rarely, reached
+from tests.reached import Reached, line_of, rarely, reached, refused
 from tests.removals import BREAKS, PACKAGE, SWITCH, unnoticed
 from tests.unit.test_verify_checks import NAMES, as_they_are, compiled
 from tests.wrong_proof_entries import meaning_cases, shaped
@@ -221,13 +221,18 @@ class Verifier:
         setattr(self._modules[self._name], SWITCH, number)
 
     def noticing(self, removed: str) -> int | None:
-        rare, every = rarely(cases_at(), self._name, line_of(removed)), len(cases_at())
+        line, every = line_of(removed), len(cases_at().lines)
+        rare = rarely(cases_at(), self._name, line)
+        there = refused(cases_at(), self._name, line)
 
-        def cost(number: int) -> tuple[bool, bool, int, int]:
-            # Those that come to the line and have its code first, of them the rare and the small.
+        def cost(number: int) -> tuple[bool, int, bool, int, int]:
+            # Those that come to the line and that it refuses first, of them those that have its
+            # code, the rare and the small.
             wrong = cases()[number]
-            named = wrong.code.partition(".")[2] in removed
-            return number not in rare, not named, rare.get(number, every), len(wrong.data)
+            code = wrong.code.partition(".")[2]
+            unnamed = not code or code not in removed
+            away = there.get(number, every)
+            return number not in rare, away, unnamed, rare.get(number, every), len(wrong.data)
 
         ordered = sorted(range(len(cases())), key=cost)
         return next((number for number in ordered if not self.agrees(number)), None)
