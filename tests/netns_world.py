@@ -138,7 +138,7 @@ class Relay:
         self.port = 0
         self.thread = threading.Thread(target=self._run, args=(address, to_port), daemon=True)
         self.thread.start()
-        assert self.ready.wait(10)
+        assert self.ready.wait(60)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.ended.set)

@@ -65,7 +65,7 @@ def sshd(folder: Path, keys: Authority, allocation: str, epoch: int) -> Iterator
         yield port
     finally:
         child.terminate()
-        child.wait(10)
+        child.wait(60)
 
 
 def wait_for_port(port: int, child: "subprocess.Popen[bytes] | None" = None) -> None:

@@ -47,7 +47,7 @@ class EvidenceStack:
         thread = threading.Thread(target=signer.serve, args=arguments)
         thread.start()
         try:
-            assert ready.wait(5)
+            assert ready.wait(60)
             yield
         finally:
             stop.set()

@@ -92,7 +92,7 @@ def _free_port() -> int:
 def _wait(api: Served) -> None:
     deadline = time.monotonic() + 60
     verify = True if api.settings.tls is None else believing(api.settings.ca)
-    with httpx.Client(base_url=api.url, timeout=10, verify=verify) as client:
+    with httpx.Client(base_url=api.url, timeout=60, verify=verify) as client:
         while time.monotonic() < deadline and api.child.poll() is None:
             try:
                 if client.get("/v1/health").status_code == 200:

@@ -43,10 +43,10 @@ def test_nats_killed_in_the_middle_loses_nothing(
         await world.stop(one)
         two = await world.launch(name, 1)
         await asyncio.to_thread(own_nats.restart)
-        await world.until(two, "runtime.usable", within_s=30)
-        await world.until(one, "runtime.stopped", within_s=30)
+        await world.until(two, "runtime.usable", within_s=90)
+        await world.until(one, "runtime.stopped", within_s=90)
         await world.stop(two)
-        await world.until(two, "runtime.stopped", within_s=30)
+        await world.until(two, "runtime.stopped", within_s=90)
         assert await world.tags(two) == WHOLE
         assert (await world.tags(one)).count("runtime.stopped") == 1
         assert agent.end()[0] == 0
@@ -74,7 +74,7 @@ def test_ingest_resumes_after_its_database_session_is_cut(
                 " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
         await world.stop(one)
-        await world.until(one, "runtime.stopped", within_s=30)
+        await world.until(one, "runtime.stopped", within_s=90)
         assert await world.tags(one) == WHOLE
         assert world.task is not None
         assert not world.task.done()
@@ -103,7 +103,7 @@ def test_a_flooding_node_fills_only_its_own_subject(
             assert refused == 100
             await quiet.say(quiet.word(1, fleet.ANCHORED))
             world.start_ingest()
-            assert (await quiet.receipt(1, within_s=30)).position is not None
+            assert (await quiet.receipt(1, within_s=90)).position is not None
 
     story(law, database, nats_server, tmp_path)
 
@@ -126,7 +126,7 @@ def test_two_ingests_never_work_at_once(
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)
             await hand.say(hand.word(2, fleet.USABLE, name))
-            await world.until(name, "runtime.usable", within_s=30)
+            await world.until(name, "runtime.usable", within_s=90)
             assert (await world.tags(name)).count("runtime.starting") == 1
             assert second is not None
             assert not second.done()
@@ -150,7 +150,7 @@ def test_an_order_nobody_answers_is_sent_again(
             )
             seen = []
             for _ in range(2):
-                (message,) = await pull.fetch(1, timeout=5)
+                (message,) = await pull.fetch(1, timeout=60)
                 seen.append(fleet.open_command(message.data, world.reply(name).command_key))
                 await message.ack()
             assert seen[0] == seen[1]

@@ -259,7 +259,7 @@ def test_many_followers_leave_room_for_others(
             streams = [await opened(api, tokens[n % 2]) for n in range(2 * tailing.MOST)]
             for stream in streams:
                 exits.callback(stream[1].close)
-            async with httpx.AsyncClient(base_url=api.url, timeout=10) as other:
+            async with httpx.AsyncClient(base_url=api.url, timeout=60) as other:
                 assert (await other.get("/v1/health")).status_code == 200
                 path, headers = "/v1/events", {"Authorization": f"Bearer {tokens[0]}"}
                 refused = await other.get(path, headers=headers)

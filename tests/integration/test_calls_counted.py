@@ -297,15 +297,15 @@ def test_counters_wait_for_a_log_that_is_away(
         mine.count(ONE)
         log.before = 1_000
         monkeypatch.setattr(calls, "CLOSE_S", 0.3)
-        await asyncio.wait_for(mine.close(), 5)
+        await asyncio.wait_for(mine.close(), 60)
         assert "2 counted calls may not be in it" in caplog.text
-        await asyncio.wait_for(mine.broken(), 5)
+        await asyncio.wait_for(mine.broken(), 60)
         monkeypatch.setattr(calls, "MINUTE_S", 0.01)
         mine, log = away(stage)
         mine.count(ONE)
         log.before, log.refusal = 1, "entry.refused"
         mine.start()
         with pytest.raises(DomainError, match=r"entry\.refused"):
-            await asyncio.wait_for(mine.broken(), 5)
+            await asyncio.wait_for(mine.broken(), 60)
 
     play(database, nats_url, tmp_path, scene)

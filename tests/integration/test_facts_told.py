@@ -79,7 +79,7 @@ def test_every_fact_published_is_described_and_every_one_described_is_published(
         child.join()
         await _published(database.app_url, nats_url)
         subscription = await js.subscribe(FACTS_SUBJECTS, ordered_consumer=True)
-        found = [await subscription.next_msg(timeout=5) for _ in log]
+        found = [await subscription.next_msg(timeout=60) for _ in log]
         assert (await js.stream_info(FACTS_STREAM)).state.messages == len(log)
         await client.close()
         return found

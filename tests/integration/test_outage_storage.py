@@ -27,7 +27,7 @@ from tests.full_disk import Disk, small_disk, until
 from tests.integration.evidence_stack import EvidenceStack, one_stream
 
 pytestmark = pytest.mark.slow
-_PATIENCE_S = 10
+_PATIENCE_S = 60
 
 
 @pytest.fixture

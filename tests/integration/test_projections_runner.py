@@ -103,12 +103,12 @@ def test_two_runners_apply_everything_once(
     log.append(busy(500))
     for wake in wakes:
         wake.ring()
-    live.wait_for(app, 499, 10)
+    live.wait_for(app, 499, 60)
     wakes[0].stop()
     threads[0].join()
     log.append(busy(500, seed=2))
     wakes[1].ring()
-    assert live.wait_for(app, 999, 10) == 1000
+    assert live.wait_for(app, 999, 60) == 1000
     wakes[1].stop()
     threads[1].join()
     assert rebuild(app, owner) == []

@@ -140,7 +140,7 @@ def test_an_agent_too_old_for_a_spec_ends_the_launch_by_name(
             pulled = await hand.client.jetstream().pull_subscribe_bind(
                 durable=hand.node, stream=fleet.CMD_STREAM
             )
-            [message] = await pulled.fetch(1, timeout=10)
+            [message] = await pulled.fetch(1, timeout=60)
             sha256 = hashlib.sha256(message.data).hexdigest()
             refusal: fleet.Said = {"command": 0, "code": "command.unknown", "sha256": sha256}
             await hand.say(hand.word(2, fleet.COMMAND_REFUSED, hand.node, refusal))

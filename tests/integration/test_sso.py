@@ -40,7 +40,7 @@ async def streaming(stage: Stage, token: str) -> Any:
 
 
 async def ended(stream: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for _ in stream:
             pass
 

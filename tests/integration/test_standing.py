@@ -54,7 +54,7 @@ async def entering(stage: Stage, runtime: str, token: str) -> set[tuple[int, str
 
 async def hears(stream: Any, words: bytes) -> None:
     """The open stream tells it."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         async for part in stream:
             if words in part:
                 return

@@ -157,7 +157,7 @@ def test_whoever_waits_when_it_closes_is_told(
         later = asyncio.create_task(together.of(ids[2]))
         await asyncio.sleep(0)
         await together.close()
-        found = await asyncio.wait_for(asyncio.gather(asked, later, return_exceptions=True), 10)
+        found = await asyncio.wait_for(asyncio.gather(asked, later, return_exceptions=True), 60)
         assert [type(one) for one in found] == [DomainError] * 2
 
     acted(database, views, scene)
