@@ -70,8 +70,11 @@ async def approve_break_glass(
     """By another person of the staff than asked for it. It stands from now on, everywhere."""
     org = await _org_of(request, grant_id)
     grant = services_of(request).directory.authority(org).glass[grant_id]
-    # Whose it is decides, too: nobody approves what they asked for, by whatever they are signed in.
-    asked = replace(request.user, requester=grant.asked.principal)
+    # Whose it is decides, too: nobody approves what they asked for, by whatever they are signed in,
+    # as whichever of the identities that they ever had.
+    me, their = request.user.actor, grant.asked.principal
+    same = me in services_of(request).directory.persons.alike(their)
+    asked = replace(request.user, requester=me if same else their)
     request.scope["user"] = asked
     services, scope = services_of(request), grant.asked.scope
     age_s = services.settings.glass_age_s
@@ -81,7 +84,7 @@ async def approve_break_glass(
             return  # and is told why by what decides it
         policies = deciding(asked, scope, org)
         when = (now_us(), age_s)
-        apart(services.directory, asked, policies, grant.asked.principal, when)
+        apart(services.directory, asked, policies, their, when)
 
     return await _done(request, org, Approve(grant_id, asked.actor), scope, _STANDING, two)
 

@@ -70,13 +70,17 @@ def _vouching(services: Services, issuer: str) -> Vouching:
 async def _opened(
     services: Services, data: SessionNew, stream: str, token_sha256: str
 ) -> session.Opened:
-    """Loses to a change of the trust in the issuer: then the token is looked at anew."""
+    """Loses to a change of the trust in the issuer, and of whose identity it is: then the token is
+    looked at anew.
+    """
     await services.following.catch_up()
     found = _vouching(services, data.issuer)
     trusted = found.trusted
     provider = services.providers.of(trusted.url)
     who = await identified(data.id_token, trusted, provider, data.nonce, time.time())
-    now, person = now_us(), principal(trusted.url, who.subject)
+    now = now_us()
+    known, signed = services.directory.persons, principal(trusted.url, who.subject)
+    person, linked = known.of(trusted.organization, signed)
     sso = services.directory.authority(trusted.organization).sso
     if sso is not None and sso.bars(person, data.issuer):
         raise DomainError("auth.sso_required", "sign in at the issuer that is required there")
@@ -95,7 +99,7 @@ async def _opened(
     [fact] = DECIDER.decide(command, state)
     assert isinstance(fact, session.Opened), "it was missing"
     write = Write(stream, command.organization, 0, (fact,))
-    reads = ((data.issuer, found.version),)
+    reads = ((data.issuer, found.version), *linked)
     cause = f"cmd:{secrets.token_hex(32)}"
     # By the word of whom the organization trusts for its people.
     writes = (write, fact_of((write,), "session.open", command.organization, (data.issuer,)))

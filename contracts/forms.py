@@ -50,6 +50,7 @@ FORMS: Final = {
     r"^service-[A-Za-z0-9_.-]+$": "an id that begins with service-",
     r"^(-|organization-[0-9a-f-]+)?$": "the id of an organization, - for the platform, or nothing",
     r"^token-[0-9a-f-]+$": "an id that begins with token-",
+    r"^gpuaas_session_[0-9A-Za-z]+$": "the token of a session, which begins with gpuaas_session_",
     r"^((node|runtime)-[0-9a-f-]{36})?$": "an id that begins with node- or runtime-, or empty",
     r"^(operator|system-[a-z0-9_.-]{1,50})$": "operator, or a name that begins with system-",
     r"[^\s]": "a text of more than spaces",

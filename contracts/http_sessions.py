@@ -15,6 +15,7 @@ type Domain = Annotated[
 type FactorWord = Annotated[str, Meta(min_length=1, max_length=100, pattern="^[!#-\\[\\]-~]+$")]
 type IssuerId = Annotated[str, Meta(max_length=50, pattern="^token-[0-9a-f-]+$")]
 type IdToken = Annotated[str, Meta(min_length=1, max_length=16_384)]
+type SessionToken = Annotated[str, Meta(max_length=100, pattern="^gpuaas_session_[0-9A-Za-z]+$")]
 type Nonce = Annotated[str, Meta(max_length=200, pattern="^[!-~]*$")]
 
 
@@ -103,6 +104,28 @@ class Session(Given, frozen=True):
 
 class SessionEnd(Taken, frozen=True):
     reason: Reason = "signed_out"
+
+
+class IdentityLink(Taken, frozen=True):
+    """`session`: the token of a session as the other identity, opened within ten minutes."""
+
+    session: SessionToken
+
+
+class IdentityUnlink(Taken, frozen=True):
+    reason: Reason = "removed"
+
+
+class Identity(Given, frozen=True):
+    """`id`: its principal; who signs in with it is `person`, as long as it is `linked`, or not any
+    more, `since` then.
+    """
+
+    id: str
+    person: str
+    linked: bool
+    since: Instant
+    version: int
 
 
 class BoundRole(Given, frozen=True):

@@ -4,6 +4,13 @@ from typing import Final
 
 # code | status | title | remedy
 IDENTITY: Final = """\
+identity.elsewhere|409|An identity of another organization|Sign in as both at issuers of one organization.
+identity.linked|409|It is another person's identity|Whose it is unlinks it first.
+identity.proof_invalid|403|No session that stands|Sign in as the other identity, and send that session's token.
+identity.proof_old|403|A proof that is too old|Sign in anew as both identities, then link them.
+identity.same|409|One identity, twice|Sign in as the other one, and send that session's token.
+identity.session_required|403|Only whoever is signed in may|Sign in at an issuer of the organization; no API key, no token of the embedded issuer.
+identity.unknown|404|No identity of yours|`gpuaas identity list` shows those that are.
 invitation.by_key|403|A key accepts no invitations|Sign in as yourself, then accept it.
 issuer.algorithm_unknown|400|Not a signature algorithm that is believed|Name some of ES256, ES384, EdDSA, PS256, RS256.
 issuer.domain_taken|409|The domain is another organization's|Leave it out, or distrust the issuer that has it first.

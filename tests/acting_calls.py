@@ -55,6 +55,7 @@ from tests.acting_recipes import (
     in_group,
     lifting_sso,
     limited,
+    linking,
     made_new,
     member,
     moved,
@@ -117,6 +118,8 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/groups/{group_id}/members/remove": out_of_group,
     "/v1/guardrails": guarded,
     "/v1/guardrails/{guardrail_id}/lift": after(guarded, "/v1/guardrails/{}/lift", ended),
+    "/v1/identities": linking,
+    "/v1/identities/{identity_id}/unlink": after(linking, "/v1/identities/{}/unlink", why),
     "/v1/images": made_new(
         "/v1/images",
         lambda w: {"reference": f"lab:{w.number()}", "digest": f"sha256:{w.number():064x}"},

@@ -258,6 +258,12 @@ async def session_ended(w: World) -> Call:
     return Call(f"/v1/sessions/{await w.make_session()}/end", why(w))
 
 
+async def linking(w: World) -> Call:
+    _, own = await w.signed_in(f"user-p{w.number()}")
+    _, other = await w.signed_in(f"user-i{w.number()}")
+    return Call("/v1/identities", {"session": other}, own)
+
+
 async def period_closed(w: World) -> Call:
     period, version = await w.make_period()
     return Call(f"/v1/periods/{period}/close", version=version)

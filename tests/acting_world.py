@@ -13,6 +13,8 @@ import httpx
 import psycopg
 from msgspec import Struct
 
+from api.authorization.keys import hash_of, minted
+from api.authorization.sessions import PREFIX
 from api.edge import instant
 from domain import node, runtime, session, volume
 from domain.words import Attested
@@ -246,15 +248,19 @@ class World:
 
     async def make_session(self) -> str:
         """Of somebody who signed in with a trusted issuer."""
+        return (await self.signed_in(USER))[0]
+
+    async def signed_in(self, who: str) -> tuple[str, str]:
+        """A session of theirs, and its token."""
         issuer = await self.new("/v1/issuers", self.issuer())
-        stream, now = new_id("token"), now_us()
+        stream, now, token = new_id("token"), now_us(), minted(PREFIX)
         opened = session.Opened(
-            issuer, USER, self.org, uuid.uuid4().hex * 2, ("pwd",), "", now + 10**10, now
+            issuer, who, self.org, hash_of(token), ("pwd",), "", now + 10**10, now
         )
         log = self.stage.services.log
         write = Write(stream, self.org, 0, (opened,))
-        await log.append(Append((write,), USER, f"cmd:{uuid.uuid4().hex * 2}"))
-        return stream
+        await log.append(Append((write,), who, f"cmd:{uuid.uuid4().hex * 2}"))
+        return stream, token
 
     def issuer(self) -> dict[str, Any]:
         client = f"client-{self.number()}"

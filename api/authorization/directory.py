@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from api.authorization.cedar import PLATFORM, Place
 from api.authorization.clients import Clients
 from api.authorization.glass import Grants
+from api.authorization.persons import Persons
 from api.authorization.staff import Staff
 from contracts.authorization.registry import ACTIONS
 from domain import (
@@ -19,6 +20,7 @@ from domain import (
     authority_facts,
     department,
     issuer,
+    linking,
     organization,
     project,
     session,
@@ -78,7 +80,9 @@ class Directory:
         self._below: dict[str, dict[str, None]] = {}  # what lies directly in a scope
         self._keys: dict[str, Key] = {}
         self._secrets: dict[str, str] = {}
+        self._keys_of: dict[str, dict[str, None]] = {}  # organization -> its keys, in order
         self._sessions: dict[str, Signed] = {}
+        self._sessions_of: dict[str, dict[str, None]] = {}
         self._bearers: dict[str, str] = {}
         self._expiries: list[tuple[int, str]] = []
         self._issuers: dict[str, Vouching] = {}
@@ -88,6 +92,7 @@ class Directory:
         self.grants = Grants()
         self.people = Staff()
         self.clients = Clients()
+        self.persons = Persons()
 
     def apply(self, entry: Recorded) -> None:
         self.people.apply(entry)
@@ -103,6 +108,7 @@ class Directory:
                 made = Key(entry.stream, entry.org, created, entry.position, self.closed(entry.org))
                 self._keys[entry.stream] = made
                 self._secrets[created.secret_sha256] = entry.stream
+                self._keys_of.setdefault(entry.org, {})[entry.stream] = None
             case api_key.KeySteppedUp():
                 self._keys[entry.stream] = replace(self._keys[entry.stream], mfa=True)
             case api_key.KeyRevoked():
@@ -112,6 +118,7 @@ class Directory:
                 self.forget(opened.opened_us)
                 self._sessions[entry.stream] = Signed(entry.stream, opened, position=entry.position)
                 self._bearers[opened.token_sha256] = entry.stream
+                self._sessions_of.setdefault(opened.organization, {})[entry.stream] = None
                 heapq.heappush(self._expiries, (opened.expires_us, entry.stream))
             case session.Ended():
                 signed = self._sessions.get(entry.stream)
@@ -125,6 +132,8 @@ class Directory:
                 self._issuers[entry.stream] = replace(known, version=entry.version, factors=said)
             case issuer.Distrusted():
                 self._distrust(entry)
+            case fact if isinstance(fact, linking.Event.__value__):
+                self._linked(entry, fact)
             case organization.Suspended():
                 self._stopped[entry.org] = "organization.suspended"
             case organization.Reactivated():
@@ -151,6 +160,7 @@ class Directory:
         while self._expiries and self._expiries[0][0] <= at_us:
             signed = self._sessions.pop(heapq.heappop(self._expiries)[1])
             del self._bearers[signed.opened.token_sha256]
+            del self._sessions_of[signed.opened.organization][signed.stream]
 
     def _trust(self, entry: Recorded, trusted: issuer.Trusted) -> None:
         """What counts as a second factor there goes on, unless it was distrusted meanwhile."""
@@ -171,6 +181,16 @@ class Directory:
         self._issuers[entry.stream] = replace(before, version=entry.version, stands=False)
         for one in self._sessions.values():
             if one.opened.issuer == entry.stream:
+                self._sessions[one.stream] = replace(one, ended=True)
+
+    def _linked(self, entry: Recorded, fact: linking.Event) -> None:
+        """Nobody is signed in as it any more; unlinked, nor as the person by its issuer."""
+        link = self.persons.link(entry.org, fact.identity)
+        self.persons.apply(entry, fact)
+        for one in self.sessions(entry.org):
+            of = (one.opened.principal, one.opened.issuer)
+            gone = link is not None and of == (link.said.person, link.said.issuer)
+            if gone or of[0] == fact.identity:
                 self._sessions[one.stream] = replace(one, ended=True)
 
     def _gone(self, org: str, fact: authority_facts.Event) -> None:
@@ -248,7 +268,7 @@ class Directory:
 
     def keys(self, org: str) -> list[Key]:
         """Of the organization, in order of making."""
-        return [one for one in self._keys.values() if one.org == org]
+        return [self._keys[stream] for stream in self._keys_of.get(org, ())]
 
     def session(self, token: str) -> Signed | None:
         """The session whose secret this is."""
@@ -259,7 +279,7 @@ class Directory:
         """Of the organization, in order of opening; those that were over before the last opening
         are forgotten.
         """
-        return [one for one in self._sessions.values() if one.opened.organization == org]
+        return [self._sessions[stream] for stream in self._sessions_of.get(org, ())]
 
     def signed(self, stream: str) -> Signed | None:
         """The session of this id."""

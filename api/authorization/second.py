@@ -42,7 +42,7 @@ def _settled(
     """One binding that stands is enough."""
     now_us, before_us = when
     why = [
-        directory.people.unsettled(*who, one, before_us)
+        directory.people.unsettled(who[0], directory.persons.alike(who[1]), one, before_us)
         for one in by if one.stands(now_us)
     ]  # fmt: skip
     if "" not in why:

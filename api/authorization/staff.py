@@ -1,5 +1,6 @@
 """The platform's staff as the log tells it, and which organizations act by themselves by now."""
 
+from collections.abc import Collection
 from typing import Final
 
 from msgspec import Struct
@@ -46,15 +47,16 @@ class Staff:
             case _:
                 pass
 
-    def unsettled(self, who: str, other: str, by: Binding, before_us: int) -> str:
-        """Why the binding does not make `who` a second person beside the other: by whom and since
-        when it, the place in its group and the word of an issuer were given. Empty when it does.
+    def unsettled(self, who: str, other: Collection[str], by: Binding, before_us: int) -> str:
+        """Why the binding does not make `who` a second person beside the other, of any of their
+        identities: by whom and since when it, the place in its group and the word of an issuer
+        were given. Empty when it does.
         """
         names = [(by.id, ""), *((name, "") for name in self._issuers.get(who, ()))]
         if by.principal != who:
             names.append((by.principal, who))
         given = [self._granted[name] for name in names if name in self._granted]
-        if any(one.by == other for one in given):
+        if any(one.by in other for one in given):
             return NOT_INDEPENDENT
         return TOO_NEW if any(one.at_us > before_us for one in given) else ""
 

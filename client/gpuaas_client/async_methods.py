@@ -494,6 +494,12 @@ class AsyncMethods(ABC):
             operations.line_proof(invoice_id, number, as_of=as_of), at_least=at_least
         )
 
+    async def link_identity(
+        self, body: models.IdentityLink, *, key: str = "", if_match: str = ""
+    ) -> models.Identity:
+        """POST /v1/identities"""
+        return await self.do(operations.link_identity(body), key=key, if_match=if_match)
+
     async def list_accounts(
         self,
         *,
@@ -786,6 +792,19 @@ class AsyncMethods(ABC):
                 organization=organization, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
+        )
+
+    async def list_identities(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Identity]:
+        """GET /v1/identities"""
+        return await self.do(
+            operations.list_identities(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
         )
 
     async def list_images(
@@ -2090,6 +2109,14 @@ class AsyncMethods(ABC):
     ) -> models.NodeUpkept:
         """POST /v1/nodes/{node_id}/undrain"""
         return await self.do(operations.undrain_node(node_id, body), key=key, if_match=if_match)
+
+    async def unlink_identity(
+        self, identity_id: str, body: models.IdentityUnlink, *, key: str = "", if_match: str = ""
+    ) -> models.Identity:
+        """POST /v1/identities/{identity_id}/unlink"""
+        return await self.do(
+            operations.unlink_identity(identity_id, body), key=key, if_match=if_match
+        )
 
     async def verify_factor(
         self, body: models.Code, *, key: str = "", if_match: str = ""

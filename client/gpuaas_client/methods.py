@@ -470,6 +470,12 @@ class Methods(ABC):
         """GET /v1/invoices/{invoice_id}/lines/{number}/proof"""
         return self.do(operations.line_proof(invoice_id, number, as_of=as_of), at_least=at_least)
 
+    def link_identity(
+        self, body: models.IdentityLink, *, key: str = "", if_match: str = ""
+    ) -> models.Identity:
+        """POST /v1/identities"""
+        return self.do(operations.link_identity(body), key=key, if_match=if_match)
+
     def list_accounts(
         self,
         *,
@@ -762,6 +768,19 @@ class Methods(ABC):
                 organization=organization, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
+        )
+
+    def list_identities(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Identity]:
+        """GET /v1/identities"""
+        return self.do(
+            operations.list_identities(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
         )
 
     def list_images(
@@ -2020,6 +2039,12 @@ class Methods(ABC):
     ) -> models.NodeUpkept:
         """POST /v1/nodes/{node_id}/undrain"""
         return self.do(operations.undrain_node(node_id, body), key=key, if_match=if_match)
+
+    def unlink_identity(
+        self, identity_id: str, body: models.IdentityUnlink, *, key: str = "", if_match: str = ""
+    ) -> models.Identity:
+        """POST /v1/identities/{identity_id}/unlink"""
+        return self.do(operations.unlink_identity(identity_id, body), key=key, if_match=if_match)
 
     def verify_factor(
         self, body: models.Code, *, key: str = "", if_match: str = ""

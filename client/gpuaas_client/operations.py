@@ -533,6 +533,11 @@ def line_proof(invoice_id: str, number: str, *, as_of: str | None = None) -> Cal
     )
 
 
+def link_identity(body: models.IdentityLink) -> Call[models.Identity]:
+    """POST /v1/identities"""
+    return Call("POST", "/v1/identities", models.Identity, body=body, acts=True)
+
+
 def list_accounts(
     *,
     organization: str | None = None,
@@ -846,6 +851,19 @@ def list_guardrails(
         "/v1/guardrails",
         models.Page[models.GuardrailGiven],
         query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        waits=True,
+    )
+
+
+def list_identities(
+    *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
+) -> Call[models.Page[models.Identity]]:
+    """GET /v1/identities"""
+    return Call(
+        "GET",
+        "/v1/identities",
+        models.Page[models.Identity],
+        query={"cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -2324,6 +2342,17 @@ def undrain_node(node_id: str, body: models.NodeUndrain) -> Call[models.NodeUpke
     """POST /v1/nodes/{node_id}/undrain"""
     return Call(
         "POST", f"/v1/nodes/{quoted(node_id)}/undrain", models.NodeUpkept, body=body, acts=True
+    )
+
+
+def unlink_identity(identity_id: str, body: models.IdentityUnlink) -> Call[models.Identity]:
+    """POST /v1/identities/{identity_id}/unlink"""
+    return Call(
+        "POST",
+        f"/v1/identities/{quoted(identity_id)}/unlink",
+        models.Identity,
+        body=body,
+        acts=True,
     )
 
 

@@ -89,7 +89,7 @@ def test_support_and_viewer_change_nothing() -> None:
     own = {
         *("api_key.create", "api_key.revoke", "authorization.explain", "invitation.accept"),
         *("session.end", "mfa.confirm", "mfa.enrol", "mfa.remove", "mfa.replace_recovery_codes"),
-        "mfa.verify",
+        *("mfa.verify", "identity.link", "identity.unlink"),
     }
     # Staff's way to further rights, each act of it for two persons or to have less.
     own |= {one.name for one in ACTIONS.values() if one.area == "break_glass"}

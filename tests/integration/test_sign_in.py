@@ -55,7 +55,7 @@ async def code(answering: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def between(stage: Stage, path: str, body: dict[str, Any]) -> None:
+def between(stage: Stage, path: str, body: dict[str, Any], token: str | None = None) -> None:
     """Before the next session is appended, and after it was decided on, somebody posts this."""
     log = stage.services.log
     at_once = log.append
@@ -63,7 +63,7 @@ def between(stage: Stage, path: str, body: dict[str, Any]) -> None:
     async def late(append: Append) -> Appended:
         if isinstance(append.writes[0].facts[0], session.Opened):
             log.append = at_once  # type: ignore[method-assign]
-            answer = await stage.post(path, body)
+            answer = await stage.post(path, body, token=token)
             assert answer.status_code < 300, answer.text
         return await at_once(append)
 

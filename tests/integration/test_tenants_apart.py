@@ -31,6 +31,7 @@ _MADE: Final = {
     "break_glass": "/v1/break-glass",
     "group": "/v1/groups",
     "guardrail": "/v1/guardrails",
+    "identity": "/v1/identities",
     "incident": "/v1/incidents",
     "invitation": "/v1/invitations",
     "issuer": "/v1/issuers",
@@ -59,8 +60,9 @@ _NAMELESS: Final = {
         "get /v1/authorization/actions", "get /v1/effects", "get /v1/metrics", "get /v1/ssh/ca",
     },
     "of whoever asks": {
-        "get /v1/events", "get /v1/me", "get /v1/mfa", "post /v1/mfa/recovery-codes",
-        "post /v1/mfa/totp", "post /v1/mfa/totp/confirm", "post /v1/mfa/verify",
+        "get /v1/events", "get /v1/identities", "get /v1/me", "get /v1/mfa",
+        "post /v1/identities", "post /v1/mfa/recovery-codes", "post /v1/mfa/totp",
+        "post /v1/mfa/totp/confirm", "post /v1/mfa/verify",
     },
     "of the platform": {
         "get /v1/bundle", "get /v1/capacity", "get /v1/images", "post /v1/images",

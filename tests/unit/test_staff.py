@@ -58,13 +58,13 @@ def test_who_made_somebody_staff_is_no_second_person(
     said: tuple[tuple[str, Struct], ...], to: str, why: str
 ) -> None:
     """By the binding, the place in the group that has it, or the issuer: whoever did it last."""
-    assert told(*said).unsettled(WHO, OTHER, Binding("binding-1", to, "support", "-"), AT) == why
+    assert told(*said).unsettled(WHO, {OTHER}, Binding("binding-1", to, "support", "-"), AT) == why
 
 
 def test_who_is_new_is_no_second_person() -> None:
     """Until the first instant at which it is so for long enough."""
     found, one = told((THIRD, bound(WHO))), Binding("binding-1", WHO, "support", "-")
-    assert [found.unsettled(WHO, OTHER, one, at) for at in (AT - 1, AT)] == [TOO_NEW, ""]
+    assert [found.unsettled(WHO, {OTHER}, one, at) for at in (AT - 1, AT)] == [TOO_NEW, ""]
 
 
 ADDED = facts.MemberAdded(WHO, "", (), AT)

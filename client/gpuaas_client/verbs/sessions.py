@@ -1,11 +1,11 @@
-"""`gpuaas session`, `issuer`: who is signed in, and which issuers of identities say who one is."""
+"""`gpuaas session`, `issuer`, `identity`: who is signed in, and who says who one is."""
 
 from typing import Final
 
 import click
 from msgspec import UNSET
 
-from gpuaas_client import models, operations
+from gpuaas_client import models, operations, profiles
 from gpuaas_client.command import OF_ORGANIZATION, ORGANIZATION, REASON, Verbs, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed
@@ -103,4 +103,39 @@ def factors(session: Session, issuer: str, amr: tuple[str, ...], acr: tuple[str,
     session.say(done, f"{issuer}: {listed(done.amr or [])}; {listed(done.acr or [])}")
 
 
-VERBS: Final = (session_, issuer)
+@click.group("identity", cls=Verbs, help="Other identities that sign in as oneself")
+def identity() -> None: ...
+
+
+@identity.command("list", help="In order of linking")
+@asked
+def identities(session: Session) -> None:
+    def row(one: models.Identity) -> tuple[str, ...]:
+        return (one.id, one.person, one.since)
+
+    head = ("IDENTITY", "SIGNS IN AS", "SINCE")
+    session.tell_all(session.client.each(operations.list_identities()), head, row)
+
+
+@identity.command("link", short_help="Another profile's identity becomes one's own")
+@click.argument("other", metavar="PROFILE")
+@asked
+def link(session: Session, other: str) -> None:
+    """Whoever signs in as PROFILE did is the person of this profile from now on. Sign in as both
+    first (`gpuaas login`, `gpuaas --profile PROFILE login`): each counts for ten minutes.
+    """
+    token = profiles.read(session.env, other).token
+    made = session.client.link_identity(models.IdentityLink(session=token))
+    session.say(made, f"{made.id} signs in as {made.person} now; its sessions are over")
+
+
+@identity.command("unlink", help="It is somebody else again; one's sessions of its issuer are over")
+@click.argument("name", metavar="IDENTITY")
+@REASON
+@asked
+def unlink(session: Session, name: str, reason: str | None) -> None:
+    done = session.client.unlink_identity(name, models.IdentityUnlink(reason=reason or UNSET))
+    session.say(done, f"{name} is by itself")
+
+
+VERBS: Final = (session_, issuer, identity)
