@@ -9,7 +9,7 @@ from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
 from api.authorization.directory import Key
 from api.authorization.door import SSO
-from api.authorization.keys import SHOWN, hash_of, minted
+from api.authorization.keys import SHOWN, hash_of, minted, steps_up
 from api.authorization.listing import paged, words
 from api.authorization.loading import credentials_at
 from api.authorization.principal import Principal
@@ -71,7 +71,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
                 _for_account(request.user, org, state.rights_of(who), until_us)
             command = api_key.Create(
                 *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
-                *(_deciding(request), now_us(), data.mfa),
+                *(_deciding(request), now_us(), data.mfa, *_vouched(request)),
             )
             reads = ((belonging, recorded[-1].version),)
             new = (stream, org)
@@ -86,8 +86,9 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     def answer(said: tuple[Said, ...], again: bool) -> ApiKey:  # an Answer
         fact = said[0].fact
         assert isinstance(fact, api_key.KeyCreated), "the outcome of this route"
-        key = Key(said[0].stream, org, fact, mfa=data.mfa)
-        return _given(key, data.name, None, None if again else token, said[0].version)
+        key = Key(said[0].stream, org, fact)
+        shown = None if again else token
+        return _given(key, data.name, None, shown, said[0].version, mfa=data.mfa)
 
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
@@ -113,6 +114,12 @@ def _for_account(caller: Principal, org: str, rights: tuple[Binding, ...], until
     no_looser(caller, (one.ending(until_us) for one in rights), policies, org)
 
 
+def _vouched(request: FrontRequest) -> tuple[str, tuple[str, ...], str]:
+    """By whose word the caller has what factors it has; nobody's for the embedded issuer's."""
+    signed = services_of(request).directory.signed(request.user.session)
+    return ("", (), "") if signed is None else signed.said
+
+
 def _elsewhere(org: str, issuer: str) -> dict[str, int | str]:
     """What a refusal for the sake of a required issuer tells."""
     return {"action": "api_key.create", "scope": org, "policy": SSO, "issuer": issuer}
@@ -126,7 +133,13 @@ def _deciding(request: FrontRequest) -> tuple[str, ...]:
 
 
 def _given(
-    key: Key, name: str | None, used_us: int | None, token: str | None, version: int | None
+    key: Key,
+    name: str | None,
+    used_us: int | None,
+    token: str | None,
+    version: int | None,
+    *,
+    mfa: bool,
 ) -> ApiKey:
     made = key.created
     return ApiKey(
@@ -140,7 +153,7 @@ def _given(
         until=maybe_instant(made.until_us or None),
         last_used_at=maybe_instant(used_us),
         revoked=key.revoked,
-        mfa=key.mfa,
+        mfa=mfa,
         key=token,
         secret_already_shown=token is None,
         version=version,
@@ -172,7 +185,8 @@ async def list_api_keys(
 
     def given(one: Key) -> ApiKey:
         name = texts.get(one.created.name.private)
-        return _given(one, name, used.get(one.stream), None, None)
+        mfa = steps_up(known, one)
+        return _given(one, name, used.get(one.stream), None, None, mfa=mfa)
 
     return paged([(one.position, one) for one in keys], (cursor, limit), given)
 

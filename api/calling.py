@@ -1,7 +1,6 @@
-"""The HTTP API as people's commands call it: where, as whom, and whose certificate is believed."""
+"""The HTTP API as the server's own verbs call it; where it may be is the client's to say."""
 
 import http.client
-import ipaddress
 import json
 import secrets
 import ssl
@@ -9,12 +8,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from api.tls import believing, ca_of
+from api.tls import ca_of
 from domain.errors import DomainError
+from gpuaas_client.errors import Misconfigured
+from gpuaas_client.place import place
 
 _PATIENCE_S: Final = 60
 
@@ -83,23 +83,12 @@ def api_of(env: Mapping[str, str]) -> Api:
     for name in ("GPUAAS_URL", "GPUAAS_TOKEN"):
         if not env.get(name):
             raise DomainError("config.missing", f"{name} is not set; `gpuaas up` prints both")
-    url = env["GPUAAS_URL"].rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise DomainError("config.malformed", f"GPUAAS_URL is no http(s)://name: {url!r}")
-    if parts.scheme == "https":
-        return Api(url, env["GPUAAS_TOKEN"], believing(ca_of(env)))
-    # Whoever stands between could hand out a host CA of their own, and keep the token.
-    if not _here(parts.hostname):
-        raise DomainError("config.malformed", "GPUAAS_URL: http only to this machine, else https")
-    return Api(url, env["GPUAAS_TOKEN"])
-
-
-def _here(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        at = place(env["GPUAAS_URL"], env["GPUAAS_TOKEN"], ca_of(env))
+        tls = at.tls() if at.url.startswith("https:") else None
+    except Misconfigured as wrong:
+        raise DomainError(wrong.code, wrong.detail) from wrong
+    return Api(at.url, at.token, tls)
 
 
 def unheard(url: str, error: Exception) -> DomainError:

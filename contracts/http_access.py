@@ -98,7 +98,9 @@ class AccessRevoked(Given, frozen=True):
 
 
 class AccessGrant(Given, frozen=True):
-    """`sessions` it was used for so far, `open_sessions` of them are open."""
+    """`sessions` it was used for so far, `open_sessions` of them are open. `credential`: the API key
+    or session it was asked for with, whose end is its own; null: a token of the embedded issuer.
+    """
 
     id: str
     organization: str
@@ -112,3 +114,4 @@ class AccessGrant(Given, frozen=True):
     why: str
     open_sessions: int
     sessions: int
+    credential: str | None

@@ -4,7 +4,8 @@
 
 Only its hash is kept. It does what its scopes name and its principal may; it ends at `until_us`,
 when it is revoked, or when its principal is gone. Made by somebody with a second factor, for named
-actions and to an end that is near, it may stand for that factor.
+actions and to an end that is near, it may stand for that factor, as long as the word of the issuer
+that there was one counts.
 """
 
 import re
@@ -32,9 +33,10 @@ class Create(Struct, frozen=True):
     until_us: int
     policies: tuple[str, ...]
     now_us: int
-    mfa: bool = (
-        False  # whoever makes it signed in with a second factor, and wants it to stand for it
-    )
+    mfa: bool = False  # whoever makes it has a second factor, and wants it to stand for it
+    issuer: str = ""  # whose word that factor is (its stream); empty: the embedded issuer's
+    amr: tuple[str, ...] = ()
+    acr: str = ""
 
 
 class Revoke(Struct, frozen=True):
@@ -70,6 +72,18 @@ class KeySteppedUp(
     decided_us: int
 
 
+class KeyVouched(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.key_vouched.v1"
+):
+    """By whose word there was that factor, and which: it counts as long as that word does."""
+
+    issuer: str
+    amr: tuple[str, ...]
+    acr: str
+    policies: tuple[str, ...]
+    decided_us: int
+
+
 class KeyRevoked(
     Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.key_revoked.v1"
 ):
@@ -78,7 +92,7 @@ class KeyRevoked(
     decided_us: int
 
 
-type Event = KeyCreated | KeySteppedUp | KeyRevoked
+type Event = KeyCreated | KeySteppedUp | KeyVouched | KeyRevoked
 
 
 class Missing(Struct, frozen=True):
@@ -131,14 +145,18 @@ def _stepped_up(command: Create) -> list[Event]:
     named = command.scopes and all(_ACTION.fullmatch(one) for one in command.scopes)
     if not ends or not named:
         raise DomainError("api_key.mfa_unbounded", "name its actions, and an end within 90 days")
-    return [KeySteppedUp(command.policies, command.now_us)]
+    by = (command.policies, command.now_us)
+    stepped: list[Event] = [KeySteppedUp(*by)]
+    if command.issuer:
+        stepped.append(KeyVouched(command.issuer, command.amr, command.acr, *by))
+    return stepped
 
 
 def evolve(state: State, event: Event) -> State:
     match event:
         case KeyCreated():
             return Standing(event)
-        case KeySteppedUp():
+        case KeySteppedUp() | KeyVouched():
             return state
         case KeyRevoked(decided_us=at_us):
             assert isinstance(state, Standing | Revoked)

@@ -10,7 +10,9 @@ from projections.reach import Of
 
 
 class Granted(Struct, frozen=True):
-    """One grant; `revoked_us` and `why` are null while it stands. `from_position` is a cursor."""
+    """One grant; `revoked_us` and `why` are null while it stands. `from_position` is a cursor.
+    `credential`: the API key or session it was asked for with; null of before that was said.
+    """
 
     access: str
     from_position: int
@@ -25,11 +27,15 @@ class Granted(Struct, frozen=True):
     why: str | None
     open_sessions: int
     sessions: int
+    credential: str | None
 
 
+# What it was obtained with stands behind the grant, in its append (ADR 65); old ones say nothing.
 _GRANTS: Final = """
 SELECT a.access, a.from_position, a.organization, a.runtime, a.project, a.user_id, a.way,
   a.until_us, a.granted_us, r.decided_us AS revoked_us, r.reason AS why,
+  (SELECT convert_from(o.entry, 'UTF8')::json -> 'fact' ->> 'credential' FROM log.entry o
+    WHERE o.stream = a.access AND o.version = 2) AS credential,
   (SELECT count(*) FROM views.access_session s
     WHERE hashtextextended(s.access, 0) = hashtextextended(a.access, 0) AND s.access = a.access
     AND [s]) AS sessions,

@@ -37,7 +37,7 @@ _CLOSED: Final = "organization.closed"
 
 
 class Key(Struct, frozen=True):
-    """An API key as it stands; `stream` is its id."""
+    """An API key as it stands; `stream` is its id. `vouched`: by whose word it is `mfa`."""
 
     stream: str
     org: str
@@ -45,6 +45,7 @@ class Key(Struct, frozen=True):
     position: int = 0
     revoked: bool = False
     mfa: bool = False
+    vouched: api_key.KeyVouched | None = None
 
 
 class Signed(Struct, frozen=True):
@@ -54,6 +55,11 @@ class Signed(Struct, frozen=True):
     opened: session.Opened
     ended: bool = False
     position: int = 0
+
+    @property
+    def said(self) -> tuple[str, tuple[str, ...], str]:
+        """Whose word it is, and how it was shown who somebody is."""
+        return (self.opened.issuer, self.opened.amr, self.opened.acr)
 
 
 class Vouching(Struct, frozen=True):
@@ -111,6 +117,8 @@ class Directory:
                 self._keys_of.setdefault(entry.org, {})[entry.stream] = None
             case api_key.KeySteppedUp():
                 self._keys[entry.stream] = replace(self._keys[entry.stream], mfa=True)
+            case api_key.KeyVouched() as said:
+                self._keys[entry.stream] = replace(self._keys[entry.stream], vouched=said)
             case api_key.KeyRevoked():
                 found = self._keys[entry.stream]
                 self._keys[entry.stream] = replace(found, revoked=True)
@@ -127,9 +135,8 @@ class Directory:
             case issuer.Trusted() as trusted:
                 self._trust(entry, trusted)
             case issuer.FactorsSet(amr, acr):
-                known = self._issuers[entry.stream]
-                said = issuer.Factors(amr, acr)
-                self._issuers[entry.stream] = replace(known, version=entry.version, factors=said)
+                known, words = self._issuers[entry.stream], issuer.Factors(amr, acr)
+                self._issuers[entry.stream] = replace(known, version=entry.version, factors=words)
             case issuer.Distrusted():
                 self._distrust(entry)
             case fact if isinstance(fact, linking.Event.__value__):
@@ -176,12 +183,15 @@ class Directory:
             self._domains.setdefault(domain, {})[entry.stream] = None
 
     def _distrust(self, entry: Recorded) -> None:
-        """Its sessions are over, also when it is trusted again."""
+        """Its sessions, and what keys stand for, are over, also when it is trusted again."""
         before = self._issuers[entry.stream]
         self._issuers[entry.stream] = replace(before, version=entry.version, stands=False)
         for one in self._sessions.values():
             if one.opened.issuer == entry.stream:
                 self._sessions[one.stream] = replace(one, ended=True)
+        for key in self._keys.values():
+            if key.vouched is not None and key.vouched.issuer == entry.stream:
+                self._keys[key.stream] = replace(key, mfa=False)
 
     def _linked(self, entry: Recorded, fact: linking.Event) -> None:
         """Nobody is signed in as it any more; unlinked, nor as the person by its issuer."""

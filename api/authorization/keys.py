@@ -48,6 +48,17 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def steps_up(directory: Directory, key: Key) -> bool:
+    """Whether it stands for a second factor now: the words of the issuer by which its maker had one
+    count still. Keys of before that was said, and of the embedded issuer's users, stand for theirs.
+    """
+    said = key.vouched
+    found = None if said is None else directory.issuer(said.issuer)
+    if said is None or found is None:
+        return key.mfa
+    return key.mfa and found.factors.second(said.amr, said.acr)
+
+
 class KeyRing:
     """A kind of token: the keys of the directory, as they stand now."""
 
@@ -68,7 +79,8 @@ class KeyRing:
         self.used[key.stream] = time.time_ns() // 1000
         # A key for all that its principal may is still a key: what it is for is said.
         scopes = made.scopes or ("*",)
-        return Principal(made.principal, "", key.org, key.mfa, scopes=scopes, key=key.stream)
+        mfa = steps_up(self._directory, key)
+        return Principal(made.principal, "", key.org, mfa, scopes=scopes, key=key.stream)
 
     def ends(self, token: str) -> float:
         """In seconds; 0: not by itself."""

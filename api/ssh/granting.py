@@ -236,6 +236,7 @@ def _given(row: access_read.Granted) -> AccessGrant:
         why=row.why or "",
         open_sessions=row.open_sessions,
         sessions=row.sessions,
+        credential=row.credential or None,
     )
 
 

@@ -174,6 +174,7 @@ def test_a_certificate_is_granted_once_and_revoked(
         listed = await stage.get(f"/v1/access-grants?runtime_id={runtime}", token=member)
         [row] = listed.json()["items"]
         assert (row["id"], row["why"], row["sessions"]) == (given["grant"], "left", 0)
+        assert row["credential"] is None, "a token of the embedded issuer"
         assert (await stage.get("/v1/access-grants", token=foreign)).json()["items"] == []
 
         await stage.post(f"/v1/runtimes/{runtime}/stop", token=member)

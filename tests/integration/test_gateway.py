@@ -182,6 +182,10 @@ def test_live_sessions_end_at_once(database: Database, nats_url: str, tmp_path: 
                 if credential:
                     assert await refused(world, me, both[0].port), "its certificate, too"
                     world.token = world.stage.token("member", world.tenant["org"], MEMBER)
+                    await world.stage.views()
+                    listed = await world.stage.get("/v1/access-grants", token=world.token)
+                    [by] = [one for one in listed.json()["items"] if one["id"] == given["grant"]]
+                    assert by["credential"] == credential
                 elif why != "epoch_moved":
                     await world.launch()
 

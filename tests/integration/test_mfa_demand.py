@@ -57,12 +57,13 @@ def test_an_organization_demands_a_second_factor(
         assert (await stage.get("/v1/members", token=weak["token"])).status_code == 200
         lift = f"/v1/guardrails/{made.json()['id']}/lift"
         assert await code(stage.post(lift, {}, token=weak["token"])) == WANTED
-        await keys(stage, weak["token"], strong["token"])
+        kept = await keys(stage, weak["token"], strong["token"])
         words = f"/v1/issuers/{at}/factors"
         ours = {"amr": [], "acr": ["urn:ours:strong"]}
         said = await stage.post(words, ours, token=strong["token"])
         assert (said.status_code, said.json()["acr"]) == (200, ["urn:ours:strong"])
         assert (await stage.get("/v1/me", token=strong["token"])).json()["mfa"] is False
+        assert await code(stage.post("/v1/groups", {"name": "again"}, token=kept)) == WANTED
         here.document["token_endpoint"] = "https://elsewhere.example/token"
         place = await stage.client.get(f"/v1/sign-in?issuer={at}")
         assert place.json()["acr_values"] == ["urn:ours:strong"]
@@ -74,8 +75,8 @@ def test_an_organization_demands_a_second_factor(
     play(database, nats_url, tmp_path, scene)
 
 
-async def keys(stage: Stage, weak: str, strong: str) -> None:
-    """One without a factor, one that stands for its maker's."""
+async def keys(stage: Stage, weak: str, strong: str) -> str:
+    """One without a factor, and one that stands for its maker's, which is given back."""
     plain = await stage.post("/v1/api-keys", {"name": "plain"}, token=strong)
     group = {"name": "readers"}
     assert await code(stage.post("/v1/groups", group, token=plain.json()["key"])) == WANTED
@@ -88,6 +89,7 @@ async def keys(stage: Stage, weak: str, strong: str) -> None:
     assert await code(forever) == WANTED, "a key outlives the session that made it"
     unbounded = stage.post("/v1/api-keys", {"name": "x", "mfa": True}, token=strong)
     assert await code(unbounded) == (400, "api_key.mfa_unbounded")
+    return str(made.json()["key"])
 
 
 def test_the_platform_demands_a_second_factor(

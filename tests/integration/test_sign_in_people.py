@@ -218,13 +218,28 @@ def founded(api: Served, issuer: str, env: dict[str, str]) -> str:
     return profiles.read(env, "default").token
 
 
+def recovered(api: Served, issuer: str, token: str) -> None:
+    """The only issuer of the platform's is trusted no more: its operator is out, and another found."""
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "gone"}
+    with httpx.Client(base_url=api.url, headers=headers) as operator:
+        [trusted] = operator.get("/v1/issuers?organization=-").json()["items"]
+        gone = operator.post(f"/v1/issuers/{trusted['id']}/distrust", json={})
+        assert gone.status_code == 200, gone.text
+        assert operator.get("/v1/me").status_code == 401
+    done = found(api, issuer, "eve")
+    assert (done.return_value, "RECOVERED" in done.output) == (0, True), done.output
+    [said] = [one for one in entries(api)[-6:] if "platform_founded" in one]
+    assert '"recovered":true' in said
+
+
 def test_a_deployment_of_its_own_and_a_code_that_somebody_else_exchanged_first(
     database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deployment that is not embedded is founded beside its database, by an issuer of a company's
     own CA: whoever that names signs in there and operates it; said again it is so, of anybody else
-    it is refused, and nothing changes. An authorization code counts once (RFC 6749 4.1.2): the
-    issuer refuses its second exchange, the command says so by its status and the issuer's word, and
+    it is refused, and nothing changes, until no operator can sign in any more. An authorization
+    code counts once (RFC 6749 4.1.2): the issuer refuses its second exchange, the command says so by
+    its status and the issuer's word, and
     there is neither profile nor session.
     """
     posted, first, signing = sign_in._posted, list[int](), ["olga"]
@@ -246,7 +261,8 @@ def test_a_deployment_of_its_own_and_a_code_that_somebody_else_exchanged_first(
         serving(Pair(certificate, key)) as issuer,
         served(database, nats_url, tmp_path, issuer_ca=ca) as api,
     ):
-        organization(api, issuer, founded(api, issuer, env_of(tmp_path / "olga")))
+        token = founded(api, issuer, env_of(tmp_path / "olga"))
+        organization(api, issuer, token)
         alice, signing[0] = env_of(tmp_path / "alice"), "alice"
         login = ("login", api.url, "--domain", "acme.example")
         with monkeypatch.context() as way:
@@ -259,6 +275,7 @@ def test_a_deployment_of_its_own_and_a_code_that_somebody_else_exchanged_first(
         said = commands.gpuaas(*login, env=alice)
         assert said.status == 0, said
         assert typed(api, alice, "whoami")[1]["principal"] == principal(issuer, "alice")
+        recovered(api, issuer, token)
 
 
 def test_in_a_browser_and_on_another_device(

@@ -1,11 +1,14 @@
 """A second factor where administrative actions ask for one: who is refused, and how it is told."""
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from api.authorization.cedar import Policies
 from api.authorization.directory import Directory, Signed
 from api.authorization.door import Door
 from api.authorization.explaining import Question, reasons
+from api.authorization.keys import steps_up
 from api.authorization.principal import Principal
 from api.authorization.sessions import by_two_factors
 from api.config import mfa_demanded
@@ -15,6 +18,7 @@ from domain.binding import Binding, Guardrail
 from domain.decider import fold
 from domain.errors import DomainError
 from domain.words import Private
+from evidence.reader import Recorded
 from tests.no_tenants import NoTenants
 
 ORG = "organization-1"
@@ -173,6 +177,36 @@ def test_a_key_stands_for_a_factor_within_bounds(
         return
     _, stepped = api_key.decide(wanted, api_key.Missing())
     assert stepped == api_key.KeySteppedUp((), 0)
+
+
+def test_a_key_has_its_factor_no_longer_than_its_issuers_word_counts() -> None:
+    """Not while the words that its maker had are none, and never again once the issuer was trusted
+    no more, as its sessions; a key that names nobody's word keeps it.
+    """
+    wanted = api_key.Create(
+        *("user-1", NAME, "gpuaas_x", "0" * 64, ("group.create",), DAY_US, (), 0),
+        *(True, "token-i", ("otp",), ""),
+    )
+    trusted = issuer.Trusted("https://a.example", "c", ORG, ("ES256",), (), 1)
+    directory, at = Directory(), 0
+
+    def told(stream: str, *said: Struct) -> bool:
+        nonlocal at
+        for fact in said:
+            directory.apply(Recorded(at, stream, at + 1, "", ORG, "user-1", "", 5, fact))
+            at += 1
+        return steps_up(directory, directory.keys(ORG)[0])
+
+    directory.apply(Recorded(at, "token-i", 1, "", ORG, "user-1", "", 5, trusted))
+    assert told("token-k", *api_key.decide(wanted, api_key.Missing()))
+    for words, counts in ((("hwk",), False), (("otp",), True)):
+        assert told("token-i", issuer.FactorsSet(words, (), (), 2)) is counts
+    assert not told("token-i", issuer.Distrusted("left", 3))
+    assert not told("token-i", trusted)
+    bare = replace(wanted, issuer="", secret_sha256="1" * 64)
+    told("token-o", *api_key.decide(bare, api_key.Missing()))
+    assert told("token-i", issuer.Distrusted("left", 4)) is False
+    assert steps_up(directory, directory.keys(ORG)[1])
 
 
 def test_the_setting_is_said_plainly() -> None:
