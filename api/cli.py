@@ -265,7 +265,7 @@ def migrate() -> int:
 def found(issuer: str, client_id: str, subject: str, **words: tuple[str, ...]) -> int:
     from api.found import run
 
-    settings = _of_this_version(from_environment(with_nats=False))
+    settings = from_environment(with_nats=False)  # nothing of the data directory
     return run(settings, (issuer, client_id, subject), **words)
 
 

@@ -29,6 +29,7 @@ from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from evidence.log import EventLog
+from migrations.runner import require_current
 
 _ACTOR: Final = "system-founding"
 _POLICIES: Final = ("founding",)  # what lets whoever holds the database
@@ -57,8 +58,9 @@ def run(
     algorithm: tuple[str, ...],
 ) -> int:
     """The verb. `who`: the issuer, our client id there, the subject. Raises: as `found`, and
-    DomainError issuer.invalid of what the API would not take either.
+    DomainError issuer.invalid of what the API would not take either; SchemaMismatch.
     """
+    require_current(settings.database_url)
     url, client_id, subject = who
     said: dict[str, object] = {"organization": PLATFORM, "url": url, "client_id": client_id}
     said |= {"domains": domain} | ({"algorithms": algorithm} if algorithm else {})
