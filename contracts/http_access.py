@@ -98,8 +98,8 @@ class AccessRevoked(Given, frozen=True):
 
 
 class AccessGrant(Given, frozen=True):
-    """`sessions` it was used for so far, `open_sessions` of them are open. `credential`: the API key
-    or session it was asked for with, whose end is its own; null: a token of the embedded issuer.
+    """`sessions` it was used for so far, `open_sessions` of them are open. `credential`: the key or
+    session it was asked for with, whose end is its own; null: a token of the embedded issuer.
     """
 
     id: str
