@@ -13,6 +13,7 @@ class Page[T](Struct, frozen=True, kw_only=True):
 
 
 class AccessGrant(Struct, frozen=True, kw_only=True):
+    credential: str | None
     granted_at: str
     id: str
     open_sessions: int
@@ -781,6 +782,22 @@ class HostCertificateAsk(Struct, frozen=True, kw_only=True):
     node: str
     proof: str
     runtime: str
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    id: str
+    linked: bool
+    person: str
+    since: str
+    version: int
+
+
+class IdentityLink(Struct, frozen=True, kw_only=True):
+    session: str
+
+
+class IdentityUnlink(Struct, frozen=True, kw_only=True):
+    reason: str | UnsetType = UNSET
 
 
 class Image(Struct, frozen=True, kw_only=True):
