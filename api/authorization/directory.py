@@ -120,8 +120,7 @@ class Directory:
             case api_key.KeyVouched() as said:
                 self._keys[entry.stream] = replace(self._keys[entry.stream], vouched=said)
             case api_key.KeyRevoked():
-                found = self._keys[entry.stream]
-                self._keys[entry.stream] = replace(found, revoked=True)
+                self._keys[entry.stream] = replace(self._keys[entry.stream], revoked=True)
             case session.Opened() as opened:
                 self.forget(opened.opened_us)
                 self._sessions[entry.stream] = Signed(entry.stream, opened, position=entry.position)
