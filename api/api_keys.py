@@ -117,7 +117,9 @@ def _for_account(caller: Principal, org: str, rights: tuple[Binding, ...], until
 def _vouched(request: FrontRequest) -> tuple[str, tuple[str, ...], str]:
     """By whose word the caller has what factors it has; nobody's for the embedded issuer's."""
     signed = services_of(request).directory.signed(request.user.session)
-    return ("", (), "") if signed is None else signed.said
+    if signed is None:
+        return "", (), ""
+    return signed.opened.issuer, signed.opened.amr, signed.opened.acr
 
 
 def _elsewhere(org: str, issuer: str) -> dict[str, int | str]:

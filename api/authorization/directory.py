@@ -56,11 +56,6 @@ class Signed(Struct, frozen=True):
     ended: bool = False
     position: int = 0
 
-    @property
-    def said(self) -> tuple[str, tuple[str, ...], str]:
-        """Whose word it is, and how it was shown who somebody is."""
-        return (self.opened.issuer, self.opened.amr, self.opened.acr)
-
 
 class Vouching(Struct, frozen=True):
     """An issuer of identities as it stands; `stream` is its id, `position` its first trust."""

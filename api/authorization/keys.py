@@ -50,13 +50,17 @@ def hash_of(token: str) -> str:
 
 def steps_up(directory: Directory, key: Key) -> bool:
     """Whether it stands for a second factor now: the words of the issuer by which its maker had one
-    count still. Keys of before that was said, and of the embedded issuer's users, stand for theirs.
+    count still, and where it acts too (ADR 72). Keys of before that was said, and of the embedded
+    issuer's users, stand for theirs.
     """
     said = key.vouched
-    found = None if said is None else directory.issuer(said.issuer)
-    if said is None or found is None:
+    home = None if said is None else directory.issuer(said.issuer)
+    if said is None or home is None:
         return key.mfa
-    return key.mfa and found.factors.second(said.amr, said.acr)
+    here = map(directory.issuer, directory.clients.of(key.org, home.trusted.url))
+    client = home.trusted.audience
+    judging = [home, *(one for one in here if one and one.trusted.audience == client)]
+    return key.mfa and all(one.factors.second(said.amr, said.acr) for one in judging)
 
 
 class KeyRing:

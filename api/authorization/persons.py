@@ -5,6 +5,7 @@ from msgspec import Struct
 from domain.authority import authority_stream
 from domain.authority_checks import PLATFORM
 from domain.linking import Event, IdentityLinked, IdentityUnlinked
+from domain.session import Opened
 from evidence.reader import Recorded
 from projections.months import derived_id
 
@@ -72,6 +73,13 @@ class Persons:
         found = [self._links[org, identity] for identity in self._whose.get((org, person), ())]
         found += [below for one in found for below in self.linked(org, one.said.identity)]
         return sorted(found, key=lambda one: one.position)
+
+    def came_by(self, opened: Opened) -> bool:
+        """Whether it may be as an identity that is linked to the person that whoever opened the
+        session came: somebody of the issuer of one does.
+        """
+        every = self.linked(opened.organization, opened.principal)
+        return any(one.said.issuer == opened.issuer for one in every)
 
     def link(self, org: str, identity: str) -> Linked | None:
         return self._links.get((org, identity))

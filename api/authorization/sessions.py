@@ -30,14 +30,14 @@ def by_two_factors(directory: Directory, signed: Signed) -> bool:
 def elsewhere(directory: Directory, found: Principal, org: str) -> Principal | None:
     """Who came in a session, in another organization that it belongs to; None where the session
     says nothing there: that one trusts its issuer as other clients, or not at all and another
-    client was trusted first (ADR 72).
+    client was trusted first (ADR 72); or it may be by a link, which counts at home (ADR 68).
 
     A second factor is what counts there: where that one trusts the same client of the issuer, its
     words; else what anybody's would, and the session's own organization's too.
     """
     signed = directory.signed(found.session)
     home = None if signed is None else directory.issuer(signed.opened.issuer)
-    if signed is None or home is None:
+    if signed is None or home is None or directory.persons.came_by(signed.opened):
         return None
     url, client = home.trusted.url, home.trusted.audience
     every = [directory.issuer(name) for name in directory.clients.of(org, url)]

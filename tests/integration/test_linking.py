@@ -93,6 +93,11 @@ def test_who_is_signed_in_as_both_is_one_person_from_then_on(
             again = await signed_in(stage, second, then, sub="a.b")
             assert (again["principal"], await me(stage, again)) == (person, (200, person))
             assert (await signed_in(stage, second, away, sub="a.b"))["principal"] == name
+            body = {"principal": person, "organization": far}
+            assert (await stage.post("/v1/members", body)).status_code == 200
+            for one, seen in ((alice, 200), (again, 404)):
+                there = await stage.get("/v1/me", token=one["token"], Organization=far)
+                assert there.status_code == seen, "no issuer speaks elsewhere for what is linked"
             listed = (await stage.get("/v1/identities", token=again["token"])).json()["items"]
             assert [one["id"] for one in listed] == [name]
             assert await code(unlink(stage, eve, name)) == (404, "resource.unknown")
