@@ -80,7 +80,7 @@ def test_a_restored_cluster_comes_back_through_the_verbs(
     key = (home / "signer" / "vkey").read_text().strip()
     assert main(["fsck"]) == 1
     assert main(["restore", "--key", key]) == 0
-    assert "2 entries came back" in capsys.readouterr().out
+    assert "4 entries came back" in capsys.readouterr().out
     assert main(["fsck"]) == 0
     assert _organizations("") == {"a", "b", "None"}
     assert main(["rebuild"]) == 0
