@@ -24,7 +24,7 @@ from contracts.authorization.registry import known
 from contracts.http import Page
 from contracts.http_authority import ApiKey, ApiKeyNew, AuthorityEnd, Ended
 from domain import api_key
-from domain.authority import DECIDER, authority_stream
+from domain.authority import authority_stream
 from domain.binding import Binding
 from domain.decider import fold
 from domain.errors import DomainError
@@ -58,8 +58,8 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
             await still(services, request.user)
             if data.principal is not None:
                 allow(request.user, "api_key.create_for_account", org)
-            recorded = await services.log.read_stream(belonging)
-            state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
+            belongs = await services.authorities.of(org)
+            state = belongs.state
             if services.directory.closed(org):
                 raise DomainError("organization.closed", "nobody acts for it any more")
             if not state.knows(who):
@@ -73,7 +73,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
                 *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
                 *(_deciding(request), now_us(), data.mfa, *_vouched(request)),
             )
-            reads = ((belonging, recorded[-1].version),)
+            reads = ((belonging, belongs.version),)
             new = (stream, org)
             return await create(
                 *(services, request.user, cause, new, api_key.DECIDER, command),

@@ -16,6 +16,7 @@ from api.authorization.calls import Calls
 from api.authorization.decided import Acts
 from api.authorization.directory import Directory
 from api.authorization.door import Door
+from api.authorization.folded import Authorities
 from api.authorization.following import Following
 from api.authorization.keys import KeyRing
 from api.authorization.sessions import Sessions
@@ -54,6 +55,7 @@ class Services(Struct, frozen=True):
     settings: Settings
     tokens: Tokens
     directory: Directory
+    authorities: Authorities
     following: Following
     providers: Providers
     door: Door
@@ -137,6 +139,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             settings=settings,
             tokens=tokens,
             directory=following.directory,
+            authorities=Authorities(log),
             following=following,
             providers=Providers(loopback=settings.embedded, ca=settings.issuer_ca),
             door=door,

@@ -6,26 +6,14 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
+from api.authorization.folded import at
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest
 from api.paging import after, page_size
 from api.services import services_of
 from api.viewing import page, reachable, viewed
 from contracts.http import Given, Page
-from domain import authority
-from domain.authority import DECIDER, Authority
-from domain.authority_facts import (
-    AccountCreated,
-    BindingGranted,
-    Event,
-    GlassRequested,
-    GroupCreated,
-    GuardrailSet,
-    Invited,
-    MemberAdded,
-    SsoRequired,
-)
-from domain.decider import fold
+from domain.authority import Authority, authority_stream
 from evidence.reader import Recorded
 from projections.reach import Reach
 
@@ -41,7 +29,7 @@ class Seen(Struct, frozen=True):
 
     org: str
     state: Authority
-    made: dict[str, Recorded]
+    made: Mapping[str, Recorded]
     version: int
     reach: Reach
 
@@ -56,31 +44,12 @@ async def seen(request: FrontRequest, organization: str | None, as_of: str | Non
     org = organization_of(request.user, organization)
     reach = await reachable(request, org)
     services, position = await viewed(request, as_of)
-    recorded = await services.log.read_stream(authority.authority_stream(org))
-    if position is not None:
-        recorded = [one for one in recorded if one.position <= position]
-    facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
-    made = {_id(one.fact): one for one in recorded}
-    return Seen(org, fold(DECIDER, facts), made, len(recorded), reach)
-
-
-# What begins something that is listed, and the field that names it.
-_BEGINS: Final[Mapping[type[Struct], str]] = {
-    AccountCreated: "account",
-    BindingGranted: "binding",
-    GlassRequested: "grant",
-    GroupCreated: "group",
-    GuardrailSet: "guardrail",
-    Invited: "invitation",
-    MemberAdded: "principal",
-    SsoRequired: "issuer",
-}
-
-
-def _id(fact: Struct) -> str:
-    """Of what the fact begins; empty for one that begins nothing."""
-    named = _BEGINS.get(type(fact))
-    return "" if named is None else str(getattr(fact, named))
+    if position is None:
+        found = await services.authorities.of(org)
+    else:
+        recorded = await services.log.read_stream(authority_stream(org))
+        found = at([one for one in recorded if one.position <= position])
+    return Seen(org, found.state, found.made, found.version, reach)
 
 
 def paged[T, G: Given](

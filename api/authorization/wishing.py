@@ -21,9 +21,7 @@ from contracts.http import Given, OrganizationId
 from domain import authority
 from domain.authority import DECIDER, Authority
 from domain.authority_commands import Accept, Command, Wish
-from domain.authority_facts import Event
 from domain.binding import OWNER, Binding, is_resource
-from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.private import PrivateValue
@@ -92,9 +90,8 @@ async def _attempt(
 ) -> Done:
     stream = authority.authority_stream(org)
     await still(services, request.user)
-    recorded = await services.log.read_stream(stream)
-    facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
-    state = fold(DECIDER, facts)
+    found = await services.authorities.of(org)
+    state, version = found.state, found.version
     wanted = want(state)
     reads: tuple[tuple[str, int], ...] = ()
     policies: tuple[str, ...] = ("invitation",)  # what lets whoever has its secret
@@ -109,10 +106,9 @@ async def _attempt(
     )
     new = DECIDER.decide(command, state)
     # Only who may, or has the secret, is told what version it is at.
-    if_match(request, recorded[-1].version if recorded else 0)
+    if_match(request, version)
     if not new:
         return Done(nothing=wanted.nothing)
-    version = recorded[-1].version if recorded else 0
     write = Write(stream, org, version, tuple(new))
     reads = (*reads, *wanted.reads, *more)
     append = Append((write,), request.user.actor, cause, reads, wanted.private)
@@ -141,11 +137,10 @@ async def _told(
     if not (founding or isinstance(command.wish, Accept)):
         return command, ()
     stream = authority.authority_stream(PLATFORM)
-    recorded = await services.log.read_stream(stream)
-    facts: list[Event] = [one.fact for one in recorded]  # type: ignore[misc]  # its own kind
-    state = fold(DECIDER, facts)
-    command = replace(command, founding=founding, staff=state.members | state.accounts)
-    return command, ((stream, recorded[-1].version),) if recorded else ()
+    found = await services.authorities.of(PLATFORM)
+    staff = found.state.members | found.state.accounts
+    command = replace(command, founding=founding, staff=staff)
+    return command, ((stream, found.version),) if found.version else ()
 
 
 async def located(services: Services, principal: Principal, scope: str) -> tuple[str, str]:
