@@ -1,6 +1,6 @@
 """Questions about long work; all accept a position, pages are stable while rows are inserted."""
 
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from msgspec import Struct
@@ -42,53 +42,54 @@ class Operation(Struct, frozen=True):
         return "running" if len(self.steps) > 1 else "pending"
 
 
-# The project is said where a resource begins; what follows is of the same one.
-_OPERATIONS: Final = """
-SELECT b.from_position, b.organization, b.kind, b.resource, b.at_us AS began_us,
-  coalesce(q.project, '') AS project,
+_OPERATIONS: Final[LiteralString] = """
+SELECT b.from_position, b.organization, b.kind, b.resource, b.at_us AS began_us, o.project,
   e.ends, e.at_us AS ended_us, e.from_position AS ended_at, coalesce(e.code, '') AS code,
   s.steps
-FROM views.operation_mark b
-LEFT JOIN LATERAL (SELECT p.project FROM views.operation_mark p
-  WHERE hashtextextended(p.resource, 0) = hashtextextended(b.resource, 0)
-    AND p.resource = b.resource AND p.project <> '' AND p.from_position <= b.from_position
-  ORDER BY p.from_position LIMIT 1) q ON true
+FROM ({chosen}) o
+JOIN views.operation_mark b ON b.from_position = o.began AND b.begins
 LEFT JOIN LATERAL (SELECT * FROM views.operation_mark e
   WHERE hashtextextended(e.resource, 0) = hashtextextended(b.resource, 0)
     AND e.resource = b.resource AND e.kind = b.kind AND e.ends <> ''
     AND e.from_position > b.from_position AND [e]
   ORDER BY e.from_position LIMIT 1) e ON true
-JOIN LATERAL (SELECT count(*) AS count, jsonb_agg(jsonb_build_object('what', s.what,
+JOIN LATERAL (SELECT jsonb_agg(jsonb_build_object('what', s.what,
     'position', s.from_position, 'at_us', s.at_us) ORDER BY s.from_position) AS steps
   FROM views.operation_mark s
   WHERE hashtextextended(s.resource, 0) = hashtextextended(b.resource, 0)
     AND s.resource = b.resource AND s.kind = b.kind AND s.from_position >= b.from_position
     AND (e.from_position IS NULL OR s.from_position <= e.from_position) AND [s]) s ON true
-WHERE b.begins AND [b]
+ORDER BY o.began DESC
 """
-_ONE: Final = " AND b.from_position = %(position)s"
-_PAGE: Final = """
-  AND (%(organization)s::text IS NULL
-    OR (hashtextextended(b.organization, 0) = hashtextextended(%(organization)s, 0)
-      AND b.organization = %(organization)s))
-  AND [reach coalesce(q.project,b.organization) b.resource]
-  AND (%(resource)s::text IS NULL
-    OR (hashtextextended(b.resource, 0) = hashtextextended(%(resource)s, 0)
-      AND b.resource = %(resource)s))
-  AND (%(kind)s::text IS NULL OR b.kind = %(kind)s)
-  AND (%(before)s::bigint IS NULL OR b.from_position < %(before)s)
-  AND (%(project)s::text IS NULL OR q.project = %(project)s)
-  AND (%(state)s::text IS NULL OR %(state)s = coalesce(e.ends,
-    CASE WHEN s.count > 1 THEN 'running' ELSE 'pending' END))
-ORDER BY b.from_position DESC LIMIT %(limit)s
-"""
+_ONE: Final = _OPERATIONS.replace(
+    "{chosen}",
+    "SELECT p.began, p.project FROM views.operation_state p WHERE p.began = %(position)s AND [p]",
+)
+_PAGE: Final = _OPERATIONS.replace(
+    "{chosen}",
+    """
+  SELECT p.began, p.project FROM views.operation_state p
+  WHERE [p]
+    AND (%(organization)s::text IS NULL OR p.organization = %(organization)s)
+    AND [reach coalesce(nullif(p.project,''),p.organization) p.resource]
+    AND (%(resource)s::text IS NULL
+      OR (hashtextextended(p.resource, 0) = hashtextextended(%(resource)s, 0)
+        AND p.resource = %(resource)s))
+    AND (%(project)s::text IS NULL
+      OR (hashtextextended(p.project, 0) = hashtextextended(%(project)s, 0)
+        AND p.project = %(project)s))
+    AND (%(kind)s::text IS NULL OR p.kind = %(kind)s)
+    AND (%(state)s::text IS NULL OR p.state = %(state)s)
+    AND (%(before)s::bigint IS NULL OR p.began < %(before)s)
+  ORDER BY p.began DESC LIMIT %(limit)s""",
+)
 
 
 def operation(
     conn: psycopg.Connection[Any], position: int, as_of: int | None = None
 ) -> Operation | None:
     """The operation that the fact at this position began; None where none did."""
-    rows = fetch(conn, Operation, _OPERATIONS + _ONE, {"position": position}, as_of)
+    rows = fetch(conn, Operation, _ONE, {"position": position}, as_of)
     return rows[0] if rows else None
 
 
@@ -109,7 +110,7 @@ def operations(
         "organization": organization, "project": project, "resource": resource, "kind": kind,
         "state": state, "before": before, "limit": limit,
     }  # fmt: skip
-    return fetch(conn, Operation, _OPERATIONS + _PAGE, asked, as_of)
+    return fetch(conn, Operation, _PAGE, asked, as_of)
 
 
 # Of the last twenty; in no time at all is no observation.

@@ -73,20 +73,29 @@ def test_any_facts_in_any_batches_give_the_rebuilt_views(
     assert fill(app, owner) == len(facts)
     assert differences(app) == []
     told_again(owner)
-    assert differences(app) == [], "of entries of before, the migration says the same"
+    assert differences(app) == [], "of entries of before, migrations say the same"
     for as_of in (None, len(facts) // 2):
         ask_everything(app, as_of)
 
 
+# What a migration fills for the entries that it finds, from a line on, and what it fills.
+FILLS = {
+    "0123_audit_about.sql": ("-- The entries of before", ("act_about", "act_place")),
+    "0124_operation_states.sql": ("-- Those that began before", ("operation_state",)),
+}
+
+
 def told_again(owner: psycopg.Connection) -> None:
-    """What acts are about, as the migration fills it for the entries that it finds."""
-    text = (FOLDER / "0123_audit_about.sql").read_text()
-    text = text[text.index("-- The entries of before") : text.index("-- Found by")]
-    fill = re.sub(r"^(ALTER TABLE|CREATE INDEX|ANALYZE).*\n", "", text, flags=re.MULTILINE)
-    with owner.transaction():
-        for wipe in ("UPDATE views.act SET ends = ''", "DELETE FROM views.act_about",
-                     "DELETE FROM views.act_place", fill.encode()):  # fmt: skip
-            owner.execute(wipe)
+    """Those rows anew, as their migrations say them."""
+    owner.execute("UPDATE views.act SET ends = ''")
+    for name, (first, tables) in FILLS.items():
+        text = (FOLDER / name).read_text()
+        text = text[text.index(first) :].partition("-- Found by")[0]
+        fill = re.sub(r"^(ALTER TABLE|CREATE INDEX|ANALYZE)[^;]*;\n", "", text, flags=re.MULTILINE)
+        with owner.transaction():
+            for table in tables:
+                owner.execute(f"DELETE FROM views.{table}".encode())
+            owner.execute(fill.encode())
 
 
 def ask_everything(conn: psycopg.Connection, as_of: int | None) -> None:

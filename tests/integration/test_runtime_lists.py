@@ -1,4 +1,4 @@
-"""Lists of runtimes: in their order, page by page, each page found by an index in that order."""
+"""Lists of runtimes and of long work: in their order, page by page, each page found by an index in that order."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from evidence.log import EventLog
+from projections.operations_read import operation, operations
 from projections.runner import catch_up
 from projections.runtimes_read import Runtime, cursor, runtimes
 from projections.views import applied
@@ -89,11 +90,52 @@ def keeps_its_order(conn: psycopg.Connection[Any], world: World, size: int) -> N
     assert len(walked(conn, size, organization=world.org, state="usable", as_of=before)) == 7
 
 
-INDEXES: list[tuple[tuple[str, ...], str | None, str]] = [
+def test_lists_of_operations_keep_their_order(views: Views) -> None:
+    """The last to begin first; of a state, a project and a resource those of the whole list that
+    say so, page by page, now and as of every position.
+    """
+    conn, world = views
+    last = applied(conn) - 1
+    for as_of in (None, *range(last, 0, -5)):
+        whole = operations(conn, limit=500, as_of=as_of)
+        assert [one.from_position for one in whole] == sorted(
+            (one.from_position for one in whole), reverse=True
+        )
+        for state in ("pending", "running", "succeeded", "failed", "cancelled"):
+            said = [one for one in whole if one.state == state]
+            assert operations(conn, state=state, limit=500, as_of=as_of) == said
+        mine = [one for one in whole if one.organization == world.org]
+        asked: dict[str, Any] = {"project": world.project, "as_of": as_of}
+        assert operations(conn, limit=500, **asked) == mine
+        assert all(one.project == world.project for one in mine)
+        first = operations(conn, limit=2, **asked)
+        before = first[-1].from_position if first else None
+        assert first + operations(conn, limit=500, before=before, **asked)[len(first) == 0 :] == (
+            mine if first else mine[1:]
+        )
+        for one in mine[:3]:
+            of = [each for each in mine if each.resource == one.resource]
+            assert operations(conn, resource=one.resource, as_of=as_of) == of
+            assert operation(conn, one.from_position, as_of) == one
+    assert {one.state for one in operations(conn, limit=500)} >= {"succeeded"}
+    assert len(operations(conn, limit=500)) > 12
+
+
+type Index = tuple[tuple[str, ...], str | None, str]
+INDEXES: list[Index] = [
     ((), None, "runtime_from_position_idx"),
     (("organization",), None, "runtime_organization_from_position_idx"),
     (("organization", "project"), None, "runtime_project_organization_from_position_idx"),
     (("organization",), "stopped", "runtime_state_organization_state_from_position_idx"),
+]
+OF_OPERATIONS: list[Index] = [
+    ((), None, "operation_state_began_idx"),
+    ((), "running", "operation_state_state_began_idx"),
+    (("organization",), None, "operation_state_organization_began_idx"),
+    (("organization",), "running", "operation_state_organization_state_began_idx"),
+    (("project",), None, "operation_state_hashtextextended_began_idx"),
+    (("project",), "running", "operation_state_hashtextextended_state_began_idx"),
+    (("resource",), None, "operation_state_hashtextextended_began_idx1"),
 ]
 
 
@@ -112,14 +154,21 @@ def test_a_page_is_found_by_an_index_in_its_order(views: Views) -> None:
 
     conn.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
     conn.cursor_factory = Explained
-    scopes = {"organization": world.org, "project": world.project}
-    for names, state, index in INDEXES:
-        asked: dict[str, Any] = {name: scopes[name] for name in names}
-        runtimes(conn, limit=3, before=10**6, state=state, **asked)
-        plan = "\n".join(seen)
-        page = plan[plan.index("Limit") :]
-        assert index in page
-        assert "Sort" not in page[: page.index(index)]
-        condition = page[page.index(index) :].splitlines()[1]
-        assert "from_position < 1000000" in condition
-        assert all(f"{name} =" in condition for name in (*names, *(["state"] if state else [])))
+    scopes = {"organization": world.org, "project": world.project, "resource": "runtime-1"}
+    for ask, indexes, at in (
+        (runtimes, INDEXES, "from_position"),
+        (operations, OF_OPERATIONS, "began"),
+    ):
+        for names, state, index in indexes:
+            asked: dict[str, Any] = {name: scopes[name] for name in names}
+            ask(conn, limit=3, before=10**6, state=state, **asked)
+            plan = "\n".join(seen)
+            page = plan[plan.index("Limit") :]
+            assert f"{index} on" in page
+            assert "Sort" not in page[: page.index(index)]
+            condition = page[page.index(index) :].splitlines()[1]
+            assert f"{at} < 1000000" in condition
+            hashed = "hashtextextended" in index
+            needed = () if hashed else (*names, *(["state"] if state else []))
+            assert all(f"{name} =" in condition for name in needed)
+            assert not hashed or f"hashtextextended({names[0]}" in condition
