@@ -6,9 +6,9 @@ from collections import Counter
 from msgspec import Struct
 from msgspec.structs import replace
 
+from api.authorization.caller import Caller
 from api.authorization.cedar import PLATFORM, Call, Place, Policies
 from api.authorization.door import Door
-from api.authorization.principal import Principal
 from contracts.authorization.registry import ACTIONS, AREAS, ROLES
 from domain.authority_facts import GlassRequested
 from domain.binding import STAFF_ROLES, Binding, Guardrail
@@ -206,7 +206,7 @@ class Asking(Door):
         super().__init__(tenants, lambda: asked.now_us)
         self._asked = asked
 
-    def call(self, caller: Principal, action: str, org: str) -> Call:
+    def call(self, caller: Caller, action: str, org: str) -> Call:
         del caller, action, org
         return _call(self._asked)
 
@@ -222,7 +222,7 @@ def reaches(seed: int, lists: int) -> tuple[Counter[str], list[tuple[Reach, list
     counted, judged = Counter[str](), []
     for _ in range(lists):
         asked = question(rng, one)
-        reach = Asking(tenants, asked).reach(Principal(asked.who, "", ORG), asked.action, ORG)
+        reach = Asking(tenants, asked).reach(Caller(asked.who, "", ORG), asked.action, ORG)
         items = []
         for place in one.places:
             resource = place[0] if place[0].startswith(("runtime-", "volume-", "network-")) else ""

@@ -5,8 +5,8 @@ from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
+from api.authorization.caller import Caller
 from api.authorization.cedar import PLATFORM, Call, Place, Policies, Verdict
-from api.authorization.principal import Principal
 from contracts.authorization.registry import ACTIONS, DESK, FOUNDING
 from domain.binding import Binding, Guardrail
 from domain.errors import DomainError
@@ -68,7 +68,7 @@ class Tenants(Protocol):
 class Door:
     """Owned by one event loop. `clock_us` says now. `used` is told what staff was let to do."""
 
-    used: Callable[[Principal, str, Place, Verdict], None] | None = None
+    used: Callable[[Caller, str, Place, Verdict], None] | None = None
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Door:
         self._firsts: _Known[Place] = {}
         self._sets: dict[tuple[str, str, str, str, bool], tuple[int, _Of, Policies]] = {}
 
-    def policies(self, caller: Principal, org: str, *, inside: bool = False) -> Policies:
+    def policies(self, caller: Caller, org: str, *, inside: bool = False) -> Policies:
         """All that is decided with when the caller acts in that organization.
 
         `inside`: the caller has entered, so conditions of an entrance (a second factor, networks)
@@ -110,7 +110,7 @@ class Door:
         self._sets[key] = (version, of, made)
         return made
 
-    def _of(self, caller: Principal, org: str, *, inside: bool) -> _Of:
+    def _of(self, caller: Caller, org: str, *, inside: bool) -> _Of:
         tenants, actor, own = self.tenants, caller.actor, caller.org != PLATFORM
         rights = tenants.bindings(org, actor) if own else self._as_staff(org, actor)
         bindings, guardrails = (*implied(caller), *rights), tenants.guardrails(org)
@@ -126,7 +126,7 @@ class Door:
             glass = tuple(replace(one, mfa=True) for one in glass)
         return (*glass, *self.tenants.staff(actor))
 
-    def decide(self, caller: Principal, action: str, place: Place) -> Verdict:
+    def decide(self, caller: Caller, action: str, place: Place) -> Verdict:
         """May the caller do the action at the place; in another organization never."""
         verdict = self._decided(caller, action, place)
         if caller.let is not None and verdict.allowed:
@@ -138,7 +138,7 @@ class Door:
             self.used(caller, action, place, verdict)
         return verdict
 
-    def _decided(self, caller: Principal, action: str, place: Place) -> Verdict:
+    def _decided(self, caller: Caller, action: str, place: Place) -> Verdict:
         org = _org_of(place)
         if caller.org not in (PLATFORM, org):
             return _NOWHERE
@@ -146,7 +146,7 @@ class Door:
         call = self.call(caller, action, org)
         return policies.decide(caller.actor, action, place, call, self._clock_us())
 
-    def call(self, caller: Principal, action: str, org: str) -> Call:
+    def call(self, caller: Caller, action: str, org: str) -> Call:
         """What conditions look at, of the caller in the organization."""
         platform, owned = caller.org == PLATFORM, True
         if platform and not caller.role and org != PLATFORM:
@@ -161,11 +161,11 @@ class Door:
             requester=caller.requester,
         )
 
-    def elsewhere(self, caller: Principal) -> str:
+    def elsewhere(self, caller: Caller) -> str:
         """The issuer at which the caller must sign in to do anything; empty where it may so."""
         return self.tenants.elsewhere(caller.org, caller.actor, caller.session)
 
-    def sees(self, caller: Principal, place: Place) -> bool:
+    def sees(self, caller: Caller, place: Place) -> bool:
         """Whether the caller has any authority at the place: to others it does not exist."""
         org, now_us = _org_of(place), self._clock_us()
         if caller.org not in (PLATFORM, org):
@@ -174,7 +174,7 @@ class Door:
             one.scope in place and one.stands(now_us) for one in self.policies(caller, org).bindings
         )
 
-    def somewhere(self, caller: Principal, action: str) -> Place:
+    def somewhere(self, caller: Caller, action: str) -> Place:
         """A place where the caller may do the action. Raises: DomainError auth.forbidden."""
         if ACTIONS[action].level == "anyone":
             return self._anyones(caller, action)
@@ -184,14 +184,14 @@ class Door:
             *(self._firsts, caller, action, caller.org), lambda: self._first(caller, action)
         )
 
-    def _first(self, caller: Principal, action: str) -> Place:
+    def _first(self, caller: Caller, action: str) -> Place:
         places = self._places(caller, action)
         for place in places:
             if self._decided(caller, action, place).allowed:
                 return place
         raise self.refusal(caller, action, self._nearest(caller, action, places))
 
-    def _nearest(self, caller: Principal, action: str, places: list[Place]) -> Place:
+    def _nearest(self, caller: Caller, action: str, places: list[Place]) -> Place:
         """Where nothing but a second factor is missing; else the first, but staff in a tenant
         by break-glass is told what forbids it there.
         """
@@ -202,12 +202,12 @@ class Door:
         named = (one for one in places if self._decided(caller, action, one).policies)
         return next(named, places[0])
 
-    def _mfa_lacks(self, caller: Principal, action: str, place: Place) -> bool:
+    def _mfa_lacks(self, caller: Caller, action: str, place: Place) -> bool:
         """Whether the same call with a second factor would be allowed."""
         stronger = replace(caller, mfa=True)
         return not caller.mfa and self._decided(stronger, action, place).allowed
 
-    def _anyones(self, caller: Principal, action: str) -> Place:
+    def _anyones(self, caller: Caller, action: str) -> Place:
         """Nobody needs a binding; an API key does what its scopes name all the same, and who must
         sign in elsewhere does nothing.
         """
@@ -218,7 +218,7 @@ class Door:
             raise _refused(action, place, (_KEY,))
         return (PLATFORM,)
 
-    def reach(self, caller: Principal, action: str, org: str) -> Reach:
+    def reach(self, caller: Caller, action: str, org: str) -> Reach:
         """Where in the organization the caller may do the action: as `decide` says of each scope.
 
         A decision changes only where a binding or a guardrail begins; in between it is inherited.
@@ -231,7 +231,7 @@ class Door:
     def _while_so[T](
         self,
         known: _Known[T],
-        caller: Principal,
+        caller: Caller,
         action: str,
         org: str,
         make: Callable[[], T],
@@ -251,7 +251,7 @@ class Door:
             known[key] = found
         return found[3]
 
-    def _reached(self, caller: Principal, action: str, org: str) -> Reach:
+    def _reached(self, caller: Caller, action: str, org: str) -> Reach:
         policies = self.policies(caller, org)
         whole = self._at(caller, action, org, org)
         marks = {one.scope for one in policies.bindings}
@@ -277,7 +277,7 @@ class Door:
         within = frozenset() if everywhere else frozenset(scopes)
         return Reach(org, everywhere, within, frozenset(but))
 
-    def _told(self, reach: Reach, caller: Principal, action: str) -> Reach:
+    def _told(self, reach: Reach, caller: Caller, action: str) -> Reach:
         """What staff was let to see of a tenant is told, once for all of a list."""
         org, some = str(reach.organization), sorted(reach.scopes)
         if caller.org == PLATFORM and not caller.role and (reach.everywhere or some):
@@ -285,17 +285,17 @@ class Door:
             self.decide(caller, action, self.tenants.place(scope, org))
         return reach
 
-    def _at(self, caller: Principal, action: str, scope: str, org: str) -> bool:
+    def _at(self, caller: Caller, action: str, scope: str, org: str) -> bool:
         return self._decided(caller, action, self.tenants.place(scope, org)).allowed
 
-    def stands(self, caller: Principal) -> bool:
+    def stands(self, caller: Caller) -> bool:
         """Whether the caller would still be let in to its route."""
         return any(
             self._decided(caller, caller.action, place).allowed
             for place in self._places(caller, caller.action)
         )
 
-    def _places(self, caller: Principal, action: str) -> list[Place]:
+    def _places(self, caller: Caller, action: str) -> list[Place]:
         """Where it may be that the caller may: at the scopes of its bindings."""
         if ACTIONS[action].level == "platform":
             return [(PLATFORM,)]
@@ -305,15 +305,15 @@ class Door:
         scopes = dict.fromkeys((caller.org, *(one.scope for one in bound)))
         return [self.tenants.place(scope, caller.org) for scope in scopes]
 
-    def stronger(self, caller: Principal, action: str, org: str) -> DomainError:
+    def stronger(self, caller: Caller, action: str, org: str) -> DomainError:
         """That a second factor is asked for, by something else than a policy."""
         return _stronger(caller, action, self.tenants.place(org, org), ())
 
-    def everywhere(self, caller: Principal, action: str) -> bool:
+    def everywhere(self, caller: Caller, action: str) -> bool:
         """Whether the caller may do it in each organization, those to come too."""
         return bool(caller.role) or self._decided(caller, action, (EACH, PLATFORM)).allowed
 
-    def refusal(self, caller: Principal, action: str, place: Place) -> DomainError:
+    def refusal(self, caller: Caller, action: str, place: Place) -> DomainError:
         """Which action, scope and policy said no; and whether a second factor is all that lacks."""
         policies, issuer = self._decided(caller, action, place).policies, self.elsewhere(caller)
         if issuer:
@@ -331,9 +331,7 @@ def _org_of(place: Place) -> str:
     return place[-2] if len(place) > 1 else PLATFORM
 
 
-def _stronger(
-    caller: Principal, action: str, place: Place, policies: tuple[str, ...]
-) -> DomainError:
+def _stronger(caller: Caller, action: str, place: Place, policies: tuple[str, ...]) -> DomainError:
     facts: dict[str, int | str] = {
         "action": action, "scope": place[0], "policy": ",".join(policies),
     }  # fmt: skip
@@ -354,7 +352,7 @@ def _refused(action: str, place: Place, policies: tuple[str, ...]) -> DomainErro
     )
 
 
-def implied(caller: Principal) -> tuple[Binding, ...]:
+def implied(caller: Caller) -> tuple[Binding, ...]:
     """The binding that the token itself is."""
     if not caller.role:
         return ()

@@ -1,52 +1,10 @@
 """Who calls, in one request."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from msgspec import Struct, field
-
-from api.authorization.cedar import PLATFORM, Place
-
-if TYPE_CHECKING:
-    from api.authorization.door import Door
+from api.authorization.caller import Caller
+from api.authorization.door import Door
 
 
-class Principal(Struct, frozen=True):
-    """`actor` is what the log records, an opaque id of (issuer, subject).
+class Principal(Caller, frozen=True):
+    """`door`: where what it asks is decided; the guard of the route gives it."""
 
-    `role` and `org` are a binding that the token itself implies (the embedded issuer's; `org` is
-    `-` for the platform's own); `role` is empty for whoever has only the bindings of the
-    organization. `mfa`: it signed in with a second factor. `scopes`: what an API key is for.
-    `key`, `session`: the API key, or the session, that it came with. `step_up`: what to ask its
-    issuer for (`acr_values`) to sign in with a second factor; empty where there is nothing to ask.
-    `requester`: who asked for what this request is to approve.
-    `action` and `door` are of the request: what its route is, and where it is decided; `counted`
-    too: what break-glass let it do (action, organization) that is counted already; and `let`, where
-    something is written down of it: what was decided for it (action, organization), where it was
-    asked first, and by which policies.
-    """
-
-    actor: str
-    role: str
-    org: str
-    mfa: bool = False
-    source: str = ""
-    scopes: tuple[str, ...] | None = None
-    key: str = ""
-    session: str = ""
-    step_up: str = ""
-    requester: str = ""
-    action: str = ""
     door: Door | None = None
-    counted: set[tuple[str, str]] = field(default_factory=set)
-    let: dict[tuple[str, str], tuple[Place, tuple[str, ...]]] | None = None
-
-    @property
-    def credential(self) -> str:
-        """The id of what can be taken back of it; empty for what ends only by its time."""
-        return self.key or self.session
-
-    @property
-    def reads_all(self) -> bool:
-        return self.org == PLATFORM

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from litestar.types import Scope
 
+from api.authorization.caller import Caller
 from api.authorization.calls import LET, Calls, Kind, ended, passing
 from api.authorization.cedar import PLATFORM, Place, Verdict
 from api.authorization.directory import Directory
-from api.authorization.principal import Principal
 from domain import authority
 from domain.authority import DECIDER
 from domain.authority_commands import Command, Glass, Put, Use
@@ -47,7 +47,7 @@ class GlassUse:
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, caller: Principal, action: str, place: Place, verdict: Verdict) -> None:
+    def note(self, caller: Caller, action: str, place: Place, verdict: Verdict) -> None:
         """That the caller was let there by nothing but grants: counted once a request, however
         often it is decided.
         """
@@ -131,7 +131,7 @@ class GlassUse:
 async def told_before(scope: Scope) -> None:
     """No answer to the platform's staff goes out before what let them is in the log."""
     principal = scope.get("user")
-    if not isinstance(principal, Principal):
+    if not isinstance(principal, Caller):
         return
     if principal.org == PLATFORM and not principal.role:
         services: Any = scope["litestar_app"].state.services
