@@ -3,7 +3,6 @@
 from litestar import get
 from litestar.params import FromQuery
 
-from api.admission.then import rooms_at
 from api.auth import allow
 from api.authorization.cedar import PLATFORM
 from api.body import FrontRequest
@@ -25,7 +24,7 @@ async def capacity_now(request: FrontRequest, as_of: FromQuery[str | None] = Non
         rooms, position = await services.admission.capacity(organization)
     else:
         allow(request.user, "capacity.read_past", PLATFORM)
-        rooms, position = await services.reads.past(rooms_at, organization, at), at + 1
+        rooms, position = await services.reads.past(services.rooms.at, organization, at), at + 1
     seen, now = await services.reads.ask(observed), now_us()
     models = [fit(room, fits_soon(room, seen, now) if at is None else ()) for room in rooms]
     return Capacity(position=position, models=models)

@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec import Struct
+from msgspec import Struct, field
 from nats.aio.client import Client
 
 from api.acting import Acting
 from api.admission.election import Admission
+from api.admission.then import Rooms
 from api.auth import Verifier
 from api.authorization.calls import Calls
 from api.authorization.decided import Acts
@@ -80,6 +81,7 @@ class Services(Struct, frozen=True):
     payments: Payments
     tail: Tail
     runtimes: Together[Runtime]
+    rooms: Rooms = field(default_factory=Rooms)
 
     async def fresh(self, request: Any) -> None:
         """Returns when the views hold the caller's Min-Log-Position.

@@ -59,6 +59,13 @@ class Room(Struct, frozen=True):
     coming: tuple[Coming, ...] = ()
 
 
+class Kept(Struct, frozen=True):
+    """`kinds`: all that there ever were; `states` in order of enrolment."""
+
+    kinds: tuple[Kind, ...]
+    states: dict[str, Serving]
+
+
 class _Levels(Struct):
     """Members (a bit mask of ordinals) by level, and which levels have any."""
 
@@ -112,6 +119,19 @@ class Stock:
         self._parts: dict[tuple[Kind, str], _Levels] = {}  # of an owner: devices by free milli
         # of an owner: nodes that keep empty devices for it, by those and the empty ones
         self._whole: dict[tuple[Kind, str], _Levels] = {}
+
+    def kept(self) -> Kept:
+        """All that it knows, for a stock that goes on from here."""
+        return Kept(
+            tuple(kind for kinds in self._kinds.values() for kind in kinds), dict(self.states)
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """Into one that knows nothing yet: what `kept` was of says the same from then on."""
+        for kind in kept.kinds:
+            self._know(kind)
+        for node, state in kept.states.items():
+            self.update(node, state)
 
     def models(self) -> list[str]:
         return sorted(self._kinds)

@@ -1,20 +1,23 @@
 """What the admission's own arithmetic said at an earlier position, from the entries it rests on.
 
 The same state and the same functions as the writer's, fed with the streams that the question is
-about and nothing else: an answer costs what is written there, however long the log is.
+about and nothing else: an answer costs what is written there, however long the log is; what all
+nodes had room for is folded from a mark on the way.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any, Final
 
 import psycopg
+from msgspec import Struct
 
-from domain import funding, launch, quota, reservation, runtime, volume
+from domain import funding, launch, node, quota, reservation, runtime, volume
 from domain.admission import AdmissionState
 from domain.errors import DomainError
 from domain.funding import Purse
 from domain.purses import wallet_stream
-from domain.stock import Room
+from domain.stock import Kept, Room
 from domain.wallet_facts import Event, HoldsRenewed, held_for
 from evidence.reader import Recorded, decode_entry
 from projections.months import period_id
@@ -22,7 +25,7 @@ from projections.months import period_id
 # Leases are most of what nodes' streams hold, and say nothing of where something would go.
 _NODES: Final = """
 SELECT entry FROM log.entry
-WHERE stream >= 'node-' AND stream < 'node.' AND position <= %(at)s
+WHERE stream >= 'node-' AND stream < 'node.' AND position >= %(first)s AND position <= %(at)s
   AND position(convert_to('"tag":"gpuaas.node.lease_renewed.v1"', 'UTF8') IN entry) = 0
 ORDER BY position
 """
@@ -38,13 +41,55 @@ ORDER BY position
 _STREAM: Final = """
 SELECT entry FROM log.entry WHERE stream = %(stream)s AND position <= %(at)s ORDER BY version
 """
+_READ: Final = 2_000
 _AT: Final = "SELECT entry FROM log.entry WHERE position = %(at)s"
 
 
-def rooms_at(conn: psycopg.Connection[Any], organization: str, at: int) -> tuple[Room, ...]:
-    """What would have fitted once entry `at` was known."""
-    rows = conn.execute(_NODES, {"at": at}, binary=True)
-    return launch.capacity(_folded(decode_entry(bytes(row[0])) for row in rows), organization)
+class Mark(Struct, frozen=True):
+    """What entries below `position` made of the nodes."""
+
+    position: int
+    stock: Kept
+    expected: dict[str, node.State]
+
+
+class Rooms:
+    """What would have fitted, of one log; asked by one thread at a time.
+
+    A fold goes on from the nearest of at most `most` marks, one each `every` entries of nodes, or,
+    once there are more, each twice as many.
+    """
+
+    def __init__(self, every: int = 4_000, most: int = 64) -> None:
+        self._every = every
+        self._most = most
+        self._marks: list[Mark] = []
+
+    def at(self, conn: psycopg.Connection[Any], organization: str, at: int) -> tuple[Room, ...]:
+        """Once entry `at` was known."""
+        state, first, folded = AdmissionState(), 0, 0
+        known = bisect_right(self._marks, at + 1, key=lambda mark: mark.position)
+        if known:
+            mark = self._marks[known - 1]
+            state.stock.restore(mark.stock)
+            state.expected |= mark.expected
+            first = mark.position
+        ends = known == len(self._marks)
+        with conn.cursor("rooms", binary=True) as cursor:
+            cursor.itersize = _READ
+            for (raw,) in cursor.execute(_NODES, {"first": first, "at": at}):
+                entry = decode_entry(bytes(raw))
+                state.remember(entry.stream, (entry.fact,))
+                folded += 1
+                if ends and folded % self._every == 0:
+                    self._keep(Mark(entry.position + 1, state.stock.kept(), dict(state.expected)))
+        return launch.capacity(state, organization)
+
+    def _keep(self, mark: Mark) -> None:
+        self._marks.append(mark)
+        if len(self._marks) > self._most:
+            del self._marks[::2]
+            self._every *= 2
 
 
 def purse_at(conn: psycopg.Connection[Any], account: str, org: str, at: int) -> Purse:
@@ -103,10 +148,10 @@ def _places(entries: list[Recorded]) -> set[str]:
         match entry.fact:
             case runtime.Requested(project=project):
                 found.add(project)
-            case runtime.Allocated(node=node):
-                found.add(node)
-            case volume.Created(project=project, node=node):
-                found |= {project, node}
+            case runtime.Allocated(node=on):
+                found.add(on)
+            case volume.Created(project=project, node=on):
+                found |= {project, on}
             case reservation.Made(project=project, nodes=nodes):
                 found |= {project, *nodes}
             case _:
