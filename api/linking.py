@@ -4,6 +4,7 @@ from typing import Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import Struct
 
 from api.acting import Done, Said, if_match
 from api.auth import unknown
@@ -127,12 +128,14 @@ async def unlink_identity(
         async def attempt() -> Done:
             _own(services, who)
             await services.following.catch_up()
-            if services.directory.persons.of(who.org, identity_id)[0] != who.actor:
-                raise unknown("identity")
             recorded = await services.log.read_stream(stream)
-            if not recorded:  # it is the caller's own
+            last = recorded[-1].fact if recorded else None
+            was = isinstance(last, IdentityUnlinked) and last.person == who.actor
+            if not (was or _is_of(services, who, identity_id, last)):
                 raise unknown("identity")
             if_match(request, recorded[-1].version)
+            if isinstance(last, IdentityUnlinked):
+                return Done(nothing=_given(last, recorded[-1].version))
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             new = tuple(DECIDER.decide(Unlink(data.reason, now_us()), state))
             write = Write(stream, recorded[0].org, recorded[-1].version, new)
@@ -149,6 +152,13 @@ async def unlink_identity(
     response = await services.acting.perform(request, do, answer, status=200)
     await services.following.catch_up()
     return response
+
+
+def _is_of(services: Services, who: Principal, identity: str, last: Struct | None) -> bool:
+    """By the fact that the log has last; nothing of a link that came since."""
+    known = services.directory.persons
+    link = known.link(who.org, identity)
+    return link is not None and link.said == last and known.of(who.org, identity)[0] == who.actor
 
 
 def _given(said: IdentityLinked | IdentityUnlinked, version: int) -> Identity:

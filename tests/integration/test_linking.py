@@ -104,6 +104,7 @@ def test_who_is_signed_in_as_both_is_one_person_from_then_on(
             assert await code(unlink(stage, alice, person)) == (404, "resource.unknown")
             done = await unlink(stage, alice, name)
             assert (done.status_code, done.json()["linked"]) == (200, False), done.text
+            assert (await unlink(stage, alice, name)).json() == done.json(), "it is so"
             assert await me(stage, again) == (401, "")
             assert await me(stage, alice) == (200, person)
             last = await signed_in(stage, second, then, sub="a.b")
