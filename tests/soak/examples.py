@@ -24,7 +24,7 @@ from tests.soak.run import Soak
 _PATIENCE_S: Final = 60
 # What an issuer of identities would say, a node that is silent, or somebody else's address.
 _NOT_HERE: Final = re.compile(
-    r"/v1/(volumes/\{volume_id\}/lost|sessions/\{session_id\}/end|webhooks.*)$"
+    r"/v1/(volumes/\{volume_id\}/lost|sessions/\{session_id\}/end|identities.*|webhooks.*)$"
 )
 
 
