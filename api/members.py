@@ -9,9 +9,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
 from api.authorization.listing import paged, seen, words
+from api.authorization.sessions import speaks
 from api.authorization.wishing import Wanted, organization_of, roles_of, wished
 from api.body import FrontRequest
 from api.edge import instant, now_us
+from api.services import services_of
 from contracts.http import Page
 from contracts.http_authority import (
     AuthorityEnd,
@@ -183,9 +185,14 @@ async def accept_invitation(
     who, binding = request.user.actor, new_id("binding")
     if request.user.key:
         raise DomainError("invitation.by_key", "sign in to accept it")
+    known = services_of(request).directory
 
-    def want(_: Authority) -> Wanted:
+    def want(state: Authority) -> Wanted:
         wish = Accept(invitation_id, _hash(data.secret), who, binding)
+        found = state.invitations.get(invitation_id)
+        right = found is not None and found.secret_sha256 == wish.secret_sha256
+        if right and not speaks(known, request.user, data.organization):
+            raise DomainError("invitation.elsewhere", "this sign-in says nothing there")
         nothing = Member(principal=who, organization=data.organization, roles=[], version=None)
         return Wanted(wish, "", nothing)
 

@@ -12,6 +12,7 @@ identity.same|409|One identity, twice|Sign in as the other one, and send that se
 identity.session_required|403|Only whoever is signed in may|Sign in at an issuer of the organization; no API key, no token of the embedded issuer.
 identity.unknown|404|No identity of yours|`gpuaas identity list` shows those that are.
 invitation.by_key|403|A key accepts no invitations|Sign in as yourself, then accept it.
+invitation.elsewhere|403|Not by this sign-in|Sign in at an issuer that the organization trusts, or as the client by which it trusts yours; then accept it.
 issuer.algorithm_unknown|400|Not a signature algorithm that is believed|Name some of ES256, ES384, EdDSA, PS256, RS256.
 issuer.domain_taken|409|The domain is another organization's|Leave it out, or distrust the issuer that has it first.
 issuer.invalid|400|Not an issuer|Send its identifier, beginning with https://, as its discovery document has it.

@@ -52,6 +52,12 @@ def elsewhere(directory: Directory, found: Principal, org: str) -> Principal | N
     return replace(found, org=org, role="", mfa=second, step_up=" ".join(factors.acr))
 
 
+def speaks(directory: Directory, caller: Principal, org: str) -> bool:
+    """Whether what the caller came with says something in the organization, if it belongs there."""
+    home = directory.home(caller.session)
+    return home in ("", org) or elsewhere(directory, caller, org) is not None
+
+
 class Sessions:
     """A kind of token: the sessions of the directory, as they stand now."""
 

@@ -167,6 +167,16 @@ def test_a_sign_in_speaks_where_its_own_client_is_trusted(
         assert await me(away, strong) == (200, False), "its own words, where it trusts that client"
         await trusting(stage, third, "third")
         assert await me(third, strong) == (404, None), "it trusts the issuer as another client"
+        for org, refused in ((third, 403), (evil, 200)):
+            offer = {"email": "a@b.example", "role": "viewer", "organization": org}
+            made = (await stage.post("/v1/invitations", offer)).json()
+            accept = {"organization": org, "secret": made["secret"]}
+            path, by = f"/v1/invitations/{made['id']}/accept", {403: strong, 200: stolen}[refused]
+            wrong = await stage.post(path, {**accept, "secret": "x"}, token=by)
+            assert code(wrong) == (403, "authority.secret_wrong")
+            said_so = await stage.post(path, accept, token=by)
+            assert said_so.status_code == refused, said_so.text
+            assert said_so.json().get("code", "") in ("", "invitation.elsewhere")
         await said(stage, mine, away, issuer.Distrusted("", 3))
         assert await me(away, strong) == (404, None)
 
