@@ -63,6 +63,7 @@ _TIMELESS = {
     "/v1/schemas/{tag}": "a table of the release",
     "/v1/ssh/ca": "a key of the deployment",
     "/v1/terminals/{session_id}/recording": "bytes that the log binds once",
+    "/v1/usage/running": "an estimate up to this moment; what was charged is `usage`, as of any",
     "/v1/webhooks/{webhook_id}/dead-letters": "deliveries are no facts",
 }  # fmt: skip
 
