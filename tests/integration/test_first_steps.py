@@ -37,6 +37,8 @@ GPUAAS = Path(sys.executable).parent / "gpuaas"
 # Until the first period of the person's account ends, in what two of her commands took, and at least:
 # a launch must begin within it, some seven commands later.
 PERIOD, LEAST_S = 10, 20
+# An organization begins with so many facts at most; an answer names the last one's position.
+FOUNDED = 5
 
 
 def shell(command: str, **env: str) -> str:
@@ -254,8 +256,8 @@ def test_the_client_acts_once_whatever_answers_are_lost(said: str) -> None:
             call = operations.list_organizations(limit=1)
             names = [str(one.name) async for one in client.each(call)]
             assert (await client.show_receipt(str(at))).position == at
-            follows = [one async for one in client.events(at - 1, follow=False)]
-            assert follows[0].subject == made.id
+            follows = [one async for one in client.events(at - FOUNDED, follow=False)]
+            assert made.id in {one.subject for one in follows}
             return at, names
 
     with losing(port, 2) as way, Client(way, token) as client:
@@ -268,8 +270,8 @@ def test_the_client_acts_once_whatever_answers_are_lost(said: str) -> None:
     assert position > before
     assert names.count("awaited") == names.count("waited") == 1
     with losing(port, 1) as way, Client(way, token) as client:
-        types = [one.type for one in client.events(before - 1, follow=False)]
-    assert types[0] == "gpuaas.organization.created.v1"
+        types = [one.type for one in client.events(before - FOUNDED, follow=False)]
+    assert types.count("gpuaas.organization.created.v1") >= 2
     with Client(url, "nobody") as client, pytest.raises(Unauthenticated) as told:
         client.list_organizations()
     assert (told.value.code, bool(told.value.remedy)) == ("auth.invalid", True)
