@@ -71,10 +71,10 @@ async def checked(url: str, besides: tuple[Network, ...] = ()) -> Checked:
     except (OSError, TimeoutError, UnicodeError):
         found = []
     addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
-    if scheme != "https" and not all(_within(one, besides) for one in addresses):
-        raise _not_https(scheme)
     if not addresses or not all(public(one) or _within(one, besides) for one in addresses):
         raise _inward(host)
+    if scheme != "https" and not all(_within(one, besides) for one in addresses):
+        raise _not_https(scheme)
     return Checked(url, host, port, str(addresses[0]))
 
 

@@ -123,14 +123,15 @@ def test_a_refused_url_is_told_what_is_wrong_with_it(url: str, code: str, said: 
 
 def test_one_private_address_among_public_ones_is_refused() -> None:
     """A name with several addresses leads only to public ones, and one that leads nowhere or inside
-    is refused in the same words.
+    is refused in the same words, http within the operator's own networks too.
     """
     assert asked("https://hooks.test/", ["1.1.1.1", "1.0.0.1"]) == "1.1.1.1"
     said = set()
     for answer in (["1.1.1.1", "10.0.0.1"], ["10.0.0.1"], []):
-        with pytest.raises(DomainError) as refused:
-            asked("https://hooks.test/", answer)
-        said.add((refused.value.code, refused.value.detail))
+        for url, besides in (("https://hooks.test/", ()), ("http://hooks.test/", LOCAL)):
+            with pytest.raises(DomainError) as refused:
+                asked(url, answer, besides=besides)
+            said.add((refused.value.code, refused.value.detail))
     assert len(said) == 1
 
 
@@ -167,7 +168,7 @@ def test_dns_rebinding_leads_to_the_address_that_was_checked() -> None:
         assert mine.heard[0].headers["host"] == f"hooks.test:{mine.port}"
         refused = sent(Resolver(["127.0.0.2"]), url)
         assert (refused.taken, refused.status) == (False, None)
-        assert "webhook.not_https" in refused.detail, "http is for networks besides"
+        assert "webhook.unresolved" in refused.detail, "nothing is told of what is inside"
         assert (len(mine.heard), inner.heard) == (1, [])
 
 
