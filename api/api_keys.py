@@ -13,6 +13,7 @@ from api.authorization.keys import SHOWN, hash_of, minted, steps_up
 from api.authorization.listing import paged, words
 from api.authorization.loading import credentials_at
 from api.authorization.principal import Principal
+from api.authorization.sessions import rests_on
 from api.authorization.use import last_used
 from api.authorization.wishing import deciding, may_own, no_looser, organization_of, still
 from api.body import FrontRequest
@@ -73,7 +74,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
                 *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
                 *(_deciding(request), now_us(), data.mfa, *_vouched(request)),
             )
-            reads = ((belonging, belongs.version),)
+            reads = ((belonging, belongs.version), *_resting(request, mfa=data.mfa))
             new = (stream, org)
             return await create(
                 *(services, request.user, cause, new, api_key.DECIDER, command),
@@ -120,6 +121,14 @@ def _vouched(request: FrontRequest) -> tuple[str, tuple[str, ...], str]:
     if signed is None:
         return "", (), ""
     return signed.opened.issuer, signed.opened.amr, signed.opened.acr
+
+
+def _resting(request: FrontRequest, *, mfa: bool) -> tuple[tuple[str, int], ...]:
+    """The streams of what the caller came with, and of whose word the key's factor is."""
+    directory, session = services_of(request).directory, request.user.session
+    signed = directory.signed(session)
+    word = directory.issuer(signed.opened.issuer) if signed is not None and mfa else None
+    return (*rests_on(session), *(((word.stream, word.version),) if word is not None else ()))
 
 
 def _elsewhere(org: str, issuer: str) -> dict[str, int | str]:

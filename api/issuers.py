@@ -12,7 +12,7 @@ from api.authorization.cedar import PLATFORM
 from api.authorization.directory import Vouching
 from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
-from api.authorization.wishing import deciding, scope_of
+from api.authorization.wishing import deciding, scope_of, still
 from api.body import FrontRequest
 from api.changing import settled
 from api.edge import now_us
@@ -56,7 +56,7 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
         await services.providers.of(data.url).published()
 
         async def attempt() -> Done:
-            await services.following.catch_up()
+            await still(services, request.user)
             reads = await scope_of(services, request.user, data.organization, data.organization)
             _free(services, data)
             recorded = await services.log.read_stream(stream)
@@ -165,6 +165,7 @@ async def _changed(request: FrontRequest, issuer_id: str, command: Deciding) -> 
 
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
+            await still(services, request.user)
             recorded = await services.log.read_stream(issuer_id)
             made = recorded[0].fact if recorded else None
             if not isinstance(made, Trusted):

@@ -12,6 +12,8 @@ from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
 from api.authorization.persons import Linked, identity_stream
 from api.authorization.principal import Principal
+from api.authorization.sessions import rests_on
+from api.authorization.wishing import still
 from api.body import FrontRequest
 from api.changing import settled
 from api.edge import instant, now_us
@@ -62,12 +64,13 @@ async def link_identity(request: FrontRequest, data: JSONBody[IdentityLink]) -> 
 async def _proved(
     services: Services, caller: Principal, token: str
 ) -> tuple[Link, tuple[tuple[str, int], ...]]:
-    """What the two sessions prove, and that the caller's own identity is no other person's.
+    """What the two sessions prove, and that the caller's own identity is no other person's; and the
+    streams that say so, both sessions' own too: a link outlasts them.
 
-    Raises: DomainError identity.session_required, identity.proof_invalid, identity.proof_old,
-        identity.elsewhere, identity.same.
+    Raises: DomainError auth.invalid, identity.session_required, identity.proof_invalid,
+        identity.proof_old, identity.elsewhere.
     """
-    await services.following.catch_up()
+    await still(services, caller)
     now, known = now_us(), services.directory
     other = known.session(token)
     if other is None or known.over(other.stream, now):
@@ -79,7 +82,8 @@ async def _proved(
     if other.opened.organization != caller.org:
         raise DomainError("identity.elsewhere", "both are of issuers of one organization")
     _, reads = known.persons.of(caller.org, caller.actor)
-    return Link(other.opened.principal, caller.actor, other.opened.issuer, now), reads
+    link = Link(other.opened.principal, caller.actor, other.opened.issuer, now)
+    return link, (*reads, *rests_on(caller.session), *rests_on(other.stream))
 
 
 def _own(services: Services, caller: Principal) -> session.Opened:
@@ -126,8 +130,8 @@ async def unlink_identity(
 
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
+            await still(services, who)
             _own(services, who)
-            await services.following.catch_up()
             recorded = await services.log.read_stream(stream)
             last = recorded[-1].fact if recorded else None
             was = isinstance(last, IdentityUnlinked) and last.person == who.actor

@@ -13,12 +13,20 @@ from domain.issuer import Factors
 
 PREFIX: Final = "gpuaas_session_"
 HOURS: Final = 12
+_STANDING: Final = 1  # the version of its stream
 
 
 def factors_of(directory: Directory, issuer: str) -> Factors:
     """Which words of an issuer that was ever trusted are a second factor."""
     found = directory.issuer(issuer)
     return Factors() if found is None else found.factors
+
+
+def rests_on(session: str) -> tuple[tuple[str, int], ...]:
+    """What an append reads whose outcome outlasts the session: its stream before it is ended;
+    nothing for what came in none.
+    """
+    return ((session, _STANDING),) if session else ()
 
 
 def by_two_factors(directory: Directory, signed: Signed) -> bool:

@@ -20,7 +20,8 @@ from domain.api_key import KeyCreated
 from evidence.reader import decode_entry, read_entries
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
-from tests.integration.test_two_organizations import WHO, signed_in
+from tests.integration.test_sign_in import between
+from tests.integration.test_two_organizations import WHO, signed_in, trusting
 
 pytestmark = pytest.mark.slow
 
@@ -402,27 +403,33 @@ def test_nobody_leaves_a_way_back_in_their_last_second(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """At a process that has not heard yet of what was taken elsewhere, who lost it invites nobody,
-    binds nobody and makes no key: that would outlast the second in which it hears.
+    binds nobody, makes no key, links no identity and says nothing of an issuer: that would outlast
+    the second in which it hears. What is taken while a key is being made is taken from the key, too.
     """
 
     async def scene(first: Stage, second: Stage) -> None:
         of = await owned(first)
         admins = [await member(first, of, f"user-{n}", "admin", of.org) for n in range(3)]
         program = ok(await first.post("/v1/service-accounts", {"name": "ci"}, token=of.boss))["id"]
-        session, stream = await signed_in(first, of.org)
+        at = await trusting(first, of.org)
+        ends = [await signed_in(first, of.org, at) for _ in range(3)]
         ok(await first.post("/v1/members", {"principal": WHO}, token=of.boss))
-        viewer = {"principal": WHO, "role": "viewer", "scope": of.org}
-        ok(await first.post("/v1/role-bindings", viewer, token=of.boss))
+        owner = {"principal": WHO, "role": "owner", "scope": of.org}
+        ok(await first.post("/v1/role-bindings", owner, token=of.boss))
+        other, _ = await signed_in(first, of.org, who="user-thief")
         await second.services.following.catch_up()
         task = second.services.following._task
         assert task is not None
         task.cancel()  # it hears of nothing any more by itself
+        taken_back = (401, "auth.invalid")
         invited = {"email": "a@b.example", "role": "admin", "days": 1}
         hook = {"organization": of.org, "url": "https://8.8.8.8/"}
-        taken = [(f"/v1/sessions/{stream}/end", session)]
+        taken = [(f"/v1/sessions/{name}/end", token) for token, name in ends]
         taken += [(f"/v1/role-bindings/{binding}/revoke", token) for token, binding in admins]
         asked = (
-            ("/v1/api-keys", {"name": "k"}, (401, "auth.invalid")),
+            ("/v1/api-keys", {"name": "k"}, taken_back),
+            ("/v1/identities", {"session": other}, taken_back),
+            (f"/v1/issuers/{at}/factors", {"amr": ["pwd"], "acr": []}, taken_back),
             ("/v1/invitations", invited, (404, "resource.unknown")),
             ("/v1/webhooks", hook, (404, "resource.unknown")),
             ("/v1/api-keys", {"name": "k", "principal": program}, (403, "auth.forbidden")),
@@ -431,6 +438,9 @@ def test_nobody_leaves_a_way_back_in_their_last_second(
             ok(await first.post(taking, {}, token=of.boss))
             answer = await second.post(path, body, token=token)
             assert (answer.status_code, answer.json().get("code")) == refused, answer.text
+        late, name = await signed_in(first, of.org, at)
+        between(first, f"/v1/sessions/{name}/end", {}, of.boss, KeyCreated)
+        assert code(await first.post("/v1/api-keys", {"name": "k"}, token=late)) == taken_back
 
     both(database, nats_url, tmp_path, scene)
 

@@ -12,6 +12,7 @@ from api.authorization.sessions import PREFIX
 from api.edge import now_us
 from domain import session
 from domain.issuer import principal
+from domain.linking import IdentityLinked
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from tests.api_stage import Stage, play
@@ -59,7 +60,8 @@ def test_who_is_signed_in_as_both_is_one_person_from_then_on(
     """The other identity's sessions are over, and signing in with it is signing in as the person;
     unlinked it is its own again. Neither a key, nor a token of the embedded issuer, nor an old
     session, nor one of another organization proves anything, and an identity has one person. A
-    session that is being opened loses to the link that is made meanwhile.
+    session that is being opened loses to the link that is made meanwhile, and a link to the end of
+    a session that it rests on.
     """
 
     async def scene(stage: Stage) -> None:
@@ -111,6 +113,9 @@ def test_who_is_signed_in_as_both_is_one_person_from_then_on(
             assert last["principal"] == name
             between(stage, "/v1/identities", {"session": last["token"]}, alice["token"])
             assert (await signed_in(stage, second, then, sub="a.b"))["principal"] == person
+            late = await signed_in(stage, second, then, sub="late")
+            between(stage, f"/v1/sessions/{late['id']}/end", {}, late["token"], IdentityLinked)
+            assert await code(link(stage, alice, late)) == (403, "identity.proof_invalid")
 
     play(database, nats_url, tmp_path, scene)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 
 from api.authorization.directory import Directory
@@ -55,13 +56,21 @@ async def code(answering: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def between(stage: Stage, path: str, body: dict[str, Any], token: str | None = None) -> None:
-    """Before the next session is appended, and after it was decided on, somebody posts this."""
+def between(
+    stage: Stage,
+    path: str,
+    body: dict[str, Any],
+    token: str | None = None,
+    kind: type[Struct] = session.Opened,
+) -> None:
+    """Before the next fact of that kind is appended, and after it was decided on, somebody posts
+    this.
+    """
     log = stage.services.log
     at_once = log.append
 
     async def late(append: Append) -> Appended:
-        if isinstance(append.writes[0].facts[0], session.Opened):
+        if isinstance(append.writes[0].facts[0], kind):
             log.append = at_once  # type: ignore[method-assign]
             answer = await stage.post(path, body, token=token)
             assert answer.status_code < 300, answer.text

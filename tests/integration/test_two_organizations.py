@@ -26,12 +26,12 @@ MISSING = (404, "resource.unknown")
 
 
 async def signed_in(
-    stage: Stage, org: str, at: str = "", amr: tuple[str, ...] = ()
+    stage: Stage, org: str, at: str = "", amr: tuple[str, ...] = (), who: str = WHO
 ) -> tuple[str, str]:
     """A session of that organization's issuer: its token and its id."""
     at = at or await trusting(stage, org)
     token, stream, now = minted(sessions.PREFIX), new_id("token"), time.time_ns() // 1000
-    opened = session.Opened(at, WHO, org, hash_of(token), amr, "", now + 600_000_000, now)
+    opened = session.Opened(at, who, org, hash_of(token), amr, "", now + 600_000_000, now)
     await said(stage, stream, org, opened)
     return token, stream
 
