@@ -188,13 +188,17 @@ class Directory:
                 self._keys[key.stream] = replace(key, mfa=False)
 
     def _linked(self, entry: Recorded, fact: linking.Event) -> None:
-        """Nobody is signed in as it any more; unlinked, nor as the person by its issuer."""
-        link = self.persons.link(entry.org, fact.identity)
-        self.persons.apply(entry, fact)
-        for one in self.sessions(entry.org):
+        """Nobody is signed in as it any more; unlinked, nor as the person by its issuer, or by that
+        of what is linked to it.
+        """
+        org, identity, known = entry.org, fact.identity, self.persons
+        person, link = known.of(org, identity)[0], known.link(org, identity)
+        below = [] if link is None else [link, *known.linked(org, identity)]
+        gone = {(person, one.said.issuer) for one in below}
+        known.apply(entry, fact)
+        for one in self.sessions(org):
             of = (one.opened.principal, one.opened.issuer)
-            gone = link is not None and of == (link.said.person, link.said.issuer)
-            if gone or of[0] == fact.identity:
+            if of in gone or of[0] == identity:
                 self._sessions[one.stream] = replace(one, ended=True)
 
     def _gone(self, org: str, fact: authority_facts.Event) -> None:

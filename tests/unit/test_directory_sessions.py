@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from api.authorization.directory import Directory
 from domain import issuer, session
+from domain.linking import IdentityLinked, IdentityUnlinked
 from evidence.reader import Recorded
 
 ORG: Final = "organization-1"
@@ -24,9 +25,11 @@ class Told:
         at = len(self.heard)
         self.directory.apply(Recorded(at, stream, 1, "", ORG, "user-1", "", 5, fact))
 
-    def open(self, name: str, opened_us: int, expires_us: int) -> None:
+    def open(
+        self, name: str, opened_us: int, expires_us: int, at: str = "token-i", who: str = "user-1"
+    ) -> None:
         digest = hashlib.sha256(name.encode()).hexdigest()
-        fact = session.Opened("token-i", "user-1", ORG, digest, (), "", expires_us, opened_us)
+        fact = session.Opened(at, who, ORG, digest, (), "", expires_us, opened_us)
         self.tell(f"token-{name}", fact)
 
     def known(self) -> list[str]:
@@ -62,3 +65,22 @@ def test_many_sessions_come_and_go() -> None:
     assert told.known() == [f"token-{at}" for at in range(490, 500)]
     assert told.directory.session("489") is None
     assert told.directory.session("490") is not None
+
+
+def test_nobody_stays_signed_in_by_an_identity_that_is_unlinked() -> None:
+    """Nor by one that is linked to that; sessions by others of the person's stand."""
+    for gone, over in (("user-b", {"b", "c"}), ("user-c", {"c"})):
+        told = Told()
+        links = {
+            "user-c": IdentityLinked("user-c", "user-b", "token-c", ("own",), 1),
+            "user-b": IdentityLinked("user-b", "user-a", "token-b", ("own",), 2),
+        }
+        for name, fact in links.items():
+            told.tell(f"token-{name}", fact)
+        for name in ("a", "b", "c"):
+            told.open(name, 3, 90, f"token-{name}", "user-a")
+        told.open("else", 3, 90, "token-c", "user-else")
+        person = links[gone].person
+        told.tell(f"token-{gone}", IdentityUnlinked(gone, person, "left", ("own",), 4))
+        ended = {one.stream for one in told.directory.sessions(ORG) if one.ended}
+        assert ended == {f"token-{name}" for name in over}, gone
