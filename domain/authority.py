@@ -89,6 +89,7 @@ from domain.binding import (
 )
 from domain.decider import Decider
 from domain.errors import DomainError
+from domain.gone import Gone
 
 STAFF_STREAM: Final = "access-00000000-0000-7000-8000-000000000000"
 LIFTING: Final = "guardrail.lift"  # what no guardrail of a whole organization may forbid
@@ -107,7 +108,7 @@ class Authority(Struct, frozen=True):
     guardrails: Mapping[str, Guardrail] = {}
     sso: Sso | None = None
     glass: Mapping[str, break_glass.Grant] = {}
-    gone: frozenset[str] = frozenset()
+    gone: Gone = Gone()
     resources: Mapping[str, str] = {}
     founded: bool = False
 
@@ -331,18 +332,18 @@ def evolve(state: Authority, event: Event) -> Authority:
             return replace(state, invitations={**state.invitations, name: event})
         case InvitationWithdrawn(invitation=name):
             return replace(
-                state, invitations=_but(state.invitations, name), gone=state.gone | {name}
+                state, invitations=_but(state.invitations, name), gone=state.gone.having(name)
             )
         case MemberAdded(principal, invitation):
-            left = _but(state.invitations, invitation)
-            gone = (state.gone | {invitation}) - {"", principal}
-            return replace(state, members=state.members | {principal}, invitations=left, gone=gone)
+            open_ = _but(state.invitations, invitation)
+            gone = state.gone.having(invitation).without(principal)
+            return replace(state, members=state.members | {principal}, invitations=open_, gone=gone)
         case MemberRemoved(principal):
             return replace(state, members=state.members - {principal})
         case GroupCreated(group=name):
             return replace(state, groups={**state.groups, name: frozenset()})
         case GroupDeleted(group=name):
-            return replace(state, groups=_but(state.groups, name), gone=state.gone | {name})
+            return replace(state, groups=_but(state.groups, name), gone=state.gone.having(name))
         case GroupJoined(group, principal):
             return replace(state, groups={**state.groups, group: state.groups[group] | {principal}})
         case GroupLeft(group, principal):
@@ -350,7 +351,7 @@ def evolve(state: Authority, event: Event) -> Authority:
         case AccountCreated(account=name):
             return replace(state, accounts=state.accounts | {name})
         case AccountDeleted(account=name):
-            return replace(state, accounts=state.accounts - {name}, gone=state.gone | {name})
+            return replace(state, accounts=state.accounts - {name}, gone=state.gone.having(name))
         case BindingGranted():
             one = Binding(
                 *(event.binding, event.principal, event.role, event.scope, event.mfa),
@@ -358,7 +359,7 @@ def evolve(state: Authority, event: Event) -> Authority:
             )
             return replace(state, bindings={**state.bindings, one.id: one}, founded=True)
         case BindingRevoked(binding=name):
-            return replace(state, bindings=_but(state.bindings, name), gone=state.gone | {name})
+            return replace(state, bindings=_but(state.bindings, name), gone=state.gone.having(name))
         case GuardrailSet(name, actions, scope, mfa, networks):
             rail = Guardrail(name, actions, scope, mfa, networks)
             return replace(state, guardrails={**state.guardrails, name: rail})
@@ -369,7 +370,9 @@ def evolve(state: Authority, event: Event) -> Authority:
         case SsoLifted():
             return replace(state, sso=None)
         case GuardrailLifted(guardrail=name):
-            return replace(state, guardrails=_but(state.guardrails, name), gone=state.gone | {name})
+            return replace(
+                state, guardrails=_but(state.guardrails, name), gone=state.gone.having(name)
+            )
         case GlassRequested() | GlassApproved() | GlassRefused() | GlassUsed() | GlassEnded():
             return replace(state, glass=break_glass.evolve(state.glass, event))
         case PlatformFounded():

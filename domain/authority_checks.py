@@ -15,6 +15,7 @@ from domain.binding import (
     is_resource,
 )
 from domain.errors import DomainError
+from domain.gone import Gone
 
 PLATFORM: Final = "-"
 MOST: Final = 2_000  # of each: members, groups, accounts, bindings, invitations
@@ -23,14 +24,14 @@ MOST_RIGHTS: Final = 200  # bindings of one principal, its groups' included
 MOST_GUARDRAILS: Final = 100
 
 
-class Gone(Protocol):
+class Ending(Protocol):
     """A state that knows what was there and is not."""
 
     @property
-    def gone(self) -> frozenset[str]: ...
+    def gone(self) -> Gone: ...
 
 
-def over(name: str, there: bool, state: Gone) -> bool:  # one word, one answer
+def over(name: str, there: bool, state: Ending) -> bool:  # one word, one answer
     if there:
         return False
     if name in state.gone:
