@@ -45,6 +45,7 @@ _OWN: Final = {
     "organization.unclear": USAGE,
     "period.unknown": NOT_FOUND,
     "problem.unknown": NOT_FOUND,
+    "profile.no_session": NOT_ALLOWED,
     "profile.unknown": NOT_FOUND,
     "project.unclear": USAGE,
     "runtime.ambiguous": USAGE,

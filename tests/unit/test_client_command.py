@@ -69,6 +69,22 @@ def test_who_one_is_follows_what_was_said_last_and_nearest(tmp_path: Path) -> No
         profiles.found(env)
 
 
+def test_a_token_that_was_given_is_sent_as_no_sign_in(tmp_path: Path) -> None:
+    """To link a profile that keeps no session is refused here, and the token goes nowhere; what the
+    help says to sign in with is a command.
+    """
+    env = {"HOME": str(tmp_path)}
+    with serving() as (url, asked):
+        profiles.keep(env, "other", profiles.Profile(url, TOKEN))
+        profiles.keep(env, "mine", profiles.Profile(url, TOKEN))
+        done = gpuaas("identity", "link", "other", env=env)
+    assert (done.status, done.out, len(asked)) == (exits.NOT_ALLOWED, "", 0)
+    assert "profile.no_session" in done.err
+    assert "gpuaas login --profile other" in done.err
+    said = " ".join(gpuaas("identity", "link", "--help", env=env).out.split())
+    assert "`gpuaas login --profile PROFILE`" in said
+
+
 def test_a_login_is_kept_once_the_api_has_taken_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -301,7 +301,7 @@ def test_every_verb_asks_what_the_document_has_and_tells_the_answer(tmp_path: Pa
     """
     with described() as (url, wrong):
         env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t", "HOME": str(tmp_path), "PATH": ""}
-        profiles.keep(env, "p", profiles.Profile(url, "t"))
+        profiles.keep(env, "p", profiles.Profile(url, "t", session="token-1"))
         for verb, (words, where) in typed().items():
             for more in () if where else ((), ("--json",)) if verb in _ITSELF else ((),):
                 argv = [

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from gpuaas_client import models, operations, profiles
 from gpuaas_client.command import OF_ORGANIZATION, ORGANIZATION, REASON, Verbs, asked
+from gpuaas_client.errors import Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed
 from gpuaas_client.verbs.members import own
@@ -122,10 +123,14 @@ def identities(session: Session) -> None:
 @asked
 def link(session: Session, other: str) -> None:
     """Whoever signs in as PROFILE did is the person of this profile from now on. Sign in as both
-    first (`gpuaas login`, `gpuaas --profile PROFILE login`): each counts for ten minutes.
+    first (`gpuaas login`, `gpuaas login --profile PROFILE`): each counts for ten minutes.
     """
-    token = profiles.read(session.env, other).token
-    made = session.client.link_identity(models.IdentityLink(session=token))
+    theirs = profiles.read(session.env, other)
+    if not theirs.session:
+        detail = f"profile {other} keeps a token that was given, not a sign-in at an issuer"
+        what = f"gpuaas login --profile {other}, with --domain or --issuer"
+        raise Misconfigured("profile.no_session", detail, what)
+    made = session.client.link_identity(models.IdentityLink(session=theirs.token))
     session.say(made, f"{made.id} signs in as {made.person} now; its sessions are over")
 
 
