@@ -577,6 +577,7 @@ def test_who_comes_back_has_nothing_of_before(
         ok(await first.get("/v1/projects", token=key))
         ok(await first.post("/v1/members/user-2/remove", {}, token=of.boss))
         token, _binding = await member(first, of, "user-2", "viewer", of.org)
+        await second.services.following.catch_up()  # it hears within a second by itself
         ok(await second.get("/v1/projects", token=token))
         for stage in (first, second):
             answer = await stage.get("/v1/projects", token=key)
