@@ -56,7 +56,7 @@ attest.differs|400|The fact is not what was signed|Fix the agent: fields follow 
 attest.key_unknown|401|Not the node's key|Enrol the node again.
 attest.wrong_node|403|Another node's word|Publish under the node's own subject only.
 auth.expired|401|The token has expired|Get a new token.
-auth.forbidden|403|Not allowed|`gpuaas why ACTION SCOPE` says what would allow it: a role, a lifted guardrail, another key or person.
+auth.forbidden|403|Not allowed|`gpuaas why ACTION SCOPE` says what would allow it: a role, a lifted guardrail, another key or person; where that is refused too, an owner can say.
 auth.invalid|401|Not a valid token|Sign in again.
 auth.mfa_required|403|A second factor is asked for|Sign in with one: `gpuaas login --mfa`, or `gpuaas mfa verify` with a token of the embedded issuer.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
