@@ -50,12 +50,12 @@ def _anybodys(principal: Principal, organization: str | None) -> Reach:
     """Of the platform's own. Its staff names an organization to see what it sees by break-glass."""
     door = principal.door
     assert door is not None, "the guard gives it"
+    if organization not in (None, PLATFORM) and not _ORGANIZATION.fullmatch(organization):
+        raise unknown("organization")
     if principal.role or (organization is None and door.everywhere(principal, principal.action)):
         return Reach(organization)
     if organization is None:
         raise door.refusal(principal, principal.action, door.tenants.place(EACH, EACH))
-    if organization != PLATFORM and not _ORGANIZATION.fullmatch(organization):
-        raise unknown("organization")
     found = reach_of(principal, organization)
     if not found.everywhere and not found.scopes:
         allow(principal, principal.action, organization)

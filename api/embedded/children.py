@@ -16,7 +16,8 @@ from domain.errors import DomainError
 
 _PR_SET_PDEATHSIG = 1
 _ERROR = re.compile(r"\b(PANIC|ERROR|error|Error|gpuaas): ")
-_FATAL = re.compile(r"\bFATAL: (?!.*not yet accepting)|\[FTL\]")
+# That PostgreSQL told a caller to wait is no word about itself.
+_FATAL = re.compile(r"\bFATAL: (?!.*(not yet accepting|is in recovery mode|is starting up))|\[FTL\]")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
