@@ -17,7 +17,9 @@ from domain.errors import DomainError
 _PR_SET_PDEATHSIG = 1
 _ERROR = re.compile(r"\b(PANIC|ERROR|error|Error|gpuaas): ")
 # That PostgreSQL told a caller to wait is no word about itself.
-_FATAL = re.compile(r"\bFATAL: (?!.*(not yet accepting|is in recovery mode|is starting up))|\[FTL\]")
+_FATAL = re.compile(
+    r"\bFATAL: (?!.*(not yet accepting|is in recovery mode|is starting up))|\[FTL\]"
+)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
