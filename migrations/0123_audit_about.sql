@@ -83,6 +83,7 @@ WHERE a.from_position IS NOT NULL OR k.begins;
 
 UPDATE views.act a SET ends = n.thing FROM named n
 WHERE a.from_position = n.position AND NOT n.begins AND n.thing <> '';
+DELETE FROM named WHERE NOT acted AND thing = '';
 
 INSERT INTO views.act_about (from_position, number, about, begins)
 SELECT n.position, row_number() OVER (PARTITION BY n.position ORDER BY min(i.number)) - 1, i.id,
@@ -108,7 +109,7 @@ CROSS JOIN LATERAL (
         '(user|service)-[A-Za-z0-9_.-]{1,92})$')
       ORDER BY m.number)
     || coalesce(t.last, '{}')
-    || CASE WHEN n.begins THEN ARRAY[n.thing] ELSE '{}' END) WITH ORDINALITY x (id, number)) i
+    || CASE WHEN n.begins AND n.thing <> '' THEN ARRAY[n.thing] ELSE '{}' END) WITH ORDINALITY x (id, number)) i
 GROUP BY n.position, i.id, n.begins, n.thing;
 
 ALTER TABLE views.act_about ADD PRIMARY KEY (from_position, number);

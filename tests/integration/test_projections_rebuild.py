@@ -6,10 +6,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from domain import organization
+from domain.authority_facts import BindingGranted
 from domain.errors import DomainError
 from migrations import runner
 from projections import (
@@ -54,6 +55,16 @@ def app(database: Database) -> Iterator[psycopg.Connection]:
         yield conn
 
 
+# What begins a thing that has no name begins nothing, by whomever.
+NAMELESS = Told(
+    f"organization-{uuid(1)}",
+    "gpuaas.access.binding_granted.v1",
+    BindingGranted("", "user-1", "", f"project-{uuid(1)}", False, (), 0, (), 0),
+    (),
+)
+
+
+@example(facts=[NAMELESS], cuts=[1])
 @settings(max_examples=24, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     facts=st.lists(told(), min_size=1, max_size=25),
