@@ -158,7 +158,13 @@ class Acting:
         """The earlier request's answer; None when it came to nothing and the key is now ours."""
         deadline = asyncio.get_running_loop().time() + self._wait_s
         while True:
+            # In this order: what the dead appended is seen, and whose body an outcome is of.
+            dead = await self._claims.dead(claim)
             found = await self._reads.ask(outcome, cause)
+            if found is not None:
+                claim = await self._claims.take(command, fingerprint)
+                if claim.mine:
+                    return None
             same = claim.fingerprint == fingerprint
             if not same and (found is not None or claim.answer is not None or not claim.old):
                 raise _reused()
@@ -166,7 +172,7 @@ class Acting:
                 return await self._again(found, answer, status)
             if claim.answer is not None:
                 return Ready(claim.answer, status)
-            if await self._claims.take_over(command, fingerprint, claim):
+            if dead and await self._claims.take_over(command, fingerprint, claim):
                 return None
             if asyncio.get_running_loop().time() >= deadline:
                 raise _in_flight()

@@ -93,15 +93,20 @@ class Claims:
             conn = await self._open()
             await conn.execute(_ANSWER, {"answer": answer, "command": command})
 
-    async def take_over(self, command: bytes, fingerprint: bytes, old: Claim) -> bool:
-        """True when the key's holder is dead and the key is now this request's."""
+    async def dead(self, claim: Claim) -> bool:
+        """Whether the key's holder can append no more: this process's own, or its lock is free."""
+        if claim.holder == self._holder:
+            return True
         async with self._busy:
             conn = await self._open()
-            if old.holder != self._holder:
-                cursor = await conn.execute(_DEAD, {"holder": old.holder})
-                row = await cursor.fetchone()
-                if row is None or not row[0]:
-                    return False
+            cursor = await conn.execute(_DEAD, {"holder": claim.holder})
+            row = await cursor.fetchone()
+            return row is not None and bool(row[0])
+
+    async def take_over(self, command: bytes, fingerprint: bytes, old: Claim) -> bool:
+        """True when the key, of a dead holder, is now this request's."""
+        async with self._busy:
+            conn = await self._open()
             names = {"command": command, "print": fingerprint, "old": old.holder}
             done = await conn.execute(_TAKE_OVER, {**names, "holder": self._holder})
             return done.rowcount == 1

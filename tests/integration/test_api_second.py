@@ -7,8 +7,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from httpx import Response
 
 from api.admission.wire import end_ask
+from api.claims import Claim, Claims
 from domain.errors import DomainError
 from domain.runtime import Cancelled
 from tests.api_stage import Stage, staged
@@ -118,6 +120,33 @@ def test_a_dead_claim_with_another_body(database: Database, nats_url: str, tmp_p
             held = await first.post(path, acme, key="living")
         assert (held.status_code, held.json()["code"]) == (409, "idempotency_key.in_flight")
         assert held.headers["retry-after"]
+
+    _both(database, nats_url, tmp_path, scene)
+
+
+def test_a_dead_claim_that_another_took_meanwhile(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who read a dead claim, and only then asks for its outcome, gets the answer of who took it
+    over for the same body in between, and a refusal when that was for another.
+    """
+
+    async def scene(first: Stage, second: Stage) -> None:
+        path, acme, real = "/v1/organizations", {"name": "Acme"}, Claims.take
+
+        async def late(claims: Claims, command: bytes, fingerprint: bytes) -> Claim:
+            claim = await real(claims, command, fingerprint)
+            monkeypatch.setattr(Claims, "take", real)
+            made.append(await first.post(path, acme, key=key))
+            return claim
+
+        for key, body, expected in (("same", acme, 201), ("other", {"name": "Else"}, 422)):
+            made: list[Response] = []
+            _claim(database, key, "31 s", holder=4711)
+            monkeypatch.setattr(Claims, "take", late)
+            answer = await second.post(path, body, key=key)
+            assert (made[0].status_code, answer.status_code) == (201, expected), answer.text
+            assert (answer.text == made[0].text) == (expected == 201)
 
     _both(database, nats_url, tmp_path, scene)
 
