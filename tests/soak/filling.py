@@ -33,7 +33,7 @@ WORDS: Final[dict[str, tuple[Any, ...]]] = {
     "terms": ("prepaid", "postpaid"), "cpu_milli": (100,), "memory_bytes": (2**28,), "pids": (64,),
     "public_key": ("ssh-ed25519 " + "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43,),
     "treatment": ("standard",), "category": ("S",), "rate_bp": (1900,), "prefix": ("ABC",),
-    "book": ("a", "b"), "edition": (1,), "mode": ("soft", "refuse"), "aggregation": ("sum",),
+    "book": ("a", "-"), "edition": (1,), "mode": ("soft", "refuse"), "aggregation": ("sum",),
     "most": (10,), "columns": (80,), "rows": (24,), "count": (1, 2), "port": (8080,),
 }  # fmt: skip
 # Where a word means something else.

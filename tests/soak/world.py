@@ -199,10 +199,14 @@ def _furnished(office: Office, stack: Stack, receiver: str) -> World:
 
 
 def _priced(office: Office, known: Known, org: str) -> None:
-    """Devices that launches may have, at a price that is in effect."""
+    """Devices that launches may have, at a price that is in effect, and a book of prices."""
     soon = now_us() + 3_000_000
     body = {"model": "T4", "price": _PRICE, "effective_from": instant(soon)}
     answer = office.post("/v1/prices", body)
+    assert answer.status_code == 201, answer.text
+    tiers = [{"up_to": None, "price": _PRICE["amount"]}]
+    entry = {"model": "T4", "currency": "USD", "tiers": tiers, "effective_from": instant(soon)}
+    answer = office.post("/v1/price-books/a", {"entries": [entry]})
     assert answer.status_code == 201, answer.text
     deadline = time.monotonic() + 60
     while True:
@@ -213,7 +217,8 @@ def _priced(office: Office, known: Known, org: str) -> None:
             break
         assert time.monotonic() < deadline, nodes
         time.sleep(0.1)
-    for path in ("/v1/nodes", f"/v1/periods?organization={org}", "/v1/problems"):
+    periods = f"/v1/periods?organization={org}"
+    for path in ("/v1/nodes", periods, "/v1/price-books", "/v1/problems"):
         found: httpx.Response = office.get(path)
         known.learn(path.partition("?")[0], {}, found.json())
 
