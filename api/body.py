@@ -23,6 +23,14 @@ _FORBIDDEN: Final = re.compile(
     )
     + "]"
 )
+# What shows as nothing, or turns the letters around it about, makes one name look like another
+# (Unicode TR 36): bidirectional controls, invisible letters, tags. Joiners shape the letters of
+# many scripts and of emoji, and stay where such a one is before them.
+_UNSEEN: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "|(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]"
+)
 _PATH: Final = re.compile(r" - at `\$(.*)`$")
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _JSON: Final = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
@@ -165,6 +173,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for text in (name, *_texts(value)):
             if _FORBIDDEN.search(text):
                 raise DomainError("request.text", "a text has a control character or noncharacter")
+            if _UNSEEN.search(text):
+                raise DomainError("request.text", "a text has a letter that nobody sees")
     return found
 
 

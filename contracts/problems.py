@@ -242,7 +242,7 @@ request.invalid|400|Not a valid request|Fix the fields that are named.
 request.malformed|400|Not a JSON request|Send one JSON object of the documented form.
 request.media_type|415|Another media type|Send `application/json`.
 request.method|405|Another method|Use a method that `Allow` names.
-request.text|400|Not a plain text|Leave out control characters; shorten it.
+request.text|400|Not a plain text|Leave out control characters and letters that nobody sees; shorten it.
 request.too_deep|400|Nested too deep|Send a flatter body.
 request.too_large|413|Too large|Send less in one request.
 request.too_slow|408|A body that does not come|Send it at once; a body has 20 s.

@@ -71,6 +71,42 @@ def test_control_characters_and_noncharacters_are_refused(text: bytes) -> None:
     assert _refused(b'{"name":"%s"}' % text).code in {"request.text", "request.malformed"}
 
 
+@pytest.mark.parametrize(
+    "code", [0x202E, 0x2066, 0x200E, 0x61C, 0xAD, 0x200B, 0x2060, 0xFEFF, 0xE0061]
+)
+def test_a_letter_that_nobody_sees_is_refused(code: int) -> None:
+    """No name turns its neighbours about or looks like another one (Unicode TR 36), as it is
+    written or escaped.
+    """
+    for name in (f"a{chr(code)}b", f"\u0645{chr(code)}", f"\U0001f468{chr(code)}"):
+        for escaped in (True, False):
+            body = json.dumps({"name": name}, ensure_ascii=escaped).encode()
+            assert _refused(body).code == "request.text"
+
+
+@pytest.mark.parametrize("name", ["a\u200db", "\u200ca", "\u0645\u200d\u200d", " \u200d"])
+def test_a_joiner_is_refused_where_nothing_is_joined(name: str) -> None:
+    """Between letters that it does not shape it is one that nobody sees."""
+    assert _refused(json.dumps({"name": name}).encode()).code == "request.text"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0634\u0631\u06a9\u062a \u0646\u0631\u0645\u200c\u0627\u0641\u0632\u0627\u0631",  # Persian, with its joiner
+        "\u05d0\u05d1\u05d2 123",  # Hebrew beside numbers
+        "\u0915\u094d\u200d\u0937",  # Devanagari
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f",  # emoji
+        "Z\u00fcrich \u6771\u4eac e\u0301",
+    ],
+)
+def test_names_of_every_script_are_taken_as_they_are(name: str) -> None:
+    """Right to left, joined and composed: what is seen is no fault."""
+    for escaped in (True, False):
+        body = json.dumps({"name": name}, ensure_ascii=escaped).encode()
+        assert decode(body, OrganizationNew).name == name
+
+
 def test_depth_is_counted_before_decoding() -> None:
     """Deeper than the limit is a 4xx whatever it would mean, brackets in strings do not count."""
     deep = b"[" * (DEPTH_LIMIT + 1)
