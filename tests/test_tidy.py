@@ -112,6 +112,28 @@ def test_every_room_has_a_readme_and_every_package_is_one() -> None:
         assert (path.parent / "__init__.py").is_file(), path
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_readme_names_each_module_and_none_that_is_not_there(room: str) -> None:
+    """Whoever looks for what a module is for finds it in its room's README."""
+    readme = (ROOT / room / "README.md").read_text()
+    parts = {
+        path.relative_to(ROOT / room).parts
+        for path in python_files(tests=False)
+        if path.is_relative_to(ROOT / room)
+    }
+    there = {one[0].removesuffix(".py") for one in parts} - {"__init__", "__main__"}
+    quoted = re.findall(r"`([^`\n]+)`", readme)
+    named = {word for text in quoted for word in re.split(r"[^A-Za-z0-9_]+", text)}
+    assert there <= named, sorted(there - named)
+    rows = [line.split(" | ")[0] for line in readme.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(set(rows)), "a row is there twice"
+    known = {word.removesuffix(".py") for one in parts for word in one} | {"__init__", "__main__"}
+    listed = {word for row in rows for word in re.findall(r"`([a-z0-9_]+)\.py`", row)}
+    assert listed <= known, sorted(listed - known)
+    long = [line for line in readme.splitlines() if len(line) > 60]
+    assert len(long) == len(set(long)), "a line is there twice"
+
+
 def test_names_say_what_a_thing_is() -> None:
     """No manager, util, helper, base, common or process in module, class or function names."""
     banned = re.compile(r"(^|_)(managers?|utils?|helpers?|base|common|process)(_|$)")
