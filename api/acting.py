@@ -1,7 +1,8 @@
 """One acting request, once: claim the key, do it, answer from what the log holds.
 
 A crash before the append leaves a claim without an outcome: the repeat does it. A crash after it
-leaves an outcome: the repeat's answer is made again from the entries. Refusals free the key.
+leaves an outcome: the repeat's answer is made again from the entries. Refusals free the key; what
+may have been done, by the log or by the admission writer, leaves it as a crash does.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import msgspec
 from litestar import Response
 from msgspec import Struct
 
+from api.auth import again
 from api.authorization.decided import Acts
 from api.body import FrontRequest
 from api.claims import Claim, Claims
@@ -29,6 +31,8 @@ from evidence.reader import decode_entry, outcome, read_entries
 _KEY: Final = re.compile(r"[!-~]{1,200}")
 _POLL_S: Final = 0.05
 _LONGEST: Final = 1000
+# Whether anything came of it is not known.
+_UNKNOWN: Final = frozenset({"log.unavailable", "admission.unavailable"})
 # RFC 9110 section 8.8.3; a weak one is well formed and matches nothing (13.1.1).
 _ETAG: Final = r'(?:W/)?"[!#-~\x80-\xff]*"'
 _ETAGS: Final = re.compile(rf"\*|{_ETAG}(?:[ \t]*,[ \t]*{_ETAG})*")
@@ -94,7 +98,7 @@ class Acting:
         self._running[command] = (fingerprint, future)
         try:
             with self._acts.of(request.user, _cause(command)):
-                response = await self._first(command, fingerprint, do, answer, status)
+                response = await self._first(request, command, do, answer, status)
         except BaseException as error:
             if isinstance(error, DomainError):
                 future.set_exception(error)
@@ -122,20 +126,42 @@ class Acting:
             raise _in_flight() from error
 
     async def _first(
-        self, command: bytes, fingerprint: bytes, do: Do, answer: Answer, status: int
+        self, request: FrontRequest, command: bytes, do: Do, answer: Answer, status: int
     ) -> Response[Any]:
-        cause = _cause(command)
+        fingerprint = hashlib.sha256(await request.body()).digest()
         claim = await self._claims.take(command, fingerprint)
         if not claim.mine:
-            before = await self._before(command, fingerprint, claim, cause, answer, status)
+            before = await self._before(command, fingerprint, claim, answer, status)
             if before is not None:
                 return before
         try:
-            done = await do(cause)
-        except DomainError as error:
-            if error.code != "log.unavailable":  # then the outcome is unknown: keep the claim
+            if claim.mine:
+                return await self._told(command, await do(_cause(command)), answer, status)
+            await again(request)  # it waited for another process, and may no more
+            return await self._taken_over(command, do, answer, status)
+        except BaseException as error:
+            if isinstance(error, DomainError) and error.code not in _UNKNOWN:
                 self._claims.drop(command)
+            else:
+                self._claims.leave(command)
             raise
+
+    async def _taken_over(
+        self, command: bytes, do: Do, answer: Answer, status: int
+    ) -> Response[Any]:
+        """Done by whoever had the key before, after all, is no refusal, nor nothing."""
+        try:
+            done = await do(_cause(command))
+        except DomainError:
+            found = await self._reads.ask(outcome, _cause(command))
+            if found is None:
+                raise
+            done = Done(found)
+        if done.appended is None:
+            done = Done(await self._reads.ask(outcome, _cause(command)), nothing=done.nothing)
+        return await self._told(command, done, answer, status)
+
+    async def _told(self, command: bytes, done: Done, answer: Answer, status: int) -> Response[Any]:
         if done.appended is None:
             assert done.nothing is not None, "an act appends something or answers at once"
             body = msgspec.json.encode(done.nothing)
@@ -151,7 +177,6 @@ class Acting:
         command: bytes,
         fingerprint: bytes,
         claim: Claim,
-        cause: str,
         answer: Answer,
         status: int,
     ) -> Response[Any] | None:
@@ -160,7 +185,7 @@ class Acting:
         while True:
             # In this order: what the dead appended is seen, and whose body an outcome is of.
             dead = await self._claims.dead(claim)
-            found = await self._reads.ask(outcome, cause)
+            found = await self._reads.ask(outcome, _cause(command))
             if found is not None:
                 claim = await self._claims.take(command, fingerprint)
                 if claim.mine:

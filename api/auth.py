@@ -129,8 +129,13 @@ async def authenticated(
     Raises: DomainError auth.missing, auth.invalid, auth.expired; rate.limited, of an address from
     which too many came with no token that counts.
     """
-    if _open(connection, handler):
-        return
+    if not _open(connection, handler):
+        connection.scope["user"] = await _caller(connection, handler)
+
+
+async def _caller(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> Principal:
     token = bearer(header(connection, b"authorization") or "")
     if not token:
         unknown_caller(connection)
@@ -151,7 +156,7 @@ async def authenticated(
         found = await _acting_in(found, named, state.services)
     source = origin(connection, state.services.settings.proxies)
     action = action_of(handler)
-    connection.scope["user"] = replace(
+    return replace(
         found,
         source=source,
         action=action,
@@ -203,7 +208,19 @@ async def permitted(
     """
     if _open(connection, handler):
         return
-    principal: Principal = connection.scope["user"]
+    await _let_in(connection, connection.scope["user"])
+
+
+async def again(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Asked of whoever had us wait: by what it came with, as that stands now, it would still be let
+    in to its route. Raises: as `authenticated` and `permitted`.
+    """
+    handler: BaseRouteHandler = connection.scope["route_handler"]
+    if not _open(connection, handler):
+        await _let_in(connection, await _caller(connection, handler))
+
+
+async def _let_in(connection: ASGIConnection[Any, Any, Any, Any], principal: Principal) -> None:
     try:
         _door(principal).somewhere(principal, principal.action)
     except DomainError:

@@ -10,6 +10,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.types import Empty
 
+from api.auth import again
 from api.authorization.principal import Principal
 from contracts.http import BODY_LIMIT, DEPTH_LIMIT
 from contracts.http_limits import BODY_S
@@ -34,6 +35,7 @@ _UNSEEN: Final = re.compile(
 _PATH: Final = re.compile(r" - at `\$(.*)`$")
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _JSON: Final = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
+_LATE_S: Final = 0.2
 _LENGTH_DIGITS: Final = 9
 _ESCAPE: Final = 0x5C
 _DELETE: Final = 0x7F
@@ -45,17 +47,21 @@ class FrontRequest(Request[Principal, Any, State]):
 
     async def body(self) -> bytes:
         """The whole body. Raises: DomainError request.too_large as soon as it is,
-        request.encoding, request.too_slow.
+        request.encoding, request.too_slow; and of who may no more what it might when it began to
+        send: a body may take longer than what is taken back takes to count everywhere.
         """
         if self._body is Empty:
             self._check_head()
             # Litestar's own way through a generator costs as much as all our decoding.
+            began = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(BODY_S):
                     found = await self._parts()
             except TimeoutError as error:
                 detail = f"a body comes within {BODY_S} s"
                 raise DomainError("request.too_slow", detail) from error
+            if asyncio.get_running_loop().time() - began > _LATE_S:
+                await again(self)
             if found:
                 self._check_media()
             self._body = self._connection_state.body = found

@@ -26,7 +26,15 @@ SELECT command, fingerprint, holder, clock_timestamp() - claimed_at > interval '
 FROM api.claim WHERE command = ANY(%(commands)s)
 """
 _DROP: Final = "DELETE FROM api.claim WHERE command = ANY(%(commands)s) AND holder = %(holder)s"
-_ANSWER: Final = "UPDATE api.claim SET answer = %(answer)s WHERE command = %(command)s"
+# No process's number, and nobody has its lock: whoever comes next takes the key over.
+NOBODY: Final = 0
+_LEAVE: Final = """
+UPDATE api.claim SET holder = 0, claimed_at = clock_timestamp()
+WHERE command = ANY(%(commands)s) AND holder = %(holder)s
+"""
+_ANSWER: Final = """
+UPDATE api.claim SET answer = %(answer)s WHERE command = %(command)s AND holder = %(holder)s
+"""
 # True when the claiming process no longer lives: its lock is free.
 _DEAD: Final = "SELECT pg_try_advisory_xact_lock(%(holder)s)"
 _TAKE_OVER: Final = """
@@ -35,6 +43,7 @@ WHERE command = %(command)s AND holder = %(old)s
 """
 _ALIVE: Final = "SELECT pg_advisory_lock(%(holder)s)"
 _GATHER_S: Final = 0.005
+_AGAIN_S: Final = 0.25
 _CHEAP: Final = "SET synchronous_commit = off"
 
 
@@ -60,6 +69,7 @@ class Claims:
         self._conn: psycopg.AsyncConnection[Any] | None = None
         self._taking: dict[bytes, tuple[bytes, asyncio.Future[Claim]]] = {}
         self._dropping: list[bytes] = []
+        self._leaving: list[bytes] = []
         self._wake = asyncio.Event()
         self._busy = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -87,29 +97,42 @@ class Claims:
         self._dropping.append(command)
         self._wake.set()
 
+    def leave(self, command: bytes) -> None:
+        """Lets go of the key of a request whose outcome is not known, soon: whoever repeats it, at
+        whatever process, looks for that first. It binds to its body for 30 s from then on.
+        """
+        self._leaving.append(command)
+        self._wake.set()
+
     async def keep_answer(self, command: bytes, answer: bytes) -> None:
-        """Remembers the answer of an act that appended nothing."""
-        async with self._busy:
-            conn = await self._open()
-            await conn.execute(_ANSWER, {"answer": answer, "command": command})
+        """Remembers the answer of an act that appended nothing. Raises: log.unavailable."""
+        await self._run(_ANSWER, {"answer": answer, "command": command, "holder": self._holder})
 
     async def dead(self, claim: Claim) -> bool:
-        """Whether the key's holder can append no more: this process's own, or its lock is free."""
-        if claim.holder == self._holder:
+        """Whether the key's holder can append no more: this process's own, or its lock is free.
+
+        Raises: log.unavailable.
+        """
+        if claim.holder in (self._holder, NOBODY):
             return True
-        async with self._busy:
-            conn = await self._open()
-            cursor = await conn.execute(_DEAD, {"holder": claim.holder})
-            row = await cursor.fetchone()
-            return row is not None and bool(row[0])
+        cursor = await self._run(_DEAD, {"holder": claim.holder})
+        row = await cursor.fetchone()
+        return row is not None and bool(row[0])
 
     async def take_over(self, command: bytes, fingerprint: bytes, old: Claim) -> bool:
-        """True when the key, of a dead holder, is now this request's."""
+        """True when the key, of a dead holder, is now this request's. Raises: log.unavailable."""
+        names = {"command": command, "print": fingerprint, "old": old.holder}
+        done = await self._run(_TAKE_OVER, {**names, "holder": self._holder})
+        return done.rowcount == 1
+
+    async def _run(self, query: str, names: dict[str, Any]) -> psycopg.AsyncCursor[Any]:
         async with self._busy:
-            conn = await self._open()
-            names = {"command": command, "print": fingerprint, "old": old.holder}
-            done = await conn.execute(_TAKE_OVER, {**names, "holder": self._holder})
-            return done.rowcount == 1
+            try:
+                conn = await self._open()
+                return await conn.execute(query.encode(), names)
+            except psycopg.Error as error:
+                await self._lost()
+                raise _away() from error
 
     async def _loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -120,25 +143,27 @@ class Claims:
             began = loop.time()
             self._wake.clear()
             taking, self._taking = self._taking, {}
-            dropping, self._dropping = self._dropping, []
             try:
                 async with self._busy:
-                    await self._step(taking, dropping)
+                    await self._step(taking)
             except psycopg.Error as error:
                 # Not taken, or taken and unheard of: the callers' repeats find out which.
                 await self._lost()
-                refusal = DomainError("log.unavailable", "the database does not answer")
-                refusal.__cause__ = error
+                self._leaving += taking
+                loop.call_later(_AGAIN_S, self._wake.set)
                 for _, waiting in taking.values():
                     if not waiting.done():
+                        refusal = _away()
+                        refusal.__cause__ = error
                         waiting.set_exception(refusal)
 
-    async def _step(
-        self, taking: dict[bytes, tuple[bytes, asyncio.Future[Claim]]], dropping: list[bytes]
-    ) -> None:
+    async def _step(self, taking: dict[bytes, tuple[bytes, asyncio.Future[Claim]]]) -> None:
+        """What is to be let go first, so that it is nobody's when it is asked for."""
         conn = await self._open()
-        if dropping:
-            await conn.execute(_DROP, {"commands": dropping, "holder": self._holder})
+        for query, commands in ((_DROP, self._dropping), (_LEAVE, self._leaving)):
+            if told := list(commands):
+                await conn.execute(query, {"commands": told, "holder": self._holder})
+                del commands[: len(told)]
         if not taking:
             return
         names = {"commands": list(taking), "prints": [entry[0] for entry in taking.values()]}
@@ -165,3 +190,7 @@ class Claims:
         if self._conn is not None:
             await self._conn.close()
             self._conn = None
+
+
+def _away() -> DomainError:
+    return DomainError("log.unavailable", "the database does not answer")

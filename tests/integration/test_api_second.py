@@ -9,7 +9,9 @@ import psycopg
 import pytest
 from httpx import Response
 
-from api.admission.wire import end_ask
+from api.admission import election
+from api.admission.wire import Admitted, Ask, end_ask
+from api.admission.writer import Writer
 from api.claims import Claim, Claims
 from domain.errors import DomainError
 from domain.runtime import Cancelled
@@ -166,3 +168,40 @@ def _claim(database: Database, key: str, age: str, holder: int) -> None:
             "(%(command)s, %(print)s, %(holder)s, clock_timestamp() - %(age)s::interval)",
             values,
         )
+
+
+def test_an_act_whose_writer_answered_too_late(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A launch of which its process never heard the end keeps its key, at every process: the same
+    body gets its answer, another body is refused, and a living process's silence holds up nobody.
+    """
+
+    async def scene(first: Stage, second: Stage) -> None:
+        tenant = await first.tenant()
+        await first.node(gpus=8)
+        body = {"project": tenant["project"], "name": "r"}
+        real, late = Writer.ask, asyncio.Event()
+
+        async def slow(writer: Writer, ask: Ask) -> Admitted:
+            await late.wait()
+            return await real(writer, ask)
+
+        monkeypatch.setattr(election, "_PATIENCE_S", 0.2)
+        monkeypatch.setattr(Writer, "ask", slow)
+        given = await second.post("/v1/runtimes", body, key="k")
+        assert (given.status_code, given.json()["code"]) == (503, "admission.unavailable")
+        monkeypatch.undo()
+        early = await second.post("/v1/runtimes", body | {"name": "else"}, key="k")
+        assert (early.status_code, early.json()["code"]) == (422, "idempotency_key.reused")
+        before = await first.size()
+        late.set()
+        stages = (first, second, first)
+        answers = await asyncio.gather(*(one.post("/v1/runtimes", body, key="k") for one in stages))
+        assert {answer.status_code for answer in answers} == {201}, [one.text for one in answers]
+        assert len({answer.text for answer in answers}) == 1
+        assert await first.size() == before + 5, "launched once"
+        other = await second.post("/v1/runtimes", body | {"name": "else"}, key="k")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key.reused")
+
+    _both(database, nats_url, tmp_path, scene)

@@ -1,0 +1,123 @@
+"""What was right when a request began and is so no more where it acts."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from api.claims import NOBODY, Claim, Claims
+from api.reads import until
+from domain.errors import DomainError
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+from tests.integration.test_authority import code, member, ok, owned
+
+pytestmark = pytest.mark.slow
+
+MINUTE = 60_000_000
+
+type Meanwhile = Callable[[], Awaitable[object]]
+
+
+async def slowly(
+    stage: Stage, path: str, body: object, token: str, meanwhile: Meanwhile
+) -> httpx.Response:
+    """The answer to a POST whose last bytes come when something else has happened."""
+    raw = json.dumps(body).encode()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield raw[:-1]
+        await meanwhile()
+        await asyncio.sleep(0.3)
+        yield raw[-1:]
+
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Idempotency-Key": "slow",
+        "Content-Type": "application/json",
+    }
+    return await stage.client.post(path, content=parts(), headers=headers)
+
+
+async def key_of(stage: Stage, token: str) -> tuple[str, str]:
+    """An API key, and the path to revoke it."""
+    made = ok(await stage.post("/v1/api-keys", {"name": "k"}, token=token))
+    return made["key"], f"/v1/api-keys/{made['id']}/revoke"
+
+
+def test_whoever_has_us_wait_is_asked_again(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """What somebody came with was taken back while their body came, or while another process had
+    their Idempotency-Key: nothing is done.
+    """
+
+    async def scene(stage: Stage) -> None:
+        of = await owned(stage)
+        token, _ = await member(stage, of, "user-a", "admin", of.org)
+        wanted = {"organization": of.org, "name": "D"}
+        (key, revoke), (other, end) = await key_of(stage, token), await key_of(stage, token)
+        size = 0
+
+        async def taken() -> None:
+            nonlocal size
+            ok(await stage.post(revoke, {}, token=of.boss))
+            size = await stage.size()
+
+        late = await slowly(stage, "/v1/departments", wanted, key, taken)
+        assert code(late) == (401, "auth.invalid")
+        assert await stage.size() == size
+        with psycopg.connect(database.app_url, autocommit=True) as holder:
+            holder.execute("SELECT pg_advisory_lock(4712)")
+            claimed(holder, f"{of.org}\nuser-a\nPOST /v1/departments\nheld", wanted)
+            waiting = asyncio.create_task(
+                stage.post("/v1/departments", wanted, token=other, key="held")
+            )
+            await asyncio.sleep(0.1)
+            ok(await stage.post(end, {}, token=of.boss))
+            size = await stage.size()
+        assert code(await waiting) == (401, "auth.invalid")
+        assert await stage.size() == size
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def claimed(conn: psycopg.Connection, of: str, body: object) -> None:
+    """By a process that lives as long as the lock 4712 is held."""
+    command = hashlib.sha256(f"gpuaas-command/1\n{of}".encode()).digest()
+    raw = httpx.Request("POST", "http://api", json=body).content
+    conn.execute(
+        "INSERT INTO api.claim (command, fingerprint, holder) VALUES (%s, %s, 4712)",
+        [command, hashlib.sha256(raw).digest()],
+    )
+
+
+def test_a_key_is_asked_for_again_after_a_loss(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """A database that ends our session is away, which is no fault of ours; whose act was unheard of
+    then is let go as soon as it answers again.
+    """
+
+    async def scene(stage: Stage) -> None:
+        claims, command, body = Claims(database.app_url), b"c" * 32, b"b" * 32
+        claims.start()
+        assert (await claims.take(command, body)).mine
+        assert claims._conn is not None
+        with psycopg.connect(database.superuser_url, autocommit=True) as conn:
+            conn.execute("SELECT pg_terminate_backend(%s)", [claims._conn.info.backend_pid])
+        with pytest.raises(DomainError, match=r"^log\.unavailable"):
+            await claims.dead(Claim(mine=False, fingerprint=body, holder=4711))
+        claims.leave(command)
+        other = stage.services.acting._claims
+        await until(
+            lambda: other.take_over(command, body, Claim(False, body, NOBODY)), bool, MINUTE
+        )
+        await claims.close()
+
+    play(database, nats_url, tmp_path, scene)
