@@ -4,10 +4,11 @@ from typing import Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec.structs import replace
 
 from api.acting import Done, Said, if_match
 from api.auth import allow, may, unknown, within
-from api.authorization.directory import Key
+from api.authorization.credentials import Key
 from api.authorization.door import SSO
 from api.authorization.keys import SHOWN, hash_of, minted, steps_up
 from api.authorization.listing import paged, words
@@ -19,7 +20,7 @@ from api.authorization.wishing import deciding, may_own, no_looser, organization
 from api.body import FrontRequest
 from api.changing import create, settled
 from api.edge import instant, maybe_instant, now_us
-from api.services import services_of
+from api.services import Services, services_of
 from api.viewing import viewed
 from contracts.authorization.registry import known
 from contracts.http import Page
@@ -30,8 +31,8 @@ from domain.binding import Binding
 from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
-from evidence.ids import new_id
 from evidence.private import private_value
+from projections.months import derived_id
 
 _KEY: Final = "token-"
 _DAY_US: Final = 86_400_000_000
@@ -49,7 +50,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
         if not known(word):
             raise DomainError("request.invalid", f"no action {word}", {"pointer": "/scopes"})
     services, who = services_of(request), data.principal or request.user.actor
-    token, stream = minted(), new_id("token")
+    token = minted()
     name, private = private_value(org, data.name)
     until_us = 0 if data.days is None else now_us() + data.days * _DAY_US
 
@@ -75,7 +76,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
                 *(_deciding(request), now_us(), data.mfa, *_vouched(request)),
             )
             reads = ((belonging, belongs.version), *_resting(request, mfa=data.mfa))
-            new = (stream, org)
+            new = (_next(services, org), org)
             return await create(
                 *(services, request.user, cause, new, api_key.DECIDER, command),
                 private=(private,),
@@ -87,13 +88,29 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     def answer(said: tuple[Said, ...], again: bool) -> ApiKey:  # an Answer
         fact = said[0].fact
         assert isinstance(fact, api_key.KeyCreated), "the outcome of this route"
-        key = Key(said[0].stream, org, fact)
+        key = Key(said[0].stream, org, fact, made_by=request.user.actor)
         shown = None if again else token
-        return _given(key, data.name, None, shown, said[0].version, mfa=data.mfa)
+        belongs = services.directory.authority(org).knows(key.made_by)
+        given = _given(key, data.name, None, mfa=data.mfa, belongs=belongs)
+        return replace(
+            given, key=shown, secret_already_shown=shown is None, version=said[0].version
+        )
 
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
     return response
+
+
+def _next(services: Services, org: str) -> str:
+    """The stream of the organization's next key: they are numbered, so that of two that are made at
+    once one loses and counts again. Raises: DomainError api_key.too_many.
+    """
+    directory, most, now = services.directory, services.settings.bounds.api_keys, now_us()
+    made = directory.keys(org)
+    if sum(not directory.over(one.stream, now) for one in made) >= most:
+        detail = f"at most {most} keys of an organization stand at once"
+        raise DomainError("api_key.too_many", detail, {"most": most})
+    return derived_id("token", org, f"key {len(made)}")
 
 
 def _no_member(who: str, org: str, *, own: bool) -> DomainError:
@@ -147,10 +164,9 @@ def _given(
     key: Key,
     name: str | None,
     used_us: int | None,
-    token: str | None,
-    version: int | None,
     *,
     mfa: bool,
+    belongs: bool,
 ) -> ApiKey:
     made = key.created
     return ApiKey(
@@ -165,9 +181,11 @@ def _given(
         last_used_at=maybe_instant(used_us),
         revoked=key.revoked,
         mfa=mfa,
-        key=token,
-        secret_already_shown=token is None,
-        version=version,
+        made_by=key.made_by,
+        maker_belongs=belongs,
+        key=None,
+        secret_already_shown=True,
+        version=None,
     )
 
 
@@ -179,8 +197,8 @@ async def list_api_keys(
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> Page[ApiKey]:
-    """One's own; all of the organization for whoever may. Revoked ones too, in order of making.
-    When one was last used is no fact of the log: null where `as_of` is asked.
+    """One's own; all of the organization for whoever may. Revoked ones too, in order of making,
+    each with who made it. When one was last used is no fact of the log: null with `as_of`.
     """
     org = organization_of(request.user, organization)
     services, at = await viewed(request, as_of)
@@ -196,8 +214,9 @@ async def list_api_keys(
 
     def given(one: Key) -> ApiKey:
         name = texts.get(one.created.name.private)
+        belongs = known.authority(org).knows(one.made_by)
         mfa = steps_up(known, one)
-        return _given(one, name, used.get(one.stream), None, None, mfa=mfa)
+        return _given(one, name, used.get(one.stream), mfa=mfa, belongs=belongs)
 
     return paged([(one.position, one) for one in keys], (cursor, limit), given)
 

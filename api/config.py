@@ -9,10 +9,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from api.limits import PUBLIC_RATE, RATE, Rate, public_rate_of, rate_of, variables
+from api.limits import PUBLIC_RATE, RATE, Rate, bounds_of, public_rate_of, rate_of, variables
 from api.origin import proxies_of
 from api.tls import Pair, ca_of, pair_of
 from api.urls import database_url, nats_url
+from domain.bounds import BOUNDS, Bounds
 from domain.errors import DomainError
 from domain.instants import KEEPING, LEASE_US, LEASING, Keeping, Leasing
 
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ahead, and locked before they are wiped. `leasing`: how long leases last, and after what time
     nothing runs under one any more. `mfa_demanded`: of administrative actions, of everybody.
     `glass_age_s`: how long both persons of break-glass are of the staff before it is approved.
+    `bounds`: how many of each kind an organization may have.
     """
 
     data: Path
@@ -80,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     proxies: str = ""
     mfa_demanded: bool = False
     glass_age_s: int = 86_400
+    bounds: Bounds = BOUNDS
 
     @property
     def api_url(self) -> str:
@@ -162,7 +165,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_LOG_NAME": self.log_name,
             "GPUAAS_EMBEDDED": "1" if self.embedded else "0",
             "GPUAAS_UNSIGNED_BOUND_S": str(self.unsigned_bound_s),
-            **variables(self.rate, self.public_rate),
+            **variables(self.rate, self.public_rate, self.bounds),
             "GPUAAS_TRUSTED_PROXIES": self.proxies,
             "GPUAAS_VOLUME_HOLD_S": str(self.keeping.hold_us // SECOND_US),
             "GPUAAS_VOLUME_WIPE_S": str(self.keeping.wipe_us // SECOND_US),
@@ -247,6 +250,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         proxies=proxies_of(env),
         mfa_demanded=mfa_demanded(env),
         glass_age_s=glass_age_s(env, embedded=env.get("GPUAAS_EMBEDDED") == "1"),
+        bounds=bounds_of(env),
     )
 
 

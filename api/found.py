@@ -12,8 +12,9 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from api.authorization.credentials import Vouching
 from api.authorization.decided import fact_of
-from api.authorization.directory import Directory, Vouching
+from api.authorization.directory import Directory
 from api.authorization.loading import load
 from api.config import Settings
 from api.edge import now_us

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.authorization.cedar import PLATFORM
-from api.authorization.directory import Vouching
+from api.authorization.credentials import Vouching
 from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
 from api.authorization.wishing import deciding, scope_of, still

@@ -11,12 +11,13 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.acting import Done, Said, if_match
 from api.auth import acting_in, allow, may, unknown, within
 from api.authorization.cedar import PLATFORM
+from api.authorization.credentials import Signed, Vouching
 from api.authorization.decided import fact_of
-from api.authorization.directory import Directory, Signed, Vouching
+from api.authorization.directory import Directory
 from api.authorization.keys import hash_of, minted
 from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
-from api.authorization.sessions import HOURS, PREFIX, by_two_factors
+from api.authorization.sessions import HOURS, PREFIX, STANDING, by_two_factors
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest
 from api.changing import settled
@@ -36,12 +37,14 @@ from projections.asof import time_of
 from projections.months import derived_id
 
 _HOUR_US: Final = 3_600_000_000
+_TOO_MANY: Final = "session.too_many"
 
 
 @post("/v1/sessions", opt={"public": True})
 async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Response[Session]:
     """What whoever signed in acts with for twelve hours. The identity token opens one session: its
-    repeat is refused, and whoever lost the answer signs in again.
+    repeat is refused, and whoever lost the answer signs in again. Of more than the deployment lets
+    one person have (100), the oldest ends.
     """
     services = services_of(request)
     token = minted(PREFIX)
@@ -99,12 +102,28 @@ async def _opened(
     [fact] = DECIDER.decide(command, state)
     assert isinstance(fact, session.Opened), "it was missing"
     write = Write(stream, command.organization, 0, (fact,))
+    over = _oldest(services, command.organization, person, now)
     reads = ((data.issuer, found.version), *linked)
     cause = f"cmd:{secrets.token_hex(32)}"
     # By the word of whom the organization trusts for its people.
-    writes = (write, fact_of((write,), "session.open", command.organization, (data.issuer,)))
+    decided = fact_of((write, *over), "session.open", command.organization, (data.issuer,))
+    writes = (write, *over, decided)
     await services.log.append(Append(writes, command.principal, cause, reads))
     return fact
+
+
+def _oldest(services: Services, org: str, person: str, now: int) -> tuple[Write, ...]:
+    """The ends of those sessions of the person that there is no room for beside one more: nobody is
+    kept out by what they forgot on other machines.
+    """
+    mine = [
+        one
+        for one in services.directory.sessions(org)
+        if one.opened.principal == person and not one.ended and now < one.opened.expires_us
+    ]
+    too_many = len(mine) + 1 - services.settings.bounds.sessions
+    ended = session.Ended(_TOO_MANY, now)
+    return tuple(Write(one.stream, org, STANDING, (ended,)) for one in mine[: max(0, too_many)])
 
 
 def _given(directory: Directory, signed: Signed, token: str | None = None) -> Session:

@@ -31,7 +31,8 @@ from api.config import (
 from api.embedded import children
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
-from api.limits import rate_of
+from api.limits import bounds_of, public_rate_of, rate_of
+from api.origin import proxies_of
 from api.tls import believing, ca_of, pair_of
 from domain.errors import DomainError
 from evidence.opening import open_log
@@ -259,6 +260,9 @@ def _servers(
         keeping=keeping_of(env),
         leasing=leasing_of(env),
         rate=rate_of(env),
+        public_rate=public_rate_of(env),
+        proxies=proxies_of(env),
+        bounds=bounds_of(env),
         mfa_demanded=mfa_demanded(env),
         glass_age_s=glass_age_s(env, embedded=True),
     )

@@ -199,7 +199,10 @@ class ApiKeyNew(Taken, frozen=True, kw_only=True):
 
 
 class ApiKey(Given, frozen=True):
-    """`key` is shown once. `prefix`: its first characters, by which people know it again."""
+    """`key` is shown once. `prefix`: its first characters, by which people know it again.
+    `made_by`: who asked for it; `maker_belongs`: it is of the organization (still). A program's key
+    goes on without its maker.
+    """
 
     id: str
     organization: str
@@ -212,6 +215,8 @@ class ApiKey(Given, frozen=True):
     last_used_at: Instant | None
     revoked: bool
     mfa: bool
+    made_by: str
+    maker_belongs: bool
     key: str | None
     secret_already_shown: bool
     version: int | None

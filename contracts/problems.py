@@ -43,6 +43,7 @@ api_key.mfa_unbounded|400|It would stand for a second factor without bounds|Name
 api_key.no_member|409|A key stands for a member|Become one (`gpuaas member invite`, then `gpuaas member accept`), or make it for a service account (`gpuaas key create NAME --for ID`).
 api_key.not_possible|409|Not possible for this key|Create a new key.
 api_key.principal_invalid|400|Not who a key may act as|Name a user or a service account of the organization.
+api_key.too_many|409|Too many API keys|Revoke one that is not used (`gpuaas key list`); `most` is what the deployment lets an organization have.
 api_key.until_invalid|400|Not an end of a key|Send a later time, or none.
 app.foreign_page|403|A page of another origin|Open the app by its own address.
 app.malformed|400|Not a request that is passed on|Send HTTP/1.1 with one framing, one Host and a path.
@@ -73,7 +74,7 @@ authority.role_scope|400|Not a role for one thing|Give `member` or `viewer` for 
 authority.role_unknown|400|Not a role that is bound there|Send one that the detail names.
 authority.secret_wrong|403|No open invitation|Ask for a new invitation.
 authority.sso_locks_out|409|No owner could come in another way|Exempt a member who owns the organization without condition, or lift the requirement first.
-authority.too_many|409|Too many|Remove some that are not used.
+authority.too_many|409|Too many|Remove some that are not used; `most` is what the deployment lets an organization have.
 authority.unknown|404|Not in this organization|List what there is.
 authority.until_invalid|400|Not an end|Send a later time, or none.
 beat.forged|403|Another node's heartbeat|Publish under the node's own subject only.

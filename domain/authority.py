@@ -179,7 +179,7 @@ def _wished(command: Command, state: Authority) -> list[Event]:
         case AddMember(principal):
             if principal in state.members:
                 return []
-            room(len(state.members))
+            room(len(state.members), command.bounds.members)
             return [MemberAdded(principal, "", *by)]
         case RemoveMember(principal, reason):
             if principal not in state.members:
@@ -204,7 +204,7 @@ def _wished(command: Command, state: Authority) -> list[Event]:
         case Found():
             return founding.founded(command.wish, command, state)
         case CreateAccount(account, name):
-            room(len(state.accounts))
+            room(len(state.accounts), command.bounds.service_accounts)
             return [AccountCreated(account, name, *by)]
         case DeleteAccount(account):
             if over(account, account in state.accounts, state):
@@ -223,7 +223,7 @@ def _grouped(
 ) -> list[Event]:
     by = (command.policies, command.now_us)
     if isinstance(wish, CreateGroup):
-        room(len(state.groups))
+        room(len(state.groups), command.bounds.groups)
         return [GroupCreated(wish.group, wish.name, *by)]
     if over(wish.group, wish.group in state.groups, state):
         if isinstance(wish, JoinGroup):
@@ -241,7 +241,7 @@ def _grouped(
                 raise DomainError("authority.principal_unknown", "no member, no service account")
             if principal in within:
                 return []
-            room(len(within))
+            room(len(within), command.bounds.members)
             joined = {**state.groups, group: within | {principal}}
             few_rights(principal, state.bindings.values(), joined)
             return [GroupJoined(group, principal, *by)]
@@ -263,7 +263,7 @@ def _bound(wish: Grant | Revoke, command: Command, state: Authority) -> list[Eve
             same = (replace(one, id=binding.id) for one in state.bound(binding.principal))
             if binding in same:
                 return []
-            room(len(state.bindings))
+            room(len(state.bindings), command.bounds.bindings)
             few_rights(binding.principal, (*state.bindings.values(), binding), state.groups)
             return [
                 *_placed(binding.scope, project, command, state),

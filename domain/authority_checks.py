@@ -18,7 +18,6 @@ from domain.errors import DomainError
 from domain.gone import Gone
 
 PLATFORM: Final = "-"
-MOST: Final = 2_000  # of each: members, groups, accounts, bindings, invitations
 # What one decision looks at, however many an organization makes: it keeps all others waiting.
 MOST_RIGHTS: Final = 200  # bindings of one principal, its groups' included
 MOST_GUARDRAILS: Final = 100
@@ -39,10 +38,9 @@ def over(name: str, there: bool, state: Ending) -> bool:  # one word, one answer
     raise DomainError("authority.unknown", "there is no such thing in this organization")
 
 
-def room(taken: int, most: int | None = None) -> None:
-    least = MOST if most is None else most
-    if taken >= least:
-        raise DomainError("authority.too_many", f"at most {least} of one kind", {"most": least})
+def room(taken: int, most: int) -> None:
+    if taken >= most:
+        raise DomainError("authority.too_many", f"at most {most} of one kind", {"most": most})
 
 
 def few_rights(

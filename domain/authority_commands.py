@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from domain.binding import Binding, Guardrail
+from domain.bounds import BOUNDS, Bounds
 from domain.words import Private
 
 
@@ -159,7 +160,8 @@ type Wish = (
 
 class Command(Struct, frozen=True):
     """`organization`: whose authority it is, the scope above all others. `founding`: the platform's
-    staff wishes it, since nobody else could yet; `staff`: who that is, where it matters.
+    staff wishes it, since nobody else could yet; `staff`: who that is, where it matters. `bounds`:
+    how many of each it may have.
     """
 
     wish: Wish
@@ -168,3 +170,4 @@ class Command(Struct, frozen=True):
     now_us: int
     founding: bool = False
     staff: frozenset[str] = frozenset()
+    bounds: Bounds = BOUNDS

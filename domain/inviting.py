@@ -26,7 +26,7 @@ def invited(wish: Invite | Withdraw | Accept, command: Command, state: "Authorit
     by = (command.policies, command.now_us)
     match wish:
         case Invite(invitation, email, role, scope, secret, until_us):
-            room(len(state.invitations))
+            room(len(state.invitations), command.bounds.invitations)
             known_role(role, command)
             until(until_us, command.now_us)
             return [Invited(invitation, email, role, scope, secret, until_us, *by)]
@@ -38,8 +38,8 @@ def invited(wish: Invite | Withdraw | Accept, command: Command, state: "Authorit
             found = state.invitations.get(invitation)
             if found is None or found.secret_sha256 != secret or command.now_us >= found.until_us:
                 raise DomainError("authority.secret_wrong", "no open invitation has this secret")
-            room(len(state.members))
-            room(len(state.bindings))
+            room(len(state.members), command.bounds.members)
+            room(len(state.bindings), command.bounds.bindings)
             offered = Binding(binding, principal, found.role, found.scope)
             few_rights(principal, (*state.bindings.values(), offered), state.groups)
             new = BindingGranted(

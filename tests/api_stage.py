@@ -22,6 +22,7 @@ from api.tokens import issue
 from contracts import enrolment
 from contracts.enrolment import EnrolRequest
 from contracts.signing import public_hex
+from domain.bounds import BOUNDS, Bounds
 from domain.instants import KEEPING, Keeping
 from domain.log import Opened
 from evidence.ids import new_id
@@ -181,8 +182,10 @@ async def staged(
     *,
     elect: bool = True,
     keeping: Keeping = KEEPING,
+    bounds: Bounds = BOUNDS,
 ) -> AsyncIterator[Stage]:
-    settings = msgspec.structs.replace(settings_for(database, nats_url, data), keeping=keeping)
+    settings = settings_for(database, nats_url, data)
+    settings = msgspec.structs.replace(settings, keeping=keeping, bounds=bounds)
     async with opened(settings) as services:
         if not (await services.log.head()).size:
             await open_log(services.log)

@@ -5,11 +5,11 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM, Place
 from api.authorization.clients import Clients
+from api.authorization.credentials import Key, Signed, Vouching
 from api.authorization.glass import Grants
 from api.authorization.persons import Persons
 from api.authorization.staff import Staff
@@ -34,38 +34,6 @@ STREAMS: Final = streams_of_kinds("access", "department", "organization", "proje
 _NOBODY: Final = Authority()
 ASKING: Final = ACTIONS["break_glass.request"].roles
 _CLOSED: Final = "organization.closed"
-
-
-class Key(Struct, frozen=True):
-    """An API key as it stands; `stream` is its id. `vouched`: by whose word it is `mfa`."""
-
-    stream: str
-    org: str
-    created: api_key.KeyCreated
-    position: int = 0
-    revoked: bool = False
-    mfa: bool = False
-    vouched: api_key.KeyVouched | None = None
-
-
-class Signed(Struct, frozen=True):
-    """A session as it stands; `stream` is its id, `position` where it was opened."""
-
-    stream: str
-    opened: session.Opened
-    ended: bool = False
-    position: int = 0
-
-
-class Vouching(Struct, frozen=True):
-    """An issuer of identities as it stands; `stream` is its id, `position` its first trust."""
-
-    stream: str
-    version: int
-    trusted: issuer.Trusted
-    stands: bool = True
-    factors: issuer.Factors = issuer.Factors()
-    position: int = 0
 
 
 class Directory:
@@ -106,10 +74,7 @@ class Directory:
                 self._below.setdefault(above, {})[entry.stream] = None
                 self._projects[entry.stream] = above
             case api_key.KeyCreated() as created:
-                made = Key(entry.stream, entry.org, created, entry.position, self.closed(entry.org))
-                self._keys[entry.stream] = made
-                self._secrets[created.secret_sha256] = entry.stream
-                self._keys_of.setdefault(entry.org, {})[entry.stream] = None
+                self._made(entry, created)
             case api_key.KeySteppedUp():
                 self._keys[entry.stream] = replace(self._keys[entry.stream], mfa=True)
             case api_key.KeyVouched() as said:
@@ -162,6 +127,13 @@ class Directory:
             signed = self._sessions.pop(heapq.heappop(self._expiries)[1])
             del self._bearers[signed.opened.token_sha256]
             del self._sessions_of[signed.opened.organization][signed.stream]
+
+    def _made(self, entry: Recorded, created: api_key.KeyCreated) -> None:
+        org, over = entry.org, self.closed(entry.org)
+        made = Key(entry.stream, org, created, entry.position, over, made_by=entry.actor)
+        self._keys[entry.stream] = made
+        self._secrets[created.secret_sha256] = entry.stream
+        self._keys_of.setdefault(org, {})[entry.stream] = None
 
     def _trust(self, entry: Recorded, trusted: issuer.Trusted) -> None:
         """What counts as a second factor there goes on, unless it was distrusted meanwhile."""

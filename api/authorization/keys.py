@@ -7,7 +7,8 @@ import time
 import zlib
 from typing import Final
 
-from api.authorization.directory import Directory, Key
+from api.authorization.credentials import Key
+from api.authorization.directory import Directory
 from api.authorization.principal import Principal
 from domain.api_key import PREFIX
 from domain.binding import NEVER

@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from api.authorization.directory import Directory, Signed
+from api.authorization.credentials import Signed
+from api.authorization.directory import Directory
 from api.authorization.keys import formed
 from api.authorization.principal import Principal
 from domain.errors import DomainError
@@ -13,7 +14,7 @@ from domain.issuer import Factors
 
 PREFIX: Final = "gpuaas_session_"
 HOURS: Final = 12
-_STANDING: Final = 1  # the version of its stream
+STANDING: Final = 1  # the version of its stream
 
 
 def factors_of(directory: Directory, issuer: str) -> Factors:
@@ -26,7 +27,7 @@ def rests_on(session: str) -> tuple[tuple[str, int], ...]:
     """What an append reads whose outcome outlasts the session: its stream before it is ended;
     nothing for what came in none.
     """
-    return ((session, _STANDING),) if session else ()
+    return ((session, STANDING),) if session else ()
 
 
 def by_two_factors(directory: Directory, signed: Signed) -> bool:

@@ -101,8 +101,9 @@ async def _attempt(
         for role in wanted.roles:
             may_own(request.user, role, org)
         no_looser(request.user, wanted.gives, policies, org)
+    bounds = services.settings.bounds
     command, more = await _told(
-        services, request.user, Command(wanted.wish, org, policies, now_us())
+        services, request.user, Command(wanted.wish, org, policies, now_us(), bounds=bounds)
     )
     new = DECIDER.decide(command, state)
     # Only who may, or has the secret, is told what version it is at.

@@ -31,7 +31,6 @@ from evidence.reader import head
 from projections import webhooks_read
 from projections.months import derived_id
 
-_MOST = 20
 _ALL = 100_000
 
 
@@ -93,10 +92,11 @@ async def _next(services: Services, org: str) -> str:
         standing.add(name)
         number += 1
         name = derived_id("webhook", org, number)
-    if len(standing) >= _MOST:
+    most = services.settings.bounds.webhooks
+    if len(standing) >= most:
         ends = [(await services.log.read_stream(one))[-1].fact for one in standing]
-        if sum(not isinstance(fact, webhook.Deleted) for fact in ends) >= _MOST:
-            raise DomainError("webhook.too_many", f"an organization has at most {_MOST}")
+        if sum(not isinstance(fact, webhook.Deleted) for fact in ends) >= most:
+            raise DomainError("webhook.too_many", f"an organization has at most {most}")
     return name
 
 

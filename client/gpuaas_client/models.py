@@ -93,6 +93,8 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     id: str
     key: str | None
     last_used_at: str | None
+    made_by: str
+    maker_belongs: bool
     mfa: bool
     name: str | None
     organization: str

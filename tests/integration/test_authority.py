@@ -17,6 +17,7 @@ from api.authorization.loading import load
 from api.edge import instant
 from domain.access import Denied
 from domain.api_key import KeyCreated
+from domain.bounds import BOUNDS, Bounds
 from evidence.reader import decode_entry, read_entries
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
@@ -28,13 +29,15 @@ pytestmark = pytest.mark.slow
 type Scene = Callable[[Stage, Stage], Awaitable[None]]
 
 
-def both(database: Database, nats_url: str, data: Path, scene: Scene) -> None:
+def both(
+    database: Database, nats_url: str, data: Path, scene: Scene, bounds: Bounds = BOUNDS
+) -> None:
     """Runs a scene on two API processes of one deployment."""
 
     async def run() -> None:
         async with (
-            staged(database, nats_url, data) as first,
-            staged(database, nats_url, data, elect=False) as second,
+            staged(database, nats_url, data, bounds=bounds) as first,
+            staged(database, nats_url, data, elect=False, bounds=bounds) as second,
         ):
             await scene(first, second)
 
@@ -586,6 +589,41 @@ def test_who_comes_back_has_nothing_of_before(
         assert shown["revoked"] is True
 
     both(database, nats_url, tmp_path, scene)
+
+
+def test_so_many_keys_and_each_with_its_maker(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Of eight that are asked for at once in two processes as many stand as there may be; one that
+    is revoked makes room for one. A program's key goes on without its maker, and the list says so.
+    """
+
+    async def scene(first: Stage, second: Stage) -> None:
+        of = await owned(first)
+        admin, _binding = await member(first, of, "user-2", "admin", of.org)
+        account = ok(await first.post("/v1/service-accounts", {"name": "ci"}, token=of.boss))["id"]
+        await second.services.following.catch_up()
+        body = {"name": "k", "principal": account}
+        asked = [
+            one.post("/v1/api-keys", body, token=admin) for _ in "1234" for one in (first, second)
+        ]
+        answers = await asyncio.gather(*asked)
+        made = [one.json() for one in answers if one.status_code == 201]
+        assert len(made) == 3
+        refused = [one for one in answers if one.status_code != 201]
+        assert {code(one) for one in refused} == {(409, "api_key.too_many")}
+        assert refused[0].json()["facts"]["most"] == 3
+        ok(await first.post(f"/v1/api-keys/{made[0]['id']}/revoke", {}, token=admin))
+        last = ok(await second.post("/v1/api-keys", body, token=admin))
+        assert (last["made_by"], last["maker_belongs"]) == ("user-2", True)
+        assert code(await first.post("/v1/api-keys", body, token=admin)) == code(refused[0])
+        ok(await first.post("/v1/members/user-2/remove", {}, token=of.boss))
+        assert (await first.get("/v1/service-accounts", token=last["key"])).status_code == 403
+        listed = ok(await first.get("/v1/api-keys", token=of.boss))["items"]
+        assert {(one["made_by"], one["maker_belongs"]) for one in listed} == {("user-2", False)}
+        assert sorted(one["revoked"] for one in listed) == [False, False, False, True]
+
+    both(database, nats_url, tmp_path, scene, Bounds(api_keys=3))
 
 
 def test_a_guardrail_below_is_lifted_from_above(

@@ -16,10 +16,11 @@ from api.authorization.loading import load
 from api.edge import now_us
 from domain import issuer as trust
 from domain import session
+from domain.bounds import Bounds
 from domain.issuer import principal
 from evidence.append import Append, Appended, Write
 from evidence.ids import new_id
-from tests.api_stage import Stage, play
+from tests.api_stage import Stage, play, staged
 from tests.conftest import Database
 from tests.issuer_stage import AUDIENCE, Issuer, issuer
 
@@ -176,6 +177,30 @@ def test_an_identity_token_opens_one_session(
         assert await code(session_of(stage, at, here.token())) == (404, "issuer.unknown")
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_one_person_has_so_many_sessions(
+    database: Database, nats_url: str, tmp_path: Path, here: Issuer
+) -> None:
+    """Beyond them the oldest ends, by the person's own sign-in, and nobody else's; nobody is kept
+    out by what they forgot elsewhere.
+    """
+
+    async def scene() -> None:
+        async with staged(database, nats_url, tmp_path, bounds=Bounds(sessions=2)) as stage:
+            org = (await stage.tenant())["org"]
+            at = await trusted(stage, here, org)
+            other = await signed_in(stage, here, at, sub="somebody-else")
+            mine = [await signed_in(stage, here, at) for _ in range(4)]
+            answers = [await stage.get("/v1/me", token=one["token"]) for one in (other, *mine)]
+            assert [one.status_code for one in answers] == [200, 401, 401, 200, 200]
+            recorded = await stage.services.log.read_stream(mine[0]["id"])
+            assert isinstance(recorded[-1].fact, session.Ended)
+            assert (recorded[-1].fact.reason, recorded[-1].actor) == (
+                "session.too_many", mine[0]["principal"],
+            )  # fmt: skip
+
+    asyncio.run(scene())
 
 
 def test_sessions_end(database: Database, nats_url: str, tmp_path: Path, here: Issuer) -> None:

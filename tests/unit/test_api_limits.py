@@ -8,8 +8,9 @@ from litestar.connection import ASGIConnection
 
 from api import limiting
 from api.limiting import Limits
-from api.limits import PUBLIC_RATE, RATE, Rate, public_rate_of, rate_of
+from api.limits import PUBLIC_RATE, RATE, Rate, bounds_of, public_rate_of, rate_of, variables
 from api.origin import origin, proxies_of
+from domain.bounds import BOUNDS, Bounds
 from domain.errors import DomainError
 
 
@@ -55,6 +56,12 @@ def test_a_rate_that_is_none(text: str) -> None:
     for name in ("GPUAAS_RATE_PER_S", "GPUAAS_RATE_BURST"):
         with pytest.raises(DomainError, match=name):
             rate_of({name: text})
+    assert bounds_of({"GPUAAS_MOST_API_KEYS": "7"}) == Bounds(api_keys=7)
+    with pytest.raises(DomainError, match="GPUAAS_MOST_SERVICE_ACCOUNTS"):
+        bounds_of({"GPUAAS_MOST_SERVICE_ACCOUNTS": text})
+    told = variables(Rate(5, 7), PUBLIC_RATE, Bounds(webhooks=9))
+    assert (rate_of(told), bounds_of(told)) == (Rate(5, 7), Bounds(webhooks=9)), "children's too"
+    assert (public_rate_of(told), bounds_of({})) == (PUBLIC_RATE, BOUNDS)
     assert public_rate_of({"GPUAAS_PUBLIC_RATE_BURST": "7"}) == Rate(PUBLIC_RATE.per_second, 7)
     with pytest.raises(DomainError, match="GPUAAS_PUBLIC_RATE_PER_S"):
         public_rate_of({"GPUAAS_PUBLIC_RATE_PER_S": text})

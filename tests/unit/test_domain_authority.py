@@ -39,6 +39,7 @@ from domain.authority_facts import (
     SsoRequired,
 )
 from domain.binding import Binding, Guardrail
+from domain.bounds import Bounds
 from domain.decider import fold
 from tests.unit.domain_world import NAME, decided, refused
 
@@ -243,11 +244,19 @@ def test_no_guardrail_of_the_whole_locks_everybody_out(word: str) -> None:
         assert decided(DECIDER, lifted, wish(LiftGuardrail("guardrail-1", ""))) == []
 
 
-def test_there_is_room_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that is folded for each decision stays small."""
-    monkeypatch.setattr(authority_checks, "MOST", 2)
-    given = told(AddMember("user-1"), AddMember("user-2"))
-    assert refused(DECIDER, given, wish(AddMember("user-3"))) == "authority.too_many"
+def test_there_is_room_for_so_many() -> None:
+    """A stream that is folded for each decision stays small: of each kind as many as are set."""
+    given = told(*OWNED, INVITED, CreateGroup("group-1", NAME), CreateAccount("service-1", NAME))
+    few = Bounds(members=1, groups=1, service_accounts=1, bindings=1, invitations=1)
+    for one in (
+        AddMember("user-3"),
+        CreateGroup("group-2", NAME),
+        CreateAccount("service-2", NAME),
+        Grant(binding("2", "user-1", "viewer")),
+        Invite("invitation-2", NAME, "viewer", ORG, "aa", NOW + 10),
+    ):
+        assert refused(DECIDER, given, replace(wish(one), bounds=few)) == "authority.too_many", one
+        assert decided(DECIDER, given, wish(one)), one
     assert Authority().owners(ORG) == set()
 
 
@@ -343,13 +352,13 @@ def test_no_guardrail_of_the_whole_keeps_itself_there() -> None:
     assert refused(DECIDER, told(*OWNED), wish(SetGuardrail(rail, "x"))) == "authority.locks_out"
 
 
-def test_what_is_so_already_is_told_at_the_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_so_already_is_told_at_the_limit_too() -> None:
     """A repeat says nothing, also when there is no room for one more; an acceptance needs room."""
     facts = told(*OWNED, INVITED, CreateGroup("group-1", NAME), JoinGroup("group-1", "user-1"))
-    monkeypatch.setattr(authority_checks, "MOST", 1)
-    assert decided(DECIDER, facts, wish(AddMember("user-1"))) == []
-    assert decided(DECIDER, facts, wish(JoinGroup("group-1", "user-1"))) == []
-    accept = wish(Accept("invitation-1", "aa", "user-2", "binding-9"))
+    few = Bounds(members=1)
+    for one in (AddMember("user-1"), JoinGroup("group-1", "user-1")):
+        assert decided(DECIDER, facts, replace(wish(one), bounds=few)) == []
+    accept = replace(wish(Accept("invitation-1", "aa", "user-2", "binding-9")), bounds=few)
     assert refused(DECIDER, facts, accept) == "authority.too_many"
 
 

@@ -5,7 +5,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from api.authorization.cedar import Policies
-from api.authorization.directory import Directory, Signed
+from api.authorization.credentials import Signed
+from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.explaining import Question, reasons
 from api.authorization.keys import steps_up

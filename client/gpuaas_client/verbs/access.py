@@ -137,19 +137,22 @@ def lift(session: Session, guardrail: str, organization: str | None, reason: str
 def key() -> None: ...
 
 
-@key.command("list", help="Keys by their first characters, and when each was used last")
+@key.command(
+    "list", help="Keys by their first characters, when each was used last, and who made it"
+)
 @ORGANIZATION
 @asked
 def keys(session: Session, organization: str | None) -> None:
     def row(one: models.ApiKey) -> tuple[str, ...]:
         state = "revoked" if one.revoked else plain(one.until)
+        maker = one.made_by if one.maker_belongs else f"{one.made_by} (no member)"
         return (
             *(one.id, plain(one.name), one.prefix, one.principal, listed(one.scopes)),
-            *(state, plain(one.last_used_at)),
+            *(state, plain(one.last_used_at), maker),
         )
 
     call = operations.list_api_keys(organization=organization)
-    head = ("KEY", "NAME", "PREFIX", "PRINCIPAL", "SCOPES", "UNTIL", "LAST USED")
+    head = ("KEY", "NAME", "PREFIX", "PRINCIPAL", "SCOPES", "UNTIL", "LAST USED", "MADE BY")
     session.tell_all(session.client.each(call), head, row)
 
 

@@ -1,0 +1,40 @@
+"""What somebody comes with, as it stands: an API key, a session, and whose word a session is."""
+
+from msgspec import Struct
+
+from domain import api_key, issuer, session
+
+
+class Key(Struct, frozen=True):
+    """An API key as it stands; `stream` is its id. `vouched`: by whose word it is `mfa`. `made_by`:
+    whoever asked for it.
+    """
+
+    stream: str
+    org: str
+    created: api_key.KeyCreated
+    position: int = 0
+    revoked: bool = False
+    mfa: bool = False
+    vouched: api_key.KeyVouched | None = None
+    made_by: str = ""
+
+
+class Signed(Struct, frozen=True):
+    """A session as it stands; `stream` is its id, `position` where it was opened."""
+
+    stream: str
+    opened: session.Opened
+    ended: bool = False
+    position: int = 0
+
+
+class Vouching(Struct, frozen=True):
+    """An issuer of identities as it stands; `stream` is its id, `position` its first trust."""
+
+    stream: str
+    version: int
+    trusted: issuer.Trusted
+    stands: bool = True
+    factors: issuer.Factors = issuer.Factors()
+    position: int = 0
