@@ -18,6 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from api.body import on_a_line
 from api.calling import Api, api_of
 from api.paying.port import IN, OUT, Asked, Movement, TopUp
 from contracts.payments import reference_of, references_in
@@ -141,7 +142,7 @@ def imported(api: Api, raw: bytes) -> list[Placed]:
             body = {"amount": _money(one.line), "bucket": "paid", "reference": reference}
             api.post(f"/v1/accounts/{one.account}/grants", body)
         else:
-            said = " ".join(one.line.text.split())[:_LONGEST]
+            said = on_a_line(one.line.text)[:_LONGEST]
             body = {"amount": _money(one.line), "line": one.line.number, "text": said}
             api.post("/v1/suspense", body)
     return found

@@ -199,6 +199,14 @@ def _invalid(message: str) -> DomainError:
     return DomainError("request.invalid", detail, {"pointer": pointer})
 
 
+def on_a_line(text: str) -> str:
+    """What somebody else wrote, on one line, without the letters that no text here may have."""
+    found = _FORBIDDEN.sub(" ", text)
+    while _UNSEEN.search(found):  # without one, what it hid may be the next
+        found = _UNSEEN.sub("", found)
+    return " ".join(found.split())
+
+
 def check_word(text: str, limit: int = 200) -> str:
     """A header or query text free of what no log may hold. Raises: DomainError request.text."""
     clean = (text.isascii() and text.isprintable()) or _FORBIDDEN.search(text) is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.body import _FORBIDDEN, _plain, _scan, check_word, decode
+from api.body import _FORBIDDEN, _UNSEEN, _plain, _scan, check_word, decode, on_a_line
 from contracts.http import BODY_LIMIT, DEPTH_LIMIT, OrganizationNew, RuntimeNew
 from contracts.http_money import PriceNew
 from domain.errors import DomainError
@@ -105,6 +105,22 @@ def test_names_of_every_script_are_taken_as_they_are(name: str) -> None:
     for escaped in (True, False):
         body = json.dumps({"name": name}, ensure_ascii=escaped).encode()
         assert decode(body, OrganizationNew).name == name
+
+
+@given(
+    st.text(st.sampled_from("a\u0645 \n\u200b\u200c\u200d\u202e\ufffe\ud800") | st.characters())
+)
+def test_what_somebody_else_wrote_can_be_sent_on_a_line(text: str) -> None:
+    """Whatever a bank lets a payer write: what is left of it is a text, and what was one is all
+    left but for the width of its spaces.
+    """
+    line = on_a_line(text)
+    assert on_a_line(line) == line
+    if line:
+        name = line[:200].rstrip()
+        assert decode(json.dumps({"name": name}).encode(), OrganizationNew).name == name
+    if _FORBIDDEN.search(text) is None and _UNSEEN.search(text) is None:
+        assert line == " ".join(text.split())
 
 
 def test_depth_is_counted_before_decoding() -> None:
