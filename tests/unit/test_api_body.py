@@ -107,9 +107,7 @@ def test_names_of_every_script_are_taken_as_they_are(name: str) -> None:
         assert decode(body, OrganizationNew).name == name
 
 
-@given(
-    st.text(st.sampled_from("a\u0645 \n\u200b\u200c\u200d\u202e\ufffe\ud800") | st.characters())
-)
+@given(st.text(st.sampled_from("a\u0645 \n\u200b\u200c\u200d\u202e\ufffe\ud800") | st.characters()))
 def test_what_somebody_else_wrote_can_be_sent_on_a_line(text: str) -> None:
     """Whatever a bank lets a payer write: what is left of it is a text, and what was one is all
     left but for the width of its spaces.
