@@ -145,7 +145,10 @@ def _resting(request: FrontRequest, *, mfa: bool) -> tuple[tuple[str, int], ...]
     directory, session = services_of(request).directory, request.user.session
     signed = directory.signed(session)
     word = directory.issuer(signed.opened.issuer) if signed is not None and mfa else None
-    return (*rests_on(session), *(((word.stream, word.version),) if word is not None else ()))
+    return (
+        *rests_on(directory, session),
+        *(((word.stream, word.version),) if word is not None else ()),
+    )
 
 
 def _elsewhere(org: str, issuer: str) -> dict[str, int | str]:

@@ -45,6 +45,7 @@ class _Claims(Struct, frozen=True):
     sub: str
     role: str
     exp: int
+    iat: int = 0
     org: str | None = None
     amr: tuple[str, ...] = ()
 
@@ -117,7 +118,7 @@ def _principal(claims: _Claims) -> Principal:
     mfa = not _SECOND_FACTORS.isdisjoint(claims.amr)
     role = "" if claims.role in {USER, STAFF} else claims.role
     org = PLATFORM if claims.role == STAFF else claims.org or PLATFORM
-    return Principal(actor, role, org, mfa, step_up=STEP_UP)
+    return Principal(actor, role, org, mfa, step_up=STEP_UP, signed_us=claims.iat * 1_000_000)
 
 
 async def authenticated(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from api.demands import glass_age_s, login_age_s, mfa_demanded
 from api.limits import PUBLIC_RATE, RATE, Rate, bounds_of, public_rate_of, rate_of, variables
 from api.origin import proxies_of
 from api.tls import Pair, ca_of, pair_of
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `proxies`: whose word counts for the address. `keeping`: how long prepaid volumes are held
     ahead, and locked before they are wiped. `leasing`: how long leases last, and after what time
     nothing runs under one any more. `mfa_demanded`: of administrative actions, of everybody.
+    `login_age_s`: how old a sign-in may be for them; 0: as old as a session.
     `glass_age_s`: how long both persons of break-glass are of the staff before it is approved.
     `bounds`: how many of each kind an organization may have.
     """
@@ -81,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_rate: Rate = PUBLIC_RATE
     proxies: str = ""
     mfa_demanded: bool = False
+    login_age_s: int = 0
     glass_age_s: int = 86_400
     bounds: Bounds = BOUNDS
 
@@ -185,6 +188,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "GPUAAS_CA": str(self.ca or ""),
             "GPUAAS_ISSUER_CA": str(self.issuer_ca or ""),
             "GPUAAS_ADMIN_MFA": "1" if self.mfa_demanded else "0",
+            "GPUAAS_ADMIN_LOGIN_AGE_S": str(self.login_age_s),
             "GPUAAS_BREAK_GLASS_AGE_S": str(self.glass_age_s),
         }
 
@@ -249,6 +253,7 @@ def from_environment(env: Mapping[str, str] = os.environ, *, with_nats: bool = T
         public_rate=public_rate_of(env),
         proxies=proxies_of(env),
         mfa_demanded=mfa_demanded(env),
+        login_age_s=login_age_s(env),
         glass_age_s=glass_age_s(env, embedded=env.get("GPUAAS_EMBEDDED") == "1"),
         bounds=bounds_of(env),
     )
@@ -266,26 +271,6 @@ def urls(env: Mapping[str, str] = os.environ) -> tuple[str, str, str, str]:
         check(env[name], name) if env.get(name) else "" for name, check in kinds.items()
     )
     return app, owner or app, platform, without_user(node or platform)
-
-
-def mfa_demanded(env: Mapping[str, str]) -> bool:
-    """GPUAAS_ADMIN_MFA: 1 or 0. Raises: DomainError config.malformed: a demand that somebody only
-    believes to be made is worse than none.
-    """
-    said = env.get("GPUAAS_ADMIN_MFA") or "0"
-    if said not in {"0", "1"}:
-        raise DomainError("config.malformed", "GPUAAS_ADMIN_MFA is 1 or 0")
-    return said == "1"
-
-
-def glass_age_s(env: Mapping[str, str], *, embedded: bool) -> int:
-    """GPUAAS_BREAK_GLASS_AGE_S: seconds, by default a day; none at all in an embedded deployment
-    only, whose key makes anybody anyway. Raises: DomainError config.malformed.
-    """
-    said = env.get("GPUAAS_BREAK_GLASS_AGE_S") or "86400"
-    if not said.isdecimal() or not said.isascii() or (int(said) == 0 and not embedded):
-        raise DomainError("config.malformed", "GPUAAS_BREAK_GLASS_AGE_S is a number of seconds")
-    return int(said)
 
 
 def user_of(url: str) -> tuple[str, str]:

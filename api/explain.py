@@ -42,7 +42,7 @@ async def explain(request: FrontRequest, data: JSONBody[ExplainNew]) -> Explaine
         asked = Principal(data.principal or "", "", org)
     call = services.door.call(replace(asked, mfa=data.mfa, source=data.source), data.action, org)
     if asked is not caller:
-        call = replace(call, elsewhere=False)  # as it would sign in
+        call = replace(call, elsewhere=False, stale=False)  # as it would sign in
     question = Question(asked.actor, data.action, place, call, now_us())
     allowed, policies = reasons(services.door.policies(asked, org), question)
     return Explained(

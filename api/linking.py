@@ -83,7 +83,8 @@ async def _proved(
         raise DomainError("identity.elsewhere", "both are of issuers of one organization")
     _, reads = known.persons.of(caller.org, caller.actor)
     link = Link(other.opened.principal, caller.actor, other.opened.issuer, now)
-    return link, (*reads, *rests_on(caller.session), *rests_on(other.stream))
+    mine, theirs = rests_on(known, caller.session), rests_on(known, other.stream)
+    return link, (*reads, *mine, *theirs)
 
 
 def _own(services: Services, caller: Principal) -> session.Opened:

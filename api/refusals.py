@@ -13,6 +13,11 @@ MEDIA: Final = "application/problem+json"
 # RFC 9457 takes a relative `type`: each deployment serves the pages of its own release.
 DOCS: Final = "/v1/problems/"
 RETRY_S: Final = 1
+# Refusals that a sign-in turns, and what it is asked for.
+_SIGN_IN: Final = {
+    "auth.login_stale": "a recent sign-in is asked for",
+    "auth.mfa_required": "a second factor is asked for",
+}
 # Refusals that the same request may pass a moment later.
 _SOON: Final = {
     "idempotency_key.in_flight",
@@ -55,17 +60,18 @@ def problem_bytes(error: DomainError, correlation: str) -> tuple[int, bytes, dic
         headers["Retry-After"] = str(RETRY_S)
     if error.code in {"rate.limited", "mfa.locked"}:
         headers["Retry-After"] = str(error.facts.get("retry_after_s", RETRY_S))
-    if error.code == "auth.mfa_required":
-        headers["WWW-Authenticate"] = _step_up(str(error.facts.get("acr_values", "")))
+    if error.code in _SIGN_IN:
+        headers["WWW-Authenticate"] = _step_up(error)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="gpuaas"'
     return status, msgspec.json.encode(body), headers
 
 
-def _step_up(acr_values: str) -> str:
-    """The challenge of RFC 9470 section 3. No age is demanded beyond that of any session."""
+def _step_up(error: DomainError) -> str:
+    """The challenge of RFC 9470 section 3: what to ask the issuer for."""
     said = (
         'Bearer realm="gpuaas", error="insufficient_user_authentication", '
-        'error_description="a second factor is asked for"'
+        f'error_description="{_SIGN_IN[error.code]}"'
     )
-    return f'{said}, acr_values="{acr_values}"' if acr_values else said
+    asked = ((name, error.facts.get(name)) for name in ("acr_values", "max_age"))
+    return "".join([said, *(f', {name}="{value}"' for name, value in asked if value)])

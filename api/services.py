@@ -206,7 +206,11 @@ def _door(
     glass = GlassUse(log, following.directory, calls, now_us)
     glass.start()
     exits.push_async_callback(glass.close)
-    door = Door(following.directory, now_us, mfa_demanded=settings.mfa_demanded)
+    door = Door(
+        *(following.directory, now_us),
+        mfa_demanded=settings.mfa_demanded,
+        login_age_s=settings.login_age_s,
+    )
     door.used = glass.note
     return door, glass, calls
 

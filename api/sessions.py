@@ -17,11 +17,11 @@ from api.authorization.directory import Directory
 from api.authorization.keys import hash_of, minted
 from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
-from api.authorization.sessions import HOURS, PREFIX, STANDING, by_two_factors
+from api.authorization.sessions import HOURS, PREFIX, by_two_factors
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest
 from api.changing import settled
-from api.edge import instant, now_us
+from api.edge import instant, maybe_instant, now_us
 from api.oidc.identity import identified
 from api.services import Services, services_of
 from api.viewing import viewed
@@ -59,7 +59,8 @@ async def open_session(request: FrontRequest, data: JSONBody[SessionNew]) -> Res
 
     opened = await settled(services, stream, attempt)
     await services.following.catch_up()
-    return Response(_given(services.directory, Signed(stream, opened), token))
+    made = services.directory.signed(stream) or Signed(stream, opened)
+    return Response(_given(services.directory, made, token))
 
 
 def _vouching(services: Services, issuer: str) -> Vouching:
@@ -96,12 +97,13 @@ async def _opened(
         acr=who.acr,
         expires_us=now + HOURS * _HOUR_US,
         now_us=now,
+        authenticated_us=who.authenticated_s * 1_000_000,
     )
     recorded = await services.log.read_stream(stream)
     state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
-    [fact] = DECIDER.decide(command, state)
-    assert isinstance(fact, session.Opened), "it was missing"
-    write = Write(stream, command.organization, 0, (fact,))
+    facts = tuple(DECIDER.decide(command, state))
+    assert isinstance(facts[0], session.Opened), "it was missing"
+    write = Write(stream, command.organization, 0, facts)
     over = _oldest(services, command.organization, person, now)
     reads = ((data.issuer, found.version), *linked)
     cause = f"cmd:{secrets.token_hex(32)}"
@@ -109,7 +111,7 @@ async def _opened(
     decided = fact_of((write, *over), "session.open", command.organization, (data.issuer,))
     writes = (write, *over, decided)
     await services.log.append(Append(writes, command.principal, cause, reads))
-    return fact
+    return facts[0]
 
 
 def _oldest(services: Services, org: str, person: str, now: int) -> tuple[Write, ...]:
@@ -123,7 +125,7 @@ def _oldest(services: Services, org: str, person: str, now: int) -> tuple[Write,
     ]
     too_many = len(mine) + 1 - services.settings.bounds.sessions
     ended = session.Ended(_TOO_MANY, now)
-    return tuple(Write(one.stream, org, STANDING, (ended,)) for one in mine[: max(0, too_many)])
+    return tuple(Write(one.stream, org, one.version, (ended,)) for one in mine[: max(0, too_many)])
 
 
 def _given(directory: Directory, signed: Signed, token: str | None = None) -> Session:
@@ -136,6 +138,7 @@ def _given(directory: Directory, signed: Signed, token: str | None = None) -> Se
         mfa=by_two_factors(directory, signed),
         opened_at=instant(opened.opened_us),
         expires_at=instant(opened.expires_us),
+        authenticated_at=maybe_instant(signed.authenticated_us or None),
         ended=signed.ended,
         token=token,
     )
@@ -206,6 +209,11 @@ async def end_session(
     made = first[0].fact if first else None
     if not isinstance(made, session.Opened):
         raise unknown("session")
+    signed = session.authenticated(one.fact for one in first)
+
+    def over() -> Session:
+        ended = Signed(session_id, made, ended=True, authenticated_us=signed)
+        return _given(services.directory, ended)
 
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
@@ -219,9 +227,7 @@ async def end_session(
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             facts = tuple(DECIDER.decide(End(data.reason, now_us()), state))
             if not facts:
-                return Done(
-                    nothing=_given(services.directory, Signed(session_id, made, ended=True))
-                )
+                return Done(nothing=over())
             writes = (Write(session_id, recorded[0].org, recorded[-1].version, facts),)
             append = Append(writes, request.user.actor, cause)
             return Done(await services.log.append(append), writes)
@@ -229,7 +235,7 @@ async def end_session(
         return await settled(services, session_id, attempt)
 
     def answer(_: tuple[Said, ...], __: bool) -> Session:  # an Answer
-        return _given(services.directory, Signed(session_id, made, ended=True))
+        return over()
 
     response = await services.acting.perform(request, do, answer, status=200)
     await services.following.catch_up()

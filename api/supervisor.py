@@ -20,14 +20,13 @@ from api.config import (
     data_directory,
     from_environment,
     gateway_name,
-    glass_age_s,
     keeping_of,
     leasing_of,
-    mfa_demanded,
     signer_directory,
     unsigned_bound,
     urls,
 )
+from api.demands import glass_age_s, login_age_s, mfa_demanded
 from api.embedded import children
 from api.embedded.nats import Nats
 from api.embedded.postgres import Postgres
@@ -264,6 +263,7 @@ def _servers(
         proxies=proxies_of(env),
         bounds=bounds_of(env),
         mfa_demanded=mfa_demanded(env),
+        login_age_s=login_age_s(env),
         glass_age_s=glass_age_s(env, embedded=True),
     )
     return settings, postgres, nats

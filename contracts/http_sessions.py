@@ -89,7 +89,9 @@ class SessionNew(Taken, frozen=True, kw_only=True):
 
 
 class Session(Given, frozen=True):
-    """`token` is shown once, to whoever signed in. `mfa`: with a second factor."""
+    """`token` is shown once, to whoever signed in. `mfa`: with a second factor.
+    `authenticated_at`: when they showed the issuer who they are; null where it does not say.
+    """
 
     id: str
     issuer: str
@@ -98,6 +100,7 @@ class Session(Given, frozen=True):
     mfa: bool
     opened_at: Instant
     expires_at: Instant
+    authenticated_at: Instant | None
     ended: bool
     token: str | None
 

@@ -59,6 +59,7 @@ attest.wrong_node|403|Another node's word|Publish under the node's own subject o
 auth.expired|401|The token has expired|Get a new token.
 auth.forbidden|403|Not allowed|`gpuaas why ACTION SCOPE` says what would allow it: a role, a lifted guardrail, another key or person; where that is refused too, an owner can say.
 auth.invalid|401|Not a valid token|Sign in again.
+auth.login_stale|403|A recent sign-in is asked for|`gpuaas login --again`, or `gpuaas mfa verify` with a token of the embedded issuer; `max_age` says how recent, in seconds.
 auth.mfa_required|403|A second factor is asked for|Sign in with one: `gpuaas login --mfa`, or `gpuaas mfa verify` with a token of the embedded issuer.
 auth.missing|401|No token|Send `Authorization: Bearer` and a token.
 auth.sso_required|403|Sign in at the organization's issuer|`gpuaas login --issuer ID` (its id is in the facts); programs use a service account's key.

@@ -75,6 +75,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.token.issuer_factors_set.v1": issuer.FactorsSet,
     "gpuaas.token.issuer_distrusted.v1": issuer.Distrusted,
     "gpuaas.token.session_opened.v1": session.Opened,
+    "gpuaas.token.session_authenticated.v1": session.Authenticated,
     "gpuaas.token.session_ended.v1": session.Ended,
     "gpuaas.access.denied.v1": access.Denied,
     "gpuaas.access.decided.v1": access.Decided,

@@ -5,6 +5,7 @@ The token is shown once; the log holds its hash. One identity token opens one se
 follows from its digest.
 """
 
+from collections.abc import Iterable
 from typing import Final, assert_never
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ class Open(Struct, frozen=True):
     acr: str
     expires_us: int
     now_us: int
+    authenticated_us: int = 0  # 0: the issuer does not say
 
 
 class End(Struct, frozen=True):
@@ -45,12 +47,20 @@ class Opened(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.
     opened_us: int
 
 
+class Authenticated(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.session_authenticated.v1"
+):
+    """When whoever opened it showed the issuer who they are (`auth_time`)."""
+
+    authenticated_us: int
+
+
 class Ended(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.session_ended.v1"):
     reason: str
     decided_us: int
 
 
-type Event = Opened | Ended
+type Event = Opened | Authenticated | Ended
 
 
 class Missing(Struct, frozen=True):
@@ -72,13 +82,13 @@ def decide(command: Command, state: State) -> list[Event]:
     """Raises: DomainError session.token_used, session.unknown."""
     match command, state:
         case Open(), Missing():
-            return [
-                Opened(
-                    *(command.issuer, command.principal, command.organization),
-                    *(command.token_sha256, command.amr, command.acr),
-                    *(command.expires_us, command.now_us),
-                )
-            ]
+            opened = Opened(
+                *(command.issuer, command.principal, command.organization),
+                *(command.token_sha256, command.amr, command.acr),
+                *(command.expires_us, command.now_us),
+            )
+            said = command.authenticated_us
+            return [opened, Authenticated(said)] if said else [opened]
         case Open(), _:
             raise DomainError("session.token_used", "this identity token has opened a session")
         case End(), Live():
@@ -91,10 +101,18 @@ def decide(command: Command, state: State) -> list[Event]:
             assert_never(command)
 
 
+def authenticated(facts: Iterable[object]) -> int:
+    """When its person showed who they are, by its facts; 0: the issuer did not say."""
+    said = (one.authenticated_us for one in facts if isinstance(one, Authenticated))
+    return next(said, 0)
+
+
 def evolve(state: State, event: Event) -> State:
     match event:
         case Opened():
             return Live(event)
+        case Authenticated():
+            return state
         case Ended():
             assert not isinstance(state, Missing), "decided on a session"
             return Over(state.opened)

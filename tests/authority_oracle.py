@@ -51,6 +51,7 @@ class Asked(Struct, frozen=True):
     elsewhere: bool = False  # than where the organization requires its people to sign in
     owned: bool = True  # somebody besides the staff has, or had, a say in the organization
     requester: str = ""  # who asked for the break-glass that is to be approved
+    stale: bool = False  # it signed in longer ago than the platform takes
 
 
 def covers(word: str, action: str) -> bool:
@@ -130,6 +131,8 @@ def decided(
         no.append("key.scopes")
     if asked.mfa_demanded and asked.action in ADMINISTRATIVE and not asked.mfa:
         no.append("mfa.administrative")
+    if asked.stale and asked.action in ADMINISTRATIVE:
+        no.append("login.stale")
     if asked.elsewhere:
         no.append("sso.required")
     yes = {one.id for one in bindings if gives(one, asked)}

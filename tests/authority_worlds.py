@@ -189,6 +189,7 @@ def question(rng: random.Random, of: World) -> Asked:
         rng.random() < 0.1,
         rng.random() < 0.7,
         rng.choice(("", "user-a", "user-b")),
+        rng.random() < 0.2,
     )
 
 
@@ -196,6 +197,7 @@ def _call(asked: Asked) -> Call:
     return Call(
         *(asked.mfa, asked.source, asked.operator, asked.scopes),
         *(asked.mfa_demanded, asked.elsewhere, asked.owned, asked.requester),
+        stale=asked.stale,
     )
 
 

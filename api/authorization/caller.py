@@ -13,6 +13,7 @@ class Caller(Struct, frozen=True):
     organization. `mfa`: it signed in with a second factor. `scopes`: what an API key is for.
     `key`, `session`: the API key, or the session, that it came with. `step_up`: what to ask its
     issuer for (`acr_values`) to sign in with a second factor; empty where there is nothing to ask.
+    `signed_us`: when it showed who it is; 0: nobody says.
     `requester`: who asked for what this request is to approve. `action`: what its route is;
     `counted`: what break-glass let it do (action, organization) that is counted already; `let`,
     where something is written down of it: what was decided for it (action, organization), where it
@@ -28,6 +29,7 @@ class Caller(Struct, frozen=True):
     key: str = ""
     session: str = ""
     step_up: str = ""
+    signed_us: int = 0
     requester: str = ""
     action: str = ""
     counted: set[tuple[str, str]] = field(default_factory=set)

@@ -44,7 +44,8 @@ class Call(Struct, frozen=True):
     """What conditions look at. `scopes`: what an API key is for; None for what is no key.
     `mfa_demanded`: by the platform, of administrative actions. `elsewhere`: than where the
     organization requires it, it signed in. `owned`: somebody owns the organization. `requester`:
-    who asked for what is to be approved.
+    who asked for what is to be approved. `stale`: it showed who it is longer ago than the platform
+    takes for administrative actions.
     """
 
     mfa: bool = False
@@ -55,6 +56,7 @@ class Call(Struct, frozen=True):
     elsewhere: bool = False
     owned: bool = True
     requester: str = ""
+    stale: bool = False
 
 
 class Verdict(Struct, frozen=True):
@@ -214,7 +216,7 @@ def _conditions(call: Call) -> str:
     """The call as the rest of a context's JSON, behind its first field."""
     context: dict[str, Any] = {
         "mfa": call.mfa, "platform": call.platform, "owned": call.owned,
-        "mfa_demanded": call.mfa_demanded, "elsewhere": call.elsewhere,
+        "mfa_demanded": call.mfa_demanded, "elsewhere": call.elsewhere, "stale": call.stale,
     }  # fmt: skip
     if call.requester:
         context["requester"] = {"__entity": entity(call.requester)}

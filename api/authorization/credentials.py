@@ -21,12 +21,16 @@ class Key(Struct, frozen=True):
 
 
 class Signed(Struct, frozen=True):
-    """A session as it stands; `stream` is its id, `position` where it was opened."""
+    """A session as it stands; `stream` is its id, `position` where it was opened, `version` its
+    stream's. `authenticated_us`: when its person showed who they are; 0: the issuer did not say.
+    """
 
     stream: str
     opened: session.Opened
     ended: bool = False
     position: int = 0
+    version: int = 1
+    authenticated_us: int = 0
 
 
 class Vouching(Struct, frozen=True):

@@ -15,7 +15,9 @@ from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.ids import new_id
 
-_REFUSED: Final = frozenset({"auth.forbidden", "auth.mfa_required", "auth.sso_required"})
+_REFUSED: Final = frozenset(
+    {"auth.forbidden", "auth.login_stale", "auth.mfa_required", "auth.sso_required"}
+)
 # What a caller may not know of and what does not exist are counted alike, so nobody learns which.
 _COUNTED: Final = _REFUSED | {"resource.unknown", "break_glass.same_person"}
 ADMINISTRATIVE: Final = frozenset(

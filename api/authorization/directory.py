@@ -82,11 +82,11 @@ class Directory:
             case api_key.KeyRevoked():
                 self._keys[entry.stream] = replace(self._keys[entry.stream], revoked=True)
             case session.Opened() as opened:
-                self.forget(opened.opened_us)
-                self._sessions[entry.stream] = Signed(entry.stream, opened, position=entry.position)
-                self._bearers[opened.token_sha256] = entry.stream
-                self._sessions_of.setdefault(opened.organization, {})[entry.stream] = None
-                heapq.heappush(self._expiries, (opened.expires_us, entry.stream))
+                self._opened(entry, opened)
+            case session.Authenticated(authenticated_us=at_us):
+                self._sessions[entry.stream] = replace(
+                    self._sessions[entry.stream], version=entry.version, authenticated_us=at_us
+                )
             case session.Ended():
                 signed = self._sessions.get(entry.stream)
                 if signed is not None:  # one whose time was over before is forgotten
@@ -134,6 +134,13 @@ class Directory:
         self._keys[entry.stream] = made
         self._secrets[created.secret_sha256] = entry.stream
         self._keys_of.setdefault(org, {})[entry.stream] = None
+
+    def _opened(self, entry: Recorded, opened: session.Opened) -> None:
+        self.forget(opened.opened_us)
+        self._sessions[entry.stream] = Signed(entry.stream, opened, position=entry.position)
+        self._bearers[opened.token_sha256] = entry.stream
+        self._sessions_of.setdefault(opened.organization, {})[entry.stream] = None
+        heapq.heappush(self._expiries, (opened.expires_us, entry.stream))
 
     def _trust(self, entry: Recorded, trusted: issuer.Trusted) -> None:
         """What counts as a second factor there goes on, unless it was distrusted meanwhile."""

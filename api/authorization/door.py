@@ -77,9 +77,11 @@ class Door:
         *,
         remembering: int = _REMEMBERED,
         mfa_demanded: bool = False,
+        login_age_s: int = 0,
     ) -> None:
         self.tenants = tenants
         self.mfa_demanded = mfa_demanded
+        self.login_age_s = login_age_s  # of administrative actions; 0: any session's
         self._remembering = remembering
         self._clock_us = clock_us
         self._reaches: _Known[Reach] = {}
@@ -159,7 +161,13 @@ class Door:
             elsewhere=bool(self.elsewhere(caller)),
             owned=owned,
             requester=caller.requester,
+            stale=self._stale(caller),
         )
+
+    def _stale(self, caller: Caller) -> bool:
+        """It signed in too long ago for what is administrative; a key signs in nowhere."""
+        age_us = self.login_age_s * 1_000_000
+        return bool(age_us) and not caller.key and self._clock_us() > caller.signed_us + age_us
 
     def elsewhere(self, caller: Caller) -> str:
         """The issuer at which the caller must sign in to do anything; empty where it may so."""
@@ -192,20 +200,25 @@ class Door:
         raise self.refusal(caller, action, self._nearest(caller, action, places))
 
     def _nearest(self, caller: Caller, action: str, places: list[Place]) -> Place:
-        """Where nothing but a second factor is missing; else the first, but staff in a tenant
+        """Where nothing but a sign-in is missing; else the first, but staff in a tenant
         by break-glass is told what forbids it there.
         """
-        lacking = [one for one in places if self._mfa_lacks(caller, action, one)]
+        lacking = [one for one in places if self._lacks(caller, action, one)]
         if lacking or caller.org == PLATFORM:
             return lacking[0] if lacking else places[-1]
         # What a guardrail forbids is said of there, rather than that nothing gives it elsewhere.
         named = (one for one in places if self._decided(caller, action, one).policies)
         return next(named, places[0])
 
-    def _mfa_lacks(self, caller: Caller, action: str, place: Place) -> bool:
-        """Whether the same call with a second factor would be allowed."""
-        stronger = replace(caller, mfa=True)
-        return not caller.mfa and self._decided(stronger, action, place).allowed
+    def _lacks(self, caller: Caller, action: str, place: Place) -> str:
+        """How the same call would be refused if that is all that it lacks: a recent sign-in, or one
+        with a second factor; empty where it lacks more.
+        """
+        anew = replace(caller, signed_us=_FOR_EVER)
+        if self.login_age_s and self._decided(anew, action, place).allowed:
+            return "auth.login_stale"
+        stronger = self._decided(replace(anew, mfa=True), action, place).allowed
+        return "auth.mfa_required" if stronger and not caller.mfa else ""
 
     def _anyones(self, caller: Caller, action: str) -> Place:
         """Nobody needs a binding; an API key does what its scopes name all the same, and who must
@@ -307,14 +320,14 @@ class Door:
 
     def stronger(self, caller: Caller, action: str, org: str) -> DomainError:
         """That a second factor is asked for, by something else than a policy."""
-        return _stronger(caller, action, self.tenants.place(org, org), ())
+        return self._anew("auth.mfa_required", caller, (action, self.tenants.place(org, org)), ())
 
     def everywhere(self, caller: Caller, action: str) -> bool:
         """Whether the caller may do it in each organization, those to come too."""
         return bool(caller.role) or self._decided(caller, action, (EACH, PLATFORM)).allowed
 
     def refusal(self, caller: Caller, action: str, place: Place) -> DomainError:
-        """Which action, scope and policy said no; and whether a second factor is all that lacks."""
+        """Which action, scope and policy said no; and whether a sign-in is all that lacks."""
         policies, issuer = self._decided(caller, action, place).policies, self.elsewhere(caller)
         if issuer:
             return DomainError(
@@ -322,25 +335,33 @@ class Door:
                 "the organization requires that people sign in at its issuer",
                 {"action": action, "scope": place[0], "policy": SSO, "issuer": issuer},
             )
-        if self._mfa_lacks(caller, action, place):
-            return _stronger(caller, action, place, policies)
+        code = self._lacks(caller, action, place)
+        if code:
+            return self._anew(code, caller, (action, place), policies)
         return _refused(action, place, policies)
+
+    def _anew(
+        self, code: str, caller: Caller, asked: tuple[str, Place], policies: tuple[str, ...]
+    ) -> DomainError:
+        """What to sign in with (RFC 9470): which context, no longer ago than when."""
+        action, place = asked
+        facts: dict[str, int | str] = {
+            "action": action, "scope": place[0], "policy": ",".join(policies),
+        }  # fmt: skip
+        if self.login_age_s and not caller.key:
+            facts["max_age"] = self.login_age_s
+        if code == "auth.login_stale":
+            how = f"asks for a sign-in within {self.login_age_s} s: sign in again"
+            return DomainError(code, f"{action} at {place[0]} {how}", facts)
+        if caller.step_up:
+            facts["acr_values"] = caller.step_up
+        how = "a key brings one only if it was made with one" if caller.key else "sign in with one"
+        detail = f"{action} at {place[0]} asks for a second factor: {how}"
+        return DomainError(code, detail, facts)
 
 
 def _org_of(place: Place) -> str:
     return place[-2] if len(place) > 1 else PLATFORM
-
-
-def _stronger(caller: Caller, action: str, place: Place, policies: tuple[str, ...]) -> DomainError:
-    facts: dict[str, int | str] = {
-        "action": action, "scope": place[0], "policy": ",".join(policies),
-    }  # fmt: skip
-    if caller.step_up:
-        facts["acr_values"] = caller.step_up
-    how = "a key brings one only if it was made with one" if caller.key else "sign in with one"
-    return DomainError(
-        "auth.mfa_required", f"{action} at {place[0]} asks for a second factor: {how}", facts
-    )
 
 
 def _refused(action: str, place: Place, policies: tuple[str, ...]) -> DomainError:

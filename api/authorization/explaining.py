@@ -21,6 +21,7 @@ from domain.binding import TENANT_ROLES, Binding, Guardrail
 _ALWAYS: Final = {
     "key.scopes": "the API key is for something else",
     "sso.required": "the organization requires that people sign in at its issuer",
+    "login.stale": "the platform asks for a recent sign-in for administrative actions",
     "mfa.administrative": "the platform asks for a second factor for administrative actions",
 }
 

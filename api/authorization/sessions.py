@@ -14,7 +14,6 @@ from domain.issuer import Factors
 
 PREFIX: Final = "gpuaas_session_"
 HOURS: Final = 12
-STANDING: Final = 1  # the version of its stream
 
 
 def factors_of(directory: Directory, issuer: str) -> Factors:
@@ -23,11 +22,12 @@ def factors_of(directory: Directory, issuer: str) -> Factors:
     return Factors() if found is None else found.factors
 
 
-def rests_on(session: str) -> tuple[tuple[str, int], ...]:
+def rests_on(directory: Directory, session: str) -> tuple[tuple[str, int], ...]:
     """What an append reads whose outcome outlasts the session: its stream before it is ended;
     nothing for what came in none.
     """
-    return ((session, STANDING),) if session else ()
+    signed = directory.signed(session)
+    return ((session, 1 if signed is None else signed.version),) if session else ()
 
 
 def by_two_factors(directory: Directory, signed: Signed) -> bool:
@@ -86,6 +86,7 @@ class Sessions:
         return Principal(
             *(opened.principal, "", opened.organization, by_two_factors(self._directory, signed)),
             session=signed.stream,
+            signed_us=signed.authenticated_us,
             step_up=" ".join(factors_of(self._directory, opened.issuer).acr),
         )
 

@@ -26,11 +26,14 @@ _REQUIRED: Final = ("iss", "aud", "sub", "exp", "iat")
 
 
 class Identity(Struct, frozen=True):
-    """`amr`, `acr`: how it was shown, as far as the issuer says."""
+    """`amr`, `acr`: how it was shown, as far as the issuer says; `authenticated_s`: when, in whole
+    seconds since the epoch, no later than the token was issued; 0: it does not say.
+    """
 
     subject: str
     amr: tuple[str, ...]
     acr: str
+    authenticated_s: int = 0
 
 
 class _Claims(Struct, frozen=True):
@@ -39,6 +42,7 @@ class _Claims(Struct, frozen=True):
     aud: str | list[str]
     amr: tuple[str, ...] = ()
     acr: str = ""
+    auth_time: float = 0
     azp: str = ""
     nonce: str = ""
     typ: str = ""
@@ -86,7 +90,9 @@ async def identified(
         raise _invalid("its words are too long, or too many")
     if any(FORBIDDEN.search(one) for one in (claims.sub, *words)):
         raise _invalid("it says what is no text")
-    return Identity(claims.sub, claims.amr, claims.acr)
+    # An issuer's clock may be ahead; nobody showed it who they are after it said so.
+    authenticated_s = max(0, int(min(claims.auth_time, claims.iat, now_s)))
+    return Identity(claims.sub, claims.amr, claims.acr, authenticated_s)
 
 
 def _header(token: str) -> dict[str, Any]:

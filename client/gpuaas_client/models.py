@@ -1601,6 +1601,7 @@ class ServiceAccount(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
+    authenticated_at: str | None
     ended: bool
     expires_at: str
     id: str

@@ -32,7 +32,9 @@ class Vouched(Struct, frozen=True):
     nonce: str
 
 
-def in_browser(at: SignIn, show: Callable[[str], object], *, mfa: bool = False) -> Vouched:
+def in_browser(
+    at: SignIn, show: Callable[[str], object], *, mfa: bool = False, again: bool = False
+) -> Vouched:
     """By the code flow with PKCE; `show` is given the address that the browser opens.
 
     Raises: NotSignedIn.
@@ -50,7 +52,7 @@ def in_browser(at: SignIn, show: Callable[[str], object], *, mfa: bool = False) 
             "nonce": nonce,
             "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
-            **_stronger(at, mfa=mfa),
+            **_stronger(at, mfa=mfa, again=again),
         }
         show(f"{at.authorization_endpoint}?{urlencode(asked)}")
         said = back.wait(state)
@@ -69,7 +71,9 @@ def in_browser(at: SignIn, show: Callable[[str], object], *, mfa: bool = False) 
         return Vouched(_id_token(*_posted(client, at.token_endpoint, form)), nonce)
 
 
-def on_device(at: SignIn, show: Callable[[str, str], object], *, mfa: bool = False) -> Vouched:
+def on_device(
+    at: SignIn, show: Callable[[str, str], object], *, mfa: bool = False, again: bool = False
+) -> Vouched:
     """By a code that is typed in any browser; `show` is given the address and the code.
 
     Raises: NotSignedIn.
@@ -77,7 +81,9 @@ def on_device(at: SignIn, show: Callable[[str, str], object], *, mfa: bool = Fal
     if not at.device_authorization_endpoint:
         raise NotSignedIn("no_device_flow", "the issuer has none: sign in with a browser")
     with _client(at.token_endpoint) as client:
-        form = {"client_id": at.client_id, "scope": _SCOPE, **_stronger(at, mfa=mfa)}
+        form = {
+            "client_id": at.client_id, "scope": _SCOPE, **_stronger(at, mfa=mfa, again=again),
+        }  # fmt: skip
         status, said = _posted(client, at.device_authorization_endpoint, form)
         if status != httpx.codes.OK:
             raise NotSignedIn(said.get("error", str(status)), said.get("error_description", ""))
@@ -102,11 +108,13 @@ def on_device(at: SignIn, show: Callable[[str, str], object], *, mfa: bool = Fal
     raise NotSignedIn("expired_token", "nobody typed the code in time")
 
 
-def _stronger(at: SignIn, *, mfa: bool) -> dict[str, str]:
-    """What asks the issuer for a second factor now, whoever is signed in there (RFC 9470)."""
-    if not mfa:
+def _stronger(at: SignIn, *, mfa: bool, again: bool) -> dict[str, str]:
+    """What asks the issuer to look now, whoever is signed in there, and for a second factor
+    (RFC 9470).
+    """
+    if not mfa and not again:
         return {}
-    asked = {"acr_values": " ".join(at.acr_values)} if at.acr_values else {}
+    asked = {"acr_values": " ".join(at.acr_values)} if mfa and at.acr_values else {}
     return {**asked, "max_age": "0"}
 
 

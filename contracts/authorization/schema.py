@@ -41,6 +41,7 @@ namespace GPUaaS {
     mfa: Bool,
     mfa_demanded: Bool,
     elsewhere: Bool,
+    stale: Bool,
     platform: Bool,
     source?: ipaddr,
     scopes?: Set<Action>,

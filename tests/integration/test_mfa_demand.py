@@ -1,6 +1,7 @@
 """A second factor for administrative actions, over HTTP: an organization's, the platform's."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from api import events
+from api.tokens import issue
 from domain.access import Denied
 from evidence.reader import decode_entry, read_entries
 from tests.api_stage import Stage, play
@@ -71,8 +73,43 @@ def test_an_organization_demands_a_second_factor(
         best = await signed_in(stage, here, at, acr="urn:ours:strong")
         assert (await stage.post(lift, {}, token=best["token"])).status_code == 200
         assert (await stage.post("/v1/members", add, token=weak["token"])).status_code == 200
+        await recent(stage, here, at)
 
     play(database, nats_url, tmp_path, scene)
+
+
+async def recent(stage: Stage, here: Issuer, at: str) -> None:
+    """Where the platform takes no old sign-in, an owner who showed the issuer who they are too long
+    ago is told to do so again, and so is one of whom it does not say when; a key goes on.
+    """
+    now = int(time.time())
+    old = await signed_in(stage, here, at, auth_time=now - 120)
+    fresh = await signed_in(stage, here, at, auth_time=now + 9)
+    silent = await signed_in(stage, here, at)
+    assert (silent["authenticated_at"], fresh["authenticated_at"] <= fresh["opened_at"]) == (
+        None,
+        True,
+    )
+    wanted = {"name": "k", "scopes": ["group.create"]}
+    key = await stage.post("/v1/api-keys", wanted, token=old["token"])
+    assert key.status_code == 201, key.text
+    stage.services.door.login_age_s = 60
+    for token in (old["token"], silent["token"]):
+        refused = await stage.post("/v1/groups", {"name": "g"}, token=token)
+        assert (refused.status_code, refused.json()["code"]) == (403, "auth.login_stale")
+        assert refused.headers["www-authenticate"].endswith(
+            'error="insufficient_user_authentication", '
+            'error_description="a recent sign-in is asked for", max_age="60"'
+        )
+        assert (await stage.get("/v1/groups", token=token)).status_code == 200
+    for token in (fresh["token"], key.json()["key"]):
+        assert (await stage.post("/v1/groups", {"name": "g"}, token=token)).status_code == 201
+    now_us = time.time_ns() // 1000
+    told = (stage.services.settings, "user-1", "platform-operator", None)
+    issued = {"subject": "x", "role": "auditor", "seconds": 60}
+    stale = stage.post("/v1/tokens", issued, token=issue(*told, now_us - 120_000_000, 600))
+    assert await code(stale) == (403, "auth.login_stale")
+    assert (await stage.post("/v1/tokens", issued)).status_code == 201
 
 
 async def keys(stage: Stage, weak: str, strong: str) -> str:

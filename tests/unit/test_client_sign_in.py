@@ -47,7 +47,7 @@ def exchange() -> Iterator[tuple[str, list[Said]]]:
             thread.join()
 
 
-def signed_in(token_endpoint: str, *returns: Said) -> tuple[Said, str]:
+def signed_in(token_endpoint: str, *returns: Said, **how: bool) -> tuple[Said, str]:
     """What the browser was asked for, and the nonce, when it comes back with each of these; `state`
     is ours where none is named.
     """
@@ -59,7 +59,7 @@ def signed_in(token_endpoint: str, *returns: Said) -> tuple[Said, str]:
         token_endpoint=token_endpoint,
         authorization_endpoint="https://issuer.example/authorize",
         device_authorization_endpoint="",
-        acr_values=[],
+        acr_values=["aal2"],
     )
 
     def come_back() -> None:
@@ -72,7 +72,7 @@ def signed_in(token_endpoint: str, *returns: Said) -> tuple[Said, str]:
         asked.update({name: values[0] for name, values in every.items()})
         threading.Thread(target=come_back, daemon=True).start()
 
-    return asked, in_browser(at, show).nonce
+    return asked, in_browser(at, show, **how).nonce
 
 
 def test_the_code_is_exchanged_by_whoever_asked_for_it() -> None:
@@ -86,6 +86,23 @@ def test_the_code_is_exchanged_by_whoever_asked_for_it() -> None:
     assert asked["code_challenge"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     assert (asked["code_challenge_method"], asked["nonce"]) == ("S256", nonce)
     assert (form["code"], form["redirect_uri"]) == ("c-1", asked["redirect_uri"])
+
+
+@pytest.mark.parametrize(
+    ("how", "wanted"),
+    [
+        ({}, {}),
+        ({"again": True}, {"max_age": "0"}),
+        ({"mfa": True}, {"max_age": "0", "acr_values": "aal2"}),
+    ],
+)
+def test_the_issuer_is_asked_to_look_anew(how: dict[str, bool], wanted: Said) -> None:
+    """Where a recent sign-in, or a second factor, was asked for (RFC 9470); else it may know who
+    one is since yesterday.
+    """
+    with exchange() as (url, _):
+        asked, _nonce = signed_in(url, {"code": "c-1"}, **how)
+    assert {name: asked[name] for name in ("max_age", "acr_values") if name in asked} == wanted
 
 
 def test_what_comes_with_another_state_is_nobodys_answer() -> None:

@@ -12,7 +12,7 @@ from api.authorization.explaining import Question, reasons
 from api.authorization.keys import steps_up
 from api.authorization.principal import Principal
 from api.authorization.sessions import by_two_factors
-from api.config import mfa_demanded
+from api.demands import login_age_s, mfa_demanded
 from api.refusals import problem_bytes
 from domain import api_key, issuer, session
 from domain.binding import Binding, Guardrail
@@ -210,8 +210,37 @@ def test_a_key_has_its_factor_no_longer_than_its_issuers_word_counts() -> None:
     assert steps_up(directory, directory.keys(ORG)[1])
 
 
+def test_a_recent_sign_in_is_demanded_of_people() -> None:
+    """Of administrative actions alone, until it is too old to the microsecond; whoever lacks a
+    factor as well is told that, and how recent; an API key signs in nowhere.
+    """
+    now = [100_000_000]
+    door = Door(NoTenants(), lambda: now[0], login_age_s=60)
+    signed = replace(ADMIN, signed_us=40_000_000)
+    assert door.decide(signed, "binding.grant", PLACE).allowed
+    now[0] += 1
+    assert door.decide(signed, "binding.grant", PLACE).policies == ("login.stale",)
+    assert door.decide(signed, "project.create", PLACE).allowed
+    assert door.refusal(signed, "binding.grant", PLACE).code == "auth.login_stale"
+    viewer = replace(signed, role="viewer")
+    assert door.refusal(viewer, "binding.grant", PLACE).code == "auth.forbidden"
+    with pytest.raises(DomainError, match=r"auth\.login_stale"):
+        door.somewhere(signed, "binding.grant")
+    by_key = replace(ADMIN, key="token-1", scopes=("*",))
+    assert door.decide(by_key, "binding.grant", PLACE).allowed
+    door.mfa_demanded = True
+    refused = door.refusal(signed, "binding.grant", PLACE)
+    assert (refused.code, refused.facts["max_age"]) == ("auth.mfa_required", 60)
+    assert "max_age" not in door.refusal(by_key, "binding.grant", PLACE).facts
+
+
 def test_the_setting_is_said_plainly() -> None:
-    """1 or 0, unset 0; anything else starts nothing."""
+    """1 or 0, unset 0; anything else starts nothing; of an age likewise."""
+    ages = ("60", "86400", "0", "")
+    assert [login_age_s({"GPUAAS_ADMIN_LOGIN_AGE_S": one}) for one in ages] == [60, 86_400, 0, 0]
+    for wrong in ("59", "86401", "x", "-1", "1e3", "\u0661\u0662\u0663", "000060"):
+        with pytest.raises(DomainError, match=r"config\.malformed"):
+            login_age_s({"GPUAAS_ADMIN_LOGIN_AGE_S": wrong})
     assert [mfa_demanded({"GPUAAS_ADMIN_MFA": one}) for one in ("1", "0", "")] == [
         True,
         False,

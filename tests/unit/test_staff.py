@@ -4,7 +4,7 @@ import pytest
 from msgspec import Struct
 
 from api.authorization.staff import NOT_INDEPENDENT, TOO_NEW, Staff
-from api.config import glass_age_s
+from api.demands import glass_age_s
 from domain import authority_facts as facts
 from domain import department, issuer, session
 from domain.binding import Binding

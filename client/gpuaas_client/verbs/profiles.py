@@ -34,6 +34,7 @@ def _known(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
 @click.option("--issuer", help="Sign in at this issuer of identities, by its id, in a browser.")
 @click.option("--device", is_flag=True, help="With either: by a code that is typed elsewhere.")
 @click.option("--mfa", is_flag=True, help="With either: with a second factor, or not at all.")
+@click.option("--again", is_flag=True, help="With either: the issuer asks anew who one is.")
 @asked
 def login(
     session: Session,
@@ -44,6 +45,7 @@ def login(
     issuer: str | None,
     device: bool,
     mfa: bool,
+    again: bool,
 ) -> None:
     """Keep URL and a token as a profile, once the API has accepted them.
 
@@ -51,8 +53,8 @@ def login(
     is asked for without showing it; it is in no argument, so that neither history nor the list of
     processes has it. `--profile NAME` names the profile (default: the current one).
     """
-    if (device or mfa) and not (domain or issuer):
-        raise click.UsageError("--device and --mfa go with --domain or --issuer")
+    if (device or mfa or again) and not (domain or issuer):
+        raise click.UsageError("--device, --mfa and --again go with --domain or --issuer")
     name = session.profile or profiles.current(session.env)
     known = profiles.read(session.env, name) if name in profiles.names(session.env) else None
     at = url or str(click.prompt("URL", default=known.url if known else None, err=True))
@@ -61,7 +63,7 @@ def login(
     trust = str(ca.absolute()) if ca else known.ca if known and known.url == at else ""
     if domain or issuer:
         with Client(at, "", trust or None, patience=session.patience) as client:
-            opened = _signed_in(client, domain, issuer, device=device, mfa=mfa)
+            opened = _signed_in(client, domain, issuer, device=device, mfa=mfa, again=again)
         token = opened.token or ""
     elif token_stdin:
         token = sys.stdin.readline().strip()
@@ -92,11 +94,20 @@ def _accepted(client: Client) -> None:
 
 
 def _signed_in(
-    client: Client, domain: str | None, issuer: str | None, *, device: bool, mfa: bool
+    client: Client,
+    domain: str | None,
+    issuer: str | None,
+    *,
+    device: bool,
+    mfa: bool,
+    again: bool,
 ) -> models.Session:
     """A session that was opened just now, with its token. Raises: NotSignedIn, GpuaasError."""
     at = client.where_to_sign_in(domain=domain, issuer=issuer)
-    said = on_device(at, _tell_code, mfa=mfa) if device else in_browser(at, _tell_address, mfa=mfa)
+    if device:
+        said = on_device(at, _tell_code, mfa=mfa, again=again)
+    else:
+        said = in_browser(at, _tell_address, mfa=mfa, again=again)
     wanted = SessionNew(issuer=at.issuer, id_token=said.id_token, nonce=said.nonce)
     return client.open_session(wanted)
 
