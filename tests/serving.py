@@ -1,7 +1,7 @@
-"""A server of our own that gives the answers it was told, in order, and keeps what was asked."""
+"""Servers of our own: one answers as it is told, one gives the answers it has and keeps what was asked."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -23,9 +23,8 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def serving(*answers: Answer) -> Iterator[tuple[str, list[Asked]]]:
-    """Its URL, and what was asked so far; each answer is given once, and all of them are."""
-    waiting, asked = list(answers), []
+def answering(answer: Callable[[Asked], Answer]) -> Iterator[str]:
+    """The URL of a server that answers each request so."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -33,10 +32,8 @@ def serving(*answers: Answer) -> Iterator[tuple[str, list[Asked]]]:
         def _answer(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked.append(
-                Asked(f"{self.command} {self.path}", headers, json.loads(raw) if raw else None)
-            )
-            given = waiting.pop(0)
+            body = json.loads(raw) if raw else None
+            given = answer(Asked(f"{self.command} {self.path}", headers, body))
             if not given.status:
                 self.close_connection = True
                 return
@@ -58,11 +55,24 @@ def serving(*answers: Answer) -> Iterator[tuple[str, list[Asked]]]:
     thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serving(*answers: Answer) -> Iterator[tuple[str, list[Asked]]]:
+    """Its URL, and what was asked so far; each answer is given once, and all of them are."""
+    waiting, asked = list(answers), list[Asked]()
+
+    def next_one(request: Asked) -> Answer:
+        asked.append(request)
+        return waiting.pop(0)
+
+    with answering(next_one) as url:
+        yield url, asked
     assert not waiting, "all were asked for"
 
 

@@ -4,9 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, Final
 
 import click
@@ -18,6 +16,7 @@ from gpuaas_client.cli import SECTIONS
 from gpuaas_client.command import STAFF as STAFF_TITLE
 from gpuaas_client.verbs.calls import Calls
 from tests.commands import gpuaas
+from tests.serving import Answer, Asked, answering
 
 _DOCUMENT = json.loads(FILE.read_text())
 _TENANTS = {"owner", "admin", "billing", "member", "viewer"}
@@ -241,48 +240,28 @@ def described() -> Iterator[tuple[str, list[str]]]:
     """A server of all that the document has; what was asked that it does not take."""
     wrong: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(asked: Asked) -> Answer:
+        method, _, target = asked.what.partition(" ")
+        path, _, query = target.partition("?")
+        found = operation(method.lower(), path)
+        names = {one["name"] for one in found.get("parameters", ())}
+        said = {one.partition("=")[0] for one in query.split("&") if one}
+        wrong.extend(f"{path}: no {one}" for one in said - names)
+        if asked.body is not None:
+            schema = found["requestBody"]["content"]["application/json"]["schema"]
+            known = example(schema)
+            wrong.extend(f"{path}: no field {one}" for one in set(asked.body) - set(known))
+        status, given = next(
+            (code, one) for code, one in found["responses"].items() if code.startswith("2")
+        )
+        content: dict[str, Any] = given.get("content", {"text/plain": {}})
+        media = next(iter(content))
+        value = example(content[media].get("schema", {}))
+        body = value if "json" in media else b"text\n"
+        return Answer(int(status), body, (("Content-Type", media),))
 
-        def _answer(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path, _, query = self.path.partition("?")
-            found = operation(self.command.lower(), path)
-            names = {one["name"] for one in found.get("parameters", ())}
-            said = {one.partition("=")[0] for one in query.split("&") if one}
-            wrong.extend(f"{path}: no {one}" for one in said - names)
-            if raw:
-                schema = found["requestBody"]["content"]["application/json"]["schema"]
-                fields = set(json.loads(raw))
-                known = example(schema)
-                wrong.extend(f"{path}: no field {one}" for one in fields - set(known))
-            status, answer = next(
-                (code, one) for code, one in found["responses"].items() if code.startswith("2")
-            )
-            content: dict[str, Any] = answer.get("content", {"text/plain": {}})
-            media = next(iter(content))
-            value = example(content[media].get("schema", {}))
-            data = json.dumps(value).encode() if "json" in media else b"text\n"
-            self.send_response(int(status))
-            self.send_header("Content-Type", media)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = _answer  # noqa: N815 - the names that the server looks for
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", wrong
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(answer) as url:
+        yield url, wrong
 
 
 def test_no_verb_is_forgotten() -> None:
