@@ -6,6 +6,7 @@ from litestar import Response, post
 from litestar.params import JSONBody
 
 from api.acting import Done, Said
+from api.authorization.resting import still
 from api.body import FrontRequest
 from api.changing import log_stream, settled, target
 from api.edge import instant, now_us
@@ -38,9 +39,10 @@ async def issue_token(request: FrontRequest, data: JSONBody[TokenNew]) -> Respon
 
         async def attempt() -> Done:
             kind = stream.partition("-")[0]
+            resting = await still(services, request.user, request.user.org)
             found = await target(services, request.user, stream, kind)
             writes = (Write(found.stream, found.org, found.version, (fact,)),)
-            append = Append(writes, request.user.actor, cause)
+            append = Append(writes, request.user.actor, cause, resting)
             return Done(await services.log.append(append), writes)
 
         done = await settled(services, stream, attempt)

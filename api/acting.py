@@ -144,6 +144,8 @@ class Acting:
                 self._claims.drop(command)
             else:
                 self._claims.leave(command)
+            if isinstance(error, DomainError) and error.code == "log.version_stale":
+                await again(request)  # it may have lost to the end of what the caller came with
             raise
 
     async def _taken_over(

@@ -14,9 +14,9 @@ from api.authorization.keys import SHOWN, hash_of, minted, steps_up
 from api.authorization.listing import paged, words
 from api.authorization.loading import credentials_at
 from api.authorization.principal import Principal
-from api.authorization.sessions import rests_on
+from api.authorization.resting import still
 from api.authorization.use import last_used
-from api.authorization.wishing import deciding, may_own, no_looser, organization_of, still
+from api.authorization.wishing import deciding, may_own, no_looser, organization_of
 from api.body import FrontRequest
 from api.changing import create, settled
 from api.edge import instant, maybe_instant, now_us
@@ -56,12 +56,11 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
 
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
-            belonging = authority_stream(org)
-            await still(services, request.user)
+            belonging = await services.authorities.of(org)
+            state = belonging.state
+            resting = await still(services, request.user, org)
             if data.principal is not None:
                 allow(request.user, "api_key.create_for_account", org)
-            belongs = await services.authorities.of(org)
-            state = belongs.state
             if services.directory.closed(org):
                 raise DomainError("organization.closed", "nobody acts for it any more")
             if not state.knows(who):
@@ -75,7 +74,8 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
                 *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
                 *(_deciding(request), now_us(), data.mfa, *_vouched(request)),
             )
-            reads = ((belonging, belongs.version), *_resting(request, mfa=data.mfa))
+            members = (authority_stream(org), belonging.version)
+            reads = (members, *resting, *_vouching(request, mfa=data.mfa))
             new = (_next(services, org), org)
             return await create(
                 *(services, request.user, cause, new, api_key.DECIDER, command),
@@ -140,15 +140,12 @@ def _vouched(request: FrontRequest) -> tuple[str, tuple[str, ...], str]:
     return signed.opened.issuer, signed.opened.amr, signed.opened.acr
 
 
-def _resting(request: FrontRequest, *, mfa: bool) -> tuple[tuple[str, int], ...]:
-    """The streams of what the caller came with, and of whose word the key's factor is."""
-    directory, session = services_of(request).directory, request.user.session
-    signed = directory.signed(session)
+def _vouching(request: FrontRequest, *, mfa: bool) -> tuple[tuple[str, int], ...]:
+    """The stream of whose word the key's factor is."""
+    directory = services_of(request).directory
+    signed = directory.signed(request.user.session)
     word = directory.issuer(signed.opened.issuer) if signed is not None and mfa else None
-    return (
-        *rests_on(directory, session),
-        *(((word.stream, word.version),) if word is not None else ()),
-    )
+    return ((word.stream, word.version),) if word is not None else ()
 
 
 def _elsewhere(org: str, issuer: str) -> dict[str, int | str]:

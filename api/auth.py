@@ -218,6 +218,7 @@ async def again(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """
     handler: BaseRouteHandler = connection.scope["route_handler"]
     if not _open(connection, handler):
+        await connection.app.state.services.following.catch_up()
         await _let_in(connection, await _caller(connection, handler))
 
 

@@ -10,6 +10,7 @@ from api.acting import Done, if_match
 from api.admission.wire import Admitted, Ask, Held
 from api.auth import unknown, within
 from api.authorization.principal import Principal
+from api.authorization.resting import still as still_let
 from api.services import Services
 from contracts.http import Given
 from domain.decider import Decider
@@ -126,12 +127,14 @@ async def change[S, C, E: Struct](
     nothing: Given | Callable[[Target], Given],
     *,
     precise: bool = False,
+    outlasting: bool = False,
     private: tuple[PrivateValue, ...] = (),
 ) -> Done:
     """The command's facts on an existing stream, or `nothing` (of it) when it was done already.
 
     `stream`: the kind it must be of, and its id. `precise`: the caller must name the version it
-    decided on (If-Match).
+    decided on (If-Match). `outlasting`: what comes of it counts when the caller has no say any
+    more, so it loses to whatever is taken from the caller.
 
     Raises: DomainError if_match.*, log.version_stale after many tries, what the decider refuses.
     """
@@ -139,6 +142,7 @@ async def change[S, C, E: Struct](
     kind, name = stream
 
     async def attempt() -> Done:
+        resting = await still_let(services, principal, principal.org) if outlasting else ()
         found = await target(services, principal, name, kind)
         if_match(request, found.version, needed=precise)
         state = decider.initial
@@ -148,7 +152,7 @@ async def change[S, C, E: Struct](
         if not facts:
             return Done(nothing=nothing(found) if callable(nothing) else nothing)
         writes = (Write(name, found.org, found.version, facts),)
-        append = Append(writes, principal.actor, cause, private=private)
+        append = Append(writes, principal.actor, cause, resting, private)
         return Done(await services.log.append(append), writes)
 
     return await settled(services, name, attempt)

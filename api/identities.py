@@ -75,8 +75,9 @@ async def reinvite_node(
             *(enrolment.token_hash(tokens[-1]), now + INVITATION_US),
             *(data.fingerprint or "", now),
         )
+        of = ("node", node_id)
         return await change(
-            services, request, cause, ("node", node_id), node.DECIDER, command, nothing
+            services, request, cause, of, node.DECIDER, command, nothing, outlasting=True
         )
 
     def answer(said: tuple[Said, ...], again: bool) -> NodeInvited:

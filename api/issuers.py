@@ -12,7 +12,8 @@ from api.authorization.cedar import PLATFORM
 from api.authorization.credentials import Vouching
 from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
-from api.authorization.wishing import deciding, scope_of, still
+from api.authorization.resting import still
+from api.authorization.wishing import deciding, scope_of
 from api.body import FrontRequest
 from api.changing import settled
 from api.edge import now_us
@@ -56,7 +57,7 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
         await services.providers.of(data.url).published()
 
         async def attempt() -> Done:
-            await still(services, request.user)
+            resting = await still(services, request.user, data.organization)
             reads = await scope_of(services, request.user, data.organization, data.organization)
             _free(services, data)
             recorded = await services.log.read_stream(stream)
@@ -64,7 +65,7 @@ async def trust_issuer(request: FrontRequest, data: JSONBody[IssuerNew]) -> Resp
             if not facts:
                 return Done(nothing=_given(stream, command, None, None))
             writes = (Write(stream, data.organization, len(recorded), facts),)
-            append = Append(writes, request.user.actor, cause, reads)
+            append = Append(writes, request.user.actor, cause, (*reads, *resting))
             return Done(await services.log.append(append), writes)
 
         return await settled(services, stream, attempt)
@@ -165,11 +166,11 @@ async def _changed(request: FrontRequest, issuer_id: str, command: Deciding) -> 
 
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
-            await still(services, request.user)
             recorded = await services.log.read_stream(issuer_id)
             made = recorded[0].fact if recorded else None
             if not isinstance(made, Trusted):
                 raise unknown("issuer")
+            resting = await still(services, request.user, made.organization)
             within(request.user, made.organization, "issuer")
             if_match(request, recorded[-1].version)
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
@@ -177,7 +178,7 @@ async def _changed(request: FrontRequest, issuer_id: str, command: Deciding) -> 
             if not facts:
                 return Done(nothing=_stands(state, issuer_id, None))
             writes = (Write(issuer_id, recorded[0].org, recorded[-1].version, facts),)
-            append = Append(writes, request.user.actor, cause)
+            append = Append(writes, request.user.actor, cause, resting)
             return Done(await services.log.append(append), writes)
 
         return await settled(services, issuer_id, attempt)

@@ -12,8 +12,8 @@ from api.authorization.listing import paged
 from api.authorization.loading import credentials_at
 from api.authorization.persons import Linked, identity_stream
 from api.authorization.principal import Principal
-from api.authorization.sessions import rests_on
-from api.authorization.wishing import still
+from api.authorization.resting import still
+from api.authorization.standing import rests_on
 from api.body import FrontRequest
 from api.changing import settled
 from api.edge import instant, now_us
@@ -70,7 +70,7 @@ async def _proved(
     Raises: DomainError auth.invalid, identity.session_required, identity.proof_invalid,
         identity.proof_old, identity.elsewhere.
     """
-    await still(services, caller)
+    resting = await still(services, caller, caller.org)
     now, known = now_us(), services.directory
     other = known.session(token)
     if other is None or known.over(other.stream, now):
@@ -83,8 +83,7 @@ async def _proved(
         raise DomainError("identity.elsewhere", "both are of issuers of one organization")
     _, reads = known.persons.of(caller.org, caller.actor)
     link = Link(other.opened.principal, caller.actor, other.opened.issuer, now)
-    mine, theirs = rests_on(known, caller.session), rests_on(known, other.stream)
-    return link, (*reads, *mine, *theirs)
+    return link, (*reads, *resting, *rests_on(known, other.stream))
 
 
 def _own(services: Services, caller: Principal) -> session.Opened:
@@ -131,7 +130,7 @@ async def unlink_identity(
 
     async def do(cause: str) -> Done:
         async def attempt() -> Done:
-            await still(services, who)
+            resting = await still(services, who, who.org)
             _own(services, who)
             recorded = await services.log.read_stream(stream)
             last = recorded[-1].fact if recorded else None
@@ -144,7 +143,7 @@ async def unlink_identity(
             state = fold(DECIDER, (one.fact for one in recorded))  # type: ignore[misc]
             new = tuple(DECIDER.decide(Unlink(data.reason, now_us()), state))
             write = Write(stream, recorded[0].org, recorded[-1].version, new)
-            append = Append((write,), request.user.actor, cause)
+            append = Append((write,), request.user.actor, cause, resting)
             return Done(await services.log.append(append), (write,))
 
         return await settled(services, stream, attempt)

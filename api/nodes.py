@@ -7,8 +7,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.auth import unknown
+from api.authorization.cedar import PLATFORM
+from api.authorization.resting import still
 from api.body import FrontRequest
-from api.changing import change, create
+from api.changing import change, create, settled
 from api.edge import instant, now_us
 from api.fleet.invitations import INVITATION_US, invitation
 from api.paging import after, page_size
@@ -40,9 +42,16 @@ async def invite_node(request: FrontRequest, data: JSONBody[NodeInvite]) -> Resp
             data.fingerprint or "",
         )
         new = (stream, "-")
-        return await create(
-            services, request.user, cause, new, node.DECIDER, command, private=(words,)
-        )
+
+        async def attempt() -> Done:
+            resting = await still(services, request.user, PLATFORM)
+            return await create(
+                *(services, request.user, cause, new, node.DECIDER, command),
+                private=(words,),
+                reads=resting,
+            )
+
+        return await settled(services, stream, attempt)
 
     def answer(said: tuple[Said, ...], again: bool) -> NodeInvited:
         fact = said[0].fact

@@ -125,6 +125,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         exits.callback(reads.close)
         factors = _factors(settings, exits)
         tokens, following = await _let_in(settings, reads, heads, verifier, exits)
+        acts.directory = following.directory
         tail, runtimes = _seen(settings, reads, heads, following, exits)
         claims = _claims(settings, exits)
         key = ed25519(settings.command_key)

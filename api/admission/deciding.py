@@ -153,6 +153,7 @@ def _append(
     # A node's emit reads what the decision before it on that node wrote, to lose with it.
     written = {emit.stream for emit in emits}
     reads += tuple(read for emit in emits for read in emit.reads)
+    reads += ask.beside.reads if ask.beside is not None else ()
     unique = tuple(dict.fromkeys(read for read in reads if read[0] not in written))
     return Append(_beside(ask, writes), ask.actor, ask.cause, unique, private)
 

@@ -26,13 +26,14 @@ SUBJECT: Final = "gpuaas.v1.admission"
 
 
 class Beside(Struct, frozen=True):
-    """What let whoever asks, to be written beside what comes of it, on this new stream."""
+    """What let whoever asks, to be written on this new stream; it loses to any of `reads`."""
 
     stream: str
     action: str
     scope: str
     policies: tuple[str, ...]
     decided_us: int
+    reads: tuple[tuple[str, int], ...] = ()
 
 
 type Held = tuple[tuple[str, int], ...]

@@ -4,10 +4,12 @@ from msgspec import Struct
 
 from domain import api_key, issuer, session
 
+type Reads = tuple[tuple[str, int], ...]  # streams, and at which version
+
 
 class Key(Struct, frozen=True):
     """An API key as it stands; `stream` is its id. `vouched`: by whose word it is `mfa`. `made_by`:
-    whoever asked for it.
+    whoever asked for it. `version`: its stream's.
     """
 
     stream: str
@@ -18,6 +20,7 @@ class Key(Struct, frozen=True):
     mfa: bool = False
     vouched: api_key.KeyVouched | None = None
     made_by: str = ""
+    version: int = 1
 
 
 class Signed(Struct, frozen=True):

@@ -8,7 +8,10 @@ from msgspec.structs import replace
 
 from api.admission.wire import Ask, Beside
 from api.authorization.cedar import Place
+from api.authorization.credentials import Reads
+from api.authorization.directory import Directory
 from api.authorization.principal import Principal
+from api.authorization.standing import came_by
 from api.edge import now_us
 from contracts.authorization.registry import ACTIONS
 from domain.access import Decided
@@ -25,6 +28,7 @@ class Acts:
 
     def __init__(self) -> None:
         self._asking: dict[str, Principal] = {}
+        self.directory: Directory | None = None  # that says what credentials stand
 
     @contextmanager
     def of(self, principal: Principal, cause: str) -> Iterator[None]:
@@ -36,11 +40,16 @@ class Acts:
             del self._asking[cause]
 
     def beside(self, append: Append) -> Append:
-        """With what let whoever asked, unless each of its facts says that itself."""
+        """With what let whoever asked, unless each of its facts says that itself. It loses to the
+        end of what that came with. Raises: DomainError auth.invalid, auth.forbidden: it has ended.
+        """
         principal = self._asking.get(append.cause)
-        if principal is None or all(_says(write) for write in append.writes):
+        if principal is None:
             return append
-        let = let_of(principal, append.writes[0].org)
+        append = replace(append, reads=self._with(append.reads, principal))
+        if all(_says(write) for write in append.writes):
+            return append
+        let = standing(principal, append.writes[0].org)
         told = fact_of(append.writes, let.action, let.place[0], let.policies)
         return replace(append, writes=(*append.writes, told))
 
@@ -49,9 +58,16 @@ class Acts:
         principal = self._asking.get(ask.cause)
         if principal is None:
             return ask
-        let = let_of(principal, principal.org)
-        said = Beside(new_id("access"), let.action, let.place[0], let.policies, now_us())
+        let = standing(principal, principal.org)
+        said = Beside(
+            *(new_id("access"), let.action, let.place[0], let.policies, now_us()),
+            self._with((), principal),
+        )
         return replace(ask, beside=said)
+
+    def _with(self, reads: Reads, principal: Principal) -> Reads:
+        came = () if self.directory is None else came_by(self.directory, principal)
+        return (*reads, *(one for one in came if one not in reads))
 
 
 class Let(NamedTuple):
@@ -75,6 +91,15 @@ def let_of(principal: Principal, org: str) -> Let:
         return Let(action, door.tenants.place(principal.org, principal.org), (OWN,))
     place = door.somewhere(principal, action)
     return Let(action, place, door.decide(principal, action, place).policies)
+
+
+def standing(principal: Principal, org: str) -> Let:
+    """As `let_of`, and it does still. Raises: DomainError auth.forbidden."""
+    let, door = let_of(principal, org), principal.door
+    assert door is not None, "the guard gives it"
+    if let.policies != (OWN,) and not door.decide(principal, let.action, let.place).allowed:
+        raise door.refusal(principal, let.action, let.place)
+    return let
 
 
 def fact_of(writes: tuple[Write, ...], action: str, scope: str, policies: tuple[str, ...]) -> Write:

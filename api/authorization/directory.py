@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM, Place
 from api.authorization.clients import Clients
-from api.authorization.credentials import Key, Signed, Vouching
+from api.authorization.credentials import Key, Reads, Signed, Vouching
 from api.authorization.glass import Grants
 from api.authorization.persons import Persons
 from api.authorization.staff import Staff
@@ -43,6 +43,7 @@ class Directory:
         self.applied = 0
         self.heard = heard
         self._authorities: dict[str, Authority] = {}
+        self._decided: dict[str, int] = {}  # organization -> version of its authority's stream
         self._departments: dict[str, str] = {}
         self._projects: dict[str, str] = {}
         self._resources: dict[str, str] = {}  # the projects of those that are scopes
@@ -76,9 +77,11 @@ class Directory:
             case api_key.KeyCreated() as created:
                 self._made(entry, created)
             case api_key.KeySteppedUp():
-                self._keys[entry.stream] = replace(self._keys[entry.stream], mfa=True)
+                more = replace(self._keys[entry.stream], version=entry.version, mfa=True)
+                self._keys[entry.stream] = more
             case api_key.KeyVouched() as said:
-                self._keys[entry.stream] = replace(self._keys[entry.stream], vouched=said)
+                more = replace(self._keys[entry.stream], version=entry.version, vouched=said)
+                self._keys[entry.stream] = more
             case api_key.KeyRevoked():
                 self._keys[entry.stream] = replace(self._keys[entry.stream], revoked=True)
             case session.Opened() as opened:
@@ -110,6 +113,7 @@ class Directory:
             case fact if isinstance(fact, authority_facts.Event.__value__):
                 before = self._authorities.get(entry.org, _NOBODY)
                 self._authorities[entry.org] = authority.evolve(before, fact)
+                self._decided[entry.org] = entry.version
                 self.grants.apply(entry.org, fact)
                 if isinstance(fact, authority_facts.ResourcePlaced):
                     self._resources[fact.resource] = fact.project
@@ -237,6 +241,11 @@ class Directory:
             return True
         return key.created.until_us != NEVER and now_us >= key.created.until_us
 
+    def decided_by(self, org: str) -> Reads:
+        """The stream of the organization's authority, as far as it is known here."""
+        version = self._decided.get(org)
+        return () if version is None else ((authority.authority_stream(org), version),)
+
     def until_us(self, credential: str) -> int:
         """When the API key or session of this id ends by itself; 0: not, or not known."""
         signed = self._sessions.get(credential)
@@ -252,6 +261,10 @@ class Directory:
         """Which organization's the API key or session of this id is; empty where not known."""
         signed, key = self._sessions.get(credential), self._keys.get(credential)
         return signed.opened.organization if signed else key.org if key else ""
+
+    def made(self, stream: str) -> Key | None:
+        """The key of this id."""
+        return self._keys.get(stream)
 
     def keys(self, org: str) -> list[Key]:
         """Of the organization, in order of making."""

@@ -22,14 +22,6 @@ def factors_of(directory: Directory, issuer: str) -> Factors:
     return Factors() if found is None else found.factors
 
 
-def rests_on(directory: Directory, session: str) -> tuple[tuple[str, int], ...]:
-    """What an append reads whose outcome outlasts the session: its stream before it is ended;
-    nothing for what came in none.
-    """
-    signed = directory.signed(session)
-    return ((session, 1 if signed is None else signed.version),) if session else ()
-
-
 def by_two_factors(directory: Directory, signed: Signed) -> bool:
     """Whether its issuer says so, by `amr` or `acr`, in words that count now."""
     opened = signed.opened

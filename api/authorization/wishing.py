@@ -12,6 +12,7 @@ from api.acting import Answer, Done, if_match
 from api.auth import allow, unknown, within
 from api.authorization.cedar import PLATFORM
 from api.authorization.principal import Principal
+from api.authorization.resting import still
 from api.body import FrontRequest
 from api.changing import settled, target
 from api.edge import now_us
@@ -89,9 +90,10 @@ async def _attempt(
     services: Services, request: FrontRequest, org: str, want: Want, cause: str
 ) -> Done:
     stream = authority.authority_stream(org)
-    await still(services, request.user)
+    # In this order: nothing was decided before it that the caller's own authority does not know.
     found = await services.authorities.of(org)
     state, version = found.state, found.version
+    resting = await still(services, request.user, org)
     wanted = want(state)
     reads: tuple[tuple[str, int], ...] = ()
     policies: tuple[str, ...] = ("invitation",)  # what lets whoever has its secret
@@ -111,18 +113,10 @@ async def _attempt(
     if not new:
         return Done(nothing=wanted.nothing)
     write = Write(stream, org, version, tuple(new))
-    reads = (*reads, *wanted.reads, *more)
+    also = (one for one in resting if one[0] != stream)
+    reads = tuple(dict.fromkeys((*reads, *wanted.reads, *more, *also)))
     append = Append((write,), request.user.actor, cause, reads, wanted.private)
     return Done(await services.log.append(append), (write,))
-
-
-async def still(services: Services, caller: Principal) -> None:
-    """Whatever was taken from the caller before now counts here: what is decided next would outlast
-    the second in which other processes hear of it. Raises: DomainError auth.invalid.
-    """
-    await services.following.catch_up()
-    if caller.credential and services.directory.over(caller.credential, now_us()):
-        raise DomainError("auth.invalid", "what you came with has been taken back")
 
 
 async def _told(

@@ -5,7 +5,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.auth import unknown, within
-from api.authorization.wishing import still
+from api.authorization.resting import still
 from api.body import FrontRequest
 from api.changing import change, create, settled, target
 from api.edge import instant, now_us
@@ -41,7 +41,6 @@ async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) ->
     secret = new_secret()
 
     async def do(cause: str) -> Done:
-        await still(services, request.user)
         org = await target(services, request.user, data.organization, "organization")
         await checked(data.url, networks_of(services.settings.webhook_networks))
         url, words = private_value(org.stream, data.url)
@@ -49,11 +48,14 @@ async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) ->
         command = webhook.Register(org.stream, url, data.tags, key, now_us())
 
         async def attempt() -> Done:
+            # Anew: whoever named the URL may have made us wait for its name's address.
+            resting = await still(services, request.user, org.stream)
+            org_now = await target(services, request.user, org.stream, "organization")
             new = (await _next(services, org.stream), org.stream)
             return await create(
                 *(services, request.user, cause, new, webhook.DECIDER, command),
                 private=(words, hidden),
-                reads=((org.stream, org.version),),
+                reads=((org.stream, org_now.version), *resting),
             )
 
         return await settled(services, org.stream, attempt)
@@ -115,6 +117,7 @@ async def rotate_secret(
         return await change(
             *(services, request, cause, ("webhook", webhook_id), webhook.DECIDER, command),
             WebhookChanged(id=webhook_id, version=found.version),
+            outlasting=True,
             private=(hidden,),
         )
 
