@@ -1,5 +1,7 @@
 """Projects: create, move, list."""
 
+from typing import Final
+
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
@@ -7,21 +9,26 @@ from msgspec.structs import replace
 
 from api.acting import Done, Said, held
 from api.admission.wire import MoveAsk
-from api.auth import unknown
+from api.auth import allow, unknown
+from api.authorization.principal import Principal
 from api.body import FrontRequest
-from api.changing import admitted, create, target
+from api.changing import admitted, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
-from api.services import services_of
+from api.services import Services, services_of
 from api.viewing import page, reachable, viewed
-from contracts.http import Page, Project, ProjectNew
-from contracts.http_moves import ProjectMove, ProjectMoved
+from contracts.http import Page, Project
+from contracts.http_moves import ProjectMove, ProjectMoved, ProjectNew
 from domain import account, department, project
 from domain.errors import DomainError
 from domain.relocating import MoveProject
+from evidence.append import Append, Write
 from evidence.ids import new_id
-from evidence.private import private_value
+from evidence.private import PrivateValue, private_value
 from projections import tenancy_read
+from projections.months import derived_id
+
+_IMPLICIT: Final = "General"  # the department of an organization that names none
 
 
 @post("/v1/projects")
@@ -29,40 +36,81 @@ async def create_project(request: FrontRequest, data: JSONBody[ProjectNew]) -> R
     services = services_of(request)
 
     async def do(cause: str) -> Done:
-        part = await target(services, request.user, data.department, "department")
-        payer = await target(services, request.user, data.account, "account")
-        created, opened = part.facts[0], payer.facts[0]
-        if not isinstance(created, department.Created) or not isinstance(opened, account.Opened):
-            raise unknown("department")
-        name, words = private_value(part.org, data.name)
-        command = project.Create(
-            part.org,
-            part.stream,
-            payer.stream,
-            name,
-            created.organization,
-            opened.organization,
-            now_us(),
-        )
-        new = (new_id("project"), part.org)
-        return await create(
-            services, request.user, cause, new, project.DECIDER, command, private=(words,)
-        )
+        async def attempt() -> Done:
+            payer = await target(services, request.user, data.account, "account")
+            opened = payer.facts[0]
+            assert isinstance(opened, account.Opened), "an account's stream begins with it"
+            part = await _department(services, request.user, data.department, payer.org)
+            name, words = private_value(part.org, data.name)
+            command = project.Create(
+                *(part.org, part.stream, payer.stream, name),
+                *(part.created.organization, opened.organization, now_us()),
+            )
+            facts = tuple(project.DECIDER.decide(command, project.DECIDER.initial))
+            writes = (*part.writes, Write(new_id("project"), part.org, 0, facts))
+            private = (*part.private, words)
+            append = Append(writes, request.user.actor, cause, part.reads, private)
+            return Done(await services.log.append(append), writes)
+
+        return await settled(services, data.account, attempt)
 
     def answer(said: tuple[Said, ...], _: bool) -> Project:
-        fact = said[0].fact
+        fact = said[-1].fact
         assert isinstance(fact, project.Created), "the outcome of this route"
         return Project(
-            id=said[0].stream,
+            id=said[-1].stream,
             organization=fact.organization,
             department=fact.department,
             account=fact.account,
             name=data.name,
             created_at=instant(fact.created_us),
-            version=said[0].version,
+            version=said[-1].version,
         )
 
     return await services.acting.perform(request, do, answer)
+
+
+class _Part(Struct, frozen=True):
+    """A department as it is, or as it comes with the first project: `writes` what makes it, which
+    rests on `reads`.
+    """
+
+    stream: str
+    org: str
+    created: department.Created
+    writes: tuple[Write, ...] = ()
+    reads: tuple[tuple[str, int], ...] = ()
+    private: tuple[PrivateValue, ...] = ()
+
+
+async def _department(services: Services, caller: Principal, named: str | None, org: str) -> _Part:
+    """The one named, or the only one, or one that is made: of two first projects at once one makes
+    it. Raises: DomainError resource.unknown, auth.forbidden, project.department_unclear.
+    """
+    if named is None:
+        await services.following.catch_up()
+        known = [one for one in services.directory.below(org) if one.startswith("department-")]
+        if len(known) > 1:
+            detail = f"the organization has {len(known)} departments"
+            raise DomainError("project.department_unclear", detail, {"pointer": "/department"})
+        if not known:
+            return await _implicit(services, caller, org)
+        named = known[0]
+    found = await target(services, caller, named, "department")
+    created = found.facts[0]
+    assert isinstance(created, department.Created), "a department's stream begins with it"
+    return _Part(found.stream, found.org, created)
+
+
+async def _implicit(services: Services, caller: Principal, org: str) -> _Part:
+    owner = await target(services, caller, org, "organization")
+    allow(caller, "department.create", org)
+    name, words = private_value(org, _IMPLICIT)
+    command = department.Create(org, name, now_us())
+    [made] = department.DECIDER.decide(command, department.DECIDER.initial)
+    stream = derived_id("department", org)
+    writes = (Write(stream, org, 0, (made,)),)
+    return _Part(stream, org, made, writes, ((owner.stream, owner.version),), (words,))
 
 
 @post("/v1/projects/{project_id:str}/move", status_code=200)

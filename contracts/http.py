@@ -138,12 +138,6 @@ class Transfer(Given, frozen=True):
     booked: str
 
 
-class ProjectNew(Taken, frozen=True):
-    department: DepartmentId
-    account: AccountId
-    name: Name
-
-
 class Project(Given, frozen=True):
     id: str
     organization: str

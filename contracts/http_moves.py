@@ -1,6 +1,16 @@
-"""What the API takes and gives about projects that move."""
+"""What the API takes of new projects; what it takes and gives about those that move."""
 
-from contracts.http import AccountId, DepartmentId, Given, Instant, Taken
+from contracts.http import AccountId, DepartmentId, Given, Instant, Name, Taken
+
+
+class ProjectNew(Taken, frozen=True, kw_only=True):
+    """`department`: without one, the only one of the account's organization; where it has none, one
+    is made, `General`.
+    """
+
+    department: DepartmentId | None = None
+    account: AccountId
+    name: Name
 
 
 class ProjectMove(Taken, frozen=True):

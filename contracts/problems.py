@@ -209,6 +209,7 @@ organization.wiping|409|Its volumes are being wiped|Nothing: a closing is withdr
 position.unknown|400|Not a log position|Send one the platform has told you.
 problem.unknown|404|No such refusal|Read the list at /v1/problems.
 project.exists|409|The project exists|Read it.
+project.department_unclear|400|Name the department|Name one of `gpuaas department list`.
 project.foreign|409|Of another organization|Use a department and account of the same one.
 project.guaranteed|409|The project has guarantees|Set its shares to guarantee nothing and give up its claims; move it; set them again there.
 project.unknown|404|No such project|Check the id and the organization.

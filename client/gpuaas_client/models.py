@@ -1300,7 +1300,7 @@ class ProjectMoved(Struct, frozen=True, kw_only=True):
 
 class ProjectNew(Struct, frozen=True, kw_only=True):
     account: str
-    department: str
+    department: str | UnsetType | None = UNSET
     name: str
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.api_stage import Stage, play
+from tests.api_stage import Stage, play, staged
 from tests.conftest import Database
 
 pytestmark = pytest.mark.slow
@@ -134,6 +134,41 @@ def test_quota_refuses_with_numbers(database: Database, nats_url: str, tmp_path:
         assert (problem["facts"]["limit_milli"], problem["facts"]["fits_milli"]) == (5000, 0)
 
     play(database, nats_url, tmp_path, scene)
+
+
+def test_a_small_tenant_needs_no_department(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Of first projects at once in two processes each is made, in the one department that came with
+    the first of them; where there are several, it is named, or nothing is made.
+    """
+
+    async def scene() -> None:
+        async with (
+            staged(database, nats_url, tmp_path) as one,
+            staged(database, nats_url, tmp_path, elect=False) as two,
+        ):
+            org = (await one.post("/v1/organizations", _NEW)).json()["id"]
+            opening = {"organization": org, "currency": "USD", "zone": "UTC"}
+            account = (await one.post("/v1/accounts", opening)).json()["id"]
+            body = {"account": account, "name": "P"}
+            asked = (stage.post("/v1/projects", body, key="k") for stage in (one, two, one, two))
+            more = (stage.post("/v1/projects", body) for stage in (one, two))
+            answers = await asyncio.gather(*asked, *more)
+            assert {answer.status_code for answer in answers} == {201}
+            assert len({answer.json()["id"] for answer in answers}) == 3
+            await one.views()
+            [made] = (await one.get(f"/v1/departments?organization={org}")).json()["items"]
+            assert {answer.json()["department"] for answer in answers} == {made["id"]}
+            assert made["name"] == "General"
+            await one.post("/v1/departments", {"organization": org, "name": "Other"})
+            before = await one.size()
+            refused = await two.post("/v1/projects", body)
+            unclear = (400, "project.department_unclear")
+            assert (refused.status_code, refused.json()["code"]) == unclear
+            assert await one.size() == before
+
+    asyncio.run(scene())
 
 
 def test_foreign_things_do_not_exist(database: Database, nats_url: str, tmp_path: Path) -> None:

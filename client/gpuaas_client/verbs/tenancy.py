@@ -17,6 +17,7 @@ from gpuaas_client.command import (
     as_of,
     asked,
 )
+from gpuaas_client.errors import Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, money, plain
 from gpuaas_client.verbs.members import own
@@ -186,6 +187,16 @@ def department_new(session: Session, name: str, organization: str | None) -> Non
     session.say(made, made.id)
 
 
+def _only_account(session: Session) -> str:
+    """Raises: Misconfigured account.unclear."""
+    found = list(session.client.each(operations.list_accounts()))
+    if len(found) == 1:
+        return found[0].id
+    which = ", ".join(one.id for one in found[:5]) or "none"
+    why = f"there are {len(found)} accounts: {which}"
+    raise Misconfigured("account.unclear", why, "Say --account ID.")
+
+
 @click.group("project", cls=Verbs, help="Where things run, and which account pays for them")
 def project() -> None: ...
 
@@ -203,11 +214,12 @@ def projects(session: Session, organization: str | None, as_of: str | None) -> N
 
 @project.command("create", help="A project of a department, paid by an account")
 @click.argument("name")
-@click.option("--department", required=True, metavar="ID", help="`gpuaas department list`")
-@click.option("--account", required=True, metavar="ID", help="`gpuaas account list`")
+@click.option("--department", metavar="ID", help="Default: the only one, or one that is made.")
+@click.option("--account", metavar="ID", help="Default: the only one; `gpuaas account list`")
 @asked
-def project_new(session: Session, name: str, department: str, account: str) -> None:
-    wanted = models.ProjectNew(name=name, department=department, account=account)
+def project_new(session: Session, name: str, department: str | None, account: str | None) -> None:
+    payer = account or _only_account(session)
+    wanted = models.ProjectNew(name=name, department=department or UNSET, account=payer)
     made = session.client.create_project(wanted)
     session.say(made, made.id)
 
