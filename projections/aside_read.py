@@ -28,8 +28,7 @@ SELECT s.suspense, s.from_position, s.currency, s.amount_pico, s.line, w.words, 
   s.decided_us, e.how, e.about
 FROM views.suspense s
 LEFT JOIN views.suspense_end e ON e.suspense = s.suspense AND [e]
-LEFT JOIN log.private_value w ON w.digest = CASE WHEN s.words ~ '^[0-9a-f]{64}$'
-  THEN decode(s.words, 'hex') END
+[words w s.words]
 WHERE [s] AND (%(suspense)s::text IS NULL OR s.suspense = %(suspense)s)
   AND s.from_position > %(after)s AND (e.how IS NULL OR NOT %(waiting)s)
 ORDER BY s.from_position LIMIT %(limit)s

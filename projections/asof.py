@@ -10,9 +10,10 @@ from psycopg.types.numeric import IntLoader
 from domain.errors import DomainError
 from projections.reach import reached, terms
 
-# The words behind a digest; null once erased, or when the fact's digest is none: 64 hex digits
+# The words behind a digest; null once erased, where they were changed in the table, or when the
+# fact's digest is none: 64 hex digits
 # (a regular expression that counts them takes twenty times as long).
-PRIVATE_JOIN: Final = """
+PRIVATE_JOIN: Final[LiteralString] = """
 LEFT JOIN log.private_value {p} ON {p}.digest =
   CASE WHEN length({n}) = 64 AND {n} ~ '^[0-9a-f]*$' THEN decode({n}, 'hex') END
   AND sha256({p}.salt || convert_to({p}.words, 'UTF8')) = {p}.digest
@@ -28,8 +29,15 @@ class _At(msgspec.Struct):
 
 def held(query: LiteralString, as_of: int | None) -> LiteralString:
     """The query with each `[x]` as "x's row held": now, or just after position `as_of`; and each
-    `[reach s r]` as "within reach, by the columns of its scope and of what it is about".
+    `[reach s r]` as "within reach, by the columns of its scope and of what it is about", and each
+    `[words w n]` as a join `w` to the words behind the digest in column `n`, if they are its own.
     """
+    while "[words " in query:
+        before, _, rest = query.partition("[words ")
+        columns, _, after = rest.partition("]")
+        alias, _, name = columns.partition(" ")
+        join = PRIVATE_JOIN.replace("{p}", alias).replace("{n}", name)
+        query = before + join + after
     while "[reach " in query:
         before, _, rest = query.partition("[reach ")
         columns, _, after = rest.partition("]")

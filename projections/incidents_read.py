@@ -54,8 +54,7 @@ SELECT i.incident, i.from_position, i.what, i.subject, w.words AS title, i.opene
   (SELECT max(version) FROM log.entry g WHERE g.stream = i.incident
      AND (%(as_of)s::bigint IS NULL OR g.position <= %(as_of)s)) AS version
 FROM views.incident i
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN i.title ~ '^[0-9a-f]{64}$' THEN decode(i.title, 'hex') END
+[words w i.title]
 LEFT JOIN views.incident_end e ON e.incident = i.incident AND [e]
 WHERE [i]
 """
@@ -66,8 +65,7 @@ _PAGE: Final = """
 """
 _NOTES: Final = """
 SELECT w.words AS note, n.actor, n.noted_us FROM views.incident_note n
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN n.note ~ '^[0-9a-f]{64}$' THEN decode(n.note, 'hex') END
+[words w n.note]
 WHERE n.incident = %(incident)s AND [n] ORDER BY n.from_position
 """
 _PROPOSALS: Final = """

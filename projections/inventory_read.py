@@ -109,9 +109,7 @@ SELECT n.node, n.from_position, w.words AS name, n.expected_model, n.invited_us,
   (SELECT max(version) FROM log.entry g WHERE g.stream = n.node
      AND (%(as_of)s::bigint IS NULL OR g.position <= %(as_of)s)) AS version
 FROM views.node n
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN n.name ~ '^[0-9a-f]{64}$' THEN decode(n.name, 'hex') END
-  AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
+[words w n.name]
 LEFT JOIN views.node_identity i ON i.node = n.node AND [i]
 LEFT JOIN views.node_reach r ON r.node = n.node AND [r]
 LEFT JOIN views.node_cordon c ON c.node = n.node AND [c]

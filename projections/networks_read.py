@@ -38,9 +38,7 @@ SELECT t.network, t.from_position, p.version, t.organization, t.project, w.words
       AND s.state NOT IN ('stopped', 'failed', 'lost', 'cancelled')) AS runtimes
 FROM views.network t
 JOIN views.network_policy p ON p.network = t.network AND [p]
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN t.name ~ '^[0-9a-f]{64}$' THEN decode(t.name, 'hex') END
-  AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
+[words w t.name]
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND [reach t.project t.network]
   AND (%(project)s::text IS NULL OR t.project = %(project)s)

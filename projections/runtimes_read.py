@@ -6,7 +6,7 @@ import psycopg
 from msgspec import Struct
 
 from domain.words import Share
-from projections.asof import PRIVATE_JOIN, Several, fetch, fetch_one, held
+from projections.asof import Several, fetch, fetch_one, held
 from projections.reach import Of, reach_of
 from projections.runtimes import NEXT
 
@@ -131,7 +131,7 @@ LEFT JOIN views.node_region e ON e.node = l.node AND e.from_position < l.from_po
   AND (e.to_position IS NULL OR e.to_position > l.from_position)
 LEFT JOIN views.node_identity i ON i.node = l.node AND [i]
 """
-_NAME: Final = PRIVATE_JOIN.replace("{p}", "w").replace("{n}", "r.name")
+_NAME: Final = "[words w r.name]"
 _REST: Final[LiteralString] = f"{_PARTS}{_NAME}"
 _RUNTIMES: Final = f"{_FIELDS} FROM views.runtime r {_STATE} {_REST} WHERE [r]"
 _ONE: Final = " AND r.runtime = %(runtime)s"

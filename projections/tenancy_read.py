@@ -83,9 +83,7 @@ class Token(Struct, frozen=True):
 
 
 _NAME: Final[LiteralString] = """
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN t.name ~ '^[0-9a-f]{64}$' THEN decode(t.name, 'hex') END
-  AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
+[words w t.name]
 """
 _PAGE: Final = """
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s

@@ -59,9 +59,7 @@ JOIN views.volume_state s ON s.volume = o.volume AND [s]
 LEFT JOIN views.volume_method l ON l.volume = o.volume AND [l]
 LEFT JOIN views.volume_attachment a ON a.volume = o.volume AND [a]
 LEFT JOIN views.volume_detachment d ON d.volume = o.volume AND [d]
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN o.name ~ '^[0-9a-f]{64}$' THEN decode(o.name, 'hex') END
-  AND sha256(w.salt || convert_to(w.words, 'UTF8')) = w.digest
+[words w o.name]
 WHERE [o]
 """
 _ONE: Final = " AND o.volume = %(volume)s"

@@ -44,12 +44,9 @@ LEFT JOIN views.webhook_secret o ON o.webhook = t.webhook AND o.to_position = s.
 LEFT JOIN views.webhook_replay r ON r.webhook = t.webhook AND [r]
 LEFT JOIN views.webhook_end e ON e.webhook = t.webhook AND [e]
 LEFT JOIN views.webhook_disabled d ON d.webhook = t.webhook AND [d]
-LEFT JOIN log.private_value u ON u.digest =
-  CASE WHEN t.url ~ '^[0-9a-f]{64}$' THEN decode(t.url, 'hex') END
-LEFT JOIN log.private_value w ON w.digest =
-  CASE WHEN s.secret ~ '^[0-9a-f]{64}$' THEN decode(s.secret, 'hex') END
-LEFT JOIN log.private_value b ON b.digest =
-  CASE WHEN o.secret ~ '^[0-9a-f]{64}$' THEN decode(o.secret, 'hex') END
+[words u t.url]
+[words w s.secret]
+[words b o.secret]
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND [reach t.organization]
   AND (%(webhook)s::text IS NULL OR t.webhook = %(webhook)s)

@@ -10,6 +10,7 @@ from api.authorization.cedar import PLATFORM
 from api.authorization.decided import let_of
 from api.authorization.principal import Principal
 from contracts.authorization.registry import EVIDENCE
+from domain.errors import DomainError
 
 COUNTED: Final = frozenset(action for action, how in EVIDENCE.items() if how == "row")
 _REFUSED: Final = 300
@@ -33,11 +34,21 @@ async def read_told(message: Message, scope: Scope) -> None:
         return
     if message["status"] >= _REFUSED or _OF_READS in scope:
         return
-    let = let_of(principal, principal.org)
-    org = let.place[-2] if len(let.place) > 1 else PLATFORM
+    org, policies = _let(principal)
     services: Any = scope["litestar_app"].state.services
-    said = (principal.credential, principal.action, READ, _thing(scope), ",".join(let.policies))
+    said = (principal.credential, principal.action, READ, _thing(scope), ",".join(policies))
     services.calls.count(Kind(org, principal.actor, *said))
+
+
+def _let(principal: Principal) -> tuple[str, tuple[str, ...]]:
+    """Whose evidence it is, and what let the caller: nothing any more, where that was taken while
+    the answer was made, which was let as it was asked for.
+    """
+    try:
+        let = let_of(principal, principal.org)
+    except DomainError:
+        return principal.org, ()
+    return (let.place[-2] if len(let.place) > 1 else PLATFORM), let.policies
 
 
 def _thing(scope: Scope) -> str:

@@ -5,14 +5,17 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from api.authorization.calls import READ
 from api.claims import NOBODY, Claim, Claims
-from api.reads import until
+from api.reads import Reads, until
 from domain.errors import DomainError
+from projections import audit_read
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 from tests.integration.test_authority import code, member, ok, owned
@@ -83,6 +86,34 @@ def test_whoever_has_us_wait_is_asked_again(
             size = await stage.size()
         assert code(await waiting) == (401, "auth.invalid")
         assert await stage.size() == size
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_evidence_that_is_read_as_its_right_is_taken(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was let when it was asked for, so it is answered, and counted: by nothing that stands."""
+
+    async def scene(stage: Stage) -> None:
+        of = await owned(stage)
+        await stage.views()
+        token, binding = await member(stage, of, "user-a", "auditor", of.org)
+        real = Reads.ask
+
+        async def late(reads: Reads, question: Any, *of_it: Any, **named: Any) -> Any:
+            found = await real(reads, question, *of_it, **named)
+            if question is audit_read.acts:
+                monkeypatch.undo()
+                ok(await stage.post(f"/v1/role-bindings/{binding}/revoke", {}, token=of.boss))
+            return found
+
+        monkeypatch.setattr(Reads, "ask", late)
+        assert (await stage.get("/v1/audit", token=token)).status_code == 200
+        counted = stage.services.calls._counts[of.org]
+        [one] = [kind for kind in counted if kind.principal == "user-a"]
+        assert (one.action, one.outcome, one.policies) == ("audit.list", READ, "")
+        assert code(await stage.get("/v1/audit", token=token))[0] == 403
 
     play(database, nats_url, tmp_path, scene)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import msgspec
+import psycopg
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -88,7 +89,8 @@ def test_facts_are_told_signed_filtered_and_in_order(
 ) -> None:
     """What is registered is told of its own organization's facts alone, of the tags it asked for,
     in order, as CloudEvents signed as Standard Webhooks verifies; two webhooks of two secrets.
-    After a rotation both secrets verify, and a deleted webhook hears nothing.
+    After a rotation both secrets verify, and a deleted webhook hears nothing; nor does an address
+    that a superuser put in the place of the one that the log binds.
     """
 
     async def scene(everything: Receiver, some: Receiver) -> None:
@@ -126,9 +128,25 @@ def test_facts_are_told_signed_filtered_and_in_order(
                 await until(lambda: mine[-1] in some.positions(), "told")
                 assert mine[-1] not in everything.positions()
                 await _shown(stage, first["id"], second["id"], mine[-1])
+                _changed(database, some.url, everything.url)
+                mine.append(await department(stage, org))
+                assert (await stage.get(f"/v1/webhooks/{second['id']}")).json()["url"] is None
+                third = await hooked(stage, org, some.url, ("gpuaas.department.*",))
+                mine.append(await department(stage, org))
+                await until(lambda: mine[-1] in some.positions(), "told")
+                assert mine[-2] not in {*some.positions(), *everything.positions()}
+                assert (await stage.get(f"/v1/webhooks/{third['id']}")).json()["url"] == some.url
 
     with receiving() as everything, receiving() as some:
         asyncio.run(scene(everything, some))
+
+
+def _changed(database: Database, url: str, other: str) -> None:
+    with psycopg.connect(database.superuser_url) as conn:
+        done = conn.execute(
+            "UPDATE log.private_value SET words = %s WHERE words = %s", [other, url]
+        )
+        assert done.rowcount == 1
 
 
 def _verified(heard: list[Heard], secret: str, foreign: str) -> None:
