@@ -51,6 +51,13 @@ class Api(Struct, frozen=True):
             raise unheard(self.url, error) from error
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Whoever is sent elsewhere is refused: the library would take the token along."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: the answer that sends elsewhere is the answer."""
+
+
 def called(
     method: str,
     url: str,
@@ -70,7 +77,11 @@ def called(
         },
         method=method,
     )
-    found = urllib.request.urlopen(request, timeout=_PATIENCE_S, context=tls)  # noqa: S310
+    # A proxy of the environment would read the token of a plain connection.
+    proxies = [urllib.request.ProxyHandler({})] if tls is None else []
+    https = urllib.request.HTTPSHandler(context=tls)
+    opener = urllib.request.build_opener(_NoRedirect, https, *proxies)
+    found = opener.open(request, timeout=_PATIENCE_S)
     assert isinstance(found, http.client.HTTPResponse), "of http and https"
     return found
 

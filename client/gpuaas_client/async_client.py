@@ -16,7 +16,8 @@ from gpuaas_client.call import Call
 from gpuaas_client.errors import refusal, unheard
 from gpuaas_client.models import Page
 from gpuaas_client.place import Place, place
-from gpuaas_client.trial import AGENT, Headers, Patience, Trial
+from gpuaas_client.reading import Whole
+from gpuaas_client.trial import AGENT, Headers, Patience, Trial, one_word
 
 
 class AsyncClient(AsyncMethods):
@@ -43,7 +44,7 @@ class AsyncClient(AsyncMethods):
         if token:
             headers["Authorization"] = f"Bearer {token}"
         if organization:
-            headers["Organization"] = organization
+            headers["Organization"] = one_word("an organization", organization)
         verify = self.place.tls() if self.place.url.startswith("https") else False
         # A proxy of the environment would read the token of a plain connection.
         self._http = httpx.AsyncClient(
@@ -75,12 +76,11 @@ class AsyncClient(AsyncMethods):
         trial = Trial(call, self.place.url, Headers(key, if_match, least), self._patience)
         while True:
             try:
-                answer = await self._http.send(trial.request(self._http))
-            except httpx.TransportError as error:
+                async with self._streamed(trial.request(self._http)) as given:
+                    answer = await self._whole(given, trial)
+            except httpx.RequestError as error:
                 await asyncio.sleep(trial.unheard(error))
                 continue
-            # Who was there before comes back: a restart is waited for as any other fault.
-            self._patience = replace(self._patience, unsent_s=self._patience.whole_s)
             pause = trial.heard(answer)
             if pause is None:
                 self.position = max(self.position, trial.position)
@@ -98,7 +98,7 @@ class AsyncClient(AsyncMethods):
                 yield item
             if found.next is None:
                 return
-            turned = call.at(found.next)
+            turned = turned.after(found.next)
 
     async def events(self, after: int = -1, *, follow: bool = True) -> AsyncIterator[events.Event]:
         """Facts after a position, and on as they are appended; resumed where a connection broke.
@@ -106,28 +106,25 @@ class AsyncClient(AsyncMethods):
         Raises: as `do`.
         """
         call = operations.events(follow=follow)
-        trial = Trial(call, self.place.url, Headers(), self._patience)
+        trial = Trial(call, self.place.url, Headers(), self._patience)  # for what is refused
+        following = events.Following(call, self.place.url, after, self._patience)
         while True:
-            request = trial.request(self._http)
-            if after >= 0:
-                request.headers["Last-Event-ID"] = str(after)
             try:
-                async with self._streamed(request) as answer:
+                async with self._streamed(following.request(self._http)) as answer:
                     if not answer.is_success:
-                        await answer.aread()
-                        await asyncio.sleep(trial.heard(answer) or 0.0)
+                        whole = await self._whole(answer, trial)
+                        await asyncio.sleep(following.refused(whole))
                         continue
-                    lines = events.Lines()
-                    async for line in answer.aiter_lines():
-                        for event in lines.take(line):
-                            after = event.position
-                            trial = Trial(call, self.place.url, Headers(), self._patience)
+                    lines = following.lines(answer)
+                    async for piece in answer.aiter_bytes():
+                        for event in lines.take(piece):
+                            following.seen(event, self._patience)
                             yield event
-            except httpx.TransportError as error:
-                await asyncio.sleep(trial.unheard(error))
-            else:
-                if not follow:
-                    return
+                    if not follow:
+                        return
+                    raise httpx.RemoteProtocolError("the stream ended")
+            except httpx.RequestError as error:
+                await asyncio.sleep(following.broke(error, self._patience))
 
     @asynccontextmanager
     async def streamed[T](
@@ -140,15 +137,25 @@ class AsyncClient(AsyncMethods):
         try:
             async with self._streamed(request) as answer:
                 if not answer.is_success:
-                    raise refusal(answer.status_code, await answer.aread())
+                    whole = await self._whole(answer, trial)
+                    raise refusal(whole.status, whole.body)
                 yield answer
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise unheard(self.place.url, error) from error
 
     @asynccontextmanager
     async def _streamed(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
         answer = await self._http.send(request, stream=True)
+        # Who was there before comes back: a restart is waited for as any other fault.
+        self._patience = replace(self._patience, unsent_s=self._patience.whole_s)
         try:
             yield answer
         finally:
             await answer.aclose()
+
+    @staticmethod
+    async def _whole[T](answer: httpx.Response, trial: Trial[T]) -> Whole:
+        reading = trial.begun(answer)
+        async for piece in answer.aiter_bytes():
+            reading.take(piece)
+        return reading.done()

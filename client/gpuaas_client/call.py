@@ -7,6 +7,8 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gpuaas_client.errors import GpuaasError, Unreachable
+
 
 class Call[T](Struct, frozen=True):
     """`acts`: it is sent with an idempotency key. `waits`: it can wait for a log position.
@@ -27,8 +29,14 @@ class Call[T](Struct, frozen=True):
         """Sent twice it has one effect."""
         return self.acts or self.method == "GET"
 
-    def at(self, cursor: str) -> "Call[T]":
-        """The same of the page that begins there."""
+    def after(self, cursor: str) -> "Call[T]":
+        """The same of the page after this one, which begins there.
+
+        Raises: Unreachable answer.malformed: it is this page again, and so there would be no end.
+        """
+        if self.query.get("cursor") == cursor:
+            why = f"{self.method} {self.path} answered that a page follows itself"
+            raise Unreachable("answer.malformed", why, "Try again, or tell whoever runs the API.")
         return replace(self, query={**self.query, "cursor": cursor})
 
     def parameters(self) -> list[tuple[str, str]]:
@@ -43,5 +51,8 @@ class Call[T](Struct, frozen=True):
 
 
 def quoted(part: object) -> str:
-    """A value as one segment of a path."""
-    return quote(str(part), safe="")
+    """A value as one segment of a path. Raises: GpuaasError name.malformed: it would be none."""
+    text = str(part)
+    if text in {"", ".", ".."}:
+        raise GpuaasError("name.malformed", f"no name of a thing: {text!r}")
+    return quote(text, safe="")

@@ -1,5 +1,6 @@
 """GPUs as a service: launch, enter, watch and pay; every answer also as --json."""
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -121,8 +122,12 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ)
     """Exit status, see gpuaas_client/exits.py; a refusal is one sentence on stderr."""
     session = Session(env)
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What this terminal has no letters for is told by numbers, not by a failure.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = gpuaas.main(words, "gpuaas", standalone_mode=False, obj=session)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         print("gpuaas: interrupted", file=sys.stderr)
         return exits.INTERRUPTED
@@ -132,15 +137,26 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ)
     except GpuaasError as refused:
         return _refused(refused, session)
     except BrokenPipeError:
-        # Whoever read has enough; Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _unwritten()  # whoever read has enough
         return exits.FAILED
     except OSError as error:
-        print(f"gpuaas: {error}", file=sys.stderr)
+        print(f"gpuaas: {telling.plain(error)}", file=sys.stderr)
+        _unwritten()
         return exits.FAILED
+    except UnicodeEncodeError:
+        print("gpuaas: what was typed is not UTF-8", file=sys.stderr)
+        return exits.USAGE
     finally:
         session.close()
     return status if isinstance(status, int) else exits.DONE
+
+
+def _unwritten() -> None:
+    """What could not be written is not tried again: Python would complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused(refused: GpuaasError, session: Session) -> int:
@@ -148,8 +164,13 @@ def _refused(refused: GpuaasError, session: Session) -> int:
         said = {"code": refused.code, "detail": refused.detail, "remedy": refused.remedy}
         more: dict[str, object] = {}
         if isinstance(refused, Refused):
-            more = {"facts": dict(refused.facts), "errors": refused.errors}
-        print(msgspec.json.encode({**said, **more}).decode(), file=sys.stderr)
+            more = {
+                "facts": dict(refused.facts),
+                "errors": refused.errors,
+                "correlation_id": refused.correlation_id,
+            }
+        text = msgspec.json.encode({**said, **more}).decode()
+        print(telling.escaped(text), file=sys.stderr)
     else:
         print(f"gpuaas: {' '.join(telling.plain(refused).split())}", file=sys.stderr)
     return exits.status_of(refused)

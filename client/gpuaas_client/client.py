@@ -16,7 +16,8 @@ from gpuaas_client.errors import refusal, unheard
 from gpuaas_client.methods import Methods
 from gpuaas_client.models import Page
 from gpuaas_client.place import Place, place
-from gpuaas_client.trial import AGENT, Headers, Patience, Trial
+from gpuaas_client.reading import Whole
+from gpuaas_client.trial import AGENT, Headers, Patience, Trial, one_word
 
 
 class Client(Methods):
@@ -43,7 +44,7 @@ class Client(Methods):
         if token:
             headers["Authorization"] = f"Bearer {token}"
         if organization:
-            headers["Organization"] = organization
+            headers["Organization"] = one_word("an organization", organization)
         verify = self.place.tls() if self.place.url.startswith("https") else False
         # A proxy of the environment would read the token of a plain connection.
         self._http = httpx.Client(
@@ -75,12 +76,11 @@ class Client(Methods):
         trial = Trial(call, self.place.url, Headers(key, if_match, least), self._patience)
         while True:
             try:
-                answer = self._http.send(trial.request(self._http))
-            except httpx.TransportError as error:
+                with self._streamed(trial.request(self._http)) as given:
+                    answer = self._whole(given, trial)
+            except httpx.RequestError as error:
                 time.sleep(trial.unheard(error))
                 continue
-            # Who was there before comes back: a restart is waited for as any other fault.
-            self._patience = replace(self._patience, unsent_s=self._patience.whole_s)
             pause = trial.heard(answer)
             if pause is None:
                 self.position = max(self.position, trial.position)
@@ -95,7 +95,7 @@ class Client(Methods):
             yield from found.items
             if found.next is None:
                 return
-            turned = call.at(found.next)
+            turned = turned.after(found.next)
 
     def events(self, after: int = -1, *, follow: bool = True) -> Iterator[events.Event]:
         """Facts after a position, and on as they are appended; resumed where a connection broke.
@@ -103,28 +103,25 @@ class Client(Methods):
         Raises: as `do`.
         """
         call = operations.events(follow=follow)
-        trial = Trial(call, self.place.url, Headers(), self._patience)
+        trial = Trial(call, self.place.url, Headers(), self._patience)  # for what is refused
+        following = events.Following(call, self.place.url, after, self._patience)
         while True:
-            request = trial.request(self._http)
-            if after >= 0:
-                request.headers["Last-Event-ID"] = str(after)
             try:
-                with self._streamed(request) as answer:
+                with self._streamed(following.request(self._http)) as answer:
                     if not answer.is_success:
-                        answer.read()
-                        time.sleep(trial.heard(answer) or 0.0)
+                        whole = self._whole(answer, trial)
+                        time.sleep(following.refused(whole))
                         continue
-                    lines = events.Lines()
-                    for line in answer.iter_lines():
-                        for event in lines.take(line):
-                            after = event.position
-                            trial = Trial(call, self.place.url, Headers(), self._patience)
+                    lines = following.lines(answer)
+                    for piece in answer.iter_bytes():
+                        for event in lines.take(piece):
+                            following.seen(event, self._patience)
                             yield event
-            except httpx.TransportError as error:
-                time.sleep(trial.unheard(error))
-            else:
-                if not follow:
-                    return
+                    if not follow:
+                        return
+                    raise httpx.RemoteProtocolError("the stream ended")
+            except httpx.RequestError as error:
+                time.sleep(following.broke(error, self._patience))
 
     @contextmanager
     def streamed[T](
@@ -137,15 +134,25 @@ class Client(Methods):
         try:
             with self._streamed(request) as answer:
                 if not answer.is_success:
-                    raise refusal(answer.status_code, answer.read())
+                    whole = self._whole(answer, trial)
+                    raise refusal(whole.status, whole.body)
                 yield answer
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise unheard(self.place.url, error) from error
 
     @contextmanager
     def _streamed(self, request: httpx.Request) -> Iterator[httpx.Response]:
         answer = self._http.send(request, stream=True)
+        # Who was there before comes back: a restart is waited for as any other fault.
+        self._patience = replace(self._patience, unsent_s=self._patience.whole_s)
         try:
             yield answer
         finally:
             answer.close()
+
+    @staticmethod
+    def _whole[T](answer: httpx.Response, trial: Trial[T]) -> Whole:
+        reading = trial.begun(answer)
+        for piece in answer.iter_bytes():
+            reading.take(piece)
+        return reading.done()

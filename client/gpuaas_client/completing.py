@@ -9,6 +9,7 @@ from gpuaas_client import operations
 from gpuaas_client.client import Client
 from gpuaas_client.command import session_of
 from gpuaas_client.errors import GpuaasError
+from gpuaas_client.telling import plain
 from gpuaas_client.trial import Patience
 
 type Items = list[CompletionItem]
@@ -22,9 +23,10 @@ def _completed(
     session.patience = _QUICKLY
     try:
         return [
-            CompletionItem(word, help=what or None)
+            # A line feed or a tab would be more words to the shell, the rest is for its terminal.
+            CompletionItem(word, help=plain(what) if what else None)
             for word, what in ask(session.client)
-            if word.startswith(typed)
+            if word.startswith(typed) and word.isprintable() and " " not in word
         ]
     except GpuaasError:
         return []  # a shell that completes nothing says enough

@@ -109,9 +109,9 @@ def _fetched(
         client.streamed(call, headers) as answer,
         part.open("wb" if begun is None else "ab") as file,
     ):
-        position = str(answer.headers["Log-Position"])
+        position = _header(answer, "Log-Position")
         if begun is None:
-            made = Begun(order, client.place.url, answer.headers["ETag"], position)
+            made = Begun(order, client.place.url, _header(answer, "ETag"), position)
             note.write_bytes(msgspec.json.encode(made))
         seen = have
         for piece in answer.iter_bytes():
@@ -121,6 +121,15 @@ def _fetched(
                 seen = have
                 told(f"{have >> 20} MiB")
     return position
+
+
+def _header(answer: httpx.Response, name: str) -> str:
+    """Raises: Unreachable answer.malformed."""
+    found = answer.headers.get(name)
+    if found is None:
+        why = f"the answer has no {name}"
+        raise Unreachable("answer.malformed", why, "Check GPUAAS_URL: a proxy may have taken it.")
+    return str(found)
 
 
 @contextmanager
@@ -148,7 +157,7 @@ def fetch(client: Client, call: Call[bytes], out: Path, told: Told) -> int:
         with (
             _broken(lambda: fresh.stat().st_size if fresh.exists() else 0),
             client.streamed(call) as answer,
-            fresh.open("wb") as file,
+            fresh.open("xb") as file,
         ):
             seen = 0
             for piece in answer.iter_bytes():
@@ -168,7 +177,8 @@ def fetch(client: Client, call: Call[bytes], out: Path, told: Told) -> int:
 def _expected(answer: httpx.Response) -> int | None:
     """The length that was told of what arrives as it is."""
     found = answer.headers.get("Content-Length")
-    return int(found) if found and "Content-Encoding" not in answer.headers else None
+    plain = found and found.isdecimal() and "Content-Encoding" not in answer.headers
+    return int(found) if plain else None
 
 
 def paper(number: str, form: str) -> Call[bytes]:

@@ -1,5 +1,6 @@
 """What goes wrong, by whose turn it is: each has a permanent code and says what to do about it."""
 
+import contextlib
 import re
 import ssl
 from collections.abc import Mapping
@@ -116,8 +117,43 @@ class Said(Struct, frozen=True, kw_only=True):
     remedy: str = ""
     title: str = ""
     correlation_id: str = ""
-    facts: Mapping[str, int | str] = {}
+    facts: Mapping[str, Any] = {}
     errors: tuple[FieldFault, ...] = ()
+
+
+def _said(body: bytes) -> Said | None:
+    """None for what is no problem's body. Of a newer API's, what is understood: its code and detail
+    count, whatever form the rest has got.
+    """
+    found = decoded(body)
+    if not isinstance(found, dict):
+        return None
+    words = {
+        name: found[name]
+        for name in ("code", "detail", "remedy", "title", "correlation_id")
+        if isinstance(found.get(name), str)
+    }
+    if not {"code", "detail"} <= words.keys():
+        return None
+    facts = found.get("facts")
+    return Said(**words, facts=facts if isinstance(facts, dict) else {}, errors=_faults(found))
+
+
+def _faults(found: Mapping[str, Any]) -> tuple[FieldFault, ...]:
+    told = found.get("errors")
+    faults = []
+    for one in told if isinstance(told, list) else ():
+        with contextlib.suppress(msgspec.ValidationError):
+            faults.append(msgspec.convert(one, FieldFault))
+    return tuple(faults)
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON, None for what is none, however it is broken."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
 
 
 _KINDS: Final[dict[int, type[Refused]]] = {
@@ -131,16 +167,17 @@ _KINDS: Final[dict[int, type[Refused]]] = {
 }
 
 
+def no_api(what: str) -> Unreachable:
+    """Something else answered: a proxy, a portal that asks for a login."""
+    detail = f"no API answered there: {what}"
+    return Unreachable("api.unreachable", detail, "Check GPUAAS_URL and that the API runs.")
+
+
 def refusal(status: int, body: bytes) -> GpuaasError:
     """The error of an answer that is none of 2xx."""
-    try:
-        said = msgspec.json.decode(body, type=Said)
-    except msgspec.MsgspecError:
-        return Unreachable(
-            "api.unreachable",
-            f"no API answered there: status {status}",
-            "Check GPUAAS_URL and that the API runs.",
-        )
+    said = _said(body)
+    if said is None:
+        return no_api(f"status {status}")
     kind = _KINDS.get(status, Invalid if status < 500 else Unavailable)
     return kind(status, said)
 

@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 from msgspec import Struct
 
 from gpuaas_client.errors import Misconfigured
@@ -16,6 +17,10 @@ class Place(Struct, frozen=True):
     url: str
     token: str
     ca: Path | None = None
+
+    def __repr__(self) -> str:
+        """Without the token: it is printed where something fails."""
+        return f"Place({self.url!r})"
 
     def tls(self) -> ssl.SSLContext:
         """Raises: Misconfigured tls.unreadable."""
@@ -35,10 +40,16 @@ def place(url: str, token: str, ca: str | Path | None = None) -> Place:
     stripped = url.rstrip("/")
     try:
         parts = urlsplit(stripped)
-    except ValueError as error:
+        known = parts.port != 0 and bool(httpx.URL(stripped).host)
+    except (ValueError, httpx.InvalidURL) as error:
         raise Misconfigured("config.malformed", f"not an address: {url!r}") from error
+    if "@" in parts.netloc:
+        # It looks like the host and is none; a password there would win over the token.
+        raise Misconfigured("config.malformed", "GPUAAS_URL has no user and no password in it")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise Misconfigured("config.malformed", f"GPUAAS_URL is no http(s)://name: {url!r}")
+    if not known or not stripped.isprintable() or set(" \\?#") & set(stripped):
+        raise Misconfigured("config.malformed", f"not an address: {url!r}")
     if parts.scheme == "http" and not _here(parts.hostname):
         detail = "GPUAAS_URL: http only to this machine, else https"
         raise Misconfigured("config.malformed", detail)

@@ -4,14 +4,18 @@
 `$XDG_CONFIG_HOME/gpuaas/current` names the one that counts where none is asked for.
 """
 
+import fcntl
+import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gpuaas_client.errors import Misconfigured
 from gpuaas_client.place import Place, place
@@ -31,6 +35,10 @@ class Profile(Struct, frozen=True):
     ca: str = ""
     session: str = ""
     organization: str = ""
+
+    def __repr__(self) -> str:
+        """Without the token: it is printed where something fails."""
+        return f"Profile({self.url!r})"
 
 
 def folder(env: Mapping[str, str]) -> Path:
@@ -55,28 +63,43 @@ def keep(env: Mapping[str, str], name: str, profile: Profile) -> Path:
     """
     path = file_of(env, name)
     place(profile.url, profile.token, profile.ca or None)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(path, msgspec.json.encode(profile))
+    for one in (folder(env), path.parent):
+        # For its owner alone whatever the umask: who may write there could put another file.
+        one.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(env):
+        _write(path, msgspec.json.encode(profile))
     choose(env, name)
     return path
 
 
-def update(env: Mapping[str, str], name: str, profile: Profile) -> None:
-    """As `keep`, of one that is there; which one is current stays. Raises: as `read`."""
-    read(env, name)
-    _write(file_of(env, name), msgspec.json.encode(profile))
+def update(env: Mapping[str, str], name: str, was: Profile, **changed: str) -> None:
+    """Those fields alone of one that is there, whatever another command changed meanwhile; which
+    one is current stays.
+
+    Raises: Misconfigured profile.changed: it is of another API by now; as `read`.
+    """
+    with _alone(env):
+        now = read(env, name)
+        if now.url != was.url:
+            # What was got from one API goes to no other.
+            detail = f"profile {name} is of {now.url} by now, no more of {was.url}"
+            raise Misconfigured("profile.changed", detail)
+        _write(file_of(env, name), msgspec.json.encode(replace(now, **changed)))
 
 
 def choose(env: Mapping[str, str], name: str) -> None:
     """That profile counts where none is asked for. Raises: Misconfigured profile.unknown."""
     read(env, name)
-    _write(folder(env) / "current", name.encode())
+    with _alone(env):
+        _write(folder(env) / "current", name.encode())
 
 
 def forget(env: Mapping[str, str], name: str) -> None:
     """It is gone, its token with it. Raises: Misconfigured profile.unknown."""
     read(env, name)
-    file_of(env, name).unlink()
+    with _alone(env):
+        file_of(env, name).unlink()
+        _sweep(file_of(env, name))
     if current(env) == name:
         (folder(env) / "current").unlink(missing_ok=True)
 
@@ -87,20 +110,22 @@ def current(env: Mapping[str, str]) -> str:
         return env["GPUAAS_PROFILE"]
     try:
         return (folder(env) / "current").read_text().strip() or DEFAULT
-    except OSError:
+    except (OSError, ValueError):
         return DEFAULT
 
 
 def names(env: Mapping[str, str]) -> list[str]:
     """Those that are kept, in order."""
-    return sorted(path.stem for path in (folder(env) / "profiles").glob("*.json"))
+    every = (path.stem for path in (folder(env) / "profiles").glob("*.json"))
+    return sorted(name for name in every if _NAME.fullmatch(name))
 
 
 def read(env: Mapping[str, str], name: str) -> Profile:
     """Raises: Misconfigured profile.unknown, profile.malformed, profile.exposed."""
     path = file_of(env, name)
     try:
-        raw, mode = path.read_bytes(), path.stat().st_mode
+        with path.open("rb") as file:
+            raw, mode = file.read(), os.fstat(file.fileno()).st_mode
     except OSError as error:
         known = ", ".join(names(env)) or "none"
         detail = f"no profile {name}; there are: {known}"
@@ -110,7 +135,7 @@ def read(env: Mapping[str, str], name: str) -> Profile:
         raise Misconfigured("profile.exposed", f"others can read {path}", what)
     try:
         return msgspec.json.decode(raw, type=Profile)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise Misconfigured("profile.malformed", f"{path}: {error}") from error
 
 
@@ -146,11 +171,31 @@ def acting_in(env: Mapping[str, str], name: str = "") -> str:
     return "" if given or chosen not in names(env) else read(env, chosen).organization
 
 
+@contextmanager
+def _alone(env: Mapping[str, str]) -> Iterator[None]:
+    """No other command changes a profile meanwhile."""
+    with (folder(env) / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(path: Path) -> None:
+    """What commands left that were killed while they wrote it: it holds a token."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*~"):
+        left.unlink(missing_ok=True)
+
+
 def _write(path: Path, raw: bytes) -> None:
+    """Whole or as it was, a full disk included."""
+    _sweep(path)
     fresh = path.with_name(f"{path.name}.{os.getpid()}~")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(raw)
-        out.flush()
-        os.fsync(handle)
-    fresh.replace(path)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(raw)
+            out.flush()
+            os.fsync(handle)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

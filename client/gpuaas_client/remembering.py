@@ -29,9 +29,9 @@ def position(env: Mapping[str, str], url: str) -> int:
     try:
         age = time.time() - path.stat().st_mtime
         text = path.read_text()
-    except OSError:
+        return int(text) if 0 <= age < _COUNTS_S else -1
+    except (OSError, ValueError):
         return -1
-    return int(text) if 0 <= age < _COUNTS_S and text.isdecimal() else -1
 
 
 def keep(env: Mapping[str, str], url: str, at: int) -> None:

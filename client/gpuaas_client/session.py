@@ -8,7 +8,7 @@ from typing import Any, Final
 from gpuaas_client import profiles, remembering, telling
 from gpuaas_client.client import Client
 from gpuaas_client.errors import GpuaasError
-from gpuaas_client.telling import plain
+from gpuaas_client.telling import plain, shown
 from gpuaas_client.trial import Patience
 
 _UNSENT_S: Final = 3.0
@@ -61,7 +61,7 @@ class Session:
 
     def say(self, value: Any, sentence: str) -> None:
         """What was done: the answer as JSON, or a sentence."""
-        sys.stdout.write(telling.as_json(value) if self.json else f"{sentence}\n")
+        sys.stdout.write(telling.as_json(value) if self.json else f"{shown(sentence)}\n")
 
     def _unheard(self, why: GpuaasError) -> None:
         self.progress(f"{plain(why.detail)}; trying again for {_UNSENT_S:.0f} s")
@@ -69,4 +69,4 @@ class Session:
     @staticmethod
     def progress(sentence: str) -> None:
         """While it takes long; on standard error, so that what is piped stays clean."""
-        print(f"  {sentence} ...", file=sys.stderr, flush=True)
+        print(f"  {shown(sentence)} ...", file=sys.stderr, flush=True)

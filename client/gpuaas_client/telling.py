@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """The rows in columns, a line each; the first is the head. Instants are cut to the second."""
-    rows = [[_second(text) for text in row] for row in rows]
+    rows = [[shown(_second(text)) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
@@ -36,14 +37,44 @@ def _second(text: str) -> str:
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """One thing, a name and its value a line."""
-    return "".join(f"{name.lower():10} {text}\n" for name, text in pairs)
+    return "".join(f"{name.lower():10} {shown(text)}\n" for name, text in pairs)
 
 
 def plain(text: object) -> str:
     """People's and machines' words without what a terminal would obey; `-` for nothing."""
     if text is None or text == "":
         return "-"
-    return "".join(one if one.isprintable() else "?" for one in str(text))
+    return shown(str(text))
+
+
+def shown(text: str) -> str:
+    """On one line, without what a terminal obeys or by which it turns words round."""
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
+def escaped(text: str) -> str:
+    """JSON of the same value in which nothing but its own line feeds is obeyed by a terminal."""
+    if text.isascii() and "\x7f" not in text:
+        return text  # JSON has no other control characters
+    return _escaped(text, "\n")
+
+
+def _escaped(text: str, but: str) -> str:
+    return "".join(
+        one if one.isprintable() or one in but else json.dumps(one)[1:-1] for one in text
+    )
+
+
+def write(said: bytes | str) -> None:
+    """To standard output as it is; to a terminal without what it would obey."""
+    if sys.stdout.isatty():
+        text = said if isinstance(said, str) else said.decode(errors="replace")
+        sys.stdout.write(_escaped(text, "\n\t"))
+    elif isinstance(said, str):
+        sys.stdout.write(said)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(said)
 
 
 def listed(found: Sequence[object]) -> str:
@@ -97,4 +128,4 @@ def exact(text: str) -> str:
 
 def as_json(value: Any) -> str:
     """Structs, lists of them and plain values, indented, one line feed at the end."""
-    return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False) + "\n"
+    return escaped(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)) + "\n"

@@ -4,7 +4,9 @@ A call that acts has one idempotency key for all of its repeats, so that it has 
 got lost on the way. What has no such key is repeated only where it cannot have been heard.
 """
 
+import math
 import random
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -16,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from gpuaas_client.call import Call
-from gpuaas_client.errors import GpuaasError, Impostor, Unreachable, refusal, unheard
+from gpuaas_client.errors import GpuaasError, Impostor, Unreachable, no_api, refusal, unheard
+from gpuaas_client.reading import MOST_BYTES, Reading, Whole
 
 AGENT: Final = "gpuaas-client/0.1.0"
 _FIRST_S: Final = 0.2
@@ -24,6 +27,8 @@ _MOST_S: Final = 8.0
 _SOON: Final = frozenset({429, 502, 503, 504})
 _CONFLICT: Final = 409
 _GOOD: Final = range(200, 300)
+_CONNECT_S: Final = 10.0
+_POSITION: Final = re.compile("[0-9]{1,19}")
 
 
 def _quietly(_why: GpuaasError) -> None: ...
@@ -64,6 +69,9 @@ class Trial[T]:
         self._tried = 0
         self._told = False
         self._headers = _headers(call, said)
+        if not call.path.startswith("/"):
+            # A whole address would be another host's, and get the token.
+            raise GpuaasError("path.malformed", f"no path of the API: {call.path!r}")
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
         """The request, the same each time."""
@@ -75,10 +83,19 @@ class Trial[T]:
             params=httpx.QueryParams(tuple(call.parameters())),
             content=content,
             headers=self._headers,
-            timeout=self._patience.answer_s,
+            timeout=httpx.Timeout(
+                self._patience.answer_s, connect=min(self._patience.answer_s, _CONNECT_S)
+            ),
         )
 
-    def unheard(self, error: httpx.TransportError) -> float:
+    def begun(self, given: httpx.Response) -> Reading:
+        """What takes in the body of an answer that begins, in bounds."""
+        patience = self._patience
+        if self.call.answer is bytes and given.is_success:
+            return Reading(given, None, math.inf, patience.clock)  # a file may be of any size
+        return Reading(given, MOST_BYTES, patience.answer_s, patience.clock)
+
+    def unheard(self, error: httpx.RequestError) -> float:
         """Seconds to wait before the same again. Raises: Unreachable, Impostor: no more."""
         why = unheard(self._url, error)
         # A connection that never was carried nothing.
@@ -92,14 +109,14 @@ class Trial[T]:
             self._patience.told(why)
         return wait
 
-    def heard(self, answer: httpx.Response) -> float | None:
+    def heard(self, answer: Whole) -> float | None:
         """None for an answer to decode, else seconds to wait. Raises: Refused, Unreachable."""
-        status = answer.status_code
+        status = answer.status
         if status in _GOOD:
             found = answer.headers.get("log-position", "")
-            self.position = int(found) if found.isdecimal() else -1
+            self.position = int(found) if _POSITION.fullmatch(found) else -1
             return None
-        why = refusal(status, answer.content)
+        why = refusal(status, answer.body)
         later = answer.headers.get("retry-after", "")
         soon = status in _SOON or (status == _CONFLICT and later)
         if not soon or not (self.call.repeatable or status == 429):
@@ -116,31 +133,46 @@ class Trial[T]:
             raise why
         return wait
 
-    def decoded(self, answer: httpx.Response) -> T:
-        """What the answer carries. Raises: Unreachable answer.malformed."""
+    def decoded(self, answer: Whole) -> T:
+        """What the answer carries. Raises: Unreachable answer.malformed, api.unreachable."""
         kind: Any = self.call.answer
         if kind in {bytes, str}:
-            return cast("T", answer.content if kind is bytes else answer.text)
+            return cast("T", answer.body if kind is bytes else answer.body.decode(errors="replace"))
+        media = answer.headers.get("content-type", "json")
+        if "json" not in media:
+            raise no_api(f"status {answer.status}, {media}")  # as a portal that asks for a login
         try:
-            found: T = msgspec.json.decode(answer.content, type=kind)
-        except msgspec.MsgspecError as error:
+            found: T = msgspec.json.decode(answer.body, type=kind)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             detail = f"{self.call.method} {self.call.path} answered something else: {error}"
             what = "Update the client to the API's version."
             raise Unreachable("answer.malformed", detail, what) from error
         return found
 
 
+def one_word(name: str, text: str) -> str:
+    """Raises: GpuaasError header.malformed: no header could carry it."""
+    if not (text.isascii() and text.isprintable()):
+        raise GpuaasError("header.malformed", f"{name} is printable ASCII, not {text!r}")
+    return text
+
+
 def _headers(call: Call[Any], said: Headers) -> dict[str, str]:
+    """Raises: GpuaasError header.malformed."""
     found = {}
     if call.body is not None:
         found["Content-Type"] = "application/json"
     if call.acts:
-        found["Idempotency-Key"] = said.key or secrets.token_hex(16)
+        found["Idempotency-Key"] = one_word("an idempotency key", said.key) or _key()
     if said.if_match:
-        found["If-Match"] = f'"{said.if_match.strip('"')}"'
+        found["If-Match"] = f'"{one_word("a version", said.if_match).strip('"')}"'
     if call.waits and said.at_least is not None and said.at_least >= 0:
         found["Min-Log-Position"] = str(said.at_least)
     return found
+
+
+def _key() -> str:
+    return secrets.token_hex(16)
 
 
 def _seconds(text: str) -> float:

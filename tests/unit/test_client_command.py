@@ -390,6 +390,24 @@ def test_a_pipe_that_is_closed_ends_the_command_quietly(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("[", "")
 
 
+def test_what_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    """A full disk, found at the end of a little output: one sentence, status 1; letters that the
+    terminal has not are told by numbers.
+    """
+    name = {"id": "o", "name": "G\u00fcnther", "created_at": None, "state": "open", "version": 1}
+    page = Answer(200, {"items": [name], "next": None})
+    with serving(page, page) as (url, _):
+        env = {**os.environ, "GPUAAS_URL": url, "GPUAAS_TOKEN": "t", "HOME": str(tmp_path)}
+        argv = f"{sys.executable} -m gpuaas_client organization list"
+        said = subprocess.run(
+            ["bash", "-c", f"{argv} > /dev/full; echo $?; PYTHONIOENCODING=ascii {argv}"], env=env,
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert said.stderr == "gpuaas: [Errno 28] No space left on device\n"
+    assert said.stdout.splitlines()[0] == "1"
+    assert "G\\xfcnther" in said.stdout
+
+
 def test_the_terminals_wire_is_the_contracts() -> None:
     """Both write the same bytes, and each reads what the other wrote."""
     names = ("INPUT", "ACK", "RESIZE", "CLOSE", "HELLO", "OUTPUT", "TYPED", "GAP", "EXIT",

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ import pytest
 
 from gpuaas_client.errors import NotSignedIn
 from gpuaas_client.models import SignIn
-from gpuaas_client.sign_in import in_browser
+from gpuaas_client.sign_in import in_browser, on_device
+from tests.serving import Answer, serving
 
 type Said = dict[str, str]
 
@@ -47,20 +49,24 @@ def exchange() -> Iterator[tuple[str, list[Said]]]:
             thread.join()
 
 
-def signed_in(token_endpoint: str, *returns: Said, **how: bool) -> tuple[Said, str]:
-    """What the browser was asked for, and the nonce, when it comes back with each of these; `state`
-    is ours where none is named.
-    """
-    asked: Said = {}
-    at = SignIn(
+def where(token_endpoint: str, device: str = "") -> SignIn:
+    return SignIn(
         issuer="token-1",
         url="https://issuer.example",
         client_id="client-1",
         token_endpoint=token_endpoint,
         authorization_endpoint="https://issuer.example/authorize",
-        device_authorization_endpoint="",
+        device_authorization_endpoint=device,
         acr_values=["aal2"],
     )
+
+
+def signed_in(token_endpoint: str, *returns: Said, **how: bool) -> tuple[Said, str]:
+    """What the browser was asked for, and the nonce, when it comes back with each of these; `state`
+    is ours where none is named.
+    """
+    asked: Said = {}
+    at = where(token_endpoint)
 
     def come_back() -> None:
         for one in returns:
@@ -110,6 +116,85 @@ def test_what_comes_with_another_state_is_nobodys_answer() -> None:
     with exchange() as (url, sent):
         signed_in(url, {"code": "theirs", "state": "x"}, {"code": "ours"})
     assert [one["code"] for one in sent] == ["ours"]
+
+
+def test_a_connection_that_says_nothing_holds_up_nobody() -> None:
+    """As browsers keep some ready; nor does a page that guesses the port, whatever it sends."""
+    asked: Said = {}
+    opened = []
+
+    def show(address: str) -> None:
+        asked.update(
+            {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        )
+        back = urlsplit(asked["redirect_uri"])
+        opened.append(socket.create_connection((back.hostname or "", back.port or 0)))
+
+        def come_back() -> None:
+            for query in ("state=%C3%BC", "&".join(["a=1"] * 99), f"state={asked['state']}&code=c"):
+                httpx.get(f"{asked['redirect_uri']}?{query}", timeout=10)
+
+        threading.Thread(target=come_back, daemon=True).start()
+
+    with exchange() as (url, sent):
+        in_browser(where(url), show)
+        assert [one["code"] for one in sent] == ["c"]
+    opened[0].close()
+
+
+DEVICE: dict[str, object] = {
+    "verification_uri": "https://issuer.example/device", "user_code": "A-B", "device_code": "d",
+    "interval": 0, "expires_in": 60,
+}  # fmt: skip
+
+
+def on_code(said: object, then: Answer | None = None) -> list[str]:
+    """What a person is shown where the issuer answers so to who asks for a code."""
+    shown: list[str] = []
+    with serving(Answer(200, said), *([then] if then else [])) as (url, _):
+        at = where(f"{url}/token", device=f"{url}/device")
+        on_device(at, lambda *what: shown.extend(what))
+    return shown
+
+
+def test_a_device_is_shown_an_address_that_is_one() -> None:
+    """The issuer's page over https, or nothing: none that a browser would run, none with what a
+    terminal obeys; and times that end.
+    """
+    done = Answer(200, {"id_token": "a.b.c"})
+    assert on_code(DEVICE, done) == ["https://issuer.example/device", "A-B"]
+    complete = {
+        **DEVICE,
+        "verification_uri_complete": "https://issuer.example/d?code=A",
+        "interval": "0",
+    }
+    assert on_code(complete, done)[0] == "https://issuer.example/d?code=A"
+    changes: tuple[dict[str, object], ...] = (
+        {"verification_uri": "http://issuer.example/device"},
+        {"verification_uri": "javascript:alert(1)"},
+        {"verification_uri": "https://issuer.example/\x1b[2J"},
+        {"verification_uri": "https://issuer.example@evil.example/"},
+        {"verification_uri": None},
+        {"user_code": 3},
+        {"interval": 1e9},
+        {"interval": -1},
+        {"expires_in": "nan"},
+        {"expires_in": {}},
+    )
+    for change in changes:
+        with pytest.raises(NotSignedIn):
+            on_code({**DEVICE, **change})
+    with pytest.raises(NotSignedIn):
+        on_code([])
+
+
+def test_a_code_and_its_verifier_go_over_tls() -> None:
+    """An API that names another kind of address is not followed, and no browser is opened."""
+    for address in ("http://issuer.example/token", "file:///etc/passwd"):
+        with pytest.raises(NotSignedIn, match="insecure_address"):
+            in_browser(where(address), pytest.fail)
+        with pytest.raises(NotSignedIn, match="insecure_address"):
+            on_device(where("https://issuer.example/t", device=address), lambda *_: pytest.fail("shown"))
 
 
 @pytest.mark.parametrize(

@@ -60,4 +60,4 @@ def test_the_client_writes_the_configuration_of_the_contract() -> None:
     )  # fmt: skip
     entry = contract.Entry("runtime-1", "allocation-1.3", "gate.example", 2222)
     written = contract.client_config(entry, "/k/key", "/k/known_hosts")
-    assert ssh.config_text(given, "/k/key", "/k/known_hosts") == written
+    assert ssh.config_text(given, "/k/key", "/k/known_hosts", "/k/config") == written

@@ -184,7 +184,7 @@ def key_new(
     if not session.json:
         until = f"ends {made.until}" if made.until else "has no end"
         shown = "it is shown this once" if made.key else "it was shown before"
-        print(f"  {made.id} {until}; {shown}", file=sys.stderr)
+        print(plain(f"  {made.id} {until}; {shown}"), file=sys.stderr)
     session.say(made, made.key or f"{made.id} was shown before")
 
 

@@ -77,10 +77,10 @@ def _verb(name: str, made: Callable[..., Call[Any]]) -> click.Command:
         session = session_of(context)
         key, match = said.pop(_KEY), said.pop(_MATCH)
         answer = session.client.do(_asked(made, hints, said), key=key, if_match=match)
-        if isinstance(answer, bytes):
-            sys.stdout.buffer.write(answer)
+        if isinstance(answer, bytes | str):
+            telling.write(answer)
         else:
-            sys.stdout.write(answer if isinstance(answer, str) else telling.as_json(answer))
+            sys.stdout.write(telling.as_json(answer))
 
     words = (made.__doc__ or "").strip()
     return Verb(name, callback=run, params=params, help=words, short_help=words)

@@ -44,7 +44,6 @@ def enter(session: Session, runtime: str, keep: Path | None, more: Sequence[str]
     """
     runtime = named(session, runtime)
     if keep is not None:
-        keep.mkdir(mode=0o700, parents=True, exist_ok=True)
         config, name = ssh.entered(session.client, runtime, session.env, keep.absolute())
         session.say({"config": str(config), "host": name}, str(config))
         return

@@ -15,9 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import click
 
-from gpuaas_client import downloads, models, operations
+from gpuaas_client import downloads, models, operations, telling
 from gpuaas_client.command import OF_ORGANIZATION, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import GpuaasError
+from gpuaas_client.events import Cut
 from gpuaas_client.sealing import checked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
@@ -46,7 +47,7 @@ def checkpoint(session: Session) -> None:
     if session.json:
         session.say({"note": note}, "")
     else:
-        sys.stdout.write(note)
+        telling.write(note)
 
 
 @evidence.command("receipt", short_help="One entry of the log with its proof, in a folder")
@@ -170,7 +171,7 @@ def audit(session: Session, most: int, ocsf: bool, **of: str | None) -> None:
     """
     if ocsf:
         for line in islice(_events(session, of, most), most):
-            sys.stdout.write(line + "\n")
+            telling.write(line + "\n")
         return
     head = ("AT", "POSITION", "ACTOR", "ACTION", "RESOURCE", "DETAIL", "OUTCOME", "AUTHORITY")
     call = operations.list_acts(**of)
@@ -183,11 +184,15 @@ def _events(session: Session, of: dict[str, str | None], most: int) -> Iterator[
     while True:
         call = operations.export_acts(**of, cursor=cursor, limit=min(most, _PAGE))
         with session.client.streamed(call) as answer:
-            yield from answer.iter_lines()
+            cut = Cut()
+            for piece in answer.iter_bytes():
+                yield from cut.take(piece)
+            yield from cut.rest()
             following = answer.links.get("next", {}).get("url", "")
-        if not following:
+        named = parse_qs(urlsplit(following).query).get("cursor", [""])[0]
+        if named in {"", cursor}:
             return
-        [cursor] = parse_qs(urlsplit(following).query)["cursor"]
+        cursor = named
 
 
 def _acted(one: models.AuditEntry) -> tuple[str, ...]:

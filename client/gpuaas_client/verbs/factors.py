@@ -5,7 +5,6 @@ from typing import Final
 
 import click
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from gpuaas_client import models, profiles
 from gpuaas_client.command import ORGANIZATION, REASON, Verbs, asked
@@ -96,18 +95,19 @@ def verify(session: Session, code: str) -> None:
     """Without a profile, as where GPUAAS_TOKEN names the token, it is printed."""
     name = session.profile or profiles.current(session.env)
     by_env = not session.profile and bool(session.env.get("GPUAAS_TOKEN"))
-    made = session.client.verify_factor(models.Code(code=code))
+    client = session.client
+    kept = None if by_env else profiles.read(session.env, name)
+    made = client.verify_factor(models.Code(code=code))
     if made.token is None:
         raise GpuaasError(
             "mfa.token_unheard",
             "the code was used, and the answer with the token was lost on its way",
             "Run the same command with the next code: a token is shown once.",
         )
-    if by_env:
+    if kept is None:
         session.say(made, made.token)
         return
-    kept = profiles.read(session.env, name)
-    profiles.keep(session.env, name, replace(kept, token=made.token))
+    profiles.update(session.env, name, kept, token=made.token)
     said = {"profile": name, "expires_at": made.expires_at, "means": made.means}
     session.say(said, f"profile {name} has a second factor until {made.expires_at}")
 

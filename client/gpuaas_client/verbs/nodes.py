@@ -43,7 +43,7 @@ def shown(session: Session, node: str) -> None:
     )
     if not session.json:
         for one in found.devices:
-            print(f"device {one.index:<3} {one.uuid}  {one.used_milli} milli used")
+            print(f"device {one.index:<3} {plain(one.uuid)}  {one.used_milli} milli used")
 
 
 def barred(found: models.Node) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from msgspec.structs import replace
 
 from gpuaas_client import models, profiles, telling
 from gpuaas_client.client import Client
@@ -113,11 +112,13 @@ def _signed_in(
 
 
 def _tell_code(address: str, code: str) -> None:
-    click.echo(f"Open {address} in a browser, on any device, and type the code {code}", err=True)
+    said = f"Open {address} in a browser, on any device, and type the code {code}"
+    click.echo(telling.shown(said), err=True)
 
 
 def _tell_address(address: str) -> None:
-    click.echo(f"Open this address in a browser on this machine:\n{address}", err=True)
+    click.echo("Open this address in a browser on this machine:", err=True)
+    click.echo(telling.shown(address), err=True)
     # Its return is not waited for: a browser without a window ends when its page is there.
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
@@ -194,7 +195,7 @@ def act_in(session: Session, organization: str | None) -> None:
         kept.url, kept.token, kept.ca or None, patience=session.patience, organization=acting
     ) as client:
         me = client.show_me()
-    profiles.update(session.env, name, replace(kept, organization=acting))
+    profiles.update(session.env, name, kept, organization=acting)
     session.say(me, f"profile {name} acts in {me.organization} now")
 
 

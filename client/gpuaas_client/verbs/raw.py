@@ -2,17 +2,17 @@
 
 import sys
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
 
-from gpuaas_client import operations
+from gpuaas_client import operations, telling
 from gpuaas_client.call import Call
 from gpuaas_client.command import Verb, asked
 from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
-from gpuaas_client.telling import plain
+from gpuaas_client.telling import plain, shown
 
 
 @click.command("api", cls=Verb, short_help="Any call of the API, as it is answered")
@@ -29,6 +29,9 @@ def api(
 
     A POST is sent under an idempotency key and repeated as verbs are.
     """
+    if not path.startswith("/"):
+        # A whole address could be another host's, and would get the token.
+        raise click.BadParameter(f"no path of the API, as /v1/me: {path!r}", param_hint="PATH")
     text = sys.stdin.read() if data == "-" else data
     try:
         body = None if text is None else msgspec.Raw(msgspec.json.format(text.encode()))
@@ -39,10 +42,7 @@ def api(
     act = method == "POST"
     call = Call(method, path, bytes, body=body, acts=act, waits=not act)
     raw = session.client.do(call, key=key, if_match=if_match)
-    sys.stdout.buffer.write(raw)
-    if raw[-1:] != b"\n":
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.flush()
+    telling.write(raw if raw[-1:] == b"\n" else raw + b"\n")
 
 
 @click.command("events", cls=Verb, short_help="Facts of the log, a line each")
@@ -52,10 +52,9 @@ def api(
 def events(session: Session, after: int, follow: bool) -> None:
     """Facts of the log that the caller may see, a line each; with --json a CloudEvent a line."""
     for one in session.client.events(after, follow=follow):
-        said: Any = msgspec.json.encode(one).decode()
-        line = (
-            said if session.json else f"{one.id:>8}  {one.time}  {one.type}  {plain(one.subject)}"
-        )
+        line = shown(f"{one.id:>8}  {one.time}  {one.type}  {plain(one.subject)}")
+        if session.json:
+            line = telling.escaped(msgspec.json.encode(one).decode())
         print(line, flush=follow)
 
 

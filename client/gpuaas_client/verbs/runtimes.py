@@ -186,7 +186,7 @@ def launch(
     if wait and made.state != "usable":
         return exits.FAILED
     if not session.json:
-        print(f"next: {_next(session, made) if wait else f'gpuaas show {made.id}'}")
+        print(plain(f"next: {_next(session, made) if wait else f'gpuaas show {made.id}'}"))
     return exits.DONE
 
 
@@ -235,7 +235,7 @@ def _instead(session: Session, wanted: Sequence[str]) -> None:
     now = ", ".join(fits(one) for one in [*known, *others] if one.most_devices or one.most_milli)
     later = "".join(f"; {soon(one)}" for one in [*known, *others] if one.soon)
     said = f"this would fit now, as far as there is quota: {now or 'nothing'}{later}"
-    print(f"  {said}", file=sys.stderr)
+    print(f"  {plain(said)}", file=sys.stderr)
 
 
 def _usable(session: Session, made: models.Runtime) -> models.Runtime:

@@ -130,6 +130,11 @@ def link(session: Session, other: str) -> None:
         detail = f"profile {other} keeps a token that was given, not a sign-in at an issuer"
         what = f"gpuaas login --profile {other}, with --domain or --issuer"
         raise Misconfigured("profile.no_session", detail, what)
+    here = session.client.place.url
+    if theirs.url != here:
+        # A kept token goes to its own URL only.
+        detail = f"profile {other} is signed in at {theirs.url}, not at {here}"
+        raise Misconfigured("profile.elsewhere", detail, f"gpuaas login {here} --profile {other}")
     made = session.client.link_identity(models.IdentityLink(session=theirs.token))
     session.say(made, f"{made.id} signs in as {made.person} now; its sessions are over")
 
