@@ -26,7 +26,7 @@ GENERATED = {
 }
 
 # Names that a library's interface imposes.
-IMPOSED = {"process_recorder"}
+IMPOSED = {"process_recorder", "process_redirect"}
 
 
 def tracked() -> list[Path]:

@@ -20,12 +20,18 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from gpuaas_client import terminal_wire as wire
+from gpuaas_client.call import quoted
 from gpuaas_client.client import Client
 from gpuaas_client.errors import GpuaasError, Unreachable
 
 _RETRY_S: Final = 0.5
 _PATIENCE_S: Final = 60.0
+_MOST_BYTES: Final = 1 << 20
 _LEAVES: Final = b"~."
+_END_OF_FILE: Final = b"\x04"
+_SAID_AGAIN_S: Final = 1.0
+_LONGEST_S: Final = 60.0
+_ENDS: Final = (signal.SIGTERM, signal.SIGHUP)
 _FINAL: Final = {
     wire.OVER: ("terminal.over", "the session is over"),
     wire.TAKEN: ("terminal.taken", "it is open in another place"),
@@ -66,6 +72,8 @@ class Screen:
         self._ticket = ticket
         self._line = wire.Line()
         self._leaving = Leaving()
+        self._person = sys.stdin.isatty()
+        self._begins = True
         self._socket: ClientConnection | None = None
         self._work: set[asyncio.Task[None]] = set()
         self._left = asyncio.Event()
@@ -80,14 +88,22 @@ class Screen:
         loop = asyncio.get_running_loop()
         loop.add_reader(sys.stdin.fileno(), self._key)
         loop.add_signal_handler(signal.SIGWINCH, self._resized)
+        for one in _ENDS:
+            # As leaving does: the terminal is left as it was, not raw.
+            loop.add_signal_handler(one, self._left.set)
+        shown = loop.create_task(self._shown())
+        leaving = loop.create_task(self._left.wait())
         try:
-            return await self._shown()
+            await asyncio.wait((shown, leaving), return_when=asyncio.FIRST_COMPLETED)
+            return shown.result() if shown.done() else None
         finally:
             loop.remove_reader(sys.stdin.fileno())
-            loop.remove_signal_handler(signal.SIGWINCH)
-            for one in self._work:
-                one.cancel()
-            await asyncio.gather(*self._work, return_exceptions=True)
+            for one in (signal.SIGWINCH, *_ENDS):
+                loop.remove_signal_handler(one)
+            left = (shown, leaving, *self._work)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     async def _shown(self) -> int | None:
         loop = asyncio.get_running_loop()
@@ -96,7 +112,7 @@ class Screen:
             try:
                 async with await self._connected() as socket:
                     self._socket = socket
-                    return await self._connection(socket)
+                    return await self._read(socket)
             except (OSError, websockets.WebSocketException) as error:
                 code = socket_code(error)
                 if code in _FINAL:
@@ -116,24 +132,16 @@ class Screen:
             issued = await asyncio.to_thread(self._client.issue_ticket, self._session)
             self._ticket = issued.ticket
         place, (ticket, self._ticket) = self._client.place, (self._ticket, None)
-        url = f"{place.url.replace('http', 'ws', 1)}/v1/terminals/{self._session}"
-        return await websockets.connect(
-            f"{url}?ticket={ticket}&from={self._line.shown}",
+        url = f"{place.url.replace('http', 'ws', 1)}/v1/terminals/{quoted(self._session)}"
+        tls = place.tls() if place.url.startswith("https") else None
+        return await _Straight(
+            f"{url}?ticket={quoted(ticket)}&from={self._line.shown}",
             compression=None,
-            max_size=None,
-            ssl=place.tls() if place.url.startswith("https") else None,
+            max_size=_MOST_BYTES,
+            ssl=tls,
+            # A proxy of the environment would read what a plain connection carries.
+            proxy=None if tls is None else True,
         )
-
-    async def _connection(self, socket: ClientConnection) -> int | None:
-        leaving = asyncio.create_task(self._left.wait())
-        reading = asyncio.create_task(self._read(socket))
-        try:
-            done, _ = await asyncio.wait((leaving, reading), return_when=asyncio.FIRST_COMPLETED)
-            return reading.result() if reading in done else None
-        finally:
-            for task in (leaving, reading):
-                task.cancel()
-            await asyncio.gather(leaving, reading, return_exceptions=True)
 
     async def _read(self, socket: ClientConnection) -> int:
         first = True
@@ -169,16 +177,44 @@ class Screen:
                 await socket.send(one)
 
     def _key(self) -> None:
-        data = os.read(sys.stdin.fileno(), wire.PIECE)
+        try:
+            data = os.read(sys.stdin.fileno(), wire.PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # a terminal that is gone
         if not data:
             asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            if self._person:
+                self._left.set()
+            else:
+                self._later(self._ended())
             return
-        typed, leaves = self._leaving.take(data)
-        self._line.type(typed)
+        # From a pipe every byte is meant, from a terminal some leave.
+        typed, leaves = self._leaving.take(data) if self._person else (data, False)
+        self._begins = data[-1:] in {b"\r", b"\n"}
+        self._type(typed)
         if leaves:
             self._left.set()
-        elif self._socket is not None:
+
+    def _type(self, typed: bytes) -> None:
+        self._line.type(typed)
+        if self._socket is not None:
             self._later(self._push(self._socket))
+
+    async def _ended(self) -> None:
+        """The end of what was piped in is typed, as a person would, until the shell has ended.
+
+        Whatever reads there at a time takes one of them as its own end, and one that comes before
+        the shell edits its line is lost: so it is said again, ever more rarely.
+        """
+        if not self._begins:
+            self._type(b"\n")
+        pause_s = _SAID_AGAIN_S
+        while True:
+            self._type(_END_OF_FILE)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_S)
 
     def _resized(self) -> None:
         if self._socket is not None:
@@ -196,6 +232,14 @@ class Screen:
         task = asyncio.get_running_loop().create_task(quietly())
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+
+
+class _Straight(websockets.connect):
+    """To the API and nowhere else: whoever sends elsewhere would get what is typed."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """What is raised."""
+        return exc
 
 
 def socket_code(error: Exception) -> int:
