@@ -194,7 +194,9 @@ def test_a_code_and_its_verifier_go_over_tls() -> None:
         with pytest.raises(NotSignedIn, match="insecure_address"):
             in_browser(where(address), pytest.fail)
         with pytest.raises(NotSignedIn, match="insecure_address"):
-            on_device(where("https://issuer.example/t", device=address), lambda *_: pytest.fail("shown"))
+            on_device(
+                where("https://issuer.example/t", device=address), lambda *_: pytest.fail("shown")
+            )
 
 
 @pytest.mark.parametrize(
