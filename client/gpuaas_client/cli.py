@@ -1,5 +1,6 @@
 """GPUs as a service: launch, enter, watch and pay; every answer also as --json."""
 
+import contextlib
 import io
 import os
 import sys
@@ -124,7 +125,8 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ)
     words = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What this terminal has no letters for is told by numbers, not by a failure.
-        sys.stdout.reconfigure(errors="backslashreplace")
+        with contextlib.suppress(OSError):  # opened as a file that it is not
+            sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = gpuaas.main(words, "gpuaas", standalone_mode=False, obj=session)
         sys.stdout.flush()
