@@ -123,10 +123,10 @@ _AWAITED = (
     ("self._http.close()", "await self._http.aclose()"),
     ("        self.close()", "        await self.close()"),
     ("answer.close()", "await answer.aclose()"),
-    ("answer.read()", "await answer.aread()"),
+    ("= self._whole(", "= await self._whole("),
     ("= self.do(", "= await self.do("),
     ("with self._streamed", "async with self._streamed"),
-    ("for line in answer.iter_lines", "async for line in answer.aiter_lines"),
+    ("for piece in answer.iter_bytes", "async for piece in answer.aiter_bytes"),
     ("            yield from found.items\n", "            for item in found.items:\n                yield item\n"),
 )  # fmt: skip
 
