@@ -175,10 +175,13 @@ class Policies:
         self._known: dict[tuple[str, str, Place, Call], tuple[Verdict, int, int]] = {}
         self._most = remembering
 
+    def seen(self, call: Call) -> Call:
+        """What these policies may see of the call: from where it comes only where one asks."""
+        return replace(call, source="") if call.source and not self._sourced else call
+
     def decide(self, who: str, action: str, place: Place, call: Call, now_us: int) -> Verdict:
         """May `who` do the action at the place."""
-        if not self._sourced and call.source:
-            call = replace(call, source="")
+        call = self.seen(call)
         key = (who, action, place, call)
         found = self._known.get(key)
         if found is not None and found[1] <= now_us < found[2]:

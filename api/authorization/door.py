@@ -252,12 +252,13 @@ class Door:
         """What was made of the caller, as it calls, and the action in the organization: until
         anything changes there or at the platform, or a binding of the caller's ends.
         """
-        key = (caller.actor, caller.role, caller.org, action, org, self.call(caller, action, org))
+        policies = self.policies(caller, org)
+        call = policies.seen(self.call(caller, action, org))
+        key = (caller.actor, caller.role, caller.org, action, org, call)
         version = max(self.tenants.version(org), self.tenants.version(PLATFORM))
         now_us, found = self._clock_us(), known.get(key)
         if found is None or found[0] != version or not found[1] <= now_us < found[2]:
-            bound = self.policies(caller, org).bindings
-            ends = [one.until_us for one in bound if one.until_us > now_us]
+            ends = [one.until_us for one in policies.bindings if one.until_us > now_us]
             found = (version, now_us, min(ends, default=_FOR_EVER), make())
             if len(known) >= _SETS:
                 known.clear()

@@ -9,6 +9,7 @@ from api.authorization.door import Door
 from api.authorization.principal import Principal
 from domain import authority_facts, department, project
 from domain.binding import NEVER
+from domain.errors import DomainError
 from domain.words import Private
 from evidence.reader import Recorded
 
@@ -125,6 +126,52 @@ def test_a_reach_is_remembered_until_it_may_be_another() -> None:
     assert scopes() == {DEPARTMENT}
     clock[0] = 9
     assert scopes() == set()
+
+
+CONDITIONS = {
+    "binding": authority_facts.BindingGranted(
+        *("binding-1", "user-reader", "viewer", ORG, False, ("10.0.0.0/8",)), NEVER, (), 1
+    ),
+    "guardrail": authority_facts.GuardrailSet(
+        "guardrail-1", ("runtime.*",), ORG, False, ("10.0.0.0/8",), "why", (), 1
+    ),
+}
+
+
+def test_from_where_a_call_comes_counts_only_where_a_policy_asks() -> None:
+    """What is remembered of a reach is the same for every address until a policy looks at them."""
+    world = World()
+    for action in ("runtime.list", "runtime.read"):
+        near, far = (replace(READER, source=one, action=action) for one in ("10.1.1.1", "8.8.8.8"))
+        assert world.door.reach(near, action, ORG) is world.door.reach(far, action, ORG)
+        assert world.door.somewhere(near, action) is world.door.somewhere(far, action)
+    assert len(world.door._reaches) == len(world.door._firsts) == 2
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_network_decides_by_the_address_of_each_call(condition: str) -> None:
+    """A condition of a binding or of a guardrail, set after both were remembered: who calls from
+    elsewhere has nothing, in any order of asking, and again what it had once that is lifted.
+    """
+    world = World()
+    near, far = (replace(READER, source=one) for one in ("10.1.1.1", "8.8.8.8"))
+
+    def everywhere() -> list[bool]:
+        asked = (near, far, near, far, replace(READER, source=""))
+        return [world.door.reach(one, "runtime.list", ORG).everywhere for one in asked]
+
+    assert everywhere() == [True] * 5
+    world.tell(CONDITIONS[condition])
+    assert everywhere() == [True, False, True, False, False]
+    assert world.door.somewhere(near, "runtime.list")
+    with pytest.raises(DomainError):
+        world.door.somewhere(far, "runtime.list")
+    lifted = {
+        "binding": bound("binding-1", "user-reader"),
+        "guardrail": authority_facts.GuardrailLifted("guardrail-1", "why", (), 1),
+    }
+    world.tell(lifted[condition])
+    assert everywhere() == [True] * 5
 
 
 def test_bindings_keep_their_order() -> None:
