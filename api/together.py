@@ -1,18 +1,16 @@
 """One question to the views for all who ask for the same kind of thing at the same time."""
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import psycopg
 from msgspec import Struct
-from psycopg import sql
 
 from api.reads import LOCK, SNAPSHOT
 from domain.errors import DomainError
-from evidence.watched import Watched
+from evidence.batch import text_array
+from evidence.wire import ConnectionLost, Refused, Wire
 from projections.asof import Several
 
 MOST: Final = 200  # things of one question
@@ -24,8 +22,10 @@ _SETTINGS: Final = """
 SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
 SET enable_mergejoin = off; SET enable_bitmapscan = off
 """
-_PREPARE: Final = sql.SQL("PREPARE several (text[]) AS {query}")
-_ASK: Final = sql.SQL(f"{SNAPSHOT}; {LOCK}; EXECUTE several ({{keys}}); COMMIT")
+_BEGIN, _LOCK, _COMMIT = b"begin", b"lock", b"commit"
+_AROUND: Final = {_BEGIN: SNAPSHOT.encode(), _LOCK: LOCK.encode(), _COMMIT: b"COMMIT"}
+_SEVERAL: Final = b"several"
+_NAME: Final = "gpuaas-together"
 
 
 class Together[T: Struct]:
@@ -41,7 +41,7 @@ class Together[T: Struct]:
         self._several = several
         self._waiting: dict[str, list[asyncio.Future[T | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
-        self._conn: Watched | None = None
+        self._wire: Wire | None = None
 
     async def of(self, key: str) -> T | None:
         """What there is under the key. Raises: DomainError log.unavailable."""
@@ -68,7 +68,7 @@ class Together[T: Struct]:
                 asked = {key: self._waiting.pop(key) for key in list(self._waiting)[:MOST]}
                 try:
                     found = await self._answers(list(asked))
-                except (psycopg.Error, DomainError) as error:
+                except (Refused, DomainError) as error:
                     _tell(asked, error)
                 else:
                     for key, waiting in asked.items():
@@ -86,7 +86,7 @@ class Together[T: Struct]:
         for last in (False, True):
             try:
                 return await self._asked(await self._connected(), keys)
-            except psycopg.OperationalError as error:
+            except ConnectionLost as error:
                 await self._drop()
                 if last:
                     raise DomainError("log.unavailable", "the database does not answer") from error
@@ -95,28 +95,25 @@ class Together[T: Struct]:
                 raise
         raise AssertionError("the loop returns or raises")
 
-    async def _connected(self) -> Watched:
-        if self._conn is None:
-            self._conn = conn = await Watched.connect(self._url, autocommit=True)
-            await conn.execute(_SETTINGS)
-            await conn.execute(_PREPARE.format(query=sql.SQL(self._several.asked)))
-        return self._conn
+    async def _connected(self) -> Wire:
+        if self._wire is None:
+            prepared = {**_AROUND, _SEVERAL: self._several.asked.encode()}
+            self._wire = await Wire.open(self._url, _NAME, prepared, _SETTINGS)
+        return self._wire
 
-    async def _asked(self, conn: Watched, keys: list[str]) -> dict[str, T]:
-        """Four statements in one message: as in `Reads`, the lock comes before the snapshot."""
-        ids = sql.Literal(f"{{{','.join(keys)}}}")
-        cursor = await conn.execute(_ASK.format(keys=ids), prepare=False)
-        cursor.nextset()
-        cursor.nextset()
-        row = await cursor.fetchone()
-        assert row is not None, "an aggregate has one row"
-        return self._several.read(row[0])
+    async def _asked(self, wire: Wire, keys: list[str]) -> dict[str, T]:
+        """Four statements sent at once: as in `Reads`, the lock comes before the snapshot."""
+        several = (_SEVERAL, (text_array(keys),))
+        asked = ((_BEGIN, ()), (_LOCK, ()), several, (_COMMIT, ()))
+        _, _, found, _ = await wire.ask(asked, synced=True)
+        said = found.get_value(0, 0)
+        assert said is not None, "an aggregate has one row"
+        return self._several.read(said)
 
     async def _drop(self) -> None:
-        conn, self._conn = self._conn, None
-        if conn is not None:
-            with contextlib.suppress(psycopg.Error):
-                await conn.close()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.close()
 
 
 def _tell(asked: Mapping[str, list[asyncio.Future[Any]]], error: Exception) -> None:

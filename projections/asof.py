@@ -114,7 +114,7 @@ class Several[T: msgspec.Struct](msgspec.Struct, frozen=True):
         """One text of JSON: it is read much faster than forty fields of each row, one by one."""
         return _AS_JSON.replace("[query]", self.query)
 
-    def read(self, said: str) -> dict[str, T]:
+    def read(self, said: bytes) -> dict[str, T]:
         """By id."""
         key = self.kind.__struct_fields__[0]
         found = msgspec.json.decode(said, type=list[self.kind])  # type: ignore[name-defined]

@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from api.together import Together
+from api.together import _AROUND, Together
 from domain.errors import DomainError
 from evidence.log import EventLog
+from evidence.wire import Refused
 from projections.rebuild import rebuild
 from projections.runner import catch_up
 from projections.runtimes_read import RUNTIMES, Runtime, runtime, runtimes
@@ -66,14 +67,17 @@ def test_each_gets_its_own(database: Database, views: psycopg.Connection[Any]) -
     acted(database, views, scene)
 
 
-def test_each_is_found_by_its_own_index(database: Database, views: psycopg.Connection[Any]) -> None:
+def test_each_is_found_by_its_own_index(
+    database: Database, views: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The plan looks each up where its id stands, and reads nothing whole: no table, no index."""
+    monkeypatch.setitem(_AROUND, b"plan", b"EXPLAIN EXECUTE several ('{x}')")
 
     async def scene(together: Together[Runtime], ids: list[str]) -> None:
-        await together.of(ids[0])
-        conn = await together._connected()
-        asked = await conn.execute("EXPLAIN EXECUTE several ('{x}')")
-        plan = "\n".join(row[0] for row in await asked.fetchall())
+        assert await together.of(ids[0])
+        [asked] = await (await together._connected()).ask(((b"plan", ()),), synced=True)
+        rows = [asked.get_value(row, 0) or b"" for row in range(asked.ntuples)]
+        plan = b"\n".join(rows).decode()
         scans = plan.count("Scan")
         assert scans == plan.count("Index Scan") == plan.count("Index Cond") > 10, plan
 
@@ -109,14 +113,14 @@ def test_no_answer_is_older_than_its_asking(
 def test_a_lost_connection_is_opened_again(
     database: Database, views: psycopg.Connection[Any]
 ) -> None:
-    """Whoever asks next sees nothing of it; a database that does not answer is told to all who wait,
-    and later ones are answered again.
+    """Whoever asks next sees nothing of it; a database that does not answer, or refuses, is told to
+    all who wait, and later ones are answered again.
     """
 
     async def scene(together: Together[Runtime], ids: list[str]) -> None:
         assert await together.of(ids[0])
-        assert together._conn is not None
-        views.execute("SELECT pg_terminate_backend(%s)", (together._conn.info.backend_pid,))
+        assert together._wire is not None
+        views.execute("SELECT pg_terminate_backend(%s)", (together._wire.backend_pid,))
         assert all(await asyncio.gather(*(together.of(one) for one in ids)))
         await together.close()
         together._url, there = "host=127.0.0.1 port=1", together._url
@@ -124,8 +128,14 @@ def test_a_lost_connection_is_opened_again(
         assert [type(one) for one in found] == [DomainError] * 3
         together._url = there
         assert await together.of(ids[1])
+        owner.execute("ALTER TABLE views.runtime_spot RENAME TO elsewhere")
+        found = await asyncio.gather(*(together.of(one) for one in ids), return_exceptions=True)
+        assert [type(one) for one in found] == [Refused] * 3
+        owner.execute("ALTER TABLE views.elsewhere RENAME TO runtime_spot")
+        assert all(await asyncio.gather(*(together.of(one) for one in ids)))
 
-    acted(database, views, scene)
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        acted(database, views, scene)
 
 
 def test_who_leaves_takes_nobodys_answer(
