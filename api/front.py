@@ -8,7 +8,7 @@ which is wrapped in the framework's handler of exceptions once more.
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
-from litestar import Litestar
+from litestar import Litestar, Response
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.routes import HTTPRoute
@@ -19,18 +19,26 @@ from api.auth import authenticated, permitted
 from api.authorization.reading import read_told
 from api.authorization.using import told_before
 from api.limiting import limited, say_limits
-from api.parameters import plain
+from api.parameters import of_words, plain
 
 _BEGINS: Final = "http.response.start"
 
 
-async def judged(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-    """Before a route of HTTP, and before its body is read. Raises: what its parts raise."""
-    handler: BaseRouteHandler = connection.scope["route_handler"]
+async def judged(connection: ASGIConnection[Any, Any, Any, Any]) -> Response[Any] | None:
+    """Before a route of HTTP, and before its body is read; of a route that takes but words of its
+    path, also its answer. Raises: what its parts raise.
+    """
+    scope = connection.scope
+    handler: BaseRouteHandler = scope["route_handler"]
     await authenticated(connection, handler)
     limited(connection)
     plain(connection, handler)
     await permitted(connection, handler)
+    if scope.get("query_string") or not of_words(handler):
+        return None
+    # The framework would take these words through two mappings, a struct and a third mapping.
+    found: Response[Any] = await handler.fn(request=connection, **scope["path_params"])
+    return found
 
 
 class Front:

@@ -3,17 +3,23 @@
 A guard, so that a new route cannot leave it out. Bodies are looked at in `body.py`.
 """
 
+import inspect
+import re
 from functools import cache
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
+from litestar import Response
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.handlers.http_handlers import HTTPRouteHandler
+from litestar.params import FromPath, QueryParameter
 
 from api.body import check_word
 from api.edge import whole
 from domain.errors import DomainError
 
+_WORD: Final[Any] = FromPath[str]
+_NAMED: Final = re.compile(r"{(\w+):")
 _LONGEST: Final = 2000
 
 
@@ -46,3 +52,30 @@ def _numbers(handler: BaseRouteHandler) -> frozenset[str]:
         return frozenset()
     found = handler.parsed_fn_signature.parameters.items()
     return frozenset(name for name, one in found if int in get_args(one.annotation))
+
+
+@cache
+def of_words(handler: BaseRouteHandler) -> bool:
+    """Whether it is a GET whose function, where there is no query, is called with the request and
+    the words of its path as they are, and gives a whole answer.
+    """
+    if not isinstance(handler, HTTPRouteHandler) or "GET" not in handler.http_methods:
+        return False
+    asked = inspect.signature(handler.fn)
+    whole = get_origin(asked.return_annotation) is Response
+    if (
+        not whole
+        or not inspect.iscoroutinefunction(handler.fn)
+        or "request" not in asked.parameters
+    ):
+        return False
+    others = [one for name, one in asked.parameters.items() if name != "request"]
+    words = {one.name for one in others if one.annotation == _WORD}
+    named = {word for path in handler.paths for word in _NAMED.findall(path)}
+    return words == named and all(one.name in words or _left_out(one) for one in others)
+
+
+def _left_out(one: inspect.Parameter) -> bool:
+    """Whether it is of the query, and need not be there."""
+    queried = any(isinstance(kind, QueryParameter) for kind in get_args(one.annotation))
+    return queried and one.default is not inspect.Parameter.empty

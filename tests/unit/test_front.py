@@ -1,18 +1,21 @@
 """What a request meets before its route."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from litestar import Litestar, WebSocket, get, websocket
+from litestar import Litestar, Response, WebSocket, get, post, websocket
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import FromHeader, FromPath, FromQuery, PathParameter
 from litestar.testing import TestClient
 
 from api import front
 from api.auth import action_of, authenticated, permitted
+from api.body import FrontRequest
 from api.limiting import limited
-from api.parameters import plain
+from api.parameters import of_words, plain
 from api.problems import HANDLERS
 from domain.errors import DomainError
 
@@ -50,6 +53,94 @@ def test_guards_are_asked_in_turn_of_the_route_itself(monkeypatch: pytest.Monkey
     assert [name for name, _ in seen] == ["capacity.read", "second"] * 4
     assert len({of for name, of in seen if name != "second"}) == 1
     assert action_of.cache_info().currsize == known + 1
+
+
+@get("/word/{word:str}")
+async def word(
+    request: FrontRequest, word: FromPath[str], more: FromQuery[str | None] = None
+) -> Response[str]:
+    """Takes a word as it is."""
+    request.app.state.called.append((word, more))
+    return Response(f"{word} {more}", status_code=203, headers={"ETag": "1"})
+
+
+@get("/digit/{digit:str}")
+async def digit(
+    request: FrontRequest, digit: Annotated[str, PathParameter(pattern="[0-9]")]
+) -> Response[str]:
+    """Takes no word but a digit."""
+    return Response(digit)
+
+
+@get("/headed")
+async def headed(request: FrontRequest, agent: FromHeader[str] = "") -> Response[str]:
+    """Takes a header."""
+    return Response(agent)
+
+
+@get("/needing")
+async def needing(request: FrontRequest, needed: FromQuery[str]) -> Response[str]:
+    """Takes what must be there."""
+    return Response(needed)
+
+
+@get("/listed")
+async def listed(request: FrontRequest) -> list[str]:
+    """Gives what the framework makes an answer of."""
+    return []
+
+
+@get("/threaded", sync_to_thread=True)
+def threaded(request: FrontRequest) -> Response[str]:
+    """Is nothing to await."""
+    return Response("")
+
+
+@post("/sent")
+async def sent(request: FrontRequest) -> Response[str]:
+    """Acts."""
+    return Response("")
+
+
+def test_a_route_of_words_is_answered_once_and_as_it_would_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a query, what the framework would have made of the path and of the answer; whoever
+    may not is not answered; every other route is left to the framework.
+    """
+    for name in ("authenticated", "permitted"):
+        monkeypatch.setattr(front, name, _nothing)
+    for name in ("limited", "plain"):
+        monkeypatch.setattr(front, name, lambda *_: None)
+    others = (digit, headed, needing, listed, threaded, sent)
+    app = Litestar(
+        [word, *others],
+        before_request=front.judged,
+        request_class=FrontRequest,
+        state=State({"called": []}),
+        exception_handlers=HANDLERS,
+    )
+    assert [of_words(one) for one in (word, *others)] == [True] + [False] * len(others)
+    with TestClient(app) as client:
+        found = client.get("/word/a%20b")
+        assert (found.status_code, found.text, found.headers["etag"]) == (203, "a b None", "1")
+        assert client.get("/word/a?more=c").text == "a c"
+        assert app.state.called == [("a b", None), ("a", "c")]
+        assert [client.get(f"/digit/{one}").status_code for one in "1x"] == [200, 400]
+        assert client.get("/headed", headers={"agent": "me"}).text == "me"
+        assert client.get("/needing").status_code == 400
+        assert client.get("/listed").json() == []
+        monkeypatch.setattr(front, "permitted", _refusing)
+        assert client.get("/word/a").status_code == 403
+    assert len(app.state.called) == 2
+
+
+async def _nothing(*_: Any) -> None:
+    """Asks nothing."""
+
+
+async def _refusing(*_: Any) -> None:
+    raise DomainError("auth.forbidden", "no")
 
 
 def test_a_guard_keeps_nothing_of_a_request() -> None:
