@@ -64,6 +64,7 @@ class Soak:
         self._rng = random.Random(first_seed)
         self._filling = Filling(world.known, self._rng, world.receiver)
         self._walk: Any = None
+        self._strategies: dict[tuple[str, GenerationMode], Any] = {}
         self._probed: Counter[str] = Counter()
         self.found: Counter[str] = Counter()  # how often what it made was asked for
         self._session = requests.Session()
@@ -109,7 +110,7 @@ class Soak:
 
                 @seed(first_seed)
                 @quiet
-                @given(operation.as_strategy(generation_mode=mode))
+                @given(self._strategy(operation, mode))
                 def asked(case: Case[Any]) -> None:
                     self.ask(case)
 
@@ -117,6 +118,13 @@ class Soak:
                     asked()
                 except Unsatisfiable:
                     assert mode is GenerationMode.NEGATIVE, operation.label
+
+    def _strategy(self, operation: Any, mode: GenerationMode) -> Any:
+        """Made once: each holds validators of its own, of the whole document, for ever."""
+        key = str(operation.label), mode
+        if key not in self._strategies:
+            self._strategies[key] = operation.as_strategy(generation_mode=mode)
+        return self._strategies[key]
 
     def walk(self, scenarios: int, first_seed: int) -> None:
         """At most so many walks along links, each of one caller."""
