@@ -9,9 +9,11 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
+from api.turns import Turns
 from domain.errors import DomainError
 from evidence.reader import head
 from projections.live import position
+from projections.reach import Reach
 
 WAIT_US: Final = 5_000_000
 _POLL_S: Final = 0.02
@@ -36,10 +38,22 @@ class Reads:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reads")
         self._past = ThreadPoolExecutor(1, thread_name_prefix="reads-past")
         self._asked_past = 0
+        self._lists = Turns(max(1, threads // 2))
         self._free: queue.SimpleQueue[psycopg.Connection[Any]] = queue.SimpleQueue()
 
     async def ask[T](self, question: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-        """`question(conn, *args)`. Raises: DomainError log.unavailable, and what it raises."""
+        """`question(conn, *args)`. A list of an organization waits for other lists of it that
+        take half of the threads: nobody's keep everybody waiting.
+
+        Raises: DomainError log.unavailable, and what it raises.
+        """
+        whose = next((one for one in map(_whose, (*args, *kwargs.values())) if one), "")
+        if not whose:
+            return await self._asked(question, args, kwargs)
+        async with self._lists.of(whose):
+            return await self._asked(question, args, kwargs)
+
+    async def _asked[T](self, question: Callable[..., T], args: Any, kwargs: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: self._run(question, args, kwargs))
 
@@ -95,6 +109,12 @@ class Reads:
         self._past.shutdown(wait=True)
         while not self._free.empty():
             self._free.get_nowait().close()
+
+
+def _whose(term: object) -> str:
+    """Whose things are asked for; empty for everybody's, and where the term says nothing of it."""
+    of = term if isinstance(term, Reach) else getattr(term, "organization", None)
+    return (of.organization or "") if isinstance(of, Reach) else ""
 
 
 def _rows(conn: psycopg.Connection[Any], query: LiteralString, values: dict[str, Any]) -> Any:

@@ -11,10 +11,11 @@ from typing import Final
 from msgspec import Struct
 
 from api.reads import Reads
+from api.turns import Turns
 from domain.errors import DomainError
 from evidence.reader import read_entries
 from evidence.wake import HeadWake
-from projections.entries import envelope
+from projections.entries import Entry, envelope
 from projections.reach import Place, places
 from projections.telling import cloud_event, origin_of
 
@@ -60,6 +61,7 @@ class Tail:
         self._sleeping: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._admitted: Counter[str] = Counter()
         self._following = 0
+        self._past = Turns()
         self._places: dict[int, Place] = {}
         self._placing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -93,10 +95,13 @@ class Tail:
             self._following -= 1
 
     async def news(self, whose: str, first: int) -> News:
-        """Of the organization (ALL: of all) from `first` on, of at most BATCH entries."""
+        """Of the organization (ALL: of all) from `first` on, of at most BATCH entries. Of what is
+        past, one batch of an organization at a time, however many streams begin there.
+        """
         if first < self._start:
-            rows = await self._read(first)
-            told = [one for one in rows if whose in (ALL, one.org)]
+            async with self._past.of(whose):
+                rows = await self._rows(first)
+            told = [self._told_of(one) for one in rows if whose in (ALL, one.org)]
             return News(told, rows[-1].position + 1 if rows else first, not rows)
         kept = self._told.get(whose, ())
         at = bisect_left(kept, first, key=_POSITION)
@@ -172,11 +177,17 @@ class Tail:
             self.wake(org)
 
     async def _read(self, first: int) -> list[Told]:
+        return [self._told_of(one) for one in await self._rows(first)]
+
+    async def _rows(self, first: int) -> list[Entry]:
         rows = await self._reads.ask(read_entries, first, BATCH)
         if rows and not self._origin:
             origin: str | None = await self._reads.ask(origin_of)
             self._origin = origin or "-"
-        return [_told(raw, self._origin) for _, raw, _ in rows]
+        return [envelope(raw) for _, raw, _ in rows]
+
+    def _told_of(self, entry: Entry) -> Told:
+        return _told(entry, self._origin)
 
 
 def _wake(woken: asyncio.Future[None]) -> None:
@@ -184,8 +195,7 @@ def _wake(woken: asyncio.Future[None]) -> None:
         woken.set_result(None)
 
 
-def _told(raw: bytes, origin: str) -> Told:
-    entry = envelope(raw)
+def _told(entry: Entry, origin: str) -> Told:
     chunk = b"id: %d\nevent: %s\ndata: %s\n\n" % (
         entry.position,
         entry.tag.encode(),
