@@ -1,5 +1,6 @@
 """API keys: made and shown once, listed by their first characters, revoked."""
 
+from collections.abc import Callable
 from typing import Final
 
 from litestar import Response, get, post
@@ -11,7 +12,7 @@ from api.auth import allow, may, unknown, within
 from api.authorization.credentials import Key
 from api.authorization.door import SSO
 from api.authorization.keys import SHOWN, hash_of, minted, steps_up
-from api.authorization.listing import paged, words
+from api.authorization.listing import paged, single, words
 from api.authorization.loading import credentials_at
 from api.authorization.principal import Principal
 from api.authorization.resting import still
@@ -200,6 +201,31 @@ async def list_api_keys(
     """One's own; all of the organization for whoever may. Revoked ones too, in order of making,
     each with who made it. When one was last used is no fact of the log: null with `as_of`.
     """
+    rows, given, _ = await _keys(request, organization, as_of)
+    return paged(rows, (cursor, limit), given)
+
+
+@get("/v1/api-keys/{key_id:str}")
+async def show_api_key(
+    request: FrontRequest,
+    key_id: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[ApiKey]:
+    """One's own, or any of the organization for whoever may; a revoked one too."""
+    rows, given, at = await _keys(request, organization, as_of, key_id)
+    recorded = await services_of(request).log.read_stream(key_id) if rows else []
+    then = [one.version for one in recorded if at is None or one.position <= at]
+    return single(rows, given, "key", max(then, default=0))
+
+
+type _Keys = tuple[list[tuple[int, Key]], Callable[[Key], ApiKey], int | None]
+
+
+async def _keys(
+    request: FrontRequest, organization: str | None, as_of: str | None, only: str | None = None
+) -> _Keys:
+    """Those that the caller may see, in order of making, or the one of that id; and as of when."""
     org = organization_of(request.user, organization)
     services, at = await viewed(request, as_of)
     await services.following.catch_up()
@@ -207,7 +233,11 @@ async def list_api_keys(
     if at is not None:
         known = await services.reads.past(credentials_at, org, at)
     every = may(request.user, "api_key.list_any", org)
-    keys = [one for one in known.keys(org) if every or one.created.principal == request.user.actor]
+    keys = [
+        one
+        for one in known.keys(org)
+        if only in (None, one.stream) and (every or one.created.principal == request.user.actor)
+    ]
     texts = await words(request, [one.created.name.private for one in keys])
     names = [one.stream for one in keys if at is None]
     used = await services.reads.ask(last_used, names)
@@ -218,7 +248,7 @@ async def list_api_keys(
         mfa = steps_up(known, one)
         return _given(one, name, used.get(one.stream), mfa=mfa, belongs=belongs)
 
-    return paged([(one.position, one) for one in keys], (cursor, limit), given)
+    return [(one.position, one) for one in keys], given, at
 
 
 @post("/v1/api-keys/{key_id:str}/revoke", status_code=200)

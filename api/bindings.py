@@ -1,5 +1,6 @@
 """Role bindings and guardrails: what gives authority in an organization, and what takes it."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from litestar import Response, get, post
@@ -7,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec.structs import replace
 
 from api.acting import Said
-from api.authorization.listing import paged, seen
+from api.authorization.listing import Seen, paged, seen, single
 from api.authorization.wishing import Wanted, located, organization_of, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, parse_instant
@@ -103,12 +104,29 @@ async def list_bindings(
         and principal in (None, one.principal)
         and found.shows(one.scope)
     ]
+    return paged(rows, (cursor, limit), _granted(found))
 
+
+@get("/v1/role-bindings/{binding_id:str}")
+async def show_binding(
+    request: FrontRequest,
+    binding_id: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[RoleBinding]:
+    """One that stands, an expired one too; its ETag is that of the organization's authority."""
+    found = await seen(request, organization, as_of)
+    one = found.state.bindings.get(binding_id)
+    rows = [] if one is None or not found.shows(one.scope) else [(0, found.made[binding_id])]
+    return single(rows, _granted(found), "binding", found.version)
+
+
+def _granted(found: Seen) -> Callable[[Recorded], RoleBinding]:
     def given(made: Recorded) -> RoleBinding:
         assert isinstance(made.fact, BindingGranted), "the fact it began with"
         return _given(made.fact, found.org, made.actor, found.version)
 
-    return paged(rows, (cursor, limit), given)
+    return given
 
 
 @post("/v1/role-bindings/{binding_id:str}/revoke", status_code=200)
@@ -193,12 +211,29 @@ async def list_guardrails(
         for one in found.state.guardrails.values()
         if found.shows(one.scope)
     ]
+    return paged(rows, (cursor, limit), _set(found))
 
+
+@get("/v1/guardrails/{guardrail_id:str}")
+async def show_guardrail(
+    request: FrontRequest,
+    guardrail_id: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[GuardrailGiven]:
+    """One that stands; its ETag is that of the organization's authority."""
+    found = await seen(request, organization, as_of)
+    one = found.state.guardrails.get(guardrail_id)
+    rows = [] if one is None or not found.shows(one.scope) else [(0, found.made[guardrail_id])]
+    return single(rows, _set(found), "guardrail", found.version)
+
+
+def _set(found: Seen) -> Callable[[Recorded], GuardrailGiven]:
     def given(made: Recorded) -> GuardrailGiven:
         assert isinstance(made.fact, GuardrailSet), "the fact it began with"
         return _rail(made.fact, found.org, made.actor, found.version)
 
-    return paged(rows, (cursor, limit), given)
+    return given
 
 
 @post("/v1/guardrails/{guardrail_id:str}/lift", status_code=200)

@@ -1,15 +1,16 @@
 """Departments: create, list."""
 
 from litestar import Response, get, post
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
+from api.authorization.listing import words
 from api.body import FrontRequest
 from api.changing import create, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Department, DepartmentNew, Page
 from domain import department
 from evidence.ids import new_id
@@ -54,6 +55,25 @@ async def create_department(
         )
 
     return await services.acting.perform(request, do, answer)
+
+
+@get("/v1/departments/{department_id:str}")
+async def show_department(
+    request: FrontRequest, department_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Department]:
+    services, position = await viewed(request, as_of)
+    found = await target(services, request.user, department_id, "department", position)
+    made = found.facts[0]
+    assert isinstance(made, department.Created), "a department's stream begins with it"
+    names = await words(request, [made.name.private])
+    body = Department(
+        id=found.stream,
+        organization=found.org,
+        name=names.get(made.name.private),
+        created_at=instant(made.created_us),
+        version=found.version,
+    )
+    return tagged(body, found.version)
 
 
 @get("/v1/departments")

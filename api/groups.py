@@ -1,10 +1,12 @@
 """Groups of an organization, and service accounts: programs that act as themselves."""
 
+from collections.abc import Callable
+
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
-from api.authorization.listing import paged, seen, words
+from api.authorization.listing import Seen, paged, seen, single, words
 from api.authorization.wishing import Wanted, organization_of, roles_of, wished
 from api.body import FrontRequest
 from contracts.http import Page
@@ -52,6 +54,28 @@ async def create_group(request: FrontRequest, data: JSONBody[GroupNew]) -> Respo
     return await wished(request, org, want, answer, status=201)
 
 
+type _Groups = tuple[list[tuple[int, str]], Callable[[str], Group]]
+
+
+async def _groups(found: Seen, request: FrontRequest, only: str | None = None) -> _Groups:
+    """Those that the caller may see, in order of making; or the one of that id."""
+    names = [one for one in found.state.groups if found.shows() and only in (None, one)]
+    facts = {name: found.made[name].fact for name in names}
+    texts = {name: one.name.private for name, one in facts.items() if isinstance(one, GroupCreated)}
+    told = await words(request, list(texts.values()))
+
+    def given(name: str) -> Group:
+        return Group(
+            id=name,
+            organization=found.org,
+            name=told.get(texts[name]),
+            members=sorted(found.state.groups[name]),
+            version=found.version,
+        )
+
+    return [(found.made[name].position, name) for name in names], given
+
+
 @get("/v1/groups")
 async def list_groups(
     request: FrontRequest,
@@ -61,23 +85,21 @@ async def list_groups(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Group]:
     """With who is in them, in order of making."""
-    found = await seen(request, organization, as_of)
-    shown = [name for name in found.state.groups if found.shows()]
-    facts = {name: found.made[name].fact for name in shown}
-    names = {name: one.name.private for name, one in facts.items() if isinstance(one, GroupCreated)}
-    texts = await words(request, list(names.values()))
-
-    def given(name: str) -> Group:
-        return Group(
-            id=name,
-            organization=found.org,
-            name=texts.get(names[name]),
-            members=sorted(found.state.groups[name]),
-            version=found.version,
-        )
-
-    rows = [(found.made[name].position, name) for name in shown]
+    rows, given = await _groups(await seen(request, organization, as_of), request)
     return paged(rows, (cursor, limit), given)
+
+
+@get("/v1/groups/{group_id:str}")
+async def show_group(
+    request: FrontRequest,
+    group_id: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[Group]:
+    """With who is in it; its ETag is that of the organization's authority."""
+    found = await seen(request, organization, as_of)
+    rows, given = await _groups(found, request, group_id)
+    return single(rows, given, "group", found.version)
 
 
 async def _changed(
@@ -146,17 +168,13 @@ async def create_service_account(
     return await wished(request, org, want, answer, status=201)
 
 
-@get("/v1/service-accounts")
-async def list_service_accounts(
-    request: FrontRequest,
-    organization: FromQuery[str | None] = None,
-    cursor: FromQuery[str | None] = None,
-    limit: FromQuery[int | None] = None,
-    as_of: FromQuery[str | None] = None,
-) -> Page[ServiceAccount]:
-    """In order of making."""
-    found = await seen(request, organization, as_of)
-    made = [found.made[name] for name in found.state.accounts if found.shows()]
+type _Accounts = tuple[list[tuple[int, AccountCreated]], Callable[[AccountCreated], ServiceAccount]]
+
+
+async def _accounts(found: Seen, request: FrontRequest, only: str | None = None) -> _Accounts:
+    """Those that the caller may see, in order of making; or the one of that id."""
+    names = [one for one in found.state.accounts if found.shows() and only in (None, one)]
+    made = [found.made[name] for name in names]
     rows = [(one.position, one.fact) for one in made if isinstance(one.fact, AccountCreated)]
     texts = await words(request, [fact.name.private for _, fact in rows])
 
@@ -166,7 +184,33 @@ async def list_service_accounts(
             id=fact.account, organization=found.org, name=name, version=found.version
         )
 
+    return rows, given
+
+
+@get("/v1/service-accounts")
+async def list_service_accounts(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[ServiceAccount]:
+    """In order of making."""
+    rows, given = await _accounts(await seen(request, organization, as_of), request)
     return paged(rows, (cursor, limit), given)
+
+
+@get("/v1/service-accounts/{account_id:str}")
+async def show_service_account(
+    request: FrontRequest,
+    account_id: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[ServiceAccount]:
+    """Its ETag is that of the organization's authority."""
+    found = await seen(request, organization, as_of)
+    rows, given = await _accounts(found, request, account_id)
+    return single(rows, given, "service account", found.version)
 
 
 @post("/v1/service-accounts/{account_id:str}/delete", status_code=200)

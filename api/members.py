@@ -2,13 +2,14 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
-from api.authorization.listing import paged, seen, words
+from api.authorization.listing import Seen, paged, seen, single, words
 from api.authorization.sessions import speaks
 from api.authorization.wishing import Wanted, organization_of, roles_of, wished
 from api.body import FrontRequest
@@ -59,7 +60,26 @@ async def list_members(
 ) -> Page[Member]:
     """By id, with the roles that each has in the organization as a whole."""
     found = await seen(request, organization, as_of)
+    rows = [(found.made[who].position, who) for who in found.state.members if found.shows()]
+    return paged(rows, (cursor, limit), _belonging(found))
 
+
+@get("/v1/members/{principal:str}")
+async def show_member(
+    request: FrontRequest,
+    principal: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[Member]:
+    """With the roles that it has in the organization as a whole; its ETag is that of the
+    organization's authority.
+    """
+    found = await seen(request, organization, as_of)
+    there = found.shows() and principal in found.state.members
+    return single([(0, principal)] if there else [], _belonging(found), "member", found.version)
+
+
+def _belonging(found: Seen) -> Callable[[str], Member]:
     def roles(who: str) -> list[str]:
         whose = {who, *found.state.groups_of(who)}
         bound = found.state.bindings.values()
@@ -72,8 +92,7 @@ async def list_members(
             principal=who, organization=found.org, roles=roles(who), version=found.version
         )
 
-    rows = [(found.made[who].position, who) for who in found.state.members if found.shows()]
-    return paged(rows, (cursor, limit), given)
+    return given
 
 
 @post("/v1/members/{principal:str}/remove", status_code=200)
@@ -140,8 +159,30 @@ async def list_invitations(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Invitation]:
     """Those that are open, in order of making."""
+    rows, given = await _invited(await seen(request, organization, as_of), request)
+    return paged(rows, (cursor, limit), given)
+
+
+@get("/v1/invitations/{invitation_id:str}")
+async def show_invitation(
+    request: FrontRequest,
+    invitation_id: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[Invitation]:
+    """One that is open; its ETag is that of the organization's authority."""
     found = await seen(request, organization, as_of)
-    open_ones = [one for one in found.state.invitations.values() if found.shows(one.scope)]
+    rows, given = await _invited(found, request, invitation_id)
+    return single(rows, given, "invitation", found.version)
+
+
+type _Invited = tuple[list[tuple[int, Invited]], Callable[[Invited], Invitation]]
+
+
+async def _invited(found: Seen, request: FrontRequest, only: str | None = None) -> _Invited:
+    """Those that the caller may see, in order of making; or the one of that id."""
+    every = found.state.invitations.values()
+    open_ones = [one for one in every if found.shows(one.scope) and only in (None, one.invitation)]
     texts = await words(request, [one.email.private for one in open_ones])
 
     def given(one: Invited) -> Invitation:
@@ -156,8 +197,7 @@ async def list_invitations(
             version=found.version,
         )
 
-    rows = [(found.made[one.invitation].position, one) for one in open_ones]
-    return paged(rows, (cursor, limit), given)
+    return [(found.made[one.invitation].position, one) for one in open_ones], given
 
 
 @post("/v1/invitations/{invitation_id:str}/withdraw", status_code=200)

@@ -7,12 +7,13 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec.structs import replace
 
 from api.acting import Done, Said
+from api.authorization.listing import words
 from api.body import FrontRequest
-from api.changing import Target, change, create
+from api.changing import Target, change, create, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Organization, OrganizationNew, Page, Standing
 from contracts.http_closing import ClosingNew, Effect
 from domain import effects, organization
@@ -157,6 +158,29 @@ async def list_organizations(
         tenancy_read.organizations, organization=scope, after=start, limit=size + 1, as_of=position
     )
     return page(rows, size, _given, lambda row: row.from_position)
+
+
+@get("/v1/organizations/{organization_id:str}")
+async def show_organization(
+    request: FrontRequest, organization_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Organization]:
+    services, position = await viewed(request, as_of)
+    found = await target(services, request.user, organization_id, "organization", position)
+    made, facts = found.facts[0], found.facts
+    assert isinstance(made, organization.Created), "an organization's stream begins with it"
+    state = fold(organization.DECIDER, facts)  # type: ignore[misc]  # of its own stream
+    closing = state if isinstance(state, organization.Closing) else None
+    names = await words(request, [made.name.private])
+    body = Organization(
+        id=found.stream,
+        name=names.get(made.name.private),
+        state=_WORDS[type(state)],
+        stop_at=None if closing is None else instant(closing.stop_us),
+        wipe_at=None if closing is None else instant(closing.wipe_us),
+        created_at=instant(made.created_us),
+        version=found.version,
+    )
+    return tagged(body, found.version)
 
 
 def _given(row: tenancy_read.Organization) -> Organization:

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from api.acting import Done, Said, held
 from api.admission.wire import MoveAsk
 from api.auth import allow, unknown
+from api.authorization.listing import words
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import admitted, settled, target
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import Services, services_of
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Page, Project
 from contracts.http_moves import ProjectMove, ProjectMoved, ProjectNew
 from domain import account, department, project
@@ -189,6 +190,27 @@ async def list_projects(
         as_of=position,
     )
     return page(rows, size, _given, lambda row: row.from_position)
+
+
+@get("/v1/projects/{project_id:str}")
+async def show_project(
+    request: FrontRequest, project_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Project]:
+    services, position = await viewed(request, as_of)
+    found = await target(services, request.user, project_id, "project", position)
+    made, is_at = found.facts[0], _place(found.facts)
+    assert isinstance(made, project.Created), "a project's stream begins with it"
+    names = await words(request, [made.name.private])
+    body = Project(
+        id=found.stream,
+        organization=found.org,
+        department=is_at[0],
+        account=is_at[1],
+        name=names.get(made.name.private),
+        created_at=instant(made.created_us),
+        version=found.version,
+    )
+    return tagged(body, found.version)
 
 
 def _given(row: tenancy_read.Project) -> Project:

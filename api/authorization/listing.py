@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import psycopg
+from litestar import Response
 from msgspec import Struct
 
+from api.auth import unknown
 from api.authorization.folded import at
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest
 from api.paging import after, page_size
 from api.services import services_of
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Given, Page
 from domain.authority import Authority, authority_stream
 from evidence.reader import Recorded
@@ -50,6 +52,15 @@ async def seen(request: FrontRequest, organization: str | None, as_of: str | Non
         recorded = await services.log.read_stream(authority_stream(org))
         found = at([one for one in recorded if one.position <= position])
     return Seen(org, found.state, found.made, found.version, reach)
+
+
+def single[T, G: Given](
+    things: Iterable[tuple[int, T]], make: Callable[[T], G], what: str, version: int
+) -> Response[Any]:
+    """The only one, with its ETag. Raises: DomainError resource.unknown."""
+    for _, one in things:
+        return tagged(make(one), version)
+    raise unknown(what)
 
 
 def paged[T, G: Given](

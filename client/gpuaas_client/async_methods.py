@@ -1880,6 +1880,34 @@ class AsyncMethods(ABC):
             operations.show_account_tax(account_id, as_of=as_of), at_least=at_least
         )
 
+    async def show_api_key(
+        self,
+        key_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.ApiKey:
+        """GET /v1/api-keys/{key_id}"""
+        return await self.do(
+            operations.show_api_key(key_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
+    async def show_binding(
+        self,
+        binding_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.RoleBinding:
+        """GET /v1/role-bindings/{binding_id}"""
+        return await self.do(
+            operations.show_binding(binding_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
     async def show_book(
         self,
         name: str,
@@ -1919,15 +1947,65 @@ class AsyncMethods(ABC):
             operations.show_credit_note(credit_note_id, as_of=as_of), at_least=at_least
         )
 
+    async def show_department(
+        self, department_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Department:
+        """GET /v1/departments/{department_id}"""
+        return await self.do(
+            operations.show_department(department_id, as_of=as_of), at_least=at_least
+        )
+
     async def show_factor(self, *, at_least: int | None = None) -> models.SecondFactor:
         """GET /v1/mfa"""
         return await self.do(operations.show_factor(), at_least=at_least)
+
+    async def show_group(
+        self,
+        group_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Group:
+        """GET /v1/groups/{group_id}"""
+        return await self.do(
+            operations.show_group(group_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
+    async def show_guardrail(
+        self,
+        guardrail_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.GuardrailGiven:
+        """GET /v1/guardrails/{guardrail_id}"""
+        return await self.do(
+            operations.show_guardrail(guardrail_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     async def show_incident(
         self, incident_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.IncidentShown:
         """GET /v1/incidents/{incident_id}"""
         return await self.do(operations.show_incident(incident_id, as_of=as_of), at_least=at_least)
+
+    async def show_invitation(
+        self,
+        invitation_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Invitation:
+        """GET /v1/invitations/{invitation_id}"""
+        return await self.do(
+            operations.show_invitation(invitation_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     async def show_invoice(
         self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -1944,6 +2022,20 @@ class AsyncMethods(ABC):
     async def show_me(self, *, at_least: int | None = None) -> models.Me:
         """GET /v1/me"""
         return await self.do(operations.show_me(), at_least=at_least)
+
+    async def show_member(
+        self,
+        principal: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Member:
+        """GET /v1/members/{principal}"""
+        return await self.do(
+            operations.show_member(principal, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     async def show_network(
         self, network_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -1969,6 +2061,14 @@ class AsyncMethods(ABC):
             operations.show_operation(operation_id, as_of=as_of), at_least=at_least
         )
 
+    async def show_organization(
+        self, organization_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Organization:
+        """GET /v1/organizations/{organization_id}"""
+        return await self.do(
+            operations.show_organization(organization_id, as_of=as_of), at_least=at_least
+        )
+
     async def show_page(
         self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> bytes:
@@ -1978,6 +2078,12 @@ class AsyncMethods(ABC):
     async def show_problem(self, code: str) -> bytes:
         """GET /v1/problems/{code}"""
         return await self.do(operations.show_problem(code))
+
+    async def show_project(
+        self, project_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Project:
+        """GET /v1/projects/{project_id}"""
+        return await self.do(operations.show_project(project_id, as_of=as_of), at_least=at_least)
 
     async def show_receipt(self, position: str, *, at_least: int | None = None) -> models.Receipt:
         """GET /v1/receipts/{position}"""
@@ -1996,6 +2102,20 @@ class AsyncMethods(ABC):
     async def show_schema(self, tag: str) -> bytes:
         """GET /v1/schemas/{tag}"""
         return await self.do(operations.show_schema(tag))
+
+    async def show_service_account(
+        self,
+        account_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.ServiceAccount:
+        """GET /v1/service-accounts/{account_id}"""
+        return await self.do(
+            operations.show_service_account(account_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     async def show_source(
         self, source_id: str, *, as_of: str | None = None, at_least: int | None = None

@@ -1820,6 +1820,34 @@ class Methods(ABC):
         """GET /v1/accounts/{account_id}/tax"""
         return self.do(operations.show_account_tax(account_id, as_of=as_of), at_least=at_least)
 
+    def show_api_key(
+        self,
+        key_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.ApiKey:
+        """GET /v1/api-keys/{key_id}"""
+        return self.do(
+            operations.show_api_key(key_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
+    def show_binding(
+        self,
+        binding_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.RoleBinding:
+        """GET /v1/role-bindings/{binding_id}"""
+        return self.do(
+            operations.show_binding(binding_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
     def show_book(
         self,
         name: str,
@@ -1853,15 +1881,63 @@ class Methods(ABC):
         """GET /v1/credit-notes/{credit_note_id}"""
         return self.do(operations.show_credit_note(credit_note_id, as_of=as_of), at_least=at_least)
 
+    def show_department(
+        self, department_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Department:
+        """GET /v1/departments/{department_id}"""
+        return self.do(operations.show_department(department_id, as_of=as_of), at_least=at_least)
+
     def show_factor(self, *, at_least: int | None = None) -> models.SecondFactor:
         """GET /v1/mfa"""
         return self.do(operations.show_factor(), at_least=at_least)
+
+    def show_group(
+        self,
+        group_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Group:
+        """GET /v1/groups/{group_id}"""
+        return self.do(
+            operations.show_group(group_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
+    def show_guardrail(
+        self,
+        guardrail_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.GuardrailGiven:
+        """GET /v1/guardrails/{guardrail_id}"""
+        return self.do(
+            operations.show_guardrail(guardrail_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     def show_incident(
         self, incident_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.IncidentShown:
         """GET /v1/incidents/{incident_id}"""
         return self.do(operations.show_incident(incident_id, as_of=as_of), at_least=at_least)
+
+    def show_invitation(
+        self,
+        invitation_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Invitation:
+        """GET /v1/invitations/{invitation_id}"""
+        return self.do(
+            operations.show_invitation(invitation_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     def show_invoice(
         self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -1878,6 +1954,20 @@ class Methods(ABC):
     def show_me(self, *, at_least: int | None = None) -> models.Me:
         """GET /v1/me"""
         return self.do(operations.show_me(), at_least=at_least)
+
+    def show_member(
+        self,
+        principal: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Member:
+        """GET /v1/members/{principal}"""
+        return self.do(
+            operations.show_member(principal, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     def show_network(
         self, network_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -1901,6 +1991,14 @@ class Methods(ABC):
         """GET /v1/operations/{operation_id}"""
         return self.do(operations.show_operation(operation_id, as_of=as_of), at_least=at_least)
 
+    def show_organization(
+        self, organization_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Organization:
+        """GET /v1/organizations/{organization_id}"""
+        return self.do(
+            operations.show_organization(organization_id, as_of=as_of), at_least=at_least
+        )
+
     def show_page(
         self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> bytes:
@@ -1910,6 +2008,12 @@ class Methods(ABC):
     def show_problem(self, code: str) -> bytes:
         """GET /v1/problems/{code}"""
         return self.do(operations.show_problem(code))
+
+    def show_project(
+        self, project_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Project:
+        """GET /v1/projects/{project_id}"""
+        return self.do(operations.show_project(project_id, as_of=as_of), at_least=at_least)
 
     def show_receipt(self, position: str, *, at_least: int | None = None) -> models.Receipt:
         """GET /v1/receipts/{position}"""
@@ -1928,6 +2032,20 @@ class Methods(ABC):
     def show_schema(self, tag: str) -> bytes:
         """GET /v1/schemas/{tag}"""
         return self.do(operations.show_schema(tag))
+
+    def show_service_account(
+        self,
+        account_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.ServiceAccount:
+        """GET /v1/service-accounts/{account_id}"""
+        return self.do(
+            operations.show_service_account(account_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
 
     def show_source(
         self, source_id: str, *, as_of: str | None = None, at_least: int | None = None

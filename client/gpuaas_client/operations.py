@@ -2040,6 +2040,32 @@ def show_account_tax(account_id: str, *, as_of: str | None = None) -> Call[model
     )
 
 
+def show_api_key(
+    key_id: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.ApiKey]:
+    """GET /v1/api-keys/{key_id}"""
+    return Call(
+        "GET",
+        f"/v1/api-keys/{quoted(key_id)}",
+        models.ApiKey,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
+def show_binding(
+    binding_id: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.RoleBinding]:
+    """GET /v1/role-bindings/{binding_id}"""
+    return Call(
+        "GET",
+        f"/v1/role-bindings/{quoted(binding_id)}",
+        models.RoleBinding,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
 def show_book(
     name: str, *, edition: int | None = None, as_of: str | None = None
 ) -> Call[models.Book]:
@@ -2087,9 +2113,46 @@ def show_credit_note(credit_note_id: str, *, as_of: str | None = None) -> Call[m
     )
 
 
+def show_department(department_id: str, *, as_of: str | None = None) -> Call[models.Department]:
+    """GET /v1/departments/{department_id}"""
+    return Call(
+        "GET",
+        f"/v1/departments/{quoted(department_id)}",
+        models.Department,
+        query={"as_of": as_of},
+        waits=True,
+    )
+
+
 def show_factor() -> Call[models.SecondFactor]:
     """GET /v1/mfa"""
     return Call("GET", "/v1/mfa", models.SecondFactor, waits=True)
+
+
+def show_group(
+    group_id: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Group]:
+    """GET /v1/groups/{group_id}"""
+    return Call(
+        "GET",
+        f"/v1/groups/{quoted(group_id)}",
+        models.Group,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
+def show_guardrail(
+    guardrail_id: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.GuardrailGiven]:
+    """GET /v1/guardrails/{guardrail_id}"""
+    return Call(
+        "GET",
+        f"/v1/guardrails/{quoted(guardrail_id)}",
+        models.GuardrailGiven,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
 
 
 def show_incident(incident_id: str, *, as_of: str | None = None) -> Call[models.IncidentShown]:
@@ -2099,6 +2162,19 @@ def show_incident(incident_id: str, *, as_of: str | None = None) -> Call[models.
         f"/v1/incidents/{quoted(incident_id)}",
         models.IncidentShown,
         query={"as_of": as_of},
+        waits=True,
+    )
+
+
+def show_invitation(
+    invitation_id: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Invitation]:
+    """GET /v1/invitations/{invitation_id}"""
+    return Call(
+        "GET",
+        f"/v1/invitations/{quoted(invitation_id)}",
+        models.Invitation,
+        query={"organization": organization, "as_of": as_of},
         waits=True,
     )
 
@@ -2124,6 +2200,19 @@ def show_logs(runtime_id: str, *, most: int | None = None) -> Call[str]:
 def show_me() -> Call[models.Me]:
     """GET /v1/me"""
     return Call("GET", "/v1/me", models.Me, waits=True)
+
+
+def show_member(
+    principal: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Member]:
+    """GET /v1/members/{principal}"""
+    return Call(
+        "GET",
+        f"/v1/members/{quoted(principal)}",
+        models.Member,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
 
 
 def show_network(network_id: str, *, as_of: str | None = None) -> Call[models.Network]:
@@ -2160,6 +2249,19 @@ def show_operation(operation_id: str, *, as_of: str | None = None) -> Call[model
     )
 
 
+def show_organization(
+    organization_id: str, *, as_of: str | None = None
+) -> Call[models.Organization]:
+    """GET /v1/organizations/{organization_id}"""
+    return Call(
+        "GET",
+        f"/v1/organizations/{quoted(organization_id)}",
+        models.Organization,
+        query={"as_of": as_of},
+        waits=True,
+    )
+
+
 def show_page(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
     """GET /v1/invoices/{invoice_id}/page"""
     return Call(
@@ -2170,6 +2272,17 @@ def show_page(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
 def show_problem(code: str) -> Call[bytes]:
     """GET /v1/problems/{code}"""
     return Call("GET", f"/v1/problems/{quoted(code)}", bytes)
+
+
+def show_project(project_id: str, *, as_of: str | None = None) -> Call[models.Project]:
+    """GET /v1/projects/{project_id}"""
+    return Call(
+        "GET",
+        f"/v1/projects/{quoted(project_id)}",
+        models.Project,
+        query={"as_of": as_of},
+        waits=True,
+    )
 
 
 def show_receipt(position: str) -> Call[models.Receipt]:
@@ -2196,6 +2309,19 @@ def show_runtime(runtime_id: str, *, as_of: str | None = None) -> Call[models.Ru
 def show_schema(tag: str) -> Call[bytes]:
     """GET /v1/schemas/{tag}"""
     return Call("GET", f"/v1/schemas/{quoted(tag)}", bytes)
+
+
+def show_service_account(
+    account_id: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.ServiceAccount]:
+    """GET /v1/service-accounts/{account_id}"""
+    return Call(
+        "GET",
+        f"/v1/service-accounts/{quoted(account_id)}",
+        models.ServiceAccount,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
 
 
 def show_source(source_id: str, *, as_of: str | None = None) -> Call[models.Source]:

@@ -115,6 +115,8 @@ def _shape(path: str) -> str:
     return next((one for one in LONG if re.fullmatch(re.sub(r"{\w+}", "[^/]+", one), path)), "none")
 
 
+# Whose id a path takes under the name of another kind's.
+_ID_OF = {"/v1/service-accounts/{account_id}": "service"}
 _GLASS = "/v1/break-glass?"  # of all organizations
 _PAPER = re.compile("/(ubl|cii|pdf|page)$")  # written for each reader, from what never changes
 
@@ -145,10 +147,10 @@ class Story:
         """(path asked, route) of every route whose ids there are."""
         found = {}
         for route, names in _ROUTES.items():
-            wanted = re.findall(r"{(\w+)}", route)
+            wanted = [_ID_OF.get(route, one) for one in re.findall(r"{(\w+)}", route)]
             if route in _SIGNED or not all(one in self.ids for one in wanted):
                 continue
-            path = re.sub(r"{(\w+)}", lambda one: self.ids[one[1]], route)
+            path = re.sub(r"{\w+}", "{}", route).format(*(self.ids[one] for one in wanted))
             of = f"?organization={self.ids['organization']}" if "organization" in names else "?"
             found[path + of] = route
         return found | {_GLASS: "/v1/break-glass"}
@@ -201,26 +203,30 @@ async def _tenancy(story: Story) -> None:
     org, project, account = (tenant[name] for name in ("org", "project", "account"))
     story.ids |= {"organization": org, "organization_id": org, "account_id": account}
     story.ids |= {"project": project, "scope_id": project, "department": tenant["department"]}
+    story.ids |= {"project_id": project, "department_id": tenant["department"]}
     await story.look()
     await story.post("/v1/members", {"organization": org, "principal": "user-a"})
+    story.ids["principal"] = "user-a"
     await story.made("group_id", "/v1/groups", {"organization": org, "name": "g"})
     await story.made("service", "/v1/service-accounts", {"organization": org, "name": "s"})
     bound = {"principal": "user-a", "role": "member", "scope": org}
-    await story.made("binding", "/v1/role-bindings", bound)
-    await story.made("guardrail", "/v1/guardrails", {"actions": ["network.*"], "scope": project})
+    await story.made("binding_id", "/v1/role-bindings", bound)
+    await story.made("guardrail_id", "/v1/guardrails", {"actions": ["network.*"], "scope": project})
     invited = {"organization": org, "email": "a@b.c", "role": "viewer"}
-    await story.made("invitation", "/v1/invitations", invited)
+    await story.made("invitation_id", "/v1/invitations", invited)
     key = await story.post("/v1/api-keys", {"name": "k"}, token=story.stage.token("user", org, "a"))
+    story.ids["key_id"] = key["id"]
     await _signed_in(story, org)
     await story.look()
     await _entered(story, project)
     await story.post(f"/v1/api-keys/{key['id']}/revoke", {"reason": "lost"})
     await story.post("/v1/members/user-a/remove", {"organization": org, "reason": "left"})
     await story.post(
-        f"/v1/invitations/{story.ids['invitation']}/withdraw", {"organization": org, "reason": "no"}
+        f"/v1/invitations/{story.ids['invitation_id']}/withdraw",
+        {"organization": org, "reason": "no"},
     )
     await story.post(
-        f"/v1/guardrails/{story.ids['guardrail']}/lift", {"organization": org, "reason": "no"}
+        f"/v1/guardrails/{story.ids['guardrail_id']}/lift", {"organization": org, "reason": "no"}
     )
     await story.post(f"/v1/issuers/{story.ids['issuer']}/distrust", {"reason": "no"})
     await story.look()

@@ -111,6 +111,7 @@ organization reactivate id-1 --reason paid
 organization reopen id-1 --reason stays
 organization require-mfa id-1
 organization require-sso id-1 id-2 --except user-1
+organization show id-1 --as-of 3
 organization sso id-1
 organization suspend id-1 --reason unpaid
 period close id-1 --account id-1
@@ -121,6 +122,7 @@ profiles
 project create a --department id-1 --account id-2
 project list
 project move id-1 --account id-2
+project show id-1
 quota list
 quota set id-1 T4 4
 role grant user-1 member id-1 --mfa --network 10.0.0.0/8 --until 2027-01-01T00:00:00Z

@@ -42,6 +42,17 @@ def organizations(session: Session) -> None:
     session.tell_all(found, (*_NAMED, "STATE"), lambda one: (*_named(one), one.state))
 
 
+@organization.command("show", help="Its state, and the dates of a closing")
+@click.argument("organization", required=False)
+@as_of
+@asked
+def organization_shown(session: Session, organization: str | None, as_of: str | None) -> None:
+    found = session.client.show_organization(own(session, organization), as_of=as_of)
+    dates = (("STOPS", plain(found.stop_at)), ("WIPED", plain(found.wipe_at)))
+    pairs = (*zip(_NAMED, _named(found), strict=True), ("STATE", found.state))
+    session.tell(found, (*pairs, *(dates if found.stop_at else ())))
+
+
 @organization.command("create", staff=True, help="Another tenant")
 @click.argument("name")
 @asked
@@ -50,7 +61,9 @@ def organization_new(session: Session, name: str) -> None:
     session.say(made, made.id)
 
 
-@organization.command("suspend", staff=True, help="What runs is stopped; nothing new begins")
+@organization.command(
+    "suspend", staff=True, help="Nothing new begins, nobody enters; what runs goes on"
+)
 @click.argument("organization")
 @REASON_NEEDED
 @asked
@@ -210,6 +223,16 @@ def projects(session: Session, organization: str | None, as_of: str | None) -> N
     found = session.client.each(call)
     head = (*_NAMED, "DEPARTMENT", "ACCOUNT")
     session.tell_all(found, head, lambda one: (*_named(one), one.department, one.account))
+
+
+@project.command("show", help="Its department, and who pays")
+@click.argument("project")
+@as_of
+@asked
+def project_shown(session: Session, project: str, as_of: str | None) -> None:
+    found = session.client.show_project(project, as_of=as_of)
+    pairs = zip(_NAMED, _named(found), strict=True)
+    session.tell(found, (*pairs, ("DEPARTMENT", found.department), ("ACCOUNT", found.account)))
 
 
 @project.command("create", help="A project of a department, paid by an account")
