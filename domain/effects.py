@@ -43,6 +43,8 @@ OBJECTS: Final = (
     "event stream",
     "webhook",
     "app pass",
+    "invitation",
+    "prepaid credit",
 )
 
 # state | object | effect | notice | price | waits for
@@ -73,6 +75,8 @@ active|SSH certificate|goes on|none|0|
 active|event stream|goes on|none|0|
 active|webhook|goes on|none|0|
 active|app pass|goes on|none|0|
+active|invitation|goes on|none|0|
+active|prepaid credit|goes on|none|0|
 low balance|running runtime|goes on|a low-balance fact|gpu.time|
 low balance|stopped runtime|kept as a record|none|0|
 low balance|volume|goes on|a low-balance fact|storage.capacity|
@@ -91,6 +95,8 @@ low balance|SSH certificate|goes on|none|0|
 low balance|event stream|goes on|none|0|
 low balance|webhook|goes on|none|0|
 low balance|app pass|goes on|none|0|
+low balance|invitation|goes on|none|0|
+low balance|prepaid credit|goes on|none|0|
 zero balance|running runtime|told to stop|until its hold ends|gpu.time|
 zero balance|stopped runtime|kept as a record|none|0|
 zero balance|volume|locked, then wiped|a date, as a fact|0|
@@ -109,6 +115,8 @@ zero balance|SSH certificate|ends with its runtime|until its hold ends|0|
 zero balance|event stream|goes on|none|0|
 zero balance|webhook|goes on|none|0|
 zero balance|app pass|ends with its runtime|until its hold ends|0|
+zero balance|invitation|goes on|none|0|
+zero balance|prepaid credit|used up|none|0|
 over limit|running runtime|goes on|an over-limit fact|gpu.time|
 over limit|stopped runtime|kept as a record|none|0|
 over limit|volume|locked|an over-limit fact|storage.capacity|
@@ -127,6 +135,8 @@ over limit|SSH certificate|goes on|none|0|
 over limit|event stream|goes on|none|0|
 over limit|webhook|goes on|none|0|
 over limit|app pass|goes on|none|0|
+over limit|invitation|goes on|none|0|
+over limit|prepaid credit|goes on|none|0|
 overdue|running runtime|goes on|reminders, as facts|gpu.time|
 overdue|stopped runtime|kept as a record|none|0|
 overdue|volume|locked|reminders, as facts|storage.capacity|
@@ -145,6 +155,8 @@ overdue|SSH certificate|goes on|none|0|
 overdue|event stream|goes on|none|0|
 overdue|webhook|goes on|none|0|
 overdue|app pass|goes on|none|0|
+overdue|invitation|goes on|none|0|
+overdue|prepaid credit|goes on|none|0|
 long overdue|running runtime|told to stop|reminders, as facts|gpu.time|
 long overdue|stopped runtime|kept as a record|none|0|
 long overdue|volume|locked|reminders, as facts|storage.capacity|
@@ -163,6 +175,8 @@ long overdue|SSH certificate|ends with its runtime|none|0|
 long overdue|event stream|goes on|none|0|
 long overdue|webhook|goes on|none|0|
 long overdue|app pass|ends with its runtime|none|0|
+long overdue|invitation|goes on|none|0|
+long overdue|prepaid credit|goes on|none|0|
 budget spent|running runtime|told to stop|budget facts|gpu.time|
 budget spent|stopped runtime|kept as a record|none|0|
 budget spent|volume|locked|budget facts|storage.capacity|
@@ -181,6 +195,8 @@ budget spent|SSH certificate|ends with its runtime|budget facts|0|
 budget spent|event stream|goes on|none|0|
 budget spent|webhook|goes on|none|0|
 budget spent|app pass|ends with its runtime|budget facts|0|
+budget spent|invitation|goes on|none|0|
+budget spent|prepaid credit|goes on|none|0|
 suspended|running runtime|goes on|none|gpu.time|
 suspended|stopped runtime|kept as a record|none|0|
 suspended|volume|locked|none|storage.capacity|
@@ -199,6 +215,8 @@ suspended|SSH certificate|opens nothing|none|0|
 suspended|event stream|goes on|none|0|
 suspended|webhook|goes on|none|0|
 suspended|app pass|opens nothing|none|0|
+suspended|invitation|goes on|none|0|
+suspended|prepaid credit|goes on|none|0|
 closing|running runtime|told to stop|until stop_at|gpu.time|
 closing|stopped runtime|kept as a record|none|0|
 closing|volume|locked, then wiped|until wipe_at|storage.capacity|
@@ -217,6 +235,8 @@ closing|SSH certificate|ends with its runtime|until stop_at|0|
 closing|event stream|goes on|none|0|
 closing|webhook|goes on|none|0|
 closing|app pass|ends with its runtime|until stop_at|0|
+closing|invitation|goes on|none|0|
+closing|prepaid credit|goes on|none|0|
 closed|running runtime|none left|none|0|
 closed|stopped runtime|kept as a record|none|0|
 closed|volume|none left|none|0|
@@ -235,6 +255,8 @@ closed|SSH certificate|none left|none|0|
 closed|event stream|ended|none|0|
 closed|webhook|goes on|none|0|
 closed|app pass|none left|none|0|
+closed|invitation|goes on|none|0|
+closed|prepaid credit|goes on|none|0|
 """
 
 _PAGE: Final = """\
@@ -247,7 +269,9 @@ state's own code (of a balance: what it does not cover).
 *Goes on*, of what one acts with (keys, accounts, sessions): it does what the other rows leave.
 Nothing of it is revoked before *closed*, so a reactivation, or a closing that is withdrawn, brings
 all of it back, certificates and passes too as far as they have not ended by themselves. *Closed*
-revokes every key and every session for good; who signs in anew reads what was billed.
+revokes every key and every session for good; who signs in anew, or accepts an invitation, reads
+what was billed. *Prepaid credit* that is neither spent nor held is the payer's in every state: what
+was paid for is refunded on demand, of a closed organization too.
 *Budget spent*: one in mode `stop`, for what lies below its scope; a reservation that costs nothing
 while it is idle goes on there. A row that waits for something is not
 obeyed by anything yet. Between a closing's dates things go on as before it.

@@ -84,6 +84,45 @@ def test_the_administrative_actions_are_in_order_and_none_reads() -> None:
         assert reads or one.area not in of_authority or one.name in ADMINISTRATIVE_ACTIONS
 
 
+# Areas of acts that are no administrative ones, and why; acts of other areas are, or stand below.
+_ORDINARY = {
+    "account": "what is paid, by whom and when: the books say it, and take it back",
+    "budget": "a limit of spending", "capacity": "a question", "commitment": "money",
+    "credit_note": "money", "department": "a place", "image": "what may run", "incident": "upkeep",
+    "invoice": "money", "meter": "what is counted", "network": "of what runs",
+    "node": "upkeep of machines; who becomes one is administrative", "period": "money",
+    "price": "money", "project": "a place", "quota": "how much", "recording": "a read",
+    "reservation": "how much", "runtime": "the work itself", "seller": "money", "suspense": "money",
+    "terminal": "the work itself", "volume": "the work itself", "wallet": "money",
+}  # fmt: skip
+# Acts of other areas that are no administrative ones, and why.
+_NOT_ADMINISTRATIVE = {
+    "access.issue_certificate": "the work itself", "access.issue_pass": "the work itself",
+    "access.revoke": "ends what is open", "access.revoke_any": "ends what is open",
+    "api_key.list_any": "a read", "api_key.revoke": "one's own",
+    "authorization.explain": "a question", "authorization.explain_any": "a question",
+    "break_glass.refuse": "ends what was asked", "break_glass.revoke": "ends what was given",
+    "identity.link": "one's own: two sessions of now prove it", "identity.unlink": "one's own",
+    "invitation.accept": "its secret is the proof",
+    "mfa.confirm": "is the factor", "mfa.enrol": "before there is one", "mfa.remove": "by its code",
+    "mfa.replace_recovery_codes": "by its code", "mfa.verify": "is the factor",
+    "session.end": "one's own", "session.list_any": "a read", "source.revoke": "ends it",
+    "webhook.replay": "to where it leads already",
+}  # fmt: skip
+
+
+def test_each_act_is_administrative_or_said_not_to_be() -> None:
+    """A new action asks for a second factor, where one is demanded, unless somebody says here why
+    it does not; what is said of none that there is says nothing.
+    """
+    acts = {name for name, one in ACTIONS.items() if not one.route.startswith("GET")}
+    plain = {name for name in acts if ACTIONS[name].area in _ORDINARY}
+    rest = acts - plain - ADMINISTRATIVE_ACTIONS
+    assert rest == set(_NOT_ADMINISTRATIVE)
+    assert not set(_NOT_ADMINISTRATIVE) & ADMINISTRATIVE_ACTIONS
+    assert {ACTIONS[name].area for name in plain} == set(_ORDINARY)
+
+
 def test_support_and_viewer_change_nothing() -> None:
     """A role that reads holds reading actions only: GET routes, and what is one's own."""
     own = {

@@ -16,6 +16,7 @@ from api.terminal.watch import ends_by
 from domain import (
     account,
     api_key,
+    authority,
     authority_facts,
     budget,
     budgeting,
@@ -34,12 +35,14 @@ from domain import (
     together,
     volume,
 )
+from domain.authority import Authority
+from domain.authority_commands import Accept, Command, Invite
 from domain.decider import fold
 from domain.effects import EFFECTS, OBJECTS, STATES, Effect, page
 from domain.errors import DomainError
 from domain.launch import admit, end
 from domain.placing import Mount
-from domain.wallet_facts import LevelReached
+from domain.wallet_facts import CreditRefunded, LevelReached
 from evidence.reader import Recorded
 from projections.duties import Duties
 from projections.entries import Entry
@@ -202,6 +205,17 @@ class Stand:
             duties.apply(Entry(position, 0, name, 1, "", ORG, "user-1", "", Raw()), fact)
         return "goes on" if list(duties.to_invoice) == ["period-1"] else "?"
 
+    def credit(self) -> str:
+        """Of a payment that is neither spent nor held, to whom it came from."""
+        house = PrepaidHouse()
+        us = house.tenant(0)
+        house.prepay(us)
+        house.grant(us, USD)
+        house.append((us.organization, us.organization, self.world_facts()))
+        [emit] = house.gives_back(us, "r1", "back", taken=False)
+        assert isinstance(emit.facts[0], CreditRefunded)
+        return "goes on" if emit.facts[0].amount_pico == USD else "?"
+
     def api_write(self) -> str:
         return "allowed" if self.new() else "nothing new"
 
@@ -305,6 +319,9 @@ class Prepaid(Stand):
         self.house.append((stream("network", 1), self.us.organization, [made]))
         network.joined(self.state.networks[stream("network", 1)], self.us.project)
         return "goes on"
+
+    def credit(self) -> str:
+        return "used up" if 100 in self.levels() and not self.new() else "goes on"
 
     def levels(self) -> list[int]:
         """What was said of the balance so far."""
@@ -426,6 +443,15 @@ class Acting:
         assert refused in {"", "auth.invalid"}
         return not refused
 
+    def invitation(self) -> str:
+        """Its secret still lets somebody belong to it, whom a session then lets read."""
+        offer = Invite("invitation-1", NAME, "viewer", ORG, "aa", 10**9)
+        invited = fold(authority.DECIDER, decided_by(Authority(), offer))
+        accept = Accept("invitation-1", "aa", "user-9", "binding-9")
+        [joined, *_] = decided_by(invited, accept)
+        self.tell("access-1", joined)
+        return "goes on" if self.directory.authority(ORG).knows("user-9") else "?"
+
     def key(self) -> str:
         now = self.stands(self.keys, self.mine)
         later = minted()
@@ -446,6 +472,10 @@ class Acting:
         held = {self.stands(self.keys, self.mine), self.stands(self.keys, self.its)}
         [one] = {*held, self.stands(self.sessions, self.signed)}
         return "goes on" if one else "ended"
+
+
+def decided_by(state: Authority, wish: Invite | Accept) -> list[authority_facts.Event]:
+    return authority.decide(Command(wish, ORG, ("token:owner",), 5), state)
 
 
 def made_key(who: str, token: str) -> api_key.KeyCreated:
@@ -497,6 +527,8 @@ ASKED: dict[str, Callable[[Stand], str]] = {
     "event stream": lambda one: one.acts_with().stream(),
     "SSH certificate": lambda one: opens(one.inside()),
     "app pass": lambda one: opens(one.inside()),
+    "invitation": lambda one: one.acts_with().invitation(),
+    "prepaid credit": lambda one: one.credit(),
 }
 OVER_HTTP = {"API read", "webhook"}  # tests/integration/test_closing.py
 
