@@ -1,8 +1,11 @@
 """Who is calling, from a bearer token, and whether it may do what it asks, where it asks it."""
 
+import asyncio
+import contextlib
 import functools
 import re
 import time
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import jwt
@@ -39,6 +42,7 @@ _SECOND_FACTORS: Final = frozenset({"mfa", "otp", "hwk", "swk"})  # RFC 8176
 STEP_UP: Final = "aal2"  # the `acr` of a token of the embedded issuer with a second factor
 _LEEWAY_S: Final = 5
 _CACHE: Final = 10_000
+_ASK_S: Final = 0.5
 
 
 class _Claims(Struct, frozen=True):
@@ -220,6 +224,22 @@ async def again(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     if not _open(connection, handler):
         await connection.app.state.services.following.catch_up()
         await _let_in(connection, await _caller(connection, handler))
+
+
+async def while_let(
+    connection: ASGIConnection[Any, Any, Any, Any], pieces: AsyncGenerator[bytes]
+) -> AsyncGenerator[bytes]:
+    """An answer of many pieces, which breaks off within a second of what was taken from whoever
+    asked for it, or where it is taken on. Raises: as `again`.
+    """
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            if loop.time() - asked >= _ASK_S:
+                await again(connection)
+                asked = loop.time()
+            yield piece
 
 
 async def _let_in(connection: ASGIConnection[Any, Any, Any, Any], principal: Principal) -> None:

@@ -1,18 +1,19 @@
 """An account's books as files: journals for foreign bookkeepers, FOCUS, charge lines."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import Any, Final
 
 from litestar import get
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from api.accounts import account_of
-from api.auth import unknown
+from api.auth import unknown, while_let
 from api.body import FrontRequest
 from api.edge import parse_instant, whole
+from api.services import Services
 from api.viewing import viewed
 from domain.errors import DomainError
 from evidence.reader import erasures
@@ -20,7 +21,7 @@ from evidence.storage import CHECKPOINT, Storage
 from evidence.tree import root_of
 from gpuaas_verify.checkpoint import parse_checkpoint
 from gpuaas_verify.note import parse_note
-from projections.exporting.forms import FORMS, Span, edition, written
+from projections.exporting.forms import FORMS, Ask, Span, edition, written
 from projections.exporting.proof import Proof
 
 _RETRY_AFTER_S: Final = 1  # a checkpoint follows an append within 200 ms
@@ -70,10 +71,20 @@ async def export_books(
         "Log-Position": str(proof.as_of),
         "Content-Disposition": f'attachment; filename="{account_id}.{form}"',
     }
-    pieces = written(services.reads.ask, chosen, row, proof, span)
+    pieces = written(_asking(services, row.organization), chosen, row, proof, span)
     # What can be refused is refused before the status is sent.
     first = await anext(pieces)
-    return Stream(_rest(first, pieces, skip), headers=headers)
+    return Stream(while_let(request, _rest(first, pieces, skip)), headers=headers)
+
+
+def _asking(services: Services, org: str) -> Ask:
+    """As `Reads.ask`, for one download of the organization at a time."""
+
+    async def ask[T](question: Callable[..., T], /, *of: Any, **named: Any) -> T:
+        async with services.turns.of(f"exports of {org}"):
+            return await services.reads.ask(question, *of, **named)
+
+    return ask
 
 
 def _proof(storage: Storage, asked: int | None) -> Proof:
@@ -99,7 +110,7 @@ def _etag(account: str, form: str, proof: Proof, span: Span, erased: int) -> str
     return f'"{hashlib.sha256(repr((said, writer)).encode()).hexdigest()[:32]}"'
 
 
-async def _rest(first: bytes, pieces: AsyncIterator[bytes], skip: int) -> AsyncIterator[bytes]:
+async def _rest(first: bytes, pieces: AsyncIterator[bytes], skip: int) -> AsyncGenerator[bytes]:
     yield first[skip:]
     skip = max(0, skip - len(first))
     async for piece in pieces:

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import IO, Annotated, Any, Final
 
 import psycopg
@@ -10,6 +10,7 @@ from litestar import get
 from litestar.params import FromPath, FromQuery, PathParameter
 from litestar.response import Stream
 
+from api.auth import while_let
 from api.body import FrontRequest
 from api.credit_notes import credit_note_of
 from api.invoices import invoice_of
@@ -69,7 +70,8 @@ async def _answer(
     last = found.from_position if credit is None else credit.from_position
     note, checkpoint = signed(services.storage, last)
     # What can be refused is refused before the status is sent: the file is whole then.
-    file, length = await services.reads.ask(_written, services, note, found, number, credit)
+    async with services.turns.of(f"proofs of {found.organization}"):  # others are not kept waiting
+        file, length = await services.reads.ask(_written, services, note, found, number, credit)
     try:
         await record(services, request, "invoice", checkpoint.size, last)
     except BaseException:
@@ -81,7 +83,7 @@ async def _answer(
         "Content-Length": str(length),
         "Content-Disposition": f'attachment; filename="{name}"',
     }
-    return Stream(_pieces(file), media_type=MEDIA, headers=headers)
+    return Stream(while_let(request, _pieces(file)), media_type=MEDIA, headers=headers)
 
 
 def _written(
@@ -104,7 +106,7 @@ def _written(
     return file, length
 
 
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
     with file:
         while piece := await asyncio.to_thread(file.read, _PIECE):
             yield piece

@@ -1,7 +1,7 @@
 """The checkpoint, receipts and the bundle; every download is a fact before a byte is sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Annotated, Any, Final
 
 import psycopg
@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.params import PathParameter
 from litestar.response import Stream
 
-from api.auth import unknown, within
+from api.auth import unknown, while_let, within
 from api.authorization.principal import Principal
 from api.body import FrontRequest
 from api.changing import settled
@@ -76,10 +76,11 @@ async def bundle(request: FrontRequest) -> Stream:
         "Content-Length": str(length),
         "Content-Disposition": 'attachment; filename="bundle.tar"',
     }
-    return Stream(_pieces(stream_tar(source)), media_type="application/x-tar", headers=headers)
+    pieces = while_let(request, _pieces(stream_tar(source)))
+    return Stream(pieces, media_type="application/x-tar", headers=headers)
 
 
-async def _pieces(source: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _pieces(source: Iterator[bytes]) -> AsyncGenerator[bytes]:
     while (piece := await asyncio.to_thread(next, source, None)) is not None:
         yield piece
 

@@ -3,14 +3,16 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import psycopg
 import pytest
+from litestar.connection import ASGIConnection
 
+from api import auth, exports
 from api.authorization.calls import READ
 from api.claims import NOBODY, Claim, Claims
 from api.reads import Reads, until
@@ -86,6 +88,41 @@ def test_whoever_has_us_wait_is_asked_again(
             size = await stage.size()
         assert code(await waiting) == (401, "auth.invalid")
         assert await stage.size() == size
+
+    play(database, nats_url, tmp_path, scene)
+
+
+def test_an_answer_of_many_pieces_breaks_off(
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download goes on while its right stands, and no piece follows once that was taken."""
+
+    async def scene(stage: Stage) -> None:
+        of = await owned(stage)
+        token, _ = await member(stage, of, "user-a", "auditor", of.org)
+        key, revoke = await key_of(stage, token)
+        app = cast("Any", stage.client._transport).app
+        asking = {
+            "type": "http", "method": "GET", "app": app, "litestar_app": app, "state": {},
+            "headers": [(b"authorization", f"Bearer {key}".encode())], "client": ("10.0.0.1", 1),
+            "route_handler": exports.export_books,
+        }  # fmt: skip
+        closed = []
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            try:
+                for number in range(1000):
+                    yield b"%d" % number
+            finally:
+                closed.append(True)
+
+        monkeypatch.setattr(auth, "_ASK_S", 0.0)
+        answer = auth.while_let(ASGIConnection(cast("Any", asking)), pieces())
+        assert [await anext(answer) for _ in range(3)] == [b"0", b"1", b"2"]
+        ok(await stage.post(revoke, {}, token=of.boss))
+        with pytest.raises(DomainError, match=r"^auth\.invalid"):
+            await anext(answer)
+        assert closed == [True]
 
     play(database, nats_url, tmp_path, scene)
 
