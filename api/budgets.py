@@ -31,8 +31,10 @@ async def set_budget(request: FrontRequest, data: JSONBody[BudgetNew]) -> Respon
     def wanting(scope: Target) -> _Wanting:
         async def wanted(told: budget.State) -> budget.Command:
             opened = await _account(request, data, scope, told)
-            if opened.facts[0].currency != data.amount.currency:  # type: ignore[attr-defined]
-                raise DomainError("budget.invalid", "it is in the account's currency")
+            currency: str = opened.facts[0].currency  # type: ignore[attr-defined]
+            if currency != data.amount.currency:
+                detail = f"it is in the account's currency, {currency}"
+                raise DomainError("budget.invalid", detail, {"currency": currency})
             terms = (pico_of(data.amount), data.mode, now_us())
             return budget.Set(scope.stream, opened.stream, data.amount.currency, *terms)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from gpuaas_client import exits, telling
 from gpuaas_client.command import SHORT, STAFF, Verbs
-from gpuaas_client.errors import GpuaasError, Refused
+from gpuaas_client.errors import GpuaasError, NotFound, Refused
 from gpuaas_client.session import Session
 from gpuaas_client.verbs import (
     access,
@@ -40,6 +40,8 @@ from gpuaas_client.verbs import (
 )
 
 GROUP: Final = "gpuaas.verbs"
+# As the API says that one does not belong there.
+_NO_ORGANIZATION: Final = "there is no such organization here"
 
 
 class Everything(Verbs):
@@ -175,4 +177,10 @@ def _refused(refused: GpuaasError, session: Session) -> int:
         print(telling.escaped(text), file=sys.stderr)
     else:
         print(f"gpuaas: {' '.join(telling.plain(refused).split())}", file=sys.stderr)
+        if session.acting and isinstance(refused, NotFound) and refused.detail == _NO_ORGANIZATION:
+            print(
+                f"  asked as one who belongs to {telling.plain(session.acting)}"
+                " (GPUAAS_ORGANIZATION, `gpuaas act-in`); break-glass goes without either",
+                file=sys.stderr,
+            )
     return exits.status_of(refused)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gpuaas_client import events, operations
 from gpuaas_client.call import Call
-from gpuaas_client.errors import refusal, unheard
+from gpuaas_client.errors import no_proxy, refusal, unheard
 from gpuaas_client.methods import Methods
 from gpuaas_client.models import Page
 from gpuaas_client.place import Place, place
@@ -47,9 +47,12 @@ class Client(Methods):
             headers["Organization"] = one_word("an organization", organization)
         verify = self.place.tls() if self.place.url.startswith("https") else False
         # A proxy of the environment would read the token of a plain connection.
-        self._http = httpx.Client(
-            base_url=self.place.url, headers=headers, verify=verify, trust_env=bool(verify)
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=self.place.url, headers=headers, verify=verify, trust_env=bool(verify)
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise no_proxy(error) from error
 
     def __enter__(self) -> Self:
         return self

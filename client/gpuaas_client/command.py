@@ -1,5 +1,6 @@
 """The shape that all verbs share: `--json` and `--profile` wherever they are typed."""
 
+import sys
 from typing import Any, Final
 
 import click
@@ -28,6 +29,17 @@ def _profile(context: click.Context, _option: click.Parameter, value: str) -> No
 
 def _profiles(context: click.Context, _option: click.Parameter, typed: str) -> list[str]:
     return [name for name in profiles.names(session_of(context).env) if name.startswith(typed)]
+
+
+def from_stdin() -> str:
+    """What a program writes there, a line: in no argument, which others on the machine could read.
+
+    Raises: click.UsageError.
+    """
+    said = "" if sys.stdin is None or sys.stdin.closed else sys.stdin.readline().strip()
+    if not said:
+        raise click.UsageError("there is nothing on standard input")
+    return said
 
 
 class Verb(click.Command):

@@ -182,6 +182,14 @@ def refusal(status: int, body: bytes) -> GpuaasError:
     return kind(status, said)
 
 
+def no_proxy(error: Exception) -> Misconfigured:
+    """Of an environment that names a proxy that this installation cannot go through."""
+    why = f"the proxy of the environment cannot be used: {error}"
+    return Misconfigured(
+        "proxy.unusable", why, "Set HTTPS_PROXY to an http:// one, unset ALL_PROXY."
+    )
+
+
 def unheard(url: str, error: httpx.HTTPError | OSError) -> GpuaasError:
     """Why nothing was heard from there."""
     cause: Any = error

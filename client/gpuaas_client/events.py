@@ -77,13 +77,14 @@ class Lines:
                 continue
             said, self._data = "\n".join(self._data), []
             if said:
-                yield _event(said)
+                yield event_of(said)
 
 
-def _event(said: str) -> Event:
+def event_of(said: str | bytes) -> Event:
+    """The envelope as it is sent. Raises: Unreachable answer.malformed."""
     try:
         found = msgspec.json.decode(said, type=Event)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _malformed(str(error)) from error
     if not _POSITION.fullmatch(found.id):
         raise _malformed(f"the position {found.id!r}")
@@ -91,7 +92,7 @@ def _event(said: str) -> Event:
 
 
 def _malformed(what: str) -> Unreachable:
-    why = f"GET /v1/events answered something else: {what}"
+    why = f"it is no event of the API: {what}"
     return Unreachable("answer.malformed", why, "Update the client to the API's version.")
 
 

@@ -41,7 +41,9 @@ LIMITS: Final = frozenset(
 )
 # What the command itself finds out, by the rows of the same table.
 _OWN: Final = {
+    "action.unknown": NOT_FOUND,
     "config.missing": NOT_ALLOWED,
+    "model.unknown": NOT_FOUND,
     "organization.unclear": USAGE,
     "period.unknown": NOT_FOUND,
     "problem.unknown": NOT_FOUND,
@@ -49,6 +51,7 @@ _OWN: Final = {
     "profile.unknown": NOT_FOUND,
     "project.unclear": USAGE,
     "runtime.ambiguous": USAGE,
+    "runtime.unknown": NOT_FOUND,
     "ssh.simulated": CONFLICT,
 }
 _KINDS: Final[tuple[tuple[type[GpuaasError], int], ...]] = (

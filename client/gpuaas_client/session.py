@@ -24,6 +24,7 @@ class Session:
         self.env = env
         self.json = False
         self.profile = ""
+        self.acting = ""  # the organization that was named to act in
         self.patience = Patience(whole_s=30.0, unsent_s=_UNSENT_S, told=self._unheard)
         self._client: Client | None = None
         self._began = -1
@@ -34,6 +35,7 @@ class Session:
         if self._client is None:
             at = profiles.found(self.env, self.profile)
             acting = profiles.acting_in(self.env, self.profile)
+            self.acting = acting
             self._client = Client(
                 *(at.url, at.token, at.ca), patience=self.patience, organization=acting
             )

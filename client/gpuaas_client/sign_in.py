@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 from msgspec import Struct
 
-from gpuaas_client.errors import Misconfigured, NotSignedIn, Unreachable, decoded
+from gpuaas_client.errors import Misconfigured, NotSignedIn, Unreachable, decoded, no_proxy
 from gpuaas_client.models import SignIn
 from gpuaas_client.place import place
 from gpuaas_client.reading import Reading
@@ -179,7 +179,10 @@ def _stronger(at: SignIn, *, mfa: bool, again: bool) -> dict[str, str]:
 
 def _client(url: str) -> httpx.Client:
     """Through a proxy of the environment only where it cannot read what is sent."""
-    return httpx.Client(timeout=30, trust_env=url.startswith("https://"))
+    try:
+        return httpx.Client(timeout=_ANSWER_S, trust_env=url.startswith("https://"))
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise no_proxy(error) from error
 
 
 def _posted(client: httpx.Client, url: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:

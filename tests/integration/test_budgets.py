@@ -113,6 +113,7 @@ def test_a_project_spends_its_budget(database: Database, nats_url: str, tmp_path
         await stage.views()
         other = await stage.post("/v1/budgets", body, token=admin)
         assert other.json()["code"] == "budget.invalid", "not the currency of its only account"
+        assert other.json()["facts"] == {"currency": "USD"}, "which it would be"
         member = stage.token("member", us["org"])
         assert (await put(ten, "soft", token=member)).status_code == 403
         first = (await launch(stage, project)).json()["id"]

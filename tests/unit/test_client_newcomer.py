@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.auth import unknown
 from domain import binding, break_glass
 from gpuaas_client import exits, terminal
 from gpuaas_client.errors import FieldFault
@@ -225,6 +226,9 @@ def test_usage_is_told_as_people_count_with_what_runs_below() -> None:
     assert "no price" in below
     with serving(charged) as (url, _):
         assert '"amount": "1.500049999999"' in gpuaas("usage", "--json", env=env_of(url)).out
+    with serving(running) as (url, _):
+        done = gpuaas("usage", "--running", env=env_of(url))
+    assert done.out.startswith("running, not charged yet: an estimate by the price list\nPROJECT")
     with serving(running) as (url, asked):
         assert '"estimate": {' in gpuaas("usage", "--running", "--json", env=env_of(url)).out
     assert asked[0].what.startswith("GET /v1/usage/running")
@@ -265,3 +269,86 @@ def test_the_organization_is_the_one_that_one_acts_in() -> None:
 ME: dict[str, Any] = {
     "principal": "user-1", "organization": "o", "mfa": False, "roles": [], "organizations": ["o"],
 }  # fmt: skip
+
+
+def test_a_name_that_is_none_is_told_what_is_near() -> None:
+    """Of runtimes, those that have not ended first, and of actions; nothing is asked of the name."""
+    own = [runtime(name="train-1", state="stopped"), runtime(name="train-2"), runtime(name="web")]
+    for verb in ("show", "stop", "logs"):
+        with serving(page(*own)) as (url, asked):
+            done = gpuaas(verb, "tran-2", env=env_of(url))
+        assert (done.status, len(asked)) == (exits.NOT_FOUND, 1)
+        assert "runtime.unknown" in done.err
+        assert "Near it: train-2, train-1." in done.err
+    with serving(page()) as (url, _):
+        assert "`gpuaas list`" in gpuaas("ssh", "a", env=env_of(url)).err
+    known: list[dict[str, Any]] = [
+        {"action": one, "administrative": False, "level": "l", "roles": [], "route": "r"}
+        for one in ("runtime.launch", "runtime.list", "binding.grant")
+    ]
+    refused = Answer(400, problem("request.invalid", pointer="/action"))
+    for typed, said in (
+        ("runtime.lunch", "Near it: runtime.launch, "), ("grant", "Near it: binding.grant."),
+        ("zzz", "`gpuaas call list-actions`"), ("runtime.list", "request.invalid"),
+    ):  # fmt: skip
+        with serving(refused, page(*known)) as (url, _):
+            done = gpuaas("why", typed, "project-1", env=env_of(url))
+        assert said in done.err, done
+        assert done.status == (exits.FAILED if "request" in said else exits.NOT_FOUND)
+
+
+def test_a_model_that_is_none_is_told_which_there_are() -> None:
+    """By a launch that was refused, and by `capacity`."""
+    fit = {"model": "T4", "devices": 8, "free_devices": 4, "most_devices": 4, "most_milli": 1000}
+    told = Answer(200, {"position": 1, "models": [{**fit, "soon": []}]})
+    none = Answer(409, problem("capacity.none_fits", asked=1))
+    with serving(none, told) as (url, _):
+        done = gpuaas("launch", "T5", "--project", "p", env=env_of(url))
+    assert (done.status, done.err.splitlines()[0]) == (
+        exits.LIMIT, "  no GPU here is a T5; there are: T4",
+    )  # fmt: skip
+    with serving(told, told, page()) as (url, _):
+        done = gpuaas("capacity", "T5", env=env_of(url))
+        assert done.status == exits.NOT_FOUND
+        assert "no GPU here is a T5; there are: T4" in done.err
+        some = gpuaas("capacity", "T5", "T4", env=env_of(url))
+    assert (some.status, "no GPU here is a T5" in some.err) == (exits.DONE, True)
+
+
+def test_a_secret_is_in_no_argument(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An invitation's comes from standard input as a token does; where nothing is there, it says so."""
+    made = {"organization": "o", "principal": "user-1", "roles": [], "version": 1}
+    (tmp_path / "said").write_text("s-1\n")
+    with (tmp_path / "said").open() as stdin, serving(Answer(200, made)) as (url, asked):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        done = gpuaas("member", "accept", "i", "o", "--secret-stdin", env=env_of(url))
+    assert (done.status, asked[0].body) == (exits.DONE, {"organization": "o", "secret": "s-1"})
+    assert "s-1" not in done.out + done.err
+    accept = ("member", "accept", "i", "o", "--secret-stdin")
+    with Path("/dev/null").open() as empty:
+        for nothing in (None, empty):
+            monkeypatch.setattr(sys, "stdin", nothing)
+            for words in (accept, ("login", "https://a", "--token-stdin")):
+                done = gpuaas(*words, env={"HOME": str(tmp_path)})
+                assert (done.status, "nothing on standard" in done.err) == (exits.USAGE, True)
+
+
+def test_who_acts_where_they_do_not_belong_is_told_so() -> None:
+    """As staff does who is there by break-glass; of any other thing that is not there nothing is."""
+    for detail, said in (
+        ("there is no such organization here", True), ("there is no such runtime here", False),
+    ):  # fmt: skip
+        refused = Answer(404, problem("resource.unknown") | {"detail": detail})
+        for acting in ("o-2", ""):
+            with serving(refused) as (url, _):
+                done = gpuaas("whoami", env={**env_of(url), "GPUAAS_ORGANIZATION": acting})
+            assert ("belongs to o-2" in done.err) is (said and bool(acting)), done
+    assert str(unknown("organization")).endswith("there is no such organization here")
+
+
+def test_a_proxy_that_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that the environment names: a sentence, nothing sent."""
+    for proxy in ("socks5://127.0.0.1:9", "ftp://127.0.0.1:9"):
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        done = gpuaas("whoami", env={"GPUAAS_URL": "https://gpu.example", "GPUAAS_TOKEN": "t"})
+        assert (done.status, "proxy.unusable" in done.err) == (exits.FAILED, True), done

@@ -1,6 +1,7 @@
 """`gpuaas role`, `guardrail`, `key`, `why`: who may do what, on whose word, and why not."""
 
 import sys
+from difflib import get_close_matches
 from typing import Final
 
 import click
@@ -8,6 +9,7 @@ from msgspec import UNSET
 
 from gpuaas_client import exits, models, operations
 from gpuaas_client.command import ORGANIZATION, REASON, Verb, Verbs, as_of, asked
+from gpuaas_client.errors import GpuaasError, Invalid
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 from gpuaas_client.verbs.members import ROLES, end
@@ -222,7 +224,10 @@ def why(
         mfa=mfa or UNSET,
         source=source or UNSET,
     )
-    found = session.client.explain(wanted)
+    try:
+        found = session.client.explain(wanted)
+    except Invalid as refused:
+        raise _meant(session, action, refused) from refused
     pairs = [
         ("PRINCIPAL", found.principal),
         ("ACTION", f"{found.action} on {found.scope}"),
@@ -235,6 +240,20 @@ def why(
     ]
     session.tell(found, pairs)
     return exits.DONE if found.allowed else exits.NOT_ALLOWED
+
+
+def _meant(session: Session, action: str, refused: Invalid) -> GpuaasError:
+    """That there is no such action, with those that are near; what was refused where there is."""
+    try:
+        known = [one.action for one in session.client.list_actions().items]
+    except GpuaasError:
+        return refused
+    if action in known:
+        return refused
+    same = [one for one in known if one.rpartition(".")[2] == action]
+    near = ", ".join(dict.fromkeys([*same, *get_close_matches(action, known)]))
+    what = f"Near it: {near}." if near else "`gpuaas call list-actions` has them all."
+    return GpuaasError("action.unknown", f"there is no action {action}", what)
 
 
 VERBS: Final = (role, guardrail, key)

@@ -15,6 +15,7 @@ from gpuaas_client.telling import money, plain, quantity, rounded
 
 _USAGE: Final = ("PROJECT", "METER", "MODEL", "USED", "CHARGED", "PERIOD")
 _RUNNING: Final = ("PROJECT", "RUNTIME", "MODEL", "USED", "ESTIMATE", "SINCE")
+_ESTIMATED: Final = "running, not charged yet: an estimate by the price list"
 _OWN: Final = {"gpu.time": "milli-GPU-us", "storage.capacity": "MiB-us"}
 _INVOICES: Final = ("NUMBER", "STATE", "TOTAL", "FINALIZED", "LINES", "ID")
 _PATH: Final = click.Path(path_type=Path)
@@ -35,8 +36,10 @@ def usage(
     """What was charged, by project, meter and model; below it what runs and is not charged yet.
 
     A runtime is charged when it ends and when a billing period closes; what it costs until then is
-    an estimate by the price list. Tables are rounded. --json is exact, and tells what was charged;
-    with --running what runs.
+    an estimate by the price list, without the tiers that others fill, commitments and holds, and
+    of runtimes alone: volumes and what is metered otherwise are not in it.
+
+    Tables are rounded. --json is exact, and tells what was charged; with --running what runs.
     """
     if running and (start or end):
         raise click.UsageError("--running is of now: leave --start and --end out")
@@ -70,8 +73,8 @@ def _uncharged(session: Session, of: Mapping[str, str | None], *, alone: bool) -
             raise
         session.progress(f"what runs and is not charged yet is not shown: {refused.code}")
         return
-    if not alone and found:
-        sys.stdout.write("\nrunning, not charged yet: an estimate by the price list\n")
+    if found and not session.json:
+        sys.stdout.write(f"{'' if alone else chr(10)}{_ESTIMATED}\n")
     if alone or found:
         session.tell_all(found, _RUNNING, _runs)
 

@@ -21,6 +21,9 @@ def break_glass() -> None:
 
     Who is of the staff: `gpuaas member add PRINCIPAL --organization -`, then
     `gpuaas role grant PRINCIPAL support -` (or operator, auditor).
+
+    A grant that stands counts by itself: name the organization by --organization, not by
+    GPUAAS_ORGANIZATION, which is for who belongs to it.
     """
 
 

@@ -1,5 +1,6 @@
 """`gpuaas capacity`: what would be admitted now, at what price, and why not."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -9,8 +10,9 @@ from msgspec import Struct
 
 from gpuaas_client import completing, models, operations
 from gpuaas_client.command import Verb, asked
+from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
-from gpuaas_client.telling import money
+from gpuaas_client.telling import money, plain
 
 _HEAD: Final = (
     *("MODEL", "FITS NOW", "SOON", "FREE", "GPUS", "QUOTA LEFT", "PER GPU-HOUR", "WHY NOT"),
@@ -72,11 +74,25 @@ def capacity(session: Session, model: Sequence[str], project: str | None) -> Non
     """
     found = session.client.capacity_now().models
     chosen = [one for one in found if not model or one.model in model]
+    unknown = no_such(found, model)
+    if unknown and not chosen:
+        raise GpuaasError("model.unknown", unknown)
+    if unknown and not session.json:
+        print(f"  {plain(unknown)}", file=sys.stderr)
     prices = list(session.client.each(operations.list_prices()))
     own = _project(session, project) if project else None
     limits = list(session.client.each(operations.list_quotas())) if own else []
     offers = [_offer(one, own, limits, prices) for one in chosen]
     session.tell_all(offers, _HEAD, _row)
+
+
+def no_such(found: Sequence[models.Fit], wanted: Sequence[str]) -> str:
+    """Which of the models wanted there are not, and which there are; empty where all are there."""
+    there = dict.fromkeys(one.model for one in found)
+    absent = [one for one in wanted if one not in there]
+    if not absent:
+        return ""
+    return f"no GPU here is a {' or a '.join(absent)}; there are: {', '.join(there) or 'none yet'}"
 
 
 def _project(session: Session, project: str) -> models.Project | None:

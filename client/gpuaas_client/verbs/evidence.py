@@ -165,7 +165,8 @@ def audit(session: Session, most: int, ocsf: bool, **of: str | None) -> None:
     RESOURCE: what it is of, a binding, key or runtime; DETAIL: whom, what and where, of a
     revocation of what it revoked, of a denied act its action and scope. `--resource` finds any id
     that either names.
-    Refused calls, those that break-glass let, and reads of evidence are counted by the minute.
+    Refused calls, those that break-glass let, and reads of evidence are counted by the minute: who,
+    which action and why it was refused; on which resource is in no row of refused calls.
 
     `gpuaas evidence receipt POSITION --out DIR` fetches the proof.
     """

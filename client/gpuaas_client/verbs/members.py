@@ -6,7 +6,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import models, operations
-from gpuaas_client.command import ORGANIZATION, REASON, Verbs, as_of, asked
+from gpuaas_client.command import ORGANIZATION, REASON, Verbs, as_of, asked, from_stdin
 from gpuaas_client.errors import Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
@@ -89,9 +89,16 @@ def invite(
 @member.command("accept", help="Become a member by an invitation; its secret is asked for")
 @click.argument("invitation")
 @click.argument("organization")
-@click.option("--secret", prompt=True, hide_input=True, help="Asked for without showing it.")
+@click.option("--secret-stdin", is_flag=True, help="Read it from standard input.")
+@click.option("--secret", help="Others on this machine can read it here: better asked for.")
 @asked
-def accept(session: Session, invitation: str, organization: str, secret: str) -> None:
+def accept(
+    session: Session, invitation: str, organization: str, secret_stdin: bool, secret: str | None
+) -> None:
+    if secret_stdin:
+        secret = from_stdin()
+    elif secret is None:
+        secret = str(click.prompt("Secret", hide_input=True, err=True))
     wanted = models.InvitationAccept(organization=organization, secret=secret)
     made = session.client.accept_invitation(invitation, wanted)
     session.say(made, f"{made.principal} is a member of {made.organization}")

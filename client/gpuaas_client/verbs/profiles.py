@@ -1,6 +1,5 @@
 """`gpuaas login`, `logout`, `profiles`, `use`: who one is, where, kept for the next command."""
 
-import sys
 import threading
 import webbrowser
 from pathlib import Path
@@ -10,7 +9,7 @@ import click
 
 from gpuaas_client import models, profiles, telling
 from gpuaas_client.client import Client
-from gpuaas_client.command import Verb, asked
+from gpuaas_client.command import Verb, asked, from_stdin
 from gpuaas_client.errors import Forbidden, NotSignedIn, Unauthenticated
 from gpuaas_client.models import SessionEnd, SessionNew
 from gpuaas_client.place import place
@@ -65,7 +64,7 @@ def login(
             opened = _signed_in(client, domain, issuer, device=device, mfa=mfa, again=again)
         token = opened.token or ""
     elif token_stdin:
-        token = sys.stdin.readline().strip()
+        token = from_stdin()
     else:
         token = str(click.prompt("token", hide_input=True, err=True)).strip()
     with Client(at, token, trust or None, patience=session.patience) as client:

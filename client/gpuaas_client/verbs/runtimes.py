@@ -4,6 +4,7 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Final
 
 import click
@@ -14,7 +15,7 @@ from gpuaas_client.command import OF_ORGANIZATION, Verb, as_of, asked
 from gpuaas_client.errors import GpuaasError, Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
-from gpuaas_client.verbs.capacity import fits, soon
+from gpuaas_client.verbs.capacity import fits, no_such, soon
 from gpuaas_client.verbs.long_work import followed, newest
 
 HEAD: Final = ("RUNTIME", "NAME", "STATE", "SINCE", "MODEL", "GPUS", "IDLE SINCE")
@@ -26,18 +27,30 @@ _PAGE: Final = 500
 def named(session: Session, runtime: str) -> str:
     """The id of a runtime by its id or its name; of many of one name, the one that has not ended.
 
-    Raises: GpuaasError runtime.ambiguous; what is no name either is left, for the API to judge.
+    Raises: GpuaasError runtime.ambiguous; runtime.unknown, with the names that are near.
     """
     if runtime.startswith("runtime-"):
         return runtime
     call = operations.list_runtimes(limit=_PAGE)
-    found = [one for one in session.client.each(call) if one.name == runtime]
+    every = list(session.client.each(call))
+    found = [one for one in every if one.name == runtime]
     there = [one for one in found if one.state not in _ENDED] or found
     if len(there) > 1:
         which = ", ".join(f"{one.id} ({one.state})" for one in there[:5])
         why = f"{len(there)} runtimes are named {runtime}: {which}"
         raise GpuaasError("runtime.ambiguous", why, "Say which, by its id.")
-    return there[0].id if there else runtime
+    if not there:
+        why = f"no runtime that you see has the name {runtime}"
+        raise GpuaasError("runtime.unknown", why, near(runtime, every))
+    return there[0].id
+
+
+def near(typed: str, every: Sequence[models.Runtime]) -> str:
+    """What may have been meant, those that have not ended first; else how to see what there is."""
+    own = sorted(every, key=lambda one: one.state in _ENDED)
+    names = dict.fromkeys(plain(one.name) for one in own if one.name)
+    found = get_close_matches(typed, names)
+    return f"Near it: {', '.join(found)}." if found else "`gpuaas list` shows those that there are."
 
 
 def row(one: models.Runtime) -> tuple[str, ...]:
@@ -230,6 +243,8 @@ def _instead(session: Session, wanted: Sequence[str]) -> None:
         found = session.client.capacity_now().models
     except GpuaasError:
         return
+    if unknown := no_such(found, wanted):
+        print(f"  {plain(unknown)}", file=sys.stderr)
     known = [one for one in found if not wanted or one.model in wanted]
     others = [one for one in found if one not in known]
     now = ", ".join(fits(one) for one in [*known, *others] if one.most_devices or one.most_milli)
