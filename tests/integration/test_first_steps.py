@@ -197,6 +197,8 @@ def entered(person: Terminal, project: str) -> str:
     person.type("echo in-$((40 + 2)); exit 7")
     seen = person.until(lambda seen: seen.endswith("<7>$"))
     assert "in-42" in seen
+    piped = f"echo 'echo in-$((4 * 11))' | gpuaas terminal {runtime}"
+    assert "in-44" in person.run(piped), "the end of a pipe is the shell's end"
     assert "stopped" in person.run(f"gpuaas stop {runtime} --wait")
     return runtime
 
