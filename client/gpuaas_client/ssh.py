@@ -82,12 +82,22 @@ def own_folder(env: Mapping[str, str]) -> Path:
     for one in (home.parent, home):
         one.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in home.iterdir():
-        if left.name.isdigit() and not Path(f"/proc/{left.name}").exists():
+        if left.name.isdecimal() and not _lives(int(left.name)):
             shutil.rmtree(left, ignore_errors=True)
     folder = home / str(os.getpid())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass  # another user's; or none that is ours to judge
+    return True
 
 
 def written(folder: Path, given: models.SshCertificate) -> Path:

@@ -68,6 +68,7 @@ class Trial[T]:
         self._since = patience.clock()
         self._tried = 0
         self._told = False
+        self._maybe_done = False
         self._headers = _headers(call, said)
         if not call.path.startswith("/"):
             # A whole address would be another host's, and get the token.
@@ -102,6 +103,8 @@ class Trial[T]:
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         if isinstance(why, Impostor) or not (self.call.repeatable or unsent):
             raise why from error
+        if self.call.acts and not unsent:
+            self._maybe_done = True
         most = self._patience.unsent_s if unsent else self._patience.whole_s
         wait = self._pause(why, "", most)
         if unsent and not self._told:
@@ -130,8 +133,17 @@ class Trial[T]:
         # Full jitter, so that many who were refused together do not come together again.
         wait: float = _seconds(later) + ceiling * self._patience.chance()
         if spent + wait > min(most_s, self._patience.whole_s):
-            raise why
+            raise self._told_of(why)
         return wait
+
+    def _told_of(self, why: GpuaasError) -> GpuaasError:
+        """With the key, where it was sent and may have been done: under it, it is done once."""
+        if self._maybe_done:
+            key = self._headers["Idempotency-Key"]
+            why.remedy = (
+                f"It may have been done: look, or repeat it under the key {key}. {why.remedy}"
+            )
+        return why
 
     def decoded(self, answer: Whole) -> T:
         """What the answer carries. Raises: Unreachable answer.malformed, api.unreachable."""

@@ -114,6 +114,28 @@ def test_a_refusal_is_not_repeated(
     assert exits.status_of(told.value) == exit_status
 
 
+def test_an_act_whose_answer_never_came_is_told_with_its_key() -> None:
+    """By which it is done once, if at all; not where it was never sent, nor of what only reads."""
+    quick = Patience(whole_s=0.1, chance=lambda: 1.0)
+    with serving(Answer(0)) as (url, asked), Client(url, "t", patience=quick) as client:
+        with pytest.raises(Unreachable) as told:
+            client.create_department(NEW)
+        key = asked[0].headers["idempotency-key"]
+    assert f"It may have been done: look, or repeat it under the key {key}." in told.value.remedy
+    with (
+        serving(Answer(0)) as (url, _),
+        Client(url, "t", patience=quick) as client,
+        pytest.raises(Unreachable) as read,
+    ):
+        client.list_departments()
+    with (
+        Client("http://127.0.0.1:9", "t", patience=quick) as client,
+        pytest.raises(Unreachable) as unsent,
+    ):
+        client.create_department(NEW)
+    assert not any("may have been done" in str(one.value) for one in (read, unsent))
+
+
 def test_what_has_no_key_is_not_sent_twice_once_it_may_have_been_heard() -> None:
     """A cut line may have carried it; a refusal for now, or a connection that never was, did not."""
     session = "access-1"
