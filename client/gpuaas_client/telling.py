@@ -16,6 +16,7 @@ _UNITS: Final = {
     "milli-GPU-us": (1000 * _HOUR_US, "GPU-hours"),
     "MiB-us": (1024 * _HOUR_US, "GiB-hours"),
 }
+_EXACT: Final = re.compile(rf"-?\d+\.\d{{{_PLACES}}}", re.ASCII)
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
 
 
@@ -37,7 +38,7 @@ def _second(text: str) -> str:
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """One thing, a name and its value a line."""
-    return "".join(f"{name.lower():10} {shown(text)}\n" for name, text in pairs)
+    return "".join(f"{shown(name.lower()):10} {shown(text)}\n" for name, text in pairs)
 
 
 def plain(text: object) -> str:
@@ -94,13 +95,15 @@ def rounded(found: Any) -> str:
     """A `Money` to four decimal places; `< 0.0001` for what is there and less, `-` for None."""
     if found is None:
         return "-"
+    if not _EXACT.fullmatch(found.amount):
+        return f"{found.amount} {found.currency}"  # none of ours: it is told, not counted with
     return f"{_rounded(int(found.amount.replace('.', '')))} {found.currency}"
 
 
 def quantity(count: str, unit: str) -> str:
     """What a meter counted, in the unit that people count by, to four decimal places."""
     one, name = _UNITS.get(unit, (0, unit))
-    if not one:
+    if not one or not (count.isascii() and count.isdecimal()):
         return f"{count} {name}"
     pico = int(count) * 10**_PLACES // one
     return f"{_rounded(pico or int(int(count) > 0))} {name}"

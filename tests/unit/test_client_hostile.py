@@ -21,8 +21,10 @@ from gpuaas_client import (
     Unreachable,
     events,
     exits,
+    models,
     operations,
     profiles,
+    telling,
     trial,
 )
 from gpuaas_client.call import Call, quoted
@@ -145,6 +147,14 @@ def test_no_name_is_obeyed_by_a_terminal() -> None:
             if more and done.out:
                 said = json.loads(done.out)
                 assert HOSTILE in json.dumps(said, ensure_ascii=False).replace("\\u001b", "\x1b").replace("\\u0007", "\x07")  # fmt: skip
+
+
+def test_what_is_no_number_is_told_as_it_came() -> None:
+    """An amount or a quantity of another form is neither a traceback nor another amount."""
+    for amount, said in (("1.500000000000", "1.5000 USD"), ("1.5", "1.5 USD"), ("a", "a USD")):
+        assert telling.rounded(models.Money(amount=amount, currency="USD")) == said
+    assert telling.quantity("a b", "MiB-us") == "a b GiB-hours"
+    assert telling.facts([("a\x1b", "b\n")]) == "a?         b?\n"
 
 
 def _event(position: int, **more: Any) -> dict[str, Any]:
