@@ -132,7 +132,11 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ)
     try:
         status = gpuaas.main(words, "gpuaas", standalone_mode=False, obj=session)
         sys.stdout.flush()
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as over:
+        if isinstance(over.__context__, EOFError):
+            said = "there is nobody to ask: standard input is at its end"
+            print(f"\ngpuaas: {said} (--help: the option that answers)", file=sys.stderr)
+            return exits.USAGE
         print("gpuaas: interrupted", file=sys.stderr)
         return exits.INTERRUPTED
     except click.ClickException as wrong:

@@ -42,25 +42,30 @@ def from_stdin() -> str:
     return said
 
 
+def _everywhere() -> list[click.Parameter]:
+    """Of every verb, and of the words before it."""
+    return [
+        click.Option(
+            ["--json"], is_flag=True, expose_value=False, callback=_json, help="For programs."
+        ),
+        click.Option(
+            ["--profile"],
+            metavar="NAME",
+            expose_value=False,
+            callback=_profile,
+            shell_complete=_profiles,
+            help="Whom to be, where (default: GPUAAS_URL and GPUAAS_TOKEN, else the current).",
+        ),
+    ]
+
+
 class Verb(click.Command):
     """A command that asks an API. `staff`: only the platform's may, whatever else one is."""
 
     def __init__(self, *args: Any, staff: bool = False, **more: Any) -> None:
         super().__init__(*args, **more)
         self.staff = staff
-        self.params += [
-            click.Option(
-                ["--json"], is_flag=True, expose_value=False, callback=_json, help="For programs."
-            ),
-            click.Option(
-                ["--profile"],
-                metavar="NAME",
-                expose_value=False,
-                callback=_profile,
-                shell_complete=_profiles,
-                help="Whom to be, where (default: GPUAAS_URL and GPUAAS_TOKEN, else the current).",
-            ),
-        ]
+        self.params += _everywhere()
 
 
 STAFF: Final = "For the platform's staff"
@@ -70,6 +75,10 @@ class Verbs(click.Group):
     """Commands that ask an API, under one word; what is the platform's staff's is told apart."""
 
     command_class = Verb
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params += _everywhere()
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """In two sections, where there is something for either."""

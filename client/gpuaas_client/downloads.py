@@ -15,7 +15,7 @@ from msgspec import Struct
 from gpuaas_client import operations
 from gpuaas_client.call import Call
 from gpuaas_client.client import Client
-from gpuaas_client.errors import GpuaasError, Impostor, Refused, Unreachable
+from gpuaas_client.errors import GpuaasError, Impostor, Refused, Unreachable, no_api
 
 _SEEN_EVERY: Final = 16 << 20
 _CREDIT: Final = re.compile("^credit_note-|-C[0-9]+$")
@@ -159,6 +159,9 @@ def fetch(client: Client, call: Call[bytes], out: Path, told: Told) -> int:
             client.streamed(call) as answer,
             fresh.open("xb") as file,
         ):
+            media = answer.headers.get("content-type", "")
+            if "html" in media and "page" not in call.path:
+                raise no_api(f"status {answer.status_code}, {media}")
             seen = 0
             for piece in answer.iter_bytes():
                 file.write(piece)

@@ -47,7 +47,7 @@ def place(url: str, token: str, ca: str | Path | None = None) -> Place:
         # It looks like the host and is none; a password there would win over the token.
         raise Misconfigured("config.malformed", "GPUAAS_URL has no user and no password in it")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise Misconfigured("config.malformed", f"GPUAAS_URL is no http(s)://name: {url!r}")
+        raise Misconfigured("config.malformed", f"no address, as https://gpu.example.org: {url!r}")
     if not known or not stripped.isprintable() or set(" \\?#") & set(stripped):
         raise Misconfigured("config.malformed", f"not an address: {url!r}")
     if parts.scheme == "http" and not _here(parts.hostname):

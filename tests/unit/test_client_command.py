@@ -275,6 +275,32 @@ def test_a_command_sees_what_the_one_before_it_did(tmp_path: Path) -> None:
     assert told == [None, "41", None]
 
 
+def test_json_and_profile_are_typed_wherever_one_likes(tmp_path: Path) -> None:
+    """Before the verb, between its words, behind it."""
+    env = {"HOME": str(tmp_path)}
+    page = Answer(200, {"items": [], "next": None})
+    with serving(*[page] * 3) as (url, asked):
+        profiles.keep(env, "work", profiles.Profile(url, "working"))
+        profiles.keep(env, "home", profiles.Profile(url, "resting"))
+        more = ("--json", "--profile", "work")
+        for words in (
+            (*more, "member", "list"),
+            ("member", *more, "list"),
+            ("member", "list", *more),
+        ):
+            assert gpuaas(*words, env=env) == (exits.DONE, "[]\n", "")
+    assert {one.headers["authorization"] for one in asked} == {"Bearer working"}
+
+
+def test_nobody_to_ask_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a program that types nothing would be asked for is no interruption of it."""
+    with Path("/dev/null").open() as empty:
+        monkeypatch.setattr(sys, "stdin", empty)
+        for words in (("login",), ("volume", "delete", "v")):
+            done = gpuaas(*words, env={"HOME": str(tmp_path)})
+            assert (done.status, "nobody to ask" in done.err) == (exits.USAGE, True)
+
+
 def test_wrong_usage_and_unknown_verbs_are_status_2() -> None:
     """With what would be right."""
     for words in (("launch", "--gpus", "2", "--milli", "5"), ("lst",), ("show",), ("--nope",)):

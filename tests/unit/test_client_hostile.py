@@ -292,4 +292,12 @@ def test_positions_and_files_of_a_broken_server_are_no_traceback(tmp_path: Path)
         out = str(tmp_path / "a")
         done = gpuaas("bill", "export", "hledger", "--account", "a", "--out", out, env=env_of(url))
     assert (done.status, "has no Log-Position" in done.err) == (exits.NOT_NOW, True)
+    html = Answer(200, b"<html>", (("Content-Type", "text/html"),))
+    with serving(html, html) as (url, _):
+        get = ("invoice", "get", "a", "--out", str(tmp_path / "a"), "--as")
+        done = gpuaas(*get, "pdf", env=env_of(url))
+        assert (done.status, "no API answered there" in done.err) == (exits.NOT_NOW, True)
+        assert list(tmp_path.iterdir()) == []
+        assert gpuaas(*get, "page", env=env_of(url)).status == exits.DONE
+    (tmp_path / "a").unlink()
     assert list(tmp_path.iterdir()) == []
