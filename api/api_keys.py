@@ -51,7 +51,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
         if not known(word):
             raise DomainError("request.invalid", f"no action {word}", {"pointer": "/scopes"})
     services, who = services_of(request), data.principal or request.user.actor
-    token = minted()
+    token, public = minted(), data.public_key or ""
     name, private = private_value(org, data.name)
     until_us = 0 if data.days is None else now_us() + data.days * _DAY_US
 
@@ -72,8 +72,9 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
             if data.principal is not None:
                 _for_account(request.user, org, state.rights_of(who), until_us)
             command = api_key.Create(
-                *(who, name, token[:SHOWN], hash_of(token), data.scopes, until_us),
+                *(who, name, (public or token)[:SHOWN], hash_of(token), data.scopes, until_us),
                 *(_deciding(request), now_us(), data.mfa, *_vouched(request)),
+                public_key=public,
             )
             members = (authority_stream(org), belonging.version)
             reads = (members, *resting, *_vouching(request, mfa=data.mfa))
@@ -89,13 +90,12 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     def answer(said: tuple[Said, ...], again: bool) -> ApiKey:  # an Answer
         fact = said[0].fact
         assert isinstance(fact, api_key.KeyCreated), "the outcome of this route"
-        key = Key(said[0].stream, org, fact, made_by=request.user.actor)
-        shown = None if again else token
+        key = Key(said[0].stream, org, fact, made_by=request.user.actor, public=public)
+        shown = None if again or public else token
         belongs = services.directory.authority(org).knows(key.made_by)
         given = _given(key, data.name, None, mfa=data.mfa, belongs=belongs)
-        return replace(
-            given, key=shown, secret_already_shown=shown is None, version=said[0].version
-        )
+        hidden = again and not public
+        return replace(given, key=shown, secret_already_shown=hidden, version=said[0].version)
 
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
@@ -184,6 +184,7 @@ def _given(
         mfa=mfa,
         made_by=key.made_by,
         maker_belongs=belongs,
+        public_key=key.public or None,
         key=None,
         secret_already_shown=True,
         version=None,

@@ -19,6 +19,7 @@ from api.authorization.directory import Directory
 from api.authorization.door import Door
 from api.authorization.folded import Authorities
 from api.authorization.following import Following
+from api.authorization.key_tokens import KeyTokens
 from api.authorization.keys import KeyRing
 from api.authorization.sessions import Sessions
 from api.authorization.tokens import NoToken, TokenKind, Tokens
@@ -247,7 +248,8 @@ async def _let_in(
     use = KeyUse(settings.database_url, keys)
     use.start()
     exits.push_async_callback(use.close)
-    kinds: list[TokenKind] = [Sessions(following.directory), keys]
+    signed = KeyTokens(following.directory, keys)
+    kinds: list[TokenKind] = [Sessions(following.directory), keys, signed]
     if verifier is None and settings.embedded:
         verifier = Verifier(issuer_public(settings), ISSUER, AUDIENCE)
     kinds.append(verifier or NoToken())

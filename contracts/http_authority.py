@@ -15,6 +15,7 @@ from contracts.http import (
     Taken,
 )
 from contracts.http_sessions import IssuerId
+from contracts.http_usage import Ed25519Key
 
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SCOPE: Final = f"(organization|department|project|runtime|volume|network)-{_UUID}"
@@ -187,7 +188,8 @@ class GuardrailGiven(Given, frozen=True):
 class ApiKeyNew(Taken, frozen=True, kw_only=True):
     """`principal`: a service account; oneself without it. `scopes`: actions, areas, or empty: all
     that the principal may. `mfa`: it stands for the second factor of whoever makes it, for actions
-    that it names and at most 90 days.
+    that it names and at most 90 days. `public_key`: there is no secret; whoever signs JWTs with the
+    private half of this Ed25519 key (hex) acts by it.
     """
 
     name: Name
@@ -196,12 +198,13 @@ class ApiKeyNew(Taken, frozen=True, kw_only=True):
     scopes: ActionWords = ()
     days: KeyDays | None = None
     mfa: bool = False
+    public_key: Ed25519Key | None = None
 
 
 class ApiKey(Given, frozen=True):
     """`key` is shown once. `prefix`: its first characters, by which people know it again.
     `made_by`: who asked for it; `maker_belongs`: it is of the organization (still). A program's key
-    goes on without its maker.
+    goes on without its maker. `public_key`: by which tokens that it signs are verified.
     """
 
     id: str
@@ -217,6 +220,7 @@ class ApiKey(Given, frozen=True):
     mfa: bool
     made_by: str
     maker_belongs: bool
+    public_key: str | None
     key: str | None
     secret_already_shown: bool
     version: int | None

@@ -2,7 +2,8 @@
 
 (none) -Create-> Standing -Revoke-> Revoked
 
-Only its hash is kept. It does what its scopes name and its principal may; it ends at `until_us`,
+Only its hash is kept; or there is no secret, and who has the private half of a public key signs
+tokens with it. It does what its scopes name and its principal may; it ends at `until_us`,
 when it is revoked, or when its principal is gone. Made by somebody with a second factor, for named
 actions and to an end that is near, it may stand for that factor, as long as the word of the issuer
 that there was one counts.
@@ -37,6 +38,7 @@ class Create(Struct, frozen=True):
     issuer: str = ""  # whose word that factor is (its stream); empty: the embedded issuer's
     amr: tuple[str, ...] = ()
     acr: str = ""
+    public_key: str = ""  # Ed25519, hex: who has its private half acts by it
 
 
 class Revoke(Struct, frozen=True):
@@ -59,6 +61,16 @@ class KeyCreated(
     secret_sha256: str
     scopes: tuple[str, ...]
     until_us: int
+    policies: tuple[str, ...]
+    decided_us: int
+
+
+class KeyProvedBy(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.token.key_proved_by.v1"
+):
+    """Whoever signs with the private half of this Ed25519 key acts by it; it has no secret."""
+
+    public_key: str
     policies: tuple[str, ...]
     decided_us: int
 
@@ -92,7 +104,7 @@ class KeyRevoked(
     decided_us: int
 
 
-type Event = KeyCreated | KeySteppedUp | KeyVouched | KeyRevoked
+type Event = KeyCreated | KeyProvedBy | KeySteppedUp | KeyVouched | KeyRevoked
 
 
 class Missing(Struct, frozen=True):
@@ -128,7 +140,9 @@ def decide(command: Command, state: State) -> list[Event]:
                 *(command.principal, command.name, command.prefix, command.secret_sha256),
                 *(command.scopes, command.until_us, command.policies, command.now_us),
             )
-            return [made, *_stepped_up(command)]
+            by = (command.policies, command.now_us)
+            proved = [KeyProvedBy(command.public_key, *by)] if command.public_key else []
+            return [made, *proved, *_stepped_up(command)]
         case Revoke(reason, policies, now_us), Standing():
             return [KeyRevoked(reason, policies, now_us)]
         case Revoke(), Revoked():
@@ -156,7 +170,7 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case KeyCreated():
             return Standing(event)
-        case KeySteppedUp() | KeyVouched():
+        case KeyProvedBy() | KeySteppedUp() | KeyVouched():
             return state
         case KeyRevoked(decided_us=at_us):
             assert isinstance(state, Standing | Revoked)

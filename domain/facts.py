@@ -115,6 +115,7 @@ TAGS: Final[dict[str, type[Struct]]] = {
     "gpuaas.access.break_glass_ended.v1": authority_facts.GlassEnded,
     "gpuaas.access.platform_founded.v1": authority_facts.PlatformFounded,
     "gpuaas.token.key_created.v1": api_key.KeyCreated,
+    "gpuaas.token.key_proved_by.v1": api_key.KeyProvedBy,
     "gpuaas.token.key_stepped_up.v1": api_key.KeySteppedUp,
     "gpuaas.token.key_vouched.v1": api_key.KeyVouched,
     "gpuaas.token.key_revoked.v1": api_key.KeyRevoked,

@@ -9,7 +9,8 @@ type Reads = tuple[tuple[str, int], ...]  # streams, and at which version
 
 class Key(Struct, frozen=True):
     """An API key as it stands; `stream` is its id. `vouched`: by whose word it is `mfa`. `made_by`:
-    whoever asked for it. `version`: its stream's.
+    whoever asked for it. `version`: its stream's. `public`: what verifies the tokens that are
+    signed with it; empty where it is a secret.
     """
 
     stream: str
@@ -20,6 +21,7 @@ class Key(Struct, frozen=True):
     mfa: bool = False
     vouched: api_key.KeyVouched | None = None
     made_by: str = ""
+    public: str = ""
     version: int = 1
 
 

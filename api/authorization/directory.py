@@ -76,14 +76,8 @@ class Directory:
                 self._projects[entry.stream] = above
             case api_key.KeyCreated() as created:
                 self._made(entry, created)
-            case api_key.KeySteppedUp():
-                more = replace(self._keys[entry.stream], version=entry.version, mfa=True)
-                self._keys[entry.stream] = more
-            case api_key.KeyVouched() as said:
-                more = replace(self._keys[entry.stream], version=entry.version, vouched=said)
-                self._keys[entry.stream] = more
-            case api_key.KeyRevoked():
-                self._keys[entry.stream] = replace(self._keys[entry.stream], revoked=True)
+            case fact if isinstance(fact, api_key.Event.__value__):
+                self._of_key(entry, fact)
             case session.Opened() as opened:
                 self._opened(entry, opened)
             case session.Authenticated(authenticated_us=at_us):
@@ -138,6 +132,20 @@ class Directory:
         self._keys[entry.stream] = made
         self._secrets[created.secret_sha256] = entry.stream
         self._keys_of.setdefault(org, {})[entry.stream] = None
+
+    def _of_key(self, entry: Recorded, fact: api_key.Event) -> None:
+        """What was said of it since."""
+        key = replace(self._keys[entry.stream], version=entry.version)
+        match fact:
+            case api_key.KeyProvedBy(public_key=public):
+                key = replace(key, public=public)
+            case api_key.KeySteppedUp():
+                key = replace(key, mfa=True)
+            case api_key.KeyVouched():
+                key = replace(key, vouched=fact)
+            case api_key.KeyRevoked():
+                key = replace(key, revoked=True)
+        self._keys[entry.stream] = key
 
     def _opened(self, entry: Recorded, opened: session.Opened) -> None:
         self.forget(opened.opened_us)
@@ -231,6 +239,10 @@ class Directory:
         stream = self._secrets.get(hashlib.sha256(token.encode()).hexdigest())
         return None if stream is None else self._keys[stream]
 
+    def made(self, stream: str) -> Key | None:
+        """The key of this id."""
+        return self._keys.get(stream)
+
     def over(self, credential: str, now_us: int) -> bool:
         """Whether the API key or session of this id is over, or whom the key is for gone."""
         signed = self._sessions.get(credential)
@@ -261,10 +273,6 @@ class Directory:
         """Which organization's the API key or session of this id is; empty where not known."""
         signed, key = self._sessions.get(credential), self._keys.get(credential)
         return signed.opened.organization if signed else key.org if key else ""
-
-    def made(self, stream: str) -> Key | None:
-        """The key of this id."""
-        return self._keys.get(stream)
 
     def keys(self, org: str) -> list[Key]:
         """Of the organization, in order of making."""

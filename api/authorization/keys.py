@@ -79,7 +79,11 @@ class KeyRing:
 
     def principal(self, token: str) -> Principal:
         """Raises: DomainError auth.invalid, auth.expired."""
-        key = self._standing(token)
+        return self.acting(self._directory.key(token))
+
+    def acting(self, key: Key | None) -> Principal:
+        """Whoever has shown that it has the key. Raises: DomainError auth.invalid, auth.expired."""
+        key = self._standing(key)
         made = key.created
         self.used[key.stream] = time.time_ns() // 1000
         # A key for all that its principal may is still a key: what it is for is said.
@@ -92,8 +96,7 @@ class KeyRing:
         key = self._directory.key(token)
         return 0.0 if key is None else key.created.until_us / 1_000_000
 
-    def _standing(self, token: str) -> Key:
-        key = self._directory.key(token)
+    def _standing(self, key: Key | None) -> Key:
         if key is None or key.revoked:
             raise DomainError("auth.invalid", "no key that stands")
         made = key.created

@@ -100,6 +100,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     organization: str
     prefix: str
     principal: str
+    public_key: str | None
     revoked: bool
     scopes: list[str]
     secret_already_shown: bool
@@ -113,6 +114,7 @@ class ApiKeyNew(Struct, frozen=True, kw_only=True):
     name: str
     organization: str | UnsetType | None = UNSET
     principal: str | UnsetType | None = UNSET
+    public_key: str | UnsetType | None = UNSET
     scopes: list[str] | UnsetType = UNSET
 
 

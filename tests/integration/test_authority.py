@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import events
 from api.auth import action_of
@@ -137,6 +140,18 @@ def test_from_an_organization_to_a_key_that_works(
                 "SELECT string_agg(convert_from(entry, 'UTF8'), '') FROM log.entry"
             )
             assert key not in str(found.fetchone()), "only its hash is kept"
+        signing = Ed25519PrivateKey.generate()
+        proof = signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+        body = {"name": "own", "principal": account, "public_key": proof}
+        own = ok(await first.post("/v1/api-keys", body, token=of.boss))
+        assert (own["key"], own["secret_already_shown"], own["public_key"]) == (None, False, proof)
+        now = int(time.time())
+        claims = {"iss": account, "sub": account, "aud": "gpuaas", "iat": now, "exp": now + 60}
+        said = jwt.encode(claims, signing, "EdDSA", {"kid": own["id"]})
+        assert ok(await second.get("/v1/me", token=said))["principal"] == account
+        ok(await second.post(f"/v1/runtimes/{runtime}/stop", {"reason": "x"}, token=said))
+        ok(await first.post(f"/v1/api-keys/{own['id']}/revoke", {}, token=of.boss))
+        assert code(await first.get("/v1/me", token=said)) == (401, "auth.invalid")
 
     both(database, nats_url, tmp_path, scene)
 

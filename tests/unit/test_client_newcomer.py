@@ -127,7 +127,7 @@ def test_a_key_is_told_with_its_end_beside_it() -> None:
         "created_at": "c", "id": "key-1", "key": "secret", "last_used_at": None, "mfa": False,
         "name": "a", "organization": "o", "prefix": "s", "principal": "user-1", "revoked": False,
         "scopes": [], "secret_already_shown": False, "until": "2027-01-01T00:00:00Z", "version": 1,
-        "made_by": "user-1", "maker_belongs": True,
+        "made_by": "user-1", "maker_belongs": True, "public_key": None,
     }  # fmt: skip
     with serving(Answer(201, made)) as (url, _):
         done = gpuaas("key", "create", "a", env=env_of(url))

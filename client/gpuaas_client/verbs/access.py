@@ -168,11 +168,14 @@ def keys(session: Session, organization: str | None) -> None:
     is_flag=True,
     help="It stands for your second factor: with --scope and --days, made by who has used one.",
 )
+@click.option(
+    "--public-key", metavar="HEX", help="Ed25519: no secret; who has the private half signs JWTs."
+)
 @ORGANIZATION
 @asked
 def key_new(
     session: Session, name: str, principal: str | None, scope: tuple[str, ...], days: int | None,
-    mfa: bool, organization: str | None,
+    mfa: bool, public_key: str | None, organization: str | None,
 ) -> None:  # fmt: skip
     wanted = models.ApiKeyNew(
         name=name,
@@ -180,14 +183,18 @@ def key_new(
         scopes=list(scope) or UNSET,
         days=days or UNSET,
         mfa=mfa or UNSET,
+        public_key=public_key or UNSET,
         organization=organization or UNSET,
     )
     made = session.client.create_api_key(wanted)
     if not session.json:
         until = f"ends {made.until}" if made.until else "has no end"
         shown = "it is shown this once" if made.key else "it was shown before"
+        if made.public_key:
+            shown = f"sign JWTs with kid {made.id}, iss and sub {made.principal}, aud gpuaas"
         print(plain(f"  {made.id} {until}; {shown}"), file=sys.stderr)
-    session.say(made, made.key or f"{made.id} was shown before")
+    again = made.id if made.public_key else f"{made.id} was shown before"
+    session.say(made, made.key or again)
 
 
 @key.command("revoke", help="With effect within a second everywhere")
