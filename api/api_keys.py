@@ -12,7 +12,7 @@ from api.auth import allow, may, unknown, within
 from api.authorization.credentials import Key
 from api.authorization.door import SSO
 from api.authorization.keys import SHOWN, hash_of, minted, steps_up
-from api.authorization.listing import paged, single, words
+from api.authorization.listing import cut, paged, single, words
 from api.authorization.loading import credentials_at
 from api.authorization.principal import Principal
 from api.authorization.resting import still
@@ -107,11 +107,11 @@ def _next(services: Services, org: str) -> str:
     once one loses and counts again. Raises: DomainError api_key.too_many.
     """
     directory, most, now = services.directory, services.settings.bounds.api_keys, now_us()
-    made = directory.keys(org)
-    if sum(not directory.over(one.stream, now) for one in made) >= most:
+    stand, made = directory.standing(org)
+    if sum(not directory.over(one, now) for one in stand) >= most:
         detail = f"at most {most} keys of an organization stand at once"
         raise DomainError("api_key.too_many", detail, {"most": most})
-    return derived_id("token", org, f"key {len(made)}")
+    return derived_id("token", org, f"key {made}")
 
 
 def _no_member(who: str, org: str, *, own: bool) -> DomainError:
@@ -202,8 +202,9 @@ async def list_api_keys(
     """One's own; all of the organization for whoever may. Revoked ones too, in order of making,
     each with who made it. When one was last used is no fact of the log: null with `as_of`.
     """
-    rows, given, _ = await _keys(request, organization, as_of)
-    return paged(rows, (cursor, limit), given)
+    asked = (cursor, limit)
+    rows, given, _ = await _keys(request, organization, as_of, lambda found: cut(found, asked))
+    return paged(rows, asked, given)
 
 
 @get("/v1/api-keys/{key_id:str}")
@@ -214,7 +215,7 @@ async def show_api_key(
     as_of: FromQuery[str | None] = None,
 ) -> Response[ApiKey]:
     """One's own, or any of the organization for whoever may; a revoked one too."""
-    rows, given, at = await _keys(request, organization, as_of, key_id)
+    rows, given, at = await _keys(request, organization, as_of, lambda found: found, key_id)
     recorded = await services_of(request).log.read_stream(key_id) if rows else []
     then = [one.version for one in recorded if at is None or one.position <= at]
     return single(rows, given, "key", max(then, default=0))
@@ -224,9 +225,15 @@ type _Keys = tuple[list[tuple[int, Key]], Callable[[Key], ApiKey], int | None]
 
 
 async def _keys(
-    request: FrontRequest, organization: str | None, as_of: str | None, only: str | None = None
+    request: FrontRequest,
+    organization: str | None,
+    as_of: str | None,
+    some: Callable[[list[tuple[int, Key]]], list[tuple[int, Key]]],
+    only: str | None = None,
 ) -> _Keys:
-    """Those that the caller may see, in order of making, or the one of that id; and as of when."""
+    """Some of those that the caller may see, in order of making, or the one of that id; how each is
+    given; and as of when. What is asked besides is asked of these, not of every key there ever was.
+    """
     org = organization_of(request.user, organization)
     services, at = await viewed(request, as_of)
     await services.following.catch_up()
@@ -234,13 +241,15 @@ async def _keys(
     if at is not None:
         known = await services.reads.past(credentials_at, org, at)
     every = may(request.user, "api_key.list_any", org)
-    keys = [
-        one
-        for one in known.keys(org)
-        if only in (None, one.stream) and (every or one.created.principal == request.user.actor)
-    ]
-    texts = await words(request, [one.created.name.private for one in keys])
-    names = [one.stream for one in keys if at is None]
+    rows = some(
+        [
+            (one.position, one)
+            for one in known.keys(org)
+            if only in (None, one.stream) and (every or one.created.principal == request.user.actor)
+        ]
+    )
+    texts = await words(request, [one.created.name.private for _, one in rows])
+    names = [one.stream for _, one in rows if at is None]
     used = await services.reads.ask(last_used, names)
 
     def given(one: Key) -> ApiKey:
@@ -249,7 +258,7 @@ async def _keys(
         mfa = steps_up(known, one)
         return _given(one, name, used.get(one.stream), mfa=mfa, belongs=belongs)
 
-    return [(one.position, one) for one in keys], given, at
+    return rows, given, at
 
 
 @post("/v1/api-keys/{key_id:str}/revoke", status_code=200)

@@ -208,8 +208,8 @@ organization.unknown|404|No such organization|Check the id.
 organization.wiping|409|Its volumes are being wiped|Nothing: a closing is withdrawn before its wipe.
 position.unknown|400|Not a log position|Send one the platform has told you.
 problem.unknown|404|No such refusal|Read the list at /v1/problems.
-project.exists|409|The project exists|Read it.
 project.department_unclear|400|Name the department|Name one of `gpuaas department list`.
+project.exists|409|The project exists|Read it.
 project.foreign|409|Of another organization|Use a department and account of the same one.
 project.guaranteed|409|The project has guarantees|Set its shares to guarantee nothing and give up its claims; move it; set them again there.
 project.unknown|404|No such project|Check the id and the organization.

@@ -1,6 +1,7 @@
 """What somebody comes with, as it stands: an API key, a session, and whose word a session is."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain import api_key, issuer, session
 
@@ -23,6 +24,22 @@ class Key(Struct, frozen=True):
     made_by: str = ""
     public: str = ""
     version: int = 1
+
+
+def since(key: Key, fact: api_key.Event, version: int) -> Key:
+    """With what was said of it at that version."""
+    key = replace(key, version=version)
+    match fact:
+        case api_key.KeyProvedBy(public_key=public):
+            return replace(key, public=public)
+        case api_key.KeySteppedUp():
+            return replace(key, mfa=True)
+        case api_key.KeyVouched():
+            return replace(key, vouched=fact)
+        case api_key.KeyRevoked():
+            return replace(key, revoked=True)
+        case _:
+            return key
 
 
 class Signed(Struct, frozen=True):

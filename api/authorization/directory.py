@@ -7,9 +7,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from api.authorization.belonging import Belonging
 from api.authorization.cedar import PLATFORM, Place
 from api.authorization.clients import Clients
-from api.authorization.credentials import Key, Reads, Signed, Vouching
+from api.authorization.credentials import Key, Reads, Signed, Vouching, since
 from api.authorization.glass import Grants
 from api.authorization.persons import Persons
 from api.authorization.staff import Staff
@@ -51,6 +52,7 @@ class Directory:
         self._keys: dict[str, Key] = {}
         self._secrets: dict[str, str] = {}
         self._keys_of: dict[str, dict[str, None]] = {}  # organization -> its keys, in order
+        self._standing: dict[str, dict[str, None]] = {}  # those of them that were not revoked
         self._sessions: dict[str, Signed] = {}
         self._sessions_of: dict[str, dict[str, None]] = {}
         self._bearers: dict[str, str] = {}
@@ -63,6 +65,7 @@ class Directory:
         self.people = Staff()
         self.clients = Clients()
         self.persons = Persons()
+        self._belonging = Belonging()
 
     def apply(self, entry: Recorded) -> None:
         self.people.apply(entry)
@@ -77,7 +80,7 @@ class Directory:
             case api_key.KeyCreated() as created:
                 self._made(entry, created)
             case fact if isinstance(fact, api_key.Event.__value__):
-                self._of_key(entry, fact)
+                self._put(since(self._keys[entry.stream], fact, entry.version))
             case session.Opened() as opened:
                 self._opened(entry, opened)
             case session.Authenticated(authenticated_us=at_us):
@@ -108,6 +111,7 @@ class Directory:
                 before = self._authorities.get(entry.org, _NOBODY)
                 self._authorities[entry.org] = authority.evolve(before, fact)
                 self._decided[entry.org] = entry.version
+                self._belonging.apply(entry.org, fact)
                 self.grants.apply(entry.org, fact)
                 if isinstance(fact, authority_facts.ResourcePlaced):
                     self._resources[fact.resource] = fact.project
@@ -132,20 +136,13 @@ class Directory:
         self._keys[entry.stream] = made
         self._secrets[created.secret_sha256] = entry.stream
         self._keys_of.setdefault(org, {})[entry.stream] = None
+        if not over:
+            self._standing.setdefault(org, {})[entry.stream] = None
 
-    def _of_key(self, entry: Recorded, fact: api_key.Event) -> None:
-        """What was said of it since."""
-        key = replace(self._keys[entry.stream], version=entry.version)
-        match fact:
-            case api_key.KeyProvedBy(public_key=public):
-                key = replace(key, public=public)
-            case api_key.KeySteppedUp():
-                key = replace(key, mfa=True)
-            case api_key.KeyVouched():
-                key = replace(key, vouched=fact)
-            case api_key.KeyRevoked():
-                key = replace(key, revoked=True)
-        self._keys[entry.stream] = key
+    def _put(self, key: Key) -> None:
+        self._keys[key.stream] = key
+        if key.revoked:
+            self._standing.get(key.org, {}).pop(key.stream, None)
 
     def _opened(self, entry: Recorded, opened: session.Opened) -> None:
         self.forget(opened.opened_us)
@@ -171,7 +168,7 @@ class Directory:
         """Its sessions, and what keys stand for, are over, also when it is trusted again."""
         before = self._issuers[entry.stream]
         self._issuers[entry.stream] = replace(before, version=entry.version, stands=False)
-        for one in self._sessions.values():
+        for one in self.sessions(before.trusted.organization):
             if one.opened.issuer == entry.stream:
                 self._sessions[one.stream] = replace(one, ended=True)
         for key in self._keys.values():
@@ -195,19 +192,16 @@ class Directory:
     def _gone(self, org: str, fact: authority_facts.Event) -> None:
         """Who left has no keys and no sessions there, also when it comes back."""
         match fact:
-            case authority_facts.MemberRemoved(principal=who):
-                pass
-            case authority_facts.AccountDeleted(account=who):
-                pass
+            case authority_facts.MemberRemoved(who) | authority_facts.AccountDeleted(who):
+                self._over(org, who)
             case _:
-                return
-        self._over(org, who)
+                pass
 
     def _over(self, org: str, who: str = "") -> None:
         """Keys and sessions of the organization, or of one of its principals."""
         for key in self.keys(org):
             if who in ("", key.created.principal):
-                self._keys[key.stream] = replace(key, revoked=True)
+                self._put(replace(key, revoked=True))
         for signed in self.sessions(org):
             if who in ("", signed.opened.principal):
                 self._sessions[signed.stream] = replace(signed, ended=True)
@@ -231,8 +225,7 @@ class Directory:
 
     def belonging(self, actor: str) -> list[str]:
         """Organizations that it is a member, or a service account, of; in order."""
-        known = self._authorities.items()
-        return sorted(org for org, one in known if org != PLATFORM and one.knows(actor))
+        return self._belonging.of(actor)
 
     def key(self, token: str) -> Key | None:
         """The key whose secret this is."""
@@ -260,11 +253,9 @@ class Directory:
 
     def until_us(self, credential: str) -> int:
         """When the API key or session of this id ends by itself; 0: not, or not known."""
-        signed = self._sessions.get(credential)
-        if signed is not None:
-            return signed.opened.expires_us
-        key = self._keys.get(credential)
-        return NEVER if key is None else key.created.until_us
+        signed, key = self._sessions.get(credential), self._keys.get(credential)
+        ends = signed.opened.expires_us if signed else NEVER
+        return key.created.until_us if key else ends
 
     def _stands(self, key: Key) -> bool:
         return self.authority(key.org).knows(key.created.principal)
@@ -277,6 +268,10 @@ class Directory:
     def keys(self, org: str) -> list[Key]:
         """Of the organization, in order of making."""
         return [self._keys[stream] for stream in self._keys_of.get(org, ())]
+
+    def standing(self, org: str) -> tuple[Iterable[str], int]:
+        """Keys of the organization that were not revoked, and how many it ever made."""
+        return self._standing.get(org, ()), len(self._keys_of.get(org, ()))
 
     def session(self, token: str) -> Signed | None:
         """The session whose secret this is."""

@@ -67,9 +67,17 @@ def paged[T, G: Given](
     things: Iterable[tuple[int, T]], asked: tuple[str | None, int | None], make: Callable[[T], G]
 ) -> Page[G]:
     """In the order of the positions at which they began; `asked` = (cursor, limit)."""
+    size = page_size(asked[1])
+    return page(cut(things, asked), size, lambda row: make(row[1]), lambda row: row[0])
+
+
+def cut[T](
+    things: Iterable[tuple[int, T]], asked: tuple[str | None, int | None]
+) -> list[tuple[int, T]]:
+    """Those of the page, and the one behind it."""
     start, size = after(asked[0]), page_size(asked[1])
     rows = sorted((one for one in things if one[0] > start), key=lambda one: one[0])
-    return page(rows[: size + 1], size, lambda row: make(row[1]), lambda row: row[0])
+    return rows[: size + 1]
 
 
 async def words(request: FrontRequest, digests: list[str]) -> dict[str, str]:

@@ -6,8 +6,9 @@ from typing import Final
 from msgspec import Struct
 
 from api.authorization.directory import Directory
-from domain import issuer, session
+from domain import api_key, authority_facts, issuer, organization, session
 from domain.linking import IdentityLinked, IdentityUnlinked
+from domain.words import Private
 from evidence.reader import Recorded
 
 ORG: Final = "organization-1"
@@ -32,6 +33,9 @@ class Told:
         fact = session.Opened(at, who, ORG, digest, (), "", expires_us, opened_us)
         self.tell(f"token-{name}", fact)
 
+    def stand(self) -> list[str]:
+        return list(self.directory.standing(ORG)[0])
+
     def known(self) -> list[str]:
         return [one.stream for one in self.directory.sessions(ORG)]
 
@@ -55,6 +59,33 @@ def test_a_session_is_forgotten_when_its_time_is_over() -> None:
     told.tell("token-i", issuer.Distrusted("left", 60))
     assert told.directory.over("token-c", 61)
     assert len(told.heard) == told.directory.version(ORG) == 6
+
+
+def test_who_belongs_where_and_which_keys_stand_is_known_without_a_search() -> None:
+    """However many organizations there are, and however many keys each ever made: a member or an
+    account belongs to those that it was not taken from; a key stands until it is revoked, by itself
+    or with whom it is for, and its number is not given again.
+    """
+    told, none = Told(), ((), 5)
+    for who in ("user-a", "user-b"):
+        told.tell("access-1", authority_facts.MemberAdded(who, "", *none))
+    told.tell("access-1", authority_facts.AccountCreated("service-a", Private("ab" * 32), *none))
+    assert [told.directory.belonging(who) for who in ("user-a", "service-a")] == [[ORG], [ORG]]
+    for number, who in enumerate(("user-a", "user-b", "user-b", "service-a")):
+        digest = hashlib.sha256(b"%d" % number).hexdigest()
+        made = api_key.KeyCreated(who, Private("cd" * 32), "gpuaas_ab", digest, (), 0, *none)
+        told.tell(f"token-{number}", made)
+    assert told.stand() == ["token-0", "token-1", "token-2", "token-3"]
+    told.tell("token-1", api_key.KeyRevoked("lost", *none))
+    told.tell("access-1", authority_facts.AccountDeleted("service-a", *none))
+    told.tell("access-1", authority_facts.MemberRemoved("user-a", "left", *none))
+    assert [told.directory.belonging(who) for who in ("user-a", "service-a", "x")] == [[], [], []]
+    assert told.stand() == ["token-2"]
+    told.tell("access-1", authority_facts.MemberAdded("user-a", "", *none))
+    assert told.directory.belonging("user-a") == [ORG]
+    assert told.stand() == ["token-2"], "what somebody had is over, also when they come back"
+    told.tell(ORG, organization.ClosedForGood(5))
+    assert (told.stand(), told.directory.standing(ORG)[1]) == ([], 4)
 
 
 def test_many_sessions_come_and_go() -> None:
