@@ -66,6 +66,8 @@ def keep(env: Mapping[str, str], name: str, profile: Profile) -> Path:
     for one in (folder(env), path.parent):
         # For its owner alone whatever the umask: who may write there could put another file.
         one.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if one.stat().st_mode & 0o022:
+            one.chmod(0o700)
     with _alone(env):
         _write(path, msgspec.json.encode(profile))
     choose(env, name)

@@ -17,6 +17,7 @@ _UNITS: Final = {
     "MiB-us": (1024 * _HOUR_US, "GiB-hours"),
 }
 _EXACT: Final = re.compile(rf"-?\d+\.\d{{{_PLACES}}}", re.ASCII)
+_NOT_PLAIN: Final = re.compile(r"[^ -~]")
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
 
 
@@ -50,6 +51,8 @@ def plain(text: object) -> str:
 
 def shown(text: str) -> str:
     """On one line, without what a terminal obeys or by which it turns words round."""
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() else "?" for one in text)
 
 
@@ -61,9 +64,11 @@ def escaped(text: str) -> str:
 
 
 def _escaped(text: str, but: str) -> str:
-    return "".join(
-        one if one.isprintable() or one in but else json.dumps(one)[1:-1] for one in text
-    )
+    def said(found: re.Match[str]) -> str:
+        one = found[0]
+        return one if one.isprintable() or one in but else json.dumps(one)[1:-1]
+
+    return _NOT_PLAIN.sub(said, text)
 
 
 def write(said: bytes | str) -> None:

@@ -53,9 +53,12 @@ def test_a_profile_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_nobody_else_writes_where_profiles_lie(tmp_path: Path) -> None:
-    """Whatever the umask, all folders on the way are the owner's alone; files of no name are none."""
+    """Whatever the umask, and whoever made them, all folders on the way are the owner's alone; files
+    of no name are none.
+    """
     before = os.umask(0)
     try:
+        (tmp_path / ".config" / "gpuaas").mkdir(parents=True)
         kept = profiles.keep({"HOME": str(tmp_path)}, "p", profiles.Profile(URL, "t"))
         ssh.own_folder({"HOME": str(tmp_path)})
     finally:
