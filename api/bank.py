@@ -23,6 +23,7 @@ from api.calling import Api, api_of
 from api.paying.port import IN, OUT, Asked, Movement, TopUp
 from contracts.payments import reference_of, references_in
 from domain.errors import DomainError
+from gpuaas_client.telling import plain
 
 PICO_DIGITS: Final = 12
 LARGEST: Final = 64 << 20
@@ -169,7 +170,7 @@ def take(path: Path, env: Mapping[str, str] = os.environ) -> int:
     for one in found:
         line, amount = one.line, _money(one.line)
         became = one.account or f"SUSPENSE: {one.why}"
-        print(f"{line.number}  {amount['amount']} {amount['currency']}  {became}")
+        print(plain(f"{line.number}  {amount['amount']} {amount['currency']}  {became}"))
     aside = sum(1 for one in found if not one.account)
     print(f"{len(found) - aside} lines are credit, {aside} wait for a person")
     return 0
@@ -181,7 +182,7 @@ def waiting(env: Mapping[str, str] = os.environ) -> int:
     found = api.get(asked)
     for one in found["items"]:
         amount = f"{one['amount']['amount']} {one['amount']['currency']}"
-        print(f"{one['id']}  {one['line']}  {amount}  {one['text'] or '-'}")
+        print(plain(f"{one['id']}  {one['line']}  {amount}  {one['text'] or '-'}"))
     if found["next"]:
         print("and more")
     return 0
@@ -192,7 +193,7 @@ def resolve(
 ) -> int:
     """0 once what was put aside is what `wanted` says. Raises: DomainError api.*, and refusals."""
     done = api_of(env).post(f"/v1/suspense/{name}/resolve", dict(wanted))
-    print(f"{name}  {done['how']}  {done['about'] or '-'}")
+    print(plain(f"{name}  {done['how']}  {done['about'] or '-'}"))
     return 0
 
 

@@ -51,10 +51,10 @@ def _of_databases() -> tuple[type[Exception], ...]:
 
 
 def _refused(error: Exception) -> int:
-    from gpuaas_client import exits
+    from gpuaas_client import exits, telling
 
     said = " ".join(str(error).split()) or type(error).__name__
-    print(f"gpuaas: {said}", file=sys.stderr)
+    print(f"gpuaas: {telling.plain(said)}", file=sys.stderr)
     if not isinstance(error, DomainError):
         return exits.FAILED
     asked = {"api.unreachable": exits.NOT_NOW, "api.impostor": exits.IMPOSTOR}

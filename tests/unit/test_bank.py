@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api import bank
 from api.bank import Line, placed, statements_in
 from contracts.payments import is_reference, reference_of, references_in
 from domain.errors import DomainError
 from tests.property.books_history import stream
+from tests.serving import Answer, serving
 
 OURS, OTHER = stream("account", 1), stream("account", 2)
 RF = reference_of(OURS)
@@ -124,3 +126,14 @@ def test_no_slip_of_a_digit_reaches_another_account(number: int, data: st.DataOb
     assert not is_reference(right[:at] + other + right[at + 1 :])
     if at + 1 < len(right) and right[at] != right[at + 1]:
         assert not is_reference(right[:at] + right[at + 1] + right[at] + right[at + 2 :])
+
+
+def test_what_a_payer_wrote_is_not_obeyed_by_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where an operator lists what waits: neither escape sequences nor what turns words round."""
+    amount = {"amount": "1.00", "currency": "USD"}
+    one = {"id": "suspense-1", "line": "l\x1b[2J", "amount": amount, "text": "a\u202eb\x9bc"}
+    with serving(Answer(200, {"items": [one], "next": None})) as (url, _):
+        assert bank.waiting({"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}) == 0
+    assert capsys.readouterr().out == "suspense-1  l?[2J  1.00 USD  a?b?c\n"
