@@ -123,7 +123,7 @@ def config_text(given: models.SshCertificate, key: str, known_hosts: str, config
     jump = "ProxyJump gpuaas-gateway"
     if not _PLAIN.fullmatch(config):
         again = shlex.quote(config).replace("%", "%%")
-        jump = f"ProxyCommand exec ssh -F {again} -W '[%h]:%p' gpuaas-gateway"
+        jump = f"ProxyCommand ssh -F {again} -W '[%h]:%p' gpuaas-gateway"
     return (
         f"{_FIRST}"
         f"  HostName {given.gateway_host}\n"

@@ -2,7 +2,7 @@
 
 import errno
 import os
-import shlex
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -143,10 +143,15 @@ def test_ssh_reads_paths_as_they_are(tmp_path: Path) -> None:
     for name, file in (("identityfile", "key"), ("certificatefile", "key-cert.pub")):
         assert found[name].strip('"').replace("%%", "%") == str(folder / file)
     assert "known_hosts" in found["userknownhostsfile"]
-    jump = found["proxycommand"].replace("%h", "runtime-1").replace("%p", "22").replace("%%", "%")
-    assert shlex.split(jump) == [
-        "exec", "ssh", "-F", str(config), "-W", "[runtime-1]:22", "gpuaas-gateway",
-    ]  # fmt: skip
+    programs, asked = tmp_path / "bin", tmp_path / "asked"
+    programs.mkdir()
+    (programs / "ssh").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {asked}\n")
+    (programs / "ssh").chmod(0o755)
+    env = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "SHELL": "/bin/sh"}
+    argv = [str(shutil.which("ssh")), "-F", str(config), "runtime-1"]
+    subprocess.run(argv, env=env, capture_output=True, check=False, timeout=10)
+    way = ["-F", str(config), "-W", "[runtime-1]:22", "gpuaas-gateway"]
+    assert asked.read_text().splitlines() == way, "as the gateway is asked for, by a shell"
     for name in ('a"b', "a\nb", "${HOME}"):
         with pytest.raises(GpuaasError, match=r"ssh\.path"):
             ssh.config_text(GIVEN, f"/{name}/key", "/k", "/c")
