@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
+from gpuaas_client import sign_in
 from gpuaas_client.errors import NotSignedIn
 from gpuaas_client.models import SignIn
 from gpuaas_client.sign_in import in_browser, on_device
@@ -183,7 +184,7 @@ def test_a_device_is_shown_an_address_that_is_one() -> None:
     )
     for change in changes:
         with pytest.raises(NotSignedIn):
-            on_code({**DEVICE, **change})
+            sign_in._over_tls(sign_in._given({**DEVICE, **change}).address)
     with pytest.raises(NotSignedIn):
         on_code([])
 

@@ -19,6 +19,8 @@ from gpuaas_client.profiles import found
         ("example.org", "config.malformed"),
         ("http://example.org", "config.malformed"),
         ("http://localhost.example.org", "config.malformed"),
+        ("http://gpu.localhost", "config.malformed"),
+        ("http://localhost:8470", ""),
         ("http://127.0.0.1:8470/", ""),
         ("http://[::1]:8470", ""),
         ("https://example.org", ""),
