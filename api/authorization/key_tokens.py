@@ -67,6 +67,8 @@ class KeyTokens:
         return float(min(expires_s, until_us / 1_000_000) if until_us else expires_s)
 
     def _kid(self, token: str) -> str:
+        if len(token) > _LONGEST:
+            return ""  # nor remembered: anybody may send one
         found = self._kids.get(token)
         if found is None:
             if len(self._kids) >= _MOST:
@@ -101,7 +103,7 @@ class KeyTokens:
 
 def _kid_of(token: str) -> str:
     """The id of the key that it names; empty where it is no such token."""
-    if token.count(".") != 2 or len(token) > _LONGEST:
+    if token.count(".") != 2:
         return ""
     try:
         header = jwt.get_unverified_header(token)

@@ -135,6 +135,14 @@ def test_tokens_of_other_forms_are_other_kinds(other: str) -> None:
     assert not World().kind.takes(other)
 
 
+def test_what_is_too_long_for_one_is_not_remembered() -> None:
+    """Anybody may send one: ten thousand of the longest heads would be 300 MB."""
+    world = World()
+    for number in range(3):
+        assert not world.kind.takes(f"{number}." + "a" * 20_000 + ".b")
+    assert not world.kind._kids
+
+
 def test_the_fold_knows_its_proof_and_no_secret() -> None:
     """The facts of one append: the key, then what proves it."""
     command = api_key.Create(WHO, NAME, "a", "b", (), 0, (), 5, public_key="cd")
