@@ -5,6 +5,7 @@ from typing import Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import Struct
 from msgspec.structs import replace
 
 from api.acting import Done, Said, if_match
@@ -195,6 +196,8 @@ def _given(
 async def list_api_keys(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    principal: FromQuery[str | None] = None,
+    made_by: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -202,8 +205,8 @@ async def list_api_keys(
     """One's own; all of the organization for whoever may. Revoked ones too, in order of making,
     each with who made it. When one was last used is no fact of the log: null with `as_of`.
     """
-    asked = (cursor, limit)
-    rows, given, _ = await _keys(request, organization, as_of, lambda found: cut(found, asked))
+    asked, of = (cursor, limit), _Of(None, principal, made_by)
+    rows, given, _ = await _keys(request, organization, as_of, lambda found: cut(found, asked), of)
     return paged(rows, asked, given)
 
 
@@ -215,7 +218,7 @@ async def show_api_key(
     as_of: FromQuery[str | None] = None,
 ) -> Response[ApiKey]:
     """One's own, or any of the organization for whoever may; a revoked one too."""
-    rows, given, at = await _keys(request, organization, as_of, lambda found: found, key_id)
+    rows, given, at = await _keys(request, organization, as_of, lambda found: found, _Of(key_id))
     recorded = await services_of(request).log.read_stream(key_id) if rows else []
     then = [one.version for one in recorded if at is None or one.position <= at]
     return single(rows, given, "key", max(then, default=0))
@@ -224,15 +227,28 @@ async def show_api_key(
 type _Keys = tuple[list[tuple[int, Key]], Callable[[Key], ApiKey], int | None]
 
 
+class _Of(Struct, frozen=True):
+    """Which of them: each alone where it is named."""
+
+    key: str | None = None
+    principal: str | None = None
+    made_by: str | None = None
+
+    def has(self, one: Key) -> bool:
+        named = (self.key, self.principal, self.made_by)
+        it = (one.stream, one.created.principal, one.made_by)
+        return all(wanted in (None, said) for wanted, said in zip(named, it, strict=True))
+
+
 async def _keys(
     request: FrontRequest,
     organization: str | None,
     as_of: str | None,
     some: Callable[[list[tuple[int, Key]]], list[tuple[int, Key]]],
-    only: str | None = None,
+    of: _Of,
 ) -> _Keys:
-    """Some of those that the caller may see, in order of making, or the one of that id; how each is
-    given; and as of when. What is asked besides is asked of these, not of every key there ever was.
+    """Some of those that the caller may see, in order of making; how each is given; and as of when.
+    What is asked besides is asked of these, not of every key there ever was.
     """
     org = organization_of(request.user, organization)
     services, at = await viewed(request, as_of)
@@ -245,7 +261,7 @@ async def _keys(
         [
             (one.position, one)
             for one in known.keys(org)
-            if only in (None, one.stream) and (every or one.created.principal == request.user.actor)
+            if of.has(one) and (every or one.created.principal == request.user.actor)
         ]
     )
     texts = await words(request, [one.created.name.private for _, one in rows])

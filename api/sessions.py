@@ -172,6 +172,7 @@ async def show_me(request: FrontRequest) -> Response[Me]:
 async def list_sessions(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    principal: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -189,6 +190,7 @@ async def list_sessions(
         one
         for one in known.sessions(org)
         if (every or one.opened.principal == request.user.actor)
+        and principal in (None, one.opened.principal)
         and not one.ended
         and now < one.opened.expires_us
     ]

@@ -555,6 +555,8 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        principal: str | None = None,
+        made_by: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -563,7 +565,12 @@ class AsyncMethods(ABC):
         """GET /v1/api-keys"""
         return await self.do(
             operations.list_api_keys(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                principal=principal,
+                made_by=made_by,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -1228,6 +1235,7 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        principal: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1236,7 +1244,11 @@ class AsyncMethods(ABC):
         """GET /v1/sessions"""
         return await self.do(
             operations.list_sessions(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                principal=principal,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )

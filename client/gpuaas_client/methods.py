@@ -531,6 +531,8 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        principal: str | None = None,
+        made_by: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -539,7 +541,12 @@ class Methods(ABC):
         """GET /v1/api-keys"""
         return self.do(
             operations.list_api_keys(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                principal=principal,
+                made_by=made_by,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -1204,6 +1211,7 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        principal: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1212,7 +1220,11 @@ class Methods(ABC):
         """GET /v1/sessions"""
         return self.do(
             operations.list_sessions(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                principal=principal,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )

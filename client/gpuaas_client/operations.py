@@ -595,6 +595,8 @@ def list_acts(
 def list_api_keys(
     *,
     organization: str | None = None,
+    principal: str | None = None,
+    made_by: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -604,7 +606,14 @@ def list_api_keys(
         "GET",
         "/v1/api-keys",
         models.Page[models.ApiKey],
-        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        query={
+            "organization": organization,
+            "principal": principal,
+            "made_by": made_by,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
         waits=True,
     )
 
@@ -1320,6 +1329,7 @@ def list_service_accounts(
 def list_sessions(
     *,
     organization: str | None = None,
+    principal: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -1329,7 +1339,13 @@ def list_sessions(
         "GET",
         "/v1/sessions",
         models.Page[models.Session],
-        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        query={
+            "organization": organization,
+            "principal": principal,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
         waits=True,
     )
 

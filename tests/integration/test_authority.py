@@ -634,7 +634,12 @@ def test_so_many_keys_and_each_with_its_maker(
         assert code(await first.post("/v1/api-keys", body, token=admin)) == code(refused[0])
         ok(await first.post("/v1/members/user-2/remove", {}, token=of.boss))
         assert (await first.get("/v1/service-accounts", token=last["key"])).status_code == 403
-        listed = ok(await first.get("/v1/api-keys", token=of.boss))["items"]
+        listed = ok(await first.get("/v1/api-keys?made_by=user-2", token=of.boss))["items"]
+        assert ok(await first.get("/v1/api-keys?made_by=user-boss", token=of.boss))["items"] == []
+        assert (
+            ok(await first.get(f"/v1/api-keys?principal={account}", token=of.boss))["items"]
+            == listed
+        )
         assert {(one["made_by"], one["maker_belongs"]) for one in listed} == {("user-2", False)}
         assert sorted(one["revoked"] for one in listed) == [False, False, False, True]
 

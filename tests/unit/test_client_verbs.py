@@ -73,7 +73,7 @@ issuer factors id-1 --amr otp --acr high
 issuer list
 issuer trust https://id.example --client-id c --domain a.example --algorithm ES256
 key create a --scope runtime.list --days 3 --mfa
-key list
+key list --of id-1 --made-by id-2
 key revoke id-1
 launch T4 --spot --volume id-1:/data
 list --state usable

@@ -142,9 +142,11 @@ def key() -> None: ...
 @key.command(
     "list", help="Keys by their first characters, when each was used last, and who made it"
 )
+@click.option("--of", metavar="ID", help="What acts as this principal alone.")
+@click.option("--made-by", metavar="ID", help="What this principal made alone.")
 @ORGANIZATION
 @asked
-def keys(session: Session, organization: str | None) -> None:
+def keys(session: Session, of: str | None, made_by: str | None, organization: str | None) -> None:
     def row(one: models.ApiKey) -> tuple[str, ...]:
         state = "revoked" if one.revoked else plain(one.until)
         maker = one.made_by if one.maker_belongs else f"{one.made_by} (no member)"
@@ -153,7 +155,7 @@ def keys(session: Session, organization: str | None) -> None:
             *(state, plain(one.last_used_at), maker),
         )
 
-    call = operations.list_api_keys(organization=organization)
+    call = operations.list_api_keys(organization=organization, principal=of, made_by=made_by)
     head = ("KEY", "NAME", "PREFIX", "PRINCIPAL", "SCOPES", "UNTIL", "LAST USED", "MADE BY")
     session.tell_all(session.client.each(call), head, row)
 

@@ -1,5 +1,6 @@
 """`gpuaas member`, `group`, `service-account`: who belongs to an organization, by which name."""
 
+import sys
 from typing import Final
 
 import click
@@ -7,7 +8,7 @@ from msgspec import UNSET
 
 from gpuaas_client import models, operations
 from gpuaas_client.command import ORGANIZATION, REASON, Verbs, as_of, asked, from_stdin
-from gpuaas_client.errors import Misconfigured
+from gpuaas_client.errors import GpuaasError, Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 
@@ -124,6 +125,26 @@ def member_remove(
 ) -> None:
     done = session.client.remove_member(principal, end(organization, reason))
     session.say(done, f"{principal} is no member any more")
+    if not session.json:
+        _left_behind(session, principal, organization)
+
+
+def _left_behind(session: Session, principal: str, organization: str | None) -> None:
+    """Keys of programs that somebody made who is gone, who may have kept their secrets; nothing
+    where that is not told.
+    """
+    call = operations.list_api_keys(organization=organization, made_by=principal)
+    try:
+        made = [one for one in session.client.each(call) if not one.revoked]
+    except GpuaasError:
+        return
+    if made:
+        which = ", ".join(plain(one.id) for one in made[:5])
+        print(
+            f"  {len(made)} keys that they made stand: {which} (`gpuaas key list --made-by"
+            f" {plain(principal)}`)",
+            file=sys.stderr,
+        )
 
 
 @click.group("group", cls=Verbs, help="Users and service accounts under one name")
