@@ -97,11 +97,13 @@ def choose(env: Mapping[str, str], name: str) -> None:
 
 
 def forget(env: Mapping[str, str], name: str) -> None:
-    """It is gone, its token with it. Raises: Misconfigured profile.unknown."""
-    read(env, name)
+    """It is gone, its token with it, whatever its file holds. Raises: Misconfigured profile.*."""
+    path = file_of(env, name)
+    if not path.exists():
+        read(env, name)
     with _alone(env):
-        file_of(env, name).unlink()
-        _sweep(file_of(env, name))
+        path.unlink(missing_ok=True)
+        _sweep(path)
     if current(env) == name:
         (folder(env) / "current").unlink(missing_ok=True)
 
@@ -139,6 +141,13 @@ def read(env: Mapping[str, str], name: str) -> Profile:
         return msgspec.json.decode(raw, type=Profile)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise Misconfigured("profile.malformed", f"{path}: {error}") from error
+
+
+def before_it(env: Mapping[str, str]) -> str:
+    """What of the environment counts before the current profile, in words; empty for nothing."""
+    named = ("GPUAAS_URL", "GPUAAS_TOKEN", "GPUAAS_PROFILE", "GPUAAS_ORGANIZATION")
+    there = [name for name in named if env.get(name)]
+    return f"{', '.join(there)} of the environment counts before it" if there else ""
 
 
 def found(env: Mapping[str, str], name: str = "") -> Place:

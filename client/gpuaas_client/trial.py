@@ -75,19 +75,20 @@ class Trial[T]:
             raise GpuaasError("path.malformed", f"no path of the API: {call.path!r}")
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
-        """The request, the same each time."""
-        call = self.call
+        """The request, the same each time. Raises: GpuaasError path.malformed."""
+        call, answer_s = self.call, self._patience.answer_s
         content = None if call.body is None else msgspec.json.encode(call.body)
-        return http.build_request(
-            call.method,
-            call.path,
-            params=httpx.QueryParams(tuple(call.parameters())),
-            content=content,
-            headers=self._headers,
-            timeout=httpx.Timeout(
-                self._patience.answer_s, connect=min(self._patience.answer_s, _CONNECT_S)
-            ),
-        )
+        try:
+            return http.build_request(
+                call.method,
+                call.path,
+                params=httpx.QueryParams(tuple(call.parameters())),
+                content=content,
+                headers=self._headers,
+                timeout=httpx.Timeout(answer_s, connect=min(answer_s, _CONNECT_S)),
+            )
+        except httpx.InvalidURL as error:
+            raise GpuaasError("path.malformed", f"no path of the API: {error}") from error
 
     def begun(self, given: httpx.Response) -> Reading:
         """What takes in the body of an answer that begins, in bounds."""

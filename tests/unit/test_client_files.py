@@ -2,8 +2,10 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +13,10 @@ import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from gpuaas_client import models, profiles, ssh
+from gpuaas_client import exits, models, profiles, session, ssh
 from gpuaas_client.errors import GpuaasError, Misconfigured
 from tests.commands import gpuaas
-from tests.serving import Answer, serving
+from tests.serving import Answer, problem, serving
 
 URL = "https://gpu.example"
 GIVEN = models.SshCertificate(
@@ -25,6 +27,7 @@ VERIFIED = {
     "principal": "user-1", "means": "totp", "token": "stronger", "amr": ["mfa"], "acr": "aal2",
     "expires_at": "2026-01-01T00:00:00.000000Z", "secret_already_shown": False,
 }  # fmt: skip
+KEY = problem("auth.forbidden", policy="key.scopes")
 
 
 def test_a_profile_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +158,41 @@ def test_ssh_reads_paths_as_they_are(tmp_path: Path) -> None:
     for name in ('a"b', "a\nb", "${HOME}"):
         with pytest.raises(GpuaasError, match=r"ssh\.path"):
             ssh.config_text(GIVEN, f"/{name}/key", "/k", "/c")
+
+
+def test_a_profile_that_cannot_be_used_is_listed_replaced_and_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that others can read, one that is broken: by the commands themselves, not by hand; and
+    one whose API answers no more.
+    """
+    env = {"HOME": str(tmp_path)}
+    path = profiles.keep(env, "p", profiles.Profile("http://127.0.0.1:9", "t", session="s"))
+    for spoil in (lambda: path.chmod(0o644), lambda: path.write_text("{")):
+        spoil()
+        assert re.search(
+            "^p +profile[.](exposed|malformed)", gpuaas("profiles", env=env).out, re.MULTILINE
+        )
+        (tmp_path / "said").write_text("other\n")
+        with (tmp_path / "said").open() as stdin, serving(Answer(403, KEY)) as (url, _):
+            monkeypatch.setattr(sys, "stdin", stdin)
+            assert gpuaas("login", url, "--token-stdin", "--profile", "p", env=env).status == 0
+        assert profiles.read(env, "p").token == "other"
+        assert path.stat().st_mode & 0o777 == 0o600
+    profiles.keep(env, "p", profiles.Profile("http://127.0.0.1:9", "t", session="s"))
+    monkeypatch.setattr(session, "_UNSENT_S", 0.0)
+    done = gpuaas("logout", env=env)
+    assert (done.status, profiles.names(env)) == (exits.NOT_NOW, ["p"]), "its session may live on"
+    assert gpuaas("logout", "--here", env=env).status == 0
+    assert profiles.names(env) == []
+    assert gpuaas("logout", "--here", env=env).status == exits.NOT_FOUND
+
+
+def test_what_counts_before_a_profile_is_said(tmp_path: Path) -> None:
+    """`use` chooses one, and the environment has another: the next command would surprise."""
+    env = {"HOME": str(tmp_path)}
+    profiles.keep(env, "p", profiles.Profile(URL, "t"))
+    assert gpuaas("use", "p", env=env).err == ""
+    for name in ("GPUAAS_TOKEN", "GPUAAS_PROFILE"):
+        done = gpuaas("use", "p", "--json", env={**env, name: "x"})
+        assert (done.status, f"but {name} of the environment counts" in done.err) == (0, True)

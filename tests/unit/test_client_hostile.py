@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,9 +112,12 @@ def test_what_no_header_carries_is_said_at_once() -> None:
         (("whoami",), {"GPUAAS_ORGANIZATION": "ü"}),
         (("api", "POST", "/v1/x", "--key", "ü"), {}),
         (("api", "POST", "/v1/x", "--if-match", "1\n"), {}),
+        (("api", "GET", "/v1/\n"), {}),
+        (("list", "--state", "x" * 70_000), {}),
     ):
         done = gpuaas(*words, env={**env, **more})
-        assert (done.status, "header.malformed" in done.err) == (exits.FAILED, True), done
+        assert done.status == exits.FAILED, done
+        assert re.search("(header|path).malformed", done.err), done
 
 
 def test_what_is_no_text_is_wrong_usage() -> None:

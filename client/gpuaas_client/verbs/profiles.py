@@ -1,5 +1,6 @@
 """`gpuaas login`, `logout`, `profiles`, `use`: who one is, where, kept for the next command."""
 
+import contextlib
 import threading
 import webbrowser
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 from gpuaas_client import models, profiles, telling
 from gpuaas_client.client import Client
 from gpuaas_client.command import Verb, asked, from_stdin
-from gpuaas_client.errors import Forbidden, NotSignedIn, Unauthenticated
+from gpuaas_client.errors import Forbidden, Misconfigured, NotSignedIn, Unauthenticated
 from gpuaas_client.models import SessionEnd, SessionNew
 from gpuaas_client.place import place
 from gpuaas_client.session import Session
@@ -54,7 +55,9 @@ def login(
     if (device or mfa or again) and not (domain or issuer):
         raise click.UsageError("--device, --mfa and --again go with --domain or --issuer")
     name = session.profile or profiles.current(session.env)
-    known = profiles.read(session.env, name) if name in profiles.names(session.env) else None
+    known = None
+    with contextlib.suppress(Misconfigured):  # what cannot be used is replaced
+        known = profiles.read(session.env, name)
     at = url or str(click.prompt("URL", default=known.url if known else None, err=True))
     place(at, "")  # an address that is none is refused before the token is typed
     opened: models.Session | None = None
@@ -78,6 +81,13 @@ def login(
     )
     said = {"profile": name, "url": at, "file": str(path)}
     session.say(said, f"signed in at {at} as profile {name}; kept in {path}")
+    _tell_what_counts(session)
+
+
+def _tell_what_counts(session: Session) -> None:
+    """On standard error, where the profile just chosen is not what the next command goes by."""
+    if said := profiles.before_it(session.env):
+        click.echo(f"  but {said}: unset that, or say --profile", err=True)
 
 
 def _accepted(client: Client) -> None:
@@ -123,12 +133,20 @@ def _tell_address(address: str) -> None:
 
 
 @click.command("logout", cls=Verb, short_help="End the session and forget the profile")
+@click.option("--here", is_flag=True, help="Forget it on this machine alone; asks no API.")
 @asked
-def logout(session: Session) -> None:
+def logout(session: Session, here: bool) -> None:
     """Forget a profile and its token. A session that `login` opened is ended, too, everywhere; a
     token that somebody gave lives until it expires or is revoked.
+
+    Where the API does not answer any more, `--here` forgets the profile all the same.
     """
     name = session.profile or profiles.current(session.env)
+    if here:
+        profiles.forget(session.env, name)
+        said = "what it was signed in with lives until it expires"
+        session.say({"profile": name, "session": ""}, f"profile {name} is forgotten; {said}")
+        return
     kept = profiles.read(session.env, name)
     said = "its token lives until it expires"
     if kept.session:
@@ -148,11 +166,16 @@ def listed(session: Session) -> None:
     now = profiles.current(session.env)
 
     def told(name: str) -> dict[str, Any]:
-        one = profiles.read(session.env, name)
-        return {"profile": name, "url": one.url, "ca": one.ca, "current": name == now}
+        current = {"current": name == now}
+        try:
+            one = profiles.read(session.env, name)
+        except Misconfigured as fault:
+            return {"profile": name, "url": "", "ca": "", **current, "fault": fault.code}
+        return {"profile": name, "url": one.url, "ca": one.ca, **current}
 
     def row(one: dict[str, Any]) -> tuple[str, ...]:
-        return (one["profile"], one["url"], one["ca"] or "-", "yes" if one["current"] else "")
+        at = one["url"] or one["fault"]
+        return (one["profile"], at, one["ca"] or "-", "yes" if one["current"] else "")
 
     session.tell_all(map(told, profiles.names(session.env)), _HEAD, row)
 
@@ -163,6 +186,7 @@ def listed(session: Session) -> None:
 def use(session: Session, name: str) -> None:
     profiles.choose(session.env, name)
     session.say({"profile": name}, f"profile {name} counts now")
+    _tell_what_counts(session)
 
 
 @click.command("whoami", cls=Verb, help="Who one is there, and what for")
@@ -176,6 +200,7 @@ def whoami(session: Session) -> None:
         ("ALSO", telling.listed([one for one in me.organizations if one != me.organization])),
         ("ROLES", telling.plain(roles)),
         ("TWO-FACTOR", "yes" if me.mfa else "no"),
+        ("AT", session.client.place.url),
     ]
     session.tell(me, pairs)
 
