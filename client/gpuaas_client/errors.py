@@ -190,6 +190,12 @@ def no_proxy(error: Exception) -> Misconfigured:
     )
 
 
+def unheard_secret(what: str, then: str) -> GpuaasError:
+    """Of a repeat after a lost answer: the API answers it without the secret, which it tells once."""
+    why = f"{what} is there, and the answer with its secret was lost on its way"
+    return GpuaasError("secret.unheard", why, then)
+
+
 def unheard(url: str, error: httpx.HTTPError | OSError) -> GpuaasError:
     """Why nothing was heard from there."""
     cause: Any = error

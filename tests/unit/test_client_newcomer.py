@@ -18,6 +18,17 @@ from tests.commands import gpuaas
 from tests.runtime_answers import runtime
 from tests.serving import Answer, problem, serving
 
+KEY_MADE: dict[str, Any] = {
+    "created_at": "c", "id": "key-1", "key": "secret", "last_used_at": None, "mfa": False,
+    "name": "a", "organization": "o", "prefix": "s", "principal": "user-1", "revoked": False,
+    "scopes": [], "secret_already_shown": False, "until": "2027-01-01T00:00:00Z", "version": 1,
+    "made_by": "user-1", "maker_belongs": True, "public_key": None,
+}  # fmt: skip
+HOOK: dict[str, Any] = {
+    "id": "webhook-1", "secret": "s", "url": "u", "organization": "o", "tags": [], "state": "s",
+    "secret_already_shown": False, "sent": None, "waiting": None, "dead": None,
+    "registered_at": "r", "version": 1,
+}  # fmt: skip
 OPENED = {"id": "access-1", "path": "/v1/terminals/access-1", "ticket": "x"}
 
 
@@ -123,13 +134,7 @@ def test_a_runtime_is_named_by_its_name() -> None:
 
 def test_a_key_is_told_with_its_end_beside_it() -> None:
     """Standard output is the key alone."""
-    made: dict[str, Any] = {
-        "created_at": "c", "id": "key-1", "key": "secret", "last_used_at": None, "mfa": False,
-        "name": "a", "organization": "o", "prefix": "s", "principal": "user-1", "revoked": False,
-        "scopes": [], "secret_already_shown": False, "until": "2027-01-01T00:00:00Z", "version": 1,
-        "made_by": "user-1", "maker_belongs": True, "public_key": None,
-    }  # fmt: skip
-    with serving(Answer(201, made)) as (url, _):
+    with serving(Answer(201, KEY_MADE)) as (url, _):
         done = gpuaas("key", "create", "a", env=env_of(url))
     assert done.out == "secret\n"
     assert done.err == "  key-1 ends 2027-01-01T00:00:00Z; it is shown this once\n"
@@ -246,16 +251,11 @@ def test_the_organization_is_the_one_that_one_acts_in() -> None:
     """Without --organization; the only one that is seen for who acts in none; of many, which is
     asked for, as wrong usage.
     """
-    hook = {
-        "id": "webhook-1", "secret": "s", "url": "u", "organization": "o", "tags": [], "state": "s",
-        "secret_already_shown": False, "sent": None, "waiting": None, "dead": None,
-        "registered_at": "r", "version": 1,
-    }  # fmt: skip
     org = {"id": "o1", "name": "A", "created_at": None, "state": "open", "version": 1}
     create = ("webhook", "create", "https://hooks.example/a")
     for found, named in (((ME,), "o"), (({**ME, "organization": None}, org), "o1")):
         me, *seen = found
-        answers = [Answer(200, me), *([page(*seen)] if seen else []), Answer(201, hook)]
+        answers = [Answer(200, me), *([page(*seen)] if seen else []), Answer(201, HOOK)]
         with serving(*answers) as (url, asked):
             assert gpuaas(*create, env=env_of(url)).status == exits.DONE
         assert asked[-1].body["organization"] == named
@@ -352,3 +352,22 @@ def test_a_proxy_that_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("ALL_PROXY", proxy)
         done = gpuaas("whoami", env={"GPUAAS_URL": "https://gpu.example", "GPUAAS_TOKEN": "t"})
         assert (done.status, "proxy.unusable" in done.err) == (exits.FAILED, True), done
+
+
+def test_a_secret_whose_answer_was_lost_is_none() -> None:
+    """The repeat is answered without it: a script that keeps what is printed keeps no sentence."""
+    lost = {**KEY_MADE, "key": None, "secret_already_shown": True}
+    token = {
+        "token": None, "expires_at": "e", "principal": "user-a", "role": "staff",
+        "secret_already_shown": True,
+    }  # fmt: skip
+    for words, answer in (
+        (("key", "create", "a"), lost),
+        (("token", "create", "--subject", "a", "--role", "staff"), token),
+        (("webhook", "rotate", "webhook-1"), {**HOOK, "secret": None}),
+    ):
+        with serving(Answer(0), Answer(201, answer)) as (url, asked):
+            done = gpuaas(*words, env=env_of(url))
+        assert len({one.headers["idempotency-key"] for one in asked}) == 1
+        assert (done.status, done.out) == (exits.FAILED, ""), done
+        assert "secret.unheard" in done.err

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from gpuaas_client import exits, models, operations
 from gpuaas_client.command import ORGANIZATION, REASON, Verb, Verbs, as_of, asked
-from gpuaas_client.errors import GpuaasError, Invalid
+from gpuaas_client.errors import GpuaasError, Invalid, unheard_secret
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 from gpuaas_client.verbs.members import ROLES, end
@@ -189,14 +189,15 @@ def key_new(
         organization=organization or UNSET,
     )
     made = session.client.create_api_key(wanted)
+    if made.key is None and not made.public_key:
+        raise unheard_secret(made.id, f"`gpuaas key revoke {made.id}`, and create another.")
     if not session.json:
         until = f"ends {made.until}" if made.until else "has no end"
-        shown = "it is shown this once" if made.key else "it was shown before"
+        shown = "it is shown this once"
         if made.public_key:
             shown = f"sign JWTs with kid {made.id}, iss and sub {made.principal}, aud gpuaas"
         print(plain(f"  {made.id} {until}; {shown}"), file=sys.stderr)
-    again = made.id if made.public_key else f"{made.id} was shown before"
-    session.say(made, made.key or again)
+    session.say(made, made.key or made.id)
 
 
 @key.command("revoke", help="With effect within a second everywhere")

@@ -11,7 +11,13 @@ import click
 from gpuaas_client import models, profiles, telling
 from gpuaas_client.client import Client
 from gpuaas_client.command import Verb, asked, from_stdin
-from gpuaas_client.errors import Forbidden, Misconfigured, NotSignedIn, Unauthenticated
+from gpuaas_client.errors import (
+    Forbidden,
+    Misconfigured,
+    NotSignedIn,
+    Unauthenticated,
+    unheard_secret,
+)
 from gpuaas_client.models import SessionEnd, SessionNew
 from gpuaas_client.place import place
 from gpuaas_client.session import Session
@@ -65,7 +71,11 @@ def login(
     if domain or issuer:
         with Client(at, "", trust or None, patience=session.patience) as client:
             opened = _signed_in(client, domain, issuer, device=device, mfa=mfa, again=again)
-        token = opened.token or ""
+        if opened.token is None:
+            raise unheard_secret(
+                f"session {opened.id}", "Sign in again; `gpuaas session end` ends it."
+            )
+        token = opened.token
     elif token_stdin:
         token = from_stdin()
     else:

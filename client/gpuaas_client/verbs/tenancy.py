@@ -17,7 +17,7 @@ from gpuaas_client.command import (
     as_of,
     asked,
 )
-from gpuaas_client.errors import Misconfigured
+from gpuaas_client.errors import Misconfigured, unheard_secret
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, money, plain
 from gpuaas_client.verbs.members import own
@@ -368,7 +368,9 @@ def token_new(
         subject=subject, role=role, organization=organization or UNSET, seconds=seconds or UNSET
     )
     made = session.client.issue_token(wanted)
-    session.say(made, made.token or "it was shown before")
+    if made.token is None:
+        raise unheard_secret("a token", "Create another; that one ends by itself.")
+    session.say(made, made.token)
 
 
 VERBS: Final = (organization, department, project, quota)

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from gpuaas_client import models, operations
 from gpuaas_client.command import OF_ORGANIZATION, ORGANIZATION, Verbs, asked
+from gpuaas_client.errors import unheard_secret
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 from gpuaas_client.verbs.members import own
@@ -78,7 +79,9 @@ def replay(session: Session, webhook: str, position: int) -> None:
 @asked
 def rotate(session: Session, webhook: str) -> None:
     made = session.client.rotate_secret(webhook)
-    session.say(made, made.secret or "it was shown before")
+    if made.secret is None:
+        raise unheard_secret(f"another secret of {webhook}", "Rotate it once more.")
+    session.say(made, made.secret)
 
 
 @webhook.command("delete", help="Nothing is sent there any more")
