@@ -191,7 +191,7 @@ def no_proxy(error: Exception) -> Misconfigured:
 
 
 def unheard_secret(what: str, then: str) -> GpuaasError:
-    """Of a repeat after a lost answer: the API answers it without the secret, which it tells once."""
+    """Of a repeat after a lost answer: it is answered without the secret, which is told once."""
     why = f"{what} is there, and the answer with its secret was lost on its way"
     return GpuaasError("secret.unheard", why, then)
 
