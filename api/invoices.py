@@ -1,5 +1,6 @@
 """Invoices: list, show, and the sealed file that the bundle proves."""
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -93,9 +94,11 @@ async def show_page(
     services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     data = sealed_file(services, found.sha256)
-    names = await services.reads.ask(names_of, data, found)
+    async with services.drawing(found.organization):
+        names = await services.reads.ask(names_of, data, found)
+        made = await asyncio.to_thread(invoice_page, data, found, names)
     headers = {"Content-Security-Policy": POLICY, "ETag": f'"{found.sha256}-{found.state}"'}
-    return Response(invoice_page(data, found, names), media_type="text/html", headers=headers)
+    return Response(made, media_type="text/html", headers=headers)
 
 
 def sealed_file(services: Services, sha256: str) -> bytes:

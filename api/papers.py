@@ -62,8 +62,9 @@ async def invoice_as_pdf(
     services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     file = sealed_file(services, found.sha256)
-    data = await services.reads.ask(_page_data, file, found, None)
-    return Response(await asyncio.to_thread(_on_paper, data), media_type=PDF)
+    async with services.drawing(found.organization):
+        data = await services.reads.ask(_page_data, file, found, None)
+        return Response(await asyncio.to_thread(_on_paper, data), media_type=PDF)
 
 
 @get("/v1/credit-notes/{credit_note_id:str}/page", media_type="text/html")
@@ -71,9 +72,9 @@ async def credit_note_page(
     request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[str]:
     """The sealed file as a page for people; its numbers are the file's."""
-    data = await _note_data(request, credit_note_id, as_of)
+    made = await _noted(request, credit_note_id, as_of, page)
     headers = {"Content-Security-Policy": POLICY}
-    return Response(page(data), media_type="text/html", headers=headers)
+    return Response(made, media_type="text/html", headers=headers)
 
 
 @get("/v1/credit-notes/{credit_note_id:str}/pdf", media_type=PDF)
@@ -81,8 +82,7 @@ async def credit_note_as_pdf(
     request: FrontRequest, credit_note_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[bytes]:
     """What the page says, on paper."""
-    data = await _note_data(request, credit_note_id, as_of)
-    return Response(await asyncio.to_thread(_on_paper, data), media_type=PDF)
+    return Response(await _noted(request, credit_note_id, as_of, _on_paper), media_type=PDF)
 
 
 def _on_paper(data: dict[str, Any]) -> bytes:
@@ -94,15 +94,19 @@ def _on_paper(data: dict[str, Any]) -> bytes:
     return invoice_pdf(data)
 
 
-async def _note_data(
-    request: FrontRequest, credit_note_id: str, as_of: str | None
-) -> dict[str, Any]:
+async def _noted[T](
+    request: FrontRequest,
+    credit_note_id: str,
+    as_of: str | None,
+    draw: Callable[[dict[str, Any]], T],
+) -> T:
     services, position = await viewed(request, as_of)
     note = await credit_note_of(services, request, credit_note_id, position)
     found = await invoice_of(services, request, note.invoice, position)
     file = sealed_file(services, note.sha256)
-    made: dict[str, Any] = await services.reads.ask(_page_data, file, found, note)
-    return made
+    async with services.drawing(found.organization):
+        data = await services.reads.ask(_page_data, file, found, note)
+        return await asyncio.to_thread(draw, data)
 
 
 def _page_data(
@@ -134,8 +138,9 @@ async def _invoice(
     services, position = await viewed(request, as_of)
     found = await invoice_of(services, request, invoice_id, position)
     file = sealed_file(services, found.sha256)
-    made = await services.reads.ask(_paper, file, found, None)
-    return Response(await asyncio.to_thread(written, made), media_type=XML)
+    async with services.drawing(found.organization):
+        made = await services.reads.ask(_paper, file, found, None)
+        return Response(await asyncio.to_thread(written, made), media_type=XML)
 
 
 async def _credit_note(
@@ -145,8 +150,9 @@ async def _credit_note(
     note = await credit_note_of(services, request, credit_note_id, position)
     found = await invoice_of(services, request, note.invoice, position)
     file = sealed_file(services, note.sha256)
-    made = await services.reads.ask(_paper, file, found, note)
-    return Response(await asyncio.to_thread(written, made), media_type=XML)
+    async with services.drawing(found.organization):
+        made = await services.reads.ask(_paper, file, found, note)
+        return Response(await asyncio.to_thread(written, made), media_type=XML)
 
 
 def _paper(

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct, field
@@ -52,6 +52,8 @@ from evidence.tail import gated
 from evidence.wake import HeadWake
 from projections.runtimes_read import RUNTIMES, Runtime
 
+_DRAWN: Final = 2
+
 
 class Services(Struct, frozen=True):
     settings: Settings
@@ -83,6 +85,15 @@ class Services(Struct, frozen=True):
     tail: Tail
     runtimes: Together[Runtime]
     rooms: Rooms = field(default_factory=Rooms)
+    drawn: Turns = field(default_factory=lambda: Turns(_DRAWN))
+
+    @asynccontextmanager
+    async def drawing(self, org: str) -> AsyncIterator[None]:
+        """Around what is made of much at once, off the loop: one of an organization at a time, and
+        few of all, since each takes its share of the processor from whatever else is answered.
+        """
+        async with self.turns.of(f"drawn for {org}"), self.drawn.of(""):
+            yield
 
     async def fresh(self, request: Any) -> None:
         """Returns when the views hold the caller's Min-Log-Position.

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from pathlib import Path
 from typing import Final
 
 from contracts import recording
@@ -9,6 +10,11 @@ from contracts.recording import Read
 
 MEDIA: Final = "application/x-asciicast"
 _US: Final = 1_000_000
+
+
+def played(path: Path, seals: list[recording.Seal], *, cut: bool) -> bytes:
+    """What the log binds of the file. Raises: FileNotFoundError, and as `recording.bound`."""
+    return asciicast(recording.bound(path.read_bytes(), seals), cut=cut)
 
 
 def asciicast(found: Read, *, cut: bool) -> bytes:

@@ -12,6 +12,8 @@ from contracts.recording import Chain, Header, Record, Seal
 CHUNK_BYTES: Final = 65_536
 CHUNK_US: Final = 1_000_000
 LOGGED_US: Final = 8_000_000  # heads are in the log at least every 10 s
+# What one session may hold: whoever plays it, or goes on after a kill, reads it whole.
+MOST_BYTES: Final = 128 * 1024 * 1024
 
 
 class Recorder:
@@ -66,6 +68,11 @@ class Recorder:
         self._chain.seal(head)
         self._unsealed, self.final = 0, final
         self._sealed_us = self._now_us()
+
+    @property
+    def full(self) -> bool:
+        """No more is to be recorded, so nothing more is to be shown or typed."""
+        return self._size >= MOST_BYTES
 
     def due(self) -> bool:
         """True when the open chunk is full or old."""

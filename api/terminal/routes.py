@@ -182,9 +182,10 @@ async def show_recording(request: FrontRequest, session_id: FromPath[str]) -> Re
     if not seals:
         raise DomainError("recording.none", "nothing of this session was sealed")
     cut = isinstance(found.state, terminal.Over) and not seals[-1].final
+    path = terminals.recording(session_id)
     try:
-        raw = await asyncio.to_thread(terminals.recording(session_id).read_bytes)
-        body = playback.asciicast(recording.bound(raw, seals), cut=cut)
+        async with services_of(request).drawing(found.org):
+            body = await asyncio.to_thread(playback.played, path, seals, cut=cut)
     except FileNotFoundError as error:
         raise DomainError("recording.changed", "the file is gone") from error
     except FleetError as error:

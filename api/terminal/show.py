@@ -134,7 +134,7 @@ class Show:
         try:
             while True:
                 try:
-                    return self.shared.recorder(self.found)
+                    return await self._opened()
                 except BlockingIOError:
                     if time.monotonic() > deadline:
                         raise ClosedError(client.UNREACHABLE, "recorded elsewhere") from None
@@ -146,6 +146,15 @@ class Show:
         finally:
             if taking is not None:
                 await taking.close()
+
+    async def _opened(self) -> Recorder:
+        """Read off the loop: it may be long. Raises: BlockingIOError."""
+        opening = asyncio.ensure_future(asyncio.to_thread(self.shared.recorder, self.found))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_given_up)
+            raise
 
     async def _until_closed(self) -> ClosedError:
         works = (self._outward(), self._inward(), self._sealing())
@@ -241,6 +250,8 @@ class Show:
                 continue
             if self.recorder.due():
                 self.recorder.seal()
+            if self.recorder.full:
+                raise ClosedError(client.OVER, "recording.full", over=True)
             if now_us() - self.logged_us >= LOGGED_US:
                 # The log does not answer: the head is said with the next one.
                 with contextlib.suppress(DomainError):
@@ -282,6 +293,11 @@ class Show:
     def _ends(self, reason: str) -> None:
         if not self.ended.done():
             self.ended.set_result(ClosedError(client.OVER, reason, over=True))
+
+
+def _given_up(opening: asyncio.Future[Recorder]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _of_code(code: str) -> ClosedError:

@@ -2,15 +2,19 @@
 
 import asyncio
 import threading
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from api.reads import Reads
 from api.tailing import ALL, Tail
 from api.turns import Turns
 from projections.audit_read import Wanted
 from projections.reach import Reach
+from tests.api_stage import Stage, play
 from tests.conftest import Database
 
 
@@ -98,3 +102,25 @@ def test_turns_of_one_name_are_few_at_once_and_forgotten() -> None:
         assert not turns._waiting
 
     asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_few_are_drawn_at_once_and_one_of_an_organization(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Papers and recordings, however many are asked for."""
+
+    async def scene(stage: Stage) -> None:
+        now, most = Counter[str](), Counter[str]()
+
+        async def draw(org: str) -> None:
+            async with stage.services.drawing(org):
+                now.update((org, "all"))
+                most.update({one: max(0, now[one] - most[one]) for one in (org, "all")})
+                await asyncio.sleep(0.001)
+                now.subtract((org, "all"))
+
+        await asyncio.gather(*(draw(org) for org in "abcd" for _ in range(5)))
+        assert most == {"all": 2, "a": 1, "b": 1, "c": 1, "d": 1}
+
+    play(database, nats_url, tmp_path, scene)

@@ -1,15 +1,22 @@
+import asyncio
 import json
 import os
+import threading
 from itertools import count
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from api.terminal import recorder
 from api.terminal.playback import asciicast
 from api.terminal.recorder import CHUNK_US, Recorder
+from api.terminal.sessions import Session
+from api.terminal.show import ClosedError, Show
 from contracts import recording
 from contracts.recording import Header, Seal, bound, read
 from contracts.signing import FleetError
+from domain import terminal
 
 HEADER = Header(recording.FORMAT, "access-1", "runtime-1", 5_000_000, 80, 24)
 
@@ -21,18 +28,18 @@ def opened(path: Path) -> Recorder:
 
 def recorded(path: Path, *, final: bool = True) -> list[Seal]:
     """Three chunks and what the log says of them."""
-    recorder, seals = opened(path), []
+    one, seals = opened(path), []
     for number in range(3):
-        recorder.input(number * 3, b"ls\n")
-        recorder.output(number * 10, b"0123456789")
+        one.input(number * 3, b"ls\n")
+        one.output(number * 10, b"0123456789")
         if number == 1:
-            recorder.resized(100, 30)
+            one.resized(100, 30)
         if number == 2 and final:
-            recorder.exited(0)
-        recorder.seal(final=final and number == 2)
-        assert recorder.last is not None
-        seals.append(recorder.last)
-    recorder.close()
+            one.exited(0)
+        one.seal(final=final and number == 2)
+        assert one.last is not None
+        seals.append(one.last)
+    one.close()
     return seals
 
 
@@ -143,3 +150,62 @@ def test_the_export_is_asciicast_v3(tmp_path: Path) -> None:
         ["m", "cut: the recording ends before the session did"],
     ]
     assert all(event[0] == 0.25 for event in events[1:3])
+
+
+class Shared:
+    """What a session's connection asks of its process, as far as it records."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.free = threading.Event()
+        self.threads: list[int] = []
+        self.made: list[Recorder] = []
+
+    def recorder(self, _: Session) -> Recorder:
+        self.threads.append(threading.get_ident())
+        assert self.free.wait(60)
+        self.made.append(opened(self.path))
+        return self.made[-1]
+
+
+class Taking:
+    """The node's end, which has nobody to take the session from."""
+
+    place = None
+
+    async def open(self, *_: object) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def test_a_long_recording_keeps_nobody_waiting_and_comes_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is opened off the loop, and let go where whoever waited for it has gone; once it is full
+    its session is over.
+    """
+    said = terminal.Opened("runtime-1", "allocation-1", "node-1", 1, 80, 24, True, 5)
+    found = Session("access-1", "organization-1", "user-1", 1, 1, terminal.Live(said))
+
+    async def scene() -> None:
+        shared = Shared(tmp_path / "r")
+        show = Show(cast("Any", shared), found, cast("Any", None), 0)
+        show.far = cast("Any", Taking())
+        monkeypatch.setattr(Show, "_far", lambda *_: Taking())
+        gone = asyncio.create_task(show._record())
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        shared.free.set()
+        show.recorder = await show._record()  # whose lock is free soon
+        assert threading.get_ident() not in shared.threads
+        show.recorder.output(0, b"y" * 200)
+        monkeypatch.setattr(recorder, "MOST_BYTES", 300)
+        with pytest.raises(ClosedError) as closed:
+            async with asyncio.timeout(60):
+                await show._sealing()
+        assert (closed.value.reason, closed.value.over) == ("recording.full", True)
+        show.recorder.close()
+
+    asyncio.run(scene())
