@@ -54,13 +54,24 @@ def limited(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     principal = connection.scope.get("user")
     state = connection.app.state
     limits: Limits = state.public_limits if principal is None else state.limits
-    actor = _place(connection) if principal is None else principal.actor
-    connection.scope["state"][_LEFT] = (limits, *limits.take(actor, time.monotonic()))
+    _take(connection, limits, _place(connection) if principal is None else principal.actor)
 
 
 def unknown_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """Counts one who shows no token that counts, by address. Raises: DomainError rate.limited."""
-    connection.app.state.public_limits.take(_place(connection), time.monotonic())
+    _take(connection, connection.app.state.public_limits, _place(connection))
+
+
+def _take(connection: ASGIConnection[Any, Any, Any, Any], limits: Limits, actor: str) -> None:
+    """What is left is said with the answer, a refusal too."""
+    left: tuple[int, int] = (0, 0)
+    try:
+        left = limits.take(actor, time.monotonic())
+    except DomainError as error:
+        left = (0, int(error.facts["retry_after_s"]))
+        raise
+    finally:
+        connection.scope["state"][_LEFT] = (limits, *left)
 
 
 def _place(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

@@ -206,6 +206,7 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
                 "description": "Refused: application/problem+json",
                 "content": {"application/problem+json": {"schema": _PROBLEM}},
             }
+    answers["429"]["headers"] = _LIMITED
     if path.endswith("/exports/{form}"):
         given = answers["200"]["content"].popitem()[1]
         answers["200"]["content"] = dict.fromkeys(
@@ -262,6 +263,7 @@ def _refusals(path: str, *, acting: bool, public: bool) -> tuple[str, ...]:
 _LIMITS: Final = {
     name: {"schema": {"type": "string"}} for name in ("RateLimit", "RateLimit-Policy")
 }
+_LIMITED: Final = {**_LIMITS, "Retry-After": {"schema": {"type": "string"}}}
 _ORGANIZATION: Final = {
     "name": "Organization",
     "in": "header",

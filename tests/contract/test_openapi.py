@@ -226,7 +226,8 @@ def test_every_answer_tells_of_the_limits() -> None:
     """Whoever is limited is told what is left, and 429 is an answer of every route."""
     for path, item in _document()["paths"].items():
         for operation in item.values():
-            assert "429" in operation["responses"], path
+            limited = {"RateLimit", "RateLimit-Policy", "Retry-After"}
+            assert set(operation["responses"]["429"]["headers"]) == limited, path
             for status, answer in operation["responses"].items():
                 if status.startswith("2"):
                     assert {"RateLimit", "RateLimit-Policy"} <= set(answer["headers"]), path

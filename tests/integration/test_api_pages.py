@@ -208,6 +208,8 @@ def test_who_shows_no_token_is_limited_by_address(
             for one in tokens
         ]
         assert [one.status_code for one in bad] == [401, 401, 401, 429]
+        left = [one.headers["RateLimit"].partition(";t")[0] for one in bad]
+        assert left == [f'"address";r={number}' for number in (2, 1, 0, 0)]
         assert (await stage.get("/v1/me")).status_code == 200, "who is known is not held to it"
 
     play(database, nats_url, tmp_path, scene)
