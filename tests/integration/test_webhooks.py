@@ -24,6 +24,7 @@ from api.webhooks.sending import Sender
 from domain import webhook
 from domain.facts import TAGS
 from evidence.append import Append, Appended
+from gpuaas_client.webhooks import verified
 from tests.api_stage import Stage, staged
 from tests.conftest import Database
 from tests.webhook_receiver import Heard, Receiver, receiving
@@ -152,6 +153,7 @@ def _changed(database: Database, url: str, other: str) -> None:
 def _verified(heard: list[Heard], secret: str, foreign: str) -> None:
     for one in heard:
         event = Webhook(secret).verify(one.body, one.headers)
+        assert verified(secret, one.headers, one.body).id == event["id"]
         assert (event["specversion"], event["type"]) == ("1.0", one.event["type"])
         assert one.headers["content-type"] == "application/cloudevents+json"
         with pytest.raises(WebhookVerificationError):

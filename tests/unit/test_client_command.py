@@ -343,7 +343,13 @@ def test_shells_complete_verbs_options_and_ids(shell: str, tmp_path: Path) -> No
     """By the script that `completion` prints, and by asking the API for ids."""
     done = gpuaas("completion", shell, env={})
     assert "_GPUAAS_COMPLETE" in done.out
-    page = {"items": [runtime(), runtime(id="runtime-2"), runtime(id="other")], "next": None}
+    ours = [runtime(), runtime(id="runtime-2"), runtime(id="other")]
+    # What a tenant names is neither more words to the shell nor obeyed by its terminal.
+    theirs = [
+        runtime(id="runtime-3", name="a\nplain\nevil\t\x1b[2J"),
+        runtime(id="runtime-4\nevil"),
+    ]
+    page = {"items": [*ours, *theirs], "next": None}
     for typed, answers, found in (
         ("gpuaas la", (), ["launch"]),
         ("gpuaas launch --gp", (), ["--gpus"]),
@@ -363,6 +369,8 @@ def test_shells_complete_verbs_options_and_ids(shell: str, tmp_path: Path) -> No
         for one in found:
             assert one in said.stdout, said
         assert "other" not in said.stdout
+        assert "evil" not in re.split("[\n\t,]", said.stdout), said
+        assert "\x1b" not in said.stdout
 
 
 def test_the_audit_is_exported_for_a_siem_page_by_page() -> None:
