@@ -47,7 +47,7 @@ async def target(
     if not recorded:
         raise unknown(kind)
     first = recorded[0].position
-    place = (await services.tail.places([first]))[first]
+    place = (await services.tail.places([first], recorded[0].org))[first]
     await services.following.locate(place.scope)
     within(principal, recorded[0].org, kind, place.scope, place.resource)
     facts = tuple(one.fact for one in recorded)

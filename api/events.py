@@ -134,7 +134,7 @@ async def _shown(services: Services, told: list[Told], principal: Principal) -> 
     """
     reach = {org: reach_of(principal, org) for org in {one.org for one in told}}
     partly = [one.position for one in told if _partly(reach[one.org])]
-    at = await services.tail.places(partly) if partly else {}
+    at = await services.tail.places(partly, principal.org) if partly else {}
     return b"".join([one.chunk for one in told if _within(reach[one.org], at.get(one.position))])
 
 

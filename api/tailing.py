@@ -110,8 +110,12 @@ class Tail:
             return News(told, told[-1].position + 1, end=False)
         return News(told, max(first, self._end), end=True)
 
-    async def places(self, positions: list[int]) -> dict[int, Place]:
-        """Where in the tree what these entries say lies; asked once for all followers."""
+    async def places(self, positions: list[int], whose: str) -> dict[int, Place]:
+        """Where in the tree what these entries say lies; asked once for all followers. What is past
+        is asked for one of the organization at a time, and waits for no other's.
+        """
+        if positions and positions[0] < self._start:
+            return await self._past_places(positions, whose)
         if any(one not in self._places for one in positions):
             async with self._placing:
                 missing = [one for one in positions if one not in self._places]
@@ -120,6 +124,17 @@ class Tail:
                 if missing:
                     self._places |= await self._reads.ask(places, missing)
         return {one: self._places[one] for one in positions}
+
+    async def _past_places(self, positions: list[int], whose: str) -> dict[int, Place]:
+        if all(one in self._places for one in positions):
+            return {one: self._places[one] for one in positions}
+        async with self._past.of(f"places of {whose}"):
+            found: dict[int, Place] = await self._reads.ask(places, positions)
+        if len(positions) == 1:  # somebody acts on it, and may again
+            if len(self._places) > _KEPT:
+                self._places = {}
+            self._places |= found
+        return found
 
     async def wait(self, whose: str, first: int, seconds: float) -> None:
         """Until there may be news of the organization from `first` on, its authority changed, or

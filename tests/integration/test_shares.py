@@ -13,7 +13,7 @@ from api.reads import Reads
 from api.tailing import ALL, Tail
 from api.turns import Turns
 from projections.audit_read import Wanted
-from projections.reach import Reach
+from projections.reach import Reach, places
 from tests.api_stage import Stage, play
 from tests.conftest import Database
 
@@ -65,12 +65,12 @@ def test_what_is_past_is_read_for_one_stream_of_an_organization_at_a_time() -> N
         def __init__(self) -> None:
             self.now = self.most = 0
 
-        async def ask(self, *_: Any) -> list[Any]:
+        async def ask(self, question: object, *_: Any) -> Any:
             self.now += 1
             self.most = max(self.most, self.now)
             await asyncio.sleep(0.001)
             self.now -= 1
-            return []
+            return {} if question is places else []
 
     async def scene() -> None:
         log = Log()
@@ -80,6 +80,11 @@ def test_what_is_past_is_read_for_one_stream_of_an_organization_at_a_time() -> N
         assert log.most == 1
         await asyncio.gather(*(tail.news(one, 0) for one in ("organization-a", "b", ALL)))
         assert log.most == 3
+        log.most = 0
+        await asyncio.gather(*(tail.places([n, 9], "organization-a") for n in range(9)))
+        assert (log.most, len(tail._places)) == (1, 0)
+        await asyncio.gather(*(tail.places([1], one) for one in ("organization-a", "b")))
+        assert log.most == 2
 
     asyncio.run(scene())
 
