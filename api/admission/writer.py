@@ -299,7 +299,9 @@ class Writer:
             one.tries += 1
             if not isinstance(answer, DomainError):
                 _answer(one, Admitted(answer))
-            elif answer.code == "log.version_stale" and one.tries < _TRIES:
+            elif (
+                answer.code == "log.version_stale" and one.tries < _TRIES and not _over(one, answer)
+            ):
                 again.append(one)
             else:
                 _answer(one, answer)
@@ -371,6 +373,12 @@ class Writer:
 
 def _entries(conn: psycopg.Connection, first: int, limit: int) -> list[tuple[int, bytes]]:
     return conn.execute(READ_ENTRIES, {"first": first, "limit": limit}, binary=True).fetchall()
+
+
+def _over(one: _Waiting, error: DomainError) -> bool:
+    """It lost to the end of what whoever asks came with: it would again."""
+    beside = one.ask.beside
+    return beside is not None and error.facts.get("stream") in dict(beside.reads)
 
 
 def _heard(answer: asyncio.Future[Admitted]) -> None:

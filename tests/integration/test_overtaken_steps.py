@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from api.admission.writer import Writer
 from api.authorization.following import Following
 from api.claims import Claims
 from api.reads import Reads
@@ -137,11 +138,19 @@ def test_nothing_comes_after_what_was_taken(
         ok(await first.post("/v1/role-bindings", stays))
         staff_token = first.token("staff", None, "user-s")
         staff = Victim(first, first.operator, "-", "user-s", staff_token, "operator")
+        real, lost = Writer._take_back, list[int]()
+
+        async def counted(writer: Writer, *of: Any) -> None:
+            lost.append(1)
+            await real(writer, *of)
+
+        monkeypatch.setattr(Writer, "_take_back", counted)
         steps = Steps(monkeypatch, second)
         after = []
         for victim, kind, act in acts(of, tenant, staff):
             after += await overtaken(steps, second, victim, act, kind)
         assert not after, after
+        assert len(lost) == 1, "the writer tries in vain once: it would lose each time"
 
     both(database, nats_url, tmp_path, scene)
 
