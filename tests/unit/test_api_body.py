@@ -84,6 +84,13 @@ def test_a_letter_that_nobody_sees_is_refused(code: int) -> None:
             assert _refused(body).code == "request.text"
 
 
+@pytest.mark.parametrize("name", [" ", "   ", "\u00a0", "\u3000 "])
+def test_a_name_of_spaces_alone_is_none(name: str) -> None:
+    """It would be an empty place in every list."""
+    refused = _refused(json.dumps({"name": name}).encode())
+    assert (refused.code, refused.facts["pointer"]) == ("request.invalid", "/name")
+
+
 @pytest.mark.parametrize("name", ["a\u200db", "\u200ca", "\u0645\u200d\u200d", " \u200d"])
 def test_a_joiner_is_refused_where_nothing_is_joined(name: str) -> None:
     """Between letters that it does not shape it is one that nobody sees."""
