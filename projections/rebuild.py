@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
@@ -15,6 +16,8 @@ from projections.views import HANDLERS, LIVE, SHADOW, SHAPES, applied, read, ste
 
 CHUNK: Final = 5_000
 PER_TRANSACTION: Final = 50_000
+_FIRST: Final = 10_000  # of the first step, so that storing begins soon; the next are twice as long
+_TURN_S: Final = 0.0005
 
 _SHADOW: Final = "SELECT live.views_shadow()"
 _SWAP: Final = "SELECT live.views_swap()"
@@ -141,14 +144,30 @@ def fill(
     """Brings the shadow views to where the serving ones stand; returns the position reached.
 
     One thread decodes and applies while another stores what the step before changed: applying
-    needs nothing from the tables, so the steps overlap. In order, and durable step by step.
+    needs nothing from the tables, so the steps overlap. In order, and durable step by step. Both
+    wait for the interpreter at each word to the database: meanwhile its threads take short turns.
     """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        return _filled(conn, reader, per_transaction, progress)
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _filled(
+    conn: psycopg.Connection[Any],
+    reader: psycopg.Connection[Any],
+    per_transaction: int,
+    progress: Callable[[int], None] | None,
+) -> int:
     at, stop = applied(conn, SHADOW), applied(reader, LIVE)
     storing: Future[None] | None = None
+    most = min(_FIRST, per_transaction)
     with ThreadPoolExecutor(1) as pool:
         while at < stop:
             first, batch = at, Batch(SHAPES, SHADOW, reader)
-            until = min(stop, first + per_transaction)
+            until, most = min(stop, first + most), min(2 * most, per_transaction)
             while at < until:
                 entries = read(reader, at, min(CHUNK, until - at))
                 at = apply_entries(batch, HANDLERS, entries, at)

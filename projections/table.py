@@ -52,20 +52,24 @@ class Shape(msgspec.Struct, frozen=True):
 
 _COPY = "COPY {schema}.{table} ({columns}) FROM STDIN"
 # The newest version of a key, read backwards from the key's index, is the only one that can be
-# current: one probe a row, however long its history.
+# current: one probe a row, however long its history. The row is then gone to, not looked for: a
+# planner without statistics would read all that it takes for few current rows beside each key.
 _CLOSE_NEWEST = """
-UPDATE {schema}.{table} t SET to_position = d.p
-FROM unnest({arrays}) d ({names}, p)
-CROSS JOIN LATERAL (
-  SELECT s.from_position FROM {schema}.{table} s WHERE {match_s}
-  ORDER BY {order} s.from_position DESC LIMIT 1) l
-WHERE {match_t} AND t.from_position = l.from_position AND t.to_position IS NULL
+UPDATE {schema}.{table} t SET to_position = f.p
+FROM (SELECT d.p, l.row FROM unnest({arrays}) d ({names}, p)
+  CROSS JOIN LATERAL (
+    SELECT s.ctid AS row FROM {schema}.{table} s WHERE {match}
+    ORDER BY {order} s.from_position DESC LIMIT 1) l) f
+WHERE t.ctid = f.row AND t.to_position IS NULL
 """
 _CLOSE_HASHED = """
-UPDATE {schema}.{table} t SET to_position = d.p
-FROM unnest({arrays}) d ({names}, p)
-WHERE hashtextextended(t.{first}, 0) = hashtextextended(d.{first}, 0)
-  AND {match_t} AND t.to_position IS NULL
+UPDATE {schema}.{table} t SET to_position = f.p
+FROM (SELECT d.p, l.row FROM unnest({arrays}) d ({names}, p)
+  CROSS JOIN LATERAL (
+    SELECT s.ctid AS row FROM {schema}.{table} s
+    WHERE hashtextextended(s.{first}, 0) = hashtextextended(d.{first}, 0)
+      AND {match} AND s.to_position IS NULL OFFSET 0) l) f
+WHERE t.ctid = f.row
 """
 
 
@@ -161,10 +165,7 @@ def _copy(shape: Shape, schema: str) -> sql.Composed:
 @functools.cache
 def _close(shape: Shape, schema: str) -> sql.Composed:
     keys = [sql.Identifier(key) for key in shape.keys]
-
-    def match(alias: LiteralString) -> sql.Composed:
-        return sql.SQL(" AND ").join(sql.SQL(alias + ".{0} = d.{0}").format(key) for key in keys)
-
+    match = sql.SQL(" AND ").join(sql.SQL("s.{0} = d.{0}").format(key) for key in keys)
     return sql.SQL(_CLOSE_HASHED if shape.hashed else _CLOSE_NEWEST).format(
         schema=sql.Identifier(schema),
         table=sql.Identifier(shape.name),
@@ -173,7 +174,6 @@ def _close(shape: Shape, schema: str) -> sql.Composed:
         ),
         names=sql.SQL(", ").join(keys),
         first=keys[0],
-        match_s=match("s"),
-        match_t=match("t"),
+        match=match,
         order=sql.SQL("").join(sql.SQL("s.{} DESC, ").format(key) for key in keys),
     )

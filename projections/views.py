@@ -82,7 +82,8 @@ _APPLIED: Final = "SELECT position FROM {}.applied"
 _ADVANCE: Final = "UPDATE {}.applied SET position = %(to)s WHERE position = %(from)s"
 # Every lookup is by a key that has an index; without statistics the planner may not know.
 _BY_INDEX: Final = """
-SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
+SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+SET LOCAL enable_bitmapscan = off; SET LOCAL enable_memoize = off; SET LOCAL enable_material = off
 """
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from domain import node, organization, quota
 from domain.errors import DomainError
@@ -18,7 +19,8 @@ from domain.words import Share
 from projections import live, runner
 from projections.readiness import readiness
 from projections.rebuild import rebuild
-from projections.views import applied, step
+from projections.table import _close
+from projections.views import _BY_INDEX, SHAPES, applied, step
 from tests.conftest import Database
 from tests.integration.projections_facts import RawLog, Told, uuid
 
@@ -186,3 +188,19 @@ def test_waiting_for_a_position_ends(app: psycopg.Connection) -> None:
     with pytest.raises(DomainError, match=r"view\.behind") as refused:
         live.wait_for(app, 5, 0.05)
     assert refused.value.facts == {"position": 5, "applied": 0}
+
+
+def test_a_row_that_ends_is_found_by_its_key(app: psycopg.Connection) -> None:
+    """Of every view: each probe is of an index by the key, and the row is gone to from there,
+    whatever the planner takes the tables for. Nothing is read whole beside each key.
+    """
+    one = {"text": "x", "bigint": 1, "numeric": 1}
+    for shape in (shape for shape in SHAPES if shape.keys):
+        app.execute(_BY_INDEX)
+        asked = [[one[kind]] for kind in (*shape.types, "bigint")]
+        rows = app.execute(sql.SQL("EXPLAIN ") + _close(shape, "views"), asked).fetchall()
+        plan = "\n".join(row[0] for row in rows)
+        assert plan.count("Scan") == 3 + plan.count("Subquery Scan"), plan
+        assert plan.count("Index Cond") == plan.count("Tid Scan") == 1, plan
+        assert "Function Scan" in plan, plan
+        assert "Materialize" not in plan, plan
