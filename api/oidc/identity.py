@@ -1,5 +1,6 @@
 """Who an identity token says somebody is. Source: OpenID Connect Core 1.0 section 3.1.3.7."""
 
+import math
 from typing import Any, Final
 
 import jwt
@@ -90,6 +91,8 @@ async def identified(
         raise _invalid("its words are too long, or too many")
     if any(FORBIDDEN.search(one) for one in (claims.sub, *words)):
         raise _invalid("it says what is no text")
+    if not math.isfinite(claims.auth_time):
+        raise _invalid("its auth_time is no time")
     # An issuer's clock may be ahead; nobody showed it who they are after it said so.
     authenticated_s = max(0, int(min(claims.auth_time, claims.iat, now_s)))
     return Identity(claims.sub, claims.amr, claims.acr, authenticated_s)

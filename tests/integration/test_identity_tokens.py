@@ -52,6 +52,18 @@ def test_who_signed_in_is_known(here: Issuer) -> None:
     assert said(here, token) == Identity("somebody", ("pwd", "otp"), "2")
 
 
+def test_when_somebody_showed_who_they_are(here: Issuer) -> None:
+    """As the issuer says, in whole seconds, never after it said so; what is no time is refused, and
+    no fault.
+    """
+    now = int(time.time())
+    for auth_time, wanted in ((now - 90.5, now - 91), (-9, 0), (None, 0)):
+        assert said(here, here.token(auth_time=auth_time)).authenticated_s == wanted
+    assert said(here, here.token(iat=now - 5, auth_time=now + 99)).authenticated_s == now - 5
+    for odd in (float("nan"), float("inf"), float("-inf"), "x", [1]):
+        assert refused(here, here.token(auth_time=odd)) == "session.token_invalid"
+
+
 def test_words_that_are_no_words(here: Issuer) -> None:
     """What no entry of the log could hold, is longer than a subject may be, or is a crowd of words:
     a token that is not accepted, and no fault.
