@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, Literal
 
 import httpx
 import msgspec
@@ -49,7 +49,10 @@ def export(client: Client, order: Order, out: Path, told: Told) -> str:
     """
     _absent(out)
     part, note = Path(f"{out}.part"), Path(f"{out}.part.json")
-    with part.open("ab") as mine:
+    with _opened(part, "ab") as mine:
+        if os.fstat(mine.fileno()).st_uid != os.geteuid():
+            # In a folder of everybody's: its beginning would be what somebody else wrote.
+            raise GpuaasError("export.exists", f"{part} is another user's", "Name another file.")
         try:
             fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -63,6 +66,15 @@ def export(client: Client, order: Order, out: Path, told: Told) -> str:
             if part.exists() and not part.stat().st_size:
                 part.unlink()  # what was refused leaves nothing behind
     return position
+
+
+def _opened(part: Path, mode: Literal["ab", "wb"]) -> BinaryIO:
+    """The file itself, not what somebody laid there to lead elsewhere."""
+
+    def followed(path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+    return open(part, mode, opener=followed)
 
 
 def _absent(out: Path) -> None:
@@ -107,7 +119,7 @@ def _fetched(
     with (
         _broken(lambda: part.stat().st_size),
         client.streamed(call, headers) as answer,
-        part.open("wb" if begun is None else "ab") as file,
+        _opened(part, "wb" if begun is None else "ab") as file,
     ):
         position = _header(answer, "Log-Position")
         if begun is None:

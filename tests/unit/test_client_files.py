@@ -196,3 +196,22 @@ def test_what_counts_before_a_profile_is_said(tmp_path: Path) -> None:
     for name in ("GPUAAS_TOKEN", "GPUAAS_PROFILE"):
         done = gpuaas("use", "p", "--json", env={**env, name: "x"})
         assert (done.status, f"but {name} of the environment counts" in done.err) == (0, True)
+
+
+def test_an_export_is_begun_by_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of everybody's: what leads elsewhere is not written, what is another user's not
+    gone on with.
+    """
+    mine, part = tmp_path / "mine", tmp_path / "books.part"
+    mine.write_text("kept")
+    part.symlink_to(mine)
+    words = ("bill", "export", "hledger", "--account", "a", "--out", str(tmp_path / "books"))
+    env = {"GPUAAS_URL": "http://127.0.0.1:9", "GPUAAS_TOKEN": "t", "HOME": str(tmp_path)}
+    assert gpuaas(*words, env=env).status == exits.FAILED
+    assert mine.read_text() == "kept"
+    part.unlink()
+    part.write_text("theirs")
+    monkeypatch.setattr(os, "geteuid", lambda: part.stat().st_uid + 1)
+    done = gpuaas(*words, env=env)
+    assert (done.status, "is another user's" in done.err) == (exits.FAILED, True)
+    assert part.read_text() == "theirs"
