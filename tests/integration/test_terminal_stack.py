@@ -56,8 +56,8 @@ def test_a_shell_in_a_browsers_reach(place: tuple[Office, str]) -> None:
 
 
 def test_yes_is_bounded_everywhere_and_ctrl_c_answers(place: tuple[Office, str]) -> None:
-    """`yes` for 30 s, read as fast as it comes and then slower: agent, host, API and client keep
-    their memory; one keystroke ends it.
+    """`yes` for 30 s and four rings at least, read as fast as it comes and then slower: agent, host,
+    API and client keep their memory; one keystroke ends it.
     """
     made, runtime = place
     stack = made.stack
@@ -75,11 +75,11 @@ def test_yes_is_bounded_everywhere_and_ctrl_c_answers(place: tuple[Office, str])
             before = {name: rss_kib(pid) for name, pid in pids.items()}
             await screen.type(b"yes\n")
             end = time.monotonic() + 30
-            while time.monotonic() < end:
+            # A busy machine takes longer until more has come than anybody may keep.
+            while time.monotonic() < end or screen.shown <= 4 * RING:
                 await screen.take()
                 await asyncio.sleep(_SLOW_S if screen.shown > 5 * RING else 0)
             grown = {name: rss_kib(pid) - before[name] for name, pid in pids.items()}
-            assert screen.shown > 4 * RING, screen.shown
             assert all(kib < RING // 1024 + 32_768 for kib in grown.values()), grown
             # What 200 ms means on a machine with nothing else to do, the bench measures.
             await screen.type(b"\x03")
