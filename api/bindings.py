@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec.structs import replace
 
 from api.acting import Said
-from api.authorization.listing import Seen, paged, seen, single
+from api.authorization.listing import Seen, paged, seen, seen_with, single
 from api.authorization.wishing import Wanted, located, organization_of, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, parse_instant
@@ -115,7 +115,7 @@ async def show_binding(
     as_of: FromQuery[str | None] = None,
 ) -> Response[RoleBinding]:
     """One that stands, an expired one too; its ETag is that of the organization's authority."""
-    found = await seen(request, organization, as_of)
+    found = await seen_with(request, organization, as_of, binding_id, "binding")
     one = found.state.bindings.get(binding_id)
     rows = [] if one is None or not found.shows(one.scope) else [(0, found.made[binding_id])]
     return single(rows, _granted(found), "binding", found.version)
@@ -222,7 +222,7 @@ async def show_guardrail(
     as_of: FromQuery[str | None] = None,
 ) -> Response[GuardrailGiven]:
     """One that stands; its ETag is that of the organization's authority."""
-    found = await seen(request, organization, as_of)
+    found = await seen_with(request, organization, as_of, guardrail_id, "guardrail")
     one = found.state.guardrails.get(guardrail_id)
     rows = [] if one is None or not found.shows(one.scope) else [(0, found.made[guardrail_id])]
     return single(rows, _set(found), "guardrail", found.version)

@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
-from api.authorization.listing import Seen, paged, seen, single, words
+from api.authorization.listing import Seen, paged, seen, seen_with, single, words
 from api.authorization.wishing import Wanted, organization_of, roles_of, wished
 from api.body import FrontRequest
 from contracts.http import Page
@@ -97,7 +97,7 @@ async def show_group(
     as_of: FromQuery[str | None] = None,
 ) -> Response[Group]:
     """With who is in it; its ETag is that of the organization's authority."""
-    found = await seen(request, organization, as_of)
+    found = await seen_with(request, organization, as_of, group_id, "group")
     rows, given = await _groups(found, request, group_id)
     return single(rows, given, "group", found.version)
 
@@ -208,7 +208,7 @@ async def show_service_account(
     as_of: FromQuery[str | None] = None,
 ) -> Response[ServiceAccount]:
     """Its ETag is that of the organization's authority."""
-    found = await seen(request, organization, as_of)
+    found = await seen_with(request, organization, as_of, account_id, "service account")
     rows, given = await _accounts(found, request, account_id)
     return single(rows, given, "service account", found.version)
 

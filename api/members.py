@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Said
-from api.authorization.listing import Seen, paged, seen, single, words
+from api.authorization.listing import Seen, paged, seen, seen_with, single, words
 from api.authorization.sessions import speaks
 from api.authorization.wishing import Wanted, organization_of, roles_of, wished
 from api.body import FrontRequest
@@ -74,7 +74,7 @@ async def show_member(
     """With the roles that it has in the organization as a whole; its ETag is that of the
     organization's authority.
     """
-    found = await seen(request, organization, as_of)
+    found = await seen_with(request, organization, as_of, principal, "member")
     there = found.shows() and principal in found.state.members
     return single([(0, principal)] if there else [], _belonging(found), "member", found.version)
 
@@ -171,7 +171,7 @@ async def show_invitation(
     as_of: FromQuery[str | None] = None,
 ) -> Response[Invitation]:
     """One that is open; its ETag is that of the organization's authority."""
-    found = await seen(request, organization, as_of)
+    found = await seen_with(request, organization, as_of, invitation_id, "invitation")
     rows, given = await _invited(found, request, invitation_id)
     return single(rows, given, "invitation", found.version)
 

@@ -223,6 +223,9 @@ class Directory:
     def authority(self, org: str) -> Authority:
         return self._authorities.get(org, _NOBODY)
 
+    def authorities(self) -> Mapping[str, Authority]:
+        return self._authorities
+
     def belonging(self, actor: str) -> list[str]:
         """Organizations that it is a member, or a service account, of; in order."""
         return self._belonging.of(actor)

@@ -54,6 +54,28 @@ async def seen(request: FrontRequest, organization: str | None, as_of: str | Non
     return Seen(org, found.state, found.made, found.version, reach)
 
 
+async def seen_with(
+    request: FrontRequest, organization: str | None, as_of: str | None, name: str, what: str
+) -> Seen:
+    """As `seen`; where the platform's own operator names no organization, of the one that has, or
+    had, the thing: an id says whose it is. Raises: also DomainError resource.unknown.
+    """
+    if organization is None and request.user.reads_all and request.user.role:
+        services = services_of(request)
+        await services.following.catch_up()
+        known = services.directory.authorities()
+        found = [org for org, one in known.items() if _had(one, name)]
+        if not found:
+            raise unknown(what)
+        organization = found[0] if len(found) == 1 else None  # a person may belong to several
+    return await seen(request, organization, as_of)
+
+
+def _had(one: Authority, name: str) -> bool:
+    there = (one.invitations, one.members, one.groups, one.accounts, one.bindings, one.guardrails)
+    return any(name in some for some in there) or name in one.gone
+
+
 def single[T, G: Given](
     things: Iterable[tuple[int, T]], make: Callable[[T], G], what: str, version: int
 ) -> Response[Any]:

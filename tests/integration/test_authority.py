@@ -140,6 +140,9 @@ def test_from_an_organization_to_a_key_that_works(
                 "SELECT string_agg(convert_from(entry, 'UTF8'), '') FROM log.entry"
             )
             assert key not in str(found.fetchone()), "only its hash is kept"
+        for path in (f"service-accounts/{account}", f"role-bindings/{bound['id']}"):
+            assert ok(await second.get(f"/v1/{path}"))["organization"] == of.org, "by its id alone"
+            assert code(await second.get(f"/v1/{path[:-1]}x")) == (404, "resource.unknown")
         signing = Ed25519PrivateKey.generate()
         proof = signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
         body = {"name": "own", "principal": account, "public_key": proof}
