@@ -43,6 +43,7 @@ STEP_UP: Final = "aal2"  # the `acr` of a token of the embedded issuer with a se
 _LEEWAY_S: Final = 5
 _CACHE: Final = 10_000
 _ASK_S: Final = 0.5
+LATE_S: Final = 0.2  # whoever has us wait for longer is asked again
 
 
 class _Claims(Struct, frozen=True):

@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.types import Empty
 
-from api.auth import again
+from api.auth import LATE_S, again
 from api.authorization.principal import Principal
 from contracts.http import BODY_LIMIT, DEPTH_LIMIT
 from contracts.http_limits import BODY_S
@@ -35,7 +35,6 @@ _UNSEEN: Final = re.compile(
 _PATH: Final = re.compile(r" - at `\$(.*)`$")
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _JSON: Final = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
-_LATE_S: Final = 0.2
 _LENGTH_DIGITS: Final = 9
 _ESCAPE: Final = 0x5C
 _DELETE: Final = 0x7F
@@ -60,7 +59,7 @@ class FrontRequest(Request[Principal, Any, State]):
             except TimeoutError as error:
                 detail = f"a body comes within {BODY_S} s"
                 raise DomainError("request.too_slow", detail) from error
-            if asyncio.get_running_loop().time() - began > _LATE_S:
+            if asyncio.get_running_loop().time() - began > LATE_S:
                 await again(self)
             if found:
                 self._check_media()

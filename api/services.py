@@ -1,5 +1,6 @@
 """What one API process is made of, built once and closed in reverse; every controller uses it."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,7 +13,7 @@ from nats.aio.client import Client
 from api.acting import Acting
 from api.admission.election import Admission
 from api.admission.then import Rooms
-from api.auth import Verifier
+from api.auth import LATE_S, Verifier, again
 from api.authorization.calls import Calls
 from api.authorization.decided import Acts
 from api.authorization.directory import Directory
@@ -98,7 +99,8 @@ class Services(Struct, frozen=True):
     async def fresh(self, request: Any) -> None:
         """Returns when the views hold the caller's Min-Log-Position.
 
-        Raises: DomainError view.behind (503, Retry-After) after a bounded wait.
+        Raises: DomainError view.behind (503, Retry-After) after a bounded wait; and of who may no
+        more what it might before that.
         """
         asked = header(request, b"min-log-position")
         if asked is None:
@@ -106,7 +108,10 @@ class Services(Struct, frozen=True):
         wanted = whole(asked)
         if wanted is None:
             raise DomainError("position.unknown", "Min-Log-Position is a log position")
+        began = asyncio.get_running_loop().time()
         await self.reached(wanted)
+        if asyncio.get_running_loop().time() - began > LATE_S:
+            await again(request)
 
     async def reached(self, wanted: int) -> int:
         """How many entries the views hold, once that is more than `wanted`. Raises: view.behind."""

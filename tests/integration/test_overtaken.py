@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,10 +13,10 @@ import psycopg
 import pytest
 from litestar.connection import ASGIConnection
 
-from api import auth, exports
+from api import auth, exports, services
 from api.authorization.calls import READ
 from api.claims import NOBODY, Claim, Claims
-from api.reads import Reads, until
+from api.reads import Reads, reached, until
 from domain.errors import DomainError
 from projections import audit_read
 from tests.api_stage import Stage, play
@@ -56,10 +57,10 @@ async def key_of(stage: Stage, token: str) -> tuple[str, str]:
 
 
 def test_whoever_has_us_wait_is_asked_again(
-    database: Database, nats_url: str, tmp_path: Path
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What somebody came with was taken back while their body came, or while another process had
-    their Idempotency-Key: nothing is done.
+    """What somebody came with was taken back while their body came, while another process had their
+    Idempotency-Key, or until the views were where they wanted them: nothing is done, nor shown.
     """
 
     async def scene(stage: Stage) -> None:
@@ -77,6 +78,16 @@ def test_whoever_has_us_wait_is_asked_again(
         late = await slowly(stage, "/v1/departments", wanted, key, taken)
         assert code(late) == (401, "auth.invalid")
         assert await stage.size() == size
+        monkeypatch.setattr(services, "reached", partial(reached, wait_us=MINUTE))
+        await stage.views()
+        (third, over), path = await key_of(stage, token), "/v1/departments"
+        await stage.post(path, wanted, token=of.boss)
+        at = str(await stage.size() - 1)
+        behind = asyncio.create_task(stage.get(path, token=third, Min_Log_Position=at))
+        await asyncio.sleep(0.3)
+        ok(await stage.post(over, {}, token=of.boss))
+        await stage.views()
+        assert code(await behind) == (401, "auth.invalid")
         with psycopg.connect(database.app_url, autocommit=True) as holder:
             holder.execute("SELECT pg_advisory_lock(4712)")
             claimed(holder, f"{of.org}\nuser-a\nPOST /v1/departments\nheld", wanted)
