@@ -159,7 +159,6 @@ def acts(of: Owned, tenant: Victim, staff: Victim) -> Iterator[tuple[Victim, str
     hook = {"organization": of.org, "url": "https://1.1.1.1/"}
     yield tenant, "key", ("/v1/runtimes", {"project": of.project})
     yield tenant, "key", ("/v1/departments", {"organization": of.org})
-    yield tenant, "key", ("/v1/groups", {})
     yield tenant, "binding", ("/v1/service-accounts", {})
     yield tenant, "binding", ("/v1/webhooks", hook)
     yield staff, "binding", ("/v1/nodes", {"model": "T4"})
