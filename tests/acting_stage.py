@@ -41,7 +41,9 @@ class Two:
             self.broken.append(f"{route}: {law}: {' '.join(map(str, told))}"[:600])
 
     async def asked(self, route: str) -> Asker:
-        return Asker(await CALLS[route](self.world))
+        asker = Asker(await CALLS[route](self.world))
+        await self.second.services.following.catch_up()  # it hears within a second by itself
+        return asker
 
     async def before(self, route: str, *, withheld: int = -1) -> tuple[Asker, Act | None]:
         """A new request of the route, and the last act that led to it, which is not done yet where

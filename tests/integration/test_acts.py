@@ -40,7 +40,8 @@ _TOLD_SO: Final = {
     "/v1/runtimes/{runtime_id}/app-passes": 409,
     "/v1/runtimes/{runtime_id}/ssh-certificates": 409,
 }
-pytestmark = pytest.mark.slow
+# A busy machine takes its time over every act of the document.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
