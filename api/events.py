@@ -60,7 +60,7 @@ async def events(request: FrontRequest, follow: FromQuery[bool] = True) -> Strea
     if first > size:
         raise DomainError("position.unknown", "the log has not reached that position")
     held: contextlib.ExitStack = request.scope["state"][_HELD]
-    held.enter_context(services.tail.admitted(_who(request.user)))
+    held.enter_context(services.tail.admitted(*_who(request.user)))
     token = bearer(request.headers.get("authorization", ""))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     stream = _stream(services, request.user, first, follow=follow, token=token, size=size)
@@ -101,8 +101,10 @@ async def _stream(
             await tail.wait(whose, position, _POLL_S)
 
 
-def _who(principal: Principal) -> str:
-    return f"{principal.org} {principal.actor}"
+def _who(principal: Principal) -> tuple[str, str]:
+    """It, and the organization that it is one of; the platform's own are counted by themselves."""
+    whole = "" if principal.reads_all else principal.org
+    return f"{principal.org} {principal.actor}", whole
 
 
 def _now(services: Services, opener: Principal, token: str) -> Principal | None:

@@ -21,6 +21,7 @@ from projections.telling import cloud_event, origin_of
 
 BATCH: Final = 500
 MOST: Final = 100  # streams that one principal may have open in one process
+MOST_OF_ONE: Final = 2_000  # and all of an organization, however many programs it has
 _KEPT: Final = 4_096
 # A hint of the head may be lost: so often it is looked at without one.
 _LOOK_S: Final = 0.25
@@ -67,19 +68,22 @@ class Tail:
         self._task: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def admitted(self, who: str) -> Iterator[None]:
-        """`who` has one stream more for the length of the block, begun or not. Raises: DomainError
-        events.too_many when it has as many as one may have.
+    def admitted(self, who: str, org: str = "") -> Iterator[None]:
+        """`who` of the organization has one stream more for the length of the block, begun or not.
+        Raises: DomainError events.too_many when it, or all of it, has as many as there may be.
         """
-        if self._admitted[who] >= MOST:
-            raise DomainError("events.too_many", f"at most {MOST} streams at once in a process")
-        self._admitted[who] += 1
+        each = [(who, MOST), *([(org, MOST_OF_ONE)] if org else [])]
+        for name, most in each:
+            if self._admitted[name] >= most:
+                raise DomainError("events.too_many", f"at most {most} streams at once in a process")
+        self._admitted.update(name for name, _ in each)
         try:
             yield
         finally:
-            self._admitted[who] -= 1
-            if not self._admitted[who]:
-                del self._admitted[who]
+            self._admitted.subtract(name for name, _ in each)
+            for name, _ in each:
+                if not self._admitted[name]:
+                    del self._admitted[name]
 
     @contextlib.contextmanager
     def followed(self, size: int) -> Iterator[None]:

@@ -3,15 +3,18 @@
 import asyncio
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from api import tailing
 from api.reads import Reads
 from api.tailing import ALL, Tail
 from api.turns import Turns
+from domain.errors import DomainError
 from projections.audit_read import Wanted
 from projections.reach import Reach, places
 from tests.api_stage import Stage, play
@@ -87,6 +90,22 @@ def test_what_is_past_is_read_for_one_stream_of_an_organization_at_a_time() -> N
         assert log.most == 2
 
     asyncio.run(scene())
+
+
+def test_streams_of_one_organization_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many programs it has; another's are not, and one that ended is one less."""
+    monkeypatch.setattr(tailing, "MOST_OF_ONE", 3)
+    tail = Tail(None, None)  # type: ignore[arg-type]  # which are asked for nothing
+    with ExitStack() as held:
+        for number in range(3):
+            held.enter_context(tail.admitted(f"a {number}", "a"))
+        with pytest.raises(DomainError, match=r"^events\.too_many"):
+            held.enter_context(tail.admitted("a 4", "a"))
+        held.enter_context(tail.admitted("b 1", "b"))
+        held.enter_context(tail.admitted("- 1"))
+    assert not tail._admitted
+    with tail.admitted("a 4", "a"):
+        pass
 
 
 def test_turns_of_one_name_are_few_at_once_and_forgotten() -> None:
