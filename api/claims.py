@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
+from api.stopping import ended
 from domain.errors import DomainError
 from evidence.watched import Watched
 
@@ -84,6 +85,10 @@ class Claims:
                 await self._task
         if self._conn is not None:
             await self._conn.close()
+
+    async def broken(self) -> None:
+        """Returns once closed. Raises: what ended its task before that."""
+        await ended(self._task)
 
     async def take(self, command: bytes, fingerprint: bytes) -> Claim:
         """The claim on `command`, taken now when nobody held it. Raises: log.unavailable."""

@@ -78,10 +78,7 @@ async def serving(settings: Settings, stop: asyncio.Event, *, more: tuple[Any, .
         ingest = asyncio.ensure_future(_ingest(settings, services))
         heard = Ear(services.nats, services.desk, services.command_key)
         metering = asyncio.ensure_future(hear(heard))
-        broken = [
-            asyncio.ensure_future(part.broken())
-            for part in (services.log, services.calls, services.glass)
-        ]
+        broken = [asyncio.ensure_future(part.broken()) for part in services.parts]
         stopped = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait(

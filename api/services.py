@@ -41,6 +41,7 @@ from api.oidc.provider import Providers
 from api.paying.settings import Payments, payments_of
 from api.reads import WAIT_US, Reads, reached
 from api.ssh.authority import Authority, authority
+from api.stopping import Part
 from api.tailing import Tail
 from api.terminal.sessions import Terminals
 from api.together import Together
@@ -85,6 +86,7 @@ class Services(Struct, frozen=True):
     payments: Payments
     tail: Tail
     runtimes: Together[Runtime]
+    parts: tuple[Part, ...]
     rooms: Rooms = field(default_factory=Rooms)
     drawn: Turns = field(default_factory=lambda: Turns(_DRAWN))
 
@@ -141,7 +143,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         reads = Reads(settings.database_url)
         exits.callback(reads.close)
         factors = _factors(settings, exits)
-        tokens, following = await _let_in(settings, reads, heads, verifier, exits)
+        tokens, following, use = await _let_in(settings, reads, heads, verifier, exits)
         acts.directory = following.directory
         tail, runtimes = _seen(settings, reads, heads, following, exits)
         claims = _claims(settings, exits)
@@ -184,6 +186,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             payments=payments_of(),
             tail=tail,
             runtimes=runtimes,
+            parts=(log, calls, glass, admission, claims, following, use),
         )
 
 
@@ -254,8 +257,8 @@ async def _let_in(
     heads: HeadWake,
     verifier: Verifier | None,
     exits: contextlib.AsyncExitStack,
-) -> tuple[Tokens, Following]:
-    """The kinds of tokens, and what organizations decided, followed."""
+) -> tuple[Tokens, Following, KeyUse]:
+    """The kinds of tokens, and what organizations decided, followed; when keys were used."""
     directory = Directory()
     following = Following(settings.database_url, directory)
     await following.start(reads, heads)
@@ -269,4 +272,4 @@ async def _let_in(
     if verifier is None and settings.embedded:
         verifier = Verifier(issuer_public(settings), ISSUER, AUDIENCE)
     kinds.append(verifier or NoToken())
-    return Tokens(*kinds), following
+    return Tokens(*kinds), following, use

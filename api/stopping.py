@@ -1,12 +1,21 @@
-"""A process's main coroutine until SIGTERM or SIGINT, whatever it is waiting for just then."""
+"""A process's main coroutine until SIGTERM or SIGINT, whatever it is waiting for just then; and
+its parts, none of which may end unnoticed.
+"""
 
 import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 _GRACE_S: Final = 8  # under the 10 s after which the supervisor kills
+
+
+class Part(Protocol):
+    """What a process has running beside its requests, and cannot do without."""
+
+    async def broken(self) -> None:
+        """Returns once it was closed. Raises: what ended it before that."""
 
 
 async def until_signal(
@@ -32,3 +41,11 @@ async def until_signal(
             await work
     finally:
         told.cancel()
+
+
+async def ended(task: asyncio.Task[None] | None) -> None:
+    """Once the task is over. Raises: what ended it; nothing for one that was cancelled."""
+    assert task is not None, "it was started"
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()

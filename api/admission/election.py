@@ -34,6 +34,7 @@ from api.admission.wire import (
     encode_verdicts,
 )
 from api.admission.writer import Writer
+from api.stopping import ended
 from domain.errors import DomainError
 from domain.explain import Verdict
 from domain.funding import Purse
@@ -88,6 +89,10 @@ class Admission:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    async def broken(self) -> None:
+        """Returns once closed. Raises: what ended its task before that."""
+        await ended(self._task)
 
     async def ask(self, ask: Ask) -> Admitted:
         """The decision, durably appended.

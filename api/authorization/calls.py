@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from api.authorization.cedar import PLATFORM
 from api.reads import Reads
+from api.stopping import ended
 from domain.errors import DomainError
 from domain.sealing import CallsSealed
 from evidence.append import Append, Bulk, Write
@@ -204,14 +205,6 @@ def passing() -> Iterator[None]:
     except DomainError as error:
         if error.code not in AWAY:
             raise
-
-
-async def ended(task: asyncio.Task[None] | None) -> None:
-    """Once the task is over. Raises: what ended it; nothing for one that was cancelled."""
-    assert task is not None, "it was started"
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
 
 
 def _append(batch: _Batch, tail: _Tail) -> Append:

@@ -7,6 +7,7 @@ from api.authorization.directory import STREAMS, Directory
 from api.authorization.loading import load
 from api.gateway.tail import Tail
 from api.reads import Reads
+from api.stopping import ended
 from evidence.wake import HeadWake
 
 
@@ -24,6 +25,10 @@ class Following:
         """Raises: DomainError log.unavailable."""
         await reads.ask(load, self.directory)
         self._task = asyncio.get_running_loop().create_task(self._tail.follow(heads))
+
+    async def broken(self) -> None:
+        """Returns once closed. Raises: what ended its task before that."""
+        await ended(self._task)
 
     async def catch_up(self) -> None:
         """The directory has everything committed before the call. Raises: log.unavailable."""

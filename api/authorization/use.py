@@ -8,6 +8,7 @@ import psycopg
 
 from api.authorization.keys import KeyRing
 from api.statements import Statements
+from api.stopping import ended
 from domain.errors import DomainError
 
 _EVERY_S: Final = 5
@@ -28,6 +29,10 @@ class KeyUse:
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def broken(self) -> None:
+        """Returns once closed. Raises: what ended its task before that."""
+        await ended(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -9,9 +9,10 @@ from typing import Any, Final
 from litestar.types import Scope
 
 from api.authorization.caller import Caller
-from api.authorization.calls import LET, Calls, Kind, ended, passing
+from api.authorization.calls import LET, Calls, Kind, passing
 from api.authorization.cedar import PLATFORM, Place, Verdict
 from api.authorization.directory import Directory
+from api.stopping import ended
 from domain import authority
 from domain.authority import DECIDER
 from domain.authority_commands import Command, Glass, Put, Use

@@ -8,10 +8,12 @@ import httpx
 import msgspec
 import pytest
 
-from api.authorization import calls, using
+from api import claims
+from api.admission import election
+from api.authorization import calls, use, using
+from api.gateway import tail
 from api.serve import serving
 from api.tokens import developer_token
-from domain.errors import DomainError
 from tests.api_stage import settings_for
 from tests.conftest import Database
 from tests.integration import served as child
@@ -37,7 +39,14 @@ def test_serves_and_stops(database: Database, nats_url: str, tmp_path: Path) -> 
         assert api.child.wait(15) == 0, api.said()
 
 
-@pytest.mark.parametrize("part", [(calls.Calls, "seal"), (using.GlassUse, "_end")])
+@pytest.mark.parametrize(
+    "part",
+    [
+        (calls.Calls, "seal"), (using.GlassUse, "_end"), (use.KeyUse, "_run"),
+        (claims.Claims, "_loop"), (election.Admission, "_term"), (tail.Tail, "follow"),
+    ],
+    ids=lambda part: part[0].__name__,
+)  # fmt: skip
 def test_a_part_that_breaks_ends_it(
     database: Database,
     nats_url: str,
@@ -45,20 +54,27 @@ def test_a_part_that_breaks_ends_it(
     monkeypatch: pytest.MonkeyPatch,
     part: tuple[type, str],
 ) -> None:
-    """What counts calls, and what writes down the use of break-glass, are no exception."""
+    """Nothing that runs beside the requests ends unnoticed: what counts calls or the use of keys,
+    what elects the admission writer, what hears who may no more, what holds keys of requests.
+    """
 
-    async def refused(_: object) -> None:
-        raise DomainError("entry.refused", "a fault of ours")
+    async def wrong(*_: object) -> None:
+        raise ValueError("a fault of ours")
 
     async def scene() -> None:
         await child._opened(database.app_url)
         settings = msgspec.structs.replace(
             settings_for(database, nats_url, tmp_path), http_port=child._free_port()
         )
-        await asyncio.wait_for(serving(settings, asyncio.Event()), 60)
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(60, stop.set)
+        try:
+            await serving(settings, stop)
+        finally:
+            assert not stop.is_set(), "nobody noticed"
 
     monkeypatch.setattr(calls, "MINUTE_S", 0.05)
     monkeypatch.setattr(using, "_EVERY_S", 0.05)
-    monkeypatch.setattr(*part, refused)
-    with pytest.raises(DomainError, match=r"entry\.refused"):
+    monkeypatch.setattr(*part, wrong)
+    with pytest.raises(ValueError, match=r"a fault of ours"):
         asyncio.run(scene())
