@@ -152,7 +152,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         exits.push_async_callback(terminals.close)
         terms = (settings.keeping, settings.leasing, acts.asking)
         admission = Admission(settings.database_url, log, client, heads, *terms)
-        await admission.start()
+        admission.start()
         exits.push_async_callback(admission.close)
         desk = Desk(log, reads, now_us)
         exits.push_async_callback(desk.close)

@@ -79,7 +79,7 @@ class Admission:
         self._task: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Takes part in the election; returns at once."""
         self._task = asyncio.get_running_loop().create_task(self._elections())
 
