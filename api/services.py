@@ -151,9 +151,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
         terminals = Terminals(settings, log, reads, client, heads, key)
         exits.push_async_callback(terminals.close)
         terms = (settings.keeping, settings.leasing, acts.asking)
-        admission = Admission(settings.database_url, log, client, heads, *terms)
-        admission.start()
-        exits.push_async_callback(admission.close)
+        admission = _admission(exits, settings.database_url, log, client, heads, *terms)
         desk = Desk(log, reads, now_us)
         exits.push_async_callback(desk.close)
         door, glass, calls = _door(settings, log, reads, following, exits)
@@ -234,6 +232,13 @@ def _door(
     )
     door.used = glass.note
     return door, glass, calls
+
+
+def _admission(exits: contextlib.AsyncExitStack, *terms: Any) -> Admission:
+    made = Admission(*terms)
+    made.start()
+    exits.push_async_callback(made.close)
+    return made
 
 
 def _claims(settings: Settings, exits: contextlib.AsyncExitStack) -> Claims:
