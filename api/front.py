@@ -20,8 +20,12 @@ from api.authorization.reading import read_told
 from api.authorization.using import told_before
 from api.limiting import limited, say_limits
 from api.parameters import of_words, plain
+from api.problems import in_place
+from domain.errors import DomainError
 
 _BEGINS: Final = "http.response.start"
+_BODY: Final = "http.response.body"
+_REFUSED: Final = "gpuaas.refused"
 
 
 async def judged(connection: ASGIConnection[Any, Any, Any, Any]) -> Response[Any] | None:
@@ -60,12 +64,30 @@ def telling(handlers: Iterable[Any]) -> Callable[[Message, Scope], Awaitable[Non
 
     async def tell(message: Message, scope: Scope) -> None:
         if message["type"] == _BEGINS:
+            try:
+                await told_before(scope)
+            except DomainError as error:
+                _refuse(message, scope, error)
             say_limits(message, scope)
             say_methods(message, scope)
-            await told_before(scope)
             await read_told(message, scope)
+        elif _REFUSED in scope and message["type"] == _BODY:
+            _say_why(message, scope)
 
     return tell
+
+
+def _refuse(message: Any, scope: Any, error: DomainError) -> None:
+    """The framework takes the answer for begun: a refusal raised here would be a bare 500."""
+    message["status"], scope[_REFUSED], message["headers"] = in_place(error)
+
+
+def _say_why(message: Any, scope: Any) -> None:
+    """Once, and nothing of what was the answer. Raises: DomainError, which ends a stream."""
+    if not scope[_REFUSED]:
+        raise DomainError("log.unavailable", "the refusal was said")
+    message["body"], message["more_body"] = scope[_REFUSED], False
+    scope[_REFUSED] = b""
 
 
 def all_judged(app: Litestar) -> None:

@@ -36,6 +36,14 @@ def _answer(error: DomainError, extra: Mapping[str, str] | None = None) -> Respo
     )
 
 
+def in_place(error: DomainError) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    """The refusal as status, body and raw headers, in place of an answer that was made already."""
+    answer = _answer(error)
+    headers = {"content-type": MEDIA, "content-length": str(len(answer.content)), **answer.headers}
+    raw = [(name.lower().encode(), text.encode()) for name, text in headers.items()]
+    return answer.status_code or 0, answer.content, raw
+
+
 def refused(_: Request[Any, Any, Any], error: DomainError) -> Response[bytes]:
     return _answer(error)
 

@@ -3,16 +3,20 @@
 import asyncio
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from msgspec.structs import force_setattr
 
 from api import events
 from api.authorization.principal import Principal
 from api.edge import instant
+from api.refusals import MEDIA
 from api.tokens import issue
 from domain.authority import authority_stream
 from domain.authority_facts import GlassApproved
@@ -49,12 +53,24 @@ async def code(answering: Any) -> tuple[int, str]:
     return answer.status_code, answer.json().get("code", "")
 
 
+@asynccontextmanager
+async def log_away(stage: Stage) -> AsyncIterator[None]:
+    """Nothing can be appended meanwhile: the database refuses every entry."""
+    owner = stage.services.settings.owner_database_url
+    async with await psycopg.AsyncConnection.connect(owner, autocommit=True) as conn:
+        await conn.execute("ALTER TABLE log.entry ADD CONSTRAINT away CHECK (false) NOT VALID")
+        try:
+            yield
+        finally:
+            await conn.execute("ALTER TABLE log.entry DROP CONSTRAINT away")
+
+
 def test_support_is_in_a_tenant_by_break_glass_alone(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """Nothing of a tenant before, another tenant's never; asked, approved by another person, used,
     revoked by the tenant's owner: each a fact of the tenant's own, and in its auditor's view; what
-    was never approved, or is over, gives nothing.
+    was never approved, or is over, gives nothing, nor what cannot be written down: 503, no answer.
     """
 
     async def scene(stage: Stage) -> None:
@@ -80,6 +96,12 @@ def test_support_is_in_a_tenant_by_break_glass_alone(
         done = await approve(stage, second, grant)
         assert (done.status_code, done.json()["state"]) == (200, "approved"), done.text
         await stage.views()
+        async with log_away(stage):
+            unsaid = await stage.get(here, token=first)
+            assert (unsaid.status_code, unsaid.json()["code"]) == (503, "log.unavailable")
+            assert (unsaid.headers["content-type"], "items" in unsaid.json()) == (MEDIA, False)
+            followed = await stage.get("/v1/events", token=first)
+            assert (followed.status_code, followed.json()["code"]) == (503, "log.unavailable")
         assert (await stage.get(here, token=first)).status_code == 200
         assert (await stage.get(here, token=first)).status_code == 200
         assert await code(stage.get(here, token=second)) == (403, "auth.forbidden")
