@@ -143,20 +143,46 @@ def test_from_an_organization_to_a_key_that_works(
         for path in (f"service-accounts/{account}", f"role-bindings/{bound['id']}"):
             assert ok(await second.get(f"/v1/{path}"))["organization"] == of.org, "by its id alone"
             assert code(await second.get(f"/v1/{path[:-1]}x")) == (404, "resource.unknown")
-        signing = Ed25519PrivateKey.generate()
-        proof = signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
-        body = {"name": "own", "principal": account, "public_key": proof}
-        own = ok(await first.post("/v1/api-keys", body, token=of.boss))
-        assert (own["key"], own["secret_already_shown"], own["public_key"]) == (None, False, proof)
-        now = int(time.time())
-        claims = {"iss": account, "sub": account, "aud": "gpuaas", "iat": now, "exp": now + 60}
-        said = jwt.encode(claims, signing, "EdDSA", {"kid": own["id"]})
-        assert ok(await second.get("/v1/me", token=said))["principal"] == account
-        ok(await second.post(f"/v1/runtimes/{runtime}/stop", {"reason": "x"}, token=said))
-        ok(await first.post(f"/v1/api-keys/{own['id']}/revoke", {}, token=of.boss))
-        assert code(await first.get("/v1/me", token=said)) == (401, "auth.invalid")
+        await controls((first, second), of, account, other)
 
     both(database, nats_url, tmp_path, scene)
+
+
+async def controls(stages: tuple[Stage, Stage], of: Owned, account: str, other: str) -> None:
+    """An app's controller (ADR 78) is an account bound to its project that signs its own tokens: it
+    launches, sees, reads and stops what runs there, nothing elsewhere, and nothing with its key gone.
+    """
+    first, second = stages
+    signing = Ed25519PrivateKey.generate()
+    proof = signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+    body = {"name": "own", "principal": account, "public_key": proof}
+    own = ok(await first.post("/v1/api-keys", body, token=of.boss))
+    assert (own["key"], own["secret_already_shown"], own["public_key"]) == (None, False, proof)
+    now = int(time.time())
+    claims = {"iss": account, "sub": account, "aud": "gpuaas", "iat": now, "exp": now + 60}
+    said = jwt.encode(claims, signing, "EdDSA", {"kid": own["id"]})
+    assert ok(await second.get("/v1/me", token=said))["principal"] == account
+    foreign = ok(
+        await first.post("/v1/runtimes", {"project": other, "name": "r"}, token=of.boss)
+    )["id"]
+    body = {"project": of.project, "name": "worker"}
+    runtime = ok(await second.post("/v1/runtimes", body, token=said))["id"]
+    await first.views()
+    listed = ok(await second.get("/v1/runtimes", token=said))["items"]
+    assert {one["project"] for one in listed} == {of.project}
+    assert runtime in {one["id"] for one in listed}
+    assert ok(await second.get(f"/v1/runtimes/{runtime}", token=said))["id"] == runtime
+    ok(await second.post(f"/v1/runtimes/{runtime}/stop", {"reason": "x"}, token=said))
+    for refused in (
+        await second.post("/v1/runtimes", {"project": other, "name": "r"}, token=said),
+        await second.get(f"/v1/runtimes/{foreign}", token=said),
+        await second.post(f"/v1/runtimes/{foreign}/stop", {"reason": "x"}, token=said),
+    ):
+        assert code(refused) == (404, "resource.unknown")
+    body = {"name": "more", "principal": account}
+    assert (await second.post("/v1/api-keys", body, token=said)).status_code == 403
+    ok(await first.post(f"/v1/api-keys/{own['id']}/revoke", {}, token=of.boss))
+    assert code(await first.get("/v1/me", token=said)) == (401, "auth.invalid")
 
 
 def _owner(stage: Stage, of: Owned) -> str:
