@@ -9,7 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from api.edge import instant, now_us
-from api.supervisor import Stack, running
+from api.supervisor import PROCESSES, Stack, running
 from api.tokens import developer_token, issue
 from contracts import terminal_client as wire
 from contracts.terminal import PIECE, WINDOW
+from tests.told_messages import Heard, listening
 
 PATIENCE_S = 60.0
 
@@ -35,6 +36,7 @@ class Office:
         self.operator = developer_token(stack.settings)
         self.http = httpx.Client(base_url=stack.url, timeout=30)
         self.project = self.org = self.member = ""
+        self.heard: Heard = []
 
     def post(self, path: str, body: Any = None, token: str = "") -> httpx.Response:
         """Again while the server is starting: a repeat is the same act."""
@@ -94,6 +96,9 @@ class Office:
         answer = self.post(f"/v1/runtimes/{runtime}/terminals", {"record": record}, self.member)
         assert answer.status_code == 201, answer.text
         return Screen(self, answer.json()["id"], answer.json()["ticket"])
+
+    def listening(self) -> AbstractContextManager[Heard]:
+        return listening(self.stack.settings.nats_url, self.stack.settings.nats_tls)
 
     def close(self) -> None:
         self.http.close()
@@ -238,18 +243,25 @@ def hosts(stack: Stack) -> dict[str, int]:
 
 
 @contextmanager
-def office(runtimes: int = 1) -> Iterator[tuple[Office, list[str]]]:
-    """A stack of its own, furnished; afterwards nothing of it runs."""
+def office(runtimes: int = 1, *, hear: bool = False) -> Iterator[tuple[Office, list[str]]]:
+    """A stack of its own, furnished; afterwards nothing of it runs. `hear`: what passes over NATS
+    until it is furnished stays in `heard`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="gpuaas-test-"))
     folder.chmod(0o711)
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("GPUAAS_DATA", str(folder / "data"))
             patch.setenv("GPUAAS_SIGNER_STATE", str(folder / "signer"))
-            with running(lambda _: None) as stack:
+            first = tuple(one for one in PROCESSES if one != "agent")
+            with running(lambda _: None, processes=first) as stack:
                 made = Office(stack)
+                beside = made.listening() if hear else contextlib.nullcontext(made.heard)
                 try:
-                    yield made, made.furnish(runtimes)
+                    with beside as made.heard:
+                        stack.start("agent")
+                        usable = made.furnish(runtimes)
+                    yield made, usable
                 finally:
                     made.close()
                     for pid in hosts(stack).values():

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.describing.messages import MESSAGES, Message
+from api.describing.messages import ALSO, FRAME, MESSAGES, Message
 from api.describing.schemas import fact_schema, message_schema, payload_schema, signed
 from contracts.cloudevents import MEDIA
 from domain.facts import TAGS
@@ -13,6 +13,7 @@ _PARAMETERS: Final = {
     "path": "Path and query of the registered URL",
     "node": "The node's stream id",
     "session": "The terminal's stream id",
+    "reply": "Whatever the node named as it asked for its lease",
 }
 _SERVERS: Final = {
     "api": {
@@ -71,7 +72,11 @@ def document() -> dict[str, Any]:
         "channels": channels,
         "operations": _operations(channels),
         "components": {
-            "messages": {**facts, **{one.name: _message(one) for one in said}},
+            "messages": {
+                **facts,
+                **{one.name: _message(one) for one in said},
+                FRAME: _frame(),
+            },
             "schemas": _schemas(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
@@ -105,6 +110,17 @@ def _message(message: Message) -> dict[str, Any]:
     }
 
 
+def _frame() -> dict[str, Any]:
+    return {
+        "name": FRAME,
+        "title": FRAME,
+        "summary": "What a terminal shows or is typed, sealed for its other end",
+        "contentType": "application/octet-stream",
+        "tags": [{"name": "nodes"}],
+        "payload": {"type": "string", "format": "binary", "description": "Sealed bytes."},
+    }
+
+
 def _facts_channel(address: str, server: str) -> dict[str, Any]:
     return {
         "address": address,
@@ -117,19 +133,23 @@ def _facts_channel(address: str, server: str) -> dict[str, Any]:
 
 def _nodes_channels(said: list[Message]) -> dict[str, Any]:
     channels: dict[str, Any] = {}
-    for one in said:
-        name = one.subject.replace("gpuaas.v1.node.{node}.", "").replace("_INBOX.{node}.", "inbox.")
-        name = name.replace("{session}.", "").replace(".", "-")
+    travels = [(one.subject, one.name, one.kept) for one in said]
+    for subject, message, kept in [*travels, *((*one, "") for one in ALSO)]:
         made = {
-            "address": one.subject,
-            "description": f"Kept in the stream {one.kept}" if one.kept else "Core NATS, not kept",
+            "address": subject,
+            "description": f"Kept in the stream {kept}" if kept else "Core NATS, not kept",
             "servers": [{"$ref": "#/servers/nats"}],
-            **_parameters(one.subject),
+            **_parameters(subject),
             "messages": {},
         }
-        channel = channels.setdefault(name, made)
-        channel["messages"][one.name] = {"$ref": f"#/components/messages/{one.name}"}
+        channel = channels.setdefault(_channel(subject), made)
+        channel["messages"][message] = {"$ref": f"#/components/messages/{message}"}
     return channels
+
+
+def _channel(subject: str) -> str:
+    name = subject.replace("gpuaas.v1.node.{node}.", "").replace("_INBOX.{node}.", "inbox.")
+    return name.replace("{session}.", "").replace("{reply}", "reply").replace(".", "-")
 
 
 def _parameters(address: str) -> dict[str, Any]:
@@ -156,6 +176,7 @@ def _operations(channels: dict[str, Any]) -> dict[str, Any]:
                 {"$ref": f"#/channels/{name}/messages/{one}"} for one in channel["messages"]
             ],
         }
+    found["receive-lease"]["reply"] = {"channel": {"$ref": "#/channels/inbox-reply"}}
     return found
 
 

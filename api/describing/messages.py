@@ -74,3 +74,11 @@ _TABLE: Final = (
     ),
 )  # fmt: skip
 MESSAGES: Final = {message.name: message for message in _TABLE}
+# Beside its own subject: where a message travels, too. What a terminal shows and is typed is sealed
+# (contracts/terminal.py): bytes to everybody but its two ends.
+FRAME: Final = "TerminalFrame"
+ALSO: Final = (
+    (f"{_INBOX}.{{reply}}", "Receipt"),
+    (f"{_NODE}.term.{{session}}.in", FRAME),
+    (f"{_NODE}.term.{{session}}.out", FRAME),
+)

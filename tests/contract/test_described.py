@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from api.describing import pages, written
-from api.describing.messages import MESSAGES
+from api.describing.messages import ALSO, MESSAGES
 from api.openapi import FILE
 from api.refusals import DOCS, problem_bytes
-from contracts import fleet, logs
+from contracts import fleet, logs, rights
 from contracts.cloudevents import facts_subject
 from contracts.problems import PROBLEMS
 from domain.errors import DomainError
@@ -83,9 +83,14 @@ def test_channels_are_the_subjects_of_the_code() -> None:
         fleet.anchor_subject(node),
     } <= said
     assert facts_subject("organization-1", "t") in said
+    heard = {*said, *(one.format(node=node, session="s", reply="r") for one, _ in ALSO)}
+    for right in (*rights.may_publish(node), *rights.may_subscribe(node)):
+        if not right.startswith("$JS."):
+            one = right.replace("term.*.", "term.s.").replace(".>", ".r")
+            assert one in heard, "nothing that a node may say or hear is left out"
     assert {one["address"] for one in document()["channels"].values()} == {
         one.subject for one in MESSAGES.values()
-    } | {"/v1/events", "{path}"}
+    } | {subject for subject, _ in ALSO} | {"/v1/events", "{path}"}
 
 
 def test_every_refusal_has_its_page_and_its_type_leads_there() -> None:

@@ -27,6 +27,7 @@ from tests.containers import Image, podman, until
 from tests.crew import Crew, crew_of
 from tests.machine import need
 from tests.network_world import TCP, UDP, Beyond, beyond
+from tests.told_messages import OF_READINGS, described, listening
 from tests.usage_world import PICO, charges, metered, payer_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -170,17 +171,20 @@ def test_what_leaves_a_runtime_is_charged_each_byte_once(
 ) -> None:
     """Datagrams of a known size; the agent killed with -9 while they leave, then begun again with a
     wall clock that is off by ten minutes; each batch on JetStream three times. The charge is the
-    datagrams' bytes to the last one, the node's counter, and what the auditor derives.
+    datagrams' bytes to the last one, the node's counter, and what the auditor derives. What is said
+    meanwhile is what the AsyncAPI document has, renewals and readings among it.
     """
     need("nft", "ip", root=True)
 
     async def law(world: World, tmp: Path) -> None:
         with beyond(tmp) as far:
-            given = ("--open", far.range, "--usage-us", "1000000")
+            given = ("--open", far.range, "--usage-us", "1000000", "--renew-us", "5000000")
             crew = await crew_of(world, image, tmp / "a", *given)
             try:
-                async with metered(world):
-                    await _charged_through_kills(world, crew, far, skew.compiled(tmp))
+                with listening(world.nats_url, world.tls) as heard:
+                    async with metered(world):
+                        await _charged_through_kills(world, crew, far, skew.compiled(tmp))
+                assert described(heard).seen >= OF_READINGS
             finally:
                 await asyncio.to_thread(crew.clear)
 

@@ -12,6 +12,7 @@ import websockets
 from contracts import terminal_client as wire
 from contracts.terminal import RING
 from tests.terminal_stage import Office, Screen, hosts, office, shown
+from tests.told_messages import NOT_AWAITED, OF_READINGS, described
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ _SLOW_S = 0.05  # after each message: a reader of some hundred KiB a second
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[Office, str]]:
-    with office() as (made, runtimes):
+    with office(hear=True) as (made, runtimes):
         yield made, runtimes[0]
 
 
@@ -358,3 +359,23 @@ def test_a_killed_host_ends_its_session_and_no_other(place: tuple[Office, str]) 
             await other.until(b"fine\r\n")
 
     play(story)
+
+
+def test_all_that_nodes_and_platform_say_is_what_the_document_says(
+    place: tuple[Office, str],
+) -> None:
+    """From a node's enrolment to a usable runtime, its output, a terminal: each message, with what
+    is signed in it, is one of its channel's, and each of the document is said but those named elsewhere.
+    """
+    made, runtime = place
+
+    async def story() -> None:
+        async with shown(made, runtime) as screen:
+            await screen.type(b"exit\n")
+            await screen.closed()
+
+    with made.listening() as heard:
+        play(story)
+        assert made.get(f"/v1/runtimes/{runtime}/logs", made.member).status_code == 200
+    document = described([*made.heard, *heard])
+    assert document.of_nodes() - document.seen - OF_READINGS == NOT_AWAITED
