@@ -23,7 +23,7 @@ _PRICE = "90.000000000000"  # dear on purpose: a few seconds must show on the in
 _STORAGE_PRICE = "1.000000000000"  # likewise
 _GIB_HOUR = 1024 * 3_600_000_000  # MiB-us
 _VOLUME_MIB = 64 * 1024
-_PERIOD_S = 12
+_PERIODS_S = (14, 40, 160)  # the first in which it all fits: a busy machine is slow, not broken
 _RUN_S = 4
 _STATE_S = 120  # patience, not speed: a machine may be busy with other things
 
@@ -39,10 +39,9 @@ def run() -> int:
             shutil.copyfile(stack.settings.storage / "vkey", _OUT / "log.vkey")
             _step(f"vkey copied aside to {_OUT}/log.vkey")
             http = Http(stack.url, developer_token(stack.settings), stack.require_running)
-            tenant = _tenancy(http)
             _node(stack, http)
-            _runtime(http, tenant)
-            _invoice(http, tenant)
+            tenant = _tenancy(http)
+            _invoice(http, _billed(http, tenant))
             _bundle(http)
             _step("stopping the stack")
     _verify()
@@ -72,55 +71,8 @@ def _own_directory() -> Iterator[None]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _tenancy(http: Http) -> dict[str, str]:
-    _head("2. an organization with a department, a billing account, a project, a quota and prices")
-    organization = http.post("/v1/organizations", name="Acme Research")["id"]
-    department = http.post("/v1/departments", organization=organization, name="Vision")["id"]
-    period_end = datetime.now(UTC) + timedelta(seconds=_PERIOD_S)
-    account = http.post(
-        "/v1/accounts",
-        organization=organization,
-        currency="USD",
-        zone="Europe/Berlin",
-        first_period_end=period_end.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-    )["id"]
-    project = http.post(
-        "/v1/projects", department=department, account=account, name="Segmentation"
-    )["id"]
-    http.post("/v1/quotas", scope=project, model="*", limit_milli=4000)
-    http.post(
-        "/v1/meters", meter="gpu.time", unit="milli-GPU-us", source="lifecycle", aggregation="sum"
-    )
-    http.post("/v1/meters", meter="storage.capacity", unit="MiB-us", source="lifecycle")
-    soon = datetime.now(UTC) + timedelta(seconds=1)
-    effective = soon.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    price = http.post(
-        "/v1/prices",
-        model=_MODEL,
-        price={"amount": _PRICE, "currency": "USD"},
-        effective_from=effective,
-    )
-    http.post(
-        "/v1/prices",
-        meter="storage.capacity",
-        model="local",
-        state="existing",
-        price={"amount": _STORAGE_PRICE, "currency": "USD"},
-        divisor=_GIB_HOUR,
-        effective_from=effective,
-    )
-    _step(f"{organization}: quota 4 GPUs for the project, {_MODEL} at 90 USD per GPU-hour")
-    _step("volumes at 1 USD per GiB-hour, metered from now on")
-    _step(f"the price is the event at log position {price['position']}")
-    _step(
-        f"the first billing period is cut short for the demo: it ends at {period_end:%H:%M:%S} UTC"
-    )
-    time.sleep(1.2)
-    return {"project": project, "account": account, "price": str(price["position"])}
-
-
 def _node(stack: Stack, http: Http) -> None:
-    _head(f"3. a node with 8 SIMULATED {_MODEL} GPUs enrols with a single-use token")
+    _head(f"2. a node with 8 SIMULATED {_MODEL} GPUs enrols with a single-use token")
     invited = http.post("/v1/nodes", name="simulated-0", model=_MODEL)
     os.environ["GPUAAS_ENROL_TOKEN"] = invited["token"]
     stack.start("agent")
@@ -139,9 +91,74 @@ def _node(stack: Stack, http: Http) -> None:
     )
 
 
-def _runtime(http: Http, tenant: dict[str, str]) -> None:
-    _head("4. a volume, and a runtime with 2 GPUs, launched and stopped through the HTTP API")
-    volume = http.post("/v1/volumes", project=tenant["project"], name="data", size_mib=_VOLUME_MIB)
+def _tenancy(http: Http) -> dict[str, str]:
+    _head("3. an organization with a department, and prices")
+    organization = http.post("/v1/organizations", name="Acme Research")["id"]
+    department = http.post("/v1/departments", organization=organization, name="Vision")["id"]
+    http.post(
+        "/v1/meters", meter="gpu.time", unit="milli-GPU-us", source="lifecycle", aggregation="sum"
+    )
+    http.post("/v1/meters", meter="storage.capacity", unit="MiB-us", source="lifecycle")
+    effective = _instant(datetime.now(UTC) + timedelta(seconds=1))
+    price = http.post(
+        "/v1/prices",
+        model=_MODEL,
+        price={"amount": _PRICE, "currency": "USD"},
+        effective_from=effective,
+    )
+    http.post(
+        "/v1/prices",
+        meter="storage.capacity",
+        model="local",
+        state="existing",
+        price={"amount": _STORAGE_PRICE, "currency": "USD"},
+        divisor=_GIB_HOUR,
+        effective_from=effective,
+    )
+    _step(f"{organization}: {_MODEL} at 90 USD per GPU-hour")
+    _step("volumes at 1 USD per GiB-hour, metered from now on")
+    _step(f"the price is the event at log position {price['position']}")
+    time.sleep(1.2)
+    return {"organization": organization, "department": department}
+
+
+def _billed(http: Http, tenant: dict[str, str]) -> str:
+    """An account in whose first period a runtime ran from its beginning to its end."""
+    for period_s in _PERIODS_S:
+        account, project, ends = _account(http, tenant, period_s)
+        if _runtime(http, project) < ends:
+            return account
+        _step(f"this machine is busy: that took more than the period's {period_s} s")
+    raise DomainError("demo.failed", f"no runtime began and ended within {_PERIODS_S[-1]} s")
+
+
+def _account(http: Http, tenant: dict[str, str], period_s: int) -> tuple[str, str, datetime]:
+    _head("4. a billing account, a project and a quota")
+    ends = datetime.now(UTC) + timedelta(seconds=period_s)
+    account = http.post(
+        "/v1/accounts",
+        organization=tenant["organization"],
+        currency="USD",
+        zone="Europe/Berlin",
+        first_period_end=_instant(ends),
+    )["id"]
+    project = http.post(
+        "/v1/projects", department=tenant["department"], account=account, name="Segmentation"
+    )["id"]
+    http.post("/v1/quotas", scope=project, model="*", limit_milli=4000)
+    _step(f"{project}: quota 4 GPUs")
+    _step(f"the first billing period is cut short for the demo: it ends at {ends:%H:%M:%S} UTC")
+    return account, project, ends
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _runtime(http: Http, project: str) -> datetime:
+    """When the node attests that it stopped."""
+    _head("5. a volume, and a runtime with 2 GPUs, launched and stopped through the HTTP API")
+    volume = http.post("/v1/volumes", project=project, name="data", size_mib=_VOLUME_MIB)
     ready = _until(
         http,
         f"/v1/volumes/{volume['id']}",
@@ -150,9 +167,7 @@ def _runtime(http: Http, tenant: dict[str, str]) -> None:
     )["volume"]
     simulated = " (SIMULATED)" if ready["simulated"] else ""
     _step(f"{volume['id']}{simulated}: 64 GiB since {ready['since']} (attested by the node)")
-    runtime = http.post(
-        "/v1/runtimes", project=tenant["project"], name="train", devices=2, models=[_MODEL]
-    )
+    runtime = http.post("/v1/runtimes", project=project, name="train", devices=2, models=[_MODEL])
     _step(f"{runtime['id']} admitted at log position {http.position}")
     path = f"/v1/runtimes/{runtime['id']}"
     usable = _until(http, path, lambda body: body["state"] == "usable", "the runtime")
@@ -161,18 +176,19 @@ def _runtime(http: Http, tenant: dict[str, str]) -> None:
     http.post(f"{path}/stop", reason="done")
     stopped = _until(http, path, lambda body: body["state"] == "stopped", "the stop")
     _step(f"stopped at {stopped['since']} (attested)")
+    return datetime.fromisoformat(stopped["since"])
 
 
-def _invoice(http: Http, tenant: dict[str, str]) -> None:
-    _head("5. the period closes and the invoice is written")
-    periods = http.get(f"/v1/periods?account={tenant['account']}")["items"]
+def _invoice(http: Http, account: str) -> None:
+    _head("6. the period closes and the invoice is written")
+    periods = http.get(f"/v1/periods?account={account}")["items"]
     first = min(periods, key=lambda one: one["sequence"])
     ends = datetime.fromisoformat(first["end"])
     while datetime.now(UTC) < ends:
         time.sleep(0.1)
     time.sleep(0.05)
     http.post(f"/v1/periods/{first['id']}/close", if_match=first["version"])
-    path = f"/v1/invoices?account={tenant['account']}"
+    path = f"/v1/invoices?account={account}"
     found = _until(http, path, lambda body: body["items"], "the invoice")["items"][0]
     raw = http.raw(f"/v1/invoices/{found['id']}/file")
     (_OUT / found["file"]).write_bytes(raw)
@@ -199,7 +215,7 @@ def _print_invoice(found: dict[str, Any], raw: bytes) -> int:
 
 
 def _bundle(http: Http) -> None:
-    _head("6. an evidence bundle of the whole log")
+    _head("7. an evidence bundle of the whole log")
     position = http.position
     deadline = time.monotonic() + _STATE_S
     while int(http.raw("/v1/checkpoint").split(b"\n")[1]) <= position:
@@ -219,7 +235,7 @@ def _verifier(bundle: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _verify() -> None:
-    _head("7. gpuaas-verify, offline: no server runs any more")
+    _head("8. gpuaas-verify, offline: no server runs any more")
     done = _verifier(_OUT / "bundle.tar")
     for line in (done.stdout + done.stderr).splitlines():
         _step(line)
@@ -228,7 +244,7 @@ def _verify() -> None:
 
 
 def _flip() -> None:
-    _head("8. one bit of one event flipped")
+    _head("9. one bit of one event flipped")
     raw = bytearray((_OUT / "bundle.tar").read_bytes())
     at = raw.index(b'"tag":"gpuaas.runtime.usable.v1"')
     digit = raw.index(b'"usable_us":', at) + len(b'"usable_us":') + 10
@@ -243,7 +259,7 @@ def _flip() -> None:
 
 
 def _until(http: Http, path: str, ready: Any, what: str) -> dict[str, Any]:
-    """The body of GET `path` once `ready(body)`; waits half a minute at most."""
+    """The body of GET `path` once `ready(body)`; waits two minutes at most."""
     deadline = time.monotonic() + _STATE_S
     while True:
         body = http.get(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 GPUAAS = Path(sys.executable).parent / "gpuaas"
 
@@ -21,7 +21,7 @@ def test_the_demo_ends_by_itself_with_a_verified_invoice(tmp_path: Path) -> None
     for name in ("GPUAAS_DATABASE_URL", "GPUAAS_NATS_URL", "GPUAAS_DATA"):
         env.pop(name, None)
     done = subprocess.run(
-        [str(GPUAAS), "demo"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200,
+        [str(GPUAAS), "demo"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=560,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
