@@ -162,9 +162,9 @@ async def controls(stages: tuple[Stage, Stage], of: Owned, account: str, other: 
     claims = {"iss": account, "sub": account, "aud": "gpuaas", "iat": now, "exp": now + 60}
     said = jwt.encode(claims, signing, "EdDSA", {"kid": own["id"]})
     assert ok(await second.get("/v1/me", token=said))["principal"] == account
-    foreign = ok(
-        await first.post("/v1/runtimes", {"project": other, "name": "r"}, token=of.boss)
-    )["id"]
+    foreign = ok(await first.post("/v1/runtimes", {"project": other, "name": "r"}, token=of.boss))[
+        "id"
+    ]
     body = {"project": of.project, "name": "worker"}
     runtime = ok(await second.post("/v1/runtimes", body, token=said))["id"]
     await first.views()
