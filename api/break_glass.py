@@ -1,10 +1,10 @@
 """Break-glass: the platform's staff in a tenant, for a time, by two persons; the tenant sees it."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final, Literal
 
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec.structs import replace
 
 from api.acting import Said
@@ -30,6 +30,7 @@ _WAITING: Final = "requested"
 _STANDING: Final = "approved"
 _REFUSED: Final = "refused"
 _ENDED: Final = "ended"
+type _State = Literal["requested", "approved", "refused", "ended"]
 
 
 @post("/v1/break-glass")
@@ -151,6 +152,7 @@ async def _org_of(request: FrontRequest, grant: str) -> str:
 async def list_break_glass(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -172,6 +174,7 @@ async def list_break_glass(
         for one in found
         for grant in one.state.glass.values()
         if not (everywhere and (grant.over or grant.due(at_us))) and one.shows(grant.asked.scope)
+        if in_state in (None, _state(grant, at_us))
     ]
     texts = await words(request, [grant.asked.reason.private for _, (_, grant) in rows])
 
@@ -188,13 +191,16 @@ async def _instant_of(request: FrontRequest, as_of: str | None) -> int:
     return now_us() if position is None else await services.reads.ask(time_of, position)
 
 
+def _state(grant: Grant, at_us: int) -> str:
+    if grant.over or grant.due(at_us):
+        return _REFUSED if grant.refused else _ENDED
+    return _STANDING if grant.approver else _WAITING
+
+
 def _given(org: str, grant: Grant, reason: str | None, known: tuple[int | None, int]) -> BreakGlass:
     """`known`: the version of what it is told from, and the instant by which it is judged."""
     asked = grant.asked
     version, at_us = known
-    due = grant.due(at_us)
-    ended = _REFUSED if grant.refused else _ENDED
-    state = ended if grant.over or due else _STANDING if grant.approver else _WAITING
     return BreakGlass(
         id=asked.grant,
         organization=org,
@@ -204,11 +210,11 @@ def _given(org: str, grant: Grant, reason: str | None, known: tuple[int | None, 
         reason=reason,
         ticket=asked.ticket,
         seconds=asked.seconds,
-        state=state,
+        state=_state(grant, at_us),
         requested_at=instant(asked.decided_us),
         approver=grant.approver or None,
         until=maybe_instant(grant.until_us or None),
-        why_ended=grant.why or due or None,
+        why_ended=grant.why or grant.due(at_us) or None,
         used=sorted(grant.used),
         policies=list(asked.policies),
         version=version,

@@ -1,12 +1,12 @@
 """Invoices: list, show, and the sealed file that the bundle proves."""
 
 import asyncio
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import psycopg
 from litestar import Response, get
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Struct
 
 from api.auth import unknown, within
@@ -23,6 +23,7 @@ from evidence.files import content_name
 from projections import attribution_read, billing_read, taxes_read, tenancy_read
 
 PICO_DIGITS: Final = 12
+type _State = Literal["finalized", "issued", "partly_paid", "paid", "payment_returned", "refunded"]
 
 
 @get("/v1/invoices")
@@ -30,6 +31,7 @@ async def list_invoices(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
     account: FromQuery[str | None] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -42,6 +44,7 @@ async def list_invoices(
         billing_read.invoices,
         organization=scope,
         account=account,
+        state=in_state,
         before=start,
         limit=size + 1,
         as_of=position,

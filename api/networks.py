@@ -1,7 +1,9 @@
 """Networks: create, change the policy, delete, list, show."""
 
+from typing import Annotated, Literal
+
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said
 from api.auth import unknown, within
@@ -18,6 +20,8 @@ from domain.network import Rule
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import networks_read
+
+type _State = Literal["standing", "deleted"]
 
 
 @post("/v1/networks")
@@ -63,6 +67,7 @@ async def list_networks(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
     project: FromQuery[str | None] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -75,6 +80,7 @@ async def list_networks(
         networks_read.networks,
         organization=scope,
         project=project,
+        state=in_state,
         after=start,
         limit=size + 1,
         as_of=position,

@@ -1,9 +1,9 @@
 """Nodes: list, show, invite, cordon, uncordon; and the enrolment of an invited one."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said
 from api.auth import unknown
@@ -23,6 +23,8 @@ from domain import node
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import inventory_read
+
+type _State = Literal["invited", "reachable", "unreachable"]
 
 
 @post("/v1/nodes")
@@ -97,6 +99,7 @@ async def uncordon_node(request: FrontRequest, node_id: FromPath[str]) -> Respon
 @get("/v1/nodes")
 async def list_nodes(
     request: FrontRequest,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -104,7 +107,7 @@ async def list_nodes(
     size, start = page_size(limit), after(cursor)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
-        inventory_read.nodes, after=start, limit=size + 1, as_of=position
+        inventory_read.nodes, state=in_state, after=start, limit=size + 1, as_of=position
     )
     return page(rows, size, lambda row: _given(row, []), lambda row: row.from_position)
 
@@ -126,7 +129,7 @@ def _given(row: inventory_read.Node, devices: list[inventory_read.Device]) -> No
         id=row.node,
         name=row.name,
         model=row.model or row.expected_model,
-        state=_state(row),
+        state=row.state,
         barred=_barred(row),
         cordoned=row.cordoned,
         upkeep=row.upkeep,
@@ -138,12 +141,6 @@ def _given(row: inventory_read.Node, devices: list[inventory_read.Device]) -> No
         ],
         version=row.version,
     )
-
-
-def _state(row: inventory_read.Node) -> str:
-    if row.model is None:
-        return "invited"
-    return "reachable" if row.reachable else "unreachable"
 
 
 def _barred(row: inventory_read.Node) -> Barred | None:

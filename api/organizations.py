@@ -1,9 +1,9 @@
 """Organizations: create, list, suspend, reactivate, close; what becomes of their things."""
 
-from typing import Final
+from typing import Annotated, Final, Literal
 
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec.structs import replace
 
 from api.acting import Done, Said
@@ -22,6 +22,7 @@ from evidence.ids import new_id
 from evidence.private import private_value
 from projections import tenancy_read
 
+type _State = Literal["active", "suspended", "closing", "closed"]
 _WORDS: Final[dict[type, str]] = {
     organization.Active: "active",
     organization.OnHold: "suspended",
@@ -147,6 +148,7 @@ async def list_effects() -> Page[Effect]:
 @get("/v1/organizations")
 async def list_organizations(
     request: FrontRequest,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -155,7 +157,12 @@ async def list_organizations(
     services, position = await viewed(request, as_of)
     scope = await reachable(request)
     rows = await services.reads.ask(
-        tenancy_read.organizations, organization=scope, after=start, limit=size + 1, as_of=position
+        tenancy_read.organizations,
+        organization=scope,
+        state=in_state,
+        after=start,
+        limit=size + 1,
+        as_of=position,
     )
     return page(rows, size, _given, lambda row: row.from_position)
 
@@ -191,5 +198,5 @@ def _given(row: tenancy_read.Organization) -> Organization:
         stop_at=None if row.stop_us is None else instant(row.stop_us),
         wipe_at=None if row.wipe_us is None else instant(row.wipe_us),
         created_at=instant(row.created_us),
-        version=None,
+        version=row.version,
     )

@@ -6,7 +6,7 @@ A guard, so that a new route cannot leave it out. Bodies are looked at in `body.
 import inspect
 import re
 from functools import cache
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, Literal, TypeAliasType, get_args, get_origin
 
 from litestar import Response
 from litestar.connection import ASGIConnection
@@ -36,6 +36,10 @@ def plain(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
             raise DomainError(
                 "request.invalid", f"{name} is a whole number", {"pointer": f"/{name}"}
             )
+        known = _words(handler).get(name)
+        if known is not None and value not in known:
+            detail = f"{name} is one of {', '.join(known)}"
+            raise DomainError("request.invalid", detail, {"pointer": f"/{name}"})
 
 
 def _check_host(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -52,6 +56,22 @@ def _numbers(handler: BaseRouteHandler) -> frozenset[str]:
         return frozenset()
     found = handler.parsed_fn_signature.parameters.items()
     return frozenset(name for name, one in found if int in get_args(one.annotation))
+
+
+@cache
+def _words(handler: BaseRouteHandler) -> dict[str, tuple[str, ...]]:
+    """The handler's parameters that are one of a few words, as they are called in a query."""
+    if not isinstance(handler, HTTPRouteHandler):
+        return {}
+    found = {}
+    for name, one in inspect.signature(handler.fn).parameters.items():
+        of, *more = get_args(one.annotation) or (None,)
+        for kind in get_args(of):
+            meant = kind.__value__ if isinstance(kind, TypeAliasType) else kind
+            if get_origin(meant) is Literal:
+                said = [told.name for told in more if isinstance(told, QueryParameter)]
+                found[next(filter(None, said), name)] = get_args(meant)
+    return found
 
 
 @cache

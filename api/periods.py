@@ -1,7 +1,9 @@
 """Billing periods: list, close."""
 
+from typing import Annotated, Literal
+
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from api.acting import Done, Said, if_match
 from api.auth import unknown, within
@@ -20,11 +22,14 @@ from evidence.reader import Recorded
 from projections import billing_read, sources_read
 from projections.months import period_id as id_of
 
+type _State = Literal["open", "closed"]
+
 
 @get("/v1/periods")
 async def list_periods(
     request: FrontRequest,
     account: FromQuery[str | None] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -42,7 +47,8 @@ async def list_periods(
         if not seen:
             raise unknown("account")
     rows = await services.reads.ask(billing_read.periods, account, position)
-    return sliced([_given(row) for row in rows if row.account in names], ("id",), (cursor, limit))
+    found = [row for row in rows if row.account in names and in_state in (None, row.state)]
+    return sliced([_given(row) for row in found], ("id",), (cursor, limit))
 
 
 @post("/v1/periods/{period_id:str}/close", status_code=200)
@@ -112,7 +118,7 @@ def _given(row: billing_read.Period) -> Period:
         sequence=row.sequence,
         start=instant(row.start_us),
         end=instant(row.end_us),
-        state="open" if row.closed is None else "closed",
+        state=row.state,
         invoice=row.invoice,
         version=1 if row.closed is None else 2 + bool(missing),
         missing=missing,

@@ -1,6 +1,6 @@
 """Blocks, reservations, and why a launch would go here and not there."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -33,6 +33,8 @@ from domain.words import Private
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections import upkeep_read
+
+type _State = Literal["standing", "ended"]
 
 
 @post("/v1/blocks")
@@ -218,6 +220,8 @@ def _ended(stream: str, org: str, reason: str, version: int) -> Reservation:
 async def list_reservations(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    project: FromQuery[str | None] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -227,7 +231,13 @@ async def list_reservations(
     scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
-        upkeep_read.reservations, organization=scope, after=start, limit=size + 1, as_of=position
+        upkeep_read.reservations,
+        organization=scope,
+        project=project,
+        state=in_state,
+        after=start,
+        limit=size + 1,
+        as_of=position,
     )
     return page(rows, size, _given, lambda row: row.from_position)
 
@@ -241,7 +251,7 @@ def _given(row: upkeep_read.Reservation) -> Reservation:
         devices=row.devices,
         nodes=list(row.nodes),
         until=instant(row.until_us),
-        state="standing" if row.ended is None else "ended",
+        state=row.state,
         why=row.ended or "",
         version=row.version,
     )

@@ -1,6 +1,6 @@
 """Runtimes: launch, stop, list, show."""
 
-from typing import Annotated, Final, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -38,6 +38,10 @@ from projections import runtimes_read
 from projections.runtimes import NEXT
 
 _SECOND_US: Final = 1_000_000
+type _State = Literal[
+    "requested", "allocated", "starting", "usable", "degraded", "stopping", "stopped", "failed",
+    "lost", "cancelled",
+]  # fmt: skip
 
 
 @post("/v1/runtimes")
@@ -204,7 +208,7 @@ async def list_runtimes(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
     project: FromQuery[str | None] = None,
-    in_state: Annotated[str | None, QueryParameter(name="state")] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,

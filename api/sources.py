@@ -80,6 +80,7 @@ async def revoke_source(
 async def list_sources(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    project: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -89,7 +90,12 @@ async def list_sources(
     scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
-        readings_read.sources, organization=scope, after=start, limit=size + 1, as_of=position
+        readings_read.sources,
+        organization=scope,
+        project=project,
+        after=start,
+        limit=size + 1,
+        as_of=position,
     )
     return page(rows, size, lambda row: _given(row, None), lambda row: row.from_position)
 

@@ -1,7 +1,9 @@
 """Volumes: create, list, show, grow, snapshot, restore, delete. A launch names those it has."""
 
+from typing import Annotated, Literal
+
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said, held, if_match
 from api.admission.wire import GrowAsk, VolumeAsk
@@ -37,6 +39,10 @@ from projections import volumes_read
 from projections.volumes import NEXT
 
 _SIMULATED = "SIMULATED"
+type _State = Literal[
+    "creating", "ready", "growing", "snapshotting", "restoring", "locked", "wiping", "deleted",
+    "lost", "failed",
+]  # fmt: skip
 
 
 @post("/v1/volumes")
@@ -216,6 +222,7 @@ async def list_volumes(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
     project: FromQuery[str | None] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -228,6 +235,7 @@ async def list_volumes(
         volumes_read.volumes,
         organization=scope,
         project=project,
+        state=in_state,
         before=start,
         limit=size + 1,
         as_of=position,

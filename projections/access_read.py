@@ -47,6 +47,7 @@ FROM views.access_grant a
 LEFT JOIN views.access_revocation r ON r.access = a.access AND [r]
 WHERE [a] AND (%(organization)s::text IS NULL OR a.organization = %(organization)s)
   AND [reach a.project a.runtime]
+  AND (%(project)s::text IS NULL OR a.project = %(project)s)
   AND (%(runtime)s::text IS NULL OR (a.runtime = %(runtime)s
     AND hashtextextended(a.runtime, 0) = hashtextextended(%(runtime)s, 0)))
   AND (%(before)s::bigint IS NULL OR a.from_position < %(before)s)
@@ -58,11 +59,15 @@ def grants(
     conn: psycopg.Connection[Any],
     *,
     organization: Of = None,
+    project: str | None = None,
     runtime: str | None = None,
     before: int | None = None,
     limit: int = 50,
     as_of: int | None = None,
 ) -> list[Granted]:
     """Newest first, those granted before position `before` (the cursor)."""
-    asked = {"organization": organization, "runtime": runtime, "before": before, "limit": limit}
+    asked = {
+        "organization": organization, "project": project, "runtime": runtime, "before": before,
+        "limit": limit,
+    }  # fmt: skip
     return fetch(conn, Granted, _GRANTS, asked, as_of)

@@ -68,6 +68,7 @@ class Period(Struct, frozen=True):
     start_us: int
     end_us: int
     zone: str
+    state: str
     closed_us: int | None
     closed: int | None
     invoice: str | None
@@ -171,11 +172,12 @@ ORDER BY b.account, b.ledger
 """
 _PERIODS: Final = """
 SELECT t.period, t.from_position, t.account, t.sequence, t.start_us, t.end_us, t.zone,
-  c.closed_us, c.from_position AS closed, i.invoice, s.sources AS missing
+  x.state, c.closed_us, c.from_position AS closed, i.invoice, s.sources AS missing
 FROM views.period t
 LEFT JOIN views.period_missing s ON s.period = t.period AND [s]
 LEFT JOIN views.period_close c ON c.period = t.period AND [c]
 LEFT JOIN views.invoice i ON i.period = t.period AND [i]
+CROSS JOIN LATERAL (SELECT CASE WHEN c.period IS NULL THEN 'open' ELSE 'closed' END AS state) x
 WHERE [t] AND (%(account)s::text IS NULL OR t.account = %(account)s)
 ORDER BY t.account, t.sequence
 """
@@ -196,6 +198,7 @@ _INVOICE_PAGE: Final = """
   AND (%(organization)s::text IS NULL OR i.organization = %(organization)s)
   AND [reach i.organization]
   AND (%(account)s::text IS NULL OR i.account = %(account)s)
+  AND (%(state)s::text IS NULL OR s.state = %(state)s)
   AND (%(before)s::bigint IS NULL OR i.from_position < %(before)s)
 ORDER BY i.from_position DESC LIMIT %(limit)s
 """
@@ -297,12 +300,16 @@ def invoices(
     *,
     organization: Of = None,
     account: str | None = None,
+    state: str | None = None,
     before: int | None = None,
     limit: int = 50,
     as_of: int | None = None,
 ) -> list[Invoice]:
     """Newest first, those before position `before`, the cursor."""
-    asked = {"organization": organization, "account": account, "before": before, "limit": limit}
+    asked = {
+        "organization": organization, "account": account, "state": state, "before": before,
+        "limit": limit,
+    }  # fmt: skip
     return fetch(conn, Invoice, _INVOICES + _INVOICE_PAGE, asked, as_of)
 
 

@@ -28,6 +28,7 @@ class Node(Struct, frozen=True):
     serial: str | None
     gpus: tuple[Gpu, ...]
     enrolled_us: int | None
+    state: str
     reachable: bool
     reach_since_us: int | None
     cordoned: bool
@@ -99,7 +100,7 @@ WITH given AS (
   FROM views.allocation a WHERE [a] GROUP BY a.node)
 SELECT n.node, n.from_position, w.words AS name, n.expected_model, n.invited_us,
   i.model, i.simulated, i.serial, coalesce(i.gpus, '[]'::jsonb) AS gpus, i.enrolled_us,
-  coalesce(r.reachable, i.node IS NOT NULL) AS reachable, r.since_us AS reach_since_us,
+  x.state, x.state = 'reachable' AS reachable, r.since_us AS reach_since_us,
   coalesce(c.cordoned, false) AS cordoned,
   (SELECT count(*) FROM views.node_drain d WHERE d.node = n.node AND [d]) AS drains,
   (SELECT count(*) FROM views.node_quarantine q WHERE q.node = n.node AND [q]) AS quarantined,
@@ -118,10 +119,13 @@ LEFT JOIN views.node_standing s ON s.node = n.node AND [s]
 LEFT JOIN views.node_anchor b ON b.node = n.node AND [b]
 LEFT JOIN views.node_lease l ON l.node = n.node AND [l]
 LEFT JOIN given u ON u.node = n.node
+CROSS JOIN LATERAL (SELECT CASE WHEN i.node IS NULL THEN 'invited'
+  WHEN coalesce(r.reachable, true) THEN 'reachable' ELSE 'unreachable' END AS state) x
 WHERE [n]
 """
 _ONE_NODE: Final = " AND n.node = %(node)s"
 _NODE_PAGE: Final = """
+ AND (%(state)s::text IS NULL OR x.state = %(state)s)
  AND n.from_position > %(after)s ORDER BY n.from_position, n.node LIMIT %(limit)s
 """
 _DEVICES: Final = """
@@ -157,10 +161,15 @@ ORDER BY a.from_position
 
 
 def nodes(
-    conn: psycopg.Connection[Any], *, after: int = -1, limit: int = 1000, as_of: int | None = None
+    conn: psycopg.Connection[Any],
+    *,
+    state: str | None = None,
+    after: int = -1,
+    limit: int = 1000,
+    as_of: int | None = None,
 ) -> list[Node]:
     """Nodes invited after position `after`, oldest first; the last one's position is the cursor."""
-    asked = {"after": after, "limit": limit}
+    asked = {"state": state, "after": after, "limit": limit}
     return fetch(conn, Node, _NODES + _NODE_PAGE, asked, as_of)
 
 

@@ -42,6 +42,7 @@ JOIN views.network_policy p ON p.network = t.network AND [p]
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND [reach t.project t.network]
   AND (%(project)s::text IS NULL OR t.project = %(project)s)
+  AND (%(state)s::text IS NULL OR p.state = %(state)s)
   AND (%(network)s::text IS NULL OR t.network = %(network)s)
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
 """
@@ -52,6 +53,7 @@ def networks(
     *,
     organization: Of = None,
     project: str | None = None,
+    state: str | None = None,
     network: str | None = None,
     after: int = -1,
     limit: int = 1000,
@@ -59,7 +61,7 @@ def networks(
 ) -> list[Network]:
     """Oldest first after position `after`, the cursor; deleted ones too."""
     asked = {
-        "organization": organization, "project": project, "network": network,
-        "after": after, "limit": limit,
+        "organization": organization, "project": project, "state": state,
+        "network": network, "after": after, "limit": limit,
     }  # fmt: skip
     return fetch(conn, Network, _NETWORKS, asked, as_of)

@@ -106,6 +106,7 @@ FROM views.source s LEFT JOIN views.source_revocation r ON r.source = s.source A
 WHERE [s] AND s.from_position > %(after)s
   AND s.organization = coalesce(%(organization)s::text, s.organization)
   AND [reach s.project]
+  AND (%(project)s::text IS NULL OR s.project = %(project)s)
   AND s.source = coalesce(%(source)s::text, s.source)
 ORDER BY s.from_position LIMIT %(limit)s
 """
@@ -182,13 +183,17 @@ def sources(
     conn: psycopg.Connection[Any],
     *,
     organization: Of = None,
+    project: str | None = None,
     source: str | None = None,
     after: int = -1,
     limit: int = 100,
     as_of: int | None = None,
 ) -> list[Source]:
     """In order of registration; revoked ones too."""
-    asked = {"organization": organization, "source": source, "after": after, "limit": limit}
+    asked = {
+        "organization": organization, "project": project, "source": source, "after": after,
+        "limit": limit,
+    }  # fmt: skip
     return fetch(conn, Source, _SOURCES, asked, as_of)
 
 

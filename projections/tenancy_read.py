@@ -23,6 +23,7 @@ class Organization(Struct, frozen=True):
     since_us: int
     stop_us: int | None
     wipe_us: int | None
+    version: int
 
 
 class Department(Struct, frozen=True):
@@ -88,19 +89,19 @@ _NAME: Final[LiteralString] = """
 _PAGE: Final = """
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
 """
-_ORGANIZATIONS: Final[LiteralString] = (
-    """
+_ORGANIZATIONS: Final = """
 SELECT t.organization, t.from_position, w.words AS name, t.created_us, s.state, s.reason,
-  s.since_us, c.stop_us, c.wipe_us
+  s.since_us, c.stop_us, c.wipe_us,
+  (SELECT max(g.version) FROM log.entry g WHERE g.stream = t.organization AND g.position
+    < coalesce(%(as_of)s::bigint + 1, (SELECT position FROM views.applied))) AS version
 FROM views.organization t
 JOIN views.organization_standing s ON s.organization = t.organization AND [s]
 LEFT JOIN views.organization_closing c ON c.organization = t.organization AND [c]
+[words w t.name]
+WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
+  AND [reach t.organization] AND (%(state)s::text IS NULL OR s.state = %(state)s)
+  AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
 """
-    + _NAME
-    + "WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)"
-    + " AND [reach t.organization]"
-    + _PAGE
-)
 _DEPARTMENTS: Final[LiteralString] = (
     """
 SELECT t.department, t.from_position, t.organization, w.words AS name, t.created_us
@@ -177,12 +178,13 @@ def organizations(
     conn: psycopg.Connection[Any],
     *,
     organization: Of = None,
+    state: str | None = None,
     after: int = -1,
     limit: int = 1000,
     as_of: int | None = None,
 ) -> list[Organization]:
     """Oldest first after position `after`, the cursor; only one when named."""
-    asked = {"organization": organization, "after": after, "limit": limit}
+    asked = {"organization": organization, "state": state, "after": after, "limit": limit}
     return fetch(conn, Organization, _ORGANIZATIONS, asked, as_of)
 
 

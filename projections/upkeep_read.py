@@ -100,6 +100,7 @@ class Reservation(Struct, frozen=True):
     nodes: tuple[str, ...]
     until_us: int
     ended: str | None
+    state: str
     version: int
 
 
@@ -155,10 +156,13 @@ ORDER BY c.from_position DESC LIMIT %(limit)s
 """
 _RESERVATIONS: Final = """
 SELECT r.reservation, r.from_position, r.organization, r.project, r.model, r.devices, r.nodes,
-  r.until_us, e.reason AS ended, CASE WHEN e.reason IS NULL THEN 1 ELSE 2 END AS version
+  r.until_us, e.reason AS ended, x.state, CASE WHEN e.reason IS NULL THEN 1 ELSE 2 END AS version
 FROM views.reservation r
 LEFT JOIN views.reservation_end e ON e.reservation = r.reservation AND [e]
+CROSS JOIN LATERAL (SELECT CASE WHEN e.reason IS NULL THEN 'standing' ELSE 'ended' END AS state) x
 WHERE [r] AND r.from_position > %(after)s
+  AND (%(project)s::text IS NULL OR r.project = %(project)s)
+  AND (%(state)s::text IS NULL OR x.state = %(state)s)
   AND (%(organization)s::text IS NULL OR r.organization = %(organization)s)
   AND [reach r.project]
 ORDER BY r.from_position LIMIT %(limit)s
@@ -215,12 +219,17 @@ def reservations(
     conn: psycopg.Connection[Any],
     *,
     organization: Of = None,
+    project: str | None = None,
+    state: str | None = None,
     after: int = -1,
     limit: int = 1000,
     as_of: int | None = None,
 ) -> list[Reservation]:
     """Reservations made after a position, oldest first."""
-    asked = {"organization": organization, "after": after, "limit": limit}
+    asked = {
+        "organization": organization, "project": project, "state": state, "after": after,
+        "limit": limit,
+    }  # fmt: skip
     return fetch(conn, Reservation, _RESERVATIONS, asked, as_of)
 
 

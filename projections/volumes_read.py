@@ -67,6 +67,7 @@ _PAGE: Final = """
   AND (%(organization)s::text IS NULL OR o.organization = %(organization)s)
   AND [reach o.project o.volume]
   AND (%(project)s::text IS NULL OR o.project = %(project)s)
+  AND (%(state)s::text IS NULL OR s.state = %(state)s)
   AND (%(before)s::bigint IS NULL OR o.from_position < %(before)s)
 ORDER BY o.from_position DESC LIMIT %(limit)s
 """
@@ -85,12 +86,16 @@ def volumes(
     *,
     organization: Of = None,
     project: str | None = None,
+    state: str | None = None,
     before: int | None = None,
     limit: int = 1000,
     as_of: int | None = None,
 ) -> list[Volume]:
     """Volumes created before a position (None: all), newest first."""
-    asked = {"organization": organization, "project": project, "before": before, "limit": limit}
+    asked = {
+        "organization": organization, "project": project, "state": state, "before": before,
+        "limit": limit,
+    }  # fmt: skip
     return fetch(conn, Volume, _VOLUMES + _PAGE, asked, as_of)
 
 

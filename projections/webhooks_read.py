@@ -18,6 +18,7 @@ class Webhook(Struct, frozen=True):
     from_position: int
     version: int
     organization: str
+    state: str
     url: str | None
     tags: tuple[str, ...]
     registered_us: int
@@ -34,7 +35,7 @@ _WEBHOOKS: Final = """
 SELECT t.webhook, t.from_position,
   greatest(s.version, coalesce(r.version, 0), coalesce(e.version, 0),
     coalesce(d.version, 0)) AS version,
-  t.organization, u.words AS url, t.tags, t.registered_us, e.decided_us AS deleted_us,
+  t.organization, x.state, u.words AS url, t.tags, t.registered_us, e.decided_us AS deleted_us,
   d.decided_us AS disabled_us,
   w.words AS secret, b.words AS secret_before, s.decided_us AS rotated_us,
   r.from_position AS replay_at, r.first AS replay_from
@@ -44,13 +45,15 @@ LEFT JOIN views.webhook_secret o ON o.webhook = t.webhook AND o.to_position = s.
 LEFT JOIN views.webhook_replay r ON r.webhook = t.webhook AND [r]
 LEFT JOIN views.webhook_end e ON e.webhook = t.webhook AND [e]
 LEFT JOIN views.webhook_disabled d ON d.webhook = t.webhook AND [d]
+CROSS JOIN LATERAL (SELECT CASE WHEN e.decided_us IS NOT NULL THEN 'deleted'
+  WHEN d.decided_us IS NOT NULL THEN 'disabled' ELSE 'standing' END AS state) x
 [words u t.url]
 [words w s.secret]
 [words b o.secret]
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND [reach t.organization]
   AND (%(webhook)s::text IS NULL OR t.webhook = %(webhook)s)
-  AND (e.decided_us IS NULL AND d.decided_us IS NULL OR NOT %(standing)s)
+  AND (%(state)s::text IS NULL OR x.state = %(state)s)
   AND t.from_position > %(after)s ORDER BY t.from_position LIMIT %(limit)s
 """
 
@@ -60,14 +63,14 @@ def webhooks(
     *,
     organization: Of = None,
     webhook: str | None = None,
-    standing: bool = False,
+    state: str | None = None,
     after: int = -1,
     limit: int = 1000,
     as_of: int | None = None,
 ) -> list[Webhook]:
-    """Oldest first after position `after`, the cursor; `standing`: those that are sent to."""
+    """Oldest first after position `after`, the cursor; those that stand are sent to."""
     asked = {
-        "organization": organization, "webhook": webhook, "standing": standing, "after": after,
+        "organization": organization, "webhook": webhook, "state": state, "after": after,
         "limit": limit,
     }  # fmt: skip
     return fetch(conn, Webhook, _WEBHOOKS, asked, as_of)

@@ -202,6 +202,7 @@ async def revoke_grant(
 async def list_grants(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    project: FromQuery[str | None] = None,
     runtime_id: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
@@ -214,6 +215,7 @@ async def list_grants(
     rows = await services.reads.ask(
         access_read.grants,
         organization=scope,
+        project=project,
         runtime=runtime_id,
         before=start,
         limit=size + 1,

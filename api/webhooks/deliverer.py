@@ -125,7 +125,7 @@ class Deliverer:
             self._origin = origin or ""
         found: list[Webhook] = []
         while part := await self._reads.ask(
-            webhooks, standing=True, after=found[-1].from_position if found else -1
+            webhooks, state="standing", after=found[-1].from_position if found else -1
         ):
             found += part
         return found

@@ -1,7 +1,9 @@
 """Webhooks: register, rotate the secret, replay, delete; list, show, what was given up."""
 
+from typing import Annotated, Literal
+
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said
 from api.auth import unknown, within
@@ -32,6 +34,7 @@ from projections import webhooks_read
 from projections.months import derived_id
 
 _ALL = 100_000
+type _State = Literal["standing", "disabled", "deleted"]
 
 
 @post("/v1/webhooks")
@@ -175,6 +178,7 @@ async def _changed(
 async def list_webhooks(
     request: FrontRequest,
     organization: FromQuery[str | None] = None,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -184,7 +188,12 @@ async def list_webhooks(
     scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
-        webhooks_read.webhooks, organization=scope, after=start, limit=size + 1, as_of=position
+        webhooks_read.webhooks,
+        organization=scope,
+        state=in_state,
+        after=start,
+        limit=size + 1,
+        as_of=position,
     )
     return page(rows, size, lambda row: _given(row, None), lambda row: row.from_position)
 
@@ -234,7 +243,7 @@ def _given(row: webhooks_read.Webhook, place: places.Place | None) -> Webhook:
         organization=row.organization,
         url=row.url,
         tags=list(row.tags),
-        state=_state(row),
+        state=row.state,
         secret=None,
         secret_already_shown=True,
         sent=None if place is None else place.position,
@@ -243,12 +252,6 @@ def _given(row: webhooks_read.Webhook, place: places.Place | None) -> Webhook:
         registered_at=instant(row.registered_us),
         version=row.version,
     )
-
-
-def _state(row: webhooks_read.Webhook) -> str:
-    if row.deleted_us is not None:
-        return "deleted"
-    return "standing" if row.disabled_us is None else "disabled"
 
 
 def _dead(row: places.Failed) -> DeadLetter:

@@ -616,6 +616,7 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -624,7 +625,7 @@ class AsyncMethods(ABC):
         """GET /v1/break-glass"""
         return await self.do(
             operations.list_break_glass(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization, state=state, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
         )
@@ -749,6 +750,7 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        project: str | None = None,
         runtime_id: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
@@ -759,6 +761,7 @@ class AsyncMethods(ABC):
         return await self.do(
             operations.list_grants(
                 organization=organization,
+                project=project,
                 runtime_id=runtime_id,
                 cursor=cursor,
                 limit=limit,
@@ -864,6 +867,7 @@ class AsyncMethods(ABC):
         *,
         organization: str | None = None,
         account: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -872,7 +876,12 @@ class AsyncMethods(ABC):
         """GET /v1/invoices"""
         return await self.do(
             operations.list_invoices(
-                organization=organization, account=account, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                account=account,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -929,6 +938,7 @@ class AsyncMethods(ABC):
         *,
         organization: str | None = None,
         project: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -937,7 +947,12 @@ class AsyncMethods(ABC):
         """GET /v1/networks"""
         return await self.do(
             operations.list_networks(
-                organization=organization, project=project, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                project=project,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -945,6 +960,7 @@ class AsyncMethods(ABC):
     async def list_nodes(
         self,
         *,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -952,7 +968,8 @@ class AsyncMethods(ABC):
     ) -> models.Page[models.Node]:
         """GET /v1/nodes"""
         return await self.do(
-            operations.list_nodes(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+            operations.list_nodes(state=state, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
         )
 
     async def list_operations(
@@ -986,6 +1003,7 @@ class AsyncMethods(ABC):
     async def list_organizations(
         self,
         *,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -993,7 +1011,7 @@ class AsyncMethods(ABC):
     ) -> models.Page[models.Organization]:
         """GET /v1/organizations"""
         return await self.do(
-            operations.list_organizations(cursor=cursor, limit=limit, as_of=as_of),
+            operations.list_organizations(state=state, cursor=cursor, limit=limit, as_of=as_of),
             at_least=at_least,
         )
 
@@ -1001,6 +1019,7 @@ class AsyncMethods(ABC):
         self,
         *,
         account: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1008,7 +1027,9 @@ class AsyncMethods(ABC):
     ) -> models.Page[models.Period]:
         """GET /v1/periods"""
         return await self.do(
-            operations.list_periods(account=account, cursor=cursor, limit=limit, as_of=as_of),
+            operations.list_periods(
+                account=account, state=state, cursor=cursor, limit=limit, as_of=as_of
+            ),
             at_least=at_least,
         )
 
@@ -1134,6 +1155,8 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        project: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1142,7 +1165,12 @@ class AsyncMethods(ABC):
         """GET /v1/reservations"""
         return await self.do(
             operations.list_reservations(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                project=project,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -1274,6 +1302,7 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        project: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1282,7 +1311,7 @@ class AsyncMethods(ABC):
         """GET /v1/sources"""
         return await self.do(
             operations.list_sources(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization, project=project, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
         )
@@ -1365,6 +1394,7 @@ class AsyncMethods(ABC):
         *,
         organization: str | None = None,
         project: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1373,7 +1403,12 @@ class AsyncMethods(ABC):
         """GET /v1/volumes"""
         return await self.do(
             operations.list_volumes(
-                organization=organization, project=project, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                project=project,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -1382,6 +1417,7 @@ class AsyncMethods(ABC):
         self,
         *,
         organization: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1390,7 +1426,7 @@ class AsyncMethods(ABC):
         """GET /v1/webhooks"""
         return await self.do(
             operations.list_webhooks(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization, state=state, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
         )

@@ -112,6 +112,7 @@ ORGANIZATION = click.option(
     "--organization", metavar="ID",
     help="Default: the one that you act in; the platform's staff names one.",
 )  # fmt: skip
+STATE = click.option("--state", metavar="STATE", help="Only those in it, as they are shown.")
 # Of lists that show all that the caller sees.
 OF_ORGANIZATION = click.option(
     "--organization", metavar="ID", help="Of this one alone, for who sees several."

@@ -592,6 +592,7 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -600,7 +601,7 @@ class Methods(ABC):
         """GET /v1/break-glass"""
         return self.do(
             operations.list_break_glass(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization, state=state, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
         )
@@ -725,6 +726,7 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        project: str | None = None,
         runtime_id: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
@@ -735,6 +737,7 @@ class Methods(ABC):
         return self.do(
             operations.list_grants(
                 organization=organization,
+                project=project,
                 runtime_id=runtime_id,
                 cursor=cursor,
                 limit=limit,
@@ -840,6 +843,7 @@ class Methods(ABC):
         *,
         organization: str | None = None,
         account: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -848,7 +852,12 @@ class Methods(ABC):
         """GET /v1/invoices"""
         return self.do(
             operations.list_invoices(
-                organization=organization, account=account, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                account=account,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -905,6 +914,7 @@ class Methods(ABC):
         *,
         organization: str | None = None,
         project: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -913,7 +923,12 @@ class Methods(ABC):
         """GET /v1/networks"""
         return self.do(
             operations.list_networks(
-                organization=organization, project=project, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                project=project,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -921,6 +936,7 @@ class Methods(ABC):
     def list_nodes(
         self,
         *,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -928,7 +944,8 @@ class Methods(ABC):
     ) -> models.Page[models.Node]:
         """GET /v1/nodes"""
         return self.do(
-            operations.list_nodes(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+            operations.list_nodes(state=state, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
         )
 
     def list_operations(
@@ -962,6 +979,7 @@ class Methods(ABC):
     def list_organizations(
         self,
         *,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -969,7 +987,7 @@ class Methods(ABC):
     ) -> models.Page[models.Organization]:
         """GET /v1/organizations"""
         return self.do(
-            operations.list_organizations(cursor=cursor, limit=limit, as_of=as_of),
+            operations.list_organizations(state=state, cursor=cursor, limit=limit, as_of=as_of),
             at_least=at_least,
         )
 
@@ -977,6 +995,7 @@ class Methods(ABC):
         self,
         *,
         account: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -984,7 +1003,9 @@ class Methods(ABC):
     ) -> models.Page[models.Period]:
         """GET /v1/periods"""
         return self.do(
-            operations.list_periods(account=account, cursor=cursor, limit=limit, as_of=as_of),
+            operations.list_periods(
+                account=account, state=state, cursor=cursor, limit=limit, as_of=as_of
+            ),
             at_least=at_least,
         )
 
@@ -1110,6 +1131,8 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        project: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1118,7 +1141,12 @@ class Methods(ABC):
         """GET /v1/reservations"""
         return self.do(
             operations.list_reservations(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                project=project,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -1250,6 +1278,7 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        project: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1258,7 +1287,7 @@ class Methods(ABC):
         """GET /v1/sources"""
         return self.do(
             operations.list_sources(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization, project=project, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
         )
@@ -1341,6 +1370,7 @@ class Methods(ABC):
         *,
         organization: str | None = None,
         project: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1349,7 +1379,12 @@ class Methods(ABC):
         """GET /v1/volumes"""
         return self.do(
             operations.list_volumes(
-                organization=organization, project=project, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization,
+                project=project,
+                state=state,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
             ),
             at_least=at_least,
         )
@@ -1358,6 +1393,7 @@ class Methods(ABC):
         self,
         *,
         organization: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -1366,7 +1402,7 @@ class Methods(ABC):
         """GET /v1/webhooks"""
         return self.do(
             operations.list_webhooks(
-                organization=organization, cursor=cursor, limit=limit, as_of=as_of
+                organization=organization, state=state, cursor=cursor, limit=limit, as_of=as_of
             ),
             at_least=at_least,
         )

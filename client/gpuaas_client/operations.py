@@ -660,6 +660,7 @@ def list_books(
 def list_break_glass(
     *,
     organization: str | None = None,
+    state: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -669,7 +670,13 @@ def list_break_glass(
         "GET",
         "/v1/break-glass",
         models.Page[models.BreakGlass],
-        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        query={
+            "organization": organization,
+            "state": state,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
         waits=True,
     )
 
@@ -809,6 +816,7 @@ def list_effects() -> Call[models.Page[models.Effect]]:
 def list_grants(
     *,
     organization: str | None = None,
+    project: str | None = None,
     runtime_id: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
@@ -821,6 +829,7 @@ def list_grants(
         models.Page[models.AccessGrant],
         query={
             "organization": organization,
+            "project": project,
             "runtime_id": runtime_id,
             "cursor": cursor,
             "limit": limit,
@@ -928,6 +937,7 @@ def list_invoices(
     *,
     organization: str | None = None,
     account: str | None = None,
+    state: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -940,6 +950,7 @@ def list_invoices(
         query={
             "organization": organization,
             "account": account,
+            "state": state,
             "cursor": cursor,
             "limit": limit,
             "as_of": as_of,
@@ -999,6 +1010,7 @@ def list_networks(
     *,
     organization: str | None = None,
     project: str | None = None,
+    state: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -1011,6 +1023,7 @@ def list_networks(
         query={
             "organization": organization,
             "project": project,
+            "state": state,
             "cursor": cursor,
             "limit": limit,
             "as_of": as_of,
@@ -1020,14 +1033,18 @@ def list_networks(
 
 
 def list_nodes(
-    *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
+    *,
+    state: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Node]]:
     """GET /v1/nodes"""
     return Call(
         "GET",
         "/v1/nodes",
         models.Page[models.Node],
-        query={"cursor": cursor, "limit": limit, "as_of": as_of},
+        query={"state": state, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1063,14 +1080,18 @@ def list_operations(
 
 
 def list_organizations(
-    *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
+    *,
+    state: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Organization]]:
     """GET /v1/organizations"""
     return Call(
         "GET",
         "/v1/organizations",
         models.Page[models.Organization],
-        query={"cursor": cursor, "limit": limit, "as_of": as_of},
+        query={"state": state, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
@@ -1078,6 +1099,7 @@ def list_organizations(
 def list_periods(
     *,
     account: str | None = None,
+    state: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -1087,7 +1109,13 @@ def list_periods(
         "GET",
         "/v1/periods",
         models.Page[models.Period],
-        query={"account": account, "cursor": cursor, "limit": limit, "as_of": as_of},
+        query={
+            "account": account,
+            "state": state,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
         waits=True,
     )
 
@@ -1218,6 +1246,8 @@ def list_reratings(
 def list_reservations(
     *,
     organization: str | None = None,
+    project: str | None = None,
+    state: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -1227,7 +1257,14 @@ def list_reservations(
         "GET",
         "/v1/reservations",
         models.Page[models.Reservation],
-        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        query={
+            "organization": organization,
+            "project": project,
+            "state": state,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
         waits=True,
     )
 
@@ -1370,6 +1407,7 @@ def list_shares(
 def list_sources(
     *,
     organization: str | None = None,
+    project: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -1379,7 +1417,13 @@ def list_sources(
         "GET",
         "/v1/sources",
         models.Page[models.Source],
-        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        query={
+            "organization": organization,
+            "project": project,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
         waits=True,
     )
 
@@ -1467,6 +1511,7 @@ def list_volumes(
     *,
     organization: str | None = None,
     project: str | None = None,
+    state: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -1479,6 +1524,7 @@ def list_volumes(
         query={
             "organization": organization,
             "project": project,
+            "state": state,
             "cursor": cursor,
             "limit": limit,
             "as_of": as_of,
@@ -1490,6 +1536,7 @@ def list_volumes(
 def list_webhooks(
     *,
     organization: str | None = None,
+    state: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -1499,7 +1546,13 @@ def list_webhooks(
         "GET",
         "/v1/webhooks",
         models.Page[models.Webhook],
-        query={"organization": organization, "cursor": cursor, "limit": limit, "as_of": as_of},
+        query={
+            "organization": organization,
+            "state": state,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
         waits=True,
     )
 

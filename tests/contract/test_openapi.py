@@ -15,7 +15,9 @@ from api.refusals import problem_of
 from contracts.forms import FORMS, form
 from contracts.http import RuntimeStop
 from domain.errors import DomainError
+from projections import runtimes, volumes
 from tests.acting_calls import CALLS, OTHERS, PROVED
+from tests.integration.list_filters import FILTERS, filtered
 
 NODES_OWN = {
     *("/v1/enrol", "/v1/nodes/certificate", "/v1/nodes/host-certificates"),
@@ -231,3 +233,33 @@ def test_every_answer_tells_of_the_limits() -> None:
             for status, answer in operation["responses"].items():
                 if status.startswith("2"):
                     assert {"RateLimit", "RateLimit-Policy"} <= set(answer["headers"]), path
+
+
+# Whose `state` is that of a runtime which is priced, or of an organization in a table; whose
+# `project` is one part of one invoice.
+_OF_ANOTHER = {
+    *(("/v1/prices", "state"), ("/v1/accounts/{account_id}/commitments", "state")),
+    *(("/v1/effects", "state"), ("/v1/invoices/{invoice_id}/departments", "project")),
+}
+
+
+def test_lists_are_asked_for_by_state_and_by_project() -> None:
+    """A list of what has a state, or belongs to a project, takes it as a filter; of states it says
+    which there are.
+    """
+    document = _document()
+    schemas = document["components"]["schemas"]
+    filters = filtered(document)
+    for path, item in document["paths"].items():
+        content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        ref = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        of = schemas.get(ref.rpartition("/")[2], {}).get("properties", {}).get("items", {})
+        one = schemas.get(of.get("items", {}).get("$ref", "").rpartition("/")[2], {})
+        taken = {parameter["name"] for parameter in item.get("get", {}).get("parameters", [])}
+        for name in FILTERS:
+            if name in one.get("properties", {}) and (path, name) not in _OF_ANOTHER:
+                assert name in taken, (path, name)
+    assert all(words for (_, name), words in filters.items() if name == "state")
+    assert len(filters) >= 15, sorted(filters)
+    assert sorted(filters["/v1/runtimes", "state"]) == sorted(runtimes.NEXT)
+    assert sorted(filters["/v1/volumes", "state"]) == sorted(volumes.NEXT)

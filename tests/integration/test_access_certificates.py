@@ -175,6 +175,9 @@ def test_a_certificate_is_granted_once_and_revoked(
         [row] = listed.json()["items"]
         assert (row["id"], row["why"], row["sessions"]) == (given["grant"], "left", 0)
         assert row["credential"] is None, "a token of the embedded issuer"
+        for project, expected in ((tenant["project"], [row]), ("project-none", [])):
+            of = await stage.get(f"/v1/access-grants?project={project}", token=member)
+            assert of.json()["items"] == expected
         assert (await stage.get("/v1/access-grants", token=foreign)).json()["items"] == []
 
         await stage.post(f"/v1/runtimes/{runtime}/stop", token=member)

@@ -64,7 +64,7 @@ async def hears(stream: Any, words: bytes) -> None:
 async def delivered(stage: Stage, org: str) -> bool:
     """Whether the deliverer of webhooks serves the organization's."""
     await stage.views()
-    found = await stage.services.reads.ask(webhooks, standing=True, after=-1)
+    found = await stage.services.reads.ask(webhooks, state="standing", after=-1)
     return [one.organization for one in found] == [org]
 
 

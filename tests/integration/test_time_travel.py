@@ -25,6 +25,7 @@ from evidence.ids import new_id
 from projections.rater import Rater
 from tests.api_stage import Stage, play
 from tests.conftest import Database
+from tests.integration.list_filters import require_filters
 from tests.integration.projections_world import command
 from tests.integration.tax_world import TaxedPlatform
 from tests.integration.test_taxes import react
@@ -202,7 +203,12 @@ async def _tenancy(story: Story) -> None:
     tenant = await story.stage.tenant()
     org, project, account = (tenant[name] for name in ("org", "project", "account"))
     story.ids |= {"organization": org, "organization_id": org, "account_id": account}
-    story.ids |= {"project": project, "scope_id": project, "department": tenant["department"]}
+    story.ids |= {
+        "tenant": org,
+        "project": project,
+        "scope_id": project,
+        "department": tenant["department"],
+    }
     story.ids |= {"project_id": project, "department_id": tenant["department"]}
     await story.look()
     await story.post("/v1/members", {"organization": org, "principal": "user-a"})
@@ -402,7 +408,8 @@ def test_as_of_answers_what_was_answered_then(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """Whatever a route said when a position was the last one, it says byte for byte when it is
-    asked as of that position, or of its time, later. Before a thing was there it is unknown.
+    asked as of that position, or of its time, later. Before a thing was there it is unknown. Lists
+    by state and by project are those parts of the whole list.
     """
 
     async def scene(stage: Stage) -> None:
@@ -421,6 +428,8 @@ def test_as_of_answers_what_was_answered_then(
             for when, code in _NEVER.items():
                 refused = await stage.get(f"{path}&as_of={when}")
                 assert (refused.status_code, refused.json()["code"]) == (400, code), path
+        glass = f"organization={story.ids['tenant']}"
+        await require_filters(stage, _DOCUMENT, {"/v1/break-glass": glass})
 
     play(database, nats_url, tmp_path, scene)
 

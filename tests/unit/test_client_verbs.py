@@ -32,7 +32,7 @@ bill export hledger --account id-1 --out FILE | tests/integration/test_exports.p
 bill get id-1 --as pdf --out FILE | tests/integration/test_exports.py
 bill proof id-1 FILE | tests/integration/test_invoice_proofs.py
 break-glass approve id-1
-break-glass list
+break-glass list --state approved
 break-glass refuse id-1 --reason no
 break-glass request id-1 --ticket t-1 --reason why
 break-glass revoke id-1
@@ -65,7 +65,7 @@ identity link p
 identity list
 identity unlink id-1 --reason gone
 invoice get id-1 --as pdf --out FILE | tests/integration/test_first_steps.py
-invoice list
+invoice list --state issued
 invoice proof id-1 FILE | tests/integration/test_invoice_proofs.py
 invoice show id-1
 issuer distrust id-1
@@ -94,7 +94,7 @@ mfa verify --code 123456
 node cordon id-1
 node drain id-1 --reason repair
 node enrol --name n --model T4
-node list
+node list --state reachable
 node show id-1
 node timeline id-1
 node uncordon id-1
@@ -106,7 +106,7 @@ organization close id-1 --reason left --notice 3 --wipe-after 4
 organization create a
 organization effects --state suspended
 organization lift-sso id-1
-organization list
+organization list --state suspended
 organization reactivate id-1 --reason paid
 organization reopen id-1 --reason stays
 organization require-mfa id-1
@@ -115,7 +115,7 @@ organization show id-1 --as-of 3
 organization sso id-1
 organization suspend id-1 --reason unpaid
 period close id-1 --account id-1
-period list
+period list --state open
 price list
 price set T4 1.5 USD --region eu-1
 profiles
@@ -143,13 +143,13 @@ use p
 volume create a 64 --region eu-1
 volume delete id-1 --yes
 volume grow id-1 128
-volume list
+volume list --state ready
 volume show id-1
 volume snapshot id-1
 webhook create https://hooks.example/a --tag gpuaas.runtime.*
 webhook dead id-1
 webhook delete id-1
-webhook list
+webhook list --state disabled
 webhook replay id-1 --from 3
 webhook rotate id-1
 whoami

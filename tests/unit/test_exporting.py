@@ -34,7 +34,7 @@ PROOF = Proof(f"{ISSUER}/0011223344556677", 10, "ab" * 32)
 ACCOUNT = Account("account-1", 1, "organization-1", "USD", 2, "Europe/Berlin", 0)
 HOUR_US = 3_600_000_000
 ROUNDED = Beside("cc", "rounding", None, -3, 12)
-MAY = Period("period-1", 2, "account-1", 1, 0, 700 * HOUR_US, "UTC", None, None, None)
+MAY = Period("period-1", 2, "account-1", 1, 0, 700 * HOUR_US, "UTC", "open", None, None, None)
 JUNE = replace(MAY, period="period-2", sequence=2, start_us=MAY.end_us, end_us=1400 * HOUR_US)
 BILL = focus.Bill(ACCOUNT, MAY, "G-1", {"project-1": "chess"}, PROOF)
 LINE = Line(

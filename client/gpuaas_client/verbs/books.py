@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from gpuaas_client import downloads, models, operations
-from gpuaas_client.command import Verb, Verbs, as_of, asked
+from gpuaas_client.command import STATE, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import Forbidden, NotFound
 from gpuaas_client.session import Session
 from gpuaas_client.telling import money, plain, quantity, rounded
@@ -91,11 +91,12 @@ def invoice() -> None: ...
 
 @invoice.command("list", help="Every invoice, newest first")
 @click.option("--account", metavar="ID", help="Of this one alone.")
+@STATE
 @as_of
 @asked
-def listed(session: Session, account: str | None, as_of: str | None) -> None:
-    found = session.client.each(operations.list_invoices(account=account, as_of=as_of))
-    session.tell_all(found, _INVOICES, _row)
+def listed(session: Session, account: str | None, state: str | None, as_of: str | None) -> None:
+    call = operations.list_invoices(account=account, state=state, as_of=as_of)
+    session.tell_all(session.client.each(call), _INVOICES, _row)
 
 
 def _row(one: models.Invoice) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import models, operations
-from gpuaas_client.command import OF_ORGANIZATION, REASON, Verbs, as_of, asked
+from gpuaas_client.command import OF_ORGANIZATION, REASON, STATE, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 
@@ -29,9 +29,12 @@ def break_glass() -> None:
 
 @break_glass.command("list", help="What was asked for, by whom, and what it was used for")
 @OF_ORGANIZATION
+@STATE
 @as_of
 @asked
-def grants(session: Session, organization: str | None, as_of: str | None) -> None:
+def grants(
+    session: Session, organization: str | None, state: str | None, as_of: str | None
+) -> None:
     def row(one: models.BreakGlass) -> tuple[str, ...]:
         return (
             *(one.id, one.state, one.principal, plain(one.approver), one.role, one.scope),
@@ -39,7 +42,7 @@ def grants(session: Session, organization: str | None, as_of: str | None) -> Non
         )
 
     head = ("GRANT", "STATE", "WHO", "BY", "ROLE", "SCOPE", "UNTIL", "TICKET", "REASON", "USED")
-    call = operations.list_break_glass(organization=organization, as_of=as_of)
+    call = operations.list_break_glass(organization=organization, state=state, as_of=as_of)
     session.tell_all(session.client.each(call), head, row)
 
 

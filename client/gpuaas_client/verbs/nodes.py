@@ -7,7 +7,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, models, operations, telling
-from gpuaas_client.command import REASON_NEEDED, Verbs, as_of, asked
+from gpuaas_client.command import REASON_NEEDED, STATE, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 
@@ -20,10 +20,12 @@ def node() -> None: ...
 
 
 @node.command("list", help="Every node, oldest first, barred ones with since when")
+@STATE
 @as_of
 @asked
-def listed(session: Session, as_of: str | None) -> None:
-    session.tell_all(session.client.each(operations.list_nodes(as_of=as_of)), _HEAD, _row)
+def listed(session: Session, state: str | None, as_of: str | None) -> None:
+    call = operations.list_nodes(state=state, as_of=as_of)
+    session.tell_all(session.client.each(call), _HEAD, _row)
 
 
 @node.command("show", help="One node, its devices, why it is barred")

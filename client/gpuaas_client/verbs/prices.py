@@ -7,7 +7,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import models, operations
-from gpuaas_client.command import Verbs, asked
+from gpuaas_client.command import STATE, Verbs, asked
 from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
 from gpuaas_client.telling import exact, money
@@ -72,9 +72,10 @@ def period() -> None: ...
 
 @period.command("list", help="Periods of an account")
 @click.option("--account", metavar="ID", help="Of this one alone.")
+@STATE
 @asked
-def periods(session: Session, account: str | None) -> None:
-    found = session.client.each(operations.list_periods(account=account))
+def periods(session: Session, account: str | None, state: str | None) -> None:
+    found = session.client.each(operations.list_periods(account=account, state=state))
     session.tell_all(found, _PERIODS, _period)
 
 

@@ -11,7 +11,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, exits, models, operations
-from gpuaas_client.command import OF_ORGANIZATION, Verb, as_of, asked
+from gpuaas_client.command import OF_ORGANIZATION, STATE, Verb, as_of, asked
 from gpuaas_client.errors import GpuaasError, Misconfigured
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
@@ -64,7 +64,7 @@ def row(one: models.Runtime) -> tuple[str, ...]:
 @click.option(
     "--project", metavar="ID", shell_complete=completing.project, help="Of this one alone."
 )
-@click.option("--state", metavar="STATE", help="Only those in it, as `usable`.")
+@STATE
 @OF_ORGANIZATION
 @as_of
 @asked

@@ -13,6 +13,7 @@ from gpuaas_client.command import (
     ORGANIZATION,
     REASON,
     REASON_NEEDED,
+    STATE,
     Verbs,
     as_of,
     asked,
@@ -36,9 +37,10 @@ def organization() -> None: ...
 
 
 @organization.command("list", help="Those that you see")
+@STATE
 @asked
-def organizations(session: Session) -> None:
-    found = session.client.each(operations.list_organizations())
+def organizations(session: Session, state: str | None) -> None:
+    found = session.client.each(operations.list_organizations(state=state))
     session.tell_all(found, (*_NAMED, "STATE"), lambda one: (*_named(one), one.state))
 
 

@@ -6,7 +6,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import completing, models, operations
-from gpuaas_client.command import Verbs, as_of, asked
+from gpuaas_client.command import STATE, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 from gpuaas_client.verbs.runtimes import only_project
@@ -31,11 +31,12 @@ def _row(one: models.Volume) -> tuple[str, ...]:
 @click.option(
     "--project", metavar="ID", shell_complete=completing.project, help="Of this one alone."
 )
+@STATE
 @as_of
 @asked
-def listed(session: Session, project: str | None, as_of: str | None) -> None:
-    found = session.client.each(operations.list_volumes(project=project, as_of=as_of))
-    session.tell_all(found, _HEAD, _row)
+def listed(session: Session, project: str | None, state: str | None, as_of: str | None) -> None:
+    call = operations.list_volumes(project=project, state=state, as_of=as_of)
+    session.tell_all(session.client.each(call), _HEAD, _row)
 
 
 @volume.command("show", help="One volume, what happens next, and its snapshots")

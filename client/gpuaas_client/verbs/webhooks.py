@@ -6,7 +6,7 @@ import click
 from msgspec import UNSET
 
 from gpuaas_client import models, operations
-from gpuaas_client.command import OF_ORGANIZATION, ORGANIZATION, Verbs, asked
+from gpuaas_client.command import OF_ORGANIZATION, ORGANIZATION, STATE, Verbs, asked
 from gpuaas_client.errors import unheard_secret
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
@@ -26,9 +26,10 @@ def _row(one: models.Webhook) -> tuple[str, ...]:
 
 @webhook.command("list", help="Those of an organization, with what waits and what is dead")
 @OF_ORGANIZATION
+@STATE
 @asked
-def webhooks(session: Session, organization: str | None) -> None:
-    call = operations.list_webhooks(organization=organization)
+def webhooks(session: Session, organization: str | None, state: str | None) -> None:
+    call = operations.list_webhooks(organization=organization, state=state)
     session.tell_all(session.client.each(call), _HEAD, _row)
 
 
