@@ -29,6 +29,7 @@ from contracts import fleet, usage
 from contracts.signing import public_hex
 from contracts.usage import Batch, Reporter
 from domain.errors import DomainError
+from evidence.ids import new_id
 from evidence.reader import read_entries, read_rows
 from evidence.storage import Storage
 from gpuaas_verify.books import Books
@@ -449,7 +450,7 @@ def test_what_is_refused_is_named_and_seals_nothing(
                 ("request.invalid", 400, replace(one, quantity=-1)),
                 ("request.invalid", 400, replace(one, quantity=10**19)),
                 ("reading.no_resource", 409, wrong),
-                ("reading.no_resource", 409, replace(one, resource=own["project"][:-1] + "0")),
+                ("reading.no_resource", 409, replace(one, resource=new_id("project"))),
                 ("reading.invalid", 400, replace(one, from_us=app.since + 1)),
                 ("reading.in_future", 409, replace(one, from_us=far, to_us=far)),
             ):
