@@ -1,4 +1,6 @@
-"""Usage: what was charged, by department, project, model, price and period; what runs uncharged."""
+"""Usage: what was charged, by department, project, model, price and period, and by cost centre;
+what runs uncharged.
+"""
 
 from litestar import get
 from litestar.params import FromQuery
@@ -8,9 +10,10 @@ from api.edge import instant, money, now_us, parse_instant
 from api.paging import before, page_size
 from api.viewing import page, reachable, viewed
 from contracts.http import Page
+from contracts.http_cost_centres import CostCentreCharge
 from contracts.http_money import Usage, UsageRunning
 from domain.meter import GPU_TIME
-from projections import attribution_read, billing_read, running_read
+from projections import attribution_read, billing_read, cost_centres_read, running_read
 
 
 @get("/v1/usage")
@@ -55,6 +58,46 @@ def _given(row: billing_read.Usage) -> Usage:
         volumes=row.volumes,
         reservations=row.reservations,
         quantity=str(row.quantity),
+        amount=money(row.amount_pico, row.currency),
+    )
+
+
+@get("/v1/usage/cost-centres")
+async def list_cost_centre_charges(
+    request: FrontRequest,
+    organization: FromQuery[str | None] = None,
+    cost_centre: FromQuery[str | None] = None,
+    project: FromQuery[str | None] = None,
+    account: FromQuery[str | None] = None,
+    start: FromQuery[str | None] = None,
+    end: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Page[CostCentreCharge]:
+    """What was charged, by the cost centre that each project had at the time of its use: the items,
+    those of no cost centre among them, add up to what `GET /v1/usage` has of the same query.
+    """
+    scope = await reachable(request, organization)
+    begin = None if start is None else parse_instant(start)
+    until = None if end is None else parse_instant(end)
+    services, position = await viewed(request, as_of)
+    rows = await services.reads.ask(
+        cost_centres_read.charges,
+        organization=scope,
+        cost_centre=cost_centre,
+        project=project,
+        account=account,
+        from_us=begin,
+        to_us=until,
+        as_of=position,
+    )
+    return Page(items=[_charged(row) for row in rows], next=None)
+
+
+def _charged(row: cost_centres_read.Charge) -> CostCentreCharge:
+    return CostCentreCharge(
+        cost_centre=row.cost_centre,
+        account=row.account,
+        project=row.project,
         amount=money(row.amount_pico, row.currency),
     )
 

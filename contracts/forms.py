@@ -10,7 +10,7 @@ from typing import Final
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ONE_OF: Final = re.compile(r"\^\(([A-Za-z0-9_.-]+(?:\|[A-Za-z0-9_.-]+)+)\)\$")
 _ID: Final = re.compile(
-    r"\^(?P<all>\()?(?:(?P<word>[a-z]+|-)\|)?(?:\((?P<many>[a-z|]+)\)|(?P<one>[a-z]+))-"
+    r"\^(?P<all>\()?(?:(?P<word>[a-z]+|-)\|)?(?:\((?P<many>[a-z|]+)\)|(?P<one>[a-z_]+))-"
     + re.escape(_UUID)
     + r"(?(all)\))\$"
 )

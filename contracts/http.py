@@ -17,6 +17,7 @@ _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 type OrganizationId = Annotated[str, Meta(pattern=f"^organization-{_UUID}$")]
 type AuthorityId = Annotated[str, Meta(pattern=f"^(-|organization-{_UUID})$")]
 type DepartmentId = Annotated[str, Meta(pattern=f"^department-{_UUID}$")]
+type CostCentreId = Annotated[str, Meta(pattern=f"^cost_centre-{_UUID}$")]
 type ProjectId = Annotated[str, Meta(pattern=f"^project-{_UUID}$")]
 type AccountId = Annotated[str, Meta(pattern=f"^account-{_UUID}$")]
 type ScopeId = Annotated[str, Meta(pattern=f"^(organization|department|project)-{_UUID}$")]

@@ -145,7 +145,7 @@ def by_department(
     return dict(sorted(found.items(), key=lambda one: (one[0][0] or "", one[0][1])))
 
 
-class _Charged(Struct, frozen=True):
+class Charged(Struct, frozen=True):
     project: str
     resource: str
     price: int
@@ -168,6 +168,13 @@ SELECT s.project, c.resource, c.price, c.period, c.amount_pico FROM (
   SELECT q.project, q.project FROM views.project q WHERE [q] AND q.project = ANY (%(projects)s)) s
 JOIN views.charge_line c ON c.resource = s.resource AND [c]
 """
+
+
+def lines_of(
+    conn: psycopg.Connection[Any], projects: Iterable[str], as_of: int | None = None
+) -> list[Charged]:
+    """Every line of what is in these projects."""
+    return fetch(conn, Charged, _CHARGED, {"projects": sorted(projects)}, as_of)
 
 
 def usage(
@@ -203,10 +210,10 @@ def _shares(
     conn: psycopg.Connection[Any], projects: Iterable[str], as_of: int | None
 ) -> dict[LineKey, dict[str, dict[str, int]]]:
     """By project, price and service period: of each department the fields that are its own."""
-    charged = fetch(conn, _Charged, _CHARGED, {"projects": sorted(projects)}, as_of)
-    split = parts(conn, [one.resource for one in charged], None, as_of)
+    every = lines_of(conn, projects, as_of)
+    split = parts(conn, [one.resource for one in every], None, as_of)
     found: dict[LineKey, dict[str, dict[str, int]]] = {}
-    for one in charged:
+    for one in every:
         mine = split.get((one.resource, one.price, one.period), [])
         amounts = shared(one.amount_pico, [part.quantity for part in mine])
         of = found.setdefault((one.project, one.price, one.period), {})

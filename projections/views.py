@@ -18,6 +18,7 @@ from projections import (
     billing,
     budgets,
     calls,
+    cost_centres,
     devices,
     evidence_view,
     identities,
@@ -74,6 +75,7 @@ ROOMS: Final = (
     audit,
     calls,
     operations,
+    cost_centres,
 )
 SHAPES: Final[tuple[Shape, ...]] = tuple(shape for room in ROOMS for shape in room.SHAPES)
 

@@ -38,6 +38,7 @@ from tests.acting_recipes import (
     accepted,
     after,
     asking_in,
+    attributed,
     booked,
     bound,
     budgeted,
@@ -111,6 +112,9 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/break-glass/{grant_id}/revoke": entering("revoke", {}, approved=True),
     "/v1/budgets": budgeted,
     "/v1/budgets/clear": cleared,
+    "/v1/cost-centres": made_new(
+        "/v1/cost-centres", lambda w: {"department": w.department, "name": f"C{w.number()}"}
+    ),
     "/v1/departments": made_new("/v1/departments", lambda w: of_org(w, name=f"D{w.number()}")),
     "/v1/groups": GROUP,
     "/v1/groups/{group_id}/delete": after(GROUP, "/v1/groups/{}/delete", ended),
@@ -196,6 +200,7 @@ CALLS: Final[dict[str, Recipe]] = {
         "/v1/projects",
         lambda w: {"department": w.department, "account": w.account, "name": f"P{w.number()}"},
     ),
+    "/v1/projects/{project_id}/attribute": attributed,
     "/v1/projects/{project_id}/move": moved,
     "/v1/quotas": limited,
     "/v1/quotas/claims": claimed,

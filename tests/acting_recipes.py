@@ -249,6 +249,12 @@ async def moved(w: World) -> Call:
     return Call(path, {"department": department})
 
 
+async def attributed(w: World) -> Call:
+    new = {"department": w.department, "name": f"C{w.number()}"}
+    centre = await w.new("/v1/cost-centres", new)
+    return Call(f"/v1/projects/{await w.make_project()}/attribute", {"cost_centre": centre})
+
+
 async def restored(w: World) -> Call:
     made, snapshot = await w.make_snapshot()
     return Call(f"/v1/volumes/{made}/restore", {"snapshot": snapshot})

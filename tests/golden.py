@@ -129,6 +129,7 @@ def text(name: str) -> str:
     kinds = {
         "runtime", "allocation", "node", "project", "department", "organization", "account",
         "period", "invoice", "volume", "network", "reservation", "seller", "credit_note", "source",
+        "cost_centre",
     }  # fmt: skip
     if name in kinds:
         return f"{name}-01890000-0000-7000-8000-000000000001"

@@ -99,6 +99,10 @@ class Scoped:
 
     async def _people(self) -> None:
         of = {"organization": self.org, "name": "x"}
+        centre = await self.made("/v1/cost-centres", {"department": self.first, "name": "c"})
+        for project in self.projects:
+            path = f"/v1/projects/{project}/attribute"
+            await self.made(path, {"cost_centre": centre["id"]})
         await self.made("/v1/groups", of)
         await self.made("/v1/service-accounts", of)
         hook = {"organization": self.org, "url": "https://1.1.1.1/a"}

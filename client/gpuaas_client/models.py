@@ -153,6 +153,13 @@ class AsideNew(Struct, frozen=True, kw_only=True):
     why: str | UnsetType = UNSET
 
 
+class Attribution(Struct, frozen=True, kw_only=True):
+    cost_centre: str | None
+    organization: str
+    project: str
+    since: str | None
+
+
 class AuditEntry(Struct, frozen=True, kw_only=True):
     action: str
     actor: str
@@ -419,6 +426,27 @@ class Component(Struct, frozen=True, kw_only=True):
     name: str
     ok: bool
     since: str
+
+
+class CostCentre(Struct, frozen=True, kw_only=True):
+    created_at: str | None
+    department: str
+    id: str
+    name: str | None
+    organization: str
+    version: int
+
+
+class CostCentreCharge(Struct, frozen=True, kw_only=True):
+    account: str
+    amount: Money
+    cost_centre: str | None
+    project: str
+
+
+class CostCentreNew(Struct, frozen=True, kw_only=True):
+    department: str
+    name: str
 
 
 class CountedCalls(Struct, frozen=True, kw_only=True):
@@ -1284,6 +1312,10 @@ class Project(Struct, frozen=True, kw_only=True):
     name: str | None
     organization: str
     version: int
+
+
+class ProjectAttribute(Struct, frozen=True, kw_only=True):
+    cost_centre: str | None
 
 
 class ProjectMove(Struct, frozen=True, kw_only=True):

@@ -88,6 +88,7 @@ def test_the_administrative_actions_are_in_order_and_none_reads() -> None:
 _ORDINARY = {
     "account": "what is paid, by whom and when: the books say it, and take it back",
     "budget": "a limit of spending", "capacity": "a question", "commitment": "money",
+    "cost_centre": "money",
     "credit_note": "money", "department": "a place", "image": "what may run", "incident": "upkeep",
     "invoice": "money", "meter": "what is counted", "network": "of what runs",
     "node": "upkeep of machines; who becomes one is administrative", "period": "money",

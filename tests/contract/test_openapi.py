@@ -202,6 +202,7 @@ _BOUNDED = {
     "/v1/problems": "the release's own table",
     "/v1/quotas/claims": "one that stands a scope and model",
     "/v1/usage": "sums, of what the query names",
+    "/v1/usage/cost-centres": "sums, of what the query names",
 }
 
 

@@ -38,7 +38,7 @@ def ids(kind: str) -> st.SearchStrategy[str]:
 
 ID_FIELDS = {
     "runtime", "allocation", "node", "project", "department", "organization", "account", "period",
-    "invoice", "resource", "booked", "scope",
+    "invoice", "resource", "booked", "scope", "cost_centre",
 }  # fmt: skip
 
 

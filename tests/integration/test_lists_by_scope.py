@@ -64,8 +64,10 @@ def _scope(item: dict[str, Any], world: Scoped) -> tuple[str, str]:
 _PLACES: dict[str, Where] = {
     "/v1/access-grants": lambda item, _: (item["project"], item["runtime"]),
     "/v1/accounts": _organization,
+    "/v1/attributions": _project,
     "/v1/break-glass": _scope,
     "/v1/budgets": _scope,
+    "/v1/cost-centres": _organization,
     "/v1/credit-notes": _organization,
     "/v1/departments": _itself,
     "/v1/groups": _organization,
@@ -90,6 +92,7 @@ _PLACES: dict[str, Where] = {
     "/v1/sources": _project,
     "/v1/storage-quotas": _scope,
     "/v1/usage": _project,
+    "/v1/usage/cost-centres": _project,
     "/v1/usage/running": lambda item, _: (item["project"], item["runtime"]),
     "/v1/volumes": _resource,
     "/v1/webhooks": _organization,
@@ -102,7 +105,7 @@ _OTHERWISE = {
 # Those that take a month, a bank, a loan or the platform's staff to have something in them.
 _EMPTY = {
     "/v1/break-glass", "/v1/credit-notes", "/v1/invoices", "/v1/issuers", "/v1/quotas/reclaims",
-    "/v1/usage",
+    "/v1/usage", "/v1/usage/cost-centres",
 }  # fmt: skip
 # What the next moment changes.
 _MOVES = {"/v1/usage/running": {"until", "quantity", "estimate"}}

@@ -29,6 +29,7 @@ _MADE: Final = {
     "access": "/v1/runtimes/{runtime_id}/ssh-certificates",
     "binding": "/v1/role-bindings",
     "break_glass": "/v1/break-glass",
+    "cost_centre": "/v1/cost-centres",
     "group": "/v1/groups",
     "guardrail": "/v1/guardrails",
     "identity": "/v1/identities",

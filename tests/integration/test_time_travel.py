@@ -223,6 +223,7 @@ async def _tenancy(story: Story) -> None:
     key = await story.post("/v1/api-keys", {"name": "k"}, token=story.stage.token("user", org, "a"))
     story.ids["key_id"] = key["id"]
     await _signed_in(story, org)
+    await _attributed(story)
     await story.look()
     await _entered(story, project)
     await story.post(f"/v1/api-keys/{key['id']}/revoke", {"reason": "lost"})
@@ -236,6 +237,15 @@ async def _tenancy(story: Story) -> None:
     )
     await story.post(f"/v1/issuers/{story.ids['issuer']}/distrust", {"reason": "no"})
     await story.look()
+
+
+async def _attributed(story: Story) -> None:
+    new = {"department": story.ids["department"], "name": "c"}
+    centre = await story.made("cost_centre_id", "/v1/cost-centres", new)
+    path = f"/v1/projects/{story.ids['project']}/attribute"
+    await story.post(path, {"cost_centre": centre})
+    await story.look()
+    await story.post(path, {"cost_centre": None})
 
 
 async def _entered(story: Story, scope: str) -> None:

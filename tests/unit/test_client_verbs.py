@@ -43,6 +43,10 @@ budget show id-1
 call list-meters --limit 3
 capacity --project id-1
 completion bash
+cost-centre charges --account id-1
+cost-centre create a --department id-1
+cost-centre list --department id-1
+cost-centre show id-1
 department create a
 department list
 events --after 3
@@ -119,6 +123,7 @@ period list --state open
 price list
 price set T4 1.5 USD --region eu-1
 profiles
+project attribute id-1 id-2
 project create a --department id-1 --account id-2
 project list
 project move id-1 --account id-2

@@ -3,7 +3,18 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from domain import account, department, invoice, meter, organization, period, pricebook, project
+from domain import (
+    account,
+    attributing,
+    cost_centre,
+    department,
+    invoice,
+    meter,
+    organization,
+    period,
+    pricebook,
+    project,
+)
 from domain import quota as q
 from domain.access import TokenIssued
 from domain.decider import Decider
@@ -16,6 +27,8 @@ ORG = organization.Created(NAME, 1)
 HELD = (ORG, organization.Suspended("unpaid", 2))
 TOKEN = TokenIssued("user-1", "member", 9)
 DEPT = department.Created("organization-1", NAME, 1)
+CENTRE = cost_centre.Created("organization-1", "department-1", NAME, 1)
+CHARGED_TO = attributing.AttributionSet("project-1", "cost_centre-1", 5)
 PROJ = project.Created("organization-1", "department-1", "account-1", NAME, 1)
 ACCT = account.Opened("organization-1", "USD", 2, "UTC", "x", 1)
 PERIOD = period.Opened("account-1", 1, 0, 100, "UTC", "x", 1)
@@ -38,6 +51,14 @@ def new_project(of: str = "organization-1", name: Private = NAME) -> project.Cre
     return project.Create(
         *("organization-1", "department-1", "account-1", name, "organization-1", of, 1)
     )
+
+
+def new_centre(name: Private = NAME) -> cost_centre.Create:
+    return cost_centre.Create("organization-1", "department-1", name, 1)
+
+
+def attribute(to: str, now: int) -> attributing.Attribute:
+    return attributing.Attribute("project-1", to, now)
 
 
 def open_account(currency: str = "USD", digits: int = 2) -> account.Open:
@@ -76,6 +97,14 @@ TABLE: list[tuple[str, Decider[Any, Any, Any], tuple[Struct, ...], Struct, objec
     ("department", department.DECIDER, (), department.Create("organization-1", NAME, 1), [DEPT]),
     ("department again", department.DECIDER, (DEPT,), department.Create("organization-1", NAME, 2), []),
     ("other department", department.DECIDER, (DEPT,), department.Create("organization-1", OTHER, 2), "department.exists"),
+    ("cost centre", cost_centre.DECIDER, (), new_centre(), [CENTRE]),
+    ("cost centre again", cost_centre.DECIDER, (CENTRE,), new_centre(), []),
+    ("other cost centre", cost_centre.DECIDER, (CENTRE,), new_centre(OTHER), "cost_centre.exists"),
+    ("attributed", attributing.DECIDER, (), attribute("cost_centre-1", 5), [CHARGED_TO]),
+    ("attributed again", attributing.DECIDER, (CHARGED_TO,), attribute("cost_centre-1", 9), []),
+    ("attributed to another, by a clock behind", attributing.DECIDER, (CHARGED_TO,), attribute("cost_centre-2", 3), [attributing.AttributionSet("project-1", "cost_centre-2", 6)]),
+    ("to none", attributing.DECIDER, (CHARGED_TO,), attribute("", 9), [attributing.AttributionSet("project-1", "", 9)]),
+    ("none to none", attributing.DECIDER, (), attribute("", 9), []),
     ("project", project.DECIDER, (), new_project(), [PROJ]),
     ("project again", project.DECIDER, (PROJ,), new_project(), []),
     ("other project", project.DECIDER, (PROJ,), new_project(name=OTHER), "project.exists"),

@@ -48,6 +48,8 @@ organization.closing_started.v1  organization  reason$ stop_us wipe_us decided_u
 organization.closing_withdrawn.v1 organization reason$ state$ decided_us
 organization.closed.v1       organization  decided_us
 department.created.v1    department    organization$ name@ created_us
+cost_centre.created.v1   cost_centre   organization$ department$ name@ created_us
+attribution.set.v1       attribution   project$ cost_centre$ set_us
 project.created.v1       project       organization$ department$ account$ name@ created_us
 project.moved.v1         project       department$ account$ moved_us
 account.opened.v1        account       organization$ currency$ minor_digits zone$ tzdata$ opened_us

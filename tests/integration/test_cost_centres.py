@@ -1,0 +1,136 @@
+"""Cost centres over HTTP, and charges by the cost centre that a project had at the time of its use."""
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import attributing
+from evidence.append import Append, Write
+from evidence.ids import new_id
+from evidence.log import EventLog
+from projections import billing_read, cost_centres_read
+from projections.cost_centres_read import Attribution
+from projections.rater import Rater
+from projections.runner import catch_up
+from tests.api_stage import Stage, play
+from tests.conftest import Database
+from tests.integration.projections_world import HOUR_US, T0, World, command
+from tests.integration.test_projections_reactions import in_world, live_a_life
+
+_AT = st.integers(0, 40)
+_USE = st.tuples(_AT, st.integers(1, 20), st.integers(-999, 999))
+
+
+@given(st.sets(_AT, max_size=4), st.lists(_USE, max_size=5))
+def test_what_each_cost_centre_has_adds_up(
+    marks: set[int], uses: list[tuple[int, int, int]]
+) -> None:
+    """All that was used is somebody's, to the unit; and what lies between two changes is whose it
+    was then.
+    """
+    mine = [Attribution("p", 0, "o", f"c{mark}", mark) for mark in sorted(marks)]
+    used = [(start, start + length, quantity) for start, length, quantity in uses]
+    found = cost_centres_read._quantities(used, mine)
+    assert sum(found.values()) == sum(quantity for *_, quantity in used)
+    for index, (since, until) in enumerate(pairwise([-1, *sorted(marks), 100])):
+        if not any(start < until and end > since for start, end, _ in used):
+            assert not found.get(index)
+        if all(since <= start and end <= until for start, end, _ in used) and used:
+            assert found == {index: sum(quantity for *_, quantity in used)}
+
+
+@pytest.mark.slow
+def test_a_project_has_one_cost_centre_of_its_organization(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """Of any department; at most one at a time, from two at once too; changed, taken away, and
+    asked for as of then. Another organization's is none, and who has no say at the organization
+    has none here.
+    """
+
+    async def scene(stage: Stage) -> None:
+        us, other = await stage.tenant(), await stage.tenant()
+        ours = stage.token("admin", us["org"])
+        path, made = f"/v1/projects/{us['project']}/attribute", list[str]()
+        second = {"organization": us["org"], "name": "E"}
+        part = (await stage.post("/v1/departments", second)).json()["id"]
+        for department in (us["department"], part, other["department"]):
+            body = {"department": department, "name": "C"}
+            made.append((await stage.post("/v1/cost-centres", body)).json()["id"])
+
+        async def put(to: str | None, token: str | None = ours, **more: str) -> Any:
+            return await stage.post(path, {"cost_centre": to}, token=token, **more)
+
+        async def has(query: str = "") -> list[str]:
+            await stage.views()
+            answer = await stage.get(f"/v1/attributions?organization={us['org']}{query}")
+            return [one["cost_centre"] for one in answer.json()["items"]]
+
+        for foreign in (made[2], new_id("cost_centre")):
+            assert (await put(foreign)).json()["code"] == "resource.unknown"
+        member = stage.token("member", us["org"])
+        assert (await put(made[0], member)).status_code == 403
+        theirs = stage.token("admin", other["org"])
+        assert (await put(made[2], theirs)).status_code == 404
+        assert (await stage.get(f"/v1/cost-centres/{made[0]}", token=theirs)).status_code == 404
+        assert (await put(None)).json()["since"] is None
+        both = await asyncio.gather(*(put(made[1]) for _ in range(2)))
+        assert {one.status_code for one in both} == {200}
+        assert both[0].json() == both[1].json()
+        assert await has() == [made[1]]
+        before = await stage.size() - 1
+        assert (await put(made[0])).json()["cost_centre"] == made[0]
+        assert await has() == [made[0]] == await has(f"&cost_centre={made[0]}")
+        assert (await put(None)).json()["cost_centre"] is None
+        assert await has() == []
+        assert await has(f"&as_of={before}") == [made[1]]
+        listed = await stage.get(f"/v1/cost-centres?department={part}", token=ours)
+        assert [one["id"] for one in listed.json()["items"]] == [made[1]]
+
+    play(database, nats_url, tmp_path, scene)
+
+
+@pytest.mark.slow
+def test_charges_are_of_the_cost_centre_at_the_time(database: Database) -> None:
+    """None, then one, another across an hour that nothing cut, and none: their charges are by the
+    time of use, and with what has none they add up to all of the account's usage, then and now.
+    """
+
+    async def body(log: EventLog, conn: psycopg.Connection[Any], world: World) -> None:
+        first, second = new_id("cost_centre"), new_id("cost_centre")
+        places = [(first, 1), (second, 3), ("", 4)]
+        await live_a_life(log, world, 5)
+        for version, (to, hours) in enumerate(places):
+            fact = attributing.AttributionSet(world.project, to, T0 + hours * HOUR_US)
+            stream = attributing.attribution_stream(world.project)
+            write = Write(stream, world.org, version, (fact,))
+            await log.append(Append((write,), "system-test", command()))
+        for append in world.life(world.nodes[0], T0, None):
+            await log.append(append)
+        with psycopg.connect(database.app_url, autocommit=True) as reading:
+            rater = Rater(reading, log)
+            await rater.catch_up()
+            await log.append(world.close())
+            await rater.catch_up()
+        catch_up(conn)
+        usage = billing_read.usage(conn, organization=world.org)
+        whole = sum(one.amount_pico for one in usage)
+        rows = cost_centres_read.charges(conn, organization=world.org)
+        had = {one.cost_centre: one.amount_pico for one in rows}
+        assert sum(had.values()) == whole
+        assert set(had) == {None, first, second}
+        [rate] = {one.price_pico * HOUR_US * 500 // one.divisor for one in usage}
+        assert abs(had[first] - 4 * rate) < 4
+        assert abs(had[second] - 2 * rate) < 4
+        [mine] = cost_centres_read.charges(conn, organization=world.org, cost_centre=second)
+        assert mine.amount_pico == had[second]
+        none = cost_centres_read.charges(conn, organization=world.org, account=new_id("account"))
+        assert none == []
+
+    in_world(database, body)
