@@ -139,8 +139,8 @@ def charges(
             key = (name, row.organization, row.account, row.project, row.currency)
             sums[key] = sums.get(key, 0) + amount
     return [
-        Charge(name or None, *rest, amount)
-        for (name, *rest), amount in sorted(sums.items())
+        Charge(name or None, org, account, project, currency, amount)
+        for (name, org, account, project, currency), amount in sorted(sums.items())
         if cost_centre in (None, name)
     ]
 

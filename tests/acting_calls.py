@@ -282,6 +282,7 @@ BESIDE: Final = {
     "/v1/accounts/{account_id}/grants": False,
     "/v1/accounts/{account_id}/refunds": False,
     "/v1/accounts/{account_id}/reratings": False,
+    "/v1/projects/{project_id}/attribute": False,
     "/v1/runtimes/{runtime_id}/app-passes": True,
     "/v1/runtimes/{runtime_id}/ssh-certificates": True,
     "/v1/runtimes/{runtime_id}/terminals": True,

@@ -211,16 +211,11 @@ async def _overtaken(two: Two, route: str) -> None:
     this one leaves it as it is. A decider may be the one who says no, or that it was done.
     """
     asker = await two.asked(route)
+    faster = await _faster(two, route, asker)
     at, size = await _version(two, route, asker), await two.first.size()
     between: list[httpx.Response] = []
 
     async def overtake() -> None:
-        faster = asker
-        if route in BESIDE:
-            thing, _, _ = asker.call.path.rpartition("/")
-            faster = Asker(Call(f"{thing}/credit", {"due_days": two.world.number()}))
-            if "/runtimes/" in route:
-                faster = Asker(Call(f"{thing}/stop"))
         between.append(await faster.ask(two.second, f"faster-{two.world.number()}"))
 
     with _late(two, overtake):
@@ -230,6 +225,20 @@ async def _overtaken(two: Two, route: str) -> None:
     two.hold(route, "told so", late.status_code == _TOLD_SO.get(route, 412), told)
     causes = await causes_of(two.first, size)
     two.hold(route, "overtaken, and appended", len(set(causes)) == 1, causes)
+
+
+async def _faster(two: Two, route: str, asker: Asker) -> Asker:
+    if route not in BESIDE:
+        return asker
+    thing, _, _ = asker.call.path.rpartition("/")
+    if "/runtimes/" in route:
+        return Asker(Call(f"{thing}/stop"))
+    if "/projects/" in route:
+        new = {"organization": two.world.org, "name": f"D{two.world.number()}"}
+        return Asker(
+            Call(f"{thing}/move", {"department": await two.world.new("/v1/departments", new)})
+        )
+    return Asker(Call(f"{thing}/credit", {"due_days": two.world.number()}))
 
 
 @contextlib.contextmanager
