@@ -49,6 +49,12 @@ class Methods(ABC):
         """POST /v1/accounts/{account_id}/top-ups"""
         return self.do(operations.ask_top_up(account_id, body), key=key, if_match=if_match)
 
+    def attribute_project(
+        self, project_id: str, body: models.ProjectAttribute, *, key: str = "", if_match: str = ""
+    ) -> models.Attribution:
+        """POST /v1/projects/{project_id}/attribute"""
+        return self.do(operations.attribute_project(project_id, body), key=key, if_match=if_match)
+
     def bundle(self, *, at_least: int | None = None) -> bytes:
         """GET /v1/bundle"""
         return self.do(operations.bundle(), at_least=at_least)
@@ -124,6 +130,12 @@ class Methods(ABC):
     ) -> models.ApiKey:
         """POST /v1/api-keys"""
         return self.do(operations.create_api_key(body), key=key, if_match=if_match)
+
+    def create_cost_centre(
+        self, body: models.CostCentreNew, *, key: str = "", if_match: str = ""
+    ) -> models.CostCentre:
+        """POST /v1/cost-centres"""
+        return self.do(operations.create_cost_centre(body), key=key, if_match=if_match)
 
     def create_department(
         self, body: models.DepartmentNew, *, key: str = "", if_match: str = ""
@@ -551,6 +563,30 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def list_attributions(
+        self,
+        *,
+        organization: str | None = None,
+        project: str | None = None,
+        cost_centre: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.Attribution]:
+        """GET /v1/attributions"""
+        return self.do(
+            operations.list_attributions(
+                organization=organization,
+                project=project,
+                cost_centre=cost_centre,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
+            ),
+            at_least=at_least,
+        )
+
     def list_bindings(
         self,
         *,
@@ -647,6 +683,54 @@ class Methods(ABC):
         """GET /v1/accounts/{account_id}/commitments"""
         return self.do(
             operations.list_commitments(account_id, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
+        )
+
+    def list_cost_centre_charges(
+        self,
+        *,
+        organization: str | None = None,
+        cost_centre: str | None = None,
+        project: str | None = None,
+        account: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.CostCentreCharge]:
+        """GET /v1/usage/cost-centres"""
+        return self.do(
+            operations.list_cost_centre_charges(
+                organization=organization,
+                cost_centre=cost_centre,
+                project=project,
+                account=account,
+                start=start,
+                end=end,
+                as_of=as_of,
+            ),
+            at_least=at_least,
+        )
+
+    def list_cost_centres(
+        self,
+        *,
+        organization: str | None = None,
+        department: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Page[models.CostCentre]:
+        """GET /v1/cost-centres"""
+        return self.do(
+            operations.list_cost_centres(
+                organization=organization,
+                department=department,
+                cursor=cursor,
+                limit=limit,
+                as_of=as_of,
+            ),
             at_least=at_least,
         )
 
@@ -1912,6 +1996,12 @@ class Methods(ABC):
     ) -> models.Budget:
         """GET /v1/budgets/{scope_id}"""
         return self.do(operations.show_budget(scope_id, as_of=as_of), at_least=at_least)
+
+    def show_cost_centre(
+        self, cost_centre_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.CostCentre:
+        """GET /v1/cost-centres/{cost_centre_id}"""
+        return self.do(operations.show_cost_centre(cost_centre_id, as_of=as_of), at_least=at_least)
 
     def show_counted(self, number: str, *, at_least: int | None = None) -> models.CountedCalls:
         """GET /v1/audit/calls/{number}"""

@@ -45,6 +45,17 @@ def ask_top_up(account_id: str, body: models.TopUpNew) -> Call[models.TopUpAsked
     )
 
 
+def attribute_project(project_id: str, body: models.ProjectAttribute) -> Call[models.Attribution]:
+    """POST /v1/projects/{project_id}/attribute"""
+    return Call(
+        "POST",
+        f"/v1/projects/{quoted(project_id)}/attribute",
+        models.Attribution,
+        body=body,
+        acts=True,
+    )
+
+
 def bundle() -> Call[bytes]:
     """GET /v1/bundle"""
     return Call("GET", "/v1/bundle", bytes, waits=True)
@@ -125,6 +136,11 @@ def cordon_node(node_id: str) -> Call[models.NodeChanged]:
 def create_api_key(body: models.ApiKeyNew) -> Call[models.ApiKey]:
     """POST /v1/api-keys"""
     return Call("POST", "/v1/api-keys", models.ApiKey, body=body, acts=True)
+
+
+def create_cost_centre(body: models.CostCentreNew) -> Call[models.CostCentre]:
+    """POST /v1/cost-centres"""
+    return Call("POST", "/v1/cost-centres", models.CostCentre, body=body, acts=True)
 
 
 def create_department(body: models.DepartmentNew) -> Call[models.Department]:
@@ -618,6 +634,32 @@ def list_api_keys(
     )
 
 
+def list_attributions(
+    *,
+    organization: str | None = None,
+    project: str | None = None,
+    cost_centre: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.Attribution]]:
+    """GET /v1/attributions"""
+    return Call(
+        "GET",
+        "/v1/attributions",
+        models.Page[models.Attribution],
+        query={
+            "organization": organization,
+            "project": project,
+            "cost_centre": cost_centre,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
+        waits=True,
+    )
+
+
 def list_bindings(
     *,
     organization: str | None = None,
@@ -724,6 +766,58 @@ def list_commitments(
         f"/v1/accounts/{quoted(account_id)}/commitments",
         models.Page[models.Commitment],
         query={"cursor": cursor, "limit": limit, "as_of": as_of},
+        waits=True,
+    )
+
+
+def list_cost_centre_charges(
+    *,
+    organization: str | None = None,
+    cost_centre: str | None = None,
+    project: str | None = None,
+    account: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.CostCentreCharge]]:
+    """GET /v1/usage/cost-centres"""
+    return Call(
+        "GET",
+        "/v1/usage/cost-centres",
+        models.Page[models.CostCentreCharge],
+        query={
+            "organization": organization,
+            "cost_centre": cost_centre,
+            "project": project,
+            "account": account,
+            "start": start,
+            "end": end,
+            "as_of": as_of,
+        },
+        waits=True,
+    )
+
+
+def list_cost_centres(
+    *,
+    organization: str | None = None,
+    department: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
+) -> Call[models.Page[models.CostCentre]]:
+    """GET /v1/cost-centres"""
+    return Call(
+        "GET",
+        "/v1/cost-centres",
+        models.Page[models.CostCentre],
+        query={
+            "organization": organization,
+            "department": department,
+            "cursor": cursor,
+            "limit": limit,
+            "as_of": as_of,
+        },
         waits=True,
     )
 
@@ -2152,6 +2246,17 @@ def show_budget(scope_id: str, *, as_of: str | None = None) -> Call[models.Budge
     """GET /v1/budgets/{scope_id}"""
     return Call(
         "GET", f"/v1/budgets/{quoted(scope_id)}", models.Budget, query={"as_of": as_of}, waits=True
+    )
+
+
+def show_cost_centre(cost_centre_id: str, *, as_of: str | None = None) -> Call[models.CostCentre]:
+    """GET /v1/cost-centres/{cost_centre_id}"""
+    return Call(
+        "GET",
+        f"/v1/cost-centres/{quoted(cost_centre_id)}",
+        models.CostCentre,
+        query={"as_of": as_of},
+        waits=True,
     )
 
 
