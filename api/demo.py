@@ -23,7 +23,7 @@ _PRICE = "90.000000000000"  # dear on purpose: a few seconds must show on the in
 _STORAGE_PRICE = "1.000000000000"  # likewise
 _GIB_HOUR = 1024 * 3_600_000_000  # MiB-us
 _VOLUME_MIB = 64 * 1024
-_PERIODS_S = (14, 40, 160)  # the first in which it all fits: a busy machine is slow, not broken
+_PERIODS_S = (12, 40, 160)  # the first in which it all fits: a busy machine is slow, not broken
 _RUN_S = 4
 _STATE_S = 120  # patience, not speed: a machine may be busy with other things
 

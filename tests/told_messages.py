@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from api.connecting import connected
 from api.describing.written import ROOT
+from contracts import terminal
 
 # Between processes of the platform itself: no channel of a document for others.
 OWN: Final = {"gpuaas.v1.admission", "gpuaas.v1.log.head", "gpuaas.v1.access.gateway"}
@@ -25,6 +26,12 @@ OF_READINGS: Final = {
 }  # fmt: skip
 # Said once an hour is over: unit/test_agent_usage.py makes it, test_readings.py sends and takes it.
 NOT_AWAITED: Final = {("use", "Complete")}
+# Of frames of terminals: kinds by channel, and the bytes of their head and seal.
+_KINDS: Final = {
+    "term-in": {terminal.INPUT, terminal.GRANT, terminal.CLOSE},
+    "term-out": {terminal.OUTPUT, terminal.STATUS, terminal.EXIT},
+}
+_LEAST: Final = 26 + 16
 _NODE: Final = r"node-[0-9a-f-]{36}"
 _WANTED: Final = re.compile(rf"gpuaas\..*|_INBOX\.{_NODE}\..*")
 # NATS' own answers at a node's inbox: that something is kept, that there is nothing to fetch.
@@ -104,7 +111,7 @@ class Described:
         assert name is not None, f"no channel: {subject}"
         if name == "inbox-reply" and _KEPT.fullmatch(data):
             return
-        found = [one for one in self._likely(name, subject) if self._is(one, data)]
+        found = [one for one in self._likely(name, subject) if self._is(name, one, data)]
         assert found, f"{subject}: {data[:500]!r}"
         self.seen |= {(name, one) for one in found}
 
@@ -113,10 +120,11 @@ class Described:
             return [subject.split(".", 4)[4]]
         return self.messages[name]
 
-    def _is(self, message: str, data: bytes) -> bool:
+    def _is(self, channel: str, message: str, data: bytes) -> bool:
         said = self.components["messages"][message]
-        if said["contentType"] == "application/octet-stream":
-            return not data.startswith(b"{")
+        if message == "TerminalFrame":  # whose head alone is for others' eyes
+            longest = _LEAST + terminal.PIECE
+            return _LEAST <= len(data) <= longest and data[0] == 1 and data[1] in _KINDS[channel]
         return self._fits(said["payload"], data)
 
     def _fits(self, schema: dict[str, Any], data: bytes) -> bool:

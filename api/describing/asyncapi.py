@@ -42,6 +42,10 @@ of the log. `id` is the log position: whoever has seen position N asks for what 
 is at least once; drop what was seen by `id`."""
 
 
+_FRAME: Final = """\
+Big-endian: version (1 byte, 1), kind (1 byte; to a node 1 input, 2 grant, 3 close, from it 17
+output, 18 status, 19 exit), attachment, number, offset (8 bytes each); then at most 16 KiB and
+their tag, ChaCha20-Poly1305, under keys that only the two ends have."""
 _FACTS: Final = ("facts", "events", "webhooks")
 
 
@@ -117,7 +121,7 @@ def _frame() -> dict[str, Any]:
         "summary": "What a terminal shows or is typed, sealed for its other end",
         "contentType": "application/octet-stream",
         "tags": [{"name": "nodes"}],
-        "payload": {"type": "string", "format": "binary", "description": "Sealed bytes."},
+        "payload": {"type": "string", "format": "binary", "description": _FRAME},
     }
 
 
