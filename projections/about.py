@@ -17,11 +17,8 @@ _IDS: Final = re.compile(
     rb'|(?:user|service)-[A-Za-z0-9_.-]{1,92})"'
 )
 _DENIED: Final = "gpuaas.access.denied.v1"
-# Streams that are of a whole organization, account or project, and of the same UUID.
-_WHOSE: Final = {
-    "quota": "organization", "budget": "organization", "wallet": "account",
-    "attribution": "project",
-}  # fmt: skip
+# Streams that are of a whole organization or account, and of the same UUID.
+_WHOSE: Final = {"quota": "organization", "budget": "organization", "wallet": "account"}
 # What makes the name of a thing that begins and ends: fields of the fact, `stream` its stream.
 _STREAM: Final = ("stream",)
 _BEGINS: Final[dict[str, tuple[str, ...]]] = {
