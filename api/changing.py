@@ -39,19 +39,29 @@ async def target(
 
     Raises: DomainError resource.unknown (404).
     """
-    if not stream.startswith(f"{kind}-"):
-        raise unknown(kind)
-    recorded: list[Recorded] = await services.log.read_stream(stream)
-    if as_of is not None:
-        recorded = [one for one in recorded if one.position <= as_of]
-    if not recorded:
-        raise unknown(kind)
+    recorded = await said_of(services, stream, kind, as_of)
     first = recorded[0].position
     place = (await services.tail.places([first], recorded[0].org))[first]
     await services.following.locate(place.scope)
     within(principal, recorded[0].org, kind, place.scope, place.resource)
     facts = tuple(one.fact for one in recorded)
     return Target(stream, recorded[0].org, recorded[-1].version, facts)
+
+
+async def said_of(
+    services: Services, stream: str, kind: str, as_of: int | None = None
+) -> list[Recorded]:
+    """What the log says of the thing of that kind, whoever asks; up to a position.
+
+    Raises: DomainError resource.unknown (404).
+    """
+    recorded: list[Recorded] = []
+    if stream.startswith(f"{kind}-"):
+        recorded = await services.log.read_stream(stream)
+    found = [one for one in recorded if as_of is None or one.position <= as_of]
+    if not found:
+        raise unknown(kind)
+    return found
 
 
 async def log_stream(services: Services) -> str:

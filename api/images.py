@@ -3,15 +3,15 @@
 from typing import Final
 
 from litestar import Response, get, post
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.body import FrontRequest
-from api.changing import create
+from api.changing import create, said_of
 from api.edge import instant, now_us
 from api.paging import after, page_size
 from api.services import Services, services_of
-from api.viewing import page, viewed
+from api.viewing import page, tagged, viewed
 from contracts.http import Page, RuntimeNew
 from contracts.http_fleet import Image, ImageNew
 from domain import image
@@ -58,6 +58,17 @@ async def list_images(
         runtimes_read.images, reference=reference, after=start, limit=size + 1, as_of=position
     )
     return page(rows, size, lambda row: _given(row.image, row), lambda row: row.from_position)
+
+
+@get("/v1/images/{image_id:str}")
+async def show_image(
+    request: FrontRequest, image_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Image]:
+    """One registration, that of a reference which was registered again since, too."""
+    services, position = await viewed(request, as_of)
+    [made] = await said_of(services, image_id, "image", position)
+    assert isinstance(made.fact, image.Registered), "all that is said of an image"
+    return tagged(_given(image_id, made.fact), made.version)
 
 
 async def configured(services: Services, data: RuntimeNew) -> Configure | None:

@@ -10,7 +10,7 @@ from api.acting import Done, Said, if_match
 from api.auth import unknown, within
 from api.authorization.cedar import PLATFORM
 from api.authorization.credentials import Vouching
-from api.authorization.listing import paged
+from api.authorization.listing import paged, single
 from api.authorization.loading import credentials_at
 from api.authorization.resting import still
 from api.authorization.wishing import deciding, scope_of
@@ -116,23 +116,42 @@ async def list_issuers(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Issuer]:
     """In order of first trust; those that are trusted no more too."""
+    found = await _known(request, organization, as_of)
+    return paged([(one.position, one) for one in found], (cursor, limit), _vouches)
+
+
+@get("/v1/issuers/{issuer_id:str}")
+async def show_issuer(
+    request: FrontRequest,
+    issuer_id: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[Issuer]:
+    """One that is trusted no more, too."""
+    known = await _known(request, organization, as_of)
+    found = [(one.position, one) for one in known if one.stream == issuer_id]
+    return single(found, _vouches, "issuer", max((one.version for _, one in found), default=0))
+
+
+def _vouches(one: Vouching) -> Issuer:
+    return _given(one.stream, one.trusted, one.factors, one.version, stands=one.stands)
+
+
+async def _known(
+    request: FrontRequest, organization: str | None, as_of: str | None
+) -> list[Vouching]:
     services, at = await viewed(request, as_of)
     reach = await reachable(request, organization)
     await services.following.catch_up()
     known = services.directory
     if at is not None:
         known = await services.reads.past(credentials_at, reach.organization, at)
-    found = [
+    return [
         one
         for one in known.issuers()
         if reach.organization in (None, one.trusted.organization)
         and reach.covers(one.trusted.organization)
     ]
-
-    def given(one: Vouching) -> Issuer:
-        return _given(one.stream, one.trusted, one.factors, one.version, stands=one.stands)
-
-    return paged([(one.position, one) for one in found], (cursor, limit), given)
 
 
 @post("/v1/issuers/{issuer_id:str}/distrust", status_code=200)

@@ -1,14 +1,14 @@
-"""Meters: register, list."""
+"""Meters: register, list, show."""
 
 from litestar import Response, get, post
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.acting import Done, Said
 from api.body import FrontRequest
-from api.changing import log_stream, settled
+from api.changing import log_stream, said_of, settled
 from api.edge import now_us
 from api.services import Services, services_of
-from api.viewing import sliced, viewed
+from api.viewing import sliced, tagged, viewed
 from contracts.http import Page
 from contracts.http_money import Meter, MeterNew
 from domain import meter
@@ -80,6 +80,16 @@ async def list_meters(
         for row in rows
     ]
     return sliced(items, ("id",), (cursor, limit))
+
+
+@get("/v1/meters/{meter_id:str}")
+async def show_meter(
+    request: FrontRequest, meter_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Meter]:
+    services, position = await viewed(request, as_of)
+    found = await said_of(services, meter_id, "meter", position)
+    state = fold(meter.DECIDER, [one.fact for one in found])  # type: ignore[misc]
+    return tagged(_given(meter_id, state), found[-1].version)
 
 
 async def counting(services: Services, name: str) -> meter.Counting | None:

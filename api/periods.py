@@ -1,4 +1,4 @@
-"""Billing periods: list, close."""
+"""Billing periods: list, show, close."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ from api.changing import Target, settled, target
 from api.edge import instant, now_us
 from api.invoice_page import missing_of
 from api.services import Services, services_of
-from api.viewing import reachable, sliced, viewed
+from api.viewing import reachable, sliced, tagged, viewed
 from contracts.http import Page
 from contracts.http_money import Period, PeriodClosed
 from domain import period
@@ -49,6 +49,21 @@ async def list_periods(
     rows = await services.reads.ask(billing_read.periods, account, position)
     found = [row for row in rows if row.account in names and in_state in (None, row.state)]
     return sliced([_given(row) for row in found], ("id",), (cursor, limit))
+
+
+@get("/v1/periods/{period_id:str}")
+async def show_period(
+    request: FrontRequest, period_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Period]:
+    services, position = await viewed(request, as_of)
+    found = await target(services, request.user, period_id, "period", position)
+    opened = found.facts[0]
+    assert isinstance(opened, period.Opened), "the first fact of a period's stream"
+    rows = await services.reads.ask(billing_read.periods, opened.account, position)
+    for row in rows:
+        if row.period == period_id:
+            return tagged(_given(row), found.version)
+    raise unknown("period")
 
 
 @post("/v1/periods/{period_id:str}/close", status_code=200)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec.structs import replace
 
 from api.acting import Done, Said, held
 from api.admission.wire import BlockAsk, ReserveAsk, UnreserveAsk
@@ -14,7 +15,7 @@ from api.paging import after, page_size
 from api.runtimes import launched, organization_of
 from api.services import services_of
 from api.soon import asked, fit, fits_soon, observed
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Page
 from contracts.http_fleet import (
     Block,
@@ -240,6 +241,19 @@ async def list_reservations(
         as_of=position,
     )
     return page(rows, size, _given, lambda row: row.from_position)
+
+
+@get("/v1/reservations/{reservation_id:str}")
+async def show_reservation(
+    request: FrontRequest, reservation_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Reservation]:
+    services, position = await viewed(request, as_of)
+    found = await target(services, request.user, reservation_id, "reservation", position)
+    body = _made((Said(0, found.stream, found.version, found.org, found.facts[0]),))
+    over = found.facts[-1]
+    if isinstance(over, reservation.Over):
+        body = replace(body, state="ended", why=over.reason)
+    return tagged(body, found.version)
 
 
 def _given(row: upkeep_read.Reservation) -> Reservation:

@@ -8,12 +8,12 @@ from api.accounts import account_of
 from api.acting import Done, Said, if_match
 from api.auth import unknown
 from api.body import FrontRequest
-from api.changing import change, create, log_stream, settled, target
+from api.changing import change, create, log_stream, said_of, settled, target
 from api.countries import require_country, require_vat_id
 from api.edge import instant, now_us, parse_instant
 from api.exemptions import require_reason
 from api.services import Services, services_of
-from api.viewing import sliced, slicing, viewed
+from api.viewing import sliced, slicing, tagged, viewed
 from contracts.http import Page
 from contracts.http_tax import (
     AccountTax,
@@ -95,20 +95,29 @@ async def list_sellers(
     """Oldest first. What stands on an invoice is no secret."""
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(taxes_read.sellers, None, position)
-    return sliced(
-        [
-            Seller(
-                id=row.seller,
-                country=row.country,
-                prefix=row.prefix,
-                terms_days=row.terms_days,
-                party=_party(taxes_read.party_of(row.words)),
-                registered_at=instant(row.registered_us),
-            )
-            for row in rows
-        ],
-        ("id",),
-        (cursor, limit),
+    return sliced([_seller(row) for row in rows], ("id",), (cursor, limit))
+
+
+@get("/v1/sellers/{seller_id:str}")
+async def show_seller(
+    request: FrontRequest, seller_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Seller]:
+    services, position = await viewed(request, as_of)
+    found = await said_of(services, seller_id, "seller", position)
+    rows = await services.reads.ask(taxes_read.sellers, seller_id, position)
+    if not rows:
+        raise unknown("seller")
+    return tagged(_seller(rows[0]), found[-1].version)
+
+
+def _seller(row: taxes_read.Seller) -> Seller:
+    return Seller(
+        id=row.seller,
+        country=row.country,
+        prefix=row.prefix,
+        terms_days=row.terms_days,
+        party=_party(taxes_read.party_of(row.words)),
+        registered_at=instant(row.registered_us),
     )
 
 

@@ -15,12 +15,12 @@ from api.authorization.credentials import Signed, Vouching
 from api.authorization.decided import fact_of
 from api.authorization.directory import Directory
 from api.authorization.keys import hash_of, minted
-from api.authorization.listing import paged
+from api.authorization.listing import paged, single
 from api.authorization.loading import credentials_at
 from api.authorization.sessions import HOURS, PREFIX, by_two_factors
 from api.authorization.wishing import organization_of
 from api.body import FrontRequest
-from api.changing import settled
+from api.changing import said_of, settled
 from api.edge import instant, maybe_instant, now_us
 from api.oidc.identity import identified
 from api.services import Services, services_of
@@ -178,6 +178,32 @@ async def list_sessions(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Session]:
     """One's own that are not over, in order of opening; the organization's for whoever may."""
+    known, every = await _open(request, organization, as_of)
+    found = [(one.position, one) for one in every if principal in (None, one.opened.principal)]
+    return paged(found, (cursor, limit), lambda one: _given(known, one))
+
+
+@get("/v1/sessions/{session_id:str}")
+async def show_session(
+    request: FrontRequest,
+    session_id: FromPath[str],
+    organization: FromQuery[str | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[Session]:
+    """One's own that is not over, or any of the organization for whoever may."""
+    if organization is None and request.user.reads_all and request.user.role:
+        made = await said_of(services_of(request), session_id, "token")
+        organization = made[0].org
+    known, every = await _open(request, organization, as_of)
+    found = [(one.position, one) for one in every if one.stream == session_id]
+    version = max((one.version for _, one in found), default=0)
+    return single(found, lambda one: _given(known, one), "session", version)
+
+
+async def _open(
+    request: FrontRequest, organization: str | None, as_of: str | None
+) -> tuple[Directory, list[Signed]]:
+    """Those that the caller may see, and what was known then."""
     org = organization_of(request.user, organization)
     services, at = await viewed(request, as_of)
     await services.following.catch_up()
@@ -190,15 +216,10 @@ async def list_sessions(
         one
         for one in known.sessions(org)
         if (every or one.opened.principal == request.user.actor)
-        and principal in (None, one.opened.principal)
         and not one.ended
         and now < one.opened.expires_us
     ]
-
-    def given(one: Signed) -> Session:
-        return _given(known, one)
-
-    return paged([(one.position, one) for one in found], (cursor, limit), given)
+    return known, found
 
 
 @post("/v1/sessions/{session_id:str}/end", status_code=200)

@@ -66,8 +66,8 @@ _NAMELESS: Final = {
         "post /v1/mfa/totp/confirm", "post /v1/mfa/verify",
     },
     "of the platform": {
-        "get /v1/bundle", "get /v1/capacity", "get /v1/images", "post /v1/images",
-        "get /v1/incidents", "post /v1/incidents", "get /v1/meters", "post /v1/meters",
+        "get /v1/bundle", "get /v1/capacity", "get /v1/images", "get /v1/images/{image_id}", "post /v1/images",
+        "get /v1/incidents", "post /v1/incidents", "get /v1/meters", "get /v1/meters/{meter_id}", "post /v1/meters",
         "get /v1/nodes", "post /v1/nodes", "get /v1/organizations", "post /v1/organizations",
         "get /v1/price-books", "get /v1/price-books/{name}", "get /v1/readings/quarantined",
         "get /v1/sellers", "post /v1/sellers", "get /v1/suspense", "post /v1/suspense",
@@ -75,6 +75,7 @@ _NAMELESS: Final = {
 }  # fmt: skip
 # What may be told apart: (route, kind), and why.
 _OPEN: Final = {
+    ("get /v1/sellers/{seller_id}", "seller"): "what stands on an invoice is no secret",
     ("get /v1/sellers/{seller_id}/rates", "seller"): "whoever pays reads the platform's rates",
     ("post /v1/accounts/{account_id}/tax", "seller"): "whoever pays names who invoices them",
 }

@@ -117,7 +117,10 @@ def _shape(path: str) -> str:
 
 
 # Whose id a path takes under the name of another kind's.
-_ID_OF = {"/v1/service-accounts/{account_id}": "service"}
+_ID_OF = {
+    "/v1/service-accounts/{account_id}": "service",
+    "/v1/sessions/{session_id}": "signed_in",
+}
 _GLASS = "/v1/break-glass?"  # of all organizations
 _PAPER = re.compile("/(ubl|cii|pdf|page)$")  # written for each reader, from what never changes
 
@@ -275,7 +278,7 @@ async def _entered(story: Story, scope: str) -> None:
 async def _signed_in(story: Story, org: str) -> None:
     """An issuer with a session, as facts: nobody is there to vouch."""
     trust, live, now = new_id("token"), new_id("token"), time.time_ns() // 1000
-    story.ids["issuer"] = trust
+    story.ids |= {"issuer": trust, "issuer_id": trust, "signed_in": live}
     vouching = issuer.Trusted("https://id.example.org", "x", org, ("RS256",), ("b.c",), now)
     secret = hashlib.sha256(b"secret").hexdigest()
     opened = session.Opened(trust, "user-a", org, secret, (), "", now + 10**10, now)
@@ -309,7 +312,7 @@ async def _fleet(story: Story) -> None:
     await story.post(f"/v1/runtimes/{whole}/stop", {"reason": "asked"})
     until = instant(time.time_ns() // 1000 + 10**10)
     reserved = {"project": project, "model": "T4", "devices": 1, "until": until}
-    held = (await story.post("/v1/reservations", reserved))["id"]
+    held = await story.made("reservation_id", "/v1/reservations", reserved)
     await story.post(f"/v1/nodes/{other}/cordon")
     await story.post(f"/v1/nodes/{node}/region", {"region": "eu"})
     claim = {"scope": project, "model": "T4", "gpu_milli": 500}
@@ -333,7 +336,7 @@ async def _fleet(story: Story) -> None:
 async def _things(story: Story) -> None:
     project, org = story.ids["project"], story.ids["organization"]
     image = {"reference": "lab:1", "digest": "sha256:" + "1" * 64}
-    await story.post("/v1/images", image)
+    await story.made("image_id", "/v1/images", image)
     network = {"project": project, "name": "n", "egress": []}
     await story.made("network_id", "/v1/networks", network)
     volume = {"project": project, "name": "v", "size_mib": 64}
@@ -341,7 +344,7 @@ async def _things(story: Story) -> None:
     hook = {"organization": org, "url": "https://1.1.1.1/a"}
     await story.made("webhook_id", "/v1/webhooks", hook)
     counted = {"meter": "tok.in", "unit": "token", "source": "readings"}
-    await story.post("/v1/meters", counted)
+    await story.made("meter_id", "/v1/meters", counted)
     source = {"project": project, "key": "ab" * 32, "meters": ["tok.in"]}
     await story.made("source_id", "/v1/sources", source)
     await story.look()
@@ -394,6 +397,7 @@ async def _invoiced(story: Story) -> None:
     world = _Another(1)
     await world.played(story.stage.services.log)
     story.ids |= {"organization": world.org, "account_id": world.account}
+    story.ids["period_id"] = world.period
     with psycopg.connect(story.stage.services.settings.database_url, autocommit=True) as conn:
         rater = Rater(conn, story.stage.services.log)
         await rater.catch_up()
