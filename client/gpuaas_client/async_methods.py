@@ -2129,6 +2129,12 @@ class AsyncMethods(ABC):
             at_least=at_least,
         )
 
+    async def show_image(
+        self, image_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Image:
+        """GET /v1/images/{image_id}"""
+        return await self.do(operations.show_image(image_id, as_of=as_of), at_least=at_least)
+
     async def show_incident(
         self, incident_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.IncidentShown:
@@ -2155,6 +2161,20 @@ class AsyncMethods(ABC):
         """GET /v1/invoices/{invoice_id}"""
         return await self.do(operations.show_invoice(invoice_id, as_of=as_of), at_least=at_least)
 
+    async def show_issuer(
+        self,
+        issuer_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Issuer:
+        """GET /v1/issuers/{issuer_id}"""
+        return await self.do(
+            operations.show_issuer(issuer_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
     async def show_logs(
         self, runtime_id: str, *, most: int | None = None, at_least: int | None = None
     ) -> str:
@@ -2178,6 +2198,12 @@ class AsyncMethods(ABC):
             operations.show_member(principal, organization=organization, as_of=as_of),
             at_least=at_least,
         )
+
+    async def show_meter(
+        self, meter_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Meter:
+        """GET /v1/meters/{meter_id}"""
+        return await self.do(operations.show_meter(meter_id, as_of=as_of), at_least=at_least)
 
     async def show_network(
         self, network_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -2217,6 +2243,12 @@ class AsyncMethods(ABC):
         """GET /v1/invoices/{invoice_id}/page"""
         return await self.do(operations.show_page(invoice_id, as_of=as_of), at_least=at_least)
 
+    async def show_period(
+        self, period_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Period:
+        """GET /v1/periods/{period_id}"""
+        return await self.do(operations.show_period(period_id, as_of=as_of), at_least=at_least)
+
     async def show_problem(self, code: str) -> bytes:
         """GET /v1/problems/{code}"""
         return await self.do(operations.show_problem(code))
@@ -2235,6 +2267,14 @@ class AsyncMethods(ABC):
         """GET /v1/terminals/{session_id}/recording"""
         return await self.do(operations.show_recording(session_id), at_least=at_least)
 
+    async def show_reservation(
+        self, reservation_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Reservation:
+        """GET /v1/reservations/{reservation_id}"""
+        return await self.do(
+            operations.show_reservation(reservation_id, as_of=as_of), at_least=at_least
+        )
+
     async def show_runtime(
         self, runtime_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Runtime:
@@ -2244,6 +2284,12 @@ class AsyncMethods(ABC):
     async def show_schema(self, tag: str) -> bytes:
         """GET /v1/schemas/{tag}"""
         return await self.do(operations.show_schema(tag))
+
+    async def show_seller(
+        self, seller_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Seller:
+        """GET /v1/sellers/{seller_id}"""
+        return await self.do(operations.show_seller(seller_id, as_of=as_of), at_least=at_least)
 
     async def show_service_account(
         self,
@@ -2256,6 +2302,20 @@ class AsyncMethods(ABC):
         """GET /v1/service-accounts/{account_id}"""
         return await self.do(
             operations.show_service_account(account_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
+    async def show_session(
+        self,
+        session_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Session:
+        """GET /v1/sessions/{session_id}"""
+        return await self.do(
+            operations.show_session(session_id, organization=organization, as_of=as_of),
             at_least=at_least,
         )
 

@@ -2057,6 +2057,12 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def show_image(
+        self, image_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Image:
+        """GET /v1/images/{image_id}"""
+        return self.do(operations.show_image(image_id, as_of=as_of), at_least=at_least)
+
     def show_incident(
         self, incident_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.IncidentShown:
@@ -2083,6 +2089,20 @@ class Methods(ABC):
         """GET /v1/invoices/{invoice_id}"""
         return self.do(operations.show_invoice(invoice_id, as_of=as_of), at_least=at_least)
 
+    def show_issuer(
+        self,
+        issuer_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Issuer:
+        """GET /v1/issuers/{issuer_id}"""
+        return self.do(
+            operations.show_issuer(issuer_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
     def show_logs(
         self, runtime_id: str, *, most: int | None = None, at_least: int | None = None
     ) -> str:
@@ -2106,6 +2126,12 @@ class Methods(ABC):
             operations.show_member(principal, organization=organization, as_of=as_of),
             at_least=at_least,
         )
+
+    def show_meter(
+        self, meter_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Meter:
+        """GET /v1/meters/{meter_id}"""
+        return self.do(operations.show_meter(meter_id, as_of=as_of), at_least=at_least)
 
     def show_network(
         self, network_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -2143,6 +2169,12 @@ class Methods(ABC):
         """GET /v1/invoices/{invoice_id}/page"""
         return self.do(operations.show_page(invoice_id, as_of=as_of), at_least=at_least)
 
+    def show_period(
+        self, period_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Period:
+        """GET /v1/periods/{period_id}"""
+        return self.do(operations.show_period(period_id, as_of=as_of), at_least=at_least)
+
     def show_problem(self, code: str) -> bytes:
         """GET /v1/problems/{code}"""
         return self.do(operations.show_problem(code))
@@ -2161,6 +2193,12 @@ class Methods(ABC):
         """GET /v1/terminals/{session_id}/recording"""
         return self.do(operations.show_recording(session_id), at_least=at_least)
 
+    def show_reservation(
+        self, reservation_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Reservation:
+        """GET /v1/reservations/{reservation_id}"""
+        return self.do(operations.show_reservation(reservation_id, as_of=as_of), at_least=at_least)
+
     def show_runtime(
         self, runtime_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Runtime:
@@ -2170,6 +2208,12 @@ class Methods(ABC):
     def show_schema(self, tag: str) -> bytes:
         """GET /v1/schemas/{tag}"""
         return self.do(operations.show_schema(tag))
+
+    def show_seller(
+        self, seller_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Seller:
+        """GET /v1/sellers/{seller_id}"""
+        return self.do(operations.show_seller(seller_id, as_of=as_of), at_least=at_least)
 
     def show_service_account(
         self,
@@ -2182,6 +2226,20 @@ class Methods(ABC):
         """GET /v1/service-accounts/{account_id}"""
         return self.do(
             operations.show_service_account(account_id, organization=organization, as_of=as_of),
+            at_least=at_least,
+        )
+
+    def show_session(
+        self,
+        session_id: str,
+        *,
+        organization: str | None = None,
+        as_of: str | None = None,
+        at_least: int | None = None,
+    ) -> models.Session:
+        """GET /v1/sessions/{session_id}"""
+        return self.do(
+            operations.show_session(session_id, organization=organization, as_of=as_of),
             at_least=at_least,
         )
 

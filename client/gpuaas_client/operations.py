@@ -2329,6 +2329,13 @@ def show_guardrail(
     )
 
 
+def show_image(image_id: str, *, as_of: str | None = None) -> Call[models.Image]:
+    """GET /v1/images/{image_id}"""
+    return Call(
+        "GET", f"/v1/images/{quoted(image_id)}", models.Image, query={"as_of": as_of}, waits=True
+    )
+
+
 def show_incident(incident_id: str, *, as_of: str | None = None) -> Call[models.IncidentShown]:
     """GET /v1/incidents/{incident_id}"""
     return Call(
@@ -2364,6 +2371,19 @@ def show_invoice(invoice_id: str, *, as_of: str | None = None) -> Call[models.In
     )
 
 
+def show_issuer(
+    issuer_id: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Issuer]:
+    """GET /v1/issuers/{issuer_id}"""
+    return Call(
+        "GET",
+        f"/v1/issuers/{quoted(issuer_id)}",
+        models.Issuer,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
 def show_logs(runtime_id: str, *, most: int | None = None) -> Call[str]:
     """GET /v1/runtimes/{runtime_id}/logs"""
     return Call(
@@ -2386,6 +2406,13 @@ def show_member(
         models.Member,
         query={"organization": organization, "as_of": as_of},
         waits=True,
+    )
+
+
+def show_meter(meter_id: str, *, as_of: str | None = None) -> Call[models.Meter]:
+    """GET /v1/meters/{meter_id}"""
+    return Call(
+        "GET", f"/v1/meters/{quoted(meter_id)}", models.Meter, query={"as_of": as_of}, waits=True
     )
 
 
@@ -2443,6 +2470,13 @@ def show_page(invoice_id: str, *, as_of: str | None = None) -> Call[bytes]:
     )
 
 
+def show_period(period_id: str, *, as_of: str | None = None) -> Call[models.Period]:
+    """GET /v1/periods/{period_id}"""
+    return Call(
+        "GET", f"/v1/periods/{quoted(period_id)}", models.Period, query={"as_of": as_of}, waits=True
+    )
+
+
 def show_problem(code: str) -> Call[bytes]:
     """GET /v1/problems/{code}"""
     return Call("GET", f"/v1/problems/{quoted(code)}", bytes)
@@ -2469,6 +2503,17 @@ def show_recording(session_id: str) -> Call[bytes]:
     return Call("GET", f"/v1/terminals/{quoted(session_id)}/recording", bytes, waits=True)
 
 
+def show_reservation(reservation_id: str, *, as_of: str | None = None) -> Call[models.Reservation]:
+    """GET /v1/reservations/{reservation_id}"""
+    return Call(
+        "GET",
+        f"/v1/reservations/{quoted(reservation_id)}",
+        models.Reservation,
+        query={"as_of": as_of},
+        waits=True,
+    )
+
+
 def show_runtime(runtime_id: str, *, as_of: str | None = None) -> Call[models.Runtime]:
     """GET /v1/runtimes/{runtime_id}"""
     return Call(
@@ -2485,6 +2530,13 @@ def show_schema(tag: str) -> Call[bytes]:
     return Call("GET", f"/v1/schemas/{quoted(tag)}", bytes)
 
 
+def show_seller(seller_id: str, *, as_of: str | None = None) -> Call[models.Seller]:
+    """GET /v1/sellers/{seller_id}"""
+    return Call(
+        "GET", f"/v1/sellers/{quoted(seller_id)}", models.Seller, query={"as_of": as_of}, waits=True
+    )
+
+
 def show_service_account(
     account_id: str, *, organization: str | None = None, as_of: str | None = None
 ) -> Call[models.ServiceAccount]:
@@ -2493,6 +2545,19 @@ def show_service_account(
         "GET",
         f"/v1/service-accounts/{quoted(account_id)}",
         models.ServiceAccount,
+        query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
+def show_session(
+    session_id: str, *, organization: str | None = None, as_of: str | None = None
+) -> Call[models.Session]:
+    """GET /v1/sessions/{session_id}"""
+    return Call(
+        "GET",
+        f"/v1/sessions/{quoted(session_id)}",
+        models.Session,
         query={"organization": organization, "as_of": as_of},
         waits=True,
     )
