@@ -1,5 +1,6 @@
 """Lists by state and by project, as the document describes them, against the lists as a whole."""
 
+import json
 from collections import Counter
 from typing import Any, Final
 
@@ -41,9 +42,8 @@ async def require_filters(stage: Stage, document: dict[str, Any], queries: dict[
         for value in words or filter(None, counts):
             asked = f"{of}&{name}={value}"
             found = (await stage.get(f"{asked}&limit=500")).json()["items"]
-            assert sorted(one["id"] for one in found) == sorted(
-                one["id"] for one in every if one[name] == value
-            ), (path, value)
+            wanted = [one for one in every if one[name] == value]
+            assert sorted(found, key=json.dumps) == sorted(wanted, key=json.dumps), (path, value)
             if len(found) > 1:
                 first = (await stage.get(f"{asked}&limit=1")).json()
                 rest = await stage.get(f"{asked}&limit=500&cursor={first['next']}")

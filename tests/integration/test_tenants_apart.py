@@ -81,6 +81,8 @@ _OPEN: Final = {
 }
 # What the platform itself is not told apart of them, and why.
 _UNSEEN: Final = {
+    "get /v1/images/{image_id}": "it names nothing of a tenant",
+    "get /v1/meters/{meter_id}": "it names nothing of a tenant",
     "get /v1/price-books/{name}": "it names nothing of a tenant",
     "get /v1/runtimes/{runtime_id}/logs": "no node is there to be asked for them",
     "get /v1/terminals/{session_id}/recording": "nothing was recorded",

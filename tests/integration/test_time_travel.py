@@ -442,6 +442,9 @@ def test_as_of_answers_what_was_answered_then(
             for when, code in _NEVER.items():
                 refused = await stage.get(f"{path}&as_of={when}")
                 assert (refused.status_code, refused.json()["code"]) == (400, code), path
+        again = f"/v1/projects/{story.ids['project']}/attribute"
+        await story.post(again, {"cost_centre": story.ids["cost_centre_id"]})
+        await stage.views()
         glass = f"organization={story.ids['tenant']}"
         await require_filters(stage, _DOCUMENT, {"/v1/break-glass": glass})
 
