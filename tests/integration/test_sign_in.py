@@ -218,11 +218,17 @@ def test_sessions_end(database: Database, nats_url: str, tmp_path: Path, here: I
         for caller, said in ((foreign, "resource.unknown"), (two["token"], "resource.unknown")):
             assert (await code(stage.post(end, {}, token=caller)))[1] == said
         assert (await stage.get("/v1/sessions", token=foreign)).json()["items"] == []
+        admin = stage.token("admin", org)
+        path, unknown = f"/v1/sessions/{one['id']}", (404, "resource.unknown")
+        for token in (one["token"], admin, stage.operator):
+            assert (await stage.get(path, token=token)).json() == one | {"token": None}
+        for token in (two["token"], foreign):
+            assert await code(stage.get(path, token=token)) == unknown
         assert (await stage.post(end, {}, token=one["token"])).json()["ended"] is True
         gone = (401, "auth.invalid")
         assert await code(stage.get("/v1/sessions", token=one["token"])) == gone
         assert (await stage.get("/v1/sessions", token=two["token"])).status_code == 200
-        admin = stage.token("admin", org)
+        assert await code(stage.get(path, token=admin)) == unknown, "over"
         answer = await stage.post(f"/v1/sessions/{two['id']}/end", {}, token=admin)
         assert answer.status_code == 200
         assert await code(stage.get("/v1/sessions", token=two["token"])) == gone
