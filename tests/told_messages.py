@@ -58,7 +58,7 @@ def listening(url: str, tls: ssl.SSLContext | None) -> Iterator[Heard]:
         await client.flush()
         ready.set()
         await asyncio.to_thread(over.wait)
-        await client.close()
+        await client.drain()  # with all that was said before
 
     thread = threading.Thread(target=asyncio.run, args=(listen(),), daemon=True)
     thread.start()
