@@ -184,7 +184,7 @@ async def opened(settings: Settings, verifier: Verifier | None = None) -> AsyncI
             payments=payments_of(),
             tail=tail,
             runtimes=runtimes,
-            parts=(log, calls, glass, admission, claims, following, use),
+            parts=(log, calls, glass, claims, following, use),
         )
 
 

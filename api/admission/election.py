@@ -34,7 +34,6 @@ from api.admission.wire import (
     encode_verdicts,
 )
 from api.admission.writer import Writer
-from api.stopping import ended
 from domain.errors import DomainError
 from domain.explain import Verdict
 from domain.funding import Purse
@@ -89,10 +88,6 @@ class Admission:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-
-    async def broken(self) -> None:
-        """Returns once closed. Raises: what ended its task before that."""
-        await ended(self._task)
 
     async def ask(self, ask: Ask) -> Admitted:
         """The decision, durably appended.
@@ -161,6 +156,8 @@ class Admission:
                     await self._term(conn)
             except (psycopg.Error, DomainError) as error:
                 _LOG.warning("admission: %s", error)
+            except Exception:  # noqa: BLE001 - the outermost loop: what reads goes on, and it is tried anew
+                _LOG.exception("admission: its writer broke")
             await asyncio.sleep(_RETRY_S)
 
     async def _term(self, conn: psycopg.AsyncConnection[Any]) -> None:

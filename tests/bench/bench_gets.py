@@ -37,7 +37,7 @@ from evidence.log import Append, EventLog, Write
 from projections.runner import catch_up
 from tests.bench.bench_api import Caller, answers, free_port
 from tests.bench.bench_log import Measured, fresh_database, row
-from tests.bench.bench_projections import lives
+from tests.bench.bench_projections import GROUP, lives
 from tests.conftest import Database
 from tests.integration.projections_world import T0, World, command
 from tests.integration.served import served
@@ -68,7 +68,7 @@ class Tenant:
 
     def __init__(self, *, everything: bool = False) -> None:
         self._everything = everything
-        self.world = World(nodes=20)
+        self.world = World(nodes=GROUP)  # of two groups at once, each has room for one of both
         self.tokens = [minted() for _ in range(PEOPLE)]
         self.runtimes: list[str] = []
 

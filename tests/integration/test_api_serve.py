@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -14,7 +15,7 @@ from api.authorization import calls, use, using
 from api.gateway import tail
 from api.serve import serving
 from api.tokens import developer_token
-from tests.api_stage import settings_for
+from tests.api_stage import Stage, play, settings_for
 from tests.conftest import Database
 from tests.integration import served as child
 from tests.integration.served import served
@@ -43,7 +44,7 @@ def test_serves_and_stops(database: Database, nats_url: str, tmp_path: Path) -> 
     "part",
     [
         (calls.Calls, "seal"), (using.GlassUse, "_end"), (use.KeyUse, "_run"),
-        (claims.Claims, "_loop"), (election.Admission, "_term"), (tail.Tail, "follow"),
+        (claims.Claims, "_loop"), (tail.Tail, "follow"),
     ],
     ids=lambda part: part[0].__name__,
 )  # fmt: skip
@@ -55,7 +56,7 @@ def test_a_part_that_breaks_ends_it(
     part: tuple[type, str],
 ) -> None:
     """Nothing that runs beside the requests ends unnoticed: what counts calls or the use of keys,
-    what elects the admission writer, what hears who may no more, what holds keys of requests.
+    what hears who may no more, what holds keys of requests.
     """
 
     async def wrong(*_: object) -> None:
@@ -78,3 +79,28 @@ def test_a_part_that_breaks_ends_it(
     monkeypatch.setattr(*part, wrong)
     with pytest.raises(ValueError, match=r"a fault of ours"):
         asyncio.run(scene())
+
+
+def test_a_writer_that_breaks_is_elected_anew(
+    database: Database,
+    nats_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A fault in one decision ends no reads; launches go on once it is over, and it is logged."""
+    real, faults = election.Admission._term, [ValueError("a fault of ours")] * 2
+
+    async def term(admission: election.Admission, conn: Any) -> None:
+        if faults:
+            raise faults.pop()
+        await real(admission, conn)
+
+    async def scene(stage: Stage) -> None:
+        assert (await stage.get("/v1/organizations")).status_code == 200
+        await stage.services.admission.elected(20)
+        assert not faults
+        assert caplog.text.count("a fault of ours") == 2
+
+    monkeypatch.setattr(election.Admission, "_term", term)
+    play(database, nats_url, tmp_path, scene)
