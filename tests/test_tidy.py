@@ -15,6 +15,7 @@ ROOMS = ("contracts", "domain", "evidence", "projections", "api", "agent", "migr
 HARD_MODULE, HARD_FUNCTION = 400, 60
 # The outermost loop of a process may catch everything, to say so and end (HOUSE.md rule 3).
 OUTERMOST_LOOPS = {
+    "api/admission/election.py",
     "api/cli.py",
     "evidence/verifier/gpuaas_verify/cli.py",
 }
