@@ -166,7 +166,7 @@ class Writer:
 
     async def close(self) -> None:
         """Ends the term; whoever still waits is told to repeat the command."""
-        if self._task is not None:
+        if self._task is not None and not self._task.done():  # what broke it was told by it
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError, DomainError):
                 await self._task

@@ -3,14 +3,13 @@
 import asyncio
 import signal
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
 from api import claims
-from api.admission import election
+from api.admission.writer import Writer
 from api.authorization import calls, use, using
 from api.gateway import tail
 from api.serve import serving
@@ -88,19 +87,24 @@ def test_a_writer_that_breaks_is_elected_anew(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A fault in one decision ends no reads; launches go on once it is over, and it is logged."""
-    real, faults = election.Admission._term, [ValueError("a fault of ours")] * 2
+    """A fault in one decision ends no reads; launches go on once it is over, and the log names the
+    place of each.
+    """
+    real, faults, over = Writer._run, [ValueError("a fault of ours") for _ in "12"], asyncio.Event()
 
-    async def term(admission: election.Admission, conn: Any) -> None:
+    async def deciding(writer: Writer) -> None:
         if faults:
             raise faults.pop()
-        await real(admission, conn)
+        over.set()
+        await real(writer)
 
     async def scene(stage: Stage) -> None:
         assert (await stage.get("/v1/organizations")).status_code == 200
-        await stage.services.admission.elected(20)
-        assert not faults
-        assert caplog.text.count("a fault of ours") == 2
+        async with asyncio.timeout(20):
+            await over.wait()
+        assert await stage.services.admission.elected(20)
+        assert caplog.text.count("in deciding") == 2
+        assert caplog.text.count("ValueError: a fault of ours") == 2
 
-    monkeypatch.setattr(election.Admission, "_term", term)
+    monkeypatch.setattr(Writer, "_run", deciding)
     play(database, nats_url, tmp_path, scene)
