@@ -54,7 +54,7 @@ class World:
         self.department = new_id("department")
         self.project = new_id("project")
         self.account = new_id("account")
-        self.quota = new_id("quota")
+        self.quota = quota.quota_stream(self.org)
         self.period = period_id(self.account, 1)
         self.next_period = period_id(self.account, 2)
         self.nodes = [new_id("node") for _ in range(nodes)]

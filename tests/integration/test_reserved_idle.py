@@ -113,7 +113,6 @@ def test_what_is_idle_is_found_wherever_charges_are(
     async def run() -> None:
         log = await EventLog.open(database.app_url)
         world, name = World(), new_id("reservation")
-        world.quota = quota.quota_stream(world.org)
         for append in (
             world.opening(), priced(world), reserved(world, name),
             *drawn(world, name, T0 + HOUR_US, T0 + 2 * HOUR_US), ended(world, name), world.close(),
