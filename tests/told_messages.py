@@ -33,6 +33,7 @@ _KINDS: Final = {
 }
 _LEAST: Final = 26 + 16
 _NODE: Final = r"node-[0-9a-f-]{36}"
+RENEWAL: Final = re.compile(rf"gpuaas\.v1\.node\.{_NODE}\.lease")
 _WANTED: Final = re.compile(rf"gpuaas\..*|_INBOX\.{_NODE}\..*")
 # NATS' own answers at a node's inbox: that something is kept, that there is nothing to fetch.
 _KEPT: Final = re.compile(rb'\{"stream":\s*"NODE_(EVT|USE)",.*"seq":.*\}')

@@ -27,7 +27,7 @@ from tests.containers import Image, podman, until
 from tests.crew import Crew, crew_of
 from tests.machine import need
 from tests.network_world import TCP, UDP, Beyond, beyond
-from tests.told_messages import OF_READINGS, described, listening
+from tests.told_messages import OF_READINGS, RENEWAL, Heard, described, listening
 from tests.usage_world import PICO, charges, metered, payer_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -183,7 +183,7 @@ def test_what_leaves_a_runtime_is_charged_each_byte_once(
             try:
                 with listening(world.nats_url, world.tls) as heard:
                     async with metered(world):
-                        await _charged_through_kills(world, crew, far, skew.compiled(tmp))
+                        await _charged_through_kills(world, crew, far, skew.compiled(tmp), heard)
                 assert described(heard).seen >= OF_READINGS
             finally:
                 await asyncio.to_thread(crew.clear)
@@ -191,7 +191,9 @@ def test_what_leaves_a_runtime_is_charged_each_byte_once(
     story(law, database, nats_server, tmp_path)
 
 
-async def _charged_through_kills(world: World, crew: Crew, far: Beyond, library: Path) -> None:
+async def _charged_through_kills(
+    world: World, crew: Crew, far: Beyond, library: Path, heard: Heard
+) -> None:
     payer = await payer_of(world)
     name, rule = new_id("network"), Rule(f"{far.inner}/32", "udp", UDP, UDP)
     await world.write(name, network.Created(payer[0], PRIVATE, False, (rule,), 1), org=ORG)
@@ -200,6 +202,9 @@ async def _charged_through_kills(world: World, crew: Crew, far: Beyond, library:
     await world.until(one, "runtime.usable", 90)
     sent = await asyncio.to_thread(_sends, crew, far, 30)
     await _until_charged(world, one, 1)
+    await asyncio.to_thread(
+        until, lambda: any(RENEWAL.fullmatch(on) for on, _ in heard), "it is renewed", 30
+    )
     crew.program.kill()
     crew.program.env |= skew.off_by(library, -600_000_000)
     sent += await asyncio.to_thread(_sends, crew, far, 20)
