@@ -47,6 +47,7 @@ from api.terminal.sessions import Terminals
 from api.together import Together
 from api.tokens import AUDIENCE, ISSUER, issuer_key, issuer_public
 from api.turns import Turns
+from api.webhooks.addresses import Lookups
 from domain.errors import DomainError
 from evidence.log import EventLog
 from evidence.storage import Storage
@@ -87,6 +88,7 @@ class Services(Struct, frozen=True):
     tail: Tail
     runtimes: Together[Runtime]
     parts: tuple[Part, ...]
+    lookups: Lookups = field(default_factory=Lookups)
     rooms: Rooms = field(default_factory=Rooms)
     drawn: Turns = field(default_factory=lambda: Turns(_DRAWN))
 

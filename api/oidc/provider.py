@@ -19,7 +19,7 @@ import jwt
 import msgspec
 from jwt import PyJWK
 
-from api.webhooks.addresses import checked, networks_of
+from api.webhooks.addresses import Lookups, checked, networks_of
 from domain.errors import DomainError
 
 _TIMEOUT_S: Final = 5.0  # of one connection, one reading
@@ -66,8 +66,11 @@ class Provider:
     use while the issuer does not answer.
     """
 
-    def __init__(self, url: str, *, loopback: bool, ca: Path | None = None) -> None:
+    def __init__(
+        self, url: str, *, loopback: bool, ca: Path | None = None, lookups: Lookups | None = None
+    ) -> None:
         self._url = url
+        self._lookups = lookups or Lookups()
         self._loopback = loopback
         self._ca = ca
         self._busy = asyncio.Lock()
@@ -151,7 +154,8 @@ class Provider:
         if named.host == httpx.URL(self._url).host:
             return client.build_request("GET", named, headers=_PLAIN)
         try:
-            to = await checked(url, _LOOPBACK_NETWORKS if self._loopback else ())
+            inside = _LOOPBACK_NETWORKS if self._loopback else ()
+            to = await checked(url, self._lookups, self._url, inside)
         except DomainError as error:
             raise DomainError("issuer.invalid", f"{url}: {error.detail}") from error
         return client.build_request(
@@ -248,11 +252,14 @@ class Providers:
     def __init__(self, *, loopback: bool, ca: Path | None = None) -> None:
         self._loopback = loopback
         self._ca = ca
+        self._lookups = Lookups()
         self._known: dict[str, Provider] = {}
 
     def of(self, url: str) -> Provider:
         if url not in self._known:
-            self._known[url] = Provider(url, loopback=self._loopback, ca=self._ca)
+            self._known[url] = Provider(
+                url, loopback=self._loopback, ca=self._ca, lookups=self._lookups
+            )
         return self._known[url]
 
     def require(self, url: str) -> None:

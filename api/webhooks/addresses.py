@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
@@ -21,8 +22,8 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PORTS: Final = {"https": 443, "http": 80}
 _LOOK_S: Final = 5
-# Of their own: a name server that never answers keeps no thread of anything else.
-_LOOKUPS: Final = ThreadPoolExecutor(max_workers=16, thread_name_prefix="webhook-lookup")
+_THREADS: Final = 64
+_OF_ONE: Final = 8
 # All that is assigned for the internet; site-local and IPv4-compatible addresses lie outside.
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 # Of the registries of special purpose what this Python takes for public: protocols' own, relays of
@@ -41,6 +42,27 @@ class Checked(Struct, frozen=True):
     address: str
 
 
+class Lookups:
+    """Names looked up, on threads of their own: a name server that never answers keeps none of
+    anything else. It keeps one for longer than anybody waits for it, so each for whom names are
+    looked up has few, until they are back. Owned by one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="webhook-lookup")
+        self._turns = WeakValueDictionary[str, asyncio.Semaphore]()
+
+    async def addresses(self, of: str, host: str, port: int) -> list[Address]:
+        """All of the name. `of`: for whom. Raises: OSError, UnicodeError."""
+        turn = self._turns.setdefault(of, asyncio.Semaphore(_OF_ONE))
+        await turn.acquire()
+        look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        looking = asyncio.get_running_loop().run_in_executor(self._threads, look)
+        looking.add_done_callback(lambda _: turn.release())
+        found = await asyncio.shield(looking)
+        return [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
+
+
 def networks_of(text: str) -> tuple[Network, ...]:
     """Networks that may be called although they are not public, from `10.1.0.0/16 ::1/128`.
 
@@ -52,8 +74,10 @@ def networks_of(text: str) -> tuple[Network, ...]:
         raise DomainError("config.malformed", f"GPUAAS_WEBHOOK_NETWORKS: {error}") from error
 
 
-async def checked(url: str, besides: tuple[Network, ...] = ()) -> Checked:
-    """The address that the URL leads to now, to be connected to as it is.
+async def checked(
+    url: str, lookups: Lookups, of: str, besides: tuple[Network, ...] = ()
+) -> Checked:
+    """The address that the URL leads to now, to be connected to as it is; looked up for `of`.
 
     https only, and every address of the name is public; both may be otherwise within `besides`.
 
@@ -66,11 +90,9 @@ async def checked(url: str, besides: tuple[Network, ...] = ()) -> Checked:
         raise _not_https(scheme)
     try:
         async with asyncio.timeout(_LOOK_S):
-            look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-            found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, look)
+            addresses = await lookups.addresses(of, host, port)
     except (OSError, TimeoutError, UnicodeError):
-        found = []
-    addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
+        addresses = []
     if not addresses or not all(public(one) or _within(one, besides) for one in addresses):
         raise _inward(host)
     if scheme != "https" and not all(_within(one, besides) for one in addresses):

@@ -228,7 +228,7 @@ class Deliverer:
         # A full stop would end the id where it is signed: of the origin only its own digits.
         message = f"{self._origin.rpartition('/')[2]}-{position}"
         signed = headers(keys, message, now // 1_000_000, body)
-        return await self._sender.send(hook.url or "", signed, body)
+        return await self._sender.send(hook.url or "", signed, body, hook.organization)
 
     async def _failed(self, hook: Webhook, position: int, attempts: int, said: Outcome) -> None:
         schedule = self._options.schedule_s

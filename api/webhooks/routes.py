@@ -45,7 +45,8 @@ async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) ->
 
     async def do(cause: str) -> Done:
         org = await target(services, request.user, data.organization, "organization")
-        await checked(data.url, networks_of(services.settings.webhook_networks))
+        inside = networks_of(services.settings.webhook_networks)
+        await checked(data.url, services.lookups, org.stream, inside)
         url, words = private_value(org.stream, data.url)
         key, hidden = private_value(org.stream, secret)
         command = webhook.Register(org.stream, url, data.tags, key, now_us())

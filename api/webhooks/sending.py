@@ -7,7 +7,7 @@ from typing import Final
 import httpx
 from msgspec import Struct
 
-from api.webhooks.addresses import Network, checked
+from api.webhooks.addresses import Checked, Lookups, Network, checked
 from contracts.cloudevents import MEDIA
 from domain.errors import DomainError
 
@@ -37,6 +37,7 @@ class Sender:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._besides = besides
+        self._lookups = Lookups()
         self._patience_s = patience_s
         self._client = httpx.AsyncClient(
             verify=believing or ssl.create_default_context(),
@@ -49,11 +50,12 @@ class Sender:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> Outcome:
-        """What became of it, within the patience; the answer's body is not read."""
+    async def send(self, url: str, headers: dict[str, str], body: bytes, of: str) -> Outcome:
+        """What became of `of`'s event, within the patience; the answer's body is not read."""
         try:
             async with asyncio.timeout(self._patience_s):
-                return await self._sent(url, headers, body)
+                to = await checked(url, self._lookups, of, self._besides)
+                return await self._sent(to, headers, body)
         except DomainError as error:
             return Outcome(False, None, f"{error.code}: {error.detail}")
         except (httpx.TimeoutException, TimeoutError):
@@ -62,9 +64,8 @@ class Sender:
             # Whatever a stranger's URL or answer makes of itself is its own fault, not ours.
             return Outcome(False, None, f"{type(error).__name__}: {error}"[:300])
 
-    async def _sent(self, url: str, headers: dict[str, str], body: bytes) -> Outcome:
-        to = await checked(url, self._besides)
-        named = httpx.URL(url)
+    async def _sent(self, to: Checked, headers: dict[str, str], body: bytes) -> Outcome:
+        named = httpx.URL(to.url)
         request = self._client.build_request(
             "POST",
             named.copy_with(host=to.address),

@@ -5,6 +5,7 @@ import ipaddress
 import re
 import socket
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from api.fleet.node_ca import written
 from api.tls import believing
-from api.webhooks.addresses import Network, checked, networks_of, public
+from api.webhooks.addresses import Checked, Lookups, Network, checked, networks_of, public
 from api.webhooks.sending import Outcome, Sender
 from domain.errors import DomainError
 from tests.webhook_receiver import receiving
@@ -48,7 +49,7 @@ def asked(url: str, *answers: list[str], besides: tuple[Network, ...] = ()) -> s
     """The address that the URL leads to, its name looked up by a `Resolver` where there is one."""
     loop = Resolver(*answers) if answers else None
     with asyncio.Runner(loop_factory=None if loop is None else lambda: loop) as runner:
-        return runner.run(checked(url, besides)).address
+        return runner.run(checked(url, Lookups(), "a", besides)).address
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def sent(loop: Resolver, url: str, **more: Any) -> Outcome:
     async def main() -> Outcome:
         sender = Sender(LOCAL, **more)
         try:
-            return await sender.send(url, {"webhook-id": "a"}, b"{}")
+            return await sender.send(url, {"webhook-id": "a"}, b"{}", "a")
         finally:
             await sender.close()
 
@@ -170,6 +171,38 @@ def test_dns_rebinding_leads_to_the_address_that_was_checked() -> None:
         assert (refused.taken, refused.status) == (False, None)
         assert "webhook.unresolved" in refused.detail, "nothing is told of what is inside"
         assert (len(mine.heard), inner.heard) == (1, [])
+
+
+def test_names_that_nobody_answers_for_hold_up_nobody_elses_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many one organization asks for; it has its share again once its threads are back."""
+    answers, asked_for = threading.Event(), []
+
+    def looked_up(host: str, port: int, **_: Any) -> list[Any]:
+        asked_for.append(host)
+        assert host != "never.test" or answers.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", port))]
+
+    async def main() -> None:
+        lookups = Lookups()
+
+        def asking(host: str, of: str) -> asyncio.Task[Checked]:
+            return asyncio.create_task(checked(f"https://{host}/", lookups, of))
+
+        many = [asking("never.test", "greedy") for _ in range(100)]
+        assert (await asking("hooks.test", "modest")).address == "1.1.1.1"
+        for one in many:
+            one.cancel()
+        late = asking("hooks.test", "greedy")
+        assert (await asking("hooks.test", "modest")).address == "1.1.1.1"
+        assert not late.done()
+        answers.set()
+        assert (await late).address == "1.1.1.1"
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    asyncio.run(main())
+    assert asked_for.count("never.test") == 8, "who waits no more is not looked up for"
 
 
 def test_a_redirect_is_not_followed() -> None:
