@@ -8,7 +8,7 @@ from api.auth import unknown, within
 from api.body import FrontRequest
 from api.changing import settled, target
 from api.currencies import minor_digits
-from api.edge import money, now_us, parse_instant
+from api.edge import money, now_us, parse_instant, whole
 from api.paging import after, page_size
 from api.services import Services, services_of
 from api.viewing import page, reachable, sliced, tagged, viewed
@@ -128,6 +128,27 @@ async def list_transfers(
         journal_read.transfers, account=account_id, after=start, limit=size + 1, as_of=position
     )
     return page(rows, size, _transfer, lambda row: row.row)
+
+
+@get("/v1/accounts/{account_id:str}/transfers/{row:str}")
+async def show_transfer(
+    request: FrontRequest,
+    account_id: FromPath[str],
+    row: FromPath[str],
+    as_of: FromQuery[str | None] = None,
+) -> Response[Transfer]:
+    """By its number among all that were ever posted. It never changes, nor does its ETag."""
+    services, position = await viewed(request, as_of)
+    await account_of(services, request, account_id, position)
+    number = whole(row)
+    if number is None:
+        raise unknown("transfer")
+    found = await services.reads.ask(
+        journal_read.transfers, account=account_id, after=number - 1, limit=1, as_of=position
+    )
+    if not found or found[0].row != number:
+        raise unknown("transfer")
+    return tagged(_transfer(found[0]), 1)
 
 
 async def account_of(

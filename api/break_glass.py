@@ -15,7 +15,7 @@ from api.authorization.wishing import Wanted, deciding, wished
 from api.body import FrontRequest
 from api.edge import instant, maybe_instant, now_us
 from api.services import services_of
-from api.viewing import reachable, viewed
+from api.viewing import reachable, tagged, viewed
 from contracts.http import Given, Page
 from contracts.http_break_glass import BreakGlass, BreakGlassDone, BreakGlassEnd, BreakGlassNew
 from domain.authority import Authority
@@ -183,6 +183,20 @@ async def list_break_glass(
         return _given(one.org, grant, texts.get(grant.asked.reason.private), (one.version, at_us))
 
     return paged(rows, (cursor, limit), given)
+
+
+@get("/v1/break-glass/{grant_id:str}")
+async def show_break_glass(
+    request: FrontRequest, grant_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[BreakGlass]:
+    """One that is over, too; its ETag is that of the organization's authority."""
+    one = await seen(request, await _org_of(request, grant_id), as_of)
+    grant = one.state.glass.get(grant_id)
+    if grant is None or not one.shows(grant.asked.scope):
+        raise unknown("grant")
+    at_us, said = await _instant_of(request, as_of), grant.asked.reason.private
+    reason = (await words(request, [said])).get(said)
+    return tagged(_given(one.org, grant, reason, (one.version, at_us)), one.version)
 
 
 async def _instant_of(request: FrontRequest, as_of: str | None) -> int:

@@ -24,12 +24,13 @@ _PAUSE_S: Final = 0.002
 
 
 class Target(Struct, frozen=True):
-    """An existing stream as last read."""
+    """An existing stream as last read; `position` is that of its last entry."""
 
     stream: str
     org: str
     version: int
     facts: tuple[Struct, ...]
+    position: int
 
 
 async def target(
@@ -44,8 +45,8 @@ async def target(
     place = (await services.tail.places([first], recorded[0].org))[first]
     await services.following.locate(place.scope)
     within(principal, recorded[0].org, kind, place.scope, place.resource)
-    facts = tuple(one.fact for one in recorded)
-    return Target(stream, recorded[0].org, recorded[-1].version, facts)
+    facts, last = tuple(one.fact for one in recorded), recorded[-1]
+    return Target(stream, last.org, last.version, facts, last.position)
 
 
 async def said_of(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from api.acting import Done, Said, if_match
 from api.auth import unknown
-from api.authorization.listing import paged
+from api.authorization.listing import paged, single
 from api.authorization.loading import credentials_at
 from api.authorization.persons import Linked, identity_stream
 from api.authorization.principal import Principal
@@ -102,19 +102,31 @@ async def list_identities(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Identity]:
     """That are linked to the caller, in order of linking."""
+    rows = [(one.position, one) for one in await _own_links(request, as_of)]
+    return paged(rows, (cursor, limit), _standing)
+
+
+@get("/v1/identities/{identity_id:str}")
+async def show_identity(
+    request: FrontRequest, identity_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Identity]:
+    """That is linked to the caller."""
+    links = await _own_links(request, as_of)
+    found = [(one.position, one) for one in links if one.said.identity == identity_id]
+    return single(found, _standing, "identity", max((one.version for _, one in found), default=0))
+
+
+async def _own_links(request: FrontRequest, as_of: str | None) -> list[Linked]:
     services, at = await viewed(request, as_of)
     await services.following.catch_up()
     known = services.directory
     if at is not None:
         known = await services.reads.past(credentials_at, request.user.org, at)
-    rows = [
-        (one.position, one) for one in known.persons.linked(request.user.org, request.user.actor)
-    ]
+    return known.persons.linked(request.user.org, request.user.actor)
 
-    def given(one: Linked) -> Identity:
-        return _given(one.said, one.version)
 
-    return paged(rows, (cursor, limit), given)
+def _standing(one: Linked) -> Identity:
+    return _given(one.said, one.version)
 
 
 @post("/v1/identities/{identity_id:str}/unlink", status_code=200)

@@ -59,11 +59,10 @@ async def show_period(
     found = await target(services, request.user, period_id, "period", position)
     opened = found.facts[0]
     assert isinstance(opened, period.Opened), "the first fact of a period's stream"
+    await services.reached(found.position)
     rows = await services.reads.ask(billing_read.periods, opened.account, position)
-    for row in rows:
-        if row.period == period_id:
-            return tagged(_given(row), found.version)
-    raise unknown("period")
+    [row] = [one for one in rows if one.period == period_id]
+    return tagged(_given(row), found.version)
 
 
 @post("/v1/periods/{period_id:str}/close", status_code=200)

@@ -104,10 +104,9 @@ async def show_seller(
 ) -> Response[Seller]:
     services, position = await viewed(request, as_of)
     found = await said_of(services, seller_id, "seller", position)
-    rows = await services.reads.ask(taxes_read.sellers, seller_id, position)
-    if not rows:
-        raise unknown("seller")
-    return tagged(_seller(rows[0]), found[-1].version)
+    await services.reached(found[-1].position)
+    [row] = await services.reads.ask(taxes_read.sellers, seller_id, position)
+    return tagged(_seller(row), found[-1].version)
 
 
 def _seller(row: taxes_read.Seller) -> Seller:

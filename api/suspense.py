@@ -1,4 +1,4 @@
-"""Money that names nobody: put aside, listed, and later credit, a payment, or given back."""
+"""Money that names nobody: put aside, listed, shown, and later credit, a payment, or given back."""
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -11,7 +11,7 @@ from api.currencies import minor_digits
 from api.edge import instant, money, now_us, pico_of
 from api.paging import after, page_size
 from api.services import Services, services_of
-from api.viewing import page, viewed
+from api.viewing import page, tagged, viewed
 from contracts.http import Page
 from contracts.http_wallet import Aside, AsideNew, Resolution, ResolveNew
 from domain import account, invoice, suspense, wallet
@@ -72,6 +72,18 @@ async def list_suspense(
         aside_read.aside, waiting=waiting, after=start, limit=size + 1, as_of=position
     )
     return page(rows, size, _given, lambda row: row.from_position)
+
+
+@get("/v1/suspense/{suspense_id:str}")
+async def show_suspense(
+    request: FrontRequest, suspense_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[Aside]:
+    """One that was resolved, too."""
+    services, position = await viewed(request, as_of)
+    found = await target(services, request.user, suspense_id, "suspense", position)
+    await services.reached(found.position)
+    [row] = await services.reads.ask(aside_read.aside, suspense=suspense_id, as_of=position)
+    return tagged(_given(row), found.version)
 
 
 @post("/v1/suspense/{suspense_id:str}/resolve", status_code=200)

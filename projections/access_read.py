@@ -45,7 +45,8 @@ SELECT a.access, a.from_position, a.organization, a.runtime, a.project, a.user_i
       WHERE e.session = s.session AND [e])) AS open_sessions
 FROM views.access_grant a
 LEFT JOIN views.access_revocation r ON r.access = a.access AND [r]
-WHERE [a] AND (%(organization)s::text IS NULL OR a.organization = %(organization)s)
+WHERE [a] AND (%(access)s::text IS NULL OR a.access = %(access)s)
+  AND (%(organization)s::text IS NULL OR a.organization = %(organization)s)
   AND [reach a.project a.runtime]
   AND (%(project)s::text IS NULL OR a.project = %(project)s)
   AND (%(runtime)s::text IS NULL OR (a.runtime = %(runtime)s
@@ -58,6 +59,7 @@ ORDER BY a.from_position DESC LIMIT %(limit)s
 def grants(
     conn: psycopg.Connection[Any],
     *,
+    access: str | None = None,
     organization: Of = None,
     project: str | None = None,
     runtime: str | None = None,
@@ -67,7 +69,7 @@ def grants(
 ) -> list[Granted]:
     """Newest first, those granted before position `before` (the cursor)."""
     asked = {
-        "organization": organization, "project": project, "runtime": runtime, "before": before,
-        "limit": limit,
+        "access": access, "organization": organization, "project": project, "runtime": runtime,
+        "before": before, "limit": limit,
     }  # fmt: skip
     return fetch(conn, Granted, _GRANTS, asked, as_of)

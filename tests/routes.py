@@ -24,6 +24,7 @@ _BELOW = {
     ("service-accounts", "account"): "service", ("sessions", "session"): "signed_in",
     ("terminals", "session"): "terminal", ("break-glass", "grant"): "break_glass",
     ("audit", "number"): "counted", ("credit-notes", "credit_note"): "credit_note",
+    ("accounts", "row"): "transfer",
 }  # fmt: skip
 # Text that some pattern of the document takes.
 _WORDS = (

@@ -1,4 +1,4 @@
-"""Access to a runtime: an SSH certificate is granted, listed, revoked; the CAs are published."""
+"""Access to a runtime: SSH certificates are granted, listed, shown, revoked; CAs are published."""
 
 import os
 from typing import Final
@@ -17,7 +17,7 @@ from api.edge import instant, maybe_instant, now_us
 from api.paging import before, page_size
 from api.services import Services, services_of
 from api.ssh.authority import HostKey, Ticket, networks, sign_user, user_key
-from api.viewing import page, reachable, viewed
+from api.viewing import page, reachable, tagged, viewed
 from contracts import ssh
 from contracts.http import Page
 from contracts.http_access import (
@@ -222,6 +222,20 @@ async def list_grants(
         as_of=position,
     )
     return page(rows, size, _given, lambda row: row.from_position)
+
+
+@get("/v1/access-grants/{grant_id:str}")
+async def show_grant(
+    request: FrontRequest, grant_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Response[AccessGrant]:
+    """One that is over, too. What it is used for is no part of its ETag."""
+    services, position = await viewed(request, as_of)
+    found = await target(services, request.user, grant_id, "access", position)
+    if not isinstance(found.facts[0], grant.Granted):
+        raise unknown("access")
+    await services.reached(found.position)
+    [row] = await services.reads.ask(access_read.grants, access=grant_id, as_of=position)
+    return tagged(_given(row), found.version)
 
 
 def _given(row: access_read.Granted) -> AccessGrant:

@@ -106,7 +106,7 @@ def entitled(asked: Asked, recorded: list[Recorded]) -> Entrance:
         raise DomainError("ssh.host_refused", "no such runtime")
     last = recorded[-1]
     facts = tuple(one.fact for one in recorded)
-    found = entrance(Target(last.stream, last.org, last.version, facts))
+    found = entrance(Target(last.stream, last.org, last.version, facts, last.position))
     placed = next(fact for fact in reversed(facts) if isinstance(fact, runtime.Allocated))
     routed = next((fact for fact in reversed(facts) if isinstance(fact, runtime.Routed)), None)
     if placed.node != asked.node:

@@ -2055,6 +2055,12 @@ class AsyncMethods(ABC):
             operations.show_book(name, edition=edition, as_of=as_of), at_least=at_least
         )
 
+    async def show_break_glass(
+        self, grant_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.BreakGlass:
+        """GET /v1/break-glass/{grant_id}"""
+        return await self.do(operations.show_break_glass(grant_id, as_of=as_of), at_least=at_least)
+
     async def show_budget(
         self, scope_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Budget:
@@ -2101,6 +2107,12 @@ class AsyncMethods(ABC):
         """GET /v1/mfa"""
         return await self.do(operations.show_factor(), at_least=at_least)
 
+    async def show_grant(
+        self, grant_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.AccessGrant:
+        """GET /v1/access-grants/{grant_id}"""
+        return await self.do(operations.show_grant(grant_id, as_of=as_of), at_least=at_least)
+
     async def show_group(
         self,
         group_id: str,
@@ -2128,6 +2140,12 @@ class AsyncMethods(ABC):
             operations.show_guardrail(guardrail_id, organization=organization, as_of=as_of),
             at_least=at_least,
         )
+
+    async def show_identity(
+        self, identity_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Identity:
+        """GET /v1/identities/{identity_id}"""
+        return await self.do(operations.show_identity(identity_id, as_of=as_of), at_least=at_least)
 
     async def show_image(
         self, image_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -2337,11 +2355,25 @@ class AsyncMethods(ABC):
             operations.show_sso(organization=organization, as_of=as_of), at_least=at_least
         )
 
+    async def show_suspense(
+        self, suspense_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Aside:
+        """GET /v1/suspense/{suspense_id}"""
+        return await self.do(operations.show_suspense(suspense_id, as_of=as_of), at_least=at_least)
+
     async def show_terminal(
         self, session_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Terminal:
         """GET /v1/terminals/{session_id}"""
         return await self.do(operations.show_terminal(session_id, as_of=as_of), at_least=at_least)
+
+    async def show_transfer(
+        self, account_id: str, row: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Transfer:
+        """GET /v1/accounts/{account_id}/transfers/{row}"""
+        return await self.do(
+            operations.show_transfer(account_id, row, as_of=as_of), at_least=at_least
+        )
 
     async def show_trust(self, *, at_least: int | None = None) -> models.SshTrust:
         """GET /v1/ssh/ca"""

@@ -1991,6 +1991,12 @@ class Methods(ABC):
         """GET /v1/price-books/{name}"""
         return self.do(operations.show_book(name, edition=edition, as_of=as_of), at_least=at_least)
 
+    def show_break_glass(
+        self, grant_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.BreakGlass:
+        """GET /v1/break-glass/{grant_id}"""
+        return self.do(operations.show_break_glass(grant_id, as_of=as_of), at_least=at_least)
+
     def show_budget(
         self, scope_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Budget:
@@ -2029,6 +2035,12 @@ class Methods(ABC):
         """GET /v1/mfa"""
         return self.do(operations.show_factor(), at_least=at_least)
 
+    def show_grant(
+        self, grant_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.AccessGrant:
+        """GET /v1/access-grants/{grant_id}"""
+        return self.do(operations.show_grant(grant_id, as_of=as_of), at_least=at_least)
+
     def show_group(
         self,
         group_id: str,
@@ -2056,6 +2068,12 @@ class Methods(ABC):
             operations.show_guardrail(guardrail_id, organization=organization, as_of=as_of),
             at_least=at_least,
         )
+
+    def show_identity(
+        self, identity_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Identity:
+        """GET /v1/identities/{identity_id}"""
+        return self.do(operations.show_identity(identity_id, as_of=as_of), at_least=at_least)
 
     def show_image(
         self, image_id: str, *, as_of: str | None = None, at_least: int | None = None
@@ -2261,11 +2279,23 @@ class Methods(ABC):
             operations.show_sso(organization=organization, as_of=as_of), at_least=at_least
         )
 
+    def show_suspense(
+        self, suspense_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Aside:
+        """GET /v1/suspense/{suspense_id}"""
+        return self.do(operations.show_suspense(suspense_id, as_of=as_of), at_least=at_least)
+
     def show_terminal(
         self, session_id: str, *, as_of: str | None = None, at_least: int | None = None
     ) -> models.Terminal:
         """GET /v1/terminals/{session_id}"""
         return self.do(operations.show_terminal(session_id, as_of=as_of), at_least=at_least)
+
+    def show_transfer(
+        self, account_id: str, row: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Transfer:
+        """GET /v1/accounts/{account_id}/transfers/{row}"""
+        return self.do(operations.show_transfer(account_id, row, as_of=as_of), at_least=at_least)
 
     def show_trust(self, *, at_least: int | None = None) -> models.SshTrust:
         """GET /v1/ssh/ca"""

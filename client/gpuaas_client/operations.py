@@ -2242,6 +2242,17 @@ def show_book(
     )
 
 
+def show_break_glass(grant_id: str, *, as_of: str | None = None) -> Call[models.BreakGlass]:
+    """GET /v1/break-glass/{grant_id}"""
+    return Call(
+        "GET",
+        f"/v1/break-glass/{quoted(grant_id)}",
+        models.BreakGlass,
+        query={"as_of": as_of},
+        waits=True,
+    )
+
+
 def show_budget(scope_id: str, *, as_of: str | None = None) -> Call[models.Budget]:
     """GET /v1/budgets/{scope_id}"""
     return Call(
@@ -2303,6 +2314,17 @@ def show_factor() -> Call[models.SecondFactor]:
     return Call("GET", "/v1/mfa", models.SecondFactor, waits=True)
 
 
+def show_grant(grant_id: str, *, as_of: str | None = None) -> Call[models.AccessGrant]:
+    """GET /v1/access-grants/{grant_id}"""
+    return Call(
+        "GET",
+        f"/v1/access-grants/{quoted(grant_id)}",
+        models.AccessGrant,
+        query={"as_of": as_of},
+        waits=True,
+    )
+
+
 def show_group(
     group_id: str, *, organization: str | None = None, as_of: str | None = None
 ) -> Call[models.Group]:
@@ -2325,6 +2347,17 @@ def show_guardrail(
         f"/v1/guardrails/{quoted(guardrail_id)}",
         models.GuardrailGiven,
         query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
+def show_identity(identity_id: str, *, as_of: str | None = None) -> Call[models.Identity]:
+    """GET /v1/identities/{identity_id}"""
+    return Call(
+        "GET",
+        f"/v1/identities/{quoted(identity_id)}",
+        models.Identity,
+        query={"as_of": as_of},
         waits=True,
     )
 
@@ -2581,12 +2614,34 @@ def show_sso(*, organization: str | None = None, as_of: str | None = None) -> Ca
     )
 
 
+def show_suspense(suspense_id: str, *, as_of: str | None = None) -> Call[models.Aside]:
+    """GET /v1/suspense/{suspense_id}"""
+    return Call(
+        "GET",
+        f"/v1/suspense/{quoted(suspense_id)}",
+        models.Aside,
+        query={"as_of": as_of},
+        waits=True,
+    )
+
+
 def show_terminal(session_id: str, *, as_of: str | None = None) -> Call[models.Terminal]:
     """GET /v1/terminals/{session_id}"""
     return Call(
         "GET",
         f"/v1/terminals/{quoted(session_id)}",
         models.Terminal,
+        query={"as_of": as_of},
+        waits=True,
+    )
+
+
+def show_transfer(account_id: str, row: str, *, as_of: str | None = None) -> Call[models.Transfer]:
+    """GET /v1/accounts/{account_id}/transfers/{row}"""
+    return Call(
+        "GET",
+        f"/v1/accounts/{quoted(account_id)}/transfers/{quoted(row)}",
+        models.Transfer,
         query={"as_of": as_of},
         waits=True,
     )

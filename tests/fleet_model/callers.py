@@ -125,7 +125,7 @@ class Callers:
         recorded = self._plane.streams[name]
         facts = tuple(one.fact for one in recorded)
         try:
-            found = entrance(Target(name, ORG, len(recorded), facts))
+            found = entrance(Target(name, ORG, len(recorded), facts, recorded[-1].position))
         except DomainError:
             return
         now, number = self._world.now_us(), len(self._tickets) + 1

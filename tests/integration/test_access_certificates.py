@@ -179,6 +179,9 @@ def test_a_certificate_is_granted_once_and_revoked(
             of = await stage.get(f"/v1/access-grants?project={project}", token=member)
             assert of.json()["items"] == expected
         assert (await stage.get("/v1/access-grants", token=foreign)).json()["items"] == []
+        one = f"/v1/access-grants/{given['grant']}"
+        assert (await stage.get(one, token=member)).json() == row
+        assert (await stage.get(one, token=foreign)).status_code == 404
 
         await stage.post(f"/v1/runtimes/{runtime}/stop", token=member)
         late = await stage.post(path, body, token=member)

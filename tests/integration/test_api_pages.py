@@ -129,6 +129,13 @@ def test_walks_of_money(database: Database, nats_url: str, tmp_path: Path) -> No
             path = f"/v1/accounts/{first.account}/transfers"
             there, met = await walked(stage, path, "id", lambda number: live(first, number))
             require_walk(there, met, forwards=True)
+            items = (await stage.get(f"{path}?limit=500")).json()["items"]
+            for one in items[:2]:
+                shown = await stage.get(f"{path}/{one['row']}")
+                assert (shown.json(), shown.headers["etag"]) == (one, '"1"')
+            last = items[-1]["row"]
+            for wrong in (last + 1, f"0{last}", -1, "x", 10**18):
+                assert (await stage.get(f"{path}/{wrong}")).status_code == 404, wrong
 
             async def invoice(number: int) -> None:
                 world = await begun()

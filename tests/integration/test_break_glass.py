@@ -125,11 +125,15 @@ def test_support_is_in_a_tenant_by_break_glass_alone(
             "user-second",
         )
         assert shown["reason"] == "It hangs."
+        one = await stage.get(f"/v1/break-glass/{grant}", token=owner)
+        assert (one.json(), one.headers["etag"]) == (shown, f'"{shown["version"]}"')
         assert (await stage.get("/v1/break-glass", token=first)).json()["items"] == []
         foreign = stage.token("admin", other)
         assert (await stage.get("/v1/break-glass", token=foreign)).json()["items"] == []
         revoking = stage.post(f"/v1/break-glass/{grant}/revoke", {}, token=foreign)
         assert await code(revoking) == (404, "resource.unknown")
+        asking = stage.get(f"/v1/break-glass/{grant}", token=foreign)
+        assert await code(asking) == (404, "resource.unknown")
         await stage.views()
         acts = (await stage.get("/v1/audit?action=gpuaas.access", token=owner)).json()["items"]
         told = [(one["action"].split(".")[2], one["actor"]) for one in reversed(acts)]

@@ -35,8 +35,8 @@ async def link(stage: Stage, own: dict[str, Any], other: dict[str, Any]) -> http
     return await stage.post("/v1/identities", body, token=own["token"])
 
 
-async def unlink(stage: Stage, own: dict[str, Any], name: str) -> httpx.Response:
-    return await stage.post(f"/v1/identities/{name}/unlink", {}, token=own["token"])
+async def unlink(stage: Stage, own: dict[str, Any], name: str, **headers: str) -> httpx.Response:
+    return await stage.post(f"/v1/identities/{name}/unlink", {}, token=own["token"], **headers)
 
 
 async def me(stage: Stage, one: dict[str, Any]) -> tuple[int, str]:
@@ -102,9 +102,13 @@ def test_who_is_signed_in_as_both_is_one_person_from_then_on(
                 assert there.status_code == seen, "no issuer speaks elsewhere for what is linked"
             listed = (await stage.get("/v1/identities", token=again["token"])).json()["items"]
             assert [one["id"] for one in listed] == [name]
+            one_link = await stage.get(f"/v1/identities/{name}", token=again["token"])
+            assert one_link.json() == listed[0]
+            hidden = stage.get(f"/v1/identities/{name}", token=eve["token"])
+            assert await code(hidden) == (404, "resource.unknown")
             assert await code(unlink(stage, eve, name)) == (404, "resource.unknown")
             assert await code(unlink(stage, alice, person)) == (404, "resource.unknown")
-            done = await unlink(stage, alice, name)
+            done = await unlink(stage, alice, name, If_Match=one_link.headers["etag"])
             assert (done.status_code, done.json()["linked"]) == (200, False), done.text
             assert (await unlink(stage, alice, name)).json() == done.json(), "it is so"
             assert await me(stage, again) == (401, "")

@@ -81,6 +81,7 @@ _OPEN: Final = {
 }
 # What the platform itself is not told apart of them, and why.
 _UNSEEN: Final = {
+    "get /v1/identities/{identity_id}": "whose it is reads it, and nobody else",
     "get /v1/images/{image_id}": "it names nothing of a tenant",
     "get /v1/meters/{meter_id}": "it names nothing of a tenant",
     "get /v1/price-books/{name}": "it names nothing of a tenant",
@@ -167,6 +168,9 @@ async def _theirs(w: World) -> dict[str, str]:
     audited = (await stage.get(f"/v1/audit{of}")).json()["items"]
     known["counted"] = next(one["proof"] for one in audited if one["proof"]).rpartition("/")[2]
     known["operation"] = (await stage.get(f"/v1/operations{of}")).json()["items"][0]["id"]
+    billed = (await stage.get(f"/v1/invoices/{w.invoice}")).json()["account"]
+    posted = (await stage.get(f"/v1/accounts/{billed}/transfers")).json()["items"]
+    known["transfer"] = str(posted[0]["row"])
     known["credit_note"] = (await stage.get("/v1/credit-notes")).json()["items"][0]["id"]
     return known
 
@@ -192,7 +196,7 @@ async def _mine(stage: Stage, user: str) -> dict[str, str]:
 
 def _never(theirs: dict[str, str]) -> dict[str, str]:
     """Of each kind one that never was, of the same form."""
-    said = {"user": "user-nobody", "counted": "99999", "position": "999999999"}
+    said = {"user": "user-nobody", "counted": "99999", "position": "999999999", "transfer": "99999"}
     return {kind: said.get(kind) or missing(one.split("-")[0]) for kind, one in theirs.items()}
 
 

@@ -16,9 +16,11 @@ import msgspec
 import psycopg
 import pytest
 
+from api.authorization.cedar import PLATFORM
+from api.authorization.persons import identity_stream
 from api.edge import instant
 from api.openapi import FILE, LONG, SEALED
-from domain import issuer, session
+from domain import grant, issuer, linking, session
 from domain import terminal as shell
 from evidence.append import Append, Write
 from evidence.ids import new_id
@@ -118,6 +120,7 @@ def _shape(path: str) -> str:
 
 # Whose id a path takes under the name of another kind's.
 _ID_OF = {
+    "/v1/break-glass/{grant_id}": "glass_id",
     "/v1/service-accounts/{account_id}": "service",
     "/v1/sessions/{session_id}": "signed_in",
 }
@@ -142,6 +145,15 @@ class Story:
         assert ("operation-location" in answer.headers) == (_shape(path) in LONG), path
         self.ids.setdefault("operation_id", where.rpartition("/")[2]) if where else None
         return answer.json()
+
+    async def decided(self, path: str, act: str, body: Any) -> None:
+        """With the ETag of the thing as it is shown, after one that it does not have."""
+        shown = await self.stage.get(path)
+        refused = await self.stage.post(f"{path}/{act}", body, If_Match='"999"')
+        assert (refused.status_code, refused.json()["code"]) == (412, "if_match.stale"), path
+        held = shown.headers["etag"]
+        done = await self.stage.post(f"{path}/{act}", body, If_Match=held)
+        assert done.status_code == 200, (path, done.text)
 
     async def made(self, name: str, path: str, body: Any = None) -> str:
         self.ids[name] = str((await self.post(path, body))["id"])
@@ -260,11 +272,12 @@ async def _entered(story: Story, scope: str) -> None:
         tokens.append(story.stage.token("staff", None, subject=who))
     asking = {"scope": scope, "reason": "It hangs.", "ticket": "T-1"}
     made = await story.post("/v1/break-glass", asking, token=tokens[0])
+    story.ids["glass_id"] = made["id"]
     await story.look()
     path = f"/v1/break-glass/{made['id']}"
     await story.post(f"{path}/approve", token=tokens[1])
     await story.look()
-    await story.post(f"{path}/revoke", {"reason": "enough"})
+    await story.decided(path, "revoke", {"reason": "enough"})
     await story.look()
     told = {position: answers[_GLASS] for position, answers in story.seen.items()}
     states = [json.loads(one.body)["items"] for one in told.values()][-3:]
@@ -276,13 +289,18 @@ async def _entered(story: Story, scope: str) -> None:
 
 
 async def _signed_in(story: Story, org: str) -> None:
-    """An issuer with a session, as facts: nobody is there to vouch."""
+    """An issuer with a session, and what is linked to whoever asks, as facts: nobody is there to
+    vouch.
+    """
     trust, live, now = new_id("token"), new_id("token"), time.time_ns() // 1000
+    story.ids["identity_id"] = "user-linked"
+    linked = linking.IdentityLinked("user-linked", "user-1", trust, linking.POLICIES, now)
+    whose = Write(identity_stream(PLATFORM, linked.identity), PLATFORM, 0, (linked,))
     story.ids |= {"issuer": trust, "issuer_id": trust, "signed_in": live}
     vouching = issuer.Trusted("https://id.example.org", "x", org, ("RS256",), ("b.c",), now)
     secret = hashlib.sha256(b"secret").hexdigest()
     opened = session.Opened(trust, "user-a", org, secret, (), "", now + 10**10, now)
-    writes = (Write(trust, org, 0, (vouching,)), Write(live, org, 0, (opened,)))
+    writes = (Write(trust, org, 0, (vouching,)), Write(live, org, 0, (opened,)), whose)
     await story.stage.services.log.append(Append(writes, "user-a", command()))
     await story.stage.services.following.catch_up()
 
@@ -304,11 +322,16 @@ async def _fleet(story: Story) -> None:
     run = {"project": project, "name": "r", "models": ["T4"]}
     runtime = await story.made("runtime_id", "/v1/runtimes", run | {"gpu_milli": 300})
     terminal = shell.Opened(runtime, "", "", 1, 80, 24, False, 1)
-    story.ids["session_id"] = new_id("access")
-    write = Write(story.ids["session_id"], org, 0, (terminal,))
-    await story.stage.services.log.append(Append((write,), "user-a", command()))
+    entered = grant.Granted(runtime, project, "user-a", grant.SSH, 10**16, 1)
+    story.ids |= {"session_id": new_id("access"), "grant_id": new_id("access")}
+    writes = (
+        Write(story.ids["session_id"], org, 0, (terminal,)),
+        Write(story.ids["grant_id"], org, 0, (entered,)),
+    )
+    await story.stage.services.log.append(Append(writes, "user-a", command()))
     whole = (await story.post("/v1/runtimes", run))["id"]
     await story.look()
+    await story.decided(f"/v1/access-grants/{story.ids['grant_id']}", "revoke", {"reason": "left"})
     await story.post(f"/v1/runtimes/{whole}/stop", {"reason": "asked"})
     until = instant(time.time_ns() // 1000 + 10**10)
     reserved = {"project": project, "model": "T4", "devices": 1, "until": until}
@@ -378,8 +401,10 @@ async def _money(story: Story) -> None:
     run = {"project": story.ids["project"], "name": "p", "models": ["T4"]}
     await story.made("paid", "/v1/runtimes", run)
     await story.look()
-    await story.made("suspense", "/v1/suspense", {"amount": amount, "line": "z"})
+    aside = await story.made("suspense_id", "/v1/suspense", {"amount": amount, "line": "z"})
     await story.post(f"/v1/runtimes/{story.ids['paid']}/stop", {"reason": "asked"})
+    await story.look()
+    await story.decided(f"/v1/suspense/{aside}", "resolve", {"returned": True})
     await story.look()
 
 
@@ -404,6 +429,8 @@ async def _invoiced(story: Story) -> None:
         await story.look()
         await react(rater, story.storage, world)
         await story.stage.views()
+        posted = await story.stage.get(f"/v1/accounts/{world.account}/transfers")
+        story.ids["row"] = str(posted.json()["items"][0]["row"])
         answer = await story.stage.get(f"/v1/invoices?organization={world.org}")
         [found] = answer.json()["items"]
         story.ids["invoice_id"] = found["id"]

@@ -23,7 +23,7 @@ WORDS: Final[dict[str, tuple[Any, ...]]] = {
     "actions": (["runtime.*"], ["network.*"]), "action": ("runtime.launch", "account.list"),
     "scopes": ([], ["runtime.*"]), "policy": ("pack", "spread"), "region": ("",),
     "form": ("hledger", "beancount", "focus.csv", "focus-1.4.csv", "charges.csv"),
-    "number": ("0",), "reservation": ("",), "image": ("",), "digest": ("sha256:" + "0" * 64,),
+    "number": ("0",), "row": ("0", "1"), "reservation": ("",), "image": ("",), "digest": ("sha256:" + "0" * 64,),
     "volumes": ([],), "state": ("usable", "running", "stopped"), "limit": (10, 100),
     "gpu_milli": (100, 200), "devices": (1, []), "size_mib": (1, 24), "meter": ("gpu.time",),
     "reference": ("registry.example/image", "paid-1", "paid-2"), "network": ("",),

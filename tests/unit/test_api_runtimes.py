@@ -25,5 +25,5 @@ def test_a_stop_of_what_is_over_says_how_it_ended(
 ) -> None:
     """However it did: a stop may always lose the race to the end."""
     facts = (runtime.Starting(1, 1), runtime.Usable(1, 1, 1, WORD), last)
-    shown = _as_it_is(Target("runtime-1", "organization-1", 3, facts))
+    shown = _as_it_is(Target("runtime-1", "organization-1", 3, facts, 3))
     assert (shown.state, shown.why) == (state, why)

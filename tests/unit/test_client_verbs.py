@@ -36,6 +36,7 @@ break-glass list --state approved
 break-glass refuse id-1 --reason no
 break-glass request id-1 --ticket t-1 --reason why
 break-glass revoke id-1
+break-glass show id-1 --as-of 3
 budget clear id-1
 budget list
 budget set id-1 12.5 USD --mode refuse

@@ -27,6 +27,9 @@ def break_glass() -> None:
     """
 
 
+_HEAD: Final = ("GRANT", "STATE", "WHO", "BY", "ROLE", "SCOPE", "UNTIL", "TICKET", "REASON", "USED")
+
+
 @break_glass.command("list", help="What was asked for, by whom, and what it was used for")
 @OF_ORGANIZATION
 @STATE
@@ -35,15 +38,24 @@ def break_glass() -> None:
 def grants(
     session: Session, organization: str | None, state: str | None, as_of: str | None
 ) -> None:
-    def row(one: models.BreakGlass) -> tuple[str, ...]:
-        return (
-            *(one.id, one.state, one.principal, plain(one.approver), one.role, one.scope),
-            *(plain(one.until), one.ticket, plain(one.reason), listed(one.used)),
-        )
-
-    head = ("GRANT", "STATE", "WHO", "BY", "ROLE", "SCOPE", "UNTIL", "TICKET", "REASON", "USED")
     call = operations.list_break_glass(organization=organization, state=state, as_of=as_of)
-    session.tell_all(session.client.each(call), head, row)
+    session.tell_all(session.client.each(call), _HEAD, _row)
+
+
+@break_glass.command("show", help="One, and what it was used for")
+@click.argument("grant")
+@as_of
+@asked
+def shown(session: Session, grant: str, as_of: str | None) -> None:
+    found = session.client.show_break_glass(grant, as_of=as_of)
+    session.tell(found, [*zip(_HEAD, _row(found), strict=True)])
+
+
+def _row(one: models.BreakGlass) -> tuple[str, ...]:
+    return (
+        *(one.id, one.state, one.principal, plain(one.approver), one.role, one.scope),
+        *(plain(one.until), one.ticket, plain(one.reason), listed(one.used)),
+    )
 
 
 @break_glass.command(
