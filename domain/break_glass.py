@@ -32,7 +32,7 @@ ROLES: Final = ("auditor", "billing", "member", SUPPORT, "viewer")
 LONGEST_S: Final = 4 * 3_600
 SHORTEST_S: Final = 60
 LAPSE_US: Final = 3_600_000_000
-EXPIRED, LAPSED = "expired", "lapsed"
+EXPIRED, LAPSED, LEFT = "expired", "lapsed", "left"
 MOST_OPEN: Final = 50
 _TICKET: Final = re.compile(r"[A-Za-z0-9._#/:-]{1,100}")
 

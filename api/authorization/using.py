@@ -11,12 +11,13 @@ from litestar.types import Scope
 from api.authorization.caller import Caller
 from api.authorization.calls import LET, Calls, Kind, passing
 from api.authorization.cedar import PLATFORM, Place, Verdict
-from api.authorization.directory import Directory
+from api.authorization.directory import ASKING, Directory
 from api.stopping import ended
 from domain import authority
 from domain.authority import DECIDER
 from domain.authority_commands import Command, Glass, Put, Use
 from domain.authority_facts import Event
+from domain.break_glass import LEFT
 from domain.decider import fold
 from domain.errors import DomainError
 from evidence.append import Append, Write
@@ -89,11 +90,19 @@ class GlassUse:
                 await self._end()
 
     async def _end(self) -> None:
-        """Those whose time is over say so; nothing rests on when."""
-        for grant, org in self._directory.grants.every():
-            why = self._directory.authority(org).glass[grant].due(self._clock_us())
+        """Those whose time is over, or whose holder is of the staff no more, say so: until then
+        they give nothing, and from then on never again, whoever binds the holder anew.
+        """
+        for name, org in self._directory.grants.every():
+            grant = self._directory.authority(org).glass[name]
+            why = grant.due(self._clock_us()) or self._left(grant.asked.principal)
             if why:
-                await self._put(Put(grant, why), org, ACTOR, ())
+                await self._put(Put(name, why), org, ACTOR, ())
+
+    def _left(self, who: str) -> str:
+        known, now_us = self._directory, self._clock_us()
+        bases = (one for one in known.staff(who) if one.role in ASKING and one.stands(now_us))
+        return LEFT if who in known.people.ever and not any(bases) else ""
 
     async def _put(self, wish: Glass, org: str, actor: str, policies: tuple[str, ...]) -> None:
         stream = authority.authority_stream(org)

@@ -14,12 +14,13 @@ import pytest
 from msgspec.structs import force_setattr
 
 from api import events
+from api.authorization import using
 from api.authorization.principal import Principal
 from api.edge import instant
 from api.refusals import MEDIA
 from api.tokens import issue
 from domain.authority import authority_stream
-from domain.authority_facts import GlassApproved
+from domain.authority_facts import GlassApproved, GlassEnded
 from evidence.append import Append, Write
 from tests.api_stage import Stage, play
 from tests.conftest import Database
@@ -152,12 +153,13 @@ def test_support_is_in_a_tenant_by_break_glass_alone(
 
 
 def test_a_grant_is_over_by_itself_streams_included(
-    database: Database, nats_url: str, tmp_path: Path
+    database: Database, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within a second of its end nothing is read, and a stream that is open tells nothing more of
-    the tenant; the fact that it expired follows. Whoever leaves the staff has no grant, either; its
-    acts as a member are its own; guardrails of the tenant bind it.
+    the tenant; the fact that it expired follows. Whoever leaves the staff has no grant, either, nor
+    has it again who comes back; its acts as a member are its own; guardrails of the tenant bind it.
     """
+    monkeypatch.setattr(using, "_EVERY_S", 0.1)
 
     async def scene(stage: Stage) -> None:
         mine = await stage.tenant()
@@ -198,12 +200,14 @@ def test_a_grant_is_over_by_itself_streams_included(
             found = (await stage.get("/v1/break-glass", token=stopped)).json()["items"]
             return dict(found[0])
 
-        authority = f"access-{org.partition('-')[2]}"
-        facts = await stage.services.log.read_stream(authority)
-        while type(facts[-1].fact).__name__ != "GlassEnded":
-            await asyncio.sleep(0.05)
-            facts = await stage.services.log.read_stream(authority)
-        assert facts[-1].actor == "system-authority"
+        async def ended() -> str:
+            facts = await stage.services.log.read_stream(authority_stream(org))
+            while not isinstance(facts[-1].fact, GlassEnded):
+                await asyncio.sleep(0.05)
+                facts = await stage.services.log.read_stream(authority_stream(org))
+            return facts[-1].actor
+
+        assert await ended() == "system-authority"
         assert (await shown())["why_ended"] == "expired"
         clock.ahead_us = 0
         again = await asked(stage, first, org)
@@ -212,6 +216,10 @@ def test_a_grant_is_over_by_itself_streams_included(
         body = {"reason": "left", "organization": "-"}
         left = await stage.post("/v1/members/user-first/remove", body)
         assert left.status_code == 200, left.text
+        assert (await stage.get(listing, token=first)).status_code == 403
+        async with asyncio.timeout(10):
+            assert await ended() == "system-authority"
+        first = await staff(stage, "first", "support")
         assert (await stage.get(listing, token=first)).status_code == 403
         last = await stage.post("/v1/members/user-second/remove", body)
         assert last.json()["code"] == "authority.last_owner"
