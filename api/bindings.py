@@ -24,9 +24,9 @@ from contracts.http_authority import (
     KnownAction,
     RoleBinding,
 )
-from domain.authority import Authority
 from domain.authority_commands import Grant, LiftGuardrail, Revoke, SetGuardrail
 from domain.authority_facts import BindingGranted, GuardrailSet
+from domain.authority_state import Authority
 from domain.binding import Binding, Guardrail
 from domain.errors import DomainError
 from evidence.ids import new_id

@@ -18,9 +18,9 @@ from api.services import services_of
 from api.viewing import reachable, tagged, viewed
 from contracts.http import Given, Page
 from contracts.http_break_glass import BreakGlass, BreakGlassDone, BreakGlassEnd, BreakGlassNew
-from domain.authority import Authority
 from domain.authority_commands import Approve, Ask, Put, Refuse, Wish
 from domain.authority_facts import GlassApproved, GlassRequested
+from domain.authority_state import Authority
 from domain.break_glass import Grant
 from evidence.ids import new_id
 from evidence.private import private_value

@@ -18,7 +18,6 @@ from contracts.http_authority import (
     GroupNew,
     ServiceAccount,
 )
-from domain.authority import Authority
 from domain.authority_commands import (
     CreateAccount,
     CreateGroup,
@@ -29,6 +28,7 @@ from domain.authority_commands import (
     Wish,
 )
 from domain.authority_facts import AccountCreated, GroupCreated
+from domain.authority_state import Authority
 from evidence.ids import new_id
 from evidence.private import private_value
 

@@ -25,9 +25,9 @@ from contracts.http_authority import (
     Member,
     MemberNew,
 )
-from domain.authority import Authority
 from domain.authority_commands import Accept, AddMember, Invite, RemoveMember, Withdraw
 from domain.authority_facts import Invited
+from domain.authority_state import Authority
 from domain.binding import Binding
 from domain.errors import DomainError
 from evidence.ids import new_id

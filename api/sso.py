@@ -12,9 +12,9 @@ from api.authorization.wishing import Wanted, organization_of, wished
 from api.body import FrontRequest
 from api.services import services_of
 from contracts.http_authority import AuthorityEnd, Sso, SsoNew
-from domain.authority import Authority
 from domain.authority_commands import LiftSso, RequireSso
 from domain.authority_facts import SsoLifted, SsoRequired
+from domain.authority_state import Authority
 from domain.errors import DomainError
 
 

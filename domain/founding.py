@@ -9,7 +9,7 @@ With the first binding that is over, and the other invitations that the staff ma
 """
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -23,11 +23,9 @@ from domain.authority_facts import (
     MemberAdded,
     PlatformFounded,
 )
+from domain.authority_state import Authority
 from domain.binding import NEVER, OPERATOR, OWNER, Binding
 from domain.errors import DomainError
-
-if TYPE_CHECKING:
-    from domain.authority import Authority
 
 _BY_TOKEN: Final = "token:"  # noqa: S105  # the policy that an embedded issuer's token is
 _PEOPLE: Final = ("user-", "service-")
@@ -37,7 +35,7 @@ _ACTS: Final = (
 )
 
 
-def founded(wish: Found, command: Command, state: "Authority") -> list[Event]:
+def founded(wish: Found, command: Command, state: Authority) -> list[Event]:
     """None when the principal operates the platform by a binding of its own that stays.
 
     Raises: DomainError platform.founded.
@@ -74,7 +72,7 @@ def begins(fact: Struct, actor: str, staff: Collection[str]) -> bool:
     return isinstance(fact, BindingGranted) or (by_itself and isinstance(fact, _ACTS))
 
 
-def may_found(command: Command, state: "Authority") -> None:
+def may_found(command: Command, state: Authority) -> None:
     """Raises: DomainError authority.of_staff, authority.founding."""
     match command.wish:
         case Accept(principal=who) if command.founding or who in command.staff:
@@ -95,7 +93,7 @@ def may_found(command: Command, state: "Authority") -> None:
         raise DomainError("authority.founding", "somebody has a say there already")
 
 
-def left(command: Command, state: "Authority", facts: list[Event]) -> list[Event]:
+def left(command: Command, state: Authority, facts: list[Event]) -> list[Event]:
     """With the first binding ever: what the staff invited, but for who accepts it with that."""
     if state.founded or not any(isinstance(one, BindingGranted) for one in facts):
         return []

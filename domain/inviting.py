@@ -1,6 +1,6 @@
 """Who is invited to an organization, and who comes by it."""
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import Final, assert_never
 
 from domain.authority_checks import few_rights, known_role, over, room, until
 from domain.authority_commands import Accept, Command, Invite, Withdraw
@@ -13,16 +13,14 @@ from domain.authority_facts import (
     Invited,
     MemberAdded,
 )
+from domain.authority_state import Authority
 from domain.binding import NEVER, OWNER, Binding
 from domain.errors import DomainError
-
-if TYPE_CHECKING:
-    from domain.authority import Authority
 
 _INVITING: Final = frozenset({OWNER, "admin"})  # roles that hold `invitation.create`
 
 
-def invited(wish: Invite | Withdraw | Accept, command: Command, state: "Authority") -> list[Event]:
+def invited(wish: Invite | Withdraw | Accept, command: Command, state: Authority) -> list[Event]:
     by = (command.policies, command.now_us)
     match wish:
         case Invite(invitation, email, role, scope, secret, until_us):
@@ -50,7 +48,7 @@ def invited(wish: Invite | Withdraw | Accept, command: Command, state: "Authorit
             assert_never(wish)
 
 
-def uninvited(state: "Authority", principal: str, command: Command) -> list[Event]:
+def uninvited(state: Authority, principal: str, command: Command) -> list[Event]:
     """Who could invite may have the secret of any invitation that is open, and would be back."""
     if not any(one.role in _INVITING for one in state.rights_of(principal)):
         return []
@@ -58,7 +56,7 @@ def uninvited(state: "Authority", principal: str, command: Command) -> list[Even
     return [InvitationWithdrawn(name, *by) for name in state.invitations]
 
 
-def unfounded(state: "Authority", facts: list[Event], command: Command) -> list[Event]:
+def unfounded(state: Authority, facts: list[Event], command: Command) -> list[Event]:
     """Invitations by a binding that somebody loses: who made them may have their secret, and would
     have by that what was taken.
     """

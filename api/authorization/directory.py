@@ -19,6 +19,7 @@ from domain import (
     api_key,
     authority,
     authority_facts,
+    authority_state,
     department,
     issuer,
     linking,
@@ -26,7 +27,7 @@ from domain import (
     project,
     session,
 )
-from domain.authority import Authority
+from domain.authority_state import Authority
 from domain.binding import NEVER, Binding, Guardrail
 from evidence.following import streams_of_kinds
 from evidence.reader import Recorded
@@ -109,7 +110,7 @@ class Directory:
                 self._over(entry.org)
             case fact if isinstance(fact, authority_facts.Event.__value__):
                 before = self._authorities.get(entry.org, _NOBODY)
-                self._authorities[entry.org] = authority.evolve(before, fact)
+                self._authorities[entry.org] = authority_state.evolve(before, fact)
                 self._decided[entry.org] = entry.version
                 self._belonging.apply(entry.org, fact)
                 self.grants.apply(entry.org, fact)

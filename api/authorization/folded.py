@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from domain.authority import DECIDER, Authority, authority_stream
+from domain.authority import DECIDER, authority_stream
 from domain.authority_facts import (
     AccountCreated,
     BindingGranted,
@@ -16,6 +16,7 @@ from domain.authority_facts import (
     MemberAdded,
     SsoRequired,
 )
+from domain.authority_state import Authority
 from evidence.reader import Recorded
 
 _KEPT: Final = 1_000

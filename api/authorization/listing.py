@@ -15,7 +15,8 @@ from api.paging import after, page_size
 from api.services import services_of
 from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Given, Page
-from domain.authority import Authority, authority_stream
+from domain.authority import authority_stream
+from domain.authority_state import Authority
 from evidence.reader import Recorded
 from projections.reach import Reach
 

@@ -20,8 +20,9 @@ from api.services import Services, services_of
 from contracts.authorization.registry import FOUNDING
 from contracts.http import Given, OrganizationId
 from domain import authority
-from domain.authority import DECIDER, Authority
+from domain.authority import DECIDER
 from domain.authority_commands import Accept, Command, Wish
+from domain.authority_state import Authority
 from domain.binding import OWNER, Binding, is_resource
 from domain.errors import DomainError
 from evidence.append import Append, Write

@@ -1,6 +1,5 @@
 """Signed orders to nodes: derived from the log alone, so sending them again is always right."""
 
-import nats.js.errors
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET, UnsetType
 from nats.js import api as jetstream
@@ -10,10 +9,10 @@ from api.fleet import devices, idleness, strays
 from api.fleet.leases import ACTOR, for_node, nonce_of
 from api.fleet.state import FleetState, KnownNetwork, KnownNode, LiveRuntime
 from api.fleet.terminals import Wanted
+from api.work_queue import ensure_work_queue
 from contracts import fleet
 from contracts.fleet import Command, Order, Share, StartRuntime, StopRuntime
 from contracts.network import Policy, SetPolicy
-from contracts.signing import MAX_MESSAGE
 from contracts.spec import Spec, principal
 from domain import runtime
 from evidence.append import Append, Write
@@ -28,22 +27,7 @@ async def ensure_streams(stream: JetStreamContext) -> None:
         (fleet.EVT_STREAM, fleet.EVT_SUBJECTS),
         (fleet.CMD_STREAM, fleet.CMD_SUBJECTS),
     ):
-        config = jetstream.StreamConfig(
-            name=name,
-            subjects=[subjects],
-            retention=jetstream.RetentionPolicy.WORK_QUEUE,
-            storage=jetstream.StorageType.FILE,
-            discard=jetstream.DiscardPolicy.NEW,
-            discard_new_per_subject=True,
-            max_msgs_per_subject=_PER_SUBJECT,
-            max_msg_size=2 * MAX_MESSAGE,
-            max_age=_DAY_S,
-        )
-        try:
-            await stream.add_stream(config)
-        except nats.js.errors.BadRequestError:
-            # It exists with other settings: an older version's. Ours are the right ones.
-            await stream.update_stream(config)
+        await ensure_work_queue(stream, name, subjects, per_subject=_PER_SUBJECT, age_s=_DAY_S)
 
 
 async def ensure_consumer(stream: JetStreamContext, node: str) -> None:

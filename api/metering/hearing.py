@@ -17,8 +17,9 @@ from nats.js import api as jetstream
 from nats.js.client import JetStreamContext
 
 from api.metering.desk import Desk
+from api.work_queue import ensure_work_queue
 from contracts import fleet, usage
-from contracts.signing import MAX_MESSAGE, FleetError, sealed
+from contracts.signing import FleetError, sealed
 from domain.errors import DomainError
 
 _PATIENCE_S: Final = 5.0
@@ -52,22 +53,9 @@ async def hear(ear: Ear) -> None:
 
 async def ensure_stream(stream: JetStreamContext) -> None:
     """NODE_USE exists. A node that is not heard for a week keeps the rest itself."""
-    config = jetstream.StreamConfig(
-        name=fleet.USE_STREAM,
-        subjects=[fleet.USE_SUBJECTS],
-        retention=jetstream.RetentionPolicy.WORK_QUEUE,
-        storage=jetstream.StorageType.FILE,
-        discard=jetstream.DiscardPolicy.NEW,
-        discard_new_per_subject=True,
-        max_msgs_per_subject=_PER_SUBJECT,
-        max_msg_size=2 * MAX_MESSAGE,
-        max_age=_WEEK_S,
+    await ensure_work_queue(
+        stream, fleet.USE_STREAM, fleet.USE_SUBJECTS, per_subject=_PER_SUBJECT, age_s=_WEEK_S
     )
-    try:
-        await stream.add_stream(config)
-    except nats.js.errors.BadRequestError:
-        # It exists with other settings: an older version's. Ours are the right ones.
-        await stream.update_stream(config)
 
 
 async def _listen(ear: Ear, stream: JetStreamContext) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from domain import authority_checks
-from domain.authority import DECIDER, Authority
+from domain.authority import DECIDER
 from domain.authority_commands import (
     Accept,
     AddMember,
@@ -38,6 +38,7 @@ from domain.authority_facts import (
     ResourcePlaced,
     SsoRequired,
 )
+from domain.authority_state import Authority
 from domain.binding import Binding, Guardrail
 from domain.bounds import Bounds
 from domain.decider import fold

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from domain.authority import DECIDER, Authority
+from domain.authority import DECIDER
 from domain.authority_commands import (
     AddMember,
     Approve,
@@ -24,6 +24,7 @@ from domain.authority_facts import (
     GlassRequested,
     GlassUsed,
 )
+from domain.authority_state import Authority
 from domain.binding import Binding
 from domain.break_glass import LAPSE_US, ROLES
 from domain.decider import fold

@@ -35,8 +35,8 @@ from domain import (
     together,
     volume,
 )
-from domain.authority import Authority
 from domain.authority_commands import Accept, Command, Invite
+from domain.authority_state import Authority
 from domain.decider import fold
 from domain.effects import EFFECTS, OBJECTS, STATES, Effect, page
 from domain.errors import DomainError
