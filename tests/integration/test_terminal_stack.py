@@ -378,4 +378,4 @@ def test_all_that_nodes_and_platform_say_is_what_the_document_says(
         play(story)
         assert made.get(f"/v1/runtimes/{runtime}/logs", made.member).status_code == 200
     document = described([*made.heard, *heard])
-    assert document.of_nodes() - document.seen - OF_READINGS == NOT_AWAITED
+    assert document.of_nodes() - document.seen - OF_READINGS <= NOT_AWAITED
