@@ -106,10 +106,13 @@ async def list_accounts(
 async def show_account(
     request: FrontRequest, account_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[Account]:
+    """What is posted changes its balances, and not its ETag."""
     services, position = await viewed(request, as_of)
+    found = await target(services, request.user, account_id, "account", position)
+    await services.reached(found.position)
     row = await account_of(services, request, account_id, position)
     balances = await services.reads.ask(billing_read.balances, account_id, position)
-    return tagged(_given(row, balances), 1)
+    return tagged(_given(row, balances), found.version)
 
 
 @get("/v1/accounts/{account_id:str}/transfers")

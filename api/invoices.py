@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from api.auth import unknown, within
 from api.body import FrontRequest
+from api.changing import said_of
 from api.edge import instant, money
 from api.invoice_page import POLICY, Names, invoice_page, local, missing_of
 from api.paging import before, page_size
@@ -57,8 +58,11 @@ async def show_invoice(
     request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
 ) -> Response[Invoice]:
     services, position = await viewed(request, as_of)
-    found = await invoice_of(services, request, invoice_id, position)
-    return tagged(_given(found), 2 if found.state == "issued" else 1)
+    named = await invoice_of(services, request, invoice_id, position)
+    last = (await said_of(services, named.invoice, "invoice", position))[-1]
+    await services.reached(last.position)
+    found = await invoice_of(services, request, named.invoice, position)
+    return tagged(_given(found), last.version)
 
 
 @get("/v1/invoices/{invoice_id:str}/file", media_type="application/json")

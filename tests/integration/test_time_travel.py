@@ -22,6 +22,7 @@ from api.edge import instant
 from api.openapi import FILE, LONG, SEALED
 from domain import grant, issuer, linking, session
 from domain import terminal as shell
+from domain.authority import authority_stream
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from projections.rater import Rater
@@ -96,6 +97,15 @@ _NO_VERSION = {
     "/v1/price-books/{name}": "an edition: it never changes under its number",
     "/v1/sso": "of several facts of the organization",
 }
+
+
+# One thing that is acted on where its id names no stream, and is no part of an authority.
+_ELSEWHERE = {
+    "/v1/credit-notes/{credit_note_id}": "never changes: `1`",
+    "/v1/identities/{identity_id}": "a stream that its organization and it name",
+    "/v1/operations/{operation_id}": "whether it is over: `1` or `2`; nothing acts on it",
+}
+_ONE = re.compile(r"/v1/[a-z-]+/{\w+}")
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -193,6 +203,21 @@ class Story:
             if told.status == 200 and told.etag is None
             if not told.body.startswith(b'{"items"') and not _PAPER.search(self.routes[path])
         }
+
+    async def versions(self) -> dict[str, set[tuple[str, str]]]:
+        """Of each route of one thing: what its ETag was, and which version acts are held against."""
+        found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        authority = authority_stream(self.ids["tenant"])
+        whole = await self.stage.services.log.read_stream(authority)
+        for position, answers in self.seen.items():
+            for path, told in answers.items():
+                if told.etag is None or not _ONE.fullmatch(self.routes[path]):
+                    continue
+                name = re.split("[/?]", path)[3]
+                said = await self.stage.services.log.read_stream(name) or whole
+                last = max((one.version for one in said if one.position <= position), default=0)
+                found[self.routes[path]].add((told.etag, f'"{last}"'))
+        return found
 
     async def again(self) -> dict[str, int]:
         """Everything once more as of then, by position and by time; different answers a route."""
@@ -449,8 +474,9 @@ def test_as_of_answers_what_was_answered_then(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """Whatever a route said when a position was the last one, it says byte for byte when it is
-    asked as of that position, or of its time, later. Before a thing was there it is unknown. Lists
-    by state and by project are those parts of the whole list.
+    asked as of that position, or of its time, later. Before a thing was there it is unknown. Its
+    ETag is the version that acts on it are held against. Lists by state and by project are those
+    parts of the whole list.
     """
 
     async def scene(stage: Stage) -> None:
@@ -460,6 +486,10 @@ def test_as_of_answers_what_was_answered_then(
         answered = await story.again()
         assert set(_ROUTES) - set(answered) == _SIGNED
         assert story.bare() == {route for route in _NO_VERSION if route in answered}
+        versions = await story.versions()
+        other = {route for route, both in versions.items() if any(a != b for a, b in both)}
+        assert other <= set(_ELSEWHERE) <= set(versions), versions
+        assert len(versions) > 30, versions.keys()
         changed = [route for route, count in answered.items() if count > 1]
         assert len(changed) > 50, sorted(set(answered) - set(changed))
         for path, route in story.questions().items():
