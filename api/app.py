@@ -78,6 +78,7 @@ from api.front import all_judged, judged, telling
 from api.limiting import Limits
 from api.paying import routes as paying
 from api.problems import HANDLERS
+from api.refusal_log import RefusalLog
 from api.services import Services, opened
 from api.ssh import granting, hosts
 from api.terminal import routes
@@ -374,6 +375,7 @@ def create_app(
             app.state.door = services.door
             app.state.limits = Limits(settings.rate)
             app.state.public_limits = Limits(settings.public_rate, "address")
+            app.state.refusal_log = RefusalLog()
             yield
 
     app = Api(

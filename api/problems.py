@@ -14,6 +14,8 @@ from domain.errors import DomainError
 
 _LOG: Final = logging.getLogger("gpuaas.api")
 
+type _Asked = Request[Any, Any, Any]
+
 _NO_BODY: Final = "'data'"  # how the framework names a handler's body that was not sent
 _OF_STATUS: Final = {
     400: "request.malformed",
@@ -26,11 +28,15 @@ _OF_STATUS: Final = {
 }
 
 
-def _answer(error: DomainError, extra: Mapping[str, str] | None = None) -> Response[bytes]:
+def _answer(
+    error: DomainError, to: _Asked | None = None, extra: Mapping[str, str] | None = None
+) -> Response[bytes]:
     correlation = uuid.uuid4().hex
     status, body, headers = problem_bytes(error, correlation)
     if status >= 500:
         _LOG.error("%s %s", correlation, error)
+    elif to is not None:
+        to.app.state.refusal_log.tell(to, error, correlation)
     return Response(
         body, status_code=status, media_type=MEDIA, headers={**headers, **(extra or {})}
     )
@@ -44,15 +50,15 @@ def in_place(error: DomainError) -> tuple[int, bytes, list[tuple[bytes, bytes]]]
     return answer.status_code or 0, answer.content, raw
 
 
-def refused(_: Request[Any, Any, Any], error: DomainError) -> Response[bytes]:
-    return _answer(error)
+def refused(request: _Asked, error: DomainError) -> Response[bytes]:
+    return _answer(error, request)
 
 
-def framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def framework(request: _Asked, error: HTTPException) -> Response[bytes]:
     """Litestar's own refusals (no route, wrong method, bad parameter) in our form."""
     cause = error.__cause__
     if isinstance(cause, DomainError):
-        return _answer(cause)
+        return _answer(cause, request)
     status = error.status_code
     if status >= 500:
         return _answer(_fault(error))
@@ -64,7 +70,7 @@ def framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes
         code, detail = "request.malformed", "there is no body: send one JSON object"
     allow = (error.headers or {}).get("allow")
     allowed = None if allow is None else {"Allow": listed(allow.split(", "))}
-    return _answer(DomainError(code, detail), allowed)
+    return _answer(DomainError(code, detail), request, allowed)
 
 
 def _fault(error: Exception) -> DomainError:
@@ -73,7 +79,7 @@ def _fault(error: Exception) -> DomainError:
     return DomainError("server.fault", "the server failed; the correlation id is in its log")
 
 
-def broken(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def broken(_: _Asked, error: Exception) -> Response[bytes]:
     return _answer(_fault(error))
 
 

@@ -5,9 +5,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
+from api.limiting import Limits
+from api.limits import Rate
+from api.refusal_log import RefusalLog
 from tests.api_stage import Stage, play, staged
 from tests.conftest import Database
 
@@ -213,11 +217,16 @@ _BAD: list[tuple[bytes, int]] = [
 ]
 
 
-def test_bad_bodies_change_nothing(database: Database, nats_url: str, tmp_path: Path) -> None:
-    """Every bad body, token, key and version is a 4xx problem and leaves log and claims alone."""
+def test_bad_bodies_change_nothing(
+    database: Database, nats_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every bad body, token, key and version is a 4xx problem and leaves log and claims alone; it is
+    in the process's own log instead, and in no count.
+    """
 
     async def scene(stage: Stage) -> None:
         before = await stage.size()
+        await _told_in_lines(stage, caplog)
         for body, status in _BAD:
             answer = await stage.post("/v1/organizations", body)
             assert answer.status_code == status, (body[:40], answer.text)
@@ -246,12 +255,58 @@ def test_bad_bodies_change_nothing(database: Database, nats_url: str, tmp_path: 
         ):
             assert (await stage.get(f"/v1/{path}")).status_code == 400, path
         assert (await stage.client.put("/v1/organizations")).status_code == 405
-        assert await stage.size() == before
+        await stage.services.calls.seal()
+        assert await stage.size() == before + 1, "the two that were asked for in time"
         with psycopg.connect(database.app_url) as conn:
             row = conn.execute("SELECT count(*) FROM api.claim").fetchone()
         assert row == (0,)
 
     play(database, nats_url, tmp_path, scene)
+
+
+async def _told_in_lines(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Who is nobody, and what cannot be read: a line each, with what the answer names it by, and
+    nothing that was sent; a flood is a few lines, and the next one says how many it was.
+    """
+    transport = stage.client._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    app: Any = transport.app
+    log = app.state.refusal_log = RefusalLog(Rate(1, 5))
+    asked = (
+        ("auth.missing", await stage.client.get("/v1/runtimes?secret=canary"), "nobody"),
+        ("auth.invalid", await stage.get("/v1/runtimes/canary", token="canary"), "nobody"),
+        ("issuer.unknown", await _signs_in(stage), "nobody"),
+        ("resource.unknown", await stage.client.get("/canary"), "nobody"),
+        ("request.malformed", await stage.post("/v1/organizations", b"canary"), "user-1"),
+    )
+    lines = _lines(caplog)
+    assert len(lines) == len(asked)
+    for line, (code, answer, by) in zip(lines, asked, strict=True):
+        assert line.startswith(f"{answer.json()['correlation_id']} {code}: "), line
+        assert line.endswith(f" from 127.0.0.1 by {by}"), line
+        assert "canary" not in line
+    assert "GET /v1/runtimes/{runtime_id" in lines[1]
+    for _ in range(40):
+        assert (await stage.client.get("/v1/runtimes")).status_code == 401
+    written = len(_lines(caplog))
+    assert written < 15, "a line a second, after the first few"
+    log._lines = Limits(Rate(1, 5))
+    await stage.client.get("/v1/runtimes")
+    last = _lines(caplog)[-1]
+    assert last.endswith(f" by nobody ({len(asked) + 40 - written} more before it)"), last
+
+
+def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.name == "gpuaas.api"]
+
+
+async def _signs_in(stage: Stage) -> httpx.Response:
+    body = {
+        "issuer": "token-00000000-0000-7000-8000-000000000001",
+        "id_token": "canary",
+        "nonce": "canary",
+    }
+    return await stage.client.post("/v1/sessions", json=body)
 
 
 def _is_problem(answer: Any) -> None:

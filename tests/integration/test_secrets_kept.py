@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import re
 import secrets
 import subprocess
 import sys
@@ -133,6 +134,7 @@ def test_no_secret_stands_where_it_could_be_read(
             told = {name: path.read_text(errors="replace") for name, path in logs.items()}
     assert len(birds.sent) > 500
     assert len(birds.refused) > 500
+    assert re.search("auth.invalid: [A-Z]+ /v1/.* from 127.0.0.1 by nobody", told["api"])
     _nowhere(birds, told | {"refusals": "\n".join(birds.refused)}, stored.text(database))
 
 

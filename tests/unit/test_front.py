@@ -26,6 +26,13 @@ def here() -> str:
     return "here"
 
 
+class Untold:
+    """Of an application without services."""
+
+    def tell(self, *_: object) -> None:
+        """Says nothing."""
+
+
 def test_guards_are_asked_in_turn_of_the_route_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a guard remembers of a route is found again at the next request, so it does not grow;
     the first that refuses has the last word.
@@ -45,7 +52,12 @@ def test_guards_are_asked_in_turn_of_the_route_itself(monkeypatch: pytest.Monkey
     for name in ("limited", "plain"):
         monkeypatch.setattr(front, name, lambda *_: None)
     known = action_of.cache_info().currsize
-    app = Litestar([here], before_request=front.judged, exception_handlers=HANDLERS)
+    app = Litestar(
+        [here],
+        before_request=front.judged,
+        state=State({"refusal_log": Untold()}),
+        exception_handlers=HANDLERS,
+    )
     with TestClient(app) as client:
         assert [client.get("/here").status_code for _ in range(3)] == [200] * 3
         assert client.get("/here", headers={"no": "1"}).status_code == 401
@@ -117,7 +129,7 @@ def test_a_route_of_words_is_answered_once_and_as_it_would_be(
         [word, *others],
         before_request=front.judged,
         request_class=FrontRequest,
-        state=State({"called": []}),
+        state=State({"called": [], "refusal_log": Untold()}),
         exception_handlers=HANDLERS,
     )
     assert [of_words(one) for one in (word, *others)] == [True] + [False] * len(others)
