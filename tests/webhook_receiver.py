@@ -1,6 +1,7 @@
 """A receiver of webhooks: a real HTTP server that keeps what it is sent and answers as it is told."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ import msgspec
 class Heard(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
+    at_s: float = msgspec.field(default_factory=time.monotonic)
 
     @property
     def event(self) -> Any:

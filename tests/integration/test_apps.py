@@ -26,7 +26,7 @@ from tests.gateway_world import Gateway, World, gateways, play
 from tests.machine import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.machine]
-SOON_S = 3.0
+SOON_S = 1.0
 MIB = 1 << 20
 
 
@@ -276,8 +276,9 @@ async def piling(gateway: Gateway, name: str, bearer: str) -> None:
 def test_what_flows_is_cut_with_its_right(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """A revoked grant, the end of the key that asked for it, a stopped runtime, a moved epoch, a suspension: each ends what flows, within seconds, and
-    its session is closed in the log with the reason and what had passed.
+    """A revoked grant, the end of the key that asked for it, a stopped runtime, a moved epoch, a
+    suspension: each ends what flows, within a second, and its session is closed in the log with the
+    reason and what had passed.
     """
     need("sshd", "ssh")
 
@@ -346,7 +347,9 @@ def test_what_flows_is_cut_with_its_right(
                                 break
                         except OSError:
                             break
-                    assert time.monotonic() - began < SOON_S, reason
+                    took = time.monotonic() - began
+                    print(f"{reason}: ended {took * 1000:.0f} ms after")
+                    assert took < SOON_S, reason
                 assert (await asked(gateway, get(name, field)))[0] == 401
                 closed = (await world.until_facts(SessionClosed, number + 1))[-1]
                 assert closed.bytes_down > 0

@@ -17,6 +17,7 @@ from api import events
 from api.auth import action_of
 from api.authorization.directory import Directory
 from api.authorization.loading import load
+from api.authorization.use import KeyUse
 from api.edge import instant
 from domain.access import Denied
 from domain.api_key import KeyCreated
@@ -90,7 +91,8 @@ def test_from_an_organization_to_a_key_that_works(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """An owner invites, groups, binds and makes a key; the key does what its scopes name, in the
-    project it is bound to, in another process at once; every act names the policies that let it.
+    project it is bound to, in another process at once; every act names the policies that let it,
+    every binding who granted it, every key when it was last used.
     """
 
     async def scene(first: Stage, second: Stage) -> None:
@@ -110,7 +112,7 @@ def test_from_an_organization_to_a_key_that_works(
                 token=of.boss,
             )
         )
-        assert bound["policies"] == [_owner(first, of)]
+        assert (bound["policies"], bound["granted_by"]) == ([_owner(first, of)], "user-boss")
         body = {"name": "ci", "principal": account, "scopes": ["runtime.*"], "days": 1}
         made = await first.post("/v1/api-keys", body, token=of.boss, key="once")
         key = ok(made)["key"]
@@ -118,6 +120,7 @@ def test_from_an_organization_to_a_key_that_works(
         assert (again["key"], again["secret_already_shown"]) == (None, True)
         assert (again["id"], key[:7], len(key)) == (made.json()["id"], "gpuaas_", 56)
         await first.node()
+        began = instant(time.time_ns() // 1000)
         launched = await second.post(
             "/v1/runtimes", {"project": of.project, "name": "r"}, token=key
         )
@@ -132,9 +135,12 @@ def test_from_an_organization_to_a_key_that_works(
         assert code(listed) == (403, "auth.forbidden")
         assert listed.json()["facts"]["policy"] == "key.scopes"
         rows = ok(await second.get("/v1/api-keys", token=of.boss))["items"]
-        assert [(row["prefix"], row["key"], row["name"]) for row in rows] == [
-            (key[:12], None, "ci")
+        assert [(row["prefix"], row["key"], row["name"], row["last_used_at"]) for row in rows] == [
+            (key[:12], None, "ci", None)
         ]
+        await _used(second)
+        [row] = ok(await first.get("/v1/api-keys", token=of.boss))["items"]
+        assert began < row["last_used_at"] <= instant(time.time_ns() // 1000)
         with psycopg.connect(first.services.settings.database_url) as conn:
             found = conn.execute(
                 "SELECT string_agg(convert_from(entry, 'UTF8'), '') FROM log.entry"
@@ -146,6 +152,12 @@ def test_from_an_organization_to_a_key_that_works(
         await controls((first, second), of, account, other)
 
     both(database, nats_url, tmp_path, scene)
+
+
+async def _used(stage: Stage) -> None:
+    """When keys were last used is written, as it is every few seconds."""
+    [use] = [one for one in stage.services.parts if isinstance(one, KeyUse)]
+    await use.write()
 
 
 async def controls(stages: tuple[Stage, Stage], of: Owned, account: str, other: str) -> None:
@@ -282,7 +294,8 @@ def test_nobody_grants_what_is_not_theirs(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """An admin makes no owner and takes none; a project's admin grants in its project only; a
-    stranger's scope does not exist; an owner stays; no key makes keys.
+    stranger's scope does not exist; an owner stays; no key makes keys; who may read is not told why
+    somebody else may what.
     """
 
     async def scene(stage: Stage, _: Stage) -> None:
@@ -324,6 +337,13 @@ def test_nobody_grants_what_is_not_theirs(
         peeked = {"action": "runtime.launch", "scope": foreign.project}
         hidden = await stage.post("/v1/authorization/explain", peeked, token=of.boss)
         assert code(hidden) == (404, "resource.unknown")
+        reader, _binding = await member(stage, of, "user-reader", "viewer", of.org)
+        of_boss = {"action": "runtime.launch", "scope": of.org, "principal": "user-boss"}
+        asked = [
+            await stage.post("/v1/authorization/explain", of_boss, token=t) for t in (reader, admin)
+        ]
+        assert code(asked[0]) == (403, "auth.forbidden"), "what lets others is not a viewer's"
+        assert [one["id"] for one in ok(asked[1])["policies"]] == [owner]
         for path in ("/v1/members", "/v1/role-bindings", "/v1/api-keys", "/v1/guardrails"):
             other = await stage.get(f"{path}?organization={foreign.org}", token=of.boss)
             assert code(other) == (404, "resource.unknown"), path

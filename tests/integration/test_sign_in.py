@@ -91,7 +91,8 @@ def test_from_an_address_to_what_a_binding_allows(
     database: Database, nats_url: str, tmp_path: Path, here: Issuer
 ) -> None:
     """A domain says where to sign in; who signed in is known by an opaque id and may nothing until
-    somebody says so; the second factor that the issuer tells of counts.
+    somebody says so, whatever address the issuer says with it; the second factor that it tells of
+    counts.
     """
 
     async def scene(stage: Stage) -> None:
@@ -114,6 +115,12 @@ def test_from_an_address_to_what_a_binding_allows(
         seen = await stage.get("/v1/projects", token=token)
         assert (seen.status_code, len(seen.json()["items"])) == (200, 1)
         assert (await signed_in(stage, here, at, amr=["pwd"]))["mfa"] is False
+        said = {"email": "somebody@acme.example", "email_verified": True}
+        other = await signed_in(stage, here, at, sub="other", **said)
+        assert other["principal"] == principal(here.url, "other"), "an address is nobody"
+        assert await code(stage.get("/v1/projects", token=other["token"])) == (
+            *(403, "auth.forbidden"),
+        )
         assert token not in (await stage.get("/v1/sessions", token=token)).text
         unknown = stage.client.get("/v1/sign-in?domain=other.example")
         assert await code(unknown) == (404, "issuer.unknown")

@@ -213,7 +213,9 @@ def test_an_end_in_the_log_ends_the_connection_at_once(place: tuple[Office, str]
             assert answer.status_code == 200, answer.text
             began = time.monotonic()
             assert await screen.closed() == (wire.OVER, why)
-            assert time.monotonic() - began < 10
+            took = time.monotonic() - began
+            print(f"{why}: closed {took * 1000:.0f} ms after")
+            assert took < 1
             while lives(host):
                 assert time.monotonic() - began < 60
                 await asyncio.sleep(0.1)

@@ -118,6 +118,24 @@ def test_one_session_acts_in_each_organization_it_belongs_to(
         key = made_key.json()["key"]
         assert (await get("/v1/projects", home["org"], key)).status_code == 200
         assert code(await get("/v1/projects", away["org"], key)) == MISSING
+        groups = []
+        for tenant in (home, away):
+            by = stage.token("user", home["org"], "user-admin")
+            for path, body in (
+                ("/v1/members", {"principal": "user-admin"}),
+                (
+                    "/v1/role-bindings",
+                    {"principal": "user-admin", "role": "admin", "scope": tenant["org"]},
+                ),
+            ):
+                more = {"organization": tenant["org"]} if path == "/v1/members" else {}
+                assert (await stage.post(path, {**body, **more})).is_success
+            group = await stage.post(
+                "/v1/groups", {"name": "g"}, token=by, key="one", Organization=tenant["org"]
+            )
+            groups.append((group.json()["organization"], group.json()["id"]))
+        assert [one for one, _ in groups] == [home["org"], away["org"]], "a key is of one of them"
+        assert len(dict(groups).values()) == len({name for _, name in groups}) == 2
         gone = {"organization": away["org"]}
         removed = await stage.post(f"/v1/members/{WHO}/remove", gone)
         assert removed.status_code == 200

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -174,10 +175,15 @@ async def _shown(stage: Stage, gone: str, standing: str, last: int) -> None:
 def test_what_is_not_taken_is_tried_again_given_up_and_replayed(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """A fact that one answer refuses does not hold up the next; tried three times it is a dead
-    letter, said with the last answer. A replay sends it and all behind it once more, with the ids
-    they had. One that answers 410 is disabled by a fact, and gets nothing more until a replay is asked for. Five failures in a row, and nothing new is sent until one of those is given up.
+    """A fact that one answer refuses does not hold up the next; tried three times, each after a longer
+    wait (of a deployment: eight times in more than a day), it is a dead letter, said with the last
+    answer. A replay sends it and all behind it once more, with the ids they had. One that answers 410
+    is disabled by a fact, and gets nothing more until a replay is asked for. Five failures in a row,
+    and nothing new is sent until one of those is given up.
     """
+    assert list(deliverer.SCHEDULE_S) == sorted(deliverer.SCHEDULE_S)
+    assert (len(deliverer.SCHEDULE_S), sum(deliverer.SCHEDULE_S) > 86_400) == (7, True)
+    assert Options().schedule_s == deliverer.SCHEDULE_S
 
     async def scene(receiver: Receiver) -> None:
         async with stage_of(database, nats_url, tmp_path) as stage:
@@ -190,6 +196,11 @@ def test_what_is_not_taken_is_tried_again_given_up_and_replayed(
             async with delivering(stage):
                 await until(lambda: receiver.positions().count(bad) == 3, "given up")
                 assert receiver.positions().count(good) == 1
+                tried = [one.at_s for one in receiver.heard if one.position == bad]
+                waits = [later - at for at, later in pairwise(tried)]
+                assert all(
+                    wait >= least for wait, least in zip(waits, QUICK.schedule_s, strict=True)
+                )
                 await asyncio.sleep(0.3)
                 letters = (await stage.get(f"{path}/dead-letters")).json()["items"]
                 assert letters == [
