@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Any, Final
 
-from litestar.connection import ASGIConnection
+from litestar import Request
 
 from api.limiting import Limits
 from api.limits import Rate
@@ -28,11 +28,9 @@ class RefusalLog:
         self._lines = Limits(rate)
         self._left_out = 0
 
-    def tell(
-        self, connection: ASGIConnection[Any, Any, Any, Any], error: DomainError, correlation: str
-    ) -> None:
+    def tell(self, request: Request[Any, Any, Any], error: DomainError, correlation: str) -> None:
         """One line, of what is nowhere else."""
-        caller = connection.scope.get("user")
+        caller = request.scope.get("user")
         if error.code == "rate.limited" or (caller is not None and not _malformed(error.code)):
             return
         try:
@@ -40,12 +38,12 @@ class RefusalLog:
         except DomainError:
             self._left_out += 1
             return
-        scope, proxies = connection.scope, connection.app.state.services.settings.proxies
-        method = scope["method"] if scope.get("method") in _METHODS else "-"
+        proxies = request.app.state.services.settings.proxies
+        method = request.method if request.method in _METHODS else "-"
         _LOG.warning(
             "%s %s: %s %s from %s by %s%s",
-            *(correlation, error.code, method, scope.get("path_template", "-")),
-            *(origin(connection, proxies) or "-", "nobody" if caller is None else caller.actor),
+            *(correlation, error.code, method, request.scope.get("path_template", "-")),
+            *(origin(request, proxies) or "-", "nobody" if caller is None else caller.actor),
             f" ({self._left_out} more before it)" if self._left_out else "",
         )
         self._left_out = 0

@@ -10,6 +10,8 @@ import msgspec
 import nats
 import psycopg
 import pytest
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 from jsonschema import Draft202012Validator
 
 from api.describing.written import ROOT
@@ -55,7 +57,8 @@ def test_every_fact_published_is_described_and_every_one_described_is_published(
     database: Database, nats_url: str
 ) -> None:
     """A fact of each tag, published by processes of which one is killed: in the stream each stands
-    once, in order, on its subject, as the message of its tag says, and no tag is left out.
+    once, in order, on its subject, as the message of its tag says, and no tag is left out; each is
+    an event to the CloudEvents SDK.
     """
     log = []
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
@@ -105,5 +108,8 @@ def _described(told: Iterable[tuple[str, bytes]]) -> None:
         assert subject == channel["address"].format(org=event["org"], tag=event["type"])
         payload = document["components"]["messages"][event["type"]]["payload"]
         Draft202012Validator({"components": document["components"], **payload}).validate(event)
+        heard = JSONFormat().read(CloudEvent, data)
+        assert (heard.get_id(), heard.get_type()) == (event["id"], event["type"])
+        assert heard.get_data() == event["data"]
         published.add(event["type"])
     assert published == described == set(TAGS)

@@ -116,9 +116,9 @@ def test_from_an_address_to_what_a_binding_allows(
         assert (seen.status_code, len(seen.json()["items"])) == (200, 1)
         assert (await signed_in(stage, here, at, amr=["pwd"]))["mfa"] is False
         said = {"email": "somebody@acme.example", "email_verified": True}
-        other = await signed_in(stage, here, at, sub="other", **said)
-        assert other["principal"] == principal(here.url, "other"), "an address is nobody"
-        assert await code(stage.get("/v1/projects", token=other["token"])) == (
+        alike = await signed_in(stage, here, at, sub="other", **said)
+        assert alike["principal"] == principal(here.url, "other"), "an address is nobody"
+        assert await code(stage.get("/v1/projects", token=alike["token"])) == (
             *(403, "auth.forbidden"),
         )
         assert token not in (await stage.get("/v1/sessions", token=token)).text
