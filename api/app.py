@@ -371,8 +371,7 @@ def create_app(
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with (open_services or (lambda: opened(settings)))() as services:
             app.state.services = services
-            app.state.tokens = services.tokens
-            app.state.door = services.door
+            app.state.tokens, app.state.door = services.tokens, services.door
             app.state.limits = Limits(settings.rate)
             app.state.public_limits = Limits(settings.public_rate, "address")
             app.state.refusal_log = RefusalLog()

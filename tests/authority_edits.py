@@ -190,7 +190,7 @@ def _judged(of: Small, every: int, *, cedar: bool) -> None:
             assert not sets[asked.who].decide(*of_who).allowed, (of, asked)
 
 
-def hold(numbers: range) -> tuple[int, int]:
-    """Of these worlds, whole."""
+def hold(numbers: range) -> tuple[int, int, int]:
+    """Of these worlds, whole: how many there are, how many edits were tried, and let."""
     found = [holds(one, whole=True) for one in islice(worlds(), numbers.start, numbers.stop)]
-    return sum(tried for tried, _ in found), sum(allowed for _, allowed in found)
+    return len(found), sum(tried for tried, _ in found), sum(allowed for _, allowed in found)

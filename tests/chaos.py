@@ -281,15 +281,16 @@ def authorizations(_folder: Path, count: int, first: int) -> Iterator[str]:
                 yield f"{done * _ASKED} decisions agree, {allowed} of them allow"
 
 
-def edits(_folder: Path, count: int, first: int) -> Iterator[str]:
-    """All of them, in order, from the first one on."""
-    pieces = [range(at, min(at + 20, first + count)) for at in range(first, first + count, 20)]
-    tried = allowed = 0
+def edits(_folder: Path, count: int, _first: int) -> Iterator[str]:
+    """All of them, in order; or as many as told, from the first one on. There are no seeds."""
+    pieces = [range(at, min(at + 20, count)) for at in range(0, count, 20)]
+    judged = tried = allowed = 0
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        for done, (more, let) in enumerate(pool.map(hold, pieces), 1):
-            tried, allowed = tried + more, allowed + let
+        for done, (found, more, let) in enumerate(pool.map(hold, pieces), 1):
+            judged, tried, allowed = judged + found, tried + more, allowed + let
             if done % 20 == 0 or done == len(pieces):
-                yield f"{pieces[done - 1].stop} organizations: {tried} edits, {allowed} of them let"
+                yield f"{judged} organizations: {tried} edits, {allowed} of them let"
+    assert judged == count, f"there are {judged}"
 
 
 def softdog(folder: Path, count: int, _first: int) -> Iterator[str]:
