@@ -10,6 +10,8 @@ import h11
 CHUNK: Final = 65_536
 MOST_HEAD: Final = 32_768
 BROKEN: Final = (OSError, asyncssh.Error, asyncio.IncompleteReadError, h11.LocalProtocolError)
+# Events of a piece that may be as small as its sender likes: a thousand of them in one reading.
+_TURN: Final = 32
 _LINGER_S: Final = 2.0
 _PAUSE_S: Final = 0.2
 _LINGER_BYTES: Final = 1 << 20
@@ -22,9 +24,16 @@ class Peer:
         self.conn = h11.Connection(role, max_incomplete_event_size=MOST_HEAD)
         self.reader = reader
         self.writer = writer
+        self._events = 0
 
     async def event(self) -> Any:
-        """The next event of the peer. Raises: h11.RemoteProtocolError, BROKEN."""
+        """The next event of the peer; others have their turns however many lie in what was read.
+
+        Raises: h11.RemoteProtocolError, BROKEN.
+        """
+        self._events += 1
+        if not self._events % _TURN:
+            await asyncio.sleep(0)
         while True:
             event = self.conn.next_event()
             if event is not h11.NEED_DATA:
