@@ -19,6 +19,7 @@ import jwt
 import msgspec
 from jwt import PyJWK
 
+from api.listened import Listened
 from api.webhooks.addresses import Lookups, checked, networks_of
 from domain.errors import DomainError
 
@@ -136,8 +137,10 @@ class Provider:
 
     async def _asked(self) -> tuple[Published, dict[str, Jwk]]:
         require_reachable(self._url, loopback=self._loopback)
-        verify = _believing(self._ca)
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, verify=verify) as client:
+        heard = Listened(_believing(self._ca), 2 * _MOST_BYTES)
+        async with httpx.AsyncClient(
+            timeout=_TIMEOUT_S, trust_env=False, transport=heard
+        ) as client:
             base = self._url.rstrip("/")
             body = await self._fetched_from(client, f"{base}/.well-known/openid-configuration")
             published = _decoded(body, Published)

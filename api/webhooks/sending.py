@@ -7,14 +7,15 @@ from typing import Final
 import httpx
 from msgspec import Struct
 
+from api.listened import Listened
 from api.webhooks.addresses import Checked, Lookups, Network, checked
 from contracts.cloudevents import MEDIA
 from domain.errors import DomainError
 
 PATIENCE_S: Final = 10.0
 _LONGEST_RETRY_S: Final = 3600
-# A connection is of one receiver: kept, it could serve another name at the same address.
-_LIMITS: Final = httpx.Limits(max_keepalive_connections=0)
+# Of an answer, whose body is not read.
+_MOST_BYTES: Final = 64 * 1024
 
 
 class Outcome(Struct, frozen=True):
@@ -40,10 +41,9 @@ class Sender:
         self._lookups = Lookups()
         self._patience_s = patience_s
         self._client = httpx.AsyncClient(
-            verify=believing or ssl.create_default_context(),
+            transport=Listened(believing or ssl.create_default_context(), _MOST_BYTES),
             trust_env=False,
             follow_redirects=False,
-            limits=_LIMITS,
             timeout=patience_s,
         )
 

@@ -1,17 +1,20 @@
 """A webhook never leads inside: whatever its URL says, however its name is looked up."""
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.fleet.node_ca import written
+from api.oidc.provider import Provider
 from api.tls import believing
 from api.webhooks.addresses import Checked, Lookups, Network, checked, networks_of, public
 from api.webhooks.sending import Outcome, Sender
@@ -220,6 +223,39 @@ def test_a_receiver_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) 
         port = silent.getsockname()[1]
         outcome = sent(Resolver(["127.0.0.1"]), f"http://hooks.test:{port}/", patience_s=0.2)
     assert outcome == Outcome(False, None, "no answer within 0.2 s")
+
+
+@contextlib.contextmanager
+def endless(said: bytes) -> Iterator[int]:
+    """The port of one who answers so, again and again, as long as anybody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            line, _ = server.accept()
+            with line, contextlib.suppress(OSError):
+                while True:
+                    line.sendall(said)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, b"HTTP/1.1 103 Hints\r\nX: %s\r\n\r\n" % b"x" * 9000],
+)
+def test_a_stranger_who_never_comes_to_an_end_is_not_listened_to(said: bytes) -> None:
+    """Interim answers are no answer: a receiver, or an issuer, that gives nothing else is left after
+    some of them, long before its time is over, and everybody else has their turns meanwhile.
+    """
+    with endless(said) as port:
+        outcome = sent(Resolver(["127.0.0.1"]), f"http://hooks.test:{port}/", patience_s=60)
+    assert outcome == Outcome(False, None, "ReadError: it says more than is listened to")
+    with endless(said) as port, pytest.raises(DomainError, match="ReadError") as refused:
+        asyncio.run(Provider(f"http://127.0.0.1:{port}", loopback=True).published())
+    assert refused.value.code == "issuer.unreachable"
 
 
 def test_a_receiver_proves_the_name_although_its_address_is_called(tmp_path: Path) -> None:
