@@ -1,7 +1,9 @@
 """Incidents: opened, facts tied by position, notes, resolved; who is affected, what is proposed."""
 
+from typing import Annotated, Literal
+
 from litestar import Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.acting import Done, Said, if_match
 from api.auth import unknown
@@ -32,6 +34,8 @@ from evidence.ids import new_id
 from evidence.private import private_value
 from evidence.reader import head
 from projections import incidents_read
+
+type _State = Literal["open", "resolved"]
 
 
 @post("/v1/incidents")
@@ -116,6 +120,7 @@ def _changed(said: tuple[Said, ...], _: bool) -> IncidentChanged:
 @get("/v1/incidents")
 async def list_incidents(
     request: FrontRequest,
+    in_state: Annotated[_State | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
@@ -124,7 +129,7 @@ async def list_incidents(
     size, start = page_size(limit), before(cursor)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(
-        incidents_read.incidents, before=start, limit=size + 1, as_of=position
+        incidents_read.incidents, state=in_state, before=start, limit=size + 1, as_of=position
     )
     return page(rows, size, _given, lambda row: row.from_position)
 
@@ -161,6 +166,7 @@ def _given(row: incidents_read.Incident) -> Incident:
         what=row.what,
         subject=row.subject,
         title=row.title,
+        state="open" if row.resolved_us is None else "resolved",
         opened_at=instant(row.opened_us),
         resolved_at=maybe_instant(row.resolved_us),
         version=row.version,

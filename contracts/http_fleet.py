@@ -296,12 +296,15 @@ class IncidentChanged(Given, frozen=True):
 
 
 class Incident(Given, frozen=True):
-    """`title` null once erased; `what`: `operator`, or the event that opened it by itself."""
+    """`title` null once erased; `what`: `operator`, or the event that opened it by itself.
+    `state`: open, resolved.
+    """
 
     id: str
     what: str
     subject: str
     title: str | None
+    state: str
     opened_at: Instant
     resolved_at: Instant | None
     version: int

@@ -60,6 +60,7 @@ WHERE [i]
 """
 _ONE: Final = " AND i.incident = %(incident)s"
 _PAGE: Final = """
+ AND (%(state)s::text IS NULL OR (e.incident IS NULL) = (%(state)s = 'open'))
  AND (%(before)s::bigint IS NULL OR i.from_position < %(before)s)
  ORDER BY i.from_position DESC LIMIT %(limit)s
 """
@@ -102,12 +103,14 @@ WHERE [r] ORDER BY r.from_position
 def incidents(
     conn: psycopg.Connection[Any],
     *,
+    state: str | None = None,
     before: int | None = None,
     limit: int = 1000,
     as_of: int | None = None,
 ) -> list[Incident]:
-    """Incidents opened before a position (None: all), newest first."""
-    return fetch(conn, Incident, _INCIDENTS + _PAGE, {"before": before, "limit": limit}, as_of)
+    """Incidents opened before a position (None: all), newest first. `state`: open, resolved."""
+    asked = {"state": state, "before": before, "limit": limit}
+    return fetch(conn, Incident, _INCIDENTS + _PAGE, asked, as_of)
 
 
 def incident(

@@ -921,6 +921,7 @@ class AsyncMethods(ABC):
     async def list_incidents(
         self,
         *,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -928,7 +929,8 @@ class AsyncMethods(ABC):
     ) -> models.Page[models.Incident]:
         """GET /v1/incidents"""
         return await self.do(
-            operations.list_incidents(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+            operations.list_incidents(state=state, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
         )
 
     async def list_invitations(

@@ -895,6 +895,7 @@ class Methods(ABC):
     def list_incidents(
         self,
         *,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -902,7 +903,8 @@ class Methods(ABC):
     ) -> models.Page[models.Incident]:
         """GET /v1/incidents"""
         return self.do(
-            operations.list_incidents(cursor=cursor, limit=limit, as_of=as_of), at_least=at_least
+            operations.list_incidents(state=state, cursor=cursor, limit=limit, as_of=as_of),
+            at_least=at_least,
         )
 
     def list_invitations(

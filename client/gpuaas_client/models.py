@@ -849,6 +849,7 @@ class Incident(Struct, frozen=True, kw_only=True):
     id: str
     opened_at: str
     resolved_at: str | None
+    state: str
     subject: str
     title: str | None
     version: int

@@ -998,14 +998,18 @@ def list_images(
 
 
 def list_incidents(
-    *, cursor: str | None = None, limit: int | None = None, as_of: str | None = None
+    *,
+    state: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    as_of: str | None = None,
 ) -> Call[models.Page[models.Incident]]:
     """GET /v1/incidents"""
     return Call(
         "GET",
         "/v1/incidents",
         models.Page[models.Incident],
-        query={"cursor": cursor, "limit": limit, "as_of": as_of},
+        query={"state": state, "cursor": cursor, "limit": limit, "as_of": as_of},
         waits=True,
     )
 
