@@ -46,12 +46,12 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     org = organization_of(request.user, data.organization)
     if request.user.key:
         raise DomainError("api_key.by_key", "sign in to make a key")
-    if data.mfa and not request.user.mfa:
-        raise services_of(request).door.stronger(request.user, request.user.action, org)
+    services, who = services_of(request), data.principal or request.user.actor
+    if data.mfa and not services.directory.factors.second(request.user):
+        raise services.door.stronger(request.user, request.user.action, org)
     for word in data.scopes:
         if not known(word):
             raise DomainError("request.invalid", f"no action {word}", {"pointer": "/scopes"})
-    services, who = services_of(request), data.principal or request.user.actor
     token, public = minted(), data.public_key or ""
     name, private = private_value(org, data.name)
     until_us = 0 if data.days is None else now_us() + data.days * _DAY_US

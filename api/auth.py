@@ -199,7 +199,7 @@ def acting_in(directory: Directory, found: Principal, org: str) -> Principal | N
         return None
     if found.session:
         return elsewhere(directory, found, org)
-    return replace(found, org=org, role="")
+    return replace(found, org=org, role="", home=found.home or found.org)
 
 
 def _open(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> bool:

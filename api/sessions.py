@@ -161,7 +161,7 @@ async def show_me(request: FrontRequest) -> Response[Me]:
     body = Me(
         principal=caller.actor,
         organization=org,
-        mfa=caller.mfa,
+        mfa=known.factors.second(caller),
         roles=roles,
         organizations=sorted(several),
     )

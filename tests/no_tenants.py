@@ -1,11 +1,14 @@
 """Tenants that have decided nothing: only what tokens say counts."""
 
 from api.authorization.cedar import PLATFORM, Place
+from api.authorization.factors_removed import FactorsRemoved
 from domain.binding import Binding, Guardrail
 
 
 class NoTenants:
     """A directory of nobody, where tests put what they need."""
+
+    factors = FactorsRemoved()
 
     def version(self, _org: str) -> int:
         return 0

@@ -11,6 +11,7 @@ class Caller(Struct, frozen=True):
     `role` and `org` are a binding that the token itself implies (the embedded issuer's; `org` is
     `-` for the platform's own); `role` is empty for whoever has only the bindings of the
     organization. `mfa`: it signed in with a second factor. `scopes`: what an API key is for.
+    `home`: the organization of its token, where it acts in another one; else empty.
     `key`, `session`: the API key, or the session, that it came with. `step_up`: what to ask its
     issuer for (`acr_values`) to sign in with a second factor; empty where there is nothing to ask.
     `signed_us`: when it showed who it is; 0: nobody says.
@@ -26,6 +27,7 @@ class Caller(Struct, frozen=True):
     mfa: bool = False
     source: str = ""
     scopes: tuple[str, ...] | None = None
+    home: str = ""
     key: str = ""
     session: str = ""
     step_up: str = ""

@@ -11,23 +11,24 @@ from api.authorization.belonging import Belonging
 from api.authorization.cedar import PLATFORM, Place
 from api.authorization.clients import Clients
 from api.authorization.credentials import Key, Reads, Signed, Vouching, since
+from api.authorization.factors_removed import FactorsRemoved
 from api.authorization.glass import Grants
 from api.authorization.persons import Persons
 from api.authorization.staff import Staff
 from contracts.authorization.registry import ACTIONS
 from domain import (
     api_key,
-    authority,
     authority_facts,
-    authority_state,
     department,
+    factor,
     issuer,
     linking,
     organization,
     project,
     session,
 )
-from domain.authority_state import Authority
+from domain.authority import authority_stream
+from domain.authority_state import Authority, evolve
 from domain.binding import NEVER, Binding, Guardrail
 from evidence.following import streams_of_kinds
 from evidence.reader import Recorded
@@ -65,6 +66,7 @@ class Directory:
         self.grants = Grants()
         self.people = Staff()
         self.clients = Clients()
+        self.factors = FactorsRemoved()
         self.persons = Persons()
         self._belonging = Belonging()
 
@@ -101,6 +103,8 @@ class Directory:
                 self._distrust(entry)
             case fact if isinstance(fact, linking.Event.__value__):
                 self._linked(entry, fact)
+            case factor.Removed() as removed:
+                self.factors.apply(entry, removed)
             case organization.Suspended():
                 self._stopped[entry.org] = "organization.suspended"
             case organization.Reactivated():
@@ -110,7 +114,7 @@ class Directory:
                 self._over(entry.org)
             case fact if isinstance(fact, authority_facts.Event.__value__):
                 before = self._authorities.get(entry.org, _NOBODY)
-                self._authorities[entry.org] = authority_state.evolve(before, fact)
+                self._authorities[entry.org] = evolve(before, fact)
                 self._decided[entry.org] = entry.version
                 self._belonging.apply(entry.org, fact)
                 self.grants.apply(entry.org, fact)
@@ -158,9 +162,8 @@ class Directory:
         self.clients.apply(entry.stream, trusted)
         found = self._issuers.get(entry.stream)
         if found is not None:
-            made = replace(made, position=found.position)
-        if found is not None and found.stands:
-            made = replace(made, factors=found.factors)
+            factors = found.factors if found.stands else made.factors
+            made = replace(made, position=found.position, factors=factors)
         self._issuers[entry.stream] = made
         for domain in trusted.domains:
             self._domains.setdefault(domain, {})[entry.stream] = None
@@ -195,8 +198,6 @@ class Directory:
         match fact:
             case authority_facts.MemberRemoved(who) | authority_facts.AccountDeleted(who):
                 self._over(org, who)
-            case _:
-                pass
 
     def _over(self, org: str, who: str = "") -> None:
         """Keys and sessions of the organization, or of one of its principals."""
@@ -253,7 +254,7 @@ class Directory:
     def decided_by(self, org: str) -> Reads:
         """The stream of the organization's authority, as far as it is known here."""
         version = self._decided.get(org)
-        return () if version is None else ((authority.authority_stream(org), version),)
+        return () if version is None else ((authority_stream(org), version),)
 
     def until_us(self, credential: str) -> int:
         """When the API key or session of this id ends by itself; 0: not, or not known."""

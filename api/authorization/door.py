@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from api.authorization.caller import Caller
 from api.authorization.cedar import PLATFORM, Call, Place, Policies, Verdict
+from api.authorization.factors_removed import FactorsRemoved
 from contracts.authorization.registry import ACTIONS, DESK, FOUNDING
 from domain.binding import Binding, Guardrail
 from domain.errors import DomainError
@@ -29,6 +30,8 @@ type _Of = tuple[tuple[Binding, ...], tuple[Guardrail, ...], tuple[str, ...]]
 
 class Tenants(Protocol):
     """What organizations have decided; kept up to date in memory. Not concurrent: one loop asks."""
+
+    factors: FactorsRemoved
 
     def version(self, org: str) -> int:
         """Another number once anything below changed."""
@@ -156,7 +159,7 @@ class Door:
             owned = self.tenants.owned(org)
             platform = action in DESK or (action in FOUNDING and not owned)
         return Call(
-            *(caller.mfa, caller.source, platform, caller.scopes),
+            *(self.tenants.factors.second(caller), caller.source, platform, caller.scopes),
             mfa_demanded=self.mfa_demanded,
             elsewhere=bool(self.elsewhere(caller)),
             owned=owned,
@@ -218,7 +221,7 @@ class Door:
         if self.login_age_s and self._decided(anew, action, place).allowed:
             return "auth.login_stale"
         stronger = self._decided(replace(anew, mfa=True), action, place).allowed
-        return "auth.mfa_required" if stronger and not caller.mfa else ""
+        return "auth.mfa_required" if stronger and not self.tenants.factors.second(caller) else ""
 
     def _anyones(self, caller: Caller, action: str) -> Place:
         """Nobody needs a binding; an API key does what its scopes name all the same, and who must

@@ -210,8 +210,11 @@ def test_who_removes_a_factor(
     database: Database, nats_url: str, tmp_path: Path, clock: Clock
 ) -> None:
     """Its person by a code, an owner without one, nobody else; a key and another issuer's session
-    have none of ours; the platform's developer has one too.
+    have none of ours; the platform's developer has one too. Tokens of one that is gone say nothing.
     """
+
+    async def second(stage: Stage, token: str, **where: str) -> bool:
+        return bool(ok(await stage.get("/v1/me", token=token, **where))["mfa"])
 
     async def scene(stage: Stage) -> None:
         of, foreign = await owned(stage), await owned(stage)
@@ -222,6 +225,8 @@ def test_who_removes_a_factor(
         app = await enrolled(stage, mine, clock)
         ok(await stage.post("/v1/mfa/totp/confirm", {"code": app.code()}, token=mine))
         path = "/v1/mfa/totp/remove"
+        old = ok(await stage.post("/v1/mfa/verify", {"code": app.code()}, token=mine))["token"]
+        assert await second(stage, old)
         assert code(await stage.post(path, {}, token=mine)) == (400, "request.invalid")
         assert code(await stage.post(path, {"code": app.wrong()}, token=mine)) == WRONG
         itself = {"principal": "user-2", "organization": of.org}
@@ -233,7 +238,11 @@ def test_who_removes_a_factor(
         assert code(strange) == (404, "resource.unknown")
         ok(await stage.post(path, {"code": app.code()}, token=mine))
         assert ok(await stage.get("/v1/mfa", token=mine))["state"] == "none"
-        await enrolled(stage, mine, clock)
+        assert not await second(stage, old)
+        app = await enrolled(stage, mine, clock)
+        ok(await stage.post("/v1/mfa/totp/confirm", {"code": app.code()}, token=mine))
+        new = ok(await stage.post("/v1/mfa/verify", {"code": app.code()}, token=mine))["token"]
+        assert (await second(stage, new), await second(stage, old)) == (True, False)
         ok(await stage.post(path, {"principal": "user-2"}, token=of.boss))
         gone = await stage.post(path, {"principal": "user-2"}, token=of.boss)
         assert code(gone) == (409, "mfa.not_enrolled")
@@ -251,6 +260,11 @@ def test_who_removes_a_factor(
         stage.services.door.mfa_demanded = True
         wanted = {"subject": "x", "role": "auditor", "seconds": 60}
         assert code(await stage.post("/v1/tokens", wanted)) == (403, "auth.mfa_required")
+        group = {"name": "g"}
+        for token in (old, new):
+            assert not await second(stage, token, Organization=foreign.org)
+            asked = await stage.post("/v1/groups", group, token=token)
+            assert code(asked) == (403, "auth.mfa_required"), "the factor was removed"
         strong = ok(await stage.post("/v1/mfa/verify", {"code": app.code()}))["token"]
         ok(await stage.post("/v1/tokens", wanted, token=strong))
 
