@@ -12,25 +12,34 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from api.webhooks.addresses import Lookups
+
 _PIECE: Final = 4 * 1024
+_NEXT_S: Final = 1.0  # then another address of the name is tried, if there is one
 
 
 class Listened(httpx.AsyncHTTPTransport):
-    """Connections of one request each; at most so many bytes are heard, then it is broken."""
+    """Connections of one request each; at most so many bytes are heard, then it is broken. Names
+    are looked up for `of`.
+    """
 
-    def __init__(self, context: ssl.SSLContext, most_bytes: int) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, most_bytes: int, lookups: Lookups, of: str = ""
+    ) -> None:
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
             max_connections=None,
             max_keepalive_connections=0,  # kept, it could serve another name at the same address
-            network_backend=_Network(most_bytes),
+            network_backend=_Network(most_bytes, lookups, of),
         )
 
 
 class _Network(httpcore.AsyncNetworkBackend):
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, lookups: Lookups, of: str) -> None:
         self._most_bytes = most_bytes
+        self._lookups = lookups
+        self._of = of
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -41,8 +50,27 @@ class _Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        inner = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        """Not by the loop's own few threads for names: a dead name server would keep them all."""
+        *others, last = await self._addresses(host, port, timeout)
+        more = (local_address, socket_options)
+        for one in others:
+            try:
+                inner = await self._inner.connect_tcp(one, port, _NEXT_S, *more)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+            return _Heard(inner, self._most_bytes)
+        inner = await self._inner.connect_tcp(last, port, timeout, *more)
         return _Heard(inner, self._most_bytes)
+
+    async def _addresses(self, host: str, port: int, timeout: float | None) -> list[str]:  # noqa: ASYNC109
+        try:
+            async with asyncio.timeout(timeout):
+                found = await self._lookups.addresses(self._of, host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout("no name server answers") from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from error
+        return [str(one) for one in found]
 
 
 class _Heard(httpcore.AsyncNetworkStream):

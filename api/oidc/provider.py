@@ -137,7 +137,7 @@ class Provider:
 
     async def _asked(self) -> tuple[Published, dict[str, Jwk]]:
         require_reachable(self._url, loopback=self._loopback)
-        heard = Listened(_believing(self._ca), 2 * _MOST_BYTES)
+        heard = Listened(_believing(self._ca), 2 * _MOST_BYTES, self._lookups, self._url)
         async with httpx.AsyncClient(
             timeout=_TIMEOUT_S, trust_env=False, transport=heard
         ) as client:

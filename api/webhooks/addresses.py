@@ -5,6 +5,7 @@ to the name again: a name that leads elsewhere a moment later (DNS rebinding) le
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +54,13 @@ class Lookups:
         self._turns = WeakValueDictionary[str, asyncio.Semaphore]()
 
     async def addresses(self, of: str, host: str, port: int) -> list[Address]:
-        """All of the name. `of`: for whom. Raises: OSError, UnicodeError."""
+        """All of the name, one at least; an address is its own. `of`: for whom.
+
+        Raises: OSError, UnicodeError.
+        """
+        if "%" not in host:
+            with contextlib.suppress(ValueError):
+                return [ipaddress.ip_address(host)]
         turn = self._turns.setdefault(of, asyncio.Semaphore(_OF_ONE))
         await turn.acquire()
         look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)

@@ -41,7 +41,9 @@ class Sender:
         self._lookups = Lookups()
         self._patience_s = patience_s
         self._client = httpx.AsyncClient(
-            transport=Listened(believing or ssl.create_default_context(), _MOST_BYTES),
+            transport=Listened(
+                believing or ssl.create_default_context(), _MOST_BYTES, self._lookups
+            ),
             trust_env=False,
             follow_redirects=False,
             timeout=patience_s,

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,37 @@ def test_a_receiver_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) 
         port = silent.getsockname()[1]
         outcome = sent(Resolver(["127.0.0.1"]), f"http://hooks.test:{port}/", patience_s=0.2)
     assert outcome == Outcome(False, None, "no answer within 0.2 s")
+
+
+def test_a_dead_name_server_of_one_issuer_keeps_no_other_from_being_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Names of issuers are not looked up by the loop's own few threads, which everything shares."""
+    answers, real = threading.Event(), socket.getaddrinfo
+
+    def looked_up(host: Any, *args: Any, **more: Any) -> Any:
+        if "never.test" in str(host):
+            answers.wait(20)
+            raise socket.gaierror
+        return real(host, *args, **more)
+
+    async def main(port: int) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        lookups = Lookups()
+        dead = Provider("https://never.test", loopback=True, lookups=lookups)
+        asking = asyncio.create_task(dead.published())
+        await asyncio.sleep(0.05)
+        alive = Provider(f"http://localhost:{port}", loopback=True, lookups=lookups)
+        async with asyncio.timeout(4):
+            with pytest.raises(DomainError, match="ReadError"):
+                await alive.published()
+        answers.set()
+        with pytest.raises(DomainError, match="ConnectError"):
+            await asking
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    with endless(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000) as port:
+        asyncio.run(main(port))
 
 
 @contextlib.contextmanager
