@@ -10,13 +10,23 @@ class CostCentreNew(Taken, frozen=True):
     name: Name
 
 
+class CostCentreName(Taken, frozen=True):
+    """What it was charged before is shown under the name, too."""
+
+    name: Name
+
+
 class CostCentre(Given, frozen=True):
-    """`department`: whose it is in billing; who may see it, is decided at the organization."""
+    """`department`: whose it is in billing; who may see it, is decided at the organization. Of a
+    `closed` one nothing is charged any more. `version` grows with each project that comes or goes,
+    too. Who renames or closes it is not told what that leaves as it is: null.
+    """
 
     id: str
     organization: str
-    department: str
+    department: str | None
     name: str | None
+    state: str
     created_at: Instant | None
     version: int
 
@@ -29,13 +39,14 @@ class ProjectAttribute(Taken, frozen=True):
 
 class Attribution(Given, frozen=True):
     """What the project uses from `since` on is charged to the cost centre; null: to none, ever yet
-    where `since` is null, too.
+    where `since` is null, too: at version 0.
     """
 
     project: str
     organization: str
     cost_centre: str | None
     since: Instant | None
+    version: int
 
 
 class CostCentreCharge(Given, frozen=True):

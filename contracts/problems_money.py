@@ -20,7 +20,10 @@ budget.account_needed|400|Which account|Name one of the organization's accounts:
 budget.exhausted|409|A budget is spent|Raise or clear the budget of the facts, or wait for the next period.
 budget.invalid|400|Not a budget|Send an amount above 0 in the account's currency, and `soft`, `refuse` or `stop`.
 budget.unknown|404|No such budget|Check the scope, or set one.
+cost_centre.closed|409|The cost centre is closed|Attribute to another one; what was charged to it stays.
 cost_centre.exists|409|The cost centre exists|Read it; choose another id.
+cost_centre.in_use|409|Projects are attributed to it|Attribute them elsewhere first: `GET /v1/attributions?cost_centre=...` lists them.
+cost_centre.unknown|404|No such cost centre|Check the id.
 country.unknown|400|No such country|Send a code of ISO 3166-1, two capital letters.
 credit.exceeds|409|Not as much is left|Read what is left of the line, and ask for that or less.
 credit.nothing_left|409|Nothing is left of the invoice|Nothing: credit notes have taken all of it.

@@ -18,9 +18,11 @@ from projections.reach import Of
 class CostCentre(Struct, frozen=True):
     cost_centre: str
     from_position: int
+    version: int
     organization: str
     department: str
     name: str | None
+    state: str
     created_us: int
 
 
@@ -30,6 +32,7 @@ class Attribution(Struct, frozen=True):
     organization: str
     cost_centre: str
     since_us: int
+    version: int
 
 
 class Charge(Struct, frozen=True):
@@ -48,18 +51,22 @@ _PAGE: Final = """
 """
 _CENTRES: Final[LiteralString] = (
     """
-SELECT t.cost_centre, t.from_position, t.organization, t.department, w.words AS name, t.created_us
+SELECT t.cost_centre, t.from_position, s.version, t.organization, t.department, w.words AS name,
+  s.state, t.created_us
 FROM views.cost_centre t
-[words w t.name]
+JOIN views.cost_centre_state s ON s.cost_centre = t.cost_centre AND [s]
+JOIN views.cost_centre_name n ON n.cost_centre = t.cost_centre AND [n]
+[words w n.name]
 WHERE [t] AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
   AND [reach t.organization]
   AND (%(department)s::text IS NULL OR t.department = %(department)s)
+  AND (%(state)s::text IS NULL OR s.state = %(state)s)
 """
     + _PAGE
 )
 _ATTRIBUTIONS: Final[LiteralString] = (
     """
-SELECT t.project, t.from_position, t.organization, t.cost_centre, t.since_us
+SELECT t.project, t.from_position, t.organization, t.cost_centre, t.since_us, t.version
 FROM views.attribution t
 WHERE [t] AND t.cost_centre <> ''
   AND (%(organization)s::text IS NULL OR t.organization = %(organization)s)
@@ -70,11 +77,14 @@ WHERE [t] AND t.cost_centre <> ''
     + _PAGE
 )
 _HISTORY: Final = """
-SELECT t.project, t.from_position, t.organization, t.cost_centre, t.since_us
+SELECT t.project, t.from_position, t.organization, t.cost_centre, t.since_us, t.version
 FROM views.attribution t
 WHERE t.organization = ANY (%(organizations)s)
   AND (%(as_of)s::bigint IS NULL OR t.from_position <= %(as_of)s)
 ORDER BY t.project, t.since_us, t.from_position
+"""
+_ATTRIBUTED_TO: Final = """
+SELECT t.project FROM views.attribution t WHERE t.cost_centre = %(cost_centre)s AND [t]
 """
 _USED: Final = """
 SELECT u.resource, u.price, u.period, u.start_us, u.end_us, u.sign * u.quantity
@@ -91,11 +101,12 @@ def cost_centres(
     *,
     organization: Of = None,
     department: str | None = None,
+    state: str | None = None,
     after: int,
     limit: int,
     as_of: int | None = None,
 ) -> list[CostCentre]:
-    asked = {"organization": organization, "department": department}
+    asked = {"organization": organization, "department": department, "state": state}
     return fetch(conn, CostCentre, _CENTRES, {**asked, "after": after, "limit": limit}, as_of)
 
 
@@ -113,6 +124,12 @@ def attributions(
     asked = {"organization": organization, "project": project, "cost_centre": cost_centre}
     found = {**asked, "after": after, "limit": limit}
     return fetch(conn, Attribution, _ATTRIBUTIONS, found, as_of)
+
+
+def attributed_to(conn: psycopg.Connection[Any], cost_centre: str) -> list[str]:
+    """Every project that has it now, as far as the views know."""
+    asked = {"cost_centre": cost_centre}
+    return [project for (project,) in fetch_rows(conn, _ATTRIBUTED_TO, asked)]
 
 
 def charges(

@@ -15,6 +15,7 @@ from tests.acting_proofs import (
 from tests.acting_recipes import (
     ACCOUNT,
     ASIDE,
+    CENTRE,
     CLOSE,
     CORDON,
     DRAIN,
@@ -112,8 +113,10 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/break-glass/{grant_id}/revoke": entering("revoke", {}, approved=True),
     "/v1/budgets": budgeted,
     "/v1/budgets/clear": cleared,
-    "/v1/cost-centres": made_new(
-        "/v1/cost-centres", lambda w: {"department": w.department, "name": f"C{w.number()}"}
+    "/v1/cost-centres": CENTRE,
+    "/v1/cost-centres/{cost_centre_id}/close": after(CENTRE, "/v1/cost-centres/{}/close"),
+    "/v1/cost-centres/{cost_centre_id}/rename": after(
+        CENTRE, "/v1/cost-centres/{}/rename", lambda w: {"name": f"C{w.number()}"}
     ),
     "/v1/departments": made_new("/v1/departments", lambda w: of_org(w, name=f"D{w.number()}")),
     "/v1/groups": GROUP,
@@ -200,7 +203,7 @@ CALLS: Final[dict[str, Recipe]] = {
         "/v1/projects",
         lambda w: {"department": w.department, "account": w.account, "name": f"P{w.number()}"},
     ),
-    "/v1/projects/{project_id}/attribute": attributed,
+    "/v1/projects/{project_id}/attribution": attributed,
     "/v1/projects/{project_id}/move": moved,
     "/v1/quotas": limited,
     "/v1/quotas/claims": claimed,
@@ -282,7 +285,6 @@ BESIDE: Final = {
     "/v1/accounts/{account_id}/grants": False,
     "/v1/accounts/{account_id}/refunds": False,
     "/v1/accounts/{account_id}/reratings": False,
-    "/v1/projects/{project_id}/attribute": False,
     "/v1/runtimes/{runtime_id}/app-passes": True,
     "/v1/runtimes/{runtime_id}/ssh-certificates": True,
     "/v1/runtimes/{runtime_id}/terminals": True,

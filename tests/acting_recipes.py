@@ -250,9 +250,9 @@ async def moved(w: World) -> Call:
 
 
 async def attributed(w: World) -> Call:
-    new = {"department": w.department, "name": f"C{w.number()}"}
-    centre = await w.new("/v1/cost-centres", new)
-    return Call(f"/v1/projects/{await w.make_project()}/attribute", {"cost_centre": centre})
+    one = await CENTRE(w)
+    path = f"/v1/projects/{await w.make_project()}/attribution"
+    return Call(path, {"cost_centre": await w.new(one.path, one.body)})
 
 
 async def restored(w: World) -> Call:
@@ -343,6 +343,9 @@ async def booked(w: World) -> Call:
 
 ACCOUNT = made_new("/v1/accounts", lambda w: of_org(w, currency="USD", zone="UTC"))
 RUNTIME = made_new("/v1/runtimes", lambda w: of_project(w, name="r", gpu_milli=100))
+CENTRE = made_new(
+    "/v1/cost-centres", lambda w: {"department": w.department, "name": f"C{w.number()}"}
+)
 GROUP = made_new("/v1/groups", lambda w: of_org(w, name=f"g{w.number()}"))
 SERVICE = made_new("/v1/service-accounts", lambda w: of_org(w, name=f"s{w.number()}"))
 MEMBERS = made_new("/v1/members", lambda w: of_org(w, principal=f"user-m{w.number()}"))

@@ -101,7 +101,7 @@ class Scoped:
         of = {"organization": self.org, "name": "x"}
         centre = await self.made("/v1/cost-centres", {"department": self.first, "name": "c"})
         for project in self.projects:
-            path = f"/v1/projects/{project}/attribute"
+            path = f"/v1/projects/{project}/attribution"
             await self.made(path, {"cost_centre": centre["id"]})
         await self.made("/v1/groups", of)
         await self.made("/v1/service-accounts", of)

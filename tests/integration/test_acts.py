@@ -211,7 +211,7 @@ async def _overtaken(two: Two, route: str) -> None:
     this one leaves it as it is. A decider may be the one who says no, or that it was done.
     """
     asker = await two.asked(route)
-    faster = await _faster(two, route, asker)
+    faster = _faster(two, route, asker)
     at, size = await _version(two, route, asker), await two.first.size()
     between: list[httpx.Response] = []
 
@@ -227,17 +227,12 @@ async def _overtaken(two: Two, route: str) -> None:
     two.hold(route, "overtaken, and appended", len(set(causes)) == 1, causes)
 
 
-async def _faster(two: Two, route: str, asker: Asker) -> Asker:
+def _faster(two: Two, route: str, asker: Asker) -> Asker:
     if route not in BESIDE:
         return asker
     thing, _, _ = asker.call.path.rpartition("/")
     if "/runtimes/" in route:
         return Asker(Call(f"{thing}/stop"))
-    if "/projects/" in route:
-        new = {"organization": two.world.org, "name": f"D{two.world.number()}"}
-        return Asker(
-            Call(f"{thing}/move", {"department": await two.world.new("/v1/departments", new)})
-        )
     return Asker(Call(f"{thing}/credit", {"due_days": two.world.number()}))
 
 

@@ -34,7 +34,7 @@ def test_what_each_cost_centre_has_adds_up(
     """All that was used is somebody's, to the unit; and what lies between two changes is whose it
     was then.
     """
-    mine = [Attribution("p", 0, "o", f"c{mark}", mark) for mark in sorted(marks)]
+    mine = [Attribution("p", 0, "o", f"c{mark}", mark, 1) for mark in sorted(marks)]
     used = [(start, start + length, quantity) for start, length, quantity in uses]
     found = cost_centres_read._quantities(used, mine)
     assert sum(found.values()) == sum(quantity for *_, quantity in used)
@@ -51,13 +51,13 @@ def test_a_project_has_one_cost_centre_of_its_organization(
 ) -> None:
     """Of any department; at most one at a time, from two at once too; changed, taken away, and
     asked for as of then. Another organization's is none, and who has no say at the organization
-    has none here.
+    has none here. Its ETag is its own: of two who decided on one, one is told that it has changed.
     """
 
     async def scene(stage: Stage) -> None:
         us, other = await stage.tenant(), await stage.tenant()
         ours = stage.token("admin", us["org"])
-        path, made = f"/v1/projects/{us['project']}/attribute", list[str]()
+        path, made = f"/v1/projects/{us['project']}/attribution", list[str]()
         second = {"organization": us["org"], "name": "E"}
         part = (await stage.post("/v1/departments", second)).json()["id"]
         for department in (us["department"], part, other["department"]):
@@ -90,8 +90,75 @@ def test_a_project_has_one_cost_centre_of_its_organization(
         assert (await put(None)).json()["cost_centre"] is None
         assert await has() == []
         assert await has(f"&as_of={before}") == [made[1]]
+        shown = await stage.get(f"/v1/projects/{us['project']}/attribution", token=ours)
+        assert (shown.headers["etag"], shown.json()["version"]) == ('"3"', 3)
+        moved = await stage.post(path.replace("attribution", "move"), {"department": part})
+        assert moved.status_code == 200
+        once = await asyncio.gather(*(put(made[n], If_Match='"3"') for n in range(2)))
+        assert sorted(one.status_code for one in once) == [200, 412]
+        assert (await put(None, If_Match='"4"')).headers["etag"] == '"5"'
         listed = await stage.get(f"/v1/cost-centres?department={part}", token=ours)
         assert [one["id"] for one in listed.json()["items"]] == [made[1]]
+
+    play(database, nats_url, tmp_path, scene)
+
+
+@pytest.mark.slow
+def test_a_cost_centre_is_renamed_and_closed_once_it_has_no_project(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """The same name again is nothing; who closes and who attributes at once: one of them loses; to
+    what is closed nothing is attributed, and its name and state of then stay. A project of before
+    cost centres said whose they are counts by the view.
+    """
+
+    async def scene(stage: Stage) -> None:
+        us = await stage.tenant()
+        path, made = f"/v1/projects/{us['project']}/attribution", list[str]()
+        for name in "CDE":
+            body = {"department": us["department"], "name": name}
+            made.append((await stage.post("/v1/cost-centres", body)).json()["id"])
+
+        async def act(number: int, verb: str, body: Any = None, **more: str) -> tuple[int, Any]:
+            answer = await stage.post(f"/v1/cost-centres/{made[number]}/{verb}", body, **more)
+            return answer.status_code, answer.json()
+
+        before = await stage.size() - 1
+        for version in (2, 2):
+            status, said = await act(0, "rename", {"name": "C2"})
+            assert (status, said["name"], said["version"]) == (200, "C2", version)
+        assert (await act(0, "rename", {"name": "C3"}, If_Match='"1"'))[0] == 412
+        await stage.post(path, {"cost_centre": made[0]})
+        status, said = await act(0, "close")
+        assert (status, said["code"], said["facts"]) == (409, "cost_centre.in_use", {"projects": 1})
+        to = await asyncio.gather(act(1, "close"), stage.post(path, {"cost_centre": made[1]}))
+        assert sorted((to[0][0], to[1].status_code)) == [200, 409]
+        codes = {to[0][1].get("code"), to[1].json().get("code")} - {None}
+        assert codes <= {"cost_centre.in_use", "cost_centre.closed"}
+        old = attributing.AttributionSet(new_id("project"), made[2], T0)
+        write = Write(attributing.attribution_stream(old.project), us["org"], 0, (old,))
+        await stage.services.log.append(Append((write,), "system-test", command()))
+        await stage.views()
+        assert (await act(2, "close"))[1]["code"] == "cost_centre.in_use"
+        await stage.post(path, {"cost_centre": None})
+        for _ in range(2):
+            status, said = await act(0, "close")
+            assert (status, said["state"]) == (200, "closed")
+        refused = await stage.post(path, {"cost_centre": made[0]})
+        assert (refused.status_code, refused.json()["code"]) == (409, "cost_centre.closed")
+        assert (await act(0, "rename", {"name": "C2"}))[1]["code"] == "cost_centre.closed"
+        await stage.views()
+        listed = await stage.get(f"/v1/cost-centres?organization={us['org']}&state=closed")
+        one = next(one for one in listed.json()["items"] if one["id"] == made[0])
+        shown = await stage.get(f"/v1/cost-centres/{made[0]}")
+        assert shown.json() == one
+        assert (one["name"], one["state"], f'"{one["version"]}"') == (
+            *("C2", "closed"), shown.headers["etag"],
+        )  # fmt: skip
+        then = await stage.get(f"/v1/cost-centres?organization={us['org']}&as_of={before}")
+        assert [(one["name"], one["state"]) for one in then.json()["items"]] == [
+            (name, "open") for name in "CDE"
+        ]
 
     play(database, nats_url, tmp_path, scene)
 

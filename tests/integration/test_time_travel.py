@@ -282,7 +282,7 @@ async def _tenancy(story: Story) -> None:
 async def _attributed(story: Story) -> None:
     new = {"department": story.ids["department"], "name": "c"}
     centre = await story.made("cost_centre_id", "/v1/cost-centres", new)
-    path = f"/v1/projects/{story.ids['project']}/attribute"
+    path = f"/v1/projects/{story.ids['project']}/attribution"
     await story.post(path, {"cost_centre": centre})
     await story.look()
     await story.post(path, {"cost_centre": None})
@@ -499,7 +499,7 @@ def test_as_of_answers_what_was_answered_then(
             for when, code in _NEVER.items():
                 refused = await stage.get(f"{path}&as_of={when}")
                 assert (refused.status_code, refused.json()["code"]) == (400, code), path
-        again = f"/v1/projects/{story.ids['project']}/attribute"
+        again = f"/v1/projects/{story.ids['project']}/attribution"
         await story.post(again, {"cost_centre": story.ids["cost_centre_id"]})
         await stage.views()
         glass = f"organization={story.ids['tenant']}"

@@ -45,8 +45,10 @@ call list-meters --limit 3
 capacity --project id-1
 completion bash
 cost-centre charges --account id-1
+cost-centre close id-1
 cost-centre create a --department id-1
-cost-centre list --department id-1
+cost-centre list --state open
+cost-centre rename id-1 b
 cost-centre show id-1
 department create a
 department list
@@ -125,6 +127,7 @@ price list
 price set T4 1.5 USD --region eu-1
 profiles
 project attribute id-1 id-2
+project attribution id-1
 project create a --department id-1 --account id-2
 project list
 project move id-1 --account id-2

@@ -28,6 +28,9 @@ HELD = (ORG, organization.Suspended("unpaid", 2))
 TOKEN = TokenIssued("user-1", "member", 9)
 DEPT = department.Created("organization-1", NAME, 1)
 CENTRE = cost_centre.Created("organization-1", "department-1", NAME, 1)
+SEATED = (CENTRE, cost_centre.ProjectAdded("project-1", 5))
+LEFT = (*SEATED, cost_centre.ProjectRemoved("project-1", 6))
+SHUT = (CENTRE, cost_centre.Closed(7))
 CHARGED_TO = attributing.AttributionSet("project-1", "cost_centre-1", 5)
 PROJ = project.Created("organization-1", "department-1", "account-1", NAME, 1)
 ACCT = account.Opened("organization-1", "USD", 2, "UTC", "x", 1)
@@ -100,6 +103,23 @@ TABLE: list[tuple[str, Decider[Any, Any, Any], tuple[Struct, ...], Struct, objec
     ("cost centre", cost_centre.DECIDER, (), new_centre(), [CENTRE]),
     ("cost centre again", cost_centre.DECIDER, (CENTRE,), new_centre(), []),
     ("other cost centre", cost_centre.DECIDER, (CENTRE,), new_centre(OTHER), "cost_centre.exists"),
+    ("rename", cost_centre.DECIDER, SEATED, cost_centre.Rename(OTHER, 7), [cost_centre.Renamed(OTHER, 7)]),
+    ("rename the renamed", cost_centre.DECIDER, (CENTRE, cost_centre.Renamed(OTHER, 7)), cost_centre.Rename(OTHER, 8), []),
+    ("rename what is closed", cost_centre.DECIDER, SHUT, cost_centre.Rename(OTHER, 8), "cost_centre.closed"),
+    ("rename nothing", cost_centre.DECIDER, (), cost_centre.Rename(OTHER, 8), "cost_centre.unknown"),
+    ("a project comes", cost_centre.DECIDER, (CENTRE,), cost_centre.AddProject("project-1", 5), [SEATED[1]]),
+    ("and again", cost_centre.DECIDER, SEATED, cost_centre.AddProject("project-1", 9), []),
+    ("after it left", cost_centre.DECIDER, LEFT, cost_centre.AddProject("project-1", 9), [cost_centre.ProjectAdded("project-1", 9)]),
+    ("to what is closed", cost_centre.DECIDER, SHUT, cost_centre.AddProject("project-1", 9), "cost_centre.closed"),
+    ("it leaves", cost_centre.DECIDER, SEATED, cost_centre.RemoveProject("project-1", 6), [LEFT[2]]),
+    ("leaves again", cost_centre.DECIDER, LEFT, cost_centre.RemoveProject("project-1", 7), []),
+    ("one of before", cost_centre.DECIDER, (CENTRE,), cost_centre.RemoveProject("project-1", 6), [LEFT[2]]),
+    ("from what is closed", cost_centre.DECIDER, SHUT, cost_centre.RemoveProject("project-1", 8), []),
+    ("close", cost_centre.DECIDER, (CENTRE,), cost_centre.Close((), 7), [SHUT[1]]),
+    ("close again", cost_centre.DECIDER, SHUT, cost_centre.Close(("project-1",), 8), []),
+    ("close with a project", cost_centre.DECIDER, SEATED, cost_centre.Close((), 7), "cost_centre.in_use"),
+    ("with one of before", cost_centre.DECIDER, (CENTRE,), cost_centre.Close(("project-1",), 7), "cost_centre.in_use"),
+    ("that left, as no view has it yet", cost_centre.DECIDER, LEFT, cost_centre.Close(("project-1",), 7), [cost_centre.Closed(7)]),
     ("attributed", attributing.DECIDER, (), attribute("cost_centre-1", 5), [CHARGED_TO]),
     ("attributed again", attributing.DECIDER, (CHARGED_TO,), attribute("cost_centre-1", 9), []),
     ("attributed to another, by a clock behind", attributing.DECIDER, (CHARGED_TO,), attribute("cost_centre-2", 3), [attributing.AttributionSet("project-1", "cost_centre-2", 6)]),

@@ -1,15 +1,16 @@
-"""`gpuaas cost-centre`: what an organization charges its projects to, and how much that is."""
+"""`gpuaas cost-centre`: what an organization charges its projects to, how much, and since when."""
 
 from typing import Final
 
 import click
 
-from gpuaas_client import models, operations
+from gpuaas_client import completing, models, operations
 from gpuaas_client.command import OF_ORGANIZATION, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain, rounded
+from gpuaas_client.verbs.tenancy import project
 
-_HEAD: Final = ("ID", "NAME", "DEPARTMENT", "SINCE")
+_HEAD: Final = ("ID", "NAME", "DEPARTMENT", "STATE", "SINCE")
 _CHARGES: Final = ("COST CENTRE", "PROJECT", "ACCOUNT", "CHARGED")
 
 
@@ -27,16 +28,35 @@ def made(session: Session, name: str, department: str) -> None:
     session.say(done, done.id)
 
 
+@cost_centre.command("rename", help="What it was charged before is shown under the name, too")
+@click.argument("cost_centre")
+@click.argument("name")
+@asked
+def renamed(session: Session, cost_centre: str, name: str) -> None:
+    done = session.client.rename_cost_centre(cost_centre, models.CostCentreName(name=name))
+    session.say(done, f"{cost_centre} is {name}")
+
+
+@cost_centre.command("close", help="Once no project is attributed to it: none is any more")
+@click.argument("cost_centre")
+@asked
+def closed(session: Session, cost_centre: str) -> None:
+    done = session.client.close_cost_centre(cost_centre)
+    session.say(done, f"{cost_centre} is {done.state}")
+
+
 @cost_centre.command("list", help="Those that the caller may see")
 @click.option("--department", metavar="ID", help="Of this one alone.")
+@click.option("--state", metavar="STATE", help="Those that are `open`, or `closed`.")
 @OF_ORGANIZATION
 @as_of
 @asked
 def listed(
-    session: Session, department: str | None, organization: str | None, as_of: str | None
-) -> None:
+    session: Session, department: str | None, state: str | None, organization: str | None,
+    as_of: str | None,
+) -> None:  # fmt: skip
     call = operations.list_cost_centres(
-        department=department, organization=organization, as_of=as_of
+        department=department, state=state, organization=organization, as_of=as_of
     )
     session.tell_all(session.client.each(call), _HEAD, _row)
 
@@ -73,12 +93,35 @@ def charges(
     session.tell_all(session.client.each(call), _CHARGES, _charged)
 
 
+@project.command("attribute", help="To a cost centre from now on; --none: to none")
+@click.argument("project", shell_complete=completing.project)
+@click.argument("cost_centre", metavar="[COST_CENTRE]", required=False)
+@click.option("--none", "away", is_flag=True, help="Take its cost centre away.")
+@asked
+def project_attribute(session: Session, project: str, cost_centre: str | None, away: bool) -> None:
+    if away == bool(cost_centre):
+        raise click.UsageError("a cost centre, or --none")
+    wanted = models.ProjectAttribute(cost_centre=cost_centre)
+    done = session.client.attribute_project(project, wanted)
+    session.say(done, f"{project} is attributed to {done.cost_centre or 'no cost centre'}")
+
+
+@project.command("attribution", help="Its cost centre, and since when")
+@click.argument("project", shell_complete=completing.project)
+@as_of
+@asked
+def project_attribution(session: Session, project: str, as_of: str | None) -> None:
+    found = session.client.show_attribution(project, as_of=as_of)
+    pairs = (("PROJECT", project), ("COST CENTRE", plain(found.cost_centre)))
+    session.tell(found, (*pairs, ("SINCE", plain(found.since))))
+
+
 def _charged(one: models.CostCentreCharge) -> tuple[str, ...]:
     return (one.cost_centre or "-", one.project, one.account, rounded(one.amount))
 
 
 def _row(one: models.CostCentre) -> tuple[str, ...]:
-    return (one.id, plain(one.name), one.department, plain(one.created_at))
+    return (one.id, plain(one.name), plain(one.department), one.state, plain(one.created_at))
 
 
 VERBS: Final = (cost_centre,)

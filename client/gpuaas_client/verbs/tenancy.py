@@ -264,19 +264,6 @@ def project_move(
     session.say(done, f"{project} is of {done.department}, paid by {done.account}")
 
 
-@project.command("attribute", help="To a cost centre from now on; --none: to none")
-@click.argument("project", shell_complete=completing.project)
-@click.argument("cost_centre", metavar="[COST_CENTRE]", required=False)
-@click.option("--none", "away", is_flag=True, help="Take its cost centre away.")
-@asked
-def project_attribute(session: Session, project: str, cost_centre: str | None, away: bool) -> None:
-    if away == bool(cost_centre):
-        raise click.UsageError("a cost centre, or --none")
-    wanted = models.ProjectAttribute(cost_centre=cost_centre)
-    done = session.client.attribute_project(project, wanted)
-    session.say(done, f"{project} is attributed to {done.cost_centre or 'no cost centre'}")
-
-
 @click.group("account", cls=Verbs, help="Billing accounts: currency, zone, balances")
 def account() -> None: ...
 

@@ -12,8 +12,7 @@ from gpuaas_verify.fact_forms import KINDS, is_continued
 from gpuaas_verify.note import Vkey
 
 # Areas of tags, and kinds of streams, in which a fact nobody knows cannot move money nor the state
-# that money rests
-# on (contracts/facts.md): such facts are counted. Everywhere else an unknown tag is refused.
+# that it rests on (contracts/facts.md): such facts are counted, unknown tags elsewhere refused.
 OPEN_AREAS = frozenset(
     {"access", "app", "department", "image", "incident", "organization", "project", "token"}
 )
@@ -49,6 +48,10 @@ organization.closing_withdrawn.v1 organization reason$ state$ decided_us
 organization.closed.v1       organization  decided_us
 department.created.v1    department    organization$ name@ created_us
 cost_centre.created.v1   cost_centre   organization$ department$ name@ created_us
+cost_centre.renamed.v1   cost_centre   name@ renamed_us
+cost_centre.project_added.v1   cost_centre project$ added_us
+cost_centre.project_removed.v1 cost_centre project$ removed_us
+cost_centre.closed.v1    cost_centre   closed_us
 attribution.set.v1       attribution   project$ cost_centre$ set_us
 project.created.v1       project       organization$ department$ account$ name@ created_us
 project.moved.v1         project       department$ account$ moved_us
