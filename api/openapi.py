@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from api import client_code
-from api.app import ROUTES, create_app
+from api.app import create_app
 from api.config import Settings
 from api.describing import bounds, links, told, written
+from api.routes import ROUTES
 from contracts import http
 from projections.exporting.forms import FORMS
 

@@ -5,9 +5,9 @@ import re
 
 import cedarpy
 
-from api.app import ROUTES
 from api.auth import action_of
 from api.openapi import FILE
+from api.routes import ROUTES
 from contracts.authorization import schema
 from contracts.authorization.registry import (
     ACTIONS,
