@@ -54,7 +54,7 @@ class AsyncMethods(ABC):
     async def attribute_project(
         self, project_id: str, body: models.ProjectAttribute, *, key: str = "", if_match: str = ""
     ) -> models.Attribution:
-        """POST /v1/projects/{project_id}/attribute"""
+        """POST /v1/projects/{project_id}/attribution"""
         return await self.do(
             operations.attribute_project(project_id, body), key=key, if_match=if_match
         )
@@ -94,6 +94,14 @@ class AsyncMethods(ABC):
     ) -> models.Budget:
         """POST /v1/budgets/clear"""
         return await self.do(operations.clear_budget(body), key=key, if_match=if_match)
+
+    async def close_cost_centre(
+        self, cost_centre_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.CostCentre:
+        """POST /v1/cost-centres/{cost_centre_id}/close"""
+        return await self.do(
+            operations.close_cost_centre(cost_centre_id), key=key, if_match=if_match
+        )
 
     async def close_organization(
         self, organization_id: str, body: models.ClosingNew, *, key: str = "", if_match: str = ""
@@ -743,6 +751,7 @@ class AsyncMethods(ABC):
         *,
         organization: str | None = None,
         department: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -753,6 +762,7 @@ class AsyncMethods(ABC):
             operations.list_cost_centres(
                 organization=organization,
                 department=department,
+                state=state,
                 cursor=cursor,
                 limit=limit,
                 as_of=as_of,
@@ -1763,6 +1773,14 @@ class AsyncMethods(ABC):
         """POST /v1/mfa/totp/remove"""
         return await self.do(operations.remove_totp(body), key=key, if_match=if_match)
 
+    async def rename_cost_centre(
+        self, cost_centre_id: str, body: models.CostCentreName, *, key: str = "", if_match: str = ""
+    ) -> models.CostCentre:
+        """POST /v1/cost-centres/{cost_centre_id}/rename"""
+        return await self.do(
+            operations.rename_cost_centre(cost_centre_id, body), key=key, if_match=if_match
+        )
+
     async def renew_certificate(self, body: models.RenewalRequest) -> models.RenewalReply:
         """POST /v1/nodes/certificate"""
         return await self.do(operations.renew_certificate(body))
@@ -2028,6 +2046,14 @@ class AsyncMethods(ABC):
         return await self.do(
             operations.show_api_key(key_id, organization=organization, as_of=as_of),
             at_least=at_least,
+        )
+
+    async def show_attribution(
+        self, project_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Attribution:
+        """GET /v1/projects/{project_id}/attribution"""
+        return await self.do(
+            operations.show_attribution(project_id, as_of=as_of), at_least=at_least
         )
 
     async def show_binding(

@@ -52,7 +52,7 @@ class Methods(ABC):
     def attribute_project(
         self, project_id: str, body: models.ProjectAttribute, *, key: str = "", if_match: str = ""
     ) -> models.Attribution:
-        """POST /v1/projects/{project_id}/attribute"""
+        """POST /v1/projects/{project_id}/attribution"""
         return self.do(operations.attribute_project(project_id, body), key=key, if_match=if_match)
 
     def bundle(self, *, at_least: int | None = None) -> bytes:
@@ -90,6 +90,12 @@ class Methods(ABC):
     ) -> models.Budget:
         """POST /v1/budgets/clear"""
         return self.do(operations.clear_budget(body), key=key, if_match=if_match)
+
+    def close_cost_centre(
+        self, cost_centre_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.CostCentre:
+        """POST /v1/cost-centres/{cost_centre_id}/close"""
+        return self.do(operations.close_cost_centre(cost_centre_id), key=key, if_match=if_match)
 
     def close_organization(
         self, organization_id: str, body: models.ClosingNew, *, key: str = "", if_match: str = ""
@@ -717,6 +723,7 @@ class Methods(ABC):
         *,
         organization: str | None = None,
         department: str | None = None,
+        state: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         as_of: str | None = None,
@@ -727,6 +734,7 @@ class Methods(ABC):
             operations.list_cost_centres(
                 organization=organization,
                 department=department,
+                state=state,
                 cursor=cursor,
                 limit=limit,
                 as_of=as_of,
@@ -1723,6 +1731,14 @@ class Methods(ABC):
         """POST /v1/mfa/totp/remove"""
         return self.do(operations.remove_totp(body), key=key, if_match=if_match)
 
+    def rename_cost_centre(
+        self, cost_centre_id: str, body: models.CostCentreName, *, key: str = "", if_match: str = ""
+    ) -> models.CostCentre:
+        """POST /v1/cost-centres/{cost_centre_id}/rename"""
+        return self.do(
+            operations.rename_cost_centre(cost_centre_id, body), key=key, if_match=if_match
+        )
+
     def renew_certificate(self, body: models.RenewalRequest) -> models.RenewalReply:
         """POST /v1/nodes/certificate"""
         return self.do(operations.renew_certificate(body))
@@ -1967,6 +1983,12 @@ class Methods(ABC):
             operations.show_api_key(key_id, organization=organization, as_of=as_of),
             at_least=at_least,
         )
+
+    def show_attribution(
+        self, project_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Attribution:
+        """GET /v1/projects/{project_id}/attribution"""
+        return self.do(operations.show_attribution(project_id, as_of=as_of), at_least=at_least)
 
     def show_binding(
         self,

@@ -158,6 +158,7 @@ class Attribution(Struct, frozen=True, kw_only=True):
     organization: str
     project: str
     since: str | None
+    version: int
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
@@ -430,10 +431,11 @@ class Component(Struct, frozen=True, kw_only=True):
 
 class CostCentre(Struct, frozen=True, kw_only=True):
     created_at: str | None
-    department: str
+    department: str | None
     id: str
     name: str | None
     organization: str
+    state: str
     version: int
 
 
@@ -442,6 +444,10 @@ class CostCentreCharge(Struct, frozen=True, kw_only=True):
     amount: Money
     cost_centre: str | None
     project: str
+
+
+class CostCentreName(Struct, frozen=True, kw_only=True):
+    name: str
 
 
 class CostCentreNew(Struct, frozen=True, kw_only=True):

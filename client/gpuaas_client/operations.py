@@ -46,10 +46,10 @@ def ask_top_up(account_id: str, body: models.TopUpNew) -> Call[models.TopUpAsked
 
 
 def attribute_project(project_id: str, body: models.ProjectAttribute) -> Call[models.Attribution]:
-    """POST /v1/projects/{project_id}/attribute"""
+    """POST /v1/projects/{project_id}/attribution"""
     return Call(
         "POST",
-        f"/v1/projects/{quoted(project_id)}/attribute",
+        f"/v1/projects/{quoted(project_id)}/attribution",
         models.Attribution,
         body=body,
         acts=True,
@@ -95,6 +95,13 @@ def claim_lent(body: models.ClaimNew) -> Call[models.Claim]:
 def clear_budget(body: models.BudgetEnd) -> Call[models.Budget]:
     """POST /v1/budgets/clear"""
     return Call("POST", "/v1/budgets/clear", models.Budget, body=body, acts=True)
+
+
+def close_cost_centre(cost_centre_id: str) -> Call[models.CostCentre]:
+    """POST /v1/cost-centres/{cost_centre_id}/close"""
+    return Call(
+        "POST", f"/v1/cost-centres/{quoted(cost_centre_id)}/close", models.CostCentre, acts=True
+    )
 
 
 def close_organization(organization_id: str, body: models.ClosingNew) -> Call[models.Organization]:
@@ -802,6 +809,7 @@ def list_cost_centres(
     *,
     organization: str | None = None,
     department: str | None = None,
+    state: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     as_of: str | None = None,
@@ -814,6 +822,7 @@ def list_cost_centres(
         query={
             "organization": organization,
             "department": department,
+            "state": state,
             "cursor": cursor,
             "limit": limit,
             "as_of": as_of,
@@ -1907,6 +1916,17 @@ def remove_totp(body: models.FactorEnd) -> Call[models.FactorEnded]:
     return Call("POST", "/v1/mfa/totp/remove", models.FactorEnded, body=body, acts=True)
 
 
+def rename_cost_centre(cost_centre_id: str, body: models.CostCentreName) -> Call[models.CostCentre]:
+    """POST /v1/cost-centres/{cost_centre_id}/rename"""
+    return Call(
+        "POST",
+        f"/v1/cost-centres/{quoted(cost_centre_id)}/rename",
+        models.CostCentre,
+        body=body,
+        acts=True,
+    )
+
+
 def renew_certificate(body: models.RenewalRequest) -> Call[models.RenewalReply]:
     """POST /v1/nodes/certificate"""
     return Call("POST", "/v1/nodes/certificate", models.RenewalReply, body=body)
@@ -2216,6 +2236,17 @@ def show_api_key(
         f"/v1/api-keys/{quoted(key_id)}",
         models.ApiKey,
         query={"organization": organization, "as_of": as_of},
+        waits=True,
+    )
+
+
+def show_attribution(project_id: str, *, as_of: str | None = None) -> Call[models.Attribution]:
+    """GET /v1/projects/{project_id}/attribution"""
+    return Call(
+        "GET",
+        f"/v1/projects/{quoted(project_id)}/attribution",
+        models.Attribution,
+        query={"as_of": as_of},
         waits=True,
     )
 
