@@ -1,11 +1,12 @@
 """Break-glass: the platform's staff acts in an organization, for a time, by two persons' word.
 
 (none) -Ask-> Asked -Approve-> Standing -Use-> Standing -End-> Over
-              Asked -Refuse | End-> Over
+              Asked -Refuse | End-> Over -Use-> Over
 
 It stands on the organization's authority stream, so its own auditors see each step. A request that
 nobody approved within an hour is over; a grant ends by itself at `until_us`, whether the fact that
-says so has been written or not.
+says so has been written or not. A use is written down behind the end, too: of who was let in before
+that was heard of, or while nothing could be written.
 """
 
 import re
@@ -91,7 +92,7 @@ def decide(wish: Glass, by: tuple[tuple[str, ...], int], grants: Grants) -> list
         case Put(name, reason):
             return [] if grant.over else [GlassEnded(name, grant.due(now_us) or reason, *by)]
         case Use(name, action, scope):
-            used = action in grant.used or not grant.stands(now_us)
+            used = action in grant.used or not grant.approver
             return [] if used else [GlassUsed(name, action, scope, *by)]
         case Approve() | Refuse() if grant.over or grant.due(now_us):
             raise DomainError("break_glass.over", "it was refused, has ended or has lapsed")

@@ -91,7 +91,15 @@ def test_a_step_repeated_is_done() -> None:
     assert decided(DECIDER, facts, wish(Use(GLASS, "runtime.list", "project-1"), 4_000)) == []
     over = told(*APPROVED, (Put(GLASS, "done"), 4_000))
     assert decided(DECIDER, over, wish(Put(GLASS, "again"), 5_000)) == []
-    assert decided(DECIDER, over, wish(Use(GLASS, "runtime.read", ORG), 5_000)) == []
+
+
+def test_a_use_that_is_written_down_late_is_written_down() -> None:
+    """Whoever was let in before the end was heard of, or while nothing could be written, was in."""
+    use, over = Use(GLASS, "runtime.read", ORG), told(*APPROVED, (Put(GLASS, "done"), 4_000))
+    late = decided(DECIDER, over, wish(use, 5_000))
+    assert late == [GlassUsed(GLASS, "runtime.read", ORG, BY, 5_000)]
+    assert decided(DECIDER, [*over, *late], wish(use, 6_000)) == []
+    assert decided(DECIDER, told(ASKED), wish(use, 5_000)) == [], "nobody was let in by it"
 
 
 @pytest.mark.parametrize(
