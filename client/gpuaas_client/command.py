@@ -5,16 +5,10 @@ from typing import Any, Final
 
 import click
 
-from gpuaas_client import profiles
-from gpuaas_client.session import Session
+from gpuaas_client import naming, profiles
+from gpuaas_client.session import Session, session_of
 
 SHORT: Final = 80  # of a line in a list of commands
-
-
-def session_of(context: click.Context) -> Session:
-    """The one of this run."""
-    found: Session = context.find_root().ensure_object(Session)
-    return found
 
 
 def _json(context: click.Context, _option: click.Parameter, value: bool) -> None:
@@ -46,11 +40,17 @@ def _everywhere() -> list[click.Parameter]:
     """Of every verb, and of the words before it."""
     return [
         click.Option(
-            ["--json"], is_flag=True, expose_value=False, callback=_json, help="For programs."
+            ["--json"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_json,
+            help="For programs.",
         ),
         click.Option(
             ["--profile"],
             metavar="NAME",
+            is_eager=True,  # names are looked up where it says
             expose_value=False,
             callback=_profile,
             shell_complete=_profiles,
@@ -109,13 +109,13 @@ REASON_NEEDED = click.option(
 )  # fmt: skip
 # Of what is an organization's: staff of the platform has none of its own.
 ORGANIZATION = click.option(
-    "--organization", metavar="ID",
+    "--organization", type=naming.ORGANIZATION,
     help="Default: the one that you act in; the platform's staff names one.",
 )  # fmt: skip
 STATE = click.option("--state", metavar="STATE", help="Only those in it, as they are shown.")
 # Of lists that show all that the caller sees.
 OF_ORGANIZATION = click.option(
-    "--organization", metavar="ID", help="Of this one alone, for who sees several."
+    "--organization", type=naming.ORGANIZATION, help="Of this one alone, for who sees several."
 )
 
 asked = click.make_pass_decorator(Session, ensure=True)

@@ -7,8 +7,8 @@ from click.shell_completion import CompletionItem
 
 from gpuaas_client import operations
 from gpuaas_client.client import Client
-from gpuaas_client.command import session_of
 from gpuaas_client.errors import GpuaasError
+from gpuaas_client.session import session_of
 from gpuaas_client.telling import plain
 from gpuaas_client.trial import Patience
 

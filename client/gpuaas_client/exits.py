@@ -41,19 +41,11 @@ LIMITS: Final = frozenset(
 )
 # What the command itself finds out, by the rows of the same table.
 _OWN: Final = {
-    "action.unknown": NOT_FOUND,
     "config.missing": NOT_ALLOWED,
-    "model.unknown": NOT_FOUND,
-    "organization.unclear": USAGE,
-    "period.unknown": NOT_FOUND,
-    "problem.unknown": NOT_FOUND,
     "profile.no_session": NOT_ALLOWED,
-    "profile.unknown": NOT_FOUND,
-    "project.unclear": USAGE,
-    "runtime.ambiguous": USAGE,
-    "runtime.unknown": NOT_FOUND,
     "ssh.simulated": CONFLICT,
 }
+_OWN_ENDS: Final = {"ambiguous": USAGE, "unclear": USAGE, "unknown": NOT_FOUND}
 _KINDS: Final[tuple[tuple[type[GpuaasError], int], ...]] = (
     (Unauthenticated, NOT_ALLOWED),
     (NotSignedIn, NOT_ALLOWED),
@@ -70,6 +62,8 @@ def status_of(error: GpuaasError) -> int:
     """Of a command that ended so."""
     if error.code in LIMITS:
         return LIMIT
-    if not isinstance(error, Refused) and error.code in _OWN:
-        return _OWN[error.code]
+    if not isinstance(error, Refused):
+        end = error.code.rpartition(".")[2]
+        if own := _OWN.get(error.code) or _OWN_ENDS.get(end):
+            return own
     return next((status for kind, status in _KINDS if isinstance(error, kind)), FAILED)

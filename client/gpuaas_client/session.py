@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import click
+
 from gpuaas_client import profiles, remembering, telling
 from gpuaas_client.client import Client
 from gpuaas_client.errors import GpuaasError
@@ -72,3 +74,9 @@ class Session:
     def progress(sentence: str) -> None:
         """While it takes long; on standard error, so that what is piped stays clean."""
         print(f"  {shown(sentence)} ...", file=sys.stderr, flush=True)
+
+
+def session_of(context: click.Context) -> Session:
+    """The one of this run."""
+    found: Session = context.find_root().ensure_object(Session)
+    return found

@@ -296,7 +296,7 @@ def test_nobody_to_ask_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, tmp_path:
     """What a program that types nothing would be asked for is no interruption of it."""
     with Path("/dev/null").open() as empty:
         monkeypatch.setattr(sys, "stdin", empty)
-        for words in (("login",), ("volume", "delete", "v")):
+        for words in (("login",), ("volume", "delete", "volume-1")):
             done = gpuaas(*words, env={"HOME": str(tmp_path)})
             assert (done.status, "nobody to ask" in done.err) == (exits.USAGE, True)
 

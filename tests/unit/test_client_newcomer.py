@@ -10,7 +10,7 @@ import pytest
 
 from api.auth import unknown
 from domain import binding, break_glass
-from gpuaas_client import exits, terminal
+from gpuaas_client import exits, profiles, terminal
 from gpuaas_client.errors import FieldFault
 from gpuaas_client.verbs import break_glass as break_glass_verbs
 from gpuaas_client.verbs import members
@@ -132,6 +132,42 @@ def test_a_runtime_is_named_by_its_name() -> None:
     assert "runtime-3 (usable), runtime-4 (usable)" in done.err
 
 
+SERVICE = {"id": "service-1", "name": "ci", "organization": "o", "version": 1}
+GROUP = {"id": "group-1", "name": "ci", "organization": "o", "members": [], "version": 1}
+PROJECT = {
+    "id": "project-7", "name": "train", "department": "d", "account": "a", "organization": "o",
+    "created_at": None, "version": 1,
+}  # fmt: skip
+
+
+def test_whatever_has_a_name_is_named_by_it(tmp_path: Path) -> None:
+    """A project, a service account for a key, a scope of several kinds; what several have is told
+    with their ids, what none has with what is near. Ids, and - for the platform, ask nothing. The
+    profile that is named counts for the look-up, wherever it is typed.
+    """
+    with serving(page(PROJECT), Answer(200, PROJECT)) as (url, asked):
+        profiles.keep({"HOME": str(tmp_path)}, "p", profiles.Profile(url, "other"))
+        env = env_of("http://127.0.0.1:1") | {"HOME": str(tmp_path)}
+        done = gpuaas("project", "show", "train", "--profile", "p", env=env)
+    assert (done.status, asked[1].what) == (exits.DONE, "GET /v1/projects/project-7"), done
+    with serving(page(SERVICE), Answer(201, KEY_MADE)) as (url, asked):
+        assert gpuaas("key", "create", "a", "--for", "ci", env=env_of(url)).status == exits.DONE
+    assert asked[1].body["principal"] == "service-1"
+    with serving(page(SERVICE), page(GROUP)) as (url, _):
+        done = gpuaas("role", "grant", "ci", "member", "-", env=env_of(url))
+    assert done.status == exits.USAGE
+    assert "name.ambiguous: 2 things are named ci: service-1 (service account), group-1" in done.err
+    with serving(page(), page(), page(PROJECT)) as (url, _):
+        done = gpuaas("budget", "show", "trian", env=env_of(url))
+    assert done.status == exits.NOT_FOUND
+    assert "name.unknown: no organization or department or project that you see" in done.err
+    assert "Near it: train." in done.err
+    refused = Answer(403, problem("auth.forbidden"))
+    with serving(refused, page(), page(PROJECT), Answer(200, {})) as (url, asked):
+        gpuaas("budget", "clear", "train", env=env_of(url))
+    assert asked[-1].body == {"scope": "project-7"}, "of what may be listed"
+
+
 def test_a_key_is_told_with_its_end_beside_it() -> None:
     """Standard output is the key alone."""
     with serving(Answer(201, KEY_MADE)) as (url, _):
@@ -176,7 +212,7 @@ def test_the_way_in_is_told_to_who_may_go_it() -> None:
         (runtime(), Answer(403, problem("auth.forbidden")), "next: gpuaas show runtime-1; "),
     ):
         with serving(made, none, Answer(200, seen), answer) as (url, asked):
-            done = gpuaas("launch", "--project", "p", "--wait", env=env_of(url))
+            done = gpuaas("launch", "--project", "project-1", "--wait", env=env_of(url))
         assert done.status == exits.DONE, done.err
         assert said in done.out
         assert asked[-1].body["action"] == (
@@ -303,7 +339,7 @@ def test_a_model_that_is_none_is_told_which_there_are() -> None:
     told = Answer(200, {"position": 1, "models": [{**fit, "soon": []}]})
     none = Answer(409, problem("capacity.none_fits", asked=1))
     with serving(none, told) as (url, _):
-        done = gpuaas("launch", "T5", "--project", "p", env=env_of(url))
+        done = gpuaas("launch", "T5", "--project", "project-1", env=env_of(url))
     assert (done.status, done.err.splitlines()[0]) == (
         exits.LIMIT, "  no GPU here is a T5; there are: T4",
     )  # fmt: skip

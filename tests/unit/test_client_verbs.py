@@ -34,22 +34,22 @@ bill proof id-1 FILE | tests/integration/test_invoice_proofs.py
 break-glass approve id-1
 break-glass list --state approved
 break-glass refuse id-1 --reason no
-break-glass request id-1 --ticket t-1 --reason why
+break-glass request organization-1 --ticket t-1 --reason why
 break-glass revoke id-1
 break-glass show id-1 --as-of 3
-budget clear id-1
+budget clear project-1
 budget list
-budget set id-1 12.5 USD --mode refuse
-budget show id-1
+budget set project-1 12.5 USD --mode refuse
+budget show project-1
 call list-meters --limit 3
-capacity --project id-1
+capacity --project project-1
 completion bash
 cost-centre charges --account id-1
-cost-centre close id-1
-cost-centre create a --department id-1
+cost-centre close cost_centre-1
+cost-centre create a --department department-1
 cost-centre list --state open
-cost-centre rename id-1 b
-cost-centre show id-1
+cost-centre rename cost_centre-1 b
+cost-centre show cost_centre-1
 department create a
 department list
 events --after 3
@@ -60,14 +60,14 @@ evidence proof id-1 --out FILE | tests/integration/test_invoice_proofs.py
 evidence receipt 3 --out FILE
 evidence verify receipt FILE --key k | tests/integration/test_first_steps.py
 explain quota.exceeded
-group add id-1 user-1
+group add group-1 user-1
 group create a
-group delete id-1
+group delete group-1
 group list
-group remove id-1 user-1
+group remove group-1 user-1
 guardrail lift id-1
 guardrail list
-guardrail set id-1 runtime.launch --unless-mfa --unless-network 10.0.0.0/8
+guardrail set project-1 runtime.launch --unless-mfa --unless-network 10.0.0.0/8
 identity link p
 identity list
 identity unlink id-1 --reason gone
@@ -80,9 +80,9 @@ issuer factors id-1 --amr otp --acr high
 issuer list
 issuer trust https://id.example --client-id c --domain a.example --algorithm ES256
 key create a --scope runtime.list --days 3 --mfa
-key list --of id-1 --made-by id-2
+key list --of service-1 --made-by id-2
 key revoke id-1
-launch T4 --spot --volume id-1:/data
+launch T4 --spot --volume volume-1:/data
 list --state usable
 login URL --token-stdin | tests/unit/test_client_command.py
 logout --profile p | tests/integration/test_sign_in_people.py
@@ -98,47 +98,47 @@ mfa recovery --code 123456
 mfa remove --principal user-1 --reason lost
 mfa show
 mfa verify --code 123456
-node cordon id-1
-node drain id-1 --reason repair
+node cordon node-1
+node drain node-1 --reason repair
 node enrol --name n --model T4
 node list --state reachable
-node show id-1
-node timeline id-1
-node uncordon id-1
-node undrain id-1 --reason done
+node show node-1
+node timeline node-1
+node uncordon node-1
+node undrain node-1 --reason done
 operations list --state failed
 operations show id-1
 operations wait id-1
-organization close id-1 --reason left --notice 3 --wipe-after 4
+organization close organization-1 --reason left --notice 3 --wipe-after 4
 organization create a
 organization effects --state suspended
-organization lift-sso id-1
+organization lift-sso organization-1
 organization list --state suspended
-organization reactivate id-1 --reason paid
-organization reopen id-1 --reason stays
-organization require-mfa id-1
-organization require-sso id-1 id-2 --except user-1
-organization show id-1 --as-of 3
-organization sso id-1
-organization suspend id-1 --reason unpaid
+organization reactivate organization-1 --reason paid
+organization reopen organization-1 --reason stays
+organization require-mfa organization-1
+organization require-sso organization-1 id-2 --except user-1
+organization show organization-1 --as-of 3
+organization sso organization-1
+organization suspend organization-1 --reason unpaid
 period close id-1 --account id-1
 period list --state open
 price list
 price set T4 1.5 USD --region eu-1
 profiles
-project attribute id-1 id-2
-project attribution id-1
-project create a --department id-1 --account id-2
+project attribute project-1 cost_centre-2
+project attribution project-1
+project create a --department department-1 --account id-2
 project list
-project move id-1 --account id-2
-project show id-1
+project move project-1 --account id-2
+project show project-1
 quota list
-quota set id-1 T4 4
-role grant user-1 member id-1 --mfa --network 10.0.0.0/8 --until 2027-01-01T00:00:00Z
-role list --scope id-1
+quota set project-1 T4 4
+role grant user-1 member project-1 --mfa --network 10.0.0.0/8 --until 2027-01-01T00:00:00Z
+role list --scope project-1
 role revoke id-1
 service-account create a
-service-account delete id-1
+service-account delete service-1
 service-account list
 session end id-1
 session list
@@ -146,15 +146,15 @@ show runtime-1
 ssh runtime-1 | tests/e2e/test_story.py
 stop runtime-1
 terminal runtime-1 | tests/integration/test_first_steps.py
-token create --subject a --role member --organization id-1
+token create --subject a --role member --organization organization-1
 usage
 use p
 volume create a 64 --region eu-1
-volume delete id-1 --yes
-volume grow id-1 128
+volume delete volume-1 --yes
+volume grow volume-1 128
 volume list --state ready
-volume show id-1
-volume snapshot id-1
+volume show volume-1
+volume snapshot volume-1
 webhook create https://hooks.example/a --tag gpuaas.runtime.*
 webhook dead id-1
 webhook delete id-1
@@ -162,7 +162,7 @@ webhook list --state disabled
 webhook replay id-1 --from 3
 webhook rotate id-1
 whoami
-why runtime.launch id-1
+why runtime.launch project-1
 """
 _ITSELF: Final = {"logs", "node timeline", "evidence checkpoint", "evidence receipt", "usage"}
 # Whose action is for the platform's staff alone; of the rest no tenant is told to pass on.

@@ -7,7 +7,7 @@ from typing import Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import exits, models, operations
+from gpuaas_client import exits, models, naming, operations
 from gpuaas_client.command import ORGANIZATION, REASON, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import GpuaasError, Invalid, unheard_secret
 from gpuaas_client.session import Session
@@ -20,8 +20,8 @@ def role() -> None: ...
 
 
 @role.command("list", help="Bindings of roles")
-@click.option("--scope", metavar="ID", help="For this scope alone.")
-@click.option("--principal", metavar="ID", help="Of this one alone.")
+@click.option("--scope", type=naming.PLACE, help="For this scope alone.")
+@click.option("--principal", type=naming.PRINCIPAL, help="Of this one alone.")
 @ORGANIZATION
 @as_of
 @asked
@@ -45,9 +45,9 @@ def _bound(one: models.RoleBinding) -> tuple[str, ...]:
 
 
 @role.command("grant", short_help="A role to a principal or a group, for a scope or one resource")
-@click.argument("principal")
+@click.argument("principal", type=naming.PRINCIPAL)
 @click.argument("role", type=click.Choice(ROLES), metavar="ROLE")
-@click.argument("scope")
+@click.argument("scope", type=naming.PLACE)
 @click.option("--mfa", is_flag=True, help="Only with a second factor.")
 @click.option("--network", multiple=True, metavar="CIDR", help="Only from there; many.")
 @click.option(
@@ -104,7 +104,7 @@ def guardrails(session: Session, organization: str | None, as_of: str | None) ->
 
 
 @guardrail.command("set", help="Forbid actions below a scope")
-@click.argument("scope")
+@click.argument("scope", type=naming.SCOPE)
 @click.argument("actions", nargs=-1, required=True, metavar="ACTION...")
 @click.option("--unless-mfa", is_flag=True, help="But with a second factor.")
 @click.option("--unless-network", multiple=True, metavar="CIDR", help="But from there; many.")
@@ -142,7 +142,7 @@ def key() -> None: ...
 @key.command(
     "list", help="Keys by their first characters, when each was used last, and who made it"
 )
-@click.option("--of", metavar="ID", help="What acts as this principal alone.")
+@click.option("--of", type=naming.SERVICE, help="What acts as this principal alone.")
 @click.option("--made-by", metavar="ID", help="What this principal made alone.")
 @ORGANIZATION
 @asked
@@ -162,7 +162,9 @@ def keys(session: Session, of: str | None, made_by: str | None, organization: st
 
 @key.command("create", help="A key, shown once")
 @click.argument("name")
-@click.option("--for", "principal", metavar="ID", help="A service account (default: oneself).")
+@click.option(
+    "--for", "principal", type=naming.SERVICE, help="A service account (default: oneself)."
+)
 @click.option("--scope", multiple=True, metavar="ACTION", help="It may this alone; many.")
 @click.option("--days", type=click.IntRange(1), help="It ends after so many days (default: never).")
 @click.option(
@@ -214,8 +216,8 @@ def key_revoke(session: Session, key: str, organization: str | None, reason: str
     "why", cls=Verb, short_help="Whether one may, by which policy, or what would let one"
 )
 @click.argument("action")
-@click.argument("scope")
-@click.option("--principal", metavar="ID", help="Somebody else, for who may ask that.")
+@click.argument("scope", type=naming.PLACE)
+@click.option("--principal", type=naming.PRINCIPAL, help="Somebody else, for who may ask that.")
 @click.option("--mfa", is_flag=True, help="As with a second factor.")
 @click.option("--source", metavar="ADDRESS", help="As from there.")
 @asked

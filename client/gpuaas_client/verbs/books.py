@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from gpuaas_client import downloads, models, operations
+from gpuaas_client import downloads, models, naming, operations
 from gpuaas_client.command import STATE, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import Forbidden, NotFound
 from gpuaas_client.session import Session
@@ -22,8 +22,10 @@ _PATH: Final = click.Path(path_type=Path)
 
 
 @click.command("usage", cls=Verb, short_help="What was charged, and what runs uncharged as yet")
-@click.option("--project", metavar="ID", help="Of this project alone.")
-@click.option("--department", metavar="ID", help="While projects were in this department.")
+@click.option("--project", type=naming.PROJECT, help="Of this project alone.")
+@click.option(
+    "--department", type=naming.DEPARTMENT, help="While projects were in this department."
+)
 @click.option("--account", metavar="ID", help="Paid by this account alone.")
 @click.option("--start", metavar="TIME", help="Periods that end after then, RFC 3339.")
 @click.option("--end", metavar="TIME", help="Periods that begin before then, RFC 3339.")

@@ -5,7 +5,7 @@ from typing import Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import models, operations
+from gpuaas_client import models, naming, operations
 from gpuaas_client.command import OF_ORGANIZATION, REASON, STATE, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
@@ -61,7 +61,7 @@ def _row(one: models.BreakGlass) -> tuple[str, ...]:
 @break_glass.command(
     "request", staff=True, help="Ask to act in a tenant; another person has to approve it"
 )
-@click.argument("scope")
+@click.argument("scope", type=naming.SCOPE)
 @click.option("--ticket", required=True, metavar="WORD", help="What it is for, elsewhere.")
 @click.option("--reason", required=True, metavar="TEXT", help="For the tenant to read.")
 @click.option(

@@ -5,7 +5,7 @@ from typing import Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import models, operations
+from gpuaas_client import models, naming, operations
 from gpuaas_client.command import Verbs, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import exact, money
@@ -18,7 +18,7 @@ def budget() -> None: ...
 
 
 @budget.command("set", help="An amount for each billing period of an account")
-@click.argument("scope")
+@click.argument("scope", type=naming.SCOPE)
 @click.argument("amount", metavar="AMOUNT")
 @click.argument("currency", metavar="CURRENCY")
 @click.option(
@@ -36,7 +36,7 @@ def put(
 
 
 @budget.command("clear", help="No budget any more")
-@click.argument("scope")
+@click.argument("scope", type=naming.SCOPE)
 @asked
 def cleared(session: Session, scope: str) -> None:
     done = session.client.clear_budget(models.BudgetEnd(scope=scope))
@@ -50,7 +50,7 @@ def listed(session: Session) -> None:
 
 
 @budget.command("show", help="One budget and what was told of it")
-@click.argument("scope")
+@click.argument("scope", type=naming.SCOPE)
 @asked
 def shown(session: Session, scope: str) -> None:
     found = session.client.show_budget(scope)

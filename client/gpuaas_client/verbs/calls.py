@@ -16,7 +16,8 @@ from msgspec import UNSET, Struct
 
 from gpuaas_client import operations, telling
 from gpuaas_client.call import Call
-from gpuaas_client.command import Verb, Verbs, session_of
+from gpuaas_client.command import Verb, Verbs
+from gpuaas_client.session import session_of
 
 # Who calls them proves itself otherwise than by a person's or a program's token.
 NOT_FOR_PEOPLE: Final = {

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from gpuaas_client import completing, models, operations
+from gpuaas_client import completing, models, naming, operations
 from gpuaas_client.command import OF_ORGANIZATION, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain, rounded
@@ -20,7 +20,7 @@ def cost_centre() -> None: ...
 
 @cost_centre.command("create", help="A cost centre of a department")
 @click.argument("name")
-@click.option("--department", metavar="ID", required=True, help="Whose it is.")
+@click.option("--department", type=naming.DEPARTMENT, required=True, help="Whose it is.")
 @asked
 def made(session: Session, name: str, department: str) -> None:
     new = models.CostCentreNew(department=department, name=name)
@@ -29,7 +29,7 @@ def made(session: Session, name: str, department: str) -> None:
 
 
 @cost_centre.command("rename", help="What it was charged before is shown under the name, too")
-@click.argument("cost_centre")
+@click.argument("cost_centre", type=naming.COST_CENTRE)
 @click.argument("name")
 @asked
 def renamed(session: Session, cost_centre: str, name: str) -> None:
@@ -38,7 +38,7 @@ def renamed(session: Session, cost_centre: str, name: str) -> None:
 
 
 @cost_centre.command("close", help="Once no project is attributed to it: none is any more")
-@click.argument("cost_centre")
+@click.argument("cost_centre", type=naming.COST_CENTRE)
 @asked
 def closed(session: Session, cost_centre: str) -> None:
     done = session.client.close_cost_centre(cost_centre)
@@ -46,7 +46,7 @@ def closed(session: Session, cost_centre: str) -> None:
 
 
 @cost_centre.command("list", help="Those that the caller may see")
-@click.option("--department", metavar="ID", help="Of this one alone.")
+@click.option("--department", type=naming.DEPARTMENT, help="Of this one alone.")
 @click.option("--state", metavar="STATE", help="Those that are `open`, or `closed`.")
 @OF_ORGANIZATION
 @as_of
@@ -62,7 +62,7 @@ def listed(
 
 
 @cost_centre.command("show", help="One, and the projects that are attributed to it")
-@click.argument("cost_centre")
+@click.argument("cost_centre", type=naming.COST_CENTRE)
 @as_of
 @asked
 def shown(session: Session, cost_centre: str, as_of: str | None) -> None:
@@ -75,7 +75,7 @@ def shown(session: Session, cost_centre: str, as_of: str | None) -> None:
 
 
 @cost_centre.command("charges", help="What was charged, by the cost centre at the time of use")
-@click.argument("cost_centre", required=False)
+@click.argument("cost_centre", type=naming.COST_CENTRE, required=False)
 @click.option("--account", metavar="ID", help="Paid by this account alone.")
 @click.option("--start", metavar="TIME", help="Periods that end after then, RFC 3339.")
 @click.option("--end", metavar="TIME", help="Periods that begin before then, RFC 3339.")
@@ -94,8 +94,8 @@ def charges(
 
 
 @project.command("attribute", help="To a cost centre from now on; --none: to none")
-@click.argument("project", shell_complete=completing.project)
-@click.argument("cost_centre", metavar="[COST_CENTRE]", required=False)
+@click.argument("project", type=naming.PROJECT, shell_complete=completing.project)
+@click.argument("cost_centre", type=naming.COST_CENTRE, metavar="[COST_CENTRE]", required=False)
 @click.option("--none", "away", is_flag=True, help="Take its cost centre away.")
 @asked
 def project_attribute(session: Session, project: str, cost_centre: str | None, away: bool) -> None:
@@ -107,7 +107,7 @@ def project_attribute(session: Session, project: str, cost_centre: str | None, a
 
 
 @project.command("attribution", help="Its cost centre, and since when")
-@click.argument("project", shell_complete=completing.project)
+@click.argument("project", type=naming.PROJECT, shell_complete=completing.project)
 @as_of
 @asked
 def project_attribution(session: Session, project: str, as_of: str | None) -> None:

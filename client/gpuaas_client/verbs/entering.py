@@ -18,8 +18,8 @@ import click
 from gpuaas_client import completing, exits, models, ssh
 from gpuaas_client.command import Verb, asked
 from gpuaas_client.errors import Forbidden, GpuaasError, Unreachable
+from gpuaas_client.naming import runtime_id
 from gpuaas_client.session import Session
-from gpuaas_client.verbs.runtimes import named
 
 _LOOK_S: Final = 0.5
 _ROUTE_LOOKS: Final = 4
@@ -42,7 +42,7 @@ def enter(session: Session, runtime: str, keep: Path | None, more: Sequence[str]
 
     After RUNTIME come options of ssh, then -- and a command; or a command at once.
     """
-    runtime = named(session, runtime)
+    runtime = runtime_id(session, runtime)
     if keep is not None:
         config, name = ssh.entered(session.client, runtime, session.env, keep.absolute())
         session.say({"config": str(config), "host": name}, str(config))
@@ -104,7 +104,7 @@ def open_terminal(session: Session, runtime: str, entered: str | None, record: b
 
     if not terminal.can_type():
         raise click.UsageError("standard input is no terminal and no pipe: nothing can be typed")
-    runtime = named(session, runtime)
+    runtime = runtime_id(session, runtime)
     name, ticket = entered, None
     if name is None:
         size = shutil.get_terminal_size()

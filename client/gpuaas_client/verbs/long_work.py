@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from gpuaas_client import exits, models, operations
+from gpuaas_client import exits, models, naming, operations
 from gpuaas_client.command import OF_ORGANIZATION, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
@@ -28,7 +28,7 @@ def _row(one: models.Operation) -> tuple[str, ...]:
 
 
 @long_work.command("list", help="Newest first")
-@click.option("--project", metavar="ID", help="Of this one alone.")
+@click.option("--project", type=naming.PROJECT, help="Of this one alone.")
 @click.option("--resource", metavar="ID", help="Of one runtime, volume, node or period.")
 @click.option("--state", type=click.Choice(["pending", "running", *sorted(_OVER)]))
 @OF_ORGANIZATION

@@ -6,7 +6,7 @@ from typing import Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import models, operations
+from gpuaas_client import models, naming, operations
 from gpuaas_client.command import ORGANIZATION, REASON, Verbs, as_of, asked, from_stdin
 from gpuaas_client.errors import GpuaasError, Misconfigured
 from gpuaas_client.session import Session
@@ -60,7 +60,9 @@ def members(session: Session, organization: str | None, as_of: str | None) -> No
 )
 @click.argument("email")
 @click.argument("role", type=click.Choice(TENANT_ROLES), metavar="ROLE")
-@click.option("--scope", metavar="ID", help="What the role is for (default: the organization).")
+@click.option(
+    "--scope", type=naming.SCOPE, help="What the role is for (default: the organization)."
+)
 @click.option("--days", type=click.IntRange(1, 30), help="It counts so long (default: 7).")
 @ORGANIZATION
 @asked
@@ -173,8 +175,8 @@ def group_new(session: Session, name: str, organization: str | None) -> None:
 
 
 @group.command("add", help="A principal to a group")
-@click.argument("group")
-@click.argument("principal")
+@click.argument("group", type=naming.GROUP)
+@click.argument("principal", type=naming.PRINCIPAL)
 @ORGANIZATION
 @asked
 def group_add(session: Session, group: str, principal: str, organization: str | None) -> None:
@@ -183,8 +185,8 @@ def group_add(session: Session, group: str, principal: str, organization: str | 
 
 
 @group.command("remove", help="A principal from a group")
-@click.argument("group")
-@click.argument("principal")
+@click.argument("group", type=naming.GROUP)
+@click.argument("principal", type=naming.PRINCIPAL)
 @ORGANIZATION
 @asked
 def group_remove(session: Session, group: str, principal: str, organization: str | None) -> None:
@@ -194,7 +196,7 @@ def group_remove(session: Session, group: str, principal: str, organization: str
 
 
 @group.command("delete", help="With the roles it gave")
-@click.argument("group")
+@click.argument("group", type=naming.GROUP)
 @ORGANIZATION
 @REASON
 @asked
@@ -232,7 +234,7 @@ def service_account_new(session: Session, name: str, organization: str | None) -
 
 
 @service_account.command("delete", help="With its keys and roles")
-@click.argument("account")
+@click.argument("account", type=naming.SERVICE)
 @ORGANIZATION
 @REASON
 @asked

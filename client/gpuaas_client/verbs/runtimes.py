@@ -4,15 +4,15 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final
 
 import click
 from msgspec import UNSET
 
-from gpuaas_client import completing, exits, models, operations
+from gpuaas_client import completing, exits, models, naming, operations
 from gpuaas_client.command import OF_ORGANIZATION, STATE, Verb, as_of, asked
 from gpuaas_client.errors import GpuaasError, Misconfigured
+from gpuaas_client.naming import runtime_id, volume_id
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 from gpuaas_client.verbs.capacity import fits, no_such, soon
@@ -21,36 +21,6 @@ from gpuaas_client.verbs.long_work import followed, newest
 HEAD: Final = ("RUNTIME", "NAME", "STATE", "SINCE", "MODEL", "GPUS", "IDLE SINCE")
 _ENDED: Final = frozenset({"stopped", "failed", "lost", "cancelled"})
 _LOOK_S: Final = 0.5
-_PAGE: Final = 500
-
-
-def named(session: Session, runtime: str) -> str:
-    """The id of a runtime by its id or its name; of many of one name, the one that has not ended.
-
-    Raises: GpuaasError runtime.ambiguous; runtime.unknown, with the names that are near.
-    """
-    if runtime.startswith("runtime-"):
-        return runtime
-    call = operations.list_runtimes(limit=_PAGE)
-    every = list(session.client.each(call))
-    found = [one for one in every if one.name == runtime]
-    there = [one for one in found if one.state not in _ENDED] or found
-    if len(there) > 1:
-        which = ", ".join(f"{one.id} ({one.state})" for one in there[:5])
-        why = f"{len(there)} runtimes are named {runtime}: {which}"
-        raise GpuaasError("runtime.ambiguous", why, "Say which, by its id.")
-    if not there:
-        why = f"no runtime that you see has the name {runtime}"
-        raise GpuaasError("runtime.unknown", why, near(runtime, every))
-    return there[0].id
-
-
-def near(typed: str, every: Sequence[models.Runtime]) -> str:
-    """What may have been meant, those that have not ended first; else how to see what there is."""
-    own = sorted(every, key=lambda one: one.state in _ENDED)
-    names = dict.fromkeys(plain(one.name) for one in own if one.name)
-    found = get_close_matches(typed, names)
-    return f"Near it: {', '.join(found)}." if found else "`gpuaas list` shows those that there are."
 
 
 def row(one: models.Runtime) -> tuple[str, ...]:
@@ -62,7 +32,7 @@ def row(one: models.Runtime) -> tuple[str, ...]:
 
 @click.command("list", cls=Verb, help="Every runtime, newest first, with since when nobody uses it")
 @click.option(
-    "--project", metavar="ID", shell_complete=completing.project, help="Of this one alone."
+    "--project", type=naming.PROJECT, shell_complete=completing.project, help="Of this one alone."
 )
 @STATE
 @OF_ORGANIZATION
@@ -83,7 +53,7 @@ def listed(
 @as_of
 @asked
 def shown(session: Session, runtime: str, as_of: str | None) -> None:
-    _tell(session, session.client.show_runtime(named(session, runtime), as_of=as_of))
+    _tell(session, session.client.show_runtime(runtime_id(session, runtime), as_of=as_of))
 
 
 def _tell(session: Session, one: models.Runtime) -> None:
@@ -123,7 +93,7 @@ def _egress(counted: models.RuntimeEgress | None) -> str:
 @click.option("--milli", type=click.IntRange(1, 1000), help="A part of one GPU, in thousandths.")
 @click.option("--name", help="A word of yours (default: one made up).")
 @click.option(
-    "--project", metavar="ID", envvar="GPUAAS_PROJECT", shell_complete=completing.project,
+    "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT", shell_complete=completing.project,
     help="Who pays (default: GPUAAS_PROJECT, else the only one).",
 )  # fmt: skip
 @click.option(
@@ -133,13 +103,13 @@ def _egress(counted: models.RuntimeEgress | None) -> str:
 )
 @click.option(
     "--volume",
-    metavar="ID:/PATH",
+    metavar="ID|NAME:/PATH",
     multiple=True,
     help="With --image: a volume (`gpuaas volume list`) and the path where it is mounted, as"
-    " volume-0190...:/data; once for each.",
+    " data:/data; once for each.",
 )
 @click.option(
-    "--network", metavar="ID", help="With --image: a network (`gpuaas call list-networks`)."
+    "--network", type=naming.NETWORK, help="With --image: a network (`gpuaas call list-networks`)."
 )
 @click.option("--region", metavar="NAME", help="Only there, as eu-de-1 (default: anywhere).")
 @click.option(
@@ -180,7 +150,7 @@ def launch(
         devices=gpus,
         gpu_milli=1000 if milli is None else milli,
         image=image or UNSET,
-        volumes=[_mount(one) for one in volume] or UNSET,
+        volumes=[_mount(session, one) for one in volume] or UNSET,
         network=network or UNSET,
         region=region or UNSET,
         reservation=reservation or UNSET,
@@ -220,11 +190,11 @@ def _next(session: Session, made: models.Runtime) -> str:
     )
 
 
-def _mount(text: str) -> models.Mount:
+def _mount(session: Session, text: str) -> models.Mount:
     volume, colon, path = text.partition(":")
     if not colon:
-        raise click.BadParameter(f"not ID:/PATH: {text!r}", param_hint="--volume")
-    return models.Mount(volume=volume, path=path)
+        raise click.BadParameter(f"not VOLUME:/PATH: {text!r}", param_hint="--volume")
+    return models.Mount(volume=volume_id(session, volume), path=path)
 
 
 def only_project(session: Session) -> str:
@@ -275,7 +245,7 @@ def _usable(session: Session, made: models.Runtime) -> models.Runtime:
 @click.option("--wait", is_flag=True, help="Return when it has ended.")
 @asked
 def stop(session: Session, runtime: str, reason: str, wait: bool) -> None:
-    runtime = named(session, runtime)
+    runtime = runtime_id(session, runtime)
     found = session.client.stop_runtime(runtime, models.RuntimeStop(reason=reason))
     while wait and found.state not in _ENDED:
         time.sleep(_LOOK_S)
@@ -288,7 +258,7 @@ def stop(session: Session, runtime: str, reason: str, wait: bool) -> None:
 @click.option("--most", type=click.IntRange(1), metavar="BYTES", help="The last so many.")
 @asked
 def logs(session: Session, runtime: str, most: int | None) -> None:
-    runtime = named(session, runtime)
+    runtime = runtime_id(session, runtime)
     text = session.client.show_logs(runtime, most=most)
     if session.json:
         session.say({"runtime": runtime, "text": text}, "")

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import completing, models, operations
+from gpuaas_client import completing, models, naming, operations
 from gpuaas_client.command import (
     OF_ORGANIZATION,
     ORGANIZATION,
@@ -45,7 +45,7 @@ def organizations(session: Session, state: str | None) -> None:
 
 
 @organization.command("show", help="Its state, and the dates of a closing")
-@click.argument("organization", required=False)
+@click.argument("organization", type=naming.ORGANIZATION, required=False)
 @as_of
 @asked
 def organization_shown(session: Session, organization: str | None, as_of: str | None) -> None:
@@ -66,7 +66,7 @@ def organization_new(session: Session, name: str) -> None:
 @organization.command(
     "suspend", staff=True, help="Nothing new begins, nobody enters; what runs goes on"
 )
-@click.argument("organization")
+@click.argument("organization", type=naming.ORGANIZATION)
 @REASON_NEEDED
 @asked
 def suspend(session: Session, organization: str, reason: str) -> None:
@@ -75,7 +75,7 @@ def suspend(session: Session, organization: str, reason: str) -> None:
 
 
 @organization.command("reactivate", staff=True, help="It may begin anew")
-@click.argument("organization")
+@click.argument("organization", type=naming.ORGANIZATION)
 @REASON_NEEDED
 @asked
 def reactivate(session: Session, organization: str, reason: str) -> None:
@@ -86,7 +86,7 @@ def reactivate(session: Session, organization: str, reason: str) -> None:
 @organization.command(
     "close", staff=True, help="For good: runtimes stop, volumes are wiped, keys are revoked"
 )
-@click.argument("organization")
+@click.argument("organization", type=naming.ORGANIZATION)
 @REASON_NEEDED
 @click.option(
     "--notice",
@@ -115,7 +115,7 @@ def close(
 
 
 @organization.command("reopen", staff=True, help="The closing withdrawn, until volumes are wiped")
-@click.argument("organization")
+@click.argument("organization", type=naming.ORGANIZATION)
 @REASON_NEEDED
 @asked
 def reopen(session: Session, organization: str, reason: str) -> None:
@@ -136,7 +136,7 @@ def effects(session: Session, state: str | None) -> None:
 
 
 @organization.command("require-mfa", help="Administrative actions are for who has a second factor")
-@click.argument("organization")
+@click.argument("organization", type=naming.ORGANIZATION)
 @REASON
 @asked
 def require_mfa(session: Session, organization: str, reason: str | None) -> None:
@@ -151,7 +151,7 @@ def require_mfa(session: Session, organization: str, reason: str | None) -> None
 
 
 @organization.command("require-sso", help="People act in sessions of its issuer alone")
-@click.argument("organization")
+@click.argument("organization", type=naming.ORGANIZATION)
 @click.argument("issuer")
 @click.option("--except", "exempt", multiple=True, required=True, metavar="PRINCIPAL",
               help="May come in another way, an owner among them; many.")  # fmt: skip
@@ -163,7 +163,7 @@ def require_sso(session: Session, organization: str, issuer: str, exempt: tuple[
 
 
 @organization.command("lift-sso", help="People sign in wherever they may")
-@click.argument("organization")
+@click.argument("organization", type=naming.ORGANIZATION)
 @REASON
 @asked
 def lift_sso(session: Session, organization: str, reason: str | None) -> None:
@@ -172,7 +172,7 @@ def lift_sso(session: Session, organization: str, reason: str | None) -> None:
 
 
 @organization.command("sso", help="Where its people must sign in")
-@click.argument("organization")
+@click.argument("organization", type=naming.ORGANIZATION)
 @as_of
 @asked
 def sso(session: Session, organization: str, as_of: str | None) -> None:
@@ -228,7 +228,7 @@ def projects(session: Session, organization: str | None, as_of: str | None) -> N
 
 
 @project.command("show", help="Its department, and who pays")
-@click.argument("project")
+@click.argument("project", type=naming.PROJECT)
 @as_of
 @asked
 def project_shown(session: Session, project: str, as_of: str | None) -> None:
@@ -239,7 +239,9 @@ def project_shown(session: Session, project: str, as_of: str | None) -> None:
 
 @project.command("create", help="A project of a department, paid by an account")
 @click.argument("name")
-@click.option("--department", metavar="ID", help="Default: the only one, or one that is made.")
+@click.option(
+    "--department", type=naming.DEPARTMENT, help="Default: the only one, or one that is made."
+)
 @click.option("--account", metavar="ID", help="Default: the only one; `gpuaas account list`")
 @asked
 def project_new(session: Session, name: str, department: str | None, account: str | None) -> None:
@@ -250,8 +252,8 @@ def project_new(session: Session, name: str, department: str | None, account: st
 
 
 @project.command("move", help="To another department or account, with its use, without its charges")
-@click.argument("project", shell_complete=completing.project)
-@click.option("--department", metavar="ID", help="Default: where it is.")
+@click.argument("project", type=naming.PROJECT, shell_complete=completing.project)
+@click.option("--department", type=naming.DEPARTMENT, help="Default: where it is.")
 @click.option("--account", metavar="ID", help="Default: who pays now.")
 @asked
 def project_move(
@@ -330,7 +332,7 @@ def _gpus(milli: int | None) -> str:
 @quota.command(
     "set", staff=True, help="A limit for a scope in GPUs of a model (* for all), as 4 or 0.5"
 )
-@click.argument("scope")
+@click.argument("scope", type=naming.SCOPE)
 @click.argument("model")
 @click.argument("gpus")
 @asked
@@ -354,7 +356,7 @@ def token() -> None: ...
 @token.command("create", short_help="A token, shown once")
 @click.option("--subject", required=True, metavar="WORD", help="Who: it acts as user-WORD.")
 @click.option("--role", required=True, type=click.Choice(TOKEN_ROLES), metavar="ROLE", help="As.")
-@click.option("--organization", metavar="ID", help="Of admin, member and user.")
+@click.option("--organization", type=naming.ORGANIZATION, help="Of admin, member and user.")
 @click.option("--seconds", type=click.IntRange(1, 2_592_000), help="Default: a day.")
 @asked
 def token_new(

@@ -5,14 +5,14 @@ from typing import Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import completing, models, operations
+from gpuaas_client import completing, models, naming, operations
 from gpuaas_client.command import STATE, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 from gpuaas_client.verbs.runtimes import only_project
 
 _HEAD: Final = ("VOLUME", "NAME", "STATE", "SINCE", "MIB", "NODE", "USED BY")
-_VOLUME: Final = click.argument("volume", shell_complete=completing.volume)
+_VOLUME: Final = click.argument("volume", type=naming.VOLUME, shell_complete=completing.volume)
 
 
 @click.group("volume", cls=Verbs, help="Durable storage of a project")
@@ -29,7 +29,7 @@ def _row(one: models.Volume) -> tuple[str, ...]:
 
 @volume.command("list", help="Every volume, newest first")
 @click.option(
-    "--project", metavar="ID", shell_complete=completing.project, help="Of this one alone."
+    "--project", type=naming.PROJECT, shell_complete=completing.project, help="Of this one alone."
 )
 @STATE
 @as_of
@@ -58,7 +58,7 @@ def shown(session: Session, volume: str) -> None:
 @click.argument("name")
 @click.argument("size_mib", type=click.IntRange(1), metavar="MIB")
 @click.option(
-    "--project", metavar="ID", envvar="GPUAAS_PROJECT", shell_complete=completing.project,
+    "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT", shell_complete=completing.project,
     help="Default: GPUAAS_PROJECT, else the only one.",
 )  # fmt: skip
 @click.option(
