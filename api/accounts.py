@@ -2,6 +2,7 @@
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import structs
 
 from api.acting import Done, Said
 from api.auth import unknown, within
@@ -99,7 +100,11 @@ async def list_accounts(
     scope = await reachable(request, organization)
     services, position = await viewed(request, as_of)
     rows = await services.reads.ask(billing_read.accounts, organization=scope, as_of=position)
-    return sliced([_given(row, []) for row in rows], ("id",), (cursor, limit))
+    shown = sliced([_given(row, []) for row in rows], ("id",), (cursor, limit))
+    named = [one.id for one in shown.items]
+    found = await services.reads.ask(billing_read.balances, named, position)
+    items = [structs.replace(one, balances=_balances(found, one.id)) for one in shown.items]
+    return Page(items=items, next=shown.next)
 
 
 @get("/v1/accounts/{account_id:str}")
@@ -171,11 +176,16 @@ def _given(row: billing_read.Account, balances: list[billing_read.Balance]) -> A
         currency=row.currency,
         zone=row.zone,
         version=None,
-        balances=[
-            Balance(ledger=one.ledger, balance=money(one.balance_pico, one.currency))
-            for one in balances
-        ],
+        balances=_balances(balances, row.account),
     )
+
+
+def _balances(found: list[billing_read.Balance], account_id: str) -> list[Balance]:
+    return [
+        Balance(ledger=one.ledger, balance=money(one.balance_pico, one.currency))
+        for one in found
+        if one.account == account_id
+    ]
 
 
 def _transfer(row: journal_read.Transfer) -> Transfer:

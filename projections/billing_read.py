@@ -1,5 +1,6 @@
 """Questions about money: prices, accounts, periods, invoices, usage; all accept a position."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
@@ -167,7 +168,7 @@ ORDER BY t.from_position
 _BALANCES: Final = """
 SELECT b.account, b.ledger, b.currency, b.seq, b.balance_pico, b.from_position
 FROM views.balance b
-WHERE [b] AND (%(account)s::text IS NULL OR b.account = %(account)s)
+WHERE [b] AND (%(accounts)s::text[] IS NULL OR b.account = ANY(%(accounts)s))
 ORDER BY b.account, b.ledger
 """
 _PERIODS: Final = """
@@ -282,10 +283,15 @@ def accounts(
 
 
 def balances(
-    conn: psycopg.Connection[Any], account: str | None = None, as_of: int | None = None
+    conn: psycopg.Connection[Any],
+    account: str | Sequence[str] | None = None,
+    as_of: int | None = None,
 ) -> list[Balance]:
-    """Ledger accounts by billing account and name, after the last sealed transfer."""
-    return fetch(conn, Balance, _BALANCES, {"account": account}, as_of)
+    """Ledger accounts by billing account and name, after the last sealed transfer; of one, of
+    some or of all.
+    """
+    accounts = [account] if isinstance(account, str) else account
+    return fetch(conn, Balance, _BALANCES, {"accounts": accounts}, as_of)
 
 
 def periods(

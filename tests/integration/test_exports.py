@@ -62,7 +62,8 @@ def test_what_is_exported_is_what_was_billed(
 ) -> None:
     """Both bookkeepers accept the journal and agree on every balance; FOCUS's rows add up to
     each invoice and each task; the validator finds nothing but its own defects, of which one is only of what is idle; a download
-    goes on at any byte; what is not there, not signed or not the caller's is refused.
+    goes on at any byte; what is not there, not signed or not the caller's is refused. The list
+    of accounts has the same balances as the account.
     """
     need("hledger")
     run(sliced(shared, out.parent, TASKS), out, database.app_url)
@@ -74,6 +75,7 @@ def test_what_is_exported_is_what_was_billed(
             await stage.views()
             [account] = (await stage.get("/v1/accounts")).json()["items"]
             shown = (await stage.get(f"/v1/accounts/{account['id']}")).json()
+            assert shown == account, "a list says what each has"
             for one in shown["balances"]:
                 balances[one["ledger"]] = pico(one["balance"]["amount"])
             for form in FORMS:
