@@ -122,7 +122,14 @@ def test_what_no_header_carries_is_said_at_once() -> None:
 
 def test_what_is_no_text_is_wrong_usage() -> None:
     """Bytes of an argument that are not UTF-8."""
-    done = gpuaas("group", "create", "\udcff", "--organization", "organization-1", env=env_of("http://[::1]:9"))
+    done = gpuaas(
+        "group",
+        "create",
+        "\udcff",
+        "--organization",
+        "organization-1",
+        env=env_of("http://[::1]:9"),
+    )
     assert (done.status, done.err) == (exits.USAGE, "gpuaas: what was typed is not UTF-8\n")
 
 
