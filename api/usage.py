@@ -2,18 +2,36 @@
 what runs uncharged.
 """
 
+from typing import Any
+
 from litestar import get
 from litestar.params import FromQuery
 
 from api.body import FrontRequest
 from api.edge import instant, money, now_us, parse_instant
 from api.paging import before, page_size
+from api.services import Services
 from api.viewing import page, reachable, viewed
 from contracts.http import Page
 from contracts.http_cost_centres import CostCentreCharge
 from contracts.http_money import Usage, UsageRunning
 from domain.meter import GPU_TIME
 from projections import attribution_read, billing_read, cost_centres_read, running_read
+
+
+async def _asked(
+    request: FrontRequest,
+    organization: str | None,
+    span: tuple[str | None, str | None],
+    as_of: str | None,
+) -> tuple[Services, dict[str, Any]]:
+    """What each list of charges is asked with: of whom, of use from when to when, as of when."""
+    scope = await reachable(request, organization)
+    begin, until = (None if one is None else parse_instant(one) for one in span)
+    services, position = await viewed(request, as_of)
+    return services, {
+        "organization": scope, "from_us": begin, "to_us": until, "as_of": position,
+    }  # fmt: skip
 
 
 @get("/v1/usage")
@@ -28,19 +46,9 @@ async def list_usage(
     as_of: FromQuery[str | None] = None,
 ) -> Page[Usage]:
     """Time is charged when a runtime ends, a volume grows or is wiped, or a period closes."""
-    scope = await reachable(request, organization)
-    begin = None if start is None else parse_instant(start)
-    until = None if end is None else parse_instant(end)
-    services, position = await viewed(request, as_of)
+    services, asked = await _asked(request, organization, (start, end), as_of)
     rows = await services.reads.ask(
-        attribution_read.usage,
-        organization=scope,
-        department=department,
-        project=project,
-        account=account,
-        from_us=begin,
-        to_us=until,
-        as_of=position,
+        attribution_read.usage, department=department, project=project, account=account, **asked
     )
     return Page(items=[_given(row) for row in rows], next=None)
 
@@ -76,19 +84,13 @@ async def list_cost_centre_charges(
     """What was charged, by the cost centre that each project had at the time of its use: the items,
     those of no cost centre among them, add up to what `GET /v1/usage` has of the same query.
     """
-    scope = await reachable(request, organization)
-    begin = None if start is None else parse_instant(start)
-    until = None if end is None else parse_instant(end)
-    services, position = await viewed(request, as_of)
+    services, asked = await _asked(request, organization, (start, end), as_of)
     rows = await services.reads.ask(
         cost_centres_read.charges,
-        organization=scope,
         cost_centre=cost_centre,
         project=project,
         account=account,
-        from_us=begin,
-        to_us=until,
-        as_of=position,
+        **asked,
     )
     return Page(items=[_charged(row) for row in rows], next=None)
 
