@@ -14,8 +14,8 @@ from api.services import Services, services_of
 from api.viewing import page, reachable, tagged, viewed
 from contracts.http import Page
 from contracts.http_cost_centres import Attribution, ProjectAttribute
-from domain import attributing, cost_centre
-from domain.attributing import NONE, Attribute, Attributed, AttributionSet
+from domain import attribution, cost_centre
+from domain.attribution import NONE, Attribute, Attributed, AttributionSet
 from domain.decider import fold
 from evidence.append import Append, Write
 from projections import cost_centres_read
@@ -40,11 +40,11 @@ async def attribute_project(
             if_match(request, version)
             if to != NONE and (await target(services, request.user, to, KIND)).org != found.org:
                 raise unknown(KIND)
-            facts = attributing.decide(Attribute(project_id, to, now_us()), state)
+            facts = attribution.decide(Attribute(project_id, to, now_us()), state)
             if not facts:
                 return Done(nothing=_attributed(project_id, found.org, state, version))
             [fact] = facts
-            stream = attributing.attribution_stream(project_id)
+            stream = attribution.attribution_stream(project_id)
             writes = (
                 Write(stream, found.org, version, (fact,)),
                 *await _told(services, to, cost_centre.AddProject(project_id, fact.set_us)),
@@ -61,7 +61,7 @@ async def attribute_project(
     def answer(said: tuple[Said, ...], _: bool) -> Attribution:
         fact = said[0].fact
         assert isinstance(fact, AttributionSet), "the outcome of this route"
-        state = attributing.evolve(Attributed(), fact)
+        state = attribution.evolve(Attributed(), fact)
         return _attributed(fact.project, said[0].org, state, said[0].version)
 
     return await services.acting.perform(request, do, answer, status=200)
@@ -83,13 +83,13 @@ async def _standing(
     services: Services, project: str, as_of: int | None = None
 ) -> tuple[Attributed, int]:
     """With its version: 0 before it was ever set."""
-    stream = attributing.attribution_stream(project)
+    stream = attribution.attribution_stream(project)
     said = [
         one
         for one in await services.log.read_stream(stream)
         if as_of is None or one.position <= as_of
     ]
-    return fold(attributing.DECIDER, (one.fact for one in said)), len(said)  # type: ignore[misc]
+    return fold(attribution.DECIDER, (one.fact for one in said)), len(said)  # type: ignore[misc]
 
 
 @get("/v1/projects/{project_id:str}/attribution")

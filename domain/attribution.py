@@ -1,33 +1,67 @@
-"""Whose a charge line was: its amount among the departments that its project was in.
+"""Which cost centre a project is charged to: one at most at an instant, or none.
 
-Charges are cut where a project moves, so each part of a line has its own quantity. What a line
-costs is rounded once, for the whole: a department's part is what the line would cost up to the end
-of its time there, less what it would up to its beginning. So parts add up to the line, to the pico.
+    Attributed -Attribute-> Attributed
+
+It takes effect at its instant: what was used before stays with the cost centre of then. Nothing but
+who is told of a charge depends on it: no money moves (contracts/facts.md).
 """
 
-from collections.abc import Sequence
+from msgspec import Struct
 
-from domain.tariff import round_half_even
+from domain.decider import Decider
+
+NONE = ""  # no cost centre
 
 
-def shared(amount_pico: int, quantities: Sequence[int]) -> list[int]:
-    """The amount in parts by quantity, in order; of a sum of 0, all is the last one's.
+class Attribute(Struct, frozen=True):
+    """The caller has found that both are of one organization; NONE takes it away."""
 
-    Empty in, empty out.
-    """
-    if not quantities:
+    project: str
+    cost_centre: str
+    now_us: int
+
+
+type Command = Attribute
+
+
+class AttributionSet(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.attribution.set.v1"
+):
+    """So it is from `set_us` on; `cost_centre` empty: none."""
+
+    project: str
+    cost_centre: str
+    set_us: int
+
+
+type Event = AttributionSet
+
+
+class Attributed(Struct, frozen=True):
+    """`since_us` None: it never was attributed."""
+
+    cost_centre: str = NONE
+    since_us: int | None = None
+
+
+type State = Attributed
+
+
+def decide(command: Command, state: State) -> list[Event]:
+    if command.cost_centre == state.cost_centre:
         return []
-    total, so_far, before = sum(quantities), 0, 0
-    if not total:
-        return [0] * (len(quantities) - 1) + [amount_pico]
-    parts = []
-    for quantity in quantities:
-        so_far += quantity
-        upto = (
-            round_half_even(amount_pico * so_far, total)
-            if total > 0
-            else round_half_even(-amount_pico * so_far, -total)
-        )
-        parts.append(upto - before)
-        before = upto
-    return parts
+    # Clocks of two processes may differ: a project never has two cost centres at an instant.
+    least = command.now_us if state.since_us is None else state.since_us + 1
+    return [AttributionSet(command.project, command.cost_centre, max(command.now_us, least))]
+
+
+def evolve(_: State, event: Event) -> State:
+    return Attributed(event.cost_centre, event.set_us)
+
+
+def attribution_stream(project_id: str) -> str:
+    """Where it stands to which cost centre a project is attributed: of the same UUID."""
+    return "attribution-" + project_id.split("-", 1)[1]
+
+
+DECIDER: Decider[State, Command, Event] = Decider(Attributed(), decide, evolve)

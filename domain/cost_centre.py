@@ -3,7 +3,7 @@
 (none) -Create-> Existing -Rename, AddProject, RemoveProject-> Existing -Close-> Shut
 
 It says itself which projects are attributed to it, beside what each project's attribution says
-(attributing.py): who closes it and who attributes a project to it decide on one stream, so of two
+(attribution.py): who closes it and who attributes a project to it decide on one stream, so of two
 at once one loses. What was charged to it stays so, whatever it is named and when it is closed.
 """
 

@@ -7,7 +7,7 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain.attribution import shared
+from domain.apportionment import shared
 from projections import billing_read
 from projections.asof import fetch, fetch_rows
 from projections.billing_read import Usage

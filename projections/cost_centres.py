@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from domain import attributing, cost_centre
+from domain import attribution, cost_centre
 from projections.batch import Apply, Batch
 from projections.entries import Entry
 from projections.table import Shape, text
@@ -59,7 +59,7 @@ def _state(b: Batch, e: Entry, state: str) -> None:
     b["cost_centre_state"].open(e.stream, e.position, head, tail, new=e.version == 1)
 
 
-def _set(b: Batch, e: Entry, f: attributing.AttributionSet) -> None:
+def _set(b: Batch, e: Entry, f: attribution.AttributionSet) -> None:
     tail = f"{e.org}\t{text(f.cost_centre)}\t{f.set_us}\t{e.version}"
     b["attribution"].open(f.project, e.position, f"{text(f.project)}\t{e.position}", tail)
 
@@ -70,5 +70,5 @@ APPLY: Final[dict[type, Apply]] = {
     cost_centre.ProjectAdded: _still_open,
     cost_centre.ProjectRemoved: _still_open,
     cost_centre.Closed: _closed,
-    attributing.AttributionSet: _set,
+    attribution.AttributionSet: _set,
 }

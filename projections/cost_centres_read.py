@@ -7,8 +7,8 @@ from typing import Any, Final, LiteralString
 import psycopg
 from msgspec import Struct
 
-from domain.attributing import NONE
-from domain.attribution import shared
+from domain.apportionment import shared
+from domain.attribution import NONE
 from projections import billing_read
 from projections.asof import fetch, fetch_rows
 from projections.attribution_read import LineKey, lines_of

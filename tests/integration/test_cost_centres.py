@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import attributing
+from domain import attribution
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from evidence.log import EventLog
@@ -135,8 +135,8 @@ def test_a_cost_centre_is_renamed_and_closed_once_it_has_no_project(
         assert sorted((to[0][0], to[1].status_code)) == [200, 409]
         codes = {to[0][1].get("code"), to[1].json().get("code")} - {None}
         assert codes <= {"cost_centre.in_use", "cost_centre.closed"}
-        old = attributing.AttributionSet(new_id("project"), made[2], T0)
-        write = Write(attributing.attribution_stream(old.project), us["org"], 0, (old,))
+        old = attribution.AttributionSet(new_id("project"), made[2], T0)
+        write = Write(attribution.attribution_stream(old.project), us["org"], 0, (old,))
         await stage.services.log.append(Append((write,), "system-test", command()))
         await stage.views()
         assert (await act(2, "close"))[1]["code"] == "cost_centre.in_use"
@@ -174,8 +174,8 @@ def test_charges_are_of_the_cost_centre_at_the_time(database: Database) -> None:
         places = [(first, 1), (second, 3), ("", 4)]
         await live_a_life(log, world, 5)
         for version, (to, hours) in enumerate(places):
-            fact = attributing.AttributionSet(world.project, to, T0 + hours * HOUR_US)
-            stream = attributing.attribution_stream(world.project)
+            fact = attribution.AttributionSet(world.project, to, T0 + hours * HOUR_US)
+            stream = attribution.attribution_stream(world.project)
             write = Write(stream, world.org, version, (fact,))
             await log.append(Append((write,), "system-test", command()))
         for append in world.life(world.nodes[0], T0, None):

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import attribution, node_facts, rating, runtime, sealing
+from domain import apportionment, node_facts, rating, runtime, sealing
 from domain.price_facts import ShapedEntry, Tier
 from domain.pricebook import EntryPublished
 from gpuaas_verify.books import Books
@@ -535,5 +535,5 @@ def test_departments_add_up_to_their_organization(
         amounts[key] = row.line_amount_pico
     assert {k: n for k, n in measured.items() if n} == {k: n for k, n in charged.items() if n}
     for key, quantities in lines.items():
-        parts = attribution.shared(amounts[key], [quantities[n] for n in sorted(quantities)])
+        parts = apportionment.shared(amounts[key], [quantities[n] for n in sorted(quantities)])
         assert sum(parts) == amounts[key]

@@ -14,7 +14,7 @@ from hypothesis.stateful import initialize, invariant, rule
 
 from domain import department, launch, project, quota, relocating, runtime
 from domain.admission import AdmissionState
-from domain.attribution import shared
+from domain.apportionment import shared
 from domain.storage_quota import WHOLE
 from tests.museum.house import NAME, SECOND, Tenant
 from tests.property.books_history import stream

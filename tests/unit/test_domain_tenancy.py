@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from domain import (
     account,
-    attributing,
+    attribution,
     cost_centre,
     department,
     invoice,
@@ -31,7 +31,7 @@ CENTRE = cost_centre.Created("organization-1", "department-1", NAME, 1)
 SEATED = (CENTRE, cost_centre.ProjectAdded("project-1", 5))
 LEFT = (*SEATED, cost_centre.ProjectRemoved("project-1", 6))
 SHUT = (CENTRE, cost_centre.Closed(7))
-CHARGED_TO = attributing.AttributionSet("project-1", "cost_centre-1", 5)
+CHARGED_TO = attribution.AttributionSet("project-1", "cost_centre-1", 5)
 PROJ = project.Created("organization-1", "department-1", "account-1", NAME, 1)
 ACCT = account.Opened("organization-1", "USD", 2, "UTC", "x", 1)
 PERIOD = period.Opened("account-1", 1, 0, 100, "UTC", "x", 1)
@@ -60,8 +60,8 @@ def new_centre(name: Private = NAME) -> cost_centre.Create:
     return cost_centre.Create("organization-1", "department-1", name, 1)
 
 
-def attribute(to: str, now: int) -> attributing.Attribute:
-    return attributing.Attribute("project-1", to, now)
+def attribute(to: str, now: int) -> attribution.Attribute:
+    return attribution.Attribute("project-1", to, now)
 
 
 def open_account(currency: str = "USD", digits: int = 2) -> account.Open:
@@ -120,11 +120,11 @@ TABLE: list[tuple[str, Decider[Any, Any, Any], tuple[Struct, ...], Struct, objec
     ("close with a project", cost_centre.DECIDER, SEATED, cost_centre.Close((), 7), "cost_centre.in_use"),
     ("with one of before", cost_centre.DECIDER, (CENTRE,), cost_centre.Close(("project-1",), 7), "cost_centre.in_use"),
     ("that left, as no view has it yet", cost_centre.DECIDER, LEFT, cost_centre.Close(("project-1",), 7), [cost_centre.Closed(7)]),
-    ("attributed", attributing.DECIDER, (), attribute("cost_centre-1", 5), [CHARGED_TO]),
-    ("attributed again", attributing.DECIDER, (CHARGED_TO,), attribute("cost_centre-1", 9), []),
-    ("attributed to another, by a clock behind", attributing.DECIDER, (CHARGED_TO,), attribute("cost_centre-2", 3), [attributing.AttributionSet("project-1", "cost_centre-2", 6)]),
-    ("to none", attributing.DECIDER, (CHARGED_TO,), attribute("", 9), [attributing.AttributionSet("project-1", "", 9)]),
-    ("none to none", attributing.DECIDER, (), attribute("", 9), []),
+    ("attributed", attribution.DECIDER, (), attribute("cost_centre-1", 5), [CHARGED_TO]),
+    ("attributed again", attribution.DECIDER, (CHARGED_TO,), attribute("cost_centre-1", 9), []),
+    ("attributed to another, by a clock behind", attribution.DECIDER, (CHARGED_TO,), attribute("cost_centre-2", 3), [attribution.AttributionSet("project-1", "cost_centre-2", 6)]),
+    ("to none", attribution.DECIDER, (CHARGED_TO,), attribute("", 9), [attribution.AttributionSet("project-1", "", 9)]),
+    ("none to none", attribution.DECIDER, (), attribute("", 9), []),
     ("project", project.DECIDER, (), new_project(), [PROJ]),
     ("project again", project.DECIDER, (PROJ,), new_project(), []),
     ("other project", project.DECIDER, (PROJ,), new_project(name=OTHER), "project.exists"),
