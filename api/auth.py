@@ -23,7 +23,7 @@ from api.authorization.principal import Principal
 from api.authorization.sessions import elsewhere
 from api.authorization.tokens import TokenKind, bearer
 from api.header import header
-from api.limiting import unknown_caller
+from api.limiting import limited, unknown_caller
 from api.origin import origin
 from contracts.authorization.registry import BY_ROUTE, EVIDENCE
 from domain.errors import DomainError
@@ -132,8 +132,9 @@ async def authenticated(
     """A guard: sets the principal, unless the route says it is public, or is only asked what may
     be asked of it (OPTIONS), which the public document says as well.
 
-    Raises: DomainError auth.missing, auth.invalid, auth.expired; rate.limited, of an address from
-    which too many came with no token that counts.
+    Raises: DomainError auth.missing, auth.invalid, auth.expired; resource.unknown of an
+    organization that is not the caller's; rate.limited, of an address from which too many came with
+    no token that counts, or of who named others' organizations too often.
     """
     if not _open(connection, handler):
         connection.scope["user"] = await _caller(connection, handler)
@@ -157,19 +158,20 @@ async def _caller(
         # It may be that another process made it a moment ago, and its wake has not come.
         await state.services.following.catch_up()
         found = kind.principal(token)
-    named = header(connection, b"organization")
-    if named and named != found.org:
-        found = await _acting_in(found, named, state.services)
     source = origin(connection, state.services.settings.proxies)
     action = action_of(handler)
-    return replace(
-        found,
-        source=source,
-        action=action,
-        door=state.door,
-        counted=set(),
-        let={} if connection.scope.get("method") != "GET" or action in EVIDENCE else None,
-    )
+    let = {} if connection.scope.get("method") != "GET" or action in EVIDENCE else None
+    more: Any = {"source": source, "action": action, "door": state.door, "let": let}
+    named = header(connection, b"organization")
+    if named and named != found.org:
+        try:
+            return replace(await _acting_in(found, named, state.services), counted=set(), **more)
+        except DomainError:
+            # Counted where it is at home, and of its share of requests.
+            connection.scope["user"] = replace(found, counted=set(), **more)
+            limited(connection)
+            raise
+    return replace(found, counted=set(), **more)
 
 
 async def _acting_in(found: Principal, named: str, services: Any) -> Principal:

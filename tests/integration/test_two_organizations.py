@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from api.authorization import sessions
 from api.authorization.keys import hash_of, minted
+from api.limiting import Limits
+from api.limits import Rate
 from api.openapi import FILE
 from domain import issuer, session
 from evidence.append import Append, Write
@@ -202,7 +204,9 @@ def test_a_sign_in_speaks_where_its_own_client_is_trusted(
 def test_no_route_tells_a_foreign_organization_from_a_missing_one(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """Named by the header, at every route of the document: the same refusal, before anything else."""
+    """Named by the header, at every route of the document: the same refusal, before anything else,
+    counted where the caller is at home, and of its share of requests.
+    """
     document: dict[str, Any] = json.loads(FILE.read_text())
 
     async def scene(stage: Stage) -> None:
@@ -225,5 +229,16 @@ def test_no_route_tells_a_foreign_organization_from_a_missing_one(
                     assert org not in answer.text
                     asked += 1
         assert asked > 300
+        assert answer.headers["RateLimit-Policy"].startswith('"principal"')
+        await stage.services.calls.seal()
+        await stage.views()
+        acts = await stage.get(f"/v1/audit?organization={home['org']}&limit=500")
+        denied = [one for one in acts.json()["items"] if one["outcome"] == "denied"]
+        assert sum(one["calls"] for one in denied) == asked, "where it is at home"
+        app: Any = stage.client._transport.app  # type: ignore[attr-defined]
+        app.state.limits = Limits(Rate(1, 3))
+        head = {"Authorization": f"Bearer {token}", "Organization": missing}
+        told = [await stage.client.get("/v1/projects", headers=head) for _ in range(5)]
+        assert [one.status_code for one in told] == [404, 404, 404, 429, 429]
 
     play(database, nats_url, tmp_path, scene)
