@@ -160,8 +160,9 @@ async def _caller(
         found = kind.principal(token)
     source = origin(connection, state.services.settings.proxies)
     action = action_of(handler)
-    let = {} if connection.scope.get("method") != "GET" or action in EVIDENCE else None
-    more: Any = {"source": source, "action": action, "door": state.door, "let": let}
+    acts = connection.scope.get("method") != "GET" or action in EVIDENCE
+    more: Any = {"source": source, "action": action, "door": state.door}
+    more["let"] = {} if acts else None
     named = header(connection, b"organization")
     if named and named != found.org:
         try:

@@ -22,6 +22,7 @@ from domain.authority_commands import Approve, Ask, Put, Refuse, Wish
 from domain.authority_facts import GlassApproved, GlassRequested
 from domain.authority_state import Authority
 from domain.break_glass import Grant
+from domain.errors import DomainError
 from evidence.ids import new_id
 from evidence.private import private_value
 from projections.asof import time_of
@@ -85,7 +86,10 @@ async def approve_break_glass(
             return  # and is told why by what decides it
         policies = deciding(asked, scope, org)
         when = (now_us(), age_s)
-        apart(services.directory, asked, policies, their, when)
+        try:
+            apart(services.directory, asked, policies, their, when)
+        except DomainError as error:  # which is told in whose organization it was
+            raise DomainError(error.code, error.detail, {**error.facts, "scope": scope}) from error
 
     return await _done(request, org, Approve(grant_id, asked.actor), scope, _STANDING, two)
 

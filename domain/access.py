@@ -16,7 +16,8 @@ class TokenIssued(
 class Denied(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.access.denied.v1"):
     """An administrative act that was refused, on a stream of its own; the envelope says to whom.
 
-    `policies` that forbade it; none when nothing gives it. `key`: the API key it came with.
+    `policies` that forbade it, or the refusal's code where another rule did; none when nothing
+    gives it. `key`: the API key it came with.
     """
 
     action: str

@@ -15,11 +15,21 @@ from domain.errors import DomainError
 from evidence.append import Append, Write
 from evidence.ids import new_id
 
-_REFUSED: Final = frozenset(
+_BY_POLICY: Final = frozenset(
     {"auth.forbidden", "auth.login_stale", "auth.mfa_required", "auth.sso_required"}
 )
+# Who a policy let, and what of it was not theirs to do: the refusal's code is the policy.
+_BY_RULE: Final = frozenset(
+    {
+        *("api_key.by_key", "invitation.by_key", "invitation.elsewhere"),
+        *("authority.looser", "authority.of_staff", "authority.secret_wrong"),
+        *("break_glass.not_independent", "break_glass.same_person", "break_glass.too_new"),
+        *("identity.proof_invalid", "identity.proof_old", "identity.session_required"),
+    }
+)
+_REFUSED: Final = _BY_POLICY | _BY_RULE
 # What a caller may not know of and what does not exist are counted alike, so nobody learns which.
-_COUNTED: Final = _REFUSED | {"resource.unknown", "break_glass.same_person"}
+_COUNTED: Final = _REFUSED | {"resource.unknown"}
 ADMINISTRATIVE: Final = frozenset(
     [
         *("api_key", "binding", "break_glass", "group", "guardrail", "invitation", "member"),
@@ -46,6 +56,7 @@ async def tell(error: Exception, scope: Scope) -> None:
     single = acting and action in ACTIONS and _administrative(action)
     if single and services.calls.alone(principal.actor):
         told = tuple(one for one in policies.split(",") if one)
+        told = (error.code,) if error.code in _BY_RULE else told
         denied = Denied(action, str(error.facts.get("scope", org)), told, principal.key, now_us())
         with contextlib.suppress(DomainError):
             await _append(services, principal.actor, org, denied)

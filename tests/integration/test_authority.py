@@ -595,6 +595,11 @@ def test_nobody_climbs_by_what_others_hold(
         ok(await stage.post("/v1/role-bindings", {**for_ever, "role": "viewer", "until": soon},
                             token=until))  # fmt: skip
         await _neither_by_group_nor_by_key(stage, of, until)
+        await stage.services.calls.seal()
+        await stage.views()
+        acts = await stage.get(f"/v1/audit?organization={of.org}&actor=user-soon&limit=500")
+        told = [one for one in ok(acts)["items"] if one["reason"] == "authority.looser"]
+        assert sum(one["calls"] for one in told) == 5
         viewer, _binding = await member(stage, of, "user-part", "viewer", of.project)
         size = await stage.size()
         missing = (404, "resource.unknown")

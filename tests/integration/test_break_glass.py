@@ -354,7 +354,7 @@ def test_nobody_makes_their_own_second_person(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
     """Neither of the two bound the other to the staff, whichever of them asks; nor is either of the
-    staff for less than the platform's time.
+    staff for less than the platform's time; each time it is a fact of the tenant's own.
     """
 
     async def scene(stage: Stage) -> None:
@@ -373,6 +373,13 @@ def test_nobody_makes_their_own_second_person(
             assert await code(approve(stage, third, grant)) == (403, "break_glass.too_new")
             force_setattr(stage.services.settings, "glass_age_s", 0)
             assert await code(approve(stage, third, grant)) == (200, "")
+        await stage.views()
+        acts = await stage.get(f"/v1/audit?organization={org}&action=gpuaas.access.denied.v1")
+        told = [(one["actor"], one["reason"]) for one in reversed(acts.json()["items"])]
+        assert told == [
+            ("user-sock", "break_glass.not_independent"), ("user-third", "break_glass.too_new"),
+            ("user-op", "break_glass.not_independent"), ("user-third", "break_glass.too_new"),
+        ]  # fmt: skip
 
     play(database, nats_url, tmp_path, scene)
 
