@@ -18,10 +18,12 @@ from api.paging import before, page_size
 from api.services import Services
 from api.viewing import page, reachable, sealed, tagged, viewed
 from contracts.http import Money, Page
+from contracts.http_cost_centres import InvoiceCostCentre
 from contracts.http_money import Invoice, InvoiceDepartment
 from domain.errors import DomainError
 from evidence.files import content_name
 from projections import attribution_read, billing_read, taxes_read, tenancy_read
+from projections.exporting.centres import by_cost_centre
 
 PICO_DIGITS: Final = 12
 type _State = Literal["finalized", "issued", "partly_paid", "paid", "payment_returned", "refunded"]
@@ -89,6 +91,21 @@ async def list_departments(
     items = [
         InvoiceDepartment(department=department, project=name, amount=money(pico, found.currency))
         for (department, name), pico in sums.items()
+    ]
+    return Page(items=items, next=None)
+
+
+@get("/v1/invoices/{invoice_id:str}/cost-centres")
+async def list_invoice_cost_centres(
+    request: FrontRequest, invoice_id: FromPath[str], as_of: FromQuery[str | None] = None
+) -> Page[InvoiceCostCentre]:
+    """Its exact total among cost centres and projects, by which each project had at the time."""
+    services, position = await viewed(request, as_of)
+    found = await invoice_of(services, request, invoice_id, position)
+    sums = await services.reads.ask(by_cost_centre, found.organization, found.period, position)
+    items = [
+        InvoiceCostCentre(cost_centre=centre, project=name, amount=money(pico, found.currency))
+        for (centre, name), pico in sums.items()
     ]
     return Page(items=items, next=None)
 

@@ -298,6 +298,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     invoices.show_invoice,
     invoices.invoice_file,
     invoices.list_departments,
+    invoices.list_invoice_cost_centres,
     invoices.show_page,
     credit_notes.order_credit_note,
     credit_notes.list_credit_notes,

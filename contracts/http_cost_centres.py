@@ -58,3 +58,13 @@ class CostCentreCharge(Given, frozen=True):
     account: str
     project: str
     amount: Money
+
+
+class InvoiceCostCentre(Given, frozen=True):
+    """What of an invoice's exact total is of a project while it was attributed to the cost centre;
+    null: to none. Project `-`: what the account pays by itself.
+    """
+
+    cost_centre: str | None
+    project: str
+    amount: Money

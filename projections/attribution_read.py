@@ -1,6 +1,6 @@
 """Whose a charge was: the department that its project was in at the time (rating.md section 14)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import psycopg
@@ -23,12 +23,16 @@ class Place(Struct, frozen=True):
 
 
 class Part(Struct, frozen=True):
-    """What of a line was used while its project was in the department, in order of time."""
+    """What of a line was used while its project was in the department, in order of time.
 
-    department: str
+    `department` None: it never moved.
+    """
+
+    department: str | None
     quantity: int
     start_us: int | None
     end_us: int | None
+    cost_centre: str | None = None
 
 
 _PAGE: Final = 16_000  # resources at a time
@@ -106,16 +110,18 @@ def attributed(
     result: list[Line] = []
     for line in charged:
         mine = found.get((line.resource, line.price, line.period))
-        result += [line] if mine is None else _split(line, mine)
+        result += [line] if mine is None else split(line, mine)
     return Lines.of(result)
 
 
-def _split(line: Line, mine: list[Part]) -> list[Line]:
+def split(line: Line, mine: list[Part]) -> list[Line]:
+    """The line in these parts, in order of time; they add up to it."""
     amounts = shared(line.amount_pico, [one.quantity for one in mine])
     return [
         replace(
             line,
             department=one.department,
+            cost_centre=one.cost_centre,
             start_us=line.start_us if one.start_us is None else one.start_us,
             end_us=line.end_us if one.end_us is None else one.end_us,
             quantity=one.quantity,
@@ -130,16 +136,36 @@ def by_department(
     conn: psycopg.Connection[Any], organization: str, booked: str, as_of: int | None = None
 ) -> dict[tuple[str | None, str], int]:
     """By (department, project), in order: pico of what is booked in the period, all of it."""
-    where, found = places(conn, organization, as_of), dict[tuple[str | None, str], int]()
+    where = places(conn, organization, as_of)
+
+    def whose(line: Line) -> str | None:
+        stayed = where[line.project][0].department if line.project in where else None
+        return line.department or stayed
+
+    def page(rows: Lines, size: int) -> Lines:
+        return attributed(conn, rows, where, booked, size)
+
+    return summed(conn, booked, as_of, page, whose)
+
+
+def summed(
+    conn: psycopg.Connection[Any],
+    booked: str,
+    as_of: int | None,
+    page: Callable[[Lines, int], Lines],
+    whose: Callable[[Line], str | None],
+) -> dict[tuple[str | None, str], int]:
+    """By (whose it is, project), in order: pico of what is booked in the period, all of it; `page`
+    divides lines (as of a position) so that each is somebody's.
+    """
+    found = dict[tuple[str | None, str], int]()
     size = _NO_LIMIT if as_of is None else as_of
     after: str | None = ""
     while after is not None:
         last = page_end(conn, booked, after, _PAGE, size)
         if last is not None:
-            rows = lines(conn, booked, after, last, size)
-            for line in attributed(conn, rows, where, booked, size):
-                stayed = where[line.project][0].department if line.project in where else None
-                key = (line.department or stayed, line.project)
+            for line in page(lines(conn, booked, after, last, size), size):
+                key = (whose(line), line.project)
                 found[key] = found.get(key, 0) + line.amount_pico
         after = last
     return dict(sorted(found.items(), key=lambda one: (one[0][0] or "", one[0][1])))
@@ -219,6 +245,7 @@ def _shares(
         of = found.setdefault((one.project, one.price, one.period), {})
         seen: set[str] = set()
         for part, amount in zip(mine, amounts, strict=True):
+            assert part.department is not None, "its project moved"
             sums = of.setdefault(part.department, dict.fromkeys((*_COUNTED, *_SUMMED), 0))
             sums["quantity"] += part.quantity
             sums["amount_pico"] += amount

@@ -1,13 +1,12 @@
 """Questions about cost centres: which there are, whose projects are, and what each is charged."""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any, Final, LiteralString
 
 import psycopg
 from msgspec import Struct
 
-from domain.apportionment import shared
+from domain.apportionment import pieces, shared
 from domain.attribution import NONE
 from projections import billing_read
 from projections.asof import fetch, fetch_rows
@@ -86,6 +85,12 @@ ORDER BY t.project, t.since_us, t.from_position
 _ATTRIBUTED_TO: Final = """
 SELECT t.project FROM views.attribution t WHERE t.cost_centre = %(cost_centre)s AND [t]
 """
+_NAMES: Final = """
+SELECT t.cost_centre, w.words FROM views.cost_centre t
+JOIN views.cost_centre_name n ON n.cost_centre = t.cost_centre AND [n]
+[words w n.name]
+WHERE t.organization = %(organization)s AND [t]
+"""
 _USED: Final = """
 SELECT u.resource, u.price, u.period, u.start_us, u.end_us, u.sign * u.quantity
 FROM views.rated_interval u WHERE u.resource = ANY (%(resources)s) AND [u]
@@ -132,6 +137,13 @@ def attributed_to(conn: psycopg.Connection[Any], cost_centre: str) -> list[str]:
     return [project for (project,) in fetch_rows(conn, _ATTRIBUTED_TO, asked)]
 
 
+def names(
+    conn: psycopg.Connection[Any], organization: str, as_of: int | None = None
+) -> dict[str, str | None]:
+    """By cost centre of the organization; null once erased."""
+    return dict(fetch_rows(conn, _NAMES, {"organization": organization}, as_of))
+
+
 def charges(
     conn: psycopg.Connection[Any],
     *,
@@ -144,7 +156,7 @@ def charges(
     use: all of them, and what has none, add up to it.
     """
     rows = billing_read.usage(conn, organization=organization, as_of=as_of, **asked)
-    where = _history(conn, {row.organization for row in rows}, as_of)
+    where = history(conn, {row.organization for row in rows}, as_of)
     cut = {row.project for row in rows if len(_spans(where, row)) > 1}
     parts = _parts(conn, cut, where, as_of) if cut else {}
     sums: dict[tuple[str, str, str, str, str], int] = {}
@@ -162,7 +174,7 @@ def charges(
     ]
 
 
-def _history(
+def history(
     conn: psycopg.Connection[Any], organizations: Iterable[str], as_of: int | None
 ) -> dict[str, list[Attribution]]:
     """By project, in order of time."""
@@ -210,10 +222,7 @@ def _quantities(used: Iterable[_Use], mine: _Where) -> dict[int, int]:
     """
     marks = [one.since_us for one in mine]
     found: dict[int, int] = {}
-    for start, end, quantity in used:
-        inside = [mark for mark in marks if start < mark < end]
-        first, size = sum(mark <= start for mark in marks), abs(quantity)
-        upto = [0, *(size * (mark - start) // (end - start) for mark in inside), size]
-        for index, (low, high) in enumerate(pairwise(upto), first):
-            found[index] = found.get(index, 0) + (high - low if quantity > 0 else low - high)
+    for use in used:
+        for one in pieces(*use, marks):
+            found[one.index] = found.get(one.index, 0) + one.quantity
     return dict(sorted(found.items())) or {0: 0}

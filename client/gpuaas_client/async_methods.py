@@ -960,6 +960,14 @@ class AsyncMethods(ABC):
             at_least=at_least,
         )
 
+    async def list_invoice_cost_centres(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Page[models.InvoiceCostCentre]:
+        """GET /v1/invoices/{invoice_id}/cost-centres"""
+        return await self.do(
+            operations.list_invoice_cost_centres(invoice_id, as_of=as_of), at_least=at_least
+        )
+
     async def list_invoices(
         self,
         *,

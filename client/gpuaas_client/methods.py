@@ -932,6 +932,14 @@ class Methods(ABC):
             at_least=at_least,
         )
 
+    def list_invoice_cost_centres(
+        self, invoice_id: str, *, as_of: str | None = None, at_least: int | None = None
+    ) -> models.Page[models.InvoiceCostCentre]:
+        """GET /v1/invoices/{invoice_id}/cost-centres"""
+        return self.do(
+            operations.list_invoice_cost_centres(invoice_id, as_of=as_of), at_least=at_least
+        )
+
     def list_invoices(
         self,
         *,

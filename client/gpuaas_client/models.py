@@ -938,6 +938,12 @@ class Invoice(Struct, frozen=True, kw_only=True):
     total: Money
 
 
+class InvoiceCostCentre(Struct, frozen=True, kw_only=True):
+    amount: Money
+    cost_centre: str | None
+    project: str
+
+
 class InvoiceDepartment(Struct, frozen=True, kw_only=True):
     amount: Money
     department: str | None

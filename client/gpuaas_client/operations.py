@@ -1040,6 +1040,19 @@ def list_invitations(
     )
 
 
+def list_invoice_cost_centres(
+    invoice_id: str, *, as_of: str | None = None
+) -> Call[models.Page[models.InvoiceCostCentre]]:
+    """GET /v1/invoices/{invoice_id}/cost-centres"""
+    return Call(
+        "GET",
+        f"/v1/invoices/{quoted(invoice_id)}/cost-centres",
+        models.Page[models.InvoiceCostCentre],
+        query={"as_of": as_of},
+        waits=True,
+    )
+
+
 def list_invoices(
     *,
     organization: str | None = None,

@@ -28,6 +28,7 @@ COLUMNS: Final = (
     _entry("period"),
     _entry("project"),
     Column("department", "text", each(department), of_entry),
+    _entry("cost_centre"),
     _line("resource"),
     _entry("meter"),
     _entry("model"),

@@ -20,23 +20,11 @@ from domain.tariff import round_half_even
 from projections.billing_read import Account, Period
 from projections.exporting.lines import Beside, Line, Lines
 from projections.exporting.proof import Proof
+from projections.exporting.services import SIZES, consumed, priced_unit, service
 from projections.exporting.table import Column, Kind, always, each
 
 _SECOND_US: Final = 1_000_000
 _PICO: Final = 10**12
-
-
-class Service(Struct, frozen=True):
-    """What a meter counts in FOCUS's words. `consumed`: a unit, and how many of the meter's units
-    it is; `priced`: the name of the unit that one `divisor` is, others are named by the number.
-    """
-
-    name: str
-    category: str
-    subcategory: str
-    resource: str
-    consumed: tuple[str, int]
-    priced: Mapping[int, str]
 
 
 # (FOCUS's category, description) by the kind of a transfer.
@@ -47,21 +35,11 @@ _BESIDE: Final = {
     "credit_rounding": ("Adjustment", "rounding of a credit note"),
     "credit_tax": ("Tax", "tax of a credit note"),
 }
-_SERVICES: Final = {
-    "gpu.time": Service(
-        "GPU runtimes", "Compute", "Other (Compute)", "Runtime",
-        ("GPU-Seconds", 1000 * _SECOND_US), {3_600_000_000_000: "GPU-Hours"},
-    ),
-    "storage.capacity": Service(
-        "Volumes", "Storage", "Block Storage", "Volume",
-        ("MiB-Seconds", _SECOND_US), {3_686_400_000_000: "GiB-Hours", 3_600_000_000: "MiB-Hours"},
-    ),
-}  # fmt: skip
 
 
 class Bill(Struct, frozen=True):
     """What is the same for every row of one booked period. `projects`: names by id, None erased;
-    `departments`: of projects that never moved.
+    `departments`: of projects that never moved; `centres`: names of cost centres.
     """
 
     account: Account
@@ -70,6 +48,7 @@ class Bill(Struct, frozen=True):
     projects: Mapping[str, str | None]
     proof: Proof
     departments: Mapping[str, str] = {}
+    centres: Mapping[str, str | None] = {}
 
     @property
     def issuer(self) -> str:
@@ -111,20 +90,6 @@ class Charged(Sequence[Row]):
 def beside(bill: Bill, found: Beside) -> Row:
     """What the period's invoice, or a credit note that takes from it, has beside charge lines."""
     return Row(bill, None, found)
-
-
-def _service(line: Line) -> Service:
-    known = _SERVICES.get(line.meter)
-    if known is not None:
-        return known
-    return Service(line.meter, "Other", "Other (Other)", line.meter, ("Units", 1), {})
-
-
-def _priced_unit(line: Line) -> str:
-    known = _service(line).priced.get(line.divisor)
-    unit, size = _service(line).consumed
-    # A price per any other number of units is named by it, in the smallest unit there is.
-    return known or (f"{line.divisor} Units" if size != 1 else f"{line.divisor} {unit}")
 
 
 def _of(value: Callable[[Line], Any]) -> Callable[[Row], Any]:
@@ -191,12 +156,8 @@ def _region(line: Line) -> str | None:
     return None if line.stood == "-" else line.stood
 
 
-def _consumed(line: Line) -> tuple[str, int]:
-    return _service(line).consumed
-
-
 def _resource_type(line: Line) -> str:
-    return "Reservation" if line.state == RESERVED else _service(line).resource
+    return "Reservation" if line.state == RESERVED else service(line).resource
 
 
 def _idle(lines: Lines, values: Iterable[str]) -> Sequence[str | None]:
@@ -263,7 +224,7 @@ def _reduced(divisor: int) -> tuple[int, int]:
 
 
 def _service_or(name: str, other: str) -> Callable[[Row], Any]:
-    return lambda row: other if row.line is None else getattr(_service(row.line), name)
+    return lambda row: other if row.line is None else getattr(service(row.line), name)
 
 
 def _project(row: Row) -> str | None:
@@ -291,6 +252,13 @@ def department(row: Row) -> str | None:
     return row.line.department or row.bill.departments.get(row.line.project)
 
 
+def _centre_name(row: Row) -> str | None:
+    """As of the export; null once erased."""
+    if row.line is None or row.line.cost_centre is None:
+        return None
+    return row.bill.centres.get(row.line.cost_centre)
+
+
 def _details(line: Line) -> str:
     return _price_details(line.model, line.state)
 
@@ -300,15 +268,21 @@ def _price_details(model: str, state: str) -> str:
     return json.dumps({"x_Model": model, "x_State": state}, separators=(",", ":"))
 
 
-# How many of the meter's units a FOCUS unit is, where it is not 1.
-_SIZES: Final = {meter: service.consumed[1] for meter, service in _SERVICES.items()}
 _OF_ENTRY: Final = attrgetter(
-    "price", "price_pico", "list_pico", "period", "project", "simulated", "department", "stood"
+    "price",
+    "price_pico",
+    "list_pico",
+    "period",
+    "project",
+    "simulated",
+    "department",
+    "stood",
+    "cost_centre",
 )
 _OF_OTHER: Final = attrgetter("kind", "document", "project", "price")
 _BILLED: Final = _owned(attrgetter("amount_pico"), attrgetter("beside.amount_pico"))
 _CURRENCY: Final = attrgetter("account.currency")
-_CONSUMED: Final = _quantities(lambda lines: [_SIZES.get(meter, 1) for meter in lines.meter])
+_CONSUMED: Final = _quantities(lambda lines: [SIZES.get(meter, 1) for meter in lines.meter])
 _PRICED: Final = _quantities(attrgetter("divisor"))
 _CONTRACTED: Final = each(_of(attrgetter("price_pico")))
 _LISTED: Final = each(
@@ -350,7 +324,7 @@ COLUMNS: Final = (
     _null("CommitmentDiscountType"),
     _null("CommitmentDiscountUnit"),
     own("ConsumedQuantity", "amount", _CONSUMED),
-    _of_price("ConsumedUnit", _of(lambda line: _consumed(line)[0])),
+    _of_price("ConsumedUnit", _of(lambda line: consumed(line)[0])),
     Column("ContractedCost", "amount", _BILLED),
     Column("ContractedUnitPrice", "amount", _CONTRACTED, of_entry),
     Column("EffectiveCost", "amount", _BILLED),
@@ -364,7 +338,7 @@ COLUMNS: Final = (
     Column("PricingCurrencyEffectiveCost", "amount", _BILLED),
     Column("PricingCurrencyListUnitPrice", "amount", _LISTED, of_entry),
     own("PricingQuantity", "amount", _PRICED),
-    _of_price("PricingUnit", _of(_priced_unit)),
+    _of_price("PricingUnit", _of(priced_unit)),
     _of_bill("ProviderName", attrgetter("issuer")),
     _of_bill("PublisherName", attrgetter("issuer")),
     _of_price("RegionId", _of(_region)),
@@ -391,6 +365,8 @@ COLUMNS: Final = (
     ),
     _of_bill("x_CheckpointRoot", attrgetter("proof.root")),
     _of_bill("x_CheckpointSize", attrgetter("proof.size"), "whole"),
+    _of_price("x_CostCentreId", _of(attrgetter("cost_centre"))),
+    _of_price("x_CostCentreName", _centre_name),
     _of_price("x_DepartmentId", department),
     own("x_LogPosition", "whole", attrgetter("cause"), attrgetter("beside.cause")),
     _of_price("x_PriceEntry", _entry, "whole"),

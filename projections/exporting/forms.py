@@ -19,17 +19,15 @@ from msgspec.structs import replace
 
 from domain.ledger import Order, transfer_id
 from projections import billing_read, journal_read
-from projections.attribution_read import Place, attributed, places
 from projections.billing_read import Account
 from projections.exporting import charges, focus, focus14
 from projections.exporting.bookkeeping import Beancount, Hledger, Syntax
+from projections.exporting.centres import Whose, charged_to, whose
 from projections.exporting.focus import Bill, Row
 from projections.exporting.lines import Beside, Lines, beside, lines, page_end
 from projections.exporting.proof import Proof
 from projections.exporting.table import Column, Csv, Parquet, Table
 from projections.tenancy_read import project_names
-
-type Places = dict[str, list[Place]]
 
 TRANSFERS_A_PAGE: Final = 2000
 RESOURCES_A_PAGE: Final = 16_000
@@ -98,9 +96,9 @@ async def written(
     assert form.table is not None, "a form is a journal or a table"
     table = form.table(form.columns)
     yield table.head()
-    where = await ask(places, account.organization, proof.as_of)
-    for bill in await ask(_bills, account, proof, span, where):
-        async for piece in _charged(ask, table, bill, where):
+    of = await ask(whose, account.organization, proof.as_of)
+    for bill in await ask(_bills, account, proof, span, of):
+        async for piece in _charged(ask, table, bill, of):
             yield piece
         if form.whole:
             yield await ask(_beside, table, bill)
@@ -125,11 +123,11 @@ def _posted(
 
 
 def _bills(
-    conn: psycopg.Connection[Any], account: Account, proof: Proof, span: Span, where: Places
+    conn: psycopg.Connection[Any], account: Account, proof: Proof, span: Span, of: Whose
 ) -> list[Bill]:
     """One a period, in order."""
     names = project_names(conn, account.organization, proof.as_of)
-    stayed = {name: found[0].department for name, found in where.items() if len(found) == 1}
+    stayed = {name: found[0].department for name, found in of.places.items() if len(found) == 1}
     found = []
     for period in billing_read.periods(conn, account.account, proof.as_of):
         if span.holds(period.start_us, period.end_us):
@@ -137,11 +135,11 @@ def _bills(
             if period.invoice is not None:
                 invoice = billing_read.invoice(conn, period.invoice, proof.as_of)
                 number = None if invoice is None else invoice.number
-            found.append(Bill(account, period, number, names, proof, stayed))
+            found.append(Bill(account, period, number, names, proof, stayed, of.names))
     return found
 
 
-async def _charged(ask: Ask, table: Table[Row], bill: Bill, where: Places) -> AsyncIterator[bytes]:
+async def _charged(ask: Ask, table: Table[Row], bill: Bill, of: Whose) -> AsyncIterator[bytes]:
     """The pages after the one that is written are asked for meanwhile."""
     booked, as_of = bill.period.period, bill.proof.as_of
     coming: deque[asyncio.Task[Lines]] = deque()
@@ -152,7 +150,7 @@ async def _charged(ask: Ask, table: Table[Row], bill: Bill, where: Places) -> As
         while after is not None and len(coming) < _AHEAD:
             last = await ask(page_end, booked, after, RESOURCES_A_PAGE, as_of)
             if last is not None:
-                coming.append(asyncio.create_task(_lines(ask, where, booked, after, last, as_of)))
+                coming.append(asyncio.create_task(_lines(ask, of, booked, after, last, as_of)))
             after = last
 
     try:
@@ -166,14 +164,14 @@ async def _charged(ask: Ask, table: Table[Row], bill: Bill, where: Places) -> As
             one.cancel()
 
 
-async def _lines(ask: Ask, where: Places, booked: str, after: str, last: str, as_of: int) -> Lines:
-    return await ask(_attributed, where, booked, after, last, as_of)
+async def _lines(ask: Ask, of: Whose, booked: str, after: str, last: str, as_of: int) -> Lines:
+    return await ask(_attributed, of, booked, after, last, as_of)
 
 
 def _attributed(
-    conn: psycopg.Connection[Any], where: Places, booked: str, after: str, last: str, as_of: int
+    conn: psycopg.Connection[Any], of: Whose, booked: str, after: str, last: str, as_of: int
 ) -> Lines:
-    return attributed(conn, lines(conn, booked, after, last, as_of), where, booked, as_of)
+    return charged_to(conn, lines(conn, booked, after, last, as_of), of, booked, as_of)
 
 
 def _rows(table: Table[Row], bill: Bill, found: Lines) -> bytes:

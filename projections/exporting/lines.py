@@ -19,9 +19,10 @@ class Line(Struct, frozen=True, gc=False):
     at its start (None: there was none, or another divisor). `cause` is the last position that
     charged something of it, `transfers` the ids of what was posted, as JSON. `name` is null once
     erased. `simulated`: it was on SIMULATED GPUs, by what its node's latest enrolment said.
-    `department`: of a project that moved, where it was at the time (`attribution_read`). `region`:
-    of its price; `stood`: that its node stood in when it was placed there (of what is no runtime or
-    volume: of its price), `-`: none.
+    `department`: of a project that moved, where it was at the time (`attribution_read`);
+    `cost_centre`: that the project had at the time (`centres.py`). `region`: of its price; `stood`:
+    that its node stood in when it was placed there (of what is no runtime or volume: of its price),
+    `-`: none.
     """
 
     resource: str
@@ -45,6 +46,7 @@ class Line(Struct, frozen=True, gc=False):
     simulated: bool | None = None
     department: str | None = None
     stood: str = "-"
+    cost_centre: str | None = None
 
 
 _FIELDS: Final = Line.__struct_fields__
@@ -78,6 +80,7 @@ class Lines(Struct, frozen=True):
     simulated: Sequence[bool | None]
     department: Sequence[str | None]
     stood: Sequence[str]
+    cost_centre: Sequence[str | None]
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> Self:
@@ -318,6 +321,7 @@ def lines(conn: psycopg.Connection[Any], booked: str, after: str, last: str, as_
         prices, units, [one.divisor for one in entries],
         _listed(conn, entries, units, (stood, starts, causes)), periods, starts, ends, quantities,
         amounts, causes, transfers, simulated, (None,) * len(rows), stood,
+        (None,) * len(rows),
     )  # fmt: skip
 
 

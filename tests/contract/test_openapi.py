@@ -198,6 +198,7 @@ _BOUNDED = {
     "/v1/accounts/{account_id}/exports/{form}": "a file",
     "/v1/authorization/actions": "the release's own table",
     "/v1/effects": "the release's own table",
+    "/v1/invoices/{invoice_id}/cost-centres": "as its departments",
     "/v1/invoices/{invoice_id}/departments": "the projects of one organization, in one sum each",
     "/v1/problems": "the release's own table",
     "/v1/quotas/claims": "one that stands a scope and model",
@@ -241,6 +242,7 @@ def test_every_answer_tells_of_the_limits() -> None:
 _OF_ANOTHER = {
     *(("/v1/prices", "state"), ("/v1/accounts/{account_id}/commitments", "state")),
     *(("/v1/effects", "state"), ("/v1/invoices/{invoice_id}/departments", "project")),
+    ("/v1/invoices/{invoice_id}/cost-centres", "project"),
 }
 
 

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import attribution
+from domain import attribution, department, moving, project
+from domain.words import Private
 from evidence.append import Append, Write
 from evidence.ids import new_id
 from evidence.log import EventLog
-from projections import billing_read, cost_centres_read
+from projections import attribution_read, billing_read, cost_centres_read
 from projections.cost_centres_read import Attribution
+from projections.exporting import centres, lines
 from projections.rater import Rater
 from projections.runner import catch_up
 from tests.api_stage import Stage, play
@@ -60,8 +62,8 @@ def test_a_project_has_one_cost_centre_of_its_organization(
         path, made = f"/v1/projects/{us['project']}/attribution", list[str]()
         second = {"organization": us["org"], "name": "E"}
         part = (await stage.post("/v1/departments", second)).json()["id"]
-        for department in (us["department"], part, other["department"]):
-            body = {"department": department, "name": "C"}
+        for place in (us["department"], part, other["department"]):
+            body = {"department": place, "name": "C"}
             made.append((await stage.post("/v1/cost-centres", body)).json()["id"])
 
         async def put(to: str | None, token: str | None = ours, **more: str) -> Any:
@@ -163,10 +165,39 @@ def test_a_cost_centre_is_renamed_and_closed_once_it_has_no_project(
     play(database, nats_url, tmp_path, scene)
 
 
+async def _moved(log: EventLog, world: World, at_us: int) -> str:
+    """The project is in another department from then on."""
+    other, of = new_id("department"), (world.quota, world.org, world.quota_version)
+    writes = (
+        Write(other, world.org, 0, (department.Created(world.org, Private("0" * 64), T0),)),
+        Write(world.project, world.org, 1, (project.Moved(other, world.account, at_us),)),
+        Write(*of, (moving.Moved(world.project, other, at_us),)),
+    )
+    await log.append(Append(writes, "system-test", command()))
+    world.quota_version += 1
+    return other
+
+
+def _exported(conn: psycopg.Connection[Any], world: World) -> list[lines.Line]:
+    """Every line in its parts, which add up to it, in order of time, from its beginning to its end."""
+    of = centres.whose(conn, world.org)
+    rows = lines.lines(conn, world.period, "", "z", 10**9)
+    split = [*centres.charged_to(conn, rows, of, world.period, 10**9)]
+    for one in rows:
+        mine = [part for part in split if part.resource == one.resource]
+        assert sum(part.quantity for part in mine) == one.quantity
+        assert sum(part.amount_pico for part in mine) == one.amount_pico
+        ends = [(part.start_us, part.end_us) for part in mine]
+        assert ends == sorted(ends)
+        assert (ends[0][0], ends[-1][1]) == (one.start_us, one.end_us)
+    return split
+
+
 @pytest.mark.slow
 def test_charges_are_of_the_cost_centre_at_the_time(database: Database) -> None:
-    """None, then one, another across an hour that nothing cut, and none: their charges are by the
-    time of use, and with what has none they add up to all of the account's usage, then and now.
+    """None, then one, another across an hour that nothing cut, and none, of a project that moved
+    meanwhile: their charges are by the time of use, and with what has none they add up to all of
+    the account's usage. Lines as exported, and the invoice's sums, say the same, by department too.
     """
 
     async def body(log: EventLog, conn: psycopg.Connection[Any], world: World) -> None:
@@ -178,6 +209,7 @@ def test_charges_are_of_the_cost_centre_at_the_time(database: Database) -> None:
             stream = attribution.attribution_stream(world.project)
             write = Write(stream, world.org, version, (fact,))
             await log.append(Append((write,), "system-test", command()))
+        moved = await _moved(log, world, T0 + 2 * HOUR_US)
         for append in world.life(world.nodes[0], T0, None):
             await log.append(append)
         with psycopg.connect(database.app_url, autocommit=True) as reading:
@@ -199,5 +231,14 @@ def test_charges_are_of_the_cost_centre_at_the_time(database: Database) -> None:
         assert mine.amount_pico == had[second]
         none = cost_centres_read.charges(conn, organization=world.org, account=new_id("account"))
         assert none == []
+        sums = centres.by_cost_centre(conn, world.org, world.period)
+        assert {of: pico for (of, _), pico in sums.items()} == had
+        split = _exported(conn, world)
+        departments = attribution_read.by_department(conn, world.org, world.period)
+        for part in (world.department, moved):
+            there = sum(one.amount_pico for one in split if one.department == part)
+            assert there == sum(pico for (of, _), pico in departments.items() if of == part)
+        spans = {(one.cost_centre, one.department) for one in split}
+        assert {(first, world.department), (first, moved), (second, moved)} <= spans
 
     in_world(database, body)

@@ -71,6 +71,7 @@ guardrail set project-1 runtime.launch --unless-mfa --unless-network 10.0.0.0/8
 identity link p
 identity list
 identity unlink id-1 --reason gone
+invoice cost-centres id-1
 invoice get id-1 --as pdf --out FILE | tests/integration/test_first_steps.py
 invoice list --state issued
 invoice proof id-1 FILE | tests/integration/test_invoice_proofs.py

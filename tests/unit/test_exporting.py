@@ -80,6 +80,21 @@ def test_a_charge_line_in_focus() -> None:
     assert (row["ProviderName"], row["RegionId"]) == (ISSUER, "")
 
 
+def test_a_line_says_what_it_is_charged_to() -> None:
+    """The cost centre by its id, and by its name where that was not erased; what has none, and what
+    is beside the lines, says nothing.
+    """
+    named = replace(BILL, centres={"cost_centre-1": "research", "cost_centre-2": None})
+    for centre, said in (("cost_centre-1", "research"), ("cost_centre-2", ""), (None, "")):
+        line = charged(named, replace(LINE, cost_centre=centre))
+        for columns in (focus.COLUMNS, focus14.COLUMNS):
+            row = shown(line, columns)
+            assert (row["x_CostCentreId"], row["x_CostCentreName"]) == (centre or "", said)
+        assert shown(line, charges.COLUMNS)["cost_centre"] == (centre or "")
+    beside = shown([focus.beside(named, ROUNDED)])
+    assert (beside["x_CostCentreId"], beside["x_CostCentreName"]) == ("", "")
+
+
 def test_an_accounts_own_price_and_the_list_price() -> None:
     """What it would have cost by the default price is another column; without one it is the same."""
     dearer = shown(charged(BILL, replace(LINE, list_pico=500_000_000_000)))

@@ -8,6 +8,7 @@ from gpuaas_client import completing, models, naming, operations
 from gpuaas_client.command import OF_ORGANIZATION, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain, rounded
+from gpuaas_client.verbs.books import invoice
 from gpuaas_client.verbs.tenancy import project
 
 _HEAD: Final = ("ID", "NAME", "DEPARTMENT", "STATE", "SINCE")
@@ -114,6 +115,19 @@ def project_attribution(session: Session, project: str, as_of: str | None) -> No
     found = session.client.show_attribution(project, as_of=as_of)
     pairs = (("PROJECT", project), ("COST CENTRE", plain(found.cost_centre)))
     session.tell(found, (*pairs, ("SINCE", plain(found.since))))
+
+
+@invoice.command("cost-centres", help="Its exact total, by cost centre and project")
+@click.argument("number")
+@as_of
+@asked
+def of_invoice(session: Session, number: str, as_of: str | None) -> None:
+    found = session.client.each(operations.list_invoice_cost_centres(number, as_of=as_of))
+    session.tell_all(
+        found,
+        ("COST CENTRE", "PROJECT", "CHARGED"),
+        lambda one: (one.cost_centre or "-", one.project, rounded(one.amount)),
+    )
 
 
 def _charged(one: models.CostCentreCharge) -> tuple[str, ...]:
