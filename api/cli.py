@@ -92,7 +92,7 @@ def _of_this_version(settings: Settings) -> Settings:
 
 
 @_verb("the embedded stack until Ctrl-C")
-@click.option("--port", type=options.PORT, help="HTTP port (default: a free one)")
+@click.option("--port", type=options.PORT, help="HTTP port (default: the last, or a free one)")
 def up(port: int | None) -> int:
     from api.first_steps import hint, on_path
     from api.supervisor import running

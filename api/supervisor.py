@@ -234,7 +234,7 @@ def _servers(
         say("starting NATS")
         nats = Nats(data, tls=env.get("GPUAAS_EMBEDDED_NATS_TLS") != "0")
         nats_url, node_url = nats.url(), nats.node_url()
-    apps_port = children.free_port()
+    apps_port = children.kept_port(data, "apps")
     settings = Settings(
         data=data,
         signer_state=signer_directory(),
@@ -243,11 +243,11 @@ def _servers(
         nats_url=nats_url,
         nats_node_url=node_url,
         http_host="127.0.0.1",
-        http_port=http_port or children.free_port(),
+        http_port=http_port or children.kept_port(data, "api"),
         log_name=env.get("GPUAAS_LOG_NAME") or "gpuaas.local",
         embedded=True,
         unsigned_bound_s=unsigned_bound(env),
-        gateway_port=children.free_port(),
+        gateway_port=children.kept_port(data, "ssh"),
         apps_port=apps_port,
         apps_url=apps_url("", apps_port, secure=pair_of(env) is not None),
         tls=pair_of(env),

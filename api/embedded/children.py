@@ -122,6 +122,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def kept_port(folder: Path, what: str) -> int:
+    """A free port, that of the last time where it can be: a profile and a script find it again."""
+    path = folder / f"port-{what}"
+    try:
+        port = int(path.read_text())
+        require_free(port, what)
+    except (OSError, ValueError, OverflowError, DomainError):
+        port = free_port()
+        path.write_text(str(port))
+    return port
+
+
 def require_free(port: int, what: str, host: str = "127.0.0.1") -> None:
     """Raises: `stack.port_in_use` when something listens on the port already."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
