@@ -58,7 +58,9 @@ def parse_instant(text: str) -> int:
     """Microseconds since the epoch. Raises: DomainError request.invalid."""
     found = _INSTANT.fullmatch(text)
     if found is None:
-        raise DomainError("request.invalid", "an instant is RFC 3339 in UTC, ending in Z")
+        raise DomainError(
+            "request.invalid", "an instant is RFC 3339 in UTC, as 2026-05-01T10:00:00Z"
+        )
     try:
         moment = datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
     except ValueError as error:

@@ -4,6 +4,7 @@ A program reads the pattern; a person who is refused reads this. Every pattern o
 words here, or is a list of words, or an id: a test holds it.
 """
 
+import ast
 import re
 from typing import Final
 
@@ -14,7 +15,21 @@ _ID: Final = re.compile(
     + re.escape(_UUID)
     + r"(?(all)\))\$"
 )
-_TOLD: Final = re.compile(r"Expected `[^`]*` matching regex '(.*)'", re.DOTALL)
+_TOLD: Final = re.compile(r"Expected `[^`]*` matching regex ('.*'|\".*\")", re.DOTALL)
+_BOUND: Final = re.compile(r"Expected `(int|str|array)` (?:of length )?(>=|<=) (-?[0-9]+)")
+_KIND: Final = re.compile(r"Expected `(int|str|bool|array|object)(?: \| null)?`, got `[a-z]+`")
+_BOUNDS: Final = {
+    "int": "a whole number, {0} or {1}",
+    "str": "a text of {0} characters or {1}",
+    "array": "a list of {0} or {1}",
+}
+_KINDS: Final = {
+    "int": "a whole number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
 _WORD: Final = "letters, digits and"
 
 FORMS: Final = {
@@ -85,5 +100,9 @@ def form(pattern: str) -> str:
 
 def told(detail: str) -> str:
     """The form in words that a fault of msgspec's is about; empty where it is about none."""
-    found = _TOLD.fullmatch(detail)
-    return "" if found is None else form(found[1])
+    if found := _TOLD.fullmatch(detail):
+        return form(ast.literal_eval(found[1]))  # it is told as Python writes it
+    if found := _BOUND.fullmatch(detail):
+        return _BOUNDS[found[1]].format(found[3], "more" if found[2] == ">=" else "less")
+    found = _KIND.fullmatch(detail)
+    return "" if found is None else _KINDS[found[1]]

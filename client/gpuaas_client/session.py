@@ -67,8 +67,8 @@ class Session:
         """What was done: the answer as JSON, or a sentence."""
         sys.stdout.write(telling.as_json(value) if self.json else f"{shown(sentence)}\n")
 
-    def _unheard(self, why: GpuaasError) -> None:
-        self.progress(f"{plain(why.detail)}; trying again for {_UNSENT_S:.0f} s")
+    def _unheard(self, why: GpuaasError, most_s: float) -> None:
+        self.progress(f"{plain(why.detail)}; trying again for {most_s:.0f} s")
 
     @staticmethod
     def progress(sentence: str) -> None:

@@ -10,12 +10,15 @@ import msgspec
 
 _PLACES: Final = 12
 _SHOWN: Final = 4
+_LABEL: Final = 10
 _HOUR_US: Final = 3_600_000_000
 # How people count what meters count: the unit, how much of it is one, and its name.
 _UNITS: Final = {
     "milli-GPU-us": (1000 * _HOUR_US, "GPU-hours"),
     "MiB-us": (1024 * _HOUR_US, "GiB-hours"),
 }
+# What the platform's own meters count; of others' the API says it.
+METERED: Final = {"gpu.time": "milli-GPU-us", "storage.capacity": "MiB-us"}
 _EXACT: Final = re.compile(rf"-?\d+\.\d{{{_PLACES}}}", re.ASCII)
 _NOT_PLAIN: Final = re.compile(r"[^ -~]")
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
@@ -39,7 +42,9 @@ def _second(text: str) -> str:
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """One thing, a name and its value a line."""
-    return "".join(f"{shown(name.lower()):10} {shown(text)}\n" for name, text in pairs)
+    width = max((len(shown(name)) for name, _ in pairs), default=0)
+    width = max(width, _LABEL)
+    return "".join(f"{shown(name.lower()):{width}} {shown(text)}\n" for name, text in pairs)
 
 
 def plain(text: object) -> str:
@@ -121,6 +126,13 @@ def _rounded(pico: int) -> str:
         return f"< 0.{1:0{_SHOWN}}"
     sign = "-" if pico < 0 else ""
     return f"{sign}{count // 10**_SHOWN}.{count % 10**_SHOWN:0{_SHOWN}}"
+
+
+def per(divisor: str, meter: str) -> str:
+    """What a price is for, in the unit that people count by."""
+    unit = METERED.get(meter, "of its unit")
+    one, name = _UNITS.get(unit, (0, unit))
+    return name.removesuffix("s") if str(one) == divisor else f"{divisor} {unit}"
 
 
 def exact(text: str) -> str:

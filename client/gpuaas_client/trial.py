@@ -28,23 +28,25 @@ _SOON: Final = frozenset({429, 502, 503, 504})
 _CONFLICT: Final = 409
 _GOOD: Final = range(200, 300)
 _CONNECT_S: Final = 10.0
+_SILENT_S: Final = 1.0
 _POSITION: Final = re.compile("[0-9]{1,19}")
 
 
-def _quietly(_why: GpuaasError) -> None: ...
+def _quietly(_why: GpuaasError, _most_s: float) -> None: ...
 
 
 class Patience(Struct, frozen=True):
     """How long a call is repeated in all, and how long one answer is waited for; seconds.
 
     `unsent_s`: how long it is repeated while there is no connection at all and never was one
-    (`whole_s` once anything was heard). `told` hears once of a call why it is repeated so.
+    (`whole_s` once anything was heard). `told` hears once of a call why it is repeated, and
+    for how long at most: at once where there is no connection, else when it has taken a second.
     """
 
     whole_s: float = 60.0
     answer_s: float = 60.0
     unsent_s: float = 60.0
-    told: Callable[[GpuaasError], None] = _quietly
+    told: Callable[[GpuaasError, float], None] = _quietly
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
 
@@ -107,11 +109,7 @@ class Trial[T]:
         if self.call.acts and not unsent:
             self._maybe_done = True
         most = self._patience.unsent_s if unsent else self._patience.whole_s
-        wait = self._pause(why, "", most)
-        if unsent and not self._told:
-            self._told = True
-            self._patience.told(why)
-        return wait
+        return self._pause(why, "", most, said_at_s=0.0 if unsent else _SILENT_S)
 
     def heard(self, answer: Whole) -> float | None:
         """None for an answer to decode, else seconds to wait. Raises: Refused, Unreachable."""
@@ -127,7 +125,9 @@ class Trial[T]:
             raise why
         return self._pause(why, later, self._patience.whole_s)
 
-    def _pause(self, why: GpuaasError, later: str, most_s: float) -> float:
+    def _pause(
+        self, why: GpuaasError, later: str, most_s: float, said_at_s: float = _SILENT_S
+    ) -> float:
         spent = self._patience.clock() - self._since
         ceiling = min(_MOST_S, _FIRST_S * 2.0**self._tried)
         self._tried += 1
@@ -135,6 +135,9 @@ class Trial[T]:
         wait: float = _seconds(later) + ceiling * self._patience.chance()
         if spent + wait > min(most_s, self._patience.whole_s):
             raise self._told_of(why)
+        if not self._told and spent + wait > said_at_s:
+            self._told = True
+            self._patience.told(why, min(most_s, self._patience.whole_s))
         return wait
 
     def _told_of(self, why: GpuaasError) -> GpuaasError:

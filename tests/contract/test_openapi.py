@@ -5,14 +5,16 @@ FRONT-DOOR.md promises.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
+from msgspec import Meta
 
 from api.body import decode
 from api.openapi import FILE, text
 from api.refusals import problem_of
-from contracts.forms import FORMS, form
+from contracts.forms import FORMS, form, told
 from contracts.http import RuntimeStop
 from domain.errors import DomainError
 from projections import runtimes, volumes
@@ -190,6 +192,15 @@ def test_every_pattern_is_said_in_words() -> None:
         decode(b'{"reason":"No!"}', RuntimeStop)
     [field] = problem_of(refused.value, "").errors
     assert field.form == form("^[a-z0-9_.-]+$") != ""
+    for pattern in (r"^[^@ ]+\.[a-z]+$", r"^-?[0-9]{1,26}\.[0-9]{12}$", "^[^']$", "^[^\"']$"):
+        assert told(_fault("''", Annotated[str, Meta(pattern=pattern)])) == form(pattern)
+    assert told(_fault(3, Annotated[int, Meta(ge=16)])) == "a whole number, 16 or more"
+    assert (
+        told(_fault("aa", Annotated[str, Meta(max_length=1)])) == "a text of 1 characters or less"
+    )
+    assert told(_fault([], Annotated[list[int], Meta(min_length=1)])) == "a list of 1 or more"
+    assert told(_fault("a", int)) == "a whole number"
+    assert told("Object missing required field `name`") == ""
     assert form("^(default|account-0)$") == "one of default, account-0"
 
 
@@ -205,6 +216,12 @@ _BOUNDED = {
     "/v1/usage": "sums, of what the query names",
     "/v1/usage/cost-centres": "sums, of what the query names",
 }
+
+
+def _fault(value: Any, kind: Any) -> str:
+    with pytest.raises(msgspec.ValidationError) as wrong:
+        msgspec.convert(value, kind)
+    return str(wrong.value)
 
 
 def test_every_list_comes_in_pages_or_is_bounded() -> None:

@@ -227,11 +227,12 @@ def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:
         {"position": 1, "models": models},
         {"items": prices, "next": None},
         {"items": [{**own, "name": "P", "created_at": None, "version": 1}], "next": None},
-        {"items": [{**limit, "scope": "o", "limit_milli": 4500}, {**limit, "scope": PROJECT, "limit_milli": 2500}], "next": None},
+        {"items": [{**limit, "scope": "o", "limit_milli": 4500}, {**limit, "scope": PROJECT, "limit_milli": 2500}, {**limit, "scope": PROJECT, "model": "*", "limit_milli": 9000}], "next": None},
     )  # fmt: skip
     with serving(*(Answer(200, one) for one in answers)) as (url, _):
         env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
-        done = gpuaas("capacity", "--project", PROJECT, env=env)
+        # The only project there is, unless one is named.
+        done = gpuaas("capacity", env=env)
     _, a10, t4, l4 = (line.split("  ") for line in done.out.splitlines())
     cells = [[cell.strip() for cell in row if cell.strip()] for row in (a10, t4, l4)]
     assert cells == [
@@ -245,8 +246,8 @@ def test_capacity_says_what_fits_at_what_price_and_why_not() -> None:
             "1.50 USD",
             "-",
         ],
-        ["T4", "-", "-", "0", "8", "-", "9.00 USD in eu-1", "nothing is free"],
-        ["L4", "4 x L4", "-", "4", "8", "-", "-", "it has no price"],
+        ["T4", "-", "-", "0", "8", "8.500 GPUs", "9.00 USD in eu-1", "nothing is free"],
+        ["L4", "4 x L4", "-", "4", "8", "8.500 GPUs", "-", "it has no price"],
     ]
 
 

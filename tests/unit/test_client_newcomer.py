@@ -343,7 +343,7 @@ def test_a_model_that_is_none_is_told_which_there_are() -> None:
     assert (done.status, done.err.splitlines()[0]) == (
         exits.LIMIT, "  no GPU here is a T5; there are: T4",
     )  # fmt: skip
-    with serving(told, told, page()) as (url, _):
+    with serving(told, told, page(), page()) as (url, _):
         done = gpuaas("capacity", "T5", env=env_of(url))
         assert done.status == exits.NOT_FOUND
         assert "no GPU here is a T5; there are: T4" in done.err

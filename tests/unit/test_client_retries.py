@@ -1,6 +1,7 @@
 """The client repeats by itself, against a server of our own: one effect whatever gets lost."""
 
 import asyncio
+import itertools
 import json
 import ssl
 
@@ -25,7 +26,7 @@ from gpuaas_client import (
     operations,
 )
 from gpuaas_client.errors import unheard
-from tests.serving import Answer, problem, serving
+from tests.serving import Answer, answering, problem, serving
 
 PROJECT = "project-00000000-0000-7000-8000-000000000001"
 NEW = models.DepartmentNew(name="a", organization="o")
@@ -71,7 +72,9 @@ def test_an_act_is_repeated_under_one_key_until_it_is_answered() -> None:
 
 
 def test_patience_ends_and_the_refusal_is_told() -> None:
-    """What was refused last is raised, by its code; a wait that would last longer is not begun."""
+    """What was refused last is raised, by its code; a wait that would last longer is not begun. What
+    is repeated for longer than a second is told.
+    """
     refused = Answer(503, problem("view.behind"), (("Retry-After", "9"),))
     with (
         serving(refused) as (url, _),
@@ -80,6 +83,19 @@ def test_patience_ends_and_the_refusal_is_told() -> None:
     ):
         client.create_department(NEW)
     assert (told.value.code, told.value.remedy) == ("view.behind", "do")
+    again = Answer(503, problem("issuer.unreachable"), SOON)
+    ticks, heard = itertools.count(), list[tuple[str, float]]()
+    slow = Patience(
+        whole_s=5.0, chance=lambda: 0.0, clock=lambda: next(ticks) / 8,
+        told=lambda why, most_s: heard.append((why.code, most_s)),
+    )  # fmt: skip
+    with (
+        answering(lambda _: again) as url,
+        Client(url, "t", patience=slow) as client,
+        pytest.raises(Unavailable),
+    ):
+        client.create_department(NEW)
+    assert heard == [("issuer.unreachable", 5.0)], "once, when it has taken a second"
     with (
         Client("http://127.0.0.1:9", "t", patience=Patience(whole_s=0.0)) as client,
         pytest.raises(Unreachable, match=r"api\.unreachable"),

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from contracts.problems import PROBLEMS
-from gpuaas_client import cli
+from gpuaas_client import cli, telling
+from tests.commands import gpuaas
+from tests.serving import Answer, serving
 
 _TYPED: Final = re.compile(r"`gpuaas ([a-z-][^`]*)`")
 
@@ -46,3 +48,25 @@ def test_what_helps_and_remedies_say_to_type_is_a_command() -> None:
     typed = _TYPED.findall(" ".join(said.split()))
     assert len(typed) > 5, "they are still written so"
     assert [one for one in typed if _fault(one.split())] == []
+
+
+def test_tables_are_for_people() -> None:
+    """A price is for the unit that people count by, what was spent is rounded, and values stand in
+    one column however long a name is.
+    """
+    assert telling.per("3600000000000", "gpu.time") == "GPU-hour"
+    assert telling.per("3686400000000", "storage.capacity") == "GiB-hour"
+    assert telling.per("7", "gpu.time") == "7 milli-GPU-us"
+    assert telling.per("7", "tokens") == "7 of its unit"
+    assert telling.facts([("A", "1"), ("RECOVERY CODES", "2")]) == (
+        "a              1\nrecovery codes 2\n"
+    )
+    spent = {"amount": "0.054904678333", "currency": "USD"}
+    budget: dict[str, Any] = {
+        "scope": "project-1", "account": None, "mode": "soft", "period_end": None, "alerts": [],
+        "amount": {"amount": "12.500000000000", "currency": "USD"}, "spent": spent,
+        "forecast": spent, "organization": "o", "version": 1, "period_start": None, "set_at": None, "seen_at": None,
+    }  # fmt: skip
+    with serving(Answer(200, {"items": [budget], "next": None})) as (url, _):
+        done = gpuaas("budget", "list", env={"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
+    assert "12.50 USD  0.0549 USD  0.0549 USD" in done.out

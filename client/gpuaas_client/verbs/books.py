@@ -11,13 +11,17 @@ from gpuaas_client import downloads, models, naming, operations
 from gpuaas_client.command import STATE, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import Forbidden, NotFound
 from gpuaas_client.session import Session
-from gpuaas_client.telling import money, plain, quantity, rounded
+from gpuaas_client.telling import METERED, money, plain, quantity, rounded
 
 _USAGE: Final = ("PROJECT", "METER", "MODEL", "USED", "CHARGED", "PERIOD")
 _RUNNING: Final = ("PROJECT", "RUNTIME", "MODEL", "USED", "ESTIMATE", "SINCE")
 _ESTIMATED: Final = "running, not charged yet: an estimate by the price list"
-_OWN: Final = {"gpu.time": "milli-GPU-us", "storage.capacity": "MiB-us"}
 _INVOICES: Final = ("NUMBER", "STATE", "TOTAL", "FINALIZED", "LINES", "ID")
+_TABLES: Final = ("focus", "focus-1.4", "charges")
+_FORMS: Final = (
+    *("hledger", "beancount"),
+    *(f"{one}.{form}" for one in _TABLES for form in ("csv", "parquet")),
+)
 _PATH: Final = click.Path(path_type=Path)
 
 
@@ -56,10 +60,10 @@ def usage(
 
 def _units(session: Session, charged: Sequence[models.Usage]) -> dict[str, str]:
     """What each meter counts in; that of the platform's own is fixed, others are asked for."""
-    if {one.meter for one in charged} <= _OWN.keys():
-        return _OWN
+    if {one.meter for one in charged} <= METERED.keys():
+        return METERED
     found = session.client.each(operations.list_meters())
-    return {**{one.meter: one.unit for one in found}, **_OWN}
+    return {**{one.meter: one.unit for one in found}, **METERED}
 
 
 def _used(one: models.Usage, units: Mapping[str, str]) -> tuple[str, ...]:
@@ -82,7 +86,7 @@ def _uncharged(session: Session, of: Mapping[str, str | None], *, alone: bool) -
 
 
 def _runs(one: models.UsageRunning) -> tuple[str, ...]:
-    used = quantity(one.quantity, _OWN.get(one.meter, "of its unit"))
+    used = quantity(one.quantity, METERED.get(one.meter, "of its unit"))
     cost = "no price" if one.estimate is None else f"about {rounded(one.estimate)}"
     return (one.project, one.runtime, one.model, used, cost, one.since)
 
@@ -163,7 +167,7 @@ def bill() -> None: ...
 
 
 @bill.command("export", short_help="For an accountant: hledger, beancount, FOCUS, charge lines")
-@click.argument("form")
+@click.argument("form", type=click.Choice(_FORMS), metavar="FORM")
 @click.option("--account", required=True, metavar="ID")
 @click.option("--out", type=_PATH, required=True, metavar="FILE")
 @click.option("--start", metavar="TIME", help="Periods booked from then, RFC 3339; of no journal.")

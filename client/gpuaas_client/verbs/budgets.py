@@ -8,7 +8,7 @@ from msgspec import UNSET
 from gpuaas_client import models, naming, operations
 from gpuaas_client.command import Verbs, asked
 from gpuaas_client.session import Session
-from gpuaas_client.telling import exact, money
+from gpuaas_client.telling import exact, money, rounded
 
 _HEAD: Final = ("SCOPE", "MODE", "AMOUNT", "SPENT", "FORECAST", "UNTIL", "ALERTS")
 
@@ -72,7 +72,7 @@ def _row(one: models.Budget) -> tuple[str, ...]:
     told = " ".join(alert.what for alert in one.alerts) or "-"
     return (
         *(one.scope, one.mode or "-"),
-        *(money(one.amount), money(one.spent), money(one.forecast)),
+        *(money(one.amount), rounded(one.spent), rounded(one.forecast)),
         *(one.period_end or "-", told),
     )
 

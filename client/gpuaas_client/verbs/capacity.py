@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gpuaas_client import completing, models, naming, operations
 from gpuaas_client.command import Verb, asked
-from gpuaas_client.errors import GpuaasError
+from gpuaas_client.errors import Forbidden, GpuaasError
 from gpuaas_client.session import Session
 from gpuaas_client.telling import money, plain
 
@@ -22,6 +22,7 @@ _HOUR_S: Final = 3600
 _GPU_HOUR: Final = str(1000 * 3_600_000_000)  # of milli-GPU-microseconds
 _MILLI: Final = 1000
 _ANYWHERE: Final = "-"
+_EVERY: Final = "*"  # of a quota: GPUs of all models together
 
 
 class Offer(Struct, frozen=True):
@@ -63,7 +64,8 @@ def about(seconds: int) -> str:
 @click.argument("model", nargs=-1, metavar="[MODEL]...")
 @click.option(
     "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT", shell_complete=completing.project,
-    help="Whose limits and prices count (default: GPUAAS_PROJECT; without one, list prices).",
+    help="Whose limits and prices count (default: GPUAAS_PROJECT, else the only one; of several,"
+    " list prices).",
 )  # fmt: skip
 @asked
 def capacity(session: Session, model: Sequence[str], project: str | None) -> None:
@@ -80,7 +82,7 @@ def capacity(session: Session, model: Sequence[str], project: str | None) -> Non
     if unknown and not session.json:
         print(f"  {plain(unknown)}", file=sys.stderr)
     prices = list(session.client.each(operations.list_prices()))
-    own = _project(session, project) if project else None
+    own = _project(session, project)
     limits = list(session.client.each(operations.list_quotas())) if own else []
     offers = [_offer(one, own, limits, prices) for one in chosen]
     session.tell_all(offers, _HEAD, _row)
@@ -95,8 +97,14 @@ def no_such(found: Sequence[models.Fit], wanted: Sequence[str]) -> str:
     return f"no GPU here is a {' or a '.join(absent)}; there are: {', '.join(there) or 'none yet'}"
 
 
-def _project(session: Session, project: str) -> models.Project | None:
-    every = session.client.each(operations.list_projects())
+def _project(session: Session, project: str | None) -> models.Project | None:
+    """The one that is named, else the only one; None where neither is to be seen."""
+    try:
+        every = list(session.client.each(operations.list_projects()))
+    except Forbidden:
+        return None
+    if not project:
+        return every[0] if len(every) == 1 else None
     return next((one for one in every if one.id == project), None)
 
 
@@ -124,7 +132,7 @@ def _left(model: str, own: models.Project, limits: Iterable[models.Quota]) -> in
     found = [
         one.limit_milli - (one.used_milli or 0) - (one.reserved_milli or 0)
         for one in limits
-        if one.scope in scopes and one.model == model
+        if one.scope in scopes and one.model in (model, _EVERY)
     ]
     return min(found, default=None)
 

@@ -70,6 +70,8 @@ def _has_ssh(session: Session, runtime: str) -> None:
         if not found.simulated or found.route is not None or found.state != "usable":
             return
         looks += 1
+        if looks == 1:
+            session.progress(f"{runtime} is SIMULATED: whether ssh answers there is looked up")
         if looks > _ROUTE_LOOKS:
             why = f"{runtime} is SIMULATED: no ssh answers there"
             raise GpuaasError("ssh.simulated", why, f"Use `gpuaas terminal {runtime}`.")

@@ -10,7 +10,7 @@ from gpuaas_client import models, operations
 from gpuaas_client.command import STATE, Verbs, asked
 from gpuaas_client.errors import GpuaasError
 from gpuaas_client.session import Session
-from gpuaas_client.telling import exact, money
+from gpuaas_client.telling import exact, money, per
 
 _PRICES: Final = ("METER", "MODEL", "REGION", "PRICE", "PER", "FROM", "ACCOUNT", "POSITION")
 _PERIODS: Final = ("PERIOD", "ACCOUNT", "START", "END", "STATE", "VERSION")
@@ -32,7 +32,8 @@ def listed(session: Session, account: str | None) -> None:
 
 def _price(one: models.Price) -> tuple[str, ...]:
     return (
-        *(one.meter, one.model, one.region or "-", money(one.price), one.divisor),
+        *(one.meter, one.model, one.region or "-", money(one.price)),
+        per(one.divisor, one.meter),
         *(one.effective_from, one.account, str(one.position)),
     )
 
