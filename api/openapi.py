@@ -170,6 +170,15 @@ SEALED: Final = frozenset(
         *("/v1/schemas/{tag}", "/v1/problems/{code}"),
     }
 )
+# One thing that has no version of its own, and so no ETag.
+UNVERSIONED: Final = {
+    "/v1/accounts/{account_id}/tax": "of the account's stream, which says more",
+    "/v1/budgets/{scope_id}": "of the organization's budgets, with what is spent",
+    "/v1/capacity": "of all nodes",
+    "/v1/nodes/{node_id}/devices": "what the node last reported",
+    "/v1/price-books/{name}": "an edition: it never changes under its number",
+    "/v1/sso": "of several facts of the organization",
+}
 # Acts that must name the version they were decided on.
 _PRECISE: Final = frozenset(("/v1/periods/{period_id}/close",))
 
@@ -230,6 +239,8 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
             "ETag": {"schema": {"type": "string"}},
         }
         answers["304"] = {"description": "It is the one that If-None-Match names"}
+    if _versioned(path, operation):
+        answers["200"]["headers"]["ETag"] = _ETAG
     if acting and not public and path not in _NOTHING_KEPT:
         parameters.append(_header("Idempotency-Key", required=True))
         parameters.append(_header("If-Match", required=path in _PRECISE))
@@ -247,6 +258,14 @@ def _complete(path: str, method: str, operation: dict[str, Any], *, public: bool
         parameters.append(_header("Min-Log-Position", required=False))
     if path == "/v1/events":
         parameters.append(_header("Last-Event-ID", required=False))
+
+
+def _versioned(path: str, operation: dict[str, Any]) -> bool:
+    """Whether it shows one thing as it is, or was, with the version that acts on it name."""
+    content = operation["responses"].get("200", {}).get("content", {})
+    shown = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+    states = "as_of" in [one["name"] for one in operation["parameters"]]
+    return states and shown != "" and "/Page_" not in shown and path not in UNVERSIONED
 
 
 def _refusals(path: str, *, acting: bool, public: bool) -> tuple[str, ...]:
@@ -271,6 +290,10 @@ _ORGANIZATION: Final = {
     "required": False,
     "description": "The id of the one to act in, of those the caller belongs to; empty is none.",
     "schema": {"type": "string", "pattern": "^(-|organization-[0-9a-f-]+)?$"},
+}
+_ETAG: Final = {
+    "description": "The version that it has: acts on it take it as If-Match.",
+    "schema": {"type": "string", "example": '"3"'},
 }
 _LOCATION: Final = {
     "description": "Where the work that began is followed; several, of a block, with commas.",

@@ -3,6 +3,7 @@ FRONT-DOOR.md promises.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import pytest
 from msgspec import Meta
 
 from api.body import decode
-from api.openapi import FILE, text
+from api.openapi import FILE, UNVERSIONED, text
 from api.refusals import problem_of
 from contracts.forms import FORMS, form, told
 from contracts.http import RuntimeStop
@@ -25,6 +26,8 @@ NODES_OWN = {
     *("/v1/enrol", "/v1/nodes/certificate", "/v1/nodes/host-certificates"),
     *("/v1/readings", "/v1/readings/complete", "/v1/payments/stripe"),
 }
+
+_ACTED = re.compile(r"/v1/[a-z-]+/{\w+}(?=/)")
 
 
 def _document() -> dict[str, Any]:
@@ -263,21 +266,48 @@ _OF_ANOTHER = {
 }
 
 
-def test_lists_are_asked_for_by_state_and_by_project() -> None:
-    """A list of what has a state, or belongs to a project, takes it as a filter; of states it says
-    which there are.
-    """
-    document = _document()
+def _lists(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Of each list its path, how it is asked for, and the fields of what it lists."""
     schemas = document["components"]["schemas"]
-    filters = filtered(document)
     for path, item in document["paths"].items():
         content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         ref = content.get("application/json", {}).get("schema", {}).get("$ref", "")
         of = schemas.get(ref.rpartition("/")[2], {}).get("properties", {}).get("items", {})
         one = schemas.get(of.get("items", {}).get("$ref", "").rpartition("/")[2], {})
-        taken = {parameter["name"] for parameter in item.get("get", {}).get("parameters", [])}
+        if one:
+            yield path, item["get"], one.get("properties", {})
+
+
+def test_what_has_an_id_is_read_by_it() -> None:
+    """Each thing that a list names by its id, and each that is acted on by it, is read alone, as of
+    any position, with its version as ETag, unless it has none. What a release says has neither.
+    """
+    document = _document()
+    reads = {path: item["get"] for path, item in document["paths"].items() if "get" in item}
+    below = [_ACTED.match(path) for path, item in document["paths"].items() if "post" in item]
+    named = {found[0] for found in below if found is not None}
+    for path, asked, fields in _lists(document):
+        alone = {one for one in reads if re.fullmatch(re.escape(path) + r"/{\w+}", one)}
+        assert alone or "id" not in fields, path
+        if "as_of" in [parameter["name"] for parameter in asked["parameters"]]:
+            named |= alone
+    assert len(named) > 35, sorted(named)
+    for path in named - set(UNVERSIONED):
+        taken = {parameter["name"] for parameter in reads[path]["parameters"]}
+        assert "as_of" in taken, path
+        assert "ETag" in reads[path]["responses"]["200"]["headers"], path
+
+
+def test_lists_are_asked_for_by_state_and_by_project() -> None:
+    """A list of what has a state, or belongs to a project, takes it as a filter; of states it says
+    which there are.
+    """
+    document = _document()
+    filters = filtered(document)
+    for path, asked, fields in _lists(document):
+        taken = {parameter["name"] for parameter in asked["parameters"]}
         for name in FILTERS:
-            if name in one.get("properties", {}) and (path, name) not in _OF_ANOTHER:
+            if name in fields and (path, name) not in _OF_ANOTHER:
                 assert name in taken, (path, name)
     assert all(words for (_, name), words in filters.items() if name == "state")
     assert len(filters) >= 15, sorted(filters)
