@@ -36,7 +36,7 @@ from tests.bench import (
     bench_runtimes,
     bench_terminal,
 )
-from tests.bench.asked import judged
+from tests.bench.asked import beside, judged
 
 OUT = Path("build/bench.json")
 MODULES = (
@@ -63,11 +63,15 @@ MODULES = (
 
 
 def main(only: list[str]) -> int:
-    """Runs all benches, or those whose module is named on the command line; prints as it goes."""
+    """Runs all benches, or those whose module is named on the command line; prints as it goes.
+
+    Of some, what the others found before stays in the file.
+    """
     warm.uninstall()  # a server is measured as it is started, not as tests fork it
     folder = Path(tempfile.mkdtemp(prefix="gpuaas-bench-"))
     folder.chmod(0o711)
     rows: list[Any] = []
+    before = json.loads(OUT.read_text()) if only and OUT.exists() else []
     try:
         with closing(Postgres(folder)) as server:
             for module in MODULES:
@@ -82,7 +86,7 @@ def main(only: list[str]) -> int:
                     print(f"    ({name}.{bench.__name__}: {time.monotonic() - began:.0f} s)")
                     rows += found
                     OUT.parent.mkdir(exist_ok=True)
-                    OUT.write_text(json.dumps(rows, indent=1) + "\n")
+                    OUT.write_text(json.dumps(beside(before, rows), indent=1) + "\n")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for row in rows:

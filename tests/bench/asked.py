@@ -1,6 +1,6 @@
 """What each bench was asked to reach: a floor, and a goal beyond it. Source: issues 2 to 5."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -75,3 +75,9 @@ def judged(row: Mapping[str, Any]) -> dict[str, Any]:
         return dict(row)
     bounds = {"floor": asked.floor, "goal": asked.goal, "bounds": f"{asked.of} {asked.bound}"}
     return {**row, **bounds, "verdict": asked.verdict(row)}
+
+
+def beside(before: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """What was found before of anything else, in its place, and the rows."""
+    found = {one["name"] for one in rows}
+    return [*(one for one in before if one["name"] not in found), *rows]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.asked import ASKED, asked_of, judged
+from tests.bench.asked import ASKED, asked_of, beside, judged
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_no_name_is_asked_for_twice() -> None:
     assert all(
         one.floor < one.goal if one.bound == "at least" else one.floor > one.goal for one in ASKED
     )
+
+
+def test_some_benches_leave_what_the_others_found() -> None:
+    """By the name of the row: what was measured anew is there once."""
+    old, new = {"name": "a", "value": 1}, {"name": "a", "value": 2}
+    assert beside([old, {"name": "b"}], [new]) == [{"name": "b"}, new]
+    assert beside([], [new]) == [new]
