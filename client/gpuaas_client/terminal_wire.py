@@ -30,8 +30,12 @@ def message(kind: int, offset: int = 0, data: bytes = b"") -> bytes:
 
 
 def resize(columns: int, rows: int) -> bytes:
-    bounded = (max(1, min(side, MAX_SIDE)) for side in (columns, rows))
-    return message(RESIZE, 0, _SIZE.pack(*bounded))
+    return message(RESIZE, 0, _SIZE.pack(*bounded(columns, rows)))
+
+
+def bounded(columns: int, rows: int) -> tuple[int, int]:
+    """As large as the API takes a terminal to be: COLUMNS may say anything."""
+    return max(1, min(columns, MAX_SIDE)), max(1, min(rows, MAX_SIDE))
 
 
 class Shown(Struct, frozen=True):

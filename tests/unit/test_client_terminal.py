@@ -16,6 +16,8 @@ from websockets.http11 import Request, Response
 from contracts import terminal_client as wire
 from gpuaas_client import Client, terminal
 from gpuaas_client.terminal import Screen
+from tests.commands import gpuaas
+from tests.serving import Answer, problem, serving
 
 
 def test_the_exit_status_is_read_though_the_line_is_closed_already(
@@ -145,3 +147,13 @@ def test_what_is_typed_goes_to_the_api_and_nowhere_else(
     asyncio.run(tried())
     assert asked == ["/v1/terminals/a%2F..%2Fb?ticket=t%3Fx&from=0"]
     assert heard == []
+
+
+def test_a_screen_of_any_size_is_one_that_the_api_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS may be as large as somebody likes, so that nothing is cut off."""
+    monkeypatch.setattr(terminal, "can_type", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100000")
+    monkeypatch.setenv("LINES", "24")
+    with serving(Answer(404, problem("resource.unknown"))) as (url, asked):
+        gpuaas("terminal", "runtime-1", env={"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
+    assert (asked[0].body["columns"], asked[0].body["rows"]) == (1000, 24)

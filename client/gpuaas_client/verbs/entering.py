@@ -103,14 +103,15 @@ def open_terminal(session: Session, runtime: str, entered: str | None, record: b
     import asyncio
 
     from gpuaas_client import terminal
+    from gpuaas_client.terminal_wire import bounded
 
     if not terminal.can_type():
         raise click.UsageError("standard input is no terminal and no pipe: nothing can be typed")
     runtime = runtime_id(session, runtime)
     name, ticket = entered, None
     if name is None:
-        size = shutil.get_terminal_size()
-        wanted = models.TerminalNew(columns=size.columns, rows=size.lines, record=record)
+        columns, rows = bounded(*shutil.get_terminal_size())
+        wanted = models.TerminalNew(columns=columns, rows=rows, record=record)
         opened = session.client.open_terminal(runtime, wanted)
         name, ticket = opened.id, opened.ticket
 
