@@ -27,6 +27,7 @@ from api.viewing import viewed
 from contracts.authorization.registry import known
 from contracts.http import Page
 from contracts.http_authority import ApiKey, ApiKeyNew, AuthorityEnd, Ended
+from contracts.signing import public_key
 from domain import api_key
 from domain.authority import authority_stream
 from domain.binding import Binding
@@ -52,7 +53,7 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     for word in data.scopes:
         if not known(word):
             raise DomainError("request.invalid", f"no action {word}", {"pointer": "/scopes"})
-    token, public = minted(), data.public_key or ""
+    token, public = minted(), _by_itself(data.public_key)
     name, private = private_value(org, data.name)
     until_us = 0 if data.days is None else now_us() + data.days * _DAY_US
 
@@ -101,6 +102,17 @@ async def create_api_key(request: FrontRequest, data: JSONBody[ApiKeyNew]) -> Re
     response = await services.acting.perform(request, do, answer)
     await services.following.catch_up()
     return response
+
+
+def _by_itself(public: str | None) -> str:
+    """Empty without one. Raises: DomainError request.invalid of a key that is nobody's own."""
+    if public is None:
+        return ""
+    try:
+        public_key(public)
+    except ValueError as error:
+        raise DomainError("request.invalid", str(error), {"pointer": "/public_key"}) from error
+    return public
 
 
 def _next(services: Services, org: str) -> str:

@@ -10,6 +10,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Struct
 
 MAX_MESSAGE = 65_536
+# The 255 bits of each encoding of a point of order 1, 2, 4 or 8. Of such a key anybody's signature
+# holds, without a private half: a key of zeros, forgotten to be filled in, is one.
+_SMALL_ORDER = frozenset(
+    int(text, 16)
+    for text in (
+        "0",
+        "1",
+        "5fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826",
+        "7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7",
+        "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec",
+        "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed",
+        "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffee",
+    )
+)
+_SIGN_BIT = 1 << 255
 
 
 class FleetError(Exception):
@@ -51,15 +66,21 @@ def opened(raw: bytes, key: str, code: str) -> bytes:
 def verify(key: str, sig: bytes, text: bytes, code: str) -> None:
     """Returns when `sig` by `key` (hex) over exactly `text` holds. Raises: FleetError `code`."""
     try:
-        _public(key).verify(sig, text)
+        public_key(key).verify(sig, text)
     except (InvalidSignature, ValueError) as error:
         raise FleetError(code, "the signature does not hold") from error
 
 
 @lru_cache(maxsize=16_384)
-def _public(key: str) -> Ed25519PublicKey:
+def public_key(key: str) -> Ed25519PublicKey:
+    """Of 64 hex digits. Raises: ValueError, also of a key by which anybody may sign (RFC 8032
+    section 7, libsodium).
+    """
     # A node's key is asked for at each of its beats; making it anew costs a third of a check.
-    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+    raw = bytes.fromhex(key)
+    if int.from_bytes(raw, "little") & ~_SIGN_BIT in _SMALL_ORDER:
+        raise ValueError("a point of small order: anybody may sign by it")
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def decode[T](raw: bytes, kind: type[T], code: str, *, canonical: bool = True) -> T:

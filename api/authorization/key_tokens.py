@@ -9,13 +9,13 @@ from typing import Final
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
 from api.authorization.directory import Directory
 from api.authorization.keys import KeyRing
 from api.authorization.principal import Principal
 from api.tokens import ALGORITHM, AUDIENCE
+from contracts.signing import public_key
 from domain.errors import DomainError
 
 LONGEST_S: Final = 3_600
@@ -80,11 +80,10 @@ class KeyTokens:
         key = self._directory.made(self._kid(token))
         if key is None or not key.public:
             raise _invalid("no key that stands")
-        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key.public))
         who = key.created.principal
         try:
             raw = jwt.decode(
-                *(token, public),
+                *(token, public_key(key.public)),
                 algorithms=[ALGORITHM],
                 issuer=who,
                 audience=AUDIENCE,
@@ -94,7 +93,7 @@ class KeyTokens:
             claims = msgspec.convert(raw, _Claims)
         except jwt.ExpiredSignatureError as error:
             raise DomainError("auth.expired", "the token has expired: sign another one") from error
-        except (jwt.InvalidTokenError, msgspec.ValidationError) as error:
+        except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError) as error:
             raise _invalid("it is not what its key signs") from error
         if claims.sub != who or claims.exp - claims.iat > LONGEST_S:
             raise _invalid(f"it is {who}'s own, for {LONGEST_S} s at most")

@@ -170,6 +170,8 @@ async def controls(stages: tuple[Stage, Stage], of: Owned, account: str, other: 
     body = {"name": "own", "principal": account, "public_key": proof}
     own = ok(await first.post("/v1/api-keys", body, token=of.boss))
     assert (own["key"], own["secret_already_shown"], own["public_key"]) == (None, False, proof)
+    anybodys = await first.post("/v1/api-keys", {**body, "public_key": "00" * 32}, token=of.boss)
+    assert anybodys.json()["errors"][0]["pointer"] == "/public_key", anybodys.text
     now = int(time.time())
     claims = {"iss": account, "sub": account, "aud": "gpuaas", "iat": now, "exp": now + 60}
     said = jwt.encode(claims, signing, "EdDSA", {"kid": own["id"]})
