@@ -41,4 +41,4 @@ async def show_problem(request: FrontRequest, code: FromPath[str]) -> Response[b
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": f"max-age={_SHOWN_S}"}
     data = html(code).encode()
     tag = hashlib.sha256(data).hexdigest()
-    return sealed(request, data, "text/html; charset=utf-8", tag, headers)
+    return sealed(request, data, "text/html", tag, headers)

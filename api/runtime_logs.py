@@ -50,7 +50,7 @@ async def show_logs(
     data = await _asked(services, ask)
     # Tenants' programs wrote it: no browser may take it for a page.
     headers = {"X-Content-Type-Options": "nosniff"}
-    return Response(data, media_type="text/plain; charset=utf-8", headers=headers)
+    return Response(data, media_type="text/plain", headers=headers)
 
 
 async def _asked(services: Services, ask: logs.Ask) -> bytes:

@@ -78,6 +78,8 @@ def test_a_launch_and_a_stop_are_followed_to_their_ends(
             "runtime.never_ready",
             "/v1/problems/runtime.never_ready",
         )
+        page = await stage.get(error["type"])
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
         await _listed(stage, tenant, name, node)
 
     play(database, nats_url, tmp_path, scene)
