@@ -370,10 +370,13 @@ def _org_of(place: Place) -> str:
 
 def _refused(action: str, place: Place, policies: tuple[str, ...]) -> DomainError:
     why = f"{', '.join(policies)} forbids it" if policies else "no binding of yours allows it"
+    scope = place[0]
+    if scope == EACH:  # nobody knows that id
+        scope, why = PLATFORM, f"{why} in every organization: name one that you may enter"
     return DomainError(
         "auth.forbidden",
-        f"{action} at {place[0]}: {why}",
-        {"action": action, "scope": place[0], "policy": ",".join(policies)},
+        f"{action} at {scope}: {why}",
+        {"action": action, "scope": scope, "policy": ",".join(policies)},
     )
 
 

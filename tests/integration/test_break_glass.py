@@ -82,6 +82,9 @@ def test_support_is_in_a_tenant_by_break_glass_alone(
         here = f"/v1/runtimes?organization={org}"
         for path in (here, "/v1/runtimes", f"/v1/members?organization={org}"):
             assert await code(stage.get(path, token=first)) == (403, "auth.forbidden"), path
+        no = (await stage.get("/v1/runtimes", token=first)).json()
+        assert no["facts"]["scope"] == "-", "no id that nobody knows"
+        assert "name one that you may enter" in no["detail"]
         projects = await stage.get(f"/v1/projects?organization={org}", token=first)
         assert projects.status_code == 200  # at the desk
         made = await asked(stage, first, org, seconds=60)
