@@ -1,5 +1,6 @@
 """What a newcomer meets: a wrong field, nobody there, names for ids, what is SIMULATED."""
 
+import re
 import subprocess
 import sys
 import time
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from api.auth import unknown
+from contracts.problems import PROBLEMS
 from domain import binding, break_glass
-from gpuaas_client import exits, profiles, terminal
+from gpuaas_client import client, exits, profiles, terminal
 from gpuaas_client.errors import FieldFault
+from gpuaas_client.own_codes import OWN
 from gpuaas_client.verbs import break_glass as break_glass_verbs
 from gpuaas_client.verbs import members
 from tests.commands import gpuaas
@@ -325,12 +328,38 @@ def test_a_name_that_is_none_is_told_what_is_near() -> None:
     refused = Answer(400, problem("request.invalid", pointer="/action"))
     for typed, said in (
         ("runtime.lunch", "Near it: runtime.launch, "), ("grant", "Near it: binding.grant."),
+        ("role.grant", "Near it: binding.grant."),
         ("zzz", "`gpuaas call list-actions`"), ("runtime.list", "request.invalid"),
     ):  # fmt: skip
         with serving(refused, page(*known)) as (url, _):
             done = gpuaas("why", typed, "project-1", env=env_of(url))
         assert said in done.err, done
         assert done.status == (exits.FAILED if "request" in said else exits.NOT_FOUND)
+
+
+def test_a_size_is_said_in_the_unit_that_one_thinks_in() -> None:
+    """MiB where none is said; what is no size is wrong usage, before anything is asked."""
+    for typed, size in (("64", 64), ("10GiB", 10240), ("2TiB", 2097152)):
+        with serving(Answer(400, problem("request.invalid"))) as (url, asked):
+            gpuaas("volume", "grow", "volume-1", typed, env=env_of(url))
+        assert asked[0].body == {"size_mib": size}
+    for typed in ("0", "10GB", "1.5GiB", "", "1e3"):
+        done = gpuaas("volume", "grow", "volume-1", typed, env={})
+        assert (done.status, "as 512 (MiB), 10GiB or 2TiB" in done.err) == (exits.USAGE, True), done
+
+
+def test_what_the_command_says_itself_is_explained_without_an_api() -> None:
+    """Every code that it raises: of those that are the API's, too, the API says it."""
+    raised = re.compile(
+        r'(?:GpuaasError|Misconfigured|Unreachable|Impostor)\(\s*"([a-z_]+\.[a-z_]+)"'
+    )
+    found: set[str] = set()
+    for path in Path(client.__file__).parent.rglob("*.py"):
+        found |= set(raised.findall(path.read_text()))
+    assert len(found) > 20
+    assert found - OWN.keys() - PROBLEMS.keys() == set()
+    done = gpuaas("explain", "config.missing", env={})
+    assert (done.status, "gpuaas login" in done.out) == (exits.DONE, True)
 
 
 def test_a_model_that_is_none_is_told_which_there_are() -> None:

@@ -14,6 +14,8 @@ from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 from gpuaas_client.verbs.members import ROLES, end
 
+_SAME: Final = 3
+
 
 @click.group("role", cls=Verbs, help="Who has which role where, and until when")
 def role() -> None: ...
@@ -262,7 +264,9 @@ def _meant(session: Session, action: str, refused: Invalid) -> GpuaasError:
         return refused
     if action in known:
         return refused
-    same = [one for one in known if one.rpartition(".")[2] == action]
+    verb = action.rpartition(".")[2]
+    same = [one for one in known if one.rpartition(".")[2] == verb]
+    same = same if len(same) <= _SAME else []  # as there are many lists
     near = ", ".join(dict.fromkeys([*same, *get_close_matches(action, known)]))
     what = f"Near it: {near}." if near else "`gpuaas call list-actions` has them all."
     return GpuaasError("action.unknown", f"there is no action {action}", what)

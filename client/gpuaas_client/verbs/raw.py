@@ -11,6 +11,7 @@ from gpuaas_client import operations, telling
 from gpuaas_client.call import Call
 from gpuaas_client.command import Verb, asked
 from gpuaas_client.errors import GpuaasError
+from gpuaas_client.own_codes import OWN
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain, shown
 
@@ -66,6 +67,11 @@ def explain(session: Session, code: str) -> None:
 
     Whether one may do something: `gpuaas why ACTION SCOPE`.
     """
+    if code in OWN:
+        title, what = OWN[code]
+        said = {"code": code, "title": title, "remedy": what}
+        session.tell(said, [("CODE", code), ("TITLE", title), ("SAID BY", "gpuaas"), ("DO", what)])
+        return
     known = {one.code: one for one in session.client.each(operations.list_problems())}
     if code not in known:
         near = ", ".join(get_close_matches(code, known)) or "`gpuaas api GET /v1/problems`"

@@ -1,6 +1,7 @@
 """`gpuaas volume`: durable storage of a project."""
 
-from typing import Final
+import re
+from typing import Any, Final
 
 import click
 from msgspec import UNSET
@@ -12,7 +13,22 @@ from gpuaas_client.telling import plain
 from gpuaas_client.verbs.runtimes import only_project
 
 _HEAD: Final = ("VOLUME", "NAME", "STATE", "SINCE", "MIB", "NODE", "USED BY")
+_MIB: Final = {"MiB": 1, "GiB": 1024, "TiB": 1024**2}
+_SIZE: Final = re.compile(r"([0-9]{1,12})(MiB|GiB|TiB)?", re.ASCII)
 _VOLUME: Final = click.argument("volume", type=naming.VOLUME, shell_complete=completing.volume)
+
+
+class _Size(click.ParamType):
+    """In MiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Raises: click.BadParameter."""
+        found = _SIZE.fullmatch(str(value))
+        if found is None or not int(found[1]):
+            self.fail(f"no size, as 512 (MiB), 10GiB or 2TiB: {value!r}", param, ctx)
+        return int(found[1]) * _MIB[found[2] or "MiB"]
 
 
 @click.group("volume", cls=Verbs, help="Durable storage of a project")
@@ -54,9 +70,9 @@ def shown(session: Session, volume: str) -> None:
     session.tell(found, pairs)
 
 
-@volume.command("create", help="A volume of so many MiB")
+@volume.command("create", help="A volume of a size, as 512 (MiB), 10GiB or 2TiB")
 @click.argument("name")
-@click.argument("size_mib", type=click.IntRange(1), metavar="MIB")
+@click.argument("size_mib", type=_Size(), metavar="SIZE")
 @click.option(
     "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT", shell_complete=completing.project,
     help="Default: GPUAAS_PROJECT, else the only one.",
@@ -82,9 +98,9 @@ def create(
     session.say(made, f"{made.id} is {made.state} on {made.node}: {plain(made.next)}")
 
 
-@volume.command("grow", help="It shall have so many MiB")
+@volume.command("grow", help="To a size, as 512 (MiB), 10GiB or 2TiB")
 @_VOLUME
-@click.argument("size_mib", type=click.IntRange(1), metavar="MIB")
+@click.argument("size_mib", type=_Size(), metavar="SIZE")
 @asked
 def grow(session: Session, volume: str, size_mib: int) -> None:
     done = session.client.grow_volume(volume, models.VolumeGrow(size_mib=size_mib))
