@@ -143,7 +143,7 @@ def _for_account(caller: Principal, org: str, rights: tuple[Binding, ...], until
     for one in rights:
         may_own(caller, one.role, org)
     policies = deciding(caller, org, org, "api_key.create_for_account")
-    no_looser(caller, (one.ending(until_us) for one in rights), policies, org)
+    no_looser(caller, (one.ending(until_us) for one in rights), policies, (org, org))
 
 
 def _vouched(request: FrontRequest) -> tuple[str, tuple[str, ...], str]:

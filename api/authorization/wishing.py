@@ -103,7 +103,7 @@ async def _attempt(
         policies = deciding(request.user, wanted.scope, org, project=wanted.project)
         for role in wanted.roles:
             may_own(request.user, role, org)
-        no_looser(request.user, wanted.gives, policies, org)
+        no_looser(request.user, wanted.gives, policies, (wanted.scope or org, org))
     bounds = services.settings.bounds
     command, more = await _told(
         services, request.user, Command(wanted.wish, org, policies, now_us(), bounds=bounds)
@@ -183,15 +183,22 @@ def deciding(
 
 
 def no_looser(
-    principal: Principal, gives: Iterable[Binding], policies: tuple[str, ...], org: str
+    principal: Principal,
+    gives: Iterable[Binding],
+    policies: tuple[str, ...],
+    where: tuple[str, str],
 ) -> None:
-    """Raises: DomainError authority.looser where every binding that lets the caller has conditions
+    """`where`: the scope, and the organization that it lies in.
+
+    Raises: DomainError authority.looser where every binding that lets the caller has conditions
     that one of those it gives has not.
     """
+    scope, org = where
     assert principal.door is not None, "the guard gives it"
     mine = [one for one in principal.door.policies(principal, org).bindings if one.id in policies]
     if not all(any(one.covers(given) for one in mine) for given in gives):
-        raise DomainError("authority.looser", "your own binding ends, or asks for more")
+        facts: dict[str, int | str] = {"action": principal.action, "scope": scope}
+        raise DomainError("authority.looser", "your own binding ends, or asks for more", facts)
 
 
 def roles_of(state: Authority, principal: str) -> tuple[str, ...]:

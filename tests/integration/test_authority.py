@@ -589,7 +589,7 @@ def test_nobody_climbs_by_what_others_hold(
         body = {"principal": "user-soon", "role": "admin", "scope": of.org, "until": soon}
         ok(await stage.post("/v1/role-bindings", body, token=of.boss))
         until = stage.token("user", of.org, "user-soon")
-        for_ever = {"principal": "user-soon", "role": "admin", "scope": of.org}
+        for_ever = {"principal": "user-soon", "role": "admin", "scope": of.project}
         looser = (403, "authority.looser")
         assert code(await stage.post("/v1/role-bindings", for_ever, token=until)) == looser
         invited = {"email": "a@b", "role": "viewer", "days": 1}
@@ -602,6 +602,8 @@ def test_nobody_climbs_by_what_others_hold(
         acts = await stage.get(f"/v1/audit?organization={of.org}&actor=user-soon&limit=500")
         told = [one for one in ok(acts)["items"] if one["reason"] == "authority.looser"]
         assert sum(one["calls"] for one in told) == 5
+        first = told[-1]["fact"]
+        assert (first["action"], first["scope"]) == ("binding.grant", of.project)
         viewer, _binding = await member(stage, of, "user-part", "viewer", of.project)
         size = await stage.size()
         missing = (404, "resource.unknown")
