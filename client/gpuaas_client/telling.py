@@ -107,7 +107,7 @@ def rounded(found: Any) -> str:
         return "-"
     if not _EXACT.fullmatch(found.amount):
         return f"{found.amount} {found.currency}"  # none of ours: it is told, not counted with
-    return f"{_rounded(int(found.amount.replace('.', '')))} {found.currency}"
+    return f"{rounded_pico(int(found.amount.replace('.', '')))} {found.currency}"
 
 
 def quantity(count: str, unit: str) -> str:
@@ -116,10 +116,11 @@ def quantity(count: str, unit: str) -> str:
     if not one or not (count.isascii() and count.isdecimal()):
         return f"{count} {name}"
     pico = int(count) * 10**_PLACES // one
-    return f"{_rounded(pico or int(int(count) > 0))} {name}"
+    return f"{rounded_pico(pico or int(int(count) > 0))} {name}"
 
 
-def _rounded(pico: int) -> str:
+def rounded_pico(pico: int) -> str:
+    """An amount in pico to four decimal places; `< 0.0001` for what is there and less."""
     last = 10 ** (_PLACES - _SHOWN)
     count = (abs(pico) + last // 2) // last
     if pico and not count:

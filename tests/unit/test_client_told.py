@@ -1,5 +1,6 @@
 """What the command's own texts tell people to type."""
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -9,8 +10,8 @@ import click
 
 from contracts.problems import PROBLEMS
 from gpuaas_client import cli, telling
-from tests.commands import gpuaas
-from tests.serving import Answer, serving
+from tests.commands import Done, gpuaas
+from tests.serving import Answer, problem, serving
 
 _TYPED: Final = re.compile(r"`gpuaas ([a-z-][^`]*)`")
 
@@ -70,3 +71,38 @@ def test_tables_are_for_people() -> None:
     with serving(Answer(200, {"items": [budget], "next": None})) as (url, _):
         done = gpuaas("budget", "list", env={"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"})
     assert "12.50 USD  0.0549 USD  0.0549 USD" in done.out
+
+
+def test_an_invoice_is_shown_with_its_lines() -> None:
+    """Of its own file, with what was used in people's units; the first of many, and how many more.
+    Without the file, as it is before it is stored, the invoice alone; for programs the API's answer.
+    """
+    money = {"amount": "1.500000000000", "currency": "USD"}
+    invoice: dict[str, Any] = {
+        "account": "account-1", "exact": money, "file": "f", "finalized_at": "t", "id": "invoice-1",
+        "line_count": 1, "missing": [], "net": None, "number": "A-1", "organization": "o",
+        "period": "p", "seller": None, "sha256": "s", "state": "issued", "tax": None, "total": money,
+    }  # fmt: skip
+    line = {
+        "project": "project-1", "sku": "gpu.time:T4", "price": 19, "service_period": "p",
+        "quantity": 5400000000000, "amount_pico": 1500000000000, "shown_minor": 150,
+    }  # fmt: skip
+    other = {**line, "sku": "tokens:x", "quantity": 7, "amount_pico": -1}
+
+    def shown(status: int, file: object, *more: str) -> Done:
+        answers = [Answer(200, invoice), *([] if more else [Answer(status, file)])]
+        with serving(*answers) as (url, _):
+            env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
+            return gpuaas("invoice", "show", "A-1", *more, env=env)
+
+    told = shown(200, {"currency": "USD", "lines": [line, other]}).out
+    assert "project-1  gpu.time:T4  1.5000 GPU-hours  1.5000 USD    19" in told
+    assert "tokens:x     7 of its unit     < 0.0001 USD" in told
+    assert (
+        "and 5 more: gpuaas invoice get A-1"
+        in shown(200, {"currency": "USD", "lines": [line] * 25}).out
+    )
+    for status, file in ((404, problem("invoice.file_unavailable")), (200, b"no json")):
+        done = shown(status, file)
+        assert (done.status, "PROJECT" in done.out, "A-1" in done.out) == (0, False, True)
+    assert json.loads(shown(200, None, "--json").out) == invoice

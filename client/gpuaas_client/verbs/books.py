@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Final
 
 import click
+from msgspec import MsgspecError, Struct, json
 
 from gpuaas_client import downloads, models, naming, operations
 from gpuaas_client.command import STATE, Verb, Verbs, as_of, asked
-from gpuaas_client.errors import Forbidden, NotFound
+from gpuaas_client.errors import Forbidden, GpuaasError, NotFound
 from gpuaas_client.session import Session
-from gpuaas_client.telling import METERED, money, plain, quantity, rounded
+from gpuaas_client.telling import METERED, money, plain, quantity, rounded, rounded_pico, table
 
 _USAGE: Final = ("PROJECT", "METER", "MODEL", "USED", "CHARGED", "PERIOD")
 _RUNNING: Final = ("PROJECT", "RUNTIME", "MODEL", "USED", "ESTIMATE", "SINCE")
@@ -22,6 +23,8 @@ _FORMS: Final = (
     *("hledger", "beancount"),
     *(f"{one}.{form}" for one in _TABLES for form in ("csv", "parquet")),
 )
+_LINES: Final = ("PROJECT", "WHAT", "USED", "AMOUNT", "PRICE AT")
+_MOST_LINES: Final = 20
 _PATH: Final = click.Path(path_type=Path)
 
 
@@ -112,7 +115,7 @@ def _row(one: models.Invoice) -> tuple[str, ...]:
     )
 
 
-@invoice.command("show", help="One invoice, by number or id")
+@invoice.command("show", help="One invoice, by number or id, and its lines")
 @click.argument("number")
 @as_of
 @asked
@@ -130,6 +133,40 @@ def shown(session: Session, number: str, as_of: str | None) -> None:
         ("SHA-256", one.sha256),
     ]
     session.tell(one, pairs)
+    if not session.json:
+        _tell_lines(session, one, as_of)
+
+
+class _Line(Struct, frozen=True):
+    project: str
+    sku: str
+    price: int
+    quantity: int
+    amount_pico: int
+
+
+class _File(Struct, frozen=True):
+    currency: str
+    lines: tuple[_Line, ...]
+
+
+def _tell_lines(session: Session, one: models.Invoice, as_of: str | None) -> None:
+    """Those of the invoice's own file, the first of many; nothing where it is not there yet."""
+    try:
+        found = json.decode(session.client.invoice_file(one.id, as_of=as_of), type=_File)
+    except (GpuaasError, MsgspecError):
+        return
+
+    def row(line: _Line) -> tuple[str, ...]:
+        unit = METERED.get(line.sku.partition(":")[0], "of its unit")
+        used = quantity(str(line.quantity), unit) if line.quantity >= 0 else "-"
+        cost = f"{rounded_pico(line.amount_pico)} {plain(found.currency)}"
+        return (plain(line.project), plain(line.sku), used, cost, str(line.price))
+
+    sys.stdout.write("\n" + table([_LINES, *map(row, found.lines[:_MOST_LINES])]))
+    if len(found.lines) > _MOST_LINES:
+        more = len(found.lines) - _MOST_LINES
+        print(f"and {more} more: gpuaas invoice get {plain(one.number)} --as pdf --out FILE")
 
 
 @click.command("get", cls=Verb, help="An invoice or a credit note as a file")
