@@ -1,6 +1,7 @@
 """Words that a shell completes by asking the API: quickly, or not at all."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,9 +17,10 @@ type Items = list[CompletionItem]
 _QUICKLY = Patience(whole_s=0.0, answer_s=2.0)
 
 
-def _completed(
+def completed(
     context: click.Context, typed: str, ask: Callable[[Client], Iterable[tuple[str, str | None]]]
 ) -> Items:
+    """Those that begin so, with what each is."""
     session = session_of(context)
     session.patience = _QUICKLY
     try:
@@ -32,33 +34,20 @@ def _completed(
         return []  # a shell that completes nothing says enough
 
 
+def named(typed: str, every: Iterable[Any]) -> Iterable[tuple[str, str]]:
+    """What things are called, with what they are; their ids once something was typed, and of what
+    has no name.
+    """
+    for one in every:
+        state = getattr(one, "state", "")
+        if one.name:
+            yield one.name, f"{one.id}, {state}".removesuffix(", ")
+        if typed or not one.name:
+            yield one.id, f"{one.name or '-'}, {state}".removesuffix(", ")
+
+
 def runtime(context: click.Context, _: click.Parameter, typed: str) -> Items:
     def ask(client: Client) -> Iterable[tuple[str, str | None]]:
-        found = client.do(operations.list_runtimes(limit=100)).items
-        return [(one.id, f"{one.name or '-'}, {one.state}") for one in found]
+        return named(typed, client.do(operations.list_runtimes(limit=100)).items)
 
-    return _completed(context, typed, ask)
-
-
-def node(context: click.Context, _: click.Parameter, typed: str) -> Items:
-    def ask(client: Client) -> Iterable[tuple[str, str | None]]:
-        found = client.do(operations.list_nodes(limit=100)).items
-        return [(one.id, f"{one.name or '-'}, {one.model}, {one.state}") for one in found]
-
-    return _completed(context, typed, ask)
-
-
-def project(context: click.Context, _: click.Parameter, typed: str) -> Items:
-    def ask(client: Client) -> Iterable[tuple[str, str | None]]:
-        found = client.do(operations.list_projects(limit=100)).items
-        return [(one.id, one.name) for one in found]
-
-    return _completed(context, typed, ask)
-
-
-def volume(context: click.Context, _: click.Parameter, typed: str) -> Items:
-    def ask(client: Client) -> Iterable[tuple[str, str | None]]:
-        found = client.do(operations.list_volumes(limit=100)).items
-        return [(one.id, f"{one.name or '-'}, {one.state}") for one in found]
-
-    return _completed(context, typed, ask)
+    return completed(context, typed, ask)

@@ -1,14 +1,17 @@
 """Words of a command that are an id, or the name of the one thing of its kind that has it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 from msgspec import Struct
 
-from gpuaas_client import operations
+from gpuaas_client import completing, operations
 from gpuaas_client.call import Call
+from gpuaas_client.client import Client
 from gpuaas_client.errors import Forbidden, GpuaasError
 from gpuaas_client.session import Session, session_of
 from gpuaas_client.telling import plain
@@ -48,21 +51,30 @@ def identified(session: Session, typed: str, kinds: Sequence[Kind], ids: Sequenc
     """The id that was typed, or that of the one thing of these kinds which has that name; of many
     of one name, of the one that has not ended. `ids`: what ids of other kinds begin with.
 
-    What cannot be looked up goes to the API as it is. Raises: GpuaasError KIND.unknown, with the
-    names that are near, KIND.ambiguous; name.unknown, name.ambiguous of several kinds.
+    KIND:NAME is of that kind alone. What cannot be looked up goes to the API as it is. Raises:
+    GpuaasError KIND.unknown, with the names that are near, KIND.ambiguous; name.unknown,
+    name.ambiguous of several kinds.
     """
     own = (*(f"{one.prefix}-" for one in kinds), *ids)
     if typed in _NO_NAMES or typed.startswith(own):
         return typed
+    word, colon, rest = typed.partition(":")
+    of = [one for one in kinds if colon and one.word == word]
+    if of and len(kinds) > 1:
+        return identified(session, rest, of)
     every, hidden = _every(session, kinds)
     found = [(kind, one) for kind, one in every if one.name == typed]
     there = [(kind, one) for kind, one in found if not _over(one)] or found
     code = kinds[0].prefix if len(kinds) == 1 else "name"
     if len(there) > 1:
-        which = ", ".join(_told(kind, one) for kind, one in there[:_TOLD])
-        words = f"{kinds[0].word}s" if len(kinds) == 1 else "things"
-        why = f"{len(there)} {words} are named {typed}: {which}"
-        raise GpuaasError(f"{code}.ambiguous", why, "Say which, by its id.")
+        if len(kinds) == 1:
+            which = ", ".join(_told(kind, one) for kind, one in there[:_TOLD])
+            why = f"{len(there)} {kinds[0].word}s are named {typed}: {which}"
+            raise GpuaasError(f"{code}.ambiguous", why, "Say which, by its id.")
+        which = ", ".join(f"{one.id} ({kind.word})" for kind, one in there[:_TOLD])
+        why = f"{len(there)} things are named {typed}: {which}"
+        what = f"Say which, by its id or as {there[-1][0].word}:{typed}."
+        raise GpuaasError(f"{code}.ambiguous", why, what)
     if there:
         return str(there[0][1].id)
     if hidden:
@@ -127,6 +139,18 @@ class Named(click.ParamType):
         if ctx is None or ctx.resilient_parsing:  # a shell that completes asks for itself
             return value
         return identified(session_of(ctx), str(value), self._kinds, self._ids)
+
+    def shell_complete(
+        self, ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names, and ids once something was typed."""
+
+        def ask(client: Client) -> Iterable[tuple[str, str]]:
+            for kind in self._kinds:
+                with suppress(Forbidden):
+                    yield from completing.named(incomplete, client.do(kind.asked()).items)
+
+        return completing.completed(ctx, incomplete, ask)
 
 
 COST_CENTRE: Final = Named(_kind("cost centre", "cost-centre list", operations.list_cost_centres,

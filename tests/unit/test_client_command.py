@@ -351,10 +351,16 @@ def test_shells_complete_verbs_options_and_ids(shell: str, tmp_path: Path) -> No
         runtime(id="runtime-4\nevil"),
     ]
     page = {"items": [*ours, *theirs], "next": None}
+    project = {"id": "project-1", "department": "d", "account": "a", "organization": "o"}
+    projects = {
+        "items": [{**project, "name": name, "created_at": None, "version": 1} for name in ("train", "other")],
+        "next": None,
+    }  # fmt: skip
     for typed, answers, found in (
         ("gpuaas la", (), ["launch"]),
         ("gpuaas launch --gp", (), ["--gpus"]),
         ("gpuaas show runtime-", (Answer(200, page),), ["runtime-1", "runtime-2"]),
+        ("gpuaas project show tr", (Answer(200, projects),), ["train"]),
     ):
         with serving(*answers) as (url, _):
             last = typed.rpartition(" ")[2]

@@ -160,6 +160,9 @@ def test_whatever_has_a_name_is_named_by_it(tmp_path: Path) -> None:
         done = gpuaas("role", "grant", "ci", "member", "-", env=env_of(url))
     assert done.status == exits.USAGE
     assert "name.ambiguous: 2 things are named ci: service-1 (service account), group-1" in done.err
+    with serving(page(GROUP), Answer(403, problem("auth.forbidden"))) as (url, asked):
+        gpuaas("role", "grant", "group:ci", "member", "-", env=env_of(url))
+    assert asked[1].body["principal"] == "group-1", "of that kind alone"
     with serving(page(), page(), page(PROJECT)) as (url, _):
         done = gpuaas("budget", "show", "trian", env=env_of(url))
     assert done.status == exits.NOT_FOUND

@@ -8,7 +8,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from gpuaas_client import completing, models, naming, operations
+from gpuaas_client import models, naming, operations
 from gpuaas_client.command import Verb, asked
 from gpuaas_client.errors import Forbidden, GpuaasError
 from gpuaas_client.session import Session
@@ -63,7 +63,7 @@ def about(seconds: int) -> str:
 @click.command("capacity", cls=Verb, short_help="What fits now, at what price, and why not")
 @click.argument("model", nargs=-1, metavar="[MODEL]...")
 @click.option(
-    "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT", shell_complete=completing.project,
+    "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT",
     help="Whose limits and prices count (default: GPUAAS_PROJECT, else the only one; of several,"
     " list prices).",
 )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from gpuaas_client import completing, models, naming, operations
+from gpuaas_client import models, naming, operations
 from gpuaas_client.command import OF_ORGANIZATION, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain, rounded
@@ -95,7 +95,7 @@ def charges(
 
 
 @project.command("attribute", help="To a cost centre from now on; --none: to none")
-@click.argument("project", type=naming.PROJECT, shell_complete=completing.project)
+@click.argument("project", type=naming.PROJECT)
 @click.argument("cost_centre", type=naming.COST_CENTRE, metavar="[COST_CENTRE]", required=False)
 @click.option("--none", "away", is_flag=True, help="Take its cost centre away.")
 @asked
@@ -108,7 +108,7 @@ def project_attribute(session: Session, project: str, cost_centre: str | None, a
 
 
 @project.command("attribution", help="Its cost centre, and since when")
-@click.argument("project", type=naming.PROJECT, shell_complete=completing.project)
+@click.argument("project", type=naming.PROJECT)
 @as_of
 @asked
 def project_attribution(session: Session, project: str, as_of: str | None) -> None:

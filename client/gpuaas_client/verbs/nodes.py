@@ -6,13 +6,13 @@ from typing import Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import completing, models, naming, operations, telling
+from gpuaas_client import models, naming, operations, telling
 from gpuaas_client.command import REASON_NEEDED, STATE, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
 
 _HEAD: Final = ("NODE", "NAME", "MODEL", "STATE", "UPKEEP", "GPUS", "BARRED")
-_NODE: Final = click.argument("node", type=naming.NODE, shell_complete=completing.node)
+_NODE: Final = click.argument("node", type=naming.NODE)
 
 
 @click.group("node", cls=Verbs, help="Nodes as an operator reads and keeps them")

@@ -31,9 +31,7 @@ def row(one: models.Runtime) -> tuple[str, ...]:
 
 
 @click.command("list", cls=Verb, help="Every runtime, newest first, with since when nobody uses it")
-@click.option(
-    "--project", type=naming.PROJECT, shell_complete=completing.project, help="Of this one alone."
-)
+@click.option("--project", type=naming.PROJECT, help="Of this one alone.")
 @STATE
 @OF_ORGANIZATION
 @as_of
@@ -93,7 +91,7 @@ def _egress(counted: models.RuntimeEgress | None) -> str:
 @click.option("--milli", type=click.IntRange(1, 1000), help="A part of one GPU, in thousandths.")
 @click.option("--name", help="A word of yours (default: one made up).")
 @click.option(
-    "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT", shell_complete=completing.project,
+    "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT",
     help="Who pays (default: GPUAAS_PROJECT, else the only one).",
 )  # fmt: skip
 @click.option(

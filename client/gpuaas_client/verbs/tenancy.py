@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import completing, models, naming, operations
+from gpuaas_client import models, naming, operations
 from gpuaas_client.command import (
     OF_ORGANIZATION,
     ORGANIZATION,
@@ -252,7 +252,7 @@ def project_new(session: Session, name: str, department: str | None, account: st
 
 
 @project.command("move", help="To another department or account, with its use, without its charges")
-@click.argument("project", type=naming.PROJECT, shell_complete=completing.project)
+@click.argument("project", type=naming.PROJECT)
 @click.option("--department", type=naming.DEPARTMENT, help="Default: where it is.")
 @click.option("--account", metavar="ID", help="Default: who pays now.")
 @asked

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 from msgspec import UNSET
 
-from gpuaas_client import completing, models, naming, operations
+from gpuaas_client import models, naming, operations
 from gpuaas_client.command import STATE, Verbs, as_of, asked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain
@@ -15,7 +15,7 @@ from gpuaas_client.verbs.runtimes import only_project
 _HEAD: Final = ("VOLUME", "NAME", "STATE", "SINCE", "MIB", "NODE", "USED BY")
 _MIB: Final = {"MiB": 1, "GiB": 1024, "TiB": 1024**2}
 _SIZE: Final = re.compile(r"([0-9]{1,12})(MiB|GiB|TiB)?", re.ASCII)
-_VOLUME: Final = click.argument("volume", type=naming.VOLUME, shell_complete=completing.volume)
+_VOLUME: Final = click.argument("volume", type=naming.VOLUME)
 
 
 class _Size(click.ParamType):
@@ -44,9 +44,7 @@ def _row(one: models.Volume) -> tuple[str, ...]:
 
 
 @volume.command("list", help="Every volume, newest first")
-@click.option(
-    "--project", type=naming.PROJECT, shell_complete=completing.project, help="Of this one alone."
-)
+@click.option("--project", type=naming.PROJECT, help="Of this one alone.")
 @STATE
 @as_of
 @asked
@@ -74,7 +72,7 @@ def shown(session: Session, volume: str) -> None:
 @click.argument("name")
 @click.argument("size_mib", type=_Size(), metavar="SIZE")
 @click.option(
-    "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT", shell_complete=completing.project,
+    "--project", type=naming.PROJECT, envvar="GPUAAS_PROJECT",
     help="Default: GPUAAS_PROJECT, else the only one.",
 )  # fmt: skip
 @click.option(
