@@ -1,6 +1,8 @@
 """Cost centres over HTTP, and charges by the cost centre that a project had at the time of its use."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import attribution, department, moving, project
+from domain import attribution, cost_centre, department, moving, project
 from domain.words import Private
-from evidence.append import Append, Write
+from evidence.append import Append, Appended, Write
 from evidence.ids import new_id
 from evidence.log import EventLog
 from projections import attribution_read, billing_read, cost_centres_read
@@ -105,19 +107,39 @@ def test_a_project_has_one_cost_centre_of_its_organization(
     play(database, nats_url, tmp_path, scene)
 
 
+@contextlib.contextmanager
+def _beaten(stage: Stage, centre: str, org: str) -> Iterator[None]:
+    """Another process attributes a project to it between what a request reads and what it appends."""
+    log, project, at_once = stage.services.log, new_id("project"), stage.services.log.append
+    facts = attribution.AttributionSet(project, centre, T0), cost_centre.ProjectAdded(project, T0)
+    writes = (
+        Write(attribution.attribution_stream(project), org, 0, facts[:1]),
+        Write(centre, org, 1, facts[1:]),
+    )
+
+    async def late(append: Append) -> Appended:
+        log.append = at_once  # type: ignore[method-assign]
+        await at_once(Append(writes, "system-test", command()))
+        return await at_once(append)
+
+    log.append = late  # type: ignore[method-assign]
+    yield
+    assert log.append == at_once, "the request appended"
+
+
 @pytest.mark.slow
 def test_a_cost_centre_is_renamed_and_closed_once_it_has_no_project(
     database: Database, nats_url: str, tmp_path: Path
 ) -> None:
-    """The same name again is nothing; who closes and who attributes at once: one of them loses; to
-    what is closed nothing is attributed, and its name and state of then stay. A project of before
-    cost centres said whose they are counts by the view.
+    """The same name again is nothing; who closes and who attributes at once, in another process
+    too: one of them loses; to what is closed nothing is attributed, and its name and state of then
+    stay. A project of before cost centres said whose they are counts by the view.
     """
 
     async def scene(stage: Stage) -> None:
         us = await stage.tenant()
         path, made = f"/v1/projects/{us['project']}/attribution", list[str]()
-        for name in "CDE":
+        for name in "CDEF":
             body = {"department": us["department"], "name": name}
             made.append((await stage.post("/v1/cost-centres", body)).json()["id"])
 
@@ -142,6 +164,8 @@ def test_a_cost_centre_is_renamed_and_closed_once_it_has_no_project(
         await stage.services.log.append(Append((write,), "system-test", command()))
         await stage.views()
         assert (await act(2, "close"))[1]["code"] == "cost_centre.in_use"
+        with _beaten(stage, made[3], us["org"]):
+            assert (await act(3, "close"))[1]["code"] == "cost_centre.in_use"
         await stage.post(path, {"cost_centre": None})
         for _ in range(2):
             status, said = await act(0, "close")
@@ -159,7 +183,7 @@ def test_a_cost_centre_is_renamed_and_closed_once_it_has_no_project(
         )  # fmt: skip
         then = await stage.get(f"/v1/cost-centres?organization={us['org']}&as_of={before}")
         assert [(one["name"], one["state"]) for one in then.json()["items"]] == [
-            (name, "open") for name in "CDE"
+            (name, "open") for name in "CDEF"
         ]
 
     play(database, nats_url, tmp_path, scene)
