@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from api.tls import ca_of
 from domain.errors import DomainError
+from gpuaas_client import profiles
 from gpuaas_client.errors import Misconfigured
-from gpuaas_client.place import place
 
 _PATIENCE_S: Final = 60
 
@@ -87,18 +86,17 @@ def called(
 
 
 def api_of(env: Mapping[str, str]) -> Api:
-    """GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA (a PEM file; without it the system's CAs count).
+    """GPUAAS_URL, GPUAAS_TOKEN and GPUAAS_CA (a PEM file; without it the system's CAs count), else
+    the profile that the client's verbs go by.
 
-    Raises: DomainError config.missing, config.malformed, tls.unreadable.
+    Raises: DomainError config.missing, config.malformed, tls.unreadable, profile.*.
     """
-    for name in ("GPUAAS_URL", "GPUAAS_TOKEN"):
-        if not env.get(name):
-            raise DomainError("config.missing", f"{name} is not set; `gpuaas up` prints both")
     try:
-        at = place(env["GPUAAS_URL"], env["GPUAAS_TOKEN"], ca_of(env))
+        at = profiles.found(env)
         tls = at.tls() if at.url.startswith("https:") else None
     except Misconfigured as wrong:
-        raise DomainError(wrong.code, wrong.detail) from wrong
+        said = f"{wrong.detail} ({wrong.remedy})" if wrong.remedy else wrong.detail
+        raise DomainError(wrong.code, said) from wrong
     return Api(at.url, at.token, tls)
 
 
