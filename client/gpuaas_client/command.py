@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from gpuaas_client import naming, profiles
+from gpuaas_client.moments import TIME
 from gpuaas_client.session import Session, session_of
 
 SHORT: Final = 80  # of a line in a list of commands
@@ -98,7 +99,7 @@ class Verbs(click.Group):
 Verbs.group_class = Verbs
 
 as_of = click.option(
-    "--as-of", metavar="POSITION|TIME", help="As it stood then, by today's permissions."
+    "--as-of", type=TIME, metavar="POSITION|TIME", help="As it stood then, by today's permissions."
 )
 REASON = click.option(
     "--reason", metavar="WORD", help="For the log: lower-case letters, digits, _ . and -."

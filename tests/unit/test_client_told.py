@@ -4,12 +4,17 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 import click
+import pytest
 
+from api.calling import api_of
 from contracts.problems import PROBLEMS
-from gpuaas_client import cli, telling
+from domain.errors import DomainError
+from gpuaas_client import cli, profiles, telling
 from tests.commands import Done, gpuaas
 from tests.serving import Answer, problem, serving
 
@@ -106,3 +111,35 @@ def test_an_invoice_is_shown_with_its_lines() -> None:
         done = shown(status, file)
         assert (done.status, "PROJECT" in done.out, "A-1" in done.out) == (0, False, True)
     assert json.loads(shown(200, None, "--json").out) == invoice
+
+
+def test_a_day_and_an_offset_are_instants_of_utc() -> None:
+    """As people type them; what is none of these is the API's to refuse."""
+    empty = Answer(200, {"items": [], "next": None})
+    for typed, asked_for in (
+        ("2026-05-01", "2026-05-01T00:00:00Z"),
+        ("2026-05-01T10:00:00+02:00", "2026-05-01T08:00:00Z"),
+        ("2026-05-01T10:00:00.5-01:30", "2026-05-01T11:30:00.500000Z"),
+        ("2026-05-01T10:00:00Z", "2026-05-01T10:00:00Z"),
+        ("41", "41"),
+        ("yesterday", "yesterday"),
+        ("2026-05-01T10:00:00", "2026-05-01T10:00:00"),
+        ("2026-05-01T99:00:00+01:00", "2026-05-01T99:00:00+01:00"),
+    ):
+        with serving(empty) as (url, asked):
+            env = {"GPUAAS_URL": url, "GPUAAS_TOKEN": "t"}
+            gpuaas("member", "list", "--as-of", typed, env=env)
+        query = parse_qs(asked[0].what.partition("?")[2])
+        assert query["as_of"] == [asked_for]
+
+
+def test_the_servers_verbs_go_where_the_clients_go(tmp_path: Path) -> None:
+    """By the variables, else by the profile; what is missing is said with what helps."""
+    env = {"HOME": str(tmp_path)}
+    with pytest.raises(DomainError, match=r"nobody is signed in here .`gpuaas login`") as missing:
+        api_of(env)
+    assert missing.value.code == "config.missing"
+    profiles.keep(env, "p", profiles.Profile("http://127.0.0.1:1", "kept"))
+    assert (api_of(env).url, api_of(env).token) == ("http://127.0.0.1:1", "kept")
+    other = {**env, "GPUAAS_URL": "http://127.0.0.1:2", "GPUAAS_TOKEN": "t"}
+    assert (api_of(other).url, api_of(other).token) == ("http://127.0.0.1:2", "t")

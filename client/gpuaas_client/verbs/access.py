@@ -10,6 +10,7 @@ from msgspec import UNSET
 from gpuaas_client import exits, models, naming, operations
 from gpuaas_client.command import ORGANIZATION, REASON, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import GpuaasError, Invalid, unheard_secret
+from gpuaas_client.moments import TIME
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
 from gpuaas_client.verbs.members import ROLES, end
@@ -53,7 +54,7 @@ def _bound(one: models.RoleBinding) -> tuple[str, ...]:
 @click.option("--mfa", is_flag=True, help="Only with a second factor.")
 @click.option("--network", multiple=True, metavar="CIDR", help="Only from there; many.")
 @click.option(
-    "--until", metavar="TIME",
+    "--until", type=TIME, metavar="TIME",
     help="It ends by itself then: RFC 3339 in UTC, as 2026-05-01T10:00:00Z (default: never).",
 )  # fmt: skip
 @asked

@@ -11,6 +11,7 @@ from msgspec import MsgspecError, Struct, json
 from gpuaas_client import downloads, models, naming, operations
 from gpuaas_client.command import STATE, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import Forbidden, GpuaasError, NotFound
+from gpuaas_client.moments import TIME
 from gpuaas_client.session import Session
 from gpuaas_client.telling import METERED, money, plain, quantity, rounded, rounded_pico, table
 
@@ -34,8 +35,8 @@ _PATH: Final = click.Path(path_type=Path)
     "--department", type=naming.DEPARTMENT, help="While projects were in this department."
 )
 @click.option("--account", metavar="ID", help="Paid by this account alone.")
-@click.option("--start", metavar="TIME", help="Periods that end after then, RFC 3339.")
-@click.option("--end", metavar="TIME", help="Periods that begin before then, RFC 3339.")
+@click.option("--start", type=TIME, metavar="TIME", help="Periods that end after then, RFC 3339.")
+@click.option("--end", type=TIME, metavar="TIME", help="Periods that begin before then, RFC 3339.")
 @click.option("--running", is_flag=True, help="Only what runs and is not charged yet.")
 @asked
 def usage(
@@ -207,8 +208,10 @@ def bill() -> None: ...
 @click.argument("form", type=click.Choice(_FORMS), metavar="FORM")
 @click.option("--account", required=True, metavar="ID")
 @click.option("--out", type=_PATH, required=True, metavar="FILE")
-@click.option("--start", metavar="TIME", help="Periods booked from then, RFC 3339; of no journal.")
-@click.option("--end", metavar="TIME", help="Until before then.")
+@click.option(
+    "--start", type=TIME, metavar="TIME", help="Periods booked from then, RFC 3339; of no journal."
+)
+@click.option("--end", type=TIME, metavar="TIME", help="Until before then.")
 @click.option("--as-of", metavar="POSITION", help="As the books stood then (default: now).")
 @asked
 def export(

@@ -6,6 +6,7 @@ import click
 
 from gpuaas_client import models, naming, operations
 from gpuaas_client.command import OF_ORGANIZATION, Verbs, as_of, asked
+from gpuaas_client.moments import TIME
 from gpuaas_client.session import Session
 from gpuaas_client.telling import plain, rounded
 from gpuaas_client.verbs.books import invoice
@@ -78,8 +79,8 @@ def shown(session: Session, cost_centre: str, as_of: str | None) -> None:
 @cost_centre.command("charges", help="What was charged, by the cost centre at the time of use")
 @click.argument("cost_centre", type=naming.COST_CENTRE, required=False)
 @click.option("--account", metavar="ID", help="Paid by this account alone.")
-@click.option("--start", metavar="TIME", help="Periods that end after then, RFC 3339.")
-@click.option("--end", metavar="TIME", help="Periods that begin before then, RFC 3339.")
+@click.option("--start", type=TIME, metavar="TIME", help="Periods that end after then, RFC 3339.")
+@click.option("--end", type=TIME, metavar="TIME", help="Periods that begin before then, RFC 3339.")
 @OF_ORGANIZATION
 @as_of
 @asked

@@ -19,6 +19,7 @@ from gpuaas_client import downloads, models, operations, telling
 from gpuaas_client.command import OF_ORGANIZATION, Verb, Verbs, as_of, asked
 from gpuaas_client.errors import GpuaasError
 from gpuaas_client.events import Cut
+from gpuaas_client.moments import TIME
 from gpuaas_client.sealing import checked
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, plain
@@ -153,8 +154,8 @@ def _program() -> str:
 @click.option("--actor", metavar="ID", help="By this one alone.")
 @click.option("--resource", metavar="ID", help="To this one alone.")
 @click.option("--action", metavar="TAG", help="A fact's tag, or its beginning up to a dot.")
-@click.option("--since", metavar="TIME", help="RFC 3339.")
-@click.option("--until", metavar="TIME", help="RFC 3339.")
+@click.option("--since", type=TIME, metavar="TIME", help="RFC 3339, or a day of UTC as 2026-05-01.")
+@click.option("--until", type=TIME, metavar="TIME", help="RFC 3339, or a day of UTC as 2026-05-01.")
 @OF_ORGANIZATION
 @click.option("--most", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--ocsf", is_flag=True, help="As OCSF events, one a line, for a SIEM.")

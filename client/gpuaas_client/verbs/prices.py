@@ -9,6 +9,7 @@ from msgspec import UNSET
 from gpuaas_client import models, operations
 from gpuaas_client.command import STATE, Verbs, asked
 from gpuaas_client.errors import GpuaasError
+from gpuaas_client.moments import TIME
 from gpuaas_client.session import Session
 from gpuaas_client.telling import exact, money, per
 
@@ -44,7 +45,9 @@ def _price(one: models.Price) -> tuple[str, ...]:
 @click.argument("currency")
 @click.option("--account", metavar="ID", help="Of this account alone (default: everybody's).")
 @click.option("--region", metavar="NAME", help="There alone (default: wherever no other is).")
-@click.option("--from", "since", metavar="TIME", help="RFC 3339 (default: in two seconds).")
+@click.option(
+    "--from", "since", type=TIME, metavar="TIME", help="RFC 3339 (default: in two seconds)."
+)
 @asked
 def put(
     session: Session, model: str, amount: str, currency: str, account: str | None,

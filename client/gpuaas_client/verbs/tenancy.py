@@ -19,6 +19,7 @@ from gpuaas_client.command import (
     asked,
 )
 from gpuaas_client.errors import Misconfigured, unheard_secret
+from gpuaas_client.moments import TIME
 from gpuaas_client.session import Session
 from gpuaas_client.telling import listed, money, plain
 from gpuaas_client.verbs.members import own
@@ -287,7 +288,9 @@ def accounts(session: Session, organization: str | None, as_of: str | None) -> N
 @ORGANIZATION
 @click.option("--currency", required=True, metavar="USD")
 @click.option("--zone", default="UTC", show_default=True, metavar="IANA", help="Of its months.")
-@click.option("--first-period-end", metavar="TIME", help="RFC 3339 (default: the month's end).")
+@click.option(
+    "--first-period-end", type=TIME, metavar="TIME", help="RFC 3339 (default: the month's end)."
+)
 @asked
 def account_new(
     session: Session,
