@@ -17,11 +17,18 @@ class WebhookNew(Taken, frozen=True):
     tags: Annotated[tuple[Filter, ...], Meta(max_length=50)] = ()
 
 
+class WebhookChange(Taken, frozen=True):
+    """What is left out, or null, stays as it is. `tags`: none: all."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+    tags: Annotated[tuple[Filter, ...], Meta(max_length=50)] | None = None
+
+
 class Webhook(Given, frozen=True):
     """`secret`: shown once, when it is made. `sent`: every fact before this position was sent,
     `waiting`: those that are tried again, `dead`: those that were given up; null in answers of
-    acts. `url` is null once erased. `state`: standing; disabled, since it answered 410, until a
-    replay is asked for; deleted.
+    acts. `url` is null once erased. `state`: standing; paused; disabled, since it answered 410,
+    until it is resumed or a replay is asked for; deleted.
     """
 
     id: str

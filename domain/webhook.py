@@ -1,13 +1,17 @@
 """A webhook: an organization's own facts, sent to an address of its choice.
 
-(none) -Register-> Standing -RotateSecret, AskReplay-> Standing -Delete-> Gone
-  Standing -Disable-> Off -AskReplay-> Standing, Off -Delete-> Gone
+(none) -Register-> Standing -Change, RotateSecret, AskReplay-> Standing -Delete-> Gone
+  Standing -Pause-> Paused -Resume-> Standing, Paused -Delete-> Gone
+  Standing -Disable-> Off -AskReplay, Resume-> Standing, Off -Delete-> Gone
+
+What is changed, paused or off keeps its place and its secret. What waits is sent as it is by then.
 """
 
 import re
 from typing import Final, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.decider import Decider
 from domain.errors import DomainError
@@ -28,6 +32,14 @@ class Register(Struct, frozen=True):
     now_us: int
 
 
+class Change(Struct, frozen=True):
+    """None: stays as it is. The caller has found that it is another URL."""
+
+    url: Private | None
+    tags: tuple[str, ...] | None
+    now_us: int
+
+
 class RotateSecret(Struct, frozen=True):
     secret: Private
     now_us: int
@@ -41,9 +53,19 @@ class AskReplay(Struct, frozen=True):
 
 
 class Disable(Struct, frozen=True):
-    """It said that it is gone for good: nothing more is sent until a replay is asked for."""
+    """It said that it is gone for good: nothing more is sent until it is resumed, or a replay is
+    asked for.
+    """
 
     reason: str
+    now_us: int
+
+
+class Pause(Struct, frozen=True):
+    now_us: int
+
+
+class Resume(Struct, frozen=True):
     now_us: int
 
 
@@ -51,7 +73,7 @@ class Delete(Struct, frozen=True):
     now_us: int
 
 
-type Command = Register | RotateSecret | AskReplay | Disable | Delete
+type Command = Register | Change | RotateSecret | AskReplay | Disable | Pause | Resume | Delete
 
 
 class Registered(
@@ -62,6 +84,14 @@ class Registered(
     tags: tuple[str, ...]
     secret: Private
     registered_us: int
+
+
+class Changed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.webhook.changed.v1"):
+    """Both as they are from here on; a URL that stayed is the same private value."""
+
+    url: Private
+    tags: tuple[str, ...]
+    decided_us: int
 
 
 class SecretRotated(
@@ -83,11 +113,21 @@ class Disabled(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.webh
     decided_us: int
 
 
+class Paused(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.webhook.paused.v1"):
+    decided_us: int
+
+
+class Resumed(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.webhook.resumed.v1"):
+    decided_us: int
+
+
 class Deleted(Struct, frozen=True, forbid_unknown_fields=True, tag="gpuaas.webhook.deleted.v1"):
     decided_us: int
 
 
-type Event = Registered | SecretRotated | ReplayAsked | Disabled | Deleted
+type Event = (
+    Registered | Changed | SecretRotated | ReplayAsked | Disabled | Paused | Resumed | Deleted
+)
 
 
 class Missing(Struct, frozen=True):
@@ -95,18 +135,28 @@ class Missing(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    registered: Registered
+    url: Private
+    tags: tuple[str, ...]
+
+
+class Held(Struct, frozen=True):
+    """Paused."""
+
+    url: Private
+    tags: tuple[str, ...]
 
 
 class Off(Struct, frozen=True):
-    registered: Registered
+    url: Private
+    tags: tuple[str, ...]
 
 
 class Gone(Struct, frozen=True):
-    registered: Registered
+    pass
 
 
-type State = Missing | Standing | Off | Gone
+type Kept = Standing | Held | Off
+type State = Missing | Kept | Gone
 
 
 def decide(command: Command, state: State) -> list[Event]:
@@ -116,15 +166,25 @@ def decide(command: Command, state: State) -> list[Event]:
     match command, state:
         case Register(), Missing():
             return [_registered(command)]
-        case RotateSecret(secret=secret, now_us=now_us), Standing() | Off():
+        case Change(), Standing() | Held() | Off():
+            return _changed(command, state)
+        case RotateSecret(secret=secret, now_us=now_us), Standing() | Held() | Off():
             return [SecretRotated(secret, now_us)]
-        case AskReplay(from_position=first, now_us=now_us), Standing() | Off():
+        case AskReplay(from_position=first, now_us=now_us), Standing() | Held() | Off():
             return [ReplayAsked(first, now_us)]
         case Disable(reason=reason, now_us=now_us), Standing():
             return [Disabled(reason, now_us)]
-        case Delete(now_us=now_us), Standing() | Off():
+        case Pause(now_us=now_us), Standing():
+            return [Paused(now_us)]
+        case Resume(now_us=now_us), Held() | Off():
+            return [Resumed(now_us)]
+        case Delete(now_us=now_us), Standing() | Held() | Off():
             return [Deleted(now_us)]
-        case Disable(), Off() | Gone():
+        case Disable(), Held() | Off() | Gone():
+            return []
+        case Pause(), Held() | Off():
+            return []
+        case Resume(), Standing():
             return []
         case Delete(), Gone():
             return []
@@ -139,13 +199,24 @@ def decide(command: Command, state: State) -> list[Event]:
 
 
 def _registered(command: Register) -> Registered:
-    tags = command.tags
+    tags = _filters(command.tags)
+    return Registered(*(command.organization, command.url, tags, command.secret, command.now_us))
+
+
+def _changed(command: Change, state: Kept) -> list[Event]:
+    tags = state.tags if command.tags is None else _filters(command.tags)
+    if command.url is None and tags == state.tags:
+        return []
+    return [Changed(command.url or state.url, tags, command.now_us)]
+
+
+def _filters(tags: tuple[str, ...]) -> tuple[str, ...]:
     if len(tags) > MOST_FILTERS or len(set(tags)) < len(tags):
         raise DomainError("webhook.invalid", f"at most {MOST_FILTERS} tags, each once")
     for tag in tags:
         if not _FILTER.fullmatch(tag):
             raise DomainError("webhook.invalid", f"neither a tag nor gpuaas.<area>.*: {tag}")
-    return Registered(*(command.organization, command.url, tags, command.secret, command.now_us))
+    return tags
 
 
 def wanted(tags: tuple[str, ...], tag: str) -> bool:
@@ -157,16 +228,22 @@ def wanted(tags: tuple[str, ...], tag: str) -> bool:
 def evolve(state: State, event: Event) -> State:
     match event:
         case Registered():
-            return Standing(event)
+            return Standing(event.url, event.tags)
+        case Changed():
+            assert isinstance(state, Standing | Held | Off), "changed while there is one"
+            return replace(state, url=event.url, tags=event.tags)
         case SecretRotated():
             return state
         case ReplayAsked():
-            return Standing(state.registered) if isinstance(state, Off) else state
+            return Standing(state.url, state.tags) if isinstance(state, Off) else state
         case Disabled():
-            return Off(state.registered) if isinstance(state, Standing) else state
+            return Off(state.url, state.tags) if isinstance(state, Standing) else state
+        case Paused():
+            return Held(state.url, state.tags) if isinstance(state, Standing) else state
+        case Resumed():
+            return Standing(state.url, state.tags) if isinstance(state, Held | Off) else state
         case Deleted():
-            assert isinstance(state, Standing | Off | Gone), "deleted after it was registered"
-            return Gone(state.registered)
+            return Gone()
         case _:
             assert_never(event)
 

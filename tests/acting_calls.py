@@ -243,9 +243,16 @@ CALLS: Final[dict[str, Recipe]] = {
     "/v1/volumes/{volume_id}/restore": restored,
     "/v1/volumes/{volume_id}/snapshot": on("volume", "snapshot"),
     "/v1/webhooks": WEBHOOK,
+    "/v1/webhooks/{webhook_id}/change": after(
+        WEBHOOK, "/v1/webhooks/{}/change", lambda w: {"url": f"https://8.8.8.8/{w.number()}"}
+    ),
     "/v1/webhooks/{webhook_id}/delete": after(WEBHOOK, "/v1/webhooks/{}/delete"),
+    "/v1/webhooks/{webhook_id}/pause": after(WEBHOOK, "/v1/webhooks/{}/pause"),
     "/v1/webhooks/{webhook_id}/replay": after(
         WEBHOOK, "/v1/webhooks/{}/replay", lambda _: {"from_position": 1}
+    ),
+    "/v1/webhooks/{webhook_id}/resume": after(
+        after(WEBHOOK, "/v1/webhooks/{}/pause"), "/v1/webhooks/{}/resume"
     ),
     "/v1/webhooks/{webhook_id}/rotate-secret": after(WEBHOOK, "/v1/webhooks/{}/rotate-secret"),
 }

@@ -7,12 +7,12 @@ five in a row have failed: then nothing new is sent before one of those is taken
 
 Nobody's slow receivers hold up others: an organization has few of the slots, and a webhook gives
 its own up after a short turn. One that answers 410 is disabled at once, by a fact, before its place
-moves.
+moves. One that was changed is sent to as it is by then, what waits at once; one that is paused
+is not served, and goes on from its place.
 """
 
 import asyncio
 import contextlib
-import itertools
 import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -143,6 +143,10 @@ class Deliverer:
                 asked = (hook.replay_from or 0, hook.replay_at)
                 await places.replay(self._conn, hook.webhook, *asked)
                 place = await places.begun(self._conn, hook.webhook, 0)
+            at = max(hook.changed_at or -1, hook.resumed_at or -1)
+            if at > place.changed:
+                await places.changed(self._conn, hook.webhook, at)
+                place = await places.begun(self._conn, hook.webhook, 0)
             failing = await self._again(hook, place.failing, turn)
             if failing != place.failing:
                 await places.advance(self._conn, hook.webhook, place.position, failing)
@@ -164,12 +168,12 @@ class Deliverer:
             facts: list[webhook.Event] = [one.fact for one in recorded]  # type: ignore[misc]
             off = isinstance(fold(webhook.DECIDER, facts), webhook.Off)
             at = self._disabled[hook.webhook] = recorded[-1].position if off else -1
-        return at < 0 or (hook.replay_at or -1) > at
+        return at < 0 or _back(hook) > at
 
     def _over(self, hook: Webhook, turn: float) -> bool:
         """Whether it is others' turn, or it has just been disabled."""
         late = asyncio.get_running_loop().time() > turn
-        return late or self._disabled[hook.webhook] > (hook.replay_at or -1)
+        return late or self._disabled[hook.webhook] > _back(hook)
 
     async def _again(self, hook: Webhook, failing: int, turn: float) -> int:
         """What is due of what was not taken; how many attempts in a row have failed then."""
@@ -177,6 +181,9 @@ class Deliverer:
             if self._over(hook, turn):
                 break
             rows = await self._entries(one.position, 1)
+            if not wanted(hook.tags, envelope(rows[0][1]).tag):  # any more
+                await places.taken(self._conn, hook.webhook, one.position)
+                continue
             outcome = await self._send(hook, *rows[0])
             if outcome.taken:
                 failing = 0
@@ -232,30 +239,33 @@ class Deliverer:
 
     async def _failed(self, hook: Webhook, position: int, attempts: int, said: Outcome) -> None:
         schedule = self._options.schedule_s
-        if said.gone:
-            await self._disable(hook, position)
-        dead = said.gone or attempts > len(schedule)
+        gone = said.gone and await self._disable(hook, position)
+        dead = gone or attempts > len(schedule)
         wait_s = 0.0 if dead else max(schedule[attempts - 1] * random.uniform(1, 1.2), said.again_s)  # noqa: S311 - spreads receivers' load
         again = places.Again(self._options.now_us() + round(wait_s * 1_000_000), dead)
         what = places.Failed(position, attempts, said.status, said.detail)
         await places.failed(self._conn, hook.webhook, what, again)
 
-    async def _disable(self, hook: Webhook, position: int) -> None:
-        """A crash before this is durable sends the same fact again, and no other. Once more where
-        its owner changed it meanwhile, however often: nobody else's webhooks wait for that.
+    async def _disable(self, hook: Webhook, position: int) -> bool:
+        """False where it was changed meanwhile: what is gone is where it led before. A crash before
+        this is durable sends the same fact again, and no other. Once more where its owner did
+        something to it meanwhile, however often: nobody else's webhooks wait for that.
         """
-        for tries in itertools.count():
+        tries = 0
+        while True:
             try:
-                await self._disabled_now(hook, position)
+                return await self._disabled_now(hook, position)
             except DomainError as error:
                 if error.code != "log.version_stale":
                     raise
-            else:
-                return
             await asyncio.sleep(min(_PAUSE_S * tries, _POLL_S))
+            tries += 1
 
-    async def _disabled_now(self, hook: Webhook, position: int) -> None:
+    async def _disabled_now(self, hook: Webhook, position: int) -> bool:
         recorded = await self._log.read_stream(hook.webhook)
+        for one in recorded:
+            if isinstance(one.fact, webhook.Changed) and one.position > (hook.changed_at or -1):
+                return False
         facts: list[webhook.Event] = [one.fact for one in recorded]  # type: ignore[misc]
         command = webhook.Disable(GONE, self._options.now_us())
         new = tuple(webhook.decide(command, fold(webhook.DECIDER, facts)))
@@ -264,6 +274,7 @@ class Deliverer:
             write = Write(hook.webhook, hook.organization, recorded[-1].version, new)
             append = Append((write,), _ACTOR, f"pos:{position}")
             self._disabled[hook.webhook] = (await self._log.append(append)).last
+        return True
 
 
 async def run(
@@ -298,6 +309,11 @@ async def run(
                     await _stopped(stop, _GATHER_S)  # a busy log wakes without end
         finally:
             await deliverer.close()
+
+
+def _back(hook: Webhook) -> int:
+    """Position of the last act by which it is sent to again after a 410; -1: there was none."""
+    return max(hook.replay_at or -1, hook.resumed_at or -1)
 
 
 @contextlib.asynccontextmanager

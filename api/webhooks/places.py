@@ -11,7 +11,7 @@ INSERT INTO api.webhook_place (webhook, position, replayed, failing)
 VALUES (%(webhook)s, %(position)s, -1, 0) ON CONFLICT DO NOTHING
 """
 _PLACE: Final = """
-SELECT webhook, position, replayed, failing,
+SELECT webhook, position, replayed, changed, failing,
   (SELECT count(*) FROM api.webhook_delivery d WHERE d.webhook = p.webhook AND NOT d.dead)
     AS waiting,
   (SELECT count(*) FROM api.webhook_delivery d WHERE d.webhook = p.webhook AND d.dead) AS dead
@@ -25,6 +25,14 @@ WITH moved AS (
   WHERE webhook = %(webhook)s AND replayed < %(asked)s RETURNING webhook)
 DELETE FROM api.webhook_delivery d USING moved
 WHERE d.webhook = moved.webhook AND d.position >= %(first)s
+"""
+# What waits is tried at once: whatever kept it from being taken may be over.
+_CHANGED: Final = """
+WITH moved AS (
+  UPDATE api.webhook_place SET changed = %(at)s, failing = 0
+  WHERE webhook = %(webhook)s AND changed < %(at)s RETURNING webhook)
+UPDATE api.webhook_delivery d SET next_us = 0 FROM moved
+WHERE d.webhook = moved.webhook AND NOT d.dead
 """
 _ADVANCE: Final = """
 UPDATE api.webhook_place SET position = %(to)s, failing = %(failing)s WHERE webhook = %(webhook)s
@@ -60,6 +68,7 @@ class Place(Struct, frozen=True):
     webhook: str
     position: int
     replayed: int
+    changed: int
     failing: int
     waiting: int
     dead: int
@@ -91,6 +100,11 @@ async def begun(conn: Conn, webhook: str, position: int) -> Place:
 async def replay(conn: Conn, webhook: str, first: int, asked: int) -> None:
     """The place goes back to `first`, once for each wish; `asked`: the wish's own position."""
     await conn.execute(_REPLAY, {"webhook": webhook, "first": first, "asked": asked})
+
+
+async def changed(conn: Conn, webhook: str, at: int) -> None:
+    """What waits is due, once for each change; `at`: its position."""
+    await conn.execute(_CHANGED, {"webhook": webhook, "at": at})
 
 
 async def advance(conn: Conn, webhook: str, to: int, failing: int) -> None:

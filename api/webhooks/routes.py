@@ -1,12 +1,13 @@
-"""Webhooks: register, rotate the secret, replay, delete; list, show, what was given up."""
+"""Webhooks: register, change, pause, replay, delete, another secret; list, show, dead letters."""
 
 from typing import Annotated, Literal
 
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from api.acting import Done, Said
+from api.acting import Done, Said, if_match
 from api.auth import unknown, within
+from api.authorization.listing import words
 from api.authorization.resting import still
 from api.body import FrontRequest
 from api.changing import change, create, settled, target
@@ -21,20 +22,24 @@ from contracts.http import Page
 from contracts.http_webhooks import (
     DeadLetter,
     Webhook,
+    WebhookChange,
     WebhookChanged,
     WebhookNew,
     WebhookReplay,
     WebhookSecret,
 )
 from domain import webhook
+from domain.decider import fold
 from domain.errors import DomainError
-from evidence.private import private_value
+from domain.words import Private
+from evidence.append import Append, Write
+from evidence.private import PrivateValue, private_value
 from evidence.reader import head
 from projections import webhooks_read
 from projections.months import derived_id
 
 _ALL = 100_000
-type _State = Literal["standing", "disabled", "deleted"]
+type _State = Literal["standing", "paused", "disabled", "deleted"]
 
 
 @post("/v1/webhooks")
@@ -47,7 +52,7 @@ async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) ->
         org = await target(services, request.user, data.organization, "organization")
         inside = networks_of(services.settings.webhook_networks)
         await checked(data.url, services.lookups, org.stream, inside)
-        url, words = private_value(org.stream, data.url)
+        url, address = private_value(org.stream, data.url)
         key, hidden = private_value(org.stream, secret)
         command = webhook.Register(org.stream, url, data.tags, key, now_us())
 
@@ -58,7 +63,7 @@ async def register_webhook(request: FrontRequest, data: JSONBody[WebhookNew]) ->
             new = (await _next(services, org.stream), org.stream)
             return await create(
                 *(services, request.user, cause, new, webhook.DECIDER, command),
-                private=(words, hidden),
+                private=(address, hidden),
                 reads=((org.stream, org_now.version), *resting),
             )
 
@@ -104,6 +109,73 @@ async def _next(services: Services, org: str) -> str:
         if sum(not isinstance(fact, webhook.Deleted) for fact in ends) >= most:
             raise DomainError("webhook.too_many", f"an organization has at most {most}")
     return name
+
+
+@post("/v1/webhooks/{webhook_id:str}/change", status_code=200)
+async def change_webhook(
+    request: FrontRequest, webhook_id: FromPath[str], data: JSONBody[WebhookChange]
+) -> Response[WebhookChanged]:
+    """Another URL, other tags, or both; it keeps its secret and its place. What is under way ends
+    as it was begun; what follows is sent as it is from here on, so is what waits, at once. What was
+    given up stays so, and one that is disabled or paused too. The same again changes nothing.
+    """
+    services = services_of(request)
+
+    async def do(cause: str) -> Done:
+        asked = await target(services, request.user, webhook_id, "webhook")
+        if data.url is not None:
+            inside = networks_of(services.settings.webhook_networks)
+            await checked(data.url, services.lookups, asked.org, inside)
+
+        async def attempt() -> Done:
+            # Anew: whoever named the URL may have made us wait for its name's address.
+            resting = await still(services, request.user, asked.org)
+            found = await target(services, request.user, webhook_id, "webhook")
+            if_match(request, found.version)
+            state = fold(webhook.DECIDER, found.facts)  # type: ignore[misc]  # its own kind
+            url: Private | None = None
+            private: tuple[PrivateValue, ...] = ()
+            if data.url is not None and data.url != await _address(request, state):
+                url, address = private_value(found.org, data.url)
+                private = (address,)
+            facts = tuple(webhook.decide(webhook.Change(url, data.tags, now_us()), state))
+            if not facts:
+                return Done(nothing=WebhookChanged(id=webhook_id, version=found.version))
+            writes = (Write(webhook_id, found.org, found.version, facts),)
+            append = Append(writes, request.user.actor, cause, resting, private)
+            return Done(await services.log.append(append), writes)
+
+        return await settled(services, webhook_id, attempt)
+
+    def answer(said: tuple[Said, ...], _: bool) -> WebhookChanged:
+        return WebhookChanged(id=webhook_id, version=said[0].version)
+
+    return await services.acting.perform(request, do, answer, status=200)
+
+
+async def _address(request: FrontRequest, state: webhook.State) -> str | None:
+    """None where it was erased, and of what is no more."""
+    if isinstance(state, webhook.Missing | webhook.Gone):
+        return None
+    return (await words(request, [state.url.private])).get(state.url.private)
+
+
+@post("/v1/webhooks/{webhook_id:str}/pause", status_code=200)
+async def pause_webhook(
+    request: FrontRequest, webhook_id: FromPath[str]
+) -> Response[WebhookChanged]:
+    """Nothing more is sent to it, but what is under way; what happens meanwhile is sent when it is
+    resumed. What is disabled stays so.
+    """
+    return await _changed(request, webhook_id, webhook.Pause(now_us()))
+
+
+@post("/v1/webhooks/{webhook_id:str}/resume", status_code=200)
+async def resume_webhook(
+    request: FrontRequest, webhook_id: FromPath[str]
+) -> Response[WebhookChanged]:
+    """It goes on from its place, what waits at once: after a pause, and after it was disabled."""
+    return await _changed(request, webhook_id, webhook.Resume(now_us()), outlasting=True)
 
 
 @post("/v1/webhooks/{webhook_id:str}/rotate-secret", status_code=200)
@@ -159,7 +231,7 @@ async def delete_webhook(
 
 
 async def _changed(
-    request: FrontRequest, webhook_id: str, command: webhook.Command
+    request: FrontRequest, webhook_id: str, command: webhook.Command, *, outlasting: bool = False
 ) -> Response[WebhookChanged]:
     services = services_of(request)
 
@@ -167,6 +239,7 @@ async def _changed(
         return await change(
             *(services, request, cause, ("webhook", webhook_id), webhook.DECIDER, command),
             lambda found: WebhookChanged(id=webhook_id, version=found.version),
+            outlasting=outlasting,
         )
 
     def answer(said: tuple[Said, ...], _: bool) -> WebhookChanged:

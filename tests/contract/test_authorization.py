@@ -108,7 +108,8 @@ _NOT_ADMINISTRATIVE = {
     "mfa.confirm": "is the factor", "mfa.enrol": "before there is one", "mfa.remove": "by its code",
     "mfa.replace_recovery_codes": "by its code", "mfa.verify": "is the factor",
     "session.end": "one's own", "session.list_any": "a read", "source.revoke": "ends it",
-    "webhook.replay": "to where it leads already",
+    "webhook.pause": "sends less", "webhook.replay": "to where it leads already",
+    "webhook.resume": "to where it leads already",
 }  # fmt: skip
 
 

@@ -390,7 +390,11 @@ async def _things(story: Story) -> None:
     await story.look()
     await story.post("/v1/images", image | {"digest": "sha256:" + "2" * 64})
     await story.post(f"/v1/networks/{story.ids['network_id']}/delete")
-    await story.post(f"/v1/webhooks/{story.ids['webhook_id']}/delete")
+    hooked = f"/v1/webhooks/{story.ids['webhook_id']}"
+    await story.post(f"{hooked}/change", {"url": "https://1.1.1.1/b", "tags": ["gpuaas.volume.*"]})
+    await story.post(f"{hooked}/pause")
+    await story.look()
+    await story.post(f"{hooked}/delete")
     await story.post(f"/v1/sources/{story.ids['source_id']}/revoke", {"reason": "lost"})
     await story.look()
 

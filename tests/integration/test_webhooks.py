@@ -268,6 +268,119 @@ def test_one_that_is_gone_while_its_owner_changes_it(
         asyncio.run(scene(receiver, well))
 
 
+def test_a_webhook_is_changed_in_its_place(
+    database: Database, nats_url: str, tmp_path: Path
+) -> None:
+    """What waited for another try comes at the new URL at once, under its id and secret of before;
+    what was given up stays so. Paused, it hears nothing; resumed, it goes on where it stood, by the
+    tags it has by then; one that answered 410 as well, which disables nothing that has moved
+    meanwhile. It is changed to no inner address, nor by
+    who decided on what it was before.
+    """
+
+    async def scene(old: Receiver, new: Receiver) -> None:
+        async with stage_of(database, nats_url, tmp_path) as stage:
+            org = await organization(stage)
+            hook = await hooked(stage, org, old.url, ("gpuaas.department.*",))
+            path, before = f"/v1/webhooks/{hook['id']}", await stage.size() - 1
+            old.answer = lambda _: 500
+            async with delivering(stage, msgspec.structs.replace(QUICK, schedule_s=())):
+                dead = await department(stage, org)
+                await until(lambda: dead in old.positions(), "given up")
+            async with delivering(stage, msgspec.structs.replace(QUICK, schedule_s=(60,))):
+                waits = await department(stage, org)
+                await until(lambda: waits in old.positions(), "to be tried again")
+                await _moved(stage, path, new.url)
+                await until(lambda: new.heard, "tried at once")
+            assert new.positions() == [waits]
+            assert new.heard[0].headers["webhook-id"] == old.heard[-1].headers["webhook-id"]
+            Webhook(hook["secret"]).verify(new.heard[0].body, new.heard[0].headers)
+            letters = (await stage.get(f"{path}/dead-letters")).json()["items"]
+            assert [one["position"] for one in letters] == [dead]
+            await _held(stage, org, path, old, new)
+            await _resumed_after_410(stage, path, new)
+            await _moved_while_it_answers(stage, path, old, new)
+            then = (await stage.get(f"{path}?as_of={before}")).json()
+            assert (then["url"], then["version"], then["state"]) == (old.url, 1, "standing")
+            assert (await stage.post(f"{path}/delete")).status_code == 200
+            late = await stage.post(f"{path}/change", {"tags": []})
+            assert (late.status_code, late.json()["code"]) == (409, "webhook.deleted")
+
+    with receiving() as old, receiving() as new:
+        asyncio.run(scene(old, new))
+
+
+async def _moved(stage: Stage, path: str, url: str) -> None:
+    size = await stage.size()
+    refused = await stage.post(f"{path}/change", {"url": "https://10.0.0.1/"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "webhook.not_public")
+    assert refused.json()["errors"][0]["pointer"] == "/url"
+    assert await stage.size() == size
+    for _ in range(2):
+        answer = await stage.post(f"{path}/change", {"url": url})
+        assert (answer.status_code, answer.json()["version"]) == (200, 2)
+    stale = await stage.post(f"{path}/change", {"tags": []}, If_Match='"1"')
+    assert stale.status_code == 412
+    await stage.views()
+    shown = await stage.get(path)
+    assert (shown.json()["url"], shown.headers["etag"]) == (url, '"2"')
+
+
+async def _held(stage: Stage, org: str, path: str, old: Receiver, new: Receiver) -> None:
+    """Another webhook hears meanwhile what it would have heard."""
+    old.answer, told = (lambda _: 200), len(new.heard)
+    await hooked(stage, org, old.url, ("gpuaas.department.*",))
+    assert (await stage.post(f"{path}/pause")).status_code == 200
+    await stage.views()
+    paused = (await stage.get(f"/v1/webhooks?organization={org}&state=paused")).json()["items"]
+    assert [f"/v1/webhooks/{one['id']}" for one in paused] == [path]
+    async with delivering(stage):
+        meanwhile = await department(stage, org)
+        await until(lambda: meanwhile in old.positions(), "others are told")
+    assert len(new.heard) == told
+    for verb, body in (("change", {"tags": ["gpuaas.webhook.*"]}), ("resume", None)):
+        assert (await stage.post(f"{path}/{verb}", body)).status_code == 200
+    await stage.views()
+    async with delivering(stage):
+        await until(lambda: len(new.heard) == told + 4, "from its place")
+    kinds = [one.event["type"].split(".")[2] for one in new.heard[told:]]
+    assert kinds == ["registered", "paused", "changed", "resumed"]
+
+
+async def _resumed_after_410(stage: Stage, path: str, new: Receiver) -> None:
+    new.answer, told = (lambda _: 410), len(new.heard)
+    async with delivering(stage):
+        await stage.post(f"{path}/rotate-secret")
+        await until(lambda: len(new.heard) > told, "told")
+        await asyncio.sleep(0.2)
+        await stage.views()
+        assert (await stage.get(path)).json()["state"] == "disabled"
+        new.answer = lambda _: 200
+        assert (await stage.post(f"{path}/resume")).status_code == 200
+        await stage.views()
+        await until(lambda: len(new.heard) == told + 3, "and what came after it")
+    kinds = [one.event["type"].split(".")[2] for one in new.heard[told:]]
+    assert kinds == ["secret_rotated", "disabled", "resumed"]
+    assert (await stage.get(path)).json()["state"] == "standing"
+
+
+async def _moved_while_it_answers(stage: Stage, path: str, old: Receiver, new: Receiver) -> None:
+    def slowly_gone(_: Heard) -> int:
+        time.sleep(0.3)
+        return 410
+
+    new.answer, told, before = slowly_gone, len(new.heard), len(old.heard)
+    async with delivering(stage):
+        await stage.post(f"{path}/rotate-secret")
+        await until(lambda: len(new.heard) > told, "it has the fact")
+        await stage.post(f"{path}/change", {"url": old.url})
+        await stage.views()
+        await until(lambda: len(old.heard) == before + 2, "that fact and the next")
+    kinds = {one.event["type"].split(".")[2] for one in old.heard[before:]}
+    assert kinds == {"secret_rotated", "changed"}
+    assert (await stage.get(path)).json()["state"] == "standing"
+
+
 async def _disabled(stage: Stage, org: str, receiver: Receiver, path: str) -> None:
     """Whatever the views know; a deliverer that begins anew knows it from the log."""
     before = len(receiver.heard)

@@ -156,11 +156,14 @@ volume grow volume-1 128
 volume list --state ready
 volume show volume-1
 volume snapshot volume-1
+webhook change id-1 --url https://hooks.example/b --all
 webhook create https://hooks.example/a --tag gpuaas.runtime.*
 webhook dead id-1
 webhook delete id-1
 webhook list --state disabled
+webhook pause id-1
 webhook replay id-1 --from 3
+webhook resume id-1
 webhook rotate id-1
 whoami
 why runtime.launch project-1

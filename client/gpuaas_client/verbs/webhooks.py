@@ -52,6 +52,40 @@ def webhook_new(session: Session, url: str, organization: str | None, tag: tuple
     session.tell(made, (("WEBHOOK", made.id), ("SECRET", made.secret or "was shown before")))
 
 
+@webhook.command("change", help="Where it leads, and what is sent; its secret and its place stay")
+@click.argument("webhook")
+@click.option("--url", metavar="URL", help="Over https; what waits is sent there.")
+@click.option(
+    "--tag", multiple=True, metavar="TAG", help="In place of those it has; once for each."
+)
+@click.option("--all", "everything", is_flag=True, help="Facts of every tag.")
+@asked
+def change(
+    session: Session, webhook: str, url: str | None, tag: tuple[str, ...], everything: bool
+) -> None:
+    if everything and tag:
+        raise click.UsageError("--tag, or --all")
+    if not (url or tag or everything):
+        raise click.UsageError("--url, --tag or --all")
+    tags = list(tag) if tag or everything else None
+    done = session.client.change_webhook(webhook, models.WebhookChange(url=url, tags=tags))
+    session.say(done, f"{webhook} is changed")
+
+
+@webhook.command("pause", help="Nothing is sent there until it is resumed; then all of it")
+@click.argument("webhook")
+@asked
+def pause(session: Session, webhook: str) -> None:
+    session.say(session.client.pause_webhook(webhook), f"{webhook} is paused")
+
+
+@webhook.command("resume", help="It goes on where it stood, also when it was disabled")
+@click.argument("webhook")
+@asked
+def resume(session: Session, webhook: str) -> None:
+    session.say(session.client.resume_webhook(webhook), f"{webhook} goes on")
+
+
 @webhook.command("dead", help="Facts that were given up, and why")
 @click.argument("webhook")
 @asked

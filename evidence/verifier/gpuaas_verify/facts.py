@@ -186,9 +186,12 @@ network.created.v1       network       project$ name@ internal! egress[r created
 network.policy_changed.v1 network      internal! egress[r decided_us
 network.deleted.v1       network       decided_us
 webhook.registered.v1    webhook       organization$ url@ tags[s secret@ registered_us
+webhook.changed.v1       webhook       url@ tags[s decided_us
 webhook.secret_rotated.v1 webhook      secret@ decided_us
 webhook.replay_asked.v1  webhook       from_position decided_us
 webhook.disabled.v1      webhook       reason$ decided_us
+webhook.paused.v1        webhook       decided_us
+webhook.resumed.v1       webhook       decided_us
 webhook.deleted.v1       webhook       decided_us
 runtime.region_asked.v1  runtime       region$ decided_us
 runtime.spot.v1          runtime       decided_us
@@ -231,18 +234,15 @@ wallet.credit_expired.v1 wallet        grant$ amount_pico decided_us balance_pic
 wallet.hold_placed.v1    wallet        runtime$ amount_pico from_us until_us decided_us \
  balance_pico held_pico
 wallet.holds_renewed.v1  wallet        node$ holds[h until_us decided_us balance_pico held_pico
-wallet.hold_captured.v1  wallet        runtime$ amount_pico from_us decided_us \
- balance_pico held_pico
+wallet.hold_captured.v1 wallet runtime$ amount_pico from_us decided_us balance_pico held_pico
 wallet.hold_released.v1  wallet        runtime$ amount_pico decided_us balance_pico held_pico
 wallet.hold_expired.v1   wallet        runtime$ amount_pico decided_us balance_pico held_pico
 wallet.charge_recovered.v1 wallet      runtime$ recovered_pico unrecovered_pico decided_us \
  balance_pico held_pico
 wallet.volume_held.v1    wallet        volume$ amount_pico from_us until_us decided_us \
  balance_pico held_pico
-wallet.volume_renewed.v1 wallet        volume$ amount_pico until_us decided_us \
- balance_pico held_pico
-wallet.volume_captured.v1 wallet       volume$ amount_pico from_us decided_us \
- balance_pico held_pico
+wallet.volume_renewed.v1 wallet volume$ amount_pico until_us decided_us balance_pico held_pico
+wallet.volume_captured.v1 wallet volume$ amount_pico from_us decided_us balance_pico held_pico
 wallet.volume_released.v1 wallet       volume$ amount_pico decided_us balance_pico held_pico
 wallet.volume_recovered.v1 wallet      volume$ recovered_pico unrecovered_pico decided_us \
  balance_pico held_pico
@@ -252,17 +252,14 @@ wallet.reservation_renewed.v1 wallet        reservation$ amount_pico until_us de
  balance_pico held_pico
 wallet.reservation_captured.v1 wallet       reservation$ amount_pico from_us decided_us \
  balance_pico held_pico
-wallet.reservation_released.v1 wallet       reservation$ amount_pico decided_us \
- balance_pico held_pico
+wallet.reservation_released.v1 wallet reservation$ amount_pico decided_us balance_pico held_pico
 wallet.reservation_recovered.v1 wallet      reservation$ recovered_pico unrecovered_pico \
- decided_us \
- balance_pico held_pico
+ decided_us balance_pico held_pico
 wallet.usage_recovered.v1 wallet       recovered_pico decided_us balance_pico held_pico
 wallet.level_reached.v1  wallet        percent decided_us balance_pico held_pico
 wallet.credit_charged_back.v1 wallet   grant$ amount_pico taken_pico reference$ decided_us \
  balance_pico held_pico
-wallet.credit_refunded.v1 wallet       grant$ amount_pico reference$ decided_us \
- balance_pico held_pico
+wallet.credit_refunded.v1 wallet grant$ amount_pico reference$ decided_us balance_pico held_pico
 wallet.arrears_met.v1    wallet        amount_pico decided_us balance_pico held_pico
 image.registered.v1      image         reference$ digest$ registered_us
 access.token_issued.v1   organization|log principal$ role$ expires_us
