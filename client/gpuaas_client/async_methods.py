@@ -73,6 +73,14 @@ class AsyncMethods(ABC):
         """POST /v1/nodes/host-certificates"""
         return await self.do(operations.certify_host(body))
 
+    async def change_webhook(
+        self, webhook_id: str, body: models.WebhookChange, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/change"""
+        return await self.do(
+            operations.change_webhook(webhook_id, body), key=key, if_match=if_match
+        )
+
     async def charge_back(
         self, account_id: str, body: models.GiveBackNew, *, key: str = "", if_match: str = ""
     ) -> models.GaveBack:
@@ -1643,6 +1651,12 @@ class AsyncMethods(ABC):
             operations.order_credit_note(invoice_id, body), key=key, if_match=if_match
         )
 
+    async def pause_webhook(
+        self, webhook_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/pause"""
+        return await self.do(operations.pause_webhook(webhook_id), key=key, if_match=if_match)
+
     async def place_block(
         self, body: models.BlockNew, *, key: str = "", if_match: str = ""
     ) -> models.Block:
@@ -1868,6 +1882,12 @@ class AsyncMethods(ABC):
         return await self.do(
             operations.resume_account(account_id, body), key=key, if_match=if_match
         )
+
+    async def resume_webhook(
+        self, webhook_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/resume"""
+        return await self.do(operations.resume_webhook(webhook_id), key=key, if_match=if_match)
 
     async def retire_node(
         self, node_id: str, body: models.NodeDrain, *, key: str = "", if_match: str = ""

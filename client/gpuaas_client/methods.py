@@ -69,6 +69,12 @@ class Methods(ABC):
         """POST /v1/nodes/host-certificates"""
         return self.do(operations.certify_host(body))
 
+    def change_webhook(
+        self, webhook_id: str, body: models.WebhookChange, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/change"""
+        return self.do(operations.change_webhook(webhook_id, body), key=key, if_match=if_match)
+
     def charge_back(
         self, account_id: str, body: models.GiveBackNew, *, key: str = "", if_match: str = ""
     ) -> models.GaveBack:
@@ -1609,6 +1615,12 @@ class Methods(ABC):
         """POST /v1/invoices/{invoice_id}/credit-notes"""
         return self.do(operations.order_credit_note(invoice_id, body), key=key, if_match=if_match)
 
+    def pause_webhook(
+        self, webhook_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/pause"""
+        return self.do(operations.pause_webhook(webhook_id), key=key, if_match=if_match)
+
     def place_block(
         self, body: models.BlockNew, *, key: str = "", if_match: str = ""
     ) -> models.Block:
@@ -1816,6 +1828,12 @@ class Methods(ABC):
     ) -> models.AccountStanding:
         """POST /v1/accounts/{account_id}/resume"""
         return self.do(operations.resume_account(account_id, body), key=key, if_match=if_match)
+
+    def resume_webhook(
+        self, webhook_id: str, *, key: str = "", if_match: str = ""
+    ) -> models.WebhookChanged:
+        """POST /v1/webhooks/{webhook_id}/resume"""
+        return self.do(operations.resume_webhook(webhook_id), key=key, if_match=if_match)
 
     def retire_node(
         self, node_id: str, body: models.NodeDrain, *, key: str = "", if_match: str = ""

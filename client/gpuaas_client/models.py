@@ -2079,6 +2079,11 @@ class Webhook(Struct, frozen=True, kw_only=True):
     waiting: int | None
 
 
+class WebhookChange(Struct, frozen=True, kw_only=True):
+    tags: list[str] | UnsetType | None = UNSET
+    url: str | UnsetType | None = UNSET
+
+
 class WebhookChanged(Struct, frozen=True, kw_only=True):
     id: str
     version: int

@@ -71,6 +71,17 @@ def certify_host(body: models.HostCertificateAsk) -> Call[models.HostCertificate
     return Call("POST", "/v1/nodes/host-certificates", models.HostCertificate, body=body)
 
 
+def change_webhook(webhook_id: str, body: models.WebhookChange) -> Call[models.WebhookChanged]:
+    """POST /v1/webhooks/{webhook_id}/change"""
+    return Call(
+        "POST",
+        f"/v1/webhooks/{quoted(webhook_id)}/change",
+        models.WebhookChanged,
+        body=body,
+        acts=True,
+    )
+
+
 def charge_back(account_id: str, body: models.GiveBackNew) -> Call[models.GaveBack]:
     """POST /v1/accounts/{account_id}/chargebacks"""
     return Call(
@@ -1791,6 +1802,13 @@ def order_credit_note(invoice_id: str, body: models.CreditNoteNew) -> Call[model
     )
 
 
+def pause_webhook(webhook_id: str) -> Call[models.WebhookChanged]:
+    """POST /v1/webhooks/{webhook_id}/pause"""
+    return Call(
+        "POST", f"/v1/webhooks/{quoted(webhook_id)}/pause", models.WebhookChanged, acts=True
+    )
+
+
 def place_block(body: models.BlockNew) -> Call[models.Block]:
     """POST /v1/blocks"""
     return Call("POST", "/v1/blocks", models.Block, body=body, acts=True)
@@ -2037,6 +2055,13 @@ def resume_account(account_id: str, body: models.ResumeNew) -> Call[models.Accou
         models.AccountStanding,
         body=body,
         acts=True,
+    )
+
+
+def resume_webhook(webhook_id: str) -> Call[models.WebhookChanged]:
+    """POST /v1/webhooks/{webhook_id}/resume"""
+    return Call(
+        "POST", f"/v1/webhooks/{quoted(webhook_id)}/resume", models.WebhookChanged, acts=True
     )
 
 
