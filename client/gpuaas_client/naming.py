@@ -60,7 +60,7 @@ def identified(session: Session, typed: str, kinds: Sequence[Kind], ids: Sequenc
         return typed
     word, colon, rest = typed.partition(":")
     of = [one for one in kinds if colon and one.word == word]
-    if of and len(kinds) > 1:
+    if of:
         return identified(session, rest, of)
     every, hidden = _every(session, kinds)
     found = [(kind, one) for kind, one in every if one.name == typed]

@@ -153,6 +153,8 @@ def test_whatever_has_a_name_is_named_by_it(tmp_path: Path) -> None:
         env = env_of("http://127.0.0.1:1") | {"HOME": str(tmp_path)}
         done = gpuaas("project", "show", "train", "--profile", "p", env=env)
     assert (done.status, asked[1].what) == (exits.DONE, "GET /v1/projects/project-7"), done
+    with serving(page(PROJECT), Answer(200, PROJECT)) as (url, asked):
+        assert gpuaas("project", "show", "project:train", env=env_of(url)).status == exits.DONE
     with serving(page(SERVICE), Answer(201, KEY_MADE)) as (url, asked):
         assert gpuaas("key", "create", "a", "--for", "ci", env=env_of(url)).status == exits.DONE
     assert asked[1].body["principal"] == "service-1"

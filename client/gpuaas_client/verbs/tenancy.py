@@ -21,7 +21,7 @@ from gpuaas_client.command import (
 from gpuaas_client.errors import Misconfigured, unheard_secret
 from gpuaas_client.moments import TIME
 from gpuaas_client.session import Session
-from gpuaas_client.telling import listed, money, plain
+from gpuaas_client.telling import listed, plain, rounded
 from gpuaas_client.verbs.members import own
 
 _NAMED: Final = ("ID", "NAME", "SINCE")
@@ -277,7 +277,7 @@ def account() -> None: ...
 @asked
 def accounts(session: Session, organization: str | None, as_of: str | None) -> None:
     def row(one: models.Account) -> tuple[str, ...]:
-        told = ", ".join(f"{held.ledger} {money(held.balance)}" for held in one.balances)
+        told = ", ".join(f"{held.ledger} {rounded(held.balance)}" for held in one.balances)
         return (one.id, one.currency, one.zone, one.organization, told or "-")
 
     found = session.client.each(operations.list_accounts(organization=organization, as_of=as_of))
