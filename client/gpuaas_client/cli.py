@@ -79,9 +79,15 @@ class Everything(Verbs):
             for name in names:
                 found = self.get_command(context, name)
                 assert found is not None, name
-                rows.append((name.ljust(width), found.get_short_help_str(SHORT)))
+                rows.append((name.ljust(width), _sentence(found.get_short_help_str(SHORT))))
             with formatter.section(title):
                 formatter.write_dl(rows)
+
+
+def _sentence(text: str) -> str:
+    """In one manner, whoever wrote it: a capital letter first, no full stop at its end."""
+    text = text if text.endswith("..") else text.removesuffix(".")
+    return text[:1].upper() + text[1:]
 
 
 def _added() -> dict[str, EntryPoint]:

@@ -327,13 +327,18 @@ def test_a_refusal_is_explained_by_its_code() -> None:
 
 
 def test_help_shows_every_verb_once_in_its_section() -> None:
-    """Those of others last, by entry points; `gpuaas COMMAND --help` exists for each."""
+    """Those of others last, by entry points; `gpuaas COMMAND --help` exists for each. All of them are
+    told in one manner.
+    """
     done = gpuaas("--help", env={})
     assert done.status == exits.DONE
     listed = [line.split()[0] for line in done.out.splitlines() if re.match("  [a-z]", line)]
     verbs = {str(one.name) for _, section in SECTIONS for one in section}
     others = {one.name for one in entry_points(group=GROUP)}
     assert sorted(set(listed) & (verbs | others)) == sorted(verbs | others)
+    told = re.findall(r"^  ([a-z-]+)  +(\S.*)$", done.out.partition("Every day:")[2], re.MULTILINE)
+    assert {name for name, _ in told} >= verbs | others
+    assert [name for name, text in told if not text[0].isupper() or text.endswith(".")] == []
     assert done.out.index("Every day:") < done.out.index("For who runs this installation:")
     for name in sorted(verbs):
         assert gpuaas(name, "--help", env={}).status == exits.DONE
